@@ -1,0 +1,1 @@
+//! Builds the workspace's wasm crates with whatever wasm toolchain is there

@@ -1,0 +1,1 @@
+//! A crash-safe file system over any ordered key-value store

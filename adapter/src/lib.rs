@@ -1,0 +1,1 @@
+//! The file system as a wasm component: wasi:filesystem over kvfs:store

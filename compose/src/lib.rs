@@ -1,0 +1,1 @@
+//! Joins a WASI component with the kvfs file system at build time

@@ -1,0 +1,1 @@
+//! Implements kvfs:store for wasmtime: stores, wrappers and the linker helper
