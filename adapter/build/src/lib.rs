@@ -1,1 +1,300 @@
-//! Builds the workspace's wasm crates with whatever wasm toolchain is there
+//! Builds a crate for wasm with whatever wasm toolchain is there.
+//!
+//! Used from build scripts: the command embeds the adapter's core module, the tests their guest programs. A nested
+//! cargo does the work, in a target directory of its own, so that it never waits for the lock of the cargo that
+//! runs the build script.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), kvfs_wasm_build::Error> {
+//! let artifact = kvfs_wasm_build::Build::new("../adapter").run()?;
+//! artifact.emit_rerun_if_changed();
+//! println!("cargo:rustc-env=ADAPTER_WASM={}", artifact.wasm.display());
+//! # Ok(())
+//! # }
+//! ```
+
+mod dep_info;
+mod environment;
+mod toolchain;
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub use toolchain::{StdSource, Toolchain};
+
+/// The target of everything built here: no libc, so nothing imports WASI behind the program's back.
+pub const DEFAULT_TARGET: &str = "wasm32-unknown-unknown";
+
+/// The profile of the workspace that what ships inside the command is built with.
+pub const DEFAULT_PROFILE: &str = "wasm";
+
+/// Names the directory the nested cargo builds in, in place of `wasm` under the outer cargo's target directory.
+pub const TARGET_DIR_VAR: &str = "KVFS_WASM_TARGET_DIR";
+
+/// Describes one build: the `cdylib` of one package.
+#[derive(Debug, Clone)]
+pub struct Build {
+    package_dir: PathBuf,
+    target: String,
+    profile: String,
+    features: Vec<String>,
+    rustflags: Vec<String>,
+    env: Vec<(OsString, OsString)>,
+    target_dir: Option<PathBuf>,
+}
+
+/// A finished build.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Artifact {
+    /// The core module.
+    pub wasm: PathBuf,
+    /// What it was made from: sources, manifests and the lock file of path dependencies too, absolute.
+    pub inputs: Vec<PathBuf>,
+    /// The toolchain that made it.
+    pub toolchain: Toolchain,
+}
+
+/// Why there is no module.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// No compiler on this machine can build for the target. Fields: the target, what was looked at.
+    NoToolchain {
+        /// The target triple asked for.
+        target: String,
+        /// One line per compiler that was considered, with what it lacks.
+        tried: Vec<String>,
+    },
+    /// The nested cargo could not be started or a file it should have left is not there.
+    Io {
+        /// What was being done.
+        what: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The nested cargo ran and failed.
+    Cargo {
+        /// The package's directory.
+        package_dir: PathBuf,
+        /// All that it wrote on standard error.
+        stderr: String,
+    },
+    /// The package's manifest has no `name`, or the directory has no manifest.
+    Manifest {
+        /// The manifest looked at.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoToolchain { target, tried } => {
+                writeln!(f, "no Rust toolchain here can build for {target}:")?;
+                for line in tried {
+                    writeln!(f, "  {line}")?;
+                }
+                write!(f, "run `make setup`, or `rustup target add {target}`")
+            }
+            Error::Io { what, source } => write!(f, "{what}: {source}"),
+            Error::Cargo { package_dir, stderr } => {
+                write!(f, "cargo could not build {} for wasm:\n{}", package_dir.display(), stderr.trim_end())
+            }
+            Error::Manifest { path } => write!(f, "{} is not a package's manifest", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl Build {
+    /// Starts a build of the package whose `Cargo.toml` is in `package_dir`; relative to the current directory,
+    /// which in a build script is the directory of the package that the script belongs to.
+    pub fn new(package_dir: impl Into<PathBuf>) -> Self {
+        Build {
+            package_dir: package_dir.into(),
+            target: DEFAULT_TARGET.into(),
+            profile: DEFAULT_PROFILE.into(),
+            features: Vec::new(),
+            rustflags: Vec::new(),
+            env: Vec::new(),
+            target_dir: None,
+        }
+    }
+
+    /// Sets the target triple; [`DEFAULT_TARGET`] unless told.
+    pub fn target(mut self, triple: impl Into<String>) -> Self {
+        self.target = triple.into();
+        self
+    }
+
+    /// Sets the cargo profile, which the package's workspace must have; [`DEFAULT_PROFILE`] unless told.
+    pub fn profile(mut self, name: impl Into<String>) -> Self {
+        self.profile = name.into();
+        self
+    }
+
+    /// Turns on a feature of the package.
+    pub fn feature(mut self, name: impl Into<String>) -> Self {
+        self.features.push(name.into());
+        self
+    }
+
+    /// Adds one argument for the compiler. Only these count: `RUSTFLAGS` and the user's cargo configuration are
+    /// meant for the host and are ignored.
+    pub fn rustflag(mut self, flag: impl Into<String>) -> Self {
+        self.rustflags.push(flag.into());
+        self
+    }
+
+    /// Sets a variable in the nested cargo's environment.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the nested cargo's target directory. Unless told: [`TARGET_DIR_VAR`], else `wasm` under the target
+    /// directory that `OUT_DIR` lies in, else `target/wasm` of the package.
+    pub fn target_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.target_dir = Some(dir.into());
+        self
+    }
+
+    /// Builds, or finds that there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoToolchain`] says how to get one. [`Error::Cargo`] carries the compiler's messages.
+    ///
+    /// # Cost
+    ///
+    /// Under a second when nothing changed. The first build with a toolchain that comes as sources makes `std`
+    /// too, about 45 s on two cores.
+    pub fn run(&self) -> Result<Artifact, Error> {
+        // Without `..`, so that the inputs' names are the same as cargo's.
+        let package_dir = self.package_dir.canonicalize().unwrap_or_else(|_| self.package_dir.clone());
+        let manifest = package_dir.join("Cargo.toml");
+        let name = package_name(&manifest)?;
+        let toolchain = Toolchain::find(&self.target)?;
+        let target_dir = self.nested_target_dir(&package_dir);
+
+        let mut cargo = Command::new(&toolchain.cargo);
+        cargo.current_dir(&package_dir);
+        environment::clean(&mut cargo);
+        toolchain.configure(&mut cargo, &self.target);
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.encoded_rustflags(&package_dir));
+        cargo.envs(self.env.iter().map(|(k, v)| (k, v)));
+        cargo.args(["build", "--lib", "--target", &self.target, "--profile", &self.profile]);
+        cargo.arg("--manifest-path").arg(&manifest).arg("--target-dir").arg(&target_dir);
+        if toolchain.std == StdSource::Sources {
+            cargo.arg("-Zbuild-std=std,panic_abort");
+        }
+        if !self.features.is_empty() {
+            cargo.arg("--features").arg(self.features.join(","));
+        }
+        let output = cargo.output().map_err(|source| Error::Io {
+            what: format!("starting {}", toolchain.cargo.display()),
+            source,
+        })?;
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(Error::Cargo { package_dir, stderr });
+        }
+
+        let stem = name.replace('-', "_");
+        let profile_dir = if self.profile == "dev" { "debug" } else { &self.profile };
+        let wasm = target_dir.join(&self.target).join(profile_dir).join(format!("{stem}.wasm"));
+        if let Err(source) = std::fs::metadata(&wasm) {
+            let what = format!("{} (is {name} a cdylib?)", wasm.display());
+            return Err(Error::Io { what, source });
+        }
+        let inputs = dep_info::inputs(&wasm.with_extension("d"), &package_dir)?;
+        Ok(Artifact { wasm, inputs, toolchain })
+    }
+
+    fn nested_target_dir(&self, package_dir: &Path) -> PathBuf {
+        if let Some(dir) = &self.target_dir {
+            return dir.clone();
+        }
+        if let Some(dir) = env::var_os(TARGET_DIR_VAR) {
+            return dir.into();
+        }
+        // Cargo marks its target directory, which is a more lasting sign than how deep OUT_DIR lies in it.
+        env::var_os("OUT_DIR")
+            .and_then(|out| {
+                let marked = |dir: &&Path| dir.join("CACHEDIR.TAG").exists();
+                Path::new(&out).ancestors().find(marked).map(|dir| dir.join("wasm"))
+            })
+            .unwrap_or_else(|| package_dir.join("target/wasm"))
+    }
+
+    /// The flags, and with them the prefixes that keep this machine's paths out of the module's panic messages.
+    fn encoded_rustflags(&self, package_dir: &Path) -> String {
+        let mut flags = self.rustflags.clone();
+        let cargo_home = env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+        if let Some(home) = cargo_home {
+            flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
+        }
+        flags.push(format!("--remap-path-prefix={}=.", package_dir.display()));
+        flags.join("\x1f")
+    }
+}
+
+impl Artifact {
+    /// Prints cargo's `rerun-if-changed` for every input, so that the build script runs again when one changes.
+    pub fn emit_rerun_if_changed(&self) {
+        println!("cargo:rerun-if-env-changed={TARGET_DIR_VAR}");
+        // The module too: when the nested target directory is deleted, the path this build script gave out is void.
+        println!("cargo:rerun-if-changed={}", self.wasm.display());
+        for input in &self.inputs {
+            println!("cargo:rerun-if-changed={}", input.display());
+        }
+    }
+}
+
+/// Reads `name` from a manifest's `[package]` table.
+fn package_name(manifest: &Path) -> Result<String, Error> {
+    let bad = || Error::Manifest { path: manifest.to_owned() };
+    let text = std::fs::read_to_string(manifest).map_err(|_| bad())?;
+    let mut in_package = false;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            in_package = line == "[package]";
+        } else if let (true, Some((key, value))) = (in_package, line.split_once('='))
+            && key.trim() == "name"
+        {
+            return Ok(value.trim().trim_matches('"').to_owned());
+        }
+    }
+    Err(bad())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_name_of_this_package() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert_eq!(package_name(&manifest).unwrap(), "kvfs-wasm-build");
+    }
+
+    #[test]
+    fn a_directory_without_manifest_is_named_in_the_error() {
+        let error = Build::new("/nonexistent-package").run().unwrap_err();
+        assert_eq!(error.to_string(), "/nonexistent-package/Cargo.toml is not a package's manifest");
+    }
+}
