@@ -193,7 +193,7 @@ impl Build {
         cargo.current_dir(&package_dir);
         environment::clean(&mut cargo);
         toolchain.configure(&mut cargo, &self.target);
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.encoded_rustflags(&package_dir));
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.encoded_rustflags());
         cargo.envs(self.env.iter().map(|(k, v)| (k, v)));
         cargo.args(["build", "--lib", "--target", &self.target, "--profile", &self.profile]);
         cargo.arg("--manifest-path").arg(&manifest).arg("--target-dir").arg(&target_dir);
@@ -239,8 +239,9 @@ impl Build {
             .unwrap_or_else(|| package_dir.join("target/wasm"))
     }
 
-    /// The flags, and with them the prefixes that keep this machine's paths out of the module's panic messages.
-    fn encoded_rustflags(&self, package_dir: &Path) -> String {
+    /// The flags, and the prefix that keeps this machine's paths out of the module's panic messages. Nothing here
+    /// depends on the package (cargo names its own sources relatively), so that packages share one build of `std`.
+    fn encoded_rustflags(&self) -> String {
         let mut flags = self.rustflags.clone();
         let cargo_home = env::var_os("CARGO_HOME")
             .map(PathBuf::from)
@@ -248,7 +249,6 @@ impl Build {
         if let Some(home) = cargo_home {
             flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
         }
-        flags.push(format!("--remap-path-prefix={}=.", package_dir.display()));
         flags.join("\x1f")
     }
 }
