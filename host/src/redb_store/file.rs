@@ -1,0 +1,229 @@
+//! The redb file: opened so that nothing else is ever damaged, and written in whole transactions.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::{
+    Builder, CommitError, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, StorageError,
+    TableDefinition, TableError, TableHandle, TransactionError,
+};
+
+use super::overlay::Overlay;
+use crate::{Mutation, OpenError};
+
+/// What redb keeps of the file in memory. The file system above has caches of its own.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// The first bytes of a redb file.
+const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
+
+/// The table's name carries the version of the format: a later one is told by its name.
+const TABLE_PREFIX: &str = "kvfs-";
+pub(super) const TABLE_NAME: &str = "kvfs-1";
+const FORMAT: u32 = 1;
+const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new(TABLE_NAME);
+
+pub(super) type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// An open file and a snapshot of its table.
+pub(super) struct OpenFile {
+    pub(super) db: Database,
+    pub(super) table: Table,
+}
+
+/// Opens the store at `path`, or makes one where there is none.
+pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
+    if !look_at(path)? {
+        create(path)?;
+    }
+    open_trusted(path)
+}
+
+/// Opens the store at `path` again. Never makes one: what was buffered belongs to the store that was
+/// there.
+pub(super) fn reopen(path: &Path) -> Result<OpenFile, OpenError> {
+    if !look_at(path)? {
+        return Err(OpenError::io(path, ErrorKind::NotFound.into()));
+    }
+    open_trusted(path)
+}
+
+fn open_trusted(path: &Path) -> Result<OpenFile, OpenError> {
+    // redb trusts a file that was closed in order and may panic at one that was damaged since.
+    catch_unwind(AssertUnwindSafe(|| open_database(path))).unwrap_or_else(|_| {
+        Err(OpenError::Damaged { path: path.into(), detail: "redb could not make sense of it".into() })
+    })
+}
+
+/// Returns whether there is a file that may be a store; an error if there is anything else.
+fn look_at(path: &Path) -> Result<bool, OpenError> {
+    let io = |source| OpenError::io(path, source);
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(io(error)),
+    };
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
+        return Err(OpenError::NotAStore { path: path.into(), found: what.into() });
+    }
+    if metadata.permissions().readonly() {
+        return Err(OpenError::ReadOnly { path: path.into() });
+    }
+    if metadata.len() == 0 {
+        // An empty file holds nothing to damage: what `mktemp` and `touch` leave becomes a store.
+        return Ok(true);
+    }
+    let mut magic = [0; MAGIC.len()];
+    let mut file = File::open(path).map_err(io)?;
+    match file.read_exact(&mut magic) {
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(io(error)),
+        _ if magic != MAGIC => {
+            Err(OpenError::NotAStore { path: path.into(), found: "a file of another kind".into() })
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Makes a new store under a name of its own and then gives it the right name, which fails if there is
+/// a file by now. So a crash, a full disk or a second process never leave half a store at `path`.
+fn create(path: &Path) -> Result<(), OpenError> {
+    let io = |source| OpenError::io(path, source);
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !directory.is_dir() {
+        return Err(OpenError::MissingDirectory { path: path.into(), directory: directory.into() });
+    }
+    let Some(name) = path.file_name() else {
+        return Err(OpenError::NotAStore { path: path.into(), found: "not a file name".into() });
+    };
+    let mut new_name = std::ffi::OsString::from(".");
+    new_name.push(name);
+    new_name.push(format!(".new-{}", std::process::id()));
+    let unfinished = Unfinished(directory.join(new_name));
+    drop(open_database(&unfinished.0).map_err(|error| error.with_path(path))?);
+    match fs::hard_link(&unfinished.0, path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        // Some file systems know no hard links; renaming is the next best.
+        Err(_) => fs::rename(&unfinished.0, path).map_err(io),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// A file that goes when its maker is done with it, however that ends.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn open_database(path: &Path) -> Result<OpenFile, OpenError> {
+    let fail = |error: DatabaseError| OpenError::of_redb(path, error);
+    let storage = |error: StorageError| fail(error.into());
+    let db = Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(fail)?;
+    if !check_tables(path, &db)? {
+        let transaction = db.begin_write().map_err(|error| storage(of_transaction(error)))?;
+        transaction.open_table(TABLE).map_err(|error| storage(of_table(error)))?;
+        transaction.commit().map_err(|error| storage(of_commit(error)))?;
+    }
+    let table = snapshot(&db).map_err(storage)?;
+    Ok(OpenFile { db, table })
+}
+
+/// Returns whether our table is there; an error if the database is somebody else's, or a later one.
+fn check_tables(path: &Path, db: &Database) -> Result<bool, OpenError> {
+    let storage = |error: StorageError| OpenError::of_redb(path, error.into());
+    let transaction = db.begin_read().map_err(|error| storage(of_transaction(error)))?;
+    let mut others: Vec<String> = Vec::new();
+    for table in transaction.list_tables().map_err(storage)? {
+        if table.name() == TABLE_NAME {
+            return Ok(true);
+        }
+        others.push(table.name().into());
+    }
+    for table in transaction.list_multimap_tables().map_err(storage)? {
+        others.push(redb::MultimapTableHandle::name(&table).into());
+    }
+    if others.is_empty() {
+        return Ok(false);
+    }
+    let format = |name: &String| name.strip_prefix(TABLE_PREFIX)?.parse::<u32>().ok();
+    match others.iter().find_map(format) {
+        Some(found) => Err(OpenError::NewerFormat { path: path.into(), found, known: FORMAT }),
+        None => Err(OpenError::NotAStore {
+            path: path.into(),
+            found: format!("a redb database of another program (tables: {})", others.join(", ")),
+        }),
+    }
+}
+
+/// Writes the buffered changes and then `mutations` in one durable transaction.
+/// Returns a snapshot of the table after it.
+pub(super) fn commit(
+    db: &Database,
+    overlay: &Overlay,
+    mutations: &[Mutation<'_>],
+) -> Result<Table, StorageError> {
+    let transaction = db.begin_write().map_err(of_transaction)?;
+    {
+        let mut table = transaction.open_table(TABLE).map_err(of_table)?;
+        for (key, value) in overlay.iter() {
+            match value {
+                Some(value) => drop(table.insert(key.as_ref(), value.as_ref())?),
+                None => drop(table.remove(key.as_ref())?),
+            }
+        }
+        for mutation in mutations {
+            match mutation.value() {
+                Some(value) => drop(table.insert(mutation.key(), value)?),
+                None => drop(table.remove(mutation.key())?),
+            }
+        }
+    }
+    transaction.commit().map_err(of_commit)?;
+    snapshot(db)
+}
+
+/// Returns whether the table is as the buffered changes and then `mutations` leave it.
+/// Since a transaction is atomic, this tells whether a failed commit took place.
+pub(super) fn holds_all(table: &Table, overlay: &Overlay, mutations: &[Mutation<'_>]) -> bool {
+    let mut wanted = Overlay::default();
+    wanted.extend(mutations);
+    let older = overlay.iter().filter(|(key, _)| wanted.get(key).is_none());
+    wanted.iter().chain(older).all(|(key, value)| {
+        redb::ReadableTable::get(table, key.as_ref())
+            .is_ok_and(|found| found.as_ref().map(|found| found.value()) == value.as_deref())
+    })
+}
+
+fn snapshot(db: &Database) -> Result<Table, StorageError> {
+    let transaction = db.begin_read().map_err(of_transaction)?;
+    transaction.open_table(TABLE).map_err(of_table)
+}
+
+fn of_transaction(error: TransactionError) -> StorageError {
+    match error {
+        TransactionError::Storage(error) => error,
+        other => StorageError::Corrupted(other.to_string()),
+    }
+}
+
+fn of_commit(error: CommitError) -> StorageError {
+    match error {
+        CommitError::Storage(error) => error,
+        other => StorageError::Corrupted(other.to_string()),
+    }
+}
+
+fn of_table(error: TableError) -> StorageError {
+    match error {
+        TableError::Storage(error) => error,
+        other => StorageError::Corrupted(format!("table {TABLE_NAME}: {other}")),
+    }
+}

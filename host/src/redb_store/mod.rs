@@ -1,0 +1,332 @@
+//! A store on disk: one redb file, with what is not durable yet gathered in memory in front of it.
+//!
+//! Two locks. `writer` orders the applies and is held while the disk works. `state` is what a reader
+//! needs: the gathered changes and a snapshot of the file from before them. It is only ever held for
+//! moments, so that reading goes on while a durable apply waits for the disk; both halves change
+//! together, so that a reader never sees a half of an apply.
+
+mod file;
+mod overlay;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redb::{Database, StorageError};
+
+use self::file::{OpenFile, Table};
+use self::overlay::Overlay;
+use crate::limits::{AnswerBudget, ScanBudget, key_range};
+use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
+
+const LIMITS: Limits = Limits::of_this_crate(true);
+
+/// Most bytes of buffered changes that wait in memory; the apply that would pass it commits.
+/// It bounds the host's memory and is one batch of the largest size.
+pub const MAX_BUFFERED_BYTES: usize = 16 << 20;
+
+/// The age at which a buffered change is committed by the next apply that comes along. As long as
+/// ext4 leaves data in memory by default.
+pub const MAX_BUFFERED_AGE: Duration = Duration::from_secs(5);
+
+/// A store in one [redb](https://docs.rs/redb) file. A clone is another handle on the same store.
+///
+/// The file holds one table, [`RedbStore::TABLE`], of keys and values as they are. It is locked while
+/// it is open: one process at a time.
+///
+/// # Durability
+///
+/// - [`Durability::Durable`]: one redb transaction, on disk (`fsync`) when the call returns, together
+///   with every buffered apply before it. So what a crash loses is a suffix, and each apply, being
+///   within one transaction, is there whole or not at all.
+/// - [`Durability::Buffered`]: in this process's memory, visible to every handle and safe from whatever
+///   becomes of the guest. If the *process* is killed or the machine stops, it is lost, with all that
+///   was buffered after the last commit. Commits happen at a durable apply, at
+///   [`RedbStore::flush`], when [`MAX_BUFFERED_BYTES`] are waiting or the oldest has waited for
+///   [`MAX_BUFFERED_AGE`] (looked at when an apply comes), and when the last handle is dropped.
+///
+/// When the disk is full, or a write fails, nothing buffered is lost: it stays in memory and visible,
+/// and the next commit tries again.
+///
+/// # Cost
+///
+/// A buffered apply touches memory only, and changes of one key replace each other there, so the file
+/// does not grow with them. A durable one costs an `fsync`. A read that is not answered from the
+/// buffered changes walks redb's tree, whose pages are cached (64 MiB).
+#[derive(Clone, Debug)]
+pub struct RedbStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    state: RwLock<State>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    /// `None` after a failed write, until the file has been opened again: redb refuses everything
+    /// after an I/O error.
+    db: Option<Database>,
+    /// When the oldest of the buffered changes was made.
+    buffered_since: Option<Instant>,
+}
+
+struct State {
+    overlay: Overlay,
+    table: Table,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("overlay", &self.overlay).finish_non_exhaustive()
+    }
+}
+
+impl RedbStore {
+    /// The name of the table that holds the entries: keys and values are byte strings (`&[u8]`).
+    pub const TABLE: &str = file::TABLE_NAME;
+
+    /// Opens a store, or makes one where there is no file (or an empty one).
+    ///
+    /// After a crash redb verifies the file first, which takes time in proportion to its size.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. A file that is no store is never written to.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let OpenFile { db, table } = file::open(path)?;
+        Ok(RedbStore {
+            shared: Arc::new(Shared {
+                path: path.to_path_buf(),
+                writer: Mutex::new(Writer { db: Some(db), buffered_since: None }),
+                state: RwLock::new(State { overlay: Overlay::default(), table }),
+            }),
+        })
+    }
+
+    /// Returns the path the store was opened with.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Makes everything applied so far durable. Dropping the last handle does the same, but has no way
+    /// to say that it failed.
+    ///
+    /// # Errors
+    /// As a durable `apply`; what was buffered stays so.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.shared.apply(&[], &[], Durability::Durable)
+    }
+}
+
+impl SyncStore for RedbStore {
+    fn limits(&self) -> Result<Limits, StoreError> {
+        Ok(LIMITS)
+    }
+
+    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        LIMITS.check_get(keys)?;
+        self.shared.read(|state| {
+            let mut budget = AnswerBudget::default();
+            let mut values = Vec::with_capacity(keys.len());
+            for key in keys {
+                let value = state.get(key)?;
+                if budget.take(value.as_ref().map(Bytes::len)).is_err() {
+                    return Ok(Err(StoreError::TooLarge));
+                }
+                values.push(value);
+            }
+            Ok(Ok(values))
+        })?
+    }
+
+    fn scan(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let Some(range) = key_range(start, end) else { return Ok(Vec::new()) };
+        self.shared.read(|state| {
+            let stored = redb::ReadableTable::range::<&[u8]>(&state.table, range)?;
+            state.overlay.merge(range, stored, ScanBudget::new(max_entries, max_bytes))
+        })
+    }
+
+    fn apply(
+        &self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        self.shared.apply(guards, mutations, level)
+    }
+}
+
+impl State {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        if let Some(buffered) = self.overlay.get(key) {
+            return Ok(buffered.cloned());
+        }
+        let stored = redb::ReadableTable::get(&self.table, key)?;
+        Ok(stored.map(|value| Bytes::copy_from_slice(value.value())))
+    }
+
+    fn holds(&self, guard: &Guard<'_>) -> Result<bool, StorageError> {
+        if let Some(buffered) = self.overlay.get(guard.key) {
+            return Ok(guard.holds(buffered.map(Bytes::as_ref)));
+        }
+        let stored = redb::ReadableTable::get(&self.table, guard.key)?;
+        Ok(guard.holds(stored.as_ref().map(|value| value.value())))
+    }
+}
+
+impl Shared {
+    /// Reads, and once more after opening the file anew if redb has given up on it.
+    fn read<R>(&self, ask: impl Fn(&State) -> Result<R, StorageError>) -> Result<R, StoreError> {
+        match ask(&*self.state()?) {
+            Err(StorageError::PreviousIo | StorageError::DatabaseClosed) => {}
+            result => return result.map_err(store_error),
+        }
+        let mut writer = self.lock_writer()?;
+        self.reopen_if_closed(&mut writer)?;
+        ask(&*self.state()?).map_err(store_error)
+    }
+
+    fn apply(
+        &self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        LIMITS.check_apply(guards, mutations)?;
+        let mut writer = self.lock_writer()?;
+        self.reopen_if_closed(&mut writer)?;
+        // Only the holder of `writer` changes anything, so what is seen here holds until the end.
+        let commit = {
+            let state = self.state()?;
+            for guard in guards {
+                if !state.holds(guard).map_err(store_error)? {
+                    return Err(StoreError::Conflict);
+                }
+            }
+            let new_bytes: usize = mutations.iter().map(Mutation::size_bytes).sum();
+            let full = state.overlay.size_bytes() + new_bytes > MAX_BUFFERED_BYTES;
+            let old = writer.buffered_since.is_some_and(|since| since.elapsed() >= MAX_BUFFERED_AGE);
+            let waiting = !mutations.is_empty() || !state.overlay.is_empty();
+            waiting && (level == Durability::Durable || full || old)
+        };
+        if commit {
+            return self.commit(&mut writer, mutations);
+        }
+        if !mutations.is_empty() {
+            writer.buffered_since.get_or_insert_with(Instant::now);
+            let mut state = self.state.write().map_err(|_| poisoned())?;
+            state.overlay.extend(mutations);
+        }
+        Ok(())
+    }
+
+    /// Puts the buffered changes and `mutations` on disk in one transaction.
+    fn commit(&self, writer: &mut Writer, mutations: &[Mutation<'_>]) -> Result<(), StoreError> {
+        let Some(db) = &writer.db else { return Err(closed()) };
+        let written = {
+            let state = self.state()?;
+            file::commit(db, &state.overlay, mutations)
+        };
+        match written {
+            Ok(table) => {
+                let mut state = self.state.write().map_err(|_| poisoned())?;
+                state.table = table;
+                state.overlay.clear();
+                writer.buffered_since = None;
+                Ok(())
+            }
+            Err(error) => {
+                // redb refuses everything after an I/O error. Opened anew, the file is in the state
+                // before or after the transaction; what is buffered here is still to be written in
+                // both cases.
+                writer.db = None;
+                let reason = store_error(error);
+                self.reopen_if_closed(writer)?;
+                self.after_failure(mutations, reason)
+            }
+        }
+    }
+
+    /// Finds out what became of a failed commit, once the file is open again.
+    fn after_failure(&self, mutations: &[Mutation<'_>], reason: StoreError) -> Result<(), StoreError> {
+        let mut state = self.state.write().map_err(|_| poisoned())?;
+        if mutations.is_empty() || !file::holds_all(&state.table, &state.overlay, mutations) {
+            return Err(reason);
+        }
+        // The transaction is in the file, yet maybe not safely on disk: visible, so it stays so, and
+        // the next commit writes it again.
+        state.overlay.extend(mutations);
+        Err(StoreError::UnknownOutcome)
+    }
+
+    fn reopen_if_closed(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        if writer.db.is_some() {
+            let given_up = matches!(
+                redb::ReadableTable::first(&self.state()?.table),
+                Err(StorageError::PreviousIo | StorageError::DatabaseClosed)
+            );
+            if !given_up {
+                return Ok(());
+            }
+            writer.db = None;
+        }
+        let OpenFile { db, table } =
+            file::reopen(&self.path).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.state.write().map_err(|_| poisoned())?.table = table;
+        writer.db = Some(db);
+        Ok(())
+    }
+
+    fn state(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
+        self.state.read().map_err(|_| poisoned())
+    }
+
+    fn lock_writer(&self) -> Result<std::sync::MutexGuard<'_, Writer>, StoreError> {
+        self.writer.lock().map_err(|_| poisoned())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Nobody is left to tell; who wants to know calls `flush` before.
+        let _ = self.apply(&[], &[], Durability::Durable);
+    }
+}
+
+fn poisoned() -> StoreError {
+    StoreError::poisoned("a redb store")
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the file could not be opened again after a failed write".into())
+}
+
+/// Says what a failure of redb means to the caller of the store.
+fn store_error(error: StorageError) -> StoreError {
+    match error {
+        StorageError::Corrupted(text) => StoreError::Corrupt(text),
+        StorageError::LockPoisoned(_) => poisoned(),
+        StorageError::ValueTooLarge(_) => StoreError::TooLarge,
+        StorageError::Io(error) => match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                StoreError::QuotaExceeded
+            }
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly,
+            _ => StoreError::Unavailable(error.to_string()),
+        },
+        other => StoreError::Unavailable(other.to_string()),
+    }
+}
