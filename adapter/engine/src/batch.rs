@@ -1,0 +1,104 @@
+//! What one apply carries, gathered before it is lent to the store.
+
+use crate::cache::Cache;
+use crate::store::Mutation;
+use crate::types::InodeNo;
+use std::ops::Range;
+
+/// Mutations whose keys and small values lie in one buffer; extents stay where they are in the cache.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    bytes: Vec<u8>,
+    entries: Vec<Pending>,
+    /// Bytes that count against the store's limit.
+    pub(crate) batch_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Pending {
+    key: Range<usize>,
+    value: Value,
+}
+
+#[derive(Debug)]
+enum Value {
+    Delete,
+    Bytes(Range<usize>),
+    Extent(InodeNo, u64),
+}
+
+impl Batch {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn delete(&mut self, key: impl FnOnce(&mut Vec<u8>)) {
+        let key = self.key(key);
+        self.batch_bytes += key.len();
+        self.entries.push(Pending { key, value: Value::Delete });
+    }
+
+    /// Adds a put; `value` is given the key and an empty buffer to build the value in.
+    pub(crate) fn put(
+        &mut self,
+        key: impl FnOnce(&mut Vec<u8>),
+        scratch: &mut Vec<u8>,
+        value: impl FnOnce(&[u8], &mut Vec<u8>),
+    ) {
+        let key = self.key(key);
+        scratch.clear();
+        value(self.bytes.get(key.clone()).unwrap_or_default(), scratch);
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(scratch);
+        let range = start..self.bytes.len();
+        self.batch_bytes += key.len() + range.len();
+        self.entries.push(Pending { key, value: Value::Bytes(range) });
+    }
+
+    /// Adds an extent of `value_bytes` bytes, which must have been sealed for this key.
+    pub(crate) fn put_extent(
+        &mut self,
+        key: impl FnOnce(&mut Vec<u8>),
+        ino: InodeNo,
+        index: u64,
+        value_bytes: usize,
+    ) {
+        let key = self.key(key);
+        self.batch_bytes += key.len() + value_bytes;
+        self.entries.push(Pending { key, value: Value::Extent(ino, index) });
+    }
+
+    /// Bytes of the buffer in use, so that a key can be looked at before it is added.
+    fn key(&mut self, key: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+        let start = self.bytes.len();
+        key(&mut self.bytes);
+        start..self.bytes.len()
+    }
+
+    /// The mutations as the store takes them. An extent that is not in memory any more has no place
+    /// in a commit and is left out; commits take only dirty ones, which stay.
+    pub(crate) fn mutations<'b>(&'b self, cache: &'b Cache) -> Vec<Mutation<'b>> {
+        let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        let mut mutations = Vec::with_capacity(self.entries.len());
+        for Pending { key, value } in &self.entries {
+            let key = slice(key);
+            match value {
+                Value::Delete => mutations.push(Mutation::Delete { key }),
+                Value::Bytes(range) => mutations.push(Mutation::Put { key, value: slice(range) }),
+                Value::Extent(ino, index) => {
+                    if let Some(extent) = cache.node(*ino).and_then(|node| node.extents.get(index)) {
+                        mutations.push(Mutation::Put { key, value: &extent.value });
+                    }
+                }
+            }
+        }
+        mutations
+    }
+
+    /// Starts anew, keeping the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.batch_bytes = 0;
+    }
+}

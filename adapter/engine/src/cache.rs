@@ -1,0 +1,611 @@
+//! What is in memory: inodes with their entries and extents, and what of it is not stored yet.
+//!
+//! The store is the permanent state; everything here can be dropped and read again, but for what is
+//! marked dirty. Nothing in this module calls the store or can fail.
+
+use crate::record::FRAME_BYTES;
+use crate::record::inode::Inode;
+use crate::types::{Dentry, InodeNo};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+/// How much may stay in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheLimits {
+    /// Bytes of extents, dirty ones included.
+    pub extent_bytes: usize,
+    /// Inodes that are neither open nor dirty.
+    pub inodes: usize,
+    /// Directory entries, known-missing names included.
+    pub dentries: usize,
+}
+
+impl Default for CacheLimits {
+    fn default() -> CacheLimits {
+        CacheLimits { extent_bytes: 16 << 20, inodes: 32 << 10, dentries: 128 << 10 }
+    }
+}
+
+/// Places of things that are gone that a clock may hold before it is rebuilt.
+const CLOCK_SLACK: usize = 1024;
+
+/// An inode in memory.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) inode: Inode,
+    /// The record differs from what is stored.
+    pub(crate) dirty: bool,
+    /// A record may be in the store.
+    pub(crate) stored: bool,
+    /// Descriptors and streams that are open on it.
+    pub(crate) open: u32,
+    /// An orphan record may be in the store.
+    pub(crate) orphan_stored: bool,
+    /// The orphan record in the store must be written or deleted.
+    pub(crate) orphan_dirty: bool,
+    /// Extents from this index on are certainly not in the store, but for those of a reap record.
+    pub(crate) stored_end: u64,
+    /// The file's size in the store: bytes of a stored extent behind it mean nothing.
+    pub(crate) stored_size: u64,
+    /// Extents in the store that the file no longer has; deleted with the next commit.
+    pub(crate) doomed: BTreeSet<u64>,
+    pub(crate) extents: FxHashMap<u64, Extent>,
+    pub(crate) dirty_extents: u32,
+    /// Where a sequential reader would go on, and how many extents it was given ahead last time.
+    pub(crate) read_next: u64,
+    pub(crate) read_window: u64,
+    pub(crate) dir: Option<Box<DirCache>>,
+    referenced: bool,
+}
+
+/// A piece of a file in memory.
+#[derive(Debug)]
+pub(crate) struct Extent {
+    /// The stored value: room for the frame, then the bytes; missing bytes are zeros.
+    pub(crate) value: Vec<u8>,
+    pub(crate) dirty: bool,
+    /// Nothing is stored here and nothing was written.
+    pub(crate) hole: bool,
+    /// The stored value has bytes behind the file's end, which a crash left there. They were dropped
+    /// here, and must be dropped there before the file grows over them.
+    pub(crate) trimmed: bool,
+    /// Belongs to a truncation: it may reach the store only together with the inode.
+    pub(crate) with_inode: bool,
+    referenced: bool,
+}
+
+impl Extent {
+    pub(crate) fn hole() -> Extent {
+        Extent {
+            value: Vec::new(),
+            dirty: false,
+            hole: true,
+            trimmed: false,
+            with_inode: false,
+            referenced: true,
+        }
+    }
+
+    pub(crate) fn loaded(value: Vec<u8>, trimmed: bool) -> Extent {
+        Extent { value, hole: false, trimmed, ..Extent::hole() }
+    }
+
+    /// Bytes that it takes in memory; a hole is not free.
+    fn cost(&self) -> usize {
+        self.value.capacity() + size_of::<Extent>() + 2 * size_of::<u64>()
+    }
+
+    pub(crate) fn data(&self) -> &[u8] {
+        self.value.get(FRAME_BYTES..).unwrap_or_default()
+    }
+
+    pub(crate) fn touch(&mut self) {
+        self.referenced = true;
+    }
+}
+
+/// What is known of a directory's entries.
+#[derive(Debug, Default)]
+pub(crate) struct DirCache {
+    pub(crate) slots: FxHashMap<Rc<str>, Slot>,
+    /// A name that has no slot does not exist.
+    pub(crate) complete: bool,
+    /// Too large to be read whole at the first look.
+    pub(crate) large: bool,
+}
+
+/// What is known of a name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    /// What the name is now; `None`: missing.
+    pub(crate) entry: Option<Dentry>,
+    /// It differs from what is stored.
+    pub(crate) dirty: bool,
+    /// An entry may be in the store.
+    pub(crate) stored: bool,
+}
+
+/// What is left of an inode that is gone, until the commit that says so.
+#[derive(Debug)]
+pub(crate) struct Removed {
+    pub(crate) ino: InodeNo,
+    pub(crate) inode_stored: bool,
+    pub(crate) orphan_stored: bool,
+    /// Entries of a removed directory that the store still holds.
+    pub(crate) names: Vec<Rc<str>>,
+    /// Extents to delete in that commit.
+    pub(crate) extents: Vec<u64>,
+}
+
+/// Extents `[from, to)` in the store that no file has; they are deleted little by little.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PendingReap {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    /// A record may be in the store.
+    pub(crate) stored: bool,
+    /// The record in the store is not this one.
+    pub(crate) dirty: bool,
+}
+
+/// What has changed and is not stored. Lists may name things that have been cleaned or removed since;
+/// the flags in the cache decide.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    pub(crate) inodes: Vec<InodeNo>,
+    pub(crate) dentries: Vec<(InodeNo, Rc<str>)>,
+    pub(crate) extents: Vec<(InodeNo, u64)>,
+    pub(crate) removed: Vec<Removed>,
+    /// Bytes in dirty extents.
+    pub(crate) bytes: usize,
+    /// Entries of `removed` and `doomed`, which one commit must be able to hold.
+    pub(crate) deletes: usize,
+    /// Bytes in extents that must go with their inode.
+    pub(crate) with_inode_bytes: usize,
+    /// Reap records to write.
+    pub(crate) reaps: usize,
+}
+
+impl Dirty {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inodes.is_empty()
+            && self.dentries.is_empty()
+            && self.extents.is_empty()
+            && self.removed.is_empty()
+            && self.reaps == 0
+    }
+
+    /// An upper bound of the mutations that must go together in one apply.
+    pub(crate) fn metadata_entries(&self) -> usize {
+        // An inode may bring its record, an orphan record and a reap record.
+        1 + 3 * self.inodes.len() + self.dentries.len() + 2 * self.removed.len() + self.deletes + self.reaps
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Cache {
+    nodes: FxHashMap<InodeNo, Node>,
+    pub(crate) dirty: Dirty,
+    pub(crate) reaps: BTreeMap<InodeNo, PendingReap>,
+    limits: CacheLimits,
+    resident_bytes: usize,
+    extents: usize,
+    dentries: usize,
+    dentry_trims: u64,
+    extent_clock: VecDeque<(InodeNo, u64)>,
+    node_clock: VecDeque<InodeNo>,
+    dir_clock: VecDeque<InodeNo>,
+}
+
+impl Cache {
+    pub(crate) fn new(limits: CacheLimits) -> Cache {
+        Cache {
+            nodes: FxHashMap::default(),
+            dirty: Dirty::default(),
+            reaps: BTreeMap::new(),
+            limits,
+            resident_bytes: 0,
+            extents: 0,
+            dentries: 0,
+            dentry_trims: 0,
+            extent_clock: VecDeque::new(),
+            node_clock: VecDeque::new(),
+            dir_clock: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn node(&self, ino: InodeNo) -> Option<&Node> {
+        self.nodes.get(&ino)
+    }
+
+    pub(crate) fn node_mut(&mut self, ino: InodeNo) -> Option<&mut Node> {
+        let node = self.nodes.get_mut(&ino)?;
+        node.referenced = true;
+        Some(node)
+    }
+
+    pub(crate) fn insert_node(&mut self, ino: InodeNo, inode: Inode, stored: bool, extent_bytes: u64) {
+        let (stored_end, stored_size) =
+            if stored { (inode.extents_end(extent_bytes), inode.size) } else { (0, 0) };
+        let node = Node {
+            inode,
+            dirty: false,
+            stored,
+            open: 0,
+            orphan_stored: false,
+            orphan_dirty: false,
+            stored_end,
+            stored_size,
+            doomed: BTreeSet::new(),
+            extents: FxHashMap::default(),
+            dirty_extents: 0,
+            read_next: 0,
+            read_window: 1,
+            dir: None,
+            referenced: true,
+        };
+        if self.nodes.insert(ino, node).is_none() {
+            self.node_clock.push_back(ino);
+        }
+    }
+
+    /// Marks the inode's record as changed.
+    pub(crate) fn mark_inode(&mut self, ino: InodeNo) {
+        if let Some(node) = self.nodes.get_mut(&ino)
+            && !node.dirty
+        {
+            node.dirty = true;
+            self.dirty.inodes.push(ino);
+        }
+    }
+
+    /// Takes an inode out of memory for good; what the store holds of it goes into `dirty.removed`.
+    pub(crate) fn remove_node(&mut self, ino: InodeNo, direct_deletes_max: u64) {
+        let Some(mut node) = self.nodes.remove(&ino) else { return };
+        for extent in node.extents.values() {
+            self.forget_extent(extent);
+        }
+        let mut names = Vec::new();
+        if let Some(dir) = node.dir.take() {
+            self.dentries = self.dentries.saturating_sub(dir.slots.len());
+            names.extend(dir.slots.into_iter().filter(|(_, slot)| slot.dirty && slot.stored).map(|(name, _)| name));
+        }
+        let mut extents: Vec<u64> = Vec::new();
+        if self.reaps.contains_key(&ino) || node.stored_end > direct_deletes_max {
+            self.add_reap(ino, 0, node.stored_end);
+        } else {
+            extents.extend(0..node.stored_end);
+        }
+        self.dirty.deletes = self.dirty.deletes.saturating_sub(node.doomed.len()) + names.len() + extents.len();
+        if node.stored || node.orphan_stored || !names.is_empty() || !extents.is_empty() {
+            self.dirty.removed.push(Removed {
+                ino,
+                inode_stored: node.stored,
+                orphan_stored: node.orphan_stored,
+                names,
+                extents,
+            });
+        }
+    }
+
+    /// Notes that extents `[from, to)` in the store are garbage, besides what was noted before.
+    pub(crate) fn add_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
+        let reap = self.reaps.entry(ino).or_insert(PendingReap { from, to, stored: false, dirty: false });
+        reap.from = reap.from.min(from);
+        reap.to = reap.to.max(to);
+        if !reap.dirty {
+            reap.dirty = true;
+            self.dirty.reaps += 1;
+        }
+    }
+
+    /// Notes garbage whose record is in the store, or may be.
+    pub(crate) fn add_stored_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
+        self.reaps.insert(ino, PendingReap { from, to, stored: true, dirty: false });
+    }
+
+    /// Whether what the store holds at this place of the file is garbage.
+    pub(crate) fn is_garbage(&self, ino: InodeNo, index: u64) -> bool {
+        !self.reaps.is_empty() && self.reaps.get(&ino).is_some_and(|reap| reap.from <= index && index < reap.to)
+    }
+
+    fn forget_extent(&mut self, extent: &Extent) {
+        self.resident_bytes = self.resident_bytes.saturating_sub(extent.cost());
+        self.extents = self.extents.saturating_sub(1);
+        if extent.dirty {
+            self.dirty.bytes = self.dirty.bytes.saturating_sub(extent.data().len());
+        }
+        if extent.with_inode {
+            self.dirty.with_inode_bytes = self.dirty.with_inode_bytes.saturating_sub(extent.data().len());
+        }
+    }
+
+    /// Puts an extent that was read, or found missing, into memory.
+    pub(crate) fn insert_extent(&mut self, ino: InodeNo, index: u64, extent: Extent) {
+        let Some(node) = self.nodes.get_mut(&ino) else { return };
+        self.resident_bytes += extent.cost();
+        self.extents += 1;
+        match node.extents.insert(index, extent) {
+            None => self.extent_clock.push_back((ino, index)),
+            Some(old) => {
+                debug_assert!(!old.dirty, "a dirty extent is never read over");
+                self.forget_extent(&old);
+            }
+        }
+    }
+
+    /// Changes an extent in memory, which is made if it was not there, and marks it dirty.
+    pub(crate) fn edit_extent(&mut self, ino: InodeNo, index: u64, edit: impl FnOnce(&mut Vec<u8>)) {
+        let Some(node) = self.nodes.get_mut(&ino) else { return };
+        let extent = node.extents.entry(index).or_insert_with(|| {
+            self.extent_clock.push_back((ino, index));
+            self.extents += 1;
+            let hole = Extent::hole();
+            self.resident_bytes += hole.cost();
+            hole
+        });
+        let (cost, length) = (extent.cost(), extent.data().len());
+        if extent.value.is_empty() {
+            crate::record::begin(&mut extent.value);
+        }
+        edit(&mut extent.value);
+        extent.hole = false;
+        extent.trimmed = false;
+        extent.referenced = true;
+        self.resident_bytes = self.resident_bytes.saturating_sub(cost) + extent.cost();
+        let new_length = extent.data().len();
+        if extent.with_inode {
+            self.dirty.with_inode_bytes = self.dirty.with_inode_bytes.saturating_sub(length) + new_length;
+        }
+        if extent.dirty {
+            self.dirty.bytes = self.dirty.bytes.saturating_sub(length) + new_length;
+        } else {
+            extent.dirty = true;
+            node.dirty_extents += 1;
+            self.dirty.bytes += new_length;
+            self.dirty.extents.push((ino, index));
+        }
+        if node.doomed.remove(&index) {
+            self.dirty.deletes = self.dirty.deletes.saturating_sub(1);
+        }
+    }
+
+    /// Binds a dirty extent to its inode's record: it was cut, and must not reach the store before the
+    /// size that cut it.
+    pub(crate) fn bind_extent(&mut self, ino: InodeNo, index: u64) {
+        if let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.get_mut(&index))
+            && extent.dirty
+            && !extent.with_inode
+        {
+            extent.with_inode = true;
+            self.dirty.with_inode_bytes += extent.data().len();
+        }
+    }
+
+    /// Drops the extents in memory from `from` on, dirty or not: the file has become shorter.
+    pub(crate) fn drop_extents_from(&mut self, ino: InodeNo, from: u64) {
+        let Some(node) = self.nodes.get_mut(&ino) else { return };
+        let gone: Vec<Extent> = node.extents.extract_if(|index, _| *index >= from).map(|(_, extent)| extent).collect();
+        let dirty = gone.iter().filter(|extent| extent.dirty).count();
+        node.dirty_extents = node.dirty_extents.saturating_sub(u32::try_from(dirty).unwrap_or(u32::MAX));
+        for extent in &gone {
+            self.forget_extent(extent);
+        }
+    }
+
+    /// Remembers extents that the store holds and the file no longer has.
+    pub(crate) fn doom(&mut self, ino: InodeNo, indices: std::ops::Range<u64>) {
+        let Some(node) = self.nodes.get_mut(&ino) else { return };
+        for index in indices {
+            if node.doomed.insert(index) {
+                self.dirty.deletes += 1;
+            }
+        }
+    }
+
+    /// Returns the entries known of a directory, an empty set if none were.
+    pub(crate) fn dir_mut(&mut self, dir: InodeNo) -> Option<&mut DirCache> {
+        let node = self.nodes.get_mut(&dir)?;
+        node.referenced = true;
+        if node.dir.is_none() {
+            self.dir_clock.push_back(dir);
+        }
+        Some(node.dir.get_or_insert_default())
+    }
+
+    /// Remembers what the store says of a name, unless something newer is known.
+    pub(crate) fn learn_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>) {
+        let Some(known) = self.dir_mut(dir) else { return };
+        if !known.slots.contains_key(name) {
+            let slot = Slot { entry, dirty: false, stored: entry.is_some() };
+            known.slots.insert(Rc::from(name), slot);
+            self.dentries += 1;
+        }
+    }
+
+    /// Changes what a name is. Returns false if the directory is not in memory.
+    pub(crate) fn set_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>) {
+        let Some(known) = self.dir_mut(dir) else { return };
+        let complete = known.complete;
+        if let Some(slot) = known.slots.get_mut(name) {
+            slot.entry = entry;
+            if slot.dirty {
+                return;
+            }
+            slot.dirty = true;
+            if let Some((name, _)) = known.slots.get_key_value(name) {
+                let name = Rc::clone(name);
+                self.dirty.dentries.push((dir, name));
+            }
+            return;
+        }
+        let name: Rc<str> = Rc::from(name);
+        // In a directory that is known completely, no slot means that nothing is stored.
+        known.slots.insert(Rc::clone(&name), Slot { entry, dirty: true, stored: !complete });
+        self.dentries += 1;
+        self.dirty.dentries.push((dir, name));
+    }
+
+    /// Drops what need not be kept, down to the limits. Called between operations only.
+    pub(crate) fn trim(&mut self) {
+        // The clocks keep places of things that are gone: rebuild one that holds mostly those.
+        if self.extent_clock.len() > CLOCK_SLACK + 2 * self.extents {
+            let live = self.nodes.iter().flat_map(|(ino, node)| node.extents.keys().map(|index| (*ino, *index)));
+            self.extent_clock = live.collect();
+        }
+        if self.node_clock.len() > CLOCK_SLACK + 2 * self.nodes.len() {
+            self.node_clock = self.nodes.keys().copied().collect();
+        }
+        if self.dir_clock.len() > CLOCK_SLACK + 2 * self.nodes.len() {
+            self.dir_clock = self.nodes.iter().filter(|(_, node)| node.dir.is_some()).map(|(ino, _)| *ino).collect();
+        }
+        if self.resident_bytes > self.limits.extent_bytes {
+            self.trim_extents();
+        }
+        if self.dentries > self.limits.dentries {
+            self.trim_dentries();
+        }
+        if self.nodes.len() > self.limits.inodes {
+            self.trim_nodes();
+        }
+    }
+
+    /// A clock: what was used since the hand came by last is passed over once.
+    fn trim_extents(&mut self) {
+        for _ in 0..self.extent_clock.len().saturating_mul(2) {
+            if self.resident_bytes <= self.limits.extent_bytes {
+                break;
+            }
+            let Some((ino, index)) = self.extent_clock.pop_front() else { break };
+            let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.get_mut(&index)) else {
+                continue;
+            };
+            if extent.dirty || extent.referenced {
+                extent.referenced = false;
+                self.extent_clock.push_back((ino, index));
+                continue;
+            }
+            if let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.remove(&index)) {
+                self.forget_extent(&extent);
+            }
+        }
+    }
+
+    /// How often entries were dropped from memory. While it stays, what was learned is still known.
+    pub(crate) fn dentry_trims(&self) -> u64 {
+        self.dentry_trims
+    }
+
+    fn trim_dentries(&mut self) {
+        self.dentry_trims += 1;
+        for _ in 0..self.dir_clock.len() {
+            // Well below the limit, so that the next lookup does not come here again.
+            if self.dentries <= self.limits.dentries / 4 * 3 {
+                break;
+            }
+            let Some(ino) = self.dir_clock.pop_front() else { break };
+            let Some(node) = self.nodes.get_mut(&ino) else { continue };
+            let Some(dir) = node.dir.as_mut() else { continue };
+            let before = dir.slots.len();
+            dir.slots.retain(|_, slot| slot.dirty);
+            dir.complete = false;
+            self.dentries = self.dentries.saturating_sub(before - dir.slots.len());
+            if dir.slots.is_empty() {
+                dir.slots.shrink_to_fit();
+            }
+            self.dir_clock.push_back(ino);
+        }
+    }
+
+    fn trim_nodes(&mut self) {
+        self.dentry_trims += 1;
+        for _ in 0..self.node_clock.len().saturating_mul(2) {
+            if self.nodes.len() <= self.limits.inodes {
+                break;
+            }
+            let Some(ino) = self.node_clock.pop_front() else { break };
+            let Some(node) = self.nodes.get_mut(&ino) else { continue };
+            let busy = node.dirty
+                || node.open > 0
+                || node.dirty_extents > 0
+                || node.orphan_dirty
+                || !node.doomed.is_empty()
+                || ino == InodeNo::ROOT
+                || node.dir.as_ref().is_some_and(|dir| dir.slots.values().any(|slot| slot.dirty));
+            if busy || node.referenced {
+                node.referenced = false;
+                self.node_clock.push_back(ino);
+                continue;
+            }
+            if let Some(node) = self.nodes.remove(&ino) {
+                for extent in node.extents.values() {
+                    self.forget_extent(extent);
+                }
+                self.dentries = self.dentries.saturating_sub(node.dir.map_or(0, |dir| dir.slots.len()));
+            }
+        }
+    }
+
+    /// Marks everything as stored: the commit that carried it has succeeded.
+    pub(crate) fn all_clean(&mut self, extent_bytes: u64) {
+        let dirty = std::mem::take(&mut self.dirty);
+        if dirty.reaps > 0 {
+            for reap in self.reaps.values_mut() {
+                (reap.stored, reap.dirty) = (true, false);
+            }
+        }
+        for (ino, index) in dirty.extents {
+            if let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.get_mut(&index)) {
+                extent.dirty = false;
+                extent.with_inode = false;
+            }
+        }
+        for (dir, name) in dirty.dentries {
+            let Some(known) = self.nodes.get_mut(&dir).and_then(|node| node.dir.as_mut()) else { continue };
+            let Some(slot) = known.slots.get_mut(&name) else { continue };
+            slot.dirty = false;
+            slot.stored = slot.entry.is_some();
+            if known.complete && slot.entry.is_none() {
+                known.slots.remove(&name);
+                self.dentries = self.dentries.saturating_sub(1);
+            }
+        }
+        for ino in dirty.inodes {
+            let Some(node) = self.nodes.get_mut(&ino) else { continue };
+            node.dirty = false;
+            node.stored = true;
+            node.dirty_extents = 0;
+            node.orphan_dirty = false;
+            node.orphan_stored = node.inode.nlink == 0;
+            node.doomed.clear();
+            node.stored_end = node.inode.extents_end(extent_bytes);
+            node.stored_size = node.inode.size;
+        }
+    }
+
+    /// Takes for stored whatever a commit of unknown outcome may have stored, so that what is removed
+    /// from now on is deleted there too.
+    pub(crate) fn maybe_stored(&mut self, extent_bytes: u64) {
+        for ino in &self.dirty.inodes {
+            let Some(node) = self.nodes.get_mut(ino) else { continue };
+            node.stored = true;
+            node.orphan_stored |= node.inode.nlink == 0;
+            node.stored_end = node.stored_end.max(node.inode.extents_end(extent_bytes));
+        }
+        for (dir, name) in &self.dirty.dentries {
+            let known = self.nodes.get_mut(dir).and_then(|node| node.dir.as_mut());
+            if let Some(slot) = known.and_then(|known| known.slots.get_mut(name)) {
+                slot.stored = true;
+            }
+        }
+        for reap in self.reaps.values_mut() {
+            reap.stored = true;
+        }
+    }
+
+    /// How many inodes, directory entries and bytes of extents are in memory.
+    pub(crate) fn usage(&self) -> (usize, usize, usize) {
+        (self.nodes.len(), self.dentries, self.resident_bytes)
+    }
+}

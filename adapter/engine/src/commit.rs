@@ -1,0 +1,466 @@
+//! Takes what is dirty to the store: one apply if it fits, extents first and the rest last if not.
+//!
+//! Every apply is guarded on the superblock as this opener last wrote it, so nothing is stored after
+//! another opener has raised the epoch. Everything dirty goes along, so what the store holds is always
+//! the state at some moment of the past, but for bytes of the writes that a cut interrupted.
+
+use crate::batch::Batch;
+use crate::cache::PendingReap;
+use crate::error::{Error, Result};
+use crate::key::tag;
+use crate::limits::{DIRECT_DELETES_MAX, REAP_STEP_EXTENTS};
+use crate::record::{dentry, reap, seal, superblock::Superblock};
+use crate::store::{Durability, Guard, StoreError};
+use crate::types::{ExtentIndex, InodeNo};
+use crate::volume::{RECORD_OVERHEAD_BYTES, State, Volume};
+
+/// Reap records that may wait before commits stop to drain them: an opener reads them all.
+const REAPS_MAX: usize = 128;
+
+/// How often a commit of unknown outcome is repeated before the caller is told.
+const DOUBT_ATTEMPTS: u32 = 2;
+
+/// Garbage ranges wider than this are searched for what exists instead of deleted blindly.
+const REAP_BLIND_EXTENTS_MAX: u64 = 4096;
+
+/// A dirty extent on its way to the store.
+struct Outgoing {
+    ino: InodeNo,
+    index: u64,
+    value_bytes: usize,
+}
+
+impl Volume {
+    /// Stores everything that is dirty.
+    ///
+    /// # Cost
+    /// One `apply` if all fits the store's batch limits, none if nothing is dirty (and, for a durable
+    /// commit, nothing was applied since the last one).
+    ///
+    /// # Errors
+    /// Nothing that failed to be stored is forgotten: it stays dirty and the next commit carries it.
+    pub(crate) fn commit(&mut self, level: Durability) -> Result<()> {
+        let mut outcome = self.commit_once(level);
+        // Once the doubt is resolved, repeating is safe: a commit puts values, whatever was there.
+        for _ in 0..DOUBT_ATTEMPTS {
+            if outcome != Err(Error::Store(StoreError::UnknownOutcome)) {
+                break;
+            }
+            outcome = self.commit_once(level);
+        }
+        outcome
+    }
+
+    fn commit_once(&mut self, level: Durability) -> Result<()> {
+        self.check_alive()?;
+        self.resolve_doubt()?;
+        if self.cache.dirty.is_empty() {
+            if level == Durability::Durable && self.unsynced {
+                self.apply(&Batch::default(), None, level)?;
+                self.unsynced = false;
+            }
+            return Ok(());
+        }
+        self.reclaim_an_orphan();
+        self.drain_where_files_grew()?;
+        while self.cache.reaps.values().filter(|reap| reap.stored).count() > REAPS_MAX {
+            let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| reap.stored).map(|(ino, _)| *ino) else { break };
+            self.drain_reap(ino)?;
+        }
+
+        let mut batch = Batch::default();
+        self.gather_metadata(&mut batch);
+        let (bound, free) = self.gather_extents();
+        for extent in &bound {
+            self.push_extent(&mut batch, extent);
+        }
+        let mut rest = free.as_slice();
+        let mut announced = Vec::new();
+        if !self.all_fit(&batch, &free) {
+            (rest, announced) = self.stage_extents(&mut batch, &free)?;
+        }
+        for extent in rest {
+            self.push_extent(&mut batch, extent);
+        }
+        let step = self.push_reap_step(&mut batch, &announced);
+        let mut superblock = self.superblock.clone();
+        superblock.seq = self.committed.seq.saturating_add(1);
+        self.apply(&batch, Some(superblock.clone()), level)?;
+
+        self.superblock = superblock;
+        let extent_bytes = self.extent_bytes();
+        for ino in announced {
+            self.cache.reaps.remove(&ino);
+        }
+        self.cache.all_clean(extent_bytes);
+        if let Some((ino, from)) = step {
+            self.finish_reap_step(ino, from);
+        }
+        self.dirty_since = None;
+        self.unsynced = level == Durability::Buffered;
+        Ok(())
+    }
+
+    pub(crate) fn check_alive(&self) -> Result<()> {
+        if self.state == State::Fenced { Err(Error::Fenced) } else { Ok(()) }
+    }
+
+    /// Makes sure that what the next operation changes still fits one apply with what is dirty.
+    ///
+    /// # Cost
+    /// Nothing, or a commit.
+    pub(crate) fn make_room(&mut self, data_bytes: usize) -> Result<()> {
+        let record_bytes = self.committed.inline_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
+        let extent_bytes = self.committed.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
+        let dirty = &self.cache.dirty;
+        let entries = dirty.metadata_entries() + ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize;
+        // Deletes and dentries are counted as records with inline bytes: simple, and enough.
+        let bytes = (dirty.inodes.len() + 2).saturating_mul(record_bytes)
+            + (entries.saturating_mul(RECORD_OVERHEAD_BYTES as usize))
+            + dirty.with_inode_bytes
+            + extent_bytes;
+        let full = entries > self.limits.max_batch_entries as usize
+            || bytes > self.limits.max_batch_bytes as usize
+            || dirty.bytes.saturating_add(data_bytes) > self.options.dirty_bytes_max;
+        if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
+    }
+
+    fn gather_metadata(&self, batch: &mut Batch) {
+        let keys = &self.keys;
+        let mut scratch = Vec::new();
+        for removed in &self.cache.dirty.removed {
+            let ino = removed.ino;
+            if removed.inode_stored {
+                batch.delete(|key| keys.inode(ino, key));
+            }
+            if removed.orphan_stored {
+                batch.delete(|key| keys.orphan(ino, key));
+            }
+            for name in &removed.names {
+                batch.delete(|key| keys.dentry(ino, name, key));
+            }
+            for index in &removed.extents {
+                batch.delete(|key| keys.extent(ino, ExtentIndex(*index), key));
+            }
+        }
+        for (dir, name) in &self.cache.dirty.dentries {
+            let Some(known) = self.cache.node(*dir).and_then(|node| node.dir.as_ref()) else { continue };
+            let Some(slot) = known.slots.get(name).filter(|slot| slot.dirty) else { continue };
+            match slot.entry {
+                Some(entry) => {
+                    let value = |key: &[u8], value: &mut Vec<u8>| dentry::encode(entry, key, value);
+                    batch.put(|key| keys.dentry(*dir, name, key), &mut scratch, value);
+                }
+                None if slot.stored => batch.delete(|key| keys.dentry(*dir, name, key)),
+                None => {}
+            }
+        }
+        for ino in &self.cache.dirty.inodes {
+            let Some(node) = self.cache.node(*ino).filter(|node| node.dirty) else { continue };
+            for index in &node.doomed {
+                batch.delete(|key| keys.extent(*ino, ExtentIndex(*index), key));
+            }
+            let value = |key: &[u8], value: &mut Vec<u8>| node.inode.encode(key, value);
+            batch.put(|key| keys.inode(*ino, key), &mut scratch, value);
+            if node.inode.nlink == 0 && (node.orphan_dirty || !node.orphan_stored) {
+                batch.put(|key| keys.orphan(*ino, key), &mut scratch, reap::encode_orphan);
+            }
+        }
+        if self.cache.dirty.reaps > 0 {
+            for (ino, pending) in self.cache.reaps.iter().filter(|(_, reap)| reap.dirty) {
+                let record = reap::Reap { ino: *ino, from: pending.from, to: pending.to };
+                let value = |key: &[u8], value: &mut Vec<u8>| reap::encode(record, key, value);
+                batch.put(|key| keys.reap(*ino, key), &mut scratch, value);
+            }
+        }
+    }
+
+    /// Seals the dirty extents and returns them: those bound to their inode's record, and the free ones.
+    fn gather_extents(&mut self) -> (Vec<Outgoing>, Vec<Outgoing>) {
+        let (mut bound, mut free) = (Vec::new(), Vec::new());
+        let mut key = Vec::with_capacity(64);
+        let extents = std::mem::take(&mut self.cache.dirty.extents);
+        for (ino, index) in &extents {
+            let Some(extent) = self.cache.node_mut(*ino).and_then(|node| node.extents.get_mut(index)) else {
+                continue;
+            };
+            if !extent.dirty {
+                continue;
+            }
+            key.clear();
+            self.keys.extent(*ino, ExtentIndex(*index), &mut key);
+            seal(&key, tag::EXTENT, &mut extent.value);
+            let outgoing = Outgoing { ino: *ino, index: *index, value_bytes: extent.value.len() };
+            if extent.with_inode { bound.push(outgoing) } else { free.push(outgoing) }
+        }
+        self.cache.dirty.extents = extents;
+        // An extent that was cut off and written again is listed twice.
+        for list in [&mut bound, &mut free] {
+            list.sort_unstable_by_key(|extent| (extent.ino, extent.index));
+            list.dedup_by_key(|extent| (extent.ino, extent.index));
+        }
+        (bound, free)
+    }
+
+    fn push_extent(&self, batch: &mut Batch, extent: &Outgoing) {
+        let (ino, index) = (extent.ino, extent.index);
+        batch.put_extent(|key| self.keys.extent(ino, ExtentIndex(index), key), ino, index, extent.value_bytes);
+    }
+
+    /// Whether the metadata, the superblock and these extents fit one apply.
+    fn all_fit(&self, metadata: &Batch, extents: &[Outgoing]) -> bool {
+        let bytes: usize = extents.iter().map(|extent| extent.value_bytes + MAX_KEY_BYTES).sum();
+        metadata.len() + extents.len() + 1 <= self.limits.max_batch_entries as usize
+            && metadata.batch_bytes + bytes + RECORD_OVERHEAD_BYTES as usize <= self.limits.max_batch_bytes as usize
+    }
+
+    /// Sends extents ahead in applies of their own and returns those that still fit the last one.
+    ///
+    /// What lies behind the end of a file in the store is announced as garbage first, so that a cut
+    /// leaves nothing that a later growth could show; the last apply takes the announcement back.
+    fn stage_extents<'e>(
+        &mut self,
+        last: &mut Batch,
+        extents: &'e [Outgoing],
+    ) -> Result<(&'e [Outgoing], Vec<InodeNo>)> {
+        let mut behind_end: Vec<(InodeNo, u64, u64)> = Vec::new();
+        for extent in extents {
+            let stored_end = self.cache.node(extent.ino).map_or(0, |node| node.stored_end);
+            if extent.index < stored_end {
+                continue;
+            }
+            match behind_end.last_mut() {
+                Some((ino, _, to)) if *ino == extent.ino => *to = extent.index.saturating_add(1),
+                _ => behind_end.push((extent.ino, stored_end, extent.index.saturating_add(1))),
+            }
+        }
+        for (ino, _, _) in &behind_end {
+            // A record can announce one range; what an older one announced goes first.
+            self.drain_reap(*ino)?;
+        }
+        let mut batch = Batch::default();
+        let mut scratch = Vec::new();
+        for (ino, from, to) in &behind_end {
+            let record = reap::Reap { ino: *ino, from: *from, to: *to };
+            let value = |key: &[u8], value: &mut Vec<u8>| reap::encode(record, key, value);
+            batch.put(|key| self.keys.reap(*ino, key), &mut scratch, value);
+            last.delete(|key| self.keys.reap(*ino, key));
+        }
+        let mut rest = extents;
+        while !self.all_fit(last, rest) {
+            let mut sent = 0;
+            for extent in rest {
+                let room = self.all_fit(&batch, std::slice::from_ref(extent));
+                if !room {
+                    break;
+                }
+                self.push_extent(&mut batch, extent);
+                sent += 1;
+            }
+            // The announcements alone may fill a batch; only a batch that can never hold an extent is wrong.
+            if sent == 0 && batch.len() == 0 {
+                return Err(Error::StoreLimits("an extent does not fit an apply"));
+            }
+            let mut superblock = self.committed.clone();
+            superblock.seq = superblock.seq.saturating_add(1);
+            // Garbage from here on, should this commit not come to its end.
+            for (ino, from, to) in &behind_end {
+                self.cache.add_stored_reap(*ino, *from, *to);
+            }
+            self.apply(&batch, Some(superblock), Durability::Buffered)?;
+            self.unsynced = true;
+            batch.clear();
+            rest = rest.get(sent..).unwrap_or_default();
+        }
+        Ok((rest, behind_end.into_iter().map(|(ino, _, _)| ino).collect()))
+    }
+
+    /// Applies a batch under the guard of the superblock, which `superblock` replaces.
+    fn apply(&mut self, batch: &Batch, superblock: Option<Superblock>, level: Durability) -> Result<()> {
+        let key = self.keys.superblock();
+        let value = superblock.as_ref().map(|superblock| superblock.encode(&key));
+        let mut mutations = batch.mutations(&self.cache);
+        if let Some(value) = &value {
+            mutations.push(crate::store::Mutation::Put { key: &key, value });
+        }
+        let guard = Guard { key: &key, expected: Some(&self.committed_value) };
+        let outcome = self.store.apply(&[guard], &mutations, level);
+        drop(mutations);
+        match outcome {
+            Ok(()) => {
+                if let (Some(superblock), Some(value)) = (superblock, value) {
+                    (self.committed, self.committed_value) = (superblock, value);
+                }
+                Ok(())
+            }
+            Err(StoreError::UnknownOutcome) => {
+                let extent_bytes = self.extent_bytes();
+                self.cache.maybe_stored(extent_bytes);
+                self.state = State::InDoubt(value.unwrap_or_else(|| self.committed_value.clone()));
+                self.resolve_doubt()?;
+                // The superblock tells whether it was applied, not whether it was made durable, and the
+                // caller's view of what is dirty is the old one: report it, the next commit repeats it.
+                Err(Error::Store(StoreError::UnknownOutcome))
+            }
+            Err(StoreError::Conflict) => {
+                let found = self.store.get(&[&key])?.into_iter().next().flatten();
+                if found.as_deref() == Some(&self.committed_value) {
+                    return Err(Error::Store(StoreError::Conflict));
+                }
+                self.state = State::Fenced;
+                Err(Error::Fenced)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Finds out whether the apply of unknown outcome took, by the superblock that it carried.
+    fn resolve_doubt(&mut self) -> Result<()> {
+        let State::InDoubt(value) = &self.state else { return Ok(()) };
+        let key = self.keys.superblock();
+        let found = self.store.get(&[&key])?.into_iter().next().flatten();
+        if found.as_deref() == Some(value) {
+            self.committed = Superblock::decode(&key, value)?;
+            self.committed_value = value.clone();
+            self.state = State::Live;
+        } else if found.as_deref() == Some(&self.committed_value) {
+            self.state = State::Live;
+        } else {
+            self.state = State::Fenced;
+            return Err(Error::Fenced);
+        }
+        Ok(())
+    }
+
+    /// Removes one inode that a former opener left without a name, with the commit under way. What
+    /// fails here is tried again by the next opener: the record stays.
+    fn reclaim_an_orphan(&mut self) {
+        let Some(ino) = self.orphans.pop_front() else { return };
+        if self.load_node(ino).is_err() {
+            return;
+        }
+        let extent_bytes = self.extent_bytes();
+        let Some(node) = self.cache.node_mut(ino) else { return };
+        if node.inode.nlink > 0 || node.open > 0 {
+            return;
+        }
+        node.orphan_stored = true;
+        let charged = node.inode.charged_bytes(extent_bytes);
+        self.superblock.used_bytes = self.superblock.used_bytes.saturating_sub(charged);
+        self.superblock.used_inodes = self.superblock.used_inodes.saturating_sub(1);
+        self.cache.remove_node(ino, self.direct_deletes_max());
+    }
+
+    pub(crate) fn direct_deletes_max(&self) -> u64 {
+        DIRECT_DELETES_MAX.min(u64::from(self.limits.max_batch_entries / 4))
+    }
+
+    /// Deletes the garbage that files with dirty bytes have grown over, before those bytes are stored.
+    fn drain_where_files_grew(&mut self) -> Result<()> {
+        if self.cache.reaps.is_empty() {
+            return Ok(());
+        }
+        let extent_bytes = self.extent_bytes();
+        let grown: Vec<InodeNo> = self
+            .cache
+            .reaps
+            .iter()
+            .filter(|(ino, reap)| {
+                let end = self.cache.node(**ino).map_or(0, |node| node.inode.extents_end(extent_bytes));
+                reap.stored && end > reap.from
+            })
+            .map(|(ino, _)| *ino)
+            .collect();
+        for ino in grown {
+            self.drain_reap(ino)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes all garbage of one inode, in applies of their own. Its record must be in the store.
+    fn drain_reap(&mut self, ino: InodeNo) -> Result<()> {
+        while self.cache.reaps.contains_key(&ino) {
+            let (indices, next) = self.reap_step(ino)?;
+            let mut batch = Batch::default();
+            self.push_reap(&mut batch, ino, &indices, next);
+            let mut superblock = self.committed.clone();
+            superblock.seq = superblock.seq.saturating_add(1);
+            self.apply(&batch, Some(superblock), Durability::Buffered)?;
+            self.unsynced = true;
+            self.finish_reap_step(ino, next);
+        }
+        Ok(())
+    }
+
+    /// The next extents to delete, and where the garbage starts after that.
+    fn reap_step(&mut self, ino: InodeNo) -> Result<(Vec<u64>, u64)> {
+        let Some(reap) = self.cache.reaps.get(&ino).copied() else { return Ok((Vec::new(), u64::MAX)) };
+        let step = REAP_STEP_EXTENTS.min(u64::from(self.limits.max_batch_entries / 4));
+        if reap.to.saturating_sub(reap.from) <= REAP_BLIND_EXTENTS_MAX {
+            let next = reap.from.saturating_add(step).min(reap.to);
+            return Ok(((reap.from..next).collect(), next));
+        }
+        let (mut start, mut end) = (Vec::new(), Vec::new());
+        self.keys.extent(ino, ExtentIndex(reap.from), &mut start);
+        self.keys.extent(ino, ExtentIndex(reap.to), &mut end);
+        let found = self.store.scan(&start, &end, u32::try_from(step).unwrap_or(1), self.page_bytes())?;
+        let index_of = |key: &[u8]| {
+            let (_, rest) = self.keys.split(key)?;
+            Some(u64::from_be_bytes(*rest.last_chunk::<8>()?))
+        };
+        let indices: Vec<u64> = found.iter().filter_map(|entry| index_of(&entry.key)).collect();
+        let next = indices.last().map_or(reap.to, |last| last.saturating_add(1));
+        Ok((indices, next))
+    }
+
+    fn push_reap(&self, batch: &mut Batch, ino: InodeNo, indices: &[u64], next: u64) {
+        for index in indices {
+            batch.delete(|key| self.keys.extent(ino, ExtentIndex(*index), key));
+        }
+        match self.cache.reaps.get(&ino) {
+            Some(reap) if next < reap.to => {
+                let record = reap::Reap { ino, from: next, to: reap.to };
+                let value = |key: &[u8], value: &mut Vec<u8>| reap::encode(record, key, value);
+                batch.put(|key| self.keys.reap(ino, key), &mut Vec::new(), value);
+            }
+            _ => batch.delete(|key| self.keys.reap(ino, key)),
+        }
+    }
+
+    /// Lets a commit take some garbage along, if there is any and room for it.
+    fn push_reap_step(&mut self, batch: &mut Batch, announced: &[InodeNo]) -> Option<(InodeNo, u64)> {
+        let blind = |ino: &InodeNo, reap: &PendingReap| {
+            reap.stored
+                && !reap.dirty
+                && reap.to.saturating_sub(reap.from) <= REAP_BLIND_EXTENTS_MAX
+                && !announced.contains(ino)
+        };
+        let ino = self.cache.reaps.iter().find(|(ino, reap)| blind(ino, reap)).map(|(ino, _)| *ino)?;
+        let room = REAP_STEP_EXTENTS as usize + 2;
+        if batch.len() + room > self.limits.max_batch_entries as usize
+            || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize > self.limits.max_batch_bytes as usize
+        {
+            return None;
+        }
+        // A narrow range asks the store nothing and cannot fail.
+        let (indices, next) = self.reap_step(ino).ok()?;
+        self.push_reap(batch, ino, &indices, next);
+        Some((ino, next))
+    }
+
+    fn finish_reap_step(&mut self, ino: InodeNo, next: u64) {
+        if let Some(reap) = self.cache.reaps.get_mut(&ino) {
+            reap.from = next;
+            if reap.from >= reap.to {
+                self.cache.reaps.remove(&ino);
+            }
+        }
+    }
+}
+
+/// Records that one operation may change besides file data: a rename over an open file changes two
+/// directories, two entries, two inodes and an orphan record; a removal takes direct deletes along.
+const ENTRIES_PER_OPERATION: usize = 9;
+
+/// Longest key of an extent.
+const MAX_KEY_BYTES: usize = 1 + 255 + 1 + 16;

@@ -1,0 +1,355 @@
+//! The bytes of files: where they lie, how they move between the inode's record and extents, and what
+//! a change of size does. Each change has a half that may fail and a half that cannot.
+
+use crate::error::{Error, Result};
+use crate::limits::FILE_SIZE_MAX;
+use crate::record::FRAME_BYTES;
+use crate::record::inode::{Content, Inode};
+use crate::store::Durability;
+use crate::txn::{Txn, Writes};
+use crate::types::{ExtentIndex, InodeNo, Kind};
+use std::collections::BTreeSet;
+
+/// What the reading half of a change of size found out for the writing half.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resize {
+    pub(crate) size: u64,
+    /// Extents that the file loses.
+    removed: u64,
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+impl Txn<'_> {
+    /// Appends up to `length` bytes from `offset` on to `out`; less only where the file ends.
+    pub(crate) fn read(&mut self, ino: InodeNo, offset: u64, length: usize, out: &mut Vec<u8>) -> Result<()> {
+        let extent_bytes = self.volume.extent_bytes();
+        let inode = self.inode(ino)?;
+        let end = inode.size.min(offset.saturating_add(length as u64));
+        if offset >= end {
+            return Ok(());
+        }
+        out.reserve(to_usize(end - offset));
+        if let Content::Inline(bytes) = &inode.content {
+            copy_out(bytes, to_usize(offset), to_usize(end - offset), out);
+            return Ok(());
+        }
+        let (first, last) = (offset / extent_bytes, (end - 1) / extent_bytes);
+        self.volume.load_extents(ino, first, last, true)?;
+        let Some(node) = self.volume.cache.node_mut(ino) else { return Ok(()) };
+        for index in first..=last {
+            let start = index.saturating_mul(extent_bytes);
+            let (from, to) = (offset.max(start) - start, end.min(start.saturating_add(extent_bytes)) - start);
+            // Loaded above, and nothing is dropped within an operation.
+            let extent = node.extents.get_mut(&index).ok_or(Error::damaged("extent", ino.0, "not in memory"))?;
+            extent.touch();
+            copy_out(extent.data(), to_usize(from), to_usize(to - from), out);
+        }
+        Ok(())
+    }
+
+    /// Loads what a write of `length` bytes at `offset` needs to know, and checks that it may be done.
+    pub(crate) fn prepare_write(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<()> {
+        let end = offset.checked_add(length as u64).filter(|end| *end <= FILE_SIZE_MAX).ok_or(Error::FileTooLarge)?;
+        let extent_bytes = self.volume.extent_bytes();
+        let inline_bytes = self.volume.inline_bytes();
+        let inode = self.inode(ino)?;
+        let (size, extents, before) = (inode.size, inode.extents, inode.charged_bytes(extent_bytes));
+        let new_size = size.max(end);
+        let first = offset / extent_bytes;
+        let last = if length == 0 { first } else { (end - 1) / extent_bytes };
+        let count = match &inode.content {
+            Content::Inline(_) if new_size <= inline_bytes => {
+                return self.check_growth(new_size - size, 0);
+            }
+            // What lies in the record becomes the first extent.
+            Content::Inline(bytes) => {
+                let own = u64::from(!bytes.is_empty() && first > 0);
+                own + (last - first + 1)
+            }
+            _ => {
+                self.load_for_write(ino, offset, end)?;
+                let node = self.volume.cache.node(ino);
+                let old_end = size.div_ceil(extent_bytes);
+                let dense = extents >= old_end;
+                let known = |index: u64| {
+                    index < old_end
+                        && match node.and_then(|node| node.extents.get(&index)) {
+                            Some(extent) => !extent.hole,
+                            None => dense,
+                        }
+                };
+                extents + (first..=last).filter(|index| !known(*index)).count() as u64
+            }
+        };
+        self.settle_garbage(ino, last.saturating_add(1))?;
+        let after = new_size.min(count.saturating_mul(extent_bytes));
+        self.check_growth(after.saturating_sub(before), 0)
+    }
+
+    /// Loads the extents that a write changes in part, and the tail that it leaves behind.
+    fn load_for_write(&mut self, ino: InodeNo, offset: u64, end: u64) -> Result<()> {
+        let extent_bytes = self.volume.extent_bytes();
+        let inode = self.inode(ino)?;
+        let (size, old_end) = (inode.size, inode.size.div_ceil(extent_bytes));
+        let dense = inode.extents >= old_end;
+        let (first, last) = (offset / extent_bytes, end.saturating_sub(1).max(offset) / extent_bytes);
+        for index in first..=last.min(old_end.saturating_sub(1)) {
+            let start = index.saturating_mul(extent_bytes);
+            let whole = offset <= start && end >= size.min(start.saturating_add(extent_bytes));
+            // Whether a hole is filled must be known too: it is charged.
+            if !(whole && dense) {
+                self.volume.load_extents(ino, index, index, false)?;
+            }
+        }
+        if old_end <= first {
+            self.load_tail(ino)?;
+        }
+        Ok(())
+    }
+
+    /// Loads the last extent of a file that is about to grow over its end: should a crash have left
+    /// bytes behind the end, they must go.
+    fn load_tail(&mut self, ino: InodeNo) -> Result<()> {
+        let extent_bytes = self.volume.extent_bytes();
+        let inode = self.inode(ino)?;
+        if !matches!(inode.content, Content::Extents) || inode.size % extent_bytes == 0 {
+            return Ok(());
+        }
+        let tail = inode.size / extent_bytes;
+        self.volume.load_extents(ino, tail, tail, false)
+    }
+
+    /// Makes sure that garbage in the store, which the file is about to grow over, is announced there:
+    /// then it is known as such, and deleted before the grown file is stored.
+    fn settle_garbage(&mut self, ino: InodeNo, new_end: u64) -> Result<()> {
+        match self.volume.cache.reaps.get(&ino) {
+            Some(reap) if reap.dirty && new_end > reap.from => self.volume.commit(Durability::Buffered),
+            _ => Ok(()),
+        }
+    }
+
+    /// Loads what a change of size needs to know, and checks that it may be done.
+    pub(crate) fn prepare_resize(&mut self, ino: InodeNo, size: u64) -> Result<Resize> {
+        if size > FILE_SIZE_MAX {
+            return Err(Error::FileTooLarge);
+        }
+        let extent_bytes = self.volume.extent_bytes();
+        let inline_bytes = self.volume.inline_bytes();
+        let inode = self.inode(ino)?;
+        if inode.kind != Kind::File {
+            return Err(Error::Invalid);
+        }
+        let (old_size, extents, before) = (inode.size, inode.extents, inode.charged_bytes(extent_bytes));
+        let (old_end, new_end) = (old_size.div_ceil(extent_bytes), size.div_ceil(extent_bytes));
+        let mut removed = 0;
+        let after = match &inode.content {
+            Content::Inline(_) if size <= inline_bytes => size,
+            Content::Inline(bytes) => size.min(u64::from(!bytes.is_empty()) * extent_bytes),
+            _ if size >= old_size => {
+                self.load_tail(ino)?;
+                size.min(extents.saturating_mul(extent_bytes))
+            }
+            _ => {
+                removed = match new_end {
+                    0 => extents,
+                    _ if extents >= old_end => old_end - new_end,
+                    _ => self.count_extents_from(ino, new_end)?,
+                };
+                if size % extent_bytes != 0 {
+                    self.volume.load_extents(ino, size / extent_bytes, size / extent_bytes, false)?;
+                }
+                0 // Shrinking needs no room.
+            }
+        };
+        if size > old_size {
+            self.settle_garbage(ino, new_end)?;
+        }
+        self.check_growth(after.saturating_sub(before), 0)?;
+        Ok(Resize { size, removed })
+    }
+
+    /// Counts the extents of a file with holes from an index on: in the store or in memory.
+    fn count_extents_from(&mut self, ino: InodeNo, from: u64) -> Result<u64> {
+        let volume = &mut *self.volume;
+        let Some(node) = volume.cache.node(ino) else { return Ok(0) };
+        let stored_end = node.stored_end;
+        let mut found: BTreeSet<u64> =
+            node.extents.iter().filter(|(index, extent)| **index >= from && !extent.hole).map(|(index, _)| *index).collect();
+        let mut next = from;
+        while next < stored_end {
+            let (mut start, mut end) = (Vec::new(), Vec::new());
+            volume.keys.extent(ino, ExtentIndex(next), &mut start);
+            volume.keys.extent(ino, ExtentIndex(stored_end), &mut end);
+            let entries = volume.store.scan(&start, &end, volume.page_entries(), volume.page_bytes())?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in &entries {
+                let index = volume.keys.split(&entry.key).and_then(|(_, rest)| rest.last_chunk::<8>());
+                let index = u64::from_be_bytes(*index.ok_or(Error::damaged("extent", ino.0, "malformed key"))?);
+                let gone = volume.cache.node(ino).is_some_and(|node| node.doomed.contains(&index));
+                if !gone && !volume.cache.is_garbage(ino, index) {
+                    found.insert(index);
+                }
+                next = index.saturating_add(1);
+            }
+        }
+        Ok(found.len() as u64)
+    }
+}
+
+/// Copies `length` bytes from `from` on; what `bytes` does not have are zeros.
+fn copy_out(bytes: &[u8], from: usize, length: usize, out: &mut Vec<u8>) {
+    let there = bytes.get(from..).unwrap_or_default();
+    let there = there.get(..length).unwrap_or(there);
+    out.extend_from_slice(there);
+    out.resize(out.len() + (length - there.len()), 0);
+}
+
+/// Puts `data` into `bytes` at `at`, with zeros in between if it starts behind the end.
+fn copy_in(bytes: &mut Vec<u8>, at: usize, data: &[u8]) {
+    if bytes.len() < at {
+        bytes.resize(at, 0);
+    }
+    let over = data.len().min(bytes.len() - at);
+    let (inside, behind) = data.split_at(over);
+    if let Some(place) = bytes.get_mut(at..at + over) {
+        place.copy_from_slice(inside);
+    }
+    bytes.extend_from_slice(behind);
+}
+
+impl Writes<'_> {
+    /// Writes bytes for which [`Txn::prepare_write`] was asked.
+    pub(crate) fn write(&mut self, ino: InodeNo, offset: u64, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        let (extent_bytes, inline_bytes) = (self.volume.extent_bytes(), self.volume.inline_bytes());
+        let end = offset.saturating_add(data.len() as u64);
+        let Some(node) = self.volume.cache.node(ino) else { return };
+        let inline = matches!(node.inode.content, Content::Inline(_));
+        if inline && node.inode.size.max(end) <= inline_bytes {
+            self.edit(ino, |inode, now| {
+                if let Content::Inline(bytes) = &mut inode.content {
+                    // Zeros behind the bytes are not kept; they are part of the file all the same.
+                    copy_in(bytes, to_usize(offset), data);
+                }
+                inode.size = inode.size.max(end);
+                (inode.mtime, inode.ctime) = (now, now);
+            });
+            return;
+        }
+        if inline {
+            self.move_out(ino);
+        }
+        self.clean_tail(ino, offset / extent_bytes);
+        let (mut at, mut rest, mut made) = (offset, data, 0);
+        let dense_end = self.volume.cache.node(ino).map_or(0, |node| {
+            let end = node.inode.size.div_ceil(extent_bytes);
+            if node.inode.extents >= end { end } else { 0 }
+        });
+        while !rest.is_empty() {
+            let (index, within) = (at / extent_bytes, at % extent_bytes);
+            let (part, behind) = rest.split_at(to_usize(extent_bytes - within).min(rest.len()));
+            let there = match self.volume.cache.node(ino).and_then(|node| node.extents.get(&index)) {
+                Some(extent) => !extent.hole,
+                None => index < dense_end,
+            };
+            made += u64::from(!there);
+            self.volume.cache.edit_extent(ino, index, |value| {
+                if part.len() as u64 == extent_bytes {
+                    value.reserve_exact((FRAME_BYTES + part.len()).saturating_sub(value.len()));
+                }
+                copy_in(value, FRAME_BYTES + to_usize(within), part);
+            });
+            (at, rest) = (at.saturating_add(part.len() as u64), behind);
+        }
+        self.edit(ino, |inode, now| {
+            inode.extents = inode.extents.saturating_add(made);
+            inode.size = inode.size.max(end);
+            (inode.mtime, inode.ctime) = (now, now);
+        });
+    }
+
+    /// Moves the bytes of a small file from its record to an extent.
+    fn move_out(&mut self, ino: InodeNo) {
+        let mut moved = Vec::new();
+        self.edit(ino, |inode, _| {
+            if let Content::Inline(bytes) = std::mem::replace(&mut inode.content, Content::Extents) {
+                inode.extents = u64::from(!bytes.is_empty());
+                moved = bytes;
+            }
+        });
+        if !moved.is_empty() {
+            self.volume.cache.edit_extent(ino, 0, |value| value.extend_from_slice(&moved));
+        }
+    }
+
+    /// Rewrites a tail in which a crash left bytes behind the file's end, if the file grows over it in
+    /// any other way than by a write to it.
+    fn clean_tail(&mut self, ino: InodeNo, first_written: u64) {
+        let extent_bytes = self.volume.extent_bytes();
+        let Some(node) = self.volume.cache.node(ino) else { return };
+        let tail = node.inode.size / extent_bytes;
+        if tail != first_written && node.extents.get(&tail).is_some_and(|extent| extent.trimmed) {
+            self.volume.cache.edit_extent(ino, tail, |_| {});
+        }
+    }
+
+    /// Changes the size as [`Txn::prepare_resize`] has found possible.
+    pub(crate) fn resize(&mut self, ino: InodeNo, resize: Resize) {
+        let (extent_bytes, inline_bytes) = (self.volume.extent_bytes(), self.volume.inline_bytes());
+        let Resize { size, removed } = resize;
+        let Some(node) = self.volume.cache.node(ino) else { return };
+        let inode: &Inode = &node.inode;
+        let (old_size, inline) = (inode.size, matches!(inode.content, Content::Inline(_)));
+        if inline && size > inline_bytes {
+            self.move_out(ino);
+        } else if !inline && size < old_size {
+            self.cut(ino, size);
+        } else if !inline && size > old_size {
+            self.clean_tail(ino, u64::MAX);
+        }
+        self.edit(ino, |inode, now| {
+            if let Content::Inline(bytes) = &mut inode.content {
+                bytes.truncate(to_usize(size));
+            } else if size == 0 {
+                inode.content = Content::Inline(Vec::new());
+            }
+            inode.extents = inode.extents.saturating_sub(removed);
+            debug_assert!(size > 0 || inode.extents == 0 || inline);
+            inode.size = size;
+            (inode.mtime, inode.ctime) = (now, now);
+        });
+        debug_assert!(extent_bytes > 0);
+    }
+
+    /// Drops the extents behind a new, smaller size and cuts the last one that stays.
+    fn cut(&mut self, ino: InodeNo, size: u64) {
+        let extent_bytes = self.volume.extent_bytes();
+        let new_end = size.div_ceil(extent_bytes);
+        let direct = self.volume.direct_deletes_max();
+        let cache = &mut self.volume.cache;
+        cache.drop_extents_from(ino, new_end);
+        let Some(node) = cache.node_mut(ino) else { return };
+        let stored_end = node.stored_end;
+        if stored_end > new_end {
+            if stored_end - new_end <= direct {
+                cache.doom(ino, new_end..stored_end);
+            } else {
+                node.stored_end = new_end;
+                cache.add_reap(ino, new_end, stored_end);
+            }
+        }
+        let (tail, within) = (size / extent_bytes, to_usize(size % extent_bytes));
+        let Some(node) = cache.node(ino) else { return };
+        if within > 0 && node.extents.get(&tail).is_some_and(|extent| !extent.hole && extent.data().len() > within) {
+            cache.edit_extent(ino, tail, |value| value.truncate(FRAME_BYTES + within));
+            cache.bind_extent(ino, tail);
+        }
+    }
+}

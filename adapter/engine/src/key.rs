@@ -1,0 +1,147 @@
+//! Where records live: the one encoding of keys.
+//!
+//! A key is the length of the volume's name (one byte), the name, a tag, and what the tag asks for,
+//! numbers big-endian, so that a directory's entries and a file's extents lie in order.
+
+use crate::types::{ExtentIndex, InodeNo};
+
+/// Tags of records, the byte after the volume's name.
+pub(crate) mod tag {
+    pub(crate) const SUPERBLOCK: u8 = 0x00;
+    pub(crate) const INODE: u8 = 0x10;
+    pub(crate) const DENTRY: u8 = 0x11;
+    pub(crate) const EXTENT: u8 = 0x20;
+    pub(crate) const REAP: u8 = 0x30;
+    pub(crate) const ORPHAN: u8 = 0x31;
+}
+
+/// Builds the keys of one volume.
+#[derive(Debug, Clone)]
+pub(crate) struct KeySpace {
+    prefix: Vec<u8>,
+}
+
+impl KeySpace {
+    /// `volume` has at most 255 bytes, which `Volume::open` checks.
+    pub(crate) fn new(volume: &str) -> KeySpace {
+        let bytes = volume.as_bytes();
+        let length = bytes.len().min(usize::from(u8::MAX));
+        let mut prefix = Vec::with_capacity(1 + length);
+        prefix.push(u8::try_from(length).unwrap_or(u8::MAX));
+        prefix.extend_from_slice(bytes.get(..length).unwrap_or(bytes));
+        KeySpace { prefix }
+    }
+
+    fn start(&self, tag: u8, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.prefix);
+        out.push(tag);
+    }
+
+    pub(crate) fn superblock(&self) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.prefix.len() + 1);
+        self.start(tag::SUPERBLOCK, &mut key);
+        key
+    }
+
+    pub(crate) fn inode(&self, ino: InodeNo, out: &mut Vec<u8>) {
+        self.start(tag::INODE, out);
+        out.extend_from_slice(&ino.0.to_be_bytes());
+    }
+
+    pub(crate) fn dentry(&self, dir: InodeNo, name: &str, out: &mut Vec<u8>) {
+        self.start(tag::DENTRY, out);
+        out.extend_from_slice(&dir.0.to_be_bytes());
+        out.extend_from_slice(name.as_bytes());
+    }
+
+    pub(crate) fn extent(&self, ino: InodeNo, index: ExtentIndex, out: &mut Vec<u8>) {
+        self.start(tag::EXTENT, out);
+        out.extend_from_slice(&ino.0.to_be_bytes());
+        out.extend_from_slice(&index.0.to_be_bytes());
+    }
+
+    pub(crate) fn reap(&self, ino: InodeNo, out: &mut Vec<u8>) {
+        self.start(tag::REAP, out);
+        out.extend_from_slice(&ino.0.to_be_bytes());
+    }
+
+    pub(crate) fn orphan(&self, ino: InodeNo, out: &mut Vec<u8>) {
+        self.start(tag::ORPHAN, out);
+        out.extend_from_slice(&ino.0.to_be_bytes());
+    }
+
+    /// The start of a directory's entries; with `after`, of those behind that name.
+    pub(crate) fn dentries_from(&self, dir: InodeNo, after: Option<&str>) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.prefix.len() + 10 + after.map_or(0, str::len));
+        self.dentry(dir, after.unwrap_or(""), &mut key);
+        if after.is_some() {
+            key.push(0); // The next key in order.
+        }
+        key
+    }
+
+    /// The end of a directory's entries. The last inode number is never given out.
+    pub(crate) fn dentries_end(&self, dir: InodeNo) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.prefix.len() + 9);
+        self.dentry(InodeNo(dir.0.saturating_add(1)), "", &mut key);
+        key
+    }
+
+    /// The range of all reap and orphan records: what an opener must know of.
+    pub(crate) fn pending_range(&self) -> (Vec<u8>, Vec<u8>) {
+        let (mut start, mut end) = (Vec::new(), Vec::new());
+        self.start(tag::REAP, &mut start);
+        self.start(tag::ORPHAN + 1, &mut end);
+        (start, end)
+    }
+
+    /// Splits a key of this volume into its tag and the bytes behind it.
+    pub(crate) fn split<'k>(&self, key: &'k [u8]) -> Option<(u8, &'k [u8])> {
+        let rest = key.strip_prefix(self.prefix.as_slice())?;
+        let (tag, rest) = rest.split_first()?;
+        Some((*tag, rest))
+    }
+
+    /// The name in a dentry's key, if it is one of `dir` and valid.
+    pub(crate) fn dentry_name<'k>(&self, dir: InodeNo, key: &'k [u8]) -> Option<&'k str> {
+        match self.split(key)? {
+            (tag::DENTRY, rest) => std::str::from_utf8(rest.strip_prefix(&dir.0.to_be_bytes())?).ok(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_a_directory_lie_between_its_bounds_and_no_others_do() {
+        let keys = KeySpace::new("v");
+        for dir in [1, 255, 256, u64::MAX - 1] {
+            let (start, end) = (keys.dentries_from(InodeNo(dir), None), keys.dentries_end(InodeNo(dir)));
+            for (other, name) in [(dir, "a"), (dir, "\u{10FFFF}"), (dir - 1, "z"), (dir + 1, "a")] {
+                let mut key = Vec::new();
+                keys.dentry(InodeNo(other), name, &mut key);
+                assert_eq!(start <= key && key < end, other == dir, "{dir} {other} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_volumes_do_not_run_into_each_other() {
+        let (a, ab) = (KeySpace::new("a"), KeySpace::new("ab"));
+        assert_eq!(ab.split(&a.superblock()), None);
+        assert_eq!(a.split(&ab.superblock()), None);
+    }
+
+    #[test]
+    fn a_scan_goes_on_behind_a_name_and_before_its_longer_neighbours() {
+        let keys = KeySpace::new("v");
+        let next = keys.dentries_from(InodeNo(1), Some("a"));
+        let (mut same, mut longer) = (Vec::new(), Vec::new());
+        keys.dentry(InodeNo(1), "a", &mut same);
+        keys.dentry(InodeNo(1), "a\u{1}", &mut longer);
+        assert!(same < next && next < longer);
+    }
+}

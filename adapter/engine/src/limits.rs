@@ -1,0 +1,61 @@
+//! Every bound of the file system, with its reason.
+
+/// Longest name of one directory entry, in bytes: what every common file system allows, and what
+/// keeps a key under 520 bytes.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Longest path that an operation takes, in bytes, symbolic links expanded: Linux's `PATH_MAX`.
+pub const PATH_BYTES_MAX: usize = 4096;
+
+/// Longest target of a symbolic link, in bytes: it must fit a path, and an inode record.
+pub const SYMLINK_BYTES_MAX: usize = 4095;
+
+/// Most symbolic links followed on one path: Linux's `MAXSYMLINKS`, after which it is a loop.
+pub const SYMLINK_DEPTH_MAX: u32 = 40;
+
+/// Largest file, in bytes: offsets are signed 64-bit numbers in every libc.
+pub const FILE_SIZE_MAX: u64 = i64::MAX as u64;
+
+/// Most names of one file: ext4's limit is lower, btrfs's is this; the record has 32 bits.
+pub const LINKS_MAX: u32 = 65_000;
+
+/// Most descriptors open at once, streams included. Each costs a few dozen bytes here and as many in
+/// the runtime's handle table.
+pub const OPEN_MAX: u32 = 65_536;
+
+/// Most bytes that one read returns: bounds what a guest can make the file system allocate.
+pub const READ_BYTES_MAX: usize = 1 << 20;
+
+/// Most bytes that one write takes; the rest is the caller's next write.
+pub const WRITE_BYTES_MAX: usize = 1 << 20;
+
+/// Most entries that one call of `next_entries` fetches: a page of names of 255 bytes stays under 1 MiB.
+pub const READDIR_PAGE_ENTRIES: u32 = 1024;
+
+/// Most bytes that one page of a directory may take in the store's answer.
+pub const READDIR_PAGE_BYTES: u32 = 256 << 10;
+
+/// Entries fetched when a directory is first looked at: one call, and small directories are then
+/// known completely, so that every later question about them is free.
+pub const DIR_PRELOAD_ENTRIES: u32 = 128;
+
+/// Bytes fetched at most by that first look.
+pub const DIR_PRELOAD_BYTES: u32 = 16 << 10;
+
+/// Extents deleted in the commit that makes them garbage; more are left to a reap record.
+pub const DIRECT_DELETES_MAX: u64 = 64;
+
+/// Garbage extents that one commit takes along.
+pub const REAP_STEP_EXTENTS: u64 = 64;
+
+/// Smallest `max-batch-entries` of a store: the records that one rename may change, and some data.
+pub const STORE_BATCH_ENTRIES_MIN: u32 = 16;
+
+/// Smallest `max-batch-bytes` and `max-value-bytes` of a store.
+pub const STORE_BATCH_BYTES_MIN: u32 = 16 << 10;
+
+/// Smallest `max-key-bytes` of a store.
+pub const STORE_KEY_BYTES_MIN: u32 = 520;
+
+/// Longest volume name, in bytes: its length is one byte of every key.
+pub const VOLUME_NAME_BYTES_MAX: usize = 255;

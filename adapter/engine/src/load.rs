@@ -1,0 +1,225 @@
+//! Brings records from the store into memory.
+
+use crate::cache::Extent;
+use crate::error::{Error, Result};
+use crate::key::tag;
+use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES, NAME_BYTES_MAX, STORE_KEY_BYTES_MIN};
+use crate::record::inode::{Content, Inode};
+use crate::record::{FRAME_BYTES, RecordId, dentry, unseal};
+use crate::store::Entry;
+use crate::types::{Dentry, ExtentIndex, InodeNo, Kind};
+use crate::volume::Volume;
+
+/// Most extents that a sequential reader is given ahead.
+const READ_AHEAD_EXTENTS: u64 = 8;
+
+/// The longest entry that a scan of a directory can meet: below this much room, one may be missing.
+const DENTRY_ENTRY_BYTES_MAX: usize = STORE_KEY_BYTES_MIN as usize + dentry::ENCODED_BYTES;
+
+/// What one page of a directory's scan gave.
+pub(crate) struct DirPage {
+    pub(crate) entries: Vec<(String, Dentry)>,
+    /// Nothing comes behind it.
+    pub(crate) last: bool,
+}
+
+impl Volume {
+    /// Makes sure that an inode is in memory.
+    ///
+    /// # Cost
+    /// One `get` unless it is.
+    pub(crate) fn load_node(&mut self, ino: InodeNo) -> Result<()> {
+        if self.cache.node(ino).is_some() {
+            return Ok(());
+        }
+        let mut key = Vec::with_capacity(32);
+        self.keys.inode(ino, &mut key);
+        let value = self.store.get(&[&key])?.into_iter().next().flatten();
+        let value = value.ok_or(Error::damaged("inode", ino.0, "missing"))?;
+        let inode = Inode::decode(&key, ino, self.committed.inline_bytes, &value)?;
+        if ino == InodeNo::ROOT && inode.kind != Kind::Directory {
+            return Err(Error::damaged("inode", ino.0, "the root is not a directory"));
+        }
+        let extent_bytes = self.extent_bytes();
+        self.cache.insert_node(ino, inode, true, extent_bytes);
+        Ok(())
+    }
+
+    /// Looks a name up in a directory.
+    ///
+    /// # Cost
+    /// Nothing for a name that was asked for before, found or not. Otherwise one call: a `scan` at the
+    /// first look, which makes a small directory known completely, later a `get`.
+    pub(crate) fn load_dentry(&mut self, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
+        self.load_node(dir)?;
+        if let Some(known) = self.known_dentry(dir, name)? {
+            return Ok(known);
+        }
+        let large = self.cache.dir_mut(dir).is_some_and(|known| known.large);
+        if !large {
+            self.preload_dir(dir)?;
+            if let Some(known) = self.known_dentry(dir, name)? {
+                return Ok(known);
+            }
+        }
+        let mut key = Vec::with_capacity(32 + name.len());
+        self.keys.dentry(dir, name, &mut key);
+        let value = self.store.get(&[&key])?.into_iter().next().flatten();
+        let entry = value.map(|value| dentry::decode(&key, dir, &value)).transpose()?;
+        self.cache.learn_dentry(dir, name, entry);
+        Ok(entry)
+    }
+
+    /// What memory knows of a name: `None` if nothing, `Some(None)` if it is missing.
+    fn known_dentry(&self, dir: InodeNo, name: &str) -> Result<Option<Option<Dentry>>> {
+        let Some(node) = self.cache.node(dir) else { return Ok(None) };
+        if node.inode.kind != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        let Some(known) = &node.dir else { return Ok(None) };
+        match known.slots.get(name) {
+            Some(slot) => Ok(Some(slot.entry)),
+            None if known.complete => Ok(Some(None)),
+            None => Ok(None),
+        }
+    }
+
+    fn preload_dir(&mut self, dir: InodeNo) -> Result<()> {
+        let page = self.scan_dir(dir, None, DIR_PRELOAD_ENTRIES, DIR_PRELOAD_BYTES)?;
+        if let Some(known) = self.cache.dir_mut(dir) {
+            known.complete = page.last;
+            known.large = !page.last;
+        }
+        Ok(())
+    }
+
+    /// Reads a page of a directory from the store, in the order of the names' bytes, and remembers it.
+    /// Changes that are not stored yet are not in it.
+    pub(crate) fn scan_dir(
+        &mut self,
+        dir: InodeNo,
+        after: Option<&str>,
+        entries_max: u32,
+        bytes_max: u32,
+    ) -> Result<DirPage> {
+        let (start, end) = (self.keys.dentries_from(dir, after), self.keys.dentries_end(dir));
+        let (entries_max, bytes_max) = (entries_max.min(self.page_entries()), bytes_max.min(self.page_bytes()));
+        let found = self.store.scan(&start, &end, entries_max, bytes_max)?;
+        let mut bytes = 0;
+        let mut entries = Vec::with_capacity(found.len());
+        for Entry { key, value } in &found {
+            bytes += key.len() + value.len();
+            let name = self
+                .keys
+                .dentry_name(dir, key)
+                .filter(|name| is_storable_name(name))
+                .ok_or(Error::damaged("directory entry", dir.0, "malformed key"))?;
+            let entry = dentry::decode(key, dir, value)?;
+            self.cache.learn_dentry(dir, name, Some(entry));
+            entries.push((name.to_owned(), entry));
+        }
+        let room = (bytes_max as usize).saturating_sub(bytes);
+        let last = found.is_empty() || (found.len() < entries_max as usize && room >= DENTRY_ENTRY_BYTES_MAX);
+        Ok(DirPage { entries, last })
+    }
+
+    /// Makes sure that extents `[first, last]` of a file are in memory, holes included.
+    ///
+    /// # Cost
+    /// One `get` for all that are missing, and with it a few behind them for a sequential reader.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for a value that fails its check, or that a file without holes lacks.
+    pub(crate) fn load_extents(&mut self, ino: InodeNo, first: u64, last: u64, ahead: bool) -> Result<()> {
+        let extent_bytes = self.extent_bytes();
+        let Some(node) = self.cache.node_mut(ino) else { return Ok(()) };
+        if !matches!(node.inode.content, Content::Extents) {
+            return Ok(());
+        }
+        if (first..=last).all(|index| node.extents.contains_key(&index)) {
+            node.read_next = last.saturating_add(1);
+            return Ok(());
+        }
+        let mut end = last.saturating_add(1);
+        if ahead {
+            node.read_window = match node.read_next == first && first > 0 {
+                true => (node.read_window * 2).min(READ_AHEAD_EXTENTS),
+                false => 1,
+            };
+            node.read_next = end;
+            end = end.saturating_add(node.read_window - 1).min(node.stored_end.max(end));
+        }
+        let dense = node.inode.extents >= node.inode.extents_end(extent_bytes);
+        let (stored_end, stored_size) = (node.stored_end, node.stored_size);
+        let node = self.cache.node(ino);
+        let (mut fetch, mut holes) = (Vec::new(), Vec::new());
+        for index in first..end {
+            let Some(node) = node else { break };
+            if node.extents.contains_key(&index) {
+                continue;
+            }
+            if index >= stored_end || node.doomed.contains(&index) || self.cache.is_garbage(ino, index) {
+                holes.push(index);
+            } else {
+                fetch.push(index);
+            }
+        }
+        for index in holes {
+            self.cache.insert_extent(ino, index, Extent::hole());
+        }
+        for batch in fetch.chunks(self.limits.max_batch_entries.min(64) as usize) {
+            let keys: Vec<Vec<u8>> = batch
+                .iter()
+                .map(|index| {
+                    let mut key = Vec::with_capacity(40);
+                    self.keys.extent(ino, ExtentIndex(*index), &mut key);
+                    key
+                })
+                .collect();
+            let borrowed: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+            let values = self.store.get(&borrowed)?;
+            if values.len() != batch.len() {
+                return Err(Error::damaged("store answer", ino.0, "of another length than the question"));
+            }
+            for ((index, key), value) in batch.iter().zip(&keys).zip(values) {
+                let extent = match value {
+                    Some(value) => check_extent(key, ino, value, *index, extent_bytes, stored_size)?,
+                    None if dense => return Err(Error::damaged("extent", ino.0, "missing")),
+                    None => Extent::hole(),
+                };
+                self.cache.insert_extent(ino, *index, extent);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_extent(
+    key: &[u8],
+    ino: InodeNo,
+    mut value: Vec<u8>,
+    index: u64,
+    extent_bytes: u64,
+    stored_size: u64,
+) -> Result<Extent> {
+    let id = RecordId { tag: tag::EXTENT, name: "extent", ino: ino.0 };
+    let length = unseal(key, id, &value)?.len() as u64;
+    if length > extent_bytes {
+        return Err(id.damaged("longer than an extent"));
+    }
+    let valid = stored_size.saturating_sub(index.saturating_mul(extent_bytes));
+    let trimmed = length > valid;
+    if trimmed {
+        value.truncate(FRAME_BYTES + usize::try_from(valid).unwrap_or(usize::MAX));
+    }
+    Ok(Extent::loaded(value, trimmed))
+}
+
+/// Whether a stored name could have been stored by this file system.
+pub(crate) fn is_storable_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && name != "."
+        && name != ".."
+        && !name.bytes().any(|byte| byte == 0 || byte == b'/')
+}

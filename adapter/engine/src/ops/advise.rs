@@ -1,0 +1,38 @@
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::types::Kind;
+use crate::volume::Volume;
+
+/// Most extents that an announcement fetches.
+const WILL_NEED_EXTENTS: u64 = 8;
+
+impl Volume {
+    /// Takes a hint that a range of a file will be read soon, and fetches the start of it.
+    ///
+    /// # Errors
+    /// [`Error::BadDescriptor`] for a directory. What fails to be fetched is no error: the read says so.
+    ///
+    /// # Cost
+    /// Up to one `get`.
+    pub fn will_need(&mut self, file: &Descriptor, offset: u64, length: u64) -> Result<()> {
+        self.check_advice(file)?;
+        let extent_bytes = self.extent_bytes();
+        let mut txn = self.begin()?;
+        let size = txn.inode(file.ino)?.size;
+        let end = size.min(offset.saturating_add(length));
+        if offset < end {
+            let first = offset / extent_bytes;
+            let last = ((end - 1) / extent_bytes).min(first.saturating_add(WILL_NEED_EXTENTS - 1));
+            let _ = txn.volume.load_extents(file.ino, first, last, false);
+        }
+        Ok(())
+    }
+
+    /// Checks that a file can be advised on; other hints than [`Volume::will_need`] change nothing.
+    ///
+    /// # Errors
+    /// [`Error::BadDescriptor`] for a directory.
+    pub fn check_advice(&self, file: &Descriptor) -> Result<()> {
+        if file.kind == Kind::File { Ok(()) } else { Err(Error::BadDescriptor) }
+    }
+}

@@ -1,0 +1,36 @@
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::path::{Follow, resolve};
+use crate::record::inode::Content;
+use crate::txn::Finish;
+use crate::types::{Dentry, Kind};
+use crate::volume::Volume;
+
+impl Volume {
+    /// Makes an empty directory.
+    ///
+    /// # Errors
+    /// [`Error::Exist`] if there is something of this name, a symbolic link to nowhere included.
+    ///
+    /// # Durability
+    /// In the store when it returns, but in mode `lazy`.
+    ///
+    /// # Cost
+    /// One `apply`, and the lookup's.
+    pub fn create_directory_at(&mut self, base: &Descriptor, path: &str) -> Result<()> {
+        let dir = base.mutable_directory()?;
+        let mut txn = self.begin_change(0)?;
+        // A trailing slash says only what is to be made.
+        let found = resolve(&mut txn, dir, path.trim_end_matches('/'), Follow::No)?;
+        if found.entry.is_some() {
+            return Err(Error::Exist);
+        }
+        let name = found.last_name(Error::Exist)?;
+        txn.check_accepts_names(found.dir)?;
+        txn.check_growth(0, 1)?;
+        let mut writes = txn.write();
+        let ino = writes.create(Kind::Directory, found.dir, Content::None);
+        writes.add_name(found.dir, name, Dentry { kind: Kind::Directory, ino });
+        writes.finish(Finish::Names)
+    }
+}

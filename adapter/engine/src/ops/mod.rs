@@ -1,0 +1,23 @@
+//! The operations of the file system, one file each.
+
+mod advise;
+mod link;
+mod mkdir;
+mod open;
+mod read;
+mod readdir;
+mod readlink;
+mod rename;
+mod rmdir;
+mod set_size;
+mod set_times;
+mod stat;
+mod symlink;
+mod sync;
+mod unlink;
+mod write;
+
+pub use open::OpenFlags;
+pub use readdir::{DirEntry, DirStream};
+pub use stat::MetadataHash;
+pub use write::At;

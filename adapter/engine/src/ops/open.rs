@@ -1,0 +1,101 @@
+use crate::descriptor::{Access, Descriptor};
+use crate::error::{Error, Result};
+use crate::path::{Follow, resolve};
+use crate::record::inode::Content;
+use crate::txn::Finish;
+use crate::types::{Dentry, Kind};
+use crate::volume::Volume;
+
+/// How `open_at` treats what it finds, or does not find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenFlags {
+    /// Make a file if there is none.
+    pub create: bool,
+    /// Fail unless it is a directory.
+    pub directory: bool,
+    /// With `create`: fail if there is something.
+    pub exclusive: bool,
+    /// Cut the file to length 0.
+    pub truncate: bool,
+}
+
+impl Volume {
+    /// Opens a file or directory, or makes a file.
+    ///
+    /// Without `access.write` it is open for reading, whatever `access.read` says. What is opened
+    /// through a directory that may be changed may itself be changed, as on wasmtime's host file system.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `directory` with a flag that makes or cuts files, [`Error::ReadOnly`] for
+    /// a change through a directory that takes none, [`Error::IsDirectory`] for writing to one,
+    /// [`Error::Loop`] for a symbolic link that is not to be followed, and those of path resolution.
+    ///
+    /// # Durability
+    /// A file that it makes or cuts is stored with its close.
+    ///
+    /// # Cost
+    /// Nothing for a known name of a known inode.
+    pub fn open_at(
+        &mut self,
+        base: &Descriptor,
+        path: &str,
+        follow: Follow,
+        flags: OpenFlags,
+        access: Access,
+    ) -> Result<Descriptor> {
+        let dir = base.directory()?;
+        if flags.directory && (flags.create || flags.exclusive || flags.truncate) {
+            return Err(Error::Invalid);
+        }
+        let changes = flags.create || flags.truncate || access.write;
+        if changes && !base.access.mutate_directory {
+            return Err(Error::ReadOnly);
+        }
+        let access = Access {
+            read: access.read || !access.write,
+            mutate_directory: base.access.mutate_directory,
+            ..access
+        };
+        self.check_may_open()?;
+        let mut txn = if changes { self.begin_change(0)? } else { self.begin()? };
+        let exclusive = flags.create && flags.exclusive;
+        let follow = if exclusive { Follow::No } else { follow };
+        let found = resolve(&mut txn, dir, path, follow)?;
+        let Some(entry) = found.entry else {
+            if !flags.create {
+                return Err(Error::NoEntry);
+            }
+            if found.must_be_dir {
+                return Err(Error::IsDirectory);
+            }
+            let name = found.last_name(Error::IsDirectory)?;
+            txn.check_accepts_names(found.dir)?;
+            txn.check_growth(0, 1)?;
+            let mut writes = txn.write();
+            let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
+            writes.add_name(found.dir, name, Dentry { kind: Kind::File, ino });
+            writes.finish(Finish::Data)?;
+            return self.open_inode(ino, Kind::File, access);
+        };
+        if exclusive {
+            return Err(Error::Exist);
+        }
+        if entry.kind == Kind::Symlink {
+            return Err(if flags.directory { Error::NotDirectory } else { Error::Loop });
+        }
+        if entry.kind != Kind::Directory && (flags.directory || found.must_be_dir) {
+            return Err(Error::NotDirectory);
+        }
+        if entry.kind == Kind::Directory && (flags.create || flags.truncate || access.write) {
+            return Err(Error::IsDirectory);
+        }
+        let size = txn.inode_of(entry)?.size;
+        if flags.truncate && size > 0 {
+            let resize = txn.prepare_resize(entry.ino, 0)?;
+            let mut writes = txn.write();
+            writes.resize(entry.ino, resize);
+            writes.finish(Finish::Data)?;
+        }
+        self.open_inode(entry.ino, entry.kind, access)
+    }
+}

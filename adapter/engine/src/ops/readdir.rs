@@ -1,0 +1,136 @@
+use crate::descriptor::Descriptor;
+use crate::error::Result;
+use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
+use crate::store::Durability;
+use crate::types::{Dentry, InodeNo, Kind};
+use crate::volume::Volume;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Entries of a directory that a stream may hold at its start instead of reading pages.
+const SNAPSHOT_ENTRIES_MAX: usize = 4096;
+
+/// Entries that all streams together may hold so.
+const SNAPSHOTS_ENTRIES_MAX: usize = 256 << 10;
+
+/// An entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirEntry {
+    /// Its name.
+    pub name: Rc<str>,
+    /// What it names.
+    pub kind: Kind,
+    /// The inode it names.
+    pub ino: InodeNo,
+}
+
+/// A listing of a directory under way. It must be given to [`Volume::close_directory`].
+#[derive(Debug)]
+#[must_use = "a listing that is not closed keeps its directory open"]
+pub struct DirStream {
+    directory: Descriptor,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The names at the start, for a directory that was in memory whole.
+    Snapshot { names: Vec<Rc<str>>, next: usize },
+    /// Pages from the store, in the order of the names' bytes.
+    Pages { after: Option<Rc<str>>, page: VecDeque<(Rc<str>, Dentry)>, last: bool, trims: u64 },
+}
+
+impl Volume {
+    /// Starts listing a directory. `.` and `..` are not listed.
+    ///
+    /// A name that is there from the start of the listing to its end is listed once; one that comes or
+    /// goes meanwhile may be listed or not, but none is listed that has gone before its turn.
+    ///
+    /// # Cost
+    /// Nothing for a small directory that is in memory whole, then or later. Otherwise one `scan` a
+    /// page of up to 1,024 entries and 256 KiB as the listing goes on, no reads of inodes, and before a
+    /// page one `apply` if there are changes that are not stored.
+    pub fn read_directory(&mut self, directory: &Descriptor) -> Result<DirStream> {
+        let dir = directory.directory()?;
+        self.begin()?.inode(dir)?;
+        let directory = self.reopen(directory)?;
+        let room = SNAPSHOTS_ENTRIES_MAX.saturating_sub(self.snapshot_entries).min(SNAPSHOT_ENTRIES_MAX);
+        let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
+        let source = match known.filter(|known| known.complete && known.slots.len() <= room) {
+            Some(known) => {
+                let names: Vec<Rc<str>> =
+                    known.slots.iter().filter(|(_, slot)| slot.entry.is_some()).map(|(name, _)| Rc::clone(name)).collect();
+                self.snapshot_entries += names.len();
+                Source::Snapshot { names, next: 0 }
+            }
+            None => {
+                let trims = self.cache.dentry_trims();
+                Source::Pages { after: None, page: VecDeque::new(), last: false, trims }
+            }
+        };
+        Ok(DirStream { directory, source })
+    }
+
+    /// Returns the next entry of a listing, `None` at its end.
+    ///
+    /// # Errors
+    /// The store's, and [`crate::Error::Damaged`]. The listing can be tried again from where it is.
+    ///
+    /// # Cost
+    /// As said at [`Volume::read_directory`].
+    pub fn next_entry(&mut self, stream: &mut DirStream) -> Result<Option<DirEntry>> {
+        let dir = stream.directory.ino;
+        loop {
+            match &mut stream.source {
+                Source::Snapshot { names, next } => {
+                    let Some(name) = names.get(*next).map(Rc::clone) else { return Ok(None) };
+                    let entry = self.begin()?.lookup(dir, &name)?;
+                    *next += 1;
+                    if let Some(Dentry { kind, ino }) = entry {
+                        return Ok(Some(DirEntry { name, kind, ino }));
+                    }
+                }
+                Source::Pages { after, page, last, trims } => {
+                    if let Some((name, entry)) = page.pop_front() {
+                        let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
+                        let slot = known.and_then(|known| known.slots.get(&name));
+                        let entry = slot.map_or(Some(entry), |slot| slot.entry);
+                        *after = Some(Rc::clone(&name));
+                        match entry {
+                            Some(Dentry { kind, ino }) => return Ok(Some(DirEntry { name, kind, ino })),
+                            None => continue,
+                        }
+                    }
+                    if *last {
+                        return Ok(None);
+                    }
+                    self.begin()?;
+                    if !self.cache.dirty.is_empty() {
+                        self.commit(Durability::Buffered)?;
+                    }
+                    let found = self.scan_dir(dir, after.as_deref(), READDIR_PAGE_ENTRIES, READDIR_PAGE_BYTES)?;
+                    *last = found.last;
+                    page.extend(found.entries.into_iter().map(|(name, entry)| (Rc::from(name), entry)));
+                    // Every name was seen and none forgotten since: the directory is known whole.
+                    if *last
+                        && self.cache.dentry_trims() == *trims
+                        && let Some(known) = self.cache.dir_mut(dir)
+                    {
+                        known.complete = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends a listing.
+    ///
+    /// # Errors
+    /// None but those of [`Volume::close_stream`].
+    pub fn close_directory(&mut self, stream: DirStream) -> Result<()> {
+        if let Source::Snapshot { names, .. } = &stream.source {
+            self.snapshot_entries = self.snapshot_entries.saturating_sub(names.len());
+        }
+        self.close_stream(stream.directory)
+    }
+}

@@ -1,0 +1,24 @@
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::path::{Follow, resolve};
+use crate::record::inode::Content;
+use crate::volume::Volume;
+
+impl Volume {
+    /// Returns the target of a symbolic link, as it was given.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for anything else.
+    ///
+    /// # Cost
+    /// As [`Volume::stat_at`].
+    pub fn readlink_at(&mut self, base: &Descriptor, path: &str) -> Result<String> {
+        let dir = base.directory()?;
+        let mut txn = self.begin()?;
+        let entry = resolve(&mut txn, dir, path, Follow::No)?.existing()?;
+        match &txn.inode_of(entry)?.content {
+            Content::Target(target) => Ok(target.to_string()),
+            _ => Err(Error::Invalid),
+        }
+    }
+}

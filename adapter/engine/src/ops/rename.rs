@@ -1,0 +1,99 @@
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::path::{Follow, resolve};
+use crate::txn::{Finish, Txn};
+use crate::types::{Dentry, InodeNo, Kind};
+use crate::volume::Volume;
+
+impl Volume {
+    /// Gives what has one name another, in place of what had that one.
+    ///
+    /// The checks are those that a kernel makes above a file system: two names of one inode stay as
+    /// they are, a directory replaces only an empty directory and does not move into itself.
+    ///
+    /// # Errors
+    /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for what cannot be
+    /// replaced, [`Error::Invalid`] for a directory into itself and for a path that ends in `.`.
+    ///
+    /// # Durability
+    /// In the store when it returns, but in mode `lazy`, with everything written before: a file that was
+    /// written, closed and renamed is there whole or not at all.
+    ///
+    /// # Cost
+    /// One `apply`, and the lookups'.
+    pub fn rename_at(
+        &mut self,
+        old_base: &Descriptor,
+        old_path: &str,
+        new_base: &Descriptor,
+        new_path: &str,
+    ) -> Result<()> {
+        let (old_dir, new_dir) = (old_base.mutable_directory()?, new_base.mutable_directory()?);
+        let mut txn = self.begin_change(0)?;
+        // A directory may be named with a trailing slash, which must not make resolution follow a link.
+        let (old_trimmed, new_trimmed) = (old_path.trim_end_matches('/'), new_path.trim_end_matches('/'));
+        let as_dir = old_trimmed.len() < old_path.len() || new_trimmed.len() < new_path.len();
+        let old = resolve(&mut txn, old_dir, if old_trimmed.is_empty() { old_path } else { old_trimmed }, Follow::No)?;
+        let new = resolve(&mut txn, new_dir, if new_trimmed.is_empty() { new_path } else { new_trimmed }, Follow::No)?;
+        let moved = old.existing()?;
+        if as_dir && moved.kind != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        let (old_name, new_name) = (old.last_name(Error::Invalid)?, new.last_name(Error::Invalid)?);
+        if let Some(replaced) = new.entry {
+            if replaced.ino == moved.ino {
+                return Ok(());
+            }
+            check_replaceable(&mut txn, moved, replaced)?;
+        }
+        if moved.kind == Kind::Directory {
+            check_not_inside(&mut txn, moved.ino, new.dir)?;
+        }
+        txn.check_accepts_names(new.dir)?;
+        txn.inode(old.dir)?;
+        txn.inode_of(moved)?;
+
+        let mut writes = txn.write();
+        if let Some(replaced) = new.entry {
+            writes.remove_name(new.dir, new_name, replaced);
+            writes.drop_link(replaced.ino);
+        }
+        writes.remove_name(old.dir, old_name, moved);
+        writes.add_name(new.dir, new_name, moved);
+        writes.edit(moved.ino, |inode, now| {
+            if inode.kind == Kind::Directory {
+                inode.parent = new.dir;
+            }
+            inode.ctime = now;
+        });
+        writes.finish(Finish::Names)
+    }
+}
+
+fn check_replaceable(txn: &mut Txn<'_>, moved: Dentry, replaced: Dentry) -> Result<()> {
+    let inode = txn.inode_of(replaced)?;
+    match (moved.kind, replaced.kind) {
+        (Kind::Directory, Kind::Directory) if inode.size > 0 => Err(Error::NotEmpty),
+        (Kind::Directory, Kind::Directory) => Ok(()),
+        (Kind::Directory, _) => Err(Error::NotDirectory),
+        (_, Kind::Directory) => Err(Error::IsDirectory),
+        _ => Ok(()),
+    }
+}
+
+/// Fails if `dir` is `moved` or lies in it. Stored parents are not trusted to end at the root.
+fn check_not_inside(txn: &mut Txn<'_>, moved: InodeNo, dir: InodeNo) -> Result<()> {
+    let mut at = dir;
+    let mut steps = 0_u64;
+    while at != InodeNo::ROOT {
+        if at == moved {
+            return Err(Error::Invalid);
+        }
+        at = txn.inode(at)?.parent;
+        steps += 1;
+        if at == InodeNo(0) || steps > txn.volume.superblock.used_inodes {
+            return Err(Error::damaged("inode", dir.0, "its parents do not lead to the root"));
+        }
+    }
+    Ok(())
+}

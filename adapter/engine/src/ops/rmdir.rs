@@ -1,0 +1,38 @@
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::path::{Follow, resolve};
+use crate::txn::Finish;
+use crate::types::Kind;
+use crate::volume::Volume;
+
+impl Volume {
+    /// Removes an empty directory. Open descriptors of it stay valid and see no entries.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`], [`Error::NotDirectory`] (also for a symbolic link to one),
+    /// [`Error::Invalid`] for a path that ends in `.`.
+    ///
+    /// # Durability
+    /// In the store when it returns, but in mode `lazy`.
+    ///
+    /// # Cost
+    /// One `apply`, and the lookup's.
+    pub fn remove_directory_at(&mut self, base: &Descriptor, path: &str) -> Result<()> {
+        let dir = base.mutable_directory()?;
+        let mut txn = self.begin_change(0)?;
+        let found = resolve(&mut txn, dir, path.trim_end_matches('/'), Follow::No)?;
+        let entry = found.existing()?;
+        let name = found.last_name(Error::Invalid)?;
+        if entry.kind != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        if txn.inode_of(entry)?.size > 0 {
+            return Err(Error::NotEmpty);
+        }
+        txn.inode(found.dir)?;
+        let mut writes = txn.write();
+        writes.remove_name(found.dir, name, entry);
+        writes.drop_link(entry.ino);
+        writes.finish(Finish::Names)
+    }
+}

@@ -1,0 +1,35 @@
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::store::Durability;
+use crate::txn::Finish;
+use crate::types::Kind;
+use crate::volume::Volume;
+
+impl Volume {
+    /// Cuts a file, or lets it grow by a hole.
+    ///
+    /// # Errors
+    /// [`Error::BadDescriptor`] for a directory, [`Error::Invalid`] unless open for writing (both as
+    /// wasmtime's host file system answers), [`Error::FileTooLarge`].
+    ///
+    /// # Durability
+    /// As a write.
+    ///
+    /// # Cost
+    /// Nothing, or one `get` for the extent in which the file ends; a file with holes is scanned for
+    /// the extents that it loses.
+    pub fn set_size(&mut self, file: &Descriptor, size: u64) -> Result<()> {
+        if file.kind != Kind::File {
+            return Err(Error::BadDescriptor);
+        }
+        if !file.access.write {
+            return Err(Error::Invalid);
+        }
+        let mut txn = self.begin_change(0)?;
+        let resize = txn.prepare_resize(file.ino, size)?;
+        let mut writes = txn.write();
+        writes.resize(file.ino, resize);
+        writes.finish(Finish::Data)?;
+        if file.access.sync { self.commit(Durability::Durable) } else { Ok(()) }
+    }
+}

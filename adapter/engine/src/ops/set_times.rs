@@ -1,0 +1,76 @@
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::path::{Follow, resolve};
+use crate::txn::{Finish, Txn};
+use crate::types::{InodeNo, SetTime, Timestamp};
+use crate::volume::Volume;
+
+impl Volume {
+    /// Sets the times of an open file or directory, whatever it was opened for.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] through a descriptor that may change nothing, [`Error::Invalid`] for a time
+    /// with a billion nanoseconds or more.
+    ///
+    /// # Durability
+    /// As a write.
+    ///
+    /// # Cost
+    /// Nothing.
+    pub fn set_times(&mut self, descriptor: &Descriptor, atime: SetTime, mtime: SetTime) -> Result<()> {
+        if !descriptor.access.mutate_directory {
+            return Err(Error::ReadOnly);
+        }
+        let mut txn = self.begin_change(0)?;
+        txn.inode(descriptor.ino)?;
+        set(txn, descriptor.ino, atime, mtime, Finish::Data)
+    }
+
+    /// Sets the times of what a path leads to.
+    ///
+    /// # Errors
+    /// As [`Volume::set_times`], and those of path resolution.
+    ///
+    /// # Durability
+    /// In the store when it returns, but in mode `lazy`.
+    ///
+    /// # Cost
+    /// One `apply`.
+    pub fn set_times_at(
+        &mut self,
+        base: &Descriptor,
+        path: &str,
+        follow: Follow,
+        atime: SetTime,
+        mtime: SetTime,
+    ) -> Result<()> {
+        let dir = base.mutable_directory()?;
+        let mut txn = self.begin_change(0)?;
+        let entry = resolve(&mut txn, dir, path, follow)?.existing()?;
+        txn.inode_of(entry)?;
+        set(txn, entry.ino, atime, mtime, Finish::Names)
+    }
+}
+
+fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, finish: Finish) -> Result<()> {
+    for time in [atime, mtime] {
+        if matches!(time, SetTime::At(Timestamp { nanoseconds: 1_000_000_000.., .. })) {
+            return Err(Error::Invalid);
+        }
+    }
+    if (atime, mtime) == (SetTime::Keep, SetTime::Keep) {
+        return Ok(());
+    }
+    let mut writes = txn.write();
+    writes.edit(ino, |inode, now| {
+        let set = |place: &mut Timestamp, time: SetTime| match time {
+            SetTime::Keep => {}
+            SetTime::Now => *place = now,
+            SetTime::At(at) => *place = at,
+        };
+        set(&mut inode.atime, atime);
+        set(&mut inode.mtime, mtime);
+        inode.ctime = now;
+    });
+    writes.finish(finish)
+}

@@ -1,0 +1,88 @@
+use crate::descriptor::Descriptor;
+use crate::error::Result;
+use crate::path::{Follow, resolve};
+use crate::record::inode::Inode;
+use crate::types::{InodeNo, Stat};
+use crate::volume::Volume;
+use xxhash_rust::xxh64::xxh64;
+
+/// What `metadata-hash` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetadataHash {
+    /// The inode number: libc takes it for `st_ino`, so it must stay while the file does.
+    pub lower: u64,
+    /// Differs between volumes, and changes with the file's content and metadata.
+    pub upper: u64,
+}
+
+impl Volume {
+    /// Returns what is known of an open file or directory.
+    ///
+    /// # Cost
+    /// Nothing.
+    pub fn stat(&mut self, descriptor: &Descriptor) -> Result<Stat> {
+        let ino = descriptor.ino;
+        Ok(to_stat(ino, self.begin()?.inode(ino)?))
+    }
+
+    /// Returns what is known of what a path leads to.
+    ///
+    /// # Cost
+    /// Nothing for a known name, found or missing, of a known inode.
+    pub fn stat_at(&mut self, base: &Descriptor, path: &str, follow: Follow) -> Result<Stat> {
+        let dir = base.directory()?;
+        let mut txn = self.begin()?;
+        let entry = resolve(&mut txn, dir, path, follow)?.existing()?;
+        Ok(to_stat(entry.ino, txn.inode_of(entry)?))
+    }
+
+    /// Returns the identity and state of an open file or directory in 128 bits.
+    ///
+    /// # Cost
+    /// As [`Volume::stat`].
+    pub fn metadata_hash(&mut self, descriptor: &Descriptor) -> Result<MetadataHash> {
+        let stat = self.stat(descriptor)?;
+        Ok(self.hash(&stat))
+    }
+
+    /// As [`Volume::metadata_hash`], for what a path leads to.
+    ///
+    /// # Cost
+    /// As [`Volume::stat_at`].
+    pub fn metadata_hash_at(&mut self, base: &Descriptor, path: &str, follow: Follow) -> Result<MetadataHash> {
+        let stat = self.stat_at(base, path, follow)?;
+        Ok(self.hash(&stat))
+    }
+
+    /// Whether two descriptors are open on the same file or directory of this volume.
+    pub fn is_same_object(&self, one: &Descriptor, other: &Descriptor) -> bool {
+        one.ino == other.ino
+    }
+
+    fn hash(&self, stat: &Stat) -> MetadataHash {
+        let mut state = [0_u8; 32];
+        for (place, number) in state.chunks_exact_mut(8).zip([
+            stat.generation,
+            stat.size,
+            stat.mtime.seconds.cast_unsigned(),
+            u64::from(stat.mtime.nanoseconds),
+        ]) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        let seed = xxh64(&self.committed.uuid, stat.ino.0);
+        MetadataHash { lower: stat.ino.0, upper: xxh64(&state, seed) }
+    }
+}
+
+fn to_stat(ino: InodeNo, inode: &Inode) -> Stat {
+    Stat {
+        ino,
+        kind: inode.kind,
+        nlink: u64::from(inode.nlink),
+        size: inode.size,
+        atime: inode.atime,
+        mtime: inode.mtime,
+        ctime: inode.ctime,
+        generation: inode.generation,
+    }
+}

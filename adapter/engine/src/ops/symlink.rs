@@ -1,0 +1,52 @@
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::limits::SYMLINK_BYTES_MAX;
+use crate::path::{Follow, resolve};
+use crate::record::inode::Content;
+use crate::txn::Finish;
+use crate::types::{Dentry, Kind};
+use crate::volume::Volume;
+
+impl Volume {
+    /// Makes a symbolic link to `target`, which need not exist.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] for an absolute target, which no path could follow, [`Error::Exist`],
+    /// [`Error::NoEntry`] for an empty one, [`Error::NameTooLong`], [`Error::Invalid`] for a NUL byte.
+    ///
+    /// # Durability
+    /// In the store when it returns, but in mode `lazy`.
+    ///
+    /// # Cost
+    /// One `apply`, and the lookup's.
+    pub fn symlink_at(&mut self, target: &str, base: &Descriptor, path: &str) -> Result<()> {
+        let dir = base.mutable_directory()?;
+        if target.is_empty() {
+            return Err(Error::NoEntry);
+        }
+        if target.starts_with('/') {
+            return Err(Error::NotPermitted);
+        }
+        if target.len() > SYMLINK_BYTES_MAX {
+            return Err(Error::NameTooLong);
+        }
+        if target.as_bytes().contains(&0) {
+            return Err(Error::Invalid);
+        }
+        let mut txn = self.begin_change(0)?;
+        let found = resolve(&mut txn, dir, path, Follow::No)?;
+        if found.entry.is_some() {
+            return Err(Error::Exist);
+        }
+        if found.must_be_dir {
+            return Err(Error::NoEntry);
+        }
+        let name = found.last_name(Error::Exist)?;
+        txn.check_accepts_names(found.dir)?;
+        txn.check_growth(target.len() as u64, 1)?;
+        let mut writes = txn.write();
+        let ino = writes.create(Kind::Symlink, found.dir, Content::Target(target.into()));
+        writes.add_name(found.dir, name, Dentry { kind: Kind::Symlink, ino });
+        writes.finish(Finish::Names)
+    }
+}

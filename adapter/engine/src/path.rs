@@ -1,0 +1,180 @@
+//! Path resolution: the one place that walks names.
+//!
+//! A path starts at a directory and never leaves it: not by a leading `/`, not by `..`, not by a
+//! symbolic link to either. The last name is special: most operations act on the name and not on what
+//! it leads to, so it is looked up but not entered.
+
+use crate::error::{Error, Result};
+use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
+use crate::record::inode::Content;
+use crate::txn::Txn;
+use crate::types::{Dentry, InodeNo, Kind};
+use std::borrow::Cow;
+
+/// Whether a symbolic link at the end of a path is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// Yes.
+    Yes,
+    /// No: the operation acts on the link itself.
+    No,
+}
+
+/// Where a path ends.
+#[derive(Debug)]
+pub(crate) struct Found<'p> {
+    /// The directory that holds the last name, or the directory itself where there is no last name.
+    pub(crate) dir: InodeNo,
+    /// The last name; `None` for a path that ends in `.`, `..` or at its start.
+    pub(crate) name: Option<Cow<'p, str>>,
+    /// What is there.
+    pub(crate) entry: Option<Dentry>,
+    /// The path ends in `/`: only a directory will do.
+    pub(crate) must_be_dir: bool,
+}
+
+impl Found<'_> {
+    /// What is there, which must be something.
+    pub(crate) fn existing(&self) -> Result<Dentry> {
+        let entry = self.entry.ok_or(Error::NoEntry)?;
+        if self.must_be_dir && entry.kind != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        Ok(entry)
+    }
+
+    /// The last name, for an operation that changes it; a path without one is refused with `otherwise`.
+    pub(crate) fn last_name(&self, otherwise: Error) -> Result<&str> {
+        self.name.as_deref().ok_or(otherwise)
+    }
+}
+
+/// Walks `path` from `base`.
+///
+/// # Cost
+/// Nothing for names that are known; one call for each that is not, and one for each symbolic link on
+/// the way that is not in memory.
+///
+/// # Errors
+/// [`Error::NotPermitted`] for a path that leaves `base`, [`Error::NoEntry`] or
+/// [`Error::NotDirectory`] for a step that cannot be taken, [`Error::Loop`], [`Error::NameTooLong`],
+/// [`Error::Invalid`] for a NUL byte.
+pub(crate) fn resolve<'p>(txn: &mut Txn<'_>, base: InodeNo, path: &'p str, follow: Follow) -> Result<Found<'p>> {
+    check(path)?;
+    let mut links = 0;
+    let mut dir = base;
+    let mut rest: Cow<'p, str> = Cow::Borrowed(path);
+    loop {
+        match walk(txn, base, dir, &rest, follow)? {
+            Walked::End { dir, name, entry, must_be_dir } => {
+                let name = match (name, rest) {
+                    (None, _) => None,
+                    (Some(range), Cow::Borrowed(rest)) => rest.get(range).map(Cow::Borrowed),
+                    (Some(range), Cow::Owned(rest)) => rest.get(range).map(|name| Cow::Owned(name.to_owned())),
+                };
+                return Ok(Found { dir, name, entry, must_be_dir });
+            }
+            Walked::Link { dir: at, link, behind } => {
+                links += 1;
+                if links > SYMLINK_DEPTH_MAX {
+                    return Err(Error::Loop);
+                }
+                let Content::Target(target) = &txn.inode_of(link)?.content else {
+                    return Err(Error::damaged("inode", link.ino.0, "a symbolic link without a target"));
+                };
+                if target.starts_with('/') {
+                    return Err(Error::NotPermitted);
+                }
+                let behind = rest.get(behind..).unwrap_or_default();
+                let expanded = if behind.is_empty() { target.to_string() } else { format!("{target}/{behind}") };
+                if expanded.len() > PATH_BYTES_MAX {
+                    return Err(Error::NameTooLong);
+                }
+                (dir, rest) = (at, Cow::Owned(expanded));
+            }
+        }
+    }
+}
+
+fn check(path: &str) -> Result<()> {
+    if path.is_empty() {
+        return Err(Error::NoEntry);
+    }
+    if path.len() > PATH_BYTES_MAX {
+        return Err(Error::NameTooLong);
+    }
+    if path.as_bytes().contains(&0) {
+        return Err(Error::Invalid);
+    }
+    if path.starts_with('/') {
+        return Err(Error::NotPermitted);
+    }
+    Ok(())
+}
+
+enum Walked {
+    /// The path is walked; `name` is where the last name lies in it.
+    End { dir: InodeNo, name: Option<std::ops::Range<usize>>, entry: Option<Dentry>, must_be_dir: bool },
+    /// A symbolic link in `dir` comes before what is `behind` it.
+    Link { dir: InodeNo, link: Dentry, behind: usize },
+}
+
+fn walk(txn: &mut Txn<'_>, base: InodeNo, start: InodeNo, path: &str, follow: Follow) -> Result<Walked> {
+    let bytes = path.as_bytes();
+    let mut dir = start;
+    let mut at = 0;
+    loop {
+        let name_start = at + bytes.get(at..).unwrap_or_default().iter().take_while(|byte| **byte == b'/').count();
+        let tail = bytes.get(name_start..).unwrap_or_default();
+        let length = tail.iter().position(|byte| *byte == b'/').unwrap_or(tail.len());
+        let name_end = name_start + length;
+        let name = path.get(name_start..name_end).unwrap_or_default();
+        let behind = tail.get(length..).unwrap_or_default();
+        let is_last = behind.iter().all(|byte| *byte == b'/');
+        let must_be_dir = is_last && !behind.is_empty();
+        if length > NAME_BYTES_MAX {
+            return Err(Error::NameTooLong);
+        }
+        match name {
+            "" | "." => {
+                if txn.inode(dir)?.kind != Kind::Directory {
+                    return Err(Error::NotDirectory);
+                }
+            }
+            ".." => {
+                if dir == base {
+                    return Err(Error::NotPermitted);
+                }
+                let parent = txn.inode(dir)?.parent;
+                dir = if parent == InodeNo(0) { return Err(Error::NoEntry) } else { parent };
+            }
+            _ => {
+                let entry = txn.lookup(dir, name)?;
+                if is_last {
+                    match entry {
+                        Some(link) if link.kind == Kind::Symlink && (follow == Follow::Yes || must_be_dir) => {
+                            return Ok(Walked::Link { dir, link, behind: name_end });
+                        }
+                        _ => {
+                            let name = Some(name_start..name_end);
+                            return Ok(Walked::End { dir, name, entry, must_be_dir });
+                        }
+                    }
+                }
+                match entry {
+                    None => return Err(Error::NoEntry),
+                    Some(entry) => match entry.kind {
+                        Kind::Directory => dir = entry.ino,
+                        Kind::Symlink => return Ok(Walked::Link { dir, link: entry, behind: name_end }),
+                        Kind::File => return Err(Error::NotDirectory),
+                    },
+                }
+            }
+        }
+        if is_last {
+            let entry = Some(Dentry { kind: Kind::Directory, ino: dir });
+            return Ok(Walked::End { dir, name: None, entry, must_be_dir: true });
+        }
+        at = name_end;
+    }
+}

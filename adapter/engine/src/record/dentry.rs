@@ -1,0 +1,44 @@
+//! A directory's entry: what a name is, so that listing and a missing name need no inode.
+
+use super::{Fields, RecordId, begin, seal, unseal};
+use crate::error::Result;
+use crate::key::tag;
+use crate::types::{Dentry, InodeNo, Kind};
+
+/// Bytes of an encoded value.
+pub(crate) const ENCODED_BYTES: usize = super::FRAME_BYTES + 9;
+
+pub(crate) fn encode(dentry: Dentry, key: &[u8], out: &mut Vec<u8>) {
+    begin(out);
+    out.push(dentry.kind.to_byte());
+    out.extend_from_slice(&dentry.ino.0.to_be_bytes());
+    seal(key, tag::DENTRY, out);
+}
+
+pub(crate) fn decode(key: &[u8], dir: InodeNo, value: &[u8]) -> Result<Dentry> {
+    let id = RecordId { tag: tag::DENTRY, name: "directory entry", ino: dir.0 };
+    let mut fields = Fields::new(unseal(key, id, value)?, id);
+    let kind = Kind::from_byte(fields.u8()?).ok_or(id.damaged("unknown kind"))?;
+    let ino = InodeNo(fields.u64()?);
+    fields.end()?;
+    if ino <= InodeNo::ROOT {
+        return Err(id.damaged("names the root or no inode"));
+    }
+    Ok(Dentry { kind, ino })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_survives_encoding_and_never_names_the_root() {
+        for (ino, good) in [(2, true), (1, false), (0, false)] {
+            let dentry = Dentry { kind: Kind::Symlink, ino: InodeNo(ino) };
+            let mut value = Vec::new();
+            encode(dentry, b"k", &mut value);
+            assert_eq!(value.len(), ENCODED_BYTES);
+            assert_eq!(decode(b"k", InodeNo(1), &value).ok(), good.then_some(dentry));
+        }
+    }
+}

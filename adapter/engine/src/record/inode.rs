@@ -1,0 +1,204 @@
+//! The inode: everything about a file but its names, with the bytes of a small one.
+
+use super::{Fields, RecordId, begin, seal, unseal};
+use crate::error::Result;
+use crate::key::tag;
+use crate::limits::{FILE_SIZE_MAX, SYMLINK_BYTES_MAX};
+use crate::types::{InodeNo, Kind, Timestamp};
+
+/// Where a file's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A directory has none.
+    None,
+    /// In the record itself. A shorter vector than the file's size is followed by zeros.
+    Inline(Vec<u8>),
+    /// In extents.
+    Extents,
+    /// The target of a symbolic link.
+    Target(Box<str>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inode {
+    pub(crate) kind: Kind,
+    /// Names of a file; for a directory two and one for each directory in it. 0: unlinked but open.
+    pub(crate) nlink: u32,
+    /// Bytes of a file or target; entries of a directory.
+    pub(crate) size: u64,
+    /// Extents that exist, so that holes are not charged.
+    pub(crate) extents: u64,
+    pub(crate) generation: u64,
+    /// The directory that a directory lies in; 0 for everything else.
+    pub(crate) parent: InodeNo,
+    pub(crate) atime: Timestamp,
+    pub(crate) mtime: Timestamp,
+    pub(crate) ctime: Timestamp,
+    pub(crate) content: Content,
+}
+
+/// Bytes of the body before the content.
+pub(crate) const FIXED_BYTES: usize = 76;
+
+const CONTENT_NONE: u8 = 0;
+const CONTENT_INLINE: u8 = 1;
+const CONTENT_EXTENTS: u8 = 2;
+const CONTENT_TARGET: u8 = 3;
+
+fn id(ino: InodeNo) -> RecordId {
+    RecordId { tag: tag::INODE, name: "inode", ino: ino.0 }
+}
+
+impl Inode {
+    pub(crate) fn new(kind: Kind, parent: InodeNo, now: Timestamp, content: Content) -> Inode {
+        let size = match &content {
+            Content::Target(target) => target.len() as u64,
+            _ => 0,
+        };
+        Inode {
+            kind,
+            nlink: if kind == Kind::Directory { 2 } else { 1 },
+            size,
+            extents: 0,
+            generation: 1,
+            parent: if kind == Kind::Directory { parent } else { InodeNo(0) },
+            atime: now,
+            mtime: now,
+            ctime: now,
+            content,
+        }
+    }
+
+    /// How many extents its size spans.
+    pub(crate) fn extents_end(&self, extent_bytes: u64) -> u64 {
+        match self.content {
+            Content::Extents => self.size.div_ceil(extent_bytes),
+            _ => 0,
+        }
+    }
+
+    /// Bytes that count against the quota: a file's size, but no more than its extents can hold, so
+    /// that holes are free. A function of the record alone, which keeps the count exact.
+    pub(crate) fn charged_bytes(&self, extent_bytes: u64) -> u64 {
+        match self.content {
+            Content::Extents => self.size.min(self.extents.saturating_mul(extent_bytes)),
+            Content::Inline(_) | Content::Target(_) => self.size,
+            Content::None => 0,
+        }
+    }
+
+    /// Bytes of the encoded value, frame included.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        super::FRAME_BYTES
+            + FIXED_BYTES
+            + match &self.content {
+                Content::Inline(bytes) => bytes.len(),
+                Content::Target(target) => target.len(),
+                Content::None | Content::Extents => 0,
+            }
+    }
+
+    /// Appends the value for `key` to the empty `out`.
+    pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
+        begin(out);
+        let (tag_byte, content): (u8, &[u8]) = match &self.content {
+            Content::None => (CONTENT_NONE, &[]),
+            Content::Inline(bytes) => (CONTENT_INLINE, bytes),
+            Content::Extents => (CONTENT_EXTENTS, &[]),
+            Content::Target(target) => (CONTENT_TARGET, target.as_bytes()),
+        };
+        out.extend_from_slice(&[self.kind.to_byte(), tag_byte, 0, 0]);
+        out.extend_from_slice(&self.nlink.to_be_bytes());
+        for number in [self.size, self.extents, self.generation, self.parent.0] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        for time in [self.atime, self.mtime, self.ctime] {
+            out.extend_from_slice(&time.seconds.to_be_bytes());
+            out.extend_from_slice(&time.nanoseconds.to_be_bytes());
+        }
+        out.extend_from_slice(content);
+        seal(key, tag::INODE, out);
+    }
+
+    pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Inode> {
+        let id = id(ino);
+        let mut fields = Fields::new(unseal(key, id, value)?, id);
+        let kind = Kind::from_byte(fields.u8()?).ok_or(id.damaged("unknown kind"))?;
+        let tag_byte = fields.u8()?;
+        if fields.u16()? != 0 {
+            return Err(id.damaged("reserved bytes are not zero"));
+        }
+        let nlink = fields.u32()?;
+        let (size, extents, generation) = (fields.u64()?, fields.u64()?, fields.u64()?);
+        let parent = InodeNo(fields.u64()?);
+        let mut time = || -> Result<Timestamp> {
+            let time = Timestamp { seconds: fields.i64()?, nanoseconds: fields.u32()? };
+            if time.nanoseconds < 1_000_000_000 { Ok(time) } else { Err(id.damaged("nanoseconds out of range")) }
+        };
+        let (atime, mtime, ctime) = (time()?, time()?, time()?);
+        let rest = fields.rest();
+        let length = rest.len() as u64;
+        let content = match (kind, tag_byte) {
+            (Kind::Directory, CONTENT_NONE) if rest.is_empty() => Content::None,
+            (Kind::File, CONTENT_EXTENTS) if rest.is_empty() && size <= FILE_SIZE_MAX => Content::Extents,
+            (Kind::File, CONTENT_INLINE) if length <= size && size <= u64::from(inline_bytes) => {
+                Content::Inline(rest.to_vec())
+            }
+            (Kind::Symlink, CONTENT_TARGET) if rest.len() <= SYMLINK_BYTES_MAX && length == size => {
+                Content::Target(std::str::from_utf8(rest).map_err(|_| id.damaged("target is not UTF-8"))?.into())
+            }
+            _ => return Err(id.damaged("content does not fit the kind and size")),
+        };
+        Ok(Inode { kind, nlink, size, extents, generation, parent, atime, mtime, ctime, content })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(inode: &Inode) -> Result<Inode> {
+        let mut value = Vec::new();
+        inode.encode(b"k", &mut value);
+        assert_eq!(value.len(), inode.encoded_bytes());
+        Inode::decode(b"k", InodeNo(5), 4096, &value)
+    }
+
+    #[test]
+    fn inodes_of_every_kind_survive_encoding() {
+        let now = Timestamp { seconds: -5, nanoseconds: 999_999_999 };
+        let mut file = Inode::new(Kind::File, InodeNo::ROOT, now, Content::Inline(b"bytes".to_vec()));
+        file.size = 4000;
+        assert_eq!(round(&file).unwrap(), file);
+        file.content = Content::Extents;
+        file.size = FILE_SIZE_MAX;
+        assert_eq!(round(&file).unwrap(), file);
+        let directory = Inode::new(Kind::Directory, InodeNo(9), now, Content::None);
+        assert_eq!(round(&directory).unwrap(), directory);
+        let link = Inode::new(Kind::Symlink, InodeNo::ROOT, now, Content::Target("a/b".into()));
+        assert_eq!(round(&link).unwrap(), link);
+    }
+
+    #[test]
+    fn content_that_does_not_fit_is_damage() {
+        let mut file =
+            Inode::new(Kind::File, InodeNo::ROOT, Timestamp::default(), Content::Inline(b"bytes".to_vec()));
+        assert!(round(&file).is_err(), "more bytes than the size says");
+        file.size = 4097;
+        assert!(round(&file).is_err(), "over the inline limit");
+        file.content = Content::Target("x".into());
+        assert!(round(&file).is_err(), "a file with a target");
+        file.content = Content::Extents;
+        file.size = FILE_SIZE_MAX + 1;
+        assert!(round(&file).is_err(), "over the largest size");
+    }
+
+    #[test]
+    fn holes_are_not_charged() {
+        let mut file = Inode::new(Kind::File, InodeNo::ROOT, Timestamp::default(), Content::Extents);
+        (file.size, file.extents) = (1 << 40, 1);
+        assert_eq!(file.charged_bytes(32 << 10), 32 << 10);
+        (file.size, file.extents) = (5000, 1);
+        assert_eq!(file.charged_bytes(32 << 10), 5000);
+    }
+}

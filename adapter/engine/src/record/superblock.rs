@@ -1,0 +1,211 @@
+//! The superblock: what a volume is, and the one value every commit is guarded on.
+
+use super::{Fields, RecordId, begin, seal, unseal};
+use crate::error::{Error, Result};
+use crate::key::tag;
+use crate::limits::VOLUME_NAME_BYTES_MAX;
+use crate::types::InodeNo;
+
+const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
+
+/// Raised when older versions cannot read the format at all.
+const FORMAT_MAJOR: u16 = 1;
+/// Raised with every addition; older versions go by the feature masks.
+const FORMAT_MINOR: u16 = 0;
+
+/// Features that a reader may not know and still read the volume: none yet.
+const RO_COMPAT_KNOWN: u32 = 0;
+/// Features that a reader must know: none yet.
+const INCOMPAT_KNOWN: u32 = 0;
+
+/// Bounds of the extent size: a power of two within them.
+pub(crate) const EXTENT_BYTES_MIN: u32 = 512;
+pub(crate) const EXTENT_BYTES_MAX: u32 = 1 << 20;
+/// Most bytes that may lie in an inode record.
+pub(crate) const INLINE_BYTES_MAX: u32 = 64 << 10;
+
+const ID: RecordId = RecordId { tag: tag::SUPERBLOCK, name: "superblock", ino: 0 };
+
+/// A volume that another one falls through to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lower {
+    pub(crate) name: String,
+    pub(crate) uuid: [u8; 16],
+    pub(crate) seq: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Superblock {
+    pub(crate) compat: u32,
+    pub(crate) ro_compat: u32,
+    pub(crate) incompat: u32,
+    pub(crate) uuid: [u8; 16],
+    pub(crate) extent_bytes: u32,
+    pub(crate) inline_bytes: u32,
+    /// Raised by each exclusive opener; a commit under an older one fails its guard.
+    pub(crate) epoch: u64,
+    /// Raised by each commit, which so leaves a trace even if it changes nothing else here.
+    pub(crate) seq: u64,
+    pub(crate) next_inode: u64,
+    pub(crate) used_bytes: u64,
+    pub(crate) used_inodes: u64,
+    /// `u64::MAX`: no quota.
+    pub(crate) quota_bytes: u64,
+    pub(crate) quota_inodes: u64,
+    /// A frozen volume is never changed again: others may lie on it.
+    pub(crate) frozen: bool,
+    pub(crate) lower: Option<Lower>,
+}
+
+impl Superblock {
+    pub(crate) fn new(uuid: [u8; 16], extent_bytes: u32, inline_bytes: u32) -> Superblock {
+        Superblock {
+            compat: 0,
+            ro_compat: 0,
+            incompat: 0,
+            uuid,
+            extent_bytes,
+            inline_bytes,
+            epoch: 1,
+            seq: 1,
+            next_inode: InodeNo::ROOT.0 + 1,
+            used_bytes: 0,
+            used_inodes: 1,
+            quota_bytes: u64::MAX,
+            quota_inodes: u64::MAX,
+            frozen: false,
+            lower: None,
+        }
+    }
+
+    pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(192);
+        begin(&mut out);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&FORMAT_MAJOR.to_be_bytes());
+        out.extend_from_slice(&FORMAT_MINOR.to_be_bytes());
+        for mask in [self.compat, self.ro_compat, self.incompat] {
+            out.extend_from_slice(&mask.to_be_bytes());
+        }
+        out.extend_from_slice(&self.uuid);
+        out.extend_from_slice(&self.extent_bytes.to_be_bytes());
+        out.extend_from_slice(&self.inline_bytes.to_be_bytes());
+        for number in [
+            self.epoch,
+            self.seq,
+            self.next_inode,
+            self.used_bytes,
+            self.used_inodes,
+            self.quota_bytes,
+            self.quota_inodes,
+        ] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        out.push(u8::from(self.frozen));
+        match &self.lower {
+            None => out.push(0),
+            Some(lower) => {
+                // The name was checked to have 1 to 255 bytes.
+                out.push(u8::try_from(lower.name.len()).unwrap_or(u8::MAX));
+                out.extend_from_slice(lower.name.as_bytes());
+                out.extend_from_slice(&lower.uuid);
+                out.extend_from_slice(&lower.seq.to_be_bytes());
+            }
+        }
+        seal(key, tag::SUPERBLOCK, &mut out);
+        out
+    }
+
+    /// Decodes a superblock and refuses what this version cannot handle.
+    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Superblock> {
+        let body = unseal(key, ID, value)?;
+        let mut fields = Fields::new(body, ID);
+        if fields.bytes(MAGIC.len())? != MAGIC {
+            return Err(Error::Format("it is not a kvfs volume"));
+        }
+        let (major, _minor) = (fields.u16()?, fields.u16()?);
+        if major != FORMAT_MAJOR {
+            return Err(Error::Format("it was made by a newer version with another format; use that version"));
+        }
+        let (compat, ro_compat, incompat) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        if incompat & !INCOMPAT_KNOWN != 0 || ro_compat & !RO_COMPAT_KNOWN != 0 {
+            return Err(Error::Format("it uses features of a newer version; use that version"));
+        }
+        let superblock = Superblock {
+            compat,
+            ro_compat,
+            incompat,
+            uuid: fields.id16()?,
+            extent_bytes: fields.u32()?,
+            inline_bytes: fields.u32()?,
+            epoch: fields.u64()?,
+            seq: fields.u64()?,
+            next_inode: fields.u64()?,
+            used_bytes: fields.u64()?,
+            used_inodes: fields.u64()?,
+            quota_bytes: fields.u64()?,
+            quota_inodes: fields.u64()?,
+            frozen: match fields.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(ID.damaged("frozen flag is neither 0 nor 1")),
+            },
+            lower: decode_lower(&mut fields)?,
+        };
+        fields.end()?;
+        let size = superblock.extent_bytes;
+        if !(EXTENT_BYTES_MIN..=EXTENT_BYTES_MAX).contains(&size) || !size.is_power_of_two() {
+            return Err(ID.damaged("extent size out of range"));
+        }
+        if superblock.inline_bytes > INLINE_BYTES_MAX {
+            return Err(ID.damaged("inline limit out of range"));
+        }
+        if superblock.next_inode <= InodeNo::ROOT.0 {
+            return Err(ID.damaged("next inode out of range"));
+        }
+        Ok(superblock)
+    }
+}
+
+fn decode_lower(fields: &mut Fields<'_>) -> Result<Option<Lower>> {
+    let length = usize::from(fields.u8()?);
+    if length == 0 {
+        return Ok(None);
+    }
+    debug_assert!(length <= VOLUME_NAME_BYTES_MAX);
+    let name = std::str::from_utf8(fields.bytes(length)?).map_err(|_| ID.damaged("lower name is not UTF-8"))?;
+    Ok(Some(Lower { name: name.to_owned(), uuid: fields.id16()?, seq: fields.u64()? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_superblock_survives_encoding() {
+        let mut superblock = Superblock::new([7; 16], 32 << 10, 4096);
+        superblock.lower = Some(Lower { name: "base".into(), uuid: [3; 16], seq: 9 });
+        superblock.frozen = true;
+        assert_eq!(Superblock::decode(b"k", &superblock.encode(b"k")).unwrap(), superblock);
+    }
+
+    #[test]
+    fn a_volume_of_a_newer_format_is_refused() {
+        let mut superblock = Superblock::new([7; 16], 32 << 10, 4096);
+        superblock.incompat = 1 << 31;
+        assert!(matches!(Superblock::decode(b"k", &superblock.encode(b"k")), Err(Error::Format(_))));
+        superblock.incompat = 0;
+        let mut value = superblock.encode(b"k");
+        value[super::super::FRAME_BYTES + MAGIC.len() + 1] += 1;
+        seal(b"k", tag::SUPERBLOCK, &mut value);
+        assert!(matches!(Superblock::decode(b"k", &value), Err(Error::Format(_))));
+    }
+
+    #[test]
+    fn sizes_out_of_range_are_damage() {
+        for (extent_bytes, inline_bytes) in [(0, 0), (511, 0), (33_000, 0), (2 << 20, 0), (4096, 1 << 20)] {
+            let superblock = Superblock::new([7; 16], extent_bytes, inline_bytes);
+            assert!(matches!(Superblock::decode(b"k", &superblock.encode(b"k")), Err(Error::Damaged(_))));
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! One operation of the file system as a transaction: first it reads, and may fail; then it writes,
+//! and cannot.
+//!
+//! [`Txn`] answers from memory or the store and notes what it was asked (the read set). Turned into
+//! [`Writes`], it changes memory only, through methods that return nothing: so an operation that fails
+//! has changed nothing. What was changed is the dirty part of the cache (the write set), which
+//! [`Writes::finish`] commits or leaves to gather with what follows.
+
+use crate::error::{Error, Result};
+use crate::record::inode::{Content, Inode};
+use crate::store::Durability;
+use crate::types::{Dentry, InodeNo, Kind, Timestamp};
+use crate::volume::{Mode, Volume};
+use std::rc::Rc;
+
+/// What an operation has looked at. A writer that shares its volume guards its commit on these
+/// records; the only writer of a volume needs no guard but the superblock and does not note them.
+#[derive(Debug, Default)]
+pub(crate) struct ReadSet {
+    pub(crate) noted: bool,
+    pub(crate) inodes: Vec<InodeNo>,
+    pub(crate) dentries: Vec<(InodeNo, Rc<str>)>,
+}
+
+/// The reading half of an operation.
+pub(crate) struct Txn<'v> {
+    pub(crate) volume: &'v mut Volume,
+}
+
+/// The writing half of an operation.
+pub(crate) struct Writes<'v> {
+    pub(crate) volume: &'v mut Volume,
+    pub(crate) now: Timestamp,
+}
+
+/// When an operation's changes go to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// They change what names mean: at once, unless the mode is lazy.
+    Names,
+    /// They belong to a file that is open: with its close.
+    Data,
+}
+
+impl Volume {
+    /// Starts an operation.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] once another opener has taken the volume over.
+    pub(crate) fn begin(&mut self) -> Result<Txn<'_>> {
+        self.check_alive()?;
+        self.cache.trim();
+        if self.reads.noted {
+            self.reads.inodes.clear();
+            self.reads.dentries.clear();
+        }
+        Ok(Txn { volume: self })
+    }
+
+    /// Starts an operation that will change something, with up to `data_bytes` of file data.
+    ///
+    /// # Cost
+    /// A commit, if what is dirty already leaves no room for more.
+    pub(crate) fn begin_change(&mut self, data_bytes: usize) -> Result<Txn<'_>> {
+        self.check_alive()?;
+        self.make_room(data_bytes)?;
+        self.begin()
+    }
+}
+
+impl<'v> Txn<'v> {
+    pub(crate) fn inode(&mut self, ino: InodeNo) -> Result<&Inode> {
+        self.volume.load_node(ino)?;
+        if self.volume.reads.noted {
+            self.volume.reads.inodes.push(ino);
+        }
+        let node = self.volume.cache.node_mut(ino).ok_or(Error::damaged("inode", ino.0, "not in memory"))?;
+        Ok(&node.inode)
+    }
+
+    /// The inode of an entry, which must be of the kind that the entry says.
+    pub(crate) fn inode_of(&mut self, entry: Dentry) -> Result<&Inode> {
+        let inode = self.inode(entry.ino)?;
+        if inode.kind == entry.kind {
+            Ok(inode)
+        } else {
+            Err(Error::damaged("inode", entry.ino.0, "of another kind than its entry"))
+        }
+    }
+
+    /// What a name is. A directory that was removed while open has no entries.
+    pub(crate) fn lookup(&mut self, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
+        let entry = self.volume.load_dentry(dir, name)?;
+        if self.volume.reads.noted {
+            self.volume.reads.dentries.push((dir, Rc::from(name)));
+        }
+        Ok(entry)
+    }
+
+    /// Fails unless the directory can take a new name.
+    pub(crate) fn check_accepts_names(&mut self, dir: InodeNo) -> Result<()> {
+        let inode = self.inode(dir)?;
+        match (inode.kind, inode.nlink) {
+            (Kind::Directory, 0) => Err(Error::NoEntry),
+            (Kind::Directory, _) => Ok(()),
+            _ => Err(Error::NotDirectory),
+        }
+    }
+
+    /// Fails unless the volume's quota allows so much more.
+    pub(crate) fn check_growth(&self, bytes: u64, inodes: u64) -> Result<()> {
+        let superblock = &self.volume.superblock;
+        let fits = |used: u64, more: u64, quota: u64| more == 0 || used.saturating_add(more) <= quota;
+        if fits(superblock.used_bytes, bytes, superblock.quota_bytes)
+            && fits(superblock.used_inodes, inodes, superblock.quota_inodes)
+            // The last inode number ends ranges of keys and is never given out.
+            && superblock.next_inode < u64::MAX - 1
+        {
+            Ok(())
+        } else {
+            Err(Error::NoSpace)
+        }
+    }
+
+    /// Ends the reading half: from here on nothing can fail.
+    pub(crate) fn write(self) -> Writes<'v> {
+        let now = self.volume.clock.now();
+        Writes { volume: self.volume, now: Timestamp { nanoseconds: now.nanoseconds.min(999_999_999), ..now } }
+    }
+}
+
+impl Writes<'_> {
+    /// Changes an inode that the reading half has loaded, keeping the volume's counts right.
+    pub(crate) fn edit(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Inode, Timestamp)) {
+        let extent_bytes = self.volume.extent_bytes();
+        let Some(node) = self.volume.cache.node_mut(ino) else {
+            debug_assert!(false, "edited an inode that was not loaded");
+            return;
+        };
+        let before = node.inode.charged_bytes(extent_bytes);
+        edit(&mut node.inode, self.now);
+        node.inode.generation = node.inode.generation.wrapping_add(1);
+        let after = node.inode.charged_bytes(extent_bytes);
+        let used = &mut self.volume.superblock.used_bytes;
+        *used = used.saturating_sub(before).saturating_add(after);
+        self.volume.cache.mark_inode(ino);
+    }
+
+    /// Makes an inode. It has no name yet.
+    pub(crate) fn create(&mut self, kind: Kind, parent: InodeNo, content: Content) -> InodeNo {
+        let superblock = &mut self.volume.superblock;
+        let ino = InodeNo(superblock.next_inode);
+        superblock.next_inode = superblock.next_inode.saturating_add(1);
+        superblock.used_inodes = superblock.used_inodes.saturating_add(1);
+        let inode = Inode::new(kind, parent, self.now, content);
+        let extent_bytes = self.volume.extent_bytes();
+        let charged = inode.charged_bytes(extent_bytes);
+        let used = &mut self.volume.superblock.used_bytes;
+        *used = used.saturating_add(charged);
+        self.volume.cache.insert_node(ino, inode, false, extent_bytes);
+        self.volume.cache.mark_inode(ino);
+        if kind == Kind::Directory
+            && let Some(dir) = self.volume.cache.dir_mut(ino)
+        {
+            dir.complete = true;
+        }
+        ino
+    }
+
+    /// Gives a name to an inode. Its link count is the caller's.
+    pub(crate) fn add_name(&mut self, dir: InodeNo, name: &str, entry: Dentry) {
+        self.volume.cache.set_dentry(dir, name, Some(entry));
+        self.edit(dir, |inode, now| {
+            inode.size = inode.size.saturating_add(1);
+            if entry.kind == Kind::Directory {
+                inode.nlink = inode.nlink.saturating_add(1);
+            }
+            (inode.mtime, inode.ctime) = (now, now);
+        });
+    }
+
+    /// Takes a name away. What it named keeps its link count.
+    pub(crate) fn remove_name(&mut self, dir: InodeNo, name: &str, entry: Dentry) {
+        self.volume.cache.set_dentry(dir, name, None);
+        self.edit(dir, |inode, now| {
+            inode.size = inode.size.saturating_sub(1);
+            if entry.kind == Kind::Directory {
+                inode.nlink = inode.nlink.saturating_sub(1);
+            }
+            (inode.mtime, inode.ctime) = (now, now);
+        });
+    }
+
+    /// Takes one link from an inode, a directory's last ones at once. Without links it goes, now or,
+    /// if it is open, with its last close.
+    pub(crate) fn drop_link(&mut self, ino: InodeNo) {
+        self.edit(ino, |inode, now| {
+            inode.nlink = if inode.kind == Kind::Directory { 0 } else { inode.nlink.saturating_sub(1) };
+            inode.ctime = now;
+        });
+        let Some(node) = self.volume.cache.node_mut(ino) else { return };
+        if node.inode.nlink > 0 {
+            return;
+        }
+        if node.open > 0 {
+            node.orphan_dirty = true;
+        } else {
+            self.volume.destroy(ino);
+        }
+    }
+
+    /// Ends the operation.
+    ///
+    /// # Errors
+    /// The commit's. The changes stay, in memory, and the next commit tries again.
+    pub(crate) fn finish(self, finish: Finish) -> Result<()> {
+        let volume = self.volume;
+        let since = *volume.dirty_since.get_or_insert(self.now);
+        match (volume.options.mode, finish) {
+            (Mode::Strict, _) => volume.commit(Durability::Durable),
+            (Mode::Close, Finish::Names) => volume.commit(Durability::Buffered),
+            _ if self.now.nanoseconds_since(since) > volume.options.dirty_age_max_nanoseconds => {
+                volume.commit(Durability::Buffered)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Volume {
+    /// Removes an inode that has no links and is not open.
+    pub(crate) fn destroy(&mut self, ino: InodeNo) {
+        let extent_bytes = self.extent_bytes();
+        let Some(node) = self.cache.node(ino) else { return };
+        let charged = node.inode.charged_bytes(extent_bytes);
+        self.superblock.used_bytes = self.superblock.used_bytes.saturating_sub(charged);
+        self.superblock.used_inodes = self.superblock.used_inodes.saturating_sub(1);
+        let direct = self.direct_deletes_max();
+        self.cache.remove_node(ino, direct);
+    }
+}

@@ -1,0 +1,108 @@
+//! The words of the file system: small types that all modules share.
+
+/// The number of an inode: a file's identity, for as long as the volume exists. Never given out twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InodeNo(pub u64);
+
+impl InodeNo {
+    /// The root directory of every volume.
+    pub const ROOT: InodeNo = InodeNo(1);
+}
+
+/// Which piece of a file: bytes `[index * extent_size, (index + 1) * extent_size)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ExtentIndex(pub(crate) u64);
+
+/// What an inode is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A file with bytes.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+}
+
+impl Kind {
+    pub(crate) fn to_byte(self) -> u8 {
+        match self {
+            Kind::File => 1,
+            Kind::Directory => 2,
+            Kind::Symlink => 3,
+        }
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Kind> {
+        match byte {
+            1 => Some(Kind::File),
+            2 => Some(Kind::Directory),
+            3 => Some(Kind::Symlink),
+            _ => None,
+        }
+    }
+}
+
+/// A point in time: seconds and nanoseconds since 1970-01-01T00:00:00Z; the nanoseconds count forward
+/// from the second, also before 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub struct Timestamp {
+    /// Seconds, negative before 1970.
+    pub seconds: i64,
+    /// Nanoseconds, below 1,000,000,000.
+    pub nanoseconds: u32,
+}
+
+impl Timestamp {
+    /// Nanoseconds from `earlier` to `self`; 0 if the clock went back.
+    pub(crate) fn nanoseconds_since(self, earlier: Timestamp) -> u64 {
+        let seconds = i128::from(self.seconds) - i128::from(earlier.seconds);
+        let total = seconds * 1_000_000_000 + i128::from(self.nanoseconds) - i128::from(earlier.nanoseconds);
+        u64::try_from(total.max(0)).unwrap_or(u64::MAX)
+    }
+}
+
+/// Tells the time. The engine asks when it stamps a change, and never otherwise.
+pub trait Clock {
+    /// Returns the time of day.
+    fn now(&mut self) -> Timestamp;
+}
+
+/// What a directory says about a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dentry {
+    pub(crate) kind: Kind,
+    pub(crate) ino: InodeNo,
+}
+
+/// What the file system knows of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Its identity.
+    pub ino: InodeNo,
+    /// What it is.
+    pub kind: Kind,
+    /// How many names it has; for a directory two and one for each directory in it.
+    pub nlink: u64,
+    /// Bytes of a file or of a link's target; entries of a directory.
+    pub size: u64,
+    /// Last access as it was set: reading does not change it.
+    pub atime: Timestamp,
+    /// Last change of the content.
+    pub mtime: Timestamp,
+    /// Last change of anything.
+    pub ctime: Timestamp,
+    /// Counts the changes of content and metadata.
+    pub generation: u64,
+}
+
+/// How a time is to be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetTime {
+    /// Leave it.
+    Keep,
+    /// Set it to the time of the call.
+    Now,
+    /// Set it to this.
+    At(Timestamp),
+}

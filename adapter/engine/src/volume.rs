@@ -1,0 +1,338 @@
+//! A volume: one file-system tree in a store. Opening, formatting, and what all operations share.
+
+use crate::cache::{Cache, CacheLimits};
+use crate::error::{Error, Result};
+use crate::key::{KeySpace, tag};
+use crate::limits;
+use crate::record::inode::{Content, FIXED_BYTES, Inode};
+use crate::record::superblock::{EXTENT_BYTES_MIN, Superblock};
+use crate::record::{FRAME_BYTES, reap};
+use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::txn::ReadSet;
+use crate::types::{Clock, InodeNo, Kind};
+use std::collections::VecDeque;
+use xxhash_rust::xxh64::xxh64;
+
+/// When changes are handed to the store. See SEMANTICS for what a kill and a crash lose in each mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Every operation that changes something is durable when it returns.
+    Strict,
+    /// A file's bytes are in the store when it is closed, a change of names when it returns.
+    #[default]
+    Close,
+    /// Changes gather until a sync, the end of the program, or a limit of size or age.
+    Lazy,
+}
+
+/// How to open a volume.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The volume's name in its store, 1 to 255 bytes.
+    pub volume: String,
+    /// When changes are handed to the store.
+    pub mode: Mode,
+    /// What may stay in memory.
+    pub cache: CacheLimits,
+    /// Bytes of file data that may wait in memory before they are handed to the store.
+    pub dirty_bytes_max: usize,
+    /// How long a change may wait before a later change takes it to the store, in nanoseconds.
+    pub dirty_age_max_nanoseconds: u64,
+    /// Extent size of a volume that is made by opening it; a power of two from 512 to 1 MiB.
+    pub extent_bytes: u32,
+    /// Files up to this size lie in their inode's record, in a volume that is made by opening it.
+    pub inline_bytes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            volume: "main".to_owned(),
+            mode: Mode::default(),
+            cache: CacheLimits::default(),
+            dirty_bytes_max: 4 << 20,
+            dirty_age_max_nanoseconds: 1_000_000_000,
+            extent_bytes: 32 << 10,
+            inline_bytes: 4 << 10,
+        }
+    }
+}
+
+/// An open volume.
+///
+/// One thread uses it; its operations are the methods in `ops`. Dropping it without
+/// [`Volume::sync_all`] is what a kill does: see [`Mode`].
+pub struct Volume {
+    pub(crate) store: Box<dyn KvStore>,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) options: Options,
+    pub(crate) limits: Limits,
+    pub(crate) keys: KeySpace,
+    /// The superblock as it will be with the next commit.
+    pub(crate) superblock: Superblock,
+    /// The superblock as it is in the store, decoded and to the byte.
+    pub(crate) committed: Superblock,
+    pub(crate) committed_value: Vec<u8>,
+    pub(crate) cache: Cache,
+    pub(crate) state: State,
+    /// Something was applied that no durable apply has covered yet.
+    pub(crate) unsynced: bool,
+    /// When the oldest change that is not stored was made.
+    pub(crate) dirty_since: Option<crate::types::Timestamp>,
+    /// Inodes that a former opener left without a name.
+    pub(crate) orphans: VecDeque<InodeNo>,
+    pub(crate) open_descriptors: u32,
+    /// Names that listings hold.
+    pub(crate) snapshot_entries: usize,
+    pub(crate) reads: ReadSet,
+}
+
+/// Whether the volume can be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Live,
+    /// A commit may have been applied; this is the superblock it carried.
+    InDoubt(Vec<u8>),
+    /// Another opener has raised the epoch.
+    Fenced,
+}
+
+/// Attempts at opening against others that open at the same time.
+const OPEN_ATTEMPTS: u32 = 16;
+
+impl Volume {
+    /// Opens a volume, and makes an empty one if the store has none of this name.
+    ///
+    /// The opener becomes the volume's one writer: whoever opened it before can store nothing any
+    /// more, and is told so.
+    ///
+    /// # Cost
+    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`.
+    ///
+    /// # Durability
+    /// None of its own: the new epoch is buffered, and durable with the first durable commit.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a volume that this version cannot use, [`Error::StoreLimits`] for a store
+    /// that cannot carry it, [`Error::Invalid`] for a bad name, and what the store says.
+    pub fn open(mut store: Box<dyn KvStore>, mut clock: Box<dyn Clock>, options: Options) -> Result<Volume> {
+        check_volume_name(&options.volume)?;
+        let limits = store.limits()?;
+        check_limits(&limits)?;
+        let keys = KeySpace::new(&options.volume);
+        let (superblock, committed_value) = take_over(&mut *store, &mut *clock, &keys, &options, &limits)?;
+        check_fit(&superblock, &limits)?;
+        let mut volume = Volume {
+            cache: Cache::new(options.cache),
+            store,
+            clock,
+            options,
+            limits,
+            keys,
+            committed: superblock.clone(),
+            superblock,
+            committed_value,
+            state: State::Live,
+            unsynced: true,
+            dirty_since: None,
+            orphans: VecDeque::new(),
+            open_descriptors: 0,
+            snapshot_entries: 0,
+            reads: ReadSet::default(),
+        };
+        volume.load_pending()?;
+        Ok(volume)
+    }
+
+    /// Reads which garbage and which orphans former openers left. Few, because commits keep them few.
+    fn load_pending(&mut self) -> Result<()> {
+        let (mut start, end) = self.keys.pending_range();
+        loop {
+            let entries = self.store.scan(&start, &end, self.page_entries(), self.page_bytes())?;
+            let mut last_is_reap = false;
+            for entry in &entries {
+                let (tag, ino) = self
+                    .keys
+                    .split(&entry.key)
+                    .and_then(|(tag, rest)| Some((tag, InodeNo(u64::from_be_bytes(rest.try_into().ok()?)))))
+                    .ok_or(Error::damaged("reap or orphan key", 0, "malformed"))?;
+                last_is_reap = tag == tag::REAP;
+                if last_is_reap {
+                    let found = reap::decode(&entry.key, ino, &entry.value)?;
+                    self.cache.add_reap(ino, found.from, found.to);
+                } else {
+                    reap::decode_orphan(&entry.key, ino, &entry.value)?;
+                    self.orphans.push_back(ino);
+                }
+            }
+            // Garbage must be known in full before a file grows over it; orphans may wait.
+            match entries.last() {
+                Some(last) if last_is_reap && entries.len() >= self.page_entries() as usize => {
+                    start = last.key.clone();
+                    start.push(0);
+                }
+                _ => break,
+            }
+        }
+        for reap in self.cache.reaps.values_mut() {
+            (reap.stored, reap.dirty) = (true, false);
+        }
+        self.cache.dirty.reaps = 0;
+        Ok(())
+    }
+
+    /// Entries that one scan may ask for.
+    pub(crate) fn page_entries(&self) -> u32 {
+        limits::READDIR_PAGE_ENTRIES.min(self.limits.max_batch_entries)
+    }
+
+    /// Bytes that one scan may ask for.
+    pub(crate) fn page_bytes(&self) -> u32 {
+        limits::READDIR_PAGE_BYTES.min(self.limits.max_batch_bytes)
+    }
+
+    pub(crate) fn extent_bytes(&self) -> u64 {
+        u64::from(self.committed.extent_bytes)
+    }
+
+    pub(crate) fn inline_bytes(&self) -> u64 {
+        u64::from(self.committed.inline_bytes)
+    }
+
+    /// The name this volume has in its store.
+    pub fn name(&self) -> &str {
+        &self.options.volume
+    }
+
+    /// An identity that no other volume has.
+    pub fn uuid(&self) -> [u8; 16] {
+        self.committed.uuid
+    }
+
+    /// Bytes and inodes that the volume uses, as its quota counts them: holes are free.
+    pub fn used(&self) -> (u64, u64) {
+        (self.superblock.used_bytes, self.superblock.used_inodes)
+    }
+
+    /// Inodes, directory entries and bytes of extents that are in memory now.
+    pub fn memory(&self) -> (usize, usize, usize) {
+        self.cache.usage()
+    }
+}
+
+fn check_volume_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > limits::VOLUME_NAME_BYTES_MAX || name.contains('\0') {
+        return Err(Error::Invalid);
+    }
+    Ok(())
+}
+
+fn check_limits(limits: &Limits) -> Result<()> {
+    if limits.max_key_bytes < limits::STORE_KEY_BYTES_MIN {
+        return Err(Error::StoreLimits("max-key-bytes must be at least 520"));
+    }
+    if limits.max_batch_entries < limits::STORE_BATCH_ENTRIES_MIN {
+        return Err(Error::StoreLimits("max-batch-entries must be at least 16"));
+    }
+    if limits.max_batch_bytes < limits::STORE_BATCH_BYTES_MIN
+        || limits.max_value_bytes < limits::STORE_BATCH_BYTES_MIN
+    {
+        return Err(Error::StoreLimits("max-batch-bytes and max-value-bytes must be at least 16384"));
+    }
+    Ok(())
+}
+
+/// Bytes of a record's key and frame, taken generously.
+pub(crate) const RECORD_OVERHEAD_BYTES: u32 =
+    limits::STORE_KEY_BYTES_MIN + (FRAME_BYTES + FIXED_BYTES) as u32 + 64;
+
+/// A commit must hold [`limits::STORE_BATCH_ENTRIES_MIN`] records, and one extent beside the superblock.
+fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<()> {
+    let record = superblock.inline_bytes.saturating_add(RECORD_OVERHEAD_BYTES);
+    let extent = superblock.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES);
+    if record > limits.max_value_bytes || extent > limits.max_value_bytes {
+        return Err(Error::StoreLimits("this volume's records are longer than the store's max-value-bytes"));
+    }
+    if record.saturating_mul(limits::STORE_BATCH_ENTRIES_MIN / 2) > limits.max_batch_bytes
+        || extent.saturating_mul(2) > limits.max_batch_bytes
+    {
+        return Err(Error::StoreLimits("this volume's records do not fit the store's max-batch-bytes"));
+    }
+    Ok(())
+}
+
+/// The sizes of a new volume: what was asked for, or less if the store carries less.
+fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
+    let extent_room = limits.max_value_bytes.min(limits.max_batch_bytes / 2).saturating_sub(RECORD_OVERHEAD_BYTES);
+    let mut extent_bytes = options.extent_bytes.max(EXTENT_BYTES_MIN);
+    while extent_bytes > extent_room && extent_bytes > EXTENT_BYTES_MIN {
+        extent_bytes /= 2;
+    }
+    let inline_room = (limits.max_batch_bytes / (limits::STORE_BATCH_ENTRIES_MIN / 2))
+        .min(limits.max_value_bytes)
+        .saturating_sub(RECORD_OVERHEAD_BYTES);
+    (extent_bytes, options.inline_bytes.min(inline_room))
+}
+
+/// Becomes the one writer: raises the epoch of the volume there is, or makes one.
+fn take_over(
+    store: &mut dyn KvStore,
+    clock: &mut dyn Clock,
+    keys: &KeySpace,
+    options: &Options,
+    limits: &Limits,
+) -> Result<(Superblock, Vec<u8>)> {
+    let key = keys.superblock();
+    for _ in 0..OPEN_ATTEMPTS {
+        let found = store.get(&[&key])?.into_iter().next().flatten();
+        let (superblock, root) = match &found {
+            Some(value) => {
+                let mut superblock = Superblock::decode(&key, value)?;
+                if superblock.lower.is_some() {
+                    return Err(Error::Format("it lies on another volume, which this version cannot follow"));
+                }
+                if superblock.frozen {
+                    return Err(Error::Format("it is frozen: an image that others lie on takes no writer"));
+                }
+                superblock.epoch = superblock.epoch.saturating_add(1);
+                superblock.seq = superblock.seq.saturating_add(1);
+                (superblock, None)
+            }
+            None => {
+                let now = clock.now();
+                let (extent_bytes, inline_bytes) = fitting_sizes(options, limits);
+                let superblock = Superblock::new(make_uuid(options, now), extent_bytes, inline_bytes);
+                let root = Inode::new(Kind::Directory, InodeNo::ROOT, now, Content::None);
+                let (mut key, mut value) = (Vec::new(), Vec::new());
+                keys.inode(InodeNo::ROOT, &mut key);
+                root.encode(&key, &mut value);
+                (superblock, Some((key, value)))
+            }
+        };
+        let value = superblock.encode(&key);
+        let mut mutations = vec![Mutation::Put { key: &key, value: &value }];
+        if let Some((key, value)) = &root {
+            mutations.push(Mutation::Put { key, value });
+        }
+        let guard = Guard { key: &key, expected: found.as_deref() };
+        match store.apply(&[guard], &mutations, Durability::Buffered) {
+            Ok(()) => return Ok((superblock, value)),
+            // Another opener was faster, or this one without knowing: look again.
+            Err(StoreError::Conflict | StoreError::UnknownOutcome) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Store(StoreError::Unavailable("others keep opening the volume".to_owned())))
+}
+
+/// The engine has no randomness: the name and the time of making tell volumes apart.
+fn make_uuid(options: &Options, now: crate::types::Timestamp) -> [u8; 16] {
+    let mut text = options.volume.clone().into_bytes();
+    text.extend_from_slice(&now.seconds.to_be_bytes());
+    text.extend_from_slice(&now.nanoseconds.to_be_bytes());
+    let mut uuid = [0; 16];
+    for (half, seed) in uuid.chunks_exact_mut(8).zip([1, 2]) {
+        half.copy_from_slice(&xxh64(&text, seed).to_be_bytes());
+    }
+    uuid
+}
