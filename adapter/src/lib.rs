@@ -1,1 +1,40 @@
-//! The file system as a wasm component: wasi:filesystem over kvfs:store
+//! The file system as a component: translates `wasi:filesystem` and `wasi:io` to the engine, and the
+//! engine's store calls to `kvfs:store`. No policy of its own.
+//!
+//! It is compiled for `wasm32-unknown-unknown`, where no libc imports WASI behind its back, and natively
+//! is an empty crate. See `wit/adapter.wit` for what it imports and exports.
+#![cfg(target_arch = "wasm32")]
+
+mod bridge;
+mod clock;
+mod codes;
+mod config;
+mod descriptor;
+mod errors;
+mod input;
+mod output;
+mod poll;
+mod preopens;
+mod store;
+mod volume;
+
+#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "kvfs:adapter/adapter",
+        generate_all,
+        // Calls to the store lend what they carry: nothing is copied on the way out.
+        ownership: Borrowing { duplicate_if_necessary: true },
+        pub_export_macro: true,
+    });
+}
+
+/// What implements the exported interfaces.
+struct Adapter;
+
+#[allow(unsafe_code, unreachable_pub)]
+mod exports {
+    use crate::Adapter;
+    crate::bindings::export!(Adapter with_types_in crate::bindings);
+}

@@ -1,0 +1,103 @@
+//! `kvfs:adapter/bridge`: the host's handles in and out of our resources, and the end of a program.
+
+use crate::Adapter;
+use crate::bindings::exports::kvfs::adapter::bridge::{
+    Error, ErrorBorrow, Guest, HostError, HostInputStream, HostOutputStream, HostPollable, InputStream,
+    InputStreamBorrow, OutputStream, OutputStreamBorrow, Pollable, PollableBorrow,
+};
+use crate::bindings::exports::kvfs::adapter::lifecycle;
+use crate::errors::StreamFailure;
+use crate::input::Input;
+use crate::output::Output;
+use crate::poll;
+use crate::volume;
+use std::cell::RefCell;
+
+/// Takes a handle out of its place. A place that is in use right now keeps it.
+fn take<T>(place: &RefCell<Option<T>>) -> Option<T> {
+    place.try_borrow_mut().ok()?.take()
+}
+
+/// Puts a handle back, if its place is empty.
+fn give_back<T>(place: Option<&RefCell<Option<T>>>, handle: T) {
+    if let Some(mut place) = place.and_then(|place| place.try_borrow_mut().ok())
+        && place.is_none()
+    {
+        *place = Some(handle);
+    }
+}
+
+impl Guest for Adapter {
+    fn wrap_error(handle: HostError) -> Error {
+        StreamFailure::host(handle)
+    }
+
+    fn wrap_pollable(handle: HostPollable) -> Pollable {
+        poll::Pollable::host(handle)
+    }
+
+    fn wrap_input_stream(handle: HostInputStream) -> InputStream {
+        Input::host(handle)
+    }
+
+    fn wrap_output_stream(handle: HostOutputStream) -> OutputStream {
+        Output::host(handle)
+    }
+
+    fn unwrap_error(handle: Error) -> Option<HostError> {
+        take(handle.get::<StreamFailure>().place()?)
+    }
+
+    fn unwrap_pollable(handle: Pollable) -> Option<HostPollable> {
+        take(handle.get::<poll::Pollable>().place()?)
+    }
+
+    fn unwrap_input_stream(handle: InputStream) -> Option<HostInputStream> {
+        take(handle.get::<Input>().place()?)
+    }
+
+    fn unwrap_output_stream(handle: OutputStream) -> Option<HostOutputStream> {
+        take(handle.get::<Output>().place()?)
+    }
+
+    fn lend_error(handle: ErrorBorrow<'_>) -> Option<HostError> {
+        take(handle.get::<StreamFailure>().place()?)
+    }
+
+    fn lend_pollable(handle: PollableBorrow<'_>) -> Option<HostPollable> {
+        take(handle.get::<poll::Pollable>().place()?)
+    }
+
+    fn lend_input_stream(handle: InputStreamBorrow<'_>) -> Option<HostInputStream> {
+        take(handle.get::<Input>().place()?)
+    }
+
+    fn lend_output_stream(handle: OutputStreamBorrow<'_>) -> Option<HostOutputStream> {
+        take(handle.get::<Output>().place()?)
+    }
+
+    fn give_back_error(to: ErrorBorrow<'_>, handle: HostError) {
+        give_back(to.get::<StreamFailure>().place(), handle);
+    }
+
+    fn give_back_pollable(to: PollableBorrow<'_>, handle: HostPollable) {
+        give_back(to.get::<poll::Pollable>().place(), handle);
+    }
+
+    fn give_back_input_stream(to: InputStreamBorrow<'_>, handle: HostInputStream) {
+        give_back(to.get::<Input>().place(), handle);
+    }
+
+    fn give_back_output_stream(to: OutputStreamBorrow<'_>, handle: HostOutputStream) {
+        give_back(to.get::<Output>().place(), handle);
+    }
+}
+
+impl lifecycle::Guest for Adapter {
+    fn commit() -> Result<(), ()> {
+        match volume::with_open(kvfs::Volume::sync_all) {
+            Some(outcome) => outcome.map_err(|_| ()),
+            None => Ok(()),
+        }
+    }
+}

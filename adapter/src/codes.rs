@@ -1,0 +1,27 @@
+//! Errors of the engine as WASI's error codes: the engine has the table, this spells it.
+
+use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
+use kvfs::{Code, Error};
+
+pub(crate) fn to_code(error: &Error) -> ErrorCode {
+    match error.code() {
+        Code::Access => ErrorCode::Access,
+        Code::BadDescriptor => ErrorCode::BadDescriptor,
+        Code::Exist => ErrorCode::Exist,
+        Code::FileTooLarge => ErrorCode::FileTooLarge,
+        Code::Invalid => ErrorCode::Invalid,
+        Code::Io => ErrorCode::Io,
+        Code::IsDirectory => ErrorCode::IsDirectory,
+        Code::Loop => ErrorCode::Loop,
+        Code::TooManyLinks => ErrorCode::TooManyLinks,
+        Code::NameTooLong => ErrorCode::NameTooLong,
+        Code::NoEntry => ErrorCode::NoEntry,
+        Code::InsufficientMemory => ErrorCode::InsufficientMemory,
+        Code::InsufficientSpace => ErrorCode::InsufficientSpace,
+        Code::NotDirectory => ErrorCode::NotDirectory,
+        Code::NotEmpty => ErrorCode::NotEmpty,
+        Code::Overflow => ErrorCode::Overflow,
+        Code::NotPermitted => ErrorCode::NotPermitted,
+        Code::ReadOnly => ErrorCode::ReadOnly,
+    }
+}

@@ -1,0 +1,58 @@
+//! `wasi:io/error`: what went wrong with a stream, the file system's or the host's.
+
+use crate::Adapter;
+use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
+use crate::bindings::exports::wasi::io::error::{Error as ErrorResource, Guest, GuestError};
+use crate::bindings::kvfs::host_io::error::Error as HostError;
+use crate::codes::to_code;
+use std::cell::RefCell;
+
+/// What an error resource holds.
+pub(crate) enum StreamFailure {
+    /// The file system's own.
+    Ours(kvfs::Error),
+    /// The host's; taken out while it is lent.
+    Host(RefCell<Option<HostError>>),
+}
+
+impl StreamFailure {
+    /// Where the host's handle is, or was before it was lent.
+    pub(crate) fn place(&self) -> Option<&RefCell<Option<HostError>>> {
+        match self {
+            StreamFailure::Host(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn ours(error: kvfs::Error) -> ErrorResource {
+        ErrorResource::new(StreamFailure::Ours(error))
+    }
+
+    pub(crate) fn host(error: HostError) -> ErrorResource {
+        ErrorResource::new(StreamFailure::Host(RefCell::new(Some(error))))
+    }
+
+    /// The file system's code, if it is its error.
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
+        match self {
+            StreamFailure::Ours(error) => Some(to_code(error)),
+            StreamFailure::Host(_) => None,
+        }
+    }
+}
+
+impl Guest for Adapter {
+    type Error = StreamFailure;
+}
+
+impl GuestError for StreamFailure {
+    fn to_debug_string(&self) -> String {
+        match self {
+            StreamFailure::Ours(error) => error.to_string(),
+            StreamFailure::Host(host) => match host.try_borrow().as_deref() {
+                Ok(Some(error)) => error.to_debug_string(),
+                _ => "an error of the host that is lent out".to_owned(),
+            },
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Input streams: of a file, or the host's.
+
+use crate::bindings::exports::wasi::io::poll::Pollable as PollableResource;
+use crate::bindings::exports::wasi::io::streams::{
+    GuestInputStream, InputStream as InputStreamResource, StreamError,
+};
+use crate::bindings::kvfs::host_io::streams as host;
+use crate::errors::StreamFailure;
+use crate::poll::Pollable;
+use crate::volume;
+use kvfs::Descriptor;
+use std::cell::{Cell, Ref, RefCell};
+
+/// What an input-stream resource holds.
+pub(crate) enum Input {
+    /// A file, from a position on.
+    File(FileInput),
+    /// The host's; taken out while it is lent.
+    Host(RefCell<Option<host::InputStream>>),
+}
+
+/// A file that is read from front to back.
+pub(crate) struct FileInput {
+    /// Taken out when the stream is dropped.
+    descriptor: Cell<Option<Descriptor>>,
+    position: Cell<u64>,
+    /// Nothing comes any more: the end was reached, or reading failed.
+    closed: Cell<bool>,
+}
+
+impl Input {
+    /// Where the host's handle is, or was before it was lent.
+    pub(crate) fn place(&self) -> Option<&RefCell<Option<host::InputStream>>> {
+        match self {
+            Input::Host(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn file(descriptor: Descriptor, offset: u64) -> InputStreamResource {
+        InputStreamResource::new(Input::File(FileInput {
+            descriptor: Cell::new(Some(descriptor)),
+            position: Cell::new(offset),
+            closed: Cell::new(false),
+        }))
+    }
+
+    pub(crate) fn host(handle: host::InputStream) -> InputStreamResource {
+        InputStreamResource::new(Input::Host(RefCell::new(Some(handle))))
+    }
+
+    /// The host's handle, if it is there.
+    pub(crate) fn handle(&self) -> Option<Ref<'_, host::InputStream>> {
+        Ref::filter_map(self.place()?.try_borrow().ok()?, Option::as_ref).ok()
+    }
+
+    /// Reads, and waits for the first byte if `wait`. A file never has to.
+    pub(crate) fn read_some(&self, length: u64, wait: bool) -> Result<Vec<u8>, StreamError> {
+        match self {
+            Input::File(file) => file.read(length),
+            Input::Host(_) => {
+                let handle = self.handle().ok_or(StreamError::Closed)?;
+                let bytes = if wait { handle.blocking_read(length) } else { handle.read(length) };
+                bytes.map_err(from_host)
+            }
+        }
+    }
+
+    fn skip_some(&self, length: u64, wait: bool) -> Result<u64, StreamError> {
+        match self {
+            Input::File(file) => file.skip(length),
+            Input::Host(_) => {
+                let handle = self.handle().ok_or(StreamError::Closed)?;
+                let skipped = if wait { handle.blocking_skip(length) } else { handle.skip(length) };
+                skipped.map_err(from_host)
+            }
+        }
+    }
+}
+
+impl FileInput {
+    /// Lends the descriptor, which is only gone while the stream is being dropped.
+    fn with<T>(&self, operation: impl FnOnce(&Descriptor) -> kvfs::Result<T>) -> kvfs::Result<T> {
+        let descriptor = self.descriptor.take().ok_or(kvfs::Error::BadDescriptor)?;
+        let outcome = operation(&descriptor);
+        self.descriptor.set(Some(descriptor));
+        outcome
+    }
+
+    fn check_open(&self) -> Result<(), StreamError> {
+        if self.closed.get() { Err(StreamError::Closed) } else { Ok(()) }
+    }
+
+    /// Closes the stream for good with the error that it failed with.
+    fn fail(&self, error: kvfs::Error) -> StreamError {
+        self.closed.set(true);
+        StreamError::LastOperationFailed(StreamFailure::ours(error))
+    }
+
+    fn read(&self, length: u64) -> Result<Vec<u8>, StreamError> {
+        self.check_open()?;
+        if length == 0 {
+            return Ok(Vec::new());
+        }
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let position = self.position.get();
+        let mut bytes = Vec::new();
+        let read = self
+            .with(|descriptor| volume::with(|volume| volume.read(descriptor, position, length, &mut bytes)));
+        match read {
+            Ok(0) => {
+                self.closed.set(true);
+                Err(StreamError::Closed)
+            }
+            Ok(count) => {
+                self.position.set(position.saturating_add(count as u64));
+                Ok(bytes)
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    fn skip(&self, length: u64) -> Result<u64, StreamError> {
+        self.check_open()?;
+        let position = self.position.get();
+        match self.with(|descriptor| volume::with(|volume| volume.stat(descriptor))) {
+            Ok(stat) => {
+                let skipped = length.min(stat.size.saturating_sub(position));
+                if skipped == 0 && length > 0 {
+                    self.closed.set(true);
+                    return Err(StreamError::Closed);
+                }
+                self.position.set(position.saturating_add(skipped));
+                Ok(skipped)
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+}
+
+impl Drop for FileInput {
+    fn drop(&mut self) {
+        if let Some(descriptor) = self.descriptor.take() {
+            // A failure stays in the volume and is told by the next sync.
+            let _ = volume::with_open(|volume| volume.close_stream(descriptor));
+        }
+    }
+}
+
+pub(crate) fn from_host(error: host::StreamError) -> StreamError {
+    match error {
+        host::StreamError::Closed => StreamError::Closed,
+        host::StreamError::LastOperationFailed(error) => {
+            StreamError::LastOperationFailed(StreamFailure::host(error))
+        }
+    }
+}
+
+impl GuestInputStream for Input {
+    fn read(&self, len: u64) -> Result<Vec<u8>, StreamError> {
+        self.read_some(len, false)
+    }
+
+    fn blocking_read(&self, len: u64) -> Result<Vec<u8>, StreamError> {
+        self.read_some(len, true)
+    }
+
+    fn skip(&self, len: u64) -> Result<u64, StreamError> {
+        self.skip_some(len, false)
+    }
+
+    fn blocking_skip(&self, len: u64) -> Result<u64, StreamError> {
+        self.skip_some(len, true)
+    }
+
+    fn subscribe(&self) -> PollableResource {
+        match self.handle() {
+            Some(handle) => Pollable::host(handle.subscribe()),
+            None => Pollable::ready_now(),
+        }
+    }
+}

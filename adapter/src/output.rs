@@ -1,0 +1,197 @@
+//! Output streams: to a file, or the host's; and splicing, between all four pairs.
+
+use crate::Adapter;
+use crate::bindings::exports::wasi::io::poll::Pollable as PollableResource;
+use crate::bindings::exports::wasi::io::streams::{
+    Guest, GuestOutputStream, InputStreamBorrow, OutputStream as OutputStreamResource, StreamError,
+};
+use crate::bindings::kvfs::host_io::streams as host;
+use crate::errors::StreamFailure;
+use crate::input::{Input, from_host};
+use crate::poll::Pollable;
+use crate::volume;
+use kvfs::{At, Descriptor, Error};
+use std::cell::{Cell, Ref, RefCell};
+
+/// Bytes that a file's stream takes in one write.
+const PERMIT_BYTES: u64 = kvfs::limits::WRITE_BYTES_MAX as u64;
+
+/// Bytes moved by one splice that goes through us.
+const SPLICE_BYTES: u64 = 64 << 10;
+
+/// What an output-stream resource holds.
+pub(crate) enum Output {
+    /// A file.
+    File(FileOutput),
+    /// The host's; taken out while it is lent.
+    Host(RefCell<Option<host::OutputStream>>),
+}
+
+/// A file that is written from a position on, or at its end.
+pub(crate) struct FileOutput {
+    /// Taken out when the stream is dropped.
+    descriptor: Cell<Option<Descriptor>>,
+    at: Cell<At>,
+    /// Writing failed, and was reported.
+    closed: Cell<bool>,
+}
+
+impl Output {
+    /// Where the host's handle is, or was before it was lent.
+    pub(crate) fn place(&self) -> Option<&RefCell<Option<host::OutputStream>>> {
+        match self {
+            Output::Host(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn file(descriptor: Descriptor, at: At) -> OutputStreamResource {
+        OutputStreamResource::new(Output::File(FileOutput {
+            descriptor: Cell::new(Some(descriptor)),
+            at: Cell::new(at),
+            closed: Cell::new(false),
+        }))
+    }
+
+    pub(crate) fn host(handle: host::OutputStream) -> OutputStreamResource {
+        OutputStreamResource::new(Output::Host(RefCell::new(Some(handle))))
+    }
+
+    fn handle(&self) -> Option<Ref<'_, host::OutputStream>> {
+        Ref::filter_map(self.place()?.try_borrow().ok()?, Option::as_ref).ok()
+    }
+
+    /// Asks one side or the other.
+    fn either<T>(
+        &self,
+        file: impl FnOnce(&FileOutput) -> Result<T, StreamError>,
+        host: impl FnOnce(&host::OutputStream) -> Result<T, host::StreamError>,
+    ) -> Result<T, StreamError> {
+        match self {
+            Output::File(output) => file(output),
+            Output::Host(_) => host(&*self.handle().ok_or(StreamError::Closed)?).map_err(from_host),
+        }
+    }
+
+    /// Moves what there is to read and room to write, at most `length` bytes. With `wait`, waits until
+    /// something can be moved or one end is closed.
+    fn splice_some(&self, source: &Input, length: u64, wait: bool) -> Result<u64, StreamError> {
+        if let (Some(from), Some(to)) = (source.handle(), self.handle()) {
+            let moved = if wait { to.blocking_splice(&from, length) } else { to.splice(&from, length) };
+            return moved.map_err(from_host);
+        }
+        if wait && let Some(to) = self.handle() {
+            to.subscribe().block();
+        }
+        let permit = self.check_write()?;
+        let length = length.min(permit).min(SPLICE_BYTES);
+        if length == 0 {
+            return Ok(0);
+        }
+        let bytes = source.read_some(length, wait)?;
+        self.either(|file| file.write(&bytes), |host| host.write(&bytes))?;
+        Ok(bytes.len() as u64)
+    }
+}
+
+impl FileOutput {
+    fn check_open(&self) -> Result<(), StreamError> {
+        if self.closed.get() { Err(StreamError::Closed) } else { Ok(()) }
+    }
+
+    /// Writes all of it, or fails for good. What was written before the failure stays written.
+    fn write(&self, bytes: &[u8]) -> Result<(), StreamError> {
+        self.check_open()?;
+        let Some(descriptor) = self.descriptor.take() else { return Err(StreamError::Closed) };
+        let mut rest = bytes;
+        let outcome = loop {
+            if rest.is_empty() {
+                break Ok(());
+            }
+            let at = self.at.get();
+            match volume::with(|volume| volume.write(&descriptor, at, rest)) {
+                Ok(count) => {
+                    rest = rest.get(count..).unwrap_or_default();
+                    if let At::Offset(offset) = at {
+                        self.at.set(At::Offset(offset.saturating_add(count as u64)));
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        self.descriptor.set(Some(descriptor));
+        outcome.map_err(|error| self.fail(error))
+    }
+
+    fn write_zeroes(&self, length: u64) -> Result<(), StreamError> {
+        if length > PERMIT_BYTES {
+            return Err(self.fail(Error::Invalid));
+        }
+        self.write(&vec![0; usize::try_from(length).unwrap_or(0)])
+    }
+
+    fn fail(&self, error: Error) -> StreamError {
+        self.closed.set(true);
+        StreamError::LastOperationFailed(StreamFailure::ours(error))
+    }
+}
+
+impl Drop for FileOutput {
+    fn drop(&mut self) {
+        if let Some(descriptor) = self.descriptor.take() {
+            // A failure stays in the volume and is told by the next sync.
+            let _ = volume::with_open(|volume| volume.close_stream(descriptor));
+        }
+    }
+}
+
+impl Guest for Adapter {
+    type InputStream = Input;
+    type OutputStream = Output;
+}
+
+impl GuestOutputStream for Output {
+    fn check_write(&self) -> Result<u64, StreamError> {
+        self.either(|file| file.check_open().map(|()| PERMIT_BYTES), host::OutputStream::check_write)
+    }
+
+    fn write(&self, contents: Vec<u8>) -> Result<(), StreamError> {
+        self.either(|file| file.write(&contents), |host| host.write(&contents))
+    }
+
+    fn blocking_write_and_flush(&self, contents: Vec<u8>) -> Result<(), StreamError> {
+        self.either(|file| file.write(&contents), |host| host.blocking_write_and_flush(&contents))
+    }
+
+    /// What is written is visible at once: nothing is left to flush. Durability is `sync`'s.
+    fn flush(&self) -> Result<(), StreamError> {
+        self.either(FileOutput::check_open, host::OutputStream::flush)
+    }
+
+    fn blocking_flush(&self) -> Result<(), StreamError> {
+        self.either(FileOutput::check_open, host::OutputStream::blocking_flush)
+    }
+
+    fn subscribe(&self) -> PollableResource {
+        match self.handle() {
+            Some(handle) => Pollable::host(handle.subscribe()),
+            None => Pollable::ready_now(),
+        }
+    }
+
+    fn write_zeroes(&self, len: u64) -> Result<(), StreamError> {
+        self.either(|file| file.write_zeroes(len), |host| host.write_zeroes(len))
+    }
+
+    fn blocking_write_zeroes_and_flush(&self, len: u64) -> Result<(), StreamError> {
+        self.either(|file| file.write_zeroes(len), |host| host.blocking_write_zeroes_and_flush(len))
+    }
+
+    fn splice(&self, src: InputStreamBorrow<'_>, len: u64) -> Result<u64, StreamError> {
+        self.splice_some(src.get(), len, false)
+    }
+
+    fn blocking_splice(&self, src: InputStreamBorrow<'_>, len: u64) -> Result<u64, StreamError> {
+        self.splice_some(src.get(), len, true)
+    }
+}
