@@ -24,13 +24,15 @@ pub(crate) static kvfs_config: Place = Place(UnsafeCell::new([0; CAPACITY_BYTES]
 #[unsafe(no_mangle)]
 pub(crate) static kvfs_config_len: u32 = CAPACITY_BYTES as u32;
 
-/// Reads the configuration. Volatile, or the compiler would take the zeros it sees for the content.
+/// Reads the configuration. Volatile, or the compiler would take the zeros it sees for the content;
+/// byte by byte, or it would unroll the copy into as many instructions as there are bytes.
 #[allow(unsafe_code)]
 fn text() -> String {
+    let start: *const u8 = kvfs_config.0.get().cast();
     // SAFETY: the static is valid for reads of its whole length and is not written while we run.
-    let bytes = unsafe { std::ptr::read_volatile(kvfs_config.0.get()) };
-    let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into_owned()
+    let byte_at = |index: usize| unsafe { std::ptr::read_volatile(start.add(index)) };
+    let bytes: Vec<u8> = (0..CAPACITY_BYTES).map(byte_at).take_while(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Returns how the volume is to be opened. Composition has checked the lines; what is unknown here was
