@@ -1,1 +1,16 @@
-//! Tests of the whole: guests, conformance, benches
+//! Runs guests for the tests and the benchmark: the same component on a store, or on wasmtime's own file system.
+//!
+//! - [`guests`] builds them, once per machine and source;
+//! - [`engine`] compiles them, once per machine and component;
+//! - [`Program`] runs one, with arguments, environment and input, within a time limit.
+
+pub mod engine;
+pub mod guests;
+mod program;
+
+pub use program::{Network, Output, Program};
+
+/// The directory of cargo's own files; what the harness makes once is kept under it.
+pub fn target_dir() -> &'static std::path::Path {
+    std::path::Path::new(env!("KVFS_TARGET_DIR"))
+}

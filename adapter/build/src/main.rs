@@ -1,0 +1,22 @@
+//! Says which toolchain wasm is built with, or what is missing: the question that set-up asks.
+
+use std::process::ExitCode;
+
+use kvfs_wasm_build::{DEFAULT_TARGET, StdSource, Toolchain};
+
+fn main() -> ExitCode {
+    match Toolchain::find(DEFAULT_TARGET) {
+        Ok(toolchain) => {
+            let std = match toolchain.std {
+                StdSource::Installed => "its own std",
+                _ => "std built from its sources",
+            };
+            println!("{} with {std} for {DEFAULT_TARGET}", toolchain.rustc.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

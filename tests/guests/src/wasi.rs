@@ -1,0 +1,76 @@
+//! The bindings, and the few calls that every program makes.
+
+pub(crate) use bindings::wasi::filesystem::types::{
+    Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags,
+};
+pub(crate) use bindings::wasi::io::streams::{OutputStream, StreamError};
+
+/// What wit-bindgen makes of the world.
+pub(crate) mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package kvfs:guests;
+
+            world guest {
+                import wasi:cli/environment@0.2.12;
+                import wasi:cli/stderr@0.2.12;
+                import wasi:cli/stdout@0.2.12;
+                import wasi:clocks/monotonic-clock@0.2.12;
+                import wasi:filesystem/preopens@0.2.12;
+                import wasi:filesystem/types@0.2.12;
+                export wasi:cli/run@0.2.12;
+            }
+        ",
+        world: "kvfs:guests/guest",
+        generate_all,
+        pub_export_macro: true,
+    });
+}
+
+/// The directory preopened as `/`.
+pub(crate) fn root() -> Result<Descriptor, String> {
+    let preopens = bindings::wasi::filesystem::preopens::get_directories();
+    let root = preopens.into_iter().find(|(_, path)| path == "/");
+    root.map(|(directory, _)| directory).ok_or_else(|| "no preopen at /".to_owned())
+}
+
+/// Nanoseconds since some moment.
+pub(crate) fn now_nanoseconds() -> u64 {
+    bindings::wasi::clocks::monotonic_clock::now()
+}
+
+pub(crate) fn print(text: &str) -> Result<(), String> {
+    write_all(&bindings::wasi::cli::stdout::get_stdout(), text.as_bytes())
+}
+
+/// Prints where the user sees it; that it cannot be printed cannot be told.
+pub(crate) fn print_error(text: &str) {
+    let _ = write_all(&bindings::wasi::cli::stderr::get_stderr(), text.as_bytes());
+}
+
+/// Writes in the pieces that one call takes.
+pub(crate) fn write_all(stream: &OutputStream, bytes: &[u8]) -> Result<(), String> {
+    for piece in bytes.chunks(4096) {
+        stream.blocking_write_and_flush(piece).map_err(stream_error)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn stream_error(error: StreamError) -> String {
+    match error {
+        StreamError::Closed => "stream closed".to_owned(),
+        StreamError::LastOperationFailed(error) => error.to_debug_string(),
+    }
+}
+
+/// Says which call failed and how.
+pub(crate) trait Context<T> {
+    fn context(self, call: &str) -> Result<T, String>;
+}
+
+impl<T> Context<T> for Result<T, ErrorCode> {
+    fn context(self, call: &str) -> Result<T, String> {
+        self.map_err(|code| format!("{call}: {code:?}"))
+    }
+}

@@ -1,0 +1,60 @@
+//! The engines, and a cache of compiled components: compiling CPython takes half a minute.
+
+use std::sync::{LazyLock, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use wasmtime::component::Component;
+use wasmtime::{Cache, CacheConfig, Config, Engine};
+
+use crate::target_dir;
+
+/// How often a running guest is asked whether its time is up.
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// The stack a guest gets. wasmtime's own 512 KiB is less than CPython takes to reach its recursion limit.
+pub const STACK_BYTES: usize = 4 << 20;
+
+/// Returns the engine of the tests: guests on it can be stopped.
+pub fn interruptible() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        let engine = make(true);
+        let ticker = engine.weak();
+        std::thread::spawn(move || {
+            while let Some(engine) = ticker.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        });
+        engine
+    })
+}
+
+/// Returns the engine of the benchmark: guests carry no checks that the prototype's did not have.
+pub fn plain() -> &'static Engine {
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| make(false));
+    &ENGINE
+}
+
+fn make(interruptible: bool) -> Engine {
+    let mut cache = CacheConfig::new();
+    cache.with_directory(target_dir().join("kvfs-tests/compiled"));
+    let cache = Cache::new(cache).expect("a cache under the target directory");
+    let mut config = Config::new();
+    config.cache(Some(cache));
+    config.epoch_interruption(interruptible);
+    config.max_wasm_stack(STACK_BYTES);
+    config.async_stack_size(STACK_BYTES + (1 << 20));
+    Engine::new(&config).expect("an engine with the default settings")
+}
+
+/// Compiles a component, or takes it from the cache.
+///
+/// # Cost
+///
+/// CPython: half a minute on two cores the first time, under a second after that.
+pub fn compile(engine: &Engine, component: &[u8]) -> anyhow::Result<Component> {
+    Component::new(engine, component).map_err(anyhow::Error::from).context("compiling the guest")
+}

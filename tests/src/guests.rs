@@ -1,0 +1,45 @@
+//! The guests as components, not yet composed.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, bail};
+
+use crate::target_dir;
+
+/// Returns the component of the Rust guests: the first argument names the program to run.
+pub fn rust() -> anyhow::Result<&'static [u8]> {
+    static COMPONENT: OnceLock<Vec<u8>> = OnceLock::new();
+    if let Some(done) = COMPONENT.get() {
+        return Ok(done);
+    }
+    let module = std::fs::read(env!("KVFS_GUESTS")).context(env!("KVFS_GUESTS"))?;
+    let component = wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode()?;
+    Ok(COMPONENT.get_or_init(|| component))
+}
+
+/// Returns the file of the CPython guest, built if its sources have changed.
+///
+/// # Errors
+///
+/// The build's own words; without componentize-py these are to run `make setup`.
+pub fn python() -> anyhow::Result<&'static Path> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(done) = BUILT.get() {
+        return Ok(done);
+    }
+    let dir = target_dir().join("kvfs-tests");
+    std::fs::create_dir_all(&dir)?;
+    // Tests run in threads and processes at once; one of them builds.
+    let lock = File::create(dir.join("python.lock"))?;
+    lock.lock()?;
+    let path = dir.join("python.wasm");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/build");
+    let output = Command::new(&script).arg(&path).output().with_context(|| script.display().to_string())?;
+    if !output.status.success() {
+        bail!("tests/python/build failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(BUILT.get_or_init(|| path))
+}

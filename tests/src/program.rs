@@ -1,0 +1,198 @@
+//! One run of a command component, from its arguments to its exit code.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::p2::bindings::sync::Command;
+use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use crate::engine::{STACK_BYTES, TICK};
+
+/// More than any test prints; a guest that prints more gets an error.
+const OUTPUT_BYTES: usize = 16 << 20;
+
+/// The guest's stack lies on its thread's, and so do the frames of the host functions that it calls.
+const THREAD_STACK_BYTES: usize = STACK_BYTES + (4 << 20);
+
+/// Whom the guest may talk to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Nobody.
+    None,
+    /// Servers on this machine's loopback interface.
+    Loopback,
+}
+
+/// A command component and what one run of it is given.
+#[derive(Clone)]
+pub struct Program {
+    engine: Engine,
+    component: Component,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    stdin: Vec<u8>,
+    network: Network,
+    time_limit: Duration,
+    files: Files,
+}
+
+/// Where the guest's `/` comes from.
+#[derive(Clone)]
+enum Files {
+    None,
+    HostDirectory(PathBuf),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The exit code; `None` if the guest trapped or was stopped.
+    pub code: Option<i32>,
+    /// Why there is no code.
+    pub trap: Option<String>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it printed on standard error.
+    pub stderr: String,
+    /// From before its instantiation to its end.
+    pub took: Duration,
+}
+
+impl Output {
+    /// Returns standard output if the program ended with code 0.
+    ///
+    /// # Panics
+    ///
+    /// With all that is known about the run, if it did not: this is for tests.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(self.code, Some(0), "the guest failed: {self:#?}");
+        self.stdout
+    }
+}
+
+impl Program {
+    /// Makes a run of a component without files, network, environment or arguments but the program's own name.
+    pub fn new(component: &Component) -> Self {
+        Program {
+            engine: component.engine().clone(),
+            component: component.clone(),
+            args: vec!["guest".into()],
+            env: Vec::new(),
+            stdin: Vec::new(),
+            network: Network::None,
+            time_limit: Duration::from_secs(60),
+            files: Files::None,
+        }
+    }
+
+    /// Adds arguments.
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets what standard input holds.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Lets the guest open connections.
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Sets the time after which the guest is stopped; one minute unless told.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Gives the guest a directory of the host as `/`, through wasmtime's own file system.
+    pub fn host_files(mut self, dir: impl AsRef<Path>) -> Self {
+        self.files = Files::HostDirectory(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    ///
+    /// It could not be started, or hung in a call of the host beyond its time limit. What the guest does
+    /// wrong is in the output.
+    pub fn run(&self) -> anyhow::Result<Output> {
+        let (done, waiting) = mpsc::channel();
+        let program = self.clone();
+        // A thread of its own: a guest that sleeps in the host cannot be stopped, only left behind.
+        let thread = std::thread::Builder::new().stack_size(THREAD_STACK_BYTES);
+        thread.spawn(move || done.send(program.run_here()))?;
+        match waiting.recv_timeout(self.time_limit + Duration::from_secs(5)) {
+            Ok(result) => result,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                bail!("the guest hangs in a call of the host: {:?}", self.args)
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("the guest's thread panicked"),
+        }
+    }
+
+    fn run_here(&self) -> anyhow::Result<Output> {
+        let stdout = MemoryOutputPipe::new(OUTPUT_BYTES);
+        let stderr = MemoryOutputPipe::new(OUTPUT_BYTES);
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdin(MemoryInputPipe::new(self.stdin.clone())).stdout(stdout.clone()).stderr(stderr.clone());
+        wasi.args(&self.args).envs(&self.env).allow_blocking_current_thread(true);
+        if self.network == Network::Loopback {
+            wasi.socket_addr_check(|address, _| Box::pin(async move { address.ip().is_loopback() }));
+            wasi.allow_ip_name_lookup(true);
+        }
+        if let Files::HostDirectory(dir) = &self.files {
+            // After the setting above, which it takes with it.
+            wasi.preopened_dir(dir, "/", FsPerms::ReadWrite)?;
+        }
+        let state = State { wasi: wasi.build(), table: ResourceTable::new() };
+
+        let mut linker = Linker::new(&self.engine);
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        let start = Instant::now();
+        let mut store = Store::new(&self.engine, state);
+        store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
+        let command =
+            Command::instantiate(&mut store, &self.component, &linker)?;
+        let result = command.wasi_cli_run().call_run(&mut store);
+        let took = start.elapsed();
+        let (code, trap) = match result {
+            Ok(Ok(())) => (Some(0), None),
+            Ok(Err(())) => (Some(1), None),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(exit) => (Some(exit.0), None),
+                None => (None, Some(format!("{error:?}"))),
+            },
+        };
+        let text = |pipe: &MemoryOutputPipe| String::from_utf8_lossy(&pipe.contents()).into_owned();
+        Ok(Output { code, trap, stdout: text(&stdout), stderr: text(&stderr), took })
+    }
+}
+
+struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
