@@ -95,6 +95,13 @@ impl KeySpace {
         (start, end)
     }
 
+    /// The range of all keys of the volume. No tag is 0xff.
+    pub(crate) fn volume_range(&self) -> (Vec<u8>, Vec<u8>) {
+        let (start, mut end) = (self.prefix.clone(), self.prefix.clone());
+        end.push(u8::MAX);
+        (start, end)
+    }
+
     /// Splits a key of this volume into its tag and the bytes behind it.
     pub(crate) fn split<'k>(&self, key: &'k [u8]) -> Option<(u8, &'k [u8])> {
         let rest = key.strip_prefix(self.prefix.as_slice())?;

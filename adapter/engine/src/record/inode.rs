@@ -87,6 +87,15 @@ impl Inode {
         }
     }
 
+    /// Drops the bytes of a small file or target, for a reader that wants the rest only.
+    pub(crate) fn forget_bytes(&mut self) {
+        match &mut self.content {
+            Content::Inline(bytes) => *bytes = Vec::new(),
+            Content::Target(target) => *target = Box::default(),
+            Content::None | Content::Extents => {}
+        }
+    }
+
     /// Bytes of the encoded value, frame included.
     pub(crate) fn encoded_bytes(&self) -> usize {
         super::FRAME_BYTES
@@ -133,7 +142,11 @@ impl Inode {
         let parent = InodeNo(fields.u64()?);
         let mut time = || -> Result<Timestamp> {
             let time = Timestamp { seconds: fields.i64()?, nanoseconds: fields.u32()? };
-            if time.nanoseconds < 1_000_000_000 { Ok(time) } else { Err(id.damaged("nanoseconds out of range")) }
+            if time.nanoseconds < 1_000_000_000 {
+                Ok(time)
+            } else {
+                Err(id.damaged("nanoseconds out of range"))
+            }
         };
         let (atime, mtime, ctime) = (time()?, time()?, time()?);
         let rest = fields.rest();
@@ -145,7 +158,9 @@ impl Inode {
                 Content::Inline(rest.to_vec())
             }
             (Kind::Symlink, CONTENT_TARGET) if rest.len() <= SYMLINK_BYTES_MAX && length == size => {
-                Content::Target(std::str::from_utf8(rest).map_err(|_| id.damaged("target is not UTF-8"))?.into())
+                Content::Target(
+                    std::str::from_utf8(rest).map_err(|_| id.damaged("target is not UTF-8"))?.into(),
+                )
             }
             _ => return Err(id.damaged("content does not fit the kind and size")),
         };

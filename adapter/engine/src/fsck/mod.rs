@@ -1,0 +1,135 @@
+//! Checks a whole volume against the numbered invariants of `FORMAT.md`.
+//!
+//! The check reads and changes nothing. It has two halves: [`collect`] reads every record once and
+//! finds what is wrong with it alone; [`relate`] finds what is wrong between records. A repair would be
+//! a third that takes the same picture and the findings.
+
+mod collect;
+mod relate;
+
+use crate::error::{Error, Result};
+use crate::key::KeySpace;
+use crate::limits::VOLUME_NAME_BYTES_MAX;
+use crate::store::KvStore;
+use std::fmt;
+
+/// Something that must hold in every volume at every moment, also right after a cut. The numbers are
+/// those of `FORMAT.md` and do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Invariant {
+    /// 1: every key of the volume is of a known form.
+    KeyForm = 1,
+    /// 2: every value has a valid frame and fields within their ranges.
+    Value = 2,
+    /// 3: there is a superblock.
+    Superblock = 3,
+    /// 4: inode 1 is a directory, and its own parent.
+    Root = 4,
+    /// 5: every entry names an inode that exists and is of the entry's kind.
+    EntryTarget = 5,
+    /// 6: every entry lies in a directory that exists and has a name itself (or is the root).
+    EntryDirectory = 6,
+    /// 7: an inode's link count is the number of its names; a directory's is two and one for each
+    /// directory in it, and it has exactly one name, the root none.
+    LinkCount = 7,
+    /// 8: a directory's size is the number of its entries.
+    DirectorySize = 8,
+    /// 9: a directory's parent is the directory that its name is in, and parents lead to the root.
+    Parent = 9,
+    /// 10: an inode has an orphan record exactly if it has no name, and then its link count is 0.
+    Orphan = 10,
+    /// 11: every extent lies before the end of a file that keeps its bytes in extents, or is covered by
+    /// a reap record.
+    ExtentRange = 11,
+    /// 12: a file's inode counts the extents before its end exactly.
+    ExtentCount = 12,
+    /// 13: no extent is longer than the volume's extent size.
+    ExtentLength = 13,
+    /// 14: a reap record covers something, and nothing before the end of its inode.
+    Reap = 14,
+    /// 15: the next inode number is greater than every one in use.
+    NextInode = 15,
+    /// 16: the superblock counts the inodes exactly.
+    UsedInodes = 16,
+    /// 17: the superblock counts the charged bytes exactly.
+    UsedBytes = 17,
+}
+
+impl Invariant {
+    /// The number in `FORMAT.md`.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What does not hold.
+    pub invariant: Invariant,
+    /// The key of the record that breaks it, to the byte; one that should exist, if it is missing.
+    pub key: Vec<u8>,
+    /// What was found, in words.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invariant {} at key ", self.invariant.number())?;
+        for byte in &self.key {
+            write!(f, "{byte:02x}")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+/// What a check has seen and found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Everything that is wrong; a volume without findings is sound.
+    pub findings: Vec<Finding>,
+    /// Inodes, those without a name included.
+    pub inodes: u64,
+    /// Names.
+    pub dentries: u64,
+    /// Extents of files.
+    pub extents: u64,
+    /// Extents that wait to be deleted, which is nothing wrong.
+    pub garbage_extents: u64,
+    /// Inodes that a next opener will remove, which is nothing wrong.
+    pub orphans: u64,
+    /// Bytes as the quota counts them.
+    pub used_bytes: u64,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// Checks one volume of a store and changes nothing.
+///
+/// No writer should be at work: a check that reads while another writes finds what is not so.
+///
+/// # Errors
+/// The store's; [`Error::NoEntry`] if the store holds nothing of this volume, [`Error::Invalid`] for a
+/// name that no volume can have, [`Error::Format`] for a volume of another format. What is wrong with
+/// the volume itself is no error but a [`Finding`].
+///
+/// # Cost
+/// Reads the whole volume in scans of up to 256 KiB, and keeps some dozen bytes in memory for each
+/// record.
+pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
+    if volume.is_empty() || volume.len() > VOLUME_NAME_BYTES_MAX || volume.contains('\0') {
+        return Err(Error::Invalid);
+    }
+    let keys = KeySpace::new(volume);
+    let mut report = Report::default();
+    let picture = collect::collect(store, &keys, &mut report)?;
+    relate::relate(&picture, &keys, &mut report);
+    Ok(report)
+}
