@@ -1,1 +1,43 @@
-//! Joins a WASI component with the kvfs file system at build time
+//! Joins a WASI component with the kvfs file system at build time.
+//!
+//! The result runs on any host that gives it a key-value store: the file system is inside.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use kvfs_compose::{Compose, Mode};
+//!
+//! let guest = std::fs::read("app.wasm")?;
+//! let composed = Compose::new(&guest).mode(Mode::Strict).volume("app").build()?;
+//! println!("{}", composed.report);
+//! std::fs::write("app.kvfs.wasm", &composed.bytes)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is not a guest is told apart:
+//!
+//! ```
+//! use kvfs_compose::{Compose, ComposeError};
+//!
+//! let error = Compose::new(b"#!/bin/sh").build().unwrap_err();
+//! assert!(matches!(error, ComposeError::NotWasm));
+//! ```
+
+mod adapter;
+mod bridge;
+mod check;
+mod compose;
+mod configure;
+mod error;
+mod graph;
+mod guest;
+mod inspect;
+mod names;
+mod report;
+
+pub use adapter::ADAPTER;
+pub use compose::{Compose, Composed, Provider};
+pub use configure::{ConfigError, MAX_VOLUME_NAME_BYTES, Mode};
+pub use error::ComposeError;
+pub use inspect::{Inspection, Kind, inspect};
+pub use report::{Report, Wrapped};

@@ -1,0 +1,106 @@
+//! The adapter: its core module, and the component made of it for one guest.
+
+use crate::configure::configure;
+use crate::error::{ComposeError, one_line};
+use crate::guest::Guest;
+use crate::names::InterfaceName;
+use std::collections::HashMap;
+use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
+use wit_parser::{InterfaceId, ManglingAndAbi, Resolve, World, WorldId, WorldItem, WorldKey};
+
+/// The adapter's core module: the file system, as built together with this crate.
+///
+/// It carries its world in a custom section, as wit-bindgen leaves it.
+pub static ADAPTER: &[u8] = include_bytes!(env!("KVFS_ADAPTER_CORE"));
+
+/// Package under which the adapter imports the host's `wasi:io`.
+const HOST_IO: &str = "kvfs:host-io";
+
+/// The adapter as a component, for one guest.
+pub(crate) struct AdapterComponent {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) resolve: Resolve,
+    pub(crate) world: WorldId,
+    pub(crate) exports: Vec<InterfaceName>,
+}
+
+impl AdapterComponent {
+    /// Configures and encodes the adapter. It imports clocks under the guest's names, so that the
+    /// host is asked for the version that the guest was made for.
+    pub(crate) fn encode(core: &[u8], config: &str, guest: &Guest<'_>) -> Result<Self, ComposeError> {
+        let core = configure(core, config)?;
+        let world_imports = |bytes: &[u8]| -> anyhow::Result<Vec<String>> {
+            let (_, bindgen) = wit_component::metadata::decode(bytes)?;
+            let world = &bindgen.resolve.worlds[bindgen.world];
+            Ok(world.imports.keys().map(|key| bindgen.resolve.name_world_key(key)).collect())
+        };
+        let encode = || {
+            let mut names = HashMap::new();
+            for import in world_imports(&core)? {
+                let name = InterfaceName::parse(&import);
+                if name.base.starts_with("wasi:") {
+                    names.insert(import, guest.host_name(&name.base));
+                }
+            }
+            let mut encoder = ComponentEncoder::default();
+            // The result is validated as a whole.
+            encoder.validate(false).import_name_map(names).module(&core)?;
+            encoder.encode()
+        };
+        let bytes = encode().map_err(bad)?;
+        let (resolve, world) = match wit_component::decode(&bytes).map_err(bad)? {
+            DecodedWasm::Component(resolve, world) => (resolve, world),
+            DecodedWasm::WitPackage(..) => return Err(bad(anyhow::anyhow!("it is a WIT package"))),
+        };
+        let exports = resolve.worlds[world].exports.keys();
+        let exports = exports.map(|key| InterfaceName::parse(&resolve.name_world_key(key))).collect();
+        Ok(Self { bytes, resolve, world, exports })
+    }
+
+    /// Lists the interfaces of the host's `wasi:io` that the adapter imports, dependencies first,
+    /// with their names.
+    pub(crate) fn host_io(&self) -> Vec<(InterfaceId, InterfaceName)> {
+        let imports = self.resolve.worlds[self.world].imports.iter();
+        imports
+            .filter_map(|(key, item)| match item {
+                WorldItem::Interface { id, .. } => {
+                    let name = InterfaceName::parse(&self.resolve.name_world_key(key));
+                    name.is_wasi02(HOST_IO).then_some((*id, name))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Makes a component that stands in for the host's `wasi:io` where no handle of the host can
+    /// ever reach the adapter: it has the types, and functions that nothing can call.
+    pub(crate) fn no_host_io(&self) -> Result<Vec<u8>, ComposeError> {
+        let mut resolve = self.resolve.clone();
+        let exports = self.host_io().into_iter().map(|(id, _)| {
+            let item = resolve.worlds[self.world].imports[&WorldKey::Interface(id)].clone();
+            (WorldKey::Interface(id), item)
+        });
+        let exports = exports.collect();
+        let package = resolve.worlds[self.world].package;
+        let world = resolve.worlds.alloc(World {
+            name: "no-host-io".into(),
+            imports: Default::default(),
+            exports,
+            package,
+            docs: Default::default(),
+            stability: Default::default(),
+            includes: Default::default(),
+            span: Default::default(),
+        });
+        let encode = || {
+            let mut module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+            wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+            ComponentEncoder::default().validate(false).module(&module)?.encode()
+        };
+        encode().map_err(|e: anyhow::Error| ComposeError::join("the stand-in for wasi:io", format!("{e:#}")))
+    }
+}
+
+fn bad(error: anyhow::Error) -> ComposeError {
+    ComposeError::BadAdapter { reason: one_line(&format!("{error:#}")) }
+}

@@ -1,0 +1,641 @@
+//! The core module of a generated component: one shim for each function that needs code.
+//!
+//! A shim has the signature of the function it stands for. Lifting has put strings and lists into
+//! our memory by the time it runs, so it passes its parameters on as they are, but for handles of
+//! `wasi:io`. Borrowed handles are noted in a list when they come in; `finish` walks the list after
+//! the call, gives back what was lent and drops the borrows, which the component model demands.
+//!
+//! A handle that the host needs and that is the file system's own has no host handle inside. A
+//! function that returns an `option` returns none then, without calling the host; any other traps.
+
+use super::memory::{HEAP, SCRATCH};
+use super::types::{IoResource, Special, TypeInfo};
+use super::walk::{Action, Actions, Body, Slot, Walker, at, core_type};
+use super::{Io, Lifecycle};
+use wasm_encoder::{
+    BlockType, CodeSection, ConstExpr, EntityType, ExportKind, ExportSection, FunctionSection, GlobalSection,
+    GlobalType, ImportSection, Instruction as I, MemoryType, Module, TypeSection, ValType,
+};
+use wit_parser::abi::AbiVariant;
+use wit_parser::{Function, Handle, SizeAlign, Type, TypeDefKind, TypeId};
+
+/// One function that needs code.
+pub(super) struct Shim<'a> {
+    pub(super) function: &'a Function,
+    pub(super) lifecycle: Lifecycle,
+}
+
+/// All that goes into one core module.
+pub(super) struct Shims<'a> {
+    pub(super) info: TypeInfo<'a>,
+    pub(super) layout: &'a SizeAlign,
+    /// Whose `wasi:io` the called functions speak.
+    pub(super) callee: Io,
+    /// True if handles of `wasi:io` are converted at all.
+    pub(super) io: bool,
+    pub(super) commit: bool,
+    pub(super) functions: Vec<Shim<'a>>,
+}
+
+/// Functions of the adapter that a module imports, per resource of `wasi:io`.
+pub(super) const IO_FUNCTIONS: [&str; 4] = ["wrap", "unwrap", "lend", "give-back"];
+
+/// Name of the exported function that frees a call's memory after its result was read.
+pub(super) const POST_RETURN: &str = "post-return";
+
+/// Returns the name of an exported shim.
+pub(super) fn shim_name(number: usize) -> String {
+    format!("s{number}")
+}
+
+// Globals: the allocator's mark is imported, the others are the module's own.
+const TOP: u32 = 0;
+const REFUSED: u32 = 1;
+const PENDING: u32 = 2;
+
+// A note: the next one, what is to be done, and two handles; 4 bytes each.
+const NOTE_BYTES: i32 = 16;
+const NOTE_KIND: u32 = 4;
+const NOTE_A: u32 = 8;
+const NOTE_B: u32 = 12;
+
+// Kinds of notes. The first three have one kind per resource of `wasi:io`.
+const KIND_LENT: i32 = 0;
+const KIND_BORROWED_IO: i32 = 4;
+const KIND_UNWRAPPED: i32 = 8;
+const KIND_RESOURCES: i32 = 12;
+
+/// Indices of the module's functions: imports first, in the order of [`Shims::imports`].
+struct Indices {
+    callees: u32,
+    io: u32,
+    drop_virtual: u32,
+    drop_host: u32,
+    drops: u32,
+    commit: u32,
+    push: u32,
+    finish: u32,
+    lend: u32,
+    unwrap: u32,
+    surrender: u32,
+    notes: u32,
+    post_return: u32,
+    shims: u32,
+}
+
+impl Indices {
+    fn io_function(&self, function: usize, resource: IoResource) -> u32 {
+        self.io + (function * IoResource::ALL.len()) as u32 + resource as u32
+    }
+}
+
+/// A core import of the module: the names it goes by.
+pub(super) enum CoreImport {
+    /// The function that shim number N calls.
+    Callee(usize),
+    /// `IO_FUNCTIONS[n]` of a resource.
+    Io(usize, IoResource),
+    /// Drops a handle of a resource of `wasi:io`, of one side.
+    DropIo(Io, IoResource),
+    /// Drops a handle of another resource.
+    Drop(TypeId),
+    /// `commit` of the adapter.
+    Commit,
+}
+
+impl<'a> Shims<'a> {
+    /// Lists what the module imports, in order, as module `host` and names `0`, `1`, ….
+    pub(super) fn imports(&self) -> Vec<CoreImport> {
+        let mut imports: Vec<_> = (0..self.functions.len()).map(CoreImport::Callee).collect();
+        if self.io {
+            for function in 0..IO_FUNCTIONS.len() {
+                imports.extend(IoResource::ALL.map(|io| CoreImport::Io(function, io)));
+            }
+            imports.extend(IoResource::ALL.map(|io| CoreImport::DropIo(Io::Virtual, io)));
+            imports.extend(IoResource::ALL.map(|io| CoreImport::DropIo(Io::Host, io)));
+        }
+        imports.extend(self.dropped().into_iter().map(CoreImport::Drop));
+        if self.commit {
+            imports.push(CoreImport::Commit);
+        }
+        imports
+    }
+
+    /// Lists the resources, other than those of `wasi:io`, of which shims may have to drop handles.
+    fn dropped(&self) -> Vec<TypeId> {
+        let mut out = Vec::new();
+        for shim in &self.functions {
+            let refusable = self.refusable(shim.function);
+            for param in &shim.function.params {
+                self.info.any(&param.ty, &mut |info, root| {
+                    let resource = match &info.resolve.types[root].kind {
+                        TypeDefKind::Handle(Handle::Borrow(resource)) => *resource,
+                        TypeDefKind::Handle(Handle::Own(resource)) if refusable => *resource,
+                        _ => return false,
+                    };
+                    let resource = info.root(resource);
+                    if self.io_resource(resource).is_none() && !out.contains(&resource) {
+                        out.push(resource);
+                    }
+                    false
+                });
+            }
+        }
+        out
+    }
+
+    fn io_resource(&self, root: TypeId) -> Option<IoResource> {
+        match self.info.special(root) {
+            Some(Special::Io(io)) => Some(io),
+            _ => None,
+        }
+    }
+
+    /// Returns true if the function may answer none instead of calling the host.
+    fn refusable(&self, function: &Function) -> bool {
+        let returns_option = function.result.is_some_and(|ty| match ty {
+            Type::Id(id) => {
+                matches!(self.info.resolve.types[self.info.root(id)].kind, TypeDefKind::Option(_))
+            }
+            _ => false,
+        });
+        returns_option && self.takes_io(function)
+    }
+
+    /// Returns true if a parameter holds a handle that may turn out to be the file system's own.
+    fn takes_io(&self, function: &Function) -> bool {
+        self.callee == Io::Host && function.params.iter().any(|p| self.info.mentions_io(&p.ty))
+    }
+
+    fn indices(&self, dropped: usize) -> Indices {
+        let per_io = if self.io { IoResource::ALL.len() as u32 } else { 0 };
+        let callees = 1;
+        let io = callees + self.functions.len() as u32;
+        let drop_virtual = io + per_io * IO_FUNCTIONS.len() as u32;
+        let drop_host = drop_virtual + per_io;
+        let drops = drop_host + per_io;
+        let commit = drops + dropped as u32;
+        let push = commit + u32::from(self.commit);
+        let finish = push + 1;
+        let lend = finish + 1;
+        let unwrap = lend + per_io;
+        let surrender = unwrap + per_io;
+        let notes = surrender + per_io;
+        let post_return = notes + 2 * dropped as u32;
+        let shims = post_return + 1;
+        Indices {
+            callees,
+            io,
+            drop_virtual,
+            drop_host,
+            drops,
+            commit,
+            push,
+            finish,
+            lend,
+            unwrap,
+            surrender,
+            notes,
+            post_return,
+            shims,
+        }
+    }
+
+    /// Writes the module. Besides [`Shims::imports`] it imports `memory`, `realloc` and `top` from
+    /// module `memory`.
+    pub(super) fn module(&self) -> Module {
+        let dropped = self.dropped();
+        let at = self.indices(dropped.len());
+        let mut out = Output::default();
+
+        out.import_memory();
+        for import in self.imports() {
+            let (params, results) = self.import_type(&import);
+            out.import_function(params, results);
+        }
+        debug_assert_eq!(out.function_count, at.push);
+
+        out.function(&[ValType::I32; 3], &[], push());
+        out.function(&[ValType::I32], &[], self.finish(&at, dropped.len()));
+        if self.io {
+            for io in IoResource::ALL {
+                out.function(&[ValType::I32], &[ValType::I32], lend(&at, io));
+            }
+            for io in IoResource::ALL {
+                out.function(&[ValType::I32], &[ValType::I32], unwrap(&at, io));
+            }
+            for io in IoResource::ALL {
+                out.function(&[ValType::I32], &[ValType::I32], surrender(&at, io));
+            }
+        }
+        for number in 0..2 * dropped.len() as i32 {
+            out.function(&[ValType::I32], &[], note(&at, KIND_RESOURCES + number));
+        }
+        debug_assert_eq!(out.function_count, at.post_return);
+        let mut post_return = Body::new(1);
+        post_return.emit([I::I32Const(HEAP), I::GlobalSet(TOP)]);
+        out.exported(&[ValType::I32], &[], post_return, POST_RETURN);
+
+        debug_assert_eq!(out.function_count, at.shims);
+        for (number, shim) in self.functions.iter().enumerate() {
+            let signature = self.info.resolve.wasm_signature(AbiVariant::GuestExport, shim.function);
+            let params: Vec<_> = signature.params.iter().map(|ty| core_type(*ty)).collect();
+            let results: Vec<_> = signature.results.iter().map(|ty| core_type(*ty)).collect();
+            let body = self.shim(&at, &dropped, number, shim);
+            out.exported(&params, &results, body, &shim_name(number));
+        }
+        out.finish()
+    }
+
+    fn import_type(&self, import: &CoreImport) -> (Vec<ValType>, Vec<ValType>) {
+        let i32s = |count| vec![ValType::I32; count];
+        match import {
+            CoreImport::Callee(number) => {
+                let function = self.functions[*number].function;
+                let signature = self.info.resolve.wasm_signature(AbiVariant::GuestImport, function);
+                (
+                    signature.params.iter().map(|ty| core_type(*ty)).collect(),
+                    signature.results.iter().map(|ty| core_type(*ty)).collect(),
+                )
+            }
+            CoreImport::Io(function, _) => match IO_FUNCTIONS[*function] {
+                "wrap" => (i32s(1), i32s(1)),
+                // unwrap and lend write an option to an address, give-back takes two handles
+                _ => (i32s(2), i32s(0)),
+            },
+            CoreImport::DropIo(..) | CoreImport::Drop(_) => (i32s(1), i32s(0)),
+            CoreImport::Commit => (i32s(0), i32s(1)),
+        }
+    }
+
+    /// `finish(refused)`: settles every note. If the call was refused, owned handles go too.
+    fn finish(&self, at: &Indices, dropped: usize) -> Body {
+        const REFUSED_PARAM: u32 = 0;
+        let mut body = Body::new(1);
+        let record = body.local(ValType::I32);
+        let kind = body.local(ValType::I32);
+        body.emit([I::Loop(BlockType::Empty)]);
+        body.emit([I::GlobalGet(PENDING), I::LocalTee(record), I::I32Eqz, I::If(BlockType::Empty)]);
+        body.emit([I::Return, I::End]);
+        body.emit([I::LocalGet(record), I::I32Load(self::at(0, 2)), I::GlobalSet(PENDING)]);
+        body.emit([I::LocalGet(record), I::I32Load(self::at(NOTE_KIND, 2)), I::LocalSet(kind)]);
+
+        let a = [I::LocalGet(record), I::I32Load(self::at(NOTE_A, 2))];
+        let b = [I::LocalGet(record), I::I32Load(self::at(NOTE_B, 2))];
+        let case = |body: &mut Body, number: i32, code: Vec<I<'static>>| {
+            body.emit([I::LocalGet(kind), I::I32Const(number), I::I32Eq, I::If(BlockType::Empty)]);
+            body.emit(code);
+            body.emit([I::Br(1), I::End]);
+        };
+        for (number, io) in IoResource::ALL.into_iter().enumerate().filter(|_| self.io) {
+            let drop_virtual = [a[0].clone(), a[1].clone(), I::Call(at.drop_virtual + number as u32)];
+            let mut give_back = vec![a[0].clone(), a[1].clone(), b[0].clone(), b[1].clone()];
+            give_back.push(I::Call(at.io_function(3, io)));
+            give_back.extend(drop_virtual.clone());
+            case(&mut body, KIND_LENT + number as i32, give_back);
+            case(&mut body, KIND_BORROWED_IO + number as i32, drop_virtual.to_vec());
+            let drop_host = [a[0].clone(), a[1].clone(), I::Call(at.drop_host + number as u32)];
+            case(&mut body, KIND_UNWRAPPED + number as i32, when(REFUSED_PARAM, drop_host));
+        }
+        for number in 0..dropped {
+            let drop = [a[0].clone(), a[1].clone(), I::Call(at.drops + number as u32)];
+            case(&mut body, KIND_RESOURCES + 2 * number as i32, drop.to_vec());
+            case(&mut body, KIND_RESOURCES + 2 * number as i32 + 1, when(REFUSED_PARAM, drop));
+        }
+        // Every kind that is noted is settled above.
+        body.emit([I::Unreachable, I::End]);
+        body
+    }
+
+    fn shim(&self, at: &Indices, dropped: &[TypeId], number: usize, shim: &Shim<'a>) -> Body {
+        let function = shim.function;
+        let resolve = self.info.resolve;
+        let signature = resolve.wasm_signature(AbiVariant::GuestExport, function);
+        let mut body = Body::new(signature.params.len() as u32);
+        let slots: Vec<Slot> =
+            signature.params.iter().zip(0..).map(|(ty, local)| (local, core_type(*ty))).collect();
+
+        if shim.lifecycle == Lifecycle::CommitBefore {
+            // A program that meant to end well must not, if its data could not be stored.
+            body.emit([I::Call(at.commit)]);
+            match slots.first() {
+                Some((status, ValType::I32)) if !signature.indirect_params => body.emit([
+                    I::LocalGet(*status),
+                    I::I32Eqz,
+                    I::I32And,
+                    I::If(BlockType::Empty),
+                    I::I32Const(1),
+                    I::LocalSet(*status),
+                    I::End,
+                ]),
+                _ => body.emit([I::Drop]),
+            }
+        }
+
+        let refusable = self.refusable(function);
+        let actions = ParamActions { shims: self, at, dropped, refusable };
+        let walker = Walker { info: self.info, layout: self.layout, actions: &actions };
+        let types: Vec<Type> = function.params.iter().map(|p| p.ty).collect();
+        let noted = types.iter().any(|ty| walker.concerns(ty));
+        if signature.indirect_params {
+            for (offset, ty) in self.layout.field_offsets(&types) {
+                walker.memory(&mut body, 0, offset.size_wasm32() as u32, ty);
+            }
+        } else {
+            let mut from = 0;
+            for ty in &types {
+                let count = walker.flat_count(ty);
+                walker.flat(&mut body, &slots[from..from + count], ty);
+                from += count;
+            }
+        }
+        if self.takes_io(function) {
+            self.refuse(at, &mut body, function, refusable);
+        }
+
+        let area = signature.retptr.then(|| {
+            let area = body.local(ValType::I32);
+            self.allocate_result(&mut body, function);
+            body.emit([I::LocalSet(area)]);
+            area
+        });
+        body.emit(slots.iter().map(|(local, _)| I::LocalGet(*local)));
+        body.emit(area.map(I::LocalGet));
+        body.emit([I::Call(at.callees + number as u32)]);
+        let flat_result = if signature.retptr { None } else { signature.results.first() };
+        let flat_result = flat_result.map(|ty| {
+            let local = body.local(core_type(*ty));
+            body.emit([I::LocalSet(local)]);
+            (local, core_type(*ty))
+        });
+        if noted {
+            body.emit([I::I32Const(0), I::Call(at.finish)]);
+        }
+
+        if let Some(ty) = &function.result {
+            let actions = ResultActions { shims: self, at };
+            let walker = Walker { info: self.info, layout: self.layout, actions: &actions };
+            match (area, flat_result) {
+                (Some(area), _) => walker.memory(&mut body, area, 0, ty),
+                (None, Some(slot)) => walker.flat(&mut body, &[slot], ty),
+                (None, None) => {}
+            }
+        }
+        if shim.lifecycle == Lifecycle::CommitAfter {
+            body.emit([I::Call(at.commit), I::If(BlockType::Empty)]);
+            body.emit(self.failed_commit(function, area, flat_result));
+            body.emit([I::End]);
+        }
+        match area {
+            Some(area) => body.emit([I::LocalGet(area)]),
+            None => body.emit([I::I32Const(HEAP), I::GlobalSet(TOP)]),
+        }
+        body.emit(flat_result.map(|(local, _)| I::LocalGet(local)));
+        body
+    }
+
+    /// Ends the call here if a handle had nothing of the host's inside.
+    fn refuse(&self, at: &Indices, body: &mut Body, function: &Function, refusable: bool) {
+        body.emit([I::GlobalGet(REFUSED), I::If(BlockType::Empty)]);
+        if refusable {
+            body.emit([I::I32Const(0), I::GlobalSet(REFUSED), I::I32Const(1), I::Call(at.finish)]);
+            let signature = self.info.resolve.wasm_signature(AbiVariant::GuestExport, function);
+            if signature.retptr {
+                let area = body.local(ValType::I32);
+                self.allocate_result(body, function);
+                body.emit([I::LocalTee(area), I::I32Const(0), I::I32Store8(self::at(0, 0))]);
+                body.emit([I::LocalGet(area), I::Return]);
+            } else {
+                body.emit([I::I32Const(HEAP), I::GlobalSet(TOP), I::I32Const(0), I::Return]);
+            }
+        } else {
+            body.emit([I::Unreachable]);
+        }
+        body.emit([I::End]);
+    }
+
+    fn allocate_result(&self, body: &mut Body, function: &Function) {
+        let Some(ty) = &function.result else { return };
+        let align = self.layout.align(ty).align_wasm32() as i32;
+        let size = self.layout.size(ty).size_wasm32() as i32;
+        body.emit([I::I32Const(0), I::I32Const(0), I::I32Const(align), I::I32Const(size), I::Call(REALLOC)]);
+    }
+
+    /// Turns the result into an error if its type has one without a payload, or traps.
+    fn failed_commit(
+        &self,
+        function: &Function,
+        area: Option<u32>,
+        flat: Option<Slot>,
+    ) -> Vec<I<'static>> {
+        let plain_error = function.result.is_some_and(|ty| match ty {
+            Type::Id(id) => match &self.info.resolve.types[self.info.root(id)].kind {
+                TypeDefKind::Result(result) => result.err.is_none(),
+                _ => false,
+            },
+            _ => false,
+        });
+        match (plain_error, area, flat) {
+            (true, Some(area), _) => {
+                vec![I::LocalGet(area), I::I32Const(1), I::I32Store8(self::at(0, 0))]
+            }
+            (true, None, Some((local, ValType::I32))) => vec![I::I32Const(1), I::LocalSet(local)],
+            _ => vec![I::Unreachable],
+        }
+    }
+}
+
+/// Index of the imported allocator.
+const REALLOC: u32 = 0;
+
+fn when<const N: usize>(condition: u32, code: [I<'static>; N]) -> Vec<I<'static>> {
+    let mut out = vec![I::LocalGet(condition), I::If(BlockType::Empty)];
+    out.extend(code);
+    out.push(I::End);
+    out
+}
+
+/// `push(kind, a, b)`: takes a note for `finish`.
+fn push() -> Body {
+    let mut body = Body::new(3);
+    let record = body.local(ValType::I32);
+    body.emit([I::I32Const(0), I::I32Const(0), I::I32Const(4), I::I32Const(NOTE_BYTES), I::Call(REALLOC)]);
+    body.emit([I::LocalTee(record), I::GlobalGet(PENDING), I::I32Store(at(0, 2))]);
+    for (param, offset) in [(0, NOTE_KIND), (1, NOTE_A), (2, NOTE_B)] {
+        body.emit([I::LocalGet(record), I::LocalGet(param), I::I32Store(at(offset, 2))]);
+    }
+    body.emit([I::LocalGet(record), I::GlobalSet(PENDING)]);
+    body
+}
+
+/// `note(handle)`: notes a handle under one kind.
+fn note(at: &Indices, kind: i32) -> Body {
+    let mut body = Body::new(1);
+    body.emit([I::I32Const(kind), I::LocalGet(0), I::I32Const(0), I::Call(at.push)]);
+    body
+}
+
+/// Calls a function of the adapter that answers an option, and tests for none.
+fn ask(function: u32) -> [I<'static>; 7] {
+    [
+        I::LocalGet(0),
+        I::I32Const(SCRATCH),
+        I::Call(function),
+        I::I32Const(SCRATCH),
+        I::I32Load8U(at(0, 0)),
+        I::I32Eqz,
+        I::If(BlockType::Empty),
+    ]
+}
+
+/// `lend(virtual borrow) -> host handle`, to be given back by `finish`.
+fn lend(at: &Indices, io: IoResource) -> Body {
+    let mut body = Body::new(1);
+    let host = body.local(ValType::I32);
+    body.emit(ask(at.io_function(2, io)));
+    body.emit([I::I32Const(1), I::GlobalSet(REFUSED)]);
+    body.emit([I::I32Const(KIND_BORROWED_IO + io as i32), I::LocalGet(0), I::I32Const(0), I::Call(at.push)]);
+    body.emit([I::I32Const(0), I::Return, I::End]);
+    body.emit([I::I32Const(SCRATCH), I::I32Load(self::at(4, 2)), I::LocalSet(host)]);
+    body.emit([I::I32Const(KIND_LENT + io as i32), I::LocalGet(0), I::LocalGet(host), I::Call(at.push)]);
+    body.emit([I::LocalGet(host)]);
+    body
+}
+
+/// `unwrap(virtual own) -> host handle`, dropped by `finish` if the call is refused after all.
+fn unwrap(at: &Indices, io: IoResource) -> Body {
+    let mut body = Body::new(1);
+    let host = body.local(ValType::I32);
+    body.emit(ask(at.io_function(1, io)));
+    body.emit([I::I32Const(1), I::GlobalSet(REFUSED), I::I32Const(0), I::Return, I::End]);
+    body.emit([I::I32Const(SCRATCH), I::I32Load(self::at(4, 2)), I::LocalSet(host)]);
+    body.emit([I::I32Const(KIND_UNWRAPPED + io as i32), I::LocalGet(host), I::I32Const(0), I::Call(at.push)]);
+    body.emit([I::LocalGet(host)]);
+    body
+}
+
+/// `surrender(virtual own) -> host handle`, for what a guest returns to the host. Traps if the
+/// handle is the file system's own: there is no call left that could be refused.
+fn surrender(at: &Indices, io: IoResource) -> Body {
+    let mut body = Body::new(1);
+    body.emit(ask(at.io_function(1, io)));
+    body.emit([I::Unreachable, I::End]);
+    body.emit([I::I32Const(SCRATCH), I::I32Load(self::at(4, 2))]);
+    body
+}
+
+struct ParamActions<'s, 'a> {
+    shims: &'s Shims<'a>,
+    at: &'s Indices,
+    dropped: &'s [TypeId],
+    refusable: bool,
+}
+
+impl Actions for ParamActions<'_, '_> {
+    fn action(&self, handle: &Handle, resource: TypeId) -> Option<Action> {
+        let callee = self.shims.callee;
+        if let Some(io) = self.shims.io_resource(resource) {
+            return match (handle, callee) {
+                (Handle::Own(_), Io::Host) => Some(Action::Replace(self.at.unwrap + io as u32)),
+                (Handle::Borrow(_), Io::Host) => Some(Action::Replace(self.at.lend + io as u32)),
+                (Handle::Own(_), Io::Virtual) => Some(Action::Replace(self.at.io_function(0, io))),
+                // Refused before any code is written: a borrow of the host's cannot be wrapped.
+                (Handle::Borrow(_), Io::Virtual) => None,
+            };
+        }
+        let number = self.dropped.iter().position(|known| *known == resource)? as u32;
+        match handle {
+            Handle::Borrow(_) => Some(Action::Note(self.at.notes + 2 * number)),
+            Handle::Own(_) if self.refusable => Some(Action::Note(self.at.notes + 2 * number + 1)),
+            Handle::Own(_) => None,
+        }
+    }
+}
+
+struct ResultActions<'s, 'a> {
+    shims: &'s Shims<'a>,
+    at: &'s Indices,
+}
+
+impl Actions for ResultActions<'_, '_> {
+    fn action(&self, handle: &Handle, resource: TypeId) -> Option<Action> {
+        let io = self.shims.io_resource(resource)?;
+        match (handle, self.shims.callee) {
+            (Handle::Own(_), Io::Host) => Some(Action::Replace(self.at.io_function(0, io))),
+            (Handle::Own(_), Io::Virtual) => Some(Action::Replace(self.at.surrender + io as u32)),
+            (Handle::Borrow(_), _) => None,
+        }
+    }
+}
+
+/// The sections of the module while it is written.
+#[derive(Default)]
+struct Output {
+    types: TypeSection,
+    imports: ImportSection,
+    functions: FunctionSection,
+    exports: ExportSection,
+    code: CodeSection,
+    function_count: u32,
+    import_count: u32,
+}
+
+impl Output {
+    fn type_index(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
+        let index = self.types.len();
+        self.types.ty().function(params.iter().copied(), results.iter().copied());
+        index
+    }
+
+    fn import_memory(&mut self) {
+        let memory = MemoryType {
+            minimum: 1,
+            maximum: None,
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        };
+        self.imports.import("memory", "memory", memory);
+        let mark = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+        self.imports.import("memory", "top", mark);
+        let ty = self.type_index(&[ValType::I32; 4], &[ValType::I32]);
+        self.imports.import("memory", "realloc", EntityType::Function(ty));
+        self.function_count += 1;
+    }
+
+    fn import_function(&mut self, params: Vec<ValType>, results: Vec<ValType>) {
+        let ty = self.type_index(&params, &results);
+        self.imports.import("host", &self.import_count.to_string(), EntityType::Function(ty));
+        self.import_count += 1;
+        self.function_count += 1;
+    }
+
+    fn function(&mut self, params: &[ValType], results: &[ValType], body: Body) {
+        let ty = self.type_index(params, results);
+        self.functions.function(ty);
+        self.code.function(&body.finish());
+        self.function_count += 1;
+    }
+
+    fn exported(&mut self, params: &[ValType], results: &[ValType], body: Body, name: &str) {
+        self.exports.export(name, ExportKind::Func, self.function_count);
+        self.function(params, results, body);
+    }
+
+    fn finish(self) -> Module {
+        let mut globals = GlobalSection::new();
+        let own = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+        // REFUSED and PENDING, in this order
+        globals.global(own, &ConstExpr::i32_const(0));
+        globals.global(own, &ConstExpr::i32_const(0));
+        let mut module = Module::new();
+        module
+            .section(&self.types)
+            .section(&self.imports)
+            .section(&self.functions)
+            .section(&globals)
+            .section(&self.exports)
+            .section(&self.code);
+        module
+    }
+}

@@ -1,0 +1,484 @@
+//! Questions about WIT types, and writing them into a component.
+//!
+//! A type is known by its *root*: what is left when `use` and `type a = b` are followed to the end.
+//! The same WIT type can have two faces in a composition, one with the host's `wasi:io` in it and
+//! one with the file system's. Which face is written is decided by the names a scope starts with.
+
+use super::Unbridgeable;
+use crate::names::InterfaceName;
+use std::collections::HashMap;
+use wasm_encoder::{
+    Alias, ComponentBuilder, ComponentOuterAliasKind, ComponentTypeEncoder, ComponentValType, InstanceType,
+    PrimitiveValType,
+};
+use wit_parser::{Function, Handle, InterfaceId, Resolve, Type, TypeDefKind, TypeId, TypeOwner};
+
+/// A resource of `wasi:io` that the adapter wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum IoResource {
+    Error,
+    Pollable,
+    InputStream,
+    OutputStream,
+}
+
+impl IoResource {
+    pub(crate) const ALL: [Self; 4] = [Self::Error, Self::Pollable, Self::InputStream, Self::OutputStream];
+
+    /// Returns the resource's name in `wasi:io`, as it is in `wrap-NAME` and its like too.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Pollable => "pollable",
+            Self::InputStream => "input-stream",
+            Self::OutputStream => "output-stream",
+        }
+    }
+
+    /// Returns the interface of `wasi:io` that defines the resource.
+    pub(crate) fn interface(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Pollable => "poll",
+            Self::InputStream | Self::OutputStream => "streams",
+        }
+    }
+}
+
+/// What a root is to the generator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Special {
+    /// A resource of `wasi:io`.
+    Io(IoResource),
+    /// `wasi:io/streams.stream-error`, the one value type of `wasi:io`.
+    StreamError,
+    /// Something of `wasi:io` that the adapter does not know.
+    UnknownIo,
+    /// A resource of `wasi:filesystem`, which the host no longer provides.
+    FileSystem,
+}
+
+/// Answers questions about the types of one guest.
+#[derive(Clone, Copy)]
+pub(crate) struct TypeInfo<'a> {
+    pub(crate) resolve: &'a Resolve,
+}
+
+impl<'a> TypeInfo<'a> {
+    /// Follows aliases to the type that is really meant.
+    pub(crate) fn root(self, mut id: TypeId) -> TypeId {
+        while let TypeDefKind::Type(Type::Id(next)) = self.resolve.types[id].kind {
+            id = next;
+        }
+        id
+    }
+
+    /// Returns the interface that defines a root, if it is one of an interface.
+    pub(crate) fn owner(self, root: TypeId) -> Option<InterfaceId> {
+        match self.resolve.types[root].owner {
+            TypeOwner::Interface(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Returns true if the component model wants this type named wherever it crosses a border.
+    pub(crate) fn is_nominal(self, root: TypeId) -> bool {
+        use TypeDefKind::{Enum, Flags, Record, Resource, Variant};
+        matches!(self.resolve.types[root].kind, Record(_) | Variant(_) | Enum(_) | Flags(_) | Resource)
+    }
+
+    pub(crate) fn is_resource(self, root: TypeId) -> bool {
+        matches!(self.resolve.types[root].kind, TypeDefKind::Resource)
+    }
+
+    /// Returns what a root is, if the generator treats it apart.
+    pub(crate) fn special(self, root: TypeId) -> Option<Special> {
+        let interface = InterfaceName::parse(&self.resolve.id_of(self.owner(root)?)?);
+        let name = self.resolve.types[root].name.as_deref()?;
+        if interface.is_wasi02("wasi:filesystem") && self.is_resource(root) {
+            return Some(Special::FileSystem);
+        }
+        if !interface.is_wasi02("wasi:io") {
+            return None;
+        }
+        if let Some(io) = IoResource::ALL.into_iter().find(|io| io.name() == name) {
+            return Some(Special::Io(io));
+        }
+        Some(if name == "stream-error" { Special::StreamError } else { Special::UnknownIo })
+    }
+
+    /// Returns true if a type is of `wasi:io` or has something of it inside, at any depth.
+    pub(crate) fn mentions_io(self, ty: &Type) -> bool {
+        self.any(ty, &mut |info, root| {
+            matches!(
+                info.special(root),
+                Some(Special::Io(_) | Special::StreamError | Special::UnknownIo | Special::FileSystem)
+            )
+        })
+    }
+
+    /// Returns true if any parameter or result of a function mentions `wasi:io`.
+    pub(crate) fn function_mentions_io(self, function: &Function) -> bool {
+        function.params.iter().map(|p| &p.ty).chain(&function.result).any(|ty| self.mentions_io(ty))
+    }
+
+    /// Returns the first type in `ty` that no shim can carry, with the reason.
+    pub(crate) fn unbridgeable(self, ty: &Type) -> Option<Unbridgeable> {
+        let mut found = self.unbridgeable_wasi(ty);
+        if found.is_some() {
+            return found;
+        }
+        self.any(ty, &mut |info, root| {
+            let reason = match &info.resolve.types[root].kind {
+                TypeDefKind::Future(_) | TypeDefKind::Stream(_) => {
+                    "an asynchronous type, which WASI 0.2 does not have; build the guest for WASI 0.2"
+                }
+                TypeDefKind::Map(..) if info.has_handle(root) => {
+                    "handles in a map cannot be found without its layout; use a list of tuples"
+                }
+                _ => return false,
+            };
+            found = Some(Unbridgeable::new(info.describe(root), reason));
+            true
+        });
+        found
+    }
+
+    /// Returns the first type of WASI in `ty` that a composed guest cannot have from the host.
+    pub(crate) fn unbridgeable_wasi(self, ty: &Type) -> Option<Unbridgeable> {
+        let mut found = None;
+        self.any(ty, &mut |info, root| {
+            let reason = match info.special(root) {
+                Some(Special::FileSystem) => {
+                    "a handle of the host's file system, which the composed guest does not have; \
+                     open files through wasi:filesystem instead"
+                }
+                Some(Special::UnknownIo) => {
+                    "a type of wasi:io that the adapter does not know; use a version of kvfs that does"
+                }
+                _ => return false,
+            };
+            found = Some(Unbridgeable::new(info.describe(root), reason));
+            true
+        });
+        found
+    }
+
+    /// Returns true if a type holds a borrowed handle of `wasi:io`.
+    pub(crate) fn borrows_io(self, ty: &Type) -> bool {
+        self.any(ty, &mut |info, root| match &info.resolve.types[root].kind {
+            TypeDefKind::Handle(Handle::Borrow(resource)) => info.mentions_io(&Type::Id(*resource)),
+            _ => false,
+        })
+    }
+
+    fn has_handle(self, root: TypeId) -> bool {
+        self.any(&Type::Id(root), &mut |info, root| {
+            matches!(info.resolve.types[root].kind, TypeDefKind::Handle(_))
+        })
+    }
+
+    /// Names a type for a person: `wasi:io/streams.input-stream`, or its kind if it has no name.
+    pub(crate) fn describe(self, id: TypeId) -> String {
+        let def = &self.resolve.types[id];
+        match (&def.name, self.owner(id).and_then(|owner| self.resolve.id_of(owner))) {
+            (Some(name), Some(owner)) => format!("{}.{name}", InterfaceName::parse(&owner).base),
+            (Some(name), None) => name.clone(),
+            (None, _) => def.kind.as_str().to_owned(),
+        }
+    }
+
+    /// Tests a type and all inside it, roots only, until `test` says yes.
+    pub(crate) fn any(self, ty: &Type, test: &mut dyn FnMut(Self, TypeId) -> bool) -> bool {
+        let Type::Id(id) = ty else { return false };
+        let root = self.root(*id);
+        if test(self, root) {
+            return true;
+        }
+        self.children(root).iter().any(|child| self.any(child, test))
+    }
+
+    /// Lists the types directly inside a root. A handle has its resource inside.
+    pub(crate) fn children(self, root: TypeId) -> Vec<Type> {
+        match &self.resolve.types[root].kind {
+            TypeDefKind::Record(r) => r.fields.iter().map(|f| f.ty).collect(),
+            TypeDefKind::Tuple(t) => t.types.clone(),
+            TypeDefKind::Variant(v) => v.cases.iter().filter_map(|c| c.ty).collect(),
+            TypeDefKind::Option(t)
+            | TypeDefKind::List(t)
+            | TypeDefKind::FixedLengthList(t, _)
+            | TypeDefKind::Type(t) => vec![*t],
+            TypeDefKind::Result(r) => r.ok.iter().chain(&r.err).copied().collect(),
+            TypeDefKind::Map(key, value) => vec![*key, *value],
+            TypeDefKind::Future(t) | TypeDefKind::Stream(t) => t.iter().copied().collect(),
+            TypeDefKind::Handle(Handle::Own(id) | Handle::Borrow(id)) => vec![Type::Id(*id)],
+            TypeDefKind::Resource | TypeDefKind::Flags(_) | TypeDefKind::Enum(_) | TypeDefKind::Unknown => vec![],
+        }
+    }
+
+    /// Collects the nominal roots that types reach, each after all that it needs itself.
+    pub(crate) fn reach<'t>(self, types: impl IntoIterator<Item = &'t Type>) -> Vec<TypeId> {
+        fn visit(info: TypeInfo<'_>, ty: &Type, out: &mut Vec<TypeId>) {
+            let Type::Id(id) = ty else { return };
+            let root = info.root(*id);
+            if out.contains(&root) {
+                return;
+            }
+            for child in info.children(root) {
+                visit(info, &child, out);
+            }
+            if info.is_nominal(root) {
+                out.push(root);
+            }
+        }
+        let mut out = Vec::new();
+        for ty in types {
+            visit(self, ty, &mut out);
+        }
+        out
+    }
+
+    /// Lists every type that an interface defines, uses, or has in its functions.
+    pub(crate) fn interface_types(self, interface: InterfaceId) -> Vec<Type> {
+        let interface = &self.resolve.interfaces[interface];
+        let named = interface.types.values().map(|id| Type::Id(*id));
+        let used = interface.functions.values().flat_map(|f| f.params.iter().map(|p| p.ty).chain(f.result));
+        named.chain(used).collect()
+    }
+}
+
+/// The type indices by which roots are known in one scope.
+pub(crate) type Names = HashMap<TypeId, u32>;
+
+/// A place in a component where types can be written.
+pub(crate) trait Scope {
+    /// Starts a new type and returns its index.
+    fn new_type(&mut self) -> (u32, ComponentTypeEncoder<'_>);
+    /// Returns the index by which a root is known here.
+    fn known(&mut self, root: TypeId) -> Option<u32>;
+    /// Remembers an index for a root.
+    fn learn(&mut self, root: TypeId, index: u32);
+}
+
+/// The top of a component, ours or a nested one.
+pub(crate) struct TopScope<'b> {
+    pub(crate) builder: &'b mut ComponentBuilder,
+    pub(crate) names: &'b mut Names,
+}
+
+impl Scope for TopScope<'_> {
+    fn new_type(&mut self) -> (u32, ComponentTypeEncoder<'_>) {
+        self.builder.ty(None)
+    }
+
+    fn known(&mut self, root: TypeId) -> Option<u32> {
+        self.names.get(&root).copied()
+    }
+
+    fn learn(&mut self, root: TypeId, index: u32) {
+        self.names.insert(root, index);
+    }
+}
+
+/// The inside of an instance type. What it does not know it takes from the component around it.
+pub(crate) struct InstanceScope<'b> {
+    pub(crate) ty: InstanceType,
+    pub(crate) names: Names,
+    pub(crate) outer: &'b Names,
+}
+
+impl Scope for InstanceScope<'_> {
+    fn new_type(&mut self) -> (u32, ComponentTypeEncoder<'_>) {
+        (self.ty.type_count(), self.ty.ty())
+    }
+
+    fn known(&mut self, root: TypeId) -> Option<u32> {
+        if let Some(index) = self.names.get(&root) {
+            return Some(*index);
+        }
+        let outer = *self.outer.get(&root)?;
+        let index = self.ty.type_count();
+        self.ty.alias(Alias::Outer { kind: ComponentOuterAliasKind::Type, count: 1, index: outer });
+        self.names.insert(root, index);
+        Some(index)
+    }
+
+    fn learn(&mut self, root: TypeId, index: u32) {
+        self.names.insert(root, index);
+    }
+}
+
+/// Writes types of `resolve` into scopes.
+#[derive(Clone, Copy)]
+pub(crate) struct TypeWriter<'a> {
+    pub(crate) info: TypeInfo<'a>,
+}
+
+impl TypeWriter<'_> {
+    /// Writes what a type needs and returns how to refer to it.
+    pub(crate) fn value(self, scope: &mut dyn Scope, ty: &Type) -> Result<ComponentValType, Unbridgeable> {
+        use PrimitiveValType as P;
+        let primitive = match ty {
+            Type::Bool => P::Bool,
+            Type::U8 => P::U8,
+            Type::U16 => P::U16,
+            Type::U32 => P::U32,
+            Type::U64 => P::U64,
+            Type::S8 => P::S8,
+            Type::S16 => P::S16,
+            Type::S32 => P::S32,
+            Type::S64 => P::S64,
+            Type::F32 => P::F32,
+            Type::F64 => P::F64,
+            Type::Char => P::Char,
+            Type::String => P::String,
+            Type::ErrorContext => P::ErrorContext,
+            Type::Id(id) => return Ok(ComponentValType::Type(self.index(scope, self.info.root(*id))?)),
+        };
+        Ok(ComponentValType::Primitive(primitive))
+    }
+
+    /// Returns the index of a root, written now if the scope does not know it.
+    pub(crate) fn index(self, scope: &mut dyn Scope, root: TypeId) -> Result<u32, Unbridgeable> {
+        if let Some(index) = scope.known(root) {
+            return Ok(index);
+        }
+        let index = self.define(scope, root)?;
+        scope.learn(root, index);
+        Ok(index)
+    }
+
+    /// Writes the definition of a root that is not a resource.
+    pub(crate) fn define(self, scope: &mut dyn Scope, root: TypeId) -> Result<u32, Unbridgeable> {
+        let def = &self.info.resolve.types[root];
+        let index = match &def.kind {
+            TypeDefKind::Record(record) => {
+                let mut fields = Vec::new();
+                for f in &record.fields {
+                    fields.push((f.name.as_str(), self.value(scope, &f.ty)?));
+                }
+                let (index, ty) = scope.new_type();
+                ty.defined_type().record(fields);
+                index
+            }
+            TypeDefKind::Variant(variant) => {
+                let mut cases = Vec::new();
+                for case in &variant.cases {
+                    cases.push((case.name.as_str(), self.optional(scope, case.ty.as_ref())?));
+                }
+                let (index, ty) = scope.new_type();
+                ty.defined_type().variant(cases);
+                index
+            }
+            TypeDefKind::Enum(e) => {
+                let (index, ty) = scope.new_type();
+                ty.defined_type().enum_type(e.cases.iter().map(|case| case.name.as_str()));
+                index
+            }
+            TypeDefKind::Flags(flags) => {
+                let (index, ty) = scope.new_type();
+                ty.defined_type().flags(flags.flags.iter().map(|flag| flag.name.as_str()));
+                index
+            }
+            TypeDefKind::Tuple(tuple) => {
+                let mut types = Vec::new();
+                for ty in &tuple.types {
+                    types.push(self.value(scope, ty)?);
+                }
+                let (index, ty) = scope.new_type();
+                ty.defined_type().tuple(types);
+                index
+            }
+            TypeDefKind::Option(inner) => {
+                let inner = self.value(scope, inner)?;
+                let (index, ty) = scope.new_type();
+                ty.defined_type().option(inner);
+                index
+            }
+            TypeDefKind::Result(result) => {
+                let ok = self.optional(scope, result.ok.as_ref())?;
+                let err = self.optional(scope, result.err.as_ref())?;
+                let (index, ty) = scope.new_type();
+                ty.defined_type().result(ok, err);
+                index
+            }
+            TypeDefKind::List(inner) => {
+                let inner = self.value(scope, inner)?;
+                let (index, ty) = scope.new_type();
+                ty.defined_type().list(inner);
+                index
+            }
+            TypeDefKind::FixedLengthList(inner, length) => {
+                let inner = self.value(scope, inner)?;
+                let (index, ty) = scope.new_type();
+                ty.defined_type().fixed_length_list(inner, *length);
+                index
+            }
+            TypeDefKind::Map(key, value) => {
+                let key = self.value(scope, key)?;
+                let value = self.value(scope, value)?;
+                let (index, ty) = scope.new_type();
+                ty.defined_type().map(key, value);
+                index
+            }
+            TypeDefKind::Future(inner) => {
+                let inner = self.optional(scope, inner.as_ref())?;
+                let (index, ty) = scope.new_type();
+                ty.defined_type().future(inner);
+                index
+            }
+            TypeDefKind::Stream(inner) => {
+                let inner = self.optional(scope, inner.as_ref())?;
+                let (index, ty) = scope.new_type();
+                ty.defined_type().stream(inner);
+                index
+            }
+            TypeDefKind::Handle(handle) => {
+                let (Handle::Own(resource) | Handle::Borrow(resource)) = handle;
+                let resource = self.index(scope, self.info.root(*resource))?;
+                let (index, ty) = scope.new_type();
+                match handle {
+                    Handle::Own(_) => ty.defined_type().own(resource),
+                    Handle::Borrow(_) => ty.defined_type().borrow(resource),
+                }
+                index
+            }
+            // An alias of a primitive: aliases of other types are followed before.
+            TypeDefKind::Type(inner) => match self.value(scope, inner)? {
+                ComponentValType::Type(index) => index,
+                ComponentValType::Primitive(primitive) => {
+                    let (index, ty) = scope.new_type();
+                    ty.defined_type().primitive(primitive);
+                    index
+                }
+            },
+            TypeDefKind::Resource | TypeDefKind::Unknown => {
+                return Err(Unbridgeable::new(
+                    self.info.describe(root),
+                    "it comes from nowhere that the composition knows; give it an interface of its own",
+                ));
+            }
+        };
+        Ok(index)
+    }
+
+    /// Writes a function's type and returns its index.
+    pub(crate) fn function(self, scope: &mut dyn Scope, function: &Function) -> Result<u32, Unbridgeable> {
+        let mut params = Vec::new();
+        for p in &function.params {
+            params.push((p.name.as_str(), self.value(scope, &p.ty)?));
+        }
+        let result = self.optional(scope, function.result.as_ref())?;
+        let (index, ty) = scope.new_type();
+        ty.function().async_(function.kind.is_async()).params(params).result(result);
+        Ok(index)
+    }
+
+    fn optional(
+        self,
+        scope: &mut dyn Scope,
+        ty: Option<&Type>,
+    ) -> Result<Option<ComponentValType>, Unbridgeable> {
+        ty.map(|ty| self.value(scope, ty)).transpose()
+    }
+}

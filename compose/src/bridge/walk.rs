@@ -1,0 +1,281 @@
+//! Code that finds the handles in values and replaces them where they lie.
+//!
+//! A value is either flat, in core locals, or laid out in memory; both are given by the canonical
+//! ABI. The walk follows the type, takes only the branches that hold handles to be treated, and
+//! calls one function per handle. Everything else is not touched: it stays bit for bit.
+
+use super::types::TypeInfo;
+use wasm_encoder::{BlockType, Function, Instruction as I, MemArg, ValType};
+use wit_parser::abi::{FlatTypes, WasmType};
+use wit_parser::{Handle, Resolve, SizeAlign, Type, TypeDefKind, TypeId};
+
+/// What to do with one handle: a core function of the shim module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// `(handle) -> handle`: replaces it.
+    Replace(u32),
+    /// `(handle)`: takes note of it, the handle stays.
+    Note(u32),
+}
+
+/// Decides what to do with a handle of a type, if anything.
+pub(super) trait Actions {
+    /// `resource` is a root.
+    fn action(&self, handle: &Handle, resource: TypeId) -> Option<Action>;
+}
+
+/// A core value that is part of a flat one: the local it is in and that local's type.
+pub(super) type Slot = (u32, ValType);
+
+/// The body of a core function being written.
+pub(super) struct Body {
+    code: Vec<I<'static>>,
+    params: u32,
+    locals: Vec<ValType>,
+}
+
+impl Body {
+    pub(super) fn new(params: u32) -> Self {
+        Self { code: Vec::new(), params, locals: Vec::new() }
+    }
+
+    pub(super) fn emit(&mut self, code: impl IntoIterator<Item = I<'static>>) {
+        self.code.extend(code);
+    }
+
+    pub(super) fn local(&mut self, ty: ValType) -> u32 {
+        self.locals.push(ty);
+        self.params + self.locals.len() as u32 - 1
+    }
+
+    pub(super) fn finish(self) -> Function {
+        let mut function = Function::new_with_locals_types(self.locals);
+        for i in &self.code {
+            function.instruction(i);
+        }
+        function.instruction(&I::End);
+        function
+    }
+}
+
+/// Returns a memory argument for an access that is aligned to `1 << align_log2` bytes.
+pub(super) fn at(offset: u32, align_log2: u32) -> MemArg {
+    MemArg { offset: u64::from(offset), align: align_log2, memory_index: 0 }
+}
+
+/// Returns the core type that stands for one of wit-parser's on 32-bit memories.
+pub(super) fn core_type(ty: WasmType) -> ValType {
+    match ty {
+        WasmType::I32 | WasmType::Pointer | WasmType::Length => ValType::I32,
+        WasmType::I64 | WasmType::PointerOrI64 => ValType::I64,
+        WasmType::F32 => ValType::F32,
+        WasmType::F64 => ValType::F64,
+    }
+}
+
+/// Writes walks over values of one guest's types.
+pub(super) struct Walker<'a> {
+    pub(super) info: TypeInfo<'a>,
+    pub(super) layout: &'a SizeAlign,
+    pub(super) actions: &'a dyn Actions,
+}
+
+impl Walker<'_> {
+    /// Returns true if a value of this type may hold a handle to be treated.
+    pub(super) fn concerns(&self, ty: &Type) -> bool {
+        self.info.any(ty, &mut |info, root| match &info.resolve.types[root].kind {
+            TypeDefKind::Handle(handle) => self.action(handle).is_some(),
+            _ => false,
+        })
+    }
+
+    fn action(&self, handle: &Handle) -> Option<Action> {
+        let (Handle::Own(resource) | Handle::Borrow(resource)) = handle;
+        self.actions.action(handle, self.info.root(*resource))
+    }
+
+    /// Treats the handles of a value that lies in memory at `local + offset`.
+    pub(super) fn memory(&self, body: &mut Body, local: u32, offset: u32, ty: &Type) {
+        let Type::Id(id) = ty else { return };
+        if !self.concerns(ty) {
+            return;
+        }
+        let root = self.info.root(*id);
+        match &self.info.resolve.types[root].kind {
+            TypeDefKind::Handle(handle) => match self.action(handle) {
+                Some(Action::Replace(function)) => body.emit([
+                    I::LocalGet(local),
+                    I::LocalGet(local),
+                    I::I32Load(at(offset, 2)),
+                    I::Call(function),
+                    I::I32Store(at(offset, 2)),
+                ]),
+                Some(Action::Note(function)) => {
+                    body.emit([I::LocalGet(local), I::I32Load(at(offset, 2)), I::Call(function)]);
+                }
+                None => {}
+            },
+            TypeDefKind::List(element) => {
+                let pointer = body.local(ValType::I32);
+                let length = body.local(ValType::I32);
+                body.emit([I::LocalGet(local), I::I32Load(at(offset, 2)), I::LocalSet(pointer)]);
+                body.emit([I::LocalGet(local), I::I32Load(at(offset + 4, 2)), I::LocalSet(length)]);
+                self.list(body, pointer, length, element);
+            }
+            TypeDefKind::FixedLengthList(element, length) => {
+                let size = self.layout.size(element).size_wasm32() as u32;
+                for index in 0..*length {
+                    self.memory(body, local, offset + index * size, element);
+                }
+            }
+            _ => {
+                if let Some(cases) = cases(self.info.resolve, root) {
+                    let (tag_bytes, payload) = self.variant_layout(&cases);
+                    let load = match tag_bytes {
+                        1 => I::I32Load8U(at(offset, 0)),
+                        2 => I::I32Load16U(at(offset, 1)),
+                        _ => I::I32Load(at(offset, 2)),
+                    };
+                    let tag = body.local(ValType::I32);
+                    body.emit([I::LocalGet(local), load, I::LocalSet(tag)]);
+                    self.each_case(body, tag, &cases, |walker, body, case| {
+                        walker.memory(body, local, offset + payload, case);
+                    });
+                } else {
+                    let fields = self.info.children(root);
+                    for (at, field) in self.layout.field_offsets(&fields) {
+                        self.memory(body, local, offset + at.size_wasm32() as u32, field);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Treats the handles of a flat value. `slots` are exactly the value's own.
+    pub(super) fn flat(&self, body: &mut Body, slots: &[Slot], ty: &Type) {
+        let Type::Id(id) = ty else { return };
+        if !self.concerns(ty) {
+            return;
+        }
+        let root = self.info.root(*id);
+        match &self.info.resolve.types[root].kind {
+            TypeDefKind::Handle(handle) => {
+                let Some(action) = self.action(handle) else { return };
+                let (local, slot_type) = slots[0];
+                body.emit([I::LocalGet(local)]);
+                // In a variant a handle may share its place with something of 64 bits.
+                if slot_type == ValType::I64 {
+                    body.emit([I::I32WrapI64]);
+                }
+                match action {
+                    Action::Note(function) => body.emit([I::Call(function)]),
+                    Action::Replace(function) => {
+                        body.emit([I::Call(function)]);
+                        if slot_type == ValType::I64 {
+                            body.emit([I::I64ExtendI32U]);
+                        }
+                        body.emit([I::LocalSet(local)]);
+                    }
+                }
+            }
+            TypeDefKind::List(element) => {
+                let pointer = self.narrow(body, slots[0]);
+                let length = self.narrow(body, slots[1]);
+                self.list(body, pointer, length, element);
+            }
+            _ => {
+                if let Some(cases) = cases(self.info.resolve, root) {
+                    let tag = self.narrow(body, slots[0]);
+                    let payload = &slots[1..];
+                    self.each_case(body, tag, &cases, |walker, body, case| {
+                        let count = walker.flat_count(case);
+                        walker.flat(body, &payload[..count], case);
+                    });
+                } else {
+                    let mut from = 0;
+                    for field in self.fields(root) {
+                        let count = self.flat_count(&field);
+                        self.flat(body, &slots[from..from + count], &field);
+                        from += count;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns how many core values a flat value of this type has.
+    pub(super) fn flat_count(&self, ty: &Type) -> usize {
+        // Only asked for values that were flattened as part of a parameter list, which is short.
+        let mut storage = [WasmType::I32; Resolve::MAX_FLAT_PARAMS];
+        let mut flat = FlatTypes::new(&mut storage);
+        self.info.resolve.push_flat(ty, &mut flat);
+        flat.to_vec().len()
+    }
+
+    /// Lists the parts of a record, a tuple or a list of fixed length.
+    fn fields(&self, root: TypeId) -> Vec<Type> {
+        match &self.info.resolve.types[root].kind {
+            TypeDefKind::FixedLengthList(element, length) => vec![*element; *length as usize],
+            _ => self.info.children(root),
+        }
+    }
+
+    fn narrow(&self, body: &mut Body, (local, slot_type): Slot) -> u32 {
+        if slot_type != ValType::I64 {
+            return local;
+        }
+        let narrow = body.local(ValType::I32);
+        body.emit([I::LocalGet(local), I::I32WrapI64, I::LocalSet(narrow)]);
+        narrow
+    }
+
+    fn list(&self, body: &mut Body, pointer: u32, length: u32, element: &Type) {
+        let size = self.layout.size(element).size_wasm32() as i32;
+        let at = body.local(ValType::I32);
+        let left = body.local(ValType::I32);
+        body.emit([I::LocalGet(pointer), I::LocalSet(at), I::LocalGet(length), I::LocalSet(left)]);
+        body.emit([I::Block(BlockType::Empty), I::Loop(BlockType::Empty)]);
+        body.emit([I::LocalGet(left), I::I32Eqz, I::BrIf(1)]);
+        self.memory(body, at, 0, element);
+        body.emit([I::LocalGet(at), I::I32Const(size), I::I32Add, I::LocalSet(at)]);
+        body.emit([I::LocalGet(left), I::I32Const(1), I::I32Sub, I::LocalSet(left)]);
+        body.emit([I::Br(0), I::End, I::End]);
+    }
+
+    fn each_case(
+        &self,
+        body: &mut Body,
+        tag: u32,
+        cases: &[Option<Type>],
+        mut walk: impl FnMut(&Self, &mut Body, &Type),
+    ) {
+        for (number, case) in cases.iter().enumerate() {
+            let Some(case) = case.as_ref().filter(|case| self.concerns(case)) else { continue };
+            body.emit([I::LocalGet(tag), I::I32Const(number as i32), I::I32Eq, I::If(BlockType::Empty)]);
+            walk(self, body, case);
+            body.emit([I::End]);
+        }
+    }
+
+    /// Returns the bytes of the discriminant and the offset of the payload.
+    fn variant_layout(&self, cases: &[Option<Type>]) -> (u32, u32) {
+        let tag = match cases.len() {
+            0..=0x100 => 1,
+            0x101..=0x1_0000 => 2,
+            _ => 4,
+        };
+        let align = cases.iter().flatten().map(|ty| self.layout.align(ty).align_wasm32() as u32);
+        let align = align.max().unwrap_or(1).max(tag);
+        (tag, align.max(tag))
+    }
+}
+
+/// Returns the payloads of a variant, option or result, in the order of their discriminants.
+fn cases(resolve: &Resolve, root: TypeId) -> Option<Vec<Option<Type>>> {
+    match &resolve.types[root].kind {
+        TypeDefKind::Variant(v) => Some(v.cases.iter().map(|case| case.ty).collect()),
+        TypeDefKind::Option(ty) => Some(vec![None, Some(*ty)]),
+        TypeDefKind::Result(r) => Some(vec![r.ok, r.err]),
+        _ => None,
+    }
+}

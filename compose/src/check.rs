@@ -1,0 +1,67 @@
+//! Checks that a result is what composition promises, before anyone gets it.
+
+use crate::error::ComposeError;
+use crate::guest::{Guest, Outline, STORE};
+use crate::names::InterfaceName;
+use wasmparser::{Validator, WasmFeatures};
+
+/// The features that stock wasmtime 48 has on, so that a result that validates runs there.
+pub(crate) fn runtime_features() -> WasmFeatures {
+    WasmFeatures::default()
+}
+
+/// Checks a result and returns its imports.
+///
+/// It must validate, import no file system, import nothing that the guest did not import but the
+/// store and the wall clock, and export what the guest exported. A provider may bring imports of its
+/// own, and then the store must not be imported any more.
+///
+/// # Errors
+///
+/// [`ComposeError::Refused`] with the promise that was not kept.
+pub(crate) fn check(
+    result: &[u8],
+    guest: &Guest<'_>,
+    provider: Option<&Outline>,
+) -> Result<Vec<String>, ComposeError> {
+    let refused = |reason: String| ComposeError::Refused { reason };
+    Validator::new_with_features(runtime_features())
+        .validate_all(result)
+        .map_err(|e| refused(format!("it does not validate: byte {}: {}", e.offset(), e.message())))?;
+
+    let outline = Outline::read(result)?;
+    let from_provider = |name: &str| provider.is_some_and(|p| p.imports.iter().any(|known| known == name));
+    let guest_has_io = guest.imports.iter().any(|name| name.is_wasi02("wasi:io"));
+    for import in &outline.imports {
+        let name = InterfaceName::parse(import);
+        if from_provider(import) {
+            continue;
+        }
+        if name.base.starts_with("wasi:filesystem/") {
+            return Err(refused(format!("it still imports {import}")));
+        }
+        let allowed = guest.imports.iter().any(|known| known.pairs_with(&name))
+            || (name.base == STORE && provider.is_none())
+            || name.base == "wasi:clocks/wall-clock"
+            || (guest_has_io && name.is_wasi02("wasi:io"));
+        if !allowed {
+            return Err(refused(format!("it imports {import}, which the guest does not")));
+        }
+    }
+    if provider.is_none() && !outline.imports.iter().any(|i| InterfaceName::parse(i).base == STORE) {
+        return Err(refused(format!("it does not import {STORE}, so nothing would be stored")));
+    }
+
+    let mut expected: Vec<&str> = guest.exports.iter().map(|name| name.full.as_str()).collect();
+    let mut found: Vec<&str> = outline.exports.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    found.sort_unstable();
+    if expected != found {
+        return Err(refused(format!(
+            "it exports [{}], and the guest exports [{}]",
+            found.join(", "),
+            expected.join(", ")
+        )));
+    }
+    Ok(outline.imports)
+}

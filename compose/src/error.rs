@@ -1,0 +1,121 @@
+//! What can go wrong when composing.
+
+use crate::configure::ConfigError;
+
+/// An error of composing: what is wrong and what to do about it.
+///
+/// Nothing is ever half done: composing works in memory, so an error leaves no trace.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComposeError {
+    /// The guest does not start with the four bytes of WebAssembly.
+    #[error("not a WebAssembly file; give a component, or a core module made for WASI preview1")]
+    NotWasm,
+
+    /// The guest starts like WebAssembly and then is cut off or damaged.
+    #[error("truncated or damaged WebAssembly at byte {offset}: {reason}; build or copy the file again")]
+    Invalid {
+        /// Where reading failed, in bytes from the start of the file.
+        offset: u64,
+        /// What the reader found.
+        reason: String,
+    },
+
+    /// The guest is a core module that cannot be made a component.
+    #[error(
+        "a core module that cannot be made a component: {reason}; build it for wasm32-wasip1 or wasm32-wasip2"
+    )]
+    CoreModule {
+        /// What the encoder found.
+        reason: String,
+    },
+
+    /// The guest's types cannot be read as WIT.
+    #[error("a component whose interfaces cannot be read as WIT: {reason}; build it with a current toolchain")]
+    Undecodable {
+        /// What the decoder found.
+        reason: String,
+    },
+
+    /// The guest does not use the file system.
+    #[error("nothing to virtualize: the guest does not import wasi:filesystem; run it as it is")]
+    NothingToVirtualize,
+
+    /// The guest uses a file system of a version that the adapter does not export.
+    #[error("the guest imports {interface}, and kvfs provides wasi:filesystem 0.2; build it for WASI 0.2")]
+    UnsupportedVersion {
+        /// The import, with its version.
+        interface: String,
+    },
+
+    /// The guest has been through composition before.
+    #[error("already composed by kvfs; run it as it is, or compose the original guest")]
+    AlreadyComposed,
+
+    /// Part of an interface cannot be carried between the file system's `wasi:io` and the host's.
+    #[error("cannot bridge {interface}{}: {ty}: {reason}", function_suffix(.function))]
+    CannotBridge {
+        /// The interface as the guest names it.
+        interface: String,
+        /// The function, if it is one function that cannot be bridged.
+        function: Option<String>,
+        /// The type that stands in the way.
+        ty: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+
+    /// The adapter given to the builder is not one.
+    #[error("not an adapter of kvfs: {reason}; use the one that comes with this version")]
+    BadAdapter {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The provider is not a component that exports the store.
+    #[error("not a provider: {reason}; give a component that exports kvfs:store/kv-store@0.1.0")]
+    BadProvider {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The options cannot be written into the adapter.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+
+    /// The parts do not fit together.
+    #[error("cannot join {part}: {reason}; report this together with the guest's output of `kvfs inspect`")]
+    Join {
+        /// What was being joined, in words or as the interface's name.
+        part: String,
+        /// What the graph or the encoder found.
+        reason: String,
+    },
+
+    /// The result is not what composition promises. It is not handed out.
+    #[error("the result was refused: {reason}; report this together with the guest's output of `kvfs inspect`")]
+    Refused {
+        /// The promise that was not kept.
+        reason: String,
+    },
+}
+
+fn function_suffix(function: &Option<String>) -> String {
+    function.as_ref().map(|name| format!(" ({name})")).unwrap_or_default()
+}
+
+impl ComposeError {
+    /// Makes a reader's error one of damaged input.
+    pub(crate) fn invalid(error: &wasmparser::BinaryReaderError) -> Self {
+        Self::Invalid { offset: error.offset() as u64, reason: one_line(error.message()) }
+    }
+
+    pub(crate) fn join(part: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        Self::Join { part: part.into(), reason: one_line(&reason.to_string()) }
+    }
+}
+
+/// Puts a message of several lines on one, so that an error stays one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,278 @@
+//! Joins the parts into one component, with wac.
+//!
+//! Names are paired here, without the patch version, and every argument is set explicitly. What no
+//! part provides stays an import, and wac merges the imports of all parts.
+
+use crate::adapter::AdapterComponent;
+use crate::bridge::{BRIDGE_IMPORT, Job, LIFECYCLE_IMPORT, virtual_import};
+use crate::error::ComposeError;
+use crate::guest::{Guest, STORE};
+use crate::names::InterfaceName;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use wac_graph::types::{ItemKind, Package};
+use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
+
+/// A generated component with the names it wraps: import, export.
+pub(crate) struct Wrapper {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) wraps: Vec<(String, String)>,
+}
+
+impl Wrapper {
+    pub(crate) fn generate(job: &Job<'_>) -> Result<Self, ComposeError> {
+        let wraps = job.wraps.iter().map(|wrap| (wrap.source.clone(), wrap.target.clone())).collect();
+        Ok(Self { bytes: crate::bridge::generate(job)?, wraps })
+    }
+}
+
+/// All that is joined.
+pub(crate) struct Parts<'a> {
+    pub(crate) guest: &'a Guest<'a>,
+    pub(crate) adapter: &'a AdapterComponent,
+    /// The host's `wasi:io` by the adapter's import and the name it has in the result, or a
+    /// component that exports it.
+    pub(crate) host_io: HostIoSource,
+    pub(crate) bridge: Option<Wrapper>,
+    pub(crate) envelope: Option<Wrapper>,
+    pub(crate) provider: Option<&'a [u8]>,
+}
+
+/// Where the adapter gets the host's `wasi:io` from.
+pub(crate) enum HostIoSource {
+    /// Imports: the adapter's import, the name in the result.
+    Imports(Vec<(String, String)>),
+    /// A component without imports that exports them under the adapter's names.
+    StandIn(Vec<u8>),
+}
+
+/// Encodes the composition of the parts. The result is not validated.
+///
+/// # Errors
+///
+/// [`ComposeError::Join`] names what did not fit.
+pub(crate) fn join(parts: &Parts<'_>) -> Result<Vec<u8>, ComposeError> {
+    // wac reports most misfits as errors but not all. A guest with unheard-of types must not take
+    // the program down.
+    catch_unwind(AssertUnwindSafe(|| Joiner::default().join(parts)))
+        .unwrap_or_else(|_| Err(ComposeError::join("the parts", "the composition graph gave up on their types")))
+}
+
+#[derive(Default)]
+struct Joiner {
+    graph: CompositionGraph,
+    /// Imports of the result that exist as nodes.
+    imports: HashMap<String, NodeId>,
+}
+
+impl Joiner {
+    fn join(mut self, parts: &Parts<'_>) -> Result<Vec<u8>, ComposeError> {
+        let bridge = parts.bridge.as_ref().map(|w| self.register("bridge", &w.bytes)).transpose()?;
+        let envelope = parts.envelope.as_ref().map(|w| self.register("envelope", &w.bytes)).transpose()?;
+
+        let adapter_package = self.register("adapter", &parts.adapter.bytes)?;
+        let adapter = self.graph.instantiate(adapter_package);
+        match &parts.host_io {
+            HostIoSource::Imports(names) => {
+                for (argument, import) in names {
+                    // With the adapter's own types wac would take `wasi:io` and `kvfs:host-io` for
+                    // two different origins of one type.
+                    let kind = [bridge, envelope].into_iter().flatten().find_map(|p| self.kind(p, import));
+                    let kind = kind.ok_or_else(|| ComposeError::join(import, "no part imports it"))?;
+                    let node = self.import(import, kind)?;
+                    self.pass(adapter, argument, node)?;
+                }
+            }
+            HostIoSource::StandIn(bytes) => {
+                let package = self.register("no-host-io", bytes)?;
+                let instance = self.graph.instantiate(package);
+                for (_, name) in parts.adapter.host_io() {
+                    let node = self.export_of(instance, &name.full)?;
+                    self.pass(adapter, &name.full, node)?;
+                }
+            }
+        }
+        if let Some(bytes) = parts.provider {
+            self.provide(adapter_package, adapter, bytes)?;
+        }
+
+        let bridge = match (&parts.bridge, bridge) {
+            (Some(wrapper), Some(package)) => {
+                let instance = self.graph.instantiate(package);
+                self.pass_adapter(package, instance, adapter, parts.adapter)?;
+                self.pass_imports(package, instance)?;
+                Some((wrapper, instance))
+            }
+            _ => None,
+        };
+
+        let guest_package = self.register("guest", &parts.guest.bytes)?;
+        let guest = self.graph.instantiate(guest_package);
+        for import in &parts.guest.imports {
+            if let Some(node) = self.guests_view(import, parts, adapter, bridge)? {
+                self.pass(guest, &import.full, node)?;
+            }
+        }
+        self.pass_imports(guest_package, guest)?;
+
+        match (&parts.envelope, envelope) {
+            (Some(wrapper), Some(package)) => {
+                let instance = self.graph.instantiate(package);
+                self.pass_adapter(package, instance, adapter, parts.adapter)?;
+                for (source, target) in &wrapper.wraps {
+                    let node = self.export_of(guest, target)?;
+                    self.pass(instance, source, node)?;
+                }
+                self.pass_imports(package, instance)?;
+                for name in self.argument_names(package, instance) {
+                    let name = InterfaceName::parse(&name);
+                    if let Some(node) = self.guests_view(&name, parts, adapter, bridge)? {
+                        self.pass(instance, &name.full, node)?;
+                    }
+                }
+                for (_, target) in &wrapper.wraps {
+                    self.export(instance, target)?;
+                }
+            }
+            _ => {
+                for export in &parts.guest.exports {
+                    self.export(guest, &export.full)?;
+                }
+            }
+        }
+        let options = EncodeOptions { define_components: true, validate: false, processor: None };
+        self.graph.encode(options).map_err(|e| ComposeError::join("the parts", chain(&e)))
+    }
+
+    /// Returns what the guest is given for an import, or none if that is the host's.
+    fn guests_view(
+        &mut self,
+        import: &InterfaceName,
+        parts: &Parts<'_>,
+        adapter: NodeId,
+        bridge: Option<(&Wrapper, NodeId)>,
+    ) -> Result<Option<NodeId>, ComposeError> {
+        if let Some(export) = parts.adapter.exports.iter().find(|export| export.pairs_with(import)) {
+            return self.export_of(adapter, &export.full).map(Some);
+        }
+        match bridge {
+            Some((wrapper, instance)) if wrapper.wraps.iter().any(|(_, target)| *target == import.full) => {
+                self.export_of(instance, &import.full).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn register(&mut self, name: &str, bytes: &[u8]) -> Result<PackageId, ComposeError> {
+        let package = Package::from_bytes(name, None, bytes, self.graph.types_mut())
+            .map_err(|e| ComposeError::join(format!("the {name}"), format!("{e:#}")))?;
+        self.graph.register_package(package).map_err(|e| ComposeError::join(format!("the {name}"), chain(&e)))
+    }
+
+    /// Returns the type of a package's import.
+    fn kind(&self, package: PackageId, import: &str) -> Option<ItemKind> {
+        self.graph.types()[self.graph[package].ty()].imports.get(import).copied()
+    }
+
+    /// Lists a package's imports that have no argument yet.
+    fn argument_names(&self, package: PackageId, instance: NodeId) -> Vec<String> {
+        let passed: Vec<_> =
+            self.graph.get_instantiation_arguments(instance).map(|(name, _)| name.to_owned()).collect();
+        let imports = self.graph.types()[self.graph[package].ty()].imports.keys();
+        imports.filter(|name| !passed.contains(*name)).cloned().collect()
+    }
+
+    fn import(&mut self, name: &str, kind: ItemKind) -> Result<NodeId, ComposeError> {
+        let node = self.graph.import(name, kind).map_err(|e| ComposeError::join(name, chain(&e)))?;
+        self.imports.insert(name.to_owned(), node);
+        Ok(node)
+    }
+
+    /// Passes the imports of the result that are nodes already to whoever asks for them by name.
+    fn pass_imports(&mut self, package: PackageId, instance: NodeId) -> Result<(), ComposeError> {
+        for name in self.argument_names(package, instance) {
+            if let Some(node) = self.imports.get(&name).copied() {
+                self.pass(instance, &name, node)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes what a generated component needs of the adapter.
+    fn pass_adapter(
+        &mut self,
+        package: PackageId,
+        instance: NodeId,
+        adapter: NodeId,
+        parts: &AdapterComponent,
+    ) -> Result<(), ComposeError> {
+        let io = ["error", "poll", "streams"].map(|i| (virtual_import(i), format!("wasi:io/{i}")));
+        let own = [
+            (BRIDGE_IMPORT.to_owned(), "kvfs:adapter/bridge".to_owned()),
+            (LIFECYCLE_IMPORT.to_owned(), "kvfs:adapter/lifecycle".to_owned()),
+        ];
+        for (argument, base) in io.into_iter().chain(own) {
+            if self.kind(package, &argument).is_none() {
+                continue;
+            }
+            let export = parts.exports.iter().find(|export| export.base == base);
+            let export = export
+                .ok_or_else(|| ComposeError::BadAdapter { reason: format!("it does not export {base}") })?;
+            let node = self.export_of(adapter, &export.full)?;
+            self.pass(instance, &argument, node)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the adapter its store from a component.
+    fn provide(
+        &mut self,
+        adapter_package: PackageId,
+        adapter: NodeId,
+        bytes: &[u8],
+    ) -> Result<(), ComposeError> {
+        let bad = |reason: String| ComposeError::BadProvider { reason };
+        let package = Package::from_bytes("provider", None, bytes, self.graph.types_mut());
+        let package = package.map_err(|e| bad(crate::error::one_line(&format!("{e:#}"))))?;
+        let package = self.graph.register_package(package).map_err(|e| bad(chain(&e)))?;
+        let world = self.graph[package].ty();
+        let is_store = |name: &&String| InterfaceName::parse(name).base == STORE;
+        let export = self.graph.types()[world].exports.keys().find(is_store).cloned();
+        let export = export.ok_or_else(|| bad("it does not export the store".into()))?;
+        let argument = self.argument_names(adapter_package, adapter).into_iter().find(|name| is_store(&name));
+        let argument =
+            argument.ok_or_else(|| ComposeError::BadAdapter { reason: "it imports no store".into() })?;
+        let instance = self.graph.instantiate(package);
+        self.pass_imports(package, instance)?;
+        let node = self.export_of(instance, &export)?;
+        self.graph
+            .set_instantiation_argument(adapter, &argument, node)
+            .map_err(|e| bad(format!("its {export} is another interface than the adapter's: {}", chain(&e))))
+    }
+
+    fn export_of(&mut self, instance: NodeId, name: &str) -> Result<NodeId, ComposeError> {
+        self.graph.alias_instance_export(instance, name).map_err(|e| ComposeError::join(name, chain(&e)))
+    }
+
+    fn pass(&mut self, instance: NodeId, argument: &str, node: NodeId) -> Result<(), ComposeError> {
+        self.graph
+            .set_instantiation_argument(instance, argument, node)
+            .map_err(|e| ComposeError::join(argument, chain(&e)))
+    }
+
+    fn export(&mut self, instance: NodeId, name: &str) -> Result<(), ComposeError> {
+        let node = self.export_of(instance, name)?;
+        self.graph.export(node, name).map_err(|e| ComposeError::join(name, chain(&e)))
+    }
+}
+
+/// Writes an error with all its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        out += &format!(": {error}");
+        cause = error.source();
+    }
+    crate::error::one_line(&out)
+}

@@ -1,0 +1,197 @@
+//! Reads what is to be composed and makes it a component with known types.
+
+use crate::error::{ComposeError, one_line};
+use crate::names::InterfaceName;
+use std::borrow::Cow;
+use wasi_preview1_component_adapter_provider as preview1;
+use wasmparser::{BinaryReaderError, Encoding, ExternalKind, Parser, Payload};
+use wit_component::{ComponentEncoder, DecodedWasm};
+use wit_parser::{Resolve, WorldId};
+
+/// Import that only a composed component has.
+pub(crate) const STORE: &str = "kvfs:store/kv-store";
+
+/// Name of the custom section that composition leaves in its results.
+pub(crate) const MARK: &str = "kvfs";
+
+/// A component to be composed.
+pub(crate) struct Guest<'a> {
+    pub(crate) bytes: Cow<'a, [u8]>,
+    pub(crate) resolve: Resolve,
+    pub(crate) world: WorldId,
+    pub(crate) imports: Vec<InterfaceName>,
+    pub(crate) exports: Vec<InterfaceName>,
+    /// True if the input was a core module for preview1.
+    pub(crate) was_core: bool,
+}
+
+/// The outermost shape of a wasm file.
+#[derive(Debug, Default)]
+pub(crate) struct Outline {
+    pub(crate) is_component: bool,
+    pub(crate) imports: Vec<String>,
+    pub(crate) exports: Vec<String>,
+    /// The text of the custom section that composition leaves.
+    pub(crate) mark: Option<String>,
+}
+
+impl Outline {
+    /// Reads imports, exports and the mark, and sees to it that the file is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ComposeError::NotWasm`] and [`ComposeError::Invalid`].
+    ///
+    /// # Cost
+    ///
+    /// Skips over code: milliseconds for tens of megabytes.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, ComposeError> {
+        if !bytes.starts_with(b"\0asm") {
+            return Err(ComposeError::NotWasm);
+        }
+        let mut out = Self::default();
+        let mut depth = 0;
+        let mut first = true;
+        for payload in Parser::new(0).parse_all(bytes) {
+            let payload = payload.map_err(|e| ComposeError::invalid(&e))?;
+            match payload {
+                Payload::Version { encoding, .. } if first => {
+                    out.is_component = encoding == Encoding::Component;
+                    first = false;
+                }
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth -= 1,
+                payload if depth == 0 => out.note(payload).map_err(|e| ComposeError::invalid(&e))?,
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+
+    fn note(&mut self, payload: Payload<'_>) -> Result<(), BinaryReaderError> {
+        match payload {
+            Payload::ComponentImportSection(section) => {
+                for import in section {
+                    self.imports.push(import?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in section {
+                    self.exports.push(export?.name.name.to_owned());
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    self.imports.push(import?.module.to_owned());
+                }
+                self.imports.dedup();
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    if export.kind == ExternalKind::Func {
+                        self.exports.push(export.name.to_owned());
+                    }
+                }
+            }
+            Payload::CustomSection(section) if section.name() == MARK => {
+                self.mark = Some(String::from_utf8_lossy(section.data()).into_owned());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Returns true if composition made this, or something that already speaks to a store did.
+    pub(crate) fn is_composed(&self) -> bool {
+        self.mark.is_some() || self.imports.iter().any(|i| InterfaceName::parse(i).base == STORE)
+    }
+}
+
+impl<'a> Guest<'a> {
+    /// Reads a guest.
+    ///
+    /// # Errors
+    ///
+    /// Every way in which an input can be unfit; nothing later refuses the guest as a whole.
+    pub(crate) fn read(input: &'a [u8]) -> Result<Self, ComposeError> {
+        let mut outline = Outline::read(input)?;
+        if outline.is_composed() {
+            return Err(ComposeError::AlreadyComposed);
+        }
+        let was_core = !outline.is_component;
+        let bytes = if was_core {
+            let component = encode_core(input, &outline)?;
+            outline = Outline::read(&component)?;
+            Cow::Owned(component)
+        } else {
+            Cow::Borrowed(input)
+        };
+
+        let imports: Vec<_> = outline.imports.iter().map(|name| InterfaceName::parse(name)).collect();
+        let file_system = |name: &&InterfaceName| name.base.starts_with("wasi:filesystem/");
+        match imports.iter().find(file_system) {
+            None => return Err(ComposeError::NothingToVirtualize),
+            Some(_) => {
+                let other = imports.iter().filter(file_system).find(|n| !n.is_wasi02("wasi:filesystem"));
+                if let Some(name) = other {
+                    return Err(ComposeError::UnsupportedVersion { interface: name.full.clone() });
+                }
+            }
+        }
+
+        let (resolve, world) = match wit_component::decode(&bytes) {
+            Ok(DecodedWasm::Component(resolve, world)) => (resolve, world),
+            Ok(DecodedWasm::WitPackage(..)) => return Err(ComposeError::NothingToVirtualize),
+            Err(error) => {
+                return Err(match error.downcast_ref::<BinaryReaderError>() {
+                    Some(error) => ComposeError::invalid(error),
+                    None => ComposeError::Undecodable { reason: one_line(&format!("{error:#}")) },
+                });
+            }
+        };
+        let exports = outline.exports.iter().map(|name| InterfaceName::parse(name)).collect();
+        Ok(Self { bytes, resolve, world, imports, exports, was_core })
+    }
+
+    /// Returns the name under which the guest's host provides an interface: the guest's own name if
+    /// it imports it, the newest if several versions, else the interface at the version of the
+    /// guest's file system.
+    pub(crate) fn host_name(&self, base: &str) -> String {
+        let newest = |matches: &dyn Fn(&InterfaceName) -> bool| {
+            self.imports.iter().filter(|n| matches(n)).max_by(|a, b| a.version().cmp(&b.version()))
+        };
+        let package = base.split('/').next().unwrap_or(base);
+        if let Some(name) = newest(&|n| n.base == base && n.is_wasi02(package)) {
+            return name.full.clone();
+        }
+        let file_system = newest(&|n| n.is_wasi02("wasi:filesystem")).and_then(|n| n.version());
+        match file_system {
+            Some(version) => format!("{base}@{version}"),
+            None => base.to_owned(),
+        }
+    }
+}
+
+fn encode_core(input: &[u8], outline: &Outline) -> Result<Vec<u8>, ComposeError> {
+    // The encoder takes what it is given for valid, so a damaged module has to be found here.
+    wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all())
+        .validate_all(input)
+        .map_err(|e| ComposeError::invalid(&e))?;
+    let name = preview1::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
+    let adapter = if outline.exports.iter().any(|export| export == "_start") {
+        preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
+    } else {
+        preview1::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER
+    };
+    let uses_preview1 = outline.imports.iter().any(|import| import == name);
+    let encode = || {
+        let mut encoder = ComponentEncoder::default();
+        encoder.module(input)?;
+        if uses_preview1 {
+            encoder.adapter(name, adapter)?;
+        }
+        encoder.encode()
+    };
+    encode().map_err(|e: anyhow::Error| ComposeError::CoreModule { reason: one_line(&format!("{e:#}")) })
+}

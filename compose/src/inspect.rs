@@ -1,0 +1,119 @@
+//! Tells what a wasm file is.
+
+use crate::configure::read_config;
+use crate::error::ComposeError;
+use crate::guest::Outline;
+use std::fmt;
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+/// What kind of file it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A core module.
+    CoreModule,
+    /// A component.
+    Component,
+    /// A component that composition made.
+    Composed {
+        /// The version of kvfs that did.
+        version: String,
+        /// What was fixed at build time: lines `key=value`, empty if everything is at its default.
+        config: String,
+    },
+}
+
+/// What a wasm file is and needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// What kind of file it is.
+    pub kind: Kind,
+    /// The size of the file.
+    pub size_bytes: usize,
+    /// Imported interfaces and functions; of a core module, the modules it imports from.
+    pub imports: Vec<String>,
+    /// Exported interfaces and functions.
+    pub exports: Vec<String>,
+    /// The sizes of the core modules inside, in the order of the file.
+    pub core_modules_bytes: Vec<usize>,
+    /// The features that a runtime must have beyond those of WebAssembly 1.0, by wasmparser's names.
+    pub features: Vec<String>,
+}
+
+/// Inspects a file.
+///
+/// # Errors
+///
+/// [`ComposeError::NotWasm`] and [`ComposeError::Invalid`].
+///
+/// # Cost
+///
+/// Validates the file once for each feature it may need.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
+    let outline = Outline::read(bytes)?;
+    let mut core_modules_bytes = Vec::new();
+    let mut config = None;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(|e| ComposeError::invalid(&e))?;
+        if let Payload::ModuleSection { unchecked_range, .. } = payload {
+            let module = &bytes[unchecked_range.start as usize..unchecked_range.end as usize];
+            core_modules_bytes.push(module.len());
+            config = config.or_else(|| read_config(module));
+        }
+    }
+    let kind = match &outline.mark {
+        Some(mark) => Kind::Composed {
+            version: mark.lines().find_map(|l| l.strip_prefix("version=")).unwrap_or("unknown").to_owned(),
+            config: config.unwrap_or_default(),
+        },
+        None if outline.is_component => Kind::Component,
+        None => Kind::CoreModule,
+    };
+    Ok(Inspection {
+        kind,
+        size_bytes: bytes.len(),
+        imports: outline.imports,
+        exports: outline.exports,
+        core_modules_bytes,
+        features: features(bytes)?,
+    })
+}
+
+/// Finds the features without which a file does not validate.
+fn features(bytes: &[u8]) -> Result<Vec<String>, ComposeError> {
+    let validate = |features| Validator::new_with_features(features).validate_all(bytes).map(drop);
+    let all = WasmFeatures::all();
+    validate(all).map_err(|e| ComposeError::invalid(&e))?;
+    let candidates = all.iter_names().filter(|(_, feature)| !WasmFeatures::MVP.contains(*feature));
+    Ok(candidates
+        .filter(|(_, feature)| validate(all.difference(*feature)).is_err())
+        .map(|(name, _)| name.to_lowercase().replace('_', "-"))
+        .collect())
+}
+
+impl fmt::Display for Inspection {
+    /// Writes one line per fact, each ended.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::CoreModule => writeln!(f, "a core module")?,
+            Kind::Component => writeln!(f, "a component")?,
+            Kind::Composed { version, config } => {
+                writeln!(f, "a component composed by kvfs {version}")?;
+                let config = if config.is_empty() { "defaults" } else { config.trim_end() };
+                writeln!(f, "configuration: {}", config.replace('\n', ", "))?;
+            }
+        }
+        writeln!(f, "size: {} bytes", self.size_bytes)?;
+        let modules: Vec<_> = self.core_modules_bytes.iter().map(usize::to_string).collect();
+        if !modules.is_empty() {
+            writeln!(f, "core modules: {} bytes", modules.join(", "))?;
+        }
+        writeln!(f, "needs: {}", if self.features.is_empty() { "nothing".into() } else { self.features.join(", ") })?;
+        for (title, names) in [("imports", &self.imports), ("exports", &self.exports)] {
+            writeln!(f, "{title}:{}", if names.is_empty() { " nothing" } else { "" })?;
+            names.iter().try_for_each(|name| writeln!(f, "  {name}"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Names of interfaces, and which of them are the same interface in another version.
+//!
+//! WASI 0.2.0 to 0.2.x are one family: a component made for one runs on another. So interfaces are
+//! paired by everything but the patch version, and the exact name is only used where one is written.
+
+use semver::Version;
+use std::fmt;
+
+/// The name of an interface, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct InterfaceName {
+    /// As written in the component: `wasi:io/poll@0.2.9`.
+    pub(crate) full: String,
+    /// Without a version: `wasi:io/poll`.
+    pub(crate) base: String,
+    version: Option<Version>,
+}
+
+impl InterfaceName {
+    /// Takes a name apart. Anything that has no `@version` at its end has no version.
+    pub(crate) fn parse(full: &str) -> Self {
+        let (base, version) = match full.split_once('@') {
+            Some((base, version)) => match Version::parse(version) {
+                Ok(version) => (base, Some(version)),
+                Err(_) => (full, None),
+            },
+            None => (full, None),
+        };
+        Self { full: full.to_owned(), base: base.to_owned(), version }
+    }
+
+    /// Returns the version, if the name has one.
+    pub(crate) fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
+    /// Returns true if a component that asks for `self` can be given `other`, or the reverse: the
+    /// same interface on the same track of compatible versions.
+    pub(crate) fn pairs_with(&self, other: &InterfaceName) -> bool {
+        self.base == other.base && self.track() == other.track()
+    }
+
+    /// Returns true for an interface of this package in WASI 0.2.
+    pub(crate) fn is_wasi02(&self, package: &str) -> bool {
+        let in_package = self.base.strip_prefix(package).is_some_and(|rest| rest.starts_with('/'));
+        in_package && self.version.as_ref().is_some_and(|v| v.major == 0 && v.minor == 2)
+    }
+
+    /// Returns what is equal for compatible versions, as cargo and WASI read semver.
+    fn track(&self) -> Option<(u64, u64, u64)> {
+        self.version.as_ref().map(|v| match (v.major, v.minor) {
+            (0, 0) => (0, 0, v.patch),
+            (0, minor) => (0, minor, 0),
+            (major, _) => (major, 0, 0),
+        })
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.full)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(a: &str, b: &str) -> bool {
+        InterfaceName::parse(a).pairs_with(&InterfaceName::parse(b))
+    }
+
+    #[test]
+    fn versions_pair_without_their_patch_part() {
+        assert!(pairs("wasi:io/poll@0.2.0", "wasi:io/poll@0.2.12"));
+        assert!(!pairs("wasi:io/poll@0.2.0", "wasi:io/poll@0.3.0"));
+        assert!(!pairs("wasi:io/poll@0.2.0", "wasi:io/error@0.2.0"));
+        assert!(!pairs("a:b/c@0.0.1", "a:b/c@0.0.2"));
+        assert!(pairs("a:b/c@1.0.0", "a:b/c@1.9.0"));
+        assert!(!pairs("a:b/c", "a:b/c@1.0.0"));
+    }
+
+    #[test]
+    fn a_package_is_matched_whole() {
+        assert!(InterfaceName::parse("wasi:io/poll@0.2.3").is_wasi02("wasi:io"));
+        assert!(!InterfaceName::parse("wasi:iox/poll@0.2.3").is_wasi02("wasi:io"));
+        assert!(!InterfaceName::parse("wasi:io/poll@0.3.0").is_wasi02("wasi:io"));
+        assert!(!InterfaceName::parse("wasi:io/poll").is_wasi02("wasi:io"));
+    }
+}

@@ -1,0 +1,66 @@
+//! Tells what a composition did.
+
+use std::fmt;
+
+/// What was done with every import and export of the guest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// True if the guest was a core module and was made a component first.
+    pub was_core_module: bool,
+    /// Imports that the file system answers now.
+    pub virtualized: Vec<String>,
+    /// Imports that stay the host's but speak the file system's `wasi:io`.
+    pub bridged: Vec<Wrapped>,
+    /// Imports that stay the host's as they are.
+    pub passed_through: Vec<String>,
+    /// `wasi:cli/exit`, if imported, and exports: what commits when a program or a call ends.
+    pub committing: Vec<String>,
+    /// What the result imports.
+    pub imports: Vec<String>,
+    /// The size of the result.
+    pub size_bytes: usize,
+    /// How much of it composition added to the guest.
+    pub added_bytes: usize,
+}
+
+/// An interface that goes through a bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Wrapped {
+    /// The interface's name.
+    pub interface: String,
+    /// How many functions have code in the bridge, as they take or return handles of `wasi:io`.
+    pub shims: usize,
+    /// How many functions it has.
+    pub functions: usize,
+}
+
+impl fmt::Display for Report {
+    /// Writes one line per fact, each ended.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.was_core_module {
+            writeln!(f, "made a component of the core module, with the preview1 adapter")?;
+        }
+        list(f, "virtualized", &self.virtualized)?;
+        let bridged: Vec<_> = self.bridged.iter().map(Wrapped::to_string).collect();
+        list(f, "bridged", &bridged)?;
+        list(f, "passed through", &self.passed_through)?;
+        list(f, "commits at the end of", &self.committing)?;
+        list(f, "the result imports", &self.imports)
+    }
+}
+
+impl fmt::Display for Wrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} of {} functions)", self.interface, self.shims, self.functions)
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, title: &str, items: &[String]) -> fmt::Result {
+    if items.is_empty() {
+        return writeln!(f, "{title}: nothing");
+    }
+    writeln!(f, "{title}:")?;
+    items.iter().try_for_each(|item| writeln!(f, "  {item}"))
+}
