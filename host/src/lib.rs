@@ -1,22 +1,82 @@
-//! Implements kvfs:store for wasmtime: stores, wrappers and the linker helper
+//! The host's side of `wasi-kvfs`: implements `kvfs:store` for [wasmtime], so that a component whose
+//! file system was turned into calls of a key-value store finds one.
+//!
+//! ```
+//! use kvfs_host::{KvCtx, KvView, MemoryStore};
+//! use wasmtime::component::Linker;
+//! use wasmtime::{Engine, Store};
+//!
+//! struct State {
+//!     kv: KvCtx, // beside a WasiCtx and whatever else the guest is given
+//! }
+//!
+//! impl KvView for State {
+//!     fn kv(&mut self) -> &mut KvCtx {
+//!         &mut self.kv
+//!     }
+//! }
+//!
+//! # fn main() -> wasmtime::Result<()> {
+//! let engine = Engine::default();
+//! let mut linker: Linker<State> = Linker::new(&engine);
+//! kvfs_host::add_to_linker(&mut linker)?; // or add_to_linker_async
+//!
+//! let store = Store::new(&engine, State { kv: KvCtx::new(MemoryStore::new()) });
+//! # let _ = store;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/embed.rs` runs a whole program this way.
+//!
+//! # Which store
+//!
+//! | store | keeps its entries | after the guest's end | after the host's crash |
+//! |---|---|---|---|
+//! | [`MemoryStore`] | in memory | while a handle lives | nothing |
+//! | [`RedbStore`] | in one file | everything | everything up to the last durable apply |
+//!
+//! [`Namespaced`] puts many guests into one store, [`Limited`] bounds what one may hold. To bring a store
+//! of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later), four functions
+//! each, and check it with the module `conformance` (feature of the same name).
+//!
+//! # Errors
+//!
+//! A store's [`StoreError`] reaches the guest as an error code, which the file system turns into that of
+//! the file operation. A fault of the host ([`StoreError::Fault`], a panic of the store) ends the guest
+//! with a trap.
+
+#![warn(missing_docs)]
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 
 mod contract;
 mod error;
+mod limited;
 mod limits;
 mod linker;
 mod memory;
+mod namespaced;
 mod open;
 mod redb_store;
 mod store;
 mod view;
 mod wire;
 
-pub use contract::*;
-pub use error::*;
-pub use limits::*;
-pub use linker::*;
-pub use memory::*;
-pub use open::*;
-pub use redb_store::*;
-pub use store::*;
-pub use view::*;
+pub use contract::{Durability, Entry, Guard, Limits, Mutation};
+pub use error::StoreError;
+pub use limited::{Limited, Quota};
+pub use limits::{
+    MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_GUARDS, MAX_KEY_BYTES, MAX_SCAN_BYTES,
+    MAX_SCAN_ENTRIES, MAX_VALUE_BYTES,
+};
+pub use linker::{INTERFACE, add_to_linker, add_to_linker_async};
+pub use memory::MemoryStore;
+pub use namespaced::Namespaced;
+pub use open::{AnyStore, OpenError, open_store};
+pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbStore};
+pub use store::{BlockOn, Store, StoreFuture, SyncStore};
+pub use view::{Calls, KvCtx, KvView};
+
+pub use bytes::Bytes;

@@ -1,0 +1,57 @@
+//! Runs a component composed with `kvfs compose` on a store in memory:
+//!
+//!     cargo run -p kvfs-host --example embed -- app.wasm [ARGS]
+//!
+//! Beside what any WASI host does, there are three steps, numbered below.
+
+use kvfs_host::{KvCtx, KvView, MemoryStore};
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::p2::bindings::sync::Command;
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+
+struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    kv: KvCtx,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+// 1. Say where in the state the store is.
+impl KvView for State {
+    fn kv(&mut self) -> &mut KvCtx {
+        &mut self.kv
+    }
+}
+
+fn main() -> wasmtime::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let Some(path) = args.first() else { wasmtime::bail!("usage: embed APP.wasm [ARGS]") };
+
+    let engine = Engine::default();
+    let component = Component::from_file(&engine, path)?;
+    let mut linker = Linker::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    // 2. Define kvfs:store for the guest. Nothing about files is asked of the host.
+    kvfs_host::add_to_linker(&mut linker)?;
+
+    // 3. Give the guest a store. No directory is preopened: its files are in the store alone.
+    //    `RedbStore::open("state.redb")?` instead keeps them for the next run.
+    let kv = KvCtx::new(MemoryStore::new());
+    let wasi = WasiCtx::builder().args(&args).inherit_stdio().build();
+    let mut store = Store::new(&engine, State { wasi, table: ResourceTable::new(), kv });
+
+    let command = Command::instantiate(&mut store, &component, &linker)?;
+    let result = command.wasi_cli_run().call_run(&mut store);
+    println!("the guest made {} calls to the store", store.data().kv.calls().total());
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(())) => std::process::exit(1),
+        Err(error) => std::process::exit(error.downcast::<I32Exit>()?.0),
+    }
+}

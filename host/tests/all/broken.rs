@@ -1,0 +1,161 @@
+//! The suite itself is checked: a store with one fault must fail it.
+
+use kvfs_host::{
+    Bytes, Durability, Entry, Guard, Limits, MemoryStore, Mutation, StoreError, SyncStore, conformance,
+};
+
+/// What a broken store does wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wrong {
+    Nothing,
+    IgnoresGuards,
+    GuardsCompareLengthOnly,
+    EmptyValueIsAbsent,
+    HalfABatchOnConflict,
+    FirstMutationWins,
+    DeleteOfAbsentFails,
+    BufferedIsInvisible,
+    EndIsIncluded,
+    StartIsExcluded,
+    SignedOrder,
+    NoEntryWhenOverBytes,
+    PageOverBytes,
+    GetForgetsRepeats,
+    TruncatesValues,
+    NoLimitOnKeys,
+    AppliesThenRefusesLargeBatch,
+    NotAtomicBetweenThreads,
+}
+
+const ALL: [Wrong; 17] = [
+    Wrong::IgnoresGuards,
+    Wrong::GuardsCompareLengthOnly,
+    Wrong::EmptyValueIsAbsent,
+    Wrong::HalfABatchOnConflict,
+    Wrong::FirstMutationWins,
+    Wrong::DeleteOfAbsentFails,
+    Wrong::BufferedIsInvisible,
+    Wrong::EndIsIncluded,
+    Wrong::StartIsExcluded,
+    Wrong::SignedOrder,
+    Wrong::NoEntryWhenOverBytes,
+    Wrong::PageOverBytes,
+    Wrong::GetForgetsRepeats,
+    Wrong::TruncatesValues,
+    Wrong::NoLimitOnKeys,
+    Wrong::AppliesThenRefusesLargeBatch,
+    Wrong::NotAtomicBetweenThreads,
+];
+
+struct Broken {
+    wrong: Wrong,
+    inner: MemoryStore,
+}
+
+impl SyncStore for Broken {
+    fn limits(&self) -> Result<Limits, StoreError> {
+        SyncStore::limits(&self.inner)
+    }
+
+    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        if self.wrong == Wrong::NoLimitOnKeys {
+            return keys
+                .iter()
+                .map(|key| Ok(SyncStore::get(&self.inner, &[&key[..key.len().min(9)]])?.remove(0)))
+                .collect();
+        }
+        let mut values = SyncStore::get(&self.inner, keys)?;
+        for (i, value) in values.iter_mut().enumerate() {
+            match self.wrong {
+                Wrong::EmptyValueIsAbsent => *value = value.take().filter(|value| !value.is_empty()),
+                Wrong::GetForgetsRepeats if keys[..i].contains(&keys[i]) => *value = None,
+                Wrong::TruncatesValues => {
+                    *value = value.take().map(|value| value.slice(..value.len().min(100_000)));
+                }
+                _ => {}
+            }
+        }
+        Ok(values)
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8], entries: u32, bytes: u32) -> Result<Vec<Entry>, StoreError> {
+        let mut page = SyncStore::scan(&self.inner, start, end, entries, bytes)?;
+        match self.wrong {
+            Wrong::EndIsIncluded if !end.is_empty() && (page.len() as u32) < entries => {
+                page.extend(SyncStore::scan(&self.inner, end, &[end, b"\0"].concat(), 1, bytes)?);
+            }
+            Wrong::StartIsExcluded => page.retain(|entry| entry.key != start),
+            Wrong::SignedOrder => {
+                page.sort_by_key(|entry| entry.key.iter().map(|b| *b as i8).collect::<Vec<_>>())
+            }
+            Wrong::NoEntryWhenOverBytes => {
+                page.retain(|entry| entry.key.len() + entry.value.len() <= bytes as usize);
+            }
+            Wrong::PageOverBytes => page = SyncStore::scan(&self.inner, start, end, entries, u32::MAX)?,
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    fn apply(
+        &self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        let apply = |guards: &[Guard<'_>], mutations: &[Mutation<'_>]| {
+            SyncStore::apply(&self.inner, guards, mutations, level)
+        };
+        match self.wrong {
+            Wrong::IgnoresGuards => apply(&[], mutations),
+            Wrong::GuardsCompareLengthOnly => {
+                let values: Vec<_> =
+                    guards.iter().map(|guard| crate::value_of(&self.inner, guard.key)).collect();
+                let same = guards
+                    .iter()
+                    .zip(&values)
+                    .all(|(guard, value)| guard.expected.map(<[u8]>::len) == value.as_ref().map(Bytes::len));
+                if same { apply(&[], mutations) } else { Err(StoreError::Conflict) }
+            }
+            Wrong::HalfABatchOnConflict => apply(guards, mutations).inspect_err(|_| {
+                let _ = apply(&[], &mutations[..mutations.len() / 2]);
+            }),
+            Wrong::FirstMutationWins => {
+                let reversed: Vec<_> = mutations.iter().rev().copied().collect();
+                apply(guards, &reversed)
+            }
+            Wrong::DeleteOfAbsentFails => {
+                for mutation in mutations {
+                    if mutation.value().is_none() && crate::value_of(&self.inner, mutation.key()).is_none() {
+                        return Err(StoreError::Other("no such key".into()));
+                    }
+                }
+                apply(guards, mutations)
+            }
+            Wrong::BufferedIsInvisible if level == Durability::Buffered => Ok(()),
+            Wrong::AppliesThenRefusesLargeBatch => apply(guards, mutations).inspect_err(|error| {
+                if matches!(error, StoreError::TooLarge) {
+                    let _ = apply(&[], &mutations[..1]);
+                }
+            }),
+            Wrong::NotAtomicBetweenThreads => {
+                apply(guards, &[])?;
+                std::thread::yield_now();
+                mutations.iter().try_for_each(|mutation| {
+                    std::thread::yield_now();
+                    apply(&[], &[*mutation])
+                })
+            }
+            _ => apply(guards, mutations),
+        }
+    }
+}
+
+#[test]
+fn every_broken_store_fails_the_suite() {
+    let broken = |wrong| conformance::check(&Broken { wrong, inner: MemoryStore::new() });
+    assert!(broken(Wrong::Nothing).passed(), "\n{}", broken(Wrong::Nothing));
+    for wrong in ALL {
+        assert!(!broken(wrong).passed(), "the suite does not notice {wrong:?}");
+    }
+}

@@ -1,0 +1,23 @@
+//! The tests of the stores, the wrappers and the linker: one binary, since each links wasmtime.
+
+mod broken;
+mod linker;
+mod redb_files;
+mod stores;
+mod wrappers;
+
+use kvfs_host::{Bytes, Durability, Mutation, StoreError, SyncStore};
+
+fn put<'a>(key: &'a [u8], value: &'a [u8]) -> Mutation<'a> {
+    Mutation::Put { key, value }
+}
+
+/// Applies puts without guards.
+fn write(store: &dyn SyncStore, puts: &[(&[u8], &[u8])], level: Durability) -> Result<(), StoreError> {
+    let puts: Vec<_> = puts.iter().map(|(key, value)| put(key, value)).collect();
+    store.apply(&[], &puts, level)
+}
+
+fn value_of(store: &dyn SyncStore, key: &[u8]) -> Option<Bytes> {
+    store.get(&[key]).expect("get").pop().flatten()
+}

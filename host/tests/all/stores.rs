@@ -1,0 +1,180 @@
+//! The suite over every store and wrapper.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use kvfs_host::{
+    BlockOn, Bytes, Durability, Entry, Guard, Limited, Limits, MAX_BATCH_ENTRIES, MAX_SCAN_BYTES,
+    MAX_VALUE_BYTES, MemoryStore, Mutation, Namespaced, Quota, RedbStore, StoreError, StoreFuture, SyncStore,
+    conformance, open_store,
+};
+
+fn conforms(store: &dyn SyncStore) {
+    let report = conformance::check(store);
+    assert!(report.outcomes.len() > 20, "only {} claims were checked", report.outcomes.len());
+    assert!(report.passed(), "\n{report}");
+}
+
+fn redb() -> (tempfile::TempDir, RedbStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(directory.path().join("state.redb")).unwrap();
+    (directory, store)
+}
+
+#[test]
+fn memory_store_conforms() {
+    conforms(&MemoryStore::new());
+}
+
+#[test]
+fn redb_store_conforms() {
+    let (_directory, store) = redb();
+    conforms(&store);
+}
+
+#[test]
+fn stores_by_name_conform() {
+    let directory = tempfile::tempdir().unwrap();
+    conforms(&open_store("memory:").unwrap());
+    let url = format!("redb:{}", directory.path().join("a.redb").display());
+    conforms(&open_store(&url).unwrap());
+}
+
+#[test]
+fn namespaces_conform_beside_others() {
+    let prefixes: [&[u8]; 6] = [b"", b"a", b"\0", b"\xFF", b"\xFF\xFF", b"middle"];
+    for prefix in prefixes {
+        let all = MemoryStore::new();
+        if !prefix.is_empty() {
+            for other in [&b""[..], b"A", b"\0", b"l", b"\xFE\xFF", b"\xFF"] {
+                if !other.starts_with(prefix) {
+                    SyncStore::apply(&all, &[], &[crate::put(other, b"x")], Durability::Buffered).unwrap();
+                }
+            }
+        }
+        let before = SyncStore::scan(&all, b"", b"", 100, 1000).unwrap();
+        conforms(&BlockOn(Namespaced::new(all.clone(), prefix)));
+        assert_eq!(SyncStore::scan(&all, b"", b"", 100, 1000).unwrap(), before, "prefix {prefix:?}");
+    }
+}
+
+#[test]
+fn a_namespace_of_a_redb_store_conforms() {
+    let (_directory, store) = redb();
+    conforms(&BlockOn(Namespaced::named(store, "one").unwrap()));
+}
+
+#[test]
+fn a_limited_store_conforms_below_its_quota() {
+    conforms(&BlockOn(Limited::new(MemoryStore::new(), Quota::total_bytes(1 << 30))));
+    let small = Quota {
+        max_value_bytes: 5000,
+        max_batch_entries: 100,
+        max_batch_bytes: 50_000,
+        ..Quota::total_bytes(1 << 30)
+    };
+    conforms(&BlockOn(Limited::new(MemoryStore::new(), small)));
+}
+
+/// A store that always waits once before it answers.
+struct Slow(MemoryStore);
+
+struct YieldOnce(bool);
+
+impl Future for YieldOnce {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        cx.waker().wake_by_ref();
+        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl kvfs_host::Store for Slow {
+    fn limits(&self) -> StoreFuture<'_, Limits> {
+        StoreFuture::later(async { SyncStore::limits(&self.0) })
+    }
+    fn get<'a>(&'a self, keys: &'a [&'a [u8]]) -> StoreFuture<'a, Vec<Option<Bytes>>> {
+        StoreFuture::later(async move {
+            YieldOnce(false).await;
+            SyncStore::get(&self.0, keys)
+        })
+    }
+    fn scan<'a>(
+        &'a self,
+        start: &'a [u8],
+        end: &'a [u8],
+        entries: u32,
+        bytes: u32,
+    ) -> StoreFuture<'a, Vec<Entry>> {
+        StoreFuture::later(async move {
+            YieldOnce(false).await;
+            SyncStore::scan(&self.0, start, end, entries, bytes)
+        })
+    }
+    fn apply<'a>(
+        &'a self,
+        guards: &'a [Guard<'a>],
+        mutations: &'a [Mutation<'a>],
+        level: Durability,
+    ) -> StoreFuture<'a, ()> {
+        StoreFuture::later(async move {
+            YieldOnce(false).await;
+            SyncStore::apply(&self.0, guards, mutations, level)
+        })
+    }
+}
+
+pub(crate) fn slow() -> impl kvfs_host::Store + 'static {
+    Slow(MemoryStore::new())
+}
+
+#[test]
+fn an_asynchronous_store_conforms() {
+    conforms(&BlockOn(slow()));
+    let stack = Limited::new(Namespaced::new(slow(), *b"ns"), Quota::total_bytes(1 << 30));
+    conforms(&BlockOn(stack));
+}
+
+#[test]
+fn the_suite_leaves_a_store_in_use_alone() {
+    let store = MemoryStore::new();
+    SyncStore::apply(&store, &[], &[crate::put(b"mine", b"1")], Durability::Buffered).unwrap();
+    assert!(!conformance::check(&store).passed());
+    assert_eq!(SyncStore::scan(&store, b"", b"", 10, 100).unwrap().len(), 1);
+}
+
+#[test]
+fn a_clone_of_a_memory_store_sees_the_same_data() {
+    let store = MemoryStore::new();
+    let other = store.clone();
+    crate::write(&store, &[(b"a", b"1")], Durability::Buffered).unwrap();
+    assert_eq!(crate::value_of(&other, b"a").as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn answers_are_bounded_whatever_is_asked_for() {
+    let (_directory, redb) = redb();
+    let stores: [&dyn SyncStore; 2] = [&MemoryStore::new(), &redb];
+    for store in stores {
+        let value = vec![1; MAX_VALUE_BYTES as usize];
+        for i in 0..20u8 {
+            store.apply(&[], &[crate::put(&[i], &value)], Durability::Buffered).unwrap();
+        }
+        let page = store.scan(b"", b"", u32::MAX, u32::MAX).unwrap();
+        let bytes: usize = page.iter().map(|entry| entry.key.len() + entry.value.len()).sum();
+        assert!(!page.is_empty() && bytes <= MAX_SCAN_BYTES as usize, "{bytes} bytes in a page");
+        // One key, named over and over, would be gigabytes.
+        let keys: Vec<&[u8]> = vec![&[0]; MAX_BATCH_ENTRIES as usize];
+        assert!(matches!(store.get(&keys), Err(StoreError::TooLarge)));
+    }
+}
+
+#[test]
+fn unknown_urls_say_what_is_known() {
+    for url in ["", "memory", "memory:x", "redb", "redb:", "s3://bucket", "/tmp/file.redb"] {
+        let text = open_store(url).unwrap_err().to_string();
+        assert!(text.contains("memory:") && text.contains("redb:PATH"), "{url}: {text}");
+        assert!(text.contains(&format!("`{url}`")), "{text}");
+    }
+}
