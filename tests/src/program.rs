@@ -156,7 +156,7 @@ impl Program {
         wasi.args(&self.args).envs(&self.env).allow_blocking_current_thread(true);
         if self.network == Network::Loopback {
             wasi.socket_addr_check(|address, _| Box::pin(async move { address.ip().is_loopback() }));
-            wasi.allow_ip_name_lookup(true);
+            wasi.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
         }
         if let Files::HostDirectory(dir) = &self.files {
             // After the setting above, which it takes with it.
@@ -169,8 +169,7 @@ impl Program {
         let start = Instant::now();
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
-        let command =
-            Command::instantiate(&mut store, &self.component, &linker)?;
+        let command = Command::instantiate(&mut store, &self.component, &linker)?;
         let result = command.wasi_cli_run().call_run(&mut store);
         let took = start.elapsed();
         let (code, trap) = match result {

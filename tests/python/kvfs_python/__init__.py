@@ -5,7 +5,7 @@ component. So what happens at import happens once, at build time: `preload` impo
 which is not there at run time. `Run.run` is the program's start.
 """
 
-from . import command, fresh, preload
+from . import command, fresh, loop, preload
 from .shutdown import leave
 
 preload.import_standard_library()
