@@ -46,7 +46,8 @@ pub(crate) struct Node {
     pub(crate) orphan_dirty: bool,
     /// Extents from this index on are certainly not in the store, but for those of a reap record.
     pub(crate) stored_end: u64,
-    /// The file's size in the store: bytes of a stored extent behind it mean nothing.
+    /// The size in the store: bytes of a stored extent behind a file's mean nothing, and a directory's
+    /// is how many entries a scan of the whole finds.
     pub(crate) stored_size: u64,
     /// Extents in the store that the file no longer has; deleted with the next commit.
     pub(crate) doomed: BTreeSet<u64>,
@@ -269,7 +270,9 @@ impl Cache {
         let mut names = Vec::new();
         if let Some(dir) = node.dir.take() {
             self.dentries = self.dentries.saturating_sub(dir.slots.len());
-            names.extend(dir.slots.into_iter().filter(|(_, slot)| slot.dirty && slot.stored).map(|(name, _)| name));
+            names.extend(
+                dir.slots.into_iter().filter(|(_, slot)| slot.dirty && slot.stored).map(|(name, _)| name),
+            );
         }
         let mut extents: Vec<u64> = Vec::new();
         if self.reaps.contains_key(&ino) || node.stored_end > direct_deletes_max {
@@ -277,7 +280,8 @@ impl Cache {
         } else {
             extents.extend(0..node.stored_end);
         }
-        self.dirty.deletes = self.dirty.deletes.saturating_sub(node.doomed.len()) + names.len() + extents.len();
+        self.dirty.deletes =
+            self.dirty.deletes.saturating_sub(node.doomed.len()) + names.len() + extents.len();
         if node.stored || node.orphan_stored || !names.is_empty() || !extents.is_empty() {
             self.dirty.removed.push(Removed {
                 ino,
@@ -307,7 +311,8 @@ impl Cache {
 
     /// Whether what the store holds at this place of the file is garbage.
     pub(crate) fn is_garbage(&self, ino: InodeNo, index: u64) -> bool {
-        !self.reaps.is_empty() && self.reaps.get(&ino).is_some_and(|reap| reap.from <= index && index < reap.to)
+        !self.reaps.is_empty()
+            && self.reaps.get(&ino).is_some_and(|reap| reap.from <= index && index < reap.to)
     }
 
     fn forget_extent(&mut self, extent: &Extent) {
@@ -386,7 +391,8 @@ impl Cache {
     /// Drops the extents in memory from `from` on, dirty or not: the file has become shorter.
     pub(crate) fn drop_extents_from(&mut self, ino: InodeNo, from: u64) {
         let Some(node) = self.nodes.get_mut(&ino) else { return };
-        let gone: Vec<Extent> = node.extents.extract_if(|index, _| *index >= from).map(|(_, extent)| extent).collect();
+        let gone: Vec<Extent> =
+            node.extents.extract_if(|index, _| *index >= from).map(|(_, extent)| extent).collect();
         let dirty = gone.iter().filter(|extent| extent.dirty).count();
         node.dirty_extents = node.dirty_extents.saturating_sub(u32::try_from(dirty).unwrap_or(u32::MAX));
         for extent in &gone {
@@ -451,14 +457,16 @@ impl Cache {
     pub(crate) fn trim(&mut self) {
         // The clocks keep places of things that are gone: rebuild one that holds mostly those.
         if self.extent_clock.len() > CLOCK_SLACK + 2 * self.extents {
-            let live = self.nodes.iter().flat_map(|(ino, node)| node.extents.keys().map(|index| (*ino, *index)));
+            let live =
+                self.nodes.iter().flat_map(|(ino, node)| node.extents.keys().map(|index| (*ino, *index)));
             self.extent_clock = live.collect();
         }
         if self.node_clock.len() > CLOCK_SLACK + 2 * self.nodes.len() {
             self.node_clock = self.nodes.keys().copied().collect();
         }
         if self.dir_clock.len() > CLOCK_SLACK + 2 * self.nodes.len() {
-            self.dir_clock = self.nodes.iter().filter(|(_, node)| node.dir.is_some()).map(|(ino, _)| *ino).collect();
+            self.dir_clock =
+                self.nodes.iter().filter(|(_, node)| node.dir.is_some()).map(|(ino, _)| *ino).collect();
         }
         if self.resident_bytes > self.limits.extent_bytes {
             self.trim_extents();

@@ -64,7 +64,9 @@ impl Volume {
         self.reclaim_an_orphan();
         self.drain_where_files_grew()?;
         while self.cache.reaps.values().filter(|reap| reap.stored).count() > REAPS_MAX {
-            let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| reap.stored).map(|(ino, _)| *ino) else { break };
+            let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| reap.stored).map(|(ino, _)| *ino) else {
+                break;
+            };
             self.drain_reap(ino)?;
         }
 
@@ -204,14 +206,20 @@ impl Volume {
 
     fn push_extent(&self, batch: &mut Batch, extent: &Outgoing) {
         let (ino, index) = (extent.ino, extent.index);
-        batch.put_extent(|key| self.keys.extent(ino, ExtentIndex(index), key), ino, index, extent.value_bytes);
+        batch.put_extent(
+            |key| self.keys.extent(ino, ExtentIndex(index), key),
+            ino,
+            index,
+            extent.value_bytes,
+        );
     }
 
     /// Whether the metadata, the superblock and these extents fit one apply.
     fn all_fit(&self, metadata: &Batch, extents: &[Outgoing]) -> bool {
         let bytes: usize = extents.iter().map(|extent| extent.value_bytes + MAX_KEY_BYTES).sum();
         metadata.len() + extents.len() + 1 <= self.limits.max_batch_entries as usize
-            && metadata.batch_bytes + bytes + RECORD_OVERHEAD_BYTES as usize <= self.limits.max_batch_bytes as usize
+            && metadata.batch_bytes + bytes + RECORD_OVERHEAD_BYTES as usize
+                <= self.limits.max_batch_bytes as usize
     }
 
     /// Sends extents ahead in applies of their own and returns those that still fit the last one.
@@ -438,7 +446,8 @@ impl Volume {
         let ino = self.cache.reaps.iter().find(|(ino, reap)| blind(ino, reap)).map(|(ino, _)| *ino)?;
         let room = REAP_STEP_EXTENTS as usize + 2;
         if batch.len() + room > self.limits.max_batch_entries as usize
-            || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize > self.limits.max_batch_bytes as usize
+            || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize
+                > self.limits.max_batch_bytes as usize
         {
             return None;
         }

@@ -160,7 +160,11 @@ impl fmt::Display for Error {
             Error::Access => "access is denied",
             Error::Fenced => "another opener has taken this volume over",
             Error::Damaged(damage) => {
-                return write!(f, "the {} of inode {} is damaged: {}", damage.record, damage.ino, damage.found);
+                return write!(
+                    f,
+                    "the {} of inode {} is damaged: {}",
+                    damage.record, damage.ino, damage.found
+                );
             }
             Error::Store(store) => return store.fmt(f),
             Error::StoreLimits(what) => return write!(f, "the store's limits are too small: {what}"),

@@ -43,7 +43,8 @@ impl Txn<'_> {
             let start = index.saturating_mul(extent_bytes);
             let (from, to) = (offset.max(start) - start, end.min(start.saturating_add(extent_bytes)) - start);
             // Loaded above, and nothing is dropped within an operation.
-            let extent = node.extents.get_mut(&index).ok_or(Error::damaged("extent", ino.0, "not in memory"))?;
+            let extent =
+                node.extents.get_mut(&index).ok_or(Error::damaged("extent", ino.0, "not in memory"))?;
             extent.touch();
             copy_out(extent.data(), to_usize(from), to_usize(to - from), out);
         }
@@ -52,7 +53,10 @@ impl Txn<'_> {
 
     /// Loads what a write of `length` bytes at `offset` needs to know, and checks that it may be done.
     pub(crate) fn prepare_write(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<()> {
-        let end = offset.checked_add(length as u64).filter(|end| *end <= FILE_SIZE_MAX).ok_or(Error::FileTooLarge)?;
+        let end = offset
+            .checked_add(length as u64)
+            .filter(|end| *end <= FILE_SIZE_MAX)
+            .ok_or(Error::FileTooLarge)?;
         let extent_bytes = self.volume.extent_bytes();
         let inline_bytes = self.volume.inline_bytes();
         let inode = self.inode(ino)?;
@@ -176,8 +180,12 @@ impl Txn<'_> {
         let volume = &mut *self.volume;
         let Some(node) = volume.cache.node(ino) else { return Ok(0) };
         let stored_end = node.stored_end;
-        let mut found: BTreeSet<u64> =
-            node.extents.iter().filter(|(index, extent)| **index >= from && !extent.hole).map(|(index, _)| *index).collect();
+        let mut found: BTreeSet<u64> = node
+            .extents
+            .iter()
+            .filter(|(index, extent)| **index >= from && !extent.hole)
+            .map(|(index, _)| *index)
+            .collect();
         let mut next = from;
         while next < stored_end {
             let (mut start, mut end) = (Vec::new(), Vec::new());
@@ -189,7 +197,8 @@ impl Txn<'_> {
             }
             for entry in &entries {
                 let index = volume.keys.split(&entry.key).and_then(|(_, rest)| rest.last_chunk::<8>());
-                let index = u64::from_be_bytes(*index.ok_or(Error::damaged("extent", ino.0, "malformed key"))?);
+                let index =
+                    u64::from_be_bytes(*index.ok_or(Error::damaged("extent", ino.0, "malformed key"))?);
                 let gone = volume.cache.node(ino).is_some_and(|node| node.doomed.contains(&index));
                 if !gone && !volume.cache.is_garbage(ino, index) {
                     found.insert(index);
@@ -347,7 +356,9 @@ impl Writes<'_> {
         }
         let (tail, within) = (size / extent_bytes, to_usize(size % extent_bytes));
         let Some(node) = cache.node(ino) else { return };
-        if within > 0 && node.extents.get(&tail).is_some_and(|extent| !extent.hole && extent.data().len() > within) {
+        if within > 0
+            && node.extents.get(&tail).is_some_and(|extent| !extent.hole && extent.data().len() > within)
+        {
             cache.edit_extent(ino, tail, |value| value.truncate(FRAME_BYTES + within));
             cache.bind_extent(ino, tail);
         }

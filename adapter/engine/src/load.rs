@@ -3,7 +3,7 @@
 use crate::cache::Extent;
 use crate::error::{Error, Result};
 use crate::key::tag;
-use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES, NAME_BYTES_MAX, STORE_KEY_BYTES_MIN};
+use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES, NAME_BYTES_MAX};
 use crate::record::inode::{Content, Inode};
 use crate::record::{FRAME_BYTES, RecordId, dentry, unseal};
 use crate::store::Entry;
@@ -12,16 +12,6 @@ use crate::volume::Volume;
 
 /// Most extents that a sequential reader is given ahead.
 const READ_AHEAD_EXTENTS: u64 = 8;
-
-/// The longest entry that a scan of a directory can meet: below this much room, one may be missing.
-const DENTRY_ENTRY_BYTES_MAX: usize = STORE_KEY_BYTES_MIN as usize + dentry::ENCODED_BYTES;
-
-/// What one page of a directory's scan gave.
-pub(crate) struct DirPage {
-    pub(crate) entries: Vec<(String, Dentry)>,
-    /// Nothing comes behind it.
-    pub(crate) last: bool,
-}
 
 impl Volume {
     /// Makes sure that an inode is in memory.
@@ -86,29 +76,31 @@ impl Volume {
 
     fn preload_dir(&mut self, dir: InodeNo) -> Result<()> {
         let page = self.scan_dir(dir, None, DIR_PRELOAD_ENTRIES, DIR_PRELOAD_BYTES)?;
+        // A store may answer with less than it was asked for: only the count tells that this is all.
+        let all =
+            page.is_empty() || self.cache.node(dir).is_some_and(|node| node.stored_size == page.len() as u64);
         if let Some(known) = self.cache.dir_mut(dir) {
-            known.complete = page.last;
-            known.large = !page.last;
+            known.complete = all;
+            known.large = !all;
         }
         Ok(())
     }
 
     /// Reads a page of a directory from the store, in the order of the names' bytes, and remembers it.
-    /// Changes that are not stored yet are not in it.
+    /// Changes that are not stored yet are not in it. An empty page is the end; a short one may not be.
     pub(crate) fn scan_dir(
         &mut self,
         dir: InodeNo,
         after: Option<&str>,
         entries_max: u32,
         bytes_max: u32,
-    ) -> Result<DirPage> {
+    ) -> Result<Vec<(String, Dentry)>> {
         let (start, end) = (self.keys.dentries_from(dir, after), self.keys.dentries_end(dir));
-        let (entries_max, bytes_max) = (entries_max.min(self.page_entries()), bytes_max.min(self.page_bytes()));
+        let (entries_max, bytes_max) =
+            (entries_max.min(self.page_entries()), bytes_max.min(self.page_bytes()));
         let found = self.store.scan(&start, &end, entries_max, bytes_max)?;
-        let mut bytes = 0;
         let mut entries = Vec::with_capacity(found.len());
         for Entry { key, value } in &found {
-            bytes += key.len() + value.len();
             let name = self
                 .keys
                 .dentry_name(dir, key)
@@ -118,9 +110,7 @@ impl Volume {
             self.cache.learn_dentry(dir, name, Some(entry));
             entries.push((name.to_owned(), entry));
         }
-        let room = (bytes_max as usize).saturating_sub(bytes);
-        let last = found.is_empty() || (found.len() < entries_max as usize && room >= DENTRY_ENTRY_BYTES_MAX);
-        Ok(DirPage { entries, last })
+        Ok(entries)
     }
 
     /// Makes sure that extents `[first, last]` of a file are in memory, holes included.

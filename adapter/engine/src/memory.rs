@@ -53,7 +53,9 @@ impl KvStore for MemoryStore {
             return Ok(Vec::new());
         }
         let (mut found, mut bytes) = (Vec::new(), 0);
-        for (key, value) in entries.range::<[u8], _>((Bound::Included(start), upper)).take(max_entries as usize) {
+        for (key, value) in
+            entries.range::<[u8], _>((Bound::Included(start), upper)).take(max_entries as usize)
+        {
             bytes += key.len() + value.len();
             if bytes > max_bytes as usize && !found.is_empty() {
                 break;

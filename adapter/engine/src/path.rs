@@ -59,7 +59,12 @@ impl Found<'_> {
 /// [`Error::NotPermitted`] for a path that leaves `base`, [`Error::NoEntry`] or
 /// [`Error::NotDirectory`] for a step that cannot be taken, [`Error::Loop`], [`Error::NameTooLong`],
 /// [`Error::Invalid`] for a NUL byte.
-pub(crate) fn resolve<'p>(txn: &mut Txn<'_>, base: InodeNo, path: &'p str, follow: Follow) -> Result<Found<'p>> {
+pub(crate) fn resolve<'p>(
+    txn: &mut Txn<'_>,
+    base: InodeNo,
+    path: &'p str,
+    follow: Follow,
+) -> Result<Found<'p>> {
     check(path)?;
     let mut links = 0;
     let mut dir = base;
@@ -70,7 +75,9 @@ pub(crate) fn resolve<'p>(txn: &mut Txn<'_>, base: InodeNo, path: &'p str, follo
                 let name = match (name, rest) {
                     (None, _) => None,
                     (Some(range), Cow::Borrowed(rest)) => rest.get(range).map(Cow::Borrowed),
-                    (Some(range), Cow::Owned(rest)) => rest.get(range).map(|name| Cow::Owned(name.to_owned())),
+                    (Some(range), Cow::Owned(rest)) => {
+                        rest.get(range).map(|name| Cow::Owned(name.to_owned()))
+                    }
                 };
                 return Ok(Found { dir, name, entry, must_be_dir });
             }
@@ -86,7 +93,8 @@ pub(crate) fn resolve<'p>(txn: &mut Txn<'_>, base: InodeNo, path: &'p str, follo
                     return Err(Error::NotPermitted);
                 }
                 let behind = rest.get(behind..).unwrap_or_default();
-                let expanded = if behind.is_empty() { target.to_string() } else { format!("{target}/{behind}") };
+                let expanded =
+                    if behind.is_empty() { target.to_string() } else { format!("{target}/{behind}") };
                 if expanded.len() > PATH_BYTES_MAX {
                     return Err(Error::NameTooLong);
                 }
@@ -124,7 +132,8 @@ fn walk(txn: &mut Txn<'_>, base: InodeNo, start: InodeNo, path: &str, follow: Fo
     let mut dir = start;
     let mut at = 0;
     loop {
-        let name_start = at + bytes.get(at..).unwrap_or_default().iter().take_while(|byte| **byte == b'/').count();
+        let name_start =
+            at + bytes.get(at..).unwrap_or_default().iter().take_while(|byte| **byte == b'/').count();
         let tail = bytes.get(name_start..).unwrap_or_default();
         let length = tail.iter().position(|byte| *byte == b'/').unwrap_or(tail.len());
         let name_end = name_start + length;
@@ -152,7 +161,9 @@ fn walk(txn: &mut Txn<'_>, base: InodeNo, start: InodeNo, path: &str, follow: Fo
                 let entry = txn.lookup(dir, name)?;
                 if is_last {
                     match entry {
-                        Some(link) if link.kind == Kind::Symlink && (follow == Follow::Yes || must_be_dir) => {
+                        Some(link)
+                            if link.kind == Kind::Symlink && (follow == Follow::Yes || must_be_dir) =>
+                        {
                             return Ok(Walked::Link { dir, link, behind: name_end });
                         }
                         _ => {

@@ -125,7 +125,10 @@ impl<'v> Txn<'v> {
     /// Ends the reading half: from here on nothing can fail.
     pub(crate) fn write(self) -> Writes<'v> {
         let now = self.volume.clock.now();
-        Writes { volume: self.volume, now: Timestamp { nanoseconds: now.nanoseconds.min(999_999_999), ..now } }
+        Writes {
+            volume: self.volume,
+            now: Timestamp { nanoseconds: now.nanoseconds.min(999_999_999), ..now },
+        }
     }
 }
 

@@ -165,9 +165,10 @@ impl Volume {
                     self.orphans.push_back(ino);
                 }
             }
-            // Garbage must be known in full before a file grows over it; orphans may wait.
+            // Garbage must be known in full before a file grows over it, and a short page need not be
+            // the last; orphans, which come behind it, may wait.
             match entries.last() {
-                Some(last) if last_is_reap && entries.len() >= self.page_entries() as usize => {
+                Some(last) if last_is_reap => {
                     start = last.key.clone();
                     start.push(0);
                 }
@@ -263,7 +264,8 @@ fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<()> {
 
 /// The sizes of a new volume: what was asked for, or less if the store carries less.
 fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
-    let extent_room = limits.max_value_bytes.min(limits.max_batch_bytes / 2).saturating_sub(RECORD_OVERHEAD_BYTES);
+    let extent_room =
+        limits.max_value_bytes.min(limits.max_batch_bytes / 2).saturating_sub(RECORD_OVERHEAD_BYTES);
     let mut extent_bytes = options.extent_bytes.max(EXTENT_BYTES_MIN);
     while extent_bytes > extent_room && extent_bytes > EXTENT_BYTES_MIN {
         extent_bytes /= 2;

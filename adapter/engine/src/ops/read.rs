@@ -16,7 +16,13 @@ impl Volume {
     /// # Cost
     /// Nothing for what is in memory; one `get` for all that is not, with some extents ahead for a
     /// sequential reader. A small file lies in its inode.
-    pub fn read(&mut self, file: &Descriptor, offset: u64, length: usize, out: &mut Vec<u8>) -> Result<usize> {
+    pub fn read(
+        &mut self,
+        file: &Descriptor,
+        offset: u64,
+        length: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<usize> {
         let ino = file.readable_file()?;
         let before = out.len();
         self.begin()?.read(ino, offset, length.min(READ_BYTES_MAX), out)?;

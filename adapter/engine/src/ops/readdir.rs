@@ -37,7 +37,19 @@ enum Source {
     /// The names at the start, for a directory that was in memory whole.
     Snapshot { names: Vec<Rc<str>>, next: usize },
     /// Pages from the store, in the order of the names' bytes.
-    Pages { after: Option<Rc<str>>, page: VecDeque<(Rc<str>, Dentry)>, last: bool, trims: u64 },
+    Pages(Pages),
+}
+
+#[derive(Debug)]
+struct Pages {
+    after: Option<Rc<str>>,
+    page: VecDeque<(Rc<str>, Dentry)>,
+    last: bool,
+    /// Entries on the pages so far: the directory's count tells the last one, as long as it was not
+    /// changed since the start.
+    seen: u64,
+    generation: u64,
+    trims: u64,
 }
 
 impl Volume {
@@ -52,20 +64,31 @@ impl Volume {
     /// page one `apply` if there are changes that are not stored.
     pub fn read_directory(&mut self, directory: &Descriptor) -> Result<DirStream> {
         let dir = directory.directory()?;
-        self.begin()?.inode(dir)?;
+        let generation = self.begin()?.inode(dir)?.generation;
         let directory = self.reopen(directory)?;
         let room = SNAPSHOTS_ENTRIES_MAX.saturating_sub(self.snapshot_entries).min(SNAPSHOT_ENTRIES_MAX);
         let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
         let source = match known.filter(|known| known.complete && known.slots.len() <= room) {
             Some(known) => {
-                let names: Vec<Rc<str>> =
-                    known.slots.iter().filter(|(_, slot)| slot.entry.is_some()).map(|(name, _)| Rc::clone(name)).collect();
+                let names: Vec<Rc<str>> = known
+                    .slots
+                    .iter()
+                    .filter(|(_, slot)| slot.entry.is_some())
+                    .map(|(name, _)| Rc::clone(name))
+                    .collect();
                 self.snapshot_entries += names.len();
                 Source::Snapshot { names, next: 0 }
             }
             None => {
                 let trims = self.cache.dentry_trims();
-                Source::Pages { after: None, page: VecDeque::new(), last: false, trims }
+                Source::Pages(Pages {
+                    after: None,
+                    page: VecDeque::new(),
+                    last: false,
+                    seen: 0,
+                    generation,
+                    trims,
+                })
             }
         };
         Ok(DirStream { directory, source })
@@ -90,37 +113,44 @@ impl Volume {
                         return Ok(Some(DirEntry { name, kind, ino }));
                     }
                 }
-                Source::Pages { after, page, last, trims } => {
-                    if let Some((name, entry)) = page.pop_front() {
+                Source::Pages(pages) => {
+                    if let Some((name, entry)) = pages.page.pop_front() {
                         let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
                         let slot = known.and_then(|known| known.slots.get(&name));
                         let entry = slot.map_or(Some(entry), |slot| slot.entry);
-                        *after = Some(Rc::clone(&name));
+                        pages.after = Some(Rc::clone(&name));
                         match entry {
                             Some(Dentry { kind, ino }) => return Ok(Some(DirEntry { name, kind, ino })),
                             None => continue,
                         }
                     }
-                    if *last {
+                    if pages.last {
                         return Ok(None);
                     }
-                    self.begin()?;
-                    if !self.cache.dirty.is_empty() {
-                        self.commit(Durability::Buffered)?;
-                    }
-                    let found = self.scan_dir(dir, after.as_deref(), READDIR_PAGE_ENTRIES, READDIR_PAGE_BYTES)?;
-                    *last = found.last;
-                    page.extend(found.entries.into_iter().map(|(name, entry)| (Rc::from(name), entry)));
-                    // Every name was seen and none forgotten since: the directory is known whole.
-                    if *last
-                        && self.cache.dentry_trims() == *trims
-                        && let Some(known) = self.cache.dir_mut(dir)
-                    {
-                        known.complete = true;
-                    }
+                    self.next_page(dir, pages)?;
                 }
             }
         }
+    }
+
+    fn next_page(&mut self, dir: InodeNo, pages: &mut Pages) -> Result<()> {
+        let generation = self.begin()?.inode(dir)?.generation;
+        if !self.cache.dirty.is_empty() {
+            self.commit(Durability::Buffered)?;
+        }
+        let found = self.scan_dir(dir, pages.after.as_deref(), READDIR_PAGE_ENTRIES, READDIR_PAGE_BYTES)?;
+        pages.seen += found.len() as u64;
+        let stored = self.cache.node(dir).map(|node| node.stored_size);
+        pages.last = found.is_empty() || (generation == pages.generation && stored == Some(pages.seen));
+        pages.page.extend(found.into_iter().map(|(name, entry)| (Rc::from(name), entry)));
+        // Every name was seen and none forgotten since: the directory is known whole.
+        if pages.last
+            && self.cache.dentry_trims() == pages.trims
+            && let Some(known) = self.cache.dir_mut(dir)
+        {
+            known.complete = true;
+        }
+        Ok(())
     }
 
     /// Ends a listing.

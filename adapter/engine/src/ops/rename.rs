@@ -33,8 +33,18 @@ impl Volume {
         // A directory may be named with a trailing slash, which must not make resolution follow a link.
         let (old_trimmed, new_trimmed) = (old_path.trim_end_matches('/'), new_path.trim_end_matches('/'));
         let as_dir = old_trimmed.len() < old_path.len() || new_trimmed.len() < new_path.len();
-        let old = resolve(&mut txn, old_dir, if old_trimmed.is_empty() { old_path } else { old_trimmed }, Follow::No)?;
-        let new = resolve(&mut txn, new_dir, if new_trimmed.is_empty() { new_path } else { new_trimmed }, Follow::No)?;
+        let old = resolve(
+            &mut txn,
+            old_dir,
+            if old_trimmed.is_empty() { old_path } else { old_trimmed },
+            Follow::No,
+        )?;
+        let new = resolve(
+            &mut txn,
+            new_dir,
+            if new_trimmed.is_empty() { new_path } else { new_trimmed },
+            Follow::No,
+        )?;
         let moved = old.existing()?;
         if as_dir && moved.kind != Kind::Directory {
             return Err(Error::NotDirectory);

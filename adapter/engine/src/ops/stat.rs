@@ -49,7 +49,12 @@ impl Volume {
     ///
     /// # Cost
     /// As [`Volume::stat_at`].
-    pub fn metadata_hash_at(&mut self, base: &Descriptor, path: &str, follow: Follow) -> Result<MetadataHash> {
+    pub fn metadata_hash_at(
+        &mut self,
+        base: &Descriptor,
+        path: &str,
+        follow: Follow,
+    ) -> Result<MetadataHash> {
         let stat = self.stat_at(base, path, follow)?;
         Ok(self.hash(&stat))
     }

@@ -125,7 +125,9 @@ impl Superblock {
         }
         let (major, _minor) = (fields.u16()?, fields.u16()?);
         if major != FORMAT_MAJOR {
-            return Err(Error::Format("it was made by a newer version with another format; use that version"));
+            return Err(Error::Format(
+                "it was made by a newer version with another format; use that version",
+            ));
         }
         let (compat, ro_compat, incompat) = (fields.u32()?, fields.u32()?, fields.u32()?);
         if incompat & !INCOMPAT_KNOWN != 0 || ro_compat & !RO_COMPAT_KNOWN != 0 {
@@ -173,7 +175,8 @@ fn decode_lower(fields: &mut Fields<'_>) -> Result<Option<Lower>> {
         return Ok(None);
     }
     debug_assert!(length <= VOLUME_NAME_BYTES_MAX);
-    let name = std::str::from_utf8(fields.bytes(length)?).map_err(|_| ID.damaged("lower name is not UTF-8"))?;
+    let name =
+        std::str::from_utf8(fields.bytes(length)?).map_err(|_| ID.damaged("lower name is not UTF-8"))?;
     Ok(Some(Lower { name: name.to_owned(), uuid: fields.id16()?, seq: fields.u64()? }))
 }
 

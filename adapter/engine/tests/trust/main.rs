@@ -1,0 +1,14 @@
+//! The suites that earn the engine its trust: a reference model, crashes at every apply, faults at
+//! every call, two writers, and a check that the suites themselves notice a broken engine.
+
+#![allow(missing_docs, unreachable_pub)]
+
+mod model;
+mod model_test;
+mod ops;
+mod regressions;
+mod rng;
+mod run;
+mod shrink;
+mod store;
+mod tree;

@@ -1,0 +1,299 @@
+//! Operations as data, and random sequences of them.
+
+use crate::rng::Rng;
+use crate::store::{LARGE, SMALL};
+use kvfs::{Access, At, CacheLimits, Follow, Limits, Mode, OpenFlags, Options, SetTime, Timestamp};
+
+/// Slots for open files, directories (slot 0 is the root) and listings.
+pub const FILES: usize = 4;
+pub const DIRS: usize = 3;
+pub const LISTINGS: usize = 2;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    Open {
+        dir: usize,
+        path: String,
+        follow: Follow,
+        flags: OpenFlags,
+        access: Access,
+        slot: usize,
+    },
+    Close {
+        slot: usize,
+    },
+    OpenDir {
+        dir: usize,
+        path: String,
+        slot: usize,
+    },
+    CloseDir {
+        slot: usize,
+    },
+    /// Opens the file once more and closes that, as libc does when it seeks.
+    Stream {
+        slot: usize,
+    },
+    Write {
+        slot: usize,
+        at: At,
+        length: usize,
+        fill: u8,
+    },
+    Read {
+        slot: usize,
+        offset: u64,
+        length: usize,
+    },
+    SetSize {
+        slot: usize,
+        size: u64,
+    },
+    Stat {
+        slot: usize,
+    },
+    StatDir {
+        slot: usize,
+    },
+    StatAt {
+        dir: usize,
+        path: String,
+        follow: Follow,
+    },
+    Mkdir {
+        dir: usize,
+        path: String,
+    },
+    Rmdir {
+        dir: usize,
+        path: String,
+    },
+    Unlink {
+        dir: usize,
+        path: String,
+    },
+    Rename {
+        old: (usize, String),
+        new: (usize, String),
+    },
+    Link {
+        old: (usize, String),
+        follow: Follow,
+        new: (usize, String),
+    },
+    Symlink {
+        target: String,
+        dir: usize,
+        path: String,
+    },
+    Readlink {
+        dir: usize,
+        path: String,
+    },
+    SetTimes {
+        slot: usize,
+        atime: SetTime,
+        mtime: SetTime,
+    },
+    SetTimesAt {
+        dir: usize,
+        path: String,
+        follow: Follow,
+        atime: SetTime,
+        mtime: SetTime,
+    },
+    List {
+        slot: usize,
+    },
+    ListStart {
+        dir: usize,
+        slot: usize,
+    },
+    ListNext {
+        slot: usize,
+        count: usize,
+    },
+    ListEnd {
+        slot: usize,
+    },
+    Sync,
+    /// Syncs, forgets the volume and opens it again.
+    Reopen,
+}
+
+/// How a volume and its store are set up.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub limits: Limits,
+    pub scan_entries_max: u32,
+    pub mode: Mode,
+    pub cache: CacheLimits,
+    pub dirty_bytes_max: usize,
+    pub dirty_age_max_nanoseconds: u64,
+    pub extent_bytes: u32,
+    pub inline_bytes: u32,
+}
+
+impl Setup {
+    pub fn random(rng: &mut Rng) -> Setup {
+        let tiny = CacheLimits { extent_bytes: 2 << 10, inodes: 3, dentries: 4 };
+        Setup {
+            limits: rng.pick(&[SMALL, SMALL, LARGE, Limits { max_batch_entries: 40, ..LARGE }]),
+            scan_entries_max: rng.pick(&[u32::MAX, 1, 3]),
+            mode: rng.pick(&[Mode::Strict, Mode::Close, Mode::Close, Mode::Lazy, Mode::Lazy]),
+            cache: rng.pick(&[tiny, tiny, CacheLimits::default()]),
+            dirty_bytes_max: rng.pick(&[1, 3000, 4 << 20]),
+            dirty_age_max_nanoseconds: rng.pick(&[u64::MAX, u64::MAX, 20_000_000_000]),
+            extent_bytes: rng.pick(&[512, 512, 4096]),
+            inline_bytes: rng.pick(&[0, 64, 600, 4096]),
+        }
+    }
+
+    /// What every user gets, on a store that takes everything.
+    pub fn plain() -> Setup {
+        let options = Options::default();
+        Setup {
+            limits: LARGE,
+            scan_entries_max: u32::MAX,
+            mode: Mode::Close,
+            cache: options.cache,
+            dirty_bytes_max: options.dirty_bytes_max,
+            dirty_age_max_nanoseconds: u64::MAX,
+            extent_bytes: options.extent_bytes,
+            inline_bytes: options.inline_bytes,
+        }
+    }
+
+    pub fn options(&self) -> Options {
+        Options {
+            volume: "v".to_owned(),
+            mode: self.mode,
+            cache: self.cache,
+            dirty_bytes_max: self.dirty_bytes_max,
+            dirty_age_max_nanoseconds: self.dirty_age_max_nanoseconds,
+            extent_bytes: self.extent_bytes,
+            inline_bytes: self.inline_bytes,
+        }
+    }
+}
+
+const NAMES: &[&str] = &["a", "b", "c", "d"];
+
+fn path(rng: &mut Rng) -> String {
+    match rng.below(40) {
+        0 => rng
+            .pick(&[
+                "",
+                ".",
+                "..",
+                "a/..",
+                "a/.",
+                "/a",
+                "a\0b",
+                "a//b",
+                "./b",
+                "b/../a",
+                "a/../../b",
+                "c/",
+                "l/..",
+            ])
+            .to_owned(),
+        1 => "x".repeat(rng.pick(&[255, 256])),
+        _ => {
+            let mut path = rng.pick(NAMES).to_owned();
+            while rng.chance(3) && path.len() < 8 {
+                path = format!("{path}/{}", rng.pick(&["a", "b", "c", "d", ".", ".."]));
+            }
+            if rng.chance(12) {
+                path.push('/');
+            }
+            path
+        }
+    }
+}
+
+fn offset(rng: &mut Rng) -> u64 {
+    match rng.below(30) {
+        0 => rng.pick(&[(1 << 40) - 1, 1 << 40, i64::MAX as u64 - 5, i64::MAX as u64 - 600, u64::MAX - 3]),
+        1..10 => rng.pick(&[0, 1, 63, 65, 511, 512, 513, 1024, 4095, 4096, 4097, 8192]),
+        10..20 => 0,
+        _ => rng.below(10_000),
+    }
+}
+
+fn length(rng: &mut Rng) -> usize {
+    rng.pick(&[0, 1, 10, 63, 100, 300, 512, 600, 1024, 1500, 4096, 5000, 9000])
+}
+
+fn time(rng: &mut Rng) -> SetTime {
+    let at = |seconds, nanoseconds| SetTime::At(Timestamp { seconds, nanoseconds });
+    rng.pick(&[SetTime::Keep, SetTime::Now, at(-7, 999_999_999), at(5, 1_000_000_000), at(99, 0)])
+}
+
+pub fn random(rng: &mut Rng) -> Op {
+    let follow = rng.pick(&[Follow::Yes, Follow::No]);
+    let slot = rng.below(FILES as u64) as usize;
+    let dir = if rng.chance(3) { rng.below(DIRS as u64) as usize } else { 0 };
+    let other = if rng.chance(4) { rng.below(DIRS as u64) as usize } else { 0 };
+    let listing = rng.below(LISTINGS as u64) as usize;
+    match rng.below(100) {
+        0..16 => {
+            let flags = OpenFlags {
+                create: !rng.chance(4),
+                directory: rng.chance(20),
+                exclusive: rng.chance(8),
+                truncate: rng.chance(5),
+            };
+            let access = Access {
+                read: !rng.chance(4),
+                write: !rng.chance(6),
+                sync: rng.chance(15),
+                mutate_directory: rng.chance(2),
+            };
+            Op::Open { dir, path: path(rng), follow, flags, access, slot }
+        }
+        16..22 => Op::Close { slot },
+        22..26 => Op::OpenDir { dir, path: path(rng), slot: 1 + rng.below(DIRS as u64 - 1) as usize },
+        26 => Op::CloseDir { slot: 1 + rng.below(DIRS as u64 - 1) as usize },
+        27 => Op::Stream { slot },
+        28..47 => {
+            let at = if rng.chance(4) { At::End } else { At::Offset(offset(rng)) };
+            Op::Write { slot, at, length: length(rng), fill: 1 + rng.below(250) as u8 }
+        }
+        47..53 => Op::Read { slot, offset: offset(rng), length: length(rng) },
+        53..60 => {
+            let size = if rng.chance(4) { 0 } else { offset(rng) };
+            Op::SetSize { slot, size }
+        }
+        60 => Op::Stat { slot },
+        61 => Op::StatDir { slot: dir },
+        62..65 => Op::StatAt { dir, path: path(rng), follow },
+        65..70 => Op::Mkdir { dir, path: path(rng) },
+        70..73 => Op::Rmdir { dir, path: path(rng) },
+        73..79 => Op::Unlink { dir, path: path(rng) },
+        79..86 => Op::Rename { old: (dir, path(rng)), new: (other, path(rng)) },
+        86..89 => Op::Link { old: (dir, path(rng)), follow, new: (other, path(rng)) },
+        89..91 => {
+            let target = if rng.chance(3) {
+                path(rng)
+            } else {
+                rng.pick(&["a", "b", "../a", "a/b", "c/", "d/x"]).to_owned()
+            };
+            Op::Symlink { target, dir, path: path(rng) }
+        }
+        91 => Op::Readlink { dir, path: path(rng) },
+        92 => Op::SetTimes { slot, atime: time(rng), mtime: time(rng) },
+        93 => Op::SetTimesAt { dir, path: path(rng), follow, atime: time(rng), mtime: time(rng) },
+        94 => Op::List { slot: dir },
+        95 => Op::ListStart { dir, slot: listing },
+        96 => Op::ListNext { slot: listing, count: 1 + rng.below(3) as usize },
+        97 => Op::ListEnd { slot: listing },
+        98 => Op::Sync,
+        _ if rng.chance(3) => Op::Reopen,
+        _ => Op::Sync,
+    }
+}
+
+pub fn sequence(rng: &mut Rng, length: usize) -> Vec<Op> {
+    (0..length).map(|_| random(rng)).collect()
+}

@@ -1,0 +1,90 @@
+//! Bugs that were found once, each as the shortest story that shows it.
+
+use crate::ops::Setup;
+use crate::run::TestClock;
+use crate::store::{SMALL, TestStore};
+use kvfs::{Access, At, CacheLimits, Descriptor, Follow, Limits, Mode, OpenFlags, Options, Volume, fsck};
+
+const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
+const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
+const TINY: CacheLimits = CacheLimits { extent_bytes: 0, inodes: 1, dentries: 0 };
+
+struct Fixture {
+    store: TestStore,
+    options: Options,
+    clock: TestClock,
+}
+
+impl Fixture {
+    fn new(limits: Limits, options: Options) -> Fixture {
+        Fixture { store: TestStore::new(limits), options, clock: TestClock::default() }
+    }
+
+    fn open(&self) -> (Volume, Descriptor) {
+        let mut volume =
+            Volume::open(Box::new(self.store.clone()), Box::new(self.clock.clone()), self.options.clone())
+                .unwrap();
+        let root = volume.root().unwrap();
+        (volume, root)
+    }
+
+    fn check(&self) {
+        let report = fsck(&mut self.store.clone(), &self.options.volume).unwrap();
+        assert!(report.is_clean(), "{:#?}", report.findings);
+    }
+}
+
+fn options() -> Options {
+    Options { volume: "v".to_owned(), extent_bytes: 512, inline_bytes: 0, ..Options::default() }
+}
+
+fn touch(volume: &mut Volume, root: &Descriptor, name: &str) {
+    let file = volume.open_at(root, name, Follow::No, CREATE, WRITE).unwrap();
+    volume.close(file).unwrap();
+}
+
+#[test]
+fn regression_names_missing_when_a_scan_answers_less_than_asked() {
+    let fixture = Fixture::new(Setup::plain().limits, options());
+    let (mut volume, root) = fixture.open();
+    for name in ["a", "b", "c", "d"] {
+        touch(&mut volume, &root, name);
+    }
+    fixture.store.0.borrow_mut().scan_entries_max = 2;
+    let (mut volume, root) = fixture.open();
+    assert!(volume.stat_at(&root, "d", Follow::No).is_ok());
+    let (mut volume, root) = fixture.open();
+    assert_eq!(crate::tree::list(&mut volume, &root).unwrap().len(), 4);
+}
+
+#[test]
+fn regression_garbage_forgotten_when_a_scan_answers_less_than_asked() {
+    let fixture = Fixture::new(SMALL, Options { mode: Mode::Close, ..options() });
+    let (mut volume, root) = fixture.open();
+    let files: Vec<_> = ["a", "b"]
+        .map(|name| {
+            let file = volume.open_at(&root, name, Follow::No, CREATE, WRITE).unwrap();
+            volume.write(&file, At::End, &[7; 10_000]).unwrap();
+            volume.sync_all().unwrap();
+            file
+        })
+        .into();
+    for file in &files {
+        volume.set_size(file, 1).unwrap();
+    }
+    volume.sync_all().unwrap();
+    drop(volume);
+
+    fixture.store.0.borrow_mut().scan_entries_max = 1;
+    let (mut volume, root) = fixture.open();
+    for name in ["a", "b"] {
+        let file = volume.open_at(&root, name, Follow::No, OpenFlags::default(), WRITE).unwrap();
+        volume.set_size(&file, 10_000).unwrap();
+        let mut bytes = Vec::new();
+        volume.read(&file, 0, 10_000, &mut bytes).unwrap();
+        assert!(bytes[0] == 7 && bytes[1..].iter().all(|byte| *byte == 0), "{name}: old bytes are back");
+        volume.close(file).unwrap();
+    }
+    volume.sync_all().unwrap();
+    fixture.check();
+}

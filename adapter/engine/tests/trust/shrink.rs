@@ -1,0 +1,99 @@
+//! Runs many seeds on all cores, and finds the shortest sequence that still fails.
+
+use crate::ops::{Op, Setup};
+use crate::rng::Rng;
+use crate::run::Check;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What a seed stands for.
+pub fn case(seed: u64, length: usize) -> (Setup, Vec<Op>) {
+    let mut rng = Rng::new(seed);
+    let setup = Setup::random(&mut rng);
+    let ops = crate::ops::sequence(&mut rng, length);
+    (setup, ops)
+}
+
+fn guarded(check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync), setup: &Setup, ops: &[Op]) -> Check {
+    catch_unwind(AssertUnwindSafe(|| check(setup, ops))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(format!("panicked: {}", text.unwrap_or_default()))
+    })
+}
+
+/// Leaves out what the failure does not need: ever smaller pieces, until no single one can go.
+pub fn shrink(
+    setup: &Setup,
+    ops: &[Op],
+    check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync),
+) -> (Vec<Op>, String) {
+    let mut ops = ops.to_vec();
+    let mut failure = String::new();
+    let mut piece = ops.len().div_ceil(2);
+    while piece > 0 {
+        let (mut start, mut shorter) = (0, false);
+        while start < ops.len() {
+            let mut candidate = ops.clone();
+            candidate.drain(start..(start + piece).min(ops.len()));
+            match guarded(check, setup, &candidate) {
+                Err(what) => {
+                    (ops, failure, shorter) = (candidate, what, true);
+                }
+                Ok(()) => start += piece,
+            }
+        }
+        if piece > 1 || !shorter {
+            piece /= 2;
+        }
+    }
+    if failure.is_empty() {
+        failure = guarded(check, setup, &ops).err().unwrap_or_default();
+    }
+    (ops, failure)
+}
+
+/// Returns the first failing seed's story, or nothing.
+pub fn first_failure(
+    seeds: std::ops::Range<u64>,
+    length: usize,
+    check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync),
+) -> Option<String> {
+    let (next, stop) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let worker = || {
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return None;
+            }
+            let (setup, ops) = case(seed, length);
+            if guarded(check, &setup, &ops).is_err() {
+                stop.store(true, Ordering::Relaxed);
+                let (ops, failure) = shrink(&setup, &ops, check);
+                let ops: Vec<String> = ops.iter().map(|op| format!("    {op:?}")).collect();
+                return Some(format!(
+                    "seed {seed}: {failure}\n{setup:?}\nshortest sequence:\n{}",
+                    ops.join("\n")
+                ));
+            }
+        }
+        None
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().find_map(|worker| worker.join().expect("a worker that catches panics"))
+    })
+}
+
+/// Fails the test if a seed fails. `KVFS_SEED` runs one seed alone, `KVFS_SEQUENCES` another number.
+pub fn no_seed_fails(count: u64, length: usize, check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync)) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match (number("KVFS_SEED"), number("KVFS_SEQUENCES")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, count_wanted) => 0..count_wanted.unwrap_or(count),
+    };
+    if let Some(story) = first_failure(seeds, length, check) {
+        panic!("{story}");
+    }
+}

@@ -1,0 +1,335 @@
+//! A store for tests: strict about its limits, with a log of applies, counts of calls, faults, and a
+//! saboteur that breaks what the engine asks for, to see whether the suites notice.
+
+use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::rc::Rc;
+
+pub type Map = BTreeMap<Vec<u8>, Rc<[u8]>>;
+
+/// One successful apply: keys with their new values, `None` for a delete.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    pub changes: Vec<(Vec<u8>, Option<Rc<[u8]>>)>,
+    pub durable: bool,
+}
+
+impl Applied {
+    pub fn replay(&self, map: &mut Map) {
+        for (key, value) in &self.changes {
+            match value {
+                Some(value) => map.insert(key.clone(), Rc::clone(value)),
+                None => map.remove(key),
+            };
+        }
+    }
+
+    /// Sends bytes of a file ahead: a commit that was split has this before its last apply.
+    pub fn is_stage(&self) -> bool {
+        let puts_extent = self.changes.iter().any(|(key, value)| tag_of(key) == 0x20 && value.is_some());
+        puts_extent && !self.changes.iter().any(|(key, _)| tag_of(key) == 0x10)
+    }
+}
+
+/// The tag of a record's key.
+pub fn tag_of(key: &[u8]) -> u8 {
+    let name = usize::from(key.first().copied().unwrap_or_default());
+    key.get(1 + name).copied().unwrap_or_default()
+}
+
+/// What goes wrong, at which call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Unavailable,
+    UnknownApplied,
+    UnknownNotApplied,
+    Conflict,
+    QuotaExceeded,
+    ReadOnly,
+    AccessDenied,
+    Corrupt,
+}
+
+impl Fault {
+    fn error(self) -> StoreError {
+        match self {
+            Fault::Unavailable => StoreError::Unavailable("by the test".to_owned()),
+            Fault::UnknownApplied | Fault::UnknownNotApplied => StoreError::UnknownOutcome,
+            Fault::Conflict => StoreError::Conflict,
+            Fault::QuotaExceeded => StoreError::QuotaExceeded,
+            Fault::ReadOnly => StoreError::ReadOnly,
+            Fault::AccessDenied => StoreError::AccessDenied,
+            Fault::Corrupt => StoreError::Corrupt("by the test".to_owned()),
+        }
+    }
+
+    /// Whether it can happen to a call that only reads.
+    fn hits_reads(self) -> bool {
+        matches!(self, Fault::Unavailable | Fault::AccessDenied | Fault::Corrupt)
+    }
+}
+
+/// How the saboteur breaks the engine's promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Guards are not checked.
+    NoGuards,
+    /// Orphan records never reach the store.
+    NoOrphanRecords,
+    /// Reap records never reach the store.
+    NoReapRecords,
+    /// In an apply with metadata and bytes, the metadata is cut off and becomes visible first.
+    MetadataFirst,
+    /// Entries reach the store one apply before the inodes they name.
+    EntriesFirst,
+    /// Deletes of extents are forgotten.
+    NoExtentDeletes,
+    /// A durable apply is only buffered.
+    NotDurable,
+    /// Of every seventh apply only the superblock reaches the store.
+    LosesAnApply,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Calls {
+    pub limits: u64,
+    pub gets: u64,
+    pub keys_got: u64,
+    pub scans: u64,
+    pub entries_scanned: u64,
+    pub applies: u64,
+}
+
+impl Calls {
+    pub fn total(&self) -> u64 {
+        self.limits + self.gets + self.scans + self.applies
+    }
+}
+
+#[derive(Debug)]
+pub struct Inner {
+    pub map: Map,
+    pub log: Vec<Applied>,
+    pub limits: Limits,
+    pub calls: Calls,
+    /// The fault, the call (counted from now on) that it starts with, and how many calls it lasts.
+    pub fault: Option<(Fault, u64, u64)>,
+    pub faults_injected: u64,
+    pub sabotage: Option<Sabotage>,
+    /// Scans return no more than this many entries, as a host is free to do.
+    pub scan_entries_max: u32,
+    calls_since: u64,
+    applies_seen: u64,
+}
+
+/// Clones share one store.
+#[derive(Debug, Clone)]
+pub struct TestStore(pub Rc<RefCell<Inner>>);
+
+pub const LARGE: Limits = Limits {
+    max_key_bytes: 1 << 10,
+    max_value_bytes: 2 << 20,
+    max_batch_entries: 10_000,
+    max_batch_bytes: 16 << 20,
+    durable: true,
+};
+
+/// The smallest limits that the file system takes: commits are split all the time.
+pub const SMALL: Limits = Limits {
+    max_key_bytes: 520,
+    max_value_bytes: 16 << 10,
+    max_batch_entries: 16,
+    max_batch_bytes: 16 << 10,
+    durable: true,
+};
+
+impl TestStore {
+    pub fn new(limits: Limits) -> TestStore {
+        TestStore::from_map(Map::new(), limits)
+    }
+
+    pub fn from_map(map: Map, limits: Limits) -> TestStore {
+        TestStore(Rc::new(RefCell::new(Inner {
+            map,
+            log: Vec::new(),
+            limits,
+            calls: Calls::default(),
+            fault: None,
+            faults_injected: 0,
+            sabotage: None,
+            scan_entries_max: u32::MAX,
+            calls_since: 0,
+            applies_seen: 0,
+        })))
+    }
+
+    pub fn calls(&self) -> Calls {
+        self.0.borrow().calls
+    }
+
+    pub fn reset_calls(&self) {
+        self.0.borrow_mut().calls = Calls::default();
+    }
+
+    pub fn log_len(&self) -> usize {
+        self.0.borrow().log.len()
+    }
+
+    /// From the `call`th call from now on, `count` calls fail.
+    pub fn set_fault(&self, fault: Fault, call: u64, count: u64) {
+        let mut inner = self.0.borrow_mut();
+        inner.calls_since = 0;
+        inner.fault = Some((fault, call, count));
+    }
+
+    pub fn clear_fault(&self) {
+        self.0.borrow_mut().fault = None;
+    }
+}
+
+impl Inner {
+    /// The fault of this call, if it is its turn.
+    fn turn(&mut self, is_apply: bool) -> Option<Fault> {
+        let (fault, at, count) = self.fault?;
+        if !is_apply && !fault.hits_reads() {
+            return None;
+        }
+        self.calls_since += 1;
+        if self.calls_since <= at || self.calls_since > at.saturating_add(count) {
+            return None;
+        }
+        self.faults_injected += 1;
+        Some(fault)
+    }
+
+    fn put_on_record(&mut self, applied: Applied) {
+        applied.replay(&mut self.map);
+        self.log.push(applied);
+    }
+
+    fn sabotaged(&mut self, mut applied: Applied) {
+        self.applies_seen += 1;
+        let mut forget = |tag: u8, puts: bool| {
+            applied.changes.retain(|(key, value)| tag_of(key) != tag || value.is_some() != puts);
+        };
+        let mut first: fn(u8) -> bool = |_| true;
+        match self.sabotage {
+            None | Some(Sabotage::NoGuards) => {}
+            Some(Sabotage::NoOrphanRecords) => forget(0x31, true),
+            Some(Sabotage::NoReapRecords) => forget(0x30, true),
+            Some(Sabotage::NoExtentDeletes) => forget(0x20, false),
+            Some(Sabotage::NotDurable) => applied.durable = false,
+            Some(Sabotage::LosesAnApply) if self.applies_seen % 7 == 0 => {
+                applied.changes.retain(|(key, _)| tag_of(key) == 0);
+            }
+            Some(Sabotage::LosesAnApply) => {}
+            Some(Sabotage::MetadataFirst) => first = |tag| tag != 0x20,
+            Some(Sabotage::EntriesFirst) => first = |tag| tag == 0x11,
+        }
+        let durable = applied.durable;
+        let (ahead, behind): (Vec<_>, Vec<_>) =
+            applied.changes.into_iter().partition(|(key, _)| first(tag_of(key)));
+        if behind.is_empty() || ahead.is_empty() {
+            let changes = if behind.is_empty() { ahead } else { behind };
+            self.put_on_record(Applied { changes, durable });
+        } else {
+            self.put_on_record(Applied { changes: ahead, durable: false });
+            self.put_on_record(Applied { changes: behind, durable });
+        }
+    }
+}
+
+impl KvStore for TestStore {
+    fn limits(&mut self) -> Result<Limits, StoreError> {
+        let mut inner = self.0.borrow_mut();
+        inner.calls.limits += 1;
+        match inner.turn(false) {
+            Some(fault) => Err(fault.error()),
+            None => Ok(inner.limits),
+        }
+    }
+
+    fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut inner = self.0.borrow_mut();
+        inner.calls.gets += 1;
+        inner.calls.keys_got += keys.len() as u64;
+        if let Some(fault) = inner.turn(false) {
+            return Err(fault.error());
+        }
+        assert!(keys.len() <= inner.limits.max_batch_entries as usize, "a get of {} keys", keys.len());
+        Ok(keys.iter().map(|key| inner.map.get(*key).map(|value| value.to_vec())).collect())
+    }
+
+    fn scan(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut inner = self.0.borrow_mut();
+        inner.calls.scans += 1;
+        if let Some(fault) = inner.turn(false) {
+            return Err(fault.error());
+        }
+        let upper = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(end) };
+        if !end.is_empty() && end <= start {
+            return Ok(Vec::new());
+        }
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        let most = max_entries.min(inner.scan_entries_max) as usize;
+        for (key, value) in inner.map.range::<[u8], _>((Bound::Included(start), upper)).take(most) {
+            bytes += key.len() + value.len();
+            if bytes > max_bytes as usize && !found.is_empty() {
+                break;
+            }
+            found.push(Entry { key: key.clone(), value: value.to_vec() });
+        }
+        inner.calls.entries_scanned += found.len() as u64;
+        Ok(found)
+    }
+
+    fn apply(
+        &mut self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        let mut inner = self.0.borrow_mut();
+        inner.calls.applies += 1;
+        let fault = inner.turn(true);
+        if let Some(fault) = fault.filter(|fault| *fault != Fault::UnknownApplied) {
+            return Err(fault.error());
+        }
+        let unguarded = inner.sabotage == Some(Sabotage::NoGuards);
+        let holds = |guard: &Guard<'_>| inner.map.get(guard.key).map(|value| &value[..]) == guard.expected;
+        if !unguarded && !guards.iter().all(holds) {
+            return Err(StoreError::Conflict);
+        }
+        let limits = inner.limits;
+        let bytes: usize = mutations.iter().map(Mutation::batch_bytes).sum();
+        if mutations.len() > limits.max_batch_entries as usize || bytes > limits.max_batch_bytes as usize {
+            return Err(StoreError::TooLarge);
+        }
+        let mut changes = Vec::with_capacity(mutations.len());
+        for mutation in mutations {
+            let (key, value) = match *mutation {
+                Mutation::Put { key, value } => (key, Some(value)),
+                Mutation::Delete { key } => (key, None),
+            };
+            if key.len() > limits.max_key_bytes as usize
+                || value.is_some_and(|value| value.len() > limits.max_value_bytes as usize)
+            {
+                return Err(StoreError::TooLarge);
+            }
+            changes.push((key.to_vec(), value.map(Rc::from)));
+        }
+        inner.sabotaged(Applied { changes, durable: level == Durability::Durable });
+        match fault {
+            Some(fault) => Err(fault.error()),
+            None => Ok(()),
+        }
+    }
+}
