@@ -40,7 +40,8 @@ pub struct Options {
     pub dirty_age_max_nanoseconds: u64,
     /// Extent size of a volume that is made by opening it; a power of two from 512 to 1 MiB.
     pub extent_bytes: u32,
-    /// Files up to this size lie in their inode's record, in a volume that is made by opening it.
+    /// Files up to this size lie in their inode's record, in a volume that is made by opening it; no
+    /// more than an extent.
     pub inline_bytes: u32,
 }
 
@@ -273,7 +274,8 @@ fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
     let inline_room = (limits.max_batch_bytes / (limits::STORE_BATCH_ENTRIES_MIN / 2))
         .min(limits.max_value_bytes)
         .saturating_sub(RECORD_OVERHEAD_BYTES);
-    (extent_bytes, options.inline_bytes.min(inline_room))
+    // What leaves the record must fit the first extent.
+    (extent_bytes, options.inline_bytes.min(inline_room).min(extent_bytes))
 }
 
 /// Becomes the one writer: raises the epoch of the volume there is, or makes one.

@@ -159,7 +159,7 @@ impl Superblock {
         if !(EXTENT_BYTES_MIN..=EXTENT_BYTES_MAX).contains(&size) || !size.is_power_of_two() {
             return Err(ID.damaged("extent size out of range"));
         }
-        if superblock.inline_bytes > INLINE_BYTES_MAX {
+        if superblock.inline_bytes > INLINE_BYTES_MAX.min(size) {
             return Err(ID.damaged("inline limit out of range"));
         }
         if superblock.next_inode <= InodeNo::ROOT.0 {
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn sizes_out_of_range_are_damage() {
-        for (extent_bytes, inline_bytes) in [(0, 0), (511, 0), (33_000, 0), (2 << 20, 0), (4096, 1 << 20)] {
+        for (extent_bytes, inline_bytes) in [(0, 0), (511, 0), (33_000, 0), (2 << 20, 0), (4096, 1 << 20), (4096, 4097)] {
             let superblock = Superblock::new([7; 16], extent_bytes, inline_bytes);
             assert!(matches!(Superblock::decode(b"k", &superblock.encode(b"k")), Err(Error::Damaged(_))));
         }

@@ -88,3 +88,17 @@ fn regression_garbage_forgotten_when_a_scan_answers_less_than_asked() {
     volume.sync_all().unwrap();
     fixture.check();
 }
+
+#[test]
+fn regression_zeros_when_a_file_leaves_its_record_for_smaller_extents() {
+    let fixture = Fixture::new(Setup::plain().limits, Options { inline_bytes: 4096, ..options() });
+    let (mut volume, root) = fixture.open();
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    volume.write(&file, At::End, &[7; 4096]).unwrap();
+    volume.write(&file, At::End, &[7; 4096]).unwrap();
+    let mut bytes = Vec::new();
+    volume.read(&file, 0, 10_000, &mut bytes).unwrap();
+    assert_eq!(bytes, [7; 8192]);
+    volume.close(file).unwrap();
+    fixture.check();
+}
