@@ -13,6 +13,7 @@ use crate::record::{dentry, reap, seal, superblock::Superblock};
 use crate::store::{Durability, Guard, StoreError};
 use crate::types::{ExtentIndex, InodeNo};
 use crate::volume::{RECORD_OVERHEAD_BYTES, State, Volume};
+use std::ops::Range;
 
 /// Reap records that may wait before commits stop to drain them: an opener reads them all.
 const REAPS_MAX: usize = 128;
@@ -388,9 +389,10 @@ impl Volume {
     /// Deletes all garbage of one inode, in applies of their own. Its record must be in the store.
     fn drain_reap(&mut self, ino: InodeNo) -> Result<()> {
         while self.cache.reaps.contains_key(&ino) {
-            let (indices, next) = self.reap_step(ino)?;
+            let step = self.reap_step(ino)?;
+            let next = step.end;
             let mut batch = Batch::default();
-            self.push_reap(&mut batch, ino, &indices, next);
+            self.push_reap(&mut batch, ino, step);
             let mut superblock = self.committed.clone();
             superblock.seq = superblock.seq.saturating_add(1);
             self.apply(&batch, Some(superblock), Durability::Buffered)?;
@@ -400,30 +402,34 @@ impl Volume {
         Ok(())
     }
 
-    /// The next extents to delete, and where the garbage starts after that.
-    fn reap_step(&mut self, ino: InodeNo) -> Result<(Vec<u64>, u64)> {
-        let Some(reap) = self.cache.reaps.get(&ino).copied() else { return Ok((Vec::new(), u64::MAX)) };
-        let step = REAP_STEP_EXTENTS.min(u64::from(self.limits.max_batch_entries / 4));
-        if reap.to.saturating_sub(reap.from) <= REAP_BLIND_EXTENTS_MAX {
-            let next = reap.from.saturating_add(step).min(reap.to);
-            return Ok(((reap.from..next).collect(), next));
-        }
-        let (mut start, mut end) = (Vec::new(), Vec::new());
-        self.keys.extent(ino, ExtentIndex(reap.from), &mut start);
-        self.keys.extent(ino, ExtentIndex(reap.to), &mut end);
-        let found = self.store.scan(&start, &end, u32::try_from(step).unwrap_or(1), self.page_bytes())?;
-        let index_of = |key: &[u8]| {
-            let (_, rest) = self.keys.split(key)?;
-            Some(u64::from_be_bytes(*rest.last_chunk::<8>()?))
-        };
-        let indices: Vec<u64> = found.iter().filter_map(|entry| index_of(&entry.key)).collect();
-        let next = indices.last().map_or(reap.to, |last| last.saturating_add(1));
-        Ok((indices, next))
+    /// Garbage extents that one apply takes along.
+    fn reap_step_extents(&self) -> u64 {
+        REAP_STEP_EXTENTS.min(u64::from(self.limits.max_batch_entries / 4))
     }
 
-    fn push_reap(&self, batch: &mut Batch, ino: InodeNo, indices: &[u64], next: u64) {
-        for index in indices {
-            batch.delete(|key| self.keys.extent(ino, ExtentIndex(*index), key));
+    /// The next extents to delete; the garbage starts behind them after that.
+    ///
+    /// # Cost
+    /// Nothing for a narrow range, whose extents are deleted whether they exist or not. In a wide one,
+    /// which may be mostly holes, a `scan` finds the first that does.
+    fn reap_step(&mut self, ino: InodeNo) -> Result<Range<u64>> {
+        let Some(reap) = self.cache.reaps.get(&ino).copied() else { return Ok(u64::MAX..u64::MAX) };
+        let mut from = reap.from;
+        if reap.to.saturating_sub(reap.from) > REAP_BLIND_EXTENTS_MAX {
+            let (mut start, mut end) = (Vec::new(), Vec::new());
+            self.keys.extent(ino, ExtentIndex(reap.from), &mut start);
+            self.keys.extent(ino, ExtentIndex(reap.to), &mut end);
+            let found = self.store.scan(&start, &end, 1, self.page_bytes())?;
+            let index_of = |key: &[u8]| Some(u64::from_be_bytes(*self.keys.split(key)?.1.last_chunk::<8>()?));
+            from = found.first().and_then(|entry| index_of(&entry.key)).unwrap_or(reap.to).clamp(reap.from, reap.to);
+        }
+        Ok(from..from.saturating_add(self.reap_step_extents()).min(reap.to))
+    }
+
+    fn push_reap(&self, batch: &mut Batch, ino: InodeNo, step: Range<u64>) {
+        let next = step.end;
+        for index in step {
+            batch.delete(|key| self.keys.extent(ino, ExtentIndex(index), key));
         }
         match self.cache.reaps.get(&ino) {
             Some(reap) if next < reap.to => {
@@ -437,23 +443,18 @@ impl Volume {
 
     /// Lets a commit take some garbage along, if there is any and room for it.
     fn push_reap_step(&mut self, batch: &mut Batch, announced: &[InodeNo]) -> Option<(InodeNo, u64)> {
-        let blind = |ino: &InodeNo, reap: &PendingReap| {
-            reap.stored
-                && !reap.dirty
-                && reap.to.saturating_sub(reap.from) <= REAP_BLIND_EXTENTS_MAX
-                && !announced.contains(ino)
-        };
-        let ino = self.cache.reaps.iter().find(|(ino, reap)| blind(ino, reap)).map(|(ino, _)| *ino)?;
-        let room = REAP_STEP_EXTENTS as usize + 2;
+        let may = |ino: &InodeNo, reap: &PendingReap| reap.stored && !reap.dirty && !announced.contains(ino);
+        let ino = self.cache.reaps.iter().find(|(ino, reap)| may(ino, reap)).map(|(ino, _)| *ino)?;
+        let room = self.reap_step_extents() as usize + 2;
         if batch.len() + room > self.limits.max_batch_entries as usize
-            || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize
-                > self.limits.max_batch_bytes as usize
+            || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize > self.limits.max_batch_bytes as usize
         {
             return None;
         }
-        // A narrow range asks the store nothing and cannot fail.
-        let (indices, next) = self.reap_step(ino).ok()?;
-        self.push_reap(batch, ino, &indices, next);
+        // Garbage that cannot be looked for now is looked for with the next commit.
+        let step = self.reap_step(ino).ok()?;
+        let next = step.end;
+        self.push_reap(batch, ino, step);
         Some((ino, next))
     }
 

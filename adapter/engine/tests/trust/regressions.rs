@@ -3,7 +3,7 @@
 use crate::ops::Setup;
 use crate::run::TestClock;
 use crate::store::{SMALL, TestStore};
-use kvfs::{Access, At, CacheLimits, Descriptor, Follow, Limits, Mode, OpenFlags, Options, Volume, fsck};
+use kvfs::{Access, At, CacheLimits, Descriptor, Follow, Limits, Mode, OpenFlags, Options, SetTime, Volume, fsck};
 
 const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
 const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
@@ -100,5 +100,39 @@ fn regression_zeros_when_a_file_leaves_its_record_for_smaller_extents() {
     volume.read(&file, 0, 10_000, &mut bytes).unwrap();
     assert_eq!(bytes, [7; 8192]);
     volume.close(file).unwrap();
+    fixture.check();
+}
+
+/// Commits that change next to nothing: what waits to be removed goes along.
+fn idle_commits(volume: &mut Volume, root: &Descriptor, count: u32) {
+    for _ in 0..count {
+        volume.set_times_at(root, ".", Follow::No, SetTime::Now, SetTime::Keep).unwrap();
+    }
+}
+
+#[test]
+fn regression_garbage_never_deleted_on_a_store_with_small_batches() {
+    let fixture = Fixture::new(SMALL, options());
+    let (mut volume, root) = fixture.open();
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    volume.write(&file, At::End, &[7; 10_000]).unwrap();
+    volume.close(file).unwrap();
+    volume.unlink_file_at(&root, "a").unwrap();
+    idle_commits(&mut volume, &root, 10);
+    assert_eq!(fsck(&mut fixture.store.clone(), "v").unwrap().garbage_extents, 0);
+}
+
+#[test]
+fn regression_garbage_of_a_large_or_sparse_file_never_deleted() {
+    let fixture = Fixture::new(Setup::plain().limits, options());
+    let (mut volume, root) = fixture.open();
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    for offset in [0, 512 * 5000, 1 << 40, i64::MAX as u64 - 1] {
+        volume.write(&file, At::Offset(offset), &[7]).unwrap();
+    }
+    volume.close(file).unwrap();
+    volume.unlink_file_at(&root, "a").unwrap();
+    idle_commits(&mut volume, &root, 10);
+    assert_eq!(fsck(&mut fixture.store.clone(), "v").unwrap().garbage_extents, 0);
     fixture.check();
 }
