@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -14,7 +14,7 @@ use wasmtime::{AsContextMut, StoreContextMut};
 
 use crate::limits::{MAX_BATCH_ENTRIES, MAX_GUARDS};
 use crate::wire::{DurabilityIn, EntryOut, ErrorOut, GuardIn, LimitsOut, MutationIn};
-use crate::{Calls, Guard, KvView, Mutation, Store, StoreError};
+use crate::{Calls, Guard, KvView, Mutation, Store, StoreError, StoreFuture};
 
 /// The name of the interface that the linker helpers define.
 pub const INTERFACE: &str = "kvfs:store/kv-store@0.1.0";
@@ -77,7 +77,7 @@ pub fn add_to_linker_async<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmt
     instance.func_wrap_async("get-limits", |mut cx: StoreContextMut<'_, T>, (): ()| {
         Box::new(async move {
             let store = enter(&mut cx, |calls| &mut calls.get_limits);
-            answer(later(store.limits()).await?, LimitsOut::from)
+            answer(later(|| store.limits()).await?, LimitsOut::from)
         })
     })?;
     instance.func_wrap_async(
@@ -87,7 +87,7 @@ pub fn add_to_linker_async<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmt
                 let store = enter(&mut cx, |calls| &mut calls.get);
                 let Some(keys) = items(&mut cx, &keys, MAX_BATCH_ENTRIES)? else { return too_large() };
                 let keys = slices(&cx, &keys);
-                answer::<_, Values>(later(store.get(&keys)).await?, |values| values)
+                answer::<_, Values>(later(|| store.get(&keys)).await?, |values| values)
             })
         },
     )?;
@@ -97,7 +97,7 @@ pub fn add_to_linker_async<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmt
             Box::new(async move {
                 let store = enter(&mut cx, |calls| &mut calls.scan);
                 let (start, end) = (start.as_le_slice(&cx), end.as_le_slice(&cx));
-                answer(later(store.scan(start, end, entries, bytes)).await?, entries_out)
+                answer(later(|| store.scan(start, end, entries, bytes)).await?, entries_out)
             })
         },
     )?;
@@ -108,7 +108,7 @@ pub fn add_to_linker_async<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmt
                 let store = enter(&mut cx, |calls| &mut calls.apply);
                 let Some(batch) = Batch::of(&mut cx, &guards, &mutations)? else { return too_large() };
                 let (guards, mutations) = batch.borrow(&cx);
-                answer(later(store.apply(&guards, &mutations, level.into())).await?, |()| ())
+                answer(later(|| store.apply(&guards, &mutations, level.into())).await?, |()| ())
             })
         },
     )?;
@@ -184,13 +184,19 @@ fn now<R>(
     catch_unwind(AssertUnwindSafe(call)).map_err(panicked)
 }
 
-/// Waits for a store's answer; its panic becomes a trap of this one guest.
-async fn later<R>(call: impl Future<Output = R>) -> wasmtime::Result<R> {
-    let mut call = pin!(call);
-    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-        Err(payload) => Poll::Ready(Err(panicked(payload))),
+/// Asks a store and waits for its answer; its panic becomes a trap of this one guest.
+async fn later<'a, R: Unpin>(
+    call: impl FnOnce() -> StoreFuture<'a, R>,
+) -> wasmtime::Result<Result<R, StoreError>> {
+    // A store that answers at once does all of its work here, not when it is polled.
+    let mut answer = catch_unwind(AssertUnwindSafe(call)).map_err(panicked)?;
+    std::future::poll_fn(move |cx| {
+        let poll = || Pin::new(&mut answer).poll(cx);
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
+            Err(payload) => Poll::Ready(Err(panicked(payload))),
+        }
     })
     .await
 }

@@ -49,7 +49,8 @@ fn a_deleted_key_is_gone_for_every_call(store: &dyn SyncStore) -> Checked {
 
 fn a_guard_compares_the_whole_value(store: &dyn SyncStore) -> Checked {
     write(store, &[put(b"a", b"value"), put(b"empty", b"")])?;
-    let cases: [(&[u8], Option<&[u8]>, bool); 9] = [
+    type Case<'a> = (&'a [u8], Option<&'a [u8]>, bool);
+    let cases: [Case<'_>; 9] = [
         (b"a", Some(b"value"), true),
         (b"a", Some(b"valu"), false),
         (b"a", Some(b"value\0"), false),

@@ -77,7 +77,7 @@ pub fn check(store: &dyn SyncStore) -> Report {
 }
 
 /// Why a claim does not hold.
-pub(self) struct Failure(String);
+struct Failure(String);
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
@@ -123,8 +123,10 @@ fn value_of(store: &dyn SyncStore, key: &[u8]) -> Result<Option<bytes::Bytes>, S
     Ok(store.get(&[key])?.pop().flatten())
 }
 
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// Returns everything in the store, page by page.
-fn everything(store: &dyn SyncStore) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+fn everything(store: &dyn SyncStore) -> Result<Vec<Pair>, StoreError> {
     pages(store, b"", b"", 1000, 1 << 20)
 }
 
@@ -134,7 +136,7 @@ fn pages(
     end: &[u8],
     max_entries: u32,
     max_bytes: u32,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+) -> Result<Vec<Pair>, StoreError> {
     let mut all = Vec::new();
     let mut start = start.to_vec();
     loop {

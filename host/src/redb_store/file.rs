@@ -192,14 +192,21 @@ pub(super) fn commit(
 
 /// Returns whether the table is as the buffered changes and then `mutations` leave it.
 /// Since a transaction is atomic, this tells whether a failed commit took place.
-pub(super) fn holds_all(table: &Table, overlay: &Overlay, mutations: &[Mutation<'_>]) -> bool {
+pub(super) fn holds_all(
+    table: &Table,
+    overlay: &Overlay,
+    mutations: &[Mutation<'_>],
+) -> Result<bool, StorageError> {
     let mut wanted = Overlay::default();
     wanted.extend(mutations);
     let older = overlay.iter().filter(|(key, _)| wanted.get(key).is_none());
-    wanted.iter().chain(older).all(|(key, value)| {
-        redb::ReadableTable::get(table, key.as_ref())
-            .is_ok_and(|found| found.as_ref().map(|found| found.value()) == value.as_deref())
-    })
+    for (key, value) in wanted.iter().chain(older) {
+        let found = redb::ReadableTable::get(table, key.as_ref())?;
+        if found.as_ref().map(|found| found.value()) != value.as_deref() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn snapshot(db: &Database) -> Result<Table, StorageError> {

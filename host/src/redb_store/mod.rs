@@ -188,14 +188,26 @@ impl State {
 }
 
 impl Shared {
-    /// Reads, and once more after opening the file anew if redb has given up on it.
+    /// Reads, without waiting for a writer unless redb has given up on the file.
     fn read<R>(&self, ask: impl Fn(&State) -> Result<R, StorageError>) -> Result<R, StoreError> {
         match ask(&*self.state()?) {
-            Err(StorageError::PreviousIo | StorageError::DatabaseClosed) => {}
+            Err(error) if given_up(&error) => self.read_as_writer(&mut *self.lock_writer()?, ask),
+            result => result.map_err(store_error),
+        }
+    }
+
+    /// Reads, and once more after opening the file anew if redb has given up on it.
+    fn read_as_writer<R>(
+        &self,
+        writer: &mut Writer,
+        ask: impl Fn(&State) -> Result<R, StorageError>,
+    ) -> Result<R, StoreError> {
+        self.reopen_if_closed(writer)?;
+        match ask(&*self.state()?) {
+            Err(error) if given_up(&error) => writer.db = None,
             result => return result.map_err(store_error),
         }
-        let mut writer = self.lock_writer()?;
-        self.reopen_if_closed(&mut writer)?;
+        self.reopen_if_closed(writer)?;
         ask(&*self.state()?).map_err(store_error)
     }
 
@@ -207,21 +219,23 @@ impl Shared {
     ) -> Result<(), StoreError> {
         LIMITS.check_apply(guards, mutations)?;
         let mut writer = self.lock_writer()?;
-        self.reopen_if_closed(&mut writer)?;
         // Only the holder of `writer` changes anything, so what is seen here holds until the end.
-        let commit = {
-            let state = self.state()?;
+        let (hold, waiting_bytes) = self.read_as_writer(&mut writer, |state| {
             for guard in guards {
-                if !state.holds(guard).map_err(store_error)? {
-                    return Err(StoreError::Conflict);
+                if !state.holds(guard)? {
+                    return Ok((false, 0));
                 }
             }
-            let new_bytes: usize = mutations.iter().map(Mutation::size_bytes).sum();
-            let full = state.overlay.size_bytes() + new_bytes > MAX_BUFFERED_BYTES;
-            let old = writer.buffered_since.is_some_and(|since| since.elapsed() >= MAX_BUFFERED_AGE);
-            let waiting = !mutations.is_empty() || !state.overlay.is_empty();
-            waiting && (level == Durability::Durable || full || old)
-        };
+            Ok((true, state.overlay.size_bytes()))
+        })?;
+        if !hold {
+            return Err(StoreError::Conflict);
+        }
+        let new_bytes: usize = mutations.iter().map(Mutation::size_bytes).sum();
+        let commit = (waiting_bytes > 0 || !mutations.is_empty())
+            && (level == Durability::Durable
+                || waiting_bytes + new_bytes > MAX_BUFFERED_BYTES
+                || writer.buffered_since.is_some_and(|since| since.elapsed() >= MAX_BUFFERED_AGE));
         if commit {
             return self.commit(&mut writer, mutations);
         }
@@ -254,8 +268,11 @@ impl Shared {
                 // both cases.
                 writer.db = None;
                 let reason = store_error(error);
-                self.reopen_if_closed(writer)?;
-                self.after_failure(mutations, reason)
+                match self.reopen_if_closed(writer) {
+                    Ok(()) => self.after_failure(mutations, reason),
+                    Err(_) if !mutations.is_empty() => Err(StoreError::UnknownOutcome),
+                    Err(_) => Err(reason),
+                }
             }
         }
     }
@@ -263,8 +280,13 @@ impl Shared {
     /// Finds out what became of a failed commit, once the file is open again.
     fn after_failure(&self, mutations: &[Mutation<'_>], reason: StoreError) -> Result<(), StoreError> {
         let mut state = self.state.write().map_err(|_| poisoned())?;
-        if mutations.is_empty() || !file::holds_all(&state.table, &state.overlay, mutations) {
+        if mutations.is_empty() {
             return Err(reason);
+        }
+        match file::holds_all(&state.table, &state.overlay, mutations) {
+            Ok(false) => return Err(reason),
+            Ok(true) => {}
+            Err(_) => return Err(StoreError::UnknownOutcome),
         }
         // The transaction is in the file, yet maybe not safely on disk: visible, so it stays so, and
         // the next commit writes it again.
@@ -274,14 +296,7 @@ impl Shared {
 
     fn reopen_if_closed(&self, writer: &mut Writer) -> Result<(), StoreError> {
         if writer.db.is_some() {
-            let given_up = matches!(
-                redb::ReadableTable::first(&self.state()?.table),
-                Err(StorageError::PreviousIo | StorageError::DatabaseClosed)
-            );
-            if !given_up {
-                return Ok(());
-            }
-            writer.db = None;
+            return Ok(());
         }
         let OpenFile { db, table } =
             file::reopen(&self.path).map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -312,6 +327,11 @@ fn poisoned() -> StoreError {
 
 fn closed() -> StoreError {
     StoreError::Unavailable("the file could not be opened again after a failed write".into())
+}
+
+/// Returns whether redb will answer nothing more until the file is opened anew, as after an I/O error.
+fn given_up(error: &StorageError) -> bool {
+    matches!(error, StorageError::PreviousIo | StorageError::DatabaseClosed)
 }
 
 /// Says what a failure of redb means to the caller of the store.

@@ -20,10 +20,7 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
-    pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
+    /// What the changes take in memory; 0 only if there are none.
     pub(super) fn size_bytes(&self) -> usize {
         self.size_bytes
     }

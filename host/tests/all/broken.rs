@@ -52,6 +52,12 @@ struct Broken {
     inner: MemoryStore,
 }
 
+impl Broken {
+    fn look(&self, key: &[u8]) -> Option<Bytes> {
+        SyncStore::get(&self.inner, &[key]).ok()?.pop().flatten()
+    }
+}
+
 impl SyncStore for Broken {
     fn limits(&self) -> Result<Limits, StoreError> {
         SyncStore::limits(&self.inner)
@@ -109,8 +115,7 @@ impl SyncStore for Broken {
         match self.wrong {
             Wrong::IgnoresGuards => apply(&[], mutations),
             Wrong::GuardsCompareLengthOnly => {
-                let values: Vec<_> =
-                    guards.iter().map(|guard| crate::value_of(&self.inner, guard.key)).collect();
+                let values: Vec<_> = guards.iter().map(|guard| self.look(guard.key)).collect();
                 let same = guards
                     .iter()
                     .zip(&values)
@@ -126,7 +131,7 @@ impl SyncStore for Broken {
             }
             Wrong::DeleteOfAbsentFails => {
                 for mutation in mutations {
-                    if mutation.value().is_none() && crate::value_of(&self.inner, mutation.key()).is_none() {
+                    if mutation.value().is_none() && self.look(mutation.key()).is_none() {
                         return Err(StoreError::Other("no such key".into()));
                     }
                 }
@@ -140,9 +145,8 @@ impl SyncStore for Broken {
             }),
             Wrong::NotAtomicBetweenThreads => {
                 apply(guards, &[])?;
-                std::thread::yield_now();
                 mutations.iter().try_for_each(|mutation| {
-                    std::thread::yield_now();
+                    std::thread::sleep(std::time::Duration::from_micros(50));
                     apply(&[], &[*mutation])
                 })
             }
