@@ -162,7 +162,8 @@ pub(crate) struct Dirty {
     pub(crate) bytes: usize,
     /// Entries of `removed` and `doomed`, which one commit must be able to hold.
     pub(crate) deletes: usize,
-    /// Bytes in extents that must go with their inode.
+    /// Extents that must go with their inode, and the bytes in them.
+    pub(crate) with_inode_extents: usize,
     pub(crate) with_inode_bytes: usize,
     /// Reap records to write.
     pub(crate) reaps: usize,
@@ -180,7 +181,8 @@ impl Dirty {
     /// An upper bound of the mutations that must go together in one apply.
     pub(crate) fn metadata_entries(&self) -> usize {
         // An inode may bring its record, an orphan record and a reap record.
-        1 + 3 * self.inodes.len() + self.dentries.len() + 2 * self.removed.len() + self.deletes + self.reaps
+        let inodes = 3 * self.inodes.len() + 2 * self.removed.len() + self.with_inode_extents;
+        1 + inodes + self.dentries.len() + self.deletes + self.reaps
     }
 }
 
@@ -323,6 +325,7 @@ impl Cache {
         }
         if extent.with_inode {
             self.dirty.with_inode_bytes = self.dirty.with_inode_bytes.saturating_sub(extent.data().len());
+            self.dirty.with_inode_extents = self.dirty.with_inode_extents.saturating_sub(1);
         }
     }
 
@@ -384,6 +387,7 @@ impl Cache {
             && !extent.with_inode
         {
             extent.with_inode = true;
+            self.dirty.with_inode_extents += 1;
             self.dirty.with_inode_bytes += extent.data().len();
         }
     }

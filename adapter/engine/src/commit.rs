@@ -8,7 +8,7 @@ use crate::batch::Batch;
 use crate::cache::PendingReap;
 use crate::error::{Error, Result};
 use crate::key::tag;
-use crate::limits::{DIRECT_DELETES_MAX, REAP_STEP_EXTENTS};
+use crate::limits::{DIRECT_DELETES_MAX, REAP_STEP_EXTENTS, SYMLINK_BYTES_MAX};
 use crate::record::{dentry, reap, seal, superblock::Superblock};
 use crate::store::{Durability, Guard, StoreError};
 use crate::types::{ExtentIndex, InodeNo};
@@ -20,6 +20,9 @@ const REAPS_MAX: usize = 128;
 
 /// How often a commit of unknown outcome is repeated before the caller is told.
 const DOUBT_ATTEMPTS: u32 = 2;
+
+/// Inodes without a name that one commit removes along: each may cost a `get`.
+const RECLAIMS_PER_COMMIT: u32 = 8;
 
 /// Garbage ranges wider than this are searched for what exists instead of deleted blindly.
 const REAP_BLIND_EXTENTS_MAX: u64 = 4096;
@@ -62,7 +65,7 @@ impl Volume {
             }
             return Ok(());
         }
-        self.reclaim_an_orphan();
+        self.reclaim_orphans();
         self.drain_where_files_grew()?;
         while self.cache.reaps.values().filter(|reap| reap.stored).count() > REAPS_MAX {
             let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| reap.stored).map(|(ino, _)| *ino) else {
@@ -113,19 +116,30 @@ impl Volume {
     /// # Cost
     /// Nothing, or a commit.
     pub(crate) fn make_room(&mut self, data_bytes: usize) -> Result<()> {
-        let record_bytes = self.committed.inline_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
         let extent_bytes = self.committed.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
+        let entries = ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize;
         let dirty = &self.cache.dirty;
-        let entries = dirty.metadata_entries() + ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize;
-        // Deletes and dentries are counted as records with inline bytes: simple, and enough.
-        let bytes = (dirty.inodes.len() + 2).saturating_mul(record_bytes)
-            + (entries.saturating_mul(RECORD_OVERHEAD_BYTES as usize))
-            + dirty.with_inode_bytes
-            + extent_bytes;
-        let full = entries > self.limits.max_batch_entries as usize
-            || bytes > self.limits.max_batch_bytes as usize
+        let full = !self.fits(entries, 2, extent_bytes)
             || dirty.bytes.saturating_add(data_bytes) > self.options.dirty_bytes_max;
         if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
+    }
+
+    /// Whether so many more mutations, of them `records` with the bytes of a small file, and so many
+    /// bytes of extents fit one apply with everything that must go together already.
+    fn fits(&self, entries: usize, records: usize, extent_bytes: usize) -> bool {
+        let dirty = &self.cache.dirty;
+        let content_bytes = (self.committed.inline_bytes as usize).max(SYMLINK_BYTES_MAX);
+        let entries = dirty.metadata_entries() + entries;
+        let bytes = (dirty.inodes.len() + records).saturating_mul(content_bytes)
+            + entries.saturating_mul(RECORD_OVERHEAD_BYTES as usize)
+            + dirty.with_inode_bytes
+            + extent_bytes;
+        entries <= self.limits.max_batch_entries as usize && bytes <= self.limits.max_batch_bytes as usize
+    }
+
+    /// Whether the removal of an inode fits too.
+    pub(crate) fn fits_removal(&self) -> bool {
+        self.fits(2 + self.direct_deletes_max() as usize, 0, 0)
     }
 
     fn gather_metadata(&self, batch: &mut Batch) {
@@ -341,23 +355,26 @@ impl Volume {
         Ok(())
     }
 
-    /// Removes one inode that a former opener left without a name, with the commit under way. What
-    /// fails here is tried again by the next opener: the record stays.
-    fn reclaim_an_orphan(&mut self) {
-        let Some(ino) = self.orphans.pop_front() else { return };
-        if self.load_node(ino).is_err() {
-            return;
+    /// Removes some of the inodes that wait for it, with the commit under way. What fails here is tried
+    /// again by the next opener: the record stays.
+    fn reclaim_orphans(&mut self) {
+        for _ in 0..RECLAIMS_PER_COMMIT {
+            self.load_more_orphans();
+            if self.orphans.is_empty() || !self.fits_removal() {
+                break;
+            }
+            let Some(ino) = self.orphans.pop_front() else { break };
+            // A page of the store's records may name what this opener has removed, or has open.
+            let removed = self.cache.dirty.removed.iter().any(|removed| removed.ino == ino);
+            if removed || self.load_node(ino).is_err() {
+                continue;
+            }
+            let Some(node) = self.cache.node_mut(ino) else { continue };
+            if node.inode.nlink == 0 && node.open == 0 {
+                node.orphan_stored = true;
+                self.destroy(ino);
+            }
         }
-        let extent_bytes = self.extent_bytes();
-        let Some(node) = self.cache.node_mut(ino) else { return };
-        if node.inode.nlink > 0 || node.open > 0 {
-            return;
-        }
-        node.orphan_stored = true;
-        let charged = node.inode.charged_bytes(extent_bytes);
-        self.superblock.used_bytes = self.superblock.used_bytes.saturating_sub(charged);
-        self.superblock.used_inodes = self.superblock.used_inodes.saturating_sub(1);
-        self.cache.remove_node(ino, self.direct_deletes_max());
     }
 
     pub(crate) fn direct_deletes_max(&self) -> u64 {
@@ -421,7 +438,11 @@ impl Volume {
             self.keys.extent(ino, ExtentIndex(reap.to), &mut end);
             let found = self.store.scan(&start, &end, 1, self.page_bytes())?;
             let index_of = |key: &[u8]| Some(u64::from_be_bytes(*self.keys.split(key)?.1.last_chunk::<8>()?));
-            from = found.first().and_then(|entry| index_of(&entry.key)).unwrap_or(reap.to).clamp(reap.from, reap.to);
+            from = found
+                .first()
+                .and_then(|entry| index_of(&entry.key))
+                .unwrap_or(reap.to)
+                .clamp(reap.from, reap.to);
         }
         Ok(from..from.saturating_add(self.reap_step_extents()).min(reap.to))
     }
@@ -447,7 +468,8 @@ impl Volume {
         let ino = self.cache.reaps.iter().find(|(ino, reap)| may(ino, reap)).map(|(ino, _)| *ino)?;
         let room = self.reap_step_extents() as usize + 2;
         if batch.len() + room > self.limits.max_batch_entries as usize
-            || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize > self.limits.max_batch_bytes as usize
+            || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize
+                > self.limits.max_batch_bytes as usize
         {
             return None;
         }

@@ -146,11 +146,17 @@ impl Volume {
         node.open = node.open.saturating_sub(1);
         if node.inode.nlink == 0 {
             if node.open == 0 {
-                self.destroy(descriptor.ino);
+                self.remove_or_queue(descriptor.ino);
             }
             return false;
         }
         descriptor.kind == Kind::File && (node.dirty || node.dirty_extents > 0)
+    }
+
+    /// Removes an inode after its last close, or leaves that to a commit with more room: a close must
+    /// not fail for it.
+    fn remove_or_queue(&mut self, ino: InodeNo) {
+        if self.fits_removal() { self.destroy(ino) } else { self.orphans.push_back(ino) }
     }
 
     /// Stores everything, durably. What a program's end does.

@@ -80,8 +80,11 @@ pub struct Volume {
     pub(crate) unsynced: bool,
     /// When the oldest change that is not stored was made.
     pub(crate) dirty_since: Option<crate::types::Timestamp>,
-    /// Inodes that a former opener left without a name.
+    /// Inodes without a name that are not open: a former opener left them, or there was no room to
+    /// remove them with their last close.
     pub(crate) orphans: VecDeque<InodeNo>,
+    /// Where the former opener's go on, behind those in `orphans`.
+    pub(crate) orphans_from: Option<Vec<u8>>,
     pub(crate) open_descriptors: u32,
     /// Names that listings hold.
     pub(crate) snapshot_entries: usize,
@@ -137,6 +140,7 @@ impl Volume {
             unsynced: true,
             dirty_since: None,
             orphans: VecDeque::new(),
+            orphans_from: None,
             open_descriptors: 0,
             snapshot_entries: 0,
             reads: ReadSet::default(),
@@ -145,35 +149,16 @@ impl Volume {
         Ok(volume)
     }
 
-    /// Reads which garbage and which orphans former openers left. Few, because commits keep them few.
+    /// Reads which garbage former openers left, and which orphans, as far as they come along.
     fn load_pending(&mut self) -> Result<()> {
-        let (mut start, end) = self.keys.pending_range();
-        loop {
-            let entries = self.store.scan(&start, &end, self.page_entries(), self.page_bytes())?;
-            let mut last_is_reap = false;
-            for entry in &entries {
-                let (tag, ino) = self
-                    .keys
-                    .split(&entry.key)
-                    .and_then(|(tag, rest)| Some((tag, InodeNo(u64::from_be_bytes(rest.try_into().ok()?)))))
-                    .ok_or(Error::damaged("reap or orphan key", 0, "malformed"))?;
-                last_is_reap = tag == tag::REAP;
-                if last_is_reap {
-                    let found = reap::decode(&entry.key, ino, &entry.value)?;
-                    self.cache.add_reap(ino, found.from, found.to);
-                } else {
-                    reap::decode_orphan(&entry.key, ino, &entry.value)?;
-                    self.orphans.push_back(ino);
-                }
-            }
-            // Garbage must be known in full before a file grows over it, and a short page need not be
-            // the last; orphans, which come behind it, may wait.
-            match entries.last() {
-                Some(last) if last_is_reap => {
-                    start = last.key.clone();
-                    start.push(0);
-                }
-                _ => break,
+        let (mut start, _) = self.keys.pending_range();
+        // Garbage must be known in full before a file grows over it, and a short page need not be the
+        // last; orphans, which come behind it, may wait.
+        while let Some(next) = self.load_pending_page(&start)? {
+            start = next;
+            if !self.orphans.is_empty() {
+                self.orphans_from = Some(start);
+                break;
             }
         }
         for reap in self.cache.reaps.values_mut() {
@@ -181,6 +166,37 @@ impl Volume {
         }
         self.cache.dirty.reaps = 0;
         Ok(())
+    }
+
+    /// Returns where the next page starts, `None` if this one was empty.
+    fn load_pending_page(&mut self, start: &[u8]) -> Result<Option<Vec<u8>>> {
+        let (_, end) = self.keys.pending_range();
+        let entries = self.store.scan(start, &end, self.page_entries(), self.page_bytes())?;
+        for entry in &entries {
+            let (tag, ino) = self
+                .keys
+                .split(&entry.key)
+                .and_then(|(tag, rest)| Some((tag, InodeNo(u64::from_be_bytes(rest.try_into().ok()?)))))
+                .ok_or(Error::damaged("reap or orphan key", 0, "malformed"))?;
+            if tag == tag::REAP {
+                let found = reap::decode(&entry.key, ino, &entry.value)?;
+                self.cache.add_reap(ino, found.from, found.to);
+            } else {
+                reap::decode_orphan(&entry.key, ino, &entry.value)?;
+                self.orphans.push_back(ino);
+            }
+        }
+        Ok(entries.last().map(|last| [last.key.as_slice(), &[0]].concat()))
+    }
+
+    /// Reads the next orphans that a former opener left, once those known are removed. What fails is
+    /// left to the next opener.
+    pub(crate) fn load_more_orphans(&mut self) {
+        if self.orphans.is_empty()
+            && let Some(start) = self.orphans_from.take()
+        {
+            self.orphans_from = self.load_pending_page(&start).unwrap_or_default();
+        }
     }
 
     /// Entries that one scan may ask for.

@@ -206,7 +206,9 @@ mod tests {
 
     #[test]
     fn sizes_out_of_range_are_damage() {
-        for (extent_bytes, inline_bytes) in [(0, 0), (511, 0), (33_000, 0), (2 << 20, 0), (4096, 1 << 20), (4096, 4097)] {
+        for (extent_bytes, inline_bytes) in
+            [(0, 0), (511, 0), (33_000, 0), (2 << 20, 0), (4096, 1 << 20), (4096, 4097)]
+        {
             let superblock = Superblock::new([7; 16], extent_bytes, inline_bytes);
             assert!(matches!(Superblock::decode(b"k", &superblock.encode(b"k")), Err(Error::Damaged(_))));
         }

@@ -3,7 +3,9 @@
 use crate::ops::Setup;
 use crate::run::TestClock;
 use crate::store::{SMALL, TestStore};
-use kvfs::{Access, At, CacheLimits, Descriptor, Follow, Limits, Mode, OpenFlags, Options, SetTime, Volume, fsck};
+use kvfs::{
+    Access, At, CacheLimits, Descriptor, Follow, Limits, Mode, OpenFlags, Options, SetTime, Volume, fsck,
+};
 
 const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
 const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
@@ -135,4 +137,49 @@ fn regression_garbage_of_a_large_or_sparse_file_never_deleted() {
     idle_commits(&mut volume, &root, 10);
     assert_eq!(fsck(&mut fixture.store.clone(), "v").unwrap().garbage_extents, 0);
     fixture.check();
+}
+
+#[test]
+fn regression_orphans_behind_the_first_page_never_removed() {
+    let fixture = Fixture::new(SMALL, options());
+    let (mut volume, root) = fixture.open();
+    for name in ["a", "b", "c", "d"] {
+        let file = volume.open_at(&root, name, Follow::No, CREATE, WRITE).unwrap();
+        volume.unlink_file_at(&root, name).unwrap();
+        volume.write(&file, At::End, &[7; 2000]).unwrap();
+    }
+    volume.sync_all().unwrap();
+    fixture.store.0.borrow_mut().scan_entries_max = 1;
+    let (mut volume, root) = fixture.open();
+    idle_commits(&mut volume, &root, 10);
+    let report = fsck(&mut fixture.store.clone(), "v").unwrap();
+    assert_eq!((report.orphans, report.inodes), (0, 1));
+    fixture.check();
+}
+
+#[test]
+fn regression_commit_over_the_batch_limit_after_closing_unlinked_files() {
+    let limits = Limits { max_batch_entries: 60, ..Setup::plain().limits };
+    let fixture = Fixture::new(limits, Options { mode: Mode::Lazy, ..options() });
+    let (mut volume, root) = fixture.open();
+    let names: Vec<String> = (0..6).map(|number| number.to_string()).collect();
+    let mut files = Vec::new();
+    for name in &names {
+        let file = volume.open_at(&root, name, Follow::No, CREATE, WRITE).unwrap();
+        volume.write(&file, At::End, &[7; 512 * 14]).unwrap();
+        files.push(file);
+    }
+    volume.sync_all().unwrap();
+    for name in &names {
+        volume.unlink_file_at(&root, name).unwrap();
+    }
+    for file in files {
+        volume.close(file).unwrap();
+    }
+    for _ in 0..6 {
+        idle_commits(&mut volume, &root, 1);
+        volume.sync_all().unwrap();
+    }
+    fixture.check();
+    assert_eq!(volume.used(), (0, 1));
 }

@@ -2,7 +2,7 @@
 
 use crate::model::{Answer, Id, Model, ROOT};
 use crate::ops::{DIRS, FILES, LISTINGS, Op, Setup};
-use crate::store::TestStore;
+use crate::store::{LARGE, TestStore};
 use crate::tree;
 use kvfs::{
     Access, At, Clock, Code, Descriptor, DirStream, Error, Follow, Mode, OpenFlags, Timestamp, Volume, fsck,
@@ -584,7 +584,13 @@ impl Runner {
     fn check_used(&mut self) -> Check {
         let (_, inodes) = self.volume().used();
         let expected = self.model.objects.len() as u64;
-        if self.restarted || inodes == expected { Ok(()) } else { Err(format!("{inodes} inodes in use, expected {expected}")) }
+        // With little room in a commit, what was closed last waits for the next one.
+        let waits = self.restarted || self.setup.limits.max_batch_entries < LARGE.max_batch_entries;
+        if inodes == expected || (waits && inodes > expected) {
+            Ok(())
+        } else {
+            Err(format!("{inodes} inodes in use, expected {expected}"))
+        }
     }
 }
 
