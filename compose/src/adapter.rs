@@ -2,7 +2,7 @@
 
 use crate::configure::configure;
 use crate::error::{ComposeError, one_line};
-use crate::guest::Guest;
+use crate::guest::{Guest, STORE};
 use crate::names::InterfaceName;
 use std::collections::HashMap;
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
@@ -15,6 +15,17 @@ pub static ADAPTER: &[u8] = include_bytes!(env!("KVFS_ADAPTER_CORE"));
 
 /// Package under which the adapter imports the host's `wasi:io`.
 const HOST_IO: &str = "kvfs:host-io";
+
+/// What an adapter exports at least.
+const EXPORTS: [&str; 7] = [
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:filesystem/types",
+    "wasi:filesystem/preopens",
+    "kvfs:adapter/bridge",
+    "kvfs:adapter/lifecycle",
+];
 
 /// The adapter as a component, for one guest.
 pub(crate) struct AdapterComponent {
@@ -54,7 +65,30 @@ impl AdapterComponent {
         };
         let exports = resolve.worlds[world].exports.keys();
         let exports = exports.map(|key| InterfaceName::parse(&resolve.name_world_key(key))).collect();
-        Ok(Self { bytes, resolve, world, exports })
+        let adapter = Self { bytes, resolve, world, exports };
+        adapter.check()?;
+        Ok(adapter)
+    }
+
+    /// Sees to it that the parts are there on which composition relies.
+    fn check(&self) -> Result<(), ComposeError> {
+        let missing = |reason: String| Err(ComposeError::BadAdapter { reason });
+        for base in EXPORTS {
+            if !self.exports.iter().any(|export| export.base == base) {
+                return missing(format!("it does not export {base}"));
+            }
+        }
+        let imports = self.resolve.worlds[self.world].imports.keys();
+        if !imports
+            .into_iter()
+            .any(|key| InterfaceName::parse(&self.resolve.name_world_key(key)).base == STORE)
+        {
+            return missing(format!("it does not import {STORE}"));
+        }
+        match self.host_io().len() {
+            3 => Ok(()),
+            found => missing(format!("it imports {found} of the 3 interfaces of {HOST_IO}")),
+        }
     }
 
     /// Lists the interfaces of the host's `wasi:io` that the adapter imports, dependencies first,

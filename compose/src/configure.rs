@@ -62,7 +62,9 @@ pub enum ConfigError {
         mode: String,
     },
     /// A volume's name is empty or too long.
-    #[error("a volume's name has 1 to {MAX_VOLUME_NAME_BYTES} bytes, this one has {length_bytes}; choose another")]
+    #[error(
+        "a volume's name has 1 to {MAX_VOLUME_NAME_BYTES} bytes, this one has {length_bytes}; choose another"
+    )]
     VolumeLength {
         /// The length of the name.
         length_bytes: usize,
@@ -74,7 +76,9 @@ pub enum ConfigError {
         name: String,
     },
     /// The text is longer than the adapter's static.
-    #[error("the configuration has {length_bytes} bytes and the adapter takes {capacity_bytes}; shorten the volume's name")]
+    #[error(
+        "the configuration has {length_bytes} bytes and the adapter takes {capacity_bytes}; shorten the volume's name"
+    )]
     TooLong {
         /// The length of the text, with the zero that ends it.
         length_bytes: usize,

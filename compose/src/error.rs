@@ -31,7 +31,9 @@ pub enum ComposeError {
     },
 
     /// The guest's types cannot be read as WIT.
-    #[error("a component whose interfaces cannot be read as WIT: {reason}; build it with a current toolchain")]
+    #[error(
+        "a component whose interfaces cannot be read as WIT: {reason}; build it with a current toolchain"
+    )]
     Undecodable {
         /// What the decoder found.
         reason: String,
@@ -40,6 +42,10 @@ pub enum ComposeError {
     /// The guest does not use the file system.
     #[error("nothing to virtualize: the guest does not import wasi:filesystem; run it as it is")]
     NothingToVirtualize,
+
+    /// The guest has no way in.
+    #[error("the guest exports nothing, so nothing can run it; it may be cut off: build or copy it again")]
+    NothingToRun,
 
     /// The guest uses a file system of a version that the adapter does not export.
     #[error("the guest imports {interface}, and kvfs provides wasi:filesystem 0.2; build it for WASI 0.2")]
@@ -93,7 +99,9 @@ pub enum ComposeError {
     },
 
     /// The result is not what composition promises. It is not handed out.
-    #[error("the result was refused: {reason}; report this together with the guest's output of `kvfs inspect`")]
+    #[error(
+        "the result was refused: {reason}; report this together with the guest's output of `kvfs inspect`"
+    )]
     Refused {
         /// The promise that was not kept.
         reason: String,

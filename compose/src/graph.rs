@@ -54,8 +54,9 @@ pub(crate) enum HostIoSource {
 pub(crate) fn join(parts: &Parts<'_>) -> Result<Vec<u8>, ComposeError> {
     // wac reports most misfits as errors but not all. A guest with unheard-of types must not take
     // the program down.
-    catch_unwind(AssertUnwindSafe(|| Joiner::default().join(parts)))
-        .unwrap_or_else(|_| Err(ComposeError::join("the parts", "the composition graph gave up on their types")))
+    catch_unwind(AssertUnwindSafe(|| Joiner::default().join(parts))).unwrap_or_else(|_| {
+        Err(ComposeError::join("the parts", "the composition graph gave up on their types"))
+    })
 }
 
 #[derive(Default)]

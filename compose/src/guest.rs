@@ -140,6 +140,10 @@ impl<'a> Guest<'a> {
             }
         }
 
+        if outline.exports.is_empty() {
+            return Err(ComposeError::NothingToRun);
+        }
+
         let (resolve, world) = match wit_component::decode(&bytes) {
             Ok(DecodedWasm::Component(resolve, world)) => (resolve, world),
             Ok(DecodedWasm::WitPackage(..)) => return Err(ComposeError::NothingToVirtualize),

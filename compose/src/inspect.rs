@@ -49,7 +49,7 @@ pub struct Inspection {
 ///
 /// # Cost
 ///
-/// Validates the file once for each feature it may need.
+/// Validates the file once, and again a few times for each feature that it needs.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
     let outline = Outline::read(bytes)?;
     let mut core_modules_bytes = Vec::new();
@@ -85,11 +85,25 @@ fn features(bytes: &[u8]) -> Result<Vec<String>, ComposeError> {
     let validate = |features| Validator::new_with_features(features).validate_all(bytes).map(drop);
     let all = WasmFeatures::all();
     validate(all).map_err(|e| ComposeError::invalid(&e))?;
-    let candidates = all.iter_names().filter(|(_, feature)| !WasmFeatures::MVP.contains(*feature));
-    Ok(candidates
-        .filter(|(_, feature)| validate(all.difference(*feature)).is_err())
-        .map(|(name, _)| name.to_lowercase().replace('_', "-"))
-        .collect())
+
+    // Whole groups are taken away first: most features are needed by no file.
+    let mut left = all;
+    let mut needed = Vec::new();
+    let candidates: Vec<_> =
+        all.iter_names().filter(|(_, feature)| !WasmFeatures::MVP.contains(*feature)).collect();
+    let mut groups = vec![candidates];
+    while let Some(mut group) = groups.pop() {
+        let without = group.iter().fold(left, |left, (_, feature)| left.difference(*feature));
+        if validate(without).is_ok() {
+            left = without;
+        } else if let [(name, _)] = group[..] {
+            needed.push(name.to_lowercase().replace('_', "-"));
+        } else {
+            groups.push(group.split_off(group.len() / 2));
+            groups.push(group);
+        }
+    }
+    Ok(needed)
 }
 
 impl fmt::Display for Inspection {
@@ -109,7 +123,11 @@ impl fmt::Display for Inspection {
         if !modules.is_empty() {
             writeln!(f, "core modules: {} bytes", modules.join(", "))?;
         }
-        writeln!(f, "needs: {}", if self.features.is_empty() { "nothing".into() } else { self.features.join(", ") })?;
+        writeln!(
+            f,
+            "needs: {}",
+            if self.features.is_empty() { "nothing".into() } else { self.features.join(", ") }
+        )?;
         for (title, names) in [("imports", &self.imports), ("exports", &self.exports)] {
             writeln!(f, "{title}:{}", if names.is_empty() { " nothing" } else { "" })?;
             names.iter().try_for_each(|name| writeln!(f, "  {name}"))?;

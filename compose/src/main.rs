@@ -1,1 +1,98 @@
-fn main() {}
+//! The `kvfs` command: reads its arguments and leaves the work to the libraries.
+
+mod cli;
+
+use clap::{Args, Parser, Subcommand};
+use kvfs_compose::Mode;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Gives WebAssembly components a file system that lives in a key-value store.
+///
+/// KVFS_LOG sets what is logged to standard error, such as KVFS_LOG=debug.
+#[derive(Parser)]
+#[command(name = "kvfs", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Joins a guest with the file system into one component.
+    Compose(ComposeArgs),
+    /// Runs a guest on a store, composed first if it is not yet.
+    Run(RunArgs),
+    /// Tells what a wasm file is, what it imports and exports, and what it needs of a runtime.
+    Inspect {
+        /// A component or a core module.
+        file: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct ComposeArgs {
+    /// A component of WASI 0.2, or a core module for WASI preview1.
+    guest: PathBuf,
+    /// Where to write the result.
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Where the store comes from: `host`, or a component that exports kvfs:store/kv-store.
+    #[arg(long, value_name = "host|FILE.wasm", default_value = "host")]
+    provider: String,
+    #[command(flatten)]
+    fixed: Fixed,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// The store: `memory:`, gone at the end, or `redb:PATH`, a file that is made if missing.
+    #[arg(long, default_value = "memory:")]
+    store: String,
+    /// Sets a variable in the guest's environment; may be given many times.
+    #[arg(long, value_name = "K=V", value_parser = parse_variable)]
+    env: Vec<(String, String)>,
+    /// Lets the guest use the host's network and look up names.
+    #[arg(long)]
+    inherit_network: bool,
+    #[command(flatten)]
+    fixed: Fixed,
+    /// The guest, composed or not.
+    guest: PathBuf,
+    /// The guest's arguments, after its own name.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+/// What composition fixes in its result.
+#[derive(Args, Clone)]
+struct Fixed {
+    /// When writes are committed: strict (each operation), close (the default) or lazy.
+    #[arg(long, value_parser = |text: &str| text.parse::<Mode>())]
+    mode: Option<Mode>,
+    /// The volume of the store to mount.
+    #[arg(long)]
+    volume: Option<String>,
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it has the form NAME=VALUE".into()),
+    }
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("KVFS_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let done = match Cli::parse().command {
+        Command::Compose(args) => cli::compose::compose(&args).map(|()| ExitCode::SUCCESS),
+        Command::Run(args) => cli::run::run(&args),
+        Command::Inspect { file } => cli::inspect::inspect(&file).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("kvfs: {}", cli::one_line(&format!("{error:#}")));
+        ExitCode::FAILURE
+    })
+}

@@ -173,10 +173,8 @@ impl<'a> Generator<'a, '_> {
                 let error = ty.type_count();
                 ty.alias(outer(out.resources[&IoResource::Error]));
                 ty.ty().defined_type().own(error);
-                let cases = [
-                    ("last-operation-failed", Some(ComponentValType::Type(error + 1))),
-                    ("closed", None),
-                ];
+                let cases =
+                    [("last-operation-failed", Some(ComponentValType::Type(error + 1))), ("closed", None)];
                 ty.ty().defined_type().variant(cases);
                 ty.export("stream-error", ComponentTypeRef::Type(TypeBounds::Eq(error + 2)));
             }
@@ -232,7 +230,10 @@ impl<'a> Generator<'a, '_> {
         }
         let mut ty = InstanceType::new();
         ty.ty().defined_type().result(None, None);
-        ty.ty().function().params([] as [(&str, ComponentValType); 0]).result(Some(ComponentValType::Type(0)));
+        ty.ty()
+            .function()
+            .params([] as [(&str, ComponentValType); 0])
+            .result(Some(ComponentValType::Type(0)));
         ty.export("commit", ComponentTypeRef::Func(1));
         let ty = self.builder.type_instance(None, &ty);
         self.commit = Some(self.builder.import(LIFECYCLE_IMPORT, ComponentTypeRef::Instance(ty)));
@@ -375,7 +376,8 @@ impl<'a> Generator<'a, '_> {
         let memory_instance = self.builder.core_instantiate(None, memory_module, memory_args);
         let memory = self.builder.core_alias_export(None, memory_instance, "memory", ExportKind::Memory);
         let realloc = self.builder.core_alias_export(None, memory_instance, "realloc", ExportKind::Func);
-        let options = [CanonicalOption::UTF8, CanonicalOption::Memory(memory), CanonicalOption::Realloc(realloc)];
+        let options =
+            [CanonicalOption::UTF8, CanonicalOption::Memory(memory), CanonicalOption::Realloc(realloc)];
 
         let mut exports = Vec::new();
         for (name, import) in shims.imports().into_iter().enumerate() {
@@ -489,7 +491,8 @@ impl<'a> Generator<'a, '_> {
             functions.push((function, nested_index));
         }
         for (name, ty) in &interface.types {
-            nested.export_type(name, self.info.root(*ty))?;
+            let root = self.info.root(*ty);
+            nested.export_type(name, root, self.info.owner(root) == Some(id))?;
         }
         for (function, index) in functions {
             nested.export_function(function, index)?;
@@ -498,13 +501,16 @@ impl<'a> Generator<'a, '_> {
         let component = self.builder.component(None, nested.builder);
         let args = args.iter().map(|(name, kind, index)| (name.as_str(), *kind, *index));
         let instance = self.builder.instantiate(None, component, args);
-        let exported = self.builder.export(wrap.target.as_str(), ComponentExportKind::Instance, instance, None);
+        let exported =
+            self.builder.export(wrap.target.as_str(), ComponentExportKind::Instance, instance, None);
 
-        // Interfaces that follow must use the types by the names they have been exported under.
+        // Interfaces that follow must use a type by the name it was exported under, unless the host
+        // gives it a name that lasts.
         for (name, ty) in &interface.types {
             let root = self.info.root(*ty);
             let own = self.info.owner(root) == Some(id) && self.info.is_nominal(root);
-            if own && self.info.mentions_io(&wit_parser::Type::Id(root)) {
+            let ours = self.job.callee == Io::Virtual || self.info.mentions_io(&wit_parser::Type::Id(root));
+            if own && ours {
                 let index = self.builder.alias_export(exported, name, ComponentExportKind::Type);
                 self.caller.insert(root, index);
             }
@@ -555,9 +561,17 @@ impl<'a> Nested<'a> {
         Ok((name, index))
     }
 
-    fn export_type(&mut self, name: &str, root: TypeId) -> Result<(), Unbridgeable> {
+    /// Exports a type. One of the interface's own is written again over the types exported so far:
+    /// its import has parts that only the component around has names for.
+    fn export_type(&mut self, name: &str, root: TypeId, own: bool) -> Result<(), Unbridgeable> {
+        let info = self.writer.info;
+        let first = self.exported.get(&root) == self.imported.get(&root);
         let mut scope = TopScope { builder: &mut self.builder, names: &mut self.exported };
-        let index = self.writer.index(&mut scope, root)?;
+        let index = if own && first && info.is_nominal(root) && !info.is_resource(root) {
+            self.writer.define(&mut scope, root)?
+        } else {
+            self.writer.index(&mut scope, root)?
+        };
         let index = self.builder.export(name, ComponentExportKind::Type, index, None);
         self.exported.insert(root, index);
         Ok(())

@@ -104,7 +104,10 @@ impl Job<'_> {
 }
 
 impl Wrap {
-    pub(crate) fn functions<'r>(&'r self, resolve: &'r Resolve) -> Box<dyn Iterator<Item = &'r Function> + 'r> {
+    pub(crate) fn functions<'r>(
+        &'r self,
+        resolve: &'r Resolve,
+    ) -> Box<dyn Iterator<Item = &'r Function> + 'r> {
         match &self.item {
             Item::Interface(id) => Box::new(resolve.interfaces[*id].functions.values()),
             Item::Function(function) => Box::new(std::iter::once(function)),

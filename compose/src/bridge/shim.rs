@@ -422,12 +422,7 @@ impl<'a> Shims<'a> {
     }
 
     /// Turns the result into an error if its type has one without a payload, or traps.
-    fn failed_commit(
-        &self,
-        function: &Function,
-        area: Option<u32>,
-        flat: Option<Slot>,
-    ) -> Vec<I<'static>> {
+    fn failed_commit(&self, function: &Function, area: Option<u32>, flat: Option<Slot>) -> Vec<I<'static>> {
         let plain_error = function.result.is_some_and(|ty| match ty {
             Type::Id(id) => match &self.info.resolve.types[self.info.root(id)].kind {
                 TypeDefKind::Result(result) => result.err.is_none(),
@@ -588,13 +583,8 @@ impl Output {
     }
 
     fn import_memory(&mut self) {
-        let memory = MemoryType {
-            minimum: 1,
-            maximum: None,
-            memory64: false,
-            shared: false,
-            page_size_log2: None,
-        };
+        let memory =
+            MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
         self.imports.import("memory", "memory", memory);
         let mark = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
         self.imports.import("memory", "top", mark);

@@ -181,6 +181,9 @@ impl<'a> TypeInfo<'a> {
     /// Names a type for a person: `wasi:io/streams.input-stream`, or its kind if it has no name.
     pub(crate) fn describe(self, id: TypeId) -> String {
         let def = &self.resolve.types[id];
+        if let TypeDefKind::Handle(Handle::Own(resource) | Handle::Borrow(resource)) = &def.kind {
+            return format!("{}<{}>", def.kind.as_str(), self.describe(self.root(*resource)));
+        }
         match (&def.name, self.owner(id).and_then(|owner| self.resolve.id_of(owner))) {
             (Some(name), Some(owner)) => format!("{}.{name}", InterfaceName::parse(&owner).base),
             (Some(name), None) => name.clone(),
@@ -212,7 +215,9 @@ impl<'a> TypeInfo<'a> {
             TypeDefKind::Map(key, value) => vec![*key, *value],
             TypeDefKind::Future(t) | TypeDefKind::Stream(t) => t.iter().copied().collect(),
             TypeDefKind::Handle(Handle::Own(id) | Handle::Borrow(id)) => vec![Type::Id(*id)],
-            TypeDefKind::Resource | TypeDefKind::Flags(_) | TypeDefKind::Enum(_) | TypeDefKind::Unknown => vec![],
+            TypeDefKind::Resource | TypeDefKind::Flags(_) | TypeDefKind::Enum(_) | TypeDefKind::Unknown => {
+                vec![]
+            }
         }
     }
 

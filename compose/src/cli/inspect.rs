@@ -1,0 +1,14 @@
+//! `kvfs inspect`.
+
+use super::{Busy, read};
+use anyhow::{Context, Result};
+use std::path::Path;
+
+pub(crate) fn inspect(path: &Path) -> Result<()> {
+    let bytes = read(path)?;
+    let busy = Busy::new("validating");
+    let found = kvfs_compose::inspect(&bytes).with_context(|| path.display().to_string())?;
+    drop(busy);
+    print!("{}: {found}", path.display());
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! The subcommands, one file each, and what they share.
+
+pub(crate) mod compose;
+pub(crate) mod inspect;
+pub(crate) mod run;
+
+use crate::Fixed;
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use kvfs_compose::Compose;
+use std::path::Path;
+use std::time::Duration;
+
+/// Reads a whole file; an error names it.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Starts composing with the options that the command line gave.
+pub(crate) fn composer<'a>(guest: &'a [u8], fixed: &Fixed) -> Compose<'a> {
+    let mut compose = Compose::new(guest);
+    if let Some(mode) = fixed.mode {
+        compose = compose.mode(mode);
+    }
+    if let Some(volume) = &fixed.volume {
+        compose = compose.volume(volume);
+    }
+    compose
+}
+
+/// Puts a message of several lines on one.
+pub(crate) fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+/// Shows that something takes its time, if someone is looking; gone when dropped.
+pub(crate) struct Busy(ProgressBar);
+
+impl Busy {
+    pub(crate) fn new(what: &'static str) -> Self {
+        let bar = ProgressBar::new_spinner().with_message(what);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

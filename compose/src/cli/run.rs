@@ -1,0 +1,120 @@
+//! `kvfs run`: a guest on a store, with wasmtime.
+
+use super::{Busy, composer, one_line, read};
+use crate::RunArgs;
+use anyhow::{Context, Result, bail};
+use kvfs_compose::ComposeError;
+use kvfs_host::{AnyStore, KvCtx, KvView, open_store};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
+use wasmtime_wasi::p2::bindings::sync::Command;
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+
+/// Exit code after a trap: what a shell shows for a program that aborted.
+const TRAPPED: u8 = 134;
+
+struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    kv: KvCtx,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl KvView for State {
+    fn kv(&mut self) -> &mut KvCtx {
+        &mut self.kv
+    }
+}
+
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
+    let guest = args.guest.display().to_string();
+    let component = load(args).with_context(|| guest.clone())?;
+    let kv = open_store(&args.store)?;
+    // Calls of the guest that the store has acknowledged must not be lost with this process,
+    // however the guest ended.
+    let result = call(args, &component, kv.clone());
+    let flushed = kv.flush().with_context(|| format!("{}: cannot make the data durable", args.store));
+    let code = result.with_context(|| guest)?;
+    flushed?;
+    Ok(code)
+}
+
+/// Reads the guest, composes it if it is not composed, and compiles it.
+fn load(args: &RunArgs) -> Result<Component> {
+    let input = read(&args.guest)?;
+    let composed;
+    let bytes = match composer(&input, &args.fixed).build() {
+        Ok(done) => {
+            composed = done.bytes;
+            composed.as_slice()
+        }
+        Err(ComposeError::AlreadyComposed) => {
+            if args.fixed.mode.is_some() || args.fixed.volume.is_some() {
+                bail!("already composed, with its mode and volume; run it without --mode and --volume");
+            }
+            input.as_slice()
+        }
+        Err(error) => return Err(error.into()),
+    };
+
+    let mut config = Config::new();
+    match compile_cache() {
+        Ok(cache) => drop(config.cache(Some(cache))),
+        Err(error) => tracing::warn!("compiling without a cache: {error:#}"),
+    }
+    let engine = Engine::new(&config).map_err(plain)?;
+    let _busy = Busy::new("compiling");
+    Component::new(&engine, bytes).map_err(plain).context("cannot compile it")
+}
+
+/// Keeps compiled guests in the user's cache directory, by what they contain and the runtime's
+/// version. An entry that cannot be read is compiled again.
+fn compile_cache() -> Result<Cache> {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(absolute).or_else(home);
+    let base = base.context("neither XDG_CACHE_HOME nor HOME is set")?;
+    let mut config = CacheConfig::new();
+    config.with_directory(base.join("kvfs"));
+    Cache::new(config).map_err(plain)
+}
+
+fn call(args: &RunArgs, component: &Component, kv: AnyStore) -> Result<ExitCode> {
+    let mut linker = Linker::new(component.engine());
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(plain)?;
+    kvfs_host::add_to_linker(&mut linker).map_err(plain)?;
+
+    let mut wasi = WasiCtx::builder();
+    wasi.inherit_stdio().envs(&args.env);
+    wasi.arg(args.guest.file_name().unwrap_or_default().to_string_lossy());
+    wasi.args(&args.args);
+    if args.inherit_network {
+        wasi.inherit_network().allow_ip_name_lookup(true);
+    }
+    let state = State { wasi: wasi.build(), table: ResourceTable::new(), kv: KvCtx::new(kv) };
+    let mut store = Store::new(component.engine(), state);
+    let command = Command::instantiate(&mut store, component, &linker).map_err(plain)?;
+    match command.wasi_cli_run().call_run(&mut store) {
+        Ok(Ok(())) => Ok(ExitCode::SUCCESS),
+        Ok(Err(())) => Ok(ExitCode::FAILURE),
+        Err(error) => match error.downcast_ref::<I32Exit>() {
+            Some(exit) => Ok(ExitCode::from(exit.0.clamp(0, 255) as u8)),
+            None => {
+                eprintln!("kvfs: {}: the guest trapped: {error:?}", args.guest.display());
+                Ok(ExitCode::from(TRAPPED))
+            }
+        },
+    }
+}
+
+/// Makes one line of a runtime's error.
+fn plain(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("{}", one_line(&format!("{error:#}")))
+}

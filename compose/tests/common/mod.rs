@@ -1,0 +1,71 @@
+//! Guests made from WIT: components that import and export what a world says, with no code inside.
+
+#![allow(dead_code, unreachable_pub)]
+
+use std::path::Path;
+use wit_component::{ComponentEncoder, StringEncoding};
+use wit_parser::{ManglingAndAbi, Resolve, UnresolvedPackageGroup};
+
+/// The version of the WASI packages in `wit/deps`.
+const PINNED: &str = "0.2.12";
+
+/// Makes a component of the world `guest` in a WIT text, with WASI of some version.
+pub fn guest(wit: &str, wasi_version: &str) -> Vec<u8> {
+    let mut resolve = Resolve { all_features: true, ..Resolve::default() };
+    let deps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/deps");
+    let mut groups: Vec<_> = std::fs::read_dir(&deps)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("wasi-"))
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            group(&path, &text.replace(PINNED, wasi_version))
+        })
+        .collect();
+    // In the order of their dependencies, whatever the directory's order is.
+    groups.sort_by_key(|g| g.main.name.to_string());
+    while !groups.is_empty() {
+        let known: Vec<_> = resolve.package_names.keys().cloned().collect();
+        let ready = groups.iter().position(|g| g.main.foreign_deps.keys().all(|dep| known.contains(dep)));
+        let next = groups.remove(ready.expect("packages that do not depend in circles"));
+        resolve.push_group(next).unwrap();
+    }
+    let text = wit.replace("WASI", wasi_version);
+    let main = resolve.push_group(group(Path::new("guest.wit"), &text)).unwrap();
+    let world = resolve.select_world(&[main], Some("guest")).unwrap();
+    let mut module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let mut encoder = ComponentEncoder::default();
+    encoder.module(&module).unwrap().encode().unwrap()
+}
+
+fn group(path: &Path, text: &str) -> UnresolvedPackageGroup {
+    let mut map = wit_parser::SourceMap::default();
+    map.push(path, text);
+    map.parse().map_err(|(_, error)| error.to_string()).unwrap()
+}
+
+/// A world with one of everything that CPython imports.
+pub const COMMAND: &str = r#"
+package test:guest;
+
+world guest {
+  import wasi:filesystem/types@WASI;
+  import wasi:filesystem/preopens@WASI;
+  import wasi:clocks/monotonic-clock@WASI;
+  import wasi:clocks/wall-clock@WASI;
+  import wasi:random/random@WASI;
+  import wasi:cli/environment@WASI;
+  import wasi:cli/exit@WASI;
+  import wasi:cli/stdin@WASI;
+  import wasi:cli/stdout@WASI;
+  import wasi:cli/stderr@WASI;
+  import wasi:cli/terminal-stdin@WASI;
+  import wasi:sockets/instance-network@WASI;
+  import wasi:sockets/tcp-create-socket@WASI;
+  import wasi:sockets/tcp@WASI;
+  import wasi:sockets/udp@WASI;
+  import wasi:sockets/ip-name-lookup@WASI;
+  export wasi:cli/run@WASI;
+}
+"#;

@@ -1,0 +1,163 @@
+//! What holds for every composition.
+
+mod common;
+
+use kvfs_compose::{Compose, ComposeError, Kind, Mode, Provider, inspect};
+
+#[test]
+fn every_version_of_wasi_02_composes_and_keeps_its_names() {
+    for version in ["0.2.0", "0.2.3", "0.2.6", "0.2.9", "0.2.12"] {
+        let composed = Compose::new(&common::guest(common::COMMAND, version)).build().unwrap();
+        for import in composed.report.imports.iter().filter(|name| name.starts_with("wasi:")) {
+            assert!(import.ends_with(&format!("@{version}")), "{version}: {import}");
+        }
+        assert!(composed.report.imports.contains(&"kvfs:store/kv-store@0.1.0".to_owned()));
+        assert!(!composed.report.imports.iter().any(|name| name.starts_with("wasi:filesystem")));
+    }
+}
+
+#[test]
+fn a_guest_of_two_versions_composes() {
+    // As a program and a library in it that were made for different versions.
+    let two = r#"
+        package test:guest;
+        world guest {
+          import wasi:filesystem/types@WASI;
+          import wasi:filesystem/preopens@WASI;
+          import wasi:cli/stdout@WASI;
+          export wasi:cli/run@WASI;
+        }"#;
+    let guest = common::guest(two, "0.2.3");
+    let text = wasmprinter::print_bytes(&guest).unwrap();
+    // One interface under a newer name beside the older ones.
+    let mixed = text.replace("wasi:cli/stdout@0.2.3", "wasi:cli/stdout@0.2.6");
+    assert_ne!(text, mixed);
+    let composed = Compose::new(&wat::parse_str(mixed).unwrap()).build().unwrap();
+    assert!(composed.report.imports.contains(&"wasi:cli/stdout@0.2.6".to_owned()));
+    assert!(composed.report.imports.contains(&"wasi:io/streams@0.2.3".to_owned()));
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let guest = common::guest(common::COMMAND, "0.2.9");
+    let first = Compose::new(&guest).mode(Mode::Lazy).volume("v").build().unwrap();
+    let second = Compose::new(&guest).mode(Mode::Lazy).volume("v").build().unwrap();
+    assert!(first.bytes == second.bytes);
+    assert_eq!(first.report, second.report);
+}
+
+#[test]
+fn the_configuration_is_found_in_the_result() {
+    let guest = common::guest(common::COMMAND, "0.2.9");
+    let composed = Compose::new(&guest).mode(Mode::Strict).volume("data").build().unwrap();
+    let found = inspect(&composed.bytes).unwrap();
+    let Kind::Composed { config, .. } = &found.kind else { panic!("{found}") };
+    assert_eq!(config, "mode=strict\nvolume=data\n");
+    assert_eq!(inspect(&guest).unwrap().kind, Kind::Component);
+
+    let plain = Compose::new(&guest).build().unwrap();
+    assert!(
+        matches!(inspect(&plain.bytes).unwrap().kind, Kind::Composed { config, .. } if config.is_empty())
+    );
+}
+
+#[test]
+fn a_result_is_not_composed_again() {
+    let guest = common::guest(common::COMMAND, "0.2.9");
+    let composed = Compose::new(&guest).build().unwrap();
+    assert!(matches!(Compose::new(&composed.bytes).build(), Err(ComposeError::AlreadyComposed)));
+}
+
+#[test]
+fn a_guest_that_needs_no_bridge_gets_no_io_of_the_host() {
+    let wit = r#"
+        package test:guest;
+        world guest {
+          import wasi:filesystem/types@WASI;
+          import wasi:filesystem/preopens@WASI;
+          export wasi:cli/run@WASI;
+        }"#;
+    let composed = Compose::new(&common::guest(wit, "0.2.3")).build().unwrap();
+    assert_eq!(
+        composed.report.imports,
+        ["kvfs:store/kv-store@0.1.0", "wasi:clocks/wall-clock@0.2.3"],
+        "{}",
+        composed.report
+    );
+}
+
+#[test]
+fn what_is_no_wasm_is_told_apart_from_what_is_damaged() {
+    assert!(matches!(Compose::new(b"").build(), Err(ComposeError::NotWasm)));
+    assert!(matches!(Compose::new(b"#!/bin/sh\n").build(), Err(ComposeError::NotWasm)));
+    let guest = common::guest(common::COMMAND, "0.2.9");
+    for length in (4..guest.len()).step_by(guest.len() / 97) {
+        match Compose::new(&guest[..length]).build() {
+            Err(ComposeError::Invalid { offset, .. }) => assert!(offset <= length as u64),
+            // Cut between two sections it is whole, and has lost its exports or all it had.
+            Err(ComposeError::NothingToVirtualize | ComposeError::NothingToRun) => {}
+            other => panic!("cut at {length}: {:?}", other.map(|c| c.report)),
+        }
+    }
+}
+
+#[test]
+fn damage_anywhere_is_an_error_and_not_a_panic() {
+    let guest = common::guest(common::COMMAND, "0.2.9");
+    for at in (8..guest.len()).step_by(guest.len() / 61) {
+        for flip in [0x01, 0xff] {
+            let mut damaged = guest.clone();
+            damaged[at] ^= flip;
+            // Some bytes are names or padding, and what they make is a guest too.
+            let _ = Compose::new(&damaged).build();
+        }
+    }
+}
+
+#[test]
+fn an_adapter_that_is_none_is_refused() {
+    let guest = common::guest(common::COMMAND, "0.2.9");
+    let module = wat::parse_str("(module)").unwrap();
+    for adapter in [&b"junk"[..], &module] {
+        let error = Compose::new(&guest).adapter(adapter).build().unwrap_err();
+        assert!(matches!(error, ComposeError::BadAdapter { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_provider_takes_the_place_of_the_host() {
+    let wit =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/store/kv-store.wit")).unwrap();
+    let provider = common::guest(&format!("{wit}\nworld guest {{ export kv-store; }}"), "0.2.12");
+    let guest = common::guest(common::COMMAND, "0.2.9");
+    let composed = Compose::new(&guest).provider(Provider::Component(provider)).build().unwrap();
+    assert!(!composed.report.imports.iter().any(|name| name.starts_with("kvfs:")), "{}", composed.report);
+}
+
+#[test]
+fn what_exports_no_store_is_no_provider() {
+    let guest = common::guest(common::COMMAND, "0.2.9");
+    let module = wat::parse_str("(module)").unwrap();
+    let empty = wat::parse_str("(component)").unwrap();
+    let other =
+        wat::parse_str(r#"(component (instance $i) (export "kvfs:store/kv-store@0.1.0" (instance $i)))"#);
+    for bytes in [b"junk".to_vec(), module, empty, other.unwrap()] {
+        let error = Compose::new(&guest).provider(Provider::Component(bytes)).build().unwrap_err();
+        assert!(matches!(error, ComposeError::BadProvider { .. }), "{error}");
+    }
+}
+
+#[test]
+fn errors_are_one_line_that_says_what_to_do() {
+    let errors = [
+        Compose::new(b"x").build().unwrap_err(),
+        Compose::new(b"\0asm").build().unwrap_err(),
+        Compose::new(&wat::parse_str("(component)").unwrap()).build().unwrap_err(),
+        Compose::new(&common::guest(common::COMMAND, "0.2.9")).volume("").build().unwrap_err(),
+        Compose::new(&common::guest(common::COMMAND, "0.2.9")).adapter(&b"x"[..]).build().unwrap_err(),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        assert!(!text.contains('\n') && text.contains("; "), "{text}");
+    }
+}

@@ -1,0 +1,2 @@
+(component
+  (import "wasi:filesystem/types@0.3.0" (instance)))
