@@ -596,26 +596,6 @@ impl Cache {
         }
     }
 
-    /// Takes for stored whatever a commit of unknown outcome may have stored, so that what is removed
-    /// from now on is deleted there too.
-    pub(crate) fn maybe_stored(&mut self, extent_bytes: u64) {
-        for ino in &self.dirty.inodes {
-            let Some(node) = self.nodes.get_mut(ino) else { continue };
-            node.stored = true;
-            node.orphan_stored |= node.inode.nlink == 0;
-            node.stored_end = node.stored_end.max(node.inode.extents_end(extent_bytes));
-        }
-        for (dir, name) in &self.dirty.dentries {
-            let known = self.nodes.get_mut(dir).and_then(|node| node.dir.as_mut());
-            if let Some(slot) = known.and_then(|known| known.slots.get_mut(name)) {
-                slot.stored = true;
-            }
-        }
-        for reap in self.reaps.values_mut() {
-            reap.stored = true;
-        }
-    }
-
     /// How many inodes, directory entries and bytes of extents are in memory.
     pub(crate) fn usage(&self) -> (usize, usize, usize) {
         (self.nodes.len(), self.dentries, self.resident_bytes)

@@ -27,6 +27,24 @@ const RECLAIMS_PER_COMMIT: u32 = 8;
 /// Garbage ranges wider than this are searched for what exists instead of deleted blindly.
 const REAP_BLIND_EXTENTS_MAX: u64 = 4096;
 
+/// An apply that may have been applied.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Doubt {
+    /// The superblock that it carried.
+    value: Vec<u8>,
+    /// What is to be noted if it was, for the last apply of a commit.
+    completes: Option<Completion>,
+}
+
+/// What the end of a commit has to note besides that everything is clean.
+#[derive(Debug, PartialEq, Eq)]
+struct Completion {
+    /// Inodes whose announcement of garbage was taken back.
+    announced: Vec<InodeNo>,
+    /// Garbage that went along, and where the rest of it starts.
+    step: Option<(InodeNo, u64)>,
+}
+
 /// A dirty extent on its way to the store.
 struct Outgoing {
     ino: InodeNo,
@@ -45,7 +63,7 @@ impl Volume {
     /// Nothing that failed to be stored is forgotten: it stays dirty and the next commit carries it.
     pub(crate) fn commit(&mut self, level: Durability) -> Result<()> {
         let mut outcome = self.commit_once(level);
-        // Once the doubt is resolved, repeating is safe: a commit puts values, whatever was there.
+        // Going on resolves the doubt first, and repeats only what did not take.
         for _ in 0..DOUBT_ATTEMPTS {
             if outcome != Err(Error::Store(StoreError::UnknownOutcome)) {
                 break;
@@ -91,9 +109,23 @@ impl Volume {
         let step = self.push_reap_step(&mut batch, &announced);
         let mut superblock = self.superblock.clone();
         superblock.seq = self.committed.seq.saturating_add(1);
-        self.apply(&batch, Some(superblock.clone()), level)?;
+        let completes = Completion { announced, step };
+        match self.apply(&batch, Some(superblock), level) {
+            Ok(()) => self.complete(completes),
+            Err(error) => {
+                if let State::InDoubt(doubt) = &mut self.state {
+                    doubt.completes = Some(completes);
+                }
+                return Err(error);
+            }
+        }
+        self.unsynced = level == Durability::Buffered;
+        Ok(())
+    }
 
-        self.superblock = superblock;
+    /// Takes note that the last apply of a commit has been applied.
+    fn complete(&mut self, Completion { announced, step }: Completion) {
+        self.superblock = self.committed.clone();
         let extent_bytes = self.extent_bytes();
         for ino in announced {
             self.cache.reaps.remove(&ino);
@@ -103,8 +135,7 @@ impl Volume {
             self.finish_reap_step(ino, from);
         }
         self.dirty_since = None;
-        self.unsynced = level == Durability::Buffered;
-        Ok(())
+        self.unsynced = true;
     }
 
     pub(crate) fn check_alive(&self) -> Result<()> {
@@ -317,12 +348,8 @@ impl Volume {
                 Ok(())
             }
             Err(StoreError::UnknownOutcome) => {
-                let extent_bytes = self.extent_bytes();
-                self.cache.maybe_stored(extent_bytes);
-                self.state = State::InDoubt(value.unwrap_or_else(|| self.committed_value.clone()));
-                self.resolve_doubt()?;
-                // The superblock tells whether it was applied, not whether it was made durable, and the
-                // caller's view of what is dirty is the old one: report it, the next commit repeats it.
+                let value = value.unwrap_or_else(|| self.committed_value.clone());
+                self.state = State::InDoubt(Doubt { value, completes: None });
                 Err(Error::Store(StoreError::UnknownOutcome))
             }
             Err(StoreError::Conflict) => {
@@ -337,20 +364,28 @@ impl Volume {
         }
     }
 
-    /// Finds out whether the apply of unknown outcome took, by the superblock that it carried.
-    fn resolve_doubt(&mut self) -> Result<()> {
-        let State::InDoubt(value) = &self.state else { return Ok(()) };
+    /// Finds out whether the apply of unknown outcome took, by the superblock that it carried. Until
+    /// that is known nothing in memory may change: what is dirty may be stored.
+    pub(crate) fn resolve_doubt(&mut self) -> Result<()> {
+        let State::InDoubt(doubt) = &self.state else { return Ok(()) };
         let key = self.keys.superblock();
         let found = self.store.get(&[&key])?.into_iter().next().flatten();
-        if found.as_deref() == Some(value) {
-            self.committed = Superblock::decode(&key, value)?;
-            self.committed_value = value.clone();
-            self.state = State::Live;
-        } else if found.as_deref() == Some(&self.committed_value) {
-            self.state = State::Live;
-        } else {
+        let (took, did_not) =
+            (found.as_deref() == Some(&doubt.value), found.as_deref() == Some(&self.committed_value));
+        if !took && !did_not {
             self.state = State::Fenced;
             return Err(Error::Fenced);
+        }
+        if let State::InDoubt(doubt) = std::mem::replace(&mut self.state, State::Live)
+            && took
+        {
+            self.committed = Superblock::decode(&key, &doubt.value)?;
+            self.committed_value = doubt.value;
+            // Applied, but perhaps not made durable.
+            self.unsynced = true;
+            if let Some(completes) = doubt.completes {
+                self.complete(completes);
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::limits::OPEN_MAX;
 use crate::store::Durability;
 use crate::types::{InodeNo, Kind};
-use crate::volume::{Mode, Volume};
+use crate::volume::{Mode, State, Volume};
 
 /// What a descriptor may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -156,7 +156,11 @@ impl Volume {
     /// Removes an inode after its last close, or leaves that to a commit with more room: a close must
     /// not fail for it.
     fn remove_or_queue(&mut self, ino: InodeNo) {
-        if self.fits_removal() { self.destroy(ino) } else { self.orphans.push_back(ino) }
+        if self.fits_removal() && self.state == State::Live {
+            self.destroy(ino)
+        } else {
+            self.orphans.push_back(ino)
+        }
     }
 
     /// Stores everything, durably. What a program's end does.

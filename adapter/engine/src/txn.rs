@@ -60,9 +60,11 @@ impl Volume {
     /// Starts an operation that will change something, with up to `data_bytes` of file data.
     ///
     /// # Cost
-    /// A commit, if what is dirty already leaves no room for more.
+    /// A commit, if what is dirty already leaves no room for more. One `get` after a commit whose
+    /// outcome is unknown.
     pub(crate) fn begin_change(&mut self, data_bytes: usize) -> Result<Txn<'_>> {
         self.check_alive()?;
+        self.resolve_doubt()?;
         self.make_room(data_bytes)?;
         self.begin()
     }

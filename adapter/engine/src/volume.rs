@@ -1,6 +1,7 @@
 //! A volume: one file-system tree in a store. Opening, formatting, and what all operations share.
 
 use crate::cache::{Cache, CacheLimits};
+use crate::commit::Doubt;
 use crate::error::{Error, Result};
 use crate::key::{KeySpace, tag};
 use crate::limits;
@@ -95,8 +96,8 @@ pub struct Volume {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Live,
-    /// A commit may have been applied; this is the superblock it carried.
-    InDoubt(Vec<u8>),
+    /// An apply may have been applied.
+    InDoubt(Doubt),
     /// Another opener has raised the epoch.
     Fenced,
 }

@@ -2,7 +2,7 @@
 
 use crate::ops::Setup;
 use crate::run::TestClock;
-use crate::store::{SMALL, TestStore};
+use crate::store::{Fault, Map, SMALL, TestStore};
 use kvfs::{
     Access, At, CacheLimits, Descriptor, Follow, Limits, Mode, OpenFlags, Options, SetTime, Volume, fsck,
 };
@@ -28,6 +28,17 @@ impl Fixture {
                 .unwrap();
         let root = volume.root().unwrap();
         (volume, root)
+    }
+
+    /// Checks what a cut after any apply leaves.
+    fn check_every_cut(&self) {
+        let (limits, log) = (self.store.0.borrow().limits, self.store.0.borrow().log.clone());
+        let mut map = Map::new();
+        for (cut, applied) in log.iter().enumerate() {
+            applied.replay(&mut map);
+            let report = fsck(&mut TestStore::from_map(map.clone(), limits), &self.options.volume).unwrap();
+            assert!(report.is_clean(), "cut {cut}: {:#?}", report.findings);
+        }
     }
 
     fn check(&self) {
@@ -182,4 +193,20 @@ fn regression_commit_over_the_batch_limit_after_closing_unlinked_files() {
     }
     fixture.check();
     assert_eq!(volume.used(), (0, 1));
+}
+
+#[test]
+fn regression_garbage_without_a_record_after_an_unknown_outcome() {
+    for fault in [Fault::UnknownNotApplied, Fault::UnknownApplied] {
+        for call in 0..8 {
+            let fixture = Fixture::new(SMALL, options());
+            let (mut volume, root) = fixture.open();
+            let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+            volume.write(&file, At::End, &[7; 9000]).unwrap();
+            fixture.store.set_fault(fault, call, 1);
+            volume.close(file).unwrap();
+            volume.sync_all().unwrap();
+            fixture.check_every_cut();
+        }
+    }
 }
