@@ -1,4 +1,4 @@
-//! The guests as components, not yet composed.
+//! The guests as components, and composed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -42,4 +42,9 @@ pub fn python() -> anyhow::Result<&'static Path> {
         bail!("tests/python/build failed:\n{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(BUILT.get_or_init(|| path))
+}
+
+/// Composes a guest with the file system; the store is left to the host.
+pub fn composed(guest: &[u8]) -> anyhow::Result<Vec<u8>> {
+    Ok(kvfs_compose::Compose::new(guest).build().context("composing the guest")?.bytes)
 }

@@ -8,7 +8,7 @@ pub mod engine;
 pub mod guests;
 mod program;
 
-pub use program::{Network, Output, Program};
+pub use program::{Calling, Network, Output, Program};
 
 /// The directory of cargo's own files; what the harness makes once is kept under it.
 pub fn target_dir() -> &'static std::path::Path {

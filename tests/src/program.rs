@@ -1,14 +1,16 @@
 //! One run of a command component, from its arguments to its exit code.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use kvfs_host::{Calls, KvCtx, KvView, MemoryStore};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
-use wasmtime_wasi::p2::bindings::sync::Command;
+use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
+use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::engine::{STACK_BYTES, TICK};
@@ -39,6 +41,7 @@ pub struct Program {
     network: Network,
     time_limit: Duration,
     files: Files,
+    calling: Calling,
 }
 
 /// Where the guest's `/` comes from.
@@ -46,6 +49,17 @@ pub struct Program {
 enum Files {
     None,
     HostDirectory(PathBuf),
+    Store(Arc<dyn kvfs_host::Store>),
+}
+
+/// How an embedder calls the guest, which decides what wasmtime's own file system costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calling {
+    /// Synchronously, with file calls on the guest's own thread: wasmtime's fastest setting.
+    SyncOnThread,
+    /// Asynchronously under tokio, with file calls on threads for blocking work: what embedders get unless they
+    /// ask for something else.
+    Async,
 }
 
 /// How a run ended.
@@ -59,6 +73,8 @@ pub struct Output {
     pub stdout: String,
     /// What it printed on standard error.
     pub stderr: String,
+    /// How often it called its store.
+    pub calls: Calls,
     /// From before its instantiation to its end.
     pub took: Duration,
 }
@@ -88,6 +104,7 @@ impl Program {
             network: Network::None,
             time_limit: Duration::from_secs(60),
             files: Files::None,
+            calling: Calling::SyncOnThread,
         }
     }
 
@@ -127,6 +144,18 @@ impl Program {
         self
     }
 
+    /// Gives a composed guest a key-value store, in which its `/` is.
+    pub fn store(mut self, store: Arc<dyn kvfs_host::Store>) -> Self {
+        self.files = Files::Store(store);
+        self
+    }
+
+    /// Sets how the guest is called; [`Calling::SyncOnThread`] unless told.
+    pub fn calling(mut self, calling: Calling) -> Self {
+        self.calling = calling;
+        self
+    }
+
     /// Runs the program to its end.
     ///
     /// # Errors
@@ -138,7 +167,12 @@ impl Program {
         let program = self.clone();
         // A thread of its own: a guest that sleeps in the host cannot be stopped, only left behind.
         let thread = std::thread::Builder::new().stack_size(THREAD_STACK_BYTES);
-        thread.spawn(move || done.send(program.run_here()))?;
+        thread.spawn(move || {
+            let result = program.run_here();
+            // Before the caller hears of the end: it may want to open the same store again.
+            drop(program);
+            done.send(result)
+        })?;
         match waiting.recv_timeout(self.time_limit + Duration::from_secs(5)) {
             Ok(result) => result,
             Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -153,24 +187,37 @@ impl Program {
         let stderr = MemoryOutputPipe::new(OUTPUT_BYTES);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdin(MemoryInputPipe::new(self.stdin.clone())).stdout(stdout.clone()).stderr(stderr.clone());
-        wasi.args(&self.args).envs(&self.env).allow_blocking_current_thread(true);
+        let on_thread = self.calling == Calling::SyncOnThread;
+        wasi.args(&self.args).envs(&self.env).allow_blocking_current_thread(on_thread);
         if self.network == Network::Loopback {
-            wasi.socket_addr_check(|address, _| Box::pin(async move { address.ip().is_loopback() }));
+            wasi.socket_addr_check(|address, purpose| {
+                // A connection's own end is bound to the unspecified address, unless the program says otherwise.
+                let own_end = matches!(purpose, SocketAddrUse::TcpBind | SocketAddrUse::UdpBind);
+                let allowed = address.ip().is_loopback() || own_end && address.ip().is_unspecified();
+                Box::pin(async move { allowed })
+            });
             wasi.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
         }
         if let Files::HostDirectory(dir) = &self.files {
             // After the setting above, which it takes with it.
             wasi.preopened_dir(dir, "/", FsPerms::ReadWrite)?;
         }
-        let state = State { wasi: wasi.build(), table: ResourceTable::new() };
+        let kv = match &self.files {
+            Files::Store(store) => KvCtx::new(store.clone()),
+            _ => KvCtx::new(MemoryStore::new()),
+        };
+        let state = State { wasi: wasi.build(), table: ResourceTable::new(), kv };
 
-        let mut linker = Linker::new(&self.engine);
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
-        let start = Instant::now();
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
-        let command = Command::instantiate(&mut store, &self.component, &linker)?;
-        let result = command.wasi_cli_run().call_run(&mut store);
+        let start = Instant::now();
+        let result = match self.calling {
+            Calling::SyncOnThread => self.call(&mut store),
+            Calling::Async => tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?
+                .block_on(self.call_async(&mut store)),
+        };
         let took = start.elapsed();
         let (code, trap) = match result {
             Ok(Ok(())) => (Some(0), None),
@@ -181,13 +228,37 @@ impl Program {
             },
         };
         let text = |pipe: &MemoryOutputPipe| String::from_utf8_lossy(&pipe.contents()).into_owned();
-        Ok(Output { code, trap, stdout: text(&stdout), stderr: text(&stderr), took })
+        let calls = store.data().kv.calls();
+        Ok(Output { code, trap, stdout: text(&stdout), stderr: text(&stderr), calls, took })
+    }
+
+    fn call(&self, store: &mut Store<State>) -> wasmtime::Result<Result<(), ()>> {
+        let mut linker = Linker::new(&self.engine);
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        kvfs_host::add_to_linker(&mut linker)?;
+        let command = bindings::sync::Command::instantiate(&mut *store, &self.component, &linker)?;
+        command.wasi_cli_run().call_run(store)
+    }
+
+    async fn call_async(&self, store: &mut Store<State>) -> wasmtime::Result<Result<(), ()>> {
+        let mut linker = Linker::new(&self.engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        kvfs_host::add_to_linker_async(&mut linker)?;
+        let command = bindings::Command::instantiate_async(&mut *store, &self.component, &linker).await?;
+        command.wasi_cli_run().call_run(store).await
     }
 }
 
 struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    kv: KvCtx,
+}
+
+impl KvView for State {
+    fn kv(&mut self) -> &mut KvCtx {
+        &mut self.kv
+    }
 }
 
 impl WasiView for State {
