@@ -54,10 +54,12 @@ impl Volume {
             if replaced.ino == moved.ino {
                 return Ok(());
             }
-            check_replaceable(&mut txn, moved, replaced)?;
         }
         if moved.kind == Kind::Directory {
             check_not_inside(&mut txn, moved.ino, new.dir)?;
+        }
+        if let Some(replaced) = new.entry {
+            check_replaceable(&mut txn, moved, replaced)?;
         }
         txn.check_accepts_names(new.dir)?;
         txn.inode(old.dir)?;
