@@ -60,6 +60,20 @@ pub(crate) struct Node {
     referenced: bool,
 }
 
+impl Node {
+    /// Whether the file has an extent at a place: one in memory tells, and of one that is not in memory
+    /// only a file without holes is asked.
+    pub(crate) fn has_extent(&self, index: u64, extent_bytes: u64) -> bool {
+        match self.extents.get(&index) {
+            Some(extent) => !extent.hole,
+            None => {
+                let end = self.inode.extents_end(extent_bytes);
+                index < end && self.inode.extents >= end
+            }
+        }
+    }
+}
+
 /// A piece of a file in memory.
 #[derive(Debug)]
 pub(crate) struct Extent {
@@ -71,7 +85,8 @@ pub(crate) struct Extent {
     /// The stored value has bytes behind the file's end, which a crash left there. They were dropped
     /// here, and must be dropped there before the file grows over them.
     pub(crate) trimmed: bool,
-    /// Belongs to a truncation: it may reach the store only together with the inode.
+    /// It was cut, or is new below the file's end in the store: it may reach the store only together
+    /// with the inode.
     pub(crate) with_inode: bool,
     referenced: bool,
 }
@@ -379,8 +394,7 @@ impl Cache {
         }
     }
 
-    /// Binds a dirty extent to its inode's record: it was cut, and must not reach the store before the
-    /// size that cut it.
+    /// Binds a dirty extent to its inode's record: it must not reach the store before the record does.
     pub(crate) fn bind_extent(&mut self, ino: InodeNo, index: u64) {
         if let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.get_mut(&index))
             && extent.dirty

@@ -168,6 +168,21 @@ impl Volume {
         entries <= self.limits.max_batch_entries as usize && bytes <= self.limits.max_batch_bytes as usize
     }
 
+    /// How many extents can be bound to their inodes by the next operation, after
+    /// [`Volume::make_room`]: at least one.
+    pub(crate) fn bound_extents_room(&self) -> u64 {
+        let dirty = &self.cache.dirty;
+        let entries = dirty.metadata_entries() + ENTRIES_PER_OPERATION;
+        let free = (self.limits.max_batch_entries as usize).saturating_sub(entries);
+        let extent_bytes = self.committed.extent_bytes.saturating_add(2 * RECORD_OVERHEAD_BYTES) as usize;
+        // Halving until it fits: exact enough, and the largest stores take one look.
+        let mut count = free;
+        while count > 1 && !self.fits(ENTRIES_PER_OPERATION, 2, count.saturating_mul(extent_bytes)) {
+            count /= 2;
+        }
+        count.max(1) as u64
+    }
+
     /// Whether the removal of an inode fits too.
     pub(crate) fn fits_removal(&self) -> bool {
         self.fits(2 + self.direct_deletes_max() as usize, 0, 0)

@@ -52,7 +52,8 @@ impl Txn<'_> {
     }
 
     /// Loads what a write of `length` bytes at `offset` needs to know, and checks that it may be done.
-    pub(crate) fn prepare_write(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<()> {
+    /// Returns how many of the bytes can be written in one transaction, at least one.
+    pub(crate) fn prepare_write(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<usize> {
         let end = offset
             .checked_add(length as u64)
             .filter(|end| *end <= FILE_SIZE_MAX)
@@ -66,7 +67,8 @@ impl Txn<'_> {
         let last = if length == 0 { first } else { (end - 1) / extent_bytes };
         let count = match &inode.content {
             Content::Inline(_) if new_size <= inline_bytes => {
-                return self.check_growth(new_size - size, 0);
+                self.check_growth(new_size - size, 0)?;
+                return Ok(length);
             }
             // What lies in the record becomes the first extent.
             Content::Inline(bytes) => {
@@ -76,21 +78,39 @@ impl Txn<'_> {
             _ => {
                 self.load_for_write(ino, offset, end)?;
                 let node = self.volume.cache.node(ino);
-                let old_end = size.div_ceil(extent_bytes);
-                let dense = extents >= old_end;
-                let known = |index: u64| {
-                    index < old_end
-                        && match node.and_then(|node| node.extents.get(&index)) {
-                            Some(extent) => !extent.hole,
-                            None => dense,
-                        }
-                };
-                extents + (first..=last).filter(|index| !known(*index)).count() as u64
+                let has = |index: &u64| node.is_some_and(|node| node.has_extent(*index, extent_bytes));
+                extents + (first..=last).filter(|index| !has(index)).count() as u64
             }
         };
-        self.settle_garbage(ino, last.saturating_add(1))?;
         let after = new_size.min(count.saturating_mul(extent_bytes));
-        self.check_growth(after.saturating_sub(before), 0)
+        self.check_growth(after.saturating_sub(before), 0)?;
+        self.settle_garbage(ino, last.saturating_add(1))?;
+        Ok(self.bound_length(ino, offset, length))
+    }
+
+    /// How much of a write one transaction takes: new extents below the file's end in the store go with
+    /// the inode that counts them, so no more of them than one apply can hold.
+    fn bound_length(&self, ino: InodeNo, offset: u64, length: usize) -> usize {
+        let extent_bytes = self.volume.extent_bytes();
+        let Some(node) = self.volume.cache.node(ino) else { return length };
+        let first = offset / extent_bytes;
+        let end = offset.saturating_add(length as u64).div_ceil(extent_bytes).min(node.stored_end);
+        if end <= first {
+            return length;
+        }
+        let mut room = self.volume.bound_extents_room();
+        if end - first <= room {
+            return length;
+        }
+        for index in first..end {
+            if !node.has_extent(index, extent_bytes) {
+                if room == 0 {
+                    return to_usize(index.saturating_mul(extent_bytes).saturating_sub(offset)).min(length);
+                }
+                room -= 1;
+            }
+        }
+        length
     }
 
     /// Loads the extents that a write changes in part, and the tail that it leaves behind.
@@ -257,17 +277,10 @@ impl Writes<'_> {
         }
         self.clean_tail(ino, offset / extent_bytes);
         let (mut at, mut rest, mut made) = (offset, data, 0);
-        let dense_end = self.volume.cache.node(ino).map_or(0, |node| {
-            let end = node.inode.size.div_ceil(extent_bytes);
-            if node.inode.extents >= end { end } else { 0 }
-        });
         while !rest.is_empty() {
             let (index, within) = (at / extent_bytes, at % extent_bytes);
             let (part, behind) = rest.split_at(to_usize(extent_bytes - within).min(rest.len()));
-            let there = match self.volume.cache.node(ino).and_then(|node| node.extents.get(&index)) {
-                Some(extent) => !extent.hole,
-                None => index < dense_end,
-            };
+            let there = self.volume.cache.node(ino).is_some_and(|node| node.has_extent(index, extent_bytes));
             made += u64::from(!there);
             self.volume.cache.edit_extent(ino, index, |value| {
                 if part.len() as u64 == extent_bytes {
@@ -275,6 +288,9 @@ impl Writes<'_> {
                 }
                 copy_in(value, FRAME_BYTES + to_usize(within), part);
             });
+            if !there {
+                self.bind_new_extent(ino, index);
+            }
             (at, rest) = (at.saturating_add(part.len() as u64), behind);
         }
         self.edit(ino, |inode, now| {
@@ -295,6 +311,16 @@ impl Writes<'_> {
         });
         if !moved.is_empty() {
             self.volume.cache.edit_extent(ino, 0, |value| value.extend_from_slice(&moved));
+            self.bind_new_extent(ino, 0);
+        }
+    }
+
+    /// Binds a new extent to its inode's record if it lies before the file's end in the store: alone it
+    /// would be an extent that the inode there does not count, or bytes in place of some that a
+    /// truncation cut off which is not stored.
+    fn bind_new_extent(&mut self, ino: InodeNo, index: u64) {
+        if self.volume.cache.node(ino).is_some_and(|node| index < node.stored_end) {
+            self.volume.cache.bind_extent(ino, index);
         }
     }
 

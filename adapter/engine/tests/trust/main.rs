@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod crash;
 mod model;
 mod model_test;
 mod ops;

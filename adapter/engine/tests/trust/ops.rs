@@ -5,7 +5,7 @@ use crate::store::{LARGE, SMALL};
 use kvfs::{Access, At, CacheLimits, Follow, Limits, Mode, OpenFlags, Options, SetTime, Timestamp};
 
 /// Slots for open files, directories (slot 0 is the root) and listings.
-pub const FILES: usize = 4;
+pub const FILES: usize = 3;
 pub const DIRS: usize = 3;
 pub const LISTINGS: usize = 2;
 
@@ -177,10 +177,12 @@ impl Setup {
     }
 }
 
-const NAMES: &[&str] = &["a", "b", "c", "d"];
+/// Three names for files, links and what replaces them, one that is nearly always a directory.
+const NAMES: &[&str] = &["a", "b", "c"];
+const DIRECTORY: &str = "d";
 
 fn path(rng: &mut Rng) -> String {
-    match rng.below(40) {
+    match rng.below(60) {
         0 => rng
             .pick(&[
                 "",
@@ -196,19 +198,27 @@ fn path(rng: &mut Rng) -> String {
                 "a/../../b",
                 "c/",
                 "l/..",
+                "/",
             ])
             .to_owned(),
         1 => "x".repeat(rng.pick(&[255, 256])),
-        _ => {
-            let mut path = rng.pick(NAMES).to_owned();
-            while rng.chance(3) && path.len() < 8 {
-                path = format!("{path}/{}", rng.pick(&["a", "b", "c", "d", ".", ".."]));
-            }
-            if rng.chance(12) {
-                path.push('/');
-            }
-            path
-        }
+        2..4 => format!(
+            "{}/{}",
+            rng.pick(&["a", "b", "c", "d"]),
+            rng.pick(&["a", "b", "d", ".", "..", "../b", "d/a"])
+        ),
+        4..6 => format!("{}/", rng.pick(&["a", "b", "d"])),
+        6..26 => format!("{DIRECTORY}/{}", rng.pick(NAMES)),
+        _ => rng.pick(NAMES).to_owned(),
+    }
+}
+
+fn directory(rng: &mut Rng) -> String {
+    match rng.below(8) {
+        0..5 => DIRECTORY.to_owned(),
+        5 => format!("{DIRECTORY}/{}", rng.pick(&["d", "a"])),
+        6 => rng.pick(&[".", "d/.", "d/..", "d/../d/"]).to_owned(),
+        _ => path(rng),
     }
 }
 
@@ -233,67 +243,87 @@ fn time(rng: &mut Rng) -> SetTime {
 pub fn random(rng: &mut Rng) -> Op {
     let follow = rng.pick(&[Follow::Yes, Follow::No]);
     let slot = rng.below(FILES as u64) as usize;
-    let dir = if rng.chance(3) { rng.below(DIRS as u64) as usize } else { 0 };
-    let other = if rng.chance(4) { rng.below(DIRS as u64) as usize } else { 0 };
+    let dir = if rng.chance(8) { rng.below(DIRS as u64) as usize } else { 0 };
+    let other = if rng.chance(8) { rng.below(DIRS as u64) as usize } else { 0 };
     let listing = rng.below(LISTINGS as u64) as usize;
-    match rng.below(100) {
+    match rng.below(110) {
         0..16 => {
             let flags = OpenFlags {
                 create: !rng.chance(4),
                 directory: rng.chance(20),
-                exclusive: rng.chance(8),
+                exclusive: rng.chance(12),
                 truncate: rng.chance(5),
             };
             let access = Access {
-                read: !rng.chance(4),
-                write: !rng.chance(6),
+                read: !rng.chance(8),
+                write: !rng.chance(8),
                 sync: rng.chance(15),
                 mutate_directory: rng.chance(2),
             };
             Op::Open { dir, path: path(rng), follow, flags, access, slot }
         }
-        16..22 => Op::Close { slot },
-        22..26 => Op::OpenDir { dir, path: path(rng), slot: 1 + rng.below(DIRS as u64 - 1) as usize },
-        26 => Op::CloseDir { slot: 1 + rng.below(DIRS as u64 - 1) as usize },
-        27 => Op::Stream { slot },
-        28..47 => {
+        16..19 => Op::Close { slot },
+        19..23 => Op::OpenDir { dir, path: directory(rng), slot: 1 + rng.below(DIRS as u64 - 1) as usize },
+        23 => Op::CloseDir { slot: 1 + rng.below(DIRS as u64 - 1) as usize },
+        24 => Op::Stream { slot },
+        25..47 => {
             let at = if rng.chance(4) { At::End } else { At::Offset(offset(rng)) };
             Op::Write { slot, at, length: length(rng), fill: 1 + rng.below(250) as u8 }
         }
         47..53 => Op::Read { slot, offset: offset(rng), length: length(rng) },
-        53..60 => {
+        53..62 => {
             let size = if rng.chance(4) { 0 } else { offset(rng) };
             Op::SetSize { slot, size }
         }
-        60 => Op::Stat { slot },
-        61 => Op::StatDir { slot: dir },
-        62..65 => Op::StatAt { dir, path: path(rng), follow },
-        65..70 => Op::Mkdir { dir, path: path(rng) },
-        70..73 => Op::Rmdir { dir, path: path(rng) },
-        73..79 => Op::Unlink { dir, path: path(rng) },
-        79..86 => Op::Rename { old: (dir, path(rng)), new: (other, path(rng)) },
-        86..89 => Op::Link { old: (dir, path(rng)), follow, new: (other, path(rng)) },
-        89..91 => {
+        62 => Op::Stat { slot },
+        63 => Op::StatDir { slot: dir },
+        64..67 => Op::StatAt { dir, path: path(rng), follow },
+        67..71 => Op::Mkdir { dir, path: directory(rng) },
+        71 => Op::Mkdir { dir, path: path(rng) },
+        72..75 => Op::Rmdir { dir, path: directory(rng) },
+        75..81 => Op::Unlink { dir, path: path(rng) },
+        81..89 => Op::Rename { old: (dir, path(rng)), new: (other, path(rng)) },
+        89 => Op::Rename { old: (dir, directory(rng)), new: (other, directory(rng)) },
+        90..94 => Op::Link { old: (dir, path(rng)), follow, new: (other, path(rng)) },
+        94..97 => {
             let target = if rng.chance(3) {
                 path(rng)
             } else {
-                rng.pick(&["a", "b", "../a", "a/b", "c/", "d/x"]).to_owned()
+                rng.pick(&["a", "b", "../a", "d/b", "d", "d/x"]).to_owned()
             };
             Op::Symlink { target, dir, path: path(rng) }
         }
-        91 => Op::Readlink { dir, path: path(rng) },
-        92 => Op::SetTimes { slot, atime: time(rng), mtime: time(rng) },
-        93 => Op::SetTimesAt { dir, path: path(rng), follow, atime: time(rng), mtime: time(rng) },
-        94 => Op::List { slot: dir },
-        95 => Op::ListStart { dir, slot: listing },
-        96 => Op::ListNext { slot: listing, count: 1 + rng.below(3) as usize },
-        97 => Op::ListEnd { slot: listing },
-        98 => Op::Sync,
-        _ if rng.chance(3) => Op::Reopen,
-        _ => Op::Sync,
+        97..99 => Op::Readlink { dir, path: path(rng) },
+        99 => Op::SetTimes { slot, atime: time(rng), mtime: time(rng) },
+        100 => Op::SetTimesAt { dir, path: path(rng), follow, atime: time(rng), mtime: time(rng) },
+        101 => Op::List { slot: dir },
+        102..104 => Op::ListStart { dir, slot: listing },
+        104..106 => Op::ListNext { slot: listing, count: 1 + rng.below(3) as usize },
+        106 => Op::ListEnd { slot: listing },
+        107 | 108 => Op::Sync,
+        _ => Op::Reopen,
     }
 }
 
 pub fn sequence(rng: &mut Rng, length: usize) -> Vec<Op> {
-    (0..length).map(|_| random(rng)).collect()
+    // Most sequences start with something to work on.
+    let mut ops = Vec::with_capacity(length);
+    if !rng.chance(4) {
+        let create = OpenFlags { create: true, ..OpenFlags::default() };
+        let access = Access { read: true, write: true, ..Access::default() };
+        ops.push(Op::Mkdir { dir: 0, path: DIRECTORY.to_owned() });
+        for (slot, name) in ["a", "b", "d/c"].into_iter().enumerate() {
+            ops.push(Op::Open {
+                dir: 0,
+                path: name.to_owned(),
+                follow: Follow::No,
+                flags: create,
+                access,
+                slot,
+            });
+        }
+        ops.push(Op::Rename { old: (0, "b".to_owned()), new: (0, "d/b".to_owned()) });
+    }
+    ops.extend((ops.len()..length).map(|_| random(rng)));
+    ops
 }

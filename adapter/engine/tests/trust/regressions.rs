@@ -210,3 +210,59 @@ fn regression_garbage_without_a_record_after_an_unknown_outcome() {
         }
     }
 }
+
+#[test]
+fn regression_wrong_extent_count_after_a_cut_while_holes_are_filled() {
+    let fixture = Fixture::new(SMALL, options());
+    let (mut volume, root) = fixture.open();
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    volume.set_size(&file, 20_000).unwrap();
+    volume.sync_all().unwrap();
+    assert_eq!(volume.write(&file, At::Offset(0), &[7; 15_000]), Ok(15_000));
+    volume.close(file).unwrap();
+    fixture.check_every_cut();
+}
+
+#[test]
+fn regression_zeros_in_a_file_cut_while_it_is_rewritten() {
+    let fixture = Fixture::new(SMALL, options());
+    let (mut volume, root) = fixture.open();
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    volume.write(&file, At::Offset(0), &[7; 1800]).unwrap();
+    volume.sync_all().unwrap();
+    let before = fixture.store.log_len();
+    volume.set_size(&file, 0).unwrap();
+    for extent in 0..16 {
+        volume.write(&file, At::Offset(512 * extent), &[8; 10]).unwrap();
+    }
+    volume.sync_all().unwrap();
+    // Either the old bytes are whole, or the file was cut.
+    let mut map = Map::new();
+    for (cut, applied) in fixture.store.0.borrow().log.iter().enumerate() {
+        applied.replay(&mut map);
+        if cut < before {
+            continue;
+        }
+        let store = TestStore::from_map(map.clone(), SMALL);
+        let mut volume = Volume::open(Box::new(store), Box::new(TestClock::default()), options()).unwrap();
+        let root = volume.root().unwrap();
+        let file = volume.open_at(&root, "a", Follow::No, OpenFlags::default(), WRITE).unwrap();
+        let mut bytes = Vec::new();
+        volume.read(&file, 0, 10_000, &mut bytes).unwrap();
+        let untouched = bytes.len() == 1800 && bytes.iter().all(|byte| *byte == 7);
+        assert!(untouched || !bytes.contains(&7), "cut {cut}: {} bytes", bytes.len());
+        volume.close(file).unwrap();
+    }
+    fixture.check_every_cut();
+}
+
+#[test]
+fn regression_a_directory_into_itself_is_invalid_whatever_is_there() {
+    let fixture = Fixture::new(Setup::plain().limits, options());
+    let (mut volume, root) = fixture.open();
+    volume.create_directory_at(&root, "d").unwrap();
+    touch(&mut volume, &root, "d/a");
+    for target in ["d/a", "d/b"] {
+        assert_eq!(volume.rename_at(&root, "d", &root, target), Err(kvfs::Error::Invalid));
+    }
+}

@@ -34,8 +34,6 @@ pub struct Moment {
     pub applies: usize,
     /// The moment that the store must hold from here on, whatever is killed: its index.
     pub stored: usize,
-    /// As `stored`, whatever crashes.
-    pub durable: usize,
     /// The bytes that the operation wrote.
     pub wrote: Option<(Id, u64, Vec<u8>)>,
 }
@@ -69,7 +67,6 @@ pub struct Runner {
     /// The last moment that changed each file's content or times, if it was not known to be stored.
     changed: BTreeMap<Id, usize>,
     last_stored: usize,
-    last_durable: usize,
     /// The volume was opened more than once: files that were open without a name may wait to be removed.
     restarted: bool,
 }
@@ -101,7 +98,6 @@ impl Runner {
             moments: Vec::new(),
             changed: BTreeMap::new(),
             last_stored: 0,
-            last_durable: 0,
             restarted: false,
             store,
         };
@@ -127,13 +123,13 @@ impl Runner {
         if self.keep {
             let model = self.model.clone();
             let applies = self.store.log_len();
-            let (stored, durable) = (self.last_stored, self.last_durable);
-            self.moments.push(Moment { model, applies, stored, durable, wrote });
+            self.moments.push(Moment { model, applies, stored: self.last_stored, wrote });
         }
     }
 
     /// Does one operation on both sides and compares the answers.
-    pub fn step(&mut self, index: usize, op: &Op) -> Check {
+    /// Returns whether it succeeded.
+    pub fn step(&mut self, index: usize, op: &Op) -> Result<bool, String> {
         self.clock.0.set(index as i64 + 1);
         self.model.now = time(index as i64 + 1);
         let moment = index + 1;
@@ -141,13 +137,13 @@ impl Runner {
         let outcome = self.apply(op, moment, &mut wrote);
         let outcome = outcome.map_err(|what| format!("operation {index} {op:?}: {what}"))?;
         self.watch_listings();
-        self.acknowledge(op, outcome, moment);
+        self.acknowledge(op, outcome, moment).map_err(|what| format!("operation {index} {op:?}: {what}"))?;
         self.keep_moment(wrote);
-        Ok(())
+        Ok(outcome)
     }
 
     /// Notes what the engine has promised to be stored by answering so.
-    fn acknowledge(&mut self, op: &Op, ok: bool, moment: usize) {
+    fn acknowledge(&mut self, op: &Op, ok: bool, moment: usize) -> Check {
         let names = matches!(
             op,
             Op::Mkdir { .. }
@@ -159,17 +155,18 @@ impl Runner {
                 | Op::SetTimesAt { .. }
         );
         if !ok {
-            return;
+            return Ok(());
         }
-        match op {
-            Op::Sync | Op::Reopen => self.now_durable(moment),
-            _ if self.setup.mode == Mode::Strict => self.now_durable(moment),
+        let changed = self.changed_now(moment);
+        match (op, self.setup.mode) {
+            (Op::Sync, _) => return self.now_durable(moment),
+            (_, Mode::Strict) if changed && !matches!(op, Op::Reopen) => return self.now_durable(moment),
+            (Op::Reopen, _) | (_, Mode::Strict) => self.now_stored(moment),
             // An operation that found nothing to do stores nothing.
-            _ if self.setup.mode == Mode::Close && names && self.changed_now(moment) => {
-                self.now_stored(moment)
-            }
+            (_, Mode::Close) if names && changed => self.now_stored(moment),
             _ => {}
         }
+        Ok(())
     }
 
     fn changed_now(&self, moment: usize) -> bool {
@@ -177,9 +174,15 @@ impl Runner {
         self.model.objects.values().any(|object| object.ctime == now)
     }
 
-    fn now_durable(&mut self, moment: usize) {
-        self.last_durable = moment;
+    /// Behind what was acknowledged as durable nothing may wait that a crash could lose.
+    fn now_durable(&mut self, moment: usize) -> Check {
         self.now_stored(moment);
+        match self.store.0.borrow().log.last() {
+            Some(last) if !last.durable => {
+                Err("acknowledged as durable, but an apply is only buffered".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn now_stored(&mut self, moment: usize) {
@@ -325,7 +328,7 @@ impl Runner {
                     self.changed.insert(file.id, moment);
                     *wrote = Some((file.id, start, data));
                     if file.access.sync {
-                        self.now_durable(moment);
+                        self.now_durable(moment)?;
                     }
                 }
                 Ok(ok)
@@ -366,7 +369,7 @@ impl Runner {
                 if ok {
                     self.changed.insert(file.id, moment);
                     if file.access.sync {
-                        self.now_durable(moment);
+                        self.now_durable(moment)?;
                     }
                 }
                 Ok(ok)
@@ -505,6 +508,7 @@ impl Runner {
             }
             Op::Reopen => {
                 self.volume().sync_all().map_err(|error| format!("sync: {error:?}"))?;
+                self.now_durable(moment)?;
                 self.check_fsck()?;
                 self.restart()?;
                 Ok(true)
