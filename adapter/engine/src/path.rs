@@ -104,6 +104,14 @@ pub(crate) fn resolve<'p>(
     }
 }
 
+/// The path of a directory without the slashes behind it, which would make resolution follow a link.
+pub(crate) fn without_slashes(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" => path,
+        trimmed => trimmed,
+    }
+}
+
 fn check(path: &str) -> Result<()> {
     if path.is_empty() {
         return Err(Error::NoEntry);

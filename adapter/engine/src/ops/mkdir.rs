@@ -1,6 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve};
+use crate::path::{Follow, resolve, without_slashes};
 use crate::record::inode::Content;
 use crate::txn::Finish;
 use crate::types::{Dentry, Kind};
@@ -21,7 +21,7 @@ impl Volume {
         let dir = base.mutable_directory()?;
         let mut txn = self.begin_change(0)?;
         // A trailing slash says only what is to be made.
-        let found = resolve(&mut txn, dir, path.trim_end_matches('/'), Follow::No)?;
+        let found = resolve(&mut txn, dir, without_slashes(path), Follow::No)?;
         if found.entry.is_some() {
             return Err(Error::Exist);
         }

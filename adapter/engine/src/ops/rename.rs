@@ -1,6 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve};
+use crate::path::{Follow, resolve, without_slashes};
 use crate::txn::{Finish, Txn};
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
@@ -30,21 +30,10 @@ impl Volume {
     ) -> Result<()> {
         let (old_dir, new_dir) = (old_base.mutable_directory()?, new_base.mutable_directory()?);
         let mut txn = self.begin_change(0)?;
-        // A directory may be named with a trailing slash, which must not make resolution follow a link.
-        let (old_trimmed, new_trimmed) = (old_path.trim_end_matches('/'), new_path.trim_end_matches('/'));
+        let (old_trimmed, new_trimmed) = (without_slashes(old_path), without_slashes(new_path));
         let as_dir = old_trimmed.len() < old_path.len() || new_trimmed.len() < new_path.len();
-        let old = resolve(
-            &mut txn,
-            old_dir,
-            if old_trimmed.is_empty() { old_path } else { old_trimmed },
-            Follow::No,
-        )?;
-        let new = resolve(
-            &mut txn,
-            new_dir,
-            if new_trimmed.is_empty() { new_path } else { new_trimmed },
-            Follow::No,
-        )?;
+        let old = resolve(&mut txn, old_dir, old_trimmed, Follow::No)?;
+        let new = resolve(&mut txn, new_dir, new_trimmed, Follow::No)?;
         let moved = old.existing()?;
         if as_dir && moved.kind != Kind::Directory {
             return Err(Error::NotDirectory);

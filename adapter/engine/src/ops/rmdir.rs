@@ -1,6 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve};
+use crate::path::{Follow, resolve, without_slashes};
 use crate::txn::Finish;
 use crate::types::Kind;
 use crate::volume::Volume;
@@ -20,7 +20,7 @@ impl Volume {
     pub fn remove_directory_at(&mut self, base: &Descriptor, path: &str) -> Result<()> {
         let dir = base.mutable_directory()?;
         let mut txn = self.begin_change(0)?;
-        let found = resolve(&mut txn, dir, path.trim_end_matches('/'), Follow::No)?;
+        let found = resolve(&mut txn, dir, without_slashes(path), Follow::No)?;
         let entry = found.existing()?;
         let name = found.last_name(Error::Invalid)?;
         if entry.kind != Kind::Directory {

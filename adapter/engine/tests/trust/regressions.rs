@@ -266,3 +266,13 @@ fn regression_a_directory_into_itself_is_invalid_whatever_is_there() {
         assert_eq!(volume.rename_at(&root, "d", &root, target), Err(kvfs::Error::Invalid));
     }
 }
+
+#[test]
+fn regression_the_path_slash_is_not_permitted_to_any_operation() {
+    let fixture = Fixture::new(Setup::plain().limits, options());
+    let (mut volume, root) = fixture.open();
+    let not_permitted = Err(kvfs::Error::NotPermitted);
+    assert_eq!(volume.create_directory_at(&root, "/"), not_permitted);
+    assert_eq!(volume.remove_directory_at(&root, "//"), not_permitted);
+    assert_eq!(volume.rename_at(&root, "/", &root, "a"), not_permitted);
+}
