@@ -1,6 +1,6 @@
 //! `kvfs compose`.
 
-use super::{Busy, composer, read};
+use super::{Busy, composer, read, say};
 use crate::ComposeArgs;
 use anyhow::{Context, Result, bail};
 use kvfs_compose::Provider;
@@ -21,19 +21,18 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
         .provider(provider)
         .build()
         .with_context(|| args.guest.display().to_string())?;
-    write_whole(&args.output, &composed.bytes)
-        .with_context(|| format!("cannot write {}; nothing was changed", args.output.display()))?;
+    write_whole(&args.output, &composed.bytes).with_context(|| {
+        format!("cannot write {}, and nothing was changed; name a place that takes it", args.output.display())
+    })?;
     drop(busy);
 
     let report = &composed.report;
-    print!("{report}");
-    println!(
-        "{}: {} bytes, {} of them added to the guest",
+    say(&format!(
+        "{report}{}: {} bytes, {} of them added to the guest\n",
         args.output.display(),
         report.size_bytes,
         report.added_bytes
-    );
-    Ok(())
+    ))
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -1,6 +1,6 @@
 //! `kvfs inspect`.
 
-use super::{Busy, read};
+use super::{Busy, read, say};
 use anyhow::{Context, Result};
 use std::path::Path;
 
@@ -9,6 +9,5 @@ pub(crate) fn inspect(path: &Path) -> Result<()> {
     let busy = Busy::new("validating");
     let found = kvfs_compose::inspect(&bytes).with_context(|| path.display().to_string())?;
     drop(busy);
-    print!("{}: {found}", path.display());
-    Ok(())
+    say(&format!("{}: {found}", path.display()))
 }

@@ -8,12 +8,13 @@ use crate::Fixed;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use kvfs_compose::Compose;
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 /// Reads a whole file; an error names it.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    std::fs::read(path).with_context(|| format!("cannot read {}; check the path", path.display()))
 }
 
 /// Starts composing with the options that the command line gave.
@@ -26,6 +27,14 @@ pub(crate) fn composer<'a>(guest: &'a [u8], fixed: &Fixed) -> Compose<'a> {
         compose = compose.volume(volume);
     }
     compose
+}
+
+/// Writes to standard output. A reader that has gone away is no error.
+pub(crate) fn say(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
 }
 
 /// Puts a message of several lines on one.

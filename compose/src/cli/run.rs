@@ -96,7 +96,7 @@ fn call(args: &RunArgs, component: &Component, kv: AnyStore) -> Result<ExitCode>
     wasi.arg(args.guest.file_name().unwrap_or_default().to_string_lossy());
     wasi.args(&args.args);
     if args.inherit_network {
-        wasi.inherit_network().allow_ip_name_lookup(true);
+        wasi.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
     }
     let state = State { wasi: wasi.build(), table: ResourceTable::new(), kv: KvCtx::new(kv) };
     let mut store = Store::new(component.engine(), state);

@@ -1,0 +1,138 @@
+//! The command: what it says and leaves behind when something is wrong.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn kvfs(directory: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kvfs"))
+        .args(args)
+        .current_dir(directory)
+        .env("XDG_CACHE_HOME", directory.join("cache"))
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap()
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "cache")
+        .collect();
+    names.sort();
+    names
+}
+
+/// A directory with one guest of each kind.
+fn workshop() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+    let guest = common::guest(common::COMMAND, "0.2.9");
+    write("guest.wasm", &guest);
+    write("cut.wasm", &guest[..guest.len() / 2]);
+    write("script.wasm", b"#!/bin/sh\nexit 0\n");
+    let stdout = "package test:guest; world guest { import wasi:cli/stdout@WASI; export wasi:cli/run@WASI; }";
+    write("nothing.wasm", &common::guest(stdout, "0.2.9"));
+    dir
+}
+
+#[test]
+fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
+    let dir = workshop();
+    let path = dir.path();
+    assert!(kvfs(path, &["compose", "guest.wasm", "-o", "done.wasm"]).status.success());
+    std::fs::create_dir(path.join("taken")).unwrap();
+    let before = files(path);
+    let cases: [(&[&str], &str); 13] = [
+        (&["compose", "missing.wasm", "-o", "x.wasm"], "cannot read missing.wasm"),
+        (&["compose", "script.wasm", "-o", "x.wasm"], "not a WebAssembly file"),
+        (&["compose", "cut.wasm", "-o", "x.wasm"], "truncated or damaged WebAssembly at byte "),
+        (&["compose", "nothing.wasm", "-o", "x.wasm"], "nothing to virtualize"),
+        (&["compose", "done.wasm", "-o", "x.wasm"], "already composed"),
+        (&["compose", "guest.wasm", "-o", "guest.wasm"], "would replace the guest"),
+        (&["compose", "guest.wasm", "-o", "taken"], "nothing was changed"),
+        (&["compose", "guest.wasm", "-o", "no/x.wasm"], "nothing was changed"),
+        (&["compose", "guest.wasm", "-o", "x.wasm", "--provider", "nothing.wasm"], "not a provider"),
+        (&["compose", "guest.wasm", "-o", "x.wasm", "--volume", ""], "a volume's name"),
+        (&["run", "nothing.wasm"], "nothing to virtualize"),
+        (&["run", "--store", "file:x", "guest.wasm"], "names no store"),
+        (&["run", "--mode", "lazy", "done.wasm"], "already composed"),
+    ];
+    for (args, expected) in cases {
+        let output = kvfs(path, args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{args:?} succeeded");
+        assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+        assert!(stderr.starts_with("kvfs: ") && stderr.contains(expected), "{args:?}: {stderr}");
+        assert!(stderr.contains("; "), "{args:?} does not say what to do: {stderr}");
+        assert_eq!(files(path), before, "{args:?}");
+    }
+    assert_eq!(std::fs::read(path.join("guest.wasm")).unwrap(), common::guest(common::COMMAND, "0.2.9"));
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_file() {
+    let dir = workshop();
+    std::fs::write(dir.path().join("out.wasm"), b"old").unwrap();
+    // A limit on the size of files stands in for a disk without room.
+    let script = "ulimit -f 40; trap '' XFSZ; exec \"$0\" compose guest.wasm -o out.wasm";
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_kvfs")])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && stderr.contains("nothing was changed"), "{stderr}");
+    assert_eq!(std::fs::read(dir.path().join("out.wasm")).unwrap(), b"old");
+    assert!(!files(dir.path()).iter().any(|name| name.starts_with(".kvfs")), "{:?}", files(dir.path()));
+}
+
+#[test]
+fn composing_tells_what_it_did_and_inspect_finds_it() {
+    let dir = workshop();
+    let composed =
+        kvfs(dir.path(), &["compose", "guest.wasm", "-o", "out.wasm", "--mode", "strict", "--volume", "v"]);
+    let stdout = String::from_utf8(composed.stdout).unwrap();
+    for expected in ["virtualized:", "bridged:", "passed through:", "  kvfs:store/kv-store@0.1.0"] {
+        assert!(stdout.contains(expected), "{expected}: {stdout}");
+    }
+    let inspected = kvfs(dir.path(), &["inspect", "out.wasm"]);
+    let stdout = String::from_utf8(inspected.stdout).unwrap();
+    for expected in ["composed by kvfs", "mode=strict, volume=v", "needs:", "wasi:cli/run@0.2.9"] {
+        assert!(stdout.contains(expected), "{expected}: {stdout}");
+    }
+}
+
+#[test]
+fn a_trap_is_told_and_has_a_code_of_its_own() {
+    let dir = workshop();
+    // A guest without code inside: its `run` is unreachable.
+    let output = kvfs(dir.path(), &["run", "guest.wasm"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(134), "{stderr}");
+    assert!(stderr.contains("guest.wasm: the guest trapped") && stderr.contains("unreachable"), "{stderr}");
+}
+
+#[test]
+fn a_damaged_cache_is_not_in_the_way() {
+    fn damage(directory: &Path) -> usize {
+        let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .map(|path| {
+                if path.is_dir() {
+                    return damage(&path);
+                }
+                let bytes = std::fs::read(&path).unwrap();
+                std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+                1
+            })
+            .sum()
+    }
+    let dir = workshop();
+    assert_eq!(kvfs(dir.path(), &["run", "guest.wasm"]).status.code(), Some(134));
+    assert!(damage(&dir.path().join("cache")) > 0, "nothing was cached");
+    assert_eq!(kvfs(dir.path(), &["run", "guest.wasm"]).status.code(), Some(134));
+}
