@@ -332,6 +332,8 @@ impl Volume {
             }
             let mut superblock = self.committed.clone();
             superblock.seq = superblock.seq.saturating_add(1);
+            // Numbers whose extents are in the store are taken, also if their inodes never get there.
+            superblock.next_inode = self.superblock.next_inode;
             // Garbage from here on, should this commit not come to its end.
             for (ino, from, to) in &behind_end {
                 self.cache.add_stored_reap(*ino, *from, *to);

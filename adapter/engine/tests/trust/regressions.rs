@@ -276,3 +276,13 @@ fn regression_the_path_slash_is_not_permitted_to_any_operation() {
     assert_eq!(volume.remove_directory_at(&root, "//"), not_permitted);
     assert_eq!(volume.rename_at(&root, "/", &root, "a"), not_permitted);
 }
+
+#[test]
+fn regression_an_inode_number_given_out_again_after_a_cut_in_a_split_commit() {
+    let fixture = Fixture::new(SMALL, Options { mode: Mode::Lazy, ..options() });
+    let (mut volume, root) = fixture.open();
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    volume.write(&file, At::Offset(0), &[7; 15_000]).unwrap();
+    volume.sync_all().unwrap();
+    fixture.check_every_cut();
+}
