@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
-use wasmtime_wasi::p2::bindings::sync::Command;
+use wasmtime_wasi::p2::bindings::sync::{Command, LinkOptions};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 /// Exit code after a trap: what a shell shows for a program that aborted.
@@ -88,7 +88,10 @@ fn compile_cache() -> Result<Cache> {
 
 fn call(args: &RunArgs, component: &Component, kv: AnyStore) -> Result<ExitCode> {
     let mut linker = Linker::new(component.engine());
-    wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(plain)?;
+    // A part of WASI 0.2 that is not on by default, and that toolchains import nevertheless.
+    let mut options = LinkOptions::default();
+    options.network_error_code(true);
+    wasmtime_wasi::p2::add_to_linker_with_options_sync(&mut linker, &options).map_err(plain)?;
     kvfs_host::add_to_linker(&mut linker).map_err(plain)?;
 
     let mut wasi = WasiCtx::builder();
