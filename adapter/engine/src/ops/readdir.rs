@@ -49,6 +49,8 @@ struct Pages {
     /// changed since the start.
     seen: u64,
     generation: u64,
+    /// The directory's when `page` was read.
+    page_generation: u64,
     trims: u64,
 }
 
@@ -87,6 +89,7 @@ impl Volume {
                     last: false,
                     seen: 0,
                     generation,
+                    page_generation: generation,
                     trims,
                 })
             }
@@ -114,10 +117,14 @@ impl Volume {
                     }
                 }
                 Source::Pages(pages) => {
-                    if let Some((name, entry)) = pages.page.pop_front() {
-                        let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
-                        let slot = known.and_then(|known| known.slots.get(&name));
-                        let entry = slot.map_or(Some(entry), |slot| slot.entry);
+                    if let Some((name, entry)) = pages.page.front().cloned() {
+                        let mut txn = self.begin()?;
+                        // A page is as old as it is: a directory that was changed since is asked.
+                        let entry = match txn.inode(dir)?.generation == pages.page_generation {
+                            true => Some(entry),
+                            false => txn.lookup(dir, &name)?,
+                        };
+                        pages.page.pop_front();
                         pages.after = Some(Rc::clone(&name));
                         match entry {
                             Some(Dentry { kind, ino }) => return Ok(Some(DirEntry { name, kind, ino })),
@@ -139,6 +146,7 @@ impl Volume {
             self.commit(Durability::Buffered)?;
         }
         let found = self.scan_dir(dir, pages.after.as_deref(), READDIR_PAGE_ENTRIES, READDIR_PAGE_BYTES)?;
+        pages.page_generation = generation;
         pages.seen += found.len() as u64;
         let stored = self.cache.node(dir).map(|node| node.stored_size);
         pages.last = found.is_empty() || (generation == pages.generation && stored == Some(pages.seen));

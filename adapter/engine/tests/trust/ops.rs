@@ -137,8 +137,9 @@ pub struct Setup {
 impl Setup {
     pub fn random(rng: &mut Rng) -> Setup {
         let tiny = CacheLimits { extent_bytes: 2 << 10, inodes: 3, dentries: 4 };
+        let middle = Limits { max_batch_entries: 30, ..LARGE };
         Setup {
-            limits: rng.pick(&[SMALL, SMALL, LARGE, Limits { max_batch_entries: 40, ..LARGE }]),
+            limits: rng.pick(&[SMALL, SMALL, middle, Limits { max_batch_bytes: 64 << 10, ..LARGE }, LARGE]),
             scan_entries_max: rng.pick(&[u32::MAX, 1, 3]),
             mode: rng.pick(&[Mode::Strict, Mode::Close, Mode::Close, Mode::Lazy, Mode::Lazy]),
             cache: rng.pick(&[tiny, tiny, CacheLimits::default()]),
@@ -232,7 +233,7 @@ fn offset(rng: &mut Rng) -> u64 {
 }
 
 fn length(rng: &mut Rng) -> usize {
-    rng.pick(&[0, 1, 10, 63, 100, 300, 512, 600, 1024, 1500, 4096, 5000, 9000])
+    rng.pick(&[0, 1, 10, 63, 100, 300, 512, 600, 1024, 1500, 4096, 5000, 9000, 16_000])
 }
 
 fn time(rng: &mut Rng) -> SetTime {

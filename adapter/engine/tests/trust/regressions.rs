@@ -286,3 +286,17 @@ fn regression_an_inode_number_given_out_again_after_a_cut_in_a_split_commit() {
     volume.sync_all().unwrap();
     fixture.check_every_cut();
 }
+
+#[test]
+fn regression_a_listing_shows_a_name_that_has_gone() {
+    let fixture = Fixture::new(Setup::plain().limits, options());
+    let (mut volume, root) = fixture.open();
+    touch(&mut volume, &root, "a");
+    touch(&mut volume, &root, "b");
+    let (mut volume, root) = fixture.open();
+    let mut listing = volume.read_directory(&root).unwrap();
+    assert_eq!(&*volume.next_entry(&mut listing).unwrap().unwrap().name, "a");
+    volume.unlink_file_at(&root, "b").unwrap();
+    assert_eq!(volume.next_entry(&mut listing).unwrap(), None);
+    volume.close_directory(listing).unwrap();
+}

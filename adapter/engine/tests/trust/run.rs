@@ -589,7 +589,7 @@ impl Runner {
         let (_, inodes) = self.volume().used();
         let expected = self.model.objects.len() as u64;
         // With little room in a commit, what was closed last waits for the next one.
-        let waits = self.restarted || self.setup.limits.max_batch_entries < LARGE.max_batch_entries;
+        let waits = self.restarted || self.setup.limits != LARGE;
         if inodes == expected || (waits && inodes > expected) {
             Ok(())
         } else {
