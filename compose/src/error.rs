@@ -115,7 +115,7 @@ fn function_suffix(function: &Option<String>) -> String {
 impl ComposeError {
     /// Makes a reader's error one of damaged input.
     pub(crate) fn invalid(error: &wasmparser::BinaryReaderError) -> Self {
-        Self::Invalid { offset: error.offset() as u64, reason: one_line(error.message()) }
+        Self::Invalid { offset: error.offset(), reason: one_line(error.message()) }
     }
 
     pub(crate) fn join(part: impl Into<String>, reason: impl std::fmt::Display) -> Self {

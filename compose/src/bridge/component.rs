@@ -1,29 +1,20 @@
 //! Puts a generated component together: imports, core modules, and one nested component for each
-//! interface it exports.
+//! interface it exports. The imports that do not depend on the guest are in [`imports`](super::imports).
 
+use super::imports::{IoImports, instance_type};
+use super::nested::Nested;
 use super::shim::{self, CoreImport, IO_FUNCTIONS, Shim, Shims};
-use super::types::{InstanceScope, IoResource, Names, Scope, Special, TopScope, TypeInfo, TypeWriter};
-use super::{Io, Item, Job, Lifecycle, Unbridgeable, Wrap, memory};
+use super::types::TypeInfo;
+use super::write::{Names, TopScope, TypeWriter};
+use super::{Io, Item, Job, Unbridgeable, Wrap, memory};
 use crate::error::ComposeError;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
 use wasm_encoder::{
-    CanonicalOption, ComponentBuilder, ComponentExportKind, ComponentTypeRef, ComponentValType, ExportKind,
-    InstanceType, ModuleArg, TypeBounds,
+    CanonicalOption, ComponentBuilder, ComponentExportKind, ComponentTypeRef, ExportKind, ModuleArg,
 };
 use wit_parser::abi::AbiVariant;
 use wit_parser::{Function, InterfaceId, SizeAlign, TypeId, TypeOwner};
-
-/// Import of the adapter's `wasi:io/INTERFACE`, under a name that no guest imports.
-pub(crate) fn virtual_import(interface: &str) -> String {
-    format!("virtual-{interface}")
-}
-
-/// Import of the adapter's `kvfs:adapter/bridge`.
-pub(crate) const BRIDGE_IMPORT: &str = "bridge";
-
-/// Import of the adapter's `kvfs:adapter/lifecycle`.
-pub(crate) const LIFECYCLE_IMPORT: &str = "lifecycle";
 
 /// Writes the component for a job.
 ///
@@ -64,181 +55,30 @@ pub(crate) fn generate(job: &Job<'_>) -> Result<Vec<u8>, ComposeError> {
     Ok(generator.builder.finish())
 }
 
-/// Type indices of `wasi:io`, one side's.
-#[derive(Default)]
-struct IoTypes {
-    resources: HashMap<IoResource, u32>,
-    stream_error: Option<u32>,
-}
-
-/// What is imported for the conversion of handles.
-struct IoImports {
-    host: IoTypes,
-    virtual_: IoTypes,
-    bridge: u32,
-}
-
 /// Component function indices of the shims, by wrap and function name.
 type Lifted = HashMap<(usize, String), u32>;
 
-struct Generator<'a, 'j> {
-    job: &'j Job<'a>,
-    info: TypeInfo<'a>,
-    writer: TypeWriter<'a>,
-    builder: ComponentBuilder,
+pub(super) struct Generator<'a, 'j> {
+    pub(super) job: &'j Job<'a>,
+    pub(super) info: TypeInfo<'a>,
+    pub(super) writer: TypeWriter<'a>,
+    pub(super) builder: ComponentBuilder,
     /// The guest's types as the wrapped items have them.
-    callee: Names,
+    pub(super) callee: Names,
     /// The guest's types as whoever calls the wrapped items has them.
-    caller: Names,
-    io: Option<IoImports>,
+    pub(super) caller: Names,
+    pub(super) io: Option<IoImports>,
     /// The instance that has `commit`.
-    commit: Option<u32>,
+    pub(super) commit: Option<u32>,
     /// Imported instances.
-    instances: HashMap<InterfaceId, u32>,
+    pub(super) instances: HashMap<InterfaceId, u32>,
     /// Imported functions that belong to no interface, by wrap.
-    functions: HashMap<usize, u32>,
+    pub(super) functions: HashMap<usize, u32>,
     /// Types that come from interfaces which are not wrapped here, by interface.
-    needed: IndexMap<InterfaceId, IndexSet<TypeId>>,
+    pub(super) needed: IndexMap<InterfaceId, IndexSet<TypeId>>,
 }
 
 impl<'a> Generator<'a, '_> {
-    // ---- imports
-
-    fn import_io(&mut self) -> Result<(), ComposeError> {
-        if !self.job.converts_io() {
-            return Ok(());
-        }
-        let host = self.import_host_io().map_err(|e| e.at("wasi:io", None))?;
-        let virtual_ = self.import_virtual_io();
-        let bridge = self.import_bridge(&host, &virtual_);
-        let (callee, caller) = match self.job.callee {
-            Io::Host => (&host, &virtual_),
-            Io::Virtual => (&virtual_, &host),
-        };
-        for (root, _) in self.info.resolve.types.iter() {
-            let pick = |types: &IoTypes| match self.info.special(root) {
-                Some(Special::Io(io)) => types.resources.get(&io).copied(),
-                Some(Special::StreamError) => types.stream_error,
-                _ => None,
-            };
-            if self.info.root(root) != root {
-                continue;
-            }
-            self.callee.extend(pick(callee).map(|index| (root, index)));
-            self.caller.extend(pick(caller).map(|index| (root, index)));
-        }
-        self.io = Some(IoImports { host, virtual_, bridge });
-        Ok(())
-    }
-
-    /// Imports the host's `wasi:io`, whole: the adapter is fed from the same imports.
-    fn import_host_io(&mut self) -> Result<IoTypes, Unbridgeable> {
-        let info = TypeInfo { resolve: self.job.host_io.resolve };
-        let mut names = Names::new();
-        let mut out = IoTypes::default();
-        for (id, name) in &self.job.host_io.interfaces {
-            let ty = instance_type(info, *id, &names, None)?;
-            let ty = self.builder.type_instance(None, &ty);
-            let instance = self.builder.import(name.as_str(), ComponentTypeRef::Instance(ty));
-            for (name, ty) in &info.resolve.interfaces[*id].types {
-                let root = info.root(*ty);
-                if names.contains_key(&root) {
-                    continue;
-                }
-                let index = self.builder.alias_export(instance, name, ComponentExportKind::Type);
-                names.insert(root, index);
-                match IoResource::ALL.into_iter().find(|io| io.name() == name) {
-                    Some(io) => drop(out.resources.insert(io, index)),
-                    None if name == "stream-error" => out.stream_error = Some(index),
-                    None => {}
-                }
-            }
-        }
-        match IoResource::ALL.into_iter().find(|io| !out.resources.contains_key(io)) {
-            Some(io) => Err(Unbridgeable::new(io.name(), "the adapter does not import it from the host")),
-            None => Ok(out),
-        }
-    }
-
-    /// Imports the file system's `wasi:io`: only its types.
-    fn import_virtual_io(&mut self) -> IoTypes {
-        let mut out = IoTypes::default();
-        for interface in ["error", "poll", "streams"] {
-            let mut ty = InstanceType::new();
-            let resources = IoResource::ALL.into_iter().filter(|io| io.interface() == interface);
-            for io in resources.clone() {
-                ty.export(io.name(), ComponentTypeRef::Type(TypeBounds::SubResource));
-            }
-            if interface == "streams" {
-                let error = ty.type_count();
-                ty.alias(outer(out.resources[&IoResource::Error]));
-                ty.ty().defined_type().own(error);
-                let cases =
-                    [("last-operation-failed", Some(ComponentValType::Type(error + 1))), ("closed", None)];
-                ty.ty().defined_type().variant(cases);
-                ty.export("stream-error", ComponentTypeRef::Type(TypeBounds::Eq(error + 2)));
-            }
-            let ty = self.builder.type_instance(None, &ty);
-            let name = virtual_import(interface);
-            let instance = self.builder.import(name.as_str(), ComponentTypeRef::Instance(ty));
-            for io in resources {
-                let index = self.builder.alias_export(instance, io.name(), ComponentExportKind::Type);
-                out.resources.insert(io, index);
-            }
-            if interface == "streams" {
-                let kind = ComponentExportKind::Type;
-                out.stream_error = Some(self.builder.alias_export(instance, "stream-error", kind));
-            }
-        }
-        out
-    }
-
-    fn import_bridge(&mut self, host: &IoTypes, virtual_: &IoTypes) -> u32 {
-        let mut ty = InstanceType::new();
-        for io in IoResource::ALL {
-            let host_type = ty.type_count();
-            ty.alias(outer(host.resources[&io]));
-            ty.ty().defined_type().own(host_type);
-            let own_host = ComponentValType::Type(host_type + 1);
-            ty.ty().defined_type().option(own_host);
-            let option_host = ComponentValType::Type(host_type + 2);
-            let virtual_type = ty.type_count();
-            ty.alias(outer(virtual_.resources[&io]));
-            ty.ty().defined_type().own(virtual_type);
-            let own_virtual = ComponentValType::Type(virtual_type + 1);
-            ty.ty().defined_type().borrow(virtual_type);
-            let borrow_virtual = ComponentValType::Type(virtual_type + 2);
-            for function in IO_FUNCTIONS {
-                let index = ty.type_count();
-                let mut encoder = ty.ty().function();
-                match function {
-                    "wrap" => encoder.params([("handle", own_host)]).result(Some(own_virtual)),
-                    "unwrap" => encoder.params([("handle", own_virtual)]).result(Some(option_host)),
-                    "lend" => encoder.params([("handle", borrow_virtual)]).result(Some(option_host)),
-                    _ => encoder.params([("to", borrow_virtual), ("handle", own_host)]).result(None),
-                };
-                ty.export(format!("{function}-{}", io.name()).as_str(), ComponentTypeRef::Func(index));
-            }
-        }
-        let ty = self.builder.type_instance(None, &ty);
-        self.builder.import(BRIDGE_IMPORT, ComponentTypeRef::Instance(ty))
-    }
-
-    fn import_lifecycle(&mut self) {
-        if self.job.wraps.iter().all(|wrap| wrap.lifecycle == Lifecycle::Untouched) {
-            return;
-        }
-        let mut ty = InstanceType::new();
-        ty.ty().defined_type().result(None, None);
-        ty.ty()
-            .function()
-            .params([] as [(&str, ComponentValType); 0])
-            .result(Some(ComponentValType::Type(0)));
-        ty.export("commit", ComponentTypeRef::Func(1));
-        let ty = self.builder.type_instance(None, &ty);
-        self.commit = Some(self.builder.import(LIFECYCLE_IMPORT, ComponentTypeRef::Instance(ty)));
-    }
-
     /// Finds the types that wrapped items take from interfaces which are not wrapped here.
     fn find_needed(&mut self) -> Result<(), ComposeError> {
         for wrap in &self.job.wraps {
@@ -517,109 +357,4 @@ impl<'a> Generator<'a, '_> {
         }
         Ok(())
     }
-}
-
-/// A component that only gives names: it imports types and functions one by one and exports them as
-/// one interface. An instance made inline does not do, as its functions' types would name resources
-/// that it does not export.
-struct Nested<'a> {
-    writer: TypeWriter<'a>,
-    builder: ComponentBuilder,
-    imported: Names,
-    exported: Names,
-    functions: u32,
-}
-
-impl<'a> Nested<'a> {
-    fn new(writer: TypeWriter<'a>) -> Self {
-        let builder = ComponentBuilder::default();
-        Self { writer, builder, imported: Names::new(), exported: Names::new(), functions: 0 }
-    }
-
-    /// Imports a nominal type and returns the import's name.
-    fn import_type(&mut self, root: TypeId) -> Result<String, Unbridgeable> {
-        let name = format!("t{}", self.exported.len());
-        let bound = if self.writer.info.is_resource(root) {
-            TypeBounds::SubResource
-        } else {
-            let mut scope = TopScope { builder: &mut self.builder, names: &mut self.imported };
-            TypeBounds::Eq(self.writer.define(&mut scope, root)?)
-        };
-        let index = self.builder.import(name.as_str(), ComponentTypeRef::Type(bound));
-        self.imported.insert(root, index);
-        // Until a type is exported, or if it never is, functions know it by its import.
-        self.exported.insert(root, index);
-        Ok(name)
-    }
-
-    fn import_function(&mut self, function: &Function) -> Result<(String, u32), Unbridgeable> {
-        let mut scope = TopScope { builder: &mut self.builder, names: &mut self.imported };
-        let ty = self.writer.function(&mut scope, function)?;
-        let name = format!("f{}", self.functions);
-        self.functions += 1;
-        let index = self.builder.import(name.as_str(), ComponentTypeRef::Func(ty));
-        Ok((name, index))
-    }
-
-    /// Exports a type. One of the interface's own is written again over the types exported so far:
-    /// its import has parts that only the component around has names for.
-    fn export_type(&mut self, name: &str, root: TypeId, own: bool) -> Result<(), Unbridgeable> {
-        let info = self.writer.info;
-        let first = self.exported.get(&root) == self.imported.get(&root);
-        let mut scope = TopScope { builder: &mut self.builder, names: &mut self.exported };
-        let index = if own && first && info.is_nominal(root) && !info.is_resource(root) {
-            self.writer.define(&mut scope, root)?
-        } else {
-            self.writer.index(&mut scope, root)?
-        };
-        let index = self.builder.export(name, ComponentExportKind::Type, index, None);
-        self.exported.insert(root, index);
-        Ok(())
-    }
-
-    fn export_function(&mut self, function: &Function, index: u32) -> Result<(), Unbridgeable> {
-        let mut scope = TopScope { builder: &mut self.builder, names: &mut self.exported };
-        let ty = self.writer.function(&mut scope, function)?;
-        let ty = Some(ComponentTypeRef::Func(ty));
-        self.builder.export(function.name.as_str(), ComponentExportKind::Func, index, ty);
-        Ok(())
-    }
-}
-
-fn outer(index: u32) -> wasm_encoder::Alias<'static> {
-    wasm_encoder::Alias::Outer { kind: wasm_encoder::ComponentOuterAliasKind::Type, count: 1, index }
-}
-
-/// Writes an interface as the type of an instance: all of it, or only the types in `only`.
-fn instance_type(
-    info: TypeInfo<'_>,
-    id: InterfaceId,
-    outer: &Names,
-    only: Option<&IndexSet<TypeId>>,
-) -> Result<InstanceType, Unbridgeable> {
-    let interface = &info.resolve.interfaces[id];
-    let writer = TypeWriter { info };
-    let mut scope = InstanceScope { ty: InstanceType::new(), names: Names::new(), outer };
-    for (name, ty) in &interface.types {
-        let root = info.root(*ty);
-        let own = info.owner(root) == Some(id);
-        if only.is_some_and(|only| !own || !only.contains(&root)) {
-            continue;
-        }
-        let bound = if own && info.is_resource(root) && !scope.names.contains_key(&root) {
-            TypeBounds::SubResource
-        } else {
-            TypeBounds::Eq(writer.index(&mut scope, root)?)
-        };
-        let index = scope.ty.type_count();
-        scope.ty.export(name.as_str(), ComponentTypeRef::Type(bound));
-        scope.learn(root, index);
-    }
-    if only.is_none() {
-        for function in interface.functions.values() {
-            let ty = writer.function(&mut scope, function)?;
-            scope.ty.export(function.name.as_str(), ComponentTypeRef::Func(ty));
-        }
-    }
-    Ok(scope.ty)
 }

@@ -17,13 +17,19 @@
 #[cfg(all(test, feature = "cli"))]
 mod behaviour;
 mod component;
+mod handles;
+mod imports;
 mod memory;
+mod nested;
+mod output;
 mod plan;
 mod shim;
 mod types;
 mod walk;
+mod write;
 
-pub(crate) use component::{BRIDGE_IMPORT, LIFECYCLE_IMPORT, generate, virtual_import};
+pub(crate) use component::generate;
+pub(crate) use imports::{BRIDGE_IMPORT, LIFECYCLE_IMPORT, virtual_import};
 pub(crate) use plan::{plan_bridge, plan_envelope};
 pub(crate) use types::TypeInfo;
 
@@ -55,7 +61,7 @@ pub(crate) enum Item {
     /// An interface, with all its types and functions.
     Interface(InterfaceId),
     /// A function that belongs to no interface.
-    Function(Function),
+    Function(Box<Function>),
 }
 
 /// One thing to import, wrap and export.
@@ -112,7 +118,7 @@ impl Wrap {
     ) -> Box<dyn Iterator<Item = &'r Function> + 'r> {
         match &self.item {
             Item::Interface(id) => Box::new(resolve.interfaces[*id].functions.values()),
-            Item::Function(function) => Box::new(std::iter::once(function)),
+            Item::Function(function) => Box::new(std::iter::once(&**function)),
         }
     }
 

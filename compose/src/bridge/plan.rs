@@ -56,7 +56,7 @@ pub(crate) fn plan_envelope(resolve: &Resolve, world: WorldId) -> Result<Vec<Wra
     for (number, (key, item)) in resolve.worlds[world].exports.iter().enumerate() {
         let item = match item {
             WorldItem::Interface { id, .. } => Item::Interface(*id),
-            WorldItem::Function(function) => Item::Function(function.clone()),
+            WorldItem::Function(function) => Item::Function(Box::new(function.clone())),
             WorldItem::Type { .. } => continue,
         };
         wraps.push(Wrap {

@@ -8,14 +8,13 @@
 //! A handle that the host needs and that is the file system's own has no host handle inside. A
 //! function that returns an `option` returns none then, without calling the host; any other traps.
 
-use super::memory::{HEAP, SCRATCH};
+use super::handles::*;
+use super::memory::HEAP;
+use super::output::Output;
 use super::types::{IoResource, Special, TypeInfo};
 use super::walk::{Action, Actions, Body, Slot, Walker, at, core_type};
 use super::{Io, Lifecycle};
-use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, EntityType, ExportKind, ExportSection, FunctionSection, GlobalSection,
-    GlobalType, ImportSection, Instruction as I, MemoryType, Module, TypeSection, ValType,
-};
+use wasm_encoder::{BlockType, Instruction as I, Module, ValType};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{Function, Handle, SizeAlign, Type, TypeDefKind, TypeId};
 
@@ -46,47 +45,6 @@ pub(super) const POST_RETURN: &str = "post-return";
 /// Returns the name of an exported shim.
 pub(super) fn shim_name(number: usize) -> String {
     format!("s{number}")
-}
-
-// Globals: the allocator's mark is imported, the others are the module's own.
-const TOP: u32 = 0;
-const REFUSED: u32 = 1;
-const PENDING: u32 = 2;
-
-// A note: the next one, what is to be done, and two handles; 4 bytes each.
-const NOTE_BYTES: i32 = 16;
-const NOTE_KIND: u32 = 4;
-const NOTE_A: u32 = 8;
-const NOTE_B: u32 = 12;
-
-// Kinds of notes. The first three have one kind per resource of `wasi:io`.
-const KIND_LENT: i32 = 0;
-const KIND_BORROWED_IO: i32 = 4;
-const KIND_UNWRAPPED: i32 = 8;
-const KIND_RESOURCES: i32 = 12;
-
-/// Indices of the module's functions: imports first, in the order of [`Shims::imports`].
-struct Indices {
-    callees: u32,
-    io: u32,
-    drop_virtual: u32,
-    drop_host: u32,
-    drops: u32,
-    commit: u32,
-    push: u32,
-    finish: u32,
-    lend: u32,
-    unwrap: u32,
-    surrender: u32,
-    notes: u32,
-    post_return: u32,
-    shims: u32,
-}
-
-impl Indices {
-    fn io_function(&self, function: usize, resource: IoResource) -> u32 {
-        self.io + (function * IoResource::ALL.len()) as u32 + resource as u32
-    }
 }
 
 /// A core import of the module: the names it goes by.
@@ -440,83 +398,11 @@ impl<'a> Shims<'a> {
     }
 }
 
-/// Index of the imported allocator.
-const REALLOC: u32 = 0;
-
 fn when<const N: usize>(condition: u32, code: [I<'static>; N]) -> Vec<I<'static>> {
     let mut out = vec![I::LocalGet(condition), I::If(BlockType::Empty)];
     out.extend(code);
     out.push(I::End);
     out
-}
-
-/// `push(kind, a, b)`: takes a note for `finish`.
-fn push() -> Body {
-    let mut body = Body::new(3);
-    let record = body.local(ValType::I32);
-    body.emit([I::I32Const(0), I::I32Const(0), I::I32Const(4), I::I32Const(NOTE_BYTES), I::Call(REALLOC)]);
-    body.emit([I::LocalTee(record), I::GlobalGet(PENDING), I::I32Store(at(0, 2))]);
-    for (param, offset) in [(0, NOTE_KIND), (1, NOTE_A), (2, NOTE_B)] {
-        body.emit([I::LocalGet(record), I::LocalGet(param), I::I32Store(at(offset, 2))]);
-    }
-    body.emit([I::LocalGet(record), I::GlobalSet(PENDING)]);
-    body
-}
-
-/// `note(handle)`: notes a handle under one kind.
-fn note(at: &Indices, kind: i32) -> Body {
-    let mut body = Body::new(1);
-    body.emit([I::I32Const(kind), I::LocalGet(0), I::I32Const(0), I::Call(at.push)]);
-    body
-}
-
-/// Calls a function of the adapter that answers an option, and tests for none.
-fn ask(function: u32) -> [I<'static>; 7] {
-    [
-        I::LocalGet(0),
-        I::I32Const(SCRATCH),
-        I::Call(function),
-        I::I32Const(SCRATCH),
-        I::I32Load8U(at(0, 0)),
-        I::I32Eqz,
-        I::If(BlockType::Empty),
-    ]
-}
-
-/// `lend(virtual borrow) -> host handle`, to be given back by `finish`.
-fn lend(at: &Indices, io: IoResource) -> Body {
-    let mut body = Body::new(1);
-    let host = body.local(ValType::I32);
-    body.emit(ask(at.io_function(2, io)));
-    body.emit([I::I32Const(1), I::GlobalSet(REFUSED)]);
-    body.emit([I::I32Const(KIND_BORROWED_IO + io as i32), I::LocalGet(0), I::I32Const(0), I::Call(at.push)]);
-    body.emit([I::I32Const(0), I::Return, I::End]);
-    body.emit([I::I32Const(SCRATCH), I::I32Load(self::at(4, 2)), I::LocalSet(host)]);
-    body.emit([I::I32Const(KIND_LENT + io as i32), I::LocalGet(0), I::LocalGet(host), I::Call(at.push)]);
-    body.emit([I::LocalGet(host)]);
-    body
-}
-
-/// `unwrap(virtual own) -> host handle`, dropped by `finish` if the call is refused after all.
-fn unwrap(at: &Indices, io: IoResource) -> Body {
-    let mut body = Body::new(1);
-    let host = body.local(ValType::I32);
-    body.emit(ask(at.io_function(1, io)));
-    body.emit([I::I32Const(1), I::GlobalSet(REFUSED), I::I32Const(0), I::Return, I::End]);
-    body.emit([I::I32Const(SCRATCH), I::I32Load(self::at(4, 2)), I::LocalSet(host)]);
-    body.emit([I::I32Const(KIND_UNWRAPPED + io as i32), I::LocalGet(host), I::I32Const(0), I::Call(at.push)]);
-    body.emit([I::LocalGet(host)]);
-    body
-}
-
-/// `surrender(virtual own) -> host handle`, for what a guest returns to the host. Traps if the
-/// handle is the file system's own: there is no call left that could be refused.
-fn surrender(at: &Indices, io: IoResource) -> Body {
-    let mut body = Body::new(1);
-    body.emit(ask(at.io_function(1, io)));
-    body.emit([I::Unreachable, I::End]);
-    body.emit([I::I32Const(SCRATCH), I::I32Load(self::at(4, 2))]);
-    body
 }
 
 struct ParamActions<'s, 'a> {
@@ -560,72 +446,5 @@ impl Actions for ResultActions<'_, '_> {
             (Handle::Own(_), Io::Virtual) => Some(Action::Replace(self.at.surrender + io as u32)),
             (Handle::Borrow(_), _) => None,
         }
-    }
-}
-
-/// The sections of the module while it is written.
-#[derive(Default)]
-struct Output {
-    types: TypeSection,
-    imports: ImportSection,
-    functions: FunctionSection,
-    exports: ExportSection,
-    code: CodeSection,
-    function_count: u32,
-    import_count: u32,
-}
-
-impl Output {
-    fn type_index(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
-        let index = self.types.len();
-        self.types.ty().function(params.iter().copied(), results.iter().copied());
-        index
-    }
-
-    fn import_memory(&mut self) {
-        let memory =
-            MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
-        self.imports.import("memory", "memory", memory);
-        let mark = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
-        self.imports.import("memory", "top", mark);
-        let ty = self.type_index(&[ValType::I32; 4], &[ValType::I32]);
-        self.imports.import("memory", "realloc", EntityType::Function(ty));
-        self.function_count += 1;
-    }
-
-    fn import_function(&mut self, params: Vec<ValType>, results: Vec<ValType>) {
-        let ty = self.type_index(&params, &results);
-        self.imports.import("host", &self.import_count.to_string(), EntityType::Function(ty));
-        self.import_count += 1;
-        self.function_count += 1;
-    }
-
-    fn function(&mut self, params: &[ValType], results: &[ValType], body: Body) {
-        let ty = self.type_index(params, results);
-        self.functions.function(ty);
-        self.code.function(&body.finish());
-        self.function_count += 1;
-    }
-
-    fn exported(&mut self, params: &[ValType], results: &[ValType], body: Body, name: &str) {
-        self.exports.export(name, ExportKind::Func, self.function_count);
-        self.function(params, results, body);
-    }
-
-    fn finish(self) -> Module {
-        let mut globals = GlobalSection::new();
-        let own = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
-        // REFUSED and PENDING, in this order
-        globals.global(own, &ConstExpr::i32_const(0));
-        globals.global(own, &ConstExpr::i32_const(0));
-        let mut module = Module::new();
-        module
-            .section(&self.types)
-            .section(&self.imports)
-            .section(&self.functions)
-            .section(&globals)
-            .section(&self.exports)
-            .section(&self.code);
-        module
     }
 }
