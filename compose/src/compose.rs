@@ -98,7 +98,7 @@ impl<'a> Compose<'a> {
     /// # Cost
     ///
     /// Reads the guest without its code, copies it, and validates the result once, which takes most
-    /// of the time. For a guest of 32 MB: under half a second, about four times its size in memory.
+    /// of the time. For a guest of 32 MB: under a second, and about four times its size in memory.
     pub fn build(self) -> Result<Composed, ComposeError> {
         let config = self.config.text()?;
         let provider = match &self.provider {
