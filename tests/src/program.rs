@@ -75,7 +75,9 @@ pub struct Output {
     pub stderr: String,
     /// How often it called its store.
     pub calls: Calls,
-    /// From before its instantiation to its end.
+    /// What instantiation took, with the linker ready.
+    pub instantiation: Duration,
+    /// From the start of the program to its end.
     pub took: Duration,
 }
 
@@ -210,15 +212,13 @@ impl Program {
 
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
-        let start = Instant::now();
-        let result = match self.calling {
-            Calling::SyncOnThread => self.call(&mut store),
-            Calling::Async => tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()?
-                .block_on(self.call_async(&mut store)),
+        let Ended { result, instantiation, took } = match self.calling {
+            Calling::SyncOnThread => self.call(&mut store)?,
+            Calling::Async => {
+                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+                runtime.block_on(self.call_async(&mut store))?
+            }
         };
-        let took = start.elapsed();
         let (code, trap) = match result {
             Ok(Ok(())) => (Some(0), None),
             Ok(Err(())) => (Some(1), None),
@@ -229,24 +229,38 @@ impl Program {
         };
         let text = |pipe: &MemoryOutputPipe| String::from_utf8_lossy(&pipe.contents()).into_owned();
         let calls = store.data().kv.calls();
-        Ok(Output { code, trap, stdout: text(&stdout), stderr: text(&stderr), calls, took })
+        Ok(Output { code, trap, stdout: text(&stdout), stderr: text(&stderr), calls, instantiation, took })
     }
 
-    fn call(&self, store: &mut Store<State>) -> wasmtime::Result<Result<(), ()>> {
+    fn call(&self, store: &mut Store<State>) -> wasmtime::Result<Ended> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         kvfs_host::add_to_linker(&mut linker)?;
-        let command = bindings::sync::Command::instantiate(&mut *store, &self.component, &linker)?;
-        command.wasi_cli_run().call_run(store)
+        let ready = bindings::sync::CommandPre::new(linker.instantiate_pre(&self.component)?)?;
+        let start = Instant::now();
+        let command = ready.instantiate(&mut *store)?;
+        let instantiation = start.elapsed();
+        let result = command.wasi_cli_run().call_run(store);
+        Ok(Ended { result, instantiation, took: start.elapsed() - instantiation })
     }
 
-    async fn call_async(&self, store: &mut Store<State>) -> wasmtime::Result<Result<(), ()>> {
+    async fn call_async(&self, store: &mut Store<State>) -> wasmtime::Result<Ended> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         kvfs_host::add_to_linker_async(&mut linker)?;
-        let command = bindings::Command::instantiate_async(&mut *store, &self.component, &linker).await?;
-        command.wasi_cli_run().call_run(store).await
+        let ready = bindings::CommandPre::new(linker.instantiate_pre(&self.component)?)?;
+        let start = Instant::now();
+        let command = ready.instantiate_async(&mut *store).await?;
+        let instantiation = start.elapsed();
+        let result = command.wasi_cli_run().call_run(store).await;
+        Ok(Ended { result, instantiation, took: start.elapsed() - instantiation })
     }
+}
+
+struct Ended {
+    result: wasmtime::Result<Result<(), ()>>,
+    instantiation: Duration,
+    took: Duration,
 }
 
 struct State {

@@ -4,6 +4,7 @@ mod command;
 mod lifecycle;
 mod network;
 mod packages;
+mod processes;
 
 use std::sync::{Arc, OnceLock};
 
