@@ -46,6 +46,8 @@ fn make(interruptible: bool) -> Engine {
     let mut config = Config::new();
     config.cache(Some(cache));
     config.epoch_interruption(interruptible);
+    // As the command has it: see there.
+    config.concurrency_support(false);
     config.max_wasm_stack(STACK_BYTES);
     config.async_stack_size(STACK_BYTES + (1 << 20));
     Engine::new(&config).expect("an engine with the default settings")

@@ -65,6 +65,9 @@ fn load(args: &RunArgs) -> Result<Component> {
     };
 
     let mut config = Config::new();
+    // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
+    // every call from component to component several times slower.
+    config.concurrency_support(false);
     match compile_cache() {
         Ok(cache) => drop(config.cache(Some(cache))),
         Err(error) => tracing::warn!("compiling without a cache: {error:#}"),
