@@ -47,7 +47,11 @@ impl Volume {
         }
         let large = self.cache.dir_mut(dir).is_some_and(|known| known.large);
         if !large {
-            self.preload_dir(dir)?;
+            match self.preload_dir(dir) {
+                // Another name's entry is damaged: this one is looked up alone.
+                Ok(()) | Err(Error::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
             if let Some(known) = self.known_dentry(dir, name)? {
                 return Ok(known);
             }
@@ -75,6 +79,9 @@ impl Volume {
     }
 
     fn preload_dir(&mut self, dir: InodeNo) -> Result<()> {
+        if let Some(known) = self.cache.dir_mut(dir) {
+            known.large = true;
+        }
         let page = self.scan_dir(dir, None, DIR_PRELOAD_ENTRIES, DIR_PRELOAD_BYTES)?;
         // A store may answer with less than it was asked for: only the count tells that this is all.
         let all =
@@ -173,11 +180,16 @@ impl Volume {
             }
             for ((index, key), value) in batch.iter().zip(&keys).zip(values) {
                 let extent = match value {
-                    Some(value) => check_extent(key, ino, value, *index, extent_bytes, stored_size)?,
-                    None if dense => return Err(Error::damaged("extent", ino.0, "missing")),
-                    None => Extent::hole(),
+                    Some(value) => check_extent(key, ino, value, *index, extent_bytes, stored_size),
+                    None if dense => Err(Error::damaged("extent", ino.0, "missing")),
+                    None => Ok(Extent::hole()),
                 };
-                self.cache.insert_extent(ino, *index, extent);
+                match extent {
+                    Ok(extent) => self.cache.insert_extent(ino, *index, extent),
+                    Err(error) if *index <= last => return Err(error),
+                    // Nobody has asked for what is behind; who does is told.
+                    Err(_) => {}
+                }
             }
         }
         Ok(())

@@ -227,7 +227,7 @@ fn grow_everything(volume: &mut Volume, found: &Tree, setup: &Setup) -> Check {
 
 #[test]
 fn every_cut_leaves_the_state_of_a_moment_not_before_the_last_promise() {
-    no_seed_fails(1_500, 50, &|setup, ops| sweep(setup, ops, None));
+    no_seed_fails(4_000, 50, &|setup, ops| sweep(setup, ops, None));
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     println!(
         "{} cuts, {} in split commits, {} in recoveries",

@@ -4,6 +4,9 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod crash;
+mod exhaustive;
+mod faults;
+mod fencing;
 mod model;
 mod model_test;
 mod ops;

@@ -300,3 +300,43 @@ fn regression_a_listing_shows_a_name_that_has_gone() {
     assert_eq!(volume.next_entry(&mut listing).unwrap(), None);
     volume.close_directory(listing).unwrap();
 }
+
+/// Flips a bit in the last value whose key has this tag.
+fn damage_last(fixture: &Fixture, tag: u8) {
+    let mut inner = fixture.store.0.borrow_mut();
+    let (_, value) = inner.map.iter_mut().rfind(|(key, _)| crate::store::tag_of(key) == tag).unwrap();
+    let mut bytes = value.to_vec();
+    bytes[20] ^= 1;
+    *value = std::rc::Rc::from(bytes);
+}
+
+#[test]
+fn regression_good_bytes_unreadable_for_damage_ahead_of_them() {
+    let fixture = Fixture::new(Setup::plain().limits, options());
+    let (mut volume, root) = fixture.open();
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    volume.write(&file, At::Offset(0), &[7; 4 * 512]).unwrap();
+    volume.sync_all().unwrap();
+    damage_last(&fixture, 0x20);
+    let (mut volume, root) = fixture.open();
+    let file = volume.open_at(&root, "a", Follow::No, OpenFlags::default(), WRITE).unwrap();
+    let mut bytes = Vec::new();
+    for extent in 0..3 {
+        assert_eq!(volume.read(&file, extent * 512, 512, &mut bytes), Ok(512), "extent {extent}");
+    }
+    assert!(matches!(volume.read(&file, 3 * 512, 512, &mut bytes), Err(kvfs::Error::Damaged(_))));
+    assert_eq!(bytes, [7; 3 * 512]);
+}
+
+#[test]
+fn regression_good_names_not_found_for_damage_beside_them() {
+    let fixture = Fixture::new(Setup::plain().limits, options());
+    let (mut volume, root) = fixture.open();
+    touch(&mut volume, &root, "a");
+    touch(&mut volume, &root, "b");
+    damage_last(&fixture, 0x11);
+    let (mut volume, root) = fixture.open();
+    assert!(volume.stat_at(&root, "a", Follow::No).is_ok());
+    assert_eq!(volume.stat_at(&root, "c", Follow::No), Err(kvfs::Error::NoEntry));
+    assert!(matches!(volume.stat_at(&root, "b", Follow::No), Err(kvfs::Error::Damaged(_))));
+}

@@ -200,11 +200,57 @@ impl Runner {
         }
     }
 
+    /// The reference has opened what the engine could not: nothing is open then.
+    fn undo_open(&mut self, engine: &Result<Descriptor, Error>, model: Answer<Id>) {
+        if let (Err(_), Ok(id)) = (engine, model) {
+            self.model.closed(id);
+        }
+    }
+
+    /// Whether the open files look as this model says.
+    pub fn open_files_fit(&mut self, model: &Model) -> bool {
+        let volume = self.volume.as_mut().expect("open");
+        self.files.iter().flatten().all(|file| {
+            let Ok(stat) = volume.stat(&file.descriptor) else { return false };
+            let Some(object) = model.objects.get(&file.id) else { return false };
+            let mut same = (stat.size, stat.nlink, stat.mtime, stat.ctime)
+                == (object.size(), object.nlink, object.mtime, object.ctime);
+            if same && file.access.read && object.kind() == kvfs::Kind::File {
+                let mut bytes = Vec::new();
+                same = volume.read(&file.descriptor, 0, 32 << 10, &mut bytes).is_ok()
+                    && bytes == model.read(file.id, 0, 32 << 10);
+            }
+            same
+        })
+    }
+
+    /// The file that a write goes to, and the size it had.
+    pub fn file_of(&self, op: &Op, before: &Model) -> Option<(Id, u64)> {
+        let Op::Write { slot, .. } = op else { return None };
+        let id = self.files[*slot].as_ref()?.id;
+        Some((id, before.objects.get(&id)?.size()))
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.volume.is_none()
+    }
+
+    pub fn is_occupied(&self, op: &Op) -> bool {
+        match op {
+            Op::Open { slot, .. } => self.files[*slot].is_some(),
+            Op::OpenDir { slot, .. } => self.dirs[*slot].is_some(),
+            Op::ListStart { slot, .. } => self.listings[*slot].is_some(),
+            _ => false,
+        }
+    }
+
     fn close_file(&mut self, slot: usize) -> Check {
         let Some(file) = self.files[slot].take() else { return Ok(()) };
         let named = self.model.object(file.id).nlink > 0;
-        self.volume().close(file.descriptor).map_err(|error| format!("close: {error:?}"))?;
+        // It is closed, also if its changes could not be stored.
+        let outcome = self.volume().close(file.descriptor);
         self.model.closed(file.id);
+        outcome.map_err(|error| format!("close: {error:?}"))?;
         if self.setup.mode == Mode::Close
             && named
             && let Some(moment) = self.changed.get(&file.id).copied()
@@ -217,16 +263,16 @@ impl Runner {
 
     fn close_dir(&mut self, slot: usize) -> Check {
         let Some((descriptor, id)) = self.dirs[slot].take() else { return Ok(()) };
-        self.volume().close(descriptor).map_err(|error| format!("close: {error:?}"))?;
+        let outcome = self.volume().close(descriptor);
         self.model.closed(id);
-        Ok(())
+        outcome.map_err(|error| format!("close: {error:?}"))
     }
 
     fn end_listing(&mut self, slot: usize) -> Check {
         let Some(listing) = self.listings[slot].take() else { return Ok(()) };
-        self.volume().close_directory(listing.stream).map_err(|error| format!("close listing: {error:?}"))?;
+        let outcome = self.volume().close_directory(listing.stream);
         self.model.closed(listing.dir);
-        Ok(())
+        outcome.map_err(|error| format!("close listing: {error:?}"))
     }
 
     /// Takes names that have gone or changed off the lists of those that must be listed.
@@ -273,6 +319,7 @@ impl Runner {
                 let next = self.model.next;
                 let engine = volume.open_at(descriptor, path, *follow, *flags, *access);
                 let model = self.model.open_at(base, path, *follow, *flags, *access);
+                self.undo_open(&engine, model);
                 Runner::same(&engine, &model.map(drop))?;
                 let (Ok(descriptor), Ok(id)) = (engine, model) else { return Ok(false) };
                 if descriptor.ino().0 != id || descriptor.kind() != self.model.object(id).kind() {
@@ -292,6 +339,7 @@ impl Runner {
                 let flags = OpenFlags { directory: true, ..OpenFlags::default() };
                 let engine = volume.open_at(descriptor, path, Follow::Yes, flags, Access::default());
                 let model = self.model.open_at(base, path, Follow::Yes, flags, Access::default());
+                self.undo_open(&engine, model);
                 Runner::same(&engine, &model.map(drop))?;
                 let (Ok(descriptor), Ok(id)) = (engine, model) else { return Ok(false) };
                 self.close_dir(*slot)?;
@@ -322,7 +370,7 @@ impl Runner {
                 };
                 let ok = Runner::same(&engine, &model.map(drop))?;
                 if ok && engine != Ok(data.len()) {
-                    return Err(format!("wrote {engine:?} bytes"));
+                    return Err(format!("wrote {engine:?} bytes, not {}", data.len()));
                 }
                 if ok && !data.is_empty() {
                     self.changed.insert(file.id, moment);
