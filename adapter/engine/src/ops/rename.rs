@@ -5,6 +5,9 @@ use crate::txn::{Finish, Txn};
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
 
+/// Directories on the way up after which memory is brought back to its limits.
+const TRIM_STEPS: u64 = 1024;
+
 impl Volume {
     /// Gives what has one name another, in place of what had that one.
     ///
@@ -82,7 +85,7 @@ fn check_replaceable(txn: &mut Txn<'_>, moved: Dentry, replaced: Dentry) -> Resu
     }
 }
 
-/// Fails if `dir` is `moved` or lies in it. Stored parents are not trusted to end at the root.
+/// Fails if `dir` is `moved` or lies in it. To be asked before other inodes are loaded: it may drop them. Stored parents are not trusted to end at the root.
 fn check_not_inside(txn: &mut Txn<'_>, moved: InodeNo, dir: InodeNo) -> Result<()> {
     let mut at = dir;
     let mut steps = 0_u64;
@@ -92,6 +95,10 @@ fn check_not_inside(txn: &mut Txn<'_>, moved: InodeNo, dir: InodeNo) -> Result<(
         }
         at = txn.inode(at)?.parent;
         steps += 1;
+        if steps % TRIM_STEPS == 0 {
+            // Nothing is held over this loop, so a deep tree need not be in memory whole.
+            txn.volume.cache.trim();
+        }
         if at == InodeNo(0) || steps > txn.volume.superblock.used_inodes {
             return Err(Error::damaged("inode", dir.0, "its parents do not lead to the root"));
         }

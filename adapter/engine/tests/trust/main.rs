@@ -3,10 +3,12 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod cost;
 mod crash;
 mod exhaustive;
 mod faults;
 mod fencing;
+mod hostile;
 mod model;
 mod model_test;
 mod ops;

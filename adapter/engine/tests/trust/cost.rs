@@ -1,0 +1,192 @@
+//! Store calls counted: what an operation costs is part of what it promises.
+
+use crate::run::TestClock;
+use crate::store::{Calls, LARGE, Map, TestStore};
+use kvfs::{Access, At, Descriptor, Follow, OpenFlags, Options, Volume};
+use std::cell::OnceCell;
+
+const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
+const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
+
+fn open(store: &TestStore) -> (Volume, Descriptor) {
+    let mut volume =
+        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Options::default()).unwrap();
+    let root = volume.root().unwrap();
+    (volume, root)
+}
+
+fn write_file(volume: &mut Volume, root: &Descriptor, path: &str, bytes: usize) {
+    let file = volume.open_at(root, path, Follow::No, CREATE, WRITE).unwrap();
+    assert_eq!(volume.write(&file, At::Offset(0), &vec![7; bytes]), Ok(bytes));
+    volume.close(file).unwrap();
+}
+
+/// A store with this many files in the directory `many`, and one small and one large beside it.
+fn filled(files: usize) -> TestStore {
+    let store = TestStore::new(LARGE);
+    let lazy = Options { mode: kvfs::Mode::Lazy, ..Options::default() };
+    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), lazy).unwrap();
+    let root = volume.root().unwrap();
+    volume.create_directory_at(&root, "many").unwrap();
+    for number in 0..files {
+        write_file(&mut volume, &root, &format!("many/file-{number:06}"), 100);
+    }
+    write_file(&mut volume, &root, "small", 1000);
+    write_file(&mut volume, &root, "large", 1 << 20);
+    volume.sync_all().unwrap();
+    store
+}
+
+fn hundred_thousand() -> TestStore {
+    thread_local!(static MAP: OnceCell<Map> = const { OnceCell::new() });
+    let map = MAP.with(|map| map.get_or_init(|| filled(100_000).0.borrow().map.clone()).clone());
+    TestStore::from_map(map, LARGE)
+}
+
+/// What the calls of the store were while `act` ran.
+fn cost<T>(store: &TestStore, act: impl FnOnce() -> T) -> Calls {
+    store.reset_calls();
+    drop(act());
+    store.calls()
+}
+
+#[test]
+fn opening_costs_four_calls_whatever_the_volume_holds() {
+    for store in [filled(10), hundred_thousand()] {
+        let calls = cost(&store, || {
+            let options = Options::default();
+            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap()
+        });
+        assert_eq!((calls.limits, calls.gets, calls.applies, calls.scans), (1, 1, 1, 1));
+        assert_eq!((calls.keys_got, calls.entries_scanned), (1, 0));
+    }
+}
+
+#[test]
+fn a_known_name_and_a_known_missing_one_cost_nothing() {
+    let store = filled(10);
+    let (mut volume, root) = open(&store);
+    let first = cost(&store, || volume.stat_at(&root, "small", Follow::Yes).unwrap());
+    assert_eq!(
+        (first.scans, first.gets, first.total()),
+        (1, 1, 2),
+        "the first look reads the directory and the inode"
+    );
+    assert_eq!(cost(&store, || volume.stat_at(&root, "small", Follow::Yes).unwrap()).total(), 0);
+    assert_eq!(
+        cost(&store, || volume.stat_at(&root, "none", Follow::Yes).unwrap_err()).total(),
+        0,
+        "known whole"
+    );
+
+    let store = hundred_thousand();
+    let (mut volume, root) = open(&store);
+    let first = cost(&store, || volume.stat_at(&root, "many/none", Follow::Yes).unwrap_err());
+    assert!(first.total() <= 5, "{first:?}");
+    let another = cost(&store, || volume.stat_at(&root, "many/nothing", Follow::Yes).unwrap_err());
+    assert_eq!((another.gets, another.total()), (1, 1), "a large directory is asked name by name");
+    assert_eq!(cost(&store, || volume.stat_at(&root, "many/none", Follow::Yes).unwrap_err()).total(), 0);
+    assert_eq!(cost(&store, || volume.stat_at(&root, "many/nothing", Follow::Yes).unwrap_err()).total(), 0);
+}
+
+#[test]
+fn a_small_file_is_made_written_and_closed_with_one_apply() {
+    let store = filled(10);
+    let (mut volume, root) = open(&store);
+    volume.stat_at(&root, "none", Follow::No).unwrap_err();
+    for bytes in [0, 1024, 4096, 100_000] {
+        let calls = cost(&store, || write_file(&mut volume, &root, &format!("new{bytes}"), bytes));
+        assert_eq!((calls.applies, calls.total()), (1, 1), "{bytes}");
+        let again = cost(&store, || write_file(&mut volume, &root, &format!("new{bytes}"), bytes));
+        assert!(again.total() <= 1, "{bytes}: {again:?}");
+    }
+}
+
+#[test]
+fn changes_of_names_cost_one_apply_each() {
+    let store = filled(10);
+    let (mut volume, root) = open(&store);
+    volume.stat_at(&root, "small", Follow::No).unwrap();
+    volume.stat_at(&root, "large", Follow::No).unwrap();
+    type Act = fn(&mut Volume, &Descriptor) -> Result<(), kvfs::Error>;
+    let acts: [(&str, Act); 8] = [
+        ("mkdir", |volume, root| volume.create_directory_at(root, "d")),
+        ("link", |volume, root| volume.link_at(root, "small", Follow::No, root, "hard")),
+        ("symlink", |volume, root| volume.symlink_at("small", root, "soft")),
+        ("rename", |volume, root| volume.rename_at(root, "soft", root, "d/soft")),
+        ("rename over", |volume, root| volume.rename_at(root, "hard", root, "large")),
+        ("unlink", |volume, root| volume.unlink_file_at(root, "d/soft")),
+        ("rmdir", |volume, root| volume.remove_directory_at(root, "d")),
+        ("unlink of the last name", |volume, root| volume.unlink_file_at(root, "large")),
+    ];
+    for (name, act) in acts {
+        let calls = cost(&store, || act(&mut volume, &root).unwrap());
+        assert_eq!((calls.applies, calls.total()), (1, 1), "{name}");
+    }
+}
+
+#[test]
+fn a_listing_costs_a_scan_a_page_and_reads_no_inodes() {
+    let store = hundred_thousand();
+    let (mut volume, root) = open(&store);
+    let flags = OpenFlags { directory: true, ..OpenFlags::default() };
+    let many = volume.open_at(&root, "many", Follow::No, flags, Access::default()).unwrap();
+    volume.stat(&many).unwrap();
+    let mut entries = 0;
+    let calls = cost(&store, || entries = crate::tree::list(&mut volume, &many).unwrap().len());
+    assert_eq!(entries, 100_000);
+    let pages = 100_000_u64.div_ceil(1024);
+    assert!(calls.scans <= pages + 1 && calls.gets == 0 && calls.applies == 0, "{calls:?}");
+    let again = cost(&store, || crate::tree::list(&mut volume, &many).unwrap());
+    assert!(again.scans <= pages + 1 && again.total() == again.scans, "{again:?}");
+
+    let store = filled(100);
+    let (mut volume, root) = open(&store);
+    let many = volume.open_at(&root, "many", Follow::No, flags, Access::default()).unwrap();
+    volume.stat(&many).unwrap();
+    let calls = cost(&store, || crate::tree::list(&mut volume, &many).unwrap());
+    assert_eq!((calls.scans, calls.total()), (1, 1));
+    assert_eq!(cost(&store, || crate::tree::list(&mut volume, &many).unwrap()).total(), 0);
+}
+
+#[test]
+fn reading_costs_one_get_for_what_is_missing_and_nothing_for_what_is_not() {
+    let store = filled(10);
+    let (mut volume, root) = open(&store);
+    let file = volume.open_at(&root, "large", Follow::No, OpenFlags::default(), WRITE).unwrap();
+    let mut bytes = Vec::new();
+    let calls = cost(&store, || volume.read(&file, 0, 1 << 20, &mut bytes).unwrap());
+    assert_eq!((calls.gets, calls.total()), (1, 1));
+    assert_eq!(cost(&store, || volume.read(&file, 0, 1 << 20, &mut bytes).unwrap()).total(), 0);
+
+    let (mut volume, root) = open(&store);
+    let file = volume.open_at(&root, "large", Follow::No, OpenFlags::default(), WRITE).unwrap();
+    let calls = cost(&store, || {
+        for offset in (0..1 << 20).step_by(4096) {
+            volume.read(&file, offset, 4096, &mut bytes).unwrap();
+        }
+    });
+    assert!(calls.gets <= 8 && calls.keys_got == 32, "a sequential reader is served ahead: {calls:?}");
+
+    let small = volume.open_at(&root, "small", Follow::No, OpenFlags::default(), WRITE).unwrap();
+    assert_eq!(
+        cost(&store, || volume.read(&small, 0, 4096, &mut bytes).unwrap()).total(),
+        0,
+        "it lies in its inode"
+    );
+}
+
+#[test]
+fn a_stream_opened_and_closed_costs_nothing_and_a_second_sync_neither() {
+    let store = filled(10);
+    let (mut volume, root) = open(&store);
+    let file = volume.open_at(&root, "small", Follow::No, OpenFlags::default(), WRITE).unwrap();
+    volume.write(&file, At::End, b"more").unwrap();
+    let calls = cost(&store, || {
+        let stream = volume.reopen(&file).unwrap();
+        volume.close_stream(stream)
+    });
+    assert_eq!(calls.total(), 0);
+    assert_eq!(cost(&store, || volume.sync_all().unwrap()).applies, 1);
+    assert_eq!(cost(&store, || volume.sync_all().unwrap()).total(), 0);
+}

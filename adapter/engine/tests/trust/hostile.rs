@@ -1,0 +1,254 @@
+//! A guest that means no good: right codes, bounded memory, no panic.
+
+use crate::run::TestClock;
+use crate::store::{LARGE, TestStore};
+use kvfs::{
+    Access, At, CacheLimits, Code, Descriptor, Follow, Mode, OpenFlags, Options, SetTime, Timestamp, Volume,
+    fsck, limits,
+};
+
+const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
+const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
+
+fn open(options: Options) -> (TestStore, Volume, Descriptor) {
+    let store = TestStore::new(LARGE);
+    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
+    let root = volume.root().unwrap();
+    (store, volume, root)
+}
+
+fn code<T>(outcome: Result<T, kvfs::Error>) -> Option<Code> {
+    outcome.err().map(|error| error.code())
+}
+
+/// Every operation that takes a path, with this one.
+fn all_codes(volume: &mut Volume, root: &Descriptor, path: &str) -> Vec<Option<Code>> {
+    vec![
+        code(volume.open_at(root, path, Follow::Yes, CREATE, WRITE).map(|file| volume.close(file))),
+        code(volume.stat_at(root, path, Follow::Yes)),
+        code(volume.create_directory_at(root, path)),
+        code(volume.remove_directory_at(root, path)),
+        code(volume.unlink_file_at(root, path)),
+        code(volume.rename_at(root, path, root, "x")),
+        code(volume.link_at(root, path, Follow::No, root, "x")),
+        code(volume.symlink_at("x", root, path)),
+        code(volume.readlink_at(root, path)),
+        code(volume.set_times_at(root, path, Follow::No, SetTime::Now, SetTime::Now)),
+        code(volume.metadata_hash_at(root, path, Follow::Yes)),
+    ]
+}
+
+#[test]
+fn paths_that_cannot_be_have_their_codes_in_every_operation() {
+    let (store, mut volume, root) = open(Options::default());
+    let table = [
+        ("a".repeat(1 << 20), Code::NameTooLong),
+        ("a/".repeat(1 << 19), Code::NameTooLong),
+        ("../".repeat(1000), Code::NotPermitted),
+        ("a".repeat(256), Code::NameTooLong),
+        ("é".repeat(128), Code::NameTooLong),
+        ("a\0b".to_owned(), Code::Invalid),
+        ("\0".to_owned(), Code::Invalid),
+        ("/".to_owned(), Code::NotPermitted),
+        ("/a".to_owned(), Code::NotPermitted),
+        ("..".to_owned(), Code::NotPermitted),
+        ("./../a".to_owned(), Code::NotPermitted),
+        (String::new(), Code::NoEntry),
+    ];
+    for (path, expected) in table {
+        for (operation, found) in all_codes(&mut volume, &root, &path).into_iter().enumerate() {
+            assert_eq!(found, Some(expected), "{:.20} in operation {operation}", path);
+        }
+    }
+    assert_eq!(volume.used(), (0, 1));
+    assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
+}
+
+#[test]
+fn symbolic_links_in_a_ring_or_growing_end() {
+    let (_, mut volume, root) = open(Options::default());
+    volume.symlink_at("b", &root, "a").unwrap();
+    volume.symlink_at("a", &root, "b").unwrap();
+    volume.symlink_at("self/x", &root, "self").unwrap();
+    volume.symlink_at(&format!("grow/{}", "x/".repeat(2000)), &root, "grow").unwrap();
+    assert_eq!(code(volume.stat_at(&root, "a", Follow::Yes)), Some(Code::Loop));
+    assert_eq!(code(volume.stat_at(&root, "a/x", Follow::No)), Some(Code::Loop));
+    assert_eq!(code(volume.stat_at(&root, "self", Follow::Yes)), Some(Code::Loop));
+    assert_eq!(code(volume.stat_at(&root, "grow", Follow::Yes)), Some(Code::NameTooLong));
+    // Forty links are followed, forty-one are a loop.
+    volume.create_directory_at(&root, "end").unwrap();
+    volume.symlink_at("end", &root, "l0").unwrap();
+    for number in 1..=limits::SYMLINK_DEPTH_MAX {
+        volume.symlink_at(&format!("l{}", number - 1), &root, &format!("l{number}")).unwrap();
+    }
+    assert_eq!(code(volume.stat_at(&root, "l39", Follow::Yes)), None);
+    assert_eq!(code(volume.stat_at(&root, "l40", Follow::Yes)), Some(Code::Loop));
+    assert_eq!(code(volume.symlink_at("/etc/passwd", &root, "out")), Some(Code::NotPermitted));
+    volume.symlink_at("../../outside", &root, "up").unwrap();
+    assert_eq!(code(volume.stat_at(&root, "up", Follow::Yes)), Some(Code::NotPermitted));
+}
+
+#[test]
+fn regression_renaming_far_down_takes_the_whole_way_into_memory() {
+    let depth = 100_000;
+    let cache = CacheLimits { inodes: 1000, dentries: 1000, ..CacheLimits::default() };
+    let (store, mut volume, root) = open(Options { mode: Mode::Lazy, cache, ..Options::default() });
+    let flags = OpenFlags { directory: true, ..OpenFlags::default() };
+    let mut at = volume.reopen(&root).unwrap();
+    for _ in 0..depth {
+        volume.create_directory_at(&at, "d").unwrap();
+        let next = volume.open_at(&at, "d", Follow::No, flags, Access::default()).unwrap();
+        volume.close(std::mem::replace(&mut at, next)).unwrap();
+    }
+    assert_eq!(volume.used().1, depth + 1);
+    // Into itself, from the very bottom.
+    assert_eq!(code(volume.rename_at(&root, "d", &at, "x")), Some(Code::Invalid));
+    volume.close(at).unwrap();
+    volume.sync_all().unwrap();
+    let report = fsck(&mut store.clone(), "main").unwrap();
+    assert!(report.is_clean() && report.inodes == depth + 1);
+    let (inodes, dentries, _) = volume.memory();
+    assert!(inodes <= 3000 && dentries <= 3000, "{inodes} inodes and {dentries} entries in memory");
+}
+
+#[test]
+fn far_offsets_allocate_nothing() {
+    let (store, mut volume, root) = open(Options::default());
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    assert_eq!(code(volume.write(&file, At::Offset(1 << 63), b"x")), Some(Code::FileTooLarge));
+    assert_eq!(code(volume.write(&file, At::Offset(u64::MAX), b"x")), Some(Code::FileTooLarge));
+    assert_eq!(code(volume.set_size(&file, 1 << 63)), Some(Code::FileTooLarge));
+    assert_eq!(volume.used(), (0, 2));
+    volume.set_size(&file, (1 << 63) - 1).unwrap();
+    assert_eq!(volume.used().0, 0);
+    assert_eq!(code(volume.write(&file, At::End, b"x")), Some(Code::FileTooLarge));
+    assert_eq!(volume.write(&file, At::Offset((1 << 63) - 2), b"x"), Ok(1));
+    let mut bytes = Vec::new();
+    assert_eq!(volume.read(&file, 1 << 62, usize::MAX, &mut bytes), Ok(limits::READ_BYTES_MAX));
+    assert_eq!(volume.read(&file, u64::MAX, usize::MAX, &mut bytes), Ok(0));
+    volume.will_need(&file, 0, u64::MAX).unwrap();
+    assert!(volume.used().0 <= 32 << 10);
+    volume.set_size(&file, 5).unwrap();
+    volume.set_size(&file, 0).unwrap();
+    volume.close(file).unwrap();
+    volume.sync_all().unwrap();
+    assert!(store.0.borrow().map.len() < 10);
+    assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
+}
+
+#[test]
+fn descriptors_end_at_their_limit_and_come_back() {
+    let (_, mut volume, root) = open(Options::default());
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let mut held = Vec::new();
+    let refused = loop {
+        match volume.reopen(&file) {
+            Ok(descriptor) => held.push(descriptor),
+            Err(error) => break error,
+        }
+        assert!(held.len() <= limits::OPEN_MAX as usize);
+    };
+    assert_eq!(refused.code(), Code::InsufficientMemory);
+    assert_eq!(held.len(), limits::OPEN_MAX as usize - 2);
+    assert_eq!(
+        code(volume.open_at(&root, "b", Follow::No, CREATE, WRITE).map(drop)),
+        Some(Code::InsufficientMemory)
+    );
+    assert_eq!(code(volume.stat_at(&root, "b", Follow::No)), Some(Code::NoEntry), "nothing was made");
+    volume.close(held.pop().unwrap()).unwrap();
+    held.push(volume.reopen(&file).unwrap());
+    for descriptor in held {
+        volume.close(descriptor).unwrap();
+    }
+}
+
+/// A directory of 200,000 entries is listed while it changes, with a bounded cache.
+#[test]
+fn a_directory_of_200_000_entries_is_listed_while_it_changes() {
+    let count = 200_000;
+    let cache = CacheLimits { extent_bytes: 1 << 20, inodes: 1000, dentries: 20_000 };
+    let (store, mut volume, root) = open(Options { mode: Mode::Lazy, cache, ..Options::default() });
+    let name = |number: u32| format!("{number:06}");
+    let mut most = 0;
+    for number in 0..count {
+        let file = volume.open_at(&root, &name(number), Follow::No, CREATE, WRITE).unwrap();
+        volume.close(file).unwrap();
+        most = most.max(volume.memory().1);
+    }
+    // Names of 200 dirty inodes and their like can wait; what is stored is bounded by the cache.
+    assert!(most <= 20_000 + 10_000, "{most} entries in memory");
+    let mut listing = volume.read_directory(&root).unwrap();
+    let mut seen = Vec::new();
+    while let Some(entry) = volume.next_entry(&mut listing).unwrap() {
+        let number: u32 = entry.name.parse().unwrap();
+        seen.push(number);
+        // Every third name goes before its turn or after it, and new ones come.
+        if number % 999 == 0 && number + 7 < count {
+            volume.unlink_file_at(&root, &name(number + 7)).unwrap();
+        }
+    }
+    volume.close_directory(listing).unwrap();
+    assert!(seen.is_sorted() && seen.windows(2).all(|pair| pair[0] != pair[1]), "a name listed twice");
+    let gone = |number: u32| number >= 7 && (number - 7) % 999 == 0;
+    let expected: Vec<u32> = (0..count).filter(|number| !gone(*number)).collect();
+    assert!(seen == expected, "{} listed, {} expected", seen.len(), expected.len());
+    volume.sync_all().unwrap();
+    assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
+}
+
+/// What is dirty is bounded too, whatever a guest does without a sync or a close.
+#[test]
+fn memory_is_bounded_while_a_guest_only_writes() {
+    let cache = CacheLimits { extent_bytes: 1 << 20, inodes: 100, dentries: 100 };
+    let dirty_bytes_max = 1 << 20;
+    let (store, mut volume, root) = open(Options {
+        mode: Mode::Lazy,
+        cache,
+        dirty_bytes_max,
+        dirty_age_max_nanoseconds: u64::MAX,
+        ..Options::default()
+    });
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let data = vec![7; 1 << 20];
+    for number in 0..50 {
+        volume.write(&file, At::Offset(number << 20), &data).unwrap();
+        let (_, _, bytes) = volume.memory();
+        assert!(bytes <= (1 << 20) + dirty_bytes_max + (2 << 20), "{bytes} bytes in memory");
+    }
+    let mut bytes = Vec::new();
+    for offset in (0..50 << 20).step_by(1 << 20) {
+        bytes.clear();
+        volume.read(&file, offset, 1 << 20, &mut bytes).unwrap();
+        assert!(bytes == data);
+    }
+    volume.close(file).unwrap();
+    volume.sync_all().unwrap();
+    assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
+}
+
+#[test]
+fn times_at_the_ends_of_time_are_kept() {
+    let (store, mut volume, root) = open(Options::default());
+    for seconds in [i64::MIN, -1, 0, i64::MAX] {
+        let time = Timestamp { seconds, nanoseconds: 999_999_999 };
+        volume.set_times_at(&root, ".", Follow::No, SetTime::At(time), SetTime::At(time)).unwrap();
+        let mut again =
+            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Options::default())
+                .unwrap();
+        let root_again = again.root().unwrap();
+        assert_eq!(again.stat(&root_again).unwrap().mtime, time);
+        again.close(root_again).unwrap();
+        volume = again;
+    }
+}
+
+#[test]
+fn links_end_at_their_limit() {
+    let (_, mut volume, root) = open(Options { mode: Mode::Lazy, ..Options::default() });
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    volume.close(file).unwrap();
+    for number in 1..limits::LINKS_MAX {
+        volume.link_at(&root, "a", Follow::No, &root, &number.to_string()).unwrap();
+    }
+    assert_eq!(code(volume.link_at(&root, "a", Follow::No, &root, "x")), Some(Code::TooManyLinks));
+}
