@@ -278,7 +278,7 @@ impl Volume {
     /// Whether the metadata, the superblock and these extents fit one apply.
     fn all_fit(&self, metadata: &Batch, extents: &[Outgoing]) -> bool {
         let bytes: usize = extents.iter().map(|extent| extent.value_bytes + MAX_KEY_BYTES).sum();
-        metadata.len() + extents.len() + 1 <= self.limits.max_batch_entries as usize
+        metadata.len() + extents.len() < self.limits.max_batch_entries as usize
             && metadata.batch_bytes + bytes + RECORD_OVERHEAD_BYTES as usize
                 <= self.limits.max_batch_bytes as usize
     }

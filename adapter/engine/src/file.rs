@@ -182,7 +182,7 @@ impl Txn<'_> {
                     _ if extents >= old_end => old_end - new_end,
                     _ => self.count_extents_from(ino, new_end)?,
                 };
-                if size % extent_bytes != 0 {
+                if !size.is_multiple_of(extent_bytes) {
                     self.volume.load_extents(ino, size / extent_bytes, size / extent_bytes, false)?;
                 }
                 0 // Shrinking needs no room.

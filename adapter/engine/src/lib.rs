@@ -57,6 +57,11 @@ mod txn;
 mod types;
 mod volume;
 
+/// The examples of SEMANTICS.md, executed.
+#[cfg(doctest)]
+#[doc = include_str!("../SEMANTICS.md")]
+struct Semantics;
+
 pub use cache::CacheLimits;
 pub use descriptor::{Access, Descriptor};
 pub use error::{Code, Damage, Error, Result};

@@ -42,10 +42,8 @@ impl Volume {
             return Err(Error::NotDirectory);
         }
         let (old_name, new_name) = (old.last_name(Error::Invalid)?, new.last_name(Error::Invalid)?);
-        if let Some(replaced) = new.entry {
-            if replaced.ino == moved.ino {
-                return Ok(());
-            }
+        if new.entry.is_some_and(|replaced| replaced.ino == moved.ino) {
+            return Ok(());
         }
         if moved.kind == Kind::Directory {
             check_not_inside(&mut txn, moved.ino, new.dir)?;
@@ -95,7 +93,7 @@ fn check_not_inside(txn: &mut Txn<'_>, moved: InodeNo, dir: InodeNo) -> Result<(
         }
         at = txn.inode(at)?.parent;
         steps += 1;
-        if steps % TRIM_STEPS == 0 {
+        if steps.is_multiple_of(TRIM_STEPS) {
             // Nothing is held over this loop, so a deep tree need not be in memory whole.
             txn.volume.cache.trim();
         }

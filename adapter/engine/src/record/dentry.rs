@@ -5,9 +5,6 @@ use crate::error::Result;
 use crate::key::tag;
 use crate::types::{Dentry, InodeNo, Kind};
 
-/// Bytes of an encoded value.
-pub(crate) const ENCODED_BYTES: usize = super::FRAME_BYTES + 9;
-
 pub(crate) fn encode(dentry: Dentry, key: &[u8], out: &mut Vec<u8>) {
     begin(out);
     out.push(dentry.kind.to_byte());
@@ -37,7 +34,7 @@ mod tests {
             let dentry = Dentry { kind: Kind::Symlink, ino: InodeNo(ino) };
             let mut value = Vec::new();
             encode(dentry, b"k", &mut value);
-            assert_eq!(value.len(), ENCODED_BYTES);
+            assert_eq!(value.len(), super::super::FRAME_BYTES + 9);
             assert_eq!(decode(b"k", InodeNo(1), &value).ok(), good.then_some(dentry));
         }
     }

@@ -95,11 +95,11 @@ impl Sweep<'_> {
         if split {
             SPLIT_CUTS.fetch_add(1, Ordering::Relaxed);
         }
-        if split || cut % 4 == 0 {
+        if split || cut.is_multiple_of(4) {
             grow_everything(&mut volume, &found, self.setup)?;
             check_sound(&store.0.borrow().map, self.setup, "after files grew")?;
         }
-        if split || cut % 7 == 0 {
+        if split || cut.is_multiple_of(7) {
             self.check_recovery(map, &found)?;
         }
         Ok(())
@@ -120,7 +120,8 @@ impl Sweep<'_> {
             return false;
         };
         let extent_bytes = u64::from(self.setup.extent_bytes);
-        let mut ends = (1..data.len()).filter(|length| (offset + *length as u64) % extent_bytes == 0);
+        let mut ends =
+            (1..data.len()).filter(|length| (offset + *length as u64).is_multiple_of(extent_bytes));
         base < highest
             && ends.any(|length| {
                 let mut model = self.moments[base].model.clone();

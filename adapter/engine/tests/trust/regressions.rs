@@ -3,13 +3,10 @@
 use crate::ops::Setup;
 use crate::run::TestClock;
 use crate::store::{Fault, Map, SMALL, TestStore};
-use kvfs::{
-    Access, At, CacheLimits, Descriptor, Follow, Limits, Mode, OpenFlags, Options, SetTime, Volume, fsck,
-};
+use kvfs::{Access, At, Descriptor, Follow, Limits, Mode, OpenFlags, Options, SetTime, Volume, fsck};
 
 const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
 const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
-const TINY: CacheLimits = CacheLimits { extent_bytes: 0, inodes: 1, dentries: 0 };
 
 struct Fixture {
     store: TestStore,

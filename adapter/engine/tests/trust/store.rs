@@ -9,10 +9,13 @@ use std::rc::Rc;
 
 pub type Map = BTreeMap<Vec<u8>, Rc<[u8]>>;
 
-/// One successful apply: keys with their new values, `None` for a delete.
+/// A key and its new value, `None` for a delete.
+pub type Change = (Vec<u8>, Option<Rc<[u8]>>);
+
+/// One successful apply.
 #[derive(Debug, Clone)]
 pub struct Applied {
-    pub changes: Vec<(Vec<u8>, Option<Rc<[u8]>>)>,
+    pub changes: Vec<Change>,
     pub durable: bool,
 }
 
@@ -221,7 +224,7 @@ impl Inner {
             Some(Sabotage::NoReapRecords) => forget(0x30, true),
             Some(Sabotage::NoExtentDeletes) => forget(0x20, false),
             Some(Sabotage::NotDurable) => applied.durable = false,
-            Some(Sabotage::LosesAnApply) if self.applies_seen % 7 == 0 => {
+            Some(Sabotage::LosesAnApply) if self.applies_seen.is_multiple_of(7) => {
                 applied.changes.retain(|(key, _)| tag_of(key) == 0);
             }
             Some(Sabotage::LosesAnApply) => {}
