@@ -82,14 +82,19 @@ fn big_file(dir: &Descriptor) -> Result<(), String> {
         stream.blocking_write_and_flush(&small).map_err(stream_error)
     })?;
     drop(stream);
-    measure("4 KiB pread", small_count, |i| {
-        let (bytes, _) = file.read(small.len() as u64, scattered(i)).context("read")?;
+    let in_order = |i: usize| (i * small.len()) as u64;
+    let read = |offset: u64| {
+        let (bytes, _) = file.read(small.len() as u64, offset).context("read")?;
         if bytes.len() == small.len() { Ok(()) } else { Err(format!("pread got {} bytes", bytes.len())) }
-    })?;
-    measure("4 KiB pwrite", small_count, |i| {
-        let written = file.write(&small, scattered(i)).context("write")?;
+    };
+    let write = |offset: u64| {
+        let written = file.write(&small, offset).context("write")?;
         if written == small.len() as u64 { Ok(()) } else { Err(format!("pwrite wrote {written} bytes")) }
-    })?;
+    };
+    measure("4 KiB pread", small_count, |i| read(in_order(i)))?;
+    measure("4 KiB pread, scattered", small_count, |i| read(scattered(i)))?;
+    measure("4 KiB pwrite", small_count, |i| write(in_order(i)))?;
+    measure("4 KiB pwrite, scattered", small_count, |i| write(scattered(i)))?;
     measure("64 KiB write", large_count, |i| {
         let (mut done, offset) = (0, (i * large.len()) as u64);
         while done < large.len() {
@@ -112,7 +117,7 @@ fn big_file(dir: &Descriptor) -> Result<(), String> {
     })?;
     drop(stream);
     measure("4 KiB pwrite + fsync", 20, |i| {
-        file.write(&small, scattered(i)).context("write")?;
+        write(scattered(i))?;
         file.sync().context("sync")
     })?;
     drop(file);

@@ -66,7 +66,7 @@ fn arguments_and_exit_codes_pass_through_the_command() {
     let program = "import sys; print(sys.argv[1:]); sys.exit(int(sys.argv[1]))";
     ended(&run(&component, &store, &["-c", program, "42", "-x", "--y"], ""), 42, "['42', '-x', '--y']\n");
 
-    let keep = "open('/script.py', 'w').write('import sys, os; print(sys.argv); os._exit(9)')";
+    let keep = "open('/script.py', 'w').write('import sys, os; print(sys.argv, flush=True); os._exit(9)')";
     ended(&run(&component, &store, &["-c", keep], ""), 0, "");
     ended(&run(&component, &store, &["/script.py", "a"], ""), 9, "['/script.py', 'a']\n");
 }
