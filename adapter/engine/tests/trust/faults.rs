@@ -105,9 +105,9 @@ fn candidates(before: &Model, runner: &Runner, op: &Op) -> Vec<Model> {
     if let (Op::Write { at, length, fill, .. }, Some((id, size))) = (op, runner.file_of(op, before)) {
         let offset = if let At::Offset(offset) = at { *offset } else { size };
         let data = pattern(offset, *length, *fill);
-        for end in (1..data.len())
-            .filter(|end| (offset + *end as u64).is_multiple_of(u64::from(runner.setup.extent_bytes)))
-        {
+        for end in (1..data.len()).filter(|end| {
+            offset.saturating_add(*end as u64).is_multiple_of(u64::from(runner.setup.extent_bytes))
+        }) {
             let mut part = start.clone();
             if part.write(id, At::Offset(offset), &data[..end]).is_ok() {
                 candidates.push(part);
