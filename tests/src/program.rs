@@ -173,7 +173,8 @@ impl Program {
             let result = program.run_here();
             // Before the caller hears of the end: it may want to open the same store again.
             drop(program);
-            done.send(result)
+            // Nobody waits any more if the time was up.
+            let _ = done.send(result);
         })?;
         match waiting.recv_timeout(self.time_limit + Duration::from_secs(5)) {
             Ok(result) => result,

@@ -19,8 +19,8 @@ fn kvfs() -> Command {
 
 fn composed(dir: &Path) -> PathBuf {
     let out = dir.join("python.kvfs.wasm");
-    let status = kvfs().arg("compose").arg(guests::python().unwrap()).arg("-o").arg(&out).status().unwrap();
-    assert!(status.success());
+    let output = kvfs().arg("compose").arg(guests::python().unwrap()).arg("-o").arg(&out).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     out
 }
 
