@@ -10,6 +10,8 @@ use std::ops::Range;
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Pending>,
+    /// Where a value is built: it cannot be while its key is read from the same buffer.
+    scratch: Vec<u8>,
     /// Bytes that count against the store's limit.
     pub(crate) batch_bytes: usize,
 }
@@ -42,14 +44,13 @@ impl Batch {
     pub(crate) fn put(
         &mut self,
         key: impl FnOnce(&mut Vec<u8>),
-        scratch: &mut Vec<u8>,
         value: impl FnOnce(&[u8], &mut Vec<u8>),
     ) {
         let key = self.key(key);
-        scratch.clear();
-        value(self.bytes.get(key.clone()).unwrap_or_default(), scratch);
+        self.scratch.clear();
+        value(self.bytes.get(key.clone()).unwrap_or_default(), &mut self.scratch);
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(scratch);
+        self.bytes.extend_from_slice(&self.scratch);
         let range = start..self.bytes.len();
         self.batch_bytes += key.len() + range.len();
         self.entries.push(Pending { key, value: Value::Bytes(range) });

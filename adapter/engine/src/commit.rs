@@ -92,25 +92,33 @@ impl Volume {
             self.drain_reap(ino)?;
         }
 
-        let mut batch = Batch::default();
-        self.gather_metadata(&mut batch);
+        // One buffer serves all commits.
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.clear();
+        let outcome = self.commit_dirty(&mut batch, level);
+        self.batch = batch;
+        outcome
+    }
+
+    fn commit_dirty(&mut self, batch: &mut Batch, level: Durability) -> Result<()> {
+        self.gather_metadata(batch);
         let (bound, free) = self.gather_extents();
         for extent in &bound {
-            self.push_extent(&mut batch, extent);
+            self.push_extent(batch, extent);
         }
         let mut rest = free.as_slice();
         let mut announced = Vec::new();
-        if !self.all_fit(&batch, &free) {
-            (rest, announced) = self.stage_extents(&mut batch, &free)?;
+        if !self.all_fit(batch, &free) {
+            (rest, announced) = self.stage_extents(batch, &free)?;
         }
         for extent in rest {
-            self.push_extent(&mut batch, extent);
+            self.push_extent(batch, extent);
         }
-        let step = self.push_reap_step(&mut batch, &announced);
+        let step = self.push_reap_step(batch, &announced);
         let mut superblock = self.superblock.clone();
         superblock.seq = self.committed.seq.saturating_add(1);
         let completes = Completion { announced, step };
-        match self.apply(&batch, Some(superblock), level) {
+        match self.apply(batch, Some(superblock), level) {
             Ok(()) => self.complete(completes),
             Err(error) => {
                 if let State::InDoubt(doubt) = &mut self.state {
@@ -135,6 +143,7 @@ impl Volume {
             self.finish_reap_step(ino, from);
         }
         self.dirty_since = None;
+        self.removals = 0;
         self.unsynced = true;
     }
 
@@ -190,7 +199,6 @@ impl Volume {
 
     fn gather_metadata(&self, batch: &mut Batch) {
         let keys = &self.keys;
-        let mut scratch = Vec::new();
         for removed in &self.cache.dirty.removed {
             let ino = removed.ino;
             if removed.inode_stored {
@@ -212,7 +220,7 @@ impl Volume {
             match slot.entry {
                 Some(entry) => {
                     let value = |key: &[u8], value: &mut Vec<u8>| dentry::encode(entry, key, value);
-                    batch.put(|key| keys.dentry(*dir, name, key), &mut scratch, value);
+                    batch.put(|key| keys.dentry(*dir, name, key), value);
                 }
                 None if slot.stored => batch.delete(|key| keys.dentry(*dir, name, key)),
                 None => {}
@@ -224,16 +232,16 @@ impl Volume {
                 batch.delete(|key| keys.extent(*ino, ExtentIndex(*index), key));
             }
             let value = |key: &[u8], value: &mut Vec<u8>| node.inode.encode(key, value);
-            batch.put(|key| keys.inode(*ino, key), &mut scratch, value);
+            batch.put(|key| keys.inode(*ino, key), value);
             if node.inode.nlink == 0 && (node.orphan_dirty || !node.orphan_stored) {
-                batch.put(|key| keys.orphan(*ino, key), &mut scratch, reap::encode_orphan);
+                batch.put(|key| keys.orphan(*ino, key), reap::encode_orphan);
             }
         }
         if self.cache.dirty.reaps > 0 {
             for (ino, pending) in self.cache.reaps.iter().filter(|(_, reap)| reap.dirty) {
                 let record = reap::Reap { ino: *ino, from: pending.from, to: pending.to };
                 let value = |key: &[u8], value: &mut Vec<u8>| reap::encode(record, key, value);
-                batch.put(|key| keys.reap(*ino, key), &mut scratch, value);
+                batch.put(|key| keys.reap(*ino, key), value);
             }
         }
     }
@@ -308,11 +316,10 @@ impl Volume {
             self.drain_reap(*ino)?;
         }
         let mut batch = Batch::default();
-        let mut scratch = Vec::new();
         for (ino, from, to) in &behind_end {
             let record = reap::Reap { ino: *ino, from: *from, to: *to };
             let value = |key: &[u8], value: &mut Vec<u8>| reap::encode(record, key, value);
-            batch.put(|key| self.keys.reap(*ino, key), &mut scratch, value);
+            batch.put(|key| self.keys.reap(*ino, key), value);
             last.delete(|key| self.keys.reap(*ino, key));
         }
         let mut rest = extents;
@@ -349,12 +356,12 @@ impl Volume {
     /// Applies a batch under the guard of the superblock, which `superblock` replaces.
     fn apply(&mut self, batch: &Batch, superblock: Option<Superblock>, level: Durability) -> Result<()> {
         let key = self.keys.superblock();
-        let value = superblock.as_ref().map(|superblock| superblock.encode(&key));
+        let value = superblock.as_ref().map(|superblock| superblock.encode(key));
         let mut mutations = batch.mutations(&self.cache);
         if let Some(value) = &value {
-            mutations.push(crate::store::Mutation::Put { key: &key, value });
+            mutations.push(crate::store::Mutation::Put { key, value });
         }
-        let guard = Guard { key: &key, expected: Some(&self.committed_value) };
+        let guard = Guard { key, expected: Some(&self.committed_value) };
         let outcome = self.store.apply(&[guard], &mutations, level);
         drop(mutations);
         match outcome {
@@ -370,7 +377,7 @@ impl Volume {
                 Err(Error::Store(StoreError::UnknownOutcome))
             }
             Err(StoreError::Conflict) => {
-                let found = self.store.get(&[&key])?.into_iter().next().flatten();
+                let found = self.store.get(&[key])?.into_iter().next().flatten();
                 if found.as_deref() == Some(&self.committed_value) {
                     return Err(Error::Store(StoreError::Conflict));
                 }
@@ -386,7 +393,7 @@ impl Volume {
     pub(crate) fn resolve_doubt(&mut self) -> Result<()> {
         let State::InDoubt(doubt) = &self.state else { return Ok(()) };
         let key = self.keys.superblock();
-        let found = self.store.get(&[&key])?.into_iter().next().flatten();
+        let found = self.store.get(&[key])?.into_iter().next().flatten();
         let (took, did_not) =
             (found.as_deref() == Some(&doubt.value), found.as_deref() == Some(&self.committed_value));
         if !took && !did_not {
@@ -396,7 +403,7 @@ impl Volume {
         if let State::InDoubt(doubt) = std::mem::replace(&mut self.state, State::Live)
             && took
         {
-            self.committed = Superblock::decode(&key, &doubt.value)?;
+            self.committed = Superblock::decode(key, &doubt.value)?;
             self.committed_value = doubt.value;
             // Applied, but perhaps not made durable.
             self.unsynced = true;
@@ -508,7 +515,7 @@ impl Volume {
             Some(reap) if next < reap.to => {
                 let record = reap::Reap { ino, from: next, to: reap.to };
                 let value = |key: &[u8], value: &mut Vec<u8>| reap::encode(record, key, value);
-                batch.put(|key| self.keys.reap(ino, key), &mut Vec::new(), value);
+                batch.put(|key| self.keys.reap(ino, key), value);
             }
             _ => batch.delete(|key| self.keys.reap(ino, key)),
         }

@@ -19,6 +19,8 @@ pub(crate) mod tag {
 #[derive(Debug, Clone)]
 pub(crate) struct KeySpace {
     prefix: Vec<u8>,
+    /// Asked for by every commit.
+    superblock: Vec<u8>,
 }
 
 impl KeySpace {
@@ -29,7 +31,9 @@ impl KeySpace {
         let mut prefix = Vec::with_capacity(1 + length);
         prefix.push(u8::try_from(length).unwrap_or(u8::MAX));
         prefix.extend_from_slice(bytes.get(..length).unwrap_or(bytes));
-        KeySpace { prefix }
+        let mut superblock = prefix.clone();
+        superblock.push(tag::SUPERBLOCK);
+        KeySpace { prefix, superblock }
     }
 
     fn start(&self, tag: u8, out: &mut Vec<u8>) {
@@ -37,10 +41,8 @@ impl KeySpace {
         out.push(tag);
     }
 
-    pub(crate) fn superblock(&self) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.prefix.len() + 1);
-        self.start(tag::SUPERBLOCK, &mut key);
-        key
+    pub(crate) fn superblock(&self) -> &[u8] {
+        &self.superblock
     }
 
     pub(crate) fn inode(&self, ino: InodeNo, out: &mut Vec<u8>) {
@@ -138,8 +140,8 @@ mod tests {
     #[test]
     fn names_of_volumes_do_not_run_into_each_other() {
         let (a, ab) = (KeySpace::new("a"), KeySpace::new("ab"));
-        assert_eq!(ab.split(&a.superblock()), None);
-        assert_eq!(a.split(&ab.superblock()), None);
+        assert_eq!(ab.split(a.superblock()), None);
+        assert_eq!(a.split(ab.superblock()), None);
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub const DIR_PRELOAD_ENTRIES: u32 = 128;
 /// Bytes fetched at most by that first look.
 pub const DIR_PRELOAD_BYTES: u32 = 16 << 10;
 
+/// Removals of names that mode `close` gathers before it stores them: a kill brings back no more. Each
+/// costs a store call less.
+pub const GATHERED_REMOVALS_MAX: u32 = 64;
+
 /// Extents deleted in the commit that makes them garbage; more are left to a reap record.
 pub const DIRECT_DELETES_MAX: u64 = 64;
 

@@ -7,6 +7,7 @@
 //! [`Writes::finish`] commits or leaves to gather with what follows.
 
 use crate::error::{Error, Result};
+use crate::limits::GATHERED_REMOVALS_MAX;
 use crate::record::inode::{Content, Inode};
 use crate::store::Durability;
 use crate::types::{Dentry, InodeNo, Kind, Timestamp};
@@ -38,6 +39,9 @@ pub(crate) struct Writes<'v> {
 pub(crate) enum Finish {
     /// They change what names mean: at once, unless the mode is lazy.
     Names,
+    /// They take names away: with what follows, or when some have gathered. Losing one to a kill
+    /// brings a name back and loses nothing.
+    Removal,
     /// They belong to a file that is open: with its close.
     Data,
 }
@@ -220,10 +224,14 @@ impl Writes<'_> {
     /// The commit's. The changes stay, in memory, and the next commit tries again.
     pub(crate) fn finish(self, finish: Finish) -> Result<()> {
         let volume = self.volume;
+        volume.removals = volume.removals.saturating_add(u32::from(finish == Finish::Removal));
         let since = *volume.dirty_since.get_or_insert(self.now);
         match (volume.options.mode, finish) {
             (Mode::Strict, _) => volume.commit(Durability::Durable),
             (Mode::Close, Finish::Names) => volume.commit(Durability::Buffered),
+            (Mode::Close, Finish::Removal) if volume.removals >= GATHERED_REMOVALS_MAX => {
+                volume.commit(Durability::Buffered)
+            }
             _ if self.now.nanoseconds_since(since) > volume.options.dirty_age_max_nanoseconds => {
                 volume.commit(Durability::Buffered)
             }

@@ -1,5 +1,6 @@
 //! A volume: one file-system tree in a store. Opening, formatting, and what all operations share.
 
+use crate::batch::Batch;
 use crate::cache::{Cache, CacheLimits};
 use crate::commit::Doubt;
 use crate::error::{Error, Result};
@@ -52,7 +53,7 @@ impl Default for Options {
             volume: "main".to_owned(),
             mode: Mode::default(),
             cache: CacheLimits::default(),
-            dirty_bytes_max: 4 << 20,
+            dirty_bytes_max: 8 << 20,
             dirty_age_max_nanoseconds: 1_000_000_000,
             extent_bytes: 32 << 10,
             inline_bytes: 4 << 10,
@@ -76,6 +77,10 @@ pub struct Volume {
     pub(crate) committed: Superblock,
     pub(crate) committed_value: Vec<u8>,
     pub(crate) cache: Cache,
+    /// Memory for commits.
+    pub(crate) batch: Batch,
+    /// Removals that are dirty.
+    pub(crate) removals: u32,
     pub(crate) state: State,
     /// Something was applied that no durable apply has covered yet.
     pub(crate) unsynced: bool,
@@ -129,6 +134,8 @@ impl Volume {
         check_fit(&superblock, &limits)?;
         let mut volume = Volume {
             cache: Cache::new(options.cache),
+            batch: Batch::default(),
+            removals: 0,
             store,
             clock,
             options,
@@ -303,7 +310,7 @@ fn take_over(
     options: &Options,
     limits: &Limits,
 ) -> Result<(Superblock, Vec<u8>)> {
-    let key = keys.superblock();
+    let key = keys.superblock().to_vec();
     for _ in 0..OPEN_ATTEMPTS {
         let found = store.get(&[&key])?.into_iter().next().flatten();
         let (superblock, root) = match &found {

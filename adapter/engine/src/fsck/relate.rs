@@ -254,7 +254,7 @@ impl Relate<'_> {
 
     fn counters(&mut self) {
         let picture = self.picture;
-        let at_superblock = |keys: &KeySpace, key: &mut Vec<u8>| *key = keys.superblock();
+        let at_superblock = |keys: &KeySpace, key: &mut Vec<u8>| key.extend_from_slice(keys.superblock());
         let Some(superblock) = &picture.superblock else {
             if !self.report.findings.iter().any(|finding| finding.key == self.keys.superblock()) {
                 self.found(Invariant::Superblock, at_superblock, "the volume has no superblock");

@@ -62,12 +62,14 @@ impl Volume {
         }
         writes.remove_name(old.dir, old_name, moved);
         writes.add_name(new.dir, new_name, moved);
-        writes.edit(moved.ino, |inode, now| {
-            if inode.kind == Kind::Directory {
+        // Only a directory knows where it lies. A file's own record stays as it is: POSIX leaves it open
+        // whether a rename counts as a change of the file's status.
+        if moved.kind == Kind::Directory {
+            writes.edit(moved.ino, |inode, now| {
                 inode.parent = new.dir;
-            }
-            inode.ctime = now;
-        });
+                inode.ctime = now;
+            });
+        }
         writes.finish(Finish::Names)
     }
 }

@@ -13,7 +13,8 @@ impl Volume {
     /// [`Error::Invalid`] for a path that ends in `.`.
     ///
     /// # Durability
-    /// In the store when it returns, but in mode `lazy`.
+    /// With the next change that is stored, or after [`crate::limits::GATHERED_REMOVALS_MAX`] removals; in
+    /// mode `strict` at once. A kill before that brings the name back.
     ///
     /// # Cost
     /// One `apply`, and the lookup's.
@@ -33,6 +34,6 @@ impl Volume {
         let mut writes = txn.write();
         writes.remove_name(found.dir, name, entry);
         writes.drop_link(entry.ino);
-        writes.finish(Finish::Names)
+        writes.finish(Finish::Removal)
     }
 }

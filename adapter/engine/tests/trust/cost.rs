@@ -103,18 +103,20 @@ fn a_small_file_is_made_written_and_closed_with_one_apply() {
 }
 
 #[test]
-fn changes_of_names_cost_one_apply_each() {
+fn changes_of_names_cost_one_apply_each_and_removals_gather() {
     let store = filled(10);
     let (mut volume, root) = open(&store);
     volume.stat_at(&root, "small", Follow::No).unwrap();
     volume.stat_at(&root, "large", Follow::No).unwrap();
     type Act = fn(&mut Volume, &Descriptor) -> Result<(), kvfs::Error>;
-    let acts: [(&str, Act); 8] = [
+    let acts: [(&str, Act); 5] = [
         ("mkdir", |volume, root| volume.create_directory_at(root, "d")),
         ("link", |volume, root| volume.link_at(root, "small", Follow::No, root, "hard")),
         ("symlink", |volume, root| volume.symlink_at("small", root, "soft")),
         ("rename", |volume, root| volume.rename_at(root, "soft", root, "d/soft")),
         ("rename over", |volume, root| volume.rename_at(root, "hard", root, "large")),
+    ];
+    let removals: [(&str, Act); 3] = [
         ("unlink", |volume, root| volume.unlink_file_at(root, "d/soft")),
         ("rmdir", |volume, root| volume.remove_directory_at(root, "d")),
         ("unlink of the last name", |volume, root| volume.unlink_file_at(root, "large")),
@@ -123,6 +125,20 @@ fn changes_of_names_cost_one_apply_each() {
         let calls = cost(&store, || act(&mut volume, &root).unwrap());
         assert_eq!((calls.applies, calls.total()), (1, 1), "{name}");
     }
+    for (name, act) in removals {
+        let calls = cost(&store, || act(&mut volume, &root).unwrap());
+        assert_eq!(calls.total(), 0, "{name}");
+    }
+    let rest = u64::from(kvfs::limits::GATHERED_REMOVALS_MAX);
+    for index in 0..rest {
+        volume.symlink_at("small", &root, &format!("soft{index}")).unwrap();
+    }
+    let calls = cost(&store, || {
+        for index in 0..rest {
+            volume.unlink_file_at(&root, &format!("soft{index}")).unwrap();
+        }
+    });
+    assert_eq!((calls.applies, calls.total()), (1, 1), "{rest} removals");
 }
 
 #[test]

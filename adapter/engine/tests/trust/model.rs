@@ -481,10 +481,12 @@ impl Model {
         self.unbind(from.dir, &from_name);
         self.bind(to.dir, &to_name, id);
         let now = self.now;
-        let object = self.edit(id);
-        object.ctime = now;
-        if let What::Directory { parent, .. } = &mut object.what {
-            *parent = to.dir;
+        if matches!(self.objects[&id].what, What::Directory { .. }) {
+            let object = self.edit(id);
+            object.ctime = now;
+            if let What::Directory { parent, .. } = &mut object.what {
+                *parent = to.dir;
+            }
         }
         Ok(())
     }

@@ -147,8 +147,6 @@ impl Runner {
         let names = matches!(
             op,
             Op::Mkdir { .. }
-                | Op::Rmdir { .. }
-                | Op::Unlink { .. }
                 | Op::Rename { .. }
                 | Op::Link { .. }
                 | Op::Symlink { .. }
