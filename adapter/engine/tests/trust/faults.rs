@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 static INJECTED: AtomicU64 = AtomicU64::new(0);
 static DAMAGED: AtomicU64 = AtomicU64::new(0);
 
-const FAULTS: [Fault; 8] = [
+const FAULTS: [Fault; 10] = [
+    Fault::GoneApplied,
+    Fault::GoneNotApplied,
     Fault::Unavailable,
     Fault::UnknownApplied,
     Fault::UnknownNotApplied,
@@ -28,7 +30,7 @@ const FAULTS: [Fault; 8] = [
 /// How the error that a fault must lead to looks in a story.
 fn name(fault: Fault) -> &'static str {
     match fault {
-        Fault::Unavailable => "Store(Unavailable",
+        Fault::Unavailable | Fault::GoneApplied | Fault::GoneNotApplied => "Store(Unavailable",
         Fault::UnknownApplied | Fault::UnknownNotApplied => "Store(UnknownOutcome",
         Fault::Conflict => "Store(Conflict",
         Fault::QuotaExceeded => "Store(QuotaExceeded",
@@ -82,7 +84,8 @@ fn one_step(runner: &mut Runner, index: usize, op: &Op, fault: Fault) -> Check {
         return outcome.map(drop);
     }
     let story = outcome.err().unwrap_or_default();
-    if !story.contains(name(fault)) && !story.contains("wrote Ok(") {
+    if !story.contains(name(fault)) && !story.contains("wrote Ok(") && !story.contains("Store(UnknownOutcome")
+    {
         return Err(format!("after {fault:?}: {story}"));
     }
     runner.store.clear_fault();
@@ -91,6 +94,7 @@ fn one_step(runner: &mut Runner, index: usize, op: &Op, fault: Fault) -> Check {
     for candidate in candidates(&before, runner, op) {
         if tree::of_model(&candidate) == found && runner.open_files_fit(&candidate) {
             runner.model = candidate;
+            runner.watch_listings();
             return Ok(());
         }
     }

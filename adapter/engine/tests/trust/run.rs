@@ -274,7 +274,7 @@ impl Runner {
     }
 
     /// Takes names that have gone or changed off the lists of those that must be listed.
-    fn watch_listings(&mut self) {
+    pub fn watch_listings(&mut self) {
         for listing in self.listings.iter_mut().flatten() {
             let entries = self.model.entries(listing.dir).expect("a directory");
             listing.steady.retain(|name, id| entries.get(name) == Some(id));

@@ -53,6 +53,9 @@ pub enum Fault {
     ReadOnly,
     AccessDenied,
     Corrupt,
+    /// The store goes away while it applies: the outcome is unknown, and after that nothing answers.
+    GoneApplied,
+    GoneNotApplied,
 }
 
 impl Fault {
@@ -65,6 +68,7 @@ impl Fault {
             Fault::ReadOnly => StoreError::ReadOnly,
             Fault::AccessDenied => StoreError::AccessDenied,
             Fault::Corrupt => StoreError::Corrupt("by the test".to_owned()),
+            Fault::GoneApplied | Fault::GoneNotApplied => unreachable!("resolved by `turn`"),
         }
     }
 
@@ -196,8 +200,23 @@ impl Inner {
     /// The fault of this call, if it is its turn.
     fn turn(&mut self, is_apply: bool) -> Option<Fault> {
         let (fault, at, count) = self.fault?;
-        if !is_apply && !fault.hits_reads() {
+        let may_be_gone = matches!(fault, Fault::GoneApplied | Fault::GoneNotApplied);
+        if !is_apply && !fault.hits_reads() && !may_be_gone {
             return None;
+        }
+        let gone = match fault {
+            Fault::GoneApplied => Some(Fault::UnknownApplied),
+            Fault::GoneNotApplied => Some(Fault::UnknownNotApplied),
+            _ => None,
+        };
+        if let Some(first) = gone {
+            self.calls_since += u64::from(is_apply && self.calls_since <= at);
+            if self.calls_since <= at {
+                return None;
+            }
+            self.faults_injected += 1;
+            self.calls_since += 1;
+            return Some(if self.calls_since == at + 2 { first } else { Fault::Unavailable });
         }
         self.calls_since += 1;
         if self.calls_since <= at || self.calls_since > at.saturating_add(count) {
