@@ -41,11 +41,7 @@ impl Batch {
     }
 
     /// Adds a put; `value` is given the key and an empty buffer to build the value in.
-    pub(crate) fn put(
-        &mut self,
-        key: impl FnOnce(&mut Vec<u8>),
-        value: impl FnOnce(&[u8], &mut Vec<u8>),
-    ) {
+    pub(crate) fn put(&mut self, key: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&[u8], &mut Vec<u8>)) {
         let key = self.key(key);
         self.scratch.clear();
         value(self.bytes.get(key.clone()).unwrap_or_default(), &mut self.scratch);

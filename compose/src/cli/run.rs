@@ -15,6 +15,16 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 /// Exit code after a trap: what a shell shows for a program that aborted.
 const TRAPPED: u8 = 134;
 
+/// Exit code after an interrupt: what a shell shows for a program that was interrupted.
+const INTERRUPTED: i32 = 130;
+
+/// Stack that a guest may use. Interpreters recurse deeply on deeply nested input, and bound it
+/// themselves, expecting a stack as large as a process has.
+const GUEST_STACK_BYTES: usize = 64 << 20;
+
+/// Stack that the host's part of a call needs below the guest's.
+const HOST_STACK_BYTES: usize = 4 << 20;
+
 struct State {
     wasi: WasiCtx,
     table: ResourceTable,
@@ -39,7 +49,20 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let kv = open_store(&args.store)?;
     // Calls of the guest that the store has acknowledged must not be lost with this process,
     // however the guest ended.
-    let result = call(args, &component, kv.clone());
+    let interrupted = kv.clone();
+    ctrlc::set_handler(move || {
+        if let Err(error) = interrupted.flush() {
+            eprintln!("kvfs: interrupted, and cannot make the data durable: {error}");
+        }
+        std::process::exit(INTERRUPTED);
+    })
+    .context("cannot watch for interrupts")?;
+    let result = std::thread::scope(|scope| {
+        let call = || call(args, &component, kv.clone());
+        let stack_bytes = GUEST_STACK_BYTES + HOST_STACK_BYTES;
+        let guest = std::thread::Builder::new().stack_size(stack_bytes).spawn_scoped(scope, call)?;
+        guest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
     let flushed = kv.flush().with_context(|| format!("{}: cannot make the data durable", args.store));
     let code = result.with_context(|| guest)?;
     flushed?;
@@ -68,6 +91,8 @@ fn load(args: &RunArgs) -> Result<Component> {
     // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
     // every call from component to component several times slower.
     config.concurrency_support(false);
+    config.max_wasm_stack(GUEST_STACK_BYTES);
+    config.async_stack_size(GUEST_STACK_BYTES + HOST_STACK_BYTES);
     match compile_cache() {
         Ok(cache) => drop(config.cache(Some(cache))),
         Err(error) => tracing::warn!("compiling without a cache: {error:#}"),
@@ -98,6 +123,8 @@ fn call(args: &RunArgs, component: &Component, kv: AnyStore) -> Result<ExitCode>
     kvfs_host::add_to_linker(&mut linker).map_err(plain)?;
 
     let mut wasi = WasiCtx::builder();
+    // One guest, one thread: nothing else is held up.
+    wasi.allow_blocking_current_thread(true);
     wasi.inherit_stdio().envs(&args.env);
     wasi.arg(args.guest.file_name().unwrap_or_default().to_string_lossy());
     wasi.args(&args.args);
