@@ -5,7 +5,7 @@
 //! the state at some moment of the past, but for bytes of the writes that a cut interrupted.
 
 use crate::batch::Batch;
-use crate::cache::PendingReap;
+use crate::dirty::PendingReap;
 use crate::error::{Error, Result};
 use crate::key::tag;
 use crate::limits::{DIRECT_DELETES_MAX, REAP_STEP_EXTENTS, SYMLINK_BYTES_MAX};

@@ -42,6 +42,7 @@ mod batch;
 mod cache;
 mod commit;
 mod descriptor;
+mod dirty;
 mod error;
 mod file;
 mod fsck;

@@ -53,7 +53,9 @@ impl Volume {
         }
         txn.check_accepts_names(new.dir)?;
         txn.inode(old.dir)?;
-        txn.inode_of(moved)?;
+        if moved.kind == Kind::Directory {
+            txn.inode_of(moved)?;
+        }
 
         let mut writes = txn.write();
         if let Some(replaced) = new.entry {

@@ -1,0 +1,63 @@
+//! What has changed and is not stored, beside the flags that the cache keeps with what they are about.
+
+use crate::types::InodeNo;
+use std::rc::Rc;
+
+/// What is left of an inode that is gone, until the commit that says so.
+#[derive(Debug)]
+pub(crate) struct Removed {
+    pub(crate) ino: InodeNo,
+    pub(crate) inode_stored: bool,
+    pub(crate) orphan_stored: bool,
+    /// Entries of a removed directory that the store still holds.
+    pub(crate) names: Vec<Rc<str>>,
+    /// Extents to delete in that commit.
+    pub(crate) extents: Vec<u64>,
+}
+
+/// Extents `[from, to)` in the store that no file has; they are deleted little by little.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PendingReap {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    /// A record may be in the store.
+    pub(crate) stored: bool,
+    /// The record in the store is not this one.
+    pub(crate) dirty: bool,
+}
+
+/// What has changed and is not stored. Lists may name things that have been cleaned or removed since;
+/// the flags in the cache decide.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    pub(crate) inodes: Vec<InodeNo>,
+    pub(crate) dentries: Vec<(InodeNo, Rc<str>)>,
+    pub(crate) extents: Vec<(InodeNo, u64)>,
+    pub(crate) removed: Vec<Removed>,
+    /// Bytes in dirty extents.
+    pub(crate) bytes: usize,
+    /// Entries of `removed` and `doomed`, which one commit must be able to hold.
+    pub(crate) deletes: usize,
+    /// Extents that must go with their inode, and the bytes in them.
+    pub(crate) with_inode_extents: usize,
+    pub(crate) with_inode_bytes: usize,
+    /// Reap records to write.
+    pub(crate) reaps: usize,
+}
+
+impl Dirty {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inodes.is_empty()
+            && self.dentries.is_empty()
+            && self.extents.is_empty()
+            && self.removed.is_empty()
+            && self.reaps == 0
+    }
+
+    /// An upper bound of the mutations that must go together in one apply.
+    pub(crate) fn metadata_entries(&self) -> usize {
+        // An inode may bring its record, an orphan record and a reap record.
+        let inodes = 3 * self.inodes.len() + 2 * self.removed.len() + self.with_inode_extents;
+        1 + inodes + self.dentries.len() + self.deletes + self.reaps
+    }
+}

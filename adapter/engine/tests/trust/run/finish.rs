@@ -1,0 +1,68 @@
+//! What must hold at the end of a run, after a restart, and once everything has been cleaned up.
+
+use super::{Check, Runner};
+use crate::store::LARGE;
+use crate::tree;
+use kvfs::{Follow, fsck};
+
+impl Runner {
+    /// Checks the store as it is now.
+    pub fn check_fsck(&mut self) -> Check {
+        let report = fsck(&mut self.store.clone(), "v").map_err(|error| format!("fsck: {error:?}"))?;
+        match report.findings.first() {
+            None => Ok(()),
+            Some(finding) => Err(format!("fsck: {finding} ({} findings)", report.findings.len())),
+        }
+    }
+
+    /// Compares everything, then again after a restart, and that nothing was left over.
+    pub fn finish(&mut self) -> Check {
+        let expected = tree::of_model(&self.model);
+        let found = tree::of_volume(self.volume()).map_err(|error| format!("reading all: {error:?}"))?;
+        if let Some(what) = tree::difference(&expected, &found) {
+            return Err(format!("at the end: {what}"));
+        }
+        self.volume().sync_all().map_err(|error| format!("sync: {error:?}"))?;
+        self.check_fsck().map_err(|what| format!("at the end: {what}"))?;
+        self.check_used()?;
+        self.restart()?;
+        let found = tree::of_volume(self.volume()).map_err(|error| format!("reading all: {error:?}"))?;
+        if let Some(what) = tree::difference(&expected, &found) {
+            return Err(format!("after a restart: {what}"));
+        }
+        self.check_fsck().map_err(|what| format!("after a restart: {what}"))?;
+        self.check_cleans_up()
+    }
+
+    /// Whatever waits to be removed goes within a number of commits.
+    fn check_cleans_up(&mut self) -> Check {
+        let (root, _) = self.dirs[0].take().expect("the root is open");
+        let volume = self.volume.as_mut().expect("open");
+        let outcome = (0..300).try_for_each(|turn| {
+            let times = (kvfs::SetTime::Now, kvfs::SetTime::Keep);
+            volume.set_times_at(&root, ".", Follow::No, times.0, times.1)?;
+            if turn % 8 == 7 { volume.sync_all() } else { Ok(()) }
+        });
+        outcome.map_err(|error| format!("cleaning up: {error:?}"))?;
+        self.check_fsck().map_err(|what| format!("after cleaning up: {what}"))?;
+        let report = fsck(&mut self.store.clone(), "v").map_err(|error| format!("fsck: {error:?}"))?;
+        let (inodes, expected) = (report.inodes, self.model.objects.len() as u64);
+        if report.orphans + report.garbage_extents > 0 || inodes != expected {
+            return Err(format!("cleaning up left {report:?}, expected {expected} inodes"));
+        }
+        Ok(())
+    }
+
+    /// The inodes in use are those that have a name or are open.
+    fn check_used(&mut self) -> Check {
+        let (_, inodes) = self.volume().used();
+        let expected = self.model.objects.len() as u64;
+        // With little room in a commit, what was closed last waits for the next one.
+        let waits = self.restarted || self.setup.limits != LARGE;
+        if inodes == expected || (waits && inodes > expected) {
+            Ok(())
+        } else {
+            Err(format!("{inodes} inodes in use, expected {expected}"))
+        }
+    }
+}
