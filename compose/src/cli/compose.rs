@@ -44,6 +44,19 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 /// Writes a file whole or not at all: into a new file beside it, which then takes its name.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    // A device or a pipe is written to, never replaced; a link is followed to what it names.
+    let target;
+    let path = match std::fs::canonicalize(path) {
+        Ok(there) if there.is_file() || there.is_dir() => {
+            target = there;
+            target.as_path()
+        }
+        Ok(special) => {
+            std::fs::OpenOptions::new().write(true).open(special)?.write_all(bytes)?;
+            return Ok(());
+        }
+        Err(_) => path,
+    };
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -74,6 +87,21 @@ mod tests {
         write_whole(&path, b"second").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"second");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_a_link_followed() {
+        use std::os::unix::fs::FileTypeExt;
+        assert!(write_whole("/dev/full".as_ref(), b"bytes").is_err(), "a full disk");
+        assert!(std::fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 
     #[test]
