@@ -5,6 +5,11 @@
 //! is an empty crate. See `wit/adapter.wit` for what it imports and exports.
 #![cfg(target_arch = "wasm32")]
 
+// Faster than the target's default and 35 KB smaller. Like it, it takes only what `memory.grow` gives,
+// so data that composition places behind the initial memory stays where it is.
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 mod bridge;
 mod clock;
 mod codes;
