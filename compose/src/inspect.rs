@@ -41,6 +41,21 @@ pub struct Inspection {
     pub features: Vec<String>,
 }
 
+/// Returns the lines `key=value` that a composition was configured with, empty if everything is at
+/// its default, and `None` for anything that composition did not make.
+///
+/// # Cost
+///
+/// Reads over the file once, and validates nothing.
+pub fn configuration(bytes: &[u8]) -> Option<String> {
+    Parser::new(0).parse_all(bytes).map_while(Result::ok).find_map(|payload| match payload {
+        Payload::ModuleSection { unchecked_range, .. } => {
+            read_config(bytes.get(unchecked_range.start as usize..unchecked_range.end as usize)?)
+        }
+        _ => None,
+    })
+}
+
 /// Inspects a file.
 ///
 /// # Errors

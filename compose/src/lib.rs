@@ -39,5 +39,5 @@ pub use adapter::ADAPTER;
 pub use compose::{Compose, Composed, Provider};
 pub use configure::{ConfigError, MAX_VOLUME_NAME_BYTES, Mode};
 pub use error::ComposeError;
-pub use inspect::{Inspection, Kind, inspect};
+pub use inspect::{Inspection, Kind, configuration, inspect};
 pub use report::{Report, Wrapped};

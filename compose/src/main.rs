@@ -24,6 +24,8 @@ enum Command {
     Compose(ComposeArgs),
     /// Runs a guest on a store, composed first if it is not yet.
     Run(RunArgs),
+    /// Checks a volume of a store, and changes nothing.
+    Fsck(FsckArgs),
     /// Tells what a wasm file is, what it imports and exports, and what it needs of a runtime.
     Inspect {
         /// A component or a core module.
@@ -65,6 +67,16 @@ struct RunArgs {
     args: Vec<String>,
 }
 
+#[derive(Args)]
+struct FsckArgs {
+    /// The store, such as `redb:PATH`. No guest may be running on it.
+    #[arg(long)]
+    store: String,
+    /// The volume of the store to check.
+    #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
+    volume: String,
+}
+
 /// What composition fixes in its result.
 #[derive(Args, Clone)]
 struct Fixed {
@@ -89,6 +101,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compose(args) => cli::compose::compose(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => cli::run::run(&args),
+        Command::Fsck(args) => cli::fsck::fsck(&args),
         Command::Inspect { file } => cli::inspect::inspect(&file).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -136,3 +136,68 @@ fn a_damaged_cache_is_not_in_the_way() {
     assert!(damage(&dir.path().join("cache")) > 0, "nothing was cached");
     assert_eq!(kvfs(dir.path(), &["run", "guest.wasm"]).status.code(), Some(134));
 }
+
+/// Makes a store with an empty volume `main`, and lets `change` at the superblock's value.
+fn store_with_volume(path: &Path, change: impl FnOnce(&mut [u8])) {
+    use kvfs_host::{Durability, Mutation, RedbStore, SyncStore};
+    use xxhash_rust::xxh64::xxh64;
+
+    // What a first open leaves: made in memory, copied to the file.
+    struct Noon;
+    impl kvfs::Clock for Noon {
+        fn now(&mut self) -> kvfs::Timestamp {
+            kvfs::Timestamp::default()
+        }
+    }
+    let memory = kvfs::MemoryStore::default();
+    drop(kvfs::Volume::open(Box::new(memory.clone()), Box::new(Noon), kvfs::Options::default()).unwrap());
+    let mut entries = memory.dump();
+    let (key, value) = &mut entries[0];
+    assert_eq!(key, b"\x04main\x00", "the superblock comes first");
+    change(value);
+    // FORMAT: a value starts with the checksum of what is behind it, seeded with its key's.
+    let sum = xxh64(&value[8..], xxh64(key, 0));
+    value[..8].copy_from_slice(&sum.to_be_bytes());
+    let store = RedbStore::open(path).unwrap();
+    let puts: Vec<_> = entries.iter().map(|(key, value)| Mutation::Put { key, value }).collect();
+    SyncStore::apply(&store, &[], &puts, Durability::Durable).unwrap();
+}
+
+#[test]
+fn a_volume_of_a_newer_format_is_left_alone_and_told() {
+    let dir = workshop();
+    // Frame (16 bytes), magic (8), then the major version.
+    store_with_volume(&dir.path().join("new.redb"), |superblock| superblock[25] += 1);
+    let entries = || {
+        let store = kvfs_host::RedbStore::open(dir.path().join("new.redb")).unwrap();
+        kvfs_host::SyncStore::scan(&store, &[], &[], 100, 1 << 20).unwrap()
+    };
+    let before = entries();
+    for args in
+        [&["run", "--store", "redb:new.redb", "guest.wasm"][..], &["fsck", "--store", "redb:new.redb"]]
+    {
+        let output = kvfs(dir.path(), args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains("newer version") && stderr.contains("main"), "{stderr}");
+    }
+    assert!(!before.is_empty() && entries() == before, "the store was changed");
+}
+
+#[test]
+fn fsck_tells_a_sound_volume_from_one_that_is_not() {
+    let dir = workshop();
+    store_with_volume(&dir.path().join("good.redb"), |_| {});
+    // Behind the format, masks, uuid, sizes, epoch, seq and next inode: the bytes and inodes in use.
+    store_with_volume(&dir.path().join("bad.redb"), |superblock| superblock[16 + 80] = 7);
+    let check = |store: &str| kvfs(dir.path(), &["fsck", "--store", store]);
+    let good = check("redb:good.redb");
+    assert!(good.status.success() && String::from_utf8_lossy(&good.stdout).ends_with("sound\n"), "{good:?}");
+    let bad = check("redb:bad.redb");
+    assert_eq!(bad.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&bad.stdout).starts_with("invariant "), "{bad:?}");
+    let none = check("redb:none.redb");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(!dir.path().join("none.redb").exists(), "a check makes no store");
+}

@@ -72,4 +72,4 @@ pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
 pub use path::Follow;
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 pub use types::{Clock, InodeNo, Kind, SetTime, Stat, Timestamp};
-pub use volume::{Mode, Options, Volume};
+pub use volume::{DEFAULT_VOLUME, Mode, Options, Volume, probe};

@@ -27,6 +27,9 @@ pub enum Mode {
     Lazy,
 }
 
+/// The volume that is used where none is named.
+pub const DEFAULT_VOLUME: &str = "main";
+
 /// How to open a volume.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -50,7 +53,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            volume: "main".to_owned(),
+            volume: DEFAULT_VOLUME.to_owned(),
             mode: Mode::default(),
             cache: CacheLimits::default(),
             dirty_bytes_max: 8 << 20,
@@ -302,6 +305,39 @@ fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
     (extent_bytes, options.inline_bytes.min(inline_room).min(extent_bytes))
 }
 
+/// Looks whether a store holds a volume of this name that [`Volume::open`] can use, and changes nothing.
+///
+/// Returns false if it holds none: opening would make one.
+///
+/// # Errors
+/// As [`Volume::open`].
+///
+/// # Cost
+/// Two store calls: `get-limits` and `get`.
+pub fn probe(store: &mut dyn KvStore, volume: &str) -> Result<bool> {
+    check_volume_name(volume)?;
+    let limits = store.limits()?;
+    check_limits(&limits)?;
+    let keys = KeySpace::new(volume);
+    let key = keys.superblock();
+    match store.get(&[key])?.into_iter().next().flatten() {
+        Some(value) => check_fit(&decode_usable(key, &value)?, &limits).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Decodes a superblock and refuses one that this version cannot write to.
+fn decode_usable(key: &[u8], value: &[u8]) -> Result<Superblock> {
+    let superblock = Superblock::decode(key, value)?;
+    if superblock.lower.is_some() {
+        return Err(Error::Format("it lies on another volume, which this version cannot follow"));
+    }
+    if superblock.frozen {
+        return Err(Error::Format("it is frozen: an image that others lie on takes no writer"));
+    }
+    Ok(superblock)
+}
+
 /// Becomes the one writer: raises the epoch of the volume there is, or makes one.
 fn take_over(
     store: &mut dyn KvStore,
@@ -315,13 +351,7 @@ fn take_over(
         let found = store.get(&[&key])?.into_iter().next().flatten();
         let (superblock, root) = match &found {
             Some(value) => {
-                let mut superblock = Superblock::decode(&key, value)?;
-                if superblock.lower.is_some() {
-                    return Err(Error::Format("it lies on another volume, which this version cannot follow"));
-                }
-                if superblock.frozen {
-                    return Err(Error::Format("it is frozen: an image that others lie on takes no writer"));
-                }
+                let mut superblock = decode_usable(&key, value)?;
                 superblock.epoch = superblock.epoch.saturating_add(1);
                 superblock.seq = superblock.seq.saturating_add(1);
                 (superblock, None)

@@ -1,6 +1,8 @@
 //! The subcommands, one file each, and what they share.
 
 pub(crate) mod compose;
+mod engine_store;
+pub(crate) mod fsck;
 pub(crate) mod inspect;
 pub(crate) mod run;
 

@@ -1,9 +1,10 @@
 //! `kvfs run`: a guest on a store, with wasmtime.
 
+use super::engine_store::EngineStore;
 use super::{Busy, composer, one_line, read};
 use crate::RunArgs;
 use anyhow::{Context, Result, bail};
-use kvfs_compose::ComposeError;
+use kvfs_compose::{ComposeError, configuration};
 use kvfs_host::{AnyStore, KvCtx, KvView, open_store};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,8 +46,11 @@ impl KvView for State {
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let guest = args.guest.display().to_string();
-    let component = load(args).with_context(|| guest.clone())?;
+    let (component, volume) = load(args).with_context(|| guest.clone())?;
     let kv = open_store(&args.store)?;
+    // The guest would be told of a volume that cannot be used by error codes only.
+    kvfs::probe(&mut EngineStore(kv.clone()), &volume)
+        .with_context(|| format!("{}: volume `{volume}`", args.store))?;
     // Calls of the guest that the store has acknowledged must not be lost with this process,
     // however the guest ended.
     let interrupted = kv.clone();
@@ -69,8 +73,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// Reads the guest, composes it if it is not composed, and compiles it.
-fn load(args: &RunArgs) -> Result<Component> {
+/// Reads the guest, composes it if it is not composed, and compiles it. Returns the name of its volume too.
+fn load(args: &RunArgs) -> Result<(Component, String)> {
     let input = read(&args.guest)?;
     let composed;
     let bytes = match composer(&input, &args.fixed).build() {
@@ -87,6 +91,9 @@ fn load(args: &RunArgs) -> Result<Component> {
         Err(error) => return Err(error.into()),
     };
 
+    let fixed = configuration(bytes).unwrap_or_default();
+    let volume = fixed.lines().find_map(|line| line.strip_prefix("volume=")).unwrap_or(kvfs::DEFAULT_VOLUME);
+
     let mut config = Config::new();
     // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
     // every call from component to component several times slower.
@@ -99,7 +106,8 @@ fn load(args: &RunArgs) -> Result<Component> {
     }
     let engine = Engine::new(&config).map_err(plain)?;
     let _busy = Busy::new("compiling");
-    Component::new(&engine, bytes).map_err(plain).context("cannot compile it")
+    let component = Component::new(&engine, bytes).map_err(plain).context("cannot compile it")?;
+    Ok((component, volume.to_owned()))
 }
 
 /// Keeps compiled guests in the user's cache directory, by what they contain and the runtime's
