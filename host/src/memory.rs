@@ -1,9 +1,11 @@
 //! A store in memory.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::limits::{AnswerBudget, ScanBudget, key_range};
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
@@ -12,7 +14,7 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 ///
 /// A clone is another handle on the same data, so that a second instance in the same process finds
 /// what the first one wrote. The data goes with the last handle. Reading gives out shared bytes and
-/// copies nothing; writing copies each value once.
+/// copies no values; writing copies each value once.
 ///
 /// ```
 /// use kvfs_host::{Durability, MemoryStore, Mutation, SyncStore};
@@ -25,8 +27,12 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    entries: Arc<RwLock<BTreeMap<Bytes, Bytes>>>,
+    entries: Arc<RwLock<BTreeMap<Key, Bytes>>>,
 }
+
+/// Most keys are short: a few numbers and a file's name. Kept in the tree's own nodes they are compared
+/// without a look elsewhere in memory.
+type Key = SmallVec<[u8; 40]>;
 
 const LIMITS: Limits = Limits::of_this_crate(false);
 
@@ -36,7 +42,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn read(&self) -> Result<RwLockReadGuard<'_, BTreeMap<Bytes, Bytes>>, StoreError> {
+    fn read(&self) -> Result<RwLockReadGuard<'_, BTreeMap<Key, Bytes>>, StoreError> {
         self.entries.read().map_err(|_| StoreError::poisoned("a memory store"))
     }
 }
@@ -52,7 +58,7 @@ impl SyncStore for MemoryStore {
         let mut budget = AnswerBudget::default();
         let mut values = Vec::with_capacity(keys.len());
         for key in keys {
-            let value = entries.get(*key);
+            let value = entries.get::<[u8]>(key);
             budget.take(value.map(Bytes::len))?;
             values.push(value.cloned());
         }
@@ -72,7 +78,7 @@ impl SyncStore for MemoryStore {
         Ok(entries
             .range::<[u8], _>(range)
             .take_while(|(key, value)| budget.take(key, value))
-            .map(|(key, value)| Entry { key: key.clone(), value: value.clone() })
+            .map(|(key, value)| Entry { key: Bytes::copy_from_slice(key), value: value.clone() })
             .collect())
     }
 
@@ -84,20 +90,19 @@ impl SyncStore for MemoryStore {
     ) -> Result<(), StoreError> {
         LIMITS.check_apply(guards, mutations)?;
         let mut entries = self.entries.write().map_err(|_| StoreError::poisoned("a memory store"))?;
-        if !guards.iter().all(|guard| guard.holds(entries.get(guard.key).map(Bytes::as_ref))) {
+        if !guards.iter().all(|guard| guard.holds(entries.get::<[u8]>(guard.key).map(Bytes::as_ref))) {
             return Err(StoreError::Conflict);
         }
         for mutation in mutations {
             match mutation.value() {
                 Some(value) => {
                     let value = Bytes::copy_from_slice(value);
-                    // Most puts replace a value; only a new key is worth a copy of the key.
-                    match entries.get_mut(mutation.key()) {
-                        Some(slot) => *slot = value,
-                        None => drop(entries.insert(Bytes::copy_from_slice(mutation.key()), value)),
+                    match entries.entry(Key::from_slice(mutation.key())) {
+                        Place::Occupied(mut place) => drop(place.insert(value)),
+                        Place::Vacant(place) => drop(place.insert(value)),
                     }
                 }
-                None => drop(entries.remove(mutation.key())),
+                None => drop(entries.remove::<[u8]>(mutation.key())),
             }
         }
         Ok(())

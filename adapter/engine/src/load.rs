@@ -41,10 +41,10 @@ impl Volume {
     /// Nothing for a name that was asked for before, found or not. Otherwise one call: a `scan` at the
     /// first look, which makes a small directory known completely, later a `get`.
     pub(crate) fn load_dentry(&mut self, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
-        self.load_node(dir)?;
         if let Some(known) = self.known_dentry(dir, name)? {
             return Ok(known);
         }
+        self.load_node(dir)?;
         let large = self.cache.dir_mut(dir).is_some_and(|known| known.large);
         if !large {
             match self.preload_dir(dir) {
