@@ -23,8 +23,10 @@ enum Command {
     /// Joins a guest with the file system into one component.
     Compose(ComposeArgs),
     /// Runs a guest on a store, composed first if it is not yet.
+    ///
+    /// Its exit code is the guest's; 134 after a trap, 130 after an interrupt.
     Run(RunArgs),
-    /// Checks a volume of a store, and changes nothing.
+    /// Checks a volume of a store, and changes nothing in it. Exit code 4: it is not sound.
     Fsck(FsckArgs),
     /// Tells what a wasm file is, what it imports and exports, and what it needs of a runtime.
     Inspect {
@@ -83,7 +85,7 @@ struct Fixed {
     /// When writes are committed: strict (each operation), close (the default) or lazy.
     #[arg(long, value_parser = |text: &str| text.parse::<Mode>())]
     mode: Option<Mode>,
-    /// The volume of the store to mount.
+    /// The volume of the store to mount [default: main].
     #[arg(long)]
     volume: Option<String>,
 }

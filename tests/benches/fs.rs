@@ -16,7 +16,7 @@ use wasmtime::component::Component;
 
 const LOOPS: &str = include_str!("../python/bench.py");
 
-/// Operations of the Rust guest, with the prototype's microseconds on the memory store: within 1.5 times of them.
+/// Operations of the Rust guest, with the reference's microseconds on the memory store: within 1.5 times of them.
 const OPERATIONS: [(&str, Option<f64>); 18] = [
     ("create + write 1 KiB + close", Some(9.7)),
     ("stat", Some(1.0)),
@@ -76,9 +76,9 @@ fn main() -> anyhow::Result<()> {
 
     let times = measure(&rust, |program| program.args(["bench"]), rounds, scratch.path())?;
     println!("\nraw WASI guest, µs per operation");
-    table(&times, &OPERATIONS, |row, prototype| {
-        let ratio = row[0] / prototype;
-        (format!("{ratio:.2} of the prototype's {prototype}, to be at most {SLOWEST}"), ratio <= SLOWEST)
+    table(&times, &OPERATIONS, |row, reference| {
+        let ratio = row[0] / reference;
+        (format!("{ratio:.2} of the reference's {reference}, to be at most {SLOWEST}"), ratio <= SLOWEST)
     });
 
     let times = measure(&python, |program| program.args(["-c", LOOPS]), rounds, scratch.path())?;

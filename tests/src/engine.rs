@@ -33,7 +33,7 @@ pub fn interruptible() -> &'static Engine {
     })
 }
 
-/// Returns the engine of the benchmark: guests carry no checks that the prototype's did not have.
+/// Returns the engine of the benchmark: guests carry no checks that a host would not pay for.
 pub fn plain() -> &'static Engine {
     static ENGINE: LazyLock<Engine> = LazyLock::new(|| make(false));
     &ENGINE

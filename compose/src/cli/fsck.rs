@@ -12,7 +12,7 @@ use std::process::ExitCode;
 const UNSOUND: u8 = 4;
 
 pub(crate) fn fsck(args: &FsckArgs) -> Result<ExitCode> {
-    // Opening would make a store where there is none, and a check changes nothing.
+    // Opening would make a store where there is none, and a check makes nothing.
     if let Some(path) = args.store.strip_prefix("redb:")
         && !Path::new(path).exists()
     {
@@ -20,6 +20,9 @@ pub(crate) fn fsck(args: &FsckArgs) -> Result<ExitCode> {
     }
     let store = open_store(&args.store)?;
     let checked = kvfs::fsck(&mut EngineStore(store), &args.volume);
+    if matches!(checked, Err(kvfs::Error::NoEntry)) {
+        bail!("{}: there is no volume `{}` in it; name another with --volume", args.store, args.volume);
+    }
     let report = checked.with_context(|| format!("{}: cannot check volume `{}`", args.store, args.volume))?;
     let mut text = String::new();
     for finding in &report.findings {

@@ -96,7 +96,7 @@ fn load(args: &RunArgs) -> Result<(Component, String)> {
 
     let mut config = Config::new();
     // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
-    // every call from component to component several times slower.
+    // calls from component to component take about twice as long.
     config.concurrency_support(false);
     config.max_wasm_stack(GUEST_STACK_BYTES);
     config.async_stack_size(GUEST_STACK_BYTES + HOST_STACK_BYTES);
