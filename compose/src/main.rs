@@ -4,7 +4,7 @@ mod cli;
 
 use clap::{Args, Parser, Subcommand};
 use kvfs_compose::Mode;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -62,11 +62,23 @@ struct RunArgs {
     inherit_network: bool,
     #[command(flatten)]
     fixed: Fixed,
-    /// The guest, composed or not.
-    guest: PathBuf,
-    /// The guest's arguments, after its own name.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// The guest, composed or not, and behind it the guest's arguments, with or without a `--` between.
+    #[arg(required = true, trailing_var_arg = true, value_name = "GUEST [--] ARGS")]
+    guest_and_args: Vec<String>,
+}
+
+impl RunArgs {
+    fn guest(&self) -> &Path {
+        // There is one: the argument is required.
+        Path::new(self.guest_and_args.first().map_or("", String::as_str))
+    }
+
+    fn guest_args(&self) -> &[String] {
+        match self.guest_and_args.get(1..).unwrap_or_default() {
+            [dashes, rest @ ..] if dashes == "--" => rest,
+            all => all,
+        }
+    }
 }
 
 #[derive(Args)]

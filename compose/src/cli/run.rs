@@ -45,7 +45,7 @@ impl KvView for State {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
-    let guest = args.guest.display().to_string();
+    let guest = args.guest().display().to_string();
     let (component, volume) = load(args).with_context(|| guest.clone())?;
     let kv = open_store(&args.store)?;
     // The guest would be told of a volume that cannot be used by error codes only.
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
 
 /// Reads the guest, composes it if it is not composed, and compiles it. Returns the name of its volume too.
 fn load(args: &RunArgs) -> Result<(Component, String)> {
-    let input = read(&args.guest)?;
+    let input = read(args.guest())?;
     let composed;
     let bytes = match composer(&input, &args.fixed).build() {
         Ok(done) => {
@@ -134,8 +134,8 @@ fn call(args: &RunArgs, component: &Component, kv: AnyStore) -> Result<ExitCode>
     // One guest, one thread: nothing else is held up.
     wasi.allow_blocking_current_thread(true);
     wasi.inherit_stdio().envs(&args.env);
-    wasi.arg(args.guest.file_name().unwrap_or_default().to_string_lossy());
-    wasi.args(&args.args);
+    wasi.arg(args.guest().file_name().unwrap_or_default().to_string_lossy());
+    wasi.args(args.guest_args());
     if args.inherit_network {
         wasi.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
     }
@@ -148,7 +148,7 @@ fn call(args: &RunArgs, component: &Component, kv: AnyStore) -> Result<ExitCode>
         Err(error) => match error.downcast_ref::<I32Exit>() {
             Some(exit) => Ok(ExitCode::from(exit.0.clamp(0, 255) as u8)),
             None => {
-                eprintln!("kvfs: {}: the guest trapped: {error:?}", args.guest.display());
+                eprintln!("kvfs: {}: the guest trapped: {error:?}", args.guest().display());
                 Ok(ExitCode::from(TRAPPED))
             }
         },
