@@ -24,7 +24,7 @@ pub(crate) struct FileInput {
     /// Taken out when the stream is dropped.
     descriptor: Cell<Option<Descriptor>>,
     position: Cell<u64>,
-    /// Nothing comes any more: the end was reached, or reading failed.
+    /// Reading failed, and was reported.
     closed: Cell<bool>,
 }
 
@@ -108,10 +108,8 @@ impl FileInput {
         let read = self
             .with(|descriptor| volume::with(|volume| volume.read(descriptor, position, length, &mut bytes)));
         match read {
-            Ok(0) => {
-                self.closed.set(true);
-                Err(StreamError::Closed)
-            }
+            // The end is told each time it is met, and not for good: the file may grow.
+            Ok(0) => Err(StreamError::Closed),
             Ok(count) => {
                 self.position.set(position.saturating_add(count as u64));
                 Ok(bytes)
@@ -127,7 +125,6 @@ impl FileInput {
             Ok(stat) => {
                 let skipped = length.min(stat.size.saturating_sub(position));
                 if skipped == 0 && length > 0 {
-                    self.closed.set(true);
                     return Err(StreamError::Closed);
                 }
                 self.position.set(position.saturating_add(skipped));

@@ -151,6 +151,9 @@ pub(crate) struct Cache {
     limits: CacheLimits,
     resident_bytes: usize,
     extents: usize,
+    /// What the last trim could not get below, and some more; 0 if it came to its limit.
+    busy_nodes: usize,
+    busy_bytes: usize,
     dentries: usize,
     dentry_trims: u64,
     extent_clock: VecDeque<(InodeNo, u64)>,
@@ -167,6 +170,8 @@ impl Cache {
             limits,
             resident_bytes: 0,
             extents: 0,
+            busy_nodes: 0,
+            busy_bytes: 0,
             dentries: 0,
             dentry_trims: 0,
             extent_clock: VecDeque::new(),
@@ -428,14 +433,19 @@ impl Cache {
             self.dir_clock =
                 self.nodes.iter().filter(|(_, node)| node.dir.is_some()).map(|(ino, _)| *ino).collect();
         }
-        if self.resident_bytes > self.limits.extent_bytes {
+        if self.resident_bytes > self.limits.extent_bytes.max(self.busy_bytes) {
             self.trim_extents();
+            let left = self.resident_bytes;
+            self.busy_bytes = if left > self.limits.extent_bytes { left + left / 8 } else { 0 };
         }
         if self.dentries > self.limits.dentries {
             self.trim_dentries();
         }
-        if self.nodes.len() > self.limits.inodes {
+        if self.nodes.len() > self.limits.inodes.max(self.busy_nodes) {
             self.trim_nodes();
+            // What is open or dirty cannot go: only when there is more than that is it worth a look again.
+            let left = self.nodes.len();
+            self.busy_nodes = if left > self.limits.inodes { left + left / 8 } else { 0 };
         }
     }
 

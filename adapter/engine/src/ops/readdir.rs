@@ -13,6 +13,9 @@ const SNAPSHOT_ENTRIES_MAX: usize = 4096;
 /// Entries that all streams together may hold so.
 const SNAPSHOTS_ENTRIES_MAX: usize = 256 << 10;
 
+/// Entries of a page when the listings together hold as many as they may.
+const SMALL_PAGE_ENTRIES: u32 = 16;
+
 /// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirEntry {
@@ -125,6 +128,7 @@ impl Volume {
                             false => txn.lookup(dir, &name)?,
                         };
                         pages.page.pop_front();
+                        self.snapshot_entries = self.snapshot_entries.saturating_sub(1);
                         pages.after = Some(Rc::clone(&name));
                         match entry {
                             Some(Dentry { kind, ino }) => return Ok(Some(DirEntry { name, kind, ino })),
@@ -145,7 +149,11 @@ impl Volume {
         if !self.cache.dirty.is_empty() {
             self.commit(Durability::Buffered)?;
         }
-        let found = self.scan_dir(dir, pages.after.as_deref(), READDIR_PAGE_ENTRIES, READDIR_PAGE_BYTES)?;
+        // Many listings at once share what may lie in memory: then each gets little at a time.
+        let full = self.snapshot_entries + READDIR_PAGE_ENTRIES as usize > SNAPSHOTS_ENTRIES_MAX;
+        let entries_max = if full { SMALL_PAGE_ENTRIES } else { READDIR_PAGE_ENTRIES };
+        let found = self.scan_dir(dir, pages.after.as_deref(), entries_max, READDIR_PAGE_BYTES)?;
+        self.snapshot_entries += found.len();
         pages.page_generation = generation;
         pages.seen += found.len() as u64;
         let stored = self.cache.node(dir).map(|node| node.stored_size);
@@ -166,9 +174,11 @@ impl Volume {
     /// # Errors
     /// None but those of [`Volume::close_stream`].
     pub fn close_directory(&mut self, stream: DirStream) -> Result<()> {
-        if let Source::Snapshot { names, .. } = &stream.source {
-            self.snapshot_entries = self.snapshot_entries.saturating_sub(names.len());
-        }
+        let held = match &stream.source {
+            Source::Snapshot { names, .. } => names.len(),
+            Source::Pages(pages) => pages.page.len(),
+        };
+        self.snapshot_entries = self.snapshot_entries.saturating_sub(held);
         self.close_stream(stream.directory)
     }
 }

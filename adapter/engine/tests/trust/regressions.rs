@@ -374,3 +374,29 @@ fn a_cut_tail_stays_with_its_inode() {
         volume.close(file).unwrap();
     }
 }
+
+/// Open files over the cache's limit made every operation walk all of them, and free nothing.
+#[test]
+fn regression_operations_slow_down_when_more_files_are_open_than_the_cache_holds() {
+    let options = kvfs::Options {
+        cache: kvfs::CacheLimits { inodes: 1000, ..kvfs::CacheLimits::default() },
+        mode: Mode::Lazy,
+        ..kvfs::Options::default()
+    };
+    let store = kvfs::MemoryStore::default();
+    let mut volume = Volume::open(Box::new(store), Box::new(TestClock::default()), options).unwrap();
+    let root = volume.root().unwrap();
+    let create = OpenFlags { create: true, ..OpenFlags::default() };
+    let files: Vec<_> = (0..20_000)
+        .map(|i| volume.open_at(&root, &format!("f{i}"), Follow::No, create, Access::default()).unwrap())
+        .collect();
+    let start = std::time::Instant::now();
+    for _ in 0..10_000 {
+        volume.stat_at(&root, "f1", Follow::No).unwrap();
+    }
+    // A walk over 20,000 files takes a millisecond: ten seconds and more for all.
+    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+    for file in files {
+        volume.close(file).unwrap();
+    }
+}
