@@ -13,7 +13,6 @@ use crate::record::{dentry, reap, seal, superblock::Superblock};
 use crate::store::{Durability, Guard, StoreError};
 use crate::types::{ExtentIndex, InodeNo};
 use crate::volume::{RECORD_OVERHEAD_BYTES, State, Volume};
-use std::ops::Range;
 
 /// Reap records that may wait before commits stop to drain them: an opener reads them all.
 const REAPS_MAX: usize = 128;
@@ -43,6 +42,12 @@ struct Completion {
     announced: Vec<InodeNo>,
     /// Garbage that went along, and where the rest of it starts.
     step: Option<(InodeNo, u64)>,
+}
+
+/// Garbage extents to delete, and where the garbage starts after that.
+struct ReapStep {
+    indices: Vec<u64>,
+    next: u64,
 }
 
 /// A dirty extent on its way to the store.
@@ -465,8 +470,10 @@ impl Volume {
     /// Deletes all garbage of one inode, in applies of their own. Its record must be in the store.
     fn drain_reap(&mut self, ino: InodeNo) -> Result<()> {
         while self.cache.reaps.contains_key(&ino) {
-            let step = self.reap_step(ino)?;
-            let next = step.end;
+            let room =
+                (self.limits.max_batch_entries / 2).min(self.limits.max_batch_bytes / RECORD_OVERHEAD_BYTES);
+            let step = self.reap_step(ino, u64::from(room.min(self.page_entries())))?;
+            let next = step.next;
             let mut batch = Batch::default();
             self.push_reap(&mut batch, ino, step);
             let mut superblock = self.committed.clone();
@@ -483,32 +490,37 @@ impl Volume {
         REAP_STEP_EXTENTS.min(u64::from(self.limits.max_batch_entries / 4))
     }
 
-    /// The next extents to delete; the garbage starts behind them after that.
+    /// The next extents to delete, up to `extents_max` and no less than half of that if there are as many.
     ///
     /// # Cost
     /// Nothing for a narrow range, whose extents are deleted whether they exist or not. In a wide one,
-    /// which may be mostly holes, a `scan` finds the first that does.
-    fn reap_step(&mut self, ino: InodeNo) -> Result<Range<u64>> {
-        let Some(reap) = self.cache.reaps.get(&ino).copied() else { return Ok(u64::MAX..u64::MAX) };
-        let mut from = reap.from;
+    /// which may be mostly holes, a `scan` finds some that do; what comes behind the last of them may be
+    /// dense, and some of it is deleted blindly too.
+    fn reap_step(&mut self, ino: InodeNo, extents_max: u64) -> Result<ReapStep> {
+        let Some(reap) = self.cache.reaps.get(&ino).copied() else {
+            return Ok(ReapStep { indices: Vec::new(), next: u64::MAX });
+        };
+        let mut indices = Vec::new();
+        let mut blind = reap.from;
         if reap.to.saturating_sub(reap.from) > REAP_BLIND_EXTENTS_MAX {
             let (mut start, mut end) = (Vec::new(), Vec::new());
             self.keys.extent(ino, ExtentIndex(reap.from), &mut start);
             self.keys.extent(ino, ExtentIndex(reap.to), &mut end);
-            let found = self.store.scan(&start, &end, 1, self.page_bytes())?;
+            let entries_max = u32::try_from(extents_max / 2).unwrap_or(u32::MAX).max(1);
+            let found = self.store.scan(&start, &end, entries_max, self.page_bytes())?;
             let index_of = |key: &[u8]| Some(u64::from_be_bytes(*self.keys.split(key)?.1.last_chunk::<8>()?));
-            from = found
-                .first()
-                .and_then(|entry| index_of(&entry.key))
-                .unwrap_or(reap.to)
-                .clamp(reap.from, reap.to);
+            let inside = |index: &u64| (reap.from..reap.to).contains(index);
+            indices.extend(found.iter().filter_map(|entry| index_of(&entry.key)).filter(inside));
+            blind = indices.last().map_or(reap.to, |last| last.saturating_add(1));
         }
-        Ok(from..from.saturating_add(self.reap_step_extents()).min(reap.to))
+        let left = extents_max.saturating_sub(indices.len() as u64);
+        let next = blind.saturating_add(left).min(reap.to);
+        indices.extend(blind..next);
+        Ok(ReapStep { indices, next })
     }
 
-    fn push_reap(&self, batch: &mut Batch, ino: InodeNo, step: Range<u64>) {
-        let next = step.end;
-        for index in step {
+    fn push_reap(&self, batch: &mut Batch, ino: InodeNo, ReapStep { indices, next }: ReapStep) {
+        for index in indices {
             batch.delete(|key| self.keys.extent(ino, ExtentIndex(index), key));
         }
         match self.cache.reaps.get(&ino) {
@@ -533,8 +545,8 @@ impl Volume {
             return None;
         }
         // Garbage that cannot be looked for now is looked for with the next commit.
-        let step = self.reap_step(ino).ok()?;
-        let next = step.end;
+        let step = self.reap_step(ino, self.reap_step_extents()).ok()?;
+        let next = step.next;
         self.push_reap(batch, ino, step);
         Some((ino, next))
     }

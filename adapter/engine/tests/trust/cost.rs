@@ -206,3 +206,23 @@ fn a_stream_opened_and_closed_costs_nothing_and_a_second_sync_neither() {
     assert_eq!(cost(&store, || volume.sync_all().unwrap()).applies, 1);
     assert_eq!(cost(&store, || volume.sync_all().unwrap()).total(), 0);
 }
+
+#[test]
+fn regression_garbage_of_a_sparse_file_costs_two_calls_an_extent() {
+    let store = filled(1);
+    let (mut volume, root) = open(&store);
+    let flags = OpenFlags { create: true, ..OpenFlags::default() };
+    let access = Access { write: true, ..Access::default() };
+    let file = volume.open_at(&root, "sparse", Follow::No, flags, access).unwrap();
+    for index in 0..20_000_u64 {
+        volume.write(&file, At::Offset(index << 33), b"x").unwrap();
+    }
+    volume.sync(&file).unwrap();
+    volume.set_size(&file, 0).unwrap();
+    volume.sync(&file).unwrap();
+    // Growing over it again has it deleted first.
+    volume.write(&file, At::Offset(1 << 60), b"y").unwrap();
+    let calls = cost(&store, || volume.sync(&file).unwrap());
+    assert!(calls.total() <= 2 * 20_000 / 500 + 10, "{calls:?}");
+    volume.close(file).unwrap();
+}
