@@ -508,9 +508,10 @@ impl Volume {
             self.keys.extent(ino, ExtentIndex(reap.to), &mut end);
             let entries_max = u32::try_from(extents_max / 2).unwrap_or(u32::MAX).max(1);
             let found = self.store.scan(&start, &end, entries_max, self.page_bytes())?;
-            let index_of = |key: &[u8]| Some(u64::from_be_bytes(*self.keys.split(key)?.1.last_chunk::<8>()?));
             let inside = |index: &u64| (reap.from..reap.to).contains(index);
-            indices.extend(found.iter().filter_map(|entry| index_of(&entry.key)).filter(inside));
+            indices.extend(
+                found.iter().filter_map(|entry| self.keys.extent_index(ino, &entry.key)).filter(inside),
+            );
             blind = indices.last().map_or(reap.to, |last| last.saturating_add(1));
         }
         let left = extents_max.saturating_sub(indices.len() as u64);

@@ -216,9 +216,8 @@ impl Txn<'_> {
                 break;
             }
             for entry in &entries {
-                let index = volume.keys.split(&entry.key).and_then(|(_, rest)| rest.last_chunk::<8>());
-                let index =
-                    u64::from_be_bytes(*index.ok_or(Error::damaged("extent", ino.0, "malformed key"))?);
+                let index = volume.keys.extent_index(ino, &entry.key);
+                let index = index.ok_or(Error::damaged("extent", ino.0, "malformed key"))?;
                 let gone = volume.cache.node(ino).is_some_and(|node| node.doomed.contains(&index));
                 if !gone && !volume.cache.is_garbage(ino, index) {
                     found.insert(index);
@@ -337,7 +336,7 @@ impl Writes<'_> {
 
     /// Changes the size as [`Txn::prepare_resize`] has found possible.
     pub(crate) fn resize(&mut self, ino: InodeNo, resize: Resize) {
-        let (extent_bytes, inline_bytes) = (self.volume.extent_bytes(), self.volume.inline_bytes());
+        let inline_bytes = self.volume.inline_bytes();
         let Resize { size, removed } = resize;
         let Some(node) = self.volume.cache.node(ino) else { return };
         let inode: &Inode = &node.inode;
@@ -360,7 +359,6 @@ impl Writes<'_> {
             inode.size = size;
             (inode.mtime, inode.ctime) = (now, now);
         });
-        debug_assert!(extent_bytes > 0);
     }
 
     /// Drops the extents behind a new, smaller size and cuts the last one that stays.

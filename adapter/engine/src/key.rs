@@ -111,6 +111,17 @@ impl KeySpace {
         Some((*tag, rest))
     }
 
+    /// The index in an extent's key, if it is one of `ino`.
+    pub(crate) fn extent_index(&self, ino: InodeNo, key: &[u8]) -> Option<u64> {
+        match self.split(key)? {
+            (tag::EXTENT, rest) => {
+                let index = rest.strip_prefix(&ino.0.to_be_bytes())?;
+                Some(u64::from_be_bytes(index.try_into().ok()?))
+            }
+            _ => None,
+        }
+    }
+
     /// The name in a dentry's key, if it is one of `dir` and valid.
     pub(crate) fn dentry_name<'k>(&self, dir: InodeNo, key: &'k [u8]) -> Option<&'k str> {
         match self.split(key)? {

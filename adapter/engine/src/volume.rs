@@ -249,7 +249,8 @@ impl Volume {
     }
 }
 
-fn check_volume_name(name: &str) -> Result<()> {
+/// Fails unless a volume can have this name.
+pub(crate) fn check_volume_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > limits::VOLUME_NAME_BYTES_MAX || name.contains('\0') {
         return Err(Error::Invalid);
     }

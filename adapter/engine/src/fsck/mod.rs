@@ -7,10 +7,10 @@
 mod collect;
 mod relate;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::key::KeySpace;
-use crate::limits::VOLUME_NAME_BYTES_MAX;
 use crate::store::KvStore;
+use crate::volume::check_volume_name;
 use std::fmt;
 
 /// Something that must hold in every volume at every moment, also right after a cut. The numbers are
@@ -116,17 +116,15 @@ impl Report {
 /// No writer should be at work: a check that reads while another writes finds what is not so.
 ///
 /// # Errors
-/// The store's; [`Error::NoEntry`] if the store holds nothing of this volume, [`Error::Invalid`] for a
-/// name that no volume can have, [`Error::Format`] for a volume of another format. What is wrong with
+/// The store's; [`crate::Error::NoEntry`] if the store holds nothing of this volume, [`crate::Error::Invalid`] for a
+/// name that no volume can have, [`crate::Error::Format`] for a volume of another format. What is wrong with
 /// the volume itself is no error but a [`Finding`].
 ///
 /// # Cost
 /// Reads the whole volume in scans of up to 256 KiB, and keeps some dozen bytes in memory for each
 /// record.
 pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
-    if volume.is_empty() || volume.len() > VOLUME_NAME_BYTES_MAX || volume.contains('\0') {
-        return Err(Error::Invalid);
-    }
+    check_volume_name(volume)?;
     let keys = KeySpace::new(volume);
     let mut report = Report::default();
     let picture = collect::collect(store, &keys, &mut report)?;
