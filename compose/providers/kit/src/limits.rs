@@ -1,0 +1,129 @@
+//! The limits of the providers here and the checks that keep them, the same as those of the host crate's
+//! stores: data moves between them in both directions.
+
+use crate::{Entry, Error, Guard, Limits, Mutation};
+use std::ops::Bound;
+
+/// Longest key. The file system needs 520 bytes.
+pub const MAX_KEY_BYTES: u32 = 1024;
+
+/// Longest value: 32 extents of the default size.
+pub const MAX_VALUE_BYTES: u32 = 1 << 20;
+
+/// Most mutations in one `apply`, keys in one `get` and entries in one answer of `scan`.
+pub const MAX_BATCH_ENTRIES: u32 = 16 * 1024;
+
+/// Most bytes of mutations in one `apply` and of entries in one answer of `scan`.
+pub const MAX_BATCH_BYTES: u32 = 16 << 20;
+
+/// Most bytes of values in one answer of `get`: one large key can be named many times.
+pub const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// The limits as the contract states them.
+pub const fn limits(durable: bool) -> Limits {
+    Limits {
+        max_key_bytes: MAX_KEY_BYTES,
+        max_value_bytes: MAX_VALUE_BYTES,
+        max_batch_entries: MAX_BATCH_ENTRIES,
+        max_batch_bytes: MAX_BATCH_BYTES,
+        durable,
+    }
+}
+
+/// Checks the keys of a `get`.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`]: too many keys or too long a key.
+pub fn check_get(keys: &[Vec<u8>]) -> Result<(), Error> {
+    fits(keys.len(), MAX_BATCH_ENTRIES)?;
+    keys.iter().try_for_each(|key| fits(key.len(), MAX_KEY_BYTES))
+}
+
+/// Checks the guards and mutations of an `apply` and returns the bytes of the mutations.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`]: too many mutations, too long a key or value, too many bytes.
+pub fn check_apply(guards: &[Guard], mutations: &[Mutation]) -> Result<usize, Error> {
+    guards.iter().try_for_each(|guard| fits(guard.key.len(), MAX_KEY_BYTES))?;
+    fits(mutations.len(), MAX_BATCH_ENTRIES)?;
+    let mut batch_bytes = 0;
+    for mutation in mutations {
+        let (key, value) = parts(mutation);
+        let value_bytes = value.map_or(0, <[u8]>::len);
+        fits(key.len(), MAX_KEY_BYTES)?;
+        fits(value_bytes, MAX_VALUE_BYTES)?;
+        // At no point can the sum pass the limit by more than one value, so it does not overflow.
+        batch_bytes += key.len() + value_bytes;
+        fits(batch_bytes, MAX_BATCH_BYTES)?;
+    }
+    Ok(batch_bytes)
+}
+
+/// Returns a mutation's key and the value that the key has afterwards.
+pub fn parts(mutation: &Mutation) -> (&[u8], Option<&[u8]>) {
+    match mutation {
+        Mutation::Put(Entry { key, value }) => (key, Some(value)),
+        Mutation::Delete(key) => (key, None),
+    }
+}
+
+fn fits(length: usize, most: u32) -> Result<(), Error> {
+    if length <= most as usize { Ok(()) } else { Err(Error::TooLarge) }
+}
+
+/// Counts the values of a `get` against [`MAX_ANSWER_BYTES`].
+#[derive(Debug, Default)]
+pub struct AnswerBudget(usize);
+
+impl AnswerBudget {
+    /// Takes room for a value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] when the answer is full.
+    pub fn take(&mut self, value: Option<&[u8]>) -> Result<(), Error> {
+        self.0 = self.0.saturating_add(value.map_or(0, <[u8]>::len));
+        if self.0 <= MAX_ANSWER_BYTES { Ok(()) } else { Err(Error::TooLarge) }
+    }
+}
+
+/// Decides which entries a page of a `scan` may still hold.
+#[derive(Debug)]
+pub struct ScanBudget {
+    entries: u32,
+    bytes: usize,
+    first: bool,
+}
+
+impl ScanBudget {
+    /// Starts a page.
+    pub fn new(max_entries: u32, max_bytes: u32) -> Self {
+        Self {
+            entries: max_entries.min(MAX_BATCH_ENTRIES),
+            bytes: max_bytes.min(MAX_BATCH_BYTES) as usize,
+            first: true,
+        }
+    }
+
+    /// Takes room for an entry; false when the page is full. The first entry always fits.
+    pub fn take(&mut self, entry_bytes: usize) -> bool {
+        if self.entries == 0 || (entry_bytes > self.bytes && !self.first) {
+            return false;
+        }
+        self.first = false;
+        self.entries -= 1;
+        self.bytes = self.bytes.saturating_sub(entry_bytes);
+        true
+    }
+}
+
+/// Returns the bounds of a scan, or `None` for an empty range, at which ordered maps panic.
+pub fn key_range<K: Ord>(start: K, end: Option<K>) -> Option<(Bound<K>, Bound<K>)> {
+    match end {
+        None => Some((Bound::Included(start), Bound::Unbounded)),
+        Some(end) if start < end => Some((Bound::Included(start), Bound::Excluded(end))),
+        Some(_) => None,
+    }
+}
