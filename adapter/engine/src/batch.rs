@@ -20,6 +20,8 @@ pub(crate) struct Batch {
 struct Pending {
     key: Range<usize>,
     value: Value,
+    /// Bytes that count against the store's limit.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -36,8 +38,7 @@ impl Batch {
 
     pub(crate) fn delete(&mut self, key: impl FnOnce(&mut Vec<u8>)) {
         let key = self.key(key);
-        self.batch_bytes += key.len();
-        self.entries.push(Pending { key, value: Value::Delete });
+        self.push(key, Value::Delete, 0);
     }
 
     /// Adds a put; `value` is given the key and an empty buffer to build the value in.
@@ -48,8 +49,8 @@ impl Batch {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&self.scratch);
         let range = start..self.bytes.len();
-        self.batch_bytes += key.len() + range.len();
-        self.entries.push(Pending { key, value: Value::Bytes(range) });
+        let value_bytes = range.len();
+        self.push(key, Value::Bytes(range), value_bytes);
     }
 
     /// Adds an extent of `value_bytes` bytes, which must have been sealed for this key.
@@ -61,8 +62,13 @@ impl Batch {
         value_bytes: usize,
     ) {
         let key = self.key(key);
-        self.batch_bytes += key.len() + value_bytes;
-        self.entries.push(Pending { key, value: Value::Extent(ino, index) });
+        self.push(key, Value::Extent(ino, index), value_bytes);
+    }
+
+    fn push(&mut self, key: Range<usize>, value: Value, value_bytes: usize) {
+        let bytes = key.len() + value_bytes;
+        self.batch_bytes += bytes;
+        self.entries.push(Pending { key, value, bytes });
     }
 
     /// Bytes of the buffer in use, so that a key can be looked at before it is added.
@@ -72,12 +78,26 @@ impl Batch {
         start..self.bytes.len()
     }
 
-    /// The mutations as the store takes them. An extent that is not in memory any more has no place
+    /// Where a piece that starts here must end, to be within so many entries and bytes: one entry at
+    /// least, which is for the store to refuse if it is too large alone.
+    pub(crate) fn piece(&self, start: usize, entries_max: usize, bytes_max: usize) -> usize {
+        let mut bytes = 0;
+        let entries = self.entries.get(start..).unwrap_or_default().iter().take(entries_max.max(1));
+        let fitting = entries.take_while(|entry| {
+            bytes += entry.bytes;
+            bytes <= bytes_max
+        });
+        (start + fitting.count().max(1)).min(self.entries.len())
+    }
+
+    /// Some of the mutations as the store takes them. An extent that is not in memory any more has no place
     /// in a commit and is left out; commits take only dirty ones, which stay.
-    pub(crate) fn mutations<'b>(&'b self, cache: &'b Cache) -> Vec<Mutation<'b>> {
+    pub(crate) fn mutations<'b>(&'b self, range: Range<usize>, cache: &'b Cache) -> Vec<Mutation<'b>> {
         let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        let mut mutations = Vec::with_capacity(self.entries.len());
-        for Pending { key, value } in &self.entries {
+        let entries = self.entries.get(range).unwrap_or_default();
+        // One more for the superblock.
+        let mut mutations = Vec::with_capacity(entries.len() + 1);
+        for Pending { key, value, .. } in entries {
             let key = slice(key);
             match value {
                 Value::Delete => mutations.push(Mutation::Delete { key }),

@@ -1,30 +1,23 @@
-//! Takes what is dirty to the store: one apply if it fits, extents first and the rest last if not.
+//! Takes what is dirty to the store: one apply if it fits, extents first and the rest last if not, and
+//! through the journal if the rest alone is too large.
 //!
 //! Every apply is guarded on the superblock as this opener last wrote it, so nothing is stored after
 //! another opener has raised the epoch. Everything dirty goes along, so what the store holds is always
 //! the state at some moment of the past, but for bytes of the writes that a cut interrupted.
 
 use crate::batch::Batch;
-use crate::dirty::PendingReap;
 use crate::error::{Error, Result};
 use crate::key::tag;
-use crate::limits::{DIRECT_DELETES_MAX, REAP_STEP_EXTENTS, SYMLINK_BYTES_MAX};
+use crate::overlay::Changes;
 use crate::record::{dentry, reap, seal, superblock::Superblock};
+use crate::room::RECORD_OVERHEAD_BYTES;
 use crate::store::{Durability, Guard, StoreError};
 use crate::types::{ExtentIndex, InodeNo};
-use crate::volume::{RECORD_OVERHEAD_BYTES, State, Volume};
-
-/// Reap records that may wait before commits stop to drain them: an opener reads them all.
-const REAPS_MAX: usize = 128;
+use crate::volume::{State, Volume};
+use std::ops::Range;
 
 /// How often a commit of unknown outcome is repeated before the caller is told.
 const DOUBT_ATTEMPTS: u32 = 2;
-
-/// Inodes without a name that one commit removes along: each may cost a `get`.
-const RECLAIMS_PER_COMMIT: u32 = 8;
-
-/// Garbage ranges wider than this are searched for what exists instead of deleted blindly.
-const REAP_BLIND_EXTENTS_MAX: u64 = 4096;
 
 /// An apply that may have been applied.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,17 +30,13 @@ pub(crate) struct Doubt {
 
 /// What the end of a commit has to note besides that everything is clean.
 #[derive(Debug, PartialEq, Eq)]
-struct Completion {
+pub(crate) struct Completion {
     /// Inodes whose announcement of garbage was taken back.
     announced: Vec<InodeNo>,
     /// Garbage that went along, and where the rest of it starts.
     step: Option<(InodeNo, u64)>,
-}
-
-/// Garbage extents to delete, and where the garbage starts after that.
-struct ReapStep {
-    indices: Vec<u64>,
-    next: u64,
+    /// What the journal that was committed changes.
+    pub(crate) journalled: Changes,
 }
 
 /// A dirty extent on its way to the store.
@@ -81,6 +70,7 @@ impl Volume {
     fn commit_once(&mut self, level: Durability) -> Result<()> {
         self.check_alive()?;
         self.resolve_doubt()?;
+        self.settle_journal()?;
         if self.cache.dirty.is_empty() {
             if level == Durability::Durable && self.unsynced {
                 self.apply(&Batch::default(), None, level)?;
@@ -89,13 +79,7 @@ impl Volume {
             return Ok(());
         }
         self.reclaim_orphans();
-        self.drain_where_files_grew()?;
-        while self.cache.reaps.values().filter(|reap| reap.stored).count() > REAPS_MAX {
-            let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| reap.stored).map(|(ino, _)| *ino) else {
-                break;
-            };
-            self.drain_reap(ino)?;
-        }
+        self.drain_before_commit()?;
 
         // One buffer serves all commits.
         let mut batch = std::mem::take(&mut self.batch);
@@ -122,7 +106,25 @@ impl Volume {
         let step = self.push_reap_step(batch, &announced);
         let mut superblock = self.superblock.clone();
         superblock.seq = self.committed.seq.saturating_add(1);
-        let completes = Completion { announced, step };
+        superblock.incompat = self.committed.incompat;
+        let completes = Completion { announced, step, journalled: Changes::new() };
+        if self.all_fit(batch, &[]) {
+            self.apply_last(batch, superblock, level, completes)?;
+        } else {
+            self.commit_through_journal(batch, superblock, level, completes)?;
+        }
+        self.unsynced = level == Durability::Buffered;
+        Ok(())
+    }
+
+    /// Applies what ends a commit.
+    pub(crate) fn apply_last(
+        &mut self,
+        batch: &Batch,
+        superblock: Superblock,
+        level: Durability,
+        completes: Completion,
+    ) -> Result<()> {
         match self.apply(batch, Some(superblock), level) {
             Ok(()) => self.complete(completes),
             Err(error) => {
@@ -132,12 +134,12 @@ impl Volume {
                 return Err(error);
             }
         }
-        self.unsynced = level == Durability::Buffered;
         Ok(())
     }
 
     /// Takes note that the last apply of a commit has been applied.
-    fn complete(&mut self, Completion { announced, step }: Completion) {
+    fn complete(&mut self, Completion { announced, step, journalled }: Completion) {
+        self.journalled = journalled;
         self.superblock = self.committed.clone();
         let extent_bytes = self.extent_bytes();
         for ino in announced {
@@ -154,52 +156,6 @@ impl Volume {
 
     pub(crate) fn check_alive(&self) -> Result<()> {
         if self.state == State::Fenced { Err(Error::Fenced) } else { Ok(()) }
-    }
-
-    /// Makes sure that what the next operation changes still fits one apply with what is dirty.
-    ///
-    /// # Cost
-    /// Nothing, or a commit.
-    pub(crate) fn make_room(&mut self, data_bytes: usize) -> Result<()> {
-        let extent_bytes = self.committed.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
-        let entries = ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize;
-        let dirty = &self.cache.dirty;
-        let full = !self.fits(entries, 2, extent_bytes)
-            || dirty.bytes.saturating_add(data_bytes) > self.options.dirty_bytes_max;
-        if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
-    }
-
-    /// Whether so many more mutations, of them `records` with the bytes of a small file, and so many
-    /// bytes of extents fit one apply with everything that must go together already.
-    fn fits(&self, entries: usize, records: usize, extent_bytes: usize) -> bool {
-        let dirty = &self.cache.dirty;
-        let content_bytes = (self.committed.inline_bytes as usize).max(SYMLINK_BYTES_MAX);
-        let entries = dirty.metadata_entries() + entries;
-        let bytes = (dirty.inodes.len() + records).saturating_mul(content_bytes)
-            + entries.saturating_mul(RECORD_OVERHEAD_BYTES as usize)
-            + dirty.with_inode_bytes
-            + extent_bytes;
-        entries <= self.limits.max_batch_entries as usize && bytes <= self.limits.max_batch_bytes as usize
-    }
-
-    /// How many extents can be bound to their inodes by the next operation, after
-    /// [`Volume::make_room`]: at least one.
-    pub(crate) fn bound_extents_room(&self) -> u64 {
-        let dirty = &self.cache.dirty;
-        let entries = dirty.metadata_entries() + ENTRIES_PER_OPERATION;
-        let free = (self.limits.max_batch_entries as usize).saturating_sub(entries);
-        let extent_bytes = self.committed.extent_bytes.saturating_add(2 * RECORD_OVERHEAD_BYTES) as usize;
-        // Halving until it fits: exact enough, and the largest stores take one look.
-        let mut count = free;
-        while count > 1 && !self.fits(ENTRIES_PER_OPERATION, 2, count.saturating_mul(extent_bytes)) {
-            count /= 2;
-        }
-        count.max(1) as u64
-    }
-
-    /// Whether the removal of an inode fits too.
-    pub(crate) fn fits_removal(&self) -> bool {
-        self.fits(2 + self.direct_deletes_max() as usize, 0, 0)
     }
 
     fn gather_metadata(&self, batch: &mut Batch) {
@@ -327,8 +283,10 @@ impl Volume {
             batch.put(|key| self.keys.reap(*ino, key), value);
             last.delete(|key| self.keys.reap(*ino, key));
         }
+        // Numbers whose extents are in the store are taken, also if their inodes never get there.
+        let next_inode = self.superblock.next_inode;
         let mut rest = extents;
-        while !self.all_fit(last, rest) {
+        while !rest.is_empty() && !self.all_fit(last, rest) {
             let mut sent = 0;
             for extent in rest {
                 let room = self.all_fit(&batch, std::slice::from_ref(extent));
@@ -342,15 +300,12 @@ impl Volume {
             if sent == 0 && batch.len() == 0 {
                 return Err(Error::StoreLimits("an extent does not fit an apply"));
             }
-            let mut superblock = self.committed.clone();
-            superblock.seq = superblock.seq.saturating_add(1);
-            // Numbers whose extents are in the store are taken, also if their inodes never get there.
-            superblock.next_inode = self.superblock.next_inode;
             // Garbage from here on, should this commit not come to its end.
             for (ino, from, to) in &behind_end {
                 self.cache.add_stored_reap(*ino, *from, *to);
             }
-            self.apply(&batch, Some(superblock), Durability::Buffered)?;
+            let superblock = Superblock { next_inode, ..self.committed.clone() };
+            self.apply_in_order(&batch, &superblock, &superblock)?;
             self.unsynced = true;
             batch.clear();
             rest = rest.get(sent..).unwrap_or_default();
@@ -358,11 +313,45 @@ impl Volume {
         Ok((rest, behind_end.into_iter().map(|(ino, _, _)| ino).collect()))
     }
 
-    /// Applies a batch under the guard of the superblock, which `superblock` replaces.
+    /// Applies a batch in order, in as many applies as it takes. Each carries `superblock` with the next
+    /// seq, the last one `at_last`.
+    pub(crate) fn apply_in_order(
+        &mut self,
+        batch: &Batch,
+        superblock: &Superblock,
+        at_last: &Superblock,
+    ) -> Result<()> {
+        let superblock_bytes = self.keys.superblock().len() + self.committed_value.len();
+        let entries_max = (self.limits.max_batch_entries as usize).saturating_sub(1);
+        let bytes_max = (self.limits.max_batch_bytes as usize).saturating_sub(superblock_bytes);
+        let mut start = 0;
+        loop {
+            let end = batch.piece(start, entries_max, bytes_max);
+            let mut superblock = if end == batch.len() { at_last } else { superblock }.clone();
+            superblock.seq = self.committed.seq.saturating_add(1);
+            self.apply_range(batch, start..end, Some(superblock), Durability::Buffered)?;
+            start = end;
+            if start >= batch.len() {
+                return Ok(());
+            }
+        }
+    }
+
     fn apply(&mut self, batch: &Batch, superblock: Option<Superblock>, level: Durability) -> Result<()> {
+        self.apply_range(batch, 0..batch.len(), superblock, level)
+    }
+
+    /// Applies some of a batch under the guard of the superblock, which `superblock` replaces.
+    fn apply_range(
+        &mut self,
+        batch: &Batch,
+        range: Range<usize>,
+        superblock: Option<Superblock>,
+        level: Durability,
+    ) -> Result<()> {
         let key = self.keys.superblock();
         let value = superblock.as_ref().map(|superblock| superblock.encode(key));
-        let mut mutations = batch.mutations(&self.cache);
+        let mut mutations = batch.mutations(range, &self.cache);
         if let Some(value) = &value {
             mutations.push(crate::store::Mutation::Put { key, value });
         }
@@ -418,153 +407,7 @@ impl Volume {
         }
         Ok(())
     }
-
-    /// Removes some of the inodes that wait for it, with the commit under way. What fails here is tried
-    /// again by the next opener: the record stays.
-    fn reclaim_orphans(&mut self) {
-        for _ in 0..RECLAIMS_PER_COMMIT {
-            self.load_more_orphans();
-            if self.orphans.is_empty() || !self.fits_removal() {
-                break;
-            }
-            let Some(ino) = self.orphans.pop_front() else { break };
-            // A page of the store's records may name what this opener has removed, or has open.
-            let removed = self.cache.dirty.removed.iter().any(|removed| removed.ino == ino);
-            if removed || self.load_node(ino).is_err() {
-                continue;
-            }
-            let Some(node) = self.cache.node_mut(ino) else { continue };
-            if node.inode.nlink == 0 && node.open == 0 {
-                node.orphan_stored = true;
-                self.destroy(ino);
-            }
-        }
-    }
-
-    pub(crate) fn direct_deletes_max(&self) -> u64 {
-        DIRECT_DELETES_MAX.min(u64::from(self.limits.max_batch_entries / 4))
-    }
-
-    /// Deletes the garbage that files with dirty bytes have grown over, before those bytes are stored.
-    fn drain_where_files_grew(&mut self) -> Result<()> {
-        if self.cache.reaps.is_empty() {
-            return Ok(());
-        }
-        let extent_bytes = self.extent_bytes();
-        let grown: Vec<InodeNo> = self
-            .cache
-            .reaps
-            .iter()
-            .filter(|(ino, reap)| {
-                let end = self.cache.node(**ino).map_or(0, |node| node.inode.extents_end(extent_bytes));
-                reap.stored && end > reap.from
-            })
-            .map(|(ino, _)| *ino)
-            .collect();
-        for ino in grown {
-            self.drain_reap(ino)?;
-        }
-        Ok(())
-    }
-
-    /// Deletes all garbage of one inode, in applies of their own. Its record must be in the store.
-    fn drain_reap(&mut self, ino: InodeNo) -> Result<()> {
-        while self.cache.reaps.contains_key(&ino) {
-            let room =
-                (self.limits.max_batch_entries / 2).min(self.limits.max_batch_bytes / RECORD_OVERHEAD_BYTES);
-            let step = self.reap_step(ino, u64::from(room.min(self.page_entries())))?;
-            let next = step.next;
-            let mut batch = Batch::default();
-            self.push_reap(&mut batch, ino, step);
-            let mut superblock = self.committed.clone();
-            superblock.seq = superblock.seq.saturating_add(1);
-            self.apply(&batch, Some(superblock), Durability::Buffered)?;
-            self.unsynced = true;
-            self.finish_reap_step(ino, next);
-        }
-        Ok(())
-    }
-
-    /// Garbage extents that one apply takes along.
-    fn reap_step_extents(&self) -> u64 {
-        REAP_STEP_EXTENTS.min(u64::from(self.limits.max_batch_entries / 4))
-    }
-
-    /// The next extents to delete, up to `extents_max` and no less than half of that if there are as many.
-    ///
-    /// # Cost
-    /// Nothing for a narrow range, whose extents are deleted whether they exist or not. In a wide one,
-    /// which may be mostly holes, a `scan` finds some that do; what comes behind the last of them may be
-    /// dense, and some of it is deleted blindly too.
-    fn reap_step(&mut self, ino: InodeNo, extents_max: u64) -> Result<ReapStep> {
-        let Some(reap) = self.cache.reaps.get(&ino).copied() else {
-            return Ok(ReapStep { indices: Vec::new(), next: u64::MAX });
-        };
-        let mut indices = Vec::new();
-        let mut blind = reap.from;
-        if reap.to.saturating_sub(reap.from) > REAP_BLIND_EXTENTS_MAX {
-            let (mut start, mut end) = (Vec::new(), Vec::new());
-            self.keys.extent(ino, ExtentIndex(reap.from), &mut start);
-            self.keys.extent(ino, ExtentIndex(reap.to), &mut end);
-            let entries_max = u32::try_from(extents_max / 2).unwrap_or(u32::MAX).max(1);
-            let found = self.store.scan(&start, &end, entries_max, self.page_bytes())?;
-            let inside = |index: &u64| (reap.from..reap.to).contains(index);
-            indices.extend(
-                found.iter().filter_map(|entry| self.keys.extent_index(ino, &entry.key)).filter(inside),
-            );
-            blind = indices.last().map_or(reap.to, |last| last.saturating_add(1));
-        }
-        let left = extents_max.saturating_sub(indices.len() as u64);
-        let next = blind.saturating_add(left).min(reap.to);
-        indices.extend(blind..next);
-        Ok(ReapStep { indices, next })
-    }
-
-    fn push_reap(&self, batch: &mut Batch, ino: InodeNo, ReapStep { indices, next }: ReapStep) {
-        for index in indices {
-            batch.delete(|key| self.keys.extent(ino, ExtentIndex(index), key));
-        }
-        match self.cache.reaps.get(&ino) {
-            Some(reap) if next < reap.to => {
-                let record = reap::Reap { ino, from: next, to: reap.to };
-                let value = |key: &[u8], value: &mut Vec<u8>| reap::encode(record, key, value);
-                batch.put(|key| self.keys.reap(ino, key), value);
-            }
-            _ => batch.delete(|key| self.keys.reap(ino, key)),
-        }
-    }
-
-    /// Lets a commit take some garbage along, if there is any and room for it.
-    fn push_reap_step(&mut self, batch: &mut Batch, announced: &[InodeNo]) -> Option<(InodeNo, u64)> {
-        let may = |ino: &InodeNo, reap: &PendingReap| reap.stored && !reap.dirty && !announced.contains(ino);
-        let ino = self.cache.reaps.iter().find(|(ino, reap)| may(ino, reap)).map(|(ino, _)| *ino)?;
-        let room = self.reap_step_extents() as usize + 2;
-        if batch.len() + room > self.limits.max_batch_entries as usize
-            || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize
-                > self.limits.max_batch_bytes as usize
-        {
-            return None;
-        }
-        // Garbage that cannot be looked for now is looked for with the next commit.
-        let step = self.reap_step(ino, self.reap_step_extents()).ok()?;
-        let next = step.next;
-        self.push_reap(batch, ino, step);
-        Some((ino, next))
-    }
-
-    fn finish_reap_step(&mut self, ino: InodeNo, next: u64) {
-        if let Some(reap) = self.cache.reaps.get_mut(&ino) {
-            reap.from = next;
-            if reap.from >= reap.to {
-                self.cache.reaps.remove(&ino);
-            }
-        }
-    }
 }
-
-/// Records that one operation may change besides file data: a rename over an open file changes two
-/// directories, two entries, two inodes and an orphan record; a removal takes direct deletes along.
-const ENTRIES_PER_OPERATION: usize = 9;
 
 /// Longest key of an extent.
 const MAX_KEY_BYTES: usize = 1 + 255 + 1 + 16;

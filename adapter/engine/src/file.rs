@@ -211,7 +211,7 @@ impl Txn<'_> {
             let (mut start, mut end) = (Vec::new(), Vec::new());
             volume.keys.extent(ino, ExtentIndex(next), &mut start);
             volume.keys.extent(ino, ExtentIndex(stored_end), &mut end);
-            let entries = volume.store.scan(&start, &end, volume.page_entries(), volume.page_bytes())?;
+            let entries = volume.scan(&start, &end, volume.page_entries(), volume.page_bytes())?;
             if entries.is_empty() {
                 break;
             }

@@ -8,6 +8,7 @@ use crate::types::{ExtentIndex, InodeNo};
 /// Tags of records, the byte after the volume's name.
 pub(crate) mod tag {
     pub(crate) const SUPERBLOCK: u8 = 0x00;
+    pub(crate) const JOURNAL: u8 = 0x02;
     pub(crate) const INODE: u8 = 0x10;
     pub(crate) const DENTRY: u8 = 0x11;
     pub(crate) const EXTENT: u8 = 0x20;
@@ -72,6 +73,35 @@ impl KeySpace {
         out.extend_from_slice(&ino.0.to_be_bytes());
     }
 
+    /// The record that makes a journal valid. It lies before the journal's parts.
+    pub(crate) fn journal_commit(&self, out: &mut Vec<u8>) {
+        self.start(tag::JOURNAL, out);
+    }
+
+    pub(crate) fn journal_part(&self, index: u64, out: &mut Vec<u8>) {
+        self.start(tag::JOURNAL, out);
+        out.extend_from_slice(&index.to_be_bytes());
+    }
+
+    /// The range of a journal's parts.
+    pub(crate) fn journal_parts(&self) -> (Vec<u8>, Vec<u8>) {
+        let (mut start, mut end) = (Vec::new(), Vec::new());
+        self.start(tag::JOURNAL, &mut start);
+        start.push(0);
+        self.start(tag::JOURNAL + 1, &mut end);
+        (start, end)
+    }
+
+    /// What is behind the volume's name in a key of this volume.
+    pub(crate) fn inner<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        key.strip_prefix(self.prefix.as_slice())
+    }
+
+    /// The key with this behind the volume's name.
+    pub(crate) fn outer(&self, inner: &[u8]) -> Vec<u8> {
+        [&self.prefix, inner].concat()
+    }
+
     /// The start of a directory's entries; with `after`, of those behind that name.
     pub(crate) fn dentries_from(&self, dir: InodeNo, after: Option<&str>) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.prefix.len() + 10 + after.map_or(0, str::len));
@@ -106,8 +136,7 @@ impl KeySpace {
 
     /// Splits a key of this volume into its tag and the bytes behind it.
     pub(crate) fn split<'k>(&self, key: &'k [u8]) -> Option<(u8, &'k [u8])> {
-        let rest = key.strip_prefix(self.prefix.as_slice())?;
-        let (tag, rest) = rest.split_first()?;
+        let (tag, rest) = self.inner(key)?.split_first()?;
         Some((*tag, rest))
     }
 

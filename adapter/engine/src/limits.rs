@@ -7,7 +7,8 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// Longest path that an operation takes, in bytes, symbolic links expanded: Linux's `PATH_MAX`.
 pub const PATH_BYTES_MAX: usize = 4096;
 
-/// Longest target of a symbolic link, in bytes: it must fit a path, and an inode record.
+/// Longest target of a symbolic link, in bytes: it must fit a path. In a volume with smaller extents an
+/// extent's size is the limit, so that every record fits a store that takes the volume.
 pub const SYMLINK_BYTES_MAX: usize = 4095;
 
 /// Most symbolic links followed on one path: Linux's `MAXSYMLINKS`, after which it is a loop.
@@ -52,11 +53,27 @@ pub const DIRECT_DELETES_MAX: u64 = 64;
 /// Garbage extents that one commit takes along.
 pub const REAP_STEP_EXTENTS: u64 = 64;
 
-/// Smallest `max-batch-entries` of a store: the records that one rename may change, and some data.
-pub const STORE_BATCH_ENTRIES_MIN: u32 = 16;
+/// Smallest `max-batch-entries` of a store: the superblock, which is in every apply, and one record.
+pub const STORE_BATCH_ENTRIES_MIN: u32 = 2;
 
-/// Smallest `max-batch-bytes` and `max-value-bytes` of a store.
-pub const STORE_BATCH_BYTES_MIN: u32 = 16 << 10;
+/// Smallest `max-batch-bytes` of a store: the longest key with its record, twice, and a fair extent.
+pub const STORE_BATCH_BYTES_MIN: u32 = 4 << 10;
+
+/// Smallest `max-value-bytes` of a store: an inode with a symbolic link as long as the smallest extent.
+pub const STORE_VALUE_BYTES_MIN: u32 = 640;
+
+/// `max-batch-entries` from which on commits are one apply: the records that one rename may change, and
+/// some data. On a store with less they go through the journal.
+pub const DIRECT_BATCH_ENTRIES_MIN: u32 = 16;
+
+/// `max-batch-bytes` from which on they are.
+pub const DIRECT_BATCH_BYTES_MIN: u32 = 16 << 10;
+
+/// Changes of metadata that gather for a commit that goes through the journal.
+pub const JOURNAL_ENTRIES: usize = 64;
+
+/// Most bytes of a journal that an opener takes into memory; far over what is ever written to one.
+pub const JOURNAL_BYTES_MAX: usize = 64 << 20;
 
 /// Smallest `max-key-bytes` of a store.
 pub const STORE_KEY_BYTES_MIN: u32 = 520;

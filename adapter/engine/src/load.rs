@@ -24,7 +24,7 @@ impl Volume {
         }
         let mut key = Vec::with_capacity(32);
         self.keys.inode(ino, &mut key);
-        let value = self.store.get(&[&key])?.into_iter().next().flatten();
+        let value = self.get(&[&key])?.into_iter().next().flatten();
         let value = value.ok_or(Error::damaged("inode", ino.0, "missing"))?;
         let inode = Inode::decode(&key, ino, self.committed.inline_bytes, &value)?;
         if ino == InodeNo::ROOT && inode.kind != Kind::Directory {
@@ -58,7 +58,7 @@ impl Volume {
         }
         let mut key = Vec::with_capacity(32 + name.len());
         self.keys.dentry(dir, name, &mut key);
-        let value = self.store.get(&[&key])?.into_iter().next().flatten();
+        let value = self.get(&[&key])?.into_iter().next().flatten();
         let entry = value.map(|value| dentry::decode(&key, dir, &value)).transpose()?;
         self.cache.learn_dentry(dir, name, entry);
         Ok(entry)
@@ -105,7 +105,7 @@ impl Volume {
         let (start, end) = (self.keys.dentries_from(dir, after), self.keys.dentries_end(dir));
         let (entries_max, bytes_max) =
             (entries_max.min(self.page_entries()), bytes_max.min(self.page_bytes()));
-        let found = self.store.scan(&start, &end, entries_max, bytes_max)?;
+        let found = self.scan(&start, &end, entries_max, bytes_max)?;
         let mut entries = Vec::with_capacity(found.len());
         for Entry { key, value } in &found {
             let name = self
@@ -174,7 +174,7 @@ impl Volume {
                 })
                 .collect();
             let borrowed: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-            let values = self.store.get(&borrowed)?;
+            let values = self.get(&borrowed)?;
             if values.len() != batch.len() {
                 return Err(Error::damaged("store answer", ino.0, "of another length than the question"));
             }

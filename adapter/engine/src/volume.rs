@@ -6,10 +6,12 @@ use crate::commit::Doubt;
 use crate::error::{Error, Result};
 use crate::key::{KeySpace, tag};
 use crate::limits;
-use crate::record::inode::{Content, FIXED_BYTES, Inode};
-use crate::record::superblock::{EXTENT_BYTES_MIN, Superblock};
-use crate::record::{FRAME_BYTES, reap};
-use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::overlay::{self, Changes};
+use crate::record::inode::{Content, Inode};
+use crate::record::reap;
+use crate::record::superblock::Superblock;
+use crate::room::{Room, check_fit, check_limits, fitting_sizes};
+use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::txn::ReadSet;
 use crate::types::{Clock, InodeNo, Kind};
 use std::collections::VecDeque;
@@ -73,6 +75,7 @@ pub struct Volume {
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) options: Options,
     pub(crate) limits: Limits,
+    pub(crate) room: Room,
     pub(crate) keys: KeySpace,
     /// The superblock as it will be with the next commit.
     pub(crate) superblock: Superblock,
@@ -82,6 +85,10 @@ pub struct Volume {
     pub(crate) cache: Cache,
     /// Memory for commits.
     pub(crate) batch: Batch,
+    /// What a committed journal changes that is not in place yet: readers see it so.
+    pub(crate) journalled: Changes,
+    /// Keys of a journal's parts that may be in the store.
+    pub(crate) journal_parts: Vec<Vec<u8>>,
     /// Removals that are dirty.
     pub(crate) removals: u32,
     pub(crate) state: State,
@@ -120,7 +127,8 @@ impl Volume {
     /// more, and is told so.
     ///
     /// # Cost
-    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`.
+    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. More if the
+    /// former opener was cut off in a commit that went through the journal.
     ///
     /// # Durability
     /// None of its own: the new epoch is buffered, and durable with the first durable commit.
@@ -134,15 +142,18 @@ impl Volume {
         check_limits(&limits)?;
         let keys = KeySpace::new(&options.volume);
         let (superblock, committed_value) = take_over(&mut *store, &mut *clock, &keys, &options, &limits)?;
-        check_fit(&superblock, &limits)?;
+        let room = check_fit(&superblock, &limits)?;
         let mut volume = Volume {
             cache: Cache::new(options.cache),
             batch: Batch::default(),
+            journalled: Changes::new(),
+            journal_parts: Vec::new(),
             removals: 0,
             store,
             clock,
             options,
             limits,
+            room,
             keys,
             committed: superblock.clone(),
             superblock,
@@ -156,6 +167,7 @@ impl Volume {
             snapshot_entries: 0,
             reads: ReadSet::default(),
         };
+        volume.recover_journal()?;
         volume.load_pending()?;
         Ok(volume)
     }
@@ -182,7 +194,7 @@ impl Volume {
     /// Returns where the next page starts, `None` if this one was empty.
     fn load_pending_page(&mut self, start: &[u8]) -> Result<Option<Vec<u8>>> {
         let (_, end) = self.keys.pending_range();
-        let entries = self.store.scan(start, &end, self.page_entries(), self.page_bytes())?;
+        let entries = self.scan(start, &end, self.page_entries(), self.page_bytes())?;
         for entry in &entries {
             let (tag, ino) = self
                 .keys
@@ -208,6 +220,20 @@ impl Volume {
         {
             self.orphans_from = self.load_pending_page(&start).unwrap_or_default();
         }
+    }
+
+    pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>> {
+        Ok(overlay::get(&mut *self.store, &self.journalled, keys)?)
+    }
+
+    pub(crate) fn scan(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>> {
+        Ok(overlay::scan(&mut *self.store, &self.journalled, start, end, max_entries, max_bytes)?)
     }
 
     /// Entries that one scan may ask for.
@@ -257,55 +283,6 @@ pub(crate) fn check_volume_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_limits(limits: &Limits) -> Result<()> {
-    if limits.max_key_bytes < limits::STORE_KEY_BYTES_MIN {
-        return Err(Error::StoreLimits("max-key-bytes must be at least 520"));
-    }
-    if limits.max_batch_entries < limits::STORE_BATCH_ENTRIES_MIN {
-        return Err(Error::StoreLimits("max-batch-entries must be at least 16"));
-    }
-    if limits.max_batch_bytes < limits::STORE_BATCH_BYTES_MIN
-        || limits.max_value_bytes < limits::STORE_BATCH_BYTES_MIN
-    {
-        return Err(Error::StoreLimits("max-batch-bytes and max-value-bytes must be at least 16384"));
-    }
-    Ok(())
-}
-
-/// Bytes of a record's key and frame, taken generously.
-pub(crate) const RECORD_OVERHEAD_BYTES: u32 =
-    limits::STORE_KEY_BYTES_MIN + (FRAME_BYTES + FIXED_BYTES) as u32 + 64;
-
-/// A commit must hold [`limits::STORE_BATCH_ENTRIES_MIN`] records, and one extent beside the superblock.
-fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<()> {
-    let record = superblock.inline_bytes.saturating_add(RECORD_OVERHEAD_BYTES);
-    let extent = superblock.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES);
-    if record > limits.max_value_bytes || extent > limits.max_value_bytes {
-        return Err(Error::StoreLimits("this volume's records are longer than the store's max-value-bytes"));
-    }
-    if record.saturating_mul(limits::STORE_BATCH_ENTRIES_MIN / 2) > limits.max_batch_bytes
-        || extent.saturating_mul(2) > limits.max_batch_bytes
-    {
-        return Err(Error::StoreLimits("this volume's records do not fit the store's max-batch-bytes"));
-    }
-    Ok(())
-}
-
-/// The sizes of a new volume: what was asked for, or less if the store carries less.
-fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
-    let extent_room =
-        limits.max_value_bytes.min(limits.max_batch_bytes / 2).saturating_sub(RECORD_OVERHEAD_BYTES);
-    let mut extent_bytes = options.extent_bytes.max(EXTENT_BYTES_MIN);
-    while extent_bytes > extent_room && extent_bytes > EXTENT_BYTES_MIN {
-        extent_bytes /= 2;
-    }
-    let inline_room = (limits.max_batch_bytes / (limits::STORE_BATCH_ENTRIES_MIN / 2))
-        .min(limits.max_value_bytes)
-        .saturating_sub(RECORD_OVERHEAD_BYTES);
-    // What leaves the record must fit the first extent.
-    (extent_bytes, options.inline_bytes.min(inline_room).min(extent_bytes))
-}
-
 /// Looks whether a store holds a volume of this name that [`Volume::open`] can use, and changes nothing.
 ///
 /// Returns false if it holds none: opening would make one.
@@ -322,7 +299,7 @@ pub fn probe(store: &mut dyn KvStore, volume: &str) -> Result<bool> {
     let keys = KeySpace::new(volume);
     let key = keys.superblock();
     match store.get(&[key])?.into_iter().next().flatten() {
-        Some(value) => check_fit(&decode_usable(key, &value)?, &limits).map(|()| true),
+        Some(value) => check_fit(&decode_usable(key, &value)?, &limits).map(|_| true),
         None => Ok(false),
     }
 }
@@ -353,6 +330,8 @@ fn take_over(
         let (superblock, root) = match &found {
             Some(value) => {
                 let mut superblock = decode_usable(&key, value)?;
+                // Whoever has the volume now keeps it if this opener cannot use it.
+                check_fit(&superblock, limits)?;
                 superblock.epoch = superblock.epoch.saturating_add(1);
                 superblock.seq = superblock.seq.saturating_add(1);
                 (superblock, None)

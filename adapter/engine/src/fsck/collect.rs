@@ -7,7 +7,7 @@ use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::load::is_storable_name;
 use crate::record::inode::Inode;
 use crate::record::superblock::{INLINE_BYTES_MAX, Superblock};
-use crate::record::{RecordId, dentry, reap, unseal};
+use crate::record::{RecordId, dentry, journal, reap, unseal};
 use crate::store::{Entry, KvStore};
 use crate::types::{Dentry, InodeNo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,6 +137,17 @@ fn record(
             let ino = InodeNo(number(rest).unwrap_or_default());
             picture.orphans.insert(ino);
             if let Err(error) = reap::decode_orphan(key, ino, value) {
+                found(Invariant::Value, error.to_string());
+            }
+        }
+        (tag::JOURNAL, 0 | 8) => {
+            let announced = picture.superblock.as_ref().is_none_or(Superblock::has_journal);
+            if !announced {
+                found(
+                    Invariant::Journal,
+                    "a record of a journal that the superblock does not know".to_owned(),
+                );
+            } else if let Err(error) = journal::decode_part(key, value) {
                 found(Invariant::Value, error.to_string());
             }
         }

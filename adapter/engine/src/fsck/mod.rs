@@ -7,8 +7,11 @@
 mod collect;
 mod relate;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::journal::read_journal;
 use crate::key::KeySpace;
+use crate::overlay::{Changes, View};
+use crate::record::superblock::Superblock;
 use crate::store::KvStore;
 use crate::volume::check_volume_name;
 use std::fmt;
@@ -54,6 +57,9 @@ pub enum Invariant {
     UsedInodes = 16,
     /// 17: the superblock counts the charged bytes exactly.
     UsedBytes = 17,
+    /// 18: there are records of a journal only where the superblock says that there may be, and a journal
+    /// with a commit record is whole.
+    Journal = 18,
 }
 
 impl Invariant {
@@ -127,7 +133,32 @@ pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
     check_volume_name(volume)?;
     let keys = KeySpace::new(volume);
     let mut report = Report::default();
-    let picture = collect::collect(store, &keys, &mut report)?;
+    let mut view = settled(store, &keys, &mut report)?;
+    let picture = collect::collect(&mut view, &keys, &mut report)?;
     relate::relate(&picture, &keys, &mut report);
     Ok(report)
+}
+
+/// The store as it is once the journal is in place that a cut commit left.
+fn settled<'s>(store: &'s mut dyn KvStore, keys: &KeySpace, report: &mut Report) -> Result<View<'s>> {
+    let mut changes = Changes::new();
+    let superblock = store.get(&[keys.superblock()])?.into_iter().next().flatten();
+    let superblock = superblock.and_then(|value| Superblock::decode(keys.superblock(), &value).ok());
+    if superblock.is_some_and(|superblock| superblock.has_journal()) {
+        let limits = store.limits()?;
+        match read_journal(store, keys, limits.max_batch_entries, limits.max_batch_bytes) {
+            Ok(journal) => changes = journal.committed.unwrap_or_default(),
+            Err(Error::Damaged(damage)) => {
+                let mut key = Vec::new();
+                keys.journal_commit(&mut key);
+                report.findings.push(Finding {
+                    invariant: Invariant::Journal,
+                    key,
+                    what: format!("a committed journal that cannot be put in place: {}", damage.found),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(View { store, changes })
 }

@@ -1,8 +1,8 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::limits::SYMLINK_BYTES_MAX;
 use crate::path::{Follow, resolve};
 use crate::record::inode::Content;
+use crate::room::symlink_bytes_max;
 use crate::txn::Finish;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
@@ -12,7 +12,8 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::NotPermitted`] for an absolute target, which no path could follow, [`Error::Exist`],
-    /// [`Error::NoEntry`] for an empty one, [`Error::NameTooLong`], [`Error::Invalid`] for a NUL byte.
+    /// [`Error::NoEntry`] for an empty one, [`Error::NameTooLong`] for more than 4,095 bytes or an extent,
+    /// [`Error::Invalid`] for a NUL byte.
     ///
     /// # Durability
     /// In the store when it returns, but in mode `lazy`.
@@ -27,7 +28,7 @@ impl Volume {
         if target.starts_with('/') {
             return Err(Error::NotPermitted);
         }
-        if target.len() > SYMLINK_BYTES_MAX {
+        if target.len() > symlink_bytes_max(self.committed.extent_bytes) {
             return Err(Error::NameTooLong);
         }
         if target.as_bytes().contains(&0) {

@@ -5,6 +5,7 @@
 
 pub(crate) mod dentry;
 pub(crate) mod inode;
+pub(crate) mod journal;
 pub(crate) mod reap;
 pub(crate) mod superblock;
 

@@ -15,8 +15,11 @@ const FORMAT_MINOR: u16 = 0;
 
 /// Features that a reader may not know and still read the volume: none yet.
 const RO_COMPAT_KNOWN: u32 = 0;
-/// Features that a reader must know: none yet.
-const INCOMPAT_KNOWN: u32 = 0;
+/// Feature: there may be a journal. If it has a commit record, the other records are to be read as it
+/// changes them.
+pub(crate) const INCOMPAT_JOURNAL: u32 = 1;
+/// Features that a reader must know.
+const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL;
 
 /// Bounds of the extent size: a power of two within them.
 pub(crate) const EXTENT_BYTES_MIN: u32 = 512;
@@ -76,6 +79,15 @@ impl Superblock {
             frozen: false,
             lower: None,
         }
+    }
+
+    /// Whether there may be a journal in the store.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.incompat & INCOMPAT_JOURNAL != 0
+    }
+
+    pub(crate) fn set_journal(&mut self, there: bool) {
+        self.incompat = (self.incompat & !INCOMPAT_JOURNAL) | (INCOMPAT_JOURNAL * u32::from(there));
     }
 
     pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {

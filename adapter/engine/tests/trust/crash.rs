@@ -11,7 +11,7 @@ use crate::model::{Id, What};
 use crate::ops::{Op, Setup};
 use crate::run::{Check, Moment, Runner, TestClock};
 use crate::shrink::{first_failure, no_seed_fails};
-use crate::store::{Applied, Map, Sabotage, TestStore};
+use crate::store::{Applied, Map, Sabotage, TestStore, tag_of};
 use crate::tree::{self, Leaf, Tree};
 use kvfs::{Access, Follow, Kind, Mode, OpenFlags, SetTime, Volume, fsck};
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub static CUTS: AtomicU64 = AtomicU64::new(0);
 static SPLIT_CUTS: AtomicU64 = AtomicU64::new(0);
+static JOURNAL_CUTS: AtomicU64 = AtomicU64::new(0);
 static RECOVERY_CUTS: AtomicU64 = AtomicU64::new(0);
 
 /// Runs a sequence, then looks at every cut of it.
@@ -51,8 +52,11 @@ impl Sweep<'_> {
     fn check_prefixes(&mut self) -> Check {
         let mut map = Map::new();
         let first = self.moments[0].applies;
+        let mut split = false;
         for cut in 1..=self.log.len() {
-            self.log[cut - 1].replay(&mut map);
+            let applied = &self.log[cut - 1];
+            applied.replay(&mut map);
+            split = (split || applied.is_stage()) && !applied.ends_commit();
             if cut < first {
                 continue;
             }
@@ -64,7 +68,7 @@ impl Sweep<'_> {
             // A promise that needed no apply is kept by what was there.
             let highest = highest.max(lowest);
             CUTS.fetch_add(1, Ordering::Relaxed);
-            self.check_cut(cut, &map, lowest, highest)
+            self.check_cut(cut, &map, split, lowest, highest)
                 .map_err(|what| format!("cut after apply {cut} of {}: {what}", self.log.len()))?;
         }
         Ok(())
@@ -78,11 +82,10 @@ impl Sweep<'_> {
         Ok((store, volume.map_err(|error| format!("opening: {error:?}"))?))
     }
 
-    fn check_cut(&mut self, cut: usize, map: &Map, lowest: usize, highest: usize) -> Check {
+    fn check_cut(&mut self, cut: usize, map: &Map, split: bool, lowest: usize, highest: usize) -> Check {
         check_sound(map, self.setup, "as it is found")?;
         let (store, mut volume) = self.open(map)?;
         let found = tree::of_volume(&mut volume).map_err(|error| format!("reading: {error:?}"))?;
-        let split = self.log[cut - 1].is_stage();
         if !(lowest..=highest).rev().any(|moment| *self.tree(moment) == found)
             && !(lowest..=highest).any(|moment| self.is_under_way(moment, highest, split, &found))
         {
@@ -95,11 +98,16 @@ impl Sweep<'_> {
         if split {
             SPLIT_CUTS.fetch_add(1, Ordering::Relaxed);
         }
-        if split || cut.is_multiple_of(4) {
+        // What a journal is about to change, or what one left, is looked at as closely.
+        let journal = map.keys().any(|key| tag_of(key) == 0x02);
+        if journal {
+            JOURNAL_CUTS.fetch_add(1, Ordering::Relaxed);
+        }
+        if split || (journal && cut.is_multiple_of(2)) || cut.is_multiple_of(4) {
             grow_everything(&mut volume, &found, self.setup)?;
             check_sound(&store.0.borrow().map, self.setup, "after files grew")?;
         }
-        if split || cut.is_multiple_of(7) {
+        if split || (journal && cut.is_multiple_of(3)) || cut.is_multiple_of(7) {
             self.check_recovery(map, &found)?;
         }
         Ok(())
@@ -231,15 +239,17 @@ fn every_cut_leaves_the_state_of_a_moment_not_before_the_last_promise() {
     no_seed_fails(4_000, 50, &|setup, ops| sweep(setup, ops, None));
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     println!(
-        "{} cuts, {} in split commits, {} in recoveries",
+        "{} cuts, {} in split commits, {} with a journal, {} in recoveries",
         count(&CUTS),
         count(&SPLIT_CUTS),
+        count(&JOURNAL_CUTS),
         count(&RECOVERY_CUTS)
     );
     assert!(
         std::env::var("KVFS_SEED").is_ok() || count(&SPLIT_CUTS) > 100,
         "split commits must be among them"
     );
+    assert!(std::env::var("KVFS_SEED").is_ok() || count(&JOURNAL_CUTS) > 1000, "and journals");
 }
 
 /// A suite that cannot fail proves nothing: each way to break the engine's promises must be noticed.
@@ -253,6 +263,8 @@ fn every_sabotage_is_noticed() {
         Sabotage::NoExtentDeletes,
         Sabotage::NotDurable,
         Sabotage::LosesAnApply,
+        Sabotage::NoCommitRecords,
+        Sabotage::JournalDeletedFirst,
     ];
     for kind in kinds {
         let story = first_failure(0..400, 50, &|setup, ops| sweep(setup, ops, Some(kind)));

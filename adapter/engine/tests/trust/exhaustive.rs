@@ -3,7 +3,7 @@
 use crate::crash::sweep;
 use crate::ops::{Op, Setup};
 use crate::run::run;
-use crate::store::{LARGE, SMALL};
+use crate::store::{JOURNALLED, LARGE, SMALL, TINY};
 use kvfs::{Access, At, CacheLimits, Follow, Limits, Mode, OpenFlags};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,6 +62,8 @@ fn setups() -> Vec<Setup> {
         setup(Mode::Close, SMALL, tiny),
         setup(Mode::Lazy, SMALL, CacheLimits::default()),
         setup(Mode::Lazy, Limits { max_batch_entries: 30, ..LARGE }, tiny),
+        setup(Mode::Close, TINY, tiny),
+        setup(Mode::Lazy, JOURNALLED[3], CacheLimits::default()),
     ]
 }
 

@@ -5,7 +5,7 @@ use crate::ops::{Op, Setup};
 use crate::rng::Rng;
 use crate::run::{Check, Runner, TestClock, pattern};
 use crate::shrink::{case, first_failure, no_seed_fails};
-use crate::store::{Fault, LARGE, Map, SMALL, TestStore, tag_of};
+use crate::store::{Fault, LARGE, Map, SMALL, TINY, TestStore, tag_of};
 use crate::tree;
 use kvfs::{Access, At, Code, Error, Follow, Kind, OpenFlags, Options, StoreError, Volume, fsck};
 use std::rc::Rc;
@@ -177,8 +177,8 @@ fn an_outage_tears_nothing() {
 #[test]
 fn a_fault_while_opening_is_told_and_the_next_opening_succeeds() {
     for fault in FAULTS {
-        for call in 0..5 {
-            let store = TestStore::new(SMALL);
+        for (call, limits) in (0..5).flat_map(|call| [(call, SMALL), (call, TINY)]) {
+            let store = TestStore::new(limits);
             let options = Options { volume: "v".to_owned(), ..Options::default() };
             let open =
                 || Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options.clone());

@@ -1,7 +1,7 @@
 //! Two openers of one volume: the older one changes nothing any more, and says so.
 
 use crate::run::TestClock;
-use crate::store::{LARGE, SMALL, TestStore};
+use crate::store::{LARGE, SMALL, TINY, TestStore};
 use kvfs::{Access, At, Code, Descriptor, Error, Follow, Mode, OpenFlags, Options, Volume, fsck};
 
 struct Opener {
@@ -60,9 +60,13 @@ fn interleavings(count: u32) -> impl Iterator<Item = Vec<bool>> {
 
 #[test]
 fn an_older_opener_changes_nothing_and_reports_it() {
-    for (limits, mode) in
-        [(LARGE, Mode::Close), (SMALL, Mode::Close), (SMALL, Mode::Lazy), (LARGE, Mode::Strict)]
-    {
+    for (limits, mode) in [
+        (LARGE, Mode::Close),
+        (SMALL, Mode::Close),
+        (SMALL, Mode::Lazy),
+        (LARGE, Mode::Strict),
+        (TINY, Mode::Close),
+    ] {
         for before in 0..4 {
             for turns in interleavings(4) {
                 let store = TestStore::new(limits);

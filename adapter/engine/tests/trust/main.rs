@@ -9,6 +9,7 @@ mod exhaustive;
 mod faults;
 mod fencing;
 mod hostile;
+mod journal;
 mod model_test;
 mod regressions;
 

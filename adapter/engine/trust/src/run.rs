@@ -177,7 +177,7 @@ impl Runner {
     /// Behind what was acknowledged as durable nothing may wait that a crash could lose.
     fn now_durable(&mut self, moment: usize) -> Check {
         self.now_stored(moment);
-        match self.store.0.borrow().log.last() {
+        match self.store.0.borrow().log.iter().rev().find(|applied| !applied.settles) {
             Some(last) if !last.durable => {
                 Err("acknowledged as durable, but an apply is only buffered".to_owned())
             }
@@ -487,7 +487,9 @@ impl Runner {
                 let file = at_file!(slot);
                 let engine = self.volume.as_mut().expect("open").set_times(&file.descriptor, *atime, *mtime);
                 let ok = Runner::same(&engine, &self.model.set_times(file.id, *atime, *mtime))?;
-                if ok && self.model.object(file.id).kind() == kvfs::Kind::File {
+                // Keeping both times changes nothing that a close would have to store.
+                let object = self.model.object(file.id);
+                if ok && object.kind() == kvfs::Kind::File && object.ctime == self.model.now {
                     self.changed.insert(file.id, moment);
                 }
                 Ok(ok)

@@ -17,6 +17,13 @@ pub type Change = (Vec<u8>, Option<Rc<[u8]>>);
 pub struct Applied {
     pub changes: Vec<Change>,
     pub durable: bool,
+    /// Puts a committed journal in place, or deletes one: losing it changes nothing.
+    pub settles: bool,
+}
+
+/// Whether a key is that of a journal's commit record.
+fn is_commit_record(key: &[u8]) -> bool {
+    tag_of(key) == 0x02 && key.len() == 2 + usize::from(key.first().copied().unwrap_or_default())
 }
 
 impl Applied {
@@ -32,7 +39,24 @@ impl Applied {
     /// Sends bytes of a file ahead: a commit that was split has this before its last apply.
     pub fn is_stage(&self) -> bool {
         let puts_extent = self.changes.iter().any(|(key, value)| tag_of(key) == 0x20 && value.is_some());
-        puts_extent && !self.changes.iter().any(|(key, _)| tag_of(key) == 0x10)
+        puts_extent && !self.settles && !self.ends_commit()
+    }
+
+    /// Makes a commit's metadata valid: directly, or with a journal's commit record.
+    pub fn ends_commit(&self) -> bool {
+        self.commits_journal() || (!self.settles && self.changes.iter().any(|(key, _)| tag_of(key) == 0x10))
+    }
+
+    pub fn commits_journal(&self) -> bool {
+        self.changes.iter().any(|(key, value)| is_commit_record(key) && value.is_some())
+    }
+
+    /// Whether it would settle something if it was made on this.
+    fn settles(&self, map: &Map) -> bool {
+        let deletes_part = |(key, value): &Change| tag_of(key) == 0x02 && value.is_none();
+        let key = self.changes.iter().map(|(key, _)| key).find(|key| tag_of(key) == 0);
+        let commit = key.map(|key| [&key[..key.len() - 1], &[0x02]].concat());
+        self.changes.iter().any(deletes_part) || commit.is_some_and(|key| map.contains_key(&key))
     }
 }
 
@@ -97,6 +121,10 @@ pub enum Sabotage {
     NotDurable,
     /// Of every seventh apply only the superblock reaches the store.
     LosesAnApply,
+    /// A journal's commit record never reaches the store.
+    NoCommitRecords,
+    /// A journal's commit record is deleted before what it changes is in place.
+    JournalDeletedFirst,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +171,7 @@ pub const LARGE: Limits = Limits {
     durable: true,
 };
 
-/// The smallest limits that the file system takes: commits are split all the time.
+/// The smallest limits on which a commit is one apply: commits are split all the time.
 pub const SMALL: Limits = Limits {
     max_key_bytes: 520,
     max_value_bytes: 16 << 10,
@@ -151,6 +179,24 @@ pub const SMALL: Limits = Limits {
     max_batch_bytes: 16 << 10,
     durable: true,
 };
+
+/// The smallest limits that the file system takes: nearly every commit goes through the journal.
+pub const TINY: Limits = Limits {
+    max_key_bytes: 520,
+    max_value_bytes: 640,
+    max_batch_entries: 2,
+    max_batch_bytes: 4 << 10,
+    durable: true,
+};
+
+/// Limits on which commits go through the journal: in many parts, in one, in pieces of several entries.
+pub const JOURNALLED: [Limits; 5] = [
+    TINY,
+    Limits { max_value_bytes: 4 << 10, ..TINY },
+    Limits { max_value_bytes: 4 << 10, max_batch_entries: 3, ..TINY },
+    Limits { max_value_bytes: 4 << 10, max_batch_entries: 5, max_batch_bytes: 8 << 10, ..TINY },
+    Limits { max_batch_entries: 10_000, ..TINY },
+];
 
 impl TestStore {
     pub fn new(limits: Limits) -> TestStore {
@@ -226,7 +272,8 @@ impl Inner {
         Some(fault)
     }
 
-    fn put_on_record(&mut self, applied: Applied) {
+    fn put_on_record(&mut self, mut applied: Applied) {
+        applied.settles = applied.settles(&self.map);
         applied.replay(&mut self.map);
         self.log.push(applied);
     }
@@ -247,6 +294,15 @@ impl Inner {
                 applied.changes.retain(|(key, _)| tag_of(key) == 0);
             }
             Some(Sabotage::LosesAnApply) => {}
+            Some(Sabotage::NoCommitRecords) => {
+                applied.changes.retain(|(key, value)| !is_commit_record(key) || value.is_none());
+            }
+            Some(Sabotage::JournalDeletedFirst) if applied.settles(&self.map) => {
+                if let Some((key, _)) = self.map.iter().find(|(key, _)| is_commit_record(key)) {
+                    applied.changes.push((key.clone(), None));
+                }
+            }
+            Some(Sabotage::JournalDeletedFirst) => {}
             Some(Sabotage::MetadataFirst) => first = |tag| tag != 0x20,
             Some(Sabotage::EntriesFirst) => first = |tag| tag == 0x11,
         }
@@ -255,10 +311,10 @@ impl Inner {
             applied.changes.into_iter().partition(|(key, _)| first(tag_of(key)));
         if behind.is_empty() || ahead.is_empty() {
             let changes = if behind.is_empty() { ahead } else { behind };
-            self.put_on_record(Applied { changes, durable });
+            self.put_on_record(Applied { changes, durable, settles: false });
         } else {
-            self.put_on_record(Applied { changes: ahead, durable: false });
-            self.put_on_record(Applied { changes: behind, durable });
+            self.put_on_record(Applied { changes: ahead, durable: false, settles: false });
+            self.put_on_record(Applied { changes: behind, durable, settles: false });
         }
     }
 }
@@ -348,7 +404,7 @@ impl KvStore for TestStore {
             }
             changes.push((key.to_vec(), value.map(Rc::from)));
         }
-        inner.sabotaged(Applied { changes, durable: level == Durability::Durable });
+        inner.sabotaged(Applied { changes, durable: level == Durability::Durable, settles: false });
         match fault {
             Some(fault) => Err(fault.error()),
             None => Ok(()),

@@ -1,0 +1,210 @@
+//! What no file has any more: ranges of extents and inodes without a name, removed little by little.
+
+use crate::batch::Batch;
+use crate::dirty::PendingReap;
+use crate::error::Result;
+use crate::limits::REAP_STEP_EXTENTS;
+use crate::record::reap;
+use crate::room::RECORD_OVERHEAD_BYTES;
+use crate::types::{ExtentIndex, InodeNo};
+use crate::volume::Volume;
+
+/// Reap records that may wait before commits stop to drain them: an opener reads them all.
+const REAPS_MAX: usize = 128;
+
+/// Inodes without a name that one commit removes along: each may cost a `get`.
+const RECLAIMS_PER_COMMIT: u32 = 8;
+
+/// Garbage ranges wider than this are searched for what exists instead of deleted blindly.
+const REAP_BLIND_EXTENTS_MAX: u64 = 4096;
+
+/// Garbage extents deleted before a commit that goes through the journal, each in an apply of its own
+/// on the smallest stores.
+const REAP_STEP_JOURNALLED_EXTENTS: u64 = 8;
+
+/// Garbage extents to delete, and where the garbage starts after that.
+struct ReapStep {
+    indices: Vec<u64>,
+    next: u64,
+}
+
+impl Volume {
+    /// Removes some of the inodes that wait for it, with the commit under way. What fails here is tried
+    /// again by the next opener: the record stays.
+    pub(crate) fn reclaim_orphans(&mut self) {
+        for _ in 0..RECLAIMS_PER_COMMIT {
+            self.load_more_orphans();
+            if self.orphans.is_empty() || !self.fits_removal() {
+                break;
+            }
+            let Some(ino) = self.orphans.pop_front() else { break };
+            // A page of the store's records may name what this opener has removed, or has open.
+            let removed = self.cache.dirty.removed.iter().any(|removed| removed.ino == ino);
+            if removed || self.load_node(ino).is_err() {
+                continue;
+            }
+            let Some(node) = self.cache.node_mut(ino) else { continue };
+            if node.inode.nlink == 0 && node.open == 0 {
+                node.orphan_stored = true;
+                self.destroy(ino);
+            }
+        }
+    }
+
+    /// Deletes the garbage that files with dirty bytes have grown over, before those bytes are stored.
+    fn drain_where_files_grew(&mut self) -> Result<()> {
+        if self.cache.reaps.is_empty() {
+            return Ok(());
+        }
+        let extent_bytes = self.extent_bytes();
+        let grown: Vec<InodeNo> = self
+            .cache
+            .reaps
+            .iter()
+            .filter(|(ino, reap)| {
+                let end = self.cache.node(**ino).map_or(0, |node| node.inode.extents_end(extent_bytes));
+                reap.stored && end > reap.from
+            })
+            .map(|(ino, _)| *ino)
+            .collect();
+        for ino in grown {
+            self.drain_reap(ino)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes all garbage of one inode, in applies of their own. Its record must be in the store.
+    pub(crate) fn drain_reap(&mut self, ino: InodeNo) -> Result<()> {
+        while self.cache.reaps.contains_key(&ino) {
+            self.drain_step(ino)?;
+        }
+        Ok(())
+    }
+
+    /// Returns how many extents it deleted.
+    fn drain_step(&mut self, ino: InodeNo) -> Result<usize> {
+        let room =
+            (self.limits.max_batch_entries / 2).min(self.limits.max_batch_bytes / RECORD_OVERHEAD_BYTES);
+        let extents_max = match self.room.journalled {
+            true => REAP_STEP_JOURNALLED_EXTENTS,
+            false => u64::from(room.min(self.page_entries())),
+        };
+        let step = self.reap_step(ino, extents_max)?;
+        let (next, count) = (step.next, step.indices.len());
+        let mut batch = Batch::default();
+        self.push_reap(&mut batch, ino, step);
+        // The record comes last: until then it covers what is being deleted.
+        let superblock = self.committed.clone();
+        self.apply_in_order(&batch, &superblock, &superblock)?;
+        self.unsynced = true;
+        self.finish_reap_step(ino, next);
+        Ok(count)
+    }
+
+    /// Deletes what must go before a commit, or what a commit through the journal does not take along.
+    pub(crate) fn drain_before_commit(&mut self) -> Result<()> {
+        self.drain_where_files_grew()?;
+        while self.cache.reaps.values().filter(|reap| reap.stored).count() > REAPS_MAX {
+            let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| reap.stored).map(|(ino, _)| *ino) else {
+                break;
+            };
+            self.drain_reap(ino)?;
+        }
+        let waits = |reap: &PendingReap| reap.stored && !reap.dirty;
+        let mut left = if self.room.journalled { REAP_STEP_JOURNALLED_EXTENTS as usize } else { 0 };
+        while left > 0
+            && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
+        {
+            // An answer of the store may be short: what counts is what was deleted.
+            left = left.saturating_sub(self.drain_step(ino)?.max(1));
+        }
+        Ok(())
+    }
+
+    /// Garbage extents that one apply takes along.
+    fn reap_step_extents(&self) -> u64 {
+        REAP_STEP_EXTENTS.min(u64::from(self.limits.max_batch_entries / 4))
+    }
+
+    /// The next extents to delete, up to `extents_max` and no less than half of that if there are as many.
+    ///
+    /// # Cost
+    /// Nothing for a narrow range, whose extents are deleted whether they exist or not. In a wide one,
+    /// which may be mostly holes, a `scan` finds some that do; what comes behind the last of them may be
+    /// dense, and some of it is deleted blindly too.
+    fn reap_step(&mut self, ino: InodeNo, extents_max: u64) -> Result<ReapStep> {
+        let Some(reap) = self.cache.reaps.get(&ino).copied() else {
+            return Ok(ReapStep { indices: Vec::new(), next: u64::MAX });
+        };
+        let mut indices = Vec::new();
+        let mut blind = reap.from;
+        if self.room.journalled || reap.to.saturating_sub(reap.from) > REAP_BLIND_EXTENTS_MAX {
+            let (mut start, mut end) = (Vec::new(), Vec::new());
+            self.keys.extent(ino, ExtentIndex(reap.from), &mut start);
+            self.keys.extent(ino, ExtentIndex(reap.to), &mut end);
+            let entries_max = u32::try_from(extents_max / 2).unwrap_or(u32::MAX).max(1);
+            let found = self.scan(&start, &end, entries_max, self.page_bytes())?;
+            let inside = |index: &u64| (reap.from..reap.to).contains(index);
+            indices.extend(
+                found.iter().filter_map(|entry| self.keys.extent_index(ino, &entry.key)).filter(inside),
+            );
+            blind = indices.last().map_or(reap.to, |last| last.saturating_add(1));
+            if self.room.journalled {
+                // A delete may cost an apply here: none is made blindly.
+                return Ok(ReapStep { indices, next: blind });
+            }
+        }
+        let left = extents_max.saturating_sub(indices.len() as u64);
+        let next = blind.saturating_add(left).min(reap.to);
+        indices.extend(blind..next);
+        Ok(ReapStep { indices, next })
+    }
+
+    fn push_reap(&self, batch: &mut Batch, ino: InodeNo, ReapStep { indices, next }: ReapStep) {
+        for index in indices {
+            batch.delete(|key| self.keys.extent(ino, ExtentIndex(index), key));
+        }
+        match self.cache.reaps.get(&ino) {
+            Some(reap) if next < reap.to => {
+                let record = reap::Reap { ino, from: next, to: reap.to };
+                let value = |key: &[u8], value: &mut Vec<u8>| reap::encode(record, key, value);
+                batch.put(|key| self.keys.reap(ino, key), value);
+            }
+            _ => batch.delete(|key| self.keys.reap(ino, key)),
+        }
+    }
+
+    /// Lets a commit take some garbage along, if there is any and room for it.
+    pub(crate) fn push_reap_step(
+        &mut self,
+        batch: &mut Batch,
+        announced: &[InodeNo],
+    ) -> Option<(InodeNo, u64)> {
+        if self.room.journalled {
+            return None;
+        }
+        let may = |ino: &InodeNo, reap: &PendingReap| reap.stored && !reap.dirty && !announced.contains(ino);
+        let ino = self.cache.reaps.iter().find(|(ino, reap)| may(ino, reap)).map(|(ino, _)| *ino)?;
+        let room = self.reap_step_extents() as usize + 2;
+        if batch.len() + room > self.limits.max_batch_entries as usize
+            || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize
+                > self.limits.max_batch_bytes as usize
+        {
+            return None;
+        }
+        // Garbage that cannot be looked for now is looked for with the next commit.
+        let step = self.reap_step(ino, self.reap_step_extents()).ok()?;
+        let next = step.next;
+        self.push_reap(batch, ino, step);
+        Some((ino, next))
+    }
+
+    pub(crate) fn finish_reap_step(&mut self, ino: InodeNo, next: u64) {
+        if let Some(reap) = self.cache.reaps.get_mut(&ino) {
+            reap.from = next;
+            if reap.from >= reap.to {
+                self.cache.reaps.remove(&ino);
+            }
+        }
+    }
+}

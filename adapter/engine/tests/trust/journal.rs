@@ -1,0 +1,231 @@
+//! Stores that take next to nothing at once: what a journal promises beyond what the suites look at.
+
+use crate::run::TestClock;
+use crate::store::{Fault, JOURNALLED, LARGE, Map, SMALL, TINY, TestStore, tag_of};
+use crate::tree;
+use kvfs::{Access, At, Descriptor, Error, Follow, Limits, Mode, OpenFlags, Options, Volume, fsck, probe};
+use std::rc::Rc;
+
+const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
+const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
+
+fn options() -> Options {
+    Options { volume: "v".to_owned(), mode: Mode::Lazy, ..Options::default() }
+}
+
+fn try_open(store: &TestStore) -> Result<(Volume, Descriptor), Error> {
+    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options())?;
+    let root = volume.root()?;
+    Ok((volume, root))
+}
+
+fn open(store: &TestStore) -> (Volume, Descriptor) {
+    try_open(store).unwrap()
+}
+
+fn make(volume: &mut Volume, root: &Descriptor, path: &str, bytes: usize) {
+    let file = volume.open_at(root, path, Follow::No, CREATE, WRITE).unwrap();
+    assert_eq!(volume.write(&file, At::Offset(0), &vec![7; bytes]), Ok(bytes));
+    volume.close(file).unwrap();
+}
+
+/// A store on which a commit of several parts was under way, after each of its applies.
+fn cuts_of_a_commit(limits: Limits) -> (Vec<Map>, usize) {
+    let store = TestStore::new(limits);
+    let (mut volume, root) = open(&store);
+    volume.create_directory_at(&root, "d").unwrap();
+    volume.symlink_at(&"x/".repeat(250), &root, "before").unwrap();
+    volume.sync_all().unwrap();
+    let before = store.log_len();
+    volume.rename_at(&root, "before", &root, "d/after").unwrap();
+    for name in ["one", "two", "three", "four", "five", "six"] {
+        volume.symlink_at(&"y/".repeat(250), &root, name).unwrap();
+    }
+    volume.sync_all().unwrap();
+    let (mut map, mut maps, mut commit) = (Map::new(), Vec::new(), None);
+    for (number, applied) in store.0.borrow().log.iter().enumerate() {
+        applied.replay(&mut map);
+        if number >= before {
+            if applied.commits_journal() {
+                commit = Some(maps.len());
+            }
+            maps.push(map.clone());
+        }
+    }
+    (maps, commit.expect("the commit went through the journal"))
+}
+
+#[test]
+fn a_damaged_or_missing_record_of_a_committed_journal_is_told_and_of_another_is_nothing() {
+    let (mut looked_at, mut refused) = (0, 0);
+    for limits in JOURNALLED {
+        let (maps, commit) = cuts_of_a_commit(limits);
+        for (cut, map) in maps.iter().enumerate() {
+            let committed = map.keys().any(|key| tag_of(key) == 0x02 && key.len() == 3);
+            assert!(committed || cut < commit || cut > commit + 1);
+            for key in map.keys().filter(|key| tag_of(key) == 0x02) {
+                for damage in 0..3 {
+                    let mut bad = map.clone();
+                    let mut value = bad[key].to_vec();
+                    match damage {
+                        0 => drop(bad.remove(key)),
+                        1 => {
+                            value[30] ^= 1;
+                            bad.insert(key.clone(), Rc::from(value));
+                        }
+                        _ => drop(bad.insert(key.clone(), Rc::from(&value[..20]))),
+                    }
+                    looked_at += 1;
+                    let store = TestStore::from_map(bad, limits);
+                    let report = fsck(&mut store.clone(), "v").unwrap();
+                    let is_commit_record = key.len() == 3;
+                    match try_open(&store) {
+                        // Without its commit record a journal is one that was never committed: that a
+                        // store loses whole records shows in the others.
+                        Ok((mut volume, _)) => {
+                            assert!(!committed || (damage == 0 && is_commit_record));
+                            let _ = tree::of_volume(&mut volume);
+                        }
+                        Err(Error::Damaged(damage)) => {
+                            refused += 1;
+                            assert!(committed && damage.record == "journal");
+                            assert!(!report.is_clean());
+                        }
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 50 && looked_at > refused + 50, "{refused} of {looked_at}");
+}
+
+#[test]
+fn an_opener_after_any_cut_of_a_journal_leaves_no_record_of_it() {
+    for limits in JOURNALLED {
+        let (maps, commit) = cuts_of_a_commit(limits);
+        for (cut, map) in maps.into_iter().enumerate() {
+            let store = TestStore::from_map(map, limits);
+            let (mut volume, root) = open(&store);
+            assert!(!store.0.borrow().map.keys().any(|key| tag_of(key) == 0x02), "cut {cut}");
+            let renamed = volume.stat_at(&root, "d/after", Follow::No).is_ok();
+            assert_eq!(renamed, cut >= commit, "cut {cut}");
+            assert_eq!(volume.stat_at(&root, "three", Follow::No).is_ok(), renamed);
+            assert_eq!(volume.stat_at(&root, "before", Follow::No).is_err(), renamed);
+        }
+    }
+}
+
+#[test]
+fn what_a_store_that_is_full_does_not_let_in_place_is_read_all_the_same() {
+    for limits in JOURNALLED {
+        let (maps, commit) = cuts_of_a_commit(limits);
+        let store = TestStore::from_map(maps[commit].clone(), limits);
+        // The opener itself gets through, and nothing after it.
+        store.set_fault(Fault::QuotaExceeded, 1, u64::MAX);
+        let (mut volume, root) = open(&store);
+        let found = tree::of_volume(&mut volume).unwrap();
+        assert!(
+            found.contains_key("d/after") && found.contains_key("three") && !found.contains_key("before")
+        );
+        assert_eq!(found["three"].target, "y/".repeat(250));
+        volume.create_directory_at(&root, "new").unwrap();
+        assert!(volume.sync_all().is_err());
+        store.clear_fault();
+        volume.sync_all().unwrap();
+        let found = tree::of_volume(&mut open(&store).0).unwrap();
+        assert!(found.contains_key("d/after") && found.contains_key("new"));
+        assert!(fsck(&mut store.clone(), "v").unwrap().is_clean());
+    }
+}
+
+#[test]
+fn a_volume_whose_records_do_not_fit_a_store_is_refused_and_stays_its_writers() {
+    let store = TestStore::new(LARGE);
+    let (mut volume, root) = open(&store);
+    make(&mut volume, &root, "a", 100_000);
+    volume.sync_all().unwrap();
+    for (limits, word) in [
+        (TINY, "max-value-bytes"),
+        (Limits { max_value_bytes: 1 << 20, ..SMALL }, "max-batch-bytes"),
+        (Limits { max_batch_entries: 1, ..LARGE }, "max-batch-entries"),
+        (Limits { max_batch_bytes: 4095, ..LARGE }, "max-batch-bytes"),
+        (Limits { max_value_bytes: 639, ..LARGE }, "max-value-bytes"),
+        (Limits { max_key_bytes: 519, ..LARGE }, "max-key-bytes"),
+    ] {
+        store.0.borrow_mut().limits = limits;
+        for outcome in [try_open(&store).map(drop), probe(&mut store.clone(), "v").map(drop)] {
+            let Err(Error::StoreLimits(what)) = outcome else { panic!("{limits:?}: {outcome:?}") };
+            assert!(what.contains(word), "{limits:?}: {what}");
+        }
+    }
+    store.0.borrow_mut().limits = LARGE;
+    make(&mut volume, &root, "b", 10);
+    volume.sync_all().unwrap();
+
+    // What fits goes on working with less: entries do not matter, nor does a batch of one extent.
+    let little =
+        Limits { max_value_bytes: 40 << 10, max_batch_entries: 2, max_batch_bytes: 40 << 10, ..LARGE };
+    store.0.borrow_mut().limits = little;
+    let (mut volume, root) = open(&store);
+    make(&mut volume, &root, "c", 100_000);
+    volume.rename_at(&root, "c", &root, "a").unwrap();
+    volume.sync_all().unwrap();
+    assert!(fsck(&mut store.clone(), "v").unwrap().is_clean());
+}
+
+#[test]
+fn links_and_names_as_long_as_can_be_fit_the_smallest_store() {
+    for limits in JOURNALLED {
+        let name = "n".repeat(255);
+        let volume_name = "v".repeat(255);
+        let store = TestStore::new(limits);
+        let options = Options { volume: volume_name.clone(), ..options() };
+        let again = || {
+            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options.clone()).unwrap()
+        };
+        let mut volume = again();
+        let root = volume.root().unwrap();
+        let mut longest = 0;
+        for length in [4095, 2048, 2047, 1024, 1023, 512] {
+            match volume.symlink_at(&"t".repeat(length), &root, &name) {
+                Ok(()) => {
+                    longest = length;
+                    break;
+                }
+                Err(error) => assert_eq!(error, Error::NameTooLong),
+            }
+        }
+        assert!(longest >= 512, "{limits:?}");
+        volume.create_directory_at(&root, "d").unwrap();
+        volume.link_at(&root, &name, Follow::No, &root, &format!("d/{name}")).unwrap();
+        make(&mut volume, &root, &"f".repeat(255), 50_000);
+        volume.rename_at(&root, &"f".repeat(255), &root, &format!("d/{}", "g".repeat(255))).unwrap();
+        volume.sync_all().unwrap();
+        let mut volume = again();
+        let root = volume.root().unwrap();
+        assert_eq!(volume.readlink_at(&root, &format!("d/{name}")).unwrap().len(), longest);
+        let found = tree::of_volume(&mut volume).unwrap();
+        assert_eq!(found[&format!("d/{}", "g".repeat(255))].regions[0].1, vec![7; 50_000]);
+        assert!(fsck(&mut store.clone(), &volume_name).unwrap().is_clean());
+    }
+}
+
+/// The superblock and one record with each apply: a new file is three records.
+#[test]
+fn a_small_file_costs_five_applies_on_the_smallest_store_and_one_change_costs_one() {
+    let limits = Limits { max_value_bytes: 4 << 10, ..TINY };
+    let store = TestStore::new(limits);
+    let (mut volume, root) = open(&store);
+    make(&mut volume, &root, "a", 100);
+    volume.sync_all().unwrap();
+    store.reset_calls();
+    make(&mut volume, &root, "b", 100);
+    volume.sync_all().unwrap();
+    let calls = store.calls();
+    assert_eq!((calls.applies, calls.total()), (5, 5), "journal, three records, journal deleted");
+    store.reset_calls();
+    make(&mut volume, &root, "b", 100);
+    volume.sync_all().unwrap();
+    assert_eq!((store.calls().applies, store.calls().total()), (1, 1));
+}
