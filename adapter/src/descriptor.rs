@@ -55,6 +55,15 @@ impl Object {
         .map_err(|error| to_code(&error))
     }
 
+    /// Opens again what a stream is to write to: a file opened for writing, which no directory can be.
+    fn writer(&self) -> WasiResult<Descriptor> {
+        self.with(
+            |volume, file| {
+                if file.access().write { volume.reopen(file) } else { Err(Error::BadDescriptor) }
+            },
+        )
+    }
+
     /// Does something with what two descriptors are open on, which may be the same one.
     fn with_both<T>(
         &self,
@@ -132,27 +141,20 @@ impl Guest for Adapter {
 
 impl GuestDescriptor for Object {
     fn read_via_stream(&self, offset: Filesize) -> WasiResult<InputStream> {
-        let stream = self.with(|volume, file| {
-            check_stream(file, file.access().read)?;
-            volume.reopen(file)
+        let stream = self.with(|volume, file| match file.kind() {
+            Kind::Directory => Err(Error::IsDirectory),
+            _ if file.access().read => volume.reopen(file),
+            _ => Err(Error::BadDescriptor),
         })?;
         Ok(Input::file(stream, offset))
     }
 
     fn write_via_stream(&self, offset: Filesize) -> WasiResult<OutputStream> {
-        let stream = self.with(|volume, file| {
-            check_stream(file, file.access().write)?;
-            volume.reopen(file)
-        })?;
-        Ok(Output::file(stream, At::Offset(offset)))
+        Ok(Output::file(self.writer()?, At::Offset(offset)))
     }
 
     fn append_via_stream(&self) -> WasiResult<OutputStream> {
-        let stream = self.with(|volume, file| {
-            check_stream(file, file.access().write)?;
-            volume.reopen(file)
-        })?;
-        Ok(Output::file(stream, At::End))
+        Ok(Output::file(self.writer()?, At::End))
     }
 
     fn advise(&self, offset: Filesize, length: Filesize, advice: Advice) -> WasiResult<()> {
@@ -309,15 +311,6 @@ impl GuestDescriptor for Object {
 
     fn metadata_hash_at(&self, path_flags: PathFlags, path: String) -> WasiResult<MetadataHashValue> {
         self.with(|volume, base| volume.metadata_hash_at(base, &path, follow(path_flags))).map(to_hash)
-    }
-}
-
-/// Streams of a directory are refused, and of a file that was not opened for them.
-fn check_stream(descriptor: &Descriptor, allowed: bool) -> Result<()> {
-    match descriptor.kind() {
-        Kind::Directory => Err(Error::IsDirectory),
-        _ if allowed => Ok(()),
-        _ => Err(Error::BadDescriptor),
     }
 }
 

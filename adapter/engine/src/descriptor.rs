@@ -66,11 +66,8 @@ impl Descriptor {
     }
 
     pub(crate) fn writable_file(&self) -> Result<InodeNo> {
-        match self.kind {
-            Kind::Directory => Err(Error::IsDirectory),
-            _ if self.access.write => Ok(self.ino),
-            _ => Err(Error::BadDescriptor),
-        }
+        // Never a directory: one cannot be opened for writing.
+        if self.access.write { Ok(self.ino) } else { Err(Error::BadDescriptor) }
     }
 }
 

@@ -4,8 +4,9 @@
 /// keeps a key under 520 bytes.
 pub const NAME_BYTES_MAX: usize = 255;
 
-/// Longest path that an operation takes, in bytes, symbolic links expanded: Linux's `PATH_MAX`.
-pub const PATH_BYTES_MAX: usize = 4096;
+/// Longest path that an operation takes, in bytes, symbolic links expanded: Linux's `PATH_MAX` less
+/// the zero that ends a path there.
+pub const PATH_BYTES_MAX: usize = 4095;
 
 /// Longest target of a symbolic link, in bytes: it must fit a path. In a volume with smaller extents an
 /// extent's size is the limit, so that every record fits a store that takes the volume.

@@ -81,7 +81,7 @@ impl Volume {
             return Err(Error::Exist);
         }
         if entry.kind == Kind::Symlink {
-            return Err(if flags.directory { Error::NotDirectory } else { Error::Loop });
+            return Err(Error::Loop);
         }
         if entry.kind != Kind::Directory && (flags.directory || found.must_be_dir) {
             return Err(Error::NotDirectory);

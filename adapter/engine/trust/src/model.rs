@@ -296,7 +296,7 @@ impl Model {
             return Err(Code::Exist);
         }
         match self.object(id).kind() {
-            Kind::Symlink => return Err(if flags.directory { Code::NotDirectory } else { Code::Loop }),
+            Kind::Symlink => return Err(Code::Loop),
             Kind::File if flags.directory || place.slash => return Err(Code::NotDirectory),
             Kind::Directory if flags.create || flags.truncate || access.write => {
                 return Err(Code::IsDirectory);
