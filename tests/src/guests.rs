@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, bail};
+use wasi_preview1_component_adapter_provider as preview1;
 
 use crate::target_dir;
 
@@ -42,6 +43,22 @@ pub fn python() -> anyhow::Result<&'static Path> {
         bail!("tests/python/build failed:\n{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(BUILT.get_or_init(|| path))
+}
+
+/// Returns a guest as a component: as it is, or with wasmtime's adapter for preview1 if it is a core module.
+pub fn component(guest: &[u8]) -> anyhow::Result<Vec<u8>> {
+    if wasmparser::Parser::is_component(guest) {
+        return Ok(guest.to_vec());
+    }
+    let adapter = preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
+    let name = preview1::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
+    let mut encoder = wit_component::ComponentEncoder::default();
+    encoder
+        .validate(true)
+        .module(guest)?
+        .adapter(name, adapter)?
+        .encode()
+        .context("making a component of a core module")
 }
 
 /// Composes a guest with the file system; the store is left to the host.

@@ -2,11 +2,19 @@
 //!
 //! - [`guests`] builds them, once per machine and source;
 //! - [`engine`] compiles them, once per machine and component;
-//! - [`Program`] runs one, with arguments, environment and input, within a time limit.
+//! - [`Program`] runs one, with arguments, environment and input, within a time limit;
+//! - [`differential`] runs one in several ways and compares all that is seen of it, the [`Tree`] it leaves included.
 
+pub mod differential;
 pub mod engine;
+/// The command's own: what it reads volumes with is what the tests read them with.
+#[path = "../../compose/src/cli/engine_store.rs"]
+mod engine_store;
 pub mod guests;
 mod program;
+mod tree;
+
+pub use tree::Tree;
 
 pub use program::{Calling, Network, Output, Program};
 

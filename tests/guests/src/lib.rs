@@ -1,16 +1,16 @@
 //! Programs on raw WASI 0.2. One component holds them all; its first argument names the one to run.
 //!
-//! A program prints to standard output, and its error ends the component with status 1.
+//! `list` prints the names of the [`programs`] that say what they see of the file system, for a runner that
+//! compares it from one file system to another. A program prints to standard output; its error, which ends the
+//! component with status 1, goes to standard error.
 
 mod bench;
+mod files;
+mod programs;
+mod say;
 mod wasi;
 
 use wasi::bindings::wasi::cli::environment;
-
-/// A program: takes the arguments after its name.
-type Program = fn(&[String]) -> Result<(), String>;
-
-const PROGRAMS: [(&str, Program); 2] = [("bench", bench::run), ("nothing", |_| Ok(()))];
 
 struct Guests;
 
@@ -18,9 +18,12 @@ impl wasi::bindings::exports::wasi::cli::run::Guest for Guests {
     fn run() -> Result<(), ()> {
         let arguments = environment::get_arguments();
         let name = arguments.get(1).map_or("", String::as_str);
-        let result = match PROGRAMS.iter().find(|(known, _)| *known == name) {
-            Some((_, program)) => program(&arguments[2..]),
-            None => Err(format!("no program named {name:?}")),
+        let result = match (name, programs::find(name)) {
+            (_, Some(program)) => wasi::root().and_then(|root| program(&root)),
+            ("bench", _) => bench::run(&arguments[2..]),
+            ("nothing", _) => Ok(()),
+            ("list", _) => programs::names().try_for_each(|name| wasi::print(&format!("{name}\n"))),
+            _ => Err(format!("no program named {name:?}")),
         };
         result.map_err(|error| wasi::print_error(&format!("{name}: {error}\n")))
     }

@@ -3,7 +3,7 @@
 pub(crate) use bindings::wasi::filesystem::types::{
     Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags,
 };
-pub(crate) use bindings::wasi::io::streams::{OutputStream, StreamError};
+pub(crate) use bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 
 /// What wit-bindgen makes of the world.
 pub(crate) mod bindings {
@@ -14,9 +14,12 @@ pub(crate) mod bindings {
 
             world guest {
                 import wasi:cli/environment@0.2.12;
+                import wasi:cli/exit@0.2.12;
                 import wasi:cli/stderr@0.2.12;
+                import wasi:cli/stdin@0.2.12;
                 import wasi:cli/stdout@0.2.12;
                 import wasi:clocks/monotonic-clock@0.2.12;
+                import wasi:clocks/wall-clock@0.2.12;
                 import wasi:filesystem/preopens@0.2.12;
                 import wasi:filesystem/types@0.2.12;
                 export wasi:cli/run@0.2.12;
@@ -40,8 +43,16 @@ pub(crate) fn now_nanoseconds() -> u64 {
     bindings::wasi::clocks::monotonic_clock::now()
 }
 
+pub(crate) fn stdin() -> InputStream {
+    bindings::wasi::cli::stdin::get_stdin()
+}
+
+pub(crate) fn stdout() -> OutputStream {
+    bindings::wasi::cli::stdout::get_stdout()
+}
+
 pub(crate) fn print(text: &str) -> Result<(), String> {
-    write_all(&bindings::wasi::cli::stdout::get_stdout(), text.as_bytes())
+    write_all(&stdout(), text.as_bytes())
 }
 
 /// Prints where the user sees it; that it cannot be printed cannot be told.
