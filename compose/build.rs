@@ -12,6 +12,10 @@ fn main() -> ExitCode {
     println!("cargo:rerun-if-env-changed={PREBUILT_VAR}");
     // The adapter's bindings are generated from these, unseen by the nested build's list of inputs.
     println!("cargo:rerun-if-changed=../wit");
+    if let Err(message) = text_modules() {
+        eprintln!("{message}");
+        return ExitCode::FAILURE;
+    }
     match adapter() {
         Ok(path) => {
             println!("cargo:rustc-env=KVFS_ADAPTER_CORE={}", path.display());
@@ -22,6 +26,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Assembles the core modules that linking puts into its results.
+fn text_modules() -> Result<(), String> {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    for name in ["handles", "text"] {
+        let source = format!("src/link/{name}.wat");
+        println!("cargo:rerun-if-changed={source}");
+        let bytes = wat::parse_file(&source).map_err(|e| e.to_string())?;
+        let target = out.join(name).with_extension("wasm");
+        std::fs::write(&target, bytes).map_err(|e| format!("{}: {e}", target.display()))?;
+    }
+    Ok(())
 }
 
 fn adapter() -> Result<PathBuf, String> {

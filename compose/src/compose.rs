@@ -1,16 +1,18 @@
 //! Composes: the builder, and the order of its steps.
 
 use crate::adapter::{ADAPTER, AdapterComponent};
-use crate::bridge::{HostIo, Io, Job, Lifecycle, plan_bridge, plan_envelope};
+use crate::bridge::{HostIo, Io, Job, Lifecycle, TypeInfo, plan_bridge, plan_envelope};
 use crate::check::check;
 use crate::configure::{Config, Mode};
 use crate::error::ComposeError;
 use crate::graph::{HostIoSource, Parts, Wrapper, join};
 use crate::guest::{Guest, MARK, Outline, STORE};
+use crate::link::{self, Cannot};
 use crate::names::InterfaceName;
 use crate::report::{Report, Wrapped};
 use std::borrow::Cow;
 use wasm_encoder::{ComponentSection, CustomSection};
+use wit_parser::WorldItem;
 
 /// Where a composition gets its store from.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,31 @@ pub enum Provider {
     /// A component that exports `kvfs:store/kv-store`: its bytes. What it imports is imported by the
     /// result.
     Component(Vec<u8>),
+}
+
+/// How guest and adapter are joined. Both ways behave the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Link {
+    /// As components: every file call goes through the runtime, which copies what it passes. Takes any
+    /// guest.
+    #[default]
+    Component,
+    /// As core modules in one component: a file call is a core-wasm call, several times faster. A guest
+    /// that cannot be joined so is composed; [`Report::not_linked`] says why.
+    Core,
+}
+
+impl std::str::FromStr for Link {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "component" => Ok(Self::Component),
+            "core" => Ok(Self::Core),
+            _ => Err("there are `component` and `core`".to_owned()),
+        }
+    }
 }
 
 /// A finished composition.
@@ -51,12 +78,13 @@ pub struct Compose<'a> {
     adapter: Cow<'a, [u8]>,
     provider: Provider,
     config: Config,
+    link: Link,
 }
 
 impl<'a> Compose<'a> {
     /// Starts with the bytes of a guest: a component of any WASI 0.2, or a core module for preview1.
     pub fn new(guest: &'a [u8]) -> Self {
-        Self { guest, adapter: Cow::Borrowed(ADAPTER), provider: Provider::Host, config: Config::default() }
+        Self { guest, adapter: Cow::Borrowed(ADAPTER), provider: Provider::Host, config: Config::default(), link: Link::default() }
     }
 
     /// Uses another core module as the adapter than [`ADAPTER`].
@@ -68,6 +96,12 @@ impl<'a> Compose<'a> {
     /// Takes the store from `provider` instead of the host.
     pub fn provider(mut self, provider: Provider) -> Self {
         self.provider = provider;
+        self
+    }
+
+    /// Sets how guest and adapter are joined; [`Link::Component`] unless told.
+    pub fn link(mut self, link: Link) -> Self {
+        self.link = link;
         self
     }
 
@@ -108,6 +142,18 @@ impl<'a> Compose<'a> {
         let provider_outline = provider.map(read_provider).transpose()?;
         let guest = Guest::read(self.guest)?;
         let adapter = AdapterComponent::encode(&self.adapter, &config, &guest)?;
+        let mut not_linked = None;
+        if self.link == Link::Core {
+            match link_parts(&guest, &adapter, provider) {
+                Ok(mut bytes) => {
+                    mark(&mut bytes, &config);
+                    let imports = check(&bytes, &guest, provider_outline.as_ref())?;
+                    let report = report_linked(&guest, &adapter, imports, bytes.len());
+                    return Ok(Composed { bytes, report });
+                }
+                Err(cannot) => not_linked = Some(cannot.to_string()),
+            }
+        }
 
         let host_io = HostIo { resolve: &adapter.resolve, interfaces: host_io_imports(&adapter, &guest) };
         let job = |callee, wraps| Job { resolve: &guest.resolve, callee, wraps, host_io: host_io.clone() };
@@ -132,9 +178,45 @@ impl<'a> Compose<'a> {
         let mut bytes = join(&parts)?;
         mark(&mut bytes, &config);
         let imports = check(&bytes, &guest, provider_outline.as_ref())?;
-        let report = report(&guest, &adapter, &bridge, &envelope, imports, bytes.len());
+        let mut report = report(&guest, &adapter, &bridge, &envelope, imports, bytes.len());
+        report.not_linked = not_linked;
         Ok(Composed { bytes, report })
     }
+}
+
+fn link_parts(
+    guest: &Guest<'_>,
+    adapter: &AdapterComponent,
+    provider: Option<&[u8]>,
+) -> Result<Vec<u8>, Cannot> {
+    let host_io = host_handles_reach(guest)?.then(|| {
+        let names = adapter.host_io().into_iter().map(|(_, name)| name.full);
+        names.zip(host_io_imports(adapter, guest).into_iter().map(|(_, import)| import)).collect()
+    });
+    link::link(&link::Job { guest, adapter, host_io, provider })
+}
+
+/// Returns true if the guest gets handles of `wasi:io` from elsewhere than the file system.
+fn host_handles_reach(guest: &Guest<'_>) -> Result<bool, Cannot> {
+    let info = TypeInfo { resolve: &guest.resolve };
+    let world = &guest.resolve.worlds[guest.world];
+    let mut reach = false;
+    for (key, item) in world.imports.iter().chain(&world.exports) {
+        let name = InterfaceName::parse(&guest.resolve.name_world_key(key));
+        if name.is_wasi02("wasi:io") || name.is_wasi02("wasi:filesystem") {
+            continue;
+        }
+        let types = match item {
+            WorldItem::Interface { id, .. } => info.interface_types(*id),
+            WorldItem::Function(f) => f.params.iter().map(|p| p.ty).chain(f.result).collect(),
+            WorldItem::Type { .. } => continue,
+        };
+        if types.iter().any(|ty| info.unbridgeable_wasi(ty).is_some()) {
+            return Err(Cannot::new(format!("{name} has handles of wasi:filesystem")));
+        }
+        reach |= types.iter().any(|ty| info.mentions_io(ty));
+    }
+    Ok(reach)
 }
 
 /// Names the host's `wasi:io` for a guest: the adapter's interfaces at the guest's version.
@@ -173,6 +255,34 @@ fn mark(bytes: &mut Vec<u8>, config: &str) {
     let text = format!("version={}\n{config}", env!("CARGO_PKG_VERSION"));
     let section = CustomSection { name: MARK.into(), data: text.into_bytes().into() };
     section.append_to_component(bytes);
+}
+
+fn report_linked(
+    guest: &Guest<'_>,
+    adapter: &AdapterComponent,
+    imports: Vec<String>,
+    size_bytes: usize,
+) -> Report {
+    let mut report = Report {
+        linked: true,
+        was_core_module: guest.was_core,
+        imports,
+        size_bytes,
+        added_bytes: size_bytes.saturating_sub(guest.bytes.len()),
+        ..Report::default()
+    };
+    for import in &guest.imports {
+        let list = if adapter.exports.iter().any(|export| export.pairs_with(import)) {
+            &mut report.virtualized
+        } else if import.is_wasi02("wasi:cli") && import.base == "wasi:cli/exit" {
+            &mut report.committing
+        } else {
+            &mut report.passed_through
+        };
+        list.push(import.full.clone());
+    }
+    report.committing.extend(guest.exports.iter().map(|name| name.full.clone()));
+    report
 }
 
 fn report(

@@ -26,17 +26,19 @@
 mod adapter;
 mod bridge;
 mod check;
+mod code;
 mod compose;
 mod configure;
 mod error;
 mod graph;
 mod guest;
 mod inspect;
+mod link;
 mod names;
 mod report;
 
 pub use adapter::ADAPTER;
-pub use compose::{Compose, Composed, Provider};
+pub use compose::{Compose, Composed, Link, Provider};
 pub use configure::{ConfigError, MAX_VOLUME_NAME_BYTES, Mode};
 pub use error::ComposeError;
 pub use inspect::{Inspection, Kind, configuration, inspect};

@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::{Args, Parser, Subcommand};
-use kvfs_compose::Mode;
+use kvfs_compose::{Link, Mode};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -94,6 +94,10 @@ struct FsckArgs {
 /// What composition fixes in its result.
 #[derive(Args, Clone)]
 struct Fixed {
+    /// How guest and file system are joined: `component` (the default, takes any guest), or `core`,
+    /// which makes a file call a core-wasm call.
+    #[arg(long, value_name = "component|core", value_parser = |text: &str| text.parse::<Link>())]
+    link: Option<Link>,
     /// When writes are committed: strict (each operation), close (the default) or lazy.
     #[arg(long, value_parser = |text: &str| text.parse::<Mode>())]
     mode: Option<Mode>,

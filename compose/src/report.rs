@@ -8,6 +8,10 @@ use std::fmt;
 pub struct Report {
     /// True if the guest was a core module and was made a component first.
     pub was_core_module: bool,
+    /// True if guest and adapter are linked as core modules.
+    pub linked: bool,
+    /// Why they are composed as components although linking was asked for.
+    pub not_linked: Option<String>,
     /// Imports that the file system answers now.
     pub virtualized: Vec<String>,
     /// Imports that stay the host's but speak the file system's `wasi:io`.
@@ -42,9 +46,17 @@ impl fmt::Display for Report {
         if self.was_core_module {
             writeln!(f, "made a component of the core module, with the preview1 adapter")?;
         }
+        if self.linked {
+            writeln!(f, "linked: file calls are core-wasm calls")?;
+        }
+        if let Some(reason) = &self.not_linked {
+            writeln!(f, "composed instead of linked: {reason}")?;
+        }
         list(f, "virtualized", &self.virtualized)?;
         let bridged: Vec<_> = self.bridged.iter().map(Wrapped::to_string).collect();
-        list(f, "bridged", &bridged)?;
+        if !self.linked {
+            list(f, "bridged", &bridged)?;
+        }
         list(f, "passed through", &self.passed_through)?;
         list(f, "commits at the end of", &self.committing)?;
         list(f, "the result imports", &self.imports)

@@ -31,7 +31,7 @@ mod write;
 pub(crate) use component::generate;
 pub(crate) use imports::{BRIDGE_IMPORT, LIFECYCLE_IMPORT, virtual_import};
 pub(crate) use plan::{plan_bridge, plan_envelope};
-pub(crate) use types::TypeInfo;
+pub(crate) use types::{IoResource, Special, TypeInfo};
 
 use wit_parser::{Function, InterfaceId, Resolve};
 

@@ -14,6 +14,7 @@ use super::output::Output;
 use super::types::{IoResource, Special, TypeInfo};
 use super::walk::{Action, Actions, Body, Slot, Walker, at, core_type};
 use super::{Io, Lifecycle};
+use crate::code::flat_types;
 use wasm_encoder::{BlockType, Instruction as I, Module, ValType};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{Function, Handle, SizeAlign, Type, TypeDefKind, TypeId};
@@ -302,7 +303,7 @@ impl<'a> Shims<'a> {
         } else {
             let mut from = 0;
             for ty in &types {
-                let count = walker.flat_count(ty);
+                let count = flat_types(resolve, ty).len();
                 walker.flat(&mut body, &slots[from..from + count], ty);
                 from += count;
             }

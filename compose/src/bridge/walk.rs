@@ -5,9 +5,10 @@
 //! calls one function per handle. Everything else is not touched: it stays bit for bit.
 
 use super::types::TypeInfo;
-use wasm_encoder::{BlockType, Function, Instruction as I, MemArg, ValType};
-use wit_parser::abi::{FlatTypes, WasmType};
-use wit_parser::{Handle, Resolve, SizeAlign, Type, TypeDefKind, TypeId};
+use crate::code::{cases, flat_types, variant_layout};
+pub(super) use crate::code::{Body, Slot, at, core_type};
+use wasm_encoder::{BlockType, Instruction as I, ValType};
+use wit_parser::{Handle, SizeAlign, Type, TypeDefKind, TypeId};
 
 /// What to do with one handle: a core function of the shim module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,55 +23,6 @@ pub(super) enum Action {
 pub(super) trait Actions {
     /// `resource` is a root.
     fn action(&self, handle: &Handle, resource: TypeId) -> Option<Action>;
-}
-
-/// A core value that is part of a flat one: the local it is in and that local's type.
-pub(super) type Slot = (u32, ValType);
-
-/// The body of a core function being written.
-pub(super) struct Body {
-    code: Vec<I<'static>>,
-    params: u32,
-    locals: Vec<ValType>,
-}
-
-impl Body {
-    pub(super) fn new(params: u32) -> Self {
-        Self { code: Vec::new(), params, locals: Vec::new() }
-    }
-
-    pub(super) fn emit(&mut self, code: impl IntoIterator<Item = I<'static>>) {
-        self.code.extend(code);
-    }
-
-    pub(super) fn local(&mut self, ty: ValType) -> u32 {
-        self.locals.push(ty);
-        self.params + self.locals.len() as u32 - 1
-    }
-
-    pub(super) fn finish(self) -> Function {
-        let mut function = Function::new_with_locals_types(self.locals);
-        for i in &self.code {
-            function.instruction(i);
-        }
-        function.instruction(&I::End);
-        function
-    }
-}
-
-/// Returns a memory argument for an access that is aligned to `1 << align_log2` bytes.
-pub(super) fn at(offset: u32, align_log2: u32) -> MemArg {
-    MemArg { offset: u64::from(offset), align: align_log2, memory_index: 0 }
-}
-
-/// Returns the core type that stands for one of wit-parser's on 32-bit memories.
-pub(super) fn core_type(ty: WasmType) -> ValType {
-    match ty {
-        WasmType::I32 | WasmType::Pointer | WasmType::Length => ValType::I32,
-        WasmType::I64 | WasmType::PointerOrI64 => ValType::I64,
-        WasmType::F32 => ValType::F32,
-        WasmType::F64 => ValType::F64,
-    }
 }
 
 /// Writes walks over values of one guest's types.
@@ -130,7 +82,7 @@ impl Walker<'_> {
             }
             _ => {
                 if let Some(cases) = cases(self.info.resolve, root) {
-                    let (tag_bytes, payload) = self.variant_layout(&cases);
+                    let (tag_bytes, payload) = variant_layout(self.layout, &cases);
                     let load = match tag_bytes {
                         1 => I::I32Load8U(at(offset, 0)),
                         2 => I::I32Load16U(at(offset, 1)),
@@ -188,28 +140,19 @@ impl Walker<'_> {
                     let tag = self.narrow(body, slots[0]);
                     let payload = &slots[1..];
                     self.each_case(body, tag, &cases, |walker, body, case| {
-                        let count = walker.flat_count(case);
+                        let count = flat_types(walker.info.resolve, case).len();
                         walker.flat(body, &payload[..count], case);
                     });
                 } else {
                     let mut from = 0;
                     for field in self.fields(root) {
-                        let count = self.flat_count(&field);
+                        let count = flat_types(self.info.resolve, &field).len();
                         self.flat(body, &slots[from..from + count], &field);
                         from += count;
                     }
                 }
             }
         }
-    }
-
-    /// Returns how many core values a flat value of this type has.
-    pub(super) fn flat_count(&self, ty: &Type) -> usize {
-        // Only asked for values that were flattened as part of a parameter list, which is short.
-        let mut storage = [WasmType::I32; Resolve::MAX_FLAT_PARAMS];
-        let mut flat = FlatTypes::new(&mut storage);
-        self.info.resolve.push_flat(ty, &mut flat);
-        flat.to_vec().len()
     }
 
     /// Lists the parts of a record, a tuple or a list of fixed length.
@@ -255,27 +198,5 @@ impl Walker<'_> {
             walk(self, body, case);
             body.emit([I::End]);
         }
-    }
-
-    /// Returns the bytes of the discriminant and the offset of the payload.
-    fn variant_layout(&self, cases: &[Option<Type>]) -> (u32, u32) {
-        let tag = match cases.len() {
-            0..=0x100 => 1,
-            0x101..=0x1_0000 => 2,
-            _ => 4,
-        };
-        let align = cases.iter().flatten().map(|ty| self.layout.align(ty).align_wasm32() as u32);
-        let align = align.max().unwrap_or(1).max(tag);
-        (tag, align.max(tag))
-    }
-}
-
-/// Returns the payloads of a variant, option or result, in the order of their discriminants.
-fn cases(resolve: &Resolve, root: TypeId) -> Option<Vec<Option<Type>>> {
-    match &resolve.types[root].kind {
-        TypeDefKind::Variant(v) => Some(v.cases.iter().map(|case| case.ty).collect()),
-        TypeDefKind::Option(ty) => Some(vec![None, Some(*ty)]),
-        TypeDefKind::Result(r) => Some(vec![r.ok, r.err]),
-        _ => None,
     }
 }

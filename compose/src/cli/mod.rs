@@ -25,6 +25,9 @@ pub(crate) fn composer<'a>(guest: &'a [u8], fixed: &Fixed) -> Compose<'a> {
     if let Some(mode) = fixed.mode {
         compose = compose.mode(mode);
     }
+    if let Some(link) = fixed.link {
+        compose = compose.link(link);
+    }
     if let Some(volume) = &fixed.volume {
         compose = compose.volume(volume);
     }

@@ -1,0 +1,89 @@
+//! Core code while it is written, and what the canonical ABI says about it.
+
+use wasm_encoder::{Function, Instruction as I, MemArg, ValType};
+use wit_parser::abi::{FlatTypes, WasmType};
+use wit_parser::{Resolve, SizeAlign, Type, TypeDefKind, TypeId};
+
+/// A core value that is part of a flat one: the local it is in and that local's type.
+pub(crate) type Slot = (u32, ValType);
+
+/// The body of a core function being written.
+pub(crate) struct Body {
+    code: Vec<I<'static>>,
+    params: u32,
+    locals: Vec<ValType>,
+}
+
+impl Body {
+    pub(crate) fn new(params: u32) -> Self {
+        Self { code: Vec::new(), params, locals: Vec::new() }
+    }
+
+    pub(crate) fn emit(&mut self, code: impl IntoIterator<Item = I<'static>>) {
+        self.code.extend(code);
+    }
+
+    pub(crate) fn local(&mut self, ty: ValType) -> u32 {
+        self.locals.push(ty);
+        self.params + self.locals.len() as u32 - 1
+    }
+
+    pub(crate) fn finish(self) -> Function {
+        let mut function = Function::new_with_locals_types(self.locals);
+        for i in &self.code {
+            function.instruction(i);
+        }
+        function.instruction(&I::End);
+        function
+    }
+}
+
+/// Returns a memory argument for an access that is aligned to `1 << align_log2` bytes.
+pub(crate) fn at(offset: u32, align_log2: u32) -> MemArg {
+    MemArg { offset: u64::from(offset), align: align_log2, memory_index: 0 }
+}
+
+/// Returns the core type that stands for one of wit-parser's on 32-bit memories.
+pub(crate) fn core_type(ty: WasmType) -> ValType {
+    match ty {
+        WasmType::I32 | WasmType::Pointer | WasmType::Length => ValType::I32,
+        WasmType::I64 | WasmType::PointerOrI64 => ValType::I64,
+        WasmType::F32 => ValType::F32,
+        WasmType::F64 => ValType::F64,
+    }
+}
+
+/// Returns the payloads of a variant, option or result, in the order of their discriminants.
+pub(crate) fn cases(resolve: &Resolve, root: TypeId) -> Option<Vec<Option<Type>>> {
+    match &resolve.types[root].kind {
+        TypeDefKind::Variant(v) => Some(v.cases.iter().map(|case| case.ty).collect()),
+        TypeDefKind::Option(ty) => Some(vec![None, Some(*ty)]),
+        TypeDefKind::Result(r) => Some(vec![r.ok, r.err]),
+        _ => None,
+    }
+}
+
+/// Returns the bytes of a variant's discriminant, and the offset of its payload in memory.
+pub(crate) fn variant_layout(layout: &SizeAlign, cases: &[Option<Type>]) -> (u32, u32) {
+    let tag = tag_bytes(cases.len());
+    let align = cases.iter().flatten().map(|ty| layout.align(ty).align_wasm32() as u32);
+    (tag, align.max().unwrap_or(1).max(tag))
+}
+
+/// Returns how many bytes tell this many cases apart.
+pub(crate) fn tag_bytes(cases: usize) -> u32 {
+    match cases {
+        0..=0x100 => 1,
+        0x101..=0x1_0000 => 2,
+        _ => 4,
+    }
+}
+
+/// Returns the core types of a flat value. Only asked for values that were flattened as part of a
+/// parameter list or a result, which are short.
+pub(crate) fn flat_types(resolve: &Resolve, ty: &Type) -> Vec<ValType> {
+    let mut storage = [WasmType::I32; Resolve::MAX_FLAT_PARAMS];
+    let mut flat = FlatTypes::new(&mut storage);
+    resolve.push_flat(ty, &mut flat);
+    flat.to_vec().into_iter().map(core_type).collect()
+}

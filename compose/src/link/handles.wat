@@ -1,0 +1,132 @@
+;; The table of the guest's handles to what the file system has: descriptors, listings, and its own
+;; streams, pollables and errors.
+;;
+;; A handle is a number with bit 30 set. The runtime gives out numbers below 2^28, so the two kinds
+;; of handles never meet. Below bit 30 it has ten bits of generation and twenty bits of place:
+;;
+;;     0 1 GGGGGGGGGG PPPPPPPPPPPPPPPPPPPP
+;;
+;; A place is 16 bytes: the handle that is valid there (0 in bit 30 if none), the kind of resource, what
+;; the file system knows the resource by, and how often it is lent (or, while free, the next free place).
+;; A handle is right if it equals the number at its place: one made up, one dropped before, and one of
+;; another kind all trap, as the runtime's own do. The generation tells a handle from those that had
+;; its place before; it comes round after 1,024 uses of one place.
+;;
+;; There are at most 2^20 handles, 16 MiB of table; one more traps.
+(module
+  (import "destructors" "0" (func $destroy0 (param i32)))
+  (import "destructors" "1" (func $destroy1 (param i32)))
+  (import "destructors" "2" (func $destroy2 (param i32)))
+  (import "destructors" "3" (func $destroy3 (param i32)))
+  (import "destructors" "4" (func $destroy4 (param i32)))
+  (import "destructors" "5" (func $destroy5 (param i32)))
+
+  (memory $table 1)
+  ;; Handles that are lent for the time of a call with several of them, 4 bytes each, innermost last.
+  (memory $loans 1)
+  (global $free (mut i32) (i32.const -1))
+  (global $places (mut i32) (i32.const 0))
+  (global $top (mut i32) (i32.const 0))
+  ;; Set while the guest's allocator runs: it may not call anything, as the component model says.
+  (global (export "busy") (mut i32) (i32.const 0))
+
+  ;; Returns the address of a handle's place, or traps.
+  (func $place (param $handle i32) (param $kind i32) (result i32)
+    (local $at i32)
+    ;; Below are the runtime's numbers, and what lies at a place that is free.
+    (if (i32.lt_u (local.get $handle) (i32.const 0x40000000)) (then (unreachable)))
+    (local.set $at (i32.shl (i32.and (local.get $handle) (i32.const 0xfffff)) (i32.const 4)))
+    (if (i32.ne (i32.load $table (local.get $at)) (local.get $handle)) (then (unreachable)))
+    (if (i32.ne (i32.load $table offset=4 (local.get $at)) (local.get $kind)) (then (unreachable)))
+    (local.get $at))
+
+  ;; Makes a handle.
+  (func $new (export "new") (param $rep i32) (param $kind i32) (result i32)
+    (local $at i32)
+    (if (i32.eq (global.get $free) (i32.const -1))
+      (then
+        (if (i32.eq (global.get $places) (i32.const 0x100000)) (then (unreachable)))
+        (local.set $at (i32.shl (global.get $places) (i32.const 4)))
+        ;; 4,096 places are a page.
+        (if (i32.eq (i32.shr_u (local.get $at) (i32.const 16)) (memory.size $table))
+          (then
+            (if (i32.eq (memory.grow $table (i32.const 1)) (i32.const -1)) (then (unreachable)))))
+        (i32.store $table (local.get $at) (global.get $places))
+        (global.set $places (i32.add (global.get $places) (i32.const 1))))
+      (else
+        (local.set $at (i32.shl (global.get $free) (i32.const 4)))
+        (global.set $free (i32.load $table offset=12 (local.get $at)))))
+    (i32.store $table (local.get $at)
+      (i32.or (i32.load $table (local.get $at)) (i32.const 0x40000000)))
+    (i32.store $table offset=4 (local.get $at) (local.get $kind))
+    (i32.store $table offset=8 (local.get $at) (local.get $rep))
+    (i32.store $table offset=12 (local.get $at) (i32.const 0))
+    (i32.load $table (local.get $at)))
+
+  ;; Returns what the file system knows a handle's resource by.
+  (func $rep (export "rep") (param $handle i32) (param $kind i32) (result i32)
+    (i32.load $table offset=8 (call $place (local.get $handle) (local.get $kind))))
+
+  ;; Removes a handle and returns what it stood for. Traps while it is lent.
+  (func $take (param $handle i32) (param $kind i32) (result i32)
+    (local $at i32)
+    (local.set $at (call $place (local.get $handle) (local.get $kind)))
+    (if (i32.load $table offset=12 (local.get $at)) (then (unreachable)))
+    ;; The next generation, not valid yet.
+    (i32.store $table (local.get $at)
+      (i32.and
+        (i32.add (local.get $handle) (i32.const 0x100000))
+        (i32.const 0x3fffffff)))
+    (i32.store $table offset=12 (local.get $at) (global.get $free))
+    (global.set $free (i32.shr_u (local.get $at) (i32.const 4)))
+    (i32.load $table offset=8 (local.get $at)))
+
+  ;; Removes a handle and its resource.
+  (func $drop (export "drop") (param $handle i32) (param $kind i32)
+    (local $rep i32)
+    (local.set $rep (call $take (local.get $handle) (local.get $kind)))
+    (block $5 (block $4 (block $3 (block $2 (block $1 (block $0
+      (br_table $0 $1 $2 $3 $4 $5 (local.get $kind)))
+      (return (call $destroy0 (local.get $rep))))
+      (return (call $destroy1 (local.get $rep))))
+      (return (call $destroy2 (local.get $rep))))
+      (return (call $destroy3 (local.get $rep))))
+      (return (call $destroy4 (local.get $rep))))
+    (call $destroy5 (local.get $rep)))
+
+  ;; Lends one handle for a call.
+  (func $borrow (export "borrow") (param $handle i32) (param $kind i32) (result i32)
+    (local $at i32)
+    (local.set $at (call $place (local.get $handle) (local.get $kind)))
+    (i32.store $table offset=12 (local.get $at)
+      (i32.add (i32.load $table offset=12 (local.get $at)) (i32.const 1)))
+    (i32.load $table offset=8 (local.get $at)))
+
+  ;; Ends what `borrow` began. The handle is still valid: nothing drops one that is lent.
+  (func $give_back (export "give-back") (param $handle i32)
+    (local $at i32)
+    (local.set $at (i32.shl (i32.and (local.get $handle) (i32.const 0xfffff)) (i32.const 4)))
+    (i32.store $table offset=12 (local.get $at)
+      (i32.sub (i32.load $table offset=12 (local.get $at)) (i32.const 1))))
+
+  ;; Returns how many handles are noted as lent.
+  (func (export "loans") (result i32) (global.get $top))
+
+  ;; Notes a handle as lent, with whatever the caller puts into bit 31.
+  (func (export "note") (param $handle i32)
+    (local $at i32)
+    (local.set $at (i32.shl (global.get $top) (i32.const 2)))
+    (if (i32.eq (i32.shr_u (local.get $at) (i32.const 16)) (memory.size $loans))
+      (then (if (i32.eq (memory.grow $loans (i32.const 1)) (i32.const -1)) (then (unreachable)))))
+    (i32.store $loans (local.get $at) (local.get $handle))
+    (global.set $top (i32.add (global.get $top) (i32.const 1))))
+
+  ;; Returns the handle that was noted last, and forgets the note.
+  (func (export "unnote") (result i32)
+    (global.set $top (i32.sub (global.get $top) (i32.const 1)))
+    (i32.load $loans (i32.shl (global.get $top) (i32.const 2))))
+
+  ;; Returns the kind of a handle that is known to be valid.
+  (func (export "kind") (param $handle i32) (result i32)
+    (i32.load $table offset=4
+      (i32.shl (i32.and (local.get $handle) (i32.const 0xfffff)) (i32.const 4)))))
