@@ -7,6 +7,7 @@ pub(crate) fn to_code(error: &Error) -> ErrorCode {
     match error.code() {
         Code::Access => ErrorCode::Access,
         Code::BadDescriptor => ErrorCode::BadDescriptor,
+        Code::Busy => ErrorCode::Busy,
         Code::Exist => ErrorCode::Exist,
         Code::FileTooLarge => ErrorCode::FileTooLarge,
         Code::Invalid => ErrorCode::Invalid,
@@ -22,6 +23,7 @@ pub(crate) fn to_code(error: &Error) -> ErrorCode {
         Code::NotEmpty => ErrorCode::NotEmpty,
         Code::Overflow => ErrorCode::Overflow,
         Code::NotPermitted => ErrorCode::NotPermitted,
+        Code::Quota => ErrorCode::Quota,
         Code::ReadOnly => ErrorCode::ReadOnly,
     }
 }

@@ -12,6 +12,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The descriptor is not open for this kind of access, or is of the wrong kind.
     BadDescriptor,
+    /// The path names the directory it starts from, or one on the way, which cannot be moved.
+    Busy,
     /// The name exists and must not.
     Exist,
     /// The file would become larger than [`crate::limits::FILE_SIZE_MAX`].
@@ -30,8 +32,10 @@ pub enum Error {
     NoEntry,
     /// Too many descriptors are open.
     TooManyOpen,
-    /// A quota of the volume, or the store's own, does not allow growth.
+    /// The volume has no inode numbers left.
     NoSpace,
+    /// The volume's quota does not allow growth.
+    Quota,
     /// A step of the path, or the object, is not a directory and must be.
     NotDirectory,
     /// The directory is not empty.
@@ -73,6 +77,7 @@ pub struct Damage {
 pub enum Code {
     Access,
     BadDescriptor,
+    Busy,
     Exist,
     FileTooLarge,
     Invalid,
@@ -88,6 +93,7 @@ pub enum Code {
     NotEmpty,
     Overflow,
     NotPermitted,
+    Quota,
     ReadOnly,
 }
 
@@ -96,6 +102,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::BadDescriptor => Code::BadDescriptor,
+            Error::Busy => Code::Busy,
             Error::Exist => Code::Exist,
             Error::FileTooLarge => Code::FileTooLarge,
             Error::Invalid => Code::Invalid,
@@ -106,6 +113,7 @@ impl Error {
             Error::NoEntry => Code::NoEntry,
             Error::TooManyOpen => Code::InsufficientMemory,
             Error::NoSpace => Code::InsufficientSpace,
+            Error::Quota => Code::Quota,
             Error::NotDirectory => Code::NotDirectory,
             Error::NotEmpty => Code::NotEmpty,
             Error::NotPermitted => Code::NotPermitted,
@@ -142,6 +150,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Error::BadDescriptor => "the descriptor is not open for this",
+            Error::Busy => "it cannot be moved by this path",
             Error::Exist => "the name exists already",
             Error::FileTooLarge => "the file would be too large",
             Error::Invalid => "an argument is invalid",
@@ -151,7 +160,8 @@ impl fmt::Display for Error {
             Error::NameTooLong => "the name or path is too long",
             Error::NoEntry => "no such file or directory",
             Error::TooManyOpen => "too many open descriptors",
-            Error::NoSpace => "no space is left within the volume's quota",
+            Error::NoSpace => "the volume has no inode numbers left",
+            Error::Quota => "the volume's quota does not allow more",
             Error::NotDirectory => "it is not a directory",
             Error::NotEmpty => "the directory is not empty",
             Error::NotPermitted => "the path or the operation is not permitted",

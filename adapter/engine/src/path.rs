@@ -29,7 +29,7 @@ pub(crate) struct Found<'p> {
     pub(crate) name: Option<Cow<'p, str>>,
     /// What is there.
     pub(crate) entry: Option<Dentry>,
-    /// The path ends in `/`: only a directory will do.
+    /// The path ends in `/` or has no last name: only a directory will do.
     pub(crate) must_be_dir: bool,
 }
 
@@ -104,12 +104,19 @@ pub(crate) fn resolve<'p>(
     }
 }
 
-/// The path of a directory without the slashes behind it, which would make resolution follow a link.
-pub(crate) fn without_slashes(path: &str) -> &str {
-    match path.trim_end_matches('/') {
+/// Walks to the name at the end of `path`, for an operation on the name itself: a symbolic link there is
+/// not followed, also if there are slashes behind it.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_name<'p>(txn: &mut Txn<'_>, base: InodeNo, path: &'p str) -> Result<Found<'p>> {
+    let trimmed = match path.trim_end_matches('/') {
         "" => path,
         trimmed => trimmed,
-    }
+    };
+    let mut found = resolve(txn, base, trimmed, Follow::No)?;
+    found.must_be_dir |= trimmed.len() < path.len();
+    Ok(found)
 }
 
 fn check(path: &str) -> Result<()> {

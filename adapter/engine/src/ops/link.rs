@@ -1,7 +1,7 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::limits::LINKS_MAX;
-use crate::path::{Follow, resolve};
+use crate::path::{Follow, resolve, resolve_name};
 use crate::txn::Finish;
 use crate::types::Kind;
 use crate::volume::Volume;
@@ -28,10 +28,7 @@ impl Volume {
         let (old_dir, new_dir) = (old_base.mutable_directory()?, new_base.mutable_directory()?);
         let mut txn = self.begin_change(0)?;
         let entry = resolve(&mut txn, old_dir, old_path, follow)?.existing()?;
-        if entry.kind == Kind::Directory {
-            return Err(Error::NotPermitted);
-        }
-        let found = resolve(&mut txn, new_dir, new_path, Follow::No)?;
+        let found = resolve_name(&mut txn, new_dir, new_path)?;
         if found.entry.is_some() {
             return Err(Error::Exist);
         }
@@ -39,6 +36,9 @@ impl Volume {
             return Err(Error::NoEntry);
         }
         let name = found.last_name(Error::Exist)?;
+        if entry.kind == Kind::Directory {
+            return Err(Error::NotPermitted);
+        }
         txn.check_accepts_names(found.dir)?;
         if txn.inode_of(entry)?.nlink >= LINKS_MAX {
             return Err(Error::TooManyLinks);

@@ -1,6 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve, without_slashes};
+use crate::path::resolve_name;
 use crate::record::inode::Content;
 use crate::txn::Finish;
 use crate::types::{Dentry, Kind};
@@ -20,8 +20,7 @@ impl Volume {
     pub fn create_directory_at(&mut self, base: &Descriptor, path: &str) -> Result<()> {
         let dir = base.mutable_directory()?;
         let mut txn = self.begin_change(0)?;
-        // A trailing slash says only what is to be made.
-        let found = resolve(&mut txn, dir, without_slashes(path), Follow::No)?;
+        let found = resolve_name(&mut txn, dir, path)?;
         if found.entry.is_some() {
             return Err(Error::Exist);
         }

@@ -1,6 +1,6 @@
 use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve};
+use crate::path::{Follow, resolve, resolve_name};
 use crate::record::inode::Content;
 use crate::txn::Finish;
 use crate::types::{Dentry, Kind};
@@ -60,6 +60,10 @@ impl Volume {
         let mut txn = if changes { self.begin_change(0)? } else { self.begin()? };
         let exclusive = flags.create && flags.exclusive;
         let follow = if exclusive { Follow::No } else { follow };
+        // What is made by opening is a file: it has no slash behind its name, whatever has that name.
+        if flags.create && path.ends_with('/') && resolve_name(&mut txn, dir, path)?.name.is_some() {
+            return Err(Error::IsDirectory);
+        }
         let found = resolve(&mut txn, dir, path, follow)?;
         let Some(entry) = found.entry else {
             if !flags.create {

@@ -1,6 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve, without_slashes};
+use crate::path::resolve_name;
 use crate::txn::{Finish, Txn};
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
@@ -16,7 +16,8 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for what cannot be
-    /// replaced, [`Error::Invalid`] for a directory into itself and for a path that ends in `.`.
+    /// replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a path that ends in
+    /// `.` or `..`.
     ///
     /// # Durability
     /// In the store when it returns, but in mode `lazy`, with everything written before: a file that was
@@ -33,15 +34,13 @@ impl Volume {
     ) -> Result<()> {
         let (old_dir, new_dir) = (old_base.mutable_directory()?, new_base.mutable_directory()?);
         let mut txn = self.begin_change(0)?;
-        let (old_trimmed, new_trimmed) = (without_slashes(old_path), without_slashes(new_path));
-        let as_dir = old_trimmed.len() < old_path.len() || new_trimmed.len() < new_path.len();
-        let old = resolve(&mut txn, old_dir, old_trimmed, Follow::No)?;
-        let new = resolve(&mut txn, new_dir, new_trimmed, Follow::No)?;
-        let moved = old.existing()?;
-        if as_dir && moved.kind != Kind::Directory {
+        let old = resolve_name(&mut txn, old_dir, old_path)?;
+        let new = resolve_name(&mut txn, new_dir, new_path)?;
+        let (old_name, new_name) = (old.last_name(Error::Busy)?, new.last_name(Error::Busy)?);
+        let moved = old.entry.ok_or(Error::NoEntry)?;
+        if (old.must_be_dir || new.must_be_dir) && moved.kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }
-        let (old_name, new_name) = (old.last_name(Error::Invalid)?, new.last_name(Error::Invalid)?);
         if new.entry.is_some_and(|replaced| replaced.ino == moved.ino) {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve, without_slashes};
+use crate::path::resolve_name;
 use crate::txn::Finish;
 use crate::types::Kind;
 use crate::volume::Volume;
@@ -10,7 +10,7 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::NotEmpty`], [`Error::NotDirectory`] (also for a symbolic link to one),
-    /// [`Error::Invalid`] for a path that ends in `.`.
+    /// [`Error::Invalid`] for a path that ends in `.`; one that ends in `..` is never empty.
     ///
     /// # Durability
     /// With the next change that is stored, or after [`crate::limits::GATHERED_REMOVALS_MAX`] removals; in
@@ -21,9 +21,10 @@ impl Volume {
     pub fn remove_directory_at(&mut self, base: &Descriptor, path: &str) -> Result<()> {
         let dir = base.mutable_directory()?;
         let mut txn = self.begin_change(0)?;
-        let found = resolve(&mut txn, dir, without_slashes(path), Follow::No)?;
-        let entry = found.existing()?;
-        let name = found.last_name(Error::Invalid)?;
+        let found = resolve_name(&mut txn, dir, path)?;
+        let up = path.trim_end_matches('/').ends_with("..");
+        let name = found.last_name(if up { Error::NotEmpty } else { Error::Invalid })?;
+        let entry = found.entry.ok_or(Error::NoEntry)?;
         if entry.kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }

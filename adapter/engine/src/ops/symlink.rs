@@ -1,6 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve};
+use crate::path::resolve_name;
 use crate::record::inode::Content;
 use crate::room::symlink_bytes_max;
 use crate::txn::Finish;
@@ -35,7 +35,7 @@ impl Volume {
             return Err(Error::Invalid);
         }
         let mut txn = self.begin_change(0)?;
-        let found = resolve(&mut txn, dir, path, Follow::No)?;
+        let found = resolve_name(&mut txn, dir, path)?;
         if found.entry.is_some() {
             return Err(Error::Exist);
         }

@@ -1,6 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve};
+use crate::path::resolve_name;
 use crate::txn::Finish;
 use crate::types::Kind;
 use crate::volume::Volume;
@@ -9,7 +9,8 @@ impl Volume {
     /// Removes a name of a file or symbolic link. A file without names stays while it is open.
     ///
     /// # Errors
-    /// [`Error::IsDirectory`] for a directory.
+    /// [`Error::IsDirectory`] for a directory, [`Error::NotDirectory`] for anything else with a slash
+    /// behind its name.
     ///
     /// # Durability
     /// With the next change that is stored, or after [`crate::limits::GATHERED_REMOVALS_MAX`] removals; in
@@ -21,11 +22,15 @@ impl Volume {
     pub fn unlink_file_at(&mut self, base: &Descriptor, path: &str) -> Result<()> {
         let dir = base.mutable_directory()?;
         let mut txn = self.begin_change(0)?;
-        let found = resolve(&mut txn, dir, path, Follow::No)?;
-        let entry = found.existing()?;
+        let found = resolve_name(&mut txn, dir, path)?;
         let name = found.last_name(Error::IsDirectory)?;
+        let entry = found.entry.ok_or(Error::NoEntry)?;
         if entry.kind == Kind::Directory {
             return Err(Error::IsDirectory);
+        }
+        // A slash behind the name of a link asks for the directory that it leads to, which has another.
+        if found.must_be_dir {
+            return Err(Error::NotDirectory);
         }
         txn.inode_of(entry)?;
         txn.inode(found.dir)?;

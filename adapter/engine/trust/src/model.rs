@@ -276,6 +276,9 @@ impl Model {
             return Err(Code::Invalid);
         }
         let exclusive = flags.create && flags.exclusive;
+        if flags.create && path.ends_with('/') && self.lookup(base, Model::trim(path), false)?.name.is_some() {
+            return Err(Code::IsDirectory);
+        }
         let place = self.lookup(base, path, follow == Follow::Yes && !exclusive)?;
         let Some(id) = place.target else {
             if !flags.create {
@@ -382,11 +385,11 @@ impl Model {
         if target.starts_with('/') {
             return Err(Code::NotPermitted);
         }
-        let place = self.lookup(base, path, false)?;
+        let place = self.lookup(base, Model::trim(path), false)?;
         if place.target.is_some() {
             return Err(Code::Exist);
         }
-        if place.slash || self.is_gone(place.dir) {
+        if path.ends_with('/') || self.is_gone(place.dir) {
             return Err(Code::NoEntry);
         }
         let id = self.make(What::Symlink(target.to_owned()));
@@ -402,11 +405,14 @@ impl Model {
     }
 
     pub fn unlink(&mut self, base: Id, path: &str) -> Answer<()> {
-        let place = self.lookup(base, path, false)?;
-        let id = self.find(base, path, false)?;
+        let place = self.lookup(base, Model::trim(path), false)?;
         let name = place.name.ok_or(Code::IsDirectory)?;
+        let id = place.target.ok_or(Code::NoEntry)?;
         if self.object(id).kind() == Kind::Directory {
             return Err(Code::IsDirectory);
+        }
+        if path.ends_with('/') {
+            return Err(Code::NotDirectory);
         }
         self.unbind(place.dir, &name);
         self.drop_name(id);
@@ -415,8 +421,9 @@ impl Model {
 
     pub fn rmdir(&mut self, base: Id, path: &str) -> Answer<()> {
         let place = self.lookup(base, Model::trim(path), false)?;
+        let is_up = Model::trim(path).ends_with("..");
+        let name = place.name.ok_or(if is_up { Code::NotEmpty } else { Code::Invalid })?;
         let id = place.target.ok_or(Code::NoEntry)?;
-        let name = place.name.ok_or(Code::Invalid)?;
         match self.entries(id) {
             None => return Err(Code::NotDirectory),
             Some(entries) if !entries.is_empty() => return Err(Code::NotEmpty),
@@ -429,14 +436,17 @@ impl Model {
 
     pub fn link(&mut self, old: (Id, &str), follow: Follow, new: (Id, &str)) -> Answer<()> {
         let id = self.find(old.0, old.1, follow == Follow::Yes)?;
-        if self.object(id).kind() == Kind::Directory {
-            return Err(Code::NotPermitted);
-        }
-        let place = self.lookup(new.0, new.1, false)?;
+        let place = self.lookup(new.0, Model::trim(new.1), false)?;
         if place.target.is_some() {
             return Err(Code::Exist);
         }
-        if place.slash || self.is_gone(place.dir) {
+        if new.1.ends_with('/') {
+            return Err(Code::NoEntry);
+        }
+        if self.object(id).kind() == Kind::Directory {
+            return Err(Code::NotPermitted);
+        }
+        if self.is_gone(place.dir) {
             return Err(Code::NoEntry);
         }
         let now = self.now;
@@ -450,13 +460,13 @@ impl Model {
     pub fn rename(&mut self, old: (Id, &str), new: (Id, &str)) -> Answer<()> {
         let (from, to) =
             (self.lookup(old.0, Model::trim(old.1), false)?, self.lookup(new.0, Model::trim(new.1), false)?);
+        let (from_name, to_name) = (from.name.ok_or(Code::Busy)?, to.name.ok_or(Code::Busy)?);
         let slash = old.1.ends_with('/') || new.1.ends_with('/');
         let id = from.target.ok_or(Code::NoEntry)?;
         let is_dir = self.object(id).kind() == Kind::Directory;
         if slash && !is_dir {
             return Err(Code::NotDirectory);
         }
-        let (from_name, to_name) = (from.name.ok_or(Code::Invalid)?, to.name.ok_or(Code::Invalid)?);
         if to.target == Some(id) {
             return Ok(());
         }
