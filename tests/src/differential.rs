@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use kvfs_compose::Link;
 use kvfs_host::MemoryStore;
 use wasmtime::component::Component;
 
@@ -32,16 +33,19 @@ pub enum Way {
     Host,
     /// Composed with the file system, on a store in memory.
     Composed,
+    /// Linked with the file system at core level, on a store in memory.
+    Linked,
 }
 
 impl Way {
     /// The ways that are measured by [`Way::Host`].
-    pub const OURS: [Way; 1] = [Way::Composed];
+    pub const OURS: [Way; 2] = [Way::Composed, Way::Linked];
 
     fn component(self, guest: &[u8]) -> anyhow::Result<Vec<u8>> {
         match self {
             Way::Host => guests::component(guest),
             Way::Composed => guests::composed(guest),
+            Way::Linked => guests::joined(guest, Link::Core),
         }
     }
 }
@@ -76,7 +80,7 @@ impl Prepared {
                 let output = program.host_files(dir.path()).run()?;
                 Ok(Seen::new(output, Tree::of_directory(dir.path())?))
             }
-            Way::Composed => {
+            Way::Composed | Way::Linked => {
                 let store = Arc::new(MemoryStore::new());
                 let output = program.store(store.clone()).run()?;
                 Ok(Seen::new(output, Tree::of_store(&store)?))

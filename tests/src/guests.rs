@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, bail};
+use kvfs_compose::{Compose, Link};
 use wasi_preview1_component_adapter_provider as preview1;
 
 use crate::target_dir;
@@ -63,5 +64,18 @@ pub fn component(guest: &[u8]) -> anyhow::Result<Vec<u8>> {
 
 /// Composes a guest with the file system; the store is left to the host.
 pub fn composed(guest: &[u8]) -> anyhow::Result<Vec<u8>> {
-    Ok(kvfs_compose::Compose::new(guest).build().context("composing the guest")?.bytes)
+    joined(guest, Link::Component)
+}
+
+/// Joins a guest with the file system in one of the two ways; the store is left to the host.
+///
+/// # Errors
+///
+/// Also if the guest was to be linked and could only be composed.
+pub fn joined(guest: &[u8], link: Link) -> anyhow::Result<Vec<u8>> {
+    let composed = Compose::new(guest).link(link).build().context("composing the guest")?;
+    match composed.report.not_linked {
+        Some(reason) => bail!("the guest is not linked: {reason}"),
+        None => Ok(composed.bytes),
+    }
 }

@@ -1,13 +1,8 @@
-//! The CPython guest.
+//! The CPython guest. Every test runs twice: composed with the file system, and linked with it.
 
-mod command;
-mod lifecycle;
-mod network;
-mod packages;
-mod processes;
+use std::sync::OnceLock;
 
-use std::sync::{Arc, OnceLock};
-
+use kvfs_compose::Link;
 use kvfs_tests::{Program, engine, guests};
 use wasmtime::component::Component;
 
@@ -17,11 +12,41 @@ pub(crate) fn bare() -> Program {
     Program::new(COMPONENT.get_or_init(|| compile(&guest())))
 }
 
-/// The interpreter with the file system inside, on a store.
-pub(crate) fn on(store: &Arc<impl kvfs_host::Store + 'static>) -> Program {
-    static COMPONENT: OnceLock<Component> = OnceLock::new();
-    let composed = || guests::composed(&guest()).expect("composing the CPython guest");
-    Program::new(COMPONENT.get_or_init(|| compile(&composed()))).store(store.clone())
+/// The tests, for one way to join the interpreter with the file system.
+macro_rules! joined_by {
+    ($way:ident, $link:expr) => {
+        #[path = "."]
+        mod $way {
+            use super::bare;
+            use std::sync::{Arc, OnceLock};
+            use wasmtime::component::Component;
+
+            #[path = "command.rs"]
+            mod command;
+            #[path = "lifecycle.rs"]
+            mod lifecycle;
+            #[path = "network.rs"]
+            mod network;
+            #[path = "packages.rs"]
+            mod packages;
+            #[path = "processes.rs"]
+            mod processes;
+
+            /// The interpreter with the file system inside, on a store.
+            pub(crate) fn on(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
+                static COMPONENT: OnceLock<Component> = OnceLock::new();
+                let component = COMPONENT.get_or_init(|| super::join($link));
+                kvfs_tests::Program::new(component).store(store.clone())
+            }
+        }
+    };
+}
+
+joined_by!(composed, kvfs_compose::Link::Component);
+joined_by!(linked, kvfs_compose::Link::Core);
+
+fn join(link: Link) -> Component {
+    compile(&guests::joined(&guest(), link).expect("joining the CPython guest"))
 }
 
 fn guest() -> Vec<u8> {
