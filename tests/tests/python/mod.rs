@@ -14,7 +14,7 @@ pub(crate) fn bare() -> Program {
 
 /// The tests, for one way to join the interpreter with the file system.
 macro_rules! joined_by {
-    ($way:ident, $link:expr) => {
+    ($way:ident, $link:expr, $argument:literal) => {
         #[path = "."]
         mod $way {
             use super::bare;
@@ -32,6 +32,9 @@ macro_rules! joined_by {
             #[path = "processes.rs"]
             mod processes;
 
+            /// The same way, as an argument of the command.
+            pub(crate) const LINK: &str = $argument;
+
             /// The interpreter with the file system inside, on a store.
             pub(crate) fn on(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
                 static COMPONENT: OnceLock<Component> = OnceLock::new();
@@ -42,8 +45,8 @@ macro_rules! joined_by {
     };
 }
 
-joined_by!(composed, kvfs_compose::Link::Component);
-joined_by!(linked, kvfs_compose::Link::Core);
+joined_by!(composed, kvfs_compose::Link::Component, "component");
+joined_by!(linked, kvfs_compose::Link::Core, "core");
 
 fn join(link: Link) -> Component {
     compile(&guests::joined(&guest(), link).expect("joining the CPython guest"))

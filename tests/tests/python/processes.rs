@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use super::LINK;
 use kvfs_tests::{guests, target_dir};
 
 /// The command of this build: cargo puts it two levels above its tests.
@@ -19,7 +20,9 @@ fn kvfs() -> Command {
 
 fn composed(dir: &Path) -> PathBuf {
     let out = dir.join("python.kvfs.wasm");
-    let output = kvfs().arg("compose").arg(guests::python().unwrap()).arg("-o").arg(&out).output().unwrap();
+    let mut command = kvfs();
+    command.arg("compose").arg(guests::python().unwrap()).arg("-o").arg(&out).args(["--link", LINK]);
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     out
 }
