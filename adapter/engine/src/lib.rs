@@ -70,7 +70,7 @@ struct Semantics;
 pub use cache::CacheLimits;
 pub use descriptor::{Access, Descriptor};
 pub use error::{Code, Damage, Error, Result};
-pub use fsck::{Finding, Invariant, Report, fsck};
+pub use fsck::{Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, repair};
 pub use memory::MemoryStore;
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
 pub use path::Follow;

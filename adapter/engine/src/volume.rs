@@ -127,8 +127,8 @@ impl Volume {
     /// more, and is told so.
     ///
     /// # Cost
-    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. More if the
-    /// former opener was cut off in a commit that went through the journal.
+    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. One more `get` to
+    /// make a volume, and more if the former opener was cut off in a commit that went through the journal.
     ///
     /// # Durability
     /// None of its own: the new epoch is buffered, and durable with the first durable commit.
@@ -291,7 +291,7 @@ pub(crate) fn check_volume_name(name: &str) -> Result<()> {
 /// As [`Volume::open`].
 ///
 /// # Cost
-/// Two store calls: `get-limits` and `get`.
+/// Two store calls, `get-limits` and `get`, and one more `get` if there is none.
 pub fn probe(store: &mut dyn KvStore, volume: &str) -> Result<bool> {
     check_volume_name(volume)?;
     let limits = store.limits()?;
@@ -300,20 +300,37 @@ pub fn probe(store: &mut dyn KvStore, volume: &str) -> Result<bool> {
     let key = keys.superblock();
     match store.get(&[key])?.into_iter().next().flatten() {
         Some(value) => check_fit(&decode_usable(key, &value)?, &limits).map(|_| true),
-        None => Ok(false),
+        None => check_new(store, &keys).map(|()| false),
+    }
+}
+
+/// Fails if there is a volume that has lost its superblock: making a new one would bury what is left.
+fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> {
+    let mut root = Vec::new();
+    keys.inode(InodeNo::ROOT, &mut root);
+    match store.get(&[&root])?.into_iter().next().flatten() {
+        Some(_) => {
+            Err(Error::damaged("superblock", 0, "missing, though there is a root; a repair can make it"))
+        }
+        None => Ok(()),
     }
 }
 
 /// Decodes a superblock and refuses one that this version cannot write to.
 fn decode_usable(key: &[u8], value: &[u8]) -> Result<Superblock> {
     let superblock = Superblock::decode(key, value)?;
+    check_usable(&superblock).map(|()| superblock)
+}
+
+/// Refuses a volume that this version cannot write to.
+pub(crate) fn check_usable(superblock: &Superblock) -> Result<()> {
     if superblock.lower.is_some() {
         return Err(Error::Format("it lies on another volume, which this version cannot follow"));
     }
     if superblock.frozen {
         return Err(Error::Format("it is frozen: an image that others lie on takes no writer"));
     }
-    Ok(superblock)
+    Ok(())
 }
 
 /// Becomes the one writer: raises the epoch of the volume there is, or makes one.
@@ -337,6 +354,7 @@ fn take_over(
                 (superblock, None)
             }
             None => {
+                check_new(store, keys)?;
                 let now = clock.now();
                 let (extent_bytes, inline_bytes) = fitting_sizes(options, limits);
                 let superblock = Superblock::new(make_uuid(options, now), extent_bytes, inline_bytes);
@@ -364,7 +382,7 @@ fn take_over(
 }
 
 /// The engine has no randomness: the name and the time of making tell volumes apart.
-fn make_uuid(options: &Options, now: crate::types::Timestamp) -> [u8; 16] {
+pub(crate) fn make_uuid(options: &Options, now: crate::types::Timestamp) -> [u8; 16] {
     let mut text = options.volume.clone().into_bytes();
     text.extend_from_slice(&now.seconds.to_be_bytes());
     text.extend_from_slice(&now.nanoseconds.to_be_bytes());

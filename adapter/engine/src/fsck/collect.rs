@@ -6,7 +6,7 @@ use crate::key::{KeySpace, tag};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::load::is_storable_name;
 use crate::record::inode::Inode;
-use crate::record::superblock::{INLINE_BYTES_MAX, Superblock};
+use crate::record::superblock::{EXTENT_BYTES_MAX, INLINE_BYTES_MAX, Superblock};
 use crate::record::{RecordId, dentry, journal, reap, unseal};
 use crate::store::{Entry, KvStore};
 use crate::types::{Dentry, InodeNo};
@@ -16,17 +16,67 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(super) struct Picture {
     pub(super) superblock: Option<Superblock>,
+    /// The superblock to the byte, be it damaged; `None` if there is none.
+    pub(super) superblock_value: Option<Vec<u8>>,
+    /// Keys of no known form.
+    pub(super) strange_keys: Vec<Vec<u8>>,
+    /// Whether there is a record of a journal.
+    pub(super) has_journal: bool,
+    /// Keys of a journal that the superblock does not know.
+    pub(super) stray_journal: Vec<Vec<u8>>,
     /// Without the bytes of small files.
     pub(super) inodes: BTreeMap<InodeNo, Inode>,
     /// Inodes whose record is damaged: nothing that refers to them is wrong for that alone.
     pub(super) damaged_inodes: BTreeSet<InodeNo>,
     pub(super) dentries: Vec<(InodeNo, String, Dentry)>,
-    /// Entries whose value is damaged, by directory.
-    pub(super) damaged_dentries: BTreeMap<InodeNo, u64>,
+    pub(super) damaged_dentries: Vec<DamagedDentry>,
     /// Indices in ascending order, damaged extents included: they exist.
     pub(super) extents: BTreeMap<InodeNo, Vec<u64>>,
+    /// Extents that cannot be read, too long ones included.
+    pub(super) damaged_extents: Vec<(InodeNo, u64)>,
+    /// The most bytes that a sound extent holds.
+    pub(super) longest_extent_bytes: usize,
     pub(super) reaps: BTreeMap<InodeNo, reap::Reap>,
+    pub(super) damaged_reaps: BTreeSet<InodeNo>,
+    /// Damaged ones included: they say what they say by being there.
     pub(super) orphans: BTreeSet<InodeNo>,
+    pub(super) damaged_orphans: BTreeSet<InodeNo>,
+}
+
+impl Picture {
+    /// Whether a record of this inode is there, be it damaged.
+    pub(super) fn exists(&self, ino: InodeNo) -> bool {
+        self.inodes.contains_key(&ino) || self.damaged_inodes.contains(&ino)
+    }
+
+    /// The highest inode number that any record belongs to.
+    pub(super) fn highest_record(&self) -> u64 {
+        let highest = [
+            self.inodes.keys().next_back().copied(),
+            self.damaged_inodes.last().copied(),
+            self.dentries.iter().map(|(dir, _, _)| *dir).max(),
+            self.extents.keys().next_back().copied(),
+            self.reaps.keys().next_back().copied(),
+            self.damaged_reaps.last().copied(),
+            self.orphans.last().copied(),
+        ];
+        highest.into_iter().flatten().max().unwrap_or(InodeNo::ROOT).0
+    }
+
+    /// The highest inode number in use, be it by an entry alone.
+    pub(super) fn highest_inode(&self) -> u64 {
+        let named = self.dentries.iter().map(|(_, _, entry)| entry.ino.0).max().unwrap_or_default();
+        self.highest_record().max(named)
+    }
+}
+
+/// An entry whose value is damaged: the name is known from the key.
+#[derive(Debug)]
+pub(super) struct DamagedDentry {
+    pub(super) dir: InodeNo,
+    pub(super) name: String,
+    /// What the damaged value seems to say.
+    pub(super) hint: Option<Dentry>,
 }
 
 pub(super) fn collect(store: &mut dyn KvStore, keys: &KeySpace, report: &mut Report) -> Result<Picture> {
@@ -62,8 +112,12 @@ pub(super) fn collect(store: &mut dyn KvStore, keys: &KeySpace, report: &mut Rep
     Ok(picture)
 }
 
-fn number(rest: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(rest.try_into().ok()?))
+/// The inode number that a key's first eight bytes behind the tag hold, with what follows it.
+/// `None` for the two that no inode has: 0, and the last.
+fn inode_number(rest: &[u8]) -> Option<(InodeNo, &[u8])> {
+    let (number, rest) = rest.split_first_chunk::<8>()?;
+    let number = u64::from_be_bytes(*number);
+    (number != 0 && number != u64::MAX).then_some((InodeNo(number), rest))
 }
 
 /// Takes one record into the picture; what is wrong with it is told to `found`.
@@ -78,80 +132,102 @@ fn record(
     let Entry { key, value } = entry;
     let inline_bytes =
         picture.superblock.as_ref().map_or(INLINE_BYTES_MAX, |superblock| superblock.inline_bytes);
-    match (tag, rest.len()) {
-        (tag::SUPERBLOCK, 0) => match Superblock::decode(key, value) {
+    if (tag, rest) == (tag::SUPERBLOCK, &[]) {
+        picture.superblock_value = Some(value.clone());
+        match Superblock::decode(key, value) {
             Ok(superblock) => picture.superblock = Some(superblock),
             Err(error @ Error::Format(_)) => return Err(error),
             Err(error) => found(Invariant::Value, error.to_string()),
+        }
+        return Ok(());
+    }
+    let strange = |picture: &mut Picture, found: &mut dyn FnMut(Invariant, String), what: String| {
+        picture.strange_keys.push(key.clone());
+        found(Invariant::KeyForm, what);
+        Ok(())
+    };
+    if tag == tag::JOURNAL && matches!(rest.len(), 0 | 8) {
+        picture.has_journal = true;
+        let announced = picture.superblock.as_ref().is_none_or(Superblock::has_journal);
+        if !announced {
+            picture.stray_journal.push(key.clone());
+            found(Invariant::Journal, "a record of a journal that the superblock does not know".to_owned());
+        } else if let Err(error) = journal::decode_part(key, value) {
+            found(Invariant::Value, error.to_string());
+        }
+        return Ok(());
+    }
+    let known = matches!(tag, tag::INODE | tag::DENTRY | tag::EXTENT | tag::REAP | tag::ORPHAN);
+    let Some((ino, rest)) = inode_number(rest).filter(|_| known) else {
+        return strange(picture, found, format!("tag {tag:02x} with {} bytes behind it", rest.len()));
+    };
+    match (tag, rest.len()) {
+        (tag::INODE, 0) => match Inode::decode(key, ino, inline_bytes, value) {
+            Ok(mut inode) => {
+                inode.forget_bytes();
+                picture.inodes.insert(ino, inode);
+            }
+            Err(error) => {
+                picture.damaged_inodes.insert(ino);
+                found(Invariant::Value, error.to_string());
+            }
         },
-        (tag::INODE, 8) => {
-            let ino = InodeNo(number(rest).unwrap_or_default());
-            match Inode::decode(key, ino, inline_bytes, value) {
-                Ok(mut inode) => {
-                    inode.forget_bytes();
-                    picture.inodes.insert(ino, inode);
-                }
-                Err(error) => {
-                    picture.damaged_inodes.insert(ino);
-                    found(Invariant::Value, error.to_string());
-                }
-            }
-        }
-        (tag::DENTRY, 9..) => {
-            let (dir, _) = rest.split_at_checked(8).unwrap_or_default();
-            let dir = InodeNo(number(dir).unwrap_or_default());
-            let Some(name) = keys.dentry_name(dir, key).filter(|name| is_storable_name(name)) else {
-                found(Invariant::KeyForm, "a name that no operation could have made".to_owned());
-                return Ok(());
+        (tag::DENTRY, _) => {
+            let Some(name) = keys.dentry_name(ino, key).filter(|name| is_storable_name(name)) else {
+                return strange(picture, found, "a name that no operation could have made".to_owned());
             };
-            match dentry::decode(key, dir, value) {
-                Ok(entry) => picture.dentries.push((dir, name.to_owned(), entry)),
+            match dentry::decode(key, ino, value) {
+                Ok(entry) => picture.dentries.push((ino, name.to_owned(), entry)),
                 Err(error) => {
-                    *picture.damaged_dentries.entry(dir).or_default() += 1;
+                    let hint = dentry::guess(value);
+                    picture.damaged_dentries.push(DamagedDentry { dir: ino, name: name.to_owned(), hint });
                     found(Invariant::Value, error.to_string());
                 }
             }
         }
-        (tag::EXTENT, 16) => {
-            let (ino, index) = rest.split_at_checked(8).unwrap_or_default();
-            let (ino, index) = (InodeNo(number(ino).unwrap_or_default()), number(index).unwrap_or_default());
-            picture.extents.entry(ino).or_default().push(index);
-            let id = RecordId { tag: tag::EXTENT, name: "extent", ino: ino.0 };
-            let extent_bytes = picture.superblock.as_ref().map(|superblock| superblock.extent_bytes as usize);
-            match unseal(key, id, value) {
-                Ok(body) if extent_bytes.is_some_and(|size| body.len() > size) => {
-                    found(Invariant::ExtentLength, format!("{} bytes", body.len()));
-                }
-                Ok(_) => {}
-                Err(error) => found(Invariant::Value, error.to_string()),
+        (tag::EXTENT, 8) => extent(picture, ino, rest, entry, found),
+        (tag::REAP, 0) => match reap::decode(key, ino, value) {
+            Ok(reap) => drop(picture.reaps.insert(ino, reap)),
+            Err(error) => {
+                picture.damaged_reaps.insert(ino);
+                found(Invariant::Value, error.to_string());
             }
-        }
-        (tag::REAP, 8) => {
-            let ino = InodeNo(number(rest).unwrap_or_default());
-            match reap::decode(key, ino, value) {
-                Ok(reap) => drop(picture.reaps.insert(ino, reap)),
-                Err(error) => found(Invariant::Value, error.to_string()),
-            }
-        }
-        (tag::ORPHAN, 8) => {
-            let ino = InodeNo(number(rest).unwrap_or_default());
+        },
+        (tag::ORPHAN, 0) => {
             picture.orphans.insert(ino);
             if let Err(error) = reap::decode_orphan(key, ino, value) {
+                picture.damaged_orphans.insert(ino);
                 found(Invariant::Value, error.to_string());
             }
         }
-        (tag::JOURNAL, 0 | 8) => {
-            let announced = picture.superblock.as_ref().is_none_or(Superblock::has_journal);
-            if !announced {
-                found(
-                    Invariant::Journal,
-                    "a record of a journal that the superblock does not know".to_owned(),
-                );
-            } else if let Err(error) = journal::decode_part(key, value) {
-                found(Invariant::Value, error.to_string());
-            }
+        (tag, length) => {
+            return strange(picture, found, format!("tag {tag:02x} with {} bytes behind it", 8 + length));
         }
-        (tag, length) => found(Invariant::KeyForm, format!("tag {tag:02x} with {length} bytes behind it")),
     }
     Ok(())
+}
+
+fn extent(
+    picture: &mut Picture,
+    ino: InodeNo,
+    index: &[u8],
+    Entry { key, value }: &Entry,
+    found: &mut dyn FnMut(Invariant, String),
+) {
+    let index = index.try_into().map_or(0, u64::from_be_bytes);
+    picture.extents.entry(ino).or_default().push(index);
+    let id = RecordId { tag: tag::EXTENT, name: "extent", ino: ino.0 };
+    let extent_bytes =
+        picture.superblock.as_ref().map_or(EXTENT_BYTES_MAX, |superblock| superblock.extent_bytes);
+    match unseal(key, id, value) {
+        Ok(body) if body.len() > extent_bytes as usize => {
+            picture.damaged_extents.push((ino, index));
+            found(Invariant::ExtentLength, format!("{} bytes", body.len()));
+        }
+        Ok(body) => picture.longest_extent_bytes = picture.longest_extent_bytes.max(body.len()),
+        Err(error) => {
+            picture.damaged_extents.push((ino, index));
+            found(Invariant::Value, error.to_string());
+        }
+    }
 }

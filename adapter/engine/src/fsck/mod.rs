@@ -1,11 +1,14 @@
 //! Checks a whole volume against the numbered invariants of `FORMAT.md`.
 //!
 //! The check reads and changes nothing. It has two halves: [`collect`] reads every record once and
-//! finds what is wrong with it alone; [`relate`] finds what is wrong between records. A repair would be
-//! a third that takes the same picture and the findings.
+//! finds what is wrong with it alone; [`relate`] finds what is wrong between records. [`repair`] takes
+//! the picture that the first half makes and changes what does not fit together.
 
 mod collect;
 mod relate;
+mod repair;
+
+pub use repair::{Fix, Repair, RepairOptions, repair};
 
 use crate::error::{Error, Result};
 use crate::journal::read_journal;
@@ -83,11 +86,13 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "invariant {} at key ", self.invariant.number())?;
-        for byte in &self.key {
-            write!(f, "{byte:02x}")?;
-        }
+        write_hex(f, &self.key)?;
         write!(f, ": {}", self.what)
     }
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 /// What a check has seen and found.

@@ -9,15 +9,44 @@ use std::collections::BTreeMap;
 
 /// What the entries of a volume say of an inode.
 #[derive(Debug, Default)]
-struct Names {
+pub(super) struct Names {
     /// Entries that name it.
-    count: u64,
+    pub(super) count: u64,
     /// The directory that the last of them is in.
-    dir: Option<InodeNo>,
+    pub(super) dir: Option<InodeNo>,
     /// Entries that lie in it.
-    entries: u64,
+    pub(super) entries: u64,
     /// Directories among those.
-    subdirectories: u64,
+    pub(super) subdirectories: u64,
+}
+
+impl Names {
+    /// The link count that an inode with these names should have.
+    pub(super) fn links(&self, ino: InodeNo, kind: Kind) -> u64 {
+        match kind {
+            _ if ino != InodeNo::ROOT && self.count == 0 => 0,
+            Kind::Directory => 2 + self.subdirectories,
+            _ => self.count,
+        }
+    }
+}
+
+/// Counts what all sound entries say. Damaged ones are entries of their directory, and have lost what
+/// they named.
+pub(super) fn names(picture: &Picture) -> BTreeMap<InodeNo, Names> {
+    let mut names: BTreeMap<InodeNo, Names> = BTreeMap::new();
+    for (dir, _, entry) in &picture.dentries {
+        let target = names.entry(entry.ino).or_default();
+        target.count += 1;
+        target.dir = Some(*dir);
+        let holder = names.entry(*dir).or_default();
+        holder.entries += 1;
+        holder.subdirectories += u64::from(entry.kind == Kind::Directory);
+    }
+    for damaged in &picture.damaged_dentries {
+        names.entry(damaged.dir).or_default().entries += 1;
+    }
+    names
 }
 
 struct Relate<'p> {
@@ -31,7 +60,8 @@ pub(super) fn relate(picture: &Picture, keys: &KeySpace, report: &mut Report) {
     report.dentries = picture.dentries.len() as u64;
     report.orphans = picture.orphans.len() as u64;
     let mut relate = Relate { picture, keys, report };
-    let names = relate.entries();
+    let names = names(picture);
+    relate.entries();
     relate.root();
     relate.inodes(&names);
     relate.parents(&names);
@@ -57,27 +87,15 @@ impl Relate<'_> {
         self.found(invariant, |keys, key| keys.inode(ino, key), what);
     }
 
-    /// Whether a record of this inode is there, be it damaged.
-    fn exists(&self, ino: InodeNo) -> bool {
-        self.picture.inodes.contains_key(&ino) || self.picture.damaged_inodes.contains(&ino)
-    }
-
-    fn entries(&mut self) -> BTreeMap<InodeNo, Names> {
+    fn entries(&mut self) {
         let picture = self.picture;
-        let mut names: BTreeMap<InodeNo, Names> = BTreeMap::new();
         for (dir, name, entry) in &picture.dentries {
-            let target = names.entry(entry.ino).or_default();
-            target.count += 1;
-            target.dir = Some(*dir);
-            let holder = names.entry(*dir).or_default();
-            holder.entries += 1;
-            holder.subdirectories += u64::from(entry.kind == Kind::Directory);
             let wrong_target = match picture.inodes.get(&entry.ino) {
                 Some(inode) if inode.kind == entry.kind => None,
                 Some(inode) => {
                     Some(format!("says {:?}, but inode {} is a {:?}", entry.kind, entry.ino.0, inode.kind))
                 }
-                None if self.exists(entry.ino) => None,
+                None if self.picture.exists(entry.ino) => None,
                 None => Some(format!("names inode {}, which does not exist", entry.ino.0)),
             };
             if let Some(what) = wrong_target {
@@ -87,17 +105,13 @@ impl Relate<'_> {
                 Some(Inode { kind: Kind::Directory, nlink: 1.., .. }) => None,
                 Some(Inode { kind: Kind::Directory, .. }) => Some("lies in a directory without a name"),
                 Some(_) => Some("lies in what is no directory"),
-                None if self.exists(*dir) => None,
+                None if self.picture.exists(*dir) => None,
                 None => Some("lies in a directory that does not exist"),
             };
             if let Some(what) = wrong_directory {
                 self.found(Invariant::EntryDirectory, |keys, key| keys.dentry(*dir, name, key), what);
             }
         }
-        for (dir, damaged) in &picture.damaged_dentries {
-            names.entry(*dir).or_default().entries += damaged;
-        }
-        names
     }
 
     fn root(&mut self) {
@@ -108,7 +122,7 @@ impl Relate<'_> {
                 InodeNo::ROOT,
                 "the root is no directory, or not its own parent",
             ),
-            None if self.exists(InodeNo::ROOT) => {}
+            None if self.picture.exists(InodeNo::ROOT) => {}
             None => self.at_inode(Invariant::Root, InodeNo::ROOT, "the root does not exist"),
         }
     }
@@ -119,11 +133,7 @@ impl Relate<'_> {
         let names_are_known = picture.damaged_dentries.is_empty();
         for (ino, inode) in &picture.inodes {
             let names = names.get(ino).unwrap_or(&none);
-            let links = match inode.kind {
-                _ if *ino != InodeNo::ROOT && names.count == 0 => 0,
-                Kind::Directory => 2 + names.subdirectories,
-                _ => names.count,
-            };
+            let links = names.links(*ino, inode.kind);
             if u64::from(inode.nlink) != links && names_are_known {
                 let what = format!("the link count is {}, it should be {links}", inode.nlink);
                 self.at_inode(Invariant::LinkCount, *ino, what);
@@ -187,7 +197,7 @@ impl Relate<'_> {
             let what = match picture.inodes.get(ino) {
                 Some(inode) if inode.nlink == 0 => continue,
                 Some(_) => "the inode has links",
-                None if self.exists(*ino) => continue,
+                None if self.picture.exists(*ino) => continue,
                 None => "the inode does not exist",
             };
             self.found(Invariant::Orphan, |keys, key| keys.orphan(*ino, key), what);
@@ -261,16 +271,7 @@ impl Relate<'_> {
             }
             return;
         };
-        let named = picture.dentries.iter().map(|(dir, _, entry)| entry.ino.max(*dir)).max();
-        let highest = [
-            picture.inodes.keys().next_back().copied(),
-            picture.damaged_inodes.last().copied(),
-            picture.extents.keys().next_back().copied(),
-            picture.reaps.keys().next_back().copied(),
-            picture.orphans.last().copied(),
-            named,
-        ];
-        let highest = highest.into_iter().flatten().max().unwrap_or(InodeNo::ROOT).0;
+        let highest = picture.highest_inode();
         if superblock.next_inode <= highest {
             let what = format!("the next inode is {}, but {highest} is in use", superblock.next_inode);
             self.found(Invariant::NextInode, at_superblock, what);

@@ -1,6 +1,6 @@
 //! A directory's entry: what a name is, so that listing and a missing name need no inode.
 
-use super::{Fields, RecordId, begin, seal, unseal};
+use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
 use crate::key::tag;
 use crate::types::{Dentry, InodeNo, Kind};
@@ -24,6 +24,13 @@ pub(crate) fn decode(key: &[u8], dir: InodeNo, value: &[u8]) -> Result<Dentry> {
     Ok(Dentry { kind, ino })
 }
 
+/// Reads what a damaged value seems to say, for a repair that has other evidence beside it.
+pub(crate) fn guess(value: &[u8]) -> Option<Dentry> {
+    let (kind, ino) = value.get(FRAME_BYTES..FRAME_BYTES + 9)?.split_first()?;
+    let ino = InodeNo(u64::from_be_bytes(ino.try_into().ok()?));
+    Some(Dentry { kind: Kind::from_byte(*kind)?, ino }).filter(|_| ino > InodeNo::ROOT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,7 +41,7 @@ mod tests {
             let dentry = Dentry { kind: Kind::Symlink, ino: InodeNo(ino) };
             let mut value = Vec::new();
             encode(dentry, b"k", &mut value);
-            assert_eq!(value.len(), super::super::FRAME_BYTES + 9);
+            assert_eq!(value.len(), FRAME_BYTES + 9);
             assert_eq!(decode(b"k", InodeNo(1), &value).ok(), good.then_some(dentry));
         }
     }

@@ -12,6 +12,7 @@ mod hostile;
 mod journal;
 mod model_test;
 mod regressions;
+mod repair;
 mod slashes;
 
 // What the fuzz targets use too; the suites name it as if it were here.

@@ -1,0 +1,182 @@
+//! Repairs a volume: finds what is wrong, changes one kind of it, and looks again, until nothing is left
+//! that can be repaired.
+//!
+//! A round reads the whole volume and runs the stages below in their order, up to and with the first
+//! that has something to do. So a stage relies on those before it: where links are counted, every entry
+//! is sound and every directory has its place. And a repair that was cut short needs nothing but to be
+//! started again: what it finds is another damaged volume, a little less damaged.
+//!
+//! | stage | what it repairs | invariants |
+//! |---|---|---|
+//! | [`superblock`] | no superblock, or a damaged one | 2, 3 |
+//! | [`journal`] | a journal that is not in place yet | 18 |
+//! | [`records`] | entries, reaps, orphans, inodes, extents whose value is damaged; keys of no known form | 1, 2, 13 |
+//! | [`missing`] | names without inodes, inodes lost with their bytes left | 4, 5, 6, 11 |
+//! | [`tree`] | directories that no path leads to, directories and files without a name | 6, 7, 9, 10 |
+//! | [`counts`] | link counts, sizes, parents, orphan and reap records, garbage extents | 4, 7 to 12, 14 |
+//! | [`counts`] | what the superblock counts | 15 to 17 |
+
+mod counts;
+mod journal;
+mod missing;
+mod records;
+mod superblock;
+mod tree;
+mod writer;
+
+use self::writer::Writer;
+use super::collect::{Picture, collect};
+use super::{Report, relate};
+use crate::error::{Error, Result};
+use crate::key::KeySpace;
+use crate::store::KvStore;
+use crate::types::Clock;
+use crate::room::check_limits;
+use crate::volume::check_volume_name;
+use std::fmt;
+
+/// Rounds that a repair takes at most. Each stage runs once or twice; more would be a stage that undoes
+/// another's work.
+const ROUNDS_MAX: usize = 32;
+
+/// What a repair may do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RepairOptions {
+    /// Makes whole what has lost bytes: zeros where an extent is damaged or missing, and what the
+    /// extents tell where an inode is. Without it such a file stays as it is, and reading what is lost
+    /// stays an error.
+    pub accept_loss: bool,
+}
+
+/// One thing that a repair has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// The key of the record that was changed, made or removed, to the byte.
+    pub key: Vec<u8>,
+    /// What was done, in words.
+    pub what: String,
+}
+
+impl fmt::Display for Fix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "repaired key ")?;
+        super::write_hex(f, &self.key)?;
+        write!(f, ": {}", self.what)
+    }
+}
+
+/// What a repair has found and done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Repair {
+    /// What was wrong before.
+    pub before: Report,
+    /// What was changed, in its order.
+    pub fixes: Vec<Fix>,
+    /// What is still wrong.
+    pub after: Report,
+}
+
+/// Checks one volume of a store and repairs it.
+///
+/// Nothing that a path leads to is dropped. What has lost its name goes to the directory `lost+found`
+/// as `#` and its inode number; a record that cannot be read is kept there as a file of its key and
+/// value. Bytes that are lost stay an error for who reads them, unless [`RepairOptions::accept_loss`]
+/// says otherwise. A sound volume is left as it is to the byte.
+///
+/// # Durability
+/// If anything was changed it is durable when this returns. Every change is an atomic apply, and what
+/// they leave when it is cut short between two of them can be repaired as well.
+///
+/// # Errors
+/// As [`fsck`](super::fsck); [`Error::Format`] also for a volume that takes no changes;
+/// [`Error::Fenced`] if another opener takes the volume over meanwhile. The repair itself becomes
+/// the volume's one writer when it starts to change something: who had it open can store nothing any more.
+///
+/// # Cost
+/// Each round reads the whole volume as `fsck` does, a handful of rounds for most damage, and one round
+/// for none. What is changed goes to the store in applies of up to its limits.
+pub fn repair(
+    store: &mut dyn KvStore,
+    clock: &mut dyn Clock,
+    volume: &str,
+    options: RepairOptions,
+) -> Result<Repair> {
+    check_volume_name(volume)?;
+    let keys = KeySpace::new(volume);
+    let (picture, before) = look(store, &keys)?;
+    if before.is_clean() {
+        return Ok(Repair { after: before.clone(), fixes: Vec::new(), before });
+    }
+    let limits = store.limits()?;
+    check_limits(&limits)?;
+    let mut work = Work { fixes: Vec::new(), options, writer: Writer::new(store, clock, keys, limits) };
+    if !superblock::take_over(&mut work, &picture, volume)? {
+        return Ok(Repair { after: before.clone(), fixes: Vec::new(), before });
+    }
+    journal::settle(&mut work)?;
+    let mut after = None;
+    for _ in 0..ROUNDS_MAX {
+        let (picture, report) = look(work.writer.store, &work.writer.keys)?;
+        if !work.round(&picture)? {
+            after = Some(report);
+            break;
+        }
+    }
+    work.writer.finish()?;
+    let after = match after {
+        Some(report) => report,
+        None => look(work.writer.store, &work.writer.keys)?.1,
+    };
+    Ok(Repair { before, fixes: work.fixes, after })
+}
+
+fn look(store: &mut dyn KvStore, keys: &KeySpace) -> Result<(Picture, Report)> {
+    let mut report = Report::default();
+    let picture = collect(store, keys, &mut report)?;
+    relate::relate(&picture, keys, &mut report);
+    Ok((picture, report))
+}
+
+/// Plans and makes the changes of one kind.
+type Stage<'s> = fn(&mut Work<'s>, &Picture) -> Result<()>;
+
+/// A repair under way.
+struct Work<'s> {
+    writer: Writer<'s>,
+    options: RepairOptions,
+    fixes: Vec<Fix>,
+}
+
+impl<'s> Work<'s> {
+    /// Runs the stages up to and with the first that changes something. Returns whether one did.
+    fn round(&mut self, picture: &Picture) -> Result<bool> {
+        let Some(superblock) = &picture.superblock else {
+            return Err(Error::damaged("superblock", 0, "gone while the volume was repaired"));
+        };
+        self.writer.extent_bytes = u64::from(superblock.extent_bytes);
+        self.writer.start_numbers_above(picture);
+        let before = self.fixes.len();
+        let stages: [Stage<'s>; 6] = [
+            |work, picture| records::entries(work, picture),
+            |work, picture| records::others(work, picture),
+            |work, picture| missing::stage(work, picture),
+            |work, picture| tree::stage(work, picture),
+            |work, picture| counts::records(work, picture),
+            |work, picture| counts::superblock(work, picture),
+        ];
+        for stage in stages {
+            stage(self, picture)?;
+            self.writer.flush()?;
+            if self.fixes.len() > before {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Notes what is done to the record under `key`.
+    fn note(&mut self, key: Vec<u8>, what: impl Into<String>) {
+        self.fixes.push(Fix { key, what: what.into() });
+    }
+}

@@ -1,0 +1,205 @@
+//! Repairs records that cannot be read, each by itself.
+
+use super::{Work, journal};
+use super::missing::{entries_in, last_extent, rebuilt_file};
+use super::writer::Change;
+use crate::error::Result;
+use crate::fsck::collect::{DamagedDentry, Picture};
+use crate::fsck::relate::{Names, names};
+use crate::record::inode::Content;
+use crate::types::{Dentry, InodeNo, Kind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// Entries: one whose damaged value seems to name an inode that lacks just this name is believed.
+/// Of others the record is kept, and the inode, if nothing else names it, goes to `lost+found` later.
+pub(super) fn entries(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
+    let mut names = names(picture);
+    for damaged in &picture.damaged_dentries {
+        let key = work.writer.dentry_key(damaged.dir, &damaged.name);
+        match damaged.hint.filter(|hint| lacks_a_name(picture, &names, damaged, *hint)) {
+            Some(entry) => {
+                names.entry(entry.ino).or_default().count += 1;
+                work.writer.put(work.writer.dentry_change(damaged.dir, &damaged.name, entry))?;
+                work.note(key, format!("the entry names inode {} again, which had lost a name", entry.ino.0));
+            }
+            None => keep_and_remove(work, key, "the entry", None)?,
+        }
+    }
+    Ok(())
+}
+
+fn lacks_a_name(
+    picture: &Picture,
+    names: &BTreeMap<InodeNo, Names>,
+    damaged: &DamagedDentry,
+    hint: Dentry,
+) -> bool {
+    let known = names.get(&hint.ino).map_or(0, |names| names.count);
+    match picture.inodes.get(&hint.ino) {
+        Some(inode) if inode.kind != hint.kind || picture.orphans.contains(&hint.ino) => false,
+        Some(inode) if inode.kind == Kind::Directory => known == 0 && inode.parent == damaged.dir,
+        Some(inode) => u64::from(inode.nlink) > known,
+        None => {
+            let damaged = picture.damaged_inodes.contains(&hint.ino);
+            damaged && known == 0 && !picture.orphans.contains(&hint.ino)
+        }
+    }
+}
+
+/// Everything else that is damaged.
+pub(super) fn others(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
+    for key in &picture.strange_keys {
+        keep_and_remove(work, key.clone(), "a record of no known form", None)?;
+    }
+    for key in &picture.stray_journal {
+        journal::remove(work, key.clone(), "a record of a journal that the superblock does not know")?;
+    }
+    let names = names(picture);
+    reaps(work, picture)?;
+    orphans(work, picture, &names)?;
+    inodes(work, picture, &names)?;
+    extents(work, picture)
+}
+
+/// A record that says what is garbage: what lies behind its file's end is, whatever it said.
+fn reaps(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
+    for ino in &picture.damaged_reaps {
+        let key = work.writer.reap_key(*ino);
+        let end = picture.inodes.get(ino).map_or(0, |inode| inode.extents_end(work.writer.extent_bytes));
+        let last = picture.extents.get(ino).and_then(|indices| indices.last()).copied();
+        match last.filter(|last| *last >= end && !picture.damaged_inodes.contains(ino)) {
+            Some(last) => {
+                work.writer.put(work.writer.reap_change(*ino, end, last.saturating_add(1)))?;
+                work.note(key, format!("the reap record covers what lies behind extent {end} again"));
+            }
+            None => {
+                work.writer.put((key.clone(), None))?;
+                work.note(key, "the reap record was removed: no garbage waits for it");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn orphans(work: &mut Work<'_>, picture: &Picture, names: &BTreeMap<InodeNo, Names>) -> Result<()> {
+    for ino in &picture.damaged_orphans {
+        let key = work.writer.orphan_key(*ino);
+        let nameless = names.get(ino).is_none_or(|names| names.count == 0);
+        let unlinked = picture.inodes.get(ino).is_none_or(|inode| inode.nlink == 0);
+        if nameless && unlinked && picture.exists(*ino) {
+            work.writer.put(work.writer.orphan_change(*ino))?;
+            work.note(key, "the orphan record was written again");
+        } else {
+            work.writer.put((key.clone(), None))?;
+            work.note(key, "the orphan record was removed: its inode has a name, or does not exist");
+        }
+    }
+    Ok(())
+}
+
+fn inodes(work: &mut Work<'_>, picture: &Picture, names: &BTreeMap<InodeNo, Names>) -> Result<()> {
+    let holders = entries_in(picture);
+    let named_as: BTreeMap<InodeNo, Kind> =
+        picture.dentries.iter().map(|(_, _, entry)| (entry.ino, entry.kind)).collect();
+    for ino in &picture.damaged_inodes {
+        let key = work.writer.inode_key(*ino);
+        let named = names.get(ino).filter(|names| names.count > 0);
+        let kind = named_as.get(ino).copied();
+        if *ino == InodeNo::ROOT || kind == Some(Kind::Directory) || holders.contains(ino) {
+            let parent = named.and_then(|names| names.dir).unwrap_or(InodeNo::ROOT);
+            let directory = work.writer.new_directory(parent);
+            let change = work.writer.inode_change(*ino, &directory);
+            keep_and_remove(work, key, "the directory's inode", Some(vec![change]))?;
+        } else if kind.is_some() && !work.options.accept_loss {
+            // Its names stay, and reading it stays an error.
+        } else if kind == Some(Kind::Symlink) {
+            let mut link = rebuilt_file(work, picture, *ino)?;
+            (link.kind, link.size, link.extents) = (Kind::Symlink, 0, 0);
+            link.content = Content::Target(Box::default());
+            let change = work.writer.inode_change(*ino, &link);
+            keep_and_remove(
+                work,
+                key,
+                "the symbolic link's inode, whose target is lost,",
+                Some(vec![change]),
+            )?;
+        } else if kind.is_some() {
+            let file = rebuilt_file(work, picture, *ino)?;
+            let what = format!("the file's inode, which now has {} bytes by its extents,", file.size);
+            let change = work.writer.inode_change(*ino, &file);
+            keep_and_remove(work, key, &what, Some(vec![change]))?;
+        } else if picture.orphans.contains(ino) {
+            remove_unlinked(work, picture, *ino, key)?;
+        } else if last_extent(work, picture, *ino).is_some() {
+            let file = rebuilt_file(work, picture, *ino)?;
+            let change = work.writer.inode_change(*ino, &file);
+            keep_and_remove(work, key, "the nameless file's inode", Some(vec![change]))?;
+        } else {
+            keep_and_remove(work, key, "the nameless inode", None)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file that was unlinked goes, as it would have with its last close.
+fn remove_unlinked(work: &mut Work<'_>, picture: &Picture, ino: InodeNo, key: Vec<u8>) -> Result<()> {
+    let mut group: Vec<Change> = vec![(key.clone(), None), (work.writer.orphan_key(ino), None)];
+    if let Some(last) = picture.extents.get(&ino).and_then(|indices| indices.last()) {
+        group.push(work.writer.reap_change(ino, 0, last.saturating_add(1)));
+    }
+    work.writer.put_group(group)?;
+    work.note(key, "the damaged inode of a file without a name, which waited to be removed, was removed");
+    Ok(())
+}
+
+fn extents(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
+    let judged: BTreeSet<InodeNo> = picture.damaged_inodes.iter().copied().collect();
+    for (ino, index) in picture.damaged_extents.iter().filter(|(ino, _)| !judged.contains(ino)) {
+        let end = picture.inodes.get(ino).map_or(0, |inode| inode.extents_end(work.writer.extent_bytes));
+        let key = work.writer.extent_key(*ino, *index);
+        let garbage = picture.reaps.get(ino).is_some_and(|reap| reap.from <= *index && *index < reap.to);
+        if *index < end && work.options.accept_loss {
+            keep_and_remove(work, key, &format!("extent {index} of inode {}, now zeros,", ino.0), None)?;
+        } else if *index >= end && (garbage || picture.inodes.contains_key(ino)) {
+            work.writer.put((key.clone(), None))?;
+            work.note(key, "the damaged extent was removed: it is behind its file's end");
+        }
+    }
+    Ok(())
+}
+
+/// Keeps a damaged record as a file without a name (which a later stage puts into `lost+found`), and
+/// removes it from its place or puts `instead` there, in one apply.
+///
+/// A record that is too long for that stays where it is, and is found again.
+fn keep_and_remove(
+    work: &mut Work<'_>,
+    key: Vec<u8>,
+    what: &str,
+    instead: Option<Vec<Change>>,
+) -> Result<()> {
+    let Some(value) = work.writer.value(&key)? else { return Ok(()) };
+    let (ino, mut group) = kept_record(work, &key, &value)?;
+    let replaced = instead.is_some();
+    group.extend(instead.unwrap_or_else(|| vec![(key.clone(), None)]));
+    if work.writer.fits(&group) {
+        work.writer.put_group(group)?;
+        let done = if replaced { "was made anew" } else { "was taken out" };
+        work.note(key, format!("{what} {done}; the damaged record is kept as inode {}", ino.0));
+    }
+    Ok(())
+}
+
+/// The file that keeps a record: a line of text with the key, then the value as it was.
+pub(super) fn kept_record(work: &mut Work<'_>, key: &[u8], value: &[u8]) -> Result<(InodeNo, Vec<Change>)> {
+    let mut text = String::from("damaged record of key ");
+    for byte in key {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text.push('\n');
+    let mut bytes = text.into_bytes();
+    bytes.extend_from_slice(value);
+    work.writer.new_file(&bytes)
+}

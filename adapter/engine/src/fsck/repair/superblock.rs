@@ -1,0 +1,95 @@
+//! Becomes the volume's writer, and makes a superblock where there is none that can be read.
+
+use super::Work;
+use super::records::kept_record;
+use crate::error::Result;
+use crate::fsck::collect::Picture;
+use crate::record::FRAME_BYTES;
+use crate::record::inode::Content;
+use crate::record::superblock::{EXTENT_BYTES_MAX, EXTENT_BYTES_MIN, Superblock};
+use crate::types::InodeNo;
+use crate::room::{check_fit, fitting_sizes};
+use crate::volume::{Options, check_usable, make_uuid};
+
+/// Where the extent size stands in a superblock's value.
+const EXTENT_BYTES_AT: usize = FRAME_BYTES + 40;
+
+/// Returns whether the volume can be repaired: it cannot if its extent size is not known any more.
+pub(super) fn take_over(work: &mut Work<'_>, picture: &Picture, volume: &str) -> Result<bool> {
+    let found = picture.superblock_value.as_deref();
+    if let Some(superblock) = &picture.superblock {
+        check_usable(superblock)?;
+        check_fit(superblock, work.writer.limits())?;
+        let mut superblock = superblock.clone();
+        superblock.epoch = superblock.epoch.saturating_add(1);
+        work.writer.take_over(found, superblock, Vec::new())?;
+        return Ok(true);
+    }
+    let defaults = Options { volume: volume.to_owned(), ..Options::default() };
+    let usual = fitting_sizes(&defaults, work.writer.limits());
+    let Some(extent_bytes) = extent_bytes(picture, found, usual.0) else { return Ok(false) };
+    let inline = |inode: &crate::record::inode::Inode| matches!(inode.content, Content::Inline(_));
+    let longest = picture.inodes.values().filter(|inode| inline(inode)).map(|inode| inode.size).max();
+    let inline_bytes = u32::try_from(longest.unwrap_or(0)).unwrap_or(extent_bytes);
+    let inline_bytes = inline_bytes.max(usual.1).min(extent_bytes);
+    let uuid = make_uuid(&defaults, work.writer.clock.now());
+    let mut superblock = Superblock::new(uuid, extent_bytes, inline_bytes);
+    superblock.next_inode = picture.highest_record().saturating_add(1).max(superblock.next_inode);
+    check_fit(&superblock, work.writer.limits())?;
+    // It would have known of the journal that there is.
+    superblock.set_journal(picture.has_journal);
+    work.writer.extent_bytes = u64::from(extent_bytes);
+    work.writer.superblock = Some(superblock.clone());
+    work.writer.start_numbers_above(picture);
+    let key = work.writer.keys.superblock().to_vec();
+    let (mut others, mut kept) = (Vec::new(), String::new());
+    if let Some(value) = found {
+        let (ino, records) = kept_record(work, &key, value)?;
+        if work.writer.fits_one_apply(&records) {
+            (others, kept) = (records, format!("; the damaged one is kept as inode {}", ino.0));
+            superblock.next_inode = ino.0 + 1;
+        }
+    }
+    work.writer.take_over(found, superblock, others)?;
+    work.note(
+        key,
+        format!("made anew with extents of {extent_bytes} bytes; quotas are lost, and the uuid is new{kept}"),
+    );
+    Ok(true)
+}
+
+/// Finds the extent size from what is stored: the one at which all files have as many extents as their
+/// inodes count. `usual` is taken where nothing depends on it.
+fn extent_bytes(picture: &Picture, damaged: Option<&[u8]>, usual: u32) -> Option<u32> {
+    let sizes = (EXTENT_BYTES_MIN.ilog2()..=EXTENT_BYTES_MAX.ilog2()).map(|bits| 1u32 << bits);
+    let long_enough = |size: &u32| *size as usize >= picture.longest_extent_bytes;
+    let fitting: Vec<u32> = sizes.filter(long_enough).filter(|size| counts_agree(picture, *size)).collect();
+    // The damage need not have hit it.
+    let said = damaged
+        .and_then(|value| value.get(EXTENT_BYTES_AT..)?.first_chunk::<4>())
+        .map(|bytes| u32::from_be_bytes(*bytes))
+        .filter(|size| size.is_power_of_two() && (EXTENT_BYTES_MIN..=EXTENT_BYTES_MAX).contains(size))
+        .filter(long_enough);
+    match fitting.as_slice() {
+        _ if said.is_some_and(|said| fitting.is_empty() || fitting.contains(&said)) => said,
+        [only] => Some(*only),
+        [] => None,
+        // As long as there are but first extents, every size says the same of them.
+        [first, ..] if picture.extents.values().all(|indices| indices.iter().all(|index| *index == 0)) => {
+            Some(if fitting.contains(&usual) { usual } else { *first })
+        }
+        _ => None,
+    }
+}
+
+fn counts_agree(picture: &Picture, extent_bytes: u32) -> bool {
+    let none = Vec::new();
+    picture.inodes.iter().filter(|(_, inode)| matches!(inode.content, Content::Extents)).all(
+        |(ino, inode)| {
+            let ino: &InodeNo = ino;
+            let end = inode.extents_end(u64::from(extent_bytes));
+            let indices = picture.extents.get(ino).unwrap_or(&none);
+            indices.iter().filter(|index| **index < end).count() as u64 == inode.extents
+        },
+    )
+}

@@ -1,0 +1,282 @@
+//! Writes a repair's changes: groups that stay together, in applies that are guarded on the superblock
+//! as every writer's are.
+
+use super::Picture;
+use crate::error::{Error, Result};
+use crate::key::{KeySpace, tag};
+use crate::limits::JOURNAL_BYTES_MAX;
+use crate::record::inode::{Content, Inode};
+use crate::record::superblock::Superblock;
+use crate::record::{begin, dentry, reap, seal};
+use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::types::{Clock, Dentry, ExtentIndex, InodeNo, Kind};
+use std::collections::BTreeSet;
+
+/// A key with its new value, `None` to remove it.
+pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
+
+pub(super) struct Writer<'s> {
+    pub(super) store: &'s mut dyn KvStore,
+    pub(super) clock: &'s mut dyn Clock,
+    pub(super) keys: KeySpace,
+    limits: Limits,
+    /// The superblock as it will be with the next apply; none before the volume is taken over.
+    pub(super) superblock: Option<Superblock>,
+    /// The superblock as it is in the store, to the byte.
+    stored: Option<Vec<u8>>,
+    pub(super) extent_bytes: u64,
+    next_inode: u64,
+    /// Numbers that entries name, be it that nothing is there: a new inode must not come under one.
+    named: BTreeSet<u64>,
+    changes: Vec<Change>,
+    changes_bytes: usize,
+}
+
+impl<'s> Writer<'s> {
+    pub(super) fn new(
+        store: &'s mut dyn KvStore,
+        clock: &'s mut dyn Clock,
+        keys: KeySpace,
+        limits: Limits,
+    ) -> Self {
+        Writer {
+            store,
+            clock,
+            keys,
+            limits,
+            superblock: None,
+            stored: None,
+            extent_bytes: 0,
+            next_inode: u64::MAX,
+            named: BTreeSet::new(),
+            changes: Vec::new(),
+            changes_bytes: 0,
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Writes `superblock` in place of what was read, with `others`, and so becomes the one writer.
+    pub(super) fn take_over(
+        &mut self,
+        found: Option<&[u8]>,
+        superblock: Superblock,
+        others: Vec<Change>,
+    ) -> Result<()> {
+        self.stored = found.map(<[u8]>::to_vec);
+        self.superblock = Some(superblock);
+        self.changes = others;
+        self.apply(Durability::Buffered)
+    }
+
+    /// New inodes get numbers above all that are in use.
+    pub(super) fn start_numbers_above(&mut self, picture: &Picture) {
+        let next = self.superblock.as_ref().map_or(0, |superblock| superblock.next_inode);
+        self.next_inode = next.max(picture.highest_record().saturating_add(1));
+        self.named = picture.dentries.iter().map(|(_, _, entry)| entry.ino.0).collect();
+    }
+
+    pub(super) fn inline_bytes(&self) -> u32 {
+        self.superblock.as_ref().map_or(0, |superblock| superblock.inline_bytes)
+    }
+
+    /// A number for a new inode. It is used up with the next apply.
+    pub(super) fn new_inode_number(&mut self) -> Result<InodeNo> {
+        while self.named.contains(&self.next_inode) {
+            // Entries may name any number, the last too.
+            self.next_inode = self.next_inode.saturating_add(1);
+            if self.next_inode == u64::MAX {
+                break;
+            }
+        }
+        let number = self.next_inode;
+        if number == u64::MAX {
+            return Err(Error::damaged(
+                "superblock",
+                0,
+                "no inode number is left for what was lost and found",
+            ));
+        }
+        self.next_inode += 1;
+        if let Some(superblock) = &mut self.superblock {
+            superblock.next_inode = self.next_inode;
+        }
+        Ok(InodeNo(number))
+    }
+
+    /// Whether the store takes each of `group`, be it through the journal.
+    pub(super) fn fits(&self, group: &[Change]) -> bool {
+        let (_, bytes) = self.room();
+        let fits_alone = |(key, value): &Change| {
+            let value = value.as_ref().map_or(0, Vec::len);
+            value <= self.limits.max_value_bytes as usize && key.len() + value <= bytes
+        };
+        self.fits_one_apply(group) || group.iter().all(fits_alone) && bytes_of(group) <= JOURNAL_BYTES_MAX / 2
+    }
+
+    /// Whether `group` fits one apply.
+    pub(super) fn fits_one_apply(&self, group: &[Change]) -> bool {
+        let (entries, bytes) = self.room();
+        let value_max = self.limits.max_value_bytes as usize;
+        let short = |(_, value): &Change| value.as_ref().is_none_or(|value| value.len() <= value_max);
+        group.len() <= entries && bytes_of(group) <= bytes && group.iter().all(short)
+    }
+
+    /// What an apply can carry beside the superblock.
+    pub(super) fn room(&self) -> (usize, usize) {
+        let superblock = self.stored.as_ref().map_or(512, Vec::len) + self.keys.superblock().len() + 8;
+        let bytes = (self.limits.max_batch_bytes as usize).saturating_sub(superblock);
+        ((self.limits.max_batch_entries as usize).saturating_sub(1), bytes)
+    }
+
+    /// Adds changes that take effect together or not at all.
+    pub(super) fn put_group(&mut self, group: Vec<Change>) -> Result<()> {
+        let (entries, bytes) = self.room();
+        if group.len() > 1 && !self.fits_one_apply(&group) {
+            return self.put_through_journal(group);
+        }
+        if self.changes.len() + group.len() > entries || self.changes_bytes + bytes_of(&group) > bytes {
+            self.flush()?;
+        }
+        self.changes_bytes += bytes_of(&group);
+        self.changes.extend(group);
+        Ok(())
+    }
+
+    pub(super) fn put(&mut self, change: Change) -> Result<()> {
+        self.put_group(vec![change])
+    }
+
+    /// Stores what has gathered.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        if self.changes.is_empty() { Ok(()) } else { self.apply(Durability::Buffered) }
+    }
+
+    /// Stores the superblock as it was changed.
+    pub(super) fn put_superblock(&mut self) -> Result<()> {
+        self.apply(Durability::Buffered)
+    }
+
+    /// Makes everything durable.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.apply(Durability::Durable)
+    }
+
+    fn apply(&mut self, level: Durability) -> Result<()> {
+        let Some(superblock) = &mut self.superblock else { return Ok(()) };
+        superblock.seq = superblock.seq.saturating_add(1);
+        let key = self.keys.superblock();
+        let value = superblock.encode(key);
+        let mut mutations = vec![Mutation::Put { key, value: &value }];
+        mutations.extend(self.changes.iter().map(mutation));
+        let guard = Guard { key, expected: self.stored.as_deref() };
+        self.store.apply(&[guard], &mutations, level).map_err(|error| match error {
+            StoreError::Conflict => Error::Fenced,
+            error => Error::Store(error),
+        })?;
+        self.stored = Some(value);
+        self.changes.clear();
+        self.changes_bytes = 0;
+        Ok(())
+    }
+
+    /// Reads one record to the byte.
+    pub(super) fn value(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.store.get(&[key])?.into_iter().next().flatten())
+    }
+
+    /// Reads a page of records.
+    pub(super) fn scan(&mut self, start: &[u8], end: &[u8]) -> Result<Vec<Entry>> {
+        Ok(self.store.scan(start, end, self.limits.max_batch_entries, self.limits.max_batch_bytes)?)
+    }
+
+    /// A key of this volume.
+    pub(super) fn key(&self, build: impl FnOnce(&KeySpace, &mut Vec<u8>)) -> Vec<u8> {
+        let mut key = Vec::new();
+        build(&self.keys, &mut key);
+        key
+    }
+
+    pub(super) fn inode_key(&self, ino: InodeNo) -> Vec<u8> {
+        self.key(|keys, key| keys.inode(ino, key))
+    }
+
+    pub(super) fn dentry_key(&self, dir: InodeNo, name: &str) -> Vec<u8> {
+        self.key(|keys, key| keys.dentry(dir, name, key))
+    }
+
+    pub(super) fn extent_key(&self, ino: InodeNo, index: u64) -> Vec<u8> {
+        self.key(|keys, key| keys.extent(ino, ExtentIndex(index), key))
+    }
+
+    pub(super) fn orphan_key(&self, ino: InodeNo) -> Vec<u8> {
+        self.key(|keys, key| keys.orphan(ino, key))
+    }
+
+    pub(super) fn reap_key(&self, ino: InodeNo) -> Vec<u8> {
+        self.key(|keys, key| keys.reap(ino, key))
+    }
+
+    pub(super) fn inode_change(&self, ino: InodeNo, inode: &Inode) -> Change {
+        sealed(self.inode_key(ino), |key, out| inode.encode(key, out))
+    }
+
+    pub(super) fn dentry_change(&self, dir: InodeNo, name: &str, entry: Dentry) -> Change {
+        sealed(self.dentry_key(dir, name), |key, out| dentry::encode(entry, key, out))
+    }
+
+    pub(super) fn reap_change(&self, ino: InodeNo, from: u64, to: u64) -> Change {
+        sealed(self.reap_key(ino), |key, out| reap::encode(reap::Reap { ino, from, to }, key, out))
+    }
+
+    pub(super) fn orphan_change(&self, ino: InodeNo) -> Change {
+        sealed(self.orphan_key(ino), reap::encode_orphan)
+    }
+
+    /// A directory as it is made: its counts are for a later stage to set.
+    pub(super) fn new_directory(&mut self, parent: InodeNo) -> Inode {
+        Inode::new(Kind::Directory, parent, self.clock.now(), Content::None)
+    }
+
+    /// A new file of `bytes`, without a name yet: returns its number and the records to store.
+    pub(super) fn new_file(&mut self, bytes: &[u8]) -> Result<(InodeNo, Vec<Change>)> {
+        let ino = self.new_inode_number()?;
+        let mut inode = Inode::new(Kind::File, InodeNo(0), self.clock.now(), Content::Extents);
+        inode.size = bytes.len() as u64;
+        let mut changes = Vec::new();
+        if bytes.len() <= self.inline_bytes() as usize {
+            inode.content = Content::Inline(bytes.to_vec());
+        } else {
+            let size = usize::try_from(self.extent_bytes).unwrap_or(usize::MAX).max(1);
+            for (index, bytes) in (0..).zip(bytes.chunks(size)) {
+                changes.push(sealed(self.extent_key(ino, index), |key, out| {
+                    begin(out);
+                    out.extend_from_slice(bytes);
+                    seal(key, tag::EXTENT, out);
+                }));
+                inode.extents += 1;
+            }
+        }
+        changes.push(self.inode_change(ino, &inode));
+        Ok((ino, changes))
+    }
+}
+
+pub(super) fn mutation((key, value): &Change) -> Mutation<'_> {
+    match value {
+        Some(value) => Mutation::Put { key, value },
+        None => Mutation::Delete { key },
+    }
+}
+
+fn sealed(key: Vec<u8>, encode: impl FnOnce(&[u8], &mut Vec<u8>)) -> Change {
+    let mut value = Vec::new();
+    encode(&key, &mut value);
+    (key, Some(value))
+}
+
+fn bytes_of(group: &[Change]) -> usize {
+    group.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
+}
