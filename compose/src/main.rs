@@ -26,7 +26,11 @@ enum Command {
     ///
     /// Its exit code is the guest's; 134 after a trap, 130 after an interrupt.
     Run(RunArgs),
-    /// Checks a volume of a store, and changes nothing in it. Exit code 4: it is not sound.
+    /// Checks a volume of a store, and repairs it if asked to.
+    ///
+    /// Without --repair the store is only read, be it that it may not be written, and not a byte of it
+    /// changes. The exit code is that of fsck(8): 0 the volume is sound, 1 it was repaired and is sound
+    /// now, 4 it is not sound, 8 it could not be checked.
     Fsck(FsckArgs),
     /// Tells what a wasm file is, what it imports and exports, and what it needs of a runtime.
     Inspect {
@@ -89,6 +93,14 @@ struct FsckArgs {
     /// The volume of the store to check.
     #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
     volume: String,
+    /// Repairs what is wrong. Nothing that can be read is lost; what has no name any more goes to
+    /// /lost+found.
+    #[arg(long)]
+    repair: bool,
+    /// Lets the repair make whole what has lost bytes: zeros for lost pieces of a file, and what is left
+    /// for a file whose size is lost. Otherwise reading them stays an error.
+    #[arg(long, requires = "repair")]
+    accept_loss: bool,
 }
 
 /// What composition fixes in its result.
@@ -119,11 +131,11 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compose(args) => cli::compose::compose(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => cli::run::run(&args),
-        Command::Fsck(args) => cli::fsck::fsck(&args),
+        Command::Fsck(args) => Ok(cli::fsck::fsck(&args)),
         Command::Inspect { file } => cli::inspect::inspect(&file).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("kvfs: {}", cli::one_line(&format!("{error:#}")));
+        cli::complain(&error);
         ExitCode::FAILURE
     })
 }

@@ -36,6 +36,8 @@
 //! | [`MemoryStore`] | in memory | while a handle lives | nothing |
 //! | [`RedbStore`] | in one file | everything | everything up to the last durable apply |
 //!
+//! [`RedbReader`] reads the file of a `RedbStore` and changes nothing in it.
+//!
 //! [`Namespaced`] puts many guests into one store, [`Limited`] bounds what one may hold. To bring a store
 //! of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later), four functions
 //! each, and check it with the module `conformance` (feature of the same name).
@@ -74,8 +76,8 @@ pub use limits::{
 pub use linker::{INTERFACE, add_to_linker, add_to_linker_async};
 pub use memory::MemoryStore;
 pub use namespaced::Namespaced;
-pub use open::{AnyStore, OpenError, open_store};
-pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbStore};
+pub use open::{AnyStore, OpenError, open_store, open_store_read_only};
+pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbStore};
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};
 pub use view::{Calls, KvCtx, KvView};
 

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use redb::{DatabaseError, StorageError};
 
-use crate::{Durability, Entry, Guard, Limits, MemoryStore, Mutation, RedbStore, StoreError, SyncStore};
+use crate::{
+    Durability, Entry, Guard, Limits, MemoryStore, Mutation, RedbReader, RedbStore, StoreError, SyncStore,
+};
 
 /// A store named by a URL: see [`open_store`]. A clone is another handle on the same store.
 #[derive(Clone, Debug)]
@@ -16,21 +18,50 @@ pub enum AnyStore {
     Memory(MemoryStore),
     /// `redb:PATH`
     Redb(RedbStore),
+    /// `redb:PATH`, opened for reading only.
+    RedbReader(RedbReader),
 }
 
 /// Opens the store that `url` names:
 ///
 /// - `memory:` an empty [`MemoryStore`], gone with the process;
-/// - `redb:PATH` a [`RedbStore`] in the file `PATH`, made if it does not exist.
+/// - `redb:PATH` a [`RedbStore`] in the file `PATH`, made if it does not exist. A file that is not a
+///   store, an empty one too, is refused and left as it is.
 ///
 /// # Errors
 /// [`OpenError::UnknownStore`] for anything else, and whatever [`RedbStore::open`] meets.
 pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
+    match named(url)? {
+        Named::Memory => Ok(AnyStore::Memory(MemoryStore::new())),
+        Named::Redb(path) => Ok(AnyStore::Redb(RedbStore::open(path)?)),
+    }
+}
+
+/// Opens the store that `url` names as [`open_store`] does, for reading only: nothing is made, and what
+/// there is does not change by a byte, even if its program was killed ([`RedbReader::recovered`]).
+///
+/// # Errors
+/// As [`open_store`]; [`OpenError::NoStore`] where there is none, and for `memory:`, which
+/// holds nothing to read.
+pub fn open_store_read_only(url: &str) -> Result<AnyStore, OpenError> {
+    match named(url)? {
+        Named::Memory => Err(OpenError::NoStore { path: url.into() }),
+        Named::Redb(path) => Ok(AnyStore::RedbReader(RedbReader::open(path)?)),
+    }
+}
+
+fn named(url: &str) -> Result<Named<'_>, OpenError> {
     match url.split_once(':') {
-        Some(("memory", "")) => Ok(AnyStore::Memory(MemoryStore::new())),
-        Some(("redb", path)) if !path.is_empty() => Ok(AnyStore::Redb(RedbStore::open(path)?)),
+        Some(("memory", "")) => Ok(Named::Memory),
+        Some(("redb", path)) if !path.is_empty() => Ok(Named::Redb(path)),
         _ => Err(OpenError::UnknownStore { url: url.into() }),
     }
+}
+
+/// What a URL names.
+enum Named<'u> {
+    Memory,
+    Redb(&'u str),
 }
 
 impl AnyStore {
@@ -40,7 +71,7 @@ impl AnyStore {
     /// As a durable `apply`.
     pub fn flush(&self) -> Result<(), StoreError> {
         match self {
-            AnyStore::Memory(_) => Ok(()),
+            AnyStore::Memory(_) | AnyStore::RedbReader(_) => Ok(()),
             AnyStore::Redb(store) => store.flush(),
         }
     }
@@ -49,6 +80,7 @@ impl AnyStore {
         match self {
             AnyStore::Memory(store) => store,
             AnyStore::Redb(store) => store,
+            AnyStore::RedbReader(store) => store,
         }
     }
 }
@@ -91,6 +123,12 @@ pub enum OpenError {
     UnknownStore {
         /// The URL as given.
         url: String,
+    },
+    /// There is nothing at the path, and it is not to be made.
+    #[error("{}: there is no such store; check the path", path.display())]
+    NoStore {
+        /// The path.
+        path: PathBuf,
     },
     /// The directory for a new file is not there.
     #[error("cannot make {}: there is no directory {}; make it first, or name another path",
@@ -202,6 +240,7 @@ impl OpenError {
             | OpenError::NewerFormat { path, .. }
             | OpenError::OtherRedb { path, .. }
             | OpenError::Busy { path }
+            | OpenError::NoStore { path }
             | OpenError::ReadOnly { path }
             | OpenError::DiskFull { path }
             | OpenError::Damaged { path, .. }

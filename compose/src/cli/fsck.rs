@@ -1,34 +1,105 @@
-//! `kvfs fsck`: checks a volume of a store.
+//! `kvfs fsck`: checks a volume of a store, and repairs it.
 
 use super::engine_store::EngineStore;
-use super::say;
+use super::{complain, say};
 use crate::FsckArgs;
-use anyhow::{Context, Result, bail};
-use kvfs_host::open_store;
-use std::path::Path;
+use anyhow::{Context, Result, anyhow};
+use kvfs_host::{AnyStore, open_store, open_store_read_only};
+use std::fmt::{Display, Write};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Exit code for a volume that is not sound, beside 1 for one that could not be checked.
+// The exit codes are those of fsck(8), beside 0 for a volume that is sound.
+
+/// Everything that was wrong has been repaired.
+const REPAIRED: u8 = 1;
+/// Something is wrong, and still is.
 const UNSOUND: u8 = 4;
+/// The volume could not be checked or repaired.
+const FAILED: u8 = 8;
 
-pub(crate) fn fsck(args: &FsckArgs) -> Result<ExitCode> {
-    // Opening would make a store where there is none, and a check makes nothing.
-    if let Some(path) = args.store.strip_prefix("redb:")
-        && !Path::new(path).exists()
-    {
-        bail!("{path}: there is no such store; check the path");
+pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
+    ExitCode::from(check(args).unwrap_or_else(|error| {
+        complain(&error);
+        FAILED
+    }))
+}
+
+fn check(args: &FsckArgs) -> Result<u8> {
+    let store = open_store_read_only(&args.store)?;
+    let recovered = matches!(&store, AnyStore::RedbReader(reader) if reader.recovered());
+    let report = kvfs::fsck(&mut EngineStore(store), &args.volume).map_err(|error| explain(args, error))?;
+    if !args.repair {
+        if recovered {
+            eprintln!(
+                "kvfs: {} was not closed in order: this is what its last commit left; the next program that \
+                 opens it for writing recovers the file itself, as --repair does",
+                args.store
+            );
+        }
+        say(&(lines(&report.findings) + &summary(args, &report) + &verdict(&report)))?;
+        return Ok(if report.is_clean() { 0 } else { UNSOUND });
     }
+    if report.is_clean() {
+        if recovered {
+            // Opening it is what recovers the file.
+            open_store(&args.store)?.flush().with_context(|| format!("{}: cannot recover it", args.store))?;
+        }
+        say(&(summary(args, &report) + &verdict(&report)))?;
+        return Ok(0);
+    }
+    repair(args)
+}
+
+fn repair(args: &FsckArgs) -> Result<u8> {
     let store = open_store(&args.store)?;
-    let checked = kvfs::fsck(&mut EngineStore(store), &args.volume);
-    if matches!(checked, Err(kvfs::Error::NoEntry)) {
-        bail!("{}: there is no volume `{}` in it; name another with --volume", args.store, args.volume);
+    let options = kvfs::RepairOptions { accept_loss: args.accept_loss };
+    let done = kvfs::repair(&mut EngineStore(store.clone()), &mut SystemClock, &args.volume, options)
+        .map_err(|error| explain(args, error))?;
+    store.flush().with_context(|| format!("{}: cannot make the repair durable", args.store))?;
+    let mut text = lines(&done.before.findings) + &lines(&done.fixes);
+    if !done.after.is_clean() {
+        text += "still wrong:\n";
+        text += &lines(&done.after.findings);
     }
-    let report = checked.with_context(|| format!("{}: cannot check volume `{}`", args.store, args.volume))?;
-    let mut text = String::new();
-    for finding in &report.findings {
-        text += &format!("{finding}\n");
+    text += &summary(args, &done.after);
+    text += &match (done.after.is_clean(), args.accept_loss) {
+        (true, _) => "repaired: it is sound now\n".to_owned(),
+        (false, true) => verdict(&done.after),
+        (false, false) => {
+            verdict(&done.after)
+                + "what is left has lost bytes: replace these files from a copy, or add --accept-loss to make \
+                   of them what is there\n"
+        }
+    };
+    say(&text)?;
+    Ok(if done.after.is_clean() { REPAIRED } else { UNSOUND })
+}
+
+/// Says what an error of the check means here, and what to do.
+fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
+    let (store, volume) = (&args.store, &args.volume);
+    match error {
+        kvfs::Error::NoEntry => {
+            anyhow!("{store}: there is no volume `{volume}` in it; name another with --volume")
+        }
+        kvfs::Error::Fenced => {
+            anyhow!("{store}: a program has opened volume `{volume}` meanwhile; end it, and try again")
+        }
+        error => anyhow!(error).context(format!("{store}: cannot check volume `{volume}`")),
     }
-    text += &format!(
+}
+
+fn lines(items: &[impl Display]) -> String {
+    items.iter().fold(String::new(), |mut text, item| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{item}");
+        text
+    })
+}
+
+fn summary(args: &FsckArgs, report: &kvfs::Report) -> String {
+    format!(
         "volume {}: {} inodes, {} names, {} extents, {} bytes used; {} extents and {} files wait to be removed\n",
         args.volume,
         report.inodes,
@@ -37,11 +108,24 @@ pub(crate) fn fsck(args: &FsckArgs) -> Result<ExitCode> {
         report.used_bytes,
         report.garbage_extents,
         report.orphans
-    );
-    text += &match report.findings.len() {
+    )
+}
+
+fn verdict(report: &kvfs::Report) -> String {
+    match report.findings.len() {
         0 => "sound\n".to_owned(),
         count => format!("{count} findings; the numbers are those of FORMAT.md\n"),
-    };
-    say(&text)?;
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(UNSOUND) })
+    }
+}
+
+/// The time of day, for inodes that a repair makes.
+struct SystemClock;
+
+impl kvfs::Clock for SystemClock {
+    fn now(&mut self) -> kvfs::Timestamp {
+        // A clock before 1970 is a clock that was never set.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        kvfs::Timestamp { seconds, nanoseconds: now.subsec_nanos() }
+    }
 }

@@ -42,6 +42,11 @@ pub(crate) fn say(text: &str) -> Result<()> {
     }
 }
 
+/// Tells the user why the command failed, on one line.
+pub(crate) fn complain(error: &anyhow::Error) {
+    eprintln!("kvfs: {}", one_line(&format!("{error:#}")));
+}
+
 /// Puts a message of several lines on one.
 pub(crate) fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")

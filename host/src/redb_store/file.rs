@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{
     Builder, CommitError, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, StorageError,
@@ -11,6 +12,8 @@ use redb::{
 };
 
 use super::overlay::Overlay;
+use super::reader::AnyDatabase;
+use super::shadow::Shadow;
 use crate::{Mutation, OpenError};
 
 /// What redb keeps of the file in memory. The file system above has caches of its own.
@@ -27,54 +30,127 @@ const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefin
 
 pub(super) type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
+/// What is said of a file at which redb panicked.
+pub(super) const NO_SENSE: &str = "redb could not make sense of it";
+
+/// A file that is read only, and a snapshot of its table.
+pub(super) struct Reading {
+    pub(super) database: AnyDatabase,
+    pub(super) table: Table,
+}
+
 /// An open file and a snapshot of its table.
 pub(super) struct OpenFile {
     pub(super) db: Database,
     pub(super) table: Table,
 }
 
-/// Opens the store at `path`, or makes one where there is none.
-pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
-    if !look_at(path)? {
-        create(path)?;
+/// How redb gets at a file: as it is, or in tests through something that fails.
+#[derive(Clone)]
+pub(super) struct Opener(Arc<OpenDatabase>);
+
+type OpenDatabase = dyn Fn(&Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync;
+
+impl Opener {
+    pub(super) fn file() -> Self {
+        Opener(Arc::new(|builder, path| builder.create(path)))
     }
-    open_trusted(path)
+
+    #[cfg(test)]
+    pub(super) fn new(
+        open: impl Fn(&Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync + 'static,
+    ) -> Self {
+        Opener(Arc::new(open))
+    }
+}
+
+impl std::fmt::Debug for Opener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opener")
+    }
+}
+
+/// Opens the store at `path`, or makes one where there is none.
+pub(super) fn open(path: &Path, opener: &Opener) -> Result<OpenFile, OpenError> {
+    match look_at(path)? {
+        Some(metadata) if metadata.permissions().readonly() => {
+            return Err(OpenError::ReadOnly { path: path.into() });
+        }
+        Some(_) => {}
+        None => create(path, opener)?,
+    }
+    trusted(path, || open_database(path, opener))
 }
 
 /// Opens the store at `path` again. Never makes one: what was buffered belongs to the store that was
 /// there.
-pub(super) fn reopen(path: &Path) -> Result<OpenFile, OpenError> {
-    if !look_at(path)? {
-        return Err(OpenError::io(path, ErrorKind::NotFound.into()));
-    }
-    open_trusted(path)
+pub(super) fn reopen(path: &Path, opener: &Opener) -> Result<OpenFile, OpenError> {
+    look_at(path)?.ok_or_else(|| OpenError::NoStore { path: path.into() })?;
+    trusted(path, || open_database(path, opener))
 }
 
-fn open_trusted(path: &Path) -> Result<OpenFile, OpenError> {
-    // redb trusts a file that was closed in order and may panic at one that was damaged since.
-    catch_unwind(AssertUnwindSafe(|| open_database(path))).unwrap_or_else(|_| {
-        Err(OpenError::Damaged { path: path.into(), detail: "redb could not make sense of it".into() })
+/// Opens the store at `path` for reading only: not a byte of it changes.
+pub(super) fn open_reading(path: &Path) -> Result<Reading, OpenError> {
+    look_at(path)?.ok_or_else(|| OpenError::NoStore { path: path.into() })?;
+    let opened = trusted(path, || {
+        let fail = |error: DatabaseError| OpenError::of_redb(path, error);
+        match builder().open_read_only(path) {
+            Ok(db) => reading(path, &db).map(|table| Reading { database: AnyDatabase::AsIs(db), table }),
+            // It was not closed in order: redb would have to write to it first.
+            Err(DatabaseError::RepairAborted) => {
+                let file = File::open(path).map_err(|error| OpenError::io(path, error))?;
+                let shadow = Shadow::new(file).map_err(fail)?;
+                let shadow = shadow.ok_or_else(|| OpenError::Busy { path: path.into() })?;
+                let db = builder().create_with_backend(shadow).map_err(fail)?;
+                reading(path, &db).map(|table| Reading { database: AnyDatabase::Recovered(db), table })
+            }
+            Err(error) => Err(fail(error)),
+        }
+    });
+    opened.map_err(|error| match error {
+        // Nothing was to be written.
+        OpenError::ReadOnly { path } => OpenError::Io { path, source: ErrorKind::PermissionDenied.into() },
+        other => other,
     })
 }
 
-/// Returns whether there is a file that may be a store; an error if there is anything else.
-fn look_at(path: &Path) -> Result<bool, OpenError> {
+fn reading(path: &Path, db: &impl ReadableDatabase) -> Result<Table, OpenError> {
+    if !check_tables(path, db)? {
+        let found = "a redb database without tables".into();
+        return Err(OpenError::NotAStore { path: path.into(), found });
+    }
+    snapshot(db).map_err(|error| OpenError::of_redb(path, error.into()))
+}
+
+/// redb trusts a file that was closed in order and may panic at one that was damaged since.
+fn trusted<T>(path: &Path, open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    catch_unwind(AssertUnwindSafe(open))
+        .unwrap_or_else(|_| Err(OpenError::Damaged { path: path.into(), detail: NO_SENSE.into() }))
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// Returns what is known of a file that may be a store, `None` if there is none; an error if there is
+/// anything else.
+fn look_at(path: &Path) -> Result<Option<fs::Metadata>, OpenError> {
     let io = |source| OpenError::io(path, source);
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(error)),
     };
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
         return Err(OpenError::NotAStore { path: path.into(), found: what.into() });
     }
-    if metadata.permissions().readonly() {
-        return Err(OpenError::ReadOnly { path: path.into() });
-    }
     if metadata.len() == 0 {
-        // An empty file holds nothing to damage: what `mktemp` and `touch` leave becomes a store.
-        return Ok(true);
+        // It may stand for a store that was lost, and whoever wants a new one can say so.
+        let found = "an empty file (remove it to have a new store made)";
+        return Err(OpenError::NotAStore { path: path.into(), found: found.into() });
     }
     let mut magic = [0; MAGIC.len()];
     let mut file = File::open(path).map_err(io)?;
@@ -83,13 +159,13 @@ fn look_at(path: &Path) -> Result<bool, OpenError> {
         _ if magic != MAGIC => {
             Err(OpenError::NotAStore { path: path.into(), found: "a file of another kind".into() })
         }
-        _ => Ok(true),
+        _ => Ok(Some(metadata)),
     }
 }
 
 /// Makes a new store under a name of its own and then gives it the right name, which fails if there is
 /// a file by now. So a crash, a full disk or a second process never leave half a store at `path`.
-fn create(path: &Path) -> Result<(), OpenError> {
+fn create(path: &Path, opener: &Opener) -> Result<(), OpenError> {
     let io = |source| OpenError::io(path, source);
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -105,7 +181,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
     new_name.push(name);
     new_name.push(format!(".new-{}", std::process::id()));
     let unfinished = Unfinished(directory.join(new_name));
-    drop(open_database(&unfinished.0).map_err(|error| error.with_path(path))?);
+    drop(open_database(&unfinished.0, opener).map_err(|error| error.with_path(path))?);
     match fs::hard_link(&unfinished.0, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         // Some file systems know no hard links; renaming is the next best.
@@ -123,10 +199,10 @@ impl Drop for Unfinished {
     }
 }
 
-fn open_database(path: &Path) -> Result<OpenFile, OpenError> {
+fn open_database(path: &Path, opener: &Opener) -> Result<OpenFile, OpenError> {
     let fail = |error: DatabaseError| OpenError::of_redb(path, error);
     let storage = |error: StorageError| fail(error.into());
-    let db = Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(fail)?;
+    let db = (opener.0)(&builder(), path).map_err(fail)?;
     if !check_tables(path, &db)? {
         let transaction = db.begin_write().map_err(|error| storage(of_transaction(error)))?;
         transaction.open_table(TABLE).map_err(|error| storage(of_table(error)))?;
@@ -137,7 +213,7 @@ fn open_database(path: &Path) -> Result<OpenFile, OpenError> {
 }
 
 /// Returns whether our table is there; an error if the database is somebody else's, or a later one.
-fn check_tables(path: &Path, db: &Database) -> Result<bool, OpenError> {
+fn check_tables(path: &Path, db: &impl ReadableDatabase) -> Result<bool, OpenError> {
     let storage = |error: StorageError| OpenError::of_redb(path, error.into());
     let transaction = db.begin_read().map_err(|error| storage(of_transaction(error)))?;
     let mut others: Vec<String> = Vec::new();
@@ -209,7 +285,7 @@ pub(super) fn holds_all(
     Ok(true)
 }
 
-fn snapshot(db: &Database) -> Result<Table, StorageError> {
+fn snapshot(db: &impl ReadableDatabase) -> Result<Table, StorageError> {
     let transaction = db.begin_read().map_err(of_transaction)?;
     transaction.open_table(TABLE).map_err(of_table)
 }

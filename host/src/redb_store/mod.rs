@@ -7,6 +7,12 @@
 
 mod file;
 mod overlay;
+mod reader;
+mod shadow;
+#[cfg(test)]
+mod tests;
+
+pub use reader::RedbReader;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,9 +22,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redb::{Database, StorageError};
 
-use self::file::{OpenFile, Table};
+use self::file::{OpenFile, Opener, Table};
 use self::overlay::Overlay;
-use crate::limits::{AnswerBudget, ScanBudget, key_range};
+use crate::limits::{AnswerBudget, KeyRange, ScanBudget, key_range};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 const LIMITS: Limits = Limits::of_this_crate(true);
@@ -63,6 +69,7 @@ pub struct RedbStore {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    opener: Opener,
     writer: Mutex<Writer>,
     state: RwLock<State>,
 }
@@ -72,6 +79,9 @@ struct Writer {
     /// `None` after a failed write, until the file has been opened again: redb refuses everything
     /// after an I/O error.
     db: Option<Database>,
+    /// What the failed write carried beside the buffered changes, as long as nobody could look whether
+    /// it is in the file.
+    doubt: Option<Overlay>,
     /// When the oldest of the buffered changes was made.
     buffered_since: Option<Instant>,
 }
@@ -91,19 +101,23 @@ impl RedbStore {
     /// The name of the table that holds the entries: keys and values are byte strings (`&[u8]`).
     pub const TABLE: &str = file::TABLE_NAME;
 
-    /// Opens a store, or makes one where there is no file (or an empty one).
+    /// Opens a store, or makes one where there is no file.
     ///
     /// After a crash redb verifies the file first, which takes time in proportion to its size.
     ///
     /// # Errors
-    /// See [`OpenError`]. A file that is no store is never written to.
+    /// See [`OpenError`]. A file that is no store, an empty one too, is never written to.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        let OpenFile { db, table } = file::open(path)?;
+        Self::open_with(path.as_ref(), Opener::file())
+    }
+
+    fn open_with(path: &Path, opener: Opener) -> Result<Self, OpenError> {
+        let OpenFile { db, table } = file::open(path, &opener)?;
         Ok(RedbStore {
             shared: Arc::new(Shared {
                 path: path.to_path_buf(),
-                writer: Mutex::new(Writer { db: Some(db), buffered_since: None }),
+                opener,
+                writer: Mutex::new(Writer { db: Some(db), doubt: None, buffered_since: None }),
                 state: RwLock::new(State { overlay: Overlay::default(), table }),
             }),
         })
@@ -131,18 +145,7 @@ impl SyncStore for RedbStore {
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         LIMITS.check_get(keys)?;
-        self.shared.read(|state| {
-            let mut budget = AnswerBudget::default();
-            let mut values = Vec::with_capacity(keys.len());
-            for key in keys {
-                let value = state.get(key)?;
-                if budget.take(value.as_ref().map(Bytes::len)).is_err() {
-                    return Ok(Err(StoreError::TooLarge));
-                }
-                values.push(value);
-            }
-            Ok(Ok(values))
-        })?
+        self.shared.read(|state| state.get_all(keys))?
     }
 
     fn scan(
@@ -153,10 +156,7 @@ impl SyncStore for RedbStore {
         max_bytes: u32,
     ) -> Result<Vec<Entry>, StoreError> {
         let Some(range) = key_range(start, end) else { return Ok(Vec::new()) };
-        self.shared.read(|state| {
-            let stored = redb::ReadableTable::range::<&[u8]>(&state.table, range)?;
-            state.overlay.merge(range, stored, ScanBudget::new(max_entries, max_bytes))
-        })
+        self.shared.read(|state| state.page(range, ScanBudget::new(max_entries, max_bytes)))
     }
 
     fn apply(
@@ -178,6 +178,34 @@ impl State {
         Ok(stored.map(|value| Bytes::copy_from_slice(value.value())))
     }
 
+    /// All values, or that they are too large to hold in memory.
+    fn get_all(&self, keys: &[&[u8]]) -> Result<Result<Vec<Option<Bytes>>, StoreError>, StorageError> {
+        let mut budget = AnswerBudget::default();
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value = self.get(key)?;
+            if budget.take(value.as_ref().map(Bytes::len)).is_err() {
+                return Ok(Err(StoreError::TooLarge));
+            }
+            values.push(value);
+        }
+        Ok(Ok(values))
+    }
+
+    fn page(&self, range: KeyRange<'_>, budget: ScanBudget) -> Result<Vec<Entry>, StorageError> {
+        let stored = redb::ReadableTable::range::<&[u8]>(&self.table, range)?;
+        self.overlay.merge(range, stored, budget)
+    }
+
+    fn holds_all(&self, guards: &[Guard<'_>]) -> Result<bool, StorageError> {
+        for guard in guards {
+            if !self.holds(guard)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn holds(&self, guard: &Guard<'_>) -> Result<bool, StorageError> {
         if let Some(buffered) = self.overlay.get(guard.key) {
             return Ok(guard.holds(buffered.map(Bytes::as_ref)));
@@ -190,7 +218,9 @@ impl State {
 impl Shared {
     /// Reads, without waiting for a writer unless redb has given up on the file.
     fn read<R>(&self, ask: impl Fn(&State) -> Result<R, StorageError>) -> Result<R, StoreError> {
-        match ask(&*self.state()?) {
+        // The lock on the state must be gone before the file is opened again, which takes it for writing.
+        let asked = ask(&*self.state()?);
+        match asked {
             Err(error) if given_up(&error) => self.read_as_writer(&mut *self.lock_writer()?, ask),
             result => result.map_err(store_error),
         }
@@ -203,7 +233,8 @@ impl Shared {
         ask: impl Fn(&State) -> Result<R, StorageError>,
     ) -> Result<R, StoreError> {
         self.reopen_if_closed(writer)?;
-        match ask(&*self.state()?) {
+        let asked = ask(&*self.state()?);
+        match asked {
             Err(error) if given_up(&error) => writer.db = None,
             result => return result.map_err(store_error),
         }
@@ -221,12 +252,7 @@ impl Shared {
         let mut writer = self.lock_writer()?;
         // Only the holder of `writer` changes anything, so what is seen here holds until the end.
         let (hold, waiting_bytes) = self.read_as_writer(&mut writer, |state| {
-            for guard in guards {
-                if !state.holds(guard)? {
-                    return Ok((false, 0));
-                }
-            }
-            Ok((true, state.overlay.size_bytes()))
+            Ok((state.holds_all(guards)?, state.overlay.size_bytes()))
         })?;
         if !hold {
             return Err(StoreError::Conflict);
@@ -268,41 +294,45 @@ impl Shared {
                 // both cases.
                 writer.db = None;
                 let reason = store_error(error);
+                if !mutations.is_empty() {
+                    let mut doubt = Overlay::default();
+                    doubt.extend(mutations);
+                    writer.doubt = Some(doubt);
+                }
                 match self.reopen_if_closed(writer) {
-                    Ok(()) => self.after_failure(mutations, reason),
-                    Err(_) if !mutations.is_empty() => Err(StoreError::UnknownOutcome),
+                    // It may be in the file yet not safely on disk.
+                    Ok(Some(true)) => Err(StoreError::UnknownOutcome),
+                    Ok(_) => Err(reason),
+                    Err(_) if writer.doubt.is_some() => Err(StoreError::UnknownOutcome),
                     Err(_) => Err(reason),
                 }
             }
         }
     }
 
-    /// Finds out what became of a failed commit, once the file is open again.
-    fn after_failure(&self, mutations: &[Mutation<'_>], reason: StoreError) -> Result<(), StoreError> {
-        let mut state = self.state.write().map_err(|_| poisoned())?;
-        if mutations.is_empty() {
-            return Err(reason);
-        }
-        match file::holds_all(&state.table, &state.overlay, mutations) {
-            Ok(false) => return Err(reason),
-            Ok(true) => {}
-            Err(_) => return Err(StoreError::UnknownOutcome),
-        }
-        // The transaction is in the file, yet maybe not safely on disk: visible, so it stays so, and
-        // the next commit writes it again.
-        state.overlay.extend(mutations);
-        Err(StoreError::UnknownOutcome)
-    }
-
-    fn reopen_if_closed(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    /// Opens the file anew after a failed write. Returns whether that write took place, if one failed.
+    fn reopen_if_closed(&self, writer: &mut Writer) -> Result<Option<bool>, StoreError> {
         if writer.db.is_some() {
-            return Ok(());
+            return Ok(None);
         }
-        let OpenFile { db, table } =
-            file::reopen(&self.path).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        self.state.write().map_err(|_| poisoned())?.table = table;
+        let OpenFile { db, table } = file::reopen(&self.path, &self.opener)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let mut state = self.state.write().map_err(|_| poisoned())?;
+        let mut took_place = None;
+        if let Some(doubt) = &writer.doubt {
+            let mutations = doubt.mutations();
+            let there = file::holds_all(&table, &state.overlay, &mutations).map_err(store_error)?;
+            if there {
+                // What is buffered lies in front of the file and would hide a part of it. Here it is whole
+                // in front, and the next commit writes it again.
+                state.overlay.extend(&mutations);
+            }
+            took_place = Some(there);
+        }
+        writer.doubt = None;
+        state.table = table;
         writer.db = Some(db);
-        Ok(())
+        Ok(took_place)
     }
 
     fn state(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {

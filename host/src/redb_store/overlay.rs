@@ -38,6 +38,17 @@ impl Overlay {
         self.changes.iter()
     }
 
+    /// The changes as mutations.
+    pub(super) fn mutations(&self) -> Vec<Mutation<'_>> {
+        self.changes
+            .iter()
+            .map(|(key, value)| match value {
+                Some(value) => Mutation::Put { key, value },
+                None => Mutation::Delete { key },
+            })
+            .collect()
+    }
+
     /// Adds mutations; a later one on the same key replaces the earlier.
     pub(super) fn extend(&mut self, mutations: &[Mutation<'_>]) {
         for mutation in mutations {

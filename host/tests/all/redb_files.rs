@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use kvfs_host::{Durability, MAX_BUFFERED_BYTES, Mutation, RedbStore, StoreError, SyncStore};
+use kvfs_host::{Durability, MAX_BUFFERED_BYTES, Mutation, RedbReader, RedbStore, StoreError, SyncStore};
 use redb::{Database, TableDefinition};
 
 use crate::{put, value_of, write};
@@ -239,11 +239,65 @@ fn a_damaged_store_is_refused_and_not_overwritten() {
 }
 
 #[test]
-fn an_empty_file_becomes_a_store() {
+fn an_empty_file_is_refused_and_left_empty() {
     let (_directory, path) = place();
     fs::write(&path, b"").unwrap();
-    write(&RedbStore::open(&path).unwrap(), &[(b"a", b"1")], Durability::Durable).unwrap();
-    assert_eq!(value_of(&RedbStore::open(&path).unwrap(), b"a").as_deref(), Some(&b"1"[..]));
+    assert!(refused(&path).contains("an empty file"));
+    assert!(refused_for_reading(&path).contains("an empty file"));
+    assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+fn refused_for_reading(path: &Path) -> String {
+    let url = format!("redb:{}", path.display());
+    let text = kvfs_host::open_store_read_only(&url).unwrap_err().to_string();
+    assert!(text.contains(&path.display().to_string()) && !text.contains('\n'), "{text}");
+    text
+}
+
+#[test]
+fn what_is_no_store_is_refused_for_reading_and_nothing_is_made() {
+    let (directory, path) = place();
+    assert!(refused_for_reading(&path).contains("no such store"));
+    assert!(refused_for_reading(directory.path()).contains("a directory"));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    fs::write(&path, b"SQLite format 3\0and so on").unwrap();
+    assert!(refused_for_reading(&path).contains("is not a store"));
+    fs::remove_file(&path).unwrap();
+    database_with_table(&path, "customers");
+    assert!(refused_for_reading(&path).contains("another program"));
+    fs::remove_file(&path).unwrap();
+    drop(Database::create(&path).unwrap());
+    assert!(refused_for_reading(&path).contains("without tables"));
+    assert!(kvfs_host::open_store_read_only("memory:").is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_read_only_file_in_a_read_only_directory_is_read_and_not_changed() {
+    use std::os::unix::fs::PermissionsExt;
+    let (directory, path) = place();
+    let store = RedbStore::open(&path).unwrap();
+    write(&store, &[(b"a", b"1")], Durability::Durable).unwrap();
+    drop(store);
+    let bytes = fs::read(&path).unwrap();
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&path, 0o444);
+    mode(directory.path(), 0o555);
+    let store = RedbReader::open(&path).unwrap();
+    assert!(!store.recovered());
+    assert_eq!(value_of(&store, b"a").as_deref(), Some(&b"1"[..]));
+    for level in [Durability::Buffered, Durability::Durable] {
+        assert!(matches!(write(&store, &[(b"a", b"2")], level), Err(StoreError::ReadOnly)));
+    }
+    let guard = kvfs_host::Guard { key: b"a", expected: None };
+    assert!(matches!(store.apply(&[guard], &[], Durability::Buffered), Err(StoreError::Conflict)));
+    assert!(refused(&path).contains("may not be written"));
+    drop(store);
+    mode(directory.path(), 0o755);
+    assert!(fs::read(&path).unwrap() == bytes);
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), modified);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
 fn database_with_table(path: &Path, name: &str) {

@@ -94,7 +94,7 @@ pub(super) fn collect(store: &mut dyn KvStore, keys: &KeySpace, report: &mut Rep
         start.push(0);
         for entry in &entries {
             let mut found = |invariant: Invariant, what: String| {
-                report.findings.push(Finding { invariant, key: entry.key.clone(), what });
+                report.findings.push(Finding { invariant, key: entry.key.clone(), what, path: None });
             };
             if entry.key.len() > limits.max_key_bytes as usize
                 || entry.value.len() > limits.max_value_bytes as usize

@@ -5,11 +5,13 @@
 //! the picture that the first half makes and changes what does not fit together.
 
 mod collect;
+mod paths;
 mod relate;
 mod repair;
 
 pub use repair::{Fix, Repair, RepairOptions, repair};
 
+use self::collect::Picture;
 use crate::error::{Error, Result};
 use crate::journal::read_journal;
 use crate::key::KeySpace;
@@ -81,13 +83,20 @@ pub struct Finding {
     pub key: Vec<u8>,
     /// What was found, in words.
     pub what: String,
+    /// A path to the file or directory that the record belongs to, if one leads there.
+    pub path: Option<String>,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "invariant {} at key ", self.invariant.number())?;
         write_hex(f, &self.key)?;
-        write!(f, ": {}", self.what)
+        write!(f, ": {}", self.what)?;
+        match &self.path {
+            // A name may hold anything but `/` and NUL; a line must stay one.
+            Some(path) => write!(f, " ({})", path.escape_debug()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -137,11 +146,17 @@ impl Report {
 pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
     check_volume_name(volume)?;
     let keys = KeySpace::new(volume);
+    look(store, &keys).map(|(_, report)| report)
+}
+
+/// Reads the volume, and says what is wrong with it.
+fn look(store: &mut dyn KvStore, keys: &KeySpace) -> Result<(Picture, Report)> {
     let mut report = Report::default();
-    let mut view = settled(store, &keys, &mut report)?;
-    let picture = collect::collect(&mut view, &keys, &mut report)?;
-    relate::relate(&picture, &keys, &mut report);
-    Ok(report)
+    let mut view = settled(store, keys, &mut report)?;
+    let picture = collect::collect(&mut view, keys, &mut report)?;
+    relate::relate(&picture, keys, &mut report);
+    paths::name(&picture, keys, &mut report);
+    Ok((picture, report))
 }
 
 /// The store as it is once the journal is in place that a cut commit left.
@@ -149,7 +164,8 @@ fn settled<'s>(store: &'s mut dyn KvStore, keys: &KeySpace, report: &mut Report)
     let mut changes = Changes::new();
     let superblock = store.get(&[keys.superblock()])?.into_iter().next().flatten();
     let superblock = superblock.and_then(|value| Superblock::decode(keys.superblock(), &value).ok());
-    if superblock.is_some_and(|superblock| superblock.has_journal()) {
+    // Without a superblock nothing says that there is none.
+    if superblock.is_none_or(|superblock| superblock.has_journal()) {
         let limits = store.limits()?;
         match read_journal(store, keys, limits.max_batch_entries, limits.max_batch_bytes) {
             Ok(journal) => changes = journal.committed.unwrap_or_default(),
@@ -160,6 +176,7 @@ fn settled<'s>(store: &'s mut dyn KvStore, keys: &KeySpace, report: &mut Report)
                     invariant: Invariant::Journal,
                     key,
                     what: format!("a committed journal that cannot be put in place: {}", damage.found),
+                    path: None,
                 });
             }
             Err(error) => return Err(error),

@@ -80,7 +80,7 @@ impl Relate<'_> {
     ) {
         let mut bytes = Vec::new();
         key(self.keys, &mut bytes);
-        self.report.findings.push(Finding { invariant, key: bytes, what: what.into() });
+        self.report.findings.push(Finding { invariant, key: bytes, what: what.into(), path: None });
     }
 
     fn at_inode(&mut self, invariant: Invariant, ino: InodeNo, what: impl Into<String>) {

@@ -1,17 +1,16 @@
 //! Damages volumes in every way there is, repairs them, and looks for what was not damaged: all of it
 //! must be there, byte for byte, and a second look must find nothing.
 
+mod cases;
+
 use crate::model::Model;
 use crate::ops::{Op, Setup};
 use crate::rng::Rng;
 use crate::run::{Check, Runner, TestClock};
 use crate::shrink::no_seed_fails;
-use crate::store::{LARGE, Map, TestStore, tag_of};
+use crate::store::{Map, TestStore, tag_of};
 use crate::tree::{self, Leaf, Tree};
-use kvfs::{
-    Access, At, Error, Follow, Invariant, Kind, KvStore, OpenFlags, Repair, RepairOptions, Volume, fsck,
-    repair,
-};
+use kvfs::{Error, Invariant, Kind, Repair, RepairOptions, Volume, fsck, repair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +19,7 @@ use xxhash_rust::xxh64::xxh64;
 static REPAIRED: AtomicU64 = AtomicU64::new(0);
 static CUT: AtomicU64 = AtomicU64::new(0);
 static GIVEN_UP: AtomicU64 = AtomicU64::new(0);
+static JOURNALS: AtomicU64 = AtomicU64::new(0);
 
 const ACCEPT: RepairOptions = RepairOptions { accept_loss: true };
 const KEEP: RepairOptions = RepairOptions { accept_loss: false };
@@ -327,7 +327,8 @@ fn many_records(setup: &Setup, ops: &[Op]) -> Check {
             }
         }
         if rng.chance(3) {
-            let strange = [&[1, b'v', rng.next() as u8 | 1][..], &rng.next().to_be_bytes()[..5]].concat();
+            let strange =
+                [&[1, b'v', rng.below(128) as u8 | 1][..], &rng.below(u64::MAX).to_be_bytes()[..5]].concat();
             bad.insert(strange, Rc::from(&b"strange"[..]));
         }
         // Which names stay where several entries and directories are wrong is not promised.
@@ -343,6 +344,70 @@ fn many_wrong_records_cost_no_others() {
     no_seed_fails(200, 40, &many_records);
 }
 
+/// A volume that was cut off with a journal in it: a repair brings it to its end, as an opener would, and
+/// one that is damaged costs no more than its commit.
+fn cut_with_a_journal(setup: &Setup, ops: &[Op]) -> Check {
+    let (store, _) = good_volume(setup, ops)?;
+    let mut rng = Rng::new(ops.len() as u64);
+    let mut map = Map::new();
+    let log = store.0.borrow().log.clone();
+    for applied in log {
+        applied.replay(&mut map);
+        let journal: Vec<Vec<u8>> = map.keys().filter(|key| tag_of(key) == 2).cloned().collect();
+        if journal.is_empty() || !rng.chance(8) {
+            continue;
+        }
+        JOURNALS.fetch_add(1, Ordering::Relaxed);
+        let opened = TestStore::from_map(map.clone(), setup.limits);
+        let open = Volume::open(Box::new(opened), Box::new(TestClock::default()), setup.options());
+        let expected = open.and_then(|mut volume| tree::of_volume(&mut volume));
+        let expected = expected.map_err(|error| format!("opening: {error:?}"))?;
+
+        let mut strange = map.clone();
+        strange.insert(key(0x77, &[]), Rc::from(&b"strange"[..]));
+        let (found, done) = whole(setup, &strange)?;
+        for (path, leaf) in expected.iter().filter(|(path, _)| !path.is_empty()) {
+            if found.get(path) != Some(leaf) {
+                return Err(format!("{path}: {leaf:?} became {:?} by {done:?}", found.get(path)));
+            }
+        }
+        let mut bad = map.clone();
+        let hit = &journal[rng.below(journal.len() as u64) as usize];
+        if inflict(&mut bad, &store, hit, rng.pick(&DAMAGES), &mut rng) {
+            bad.insert(key(0x77, &[]), Rc::from(&b"strange"[..]));
+            whole(setup, &bad).map_err(|what| format!("damaged journal {hit:02x?}: {what}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Repairs `bad`, also after each cut, to volumes that are sound and can be read in whole.
+fn whole(setup: &Setup, bad: &Map) -> Result<(Tree, Repair), String> {
+    let store = TestStore::from_map(bad.clone(), setup.limits);
+    let done = mend(&store, ACCEPT).map_err(|error| format!("repairing: {error:?}"))?;
+    let log = std::mem::take(&mut store.0.borrow_mut().log);
+    let mut map = bad.clone();
+    let mut tree = Tree::new();
+    for (cut, applied) in (1..).zip(&log) {
+        applied.replay(&mut map);
+        let store = TestStore::from_map(map.clone(), setup.limits);
+        let again = mend(&store, ACCEPT).map_err(|error| format!("cut {cut}: {error:?}"))?;
+        if !again.after.is_clean() {
+            return Err(format!("cut {cut}: left {:?}", again.after.findings));
+        }
+        let open = Volume::open(Box::new(store), Box::new(TestClock::default()), setup.options());
+        tree =
+            open.and_then(|mut volume| tree::of_volume(&mut volume)).map_err(|error| format!("{error:?}"))?;
+    }
+    Ok((tree, done))
+}
+
+#[test]
+fn a_journal_is_brought_to_its_end_or_given_up_whole() {
+    no_seed_fails(200, 40, &cut_with_a_journal);
+    assert!(std::env::var("KVFS_SEED").is_ok() || JOURNALS.load(Ordering::Relaxed) > 0, "no journal met");
+}
+
 #[test]
 fn a_sound_volume_is_not_touched() {
     no_seed_fails(300, 40, &|setup: &Setup, ops: &[Op]| {
@@ -352,274 +417,4 @@ fn a_sound_volume_is_not_touched() {
         let same = store.0.borrow().map == map && store.calls().applies == applies;
         if same && done.fixes.is_empty() { Ok(()) } else { Err(format!("{done:?}")) }
     });
-}
-
-/// A small volume: a file in extents `f`, a directory `d` with a file `d/g`, a symbolic link `l`.
-fn small() -> (TestStore, BTreeMap<&'static str, u64>) {
-    let store = TestStore::new(LARGE);
-    let options = kvfs::Options { extent_bytes: 512, inline_bytes: 64, ..Setup::plain().options() };
-    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-    let root = volume.root().unwrap();
-    volume.create_directory_at(&root, "d").unwrap();
-    let create = OpenFlags { create: true, ..OpenFlags::default() };
-    let write = Access { read: true, write: true, ..Access::default() };
-    let mut numbers = BTreeMap::new();
-    for (name, length) in [("f", 2000), ("d/g", 10)] {
-        let file = volume.open_at(&root, name, Follow::No, create, write).unwrap();
-        volume.write(&file, At::Offset(0), &vec![7; length]).unwrap();
-        volume.close(file).unwrap();
-    }
-    volume.symlink_at("f", &root, "l").unwrap();
-    for name in ["f", "d", "d/g", "l"] {
-        numbers.insert(name, volume.stat_at(&root, name, Follow::No).unwrap().ino.0);
-    }
-    volume.sync_all().unwrap();
-    (store, numbers)
-}
-
-fn look(store: &TestStore) -> Tree {
-    let open =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options());
-    tree::of_volume(&mut open.unwrap()).unwrap()
-}
-
-fn change(store: &TestStore, change: impl FnOnce(&mut Map)) {
-    change(&mut store.0.borrow_mut().map);
-}
-
-fn mended_with(store: &TestStore, options: RepairOptions) -> (Repair, Tree) {
-    let done = mend(store, options).unwrap();
-    assert!(done.after.is_clean(), "{done:#?}");
-    (done, look(store))
-}
-
-#[test]
-fn a_file_without_a_name_goes_to_lost_and_found() {
-    let (store, numbers) = small();
-    change(&store, |map| drop(map.remove(&key(0x11, &[&1u64.to_be_bytes()[..], b"f"].concat()))));
-    let (_, tree) = mended_with(&store, KEEP);
-    assert_eq!(tree[&format!("lost+found/#{}", numbers["f"])].regions, [(0, vec![7; 2000])]);
-    assert!(!tree.contains_key("f"));
-}
-
-#[test]
-fn a_flipped_bit_in_an_entry_costs_no_name() {
-    let (store, numbers) = small();
-    for at in [0, 9, 12, 15] {
-        change(&store, |map| {
-            let entry = map.get_mut(&key(0x11, &[&1u64.to_be_bytes()[..], b"d"].concat())).unwrap();
-            let mut value = entry.to_vec();
-            value[at] ^= 4;
-            *entry = Rc::from(value);
-        });
-        let (_, tree) = mended_with(&store, KEEP);
-        assert_eq!(tree["d/g"].id, numbers["d/g"], "byte {at}");
-        assert!(!tree.contains_key("lost+found"), "byte {at}");
-    }
-}
-
-#[test]
-fn a_ring_of_directories_is_cut_and_found_again() {
-    let (store, numbers) = small();
-    let d = numbers["d"].to_be_bytes();
-    // `d` is moved into itself: nothing leads to it any more.
-    change(&store, |map| {
-        let entry = map.remove(&key(0x11, &[&1u64.to_be_bytes()[..], b"d"].concat())).unwrap();
-        let inside = key(0x11, &[&d[..], b"d"].concat());
-        map.insert(inside.clone(), sealed(&inside, 0x11, &entry[16..]));
-    });
-    let (_, tree) = mended_with(&store, KEEP);
-    assert_eq!(tree[&format!("lost+found/#{}/g", numbers["d"])].id, numbers["d/g"]);
-}
-
-#[test]
-fn a_directory_keeps_the_name_that_it_agrees_with() {
-    let (store, numbers) = small();
-    // A second entry for `d`, in the root as well but in `e`, comes before the true one in order.
-    let d = numbers["d"].to_be_bytes();
-    change(&store, |map| {
-        let e = 90u64.to_be_bytes();
-        let directory = map[&key(0x10, &d)].clone();
-        let at = key(0x10, &e);
-        map.insert(at.clone(), sealed(&at, 0x10, &directory[16..]));
-        for (dir, name, ino) in [(1u64.to_be_bytes(), &b"a"[..], e), (e, &b"again"[..], d)] {
-            let at = key(0x11, &[&dir[..], name].concat());
-            map.insert(at.clone(), sealed(&at, 0x11, &[&[2], &ino[..]].concat()));
-        }
-    });
-    let (_, tree) = mended_with(&store, KEEP);
-    assert_eq!(tree["d/g"].id, numbers["d/g"]);
-    assert!(tree.contains_key("a") && !tree.contains_key("a/again"), "{:?}", tree.keys());
-}
-
-#[test]
-fn a_damaged_extent_stays_an_error_until_the_loss_is_accepted() {
-    let (store, numbers) = small();
-    let at = key(0x20, &[numbers["f"].to_be_bytes(), 1u64.to_be_bytes()].concat());
-    change(&store, |map| {
-        let mut value = map[&at].to_vec();
-        value[100] ^= 1;
-        map.insert(at.clone(), Rc::from(value));
-    });
-    let before = store.0.borrow().map[&at].clone();
-    let done = mend(&store, KEEP).unwrap();
-    assert!(done.fixes.is_empty() && done.after.findings.len() == 1, "{done:#?}");
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options())
-            .unwrap();
-    let root = volume.root().unwrap();
-    let file = volume.open_at(&root, "f", Follow::No, OpenFlags::default(), Access::default()).unwrap();
-    assert!(matches!(volume.read(&file, 0, 2000, &mut Vec::new()), Err(Error::Damaged(_))));
-    volume.close(file).unwrap();
-    volume.close(root).unwrap();
-    drop(volume);
-    let (_, tree) = mended_with(&store, ACCEPT);
-    let expected = [vec![7; 512], vec![0; 512], vec![7; 2000 - 1024]].concat();
-    assert_eq!(tree["f"].regions, [(0, expected)]);
-    // The damaged record itself is kept, key and value.
-    let found = tree.iter().find(|(path, leaf)| path.starts_with("lost+found/") && leaf.kind == Kind::File);
-    let bytes = &found.unwrap().1.regions[0].1;
-    let hex: String = at.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(*bytes, [format!("damaged record of key {hex}\n").as_bytes(), &before].concat());
-}
-
-#[test]
-fn a_missing_extent_of_a_whole_file_is_not_quietly_zeros() {
-    let (store, numbers) = small();
-    change(&store, |map| {
-        map.remove(&key(0x20, &[numbers["f"].to_be_bytes(), 2u64.to_be_bytes()].concat()));
-    });
-    let done = mend(&store, KEEP).unwrap();
-    assert_eq!(done.after.findings[0].invariant, Invariant::ExtentCount);
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options())
-            .unwrap();
-    assert!(matches!(tree::of_volume(&mut volume), Err(Error::Damaged(_))));
-    drop(volume);
-    mended_with(&store, ACCEPT);
-}
-
-#[test]
-fn a_lost_superblock_is_made_anew_and_no_volume_is_made_over_it() {
-    let (store, _) = small();
-    let whole = look(&store);
-    change(&store, |map| drop(map.remove(&key(0, &[]))));
-    let open = || {
-        let options = Setup::plain().options();
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).map(drop)
-    };
-    let before = store.0.borrow().map.clone();
-    assert!(matches!(open(), Err(Error::Damaged(_))));
-    assert!(matches!(kvfs::probe(&mut store.clone(), "v"), Err(Error::Damaged(_))));
-    assert_eq!(store.0.borrow().map, before);
-    let (_, tree) = mended_with(&store, KEEP);
-    assert_eq!(tree::difference(&whole, &tree), None);
-}
-
-#[test]
-fn numbers_that_no_inode_has_are_taken_out_of_the_way() {
-    let (store, _) = small();
-    let whole = look(&store);
-    let last = u64::MAX.to_be_bytes();
-    change(&store, |map| {
-        for (tag, rest) in [
-            (0x10, last.to_vec()),
-            (0x10, vec![0; 8]),
-            (0x11, [&last[..], b"x"].concat()),
-            (0x20, [last, last].concat()),
-            (0x20, [5000u64.to_be_bytes(), last].concat()),
-            (0x30, last.to_vec()),
-            (0x31, last.to_vec()),
-            (0x77, vec![]),
-        ] {
-            let at = key(tag, &rest);
-            map.insert(at.clone(), sealed(&at, tag, &[1; 16]));
-        }
-        let at = key(0x11, &[&1u64.to_be_bytes()[..], b"nowhere"].concat());
-        map.insert(at.clone(), sealed(&at, 0x11, &[&[1], &(u64::MAX - 1).to_be_bytes()[..]].concat()));
-    });
-    let (_, mut tree) = mended_with(&store, KEEP);
-    tree.retain(|path, _| !path.starts_with("lost+found"));
-    tree.get_mut("").unwrap().clone_from(&whole[""]);
-    assert_eq!(tree::difference(&whole, &tree), None);
-}
-
-#[test]
-fn a_file_called_lost_and_found_is_left_alone() {
-    let (store, numbers) = small();
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options())
-            .unwrap();
-    let root = volume.root().unwrap();
-    volume.rename_at(&root, "l", &root, "lost+found").unwrap();
-    volume.sync_all().unwrap();
-    drop(volume);
-    change(&store, |map| drop(map.remove(&key(0x11, &[&1u64.to_be_bytes()[..], b"f"].concat()))));
-    let (_, tree) = mended_with(&store, KEEP);
-    assert_eq!(tree["lost+found"].id, numbers["l"]);
-    assert_eq!(tree[&format!("lost+found-1/#{}", numbers["f"])].id, numbers["f"]);
-}
-
-#[test]
-fn a_repair_fences_off_who_has_the_volume_open() {
-    let (store, _) = small();
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options())
-            .unwrap();
-    let root = volume.root().unwrap();
-    change(&store, |map| drop(map.remove(&key(0x11, &[&1u64.to_be_bytes()[..], b"f"].concat()))));
-    mended_with(&store, KEEP);
-    let late = volume.create_directory_at(&root, "late").and_then(|()| volume.sync_all());
-    assert_eq!(late, Err(Error::Fenced));
-    assert!(fsck(&mut store.clone(), "v").unwrap().is_clean());
-}
-
-#[test]
-fn who_takes_over_during_a_repair_ends_it() {
-    /// Opens the volume itself before the second apply.
-    struct Meddler(TestStore);
-    impl KvStore for Meddler {
-        fn limits(&mut self) -> Result<kvfs::Limits, kvfs::StoreError> {
-            self.0.limits()
-        }
-        fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, kvfs::StoreError> {
-            self.0.get(keys)
-        }
-        fn scan(&mut self, a: &[u8], b: &[u8], c: u32, d: u32) -> Result<Vec<kvfs::Entry>, kvfs::StoreError> {
-            self.0.scan(a, b, c, d)
-        }
-        fn apply(
-            &mut self,
-            guards: &[kvfs::Guard<'_>],
-            mutations: &[kvfs::Mutation<'_>],
-            level: kvfs::Durability,
-        ) -> Result<(), kvfs::StoreError> {
-            if self.0.calls().applies == 1 {
-                look(&self.0);
-            }
-            self.0.apply(guards, mutations, level)
-        }
-    }
-    let (store, _) = small();
-    change(&store, |map| drop(map.remove(&key(0x11, &[&1u64.to_be_bytes()[..], b"f"].concat()))));
-    store.reset_calls();
-    let done = repair(&mut Meddler(store.clone()), &mut TestClock::default(), "v", KEEP);
-    assert_eq!(done, Err(Error::Fenced));
-    mended_with(&store, KEEP);
-}
-
-#[test]
-fn a_volume_of_another_version_is_left_alone() {
-    let (store, _) = small();
-    change(&store, |map| {
-        let at = key(0, &[]);
-        let mut value = map[&at].to_vec();
-        value[25] += 1;
-        seal(&at, &mut value);
-        map.insert(at, Rc::from(value));
-        map.insert(key(0x77, &[]), Rc::from(&b"strange"[..]));
-    });
-    let before = store.0.borrow().map.clone();
-    assert!(matches!(mend(&store, ACCEPT), Err(Error::Format(_))));
-    assert_eq!(store.0.borrow().map, before);
 }

@@ -25,13 +25,13 @@ mod tree;
 mod writer;
 
 use self::writer::Writer;
-use super::collect::{Picture, collect};
-use super::{Report, relate};
+use super::collect::Picture;
+use super::{Report, look};
 use crate::error::{Error, Result};
 use crate::key::KeySpace;
+use crate::room::check_limits;
 use crate::store::KvStore;
 use crate::types::Clock;
-use crate::room::check_limits;
 use crate::volume::check_volume_name;
 use std::fmt;
 
@@ -129,13 +129,6 @@ pub fn repair(
         None => look(work.writer.store, &work.writer.keys)?.1,
     };
     Ok(Repair { before, fixes: work.fixes, after })
-}
-
-fn look(store: &mut dyn KvStore, keys: &KeySpace) -> Result<(Picture, Report)> {
-    let mut report = Report::default();
-    let picture = collect(store, keys, &mut report)?;
-    relate::relate(&picture, keys, &mut report);
-    Ok((picture, report))
 }
 
 /// Plans and makes the changes of one kind.

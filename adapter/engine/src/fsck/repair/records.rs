@@ -1,8 +1,8 @@
 //! Repairs records that cannot be read, each by itself.
 
-use super::{Work, journal};
 use super::missing::{entries_in, last_extent, rebuilt_file};
 use super::writer::Change;
+use super::{Work, journal};
 use crate::error::Result;
 use crate::fsck::collect::{DamagedDentry, Picture};
 use crate::fsck::relate::{Names, names};

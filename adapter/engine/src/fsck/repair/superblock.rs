@@ -7,8 +7,8 @@ use crate::fsck::collect::Picture;
 use crate::record::FRAME_BYTES;
 use crate::record::inode::Content;
 use crate::record::superblock::{EXTENT_BYTES_MAX, EXTENT_BYTES_MIN, Superblock};
-use crate::types::InodeNo;
 use crate::room::{check_fit, fitting_sizes};
+use crate::types::InodeNo;
 use crate::volume::{Options, check_usable, make_uuid};
 
 /// Where the extent size stands in a superblock's value.

@@ -125,6 +125,7 @@ fn adopt(work: &mut Work<'_>, picture: &Picture, lost: &[InodeNo]) -> Result<()>
         }
         let entry = Dentry { kind: inode.kind, ino: *ino };
         let mut group: Vec<Change> = vec![work.writer.dentry_change(shelter, &name, entry)];
+        // With both, an opener would remove what has a name.
         if picture.orphans.contains(ino) {
             group.push((work.writer.orphan_key(*ino), None));
         }
