@@ -22,7 +22,9 @@ pub(super) fn take_over(work: &mut Work<'_>, picture: &Picture, volume: &str) ->
         check_fit(superblock, work.writer.limits())?;
         let mut superblock = superblock.clone();
         superblock.epoch = superblock.epoch.saturating_add(1);
+        work.writer.extent_bytes = u64::from(superblock.extent_bytes);
         work.writer.take_over(found, superblock, Vec::new())?;
+        work.writer.start_numbers_above(picture);
         return Ok(true);
     }
     let defaults = Options { volume: volume.to_owned(), ..Options::default() };
