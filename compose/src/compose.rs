@@ -6,7 +6,7 @@ use crate::check::check;
 use crate::configure::{Config, Mode};
 use crate::error::ComposeError;
 use crate::graph::{HostIoSource, Parts, Wrapper, join};
-use crate::guest::{Guest, MARK, Outline, STORE};
+use crate::guest::{Guest, LINKED_MARK, MARK, Outline, STORE};
 use crate::link::{self, Cannot};
 use crate::names::InterfaceName;
 use crate::report::{Report, Wrapped};
@@ -84,7 +84,13 @@ pub struct Compose<'a> {
 impl<'a> Compose<'a> {
     /// Starts with the bytes of a guest: a component of any WASI 0.2, or a core module for preview1.
     pub fn new(guest: &'a [u8]) -> Self {
-        Self { guest, adapter: Cow::Borrowed(ADAPTER), provider: Provider::Host, config: Config::default(), link: Link::default() }
+        Self {
+            guest,
+            adapter: Cow::Borrowed(ADAPTER),
+            provider: Provider::Host,
+            config: Config::default(),
+            link: Link::default(),
+        }
     }
 
     /// Uses another core module as the adapter than [`ADAPTER`].
@@ -146,7 +152,7 @@ impl<'a> Compose<'a> {
         if self.link == Link::Core {
             match link_parts(&guest, &adapter, provider) {
                 Ok(mut bytes) => {
-                    mark(&mut bytes, &config);
+                    mark(&mut bytes, &config, Link::Core);
                     let imports = check(&bytes, &guest, provider_outline.as_ref())?;
                     let report = report_linked(&guest, &adapter, imports, bytes.len());
                     return Ok(Composed { bytes, report });
@@ -176,7 +182,7 @@ impl<'a> Compose<'a> {
             provider,
         };
         let mut bytes = join(&parts)?;
-        mark(&mut bytes, &config);
+        mark(&mut bytes, &config, Link::Component);
         let imports = check(&bytes, &guest, provider_outline.as_ref())?;
         let mut report = report(&guest, &adapter, &bridge, &envelope, imports, bytes.len());
         report.not_linked = not_linked;
@@ -251,8 +257,9 @@ fn read_provider(bytes: &[u8]) -> Result<Outline, ComposeError> {
 }
 
 /// Leaves a note in the result by which it is known again.
-fn mark(bytes: &mut Vec<u8>, config: &str) {
-    let text = format!("version={}\n{config}", env!("CARGO_PKG_VERSION"));
+fn mark(bytes: &mut Vec<u8>, config: &str, link: Link) {
+    let link = if link == Link::Core { LINKED_MARK } else { "" };
+    let text = format!("version={}\n{link}{config}", env!("CARGO_PKG_VERSION"));
     let section = CustomSection { name: MARK.into(), data: text.into_bytes().into() };
     section.append_to_component(bytes);
 }

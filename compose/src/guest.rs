@@ -14,6 +14,9 @@ pub(crate) const STORE: &str = "kvfs:store/kv-store";
 /// Name of the custom section that composition leaves in its results.
 pub(crate) const MARK: &str = "kvfs";
 
+/// A line of that section: guest and adapter are linked at core level.
+pub(crate) const LINKED_MARK: &str = "link=core\n";
+
 /// A component to be composed.
 pub(crate) struct Guest<'a> {
     pub(crate) bytes: Cow<'a, [u8]>,

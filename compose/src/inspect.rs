@@ -2,7 +2,7 @@
 
 use crate::configure::read_config;
 use crate::error::ComposeError;
-use crate::guest::Outline;
+use crate::guest::{LINKED_MARK, Outline};
 use std::fmt;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
@@ -20,6 +20,8 @@ pub enum Kind {
         version: String,
         /// What was fixed at build time: lines `key=value`, empty if everything is at its default.
         config: String,
+        /// True if guest and file system are linked at core level.
+        linked: bool,
     },
 }
 
@@ -81,6 +83,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
         Some(mark) => Kind::Composed {
             version: mark.lines().find_map(|l| l.strip_prefix("version=")).unwrap_or("unknown").to_owned(),
             config: config.unwrap_or_default(),
+            linked: mark.contains(LINKED_MARK),
         },
         None if outline.is_component => Kind::Component,
         None => Kind::CoreModule,
@@ -127,8 +130,9 @@ impl fmt::Display for Inspection {
         match &self.kind {
             Kind::CoreModule => writeln!(f, "a core module")?,
             Kind::Component => writeln!(f, "a component")?,
-            Kind::Composed { version, config } => {
-                writeln!(f, "a component composed by kvfs {version}")?;
+            Kind::Composed { version, config, linked } => {
+                let joined = if *linked { "linked" } else { "composed" };
+                writeln!(f, "a component {joined} by kvfs {version}")?;
                 let config = if config.is_empty() { "defaults" } else { config.trim_end() };
                 writeln!(f, "configuration: {}", config.replace('\n', ", "))?;
             }

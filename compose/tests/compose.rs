@@ -2,12 +2,16 @@
 
 mod common;
 
-use kvfs_compose::{Compose, ComposeError, Kind, Mode, Provider, inspect};
+use kvfs_compose::{Compose, ComposeError, Kind, Link, Mode, Provider, inspect};
+
+const BOTH: [Link; 2] = [Link::Component, Link::Core];
 
 #[test]
 fn every_version_of_wasi_02_composes_and_keeps_its_names() {
-    for version in ["0.2.0", "0.2.3", "0.2.6", "0.2.9", "0.2.12"] {
-        let composed = Compose::new(&common::guest(common::COMMAND, version)).build().unwrap();
+    let versions = ["0.2.0", "0.2.3", "0.2.6", "0.2.9", "0.2.12"];
+    for (version, link) in versions.into_iter().flat_map(|version| BOTH.map(|link| (version, link))) {
+        let composed = Compose::new(&common::guest(common::COMMAND, version)).link(link).build().unwrap();
+        assert_eq!((composed.report.linked, &composed.report.not_linked), (link == Link::Core, &None));
         for import in composed.report.imports.iter().filter(|name| name.starts_with("wasi:")) {
             assert!(import.ends_with(&format!("@{version}")), "{version}: {import}");
         }
@@ -32,27 +36,37 @@ fn a_guest_of_two_versions_composes() {
     // One interface under a newer name beside the older ones.
     let mixed = text.replace("wasi:cli/stdout@0.2.3", "wasi:cli/stdout@0.2.6");
     assert_ne!(text, mixed);
-    let composed = Compose::new(&wat::parse_str(mixed).unwrap()).build().unwrap();
-    assert!(composed.report.imports.contains(&"wasi:cli/stdout@0.2.6".to_owned()));
-    assert!(composed.report.imports.contains(&"wasi:io/streams@0.2.3".to_owned()));
+    let mixed = wat::parse_str(mixed).unwrap();
+    for link in BOTH {
+        let composed = Compose::new(&mixed).link(link).build().unwrap();
+        assert!(composed.report.imports.contains(&"wasi:cli/stdout@0.2.6".to_owned()));
+        assert!(composed.report.imports.contains(&"wasi:io/streams@0.2.3".to_owned()));
+        assert_eq!(composed.report.not_linked, None);
+    }
 }
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
     let guest = common::guest(common::COMMAND, "0.2.9");
-    let first = Compose::new(&guest).mode(Mode::Lazy).volume("v").build().unwrap();
-    let second = Compose::new(&guest).mode(Mode::Lazy).volume("v").build().unwrap();
-    assert!(first.bytes == second.bytes);
-    assert_eq!(first.report, second.report);
+    for link in BOTH {
+        let compose = Compose::new(&guest).mode(Mode::Lazy).volume("v").link(link);
+        let first = compose.clone().build().unwrap();
+        let second = compose.build().unwrap();
+        assert!(first.bytes == second.bytes, "{link:?}");
+        assert_eq!(first.report, second.report);
+    }
 }
 
 #[test]
 fn the_configuration_is_found_in_the_result() {
     let guest = common::guest(common::COMMAND, "0.2.9");
-    let composed = Compose::new(&guest).mode(Mode::Strict).volume("data").build().unwrap();
-    let found = inspect(&composed.bytes).unwrap();
-    let Kind::Composed { config, .. } = &found.kind else { panic!("{found}") };
-    assert_eq!(config, "mode=strict\nvolume=data\n");
+    for link in BOTH {
+        let composed = Compose::new(&guest).mode(Mode::Strict).volume("data").link(link).build().unwrap();
+        let found = inspect(&composed.bytes).unwrap();
+        let Kind::Composed { config, linked, .. } = &found.kind else { panic!("{found}") };
+        assert_eq!(config, "mode=strict\nvolume=data\n");
+        assert_eq!(*linked, link == Link::Core);
+    }
     assert_eq!(inspect(&guest).unwrap().kind, Kind::Component);
 
     let plain = Compose::new(&guest).build().unwrap();
@@ -64,8 +78,10 @@ fn the_configuration_is_found_in_the_result() {
 #[test]
 fn a_result_is_not_composed_again() {
     let guest = common::guest(common::COMMAND, "0.2.9");
-    let composed = Compose::new(&guest).build().unwrap();
-    assert!(matches!(Compose::new(&composed.bytes).build(), Err(ComposeError::AlreadyComposed)));
+    for link in BOTH {
+        let composed = Compose::new(&guest).link(link).build().unwrap();
+        assert!(matches!(Compose::new(&composed.bytes).build(), Err(ComposeError::AlreadyComposed)));
+    }
 }
 
 #[test]
@@ -77,13 +93,13 @@ fn a_guest_that_needs_no_bridge_gets_no_io_of_the_host() {
           import wasi:filesystem/preopens@WASI;
           export wasi:cli/run@WASI;
         }"#;
-    let composed = Compose::new(&common::guest(wit, "0.2.3")).build().unwrap();
-    assert_eq!(
-        composed.report.imports,
-        ["kvfs:store/kv-store@0.1.0", "wasi:clocks/wall-clock@0.2.3"],
-        "{}",
-        composed.report
-    );
+    for link in BOTH {
+        let composed = Compose::new(&common::guest(wit, "0.2.3")).link(link).build().unwrap();
+        let mut imports = composed.report.imports.clone();
+        imports.sort();
+        let expected = ["kvfs:store/kv-store@0.1.0", "wasi:clocks/wall-clock@0.2.3"];
+        assert_eq!(imports, expected, "{}", composed.report);
+    }
 }
 
 #[test]
@@ -109,7 +125,9 @@ fn damage_anywhere_is_an_error_and_not_a_panic() {
             let mut damaged = guest.clone();
             damaged[at] ^= flip;
             // Some bytes are names or padding, and what they make is a guest too.
-            let _ = Compose::new(&damaged).build();
+            for link in BOTH {
+                let _ = Compose::new(&damaged).link(link).build();
+            }
         }
     }
 }
@@ -130,8 +148,12 @@ fn a_provider_takes_the_place_of_the_host() {
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/store/kv-store.wit")).unwrap();
     let provider = common::guest(&format!("{wit}\nworld guest {{ export kv-store; }}"), "0.2.12");
     let guest = common::guest(common::COMMAND, "0.2.9");
-    let composed = Compose::new(&guest).provider(Provider::Component(provider)).build().unwrap();
-    assert!(!composed.report.imports.iter().any(|name| name.starts_with("kvfs:")), "{}", composed.report);
+    for link in BOTH {
+        let provider = Provider::Component(provider.clone());
+        let composed = Compose::new(&guest).provider(provider).link(link).build().unwrap();
+        assert!(!composed.report.imports.iter().any(|name| name.starts_with("kvfs:")), "{}", composed.report);
+        assert_eq!(composed.report.not_linked, None);
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@
 //! calls one function per handle. Everything else is not touched: it stays bit for bit.
 
 use super::types::TypeInfo;
-use crate::code::{cases, flat_types, variant_layout};
 pub(super) use crate::code::{Body, Slot, at, core_type};
+use crate::code::{cases, flat_types, variant_layout};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 use wit_parser::{Handle, SizeAlign, Type, TypeDefKind, TypeId};
 

@@ -334,7 +334,13 @@ impl Copier<'_> {
                 body.emit([I::LocalTee(value), I::I32Const(0x11_0000), I::I32GeU]);
                 trap_if(body);
                 // A surrogate: from 0xd800 on, for 0x800.
-                body.emit([I::LocalGet(value), I::I32Const(0xd800), I::I32Sub, I::I32Const(0x800), I::I32LtU]);
+                body.emit([
+                    I::LocalGet(value),
+                    I::I32Const(0xd800),
+                    I::I32Sub,
+                    I::I32Const(0x800),
+                    I::I32LtU,
+                ]);
                 trap_if(body);
                 body.emit([I::LocalGet(value)]);
             }
@@ -375,7 +381,9 @@ impl Copier<'_> {
 /// How a value is made up.
 enum Shape<'a> {
     /// A number of 4 or 8 bytes, any of which is right.
-    Number { bytes: u32 },
+    Number {
+        bytes: u32,
+    },
     /// One core word with rules.
     Word(Word),
     Flags(&'a Flags),

@@ -70,7 +70,11 @@ struct Given {
 }
 
 /// Returns the core parameters and results of a function, as lowered or as lifted.
-pub(super) fn signature(info: TypeInfo<'_>, abi: AbiVariant, function: &Function) -> (Vec<ValType>, Vec<ValType>) {
+pub(super) fn signature(
+    info: TypeInfo<'_>,
+    abi: AbiVariant,
+    function: &Function,
+) -> (Vec<ValType>, Vec<ValType>) {
     let signature = info.resolve.wasm_signature(abi, function);
     let types = |types: &[wit_parser::abi::WasmType]| types.iter().map(|ty| core_type(*ty)).collect();
     (types(&signature.params), types(&signature.results))
@@ -134,7 +138,8 @@ impl Joint<'_> {
             busy,
             ..inward
         };
-        let flat = self.result(&mut body, &outward, outside.retptr.then(|| params.len() as u32 - 1), returned);
+        let flat =
+            self.result(&mut body, &outward, outside.retptr.then(|| params.len() as u32 - 1), returned);
         if let Some(post_return) = &self.post_return {
             let post_return = module.function(post_return.clone(), &inner_results, &[]);
             body.emit(returned.map(|(local, _)| I::LocalGet(local)));
@@ -384,7 +389,8 @@ impl Handles for ParamHandles<'_, '_> {
         let Some(resource) = self.joint.resources.get(&resource) else {
             return body.emit([I::Unreachable]);
         };
-        let borrow = if self.borrows.acquires(*resource) { self.borrows.acquire } else { self.borrows.borrow };
+        let borrow =
+            if self.borrows.acquires(*resource) { self.borrows.acquire } else { self.borrows.borrow };
         body.emit([I::I32Const(resource.kind as i32)]);
         body.emit([borrow.map_or(I::Unreachable, I::Call)]);
     }
@@ -408,11 +414,7 @@ impl Handles for ResultHandles<'_, '_> {
 
 /// Writes the glue for a function of the host that takes handles and answers an option: none for a
 /// handle of the file system, of which the host knows nothing.
-pub(super) fn write_refusal(
-    module: &mut GlueModule,
-    name: &str,
-    joint: &Joint<'_>,
-) -> Result<(), Cannot> {
+pub(super) fn write_refusal(module: &mut GlueModule, name: &str, joint: &Joint<'_>) -> Result<(), Cannot> {
     let outside = joint.info.resolve.wasm_signature(AbiVariant::GuestImport, joint.function);
     let (params, results) = signature(joint.info, AbiVariant::GuestImport, joint.function);
     let slots: Vec<Slot> = (0..).zip(params.iter().copied()).collect();
@@ -423,7 +425,12 @@ pub(super) fn write_refusal(
     let give_back = module.function(Wanted::Handles("give-back"), &[ValType::I32], &[]);
     for handle in &given {
         body.emit([I::LocalGet(handle.local), I::I32Const(FIRST), I::I32GeU, I::If(BlockType::Empty)]);
-        body.emit([I::LocalGet(handle.local), I::I32Const(handle.resource.kind as i32), I::Call(borrow), I::Drop]);
+        body.emit([
+            I::LocalGet(handle.local),
+            I::I32Const(handle.resource.kind as i32),
+            I::Call(borrow),
+            I::Drop,
+        ]);
         body.emit([I::LocalGet(handle.local), I::Call(give_back)]);
         match (outside.retptr, memory) {
             (true, Some(memory_index)) => {

@@ -251,7 +251,8 @@ fn reaches_out(inner: &[u8]) -> Result<bool, Cannot> {
 
 fn type_reaches_out(ty: &ComponentType<'_>, depth: u32) -> bool {
     use wasmparser::{ComponentTypeDeclaration as C, InstanceTypeDeclaration as I};
-    let alias = |alias: &ComponentAlias<'_>| matches!(alias, ComponentAlias::Outer { count, .. } if *count > depth);
+    let alias =
+        |alias: &ComponentAlias<'_>| matches!(alias, ComponentAlias::Outer { count, .. } if *count > depth);
     match ty {
         ComponentType::Component(declarations) => declarations.iter().any(|d| match d {
             C::Alias(found) => alias(found),

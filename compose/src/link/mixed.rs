@@ -48,9 +48,17 @@ pub(super) fn write(module: &mut GlueModule, wrappings: &[Wrapping], adapter_mem
     let rep = table(module, "rep", 2, 1);
     let drop = table(module, "drop", 2, 0);
     let kind = table(module, "kind", 1, 1);
-    let each = |module: &mut GlueModule, body: &mut Body, selector: u32, code: &dyn Fn(&mut GlueModule, &mut Body, &Wrapping)| {
+    let each = |module: &mut GlueModule,
+                body: &mut Body,
+                selector: u32,
+                code: &dyn Fn(&mut GlueModule, &mut Body, &Wrapping)| {
         for wrapping in wrappings {
-            body.emit([I::LocalGet(selector), I::I32Const(wrapping.kind as i32), I::I32Eq, I::If(BlockType::Empty)]);
+            body.emit([
+                I::LocalGet(selector),
+                I::I32Const(wrapping.kind as i32),
+                I::I32Eq,
+                I::If(BlockType::Empty),
+            ]);
             code(module, body, wrapping);
             body.emit([I::End]);
         }

@@ -55,7 +55,8 @@ impl GlueModule {
     }
 
     pub(super) fn memory(&mut self, wanted: Wanted) -> u32 {
-        let any = MemoryType { minimum: 0, maximum: None, memory64: false, shared: false, page_size_log2: None };
+        let any =
+            MemoryType { minimum: 0, maximum: None, memory64: false, shared: false, page_size_log2: None };
         self.import(wanted, ExportKind::Memory, any.into())
     }
 

@@ -207,7 +207,8 @@ impl<'a> Planner<'a> {
                         let next = self.kinds.len() as u32;
                         let kind = *self.kinds.entry(definition).or_insert(next);
                         let place = self.destructors.get_mut(kind as usize);
-                        *place.ok_or_else(|| Cannot::new("the adapter has more resources than the table"))? =
+                        *place
+                            .ok_or_else(|| Cannot::new("the adapter has more resources than the table"))? =
                             destructor;
                         self.kinds_by_name.insert(key, kind);
                     }
@@ -289,8 +290,12 @@ impl<'a> Planner<'a> {
             let id = (Space::Instance, index);
             let name = import.name.name;
             let fate = match &self.job.host_io {
-                Some(names) => names.iter().find(|(from, _)| from == name).map(|(_, to)| Fate::Rename(to.clone())),
-                None => InterfaceName::parse(name).is_wasi02(HOST_IO).then(|| Fate::Answered(name.to_owned())),
+                Some(names) => {
+                    names.iter().find(|(from, _)| from == name).map(|(_, to)| Fate::Rename(to.clone()))
+                }
+                None => {
+                    InterfaceName::parse(name).is_wasi02(HOST_IO).then(|| Fate::Answered(name.to_owned()))
+                }
             };
             if let Some(fate) = fate {
                 self.fates.insert((Part::Adapter, id), fate);
@@ -305,7 +310,9 @@ impl<'a> Planner<'a> {
         let unreadable = |e: anyhow::Error| Cannot::new(format!("the provider cannot be read as WIT: {e:#}"));
         let (resolve, world) = match wit_component::decode(bytes).map_err(unreadable)? {
             wit_component::DecodedWasm::Component(resolve, world) => (resolve, world),
-            wit_component::DecodedWasm::WitPackage(..) => return Err(Cannot::new("the provider has no code")),
+            wit_component::DecodedWasm::WitPackage(..) => {
+                return Err(Cannot::new("the provider has no code"));
+            }
         };
         let theirs = functions(&resolve, world, true);
         let export = items.exports().find(|(name, ..)| InterfaceName::parse(name).base == STORE);
@@ -382,9 +389,10 @@ impl<'a> Planner<'a> {
         let mut wrappings = Vec::new();
         let host = self.job.host_io.as_deref().unwrap_or_default();
         let named = |interface: &str| {
-            let name = host.iter().map(|(_, name)| name).find(|name| {
-                InterfaceName::parse(name).base == format!("wasi:io/{interface}")
-            });
+            let name = host
+                .iter()
+                .map(|(_, name)| name)
+                .find(|name| InterfaceName::parse(name).base == format!("wasi:io/{interface}"));
             name.cloned().ok_or_else(|| Cannot::new(format!("the host's wasi:io/{interface} has no name")))
         };
         for io in IoResource::ALL.into_iter().filter(|_| !host.is_empty()) {
@@ -500,12 +508,19 @@ impl<'a> Planner<'a> {
             let name = index.to_string();
             match item {
                 Item::Canonical(CanonicalFunction::ResourceDrop { resource }) => {
-                    let Some((interface, ty)) = self.guest.imported((Space::Type, *resource)) else { continue };
+                    let Some((interface, ty)) = self.guest.imported((Space::Type, *resource)) else {
+                        continue;
+                    };
                     let key = (InterfaceName::parse(interface).base, ty.to_owned());
                     let Some(kind) = self.kinds_by_name.get(&key) else { continue };
                     let host = job.host_io.is_some() && key.0.starts_with("wasi:io/");
                     let at = module_for(&mut modules, (None, None));
-                    handles::write_drop(&mut modules[at].1, &name, *kind, host.then_some(Wanted::Original(id)));
+                    handles::write_drop(
+                        &mut modules[at].1,
+                        &name,
+                        *kind,
+                        host.then_some(Wanted::Original(id)),
+                    );
                     modules[at].2.push(id);
                 }
                 Item::Canonical(CanonicalFunction::Lower { func_index, options }) => {
@@ -540,7 +555,9 @@ impl<'a> Planner<'a> {
                             same_function((info, our_function), (guest_info, their_function))
                         });
                         let our_function = our_function.ok_or_else(|| {
-                            Cannot::new(format!("its {interface}.{function} has another type than the file system's"))
+                            Cannot::new(format!(
+                                "its {interface}.{function} has another type than the file system's"
+                            ))
                         })?;
                         let text = |memory| Wanted::Text(Part::Adapter, (Space::CoreMemory, memory));
                         let joint = Joint {
@@ -616,7 +633,8 @@ impl<'a> Planner<'a> {
         for (key, item) in &resolve.worlds[self.job.guest.world].exports {
             let name = resolve.name_world_key(key);
             let export = self.guest.exports().find(|(export, ..)| *export == name);
-            let (.., index) = export.ok_or_else(|| Cannot::new(format!("its export {name} cannot be found")))?;
+            let (.., index) =
+                export.ok_or_else(|| Cannot::new(format!("its export {name} cannot be found")))?;
             let functions: Vec<(&Function, u32)> = match item {
                 WorldItem::Function(function) => vec![(function, index)],
                 WorldItem::Interface { id, .. } => {

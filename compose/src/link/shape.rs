@@ -63,19 +63,19 @@ fn same_defined(a: TypeInfo<'_>, x: TypeId, b: TypeInfo<'_>, y: TypeId) -> bool 
                 && x.fields.iter().zip(&y.fields).all(|(x, y)| x.name == y.name && same(a, &x.ty, b, &y.ty))
         }
         (K::Tuple(x), K::Tuple(y)) => same_all(a, &x.types, b, &y.types),
-        (K::Flags(x), K::Flags(y)) => {
-            x.flags.iter().map(|f| &f.name).eq(y.flags.iter().map(|f| &f.name))
-        }
+        (K::Flags(x), K::Flags(y)) => x.flags.iter().map(|f| &f.name).eq(y.flags.iter().map(|f| &f.name)),
         (K::Enum(x), K::Enum(y)) => x.cases.iter().map(|c| &c.name).eq(y.cases.iter().map(|c| &c.name)),
         (K::Variant(x), K::Variant(y)) => {
             x.cases.len() == y.cases.len()
-                && x.cases.iter().zip(&y.cases).all(|(x, y)| {
-                    x.name == y.name && same_option(a, x.ty.as_ref(), b, y.ty.as_ref())
-                })
+                && x.cases
+                    .iter()
+                    .zip(&y.cases)
+                    .all(|(x, y)| x.name == y.name && same_option(a, x.ty.as_ref(), b, y.ty.as_ref()))
         }
         (K::Option(x), K::Option(y)) | (K::List(x), K::List(y)) => same(a, x, b, y),
         (K::Result(x), K::Result(y)) => {
-            same_option(a, x.ok.as_ref(), b, y.ok.as_ref()) && same_option(a, x.err.as_ref(), b, y.err.as_ref())
+            same_option(a, x.ok.as_ref(), b, y.ok.as_ref())
+                && same_option(a, x.err.as_ref(), b, y.err.as_ref())
         }
         (K::Handle(Handle::Own(x)), K::Handle(Handle::Own(y)))
         | (K::Handle(Handle::Borrow(x)), K::Handle(Handle::Borrow(y))) => resource(a, *x) == resource(b, *y),
