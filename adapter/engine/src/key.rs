@@ -127,10 +127,13 @@ impl KeySpace {
         (start, end)
     }
 
-    /// The range of all keys of the volume. No tag is 0xff.
+    /// The range of all keys that start as the volume's do, of whatever form.
     pub(crate) fn volume_range(&self) -> (Vec<u8>, Vec<u8>) {
         let (start, mut end) = (self.prefix.clone(), self.prefix.clone());
-        end.push(u8::MAX);
+        // The last byte of UTF-8, or the length of no name, is never the highest one.
+        if let Some(last) = end.last_mut() {
+            *last = last.saturating_add(1);
+        }
         (start, end)
     }
 
@@ -182,6 +185,20 @@ mod tests {
         let (a, ab) = (KeySpace::new("a"), KeySpace::new("ab"));
         assert_eq!(ab.split(a.superblock()), None);
         assert_eq!(a.split(ab.superblock()), None);
+    }
+
+    #[test]
+    fn a_volume_s_range_holds_every_key_that_starts_as_its_own_do() {
+        for volume in ["v", "\u{10FFFF}"] {
+            let keys = KeySpace::new(volume);
+            let (start, end) = keys.volume_range();
+            let length = u8::try_from(volume.len()).unwrap();
+            let prefix = [&[length], volume.as_bytes()].concat();
+            for tail in [&[][..], &[0], &[0xff], &[0xff; 9]] {
+                let key = [&prefix, tail].concat();
+                assert!(start <= key && key < end, "{key:?}");
+            }
+        }
     }
 
     #[test]

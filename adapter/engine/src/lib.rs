@@ -46,6 +46,9 @@ mod dirty;
 mod error;
 mod file;
 mod fsck;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod garbage;
 mod journal;
 mod key;

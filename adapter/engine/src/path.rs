@@ -93,8 +93,8 @@ pub(crate) fn resolve<'p>(
                     return Err(Error::NotPermitted);
                 }
                 let behind = rest.get(behind..).unwrap_or_default();
-                let expanded =
-                    if behind.is_empty() { target.to_string() } else { format!("{target}/{behind}") };
+                // What is behind a name starts with a slash.
+                let expanded = format!("{target}{behind}");
                 if expanded.len() > PATH_BYTES_MAX {
                     return Err(Error::NameTooLong);
                 }

@@ -101,8 +101,9 @@ pub(super) fn collect(store: &mut dyn KvStore, keys: &KeySpace, report: &mut Rep
             {
                 found(Invariant::KeyForm, "longer than the store's limits".to_owned());
             }
-            if let Some((tag, rest)) = keys.split(&entry.key) {
-                record(&mut picture, keys, tag, rest, entry, &mut found)?;
+            match keys.split(&entry.key) {
+                Some((tag, rest)) => record(&mut picture, keys, tag, rest, entry, &mut found)?,
+                None => found(Invariant::KeyForm, "no tag behind the volume's name".to_owned()),
             }
         }
     }

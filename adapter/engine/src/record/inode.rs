@@ -142,7 +142,10 @@ impl Inode {
         let length = rest.len() as u64;
         let content = match (kind, tag_byte) {
             (Kind::Directory, CONTENT_NONE) if rest.is_empty() => Content::None,
-            (Kind::File, CONTENT_EXTENTS) if rest.is_empty() && size <= FILE_SIZE_MAX => Content::Extents,
+            // An empty file is always inline.
+            (Kind::File, CONTENT_EXTENTS) if rest.is_empty() && (1..=FILE_SIZE_MAX).contains(&size) => {
+                Content::Extents
+            }
             (Kind::File, CONTENT_INLINE) if length <= size && size <= u64::from(inline_bytes) => {
                 Content::Inline(rest.to_vec())
             }
@@ -194,6 +197,8 @@ mod tests {
         file.content = Content::Extents;
         file.size = FILE_SIZE_MAX + 1;
         assert!(round(&file).is_err(), "over the largest size");
+        file.size = 0;
+        assert!(round(&file).is_err(), "empty and not inline");
     }
 
     #[test]

@@ -7,6 +7,8 @@
 // A tool for tests: names say what things are, and the modules what they are for.
 #![allow(missing_docs)]
 
+pub mod fuzz;
+pub mod guest;
 pub mod model;
 pub mod ops;
 pub mod rng;

@@ -84,6 +84,8 @@ pub struct Model {
     pub open: BTreeMap<Id, u32>,
     pub next: Id,
     pub now: Timestamp,
+    /// The longest target of a symbolic link: no longer than an extent of the volume.
+    pub target_bytes_max: usize,
 }
 
 pub type Answer<T> = Result<T, Code>;
@@ -99,7 +101,8 @@ struct Place {
 
 impl Model {
     pub fn new(now: Timestamp) -> Model {
-        let mut model = Model { objects: BTreeMap::new(), open: BTreeMap::new(), next: ROOT + 1, now };
+        let (objects, open) = (BTreeMap::new(), BTreeMap::new());
+        let mut model = Model { objects, open, next: ROOT + 1, now, target_bytes_max: 4095 };
         let root = What::Directory { entries: BTreeMap::new(), parent: ROOT };
         let root = Object { what: root, nlink: 2, atime: now, mtime: now, ctime: now };
         model.objects.insert(ROOT, Rc::new(root));
@@ -132,30 +135,38 @@ impl Model {
         if path.is_empty() {
             return Err(Code::NoEntry);
         }
-        if path.len() > 4096 {
+        if path.len() > 4095 {
             return Err(Code::NameTooLong);
         }
         if path.contains('\0') {
             return Err(Code::Invalid);
         }
-        let mut steps = VecDeque::new();
+        // Each with how many bytes of the path, links expanded, are behind it.
+        let mut steps: VecDeque<(String, usize)> = VecDeque::new();
         let mut slash = false;
         let mut links = 0;
         let mut here = base;
-        let splice = |steps: &mut VecDeque<String>, slash: &mut bool, text: &str| -> Answer<()> {
+        let splice = |steps: &mut VecDeque<(String, usize)>, slash: &mut bool, text: &str, behind| {
             if text.starts_with('/') {
                 return Err(Code::NotPermitted);
+            }
+            if text.len() + behind > 4095 {
+                return Err(Code::NameTooLong);
             }
             if steps.is_empty() {
                 *slash |= text.ends_with('/');
             }
-            for step in text.split('/').filter(|step| !step.is_empty()).rev() {
-                steps.push_front(step.to_owned());
+            let mut end = text.len();
+            for step in text.rsplit('/') {
+                if !step.is_empty() {
+                    steps.push_front((step.to_owned(), text.len() - end + behind));
+                }
+                end = end.saturating_sub(step.len() + 1);
             }
             Ok(())
         };
-        splice(&mut steps, &mut slash, path)?;
-        while let Some(step) = steps.pop_front() {
+        splice(&mut steps, &mut slash, path, 0)?;
+        while let Some((step, behind)) = steps.pop_front() {
             if step.len() > 255 {
                 return Err(Code::NameTooLong);
             }
@@ -180,7 +191,7 @@ impl Model {
                     if links > 40 {
                         return Err(Code::Loop);
                     }
-                    splice(&mut steps, &mut slash, text)?;
+                    splice(&mut steps, &mut slash, text, behind)?;
                 }
                 _ if last => return Ok(Place { dir: here, name: Some(step), target, slash }),
                 Some(What::Directory { .. }) => here = target.expect("found above"),
@@ -276,7 +287,8 @@ impl Model {
             return Err(Code::Invalid);
         }
         let exclusive = flags.create && flags.exclusive;
-        if flags.create && path.ends_with('/') && self.lookup(base, Model::trim(path), false)?.name.is_some() {
+        if flags.create && path.ends_with('/') && self.lookup(base, Model::trim(path), false)?.name.is_some()
+        {
             return Err(Code::IsDirectory);
         }
         let place = self.lookup(base, path, follow == Follow::Yes && !exclusive)?;
@@ -384,6 +396,9 @@ impl Model {
         }
         if target.starts_with('/') {
             return Err(Code::NotPermitted);
+        }
+        if target.len() > self.target_bytes_max {
+            return Err(Code::NameTooLong);
         }
         let place = self.lookup(base, Model::trim(path), false)?;
         if place.target.is_some() {

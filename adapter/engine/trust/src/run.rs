@@ -36,6 +36,8 @@ pub struct Moment {
     pub applies: usize,
     /// The moment that the store must hold from here on, whatever is killed: its index.
     pub stored: usize,
+    /// The moment that the store must hold whatever crashes: not a later one.
+    pub durable: usize,
     /// The bytes that the operation wrote.
     pub wrote: Option<(Id, u64, Vec<u8>)>,
 }
@@ -60,6 +62,7 @@ pub struct Runner {
     pub clock: TestClock,
     volume: Option<Volume>,
     pub model: Model,
+    start_seconds: i64,
     files: [Option<OpenFile>; FILES],
     dirs: [Option<(Descriptor, Id)>; DIRS],
     listings: [Option<Listing>; LISTINGS],
@@ -69,6 +72,7 @@ pub struct Runner {
     /// The last moment that changed each file's content or times, if it was not known to be stored.
     changed: BTreeMap<Id, usize>,
     last_stored: usize,
+    last_durable: usize,
     /// The volume was opened more than once: files that were open without a name may wait to be removed.
     restarted: bool,
 }
@@ -86,13 +90,27 @@ pub fn pattern(offset: u64, length: usize, fill: u8) -> Vec<u8> {
 
 impl Runner {
     pub fn new(setup: &Setup, store: TestStore, keep: bool) -> Result<Runner, String> {
-        let clock = TestClock::default();
+        Runner::going_on(setup, store, Model::new(time(0)), 0, keep)
+    }
+
+    /// A run on a volume that is there, which looks as the model says; its clock starts at `start_seconds`,
+    /// behind every time in it.
+    pub fn going_on(
+        setup: &Setup,
+        store: TestStore,
+        mut model: Model,
+        start_seconds: i64,
+        keep: bool,
+    ) -> Result<Runner, String> {
+        model.target_bytes_max = 4095.min(setup.extent_bytes as usize);
+        let clock = TestClock(Rc::new(Cell::new(start_seconds)));
         store.0.borrow_mut().scan_entries_max = setup.scan_entries_max;
         let mut runner = Runner {
             setup: setup.clone(),
             clock,
             volume: None,
-            model: Model::new(time(0)),
+            model,
+            start_seconds,
             files: [const { None }; FILES],
             dirs: [const { None }; DIRS],
             listings: [const { None }; LISTINGS],
@@ -100,6 +118,7 @@ impl Runner {
             moments: Vec::new(),
             changed: BTreeMap::new(),
             last_stored: 0,
+            last_durable: 0,
             restarted: false,
             store,
         };
@@ -125,15 +144,22 @@ impl Runner {
         if self.keep {
             let model = self.model.clone();
             let applies = self.store.log_len();
-            self.moments.push(Moment { model, applies, stored: self.last_stored, wrote });
+            self.moments.push(Moment {
+                model,
+                applies,
+                stored: self.last_stored,
+                durable: self.last_durable,
+                wrote,
+            });
         }
     }
 
     /// Does one operation on both sides and compares the answers.
     /// Returns whether it succeeded.
     pub fn step(&mut self, index: usize, op: &Op) -> Result<bool, String> {
-        self.clock.0.set(index as i64 + 1);
-        self.model.now = time(index as i64 + 1);
+        let seconds = self.start_seconds + index as i64 + 1;
+        self.clock.0.set(seconds);
+        self.model.now = time(seconds);
         let moment = index + 1;
         let mut wrote = None;
         let outcome = self.apply(op, moment, &mut wrote);
@@ -157,7 +183,7 @@ impl Runner {
         if !ok {
             return Ok(());
         }
-        let changed = self.changed_now(moment);
+        let changed = self.changed_now();
         match (op, self.setup.mode) {
             (Op::Sync, _) => return self.now_durable(moment),
             (_, Mode::Strict) if changed && !matches!(op, Op::Reopen) => return self.now_durable(moment),
@@ -169,14 +195,15 @@ impl Runner {
         Ok(())
     }
 
-    fn changed_now(&self, moment: usize) -> bool {
-        let now = time(moment as i64);
+    fn changed_now(&self) -> bool {
+        let now = self.model.now;
         self.model.objects.values().any(|object| object.ctime == now)
     }
 
     /// Behind what was acknowledged as durable nothing may wait that a crash could lose.
     fn now_durable(&mut self, moment: usize) -> Check {
         self.now_stored(moment);
+        self.last_durable = self.last_durable.max(moment);
         match self.store.0.borrow().log.iter().rev().find(|applied| !applied.settles) {
             Some(last) if !last.durable => {
                 Err("acknowledged as durable, but an apply is only buffered".to_owned())
@@ -283,7 +310,8 @@ impl Runner {
         }
     }
 
-    fn dir(&self, slot: usize) -> Option<Id> {
+    /// The directory that is open in a slot.
+    pub fn dir(&self, slot: usize) -> Option<Id> {
         self.dirs[slot].as_ref().map(|(_, id)| *id)
     }
 

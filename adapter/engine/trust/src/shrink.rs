@@ -3,6 +3,7 @@
 use crate::ops::{Op, Setup};
 use crate::rng::Rng;
 use crate::run::Check;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -14,7 +15,7 @@ pub fn case(seed: u64, length: usize) -> (Setup, Vec<Op>) {
     (setup, ops)
 }
 
-fn guarded(check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync), setup: &Setup, ops: &[Op]) -> Check {
+pub fn guarded(check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync), setup: &Setup, ops: &[Op]) -> Check {
     catch_unwind(AssertUnwindSafe(|| check(setup, ops))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -53,9 +54,15 @@ pub fn shrink(
     (ops, failure)
 }
 
+/// A failure as it is printed.
+pub fn told(failure: &str, setup: &Setup, ops: &[Op]) -> String {
+    let ops: Vec<String> = ops.iter().map(|op| format!("    {op:?}")).collect();
+    format!("{failure}\n{setup:?}\nshortest sequence:\n{}", ops.join("\n"))
+}
+
 /// Returns the first failing seed's story, or nothing.
 pub fn first_failure(
-    seeds: std::ops::Range<u64>,
+    seeds: Range<u64>,
     length: usize,
     check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync),
 ) -> Option<String> {
@@ -71,11 +78,7 @@ pub fn first_failure(
             if guarded(check, &setup, &ops).is_err() {
                 stop.store(true, Ordering::Relaxed);
                 let (ops, failure) = shrink(&setup, &ops, check);
-                let ops: Vec<String> = ops.iter().map(|op| format!("    {op:?}")).collect();
-                return Some(format!(
-                    "seed {seed}: {failure}\n{setup:?}\nshortest sequence:\n{}",
-                    ops.join("\n")
-                ));
+                return Some(format!("seed {seed}: {}", told(&failure, &setup, &ops)));
             }
         }
         None
@@ -86,14 +89,25 @@ pub fn first_failure(
     })
 }
 
-/// Fails the test if a seed fails. `KVFS_SEED` runs one seed alone, `KVFS_SEQUENCES` another number.
-pub fn no_seed_fails(count: u64, length: usize, check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync)) {
+/// The seeds of a random suite that usually tries `count`, printed, so that a run can be repeated.
+///
+/// `KVFS_SEED` is one seed alone, `KVFS_SEQUENCES` another number of them; `KVFS_TIMES` is a factor for the
+/// usual number, `KVFS_FIRST_SEED` where to start, 0 unless told: what `make soak` sets.
+pub fn seeds(count: u64) -> Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match (number("KVFS_SEED"), number("KVFS_SEQUENCES")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, count_wanted) => 0..count_wanted.unwrap_or(count),
-    };
-    if let Some(story) = first_failure(seeds, length, check) {
+    if let Some(seed) = number("KVFS_SEED") {
+        return seed..seed + 1;
+    }
+    let times = number("KVFS_TIMES").unwrap_or(1);
+    let count = number("KVFS_SEQUENCES").unwrap_or(count.saturating_mul(times));
+    let first = number("KVFS_FIRST_SEED").unwrap_or(0);
+    println!("seeds {first}..{}", first + count);
+    first..first + count
+}
+
+/// Fails the test if a seed fails.
+pub fn no_seed_fails(count: u64, length: usize, check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync)) {
+    if let Some(story) = first_failure(seeds(count), length, check) {
         panic!("{story}");
     }
 }

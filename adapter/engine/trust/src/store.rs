@@ -155,6 +155,8 @@ pub struct Inner {
     pub sabotage: Option<Sabotage>,
     /// Scans return no more than this many entries, as a host is free to do.
     pub scan_entries_max: u32,
+    /// Calls from now on, behind which the next one panics: a loop without an end becomes a failure.
+    pub calls_left: u64,
     calls_since: u64,
     applies_seen: u64,
 }
@@ -213,6 +215,7 @@ impl TestStore {
             faults_injected: 0,
             sabotage: None,
             scan_entries_max: u32::MAX,
+            calls_left: u64::MAX,
             calls_since: 0,
             applies_seen: 0,
         })))
@@ -245,6 +248,8 @@ impl TestStore {
 impl Inner {
     /// The fault of this call, if it is its turn.
     fn turn(&mut self, is_apply: bool) -> Option<Fault> {
+        let left = self.calls_left.checked_sub(1);
+        self.calls_left = left.expect("no more calls of the store than one operation may make");
         let (fault, at, count) = self.fault?;
         let may_be_gone = matches!(fault, Fault::GoneApplied | Fault::GoneNotApplied);
         if !is_apply && !fault.hits_reads() && !may_be_gone {

@@ -1,0 +1,82 @@
+//! What fuzz targets need of the records: to forge them with a right checksum, and to decode one alone.
+//! Not part of the interface.
+
+use crate::error::{Error, Result};
+use crate::key::{KeySpace, tag};
+use crate::load::is_storable_name;
+use crate::record::inode::Inode;
+use crate::record::journal;
+use crate::record::superblock::{INLINE_BYTES_MAX, Superblock};
+use crate::record::{FRAME_BYTES, RecordId, begin, dentry, reap, seal, unseal};
+use crate::types::{ExtentIndex, InodeNo};
+
+/// Returns `body` as a value for `key`: in a frame that is right in everything.
+pub fn framed(key: &[u8], tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(FRAME_BYTES + body.len());
+    begin(&mut value);
+    value.extend_from_slice(body);
+    seal(key, tag, &mut value);
+    value
+}
+
+/// Decodes the record under `key` and encodes what was found again, key and value. Every decoder of
+/// stored bytes is behind this, by the key's tag.
+///
+/// What is decoded must come out to the byte as it went in: else two values mean one thing, or one thing is lost.
+///
+/// # Errors
+/// A key or a value that is no record; [`Error::Format`] for a superblock of another format.
+pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
+    let no_record = Error::damaged("key", 0, "of no known form");
+    let keys = KeySpace::new(volume);
+    let Some((tag, rest)) = keys.split(key) else { return Err(no_record) };
+    // Of a journal's part it is the index.
+    let ino = InodeNo(rest.first_chunk::<8>().map_or(0, |ino| u64::from_be_bytes(*ino)));
+    if !matches!(tag, tag::SUPERBLOCK | tag::JOURNAL) && [0, u64::MAX].contains(&ino.0) {
+        return Err(no_record); // Numbers of no inode.
+    }
+    let (mut again_key, mut again) = (Vec::new(), Vec::new());
+    match (tag, rest.len()) {
+        (tag::SUPERBLOCK, 0) => {
+            again_key.extend_from_slice(keys.superblock());
+            again = Superblock::decode(key, value)?.encode(key);
+        }
+        (tag::INODE, 8) => {
+            keys.inode(ino, &mut again_key);
+            Inode::decode(key, ino, INLINE_BYTES_MAX, value)?.encode(key, &mut again);
+        }
+        (tag::DENTRY, 9..) => {
+            let name = keys.dentry_name(ino, key).filter(|name| is_storable_name(name)).ok_or(no_record)?;
+            keys.dentry(ino, name, &mut again_key);
+            dentry::encode(dentry::decode(key, ino, value)?, key, &mut again);
+        }
+        (tag::EXTENT, 16) => {
+            let index = keys.extent_index(ino, key).ok_or(no_record)?;
+            keys.extent(ino, ExtentIndex(index), &mut again_key);
+            let id = RecordId { tag, name: "extent", ino: ino.0 };
+            again = framed(key, tag, unseal(key, id, value)?);
+        }
+        (tag::REAP, 8) => {
+            keys.reap(ino, &mut again_key);
+            reap::encode(reap::decode(key, ino, value)?, key, &mut again);
+        }
+        (tag::ORPHAN, 8) => {
+            keys.orphan(ino, &mut again_key);
+            reap::decode_orphan(key, ino, value)?;
+            reap::encode_orphan(key, &mut again);
+        }
+        (tag::JOURNAL, 0) => {
+            keys.journal_commit(&mut again_key);
+            let commit = journal::decode_commit(key, value)?;
+            // Where there are parts these need not start with a change: any answer will do.
+            let _ = journal::decode_changes(&keys, commit.rest);
+            journal::encode_commit(&commit, key, &mut again);
+        }
+        (tag::JOURNAL, 8) => {
+            keys.journal_part(ino.0, &mut again_key);
+            journal::encode_part(journal::decode_part(key, value)?, key, &mut again);
+        }
+        _ => return Err(no_record),
+    }
+    Ok((again_key, again))
+}

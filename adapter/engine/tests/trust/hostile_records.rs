@@ -1,0 +1,68 @@
+//! Bugs that the fuzz targets found: records that no operation makes, with a right checksum.
+
+use crate::run::TestClock;
+use crate::store::{LARGE, TestStore};
+use kvfs::fuzzing::framed;
+use kvfs::{Access, At, Descriptor, Error, Follow, Invariant, OpenFlags, Options, Volume, fsck};
+use std::rc::Rc;
+
+const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
+const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
+
+fn options() -> Options {
+    Options { volume: "v".to_owned(), extent_bytes: 512, inline_bytes: 0, ..Options::default() }
+}
+
+fn open(store: &TestStore) -> (Volume, Descriptor) {
+    let mut volume =
+        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options()).unwrap();
+    let root = volume.root().unwrap();
+    (volume, root)
+}
+
+/// A volume with one file `a` of three extents, which is inode 2.
+fn volume_with_a_file() -> TestStore {
+    let store = TestStore::new(LARGE);
+    let (mut volume, root) = open(&store);
+    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    volume.write(&file, At::Offset(0), &[7; 3 * 512]).unwrap();
+    volume.close(file).unwrap();
+    volume.sync_all().unwrap();
+    store
+}
+
+fn key(tag: u8, rest: &[u8]) -> Vec<u8> {
+    [&[1, b'v', tag], rest].concat()
+}
+
+/// Changes the body of a record; the checksum is right again afterwards.
+fn forge(store: &TestStore, key: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
+    let mut inner = store.0.borrow_mut();
+    let mut body = inner.map.get(key).map_or(Vec::new(), |value| value[16..].to_vec());
+    change(&mut body);
+    inner.map.insert(key.to_vec(), Rc::from(framed(key, key[2], &body)));
+}
+
+#[test]
+fn regression_keys_of_no_form_go_unnoticed() {
+    for odd in [&[][..], &[0xff], &[0xff, 1, 2]] {
+        let store = volume_with_a_file();
+        let odd = [&[1, b'v'], odd].concat();
+        store.0.borrow_mut().map.insert(odd.clone(), Rc::from([0_u8; 20]));
+        let report = fsck(&mut store.clone(), "v").unwrap();
+        let told: Vec<_> = report.findings.iter().map(|found| (found.invariant, &found.key)).collect();
+        assert_eq!(told, [(Invariant::KeyForm, &odd)]);
+    }
+}
+
+#[test]
+fn regression_an_empty_file_in_extents_keeps_counting_them() {
+    let store = volume_with_a_file();
+    // The size, behind the frame's body: kind, content, zeros, links.
+    forge(&store, &key(0x10, &2_u64.to_be_bytes()), |inode| inode[8..16].fill(0));
+    let report = fsck(&mut store.clone(), "v").unwrap();
+    assert!(report.findings.iter().any(|found| found.invariant == Invariant::Value), "{report:?}");
+    let (mut volume, root) = open(&store);
+    let opened = volume.open_at(&root, "a", Follow::No, OpenFlags::default(), WRITE);
+    assert!(matches!(opened, Err(Error::Damaged(_))), "{opened:?}");
+}

@@ -1,0 +1,136 @@
+//! A guest that asks for one thing after the other and does not care for the answers. What it does to
+//! a volume is what [`Runner`](crate::run::Runner) does, so that the one can follow the other.
+
+use crate::ops::{DIRS, FILES, LISTINGS, Op};
+use crate::run::pattern;
+use kvfs::{Access, At, Descriptor, DirStream, Error, Follow, OpenFlags, Volume};
+
+pub struct Guest {
+    pub volume: Volume,
+    files: [Option<Descriptor>; FILES],
+    dirs: [Option<Descriptor>; DIRS],
+    listings: [Option<DirStream>; LISTINGS],
+}
+
+/// Entries that one [`Op::List`] asks for: a hostile directory need not have an end.
+const LISTED_MAX: usize = 300;
+
+impl Guest {
+    pub fn new(mut volume: Volume) -> Result<Guest, Error> {
+        let root = volume.root()?;
+        let (mut dirs, files, listings) =
+            ([const { None }; DIRS], [const { None }; FILES], [const { None }; LISTINGS]);
+        dirs[0] = Some(root);
+        Ok(Guest { volume, files, dirs, listings })
+    }
+
+    /// Does one operation, as far as its slots are in use.
+    ///
+    /// # Errors
+    /// The volume's, of which there may be any.
+    pub fn act(&mut self, op: &Op) -> Result<(), Error> {
+        match self.try_act(op) {
+            Some(outcome) => outcome,
+            None => Ok(()),
+        }
+    }
+
+    fn try_act(&mut self, op: &Op) -> Option<Result<(), Error>> {
+        let Guest { volume, files, dirs, listings } = self;
+        let outcome = match op {
+            Op::Open { dir, path, follow, flags, access, slot } => {
+                let closed = files[*slot].take().map_or(Ok(()), |before| volume.close(before));
+                let opened = volume.open_at(dirs[*dir].as_ref()?, path, *follow, *flags, *access);
+                opened.and_then(|opened| {
+                    files[*slot] = Some(opened);
+                    closed
+                })
+            }
+            Op::Close { slot } => volume.close(files[*slot].take()?),
+            Op::OpenDir { dir, path, slot } => {
+                let flags = OpenFlags { directory: true, ..OpenFlags::default() };
+                let base = dirs[*dir].as_ref()?;
+                let opened = volume.open_at(base, path, Follow::Yes, flags, Access::default());
+                opened.and_then(|opened| match dirs[*slot].replace(opened) {
+                    Some(before) => volume.close(before),
+                    None => Ok(()),
+                })
+            }
+            Op::CloseDir { slot } => volume.close(dirs[*slot].take()?),
+            Op::Stream { slot } => match volume.reopen(files[*slot].as_ref()?) {
+                Ok(again) => volume.close_stream(again),
+                Err(error) => Err(error),
+            },
+            Op::Write { slot, at, length, fill } => {
+                let file = files[*slot].as_ref()?;
+                let start = match at {
+                    At::Offset(offset) => *offset,
+                    At::End => volume.stat(file).map_or(0, |stat| stat.size),
+                };
+                volume.write(file, *at, &pattern(start, *length, *fill)).map(drop)
+            }
+            Op::Read { slot, offset, length } => {
+                let mut bytes = Vec::new();
+                let read = volume.read(files[*slot].as_ref()?, *offset, *length, &mut bytes);
+                assert!(bytes.len() <= *length, "more bytes than were asked for");
+                read.map(drop)
+            }
+            Op::SetSize { slot, size } => volume.set_size(files[*slot].as_ref()?, *size),
+            Op::Stat { slot } => volume.stat(files[*slot].as_ref()?).map(drop),
+            Op::StatDir { slot } => volume.stat(dirs[*slot].as_ref()?).map(drop),
+            Op::StatAt { dir, path, follow } => volume.stat_at(dirs[*dir].as_ref()?, path, *follow).map(drop),
+            Op::Mkdir { dir, path } => volume.create_directory_at(dirs[*dir].as_ref()?, path),
+            Op::Rmdir { dir, path } => volume.remove_directory_at(dirs[*dir].as_ref()?, path),
+            Op::Unlink { dir, path } => volume.unlink_file_at(dirs[*dir].as_ref()?, path),
+            Op::Rename { old, new } => {
+                volume.rename_at(dirs[old.0].as_ref()?, &old.1, dirs[new.0].as_ref()?, &new.1)
+            }
+            Op::Link { old, follow, new } => {
+                volume.link_at(dirs[old.0].as_ref()?, &old.1, *follow, dirs[new.0].as_ref()?, &new.1)
+            }
+            Op::Symlink { target, dir, path } => {
+                let target = target.replace('\0', "");
+                volume.symlink_at(&target, dirs[*dir].as_ref()?, path)
+            }
+            Op::Readlink { dir, path } => volume.readlink_at(dirs[*dir].as_ref()?, path).map(drop),
+            Op::SetTimes { slot, atime, mtime } => volume.set_times(files[*slot].as_ref()?, *atime, *mtime),
+            Op::SetTimesAt { dir, path, follow, atime, mtime } => {
+                volume.set_times_at(dirs[*dir].as_ref()?, path, *follow, *atime, *mtime)
+            }
+            Op::List { slot } => list(volume, dirs[*slot].as_ref()?),
+            Op::ListStart { dir, slot } => {
+                let started = volume.read_directory(dirs[*dir].as_ref()?);
+                match (started, listings[*slot].take()) {
+                    (Ok(stream), before) => {
+                        listings[*slot] = Some(stream);
+                        before.map_or(Ok(()), |before| volume.close_directory(before))
+                    }
+                    (Err(error), before) => {
+                        listings[*slot] = before;
+                        Err(error)
+                    }
+                }
+            }
+            Op::ListNext { slot, count } => {
+                let stream = listings[*slot].as_mut()?;
+                (0..*count).try_for_each(|_| volume.next_entry(stream).map(drop))
+            }
+            Op::ListEnd { slot } => volume.close_directory(listings[*slot].take()?),
+            Op::Sync | Op::Reopen => volume.sync_all(),
+        };
+        Some(outcome)
+    }
+}
+
+fn list(volume: &mut Volume, dir: &Descriptor) -> Result<(), Error> {
+    let mut stream = volume.read_directory(dir)?;
+    let mut listed = 0;
+    let outcome = loop {
+        match volume.next_entry(&mut stream) {
+            Ok(Some(_)) if listed < LISTED_MAX => listed += 1,
+            Ok(_) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    volume.close_directory(stream).and(outcome)
+}
