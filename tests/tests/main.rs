@@ -1,4 +1,6 @@
 //! All integration tests, in one binary.
 
 mod behaviour;
+#[cfg(unix)]
+mod kill;
 mod python;

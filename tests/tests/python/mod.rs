@@ -16,7 +16,7 @@ pub(crate) fn bare() -> Program {
 macro_rules! joined_by {
     ($way:ident, $link:expr, $argument:literal) => {
         #[path = "."]
-        mod $way {
+        pub(crate) mod $way {
             use super::bare;
             use std::sync::{Arc, OnceLock};
             use wasmtime::component::Component;
@@ -30,7 +30,7 @@ macro_rules! joined_by {
             #[path = "packages.rs"]
             mod packages;
             #[path = "processes.rs"]
-            mod processes;
+            pub(crate) mod processes;
 
             /// The same way, as an argument of the command.
             pub(crate) const LINK: &str = $argument;

@@ -8,7 +8,7 @@ use super::LINK;
 use kvfs_tests::{guests, target_dir};
 
 /// The command of this build: cargo puts it two levels above its tests.
-fn kvfs() -> Command {
+pub(crate) fn kvfs() -> Command {
     let test = std::env::current_exe().unwrap();
     let file = test.ancestors().nth(2).unwrap().join("kvfs");
     assert!(file.exists(), "{} is not there: cargo build -p kvfs-compose", file.display());
@@ -18,7 +18,7 @@ fn kvfs() -> Command {
     command
 }
 
-fn composed(dir: &Path) -> PathBuf {
+pub(crate) fn composed(dir: &Path) -> PathBuf {
     let out = dir.join("python.kvfs.wasm");
     let mut command = kvfs();
     command.arg("compose").arg(guests::python().unwrap()).arg("-o").arg(&out).args(["--link", LINK]);

@@ -1,0 +1,137 @@
+//! The process that is killed: it works on a volume and says how far it is.
+
+use super::open;
+use kvfs::{Limits, Mode};
+use kvfs_trust::guest::Guest;
+use kvfs_trust::ops::{Op, Setup, random};
+use kvfs_trust::rng::Rng;
+use kvfs_trust::run::TestClock;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// What both sides know of the work of one process.
+pub(super) struct Work {
+    pub(super) seed: u64,
+    pub(super) start_seconds: i64,
+    /// Operations before it only waits.
+    pub(super) count: usize,
+}
+
+impl Work {
+    /// How the volume is opened, and what is done to it.
+    pub(super) fn plan(&self, limits: Limits) -> (Setup, Rng) {
+        let mut rng = Rng::new(self.seed);
+        let mut setup = Setup::random(&mut rng);
+        setup.limits = limits;
+        setup.scan_entries_max = u32::MAX;
+        // Here every commit of it waits for the disk.
+        if setup.mode == Mode::Strict && !rng.chance(3) {
+            setup.mode = Mode::Lazy;
+        }
+        (setup, rng)
+    }
+
+    pub(super) fn next_op(rng: &mut Rng) -> Op {
+        match random(rng) {
+            Op::Reopen => Op::Sync,
+            op => op,
+        }
+    }
+}
+
+/// A process under way.
+pub(super) struct Worker {
+    child: Child,
+    progress: Arc<(Mutex<Progress>, Condvar)>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+/// What a process has acknowledged.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Progress {
+    pub(super) is_open: bool,
+    /// Operations that have returned.
+    pub(super) done: usize,
+}
+
+impl Worker {
+    pub(super) fn start(path: &Path, work: &Work) -> Worker {
+        let name = "kill::worker::child_works_until_it_is_killed";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--ignored", "--nocapture"])
+            .env("KVFS_TEST_STORE", path)
+            .env("KVFS_TEST_WORK", format!("{} {} {}", work.seed, work.start_seconds, work.count))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let progress = Arc::new((Mutex::new(Progress::default()), Condvar::new()));
+        let (out, to) = (child.stdout.take().unwrap(), Arc::clone(&progress));
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                let mut progress = to.0.lock().unwrap();
+                match line.strip_prefix("done ").and_then(|number| number.parse().ok()) {
+                    Some(number) => progress.done = number,
+                    None => progress.is_open |= line == "open",
+                }
+                to.1.notify_all();
+            }
+        });
+        Worker { child, progress, reader }
+    }
+
+    /// Waits until the volume is open.
+    pub(super) fn wait_until_open(&self) {
+        let (progress, changed) = &*self.progress;
+        let waiting = progress.lock().unwrap();
+        let limit = Duration::from_secs(30);
+        let (guard, waited) =
+            changed.wait_timeout_while(waiting, limit, |progress| !progress.is_open).unwrap();
+        drop(guard);
+        assert!(!waited.timed_out(), "the process does not open the volume");
+    }
+
+    /// Kills it, and returns what it had said before.
+    pub(super) fn kill(mut self) -> Progress {
+        use std::os::unix::process::ExitStatusExt;
+        self.child.kill().unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "it ended by itself: {status}");
+        self.reader.join().unwrap();
+        *self.progress.0.lock().unwrap()
+    }
+}
+
+#[test]
+#[ignore = "run by the tests that kill it"]
+fn child_works_until_it_is_killed() {
+    let path = std::env::var_os("KVFS_TEST_STORE").expect("run by another test only");
+    let work = std::env::var("KVFS_TEST_WORK").unwrap();
+    let numbers: Vec<u64> = work.split(' ').map(|number| number.parse().unwrap()).collect();
+    let [seed, start_seconds, count] = numbers[..] else { panic!("{work}") };
+    let work = Work { seed, start_seconds: start_seconds as i64, count: count as usize };
+
+    let mut store = open(Path::new(&path));
+    let (setup, mut rng) = work.plan(kvfs::KvStore::limits(&mut store).unwrap());
+    let clock = TestClock::default();
+    clock.0.set(work.start_seconds);
+    let volume = kvfs::Volume::open(Box::new(store), Box::new(clock.clone()), setup.options()).unwrap();
+    let mut guest = Guest::new(volume).unwrap();
+    // Straight to the pipe: what is in a buffer when the signal comes was never said.
+    let mut out = std::io::stdout().lock();
+    out.write_all(b"\nopen\n").unwrap();
+    out.flush().unwrap();
+    for done in 1..=work.count {
+        clock.0.set(work.start_seconds + done as i64);
+        // Refusals are part of it; the parent knows which.
+        let _ = guest.act(&Work::next_op(&mut rng));
+        out.write_all(format!("done {done}\n").as_bytes()).unwrap();
+        out.flush().unwrap();
+    }
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
