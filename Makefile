@@ -4,11 +4,18 @@
 TARGET = $(or $(CARGO_TARGET_DIR),$(shell cargo metadata --format-version 1 --no-deps \
 	| sed 's/.*"target_directory":"\([^"]*\)".*/\1/'))
 
-.PHONY: help setup demo test bench lint clean
+# How many times the usual number of sequences, mutations and kills `make soak` tries.
+TIMES = 10
+# How long `make fuzz` gives each target.
+FUZZ_SECONDS = 60
+
+.PHONY: help setup demo test soak fuzz bench lint clean
 
 help:
 	@echo 'make demo    CPython on a key-value store: two processes, one store (sets up what is missing)'
 	@echo 'make test    all tests (sets up what is missing)'
+	@echo 'make soak    everything random for longer, from seeds of its own: TIMES=$(TIMES) as long as the tests'
+	@echo 'make fuzz    libFuzzer on each target of the engine for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs cargo-fuzz, C++)'
 	@echo 'make bench   what file operations cost, beside the file system of the host'
 	@echo 'make lint    formatting and lints'
 	@echo 'make setup   install the wasm target and componentize-py, if they are missing'
@@ -23,6 +30,12 @@ demo: setup
 test: setup
 	@.ci/test
 
+soak: setup
+	@.ci/soak '$(TIMES)'
+
+fuzz:
+	@.ci/fuzz '$(FUZZ_SECONDS)' '$(TARGET)'
+
 # A backtrace for every error code of the host would be measured with it.
 bench: setup
 	@env -u RUST_BACKTRACE cargo bench --package kvfs-tests --bench fs
@@ -30,6 +43,7 @@ bench: setup
 lint:
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/guests/Cargo.toml --check
+	cargo fmt --manifest-path adapter/engine/fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
 clean:
