@@ -1,9 +1,12 @@
 //! What is in memory: inodes with their entries and extents, and what of it is not stored yet.
 //!
 //! The store is the permanent state; everything here can be dropped and read again, but for what is
-//! marked dirty. Nothing in this module calls the store or can fail.
+//! marked dirty. Nothing in this module calls the store.
+
+mod trim;
 
 use crate::dirty::{Dirty, PendingReap, Removed};
+use crate::error::{Error, Result};
 use crate::record::FRAME_BYTES;
 use crate::record::inode::Inode;
 use crate::types::{Dentry, InodeNo};
@@ -18,23 +21,25 @@ pub struct CacheLimits {
     pub extent_bytes: usize,
     /// Inodes that are neither open nor dirty.
     pub inodes: usize,
+    /// Bytes of small files and of links' targets, which lie in their inodes. What is dirty may come on
+    /// top of it, up to what fits one commit.
+    pub inode_bytes: usize,
     /// Directory entries, known-missing names included.
     pub dentries: usize,
 }
 
 impl Default for CacheLimits {
     fn default() -> CacheLimits {
-        CacheLimits { extent_bytes: 16 << 20, inodes: 32 << 10, dentries: 128 << 10 }
+        CacheLimits { extent_bytes: 16 << 20, inodes: 32 << 10, inode_bytes: 16 << 20, dentries: 128 << 10 }
     }
 }
-
-/// Places of things that are gone that a clock may hold before it is rebuilt.
-const CLOCK_SLACK: usize = 1024;
 
 /// An inode in memory.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) inode: Inode,
+    /// The bytes in the record were dropped from memory; everything else is there.
+    pub(crate) emptied: bool,
     /// The record differs from what is stored.
     pub(crate) dirty: bool,
     /// A record may be in the store.
@@ -150,10 +155,13 @@ pub(crate) struct Cache {
     pub(crate) reaps: BTreeMap<InodeNo, PendingReap>,
     limits: CacheLimits,
     resident_bytes: usize,
+    /// Bytes in inodes.
+    content_bytes: usize,
     extents: usize,
     /// What the last trim could not get below, and some more; 0 if it came to its limit.
     busy_nodes: usize,
     busy_bytes: usize,
+    busy_content_bytes: usize,
     dentries: usize,
     dentry_trims: u64,
     extent_clock: VecDeque<(InodeNo, u64)>,
@@ -169,9 +177,11 @@ impl Cache {
             reaps: BTreeMap::new(),
             limits,
             resident_bytes: 0,
+            content_bytes: 0,
             extents: 0,
             busy_nodes: 0,
             busy_bytes: 0,
+            busy_content_bytes: 0,
             dentries: 0,
             dentry_trims: 0,
             extent_clock: VecDeque::new(),
@@ -195,6 +205,7 @@ impl Cache {
             if stored { (inode.extents_end(extent_bytes), inode.size) } else { (0, 0) };
         let node = Node {
             inode,
+            emptied: false,
             dirty: false,
             stored,
             open: 0,
@@ -210,9 +221,28 @@ impl Cache {
             dir: None,
             referenced: true,
         };
+        self.content_bytes += node.inode.content.bytes();
         if self.nodes.insert(ino, node).is_none() {
             self.node_clock.push_back(ino);
         }
+    }
+
+    /// Gives an inode the bytes back that were dropped, from its record.
+    pub(crate) fn refill(&mut self, ino: InodeNo, inode: Inode) -> Result<()> {
+        let Some(node) = self.nodes.get_mut(&ino) else { return Ok(()) };
+        if (inode.generation, inode.size) != (node.inode.generation, node.inode.size) {
+            return Err(Error::damaged("inode", ino.0, "another than it was"));
+        }
+        node.referenced = true;
+        node.emptied = false;
+        node.inode.content = inode.content;
+        self.content_bytes += node.inode.content.bytes();
+        Ok(())
+    }
+
+    /// Notes that the bytes in an inode's record have become more or less.
+    pub(crate) fn content_changed(&mut self, before: usize, after: usize) {
+        self.content_bytes = (self.content_bytes + after).saturating_sub(before);
     }
 
     /// Marks the inode's record as changed.
@@ -228,6 +258,7 @@ impl Cache {
     /// Takes an inode out of memory for good; what the store holds of it goes into `dirty.removed`.
     pub(crate) fn remove_node(&mut self, ino: InodeNo, direct_deletes_max: u64) {
         let Some(mut node) = self.nodes.remove(&ino) else { return };
+        self.content_changed(node.inode.content.bytes(), 0);
         for extent in node.extents.values() {
             self.forget_extent(extent);
         }
@@ -418,116 +449,16 @@ impl Cache {
         self.dirty.dentries.push((dir, name));
     }
 
-    /// Drops what need not be kept, down to the limits. Called between operations only.
-    pub(crate) fn trim(&mut self) {
-        // The clocks keep places of things that are gone: rebuild one that holds mostly those.
-        if self.extent_clock.len() > CLOCK_SLACK + 2 * self.extents {
-            let live =
-                self.nodes.iter().flat_map(|(ino, node)| node.extents.keys().map(|index| (*ino, *index)));
-            self.extent_clock = live.collect();
-        }
-        if self.node_clock.len() > CLOCK_SLACK + 2 * self.nodes.len() {
-            self.node_clock = self.nodes.keys().copied().collect();
-        }
-        if self.dir_clock.len() > CLOCK_SLACK + 2 * self.nodes.len() {
-            self.dir_clock =
-                self.nodes.iter().filter(|(_, node)| node.dir.is_some()).map(|(ino, _)| *ino).collect();
-        }
-        if self.resident_bytes > self.limits.extent_bytes.max(self.busy_bytes) {
-            self.trim_extents();
-            let left = self.resident_bytes;
-            self.busy_bytes = if left > self.limits.extent_bytes { left + left / 8 } else { 0 };
-        }
-        if self.dentries > self.limits.dentries {
-            self.trim_dentries();
-        }
-        if self.nodes.len() > self.limits.inodes.max(self.busy_nodes) {
-            self.trim_nodes();
-            // What is open or dirty cannot go: only when there is more than that is it worth a look again.
-            let left = self.nodes.len();
-            self.busy_nodes = if left > self.limits.inodes { left + left / 8 } else { 0 };
-        }
-    }
-
-    /// A clock: what was used since the hand came by last is passed over once.
-    fn trim_extents(&mut self) {
-        for _ in 0..self.extent_clock.len().saturating_mul(2) {
-            if self.resident_bytes <= self.limits.extent_bytes {
-                break;
-            }
-            let Some((ino, index)) = self.extent_clock.pop_front() else { break };
-            let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.get_mut(&index)) else {
-                continue;
-            };
-            if extent.dirty || extent.referenced {
-                extent.referenced = false;
-                self.extent_clock.push_back((ino, index));
-                continue;
-            }
-            if let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.remove(&index)) {
-                self.forget_extent(&extent);
-            }
-        }
-    }
-
     /// How often entries were dropped from memory. While it stays, what was learned is still known.
     pub(crate) fn dentry_trims(&self) -> u64 {
         self.dentry_trims
     }
 
-    fn trim_dentries(&mut self) {
-        self.dentry_trims += 1;
-        for _ in 0..self.dir_clock.len() {
-            // Well below the limit, so that the next lookup does not come here again.
-            if self.dentries <= self.limits.dentries / 4 * 3 {
-                break;
-            }
-            let Some(ino) = self.dir_clock.pop_front() else { break };
-            let Some(node) = self.nodes.get_mut(&ino) else { continue };
-            let Some(dir) = node.dir.as_mut() else { continue };
-            let before = dir.slots.len();
-            dir.slots.retain(|_, slot| slot.dirty);
-            dir.complete = false;
-            self.dentries = self.dentries.saturating_sub(before - dir.slots.len());
-            if dir.slots.is_empty() {
-                dir.slots.shrink_to_fit();
-            }
-            self.dir_clock.push_back(ino);
-        }
-    }
-
-    fn trim_nodes(&mut self) {
-        self.dentry_trims += 1;
-        for _ in 0..self.node_clock.len().saturating_mul(2) {
-            if self.nodes.len() <= self.limits.inodes {
-                break;
-            }
-            let Some(ino) = self.node_clock.pop_front() else { break };
-            let Some(node) = self.nodes.get_mut(&ino) else { continue };
-            let busy = node.dirty
-                || node.open > 0
-                || node.dirty_extents > 0
-                || node.orphan_dirty
-                || !node.doomed.is_empty()
-                || ino == InodeNo::ROOT
-                || node.dir.as_ref().is_some_and(|dir| dir.slots.values().any(|slot| slot.dirty));
-            if busy || node.referenced {
-                node.referenced = false;
-                self.node_clock.push_back(ino);
-                continue;
-            }
-            if let Some(node) = self.nodes.remove(&ino) {
-                for extent in node.extents.values() {
-                    self.forget_extent(extent);
-                }
-                self.dentries = self.dentries.saturating_sub(node.dir.map_or(0, |dir| dir.slots.len()));
-            }
-        }
-    }
-
     /// Marks everything as stored: the commit that carried it has succeeded.
     pub(crate) fn all_clean(&mut self, extent_bytes: u64) {
         let dirty = std::mem::take(&mut self.dirty);
+        // The bytes in inodes could not go for being dirty alone.
+        self.busy_content_bytes = 0;
         if dirty.reaps > 0 {
             for reap in self.reaps.values_mut() {
                 (reap.stored, reap.dirty) = (true, false);
@@ -562,8 +493,8 @@ impl Cache {
         }
     }
 
-    /// How many inodes, directory entries and bytes of extents are in memory.
+    /// How many inodes, directory entries and bytes of files are in memory.
     pub(crate) fn usage(&self) -> (usize, usize, usize) {
-        (self.nodes.len(), self.dentries, self.resident_bytes)
+        (self.nodes.len(), self.dentries, self.resident_bytes + self.content_bytes)
     }
 }

@@ -337,7 +337,12 @@ impl Volume {
         }
     }
 
-    fn apply(&mut self, batch: &Batch, superblock: Option<Superblock>, level: Durability) -> Result<()> {
+    pub(crate) fn apply(
+        &mut self,
+        batch: &Batch,
+        superblock: Option<Superblock>,
+        level: Durability,
+    ) -> Result<()> {
         self.apply_range(batch, 0..batch.len(), superblock, level)
     }
 

@@ -58,6 +58,7 @@ mod memory;
 mod ops;
 mod overlay;
 mod path;
+mod quota;
 mod record;
 mod room;
 mod store;
@@ -77,6 +78,7 @@ pub use fsck::{Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, rep
 pub use memory::MemoryStore;
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
 pub use path::Follow;
+pub use quota::Quota;
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 pub use types::{Clock, InodeNo, Kind, SetTime, Stat, Timestamp};
 pub use volume::{DEFAULT_VOLUME, Mode, Options, Volume, probe};

@@ -14,12 +14,12 @@ use crate::volume::Volume;
 const READ_AHEAD_EXTENTS: u64 = 8;
 
 impl Volume {
-    /// Makes sure that an inode is in memory.
+    /// Makes sure that an inode is in memory, with the bytes that lie in its record.
     ///
     /// # Cost
     /// One `get` unless it is.
     pub(crate) fn load_node(&mut self, ino: InodeNo) -> Result<()> {
-        if self.cache.node(ino).is_some() {
+        if self.cache.node(ino).is_some_and(|node| !node.emptied) {
             return Ok(());
         }
         let mut key = Vec::with_capacity(32);
@@ -31,6 +31,9 @@ impl Volume {
             return Err(Error::damaged("inode", ino.0, "the root is not a directory"));
         }
         let extent_bytes = self.extent_bytes();
+        if self.cache.node(ino).is_some() {
+            return self.cache.refill(ino, inode);
+        }
         self.cache.insert_node(ino, inode, true, extent_bytes);
         Ok(())
     }

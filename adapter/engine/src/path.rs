@@ -198,7 +198,7 @@ fn walk(txn: &mut Txn<'_>, base: InodeNo, start: InodeNo, path: &str, follow: Fo
             }
         }
         if is_last {
-            let entry = Some(Dentry { kind: Kind::Directory, ino: dir });
+            let entry = Some(Dentry::new(Kind::Directory, dir));
             return Ok(Walked::End { dir, name: None, entry, must_be_dir: true });
         }
         at = name_end;

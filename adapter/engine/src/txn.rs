@@ -117,15 +117,13 @@ impl<'v> Txn<'v> {
     pub(crate) fn check_growth(&self, bytes: u64, inodes: u64) -> Result<()> {
         let superblock = &self.volume.superblock;
         let fits = |used: u64, more: u64, quota: u64| more == 0 || used.saturating_add(more) <= quota;
-        if fits(superblock.used_bytes, bytes, superblock.quota_bytes)
-            && fits(superblock.used_inodes, inodes, superblock.quota_inodes)
-            // The last inode number ends ranges of keys and is never given out.
-            && superblock.next_inode < u64::MAX - 1
+        if !fits(superblock.used_bytes, bytes, superblock.quota_bytes)
+            || !fits(superblock.used_inodes, inodes, superblock.quota_inodes)
         {
-            Ok(())
-        } else {
-            Err(Error::NoSpace)
+            return Err(Error::Quota);
         }
+        // The last inode number ends ranges of keys and is never given out.
+        if superblock.next_inode < u64::MAX - 1 { Ok(()) } else { Err(Error::NoSpace) }
     }
 
     /// Ends the reading half: from here on nothing can fail.
@@ -146,10 +144,12 @@ impl Writes<'_> {
             debug_assert!(false, "edited an inode that was not loaded");
             return;
         };
-        let before = node.inode.charged_bytes(extent_bytes);
+        debug_assert!(!node.emptied, "edited an inode whose bytes were not loaded");
+        let (before, content_before) = (node.inode.charged_bytes(extent_bytes), node.inode.content.bytes());
         edit(&mut node.inode, self.now);
         node.inode.generation = node.inode.generation.wrapping_add(1);
-        let after = node.inode.charged_bytes(extent_bytes);
+        let (after, content_after) = (node.inode.charged_bytes(extent_bytes), node.inode.content.bytes());
+        self.volume.cache.content_changed(content_before, content_after);
         let used = &mut self.volume.superblock.used_bytes;
         *used = used.saturating_sub(before).saturating_add(after);
         self.volume.cache.mark_inode(ino);
@@ -176,8 +176,12 @@ impl Writes<'_> {
         ino
     }
 
-    /// Gives a name to an inode. Its link count is the caller's.
-    pub(crate) fn add_name(&mut self, dir: InodeNo, name: &str, entry: Dentry) {
+    /// Gives a name to an inode, born now unless it is known to be older. Its link count is the caller's.
+    pub(crate) fn add_name(&mut self, dir: InodeNo, name: &str, mut entry: Dentry) {
+        if entry.born == 0 {
+            // That of the edit below.
+            entry.born = self.volume.cache.node(dir).map_or(0, |node| node.inode.generation.wrapping_add(1));
+        }
         self.volume.cache.set_dentry(dir, name, Some(entry));
         self.edit(dir, |inode, now| {
             inode.size = inode.size.saturating_add(1);

@@ -73,6 +73,16 @@ pub trait Clock {
 pub(crate) struct Dentry {
     pub(crate) kind: Kind,
     pub(crate) ino: InodeNo,
+    /// The directory's generation when the name was given: a listing leaves out what is younger than
+    /// itself, or one that is fed new names would never end. 0: not known, older than any listing.
+    pub(crate) born: u64,
+}
+
+impl Dentry {
+    /// An entry that is yet to be given its name.
+    pub(crate) fn new(kind: Kind, ino: InodeNo) -> Dentry {
+        Dentry { kind, ino, born: 0 }
+    }
 }
 
 /// What the file system knows of an object.

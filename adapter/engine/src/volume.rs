@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::key::{KeySpace, tag};
 use crate::limits;
 use crate::overlay::{self, Changes};
+use crate::quota::Quota;
 use crate::record::inode::{Content, Inode};
 use crate::record::reap;
 use crate::record::superblock::Superblock;
@@ -50,6 +51,8 @@ pub struct Options {
     /// Files up to this size lie in their inode's record, in a volume that is made by opening it; no
     /// more than an extent.
     pub inline_bytes: u32,
+    /// What the volume may hold from now on; `None` leaves it as it is, and a new volume without limits.
+    pub quota: Option<Quota>,
 }
 
 impl Default for Options {
@@ -62,6 +65,7 @@ impl Default for Options {
             dirty_age_max_nanoseconds: 1_000_000_000,
             extent_bytes: 32 << 10,
             inline_bytes: 4 << 10,
+            quota: None,
         }
     }
 }
@@ -269,7 +273,7 @@ impl Volume {
         (self.superblock.used_bytes, self.superblock.used_inodes)
     }
 
-    /// Inodes, directory entries and bytes of extents that are in memory now.
+    /// Inodes, directory entries and bytes of files that are in memory now.
     pub fn memory(&self) -> (usize, usize, usize) {
         self.cache.usage()
     }
@@ -344,13 +348,12 @@ fn take_over(
     let key = keys.superblock().to_vec();
     for _ in 0..OPEN_ATTEMPTS {
         let found = store.get(&[&key])?.into_iter().next().flatten();
-        let (superblock, root) = match &found {
+        let (mut superblock, root) = match &found {
             Some(value) => {
                 let mut superblock = decode_usable(&key, value)?;
                 // Whoever has the volume now keeps it if this opener cannot use it.
                 check_fit(&superblock, limits)?;
-                superblock.epoch = superblock.epoch.saturating_add(1);
-                superblock.seq = superblock.seq.saturating_add(1);
+                superblock.take_over();
                 (superblock, None)
             }
             None => {
@@ -365,6 +368,9 @@ fn take_over(
                 (superblock, Some((key, value)))
             }
         };
+        if let Some(quota) = options.quota {
+            quota.put_into(&mut superblock);
+        }
         let value = superblock.encode(&key);
         let mut mutations = vec![Mutation::Put { key: &key, value: &value }];
         if let Some((key, value)) = &root {

@@ -65,6 +65,8 @@ pub enum Invariant {
     /// 18: there are records of a journal only where the superblock says that there may be, and a journal
     /// with a commit record is whole.
     Journal = 18,
+    /// 19: no entry is younger than its directory, whose listings would leave it out.
+    Birth = 19,
 }
 
 impl Invariant {

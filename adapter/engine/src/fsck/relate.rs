@@ -18,6 +18,8 @@ pub(super) struct Names {
     pub(super) entries: u64,
     /// Directories among those.
     pub(super) subdirectories: u64,
+    /// The birth of the youngest of them.
+    pub(super) youngest: u64,
 }
 
 impl Names {
@@ -42,6 +44,7 @@ pub(super) fn names(picture: &Picture) -> BTreeMap<InodeNo, Names> {
         let holder = names.entry(*dir).or_default();
         holder.entries += 1;
         holder.subdirectories += u64::from(entry.kind == Kind::Directory);
+        holder.youngest = holder.youngest.max(entry.born);
     }
     for damaged in &picture.damaged_dentries {
         names.entry(damaged.dir).or_default().entries += 1;
@@ -150,6 +153,11 @@ impl Relate<'_> {
                 if inode.size != names.entries {
                     let what = format!("the size is {}, it has {} entries", inode.size, names.entries);
                     self.at_inode(Invariant::DirectorySize, *ino, what);
+                }
+                if names.youngest > inode.generation {
+                    let what =
+                        format!("the generation is {}, an entry is of {}", inode.generation, names.youngest);
+                    self.at_inode(Invariant::Birth, *ino, what);
                 }
             }
             let nameless = names.count == 0 && *ino != InodeNo::ROOT;

@@ -3,7 +3,7 @@ use crate::error::{Error, Result};
 use crate::limits::LINKS_MAX;
 use crate::path::{Follow, resolve, resolve_name};
 use crate::txn::Finish;
-use crate::types::Kind;
+use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
 
 impl Volume {
@@ -48,7 +48,7 @@ impl Volume {
             inode.nlink = inode.nlink.saturating_add(1);
             inode.ctime = now;
         });
-        writes.add_name(found.dir, name, entry);
+        writes.add_name(found.dir, name, Dentry::new(entry.kind, entry.ino));
         writes.finish(Finish::Names)
     }
 }

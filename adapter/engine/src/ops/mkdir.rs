@@ -29,7 +29,7 @@ impl Volume {
         txn.check_growth(0, 1)?;
         let mut writes = txn.write();
         let ino = writes.create(Kind::Directory, found.dir, Content::None);
-        writes.add_name(found.dir, name, Dentry { kind: Kind::Directory, ino });
+        writes.add_name(found.dir, name, Dentry::new(Kind::Directory, ino));
         writes.finish(Finish::Names)
     }
 }

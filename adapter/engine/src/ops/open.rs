@@ -77,7 +77,7 @@ impl Volume {
             txn.check_growth(0, 1)?;
             let mut writes = txn.write();
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
-            writes.add_name(found.dir, name, Dentry { kind: Kind::File, ino });
+            writes.add_name(found.dir, name, Dentry::new(Kind::File, ino));
             writes.finish(Finish::Data)?;
             return self.open_inode(ino, Kind::File, access);
         };

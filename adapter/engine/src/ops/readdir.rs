@@ -51,6 +51,7 @@ struct Pages {
     /// Entries on the pages so far: the directory's count tells the last one, as long as it was not
     /// changed since the start.
     seen: u64,
+    /// The directory's at the start.
     generation: u64,
     /// The directory's when `page` was read.
     page_generation: u64,
@@ -60,8 +61,10 @@ struct Pages {
 impl Volume {
     /// Starts listing a directory. `.` and `..` are not listed.
     ///
-    /// A name that is there from the start of the listing to its end is listed once; one that comes or
-    /// goes meanwhile may be listed or not, but none is listed that has gone before its turn.
+    /// A name that is there from the start of the listing to its end is listed once; one that goes
+    /// meanwhile may be listed before it does, and one that comes is not, but in place of one that was
+    /// there. So a listing ends, with no more entries than there were at its start, whatever happens to
+    /// the directory.
     ///
     /// # Cost
     /// Nothing for a small directory that is in memory whole, then or later. Otherwise one `scan` a
@@ -115,7 +118,7 @@ impl Volume {
                     let Some(name) = names.get(*next).map(Rc::clone) else { return Ok(None) };
                     let entry = self.begin()?.lookup(dir, &name)?;
                     *next += 1;
-                    if let Some(Dentry { kind, ino }) = entry {
+                    if let Some(Dentry { kind, ino, .. }) = entry {
                         return Ok(Some(DirEntry { name, kind, ino }));
                     }
                 }
@@ -130,8 +133,10 @@ impl Volume {
                         pages.page.pop_front();
                         self.snapshot_entries = self.snapshot_entries.saturating_sub(1);
                         pages.after = Some(Rc::clone(&name));
-                        match entry {
-                            Some(Dentry { kind, ino }) => return Ok(Some(DirEntry { name, kind, ino })),
+                        // What came after the start is left out: a guest that renames what it is told to
+                        // behind where it is would never come to an end.
+                        match entry.filter(|entry| entry.born <= pages.generation) {
+                            Some(Dentry { kind, ino, .. }) => return Ok(Some(DirEntry { name, kind, ino })),
                             None => continue,
                         }
                     }

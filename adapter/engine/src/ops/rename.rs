@@ -62,7 +62,9 @@ impl Volume {
             writes.drop_link(replaced.ino);
         }
         writes.remove_name(old.dir, old_name, moved);
-        writes.add_name(new.dir, new_name, moved);
+        // A name that is there before and after is there for a listing, whatever it names.
+        let born = new.entry.map_or(0, |replaced| replaced.born);
+        writes.add_name(new.dir, new_name, Dentry { born, ..moved });
         // Only a directory knows where it lies. A file's own record stays as it is: POSIX leaves it open
         // whether a rename counts as a change of the file's status.
         if moved.kind == Kind::Directory {

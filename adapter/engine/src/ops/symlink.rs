@@ -47,7 +47,7 @@ impl Volume {
         txn.check_growth(target.len() as u64, 1)?;
         let mut writes = txn.write();
         let ino = writes.create(Kind::Symlink, found.dir, Content::Target(target.into()));
-        writes.add_name(found.dir, name, Dentry { kind: Kind::Symlink, ino });
+        writes.add_name(found.dir, name, Dentry::new(Kind::Symlink, ino));
         writes.finish(Finish::Names)
     }
 }

@@ -19,6 +19,17 @@ pub(crate) enum Content {
     Target(Box<str>),
 }
 
+impl Content {
+    /// Bytes that it takes in memory beside the inode.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Content::None | Content::Extents => 0,
+            Content::Inline(bytes) => bytes.capacity(),
+            Content::Target(target) => target.len(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Inode {
     pub(crate) kind: Kind,

@@ -11,15 +11,17 @@ const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
 /// Raised when older versions cannot read the format at all.
 const FORMAT_MAJOR: u16 = 1;
 /// Raised with every addition; older versions go by the feature masks.
-const FORMAT_MINOR: u16 = 0;
+const FORMAT_MINOR: u16 = 1;
 
 /// Features that a reader may not know and still read the volume: none yet.
 const RO_COMPAT_KNOWN: u32 = 0;
 /// Feature: there may be a journal. If it has a commit record, the other records are to be read as it
 /// changes them.
 pub(crate) const INCOMPAT_JOURNAL: u32 = 1;
+/// Feature: directory entries may say when they were born.
+const INCOMPAT_BIRTHS: u32 = 2;
 /// Features that a reader must know.
-const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL;
+const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS;
 
 /// Bounds of the extent size: a power of two within them.
 pub(crate) const EXTENT_BYTES_MIN: u32 = 512;
@@ -65,7 +67,7 @@ impl Superblock {
         Superblock {
             compat: 0,
             ro_compat: 0,
-            incompat: 0,
+            incompat: INCOMPAT_BIRTHS,
             uuid,
             extent_bytes,
             inline_bytes,
@@ -79,6 +81,13 @@ impl Superblock {
             frozen: false,
             lower: None,
         }
+    }
+
+    /// Takes note of a new opener, which writes all that this version knows.
+    pub(crate) fn take_over(&mut self) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.seq = self.seq.saturating_add(1);
+        self.incompat |= INCOMPAT_BIRTHS;
     }
 
     /// Whether there may be a journal in the store.

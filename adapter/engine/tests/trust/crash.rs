@@ -77,7 +77,9 @@ impl Sweep<'_> {
     fn open(&self, map: &Map) -> Result<(TestStore, Volume), String> {
         let store = TestStore::from_map(map.clone(), self.setup.limits);
         store.0.borrow_mut().scan_entries_max = self.setup.scan_entries_max;
-        let options = kvfs::Options { mode: Mode::Close, ..self.setup.options() };
+        // What is found is made to grow.
+        let quota = Some(kvfs::Quota::default());
+        let options = kvfs::Options { mode: Mode::Close, quota, ..self.setup.options() };
         let volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options);
         Ok((store, volume.map_err(|error| format!("opening: {error:?}"))?))
     }

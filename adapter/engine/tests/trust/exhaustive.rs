@@ -48,7 +48,7 @@ fn starts() -> [Vec<Op>; 2] {
 }
 
 fn setups() -> Vec<Setup> {
-    let tiny = CacheLimits { extent_bytes: 0, inodes: 1, dentries: 1 };
+    let tiny = CacheLimits { extent_bytes: 0, inodes: 1, inode_bytes: 0, dentries: 1 };
     let setup = |mode, limits: Limits, cache| Setup {
         mode,
         limits,

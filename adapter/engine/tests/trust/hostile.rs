@@ -166,7 +166,8 @@ fn descriptors_end_at_their_limit_and_come_back() {
 #[test]
 fn a_directory_of_200_000_entries_is_listed_while_it_changes() {
     let count = 200_000;
-    let cache = CacheLimits { extent_bytes: 1 << 20, inodes: 1000, dentries: 20_000 };
+    let cache =
+        CacheLimits { extent_bytes: 1 << 20, inodes: 1000, dentries: 20_000, ..CacheLimits::default() };
     let (store, mut volume, root) = open(Options { mode: Mode::Lazy, cache, ..Options::default() });
     let name = |number: u32| format!("{number:06}");
     let mut most = 0;
@@ -199,7 +200,7 @@ fn a_directory_of_200_000_entries_is_listed_while_it_changes() {
 /// What is dirty is bounded too, whatever a guest does without a sync or a close.
 #[test]
 fn memory_is_bounded_while_a_guest_only_writes() {
-    let cache = CacheLimits { extent_bytes: 1 << 20, inodes: 100, dentries: 100 };
+    let cache = CacheLimits { extent_bytes: 1 << 20, inodes: 100, dentries: 100, inode_bytes: 0 };
     let dirty_bytes_max = 1 << 20;
     let (store, mut volume, root) = open(Options {
         mode: Mode::Lazy,
@@ -251,4 +252,104 @@ fn links_end_at_their_limit() {
         volume.link_at(&root, "a", Follow::No, &root, &number.to_string()).unwrap();
     }
     assert_eq!(code(volume.link_at(&root, "a", Follow::No, &root, "x")), Some(Code::TooManyLinks));
+}
+
+/// Small files lie in their inodes: these are bounded in bytes, whether they are open or not.
+#[test]
+fn regression_small_files_in_memory_are_not_bounded_in_bytes() {
+    let inode_bytes = 1 << 20;
+    for (mode, held) in [(Mode::Close, true), (Mode::Close, false), (Mode::Lazy, true)] {
+        let cache = CacheLimits { inode_bytes, ..CacheLimits::default() };
+        let (store, mut volume, root) = open(Options { mode, cache, ..Options::default() });
+        // What a commit may hold: in mode `lazy` so much may be dirty.
+        let dirty = if mode == Mode::Lazy { 16 << 20 } else { 4096 };
+        let most = inode_bytes + inode_bytes / 4 + dirty;
+        let (mut files, mut peak) = (Vec::new(), 0);
+        let bytes_of = |number: u32| vec![number as u8; 4096];
+        for number in 0..10_000 {
+            let file = volume.open_at(&root, &format!("{number}"), Follow::No, CREATE, WRITE).unwrap();
+            volume.write(&file, At::Offset(0), &bytes_of(number)).unwrap();
+            if held {
+                // A second descriptor is closed, so that in mode `close` the file is stored.
+                let again = volume.open_at(&root, &format!("{number}"), Follow::No, CREATE, WRITE).unwrap();
+                volume.close(again).unwrap();
+                files.push(file);
+            } else {
+                volume.close(file).unwrap();
+            }
+            peak = peak.max(volume.memory().2);
+        }
+        assert!(peak <= most, "{mode:?}, held open {held}: {peak} bytes in memory");
+        for (number, file) in (0_u32..).zip(&files).step_by(7) {
+            let mut bytes = Vec::new();
+            volume.read(file, 0, 5000, &mut bytes).unwrap();
+            assert!(bytes == bytes_of(number), "file {number}");
+            // What was dropped from memory is not stored empty.
+            volume.write(file, At::Offset(0), b"x").unwrap();
+            volume.set_times(file, SetTime::Now, SetTime::Now).unwrap();
+        }
+        for file in files {
+            volume.close(file).unwrap();
+        }
+        volume.sync_all().unwrap();
+        volume.stat(&root).unwrap();
+        assert!(volume.memory().2 <= inode_bytes, "nothing is dirty");
+        let mut again =
+            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Options::default())
+                .unwrap();
+        let root = again.root().unwrap();
+        for number in (0..10_000_u32).step_by(7) {
+            let path = format!("{number}");
+            let file = again.open_at(&root, &path, Follow::No, OpenFlags::default(), WRITE).unwrap();
+            let mut bytes = Vec::new();
+            again.read(&file, 0, 5000, &mut bytes).unwrap();
+            let mut expected = bytes_of(number);
+            if held {
+                expected[0] = b'x';
+            }
+            assert!(bytes == expected, "file {number} in the store");
+            again.close(file).unwrap();
+        }
+        assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
+    }
+}
+
+/// Whoever renames what it is told to a place behind, where the listing comes by again, must be done
+/// when it has been told what was there.
+#[test]
+fn regression_a_listing_never_ends_while_what_it_lists_is_renamed_ahead_of_it() {
+    for count in [1, 100, 4097, 6000] {
+        let cache = CacheLimits { dentries: 1000, ..CacheLimits::default() };
+        let (_, mut volume, root) = open(Options { mode: Mode::Lazy, cache, ..Options::default() });
+        for number in 0..count {
+            // Every tenth stays as it is.
+            let name = if number % 10 == 9 { format!("{number:06} stays") } else { format!("{number:06}") };
+            let file = volume.open_at(&root, &name, Follow::No, CREATE, WRITE).unwrap();
+            volume.close(file).unwrap();
+        }
+        let mut listing = volume.read_directory(&root).unwrap();
+        let (mut told, mut stays) = (0, std::collections::BTreeSet::new());
+        while let Some(entry) = volume.next_entry(&mut listing).unwrap() {
+            told += 1;
+            assert!(told <= count, "more told than was there: {entry:?}");
+            if entry.name.ends_with("stays") {
+                assert!(stays.insert(entry.name.to_string()), "{entry:?} twice");
+                // Replaced, but there all the time.
+                let file = volume.open_at(&root, "replacement", Follow::No, CREATE, WRITE).unwrap();
+                volume.close(file).unwrap();
+                let number: u32 = entry.name[..6].parse().unwrap();
+                let next = format!("{:06} stays", number + 10);
+                if number + 10 < count {
+                    volume.rename_at(&root, "replacement", &root, &next).unwrap();
+                }
+            } else {
+                // Right behind what was told, and far behind.
+                let far = told % 2 == 0;
+                let to = if far { format!("~{}", entry.name) } else { format!("{}!", entry.name) };
+                volume.rename_at(&root, &entry.name, &root, &to).unwrap();
+            }
+        }
+        volume.close_directory(listing).unwrap();
+        assert_eq!((told, stays.len() as u32), (count, count / 10));
+    }
 }

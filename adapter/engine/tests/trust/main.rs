@@ -13,6 +13,7 @@ mod hostile;
 mod hostile_records;
 mod journal;
 mod model_test;
+mod quota;
 mod regressions;
 mod repair;
 mod slashes;

@@ -116,6 +116,7 @@ impl Guest {
                 (0..*count).try_for_each(|_| volume.next_entry(stream).map(drop))
             }
             Op::ListEnd { slot } => volume.close_directory(listings[*slot].take()?),
+            Op::SetQuota { quota } => volume.set_quota(*quota),
             Op::Sync | Op::Reopen => volume.sync_all(),
         };
         Some(outcome)

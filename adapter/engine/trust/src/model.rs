@@ -1,7 +1,11 @@
 //! The reference: a file system of the plainest kind, written from what POSIX and WASI say and not
 //! from how the engine works. Cloning it is cheap, so that every moment of a run can be kept.
 
-use kvfs::{Access, At, Code, Follow, Kind, OpenFlags, SetTime, Timestamp};
+mod cost;
+
+pub use cost::{Cost, Layout};
+
+use kvfs::{Access, At, Code, Follow, Kind, OpenFlags, Quota, SetTime, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -15,6 +19,7 @@ const SIZE_MAX: u64 = i64::MAX as u64;
 #[derive(Debug, Clone, Default)]
 pub struct Bytes {
     pub size: u64,
+    pub cost: Cost,
     pages: BTreeMap<u64, Rc<[u8; PAGE as usize]>>,
 }
 
@@ -86,6 +91,8 @@ pub struct Model {
     pub now: Timestamp,
     /// The longest target of a symbolic link: no longer than an extent of the volume.
     pub target_bytes_max: usize,
+    pub layout: Layout,
+    pub quota: Quota,
 }
 
 pub type Answer<T> = Result<T, Code>;
@@ -101,8 +108,15 @@ struct Place {
 
 impl Model {
     pub fn new(now: Timestamp) -> Model {
-        let (objects, open) = (BTreeMap::new(), BTreeMap::new());
-        let mut model = Model { objects, open, next: ROOT + 1, now, target_bytes_max: 4095 };
+        let mut model = Model {
+            objects: BTreeMap::new(),
+            open: BTreeMap::new(),
+            next: ROOT + 1,
+            now,
+            target_bytes_max: 4095,
+            layout: Layout { extent_bytes: 32 << 10, inline_bytes: 4 << 10 },
+            quota: Quota::default(),
+        };
         let root = What::Directory { entries: BTreeMap::new(), parent: ROOT };
         let root = Object { what: root, nlink: 2, atime: now, mtime: now, ctime: now };
         model.objects.insert(ROOT, Rc::new(root));
@@ -302,6 +316,7 @@ impl Model {
             if self.is_gone(place.dir) {
                 return Err(Code::NoEntry);
             }
+            self.check_growth(0, 1)?;
             let id = self.make(What::File(Bytes::default()));
             self.bind(place.dir, &place.name.expect("what is not there has a name"), id);
             self.opened(id);
@@ -337,8 +352,10 @@ impl Model {
         if offset.checked_add(data.len() as u64).is_none_or(|end| end > SIZE_MAX) {
             return Err(Code::FileTooLarge);
         }
+        let cost = self.cost_after(id, |cost, layout| cost.write(offset, data.len() as u64, layout))?;
         let object = self.edit(id);
         let What::File(bytes) = &mut object.what else { panic!("not a file") };
+        bytes.cost = cost;
         bytes.write(offset, data);
         (object.mtime, object.ctime) = (now, now);
         Ok(offset)
@@ -353,8 +370,10 @@ impl Model {
         if size > SIZE_MAX {
             return Err(Code::FileTooLarge);
         }
+        let cost = self.cost_after(id, |cost, layout| cost.resize(size, layout))?;
         let object = self.edit(id);
         let What::File(bytes) = &mut object.what else { panic!("not a file") };
+        bytes.cost = cost;
         bytes.resize(size);
         (object.mtime, object.ctime) = (now, now);
         Ok(())
@@ -366,6 +385,7 @@ impl Model {
 
     pub fn mkdir(&mut self, base: Id, path: &str) -> Answer<()> {
         let place = self.name_to_make(base, path)?;
+        self.check_growth(0, 1)?;
         let id = self.make(What::Directory { entries: BTreeMap::new(), parent: place.0 });
         self.bind(place.0, &place.1, id);
         Ok(())
@@ -407,8 +427,10 @@ impl Model {
         if path.ends_with('/') || self.is_gone(place.dir) {
             return Err(Code::NoEntry);
         }
+        let name = place.name.ok_or(Code::Exist)?;
+        self.check_growth(target.len() as u64, 1)?;
         let id = self.make(What::Symlink(target.to_owned()));
-        self.bind(place.dir, &place.name.ok_or(Code::Exist)?, id);
+        self.bind(place.dir, &name, id);
         Ok(())
     }
 

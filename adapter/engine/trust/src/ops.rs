@@ -2,7 +2,7 @@
 
 use crate::rng::Rng;
 use crate::store::{JOURNALLED, LARGE, SMALL};
-use kvfs::{Access, At, CacheLimits, Follow, Limits, Mode, OpenFlags, Options, SetTime, Timestamp};
+use kvfs::{Access, At, CacheLimits, Follow, Limits, Mode, OpenFlags, Options, Quota, SetTime, Timestamp};
 
 /// Slots for open files, directories (slot 0 is the root) and listings.
 pub const FILES: usize = 3;
@@ -116,6 +116,10 @@ pub enum Op {
     ListEnd {
         slot: usize,
     },
+    /// Does nothing on a volume that was made without a quota.
+    SetQuota {
+        quota: Quota,
+    },
     Sync,
     /// Syncs, forgets the volume and opens it again.
     Reopen,
@@ -132,16 +136,18 @@ pub struct Setup {
     pub dirty_age_max_nanoseconds: u64,
     pub extent_bytes: u32,
     pub inline_bytes: u32,
+    pub quota: Option<Quota>,
 }
 
 impl Setup {
     pub fn random(rng: &mut Rng) -> Setup {
-        let tiny = CacheLimits { extent_bytes: 2 << 10, inodes: 3, dentries: 4 };
+        let tiny = CacheLimits { extent_bytes: 2 << 10, inodes: 3, inode_bytes: 100, dentries: 4 };
         let middle = Limits { max_batch_entries: 30, ..LARGE };
         let direct = [SMALL, SMALL, middle, Limits { max_batch_bytes: 64 << 10, ..LARGE }, LARGE];
         let journalled = rng.chance(3);
+        let limits = if journalled { rng.pick(&JOURNALLED) } else { rng.pick(&direct) };
         Setup {
-            limits: if journalled { rng.pick(&JOURNALLED) } else { rng.pick(&direct) },
+            limits,
             scan_entries_max: rng.pick(&[u32::MAX, 1, 3]),
             mode: rng.pick(&[Mode::Strict, Mode::Close, Mode::Close, Mode::Lazy, Mode::Lazy]),
             cache: rng.pick(&[tiny, tiny, CacheLimits::default()]),
@@ -150,6 +156,8 @@ impl Setup {
             // More than 512 would not fit every store and be made less.
             extent_bytes: if journalled { 512 } else { rng.pick(&[512, 512, 4096]) },
             inline_bytes: rng.pick(&[0, 64, 600, 4096]),
+            // Where nothing waits to be removed for lack of room, what is in use is known exactly.
+            quota: (limits == LARGE && rng.chance(2)).then(|| quota(rng)),
         }
     }
 
@@ -165,6 +173,7 @@ impl Setup {
             dirty_age_max_nanoseconds: u64::MAX,
             extent_bytes: options.extent_bytes,
             inline_bytes: options.inline_bytes,
+            quota: None,
         }
     }
 
@@ -177,6 +186,7 @@ impl Setup {
             dirty_age_max_nanoseconds: self.dirty_age_max_nanoseconds,
             extent_bytes: self.extent_bytes,
             inline_bytes: self.inline_bytes,
+            quota: self.quota,
         }
     }
 }
@@ -229,6 +239,13 @@ fn directory(rng: &mut Rng) -> String {
 /// Where links are made and read: one name more often than others, so that reading finds some.
 fn link(rng: &mut Rng) -> String {
     if rng.chance(3) { "c".to_owned() } else { path(rng) }
+}
+
+fn quota(rng: &mut Rng) -> Quota {
+    Quota {
+        bytes: rng.pick(&[None, Some(0), Some(3000), Some(12_000), Some(30_000)]),
+        inodes: rng.pick(&[None, Some(5), Some(7)]),
+    }
 }
 
 fn offset(rng: &mut Rng) -> u64 {
@@ -309,7 +326,8 @@ pub fn random(rng: &mut Rng) -> Op {
         102..104 => Op::ListStart { dir, slot: listing },
         104..106 => Op::ListNext { slot: listing, count: 1 + rng.below(3) as usize },
         106 => Op::ListEnd { slot: listing },
-        107 | 108 => Op::Sync,
+        107 => Op::SetQuota { quota: quota(rng) },
+        108 => Op::Sync,
         _ => Op::Reopen,
     }
 }

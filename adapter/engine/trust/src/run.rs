@@ -1,8 +1,9 @@
 //! Runs operations on the engine and on the reference side by side, and keeps what a crash check needs.
 
 mod finish;
+mod look;
 
-use crate::model::{Answer, Id, Model, ROOT};
+use crate::model::{Answer, Id, Layout, Model, ROOT};
 use crate::ops::{DIRS, FILES, LISTINGS, Op, Setup};
 use crate::store::TestStore;
 use crate::tree;
@@ -122,6 +123,10 @@ impl Runner {
             restarted: false,
             store,
         };
+        runner.model.layout = Layout {
+            extent_bytes: u64::from(setup.extent_bytes),
+            inline_bytes: u64::from(setup.inline_bytes.min(setup.extent_bytes)),
+        };
         runner.open().map_err(|error| format!("opening: {error:?}"))?;
         runner.keep_moment(None);
         Ok(runner)
@@ -132,6 +137,7 @@ impl Runner {
             Volume::open(Box::new(self.store.clone()), Box::new(self.clock.clone()), self.setup.options())?;
         self.dirs[0] = Some((volume.root()?, ROOT));
         self.model.opened(ROOT);
+        self.model.quota = volume.quota();
         self.volume = Some(volume);
         Ok(())
     }
@@ -231,43 +237,6 @@ impl Runner {
     fn undo_open(&mut self, engine: &Result<Descriptor, Error>, model: Answer<Id>) {
         if let (Err(_), Ok(id)) = (engine, model) {
             self.model.closed(id);
-        }
-    }
-
-    /// Whether the open files look as this model says.
-    pub fn open_files_fit(&mut self, model: &Model) -> bool {
-        let volume = self.volume.as_mut().expect("open");
-        self.files.iter().flatten().all(|file| {
-            let Ok(stat) = volume.stat(&file.descriptor) else { return false };
-            let Some(object) = model.objects.get(&file.id) else { return false };
-            let mut same = (stat.size, stat.nlink, stat.mtime, stat.ctime)
-                == (object.size(), object.nlink, object.mtime, object.ctime);
-            if same && file.access.read && object.kind() == kvfs::Kind::File {
-                let mut bytes = Vec::new();
-                same = volume.read(&file.descriptor, 0, 32 << 10, &mut bytes).is_ok()
-                    && bytes == model.read(file.id, 0, 32 << 10);
-            }
-            same
-        })
-    }
-
-    /// The file that a write goes to, and the size it had.
-    pub fn file_of(&self, op: &Op, before: &Model) -> Option<(Id, u64)> {
-        let Op::Write { slot, .. } = op else { return None };
-        let id = self.files[*slot].as_ref()?.id;
-        Some((id, before.objects.get(&id)?.size()))
-    }
-
-    pub fn is_closed(&self) -> bool {
-        self.volume.is_none()
-    }
-
-    pub fn is_occupied(&self, op: &Op) -> bool {
-        match op {
-            Op::Open { slot, .. } => self.files[*slot].is_some(),
-            Op::OpenDir { slot, .. } => self.dirs[*slot].is_some(),
-            Op::ListStart { slot, .. } => self.listings[*slot].is_some(),
-            _ => false,
         }
     }
 
@@ -580,11 +549,25 @@ impl Runner {
                 Ok(true)
             }
             Op::ListEnd { slot } => self.end_listing(*slot).map(|()| true),
+            Op::SetQuota { quota } => {
+                if self.setup.quota.is_some() {
+                    let outcome = self.volume().set_quota(*quota);
+                    outcome.map_err(|error| format!("setting the quota: {error:?}"))?;
+                    self.model.quota = *quota;
+                }
+                Ok(true)
+            }
             Op::Sync => {
                 let outcome = self.volume().sync_all();
                 outcome.map(|()| true).map_err(|error| format!("sync: {error:?}"))
             }
             Op::Reopen => {
+                // What is open without a name is in use until an opener has removed it.
+                if self.setup.quota.is_some() {
+                    (0..LISTINGS).try_for_each(|slot| self.end_listing(slot))?;
+                    (0..FILES).try_for_each(|slot| self.close_file(slot))?;
+                    (1..DIRS).try_for_each(|slot| self.close_dir(slot))?;
+                }
                 self.volume().sync_all().map_err(|error| format!("sync: {error:?}"))?;
                 self.now_durable(moment)?;
                 self.check_fsck()?;
@@ -603,16 +586,6 @@ impl Runner {
         self.model.close_all();
         self.restarted = true;
         self.open().map_err(|error| format!("opening again: {error:?}"))
-    }
-
-    fn check_stat(&self, found: Result<kvfs::Stat, Error>, model: Answer<Id>) -> Result<bool, String> {
-        let ok = Runner::same(&found, &model.map(drop))?;
-        let (Ok(found), Ok(id)) = (found, model) else { return Ok(ok) };
-        let object = self.model.object(id);
-        let expected =
-            (id, object.kind(), object.nlink, object.size(), object.atime, object.mtime, object.ctime);
-        let found = (found.ino.0, found.kind, found.nlink, found.size, found.atime, found.mtime, found.ctime);
-        if found == expected { Ok(ok) } else { Err(format!("stat {found:?}, expected {expected:?}")) }
     }
 }
 

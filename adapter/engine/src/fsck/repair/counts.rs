@@ -34,6 +34,10 @@ fn inodes(work: &mut Work<'_>, picture: &Picture, names: &BTreeMap<InodeNo, Name
             if right.size != inode.size {
                 what.push(format!("it now counts {} entries", right.size));
             }
+            right.generation = inode.generation.max(names.youngest);
+            if right.generation != inode.generation {
+                what.push(format!("its generation is now {}, as its youngest entry's", right.generation));
+            }
             let place = if *ino == InodeNo::ROOT { Some(InodeNo::ROOT) } else { names.dir };
             right.parent = place.unwrap_or(inode.parent);
             if right.parent != inode.parent {

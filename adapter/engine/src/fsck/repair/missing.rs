@@ -43,7 +43,7 @@ pub(super) fn stage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
             }
         };
         if kind != entry.kind {
-            work.writer.put(work.writer.dentry_change(*dir, name, Dentry { kind, ino: entry.ino }))?;
+            work.writer.put(work.writer.dentry_change(*dir, name, Dentry { kind, ..*entry }))?;
             work.note(key, format!("the entry says now that inode {} is a {kind:?}", entry.ino.0));
         }
     }

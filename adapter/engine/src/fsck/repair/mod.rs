@@ -13,7 +13,7 @@
 //! | [`records`] | entries, reaps, orphans, inodes, extents whose value is damaged; keys of no known form | 1, 2, 13 |
 //! | [`missing`] | names without inodes, inodes lost with their bytes left | 4, 5, 6, 11 |
 //! | [`tree`] | directories that no path leads to, directories and files without a name | 6, 7, 9, 10 |
-//! | [`counts`] | link counts, sizes, parents, orphan and reap records, garbage extents | 4, 7 to 12, 14 |
+//! | [`counts`] | link counts, sizes, parents, orphan and reap records, garbage extents | 4, 7 to 12, 14, 19 |
 //! | [`counts`] | what the superblock counts | 15 to 17 |
 
 mod counts;

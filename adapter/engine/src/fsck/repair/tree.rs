@@ -123,7 +123,7 @@ fn adopt(work: &mut Work<'_>, picture: &Picture, lost: &[InodeNo]) -> Result<()>
             }
             name = format!("#{}-{copy}", ino.0);
         }
-        let entry = Dentry { kind: inode.kind, ino: *ino };
+        let entry = Dentry::new(inode.kind, *ino);
         let mut group: Vec<Change> = vec![work.writer.dentry_change(shelter, &name, entry)];
         // With both, an opener would remove what has a name.
         if picture.orphans.contains(ino) {
@@ -155,7 +155,7 @@ fn shelter(work: &mut Work<'_>, picture: &Picture, lost: &[InodeNo]) -> Result<(
     }
     let ino = work.writer.new_inode_number()?;
     let directory = work.writer.new_directory(InodeNo::ROOT);
-    let entry = Dentry { kind: Kind::Directory, ino };
+    let entry = Dentry::new(Kind::Directory, ino);
     let group = vec![
         work.writer.inode_change(ino, &directory),
         work.writer.dentry_change(InodeNo::ROOT, &name, entry),

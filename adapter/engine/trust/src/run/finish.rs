@@ -59,14 +59,16 @@ impl Runner {
 
     /// The inodes in use are those that have a name or are open.
     fn check_used(&mut self) -> Check {
-        let (_, inodes) = self.volume().used();
-        let expected = self.model.objects.len() as u64;
+        let (bytes, inodes) = self.volume().used();
+        let (expected_bytes, expected) = self.model.used();
         // With little room in a commit, or while the outcome of one was unknown, what was closed last
         // waits for the next one.
         let faults = self.store.0.borrow().faults_injected > 0;
         let waits = self.restarted || faults || self.setup.limits != LARGE;
-        if inodes == expected || (waits && inodes > expected) {
+        if (bytes, inodes) == (expected_bytes, expected) || (waits && inodes >= expected) {
             Ok(())
+        } else if inodes == expected {
+            Err(format!("{bytes} bytes in use, expected {expected_bytes}"))
         } else {
             Err(format!("{inodes} inodes in use, expected {expected}"))
         }

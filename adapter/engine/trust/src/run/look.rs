@@ -1,0 +1,59 @@
+//! What a check asks a run under way.
+
+use super::Runner;
+use crate::model::{Answer, Id, Model};
+use crate::ops::Op;
+use kvfs::Error;
+
+impl Runner {
+    /// Whether the open files look as this model says.
+    pub fn open_files_fit(&mut self, model: &Model) -> bool {
+        let volume = self.volume.as_mut().expect("open");
+        self.files.iter().flatten().all(|file| {
+            let Ok(stat) = volume.stat(&file.descriptor) else { return false };
+            let Some(object) = model.objects.get(&file.id) else { return false };
+            let mut same = (stat.size, stat.nlink, stat.mtime, stat.ctime)
+                == (object.size(), object.nlink, object.mtime, object.ctime);
+            if same && file.access.read && object.kind() == kvfs::Kind::File {
+                let mut bytes = Vec::new();
+                same = volume.read(&file.descriptor, 0, 32 << 10, &mut bytes).is_ok()
+                    && bytes == model.read(file.id, 0, 32 << 10);
+            }
+            same
+        })
+    }
+
+    /// The file that a write goes to, and the size it had.
+    pub fn file_of(&self, op: &Op, before: &Model) -> Option<(Id, u64)> {
+        let Op::Write { slot, .. } = op else { return None };
+        let id = self.files[*slot].as_ref()?.id;
+        Some((id, before.objects.get(&id)?.size()))
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.volume.is_none()
+    }
+
+    pub fn is_occupied(&self, op: &Op) -> bool {
+        match op {
+            Op::Open { slot, .. } => self.files[*slot].is_some(),
+            Op::OpenDir { slot, .. } => self.dirs[*slot].is_some(),
+            Op::ListStart { slot, .. } => self.listings[*slot].is_some(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn check_stat(
+        &self,
+        found: Result<kvfs::Stat, Error>,
+        model: Answer<Id>,
+    ) -> Result<bool, String> {
+        let ok = Runner::same(&found, &model.map(drop))?;
+        let (Ok(found), Ok(id)) = (found, model) else { return Ok(ok) };
+        let object = self.model.object(id);
+        let expected =
+            (id, object.kind(), object.nlink, object.size(), object.atime, object.mtime, object.ctime);
+        let found = (found.ino.0, found.kind, found.nlink, found.size, found.atime, found.mtime, found.ctime);
+        if found == expected { Ok(ok) } else { Err(format!("stat {found:?}, expected {expected:?}")) }
+    }
+}
