@@ -1,31 +1,35 @@
-//! Builds the adapter's core module, which the library embeds.
+//! Builds the core modules that the library embeds: the adapter and the providers.
 //!
-//! `KVFS_ADAPTER_WASM` names one that is built already, for machines without a wasm toolchain.
+//! A variable per module names one that is built already, for machines without a wasm toolchain.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const PREBUILT_VAR: &str = "KVFS_ADAPTER_WASM";
+/// A module: the variable by which the library finds it, the one that names a prebuilt one, its crate.
+const MODULES: [(&str, &str, &str); 2] = [
+    ("KVFS_ADAPTER_CORE", "KVFS_ADAPTER_WASM", "../adapter"),
+    ("KVFS_PROVIDER_MEMORY_CORE", "KVFS_PROVIDER_MEMORY_WASM", "providers/memory"),
+];
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed={PREBUILT_VAR}");
-    // The adapter's bindings are generated from these, unseen by the nested build's list of inputs.
+    // Bindings are generated from these, unseen by the nested builds' lists of inputs.
     println!("cargo:rerun-if-changed=../wit");
     if let Err(message) = text_modules() {
         eprintln!("{message}");
         return ExitCode::FAILURE;
     }
-    match adapter() {
-        Ok(path) => {
-            println!("cargo:rustc-env=KVFS_ADAPTER_CORE={}", path.display());
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
+    for (variable, prebuilt, package) in MODULES {
+        println!("cargo:rerun-if-env-changed={prebuilt}");
+        match module(prebuilt, package) {
+            Ok(path) => println!("cargo:rustc-env={variable}={}", path.display()),
+            Err(message) => {
+                eprintln!("{message}");
+                return ExitCode::FAILURE;
+            }
         }
     }
+    ExitCode::SUCCESS
 }
 
 /// Assembles the core modules that linking puts into its results.
@@ -41,13 +45,13 @@ fn text_modules() -> Result<(), String> {
     Ok(())
 }
 
-fn adapter() -> Result<PathBuf, String> {
-    if let Some(path) = std::env::var_os(PREBUILT_VAR) {
+fn module(prebuilt: &str, package: &str) -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os(prebuilt) {
         let path = PathBuf::from(path);
         println!("cargo:rerun-if-changed={}", path.display());
-        return path.canonicalize().map_err(|e| format!("{PREBUILT_VAR}: {}: {e}", path.display()));
+        return path.canonicalize().map_err(|e| format!("{prebuilt}: {}: {e}", path.display()));
     }
-    let artifact = kvfs_wasm_build::Build::new("../adapter").run().map_err(|e| e.to_string())?;
+    let artifact = kvfs_wasm_build::Build::new(package).run().map_err(|e| e.to_string())?;
     artifact.emit_rerun_if_changed();
     Ok(artifact.wasm)
 }

@@ -1,10 +1,10 @@
 //! The adapter: its core module, and the component made of it for one guest.
 
 use crate::configure::configure;
+use crate::encode::encode_for;
 use crate::error::{ComposeError, one_line};
 use crate::guest::{Guest, STORE};
 use crate::names::InterfaceName;
-use std::collections::HashMap;
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
 use wit_parser::{InterfaceId, ManglingAndAbi, Resolve, World, WorldId, WorldItem, WorldKey};
 
@@ -36,29 +36,10 @@ pub(crate) struct AdapterComponent {
 }
 
 impl AdapterComponent {
-    /// Configures and encodes the adapter. It imports clocks under the guest's names, so that the
-    /// host is asked for the version that the guest was made for.
+    /// Configures and encodes the adapter.
     pub(crate) fn encode(core: &[u8], config: &str, guest: &Guest<'_>) -> Result<Self, ComposeError> {
         let core = configure(core, config)?;
-        let world_imports = |bytes: &[u8]| -> anyhow::Result<Vec<String>> {
-            let (_, bindgen) = wit_component::metadata::decode(bytes)?;
-            let world = &bindgen.resolve.worlds[bindgen.world];
-            Ok(world.imports.keys().map(|key| bindgen.resolve.name_world_key(key)).collect())
-        };
-        let encode = || {
-            let mut names = HashMap::new();
-            for import in world_imports(&core)? {
-                let name = InterfaceName::parse(&import);
-                if name.base.starts_with("wasi:") {
-                    names.insert(import, guest.host_name(&name.base));
-                }
-            }
-            let mut encoder = ComponentEncoder::default();
-            // The result is validated as a whole.
-            encoder.validate(false).import_name_map(names).module(&core)?;
-            encoder.encode()
-        };
-        let bytes = encode().map_err(bad)?;
+        let bytes = encode_for(&core, guest).map_err(bad)?;
         let (resolve, world) = match wit_component::decode(&bytes).map_err(bad)? {
             DecodedWasm::Component(resolve, world) => (resolve, world),
             DecodedWasm::WitPackage(..) => return Err(bad(anyhow::anyhow!("it is a WIT package"))),

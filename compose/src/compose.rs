@@ -6,25 +6,14 @@ use crate::check::check;
 use crate::configure::{Config, Mode};
 use crate::error::ComposeError;
 use crate::graph::{HostIoSource, Parts, Wrapper, join};
-use crate::guest::{Guest, LINKED_MARK, MARK, Outline, STORE};
+use crate::guest::{Guest, LINKED_MARK, MARK};
 use crate::link::{self, Cannot};
 use crate::names::InterfaceName;
+use crate::provider::Provider;
 use crate::report::{Report, Wrapped};
 use std::borrow::Cow;
 use wasm_encoder::{ComponentSection, CustomSection};
 use wit_parser::WorldItem;
-
-/// Where a composition gets its store from.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub enum Provider {
-    /// The host: `kvfs:store/kv-store` stays an import.
-    #[default]
-    Host,
-    /// A component that exports `kvfs:store/kv-store`: its bytes. What it imports is imported by the
-    /// result.
-    Component(Vec<u8>),
-}
 
 /// How guest and adapter are joined. Both ways behave the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,19 +130,17 @@ impl<'a> Compose<'a> {
     /// of the time. For a guest of 32 MB: under a second, and about four times its size in memory.
     pub fn build(self) -> Result<Composed, ComposeError> {
         let config = self.config.text()?;
-        let provider = match &self.provider {
-            Provider::Host => None,
-            Provider::Component(bytes) => Some(bytes.as_slice()),
-        };
-        let provider_outline = provider.map(read_provider).transpose()?;
         let guest = Guest::read(self.guest)?;
+        let provider = self.provider.component(&guest)?;
+        let provider_bytes = provider.as_ref().map(|provider| &*provider.bytes);
+        let provider_outline = provider.as_ref().map(|provider| &provider.outline);
         let adapter = AdapterComponent::encode(&self.adapter, &config, &guest)?;
         let mut not_linked = None;
         if self.link == Link::Core {
-            match link_parts(&guest, &adapter, provider) {
+            match link_parts(&guest, &adapter, provider_bytes) {
                 Ok(mut bytes) => {
                     mark(&mut bytes, &config, Link::Core);
-                    let imports = check(&bytes, &guest, provider_outline.as_ref())?;
+                    let imports = check(&bytes, &guest, provider_outline)?;
                     let report = report_linked(&guest, &adapter, imports, bytes.len());
                     return Ok(Composed { bytes, report });
                 }
@@ -179,11 +166,11 @@ impl<'a> Compose<'a> {
             },
             bridge: if bridge.wraps.is_empty() { None } else { Some(Wrapper::generate(&bridge)?) },
             envelope: if envelope.wraps.is_empty() { None } else { Some(Wrapper::generate(&envelope)?) },
-            provider,
+            provider: provider_bytes,
         };
         let mut bytes = join(&parts)?;
         mark(&mut bytes, &config, Link::Component);
-        let imports = check(&bytes, &guest, provider_outline.as_ref())?;
+        let imports = check(&bytes, &guest, provider_outline)?;
         let mut report = report(&guest, &adapter, &bridge, &envelope, imports, bytes.len());
         report.not_linked = not_linked;
         Ok(Composed { bytes, report })
@@ -242,18 +229,6 @@ fn host_io_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(wit_pa
             (id, name)
         })
         .collect()
-}
-
-fn read_provider(bytes: &[u8]) -> Result<Outline, ComposeError> {
-    let bad = |reason: String| ComposeError::BadProvider { reason };
-    let outline = Outline::read(bytes).map_err(|e| bad(e.to_string()))?;
-    if !outline.is_component {
-        return Err(bad("it is a core module".into()));
-    }
-    if !outline.exports.iter().any(|name| InterfaceName::parse(name).base == STORE) {
-        return Err(bad(format!("it exports [{}]", outline.exports.join(", "))));
-    }
-    Ok(outline)
 }
 
 /// Leaves a note in the result by which it is known again.

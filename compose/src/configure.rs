@@ -1,10 +1,11 @@
-//! Writes the build-time configuration into the adapter's core module.
+//! Writes the build-time configuration into a core module: the adapter's or a provider's.
 //!
-//! The adapter keeps a static of zero bytes for it and exports where it lies, as globals: the
+//! A module keeps a static of zero bytes for it and exports where it lies, as globals: the
 //! address `kvfs_config` and the capacity `kvfs_config_len`. Composition adds an active data segment
 //! with lines `key=value`; the zero after them ends the text. Nothing written means defaults.
 
 use crate::error::ComposeError;
+use crate::provider::{MAX_MEMORY_BYTES, MIN_MEMORY_BYTES};
 use std::fmt;
 use std::str::FromStr;
 use wasm_encoder::{ConstExpr, DataCountSection, DataSection, Module, RawSection};
@@ -74,6 +75,14 @@ pub enum ConfigError {
     VolumeCharacters {
         /// The name.
         name: String,
+    },
+    /// A store in memory of a size that it cannot have.
+    #[error(
+        "a store in memory has {MIN_MEMORY_BYTES} to {MAX_MEMORY_BYTES} bytes, not {size_bytes}; choose another size"
+    )]
+    MemorySize {
+        /// What was asked for.
+        size_bytes: u64,
     },
     /// The text is longer than the adapter's static.
     #[error(

@@ -44,18 +44,20 @@ pub struct Inspection {
 }
 
 /// Returns the lines `key=value` that a composition was configured with, empty if everything is at
-/// its default, and `None` for anything that composition did not make.
+/// its default, and `None` for anything that composition did not make. Where a provider is inside, its
+/// lines are among them.
 ///
 /// # Cost
 ///
 /// Reads over the file once, and validates nothing.
 pub fn configuration(bytes: &[u8]) -> Option<String> {
-    Parser::new(0).parse_all(bytes).map_while(Result::ok).find_map(|payload| match payload {
+    let modules = Parser::new(0).parse_all(bytes).map_while(Result::ok).filter_map(|payload| match payload {
         Payload::ModuleSection { unchecked_range, .. } => {
             read_config(bytes.get(unchecked_range.start as usize..unchecked_range.end as usize)?)
         }
         _ => None,
-    })
+    });
+    modules.reduce(|all, text| all + &text)
 }
 
 /// Inspects a file.
@@ -70,19 +72,19 @@ pub fn configuration(bytes: &[u8]) -> Option<String> {
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
     let outline = Outline::read(bytes)?;
     let mut core_modules_bytes = Vec::new();
-    let mut config = None;
+    let mut config = String::new();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|e| ComposeError::invalid(&e))?;
         if let Payload::ModuleSection { unchecked_range, .. } = payload {
             let module = &bytes[unchecked_range.start as usize..unchecked_range.end as usize];
             core_modules_bytes.push(module.len());
-            config = config.or_else(|| read_config(module));
+            config += &read_config(module).unwrap_or_default();
         }
     }
     let kind = match &outline.mark {
         Some(mark) => Kind::Composed {
             version: mark.lines().find_map(|l| l.strip_prefix("version=")).unwrap_or("unknown").to_owned(),
-            config: config.unwrap_or_default(),
+            config,
             linked: mark.contains(LINKED_MARK),
         },
         None if outline.is_component => Kind::Component,

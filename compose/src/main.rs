@@ -46,8 +46,9 @@ struct ComposeArgs {
     /// Where to write the result.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Where the store comes from: `host`, or a component that exports kvfs:store/kv-store.
-    #[arg(long, value_name = "host|FILE.wasm", default_value = "host")]
+    /// Where the store comes from: `host`; `memory`, gone with the program, of at most SIZE (such as 64M
+    /// or 2G; 1G unless told); or a component that exports kvfs:store/kv-store.
+    #[arg(long, value_name = "host|memory[:SIZE]|FILE.wasm", default_value = "host")]
     provider: String,
     #[command(flatten)]
     fixed: Fixed,

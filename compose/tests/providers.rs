@@ -1,0 +1,53 @@
+//! What holds for compositions that bring their store along.
+
+mod common;
+
+use kvfs_compose::{
+    Compose, ComposeError, ConfigError, Kind, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES, Provider,
+    configuration, inspect,
+};
+
+fn guest() -> Vec<u8> {
+    common::guest(common::COMMAND, "0.2.9")
+}
+
+fn with_memory(size_bytes: Option<u64>) -> Result<kvfs_compose::Composed, ComposeError> {
+    Compose::new(&guest()).volume("v").provider(Provider::Memory { size_bytes }).build()
+}
+
+#[test]
+fn memory_needs_nothing_of_the_host() {
+    let host = Compose::new(&guest()).build().unwrap().report.imports;
+    let memory = with_memory(None).unwrap().report.imports;
+    let mut expected: Vec<_> = host.into_iter().filter(|name| !name.starts_with("kvfs:")).collect();
+    let mut found = memory.clone();
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
+    assert_eq!(inspect(MEMORY_PROVIDER).unwrap().imports, [""; 0]);
+}
+
+#[test]
+fn the_size_is_fixed_in_the_result_beside_the_volume() {
+    let composed = with_memory(Some(64 << 20)).unwrap();
+    let text = configuration(&composed.bytes).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    for line in ["volume=v", "provider=memory", "size=67108864"] {
+        assert!(lines.contains(&line), "{text}");
+    }
+    let Kind::Composed { config, .. } = inspect(&composed.bytes).unwrap().kind else { panic!() };
+    assert_eq!(config, text);
+    assert!(!configuration(&with_memory(None).unwrap().bytes).unwrap().contains("size="));
+}
+
+#[test]
+fn sizes_that_cannot_be_are_refused() {
+    for size_bytes in [0, MIN_MEMORY_BYTES - 1, MAX_MEMORY_BYTES + 1, u64::MAX] {
+        let error = with_memory(Some(size_bytes)).unwrap_err();
+        assert!(matches!(error, ComposeError::Config(ConfigError::MemorySize { .. })), "{error}");
+    }
+    for size_bytes in [MIN_MEMORY_BYTES, MAX_MEMORY_BYTES] {
+        with_memory(Some(size_bytes)).unwrap();
+    }
+    assert_eq!(MAX_MEMORY_BYTES, kvfs_provider_memory::MAX_SIZE_BYTES, "the provider would take less");
+}
