@@ -18,7 +18,7 @@ help:
 	@echo 'make fuzz    libFuzzer on each target of the engine for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs cargo-fuzz, C++)'
 	@echo 'make bench   what file operations cost, beside the file system of the host'
 	@echo 'make lint    formatting and lints'
-	@echo 'make setup   install the wasm target and componentize-py, if they are missing'
+	@echo 'make setup   install the wasm target, componentize-py and wasmtime, if they are missing'
 	@echo 'make clean   remove what was built'
 
 setup:

@@ -2,6 +2,7 @@
 //!
 //! - [`guests`] builds them, once per machine and source;
 //! - [`engine`] compiles them, once per machine and component;
+//! - [`stock`] is the `wasmtime` command, which has nothing of ours;
 //! - [`Program`] runs one, with arguments, environment and input, within a time limit;
 //! - [`differential`] runs one in several ways and compares all that is seen of it, the [`Tree`] it leaves included.
 
@@ -12,6 +13,7 @@ pub mod engine;
 mod engine_store;
 pub mod guests;
 mod program;
+pub mod stock;
 mod tree;
 
 pub use tree::Tree;

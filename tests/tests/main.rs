@@ -3,4 +3,5 @@
 mod behaviour;
 #[cfg(unix)]
 mod kill;
+mod providers;
 mod python;

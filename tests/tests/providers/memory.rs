@@ -1,0 +1,63 @@
+//! The provider `memory`.
+
+use super::{composed, python, run, success};
+use kvfs_compose::Provider;
+use kvfs_tests::guests;
+
+const MEMORY: Provider = Provider::Memory { size_bytes: None };
+
+#[test]
+fn a_rust_guest_does_every_file_operation() {
+    let dir = tempfile::tempdir().unwrap();
+    let component = composed(dir.path(), guests::rust().unwrap(), MEMORY);
+    // The program checks what it finds and fails if that is not what it wrote.
+    let printed = success(&run(&[], &component, &["bench", "300"]));
+    assert!(printed.contains("rename\t300\t") && printed.lines().count() > 10, "{printed}");
+}
+
+#[test]
+fn python_has_files_for_as_long_as_it_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let component = python(dir.path(), MEMORY);
+    let program = "
+import os, sqlite3, tempfile
+assert os.listdir('/') == [], os.listdir('/')
+with tempfile.TemporaryDirectory(dir='/') as name:
+    db = sqlite3.connect(name + '/a.db')
+    db.execute('create table t(x)')
+    db.executemany('insert into t values(?)', ((i,) for i in range(1000)))
+    db.commit()
+    print(db.execute('select sum(x) from t').fetchone()[0], os.listdir(name))
+    db.close()
+open('/left', 'w').write('x')
+print(os.listdir('/'))
+";
+    for _ in 0..2 {
+        assert_eq!(success(&run(&[], &component, &["-c", program])), "499500 ['a.db']\n['left']\n");
+    }
+}
+
+#[test]
+fn a_full_store_is_a_full_disk_and_works_again_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let component = python(dir.path(), Provider::Memory { size_bytes: Some(4 << 20) });
+    let program = "
+import errno, os
+file = os.open('/big', os.O_CREAT | os.O_RDWR)
+written = 0
+try:
+    while written < 64 << 20:
+        written += os.pwrite(file, bytes(range(256)) * 256, written)
+        os.fsync(file)
+except OSError as error:
+    assert error.errno == errno.ENOSPC, error
+# The last write is counted, and its fsync failed.
+assert 2 << 20 < written <= 4 << 20, written
+os.close(file)
+os.unlink('/big')
+with open('/again', 'w') as file:
+    file.write('x' * 1000000)
+print(os.path.getsize('/again'))
+";
+    assert_eq!(success(&run(&[], &component, &["-c", program])), "1000000\n");
+}
