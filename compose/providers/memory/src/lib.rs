@@ -2,7 +2,6 @@
 //!
 //! It imports nothing. What it may hold is fixed by composition with a line `size=BYTES`.
 
-mod key;
 mod store;
 
 pub use store::{DEFAULT_SIZE_BYTES, ENTRY_OVERHEAD_BYTES, MAX_SIZE_BYTES, MemoryStore};

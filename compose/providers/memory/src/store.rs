@@ -1,6 +1,6 @@
 //! The store: an ordered map and a count of what it takes.
 
-use crate::key::Key;
+use kvfs_key::Key;
 use kvfs_provider_kit::limits::{self, AnswerBudget, ScanBudget, check_apply, check_get, key_range, parts};
 use kvfs_provider_kit::{Durability, Entry, Error, Guard, Limits, Mutation, Provider};
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! Keys as the map holds them: numbers first, so that comparing two takes a few instructions.
+//! Keys as ordered maps of a provider hold them: numbers first, so that comparing two takes a few
+//! instructions.
 
 use std::cmp::Ordering;
 
@@ -14,14 +15,15 @@ const WORDS: usize = INLINE_BYTES / 8;
 /// That of unsigned bytes, a prefix first. Where the padded numbers of two keys are equal and one is no
 /// longer than they reach, it equals the other up to its own end, so the shorter is a prefix of the longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
+pub struct Key {
     words: [u64; WORDS],
     length: u32,
     rest: Option<Box<[u8]>>,
 }
 
 impl Key {
-    pub(crate) fn new(bytes: &[u8]) -> Self {
+    /// Makes a key of its bytes.
+    pub fn new(bytes: &[u8]) -> Self {
         let (head, rest) = match bytes.split_at_checked(INLINE_BYTES) {
             Some((head, rest)) if !rest.is_empty() => (head, Some(rest.into())),
             _ => (bytes, None),
@@ -35,11 +37,18 @@ impl Key {
         Self { words, length: bytes.len() as u32, rest }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Returns the number of its bytes.
+    pub fn len(&self) -> usize {
         self.length as usize
     }
 
-    pub(crate) fn to_vec(&self) -> Vec<u8> {
+    /// Returns true if it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Returns its bytes.
+    pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len().max(INLINE_BYTES));
         for word in self.words {
             bytes.extend_from_slice(&word.to_be_bytes());

@@ -1,0 +1,65 @@
+//! The provider `file`: a store in the files of one directory that the host preopens.
+//!
+//! The store itself is `kvfs-file-store`, which the host crate opens too; this is its contract and its
+//! directory. Composition may write a line `path=GUEST-PATH`: the name under which the host preopens the
+//! directory, [`DEFAULT_PATH`] unless told.
+
+mod provider;
+#[cfg(target_arch = "wasm32")]
+mod wasi;
+
+pub use provider::FileProvider;
+
+/// The name under which the host preopens the directory.
+pub const DEFAULT_PATH: &str = "/kvfs";
+
+#[cfg(target_arch = "wasm32")]
+mod component {
+    use crate::wasi::WasiDirectory;
+    use crate::{DEFAULT_PATH, FileProvider};
+    use kvfs_provider_kit::{Error, Place};
+    use std::cell::RefCell;
+
+    #[global_allocator]
+    static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
+    thread_local! {
+        static STORE: RefCell<Option<FileProvider<WasiDirectory>>> = const { RefCell::new(None) };
+    }
+
+    struct Component;
+
+    impl Place for Component {
+        type Store = FileProvider<WasiDirectory>;
+
+        fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, Error>) -> Result<T, Error> {
+            STORE.with(|place| {
+                // Nothing in here calls out to anybody who could call back in.
+                let Ok(mut place) = place.try_borrow_mut() else {
+                    return Err(Error::Other("the file store was called from within itself".into()));
+                };
+                let store = match &mut *place {
+                    Some(store) => store,
+                    // What cannot be opened is tried again at the next call.
+                    None => place.insert(open()?),
+                };
+                ask(store)
+            })
+        }
+    }
+
+    fn open() -> Result<FileProvider<WasiDirectory>, Error> {
+        let text = kvfs_wasm_config::text();
+        let path = text.lines().find_map(|line| line.strip_prefix("path=")).unwrap_or(DEFAULT_PATH);
+        let directory = WasiDirectory::find(path).ok_or_else(|| {
+            Error::Unavailable(format!("no directory is preopened as {path}; run with --dir DIR::{path}"))
+        })?;
+        FileProvider::open(directory)
+    }
+
+    #[allow(unsafe_code, unreachable_pub)]
+    mod exports {
+        use super::Component;
+        kvfs_provider_kit::bindings::export!(Component with_types_in kvfs_provider_kit::bindings);
+    }
+}

@@ -1,0 +1,127 @@
+//! A preopened directory of the host.
+
+use crate::wasi::bindings::wasi::filesystem::preopens::get_directories;
+use crate::wasi::bindings::wasi::filesystem::types as wit;
+use kvfs_file_store::{Directory, File, IoError, IoKind};
+use std::rc::Rc;
+
+#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "kvfs:adapter/file-provider",
+        generate_all,
+    });
+}
+
+/// Bytes that are asked for at a time; the host gives fewer if it likes.
+const READ_BYTES: usize = 1 << 20;
+
+#[derive(Clone, Debug)]
+pub(crate) struct WasiDirectory(Rc<wit::Descriptor>);
+
+impl WasiDirectory {
+    /// Finds the directory that the host preopens under a name.
+    pub(crate) fn find(path: &str) -> Option<Self> {
+        let (root, _) = get_directories().into_iter().find(|(_, name)| name == path)?;
+        Some(Self(Rc::new(root)))
+    }
+
+    fn open_at(
+        &self,
+        name: &str,
+        how: wit::OpenFlags,
+        flags: wit::DescriptorFlags,
+    ) -> Result<WasiFile, IoError> {
+        self.0.open_at(wit::PathFlags::empty(), name, how, flags).map(WasiFile).map_err(to_error)
+    }
+}
+
+impl Directory for WasiDirectory {
+    type File = WasiFile;
+
+    fn list(&self) -> Result<Vec<String>, IoError> {
+        let entries = self.0.read_directory().map_err(to_error)?;
+        let mut names = Vec::new();
+        while let Some(entry) = entries.read_directory_entry().map_err(to_error)? {
+            names.push(entry.name);
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> Result<WasiFile, IoError> {
+        let how = wit::OpenFlags::CREATE | wit::OpenFlags::EXCLUSIVE;
+        self.open_at(name, how, wit::DescriptorFlags::READ | wit::DescriptorFlags::WRITE)
+    }
+
+    fn open(&self, name: &str) -> Result<WasiFile, IoError> {
+        self.open_at(name, wit::OpenFlags::empty(), wit::DescriptorFlags::READ)
+    }
+
+    fn open_for_writing(&self, name: &str) -> Result<WasiFile, IoError> {
+        self.open_at(name, wit::OpenFlags::empty(), wit::DescriptorFlags::WRITE)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), IoError> {
+        self.0.unlink_file_at(name).map_err(to_error)
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.0.sync().map_err(to_error)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct WasiFile(wit::Descriptor);
+
+impl File for WasiFile {
+    fn size_bytes(&self) -> Result<u64, IoError> {
+        self.0.stat().map(|stat| stat.size).map_err(to_error)
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            let wanted = (length - bytes.len()).min(READ_BYTES);
+            let (part, _) = self.0.read(wanted as u64, offset + bytes.len() as u64).map_err(to_error)?;
+            if part.is_empty() {
+                break;
+            }
+            if bytes.is_empty() {
+                // Nearly always all of it: no copy.
+                bytes = part;
+            } else {
+                bytes.extend_from_slice(&part);
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            match self.0.write(rest, offset + written as u64).map_err(to_error)? {
+                0 => return Err(IoError::new(IoKind::Other, "the host wrote nothing")),
+                count => written += count as usize,
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.0.sync_data().map_err(to_error)
+    }
+}
+
+fn to_error(code: wit::ErrorCode) -> IoError {
+    use wit::ErrorCode as Code;
+    let kind = match code {
+        Code::NoEntry => IoKind::NotFound,
+        Code::Exist => IoKind::Exists,
+        Code::InsufficientSpace | Code::Quota | Code::FileTooLarge => IoKind::NoSpace,
+        Code::Access | Code::NotPermitted | Code::ReadOnly => IoKind::Denied,
+        _ => IoKind::Other,
+    };
+    IoError::new(kind, code.message())
+}

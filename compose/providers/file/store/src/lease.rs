@@ -1,0 +1,79 @@
+//! The right to write: who has it, and how it is taken.
+
+use crate::directory::{Directory, File, IoKind};
+use crate::error::StoreError;
+use crate::segment::{Name, lease_name, parse_name};
+
+/// A number of one's own, and the file that says whether it is still the newest.
+///
+/// The file is looked at through the descriptor that made it: a program that was held up may make another
+/// file of the same name, which means nothing to anybody.
+#[derive(Debug)]
+pub(crate) struct Lease<F> {
+    pub(crate) epoch: u64,
+    file: F,
+}
+
+impl<F: File> Lease<F> {
+    /// Claims a number: none if it is taken, or not the newest any more.
+    ///
+    /// Every other opener who claims a greater number after this returned finds this lease in the directory.
+    pub(crate) fn claim<D: Directory<File = F>>(
+        directory: &D,
+        epoch: u64,
+    ) -> Result<Option<Self>, StoreError> {
+        let name = lease_name(epoch);
+        let file = match directory.create(&name) {
+            Ok(file) => file,
+            Err(error) if error.kind == IoKind::Exists => return Ok(None),
+            Err(error) => return Err(StoreError::io(&name, &error)),
+        };
+        // The name may have been free because somebody newer removed it.
+        if names(directory)?.iter().any(|name| name.epoch() > epoch) {
+            remove(directory, &name)?;
+            return Ok(None);
+        }
+        Ok(Some(Self { epoch, file }))
+    }
+
+    /// Returns whether nobody has claimed a greater number and got as far as reading.
+    pub(crate) fn is_held(&self) -> Result<bool, StoreError> {
+        let size = self.file.size_bytes();
+        Ok(size.map_err(|error| StoreError::io(&lease_name(self.epoch), &error))? == 0)
+    }
+
+    /// Takes the right to write from everybody older.
+    pub(crate) fn revoke_older<D: Directory<File = F>>(&self, directory: &D) -> Result<(), StoreError> {
+        for name in names(directory)? {
+            let Name::Lease(epoch) = name else { continue };
+            if epoch < self.epoch {
+                revoke(directory, epoch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the right to write from an epoch. A lease is only removed when it says so itself.
+fn revoke<D: Directory>(directory: &D, epoch: u64) -> Result<(), StoreError> {
+    let name = lease_name(epoch);
+    match directory.open_for_writing(&name) {
+        Err(error) if error.kind == IoKind::NotFound => return Ok(()),
+        other => other.and_then(|file| file.write(0, b"x")).map_err(|error| StoreError::io(&name, &error))?,
+    }
+    remove(directory, &name)
+}
+
+/// Lists the store's names.
+pub(crate) fn names<D: Directory>(directory: &D) -> Result<Vec<Name>, StoreError> {
+    let names = directory.list().map_err(|error| StoreError::io("the directory", &error))?;
+    Ok(names.iter().filter_map(|name| parse_name(name)).collect())
+}
+
+/// Removes a name that may be gone already.
+pub(crate) fn remove<D: Directory>(directory: &D, name: &str) -> Result<(), StoreError> {
+    match directory.remove(name) {
+        Err(error) if error.kind != IoKind::NotFound => Err(StoreError::io(name, &error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,23 @@
+//! A key-value store in the files of one directory, without file locks.
+//!
+//! It runs wherever there is a [`Directory`]: inside a component over `wasi:filesystem`, natively over the
+//! operating system's files, and in tests over a simulated disk. `README.md` beside the crate describes the
+//! files and why nothing is lost.
+//!
+//! - A *segment* is a file of records, written by one opener and never by another; a record is one `apply`.
+//! - A *lease* is an empty file whose creation claims the next number, the opener's *epoch*. Whoever opens the
+//!   directory writes into the older leases; a writer acknowledges nothing once its own is not empty.
+//! - The *index*, in memory, says for each key where its value lies.
+
+mod compact;
+mod directory;
+mod error;
+mod lease;
+mod open;
+mod record;
+mod segment;
+mod store;
+
+pub use directory::{Directory, File, IoError, IoKind};
+pub use error::StoreError;
+pub use store::{FileStore, MAX_ENTRIES, Mutation, Options};

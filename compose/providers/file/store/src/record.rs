@@ -1,0 +1,217 @@
+//! The bytes of a record: a header of fixed size, an index of keys, and the values.
+//!
+//! ```text
+//!  0 magic "kvf1"        24 synced-to   u64       48 hash of the values  u64
+//!  4 flags     u32       32 index bytes u32       56 hash of bytes 0..56 u64, seeded with
+//!  8 epoch     u64       36 value bytes u32          the record's offset in its segment
+//! 16 sequence  u64       40 hash of the index u64
+//! ```
+//!
+//! Numbers are little-endian, hashes XXH64. The index holds for each change the key's length (u16), the
+//! value's length plus one (u32; 0 for a removal), and the key; the values follow each other in that order.
+//! `synced-to` is the offset up to which the segment was durable when the record was written.
+
+use xxhash_rust::xxh64::xxh64;
+
+pub(crate) const HEADER_BYTES: usize = 64;
+const MAGIC: [u8; 4] = *b"kvf1";
+
+/// The first record of a segment; its index lists the segments before it: epoch u64, accepted bytes u64.
+pub(crate) const FLAG_START: u32 = 1;
+/// A start whose segment holds everything itself, once a record with [`FLAG_END`] follows.
+pub(crate) const FLAG_SNAPSHOT: u32 = 2;
+/// The end of a snapshot.
+pub(crate) const FLAG_END: u32 = 4;
+
+/// Most bytes of an index: a batch of the largest size that is all keys, with what each takes beside.
+pub(crate) const MAX_INDEX_BYTES: u32 = 32 << 20;
+/// Most bytes of values: a batch of the largest size.
+pub(crate) const MAX_VALUES_BYTES: u32 = 16 << 20;
+
+/// What an index takes for a key beside its bytes.
+pub(crate) const KEY_OVERHEAD_BYTES: usize = 6;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) flags: u32,
+    pub(crate) epoch: u64,
+    pub(crate) sequence: u64,
+    pub(crate) synced_to: u64,
+    pub(crate) index_bytes: u32,
+    pub(crate) values_bytes: u32,
+    index_hash: u64,
+    values_hash: u64,
+}
+
+impl Header {
+    /// Returns what the whole record takes.
+    pub(crate) fn record_bytes(&self) -> u64 {
+        HEADER_BYTES as u64 + u64::from(self.index_bytes) + u64::from(self.values_bytes)
+    }
+
+    /// Reads the header of a record at `offset` of a segment; none if there is no whole one.
+    pub(crate) fn read(bytes: &[u8], offset: u64) -> Option<Self> {
+        let bytes: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
+        let u32_at = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let u64_at = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        if bytes[..4] != MAGIC || u64_at(56)? != xxh64(&bytes[..56], offset) {
+            return None;
+        }
+        let header = Self {
+            flags: u32_at(4)?,
+            epoch: u64_at(8)?,
+            sequence: u64_at(16)?,
+            synced_to: u64_at(24)?,
+            index_bytes: u32_at(32)?,
+            values_bytes: u32_at(36)?,
+            index_hash: u64_at(40)?,
+            values_hash: u64_at(48)?,
+        };
+        let bounded = header.index_bytes <= MAX_INDEX_BYTES && header.values_bytes <= MAX_VALUES_BYTES;
+        bounded.then_some(header)
+    }
+
+    pub(crate) fn index_is_whole(&self, index: &[u8]) -> bool {
+        index.len() == self.index_bytes as usize && xxh64(index, 0) == self.index_hash
+    }
+
+    pub(crate) fn values_are_whole(&self, values: &[u8]) -> bool {
+        values.len() == self.values_bytes as usize && xxh64(values, 0) == self.values_hash
+    }
+}
+
+/// A record in the making: room for the header, then the index; the values are added at the end.
+pub(crate) struct Builder {
+    bytes: Vec<u8>,
+    values: Vec<u8>,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![0; HEADER_BYTES], values: Vec::new() }
+    }
+
+    /// Adds a change. Returns where its value lies behind the record's index.
+    pub(crate) fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> u32 {
+        // Lengths are within the limits of the contract, far below these types' ends.
+        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        let length = value.map_or(0, |value| value.len() as u32 + 1);
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(key);
+        let at = self.values.len() as u32;
+        self.values.extend_from_slice(value.unwrap_or_default());
+        at
+    }
+
+    /// Adds a segment to a start.
+    pub(crate) fn push_segment(&mut self, epoch: u64, accepted_bytes: u64) {
+        self.bytes.extend_from_slice(&epoch.to_le_bytes());
+        self.bytes.extend_from_slice(&accepted_bytes.to_le_bytes());
+    }
+
+    /// Returns the bytes so far, header included.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.bytes.len() + self.values.len()
+    }
+
+    /// Returns the offset of the values in the record.
+    pub(crate) fn values_at(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Ends the record, for a place in a segment.
+    pub(crate) fn finish(
+        self,
+        flags: u32,
+        epoch: u64,
+        sequence: u64,
+        offset: u64,
+        synced_to: u64,
+    ) -> Vec<u8> {
+        let Self { mut bytes, values } = self;
+        let index = &bytes[HEADER_BYTES..];
+        let (index_bytes, index_hash) = (index.len() as u32, xxh64(index, 0));
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        header.extend_from_slice(&MAGIC);
+        header.extend_from_slice(&flags.to_le_bytes());
+        header.extend_from_slice(&epoch.to_le_bytes());
+        header.extend_from_slice(&sequence.to_le_bytes());
+        header.extend_from_slice(&synced_to.to_le_bytes());
+        header.extend_from_slice(&index_bytes.to_le_bytes());
+        header.extend_from_slice(&(values.len() as u32).to_le_bytes());
+        header.extend_from_slice(&index_hash.to_le_bytes());
+        header.extend_from_slice(&xxh64(&values, 0).to_le_bytes());
+        let hash = xxh64(&header, offset);
+        header.extend_from_slice(&hash.to_le_bytes());
+        bytes[..HEADER_BYTES].copy_from_slice(&header);
+        bytes.extend_from_slice(&values);
+        bytes
+    }
+}
+
+/// One change of an index: the key, and the length of its value or none for a removal.
+pub(crate) type Change<'a> = (&'a [u8], Option<u32>);
+
+/// Reads an index; none if it is not made of whole changes whose values take `values_bytes`.
+pub(crate) fn changes(mut index: &[u8], values_bytes: u32) -> Option<Vec<Change<'_>>> {
+    let mut found = Vec::new();
+    let mut values = 0u64;
+    while !index.is_empty() {
+        let (head, rest) = index.split_at_checked(KEY_OVERHEAD_BYTES)?;
+        let key_bytes = u16::from_le_bytes(*head.first_chunk()?);
+        let length = u32::from_le_bytes(*head.get(2..)?.first_chunk()?).checked_sub(1);
+        let (key, rest) = rest.split_at_checked(usize::from(key_bytes))?;
+        values += u64::from(length.unwrap_or(0));
+        found.push((key, length));
+        index = rest;
+    }
+    (values == u64::from(values_bytes)).then_some(found)
+}
+
+/// Reads the segments that a start lists.
+pub(crate) fn segments(index: &[u8]) -> Option<Vec<(u64, u64)>> {
+    let pairs = index.chunks(16).map(|pair| {
+        let epoch = u64::from_le_bytes(*pair.first_chunk()?);
+        Some((epoch, u64::from_le_bytes(*pair.get(8..)?.first_chunk()?)))
+    });
+    pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_is_read_and_any_flipped_bit_is_found() {
+        let mut builder = Builder::new();
+        assert_eq!(builder.push(b"key", Some(b"value")), 0);
+        assert_eq!(builder.push(b"gone", None), 5);
+        assert_eq!(builder.push(b"", Some(b"")), 5);
+        let record = builder.finish(0, 7, 3, 640, 128);
+        let whole = |record: &[u8]| {
+            let header = Header::read(record, 640)?;
+            let (index, values) = record[HEADER_BYTES..].split_at_checked(header.index_bytes as usize)?;
+            (header.index_is_whole(index) && header.values_are_whole(values)).then_some(header)
+        };
+        let header = whole(&record).unwrap();
+        assert_eq!((header.epoch, header.sequence, header.synced_to), (7, 3, 128));
+        assert_eq!(header.record_bytes(), record.len() as u64);
+        let index = &record[HEADER_BYTES..HEADER_BYTES + header.index_bytes as usize];
+        let expected: [Change<'_>; 3] = [(b"key", Some(5)), (b"gone", None), (b"", Some(0))];
+        assert_eq!(changes(index, header.values_bytes).unwrap(), expected);
+        assert_eq!(Header::read(&record, 641), None, "at another place it is no record");
+        for bit in 0..record.len() * 8 {
+            let mut damaged = record.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(whole(&damaged).is_none(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn an_index_that_is_not_whole_is_refused() {
+        for (index, values) in [(&b"\x01"[..], 0), (b"\x05\0\0\0\0\0abc", 0), (b"\x01\0\x03\0\0\0a", 1)] {
+            assert_eq!(changes(index, values), None);
+        }
+        assert_eq!(segments(&[0; 15]), None);
+    }
+}

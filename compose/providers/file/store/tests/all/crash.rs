@@ -1,0 +1,177 @@
+//! Cut at every call, then killed or crashed, again and again on what is left.
+
+use crate::disk::{Disk, SimDirectory};
+use crate::random::Random;
+use kvfs_file_store::{FileStore, IoKind, Options, StoreError};
+use std::collections::BTreeMap;
+
+type State = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// So that a few hundred applies compact several times.
+const OPTIONS: Options = Options { min_garbage_bytes: 4 << 10 };
+
+/// What is known of the store: the states after each apply, from the last that is durable to the last that was
+/// begun, and how many of them were acknowledged.
+struct Known {
+    states: Vec<State>,
+    acknowledged: usize,
+}
+
+impl Known {
+    fn certain(state: State) -> Self {
+        Self { states: vec![state], acknowledged: 0 }
+    }
+}
+
+fn contents(store: &mut FileStore<SimDirectory>) -> State {
+    store.scan(b"", b"", |_| true).expect("scanning").into_iter().collect()
+}
+
+/// Works until the power goes.
+fn work(store: &mut FileStore<SimDirectory>, known: &mut Known, random: &mut Random, applies: usize) {
+    for _ in 0..applies {
+        let changes: Vec<(Vec<u8>, Option<Vec<u8>>)> = (0..random.below(5))
+            .map(|_| {
+                let key = vec![b'k'; 1 + random.below(12) as usize];
+                let value = vec![random.below(256) as u8; [0, 3, 200, 900][random.below(4) as usize]];
+                (key, (!random.chance(4)).then_some(value))
+            })
+            .collect();
+        let durable = random.chance(6);
+        let mut state = known.states.last().unwrap().clone();
+        for (key, value) in &changes {
+            match value {
+                Some(value) => drop(state.insert(key.clone(), value.clone())),
+                None => drop(state.remove(key)),
+            }
+        }
+        known.states.push(state);
+        let mutations: Vec<_> = changes.iter().map(|(key, value)| (&key[..], value.as_deref())).collect();
+        match store.apply(&[], &mutations, durable) {
+            Ok(()) => {
+                known.acknowledged = known.states.len() - 1;
+                if durable {
+                    known.states.drain(..known.acknowledged);
+                    known.acknowledged = 0;
+                }
+            }
+            Err(StoreError::UnknownOutcome) => return,
+            Err(_) => {
+                known.states.pop();
+                return;
+            }
+        }
+    }
+}
+
+/// Opens, and compares with what is known: from the state number `least` on any will do.
+fn open_and_check(
+    disk: Disk,
+    known: &Known,
+    least: usize,
+    what: &str,
+) -> (FileStore<SimDirectory>, SimDirectory) {
+    let directory = SimDirectory::new(disk);
+    let mut store = match FileStore::open_with(directory.clone(), OPTIONS) {
+        Ok(store) => store,
+        Err(error) => panic!("{what}: {error}"),
+    };
+    let found = contents(&mut store);
+    let number = known.states.iter().skip(least).position(|state| *state == found);
+    assert!(
+        number.is_some(),
+        "{what}: {} states are possible, found {} keys",
+        known.states.len(),
+        found.len()
+    );
+    (store, directory)
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
+    let (mut cuts, mut rounds) = (0, 0);
+    for seed in 0..12 {
+        for cut in 1.. {
+            let mut random = Random::new(seed);
+            let mut disk = Disk::default();
+            let mut known = Known::certain(State::new());
+            let mut finished = false;
+            // The first cut is everywhere; the later ones hit openings and compactions of what is left.
+            for round in 0..4 {
+                rounds += 1;
+                disk.calls_left = Some(if round == 0 { cut } else { 1 + random.below(60) });
+                let directory = SimDirectory::new(disk);
+                if let Ok(mut store) = FileStore::open_with(directory.clone(), OPTIONS) {
+                    work(&mut store, &mut known, &mut random, 60);
+                    finished |= round == 0 && directory.disk(|disk| disk.calls_left != Some(0));
+                }
+                let what = format!("seed {seed}, cut {cut}, round {round}");
+                let killed = directory.disk(|disk| disk.after_kill());
+                let (_, looked_at) = open_and_check(killed.clone(), &known, known.acknowledged, &what);
+                let crashed = directory.disk(|disk| disk.after_crash(&mut random));
+                let (_, crashed) = open_and_check(crashed, &known, 0, &format!("{what}, crash"));
+                // On from one of them, as the opener that looked left it.
+                let next = if random.chance(2) { looked_at } else { crashed };
+                disk = next.disk(|disk| disk.after_kill());
+                let mut store = FileStore::open_with(SimDirectory::new(disk.clone()), OPTIONS).unwrap();
+                known = Known::certain(contents(&mut store));
+                // What was found then is durable: the opening above synced it.
+            }
+            cuts += 1;
+            if finished {
+                break;
+            }
+        }
+    }
+    assert!(cuts > 900 && rounds > 3600, "only {cuts} cuts in {rounds} rounds");
+}
+
+#[test]
+fn openers_in_a_row_leave_few_files_and_no_garbage_without_bound() {
+    let mut disk = Disk::default();
+    let mut random = Random::new(7);
+    let mut state = State::new();
+    for opening in 0..100 {
+        let directory = SimDirectory::new(disk);
+        let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
+        assert_eq!(contents(&mut store), state, "opening {opening}");
+        let mut known = Known::certain(state);
+        work(&mut store, &mut known, &mut random, 30);
+        state = known.states.pop().unwrap();
+        assert!(store.size_bytes() < 64 << 10, "{} bytes at opening {opening}", store.size_bytes());
+        disk = directory.disk(|disk| disk.after_kill());
+        assert!(disk.names().len() < 24, "{:?}", disk.names());
+    }
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_is_left_behind() {
+    for kind in ["write", "write half"] {
+        let directory = SimDirectory::new(Disk::default());
+        let mut store = FileStore::open(directory.clone()).unwrap();
+        store.apply(&[], &[(b"a", Some(b"1"))], false).unwrap();
+        directory.disk(|disk| disk.fail = Some((kind, IoKind::NoSpace)));
+        let full = store.apply(&[], &[(b"a", Some(b"2")), (b"b", Some(b"2"))], true);
+        assert!(matches!(full, Err(StoreError::QuotaExceeded | StoreError::UnknownOutcome)), "{full:?}");
+        assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        directory.disk(|disk| disk.fail = None);
+        store.apply(&[(b"a", Some(b"1"))], &[(b"c", Some(b"3"))], true).unwrap();
+        let again = SimDirectory::new(directory.disk(|disk| disk.after_kill()));
+        let mut store = FileStore::open(again).unwrap();
+        let expected = [(b"a".to_vec(), b"1".to_vec()), (b"c".to_vec(), b"3".to_vec())];
+        assert_eq!(contents(&mut store), State::from(expected), "{kind}");
+    }
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    let directory = SimDirectory::new(Disk::default());
+    let mut store = FileStore::open(directory.clone()).unwrap();
+    directory.disk(|disk| disk.fail = Some(("sync", IoKind::Other)));
+    assert_eq!(store.apply(&[], &[(b"a", Some(b"1"))], true), Err(StoreError::UnknownOutcome));
+    directory.disk(|disk| disk.fail = None);
+    for durable in [false, true] {
+        let result = store.apply(&[], &[(b"b", Some(b"1"))], durable);
+        assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    }
+}

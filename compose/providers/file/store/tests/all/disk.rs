@@ -1,0 +1,303 @@
+//! A disk in memory that keeps apart what is durable, stops at any call, and takes turns among threads.
+
+use crate::random::Random;
+use kvfs_file_store::{Directory, File, IoError, IoKind};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex};
+
+#[derive(Clone, Default)]
+struct Inode {
+    durable: Vec<u8>,
+    /// Writes since the last sync, in order.
+    pending: Vec<(usize, Vec<u8>)>,
+}
+
+impl Inode {
+    fn content(&self) -> Vec<u8> {
+        let mut bytes = self.durable.clone();
+        for (offset, part) in &self.pending {
+            put(&mut bytes, *offset, part);
+        }
+        bytes
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, offset: usize, part: &[u8]) {
+    if bytes.len() < offset + part.len() {
+        bytes.resize(offset + part.len(), 0);
+    }
+    bytes[offset..offset + part.len()].copy_from_slice(part);
+}
+
+/// What the disk holds.
+#[derive(Clone, Default)]
+pub(crate) struct Disk {
+    inodes: Vec<Inode>,
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    /// Calls that change something, until the power is cut.
+    pub(crate) calls_left: Option<u64>,
+    pub(crate) calls: u64,
+    /// Calls of this kind fail, with this kind of error.
+    pub(crate) fail: Option<(&'static str, IoKind)>,
+}
+
+impl Disk {
+    /// Returns the disk as it is after the process was killed: nothing is lost.
+    pub(crate) fn after_kill(&self) -> Disk {
+        Disk { calls_left: None, calls: 0, fail: None, ..self.clone() }
+    }
+
+    /// Returns the disk as it may be after the machine went down: of what was not durable any part is there,
+    /// sector by sector and name by name.
+    pub(crate) fn after_crash(&self, random: &mut Random) -> Disk {
+        const SECTOR_BYTES: usize = 64;
+        let mut disk = self.after_kill();
+        for inode in &mut disk.inodes {
+            for (offset, part) in std::mem::take(&mut inode.pending) {
+                let keep = random.below(3);
+                for (number, sector) in part.chunks(SECTOR_BYTES).enumerate() {
+                    if keep == 0 || keep == 1 && random.chance(2) {
+                        put(&mut inode.durable, offset + number * SECTOR_BYTES, sector);
+                    }
+                }
+            }
+        }
+        let mut names = BTreeMap::new();
+        let all: Vec<_> = self.names.keys().chain(self.durable_names.keys()).cloned().collect();
+        for name in all {
+            let from = if random.chance(2) { &self.names } else { &self.durable_names };
+            if let Some(inode) = from.get(&name) {
+                names.insert(name, *inode);
+            }
+        }
+        disk.names = names.clone();
+        disk.durable_names = names;
+        disk
+    }
+
+    /// Changes the bytes of a file, as a failing disk does.
+    pub(crate) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let inode = &mut self.inodes[self.names[name]];
+        let mut bytes = inode.content();
+        change(&mut bytes);
+        *inode = Inode { durable: bytes, pending: Vec::new() };
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.names.keys().cloned().collect()
+    }
+
+    pub(crate) fn content(&self, name: &str) -> Vec<u8> {
+        self.inodes[self.names[name]].content()
+    }
+
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
+    /// Counts a call that changes something. Returns false if the power goes in the middle of it.
+    fn step(&mut self, kind: &'static str) -> Result<bool, IoError> {
+        if let Some((failing, error)) = self.fail
+            && failing == kind
+        {
+            return Err(IoError::new(error, "this call fails"));
+        }
+        self.calls += 1;
+        match &mut self.calls_left {
+            None => Ok(true),
+            Some(0) => Err(IoError::new(IoKind::Other, "the power is gone")),
+            Some(left) => {
+                *left -= 1;
+                Ok(*left > 0)
+            }
+        }
+    }
+
+    fn alive(&self) -> Result<(), IoError> {
+        match self.calls_left {
+            Some(0) => Err(IoError::new(IoKind::Other, "the power is gone")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Lets one thread at a time make one call, in an order that a seed decides.
+pub(crate) struct Turns {
+    random: Random,
+    running: Vec<usize>,
+    current: usize,
+    /// After how many calls, on average, it is another's turn.
+    calls_per_turn: u64,
+}
+
+struct Shared {
+    disk: Mutex<Disk>,
+    turns: Mutex<Option<Turns>>,
+    changed: Condvar,
+}
+
+/// A handle on a disk, for one thread if there are turns.
+#[derive(Clone)]
+pub(crate) struct SimDirectory {
+    shared: Arc<Shared>,
+    thread: usize,
+}
+
+impl SimDirectory {
+    pub(crate) fn new(disk: Disk) -> Self {
+        let shared = Shared { disk: Mutex::new(disk), turns: Mutex::new(None), changed: Condvar::new() };
+        Self { shared: Arc::new(shared), thread: 0 }
+    }
+
+    /// Makes handles for threads that take turns.
+    pub(crate) fn taking_turns(disk: Disk, threads: usize, seed: u64) -> Vec<Self> {
+        let first = Self::new(disk);
+        let turns = Turns {
+            random: Random::new(seed),
+            running: (0..threads).collect(),
+            current: 0,
+            calls_per_turn: [1, 5, 20, 80][seed as usize % 4],
+        };
+        *first.shared.turns.lock().unwrap() = Some(turns);
+        (0..threads).map(|thread| Self { thread, ..first.clone() }).collect()
+    }
+
+    pub(crate) fn disk<T>(&self, look: impl FnOnce(&mut Disk) -> T) -> T {
+        look(&mut self.shared.disk.lock().unwrap())
+    }
+
+    /// Ends the turns of this handle's thread.
+    pub(crate) fn done(&self) {
+        let mut turns = self.shared.turns.lock().unwrap();
+        if let Some(turns) = &mut *turns {
+            turns.running.retain(|&thread| thread != self.thread);
+            turns.pass_on();
+        }
+        self.shared.changed.notify_all();
+    }
+
+    fn call<T>(&self, call: impl FnOnce(&mut Disk) -> T) -> T {
+        let mut turns = self.shared.turns.lock().unwrap();
+        while turns.as_ref().is_some_and(|turns| turns.current != self.thread) {
+            turns = self.shared.changed.wait(turns).unwrap();
+        }
+        let result = call(&mut self.shared.disk.lock().unwrap());
+        if let Some(turns) = &mut *turns {
+            turns.pass_on();
+            self.shared.changed.notify_all();
+        }
+        result
+    }
+}
+
+impl Turns {
+    fn pass_on(&mut self) {
+        let goes_on = self.running.contains(&self.current) && !self.random.chance(self.calls_per_turn);
+        if !self.running.is_empty() && !goes_on {
+            self.current = self.running[self.random.below(self.running.len() as u64) as usize];
+        }
+    }
+}
+
+impl Directory for SimDirectory {
+    type File = SimFile;
+
+    fn list(&self) -> Result<Vec<String>, IoError> {
+        self.call(|disk| disk.alive().map(|()| disk.names()))
+    }
+
+    fn create(&self, name: &str) -> Result<SimFile, IoError> {
+        self.call(|disk| {
+            if disk.names.contains_key(name) {
+                return Err(IoError::new(IoKind::Exists, "exists"));
+            }
+            let whole = disk.step("create")?;
+            let inode = disk.inodes.len();
+            disk.inodes.push(Inode::default());
+            disk.names.insert(name.into(), inode);
+            if whole { Ok(inode) } else { Err(IoError::new(IoKind::Other, "the power is gone")) }
+        })
+        .map(|inode| SimFile { directory: self.clone(), inode })
+    }
+
+    fn open(&self, name: &str) -> Result<SimFile, IoError> {
+        let inode = self.call(|disk| {
+            disk.alive()?;
+            disk.names.get(name).copied().ok_or_else(|| IoError::new(IoKind::NotFound, "no such name"))
+        })?;
+        Ok(SimFile { directory: self.clone(), inode })
+    }
+
+    fn open_for_writing(&self, name: &str) -> Result<SimFile, IoError> {
+        self.open(name)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), IoError> {
+        self.call(|disk| {
+            let whole = disk.step("remove")?;
+            match disk.names.remove(name) {
+                None => Err(IoError::new(IoKind::NotFound, "no such name")),
+                Some(_) if whole => Ok(()),
+                Some(_) => Err(IoError::new(IoKind::Other, "the power is gone")),
+            }
+        })
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.call(|disk| {
+            // Without power nothing was promised.
+            if disk.step("sync")? {
+                disk.durable_names = disk.names.clone();
+                return Ok(());
+            }
+            Err(IoError::new(IoKind::Other, "the power is gone"))
+        })
+    }
+}
+
+pub(crate) struct SimFile {
+    directory: SimDirectory,
+    inode: usize,
+}
+
+impl File for SimFile {
+    fn size_bytes(&self) -> Result<u64, IoError> {
+        self.directory.call(|disk| disk.alive().map(|()| disk.inodes[self.inode].content().len() as u64))
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
+        self.directory.call(|disk| {
+            disk.alive()?;
+            let content = disk.inodes[self.inode].content();
+            let start = (offset as usize).min(content.len());
+            Ok(content[start..(start + length).min(content.len())].to_vec())
+        })
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        self.directory.call(|disk| {
+            if let Some(("write half", error)) = disk.fail {
+                let half = bytes[..bytes.len() / 2].to_vec();
+                disk.inodes[self.inode].pending.push((offset as usize, half));
+                return Err(IoError::new(error, "this call fails"));
+            }
+            let whole = disk.step("write")?;
+            // Any part may be there when the power goes; how much, the number of the call decides.
+            let part = if whole { bytes.len() } else { bytes.len() * (disk.calls as usize % 4) / 3 };
+            disk.inodes[self.inode].pending.push((offset as usize, bytes[..part.min(bytes.len())].to_vec()));
+            if whole { Ok(()) } else { Err(IoError::new(IoKind::Other, "the power is gone")) }
+        })
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.directory.call(|disk| {
+            if disk.step("sync")? {
+                let inode = &mut disk.inodes[self.inode];
+                *inode = Inode { durable: inode.content(), pending: Vec::new() };
+                return Ok(());
+            }
+            Err(IoError::new(IoKind::Other, "the power is gone"))
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! The store on a simulated disk: cut at every call, crashed, raced for, and damaged.
+
+mod crash;
+mod damage;
+mod disk;
+mod race;
+mod random;
