@@ -131,7 +131,12 @@ fn items<T: 'static, I: Lift>(
     if list.len() > max_items as usize {
         return Ok(None);
     }
-    list.iter(cx.as_context_mut())?.collect::<wasmtime::Result<_>>().map(Some)
+    // Collected as results, the length would not be known and the vector grown step by step.
+    let mut items = Vec::with_capacity(list.len());
+    for item in list.iter(cx.as_context_mut())? {
+        items.push(item?);
+    }
+    Ok(Some(items))
 }
 
 fn slices<'a, T: 'static>(cx: &'a StoreContextMut<'_, T>, lists: &[WasmList<u8>]) -> Vec<&'a [u8]> {
