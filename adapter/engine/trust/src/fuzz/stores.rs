@@ -9,8 +9,8 @@ use crate::guest::Guest;
 use crate::ops::{Op, Setup, random};
 use crate::rng::Rng;
 use crate::run::TestClock;
-use crate::store::{Map, TestStore};
-use kvfs::{Follow, OpenFlags, Volume, fsck, probe};
+use crate::store::{LARGE, Map, TestStore, tag_of};
+use kvfs::{Error, Follow, OpenFlags, RepairOptions, Volume, fsck, probe, repair};
 
 const FORGED_MAX: u64 = 8;
 const OPERATIONS_MAX: usize = 40;
@@ -25,6 +25,11 @@ fn calls_max(records: usize) -> u64 {
 /// The same for opening and checking, which see every record once.
 fn calls_max_of_a_pass(records: usize) -> u64 {
     50 + 2 * records as u64
+}
+
+/// The same for a repair, which goes over everything in rounds and changes what it must.
+fn calls_max_of_a_repair(records: usize) -> u64 {
+    5_000 + 200 * records as u64
 }
 
 pub(super) fn run(data: &[u8]) {
@@ -43,6 +48,36 @@ pub(super) fn run(data: &[u8]) {
     check(&store);
     if let Some(mut guest) = open(&store, &setup) {
         walk(&store, &mut guest);
+    }
+    mend(&store);
+}
+
+/// A repair ends, and what it could repair is sound, whatever was wrong.
+fn mend(store: &TestStore) {
+    // What is too large for its store is not to be repaired there.
+    store.0.borrow_mut().limits = LARGE;
+    bounded(store, calls_max_of_a_repair(records(store)));
+    let options = RepairOptions { accept_loss: true };
+    match repair(&mut store.clone(), &mut TestClock::default(), "v", options) {
+        Ok(repair) => {
+            let told = |finding: &kvfs::Finding| finding.to_string();
+            let left: Vec<_> = repair.after.findings.iter().map(told).collect();
+            let fixes: Vec<_> = repair.fixes.iter().map(ToString::to_string).collect();
+            // Without a superblock the size of extents may be known no more: then nothing is touched.
+            let superblock = |finding: &kvfs::Finding| tag_of(&finding.key) == 0;
+            if repair.fixes.is_empty() && repair.before.findings.iter().any(superblock) {
+                return;
+            }
+            assert!(left.is_empty(), "left {left:#?}\nafter {fixes:#?}");
+            bounded(store, calls_max_of_a_pass(records(store)));
+            let again = fsck(&mut store.clone(), "v").expect("a volume that was repaired can be checked");
+            assert!(again.is_clean(), "after a repair: {:#?}", again.findings);
+        }
+        // Of another format, or with larger records than this store takes: both say what to do.
+        Err(Error::Format(_) | Error::StoreLimits(_)) => {}
+        // A record has the highest number that an inode may have: what is lost has no place.
+        Err(Error::Damaged(damage)) if damage.found.starts_with("no inode number is left") => {}
+        Err(error) => panic!("it cannot be repaired: {error:?}"),
     }
 }
 
