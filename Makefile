@@ -18,7 +18,7 @@ help:
 	@echo 'make fuzz    libFuzzer on each target of the engine for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs cargo-fuzz, C++)'
 	@echo 'make bench   what file operations cost, beside the file system of the host'
 	@echo 'make lint    formatting and lints'
-	@echo 'make setup   install the wasm target, componentize-py and wasmtime, if they are missing'
+	@echo 'make setup   install what is missing: wasm targets, componentize-py, wasmtime, zig'
 	@echo 'make clean   remove what was built'
 
 setup:
@@ -42,7 +42,8 @@ bench: setup
 
 lint:
 	cargo fmt --all --check
-	cargo fmt --manifest-path tests/guests/Cargo.toml --check
+	cargo fmt --manifest-path tests/guests/Cargo.toml --all --check
+	cargo fmt --manifest-path tests/guests/std/Cargo.toml --check
 	cargo fmt --manifest-path adapter/engine/fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 

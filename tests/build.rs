@@ -3,18 +3,52 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use kvfs_wasm_build::{Build, Error, StdSource, Toolchain};
+
+/// Guests on raw WASI, which need no libc: package, and the variable that says where its module is.
+const RAW: [(&str, &str); 3] =
+    [("guests", "KVFS_GUESTS"), ("guests/notes", "KVFS_NOTES"), ("guests/caller", "KVFS_CALLER")];
+
+/// Targets with a libc, whose `std` only rustup brings, and the variable for the guest built for each.
+const WITH_LIBC: [(&str, &str); 2] =
+    [("wasm32-wasip1", "KVFS_STD_WASIP1"), ("wasm32-wasip2", "KVFS_STD_WASIP2")];
+
 fn main() -> ExitCode {
-    let guests = match kvfs_wasm_build::Build::new("guests").run() {
-        Ok(artifact) => artifact,
+    println!("cargo:rustc-env=KVFS_TARGET_DIR={}", target_dir().display());
+    println!("cargo:rustc-check-cfg=cfg(no_std_guests)");
+    match build_all() {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    guests.emit_rerun_if_changed();
-    println!("cargo:rustc-env=KVFS_GUESTS={}", guests.wasm.display());
-    println!("cargo:rustc-env=KVFS_TARGET_DIR={}", target_dir().display());
-    ExitCode::SUCCESS
+    }
+}
+
+fn build_all() -> Result<(), Error> {
+    for (package, variable) in RAW {
+        build(Build::new(package), variable)?;
+    }
+    let installed =
+        |target| Toolchain::find(target).is_ok_and(|toolchain| toolchain.std == StdSource::Installed);
+    if WITH_LIBC.iter().all(|(target, _)| installed(target)) {
+        for (target, variable) in WITH_LIBC {
+            build(Build::new("guests/std").target(target).program(), variable)?;
+        }
+    } else {
+        println!("cargo:warning=no std for wasm32-wasip1 and -wasip2: tests of guests on it are skipped");
+        println!("cargo:rustc-cfg=no_std_guests");
+        // Looked at again by every build: nothing here says when the targets come.
+        println!("cargo:rerun-if-changed=no-such-file");
+    }
+    Ok(())
+}
+
+fn build(build: Build, variable: &str) -> Result<(), Error> {
+    let artifact = build.run()?;
+    artifact.emit_rerun_if_changed();
+    println!("cargo:rustc-env={variable}={}", artifact.wasm.display());
+    Ok(())
 }
 
 /// The directory that cargo marks as its own; where what the tests build once is kept.

@@ -23,6 +23,9 @@ pub const STDIN: &str = include_str!("differential.rs");
 /// How a program starts its last words if a step before the ones under test has failed.
 const SET_UP: &str = "set-up: ";
 
+/// Parts the arguments of one process from those of the next, on the same files.
+pub const THEN: &str = "then";
+
 /// What is told of a label that one side has not.
 const NOTHING: &str = "-";
 
@@ -41,7 +44,12 @@ impl Way {
     /// The ways that are measured by [`Way::Host`].
     pub const OURS: [Way; 2] = [Way::Composed, Way::Linked];
 
-    fn component(self, guest: &[u8]) -> anyhow::Result<Vec<u8>> {
+    /// Returns a guest as it is run in this way.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made a component, composed or linked.
+    pub fn component(self, guest: &[u8]) -> anyhow::Result<Vec<u8>> {
         match self {
             Way::Host => guests::component(guest),
             Way::Composed => guests::composed(guest),
@@ -67,23 +75,26 @@ impl Prepared {
         Ok(Prepared { way, component })
     }
 
-    /// Runs the guest on an empty file system.
+    /// Runs the guest on an empty file system; with [`THEN`] among the arguments, more than once.
     ///
     /// # Errors
     ///
     /// It could not be started, or what it left cannot be read.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Seen> {
-        let program = Program::new(&self.component).args(arguments.iter().copied()).stdin(STDIN);
+        let program = |part: &[&str]| Program::new(&self.component).args(part.iter().copied()).stdin(STDIN);
+        let processes = arguments.split(|argument| *argument == THEN);
         match self.way {
             Way::Host => {
                 let dir = tempfile::tempdir()?;
-                let output = program.host_files(dir.path()).run()?;
-                Ok(Seen::new(output, Tree::of_directory(dir.path())?))
+                let run = |part| program(part).host_files(dir.path()).run();
+                let outputs = processes.map(run).collect::<anyhow::Result<_>>()?;
+                Ok(Seen::new(outputs, Tree::of_directory(dir.path())?))
             }
             Way::Composed | Way::Linked => {
                 let store = Arc::new(MemoryStore::new());
-                let output = program.store(store.clone()).run()?;
-                Ok(Seen::new(output, Tree::of_store(&store)?))
+                let run = |part| program(part).store(store.clone()).run();
+                let outputs = processes.map(run).collect::<anyhow::Result<_>>()?;
+                Ok(Seen::new(outputs, Tree::of_store(&store)?))
             }
         }
     }
@@ -101,26 +112,35 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn new(output: Output, tree: Tree) -> Seen {
-        let mut facts = BTreeMap::new();
+    fn new(processes: Vec<Output>, tree: Tree) -> Seen {
+        let files = tree.0.into_iter().map(|(path, text)| (format!("left /{path}"), text));
+        let mut seen = Seen { facts: files.collect(), lines: Vec::new(), stderr: String::new(), trap: None };
+        for (index, output) in processes.into_iter().enumerate() {
+            let before = if index == 0 { String::new() } else { format!("process {}: ", index + 1) };
+            seen.add(&before, output);
+        }
+        seen
+    }
+
+    fn add(&mut self, before: &str, output: Output) {
         for (number, line) in output.stdout.lines().enumerate() {
             // A line that has no label of its own is known by its number.
-            let numbered = || (format!("line {}", number + 1), line);
-            let labelled = line.rsplit_once(": ").map(|(label, value)| (label.to_owned(), value));
-            let (label, value) = match labelled {
-                Some((label, value)) if !facts.contains_key(&label) => (label, value),
-                _ => numbered(),
+            let (label, value) = match line.rsplit_once(": ") {
+                Some((label, value)) if !self.facts.contains_key(&format!("{before}{label}")) => {
+                    (label.to_owned(), value)
+                }
+                _ => (format!("line {}", number + 1), line),
             };
-            facts.insert(label, value.to_owned());
+            self.facts.insert(format!("{before}{label}"), value.to_owned());
+            self.lines.push(line.to_owned());
         }
         let end = match output.code {
             Some(code) => format!("code {code}"),
             None => "trap".to_owned(),
         };
-        facts.insert("the end".to_owned(), end);
-        facts.extend(tree.0.into_iter().map(|(path, text)| (format!("left /{path}"), text)));
-        let lines = output.stdout.lines().map(str::to_owned).collect();
-        Seen { facts, lines, stderr: output.stderr, trap: output.trap }
+        self.facts.insert(format!("{before}the end"), end);
+        self.stderr += &output.stderr;
+        self.trap = output.trap.or(self.trap.take());
     }
 
     /// Returns what was printed on standard output.

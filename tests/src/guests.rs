@@ -51,7 +51,11 @@ pub fn component(guest: &[u8]) -> anyhow::Result<Vec<u8>> {
     if wasmparser::Parser::is_component(guest) {
         return Ok(guest.to_vec());
     }
-    let adapter = preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
+    let adapter = if exports_start(guest)? {
+        preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
+    } else {
+        preview1::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER
+    };
     let name = preview1::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
     let mut encoder = wit_component::ComponentEncoder::default();
     encoder
@@ -60,6 +64,15 @@ pub fn component(guest: &[u8]) -> anyhow::Result<Vec<u8>> {
         .adapter(name, adapter)?
         .encode()
         .context("making a component of a core module")
+}
+
+fn exports_start(module: &[u8]) -> anyhow::Result<bool> {
+    for payload in wasmparser::Parser::new(0).parse_all(module) {
+        if let wasmparser::Payload::ExportSection(exports) = payload? {
+            return Ok(exports.into_iter().flatten().any(|export| export.name == "_start"));
+        }
+    }
+    Ok(false)
 }
 
 /// Composes a guest with the file system; the store is left to the host.

@@ -12,13 +12,14 @@ pub mod engine;
 #[path = "../../compose/src/cli/engine_store.rs"]
 mod engine_store;
 pub mod guests;
+pub mod kinds;
 mod program;
 pub mod stock;
 mod tree;
 
 pub use tree::Tree;
 
-pub use program::{Calling, Network, Output, Program};
+pub use program::{Calling, Network, Output, Program, Session};
 
 /// The directory of cargo's own files; what the harness makes once is kept under it.
 pub fn target_dir() -> &'static std::path::Path {

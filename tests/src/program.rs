@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use kvfs_host::{Calls, KvCtx, KvView, MemoryStore};
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Component, Instance, Linker, ResourceTable, Val};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
@@ -188,6 +188,45 @@ impl Program {
     fn run_here(&self) -> anyhow::Result<Output> {
         let stdout = MemoryOutputPipe::new(OUTPUT_BYTES);
         let stderr = MemoryOutputPipe::new(OUTPUT_BYTES);
+        let mut store = self.instance_state(&stdout, &stderr)?;
+        let Ended { result, instantiation, took } = match self.calling {
+            Calling::SyncOnThread => self.call(&mut store)?,
+            Calling::Async => {
+                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+                runtime.block_on(self.call_async(&mut store))?
+            }
+        };
+        let (code, trap) = match result {
+            Ok(Ok(())) => (Some(0), None),
+            Ok(Err(())) => (Some(1), None),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(exit) => (Some(exit.0), None),
+                None => (None, Some(format!("{error:?}"))),
+            },
+        };
+        let text = |pipe: &MemoryOutputPipe| String::from_utf8_lossy(&pipe.contents()).into_owned();
+        let calls = store.data().kv.calls();
+        Ok(Output { code, trap, stdout: text(&stdout), stderr: text(&stderr), calls, instantiation, took })
+    }
+
+    /// Instantiates the component, to call what it exports one by one, all within the time limit. Standard output
+    /// and standard error go nowhere.
+    ///
+    /// # Errors
+    ///
+    /// It imports something that there is not, or traps when it starts.
+    pub fn session(&self) -> anyhow::Result<Session> {
+        let mut store =
+            self.instance_state(&MemoryOutputPipe::new(OUTPUT_BYTES), &MemoryOutputPipe::new(OUTPUT_BYTES))?;
+        let instance = self.linker()?.instantiate(&mut store, &self.component)?;
+        Ok(Session { store, instance })
+    }
+
+    fn instance_state(
+        &self,
+        stdout: &MemoryOutputPipe,
+        stderr: &MemoryOutputPipe,
+    ) -> anyhow::Result<Store<State>> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdin(MemoryInputPipe::new(self.stdin.clone())).stdout(stdout.clone()).stderr(stderr.clone());
         let on_thread = self.calling == Calling::SyncOnThread;
@@ -213,31 +252,18 @@ impl Program {
 
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
-        let Ended { result, instantiation, took } = match self.calling {
-            Calling::SyncOnThread => self.call(&mut store)?,
-            Calling::Async => {
-                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-                runtime.block_on(self.call_async(&mut store))?
-            }
-        };
-        let (code, trap) = match result {
-            Ok(Ok(())) => (Some(0), None),
-            Ok(Err(())) => (Some(1), None),
-            Err(error) => match error.downcast_ref::<I32Exit>() {
-                Some(exit) => (Some(exit.0), None),
-                None => (None, Some(format!("{error:?}"))),
-            },
-        };
-        let text = |pipe: &MemoryOutputPipe| String::from_utf8_lossy(&pipe.contents()).into_owned();
-        let calls = store.data().kv.calls();
-        Ok(Output { code, trap, stdout: text(&stdout), stderr: text(&stderr), calls, instantiation, took })
+        Ok(store)
     }
 
-    fn call(&self, store: &mut Store<State>) -> wasmtime::Result<Ended> {
+    fn linker(&self) -> wasmtime::Result<Linker<State>> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         kvfs_host::add_to_linker(&mut linker)?;
-        let ready = bindings::sync::CommandPre::new(linker.instantiate_pre(&self.component)?)?;
+        Ok(linker)
+    }
+
+    fn call(&self, store: &mut Store<State>) -> wasmtime::Result<Ended> {
+        let ready = bindings::sync::CommandPre::new(self.linker()?.instantiate_pre(&self.component)?)?;
         let start = Instant::now();
         let command = ready.instantiate(&mut *store)?;
         let instantiation = start.elapsed();
@@ -262,6 +288,39 @@ struct Ended {
     result: wasmtime::Result<Result<(), ()>>,
     instantiation: Duration,
     took: Duration,
+}
+
+/// An instance whose exports are called one by one.
+pub struct Session {
+    store: Store<State>,
+    instance: Instance,
+}
+
+impl Session {
+    /// Calls a function by its name, in an exported interface or, with `None`, beside them, and returns what it
+    /// returned.
+    ///
+    /// # Errors
+    ///
+    /// There is no such function, the parameters are not of its types, or it trapped.
+    pub fn call(
+        &mut self,
+        interface: Option<&str>,
+        function: &str,
+        params: &[Val],
+    ) -> anyhow::Result<Vec<Val>> {
+        let at = interface.map(|name| {
+            let export = self.instance.get_export_index(&mut self.store, None, name);
+            export.with_context(|| format!("no interface {name}"))
+        });
+        let at = at.transpose()?;
+        let export = self.instance.get_export_index(&mut self.store, at.as_ref(), function);
+        let export = export.with_context(|| format!("no function {function}"))?;
+        let callee = self.instance.get_func(&mut self.store, export).context("not a function")?;
+        let mut results = vec![Val::Bool(false); callee.ty(&self.store).results().len()];
+        callee.call(&mut self.store, params, &mut results)?;
+        Ok(results)
+    }
 }
 
 struct State {

@@ -34,12 +34,13 @@ pub const DEFAULT_PROFILE: &str = "wasm";
 /// Names the directory the nested cargo builds in, in place of `wasm` under the outer cargo's target directory.
 pub const TARGET_DIR_VAR: &str = "KVFS_WASM_TARGET_DIR";
 
-/// Describes one build: the `cdylib` of one package.
+/// Describes one build: the `cdylib` of one package, or its program.
 #[derive(Debug, Clone)]
 pub struct Build {
     package_dir: PathBuf,
     target: String,
     profile: String,
+    program: bool,
     features: Vec<String>,
     rustflags: Vec<String>,
     env: Vec<(OsString, OsString)>,
@@ -126,6 +127,7 @@ impl Build {
             package_dir: package_dir.into(),
             target: DEFAULT_TARGET.into(),
             profile: DEFAULT_PROFILE.into(),
+            program: false,
             features: Vec::new(),
             rustflags: Vec::new(),
             env: Vec::new(),
@@ -142,6 +144,12 @@ impl Build {
     /// Sets the cargo profile, which the package's workspace must have; [`DEFAULT_PROFILE`] unless told.
     pub fn profile(mut self, name: impl Into<String>) -> Self {
         self.profile = name.into();
+        self
+    }
+
+    /// Builds the program of the package's own name (`src/main.rs`) in place of its library.
+    pub fn program(mut self) -> Self {
+        self.program = true;
         self
     }
 
@@ -195,7 +203,14 @@ impl Build {
         toolchain.configure(&mut cargo, &self.target);
         cargo.env("CARGO_ENCODED_RUSTFLAGS", self.encoded_rustflags());
         cargo.envs(self.env.iter().map(|(k, v)| (k, v)));
-        cargo.args(["build", "--lib", "--target", &self.target, "--profile", &self.profile]);
+        cargo.args([
+            "build",
+            if self.program { "--bins" } else { "--lib" },
+            "--target",
+            &self.target,
+            "--profile",
+            &self.profile,
+        ]);
         cargo.arg("--manifest-path").arg(&manifest).arg("--target-dir").arg(&target_dir);
         if toolchain.std == StdSource::Sources {
             cargo.arg("-Zbuild-std=std,panic_abort");
@@ -212,11 +227,11 @@ impl Build {
             return Err(Error::Cargo { package_dir, stderr });
         }
 
-        let stem = name.replace('-', "_");
+        let stem = if self.program { name.clone() } else { name.replace('-', "_") };
         let profile_dir = if self.profile == "dev" { "debug" } else { &self.profile };
         let wasm = target_dir.join(&self.target).join(profile_dir).join(format!("{stem}.wasm"));
         if let Err(source) = std::fs::metadata(&wasm) {
-            let what = format!("{} (is {name} a cdylib?)", wasm.display());
+            let what = format!("{} (is {name} a cdylib, or a program?)", wasm.display());
             return Err(Error::Io { what, source });
         }
         let inputs = dep_info::inputs(&wasm.with_extension("d"), &package_dir)?;

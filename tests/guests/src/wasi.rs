@@ -8,23 +8,7 @@ pub(crate) use bindings::wasi::io::streams::{InputStream, OutputStream, StreamEr
 /// What wit-bindgen makes of the world.
 pub(crate) mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
-        inline: "
-            package kvfs:guests;
-
-            world guest {
-                import wasi:cli/environment@0.2.12;
-                import wasi:cli/exit@0.2.12;
-                import wasi:cli/stderr@0.2.12;
-                import wasi:cli/stdin@0.2.12;
-                import wasi:cli/stdout@0.2.12;
-                import wasi:clocks/monotonic-clock@0.2.12;
-                import wasi:clocks/wall-clock@0.2.12;
-                import wasi:filesystem/preopens@0.2.12;
-                import wasi:filesystem/types@0.2.12;
-                export wasi:cli/run@0.2.12;
-            }
-        ",
+        path: ["../../wit", "wit"],
         world: "kvfs:guests/guest",
         generate_all,
         pub_export_macro: true,

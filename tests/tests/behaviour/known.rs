@@ -131,6 +131,8 @@ const PROGRAMS: &[(&str, Facts)] = &[
             ("making/removes_with_slashes", "a directory", "error invalid", "ok"),
             ("making/removes_with_slashes", "a link", "error invalid", "error not-directory"),
             ("making/removes_with_slashes", "left /dir", "directory", "-"),
+            ("making/removes", "last name dots", "error invalid", "error not-empty"),
+            ("making/unlinks", "a link with a slash", "error is-directory", "error not-directory"),
             (
                 "paths/dots",
                 "dot behind a file",
@@ -203,16 +205,6 @@ const PROGRAMS: &[(&str, Facts)] = &[
             ),
             ("output/without_a_check", "the end", "trap", "code 0"),
             ("output/without_a_check", "second", "-", "ok"),
-        ],
-    ),
-    (
-        "rename, unlink, rmdir with a last name `.` or `..`",
-        &[
-            ("renaming/last_dots", "from dot", "error busy", "error invalid"),
-            ("renaming/last_dots", "from dots", "error busy", "error invalid"),
-            ("renaming/last_dots", "the root", "error busy", "error invalid"),
-            ("renaming/last_dots", "to dot", "error busy", "error invalid"),
-            ("renaming/last_dots", "to dots", "error busy", "error invalid"),
         ],
     ),
     (

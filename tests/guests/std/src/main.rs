@@ -1,0 +1,50 @@
+//! Programs on Rust's standard library: what comes between them and WASI is the target's libc, and under
+//! `wasm32-wasip1` the adapter from preview1 as well.
+//!
+//! The first argument names the program; `list` prints their names. What a program sees it prints, a line
+//! `label: value` each, the same on every run.
+
+mod directories;
+mod ending;
+mod files;
+
+use std::fmt::Debug;
+use std::io;
+
+type Program = fn() -> io::Result<()>;
+
+const PROGRAMS: [(&str, Program); 13] = [
+    ("files/reads_and_writes", files::reads_and_writes),
+    ("files/seeks", files::seeks),
+    ("files/options", files::options),
+    ("files/appends", files::appends),
+    ("files/sizes_and_times", files::sizes_and_times),
+    ("files/copies", files::copies),
+    ("files/errors", files::errors),
+    ("files/standard_streams", files::standard_streams),
+    ("directories/trees", directories::trees),
+    ("directories/names", directories::names),
+    ("directories/errors", directories::errors),
+    ("ending/exit_code", ending::exit_code),
+    ("ending/panic", ending::panic),
+];
+
+fn main() -> io::Result<()> {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    if name == "list" {
+        PROGRAMS.iter().for_each(|(name, _)| println!("{name}"));
+        return Ok(());
+    }
+    match PROGRAMS.iter().find(|(known, _)| *known == name) {
+        Some((_, program)) => program(),
+        None => Err(io::Error::other(format!("no program named {name:?}"))),
+    }
+}
+
+/// Prints one observation. An error is told by its kind: its text is the libc's.
+fn say<T: Debug>(label: &str, value: io::Result<T>) {
+    match value {
+        Ok(value) => println!("{label}: {value:?}"),
+        Err(error) => println!("{label}: error {:?}", error.kind()),
+    }
+}

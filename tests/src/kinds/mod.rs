@@ -1,0 +1,19 @@
+//! Guests of kinds that need more than a build: other versions of WASI, C, a library, guests made of guests.
+
+mod c;
+mod nested;
+mod versions;
+
+pub use c::{c_command, c_reactor};
+pub use nested::nested;
+pub use versions::{VERSIONS, caller_at, notes_at, programs_at};
+
+use anyhow::Context;
+
+/// Returns the program on Rust's standard library: for `wasm32-wasip1`, a core module for preview1, and for
+/// `wasm32-wasip2`, a component.
+#[cfg(not(no_std_guests))]
+pub fn std_guests() -> anyhow::Result<[(&'static str, Vec<u8>); 2]> {
+    let read = |path: &str| std::fs::read(path).with_context(|| path.to_owned());
+    Ok([("wasm32-wasip1", read(env!("KVFS_STD_WASIP1"))?), ("wasm32-wasip2", read(env!("KVFS_STD_WASIP2"))?)])
+}
