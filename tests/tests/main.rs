@@ -1,5 +1,8 @@
 //! All integration tests, in one binary.
 
+// The tests of CPython are loaded once for each way to join it with the file system.
+#![allow(clippy::duplicate_mod)]
+
 mod behaviour;
 #[cfg(unix)]
 mod kill;

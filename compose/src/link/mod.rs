@@ -201,13 +201,13 @@ impl<'a> Linker<'a> {
             Wanted::HostFunction(interface, name) => {
                 let instance = self.imports.get(&(Space::Instance, interface.clone())).copied();
                 let instance = instance.ok_or_else(|| Cannot::new(format!("{interface} is not imported")))?;
-                let function = self.output.export(Space::Func, instance, &name);
+                let function = self.output.export(Space::Func, instance, name);
                 Ok(self.output.lower(function, &[]))
             }
             Wanted::HostDrop(interface, name) => {
                 let instance = self.imports.get(&(Space::Instance, interface.clone())).copied();
                 let instance = instance.ok_or_else(|| Cannot::new(format!("{interface} is not imported")))?;
-                let resource = self.output.export(Space::Type, instance, &name);
+                let resource = self.output.export(Space::Type, instance, name);
                 Ok(self.output.resource_drop(resource))
             }
             Wanted::Handles(name) => {

@@ -1,0 +1,147 @@
+//! What the adapter exports, imports and defines.
+
+use super::{Planner, functions};
+use crate::bridge::TypeInfo;
+use crate::code::Body;
+use crate::guest::STORE;
+use crate::link::emit::Fate;
+use crate::link::function::signature;
+use crate::link::handles::{self, Operation};
+use crate::link::items::{Item, Space};
+use crate::link::module::{GlueModule, Wanted};
+use crate::link::trace::{Lifted, Options};
+use crate::link::{Cannot, Part};
+use crate::names::InterfaceName;
+use wasm_encoder::{Instruction as I, ValType};
+use wasmparser::{CanonicalFunction, ComponentExternalKind};
+use wit_parser::abi::AbiVariant;
+
+/// Package under which the adapter imports the host's `wasi:io`.
+const HOST_IO: &str = "kvfs:host-io";
+
+impl Planner<'_> {
+    /// Finds the core functions and the resources behind what the adapter exports.
+    pub(super) fn adapters_exports(&mut self) -> Result<(), Cannot> {
+        let exports: Vec<_> = self.adapter.exports().collect();
+        for (name, kind, index) in exports {
+            if kind != ComponentExternalKind::Instance {
+                continue;
+            }
+            let interface = InterfaceName::parse(name).base;
+            let mut inside: Vec<_> = self.adapter.exports_of(index)?.into_iter().collect();
+            // Kinds are numbered in an order that does not change from run to run.
+            inside.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            for (name, (kind, index)) in inside {
+                let key = (interface.clone(), name);
+                match kind {
+                    ComponentExternalKind::Func => {
+                        self.lifts.insert(key, self.adapter.lifted(index)?);
+                    }
+                    ComponentExternalKind::Type => {
+                        let Some((definition, destructor)) = self.adapter.resource(index) else { continue };
+                        let next = self.kinds.len() as u32;
+                        let kind = *self.kinds.entry(definition).or_insert(next);
+                        let place = self.destructors.get_mut(kind as usize);
+                        *place
+                            .ok_or_else(|| Cannot::new("the adapter has more resources than the table"))? =
+                            destructor;
+                        self.kinds_by_name.insert(key, kind);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn lift(&self, interface: &str, name: &str) -> Result<&Lifted, Cannot> {
+        self.lifts
+            .get(&(interface.to_owned(), name.to_owned()))
+            .ok_or_else(|| Cannot::new(format!("the file system has no function {interface}.{name}")))
+    }
+
+    pub(super) fn core(&self, lifted: &Lifted) -> Wanted {
+        Wanted::Item(Part::Adapter, (Space::CoreFunc, lifted.core_func))
+    }
+
+    pub(super) fn commit(&self) -> Result<Wanted, Cannot> {
+        Ok(self.core(self.lift("kvfs:adapter/lifecycle", "commit")?))
+    }
+
+    /// Decides about what the adapter imports and about its resources.
+    pub(super) fn adapters_items(&mut self) -> Result<(), Cannot> {
+        let resolve = &self.job.adapter.resolve;
+        let info = TypeInfo { resolve };
+        let imports = functions(resolve, self.job.adapter.world, false);
+        let mut stubs = GlueModule::default();
+        let mut stubbed = Vec::new();
+        let mut store = Vec::new();
+        for (index, item) in (0..).zip(self.adapter.all(Space::CoreFunc)) {
+            let id = (Space::CoreFunc, index);
+            let Item::Canonical(function) = item else { continue };
+            let (resource, operation) = match function {
+                CanonicalFunction::ResourceNew { resource } => (*resource, Operation::New),
+                CanonicalFunction::ResourceRep { resource } => (*resource, Operation::Rep),
+                CanonicalFunction::ResourceDrop { resource } => (*resource, Operation::Drop),
+                CanonicalFunction::Lower { func_index, options } => {
+                    let Some((interface, name)) = self.adapter.imported((Space::Func, *func_index)) else {
+                        continue;
+                    };
+                    let parsed = InterfaceName::parse(interface);
+                    let function = imports
+                        .get(&(interface.to_owned(), name.to_owned()))
+                        .ok_or_else(|| Cannot::new(format!("the adapter's {interface} has no {name}")))?;
+                    if parsed.base == STORE && self.provider.is_some() {
+                        store.push((id, name.to_owned(), Options::of(options)?));
+                    } else if parsed.is_wasi02(HOST_IO) && self.job.host_io.is_none() {
+                        let (params, results) = signature(info, AbiVariant::GuestImport, function);
+                        let mut body = Body::new(params.len() as u32);
+                        body.emit([I::Unreachable]);
+                        stubs.define(&index.to_string(), &params, &results, body);
+                        stubbed.push(id);
+                    }
+                    continue;
+                }
+                _ => return Err(Cannot::new("the adapter is built for another component model")),
+            };
+            let definition = self.adapter.resource(resource).map(|(definition, _)| definition);
+            if let Some(kind) = definition.and_then(|definition| self.kinds.get(&definition)) {
+                self.fates.insert((Part::Adapter, id), Fate::Handle(operation, *kind));
+            } else if self.job.host_io.is_none() {
+                let mut body = Body::new(1);
+                body.emit([I::Unreachable]);
+                stubs.define(&index.to_string(), &[ValType::I32], &[], body);
+                stubbed.push(id);
+            }
+        }
+        let number = self.planned(stubs);
+        for id in stubbed {
+            self.fate(Part::Adapter, id, Fate::Glue(number, id.1.to_string()));
+        }
+        self.link_store(store)?;
+
+        for (index, item) in (0..).zip(self.adapter.all(Space::Instance)) {
+            let Item::Import(import) = item else { continue };
+            let id = (Space::Instance, index);
+            let name = import.name.name;
+            let fate = match &self.job.host_io {
+                Some(names) => {
+                    names.iter().find(|(from, _)| from == name).map(|(_, to)| Fate::Rename(to.clone()))
+                }
+                None => {
+                    InterfaceName::parse(name).is_wasi02(HOST_IO).then(|| Fate::Answered(name.to_owned()))
+                }
+            };
+            if let Some(fate) = fate {
+                self.fates.insert((Part::Adapter, id), fate);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn operations(&mut self) -> usize {
+        let mut module = GlueModule::default();
+        handles::write_operations(&mut module);
+        self.planned(module)
+    }
+}

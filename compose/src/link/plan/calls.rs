@@ -1,0 +1,276 @@
+//! What the guest calls, and the types that only served those calls.
+
+use super::groups::Groups;
+use super::{Functions, Planner, functions, is_answered, layout, party};
+use crate::bridge::{Special, TypeInfo};
+use crate::link::emit::Fate;
+use crate::link::function::{Joint, Party, Resource, write_refusal};
+use crate::link::handles;
+use crate::link::items::{Item, ItemId, Space};
+use crate::link::lifecycle::write_exit;
+use crate::link::module::Wanted;
+use crate::link::shape::same_function;
+use crate::link::trace::Options;
+use crate::link::{Cannot, Part};
+use crate::names::InterfaceName;
+use std::collections::{HashMap, HashSet};
+use wasmparser::{CanonicalFunction, CanonicalOption, ComponentExternalKind, ComponentInstance};
+use wit_parser::{Function, Resolve, SizeAlign, Type, TypeDefKind, TypeId, WorldId};
+
+/// What one component's types say.
+struct Types<'r> {
+    info: TypeInfo<'r>,
+    layout: SizeAlign,
+    functions: Functions<'r>,
+    resources: HashMap<TypeId, Resource>,
+}
+
+/// A function that the guest lowered from an imported interface.
+struct Call<'c> {
+    id: ItemId,
+    interface: &'c InterfaceName,
+    function: &'c Function,
+    options: &'c [CanonicalOption],
+}
+
+impl Planner<'_> {
+    /// Refuses guests whose inner parts would get handles that they do not know.
+    pub(super) fn check_guest(&self) -> Result<(), Cannot> {
+        if self.job.host_io.is_some() {
+            let io = self.job.guest.imports.iter().filter(|n| n.is_wasi02("wasi:io"));
+            let versions: HashSet<_> = io.map(|name| name.version().cloned()).collect();
+            if versions.len() > 1 {
+                return Err(Cannot::new("it imports two versions of wasi:io"));
+            }
+        }
+        for item in self.guest.all(Space::Instance) {
+            let handed: Vec<(ComponentExternalKind, u32)> = match item {
+                Item::Instance(ComponentInstance::Instantiate { args, .. }) => {
+                    args.iter().map(|arg| (arg.kind, arg.index)).collect()
+                }
+                Item::Instance(ComponentInstance::FromExports(exports)) => {
+                    exports.iter().map(|e| (e.kind, e.index)).collect()
+                }
+                _ => continue,
+            };
+            for (kind, index) in handed {
+                let interface = match kind {
+                    ComponentExternalKind::Instance => self.guest.import_of_instance(index),
+                    ComponentExternalKind::Func => {
+                        self.guest.imported((Space::Func, index)).map(|(interface, _)| interface)
+                    }
+                    _ => None,
+                };
+                if let Some(interface) = interface.filter(|name| is_answered(&InterfaceName::parse(name))) {
+                    return Err(Cannot::new(format!(
+                        "it is a composition: an inner component calls {interface} itself"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out of the guest what the adapter answers.
+    pub(super) fn guests_types(&mut self) {
+        let answered = |name: &InterfaceName| {
+            name.is_wasi02("wasi:filesystem") || (name.is_wasi02("wasi:io") && self.job.host_io.is_none())
+        };
+        let mut fates = Vec::new();
+        for (index, item) in (0..).zip(self.guest.all(Space::Instance)) {
+            if let Item::Import(import) = item
+                && answered(&InterfaceName::parse(import.name.name))
+            {
+                fates.push(((Space::Instance, index), Fate::Answered(import.name.name.to_owned())));
+            }
+        }
+        for (index, item) in (0..).zip(self.guest.all(Space::Type)) {
+            let id = (Space::Type, index);
+            let (Item::Alias(_), Some((interface, name))) = (item, self.guest.imported(id)) else { continue };
+            let parsed = InterfaceName::parse(interface);
+            if answered(&parsed) {
+                let resource = self.kinds_by_name.contains_key(&(parsed.base, name.to_owned()));
+                let fate =
+                    if resource { Fate::Placeholder } else { Fate::Answered(format!("{interface}.{name}")) };
+                fates.push((id, fate));
+            }
+        }
+        for (id, fate) in fates {
+            self.fate(Part::Guest, id, fate);
+        }
+    }
+
+    /// Maps the resources of a component's types to what they are to linking.
+    fn resources(&self, resolve: &Resolve) -> HashMap<TypeId, Resource> {
+        let info = TypeInfo { resolve };
+        let mut found = HashMap::new();
+        for (id, _) in resolve.types.iter() {
+            let shared = match info.special(id) {
+                Some(Special::Io(_)) => true,
+                Some(Special::FileSystem) => false,
+                _ => continue,
+            };
+            let owner = info.owner(id).and_then(|owner| resolve.id_of(owner)).unwrap_or_default();
+            let name = resolve.types[id].name.clone().unwrap_or_default();
+            if let Some(kind) = self.kinds_by_name.get(&(InterfaceName::parse(&owner).base, name)) {
+                found.insert(info.root(id), Resource { kind: *kind, shared });
+            }
+        }
+        found
+    }
+
+    /// Gives every call that the guest lowered its glue, where it needs any.
+    pub(super) fn guests_calls(&mut self) -> Result<(), Cannot> {
+        let job = self.job;
+        let ours = self.types(&job.adapter.resolve, job.adapter.world, true);
+        let theirs = self.types(&job.guest.resolve, job.guest.world, false);
+        let mut groups = Groups::default();
+        for (index, item) in (0..).zip(self.guest.all(Space::CoreFunc)) {
+            let id = (Space::CoreFunc, index);
+            match item {
+                Item::Canonical(CanonicalFunction::ResourceDrop { resource }) => {
+                    self.dropping(&mut groups, id, *resource);
+                }
+                Item::Canonical(CanonicalFunction::Lower { func_index, options }) => {
+                    let Some((interface, name)) = self.guest.imported((Space::Func, *func_index)) else {
+                        continue;
+                    };
+                    let Some(function) = theirs.functions.get(&(interface.to_owned(), name.to_owned()))
+                    else {
+                        continue;
+                    };
+                    let parsed = InterfaceName::parse(interface);
+                    let call = Call { id, interface: &parsed, function, options };
+                    if is_answered(&parsed) {
+                        self.answered(&mut groups, &ours, &theirs, &call)?;
+                    } else if parsed.is_wasi02("wasi:cli") && parsed.base == "wasi:cli/exit" {
+                        let (module, name) = groups.place(id, self.options(options)?);
+                        write_exit(
+                            module,
+                            &name,
+                            (theirs.info, function),
+                            self.commit()?,
+                            Wanted::Original(id),
+                        );
+                    } else if answers_none(theirs.info, function) {
+                        self.refused(&mut groups, &theirs, &call)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        groups.settle(self, Part::Guest);
+        Ok(())
+    }
+
+    /// A drop of a handle that may be the file system's.
+    fn dropping(&self, groups: &mut Groups, id: ItemId, resource: u32) {
+        let Some((interface, name)) = self.guest.imported((Space::Type, resource)) else { return };
+        let key = (InterfaceName::parse(interface).base, name.to_owned());
+        let Some(kind) = self.kinds_by_name.get(&key) else { return };
+        let host = self.job.host_io.is_some() && key.0.starts_with("wasi:io/");
+        let (module, name) = groups.place(id, Options::default());
+        handles::write_drop(module, &name, *kind, host.then_some(Wanted::Original(id)));
+    }
+
+    /// A call of a function that the adapter has.
+    fn answered(
+        &self,
+        groups: &mut Groups,
+        ours: &Types<'_>,
+        theirs: &Types<'_>,
+        call: &Call<'_>,
+    ) -> Result<(), Cannot> {
+        let name = &call.function.name;
+        let lifted = self.lift(&call.interface.base, name)?;
+        let known = ours.functions.get(&(call.interface.base.clone(), name.clone())).copied();
+        let same = |ours_function: &&Function| {
+            same_function((ours.info, ours_function), (theirs.info, call.function))
+        };
+        let function = known.filter(same).ok_or_else(|| {
+            Cannot::new(format!("its {}.{name} has another type than the file system's", call.interface))
+        })?;
+        let options = self.options(call.options)?;
+        let shared = call.interface.is_wasi02("wasi:io");
+        let adapters = |index| Wanted::Item(Part::Adapter, (Space::CoreFunc, index));
+        let joint = Joint {
+            info: ours.info,
+            layout: &ours.layout,
+            function,
+            caller: party(Part::Guest, options),
+            callee: party(Part::Adapter, lifted.options),
+            target: self.core(lifted),
+            post_return: lifted.options.post_return.map(adapters),
+            original: (self.job.host_io.is_some() && shared).then_some(Wanted::Original(call.id)),
+            resources: &ours.resources,
+            host_handles: self.job.host_io.is_some(),
+            check_params: lifted
+                .options
+                .memory
+                .map(|memory| Wanted::Text(Part::Adapter, (Space::CoreMemory, memory))),
+            check_results: None,
+            guard_caller: true,
+        };
+        let (module, name) = groups.place(call.id, options);
+        joint.write(module, &name)
+    }
+
+    /// A call of the host that answers none for handles that the host cannot know.
+    fn refused(&self, groups: &mut Groups, theirs: &Types<'_>, call: &Call<'_>) -> Result<(), Cannot> {
+        let options = self.options(call.options)?;
+        let joint = Joint {
+            info: theirs.info,
+            layout: &theirs.layout,
+            function: call.function,
+            caller: party(Part::Guest, options),
+            callee: Party { memory: None, realloc: None },
+            target: Wanted::Original(call.id),
+            post_return: None,
+            original: Some(Wanted::Original(call.id)),
+            resources: &theirs.resources,
+            host_handles: true,
+            check_params: None,
+            check_results: None,
+            guard_caller: false,
+        };
+        let (module, name) = groups.place(call.id, options);
+        write_refusal(module, &name, &joint)
+    }
+
+    /// Takes the options of a call apart and looks at its memory.
+    fn options(&self, options: &[CanonicalOption]) -> Result<Options, Cannot> {
+        let options = Options::of(options)?;
+        options.memory.map_or(Ok(()), |memory| self.check_memory(memory))?;
+        Ok(options)
+    }
+
+    fn types<'r>(&self, resolve: &'r Resolve, world: WorldId, exports: bool) -> Types<'r> {
+        Types {
+            info: TypeInfo { resolve },
+            layout: layout(resolve),
+            functions: functions(resolve, world, exports),
+            resources: self.resources(resolve),
+        }
+    }
+
+    fn check_memory(&self, memory: u32) -> Result<(), Cannot> {
+        let ty = self.guest.memory_type(memory)?;
+        if ty.memory64 {
+            return Err(Cannot::new("it has a memory of 64 bits"));
+        }
+        if ty.shared {
+            return Err(Cannot::new("it shares its memory between threads"));
+        }
+        Ok(())
+    }
+}
+
+/// Returns true if a function takes a handle of `wasi:io` and answers an option, so that it can answer
+/// none for a handle that it cannot know.
+fn answers_none(info: TypeInfo<'_>, function: &Function) -> bool {
+    let option = function.result.is_some_and(|ty| match ty {
+        Type::Id(id) => matches!(info.resolve.types[info.root(id)].kind, TypeDefKind::Option(_)),
+        _ => false,
+    });
+    option && function.params.iter().any(|param| info.mentions_io(&param.ty))
+}

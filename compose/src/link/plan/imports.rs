@@ -1,0 +1,58 @@
+//! What several parts import.
+
+use super::Planner;
+use crate::link::emit::Fate;
+use crate::link::items::{Item, ItemId, Items, Space};
+use crate::link::{Cannot, Part};
+use std::collections::{HashMap, HashSet};
+use wasmparser::{ComponentType, ComponentTypeRef, InstanceTypeDeclaration};
+
+/// Names the exports that an import must have.
+fn exports_of_import(items: &Items<'_>, id: ItemId) -> HashSet<String> {
+    let Ok(Item::Import(import)) = items.get(id) else { return HashSet::new() };
+    let ComponentTypeRef::Instance(ty) = import.ty else { return HashSet::new() };
+    let Ok(Item::Type(ComponentType::Instance(declarations))) = items.get((Space::Type, ty)) else {
+        return HashSet::new();
+    };
+    let names = declarations.iter().filter_map(|declaration| match declaration {
+        InstanceTypeDeclaration::Export { name, .. } => Some(name.name.to_owned()),
+        _ => None,
+    });
+    names.collect()
+}
+
+impl Planner<'_> {
+    /// Sees to it that an interface which several parts import is imported once, with all that any of
+    /// them needs.
+    pub(super) fn shared_imports(&mut self) -> Result<(), Cannot> {
+        let mut by_name: HashMap<String, Vec<(Part, ItemId)>> = HashMap::new();
+        let mut parts = vec![Part::Adapter, Part::Guest];
+        parts.extend(self.provider.as_ref().map(|_| Part::Provider));
+        for part in parts {
+            for (index, item) in (0..).zip(self.items(part).all(Space::Instance)) {
+                let id = (Space::Instance, index);
+                let Item::Import(import) = item else { continue };
+                let name = match self.fates.get(&(part, id)) {
+                    Some(Fate::Rename(name)) => name.clone(),
+                    Some(_) => continue,
+                    None if self.is_linked_store(part, import.name.name) => continue,
+                    None => import.name.name.to_owned(),
+                };
+                by_name.entry(name).or_default().push((part, id));
+            }
+        }
+        for (name, importers) in by_name.into_iter().filter(|(_, importers)| importers.len() > 1) {
+            let needs = |(part, id): &(Part, ItemId)| exports_of_import(self.items(*part), *id);
+            let all: HashSet<String> = importers.iter().flat_map(needs).collect();
+            let fullest = importers.iter().find(|importer| needs(importer).len() == all.len()).copied();
+            let (part, id) = fullest
+                .ok_or_else(|| Cannot::new(format!("two parts import different functions of {name}")))?;
+            for (other, other_id) in importers {
+                if (other, other_id) != (part, id) {
+                    self.fate(other, other_id, Fate::Same(part, id));
+                }
+            }
+        }
+        Ok(())
+    }
+}
