@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// A module: the variable by which the library finds it, the one that names a prebuilt one, its crate.
-const MODULES: [(&str, &str, &str); 2] = [
+const MODULES: [(&str, &str, &str); 3] = [
     ("KVFS_ADAPTER_CORE", "KVFS_ADAPTER_WASM", "../adapter"),
+    ("KVFS_PROVIDER_FILE_CORE", "KVFS_PROVIDER_FILE_WASM", "providers/file"),
     ("KVFS_PROVIDER_MEMORY_CORE", "KVFS_PROVIDER_MEMORY_WASM", "providers/memory"),
 ];
 

@@ -131,7 +131,7 @@ impl<'a> Compose<'a> {
     pub fn build(self) -> Result<Composed, ComposeError> {
         let config = self.config.text()?;
         let guest = Guest::read(self.guest)?;
-        let provider = self.provider.component(&guest)?;
+        let provider = self.provider.component()?;
         let provider_bytes = provider.as_ref().map(|provider| &*provider.bytes);
         let provider_outline = provider.as_ref().map(|provider| &provider.outline);
         let adapter = AdapterComponent::encode(&self.adapter, &config, &guest)?;

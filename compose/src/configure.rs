@@ -84,6 +84,15 @@ pub enum ConfigError {
         /// What was asked for.
         size_bytes: u64,
     },
+    /// The name of the directory of a provider is none.
+    #[error(
+        "a preopened directory's name has 1 to {MAX_VOLUME_NAME_BYTES} bytes and no control characters, {path:?} \
+         does not; choose another"
+    )]
+    FilePath {
+        /// What was asked for.
+        path: String,
+    },
     /// The text is longer than the adapter's static.
     #[error(
         "the configuration has {length_bytes} bytes and the adapter takes {capacity_bytes}; shorten the volume's name"

@@ -44,5 +44,7 @@ pub use compose::{Compose, Composed, Link};
 pub use configure::{ConfigError, MAX_VOLUME_NAME_BYTES, Mode};
 pub use error::ComposeError;
 pub use inspect::{Inspection, Kind, configuration, inspect};
-pub use provider::{MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES, Provider};
+pub use provider::{
+    DEFAULT_FILE_PATH, FILE_PROVIDER, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES, Provider,
+};
 pub use report::{Report, Wrapped};

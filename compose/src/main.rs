@@ -32,6 +32,11 @@ enum Command {
     /// changes. The exit code is that of fsck(8): 0 the volume is sound, 1 it was repaired and is sound
     /// now, 4 it is not sound, 8 it could not be checked.
     Fsck(FsckArgs),
+    /// Checks that a store or a provider keeps the contract of kvfs:store: one line for each claim.
+    ///
+    /// The store must be empty and is left empty. The exit code is 0 if every claim holds, 4 if one does
+    /// not, 1 if nothing could be checked.
+    CheckStore(CheckStoreArgs),
     /// Tells what a wasm file is, what it imports and exports, and what it needs of a runtime.
     Inspect {
         /// A component or a core module.
@@ -47,8 +52,9 @@ struct ComposeArgs {
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Where the store comes from: `host`; `memory`, gone with the program, of at most SIZE (such as 64M
-    /// or 2G; 1G unless told); or a component that exports kvfs:store/kv-store.
-    #[arg(long, value_name = "host|memory[:SIZE]|FILE.wasm", default_value = "host")]
+    /// or 2G; 1G unless told); `file`, in a directory that the host preopens as GUEST-DIR, /kvfs unless
+    /// told (`wasmtime run --dir STATE::/kvfs`); or a component that exports kvfs:store/kv-store.
+    #[arg(long, value_name = "host|memory[:SIZE]|file[:GUEST-DIR]|FILE.wasm", default_value = "host")]
     provider: String,
     #[command(flatten)]
     fixed: Fixed,
@@ -104,6 +110,20 @@ struct FsckArgs {
     accept_loss: bool,
 }
 
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct CheckStoreArgs {
+    /// A store of the host: `memory:`, `redb:PATH` or `file:DIR`.
+    #[arg(long, conflicts_with = "provider")]
+    store: Option<String>,
+    /// A provider: `memory[:SIZE]`, `file[:GUEST-DIR]`, or a component that exports kvfs:store/kv-store.
+    #[arg(long, value_name = "memory[:SIZE]|file[:GUEST-DIR]|FILE.wasm")]
+    provider: Option<String>,
+    /// Gives the provider a directory; may be given many times.
+    #[arg(long, value_name = "HOST-DIR::GUEST-DIR", requires = "provider", value_parser = parse_directory)]
+    dir: Vec<(PathBuf, String)>,
+}
+
 /// What composition fixes in its result.
 #[derive(Args, Clone)]
 struct Fixed {
@@ -126,12 +146,20 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn parse_directory(text: &str) -> Result<(PathBuf, String), String> {
+    match text.split_once("::") {
+        Some((host, guest)) if !host.is_empty() && !guest.is_empty() => Ok((host.into(), guest.to_owned())),
+        _ => Err("it has the form HOST-DIR::GUEST-DIR".into()),
+    }
+}
+
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("KVFS_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let done = match Cli::parse().command {
         Command::Compose(args) => cli::compose::compose(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => cli::run::run(&args),
+        Command::CheckStore(args) => cli::check_store::check_store(&args),
         Command::Fsck(args) => Ok(cli::fsck::fsck(&args)),
         Command::Inspect { file } => cli::inspect::inspect(&file).map(|()| ExitCode::SUCCESS),
     };

@@ -1,16 +1,25 @@
 //! Where a composition gets its store from, and the providers that come with the library.
 
-use crate::configure::{ConfigError, configure};
-use crate::encode::encode_for;
+use crate::configure::{ConfigError, MAX_VOLUME_NAME_BYTES, configure};
 use crate::error::{ComposeError, one_line};
-use crate::guest::{Guest, Outline, STORE};
+use crate::guest::{Outline, STORE};
 use crate::names::InterfaceName;
 use std::borrow::Cow;
+use wit_component::ComponentEncoder;
+
+/// What a provider exports: the contract, in the version that the adapter imports.
+const STORE_EXPORT: &str = "kvfs:store/kv-store@0.1.0";
 
 /// The core module of the provider `memory`, as built together with this crate.
 ///
 /// It carries its world in a custom section, as wit-bindgen leaves it.
 pub static MEMORY_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_MEMORY_CORE"));
+
+/// The core module of the provider `file`, as [`MEMORY_PROVIDER`].
+pub static FILE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_FILE_CORE"));
+
+/// The name under which the host preopens the directory of [`Provider::File`], unless told.
+pub const DEFAULT_FILE_PATH: &str = "/kvfs";
 
 /// The least that [`Provider::Memory`] may hold: a file system with next to nothing in it.
 pub const MIN_MEMORY_BYTES: u64 = 64 << 10;
@@ -33,6 +42,14 @@ pub enum Provider {
         /// a full disk.
         size_bytes: Option<u64>,
     },
+    /// A directory that the host preopens when it runs the result, as with
+    /// `wasmtime run --dir STATE::/kvfs`. The result imports `wasi:filesystem` for it, which the guest never
+    /// gets to see. `kvfs_host` opens the same directory as a store.
+    File {
+        /// The name under which it is preopened; [`DEFAULT_FILE_PATH`] unless told. It has no control
+        /// characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES) bytes.
+        path: Option<String>,
+    },
     /// A component that exports `kvfs:store/kv-store`: its bytes. What it imports is imported by the
     /// result.
     Component(Vec<u8>),
@@ -52,17 +69,39 @@ impl Provider {
                 }
                 configure(MEMORY_PROVIDER, &text).map(Some)
             }
+            Self::File { path } => {
+                let mut text = String::new();
+                if let Some(path) = path {
+                    if path.is_empty()
+                        || path.len() > MAX_VOLUME_NAME_BYTES
+                        || path.chars().any(char::is_control)
+                    {
+                        return Err(ConfigError::FilePath { path: path.clone() }.into());
+                    }
+                    text = format!("provider=file\npath={path}\n");
+                }
+                configure(FILE_PROVIDER, &text).map(Some)
+            }
             Self::Host | Self::Component(_) => Ok(None),
         }
     }
 
+    /// Returns the provider as a component of its own, checked for what it exports; none if the store is the
+    /// host's.
+    ///
+    /// # Errors
+    ///
+    /// [`ComposeError::BadProvider`] and [`ComposeError::Config`].
+    pub fn to_component(&self) -> Result<Option<Vec<u8>>, ComposeError> {
+        Ok(self.component()?.map(|provider| provider.bytes.into_owned()))
+    }
+
     /// Returns the component to join with a guest, or none if the store is the host's.
-    pub(crate) fn component(&self, guest: &Guest<'_>) -> Result<Option<ProviderComponent<'_>>, ComposeError> {
+    pub(crate) fn component(&self) -> Result<Option<ProviderComponent<'_>>, ComposeError> {
+        let encode = |core: &[u8]| ComponentEncoder::default().validate(false).module(core)?.encode();
         let bytes = match (self, self.core()?) {
             (Self::Component(bytes), _) => Cow::Borrowed(bytes.as_slice()),
-            (_, Some(core)) => {
-                Cow::Owned(encode_for(&core, guest).map_err(|e| bad(one_line(&format!("{e:#}"))))?)
-            }
+            (_, Some(core)) => Cow::Owned(encode(&core).map_err(|e| bad(one_line(&format!("{e:#}"))))?),
             (_, None) => return Ok(None),
         };
         ProviderComponent::read(bytes).map(Some)
@@ -81,8 +120,10 @@ impl<'a> ProviderComponent<'a> {
         if !outline.is_component {
             return Err(bad("it is a core module".into()));
         }
-        if !outline.exports.iter().any(|name| InterfaceName::parse(name).base == STORE) {
-            return Err(bad(format!("it exports [{}]", outline.exports.join(", "))));
+        match outline.exports.iter().find(|name| InterfaceName::parse(name).base == STORE) {
+            Some(name) if name == STORE_EXPORT => {}
+            Some(name) => return Err(bad(format!("it exports {name}, another version"))),
+            None => return Err(bad(format!("it exports [{}]", outline.exports.join(", ")))),
         }
         Ok(Self { bytes, outline })
     }

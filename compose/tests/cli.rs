@@ -323,3 +323,44 @@ fn fsck_says_which_file_has_lost_bytes() {
     assert_eq!(run(&["--repair", "--accept-loss"]).0, Some(1));
     assert_eq!(run(&[]).0, Some(0));
 }
+
+#[test]
+fn check_store_checks_stores_and_providers() {
+    let dir = workshop();
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    let cases: [&[&str]; 5] = [
+        &["--store", "memory:"],
+        &["--store", "redb:checked.redb"],
+        &["--store", "file:checked"],
+        &["--provider", "memory:64M"],
+        &["--provider", "file", "--dir", "state::/kvfs"],
+    ];
+    for args in cases {
+        let output = kvfs(dir.path(), &[&["check-store"], args].concat());
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{args:?}: {stdout}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(stdout.contains("ok      keys_are_ordered_as_unsigned_bytes\n"), "{stdout}");
+        assert!(stdout.ends_with(" claims checked, 0 do not hold\n"), "{stdout}");
+        let outlives = stdout.contains("is_there_when_the_store_is_opened_again");
+        assert_eq!(outlives, !args[1].starts_with("memory"), "{stdout}");
+    }
+    // In use by now: nothing is touched, and that is said.
+    let guest = kvfs(dir.path(), &["check-store", "--provider", "file"]);
+    assert_eq!(guest.status.code(), Some(1), "a directory is missing: {guest:?}");
+    assert!(String::from_utf8_lossy(&guest.stderr).contains("--dir"), "{guest:?}");
+    for args in [&["--provider", "guest.wasm"][..], &["--provider", "host"], &["--store", "nothing"], &[]] {
+        let output = kvfs(dir.path(), &[&["check-store"], args].concat());
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
+fn check_store_finds_a_store_that_is_in_use_and_leaves_it_alone() {
+    let dir = workshop();
+    store_with_volume(&dir.path().join("used.redb"), |_| {});
+    let output = kvfs(dir.path(), &["check-store", "--store", "redb:used.redb"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("FAILED  the_store_is_empty"), "{output:?}");
+    let check = kvfs(dir.path(), &["fsck", "--store", "redb:used.redb"]);
+    assert!(check.status.success(), "{check:?}");
+}

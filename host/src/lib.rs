@@ -35,8 +35,10 @@
 //! |---|---|---|---|
 //! | [`MemoryStore`] | in memory | while a handle lives | nothing |
 //! | [`RedbStore`] | in one file | everything | everything up to the last durable apply |
+//! | [`FileStore`] | in the files of a directory, without locks | everything | everything up to the last durable apply |
 //!
-//! [`RedbReader`] reads the file of a `RedbStore` and changes nothing in it.
+//! [`RedbReader`] reads the file of a `RedbStore` and changes nothing in it, [`FileStoreReader`] the directory of a
+//! `FileStore`.
 //!
 //! [`Namespaced`] puts many guests into one store, [`Limited`] bounds what one may hold. To bring a store
 //! of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later), four functions
@@ -55,6 +57,7 @@ pub mod conformance;
 
 mod contract;
 mod error;
+mod file_store;
 mod limited;
 mod limits;
 mod linker;
@@ -68,6 +71,7 @@ mod wire;
 
 pub use contract::{Durability, Entry, Guard, Limits, Mutation};
 pub use error::StoreError;
+pub use file_store::{FileStore, FileStoreReader};
 pub use limited::{Limited, Quota};
 pub use limits::{
     MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_GUARDS, MAX_KEY_BYTES, MAX_SCAN_BYTES,

@@ -108,7 +108,11 @@ impl ScanBudget {
 
     /// Takes room for an entry; false when the page is full. The first entry always fits.
     pub(crate) fn take(&mut self, key: &[u8], value: &[u8]) -> bool {
-        let size = key.len() + value.len();
+        self.take_bytes(key.len() + value.len())
+    }
+
+    /// Takes room for an entry of so many bytes.
+    pub(crate) fn take_bytes(&mut self, size: usize) -> bool {
         if self.entries == 0 || (size > self.bytes && !self.first) {
             return false;
         }

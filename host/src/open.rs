@@ -1,4 +1,4 @@
-//! Stores by name: `memory:` and `redb:PATH`, and why one could not be opened.
+//! Stores by name: `memory:`, `redb:PATH` and `file:DIR`, and why one could not be opened.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use bytes::Bytes;
 use redb::{DatabaseError, StorageError};
 
 use crate::{
-    Durability, Entry, Guard, Limits, MemoryStore, Mutation, RedbReader, RedbStore, StoreError, SyncStore,
+    Durability, Entry, FileStore, FileStoreReader, Guard, Limits, MemoryStore, Mutation, RedbReader,
+    RedbStore, StoreError, SyncStore,
 };
 
 /// A store named by a URL: see [`open_store`]. A clone is another handle on the same store.
@@ -20,13 +21,19 @@ pub enum AnyStore {
     Redb(RedbStore),
     /// `redb:PATH`, opened for reading only.
     RedbReader(RedbReader),
+    /// `file:DIR`
+    File(FileStore),
+    /// `file:DIR`, opened for reading only.
+    FileReader(FileStoreReader),
 }
 
 /// Opens the store that `url` names:
 ///
 /// - `memory:` an empty [`MemoryStore`], gone with the process;
 /// - `redb:PATH` a [`RedbStore`] in the file `PATH`, made if it does not exist. A file that is not a
-///   store, an empty one too, is refused and left as it is.
+///   store, an empty one too, is refused and left as it is;
+/// - `file:DIR` a [`FileStore`] in the directory `DIR`, made if it does not exist: what a composition with the
+///   provider `file` keeps.
 ///
 /// # Errors
 /// [`OpenError::UnknownStore`] for anything else, and whatever [`RedbStore::open`] meets.
@@ -34,6 +41,7 @@ pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
         Named::Memory => Ok(AnyStore::Memory(MemoryStore::new())),
         Named::Redb(path) => Ok(AnyStore::Redb(RedbStore::open(path)?)),
+        Named::File(path) => Ok(AnyStore::File(FileStore::open(path)?)),
     }
 }
 
@@ -47,6 +55,7 @@ pub fn open_store_read_only(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
         Named::Memory => Err(OpenError::NoStore { path: url.into() }),
         Named::Redb(path) => Ok(AnyStore::RedbReader(RedbReader::open(path)?)),
+        Named::File(path) => Ok(AnyStore::FileReader(FileStoreReader::open(path)?)),
     }
 }
 
@@ -54,6 +63,7 @@ fn named(url: &str) -> Result<Named<'_>, OpenError> {
     match url.split_once(':') {
         Some(("memory", "")) => Ok(Named::Memory),
         Some(("redb", path)) if !path.is_empty() => Ok(Named::Redb(path)),
+        Some(("file", path)) if !path.is_empty() => Ok(Named::File(path)),
         _ => Err(OpenError::UnknownStore { url: url.into() }),
     }
 }
@@ -62,6 +72,7 @@ fn named(url: &str) -> Result<Named<'_>, OpenError> {
 enum Named<'u> {
     Memory,
     Redb(&'u str),
+    File(&'u str),
 }
 
 impl AnyStore {
@@ -71,7 +82,8 @@ impl AnyStore {
     /// As a durable `apply`.
     pub fn flush(&self) -> Result<(), StoreError> {
         match self {
-            AnyStore::Memory(_) | AnyStore::RedbReader(_) => Ok(()),
+            AnyStore::Memory(_) | AnyStore::RedbReader(_) | AnyStore::FileReader(_) => Ok(()),
+            AnyStore::File(store) => store.apply(&[], &[], Durability::Durable),
             AnyStore::Redb(store) => store.flush(),
         }
     }
@@ -81,6 +93,8 @@ impl AnyStore {
             AnyStore::Memory(store) => store,
             AnyStore::Redb(store) => store,
             AnyStore::RedbReader(store) => store,
+            AnyStore::File(store) => store,
+            AnyStore::FileReader(store) => store,
         }
     }
 }
@@ -119,7 +133,9 @@ impl SyncStore for AnyStore {
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL names no kind of store that is known.
-    #[error("`{url}` names no store; known are `memory:` and `redb:PATH`, such as `redb:state.redb`")]
+    #[error(
+        "`{url}` names no store; known are `memory:`, `redb:PATH` and `file:DIR`, such as `redb:state.redb`"
+    )]
     UnknownStore {
         /// The URL as given.
         url: String,

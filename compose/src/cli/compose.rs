@@ -38,6 +38,8 @@ pub(crate) fn provider(name: &str) -> Result<Provider> {
         ("host", "") => Provider::Host,
         ("memory", "") => Provider::Memory { size_bytes: None },
         ("memory", size) => Provider::Memory { size_bytes: Some(parse_size(size)?) },
+        ("file", "") => Provider::File { path: None },
+        ("file", path) => Provider::File { path: Some(path.to_owned()) },
         _ => Provider::Component(read(Path::new(name))?),
     })
 }

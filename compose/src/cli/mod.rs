@@ -1,9 +1,11 @@
 //! The subcommands, one file each, and what they share.
 
+pub(crate) mod check_store;
 pub(crate) mod compose;
 mod engine_store;
 pub(crate) mod fsck;
 pub(crate) mod inspect;
+mod provider_store;
 pub(crate) mod run;
 
 use crate::Fixed;

@@ -16,6 +16,9 @@ mod batches;
 mod limits;
 mod model;
 mod reading;
+mod reopening;
+
+pub use reopening::{Open, check_reopening};
 
 use std::fmt;
 

@@ -39,6 +39,53 @@ fn stores_by_name_conform() {
     conforms(&open_store("memory:").unwrap());
     let url = format!("redb:{}", directory.path().join("a.redb").display());
     conforms(&open_store(&url).unwrap());
+    let url = format!("file:{}", directory.path().join("a").display());
+    conforms(&open_store(&url).unwrap());
+}
+
+#[test]
+fn stores_on_disk_keep_what_they_were_given_from_one_opening_to_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    for kind in ["redb", "file"] {
+        let url = format!("{kind}:{}", directory.path().join(kind).display());
+        let mut open = || -> Result<Box<dyn SyncStore>, StoreError> {
+            Ok(Box::new(open_store(&url).map_err(|error| StoreError::Other(error.to_string()))?))
+        };
+        let report = conformance::check_reopening(&mut open);
+        assert!(report.passed() && report.outcomes.len() == 3, "\n{report}");
+    }
+    // One that forgets is found out.
+    let mut forgets = || -> Result<Box<dyn SyncStore>, StoreError> { Ok(Box::new(MemoryStore::new())) };
+    let report = conformance::check_reopening(&mut forgets);
+    assert!(report.outcomes.iter().filter(|outcome| outcome.failure.is_some()).count() == 3, "\n{report}");
+}
+
+#[test]
+fn a_store_in_a_directory_outlives_its_opener_and_goes_to_the_newer_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file:{}", directory.path().join("state").display());
+    assert!(matches!(kvfs_host::open_store_read_only(&url), Err(kvfs_host::OpenError::NoStore { .. })));
+    let first = open_store(&url).unwrap();
+    crate::write(&first, &[(b"a", b"1")], Durability::Buffered).unwrap();
+    let reader = kvfs_host::open_store_read_only(&url).unwrap();
+    assert_eq!(crate::value_of(&reader, b"a").as_deref(), Some(&b"1"[..]));
+    assert!(matches!(
+        crate::write(&reader, &[(b"a", b"2")], Durability::Buffered),
+        Err(StoreError::ReadOnly)
+    ));
+    crate::write(&first, &[(b"b", b"1")], Durability::Buffered).unwrap();
+
+    let second = open_store(&url).unwrap();
+    assert!(matches!(
+        crate::write(&first, &[(b"a", b"2")], Durability::Buffered),
+        Err(StoreError::UnknownOutcome)
+    ));
+    assert!(matches!(
+        crate::write(&first, &[(b"a", b"2")], Durability::Buffered),
+        Err(StoreError::AccessDenied)
+    ));
+    assert_eq!(crate::value_of(&second, b"a").as_deref(), Some(&b"1"[..]));
+    assert_eq!(crate::value_of(&second, b"b").as_deref(), Some(&b"1"[..]));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Compositions that bring their store along, in the stock `wasmtime` command.
 
+mod file;
 mod memory;
 
 use std::path::{Path, PathBuf};

@@ -14,10 +14,12 @@ mod directory;
 mod error;
 mod lease;
 mod open;
+mod reader;
 mod record;
 mod segment;
 mod store;
 
 pub use directory::{Directory, File, IoError, IoKind};
 pub use error::StoreError;
+pub use reader::FileReader;
 pub use store::{FileStore, MAX_ENTRIES, Mutation, Options};

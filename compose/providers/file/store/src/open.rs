@@ -110,13 +110,14 @@ fn attempt<D: Directory + Clone>(
     }))
 }
 
-struct Read<F> {
-    older: Vec<Older<F>>,
-    index: Index,
+/// What was read of a store.
+pub(crate) struct Read<F> {
+    pub(crate) older: Vec<Older<F>>,
+    pub(crate) index: Index,
 }
 
 /// Reads the newest segment that has a whole start, and those that it builds on.
-fn read_chain<D: Directory>(directory: &D, segments: &[u64]) -> Result<Read<D::File>, StoreError> {
+pub(crate) fn read_chain<D: Directory>(directory: &D, segments: &[u64]) -> Result<Read<D::File>, StoreError> {
     let open = |epoch: u64| {
         let name = segment_name(epoch);
         directory.open(&name).map_err(|error| match error.kind {

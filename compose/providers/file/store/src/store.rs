@@ -117,15 +117,8 @@ impl<D: Directory> FileStore<D> {
         end: &[u8],
         mut take: impl FnMut(usize) -> bool,
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        let start = Key::new(start);
-        let end = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(Key::new(end)) };
-        if let Bound::Excluded(end) = &end
-            && *end <= start
-        {
-            return Ok(Vec::new());
-        }
         let mut found = Vec::new();
-        for (key, place) in self.index.places.range((Bound::Included(start), end)) {
+        for (key, place) in self.index.range(start, end) {
             if !take(key.len() + place.length as usize) {
                 break;
             }
@@ -275,19 +268,24 @@ pub(crate) fn read_value<F: File>(
     older: &[Older<F>],
     place: &Place,
 ) -> Result<Vec<u8>, StoreError> {
-    let file = match older.binary_search_by_key(&place.epoch, |older| older.epoch) {
-        Ok(found) => older.get(found).map_or(&own.file, |older| &older.file),
-        Err(_) => &own.file,
-    };
+    read_from(older_file(older, place.epoch).unwrap_or(&own.file), place)
+}
+
+/// Returns the file of an older segment.
+pub(crate) fn older_file<F>(older: &[Older<F>], epoch: u64) -> Option<&F> {
+    let found = older.binary_search_by_key(&epoch, |older| older.epoch).ok()?;
+    older.get(found).map(|older| &older.file)
+}
+
+/// Reads a value from a file.
+pub(crate) fn read_from<F: File>(file: &F, place: &Place) -> Result<Vec<u8>, StoreError> {
     let name = segment_name(place.epoch);
     let value = file.read(place.offset, place.length as usize).map_err(|e| StoreError::io(&name, &e))?;
     if value.len() == place.length as usize {
         Ok(value)
     } else {
-        Err(StoreError::Corrupt(format!(
-            "{name} ends before byte {}",
-            place.offset + u64::from(place.length)
-        )))
+        let end = place.offset + u64::from(place.length);
+        Err(StoreError::Corrupt(format!("{name} ends before byte {end}; restore the directory from a copy")))
     }
 }
 
@@ -310,6 +308,15 @@ pub(crate) struct Place {
 }
 
 impl Index {
+    /// Returns the places of `start <= key < end`; an empty `end` is the end.
+    pub(crate) fn range(&self, start: &[u8], end: &[u8]) -> impl Iterator<Item = (&Key, &Place)> {
+        let empty = !end.is_empty() && end <= start;
+        let upper = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(Key::new(end)) };
+        // Ordered maps panic at a range whose end is before its start.
+        let range = (!empty).then(|| self.places.range((Bound::Included(Key::new(start)), upper)));
+        range.into_iter().flatten()
+    }
+
     pub(crate) fn put(&mut self, key: &[u8], epoch: u64, offset: u64, length: u32) {
         let key = Key::new(key);
         self.live_bytes += cost(&key, length);

@@ -1,0 +1,54 @@
+//! Reads a store and changes nothing in its directory.
+
+use crate::directory::Directory;
+use crate::error::StoreError;
+use crate::lease::names;
+use crate::open::{Read, read_chain};
+use crate::segment::Name;
+use crate::store::{Place, older_file, read_from};
+use kvfs_key::Key;
+
+/// What a store held when it was opened for reading.
+///
+/// A program that has the store goes on undisturbed; what it removes in the meantime, when it compacts, is
+/// still read.
+pub struct FileReader<D: Directory>(Read<D::File>);
+
+impl<D: Directory> FileReader<D> {
+    /// Reads the keys of the store in a directory; none if there is no store.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if something is missing that was durable, or was removed just now.
+    pub fn open(directory: &D) -> Result<Option<Self>, StoreError> {
+        let mut segments: Vec<u64> = names(directory)?.into_iter().filter_map(Name::segment).collect();
+        segments.sort_unstable();
+        if segments.is_empty() {
+            return Ok(None);
+        }
+        read_chain(directory, &segments).map(|read| Some(Self(read)))
+    }
+
+    /// Returns the value of a key.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.index.places.get(&Key::new(key)).map(|place| self.value(place)).transpose()
+    }
+
+    /// Returns entries of a range, as [`FileStore::scan`](crate::FileStore::scan) does.
+    pub fn scan(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        mut take: impl FnMut(usize) -> bool,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let taken =
+            self.0.index.range(start, end).take_while(|(key, place)| take(key.len() + place.length as usize));
+        taken.map(|(key, place)| Ok((key.to_vec(), self.value(place)?))).collect()
+    }
+
+    fn value(&self, place: &Place) -> Result<Vec<u8>, StoreError> {
+        let file = older_file(&self.0.older, place.epoch)
+            .ok_or_else(|| StoreError::Corrupt("a value is in a segment that was not read".into()))?;
+        read_from(file, place)
+    }
+}

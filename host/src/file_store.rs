@@ -1,0 +1,321 @@
+//! A store in the files of a directory: the one that the provider component `file` keeps, opened natively.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind};
+
+use crate::limits::{AnswerBudget, ScanBudget};
+use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
+
+const LIMITS: Limits = Limits::of_this_crate(true);
+
+/// A store in a directory of its own. A clone is another handle on the same store.
+///
+/// It is the directory that a composition with the provider `file` keeps under `wasmtime run --dir`, so that
+/// tools of the host read and write the same data. There are no locks: whoever opens the directory last has
+/// the store, and older openers, in this process or another, get [`StoreError::AccessDenied`].
+///
+/// # Durability
+///
+/// A buffered apply is in the operating system's hands when it returns: the end of the process loses nothing.
+///
+/// # Cost
+///
+/// All keys are in memory, about 150 bytes for each. An apply is one write, and an `fsync` if durable.
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// What a store in a directory held when it was opened; nothing in the directory changes.
+#[derive(Clone)]
+pub struct FileStoreReader(Arc<FileReader<StdDirectory>>);
+
+type Inner = kvfs_file_store::FileStore<StdDirectory>;
+
+impl FileStore {
+    /// Opens the store in a directory, or makes one: the directory too, if only its last part is missing.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let directory = path.parent().unwrap_or(path).to_path_buf();
+                return Err(OpenError::MissingDirectory { path: path.into(), directory });
+            }
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(OpenError::io(path, error)),
+            _ => {}
+        }
+        let inner = Inner::open(directory(path)?).map_err(|error| open_error(path, error))?;
+        Ok(Self { inner: Arc::new(Mutex::new(inner)) })
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
+        self.inner.lock().map_err(|_| StoreError::poisoned("a store in a directory"))
+    }
+}
+
+impl FileStoreReader {
+    /// Opens the store in a directory.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::NoStore`] where there is none.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let none = || OpenError::NoStore { path: path.into() };
+        if !path.exists() {
+            return Err(none());
+        }
+        let reader = FileReader::open(&directory(path)?).map_err(|error| open_error(path, error))?;
+        reader.map(|reader| Self(Arc::new(reader))).ok_or_else(none)
+    }
+}
+
+impl std::fmt::Debug for FileStoreReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileStoreReader").finish_non_exhaustive()
+    }
+}
+
+impl SyncStore for FileStore {
+    fn limits(&self) -> Result<Limits, StoreError> {
+        Ok(LIMITS)
+    }
+
+    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let mut inner = self.lock()?;
+        values(keys, |key| inner.get(key))
+    }
+
+    fn scan(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut budget = ScanBudget::new(max_entries, max_bytes);
+        let page = self.lock()?.scan(start, end, |bytes| budget.take_bytes(bytes)).map_err(store_error)?;
+        Ok(entries(page))
+    }
+
+    fn apply(
+        &self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        LIMITS.check_apply(guards, mutations)?;
+        let guards: Vec<_> = guards.iter().map(|guard| (guard.key, guard.expected)).collect();
+        let mutations: Vec<_> = mutations.iter().map(|m| (m.key(), m.value())).collect();
+        self.lock()?.apply(&guards, &mutations, level == Durability::Durable).map_err(store_error)
+    }
+}
+
+impl SyncStore for FileStoreReader {
+    fn limits(&self) -> Result<Limits, StoreError> {
+        Ok(LIMITS)
+    }
+
+    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        values(keys, |key| self.0.get(key))
+    }
+
+    fn scan(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut budget = ScanBudget::new(max_entries, max_bytes);
+        self.0.scan(start, end, |bytes| budget.take_bytes(bytes)).map(entries).map_err(store_error)
+    }
+
+    fn apply(&self, _: &[Guard<'_>], _: &[Mutation<'_>], _: Durability) -> Result<(), StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+}
+
+fn values(
+    keys: &[&[u8]],
+    mut get: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, kvfs_file_store::StoreError>,
+) -> Result<Vec<Option<Bytes>>, StoreError> {
+    LIMITS.check_get(keys)?;
+    let mut budget = AnswerBudget::default();
+    let mut values = Vec::with_capacity(keys.len());
+    for key in keys {
+        let value = get(key).map_err(store_error)?;
+        budget.take(value.as_ref().map(Vec::len))?;
+        values.push(value.map(Bytes::from));
+    }
+    Ok(values)
+}
+
+fn entries(page: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Entry> {
+    page.into_iter().map(|(key, value)| Entry { key: key.into(), value: value.into() }).collect()
+}
+
+fn store_error(error: kvfs_file_store::StoreError) -> StoreError {
+    use kvfs_file_store::StoreError as From;
+    match error {
+        From::Conflict => StoreError::Conflict,
+        From::UnknownOutcome => StoreError::UnknownOutcome,
+        From::Unavailable(why) => StoreError::Unavailable(why),
+        From::QuotaExceeded => StoreError::QuotaExceeded,
+        From::ReadOnly => StoreError::ReadOnly,
+        From::Fenced => StoreError::AccessDenied,
+        From::Corrupt(why) => StoreError::Corrupt(why),
+        other => StoreError::Other(other.to_string()),
+    }
+}
+
+fn open_error(path: &Path, error: kvfs_file_store::StoreError) -> OpenError {
+    use kvfs_file_store::StoreError as From;
+    let path = path.to_path_buf();
+    match error {
+        From::Corrupt(detail) => OpenError::Damaged { path, detail },
+        From::ReadOnly => OpenError::ReadOnly { path },
+        From::QuotaExceeded => OpenError::DiskFull { path },
+        other => OpenError::Io { path, source: io::Error::other(other.to_string()) },
+    }
+}
+
+fn directory(path: &Path) -> Result<StdDirectory, OpenError> {
+    if path.is_dir() {
+        Ok(StdDirectory(path.into()))
+    } else {
+        Err(OpenError::NotAStore { path: path.into(), found: "a file, and a directory is asked for".into() })
+    }
+}
+
+/// A directory of the operating system.
+#[derive(Clone, Debug)]
+struct StdDirectory(PathBuf);
+
+#[derive(Debug)]
+struct StdFile(fs::File);
+
+impl Directory for StdDirectory {
+    type File = StdFile;
+
+    fn list(&self) -> Result<Vec<String>, IoError> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.0).map_err(io_error)? {
+            // A name that is no text is none of the store's.
+            names.extend(entry.map_err(io_error)?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> Result<StdFile, IoError> {
+        let path = self.0.join(name);
+        fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .map(StdFile)
+            .map_err(io_error)
+    }
+
+    fn open(&self, name: &str) -> Result<StdFile, IoError> {
+        fs::File::open(self.0.join(name)).map(StdFile).map_err(io_error)
+    }
+
+    fn open_for_writing(&self, name: &str) -> Result<StdFile, IoError> {
+        fs::OpenOptions::new().write(true).open(self.0.join(name)).map(StdFile).map_err(io_error)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), IoError> {
+        fs::remove_file(self.0.join(name)).map_err(io_error)
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        // Where a directory is no file, its names are the system's business.
+        #[cfg(unix)]
+        fs::File::open(&self.0).and_then(|directory| directory.sync_all()).map_err(io_error)?;
+        Ok(())
+    }
+}
+
+impl File for StdFile {
+    fn size_bytes(&self) -> Result<u64, IoError> {
+        self.0.metadata().map(|metadata| metadata.len()).map_err(io_error)
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            match read_at(&self.0, &mut bytes[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(io_error(error)),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match write_at(&self.0, &bytes[written..], offset + written as u64) {
+                Ok(0) => return Err(io_error(ErrorKind::WriteZero.into())),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(io_error(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.0.sync_data().map_err(io_error)
+    }
+}
+
+#[cfg(unix)]
+use std::os::unix::fs::FileExt;
+
+#[cfg(unix)]
+fn read_at(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_at(bytes, offset)
+}
+
+#[cfg(unix)]
+fn write_at(file: &fs::File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    file.write_at(bytes, offset)
+}
+
+#[cfg(windows)]
+use std::os::windows::fs::FileExt;
+
+#[cfg(windows)]
+fn read_at(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.seek_read(bytes, offset)
+}
+
+#[cfg(windows)]
+fn write_at(file: &fs::File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    file.seek_write(bytes, offset)
+}
+
+fn io_error(error: io::Error) -> IoError {
+    let kind = match error.kind() {
+        ErrorKind::NotFound => IoKind::NotFound,
+        ErrorKind::AlreadyExists => IoKind::Exists,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => IoKind::NoSpace,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => IoKind::Denied,
+        _ => IoKind::Other,
+    };
+    IoError::new(kind, error.to_string())
+}

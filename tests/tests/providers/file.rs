@@ -1,0 +1,112 @@
+//! The provider `file`: what one process leaves, the next finds, and two at once harm nothing.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use super::{python, run, success};
+use kvfs_compose::Provider;
+use kvfs_host::{Durability, Mutation, SyncStore, open_store};
+use kvfs_tests::stock;
+
+const FILE: Provider = Provider::File { path: None };
+
+fn option(state: &Path) -> String {
+    format!("--dir={}::/kvfs", state.display())
+}
+
+fn python_on(state: &Path, component: &Path, program: &str) -> String {
+    success(&run(&[&option(state)], component, &["-c", program]))
+}
+
+/// Starts a program that is to be killed.
+fn start(state: &Path, component: &Path, program: &str) -> Child {
+    let mut command = stock::run().unwrap();
+    command.arg(option(state)).arg(component).args(["-c", program]).stdout(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+#[test]
+fn what_one_process_wrote_another_finds_and_so_do_the_tools_of_the_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let component = python(dir.path(), FILE);
+    let write = "import os; os.mkdir('/d'); open('/d/a', 'w').write('hello'); open('/big', 'wb').write(bytes(300000))";
+    assert_eq!(python_on(&state, &component, write), "");
+    let read = "import os; print(sorted(os.listdir('/')), open('/d/a').read(), os.path.getsize('/big'))";
+    assert_eq!(python_on(&state, &component, read), "['big', 'd'] hello 300000\n");
+
+    // The host's store is the same data, in both directions.
+    let url = format!("file:{}", state.display());
+    let store = open_store(&url).unwrap();
+    let page = SyncStore::scan(&store, b"", b"", 1000, 1 << 20).unwrap();
+    assert!(page.iter().any(|entry| entry.value.windows(5).any(|part| part == b"hello")), "{} entries", page.len());
+    let mine = [Mutation::Put { key: b"\x01zmine", value: b"1" }];
+    SyncStore::apply(&store, &[], &mine, Durability::Durable).unwrap();
+    drop(store);
+    assert_eq!(python_on(&state, &component, read), "['big', 'd'] hello 300000\n");
+    let store = open_store(&url).unwrap();
+    assert_eq!(SyncStore::get(&store, &[b"\x01zmine"]).unwrap(), [Some("1".into())]);
+}
+
+#[test]
+fn a_program_that_is_killed_leaves_what_it_closed_and_its_stale_lease_is_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let component = python(dir.path(), FILE);
+    let writer = "
+import itertools
+for number in itertools.count():
+    with open(f'/f{number}', 'w') as file:
+        file.write(str(number) * 100)
+    print(number, flush=True)
+";
+    for round in 1..=3 {
+        let mut child = start(&state, &component, writer);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Killed right after it has said so, at a moment that no one chose.
+        let closed: u32 = lines.by_ref().nth(20 * round).unwrap().unwrap().parse().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let check = format!(
+            "for n in range({closed} + 1): assert open(f'/f{{n}}').read() == str(n) * 100, n\nprint('there')"
+        );
+        assert_eq!(python_on(&state, &component, &check), "there\n", "round {round}");
+    }
+}
+
+#[test]
+fn the_newer_of_two_programs_has_the_store_and_the_older_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let component = python(dir.path(), FILE);
+    let older = "
+import time
+acknowledged = 0
+try:
+    while True:
+        with open('/log', 'a') as file:
+            file.write('x')
+        acknowledged += 1
+        print(acknowledged, flush=True)
+        time.sleep(0.01)
+except OSError as error:
+    print('error', error.errno, flush=True)
+";
+    let mut child = start(&state, &component, older);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    lines.by_ref().nth(5).unwrap();
+    let newer = "import os; size = os.path.getsize('/log'); open('/mine', 'w').write('y' * 1000); print(size)";
+    let seen: u32 = python_on(&state, &component, newer).trim().parse().unwrap();
+    let rest: Vec<String> = lines.collect();
+    child.wait().unwrap();
+    assert!(rest.last().is_some_and(|line| line.starts_with("error ")), "{rest:?}");
+    let acknowledged: u32 = rest[rest.len() - 2].parse().unwrap();
+    // All that the older one was told is stored, and what it was not told may be; then it ends for good.
+    assert!(seen >= acknowledged && seen <= acknowledged + 1, "{seen} seen, {acknowledged} acknowledged");
+    let after = "import os; print(os.path.getsize('/log'), os.path.getsize('/mine'))";
+    assert_eq!(python_on(&state, &component, after), format!("{seen} 1000\n"));
+}
