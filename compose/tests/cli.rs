@@ -58,7 +58,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["compose", "guest.wasm", "-o", "x.wasm", "--provider", "nothing.wasm"], "not a provider"),
         (&["compose", "guest.wasm", "-o", "x.wasm", "--volume", ""], "a volume's name"),
         (&["run", "nothing.wasm"], "nothing to virtualize"),
-        (&["run", "--store", "file:x", "guest.wasm"], "names no store"),
+        (&["run", "--store", "dir:x", "guest.wasm"], "names no store"),
         (&["run", "--mode", "lazy", "done.wasm"], "already composed"),
     ];
     for (args, expected) in cases {

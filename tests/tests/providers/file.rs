@@ -41,7 +41,11 @@ fn what_one_process_wrote_another_finds_and_so_do_the_tools_of_the_host() {
     let url = format!("file:{}", state.display());
     let store = open_store(&url).unwrap();
     let page = SyncStore::scan(&store, b"", b"", 1000, 1 << 20).unwrap();
-    assert!(page.iter().any(|entry| entry.value.windows(5).any(|part| part == b"hello")), "{} entries", page.len());
+    assert!(
+        page.iter().any(|entry| entry.value.windows(5).any(|part| part == b"hello")),
+        "{} entries",
+        page.len()
+    );
     let mine = [Mutation::Put { key: b"\x01zmine", value: b"1" }];
     SyncStore::apply(&store, &[], &mine, Durability::Durable).unwrap();
     drop(store);
@@ -84,12 +88,14 @@ fn the_newer_of_two_programs_has_the_store_and_the_older_is_told() {
     std::fs::create_dir(&state).unwrap();
     let component = python(dir.path(), FILE);
     let older = "
-import time
+import os, time
 acknowledged = 0
 try:
     while True:
         with open('/log', 'a') as file:
             file.write('x')
+            file.flush()
+            os.fsync(file.fileno())
         acknowledged += 1
         print(acknowledged, flush=True)
         time.sleep(0.01)
@@ -99,7 +105,8 @@ except OSError as error:
     let mut child = start(&state, &component, older);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     lines.by_ref().nth(5).unwrap();
-    let newer = "import os; size = os.path.getsize('/log'); open('/mine', 'w').write('y' * 1000); print(size)";
+    let newer =
+        "import os; size = os.path.getsize('/log'); open('/mine', 'w').write('y' * 1000); print(size)";
     let seen: u32 = python_on(&state, &component, newer).trim().parse().unwrap();
     let rest: Vec<String> = lines.collect();
     child.wait().unwrap();
