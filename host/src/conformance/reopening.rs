@@ -6,7 +6,10 @@ use crate::{Durability, StoreError, SyncStore};
 /// Opens the store once more. What had it open before is gone, without having been told anything.
 pub type Open<'a> = dyn FnMut() -> Result<Box<dyn SyncStore>, StoreError> + 'a;
 
-const CLAIMS: [(&str, fn(&mut Open<'_>) -> Checked); 3] = [
+/// A claim and its check.
+type Claim = (&'static str, fn(&mut Open<'_>) -> Checked);
+
+const CLAIMS: [Claim; 3] = [
     ("what_was_applied_durably_is_there_when_the_store_is_opened_again", durable_is_there),
     ("what_was_applied_buffered_is_there_when_the_store_is_opened_again", buffered_is_there),
     ("what_was_removed_stays_removed_when_the_store_is_opened_again", removed_stays_removed),

@@ -22,4 +22,4 @@ mod store;
 pub use directory::{Directory, File, IoError, IoKind};
 pub use error::StoreError;
 pub use reader::FileReader;
-pub use store::{FileStore, MAX_ENTRIES, Mutation, Options};
+pub use store::{Entry, FileStore, MAX_ENTRIES, Mutation, Options};

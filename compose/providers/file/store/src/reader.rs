@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::lease::names;
 use crate::open::{Read, read_chain};
 use crate::segment::Name;
-use crate::store::{Place, older_file, read_from};
+use crate::store::{Entry, Place, older_file, read_from};
 use kvfs_key::Key;
 
 /// What a store held when it was opened for reading.
@@ -40,7 +40,7 @@ impl<D: Directory> FileReader<D> {
         start: &[u8],
         end: &[u8],
         mut take: impl FnMut(usize) -> bool,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    ) -> Result<Vec<Entry>, StoreError> {
         let taken =
             self.0.index.range(start, end).take_while(|(key, place)| take(key.len() + place.length as usize));
         taken.map(|(key, place)| Ok((key.to_vec(), self.value(place)?))).collect()

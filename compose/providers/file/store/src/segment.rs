@@ -157,8 +157,7 @@ fn read_records<F: File>(file: &F, epoch: u64, limit: u64) -> Result<Vec<Record>
     let mut records: Vec<Record> = Vec::new();
     let mut window = Window { file, name: &name, start: 0, bytes: Vec::new() };
     let mut offset = 0;
-    loop {
-        let Some(header) = Header::read(window.read(offset, HEADER_BYTES)?, offset) else { break };
+    while let Some(header) = Header::read(window.read(offset, HEADER_BYTES)?, offset) {
         let in_order = header.epoch == epoch && header.sequence == records.len() as u64;
         if !in_order || header.record_bytes() > limit.saturating_sub(offset) {
             break;

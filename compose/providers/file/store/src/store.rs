@@ -19,6 +19,9 @@ const CACHED_VALUE_BYTES: usize = 256;
 /// Most bytes of values kept in memory.
 const CACHE_BYTES: usize = 32 << 20;
 
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// A change of one key: its new value, or none to remove it.
 pub type Mutation<'a> = (&'a [u8], Option<&'a [u8]>);
 
@@ -116,7 +119,7 @@ impl<D: Directory> FileStore<D> {
         start: &[u8],
         end: &[u8],
         mut take: impl FnMut(usize) -> bool,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    ) -> Result<Vec<Entry>, StoreError> {
         let mut found = Vec::new();
         for (key, place) in self.index.range(start, end) {
             if !take(key.len() + place.length as usize) {
