@@ -11,12 +11,14 @@ pub mod engine;
 /// The command's own: what it reads volumes with is what the tests read them with.
 #[path = "../../compose/src/cli/engine_store.rs"]
 mod engine_store;
+mod faulty;
 pub mod guests;
 pub mod kinds;
 mod program;
 pub mod stock;
 mod tree;
 
+pub use faulty::FaultyOutput;
 pub use tree::Tree;
 
 pub use program::{Calling, Network, Output, Program, Session};

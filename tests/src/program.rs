@@ -14,6 +14,7 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::engine::{STACK_BYTES, TICK};
+use crate::faulty::FaultyOutput;
 
 /// More than any test prints; a guest that prints more gets an error.
 const OUTPUT_BYTES: usize = 16 << 20;
@@ -38,6 +39,7 @@ pub struct Program {
     args: Vec<String>,
     env: Vec<(String, String)>,
     stdin: Vec<u8>,
+    stderr_fails: bool,
     network: Network,
     time_limit: Duration,
     files: Files,
@@ -103,6 +105,7 @@ impl Program {
             args: vec!["guest".into()],
             env: Vec::new(),
             stdin: Vec::new(),
+            stderr_fails: false,
             network: Network::None,
             time_limit: Duration::from_secs(60),
             files: Files::None,
@@ -125,6 +128,12 @@ impl Program {
     /// Sets what standard input holds.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// Makes standard error a [`FaultyOutput`], so that the host has errors to answer.
+    pub fn stderr_fails(mut self) -> Self {
+        self.stderr_fails = true;
         self
     }
 
@@ -229,6 +238,9 @@ impl Program {
     ) -> anyhow::Result<Store<State>> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdin(MemoryInputPipe::new(self.stdin.clone())).stdout(stdout.clone()).stderr(stderr.clone());
+        if self.stderr_fails {
+            wasi.stderr(FaultyOutput);
+        }
         let on_thread = self.calling == Calling::SyncOnThread;
         wasi.args(&self.args).envs(&self.env).allow_blocking_current_thread(on_thread);
         if self.network == Network::Loopback {

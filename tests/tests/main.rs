@@ -4,6 +4,7 @@
 #![allow(clippy::duplicate_mod)]
 
 mod behaviour;
+mod handles;
 #[cfg(unix)]
 mod kill;
 mod providers;

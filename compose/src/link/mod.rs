@@ -28,6 +28,9 @@ mod plan;
 mod shape;
 mod trace;
 
+#[cfg(all(test, feature = "cli"))]
+mod tests;
+
 use crate::adapter::AdapterComponent;
 use crate::code::Body;
 use crate::guest::Guest;

@@ -6,6 +6,7 @@
 
 mod bench;
 mod files;
+mod handles;
 mod programs;
 mod say;
 mod wasi;
@@ -21,6 +22,7 @@ impl wasi::bindings::exports::wasi::cli::run::Guest for Guests {
         let result = match (name, programs::find(name)) {
             (_, Some(program)) => wasi::root().and_then(|root| program(&root)),
             ("bench", _) => bench::run(&arguments[2..]),
+            ("handles", _) => handles::run(&arguments[2..]),
             ("nothing", _) => Ok(()),
             ("list", _) => programs::names().try_for_each(|name| wasi::print(&format!("{name}\n"))),
             _ => Err(format!("no program named {name:?}")),
