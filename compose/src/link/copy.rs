@@ -75,19 +75,36 @@ fn trap_if(body: &mut Body) {
 }
 
 /// Emits a trap if an address is not aligned.
-pub(super) fn check_aligned(body: &mut Body, address: u32, align: u32) {
+fn check_aligned(body: &mut Body, address: u32, align: u32) {
     if align > 1 {
         body.emit([I::LocalGet(address), I::I32Const(align as i32 - 1), I::I32And]);
         trap_if(body);
     }
 }
 
+/// Emits traps if a value of so many bytes cannot be at an address: a value may leave its last bytes
+/// alone, and must have room for them all the same.
+pub(super) fn check_place(body: &mut Body, address: u32, align: u32, size: u32, memory: u32) {
+    check_aligned(body, address, align);
+    if let Some(last) = size.checked_sub(1) {
+        let last = MemArg { offset: u64::from(last), align: 0, memory_index: memory };
+        body.emit([I::LocalGet(address), I::I32Load8U(last), I::Drop]);
+    }
+}
+
+/// Emits a trap if so many bytes from an address on are not all in a memory.
+fn check_bounds(body: &mut Body, address: u32, bytes: u32, memory: u32) {
+    body.emit([I::LocalGet(address), I::I64ExtendI32U, I::LocalGet(bytes), I::I64ExtendI32U, I::I64Add]);
+    body.emit([I::MemorySize(memory), I::I64ExtendI32U, I::I64Const(16), I::I64Shl, I::I64GtU]);
+    trap_if(body);
+}
+
 impl Copier<'_> {
-    fn from(&self) -> Side {
+    pub(super) fn from(&self) -> Side {
         self.from.unwrap_or(Side { memory: 0, realloc: None })
     }
 
-    fn to(&self) -> Side {
+    pub(super) fn to(&self) -> Side {
         self.to.unwrap_or(Side { memory: 0, realloc: None })
     }
 
@@ -252,9 +269,7 @@ impl Copier<'_> {
             body.emit([I::LocalGet(wide), I::I32WrapI64, I::LocalSet(bytes)]);
         }
         // Bounds first: a length that is made up must not make the other side allocate.
-        body.emit([I::LocalGet(pointer), I::I64ExtendI32U, I::LocalGet(bytes), I::I64ExtendI32U, I::I64Add]);
-        body.emit([I::MemorySize(from.memory), I::I64ExtendI32U, I::I64Const(16), I::I64Shl, I::I64GtU]);
-        trap_if(body);
+        check_bounds(body, pointer, bytes, from.memory);
 
         let busy = |body: &mut Body, on: i32| {
             body.emit(self.busy.into_iter().flat_map(|global| [I::I32Const(on), I::GlobalSet(global)]));
@@ -275,7 +290,11 @@ impl Copier<'_> {
                     body.emit([I::LocalGet(target), I::LocalGet(length), I::Call(check)]);
                 }
             }
-            Some(ty) if !is_plain(self.info, ty) => self.elements(body, pointer, target, length, size, ty),
+            Some(ty) if !is_plain(self.info, ty) => {
+                // A list of none has its address checked too.
+                check_bounds(body, target, bytes, to.memory);
+                self.elements(body, pointer, target, length, size, ty);
+            }
             Some(_) => {}
         }
         target

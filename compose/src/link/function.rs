@@ -10,7 +10,7 @@
 //! ```
 
 use super::Cannot;
-use super::copy::{Copier, Handles, Side, check_aligned, check_carried};
+use super::copy::{Copier, Handles, Side, check_carried, check_place};
 use super::handles::FIRST;
 use super::module::{GlueModule, Wanted};
 use crate::bridge::TypeInfo;
@@ -278,8 +278,8 @@ impl Joint<'_> {
             body.emit([I::I32Const(0), I::I32Const(0), I::I32Const(align), I::I32Const(size)]);
             body.emit([copier.to.and_then(|side| side.realloc).map_or(I::Unreachable, I::Call)]);
             body.emit([I::LocalSet(target[0].0)]);
-            check_aligned(body, slots[0].0, align as u32);
-            check_aligned(body, target[0].0, align as u32);
+            check_place(body, slots[0].0, align as u32, size as u32, copier.from().memory);
+            check_place(body, target[0].0, align as u32, size as u32, copier.to().memory);
             for (offset, ty) in self.layout.field_offsets(&types) {
                 let offset = offset.size_wasm32() as u32;
                 copier.memory(body, (slots[0].0, offset), (target[0].0, offset), ty);
@@ -307,7 +307,10 @@ impl Joint<'_> {
         let returned = returned?;
         match address {
             Some(address) => {
-                check_aligned(body, address, self.layout.align(ty).align_wasm32() as u32);
+                let (size, align) = (self.layout.size(ty), self.layout.align(ty));
+                let (size, align) = (size.size_wasm32() as u32, align.align_wasm32() as u32);
+                check_place(body, returned.0, align, size, copier.from().memory);
+                check_place(body, address, align, size, copier.to().memory);
                 copier.memory(body, (returned.0, 0), (address, 0), ty);
                 None
             }
