@@ -1,9 +1,10 @@
 //! One directory per guest: `guest.wit` or `guest.wat`, and `expected.txt` with the report of its
-//! composition or the error. `BLESS=1` writes what was found as expected.
+//! composition or the error. With a file `link`, it is to be linked at core level; with `structure.txt`, that is
+//! the order of the items in the result. `BLESS=1` writes what was found as expected.
 
 mod common;
 
-use kvfs_compose::Compose;
+use kvfs_compose::{Compose, Link};
 use std::path::{Path, PathBuf};
 
 fn directories() -> Vec<PathBuf> {
@@ -21,21 +22,63 @@ fn guest(directory: &Path) -> Vec<u8> {
     wat::parse_file(directory.join("guest.wat")).unwrap()
 }
 
+/// Lists the items of a component in their order, without what changes with the adapter's code: indices, and how many
+/// exports of core instances are named in a row.
+fn structure(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let mut config = wasmprinter::Config::new();
+    config.print_skeleton(true).print(bytes, &mut wasmprinter::PrintFmtWrite(&mut text)).unwrap();
+    let mut found: Vec<String> = Vec::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("  (")) {
+        let words: Vec<_> = line.split(' ').filter(|word| !word.contains("(;")).collect();
+        let item = match words.as_slice() {
+            ["core", kind @ ("module" | "instance"), rest @ ..] => {
+                let name = rest.first().filter(|name| name.starts_with('$'));
+                format!("core {kind} {}", name.copied().unwrap_or_default())
+            }
+            ["alias", "core", ..] => "core exports".to_owned(),
+            ["alias", ..] => "export of an import".to_owned(),
+            ["core", "func", rest @ ..] if rest.contains(&"lower") || line.contains("(canon lower") => {
+                "lowered".to_owned()
+            }
+            ["import" | "export", ..] => {
+                let name = line.split('"').nth(1).unwrap_or_default();
+                format!("{} {name}", words[0])
+            }
+            [kind, ..] => (*kind).to_owned(),
+            [] => continue,
+        };
+        let item = item.trim_end().to_owned();
+        if found.last() != Some(&item) {
+            found.push(item);
+        }
+    }
+    found.join("\n") + "\n"
+}
+
 #[test]
 fn guests_give_what_is_expected() {
     let mut wrong = Vec::new();
     for directory in directories() {
-        let found = match Compose::new(&guest(&directory)).build() {
+        let link = if directory.join("link").exists() { Link::Core } else { Link::Component };
+        let composed = Compose::new(&guest(&directory)).link(link).build();
+        let found = match &composed {
             Ok(composed) => composed.report.to_string(),
             Err(error) => format!("kvfs: {error}\n"),
         };
-        let path = directory.join("expected.txt");
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(&path, &found).unwrap();
-        }
-        let expected = std::fs::read_to_string(&path).unwrap_or_default();
-        if found != expected {
-            wrong.push(format!("{}:\nexpected:\n{expected}\nfound:\n{found}", directory.display()));
+        let mut compare = |file: &str, found: String| {
+            let path = directory.join(file);
+            if std::env::var_os("BLESS").is_some() {
+                std::fs::write(&path, &found).unwrap();
+            }
+            let expected = std::fs::read_to_string(&path).unwrap_or_default();
+            if found != expected {
+                wrong.push(format!("{}:\nexpected:\n{expected}\nfound:\n{found}", path.display()));
+            }
+        };
+        compare("expected.txt", found);
+        if directory.join("structure.txt").exists() {
+            compare("structure.txt", structure(&composed.unwrap().bytes));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

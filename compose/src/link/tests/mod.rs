@@ -2,6 +2,7 @@
 
 mod handles;
 mod joint;
+mod lifecycle;
 mod text;
 mod values;
 

@@ -1,0 +1,157 @@
+//! The wrappers of `wasi:cli/exit` and of exports: what is called in which order, and what comes back.
+
+use super::super::Part;
+use super::super::items::Space;
+use super::super::lifecycle::{write_exit, write_export};
+use super::super::module::{GlueModule, Wanted};
+use super::*;
+use crate::bridge::TypeInfo;
+use std::sync::{Arc, Mutex};
+use wasmtime::{Func, Val, ValType};
+use wit_parser::{Resolve, SourceMap};
+
+const WIT: &str = "
+package test:t;
+interface i {
+  resource request;
+  run: func() -> result;
+  count: func(words: list<string>) -> result<string>;
+  coded: func() -> result<u8, string>;
+  number: func() -> u32;
+  handle: func(request: request, out: u64);
+  exit: func(status: result);
+  exit-with-code: func(code: u8);
+}
+world w { import i; }
+";
+
+struct Rig {
+    store: Store<()>,
+    wrapped: Func,
+    memory: Memory,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Rig {
+    /// Wraps a function, between a commit and an original that answer what they are told.
+    fn new(name: &str, fails: bool, answer: Option<u32>) -> Self {
+        let mut resolve = Resolve::default();
+        let mut map = SourceMap::default();
+        map.push(std::path::Path::new("test.wit"), WIT);
+        resolve.push_group(map.parse().map_err(|(_, e)| e.to_string()).unwrap()).unwrap();
+        let (_, interface) = resolve.interfaces.iter().next().unwrap();
+        let function = (TypeInfo { resolve: &resolve }, &interface.functions[name]);
+        let mut glue = GlueModule::default();
+        let item = |part, space| Wanted::Item(part, (space, 0));
+        let (commit, original) = (item(Part::Adapter, Space::CoreFunc), item(Part::Guest, Space::CoreFunc));
+        if name.starts_with("exit") {
+            write_exit(&mut glue, "f", function, commit, original);
+        } else {
+            let memory = Some(item(Part::Guest, Space::CoreMemory));
+            write_export(&mut glue, "f", function, commit, original, memory);
+        }
+        let (bytes, wanted) = glue.finish();
+
+        let engine = engine();
+        let mut store = Store::new(&engine, ());
+        let module = Module::new(&engine, bytes).unwrap();
+        let holder = Module::new(&engine, r#"(module (memory (export "memory") 1))"#).unwrap();
+        let holder = Instance::new(&mut store, &holder, &[]).unwrap();
+        let memory = memory(&mut store, &holder, "memory");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let types: Vec<_> = module.imports().map(|import| import.ty()).collect();
+        let wrapped = instantiate(&mut store, &module, |store, _, number| {
+            let number: usize = number.parse().unwrap();
+            let log = log.clone();
+            match &wanted[number].0 {
+                Wanted::Item(Part::Adapter, _) => Func::wrap(store, move || {
+                    log.lock().unwrap().push("commit".to_owned());
+                    i32::from(fails)
+                })
+                .into(),
+                Wanted::Item(_, (Space::CoreMemory, _)) => memory.into(),
+                _ => {
+                    let ty = types[number].unwrap_func().clone();
+                    Func::new(store, ty, move |_, params, results| {
+                        let params: Vec<_> = params
+                            .iter()
+                            .map(|value| match value {
+                                Val::I32(value) => value.to_string(),
+                                other => format!("{other:?}"),
+                            })
+                            .collect();
+                        log.lock().unwrap().push(format!("original {}", params.join(" ")));
+                        if let (Some(place), Some(answer)) = (results.first_mut(), answer) {
+                            *place = Val::I32(answer as i32);
+                        }
+                        Ok(())
+                    })
+                    .into()
+                }
+            }
+        });
+        let wrapped = wrapped.get_func(&mut store, "f").unwrap();
+        Self { store, wrapped, memory, log }
+    }
+
+    /// Calls with small numbers. None if it traps.
+    fn call(&mut self) -> Option<Vec<i32>> {
+        let ty = self.wrapped.ty(&self.store);
+        let params: Vec<_> = (0..)
+            .zip(ty.params())
+            .map(|(number, ty)| if matches!(ty, ValType::I64) { Val::I64(7) } else { Val::I32(number) })
+            .collect();
+        let mut results = vec![Val::I32(0); ty.results().len()];
+        self.wrapped.call(&mut self.store, &params, &mut results).ok()?;
+        Some(results.iter().map(Val::unwrap_i32).collect())
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().join(", ")
+    }
+}
+
+#[test]
+fn an_export_commits_after_it_has_returned() {
+    for (name, answer, expected) in [
+        ("run", Some(0), "original , commit"),
+        ("run", Some(1), "original , commit"),
+        ("number", Some(42), "original , commit"),
+        ("handle", None, "original 0 I64(7), commit"),
+        ("count", Some(64), "original 0 1, commit"),
+    ] {
+        let mut rig = Rig::new(name, false, answer);
+        assert_eq!(rig.call(), Some(answer.into_iter().map(|a| a as i32).collect()), "{name}");
+        assert_eq!(rig.log(), expected, "{name}");
+        assert!(rig.memory.data(&rig.store).iter().all(|byte| *byte == 0), "{name} wrote");
+    }
+}
+
+#[test]
+fn a_commit_that_fails_is_an_error_where_there_is_room_for_one_and_a_trap_elsewhere() {
+    assert_eq!(Rig::new("run", true, Some(0)).call(), Some(vec![1]));
+    for (name, answer) in [("number", Some(42)), ("handle", None), ("coded", Some(64))] {
+        let mut rig = Rig::new(name, true, answer);
+        assert_eq!(rig.call(), None, "{name}");
+        assert!(rig.log().ends_with("commit"), "{name}");
+    }
+    // A result in memory: its first byte says that it is an error.
+    let mut rig = Rig::new("count", true, Some(64));
+    assert_eq!(rig.call(), Some(vec![64]));
+    let found: Vec<_> = (0..).zip(rig.memory.data(&rig.store)).filter(|(_, byte)| **byte != 0).collect();
+    assert_eq!(found, [(64, &1)]);
+}
+
+#[test]
+fn exit_commits_first_and_is_no_success_if_that_fails() {
+    for (name, fails, expected) in [
+        ("exit", false, "commit, original 0"),
+        ("exit", true, "commit, original 1"),
+        ("exit-with-code", false, "commit, original 0"),
+        ("exit-with-code", true, "commit, original 1"),
+    ] {
+        let mut rig = Rig::new(name, fails, None);
+        rig.call().unwrap();
+        assert_eq!(rig.log(), expected, "{name}, commit fails: {fails}");
+    }
+}
