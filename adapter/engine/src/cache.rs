@@ -299,6 +299,27 @@ impl Cache {
         }
     }
 
+    /// Turns announcements of the garbage of removed inodes, not stored yet, into deletes, as far as so many
+    /// are allowed. Returns true if there were any.
+    pub(crate) fn delete_what_is_announced(&mut self, deletes_max: u64) -> bool {
+        let mut left = deletes_max;
+        let mut any = false;
+        for removed in &mut self.dirty.removed {
+            let Some(reap) = self.reaps.get(&removed.ino).copied() else { continue };
+            let count = reap.to.saturating_sub(reap.from);
+            if reap.stored || !reap.dirty || count > left {
+                continue;
+            }
+            left -= count;
+            any = true;
+            self.reaps.remove(&removed.ino);
+            self.dirty.reaps = self.dirty.reaps.saturating_sub(1);
+            self.dirty.deletes += count as usize;
+            removed.extents.extend(reap.from..reap.to);
+        }
+        any
+    }
+
     /// Notes garbage whose record is in the store, or may be.
     pub(crate) fn add_stored_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
         self.reaps.insert(ino, PendingReap { from, to, stored: true, dirty: false });

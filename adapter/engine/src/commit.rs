@@ -64,7 +64,21 @@ impl Volume {
             }
             outcome = self.commit_once(level);
         }
+        if outcome == Err(Error::Store(StoreError::QuotaExceeded)) && self.free_the_store() {
+            outcome = self.commit_once(level);
+        }
         outcome
+    }
+
+    /// Gives a full store its room back: deletes the garbage that waits, and lets the next commit delete what
+    /// it removes instead of announcing it. Without this, a removal that goes along with new bytes would be
+    /// refused for ever. Returns true if anything was gained.
+    fn free_the_store(&mut self) -> bool {
+        let stored = self.cache.reaps.iter().filter(|(_, reap)| reap.stored && !reap.dirty);
+        let stored: Vec<InodeNo> = stored.map(|(ino, _)| *ino).collect();
+        let drained = stored.into_iter().filter(|ino| self.drain_reap(*ino).is_ok()).count();
+        let deletes_max = u64::from(self.limits.max_batch_entries / 2);
+        drained > 0 || self.cache.delete_what_is_announced(deletes_max)
     }
 
     fn commit_once(&mut self, level: Durability) -> Result<()> {
