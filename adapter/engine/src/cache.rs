@@ -477,7 +477,7 @@ impl Cache {
 
     /// Marks everything as stored: the commit that carried it has succeeded.
     pub(crate) fn all_clean(&mut self, extent_bytes: u64) {
-        let dirty = std::mem::take(&mut self.dirty);
+        let mut dirty = std::mem::take(&mut self.dirty);
         // The bytes in inodes could not go for being dirty alone.
         self.busy_content_bytes = 0;
         if dirty.reaps > 0 {
@@ -485,13 +485,13 @@ impl Cache {
                 (reap.stored, reap.dirty) = (true, false);
             }
         }
-        for (ino, index) in dirty.extents {
+        for (ino, index) in dirty.extents.drain(..) {
             if let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.get_mut(&index)) {
                 extent.dirty = false;
                 extent.with_inode = false;
             }
         }
-        for (dir, name) in dirty.dentries {
+        for (dir, name) in dirty.dentries.drain(..) {
             let Some(known) = self.nodes.get_mut(&dir).and_then(|node| node.dir.as_mut()) else { continue };
             let Some(slot) = known.slots.get_mut(&name) else { continue };
             slot.dirty = false;
@@ -501,7 +501,7 @@ impl Cache {
                 self.dentries = self.dentries.saturating_sub(1);
             }
         }
-        for ino in dirty.inodes {
+        for ino in dirty.inodes.drain(..) {
             let Some(node) = self.nodes.get_mut(&ino) else { continue };
             node.dirty = false;
             node.stored = true;
@@ -512,6 +512,7 @@ impl Cache {
             node.stored_end = node.inode.extents_end(extent_bytes);
             node.stored_size = node.inode.size;
         }
+        self.dirty = dirty.emptied();
     }
 
     /// How many inodes, directory entries and bytes of files are in memory.

@@ -224,6 +224,9 @@ impl Volume {
     /// Seals the dirty extents and returns them: those bound to their inode's record, and the free ones.
     fn gather_extents(&mut self) -> (Vec<Outgoing>, Vec<Outgoing>) {
         let (mut bound, mut free) = (Vec::new(), Vec::new());
+        if self.cache.dirty.extents.is_empty() {
+            return (bound, free);
+        }
         let mut key = Vec::with_capacity(64);
         let extents = std::mem::take(&mut self.cache.dirty.extents);
         for (ino, index) in &extents {

@@ -3,6 +3,9 @@
 use crate::types::InodeNo;
 use std::rc::Rc;
 
+/// Entries of each list that memory is kept for from commit to commit.
+const KEPT_ENTRIES: usize = 256;
+
 /// What is left of an inode that is gone, until the commit that says so.
 #[derive(Debug)]
 pub(crate) struct Removed {
@@ -52,6 +55,21 @@ impl Dirty {
             && self.extents.is_empty()
             && self.removed.is_empty()
             && self.reaps == 0
+    }
+
+    /// Nothing, in the memory of what there was: commits come by the hundred thousand. What a large one took
+    /// is given back.
+    pub(crate) fn emptied(self) -> Dirty {
+        let Dirty { mut inodes, mut dentries, mut extents, mut removed, .. } = self;
+        inodes.clear();
+        dentries.clear();
+        extents.clear();
+        removed.clear();
+        inodes.shrink_to(KEPT_ENTRIES);
+        dentries.shrink_to(KEPT_ENTRIES);
+        extents.shrink_to(KEPT_ENTRIES);
+        removed.shrink_to(KEPT_ENTRIES);
+        Dirty { inodes, dentries, extents, removed, ..Dirty::default() }
     }
 
     /// An upper bound of the mutations that must go together in one apply.

@@ -1,6 +1,7 @@
 //! The bytes of files: where they lie, how they move between the inode's record and extents, and what
 //! a change of size does. Each change has a half that may fail and a half that cannot.
 
+use crate::cache::Extent;
 use crate::error::{Error, Result};
 use crate::limits::FILE_SIZE_MAX;
 use crate::record::FRAME_BYTES;
@@ -49,6 +50,20 @@ impl Txn<'_> {
             copy_out(extent.data(), to_usize(from), to_usize(to - from), out);
         }
         Ok(())
+    }
+
+    /// Whether a write only puts other bytes in the place of some that lie in memory, in one extent: what a
+    /// database does to its pages all day. Nothing is to be loaded, counted or charged then.
+    pub(crate) fn is_overwrite(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<bool> {
+        let extent_bytes = self.volume.extent_bytes();
+        self.inode(ino)?;
+        let Some(node) = self.volume.cache.node(ino) else { return Ok(false) };
+        let (index, within) = (offset / extent_bytes, to_usize(offset % extent_bytes));
+        let overwrites =
+            |extent: &Extent| !extent.hole && within.saturating_add(length) <= extent.data().len();
+        let in_extents = matches!(node.inode.content, Content::Extents);
+        let in_file = in_extents && offset.saturating_add(length as u64) <= node.inode.size;
+        Ok(in_file && node.extents.get(&index).is_some_and(overwrites))
     }
 
     /// Loads what a write of `length` bytes at `offset` needs to know, and checks that it may be done.
@@ -297,6 +312,14 @@ impl Writes<'_> {
             inode.size = inode.size.max(end);
             (inode.mtime, inode.ctime) = (now, now);
         });
+    }
+
+    /// Writes bytes over others, as [`Txn::is_overwrite`] has found possible.
+    pub(crate) fn overwrite(&mut self, ino: InodeNo, offset: u64, data: &[u8]) {
+        let extent_bytes = self.volume.extent_bytes();
+        let (index, within) = (offset / extent_bytes, to_usize(offset % extent_bytes));
+        self.volume.cache.edit_extent(ino, index, |value| copy_in(value, FRAME_BYTES + within, data));
+        self.edit(ino, |inode, now| (inode.mtime, inode.ctime) = (now, now));
     }
 
     /// Moves the bytes of a small file from its record to an extent.

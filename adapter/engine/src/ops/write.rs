@@ -63,6 +63,12 @@ impl Volume {
             At::Offset(offset) => offset,
             At::End => txn.inode(ino)?.size,
         };
+        if txn.is_overwrite(ino, offset, data.len())? {
+            let mut writes = txn.write();
+            writes.overwrite(ino, offset, data);
+            writes.finish(Finish::Data)?;
+            return Ok(data.len());
+        }
         let length = txn.prepare_write(ino, offset, data.len())?;
         let piece = data.get(..length).unwrap_or(data);
         let mut writes = txn.write();
