@@ -1,6 +1,8 @@
 //! What one apply carries, gathered before it is lent to the store.
 
 use crate::cache::Cache;
+use crate::layer::Grave;
+use crate::record::TOMBSTONE_BYTES;
 use crate::store::Mutation;
 use crate::types::InodeNo;
 use std::ops::Range;
@@ -38,7 +40,17 @@ impl Batch {
 
     pub(crate) fn delete(&mut self, key: impl FnOnce(&mut Vec<u8>)) {
         let key = self.key(key);
-        self.push(key, Value::Delete, 0);
+        // Above an image it may become the put of a tombstone.
+        self.push(key, Value::Delete, TOMBSTONE_BYTES);
+    }
+
+    /// The keys of some of the mutations, `None` for those that are no deletion.
+    pub(crate) fn deletions(&self, range: Range<usize>) -> impl Iterator<Item = Option<&[u8]>> {
+        let entries = self.entries.get(range).unwrap_or_default().iter();
+        entries.map(|entry| match entry.value {
+            Value::Delete => self.bytes.get(entry.key.clone()),
+            _ => None,
+        })
     }
 
     /// Adds a put; `value` is given the key and an empty buffer to build the value in.
@@ -91,16 +103,25 @@ impl Batch {
     }
 
     /// Some of the mutations as the store takes them. An extent that is not in memory any more has no place
-    /// in a commit and is left out; commits take only dirty ones, which stay.
-    pub(crate) fn mutations<'b>(&'b self, range: Range<usize>, cache: &'b Cache) -> Vec<Mutation<'b>> {
+    /// in a commit and is left out; commits take only dirty ones, which stay. `graves` has, for each of
+    /// them, the tombstone that takes the place of the deletion of what lies below; it may be empty.
+    pub(crate) fn mutations<'b>(
+        &'b self,
+        range: Range<usize>,
+        cache: &'b Cache,
+        graves: &'b [Grave],
+    ) -> Vec<Mutation<'b>> {
         let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
         let entries = self.entries.get(range).unwrap_or_default();
         // One more for the superblock.
         let mut mutations = Vec::with_capacity(entries.len() + 1);
-        for Pending { key, value, .. } in entries {
+        for (index, Pending { key, value, .. }) in entries.iter().enumerate() {
             let key = slice(key);
             match value {
-                Value::Delete => mutations.push(Mutation::Delete { key }),
+                Value::Delete => mutations.push(match graves.get(index) {
+                    Some(Some(value)) => Mutation::Put { key, value },
+                    _ => Mutation::Delete { key },
+                }),
                 Value::Bytes(range) => mutations.push(Mutation::Put { key, value: slice(range) }),
                 Value::Extent(ino, index) => {
                     if let Some(extent) = cache.node(*ino).and_then(|node| node.extents.get(index)) {

@@ -7,6 +7,7 @@ mod trim;
 
 use crate::dirty::{Dirty, PendingReap, Removed};
 use crate::error::{Error, Result};
+use crate::layer::Value;
 use crate::record::FRAME_BYTES;
 use crate::record::inode::Inode;
 use crate::types::{Dentry, InodeNo};
@@ -83,8 +84,9 @@ impl Node {
 /// A piece of a file in memory.
 #[derive(Debug)]
 pub(crate) struct Extent {
-    /// The stored value: room for the frame, then the bytes; missing bytes are zeros.
-    pub(crate) value: Vec<u8>,
+    /// The stored value: room for the frame, then the bytes; missing bytes are zeros. That of an image stays
+    /// where it is until it is changed.
+    pub(crate) value: Value,
     pub(crate) dirty: bool,
     /// Nothing is stored here and nothing was written.
     pub(crate) hole: bool,
@@ -100,7 +102,7 @@ pub(crate) struct Extent {
 impl Extent {
     pub(crate) fn hole() -> Extent {
         Extent {
-            value: Vec::new(),
+            value: Value::default(),
             dirty: false,
             hole: true,
             trimmed: false,
@@ -109,13 +111,17 @@ impl Extent {
         }
     }
 
-    pub(crate) fn loaded(value: Vec<u8>, trimmed: bool) -> Extent {
+    pub(crate) fn loaded(value: Value, trimmed: bool) -> Extent {
         Extent { value, hole: false, trimmed, ..Extent::hole() }
     }
 
     /// Bytes that it takes in memory; a hole is not free.
     fn cost(&self) -> usize {
-        self.value.capacity() + size_of::<Extent>() + 2 * size_of::<u64>()
+        let bytes = match &self.value {
+            Value::Owned(bytes) => bytes.capacity(),
+            Value::Borrowed(_) => 0,
+        };
+        bytes + size_of::<Extent>() + 2 * size_of::<u64>()
     }
 
     pub(crate) fn data(&self) -> &[u8] {
@@ -368,10 +374,11 @@ impl Cache {
             hole
         });
         let (cost, length) = (extent.cost(), extent.data().len());
-        if extent.value.is_empty() {
-            crate::record::begin(&mut extent.value);
+        let value = extent.value.to_mut();
+        if value.is_empty() {
+            crate::record::begin(value);
         }
-        edit(&mut extent.value);
+        edit(value);
         extent.hole = false;
         extent.trimmed = false;
         extent.referenced = true;

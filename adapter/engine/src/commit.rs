@@ -121,6 +121,7 @@ impl Volume {
         let mut superblock = self.superblock.clone();
         superblock.seq = self.committed.seq.saturating_add(1);
         superblock.incompat = self.committed.incompat;
+        superblock.lower.clone_from(&self.committed.lower);
         let completes = Completion { announced, step, journalled: Changes::new() };
         if self.all_fit(batch, &[]) {
             self.apply_last(batch, superblock, level, completes)?;
@@ -238,7 +239,7 @@ impl Volume {
             }
             key.clear();
             self.keys.extent(*ino, ExtentIndex(*index), &mut key);
-            seal(&key, tag::EXTENT, &mut extent.value);
+            seal(&key, tag::EXTENT, extent.value.to_mut());
             let outgoing = Outgoing { ino: *ino, index: *index, value_bytes: extent.value.len() };
             if extent.with_inode { bound.push(outgoing) } else { free.push(outgoing) }
         }
@@ -368,12 +369,16 @@ impl Volume {
         &mut self,
         batch: &Batch,
         range: Range<usize>,
-        superblock: Option<Superblock>,
+        mut superblock: Option<Superblock>,
         level: Durability,
     ) -> Result<()> {
+        if let Some(lower) = superblock.as_mut().and_then(|superblock| superblock.lower.as_mut()) {
+            lower.written |= !range.is_empty();
+        }
+        let graves = self.graves(batch, range.clone())?;
         let key = self.keys.superblock();
         let value = superblock.as_ref().map(|superblock| superblock.encode(key));
-        let mut mutations = batch.mutations(range, &self.cache);
+        let mut mutations = batch.mutations(range, &self.cache, &graves);
         if let Some(value) = &value {
             mutations.push(crate::store::Mutation::Put { key, value });
         }

@@ -1,5 +1,6 @@
 //! Why an operation failed, and the one table from reasons to the codes a guest sees.
 
+use crate::image::ImageId;
 use crate::store::StoreError;
 use std::fmt;
 
@@ -58,6 +59,38 @@ pub enum Error {
     StoreLimits(&'static str),
     /// The store holds something that this version cannot read.
     Format(&'static str),
+    /// The volume lies on another image than it is opened with, or on none.
+    OtherImage(Box<OtherImage>),
+}
+
+/// Which images a volume and its opener do not agree on. They are never both `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherImage {
+    /// The one that the volume was made on, and can only be opened with.
+    pub recorded: Option<ImageId>,
+    /// The one that it was to be opened with.
+    pub given: Option<ImageId>,
+}
+
+impl fmt::Display for OtherImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.recorded, &self.given) {
+            (Some(recorded), Some(given)) => write!(
+                f,
+                "the volume lies on the image {recorded}, not on {given}; use that image, or another volume"
+            ),
+            (Some(recorded), None) => {
+                write!(f, "the volume lies on the image {recorded}, without which it cannot be opened")
+            }
+            (None, given) => {
+                f.write_str("the volume lies on no image")?;
+                match given {
+                    Some(given) => write!(f, ", so it cannot be put above {given}; use another volume"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
 }
 
 /// What is wrong with a stored value.
@@ -120,7 +153,11 @@ impl Error {
             Error::ReadOnly => Code::ReadOnly,
             Error::Overflow => Code::Overflow,
             Error::Access => Code::Access,
-            Error::Fenced | Error::Damaged(_) | Error::StoreLimits(_) | Error::Format(_) => Code::Io,
+            Error::Fenced
+            | Error::Damaged(_)
+            | Error::StoreLimits(_)
+            | Error::Format(_)
+            | Error::OtherImage(_) => Code::Io,
             Error::Store(store) => match store {
                 StoreError::QuotaExceeded => Code::InsufficientSpace,
                 StoreError::ReadOnly => Code::ReadOnly,
@@ -179,6 +216,7 @@ impl fmt::Display for Error {
             Error::Store(store) => return store.fmt(f),
             Error::StoreLimits(what) => return write!(f, "the store's limits are too small: {what}"),
             Error::Format(what) => return write!(f, "the volume cannot be opened: {what}"),
+            Error::OtherImage(images) => return images.fmt(f),
         };
         f.write_str(text)
     }

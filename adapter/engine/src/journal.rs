@@ -32,7 +32,8 @@ impl Volume {
         level: Durability,
         mut completes: Completion,
     ) -> Result<()> {
-        let bytes = encode_changes(&self.keys, &batch.mutations(0..batch.len(), &self.cache))?;
+        let graves = self.graves(batch, 0..batch.len())?;
+        let bytes = encode_changes(&self.keys, &batch.mutations(0..batch.len(), &self.cache, &graves))?;
         if bytes.len() > JOURNAL_BYTES_MAX {
             return Err(Error::StoreLimits("a commit does not fit the journal"));
         }

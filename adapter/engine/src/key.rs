@@ -14,6 +14,8 @@ pub(crate) mod tag {
     pub(crate) const EXTENT: u8 = 0x20;
     pub(crate) const REAP: u8 = 0x30;
     pub(crate) const ORPHAN: u8 = 0x31;
+    /// Of a value's frame alone: under the key of any record, there is none.
+    pub(crate) const TOMBSTONE: u8 = 0x40;
 }
 
 /// Builds the keys of one volume.

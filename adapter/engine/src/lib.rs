@@ -50,8 +50,10 @@ mod fsck;
 #[doc(hidden)]
 pub mod fuzzing;
 mod garbage;
+pub mod image;
 mod journal;
 mod key;
+mod layer;
 pub mod limits;
 mod load;
 mod memory;
@@ -73,7 +75,7 @@ struct Semantics;
 
 pub use cache::CacheLimits;
 pub use descriptor::{Access, Descriptor};
-pub use error::{Code, Damage, Error, Result};
+pub use error::{Code, Damage, Error, OtherImage, Result};
 pub use fsck::{Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, repair};
 pub use memory::MemoryStore;
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
@@ -81,4 +83,4 @@ pub use path::Follow;
 pub use quota::Quota;
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 pub use types::{Clock, InodeNo, Kind, SetTime, Stat, Timestamp};
-pub use volume::{DEFAULT_VOLUME, Mode, Options, Volume, probe};
+pub use volume::{DEFAULT_VOLUME, Mode, Options, Volume, probe, probe_overlay};

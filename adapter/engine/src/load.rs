@@ -3,12 +3,14 @@
 use crate::cache::Extent;
 use crate::error::{Error, Result};
 use crate::key::tag;
+use crate::layer::Value;
 use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES, NAME_BYTES_MAX};
 use crate::record::inode::{Content, Inode};
 use crate::record::{FRAME_BYTES, RecordId, dentry, unseal};
 use crate::store::Entry;
 use crate::types::{Dentry, ExtentIndex, InodeNo, Kind};
 use crate::volume::Volume;
+use std::borrow::Cow;
 
 /// Most extents that a sequential reader is given ahead.
 const READ_AHEAD_EXTENTS: u64 = 8;
@@ -202,7 +204,7 @@ impl Volume {
 fn check_extent(
     key: &[u8],
     ino: InodeNo,
-    mut value: Vec<u8>,
+    mut value: Value,
     index: u64,
     extent_bytes: u64,
     stored_size: u64,
@@ -215,7 +217,11 @@ fn check_extent(
     let valid = stored_size.saturating_sub(index.saturating_mul(extent_bytes));
     let trimmed = length > valid;
     if trimmed {
-        value.truncate(FRAME_BYTES + usize::try_from(valid).unwrap_or(usize::MAX));
+        let kept = FRAME_BYTES + usize::try_from(valid).unwrap_or(usize::MAX);
+        match &mut value {
+            Cow::Owned(bytes) => bytes.truncate(kept),
+            Cow::Borrowed(bytes) => *bytes = bytes.get(..kept).unwrap_or(bytes),
+        }
     }
     Ok(Extent::loaded(value, trimmed))
 }

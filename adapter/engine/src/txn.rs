@@ -67,6 +67,9 @@ impl Volume {
     /// A commit, if what is dirty already leaves no room for more. One `get` after a commit whose
     /// outcome is unknown.
     pub(crate) fn begin_change(&mut self, data_bytes: usize) -> Result<Txn<'_>> {
+        if self.read_only {
+            return Err(Error::ReadOnly);
+        }
         self.check_alive()?;
         self.resolve_doubt()?;
         self.make_room(data_bytes)?;

@@ -3,16 +3,18 @@
 use crate::batch::Batch;
 use crate::cache::{Cache, CacheLimits};
 use crate::commit::Doubt;
-use crate::error::{Error, Result};
+use crate::error::{Error, OtherImage, Result};
+use crate::image::{Image, ImageId};
 use crate::key::{KeySpace, tag};
+use crate::layer::{Lower, Midnight, NoStore};
 use crate::limits;
-use crate::overlay::{self, Changes};
+use crate::overlay::Changes;
 use crate::quota::Quota;
 use crate::record::inode::{Content, Inode};
 use crate::record::reap;
 use crate::record::superblock::Superblock;
 use crate::room::{Room, check_fit, check_limits, fitting_sizes};
-use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::txn::ReadSet;
 use crate::types::{Clock, InodeNo, Kind};
 use std::collections::VecDeque;
@@ -81,6 +83,10 @@ pub struct Volume {
     pub(crate) limits: Limits,
     pub(crate) room: Room,
     pub(crate) keys: KeySpace,
+    /// The image that the volume lies on, or that it is.
+    pub(crate) lower: Option<Lower>,
+    /// Takes no changes, by what it is or because the caller wants none now.
+    pub(crate) read_only: bool,
     /// The superblock as it will be with the next commit.
     pub(crate) superblock: Superblock,
     /// The superblock as it is in the store, decoded and to the byte.
@@ -109,6 +115,16 @@ pub struct Volume {
     /// Names that listings hold.
     pub(crate) snapshot_entries: usize,
     pub(crate) reads: ReadSet,
+}
+
+/// What a volume is opened with, checked.
+struct Parts {
+    store: Box<dyn KvStore>,
+    clock: Box<dyn Clock>,
+    options: Options,
+    limits: Limits,
+    room: Room,
+    keys: KeySpace,
 }
 
 /// Whether the volume can be used.
@@ -140,14 +156,83 @@ impl Volume {
     /// # Errors
     /// [`Error::Format`] for a volume that this version cannot use, [`Error::StoreLimits`] for a store
     /// that cannot carry it, [`Error::Invalid`] for a bad name, and what the store says.
-    pub fn open(mut store: Box<dyn KvStore>, mut clock: Box<dyn Clock>, options: Options) -> Result<Volume> {
+    pub fn open(store: Box<dyn KvStore>, clock: Box<dyn Clock>, options: Options) -> Result<Volume> {
+        Volume::open_above(store, clock, None, options)
+    }
+
+    /// Opens a volume that lies on an image, and makes one if the store has none of this name: at first it
+    /// holds what the image holds, and all changes go to the store. The options' sizes are the image's.
+    ///
+    /// A volume can only be opened with the image that it was made on.
+    ///
+    /// # Cost
+    /// As [`Volume::open`]; a call less as long as nothing was written to the volume. Reading what lies in the
+    /// image costs no call as long as that is so, and one `get` where something else was written.
+    ///
+    /// # Errors
+    /// As [`Volume::open`], and [`Error::OtherImage`] for a volume that was made on another image, or on none;
+    /// [`Error::Format`] for an image that was packed for a volume of another name.
+    pub fn open_overlay(
+        store: Box<dyn KvStore>,
+        clock: Box<dyn Clock>,
+        image: Image,
+        options: Options,
+    ) -> Result<Volume> {
+        Volume::open_above(store, clock, Some(image), options)
+    }
+
+    /// Opens an image alone: a volume that takes no changes and has no store. Of the options only the cache's
+    /// are of use.
+    ///
+    /// # Cost
+    /// No store call, ever.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] and [`Error::Format`].
+    pub fn open_image(mut image: Image, mut options: Options) -> Result<Volume> {
+        image.volume().clone_into(&mut options.volume);
+        check_volume_name(&options.volume)?;
+        let keys = KeySpace::new(&options.volume);
+        let (superblock, value) = image.superblock_value()?;
+        let limits = NoStore.limits()?;
+        let room = check_fit(&superblock, &limits)?;
+        let lower = Some(Lower::new(image, keys.clone()));
+        let parts =
+            Parts { store: Box::new(NoStore), clock: Box::new(Midnight), options, limits, room, keys };
+        let mut volume = Volume::assemble(parts, lower, superblock, value.to_vec());
+        (volume.read_only, volume.unsynced) = (true, false);
+        Ok(volume)
+    }
+
+    fn open_above(
+        mut store: Box<dyn KvStore>,
+        mut clock: Box<dyn Clock>,
+        mut image: Option<Image>,
+        options: Options,
+    ) -> Result<Volume> {
         check_volume_name(&options.volume)?;
         let limits = store.limits()?;
         check_limits(&limits)?;
         let keys = KeySpace::new(&options.volume);
-        let (superblock, committed_value) = take_over(&mut *store, &mut *clock, &keys, &options, &limits)?;
+        let (superblock, value) =
+            take_over(&mut *store, &mut *clock, &keys, &options, &limits, image.as_mut())?;
         let room = check_fit(&superblock, &limits)?;
-        let mut volume = Volume {
+        let lower = image.map(|image| Lower::new(image, keys.clone()));
+        let parts = Parts { store, clock, options, limits, room, keys };
+        let mut volume = Volume::assemble(parts, lower, superblock, value);
+        volume.recover_journal()?;
+        volume.load_pending()?;
+        Ok(volume)
+    }
+
+    fn assemble(
+        parts: Parts,
+        lower: Option<Lower>,
+        superblock: Superblock,
+        committed_value: Vec<u8>,
+    ) -> Volume {
+        let Parts { store, clock, options, limits, room, keys } = parts;
+        Volume {
             cache: Cache::new(options.cache),
             batch: Batch::default(),
             journalled: Changes::new(),
@@ -159,6 +244,8 @@ impl Volume {
             limits,
             room,
             keys,
+            lower,
+            read_only: false,
             committed: superblock.clone(),
             superblock,
             committed_value,
@@ -170,10 +257,7 @@ impl Volume {
             open_descriptors: 0,
             snapshot_entries: 0,
             reads: ReadSet::default(),
-        };
-        volume.recover_journal()?;
-        volume.load_pending()?;
-        Ok(volume)
+        }
     }
 
     /// Reads which garbage former openers left, and which orphans, as far as they come along.
@@ -226,20 +310,6 @@ impl Volume {
         }
     }
 
-    pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>> {
-        Ok(overlay::get(&mut *self.store, &self.journalled, keys)?)
-    }
-
-    pub(crate) fn scan(
-        &mut self,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Vec<Entry>> {
-        Ok(overlay::scan(&mut *self.store, &self.journalled, start, end, max_entries, max_bytes)?)
-    }
-
     /// Entries that one scan may ask for.
     pub(crate) fn page_entries(&self) -> u32 {
         limits::READDIR_PAGE_ENTRIES.min(self.limits.max_batch_entries)
@@ -256,6 +326,12 @@ impl Volume {
 
     pub(crate) fn inline_bytes(&self) -> u64 {
         u64::from(self.committed.inline_bytes)
+    }
+
+    /// Refuses or takes changes from now on, but for those already made, which are still stored. An image
+    /// never takes any.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        self.read_only = read_only || (self.lower.is_some() && self.committed.lower.is_none());
     }
 
     /// The name this volume has in its store.
@@ -297,13 +373,26 @@ pub(crate) fn check_volume_name(name: &str) -> Result<()> {
 /// # Cost
 /// Two store calls, `get-limits` and `get`, and one more `get` if there is none.
 pub fn probe(store: &mut dyn KvStore, volume: &str) -> Result<bool> {
+    look_at(store, volume, None)
+}
+
+/// As [`probe`], for a volume that is to be opened with an image.
+///
+/// # Errors
+/// As [`Volume::open_overlay`].
+pub fn probe_overlay(store: &mut dyn KvStore, volume: &str, image: &Image) -> Result<bool> {
+    check_same_name(image, volume)?;
+    look_at(store, volume, Some(image.id()))
+}
+
+fn look_at(store: &mut dyn KvStore, volume: &str, image: Option<&ImageId>) -> Result<bool> {
     check_volume_name(volume)?;
     let limits = store.limits()?;
     check_limits(&limits)?;
     let keys = KeySpace::new(volume);
     let key = keys.superblock();
     match store.get(&[key])?.into_iter().next().flatten() {
-        Some(value) => check_fit(&decode_usable(key, &value)?, &limits).map(|_| true),
+        Some(value) => check_fit(&decode_usable(key, &value, image)?, &limits).map(|_| true),
         None => check_new(store, &keys).map(|()| false),
     }
 }
@@ -320,16 +409,27 @@ fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> {
     }
 }
 
-/// Decodes a superblock and refuses one that this version cannot write to.
-fn decode_usable(key: &[u8], value: &[u8]) -> Result<Superblock> {
+/// Decodes a superblock and refuses one that this version cannot write to, or not with this image.
+fn decode_usable(key: &[u8], value: &[u8], image: Option<&ImageId>) -> Result<Superblock> {
     let superblock = Superblock::decode(key, value)?;
-    check_usable(&superblock).map(|()| superblock)
+    check_usable(&superblock, image).map(|()| superblock)
 }
 
-/// Refuses a volume that this version cannot write to.
-pub(crate) fn check_usable(superblock: &Superblock) -> Result<()> {
-    if superblock.lower.is_some() {
-        return Err(Error::Format("it lies on another volume, which this version cannot follow"));
+/// Refuses an image that was packed for a volume of another name: its checksums cover the name.
+pub(crate) fn check_same_name(image: &Image, volume: &str) -> Result<()> {
+    if image.volume() == volume {
+        return Ok(());
+    }
+    Err(Error::Format("the image was packed for a volume of another name; pack it for this one"))
+}
+
+/// Refuses a volume that this version cannot write to, or not with this image.
+pub(crate) fn check_usable(superblock: &Superblock, image: Option<&ImageId>) -> Result<()> {
+    let recorded = superblock.lower.as_ref().map(|lower| &lower.image);
+    // The name is for people alone.
+    if recorded.map(|image| image.digest) != image.map(|image| image.digest) {
+        let (recorded, given) = (recorded.cloned(), image.cloned());
+        return Err(Error::OtherImage(Box::new(OtherImage { recorded, given })));
     }
     if superblock.frozen {
         return Err(Error::Format("it is frozen: an image that others lie on takes no writer"));
@@ -344,13 +444,17 @@ fn take_over(
     keys: &KeySpace,
     options: &Options,
     limits: &Limits,
+    mut image: Option<&mut Image>,
 ) -> Result<(Superblock, Vec<u8>)> {
+    if let Some(image) = &image {
+        check_same_name(image, &options.volume)?;
+    }
     let key = keys.superblock().to_vec();
     for _ in 0..OPEN_ATTEMPTS {
         let found = store.get(&[&key])?.into_iter().next().flatten();
         let (mut superblock, root) = match &found {
             Some(value) => {
-                let mut superblock = decode_usable(&key, value)?;
+                let mut superblock = decode_usable(&key, value, image.as_deref().map(Image::id))?;
                 // Whoever has the volume now keeps it if this opener cannot use it.
                 check_fit(&superblock, limits)?;
                 superblock.take_over();
@@ -359,13 +463,20 @@ fn take_over(
             None => {
                 check_new(store, keys)?;
                 let now = clock.now();
-                let (extent_bytes, inline_bytes) = fitting_sizes(options, limits);
-                let superblock = Superblock::new(make_uuid(options, now), extent_bytes, inline_bytes);
-                let root = Inode::new(Kind::Directory, InodeNo::ROOT, now, Content::None);
-                let (mut key, mut value) = (Vec::new(), Vec::new());
-                keys.inode(InodeNo::ROOT, &mut key);
-                root.encode(&key, &mut value);
-                (superblock, Some((key, value)))
+                let uuid = make_uuid(options, now);
+                if let Some(image) = &mut image {
+                    let superblock = image.superblock()?.above(image.id().clone(), uuid);
+                    check_fit(&superblock, limits)?;
+                    (superblock, None)
+                } else {
+                    let (extent_bytes, inline_bytes) = fitting_sizes(options, limits);
+                    let superblock = Superblock::new(uuid, extent_bytes, inline_bytes);
+                    let root = Inode::new(Kind::Directory, InodeNo::ROOT, now, Content::None);
+                    let (mut key, mut value) = (Vec::new(), Vec::new());
+                    keys.inode(InodeNo::ROOT, &mut key);
+                    root.encode(&key, &mut value);
+                    (superblock, Some((key, value)))
+                }
             }
         };
         if let Some(quota) = options.quota {

@@ -21,12 +21,21 @@ impl Volume {
     /// # Cost
     /// One `apply`, and the lookup's.
     pub fn symlink_at(&mut self, target: &str, base: &Descriptor, path: &str) -> Result<()> {
+        if target.starts_with('/') {
+            return Err(Error::NotPermitted);
+        }
+        self.import_symlink_at(target, base, path)
+    }
+
+    /// As [`Volume::symlink_at`], for a link that was found elsewhere and is kept as it was: its target may be
+    /// absolute. Such a link can be read and not followed, which is [`Error::NotPermitted`].
+    ///
+    /// # Errors
+    /// As there, but for that one.
+    pub fn import_symlink_at(&mut self, target: &str, base: &Descriptor, path: &str) -> Result<()> {
         let dir = base.mutable_directory()?;
         if target.is_empty() {
             return Err(Error::NoEntry);
-        }
-        if target.starts_with('/') {
-            return Err(Error::NotPermitted);
         }
         if target.len() > symlink_bytes_max(self.committed.extent_bytes) {
             return Err(Error::NameTooLong);

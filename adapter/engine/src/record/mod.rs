@@ -10,6 +10,7 @@ pub(crate) mod reap;
 pub(crate) mod superblock;
 
 use crate::error::{Error, Result};
+use crate::key::tag;
 use xxhash_rust::xxh64::xxh64;
 
 /// Bytes before the body of every value.
@@ -57,6 +58,22 @@ pub(crate) fn seal(key: &[u8], tag: u8, value: &mut [u8]) {
         }
         *sum = checksum(key, rest);
     }
+}
+
+/// Bytes of a tombstone: a frame without a body.
+pub(crate) const TOMBSTONE_BYTES: usize = FRAME_BYTES;
+
+/// The value that hides what an image holds under this key.
+pub(crate) fn tombstone(key: &[u8]) -> [u8; TOMBSTONE_BYTES] {
+    let mut value = [0; TOMBSTONE_BYTES];
+    seal(key, tag::TOMBSTONE, &mut value);
+    value
+}
+
+/// Whether a value is a tombstone. A damaged one is not, and fails the check of what it was taken for.
+pub(crate) fn is_tombstone(key: &[u8], value: &[u8]) -> bool {
+    // The tag first: next to all values are none.
+    value.len() == TOMBSTONE_BYTES && value.get(9) == Some(&tag::TOMBSTONE) && value == tombstone(key)
 }
 
 /// Checks the frame of a stored value and returns its body.

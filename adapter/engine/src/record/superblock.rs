@@ -2,6 +2,7 @@
 
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::{Error, Result};
+use crate::image::ImageId;
 use crate::key::tag;
 use crate::limits::VOLUME_NAME_BYTES_MAX;
 use crate::types::InodeNo;
@@ -11,7 +12,7 @@ const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
 /// Raised when older versions cannot read the format at all.
 const FORMAT_MAJOR: u16 = 1;
 /// Raised with every addition; older versions go by the feature masks.
-const FORMAT_MINOR: u16 = 1;
+const FORMAT_MINOR: u16 = 2;
 
 /// Features that a reader may not know and still read the volume: none yet.
 const RO_COMPAT_KNOWN: u32 = 0;
@@ -20,8 +21,10 @@ const RO_COMPAT_KNOWN: u32 = 0;
 pub(crate) const INCOMPAT_JOURNAL: u32 = 1;
 /// Feature: directory entries may say when they were born.
 const INCOMPAT_BIRTHS: u32 = 2;
+/// Feature: the volume lies on an image. Without it, what is there is a part of the tree.
+const INCOMPAT_LOWER: u32 = 4;
 /// Features that a reader must know.
-const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS;
+const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER;
 
 /// Bounds of the extent size: a power of two within them.
 pub(crate) const EXTENT_BYTES_MIN: u32 = 512;
@@ -31,12 +34,14 @@ pub(crate) const INLINE_BYTES_MAX: u32 = 64 << 10;
 
 const ID: RecordId = RecordId { tag: tag::SUPERBLOCK, name: "superblock", ino: 0 };
 
-/// A volume that another one falls through to.
+/// The image that a volume lies on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lower {
-    pub(crate) name: String,
-    pub(crate) uuid: [u8; 16],
+    pub(crate) image: ImageId,
+    /// Of the image's superblock.
     pub(crate) seq: u64,
+    /// There may be records of the volume beside this one. Until then, only the image need be asked.
+    pub(crate) written: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +95,28 @@ impl Superblock {
         self.incompat |= INCOMPAT_BIRTHS;
     }
 
+    /// Makes it that of an image: frozen, and without what depends on how the volume came to be. Its uuid
+    /// is zero, to be set to the digest of what the image holds.
+    pub(crate) fn freeze(&mut self) {
+        let next_inode = self.next_inode;
+        let (used_bytes, used_inodes) = (self.used_bytes, self.used_inodes);
+        let fresh = Superblock::new([0; 16], self.extent_bytes, self.inline_bytes);
+        *self = Superblock { next_inode, used_bytes, used_inodes, frozen: true, ..fresh };
+    }
+
+    /// The superblock of a volume that is to lie on the image whose superblock this is.
+    pub(crate) fn above(&self, image: ImageId, uuid: [u8; 16]) -> Superblock {
+        Superblock {
+            uuid,
+            epoch: 1,
+            seq: 1,
+            incompat: self.incompat | INCOMPAT_LOWER,
+            frozen: false,
+            lower: Some(Lower { image, seq: self.seq, written: false }),
+            ..self.clone()
+        }
+    }
+
     /// Whether there may be a journal in the store.
     pub(crate) fn has_journal(&self) -> bool {
         self.incompat & INCOMPAT_JOURNAL != 0
@@ -126,11 +153,12 @@ impl Superblock {
         match &self.lower {
             None => out.push(0),
             Some(lower) => {
-                // The name was checked to have 1 to 255 bytes.
-                out.push(u8::try_from(lower.name.len()).unwrap_or(u8::MAX));
-                out.extend_from_slice(lower.name.as_bytes());
-                out.extend_from_slice(&lower.uuid);
+                // An image's name has 1 to 255 bytes.
+                out.push(u8::try_from(lower.image.name.len()).unwrap_or(u8::MAX));
+                out.extend_from_slice(lower.image.name.as_bytes());
+                out.extend_from_slice(&lower.image.digest);
                 out.extend_from_slice(&lower.seq.to_be_bytes());
+                out.push(u8::from(lower.written));
             }
         }
         seal(key, tag::SUPERBLOCK, &mut out);
@@ -176,6 +204,9 @@ impl Superblock {
             lower: decode_lower(&mut fields)?,
         };
         fields.end()?;
+        if superblock.lower.is_some() != (incompat & INCOMPAT_LOWER != 0) {
+            return Err(ID.damaged("an image below that its features do not tell of, or none"));
+        }
         let size = superblock.extent_bytes;
         if !(EXTENT_BYTES_MIN..=EXTENT_BYTES_MAX).contains(&size) || !size.is_power_of_two() {
             return Err(ID.damaged("extent size out of range"));
@@ -198,7 +229,14 @@ fn decode_lower(fields: &mut Fields<'_>) -> Result<Option<Lower>> {
     debug_assert!(length <= VOLUME_NAME_BYTES_MAX);
     let name =
         std::str::from_utf8(fields.bytes(length)?).map_err(|_| ID.damaged("lower name is not UTF-8"))?;
-    Ok(Some(Lower { name: name.to_owned(), uuid: fields.id16()?, seq: fields.u64()? }))
+    let image = ImageId { name: name.to_owned(), digest: fields.id16()? };
+    let seq = fields.u64()?;
+    let written = match fields.u8()? {
+        0 => false,
+        1 => true,
+        _ => return Err(ID.damaged("written flag is neither 0 nor 1")),
+    };
+    Ok(Some(Lower { image, seq, written }))
 }
 
 #[cfg(test)]
@@ -208,9 +246,12 @@ mod tests {
     #[test]
     fn a_superblock_survives_encoding() {
         let mut superblock = Superblock::new([7; 16], 32 << 10, 4096);
-        superblock.lower = Some(Lower { name: "base".into(), uuid: [3; 16], seq: 9 });
         superblock.frozen = true;
         assert_eq!(Superblock::decode(b"k", &superblock.encode(b"k")).unwrap(), superblock);
+        let mut above = superblock.above(ImageId { name: "base".into(), digest: [3; 16] }, [8; 16]);
+        assert_eq!(Superblock::decode(b"k", &above.encode(b"k")).unwrap(), above);
+        above.incompat = superblock.incompat;
+        assert!(Superblock::decode(b"k", &above.encode(b"k")).is_err(), "an image that no feature tells of");
     }
 
     #[test]

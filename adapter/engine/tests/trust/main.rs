@@ -11,6 +11,7 @@ mod fencing;
 mod fuzz;
 mod hostile;
 mod hostile_records;
+mod images;
 mod journal;
 mod model_test;
 mod quota;

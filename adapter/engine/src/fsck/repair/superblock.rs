@@ -18,7 +18,7 @@ const EXTENT_BYTES_AT: usize = FRAME_BYTES + 40;
 pub(super) fn take_over(work: &mut Work<'_>, picture: &Picture, volume: &str) -> Result<bool> {
     let found = picture.superblock_value.as_deref();
     if let Some(superblock) = &picture.superblock {
-        check_usable(superblock)?;
+        check_usable(superblock, None)?;
         check_fit(superblock, work.writer.limits())?;
         let mut superblock = superblock.clone();
         superblock.epoch = superblock.epoch.saturating_add(1);

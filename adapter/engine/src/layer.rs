@@ -1,0 +1,248 @@
+//! What a volume reads through: the changes of a journal, the store, and the image below.
+//!
+//! A value above hides the one below, and a tombstone above hides that there is one. This is the one place
+//! that knows: everything else sees one volume.
+
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::image::{Image, ImageId};
+use crate::key::{KeySpace, tag};
+use crate::limits;
+use crate::overlay::{self, Changes};
+use crate::record::{TOMBSTONE_BYTES, is_tombstone, tombstone};
+use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::types::{Clock, Timestamp};
+use crate::volume::Volume;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::ops::Range;
+
+/// A value, where it lies in an image or as a store gave it.
+pub(crate) type Value = Cow<'static, [u8]>;
+
+/// What lies below a volume.
+#[derive(Debug, Clone)]
+pub(crate) struct Lower {
+    image: Image,
+    keys: KeySpace,
+}
+
+impl Lower {
+    pub(crate) fn new(image: Image, keys: KeySpace) -> Lower {
+        Lower { image, keys }
+    }
+
+    pub(crate) fn id(&self) -> &ImageId {
+        self.image.id()
+    }
+
+    /// The value of a key. The superblock is not of what lies below: each volume has its own.
+    pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<&'static [u8]>> {
+        match self.keys.inner(key) {
+            None | Some([] | [tag::SUPERBLOCK, ..]) => Ok(None),
+            Some(inner) => self.image.get(inner),
+        }
+    }
+
+    /// As [`KvStore::scan`], of keys of this volume. Unlike there, all that is left is in the answer unless
+    /// the second half of it says that the limits ended it.
+    fn scan(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<(Vec<Entry>, bool)> {
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        let first = self.keys.inner(start).unwrap_or_default();
+        let mut place = self.image.seek(first)?;
+        while let Some((inner, value)) = self.image.record(place)? {
+            place += 1;
+            let key = self.keys.outer(inner);
+            if !end.is_empty() && key.as_slice() >= end {
+                break;
+            }
+            if inner.first() == Some(&tag::SUPERBLOCK) {
+                continue;
+            }
+            bytes += key.len() + value.len();
+            let full = found.len() >= max_entries as usize || bytes > max_bytes as usize;
+            if full && !found.is_empty() {
+                return Ok((found, true));
+            }
+            found.push(Entry { key, value: value.to_vec() });
+        }
+        Ok((found, false))
+    }
+}
+
+/// What is to be put in place of a deletion, if it is one, and of what lies below.
+pub(crate) type Grave = Option<[u8; TOMBSTONE_BYTES]>;
+
+/// Reads keys through a store, or none if it is known to hold nothing, and through what lies below.
+pub(crate) fn get(
+    store: Option<&mut dyn KvStore>,
+    changes: &Changes,
+    lower: Option<&mut Lower>,
+    keys: &[&[u8]],
+) -> Result<Vec<Option<Value>>> {
+    let above = match store {
+        Some(store) => overlay::get(store, changes, keys)?,
+        None => vec![None; keys.len()],
+    };
+    let mut values: Vec<Option<Value>> = above.into_iter().map(|value| value.map(Cow::Owned)).collect();
+    if let Some(lower) = lower {
+        for (key, value) in keys.iter().zip(&mut values) {
+            match value {
+                None => *value = lower.get(key)?.map(Cow::Borrowed),
+                Some(above) if is_tombstone(key, above) => *value = None,
+                Some(_) => {}
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// As [`KvStore::scan`], through a store, or none if it is known to hold nothing, and through what lies
+/// below. An empty answer says that there is nothing more.
+pub(crate) fn scan(
+    mut store: Option<&mut dyn KvStore>,
+    changes: &Changes,
+    lower: Option<&mut Lower>,
+    start: &[u8],
+    end: &[u8],
+    max_entries: u32,
+    max_bytes: u32,
+) -> Result<Vec<Entry>> {
+    let mut above = |start: &[u8]| match &mut store {
+        Some(store) => Ok(overlay::scan(&mut **store, changes, start, end, max_entries, max_bytes)?),
+        None => Ok(Vec::new()),
+    };
+    let Some(lower) = lower else { return above(start) };
+    let mut start = start.to_vec();
+    loop {
+        let above: Vec<Entry> = above(&start)?;
+        let (below, cut) = lower.scan(&start, end, max_entries, max_bytes)?;
+        // Each answer speaks for the keys up to its last one; an empty one, and one from below that nothing
+        // cut, for all of the range. Only what both speak for is known.
+        let last_above = above.last().map(|entry| entry.key.clone());
+        let last_below = below.last().filter(|_| cut).map(|entry| entry.key.clone());
+        let known_to = match (last_above, last_below) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let merged = merge(above, below, known_to.as_deref(), max_entries as usize);
+        match known_to {
+            // All that is known is hidden: what is behind it counts.
+            Some(last) if merged.is_empty() => start = [&*last, &[0]].concat(),
+            _ => return Ok(merged),
+        }
+    }
+}
+
+/// Merges two runs, each in order, up to a key; of two of one key the one above counts.
+fn merge(above: Vec<Entry>, below: Vec<Entry>, known_to: Option<&[u8]>, max_entries: usize) -> Vec<Entry> {
+    let known = |entry: &Entry| known_to.is_none_or(|last| entry.key.as_slice() <= last);
+    let mut above = above.into_iter().filter(known).peekable();
+    let mut below = below.into_iter().filter(known).peekable();
+    let mut merged = Vec::new();
+    while merged.len() < max_entries {
+        let order = match (above.peek(), below.peek()) {
+            (Some(one), Some(other)) => one.key.cmp(&other.key),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => break,
+        };
+        if order == Ordering::Equal {
+            below.next();
+        }
+        match order {
+            Ordering::Greater => merged.extend(below.next()),
+            _ => merged.extend(above.next().filter(|entry| !is_tombstone(&entry.key, &entry.value))),
+        }
+    }
+    merged
+}
+
+impl Volume {
+    /// Whether the store may hold records of this volume beside the superblock: an image has no store, and
+    /// what nobody has written to lies below as a whole.
+    pub(crate) fn asks_store(&self) -> bool {
+        match &self.committed.lower {
+            Some(lower) => lower.written,
+            None => self.lower.is_none(),
+        }
+    }
+
+    pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        let store: Option<&mut dyn KvStore> = if self.asks_store() { Some(&mut *self.store) } else { None };
+        get(store, &self.journalled, self.lower.as_mut(), keys)
+    }
+
+    pub(crate) fn scan(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>> {
+        let store: Option<&mut dyn KvStore> = if self.asks_store() { Some(&mut *self.store) } else { None };
+        scan(store, &self.journalled, self.lower.as_mut(), start, end, max_entries, max_bytes)
+    }
+
+    /// For each of some of a batch's mutations what is to be put in its place; none if nothing lies below.
+    pub(crate) fn graves(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Grave>> {
+        let Some(lower) = &mut self.lower else { return Ok(Vec::new()) };
+        let grave = |key: Option<&[u8]>| match key {
+            Some(key) => Ok(lower.get(key)?.map(|_| tombstone(key))),
+            None => Ok(None),
+        };
+        batch.deletions(range).map(grave).collect()
+    }
+
+    /// The image below, if there is one.
+    pub fn image(&self) -> Option<&ImageId> {
+        self.lower.as_ref().map(Lower::id)
+    }
+}
+
+/// The store of an image: there is none. It is never called.
+pub(crate) struct NoStore;
+
+impl KvStore for NoStore {
+    fn limits(&mut self) -> std::result::Result<Limits, StoreError> {
+        Ok(Limits {
+            max_key_bytes: limits::STORE_KEY_BYTES_MIN,
+            max_value_bytes: u32::MAX,
+            max_batch_entries: u32::MAX,
+            max_batch_bytes: u32::MAX,
+            durable: false,
+        })
+    }
+
+    fn get(&mut self, keys: &[&[u8]]) -> std::result::Result<Vec<Option<Vec<u8>>>, StoreError> {
+        Ok(vec![None; keys.len()])
+    }
+
+    fn scan(&mut self, _: &[u8], _: &[u8], _: u32, _: u32) -> std::result::Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn apply(
+        &mut self,
+        _: &[Guard<'_>],
+        _: &[Mutation<'_>],
+        _: Durability,
+    ) -> std::result::Result<(), StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+}
+
+/// The clock of what never changes.
+pub(crate) struct Midnight;
+
+impl Clock for Midnight {
+    fn now(&mut self) -> Timestamp {
+        Timestamp::default()
+    }
+}
