@@ -156,7 +156,8 @@ pub(crate) struct Slot {
 
 #[derive(Debug)]
 pub(crate) struct Cache {
-    nodes: FxHashMap<InodeNo, Node>,
+    /// Each in a place of its own: a table of them would move them all whenever it grows.
+    nodes: FxHashMap<InodeNo, Box<Node>>,
     pub(crate) dirty: Dirty,
     pub(crate) reaps: BTreeMap<InodeNo, PendingReap>,
     limits: CacheLimits,
@@ -197,7 +198,7 @@ impl Cache {
     }
 
     pub(crate) fn node(&self, ino: InodeNo) -> Option<&Node> {
-        self.nodes.get(&ino)
+        self.nodes.get(&ino).map(Box::as_ref)
     }
 
     pub(crate) fn node_mut(&mut self, ino: InodeNo) -> Option<&mut Node> {
@@ -228,7 +229,7 @@ impl Cache {
             referenced: true,
         };
         self.content_bytes += node.inode.content.bytes();
-        if self.nodes.insert(ino, node).is_none() {
+        if self.nodes.insert(ino, Box::new(node)).is_none() {
             self.node_clock.push_back(ino);
         }
     }
