@@ -10,7 +10,7 @@ use crate::errors::StreamFailure;
 use crate::input::Input;
 use crate::output::Output;
 use crate::poll;
-use crate::volume;
+use crate::table;
 use std::cell::RefCell;
 
 /// Takes a handle out of its place. A place that is in use right now keeps it.
@@ -95,9 +95,6 @@ impl Guest for Adapter {
 
 impl lifecycle::Guest for Adapter {
     fn commit() -> Result<(), ()> {
-        match volume::with_open(kvfs::Volume::sync_all) {
-            Some(outcome) => outcome.map_err(|_| ()),
-            None => Ok(()),
-        }
+        table::sync_all().map_err(|_| ())
     }
 }

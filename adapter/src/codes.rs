@@ -8,6 +8,7 @@ pub(crate) fn to_code(error: &Error) -> ErrorCode {
         Code::Access => ErrorCode::Access,
         Code::BadDescriptor => ErrorCode::BadDescriptor,
         Code::Busy => ErrorCode::Busy,
+        Code::CrossDevice => ErrorCode::CrossDevice,
         Code::Exist => ErrorCode::Exist,
         Code::FileTooLarge => ErrorCode::FileTooLarge,
         Code::Invalid => ErrorCode::Invalid,

@@ -1,19 +1,93 @@
-//! What composition fixed at build time, as options of the engine.
+//! What composition fixed at build time: how volumes are opened, and where they are seen.
 
-use kvfs::{Mode, Options};
+use kvfs::{Error, Mode, MountSpec, Options, Result};
+use std::ops::Range;
 
-/// Returns how the volume is to be opened. Composition has checked the lines; what is unknown here was
-/// written for a later version and is left out.
-pub(crate) fn options() -> Options {
-    let mut options = Options::default();
+/// What a mount shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A volume of the store.
+    Kv { volume: String },
+    /// An image alone; where it lies in the blob.
+    Image { image: Range<usize> },
+    /// A volume of the store above an image.
+    Overlay { image: Range<usize>, volume: String },
+}
+
+/// The configuration, read.
+pub(crate) struct Config {
+    pub(crate) options: Options,
+    /// Volumes, by the numbers that `mounts` names them with.
+    pub(crate) sources: Vec<Source>,
+    pub(crate) mounts: Vec<MountSpec>,
+}
+
+/// Reads the configuration. Composition has checked the lines; a key that is unknown here was written for a
+/// later version and is left out.
+///
+/// # Errors
+/// [`Error::Format`] for a mount that cannot be read: leaving that out would show another tree.
+pub(crate) fn read() -> Result<Config> {
+    let mut config = Config { options: Options::default(), sources: Vec::new(), mounts: Vec::new() };
     for line in kvfs_wasm_config::text().lines() {
         match line.split_once('=') {
-            Some(("mode", "strict")) => options.mode = Mode::Strict,
-            Some(("mode", "close")) => options.mode = Mode::Close,
-            Some(("mode", "lazy")) => options.mode = Mode::Lazy,
-            Some(("volume", name)) => options.volume = name.to_owned(),
+            Some(("mode", "strict")) => config.options.mode = Mode::Strict,
+            Some(("mode", "close")) => config.options.mode = Mode::Close,
+            Some(("mode", "lazy")) => config.options.mode = Mode::Lazy,
+            Some(("volume", name)) => name.clone_into(&mut config.options.volume),
+            Some(("mount", mount)) => {
+                let known = config.mount(mount);
+                known.ok_or(Error::Format("a mount is of a kind that this adapter does not know"))?;
+            }
             _ => {}
         }
     }
-    options
+    if config.mounts.is_empty() {
+        let volume = config.options.volume.clone();
+        config.add("/", false, Source::Kv { volume });
+    }
+    Ok(config)
+}
+
+impl Config {
+    /// Takes a mount in: its path, `ro` or `rw`, and its source, with tabs between them.
+    fn mount(&mut self, text: &str) -> Option<()> {
+        let mut fields = text.split('\t');
+        let (path, access, source) = (fields.next()?, fields.next()?, fields.next()?);
+        let read_only = match access {
+            "ro" => true,
+            "rw" => false,
+            _ => return None,
+        };
+        let (kind, rest) = source.split_once(':')?;
+        let source = match kind {
+            "kv" => Source::Kv { volume: rest.to_owned() },
+            "image" => {
+                let (offset, length) = rest.split_once(':')?;
+                Source::Image { image: range(offset, length)? }
+            }
+            "overlay" => {
+                let mut parts = rest.splitn(3, ':');
+                let image = range(parts.next()?, parts.next()?)?;
+                Source::Overlay { image, volume: parts.next()?.to_owned() }
+            }
+            _ => return None,
+        };
+        self.add(path, read_only, source);
+        Some(())
+    }
+
+    /// Adds a mount; what is mounted twice is one volume.
+    fn add(&mut self, path: &str, read_only: bool, source: Source) {
+        let volume = self.sources.iter().position(|known| *known == source).unwrap_or_else(|| {
+            self.sources.push(source);
+            self.sources.len() - 1
+        });
+        self.mounts.push(MountSpec { path: path.to_owned(), volume, read_only });
+    }
+}
+
+fn range(offset: &str, length: &str) -> Option<Range<usize>> {
+    let start: usize = offset.parse().ok()?;
+    Some(start..start.checked_add(length.parse().ok()?)?)
 }

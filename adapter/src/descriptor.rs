@@ -12,10 +12,10 @@ use crate::codes::to_code;
 use crate::errors::StreamFailure;
 use crate::input::Input;
 use crate::output::Output;
-use crate::volume;
+use crate::table;
 use kvfs::{
-    Access, At, Descriptor, DirStream, Error, Follow, Kind, MetadataHash, Result, SetTime, Stat, Timestamp,
-    Volume,
+    Access, At, Descriptor, DirStream, Ending, Error, Follow, Kind, MetadataHash, MountNo, Mounts, Result,
+    SetTime, Start, Stat, Timestamp, Volume,
 };
 use std::cell::{Cell, RefCell};
 
@@ -23,6 +23,8 @@ type WasiResult<T> = std::result::Result<T, ErrorCode>;
 
 /// What a descriptor resource holds.
 pub(crate) struct Object {
+    /// The mount that it was opened through.
+    mount: MountNo,
     /// Empty in a preopened directory that was not used yet.
     descriptor: RefCell<Option<Descriptor>>,
     /// What `get-flags` answers.
@@ -33,16 +35,16 @@ impl Object {
     /// The preopened root.
     pub(crate) fn root() -> Object {
         let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
-        Object { descriptor: RefCell::new(None), flags }
+        Object { mount: MountNo(0), descriptor: RefCell::new(None), flags }
     }
 
-    fn opened(descriptor: Descriptor, flags: DescriptorFlags) -> Object {
-        Object { descriptor: RefCell::new(Some(descriptor)), flags }
+    fn opened(mount: MountNo, descriptor: Descriptor, flags: DescriptorFlags) -> Object {
+        Object { mount, descriptor: RefCell::new(Some(descriptor)), flags }
     }
 
     /// Does something with the volume and what this is open on.
     fn with<T>(&self, operation: impl FnOnce(&mut Volume, &Descriptor) -> Result<T>) -> WasiResult<T> {
-        volume::with(|volume| {
+        table::with_volume(self.mount, |volume| {
             if let Ok(descriptor) = self.descriptor.try_borrow()
                 && let Some(descriptor) = &*descriptor
             {
@@ -64,17 +66,46 @@ impl Object {
         )
     }
 
-    /// Does something with what two descriptors are open on, which may be the same one.
-    fn with_both<T>(
+    /// Where paths from here start.
+    fn start(&self, mounts: &mut Mounts) -> Result<Start> {
+        if let Ok(descriptor) = self.descriptor.try_borrow()
+            && let Some(descriptor) = &*descriptor
+        {
+            return Ok(descriptor.into());
+        }
+        let mut place = self.descriptor.try_borrow_mut().map_err(|_| Error::BadDescriptor)?;
+        let root = mounts.volume(self.mount)?.root()?;
+        Ok((&*place.insert(root)).into())
+    }
+
+    /// Does something with what a path from here leads to, on whichever volume that is. It is told through
+    /// which mount.
+    fn at<T>(
         &self,
-        other: &Object,
-        operation: impl FnOnce(&mut Volume, &Descriptor, &Descriptor) -> Result<T>,
-    ) -> WasiResult<T> {
-        other.with(|_, _| Ok(()))?;
-        self.with(|volume, one| {
-            let other = other.descriptor.try_borrow().map_err(|_| Error::BadDescriptor)?;
-            operation(volume, one, other.as_ref().ok_or(Error::BadDescriptor)?)
+        path: &str,
+        operation: impl FnMut(&mut Volume, Start, &str) -> Result<T>,
+    ) -> WasiResult<(MountNo, T)> {
+        table::with(|mounts| {
+            let start = self.start(mounts)?;
+            mounts.walk(self.mount, start, path, operation)
         })
+        .map_err(|error| to_code(&error))
+    }
+
+    /// Does something with what two paths lead to, the first to what `ending` says, the other to a name.
+    fn at_both<T>(
+        &self,
+        path: &str,
+        ending: Ending,
+        (other, other_path): (&Object, &str),
+        operation: impl FnOnce(&mut Volume, (Start, &str), (Start, &str)) -> Result<T>,
+    ) -> WasiResult<T> {
+        table::with(|mounts| {
+            let (start, other_start) = (self.start(mounts)?, other.start(mounts)?);
+            let (one, other) = ((self.mount, start, path), (other.mount, other_start, other_path));
+            mounts.walk_both(one, ending, other, operation)
+        })
+        .map_err(|error| to_code(&error))
     }
 }
 
@@ -82,7 +113,7 @@ impl Drop for Object {
     fn drop(&mut self) {
         if let Some(descriptor) = self.descriptor.take() {
             // A drop has no answer. What could not be stored stays in the volume, and the next sync tells.
-            let _ = volume::with_open(|volume| volume.close(descriptor));
+            let _ = table::with_open(self.mount, |volume| volume.close(descriptor));
         }
     }
 }
@@ -115,8 +146,13 @@ fn to_stat(stat: Stat) -> DescriptorStat {
     }
 }
 
-fn to_hash(hash: MetadataHash) -> MetadataHashValue {
-    MetadataHashValue { lower: hash.lower, upper: hash.upper }
+/// Bits of an inode number that are free for the number of its volume, which makes it one of the whole tree:
+/// libc takes it for `st_ino`, and programs compare it.
+const VOLUME_SHIFT: u32 = 58;
+
+fn to_hash(mount: MountNo, hash: MetadataHash) -> WasiResult<MetadataHashValue> {
+    let number = table::with(|mounts| Ok(mounts.volume_number(mount))).map_err(|error| to_code(&error))?;
+    Ok(MetadataHashValue { lower: hash.lower ^ ((number as u64) << VOLUME_SHIFT), upper: hash.upper })
 }
 
 fn to_time(time: NewTimestamp) -> WasiResult<SetTime> {
@@ -146,15 +182,15 @@ impl GuestDescriptor for Object {
             _ if file.access().read => volume.reopen(file),
             _ => Err(Error::BadDescriptor),
         })?;
-        Ok(Input::file(stream, offset))
+        Ok(Input::file(self.mount, stream, offset))
     }
 
     fn write_via_stream(&self, offset: Filesize) -> WasiResult<OutputStream> {
-        Ok(Output::file(self.writer()?, At::Offset(offset)))
+        Ok(Output::file(self.mount, self.writer()?, At::Offset(offset)))
     }
 
     fn append_via_stream(&self) -> WasiResult<OutputStream> {
-        Ok(Output::file(self.writer()?, At::End))
+        Ok(Output::file(self.mount, self.writer()?, At::End))
     }
 
     fn advise(&self, offset: Filesize, length: Filesize, advice: Advice) -> WasiResult<()> {
@@ -201,7 +237,7 @@ impl GuestDescriptor for Object {
 
     fn read_directory(&self) -> WasiResult<StreamResource> {
         let stream = self.with(|volume, directory| volume.read_directory(directory))?;
-        Ok(StreamResource::new(Listing { stream: Cell::new(Some(stream)) }))
+        Ok(StreamResource::new(Listing { mount: self.mount, stream: Cell::new(Some(stream)) }))
     }
 
     fn sync(&self) -> WasiResult<()> {
@@ -209,7 +245,7 @@ impl GuestDescriptor for Object {
     }
 
     fn create_directory_at(&self, path: String) -> WasiResult<()> {
-        self.with(|volume, base| volume.create_directory_at(base, &path))
+        self.at(&path, |volume, base, path| volume.create_directory_at(base, path)).map(drop)
     }
 
     fn stat(&self) -> WasiResult<DescriptorStat> {
@@ -217,7 +253,9 @@ impl GuestDescriptor for Object {
     }
 
     fn stat_at(&self, path_flags: PathFlags, path: String) -> WasiResult<DescriptorStat> {
-        self.with(|volume, base| volume.stat_at(base, &path, follow(path_flags))).map(to_stat)
+        let follow = follow(path_flags);
+        let found = self.at(&path, |volume, base, path| volume.stat_at(base, path, follow))?;
+        Ok(to_stat(found.1))
     }
 
     fn set_times_at(
@@ -228,7 +266,8 @@ impl GuestDescriptor for Object {
         mtime: NewTimestamp,
     ) -> WasiResult<()> {
         let (atime, mtime) = (to_time(atime)?, to_time(mtime)?);
-        self.with(|volume, base| volume.set_times_at(base, &path, follow(path_flags), atime, mtime))
+        let follow = follow(path_flags);
+        self.at(&path, |volume, base, path| volume.set_times_at(base, path, follow, atime, mtime)).map(drop)
     }
 
     fn link_at(
@@ -238,8 +277,10 @@ impl GuestDescriptor for Object {
         new_descriptor: DescriptorBorrow<'_>,
         new_path: String,
     ) -> WasiResult<()> {
-        self.with_both(new_descriptor.get(), |volume, old, new| {
-            volume.link_at(old, &old_path, follow(old_path_flags), new, &new_path)
+        let follow = follow(old_path_flags);
+        let new = (new_descriptor.get(), &*new_path);
+        self.at_both(&old_path, Ending::Object(follow), new, |volume, (old, old_path), (new, new_path)| {
+            volume.link_at(old, old_path, follow, new, new_path)
         })
     }
 
@@ -265,20 +306,21 @@ impl GuestDescriptor for Object {
             mutate_directory: flags.contains(DescriptorFlags::MUTATE_DIRECTORY),
             sync: flags.intersects(sync),
         };
-        let descriptor =
-            self.with(|volume, base| volume.open_at(base, &path, follow(path_flags), options, access))?;
+        let follow = follow(path_flags);
+        let (mount, descriptor) =
+            self.at(&path, |volume, base, path| volume.open_at(base, path, follow, options, access))?;
         // As POSIX's F_GETFL: what it was opened with, and reading if nothing was asked for.
         let flags =
             if flags.contains(DescriptorFlags::WRITE) { flags } else { flags | DescriptorFlags::READ };
-        Ok(DescriptorResource::new(Object::opened(descriptor, flags)))
+        Ok(DescriptorResource::new(Object::opened(mount, descriptor, flags)))
     }
 
     fn readlink_at(&self, path: String) -> WasiResult<String> {
-        self.with(|volume, base| volume.readlink_at(base, &path))
+        Ok(self.at(&path, |volume, base, path| volume.readlink_at(base, path))?.1)
     }
 
     fn remove_directory_at(&self, path: String) -> WasiResult<()> {
-        self.with(|volume, base| volume.remove_directory_at(base, &path))
+        self.at(&path, |volume, base, path| volume.remove_directory_at(base, path)).map(drop)
     }
 
     fn rename_at(
@@ -287,35 +329,45 @@ impl GuestDescriptor for Object {
         new_descriptor: DescriptorBorrow<'_>,
         new_path: String,
     ) -> WasiResult<()> {
-        self.with_both(new_descriptor.get(), |volume, old, new| {
-            volume.rename_at(old, &old_path, new, &new_path)
+        let new = (new_descriptor.get(), &*new_path);
+        self.at_both(&old_path, Ending::Name, new, |volume, (old, old_path), (new, new_path)| {
+            volume.rename_at(old, old_path, new, new_path)
         })
     }
 
     fn symlink_at(&self, old_path: String, new_path: String) -> WasiResult<()> {
-        self.with(|volume, base| volume.symlink_at(&old_path, base, &new_path))
+        self.at(&new_path, |volume, base, new_path| volume.symlink_at(&old_path, base, new_path)).map(drop)
     }
 
     fn unlink_file_at(&self, path: String) -> WasiResult<()> {
-        self.with(|volume, base| volume.unlink_file_at(base, &path))
+        self.at(&path, |volume, base, path| volume.unlink_file_at(base, path)).map(drop)
     }
 
     fn is_same_object(&self, other: DescriptorBorrow<'_>) -> bool {
-        self.with_both(other.get(), |volume, one, other| Ok(volume.is_same_object(one, other)))
-            .unwrap_or(false)
+        let other: &Object = other.get();
+        let same = table::with(|mounts| {
+            let (one_start, other_start) = (self.start(mounts)?, other.start(mounts)?);
+            let same_volume = mounts.volume_number(self.mount) == mounts.volume_number(other.mount);
+            Ok(same_volume && one_start.ino() == other_start.ino())
+        });
+        same.unwrap_or(false)
     }
 
     fn metadata_hash(&self) -> WasiResult<MetadataHashValue> {
-        self.with(|volume, descriptor| volume.metadata_hash(descriptor)).map(to_hash)
+        to_hash(self.mount, self.with(|volume, descriptor| volume.metadata_hash(descriptor))?)
     }
 
     fn metadata_hash_at(&self, path_flags: PathFlags, path: String) -> WasiResult<MetadataHashValue> {
-        self.with(|volume, base| volume.metadata_hash_at(base, &path, follow(path_flags))).map(to_hash)
+        let follow = follow(path_flags);
+        let (mount, hash) =
+            self.at(&path, |volume, base, path| volume.metadata_hash_at(base, path, follow))?;
+        to_hash(mount, hash)
     }
 }
 
 /// What a directory-entry-stream resource holds.
 pub(crate) struct Listing {
+    mount: MountNo,
     /// Taken out when it is dropped.
     stream: Cell<Option<DirStream>>,
 }
@@ -323,7 +375,7 @@ pub(crate) struct Listing {
 impl GuestDirectoryEntryStream for Listing {
     fn read_directory_entry(&self) -> WasiResult<Option<DirectoryEntry>> {
         let Some(mut stream) = self.stream.take() else { return Err(ErrorCode::BadDescriptor) };
-        let entry = volume::with(|volume| volume.next_entry(&mut stream));
+        let entry = table::with_volume(self.mount, |volume| volume.next_entry(&mut stream));
         self.stream.set(Some(stream));
         match entry {
             Ok(entry) => Ok(entry
@@ -336,7 +388,7 @@ impl GuestDirectoryEntryStream for Listing {
 impl Drop for Listing {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
-            let _ = volume::with_open(|volume| volume.close_directory(stream));
+            let _ = table::with_open(self.mount, |volume| volume.close_directory(stream));
         }
     }
 }

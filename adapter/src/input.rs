@@ -7,8 +7,8 @@ use crate::bindings::exports::wasi::io::streams::{
 use crate::bindings::kvfs::host_io::streams as host;
 use crate::errors::StreamFailure;
 use crate::poll::Pollable;
-use crate::volume;
-use kvfs::Descriptor;
+use crate::table;
+use kvfs::{Descriptor, MountNo};
 use std::cell::{Cell, Ref, RefCell};
 
 /// What an input-stream resource holds.
@@ -21,6 +21,7 @@ pub(crate) enum Input {
 
 /// A file that is read from front to back.
 pub(crate) struct FileInput {
+    mount: MountNo,
     /// Taken out when the stream is dropped.
     descriptor: Cell<Option<Descriptor>>,
     position: Cell<u64>,
@@ -37,8 +38,9 @@ impl Input {
         }
     }
 
-    pub(crate) fn file(descriptor: Descriptor, offset: u64) -> InputStreamResource {
+    pub(crate) fn file(mount: MountNo, descriptor: Descriptor, offset: u64) -> InputStreamResource {
         InputStreamResource::new(Input::File(FileInput {
+            mount,
             descriptor: Cell::new(Some(descriptor)),
             position: Cell::new(offset),
             closed: Cell::new(false),
@@ -105,8 +107,9 @@ impl FileInput {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let position = self.position.get();
         let mut bytes = Vec::new();
-        let read = self
-            .with(|descriptor| volume::with(|volume| volume.read(descriptor, position, length, &mut bytes)));
+        let read = self.with(|descriptor| {
+            table::with_volume(self.mount, |volume| volume.read(descriptor, position, length, &mut bytes))
+        });
         match read {
             // The end is told each time it is met, and not for good: the file may grow.
             Ok(0) => Err(StreamError::Closed),
@@ -121,7 +124,7 @@ impl FileInput {
     fn skip(&self, length: u64) -> Result<u64, StreamError> {
         self.check_open()?;
         let position = self.position.get();
-        match self.with(|descriptor| volume::with(|volume| volume.stat(descriptor))) {
+        match self.with(|descriptor| table::with_volume(self.mount, |volume| volume.stat(descriptor))) {
             Ok(stat) => {
                 let skipped = length.min(stat.size.saturating_sub(position));
                 if skipped == 0 && length > 0 {
@@ -139,7 +142,7 @@ impl Drop for FileInput {
     fn drop(&mut self) {
         if let Some(descriptor) = self.descriptor.take() {
             // A failure stays in the volume and is told by the next sync.
-            let _ = volume::with_open(|volume| volume.close_stream(descriptor));
+            let _ = table::with_open(self.mount, |volume| volume.close_stream(descriptor));
         }
     }
 }

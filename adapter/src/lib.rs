@@ -21,7 +21,7 @@ mod output;
 mod poll;
 mod preopens;
 mod store;
-mod volume;
+mod table;
 
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
 mod bindings {

@@ -9,8 +9,8 @@ use crate::bindings::kvfs::host_io::streams as host;
 use crate::errors::StreamFailure;
 use crate::input::{Input, from_host};
 use crate::poll::Pollable;
-use crate::volume;
-use kvfs::{At, Descriptor, Error};
+use crate::table;
+use kvfs::{At, Descriptor, Error, MountNo};
 use std::cell::{Cell, Ref, RefCell};
 
 /// Bytes that a file's stream takes in one write.
@@ -29,6 +29,7 @@ pub(crate) enum Output {
 
 /// A file that is written from a position on, or at its end.
 pub(crate) struct FileOutput {
+    mount: MountNo,
     /// Taken out when the stream is dropped.
     descriptor: Cell<Option<Descriptor>>,
     at: Cell<At>,
@@ -45,8 +46,9 @@ impl Output {
         }
     }
 
-    pub(crate) fn file(descriptor: Descriptor, at: At) -> OutputStreamResource {
+    pub(crate) fn file(mount: MountNo, descriptor: Descriptor, at: At) -> OutputStreamResource {
         OutputStreamResource::new(Output::File(FileOutput {
+            mount,
             descriptor: Cell::new(Some(descriptor)),
             at: Cell::new(at),
             closed: Cell::new(false),
@@ -109,7 +111,7 @@ impl FileOutput {
                 break Ok(());
             }
             let at = self.at.get();
-            match volume::with(|volume| volume.write(&descriptor, at, rest)) {
+            match table::with_volume(self.mount, |volume| volume.write(&descriptor, at, rest)) {
                 Ok(count) => {
                     rest = rest.get(count..).unwrap_or_default();
                     if let At::Offset(offset) = at {
@@ -140,7 +142,7 @@ impl Drop for FileOutput {
     fn drop(&mut self) {
         if let Some(descriptor) = self.descriptor.take() {
             // A failure stays in the volume and is told by the next sync.
-            let _ = volume::with_open(|volume| volume.close_stream(descriptor));
+            let _ = table::with_open(self.mount, |volume| volume.close_stream(descriptor));
         }
     }
 }

@@ -51,12 +51,6 @@ impl Descriptor {
         if self.kind == Kind::Directory { Ok(self.ino) } else { Err(Error::NotDirectory) }
     }
 
-    /// The directory, for an operation that changes what lies in it.
-    pub(crate) fn mutable_directory(&self) -> Result<InodeNo> {
-        let ino = self.directory()?;
-        if self.access.mutate_directory { Ok(ino) } else { Err(Error::ReadOnly) }
-    }
-
     pub(crate) fn readable_file(&self) -> Result<InodeNo> {
         match self.kind {
             Kind::Directory => Err(Error::IsDirectory),

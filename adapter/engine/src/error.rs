@@ -1,6 +1,7 @@
 //! Why an operation failed, and the one table from reasons to the codes a guest sees.
 
 use crate::image::ImageId;
+use crate::mount::Crossing;
 use crate::store::StoreError;
 use std::fmt;
 
@@ -59,6 +60,10 @@ pub enum Error {
     StoreLimits(&'static str),
     /// The store holds something that this version cannot read.
     Format(&'static str),
+    /// The path leads to another volume, where the operation is to go on. Nothing was done here.
+    Crossing(Box<Crossing>),
+    /// The operation has two paths, and they lead to different mounts.
+    CrossDevice,
     /// The volume lies on another image than it is opened with, or on none.
     OtherImage(Box<OtherImage>),
 }
@@ -111,6 +116,7 @@ pub enum Code {
     Access,
     BadDescriptor,
     Busy,
+    CrossDevice,
     Exist,
     FileTooLarge,
     Invalid,
@@ -157,7 +163,10 @@ impl Error {
             | Error::Damaged(_)
             | Error::StoreLimits(_)
             | Error::Format(_)
-            | Error::OtherImage(_) => Code::Io,
+            | Error::OtherImage(_)
+            // Who mounts volumes goes on instead.
+            | Error::Crossing(_) => Code::Io,
+            Error::CrossDevice => Code::CrossDevice,
             Error::Store(store) => match store {
                 StoreError::QuotaExceeded => Code::InsufficientSpace,
                 StoreError::ReadOnly => Code::ReadOnly,
@@ -216,6 +225,8 @@ impl fmt::Display for Error {
             Error::Store(store) => return store.fmt(f),
             Error::StoreLimits(what) => return write!(f, "the store's limits are too small: {what}"),
             Error::Format(what) => return write!(f, "the volume cannot be opened: {what}"),
+            Error::Crossing(_) => "the path leads to another volume",
+            Error::CrossDevice => "the two paths lead to different mounts",
             Error::OtherImage(images) => return images.fmt(f),
         };
         f.write_str(text)

@@ -21,6 +21,9 @@ pub const FILE_SIZE_MAX: u64 = i64::MAX as u64;
 /// Most names of one file: ext4's limit is lower, btrfs's is this; the record has 32 bits.
 pub const LINKS_MAX: u32 = 65_000;
 
+/// Most mounts of one tree: each may be a volume with caches of its own.
+pub const MOUNTS_MAX: usize = 64;
+
 /// Most descriptors open at once, streams included. Each costs a few dozen bytes here and as many in
 /// the runtime's handle table.
 pub const OPEN_MAX: u32 = 65_536;

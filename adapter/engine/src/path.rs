@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
+use crate::mount::{Crossing, MountNo, Start};
 use crate::record::inode::Content;
 use crate::txn::Txn;
 use crate::types::{Dentry, InodeNo, Kind};
@@ -49,28 +50,45 @@ impl Found<'_> {
     }
 }
 
-/// Walks `path` from `base`.
+/// Whether a walk enters what is mounted on the directory at its end, or stays with the name of that one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtEnd {
+    Enter,
+    Stay,
+}
+
+/// Walks `path` from `start`.
 ///
 /// # Cost
 /// Nothing for names that are known; one call for each that is not, and one for each symbolic link on
 /// the way that is not in memory.
 ///
 /// # Errors
-/// [`Error::NotPermitted`] for a path that leaves `base`, [`Error::NoEntry`] or
+/// [`Error::NotPermitted`] for a path that leaves where it must stay, [`Error::NoEntry`] or
 /// [`Error::NotDirectory`] for a step that cannot be taken, [`Error::Loop`], [`Error::NameTooLong`],
-/// [`Error::Invalid`] for a NUL byte.
+/// [`Error::Invalid`] for a NUL byte, [`Error::Crossing`] for a path that leads out of the volume.
 pub(crate) fn resolve<'p>(
     txn: &mut Txn<'_>,
-    base: InodeNo,
+    start: Start,
     path: &'p str,
     follow: Follow,
 ) -> Result<Found<'p>> {
+    resolve_to(txn, start, path, follow, AtEnd::Enter)
+}
+
+fn resolve_to<'p>(
+    txn: &mut Txn<'_>,
+    start: Start,
+    path: &'p str,
+    follow: Follow,
+    at_end: AtEnd,
+) -> Result<Found<'p>> {
     check(path)?;
-    let mut links = 0;
-    let mut dir = base;
+    let mut links = start.links;
+    let mut dir = start.ino;
     let mut rest: Cow<'p, str> = Cow::Borrowed(path);
     loop {
-        match walk(txn, base, dir, &rest, follow)? {
+        match walk(txn, start.floor, dir, &rest, follow, at_end)? {
             Walked::End { dir, name, entry, must_be_dir } => {
                 let name = match (name, rest) {
                     (None, _) => None,
@@ -80,6 +98,16 @@ pub(crate) fn resolve<'p>(
                     }
                 };
                 return Ok(Found { dir, name, entry, must_be_dir });
+            }
+            Walked::Down { mount, behind } => {
+                // What is behind a name starts with a slash; nothing is behind the last one.
+                let rest = rest.get(behind..).unwrap_or_default().trim_start_matches('/');
+                let rest = if rest.is_empty() { "." } else { rest }.to_owned();
+                return Err(Error::Crossing(Box::new(Crossing::Down { mount, rest, links })));
+            }
+            Walked::Up { from } => {
+                let rest = rest.get(from..).unwrap_or_default().to_owned();
+                return Err(Error::Crossing(Box::new(Crossing::Up { rest, links })));
             }
             Walked::Link { dir: at, link, behind } => {
                 links += 1;
@@ -109,12 +137,12 @@ pub(crate) fn resolve<'p>(
 ///
 /// # Errors
 /// As [`resolve`].
-pub(crate) fn resolve_name<'p>(txn: &mut Txn<'_>, base: InodeNo, path: &'p str) -> Result<Found<'p>> {
+pub(crate) fn resolve_name<'p>(txn: &mut Txn<'_>, start: Start, path: &'p str) -> Result<Found<'p>> {
     let trimmed = match path.trim_end_matches('/') {
         "" => path,
         trimmed => trimmed,
     };
-    let mut found = resolve(txn, base, trimmed, Follow::No)?;
+    let mut found = resolve_to(txn, start, trimmed, Follow::No, AtEnd::Stay)?;
     found.must_be_dir |= trimmed.len() < path.len();
     Ok(found)
 }
@@ -140,9 +168,20 @@ enum Walked {
     End { dir: InodeNo, name: Option<std::ops::Range<usize>>, entry: Option<Dentry>, must_be_dir: bool },
     /// A symbolic link in `dir` comes before what is `behind` it.
     Link { dir: InodeNo, link: Dentry, behind: usize },
+    /// A mountpoint comes before what is `behind` it.
+    Down { mount: MountNo, behind: usize },
+    /// The path leaves the volume by the `..` that it has here.
+    Up { from: usize },
 }
 
-fn walk(txn: &mut Txn<'_>, base: InodeNo, start: InodeNo, path: &str, follow: Follow) -> Result<Walked> {
+fn walk(
+    txn: &mut Txn<'_>,
+    floor: Option<InodeNo>,
+    start: InodeNo,
+    path: &str,
+    follow: Follow,
+    at_end: AtEnd,
+) -> Result<Walked> {
     let bytes = path.as_bytes();
     let mut dir = start;
     let mut at = 0;
@@ -166,14 +205,25 @@ fn walk(txn: &mut Txn<'_>, base: InodeNo, start: InodeNo, path: &str, follow: Fo
                 }
             }
             ".." => {
-                if dir == base {
+                if Some(dir) == floor {
                     return Err(Error::NotPermitted);
+                }
+                if dir == InodeNo::ROOT {
+                    let up = Ok(Walked::Up { from: name_start });
+                    // Only damaged parents lead past the floor of this volume to its root.
+                    return if floor.is_none() { up } else { Err(Error::NotPermitted) };
                 }
                 let parent = txn.inode(dir)?.parent;
                 dir = if parent == InodeNo(0) { return Err(Error::NoEntry) } else { parent };
             }
             _ => {
                 let entry = txn.lookup(dir, name)?;
+                if let Some(entry) = entry
+                    && let Some(mount) = txn.volume.mountpoints.at(entry.ino)
+                    && !(is_last && at_end == AtEnd::Stay)
+                {
+                    return Ok(Walked::Down { mount, behind: name_end });
+                }
                 if is_last {
                     match entry {
                         Some(link)

@@ -67,9 +67,6 @@ impl Volume {
     /// A commit, if what is dirty already leaves no room for more. One `get` after a commit whose
     /// outcome is unknown.
     pub(crate) fn begin_change(&mut self, data_bytes: usize) -> Result<Txn<'_>> {
-        if self.read_only {
-            return Err(Error::ReadOnly);
-        }
         self.check_alive()?;
         self.resolve_doubt()?;
         self.make_room(data_bytes)?;
@@ -129,13 +126,20 @@ impl<'v> Txn<'v> {
         if superblock.next_inode < u64::MAX - 1 { Ok(()) } else { Err(Error::NoSpace) }
     }
 
-    /// Ends the reading half: from here on nothing can fail.
-    pub(crate) fn write(self) -> Writes<'v> {
+    /// Fails if the volume takes no changes.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.volume.read_only { Err(Error::ReadOnly) } else { Ok(()) }
+    }
+
+    /// Ends the reading half: from here on nothing can fail. That a volume takes no changes is found out here
+    /// and not before, when it is known that the operation does not lead to another one.
+    pub(crate) fn write(self) -> Result<Writes<'v>> {
+        self.check_writable()?;
         let now = self.volume.clock.now();
-        Writes {
+        Ok(Writes {
             volume: self.volume,
             now: Timestamp { nanoseconds: now.nanoseconds.min(999_999_999), ..now },
-        }
+        })
     }
 }
 

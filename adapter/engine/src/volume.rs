@@ -8,6 +8,7 @@ use crate::image::{Image, ImageId};
 use crate::key::{KeySpace, tag};
 use crate::layer::{Lower, Midnight, NoStore};
 use crate::limits;
+use crate::mount::Mountpoints;
 use crate::overlay::Changes;
 use crate::quota::Quota;
 use crate::record::inode::{Content, Inode};
@@ -85,6 +86,8 @@ pub struct Volume {
     pub(crate) keys: KeySpace,
     /// The image that the volume lies on, or that it is.
     pub(crate) lower: Option<Lower>,
+    /// Directories on which something else is mounted.
+    pub(crate) mountpoints: Mountpoints,
     /// Takes no changes, by what it is or because the caller wants none now.
     pub(crate) read_only: bool,
     /// The superblock as it will be with the next commit.
@@ -245,6 +248,7 @@ impl Volume {
             room,
             keys,
             lower,
+            mountpoints: Mountpoints::default(),
             read_only: false,
             committed: superblock.clone(),
             superblock,

@@ -1,6 +1,6 @@
-use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::limits::LINKS_MAX;
+use crate::mount::Start;
 use crate::path::{Follow, resolve, resolve_name};
 use crate::txn::Finish;
 use crate::types::{Dentry, Kind};
@@ -19,13 +19,13 @@ impl Volume {
     /// One `apply`, and the lookups'.
     pub fn link_at(
         &mut self,
-        old_base: &Descriptor,
+        old_base: impl Into<Start>,
         old_path: &str,
         follow: Follow,
-        new_base: &Descriptor,
+        new_base: impl Into<Start>,
         new_path: &str,
     ) -> Result<()> {
-        let (old_dir, new_dir) = (old_base.mutable_directory()?, new_base.mutable_directory()?);
+        let (old_dir, new_dir) = (old_base.into().mutable_directory()?, new_base.into().mutable_directory()?);
         let mut txn = self.begin_change(0)?;
         let entry = resolve(&mut txn, old_dir, old_path, follow)?.existing()?;
         let found = resolve_name(&mut txn, new_dir, new_path)?;
@@ -43,7 +43,7 @@ impl Volume {
         if txn.inode_of(entry)?.nlink >= LINKS_MAX {
             return Err(Error::TooManyLinks);
         }
-        let mut writes = txn.write();
+        let mut writes = txn.write()?;
         writes.edit(entry.ino, |inode, now| {
             inode.nlink = inode.nlink.saturating_add(1);
             inode.ctime = now;

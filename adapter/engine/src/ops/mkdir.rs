@@ -1,5 +1,5 @@
-use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::mount::Start;
 use crate::path::resolve_name;
 use crate::record::inode::Content;
 use crate::txn::Finish;
@@ -17,8 +17,8 @@ impl Volume {
     ///
     /// # Cost
     /// One `apply`, and the lookup's.
-    pub fn create_directory_at(&mut self, base: &Descriptor, path: &str) -> Result<()> {
-        let dir = base.mutable_directory()?;
+    pub fn create_directory_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
+        let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;
         let found = resolve_name(&mut txn, dir, path)?;
         if found.entry.is_some() {
@@ -27,7 +27,7 @@ impl Volume {
         let name = found.last_name(Error::Exist)?;
         txn.check_accepts_names(found.dir)?;
         txn.check_growth(0, 1)?;
-        let mut writes = txn.write();
+        let mut writes = txn.write()?;
         let ino = writes.create(Kind::Directory, found.dir, Content::None);
         writes.add_name(found.dir, name, Dentry::new(Kind::Directory, ino));
         writes.finish(Finish::Names)

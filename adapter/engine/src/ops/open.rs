@@ -1,5 +1,6 @@
 use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
+use crate::mount::Start;
 use crate::path::{Follow, resolve, resolve_name};
 use crate::record::inode::Content;
 use crate::txn::Finish;
@@ -37,25 +38,22 @@ impl Volume {
     /// Nothing for a known name of a known inode.
     pub fn open_at(
         &mut self,
-        base: &Descriptor,
+        base: impl Into<Start>,
         path: &str,
         follow: Follow,
         flags: OpenFlags,
         access: Access,
     ) -> Result<Descriptor> {
-        let dir = base.directory()?;
+        let dir = base.into().directory()?;
         if flags.directory && (flags.create || flags.exclusive || flags.truncate) {
             return Err(Error::Invalid);
         }
         let changes = flags.create || flags.truncate || access.write;
-        if changes && !base.access.mutate_directory {
+        if changes && !dir.mutate_directory {
             return Err(Error::ReadOnly);
         }
-        let access = Access {
-            read: access.read || !access.write,
-            mutate_directory: base.access.mutate_directory,
-            ..access
-        };
+        let access =
+            Access { read: access.read || !access.write, mutate_directory: dir.mutate_directory, ..access };
         self.check_may_open()?;
         let mut txn = if changes { self.begin_change(0)? } else { self.begin()? };
         let exclusive = flags.create && flags.exclusive;
@@ -75,7 +73,7 @@ impl Volume {
             let name = found.last_name(Error::IsDirectory)?;
             txn.check_accepts_names(found.dir)?;
             txn.check_growth(0, 1)?;
-            let mut writes = txn.write();
+            let mut writes = txn.write()?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
             writes.add_name(found.dir, name, Dentry::new(Kind::File, ino));
             writes.finish(Finish::Data)?;
@@ -93,10 +91,13 @@ impl Volume {
         if entry.kind == Kind::Directory && (flags.create || flags.truncate || access.write) {
             return Err(Error::IsDirectory);
         }
+        if access.write || flags.truncate {
+            txn.check_writable()?;
+        }
         let size = txn.inode_of(entry)?.size;
         if flags.truncate && size > 0 {
             let resize = txn.prepare_resize(entry.ino, 0)?;
-            let mut writes = txn.write();
+            let mut writes = txn.write()?;
             writes.resize(entry.ino, resize);
             writes.finish(Finish::Data)?;
         }

@@ -1,5 +1,5 @@
-use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::mount::Start;
 use crate::path::{Follow, resolve};
 use crate::record::inode::Content;
 use crate::volume::Volume;
@@ -12,8 +12,8 @@ impl Volume {
     ///
     /// # Cost
     /// As [`Volume::stat_at`].
-    pub fn readlink_at(&mut self, base: &Descriptor, path: &str) -> Result<String> {
-        let dir = base.directory()?;
+    pub fn readlink_at(&mut self, base: impl Into<Start>, path: &str) -> Result<String> {
+        let dir = base.into().directory()?;
         let mut txn = self.begin()?;
         let entry = resolve(&mut txn, dir, path, Follow::No)?.existing()?;
         match &txn.inode_of(entry)?.content {

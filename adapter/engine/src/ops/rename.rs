@@ -1,5 +1,5 @@
-use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::mount::Start;
 use crate::path::resolve_name;
 use crate::txn::{Finish, Txn};
 use crate::types::{Dentry, InodeNo, Kind};
@@ -17,7 +17,7 @@ impl Volume {
     /// # Errors
     /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for what cannot be
     /// replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a path that ends in
-    /// `.` or `..`.
+    /// `.` or `..`, or in a mountpoint.
     ///
     /// # Durability
     /// In the store when it returns, but in mode `lazy`, with everything written before: a file that was
@@ -27,12 +27,12 @@ impl Volume {
     /// One `apply`, and the lookups'.
     pub fn rename_at(
         &mut self,
-        old_base: &Descriptor,
+        old_base: impl Into<Start>,
         old_path: &str,
-        new_base: &Descriptor,
+        new_base: impl Into<Start>,
         new_path: &str,
     ) -> Result<()> {
-        let (old_dir, new_dir) = (old_base.mutable_directory()?, new_base.mutable_directory()?);
+        let (old_dir, new_dir) = (old_base.into().mutable_directory()?, new_base.into().mutable_directory()?);
         let mut txn = self.begin_change(0)?;
         let old = resolve_name(&mut txn, old_dir, old_path)?;
         let new = resolve_name(&mut txn, new_dir, new_path)?;
@@ -40,6 +40,10 @@ impl Volume {
         let moved = old.entry.ok_or(Error::NoEntry)?;
         if (old.must_be_dir || new.must_be_dir) && moved.kind != Kind::Directory {
             return Err(Error::NotDirectory);
+        }
+        let is_mountpoint = |entry: Dentry| txn.volume.mountpoints.cover(entry.ino);
+        if is_mountpoint(moved) || new.entry.is_some_and(is_mountpoint) {
+            return Err(Error::Busy);
         }
         if new.entry.is_some_and(|replaced| replaced.ino == moved.ino) {
             return Ok(());
@@ -56,7 +60,7 @@ impl Volume {
             txn.inode_of(moved)?;
         }
 
-        let mut writes = txn.write();
+        let mut writes = txn.write()?;
         if let Some(replaced) = new.entry {
             writes.remove_name(new.dir, new_name, replaced);
             writes.drop_link(replaced.ino);

@@ -1,5 +1,5 @@
-use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::mount::Start;
 use crate::path::resolve_name;
 use crate::txn::Finish;
 use crate::types::Kind;
@@ -10,7 +10,7 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::NotEmpty`], [`Error::NotDirectory`] (also for a symbolic link to one),
-    /// [`Error::Invalid`] for a path that ends in `.`; one that ends in `..` is never empty.
+    /// [`Error::Busy`] for a mountpoint, [`Error::Invalid`] for a path that ends in `.`; one that ends in `..` is never empty.
     ///
     /// # Durability
     /// With the next change that is stored, or after [`crate::limits::GATHERED_REMOVALS_MAX`] removals; in
@@ -18,8 +18,8 @@ impl Volume {
     ///
     /// # Cost
     /// One `apply`, and the lookup's.
-    pub fn remove_directory_at(&mut self, base: &Descriptor, path: &str) -> Result<()> {
-        let dir = base.mutable_directory()?;
+    pub fn remove_directory_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
+        let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;
         let found = resolve_name(&mut txn, dir, path)?;
         let up = path.trim_end_matches('/').ends_with("..");
@@ -28,11 +28,14 @@ impl Volume {
         if entry.kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }
+        if txn.volume.mountpoints.cover(entry.ino) {
+            return Err(Error::Busy);
+        }
         if txn.inode_of(entry)?.size > 0 {
             return Err(Error::NotEmpty);
         }
         txn.inode(found.dir)?;
-        let mut writes = txn.write();
+        let mut writes = txn.write()?;
         writes.remove_name(found.dir, name, entry);
         writes.drop_link(entry.ino);
         writes.finish(Finish::Removal)

@@ -27,7 +27,7 @@ impl Volume {
         }
         let mut txn = self.begin_change(0)?;
         let resize = txn.prepare_resize(file.ino, size)?;
-        let mut writes = txn.write();
+        let mut writes = txn.write()?;
         writes.resize(file.ino, resize);
         writes.finish(Finish::Data)?;
         if file.access.sync { self.commit(Durability::Durable) } else { Ok(()) }

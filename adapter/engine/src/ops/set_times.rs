@@ -1,5 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::mount::Start;
 use crate::path::{Follow, resolve};
 use crate::txn::{Finish, Txn};
 use crate::types::{InodeNo, SetTime, Timestamp};
@@ -38,13 +39,13 @@ impl Volume {
     /// One `apply`.
     pub fn set_times_at(
         &mut self,
-        base: &Descriptor,
+        base: impl Into<Start>,
         path: &str,
         follow: Follow,
         atime: SetTime,
         mtime: SetTime,
     ) -> Result<()> {
-        let dir = base.mutable_directory()?;
+        let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;
         let entry = resolve(&mut txn, dir, path, follow)?.existing()?;
         txn.inode_of(entry)?;
@@ -61,7 +62,7 @@ fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, finish: Finis
     if (atime, mtime) == (SetTime::Keep, SetTime::Keep) {
         return Ok(());
     }
-    let mut writes = txn.write();
+    let mut writes = txn.write()?;
     writes.edit(ino, |inode, now| {
         let set = |place: &mut Timestamp, time: SetTime| match time {
             SetTime::Keep => {}

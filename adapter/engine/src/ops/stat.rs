@@ -1,5 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::Result;
+use crate::mount::Start;
 use crate::path::{Follow, resolve};
 use crate::record::inode::Inode;
 use crate::types::{InodeNo, Stat};
@@ -29,8 +30,8 @@ impl Volume {
     ///
     /// # Cost
     /// Nothing for a known name, found or missing, of a known inode.
-    pub fn stat_at(&mut self, base: &Descriptor, path: &str, follow: Follow) -> Result<Stat> {
-        let dir = base.directory()?;
+    pub fn stat_at(&mut self, base: impl Into<Start>, path: &str, follow: Follow) -> Result<Stat> {
+        let dir = base.into().directory()?;
         let mut txn = self.begin()?;
         let entry = resolve(&mut txn, dir, path, follow)?.existing()?;
         Ok(to_stat(entry.ino, txn.inode_of(entry)?))
@@ -51,7 +52,7 @@ impl Volume {
     /// As [`Volume::stat_at`].
     pub fn metadata_hash_at(
         &mut self,
-        base: &Descriptor,
+        base: impl Into<Start>,
         path: &str,
         follow: Follow,
     ) -> Result<MetadataHash> {

@@ -1,5 +1,5 @@
-use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::mount::Start;
 use crate::path::resolve_name;
 use crate::record::inode::Content;
 use crate::room::symlink_bytes_max;
@@ -20,7 +20,7 @@ impl Volume {
     ///
     /// # Cost
     /// One `apply`, and the lookup's.
-    pub fn symlink_at(&mut self, target: &str, base: &Descriptor, path: &str) -> Result<()> {
+    pub fn symlink_at(&mut self, target: &str, base: impl Into<Start>, path: &str) -> Result<()> {
         if target.starts_with('/') {
             return Err(Error::NotPermitted);
         }
@@ -32,8 +32,8 @@ impl Volume {
     ///
     /// # Errors
     /// As there, but for that one.
-    pub fn import_symlink_at(&mut self, target: &str, base: &Descriptor, path: &str) -> Result<()> {
-        let dir = base.mutable_directory()?;
+    pub fn import_symlink_at(&mut self, target: &str, base: impl Into<Start>, path: &str) -> Result<()> {
+        let dir = base.into().mutable_directory()?;
         if target.is_empty() {
             return Err(Error::NoEntry);
         }
@@ -54,7 +54,7 @@ impl Volume {
         let name = found.last_name(Error::Exist)?;
         txn.check_accepts_names(found.dir)?;
         txn.check_growth(target.len() as u64, 1)?;
-        let mut writes = txn.write();
+        let mut writes = txn.write()?;
         let ino = writes.create(Kind::Symlink, found.dir, Content::Target(target.into()));
         writes.add_name(found.dir, name, Dentry::new(Kind::Symlink, ino));
         writes.finish(Finish::Names)

@@ -1,5 +1,5 @@
-use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::mount::Start;
 use crate::path::resolve_name;
 use crate::txn::Finish;
 use crate::types::Kind;
@@ -19,8 +19,8 @@ impl Volume {
     /// # Cost
     /// One `apply`, and the lookup's, however large the file is: many extents are deleted with the
     /// commits that follow.
-    pub fn unlink_file_at(&mut self, base: &Descriptor, path: &str) -> Result<()> {
-        let dir = base.mutable_directory()?;
+    pub fn unlink_file_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
+        let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;
         let found = resolve_name(&mut txn, dir, path)?;
         let name = found.last_name(Error::IsDirectory)?;
@@ -34,7 +34,7 @@ impl Volume {
         }
         txn.inode_of(entry)?;
         txn.inode(found.dir)?;
-        let mut writes = txn.write();
+        let mut writes = txn.write()?;
         writes.remove_name(found.dir, name, entry);
         writes.drop_link(entry.ino);
         writes.finish(Finish::Removal)

@@ -64,14 +64,14 @@ impl Volume {
             At::End => txn.inode(ino)?.size,
         };
         if txn.is_overwrite(ino, offset, data.len())? {
-            let mut writes = txn.write();
+            let mut writes = txn.write()?;
             writes.overwrite(ino, offset, data);
             writes.finish(Finish::Data)?;
             return Ok(data.len());
         }
         let length = txn.prepare_write(ino, offset, data.len())?;
         let piece = data.get(..length).unwrap_or(data);
-        let mut writes = txn.write();
+        let mut writes = txn.write()?;
         writes.write(ino, offset, piece);
         writes.finish(Finish::Data)?;
         Ok(piece.len())

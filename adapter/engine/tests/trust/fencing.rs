@@ -28,6 +28,7 @@ impl Opener {
     /// One of a few things that change something; each ends with a commit.
     fn act(&mut self, turn: usize) -> Result<(), Error> {
         let Opener { volume, root, file } = self;
+        let root = &*root;
         match turn % 4 {
             0 => volume.create_directory_at(root, &format!("d{turn}"))?,
             1 => {

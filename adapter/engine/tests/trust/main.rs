@@ -14,6 +14,7 @@ mod hostile_records;
 mod images;
 mod journal;
 mod model_test;
+mod mounts;
 mod quota;
 mod regressions;
 mod repair;

@@ -1,0 +1,146 @@
+//! Mountpoints: directories of a volume in whose place another volume's root is seen, and the walks that
+//! pass from one volume to another.
+//!
+//! The engine knows one volume at a time. Where a walk leaves it, the operation ends before anything is
+//! changed, with [`Error::Crossing`](crate::Error::Crossing) that says how to go on; who keeps the table of
+//! mounts does the operation again on the other volume, from a [`Start`] that carries on the count of
+//! symbolic links and the directory that must not be left.
+
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::path::{Follow, resolve, resolve_name};
+use crate::types::{InodeNo, Kind};
+use crate::volume::Volume;
+use rustc_hash::FxHashMap;
+
+/// The number of a mount in its table. One volume may be mounted more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct MountNo(pub u32);
+
+/// Where a walk left a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Crossing {
+    /// Onto a mountpoint: the walk goes on with `rest` at the root of what is mounted there.
+    Down {
+        /// What is mounted there.
+        mount: MountNo,
+        /// The path from there on.
+        rest: String,
+        /// Symbolic links followed so far.
+        links: u32,
+    },
+    /// Above the root, from which nothing but the mount below it leads: the walk goes on with `rest`, which
+    /// starts with `..`, at the directory that this volume is mounted on.
+    Up {
+        /// The path from there on.
+        rest: String,
+        /// Symbolic links followed so far.
+        links: u32,
+    },
+}
+
+/// Where an operation's path starts. A [`Descriptor`] is one: the path starts at it and does not leave it.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    pub(crate) ino: InodeNo,
+    pub(crate) kind: Kind,
+    pub(crate) mutate_directory: bool,
+    /// The directory that is not left; `None` if it is of another mount.
+    pub(crate) floor: Option<InodeNo>,
+    /// Symbolic links followed on the way here.
+    pub(crate) links: u32,
+}
+
+impl From<&Descriptor> for Start {
+    fn from(descriptor: &Descriptor) -> Start {
+        Start {
+            ino: descriptor.ino,
+            kind: descriptor.kind,
+            mutate_directory: descriptor.access.mutate_directory,
+            floor: Some(descriptor.ino),
+            links: 0,
+        }
+    }
+}
+
+impl Start {
+    /// The inode that paths start at.
+    pub fn ino(&self) -> InodeNo {
+        self.ino
+    }
+
+    /// A walk that comes in from another volume, to the directory `at`, after so many symbolic links. `floor`
+    /// is the directory that it must not leave, if that one is seen through the same mount.
+    pub fn resumed(self, at: InodeNo, floor: Option<InodeNo>, links: u32) -> Start {
+        Start { ino: at, kind: Kind::Directory, floor, links, ..self }
+    }
+
+    pub(crate) fn directory(&self) -> Result<Start> {
+        if self.kind == Kind::Directory { Ok(*self) } else { Err(Error::NotDirectory) }
+    }
+
+    /// The directory, for an operation that changes what lies in it.
+    pub(crate) fn mutable_directory(&self) -> Result<Start> {
+        let start = self.directory()?;
+        if self.mutate_directory { Ok(start) } else { Err(Error::ReadOnly) }
+    }
+}
+
+/// How a path ends, for [`Volume::locate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// In a name that is to be made, changed or removed: what has it does not matter.
+    Name,
+    /// In what it leads to.
+    Object(Follow),
+}
+
+/// The mountpoints of a volume, and through which mount it is used right now.
+#[derive(Debug, Default)]
+pub(crate) struct Mountpoints {
+    here: MountNo,
+    /// By the mount that they are seen through and the directory that they cover.
+    covered: FxHashMap<(MountNo, InodeNo), MountNo>,
+}
+
+impl Mountpoints {
+    /// What is mounted on a directory.
+    pub(crate) fn at(&self, ino: InodeNo) -> Option<MountNo> {
+        // Next to all volumes have none.
+        if self.covered.is_empty() { None } else { self.covered.get(&(self.here, ino)).copied() }
+    }
+
+    /// Whether anything is mounted on a directory, through whichever mount.
+    pub(crate) fn cover(&self, ino: InodeNo) -> bool {
+        self.covered.keys().any(|(_, covered)| *covered == ino)
+    }
+}
+
+impl Volume {
+    /// Says through which mount the next operations come, and whether that takes changes. An image never
+    /// takes any.
+    pub fn enter(&mut self, mount: MountNo, read_only: bool) {
+        self.mountpoints.here = mount;
+        self.set_read_only(read_only);
+    }
+
+    /// Mounts something on a directory: through the mount `seen`, walks that come to `covered` go on
+    /// there. The directory can be neither removed nor renamed from then on; one that it lies in can.
+    pub fn attach(&mut self, seen: MountNo, covered: InodeNo, mount: MountNo) {
+        self.mountpoints.covered.insert((seen, covered), mount);
+    }
+
+    /// Walks a path, as an operation on it would, and fails as that would: with [`Error::Crossing`] if the
+    /// path leads out of the volume. What has the last name need not exist.
+    ///
+    /// # Cost
+    /// The lookups'.
+    pub fn locate(&mut self, start: impl Into<Start>, path: &str, ending: Ending) -> Result<()> {
+        let start = start.into().directory()?;
+        let mut txn = self.begin()?;
+        match ending {
+            Ending::Name => resolve_name(&mut txn, start, path).map(drop),
+            Ending::Object(follow) => resolve(&mut txn, start, path, follow).map(drop),
+        }
+    }
+}

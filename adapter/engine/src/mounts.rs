@@ -1,0 +1,290 @@
+//! The table of mounts: several volumes as one tree.
+
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::limits::MOUNTS_MAX;
+use crate::mount::{Crossing, Ending, MountNo, Start};
+use crate::path::Follow;
+use crate::types::{InodeNo, Kind};
+use crate::volume::Volume;
+
+/// A mount: where a volume is seen, and whether it can be changed there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountSpec {
+    /// Where it is seen: `/`, or an absolute path of plain names.
+    pub path: String,
+    /// Which volume, by a number of the caller's. One volume may be seen at several places.
+    pub volume: usize,
+    /// Whether operations through this mount change nothing.
+    pub read_only: bool,
+}
+
+/// Opens a volume, by its number in the [`MountSpec`]s.
+pub type Opener = Box<dyn FnMut(usize) -> Result<Volume>>;
+
+/// Volumes as one tree.
+///
+/// A volume is opened when it is first used. One that cannot be opened is tried again the next time: its
+/// store may be there then.
+pub struct Mounts {
+    /// In the order of their paths: what a mount lies in comes before it.
+    mounts: Vec<Mount>,
+    volumes: Vec<Option<Volume>>,
+    open: Opener,
+    /// How many of the mounts are attached to what they lie in.
+    attached: usize,
+}
+
+struct Mount {
+    spec: MountSpec,
+    /// The mount that it lies in, and the directory that it covers there.
+    above: Option<(MountNo, InodeNo)>,
+}
+
+/// What a path has led to: through which mount, from where, and the rest of the path.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The mount.
+    pub mount: MountNo,
+    /// Where the rest of the path starts.
+    pub start: Start,
+    /// The rest of the path, which does not leave the mount.
+    pub path: String,
+}
+
+impl Mounts {
+    /// Makes a table. One mount must be at `/`; it becomes number 0.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path that is not
+    /// absolute and plain, or with more than [`crate::limits::MOUNTS_MAX`] mounts.
+    pub fn new(mut specs: Vec<MountSpec>, open: Opener) -> Result<Mounts> {
+        specs.sort_by(|one, other| one.path.cmp(&other.path));
+        let plain = |spec: &MountSpec| spec.path == "/" || names(&spec.path).is_some();
+        let twice = specs.windows(2).any(|pair| matches!(pair, [one, other] if one.path == other.path));
+        if specs.first().is_none_or(|first| first.path != "/")
+            || specs.len() > MOUNTS_MAX
+            || !specs.iter().all(plain)
+            || twice
+        {
+            return Err(Error::Invalid);
+        }
+        let count = specs.iter().map(|spec| spec.volume).max().unwrap_or(0).saturating_add(1);
+        let mut volumes = Vec::new();
+        volumes.resize_with(count.min(MOUNTS_MAX), || None);
+        if count > MOUNTS_MAX {
+            return Err(Error::Invalid);
+        }
+        let mounts = specs.into_iter().map(|spec| Mount { spec, above: None }).collect();
+        // The root lies in nothing.
+        Ok(Mounts { mounts, volumes, open, attached: 1 })
+    }
+
+    /// The volume that a mount shows, opened if it was not, and ready to be used through this mount.
+    ///
+    /// # Errors
+    /// As opening it, and as making the directories that mounts lie on, which the first use does where they
+    /// are missing.
+    ///
+    /// # Cost
+    /// Next to nothing once it is open.
+    pub fn volume(&mut self, mount: MountNo) -> Result<&mut Volume> {
+        if self.attached < self.mounts.len() {
+            self.attach_all()?;
+        }
+        self.use_volume(mount)
+    }
+
+    fn use_volume(&mut self, mount: MountNo) -> Result<&mut Volume> {
+        let alone = self.mounts.len() == 1;
+        let spec = &self.mount(mount)?.spec;
+        let (number, read_only) = (spec.volume, spec.read_only);
+        let place = self.volumes.get_mut(number).ok_or(Error::BadDescriptor)?;
+        let (volume, is_new) = match place {
+            Some(volume) => (volume, false),
+            None => (place.insert((self.open)(number)?), true),
+        };
+        // Alone it stays as it was at first.
+        if !alone || is_new {
+            volume.enter(mount, read_only);
+        }
+        Ok(volume)
+    }
+
+    /// The volume that a mount shows, if it was ever used.
+    pub fn opened(&mut self, mount: MountNo) -> Option<&mut Volume> {
+        let number = self.mount(mount).ok()?.spec.volume;
+        self.volumes.get_mut(number)?.as_mut()
+    }
+
+    /// The number of the volume that a mount shows.
+    pub fn volume_number(&self, mount: MountNo) -> usize {
+        self.mount(mount).map_or(0, |mount| mount.spec.volume)
+    }
+
+    /// Does an operation on what a path leads to, on whichever volume that is: where the path leaves one, the
+    /// operation is done again on the next. Returns through which mount it was done.
+    ///
+    /// # Errors
+    /// The operation's.
+    pub fn walk<T>(
+        &mut self,
+        mount: MountNo,
+        start: Start,
+        path: &str,
+        mut operation: impl FnMut(&mut Volume, Start, &str) -> Result<T>,
+    ) -> Result<(MountNo, T)> {
+        match operation(self.volume(mount)?, start, path) {
+            Ok(answer) => Ok((mount, answer)),
+            Err(Error::Crossing(crossing)) => self.go_on(mount, start, *crossing, &mut operation),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Goes on where a walk has left its volume. It comes to an end: each step down takes a name of the path
+    /// and each up a `..`, and symbolic links, which alone add some, are counted.
+    #[cold]
+    fn go_on<T>(
+        &mut self,
+        base: MountNo,
+        start: Start,
+        mut crossing: Crossing,
+        operation: &mut dyn FnMut(&mut Volume, Start, &str) -> Result<T>,
+    ) -> Result<(MountNo, T)> {
+        let mut here = base;
+        loop {
+            let (at, path, links) = match crossing {
+                Crossing::Down { mount, rest, links } => {
+                    here = mount;
+                    (InodeNo::ROOT, rest, links)
+                }
+                Crossing::Up { rest, links } => {
+                    let (above, covered) = self.mount(here)?.above.ok_or(Error::NotPermitted)?;
+                    here = above;
+                    (covered, rest, links)
+                }
+            };
+            let floor = if here == base { start.floor } else { None };
+            match operation(self.volume(here)?, start.resumed(at, floor, links), &path) {
+                Ok(answer) => return Ok((here, answer)),
+                Err(Error::Crossing(next)) => crossing = *next,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Finds out where a path leads, for an operation with two paths. What has its last name need not exist.
+    ///
+    /// # Errors
+    /// Those of path resolution.
+    pub fn locate(&mut self, mount: MountNo, start: Start, path: &str, ending: Ending) -> Result<Located> {
+        let (mount, (start, path)) = self.walk(mount, start, path, |volume, start, path| {
+            volume.locate(start, path, ending)?;
+            Ok((start, path.to_owned()))
+        })?;
+        Ok(Located { mount, start, path })
+    }
+
+    /// Does an operation with two paths, the first of them to what `ending` says, the second to a name.
+    ///
+    /// # Errors
+    /// [`Error::CrossDevice`] for paths to different mounts, and the operation's.
+    pub fn walk_both<T>(
+        &mut self,
+        (mount, start, path): (MountNo, Start, &str),
+        ending: Ending,
+        (other_mount, other_start, other_path): (MountNo, Start, &str),
+        operation: impl FnOnce(&mut Volume, (Start, &str), (Start, &str)) -> Result<T>,
+    ) -> Result<T> {
+        if self.mounts.len() == 1 {
+            return operation(self.volume(mount)?, (start, path), (other_start, other_path));
+        }
+        let one = self.locate(mount, start, path, ending)?;
+        let other = self.locate(other_mount, other_start, other_path, Ending::Name)?;
+        if one.mount != other.mount {
+            return Err(Error::CrossDevice);
+        }
+        operation(self.volume(one.mount)?, (one.start, &one.path), (other.start, &other.path))
+    }
+
+    /// Stores everything of all volumes, durably. All are tried, whatever one says.
+    ///
+    /// # Errors
+    /// The first one's that fails.
+    pub fn sync_all(&mut self) -> Result<()> {
+        let outcomes = self.volumes.iter_mut().flatten().map(Volume::sync_all);
+        outcomes.fold(Ok(()), |first, outcome| first.and(outcome))
+    }
+
+    /// Attaches the mounts that are not, each to the directory that it is to cover.
+    #[cold]
+    fn attach_all(&mut self) -> Result<()> {
+        while let Some(mount) = self.mounts.get(self.attached) {
+            let path = mount.spec.path.clone();
+            let ahead = self.mounts.get(..self.attached).unwrap_or_default();
+            // The nearest one above it is the last that its path starts with.
+            let holder =
+                ahead.iter().rposition(|above| below(&above.spec.path, &path).is_some()).unwrap_or(0);
+            let rest = ahead.get(holder).and_then(|above| below(&above.spec.path, &path)).unwrap_or_default();
+            let (above, number) = (mount_no(holder), mount_no(self.attached));
+            let volume = self.use_volume(above)?;
+            // Where it lies is the table's matter, not that of a mount that takes no changes.
+            volume.enter(above, false);
+            let root = volume.root()?;
+            let covered = make_directories(volume, &root, rest);
+            volume.close(root)?;
+            let covered = covered?;
+            volume.attach(above, covered, number);
+            if let Some(mount) = self.mounts.get_mut(self.attached) {
+                mount.above = Some((above, covered));
+            }
+            self.attached += 1;
+        }
+        Ok(())
+    }
+
+    fn mount(&self, mount: MountNo) -> Result<&Mount> {
+        usize::try_from(mount.0).ok().and_then(|index| self.mounts.get(index)).ok_or(Error::BadDescriptor)
+    }
+}
+
+fn mount_no(index: usize) -> MountNo {
+    MountNo(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+/// The names of an absolute path without anything special.
+fn names(path: &str) -> Option<impl Iterator<Item = &str>> {
+    let names = path.strip_prefix('/')?.split('/');
+    let plain = |name: &str| crate::load::is_storable_name(name);
+    (path.len() <= crate::limits::PATH_BYTES_MAX && names.clone().all(plain)).then_some(names)
+}
+
+/// The rest of a path that starts with another, without a leading slash.
+fn below<'p>(above: &str, path: &'p str) -> Option<&'p str> {
+    match above {
+        "/" => path.strip_prefix('/'),
+        _ => path.strip_prefix(above)?.strip_prefix('/'),
+    }
+}
+
+/// Makes sure that there is a directory at a path, and returns it. No symbolic link is followed: a mount lies
+/// where the table says.
+fn make_directories(volume: &mut Volume, root: &Descriptor, path: &str) -> Result<InodeNo> {
+    let mut found = InodeNo::ROOT;
+    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+    for end in ends {
+        let prefix = path.get(..end).unwrap_or(path);
+        let stat = match volume.stat_at(root, prefix, Follow::No) {
+            Err(Error::NoEntry) => {
+                volume.create_directory_at(root, prefix)?;
+                volume.stat_at(root, prefix, Follow::No)?
+            }
+            stat => stat?,
+        };
+        if stat.kind != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        found = stat.ino;
+    }
+    Ok(found)
+}

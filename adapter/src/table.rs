@@ -1,0 +1,71 @@
+//! The mounts of the component, set up when a file is first asked for.
+
+use crate::clock::WallClock;
+use crate::config::{self, Source};
+use crate::store::ImportedStore;
+use kvfs::image::Image;
+use kvfs::{Error, MountNo, Mounts, Options, Result, Volume};
+use std::cell::RefCell;
+
+thread_local! {
+    static MOUNTS: RefCell<Option<Mounts>> = const { RefCell::new(None) };
+}
+
+/// Does something with the table.
+pub(crate) fn with<T>(operation: impl FnOnce(&mut Mounts) -> Result<T>) -> Result<T> {
+    MOUNTS.with(|place| {
+        // Nothing that runs in here comes back here: the store cannot call the guest or us.
+        let mut place = place.try_borrow_mut().map_err(|_| Error::Invalid)?;
+        let mounts = match &mut *place {
+            Some(mounts) => mounts,
+            None => place.insert(set_up()?),
+        };
+        operation(mounts)
+    })
+}
+
+/// Does something with the volume of a mount.
+pub(crate) fn with_volume<T>(mount: MountNo, operation: impl FnOnce(&mut Volume) -> Result<T>) -> Result<T> {
+    with(|mounts| operation(mounts.volume(mount)?))
+}
+
+/// Does something with the volume of a mount, if it was ever used.
+pub(crate) fn with_open<T>(
+    mount: MountNo,
+    operation: impl FnOnce(&mut Volume) -> Result<T>,
+) -> Option<Result<T>> {
+    MOUNTS.with(|place| place.try_borrow_mut().ok()?.as_mut()?.opened(mount).map(operation))
+}
+
+/// Stores everything, durably.
+pub(crate) fn sync_all() -> Result<()> {
+    MOUNTS.with(|place| match place.try_borrow_mut() {
+        Ok(mut place) => place.as_mut().map_or(Ok(()), Mounts::sync_all),
+        Err(_) => Err(Error::Invalid),
+    })
+}
+
+fn set_up() -> Result<Mounts> {
+    let config = config::read()?;
+    let (options, sources) = (config.options, config.sources);
+    let open =
+        move |number: usize| sources.get(number).ok_or(Error::Invalid).and_then(|it| open(it, &options));
+    Mounts::new(config.mounts, Box::new(open))
+}
+
+fn open(source: &Source, options: &Options) -> Result<Volume> {
+    let named = |volume: &str| Options { volume: volume.to_owned(), ..options.clone() };
+    match source {
+        Source::Kv { volume } => Volume::open(Box::new(ImportedStore), Box::new(WallClock), named(volume)),
+        Source::Image { image } => Volume::open_image(image_at(image.clone())?, options.clone()),
+        Source::Overlay { image, volume } => {
+            let image = image_at(image.clone())?;
+            Volume::open_overlay(Box::new(ImportedStore), Box::new(WallClock), image, named(volume))
+        }
+    }
+}
+
+fn image_at(range: std::ops::Range<usize>) -> Result<Image> {
+    let blob = kvfs_wasm_config::image().unwrap_or_default();
+    Image::open(blob.get(range).ok_or(Error::Format("the image is not where the table of mounts says"))?)
+}
