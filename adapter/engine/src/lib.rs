@@ -78,7 +78,9 @@ struct Semantics;
 pub use cache::CacheLimits;
 pub use descriptor::{Access, Descriptor};
 pub use error::{Code, Damage, Error, OtherImage, Result};
-pub use fsck::{Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, repair};
+pub use fsck::{
+    Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, fsck_overlay, repair, repair_overlay,
+};
 pub use memory::MemoryStore;
 pub use mount::{Crossing, Ending, MountNo, Start};
 pub use mounts::{Located, MountSpec, Mounts, Opener};

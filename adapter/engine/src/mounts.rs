@@ -212,8 +212,11 @@ impl Mounts {
     /// # Errors
     /// The first one's that fails.
     pub fn sync_all(&mut self) -> Result<()> {
-        let outcomes = self.volumes.iter_mut().flatten().map(Volume::sync_all);
-        outcomes.fold(Ok(()), |first, outcome| first.and(outcome))
+        let mut first = Ok(());
+        for volume in self.volumes.iter_mut().flatten() {
+            first = first.and(volume.sync_all());
+        }
+        first
     }
 
     /// Attaches the mounts that are not, each to the directory that it is to cover.

@@ -427,14 +427,20 @@ pub(crate) fn check_same_name(image: &Image, volume: &str) -> Result<()> {
     Err(Error::Format("the image was packed for a volume of another name; pack it for this one"))
 }
 
-/// Refuses a volume that this version cannot write to, or not with this image.
-pub(crate) fn check_usable(superblock: &Superblock, image: Option<&ImageId>) -> Result<()> {
+/// Refuses a volume that lies on another image than this one.
+pub(crate) fn check_image(superblock: &Superblock, image: Option<&ImageId>) -> Result<()> {
     let recorded = superblock.lower.as_ref().map(|lower| &lower.image);
     // The name is for people alone.
     if recorded.map(|image| image.digest) != image.map(|image| image.digest) {
         let (recorded, given) = (recorded.cloned(), image.cloned());
         return Err(Error::OtherImage(Box::new(OtherImage { recorded, given })));
     }
+    Ok(())
+}
+
+/// Refuses a volume that this version cannot write to, or not with this image.
+pub(crate) fn check_usable(superblock: &Superblock, image: Option<&ImageId>) -> Result<()> {
+    check_image(superblock, image)?;
     if superblock.frozen {
         return Err(Error::Format("it is frozen: an image that others lie on takes no writer"));
     }

@@ -5,20 +5,25 @@
 //! the picture that the first half makes and changes what does not fit together.
 
 mod collect;
+mod layered;
 mod paths;
 mod relate;
 mod repair;
 
-pub use repair::{Fix, Repair, RepairOptions, repair};
+pub use repair::{Fix, Repair, RepairOptions, repair, repair_overlay};
 
 use self::collect::Picture;
+use self::layered::Layered;
 use crate::error::{Error, Result};
+use crate::image::{Image, ImageId};
 use crate::journal::read_journal;
 use crate::key::KeySpace;
+use crate::layer::Lower;
 use crate::overlay::{Changes, View};
+use crate::record::is_tombstone;
 use crate::record::superblock::Superblock;
 use crate::store::KvStore;
-use crate::volume::check_volume_name;
+use crate::volume::{check_image, check_same_name, check_volume_name};
 use std::fmt;
 
 /// Something that must hold in every volume at every moment, also right after a cut. The numbers are
@@ -139,7 +144,8 @@ impl Report {
 ///
 /// # Errors
 /// The store's; [`crate::Error::NoEntry`] if the store holds nothing of this volume, [`crate::Error::Invalid`] for a
-/// name that no volume can have, [`crate::Error::Format`] for a volume of another format. What is wrong with
+/// name that no volume can have, [`crate::Error::Format`] for a volume of another format,
+/// [`crate::Error::OtherImage`] for one that lies on an image: that takes [`fsck_overlay`]. What is wrong with
 /// the volume itself is no error but a [`Finding`].
 ///
 /// # Cost
@@ -148,13 +154,34 @@ impl Report {
 pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
     check_volume_name(volume)?;
     let keys = KeySpace::new(volume);
-    look(store, &keys).map(|(_, report)| report)
+    look(store, &keys, None).map(|(_, report)| report)
 }
 
-/// Reads the volume, and says what is wrong with it.
-fn look(store: &mut dyn KvStore, keys: &KeySpace) -> Result<(Picture, Report)> {
+/// As [`fsck`], for a volume that lies on an image: checks the tree that they are together.
+///
+/// # Errors
+/// As there, and [`crate::Error::OtherImage`] for a volume that lies on another image, or on none.
+pub fn fsck_overlay(store: &mut dyn KvStore, volume: &str, image: Image) -> Result<Report> {
+    check_volume_name(volume)?;
+    check_same_name(&image, volume)?;
+    let keys = KeySpace::new(volume);
+    check_exists(store, &keys)?;
+    let id = image.id().clone();
+    let lower = Lower::new(image, keys.clone());
+    look(&mut Layered { store, lower }, &keys, Some(&id)).map(|(_, report)| report)
+}
+
+/// Fails unless the store itself holds something of the volume.
+fn check_exists(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> {
+    let (start, end) = keys.volume_range();
+    let limits = store.limits()?;
+    if store.scan(&start, &end, 1, limits.max_batch_bytes)?.is_empty() { Err(Error::NoEntry) } else { Ok(()) }
+}
+
+/// Reads the volume, and says what is wrong with it. It must lie on this image, if it can be told.
+fn look(store: &mut dyn KvStore, keys: &KeySpace, image: Option<&ImageId>) -> Result<(Picture, Report)> {
     let mut report = Report::default();
-    let mut view = settled(store, keys, &mut report)?;
+    let mut view = settled(store, keys, image, &mut report)?;
     let picture = collect::collect(&mut view, keys, &mut report)?;
     relate::relate(&picture, keys, &mut report);
     paths::name(&picture, keys, &mut report);
@@ -162,15 +189,30 @@ fn look(store: &mut dyn KvStore, keys: &KeySpace) -> Result<(Picture, Report)> {
 }
 
 /// The store as it is once the journal is in place that a cut commit left.
-fn settled<'s>(store: &'s mut dyn KvStore, keys: &KeySpace, report: &mut Report) -> Result<View<'s>> {
+fn settled<'s>(
+    store: &'s mut dyn KvStore,
+    keys: &KeySpace,
+    image: Option<&ImageId>,
+    report: &mut Report,
+) -> Result<View<'s>> {
     let mut changes = Changes::new();
     let superblock = store.get(&[keys.superblock()])?.into_iter().next().flatten();
     let superblock = superblock.and_then(|value| Superblock::decode(keys.superblock(), &value).ok());
+    if let Some(superblock) = &superblock {
+        check_image(superblock, image)?;
+    }
     // Without a superblock nothing says that there is none.
     if superblock.is_none_or(|superblock| superblock.has_journal()) {
         let limits = store.limits()?;
         match read_journal(store, keys, limits.max_batch_entries, limits.max_batch_bytes) {
-            Ok(journal) => changes = journal.committed.unwrap_or_default(),
+            Ok(journal) => {
+                changes = journal.committed.unwrap_or_default();
+                // The view lies above the image, where what a tombstone hides is just not there.
+                let buried = changes.iter_mut().filter(|(key, value)| {
+                    image.is_some() && value.as_ref().is_some_and(|value| is_tombstone(key, value))
+                });
+                buried.for_each(|(_, value)| *value = None);
+            }
             Err(Error::Damaged(damage)) => {
                 let mut key = Vec::new();
                 keys.journal_commit(&mut key);

@@ -13,7 +13,7 @@ use crate::run::{Check, Moment, Runner, TestClock};
 use crate::shrink::{first_failure, no_seed_fails};
 use crate::store::{Applied, Map, Sabotage, TestStore, tag_of};
 use crate::tree::{self, Leaf, Tree};
-use kvfs::{Access, Follow, Kind, Mode, OpenFlags, SetTime, Volume, fsck};
+use kvfs::{Access, Follow, Kind, Mode, OpenFlags, SetTime, Volume};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -80,7 +80,7 @@ impl Sweep<'_> {
         // What is found is made to grow.
         let quota = Some(kvfs::Quota::default());
         let options = kvfs::Options { mode: Mode::Close, quota, ..self.setup.options() };
-        let volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options);
+        let volume = self.setup.open(Box::new(store.clone()), Box::new(TestClock::default()), options);
         Ok((store, volume.map_err(|error| format!("opening: {error:?}"))?))
     }
 
@@ -197,7 +197,7 @@ fn differs_in_bytes_only(expected: &Tree, since: &[Moment], found: &Tree) -> boo
 
 fn check_sound(map: &Map, setup: &Setup, when: &str) -> Check {
     let mut store = TestStore::from_map(map.clone(), setup.limits);
-    let report = fsck(&mut store, "v").map_err(|error| format!("fsck: {error:?}"))?;
+    let report = setup.fsck(&mut store).map_err(|error| format!("fsck: {error:?}"))?;
     match report.findings.first() {
         None => Ok(()),
         Some(finding) => Err(format!("fsck, {when}: {finding}")),

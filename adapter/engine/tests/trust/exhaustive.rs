@@ -69,26 +69,30 @@ fn setups() -> Vec<Setup> {
 
 #[test]
 fn every_sequence_of_three_operations_survives_every_cut() {
-    let (alphabet, starts, setups) = (alphabet(), starts(), setups());
+    let (alphabet, starts) = (alphabet(), starts());
     let size = alphabet.len() as u64;
-    let all = size * size * size * starts.len() as u64 * setups.len() as u64;
+    let all = size * size * size * starts.len() as u64 * setups().len() as u64;
     let next = AtomicU64::new(0);
-    let worker = || loop {
-        let mut number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= all {
-            return;
+    let worker = || {
+        // What a volume lies on stays in its thread.
+        let setups = setups();
+        loop {
+            let mut number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= all {
+                return;
+            }
+            let mut digit = |base: u64| {
+                let digit = number % base;
+                number /= base;
+                digit as usize
+            };
+            let (setup, start) = (&setups[digit(setups.len() as u64)], &starts[digit(starts.len() as u64)]);
+            let mut ops = start.clone();
+            ops.extend((0..3).map(|_| alphabet[digit(size)].clone()));
+            // Shorter sequences are the prefixes of these: every cut of theirs is a cut of these too.
+            let outcome = run(setup, &ops).and_then(|()| sweep(setup, &ops, None));
+            outcome.unwrap_or_else(|what| panic!("{what}\n{setup:?}\n{ops:#?}"));
         }
-        let mut digit = |base: u64| {
-            let digit = number % base;
-            number /= base;
-            digit as usize
-        };
-        let (setup, start) = (&setups[digit(setups.len() as u64)], &starts[digit(starts.len() as u64)]);
-        let mut ops = start.clone();
-        ops.extend((0..3).map(|_| alphabet[digit(size)].clone()));
-        // Shorter sequences are the prefixes of these: every cut of theirs is a cut of these too.
-        let outcome = run(setup, &ops).and_then(|()| sweep(setup, &ops, None));
-        outcome.unwrap_or_else(|what| panic!("{what}\n{setup:?}\n{ops:#?}"));
     };
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {

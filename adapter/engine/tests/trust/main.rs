@@ -13,6 +13,7 @@ mod hostile;
 mod hostile_records;
 mod images;
 mod journal;
+mod layered;
 mod model_test;
 mod mounts;
 mod quota;
@@ -21,4 +22,4 @@ mod repair;
 mod slashes;
 
 // What the fuzz targets use too; the suites name it as if it were here.
-use kvfs_trust::{model, ops, rng, run, shrink, store, tree};
+use kvfs_trust::{layered as lower, model, ops, rng, run, shrink, store, tree};

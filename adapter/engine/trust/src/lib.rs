@@ -9,6 +9,7 @@
 
 pub mod fuzz;
 pub mod guest;
+pub mod layered;
 pub mod model;
 pub mod ops;
 pub mod rng;

@@ -1,8 +1,10 @@
 //! Operations as data, and random sequences of them.
 
+use crate::layered::Base;
 use crate::rng::Rng;
 use crate::store::{JOURNALLED, LARGE, SMALL};
 use kvfs::{Access, At, CacheLimits, Follow, Limits, Mode, OpenFlags, Options, Quota, SetTime, Timestamp};
+use std::rc::Rc;
 
 /// Slots for open files, directories (slot 0 is the root) and listings.
 pub const FILES: usize = 3;
@@ -137,6 +139,8 @@ pub struct Setup {
     pub extent_bytes: u32,
     pub inline_bytes: u32,
     pub quota: Option<Quota>,
+    /// What the volume lies on.
+    pub base: Option<Rc<Base>>,
 }
 
 impl Setup {
@@ -158,6 +162,7 @@ impl Setup {
             inline_bytes: rng.pick(&[0, 64, 600, 4096]),
             // Where nothing waits to be removed for lack of room, what is in use is known exactly.
             quota: (limits == LARGE && rng.chance(2)).then(|| quota(rng)),
+            base: None,
         }
     }
 
@@ -174,6 +179,7 @@ impl Setup {
             extent_bytes: options.extent_bytes,
             inline_bytes: options.inline_bytes,
             quota: None,
+            base: None,
         }
     }
 

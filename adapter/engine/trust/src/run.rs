@@ -91,7 +91,10 @@ pub fn pattern(offset: u64, length: usize, fill: u8) -> Vec<u8> {
 
 impl Runner {
     pub fn new(setup: &Setup, store: TestStore, keep: bool) -> Result<Runner, String> {
-        Runner::going_on(setup, store, Model::new(time(0)), 0, keep)
+        match &setup.base {
+            Some(base) => Runner::going_on(setup, store, base.model.clone(), base.seconds, keep),
+            None => Runner::going_on(setup, store, Model::new(time(0)), 0, keep),
+        }
     }
 
     /// A run on a volume that is there, which looks as the model says; its clock starts at `start_seconds`,
@@ -133,8 +136,8 @@ impl Runner {
     }
 
     fn open(&mut self) -> Result<(), Error> {
-        let mut volume =
-            Volume::open(Box::new(self.store.clone()), Box::new(self.clock.clone()), self.setup.options())?;
+        let (store, clock) = (Box::new(self.store.clone()), Box::new(self.clock.clone()));
+        let mut volume = self.setup.open(store, clock, self.setup.options())?;
         self.dirs[0] = Some((volume.root()?, ROOT));
         self.model.opened(ROOT);
         self.model.quota = volume.quota();

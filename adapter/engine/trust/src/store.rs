@@ -26,6 +26,11 @@ fn is_commit_record(key: &[u8]) -> bool {
     tag_of(key) == 0x02 && key.len() == 2 + usize::from(key.first().copied().unwrap_or_default())
 }
 
+/// Whether a value says that what lies below is gone.
+fn is_tombstone(value: &[u8]) -> bool {
+    value.len() == 16 && value[9] == 0x40
+}
+
 impl Applied {
     pub fn replay(&self, map: &mut Map) {
         for (key, value) in &self.changes {
@@ -38,7 +43,8 @@ impl Applied {
 
     /// Sends bytes of a file ahead: a commit that was split has this before its last apply.
     pub fn is_stage(&self) -> bool {
-        let puts_extent = self.changes.iter().any(|(key, value)| tag_of(key) == 0x20 && value.is_some());
+        let is_bytes = |value: &Option<Rc<[u8]>>| value.as_ref().is_some_and(|value| !is_tombstone(value));
+        let puts_extent = self.changes.iter().any(|(key, value)| tag_of(key) == 0x20 && is_bytes(value));
         puts_extent && !self.settles && !self.ends_commit()
     }
 
@@ -117,6 +123,8 @@ pub enum Sabotage {
     EntriesFirst,
     /// Deletes of extents are forgotten.
     NoExtentDeletes,
+    /// Tombstones never reach the store.
+    NoTombstones,
     /// A durable apply is only buffered.
     NotDurable,
     /// Of every seventh apply only the superblock reaches the store.
@@ -294,6 +302,9 @@ impl Inner {
             Some(Sabotage::NoOrphanRecords) => forget(0x31, true),
             Some(Sabotage::NoReapRecords) => forget(0x30, true),
             Some(Sabotage::NoExtentDeletes) => forget(0x20, false),
+            Some(Sabotage::NoTombstones) => {
+                applied.changes.retain(|(_, value)| !value.as_ref().is_some_and(|value| is_tombstone(value)));
+            }
             Some(Sabotage::NotDurable) => applied.durable = false,
             Some(Sabotage::LosesAnApply) if self.applies_seen.is_multiple_of(7) => {
                 applied.changes.retain(|(key, _)| tag_of(key) == 0);

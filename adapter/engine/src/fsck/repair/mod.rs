@@ -26,13 +26,17 @@ mod writer;
 
 use self::writer::Writer;
 use super::collect::Picture;
-use super::{Report, look};
+use super::layered::Layered;
+use super::{Report, check_exists, look};
 use crate::error::{Error, Result};
+use crate::image::{Image, ImageId};
 use crate::key::KeySpace;
+use crate::layer::Lower;
+use crate::record::superblock::Superblock;
 use crate::room::check_limits;
 use crate::store::KvStore;
 use crate::types::Clock;
-use crate::volume::check_volume_name;
+use crate::volume::{check_same_name, check_volume_name};
 use std::fmt;
 
 /// Rounds that a repair takes at most. Each stage runs once or twice; more would be a stage that undoes
@@ -103,21 +107,59 @@ pub fn repair(
     options: RepairOptions,
 ) -> Result<Repair> {
     check_volume_name(volume)?;
+    repair_above(store, clock, volume, None, options)
+}
+
+/// As [`repair`], for a volume that lies on an image. The image stays as it is: what is wrong with it cannot
+/// be repaired but in the tree that the two are together.
+///
+/// # Errors
+/// As there, and [`Error::OtherImage`] for a volume that lies on another image, or on none.
+pub fn repair_overlay(
+    store: &mut dyn KvStore,
+    clock: &mut dyn Clock,
+    volume: &str,
+    mut image: Image,
+    options: RepairOptions,
+) -> Result<Repair> {
+    check_volume_name(volume)?;
+    check_same_name(&image, volume)?;
     let keys = KeySpace::new(volume);
-    let (picture, before) = look(store, &keys)?;
+    check_exists(store, &keys)?;
+    let below = Below { id: image.id().clone(), superblock: image.superblock()? };
+    let lower = Lower::new(image, keys);
+    repair_above(&mut Layered { store, lower }, clock, volume, Some(below), options)
+}
+
+/// The image below the volume that is repaired.
+struct Below {
+    id: ImageId,
+    superblock: Superblock,
+}
+
+fn repair_above(
+    store: &mut dyn KvStore,
+    clock: &mut dyn Clock,
+    volume: &str,
+    below: Option<Below>,
+    options: RepairOptions,
+) -> Result<Repair> {
+    let keys = KeySpace::new(volume);
+    let image = below.as_ref().map(|below| &below.id);
+    let (picture, before) = look(store, &keys, image)?;
     if before.is_clean() {
         return Ok(Repair { after: before.clone(), fixes: Vec::new(), before });
     }
     let limits = store.limits()?;
     check_limits(&limits)?;
     let mut work = Work { fixes: Vec::new(), options, writer: Writer::new(store, clock, keys, limits) };
-    if !superblock::take_over(&mut work, &picture, volume)? {
+    if !superblock::take_over(&mut work, &picture, volume, below.as_ref())? {
         return Ok(Repair { after: before.clone(), fixes: Vec::new(), before });
     }
     journal::settle(&mut work)?;
     let mut after = None;
     for _ in 0..ROUNDS_MAX {
-        let (picture, report) = look(work.writer.store, &work.writer.keys)?;
+        let (picture, report) = look(work.writer.store, &work.writer.keys, image)?;
         if !work.round(&picture)? {
             after = Some(report);
             break;
@@ -126,7 +168,7 @@ pub fn repair(
     work.writer.finish()?;
     let after = match after {
         Some(report) => report,
-        None => look(work.writer.store, &work.writer.keys)?.1,
+        None => look(work.writer.store, &work.writer.keys, image)?.1,
     };
     Ok(Repair { before, fixes: work.fixes, after })
 }

@@ -1,7 +1,7 @@
 //! Becomes the volume's writer, and makes a superblock where there is none that can be read.
 
-use super::Work;
 use super::records::kept_record;
+use super::{Below, Work};
 use crate::error::Result;
 use crate::fsck::collect::Picture;
 use crate::record::FRAME_BYTES;
@@ -15,10 +15,15 @@ use crate::volume::{Options, check_usable, make_uuid};
 const EXTENT_BYTES_AT: usize = FRAME_BYTES + 40;
 
 /// Returns whether the volume can be repaired: it cannot if its extent size is not known any more.
-pub(super) fn take_over(work: &mut Work<'_>, picture: &Picture, volume: &str) -> Result<bool> {
+pub(super) fn take_over(
+    work: &mut Work<'_>,
+    picture: &Picture,
+    volume: &str,
+    below: Option<&Below>,
+) -> Result<bool> {
     let found = picture.superblock_value.as_deref();
     if let Some(superblock) = &picture.superblock {
-        check_usable(superblock, None)?;
+        check_usable(superblock, below.map(|below| &below.id))?;
         check_fit(superblock, work.writer.limits())?;
         let mut superblock = superblock.clone();
         superblock.epoch = superblock.epoch.saturating_add(1);
@@ -29,13 +34,19 @@ pub(super) fn take_over(work: &mut Work<'_>, picture: &Picture, volume: &str) ->
     }
     let defaults = Options { volume: volume.to_owned(), ..Options::default() };
     let usual = fitting_sizes(&defaults, work.writer.limits());
-    let Some(extent_bytes) = extent_bytes(picture, found, usual.0) else { return Ok(false) };
+    let known = below.map(|below| below.superblock.extent_bytes);
+    let Some(extent_bytes) = known.or_else(|| extent_bytes(picture, found, usual.0)) else {
+        return Ok(false);
+    };
     let inline = |inode: &crate::record::inode::Inode| matches!(inode.content, Content::Inline(_));
     let longest = picture.inodes.values().filter(|inode| inline(inode)).map(|inode| inode.size).max();
     let inline_bytes = u32::try_from(longest.unwrap_or(0)).unwrap_or(extent_bytes);
     let inline_bytes = inline_bytes.max(usual.1).min(extent_bytes);
     let uuid = make_uuid(&defaults, work.writer.clock.now());
-    let mut superblock = Superblock::new(uuid, extent_bytes, inline_bytes);
+    let mut superblock = match below {
+        Some(below) => below.superblock.above(below.id.clone(), uuid),
+        None => Superblock::new(uuid, extent_bytes, inline_bytes),
+    };
     superblock.next_inode = picture.highest_record().saturating_add(1).max(superblock.next_inode);
     check_fit(&superblock, work.writer.limits())?;
     // It would have known of the journal that there is.

@@ -7,7 +7,7 @@ use crate::key::{KeySpace, tag};
 use crate::limits::JOURNAL_BYTES_MAX;
 use crate::record::inode::{Content, Inode};
 use crate::record::superblock::Superblock;
-use crate::record::{begin, dentry, reap, seal};
+use crate::record::{TOMBSTONE_BYTES, begin, dentry, reap, seal};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::types::{Clock, Dentry, ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeSet;
@@ -166,6 +166,9 @@ impl<'s> Writer<'s> {
 
     fn apply(&mut self, level: Durability) -> Result<()> {
         let Some(superblock) = &mut self.superblock else { return Ok(()) };
+        if let Some(lower) = &mut superblock.lower {
+            lower.written |= !self.changes.is_empty();
+        }
         superblock.seq = superblock.seq.saturating_add(1);
         let key = self.keys.superblock();
         let value = superblock.encode(key);
@@ -278,5 +281,6 @@ fn sealed(key: Vec<u8>, encode: impl FnOnce(&[u8], &mut Vec<u8>)) -> Change {
 }
 
 fn bytes_of(group: &[Change]) -> usize {
-    group.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
+    // Above an image a deletion may become a tombstone.
+    group.iter().map(|(key, value)| key.len() + value.as_ref().map_or(TOMBSTONE_BYTES, Vec::len)).sum()
 }

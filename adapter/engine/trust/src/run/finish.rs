@@ -3,12 +3,12 @@
 use super::{Check, Runner};
 use crate::store::LARGE;
 use crate::tree;
-use kvfs::{Follow, fsck};
+use kvfs::Follow;
 
 impl Runner {
     /// Checks the store as it is now.
     pub fn check_fsck(&mut self) -> Check {
-        let report = fsck(&mut self.store.clone(), "v").map_err(|error| format!("fsck: {error:?}"))?;
+        let report = self.setup.fsck(&mut self.store.clone()).map_err(|error| format!("fsck: {error:?}"))?;
         match report.findings.first() {
             None => Ok(()),
             Some(finding) => Err(format!("fsck: {finding} ({} findings)", report.findings.len())),
@@ -37,7 +37,7 @@ impl Runner {
     /// Whatever waits to be removed goes within a number of commits.
     fn check_cleans_up(&mut self) -> Check {
         let (root, _) = self.dirs[0].take().expect("the root is open");
-        let waiting = fsck(&mut self.store.clone(), "v").map_err(|error| format!("fsck: {error:?}"))?;
+        let waiting = self.setup.fsck(&mut self.store.clone()).map_err(|error| format!("fsck: {error:?}"))?;
         // The smallest stores lose an extent with a commit, which comes with every eighth turn in mode lazy.
         let orphaned_extents = if waiting.orphans > 0 { waiting.extents } else { 0 };
         let turns = 300 + 10 * (waiting.garbage_extents + orphaned_extents);
@@ -49,7 +49,7 @@ impl Runner {
         });
         outcome.map_err(|error| format!("cleaning up: {error:?}"))?;
         self.check_fsck().map_err(|what| format!("after cleaning up: {what}"))?;
-        let report = fsck(&mut self.store.clone(), "v").map_err(|error| format!("fsck: {error:?}"))?;
+        let report = self.setup.fsck(&mut self.store.clone()).map_err(|error| format!("fsck: {error:?}"))?;
         let (inodes, expected) = (report.inodes, self.model.objects.len() as u64);
         if report.orphans + report.garbage_extents > 0 || inodes != expected {
             return Err(format!("cleaning up left {report:?}, expected {expected} inodes"));

@@ -1,0 +1,65 @@
+//! Random sequences above an image: a volume and what it lies on look like one, whatever is cut and however
+//! small the store is.
+
+use crate::crash::sweep;
+use crate::lower::{Base, split};
+use crate::run::{Check, run};
+use crate::shrink::{case, first_failure, no_seed_fails};
+use crate::store::{Sabotage, tag_of};
+use crate::{ops::Op, ops::Setup, run::Runner, store::TestStore};
+
+fn run_above(setup: &Setup, ops: &[Op]) -> Check {
+    let (setup, ops) = split(setup, ops)?;
+    run(&setup, ops)
+}
+
+#[test]
+fn every_sequence_above_an_image_answers_and_leaves_what_the_reference_does() {
+    no_seed_fails(6_000, 80, &run_above);
+}
+
+#[test]
+fn every_cut_above_an_image_leaves_the_state_of_a_moment_not_before_the_last_promise() {
+    no_seed_fails(1_000, 60, &|setup, ops| {
+        let (setup, ops) = split(setup, ops)?;
+        sweep(&setup, ops, None)
+    });
+}
+
+#[test]
+fn sabotage_above_an_image_is_noticed() {
+    for kind in
+        [Sabotage::NoReapRecords, Sabotage::EntriesFirst, Sabotage::LosesAnApply, Sabotage::NoTombstones]
+    {
+        let check = |setup: &Setup, ops: &[Op]| {
+            let (setup, ops) = split(setup, ops)?;
+            sweep(&setup, ops, Some(kind))
+        };
+        let story = first_failure(0..400, 60, &check).unwrap_or_else(|| panic!("{kind:?} was not noticed"));
+        println!("{kind:?}: {}", story.lines().next().unwrap_or_default());
+    }
+}
+
+/// Sequences prove little if nothing of the image is touched.
+#[test]
+fn sequences_change_and_remove_what_lies_below() {
+    let (mut tombstones, mut above, mut packed) = (0, 0, 0);
+    for seed in 0..200 {
+        let (setup, ops) = case(seed, 80);
+        let (setup, ops) = split(&setup, &ops).unwrap();
+        let base: &Base = setup.base.as_deref().unwrap();
+        packed += base.model.objects.len() - 1;
+        let mut runner = Runner::new(&setup, TestStore::new(setup.limits), false).unwrap();
+        for (index, op) in ops.iter().enumerate() {
+            runner.step(index, op).unwrap();
+        }
+        runner.volume().sync_all().unwrap();
+        for (key, value) in &runner.store.0.borrow().map {
+            let is_tombstone = value.len() == 16 && value[9] == 0x40;
+            tombstones += usize::from(is_tombstone);
+            above += usize::from(!is_tombstone && tag_of(key) == 0x20);
+        }
+    }
+    println!("{packed} objects below, {tombstones} tombstones and {above} extents above");
+    assert!(packed > 500 && tombstones > 500 && above > 100, "{packed} {tombstones} {above}");
+}
