@@ -80,3 +80,26 @@ pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8
     }
     Ok((again_key, again))
 }
+
+/// Returns these records, in the order of their keys, as an image, whatever they hold. A superblock that can
+/// be decoded becomes that of an image.
+pub fn image_of(volume: &str, records: &[(Vec<u8>, Vec<u8>)]) -> Option<Vec<u8>> {
+    let keys = KeySpace::new(volume);
+    let inner = |(key, value): &(Vec<u8>, Vec<u8>)| {
+        let mut value = value.clone();
+        if let Ok(mut superblock) = Superblock::decode(key, &value)
+            && key == keys.superblock()
+        {
+            superblock.freeze();
+            value = superblock.encode(key);
+        }
+        Some((keys.inner(key)?.to_vec(), value))
+    };
+    let records: Vec<_> = records.iter().filter_map(inner).collect();
+    crate::image::lay_out(&records, volume, "hostile", [7; 16]).ok()
+}
+
+/// Makes an image's checksums right that cover where its records lie; those of the records stay.
+pub fn reseal_image(bytes: &mut [u8]) {
+    crate::image::reseal(bytes);
+}

@@ -38,6 +38,8 @@ mod write;
 
 pub use read::Image;
 pub use write::pack;
+#[cfg(feature = "fuzzing")]
+pub(crate) use {read::reseal, write::lay_out};
 
 use std::fmt;
 

@@ -81,7 +81,7 @@ fn read(store: &mut dyn KvStore, keys: &KeySpace) -> Result<Vec<Record>> {
     }
 }
 
-fn lay_out(records: &[Record], volume: &str, name: &str, digest: [u8; 16]) -> Result<Vec<u8>> {
+pub(crate) fn lay_out(records: &[Record], volume: &str, name: &str, digest: [u8; 16]) -> Result<Vec<u8>> {
     let too_large = || Error::Format("it is too large for an image, which has less than 4 GiB");
     let number = |number: usize| u32::try_from(number).map(u32::to_be_bytes).map_err(|_| too_large());
     let blocks: Vec<&[Record]> = records.chunks(BLOCK_RECORDS).collect();

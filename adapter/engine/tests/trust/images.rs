@@ -99,3 +99,174 @@ fn an_overlay_reads_the_image_and_keeps_changes_and_removals_above_it() {
     let large = read(&mut volume, &root, "large").unwrap();
     assert_eq!((&large[99_999..100_008], large.len()), (&b"\x07changed\x07"[..], 200_000));
 }
+
+/// All that a volume tells of the paths in `expected`: the same, or an error.
+fn tells_nothing_else(volume: &mut Volume, expected: &tree::Tree) -> Result<u32, String> {
+    let Ok(root) = volume.root() else { return Ok(0) };
+    let mut errors = 0;
+    for (path, leaf) in expected.iter().filter(|(path, _)| !path.is_empty()) {
+        let stat = volume.stat_at(&root, path, Follow::No);
+        let told = match (&stat, leaf.kind) {
+            (Err(_), _) => Err(Error::NoEntry),
+            (Ok(stat), _) if (stat.ino.0, stat.kind, stat.size) != (leaf.id, leaf.kind, leaf.size) => {
+                Ok(false)
+            }
+            (Ok(_), kvfs::Kind::Symlink) => {
+                volume.readlink_at(&root, path).map(|target| target == leaf.target)
+            }
+            (Ok(_), kvfs::Kind::File) => {
+                let whole =
+                    leaf.regions.iter().map(|(_, bytes)| bytes.as_slice()).collect::<Vec<_>>().concat();
+                read(volume, &root, path).map(|bytes| bytes == whole)
+            }
+            (Ok(_), kvfs::Kind::Directory) => {
+                let flags = OpenFlags { directory: true, ..OpenFlags::default() };
+                volume.open_at(&root, path, Follow::No, flags, Access::default()).and_then(|directory| {
+                    let names = tree::list(volume, &directory);
+                    volume.close(directory)?;
+                    let below = expected.keys().filter(|key| key.starts_with(&format!("{path}/"))).count();
+                    names.map(|names| names.len() == below)
+                })
+            }
+        };
+        // A name that is there is never told to be missing.
+        if stat == Err(Error::NoEntry) {
+            return Err(format!("{path} is missing"));
+        }
+        match told {
+            Ok(true) => {}
+            Ok(false) => return Err(format!("{path} is told to be something else")),
+            Err(_) => errors += 1,
+        }
+    }
+    volume.close(root).map_err(|error| error.to_string())?;
+    Ok(errors)
+}
+
+#[test]
+fn an_image_with_any_byte_changed_gives_errors_and_nothing_wrong() {
+    let bytes = packed(|volume, root| {
+        volume.create_directory_at(root, "dir").unwrap();
+        for index in 0..60 {
+            write(volume, root, &format!("dir/{index}"), format!("content {index}").as_bytes());
+        }
+        write(volume, root, "large", &[7; 5_000]);
+        volume.symlink_at("large", root, "link").unwrap();
+    });
+    let open = |bytes| Image::open(bytes).and_then(|image| Volume::open_image(image, Options::default()));
+    let expected = tree::of_volume(&mut open(bytes).unwrap()).unwrap();
+    let (mut refused, mut errors) = (0, 0);
+    let mut rng = crate::rng::Rng::new(1);
+    for turn in 0..3_000 {
+        let mut changed = bytes.to_vec();
+        match turn % 10 {
+            0 => changed.truncate(rng.below(bytes.len() as u64) as usize),
+            _ => changed[rng.below(bytes.len() as u64) as usize] ^= 1 << rng.below(8),
+        }
+        let changed: &'static [u8] = changed.leak();
+        assert!(
+            !Image::open(changed).is_ok_and(|mut image| image.verify().is_ok()),
+            "turn {turn} is not noticed"
+        );
+        match open(changed) {
+            Err(_) => refused += 1,
+            Ok(mut volume) => match tells_nothing_else(&mut volume, &expected) {
+                Ok(found) => errors += u32::from(found > 0),
+                Err(what) => panic!("turn {turn}: {what}"),
+            },
+        }
+    }
+    println!("{refused} refused, {errors} with errors");
+    assert!(refused > 300 && errors > 1_500, "{refused} {errors}");
+}
+
+#[test]
+fn hostile_images_can_be_opened_and_used() {
+    let mut used = 0;
+    for seed in crate::shrink::seeds(3_000) {
+        let mut rng = crate::rng::Rng::new(seed);
+        let data: Vec<u8> = (0..400).map(|_| rng.below(256) as u8).collect();
+        let outcome = std::panic::catch_unwind(|| kvfs_trust::fuzz::images::run(&data));
+        used += u32::from(outcome.unwrap_or_else(|_| panic!("seed {seed}")));
+    }
+    println!("{used} were used");
+    assert!(used > 1 || std::env::var("KVFS_SEED").is_ok());
+}
+
+#[test]
+fn another_image_or_none_or_one_below_a_plain_volume_is_refused_and_both_are_named() {
+    let (one, other) = (sample(), packed(|volume, root| write(volume, root, "x", b"other")));
+    let store = TestStore::new(LARGE);
+    let named = |error: Error| match error {
+        Error::OtherImage(images) => (images.recorded.is_some(), images.given.is_some(), images.to_string()),
+        error => panic!("{error:?}"),
+    };
+    let options = || Options::default();
+    let clock = || Box::new(TestClock::default());
+    let open_plain = || Volume::open(Box::new(store.clone()), clock(), options());
+    drop(open_overlay(&store, one).unwrap());
+    let before = store.0.borrow().map.clone();
+
+    let (recorded, given, text) = named(open_overlay(&store, other).map(drop).unwrap_err());
+    let id = |bytes| Image::open(bytes).unwrap().id().clone();
+    assert!(
+        recorded && given && text.contains(&id(one).to_string()) && text.contains(&id(other).to_string())
+    );
+    assert_eq!(id(one).name, "a tree");
+    let (recorded, given, text) = named(open_plain().map(drop).unwrap_err());
+    assert!(recorded && !given && text.contains(&id(one).to_string()));
+    let mut given_store = store.clone();
+    named(kvfs::probe(&mut given_store, "main").unwrap_err());
+    named(kvfs::fsck(&mut given_store, "main").map(drop).unwrap_err());
+    let repaired = kvfs::repair(&mut given_store, &mut TestClock::default(), "main", Default::default());
+    named(repaired.map(drop).unwrap_err());
+    named(kvfs::fsck_overlay(&mut given_store, "main", Image::open(other).unwrap()).map(drop).unwrap_err());
+    assert_eq!(kvfs::probe_overlay(&mut given_store, "main", &Image::open(one).unwrap()), Ok(true));
+    assert!(kvfs::fsck_overlay(&mut given_store, "main", Image::open(one).unwrap()).unwrap().is_clean());
+    assert!(store.0.borrow().map == before, "nothing of this changes the store");
+    // The same tree packed again is the same image, whatever it is called.
+    drop(open_overlay(&store, sample()).unwrap());
+
+    let store = TestStore::new(LARGE);
+    drop(Volume::open(Box::new(store.clone()), clock(), options()).unwrap());
+    let (recorded, given, text) = named(open_overlay(&store, one).map(drop).unwrap_err());
+    assert!(!recorded && given && text.contains(&id(one).to_string()));
+    // The checksums of an image's records cover the volume's name.
+    let elsewhere = Options { volume: "elsewhere".to_owned(), ..options() };
+    let image = Image::open(one).unwrap();
+    let outcome = Volume::open_overlay(Box::new(store.clone()), clock(), image, elsewhere);
+    assert!(matches!(outcome.map(drop), Err(Error::Format(_))));
+}
+
+#[test]
+fn what_cannot_become_an_image_is_refused() {
+    let store = TestStore::new(LARGE);
+    let clock = || Box::new(TestClock::default());
+    let pack_it = || pack(&mut store.clone(), "main", "name").map(drop);
+    assert_eq!(pack_it(), Err(Error::NoEntry));
+    let mut volume = Volume::open(Box::new(store.clone()), clock(), Options::default()).unwrap();
+    let root = volume.root().unwrap();
+    pack_it().unwrap();
+    for name in [String::new(), "x".repeat(256)] {
+        assert_eq!(pack(&mut store.clone(), "main", &name).map(drop), Err(Error::Invalid));
+    }
+    // A file that is open and has no name.
+    write(&mut volume, &root, "file", b"bytes");
+    let file = volume.open_at(&root, "file", Follow::No, OpenFlags::default(), WRITE).unwrap();
+    volume.unlink_file_at(&root, "file").unwrap();
+    volume.sync_all().unwrap();
+    assert!(matches!(pack_it(), Err(Error::Format(_))));
+    volume.close(file).unwrap();
+    volume.sync_all().unwrap();
+    pack_it().unwrap();
+    // Damage is not packed.
+    write(&mut volume, &root, "other", b"bytes");
+    volume.sync_all().unwrap();
+    let key = store.0.borrow().map.keys().last().unwrap().clone();
+    store.0.borrow_mut().map.insert(key, std::rc::Rc::from(&b"damage"[..]));
+    assert!(matches!(pack_it(), Err(Error::Damaged(_))));
+    // An image of what lies on an image would be half of it.
+    let store = TestStore::new(LARGE);
+    drop(open_overlay(&store, sample()).unwrap());
+    assert!(matches!(pack(&mut store.clone(), "main", "name").map(drop), Err(Error::OtherImage(_))));
+}

@@ -6,6 +6,7 @@
 
 mod decoders;
 mod forge;
+pub mod images;
 pub mod mutate;
 mod paths;
 mod samples;

@@ -81,7 +81,7 @@ fn mend(store: &TestStore) {
     }
 }
 
-fn bounded(store: &TestStore, calls: u64) {
+pub(super) fn bounded(store: &TestStore, calls: u64) {
     store.0.borrow_mut().calls_left = calls;
 }
 
@@ -127,22 +127,23 @@ fn act(store: &TestStore, guest: &mut Guest, op: &Op) {
 
 /// Looks at every name that sequences use, lists, reads and stats.
 fn walk(store: &TestStore, guest: &mut Guest) {
+    walk_with(&mut |op| act(store, guest, op));
+}
+
+/// The same, by operations that are done in this way.
+pub(super) fn walk_with(act: &mut dyn FnMut(&Op)) {
     for path in ["a", "b", "c", "d", "d/a", "d/b", "d/c", "d/d", "a/a", "d/..", "d/../d/../d/."] {
         let path = path.to_owned();
-        act(store, guest, &Op::StatAt { dir: 0, path: path.clone(), follow: Follow::Yes });
-        act(store, guest, &Op::Readlink { dir: 0, path: path.clone() });
+        act(&Op::StatAt { dir: 0, path: path.clone(), follow: Follow::Yes });
+        act(&Op::Readlink { dir: 0, path: path.clone() });
         let flags = OpenFlags::default();
         let access = kvfs::Access { read: true, ..kvfs::Access::default() };
-        act(
-            store,
-            guest,
-            &Op::Open { dir: 0, path: path.clone(), follow: Follow::Yes, flags, access, slot: 0 },
-        );
+        act(&Op::Open { dir: 0, path: path.clone(), follow: Follow::Yes, flags, access, slot: 0 });
         for offset in [0, 4096, 1 << 40, i64::MAX as u64 - 600] {
-            act(store, guest, &Op::Read { slot: 0, offset, length: 5000 });
+            act(&Op::Read { slot: 0, offset, length: 5000 });
         }
-        act(store, guest, &Op::OpenDir { dir: 0, path, slot: 1 });
-        act(store, guest, &Op::List { slot: 1 });
+        act(&Op::OpenDir { dir: 0, path, slot: 1 });
+        act(&Op::List { slot: 1 });
     }
 }
 

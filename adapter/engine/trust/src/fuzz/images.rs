@@ -1,0 +1,64 @@
+//! Hostile images: records forged as in a hostile store, laid out as an image, and the image's own bytes
+//! changed, with its checksums made right or not. Opening and using it ends, without a panic.
+
+use super::forge::forge;
+use super::samples::samples;
+use super::stores::{bounded, walk_with};
+use crate::guest::Guest;
+use crate::ops::{Op, Setup, random};
+use crate::rng::Rng;
+use crate::run::TestClock;
+use crate::store::TestStore;
+use kvfs::fuzzing::{image_of, reseal_image};
+use kvfs::image::Image;
+use kvfs::{Volume, fsck_overlay};
+
+/// Calls of the store above it that an operation, an opening or a check may make. The image's own records
+/// cost none.
+const CALLS_MAX: u64 = 5_000;
+
+/// Returns whether it came to be used. The image is leaked, as they are in a component.
+pub fn run(data: &[u8]) -> bool {
+    let mut rng = Rng::from_bytes(data);
+    let samples = samples();
+    let mut map = samples[rng.below(samples.len() as u64) as usize].clone();
+    let setup = Setup::random(&mut rng);
+    for _ in 0..rng.below(6) {
+        forge(&mut map, &mut rng);
+    }
+    let records: Vec<_> = map.iter().map(|(key, value)| (key.clone(), value.to_vec())).collect();
+    let Some(mut bytes) = image_of("v", &records) else { return false };
+    // The header and the blocks come first: that is where most is decided.
+    for _ in 0..rng.below(4) {
+        let within = if rng.chance(3) { bytes.len() } else { bytes.len().min(48 + 40 * records.len()) };
+        let at = rng.below(within as u64) as usize;
+        bytes[at] = if rng.chance(2) { rng.below(256) as u8 } else { bytes[at] ^ (1 << rng.below(8)) };
+    }
+    if rng.chance(10) {
+        bytes.truncate(rng.below(bytes.len() as u64) as usize);
+    }
+    if !rng.chance(4) {
+        reseal_image(&mut bytes);
+    }
+    let Ok(mut image) = Image::open(bytes.leak()) else { return false };
+    let _ = image.verify();
+    let store = TestStore::new(setup.limits);
+    if let Ok(mut guest) = Volume::open_image(image.clone(), setup.options()).and_then(Guest::new) {
+        walk_with(&mut |op| drop(guest.act(op)));
+    }
+    bounded(&store, CALLS_MAX);
+    let clock = Box::new(TestClock::default());
+    let volume = Volume::open_overlay(Box::new(store.clone()), clock, image.clone(), setup.options());
+    let Ok(mut guest) = volume.and_then(Guest::new) else { return false };
+    let mut act = |op: &Op| {
+        bounded(&store, CALLS_MAX);
+        // Any answer will do.
+        let _ = guest.act(op);
+    };
+    walk_with(&mut act);
+    (0..30).for_each(|_| act(&random(&mut rng)));
+    act(&Op::Sync);
+    bounded(&store, CALLS_MAX);
+    let _ = fsck_overlay(&mut store.clone(), "v", image);
+    true
+}
