@@ -348,7 +348,8 @@ impl<'a> Generator<'a, '_> {
         // gives it a name that lasts.
         for (name, ty) in &interface.types {
             let root = self.info.root(*ty);
-            let own = self.info.owner(root) == Some(id) && self.info.is_nominal(root);
+            // An alias is another name for what has its own already.
+            let own = self.info.owner(root) == Some(id) && self.info.is_nominal(root) && root == *ty;
             let ours = self.job.callee == Io::Virtual || self.info.mentions_io(&wit_parser::Type::Id(root));
             if own && ours {
                 let index = self.builder.alias_export(exported, name, ComponentExportKind::Type);

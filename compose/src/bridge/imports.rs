@@ -8,7 +8,7 @@ use super::write::{InstanceScope, Names, Scope, TypeWriter};
 use super::{Io, Lifecycle, Unbridgeable};
 use crate::error::ComposeError;
 use indexmap::IndexSet;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use wasm_encoder::{ComponentExportKind, ComponentTypeRef, ComponentValType, InstanceType, TypeBounds};
 use wit_parser::{InterfaceId, TypeId};
 
@@ -188,6 +188,7 @@ pub(super) fn instance_type(
     let interface = &info.resolve.interfaces[id];
     let writer = TypeWriter { info };
     let mut scope = InstanceScope { ty: InstanceType::new(), names: Names::new(), outer };
+    let mut exported = HashSet::new();
     for (name, ty) in &interface.types {
         let root = info.root(*ty);
         let own = info.owner(root) == Some(id);
@@ -201,7 +202,10 @@ pub(super) fn instance_type(
         };
         let index = scope.ty.type_count();
         scope.ty.export(name.as_str(), ComponentTypeRef::Type(bound));
-        scope.learn(root, index);
+        // A resource's functions carry its first name, not that of an alias.
+        if exported.insert(root) {
+            scope.learn(root, index);
+        }
     }
     if only.is_none() {
         for function in interface.functions.values() {

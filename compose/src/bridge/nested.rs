@@ -51,6 +51,7 @@ impl<'a> Nested<'a> {
     /// its import has parts that only the component around has names for.
     pub(super) fn export_type(&mut self, name: &str, root: TypeId, own: bool) -> Result<(), Unbridgeable> {
         let info = self.writer.info;
+        // A resource's functions carry its first name, not that of an alias.
         let first = self.exported.get(&root) == self.imported.get(&root);
         let mut scope = TopScope { builder: &mut self.builder, names: &mut self.exported };
         let index = if own && first && info.is_nominal(root) && !info.is_resource(root) {
@@ -59,7 +60,9 @@ impl<'a> Nested<'a> {
             self.writer.index(&mut scope, root)?
         };
         let index = self.builder.export(name, ComponentExportKind::Type, index, None);
-        self.exported.insert(root, index);
+        if first {
+            self.exported.insert(root, index);
+        }
         Ok(())
     }
 
