@@ -6,8 +6,13 @@ use std::process::ExitCode;
 use kvfs_wasm_build::{Build, Error, StdSource, Toolchain};
 
 /// Guests on raw WASI, which need no libc: package, and the variable that says where its module is.
-const RAW: [(&str, &str); 3] =
-    [("guests", "KVFS_GUESTS"), ("guests/notes", "KVFS_NOTES"), ("guests/caller", "KVFS_CALLER")];
+const RAW: [(&str, &str); 5] = [
+    ("guests", "KVFS_GUESTS"),
+    ("guests/notes", "KVFS_NOTES"),
+    ("guests/caller", "KVFS_CALLER"),
+    ("guests/network", "KVFS_NETWORK"),
+    ("guests/server", "KVFS_SERVER"),
+];
 
 /// Targets with a libc, whose `std` only rustup brings, and the variable for the guest built for each.
 const WITH_LIBC: [(&str, &str); 2] =

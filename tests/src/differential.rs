@@ -12,7 +12,7 @@ use kvfs_compose::Link;
 use kvfs_host::MemoryStore;
 use wasmtime::component::Component;
 
-use crate::{Output, Program, Tree, engine, guests};
+use crate::{Network, Output, Program, Tree, engine, guests};
 
 /// The page that has a paragraph for each difference on purpose.
 const SEMANTICS: &str = include_str!("../../adapter/engine/SEMANTICS.md");
@@ -81,7 +81,10 @@ impl Prepared {
     ///
     /// It could not be started, or what it left cannot be read.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Seen> {
-        let program = |part: &[&str]| Program::new(&self.component).args(part.iter().copied()).stdin(STDIN);
+        let program = |part: &[&str]| {
+            let program = Program::new(&self.component).args(part.iter().copied()).stdin(STDIN);
+            program.network(Network::Loopback)
+        };
         let processes = arguments.split(|argument| *argument == THEN);
         match self.way {
             Way::Host => {

@@ -18,8 +18,13 @@ pub fn rust() -> anyhow::Result<&'static [u8]> {
         return Ok(done);
     }
     let module = std::fs::read(env!("KVFS_GUESTS")).context(env!("KVFS_GUESTS"))?;
-    let component = wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode()?;
+    let component = encoded(&module)?;
     Ok(COMPONENT.get_or_init(|| component))
+}
+
+/// Makes a component of a core module that carries its world with it.
+pub(crate) fn encoded(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    wit_component::ComponentEncoder::default().validate(true).module(module)?.encode().context("encoding")
 }
 
 /// Returns the file of the CPython guest, built if its sources have changed.

@@ -12,6 +12,7 @@ use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::engine::{STACK_BYTES, TICK};
 use crate::faulty::FaultyOutput;
@@ -27,7 +28,7 @@ const THREAD_STACK_BYTES: usize = STACK_BYTES + (4 << 20);
 pub enum Network {
     /// Nobody.
     None,
-    /// Servers on this machine's loopback interface.
+    /// Servers on this machine's loopback interface, by sockets; by http, whomever it names.
     Loopback,
 }
 
@@ -260,7 +261,7 @@ impl Program {
             Files::Store(store) => KvCtx::new(store.clone()),
             _ => KvCtx::new(MemoryStore::new()),
         };
-        let state = State { wasi: wasi.build(), table: ResourceTable::new(), kv };
+        let state = State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new(), kv };
 
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
@@ -271,6 +272,9 @@ impl Program {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         kvfs_host::add_to_linker(&mut linker)?;
+        if self.network == Network::Loopback {
+            wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
+        }
         Ok(linker)
     }
 
@@ -287,6 +291,9 @@ impl Program {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         kvfs_host::add_to_linker_async(&mut linker)?;
+        if self.network == Network::Loopback {
+            wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        }
         let ready = bindings::CommandPre::new(linker.instantiate_pre(&self.component)?)?;
         let start = Instant::now();
         let command = ready.instantiate_async(&mut *store).await?;
@@ -337,6 +344,7 @@ impl Session {
 
 struct State {
     wasi: WasiCtx,
+    http: WasiHttpCtx,
     table: ResourceTable,
     kv: KvCtx,
 }
@@ -350,5 +358,11 @@ impl KvView for State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: Default::default() }
     }
 }

@@ -7,5 +7,6 @@ mod behaviour;
 mod handles;
 #[cfg(unix)]
 mod kill;
+mod network;
 mod providers;
 mod python;

@@ -10,6 +10,31 @@ pub use versions::{VERSIONS, caller_at, notes_at, programs_at};
 
 use anyhow::Context;
 
+use crate::guests;
+
+/// Returns the component whose programs speak http, TCP and UDP.
+///
+/// # Errors
+///
+/// Its module cannot be read or made a component, which is a fault of the harness.
+pub fn network() -> anyhow::Result<Vec<u8>> {
+    raw(env!("KVFS_NETWORK"))
+}
+
+/// Returns the component that exports `wasi:http/incoming-handler`.
+///
+/// # Errors
+///
+/// As [`network`].
+pub fn server() -> anyhow::Result<Vec<u8>> {
+    raw(env!("KVFS_SERVER"))
+}
+
+fn raw(module: &str) -> anyhow::Result<Vec<u8>> {
+    let module = std::fs::read(module).with_context(|| module.to_owned())?;
+    guests::encoded(&module)
+}
+
 /// Returns the program on Rust's standard library: for `wasm32-wasip1`, a core module for preview1, and for
 /// `wasm32-wasip2`, a component.
 #[cfg(not(no_std_guests))]
