@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 /// Assembles the core modules that linking puts into its results.
 fn text_modules() -> Result<(), String> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    for name in ["handles", "text"] {
+    for name in ["handles", "loans", "text"] {
         let source = format!("src/link/{name}.wat");
         println!("cargo:rerun-if-changed={source}");
         let bytes = wat::parse_file(&source).map_err(|e| e.to_string())?;

@@ -351,7 +351,7 @@ impl Borrows {
         if given.iter().any(mixed) {
             out.acquire = Some(module.function(Wanted::Mixed("acquire"), &i32s, &i32s[..1]));
             out.leave = Some(module.function(Wanted::Mixed("leave"), &i32s[..1], &[]));
-            out.loans = Some(module.function(Wanted::Handles("loans"), &[], &i32s[..1]));
+            out.loans = Some(module.function(Wanted::Loans("loans"), &[], &i32s[..1]));
             if host_handles {
                 out.settle = Some(module.function(Wanted::Mixed("settle"), &i32s, &i32s[..1]));
             }

@@ -7,6 +7,9 @@ use wasm_encoder::{BlockType, Instruction as I, ValType};
 /// The core module, built from `handles.wat`.
 pub(super) static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/handles.wasm"));
 
+/// The notes of what is lent, built from `loans.wat`.
+pub(super) static LOANS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loans.wasm"));
+
 /// The lowest handle of the file system. Every lower number is the runtime's.
 pub(super) const FIRST: i32 = 0x4000_0000;
 

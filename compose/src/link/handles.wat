@@ -22,11 +22,8 @@
   (import "destructors" "5" (func $destroy5 (param i32)))
 
   (memory $table 1)
-  ;; Handles that are lent for the time of a call with several of them, 4 bytes each, innermost last.
-  (memory $loans 1)
   (global $free (mut i32) (i32.const -1))
   (global $places (mut i32) (i32.const 0))
-  (global $top (mut i32) (i32.const 0))
   ;; Set while the guest's allocator runs: it may not call anything, as the component model says.
   (global (export "busy") (mut i32) (i32.const 0))
 
@@ -108,23 +105,6 @@
     (local.set $at (i32.shl (i32.and (local.get $handle) (i32.const 0xfffff)) (i32.const 4)))
     (i32.store $table offset=12 (local.get $at)
       (i32.sub (i32.load $table offset=12 (local.get $at)) (i32.const 1))))
-
-  ;; Returns how many handles are noted as lent.
-  (func (export "loans") (result i32) (global.get $top))
-
-  ;; Notes a handle as lent, with whatever the caller puts into bit 31.
-  (func (export "note") (param $handle i32)
-    (local $at i32)
-    (local.set $at (i32.shl (global.get $top) (i32.const 2)))
-    (if (i32.eq (i32.shr_u (local.get $at) (i32.const 16)) (memory.size $loans))
-      (then (if (i32.eq (memory.grow $loans (i32.const 1)) (i32.const -1)) (then (unreachable)))))
-    (i32.store $loans (local.get $at) (local.get $handle))
-    (global.set $top (i32.add (global.get $top) (i32.const 1))))
-
-  ;; Returns the handle that was noted last, and forgets the note.
-  (func (export "unnote") (result i32)
-    (global.set $top (i32.sub (global.get $top) (i32.const 1)))
-    (i32.load $loans (i32.shl (global.get $top) (i32.const 2))))
 
   ;; Returns the kind of a handle that is known to be valid.
   (func (export "kind") (param $handle i32) (result i32)

@@ -42,9 +42,9 @@ pub(super) fn write(module: &mut GlueModule, wrappings: &[Wrapping], adapter_mem
     };
     let borrow = table(module, "borrow", 2, 1);
     let give_back = table(module, "give-back", 1, 0);
-    let note = table(module, "note", 1, 0);
-    let unnote = table(module, "unnote", 0, 1);
-    let loans = table(module, "loans", 0, 1);
+    let note = module.function(Wanted::Loans("note"), &i32s[..1], &[]);
+    let unnote = module.function(Wanted::Loans("unnote"), &[], &i32s[..1]);
+    let loans = module.function(Wanted::Loans("loans"), &[], &i32s[..1]);
     let rep = table(module, "rep", 2, 1);
     let drop = table(module, "drop", 2, 0);
     let kind = table(module, "kind", 1, 1);

@@ -91,6 +91,7 @@ struct Linker<'a> {
     /// The destructors of the adapter's resources, by kind: core functions of the adapter.
     destructors: Vec<Option<u32>>,
     table: Option<u32>,
+    loans: Option<u32>,
     text: HashMap<(Part, ItemId), u32>,
 }
 
@@ -215,6 +216,14 @@ impl<'a> Linker<'a> {
             }
             Wanted::Handles(name) => {
                 let instance = self.handle_table()?;
+                Ok(self.output.core_export(space, instance, name))
+            }
+            Wanted::Loans(name) => {
+                let instance = self.loans.unwrap_or_else(|| {
+                    let module = self.output.raw(Space::CoreModule, handles::LOANS);
+                    self.output.instantiate(module, &[])
+                });
+                self.loans = Some(instance);
                 Ok(self.output.core_export(space, instance, name))
             }
             Wanted::Mixed(name) => {

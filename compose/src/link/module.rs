@@ -21,6 +21,8 @@ pub(super) enum Wanted {
     HostDrop(String, &'static str),
     /// An export of the handle table.
     Handles(&'static str),
+    /// An export of the notes of what is lent.
+    Loans(&'static str),
     /// An export of the module that takes the host's handles in.
     Mixed(&'static str),
     /// The check for UTF-8 in the memory of a part.

@@ -19,7 +19,12 @@ pub fn guest(wit: &str, wasi_version: &str) -> Vec<u8> {
         .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("wasi-"))
         .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
-            group(&path, &text.replace(PINNED, wasi_version))
+            // Whether something was there in that version already is left out.
+            let gates = ["@since", "@deprecated"];
+            let stays = |line: &&str| !gates.iter().any(|gate| line.trim_start().starts_with(gate));
+            let lines = text.lines().filter(stays);
+            let text: String = lines.map(|line| line.replace(PINNED, wasi_version) + "\n").collect();
+            group(&path, &text)
         })
         .collect();
     // In the order of their dependencies, whatever the directory's order is.

@@ -72,6 +72,7 @@ pub(super) fn plan<'a>(job: &'a Job<'a>) -> Result<Linker<'a>, Cannot> {
         mixed: Some(mixed),
         destructors: planner.destructors,
         table: None,
+        loans: None,
         text: HashMap::new(),
     };
     for ((part, id), fate) in planner.fates {

@@ -1,6 +1,6 @@
 //! The table of handles against a model of it.
 
-use super::super::handles::{KINDS, TABLE};
+use super::super::handles::{KINDS, LOANS, TABLE};
 use super::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -37,6 +37,8 @@ impl Rig {
             assert!(kind < KINDS);
             Func::wrap(store, move |rep: u32| log.lock().unwrap().push((kind, rep))).into()
         });
+        let loans = Module::new(&engine, LOANS).unwrap();
+        let loans = instantiate(&mut store, &loans, |_, _, _| unreachable!("it imports nothing"));
         Self {
             destroyed,
             new: function(&mut store, &table, "new"),
@@ -44,9 +46,9 @@ impl Rig {
             drop: function(&mut store, &table, "drop"),
             borrow: function(&mut store, &table, "borrow"),
             give_back: function(&mut store, &table, "give-back"),
-            note: function(&mut store, &table, "note"),
-            unnote: function(&mut store, &table, "unnote"),
-            loans: function(&mut store, &table, "loans"),
+            note: function(&mut store, &loans, "note"),
+            unnote: function(&mut store, &loans, "unnote"),
+            loans: function(&mut store, &loans, "loans"),
             kind: function(&mut store, &table, "kind"),
             store,
         }
