@@ -18,7 +18,7 @@ help:
 	@echo 'make fuzz    libFuzzer on each target of the engine for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs cargo-fuzz, C++)'
 	@echo 'make bench   what file operations cost, beside the file system of the host'
 	@echo 'make lint    formatting and lints'
-	@echo 'make setup   install what is missing: wasm targets, componentize-py, wasmtime, zig'
+	@echo 'make setup   install what is missing: wasm targets, componentize-py, -js, wasmtime, zig'
 	@echo 'make clean   remove what was built'
 
 setup:

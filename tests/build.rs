@@ -1,7 +1,7 @@
 //! Builds the Rust guests and tells the harness where things are.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use kvfs_wasm_build::{Build, Error, StdSource, Toolchain};
 
@@ -20,7 +20,7 @@ const WITH_LIBC: [(&str, &str); 2] =
 
 fn main() -> ExitCode {
     println!("cargo:rustc-env=KVFS_TARGET_DIR={}", target_dir().display());
-    println!("cargo:rustc-check-cfg=cfg(no_std_guests)");
+    println!("cargo:rustc-check-cfg=cfg(no_std_guests, no_javascript)");
     match build_all() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -43,10 +43,20 @@ fn build_all() -> Result<(), Error> {
     } else {
         println!("cargo:warning=no std for wasm32-wasip1 and -wasip2: tests of guests on it are skipped");
         println!("cargo:rustc-cfg=no_std_guests");
-        // Looked at again by every build: nothing here says when the targets come.
-        println!("cargo:rerun-if-changed=no-such-file");
+        look_again();
+    }
+    let componentize_js = Command::new("../.ci/setup").arg("--print-componentize-js").output();
+    if !componentize_js.is_ok_and(|output| output.status.success()) {
+        println!("cargo:warning=no componentize-js: tests of guests in JavaScript are skipped");
+        println!("cargo:rustc-cfg=no_javascript");
+        look_again();
     }
     Ok(())
+}
+
+/// Has this run by every build: nothing says when what is missing comes.
+fn look_again() {
+    println!("cargo:rerun-if-changed=no-such-file");
 }
 
 fn build(build: Build, variable: &str) -> Result<(), Error> {

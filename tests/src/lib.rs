@@ -21,7 +21,7 @@ mod tree;
 pub use faulty::FaultyOutput;
 pub use tree::Tree;
 
-pub use program::{Calling, Network, Output, Program, Session};
+pub use program::{Answer, Calling, Network, Output, Program, Session};
 
 /// The directory of cargo's own files; what the harness makes once is kept under it.
 pub fn target_dir() -> &'static std::path::Path {

@@ -1,5 +1,9 @@
 //! One run of a command component, from its arguments to its exit code.
 
+mod request;
+
+pub use request::Answer;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};

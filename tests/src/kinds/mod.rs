@@ -1,10 +1,12 @@
 //! Guests of kinds that need more than a build: other versions of WASI, C, a library, guests made of guests.
 
 mod c;
+mod javascript;
 mod nested;
 mod versions;
 
 pub use c::{c_command, c_reactor};
+pub use javascript::javascript;
 pub use nested::nested;
 pub use versions::{VERSIONS, caller_at, notes_at, programs_at};
 

@@ -17,7 +17,7 @@ pub const VERSIONS: [&str; 5] = ["0.2.0", "0.2.3", "0.2.6", "0.2.9", "0.2.12"];
 const OURS: &str = "@0.2.12";
 
 /// In an order in which each has what it uses before it.
-const PACKAGES: [&str; 6] = ["io", "clocks", "random", "filesystem", "sockets", "cli"];
+const PACKAGES: [&str; 7] = ["io", "clocks", "random", "filesystem", "sockets", "cli", "http"];
 
 /// Returns the component with the programs, for a version of WASI.
 ///
@@ -72,6 +72,7 @@ fn at(version: &str, module: &str, world: &str) -> anyhow::Result<Vec<u8>> {
 /// Reads interfaces as if they were of a version. Whether something was stable then is left out.
 fn wit(path: &Path, version: &str) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("@since"));
+    let gates = ["@since", "@deprecated"];
+    let lines = text.lines().filter(|line| !gates.iter().any(|gate| line.trim_start().starts_with(gate)));
     Ok(lines.map(|line| line.replace(OURS, version) + "\n").collect())
 }

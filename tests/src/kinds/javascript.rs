@@ -1,0 +1,34 @@
+//! A guest in JavaScript: SpiderMonkey, as componentize-js makes a component of it.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::target_dir;
+
+/// Returns the program, built if its sources have changed.
+///
+/// # Errors
+///
+/// The build's own words; without componentize-js these are to run `make setup`.
+///
+/// # Cost
+///
+/// Half a minute the first time.
+pub fn javascript() -> anyhow::Result<Vec<u8>> {
+    let dir = target_dir().join("kvfs-tests");
+    std::fs::create_dir_all(&dir)?;
+    // Tests run in threads and processes at once; one of them builds.
+    let lock = File::create(dir.join("javascript.lock"))?;
+    lock.lock()?;
+    let path = dir.join("javascript.wasm");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/javascript/build");
+    let output = Command::new(&script).arg(&path).output().with_context(|| script.display().to_string())?;
+    if !output.status.success() {
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        bail!("tests/guests/javascript/build failed:\n{out}{err}");
+    }
+    std::fs::read(&path).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,128 @@
+//! A guest that exports `wasi:http/incoming-handler`, composed and linked: in this process, where one instance answers
+//! one request after the other, and in the stock `wasmtime serve`.
+//!
+//! There a request may be answered to its end before the call has, which is when it commits, and the next one then gets
+//! an instance of its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kvfs_compose::Provider;
+use kvfs_host::MemoryStore;
+use kvfs_tests::differential::Way;
+use kvfs_tests::stock::Serving;
+use kvfs_tests::{Answer, Network, Program, Tree, engine, kinds};
+use wasmtime::component::Component;
+
+use super::{WAYS, joined};
+
+const FILE: Provider = Provider::File { path: None };
+const MEMORY: Provider = Provider::Memory { size_bytes: None };
+
+fn prepared(way: Way) -> Component {
+    let component = way.component(&kinds::server().unwrap()).unwrap();
+    engine::compile(engine::interruptible(), &component).unwrap()
+}
+
+/// Sends the requests of a long conversation to one instance.
+fn conversation(program: &Program) -> Vec<Answer> {
+    let mut session = program.clone().network(Network::Loopback).session().unwrap();
+    let large: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 249) as u8).collect();
+    let requests: [(&str, &str, &[u8]); 10] = [
+        ("PUT", "/large", &large),
+        ("PUT", "/small", b"hello"),
+        ("GET", "/large", b""),
+        ("PUT", "/small", b"bye"),
+        ("GET", "/", b""),
+        ("DELETE", "/large", b""),
+        ("GET", "/large", b""),
+        ("POST", "/small", b"x"),
+        ("PUT", "/no/such/directory", b"x"),
+        ("GET", "/small", b""),
+    ];
+    requests.map(|(method, path, body)| session.request(method, path, body).unwrap()).into()
+}
+
+#[test]
+fn an_instance_serves_files_and_keeps_what_it_is_sent_as_on_the_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let on_host = conversation(&Program::new(&prepared(Way::Host)).host_files(dir.path()));
+    let said: Vec<_> = on_host.iter().map(|a| (a.status, String::from_utf8_lossy(&a.body))).collect();
+    assert_eq!((said[0].0, &*said[0].1), (201, "1000000 bytes\n"));
+    assert!(said[2].0 == 200 && said[2].1.len() >= 1_000_000);
+    assert_eq!((said[4].0, &*said[4].1), (200, "large 1000000\nsmall 3\nrequests: 5\n"));
+    assert_eq!((said[6].0, &*said[6].1), (404, "no-entry\n"));
+    assert_eq!((said[9].0, &*said[9].1), (200, "bye"));
+    assert!(on_host.iter().all(|answer| answer.whole && answer.trap.is_none()));
+    for way in Way::OURS {
+        let store = Arc::new(MemoryStore::new());
+        assert!(conversation(&Program::new(&prepared(way)).store(store.clone())) == on_host, "{way:?}");
+        // The guest leaves its files open and syncs nothing: the end of each call has stored them.
+        assert_eq!(Tree::of_store(&store).unwrap(), Tree::of_directory(dir.path()).unwrap(), "{way:?}");
+    }
+}
+
+#[test]
+fn a_call_whose_data_cannot_be_stored_traps() {
+    let dir = tempfile::tempdir().unwrap();
+    for link in WAYS {
+        let provider = Provider::Memory { size_bytes: Some(1 << 20) };
+        let component = joined(dir.path(), &kinds::server().unwrap(), link, provider);
+        let component = engine::compile(engine::interruptible(), &std::fs::read(component).unwrap()).unwrap();
+        let mut session = Program::new(&component).network(Network::Loopback).session().unwrap();
+        let mut put = |size| session.request("PUT", "/a", &vec![1; size]).unwrap();
+        assert_eq!(put(1000).trap, None, "{link:?}");
+        // Kept in the adapter's memory, so that it is answered well; the commit at the end fails.
+        let answer = put(4 << 20);
+        assert_eq!((answer.status, answer.whole), (201, true), "{link:?}");
+        assert!(answer.trap.is_some_and(|trap| trap.contains("unreachable")), "{link:?}");
+    }
+}
+
+fn text((status, body): (u16, Vec<u8>)) -> (u16, String) {
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+#[test]
+fn the_stock_command_serves_an_instance_to_each_request() {
+    let dir = tempfile::tempdir().unwrap();
+    for link in WAYS {
+        let component = joined(dir.path(), &kinds::server().unwrap(), link, MEMORY);
+        let server = Serving::start(&[], &component).unwrap();
+        for _ in 0..2 {
+            assert_eq!(text(server.request("PUT", "/a", b"x").unwrap()), (201, "1 bytes\n".to_owned()));
+            assert_eq!(text(server.request("GET", "/", b"").unwrap()), (200, "requests: 1\n".to_owned()));
+        }
+        server.stop().unwrap();
+    }
+}
+
+#[test]
+fn what_a_call_has_written_is_stored_at_its_end_and_the_next_server_finds_it() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        let component = joined(dir.path(), &kinds::server().unwrap(), link, FILE);
+        let state = dir.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let start = || start_on(&state, &component);
+        for number in 0..3 {
+            let server = start();
+            let answer = server.request("PUT", &format!("/{number}"), &vec![b'x'; 100_000 * number]);
+            assert_eq!(text(answer.unwrap()), (201, format!("{} bytes\n", 100_000 * number)));
+            // Until the call has ended; nothing is stored by the end of the process.
+            server.stop().unwrap();
+        }
+        let server = start();
+        let list = text(server.request("GET", "/", b"").unwrap());
+        assert_eq!(list, (200, "0 0\n1 100000\n2 200000\nrequests: 1\n".to_owned()), "{link:?}");
+        let (status, body) = server.request("GET", "/2", b"").unwrap();
+        assert!(status == 200 && body == vec![b'x'; 200_000], "{link:?}: {} bytes", body.len());
+        server.stop().unwrap();
+    }
+}
+
+/// Starts a server on a store in a directory.
+fn start_on(state: &Path, component: &Path) -> Serving {
+    let option = format!("--dir={}::/kvfs", state.display());
+    Serving::start(&["-Scli", &option], component).unwrap()
+}
