@@ -37,7 +37,7 @@ mod read;
 mod write;
 
 pub use read::Image;
-pub use write::pack;
+pub use write::{NAME_BYTES_MAX, pack};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {read::reseal, write::lay_out};
 
@@ -75,11 +75,16 @@ pub struct ImageId {
     pub digest: [u8; 16],
 }
 
+impl ImageId {
+    /// The start of the digest, as people are shown it.
+    pub fn short_digest(&self) -> String {
+        self.digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 impl fmt::Display for ImageId {
     /// The name, and the start of the digest.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` (", self.name.escape_debug())?;
-        self.digest.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str(")")
+        write!(f, "`{}` ({})", self.name.escape_debug(), self.short_digest())
     }
 }

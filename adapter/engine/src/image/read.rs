@@ -97,15 +97,20 @@ impl Block {
     }
 }
 
-impl Image {
-    /// Makes an image of its bytes, which may have anything behind their end.
-    ///
-    /// # Errors
-    /// [`Error::Format`] for what is no image or one of a newer version, [`Error::Damaged`].
-    ///
-    /// # Cost
-    /// Reads the header.
-    pub fn open(bytes: &'static [u8]) -> Result<Image> {
+/// What the header of an image says.
+struct Header {
+    id: ImageId,
+    volume: String,
+    records: usize,
+    blocks: usize,
+    /// Where the table of blocks starts.
+    table_at: usize,
+    /// Bytes of the image.
+    total: usize,
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Result<Header> {
         let fixed = bytes.get(..HEADER_BYTES).ok_or(Error::Format("it is too short for an image"))?;
         if !fixed.starts_with(&MAGIC) {
             return Err(Error::Format("it is not an image"));
@@ -134,15 +139,33 @@ impl Image {
         }
         let mut digest = [0; 16];
         digest.copy_from_slice(&fixed[24..HEADER_SUMMED_BYTES]);
-        Ok(Image {
-            bytes,
-            id: ImageId { name: text(name)?, digest },
-            volume: text(volume)?,
-            records,
-            blocks,
-            table_at,
-            checked: vec![0; blocks.div_ceil(64)],
-        })
+        let id = ImageId { name: text(name)?, digest };
+        Ok(Header { id, volume: text(volume)?, records, blocks, table_at, total })
+    }
+}
+
+impl ImageId {
+    /// Reads which image the bytes are, which may have anything behind their end.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn read(bytes: &[u8]) -> Result<ImageId> {
+        Header::read(bytes).map(|header| header.id)
+    }
+}
+
+impl Image {
+    /// Makes an image of its bytes, which may have anything behind their end.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for what is no image or one of a newer version, [`Error::Damaged`].
+    ///
+    /// # Cost
+    /// Reads the header.
+    pub fn open(bytes: &'static [u8]) -> Result<Image> {
+        let Header { id, volume, records, blocks, table_at, total } = Header::read(bytes)?;
+        let bytes = bytes.get(..total).ok_or(damaged("cut short"))?;
+        Ok(Image { bytes, id, volume, records, blocks, table_at, checked: vec![0; blocks.div_ceil(64)] })
     }
 
     /// What tells it from other images.

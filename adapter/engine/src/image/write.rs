@@ -12,7 +12,7 @@ use crate::record::superblock::Superblock;
 use crate::store::KvStore;
 
 /// Longest name of an image, in bytes: its length is one byte of the header.
-const NAME_BYTES_MAX: usize = 255;
+pub const NAME_BYTES_MAX: usize = 255;
 
 /// Packs a volume of a store into an image, under a name for people.
 ///
