@@ -5,11 +5,44 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A module: the variable by which the library finds it, the one that names a prebuilt one, its crate.
-const MODULES: [(&str, &str, &str); 3] = [
-    ("KVFS_ADAPTER_CORE", "KVFS_ADAPTER_WASM", "../adapter"),
-    ("KVFS_PROVIDER_FILE_CORE", "KVFS_PROVIDER_FILE_WASM", "providers/file"),
-    ("KVFS_PROVIDER_MEMORY_CORE", "KVFS_PROVIDER_MEMORY_WASM", "providers/memory"),
+/// A module.
+struct Module {
+    /// The variable by which the library finds it.
+    variable: &'static str,
+    /// The variable that names a prebuilt one.
+    prebuilt: &'static str,
+    /// Its crate.
+    package: &'static str,
+    /// The feature of the crate that makes this module of it.
+    feature: Option<&'static str>,
+}
+
+const MODULES: [Module; 4] = [
+    Module {
+        variable: "KVFS_ADAPTER_CORE",
+        prebuilt: "KVFS_ADAPTER_WASM",
+        package: "../adapter",
+        feature: None,
+    },
+    // A module of its own: where nothing of the host is mounted, nothing of this is carried.
+    Module {
+        variable: "KVFS_ADAPTER_WITH_HOST_CORE",
+        prebuilt: "KVFS_ADAPTER_WITH_HOST_WASM",
+        package: "../adapter",
+        feature: Some("host-mounts"),
+    },
+    Module {
+        variable: "KVFS_PROVIDER_FILE_CORE",
+        prebuilt: "KVFS_PROVIDER_FILE_WASM",
+        package: "providers/file",
+        feature: None,
+    },
+    Module {
+        variable: "KVFS_PROVIDER_MEMORY_CORE",
+        prebuilt: "KVFS_PROVIDER_MEMORY_WASM",
+        package: "providers/memory",
+        feature: None,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -20,10 +53,10 @@ fn main() -> ExitCode {
         eprintln!("{message}");
         return ExitCode::FAILURE;
     }
-    for (variable, prebuilt, package) in MODULES {
-        println!("cargo:rerun-if-env-changed={prebuilt}");
-        match module(prebuilt, package) {
-            Ok(path) => println!("cargo:rustc-env={variable}={}", path.display()),
+    for module in MODULES {
+        println!("cargo:rerun-if-env-changed={}", module.prebuilt);
+        match module.find() {
+            Ok(path) => println!("cargo:rustc-env={}={}", module.variable, path.display()),
             Err(message) => {
                 eprintln!("{message}");
                 return ExitCode::FAILURE;
@@ -46,13 +79,21 @@ fn text_modules() -> Result<(), String> {
     Ok(())
 }
 
-fn module(prebuilt: &str, package: &str) -> Result<PathBuf, String> {
-    if let Some(path) = std::env::var_os(prebuilt) {
-        let path = PathBuf::from(path);
-        println!("cargo:rerun-if-changed={}", path.display());
-        return path.canonicalize().map_err(|e| format!("{prebuilt}: {}: {e}", path.display()));
+impl Module {
+    fn find(&self) -> Result<PathBuf, String> {
+        if let Some(path) = std::env::var_os(self.prebuilt) {
+            let path = PathBuf::from(path);
+            println!("cargo:rerun-if-changed={}", path.display());
+            return path.canonicalize().map_err(|e| format!("{}: {}: {e}", self.prebuilt, path.display()));
+        }
+        let build = kvfs_wasm_build::Build::new(self.package);
+        let build = self.feature.iter().fold(build, |build, feature| build.feature(*feature));
+        let artifact = build.run().map_err(|e| e.to_string())?;
+        artifact.emit_rerun_if_changed();
+        // The next build of the same crate with other features takes this one's place.
+        let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+        let kept = out.join(self.variable.to_lowercase()).with_extension("wasm");
+        std::fs::copy(&artifact.wasm, &kept).map_err(|e| format!("{}: {e}", kept.display()))?;
+        Ok(kept)
     }
-    let artifact = kvfs_wasm_build::Build::new(package).run().map_err(|e| e.to_string())?;
-    artifact.emit_rerun_if_changed();
-    Ok(artifact.wasm)
 }

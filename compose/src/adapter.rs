@@ -1,6 +1,6 @@
 //! The adapter: its core module, and the component made of it for one guest.
 
-use crate::configure::configure;
+use crate::embed::embed;
 use crate::encode::encode_for;
 use crate::error::{ComposeError, one_line};
 use crate::guest::{Guest, STORE};
@@ -12,6 +12,12 @@ use wit_parser::{InterfaceId, ManglingAndAbi, Resolve, World, WorldId, WorldItem
 ///
 /// It carries its world in a custom section, as wit-bindgen leaves it.
 pub static ADAPTER: &[u8] = include_bytes!(env!("KVFS_ADAPTER_CORE"));
+
+/// The same with the host's file system: for mounts of directories of the host.
+pub static ADAPTER_WITH_HOST: &[u8] = include_bytes!(env!("KVFS_ADAPTER_WITH_HOST_CORE"));
+
+/// Package under which the adapter imports the host's `wasi:filesystem`, if it does.
+const HOST_FILESYSTEM: &str = "kvfs:host-filesystem";
 
 /// Package under which the adapter imports the host's `wasi:io`.
 const HOST_IO: &str = "kvfs:host-io";
@@ -36,9 +42,14 @@ pub(crate) struct AdapterComponent {
 }
 
 impl AdapterComponent {
-    /// Configures and encodes the adapter.
-    pub(crate) fn encode(core: &[u8], config: &str, guest: &Guest<'_>) -> Result<Self, ComposeError> {
-        let core = configure(core, config)?;
+    /// Configures and encodes the adapter, with images in its memory.
+    pub(crate) fn encode(
+        core: &[u8],
+        config: &str,
+        images: &[u8],
+        guest: &Guest<'_>,
+    ) -> Result<Self, ComposeError> {
+        let core = embed(core, config, images)?;
         let bytes = encode_for(&core, guest).map_err(bad)?;
         let (resolve, world) = match wit_component::decode(&bytes).map_err(bad)? {
             DecodedWasm::Component(resolve, world) => (resolve, world),
@@ -75,46 +86,90 @@ impl AdapterComponent {
     /// Lists the interfaces of the host's `wasi:io` that the adapter imports, dependencies first,
     /// with their names.
     pub(crate) fn host_io(&self) -> Vec<(InterfaceId, InterfaceName)> {
+        self.imports_of(HOST_IO)
+    }
+
+    /// Lists the interfaces of the host's file system that the adapter imports, with their names.
+    pub(crate) fn host_filesystem(&self) -> Vec<(InterfaceId, InterfaceName)> {
+        self.imports_of(HOST_FILESYSTEM)
+    }
+
+    fn imports_of(&self, package: &str) -> Vec<(InterfaceId, InterfaceName)> {
         let imports = self.resolve.worlds[self.world].imports.iter();
         imports
             .filter_map(|(key, item)| match item {
                 WorldItem::Interface { id, .. } => {
                     let name = InterfaceName::parse(&self.resolve.name_world_key(key));
-                    name.is_wasi02(HOST_IO).then_some((*id, name))
+                    name.is_wasi02(package).then_some((*id, name))
                 }
                 _ => None,
             })
             .collect()
     }
 
+    /// Makes a component that imports interfaces of the host's `wasi:filesystem` and `wasi:io` whole, under these
+    /// names, and does nothing: whoever composes takes the types of the imports from it.
+    pub(crate) fn host_types(&self, names: &[String]) -> Result<Vec<u8>, ComposeError> {
+        let failed = |reason: String| ComposeError::join("the types of wasi:filesystem", reason);
+        let mut resolve = self.resolve.clone();
+        // What the adapter exports has these interfaces whole, under their own names.
+        let exports = self.resolve.worlds[self.world].exports.iter();
+        let mut imports = WorldItems::default();
+        for (key, item) in exports {
+            let name = InterfaceName::parse(&self.resolve.name_world_key(key));
+            let wanted = names.iter().map(|name| InterfaceName::parse(name));
+            let Some(wanted) = wanted.into_iter().find(|wanted| wanted.base == name.base) else { continue };
+            let WorldItem::Interface { id, .. } = item else { continue };
+            let package = resolve.interfaces[*id].package;
+            let package = package.ok_or_else(|| failed(format!("{name} has no package")))?;
+            resolve.packages[package].name.version = wanted.version().cloned();
+            imports.insert(WorldKey::Interface(*id), item.clone());
+        }
+        resolve.package_names =
+            resolve.packages.iter().map(|(id, package)| (package.name.clone(), id)).collect();
+        encode_world(resolve, self.world, "host-types", imports, Default::default())
+            .map_err(|e| failed(format!("{e:#}")))
+    }
+
     /// Makes a component that stands in for the host's `wasi:io` where no handle of the host can
     /// ever reach the adapter: it has the types, and functions that nothing can call.
     pub(crate) fn no_host_io(&self) -> Result<Vec<u8>, ComposeError> {
-        let mut resolve = self.resolve.clone();
         let exports = self.host_io().into_iter().map(|(id, _)| {
-            let item = resolve.worlds[self.world].imports[&WorldKey::Interface(id)].clone();
+            let item = self.resolve.worlds[self.world].imports[&WorldKey::Interface(id)].clone();
             (WorldKey::Interface(id), item)
         });
         let exports = exports.collect();
-        let package = resolve.worlds[self.world].package;
-        let world = resolve.worlds.alloc(World {
-            name: "no-host-io".into(),
-            imports: Default::default(),
-            exports,
-            package,
-            docs: Default::default(),
-            stability: Default::default(),
-            includes: Default::default(),
-            span: Default::default(),
-        });
-        let encode = || {
-            let mut module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
-            wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
-            ComponentEncoder::default().validate(false).module(&module)?.encode()
-        };
-        encode().map_err(|e: anyhow::Error| ComposeError::join("the stand-in for wasi:io", format!("{e:#}")))
+        encode_world(self.resolve.clone(), self.world, "no-host-io", Default::default(), exports)
+            .map_err(|e| ComposeError::join("the stand-in for wasi:io", format!("{e:#}")))
     }
 }
+
+/// Encodes a component of a new world beside a known one, with no code in it.
+fn encode_world(
+    mut resolve: Resolve,
+    beside: WorldId,
+    name: &str,
+    imports: WorldItems,
+    exports: WorldItems,
+) -> anyhow::Result<Vec<u8>> {
+    let package = resolve.worlds[beside].package;
+    let world = resolve.worlds.alloc(World {
+        name: name.into(),
+        imports,
+        exports,
+        package,
+        docs: Default::default(),
+        stability: Default::default(),
+        includes: Default::default(),
+        span: Default::default(),
+    });
+    let mut module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+    ComponentEncoder::default().validate(false).module(&module)?.encode()
+}
+
+/// The imports or the exports of a world.
+type WorldItems = wit_parser::IndexMap<WorldKey, WorldItem>;
 
 fn bad(error: anyhow::Error) -> ComposeError {
     ComposeError::BadAdapter { reason: one_line(&format!("{error:#}")) }

@@ -14,7 +14,8 @@ pub(crate) fn runtime_features() -> WasmFeatures {
 ///
 /// It must validate, import no file system, import nothing that the guest did not import but the
 /// store and the wall clock, and export what the guest exported. A provider may bring imports of its
-/// own, and then the store must not be imported any more.
+/// own, and then the store must not be imported any more. Where directories of the host are mounted, these are
+/// the names of its file system, by the adapter's imports: they may be imported, and `wasi:io` with them.
 ///
 /// # Errors
 ///
@@ -23,6 +24,7 @@ pub(crate) fn check(
     result: &[u8],
     guest: &Guest<'_>,
     provider: Option<&Outline>,
+    host_filesystem: &[(String, String)],
 ) -> Result<Vec<String>, ComposeError> {
     let refused = |reason: String| ComposeError::Refused { reason };
     Validator::new_with_features(runtime_features())
@@ -31,10 +33,10 @@ pub(crate) fn check(
 
     let outline = Outline::read(result)?;
     let from_provider = |name: &str| provider.is_some_and(|p| p.imports.iter().any(|known| known == name));
-    let guest_has_io = guest.imports.iter().any(|name| name.is_wasi02("wasi:io"));
+    let has_io = !host_filesystem.is_empty() || guest.imports.iter().any(|name| name.is_wasi02("wasi:io"));
     for import in &outline.imports {
         let name = InterfaceName::parse(import);
-        if from_provider(import) {
+        if from_provider(import) || host_filesystem.iter().any(|(_, known)| known == import) {
             continue;
         }
         if name.base.starts_with("wasi:filesystem/") {
@@ -43,7 +45,7 @@ pub(crate) fn check(
         let allowed = guest.imports.iter().any(|known| known.pairs_with(&name))
             || (name.base == STORE && provider.is_none())
             || name.base == "wasi:clocks/wall-clock"
-            || (guest_has_io && name.is_wasi02("wasi:io"));
+            || (has_io && name.is_wasi02("wasi:io"));
         if !allowed {
             return Err(refused(format!("it imports {import}, which the guest does not")));
         }

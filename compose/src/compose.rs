@@ -1,6 +1,6 @@
 //! Composes: the builder, and the order of its steps.
 
-use crate::adapter::{ADAPTER, AdapterComponent};
+use crate::adapter::{ADAPTER, ADAPTER_WITH_HOST, AdapterComponent};
 use crate::bridge::{HostIo, Io, Job, Lifecycle, TypeInfo, plan_bridge, plan_envelope};
 use crate::check::check;
 use crate::configure::{Config, Mode};
@@ -8,6 +8,7 @@ use crate::error::ComposeError;
 use crate::graph::{HostIoSource, Parts, Wrapper, join};
 use crate::guest::{Guest, LINKED_MARK, MARK};
 use crate::link::{self, Cannot};
+use crate::mounts::{Mount, Packing, plan};
 use crate::names::InterfaceName;
 use crate::provider::Provider;
 use crate::report::{Report, Wrapped};
@@ -64,10 +65,22 @@ pub struct Composed {
 #[derive(Clone, Debug)]
 pub struct Compose<'a> {
     guest: &'a [u8],
-    adapter: Cow<'a, [u8]>,
+    adapter: Option<Cow<'a, [u8]>>,
     provider: Provider,
     config: Config,
+    mounts: Vec<Mount>,
+    progress: Progress<'a>,
     link: Link,
+}
+
+/// Who is told how far packing has come.
+#[derive(Clone, Copy)]
+struct Progress<'a>(&'a dyn Fn(Packing<'_>));
+
+impl std::fmt::Debug for Progress<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Progress")
+    }
 }
 
 impl<'a> Compose<'a> {
@@ -75,16 +88,19 @@ impl<'a> Compose<'a> {
     pub fn new(guest: &'a [u8]) -> Self {
         Self {
             guest,
-            adapter: Cow::Borrowed(ADAPTER),
+            adapter: None,
             provider: Provider::Host,
             config: Config::default(),
+            mounts: Vec::new(),
+            progress: Progress(&|_| {}),
             link: Link::default(),
         }
     }
 
-    /// Uses another core module as the adapter than [`ADAPTER`].
+    /// Uses another core module as the adapter than [`ADAPTER`], or [`ADAPTER_WITH_HOST`] for mounts of
+    /// directories of the host.
     pub fn adapter(mut self, core_module: impl Into<Cow<'a, [u8]>>) -> Self {
-        self.adapter = core_module.into();
+        self.adapter = Some(core_module.into());
         self
     }
 
@@ -106,7 +122,7 @@ impl<'a> Compose<'a> {
         self
     }
 
-    /// Sets the volume of the store that is mounted; the adapter's default unless told.
+    /// Sets the volume of the store that is mounted where no other is named; `main` unless told.
     ///
     /// A name has 1 to [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES) bytes and no control
     /// characters, which [`Compose::build`] checks.
@@ -115,9 +131,44 @@ impl<'a> Compose<'a> {
         self
     }
 
+    /// Adds a mount. Without any, the volume of the store is the root; with some but none at `/`, the root is
+    /// an empty directory in which they lie, and which nobody can change.
+    ///
+    /// Trees are read by [`Compose::build`], which also checks all mounts together. A mount inside another one
+    /// lies on a directory of it, which is made if it is not there.
+    ///
+    /// ```no_run
+    /// use kvfs_compose::{Compose, Mount, MountSource};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let guest = std::fs::read("server.wasm")?;
+    /// let site = MountSource::Image { tree: "dist/site.tar.gz".into() };
+    /// let composed = Compose::new(&guest)
+    ///     .mount("/=kv".parse()?)
+    ///     .mount(Mount::new("/srv/www", site))
+    ///     .build()?;
+    /// for mounted in &composed.report.mounted {
+    ///     println!("{mounted}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn mount(mut self, mount: Mount) -> Self {
+        self.mounts.push(mount);
+        self
+    }
+
+    /// Has `progress` called before and after everything that is packed.
+    pub fn on_packing(mut self, progress: &'a dyn Fn(Packing<'_>)) -> Self {
+        self.progress = Progress(progress);
+        self
+    }
+
     /// Composes.
     ///
-    /// The same input gives the same bytes. The result imports no `wasi:filesystem`, nothing that the
+    /// The same input gives the same bytes; of a tree, its names, contents, links and times of modification
+    /// count. The result imports no `wasi:filesystem` (but for directories of the host that are
+    /// mounted, and the provider `file`), nothing that the
     /// guest did not import but the store and the wall clock, and exports what the guest exported.
     ///
     /// # Errors
@@ -127,21 +178,33 @@ impl<'a> Compose<'a> {
     /// # Cost
     ///
     /// Reads the guest without its code, copies it, and validates the result once, which takes most
-    /// of the time. For a guest of 32 MB: under a second, and about four times its size in memory.
+    /// of the time. For a guest of 32 MB: under a second, and about four times its size in memory. A tree
+    /// that is packed is read once, and takes about six times its size in memory.
     pub fn build(self) -> Result<Composed, ComposeError> {
-        let config = self.config.text()?;
+        let mut config = self.config.text()?;
         let guest = Guest::read(self.guest)?;
+        let plan = plan(&self.mounts, self.config.volume(), self.progress.0)?;
+        config += &plan.lines;
         let provider = self.provider.component()?;
         let provider_bytes = provider.as_ref().map(|provider| &*provider.bytes);
         let provider_outline = provider.as_ref().map(|provider| &provider.outline);
-        let adapter = AdapterComponent::encode(&self.adapter, &config, &guest)?;
+        let own = if plan.host { ADAPTER_WITH_HOST } else { ADAPTER };
+        let core = self.adapter.as_deref().unwrap_or(own);
+        let adapter = AdapterComponent::encode(core, &config, &plan.images, &guest)?;
+        drop(plan.images);
+        if plan.host && adapter.host_filesystem().is_empty() {
+            let reason = "it does not import the host's file system, of which a directory is to be mounted";
+            return Err(ComposeError::BadAdapter { reason: reason.into() });
+        }
+        let host_filesystem = host_filesystem_imports(&adapter, &guest);
         let mut not_linked = None;
         if self.link == Link::Core {
-            match link_parts(&guest, &adapter, provider_bytes) {
+            match link_parts(&guest, &adapter, &host_filesystem, provider_bytes) {
                 Ok(mut bytes) => {
                     mark(&mut bytes, &config, Link::Core);
-                    let imports = check(&bytes, &guest, provider_outline)?;
-                    let report = report_linked(&guest, &adapter, imports, bytes.len());
+                    let imports = check(&bytes, &guest, provider_outline, &host_filesystem)?;
+                    let mut report = report_linked(&guest, &adapter, imports, bytes.len());
+                    report.mounted = plan.mounted;
                     return Ok(Composed { bytes, report });
                 }
                 Err(cannot) => not_linked = Some(cannot.to_string()),
@@ -157,10 +220,17 @@ impl<'a> Compose<'a> {
         let parts = Parts {
             guest: &guest,
             adapter: &adapter,
-            host_io: if converts_io {
+            host_io: if converts_io || !host_filesystem.is_empty() {
                 let names = adapter.host_io().into_iter().map(|(_, name)| name.full);
                 let imports = host_io.interfaces.iter().map(|(_, import)| import.clone());
-                HostIoSource::Imports(names.zip(imports).collect())
+                let mut pairs: Vec<_> = names.zip(imports).collect();
+                if host_filesystem.is_empty() {
+                    HostIoSource::Imports(pairs)
+                } else {
+                    pairs.extend(host_filesystem.iter().cloned());
+                    let imports: Vec<String> = pairs.iter().map(|(_, import)| import.clone()).collect();
+                    HostIoSource::ImportsWithTypes(pairs, adapter.host_types(&imports)?)
+                }
             } else {
                 HostIoSource::StandIn(adapter.no_host_io()?)
             },
@@ -170,9 +240,10 @@ impl<'a> Compose<'a> {
         };
         let mut bytes = join(&parts)?;
         mark(&mut bytes, &config, Link::Component);
-        let imports = check(&bytes, &guest, provider_outline)?;
+        let imports = check(&bytes, &guest, provider_outline, &host_filesystem)?;
         let mut report = report(&guest, &adapter, &bridge, &envelope, imports, bytes.len());
         report.not_linked = not_linked;
+        report.mounted = plan.mounted;
         Ok(Composed { bytes, report })
     }
 }
@@ -180,11 +251,14 @@ impl<'a> Compose<'a> {
 fn link_parts(
     guest: &Guest<'_>,
     adapter: &AdapterComponent,
+    host_filesystem: &[(String, String)],
     provider: Option<&[u8]>,
 ) -> Result<Vec<u8>, Cannot> {
-    let host_io = host_handles_reach(guest)?.then(|| {
+    let reach = host_handles_reach(guest)? || !host_filesystem.is_empty();
+    let host_io = reach.then(|| {
         let names = adapter.host_io().into_iter().map(|(_, name)| name.full);
-        names.zip(host_io_imports(adapter, guest).into_iter().map(|(_, import)| import)).collect()
+        let imports = host_io_imports(adapter, guest).into_iter().map(|(_, import)| import);
+        names.zip(imports).chain(host_filesystem.iter().cloned()).collect()
     });
     link::link(&link::Job { guest, adapter, host_io, provider })
 }
@@ -229,6 +303,19 @@ fn host_io_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(wit_pa
             (id, name)
         })
         .collect()
+}
+
+/// Names the host's file system for a guest, if the adapter imports it: its import, and the name in the
+/// result. One version for all, as the interfaces use each other's types.
+fn host_filesystem_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(String, String)> {
+    let types = InterfaceName::parse(&guest.host_name("wasi:filesystem/types"));
+    let version = types.version().map(|version| format!("@{version}")).unwrap_or_default();
+    let names = adapter.host_filesystem().into_iter().map(|(_, name)| {
+        let interface = name.base.rsplit('/').next().unwrap_or_default();
+        let import = format!("wasi:filesystem/{interface}{version}");
+        (name.full, import)
+    });
+    names.collect()
 }
 
 /// Leaves a note in the result by which it is known again.

@@ -1,6 +1,7 @@
 //! What can go wrong when composing.
 
 use crate::configure::ConfigError;
+use crate::mounts::MountError;
 
 /// An error of composing: what is wrong and what to do about it.
 ///
@@ -88,6 +89,10 @@ pub enum ComposeError {
     /// The options cannot be written into the adapter.
     #[error(transparent)]
     Config(#[from] ConfigError),
+
+    /// A mount, or a tree that is to be packed for one, is not as it must be.
+    #[error(transparent)]
+    Mount(#[from] MountError),
 
     /// The parts do not fit together.
     #[error("cannot join {part}: {reason}; report this together with the guest's output of `kvfs inspect`")]

@@ -42,6 +42,8 @@ pub(crate) struct Parts<'a> {
 pub(crate) enum HostIoSource {
     /// Imports: the adapter's import, the name in the result.
     Imports(Vec<(String, String)>),
+    /// Imports, that of the host's file system among them, and a component that has their types.
+    ImportsWithTypes(Vec<(String, String)>, Vec<u8>),
     /// A component without imports that exports them under the adapter's names.
     StandIn(Vec<u8>),
 }
@@ -74,11 +76,16 @@ impl Joiner {
         let adapter_package = self.register("adapter", &parts.adapter.bytes)?;
         let adapter = self.graph.instantiate(adapter_package);
         match &parts.host_io {
-            HostIoSource::Imports(names) => {
+            HostIoSource::Imports(names) | HostIoSource::ImportsWithTypes(names, _) => {
+                let types = match &parts.host_io {
+                    HostIoSource::ImportsWithTypes(_, bytes) => Some(self.register("host-types", bytes)?),
+                    _ => None,
+                };
                 for (argument, import) in names {
                     // With the adapter's own types wac would take `wasi:io` and `kvfs:host-io` for
                     // two different origins of one type.
-                    let kind = [bridge, envelope].into_iter().flatten().find_map(|p| self.kind(p, import));
+                    let typed = [types, bridge, envelope].into_iter().flatten();
+                    let kind = typed.into_iter().find_map(|package| self.kind(package, import));
                     let kind = kind.ok_or_else(|| ComposeError::join(import, "no part imports it"))?;
                     let node = self.import(import, kind)?;
                     self.pass(adapter, argument, node)?;

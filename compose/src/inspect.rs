@@ -1,8 +1,9 @@
 //! Tells what a wasm file is.
 
-use crate::configure::read_config;
+use crate::embed::read_config;
 use crate::error::ComposeError;
 use crate::guest::{LINKED_MARK, Outline};
+use crate::mounts::fixed_mounts;
 use std::fmt;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
@@ -33,6 +34,8 @@ pub struct Inspection {
     pub kind: Kind,
     /// The size of the file.
     pub size_bytes: usize,
+    /// The mounts of a composed component, described.
+    pub mounts: Vec<String>,
     /// Imported interfaces and functions; of a core module, the modules it imports from.
     pub imports: Vec<String>,
     /// Exported interfaces and functions.
@@ -93,6 +96,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
     Ok(Inspection {
         kind,
         size_bytes: bytes.len(),
+        mounts: fixed_mounts(bytes).iter().map(ToString::to_string).collect(),
         imports: outline.imports,
         exports: outline.exports,
         core_modules_bytes,
@@ -135,8 +139,10 @@ impl fmt::Display for Inspection {
             Kind::Composed { version, config, linked } => {
                 let joined = if *linked { "linked" } else { "composed" };
                 writeln!(f, "a component {joined} by kvfs {version}")?;
-                let config = if config.is_empty() { "defaults" } else { config.trim_end() };
-                writeln!(f, "configuration: {}", config.replace('\n', ", "))?;
+                // Mounts have a list of their own.
+                let lines = config.lines().filter(|line| !line.starts_with("mount="));
+                let config = lines.collect::<Vec<_>>().join(", ");
+                writeln!(f, "configuration: {}", if config.is_empty() { "defaults" } else { &config })?;
             }
         }
         writeln!(f, "size: {} bytes", self.size_bytes)?;
@@ -149,6 +155,10 @@ impl fmt::Display for Inspection {
             "needs: {}",
             if self.features.is_empty() { "nothing".into() } else { self.features.join(", ") }
         )?;
+        if !self.mounts.is_empty() {
+            writeln!(f, "mounts:")?;
+            self.mounts.iter().try_for_each(|mount| writeln!(f, "  {mount}"))?;
+        }
         for (title, names) in [("imports", &self.imports), ("exports", &self.exports)] {
             writeln!(f, "{title}:{}", if names.is_empty() { " nothing" } else { "" })?;
             names.iter().try_for_each(|name| writeln!(f, "  {name}"))?;

@@ -14,6 +14,8 @@
 //! # }
 //! ```
 //!
+//! [`Compose::mount`] puts more than one volume into the guest's tree, and packs trees into the component.
+//!
 //! What is not a guest is told apart:
 //!
 //! ```
@@ -29,21 +31,27 @@ mod check;
 mod code;
 mod compose;
 mod configure;
+mod embed;
 mod encode;
 mod error;
 mod graph;
 mod guest;
 mod inspect;
 mod link;
+mod mounts;
 mod names;
 mod provider;
 mod report;
 
-pub use adapter::ADAPTER;
+pub use adapter::{ADAPTER, ADAPTER_WITH_HOST};
 pub use compose::{Compose, Composed, Link};
 pub use configure::{ConfigError, MAX_VOLUME_NAME_BYTES, Mode};
 pub use error::ComposeError;
 pub use inspect::{Inspection, Kind, configuration, inspect};
+pub use mounts::{
+    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountError, MountSource, Mounted, PackedTree,
+    Packing, fixed_mounts,
+};
 pub use provider::{
     DEFAULT_FILE_PATH, FILE_PROVIDER, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES, Provider,
 };

@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::{Args, Parser, Subcommand};
-use kvfs_compose::{Link, Mode};
+use kvfs_compose::{Link, Mode, Mount};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -134,9 +134,16 @@ struct Fixed {
     /// When writes are committed: strict (each operation), close (the default) or lazy.
     #[arg(long, value_parser = |text: &str| text.parse::<Mode>())]
     mode: Option<Mode>,
-    /// The volume of the store to mount [default: main].
+    /// The volume of the store to mount where no other is named [default: main].
     #[arg(long)]
     volume: Option<String>,
+    /// Mounts something at a path of the guest; may be given many times. SOURCE is kv[:VOLUME], a volume of
+    /// the store; image:DIR-or-TAR, a tree packed into the result, read-only;
+    /// overlay:DIR-or-TAR[:VOLUME], a packed tree with a volume above it that takes the changes; or
+    /// host:PREOPEN[,file=NAME=HOST-PATH ...], a directory that the host preopens, or the named files of it.
+    /// Without a mount, the volume is at `/`.
+    #[arg(long, value_name = "PATH=SOURCE[,ro]", value_parser = |text: &str| text.parse::<Mount>())]
+    mount: Vec<Mount>,
 }
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {

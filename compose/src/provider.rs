@@ -1,6 +1,7 @@
 //! Where a composition gets its store from, and the providers that come with the library.
 
-use crate::configure::{ConfigError, MAX_VOLUME_NAME_BYTES, configure};
+use crate::configure::{ConfigError, MAX_VOLUME_NAME_BYTES};
+use crate::embed::configure;
 use crate::error::{ComposeError, one_line};
 use crate::guest::{Outline, STORE};
 use crate::names::InterfaceName;

@@ -1,5 +1,6 @@
 //! Tells what a composition did.
 
+use crate::mounts::Mounted;
 use std::fmt;
 
 /// What was done with every import and export of the guest.
@@ -12,6 +13,8 @@ pub struct Report {
     pub linked: bool,
     /// Why they are composed as components although linking was asked for.
     pub not_linked: Option<String>,
+    /// What is mounted, in the order of the paths; empty if there is the one volume, at the root.
+    pub mounted: Vec<Mounted>,
     /// Imports that the file system answers now.
     pub virtualized: Vec<String>,
     /// Imports that stay the host's but speak the file system's `wasi:io`.
@@ -51,6 +54,10 @@ impl fmt::Display for Report {
         }
         if let Some(reason) = &self.not_linked {
             writeln!(f, "composed instead of linked: {reason}")?;
+        }
+        if !self.mounted.is_empty() {
+            let mounted: Vec<_> = self.mounted.iter().map(Mounted::to_string).collect();
+            list(f, "mounted", &mounted)?;
         }
         list(f, "virtualized", &self.virtualized)?;
         let bridged: Vec<_> = self.bridged.iter().map(Wrapped::to_string).collect();

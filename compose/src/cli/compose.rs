@@ -15,6 +15,7 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
     let provider = provider(&args.provider)?;
     let busy = Busy::new("composing");
     let composed = composer(&guest, &args.fixed)
+        .on_packing(&|packing| busy.packing(packing))
         .provider(provider)
         .build()
         .with_context(|| args.guest.display().to_string())?;

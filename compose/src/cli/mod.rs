@@ -11,7 +11,7 @@ pub(crate) mod run;
 use crate::Fixed;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use kvfs_compose::Compose;
+use kvfs_compose::{Compose, Packing};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(crate) fn composer<'a>(guest: &'a [u8], fixed: &Fixed) -> Compose<'a> {
     if let Some(volume) = &fixed.volume {
         compose = compose.volume(volume);
     }
-    compose
+    fixed.mount.iter().cloned().fold(compose, Compose::mount)
 }
 
 /// Writes to standard output. A reader that has gone away is no error.
@@ -59,12 +59,33 @@ pub(crate) struct Busy(ProgressBar);
 
 impl Busy {
     pub(crate) fn new(what: &'static str) -> Self {
-        let bar = ProgressBar::new_spinner().with_message(what);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-            bar.set_style(style);
-        }
+        let bar = ProgressBar::new_spinner().with_message(what).with_style(Self::spinner());
         bar.enable_steady_tick(Duration::from_millis(100));
         Self(bar)
+    }
+
+    /// Shows how far the packing of a tree has come, and when it is done, that work goes on.
+    pub(crate) fn packing(&self, packing: Packing<'_>) {
+        let bar = &self.0;
+        if packing.entries_done == 0 {
+            bar.set_length(packing.bytes);
+            bar.set_message(format!("packing {}", packing.path.escape_debug()));
+            if let Ok(style) =
+                ProgressStyle::with_template("{msg} [{wide_bar}] {bytes}/{total_bytes} ({elapsed})")
+            {
+                bar.set_style(style.progress_chars("=> "));
+            }
+        }
+        bar.set_position(packing.bytes_done);
+        if packing.entries_done == packing.entries {
+            bar.set_message("composing");
+            bar.set_style(Self::spinner());
+        }
+    }
+
+    fn spinner() -> ProgressStyle {
+        ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner())
     }
 }
 

@@ -4,7 +4,8 @@ use super::engine_store::EngineStore;
 use super::{Busy, composer, one_line, read};
 use crate::RunArgs;
 use anyhow::{Context, Result, bail};
-use kvfs_compose::{ComposeError, configuration};
+use kvfs::image::Image;
+use kvfs_compose::{ComposeError, FixedSource, fixed_mounts};
 use kvfs_host::{AnyStore, KvCtx, KvView, open_store};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,11 +47,11 @@ impl KvView for State {
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let guest = args.guest().display().to_string();
-    let (component, volume) = load(args).with_context(|| guest.clone())?;
+    let (component, volumes) = load(args).with_context(|| guest.clone())?;
     let kv = open_store(&args.store)?;
-    // The guest would be told of a volume that cannot be used by error codes only.
-    kvfs::probe(&mut EngineStore(kv.clone()), &volume)
-        .with_context(|| format!("{}: volume `{volume}`", args.store))?;
+    for volume in &volumes {
+        volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
+    }
     // Calls of the guest that the store has acknowledged must not be lost with this process,
     // however the guest ended.
     let interrupted = kv.clone();
@@ -73,27 +74,65 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// Reads the guest, composes it if it is not composed, and compiles it. Returns the name of its volume too.
-fn load(args: &RunArgs) -> Result<(Component, String)> {
+/// A volume of the store that a component mounts.
+struct Mounted {
+    name: String,
+    /// The image below it, for as long as the command runs.
+    image: Option<Image>,
+}
+
+impl Mounted {
+    fn all(component: &[u8]) -> Result<Vec<Mounted>> {
+        let mut volumes = Vec::new();
+        for mount in fixed_mounts(component) {
+            let (name, image) = match mount.source {
+                FixedSource::Volume { volume } => (volume, None),
+                FixedSource::Overlay { image, volume } => {
+                    let image = Image::open(image.to_vec().leak());
+                    let image = image.with_context(|| format!("the image for {}", mount.path))?;
+                    (volume, Some(image))
+                }
+                _ => continue,
+            };
+            volumes.push(Mounted { name, image });
+        }
+        Ok(volumes)
+    }
+
+    /// Fails if the volume cannot be used: the guest would be told by error codes only.
+    fn probe(&self, store: &AnyStore) -> Result<bool> {
+        let mut store = EngineStore(store.clone());
+        Ok(match &self.image {
+            Some(image) => kvfs::probe_overlay(&mut store, &self.name, image),
+            None => kvfs::probe(&mut store, &self.name),
+        }?)
+    }
+}
+
+/// Reads the guest, composes it if it is not composed, and compiles it. Returns its volumes too.
+fn load(args: &RunArgs) -> Result<(Component, Vec<Mounted>)> {
     let input = read(args.guest())?;
     let composed;
-    let bytes = match composer(&input, &args.fixed).build() {
+    let busy = Busy::new("composing");
+    let built = composer(&input, &args.fixed).on_packing(&|packing| busy.packing(packing)).build();
+    drop(busy);
+    let bytes = match built {
         Ok(done) => {
             composed = done.bytes;
             composed.as_slice()
         }
         Err(ComposeError::AlreadyComposed) => {
-            if args.fixed.mode.is_some() || args.fixed.volume.is_some() {
-                bail!("already composed, with its mode and volume; run it without --mode and --volume");
+            if args.fixed.mode.is_some() || args.fixed.volume.is_some() || !args.fixed.mount.is_empty() {
+                bail!(
+                    "already composed, with its mode, volume and mounts; run it without --mode, --volume and --mount"
+                );
             }
             input.as_slice()
         }
         Err(error) => return Err(error.into()),
     };
 
-    let fixed = configuration(bytes).unwrap_or_default();
-    let volume = fixed.lines().find_map(|line| line.strip_prefix("volume=")).unwrap_or(kvfs::DEFAULT_VOLUME);
-
+    let volumes = Mounted::all(bytes)?;
     let mut config = Config::new();
     // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
     // calls from component to component take about twice as long.
@@ -107,7 +146,7 @@ fn load(args: &RunArgs) -> Result<(Component, String)> {
     let engine = Engine::new(&config).map_err(plain)?;
     let _busy = Busy::new("compiling");
     let component = Component::new(&engine, bytes).map_err(plain).context("cannot compile it")?;
-    Ok((component, volume.to_owned()))
+    Ok((component, volumes))
 }
 
 /// Keeps compiled guests in the user's cache directory, by what they contain and the runtime's

@@ -1,0 +1,145 @@
+//! Reads a directory of the host as a tree.
+
+use super::error::MountError;
+use super::tree::{Bytes, Content, Node, Purpose, Tree};
+use kvfs::Timestamp;
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Reads what is in a directory. Symbolic links are taken as they are, be it that they lead out of it;
+/// names of one file stay names of one file. The bytes of files are read when they are packed.
+///
+/// # Errors
+///
+/// [`MountError::Read`], [`MountError::Special`] and [`MountError::Name`], each with the path.
+pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
+    let root = &purpose.tree;
+    let metadata = std::fs::metadata(root).map_err(|error| purpose.unreadable(root, error))?;
+    let mut reader = Reader { purpose, tree: Tree::new(modified(&metadata)), names: HashMap::new() };
+    // Not by recursion: a tree may be as deep as paths are long.
+    let mut waiting = vec![(root.clone(), String::new())];
+    while let Some((directory, path)) = waiting.pop() {
+        waiting.extend(reader.directory(&directory, &path)?);
+    }
+    Ok(reader.tree)
+}
+
+struct Reader<'a> {
+    purpose: &'a Purpose,
+    tree: Tree,
+    /// The first path of each file that has several.
+    names: HashMap<(u64, u64), String>,
+}
+
+impl Reader<'_> {
+    /// Adds what is in one directory, and returns the directories among it.
+    fn directory(&mut self, directory: &Path, path: &str) -> Result<Vec<(PathBuf, String)>, MountError> {
+        let unreadable = |error| self.purpose.unreadable(directory, error);
+        let entries = std::fs::read_dir(directory).map_err(unreadable)?;
+        let mut names = Vec::new();
+        for entry in entries {
+            names.push(entry.map_err(unreadable)?.file_name());
+        }
+        // Which name of a file is the first must not depend on the directory's order.
+        names.sort();
+        let mut directories = Vec::new();
+        for name in names {
+            let file = directory.join(&name);
+            let name = name.to_str().ok_or_else(|| {
+                self.purpose
+                    .bad_name(&format!("{path}{}", name.to_string_lossy()), "a name that is not UTF-8")
+            })?;
+            let path = format!("{path}{name}");
+            let metadata =
+                std::fs::symlink_metadata(&file).map_err(|error| self.purpose.unreadable(&file, error))?;
+            let content = self.content(&file, &path, &metadata)?;
+            if matches!(content, Content::Directory) {
+                directories.push((file, format!("{path}/")));
+            }
+            self.tree.insert(self.purpose, path, Node { content, modified: modified(&metadata) })?;
+        }
+        // The last is taken first: in their order, so that the first name of a file is the first of all.
+        directories.reverse();
+        Ok(directories)
+    }
+
+    fn content(&mut self, file: &Path, path: &str, metadata: &Metadata) -> Result<Content, MountError> {
+        let kind = metadata.file_type();
+        if kind.is_dir() {
+            return Ok(Content::Directory);
+        }
+        if kind.is_symlink() {
+            let target = std::fs::read_link(file).map_err(|error| self.purpose.unreadable(file, error))?;
+            let target = target.into_os_string().into_string();
+            let not_text = |_| self.purpose.bad_name(path, "a link whose target is not UTF-8");
+            return target.map(Content::Symlink).map_err(not_text);
+        }
+        if !kind.is_file() {
+            return Err(self.purpose.special(path, special(metadata)));
+        }
+        if let Some(identity) = shared(metadata) {
+            if let Some(first) = self.names.get(&identity) {
+                return Ok(Content::Link(first.clone()));
+            }
+            self.names.insert(identity, path.to_owned());
+        }
+        Ok(Content::File(Bytes::Disk(file.to_owned(), metadata.len())))
+    }
+}
+
+/// Says what something is that cannot be packed.
+#[cfg(unix)]
+fn special(metadata: &Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = metadata.file_type();
+    if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_: &Metadata) -> &'static str {
+    "a special file"
+}
+
+/// Returns the identity of a file that has several names.
+#[cfg(unix)]
+fn shared(metadata: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.nlink() > 1).then(|| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn shared(_: &Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+/// Returns when it was changed last; the time 0 where the host does not say.
+fn modified(metadata: &Metadata) -> Timestamp {
+    let Ok(time) = metadata.modified() else { return Timestamp::default() };
+    to_timestamp(time)
+}
+
+fn to_timestamp(time: SystemTime) -> Timestamp {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => Timestamp {
+            seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+            nanoseconds: since.subsec_nanos(),
+        },
+        // Before 1970: whole seconds down, and what is left up.
+        Err(before) => {
+            let before = before.duration();
+            let whole = i64::try_from(before.as_secs()).unwrap_or(i64::MAX);
+            match before.subsec_nanos() {
+                0 => Timestamp { seconds: -whole, nanoseconds: 0 },
+                part => Timestamp { seconds: -whole - 1, nanoseconds: 1_000_000_000 - part },
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What can be wrong with mounts.
+
+use super::table::MOUNTS_MAX;
+use crate::configure::ConfigError;
+use std::path::PathBuf;
+
+/// Why mounts cannot be composed: which one, what is wrong with it, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MountError {
+    /// The text does not have the form of a mount.
+    #[error("`{text}` is no mount; write PATH=SOURCE, such as /lib=image:dist/lib or /data=kv:data,ro")]
+    Form {
+        /// The text.
+        text: String,
+    },
+    /// The path is not absolute, not in its normal form, or too long.
+    #[error("mount path `{}` {reason}", .path.escape_debug())]
+    Path {
+        /// The path.
+        path: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// There is no such source.
+    #[error(
+        "mount at {path}: no source `{source_text}`; there are kv[:VOLUME], image:DIR-or-TAR, \
+         overlay:DIR-or-TAR[:VOLUME] and host:PREOPEN"
+    )]
+    UnknownSource {
+        /// The guest's path.
+        path: String,
+        /// What was given as the source.
+        source_text: String,
+    },
+    /// The source names no tree.
+    #[error("mount at {path}: which tree? Write {source_kind}:DIR-or-TAR")]
+    NoTree {
+        /// The guest's path.
+        path: String,
+        /// `image` or `overlay`.
+        source_kind: String,
+    },
+    /// There is no such option.
+    #[error(
+        "mount at {path}: no option `{option}` after the comma; there are ro, rw, and file=NAME=HOST-PATH for \
+         host:PREOPEN"
+    )]
+    UnknownOption {
+        /// The guest's path.
+        path: String,
+        /// The option.
+        option: String,
+    },
+    /// An image was to be changed.
+    #[error("mount at {path}: an image is read-only; use overlay:{}, which keeps changes in the store", .tree.display())]
+    ImageForWriting {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: PathBuf,
+    },
+    /// The name of a directory that the host preopens is none.
+    #[error(
+        "mount at {path}: `{}` is no name of a preopened directory; write host:PREOPEN, with the name after `::` in \
+         `wasmtime run --dir HOST-DIR::PREOPEN`, without control characters", .preopen.escape_debug()
+    )]
+    Preopen {
+        /// The guest's path.
+        path: String,
+        /// What was given.
+        preopen: String,
+    },
+    /// A file map is not as it must be.
+    #[error("mount at {path}: in its files, `{}` {reason}", .text.escape_debug())]
+    MappedFile {
+        /// The guest's path.
+        path: String,
+        /// The name or the path.
+        text: String,
+        /// What is wrong with it, and what to do.
+        reason: &'static str,
+    },
+    /// Two mounts have the same path.
+    #[error("two mounts at `{path}`; leave one out")]
+    Twice {
+        /// The path.
+        path: String,
+    },
+    /// There are more mounts than the adapter takes.
+    #[error("{count} mounts, and at most {MOUNTS_MAX} are possible; put some of them into one tree")]
+    TooMany {
+        /// How many there are.
+        count: usize,
+    },
+    /// The name of a volume is none.
+    #[error("mount at {path}: {error}")]
+    Volume {
+        /// The guest's path.
+        path: String,
+        /// What is wrong with the name.
+        error: ConfigError,
+    },
+    /// One volume is mounted in two ways that exclude each other.
+    #[error(
+        "volume `{volume}` is mounted at {one} and at {other} with different trees below it; name another volume \
+         for one of them"
+    )]
+    VolumeInTwoWays {
+        /// The volume.
+        volume: String,
+        /// One guest path.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// Something of a tree cannot be read.
+    #[error("mount at {path}: cannot read {}: {error}; check the path", .file.display())]
+    Read {
+        /// The guest's path.
+        path: String,
+        /// The file or directory of the host.
+        file: PathBuf,
+        /// The system's answer.
+        error: std::io::Error,
+    },
+    /// A file was given that is no archive, or one that is cut off or damaged.
+    #[error("mount at {path}: {} is no tar that can be read: {reason}; give a directory, a tar, or a tar compressed with gzip", .file.display())]
+    Archive {
+        /// The guest's path.
+        path: String,
+        /// The file of the host.
+        file: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// Something in a tree is neither file, directory nor link.
+    #[error(
+        "mount at {path}: {tree} has {kind}, `{name}`, which an image cannot hold; take it out of the tree"
+    )]
+    Special {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// Its path in the tree.
+        name: String,
+        /// What it is, with an article.
+        kind: &'static str,
+    },
+    /// A name in a tree cannot be had by a guest.
+    #[error("mount at {path}: {tree} has `{name}`, {reason}; rename it")]
+    Name {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// Its path in the tree; bytes that are not Unicode are replaced.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A hard link of an archive has nothing to be a link to.
+    #[error(
+        "mount at {path}: {tree} has a hard link, `{name}`, to `{target}`, which is no file in it; pack that too"
+    )]
+    HardLink {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// Its path in the tree.
+        name: String,
+        /// The path that it is to be another name of.
+        target: String,
+    },
+    /// Where another mount is to lie, the tree has something that is no directory.
+    #[error(
+        "mount at {path}: `{name}` in {tree}, where another mount is to lie, is {kind}; mount that elsewhere"
+    )]
+    Mountpoint {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// The path in the tree.
+        name: String,
+        /// What it is, with an article.
+        kind: &'static str,
+    },
+    /// The file system refused something of a tree.
+    #[error("mount at {path}: {tree}: cannot pack `{name}`: {error}")]
+    Pack {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// Its path in the tree.
+        name: String,
+        /// What the file system says.
+        error: kvfs::Error,
+    },
+    /// The packed trees are too large for a component's memory.
+    #[error(
+        "the packed trees have {size_bytes} bytes, and at most {max_bytes} fit a component's memory; leave out what \
+         the guest does not need"
+    )]
+    TooLarge {
+        /// What they have together.
+        size_bytes: u64,
+        /// What there is room for.
+        max_bytes: u64,
+    },
+}

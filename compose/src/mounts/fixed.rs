@@ -1,0 +1,141 @@
+//! The mounts that a component was composed with, read out of it.
+
+use super::mount::{MappedFile, MountAccess};
+use crate::embed::read_images;
+use crate::guest::Outline;
+use kvfs::image::ImageId;
+use std::fmt;
+use wasmparser::{Parser, Payload};
+
+/// A mount of a component that is composed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FixedMount<'a> {
+    /// The guest's path.
+    pub path: String,
+    /// Whether the guest may change it.
+    pub access: MountAccess,
+    /// What is there.
+    pub source: FixedSource<'a>,
+}
+
+/// Where the files of a [`FixedMount`] are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FixedSource<'a> {
+    /// A volume of the store.
+    Volume {
+        /// Its name.
+        volume: String,
+    },
+    /// A packed tree.
+    Image {
+        /// The image, as `kvfs::image` reads it.
+        image: &'a [u8],
+    },
+    /// A packed tree below a volume of the store.
+    Overlay {
+        /// The image, as `kvfs::image` reads it.
+        image: &'a [u8],
+        /// The volume's name.
+        volume: String,
+    },
+    /// A directory of the host.
+    Host {
+        /// The name under which it is preopened.
+        preopen: String,
+        /// What is visible in it; everything if this is empty.
+        files: Vec<MappedFile>,
+    },
+}
+
+/// Lists the mounts of a component that composition made, in the order of their paths; none for anything else.
+///
+/// # Cost
+///
+/// Reads over the file once, and validates nothing.
+pub fn fixed_mounts(bytes: &[u8]) -> Vec<FixedMount<'_>> {
+    let mark = Outline::read(bytes).ok().and_then(|outline| outline.mark);
+    let Some(mark) = mark else { return Vec::new() };
+    let modules = Parser::new(0).parse_all(bytes).map_while(Result::ok).filter_map(|payload| match payload {
+        Payload::ModuleSection { unchecked_range: range, .. } => {
+            bytes.get(range.start as usize..range.end as usize)
+        }
+        _ => None,
+    });
+    let images = if mark.contains("\nmount=") { modules.filter_map(read_images).next() } else { None };
+    read_lines(&mark, images.unwrap_or_default())
+}
+
+/// Reads the lines `mount=…` of a configuration. What cannot be read was written by a later version, and is
+/// left out.
+pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'a>> {
+    let value = |line: &'_ str, key: &str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
+    let lines: Vec<String> = config.lines().filter_map(|line| value(line, "mount")).collect();
+    if lines.is_empty() {
+        let volume = config.lines().find_map(|line| value(line, "volume"));
+        let volume = volume.unwrap_or_else(|| kvfs::DEFAULT_VOLUME.to_owned());
+        let source = FixedSource::Volume { volume };
+        return vec![FixedMount { path: "/".to_owned(), access: MountAccess::ReadWrite, source }];
+    }
+    lines.iter().filter_map(|line| read_line(line, images)).collect()
+}
+
+fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
+    let mut parts = line.splitn(3, '\t');
+    let (path, access, source) = (parts.next()?, parts.next()?, parts.next()?);
+    let access = match access {
+        "ro" => MountAccess::ReadOnly,
+        "rw" => MountAccess::ReadWrite,
+        _ => return None,
+    };
+    let (kind, rest) = source.split_once(':')?;
+    let source = match kind {
+        "kv" => FixedSource::Volume { volume: rest.to_owned() },
+        "image" => FixedSource::Image { image: slice(images, rest)?.0 },
+        "overlay" => {
+            let (image, volume) = slice(images, rest)?;
+            FixedSource::Overlay { image, volume: volume.to_owned() }
+        }
+        "host" => {
+            let mut parts = rest.split('\t');
+            let preopen = parts.next()?.to_owned();
+            let file = |part: &str| part.split_once('=').map(|(name, path)| MappedFile::new(name, path));
+            FixedSource::Host { preopen, files: parts.map(file).collect::<Option<_>>()? }
+        }
+        _ => return None,
+    };
+    Some(FixedMount { path: path.to_owned(), access, source })
+}
+
+/// Takes `OFFSET:LENGTH` and what follows apart, and cuts the image out of all.
+fn slice<'a, 't>(images: &'a [u8], text: &'t str) -> Option<(&'a [u8], &'t str)> {
+    let (offset, rest) = text.split_once(':')?;
+    let (length, rest) = rest.split_once(':').unwrap_or((rest, ""));
+    let (offset, length): (usize, usize) = (offset.parse().ok()?, length.parse().ok()?);
+    Some((images.get(offset..offset.checked_add(length)?)?, rest))
+}
+
+impl fmt::Display for FixedMount<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: ", self.path, self.access)?;
+        let image = |f: &mut fmt::Formatter<'_>, image: &[u8]| match ImageId::read(image) {
+            Ok(id) => write!(f, "image {id}, {} bytes", image.len()),
+            Err(error) => write!(f, "an image of {} bytes that cannot be read: {error}", image.len()),
+        };
+        match &self.source {
+            FixedSource::Volume { volume } => write!(f, "volume `{volume}`"),
+            FixedSource::Image { image: bytes } => image(f, bytes),
+            FixedSource::Overlay { image: bytes, volume } => {
+                write!(f, "volume `{volume}` over ")?;
+                image(f, bytes)
+            }
+            FixedSource::Host { preopen, files } => {
+                write!(f, "the host's directory `{preopen}`")?;
+                let file = |file: &MappedFile| format!("`{}` as `{}`", file.host_path, file.name);
+                let files: Vec<_> = files.iter().map(file).collect();
+                if files.is_empty() { Ok(()) } else { write!(f, ", of it {}", files.join(", ")) }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Reads a mount from the text that the command takes.
+
+use super::error::MountError;
+use super::mount::{MappedFile, Mount, MountAccess, MountSource};
+use super::table::check_path;
+use std::str::FromStr;
+
+impl FromStr for Mount {
+    type Err = MountError;
+
+    /// Reads `PATH=SOURCE[,ro|rw]`. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
+    /// `host:PREOPEN`, the last one with any number of `,file=NAME=HOST-PATH`.
+    ///
+    /// A comma ends the source, and the last colon of an overlay stands before the volume's name. For paths
+    /// that have these there is [`Mount::new`].
+    fn from_str(text: &str) -> Result<Self, MountError> {
+        let (path, rest) = text
+            .split_once('=')
+            .filter(|(_, rest)| !rest.is_empty())
+            .ok_or_else(|| MountError::Form { text: text.to_owned() })?;
+        check_path(path)?;
+        let mut parts = rest.split(',');
+        let source = parse_source(path, parts.next().unwrap_or_default())?;
+        let mut mount = Mount::new(path, source);
+        for option in parts {
+            let unknown = || MountError::UnknownOption { path: path.to_owned(), option: option.to_owned() };
+            match (option, &mut mount.source) {
+                ("ro", _) => mount.access = MountAccess::ReadOnly,
+                ("rw", _) => mount.access = MountAccess::ReadWrite,
+                (_, MountSource::Host { files, .. }) => {
+                    let file = option.strip_prefix("file=").and_then(|file| file.split_once('='));
+                    let (name, host_path) = file.ok_or_else(unknown)?;
+                    files.push(MappedFile::new(name, host_path));
+                }
+                _ => return Err(unknown()),
+            }
+        }
+        mount.check()?;
+        Ok(mount)
+    }
+}
+
+fn parse_source(path: &str, text: &str) -> Result<MountSource, MountError> {
+    let some = |text: &str| if text.is_empty() { None } else { Some(text.to_owned()) };
+    let (kind, rest) = match text.split_once(':') {
+        Some((kind, rest)) => (kind, some(rest)),
+        None => (text, None),
+    };
+    let unnamed = || MountError::NoTree { path: path.to_owned(), source_kind: kind.to_owned() };
+    match kind {
+        "kv" if text.ends_with(':') => {
+            Err(MountError::UnknownSource { path: path.to_owned(), source_text: text.to_owned() })
+        }
+        "kv" => Ok(MountSource::Volume { volume: rest }),
+        "image" => Ok(MountSource::Image { tree: rest.ok_or_else(unnamed)?.into() }),
+        "overlay" => {
+            let rest = rest.ok_or_else(unnamed)?;
+            let (tree, volume) = match rest.rsplit_once(':') {
+                Some((tree, volume)) => (some(tree).ok_or_else(unnamed)?, some(volume)),
+                None => (rest, None),
+            };
+            Ok(MountSource::Overlay { tree: tree.into(), volume })
+        }
+        "host" => Ok(MountSource::Host { preopen: rest.unwrap_or_default(), files: Vec::new() }),
+        _ => Err(MountError::UnknownSource { path: path.to_owned(), source_text: text.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> MountSource {
+        text.parse::<Mount>().unwrap().source
+    }
+
+    #[test]
+    fn every_source_is_read_and_written_alike() {
+        for text in [
+            "/=kv",
+            "/data=kv:data",
+            "/data=kv:data,ro",
+            "/lib=image:dist/lib",
+            "/lib=image:a:b",
+            "/=overlay:base.tar.gz",
+            "/=overlay:base.tar.gz:upper",
+            "/=overlay:/a b:upper,ro",
+            "/work=host:.",
+            "/work=host:/a:b,ro",
+            "/etc=host:/etc,file=hosts=hosts,file=ca.pem=ssl/certs/ca.pem,ro",
+        ] {
+            assert_eq!(text.parse::<Mount>().unwrap().to_string(), text);
+        }
+        assert_eq!("/=overlay:x,rw".parse::<Mount>().unwrap().to_string(), "/=overlay:x");
+        assert_eq!(source("/=kv"), MountSource::Volume { volume: None });
+        assert_eq!(
+            source("/=overlay:a:b:c"),
+            MountSource::Overlay { tree: "a:b".into(), volume: Some("c".into()) }
+        );
+    }
+
+    #[test]
+    fn what_is_no_mount_is_refused_with_what_is_wrong() {
+        for (text, part) in [
+            ("", "PATH=SOURCE"),
+            ("/lib", "PATH=SOURCE"),
+            ("/lib=", "PATH=SOURCE"),
+            ("lib=kv", "write `/lib`"),
+            ("=kv", "is empty"),
+            ("/a//b=kv", "write `/a/b`"),
+            ("/a/=kv", "write `/a`"),
+            ("/a/../b=kv", "`..`"),
+            ("/a/./b=kv", "`.`"),
+            ("/a\tb=kv", "control"),
+            ("/lib=tmpfs", "`tmpfs`"),
+            ("/lib=kv:", "`kv:`"),
+            ("/lib=image", "image:DIR-or-TAR"),
+            ("/lib=image:", "image:DIR-or-TAR"),
+            ("/lib=overlay::v", "overlay:DIR-or-TAR"),
+            ("/lib=kv,readonly", "`readonly`"),
+            ("/lib=image:x,rw", "overlay:x"),
+            ("/lib=image:x,file=a=b", "`file=a=b`"),
+            ("/h=host", "host:PREOPEN"),
+            ("/h=host:a\tb", "control"),
+            ("/h=host:d,file=a", "`file=a`"),
+            ("/h=host:d,file=a/b=c", "`a/b`"),
+            ("/h=host:d,file=..=c", "`..`"),
+            ("/h=host:d,file=a=/etc/passwd", "`/etc/passwd`"),
+            ("/h=host:d,file=a=b/../c", "`b/../c`"),
+            ("/h=host:d,file=a=b,file=a=c", "two files"),
+        ] {
+            let error = text.parse::<Mount>().unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What mounts come to: images for the adapter's memory, lines for its configuration, facts for the report.
+
+use super::error::MountError;
+use super::mount::{Mount, MountAccess, MountSource};
+use super::pack::{Packing, pack};
+use super::table::Table;
+use super::tree::{Purpose, Tree};
+use super::{archive, directory};
+use crate::configure::check_volume;
+use kvfs::Timestamp;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+/// Most bytes that all images of a component may have: half of the 4 GiB that its memory can be large, the
+/// other half is for what the file system keeps in it while it works.
+pub(crate) const IMAGES_BYTES_MAX: u64 = 2 << 30;
+
+/// The volume name that an image without a volume above it is packed under.
+const IMAGE_VOLUME: &str = "image";
+
+/// The name, for people, of the image that holds nothing but mountpoints.
+const ROOT_NAME: &str = "mountpoints";
+
+/// What was mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mounted {
+    /// The guest's path.
+    pub path: String,
+    /// What is there, as the command takes it.
+    pub source: String,
+    /// Whether the guest may change it.
+    pub access: MountAccess,
+    /// The tree that was packed for it.
+    pub tree: Option<PackedTree>,
+}
+
+/// A tree that was packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PackedTree {
+    /// Files, counted by their names.
+    pub files: usize,
+    /// Directories, the root not counted.
+    pub directories: usize,
+    /// Symbolic links.
+    pub symlinks: usize,
+    /// Bytes of the files.
+    pub file_bytes: u64,
+    /// Bytes that the image takes in the component.
+    pub image_bytes: u64,
+    /// What the image is known by: a volume above it goes with this one alone.
+    pub digest: String,
+}
+
+impl fmt::Display for Mounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.path, self.access, self.source)?;
+        match &self.tree {
+            Some(tree) => write!(
+                f,
+                ", {} files, {} directories, {} links, {} bytes in {}, image {}",
+                tree.files, tree.directories, tree.symlinks, tree.file_bytes, tree.image_bytes, tree.digest
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All that composition needs of mounts.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Lines `mount=…` of the adapter's configuration.
+    pub(crate) lines: String,
+    /// All images, one behind the other.
+    pub(crate) images: Vec<u8>,
+    /// Whether directories of the host are among them.
+    pub(crate) host: bool,
+    pub(crate) mounted: Vec<Mounted>,
+}
+
+/// Checks mounts and packs their trees. Without mounts there is nothing: the adapter mounts its volume at
+/// the root then.
+///
+/// # Errors
+///
+/// One for each thing that can be wrong with a mount or its tree.
+pub(crate) fn plan(
+    mounts: &[Mount],
+    default_volume: &str,
+    progress: &dyn Fn(Packing<'_>),
+) -> Result<Plan, MountError> {
+    if mounts.is_empty() {
+        return Ok(Plan::default());
+    }
+    let table = Table::new(mounts)?;
+    let volumes = Volumes::of(&table, default_volume)?;
+    let mut planner = Planner { plan: Plan::default(), packed: HashMap::new(), progress };
+    if !table.mounts().iter().any(|mount| mount.path == "/") {
+        planner.bare_root(&table)?;
+    }
+    for mount in table.mounts() {
+        planner.mount(&table, &volumes, mount)?;
+    }
+    Ok(planner.plan)
+}
+
+/// The volumes of the store that are mounted, and where.
+struct Volumes<'a> {
+    default: &'a str,
+    /// Paths of the mounts of each volume, with the tree below it.
+    used: HashMap<&'a str, (Option<&'a Path>, Vec<&'a str>)>,
+}
+
+impl<'a> Volumes<'a> {
+    fn of(table: &'a Table, default: &'a str) -> Result<Self, MountError> {
+        let mut volumes = Self { default, used: HashMap::new() };
+        for mount in table.mounts() {
+            let Some(name) = volumes.name(mount) else { continue };
+            check_volume(name).map_err(|error| MountError::Volume { path: mount.path.clone(), error })?;
+            let tree = match &mount.source {
+                MountSource::Overlay { tree, .. } => Some(tree.as_path()),
+                _ => None,
+            };
+            let (known, paths) = volumes.used.entry(name).or_insert_with(|| (tree, Vec::new()));
+            if *known != tree {
+                return Err(MountError::VolumeInTwoWays {
+                    volume: name.to_owned(),
+                    one: paths.first().copied().unwrap_or_default().to_owned(),
+                    other: mount.path.clone(),
+                });
+            }
+            paths.push(&mount.path);
+        }
+        Ok(volumes)
+    }
+
+    /// Returns the name of a mount's volume, if it has one.
+    fn name(&self, mount: &'a Mount) -> Option<&'a str> {
+        match &mount.source {
+            MountSource::Volume { volume } | MountSource::Overlay { volume, .. } => {
+                Some(volume.as_deref().unwrap_or(self.default))
+            }
+            MountSource::Image { .. } | MountSource::Host { .. } => None,
+        }
+    }
+}
+
+/// What an image is made of: its tree, the volume name, the mountpoints in it.
+type Recipe = (String, String, Vec<String>);
+
+struct Planner<'a> {
+    plan: Plan,
+    /// Offset and facts of the images that there are already.
+    packed: HashMap<Recipe, (usize, PackedTree)>,
+    progress: &'a dyn Fn(Packing<'_>),
+}
+
+impl Planner<'_> {
+    /// Mounts an empty directory at the root, for other mounts to lie in.
+    fn bare_root(&mut self, table: &Table) -> Result<(), MountError> {
+        let purpose = Purpose { path: "/".into(), tree: "".into() };
+        let mut tree = Tree::new(Timestamp::default());
+        for mountpoint in table.mountpoints_in("/") {
+            tree.mountpoint(&purpose, mountpoint)?;
+        }
+        let (offset, packed) = self.image(&purpose, &tree, IMAGE_VOLUME, ROOT_NAME)?;
+        self.line("/", MountAccess::ReadOnly, &format!("image:{offset}:{}", packed.image_bytes));
+        Ok(())
+    }
+
+    fn mount<'t>(
+        &mut self,
+        table: &'t Table,
+        volumes: &Volumes<'t>,
+        mount: &'t Mount,
+    ) -> Result<(), MountError> {
+        let volume = volumes.name(mount).unwrap_or_default();
+        let (source, packed) = match &mount.source {
+            MountSource::Volume { .. } => (format!("kv:{volume}"), None),
+            MountSource::Image { tree } => {
+                let (offset, facts) = self.tree(table, &[&mount.path], mount, tree, IMAGE_VOLUME)?;
+                (format!("image:{offset}:{}", facts.image_bytes), Some(facts))
+            }
+            MountSource::Overlay { tree, .. } => {
+                // A volume that is mounted twice is one volume, with the mountpoints of both places.
+                let paths = volumes.used.get(volume).map(|(_, paths)| paths.as_slice()).unwrap_or_default();
+                let (offset, facts) = self.tree(table, paths, mount, tree, volume)?;
+                (format!("overlay:{offset}:{}:{volume}", facts.image_bytes), Some(facts))
+            }
+            MountSource::Host { preopen, files } => {
+                self.plan.host = true;
+                let files = files.iter().map(|file| format!("\t{}={}", file.name, file.host_path));
+                (format!("host:{preopen}{}", files.collect::<String>()), None)
+            }
+        };
+        self.line(&mount.path, mount.access, &source);
+        self.plan.mounted.push(Mounted {
+            path: mount.path.clone(),
+            source: mount.source.to_string(),
+            access: mount.access,
+            tree: packed,
+        });
+        Ok(())
+    }
+
+    fn line(&mut self, path: &str, access: MountAccess, source: &str) {
+        self.plan.lines += &format!("mount={path}\t{access}\t{source}\n");
+    }
+
+    /// Packs a tree with the mountpoints of the mounts at `paths`, once.
+    fn tree(
+        &mut self,
+        table: &Table,
+        paths: &[&str],
+        mount: &Mount,
+        source: &Path,
+        volume: &str,
+    ) -> Result<(usize, PackedTree), MountError> {
+        let mut mountpoints: Vec<&str> = paths.iter().flat_map(|path| table.mountpoints_in(path)).collect();
+        mountpoints.sort_unstable();
+        mountpoints.dedup();
+        let recipe = (
+            source.display().to_string(),
+            volume.to_owned(),
+            mountpoints.iter().map(|path| path.to_string()).collect(),
+        );
+        if let Some(known) = self.packed.get(&recipe) {
+            return Ok(known.clone());
+        }
+        let purpose = Purpose { path: mount.path.clone(), tree: source.to_owned() };
+        let metadata = std::fs::metadata(source).map_err(|error| purpose.unreadable(source, error))?;
+        let mut tree = if metadata.is_dir() { directory::read(&purpose)? } else { archive::read(&purpose)? };
+        for mountpoint in mountpoints {
+            tree.mountpoint(&purpose, mountpoint)?;
+        }
+        let done = self.image(&purpose, &tree, volume, &name_of(source))?;
+        self.packed.insert(recipe, done.clone());
+        Ok(done)
+    }
+
+    /// Adds an image, and returns where it lies among all.
+    fn image(
+        &mut self,
+        purpose: &Purpose,
+        tree: &Tree,
+        volume: &str,
+        name: &str,
+    ) -> Result<(usize, PackedTree), MountError> {
+        let packed = pack(purpose, tree, volume, name, self.progress)?;
+        let images = &mut self.plan.images;
+        let offset = images.len();
+        let size_bytes = (offset + packed.image.len()) as u64;
+        if size_bytes > IMAGES_BYTES_MAX {
+            return Err(MountError::TooLarge { size_bytes, max_bytes: IMAGES_BYTES_MAX });
+        }
+        images.extend_from_slice(&packed.image);
+        Ok((offset, packed.facts))
+    }
+}
+
+/// Names a tree for people, without telling where it lay: by the last part of its path.
+fn name_of(source: &Path) -> String {
+    let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let found = last(source).or_else(|| last(&source.canonicalize().ok()?));
+    let mut name = found.unwrap_or_else(|| "tree".to_owned()).replace(char::is_control, "\u{fffd}");
+    name.truncate(name.floor_char_boundary(kvfs::image::NAME_BYTES_MAX));
+    name
+}

@@ -1,0 +1,159 @@
+//! All mounts of a composition, as one tree.
+
+use super::error::MountError;
+use super::mount::{MappedFile, Mount, MountAccess, MountSource};
+use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
+
+/// Most mounts of one composition: the adapter looks at each when it steps from one to the other.
+pub(crate) const MOUNTS_MAX: usize = 64;
+
+/// Fails unless a path is absolute and in its one normal form.
+pub(super) fn check_path(path: &str) -> Result<(), MountError> {
+    let wrong = |reason: String| Err(MountError::Path { path: path.to_owned(), reason });
+    if path.is_empty() {
+        return wrong("is empty; `/` is the root".into());
+    }
+    if path.chars().any(char::is_control) {
+        return wrong("has a control character; choose another".into());
+    }
+    if path.len() > PATH_BYTES_MAX {
+        return wrong(format!("has more than {} bytes; choose a shorter one", PATH_BYTES_MAX));
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    if let Some(dots) = parts.iter().find(|part| matches!(**part, "." | "..")) {
+        return wrong(format!("has a part `{dots}`; write where it leads"));
+    }
+    if parts.iter().any(|part| part.len() > NAME_BYTES_MAX) {
+        return wrong(format!("has a name of more than {} bytes", NAME_BYTES_MAX));
+    }
+    let normal = format!("/{}", parts.join("/"));
+    if !path.starts_with('/') {
+        return wrong(format!("is relative; write `{normal}`"));
+    }
+    if path != normal {
+        return wrong(format!("has slashes to spare; write `{normal}`"));
+    }
+    Ok(())
+}
+
+impl Mount {
+    /// Fails if something is wrong with this mount, whatever the others are.
+    pub(super) fn check(&self) -> Result<(), MountError> {
+        check_path(&self.path)?;
+        match (&self.source, self.access) {
+            (MountSource::Image { tree }, MountAccess::ReadWrite) => {
+                Err(MountError::ImageForWriting { path: self.path.clone(), tree: tree.clone() })
+            }
+            (MountSource::Host { preopen, files }, _) => self.check_host(preopen, files),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_host(&self, preopen: &str, files: &[MappedFile]) -> Result<(), MountError> {
+        let unfit = |text: &str| text.is_empty() || text.chars().any(char::is_control);
+        if unfit(preopen) {
+            return Err(MountError::Preopen { path: self.path.clone(), preopen: preopen.to_owned() });
+        }
+        for (index, file) in files.iter().enumerate() {
+            let wrong = |text: &str, reason: &'static str| {
+                Err(MountError::MappedFile { path: self.path.clone(), text: text.to_owned(), reason })
+            };
+            let name = file.name.as_str();
+            if unfit(name)
+                || name.contains(['/', '='])
+                || name.len() > NAME_BYTES_MAX
+                || matches!(name, "." | "..")
+            {
+                return wrong(name, "is no name of a file; it has 1 to 255 bytes and no slash");
+            }
+            let host_path = file.host_path.as_str();
+            let parts = host_path.split('/');
+            if unfit(host_path)
+                || host_path.len() > PATH_BYTES_MAX
+                || parts.clone().any(|part| matches!(part, "" | "." | ".."))
+            {
+                return wrong(host_path, "is no path below the host's directory, such as ssl/ca.pem");
+            }
+            if files[..index].iter().any(|other| other.name == name) {
+                return wrong(name, "is the name of two files; leave one out");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The mounts in the order of their paths, so that each comes behind the one it lies in.
+#[derive(Debug)]
+pub(super) struct Table {
+    mounts: Vec<Mount>,
+}
+
+impl Table {
+    /// Checks every mount and all of them together.
+    pub(super) fn new(mounts: &[Mount]) -> Result<Self, MountError> {
+        if mounts.len() > MOUNTS_MAX {
+            return Err(MountError::TooMany { count: mounts.len() });
+        }
+        mounts.iter().try_for_each(Mount::check)?;
+        let mut mounts = mounts.to_vec();
+        mounts.sort_by(|a, b| a.path.cmp(&b.path));
+        if let Some(pair) = mounts.windows(2).find(|pair| pair[0].path == pair[1].path) {
+            return Err(MountError::Twice { path: pair[0].path.clone() });
+        }
+        Ok(Self { mounts })
+    }
+
+    pub(super) fn mounts(&self) -> &[Mount] {
+        &self.mounts
+    }
+
+    /// Lists the mounts that lie directly in the one at `path`, by their paths below it.
+    pub(super) fn mountpoints_in(&self, path: &str) -> Vec<&str> {
+        let inside = self.mounts.iter().filter(|mount| self.parent(&mount.path) == Some(path));
+        inside.filter_map(|mount| below(path, &mount.path)).collect()
+    }
+
+    /// Returns the path of the mount in which the mount at `path` lies; none for the root.
+    fn parent(&self, path: &str) -> Option<&str> {
+        let around = self.mounts.iter().filter(|mount| below(&mount.path, path).is_some());
+        let nearest = around.max_by_key(|mount| mount.path.len()).map(|mount| mount.path.as_str());
+        nearest.or(if path == "/" { None } else { Some("/") })
+    }
+}
+
+/// Returns what of a path comes below a directory; none if it does not lie in it.
+fn below<'a>(directory: &str, path: &'a str) -> Option<&'a str> {
+    let rest = path.strip_prefix(directory.trim_end_matches('/'))?.strip_prefix('/')?;
+    if rest.is_empty() { None } else { Some(rest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(texts: &[&str]) -> Result<Table, MountError> {
+        Table::new(&texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_mountpoint_lies_in_the_nearest_mount_around_it() {
+        let table = table(&["/a/b/c=kv:1", "/a=kv:2", "/ab=kv:3", "/a/b=kv:4", "/a/b/d/e=kv:5"]).unwrap();
+        assert_eq!(table.mountpoints_in("/"), ["a", "ab"]);
+        assert_eq!(table.mountpoints_in("/a"), ["b"]);
+        assert_eq!(table.mountpoints_in("/a/b"), ["c", "d/e"]);
+        assert!(table.mountpoints_in("/ab").is_empty());
+    }
+
+    #[test]
+    fn one_place_takes_one_mount() {
+        let error = table(&["/a=kv", "/b=kv", "/a=image:x"]).unwrap_err();
+        assert_eq!(error.to_string(), "two mounts at `/a`; leave one out");
+    }
+
+    #[test]
+    fn there_is_a_limit() {
+        let mounts = |count| (0..count).map(|i| format!("/{i}=kv").parse().unwrap()).collect::<Vec<_>>();
+        assert!(Table::new(&mounts(64)).is_ok());
+        assert!(matches!(Table::new(&mounts(65)), Err(MountError::TooMany { count: 65 })));
+    }
+}

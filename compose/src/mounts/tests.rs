@@ -1,0 +1,382 @@
+//! Trees of every kind, packed and read back with the file system that a guest has.
+
+use super::mount::Mount;
+use super::plan::{Plan, plan};
+use super::{MountError, fixed::read_lines};
+use crate::FixedSource;
+use kvfs::image::Image;
+use kvfs::{Descriptor, Error, Follow, Kind, Options, Volume};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+use tempfile::TempDir;
+
+fn planned(mounts: &[&str]) -> Result<Plan, MountError> {
+    let mounts: Vec<Mount> = mounts.iter().map(|text| text.parse().unwrap()).collect();
+    plan(&mounts, "main", &|_| {})
+}
+
+fn refused(mounts: &[&str]) -> String {
+    planned(mounts).unwrap_err().to_string()
+}
+
+/// A file system on the image at a path of the plan.
+struct Opened {
+    volume: Volume,
+    root: Descriptor,
+}
+
+impl Opened {
+    fn new(plan: &Plan, path: &str) -> Opened {
+        let mounts = read_lines(&plan.lines, &plan.images);
+        let mount = mounts.iter().find(|mount| mount.path == path).unwrap();
+        let image = match &mount.source {
+            FixedSource::Image { image } | FixedSource::Overlay { image, .. } => image.to_vec(),
+            other => panic!("{other:?}"),
+        };
+        let mut image = Image::open(image.leak()).unwrap();
+        image.verify().unwrap();
+        let mut volume = Volume::open_image(image, Options::default()).unwrap();
+        let root = volume.root().unwrap();
+        Opened { volume, root }
+    }
+
+    fn text(&mut self, path: &str) -> String {
+        let read = kvfs::Access { read: true, ..Default::default() };
+        let flags = kvfs::OpenFlags::default();
+        let file = self.volume.open_at(&self.root, path, Follow::Yes, flags, read).unwrap();
+        let mut bytes = Vec::new();
+        loop {
+            let at = bytes.len() as u64;
+            if self.volume.read(&file, at, 1 << 20, &mut bytes).unwrap() == 0 {
+                break;
+            }
+        }
+        self.volume.close(file).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn stat(&mut self, path: &str) -> kvfs::Stat {
+        self.volume.stat_at(&self.root, path, Follow::No).unwrap()
+    }
+
+    fn names(&mut self, path: &str) -> Vec<String> {
+        let read = kvfs::Access { read: true, ..Default::default() };
+        let flags = kvfs::OpenFlags::default();
+        let directory = self.volume.open_at(&self.root, path, Follow::Yes, flags, read).unwrap();
+        let mut stream = self.volume.read_directory(&directory).unwrap();
+        let mut names = Vec::new();
+        while let Some(entry) = self.volume.next_entry(&mut stream).unwrap() {
+            names.push(entry.name.to_string());
+        }
+        names.sort();
+        names
+    }
+}
+
+fn at(seconds: u64) -> std::time::SystemTime {
+    UNIX_EPOCH + Duration::new(seconds, 123_456_789)
+}
+
+fn set_time(path: &Path, seconds: u64) {
+    fs::File::open(path).unwrap().set_modified(at(seconds)).unwrap();
+}
+
+/// A tree with one of everything that there can be.
+fn tree() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    fs::create_dir_all(root.join("lib/deep/er")).unwrap();
+    fs::write(root.join("lib/a.py"), "print('a')\n").unwrap();
+    fs::write(root.join("empty"), "").unwrap();
+    fs::write(root.join("large"), "0123456789abcdef".repeat(20_000)).unwrap();
+    fs::write(root.join("lib/deep/er/ünïcode"), "u").unwrap();
+    fs::hard_link(root.join("large"), root.join("lib/also-large")).unwrap();
+    std::os::unix::fs::symlink("lib/a.py", root.join("link")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", root.join("absolute")).unwrap();
+    std::os::unix::fs::symlink("../../out", root.join("outward")).unwrap();
+    for (second, path) in
+        ["lib/a.py", "empty", "large", "lib/deep/er/ünïcode", "lib/deep/er", "lib/deep", "lib", ""]
+            .iter()
+            .enumerate()
+    {
+        set_time(&root.join(path), 1_600_000_000 + second as u64);
+    }
+    dir
+}
+
+fn check_tree(opened: &mut Opened, nanoseconds: u32) {
+    assert_eq!(opened.names("."), ["absolute", "empty", "large", "lib", "link", "outward"]);
+    assert_eq!(opened.names("lib"), ["a.py", "also-large", "deep"]);
+    assert_eq!(opened.text("lib/a.py"), "print('a')\n");
+    assert_eq!(opened.text("link"), "print('a')\n");
+    assert_eq!(opened.text("empty"), "");
+    assert_eq!(opened.text("lib/deep/er/ünïcode"), "u");
+    assert_eq!(opened.text("lib/also-large"), "0123456789abcdef".repeat(20_000));
+    assert_eq!((opened.stat("large").nlink, opened.stat("lib/a.py").nlink), (2, 1));
+    let same = |opened: &mut Opened, path: &str| {
+        opened.volume.metadata_hash_at(&opened.root, path, Follow::No).unwrap().lower
+    };
+    assert_eq!(same(opened, "large"), same(opened, "lib/also-large"));
+    let seconds: Vec<_> =
+        ["lib/a.py", "empty", "large", "lib/deep/er/ünïcode", "lib/deep/er", "lib/deep", "lib"]
+            .iter()
+            .map(|path| opened.stat(path).mtime)
+            .map(|time| (time.seconds - 1_600_000_000, time.nanoseconds))
+            .collect();
+    assert_eq!(seconds, (0..7).map(|second| (second, nanoseconds)).collect::<Vec<_>>());
+    // Kept as they are, and leading nowhere.
+    assert_eq!(opened.volume.readlink_at(&opened.root, "absolute").unwrap(), "/etc/passwd");
+    let followed = opened.volume.stat_at(&opened.root, "absolute", Follow::Yes);
+    assert_eq!(followed, Err(Error::NotPermitted));
+    assert_eq!(opened.volume.readlink_at(&opened.root, "outward").unwrap(), "../../out");
+}
+
+#[test]
+fn a_directory_is_packed_with_times_and_links() {
+    let dir = tree();
+    let plan = planned(&[&format!("/=image:{}", dir.path().display())]).unwrap();
+    let mut opened = Opened::new(&plan, "/");
+    check_tree(&mut opened, 123_456_789);
+    let root = opened.volume.stat(&opened.root).unwrap().mtime;
+    assert_eq!(root.seconds, 1_600_000_007);
+    assert_eq!(opened.volume.create_directory_at(&opened.root, "new"), Err(Error::ReadOnly));
+    let facts = plan.mounted[0].tree.clone().unwrap();
+    assert_eq!((facts.files, facts.directories, facts.symlinks), (5, 3, 3));
+    assert_eq!((facts.file_bytes, facts.image_bytes), (320_012, plan.images.len() as u64));
+}
+
+#[test]
+fn a_tree_packed_twice_gives_the_same_bytes_wherever_it_lies() {
+    let (one, other) = (tree(), tree());
+    for dir in [&one, &other] {
+        // Their times cannot be set with what std has.
+        ["link", "absolute", "outward"].map(|link| fs::remove_file(dir.path().join(link)).unwrap());
+        set_time(dir.path(), 1_600_000_007);
+    }
+    let images = |dir: &TempDir| {
+        // What it is called must not count: it is named by the last part of its path.
+        let place = dir.path().join("..").join(dir.path().file_name().unwrap());
+        let named = dir.path().with_file_name("kvfs-tree-of-the-test");
+        let _ = fs::remove_file(&named);
+        std::os::unix::fs::symlink(place, &named).unwrap();
+        let plan = planned(&[&format!("/=overlay:{}:v", named.display())]).unwrap();
+        fs::remove_file(named).unwrap();
+        plan.images
+    };
+    let first = images(&one);
+    assert_eq!(images(&one), first);
+    assert_eq!(images(&other), first);
+    fs::write(one.path().join("empty"), "x").unwrap();
+    assert_ne!(images(&one), first);
+}
+
+/// Packs a directory with the tar crate, so with what an archive has: names and whole seconds.
+fn archive(dir: &Path) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.follow_symlinks(false);
+    builder.append_dir_all(".", dir).unwrap();
+    // The builder makes files of further names.
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Link);
+    header.set_size(0);
+    builder.append_link(&mut header, "lib/also-large", "./large").unwrap();
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn archives_are_packed_compressed_or_not() {
+    let dir = tree();
+    fs::remove_file(dir.path().join("lib/also-large")).unwrap();
+    set_time(&dir.path().join("lib"), 1_600_000_006);
+    let bytes = archive(dir.path());
+    let out = tempfile::tempdir().unwrap();
+    let plain = out.path().join("tree.tar");
+    fs::write(&plain, &bytes).unwrap();
+    let plan = planned(&[&format!("/=image:{}", plain.display())]).unwrap();
+    check_tree(&mut Opened::new(&plan, "/"), 0);
+
+    let compressed = out.path().join("tree.tgz");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &bytes).unwrap();
+    fs::write(&compressed, encoder.finish().unwrap()).unwrap();
+    let again = planned(&[&format!("/=image:{}", compressed.display())]).unwrap();
+    check_tree(&mut Opened::new(&again, "/"), 0);
+    let digest = |plan: &Plan| plan.mounted[0].tree.clone().unwrap().digest;
+    assert_eq!(digest(&plan), digest(&again));
+}
+
+/// An archive of one entry.
+fn one_entry(kind: tar::EntryType, name: &[u8], link: Option<&str>, bytes: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.as_old_mut().name[..name.len()].copy_from_slice(name);
+    header.set_entry_type(kind);
+    if let Some(link) = link {
+        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+    }
+    header.set_size(bytes.len() as u64);
+    header.set_cksum();
+    builder.append(&header, bytes).unwrap();
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn what_an_archive_cannot_bring_is_named() {
+    use tar::EntryType as E;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    let refused = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        refused(&[&format!("/x=image:{}", path.display())])
+    };
+    let regular = one_entry(E::Regular, b"f", None, &[7; 5000]);
+    for (bytes, words) in [
+        (one_entry(E::Fifo, b"dir/fifo", None, &[]), "has a pipe, `dir/fifo`"),
+        (one_entry(E::Char, b"null", None, &[]), "has a device, `null`"),
+        (one_entry(E::Regular, b"../up", None, b"x"), "`../up` leads out of it"),
+        (one_entry(E::Regular, b"bad\xff", None, b"x"), "a name that is not UTF-8"),
+        (one_entry(E::Link, b"second", Some("first"), &[]), "`second`, to `first`"),
+        (one_entry(E::Symlink, b"link", Some(""), &[]), "`link`"),
+        (one_entry(E::new(b'Z'), b"what", None, &[]), "(`Z`)"),
+        (regular[..4000].to_vec(), "it ends within `f`"),
+        (regular[..300].to_vec(), "no tar that can be read"),
+        (b"#!/bin/sh\nexit\n".repeat(100), "no tar that can be read"),
+        (Vec::new(), "nothing in it"),
+        (b"\x1f\x8bnot gzip at all".to_vec(), "no tar that can be read"),
+    ] {
+        let error = refused(&bytes);
+        assert!(error.contains(words) && error.starts_with("mount at /x"), "{words}: {error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn later_entries_of_an_archive_replace_earlier_ones() {
+    let mut bytes = Vec::new();
+    for (kind, name, content) in [
+        (tar::EntryType::Regular, "d/f", "first"),
+        (tar::EntryType::Regular, "/d/f", "second"),
+        (tar::EntryType::Regular, "x", "file"),
+        (tar::EntryType::Directory, "x/", ""),
+        (tar::EntryType::Regular, "./x//y", "in x"),
+    ] {
+        let entry = one_entry(kind, name.as_bytes(), None, content.as_bytes());
+        bytes.extend_from_slice(&entry[..entry.len() - 1024]);
+    }
+    bytes.extend_from_slice(&[0; 1024]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    fs::write(&path, bytes).unwrap();
+    let mut opened = Opened::new(&planned(&[&format!("/=image:{}", path.display())]).unwrap(), "/");
+    assert_eq!(opened.text("d/f"), "second");
+    assert_eq!(opened.text("x/y"), "in x");
+    assert_eq!(opened.names("."), ["d", "x"]);
+}
+
+#[test]
+fn what_a_directory_cannot_bring_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let mount = format!("/x=image:{}", dir.path().display());
+    let socket = dir.path().join("sub/socket");
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let error = refused(&[&mount]);
+    assert!(error.contains("has a socket, `sub/socket`"), "{error}");
+    fs::remove_file(&socket).unwrap();
+
+    let bad = dir.path().join("sub").join(std::ffi::OsStr::from_bytes(b"a\xffb"));
+    fs::write(&bad, "").unwrap();
+    let error = refused(&[&mount]);
+    assert!(error.contains("`sub/a\u{fffd}b`, a name that is not UTF-8; rename it"), "{error}");
+    fs::remove_file(&bad).unwrap();
+
+    let error = refused(&["/x=image:/no/such/tree"]);
+    assert!(error.contains("mount at /x: cannot read /no/such/tree: No such file"), "{error}");
+}
+
+#[test]
+fn mounts_lie_on_directories_of_the_tree_around_them() {
+    let dir = tree();
+    let tree = dir.path().display();
+    let plan = planned(&[
+        &format!("/lib/deep/new/er=image:{tree}"),
+        &format!("/=overlay:{tree}"),
+        "/data=kv:data",
+        "/lib/deep=kv:deep,ro",
+        "/lib/other/place=kv:data",
+    ])
+    .unwrap();
+    let lines: Vec<Vec<&str>> = plan.lines.lines().map(|line| line.split('\t').take(2).collect()).collect();
+    assert_eq!(
+        lines,
+        [
+            ["mount=/", "rw"],
+            ["mount=/data", "rw"],
+            ["mount=/lib/deep", "ro"],
+            ["mount=/lib/deep/new/er", "ro"],
+            ["mount=/lib/other/place", "rw"]
+        ]
+    );
+    let mut root = Opened::new(&plan, "/");
+    assert_eq!(root.stat("data").kind, Kind::Directory);
+    assert_eq!(root.stat("lib/other/place").kind, Kind::Directory);
+    // That one lies in the volume on `/lib/deep`, which the adapter sees to.
+    assert_eq!(root.names("lib/deep"), ["er"]);
+    // Made for a mount, a directory has no time.
+    assert_eq!(root.stat("data").mtime.seconds, 0);
+
+    let error = refused(&[&format!("/=image:{tree}"), "/lib/a.py/x=kv"]);
+    assert!(error.contains("`lib/a.py` in") && error.contains("is a file"), "{error}");
+    let error = refused(&[&format!("/=image:{tree}"), "/link=kv"]);
+    assert!(error.contains("is a symbolic link"), "{error}");
+}
+
+#[test]
+fn without_a_mount_at_the_root_there_is_an_empty_one() {
+    let plan = planned(&["/a/b=kv", "/c=kv:other"]).unwrap();
+    assert!(plan.lines.starts_with("mount=/\tro\timage:0:"), "{}", plan.lines);
+    let mut root = Opened::new(&plan, "/");
+    assert_eq!(root.names("."), ["a", "c"]);
+    assert_eq!(root.names("a"), ["b"]);
+    assert_eq!(plan.mounted.len(), 2);
+}
+
+#[test]
+fn one_tree_is_packed_once_for_one_use() {
+    let dir = tree();
+    let tree = dir.path().display();
+    let plan = planned(&[&format!("/a=image:{tree}"), &format!("/b=image:{tree}")]).unwrap();
+    let sources: Vec<&str> = plan.lines.lines().map(|line| line.rsplit('\t').next().unwrap()).collect();
+    assert_eq!(sources[1], sources[2]);
+    assert_ne!(sources[0], sources[1]);
+}
+
+#[test]
+fn a_volume_has_one_tree_below_it() {
+    let dir = tree();
+    let tree = dir.path().display();
+    let error = refused(&["/a=kv", &format!("/b=overlay:{tree}:main")]);
+    assert!(error.contains("volume `main` is mounted at /a and at /b"), "{error}");
+    let other = tempfile::tempdir().unwrap();
+    let error =
+        refused(&[&format!("/a=overlay:{tree}:v"), &format!("/b=overlay:{}:v", other.path().display())]);
+    assert!(error.contains("volume `v` is mounted at /a and at /b"), "{error}");
+    assert!(planned(&["/a=kv:v", "/b=kv:v,ro"]).is_ok());
+    let error = refused(&[&format!("/a=kv:{}", "v".repeat(256))]);
+    assert!(error.contains("mount at /a: a volume's name has 1 to 255 bytes"), "{error}");
+}
+
+#[test]
+fn packing_tells_how_far_it_is() {
+    let dir = tree();
+    let mounts = [format!("/=image:{}", dir.path().display()).parse().unwrap()];
+    let seen = std::cell::RefCell::new(Vec::new());
+    plan(&mounts, "main", &|packing| seen.borrow_mut().push((packing.entries_done, packing.bytes_done)))
+        .unwrap();
+    let seen = seen.into_inner();
+    assert_eq!(seen.len(), 12);
+    assert_eq!((seen[0], seen[11]), ((0, 0), (11, 320_012)));
+    assert!(seen.is_sorted());
+}
