@@ -23,6 +23,11 @@ pub use tree::Tree;
 
 pub use program::{Answer, Calling, Network, Output, Program, Session};
 
+/// Makes a store of the host one that the engine takes.
+pub fn engine_store(store: kvfs_host::AnyStore) -> impl kvfs::KvStore {
+    engine_store::EngineStore(store)
+}
+
 /// The directory of cargo's own files; what the harness makes once is kept under it.
 pub fn target_dir() -> &'static std::path::Path {
     std::path::Path::new(env!("KVFS_TARGET_DIR"))

@@ -7,6 +7,8 @@ mod behaviour;
 mod handles;
 #[cfg(unix)]
 mod kill;
+#[cfg(unix)]
+mod mounts;
 mod network;
 mod providers;
 mod python;

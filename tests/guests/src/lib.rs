@@ -9,6 +9,7 @@ mod files;
 mod handles;
 mod programs;
 mod say;
+mod script;
 mod wasi;
 
 use wasi::bindings::wasi::cli::environment;
@@ -23,6 +24,7 @@ impl wasi::bindings::exports::wasi::cli::run::Guest for Guests {
             (_, Some(program)) => wasi::root().and_then(|root| program(&root)),
             ("bench", _) => bench::run(&arguments[2..]),
             ("handles", _) => handles::run(&arguments[2..]),
+            ("script", _) => wasi::root().and_then(|root| script::run(root, &arguments[2..])),
             ("nothing", _) => Ok(()),
             ("list", _) => programs::names().try_for_each(|name| wasi::print(&format!("{name}\n"))),
             _ => Err(format!("no program named {name:?}")),

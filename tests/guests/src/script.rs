@@ -1,0 +1,110 @@
+//! Steps that the runner chooses: each argument is one, a word and its paths, and says what came of it.
+
+use crate::files::*;
+use crate::say::{Bytes, Shown, say};
+use crate::wasi::bindings::wasi::filesystem::types::NewTimestamp;
+use crate::wasi::{Descriptor, ErrorCode, OutputStream, StreamError};
+
+/// Takes the steps. Paths start at `root`; with `in DIR`, those of the steps that follow start at that directory.
+pub(crate) fn run(root: Descriptor, steps: &[String]) -> Result<(), String> {
+    let mut base = root;
+    for step in steps {
+        let words: Vec<&str> = step.split(' ').collect();
+        if let ["in", path] = words[..] {
+            let opened = base.open_at(FOLLOW, path, DIRECTORY, READ | MUTATE);
+            say(step, opened.as_ref().map(drop).map_err(|code| *code));
+            base = opened.map_err(|_| format!("no directory {path}"))?;
+            continue;
+        }
+        let seen = take(&base, &words).ok_or_else(|| format!("no step `{step}`"))?;
+        say(step, seen);
+    }
+    Ok(())
+}
+
+fn take(base: &Descriptor, words: &[&str]) -> Option<String> {
+    Some(match *words {
+        ["ls", path] => base.open_at(FOLLOW, path, DIRECTORY, READ).and_then(|dir| list(&dir)).shown(),
+        ["cat", path] => bytes_at(base, path).shown(),
+        ["read", path] => base
+            .open_at(FOLLOW, path, PLAIN, READ)
+            .and_then(|file| file.read_via_stream(0))
+            .map(|stream| stream.blocking_read(1 << 16).map(Bytes).shown())
+            .shown(),
+        ["stat", path] => base.stat_at(NO_FOLLOW, path).map(|stat| stat.type_).shown(),
+        ["size", path] => base.stat_at(FOLLOW, path).map(|stat| stat.size).shown(),
+        ["names", path] => base.stat_at(NO_FOLLOW, path).map(|stat| stat.link_count).shown(),
+        ["time", path] => {
+            let time = base.stat_at(NO_FOLLOW, path).map(|stat| stat.data_modification_timestamp);
+            time.map(|time| time.map(|time| time.seconds)).shown()
+        }
+        ["set-time", path] => {
+            base.set_times_at(NO_FOLLOW, path, NewTimestamp::NoChange, NewTimestamp::Now).shown()
+        }
+        ["readlink", path] => base.readlink_at(path).shown(),
+        ["open", path] => base.open_at(FOLLOW, path, PLAIN, READ).shown(),
+        ["open-to-write", path] => base.open_at(FOLLOW, path, PLAIN, READ_WRITE).shown(),
+        ["open-to-change", path] => base.open_at(FOLLOW, path, DIRECTORY, READ | MUTATE).shown(),
+        ["truncate", path] => base.open_at(FOLLOW, path, TRUNCATE, WRITE).shown(),
+        ["create", path] => base.open_at(NO_FOLLOW, path, EXCLUSIVE, WRITE).shown(),
+        ["write", path, text] => write(base, path, text, 0).shown(),
+        ["overwrite", path, at, text] => write(base, path, text, at.parse().ok()?).shown(),
+        ["append", path, text] => {
+            let stream = base.open_at(FOLLOW, path, CREATE, WRITE).and_then(|file| file.append_via_stream());
+            stream.map(|stream| write_to(&stream, text).shown()).shown()
+        }
+        ["resize", path, size] => {
+            let size = size.parse().ok()?;
+            base.open_at(FOLLOW, path, PLAIN, WRITE).and_then(|file| file.set_size(size)).shown()
+        }
+        ["copy", from, to] => copy(base, from, to).shown(),
+        ["splice", from, to] => splice(base, from, to)?,
+        ["mkdir", path] => base.create_directory_at(path).shown(),
+        ["rmdir", path] => base.remove_directory_at(path).shown(),
+        ["rm", path] => base.unlink_file_at(path).shown(),
+        ["mv", from, to] => base.rename_at(from, base, to).shown(),
+        ["ln", from, to] => base.link_at(NO_FOLLOW, from, base, to).shown(),
+        ["symlink", target, path] => base.symlink_at(target, path).shown(),
+        ["sync", path] => base.open_at(FOLLOW, path, PLAIN, READ).and_then(|file| file.sync()).shown(),
+        ["flags", path] => base.open_at(FOLLOW, path, PLAIN, READ).and_then(|file| file.get_flags()).shown(),
+        ["same", one, other] => same(base, one, other).shown(),
+        ["same-inode", one, other] => {
+            let inode = |path: &str| base.metadata_hash_at(NO_FOLLOW, path).map(|hash| hash.lower);
+            inode(one).and_then(|one| Ok(one == inode(other)?)).shown()
+        }
+        _ => return None,
+    })
+}
+
+fn write(base: &Descriptor, path: &str, text: &str, at: u64) -> Result<(), ErrorCode> {
+    base.open_at(FOLLOW, path, CREATE, READ_WRITE)?.write(text.as_bytes(), at).map(drop)
+}
+
+fn write_to(stream: &OutputStream, text: &str) -> Result<(), StreamError> {
+    stream.blocking_write_and_flush(text.as_bytes())
+}
+
+/// Copies by reading and writing, as `shutil.copy` does.
+fn copy(base: &Descriptor, from: &str, to: &str) -> Result<(), ErrorCode> {
+    let bytes = bytes_at(base, from)?.0;
+    let file = base.open_at(FOLLOW, to, CREATE | TRUNCATE, WRITE)?;
+    let mut at = 0;
+    while at < bytes.len() {
+        at += file.write(&bytes[at..], at as u64)? as usize;
+    }
+    Ok(())
+}
+
+/// Moves bytes from stream to stream, of whichever file systems they are.
+fn splice(base: &Descriptor, from: &str, to: &str) -> Option<String> {
+    let source = base.open_at(FOLLOW, from, PLAIN, READ).ok()?.read_via_stream(0).ok()?;
+    let target = base.open_at(FOLLOW, to, CREATE, WRITE).ok()?.write_via_stream(0).ok()?;
+    let moved = target.blocking_splice(&source, 1 << 16);
+    let end = target.blocking_flush();
+    Some(format!("{} {}", moved.shown(), end.shown()))
+}
+
+fn same(base: &Descriptor, one: &str, other: &str) -> Result<bool, ErrorCode> {
+    let open = |path: &str| base.open_at(NO_FOLLOW, path, PLAIN, READ);
+    Ok(open(one)?.is_same_object(&open(other)?))
+}
