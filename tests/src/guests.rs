@@ -37,18 +37,37 @@ pub fn python() -> anyhow::Result<&'static Path> {
     if let Some(done) = BUILT.get() {
         return Ok(done);
     }
+    let path = python_guest("python", &[])?;
+    Ok(BUILT.get_or_init(|| path))
+}
+
+/// Returns the CPython guest that exports `wasi:http/incoming-handler`.
+///
+/// # Errors
+///
+/// As [`python`].
+pub fn python_server() -> anyhow::Result<Vec<u8>> {
+    let path = python_guest("python-server", &["server"])?;
+    std::fs::read(&path).with_context(|| path.display().to_string())
+}
+
+fn python_guest(name: &str, which: &[&str]) -> anyhow::Result<PathBuf> {
     let dir = target_dir().join("kvfs-tests");
     std::fs::create_dir_all(&dir)?;
     // Tests run in threads and processes at once; one of them builds.
-    let lock = File::create(dir.join("python.lock"))?;
+    let lock = File::create(dir.join(format!("{name}.lock")))?;
     lock.lock()?;
-    let path = dir.join("python.wasm");
+    let path = dir.join(format!("{name}.wasm"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/build");
-    let output = Command::new(&script).arg(&path).output().with_context(|| script.display().to_string())?;
+    let output = Command::new(&script)
+        .arg(&path)
+        .args(which)
+        .output()
+        .with_context(|| script.display().to_string())?;
     if !output.status.success() {
         bail!("tests/python/build failed:\n{}", String::from_utf8_lossy(&output.stderr));
     }
-    Ok(BUILT.get_or_init(|| path))
+    Ok(path)
 }
 
 /// Returns a guest as a component: as it is, or with wasmtime's adapter for preview1 if it is a core module.

@@ -11,7 +11,7 @@ use kvfs_compose::Provider;
 use kvfs_host::MemoryStore;
 use kvfs_tests::differential::Way;
 use kvfs_tests::stock::Serving;
-use kvfs_tests::{Answer, Network, Program, Tree, engine, kinds};
+use kvfs_tests::{Answer, Network, Program, Tree, engine, guests, kinds};
 use wasmtime::component::Component;
 
 use super::{WAYS, joined};
@@ -19,8 +19,8 @@ use super::{WAYS, joined};
 const FILE: Provider = Provider::File { path: None };
 const MEMORY: Provider = Provider::Memory { size_bytes: None };
 
-fn prepared(way: Way) -> Component {
-    let component = way.component(&kinds::server().unwrap()).unwrap();
+fn prepared(way: Way, guest: &[u8]) -> Component {
+    let component = way.component(guest).unwrap();
     engine::compile(engine::interruptible(), &component).unwrap()
 }
 
@@ -43,10 +43,11 @@ fn conversation(program: &Program) -> Vec<Answer> {
     requests.map(|(method, path, body)| session.request(method, path, body).unwrap()).into()
 }
 
-#[test]
-fn an_instance_serves_files_and_keeps_what_it_is_sent_as_on_the_host() {
+/// Runs the conversation on the host's file system and in each of our ways.
+#[track_caller]
+fn serves_files_and_keeps_what_it_is_sent(guest: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
-    let on_host = conversation(&Program::new(&prepared(Way::Host)).host_files(dir.path()));
+    let on_host = conversation(&Program::new(&prepared(Way::Host, guest)).host_files(dir.path()));
     let said: Vec<_> = on_host.iter().map(|a| (a.status, String::from_utf8_lossy(&a.body))).collect();
     assert_eq!((said[0].0, &*said[0].1), (201, "1000000 bytes\n"));
     assert!(said[2].0 == 200 && said[2].1.len() >= 1_000_000);
@@ -56,9 +57,36 @@ fn an_instance_serves_files_and_keeps_what_it_is_sent_as_on_the_host() {
     assert!(on_host.iter().all(|answer| answer.whole && answer.trap.is_none()));
     for way in Way::OURS {
         let store = Arc::new(MemoryStore::new());
-        assert!(conversation(&Program::new(&prepared(way)).store(store.clone())) == on_host, "{way:?}");
+        let ours = conversation(&Program::new(&prepared(way, guest)).store(store.clone()));
+        assert!(ours == on_host, "{way:?}");
         // The guest leaves its files open and syncs nothing: the end of each call has stored them.
         assert_eq!(Tree::of_store(&store).unwrap(), Tree::of_directory(dir.path()).unwrap(), "{way:?}");
+    }
+}
+
+#[test]
+fn an_instance_serves_files_and_keeps_what_it_is_sent_as_on_the_host() {
+    serves_files_and_keeps_what_it_is_sent(&kinds::server().unwrap());
+}
+
+#[test]
+fn so_does_an_instance_of_cpython() {
+    serves_files_and_keeps_what_it_is_sent(&guests::python_server().unwrap());
+}
+
+#[test]
+fn cpython_keeps_a_database_from_one_server_to_the_next() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        let component = joined(dir.path(), &guests::python_server().unwrap(), link, FILE);
+        let state = dir.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        for (number, sum) in [("5", "5\n"), ("7", "12\n"), ("-20", "-8\n")] {
+            let server = start_on(&state, &component);
+            let answer = text(server.request("POST", "/sum", number.as_bytes()).unwrap());
+            assert_eq!(answer, (200, sum.to_owned()), "{link:?}: {}", server.said());
+            server.stop().unwrap();
+        }
     }
 }
 
