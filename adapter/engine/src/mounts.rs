@@ -7,6 +7,7 @@ use crate::mount::{Crossing, Ending, MountNo, Start};
 use crate::path::Follow;
 use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
+use std::borrow::Cow;
 
 /// A mount: where a volume is seen, and whether it can be changed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,13 +44,13 @@ struct Mount {
 
 /// What a path has led to: through which mount, from where, and the rest of the path.
 #[derive(Debug, Clone)]
-pub struct Located {
+pub struct Located<'p> {
     /// The mount.
     pub mount: MountNo,
     /// Where the rest of the path starts.
     pub start: Start,
     /// The rest of the path, which does not leave the mount.
-    pub path: String,
+    pub path: Cow<'p, str>,
 }
 
 impl Mounts {
@@ -134,55 +135,53 @@ impl Mounts {
         path: &str,
         mut operation: impl FnMut(&mut Volume, Start, &str) -> Result<T>,
     ) -> Result<(MountNo, T)> {
-        match operation(self.volume(mount)?, start, path) {
-            Ok(answer) => Ok((mount, answer)),
-            Err(Error::Crossing(crossing)) => self.go_on(mount, start, *crossing, &mut operation),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Goes on where a walk has left its volume. It comes to an end: each step down takes a name of the path
-    /// and each up a `..`, and symbolic links, which alone add some, are counted.
-    #[cold]
-    fn go_on<T>(
-        &mut self,
-        base: MountNo,
-        start: Start,
-        mut crossing: Crossing,
-        operation: &mut dyn FnMut(&mut Volume, Start, &str) -> Result<T>,
-    ) -> Result<(MountNo, T)> {
-        let mut here = base;
+        let mut here = Located { mount, start, path: Cow::Borrowed(path) };
+        // It comes to an end: each step down takes a name of the path and each up a `..`, and symbolic links,
+        // which alone add some, are counted.
         loop {
-            let (at, path, links) = match crossing {
-                Crossing::Down { mount, rest, links } => {
-                    here = mount;
-                    (InodeNo::ROOT, rest, links)
-                }
-                Crossing::Up { rest, links } => {
-                    let (above, covered) = self.mount(here)?.above.ok_or(Error::NotPermitted)?;
-                    here = above;
-                    (covered, rest, links)
-                }
-            };
-            let floor = if here == base { start.floor } else { None };
-            match operation(self.volume(here)?, start.resumed(at, floor, links), &path) {
-                Ok(answer) => return Ok((here, answer)),
-                Err(Error::Crossing(next)) => crossing = *next,
+            match operation(self.volume(here.mount)?, here.start, &here.path) {
+                Ok(answer) => return Ok((here.mount, answer)),
+                Err(Error::Crossing(crossing)) => here = self.cross(here.mount, (mount, start), *crossing)?,
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Where a walk from `base` goes on that has left the volume of the mount `here`.
+    #[cold]
+    fn cross(
+        &self,
+        here: MountNo,
+        (base, start): (MountNo, Start),
+        crossing: Crossing,
+    ) -> Result<Located<'static>> {
+        let (mount, at, path, links) = match crossing {
+            Crossing::Down { mount, rest, links } => (mount, InodeNo::ROOT, rest, links),
+            Crossing::Up { rest, links } => {
+                let (above, covered) = self.mount(here)?.above.ok_or(Error::NotPermitted)?;
+                (above, covered, rest, links)
+            }
+        };
+        let floor = if mount == base { start.floor } else { None };
+        Ok(Located { mount, start: start.resumed(at, floor, links), path: Cow::Owned(path) })
     }
 
     /// Finds out where a path leads, for an operation with two paths. What has its last name need not exist.
     ///
     /// # Errors
     /// Those of path resolution.
-    pub fn locate(&mut self, mount: MountNo, start: Start, path: &str, ending: Ending) -> Result<Located> {
+    pub fn locate(
+        &mut self,
+        mount: MountNo,
+        start: Start,
+        path: &str,
+        ending: Ending,
+    ) -> Result<Located<'static>> {
         let (mount, (start, path)) = self.walk(mount, start, path, |volume, start, path| {
             volume.locate(start, path, ending)?;
             Ok((start, path.to_owned()))
         })?;
-        Ok(Located { mount, start, path })
+        Ok(Located { mount, start, path: Cow::Owned(path) })
     }
 
     /// Does an operation with two paths, the first of them to what `ending` says, the second to a name.
