@@ -6,9 +6,11 @@ use crate::store::ImportedStore;
 use kvfs::image::Image;
 use kvfs::{Error, MountNo, Mounts, Options, Result, Volume};
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 thread_local! {
-    static MOUNTS: RefCell<Option<Mounts>> = const { RefCell::new(None) };
+    /// Never dropped: a component ends without a word.
+    static MOUNTS: RefCell<Option<ManuallyDrop<Mounts>>> = const { RefCell::new(None) };
 }
 
 /// Does something with the table.
@@ -18,7 +20,7 @@ pub(crate) fn with<T>(operation: impl FnOnce(&mut Mounts) -> Result<T>) -> Resul
         let mut place = place.try_borrow_mut().map_err(|_| Error::Invalid)?;
         let mounts = match &mut *place {
             Some(mounts) => mounts,
-            None => place.insert(set_up()?),
+            None => place.insert(ManuallyDrop::new(set_up()?)),
         };
         operation(mounts)
     })
@@ -40,7 +42,7 @@ pub(crate) fn with_open<T>(
 /// Stores everything, durably.
 pub(crate) fn sync_all() -> Result<()> {
     MOUNTS.with(|place| match place.try_borrow_mut() {
-        Ok(mut place) => place.as_mut().map_or(Ok(()), Mounts::sync_all),
+        Ok(mut place) => place.as_mut().map_or(Ok(()), |mounts| mounts.sync_all()),
         Err(_) => Err(Error::Invalid),
     })
 }

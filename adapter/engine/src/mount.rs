@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::path::{Follow, resolve, resolve_name};
 use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
-use rustc_hash::FxHashMap;
 
 /// The number of a mount in its table. One volume may be mounted more than once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -99,20 +98,20 @@ pub enum Ending {
 #[derive(Debug, Default)]
 pub(crate) struct Mountpoints {
     here: MountNo,
-    /// By the mount that they are seen through and the directory that they cover.
-    covered: FxHashMap<(MountNo, InodeNo), MountNo>,
+    /// The mount that they are seen through, the directory that they cover, and what is mounted there.
+    covered: Vec<(MountNo, InodeNo, MountNo)>,
 }
 
 impl Mountpoints {
     /// What is mounted on a directory.
     pub(crate) fn at(&self, ino: InodeNo) -> Option<MountNo> {
-        // Next to all volumes have none.
-        if self.covered.is_empty() { None } else { self.covered.get(&(self.here, ino)).copied() }
+        let here = |(seen, covered, _): &&(MountNo, InodeNo, MountNo)| (*seen, *covered) == (self.here, ino);
+        self.covered.iter().find(here).map(|(_, _, mount)| *mount)
     }
 
     /// Whether anything is mounted on a directory, through whichever mount.
     pub(crate) fn cover(&self, ino: InodeNo) -> bool {
-        self.covered.keys().any(|(_, covered)| *covered == ino)
+        self.covered.iter().any(|(_, covered, _)| *covered == ino)
     }
 }
 
@@ -127,7 +126,7 @@ impl Volume {
     /// Mounts something on a directory: through the mount `seen`, walks that come to `covered` go on
     /// there. The directory can be neither removed nor renamed from then on; one that it lies in can.
     pub fn attach(&mut self, seen: MountNo, covered: InodeNo, mount: MountNo) {
-        self.mountpoints.covered.insert((seen, covered), mount);
+        self.mountpoints.covered.push((seen, covered, mount));
     }
 
     /// Walks a path, as an operation on it would, and fails as that would: with [`Error::Crossing`] if the

@@ -1,6 +1,5 @@
 //! The table of mounts: several volumes as one tree.
 
-use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::limits::MOUNTS_MAX;
 use crate::mount::{Crossing, Ending, MountNo, Start};
@@ -59,24 +58,23 @@ impl Mounts {
     /// # Errors
     /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path that is not
     /// absolute and plain, or with more than [`crate::limits::MOUNTS_MAX`] mounts.
-    pub fn new(mut specs: Vec<MountSpec>, open: Opener) -> Result<Mounts> {
-        specs.sort_by(|one, other| one.path.cmp(&other.path));
-        let plain = |spec: &MountSpec| spec.path == "/" || names(&spec.path).is_some();
-        let twice = specs.windows(2).any(|pair| matches!(pair, [one, other] if one.path == other.path));
-        if specs.first().is_none_or(|first| first.path != "/")
-            || specs.len() > MOUNTS_MAX
-            || !specs.iter().all(plain)
-            || twice
-        {
-            return Err(Error::Invalid);
-        }
+    pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Mounts> {
         let count = specs.iter().map(|spec| spec.volume).max().unwrap_or(0).saturating_add(1);
-        let mut volumes = Vec::new();
-        volumes.resize_with(count.min(MOUNTS_MAX), || None);
-        if count > MOUNTS_MAX {
+        if specs.len() > MOUNTS_MAX || count > MOUNTS_MAX {
             return Err(Error::Invalid);
         }
-        let mounts = specs.into_iter().map(|spec| Mount { spec, above: None }).collect();
+        let mut mounts: Vec<Mount> = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let plain = spec.path == "/" || names(&spec.path).is_some();
+            let place = mounts.binary_search_by(|mount| mount.spec.path.cmp(&spec.path));
+            let place = if plain { place.err() } else { None };
+            mounts.insert(place.ok_or(Error::Invalid)?, Mount { spec, above: None });
+        }
+        if mounts.first().is_none_or(|first| first.spec.path != "/") {
+            return Err(Error::Invalid);
+        }
+        let mut volumes = Vec::new();
+        volumes.resize_with(count, || None);
         // The root lies in nothing.
         Ok(Mounts { mounts, volumes, open, attached: 1 })
     }
@@ -233,7 +231,7 @@ impl Mounts {
             // Where it lies is the table's matter, not that of a mount that takes no changes.
             volume.enter(above, false);
             let root = volume.root()?;
-            let covered = make_directories(volume, &root, rest);
+            let covered = make_directories(volume, (&root).into(), rest);
             volume.close(root)?;
             let covered = covered?;
             volume.attach(above, covered, number);
@@ -271,7 +269,7 @@ fn below<'p>(above: &str, path: &'p str) -> Option<&'p str> {
 
 /// Makes sure that there is a directory at a path, and returns it. No symbolic link is followed: a mount lies
 /// where the table says.
-fn make_directories(volume: &mut Volume, root: &Descriptor, path: &str) -> Result<InodeNo> {
+fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<InodeNo> {
     let mut found = InodeNo::ROOT;
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
     for end in ends {
