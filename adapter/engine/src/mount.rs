@@ -44,8 +44,10 @@ pub struct Start {
     pub(crate) ino: InodeNo,
     pub(crate) kind: Kind,
     pub(crate) mutate_directory: bool,
-    /// The directory that is not left; `None` if it is of another mount.
-    pub(crate) floor: Option<InodeNo>,
+    /// The directory that is not left.
+    pub(crate) base: InodeNo,
+    /// Whether that is one of this mount.
+    pub(crate) is_base_here: bool,
     /// Symbolic links followed on the way here.
     pub(crate) links: u32,
 }
@@ -56,7 +58,8 @@ impl From<&Descriptor> for Start {
             ino: descriptor.ino,
             kind: descriptor.kind,
             mutate_directory: descriptor.access.mutate_directory,
-            floor: Some(descriptor.ino),
+            base: descriptor.ino,
+            is_base_here: true,
             links: 0,
         }
     }
@@ -68,10 +71,15 @@ impl Start {
         self.ino
     }
 
-    /// A walk that comes in from another volume, to the directory `at`, after so many symbolic links. `floor`
-    /// is the directory that it must not leave, if that one is seen through the same mount.
-    pub fn resumed(self, at: InodeNo, floor: Option<InodeNo>, links: u32) -> Start {
-        Start { ino: at, kind: Kind::Directory, floor, links, ..self }
+    /// The same walk where it comes in from another volume, to the directory `at`, after so many symbolic
+    /// links. The directory that it must not leave may be one of the mount that it comes to.
+    pub fn resumed(self, at: InodeNo, is_base_here: bool, links: u32) -> Start {
+        Start { ino: at, kind: Kind::Directory, is_base_here, links, ..self }
+    }
+
+    /// The directory that is not left, if it is one of this mount.
+    pub(crate) fn floor(&self) -> Option<InodeNo> {
+        self.is_base_here.then_some(self.base)
     }
 
     pub(crate) fn directory(&self) -> Result<Start> {
@@ -105,6 +113,12 @@ pub(crate) struct Mountpoints {
 impl Mountpoints {
     /// What is mounted on a directory.
     pub(crate) fn at(&self, ino: InodeNo) -> Option<MountNo> {
+        // Next to all volumes have none.
+        if self.covered.is_empty() { None } else { self.find(ino) }
+    }
+
+    #[cold]
+    fn find(&self, ino: InodeNo) -> Option<MountNo> {
         let here = |(seen, covered, _): &&(MountNo, InodeNo, MountNo)| (*seen, *covered) == (self.here, ino);
         self.covered.iter().find(here).map(|(_, _, mount)| *mount)
     }

@@ -6,7 +6,6 @@ use crate::mount::{Crossing, Ending, MountNo, Start};
 use crate::path::Follow;
 use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
-use std::borrow::Cow;
 
 /// A mount: where a volume is seen, and whether it can be changed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,13 +42,13 @@ struct Mount {
 
 /// What a path has led to: through which mount, from where, and the rest of the path.
 #[derive(Debug, Clone)]
-pub struct Located<'p> {
+pub struct Located {
     /// The mount.
     pub mount: MountNo,
     /// Where the rest of the path starts.
     pub start: Start,
     /// The rest of the path, which does not leave the mount.
-    pub path: Cow<'p, str>,
+    pub path: String,
 }
 
 impl Mounts {
@@ -87,7 +86,16 @@ impl Mounts {
     ///
     /// # Cost
     /// Next to nothing once it is open.
+    #[inline]
     pub fn volume(&mut self, mount: MountNo) -> Result<&mut Volume> {
+        // One volume and nothing else is what most have, and every operation comes by here.
+        if self.mounts.len() > 1 || !matches!(self.volumes.first(), Some(Some(_))) {
+            return self.volume_of_many(mount);
+        }
+        self.volumes.first_mut().and_then(Option::as_mut).ok_or(Error::BadDescriptor)
+    }
+
+    fn volume_of_many(&mut self, mount: MountNo) -> Result<&mut Volume> {
         if self.attached < self.mounts.len() {
             self.attach_all()?;
         }
@@ -133,13 +141,17 @@ impl Mounts {
         path: &str,
         mut operation: impl FnMut(&mut Volume, Start, &str) -> Result<T>,
     ) -> Result<(MountNo, T)> {
-        let mut here = Located { mount, start, path: Cow::Borrowed(path) };
+        let (mut here, mut from, mut rest) = (mount, start, path);
+        let mut owned;
         // It comes to an end: each step down takes a name of the path and each up a `..`, and symbolic links,
         // which alone add some, are counted.
         loop {
-            match operation(self.volume(here.mount)?, here.start, &here.path) {
-                Ok(answer) => return Ok((here.mount, answer)),
-                Err(Error::Crossing(crossing)) => here = self.cross(here.mount, (mount, start), *crossing)?,
+            match operation(self.volume(here)?, from, rest) {
+                Ok(answer) => return Ok((here, answer)),
+                Err(Error::Crossing(crossing)) => {
+                    (here, from, owned) = self.cross(here, (mount, start), *crossing)?;
+                    rest = &owned;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -152,7 +164,7 @@ impl Mounts {
         here: MountNo,
         (base, start): (MountNo, Start),
         crossing: Crossing,
-    ) -> Result<Located<'static>> {
+    ) -> Result<(MountNo, Start, String)> {
         let (mount, at, path, links) = match crossing {
             Crossing::Down { mount, rest, links } => (mount, InodeNo::ROOT, rest, links),
             Crossing::Up { rest, links } => {
@@ -160,26 +172,19 @@ impl Mounts {
                 (above, covered, rest, links)
             }
         };
-        let floor = if mount == base { start.floor } else { None };
-        Ok(Located { mount, start: start.resumed(at, floor, links), path: Cow::Owned(path) })
+        Ok((mount, start.resumed(at, mount == base, links), path))
     }
 
     /// Finds out where a path leads, for an operation with two paths. What has its last name need not exist.
     ///
     /// # Errors
     /// Those of path resolution.
-    pub fn locate(
-        &mut self,
-        mount: MountNo,
-        start: Start,
-        path: &str,
-        ending: Ending,
-    ) -> Result<Located<'static>> {
+    pub fn locate(&mut self, mount: MountNo, start: Start, path: &str, ending: Ending) -> Result<Located> {
         let (mount, (start, path)) = self.walk(mount, start, path, |volume, start, path| {
             volume.locate(start, path, ending)?;
             Ok((start, path.to_owned()))
         })?;
-        Ok(Located { mount, start, path: Cow::Owned(path) })
+        Ok(Located { mount, start, path })
     }
 
     /// Does an operation with two paths, the first of them to what `ending` says, the second to a name.

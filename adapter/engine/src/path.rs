@@ -88,7 +88,7 @@ fn resolve_to<'p>(
     let mut dir = start.ino;
     let mut rest: Cow<'p, str> = Cow::Borrowed(path);
     loop {
-        match walk(txn, start.floor, dir, &rest, follow, at_end)? {
+        match walk(txn, start.floor(), dir, &rest, follow, at_end)? {
             Walked::End { dir, name, entry, must_be_dir } => {
                 let name = match (name, rest) {
                     (None, _) => None,
@@ -99,15 +99,8 @@ fn resolve_to<'p>(
                 };
                 return Ok(Found { dir, name, entry, must_be_dir });
             }
-            Walked::Down { mount, behind } => {
-                // What is behind a name starts with a slash; nothing is behind the last one.
-                let rest = rest.get(behind..).unwrap_or_default().trim_start_matches('/');
-                let rest = if rest.is_empty() { "." } else { rest }.to_owned();
-                return Err(Error::Crossing(Box::new(Crossing::Down { mount, rest, links })));
-            }
-            Walked::Up { from } => {
-                let rest = rest.get(from..).unwrap_or_default().to_owned();
-                return Err(Error::Crossing(Box::new(Crossing::Up { rest, links })));
+            Walked::Out { mount, rest: from } => {
+                return Err(crossing(mount, rest.get(from..).unwrap_or_default(), links));
             }
             Walked::Link { dir: at, link, behind } => {
                 links += 1;
@@ -130,6 +123,19 @@ fn resolve_to<'p>(
             }
         }
     }
+}
+
+/// A walk leaves the volume: onto a mountpoint, or else above the root.
+#[cold]
+fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
+    Error::Crossing(Box::new(match onto {
+        Some(mount) => {
+            // What is behind a name starts with a slash; nothing is behind the last one.
+            let rest = rest.trim_start_matches('/');
+            Crossing::Down { mount, rest: if rest.is_empty() { "." } else { rest }.to_owned(), links }
+        }
+        None => Crossing::Up { rest: rest.to_owned(), links },
+    }))
 }
 
 /// Walks to the name at the end of `path`, for an operation on the name itself: a symbolic link there is
@@ -168,10 +174,9 @@ enum Walked {
     End { dir: InodeNo, name: Option<std::ops::Range<usize>>, entry: Option<Dentry>, must_be_dir: bool },
     /// A symbolic link in `dir` comes before what is `behind` it.
     Link { dir: InodeNo, link: Dentry, behind: usize },
-    /// A mountpoint comes before what is `behind` it.
-    Down { mount: MountNo, behind: usize },
-    /// The path leaves the volume by the `..` that it has here.
-    Up { from: usize },
+    /// The path leaves the volume: by a mountpoint, behind which is the rest, or by the `..` that the rest
+    /// starts with.
+    Out { mount: Option<MountNo>, rest: usize },
 }
 
 fn walk(
@@ -209,7 +214,7 @@ fn walk(
                     return Err(Error::NotPermitted);
                 }
                 if dir == InodeNo::ROOT {
-                    let up = Ok(Walked::Up { from: name_start });
+                    let up = Ok(Walked::Out { mount: None, rest: name_start });
                     // Only damaged parents lead past the floor of this volume to its root.
                     return if floor.is_none() { up } else { Err(Error::NotPermitted) };
                 }
@@ -222,7 +227,7 @@ fn walk(
                     && let Some(mount) = txn.volume.mountpoints.at(entry.ino)
                     && !(is_last && at_end == AtEnd::Stay)
                 {
-                    return Ok(Walked::Down { mount, behind: name_end });
+                    return Ok(Walked::Out { mount: Some(mount), rest: name_end });
                 }
                 if is_last {
                     match entry {
