@@ -45,6 +45,9 @@ pub(crate) struct Node {
     pub(crate) dirty: bool,
     /// A record may be in the store.
     pub(crate) stored: bool,
+    /// The record is that of the image below. Every change of a directory's names changes the directory's own
+    /// record with them, so a directory's names are then all below too.
+    pub(crate) below: bool,
     /// Descriptors and streams that are open on it.
     pub(crate) open: u32,
     /// An orphan record may be in the store.
@@ -215,6 +218,7 @@ impl Cache {
             emptied: false,
             dirty: false,
             stored,
+            below: false,
             open: 0,
             orphan_stored: false,
             orphan_dirty: false,
@@ -513,6 +517,7 @@ impl Cache {
             let Some(node) = self.nodes.get_mut(&ino) else { continue };
             node.dirty = false;
             node.stored = true;
+            node.below = false;
             node.dirty_extents = 0;
             node.orphan_dirty = false;
             node.orphan_stored = node.inode.nlink == 0;

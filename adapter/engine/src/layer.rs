@@ -11,7 +11,7 @@ use crate::limits;
 use crate::overlay::{self, Changes};
 use crate::record::{TOMBSTONE_BYTES, is_tombstone, tombstone};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
-use crate::types::{Clock, Timestamp};
+use crate::types::{Clock, InodeNo, Timestamp};
 use crate::volume::Volume;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -105,6 +105,10 @@ pub(crate) fn get(
 
 /// As [`KvStore::scan`], through a store, or none if it is known to hold nothing, and through what lies
 /// below. An empty answer says that there is nothing more.
+///
+/// # Cost
+/// Where something lies below, one call more than the store needs for the page: what it has above is
+/// mostly less than a page, and only an empty answer says that this is all.
 pub(crate) fn scan(
     mut store: Option<&mut dyn KvStore>,
     changes: &Changes,
@@ -119,7 +123,7 @@ pub(crate) fn scan(
         None => Ok(Vec::new()),
     };
     let Some(lower) = lower else { return above(start) };
-    let mut start = start.to_vec();
+    let (mut start, mut merged, mut bytes) = (start.to_vec(), Vec::new(), 0);
     loop {
         let above: Vec<Entry> = above(&start)?;
         let (below, cut) = lower.scan(&start, end, max_entries, max_bytes)?;
@@ -131,10 +135,15 @@ pub(crate) fn scan(
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let merged = merge(above, below, known_to.as_deref(), max_entries as usize);
+        let left = (max_entries as usize).saturating_sub(merged.len());
+        let next = merge(above, below, known_to.as_deref(), left);
+        bytes += next.iter().map(|entry| entry.key.len() + entry.value.len()).sum::<usize>();
+        merged.extend(next);
         match known_to {
-            // All that is known is hidden: what is behind it counts.
-            Some(last) if merged.is_empty() => start = [&*last, &[0]].concat(),
+            // What is known is less than a page, or all hidden: what is behind it counts.
+            Some(last) if merged.len() < max_entries as usize && bytes < max_bytes as usize => {
+                start = [&*last, &[0]].concat();
+            }
             _ => return Ok(merged),
         }
     }
@@ -164,6 +173,29 @@ fn merge(above: Vec<Entry>, below: Vec<Entry>, known_to: Option<&[u8]>, max_entr
     merged
 }
 
+/// Some records of a volume, to be read.
+pub(crate) struct Records<'v> {
+    store: Option<&'v mut dyn KvStore>,
+    changes: &'v Changes,
+    lower: Option<&'v mut Lower>,
+}
+
+impl Records<'_> {
+    pub(crate) fn get(self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        get(self.store, self.changes, self.lower, keys)
+    }
+
+    pub(crate) fn scan(
+        self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>> {
+        scan(self.store, self.changes, self.lower, start, end, max_entries, max_bytes)
+    }
+}
+
 impl Volume {
     /// Whether the store may hold records of this volume beside the superblock: an image has no store, and
     /// what nobody has written to lies below as a whole.
@@ -175,8 +207,18 @@ impl Volume {
     }
 
     pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        let store: Option<&mut dyn KvStore> = if self.asks_store() { Some(&mut *self.store) } else { None };
-        get(store, &self.journalled, self.lower.as_mut(), keys)
+        self.records(self.asks_store()).get(keys)
+    }
+
+    /// The records that hold a directory's names: if its own is that of the image, only the image's.
+    pub(crate) fn names_of(&mut self, dir: InodeNo) -> Records<'_> {
+        let below = self.cache.node(dir).is_some_and(|node| node.below);
+        self.records(!below && self.asks_store())
+    }
+
+    fn records(&mut self, of_store: bool) -> Records<'_> {
+        let store: Option<&mut dyn KvStore> = if of_store { Some(&mut *self.store) } else { None };
+        Records { store, changes: &self.journalled, lower: self.lower.as_mut() }
     }
 
     pub(crate) fn scan(
@@ -186,8 +228,7 @@ impl Volume {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>> {
-        let store: Option<&mut dyn KvStore> = if self.asks_store() { Some(&mut *self.store) } else { None };
-        scan(store, &self.journalled, self.lower.as_mut(), start, end, max_entries, max_bytes)
+        self.records(self.asks_store()).scan(start, end, max_entries, max_bytes)
     }
 
     /// For each of some of a batch's mutations what is to be put in its place; none if nothing lies below.

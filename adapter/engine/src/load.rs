@@ -28,6 +28,7 @@ impl Volume {
         self.keys.inode(ino, &mut key);
         let value = self.get(&[&key])?.into_iter().next().flatten();
         let value = value.ok_or(Error::damaged("inode", ino.0, "missing"))?;
+        let below = matches!(value, Cow::Borrowed(_));
         let inode = Inode::decode(&key, ino, self.committed.inline_bytes, &value)?;
         if ino == InodeNo::ROOT && inode.kind != Kind::Directory {
             return Err(Error::damaged("inode", ino.0, "the root is not a directory"));
@@ -37,6 +38,9 @@ impl Volume {
             return self.cache.refill(ino, inode);
         }
         self.cache.insert_node(ino, inode, true, extent_bytes);
+        if let Some(node) = self.cache.node_mut(ino) {
+            node.below = below;
+        }
         Ok(())
     }
 
@@ -63,7 +67,7 @@ impl Volume {
         }
         let mut key = Vec::with_capacity(32 + name.len());
         self.keys.dentry(dir, name, &mut key);
-        let value = self.get(&[&key])?.into_iter().next().flatten();
+        let value = self.names_of(dir).get(&[&key])?.into_iter().next().flatten();
         let entry = value.map(|value| dentry::decode(&key, dir, &value)).transpose()?;
         self.cache.learn_dentry(dir, name, entry);
         Ok(entry)
@@ -110,7 +114,7 @@ impl Volume {
         let (start, end) = (self.keys.dentries_from(dir, after), self.keys.dentries_end(dir));
         let (entries_max, bytes_max) =
             (entries_max.min(self.page_entries()), bytes_max.min(self.page_bytes()));
-        let found = self.scan(&start, &end, entries_max, bytes_max)?;
+        let found = self.names_of(dir).scan(&start, &end, entries_max, bytes_max)?;
         let mut entries = Vec::with_capacity(found.len());
         for Entry { key, value } in &found {
             let name = self

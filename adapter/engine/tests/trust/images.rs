@@ -270,3 +270,51 @@ fn what_cannot_become_an_image_is_refused() {
     drop(open_overlay(&store, sample()).unwrap());
     assert!(matches!(pack(&mut store.clone(), "main", "name").map(drop), Err(Error::OtherImage(_))));
 }
+
+#[test]
+fn above_an_image_the_store_is_asked_for_no_more_than_may_be_there() {
+    let image = sample();
+    let store = TestStore::new(LARGE);
+    let (mut volume, root) = open_overlay(&store, image).unwrap();
+    // Limits, the superblock, whether there is a root without one, the new superblock; nothing else.
+    assert_eq!(store.calls().total(), 4);
+    write(&mut volume, &root, "new", b"bytes");
+    volume.sync_all().unwrap();
+    drop(volume);
+
+    let (mut volume, root) = open_overlay(&store, image).unwrap();
+    let calls = |volume: &mut Volume, ask: &dyn Fn(&mut Volume)| {
+        store.reset_calls();
+        ask(volume);
+        let calls = store.calls();
+        (calls.gets, calls.scans, calls.applies)
+    };
+    // The root was written to, so its names are asked for, to their end; the directory's own record is.
+    let look = |path: &'static str| {
+        let root = &root;
+        move |volume: &mut Volume| drop(volume.stat_at(root, path, Follow::No))
+    };
+    assert_eq!(calls(&mut volume, &look("dir")), (1, 2, 0));
+    // Nobody has changed a name in it: only the file's own record may be above.
+    assert_eq!(calls(&mut volume, &look("dir/small1")), (1, 0, 0));
+    assert_eq!(calls(&mut volume, &look("dir/small2")), (1, 0, 0));
+    assert_eq!(calls(&mut volume, &look("dir/missing")), (0, 0, 0));
+    let list = |volume: &mut Volume| {
+        let flags = OpenFlags { directory: true, ..OpenFlags::default() };
+        let dir = volume.open_at(&root, "dir", Follow::No, flags, Access::default()).unwrap();
+        assert_eq!(tree::list(volume, &dir).unwrap().len(), 100);
+        volume.close(dir).unwrap();
+    };
+    assert_eq!(calls(&mut volume, &list), (0, 0, 0));
+    // Once a name in it has changed, and what was in memory is gone, it is asked for.
+    volume.unlink_file_at(&root, "dir/small1").unwrap();
+    volume.sync_all().unwrap();
+    drop(volume);
+    let (mut volume, root) = open_overlay(&store, image).unwrap();
+    store.reset_calls();
+    assert_eq!(volume.stat_at(&root, "dir/small1", Follow::No), Err(Error::NoEntry));
+    assert_eq!((store.calls().gets, store.calls().scans), (1, 4));
+    store.reset_calls();
+    assert!(volume.stat_at(&root, "dir/missing", Follow::No).is_err());
+    assert_eq!(store.calls().total(), 0, "it is known whole");
+}
