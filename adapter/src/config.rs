@@ -1,6 +1,6 @@
 //! What composition fixed at build time: how volumes are opened, and where they are seen.
 
-use kvfs::{Error, Mode, MountSpec, Options, Result};
+use kvfs::{Error, Mode, MountSpec, Options, Quota, Result};
 use std::ops::Range;
 
 /// What a mount shows.
@@ -15,11 +15,14 @@ pub(crate) enum Source {
 }
 
 /// The configuration, read.
+#[derive(Default)]
 pub(crate) struct Config {
     pub(crate) options: Options,
     /// Volumes, by the numbers that `mounts` names them with.
     pub(crate) sources: Vec<Source>,
     pub(crate) mounts: Vec<MountSpec>,
+    /// What volumes may hold.
+    quotas: Vec<(String, Quota)>,
 }
 
 /// Reads the configuration. Composition has checked the lines; a key that is unknown here was written for a
@@ -28,7 +31,7 @@ pub(crate) struct Config {
 /// # Errors
 /// [`Error::Format`] for a mount that cannot be read: leaving that out would show another tree.
 pub(crate) fn read() -> Result<Config> {
-    let mut config = Config { options: Options::default(), sources: Vec::new(), mounts: Vec::new() };
+    let mut config = Config::default();
     for line in kvfs_wasm_config::text().lines() {
         match line.split_once('=') {
             Some(("mode", "strict")) => config.options.mode = Mode::Strict,
@@ -38,6 +41,10 @@ pub(crate) fn read() -> Result<Config> {
             Some(("mount", mount)) => {
                 let known = config.mount(mount);
                 known.ok_or(Error::Format("a mount is of a kind that this adapter does not know"))?;
+            }
+            Some(("limits", limits)) => {
+                let read = config.limits(limits);
+                read.ok_or(Error::Format("the limits of a volume cannot be read"))?;
             }
             _ => {}
         }
@@ -75,6 +82,21 @@ impl Config {
         };
         self.add(path, read_only, source);
         Some(())
+    }
+
+    /// Takes the limits of a volume in: its name, bytes and inodes, with tabs between them, `-` for none.
+    fn limits(&mut self, text: &str) -> Option<()> {
+        let mut fields = text.split('\t');
+        let (volume, bytes, inodes) = (fields.next()?, fields.next()?, fields.next()?);
+        let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
+        let quota = Quota { bytes: number(bytes)?, inodes: number(inodes)? };
+        self.quotas.push((volume.to_owned(), quota));
+        Some(())
+    }
+
+    /// What a volume may hold, if that is not left as it is.
+    pub(crate) fn quota(&self, volume: &str) -> Option<Quota> {
+        self.quotas.iter().find(|(name, _)| name == volume).map(|(_, quota)| *quota)
     }
 
     /// Adds a mount; what is mounted twice is one volume.

@@ -1,7 +1,7 @@
 //! The mounts of the component, set up when a file is first asked for.
 
 use crate::clock::WallClock;
-use crate::config::{self, Source};
+use crate::config::{self, Config, Source};
 use crate::store::ImportedStore;
 use kvfs::image::Image;
 use kvfs::{Error, MountNo, Mounts, Options, Result, Volume};
@@ -48,18 +48,24 @@ pub(crate) fn sync_all() -> Result<()> {
 }
 
 fn set_up() -> Result<Mounts> {
-    let config = config::read()?;
-    let (options, sources) = (config.options, config.sources);
-    let open =
-        move |number: usize| sources.get(number).ok_or(Error::Invalid).and_then(|it| open(it, &options));
-    Mounts::new(config.mounts, Box::new(open))
+    let mut config = config::read()?;
+    let mounts = std::mem::take(&mut config.mounts);
+    let open = move |number: usize| {
+        let source = config.sources.get(number).ok_or(Error::Invalid)?;
+        open(source, &config)
+    };
+    Mounts::new(mounts, Box::new(open))
 }
 
-fn open(source: &Source, options: &Options) -> Result<Volume> {
-    let named = |volume: &str| Options { volume: volume.to_owned(), ..options.clone() };
+fn open(source: &Source, config: &Config) -> Result<Volume> {
+    let named = |volume: &str| Options {
+        volume: volume.to_owned(),
+        quota: config.quota(volume),
+        ..config.options.clone()
+    };
     match source {
         Source::Kv { volume } => Volume::open(Box::new(ImportedStore), Box::new(WallClock), named(volume)),
-        Source::Image { image } => Volume::open_image(image_at(image.clone())?, options.clone()),
+        Source::Image { image } => Volume::open_image(image_at(image.clone())?, config.options.clone()),
         Source::Overlay { image, volume } => {
             let image = image_at(image.clone())?;
             Volume::open_overlay(Box::new(ImportedStore), Box::new(WallClock), image, named(volume))

@@ -42,6 +42,7 @@ mod mounts;
 mod names;
 mod provider;
 mod report;
+mod size;
 
 pub use adapter::{ADAPTER, ADAPTER_WITH_HOST};
 pub use compose::{Compose, Composed, Link};
@@ -49,10 +50,11 @@ pub use configure::{ConfigError, MAX_VOLUME_NAME_BYTES, Mode};
 pub use error::ComposeError;
 pub use inspect::{Inspection, Kind, configuration, inspect};
 pub use mounts::{
-    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountError, MountSource, Mounted, PackedTree,
-    Packing, fixed_mounts,
+    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountError, MountLimits, MountSource, Mounted,
+    PackedTree, Packing, fixed_mounts,
 };
 pub use provider::{
     DEFAULT_FILE_PATH, FILE_PROVIDER, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES, Provider,
 };
 pub use report::{Report, Wrapped};
+pub use size::{BadSize, ByteSize};

@@ -3,7 +3,7 @@
 use super::{Busy, composer, read, say};
 use crate::ComposeArgs;
 use anyhow::{Context, Result, bail};
-use kvfs_compose::Provider;
+use kvfs_compose::{ByteSize, Provider};
 use std::io::Write;
 use std::path::Path;
 
@@ -38,25 +38,11 @@ pub(crate) fn provider(name: &str) -> Result<Provider> {
     Ok(match name.split_once(':').unwrap_or((name, "")) {
         ("host", "") => Provider::Host,
         ("memory", "") => Provider::Memory { size_bytes: None },
-        ("memory", size) => Provider::Memory { size_bytes: Some(parse_size(size)?) },
+        ("memory", size) => Provider::Memory { size_bytes: Some(size.parse::<ByteSize>()?.0) },
         ("file", "") => Provider::File { path: None },
         ("file", path) => Provider::File { path: Some(path.to_owned()) },
         _ => Provider::Component(read(Path::new(name))?),
     })
-}
-
-/// Reads a number of bytes, such as `65536`, `64K`, `64M` or `2G`.
-fn parse_size(text: &str) -> Result<u64> {
-    let (digits, shift) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
-        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
-        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
-    number
-        .and_then(|number: u64| number.checked_mul(1 << shift))
-        .with_context(|| format!("`{text}` is no size; give bytes, or a number with K, M or G, such as 64M"))
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -101,17 +87,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_size, write_whole};
-
-    #[test]
-    fn sizes_have_units() {
-        for (text, bytes) in [("0", 0), ("65536", 65536), ("64k", 65536), ("3M", 3 << 20), ("2G", 2 << 30)] {
-            assert_eq!(parse_size(text).unwrap(), bytes, "{text}");
-        }
-        for text in ["", "M", "1.5G", "-1", "+1", "1T", "99999999999G", "1 M", "é"] {
-            assert!(parse_size(text).unwrap_err().to_string().contains("such as 64M"), "{text}");
-        }
-    }
+    use super::write_whole;
 
     #[test]
     fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {

@@ -43,8 +43,8 @@ pub enum MountError {
     },
     /// There is no such option.
     #[error(
-        "mount at {path}: no option `{option}` after the comma; there are ro, rw, and file=NAME=HOST-PATH for \
-         host:PREOPEN"
+        "mount at {path}: no option `{option}` after the comma; there are ro, rw, max-bytes=SIZE (such as 64M) and \
+         max-inodes=NUMBER for a volume, and file=NAME=HOST-PATH for host:PREOPEN"
     )]
     UnknownOption {
         /// The guest's path.
@@ -59,6 +59,24 @@ pub enum MountError {
         path: String,
         /// The tree.
         tree: PathBuf,
+    },
+    /// What has no volume was to have a limit.
+    #[error(
+        "mount at {path}: it has no volume of the store that a limit could be for; use kv or overlay, or leave the limit out"
+    )]
+    LimitWithoutVolume {
+        /// The guest's path.
+        path: String,
+    },
+    /// One volume is mounted with two limits of one kind.
+    #[error("volume `{volume}` has one limit at {one} and another at {other}; a volume has one of each kind")]
+    TwoLimits {
+        /// The volume.
+        volume: String,
+        /// One guest path.
+        one: String,
+        /// The other.
+        other: String,
     },
     /// The name of a directory that the host preopens is none.
     #[error(

@@ -1,6 +1,6 @@
 //! The mounts that a component was composed with, read out of it.
 
-use super::mount::{MappedFile, MountAccess};
+use super::mount::{MappedFile, MountAccess, MountLimits};
 use crate::embed::read_images;
 use crate::guest::Outline;
 use kvfs::image::ImageId;
@@ -15,6 +15,8 @@ pub struct FixedMount<'a> {
     pub path: String,
     /// Whether the guest may change it.
     pub access: MountAccess,
+    /// How much its volume may hold.
+    pub limits: MountLimits,
     /// What is there.
     pub source: FixedSource<'a>,
 }
@@ -76,9 +78,28 @@ pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
         let volume = config.lines().find_map(|line| value(line, "volume"));
         let volume = volume.unwrap_or_else(|| kvfs::DEFAULT_VOLUME.to_owned());
         let source = FixedSource::Volume { volume };
-        return vec![FixedMount { path: "/".to_owned(), access: MountAccess::ReadWrite, source }];
+        let (path, limits) = ("/".to_owned(), MountLimits::default());
+        return vec![FixedMount { path, access: MountAccess::ReadWrite, limits, source }];
     }
-    lines.iter().filter_map(|line| read_line(line, images)).collect()
+    let limits: Vec<String> = config.lines().filter_map(|line| value(line, "limits")).collect();
+    let limits: Vec<(&str, MountLimits)> = limits.iter().filter_map(|line| read_limits(line)).collect();
+    let mut mounts: Vec<_> = lines.iter().filter_map(|line| read_line(line, images)).collect();
+    for mount in &mut mounts {
+        if let FixedSource::Volume { volume } | FixedSource::Overlay { volume, .. } = &mount.source
+            && let Some((_, limits)) = limits.iter().find(|(name, _)| name == volume)
+        {
+            mount.limits = *limits;
+        }
+    }
+    mounts
+}
+
+/// Reads the limits of a volume: its name, bytes and inodes.
+fn read_limits(line: &str) -> Option<(&str, MountLimits)> {
+    let mut parts = line.split('\t');
+    let (volume, bytes, inodes) = (parts.next()?, parts.next()?, parts.next()?);
+    let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
+    Some((volume, MountLimits { bytes: number(bytes)?, inodes: number(inodes)? }))
 }
 
 fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
@@ -105,7 +126,7 @@ fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
         }
         _ => return None,
     };
-    Some(FixedMount { path: path.to_owned(), access, source })
+    Some(FixedMount { path: path.to_owned(), access, limits: MountLimits::default(), source })
 }
 
 /// Takes `OFFSET:LENGTH` and what follows apart, and cuts the image out of all.
@@ -124,10 +145,10 @@ impl fmt::Display for FixedMount<'_> {
             Err(error) => write!(f, "an image of {} bytes that cannot be read: {error}", image.len()),
         };
         match &self.source {
-            FixedSource::Volume { volume } => write!(f, "volume `{volume}`"),
+            FixedSource::Volume { volume } => write!(f, "volume `{volume}`{}", self.limits),
             FixedSource::Image { image: bytes } => image(f, bytes),
             FixedSource::Overlay { image: bytes, volume } => {
-                write!(f, "volume `{volume}` over ")?;
+                write!(f, "volume `{volume}`{} over ", self.limits)?;
                 image(f, bytes)
             }
             FixedSource::Host { preopen, files } => {

@@ -22,7 +22,7 @@ mod tree;
 
 pub use error::MountError;
 pub use fixed::{FixedMount, FixedSource, fixed_mounts};
-pub use mount::{MappedFile, Mount, MountAccess, MountSource};
+pub use mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 pub use pack::Packing;
 pub(crate) use plan::plan;
 pub use plan::{Mounted, PackedTree};

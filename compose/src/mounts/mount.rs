@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// What the guest finds at a path.
 ///
 /// It is made of its parts, or read from the text that the command takes
-/// (`PATH=SOURCE[,ro|rw]`):
+/// (`PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER]`):
 ///
 /// ```
 /// use kvfs_compose::{Mount, MountSource};
@@ -34,6 +34,40 @@ pub struct Mount {
     pub source: MountSource,
     /// Whether the guest may change it.
     pub access: MountAccess,
+    /// How much its volume may hold.
+    pub limits: MountLimits,
+}
+
+/// How much a volume may hold from the time on that it is opened so. What it holds already stays; growth over
+/// it is refused with `quota`, and everything else goes on working. Without any, those that the volume has stay;
+/// where only one is given, the other is lifted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MountLimits {
+    /// Bytes of files, holes not counted. Those of a packed tree below the volume count.
+    pub bytes: Option<u64>,
+    /// Files, directories and links, the root being one.
+    pub inodes: Option<u64>,
+}
+
+impl MountLimits {
+    /// Whether there is none.
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for MountLimits {
+    /// Writes what the command takes, with a comma before each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(bytes) = self.bytes {
+            write!(f, ",max-bytes={bytes}")?;
+        }
+        if let Some(inodes) = self.inodes {
+            write!(f, ",max-inodes={inodes}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Where the files of a mount are.
@@ -104,12 +138,24 @@ impl Mount {
             MountSource::Image { .. } => MountAccess::ReadOnly,
             _ => MountAccess::ReadWrite,
         };
-        Self { path: path.into(), source, access }
+        Self { path: path.into(), source, access, limits: MountLimits::default() }
     }
 
     /// Lets the guest only read it.
     pub fn read_only(mut self) -> Self {
         self.access = MountAccess::ReadOnly;
+        self
+    }
+
+    /// Lets its volume grow to so many bytes of files; see [`MountLimits`].
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.limits.bytes = Some(bytes);
+        self
+    }
+
+    /// Lets its volume grow to so many files, directories and links; see [`MountLimits`].
+    pub fn max_inodes(mut self, inodes: u64) -> Self {
+        self.limits.inodes = Some(inodes);
         self
     }
 }
@@ -149,8 +195,9 @@ impl fmt::Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.path, self.source)?;
         match (&self.source, self.access) {
-            (MountSource::Image { .. }, _) | (_, MountAccess::ReadWrite) => Ok(()),
-            (_, MountAccess::ReadOnly) => f.write_str(",ro"),
+            (MountSource::Image { .. }, _) | (_, MountAccess::ReadWrite) => {}
+            (_, MountAccess::ReadOnly) => f.write_str(",ro")?,
         }
+        write!(f, "{}", self.limits)
     }
 }

@@ -1,14 +1,15 @@
 //! Reads a mount from the text that the command takes.
 
 use super::error::MountError;
-use super::mount::{MappedFile, Mount, MountAccess, MountSource};
+use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::table::check_path;
+use crate::size::{ByteSize, whole};
 use std::str::FromStr;
 
 impl FromStr for Mount {
     type Err = MountError;
 
-    /// Reads `PATH=SOURCE[,ro|rw]`. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
+    /// Reads `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER]`. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
     /// `host:PREOPEN`, the last one with any number of `,file=NAME=HOST-PATH`.
     ///
     /// A comma ends the source, and the last colon of an overlay stands before the volume's name. For paths
@@ -27,6 +28,9 @@ impl FromStr for Mount {
             match (option, &mut mount.source) {
                 ("ro", _) => mount.access = MountAccess::ReadOnly,
                 ("rw", _) => mount.access = MountAccess::ReadWrite,
+                (limit, _) if limit.starts_with("max-") => {
+                    parse_limit(&mut mount.limits, limit).ok_or_else(unknown)?;
+                }
                 (_, MountSource::Host { files, .. }) => {
                     let file = option.strip_prefix("file=").and_then(|file| file.split_once('='));
                     let (name, host_path) = file.ok_or_else(unknown)?;
@@ -38,6 +42,17 @@ impl FromStr for Mount {
         mount.check()?;
         Ok(mount)
     }
+}
+
+/// Reads a limit; none if it is not one.
+fn parse_limit(limits: &mut MountLimits, text: &str) -> Option<()> {
+    let (name, number) = text.split_once('=')?;
+    match name {
+        "max-bytes" => limits.bytes = Some(number.parse::<ByteSize>().ok()?.0),
+        "max-inodes" => limits.inodes = Some(whole(number)?),
+        _ => return None,
+    }
+    Some(())
 }
 
 fn parse_source(path: &str, text: &str) -> Result<MountSource, MountError> {
@@ -80,6 +95,8 @@ mod tests {
             "/=kv",
             "/data=kv:data",
             "/data=kv:data,ro",
+            "/data=kv:data,max-bytes=65536,max-inodes=100",
+            "/data=overlay:t,ro,max-inodes=100",
             "/lib=image:dist/lib",
             "/lib=image:a:b",
             "/=overlay:base.tar.gz",
@@ -91,6 +108,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Mount>().unwrap().to_string(), text);
         }
+        assert_eq!("/=kv,max-bytes=64M".parse::<Mount>().unwrap().limits.bytes, Some(64 << 20));
         assert_eq!("/=overlay:x,rw".parse::<Mount>().unwrap().to_string(), "/=overlay:x");
         assert_eq!(source("/=kv"), MountSource::Volume { volume: None });
         assert_eq!(
@@ -118,6 +136,14 @@ mod tests {
             ("/lib=image:", "image:DIR-or-TAR"),
             ("/lib=overlay::v", "overlay:DIR-or-TAR"),
             ("/lib=kv,readonly", "`readonly`"),
+            ("/lib=kv,max-bytes", "`max-bytes`"),
+            ("/lib=kv,max-bytes=", "`max-bytes=`"),
+            ("/lib=kv,max-bytes=1.5M", "`max-bytes=1.5M`"),
+            ("/lib=kv,max-inodes=-1", "`max-inodes=-1`"),
+            ("/lib=kv,max-inodes=1K", "`max-inodes=1K`"),
+            ("/lib=kv,max-files=1", "`max-files=1`"),
+            ("/lib=image:x,max-bytes=1M", "has no volume"),
+            ("/lib=host:x,max-bytes=1M", "has no volume"),
             ("/lib=image:x,rw", "overlay:x"),
             ("/lib=image:x,file=a=b", "`file=a=b`"),
             ("/h=host", "host:PREOPEN"),

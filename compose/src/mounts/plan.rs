@@ -1,7 +1,7 @@
 //! What mounts come to: images for the adapter's memory, lines for its configuration, facts for the report.
 
 use super::error::MountError;
-use super::mount::{Mount, MountAccess, MountSource};
+use super::mount::{Mount, MountAccess, MountLimits, MountSource};
 use super::pack::{Packing, pack};
 use super::table::Table;
 use super::tree::{Purpose, Tree};
@@ -32,6 +32,8 @@ pub struct Mounted {
     pub source: String,
     /// Whether the guest may change it.
     pub access: MountAccess,
+    /// How much its volume may hold.
+    pub limits: MountLimits,
     /// The tree that was packed for it.
     pub tree: Option<PackedTree>,
 }
@@ -56,7 +58,7 @@ pub struct PackedTree {
 
 impl fmt::Display for Mounted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.path, self.access, self.source)?;
+        write!(f, "{} {}: {}{}", self.path, self.access, self.source, self.limits)?;
         match &self.tree {
             Some(tree) => write!(
                 f,
@@ -103,6 +105,9 @@ pub(crate) fn plan(
     for mount in table.mounts() {
         planner.mount(&table, &volumes, mount)?;
     }
+    for (volume, limits) in &volumes.limits {
+        planner.plan.lines += &limits_line(volume, *limits);
+    }
     Ok(planner.plan)
 }
 
@@ -111,11 +116,13 @@ struct Volumes<'a> {
     default: &'a str,
     /// Paths of the mounts of each volume, with the tree below it.
     used: HashMap<&'a str, (Option<&'a Path>, Vec<&'a str>)>,
+    /// What each volume may hold, in the order of the mounts.
+    limits: Vec<(&'a str, MountLimits)>,
 }
 
 impl<'a> Volumes<'a> {
     fn of(table: &'a Table, default: &'a str) -> Result<Self, MountError> {
-        let mut volumes = Self { default, used: HashMap::new() };
+        let mut volumes = Self { default, used: HashMap::new(), limits: Vec::new() };
         for mount in table.mounts() {
             let Some(name) = volumes.name(mount) else { continue };
             check_volume(name).map_err(|error| MountError::Volume { path: mount.path.clone(), error })?;
@@ -132,8 +139,32 @@ impl<'a> Volumes<'a> {
                 });
             }
             paths.push(&mount.path);
+            let one = paths.first().copied().unwrap_or_default();
+            volumes.limit(name, mount.limits).ok_or_else(|| MountError::TwoLimits {
+                volume: name.to_owned(),
+                one: one.to_owned(),
+                other: mount.path.clone(),
+            })?;
         }
         Ok(volumes)
+    }
+
+    /// Takes note of a volume's limits; none if they are not those noted before.
+    fn limit(&mut self, name: &'a str, limits: MountLimits) -> Option<()> {
+        if limits.is_none() {
+            return Some(());
+        }
+        let Some((_, known)) = self.limits.iter_mut().find(|(volume, _)| *volume == name) else {
+            self.limits.push((name, limits));
+            return Some(());
+        };
+        for (known, new) in [(&mut known.bytes, limits.bytes), (&mut known.inodes, limits.inodes)] {
+            if known.is_some() && new.is_some() && *known != new {
+                return None;
+            }
+            *known = known.or(new);
+        }
+        Some(())
     }
 
     /// Returns the name of a mount's volume, if it has one.
@@ -200,6 +231,7 @@ impl Planner<'_> {
             path: mount.path.clone(),
             source: mount.source.to_string(),
             access: mount.access,
+            limits: mount.limits,
             tree: packed,
         });
         Ok(())
@@ -258,6 +290,12 @@ impl Planner<'_> {
         images.extend_from_slice(&packed.image);
         Ok((offset, packed.facts))
     }
+}
+
+/// Writes a volume's limits for the adapter: its name, bytes and inodes, `-` for what is not limited.
+fn limits_line(volume: &str, limits: MountLimits) -> String {
+    let number = |limit: Option<u64>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+    format!("limits={volume}\t{}\t{}\n", number(limits.bytes), number(limits.inodes))
 }
 
 /// Names a tree for people, without telling where it lay: by the last part of its path.

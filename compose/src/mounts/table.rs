@@ -40,6 +40,10 @@ impl Mount {
     /// Fails if something is wrong with this mount, whatever the others are.
     pub(super) fn check(&self) -> Result<(), MountError> {
         check_path(&self.path)?;
+        let has_volume = matches!(self.source, MountSource::Volume { .. } | MountSource::Overlay { .. });
+        if !has_volume && !self.limits.is_none() {
+            return Err(MountError::LimitWithoutVolume { path: self.path.clone() });
+        }
         match (&self.source, self.access) {
             (MountSource::Image { tree }, MountAccess::ReadWrite) => {
                 Err(MountError::ImageForWriting { path: self.path.clone(), tree: tree.clone() })

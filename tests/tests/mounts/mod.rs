@@ -2,6 +2,7 @@
 
 mod crossing;
 mod images;
+mod limits;
 mod overlays;
 mod python;
 mod stock;
