@@ -1,6 +1,6 @@
 //! Core code while it is written, and what the canonical ABI says about it.
 
-use wasm_encoder::{Function, Instruction as I, MemArg, ValType};
+use wasm_encoder::{BlockType, Function, Instruction as I, MemArg, ValType};
 use wit_parser::abi::{FlatTypes, WasmType};
 use wit_parser::{Resolve, SizeAlign, Type, TypeDefKind, TypeId};
 
@@ -41,6 +41,34 @@ impl Body {
 /// Returns a memory argument for an access that is aligned to `1 << align_log2` bytes.
 pub(crate) fn at(offset: u32, align_log2: u32) -> MemArg {
     MemArg { offset: u64::from(offset), align: align_log2, memory_index: 0 }
+}
+
+/// Takes what a commit has answered from the stack: 0 if all is stored. If it is not, a program that meant to end well
+/// must not: a status of success in the first of the parameters of `exit` becomes one of failure.
+pub(crate) fn settle_status(body: &mut Body, params: &[ValType]) {
+    if params.first() == Some(&ValType::I32) {
+        body.emit([I::LocalGet(0), I::I32Eqz, I::I32And, I::If(BlockType::Empty)]);
+        body.emit([I::I32Const(1), I::LocalSet(0), I::End]);
+    } else {
+        body.emit([I::Drop]);
+    }
+}
+
+/// Returns the code for a call that came back and whose data could not be stored: its result becomes an error if the
+/// type has one without a payload (`plain_error`), be it flat or at an address in a memory. Otherwise it traps.
+pub(crate) fn report_failure(
+    plain_error: bool,
+    area: Option<(u32, u32)>,
+    flat: Option<Slot>,
+) -> Vec<I<'static>> {
+    match (plain_error, area, flat) {
+        (true, Some((address, memory_index)), _) => {
+            let tag = MemArg { memory_index, ..at(0, 0) };
+            vec![I::LocalGet(address), I::I32Const(1), I::I32Store8(tag)]
+        }
+        (true, None, Some((local, ValType::I32))) => vec![I::I32Const(1), I::LocalSet(local)],
+        _ => vec![I::Unreachable],
+    }
 }
 
 /// Returns the core type that stands for one of wit-parser's on 32-bit memories.

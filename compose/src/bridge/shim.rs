@@ -14,7 +14,7 @@ use super::output::Output;
 use super::types::{IoResource, Special, TypeInfo};
 use super::walk::{Action, Actions, Body, Slot, Walker, at, core_type};
 use super::{Io, Lifecycle};
-use crate::code::flat_types;
+use crate::code::{flat_types, report_failure, settle_status};
 use wasm_encoder::{BlockType, Instruction as I, Module, ValType};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{Function, Handle, SizeAlign, Type, TypeDefKind, TypeId};
@@ -112,13 +112,7 @@ impl<'a> Shims<'a> {
 
     /// Returns true if the function may answer none instead of calling the host.
     fn refusable(&self, function: &Function) -> bool {
-        let returns_option = function.result.is_some_and(|ty| match ty {
-            Type::Id(id) => {
-                matches!(self.info.resolve.types[self.info.root(id)].kind, TypeDefKind::Option(_))
-            }
-            _ => false,
-        });
-        returns_option && self.takes_io(function)
+        self.callee == Io::Host && self.info.answers_none(function)
     }
 
     /// Returns true if a parameter holds a handle that may turn out to be the file system's own.
@@ -275,20 +269,9 @@ impl<'a> Shims<'a> {
             signature.params.iter().zip(0..).map(|(ty, local)| (local, core_type(*ty))).collect();
 
         if shim.lifecycle == Lifecycle::CommitBefore {
-            // A program that meant to end well must not, if its data could not be stored.
             body.emit([I::Call(at.commit)]);
-            match slots.first() {
-                Some((status, ValType::I32)) if !signature.indirect_params => body.emit([
-                    I::LocalGet(*status),
-                    I::I32Eqz,
-                    I::I32And,
-                    I::If(BlockType::Empty),
-                    I::I32Const(1),
-                    I::LocalSet(*status),
-                    I::End,
-                ]),
-                _ => body.emit([I::Drop]),
-            }
+            let params: Vec<_> = slots.iter().map(|(_, ty)| *ty).collect();
+            settle_status(&mut body, if signature.indirect_params { &[] } else { &params });
         }
 
         let refusable = self.refusable(function);
@@ -342,7 +325,8 @@ impl<'a> Shims<'a> {
         }
         if shim.lifecycle == Lifecycle::CommitAfter {
             body.emit([I::Call(at.commit), I::If(BlockType::Empty)]);
-            body.emit(self.failed_commit(function, area, flat_result));
+            let area = area.map(|address| (address, 0));
+            body.emit(report_failure(self.info.has_plain_error(function), area, flat_result));
             body.emit([I::End]);
         }
         match area {
@@ -378,24 +362,6 @@ impl<'a> Shims<'a> {
         let align = self.layout.align(ty).align_wasm32() as i32;
         let size = self.layout.size(ty).size_wasm32() as i32;
         body.emit([I::I32Const(0), I::I32Const(0), I::I32Const(align), I::I32Const(size), I::Call(REALLOC)]);
-    }
-
-    /// Turns the result into an error if its type has one without a payload, or traps.
-    fn failed_commit(&self, function: &Function, area: Option<u32>, flat: Option<Slot>) -> Vec<I<'static>> {
-        let plain_error = function.result.is_some_and(|ty| match ty {
-            Type::Id(id) => match &self.info.resolve.types[self.info.root(id)].kind {
-                TypeDefKind::Result(result) => result.err.is_none(),
-                _ => false,
-            },
-            _ => false,
-        });
-        match (plain_error, area, flat) {
-            (true, Some(area), _) => {
-                vec![I::LocalGet(area), I::I32Const(1), I::I32Store8(self::at(0, 0))]
-            }
-            (true, None, Some((local, ValType::I32))) => vec![I::I32Const(1), I::LocalSet(local)],
-            _ => vec![I::Unreachable],
-        }
     }
 }
 

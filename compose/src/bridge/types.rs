@@ -115,6 +115,25 @@ impl<'a> TypeInfo<'a> {
         function.params.iter().map(|p| &p.ty).chain(&function.result).any(|ty| self.mentions_io(ty))
     }
 
+    /// Returns true if a function takes a handle of `wasi:io` and answers an option, so that it can answer none for a
+    /// handle that is not the callee's.
+    pub(crate) fn answers_none(self, function: &Function) -> bool {
+        let is_option = |kind: &TypeDefKind| matches!(kind, TypeDefKind::Option(_));
+        self.result_is(function, is_option) && function.params.iter().any(|p| self.mentions_io(&p.ty))
+    }
+
+    /// Returns true if a function can answer an error that has no payload.
+    pub(crate) fn has_plain_error(self, function: &Function) -> bool {
+        self.result_is(function, |kind| matches!(kind, TypeDefKind::Result(result) if result.err.is_none()))
+    }
+
+    fn result_is(self, function: &Function, test: impl Fn(&TypeDefKind) -> bool) -> bool {
+        match function.result {
+            Some(Type::Id(id)) => test(&self.resolve.types[self.root(id)].kind),
+            _ => false,
+        }
+    }
+
     /// Returns the first type in `ty` that no shim can carry, with the reason.
     pub(crate) fn unbridgeable(self, ty: &Type) -> Option<Unbridgeable> {
         let mut found = self.unbridgeable_wasi(ty);

@@ -14,7 +14,7 @@ use super::copy::{Copier, Handles, Side, check_carried, check_place};
 use super::handles::FIRST;
 use super::module::{GlueModule, Wanted};
 use crate::bridge::TypeInfo;
-use crate::code::{Body, Slot, at, core_type, flat_types};
+use crate::code::{Body, Slot, core_type, flat_types};
 use std::collections::HashMap;
 use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
 use wit_parser::abi::AbiVariant;
@@ -193,37 +193,6 @@ impl Joint<'_> {
                     return Err(strange());
                 }
                 given.push(Given { local: slots[from].0, length, resource: *resource });
-            }
-            from += count;
-        }
-        Ok(given)
-    }
-
-    /// Finds the handles of `wasi:io` in the parameters of a function of the host.
-    fn io_handles(&self, slots: &[Slot], indirect: bool) -> Result<Vec<Given>, Cannot> {
-        let mut given = Vec::new();
-        let mut from = 0;
-        for param in &self.function.params {
-            let count = if indirect { 0 } else { flat_types(self.info.resolve, &param.ty).len() };
-            if self.info.mentions_io(&param.ty) {
-                let resource = match param.ty {
-                    Type::Id(id) => match &self.info.resolve.types[self.info.root(id)].kind {
-                        TypeDefKind::Handle(Handle::Borrow(resource)) => {
-                            self.resources.get(&self.info.root(*resource))
-                        }
-                        _ => None,
-                    },
-                    _ => None,
-                };
-                match resource.filter(|_| !indirect) {
-                    Some(resource) => {
-                        given.push(Given { local: slots[from].0, length: None, resource: *resource });
-                    }
-                    None => {
-                        let name = &self.function.name;
-                        return Err(Cannot::new(format!("{name} takes a handle of wasi:io inside a value")));
-                    }
-                }
             }
             from += count;
         }
@@ -413,43 +382,4 @@ impl Handles for ResultHandles<'_, '_> {
             body.emit([I::I32Const(resource.kind as i32), I::Call(settle)]);
         }
     }
-}
-
-/// Writes the glue for a function of the host that takes handles and answers an option: none for a
-/// handle of the file system, of which the host knows nothing.
-pub(super) fn write_refusal(module: &mut GlueModule, name: &str, joint: &Joint<'_>) -> Result<(), Cannot> {
-    let outside = joint.info.resolve.wasm_signature(AbiVariant::GuestImport, joint.function);
-    let (params, results) = signature(joint.info, AbiVariant::GuestImport, joint.function);
-    let slots: Vec<Slot> = (0..).zip(params.iter().copied()).collect();
-    let mut body = Body::new(params.len() as u32);
-    let given = joint.io_handles(&slots, outside.indirect_params)?;
-    let memory = joint.caller.memory.clone().map(|memory| module.memory(memory));
-    let borrow = module.function(Wanted::Handles("borrow"), &[ValType::I32; 2], &[ValType::I32]);
-    let give_back = module.function(Wanted::Handles("give-back"), &[ValType::I32], &[]);
-    for handle in &given {
-        body.emit([I::LocalGet(handle.local), I::I32Const(FIRST), I::I32GeU, I::If(BlockType::Empty)]);
-        body.emit([
-            I::LocalGet(handle.local),
-            I::I32Const(handle.resource.kind as i32),
-            I::Call(borrow),
-            I::Drop,
-        ]);
-        body.emit([I::LocalGet(handle.local), I::Call(give_back)]);
-        match (outside.retptr, memory) {
-            (true, Some(memory_index)) => {
-                let none = MemArg { memory_index, ..at(0, 0) };
-                let address = params.len() as u32 - 1;
-                body.emit([I::LocalGet(address), I::I32Const(0), I::I32Store8(none), I::Return]);
-            }
-            (false, _) => body.emit([I::I32Const(0), I::Return]),
-            (true, None) => body.emit([I::Unreachable]),
-        }
-        body.emit([I::End]);
-    }
-    let Some(original) = &joint.original else { return Err(Cannot::new("a refusal without a host")) };
-    let original = module.function(original.clone(), &params, &results);
-    body.emit(slots.iter().map(|(local, _)| I::LocalGet(*local)));
-    body.emit([I::Call(original)]);
-    module.define(name, &params, &results, body);
-    Ok(())
 }

@@ -61,12 +61,17 @@ pub(super) fn write_operations(module: &mut GlueModule) {
     }
 }
 
+/// Writes the check that comes first in every call of the guest's: that it does not come from its own allocator.
+pub(super) fn write_busy(module: &mut GlueModule, body: &mut Body) {
+    let busy = module.global(Wanted::Handles("busy"));
+    body.emit([I::GlobalGet(busy), I::If(BlockType::Empty), I::Unreachable, I::End]);
+}
+
 /// Writes the guest's drop of one kind of handle: the table's, or the host's for its own handles.
 pub(super) fn write_drop(module: &mut GlueModule, name: &str, kind: u32, host: Option<Wanted>) {
-    let busy = module.global(Wanted::Handles("busy"));
     let table = module.function(Wanted::Handles("drop"), &[ValType::I32; 2], &[]);
     let mut body = Body::new(1);
-    body.emit([I::GlobalGet(busy), I::If(BlockType::Empty), I::Unreachable, I::End]);
+    write_busy(module, &mut body);
     if let Some(host) = host {
         let host = module.function(host, &[ValType::I32], &[]);
         body.emit([I::LocalGet(0), I::I32Const(FIRST), I::I32LtU, I::If(BlockType::Empty)]);

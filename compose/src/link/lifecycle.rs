@@ -1,15 +1,15 @@
 //! The end of a program: what is written becomes durable before `exit` and when an export returns.
 
 use super::function::signature;
+use super::handles::write_busy;
 use super::module::{GlueModule, Wanted};
 use crate::bridge::TypeInfo;
-use crate::code::{Body, at};
-use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
+use crate::code::{Body, report_failure, settle_status};
+use wasm_encoder::{BlockType, Instruction as I, ValType};
+use wit_parser::Function;
 use wit_parser::abi::AbiVariant;
-use wit_parser::{Function, Type, TypeDefKind};
 
-/// Writes a function of `wasi:cli/exit`: commits, then exits. A program that meant to end well does
-/// not if its data could not be stored.
+/// Writes a function of `wasi:cli/exit`: commits, then exits.
 pub(super) fn write_exit(
     module: &mut GlueModule,
     name: &str,
@@ -21,13 +21,9 @@ pub(super) fn write_exit(
     let commit = module.function(commit, &[], &[ValType::I32]);
     let original = module.function(original, &params, &results);
     let mut body = Body::new(params.len() as u32);
+    write_busy(module, &mut body);
     body.emit([I::Call(commit)]);
-    if params.as_slice() == [ValType::I32] {
-        body.emit([I::LocalGet(0), I::I32Eqz, I::I32And, I::If(BlockType::Empty)]);
-        body.emit([I::I32Const(1), I::LocalSet(0), I::End]);
-    } else {
-        body.emit([I::Drop]);
-    }
+    settle_status(&mut body, &params);
     body.emit((0..params.len() as u32).map(I::LocalGet));
     body.emit([I::Call(original)]);
     module.define(name, &params, &results, body);
@@ -45,13 +41,7 @@ pub(super) fn write_export(
 ) {
     let (params, results) = signature(info, AbiVariant::GuestExport, function);
     let in_memory = info.resolve.wasm_signature(AbiVariant::GuestExport, function).retptr;
-    let plain_error = function.result.is_some_and(|ty| match ty {
-        Type::Id(id) => match &info.resolve.types[info.root(id)].kind {
-            TypeDefKind::Result(result) => result.err.is_none(),
-            _ => false,
-        },
-        _ => false,
-    });
+    let plain_error = info.has_plain_error(function);
     let commit = module.function(commit, &[], &[ValType::I32]);
     let original = module.function(original, &params, &results);
     let memory_index = memory.filter(|_| in_memory && plain_error).map(|memory| module.memory(memory));
@@ -62,14 +52,8 @@ pub(super) fn write_export(
     body.emit([I::Call(original)]);
     body.emit(returned.map(I::LocalSet));
     body.emit([I::Call(commit), I::If(BlockType::Empty)]);
-    match (plain_error, in_memory, returned, memory_index) {
-        (true, true, Some(area), Some(memory_index)) => {
-            let tag = MemArg { memory_index, ..at(0, 0) };
-            body.emit([I::LocalGet(area), I::I32Const(1), I::I32Store8(tag)]);
-        }
-        (true, false, Some(flat), _) => body.emit([I::I32Const(1), I::LocalSet(flat)]),
-        _ => body.emit([I::Unreachable]),
-    }
+    let flat = if in_memory { None } else { returned.zip(results.first().copied()) };
+    body.emit(report_failure(plain_error, returned.zip(memory_index), flat));
     body.emit([I::End]);
     body.emit(returned.map(I::LocalGet));
     module.define(name, &params, &results, body);

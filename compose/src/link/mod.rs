@@ -25,6 +25,7 @@ mod mixed;
 mod module;
 mod output;
 mod plan;
+mod refusal;
 mod shape;
 mod trace;
 
@@ -211,7 +212,7 @@ impl<'a> Linker<'a> {
             Wanted::HostDrop(interface, name) => {
                 let instance = self.imports.get(&(Space::Instance, interface.clone())).copied();
                 let instance = instance.ok_or_else(|| Cannot::new(format!("{interface} is not imported")))?;
-                let resource = self.output.export(Space::Type, instance, name);
+                let resource = self.output.export(Space::Type, instance, &name);
                 Ok(self.output.resource_drop(resource))
             }
             Wanted::Handles(name) => {

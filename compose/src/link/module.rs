@@ -18,7 +18,7 @@ pub(super) enum Wanted {
     /// A function of an imported interface that needs no memory, lowered.
     HostFunction(String, &'static str),
     /// The drop of a resource of an imported interface.
-    HostDrop(String, &'static str),
+    HostDrop(String, String),
     /// An export of the handle table.
     Handles(&'static str),
     /// An export of the notes of what is lent.

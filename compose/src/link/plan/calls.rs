@@ -4,18 +4,19 @@ use super::groups::Groups;
 use super::{Functions, Planner, functions, is_answered, layout, party};
 use crate::bridge::{Special, TypeInfo};
 use crate::link::emit::Fate;
-use crate::link::function::{Joint, Party, Resource, write_refusal};
+use crate::link::function::{Joint, Resource};
 use crate::link::handles;
 use crate::link::items::{Item, ItemId, Space};
 use crate::link::lifecycle::write_exit;
 use crate::link::module::Wanted;
+use crate::link::refusal::Refusal;
 use crate::link::shape::same_function;
 use crate::link::trace::Options;
 use crate::link::{Cannot, Part};
 use crate::names::InterfaceName;
 use std::collections::{HashMap, HashSet};
 use wasmparser::{CanonicalFunction, CanonicalOption, ComponentExternalKind, ComponentInstance};
-use wit_parser::{Function, Resolve, SizeAlign, Type, TypeDefKind, TypeId, WorldId};
+use wit_parser::{Function, Resolve, SizeAlign, TypeId, WorldId};
 
 /// What one component's types say.
 struct Types<'r> {
@@ -152,7 +153,7 @@ impl Planner<'_> {
                             self.commit()?,
                             Wanted::Original(id),
                         );
-                    } else if answers_none(theirs.info, function) {
+                    } else if theirs.info.answers_none(function) {
                         self.refused(&mut groups, &theirs, &call)?;
                     }
                 }
@@ -218,23 +219,15 @@ impl Planner<'_> {
     /// A call of the host that answers none for handles that the host cannot know.
     fn refused(&self, groups: &mut Groups, theirs: &Types<'_>, call: &Call<'_>) -> Result<(), Cannot> {
         let options = self.options(call.options)?;
-        let joint = Joint {
+        let refusal = Refusal {
             info: theirs.info,
-            layout: &theirs.layout,
             function: call.function,
-            caller: party(Part::Guest, options),
-            callee: Party { memory: None, realloc: None },
-            target: Wanted::Original(call.id),
-            post_return: None,
-            original: Some(Wanted::Original(call.id)),
+            memory: party(Part::Guest, options).memory,
+            original: Wanted::Original(call.id),
             resources: &theirs.resources,
-            host_handles: true,
-            check_params: None,
-            check_results: None,
-            guard_caller: false,
         };
         let (module, name) = groups.place(call.id, options);
-        write_refusal(module, &name, &joint)
+        refusal.write(module, &name)
     }
 
     /// Takes the options of a call apart and looks at its memory.
@@ -263,14 +256,4 @@ impl Planner<'_> {
         }
         Ok(())
     }
-}
-
-/// Returns true if a function takes a handle of `wasi:io` and answers an option, so that it can answer
-/// none for a handle that it cannot know.
-fn answers_none(info: TypeInfo<'_>, function: &Function) -> bool {
-    let option = function.result.is_some_and(|ty| match ty {
-        Type::Id(id) => matches!(info.resolve.types[info.root(id)].kind, TypeDefKind::Option(_)),
-        _ => false,
-    });
-    option && function.params.iter().any(|param| info.mentions_io(&param.ty))
 }

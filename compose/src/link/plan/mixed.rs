@@ -33,7 +33,7 @@ impl Planner<'_> {
                             "[method]output-stream.subscribe"
                         },
                     ),
-                    Wanted::HostDrop(named("poll")?, "pollable"),
+                    Wanted::HostDrop(named("poll")?, "pollable".to_owned()),
                 ),
                 IoResource::Pollable => {
                     Probe::Ready(Wanted::HostFunction(named("poll")?, "[method]pollable.ready"))

@@ -25,10 +25,15 @@ interface i {
 world w { import i; }
 ";
 
+/// What the parts around have: a memory, and the note that the guest's allocator is running.
+const HOLDER: &str =
+    r#"(module (memory (export "memory") 1) (global (export "busy") (mut i32) (i32.const 0)))"#;
+
 struct Rig {
     store: Store<()>,
     wrapped: Func,
     memory: Memory,
+    busy: wasmtime::Global,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -55,9 +60,10 @@ impl Rig {
         let engine = engine();
         let mut store = Store::new(&engine, ());
         let module = Module::new(&engine, bytes).unwrap();
-        let holder = Module::new(&engine, r#"(module (memory (export "memory") 1))"#).unwrap();
+        let holder = Module::new(&engine, HOLDER).unwrap();
         let holder = Instance::new(&mut store, &holder, &[]).unwrap();
         let memory = memory(&mut store, &holder, "memory");
+        let busy = holder.get_global(&mut store, "busy").unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let types: Vec<_> = module.imports().map(|import| import.ty()).collect();
         let wrapped = instantiate(&mut store, &module, |store, _, number| {
@@ -70,6 +76,7 @@ impl Rig {
                 })
                 .into(),
                 Wanted::Item(_, (Space::CoreMemory, _)) => memory.into(),
+                Wanted::Handles("busy") => busy.into(),
                 _ => {
                     let ty = types[number].unwrap_func().clone();
                     Func::new(store, ty, move |_, params, results| {
@@ -91,7 +98,7 @@ impl Rig {
             }
         });
         let wrapped = wrapped.get_func(&mut store, "f").unwrap();
-        Self { store, wrapped, memory, log }
+        Self { store, wrapped, memory, busy, log }
     }
 
     /// Calls with small numbers. None if it traps.
@@ -154,4 +161,12 @@ fn exit_commits_first_and_is_no_success_if_that_fails() {
         rig.call().unwrap();
         assert_eq!(rig.log(), expected, "{name}, commit fails: {fails}");
     }
+}
+
+#[test]
+fn exit_from_the_guests_allocator_traps_and_commits_nothing() {
+    let mut rig = Rig::new("exit", false, None);
+    rig.busy.set(&mut rig.store, Val::I32(1)).unwrap();
+    assert_eq!(rig.call(), None);
+    assert_eq!(rig.log(), "");
 }

@@ -3,6 +3,7 @@
 mod handles;
 mod joint;
 mod lifecycle;
+mod refusal;
 mod text;
 mod values;
 
