@@ -6,10 +6,11 @@ use std::process::{Command, ExitCode};
 use kvfs_wasm_build::{Build, Error, StdSource, Toolchain};
 
 /// Guests on raw WASI, which need no libc: package, and the variable that says where its module is.
-const RAW: [(&str, &str); 5] = [
+const RAW: [(&str, &str); 6] = [
     ("guests", "KVFS_GUESTS"),
     ("guests/notes", "KVFS_NOTES"),
     ("guests/caller", "KVFS_CALLER"),
+    ("guests/carrier", "KVFS_CARRIER"),
     ("guests/network", "KVFS_NETWORK"),
     ("guests/server", "KVFS_SERVER"),
 ];

@@ -6,6 +6,7 @@
 //! - [`Program`] runs one, with arguments, environment and input, within a time limit;
 //! - [`differential`] runs one in several ways and compares all that is seen of it, the [`Tree`] it leaves included.
 
+pub mod carrier;
 pub mod differential;
 pub mod engine;
 /// The command's own: what it reads volumes with is what the tests read them with.

@@ -265,7 +265,13 @@ impl Program {
             Files::Store(store) => KvCtx::new(store.clone()),
             _ => KvCtx::new(MemoryStore::new()),
         };
-        let state = State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new(), kv };
+        let state = State {
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            table: ResourceTable::new(),
+            kv,
+            written: Vec::new(),
+        };
 
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
@@ -278,6 +284,7 @@ impl Program {
         kvfs_host::add_to_linker(&mut linker)?;
         if self.network == Network::Loopback {
             wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
+            crate::carrier::add_to_linker(&mut linker)?;
         }
         Ok(linker)
     }
@@ -315,8 +322,8 @@ struct Ended {
 
 /// An instance whose exports are called one by one.
 pub struct Session {
-    store: Store<State>,
-    instance: Instance,
+    pub(crate) store: Store<State>,
+    pub(crate) instance: Instance,
 }
 
 impl Session {
@@ -346,11 +353,12 @@ impl Session {
     }
 }
 
-struct State {
+pub(crate) struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
     kv: KvCtx,
+    pub(crate) written: crate::carrier::Written,
 }
 
 impl KvView for State {

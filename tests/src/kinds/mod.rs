@@ -32,6 +32,15 @@ pub fn server() -> anyhow::Result<Vec<u8>> {
     raw(env!("KVFS_SERVER"))
 }
 
+/// Returns the component on an interface that no standard has; [`crate::carrier`] is its host.
+///
+/// # Errors
+///
+/// As [`network`].
+pub fn carrier() -> anyhow::Result<Vec<u8>> {
+    raw(env!("KVFS_CARRIER"))
+}
+
 fn raw(module: &str) -> anyhow::Result<Vec<u8>> {
     let module = std::fs::read(module).with_context(|| module.to_owned())?;
     guests::encoded(&module)

@@ -60,10 +60,12 @@ fn at(version: &str, module: &str, world: &str) -> anyhow::Result<Vec<u8>> {
         resolve.push_str(&path, &wit(&path, &version)?)?;
     }
     let guests = root.join("guests/wit");
-    // Two files of one package.
+    // Files of one package.
     let worlds = wit(&guests.join("worlds.wit"), &version)?;
     let notes = wit(&guests.join("notes.wit"), &version)?;
-    let package = resolve.push_str("guests.wit", &(worlds + &notes.replace("package kvfs:guests;", "")))?;
+    let carrier = wit(&guests.join("carrier.wit"), &version)?;
+    let rest = (notes + &carrier).replace("package kvfs:guests;", "");
+    let package = resolve.push_str("guests.wit", &(worlds + &rest))?;
     let world = resolve.select_world(&[package], Some(world))?;
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")

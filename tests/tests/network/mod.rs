@@ -1,5 +1,6 @@
 //! Guests that speak http, TCP and UDP: the same on our file system, in each way, as on the host's.
 
+mod carrier;
 mod client;
 mod javascript;
 mod serve;
