@@ -50,7 +50,7 @@ fn plan(setup: &Setup, ops: &[Op]) -> (Fault, u64, u64) {
 
 /// One fault, or a row of them, until the first operation that fails for it. That one did nothing or
 /// everything, or a write its start; and from then on all is as if nothing had been.
-fn one_fault(setup: &Setup, ops: &[Op]) -> Check {
+pub fn one_fault(setup: &Setup, ops: &[Op]) -> Check {
     // What is closed while the outcome of a commit is unknown is in use for longer than the reference says.
     let setup = &Setup { quota: None, ..setup.clone() };
     let (fault, call, count) = plan(setup, ops);
@@ -135,7 +135,7 @@ fn a_fault_at_any_call_leaves_the_volume_usable() {
 }
 
 /// The store fails for a while: whatever is refused meanwhile, nothing is torn.
-fn outage(setup: &Setup, ops: &[Op]) -> Check {
+pub fn outage(setup: &Setup, ops: &[Op]) -> Check {
     // What is closed while the outcome of a commit is unknown is in use for longer than the reference says.
     let setup = &Setup { quota: None, ..setup.clone() };
     let (fault, call, _) = plan(setup, ops);

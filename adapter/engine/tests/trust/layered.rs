@@ -2,6 +2,7 @@
 //! small the store is.
 
 use crate::crash::sweep;
+use crate::faults::{one_fault, outage};
 use crate::lower::{Base, split};
 use crate::run::{Check, run};
 use crate::shrink::{case, first_failure, no_seed_fails};
@@ -23,6 +24,15 @@ fn every_cut_above_an_image_leaves_the_state_of_a_moment_not_before_the_last_pro
     no_seed_fails(1_000, 60, &|setup, ops| {
         let (setup, ops) = split(setup, ops)?;
         sweep(&setup, ops, None)
+    });
+}
+
+#[test]
+fn a_fault_or_an_outage_above_an_image_leaves_the_volume_usable() {
+    no_seed_fails(2_000, 60, &|setup, ops| {
+        let (setup, ops) = split(setup, ops)?;
+        one_fault(&setup, ops)?;
+        outage(&setup, ops)
     });
 }
 

@@ -9,13 +9,18 @@ use kvfs::{Clock, Error, Follow, KvStore, Options, Report, SetTime, Volume};
 use std::rc::Rc;
 
 /// An image, and what the reference says that it holds.
-#[derive(Debug)]
 pub struct Base {
     pub image: Image,
     pub bytes: &'static [u8],
     pub model: Model,
     /// When its last operation was made.
     pub seconds: i64,
+}
+
+impl std::fmt::Debug for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Base({}, {} objects)", self.image.id(), self.model.objects.len())
+    }
 }
 
 impl Base {
