@@ -17,7 +17,7 @@ struct Module {
     feature: Option<&'static str>,
 }
 
-const MODULES: [Module; 4] = [
+const MODULES: [Module; 5] = [
     Module {
         variable: "KVFS_ADAPTER_CORE",
         prebuilt: "KVFS_ADAPTER_WASM",
@@ -35,6 +35,12 @@ const MODULES: [Module; 4] = [
         variable: "KVFS_PROVIDER_FILE_CORE",
         prebuilt: "KVFS_PROVIDER_FILE_WASM",
         package: "providers/file",
+        feature: None,
+    },
+    Module {
+        variable: "KVFS_PROVIDER_KEYVALUE_CORE",
+        prebuilt: "KVFS_PROVIDER_KEYVALUE_WASM",
+        package: "providers/keyvalue",
         feature: None,
     },
     Module {

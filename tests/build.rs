@@ -5,14 +5,15 @@ use std::process::{Command, ExitCode};
 
 use kvfs_wasm_build::{Build, Error, StdSource, Toolchain};
 
-/// Guests on raw WASI, which need no libc: package, and the variable that says where its module is.
-const RAW: [(&str, &str); 6] = [
+/// What needs no libc, guests and a provider: package, and the variable that says where its module is.
+const RAW: [(&str, &str); 7] = [
     ("guests", "KVFS_GUESTS"),
     ("guests/notes", "KVFS_NOTES"),
     ("guests/caller", "KVFS_CALLER"),
     ("guests/carrier", "KVFS_CARRIER"),
     ("guests/network", "KVFS_NETWORK"),
     ("guests/server", "KVFS_SERVER"),
+    ("../compose/providers/example", "KVFS_EXAMPLE_PROVIDER"),
 ];
 
 /// Targets with a libc, whose `std` only rustup brings, and the variable for the guest built for each.

@@ -86,6 +86,15 @@ pub enum ConfigError {
         /// What was asked for.
         path: String,
     },
+    /// The name of the bucket of a provider is none.
+    #[error(
+        "a bucket's name has at most {MAX_VOLUME_NAME_BYTES} bytes and no control characters, {bucket:?} does not; \
+         choose another"
+    )]
+    Bucket {
+        /// What was asked for.
+        bucket: String,
+    },
     /// The text is longer than the adapter's static.
     #[error(
         "the configuration has {length_bytes} bytes and the adapter takes {capacity_bytes}; shorten the names of volumes and mounts"

@@ -31,6 +31,7 @@ mod check;
 mod code;
 mod compose;
 mod configure;
+mod contract;
 mod embed;
 mod encode;
 mod error;
@@ -54,7 +55,8 @@ pub use mounts::{
     PackedTree, Packing, fixed_mounts,
 };
 pub use provider::{
-    DEFAULT_FILE_PATH, FILE_PROVIDER, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES, Provider,
+    DEFAULT_FILE_PATH, FILE_PROVIDER, KEYVALUE_PROVIDER, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES,
+    Provider,
 };
 pub use report::{Report, Wrapped};
 pub use size::{BadSize, ByteSize};

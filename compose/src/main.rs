@@ -53,8 +53,13 @@ struct ComposeArgs {
     output: PathBuf,
     /// Where the store comes from: `host`; `memory`, gone with the program, of at most SIZE (such as 64M
     /// or 2G; 1G unless told); `file`, in a directory that the host preopens as GUEST-DIR, /kvfs unless
-    /// told (`wasmtime run --dir STATE::/kvfs`); or a component that exports kvfs:store/kv-store.
-    #[arg(long, value_name = "host|memory[:SIZE]|file[:GUEST-DIR]|FILE.wasm", default_value = "host")]
+    /// told (`wasmtime run --dir STATE::/kvfs`); `keyvalue`, in a bucket of the host's wasi:keyvalue, which keeps it
+    /// as long as that host does; or a component that exports kvfs:store/kv-store.
+    #[arg(
+        long,
+        value_name = "host|memory[:SIZE]|file[:GUEST-DIR]|keyvalue[:BUCKET]|FILE.wasm",
+        default_value = "host"
+    )]
     provider: String,
     #[command(flatten)]
     fixed: Fixed,
@@ -116,8 +121,9 @@ struct CheckStoreArgs {
     /// A store of the host: `memory:`, `redb:PATH` or `file:DIR`.
     #[arg(long, conflicts_with = "provider")]
     store: Option<String>,
-    /// A provider: `memory[:SIZE]`, `file[:GUEST-DIR]`, or a component that exports kvfs:store/kv-store.
-    #[arg(long, value_name = "memory[:SIZE]|file[:GUEST-DIR]|FILE.wasm")]
+    /// A provider: `memory[:SIZE]`, `file[:GUEST-DIR]`, `keyvalue[:BUCKET]` (on buckets in memory), or a component that
+    /// exports kvfs:store/kv-store.
+    #[arg(long, value_name = "memory[:SIZE]|file[:GUEST-DIR]|keyvalue[:BUCKET]|FILE.wasm")]
     provider: Option<String>,
     /// Gives the provider a directory; may be given many times.
     #[arg(long, value_name = "HOST-DIR::GUEST-DIR", requires = "provider", value_parser = parse_directory)]

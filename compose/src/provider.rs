@@ -1,15 +1,13 @@
 //! Where a composition gets its store from, and the providers that come with the library.
 
 use crate::configure::{ConfigError, MAX_VOLUME_NAME_BYTES};
+use crate::contract::{self, STORE_EXPORT};
 use crate::embed::configure;
 use crate::error::{ComposeError, one_line};
 use crate::guest::{Outline, STORE};
 use crate::names::InterfaceName;
 use std::borrow::Cow;
 use wit_component::ComponentEncoder;
-
-/// What a provider exports: the contract, in the version that the adapter imports.
-const STORE_EXPORT: &str = "kvfs:store/kv-store@0.1.0";
 
 /// The core module of the provider `memory`, as built together with this crate.
 ///
@@ -18,6 +16,9 @@ pub static MEMORY_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_MEMORY_CO
 
 /// The core module of the provider `file`, as [`MEMORY_PROVIDER`].
 pub static FILE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_FILE_CORE"));
+
+/// The core module of the provider `keyvalue`, as [`MEMORY_PROVIDER`].
+pub static KEYVALUE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_KEYVALUE_CORE"));
 
 /// The name under which the host preopens the directory of [`Provider::File`], unless told.
 pub const DEFAULT_FILE_PATH: &str = "/kvfs";
@@ -51,6 +52,13 @@ pub enum Provider {
         /// characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES) bytes.
         path: Option<String>,
     },
+    /// A bucket of the host's `wasi:keyvalue` 0.2.0-draft, which the result imports for it. How long that keeps its
+    /// values is the host's affair: `wasmtime run -S keyvalue` forgets them when the program ends.
+    Keyvalue {
+        /// What the host calls the bucket; the empty name unless told, which is wasmtime's only one. It has no
+        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES) bytes.
+        bucket: Option<String>,
+    },
     /// A component that exports `kvfs:store/kv-store`: its bytes. What it imports is imported by the
     /// result.
     Component(Vec<u8>),
@@ -82,6 +90,16 @@ impl Provider {
                     text = format!("provider=file\npath={path}\n");
                 }
                 configure(FILE_PROVIDER, &text).map(Some)
+            }
+            Self::Keyvalue { bucket } => {
+                let mut text = String::new();
+                if let Some(bucket) = bucket {
+                    if bucket.len() > MAX_VOLUME_NAME_BYTES || bucket.chars().any(char::is_control) {
+                        return Err(ConfigError::Bucket { bucket: bucket.clone() }.into());
+                    }
+                    text = format!("provider=keyvalue\nbucket={bucket}\n");
+                }
+                configure(KEYVALUE_PROVIDER, &text).map(Some)
             }
             Self::Host | Self::Component(_) => Ok(None),
         }
@@ -126,6 +144,7 @@ impl<'a> ProviderComponent<'a> {
             Some(name) => return Err(bad(format!("it exports {name}, another version"))),
             None => return Err(bad(format!("it exports [{}]", outline.exports.join(", ")))),
         }
+        contract::check(&bytes).map_err(bad)?;
         Ok(Self { bytes, outline })
     }
 }

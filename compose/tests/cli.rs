@@ -328,12 +328,14 @@ fn fsck_says_which_file_has_lost_bytes() {
 fn check_store_checks_stores_and_providers() {
     let dir = workshop();
     std::fs::create_dir(dir.path().join("state")).unwrap();
-    let cases: [&[&str]; 5] = [
+    let cases: [&[&str]; 7] = [
         &["--store", "memory:"],
         &["--store", "redb:checked.redb"],
         &["--store", "file:checked"],
         &["--provider", "memory:64M"],
         &["--provider", "file", "--dir", "state::/kvfs"],
+        &["--provider", "keyvalue"],
+        &["--provider", "keyvalue:mine"],
     ];
     for args in cases {
         let output = kvfs(dir.path(), &[&["check-store"], args].concat());
@@ -352,6 +354,26 @@ fn check_store_checks_stores_and_providers() {
         let output = kvfs(dir.path(), &[&["check-store"], args].concat());
         assert!(matches!(output.status.code(), Some(1 | 2)), "{args:?}: {output:?}");
     }
+}
+
+/// The example as the page on writing a provider says to build it.
+#[test]
+fn the_example_provider_keeps_the_contract() {
+    let dir = workshop();
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers/example");
+    // Beside what the build script has built, so that a wasm `std` is there already.
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("wasm");
+    let module = kvfs_wasm_build::Build::new(package).target_dir(built).run().unwrap().wasm;
+    let module = std::fs::read(module).unwrap();
+    let component = wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
+    std::fs::write(dir.path().join("example.wasm"), component).unwrap();
+
+    let output = kvfs(dir.path(), &["check-store", "--provider", "example.wasm"]);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(stdout.ends_with("27 claims checked, 0 do not hold\n"), "{stdout}");
+    let compose = ["compose", "guest.wasm", "-o", "x.wasm", "--provider", "example.wasm"];
+    assert!(kvfs(dir.path(), &compose).status.success());
 }
 
 #[test]

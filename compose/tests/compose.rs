@@ -170,6 +170,35 @@ fn what_exports_no_store_is_no_provider() {
 }
 
 #[test]
+fn a_function_of_a_provider_that_is_missing_or_another_is_named() {
+    let wit = include_str!("../../wit/store/kv-store.wit");
+    let scan = "scan: func(start: list<u8>, end: list<u8>, max-entries: u32, max-bytes: u32) \
+                -> result<list<entry>, error>;";
+    let level = "enum durability {";
+    let expected = "expected: option<list<u8>>,";
+    for (part, instead, named) in [
+        (scan, "", "no function `scan`"),
+        (scan, &scan.replace("max-bytes: u32", "max-bytes: u64"), "the function `scan`"),
+        (scan, &scan.replace("result<list<entry>, error>", "result<list<entry>>"), "the function `scan`"),
+        (level, "enum durability { eventually,", "the function `apply`"),
+        (expected, "expected: list<u8>,", "the function `apply`"),
+        ("get-limits: func()", "get-limits: func(x: u8)", "the function `get-limits`"),
+    ] {
+        assert!(wit.contains(part), "{part}");
+        let wit = wit.replace(part, instead);
+        let provider = common::guest(&format!("{wit}\nworld guest {{ export kv-store; }}"), "0.2.12");
+        let guest = common::guest(common::COMMAND, "0.2.9");
+        let error = Compose::new(&guest).provider(Provider::Component(provider)).build().unwrap_err();
+        assert!(matches!(error, ComposeError::BadProvider { .. }), "{error}");
+        assert!(error.to_string().contains(named), "{instead}: {error}");
+    }
+    // More than the contract asks for is no harm.
+    let more = wit.replace(scan, &format!("{scan} more: func();"));
+    let provider = common::guest(&format!("{more}\nworld guest {{ export kv-store; }}"), "0.2.12");
+    assert!(Provider::Component(provider).to_component().unwrap().is_some());
+}
+
+#[test]
 fn errors_are_one_line_that_says_what_to_do() {
     let errors = [
         Compose::new(b"x").build().unwrap_err(),

@@ -6,6 +6,9 @@
 //! - [`Program`] runs one, with arguments, environment and input, within a time limit;
 //! - [`differential`] runs one in several ways and compares all that is seen of it, the [`Tree`] it leaves included.
 
+/// The command's own: what it checks providers with is what the tests run guests with.
+#[path = "../../compose/src/cli/buckets.rs"]
+mod buckets;
 pub mod carrier;
 pub mod differential;
 pub mod engine;
@@ -22,6 +25,7 @@ mod tree;
 pub use faulty::FaultyOutput;
 pub use tree::Tree;
 
+pub use buckets::Buckets;
 pub use program::{Answer, Calling, Network, Output, Program, Session};
 
 /// Makes a store of the host one that the engine takes.

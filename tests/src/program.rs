@@ -18,6 +18,7 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::buckets::{self, Buckets, BucketsView};
 use crate::engine::{STACK_BYTES, TICK};
 use crate::faulty::FaultyOutput;
 
@@ -49,6 +50,7 @@ pub struct Program {
     time_limit: Duration,
     files: Files,
     calling: Calling,
+    buckets: Buckets,
 }
 
 /// Where the guest's `/` comes from.
@@ -115,6 +117,7 @@ impl Program {
             time_limit: Duration::from_secs(60),
             files: Files::None,
             calling: Calling::SyncOnThread,
+            buckets: Buckets::default(),
         }
     }
 
@@ -163,6 +166,12 @@ impl Program {
     /// Gives a composed guest a key-value store, in which its `/` is.
     pub fn store(mut self, store: Arc<dyn kvfs_host::Store>) -> Self {
         self.files = Files::Store(store);
+        self
+    }
+
+    /// Gives the guest buckets of `wasi:keyvalue`; its own, and empty, unless told.
+    pub fn buckets(mut self, buckets: Buckets) -> Self {
+        self.buckets = buckets;
         self
     }
 
@@ -270,6 +279,7 @@ impl Program {
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
             kv,
+            buckets: self.buckets.clone(),
             written: Vec::new(),
         };
 
@@ -286,6 +296,7 @@ impl Program {
             wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
             crate::carrier::add_to_linker(&mut linker)?;
         }
+        buckets::add_to_linker(&mut linker, State::buckets)?;
         Ok(linker)
     }
 
@@ -305,6 +316,7 @@ impl Program {
         if self.network == Network::Loopback {
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         }
+        buckets::add_to_linker(&mut linker, State::buckets)?;
         let ready = bindings::CommandPre::new(linker.instantiate_pre(&self.component)?)?;
         let start = Instant::now();
         let command = ready.instantiate_async(&mut *store).await?;
@@ -359,6 +371,13 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     kv: KvCtx,
     pub(crate) written: crate::carrier::Written,
+    buckets: Buckets,
+}
+
+impl State {
+    fn buckets(&mut self) -> BucketsView<'_> {
+        BucketsView { buckets: &self.buckets, table: &mut self.table }
+    }
 }
 
 impl KvView for State {

@@ -41,6 +41,8 @@ pub(crate) fn provider(name: &str) -> Result<Provider> {
         ("memory", size) => Provider::Memory { size_bytes: Some(size.parse::<ByteSize>()?.0) },
         ("file", "") => Provider::File { path: None },
         ("file", path) => Provider::File { path: Some(path.to_owned()) },
+        ("keyvalue", "") => Provider::Keyvalue { bucket: None },
+        ("keyvalue", bucket) => Provider::Keyvalue { bucket: Some(bucket.to_owned()) },
         _ => Provider::Component(read(Path::new(name))?),
     })
 }

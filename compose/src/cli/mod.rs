@@ -1,5 +1,6 @@
 //! The subcommands, one file each, and what they share.
 
+mod buckets;
 pub(crate) mod check_store;
 pub(crate) mod compose;
 mod engine_store;

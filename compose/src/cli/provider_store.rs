@@ -1,5 +1,6 @@
 //! A provider component as a store of the host: an instance of it in wasmtime.
 
+use super::buckets::{self, Buckets, BucketsView};
 use super::one_line;
 use anyhow::{Context, Result, anyhow};
 use bindings::exports::kvfs::store::kv_store as wit;
@@ -19,6 +20,8 @@ mod bindings {
 pub(crate) struct Program<'a> {
     component: Component,
     directories: &'a [(PathBuf, String)],
+    /// What instances put into `wasi:keyvalue`, the next one finds.
+    buckets: Buckets,
 }
 
 impl<'a> Program<'a> {
@@ -28,13 +31,14 @@ impl<'a> Program<'a> {
         config.concurrency_support(false);
         let engine = Engine::new(&config).map_err(plain)?;
         let component = Component::new(&engine, bytes).map_err(plain).context("cannot compile it")?;
-        Ok(Self { component, directories })
+        Ok(Self { component, directories, buckets: Buckets::default() })
     }
 }
 
 struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    buckets: Buckets,
 }
 
 impl WasiView for State {
@@ -57,6 +61,11 @@ impl ProviderStore {
         let engine = program.component.engine();
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(plain)?;
+        buckets::add_to_linker(&mut linker, |state: &mut State| BucketsView {
+            buckets: &state.buckets,
+            table: &mut state.table,
+        })
+        .map_err(plain)?;
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stderr().allow_blocking_current_thread(true);
         for (host, guest) in program.directories {
@@ -64,7 +73,9 @@ impl ProviderStore {
                 .map_err(plain)
                 .with_context(|| format!("cannot open {}; check the path", host.display()))?;
         }
-        let mut store = Store::new(engine, State { wasi: wasi.build(), table: ResourceTable::new() });
+        let buckets = program.buckets.clone();
+        let mut store =
+            Store::new(engine, State { wasi: wasi.build(), table: ResourceTable::new(), buckets });
         let provider = bindings::Provider::instantiate(&mut store, &program.component, &linker)
             .map_err(plain)
             .context("cannot start it; it may import what only its own host has")?;

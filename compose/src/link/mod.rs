@@ -39,6 +39,7 @@ use emit::Source;
 use items::{ItemId, Space};
 use module::{GlueModule, IMPORTS, Wanted};
 use output::Output;
+pub(crate) use shape::same_function;
 use std::collections::HashMap;
 use wasm_encoder::{ExportKind, ValType};
 

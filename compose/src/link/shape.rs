@@ -8,7 +8,7 @@ use crate::names::InterfaceName;
 use wit_parser::{Function, Handle, Type, TypeDefKind, TypeId};
 
 /// Returns true if two functions have the same parameters and results.
-pub(super) fn same_function(a: (TypeInfo<'_>, &Function), b: (TypeInfo<'_>, &Function)) -> bool {
+pub(crate) fn same_function(a: (TypeInfo<'_>, &Function), b: (TypeInfo<'_>, &Function)) -> bool {
     let params = |f: &Function| f.params.iter().map(|p| p.ty).collect::<Vec<_>>();
     let (a_params, b_params) = (params(a.1), params(b.1));
     a.1.kind.is_async() == b.1.kind.is_async()

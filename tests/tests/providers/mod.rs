@@ -1,6 +1,8 @@
 //! Compositions that bring their store along, in the stock `wasmtime` command.
 
+mod example;
 mod file;
+mod keyvalue;
 mod memory;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,78 @@
+//! The store as a provider: the contract's limits and words.
+
+use kvfs_bucket_store::{Bucket, BucketStore, StoreError};
+use kvfs_provider_kit::limits::{self, AnswerBudget, ScanBudget, check_apply, check_get, parts};
+use kvfs_provider_kit::{Durability, Entry, Error, Guard, Limits, Mutation, Provider};
+
+/// A store in a bucket, as a provider.
+pub struct BucketProvider<B>(BucketStore<B>);
+
+impl<B: Bucket> BucketProvider<B> {
+    /// Opens the store in a bucket, or makes one; `tag` is a random number. None if another opener was newer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`BucketStore::open`].
+    pub fn open(bucket: B, tag: u64) -> Result<Option<Self>, Error> {
+        match BucketStore::open(bucket, tag) {
+            Ok(store) => Ok(Some(Self(store))),
+            Err(StoreError::Fenced) => Ok(None),
+            Err(error) => Err(to_error(error)),
+        }
+    }
+}
+
+impl<B: Bucket> Provider for BucketProvider<B> {
+    fn limits(&self) -> Limits {
+        limits::limits(true)
+    }
+
+    fn get(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        check_get(keys)?;
+        let mut budget = AnswerBudget::default();
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value = self.0.get(key).map_err(to_error)?;
+            budget.take(value.as_deref())?;
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    fn scan(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>, Error> {
+        let mut budget = ScanBudget::new(max_entries, max_bytes);
+        let entries = self.0.scan(start, end, |entry_bytes| budget.take(entry_bytes)).map_err(to_error)?;
+        Ok(entries.into_iter().map(|(key, value)| Entry { key, value }).collect())
+    }
+
+    // The bucket has one level: what it acknowledged it keeps.
+    fn apply(
+        &mut self,
+        guards: Vec<Guard>,
+        mutations: Vec<Mutation>,
+        _level: Durability,
+    ) -> Result<(), Error> {
+        check_apply(&guards, &mutations)?;
+        let guards: Vec<_> = guards.iter().map(|guard| (&guard.key[..], guard.expected.as_deref())).collect();
+        let mutations: Vec<_> = mutations.iter().map(parts).collect();
+        self.0.apply(&guards, &mutations).map_err(to_error)
+    }
+}
+
+fn to_error(error: StoreError) -> Error {
+    match error {
+        StoreError::Conflict => Error::Conflict,
+        StoreError::UnknownOutcome => Error::UnknownOutcome,
+        StoreError::Unavailable(why) => Error::Unavailable(why),
+        StoreError::TooLarge => Error::TooLarge,
+        StoreError::Denied | StoreError::Fenced => Error::AccessDenied,
+        StoreError::Corrupt(why) => Error::Corrupt(why),
+        other => Error::Other(other.to_string()),
+    }
+}
