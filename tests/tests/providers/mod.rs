@@ -2,6 +2,8 @@
 
 mod example;
 mod file;
+#[cfg(unix)]
+mod file_kills;
 mod keyvalue;
 mod memory;
 
