@@ -2,8 +2,10 @@
 //!
 //! The same guest runs composed and linked, on a memory store and on a redb file; linked with the store inside the
 //! component too; and as it is, on a directory of tmpfs, in wasmtime's fastest setting and in the one embedders get
-//! by default. Each number is the median of several rounds, and a round goes through all ways, so that a busy moment
+//! by default. Then it runs with each provider in the component, beside the same store in the host. Each number is the median of several rounds, and a round goes through all ways, so that a busy moment
 //! of the machine hits none alone. `KVFS_BENCH_ROUNDS` sets the number of rounds.
+
+mod providers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -118,14 +120,22 @@ fn main() -> anyhow::Result<()> {
     instantiation("Rust guest", &rust, empty, rounds)?;
     instantiation("CPython", &python, |program| program.args(["-c", "pass"]), rounds)?;
 
-    let times = measure(&rust, |program| program.args(["bench"]), rounds, scratch.path())?;
+    let times = measure(rounds, WAYS.len(), |number| {
+        let (program, files) = rust.way(WAYS[number].1, scratch.path())?;
+        Ok((program.args(["bench"]), files))
+    })?;
     println!("\nraw WASI guest, µs per operation");
     table(&times, &OPERATIONS, |times, reference| {
         let ratio = times[COMPOSED] / reference;
         (format!("{ratio:.2} of {reference} µs, at most {SLOWEST}"), ratio <= SLOWEST)
     });
 
-    let times = measure(&python, |program| program.args(["-c", LOOPS]), rounds, scratch.path())?;
+    providers::compare(&rust, rounds, scratch.path())?;
+
+    let times = measure(rounds, WAYS.len(), |number| {
+        let (program, files) = python.way(WAYS[number].1, scratch.path())?;
+        Ok((program.args(["-c", LOOPS]), files))
+    })?;
     println!("\nCPython, µs per operation");
     table(&times, &PYTHON_LOOPS, |times, target| {
         let ahead = times[HOST] / times[COMPOSED];
@@ -142,6 +152,7 @@ fn scratch() -> std::io::Result<tempfile::TempDir> {
 
 /// A guest, as it is and joined with the file system.
 struct Guest {
+    bytes: Vec<u8>,
     bare: Component,
     composed: Component,
     linked: Component,
@@ -154,6 +165,7 @@ impl Guest {
         let inside =
             Compose::new(bare).link(Link::Core).provider(Provider::Memory { size_bytes: None }).build()?;
         Ok(Guest {
+            bytes: bare.to_owned(),
             bare: compile(bare)?,
             composed: compile(&guests::joined(bare, Link::Component)?)?,
             linked: compile(&guests::joined(bare, Link::Core)?)?,
@@ -231,29 +243,30 @@ fn instantiation(
 }
 
 /// Microseconds per operation: for each operation, those of each way.
-type Times = BTreeMap<String, [f64; WAYS.len()]>;
+type Times = BTreeMap<String, Vec<f64>>;
 
+/// Measures ways by their numbers, each on files of its own.
 fn measure(
-    guest: &Guest,
-    prepare: impl Fn(Program) -> Program,
     rounds: usize,
-    scratch: &Path,
+    ways: usize,
+    prepare: impl Fn(usize) -> anyhow::Result<(Program, tempfile::TempDir)>,
 ) -> anyhow::Result<Times> {
-    let mut samples: BTreeMap<String, [Vec<f64>; WAYS.len()]> = BTreeMap::new();
+    let mut samples: BTreeMap<String, Vec<Vec<f64>>> = BTreeMap::new();
     for _ in 0..rounds {
-        for (number, (_, way)) in WAYS.into_iter().enumerate() {
-            let (program, _files) = guest.way(way, scratch)?;
-            let output = ended_well(prepare(program).run()?)?;
+        for number in 0..ways {
+            let (program, _files) = prepare(number)?;
+            let output = ended_well(program.run()?)?;
             for line in output.stdout.lines() {
                 let [name, count, nanoseconds] = line.split('\t').collect::<Vec<_>>()[..] else {
                     anyhow::bail!("the guest printed {line:?}");
                 };
                 let each = nanoseconds.parse::<f64>()? / 1e3 / count.parse::<f64>()?;
-                samples.entry(name.to_owned()).or_default()[number].push(each);
+                samples.entry(name.to_owned()).or_insert_with(|| vec![Vec::new(); ways])[number].push(each);
             }
         }
     }
-    Ok(samples.into_iter().map(|(name, ways)| (name, ways.map(median))).collect())
+    let medians = |ways: Vec<Vec<f64>>| ways.into_iter().map(median).collect();
+    Ok(samples.into_iter().map(|(name, ways)| (name, medians(ways))).collect())
 }
 
 fn ended_well(output: Output) -> anyhow::Result<Output> {
@@ -266,7 +279,7 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples[samples.len() / 2]
 }
 
-fn table(times: &Times, rows: &[Row], composed: impl Fn(&[f64; WAYS.len()], f64) -> (String, bool)) {
+fn table(times: &Times, rows: &[Row], composed: impl Fn(&[f64], f64) -> (String, bool)) {
     print!("{:<30}", "");
     WAYS.iter().for_each(|(way, _)| print!("{way:>16}"));
     println!();
