@@ -145,9 +145,8 @@ struct Fixed {
     volume: Option<String>,
     /// Mounts something at a path of the guest; may be given many times. SOURCE is kv[:VOLUME], a volume of
     /// the store; image:DIR-or-TAR, a tree packed into the result, read-only;
-    /// overlay:DIR-or-TAR[:VOLUME], a packed tree with a volume above it that takes the changes; or
-    /// host:PREOPEN[,file=NAME=HOST-PATH ...], a directory that the host preopens, or the named files of it.
-    /// Without a mount, the volume is at `/`.
+    /// overlay:DIR-or-TAR[:VOLUME], a packed tree with a volume above it that takes the changes. Without a
+    /// mount, the volume is at `/`.
     #[arg(long, value_name = "PATH=SOURCE[,ro]", value_parser = |text: &str| text.parse::<Mount>())]
     mount: Vec<Mount>,
 }

@@ -1,10 +1,10 @@
 //! One directory per guest: `guest.wit` or `guest.wat`, and `expected.txt` with the report of its
-//! composition or the error. With a file `link`, it is to be linked at core level; with `structure.txt`, that is
-//! the order of the items in the result. `BLESS=1` writes what was found as expected.
+//! composition or the error. With a file `link`, it is to be linked at core level; with `mounts`, these are its mounts, one
+//! a line; with `structure.txt`, that is the order of the items in the result. `BLESS=1` writes what was found as expected.
 
 mod common;
 
-use kvfs_compose::{Compose, Link};
+use kvfs_compose::{Compose, ComposeError, Link};
 use std::path::{Path, PathBuf};
 
 fn directories() -> Vec<PathBuf> {
@@ -61,7 +61,12 @@ fn guests_give_what_is_expected() {
     let mut wrong = Vec::new();
     for directory in directories() {
         let link = if directory.join("link").exists() { Link::Core } else { Link::Component };
-        let composed = Compose::new(&guest(&directory)).link(link).build();
+        let mounts = std::fs::read_to_string(directory.join("mounts")).unwrap_or_default();
+        let bytes = guest(&directory);
+        let compose = mounts.lines().try_fold(Compose::new(&bytes).link(link), |compose, mount| {
+            mount.parse().map(|mount| compose.mount(mount))
+        });
+        let composed = compose.map_err(ComposeError::from).and_then(Compose::build);
         let found = match &composed {
             Ok(composed) => composed.report.to_string(),
             Err(error) => format!("kvfs: {error}\n"),
