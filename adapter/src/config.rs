@@ -23,6 +23,19 @@ pub(crate) struct Config {
     pub(crate) mounts: Vec<MountSpec>,
     /// What volumes may hold.
     quotas: Vec<(String, Quota)>,
+    /// The mounts of directories of the host, which are among `mounts` too.
+    #[cfg(feature = "host-mounts")]
+    pub(crate) hosts: Vec<HostSpec>,
+}
+
+/// A mount of a directory of the host.
+#[cfg(feature = "host-mounts")]
+pub(crate) struct HostSpec {
+    pub(crate) path: String,
+    pub(crate) read_only: bool,
+    pub(crate) preopen: String,
+    /// What is visible of it; everything if this is empty.
+    pub(crate) files: Vec<(String, String)>,
 }
 
 /// Reads the configuration. Composition has checked the lines; a key that is unknown here was written for a
@@ -67,6 +80,15 @@ impl Config {
             _ => return None,
         };
         let (kind, rest) = source.split_once(':')?;
+        #[cfg(feature = "host-mounts")]
+        if kind == "host" {
+            let file = |field: &str| field.split_once('=').map(|(name, at)| (name.to_owned(), at.to_owned()));
+            let files = fields.map(file).collect::<Option<_>>()?;
+            let (path, preopen) = (path.to_owned(), rest.to_owned());
+            self.mounts.push(MountSpec { path: path.clone(), volume: kvfs::ELSEWHERE, read_only });
+            self.hosts.push(HostSpec { path, read_only, preopen, files });
+            return Some(());
+        }
         let source = match kind {
             "kv" => Source::Kv { volume: rest.to_owned() },
             "image" => {

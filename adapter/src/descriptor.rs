@@ -1,15 +1,13 @@
 //! `wasi:filesystem/types`: descriptors and listings.
 
-use crate::Adapter;
 use crate::bindings::exports::wasi::filesystem::types::{
     Advice, Descriptor as DescriptorResource, DescriptorBorrow, DescriptorFlags, DescriptorStat,
-    DescriptorType, DirectoryEntry, DirectoryEntryStream as StreamResource, ErrorBorrow, ErrorCode, Filesize,
-    Guest, GuestDescriptor, GuestDirectoryEntryStream, InputStream, MetadataHashValue, NewTimestamp,
-    OpenFlags, OutputStream, PathFlags,
+    DescriptorType, DirectoryEntry, DirectoryEntryStream as StreamResource, ErrorCode, Filesize,
+    GuestDescriptor, GuestDirectoryEntryStream, InputStream, MetadataHashValue, NewTimestamp, OpenFlags,
+    OutputStream, PathFlags,
 };
 use crate::bindings::wasi::clocks::wall_clock::Datetime;
 use crate::codes::to_code;
-use crate::errors::StreamFailure;
 use crate::input::Input;
 use crate::output::Output;
 use crate::table;
@@ -29,17 +27,43 @@ pub(crate) struct Object {
     descriptor: RefCell<Option<Descriptor>>,
     /// What `get-flags` answers.
     flags: DescriptorFlags,
+    /// Where paths start, if nothing is open: in the middle of a walk.
+    #[cfg(feature = "host-mounts")]
+    resumed: Option<Start>,
 }
 
 impl Object {
     /// The preopened root.
     pub(crate) fn root() -> Object {
         let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
-        Object { mount: MountNo(0), descriptor: RefCell::new(None), flags }
+        Object::new(MountNo(0), None, flags)
     }
 
     fn opened(mount: MountNo, descriptor: Descriptor, flags: DescriptorFlags) -> Object {
-        Object { mount, descriptor: RefCell::new(Some(descriptor)), flags }
+        Object::new(mount, Some(descriptor), flags)
+    }
+
+    fn new(mount: MountNo, descriptor: Option<Descriptor>, flags: DescriptorFlags) -> Object {
+        Object {
+            mount,
+            descriptor: RefCell::new(descriptor),
+            flags,
+            #[cfg(feature = "host-mounts")]
+            resumed: None,
+        }
+    }
+
+    /// Where a walk goes on that came from elsewhere, for the paths of one operation.
+    #[cfg(feature = "host-mounts")]
+    pub(crate) fn resumed(mount: MountNo, start: Start) -> Object {
+        let mut object = Object::new(mount, None, DescriptorFlags::empty());
+        object.resumed = Some(start);
+        object
+    }
+
+    #[cfg(feature = "host-mounts")]
+    pub(crate) fn mount(&self) -> MountNo {
+        self.mount
     }
 
     /// Does something with the volume and what this is open on.
@@ -67,7 +91,11 @@ impl Object {
     }
 
     /// Where paths from here start.
-    fn start(&self, mounts: &mut Mounts) -> Result<Start> {
+    pub(crate) fn start(&self, mounts: &mut Mounts) -> Result<Start> {
+        #[cfg(feature = "host-mounts")]
+        if let Some(start) = self.resumed {
+            return Ok(start);
+        }
         if let Ok(descriptor) = self.descriptor.try_borrow()
             && let Some(descriptor) = &*descriptor
         {
@@ -118,7 +146,7 @@ impl Drop for Object {
     }
 }
 
-fn follow(flags: PathFlags) -> Follow {
+pub(crate) fn follow(flags: PathFlags) -> Follow {
     if flags.contains(PathFlags::SYMLINK_FOLLOW) { Follow::Yes } else { Follow::No }
 }
 
@@ -166,12 +194,91 @@ fn to_time(time: NewTimestamp) -> WasiResult<SetTime> {
     })
 }
 
-impl Guest for Adapter {
-    type Descriptor = Object;
-    type DirectoryEntryStream = Listing;
+/// The interface, where all descriptors are open on volumes; see `host` for the other one.
+#[cfg(not(feature = "host-mounts"))]
+mod interface {
+    use super::{ErrorCode, Listing, Object};
+    use crate::Adapter;
+    use crate::bindings::exports::wasi::filesystem::types::{ErrorBorrow, Guest};
+    use crate::errors::StreamFailure;
 
-    fn filesystem_error_code(err: ErrorBorrow<'_>) -> Option<ErrorCode> {
-        err.get::<StreamFailure>().code()
+    impl Guest for Adapter {
+        type Descriptor = Object;
+        type DirectoryEntryStream = Listing;
+
+        fn filesystem_error_code(err: ErrorBorrow<'_>) -> Option<ErrorCode> {
+            err.get::<StreamFailure>().code()
+        }
+    }
+}
+
+/// What the interface's functions do that take or return a descriptor.
+impl Object {
+    pub(crate) fn list(&self) -> WasiResult<Listing> {
+        let stream = self.with(|volume, directory| volume.read_directory(directory))?;
+        Ok(Listing { mount: self.mount, stream: Cell::new(Some(stream)) })
+    }
+
+    pub(crate) fn link(
+        &self,
+        old_flags: PathFlags,
+        old: &str,
+        new: &Object,
+        new_path: &str,
+    ) -> WasiResult<()> {
+        let follow = follow(old_flags);
+        self.at_both(
+            old,
+            Ending::Object(follow),
+            (new, new_path),
+            |volume, (old, old_path), (new, new_path)| volume.link_at(old, old_path, follow, new, new_path),
+        )
+    }
+
+    pub(crate) fn rename(&self, old: &str, new: &Object, new_path: &str) -> WasiResult<()> {
+        self.at_both(old, Ending::Name, (new, new_path), |volume, (old, old_path), (new, new_path)| {
+            volume.rename_at(old, old_path, new, new_path)
+        })
+    }
+
+    pub(crate) fn is_same(&self, other: &Object) -> bool {
+        let same = table::with(|mounts| {
+            let (one_start, other_start) = (self.start(mounts)?, other.start(mounts)?);
+            let same_volume = mounts.volume_number(self.mount) == mounts.volume_number(other.mount);
+            Ok(same_volume && one_start.ino() == other_start.ino())
+        });
+        same.unwrap_or(false)
+    }
+
+    pub(crate) fn open(
+        &self,
+        path_flags: PathFlags,
+        path: &str,
+        open_flags: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> WasiResult<Object> {
+        let options = kvfs::OpenFlags {
+            create: open_flags.contains(OpenFlags::CREATE),
+            directory: open_flags.contains(OpenFlags::DIRECTORY),
+            exclusive: open_flags.contains(OpenFlags::EXCLUSIVE),
+            truncate: open_flags.contains(OpenFlags::TRUNCATE),
+        };
+        let sync = DescriptorFlags::FILE_INTEGRITY_SYNC
+            | DescriptorFlags::DATA_INTEGRITY_SYNC
+            | DescriptorFlags::REQUESTED_WRITE_SYNC;
+        let access = Access {
+            read: flags.contains(DescriptorFlags::READ),
+            write: flags.contains(DescriptorFlags::WRITE),
+            mutate_directory: flags.contains(DescriptorFlags::MUTATE_DIRECTORY),
+            sync: flags.intersects(sync),
+        };
+        let follow = follow(path_flags);
+        let (mount, descriptor) =
+            self.at(path, |volume, base, path| volume.open_at(base, path, follow, options, access))?;
+        // As POSIX's F_GETFL: what it was opened with, and reading if nothing was asked for.
+        let flags =
+            if flags.contains(DescriptorFlags::WRITE) { flags } else { flags | DescriptorFlags::READ };
+        Ok(Object::opened(mount, descriptor, flags))
     }
 }
 
@@ -236,8 +343,7 @@ impl GuestDescriptor for Object {
     }
 
     fn read_directory(&self) -> WasiResult<StreamResource> {
-        let stream = self.with(|volume, directory| volume.read_directory(directory))?;
-        Ok(StreamResource::new(Listing { mount: self.mount, stream: Cell::new(Some(stream)) }))
+        self.list().map(StreamResource::new)
     }
 
     fn sync(&self) -> WasiResult<()> {
@@ -277,11 +383,7 @@ impl GuestDescriptor for Object {
         new_descriptor: DescriptorBorrow<'_>,
         new_path: String,
     ) -> WasiResult<()> {
-        let follow = follow(old_path_flags);
-        let new = (new_descriptor.get(), &*new_path);
-        self.at_both(&old_path, Ending::Object(follow), new, |volume, (old, old_path), (new, new_path)| {
-            volume.link_at(old, old_path, follow, new, new_path)
-        })
+        self.link(old_path_flags, &old_path, new_descriptor.get(), &new_path)
     }
 
     fn open_at(
@@ -291,28 +393,7 @@ impl GuestDescriptor for Object {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> WasiResult<DescriptorResource> {
-        let options = kvfs::OpenFlags {
-            create: open_flags.contains(OpenFlags::CREATE),
-            directory: open_flags.contains(OpenFlags::DIRECTORY),
-            exclusive: open_flags.contains(OpenFlags::EXCLUSIVE),
-            truncate: open_flags.contains(OpenFlags::TRUNCATE),
-        };
-        let sync = DescriptorFlags::FILE_INTEGRITY_SYNC
-            | DescriptorFlags::DATA_INTEGRITY_SYNC
-            | DescriptorFlags::REQUESTED_WRITE_SYNC;
-        let access = Access {
-            read: flags.contains(DescriptorFlags::READ),
-            write: flags.contains(DescriptorFlags::WRITE),
-            mutate_directory: flags.contains(DescriptorFlags::MUTATE_DIRECTORY),
-            sync: flags.intersects(sync),
-        };
-        let follow = follow(path_flags);
-        let (mount, descriptor) =
-            self.at(&path, |volume, base, path| volume.open_at(base, path, follow, options, access))?;
-        // As POSIX's F_GETFL: what it was opened with, and reading if nothing was asked for.
-        let flags =
-            if flags.contains(DescriptorFlags::WRITE) { flags } else { flags | DescriptorFlags::READ };
-        Ok(DescriptorResource::new(Object::opened(mount, descriptor, flags)))
+        self.open(path_flags, &path, open_flags, flags).map(DescriptorResource::new)
     }
 
     fn readlink_at(&self, path: String) -> WasiResult<String> {
@@ -329,10 +410,7 @@ impl GuestDescriptor for Object {
         new_descriptor: DescriptorBorrow<'_>,
         new_path: String,
     ) -> WasiResult<()> {
-        let new = (new_descriptor.get(), &*new_path);
-        self.at_both(&old_path, Ending::Name, new, |volume, (old, old_path), (new, new_path)| {
-            volume.rename_at(old, old_path, new, new_path)
-        })
+        self.rename(&old_path, new_descriptor.get(), &new_path)
     }
 
     fn symlink_at(&self, old_path: String, new_path: String) -> WasiResult<()> {
@@ -344,13 +422,7 @@ impl GuestDescriptor for Object {
     }
 
     fn is_same_object(&self, other: DescriptorBorrow<'_>) -> bool {
-        let other: &Object = other.get();
-        let same = table::with(|mounts| {
-            let (one_start, other_start) = (self.start(mounts)?, other.start(mounts)?);
-            let same_volume = mounts.volume_number(self.mount) == mounts.volume_number(other.mount);
-            Ok(same_volume && one_start.ino() == other_start.ino())
-        });
-        same.unwrap_or(false)
+        self.is_same(other.get())
     }
 
     fn metadata_hash(&self) -> WasiResult<MetadataHashValue> {

@@ -16,6 +16,8 @@ mod codes;
 mod config;
 mod descriptor;
 mod errors;
+#[cfg(feature = "host-mounts")]
+mod host;
 mod input;
 mod output;
 mod poll;
@@ -23,17 +25,33 @@ mod preopens;
 mod store;
 mod table;
 
-#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
-mod bindings {
-    wit_bindgen::generate!({
-        path: "../wit",
-        world: "kvfs:adapter/adapter",
-        generate_all,
-        // Calls to the store lend what they carry: nothing is copied on the way out.
-        ownership: Borrowing { duplicate_if_necessary: true },
-        pub_export_macro: true,
-    });
+/// What wit-bindgen makes of a world.
+macro_rules! bindings {
+    ($world:tt) => {
+        #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
+        mod bindings {
+            wit_bindgen::generate!({
+                path: "../wit",
+                world: $world,
+                generate_all,
+                // Calls to the store lend what they carry: nothing is copied on the way out.
+                ownership: Borrowing { duplicate_if_necessary: true },
+                pub_export_macro: true,
+            });
+        }
+    };
 }
+
+#[cfg(not(feature = "host-mounts"))]
+bindings!("kvfs:adapter/adapter");
+#[cfg(feature = "host-mounts")]
+bindings!("kvfs:adapter/adapter-with-host");
+
+/// What a descriptor that the guest has is open on.
+#[cfg(not(feature = "host-mounts"))]
+use descriptor::Object as Root;
+#[cfg(feature = "host-mounts")]
+use host::Object as Root;
 
 /// What implements the exported interfaces.
 struct Adapter;

@@ -123,6 +123,13 @@ impl AdapterComponent {
             let package = resolve.interfaces[*id].package;
             let package = package.ok_or_else(|| failed(format!("{name} has no package")))?;
             resolve.packages[package].name.version = wanted.version().cloned();
+            // What its types are made of comes before it: the adapter has that too.
+            for used in self.resolve.interface_direct_deps(*id).map(WorldKey::Interface) {
+                let world = &self.resolve.worlds[self.world];
+                if let Some(item) = world.exports.get(&used).or_else(|| world.imports.get(&used)) {
+                    imports.entry(used).or_insert_with(|| item.clone());
+                }
+            }
             imports.insert(WorldKey::Interface(*id), item.clone());
         }
         resolve.package_names =

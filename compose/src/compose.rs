@@ -8,7 +8,7 @@ use crate::error::ComposeError;
 use crate::graph::{HostIoSource, Parts, Wrapper, join};
 use crate::guest::{Guest, LINKED_MARK, MARK};
 use crate::link::{self, Cannot};
-use crate::mounts::{Mount, MountError, Packing, plan};
+use crate::mounts::{Mount, Packing, plan};
 use crate::names::InterfaceName;
 use crate::provider::Provider;
 use crate::report::{Report, Wrapped};
@@ -193,7 +193,8 @@ impl<'a> Compose<'a> {
         let adapter = AdapterComponent::encode(core, &config, &plan.images, &guest)?;
         drop(plan.images);
         if plan.host && adapter.host_filesystem().is_empty() {
-            return Err(MountError::NoHost.into());
+            let reason = "it does not import the host's file system, of which a directory is to be mounted";
+            return Err(ComposeError::BadAdapter { reason: reason.into() });
         }
         let host_filesystem = host_filesystem_imports(&adapter, &guest);
         let mut not_linked = None;

@@ -73,6 +73,10 @@ struct RunArgs {
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     env: Vec<(String, String)>,
+    /// Preopens a directory of the host under a name, for a mount host:PREOPEN; may be given many times. The
+    /// guest sees nothing of it that is not mounted.
+    #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
+    dir: Vec<(PathBuf, String)>,
     /// Lets the guest use the host's network and look up names.
     #[arg(long)]
     inherit_network: bool,
@@ -145,8 +149,9 @@ struct Fixed {
     volume: Option<String>,
     /// Mounts something at a path of the guest; may be given many times. SOURCE is kv[:VOLUME], a volume of
     /// the store; image:DIR-or-TAR, a tree packed into the result, read-only;
-    /// overlay:DIR-or-TAR[:VOLUME], a packed tree with a volume above it that takes the changes. Without a
-    /// mount, the volume is at `/`.
+    /// overlay:DIR-or-TAR[:VOLUME], a packed tree with a volume above it that takes the changes; or
+    /// host:PREOPEN[,file=NAME=HOST-PATH ...], a directory that the host preopens, or the named files of it.
+    /// Without a mount, the volume is at `/`.
     #[arg(long, value_name = "PATH=SOURCE[,ro]", value_parser = |text: &str| text.parse::<Mount>())]
     mount: Vec<Mount>,
 }

@@ -49,6 +49,7 @@ pub struct Program {
     network: Network,
     time_limit: Duration,
     files: Files,
+    preopens: Vec<(PathBuf, String)>,
     calling: Calling,
     buckets: Buckets,
 }
@@ -116,6 +117,7 @@ impl Program {
             network: Network::None,
             time_limit: Duration::from_secs(60),
             files: Files::None,
+            preopens: Vec::new(),
             calling: Calling::SyncOnThread,
             buckets: Buckets::default(),
         }
@@ -160,6 +162,12 @@ impl Program {
     /// Gives the guest a directory of the host as `/`, through wasmtime's own file system.
     pub fn host_files(mut self, dir: impl AsRef<Path>) -> Self {
         self.files = Files::HostDirectory(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Preopens a directory of the host under a name, beside whatever else there is.
+    pub fn preopen(mut self, dir: impl AsRef<Path>, name: &str) -> Self {
+        self.preopens.push((dir.as_ref().to_owned(), name.to_owned()));
         self
     }
 
@@ -269,6 +277,9 @@ impl Program {
         if let Files::HostDirectory(dir) = &self.files {
             // After the setting above, which it takes with it.
             wasi.preopened_dir(dir, "/", FsPerms::ReadWrite)?;
+        }
+        for (dir, name) in &self.preopens {
+            wasi.preopened_dir(dir, name, FsPerms::ReadWrite)?;
         }
         let kv = match &self.files {
             Files::Store(store) => KvCtx::new(store.clone()),

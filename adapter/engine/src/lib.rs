@@ -83,7 +83,7 @@ pub use fsck::{
 };
 pub use memory::MemoryStore;
 pub use mount::{Crossing, Ending, MountNo, Start};
-pub use mounts::{Located, MountSpec, Mounts, Opener};
+pub use mounts::{ELSEWHERE, Located, MountSpec, Mounts, Opener};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
 pub use path::Follow;
 pub use quota::Quota;

@@ -36,6 +36,18 @@ pub enum Crossing {
         /// Symbolic links followed so far.
         links: u32,
     },
+    /// To a mount of the table that is no volume ([`crate::ELSEWHERE`]): whoever made the table goes on there, and
+    /// comes back with [`crate::Mounts::resume`].
+    Elsewhere {
+        /// The mount.
+        mount: MountNo,
+        /// The mount below it that the walk came up from; `None` if it came from above, to the root.
+        from: Option<MountNo>,
+        /// The path from there on. It starts with `..` if the walk came up.
+        rest: String,
+        /// Symbolic links followed so far.
+        links: u32,
+    },
 }
 
 /// Where an operation's path starts. A [`Descriptor`] is one: the path starts at it and does not leave it.
@@ -66,6 +78,17 @@ impl From<&Descriptor> for Start {
 }
 
 impl Start {
+    /// A start that is in no volume. Walks from it are only ever resumed.
+    pub fn elsewhere(mutate_directory: bool) -> Start {
+        let (ino, kind) = (InodeNo::ROOT, Kind::Directory);
+        Start { ino, kind, mutate_directory, base: ino, is_base_here: false, links: 0 }
+    }
+
+    /// Whether what lies below may be changed by paths from here.
+    pub fn mutates(&self) -> bool {
+        self.mutate_directory
+    }
+
     /// The inode that paths start at.
     pub fn ino(&self) -> InodeNo {
         self.ino

@@ -18,6 +18,9 @@ pub struct MountSpec {
     pub read_only: bool,
 }
 
+/// In place of a volume's number: what is mounted is no volume of this table. See [`Crossing::Elsewhere`].
+pub const ELSEWHERE: usize = usize::MAX;
+
 /// Opens a volume, by its number in the [`MountSpec`]s.
 pub type Opener = Box<dyn FnMut(usize) -> Result<Volume>>;
 
@@ -58,7 +61,8 @@ impl Mounts {
     /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path that is not
     /// absolute and plain, or with more than [`crate::limits::MOUNTS_MAX`] mounts.
     pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Mounts> {
-        let count = specs.iter().map(|spec| spec.volume).max().unwrap_or(0).saturating_add(1);
+        let numbers = specs.iter().map(|spec| spec.volume).filter(|volume| *volume != ELSEWHERE);
+        let count = numbers.max().unwrap_or(0).saturating_add(1);
         if specs.len() > MOUNTS_MAX || count > MOUNTS_MAX {
             return Err(Error::Invalid);
         }
@@ -141,7 +145,34 @@ impl Mounts {
         path: &str,
         mut operation: impl FnMut(&mut Volume, Start, &str) -> Result<T>,
     ) -> Result<(MountNo, T)> {
-        let (mut here, mut from, mut rest) = (mount, start, path);
+        self.walk_on((mount, start), (mount, start, path), &mut operation)
+    }
+
+    /// Goes on with a walk that comes back from elsewhere: the one that `base` began, out of the mount `from`.
+    ///
+    /// # Errors
+    /// As [`Mounts::walk`].
+    pub fn resume<T>(
+        &mut self,
+        base: (MountNo, Start),
+        from: MountNo,
+        crossing: Crossing,
+        mut operation: impl FnMut(&mut Volume, Start, &str) -> Result<T>,
+    ) -> Result<(MountNo, T)> {
+        if self.attached < self.mounts.len() {
+            self.attach_all()?;
+        }
+        let (here, start, path) = self.cross(from, base, crossing)?;
+        self.walk_on(base, (here, start, &path), &mut operation)
+    }
+
+    #[inline]
+    fn walk_on<T>(
+        &mut self,
+        base: (MountNo, Start),
+        (mut here, mut from, mut rest): (MountNo, Start, &str),
+        operation: &mut impl FnMut(&mut Volume, Start, &str) -> Result<T>,
+    ) -> Result<(MountNo, T)> {
         let mut owned;
         // It comes to an end: each step down takes a name of the path and each up a `..`, and symbolic links,
         // which alone add some, are counted.
@@ -149,7 +180,7 @@ impl Mounts {
             match operation(self.volume(here)?, from, rest) {
                 Ok(answer) => return Ok((here, answer)),
                 Err(Error::Crossing(crossing)) => {
-                    (here, from, owned) = self.cross(here, (mount, start), *crossing)?;
+                    (here, from, owned) = self.cross(here, base, *crossing)?;
                     rest = &owned;
                 }
                 Err(error) => return Err(error),
@@ -169,9 +200,16 @@ impl Mounts {
             Crossing::Down { mount, rest, links } => (mount, InodeNo::ROOT, rest, links),
             Crossing::Up { rest, links } => {
                 let (above, covered) = self.mount(here)?.above.ok_or(Error::NotPermitted)?;
+                if self.is_elsewhere(above)? {
+                    return Err(elsewhere(above, Some(here), rest, links));
+                }
                 (above, covered, rest, links)
             }
+            Crossing::Elsewhere { .. } => return Err(Error::Crossing(Box::new(crossing))),
         };
+        if self.is_elsewhere(mount)? {
+            return Err(elsewhere(mount, None, path, links));
+        }
         Ok((mount, start.resumed(at, mount == base, links), path))
     }
 
@@ -232,6 +270,14 @@ impl Mounts {
                 ahead.iter().rposition(|above| below(&above.spec.path, &path).is_some()).unwrap_or(0);
             let rest = ahead.get(holder).and_then(|above| below(&above.spec.path, &path)).unwrap_or_default();
             let (above, number) = (mount_no(holder), mount_no(self.attached));
+            if self.is_elsewhere(above)? {
+                // It is found by its path there, not by a directory of ours.
+                if let Some(mount) = self.mounts.get_mut(self.attached) {
+                    mount.above = Some((above, InodeNo::ROOT));
+                }
+                self.attached += 1;
+                continue;
+            }
             let volume = self.use_volume(above)?;
             // Where it lies is the table's matter, not that of a mount that takes no changes.
             volume.enter(above, false);
@@ -248,9 +294,17 @@ impl Mounts {
         Ok(())
     }
 
+    fn is_elsewhere(&self, mount: MountNo) -> Result<bool> {
+        Ok(self.mount(mount)?.spec.volume == ELSEWHERE)
+    }
+
     fn mount(&self, mount: MountNo) -> Result<&Mount> {
         usize::try_from(mount.0).ok().and_then(|index| self.mounts.get(index)).ok_or(Error::BadDescriptor)
     }
+}
+
+fn elsewhere(mount: MountNo, from: Option<MountNo>, rest: String, links: u32) -> Error {
+    Error::Crossing(Box::new(Crossing::Elsewhere { mount, from, rest, links }))
 }
 
 fn mount_no(index: usize) -> MountNo {

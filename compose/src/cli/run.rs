@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 use wasmtime_wasi::p2::bindings::sync::{Command, LinkOptions};
-use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 /// Exit code after a trap: what a shell shows for a program that aborted.
 const TRAPPED: u8 = 134;
@@ -177,6 +177,11 @@ fn call(args: &RunArgs, component: &Component, kv: AnyStore) -> Result<ExitCode>
     wasi.args(args.guest_args());
     if args.inherit_network {
         wasi.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
+    }
+    for (host, preopen) in &args.dir {
+        wasi.preopened_dir(host, preopen, FsPerms::ReadWrite)
+            .map_err(plain)
+            .with_context(|| format!("cannot open the directory {}", host.display()))?;
     }
     let state = State { wasi: wasi.build(), table: ResourceTable::new(), kv: KvCtx::new(kv) };
     let mut store = Store::new(component.engine(), state);

@@ -24,8 +24,8 @@ pub enum MountError {
     },
     /// There is no such source.
     #[error(
-        "mount at {path}: no source `{source_text}`; there are kv[:VOLUME], image:DIR-or-TAR and \
-         overlay:DIR-or-TAR[:VOLUME]"
+        "mount at {path}: no source `{source_text}`; there are kv[:VOLUME], image:DIR-or-TAR, \
+         overlay:DIR-or-TAR[:VOLUME] and host:PREOPEN"
     )]
     UnknownSource {
         /// The guest's path.
@@ -43,8 +43,8 @@ pub enum MountError {
     },
     /// There is no such option.
     #[error(
-        "mount at {path}: no option `{option}` after the comma; there are ro, rw, and for a volume max-bytes=SIZE (such as \
-         64M) and max-inodes=NUMBER"
+        "mount at {path}: no option `{option}` after the comma; there are ro, rw, max-bytes=SIZE (such as 64M) and \
+         max-inodes=NUMBER for a volume, and file=NAME=HOST-PATH for host:PREOPEN"
     )]
     UnknownOption {
         /// The guest's path.
@@ -99,12 +99,6 @@ pub enum MountError {
         /// What is wrong with it, and what to do.
         reason: &'static str,
     },
-    /// A directory of the host is to be mounted, and the adapter has no code for it.
-    #[error(
-        "this version cannot mount directories of the host yet; pack the directory with image:DIR or overlay:DIR, or \
-         copy it into a volume"
-    )]
-    NoHost,
     /// Two mounts have the same path.
     #[error("two mounts at `{path}`; leave one out")]
     Twice {

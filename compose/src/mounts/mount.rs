@@ -92,8 +92,8 @@ pub enum MountSource {
         /// The volume's name; that of [`Compose::volume`](crate::Compose::volume) unless told.
         volume: Option<String>,
     },
-    /// A directory of the host, which it preopens when it runs the result. Not possible yet:
-    /// [`Compose::build`](crate::Compose::build) refuses it with [`MountError::NoHost`](crate::MountError::NoHost).
+    /// A directory of the host, which it preopens when it runs the result. The result imports
+    /// `wasi:filesystem` for it, of which the guest gets to see this directory alone.
     Host {
         /// The name under which the host preopens it, as in `wasmtime run --dir HOST-DIR::PREOPEN`.
         preopen: String,

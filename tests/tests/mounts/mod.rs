@@ -1,6 +1,7 @@
 //! Mounts, as guests see them: composed and linked, on stores of the host and in the stock `wasmtime` command.
 
 mod crossing;
+mod host;
 mod images;
 mod limits;
 mod overlays;

@@ -1,0 +1,101 @@
+//! The mounts of directories of the host: found among what it preopens when they are first used.
+
+use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
+use crate::bindings::kvfs::host_filesystem::preopens;
+use crate::bindings::kvfs::host_filesystem::types::Descriptor as Handle;
+use crate::config;
+use kvfs::MountNo;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// A mount of a directory of the host.
+pub(super) struct HostMount {
+    pub(super) number: MountNo,
+    pub(super) read_only: bool,
+    preopen: String,
+    /// What is visible, by name, with its path there; everything if this is empty.
+    pub(super) files: Vec<(String, String)>,
+    /// What is mounted directly in it, by the names from its root.
+    pub(super) nested: Vec<(Vec<String>, MountNo)>,
+    root: RefCell<Option<Rc<Handle>>>,
+}
+
+thread_local! {
+    static MOUNTS: Vec<Rc<HostMount>> = set_up();
+}
+
+/// Returns a mount, if it is one of the host's.
+pub(super) fn find(number: MountNo) -> Option<Rc<HostMount>> {
+    MOUNTS.with(|mounts| mounts.iter().find(|mount| mount.number == number).cloned())
+}
+
+fn names(path: &str) -> Vec<String> {
+    path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Numbers the mounts as the table does: in the order of their paths.
+fn set_up() -> Vec<Rc<HostMount>> {
+    // A configuration that cannot be read is told by the table.
+    let Ok(config) = config::read() else { return Vec::new() };
+    let mut paths: Vec<&str> = config.mounts.iter().map(|mount| mount.path.as_str()).collect();
+    paths.sort_unstable();
+    let numbered: Vec<(MountNo, Vec<String>)> =
+        (0..).map(MountNo).zip(paths.iter().map(|path| names(path))).collect();
+    // What it lies in directly is the longest path that it starts with.
+    let holder = |path: &[String]| {
+        let around = numbered.iter().filter(|(_, other)| other.len() < path.len() && path.starts_with(other));
+        around.max_by_key(|(_, other)| other.len()).map(|(number, _)| *number)
+    };
+    let hosts = config.hosts.iter().filter_map(|host| {
+        let place = paths.iter().position(|path| *path == host.path)?;
+        let (number, here) = numbered.get(place)?;
+        let nested = numbered.iter().filter(|(_, path)| holder(path) == Some(*number));
+        let nested =
+            nested.map(|(inner, path)| (path.get(here.len()..).unwrap_or_default().to_vec(), *inner));
+        Some(Rc::new(HostMount {
+            number: *number,
+            read_only: host.read_only,
+            preopen: host.preopen.clone(),
+            files: host.files.clone(),
+            nested: nested.collect(),
+            root: RefCell::new(None),
+        }))
+    });
+    hosts.collect()
+}
+
+impl HostMount {
+    /// The directory that is mounted. A host that has not preopened it has no entry of that name.
+    pub(super) fn root(&self) -> Result<Rc<Handle>, ErrorCode> {
+        if let Ok(root) = self.root.try_borrow()
+            && let Some(root) = &*root
+        {
+            return Ok(root.clone());
+        }
+        let preopens = preopens::get_directories().into_iter();
+        let found = preopens.into_iter().find(|(_, name)| *name == self.preopen);
+        let handle = Rc::new(found.ok_or(ErrorCode::NoEntry)?.0);
+        if self.files.is_empty() {
+            // What is mounted in it is found by its path, but shall have a directory to lie on, as far as the
+            // host lets us make one.
+            for (path, _) in &self.nested {
+                for end in 1..=path.len() {
+                    let _ = handle.create_directory_at(&path.get(..end).unwrap_or_default().join("/"));
+                }
+            }
+        }
+        if let Ok(mut place) = self.root.try_borrow_mut() {
+            *place = Some(handle.clone());
+        }
+        Ok(handle)
+    }
+
+    /// What is mounted at a path from the root.
+    pub(super) fn nested_at(&self, path: &[String]) -> Option<MountNo> {
+        self.nested.iter().find(|(known, _)| known == path).map(|(_, number)| *number)
+    }
+
+    pub(super) fn file(&self, name: &str) -> Option<&str> {
+        self.files.iter().find(|(known, _)| known == name).map(|(_, path)| path.as_str())
+    }
+}

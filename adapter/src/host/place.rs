@@ -1,0 +1,214 @@
+//! What a path has led to in a directory of the host, and the operations on it.
+
+use super::codes::{from_flags, to_code, to_flags, to_hash, to_open_flags, to_path_flags, to_stat, to_time};
+use super::mount::HostMount;
+use super::open::HostObject;
+use super::walk::Base;
+use crate::bindings::exports::wasi::filesystem::types::{
+    DescriptorFlags, DescriptorStat, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+};
+use crate::bindings::kvfs::host_filesystem::types as theirs;
+use std::rc::Rc;
+
+type WasiResult<T> = Result<T, ErrorCode>;
+
+/// A name, or an object, for one operation on the host.
+pub(super) struct Place {
+    pub(super) mount: Rc<HostMount>,
+    handle: Rc<theirs::Descriptor>,
+    /// From the handle on, as the host takes it.
+    path: String,
+    /// The names from the mount's root, where they matter.
+    position: Vec<String>,
+    kind: Kind,
+    mutate: bool,
+}
+
+/// What may be done to the name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Anything.
+    Plain,
+    /// Nothing: something is mounted there.
+    Mountpoint,
+    /// The name of a file map: the file may be used, the name stays.
+    Mapped,
+    /// A name that the file map does not have.
+    Hidden,
+}
+
+impl Place {
+    pub(super) fn new(base: &Base, at: Vec<String>, path: String) -> Place {
+        let position = base.position.iter().cloned().chain(at).collect();
+        Place::of(base, path, position, Kind::Plain)
+    }
+
+    /// A name on which something is mounted.
+    pub(super) fn mountpoint(base: &Base) -> Place {
+        Place::of(base, String::new(), Vec::new(), Kind::Mountpoint)
+    }
+
+    /// A name that is not visible.
+    pub(super) fn hidden(base: &Base) -> Place {
+        Place::of(base, String::new(), Vec::new(), Kind::Hidden)
+    }
+
+    /// A file that has another name there. What is no file is not visible.
+    pub(super) fn mapped(base: &Base, path: &str) -> WasiResult<Place> {
+        let stat = base.handle.stat_at(theirs::PathFlags::SYMLINK_FOLLOW, path).map_err(to_code)?;
+        if stat.type_ != theirs::DescriptorType::RegularFile {
+            return Err(ErrorCode::NoEntry);
+        }
+        Ok(Place::of(base, path.to_owned(), Vec::new(), Kind::Mapped))
+    }
+
+    fn of(base: &Base, path: String, position: Vec<String>, kind: Kind) -> Place {
+        let (mount, handle) = (base.mount.clone(), base.handle.clone());
+        Place { mount, handle, path, position, kind, mutate: base.mutate }
+    }
+
+    /// Fails unless there is an object to be used.
+    fn object(&self) -> WasiResult<&theirs::Descriptor> {
+        match self.kind {
+            Kind::Hidden => Err(ErrorCode::NoEntry),
+            Kind::Mountpoint => Err(ErrorCode::Busy),
+            Kind::Plain | Kind::Mapped => Ok(&self.handle),
+        }
+    }
+
+    /// Fails unless changes are taken.
+    fn changes(&self) -> WasiResult<()> {
+        if self.mount.read_only || !self.mutate { Err(ErrorCode::ReadOnly) } else { Ok(()) }
+    }
+
+    /// Fails unless a name may be made here.
+    fn new_name(&self) -> WasiResult<&theirs::Descriptor> {
+        match self.kind {
+            Kind::Mountpoint | Kind::Mapped => Err(ErrorCode::Exist),
+            Kind::Hidden => Err(ErrorCode::NotPermitted),
+            Kind::Plain => self.changes().map(|()| &*self.handle),
+        }
+    }
+
+    /// Fails unless the name may be taken away.
+    fn old_name(&self) -> WasiResult<&theirs::Descriptor> {
+        match self.kind {
+            Kind::Mountpoint => Err(ErrorCode::Busy),
+            Kind::Hidden => Err(ErrorCode::NoEntry),
+            Kind::Mapped => Err(ErrorCode::NotPermitted),
+            Kind::Plain => self.changes().map(|()| &*self.handle),
+        }
+    }
+
+    /// How a last link is taken: a mapped name is that of a file, whatever it is there.
+    fn follow(&self, flags: PathFlags) -> theirs::PathFlags {
+        let flags = to_path_flags(flags);
+        if self.kind == Kind::Mapped { flags | theirs::PathFlags::SYMLINK_FOLLOW } else { flags }
+    }
+
+    pub(super) fn stat(&self, flags: PathFlags) -> WasiResult<DescriptorStat> {
+        self.object()?.stat_at(self.follow(flags), &self.path).map(to_stat).map_err(to_code)
+    }
+
+    pub(super) fn hash(&self, flags: PathFlags) -> WasiResult<MetadataHashValue> {
+        self.object()?.metadata_hash_at(self.follow(flags), &self.path).map(to_hash).map_err(to_code)
+    }
+
+    pub(super) fn set_times(
+        &self,
+        flags: PathFlags,
+        atime: NewTimestamp,
+        mtime: NewTimestamp,
+    ) -> WasiResult<()> {
+        self.changes()?;
+        let set = self.object()?.set_times_at(self.follow(flags), &self.path, to_time(atime), to_time(mtime));
+        set.map_err(to_code)
+    }
+
+    pub(super) fn open(
+        &self,
+        path_flags: PathFlags,
+        open_flags: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> WasiResult<HostObject> {
+        let mut flags = flags;
+        if open_flags.contains(OpenFlags::CREATE) && self.kind == Kind::Hidden {
+            return Err(ErrorCode::NotPermitted);
+        }
+        if self.kind == Kind::Mountpoint {
+            return Err(ErrorCode::Exist);
+        }
+        let handle = self.object()?;
+        if self.mount.read_only || !self.mutate {
+            if flags.contains(DescriptorFlags::WRITE) && self.mount.read_only {
+                return Err(ErrorCode::ReadOnly);
+            }
+            if open_flags.contains(OpenFlags::TRUNCATE) {
+                return Err(ErrorCode::ReadOnly);
+            }
+            // Making what is not there is a change, finding what is there is none.
+            if open_flags.contains(OpenFlags::CREATE)
+                && handle.stat_at(self.follow(path_flags), &self.path).is_err()
+            {
+                return Err(ErrorCode::ReadOnly);
+            }
+            flags.remove(DescriptorFlags::MUTATE_DIRECTORY);
+        }
+        let opened =
+            handle.open_at(self.follow(path_flags), &self.path, to_open_flags(open_flags), to_flags(flags));
+        let opened = opened.map_err(to_code)?;
+        let flags = opened.get_flags().map(from_flags).unwrap_or(flags);
+        // wasmtime tells of no directory that it may be changed in, and none would be.
+        let mutate = self.mutate && !self.mount.read_only;
+        Ok(HostObject::new(self.mount.clone(), Rc::new(opened), self.position.clone(), flags, mutate))
+    }
+
+    pub(super) fn create_directory(&self) -> WasiResult<()> {
+        self.new_name()?.create_directory_at(&self.path).map_err(to_code)
+    }
+
+    pub(super) fn symlink(&self, target: &str) -> WasiResult<()> {
+        self.new_name()?.symlink_at(target, &self.path).map_err(to_code)
+    }
+
+    pub(super) fn readlink(&self) -> WasiResult<String> {
+        let handle = self.object()?;
+        // A mapped name is that of a file.
+        if self.kind == Kind::Mapped {
+            Err(ErrorCode::Invalid)
+        } else {
+            handle.readlink_at(&self.path).map_err(to_code)
+        }
+    }
+
+    pub(super) fn remove_directory(&self) -> WasiResult<()> {
+        if self.kind == Kind::Mapped {
+            return Err(ErrorCode::NotDirectory);
+        }
+        self.old_name()?.remove_directory_at(&self.path).map_err(to_code)
+    }
+
+    pub(super) fn unlink(&self) -> WasiResult<()> {
+        if self.kind == Kind::Mountpoint {
+            return Err(ErrorCode::IsDirectory);
+        }
+        self.old_name()?.unlink_file_at(&self.path).map_err(to_code)
+    }
+
+    pub(super) fn rename(&self, new: &Place) -> WasiResult<()> {
+        let handle = self.old_name()?;
+        if matches!(new.kind, Kind::Mountpoint | Kind::Mapped) {
+            return Err(ErrorCode::Busy);
+        }
+        handle.rename_at(&self.path, new.new_name()?, &new.path).map_err(to_code)
+    }
+
+    pub(super) fn link(&self, flags: PathFlags, new: &Place) -> WasiResult<()> {
+        // Another name for a file of the map would be one for what the map hides.
+        if self.kind == Kind::Mapped {
+            return Err(ErrorCode::NotPermitted);
+        }
+        let handle = self.object()?;
+        handle.link_at(to_path_flags(flags), &self.path, new.new_name()?, &new.path).map_err(to_code)
+    }
+}
