@@ -41,6 +41,10 @@ pub(super) struct Picture {
     /// Damaged ones included: they say what they say by being there.
     pub(super) orphans: BTreeSet<InodeNo>,
     pub(super) damaged_orphans: BTreeSet<InodeNo>,
+    /// Whether the store holds anything above an image but a superblock.
+    pub(super) written: bool,
+    /// Directories with names in the store whose own record is the image's.
+    pub(super) hidden_names: BTreeSet<InodeNo>,
 }
 
 impl Picture {
@@ -115,7 +119,7 @@ pub(super) fn collect(store: &mut dyn KvStore, keys: &KeySpace, report: &mut Rep
 
 /// The inode number that a key's first eight bytes behind the tag hold, with what follows it.
 /// `None` for the two that no inode has: 0, and the last.
-fn inode_number(rest: &[u8]) -> Option<(InodeNo, &[u8])> {
+pub(super) fn inode_number(rest: &[u8]) -> Option<(InodeNo, &[u8])> {
     let (number, rest) = rest.split_first_chunk::<8>()?;
     let number = u64::from_be_bytes(*number);
     (number != 0 && number != u64::MAX).then_some((InodeNo(number), rest))

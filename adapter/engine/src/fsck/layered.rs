@@ -1,15 +1,83 @@
-//! A store seen together with the image that a volume of it lies on, as if the records were all in the
-//! store: so a check and a repair need not know of images.
+//! A store seen together with the image that a volume of it lies on, if it does, as if the records were all in the
+//! store: so the rest of a check and a repair need not know of images. What says where records are is checked here.
 
-use crate::error::Error;
+use super::collect::{Picture, inode_number};
+use super::{Finding, Invariant, Report};
+use crate::error::{Error, Result};
+use crate::image::ImageId;
+use crate::key::{KeySpace, tag};
 use crate::layer::{self, Lower, Value};
-use crate::overlay::Changes;
+use crate::overlay::{self, Changes};
+use crate::record::superblock::Superblock;
 use crate::record::tombstone;
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use std::collections::BTreeSet;
 
 pub(super) struct Layered<'s> {
-    pub(super) store: &'s mut dyn KvStore,
-    pub(super) lower: Lower,
+    store: &'s mut dyn KvStore,
+    lower: Option<Lower>,
+}
+
+impl<'s> Layered<'s> {
+    pub(super) fn new(store: &'s mut dyn KvStore, lower: Option<Lower>) -> Self {
+        Layered { store, lower }
+    }
+
+    /// The image below, if there is one.
+    pub(super) fn image(&self) -> Option<&ImageId> {
+        self.lower.as_ref().map(Lower::id)
+    }
+
+    /// Checks what readers rely on to leave a layer out: they do not ask the store if the superblock says that nothing
+    /// was written, and not for the names of a directory whose own record is the image's. `changes` are committed and
+    /// not in place yet.
+    pub(super) fn check(
+        &mut self,
+        keys: &KeySpace,
+        changes: &Changes,
+        picture: &mut Picture,
+        report: &mut Report,
+    ) -> Result<()> {
+        if self.lower.is_none() {
+            return Ok(());
+        }
+        let limits = self.store.limits()?;
+        let (mut start, end) = keys.volume_range();
+        let (mut written, mut own, mut named) = (false, BTreeSet::new(), BTreeSet::new());
+        loop {
+            let (entries_max, bytes_max) = (limits.max_batch_entries, limits.max_batch_bytes);
+            let page = overlay::scan(self.store, changes, &start, &end, entries_max, bytes_max)?;
+            let Some(last) = page.last() else { break };
+            start.clone_from(&last.key);
+            start.push(0);
+            for entry in &page {
+                let Some((tag, rest)) = keys.split(&entry.key) else { continue };
+                written |= tag != tag::SUPERBLOCK;
+                match (tag, inode_number(rest)) {
+                    (tag::INODE, Some((ino, _))) => drop(own.insert(ino)),
+                    (tag::DENTRY, Some((ino, _))) => drop(named.insert(ino)),
+                    _ => {}
+                }
+            }
+        }
+        let mut found = |key: Vec<u8>, what: &str| {
+            report.findings.push(Finding { invariant: Invariant::Layer, key, what: what.into(), path: None });
+        };
+        picture.written = written;
+        if written && picture.superblock.as_ref().is_some_and(Superblock::is_as_its_image) {
+            found(
+                keys.superblock().to_vec(),
+                "it says that nothing was written above the image, and something was",
+            );
+        }
+        for ino in named.difference(&own).filter(|ino| picture.inodes.contains_key(ino)) {
+            let mut key = Vec::new();
+            keys.inode(*ino, &mut key);
+            found(key, "the image's is all there is of it, while the store has names of this directory");
+            picture.hidden_names.insert(*ino);
+        }
+        Ok(())
+    }
 }
 
 fn to_store_error(error: Error) -> StoreError {
@@ -20,12 +88,12 @@ fn to_store_error(error: Error) -> StoreError {
 }
 
 impl KvStore for Layered<'_> {
-    fn limits(&mut self) -> Result<Limits, StoreError> {
+    fn limits(&mut self) -> std::result::Result<Limits, StoreError> {
         self.store.limits()
     }
 
-    fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let values = layer::get(Some(self.store), &Changes::new(), Some(&mut self.lower), keys);
+    fn get(&mut self, keys: &[&[u8]]) -> std::result::Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let values = layer::get(Some(self.store), &Changes::new(), self.lower.as_mut(), keys);
         let values = values.map_err(to_store_error)?;
         Ok(values.into_iter().map(|value| value.map(Value::into_owned)).collect())
     }
@@ -36,8 +104,8 @@ impl KvStore for Layered<'_> {
         end: &[u8],
         max_entries: u32,
         max_bytes: u32,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let lower = Some(&mut self.lower);
+    ) -> std::result::Result<Vec<Entry>, StoreError> {
+        let lower = self.lower.as_mut();
         layer::scan(Some(self.store), &Changes::new(), lower, start, end, max_entries, max_bytes)
             .map_err(to_store_error)
     }
@@ -47,14 +115,14 @@ impl KvStore for Layered<'_> {
         guards: &[Guard<'_>],
         mutations: &[Mutation<'_>],
         level: Durability,
-    ) -> Result<(), StoreError> {
+    ) -> std::result::Result<(), StoreError> {
         let mut graves = Vec::new();
         for mutation in mutations {
-            graves.push(match mutation {
-                Mutation::Delete { key } => {
-                    self.lower.get(key).map_err(to_store_error)?.map(|_| tombstone(key))
+            graves.push(match (mutation, &mut self.lower) {
+                (Mutation::Delete { key }, Some(lower)) => {
+                    lower.get(key).map_err(to_store_error)?.map(|_| tombstone(key))
                 }
-                Mutation::Put { .. } => None,
+                _ => None,
             });
         }
         let buried = mutations.iter().zip(&graves).map(|(mutation, grave)| match (*mutation, grave) {

@@ -15,7 +15,7 @@ pub use repair::{Fix, Repair, RepairOptions, repair, repair_overlay};
 use self::collect::Picture;
 use self::layered::Layered;
 use crate::error::{Error, Result};
-use crate::image::{Image, ImageId};
+use crate::image::Image;
 use crate::journal::read_journal;
 use crate::key::KeySpace;
 use crate::layer::Lower;
@@ -72,6 +72,9 @@ pub enum Invariant {
     Journal = 18,
     /// 19: no entry is younger than its directory, whose listings would leave it out.
     Birth = 19,
+    /// 20: where a volume on an image has records in the store, its superblock says so, and a directory with names
+    /// there has its inode there: else readers do not look for them.
+    Layer = 20,
 }
 
 impl Invariant {
@@ -154,7 +157,7 @@ impl Report {
 pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
     check_volume_name(volume)?;
     let keys = KeySpace::new(volume);
-    look(store, &keys, None).map(|(_, report)| report)
+    look(&mut Layered::new(store, None), &keys).map(|(_, report)| report)
 }
 
 /// As [`fsck`], for a volume that lies on an image: checks the tree that they are together.
@@ -166,9 +169,8 @@ pub fn fsck_overlay(store: &mut dyn KvStore, volume: &str, image: Image) -> Resu
     check_same_name(&image, volume)?;
     let keys = KeySpace::new(volume);
     check_exists(store, &keys)?;
-    let id = image.id().clone();
     let lower = Lower::new(image, keys.clone());
-    look(&mut Layered { store, lower }, &keys, Some(&id)).map(|(_, report)| report)
+    look(&mut Layered::new(store, Some(lower)), &keys).map(|(_, report)| report)
 }
 
 /// Fails unless the store itself holds something of the volume.
@@ -178,53 +180,46 @@ fn check_exists(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> {
     if store.scan(&start, &end, 1, limits.max_batch_bytes)?.is_empty() { Err(Error::NoEntry) } else { Ok(()) }
 }
 
-/// Reads the volume, and says what is wrong with it. It must lie on this image, if it can be told.
-fn look(store: &mut dyn KvStore, keys: &KeySpace, image: Option<&ImageId>) -> Result<(Picture, Report)> {
+/// Reads the volume, and says what is wrong with it. It must lie on the image that is below, if it can be told.
+fn look(store: &mut Layered<'_>, keys: &KeySpace) -> Result<(Picture, Report)> {
     let mut report = Report::default();
-    let mut view = settled(store, keys, image, &mut report)?;
-    let picture = collect::collect(&mut view, keys, &mut report)?;
+    let journalled = committed(store, keys, &mut report)?;
+    let mut changes = journalled.clone();
+    if store.image().is_some() {
+        // The view lies above the image, where what a tombstone hides is just not there.
+        let is_grave = |key: &[u8], value: &Option<Vec<u8>>| {
+            value.as_ref().is_some_and(|value| is_tombstone(key, value))
+        };
+        changes.iter_mut().filter(|(key, value)| is_grave(key, value)).for_each(|(_, value)| *value = None);
+    }
+    let mut picture = collect::collect(&mut View { store, changes }, keys, &mut report)?;
+    store.check(keys, &journalled, &mut picture, &mut report)?;
     relate::relate(&picture, keys, &mut report);
     paths::name(&picture, keys, &mut report);
     Ok((picture, report))
 }
 
-/// The store as it is once the journal is in place that a cut commit left.
-fn settled<'s>(
-    store: &'s mut dyn KvStore,
-    keys: &KeySpace,
-    image: Option<&ImageId>,
-    report: &mut Report,
-) -> Result<View<'s>> {
-    let mut changes = Changes::new();
+/// The changes of a journal that a cut commit left, to be put in place.
+fn committed(store: &mut Layered<'_>, keys: &KeySpace, report: &mut Report) -> Result<Changes> {
     let superblock = store.get(&[keys.superblock()])?.into_iter().next().flatten();
     let superblock = superblock.and_then(|value| Superblock::decode(keys.superblock(), &value).ok());
     if let Some(superblock) = &superblock {
-        check_image(superblock, image)?;
+        check_image(superblock, store.image())?;
     }
     // Without a superblock nothing says that there is none.
-    if superblock.is_none_or(|superblock| superblock.has_journal()) {
-        let limits = store.limits()?;
-        match read_journal(store, keys, limits.max_batch_entries, limits.max_batch_bytes) {
-            Ok(journal) => {
-                changes = journal.committed.unwrap_or_default();
-                // The view lies above the image, where what a tombstone hides is just not there.
-                let buried = changes.iter_mut().filter(|(key, value)| {
-                    image.is_some() && value.as_ref().is_some_and(|value| is_tombstone(key, value))
-                });
-                buried.for_each(|(_, value)| *value = None);
-            }
-            Err(Error::Damaged(damage)) => {
-                let mut key = Vec::new();
-                keys.journal_commit(&mut key);
-                report.findings.push(Finding {
-                    invariant: Invariant::Journal,
-                    key,
-                    what: format!("a committed journal that cannot be put in place: {}", damage.found),
-                    path: None,
-                });
-            }
-            Err(error) => return Err(error),
-        }
+    if superblock.is_some_and(|superblock| !superblock.has_journal()) {
+        return Ok(Changes::new());
     }
-    Ok(View { store, changes })
+    let limits = store.limits()?;
+    match read_journal(store, keys, limits.max_batch_entries, limits.max_batch_bytes) {
+        Ok(journal) => Ok(journal.committed.unwrap_or_default()),
+        Err(Error::Damaged(damage)) => {
+            let mut key = Vec::new();
+            keys.journal_commit(&mut key);
+            let what = format!("a committed journal that cannot be put in place: {}", damage.found);
+            report.findings.push(Finding { invariant: Invariant::Journal, key, what, path: None });
+            Ok(Changes::new())
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -117,6 +117,18 @@ impl Superblock {
         }
     }
 
+    /// Whether it says that the store holds nothing of the volume but itself: all is as in the image below.
+    pub(crate) fn is_as_its_image(&self) -> bool {
+        self.lower.as_ref().is_some_and(|lower| !lower.written)
+    }
+
+    /// Says that there is more in the store than the superblock, which readers of a volume on an image ask for.
+    pub(crate) fn set_written(&mut self) {
+        if let Some(lower) = &mut self.lower {
+            lower.written = true;
+        }
+    }
+
     /// Whether there may be a journal in the store.
     pub(crate) fn has_journal(&self) -> bool {
         self.incompat & INCOMPAT_JOURNAL != 0

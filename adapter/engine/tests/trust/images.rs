@@ -1,7 +1,8 @@
 //! Images, alone and below a volume.
 
+use crate::repair::seal;
 use crate::run::TestClock;
-use crate::store::{LARGE, TestStore};
+use crate::store::{LARGE, Map, TestStore};
 use crate::tree;
 use kvfs::image::{Image, pack};
 use kvfs::{Access, At, Code, Descriptor, Error, Follow, MemoryStore, OpenFlags, Options, Volume};
@@ -191,6 +192,60 @@ fn hostile_images_can_be_opened_and_used() {
     }
     println!("{used} were used");
     assert!(used > 1 || std::env::var("KVFS_SEED").is_ok());
+}
+
+/// What a check says of a volume on an image, and what a repair of it leaves to be read.
+fn repaired(map: Map, image: &'static [u8]) -> (Vec<(u8, Vec<u8>)>, tree::Tree) {
+    let mut store = TestStore::from_map(map, LARGE);
+    let image = || Image::open(image).unwrap();
+    let options = kvfs::RepairOptions::default();
+    let done = kvfs::repair_overlay(&mut store, &mut TestClock::default(), "main", image(), options).unwrap();
+    assert!(done.after.is_clean() && !done.fixes.is_empty(), "{done:#?}");
+    let found = done.before.findings.into_iter().map(|finding| (finding.invariant.number(), finding.key));
+    let mut volume =
+        Volume::open_overlay(Box::new(store), Box::new(TestClock::default()), image(), Options::default());
+    (found.collect(), tree::of_volume(volume.as_mut().unwrap()).unwrap())
+}
+
+#[test]
+fn a_repair_shows_what_readers_would_not_look_for_in_the_store() {
+    let image = packed(|volume, root| {
+        volume.create_directory_at(root, "d").unwrap();
+        write(volume, root, "d/old", b"of the image");
+    });
+    let store = TestStore::new(LARGE);
+    let (mut volume, root) = open_overlay(&store, image).unwrap();
+    // As many names as before, so that the image's record of the directory contradicts nothing.
+    write(&mut volume, &root, "d/new", b"above it");
+    volume.unlink_file_at(&root, "d/old").unwrap();
+    volume.sync_all().unwrap();
+    let expected = tree::of_volume(&mut volume).unwrap();
+    drop(volume);
+    let map = store.0.borrow().map.clone();
+    let key = |tag: u8, rest: &[u8]| [b"\x04main", &[tag][..], rest].concat();
+
+    let superblock = key(0, &[]);
+    let mut bad = map.clone();
+    let mut value = bad[&superblock].to_vec();
+    // Its last byte is whether anything was written above the image.
+    assert_eq!(value.pop(), Some(1));
+    value.push(0);
+    seal(&superblock, &mut value);
+    bad.insert(superblock.clone(), value.into());
+    let (found, tree) = repaired(bad, image);
+    assert_eq!(found, [(20, superblock)]);
+    assert_eq!(tree, expected);
+
+    let directory = key(0x10, &expected["d"].id.to_be_bytes());
+    let mut bad = map.clone();
+    bad.remove(&directory).unwrap();
+    let (found, tree) = repaired(bad, image);
+    assert!(found.contains(&(20, directory)), "{found:02x?}");
+    // The directory's times are those of the image again.
+    let names = |tree: &tree::Tree| -> Vec<_> {
+        tree.iter().map(|(path, leaf)| (path.clone(), leaf.id, leaf.regions.clone())).collect()
+    };
+    assert_eq!(names(&tree), names(&expected));
 }
 
 #[test]

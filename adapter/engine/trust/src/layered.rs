@@ -5,7 +5,7 @@ use crate::ops::{Op, Setup};
 use crate::run::Runner;
 use crate::store::TestStore;
 use kvfs::image::{Image, pack};
-use kvfs::{Clock, Error, Follow, KvStore, Options, Report, SetTime, Volume};
+use kvfs::{Clock, Error, Follow, KvStore, Options, Repair, RepairOptions, Report, SetTime, Volume};
 use std::rc::Rc;
 
 /// An image, and what the reference says that it holds.
@@ -91,6 +91,19 @@ impl Setup {
         match &self.base {
             Some(base) => kvfs::fsck_overlay(store, "v", base.image.clone()),
             None => kvfs::fsck(store, "v"),
+        }
+    }
+
+    /// Repairs the volume, above its image if there is one.
+    pub fn repair(
+        &self,
+        store: &mut dyn KvStore,
+        clock: &mut dyn Clock,
+        options: RepairOptions,
+    ) -> Result<Repair, Error> {
+        match &self.base {
+            Some(base) => kvfs::repair_overlay(store, clock, "v", base.image.clone(), options),
+            None => kvfs::repair(store, clock, "v", options),
         }
     }
 }

@@ -19,6 +19,16 @@ pub(super) fn records(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     garbage(work, picture)
 }
 
+/// Stores directories that have names in the store where these are: readers look for names where the directory is.
+pub(super) fn hidden_names(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
+    for ino in &picture.hidden_names {
+        if let Some(inode) = picture.inodes.get(ino) {
+            rewrite(work, *ino, inode, "it is now in the store, where names of it are")?;
+        }
+    }
+    Ok(())
+}
+
 fn inodes(work: &mut Work<'_>, picture: &Picture, names: &BTreeMap<InodeNo, Names>) -> Result<()> {
     let none = Names::default();
     for (ino, inode) in &picture.inodes {

@@ -114,7 +114,8 @@ impl Writer<'_> {
             return Ok(false);
         }
         let limits = *self.limits();
-        let journal = read_journal(self.store, &self.keys, limits.max_batch_entries, limits.max_batch_bytes)?;
+        let journal =
+            read_journal(&mut self.store, &self.keys, limits.max_batch_entries, limits.max_batch_bytes)?;
         for (key, value) in journal.committed.unwrap_or_default() {
             self.put((key, value))?;
         }

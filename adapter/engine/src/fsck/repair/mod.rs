@@ -107,7 +107,7 @@ pub fn repair(
     options: RepairOptions,
 ) -> Result<Repair> {
     check_volume_name(volume)?;
-    repair_above(store, clock, volume, None, options)
+    repair_layered(Layered::new(store, None), clock, volume, None, options)
 }
 
 /// As [`repair`], for a volume that lies on an image. The image stays as it is: what is wrong with it cannot
@@ -127,8 +127,8 @@ pub fn repair_overlay(
     let keys = KeySpace::new(volume);
     check_exists(store, &keys)?;
     let below = Below { id: image.id().clone(), superblock: image.superblock()? };
-    let lower = Lower::new(image, keys);
-    repair_above(&mut Layered { store, lower }, clock, volume, Some(below), options)
+    let store = Layered::new(store, Some(Lower::new(image, keys)));
+    repair_layered(store, clock, volume, Some(below), options)
 }
 
 /// The image below the volume that is repaired.
@@ -137,16 +137,15 @@ struct Below {
     superblock: Superblock,
 }
 
-fn repair_above(
-    store: &mut dyn KvStore,
-    clock: &mut dyn Clock,
+fn repair_layered<'s>(
+    mut store: Layered<'s>,
+    clock: &'s mut dyn Clock,
     volume: &str,
     below: Option<Below>,
     options: RepairOptions,
 ) -> Result<Repair> {
     let keys = KeySpace::new(volume);
-    let image = below.as_ref().map(|below| &below.id);
-    let (picture, before) = look(store, &keys, image)?;
+    let (picture, before) = look(&mut store, &keys)?;
     if before.is_clean() {
         return Ok(Repair { after: before.clone(), fixes: Vec::new(), before });
     }
@@ -159,7 +158,7 @@ fn repair_above(
     journal::settle(&mut work)?;
     let mut after = None;
     for _ in 0..ROUNDS_MAX {
-        let (picture, report) = look(work.writer.store, &work.writer.keys, image)?;
+        let (picture, report) = look(&mut work.writer.store, &work.writer.keys)?;
         if !work.round(&picture)? {
             after = Some(report);
             break;
@@ -168,7 +167,7 @@ fn repair_above(
     work.writer.finish()?;
     let after = match after {
         Some(report) => report,
-        None => look(work.writer.store, &work.writer.keys, image)?.1,
+        None => look(&mut work.writer.store, &work.writer.keys)?.1,
     };
     Ok(Repair { before, fixes: work.fixes, after })
 }
@@ -192,12 +191,13 @@ impl<'s> Work<'s> {
         self.writer.extent_bytes = u64::from(superblock.extent_bytes);
         self.writer.start_numbers_above(picture);
         let before = self.fixes.len();
-        let stages: [Stage<'s>; 6] = [
+        let stages: [Stage<'s>; 7] = [
             |work, picture| records::entries(work, picture),
             |work, picture| records::others(work, picture),
             |work, picture| missing::stage(work, picture),
             |work, picture| tree::stage(work, picture),
             |work, picture| counts::records(work, picture),
+            |work, picture| counts::hidden_names(work, picture),
             |work, picture| counts::superblock(work, picture),
         ];
         for stage in stages {

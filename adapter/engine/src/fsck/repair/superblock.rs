@@ -27,8 +27,16 @@ pub(super) fn take_over(
         check_fit(superblock, work.writer.limits())?;
         let mut superblock = superblock.clone();
         superblock.epoch = superblock.epoch.saturating_add(1);
+        let hides = picture.written && superblock.is_as_its_image();
+        if hides {
+            superblock.set_written();
+        }
         work.writer.extent_bytes = u64::from(superblock.extent_bytes);
         work.writer.take_over(found, superblock, Vec::new())?;
+        if hides {
+            let key = work.writer.keys.superblock().to_vec();
+            work.note(key, "it now says that something was written above the image");
+        }
         work.writer.start_numbers_above(picture);
         return Ok(true);
     }
@@ -47,6 +55,9 @@ pub(super) fn take_over(
         Some(below) => below.superblock.above(below.id.clone(), uuid),
         None => Superblock::new(uuid, extent_bytes, inline_bytes),
     };
+    if picture.written {
+        superblock.set_written();
+    }
     superblock.next_inode = picture.highest_record().saturating_add(1).max(superblock.next_inode);
     check_fit(&superblock, work.writer.limits())?;
     // It would have known of the journal that there is.

@@ -3,6 +3,7 @@
 
 use super::Picture;
 use crate::error::{Error, Result};
+use crate::fsck::layered::Layered;
 use crate::key::{KeySpace, tag};
 use crate::limits::JOURNAL_BYTES_MAX;
 use crate::record::inode::{Content, Inode};
@@ -16,7 +17,7 @@ use std::collections::BTreeSet;
 pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
 
 pub(super) struct Writer<'s> {
-    pub(super) store: &'s mut dyn KvStore,
+    pub(super) store: Layered<'s>,
     pub(super) clock: &'s mut dyn Clock,
     pub(super) keys: KeySpace,
     limits: Limits,
@@ -33,12 +34,7 @@ pub(super) struct Writer<'s> {
 }
 
 impl<'s> Writer<'s> {
-    pub(super) fn new(
-        store: &'s mut dyn KvStore,
-        clock: &'s mut dyn Clock,
-        keys: KeySpace,
-        limits: Limits,
-    ) -> Self {
+    pub(super) fn new(store: Layered<'s>, clock: &'s mut dyn Clock, keys: KeySpace, limits: Limits) -> Self {
         Writer {
             store,
             clock,

@@ -46,7 +46,7 @@ fn change(store: &TestStore, change: impl FnOnce(&mut Map)) {
 }
 
 fn mended_with(store: &TestStore, options: RepairOptions) -> (Repair, Tree) {
-    let done = mend(store, options).unwrap();
+    let done = mend(&Setup::plain(), store, options).unwrap();
     assert!(done.after.is_clean(), "{done:#?}");
     (done, look(store))
 }
@@ -157,7 +157,7 @@ fn a_damaged_extent_stays_an_error_until_the_loss_is_accepted() {
         map.insert(at.clone(), Rc::from(value));
     });
     let before = store.0.borrow().map[&at].clone();
-    let done = mend(&store, KEEP).unwrap();
+    let done = mend(&Setup::plain(), &store, KEEP).unwrap();
     assert!(done.fixes.is_empty() && done.after.findings.len() == 1, "{done:#?}");
     let mut volume =
         Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options())
@@ -184,7 +184,7 @@ fn a_missing_extent_of_a_whole_file_is_not_quietly_zeros() {
     change(&store, |map| {
         map.remove(&key(0x20, &[numbers["f"].to_be_bytes(), 2u64.to_be_bytes()].concat()));
     });
-    let done = mend(&store, KEEP).unwrap();
+    let done = mend(&Setup::plain(), &store, KEEP).unwrap();
     assert_eq!(done.after.findings[0].invariant, Invariant::ExtentCount);
     let mut volume =
         Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options())
@@ -315,6 +315,6 @@ fn a_volume_of_another_version_is_left_alone() {
         map.insert(key(0x77, &[]), Rc::from(&b"strange"[..]));
     });
     let before = store.0.borrow().map.clone();
-    assert!(matches!(mend(&store, ACCEPT), Err(Error::Format(_))));
+    assert!(matches!(mend(&Setup::plain(), &store, ACCEPT), Err(Error::Format(_))));
     assert_eq!(store.0.borrow().map, before);
 }

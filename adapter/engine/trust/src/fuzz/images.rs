@@ -3,15 +3,15 @@
 
 use super::forge::forge;
 use super::samples::samples;
-use super::stores::{bounded, walk_with};
+use super::stores::{bounded, calls_max_of_a_repair, walk_with};
 use crate::guest::Guest;
 use crate::ops::{Op, Setup, random};
 use crate::rng::Rng;
 use crate::run::TestClock;
-use crate::store::TestStore;
+use crate::store::{LARGE, TestStore};
 use kvfs::fuzzing::{image_of, reseal_image};
 use kvfs::image::Image;
-use kvfs::{Volume, fsck_overlay};
+use kvfs::{RepairOptions, Volume, fsck_overlay, repair_overlay};
 
 /// Calls of the store above it that an operation, an opening or a check may make. The image's own records
 /// cost none.
@@ -59,6 +59,13 @@ pub fn run(data: &[u8]) -> bool {
     (0..30).for_each(|_| act(&random(&mut rng)));
     act(&Op::Sync);
     bounded(&store, CALLS_MAX);
-    let _ = fsck_overlay(&mut store.clone(), "v", image);
+    let _ = fsck_overlay(&mut store.clone(), "v", image.clone());
+    // Also a repair of what was forged in the store: damage of the image itself may stay.
+    let mut map = store.0.borrow().map.clone();
+    forge(&mut map, &mut rng);
+    let store = TestStore::from_map(map, LARGE);
+    bounded(&store, calls_max_of_a_repair(records.len()));
+    let options = RepairOptions { accept_loss: true };
+    let _ = repair_overlay(&mut store.clone(), &mut TestClock::default(), "v", image, options);
     true
 }

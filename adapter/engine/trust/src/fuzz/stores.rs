@@ -28,7 +28,7 @@ fn calls_max_of_a_pass(records: usize) -> u64 {
 }
 
 /// The same for a repair, which goes over everything in rounds and changes what it must.
-fn calls_max_of_a_repair(records: usize) -> u64 {
+pub(super) fn calls_max_of_a_repair(records: usize) -> u64 {
     5_000 + 200 * records as u64
 }
 
