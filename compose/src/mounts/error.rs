@@ -99,6 +99,25 @@ pub enum MountError {
         /// What is wrong with it, and what to do.
         reason: &'static str,
     },
+    /// A mount lies in a directory of a file map, which has none.
+    #[error(
+        "mount at {path}: the files mapped at {map} have no directories around it; mount it right in {map}, or map the \
+         whole directory of the host, without file="
+    )]
+    DeepInFileMap {
+        /// The guest's path.
+        path: String,
+        /// Where the file map is.
+        map: String,
+    },
+    /// A mount hides a file of a file map.
+    #[error("mount at {path}: a file mapped at {map} has this name, and nobody could open it; rename one")]
+    OverMappedFile {
+        /// The guest's path.
+        path: String,
+        /// Where the file map is.
+        map: String,
+    },
     /// Two mounts have the same path.
     #[error("two mounts at `{path}`; leave one out")]
     Twice {

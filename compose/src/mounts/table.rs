@@ -104,7 +104,30 @@ impl Table {
         if let Some(pair) = mounts.windows(2).find(|pair| pair[0].path == pair[1].path) {
             return Err(MountError::Twice { path: pair[0].path.clone() });
         }
-        Ok(Self { mounts })
+        let table = Self { mounts };
+        table.check_file_maps()?;
+        Ok(table)
+    }
+
+    /// Fails if a mount lies where a file map has no place for it: there is nothing in it but its files and, beside
+    /// them, mountpoints.
+    fn check_file_maps(&self) -> Result<(), MountError> {
+        for mount in &self.mounts {
+            let MountSource::Host { files, .. } = &mount.source else { continue };
+            if files.is_empty() {
+                continue;
+            }
+            for mountpoint in self.mountpoints_in(&mount.path) {
+                let inner = format!("{}/{mountpoint}", mount.path.trim_end_matches('/'));
+                if mountpoint.contains('/') {
+                    return Err(MountError::DeepInFileMap { path: inner, map: mount.path.clone() });
+                }
+                if files.iter().any(|file| file.name == mountpoint) {
+                    return Err(MountError::OverMappedFile { path: inner, map: mount.path.clone() });
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn mounts(&self) -> &[Mount] {
@@ -152,6 +175,16 @@ mod tests {
     fn one_place_takes_one_mount() {
         let error = table(&["/a=kv", "/b=kv", "/a=image:x"]).unwrap_err();
         assert_eq!(error.to_string(), "two mounts at `/a`; leave one out");
+    }
+
+    #[test]
+    fn in_a_file_map_a_mount_lies_beside_the_files() {
+        let map = "/a=host:x,file=one=1,file=two=2";
+        table(&[map, "/a/b=kv", "/a/b/c/d=kv:2"]).unwrap();
+        table(&["/a=host:x", "/a/b/c=kv"]).unwrap();
+        let said = |other: &str| table(&[map, other]).unwrap_err().to_string();
+        assert!(said("/a/b/c=kv").starts_with("mount at /a/b/c: the files mapped at /a have no directories"));
+        assert!(said("/a/two=kv").starts_with("mount at /a/two: a file mapped at /a has this name"));
     }
 
     #[test]
