@@ -109,6 +109,10 @@ struct FsckArgs {
     /// The volume of the store to check.
     #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
     volume: String,
+    /// For a volume that lies on a packed tree (a mount `overlay:`): a component that was composed with that
+    /// mount, to take the tree from. Both are checked as the one tree that they are.
+    #[arg(long, value_name = "COMPONENT")]
+    image: Option<PathBuf>,
     /// Repairs what is wrong. Nothing that can be read is lost; what has no name any more goes to
     /// /lost+found.
     #[arg(long)]

@@ -1,11 +1,14 @@
 //! `kvfs fsck`: checks a volume of a store, and repairs it.
 
 use super::engine_store::EngineStore;
-use super::{complain, say};
+use super::volumes::MountedVolume;
+use super::{complain, read, say};
 use crate::FsckArgs;
 use anyhow::{Context, Result, anyhow};
+use kvfs::image::Image;
 use kvfs_host::{AnyStore, open_store, open_store_read_only};
 use std::fmt::{Display, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,9 +29,16 @@ pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
 }
 
 fn check(args: &FsckArgs) -> Result<u8> {
+    let image = args.image.as_deref().map(|component| image_of(component, &args.volume)).transpose()?;
     let store = open_store_read_only(&args.store)?;
     let recovered = matches!(&store, AnyStore::RedbReader(reader) if reader.recovered());
-    let report = kvfs::fsck(&mut EngineStore(store), &args.volume).map_err(|error| explain(args, error))?;
+    let mut store = EngineStore(store);
+    let report = match &image {
+        Some(image) => kvfs::fsck_overlay(&mut store, &args.volume, image.clone()),
+        None => kvfs::fsck(&mut store, &args.volume),
+    };
+    drop(store);
+    let report = report.map_err(|error| explain(args, error))?;
     if !args.repair {
         if recovered {
             eprintln!(
@@ -48,14 +58,34 @@ fn check(args: &FsckArgs) -> Result<u8> {
         say(&(summary(args, &report) + &verdict(&report)))?;
         return Ok(0);
     }
-    repair(args)
+    repair(args, image)
 }
 
-fn repair(args: &FsckArgs) -> Result<u8> {
+/// Returns the image that a component has below a volume.
+fn image_of(component: &Path, volume: &str) -> Result<Image> {
+    let volumes = MountedVolume::all(&read(component)?)?;
+    let images = volumes.into_iter().filter_map(|mounted| Some((mounted.name, mounted.image?)));
+    let (mut of_volume, others): (Vec<_>, Vec<_>) = images.partition(|(name, _)| name == volume);
+    of_volume.pop().map(|(_, image)| image).ok_or_else(|| {
+        let others: Vec<_> = others.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let has = match others.len() {
+            0 => "it has none below any volume".to_owned(),
+            _ => format!("it has one below {}", others.join(", ")),
+        };
+        let component = component.display();
+        anyhow!("{component}: it was composed with no packed tree below volume `{volume}`; {has} (`kvfs inspect` lists its mounts)")
+    })
+}
+
+fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
     let store = open_store(&args.store)?;
     let options = kvfs::RepairOptions { accept_loss: args.accept_loss };
-    let done = kvfs::repair(&mut EngineStore(store.clone()), &mut SystemClock, &args.volume, options)
-        .map_err(|error| explain(args, error))?;
+    let (mut volumes, mut clock) = (EngineStore(store.clone()), SystemClock);
+    let done = match image {
+        Some(image) => kvfs::repair_overlay(&mut volumes, &mut clock, &args.volume, image, options),
+        None => kvfs::repair(&mut volumes, &mut clock, &args.volume, options),
+    }
+    .map_err(|error| explain(args, error))?;
     store.flush().with_context(|| format!("{}: cannot make the repair durable", args.store))?;
     let mut text = lines(&done.before.findings) + &lines(&done.fixes);
     if !done.after.is_clean() {
@@ -85,6 +115,11 @@ fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
         }
         kvfs::Error::Fenced => {
             anyhow!("{store}: a program has opened volume `{volume}` meanwhile; end it, and try again")
+        }
+        kvfs::Error::OtherImage(images) if images.given.is_none() => {
+            anyhow!(
+                "{store}: {images}; name the component that volume `{volume}` was used with, by --image COMPONENT"
+            )
         }
         error => anyhow!(error).context(format!("{store}: cannot check volume `{volume}`")),
     }

@@ -8,6 +8,7 @@ pub(crate) mod fsck;
 pub(crate) mod inspect;
 mod provider_store;
 pub(crate) mod run;
+mod volumes;
 
 use crate::Fixed;
 use anyhow::{Context, Result};

@@ -1,11 +1,10 @@
 //! `kvfs run`: a guest on a store, with wasmtime.
 
-use super::engine_store::EngineStore;
+use super::volumes::MountedVolume;
 use super::{Busy, composer, one_line, read};
 use crate::RunArgs;
 use anyhow::{Context, Result, bail};
-use kvfs::image::Image;
-use kvfs_compose::{ComposeError, FixedSource, fixed_mounts};
+use kvfs_compose::ComposeError;
 use kvfs_host::{AnyStore, KvCtx, KvView, open_store};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,43 +73,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// A volume of the store that a component mounts.
-struct Mounted {
-    name: String,
-    /// The image below it, for as long as the command runs.
-    image: Option<Image>,
-}
-
-impl Mounted {
-    fn all(component: &[u8]) -> Result<Vec<Mounted>> {
-        let mut volumes = Vec::new();
-        for mount in fixed_mounts(component) {
-            let (name, image) = match mount.source {
-                FixedSource::Volume { volume } => (volume, None),
-                FixedSource::Overlay { image, volume } => {
-                    let image = Image::open(image.to_vec().leak());
-                    let image = image.with_context(|| format!("the image for {}", mount.path))?;
-                    (volume, Some(image))
-                }
-                _ => continue,
-            };
-            volumes.push(Mounted { name, image });
-        }
-        Ok(volumes)
-    }
-
-    /// Fails if the volume cannot be used: the guest would be told by error codes only.
-    fn probe(&self, store: &AnyStore) -> Result<bool> {
-        let mut store = EngineStore(store.clone());
-        Ok(match &self.image {
-            Some(image) => kvfs::probe_overlay(&mut store, &self.name, image),
-            None => kvfs::probe(&mut store, &self.name),
-        }?)
-    }
-}
-
 /// Reads the guest, composes it if it is not composed, and compiles it. Returns its volumes too.
-fn load(args: &RunArgs) -> Result<(Component, Vec<Mounted>)> {
+fn load(args: &RunArgs) -> Result<(Component, Vec<MountedVolume>)> {
     let input = read(args.guest())?;
     let composed;
     let busy = Busy::new("composing");
@@ -132,7 +96,7 @@ fn load(args: &RunArgs) -> Result<(Component, Vec<Mounted>)> {
         Err(error) => return Err(error.into()),
     };
 
-    let volumes = Mounted::all(bytes)?;
+    let volumes = MountedVolume::all(bytes)?;
     let mut config = Config::new();
     // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
     // calls from component to component take about twice as long.

@@ -1,7 +1,9 @@
 //! The command: what it says and leaves behind when something is wrong.
 #![cfg(feature = "cli")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod fsck;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -137,20 +139,27 @@ fn a_damaged_cache_is_not_in_the_way() {
     assert_eq!(kvfs(dir.path(), &["run", "guest.wasm"]).status.code(), Some(134));
 }
 
+/// The clock of volumes that tests make.
+struct Noon;
+
+impl kvfs::Clock for Noon {
+    fn now(&mut self) -> kvfs::Timestamp {
+        kvfs::Timestamp::default()
+    }
+}
+
 /// Makes a store with an empty volume `main`, and lets `change` at the superblock's value.
 fn store_with_volume(path: &Path, change: impl FnOnce(&mut [u8])) {
+    let memory = kvfs::MemoryStore::default();
+    drop(kvfs::Volume::open(Box::new(memory.clone()), Box::new(Noon), kvfs::Options::default()).unwrap());
+    store_of(path, &memory, change);
+}
+
+/// Copies what was made in memory to a new store, and lets `change` at the superblock's value.
+fn store_of(path: &Path, memory: &kvfs::MemoryStore, change: impl FnOnce(&mut [u8])) {
     use kvfs_host::{Durability, Mutation, RedbStore, SyncStore};
     use xxhash_rust::xxh64::xxh64;
 
-    // What a first open leaves: made in memory, copied to the file.
-    struct Noon;
-    impl kvfs::Clock for Noon {
-        fn now(&mut self) -> kvfs::Timestamp {
-            kvfs::Timestamp::default()
-        }
-    }
-    let memory = kvfs::MemoryStore::default();
-    drop(kvfs::Volume::open(Box::new(memory.clone()), Box::new(Noon), kvfs::Options::default()).unwrap());
     let mut entries = memory.dump();
     let (key, value) = &mut entries[0];
     assert_eq!(key, b"\x04main\x00", "the superblock comes first");
@@ -185,143 +194,6 @@ fn a_volume_of_a_newer_format_is_left_alone_and_told() {
         assert!(stderr.contains("newer version") && stderr.contains("main"), "{stderr}");
     }
     assert!(!before.is_empty() && entries() == before, "the store was changed");
-}
-
-#[test]
-fn fsck_tells_a_sound_volume_from_one_that_is_not_and_repairs_it() {
-    let dir = workshop();
-    store_with_volume(&dir.path().join("good.redb"), |_| {});
-    // Behind the format, masks, uuid, sizes, epoch, seq and next inode: the bytes and inodes in use.
-    store_with_volume(&dir.path().join("bad.redb"), |superblock| superblock[16 + 80] = 7);
-    let run = |args: &[&str]| {
-        let output = kvfs(dir.path(), &[&["fsck", "--store"], args].concat());
-        (
-            output.status.code(),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    };
-    let bytes = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
-    let (good, bad) = (bytes("good.redb"), bytes("bad.redb"));
-    for args in [&["redb:good.redb"][..], &["redb:good.redb", "--repair", "--accept-loss"]] {
-        let (code, stdout, stderr) = run(args);
-        assert!(code == Some(0) && stdout.ends_with("sound\n") && stderr.is_empty(), "{stdout}{stderr}");
-        assert!(bytes("good.redb") == good, "a check of a sound store has changed it");
-    }
-    let (code, stdout, _) = run(&["redb:bad.redb"]);
-    assert_eq!(code, Some(4));
-    assert!(stdout.starts_with("invariant 16 "), "{stdout}");
-    assert!(bytes("bad.redb") == bad, "a check has changed the store");
-    let (code, stdout, _) = run(&["redb:bad.redb", "--repair"]);
-    assert_eq!(code, Some(1));
-    assert!(stdout.contains("\nrepaired key ") && stdout.ends_with("sound now\n"), "{stdout}");
-    assert_eq!(run(&["redb:bad.redb"]).0, Some(0));
-}
-
-#[test]
-fn fsck_makes_no_store_and_changes_none_that_it_cannot_check() {
-    let dir = workshop();
-    let path = |name: &str| dir.path().join(name);
-    std::fs::write(path("empty.redb"), b"").unwrap();
-    std::fs::write(path("text.redb"), b"no store").unwrap();
-    store_with_volume(&path("good.redb"), |_| {});
-    let before = files(dir.path());
-    let cases: [(&[&str], &str); 5] = [
-        (&["redb:none.redb"], "no such store"),
-        (&["redb:empty.redb"], "an empty file"),
-        (&["redb:text.redb"], "is not a store"),
-        (&["redb:good.redb", "--volume", "other"], "no volume `other`"),
-        (&["memory:"], "no such store"),
-    ];
-    for (args, expected) in cases {
-        for more in [&[][..], &["--repair"]] {
-            let output = kvfs(dir.path(), &[&["fsck", "--store"], args, more].concat());
-            let stderr = String::from_utf8(output.stderr).unwrap();
-            assert_eq!(output.status.code(), Some(8), "{args:?}: {stderr}");
-            assert!(stderr.contains(expected) && stderr.lines().count() == 1, "{args:?}: {stderr}");
-            assert_eq!(files(dir.path()), before);
-        }
-    }
-    assert_eq!(std::fs::read(path("empty.redb")).unwrap(), b"");
-    assert_eq!(std::fs::read(path("text.redb")).unwrap(), b"no store");
-    let run = kvfs(dir.path(), &["run", "--store", "redb:empty.redb", "guest.wasm"]);
-    assert!(String::from_utf8_lossy(&run.stderr).contains("an empty file"), "{run:?}");
-    assert_eq!(std::fs::read(path("empty.redb")).unwrap(), b"");
-}
-
-#[test]
-fn fsck_reads_a_store_whose_program_was_killed_without_changing_it() {
-    let dir = workshop();
-    let path = |name: &str| dir.path().join(name);
-    store_with_volume(&path("live.redb"), |_| {});
-    // Open for writing, and not closed: its bytes are what a kill leaves.
-    let live = kvfs_host::RedbStore::open(path("live.redb")).unwrap();
-    let put = [kvfs_host::Mutation::Put { key: b"\x01z", value: b"of another volume" }];
-    kvfs_host::SyncStore::apply(&live, &[], &put, kvfs_host::Durability::Durable).unwrap();
-    let killed = std::fs::read(path("live.redb")).unwrap();
-    std::fs::write(path("killed.redb"), &killed).unwrap();
-    let run = |args: &[&str]| kvfs(dir.path(), &[&["fsck", "--store"], args].concat());
-    let busy = run(&["redb:live.redb"]);
-    assert!(String::from_utf8_lossy(&busy.stderr).contains("open elsewhere"), "{busy:?}");
-    assert_eq!(busy.status.code(), Some(8));
-    let output = run(&["redb:killed.redb"]);
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && stderr.contains("not closed in order"), "{output:?}");
-    assert!(std::fs::read(path("killed.redb")).unwrap() == killed, "a check has changed the store");
-    let output = run(&["redb:killed.redb", "--repair"]);
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    assert!(std::fs::read(path("killed.redb")).unwrap() != killed);
-    let output = run(&["redb:killed.redb"]);
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-}
-
-#[test]
-fn fsck_says_which_file_has_lost_bytes() {
-    let dir = workshop();
-    let store = dir.path().join("state.redb");
-    store_with_volume(&store, |_| {});
-    {
-        use kvfs_host::{Durability, Mutation, RedbStore, SyncStore};
-        // A file of the volume, written by the engine, with a bit of its second extent flipped.
-        let open = RedbStore::open(&store).unwrap();
-        let entries = SyncStore::scan(&open, b"", b"", 100, 1 << 20).unwrap();
-        let memory = kvfs::MemoryStore::from_entries(
-            entries.iter().map(|entry| (entry.key.to_vec(), entry.value.to_vec())),
-        );
-        struct Noon;
-        impl kvfs::Clock for Noon {
-            fn now(&mut self) -> kvfs::Timestamp {
-                kvfs::Timestamp::default()
-            }
-        }
-        let mut volume =
-            kvfs::Volume::open(Box::new(memory.clone()), Box::new(Noon), kvfs::Options::default()).unwrap();
-        let root = volume.root().unwrap();
-        volume.create_directory_at(&root, "dir").unwrap();
-        let create = kvfs::OpenFlags { create: true, ..kvfs::OpenFlags::default() };
-        let write = kvfs::Access { write: true, ..kvfs::Access::default() };
-        let file = volume.open_at(&root, "dir/data", kvfs::Follow::No, create, write).unwrap();
-        volume.write(&file, kvfs::At::Offset(0), &[9; 100_000]).unwrap();
-        volume.sync_all().unwrap();
-        let mut entries = memory.dump();
-        let (key, value) = entries.iter_mut().rfind(|(key, _)| key[5] == 0x20).unwrap();
-        assert_eq!(key.len(), 1 + 4 + 1 + 8 + 8);
-        value[500] ^= 1;
-        let puts: Vec<_> = entries.iter().map(|(key, value)| Mutation::Put { key, value }).collect();
-        SyncStore::apply(&open, &[], &puts, Durability::Durable).unwrap();
-    }
-    let run = |args: &[&str]| {
-        let output = kvfs(dir.path(), &[&["fsck", "--store", "redb:state.redb"], args].concat());
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
-    };
-    for args in [&[][..], &["--repair"]] {
-        let (code, stdout) = run(args);
-        assert_eq!(code, Some(4), "{stdout}");
-        assert!(stdout.contains("/dir/data"), "{stdout}");
-        assert_eq!(stdout.contains("--accept-loss"), args == ["--repair"], "{stdout}");
-    }
-    assert_eq!(run(&["--repair", "--accept-loss"]).0, Some(1));
-    assert_eq!(run(&[]).0, Some(0));
 }
 
 #[test]
