@@ -24,7 +24,7 @@ from wit_world.imports.types import (
 )
 
 PIECE_BYTES = 64 << 10
-ERRORS = {errno.ENOENT: (404, "no-entry"), errno.EISDIR: (500, "is-directory")}
+ERRORS = {errno.ENOENT: (404, "no-entry"), errno.EISDIR: (500, "is-directory"), errno.EROFS: (500, "read-only")}
 
 requests = 0
 

@@ -4,10 +4,10 @@
 //! There a request may be answered to its end before the call has, which is when it commits, and the next one then gets
 //! an instance of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kvfs_compose::Provider;
+use kvfs_compose::{Compose, Link, Provider};
 use kvfs_host::MemoryStore;
 use kvfs_tests::differential::Way;
 use kvfs_tests::stock::Serving;
@@ -104,6 +104,98 @@ fn a_call_whose_data_cannot_be_stored_traps() {
         let answer = put(4 << 20);
         assert_eq!((answer.status, answer.whole), (201, true), "{link:?}");
         assert!(answer.trap.is_some_and(|trap| trap.contains("unreachable")), "{link:?}");
+    }
+}
+
+/// Serves a packed tree at `/` that the guest may change, and one that it may not.
+const SITE: [&str; 2] = ["/=overlay:{}:site", "/docs=image:{}"];
+
+/// Makes the tree that is packed, and joins a server with it.
+fn with_images(dir: &Path, guest: &[u8], link: Link, provider: Provider) -> PathBuf {
+    let tree = dir.join("tree");
+    std::fs::create_dir_all(tree.join("deep")).unwrap();
+    std::fs::write(tree.join("index"), "welcome").unwrap();
+    std::fs::write(tree.join("deep/large"), large()).unwrap();
+    let compose = SITE.iter().fold(Compose::new(guest).link(link).provider(provider), |compose, mount| {
+        compose.mount(mount.replace("{}", tree.to_str().unwrap()).parse().unwrap())
+    });
+    let joined = compose.build().unwrap();
+    assert_eq!(joined.report.not_linked, None);
+    // What is served is in the component, and nothing is left of where it came from.
+    std::fs::remove_dir_all(&tree).unwrap();
+    let path = dir.join("served.wasm");
+    std::fs::write(&path, joined.bytes).unwrap();
+    path
+}
+
+fn large() -> Vec<u8> {
+    (0..300_000_u32).map(|at| (at % 251) as u8).collect()
+}
+
+/// What a server with trees answers to one request after the other.
+type Said = (&'static str, &'static str, &'static [u8], u16, &'static [u8]);
+
+const SITE_SAID: [Said; 11] = [
+    ("GET", "/index", b"", 200, b"welcome"),
+    ("GET", "/docs/index", b"", 200, b"welcome"),
+    ("PUT", "/docs/index", b"x", 500, b"read-only\n"),
+    ("DELETE", "/docs/index", b"", 500, b"read-only\n"),
+    ("PUT", "/deep/new", b"kept", 201, b"4 bytes\n"),
+    ("PUT", "/index", b"mine", 201, b"4 bytes\n"),
+    ("GET", "/index", b"", 200, b"mine"),
+    ("GET", "/docs/index", b"", 200, b"welcome"),
+    ("DELETE", "/index", b"", 200, b"removed\n"),
+    ("GET", "/index", b"", 404, b"no-entry\n"),
+    ("GET", "/deep/new", b"", 200, b"kept"),
+];
+
+#[test]
+fn an_instance_serves_packed_trees_and_keeps_what_it_writes_for_its_own_life() {
+    let dir = tempfile::tempdir().unwrap();
+    for guest in [kinds::server().unwrap(), guests::python_server().unwrap()] {
+        for link in WAYS {
+            let component = with_images(dir.path(), &guest, link, MEMORY);
+            let component =
+                engine::compile(engine::interruptible(), &std::fs::read(component).unwrap()).unwrap();
+            // What one instance has written is not there for the next.
+            for _ in 0..2 {
+                let mut session = Program::new(&component).network(Network::Loopback).session().unwrap();
+                for (method, path, body, status, said) in SITE_SAID {
+                    let answer = session.request(method, path, body).unwrap();
+                    assert!(answer.trap.is_none() && answer.whole, "{link:?} {method} {path}: {answer:?}");
+                    let seen = (answer.status, String::from_utf8_lossy(&answer.body).into_owned());
+                    let said = (status, String::from_utf8_lossy(said).into_owned());
+                    assert_eq!(seen, said, "{link:?} {method} {path}");
+                }
+                let answer = session.request("GET", "/docs/deep/large", b"").unwrap();
+                assert!(answer.body == large(), "{link:?}: {} bytes", answer.body.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_stock_command_serves_packed_trees() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        let component = with_images(dir.path(), &kinds::server().unwrap(), link, FILE);
+        let state = dir.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        for (method, path, body, status, said) in SITE_SAID {
+            // Each request finds what the ones before it have stored above the tree.
+            let server = start_on(&state, &component);
+            let answer = text(server.request(method, path, body).unwrap());
+            assert_eq!(
+                answer,
+                (status, String::from_utf8_lossy(said).into_owned()),
+                "{link:?} {method} {path}"
+            );
+            server.stop().unwrap();
+        }
+        let server = start_on(&state, &component);
+        let (status, body) = server.request("GET", "/docs/deep/large", b"").unwrap();
+        assert!(status == 200 && body == large(), "{link:?}: {} bytes", body.len());
+        server.stop().unwrap();
     }
 }
 
