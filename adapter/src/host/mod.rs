@@ -65,8 +65,8 @@ impl Object {
         }
     }
 
-    /// Finds out where a path leads.
-    fn reach(&self, path: &str, ending: Ending) -> WasiResult<Reached> {
+    /// Finds out where a path leads; with `look`, the host walks none of it by itself.
+    fn reach(&self, path: &str, ending: Ending, look: bool) -> WasiResult<Reached> {
         let (base, start, mut walked) = match self {
             Object::Volume(own) => {
                 let seen = table::with(|mounts| {
@@ -80,10 +80,10 @@ impl Object {
                 let Some((start, crossing)) = seen.map_err(|error| to_code(&error))? else {
                     return Ok(Reached::Own);
                 };
-                (own.mount(), start, self.arrive(crossing, start.mutates(), ending)?)
+                (own.mount(), start, self.arrive(crossing, ending, start.mutates(), look)?)
             }
             Object::Host(host) => {
-                let walked = (host.mount.number, walk(&host.base()?, path, ending, 0)?);
+                let walked = (host.mount.number, walk(&Base { look, ..host.base()? }, path, ending, 0)?);
                 (host.mount.number, Start::elsewhere(host.mutate), walked)
             }
         };
@@ -110,13 +110,19 @@ impl Object {
                     return Ok(Reached::Volume(descriptor::Object::resumed(mount, start), path));
                 }
                 (Ok(_), None) => return Err(ErrorCode::Io),
-                (Err(crossing), _) => walked = self.arrive(crossing, start.mutates(), ending)?,
+                (Err(crossing), _) => walked = self.arrive(crossing, ending, start.mutates(), look)?,
             }
         }
     }
 
     /// Goes on where a walk comes to a mount of the host.
-    fn arrive(&self, crossing: Crossing, mutate: bool, ending: Ending) -> WasiResult<(MountNo, Walked)> {
+    fn arrive(
+        &self,
+        crossing: Crossing,
+        ending: Ending,
+        mutate: bool,
+        look: bool,
+    ) -> WasiResult<(MountNo, Walked)> {
         let Crossing::Elsewhere { mount: number, from, rest, links } = crossing else {
             return Err(ErrorCode::Io);
         };
@@ -126,11 +132,12 @@ impl Object {
         let base = match self {
             // Back where it began: what is open there is still not left.
             Object::Host(host) if host.mount.number == number && covered.starts_with(host.position()) => {
-                Base { at: covered.get(host.position().len()..).unwrap_or_default().to_vec(), ..host.base()? }
+                let at = covered.get(host.position().len()..).unwrap_or_default().to_vec();
+                Base { at, look, ..host.base()? }
             }
             _ => {
                 let handle = mount.root()?;
-                Base { mount, handle, position: Vec::new(), at: covered, floor: false, mutate }
+                Base { mount, handle, position: Vec::new(), at: covered, floor: false, mutate, look }
             }
         };
         Ok((number, walk(&base, &rest, ending, links)?))
@@ -142,9 +149,18 @@ impl Object {
         path: String,
         ending: Ending,
         volume: impl FnOnce(&descriptor::Object, String) -> WasiResult<T>,
-        host: impl FnOnce(&Place) -> WasiResult<T>,
+        host: impl Fn(&Place) -> WasiResult<T>,
     ) -> WasiResult<T> {
-        match (self.reach(&path, ending)?, self) {
+        let mut reached = self.reach(&path, ending, false)?;
+        if let Reached::Host(place) = &reached {
+            match host(place) {
+                Err(ErrorCode::NotPermitted) if place.may_lead_out => {
+                    reached = self.reach(&path, ending, true)?;
+                }
+                done => return done,
+            }
+        }
+        match (reached, self) {
             (Reached::Host(place), _) => host(&place),
             (Reached::Volume(object, path), _) => volume(&object, path),
             (Reached::Own, Object::Volume(object)) => volume(object, path),
@@ -160,7 +176,7 @@ impl Object {
         volume: impl FnOnce((&descriptor::Object, &str), (&descriptor::Object, &str)) -> WasiResult<T>,
         host: impl FnOnce(&Place, &Place) -> WasiResult<T>,
     ) -> WasiResult<T> {
-        let (one, two) = (self.reach(&path, ending)?, other.reach(&other_path, name())?);
+        let (one, two) = (self.reach(&path, ending, true)?, other.reach(&other_path, name(), true)?);
         if let (Reached::Host(one), Reached::Host(two)) = (&one, &two) {
             return if one.mount.number == two.mount.number {
                 host(one, two)
@@ -317,9 +333,12 @@ impl GuestDescriptor for Object {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> WasiResult<DescriptorResource> {
+        // What is to be made anew is a name: a link of that name is in its way.
+        let exclusive = open_flags.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
+        let ending = if exclusive { Ending::Object(Follow::No) } else { object(path_flags) };
         let opened = self.at(
             path,
-            object(path_flags),
+            ending,
             |volume, path| volume.open(path_flags, &path, open_flags, flags).map(Object::Volume),
             |host| host.open(path_flags, open_flags, flags).map(Object::Host),
         )?;

@@ -75,9 +75,9 @@ impl HostMount {
         let preopens = preopens::get_directories().into_iter();
         let found = preopens.into_iter().find(|(_, name)| *name == self.preopen);
         let handle = Rc::new(found.ok_or(ErrorCode::NoEntry)?.0);
-        if self.files.is_empty() {
-            // What is mounted in it is found by its path, but shall have a directory to lie on, as far as the
-            // host lets us make one.
+        if self.files.is_empty() && !self.read_only {
+            // What is mounted in it is found by its path, but shall have a directory to lie on, as far as we may
+            // make one.
             for (path, _) in &self.nested {
                 for end in 1..=path.len() {
                     let _ = handle.create_directory_at(&path.get(..end).unwrap_or_default().join("/"));
@@ -93,6 +93,11 @@ impl HostMount {
     /// What is mounted at a path from the root.
     pub(super) fn nested_at(&self, path: &[String]) -> Option<MountNo> {
         self.nested.iter().find(|(known, _)| known == path).map(|(_, number)| *number)
+    }
+
+    /// Whether something is mounted below a path from the root.
+    pub(super) fn leads_to_nested(&self, path: &[String]) -> bool {
+        self.nested.iter().any(|(known, _)| known.len() > path.len() && known.starts_with(path))
     }
 
     pub(super) fn file(&self, name: &str) -> Option<&str> {

@@ -22,6 +22,7 @@ pub(crate) struct HostObject {
     handle: Option<Rc<theirs::Descriptor>>,
     position: Vec<String>,
     pub(super) flags: DescriptorFlags,
+    /// Whether paths from here may change something, on this mount if it takes changes and on what is mounted in it.
     pub(super) mutate: bool,
 }
 
@@ -39,8 +40,7 @@ impl HostObject {
     /// The root of a mount.
     pub(super) fn root(mount: Rc<HostMount>) -> HostObject {
         let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
-        let mutate = !mount.read_only;
-        HostObject { mount, handle: None, position: Vec::new(), flags, mutate }
+        HostObject { mount, handle: None, position: Vec::new(), flags, mutate: true }
     }
 
     pub(super) fn handle(&self) -> WasiResult<Rc<theirs::Descriptor>> {
@@ -59,12 +59,19 @@ impl HostObject {
             at: Vec::new(),
             floor: true,
             mutate: self.mutate,
+            look: false,
         })
     }
 
     /// The names from the mount's root.
     pub(super) fn position(&self) -> &[String] {
         &self.position
+    }
+
+    /// Fails where nothing is to be changed. No file is opened for writing there; but what the host makes of an
+    /// opening is its own matter.
+    fn changes(&self) -> WasiResult<()> {
+        if self.mount.read_only { Err(ErrorCode::BadDescriptor) } else { Ok(()) }
     }
 
     fn do_with<T>(
@@ -79,10 +86,12 @@ impl HostObject {
     }
 
     pub(super) fn write_via_stream(&self, offset: Filesize) -> WasiResult<OutputStream> {
+        self.changes()?;
         self.do_with(|file| file.write_via_stream(offset)).map(Output::host)
     }
 
     pub(super) fn append_via_stream(&self) -> WasiResult<OutputStream> {
+        self.changes()?;
         self.do_with(theirs::Descriptor::append_via_stream).map(Output::host)
     }
 
@@ -110,12 +119,17 @@ impl HostObject {
     }
 
     pub(super) fn set_size(&self, size: Filesize) -> WasiResult<()> {
+        self.changes()?;
         self.do_with(|file| file.set_size(size))
     }
 
     pub(super) fn set_times(&self, atime: NewTimestamp, mtime: NewTimestamp) -> WasiResult<()> {
         if self.mount.read_only {
             return Err(ErrorCode::ReadOnly);
+        }
+        // The directory of a file map is the mount's own, not one of the host's to the guest.
+        if !self.mount.files.is_empty() && self.get_type()? == DescriptorType::Directory {
+            return Err(ErrorCode::NotPermitted);
         }
         self.do_with(|file| file.set_times(to_time(atime), to_time(mtime)))
     }
@@ -125,6 +139,7 @@ impl HostObject {
     }
 
     pub(super) fn write(&self, bytes: &[u8], offset: Filesize) -> WasiResult<Filesize> {
+        self.changes()?;
         self.do_with(|file| file.write(bytes, offset))
     }
 

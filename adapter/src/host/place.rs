@@ -22,6 +22,9 @@ pub(super) struct Place {
     position: Vec<String>,
     kind: Kind,
     mutate: bool,
+    /// Whether the host walks the path by itself, and a link in it may lead out of the mount: `not-permitted` to the
+    /// host, but not to us.
+    pub(super) may_lead_out: bool,
 }
 
 /// What may be done to the name.
@@ -41,6 +44,12 @@ impl Place {
     pub(super) fn new(base: &Base, at: Vec<String>, path: String) -> Place {
         let position = base.position.iter().cloned().chain(at).collect();
         Place::of(base, path, position, Kind::Plain)
+    }
+
+    /// A path that only the host has looked at.
+    pub(super) fn unseen(base: &Base, path: &str) -> Place {
+        let place = Place::of(base, path.to_owned(), base.position.clone(), Kind::Plain);
+        Place { may_lead_out: !base.floor, ..place }
     }
 
     /// A name on which something is mounted.
@@ -64,7 +73,7 @@ impl Place {
 
     fn of(base: &Base, path: String, position: Vec<String>, kind: Kind) -> Place {
         let (mount, handle) = (base.mount.clone(), base.handle.clone());
-        Place { mount, handle, path, position, kind, mutate: base.mutate }
+        Place { mount, handle, path, position, kind, mutate: base.mutate, may_lead_out: false }
     }
 
     /// Fails unless there is an object to be used.
@@ -81,12 +90,25 @@ impl Place {
         if self.mount.read_only || !self.mutate { Err(ErrorCode::ReadOnly) } else { Ok(()) }
     }
 
+    /// Fails unless changes are taken of what is here; that nothing is, is told first.
+    fn changes_of(&self, flags: PathFlags) -> WasiResult<()> {
+        self.changes().or_else(|error| self.stat(flags).and(Err(error)))
+    }
+
+    /// Whether something is mounted in it, which is found by its path and so would be lost if that changed.
+    fn holds_mount(&self) -> bool {
+        self.mount.nested.iter().any(|(path, _)| path.starts_with(&self.position))
+    }
+
     /// Fails unless a name may be made here.
     fn new_name(&self) -> WasiResult<&theirs::Descriptor> {
         match self.kind {
             Kind::Mountpoint | Kind::Mapped => Err(ErrorCode::Exist),
             Kind::Hidden => Err(ErrorCode::NotPermitted),
-            Kind::Plain => self.changes().map(|()| &*self.handle),
+            Kind::Plain => match self.changes() {
+                Err(_) if self.stat(PathFlags::empty()).is_ok() => Err(ErrorCode::Exist),
+                changes => changes.map(|()| &*self.handle),
+            },
         }
     }
 
@@ -96,7 +118,7 @@ impl Place {
             Kind::Mountpoint => Err(ErrorCode::Busy),
             Kind::Hidden => Err(ErrorCode::NoEntry),
             Kind::Mapped => Err(ErrorCode::NotPermitted),
-            Kind::Plain => self.changes().map(|()| &*self.handle),
+            Kind::Plain => self.changes_of(PathFlags::empty()).map(|()| &*self.handle),
         }
     }
 
@@ -120,7 +142,11 @@ impl Place {
         atime: NewTimestamp,
         mtime: NewTimestamp,
     ) -> WasiResult<()> {
-        self.changes()?;
+        self.changes_of(flags)?;
+        // The directory of a file map is the mount's own, not one of the host's to the guest.
+        if self.kind == Kind::Plain && !self.mount.files.is_empty() {
+            return Err(ErrorCode::NotPermitted);
+        }
         let set = self.object()?.set_times_at(self.follow(flags), &self.path, to_time(atime), to_time(mtime));
         set.map_err(to_code)
     }
@@ -131,7 +157,7 @@ impl Place {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> WasiResult<HostObject> {
-        let mut flags = flags;
+        let (mut open_flags, mut flags) = (open_flags, flags);
         if open_flags.contains(OpenFlags::CREATE) && self.kind == Kind::Hidden {
             return Err(ErrorCode::NotPermitted);
         }
@@ -140,27 +166,43 @@ impl Place {
         }
         let handle = self.object()?;
         if self.mount.read_only || !self.mutate {
-            if flags.contains(DescriptorFlags::WRITE) && self.mount.read_only {
-                return Err(ErrorCode::ReadOnly);
-            }
-            if open_flags.contains(OpenFlags::TRUNCATE) {
-                return Err(ErrorCode::ReadOnly);
-            }
-            // Making what is not there is a change, finding what is there is none.
-            if open_flags.contains(OpenFlags::CREATE)
-                && handle.stat_at(self.follow(path_flags), &self.path).is_err()
-            {
-                return Err(ErrorCode::ReadOnly);
-            }
+            self.check_changes_nothing(path_flags, open_flags, flags)?;
+            // The host would open for writing what it is allowed to make.
+            open_flags.remove(OpenFlags::CREATE);
             flags.remove(DescriptorFlags::MUTATE_DIRECTORY);
         }
         let opened =
             handle.open_at(self.follow(path_flags), &self.path, to_open_flags(open_flags), to_flags(flags));
         let opened = opened.map_err(to_code)?;
+        // It may have become something else since it was looked at.
+        if self.kind == Kind::Mapped && opened.get_type() != Ok(theirs::DescriptorType::RegularFile) {
+            return Err(ErrorCode::NoEntry);
+        }
         let flags = opened.get_flags().map(from_flags).unwrap_or(flags);
         // wasmtime tells of no directory that it may be changed in, and none would be.
-        let mutate = self.mutate && !self.mount.read_only;
-        Ok(HostObject::new(self.mount.clone(), Rc::new(opened), self.position.clone(), flags, mutate))
+        Ok(HostObject::new(self.mount.clone(), Rc::new(opened), self.position.clone(), flags, self.mutate))
+    }
+
+    /// Fails if opening would change something. Making what is not there is a change, finding what is there is none.
+    fn check_changes_nothing(
+        &self,
+        path_flags: PathFlags,
+        open_flags: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> WasiResult<()> {
+        let creates = open_flags.contains(OpenFlags::CREATE);
+        let writes = flags.contains(DescriptorFlags::WRITE) || open_flags.contains(OpenFlags::TRUNCATE);
+        if !creates && !writes {
+            return Ok(());
+        }
+        let exclusive = creates && open_flags.contains(OpenFlags::EXCLUSIVE);
+        match self.stat(if exclusive { PathFlags::empty() } else { path_flags }) {
+            Ok(_) if exclusive => Err(ErrorCode::Exist),
+            Ok(_) if writes => Err(ErrorCode::ReadOnly),
+            Ok(_) => Ok(()),
+            Err(ErrorCode::NoEntry) if creates => Err(ErrorCode::ReadOnly),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn create_directory(&self) -> WasiResult<()> {
@@ -200,7 +242,11 @@ impl Place {
         if matches!(new.kind, Kind::Mountpoint | Kind::Mapped) {
             return Err(ErrorCode::Busy);
         }
-        handle.rename_at(&self.path, new.new_name()?, &new.path).map_err(to_code)
+        let new_handle = new.new_name()?;
+        if self.holds_mount() || new.holds_mount() {
+            return Err(ErrorCode::Busy);
+        }
+        handle.rename_at(&self.path, new_handle, &new.path).map_err(to_code)
     }
 
     pub(super) fn link(&self, flags: PathFlags, new: &Place) -> WasiResult<()> {
@@ -209,6 +255,10 @@ impl Place {
             return Err(ErrorCode::NotPermitted);
         }
         let handle = self.object()?;
+        if self.changes().is_err() {
+            // That nothing is there, is told first.
+            self.stat(flags)?;
+        }
         handle.link_at(to_path_flags(flags), &self.path, new.new_name()?, &new.path).map_err(to_code)
     }
 }

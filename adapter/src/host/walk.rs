@@ -1,13 +1,15 @@
 //! Where a path leads in a directory of the host, and out of it.
 //!
-//! The host walks paths itself, and lets none leave the directory. Only where a `..` might lead above the mount,
-//! something is mounted in it, or not everything is visible, each name is looked at here.
+//! The host walks paths itself, and lets none leave the directory. Only where a `..` or a link might lead above the
+//! mount, something is mounted in it, or not everything is visible, each name is looked at here.
 
 use super::codes::to_code;
 use super::mount::HostMount;
 use super::place::Place;
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
-use crate::bindings::kvfs::host_filesystem::types::{Descriptor as Handle, DescriptorType, PathFlags};
+use crate::bindings::kvfs::host_filesystem::types::{
+    Descriptor as Handle, DescriptorType, ErrorCode as HostCode, PathFlags,
+};
 use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
 use kvfs::{Ending, Follow, MountNo};
 use std::rc::Rc;
@@ -26,6 +28,8 @@ pub(super) struct Base {
     pub(super) floor: bool,
     /// Whether paths may change something.
     pub(super) mutate: bool,
+    /// Whether each name is to be looked at here, whatever it takes.
+    pub(super) look: bool,
 }
 
 /// Where a walk has led.
@@ -47,9 +51,9 @@ pub(super) enum Walked {
 pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> Result<Walked, ErrorCode> {
     check(path)?;
     let mount = &base.mount;
-    let special = !mount.nested.is_empty() || !mount.files.is_empty() || !base.at.is_empty();
+    let special = !mount.nested.is_empty() || !mount.files.is_empty() || !base.at.is_empty() || base.look;
     if !special && !path.split('/').any(|name| name == "..") {
-        return Ok(Walked::Here(Place::new(base, Vec::new(), path.to_owned())));
+        return Ok(Walked::Here(Place::unseen(base, path)));
     }
     let follow = ending == Ending::Object(Follow::Yes);
     let mut at = base.at.clone();
@@ -117,6 +121,8 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                     }
                     Ok(DescriptorType::Directory) => {}
                     _ if is_last => {}
+                    // Nothing is there, and could not be made, but something is mounted below it.
+                    Err(HostCode::NoEntry) if mount.leads_to_nested(&full) => {}
                     Ok(_) => return Err(ErrorCode::NotDirectory),
                     Err(error) => return Err(to_code(error)),
                 }

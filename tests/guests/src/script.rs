@@ -45,6 +45,8 @@ fn take(base: &Descriptor, words: &[&str]) -> Option<String> {
         ["open", path] => base.open_at(FOLLOW, path, PLAIN, READ).shown(),
         ["open-to-write", path] => base.open_at(FOLLOW, path, PLAIN, READ_WRITE).shown(),
         ["open-to-change", path] => base.open_at(FOLLOW, path, DIRECTORY, READ | MUTATE).shown(),
+        ["write-as-reader", path] => write_as_reader(base, path).shown(),
+        ["exclusive", path] => base.open_at(FOLLOW, path, EXCLUSIVE, WRITE).shown(),
         ["truncate", path] => base.open_at(FOLLOW, path, TRUNCATE, WRITE).shown(),
         ["create", path] => base.open_at(NO_FOLLOW, path, EXCLUSIVE, WRITE).shown(),
         ["write", path, text] => write(base, path, text, 0).shown(),
@@ -107,4 +109,17 @@ fn splice(base: &Descriptor, from: &str, to: &str) -> Option<String> {
 fn same(base: &Descriptor, one: &str, other: &str) -> Result<bool, ErrorCode> {
     let open = |path: &str| base.open_at(NO_FOLLOW, path, PLAIN, READ);
     Ok(open(one)?.is_same_object(&open(other)?))
+}
+
+/// Tries all ways to write to a file that is open for reading alone, if it was there; tells which did.
+fn write_as_reader(base: &Descriptor, path: &str) -> Result<Vec<bool>, ErrorCode> {
+    let file = base.open_at(FOLLOW, path, CREATE, READ)?;
+    let by_stream =
+        |stream: Result<OutputStream, ErrorCode>| stream.is_ok_and(|it| write_to(&it, "x").is_ok());
+    Ok(vec![
+        file.write(b"x", 0).is_ok(),
+        file.set_size(1).is_ok(),
+        by_stream(file.write_via_stream(0)),
+        by_stream(file.append_via_stream()),
+    ])
 }

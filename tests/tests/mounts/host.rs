@@ -14,7 +14,7 @@ const FILE: &str = "DescriptorType::RegularFile";
 
 /// Takes steps with a directory preopened as `shared`, and compares what came of each.
 #[track_caller]
-fn expect(steps: &Steps, dir: &Path, store: &Arc<MemoryStore>, expected: &[(&str, &str)]) {
+pub(super) fn expect(steps: &Steps, dir: &Path, store: &Arc<MemoryStore>, expected: &[(&str, &str)]) {
     let words: Vec<&str> = expected.iter().map(|(step, _)| *step).collect();
     let output = steps.program(store, &words).preopen(dir, "shared").run().unwrap();
     let expected: Vec<String> = expected.iter().map(|(step, seen)| format!("{step}: {seen}")).collect();

@@ -2,6 +2,7 @@
 
 mod crossing;
 mod host;
+mod host_guarded;
 mod images;
 mod limits;
 mod overlays;

@@ -1,0 +1,214 @@
+//! What a guest must not do in directories of the host, however it asks.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::host::expect;
+use super::{Steps, WAYS, store, tree};
+
+const DIR: &str = "DescriptorType::Directory";
+const FILE: &str = "DescriptorType::RegularFile";
+
+/// wasmtime opens for writing what it is allowed to make, also a file that is there and is to be read.
+#[test]
+fn a_descriptor_for_reading_writes_nothing_to_what_is_mounted_to_be_read() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        tree(dir.path());
+        let mounts = ["/=kv", "/in=host:shared,ro", "/map=host:shared,ro,file=conf=lib/a"];
+        let steps = Steps::new(link, &mounts, dir.path());
+        expect(
+            &steps,
+            dir.path(),
+            &store(),
+            &[
+                ("write-as-reader in/lib/a", "[false, false, false, false]"),
+                ("write-as-reader map/conf", "[false, false, false, false]"),
+                ("write-as-reader in/new", "error read-only"),
+                ("cat in/lib/a", "\"one\""),
+            ],
+        );
+        assert_eq!(fs::read_to_string(dir.path().join("lib/a")).unwrap(), "one");
+    }
+}
+
+/// The same steps on an image, which nothing can change, and on a directory of the host.
+#[test]
+fn a_directory_to_be_read_says_first_what_is_there_and_what_is_not() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        tree(dir.path());
+        symlink("missing", dir.path().join("dangling")).unwrap();
+        let steps = [
+            ("create top", "error exist"),
+            ("exclusive link", "error exist"),
+            ("exclusive dangling", "error exist"),
+            ("create new", "error read-only"),
+            ("write missing x", "error read-only"),
+            ("open-to-write missing", "error no-entry"),
+            ("mkdir lib", "error exist"),
+            ("symlink a top", "error exist"),
+            ("ln top lib/a", "error exist"),
+            ("ln missing new", "error no-entry"),
+            ("mv missing new", "error no-entry"),
+            ("rm missing", "error no-entry"),
+            ("rmdir missing", "error no-entry"),
+            ("set-time missing", "error no-entry"),
+        ];
+        for root in ["/=image:{}", "/=host:shared,ro"] {
+            expect(&Steps::new(link, &[root], dir.path()), dir.path(), &store(), &steps);
+        }
+    }
+}
+
+#[test]
+fn what_lies_in_a_directory_to_be_read_takes_changes_and_leaves_it_alone() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        tree(dir.path());
+        let mounts = ["/=host:shared,ro", "/tmp=kv:tmp", "/lib/kv=kv", "/deep/down/kv=kv:deep"];
+        let steps = Steps::new(link, &mounts, dir.path());
+        expect(
+            &steps,
+            dir.path(),
+            &store(),
+            &[
+                ("write tmp/f 1", "ok"),
+                ("write lib/kv/f 2", "ok"),
+                ("write deep/down/kv/f 3", "ok"),
+                ("cat deep/down/kv/../../../top", "\"three\""),
+                ("stat deep", "error no-entry"),
+                ("in lib", "ok"),
+                ("write kv/g 4", "ok"),
+                ("write a x", "error read-only"),
+                ("ls kv", &format!("[{FILE} f, {FILE} g]")),
+            ],
+        );
+        for made in ["tmp", "lib/kv", "deep"] {
+            assert!(!dir.path().join(made).exists(), "{made}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_to_be_new_is_not_made_through_a_link() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("missing", dir.path().join("dangling")).unwrap();
+        let steps = Steps::new(link, &["/=host:shared", "/sub/kv=kv"], dir.path());
+        expect(
+            &steps,
+            dir.path(),
+            &store(),
+            &[
+                ("exclusive dangling", "error exist"),
+                ("symlink ../../missing sub/kv/up", "ok"),
+                ("exclusive sub/kv/up", "error exist"),
+                ("symlink sub/kv/missing down", "ok"),
+                ("exclusive down", "error exist"),
+                ("exclusive missing", "ok"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_mount_stays_where_it_lies_in_a_directory_of_the_host() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        tree(dir.path());
+        let steps = Steps::new(link, &["/=host:shared", "/lib/sub/kv=kv"], dir.path());
+        expect(
+            &steps,
+            dir.path(),
+            &store(),
+            &[
+                ("write lib/sub/kv/f x", "ok"),
+                ("symlink lib to-lib", "ok"),
+                ("mkdir other", "ok"),
+                ("mv lib moved", "error busy"),
+                ("mv to-lib/sub moved", "error busy"),
+                ("mv lib/sub/. moved", "error busy"),
+                ("mv other lib", "error busy"),
+                ("mv lib/a moved", "ok"),
+                ("mv to-lib moved-link", "ok"),
+                ("in lib", "ok"),
+                ("mv sub moved", "error busy"),
+                ("cat sub/kv/f", "\"x\""),
+            ],
+        );
+    }
+}
+
+#[test]
+fn links_lead_out_of_a_directory_of_the_host_as_far_as_the_tree_goes() {
+    for link in WAYS {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(outside.path().join("secret"), "not for guests").unwrap();
+        let up = "../".repeat(40);
+        symlink(format!("{up}{}/secret", outside.path().display()), dir.path().join("escape")).unwrap();
+        let steps = Steps::new(link, &["/=kv", "/in=host:shared"], dir.path());
+        expect(
+            &steps,
+            dir.path(),
+            &store(),
+            &[
+                ("write own mine", "ok"),
+                ("mkdir d", "ok"),
+                ("symlink ../own in/out", "ok"),
+                ("symlink ../d in/to-d", "ok"),
+                ("cat in/out", "\"mine\""),
+                ("write in/out more", "ok"),
+                ("cat own", "\"more\""),
+                ("mkdir in/to-d/sub", "ok"),
+                ("mv own in/to-d/own", "ok"),
+                ("ls in/to-d", &format!("[{FILE} own, {DIR} sub]")),
+                ("cat in/out", "error no-entry"),
+                ("cat in/escape", "error not-permitted"),
+                ("write in/escape x", "error not-permitted"),
+                ("in in", "ok"),
+                ("ls to-d", "error not-permitted"),
+            ],
+        );
+        assert_eq!(fs::read_to_string(outside.path().join("secret")).unwrap(), "not for guests");
+    }
+}
+
+#[test]
+fn the_directory_of_a_file_map_is_not_the_hosts() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        tree(dir.path());
+        symlink("../outside", dir.path().join("escape")).unwrap();
+        let before = fs::metadata(dir.path()).unwrap().modified().unwrap();
+        let mounts = ["/=kv", "/etc=host:shared,file=conf=lib/a,file=link=link,file=e=escape", "/etc/x=kv:x"];
+        let steps = Steps::new(link, &mounts, dir.path());
+        expect(
+            &steps,
+            dir.path(),
+            &store(),
+            &[
+                ("set-time etc", "error not-permitted"),
+                ("set-time etc/.", "error not-permitted"),
+                ("set-time etc/conf", "ok"),
+                ("cat etc/link", "\"one\""),
+                ("readlink etc/link", "error invalid"),
+                ("cat etc/e", "error not-permitted"),
+                ("cat etc/x/../top", "error no-entry"),
+                ("cat etc/x/../lib/a", "error no-entry"),
+                ("symlink ../top etc/x/l", "ok"),
+                ("cat etc/x/l", "error no-entry"),
+                ("same-inode etc/top etc/top", "error no-entry"),
+                ("mv etc/top etc/x/top", "error cross-device"),
+                ("rmdir etc/.", "error invalid"),
+                ("in etc", "ok"),
+                ("cat ./top", "error no-entry"),
+                ("ls lib", "error no-entry"),
+                ("in .", "ok"),
+                ("ls .", &format!("[{FILE} conf, {FILE} link, {DIR} x]")),
+                ("cat lib/a", "error no-entry"),
+            ],
+        );
+        assert_eq!(fs::metadata(dir.path()).unwrap().modified().unwrap(), before);
+    }
+}
