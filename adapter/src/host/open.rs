@@ -128,7 +128,7 @@ impl HostObject {
             return Err(ErrorCode::ReadOnly);
         }
         // The directory of a file map is the mount's own, not one of the host's to the guest.
-        if !self.mount.files.is_empty() && self.get_type()? == DescriptorType::Directory {
+        if !self.mount.files.is_empty() && self.position.is_empty() {
             return Err(ErrorCode::NotPermitted);
         }
         self.do_with(|file| file.set_times(to_time(atime), to_time(mtime)))

@@ -63,12 +63,12 @@ impl Place {
     }
 
     /// A file that has another name there. What is no file is not visible.
-    pub(super) fn mapped(base: &Base, path: &str) -> WasiResult<Place> {
+    pub(super) fn mapped(base: &Base, position: Vec<String>, path: &str) -> WasiResult<Place> {
         let stat = base.handle.stat_at(theirs::PathFlags::SYMLINK_FOLLOW, path).map_err(to_code)?;
         if stat.type_ != theirs::DescriptorType::RegularFile {
             return Err(ErrorCode::NoEntry);
         }
-        Ok(Place::of(base, path.to_owned(), Vec::new(), Kind::Mapped))
+        Ok(Place::of(base, path.to_owned(), position, Kind::Mapped))
     }
 
     fn of(base: &Base, path: String, position: Vec<String>, kind: Kind) -> Place {
@@ -158,6 +158,10 @@ impl Place {
         flags: DescriptorFlags,
     ) -> WasiResult<HostObject> {
         let (mut open_flags, mut flags) = (open_flags, flags);
+        let makes = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE;
+        if open_flags.contains(OpenFlags::DIRECTORY) && open_flags.intersects(makes) {
+            return Err(ErrorCode::Invalid);
+        }
         if open_flags.contains(OpenFlags::CREATE) && self.kind == Kind::Hidden {
             return Err(ErrorCode::NotPermitted);
         }

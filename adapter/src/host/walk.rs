@@ -93,7 +93,9 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                 }
                 if in_root && !mount.files.is_empty() {
                     return match mount.file(&name) {
-                        Some(file) if is_last && !slashes => Ok(Walked::Here(Place::mapped(base, file)?)),
+                        Some(file) if is_last && !slashes => {
+                            Ok(Walked::Here(Place::mapped(base, full, file)?))
+                        }
                         Some(_) => Err(ErrorCode::NotDirectory),
                         None if is_last => Ok(Walked::Here(Place::hidden(base))),
                         None => Err(ErrorCode::NoEntry),

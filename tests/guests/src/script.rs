@@ -25,6 +25,12 @@ pub(crate) fn run(root: Descriptor, steps: &[String]) -> Result<(), String> {
 fn take(base: &Descriptor, words: &[&str]) -> Option<String> {
     Some(match *words {
         ["ls", path] => base.open_at(FOLLOW, path, DIRECTORY, READ).and_then(|dir| list(&dir)).shown(),
+        ["ls-opened", path] => base.open_at(FOLLOW, path, PLAIN, READ).and_then(|file| list(&file)).shown(),
+        ["stat-from", start, path] => {
+            let start = base.open_at(FOLLOW, start, PLAIN, READ);
+            start.and_then(|start| start.stat_at(FOLLOW, path)).map(|stat| stat.type_).shown()
+        }
+        ["make-directory-by-open", path] => base.open_at(FOLLOW, path, CREATE | DIRECTORY, READ).shown(),
         ["cat", path] => bytes_at(base, path).shown(),
         ["read", path] => base
             .open_at(FOLLOW, path, PLAIN, READ)

@@ -212,3 +212,28 @@ fn the_directory_of_a_file_map_is_not_the_hosts() {
         assert_eq!(fs::metadata(dir.path()).unwrap().modified().unwrap(), before);
     }
 }
+
+#[test]
+fn a_mapped_file_is_no_directory() {
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        tree(dir.path());
+        let mounts = ["/=kv", "/etc=host:shared,ro,file=conf=lib/a", "/etc/x=kv:x"];
+        let steps = Steps::new(link, &mounts, dir.path());
+        let not_a_directory = "error not-directory";
+        expect(
+            &steps,
+            dir.path(),
+            &store(),
+            &[
+                ("ls-opened etc/conf", not_a_directory),
+                ("stat-from etc/conf conf", not_a_directory),
+                ("stat-from etc/conf x", not_a_directory),
+                ("stat-from etc/conf top", not_a_directory),
+                ("stat-from etc/conf .", not_a_directory),
+                ("stat-from etc x", DIR),
+                ("make-directory-by-open etc", "error invalid"),
+            ],
+        );
+    }
+}
