@@ -67,6 +67,7 @@ impl Object {
     }
 
     /// Does something with the volume and what this is open on.
+    #[inline(always)]
     fn with<T>(&self, operation: impl FnOnce(&mut Volume, &Descriptor) -> Result<T>) -> WasiResult<T> {
         table::with_volume(self.mount, |volume| {
             if let Ok(descriptor) = self.descriptor.try_borrow()
@@ -91,6 +92,7 @@ impl Object {
     }
 
     /// Where paths from here start.
+    #[inline(always)]
     pub(crate) fn start(&self, mounts: &mut Mounts) -> Result<Start> {
         #[cfg(feature = "host-mounts")]
         if let Some(start) = self.resumed {
@@ -108,6 +110,7 @@ impl Object {
 
     /// Does something with what a path from here leads to, on whichever volume that is. It is told through
     /// which mount.
+    #[inline(always)]
     fn at<T>(
         &self,
         path: &str,

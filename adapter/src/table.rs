@@ -14,6 +14,7 @@ thread_local! {
 }
 
 /// Does something with the table.
+#[inline(always)]
 pub(crate) fn with<T>(operation: impl FnOnce(&mut Mounts) -> Result<T>) -> Result<T> {
     MOUNTS.with(|place| {
         // Nothing that runs in here comes back here: the store cannot call the guest or us.
@@ -27,6 +28,7 @@ pub(crate) fn with<T>(operation: impl FnOnce(&mut Mounts) -> Result<T>) -> Resul
 }
 
 /// Does something with the volume of a mount.
+#[inline(always)]
 pub(crate) fn with_volume<T>(mount: MountNo, operation: impl FnOnce(&mut Volume) -> Result<T>) -> Result<T> {
     with(|mounts| operation(mounts.volume(mount)?))
 }
@@ -47,6 +49,7 @@ pub(crate) fn sync_all() -> Result<()> {
     })
 }
 
+#[cold]
 fn set_up() -> Result<Mounts> {
     let mut config = config::read()?;
     let mounts = std::mem::take(&mut config.mounts);

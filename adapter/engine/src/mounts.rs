@@ -90,7 +90,7 @@ impl Mounts {
     ///
     /// # Cost
     /// Next to nothing once it is open.
-    #[inline]
+    #[inline(always)]
     pub fn volume(&mut self, mount: MountNo) -> Result<&mut Volume> {
         // One volume and nothing else is what most have, and every operation comes by here.
         if self.mounts.len() > 1 || !matches!(self.volumes.first(), Some(Some(_))) {
@@ -99,6 +99,7 @@ impl Mounts {
         self.volumes.first_mut().and_then(Option::as_mut).ok_or(Error::BadDescriptor)
     }
 
+    #[cold]
     fn volume_of_many(&mut self, mount: MountNo) -> Result<&mut Volume> {
         if self.attached < self.mounts.len() {
             self.attach_all()?;
@@ -138,6 +139,7 @@ impl Mounts {
     ///
     /// # Errors
     /// The operation's.
+    #[inline(always)]
     pub fn walk<T>(
         &mut self,
         mount: MountNo,
@@ -166,7 +168,7 @@ impl Mounts {
         self.walk_on(base, (here, start, &path), &mut operation)
     }
 
-    #[inline]
+    #[inline(always)]
     fn walk_on<T>(
         &mut self,
         base: (MountNo, Start),
