@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 
 use super::host::expect;
 use super::{Steps, WAYS, store, tree};
+use kvfs_tests::Tree;
 
 const DIR: &str = "DescriptorType::Directory";
 const FILE: &str = "DescriptorType::RegularFile";
@@ -235,5 +236,86 @@ fn a_mapped_file_is_no_directory() {
                 ("make-directory-by-open etc", "error invalid"),
             ],
         );
+    }
+}
+
+/// Steps by chance, over names that are there, that are not, and that lead elsewhere.
+#[test]
+fn no_steps_change_a_directory_to_be_read() {
+    const PATHS: [&str; 14] = [
+        "in/top",
+        "in/lib",
+        "in/lib/a",
+        "in/link",
+        "in/dangling",
+        "in/to-kv",
+        "in/new",
+        "in/lib/kv",
+        "in/lib/kv/../a",
+        "map/conf",
+        "map/new",
+        "map/x/../conf",
+        "kv-to-in",
+        "kv-to-in/top",
+    ];
+    const ENDS: [&str; 4] = ["", "", "/", "/."];
+    const ONE: [&str; 11] = [
+        "mkdir",
+        "rmdir",
+        "rm",
+        "create",
+        "exclusive",
+        "truncate",
+        "set-time",
+        "write-as-reader",
+        "make-directory-by-open",
+        "open-to-write",
+        "open-to-change",
+    ];
+    const TWO: [&str; 4] = ["mv", "ln", "copy", "symlink"];
+    let mut state = 0x6b76_6673_u64;
+    let mut choose = |count: usize| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 33) as usize % count
+    };
+    let mut steps = Vec::new();
+    for _ in 0..1500 {
+        let mut path = || format!("{}{}", PATHS[choose(PATHS.len())], ENDS[choose(ENDS.len())]);
+        let (path, other) = (path(), path());
+        steps.push(match choose(ONE.len() + TWO.len() + 3) {
+            0 => format!("write {path} changed"),
+            1 => format!("append {path} changed"),
+            2 => format!("resize {path} 1"),
+            step if step < 3 + TWO.len() => format!("{} {path} {other}", TWO[step - 3]),
+            step => format!("{} {path}", ONE[step - 3 - TWO.len()]),
+        });
+    }
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        tree(dir.path());
+        symlink("missing", dir.path().join("dangling")).unwrap();
+        symlink("lib/kv", dir.path().join("to-kv")).unwrap();
+        let seen = || {
+            let tree = Tree::of_directory(dir.path()).unwrap();
+            let time =
+                |path: &String| fs::symlink_metadata(dir.path().join(path)).unwrap().modified().unwrap();
+            let times: Vec<_> = tree.0.keys().map(time).collect();
+            (tree, times)
+        };
+        let before = seen();
+        let mounts = [
+            "/=kv",
+            "/in=host:shared,ro",
+            "/in/lib/kv=kv:x",
+            "/map=host:shared,ro,file=conf=lib/a",
+            "/map/x=kv:y",
+        ];
+        let guest = Steps::new(link, &mounts, dir.path());
+        let first = ["write in/lib/kv/file x", "symlink in kv-to-in"];
+        let words: Vec<&str> = first.into_iter().chain(steps.iter().map(String::as_str)).collect();
+        let output = guest.program(&store(), &words).preopen(dir.path(), "shared").run().unwrap();
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        assert_eq!(output.stdout.lines().count(), words.len());
+        assert_eq!(seen(), before);
     }
 }
