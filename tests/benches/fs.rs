@@ -1,10 +1,12 @@
 //! `make bench`: what file operations cost on a store, beside wasmtime's own file system, in one run.
 //!
-//! The same guest runs composed and linked, on a memory store and on a redb file; linked with the store inside the
-//! component too; and as it is, on a directory of tmpfs, in wasmtime's fastest setting and in the one embedders get
-//! by default. Then it runs with each provider in the component, beside the same store in the host. Each number is the median of several rounds, and a round goes through all ways, so that a busy moment
-//! of the machine hits none alone. `KVFS_BENCH_ROUNDS` sets the number of rounds.
+//! The same guest runs composed and linked, on a memory store and on a redb file; linked in mode lazy, and with the
+//! store inside the component; and as it is, on a directory of tmpfs, in wasmtime's fastest setting and in the one
+//! embedders get by default. Then it runs with each provider in the component, beside the same store in the host. Each
+//! number is the median of several rounds, and a round goes through all ways, so that a busy moment of the machine hits
+//! none alone. `KVFS_BENCH_ROUNDS` sets the number of rounds.
 
+mod floors;
 mod providers;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kvfs_compose::{Compose, Link, Provider};
+use kvfs_compose::{Compose, Link, Mode, Provider};
 use kvfs_host::{MemoryStore, RedbStore};
 use kvfs_tests::{Calling, Output, Program, engine, guests};
 use wasmtime::component::Component;
@@ -74,6 +76,8 @@ const PYTHON_LOOPS: [Row; 7] = [
 #[derive(Clone, Copy)]
 enum Way {
     Store(Link, Store),
+    /// Linked, on the memory store, which gets nothing before it must.
+    Lazy,
     /// Linked, with the store in the component.
     Inside,
     Host(Calling),
@@ -85,18 +89,19 @@ enum Store {
     Redb,
 }
 
-const WAYS: [(&str, Way); 7] = [
+const WAYS: [(&str, Way); 8] = [
     ("composed/memory", Way::Store(Link::Component, Store::Memory)),
     ("composed/redb", Way::Store(Link::Component, Store::Redb)),
     ("linked/memory", Way::Store(Link::Core, Store::Memory)),
     ("linked/redb", Way::Store(Link::Core, Store::Redb)),
+    ("linked/lazy", Way::Lazy),
     ("linked/inside", Way::Inside),
     ("host, fastest", Way::Host(Calling::SyncOnThread)),
     ("host, default", Way::Host(Calling::Async)),
 ];
 const COMPOSED: usize = 0;
 const LINKED: usize = 2;
-const HOST: usize = 5;
+const HOST: usize = 6;
 
 fn main() -> anyhow::Result<()> {
     if std::env::var_os("RUST_BACKTRACE").is_some() {
@@ -113,6 +118,7 @@ fn main() -> anyhow::Result<()> {
     // First, while the process is small.
     let python = composing()?;
     println!("{rounds} rounds, medians, files and redb store in {}", scratch.path().display());
+    floors::print();
 
     let rust = Guest::new(guests::rust()?)?;
     let empty = |program: Program| program.args(["nothing"]);
@@ -156,19 +162,22 @@ struct Guest {
     bare: Component,
     composed: Component,
     linked: Component,
+    lazy: Component,
     inside: Component,
 }
 
 impl Guest {
     fn new(bare: &[u8]) -> anyhow::Result<Self> {
         let compile = |component: &[u8]| engine::compile(engine::plain(), component);
-        let inside =
-            Compose::new(bare).link(Link::Core).provider(Provider::Memory { size_bytes: None }).build()?;
+        let linked = || Compose::new(bare).link(Link::Core);
+        let lazy = linked().mode(Mode::Lazy).build()?;
+        let inside = linked().provider(Provider::Memory { size_bytes: None }).build()?;
         Ok(Guest {
             bytes: bare.to_owned(),
             bare: compile(bare)?,
             composed: compile(&guests::joined(bare, Link::Component)?)?,
             linked: compile(&guests::joined(bare, Link::Core)?)?,
+            lazy: compile(&lazy.bytes)?,
             inside: compile(&inside.bytes)?,
         })
     }
@@ -188,6 +197,7 @@ impl Guest {
                 let store = RedbStore::open(dir.path().join("state.redb"))?;
                 Program::new(self.joined(link)).store(Arc::new(store))
             }
+            Way::Lazy => Program::new(&self.lazy).store(Arc::new(MemoryStore::new())),
             Way::Inside => Program::new(&self.inside),
             Way::Host(calling) => Program::new(&self.bare).host_files(dir.path()).calling(calling),
         };

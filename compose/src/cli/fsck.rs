@@ -1,7 +1,7 @@
 //! `kvfs fsck`: checks a volume of a store, and repairs it.
 
 use super::engine_store::EngineStore;
-use super::volumes::MountedVolume;
+use super::mounted::MountedVolume;
 use super::{complain, read, say};
 use crate::FsckArgs;
 use anyhow::{Context, Result, anyhow};

@@ -6,9 +6,9 @@ pub(crate) mod compose;
 mod engine_store;
 pub(crate) mod fsck;
 pub(crate) mod inspect;
+mod mounted;
 mod provider_store;
 pub(crate) mod run;
-mod volumes;
 
 use crate::Fixed;
 use anyhow::{Context, Result};

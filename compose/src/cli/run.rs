@@ -1,6 +1,6 @@
 //! `kvfs run`: a guest on a store, with wasmtime.
 
-use super::volumes::MountedVolume;
+use super::mounted::{MountedDirectory, MountedVolume};
 use super::{Busy, composer, one_line, read};
 use crate::RunArgs;
 use anyhow::{Context, Result, bail};
@@ -46,7 +46,15 @@ impl KvView for State {
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let guest = args.guest().display().to_string();
-    let (component, volumes) = load(args).with_context(|| guest.clone())?;
+    let Loaded { component, volumes, directories } = load(args).with_context(|| guest.clone())?;
+    for mount in &directories {
+        if !args.dir.iter().any(|(_, preopen)| *preopen == mount.preopen) {
+            let MountedDirectory { path, preopen, .. } = mount;
+            bail!(
+                "{guest}: a directory of the host is mounted at {path}; name it with --dir HOST-DIR::{preopen}"
+            );
+        }
+    }
     let kv = open_store(&args.store)?;
     for volume in &volumes {
         volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
@@ -62,7 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     })
     .context("cannot watch for interrupts")?;
     let result = std::thread::scope(|scope| {
-        let call = || call(args, &component, kv.clone());
+        let call = || call(args, &component, &directories, kv.clone());
         let stack_bytes = GUEST_STACK_BYTES + HOST_STACK_BYTES;
         let guest = std::thread::Builder::new().stack_size(stack_bytes).spawn_scoped(scope, call)?;
         guest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -73,8 +81,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// Reads the guest, composes it if it is not composed, and compiles it. Returns its volumes too.
-fn load(args: &RunArgs) -> Result<(Component, Vec<MountedVolume>)> {
+/// A guest, and what it mounts.
+struct Loaded {
+    component: Component,
+    volumes: Vec<MountedVolume>,
+    directories: Vec<MountedDirectory>,
+}
+
+/// Reads the guest, composes it if it is not composed, and compiles it.
+fn load(args: &RunArgs) -> Result<Loaded> {
     let input = read(args.guest())?;
     let composed;
     let busy = Busy::new("composing");
@@ -96,7 +111,7 @@ fn load(args: &RunArgs) -> Result<(Component, Vec<MountedVolume>)> {
         Err(error) => return Err(error.into()),
     };
 
-    let volumes = MountedVolume::all(bytes)?;
+    let (volumes, directories) = (MountedVolume::all(bytes)?, MountedDirectory::all(bytes));
     let mut config = Config::new();
     // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
     // calls from component to component take about twice as long.
@@ -110,7 +125,7 @@ fn load(args: &RunArgs) -> Result<(Component, Vec<MountedVolume>)> {
     let engine = Engine::new(&config).map_err(plain)?;
     let _busy = Busy::new("compiling");
     let component = Component::new(&engine, bytes).map_err(plain).context("cannot compile it")?;
-    Ok((component, volumes))
+    Ok(Loaded { component, volumes, directories })
 }
 
 /// Keeps compiled guests in the user's cache directory, by what they contain and the runtime's
@@ -125,7 +140,12 @@ fn compile_cache() -> Result<Cache> {
     Cache::new(config).map_err(plain)
 }
 
-fn call(args: &RunArgs, component: &Component, kv: AnyStore) -> Result<ExitCode> {
+fn call(
+    args: &RunArgs,
+    component: &Component,
+    directories: &[MountedDirectory],
+    kv: AnyStore,
+) -> Result<ExitCode> {
     let mut linker = Linker::new(component.engine());
     // A part of WASI 0.2 that is not on by default, and that toolchains import nevertheless.
     let mut options = LinkOptions::default();
@@ -142,8 +162,16 @@ fn call(args: &RunArgs, component: &Component, kv: AnyStore) -> Result<ExitCode>
     if args.inherit_network {
         wasi.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
     }
+    // A provider in the component may use directories for itself.
+    let has_provider = !component
+        .component_type()
+        .imports(component.engine())
+        .any(|(name, _)| name.starts_with("kvfs:store/kv-store@"));
     for (host, preopen) in &args.dir {
-        wasi.preopened_dir(host, preopen, FsPerms::ReadWrite)
+        let mut mounts = directories.iter().filter(|mount| mount.preopen == *preopen).peekable();
+        let only_read = !has_provider && mounts.peek().is_some() && mounts.all(|mount| mount.read_only);
+        let access = if only_read { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+        wasi.preopened_dir(host, preopen, access)
             .map_err(plain)
             .with_context(|| format!("cannot open the directory {}", host.display()))?;
     }

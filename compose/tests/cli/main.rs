@@ -139,6 +139,26 @@ fn a_damaged_cache_is_not_in_the_way() {
     assert_eq!(kvfs(dir.path(), &["run", "guest.wasm"]).status.code(), Some(134));
 }
 
+#[test]
+fn run_asks_for_the_directories_that_are_mounted() {
+    let dir = workshop();
+    std::fs::create_dir(dir.path().join("shared")).unwrap();
+    let mounts = ["--mount", "/=kv", "--mount", "/work=host:given,ro"];
+    let composed = kvfs(dir.path(), &[&["compose", "guest.wasm", "-o", "host.wasm"][..], &mounts].concat());
+    assert!(composed.status.success(), "{composed:?}");
+    for guest in [&["host.wasm"][..], &[&mounts[..], &["guest.wasm"]].concat()] {
+        let run = |dirs: &[&str]| kvfs(dir.path(), &[&["run"], dirs, guest].concat());
+        for dirs in [&[][..], &["--dir", "shared::other"]] {
+            let output = run(dirs);
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{stderr}");
+            assert!(stderr.contains("at /work") && stderr.contains("--dir HOST-DIR::given"), "{stderr}");
+        }
+        // This guest does nothing but trap.
+        assert_eq!(run(&["--dir", "shared::given"]).status.code(), Some(134));
+    }
+}
+
 /// The clock of volumes that tests make.
 struct Noon;
 

@@ -1,9 +1,9 @@
-//! The volumes of a store that a composed component mounts, with the images below them.
+//! What a composed component mounts: volumes of a store with the images below them, and directories of the host.
 
 use super::engine_store::EngineStore;
 use anyhow::{Context, Result};
 use kvfs::image::Image;
-use kvfs_compose::{FixedSource, fixed_mounts};
+use kvfs_compose::{FixedSource, MountAccess, fixed_mounts};
 use kvfs_host::AnyStore;
 
 /// A volume of the store that a component mounts.
@@ -39,5 +39,29 @@ impl MountedVolume {
             Some(image) => kvfs::probe_overlay(&mut store, &self.name, image),
             None => kvfs::probe(&mut store, &self.name),
         }?)
+    }
+}
+
+/// A directory of the host that a component mounts.
+pub(super) struct MountedDirectory {
+    /// The guest's path.
+    pub(super) path: String,
+    /// The name under which it is preopened.
+    pub(super) preopen: String,
+    pub(super) read_only: bool,
+}
+
+impl MountedDirectory {
+    /// Lists the directories of a component; none for one that is not composed.
+    pub(super) fn all(component: &[u8]) -> Vec<MountedDirectory> {
+        let directory = |mount: kvfs_compose::FixedMount<'_>| match mount.source {
+            FixedSource::Host { preopen, .. } => Some(MountedDirectory {
+                path: mount.path,
+                preopen,
+                read_only: mount.access == MountAccess::ReadOnly,
+            }),
+            _ => None,
+        };
+        fixed_mounts(component).into_iter().filter_map(directory).collect()
     }
 }
