@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind};
 
-use crate::limits::{AnswerBudget, ScanBudget};
+use crate::limits::{ScanBudget, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 const LIMITS: Limits = Limits::of_this_crate(true);
@@ -90,7 +90,8 @@ impl SyncStore for FileStore {
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let mut inner = self.lock()?;
-        values(keys, |key| inner.get(key))
+        LIMITS.check_get(keys)?;
+        values(keys, |key| value(inner.get(key)))?
     }
 
     fn scan(
@@ -124,7 +125,8 @@ impl SyncStore for FileStoreReader {
     }
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        values(keys, |key| self.0.get(key))
+        LIMITS.check_get(keys)?;
+        values(keys, |key| value(self.0.get(key)))?
     }
 
     fn scan(
@@ -143,19 +145,8 @@ impl SyncStore for FileStoreReader {
     }
 }
 
-fn values(
-    keys: &[&[u8]],
-    mut get: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, kvfs_file_store::StoreError>,
-) -> Result<Vec<Option<Bytes>>, StoreError> {
-    LIMITS.check_get(keys)?;
-    let mut budget = AnswerBudget::default();
-    let mut values = Vec::with_capacity(keys.len());
-    for key in keys {
-        let value = get(key).map_err(store_error)?;
-        budget.take(value.as_ref().map(Vec::len))?;
-        values.push(value.map(Bytes::from));
-    }
-    Ok(values)
+fn value(found: Result<Option<Vec<u8>>, kvfs_file_store::StoreError>) -> Result<Option<Bytes>, StoreError> {
+    found.map(|value| value.map(Bytes::from)).map_err(store_error)
 }
 
 fn entries(page: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Entry> {

@@ -3,6 +3,8 @@
 
 use std::ops::Bound;
 
+use bytes::Bytes;
+
 use crate::{Guard, Limits, Mutation, StoreError};
 
 /// Longest key of the stores here. The file system needs 520 bytes; the rest is for the prefixes of
@@ -79,15 +81,22 @@ fn fits(len: usize, max: u32) -> Result<(), StoreError> {
     if len <= max as usize { Ok(()) } else { Err(StoreError::TooLarge) }
 }
 
-/// Counts the values of a `get` against [`MAX_ANSWER_BYTES`].
-#[derive(Default)]
-pub(crate) struct AnswerBudget(usize);
-
-impl AnswerBudget {
-    pub(crate) fn take(&mut self, value: Option<usize>) -> Result<(), StoreError> {
-        self.0 = self.0.saturating_add(value.unwrap_or(0));
-        if self.0 <= MAX_ANSWER_BYTES { Ok(()) } else { Err(StoreError::TooLarge) }
+/// Gathers what `find` says of each key of a `get`; too much to hold in memory is refused. A failure of `find` itself
+/// comes first.
+pub(crate) fn values<E>(
+    keys: &[&[u8]],
+    mut find: impl FnMut(&[u8]) -> Result<Option<Bytes>, E>,
+) -> Result<Result<Vec<Option<Bytes>>, StoreError>, E> {
+    let (mut values, mut bytes) = (Vec::with_capacity(keys.len()), 0_usize);
+    for key in keys {
+        let value = find(key)?;
+        bytes = bytes.saturating_add(value.as_ref().map_or(0, Bytes::len));
+        if bytes > MAX_ANSWER_BYTES {
+            return Ok(Err(StoreError::TooLarge));
+        }
+        values.push(value);
     }
+    Ok(Ok(values))
 }
 
 /// Decides which entries a `scan` may still return: the rule of paging, once for all stores.

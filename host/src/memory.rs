@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::limits::{AnswerBudget, ScanBudget, key_range};
+use crate::limits::{ScanBudget, key_range, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
 /// A store in memory: an ordered map behind a lock.
@@ -55,14 +55,7 @@ impl SyncStore for MemoryStore {
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         LIMITS.check_get(keys)?;
         let entries = self.read()?;
-        let mut budget = AnswerBudget::default();
-        let mut values = Vec::with_capacity(keys.len());
-        for key in keys {
-            let value = entries.get::<[u8]>(key);
-            budget.take(value.map(Bytes::len))?;
-            values.push(value.cloned());
-        }
-        Ok(values)
+        values(keys, |key| Ok::<_, StoreError>(entries.get::<[u8]>(key).cloned()))?
     }
 
     fn scan(

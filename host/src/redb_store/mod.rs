@@ -24,7 +24,7 @@ use redb::{Database, StorageError};
 
 use self::file::{OpenFile, Opener, Table};
 use self::overlay::Overlay;
-use crate::limits::{AnswerBudget, KeyRange, ScanBudget, key_range};
+use crate::limits::{KeyRange, ScanBudget, key_range, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 const LIMITS: Limits = Limits::of_this_crate(true);
@@ -180,16 +180,7 @@ impl State {
 
     /// All values, or that they are too large to hold in memory.
     fn get_all(&self, keys: &[&[u8]]) -> Result<Result<Vec<Option<Bytes>>, StoreError>, StorageError> {
-        let mut budget = AnswerBudget::default();
-        let mut values = Vec::with_capacity(keys.len());
-        for key in keys {
-            let value = self.get(key)?;
-            if budget.take(value.as_ref().map(Bytes::len)).is_err() {
-                return Ok(Err(StoreError::TooLarge));
-            }
-            values.push(value);
-        }
-        Ok(Ok(values))
+        values(keys, |key| self.get(key))
     }
 
     fn page(&self, range: KeyRange<'_>, budget: ScanBudget) -> Result<Vec<Entry>, StorageError> {

@@ -1,32 +1,19 @@
 //! Runs operations on the engine and on the reference side by side, and keeps what a crash check needs.
 
+mod clock;
 mod finish;
 mod look;
+
+pub use clock::{TestClock, time};
 
 use crate::model::{Answer, Id, Layout, Model, ROOT};
 use crate::ops::{DIRS, FILES, LISTINGS, Op, Setup};
 use crate::store::TestStore;
 use crate::tree;
-use kvfs::{
-    Access, At, Clock, Code, Descriptor, DirStream, Error, Follow, Mode, OpenFlags, Timestamp, Volume,
-};
+use kvfs::{Access, At, Code, Descriptor, DirStream, Error, Follow, Mode, OpenFlags, Volume};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-/// A clock that shows the number of the operation under way.
-#[derive(Debug, Clone, Default)]
-pub struct TestClock(pub Rc<Cell<i64>>);
-
-impl Clock for TestClock {
-    fn now(&mut self) -> Timestamp {
-        time(self.0.get())
-    }
-}
-
-pub fn time(seconds: i64) -> Timestamp {
-    Timestamp { seconds, nanoseconds: 7 }
-}
 
 /// What a moment of a run left behind.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The store as a provider: the contract's limits and words.
 
 use kvfs_file_store::{Directory, FileStore, StoreError};
-use kvfs_provider_kit::limits::{self, AnswerBudget, ScanBudget, check_apply, check_get, parts};
+use kvfs_provider_kit::limits::{self, ScanBudget, check_apply, parts};
 use kvfs_provider_kit::{Durability, Entry, Error, Guard, Limits, Mutation, Provider};
 
 /// A store in a directory, as a provider.
@@ -24,15 +24,7 @@ impl<D: Directory> Provider for FileProvider<D> {
     }
 
     fn get(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        check_get(keys)?;
-        let mut budget = AnswerBudget::default();
-        let mut values = Vec::with_capacity(keys.len());
-        for key in keys {
-            let value = self.0.get(key).map_err(to_error)?;
-            budget.take(value.as_deref())?;
-            values.push(value);
-        }
-        Ok(values)
+        limits::get(keys, |key| self.0.get(key).map_err(to_error))
     }
 
     fn scan(

@@ -1,7 +1,7 @@
 //! The store as a provider: the contract's limits and words.
 
 use kvfs_bucket_store::{Bucket, BucketStore, StoreError};
-use kvfs_provider_kit::limits::{self, AnswerBudget, ScanBudget, check_apply, check_get, parts};
+use kvfs_provider_kit::limits::{self, ScanBudget, check_apply, parts};
 use kvfs_provider_kit::{Durability, Entry, Error, Guard, Limits, Mutation, Provider};
 
 /// A store in a bucket, as a provider.
@@ -28,15 +28,7 @@ impl<B: Bucket> Provider for BucketProvider<B> {
     }
 
     fn get(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        check_get(keys)?;
-        let mut budget = AnswerBudget::default();
-        let mut values = Vec::with_capacity(keys.len());
-        for key in keys {
-            let value = self.0.get(key).map_err(to_error)?;
-            budget.take(value.as_deref())?;
-            values.push(value);
-        }
-        Ok(values)
+        limits::get(keys, |key| self.0.get(key).map_err(to_error))
     }
 
     fn scan(

@@ -2,6 +2,7 @@
 //! stores: data moves between them in both directions.
 
 use crate::{Entry, Error, Guard, Limits, Mutation};
+use std::borrow::Cow;
 use std::ops::Bound;
 
 /// Longest key. The file system needs 520 bytes.
@@ -30,14 +31,27 @@ pub const fn limits(durable: bool) -> Limits {
     }
 }
 
-/// Checks the keys of a `get`.
+/// Answers a `get` with what `find` says of each key.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`]: too many keys or too long a key.
-pub fn check_get(keys: &[Vec<u8>]) -> Result<(), Error> {
+/// [`Error::TooLarge`]: too many keys, too long a key, or values of more than [`MAX_ANSWER_BYTES`]; and those of `find`.
+pub fn get<'v, V: Into<Cow<'v, [u8]>>>(
+    keys: &[Vec<u8>],
+    mut find: impl FnMut(&[u8]) -> Result<Option<V>, Error>,
+) -> Result<Vec<Option<Vec<u8>>>, Error> {
     fits(keys.len(), MAX_BATCH_ENTRIES)?;
-    keys.iter().try_for_each(|key| fits(key.len(), MAX_KEY_BYTES))
+    keys.iter().try_for_each(|key| fits(key.len(), MAX_KEY_BYTES))?;
+    let (mut values, mut bytes) = (Vec::with_capacity(keys.len()), 0_usize);
+    for key in keys {
+        let value: Option<Cow<'_, [u8]>> = find(key)?.map(Into::into);
+        bytes = bytes.saturating_add(value.as_deref().map_or(0, <[u8]>::len));
+        if bytes > MAX_ANSWER_BYTES {
+            return Err(Error::TooLarge);
+        }
+        values.push(value.map(Cow::into_owned));
+    }
+    Ok(values)
 }
 
 /// Checks the guards and mutations of an `apply` and returns the bytes of the mutations.
@@ -71,22 +85,6 @@ pub fn parts(mutation: &Mutation) -> (&[u8], Option<&[u8]>) {
 
 fn fits(length: usize, most: u32) -> Result<(), Error> {
     if length <= most as usize { Ok(()) } else { Err(Error::TooLarge) }
-}
-
-/// Counts the values of a `get` against [`MAX_ANSWER_BYTES`].
-#[derive(Debug, Default)]
-pub struct AnswerBudget(usize);
-
-impl AnswerBudget {
-    /// Takes room for a value.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooLarge`] when the answer is full.
-    pub fn take(&mut self, value: Option<&[u8]>) -> Result<(), Error> {
-        self.0 = self.0.saturating_add(value.map_or(0, <[u8]>::len));
-        if self.0 <= MAX_ANSWER_BYTES { Ok(()) } else { Err(Error::TooLarge) }
-    }
 }
 
 /// Decides which entries a page of a `scan` may still hold.

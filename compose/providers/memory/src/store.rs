@@ -1,7 +1,7 @@
 //! The store: an ordered map and a count of what it takes.
 
 use kvfs_key::Key;
-use kvfs_provider_kit::limits::{self, AnswerBudget, ScanBudget, check_apply, check_get, key_range, parts};
+use kvfs_provider_kit::limits::{self, ScanBudget, check_apply, key_range, parts};
 use kvfs_provider_kit::{Durability, Entry, Error, Guard, Limits, Mutation, Provider};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
@@ -101,15 +101,7 @@ impl Provider for MemoryStore {
     }
 
     fn get(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        check_get(keys)?;
-        let mut budget = AnswerBudget::default();
-        let mut values = Vec::with_capacity(keys.len());
-        for key in keys {
-            let value = self.entries.get(&Key::new(key));
-            budget.take(value.map(Vec::as_slice))?;
-            values.push(value.cloned());
-        }
-        Ok(values)
+        limits::get(keys, |key| Ok(self.entries.get(&Key::new(key)).map(Vec::as_slice)))
     }
 
     fn scan(

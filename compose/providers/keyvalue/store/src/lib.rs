@@ -11,7 +11,9 @@
 //!   once it is another's.
 
 mod bucket;
+mod commit;
 mod error;
+mod garbage;
 mod head;
 mod names;
 mod node;

@@ -1,13 +1,15 @@
 //! Opens the store of a bucket: takes the right to write, reads the newest root, and removes what others left.
 
 use crate::bucket::Bucket;
+use crate::commit::is_shadow;
 use crate::error::StoreError;
+use crate::garbage::spilled_garbage;
 use crate::head::{CLAIMS_KEPT, Head, Last, claimed, last};
 use crate::names::{Extent, LAST, Opener, PageId, claim};
 use crate::node::Change;
 use crate::pages::Pages;
 use crate::root::{Log, MAX_LEFTOVERS, Root};
-use crate::store::{BucketStore, State, is_shadow, spilled_garbage};
+use crate::store::{BucketStore, State};
 use std::collections::BTreeMap;
 
 impl<B: Bucket> BucketStore<B> {
