@@ -25,7 +25,8 @@ const LIMITS: Limits = Limits::of_this_crate(true);
 ///
 /// # Cost
 ///
-/// All keys are in memory, about 150 bytes for each. An apply is one write, and an `fsync` if durable.
+/// All keys are in memory, about 150 bytes for each. An apply is one write, and if durable an `fsync` and a write of
+/// 64 bytes after it.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     inner: Arc<Mutex<Inner>>,

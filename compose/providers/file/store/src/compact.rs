@@ -80,8 +80,8 @@ pub(crate) fn compact<D: Directory>(store: &mut FileStore<D>) -> Result<(), Stor
     }
     own.end += end.len() as u64;
     own.sequence += 1;
-    own.synced_to = own.end;
     own.name_synced = true;
+    own.note_synced();
     match own.lease.is_held() {
         Ok(true) => {}
         Ok(false) => {

@@ -10,6 +10,9 @@
 //! Numbers are little-endian, hashes XXH64. The index holds for each change the key's length (u16), the
 //! value's length plus one (u32; 0 for a removal), and the key; the values follow each other in that order.
 //! `synced-to` is the offset up to which the segment was durable when the record was written.
+//!
+//! A *note* is a header alone, at the offset up to which it says that the segment is durable. It is no part of
+//! the sequence: the next record is written over it.
 
 use xxhash_rust::xxh64::xxh64;
 
@@ -22,6 +25,11 @@ pub(crate) const FLAG_START: u32 = 1;
 pub(crate) const FLAG_SNAPSHOT: u32 = 2;
 /// The end of a snapshot.
 pub(crate) const FLAG_END: u32 = 4;
+
+/// A note: nothing but its `synced-to`, which is where it lies.
+pub(crate) const FLAG_NOTE: u32 = 8;
+/// The sequence of a note. No record gets there, so whoever reads records stops at a note.
+pub(crate) const NOTE_SEQUENCE: u64 = u64::MAX;
 
 /// Most bytes of an index: a batch of the largest size that is all keys, with what each takes beside.
 pub(crate) const MAX_INDEX_BYTES: u32 = 32 << 20;

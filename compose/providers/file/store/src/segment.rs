@@ -98,14 +98,18 @@ impl Segment {
 ///
 /// # Errors
 ///
-/// [`StoreError::Corrupt`] if something is missing that a later record says was durable.
+/// [`StoreError::Corrupt`] if something is missing that a later record or a note says was durable.
 pub(crate) fn read_open<F: File>(file: &F, epoch: u64) -> Result<Option<Segment>, StoreError> {
     let name = segment_name(epoch);
     let io = |error| StoreError::io(&name, &error);
     let size = file.size_bytes().map_err(io)?;
     let mut records = read_records(file, epoch, size)?;
     let whole_to = records.last().map_or(0, Record::end);
-    let durable_to = records.iter().map(|record| record.header.synced_to).max().unwrap_or(0);
+    let noted =
+        file.read(whole_to, size.saturating_sub(whole_to).min(HEADER_BYTES as u64) as usize).map_err(io)?;
+    let noted = Header::read(&noted, whole_to).filter(|header| header.epoch == epoch);
+    let headers = records.iter().map(|record| record.header).chain(noted);
+    let durable_to = headers.map(|header| header.synced_to).max().unwrap_or(0);
 
     // What was durable is whole. Of the rest each value is looked at: a crash keeps any part of it.
     let mut valid = records.len();
@@ -216,7 +220,7 @@ fn start_of(records: &[Record]) -> Option<Start> {
     }
 }
 
-/// Looks behind the valid part for records, and returns the furthest offset that one says was durable.
+/// Looks behind the valid part, up to `size`, for records and notes, and returns the furthest offset that one says was durable.
 fn durable_further_on<F: File>(
     file: &F,
     epoch: u64,
@@ -227,9 +231,11 @@ fn durable_further_on<F: File>(
     let mut furthest = None;
     let mut offset = from;
     while offset < size {
-        let bytes = file.read(offset, WINDOW_BYTES + HEADER_BYTES);
+        // What was added since the size was asked for belongs to a writer that goes on.
+        let length = (size - offset).min((WINDOW_BYTES + HEADER_BYTES - 1) as u64) as usize;
+        let bytes = file.read(offset, length);
         let bytes = bytes.map_err(|error| StoreError::io(&name, &error))?;
-        for (at, part) in bytes.windows(HEADER_BYTES).enumerate().take(WINDOW_BYTES) {
+        for (at, part) in bytes.windows(HEADER_BYTES).enumerate() {
             if let Some(header) = Header::read(part, offset + at as u64)
                 && header.epoch == epoch
             {

@@ -4,7 +4,7 @@ use crate::compact;
 use crate::directory::{Directory, File};
 use crate::error::StoreError;
 use crate::lease::Lease;
-use crate::record::{Builder, HEADER_BYTES, KEY_OVERHEAD_BYTES};
+use crate::record::{Builder, FLAG_NOTE, HEADER_BYTES, KEY_OVERHEAD_BYTES, NOTE_SEQUENCE};
 use crate::segment::segment_name;
 use kvfs_key::Key;
 use std::collections::BTreeMap;
@@ -72,6 +72,20 @@ pub(crate) struct Own<F> {
     pub(crate) name_synced: bool,
     /// Whether there may be a whole record at the end that was not acknowledged.
     pub(crate) leftover: bool,
+}
+
+impl<F: File> Own<F> {
+    /// Takes note, in memory and in the file, that all of the segment is durable.
+    ///
+    /// Without it what was written before the last sync could not be told from the end that a crash leaves.
+    /// The next record is written over the note, and says the same. A crash may keep the note or not, as it
+    /// may have been written or not.
+    pub(crate) fn note_synced(&mut self) {
+        self.synced_to = self.end;
+        let note =
+            Builder::new().finish(FLAG_NOTE, self.lease.epoch, NOTE_SEQUENCE, self.end, self.synced_to);
+        let _ = self.file.write(self.end, &note);
+    }
 }
 
 /// A segment that is only read.
@@ -148,7 +162,7 @@ impl<D: Directory> FileStore<D> {
     ///
     /// # Cost
     ///
-    /// One write, one look at the lease, and a sync if durable.
+    /// One write and one look at the lease; if durable, a sync and a write of 64 bytes that none waits for.
     pub fn apply(
         &mut self,
         guards: &[Mutation<'_>],
@@ -254,8 +268,8 @@ impl<D: Directory> FileStore<D> {
             self.state = State::Broken(format!("a sync failed ({error}); open the store anew"));
             return Err(StoreError::UnknownOutcome);
         }
-        own.synced_to = own.end;
         own.name_synced = true;
+        own.note_synced();
         Ok(())
     }
 
