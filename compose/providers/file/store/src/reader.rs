@@ -8,6 +8,9 @@ use crate::segment::Name;
 use crate::store::{Entry, Place, older_file, read_from};
 use kvfs_key::Key;
 
+/// How often reading starts anew because the files changed in the meantime.
+const MAX_ATTEMPTS: usize = 16;
+
 /// What a store held when it was opened for reading.
 ///
 /// A program that has the store goes on undisturbed; what it removes in the meantime, when it compacts, is
@@ -19,14 +22,33 @@ impl<D: Directory> FileReader<D> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if something is missing that was durable, or was removed just now.
+    /// [`StoreError::Corrupt`] if something is missing that was durable; [`StoreError::Unavailable`] if a
+    /// program that has the store changes its files again and again while they are read.
     pub fn open(directory: &D) -> Result<Option<Self>, StoreError> {
-        let mut segments: Vec<u64> = names(directory)?.into_iter().filter_map(Name::segment).collect();
-        segments.sort_unstable();
-        if segments.is_empty() {
-            return Ok(None);
+        let mut listed = segments(directory)?;
+        let mut failed = None;
+        for _ in 0..MAX_ATTEMPTS {
+            let read = match listed.is_empty() {
+                true => Ok(None),
+                false => read_chain(directory, &listed).map(|read| Some(Self(read))),
+            };
+            if let Ok(Some(_)) = read {
+                return read;
+            }
+            // A program that compacts makes a segment and removes those before it: some of those that were
+            // listed may be gone, and the new one may not have been listed.
+            let again = segments(directory)?;
+            if again == listed {
+                return read;
+            }
+            listed = again;
+            failed = read.err();
         }
-        read_chain(directory, &segments).map(|read| Some(Self(read)))
+        let last = failed.map_or(String::new(), |error| format!(" (at last: {error})"));
+        Err(StoreError::Unavailable(format!(
+            "its files changed while they were read, {MAX_ATTEMPTS} times{last}; it is in use, or damaged: \
+             try again when no program has it open"
+        )))
     }
 
     /// Returns the value of a key.
@@ -51,4 +73,10 @@ impl<D: Directory> FileReader<D> {
             .ok_or_else(|| StoreError::Corrupt("a value is in a segment that was not read".into()))?;
         read_from(file, place)
     }
+}
+
+fn segments<D: Directory>(directory: &D) -> Result<Vec<u64>, StoreError> {
+    let mut segments: Vec<u64> = names(directory)?.into_iter().filter_map(Name::segment).collect();
+    segments.sort_unstable();
+    Ok(segments)
 }

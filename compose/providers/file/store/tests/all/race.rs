@@ -1,7 +1,7 @@
 //! Several openers of one directory, their calls in every order.
 
 use crate::disk::{Disk, SimDirectory};
-use kvfs_file_store::{FileStore, Options, StoreError};
+use kvfs_file_store::{FileReader, FileStore, Options, StoreError};
 use std::collections::BTreeSet;
 
 const OPTIONS: Options = Options { min_garbage_bytes: 1 << 10 };
@@ -75,6 +75,56 @@ fn openers_that_race_lose_no_acknowledged_step_and_take_none_twice() {
         }
     }
     assert!(acknowledged_in_all > 150, "they only got {acknowledged_in_all} steps done");
+}
+
+/// Reads again and again beside a writer. Returns how often it got something to read.
+fn read_along(directory: &SimDirectory) -> usize {
+    let mut last = 0;
+    let mut read = 0;
+    for _ in 0..40 {
+        let store = match FileReader::open(directory) {
+            Ok(Some(store)) => store,
+            Ok(None) if last == 0 => continue,
+            Ok(None) => panic!("the store is gone"),
+            Err(StoreError::Unavailable(text)) if text.contains("in use") => continue,
+            Err(error) => panic!("a healthy store: {error}"),
+        };
+        let count = store.get(b"count").unwrap().as_deref().map_or(0, number);
+        let marks = store.scan(b"mark", b"n", |_| true).unwrap();
+        assert_eq!(count, marks.len() as u64, "steps and their marks");
+        assert!(count >= last, "after {last} steps {count}");
+        last = count;
+        read += 1;
+    }
+    read
+}
+
+#[test]
+fn a_reader_beside_a_writer_that_compacts_finds_a_sound_store() {
+    let (mut read, mut compactions) = (0, 0);
+    for seed in 0..60 {
+        let directories = SimDirectory::taking_turns(Disk::default(), 2, seed);
+        read += std::thread::scope(|scope| {
+            let run = |thread: usize| {
+                let directory = directories[thread].clone();
+                scope.spawn(move || {
+                    let done = std::panic::catch_unwind(|| match thread {
+                        0 => count_up(&directory, thread).len(),
+                        _ => read_along(&directory),
+                    });
+                    directory.done();
+                    done.unwrap_or_else(|_| panic!("seed {seed}"))
+                })
+            };
+            let [writer, reader] = [0, 1].map(run);
+            writer.join().expect("the writer");
+            reader.join().expect("the reader")
+        });
+        let names = directories[0].disk(|disk| disk.names());
+        compactions += usize::from(!names.iter().any(|name| name.starts_with("0000000000000001.")));
+    }
+    assert!(compactions > 50, "only {compactions} of the stores were compacted");
+    assert!(read > 2000, "only {read} of the readings found something");
 }
 
 #[test]
