@@ -83,6 +83,39 @@ impl AdapterComponent {
         }
     }
 
+    /// Fails if the guest imports something of the file system's interfaces that the adapter's version of them does not
+    /// have.
+    pub(crate) fn check_provides(&self, guest: &Guest<'_>) -> Result<(), ComposeError> {
+        let exports = &self.resolve.worlds[self.world].exports;
+        for (key, item) in &guest.resolve.worlds[guest.world].imports {
+            let name = InterfaceName::parse(&guest.resolve.name_world_key(key));
+            let WorldItem::Interface { id, .. } = item else { continue };
+            if !name.is_wasi02("wasi:io") && !name.is_wasi02("wasi:filesystem") {
+                continue;
+            }
+            let own = exports.iter().find_map(|(key, item)| match item {
+                WorldItem::Interface { id, .. } => {
+                    let own = InterfaceName::parse(&self.resolve.name_world_key(key));
+                    (own.base == name.base).then_some((own, &self.resolve.interfaces[*id].functions))
+                }
+                _ => None,
+            });
+            let mut functions = guest.resolve.interfaces[*id].functions.keys();
+            let (provided, function) = match own {
+                None => {
+                    let versions = self.exports.iter().filter_map(InterfaceName::version);
+                    (versions.max().map_or("WASI".into(), |version| format!("WASI {version}")), None)
+                }
+                Some((own, known)) => match functions.find(|name| !known.contains_key(*name)) {
+                    None => continue,
+                    Some(function) => (own.full, Some(function.clone())),
+                },
+            };
+            return Err(ComposeError::NotProvided { interface: name.full, function, provided });
+        }
+        Ok(())
+    }
+
     /// Lists the interfaces of the host's `wasi:io` that the adapter imports, dependencies first,
     /// with their names.
     pub(crate) fn host_io(&self) -> Vec<(InterfaceId, InterfaceName)> {

@@ -8,9 +8,9 @@ use crate::error::ComposeError;
 use crate::graph::{HostIoSource, Parts, Wrapper, join};
 use crate::guest::{Guest, LINKED_MARK, MARK};
 use crate::link::{self, Cannot};
-use crate::mounts::{Mount, Packing, plan};
+use crate::mounts::{Mount, MountError, MountSource, Packing, plan};
 use crate::names::InterfaceName;
-use crate::provider::Provider;
+use crate::provider::{DEFAULT_FILE_PATH, Provider};
 use crate::report::{Report, Wrapped};
 use std::borrow::Cow;
 use wasm_encoder::{ComponentSection, CustomSection};
@@ -183,6 +183,7 @@ impl<'a> Compose<'a> {
     pub fn build(self) -> Result<Composed, ComposeError> {
         let mut config = self.config.text()?;
         let guest = Guest::read(self.guest)?;
+        self.check_store_is_hidden()?;
         let plan = plan(&self.mounts, self.config.volume(), self.progress.0)?;
         config += &plan.lines;
         let provider = self.provider.component()?;
@@ -192,6 +193,7 @@ impl<'a> Compose<'a> {
         let core = self.adapter.as_deref().unwrap_or(own);
         let adapter = AdapterComponent::encode(core, &config, &plan.images, &guest)?;
         drop(plan.images);
+        adapter.check_provides(&guest)?;
         if plan.host && adapter.host_filesystem().is_empty() {
             let reason = "it does not import the host's file system, of which a directory is to be mounted";
             return Err(ComposeError::BadAdapter { reason: reason.into() });
@@ -204,7 +206,7 @@ impl<'a> Compose<'a> {
                     mark(&mut bytes, &config, Link::Core);
                     let imports = check(&bytes, &guest, provider_outline, &host_filesystem)?;
                     let mut report = report_linked(&guest, &adapter, imports, bytes.len());
-                    report.mounted = plan.mounted;
+                    (report.store, report.mounted) = (self.provider.to_string(), plan.mounted);
                     return Ok(Composed { bytes, report });
                 }
                 Err(cannot) => not_linked = Some(cannot.to_string()),
@@ -243,8 +245,19 @@ impl<'a> Compose<'a> {
         let imports = check(&bytes, &guest, provider_outline, &host_filesystem)?;
         let mut report = report(&guest, &adapter, &bridge, &envelope, imports, bytes.len());
         report.not_linked = not_linked;
-        report.mounted = plan.mounted;
+        (report.store, report.mounted) = (self.provider.to_string(), plan.mounted);
         Ok(Composed { bytes, report })
+    }
+
+    /// Fails if a directory is mounted in which the provider has its store.
+    fn check_store_is_hidden(&self) -> Result<(), MountError> {
+        let Provider::File { path } = &self.provider else { return Ok(()) };
+        let store = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
+        let over =
+            |mount: &&Mount| matches!(&mount.source, MountSource::Host { preopen, .. } if preopen == store);
+        self.mounts.iter().find(over).map_or(Ok(()), |mount| {
+            Err(MountError::OverStore { path: mount.path.clone(), preopen: store.to_owned() })
+        })
     }
 }
 

@@ -48,11 +48,44 @@ pub enum ComposeError {
     #[error("the guest exports nothing, so nothing can run it; it may be cut off: build or copy it again")]
     NothingToRun,
 
+    /// The guest is a core module whose exports a component cannot have.
+    #[error(
+        "nothing can run the module: it has no `_start`, and nothing says which types its exports have ({}); give it a \
+         world by `wasm-tools component embed`, or build it as a component", .functions.join(", ")
+    )]
+    ExportsWithoutTypes {
+        /// The functions that the module exports.
+        functions: Vec<String>,
+    },
+
+    /// The guest exports an interface that it imports, by handing the import on.
+    #[error(
+        "the guest exports {interface} and has it from its own import of that name, which cannot be read as WIT; leave \
+         out that export: who needs the interface has it from the host"
+    )]
+    PassedOn {
+        /// The interface.
+        interface: String,
+    },
+
     /// The guest uses a file system of a version that the adapter does not export.
     #[error("the guest imports {interface}, and kvfs provides wasi:filesystem 0.2; build it for WASI 0.2")]
     UnsupportedVersion {
         /// The import, with its version.
         interface: String,
+    },
+
+    /// The guest imports of the file system's interfaces what this version does not provide.
+    #[error(
+        "the guest imports {interface}{}, and {provided} has nothing of that name; build it for that version, or use a newer kvfs", function_suffix(.function)
+    )]
+    NotProvided {
+        /// The interface as the guest names it.
+        interface: String,
+        /// The function, if the interface is known.
+        function: Option<String>,
+        /// What is provided in its place.
+        provided: String,
     },
 
     /// The guest has been through composition before.

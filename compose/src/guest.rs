@@ -4,7 +4,10 @@ use crate::error::{ComposeError, one_line};
 use crate::names::InterfaceName;
 use std::borrow::Cow;
 use wasi_preview1_component_adapter_provider as preview1;
-use wasmparser::{BinaryReaderError, Encoding, ExternalKind, Parser, Payload};
+use wasmparser::{
+    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, ExternalKind,
+    Parser, Payload,
+};
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::{Resolve, WorldId};
 
@@ -36,6 +39,10 @@ pub(crate) struct Outline {
     pub(crate) exports: Vec<String>,
     /// The text of the custom section that composition leaves.
     pub(crate) mark: Option<String>,
+    /// An import that is exported again under its own name, if there is one.
+    passed_on: Option<String>,
+    /// The imports' names, by the index of the instance that each is; none for other instances.
+    instances: Vec<Option<String>>,
 }
 
 impl Outline {
@@ -75,12 +82,36 @@ impl Outline {
         match payload {
             Payload::ComponentImportSection(section) => {
                 for import in section {
-                    self.imports.push(import?.name.name.to_owned());
+                    let import = import?;
+                    self.imports.push(import.name.name.to_owned());
+                    if matches!(import.ty, ComponentTypeRef::Instance(_)) {
+                        self.instances.push(Some(import.name.name.to_owned()));
+                    }
+                }
+            }
+            Payload::ComponentInstanceSection(section) => {
+                self.instances.extend((0..section.count()).map(|_| None));
+            }
+            Payload::ComponentAliasSection(section) => {
+                for alias in section {
+                    let kind = ComponentExternalKind::Instance;
+                    if matches!(alias?, ComponentAlias::InstanceExport { kind: found, .. } if found == kind) {
+                        self.instances.push(None);
+                    }
                 }
             }
             Payload::ComponentExportSection(section) => {
                 for export in section {
-                    self.exports.push(export?.name.name.to_owned());
+                    let export = export?;
+                    let name = export.name.name;
+                    self.exports.push(name.to_owned());
+                    if export.kind == ComponentExternalKind::Instance {
+                        let import = self.instances.get(export.index as usize).cloned().flatten();
+                        if import.as_deref() == Some(name) {
+                            self.passed_on = import;
+                        }
+                        self.instances.push(None);
+                    }
                 }
             }
             Payload::ImportSection(section) => {
@@ -123,9 +154,10 @@ impl<'a> Guest<'a> {
             return Err(ComposeError::AlreadyComposed);
         }
         let was_core = !outline.is_component;
+        let mut functions = Vec::new();
         let bytes = if was_core {
             let component = encode_core(input, &outline)?;
-            outline = Outline::read(&component)?;
+            functions = std::mem::replace(&mut outline, Outline::read(&component)?).exports;
             Cow::Owned(component)
         } else {
             Cow::Borrowed(input)
@@ -143,8 +175,14 @@ impl<'a> Guest<'a> {
             }
         }
 
+        if let Some(interface) = outline.passed_on {
+            return Err(ComposeError::PassedOn { interface });
+        }
         if outline.exports.is_empty() {
-            return Err(ComposeError::NothingToRun);
+            return Err(match functions.is_empty() {
+                true => ComposeError::NothingToRun,
+                false => ComposeError::ExportsWithoutTypes { functions },
+            });
         }
 
         let (resolve, world) = match wit_component::decode(&bytes) {

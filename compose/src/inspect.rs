@@ -2,8 +2,10 @@
 
 use crate::embed::read_config;
 use crate::error::ComposeError;
-use crate::guest::{LINKED_MARK, Outline};
+use crate::guest::{LINKED_MARK, Outline, STORE};
 use crate::mounts::fixed_mounts;
+use crate::names::InterfaceName;
+use crate::provider::Provider;
 use std::fmt;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
@@ -34,6 +36,8 @@ pub struct Inspection {
     pub kind: Kind,
     /// The size of the file.
     pub size_bytes: usize,
+    /// Where the store of a composed component is, and what the host has to give it.
+    pub store: Option<String>,
     /// The mounts of a composed component, described.
     pub mounts: Vec<String>,
     /// Imported interfaces and functions; of a core module, the modules it imports from.
@@ -63,6 +67,16 @@ pub fn configuration(bytes: &[u8]) -> Option<String> {
     modules.reduce(|all, text| all + &text)
 }
 
+/// Returns the provider that a composed component has inside, if it is one that comes with the library.
+///
+/// # Cost
+///
+/// As [`configuration`].
+pub fn fixed_provider(bytes: &[u8]) -> Option<Provider> {
+    Outline::read(bytes).ok()?.mark?;
+    Provider::of_config(&configuration(bytes)?)
+}
+
 /// Inspects a file.
 ///
 /// # Errors
@@ -84,6 +98,12 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
             config += &read_config(module).unwrap_or_default();
         }
     }
+    let is_of_host = outline.imports.iter().any(|name| InterfaceName::parse(name).base == STORE);
+    let store = outline.mark.as_ref().map(|_| match Provider::of_config(&config) {
+        _ if is_of_host => Provider::Host,
+        Some(provider) => provider,
+        None => Provider::Component(Vec::new()),
+    });
     let kind = match &outline.mark {
         Some(mark) => Kind::Composed {
             version: mark.lines().find_map(|l| l.strip_prefix("version=")).unwrap_or("unknown").to_owned(),
@@ -96,6 +116,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
     Ok(Inspection {
         kind,
         size_bytes: bytes.len(),
+        store: store.map(|store| store.to_string()),
         mounts: fixed_mounts(bytes).iter().map(ToString::to_string).collect(),
         imports: outline.imports,
         exports: outline.exports,
@@ -139,8 +160,12 @@ impl fmt::Display for Inspection {
             Kind::Composed { version, config, linked } => {
                 let joined = if *linked { "linked" } else { "composed" };
                 writeln!(f, "a component {joined} by kvfs {version}")?;
-                // Mounts have a list of their own.
-                let lines = config.lines().filter(|line| !line.starts_with("mount="));
+                // Mounts have a list of their own, and the store's line says what a provider was told.
+                let own = |line: &&str| {
+                    let of = ["mount=", "provider=", "size=", "path=", "bucket="];
+                    !of.iter().any(|key| line.starts_with(key))
+                };
+                let lines = config.lines().filter(own);
                 let config = lines.collect::<Vec<_>>().join(", ");
                 writeln!(f, "configuration: {}", if config.is_empty() { "defaults" } else { &config })?;
             }
@@ -155,6 +180,9 @@ impl fmt::Display for Inspection {
             "needs: {}",
             if self.features.is_empty() { "nothing".into() } else { self.features.join(", ") }
         )?;
+        if let Some(store) = &self.store {
+            writeln!(f, "store: {store}")?;
+        }
         if !self.mounts.is_empty() {
             writeln!(f, "mounts:")?;
             self.mounts.iter().try_for_each(|mount| writeln!(f, "  {mount}"))?;

@@ -49,7 +49,7 @@ pub use adapter::{ADAPTER, ADAPTER_WITH_HOST};
 pub use compose::{Compose, Composed, Link};
 pub use configure::{ConfigError, MAX_VOLUME_NAME_BYTES, Mode};
 pub use error::ComposeError;
-pub use inspect::{Inspection, Kind, configuration, inspect};
+pub use inspect::{Inspection, Kind, configuration, fixed_provider, inspect};
 pub use mounts::{
     FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountError, MountLimits, MountSource, Mounted,
     PackedTree, Packing, fixed_mounts,

@@ -73,8 +73,8 @@ struct RunArgs {
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     env: Vec<(String, String)>,
-    /// Preopens a directory of the host under a name, for a mount host:PREOPEN; may be given many times. The
-    /// guest sees nothing of it that is not mounted.
+    /// Preopens a directory of the host under a name, for a mount host:PREOPEN or for the provider `file`; may be given
+    /// many times. The guest sees nothing of it that is not mounted.
     #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
     dir: Vec<(PathBuf, String)>,
     /// Lets the guest use the host's network and look up names.

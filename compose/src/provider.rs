@@ -7,6 +7,7 @@ use crate::error::{ComposeError, one_line};
 use crate::guest::{Outline, STORE};
 use crate::names::InterfaceName;
 use std::borrow::Cow;
+use std::fmt;
 use wit_component::ComponentEncoder;
 
 /// The core module of the provider `memory`, as built together with this crate.
@@ -69,17 +70,17 @@ impl Provider {
     pub(crate) fn core(&self) -> Result<Option<Vec<u8>>, ComposeError> {
         match self {
             Self::Memory { size_bytes } => {
-                let mut text = String::new();
+                let mut text = "provider=memory\n".to_owned();
                 if let Some(size_bytes) = *size_bytes {
                     if !(MIN_MEMORY_BYTES..=MAX_MEMORY_BYTES).contains(&size_bytes) {
                         return Err(ConfigError::MemorySize { size_bytes }.into());
                     }
-                    text = format!("provider=memory\nsize={size_bytes}\n");
+                    text += &format!("size={size_bytes}\n");
                 }
                 configure(MEMORY_PROVIDER, &text).map(Some)
             }
             Self::File { path } => {
-                let mut text = String::new();
+                let mut text = "provider=file\n".to_owned();
                 if let Some(path) = path {
                     if path.is_empty()
                         || path.len() > MAX_VOLUME_NAME_BYTES
@@ -87,21 +88,32 @@ impl Provider {
                     {
                         return Err(ConfigError::FilePath { path: path.clone() }.into());
                     }
-                    text = format!("provider=file\npath={path}\n");
+                    text += &format!("path={path}\n");
                 }
                 configure(FILE_PROVIDER, &text).map(Some)
             }
             Self::Keyvalue { bucket } => {
-                let mut text = String::new();
+                let mut text = "provider=keyvalue\n".to_owned();
                 if let Some(bucket) = bucket {
                     if bucket.len() > MAX_VOLUME_NAME_BYTES || bucket.chars().any(char::is_control) {
                         return Err(ConfigError::Bucket { bucket: bucket.clone() }.into());
                     }
-                    text = format!("provider=keyvalue\nbucket={bucket}\n");
+                    text += &format!("bucket={bucket}\n");
                 }
                 configure(KEYVALUE_PROVIDER, &text).map(Some)
             }
             Self::Host | Self::Component(_) => Ok(None),
+        }
+    }
+
+    /// Reads which provider a configuration is of, if it is one that comes with the library.
+    pub(crate) fn of_config(config: &str) -> Option<Self> {
+        let value = |key: &str| config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        match value("provider")? {
+            "memory" => Some(Self::Memory { size_bytes: value("size").and_then(|size| size.parse().ok()) }),
+            "file" => Some(Self::File { path: value("path").map(str::to_owned) }),
+            "keyvalue" => Some(Self::Keyvalue { bucket: value("bucket").map(str::to_owned) }),
+            _ => None,
         }
     }
 
@@ -124,6 +136,31 @@ impl Provider {
             (_, None) => return Ok(None),
         };
         ProviderComponent::read(bytes).map(Some)
+    }
+}
+
+impl fmt::Display for Provider {
+    /// Says where the store is, and what a host has to give it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => write!(f, "the host's, by {STORE_EXPORT}"),
+            Self::Memory { size_bytes } => {
+                f.write_str("in the component's memory, gone with it")?;
+                size_bytes.map_or(Ok(()), |size_bytes| write!(f, ", of at most {size_bytes} bytes"))
+            }
+            Self::File { path } => {
+                let path = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
+                write!(f, "in a directory that the host preopens as {path}: run it with --dir STATE::{path}")
+            }
+            Self::Keyvalue { bucket } => {
+                f.write_str("in a bucket of the host's wasi:keyvalue")?;
+                match bucket.as_deref().unwrap_or_default() {
+                    "" => f.write_str(": run it with -S keyvalue"),
+                    bucket => write!(f, ", which must have one `{bucket}`"),
+                }
+            }
+            Self::Component(_) => f.write_str("in the component, by a provider of its own"),
+        }
     }
 }
 

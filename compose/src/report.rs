@@ -13,6 +13,8 @@ pub struct Report {
     pub linked: bool,
     /// Why they are composed as components although linking was asked for.
     pub not_linked: Option<String>,
+    /// Where the store is, and what the host has to give it.
+    pub store: String,
     /// What is mounted, in the order of the paths; empty if there is the one volume, at the root.
     pub mounted: Vec<Mounted>,
     /// Imports that the file system answers now.
@@ -55,6 +57,7 @@ impl fmt::Display for Report {
         if let Some(reason) = &self.not_linked {
             writeln!(f, "composed instead of linked: {reason}")?;
         }
+        writeln!(f, "store: {}", self.store)?;
         if !self.mounted.is_empty() {
             let mounted: Vec<_> = self.mounted.iter().map(Mounted::to_string).collect();
             list(f, "mounted", &mounted)?;

@@ -3,8 +3,8 @@
 mod common;
 
 use kvfs_compose::{
-    Compose, ComposeError, ConfigError, Kind, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES, Provider,
-    configuration, inspect,
+    Compose, ComposeError, ConfigError, Kind, Link, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES,
+    Provider, configuration, inspect,
 };
 
 fn guest() -> Vec<u8> {
@@ -38,6 +38,49 @@ fn the_size_is_fixed_in_the_result_beside_the_volume() {
     let Kind::Composed { config, .. } = inspect(&composed.bytes).unwrap().kind else { panic!() };
     assert_eq!(config, text);
     assert!(!configuration(&with_memory(None).unwrap().bytes).unwrap().contains("size="));
+}
+
+#[test]
+fn a_result_tells_where_its_store_is_and_what_it_takes_to_run_it() {
+    let cases = [
+        (Provider::Host, "the host's"),
+        (Provider::Memory { size_bytes: None }, "memory"),
+        (Provider::Memory { size_bytes: Some(1 << 20) }, "at most 1048576 bytes"),
+        (Provider::File { path: None }, "--dir STATE::/kvfs"),
+        (Provider::File { path: Some("/data".into()) }, "--dir STATE::/data"),
+        (Provider::Keyvalue { bucket: None }, "-S keyvalue"),
+        (Provider::Keyvalue { bucket: Some("mine".into()) }, "`mine`"),
+        (
+            Provider::Component(Provider::Memory { size_bytes: None }.to_component().unwrap().unwrap()),
+            "memory",
+        ),
+    ];
+    for (provider, expected) in cases {
+        for link in [Link::Component, Link::Core] {
+            let composed = Compose::new(&guest()).link(link).provider(provider.clone()).build().unwrap();
+            let told = inspect(&composed.bytes).unwrap();
+            assert!(
+                told.store.as_ref().is_some_and(|store| store.contains(expected)),
+                "{provider:?}: {told}"
+            );
+            assert!(!told.to_string().contains("provider="), "{told}");
+            if !matches!(provider, Provider::Component(_)) {
+                assert_eq!(Some(composed.report.store), told.store, "{provider:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_directory_of_the_store_is_not_mounted() {
+    for (path, preopen) in [(None, "/kvfs"), (Some("/data"), "/data")] {
+        let provider = || Provider::File { path: path.map(str::to_owned) };
+        let with =
+            |mount: String| Compose::new(&guest()).provider(provider()).mount(mount.parse().unwrap()).build();
+        let error = with(format!("/h=host:{preopen}")).unwrap_err().to_string();
+        assert!(error.contains("mount at /h") && error.contains(preopen), "{error}");
+        with(format!("/h=host:{preopen}-other")).unwrap();
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::mounted::{MountedDirectory, MountedVolume};
 use super::{Busy, composer, one_line, read};
 use crate::RunArgs;
 use anyhow::{Context, Result, bail};
-use kvfs_compose::ComposeError;
+use kvfs_compose::{ComposeError, DEFAULT_FILE_PATH, Provider, fixed_provider};
 use kvfs_host::{AnyStore, KvCtx, KvView, open_store};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,7 +46,13 @@ impl KvView for State {
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let guest = args.guest().display().to_string();
-    let Loaded { component, volumes, directories } = load(args).with_context(|| guest.clone())?;
+    let Loaded { component, volumes, directories, provider } = load(args).with_context(|| guest.clone())?;
+    if let Some(Provider::File { path }) = &provider {
+        let path = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
+        if !args.dir.iter().any(|(_, preopen)| preopen == path) {
+            bail!("{guest}: its store is in the directory {path}; name it with --dir STATE::{path}");
+        }
+    }
     for mount in &directories {
         if !args.dir.iter().any(|(_, preopen)| *preopen == mount.preopen) {
             let MountedDirectory { path, preopen, .. } = mount;
@@ -86,6 +92,8 @@ struct Loaded {
     component: Component,
     volumes: Vec<MountedVolume>,
     directories: Vec<MountedDirectory>,
+    /// Where the store is, if it is in the component.
+    provider: Option<Provider>,
 }
 
 /// Reads the guest, composes it if it is not composed, and compiles it.
@@ -125,7 +133,7 @@ fn load(args: &RunArgs) -> Result<Loaded> {
     let engine = Engine::new(&config).map_err(plain)?;
     let _busy = Busy::new("compiling");
     let component = Component::new(&engine, bytes).map_err(plain).context("cannot compile it")?;
-    Ok(Loaded { component, volumes, directories })
+    Ok(Loaded { component, volumes, directories, provider: fixed_provider(bytes) })
 }
 
 /// Keeps compiled guests in the user's cache directory, by what they contain and the runtime's

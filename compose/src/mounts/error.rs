@@ -99,6 +99,17 @@ pub enum MountError {
         /// What is wrong with it, and what to do.
         reason: &'static str,
     },
+    /// The directory of the host is where the provider `file` has its store.
+    #[error(
+        "mount at {path}: the host's directory {preopen} is the store of the provider `file`, and the guest could change \
+         what is in it; name another directory for one of them, such as --provider file:/store"
+    )]
+    OverStore {
+        /// The guest's path.
+        path: String,
+        /// The name of the preopened directory.
+        preopen: String,
+    },
     /// A mount lies in a directory of a file map, which has none.
     #[error(
         "mount at {path}: the files mapped at {map} have no directories around it; mount it right in {map}, or map the \
