@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind};
+use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind, Status};
 
 use crate::limits::{ScanBudget, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
@@ -238,8 +238,9 @@ impl Directory for StdDirectory {
 }
 
 impl File for StdFile {
-    fn size_bytes(&self) -> Result<u64, IoError> {
-        self.0.metadata().map(|metadata| metadata.len()).map_err(io_error)
+    fn status(&self) -> Result<Status, IoError> {
+        let metadata = self.0.metadata().map_err(io_error)?;
+        Ok(Status { size_bytes: metadata.len(), names: names_of(&metadata) })
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
@@ -273,6 +274,17 @@ impl File for StdFile {
     fn sync(&self) -> Result<(), IoError> {
         self.0.sync_data().map_err(io_error)
     }
+}
+
+#[cfg(unix)]
+fn names_of(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(metadata)
+}
+
+/// Elsewhere the standard library does not tell.
+#[cfg(not(unix))]
+fn names_of(_: &fs::Metadata) -> u64 {
+    0
 }
 
 #[cfg(unix)]

@@ -88,6 +88,27 @@ fn a_store_in_a_directory_outlives_its_opener_and_goes_to_the_newer_one() {
     assert_eq!(crate::value_of(&second, b"b").as_deref(), Some(&b"1"[..]));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_store_in_a_directory_whose_lease_was_removed_takes_nothing_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file:{}", directory.path().display());
+    let older = open_store(&url).unwrap();
+    crate::write(&older, &[(b"a", b"1")], Durability::Buffered).unwrap();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "lease") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let newer = open_store(&url).unwrap();
+    let late = crate::write(&older, &[(b"a", b"2")], Durability::Durable);
+    assert!(matches!(late, Err(StoreError::UnknownOutcome)), "{late:?}");
+    let late = crate::write(&older, &[(b"a", b"2")], Durability::Durable);
+    assert!(matches!(late, Err(StoreError::AccessDenied)), "{late:?}");
+    crate::write(&newer, &[(b"a", b"3")], Durability::Durable).unwrap();
+}
+
 #[test]
 fn namespaces_conform_beside_others() {
     let prefixes: [&[u8]; 6] = [b"", b"a", b"\0", b"\xFF", b"\xFF\xFF", b"middle"];

@@ -2,7 +2,7 @@
 
 use crate::wasi::bindings::wasi::filesystem::preopens::get_directories;
 use crate::wasi::bindings::wasi::filesystem::types as wit;
-use kvfs_file_store::{Directory, File, IoError, IoKind};
+use kvfs_file_store::{Directory, File, IoError, IoKind, Status};
 use std::rc::Rc;
 
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
@@ -75,8 +75,9 @@ impl Directory for WasiDirectory {
 pub(crate) struct WasiFile(wit::Descriptor);
 
 impl File for WasiFile {
-    fn size_bytes(&self) -> Result<u64, IoError> {
-        self.0.stat().map(|stat| stat.size).map_err(to_error)
+    fn status(&self) -> Result<Status, IoError> {
+        let stat = self.0.stat().map_err(to_error)?;
+        Ok(Status { size_bytes: stat.size, names: stat.link_count })
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {

@@ -35,8 +35,8 @@ pub trait Directory {
 
 /// An open file.
 pub trait File {
-    /// Returns its length, in bytes.
-    fn size_bytes(&self) -> Result<u64, IoError>;
+    /// Returns its length and the number of its names.
+    fn status(&self) -> Result<Status, IoError>;
 
     /// Reads up to `length` bytes from `offset` on: fewer only where the file ends.
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError>;
@@ -46,6 +46,15 @@ pub trait File {
 
     /// Makes what was written durable, by whomever it was written.
     fn sync(&self) -> Result<(), IoError>;
+}
+
+/// What is known of an open file beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its length, in bytes.
+    pub size_bytes: u64,
+    /// How many names it has: none once it was removed. Where the system does not tell, always the same.
+    pub names: u64,
 }
 
 /// Why a call of a [`Directory`] failed.

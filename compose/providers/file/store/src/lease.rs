@@ -12,6 +12,8 @@ use crate::segment::{Name, lease_name, parse_name};
 pub(crate) struct Lease<F> {
     pub(crate) epoch: u64,
     file: F,
+    /// Whether the system tells that a file has no name any more.
+    names_are_told: bool,
 }
 
 impl<F: File> Lease<F> {
@@ -33,13 +35,17 @@ impl<F: File> Lease<F> {
             remove(directory, &name)?;
             return Ok(None);
         }
-        Ok(Some(Self { epoch, file }))
+        // It has a name now, unless somebody newer has removed it, who has written into it before.
+        let status = file.status().map_err(|error| StoreError::io(&name, &error))?;
+        Ok(Some(Self { epoch, file, names_are_told: status.names > 0 }))
     }
 
     /// Returns whether nobody has claimed a greater number and got as far as reading.
+    ///
+    /// A lease that is gone is not held: an opener that does not find it does not write into it.
     pub(crate) fn is_held(&self) -> Result<bool, StoreError> {
-        let size = self.file.size_bytes();
-        Ok(size.map_err(|error| StoreError::io(&lease_name(self.epoch), &error))? == 0)
+        let status = self.file.status().map_err(|error| StoreError::io(&lease_name(self.epoch), &error))?;
+        Ok(status.size_bytes == 0 && (status.names > 0 || !self.names_are_told))
     }
 
     /// Takes the right to write from everybody older.

@@ -102,7 +102,7 @@ impl Segment {
 pub(crate) fn read_open<F: File>(file: &F, epoch: u64) -> Result<Option<Segment>, StoreError> {
     let name = segment_name(epoch);
     let io = |error| StoreError::io(&name, &error);
-    let size = file.size_bytes().map_err(io)?;
+    let size = file.status().map_err(io)?.size_bytes;
     let mut records = read_records(file, epoch, size)?;
     let whole_to = records.last().map_or(0, Record::end);
     let noted =
@@ -142,7 +142,7 @@ pub(crate) fn read_open<F: File>(file: &F, epoch: u64) -> Result<Option<Segment>
 /// [`StoreError::Corrupt`] if it is not: the later one was written after this was durable.
 pub(crate) fn read_closed<F: File>(file: &F, epoch: u64, accepted: u64) -> Result<Segment, StoreError> {
     let name = segment_name(epoch);
-    let size = file.size_bytes().map_err(|error| StoreError::io(&name, &error))?;
+    let size = file.status().map_err(|error| StoreError::io(&name, &error))?.size_bytes;
     let records = read_records(file, epoch, accepted.min(size))?;
     let end = records.last().map_or(0, Record::end);
     match start_of(&records) {

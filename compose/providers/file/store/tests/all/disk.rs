@@ -1,7 +1,7 @@
 //! A disk in memory that keeps apart what is durable, stops at any call, and takes turns among threads.
 
 use crate::random::Random;
-use kvfs_file_store::{Directory, File, IoError, IoKind};
+use kvfs_file_store::{Directory, File, IoError, IoKind, Status};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -40,6 +40,8 @@ pub(crate) struct Disk {
     pub(crate) calls: u64,
     /// Calls of this kind fail, with this kind of error.
     pub(crate) fail: Option<(&'static str, IoKind)>,
+    /// As where the system does not tell how many names a file has.
+    pub(crate) tells_no_names: bool,
 }
 
 impl Disk {
@@ -262,8 +264,16 @@ pub(crate) struct SimFile {
 }
 
 impl File for SimFile {
-    fn size_bytes(&self) -> Result<u64, IoError> {
-        self.directory.call(|disk| disk.alive().map(|()| disk.inodes[self.inode].content().len() as u64))
+    fn status(&self) -> Result<Status, IoError> {
+        self.directory.call(|disk| {
+            disk.alive()?;
+            let names = match disk.tells_no_names {
+                true => 0,
+                false => disk.names.values().filter(|&&inode| inode == self.inode).count(),
+            };
+            let size_bytes = disk.inodes[self.inode].content().len() as u64;
+            Ok(Status { size_bytes, names: names as u64 })
+        })
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {

@@ -141,3 +141,27 @@ fn the_newer_opener_has_the_store_and_the_older_is_told() {
     let mut third = FileStore::open(directory).unwrap();
     assert_eq!(third.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
 }
+
+#[test]
+fn a_writer_whose_lease_is_removed_has_lost_the_store() {
+    let directory = SimDirectory::new(Disk::default());
+    let mut older = FileStore::open(directory.clone()).unwrap();
+    older.apply(&[], &[(b"a", Some(b"1"))], false).unwrap();
+    directory.disk(|disk| disk.names().iter().filter(|n| n.ends_with(".lease")).for_each(|n| disk.forget(n)));
+    let mut newer = FileStore::open(directory).unwrap();
+    newer.apply(&[], &[(b"a", Some(b"2"))], false).unwrap();
+    assert_eq!(older.apply(&[], &[(b"a", Some(b"3"))], true), Err(StoreError::UnknownOutcome));
+    assert_eq!(older.apply(&[], &[(b"a", Some(b"3"))], true), Err(StoreError::Fenced));
+    newer.apply(&[], &[(b"a", Some(b"4"))], true).unwrap();
+}
+
+#[test]
+fn where_names_are_not_counted_the_lease_itself_decides() {
+    let directory = SimDirectory::new(Disk::default());
+    directory.disk(|disk| disk.tells_no_names = true);
+    let mut older = FileStore::open(directory.clone()).unwrap();
+    older.apply(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    let mut newer = FileStore::open(directory).unwrap();
+    assert_eq!(older.apply(&[], &[(b"a", Some(b"2"))], true), Err(StoreError::UnknownOutcome));
+    newer.apply(&[], &[(b"a", Some(b"3"))], true).unwrap();
+}
