@@ -286,10 +286,12 @@ impl Mounts {
             let root = volume.root()?;
             let covered = make_directories(volume, (&root).into(), rest);
             volume.close(root)?;
-            let covered = covered?;
-            volume.attach(above, covered, number);
-            if let Some(mount) = self.mounts.get_mut(self.attached) {
-                mount.above = Some((above, covered));
+            // Where a file is in the way nothing leads to the mount, until the file is gone and the table made again.
+            if let Some(covered) = covered? {
+                volume.attach(above, covered, number);
+                if let Some(mount) = self.mounts.get_mut(self.attached) {
+                    mount.above = Some((above, covered));
+                }
             }
             self.attached += 1;
         }
@@ -328,9 +330,9 @@ fn below<'p>(above: &str, path: &'p str) -> Option<&'p str> {
     }
 }
 
-/// Makes sure that there is a directory at a path, and returns it. No symbolic link is followed: a mount lies
-/// where the table says.
-fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<InodeNo> {
+/// Makes sure that there is a directory at a path, and returns it; none if a file is in the way. No symbolic link is
+/// followed: a mount lies where the table says.
+fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<Option<InodeNo>> {
     let mut found = InodeNo::ROOT;
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
     for end in ends {
@@ -342,10 +344,12 @@ fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<Inod
             }
             stat => stat?,
         };
-        if stat.kind != Kind::Directory {
-            return Err(Error::NotDirectory);
+        match stat.kind {
+            Kind::Directory => found = stat.ino,
+            Kind::File => return Ok(None),
+            // What is written behind it would go elsewhere than it should.
+            Kind::Symlink => return Err(Error::NotDirectory),
         }
-        found = stat.ino;
     }
-    Ok(found)
+    Ok(Some(found))
 }

@@ -1,6 +1,6 @@
 //! Several volumes as one tree: where walks go from one to another, and what may not.
 
-use crate::images::{packed, read, write};
+use crate::images::{packed, write};
 use crate::run::TestClock;
 use crate::store::{LARGE, TestStore};
 use kvfs::image::Image;
@@ -338,20 +338,50 @@ fn tables_that_make_no_sense_are_refused() {
     }
 }
 
-#[test]
-fn a_mountpoint_that_is_something_else_is_told() {
+/// A volume with a file and a symbolic link in its root, to be mounted with something else on them.
+fn with_things_in_the_way() -> TestStore {
     let store = TestStore::new(LARGE);
-    let clock = || Box::new(TestClock::default());
-    let mut volume = Volume::open(Box::new(store.clone()), clock(), options("v0")).unwrap();
+    let clock = Box::new(TestClock::default());
+    let mut volume = Volume::open(Box::new(store.clone()), clock, options("v0")).unwrap();
     let root = volume.root().unwrap();
-    write(&mut volume, &root, "file", b"");
+    write(&mut volume, &root, "file", b"content");
     volume.symlink_at(".", &root, "link").unwrap();
-    assert_eq!(read(&mut volume, &root, "file").unwrap(), b"");
-    for path in ["/file", "/link", "/link/below"] {
-        let given = store.clone();
-        let open = move |_| Volume::open(Box::new(given.clone()), clock(), options("v0"));
-        let specs = vec![spec("/", 0, false), spec(path, 1, false)];
-        let mut mounts = Mounts::new(specs, Box::new(open)).unwrap();
+    volume.sync_all().unwrap();
+    store
+}
+
+fn mounted_over(store: &TestStore, path: &str) -> Mounts {
+    let given = store.clone();
+    let open = move |number: usize| {
+        let clock = Box::new(TestClock::default());
+        Volume::open(Box::new(given.clone()), clock, options(&format!("v{number}")))
+    };
+    Mounts::new(vec![spec("/", 0, false), spec(path, 1, false)], Box::new(open)).unwrap()
+}
+
+#[test]
+fn a_file_in_the_place_of_a_mountpoint_stays_and_can_be_removed() {
+    for path in ["/file", "/file/below"] {
+        let store = with_things_in_the_way();
+        let mut mounts = mounted_over(&store, path);
+        let top = root(&mut mounts);
+        assert_eq!(stat(&mut mounts, &top, "file").unwrap().1.size, 7, "{path}");
+        assert_eq!(code(stat(&mut mounts, &top, "file/below")), Code::NotDirectory, "{path}");
+        make(&mut mounts, &top, "dir").unwrap();
+        let (mount, start) = top.start();
+        mounts.walk(mount, start, "file", |volume, start, path| volume.unlink_file_at(start, path)).unwrap();
+        mounts.sync_all().unwrap();
+        let mut mounts = mounted_over(&store, path);
+        let top = root(&mut mounts);
+        assert_eq!(stat(&mut mounts, &top, &path[1..]).unwrap().0, MountNo(1), "{path}");
+        assert_eq!(stat(&mut mounts, &top, "dir").unwrap().0, MountNo(0), "{path}");
+    }
+}
+
+#[test]
+fn a_link_in_the_place_of_a_mountpoint_is_told() {
+    for path in ["/link", "/link/below"] {
+        let mut mounts = mounted_over(&with_things_in_the_way(), path);
         assert_eq!(mounts.volume(MountNo(0)).err(), Some(Error::NotDirectory), "{path}");
     }
 }
