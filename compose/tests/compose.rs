@@ -212,3 +212,62 @@ fn errors_are_one_line_that_says_what_to_do() {
         assert!(!text.contains('\n') && text.contains("; "), "{text}");
     }
 }
+
+/// Lists the components inside of a component: names of their exports, how many functions they lift, and how many
+/// functions with code they have.
+fn inner_components(bytes: &[u8]) -> Vec<(Vec<String>, u32, u32)> {
+    use wasmparser::{CanonicalFunction, Parser, Payload};
+    let mut found = Vec::new();
+    for payload in Parser::new(0).parse_all(bytes).map(Result::unwrap) {
+        let Payload::ComponentSection { unchecked_range: range, .. } = payload else { continue };
+        let (mut exports, mut lifted, mut with_code, mut depth) = (Vec::new(), 0, 0, 0);
+        let inside = &bytes[range.start as usize..range.end as usize];
+        for payload in Parser::new(0).parse_all(inside).map(Result::unwrap) {
+            match payload {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth -= 1,
+                Payload::CodeSectionStart { count, .. } => with_code += count,
+                Payload::ComponentCanonicalSection(functions) if depth == 0 => {
+                    let lift =
+                        |function: &CanonicalFunction| matches!(function, CanonicalFunction::Lift { .. });
+                    lifted += functions.into_iter().map(Result::unwrap).filter(lift).count() as u32;
+                }
+                Payload::ComponentExportSection(names) if depth == 0 => {
+                    exports.extend(names.into_iter().map(|export| export.unwrap().name.name.to_owned()));
+                }
+                _ => {}
+            }
+        }
+        found.push((exports, lifted, with_code));
+    }
+    found
+}
+
+#[test]
+fn functions_without_handles_of_wasi_io_cost_no_code_in_the_bridge() {
+    let composed = |wit: &str| Compose::new(&common::guest(wit, "0.2.12")).build().unwrap();
+    let bridge_of = |wit: &str| {
+        let composed = composed(wit);
+        let inside = inner_components(&composed.bytes).into_iter();
+        let mut bridges =
+            inside.filter(|(exports, ..)| exports.iter().any(|name| name.starts_with("wasi:sockets/tcp@")));
+        let (_, lifted, with_code) = bridges.next().expect("a bridge");
+        assert!(bridges.next().is_none());
+        (composed.report.bridged, lifted, with_code)
+    };
+    let world = |more: &str| {
+        format!(
+            "package test:guest; world guest {{ import wasi:filesystem/types@WASI; {more} export wasi:cli/run@WASI; }}"
+        )
+    };
+    let (bridged, lifted, with_code) = bridge_of(&world("import wasi:sockets/tcp@WASI;"));
+    let shims: usize = bridged.iter().map(|interface| interface.shims).sum();
+    let functions: usize = bridged.iter().map(|interface| interface.functions).sum();
+    assert!(shims > 0 && functions > 2 * shims, "{bridged:?}");
+    assert_eq!(lifted as usize, shims, "each function with handles is lifted, and no other: {bridged:?}");
+    // What has no such function at all adds nothing.
+    let random =
+        "import wasi:sockets/tcp@WASI; import wasi:random/random@WASI; import wasi:clocks/wall-clock@WASI;";
+    let (same, again, code_again) = bridge_of(&world(random));
+    assert_eq!((same, again, code_again), (bridged, lifted, with_code));
+}
