@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind, Status};
+use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind, Listed, RESTORE, Status};
 
 use crate::limits::{ScanBudget, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
@@ -163,7 +163,7 @@ fn store_error(error: kvfs_file_store::StoreError) -> StoreError {
         From::QuotaExceeded => StoreError::QuotaExceeded,
         From::ReadOnly => StoreError::ReadOnly,
         From::Fenced => StoreError::AccessDenied,
-        From::Corrupt(why) => StoreError::Corrupt(why),
+        From::Corrupt(why) => StoreError::Corrupt(format!("{why}; {RESTORE}")),
         other => StoreError::Other(other.to_string()),
     }
 }
@@ -197,13 +197,22 @@ struct StdFile(fs::File);
 impl Directory for StdDirectory {
     type File = StdFile;
 
-    fn list(&self) -> Result<Vec<String>, IoError> {
-        let mut names = Vec::new();
+    fn list(&self) -> Result<Vec<Listed>, IoError> {
+        let mut listed = Vec::new();
         for entry in fs::read_dir(&self.0).map_err(io_error)? {
+            let entry = entry.map_err(io_error)?;
             // A name that is no text is none of the store's.
-            names.extend(entry.map_err(io_error)?.file_name().into_string());
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let is_file = match entry.file_type() {
+                Ok(kind) if kind.is_symlink() => entry.path().is_file(),
+                Ok(kind) => kind.is_file(),
+                // It was removed in the meantime.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(io_error(error)),
+            };
+            listed.push(Listed { name, is_file });
         }
-        Ok(names)
+        Ok(listed)
     }
 
     fn create(&self, name: &str) -> Result<StdFile, IoError> {

@@ -110,6 +110,24 @@ fn a_store_in_a_directory_whose_lease_was_removed_takes_nothing_any_more() {
 }
 
 #[test]
+fn what_a_store_in_a_directory_cannot_open_is_said_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file:{}", directory.path().display());
+    drop(open_store(&url).unwrap());
+    std::fs::create_dir(directory.path().join("0000000000000009.kvfs")).unwrap();
+    let store = open_store(&url).unwrap();
+    crate::write(&store, &[(b"a", b"1")], Durability::Durable).unwrap();
+    drop(store);
+    let first = directory.path().join("0000000000000001.kvfs");
+    std::fs::remove_file(first).unwrap();
+    let damaged = open_store(&url).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(damaged.matches("from a copy").count(), 1, "{damaged}");
+    std::fs::write(directory.path().join("0000ffffffffffff.lease"), "").unwrap();
+    let absurd = open_store(&url).map(|_| ()).unwrap_err().to_string();
+    assert!(absurd.contains("0000ffffffffffff.lease") && !absurd.contains("does not answer"), "{absurd}");
+}
+
+#[test]
 fn namespaces_conform_beside_others() {
     let prefixes: [&[u8]; 6] = [b"", b"a", b"\0", b"\xFF", b"\xFF\xFF", b"middle"];
     for prefix in prefixes {

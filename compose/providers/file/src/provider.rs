@@ -1,6 +1,6 @@
 //! The store as a provider: the contract's limits and words.
 
-use kvfs_file_store::{Directory, FileStore, StoreError};
+use kvfs_file_store::{Directory, FileStore, RESTORE, StoreError};
 use kvfs_provider_kit::limits::{self, ScanBudget, check_apply, parts};
 use kvfs_provider_kit::{Durability, Entry, Error, Guard, Limits, Mutation, Provider};
 
@@ -60,7 +60,7 @@ fn to_error(error: StoreError) -> Error {
         StoreError::QuotaExceeded => Error::QuotaExceeded,
         StoreError::ReadOnly => Error::ReadOnly,
         StoreError::Fenced => Error::AccessDenied,
-        StoreError::Corrupt(why) => Error::Corrupt(why),
+        StoreError::Corrupt(why) => Error::Corrupt(format!("{why}; {RESTORE}")),
         other => Error::Other(other.to_string()),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::wasi::bindings::wasi::filesystem::preopens::get_directories;
 use crate::wasi::bindings::wasi::filesystem::types as wit;
-use kvfs_file_store::{Directory, File, IoError, IoKind, Status};
+use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
 use std::rc::Rc;
 
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
@@ -40,13 +40,16 @@ impl WasiDirectory {
 impl Directory for WasiDirectory {
     type File = WasiFile;
 
-    fn list(&self) -> Result<Vec<String>, IoError> {
+    fn list(&self) -> Result<Vec<Listed>, IoError> {
+        use wit::DescriptorType as Type;
         let entries = self.0.read_directory().map_err(to_error)?;
-        let mut names = Vec::new();
+        let mut listed = Vec::new();
         while let Some(entry) = entries.read_directory_entry().map_err(to_error)? {
-            names.push(entry.name);
+            // What cannot be told, or is a link, is found out when it is opened.
+            let is_file = matches!(entry.type_, Type::RegularFile | Type::SymbolicLink | Type::Unknown);
+            listed.push(Listed { name: entry.name, is_file });
         }
-        Ok(names)
+        Ok(listed)
     }
 
     fn create(&self, name: &str) -> Result<WasiFile, IoError> {

@@ -7,7 +7,7 @@ use crate::directory::{Directory, File};
 use crate::error::StoreError;
 use crate::lease::{Lease, remove};
 use crate::record::{Builder, FLAG_END, FLAG_SNAPSHOT, FLAG_START};
-use crate::segment::{lease_name, segment_name};
+use crate::segment::{MAX_EPOCH, lease_name, segment_name};
 use crate::store::{FileStore, Own, State, read_value};
 use kvfs_key::Key;
 
@@ -45,7 +45,10 @@ pub(crate) fn after_open<D: Directory>(store: &mut FileStore<D>) {
 
 /// Writes the snapshot and changes over to it.
 pub(crate) fn compact<D: Directory>(store: &mut FileStore<D>) -> Result<(), StoreError> {
-    let epoch = store.own.lease.epoch.checked_add(1).ok_or(StoreError::Fenced)?;
+    let epoch = store.own.lease.epoch + 1;
+    if epoch > MAX_EPOCH {
+        return Err(StoreError::Unavailable("there are no more numbers for segments".into()));
+    }
     let name = segment_name(epoch);
     let io = |error| StoreError::io(&name, &error);
     let Some(lease) = Lease::claim(&store.directory, epoch)? else {

@@ -13,8 +13,8 @@ pub trait Directory {
     /// An open file. It stays usable when its name is removed.
     type File: File;
 
-    /// Returns the names of all entries. Those that come or go meanwhile may be among them or not.
-    fn list(&self) -> Result<Vec<String>, IoError>;
+    /// Returns all entries. Those that come or go meanwhile may be among them or not.
+    fn list(&self) -> Result<Vec<Listed>, IoError>;
 
     /// Makes a new file, open for reading and writing. [`IoKind::Exists`] if the name is taken: of several
     /// that ask at once, one gets it.
@@ -46,6 +46,15 @@ pub trait File {
 
     /// Makes what was written durable, by whomever it was written.
     fn sync(&self) -> Result<(), IoError>;
+}
+
+/// An entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a file, or a link to one: not a directory, a device or a pipe.
+    pub is_file: bool,
 }
 
 /// What is known of an open file beside its bytes.

@@ -3,6 +3,9 @@
 use crate::{IoError, IoKind};
 use std::fmt;
 
+/// What to do with a store that is [damaged](StoreError::Corrupt).
+pub const RESTORE: &str = "restore the directory from a copy";
+
 /// Why a call failed. Unless said otherwise, nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -11,7 +14,7 @@ pub enum StoreError {
     Conflict,
     /// The call may have been applied or not.
     UnknownOutcome,
-    /// The directory does not answer as it should; the call may be repeated.
+    /// The directory does not answer as it should; the call may be repeated. In words: which file, why.
     Unavailable(String),
     /// The disk is full.
     QuotaExceeded,
@@ -19,7 +22,7 @@ pub enum StoreError {
     ReadOnly,
     /// A newer opener has the store.
     Fenced,
-    /// A file is damaged, or is of a later version. In words: which, where.
+    /// A file is damaged, or is of a later version. In words: which, where; what to do is [`RESTORE`].
     Corrupt(String),
 }
 
@@ -39,11 +42,11 @@ impl fmt::Display for StoreError {
         match self {
             Self::Conflict => f.write_str("a guarded key has another value than expected"),
             Self::UnknownOutcome => f.write_str("the call may have been applied or not"),
-            Self::Unavailable(why) => write!(f, "the directory does not answer: {why}"),
+            Self::Unavailable(why) => f.write_str(why),
             Self::QuotaExceeded => f.write_str("the disk is full"),
             Self::ReadOnly => f.write_str("the directory may not be written"),
             Self::Fenced => f.write_str("another program has opened the store since"),
-            Self::Corrupt(why) => write!(f, "the store is damaged: {why}"),
+            Self::Corrupt(why) => write!(f, "the store is damaged: {why}; {RESTORE}"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::directory::{Directory, File, IoKind};
 use crate::error::StoreError;
-use crate::segment::{Name, lease_name, parse_name};
+use crate::segment::{MAX_EPOCH, Name, lease_name, parse_name};
 
 /// A number of one's own, and the file that says whether it is still the newest.
 ///
@@ -70,10 +70,23 @@ fn revoke<D: Directory>(directory: &D, epoch: u64) -> Result<(), StoreError> {
     remove(directory, &name)
 }
 
-/// Lists the store's names.
+/// Lists the store's files.
 pub(crate) fn names<D: Directory>(directory: &D) -> Result<Vec<Name>, StoreError> {
-    let names = directory.list().map_err(|error| StoreError::io("the directory", &error))?;
-    Ok(names.iter().filter_map(|name| parse_name(name)).collect())
+    let listed = directory.list().map_err(|error| StoreError::io("the directory", &error))?;
+    Ok(listed.iter().filter(|entry| entry.is_file).filter_map(|entry| parse_name(&entry.name)).collect())
+}
+
+/// Returns the next number that nothing in the directory has, be it a file or not.
+pub(crate) fn next_epoch<D: Directory>(directory: &D) -> Result<u64, StoreError> {
+    let listed = directory.list().map_err(|error| StoreError::io("the directory", &error))?;
+    let numbered = listed.iter().filter_map(|entry| Some((parse_name(&entry.name)?.epoch(), &entry.name)));
+    match numbered.max() {
+        None => Ok(1),
+        Some((newest, _)) if newest < MAX_EPOCH => Ok(newest + 1),
+        Some((_, name)) => Err(StoreError::Unavailable(format!(
+            "{name} has the last number that there is, and no store gets so far by itself; move it away"
+        ))),
+    }
 }
 
 /// Removes a name that may be gone already.

@@ -19,7 +19,7 @@ mod record;
 mod segment;
 mod store;
 
-pub use directory::{Directory, File, IoError, IoKind, Status};
-pub use error::StoreError;
+pub use directory::{Directory, File, IoError, IoKind, Listed, Status};
+pub use error::{RESTORE, StoreError};
 pub use reader::FileReader;
 pub use store::{Entry, FileStore, MAX_ENTRIES, Mutation, Options};

@@ -3,7 +3,7 @@
 use crate::compact;
 use crate::directory::{Directory, File, IoKind};
 use crate::error::StoreError;
-use crate::lease::{Lease, names, remove};
+use crate::lease::{Lease, names, next_epoch, remove};
 use crate::record::{Builder, FLAG_START, changes};
 use crate::segment::{Name, Segment, Start, read_closed, read_open, segment_name};
 use crate::store::{FileStore, Index, Older, Options, Own, State};
@@ -52,10 +52,7 @@ fn attempt<D: Directory + Clone>(
     directory: &D,
     options: Options,
 ) -> Result<Attempt<FileStore<D>>, StoreError> {
-    let newest = names(directory)?.into_iter().map(Name::epoch).max().unwrap_or(0);
-    let epoch = newest
-        .checked_add(1)
-        .ok_or_else(|| StoreError::Corrupt("there are no more numbers for segments".into()))?;
+    let epoch = next_epoch(directory)?;
     let Some(lease) = Lease::claim(directory, epoch)? else { return Ok(Attempt::Overtaken) };
     lease.revoke_older(directory)?;
 
@@ -121,9 +118,7 @@ pub(crate) fn read_chain<D: Directory>(directory: &D, segments: &[u64]) -> Resul
     let open = |epoch: u64| {
         let name = segment_name(epoch);
         directory.open(&name).map_err(|error| match error.kind {
-            IoKind::NotFound => {
-                StoreError::Corrupt(format!("{name} is missing; restore the directory from a copy"))
-            }
+            IoKind::NotFound => StoreError::Corrupt(format!("{name} is missing")),
             _ => StoreError::io(&name, &error),
         })
     };

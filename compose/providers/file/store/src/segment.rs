@@ -7,6 +7,9 @@ use crate::record::{FLAG_END, FLAG_SNAPSHOT, FLAG_START, HEADER_BYTES, Header, s
 /// Bytes that are read at once where what follows is not known.
 const WINDOW_BYTES: usize = 64 << 10;
 
+/// The greatest number: what is above is not the store's. Each opening takes one, and each compaction.
+pub(crate) const MAX_EPOCH: u64 = (1 << 48) - 1;
+
 /// The name of an epoch's segment.
 pub(crate) fn segment_name(epoch: u64) -> String {
     format!("{epoch:016x}.kvfs")
@@ -42,7 +45,7 @@ impl Name {
 /// Reads a name; none if it is not the store's.
 pub(crate) fn parse_name(name: &str) -> Option<Name> {
     let (number, kind) = name.split_once('.')?;
-    let epoch = u64::from_str_radix(number, 16).ok()?;
+    let epoch = u64::from_str_radix(number, 16).ok().filter(|&epoch| epoch <= MAX_EPOCH)?;
     let parsed = match kind {
         "kvfs" => Name::Segment(epoch),
         "lease" => Name::Lease(epoch),
@@ -152,7 +155,7 @@ pub(crate) fn read_closed<F: File>(file: &F, epoch: u64, accepted: u64) -> Resul
 }
 
 fn damaged(name: &str, at: u64) -> StoreError {
-    StoreError::Corrupt(format!("{name} is damaged at byte {at}; restore the directory from a copy"))
+    StoreError::Corrupt(format!("{name} is damaged at byte {at}"))
 }
 
 /// Reads records with whole headers and indexes, one after the other, up to `limit`.
@@ -255,9 +258,17 @@ mod tests {
     fn names_have_one_spelling() {
         assert_eq!(parse_name("00000000000000ff.kvfs"), Some(Name::Segment(255)));
         assert_eq!(parse_name("0000000000000001.lease"), Some(Name::Lease(1)));
-        for name in
-            ["1.kvfs", "00000000000000FF.kvfs", "+000000000000001.kvfs", "0000000000000001.x", "kvfs", ""]
-        {
+        assert_eq!(parse_name("0000ffffffffffff.lease"), Some(Name::Lease(MAX_EPOCH)));
+        for name in [
+            "1.kvfs",
+            "00000000000000FF.kvfs",
+            "+000000000000001.kvfs",
+            "0000000000000001.x",
+            "0001000000000000.kvfs",
+            "ffffffffffffffff.lease",
+            "kvfs",
+            "",
+        ] {
             assert_eq!(parse_name(name), None, "{name}");
         }
     }

@@ -302,7 +302,7 @@ pub(crate) fn read_from<F: File>(file: &F, place: &Place) -> Result<Vec<u8>, Sto
         Ok(value)
     } else {
         let end = place.offset + u64::from(place.length);
-        Err(StoreError::Corrupt(format!("{name} ends before byte {end}; restore the directory from a copy")))
+        Err(StoreError::Corrupt(format!("{name} ends before byte {end}")))
     }
 }
 

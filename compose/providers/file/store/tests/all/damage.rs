@@ -53,7 +53,7 @@ fn durable_keys_that_are_damaged_are_an_error_and_never_missing() {
                 damaged.edit(name, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
                 match FileStore::open(SimDirectory::new(damaged)) {
                     Err(StoreError::Corrupt(text)) => {
-                        assert!(text.contains("restore"), "{text}");
+                        assert!(text.contains(name), "{text}");
                         found_out += 1;
                     }
                     Err(error) => panic!("bit {bit} of {name}: {error}"),
@@ -130,4 +130,32 @@ fn files_of_others_are_left_alone() {
     for name in ["notes.txt", "1.kvfs", "x.lease", "kvfs.redb"] {
         assert_eq!(directory.disk(|disk| disk.content(name)), b"mine");
     }
+}
+
+#[test]
+fn what_is_no_file_or_has_an_absurd_number_is_in_nobodys_way() {
+    use kvfs_file_store::Directory;
+    let directory = SimDirectory::new(Disk::default());
+    FileStore::open(directory.clone()).unwrap().apply(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    for name in ["0000000000000001.lease", "0000000000000004.lease", "0000000000000009.kvfs"] {
+        directory.disk(|disk| {
+            disk.forget(name);
+            disk.directories.insert(name.into())
+        });
+    }
+    for name in ["ffffffffffffffff.lease", "fffffffffffffffe.kvfs"] {
+        directory.create(name).unwrap();
+    }
+    for _ in 0..40 {
+        let mut store = FileStore::open(directory.clone()).unwrap();
+        assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        store.apply(&[], &[(b"b", Some(b"2"))], true).unwrap();
+    }
+    let reader = kvfs_file_store::FileReader::open(&directory).unwrap().unwrap();
+    assert_eq!(reader.get(b"b").unwrap().as_deref(), Some(&b"2"[..]));
+
+    // The last number is taken: whoever put it there is told its name.
+    directory.create("0000ffffffffffff.kvfs").unwrap();
+    let error = FileStore::open(directory).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("0000ffffffffffff.kvfs"), "{error}");
 }

@@ -1,8 +1,8 @@
 //! A disk in memory that keeps apart what is durable, stops at any call, and takes turns among threads.
 
 use crate::random::Random;
-use kvfs_file_store::{Directory, File, IoError, IoKind, Status};
-use std::collections::BTreeMap;
+use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex};
 
 #[derive(Clone, Default)]
@@ -42,6 +42,8 @@ pub(crate) struct Disk {
     pub(crate) fail: Option<(&'static str, IoKind)>,
     /// As where the system does not tell how many names a file has.
     pub(crate) tells_no_names: bool,
+    /// Entries that are no files.
+    pub(crate) directories: BTreeSet<String>,
 }
 
 impl Disk {
@@ -205,13 +207,18 @@ impl Turns {
 impl Directory for SimDirectory {
     type File = SimFile;
 
-    fn list(&self) -> Result<Vec<String>, IoError> {
-        self.call(|disk| disk.alive().map(|()| disk.names()))
+    fn list(&self) -> Result<Vec<Listed>, IoError> {
+        self.call(|disk| {
+            disk.alive()?;
+            let files = disk.names.keys().map(|name| (name, true));
+            let all = files.chain(disk.directories.iter().map(|name| (name, false)));
+            Ok(all.map(|(name, is_file)| Listed { name: name.clone(), is_file }).collect())
+        })
     }
 
     fn create(&self, name: &str) -> Result<SimFile, IoError> {
         self.call(|disk| {
-            if disk.names.contains_key(name) {
+            if disk.names.contains_key(name) || disk.directories.contains(name) {
                 return Err(IoError::new(IoKind::Exists, "exists"));
             }
             let whole = disk.step("create")?;
