@@ -3,7 +3,7 @@
 use super::{Busy, composer, read, say};
 use crate::ComposeArgs;
 use anyhow::{Context, Result, bail};
-use kvfs_compose::{ByteSize, Provider};
+use kvfs_compose::{ByteSize, ComposeError, Provider};
 use std::io::Write;
 use std::path::Path;
 
@@ -18,7 +18,11 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
         .on_packing(&|packing| busy.packing(packing))
         .provider(provider)
         .build()
-        .with_context(|| args.guest.display().to_string())?;
+        .map_err(|error| {
+            let of_provider = matches!(error, ComposeError::BadProvider { .. });
+            let named = if of_provider { args.provider.clone() } else { args.guest.display().to_string() };
+            anyhow::Error::new(error).context(named)
+        })?;
     write_whole(&args.output, &composed.bytes).with_context(|| {
         format!("cannot write {}, and nothing was changed; name a place that takes it", args.output.display())
     })?;
@@ -35,14 +39,16 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
 
 /// Reads the name of a provider.
 pub(crate) fn provider(name: &str) -> Result<Provider> {
-    Ok(match name.split_once(':').unwrap_or((name, "")) {
-        ("host", "") => Provider::Host,
-        ("memory", "") => Provider::Memory { size_bytes: None },
-        ("memory", size) => Provider::Memory { size_bytes: Some(size.parse::<ByteSize>()?.0) },
-        ("file", "") => Provider::File { path: None },
-        ("file", path) => Provider::File { path: Some(path.to_owned()) },
-        ("keyvalue", "") => Provider::Keyvalue { bucket: None },
-        ("keyvalue", bucket) => Provider::Keyvalue { bucket: Some(bucket.to_owned()) },
+    let (kind, rest) = name.split_once(':').map_or((name, None), |(kind, rest)| (kind, Some(rest)));
+    Ok(match (kind, rest) {
+        ("host", None) => Provider::Host,
+        ("memory" | "file" | "keyvalue", Some("")) => {
+            bail!("--provider {name}: nothing follows the colon; write `{kind}`, or say what follows")
+        }
+        ("memory", None) => Provider::Memory { size_bytes: None },
+        ("memory", Some(size)) => Provider::Memory { size_bytes: Some(size.parse::<ByteSize>()?.0) },
+        ("file", path) => Provider::File { path: path.map(str::to_owned) },
+        ("keyvalue", bucket) => Provider::Keyvalue { bucket: bucket.map(str::to_owned) },
         _ => Provider::Component(read(Path::new(name))?),
     })
 }

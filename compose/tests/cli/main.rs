@@ -46,9 +46,11 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
     let dir = workshop();
     let path = dir.path();
     assert!(kvfs(path, &["compose", "guest.wasm", "-o", "done.wasm"]).status.success());
+    let kept = ["compose", "guest.wasm", "-o", "kept.wasm", "--provider", "file"];
+    assert!(kvfs(path, &kept).status.success());
     std::fs::create_dir(path.join("taken")).unwrap();
     let before = files(path);
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 15] = [
         (&["compose", "missing.wasm", "-o", "x.wasm"], "cannot read missing.wasm"),
         (&["compose", "script.wasm", "-o", "x.wasm"], "not a WebAssembly file"),
         (&["compose", "cut.wasm", "-o", "x.wasm"], "truncated or damaged WebAssembly at byte "),
@@ -57,7 +59,9 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["compose", "guest.wasm", "-o", "guest.wasm"], "would replace the guest"),
         (&["compose", "guest.wasm", "-o", "taken"], "nothing was changed"),
         (&["compose", "guest.wasm", "-o", "no/x.wasm"], "nothing was changed"),
-        (&["compose", "guest.wasm", "-o", "x.wasm", "--provider", "nothing.wasm"], "not a provider"),
+        (&["compose", "guest.wasm", "-o", "x.wasm", "--provider", "nothing.wasm"], "nothing.wasm: not a provider"),
+        (&["compose", "guest.wasm", "-o", "x.wasm", "--provider", "file:"], "nothing follows the colon"),
+        (&["run", "kept.wasm"], "--dir STATE::/kvfs"),
         (&["compose", "guest.wasm", "-o", "x.wasm", "--volume", ""], "a volume's name"),
         (&["run", "nothing.wasm"], "nothing to virtualize"),
         (&["run", "--store", "dir:x", "guest.wasm"], "names no store"),
