@@ -6,6 +6,7 @@ use kvfs::Timestamp;
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Reads what is in a directory. Symbolic links are taken as they are, be it that they lead out of it;
@@ -17,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
     let root = &purpose.tree;
     let metadata = std::fs::metadata(root).map_err(|error| purpose.unreadable(root, error))?;
-    let mut reader = Reader { purpose, tree: Tree::new(modified(&metadata)), names: HashMap::new() };
+    let mut reader = Reader { purpose, tree: Tree::new(modified(&metadata)), shared: HashMap::new() };
     // Not by recursion: a tree may be as deep as paths are long.
     let mut waiting = vec![(root.clone(), String::new())];
     while let Some((directory, path)) = waiting.pop() {
@@ -29,8 +30,8 @@ pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
 struct Reader<'a> {
     purpose: &'a Purpose,
     tree: Tree,
-    /// The first path of each file that has several.
-    names: HashMap<(u64, u64), String>,
+    /// The files that have several names.
+    shared: HashMap<(u64, u64), Rc<Bytes>>,
 }
 
 impl Reader<'_> {
@@ -42,7 +43,7 @@ impl Reader<'_> {
         for entry in entries {
             names.push(entry.map_err(unreadable)?.file_name());
         }
-        // Which name of a file is the first must not depend on the directory's order.
+        // Which name of a file it is read by must not depend on the directory's order.
         names.sort();
         let mut directories = Vec::new();
         for name in names {
@@ -60,7 +61,7 @@ impl Reader<'_> {
             }
             self.tree.insert(self.purpose, path, Node { content, modified: modified(&metadata) })?;
         }
-        // The last is taken first: in their order, so that the first name of a file is the first of all.
+        // The last is taken first.
         directories.reverse();
         Ok(directories)
     }
@@ -79,13 +80,11 @@ impl Reader<'_> {
         if !kind.is_file() {
             return Err(self.purpose.special(path, special(metadata)));
         }
+        let bytes = || Rc::new(Bytes::Disk(file.to_owned(), metadata.len()));
         if let Some(identity) = shared(metadata) {
-            if let Some(first) = self.names.get(&identity) {
-                return Ok(Content::Link(first.clone()));
-            }
-            self.names.insert(identity, path.to_owned());
+            return Ok(Content::File(self.shared.entry(identity).or_insert_with(bytes).clone()));
         }
-        Ok(Content::File(Bytes::Disk(file.to_owned(), metadata.len())))
+        Ok(Content::File(bytes()))
     }
 }
 

@@ -172,9 +172,19 @@ pub enum MountError {
         /// The system's answer.
         error: std::io::Error,
     },
-    /// A file was given that is no archive, or one that is cut off or damaged.
+    /// A file was given that is no archive, or one with something that an image cannot hold.
     #[error("mount at {path}: {} is no tar that can be read: {reason}; give a directory, a tar, or a tar compressed with gzip", .file.display())]
     Archive {
+        /// The guest's path.
+        path: String,
+        /// The file of the host.
+        file: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// An archive is cut off or damaged.
+    #[error("mount at {path}: {} is damaged: {reason}; make it or fetch it again", .file.display())]
+    Damaged {
         /// The guest's path.
         path: String,
         /// The file of the host.
@@ -208,9 +218,10 @@ pub enum MountError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A hard link of an archive has nothing to be a link to.
+    /// A hard link of an archive has nothing before it to be a link to.
     #[error(
-        "mount at {path}: {tree} has a hard link, `{name}`, to `{target}`, which is no file in it; pack that too"
+        "mount at {path}: {tree} has a hard link, `{name}`, to `{target}`, which does not stand before it; \
+         pack that too, and first"
     )]
     HardLink {
         /// The guest's path.

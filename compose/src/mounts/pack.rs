@@ -2,7 +2,7 @@
 
 use super::error::MountError;
 use super::plan::{IMAGES_BYTES_MAX, PackedTree};
-use super::tree::{Bytes, Content, Purpose, Tree};
+use super::tree::{Bytes, Content, FirstNames, Purpose, Tree};
 use kvfs::image::ImageId;
 use kvfs::{
     Access, At, Clock, Descriptor, Follow, MemoryStore, Mode, OpenFlags, Options, SetTime, Timestamp, Volume,
@@ -73,6 +73,7 @@ pub(super) fn pack(
     let report = |entries_done, bytes_done| {
         progress(Packing { path: &purpose.path, entries, entries_done, bytes, bytes_done })
     };
+    let first = tree.first_names();
     let (mut files, mut directories, mut symlinks) = (0, 0, 0);
     for (done, (path, node)) in tree.nodes().enumerate() {
         report(done, packer.file_bytes);
@@ -85,18 +86,18 @@ pub(super) fn pack(
             }
             Content::File(bytes) => {
                 files += 1;
-                packer.file(path, bytes)?;
+                if first.is(path, bytes) {
+                    packer.file(path, bytes)?;
+                }
             }
             Content::Symlink(target) => {
                 symlinks += 1;
                 let made = packer.volume.import_symlink_at(target, &packer.root, path);
                 made.map_err(|error| refused(path, error))?;
             }
-            // The file may come behind its other names.
-            Content::Link(_) => files += 1,
         }
     }
-    packer.links_and_times(tree)?;
+    packer.links_and_times(tree, &first)?;
     packer.volume.sync_all().map_err(at_root)?;
     let file_bytes = packer.file_bytes;
     drop(packer);
@@ -166,17 +167,21 @@ impl Packer<'_> {
 
     /// Makes the further names of files, and sets all times, those of a directory behind those of what is
     /// in it.
-    fn links_and_times(&mut self, tree: &Tree) -> Result<(), MountError> {
+    fn links_and_times(&mut self, tree: &Tree, first: &FirstNames<'_>) -> Result<(), MountError> {
         for (path, node) in tree.nodes() {
-            if let Content::Link(target) = &node.content {
+            if let Content::File(bytes) = &node.content
+                && let Some(target) = first.of(bytes)
+                && target != path
+            {
                 let linked = self.volume.link_at(&self.root, target, Follow::No, &self.root, path);
                 linked.map_err(|error| (self.refused)(path, error))?;
             }
         }
         for (path, node) in tree.nodes().rev() {
-            // A further name's own time is that of the file.
-            if !matches!(node.content, Content::Link(_)) {
-                self.set_times(path, node.modified)?;
+            match &node.content {
+                // A further name has no time of its own.
+                Content::File(bytes) if !first.is(path, bytes) => {}
+                _ => self.set_times(path, node.modified)?,
             }
         }
         self.set_times(".", tree.modified)

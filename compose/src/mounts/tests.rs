@@ -11,23 +11,23 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempDir;
 
-fn planned(mounts: &[&str]) -> Result<Plan, MountError> {
+pub(super) fn planned(mounts: &[&str]) -> Result<Plan, MountError> {
     let mounts: Vec<Mount> = mounts.iter().map(|text| text.parse().unwrap()).collect();
     plan(&mounts, "main", &|_| {})
 }
 
-fn refused(mounts: &[&str]) -> String {
+pub(super) fn refused(mounts: &[&str]) -> String {
     planned(mounts).unwrap_err().to_string()
 }
 
 /// A file system on the image at a path of the plan.
-struct Opened {
-    volume: Volume,
-    root: Descriptor,
+pub(super) struct Opened {
+    pub(super) volume: Volume,
+    pub(super) root: Descriptor,
 }
 
 impl Opened {
-    fn new(plan: &Plan, path: &str) -> Opened {
+    pub(super) fn new(plan: &Plan, path: &str) -> Opened {
         let mounts = read_lines(&plan.lines, &plan.images);
         let mount = mounts.iter().find(|mount| mount.path == path).unwrap();
         let image = match &mount.source {
@@ -41,7 +41,7 @@ impl Opened {
         Opened { volume, root }
     }
 
-    fn text(&mut self, path: &str) -> String {
+    pub(super) fn text(&mut self, path: &str) -> String {
         let read = kvfs::Access { read: true, ..Default::default() };
         let flags = kvfs::OpenFlags::default();
         let file = self.volume.open_at(&self.root, path, Follow::Yes, flags, read).unwrap();
@@ -56,11 +56,11 @@ impl Opened {
         String::from_utf8(bytes).unwrap()
     }
 
-    fn stat(&mut self, path: &str) -> kvfs::Stat {
+    pub(super) fn stat(&mut self, path: &str) -> kvfs::Stat {
         self.volume.stat_at(&self.root, path, Follow::No).unwrap()
     }
 
-    fn names(&mut self, path: &str) -> Vec<String> {
+    pub(super) fn names(&mut self, path: &str) -> Vec<String> {
         let read = kvfs::Access { read: true, ..Default::default() };
         let flags = kvfs::OpenFlags::default();
         let directory = self.volume.open_at(&self.root, path, Follow::Yes, flags, read).unwrap();
@@ -206,74 +206,6 @@ fn archives_are_packed_compressed_or_not() {
     check_tree(&mut Opened::new(&again, "/"), 0);
     let digest = |plan: &Plan| plan.mounted[0].tree.clone().unwrap().digest;
     assert_eq!(digest(&plan), digest(&again));
-}
-
-/// An archive of one entry.
-fn one_entry(kind: tar::EntryType, name: &[u8], link: Option<&str>, bytes: &[u8]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
-    header.as_old_mut().name[..name.len()].copy_from_slice(name);
-    header.set_entry_type(kind);
-    if let Some(link) = link {
-        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
-    }
-    header.set_size(bytes.len() as u64);
-    header.set_cksum();
-    builder.append(&header, bytes).unwrap();
-    builder.into_inner().unwrap()
-}
-
-#[test]
-fn what_an_archive_cannot_bring_is_named() {
-    use tar::EntryType as E;
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.tar");
-    let refused = |bytes: &[u8]| {
-        fs::write(&path, bytes).unwrap();
-        refused(&[&format!("/x=image:{}", path.display())])
-    };
-    let regular = one_entry(E::Regular, b"f", None, &[7; 5000]);
-    for (bytes, words) in [
-        (one_entry(E::Fifo, b"dir/fifo", None, &[]), "has a pipe, `dir/fifo`"),
-        (one_entry(E::Char, b"null", None, &[]), "has a device, `null`"),
-        (one_entry(E::Regular, b"../up", None, b"x"), "`../up` leads out of it"),
-        (one_entry(E::Regular, b"bad\xff", None, b"x"), "a name that is not UTF-8"),
-        (one_entry(E::Link, b"second", Some("first"), &[]), "`second`, to `first`"),
-        (one_entry(E::Symlink, b"link", Some(""), &[]), "`link`"),
-        (one_entry(E::new(b'Z'), b"what", None, &[]), "(`Z`)"),
-        (regular[..4000].to_vec(), "it ends within `f`"),
-        (regular[..300].to_vec(), "no tar that can be read"),
-        (b"#!/bin/sh\nexit\n".repeat(100), "no tar that can be read"),
-        (Vec::new(), "nothing in it"),
-        (b"\x1f\x8bnot gzip at all".to_vec(), "no tar that can be read"),
-    ] {
-        let error = refused(&bytes);
-        assert!(error.contains(words) && error.starts_with("mount at /x"), "{words}: {error}");
-        assert!(!error.contains('\n'), "{error}");
-    }
-}
-
-#[test]
-fn later_entries_of_an_archive_replace_earlier_ones() {
-    let mut bytes = Vec::new();
-    for (kind, name, content) in [
-        (tar::EntryType::Regular, "d/f", "first"),
-        (tar::EntryType::Regular, "/d/f", "second"),
-        (tar::EntryType::Regular, "x", "file"),
-        (tar::EntryType::Directory, "x/", ""),
-        (tar::EntryType::Regular, "./x//y", "in x"),
-    ] {
-        let entry = one_entry(kind, name.as_bytes(), None, content.as_bytes());
-        bytes.extend_from_slice(&entry[..entry.len() - 1024]);
-    }
-    bytes.extend_from_slice(&[0; 1024]);
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.tar");
-    fs::write(&path, bytes).unwrap();
-    let mut opened = Opened::new(&planned(&[&format!("/=image:{}", path.display())]).unwrap(), "/");
-    assert_eq!(opened.text("d/f"), "second");
-    assert_eq!(opened.text("x/y"), "in x");
-    assert_eq!(opened.names("."), ["d", "x"]);
 }
 
 #[test]

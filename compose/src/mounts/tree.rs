@@ -3,8 +3,9 @@
 use super::error::MountError;
 use kvfs::Timestamp;
 use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_BYTES_MAX};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// For which mount a tree is read: errors name both.
 #[derive(Clone, Debug)]
@@ -52,14 +53,23 @@ pub(super) enum Bytes {
     Here(Vec<u8>),
 }
 
-#[derive(Debug)]
+impl Bytes {
+    /// How many there are, as far as is known before they are read.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Disk(_, size) => *size,
+            Self::Here(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
 pub(super) enum Content {
     Directory,
-    File(Bytes),
+    /// A file. Names of one file share it, so that each keeps it whatever becomes of the others.
+    File(Rc<Bytes>),
     /// A symbolic link, with its target as it is.
     Symlink(String),
-    /// One more name of the file at another path of the tree.
-    Link(String),
 }
 
 impl Content {
@@ -67,13 +77,13 @@ impl Content {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Directory => "a directory",
-            Self::File(_) | Self::Link(_) => "a file",
+            Self::File(_) => "a file",
             Self::Symlink(_) => "a symbolic link",
         }
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) content: Content,
     pub(super) modified: Timestamp,
@@ -154,17 +164,42 @@ impl Tree {
 
     /// Bytes that its files have, as far as is known before they are read.
     pub(super) fn file_bytes(&self) -> u64 {
-        let bytes = self.nodes.values().map(|node| match &node.content {
-            Content::File(Bytes::Disk(_, size)) => *size,
-            Content::File(Bytes::Here(bytes)) => bytes.len() as u64,
+        let first = self.first_names();
+        let bytes = self.nodes().map(|(path, node)| match &node.content {
+            Content::File(bytes) if first.is(path, bytes) => bytes.len(),
             _ => 0,
         });
         bytes.fold(0, u64::saturating_add)
     }
 
+    /// Finds the first name of every file, in the order of the nodes.
+    pub(super) fn first_names(&self) -> FirstNames<'_> {
+        let mut names = HashMap::new();
+        for (path, node) in self.nodes() {
+            if let Content::File(bytes) = &node.content {
+                names.entry(Rc::as_ptr(bytes)).or_insert(path);
+            }
+        }
+        FirstNames(names)
+    }
+
     /// Lists everything but the root, in order.
     pub(super) fn nodes(&self) -> impl DoubleEndedIterator<Item = (&str, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
+    }
+}
+
+/// The first name of every file of a tree.
+pub(super) struct FirstNames<'a>(HashMap<*const Bytes, &'a str>);
+
+impl<'a> FirstNames<'a> {
+    pub(super) fn of(&self, file: &Rc<Bytes>) -> Option<&'a str> {
+        self.0.get(&Rc::as_ptr(file)).copied()
+    }
+
+    /// Whether `path` is that of this file.
+    pub(super) fn is(&self, path: &str, file: &Rc<Bytes>) -> bool {
+        self.of(file) == Some(path)
     }
 }
 

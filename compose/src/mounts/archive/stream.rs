@@ -1,0 +1,181 @@
+//! The bytes of an archive: found out what they are, decompressed, read to their very end.
+
+use flate2::bufread::GzDecoder;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Error, ErrorKind, Read, Result};
+use std::path::Path;
+use std::rc::Rc;
+
+/// How a file that is compressed with gzip starts.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// How files start that are taken for a tar, and what they are.
+const OTHERS: [(&[u8], &str); 10] = [
+    (b"\xfd7zXZ\0", "compressed with xz"),
+    (b"BZh", "compressed with bzip2"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4"),
+    (b"LZIP\x01", "compressed with lzip"),
+    (b"\x5d\0\0", "compressed with lzma"),
+    (b"\x1f\x9d", "compressed with compress"),
+    (b"PK\x03\x04", "a zip"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z"),
+    (b"\0asm", "a WebAssembly file"),
+];
+
+/// What the first block of bzip2 starts with, behind four bytes: its first three alone may be a name.
+const BZIP2_BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
+
+/// Bytes of a block of a tar, such as a header.
+pub(super) const BLOCK_BYTES: usize = 512;
+
+/// Bytes that tell one kind from the other.
+const START_BYTES: usize = 10;
+
+/// Reads an archive as it lies in its file, or decompressed.
+///
+/// Its errors say by their kind what they are: the system's, with its code; `Unsupported` for what is no tar;
+/// `InvalidData` for what is damaged; `FileTooLarge`.
+pub(super) struct Stream {
+    bytes: Box<dyn Read>,
+    left: u64,
+    ended: Rc<Cell<bool>>,
+}
+
+impl Stream {
+    /// Opens a file that may be one that cannot be sought, such as a pipe, with the most bytes that it may
+    /// come to.
+    pub(super) fn open(file: &Path, max_bytes: u64) -> Result<Self> {
+        let mut file = File::open(file)?;
+        let mut start = Vec::new();
+        (&mut file).take(START_BYTES as u64).read_to_end(&mut start)?;
+        if let Some(kind) = other_kind(&start) {
+            return Err(Error::new(ErrorKind::Unsupported, format!("it is {kind}")));
+        }
+        let is_gzip = start.starts_with(&GZIP);
+        let file = BufReader::new(Cursor::new(start).chain(file));
+        let mut bytes: Box<dyn Read> = if is_gzip { Box::new(Gzip::new(file)) } else { Box::new(file) };
+        let mut first = Vec::new();
+        (&mut bytes).take(BLOCK_BYTES as u64).read_to_end(&mut first)?;
+        if !is_label(&first) {
+            bytes = Box::new(Cursor::new(first).chain(bytes));
+        }
+        Ok(Self { bytes, left: max_bytes, ended: Rc::default() })
+    }
+
+    /// Tells, from now on, whether something was to be read where there is nothing more.
+    pub(super) fn ended(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.ended)
+    }
+
+    /// Reads what lies behind the end of the tar, where only zeros may be: so the checksums are met that stand
+    /// at the end.
+    pub(super) fn finish(mut self) -> Result<()> {
+        let mut chunk = vec![0; 64 << 10];
+        loop {
+            let read = self.read(&mut chunk)?;
+            match chunk.get(..read).unwrap_or_default() {
+                [] => return Ok(()),
+                zeros if zeros.iter().all(|byte| *byte == 0) => {}
+                _ => {
+                    let reason = "something lies behind its end, as when two tars are put together";
+                    return Err(Error::new(ErrorKind::Unsupported, reason));
+                }
+            }
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
+        let read = loop {
+            match self.bytes.read(into) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if read == 0 && !into.is_empty() {
+            self.ended.set(true);
+        }
+        self.left = self.left.checked_sub(read as u64).ok_or(ErrorKind::FileTooLarge)?;
+        Ok(read)
+    }
+}
+
+/// Whether a block is the label that GNU tar puts in front of an archive. It is a header without the numbers
+/// that a header must have, but with a checksum.
+fn is_label(block: &[u8]) -> bool {
+    if block.len() != BLOCK_BYTES {
+        return false;
+    }
+    let header = tar::Header::from_byte_slice(block);
+    // The checksum counts its own eight bytes as spaces.
+    let sum: u32 = block
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| match at {
+            148..156 => u32::from(b' '),
+            _ => u32::from(*byte),
+        })
+        .sum();
+    header.entry_type().as_byte() == b'V' && header.cksum().is_ok_and(|known| known == sum)
+}
+
+/// Says what a file is that is no tar, as its first bytes tell.
+fn other_kind(start: &[u8]) -> Option<&'static str> {
+    let (magic, kind) = OTHERS.iter().find(|(magic, _)| start.starts_with(magic))?;
+    (*magic != b"BZh" || start.ends_with(BZIP2_BLOCK)).then_some(kind)
+}
+
+/// Decompresses the parts of a file one after the other, each with its checksum, and takes nothing but zeros
+/// behind the last: tapes are filled with them.
+struct Gzip<R> {
+    part: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Gzip<R> {
+    fn new(file: R) -> Self {
+        Self { part: Some(GzDecoder::new(file)) }
+    }
+}
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
+        while let Some(part) = &mut self.part {
+            let read = part.read(into).map_err(damaged)?;
+            if read > 0 || into.is_empty() {
+                return Ok(read);
+            }
+            let file = part.get_mut();
+            if file.fill_buf()?.first() == GZIP.first() {
+                self.part = self.part.take().map(|part| GzDecoder::new(part.into_inner()));
+                continue;
+            }
+            loop {
+                let behind = file.fill_buf()?;
+                if behind.iter().any(|byte| *byte != 0) {
+                    let reason = "gzip: something lies behind what is compressed";
+                    return Err(Error::new(ErrorKind::InvalidData, reason));
+                }
+                match behind.len() {
+                    0 => break,
+                    zeros => file.consume(zeros),
+                }
+            }
+            self.part = None;
+        }
+        Ok(0)
+    }
+}
+
+/// Tells the decoder's errors from those of the file below it.
+fn damaged(error: Error) -> Error {
+    let reason = match error.kind() {
+        _ if error.raw_os_error().is_some() => return error,
+        ErrorKind::Interrupted => return error,
+        ErrorKind::UnexpectedEof => "gzip: it is cut off".to_owned(),
+        _ => format!("gzip: {error}"),
+    };
+    Error::new(ErrorKind::InvalidData, reason)
+}

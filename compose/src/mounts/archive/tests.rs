@@ -1,0 +1,379 @@
+//! Archives made by hand, packed and read back.
+
+use crate::mounts::tests::{Opened, planned, refused};
+use flate2::{Compression, write::GzEncoder};
+use kvfs::Kind;
+use std::fs;
+use std::io::Write;
+use tempfile::TempDir;
+
+/// An archive without its end.
+#[derive(Clone, Default)]
+struct Tar(Vec<u8>);
+
+impl Tar {
+    /// Adds an entry, with a header as POSIX has it.
+    fn add(self, kind: u8, name: &[u8], link: &str, bytes: &[u8]) -> Self {
+        let mut header = tar::Header::new_ustar();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+        header.as_old_mut().linkflag = [kind];
+        header.set_mtime(1_700_000_000);
+        header.set_size(bytes.len() as u64);
+        self.add_header(header, bytes)
+    }
+
+    fn add_header(mut self, mut header: tar::Header, bytes: &[u8]) -> Self {
+        header.set_cksum();
+        self.0.extend_from_slice(header.as_bytes());
+        self.0.extend_from_slice(bytes);
+        self.0.resize(self.0.len().next_multiple_of(512), 0);
+        self
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        self.add(b'0', name.as_bytes(), "", text.as_bytes())
+    }
+
+    /// Adds the header that GNU tar writes for a volume's label: without numbers, and of no format.
+    fn label(self, text: &str) -> Self {
+        let mut header = tar::Header::new_old();
+        header.set_path(text).unwrap();
+        header.as_old_mut().linkflag = [b'V'];
+        header.as_old_mut().mtime = [0; 12];
+        self.add_header(header, b"")
+    }
+
+    fn link(self, name: &str, target: &str) -> Self {
+        self.add(b'1', name.as_bytes(), target, b"")
+    }
+
+    fn directory(self, name: &str) -> Self {
+        self.add(b'5', name.as_bytes(), "", b"")
+    }
+
+    /// Adds an extended header for the next entry.
+    fn records(self, records: &[(&str, &str)]) -> Self {
+        let mut text = String::new();
+        for (key, value) in records {
+            let rest = format!(" {key}={value}\n");
+            // A record's length counts its own digits.
+            let length = (rest.len()..).find(|length| length.to_string().len() + rest.len() == *length);
+            text += &format!("{}{rest}", length.unwrap());
+        }
+        self.add(b'x', b"records", "", text.as_bytes())
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.resize(self.0.len() + 1024, 0);
+        self.0
+    }
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Where archives lie, under a name without an ending that could tell what they are.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn mount(&self, bytes: &[u8]) -> String {
+        let file = self.0.path().join("a");
+        fs::write(&file, bytes).unwrap();
+        format!("/x=image:{}", file.display())
+    }
+
+    fn open(&self, bytes: &[u8]) -> Opened {
+        Opened::new(&planned(&[&self.mount(bytes)]).unwrap(), "/x")
+    }
+
+    /// Returns why an archive is refused, without where it lies.
+    fn refused(&self, bytes: &[u8]) -> String {
+        let error = refused(&[&self.mount(bytes)]);
+        assert!(error.starts_with("mount at /x: "), "{error}");
+        assert!(!error.contains(|part: char| part.is_control()), "{error}");
+        error.replace(&self.0.path().join("a").display().to_string(), "FILE")
+    }
+}
+
+#[test]
+fn what_an_archive_cannot_bring_is_named() {
+    let place = Place::new();
+    let one = |kind, name, link, bytes| Tar::default().add(kind, name, link, bytes).end();
+    let regular = one(b'0', b"f", "", &[7; 5000]);
+    let second = Tar::default().file("f", "text").add(b'0', b"g", "", &[7; 5000]).end();
+    let mut spoiled = second.clone();
+    spoiled[1024] ^= 1;
+    for (bytes, words) in [
+        (one(b'6', b"dir/fifo", "", b""), "has a pipe, `dir/fifo`"),
+        (one(b'3', b"null", "", b""), "has a device, `null`"),
+        (one(b'0', b"../up", "", b"x"), "`../up` leads out of it"),
+        (one(b'0', b"bad\xff", "", b"x"), "a name that is not UTF-8"),
+        (one(b'1', b"second", "first", b""), "`second`, to `first`, which does not stand before it"),
+        (Tar::default().directory("d").link("e", "d").end(), "`e` leads to `d`, which is a directory"),
+        (one(b'1', b"./", "f", b""), "`f`, which does not stand before it"),
+        (Tar::default().file("f", "").link("./", "f").end(), "its root is no directory"),
+        (one(b'2', b"link", "", b""), "`link`"),
+        (one(b'Z', b"what", "", b""), "(`Z`)"),
+        (one(0x1b, b"a\x1b[2J\nb", "", b""), r"`a\u{1b}[2J\nb` is of a kind (`\x1b`)"),
+        (one(b'M', b"what", "", b""), "one part of an archive in several"),
+        (Tar::default().label("label").end(), "there is nothing in it"),
+        (regular[..4000].to_vec(), "FILE is damaged: it ends within `f`; make it or fetch it again"),
+        (regular[..300].to_vec(), "FILE is no tar that can be read: it does not start like one"),
+        (second[..1300].to_vec(), "FILE is damaged: it ends behind `f`"),
+        (spoiled, "FILE is damaged: behind `f`: archive header checksum"),
+        (b"#!/bin/sh\nexit\n".repeat(100), "FILE is no tar that can be read: it does not start like one"),
+        (
+            (0..=255).cycle().take(4096).collect(),
+            "FILE is no tar that can be read: it does not start like one",
+        ),
+        (Vec::new(), "there is nothing in it"),
+        (vec![0; 10240], "there is nothing in it"),
+        (
+            b"\xfd7zXZ\0\0\x04".to_vec(),
+            "it is compressed with xz; give a directory, a tar, or a tar compressed",
+        ),
+        (b"BZh91AY&SY\x01\x02".to_vec(), "it is compressed with bzip2"),
+        (b"\x28\xb5\x2f\xfd\x04".to_vec(), "it is compressed with zstd"),
+        (b"PK\x03\x04\x14\0".to_vec(), "it is a zip"),
+        (b"\x1f\x8bnot gzip at all".to_vec(), "FILE is damaged: gzip: "),
+    ] {
+        let error = place.refused(&bytes);
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    let name = Tar::default().file("BZh", "no bzip2").end();
+    assert_eq!(place.open(&name).text("BZh"), "no bzip2");
+}
+
+#[test]
+fn an_archive_has_its_end() {
+    let place = Place::new();
+    let tar = Tar::default().file("a", "first").file("b", "second");
+    let whole = tar.clone().end();
+    // Right between two entries, and behind the last.
+    for (length, last) in [(1024, "a"), (2048, "b")] {
+        let error = place.refused(&whole[..length]);
+        let words = format!("FILE is damaged: it ends behind `{last}`, without the end that a tar has");
+        assert!(error.contains(&words), "{error}");
+        let error = place.refused(&compressed(&whole[..length]));
+        assert!(error.contains(&words), "{error}");
+    }
+    let mut padded = whole.clone();
+    padded.resize(10240, 0);
+    assert_eq!(place.open(&padded).names("."), ["a", "b"]);
+    // Unpacking would leave the second one out, silently.
+    let two = [whole, Tar::default().file("c", "third").end()].concat();
+    let error = place.refused(&two);
+    assert!(error.contains("something lies behind its end, as when two tars are put together"), "{error}");
+}
+
+#[test]
+fn what_gzip_compressed_is_read_to_its_checksum() {
+    let place = Place::new();
+    let text = "0123456789abcdef".repeat(1000);
+    let tar = Tar::default().file("a", &text).end();
+    let good = compressed(&tar);
+    // Not compressed at all: a changed byte stays a changed byte.
+    let mut stored = GzEncoder::new(Vec::new(), Compression::none());
+    stored.write_all(&tar).unwrap();
+    let mut changed = stored.finish().unwrap();
+    changed[2000] ^= 1;
+    let mut wrong_sum = good.clone();
+    let sum_at = good.len() - 6;
+    wrong_sum[sum_at] ^= 1;
+    for (bytes, words) in [
+        (changed, "checksum"),
+        (wrong_sum, "checksum"),
+        (good[..good.len() - 4].to_vec(), "gzip: it is cut off"),
+        (good[..good.len() - 8].to_vec(), "gzip: it is cut off"),
+        (good[..good.len() / 2].to_vec(), "gzip: it is cut off"),
+        (good[..5].to_vec(), "gzip: it is cut off"),
+        ([&good[..], b"garbage"].concat(), "gzip: something lies behind what is compressed"),
+        ([&good[..], &[0; 600], b"x"].concat(), "gzip: something lies behind what is compressed"),
+        ([&good[..], b"\x1f\x8bgarbage"].concat(), "gzip: "),
+    ] {
+        let error = place.refused(&bytes);
+        assert!(error.contains("FILE is damaged: ") && error.contains(words), "{words}: {error}");
+    }
+    let parts = [compressed(&tar[..700]), compressed(&tar[700..])].concat();
+    let on_tape = [&good[..], &[0; 600]].concat();
+    for bytes in [good, parts, on_tape] {
+        assert_eq!(place.open(&bytes).text("a"), text);
+    }
+}
+
+#[test]
+fn later_entries_of_an_archive_replace_earlier_ones() {
+    let tar = Tar::default().file("d/f", "first").file("/d/f", "second").file("x", "file");
+    let mut opened = Place::new().open(&tar.directory("x/").file("./x//y", "in x").end());
+    assert_eq!(opened.text("d/f"), "second");
+    assert_eq!(opened.text("x/y"), "in x");
+    assert_eq!(opened.names("."), ["d", "x"]);
+}
+
+#[test]
+fn a_hard_link_keeps_what_it_was_made_to() {
+    let place = Place::new();
+    let linked = Tar::default().file("a", "old").link("b", "a").link("./d/c", "/b");
+    let mut opened = place.open(&linked.clone().file("a", "new").end());
+    assert_eq!(
+        (opened.text("a"), opened.text("b"), opened.text("d/c")),
+        ("new".into(), "old".into(), "old".into())
+    );
+    assert_eq!((opened.stat("a").nlink, opened.stat("b").nlink), (1, 2));
+    assert_eq!(opened.stat("d/c").mtime.seconds, 1_700_000_000);
+
+    let mut opened = place.open(&linked.clone().directory("a/").file("a/f", "in a").end());
+    assert_eq!((opened.text("a/f"), opened.text("b")), ("in a".into(), "old".into()));
+
+    let mut opened = place.open(&linked.clone().link("a", "a").link("b", "d/c").end());
+    assert_eq!((opened.text("a"), opened.stat("a").nlink), ("old".into(), 3));
+
+    // The first name in the archive need not be the first in the tree.
+    let plan = planned(&[&place.mount(&Tar::default().file("z", "text").link("a", "z").end())]).unwrap();
+    let facts = plan.mounted[0].tree.clone().unwrap();
+    assert_eq!((facts.files, facts.file_bytes), (2, 4));
+    assert_eq!(Opened::new(&plan, "/x").stat("z").nlink, 2);
+}
+
+#[test]
+fn a_hard_link_to_a_symbolic_link_is_one_too() {
+    let tar = Tar::default().file("f", "text").add(b'2', b"s", "f", b"").link("s2", "s");
+    let mut opened = Place::new().open(&tar.end());
+    assert_eq!(opened.volume.readlink_at(&opened.root, "s2").unwrap(), "f");
+    assert_eq!((opened.text("s"), opened.text("s2")), ("text".into(), "text".into()));
+}
+
+/// Blocks of letters that tell the pieces of a file with holes.
+fn pieces() -> Vec<u8> {
+    [[b'a'; 512], [b'b'; 512]].concat().into_iter().chain(*b"tail").collect()
+}
+
+fn check_pieces(opened: &mut Opened) {
+    let mut whole = vec![0; 5000];
+    whole[..512].fill(b'a');
+    whole[1024..1536].fill(b'b');
+    whole[4096..4100].copy_from_slice(b"tail");
+    assert_eq!(opened.names("."), ["after", "d"]);
+    assert_eq!(opened.text("d/sparse").into_bytes(), whole);
+    assert_eq!(opened.text("after"), "text");
+}
+
+#[test]
+fn files_with_holes_are_filled_in_every_form() {
+    let place = Place::new();
+    let after = |tar: Tar| tar.file("after", "text").end();
+    let made_up = b"./GNUSparseFile.1/sparse";
+
+    let records = [
+        ("GNU.sparse.size", "5000"),
+        ("GNU.sparse.numblocks", "4"),
+        ("GNU.sparse.offset", "0"),
+        ("GNU.sparse.numbytes", "512"),
+        ("GNU.sparse.offset", "1024"),
+        ("GNU.sparse.numbytes", "512"),
+        ("GNU.sparse.offset", "4096"),
+        ("GNU.sparse.numbytes", "4"),
+        ("GNU.sparse.offset", "5000"),
+        ("GNU.sparse.numbytes", "0"),
+    ];
+    let tar = Tar::default().records(&records).add(b'0', b"d/sparse", "", &pieces());
+    check_pieces(&mut place.open(&after(tar)));
+
+    let records = |map| {
+        let size = [("GNU.sparse.size", "5000"), ("GNU.sparse.numblocks", "3")];
+        [size[0], size[1], ("GNU.sparse.name", "d/sparse"), ("GNU.sparse.map", map)]
+    };
+    let mapped = |map| Tar::default().records(&records(map)).add(b'0', made_up, "", &pieces());
+    check_pieces(&mut place.open(&after(mapped("0,512,1024,512,4096,4"))));
+
+    let records = |minor| {
+        let version = [("GNU.sparse.major", "1"), ("GNU.sparse.minor", minor)];
+        [version[0], version[1], ("GNU.sparse.name", "d/sparse"), ("GNU.sparse.realsize", "5000")]
+    };
+    let in_front = |map: &str| {
+        let mut bytes = map.as_bytes().to_vec();
+        bytes.resize(512, 0);
+        bytes.extend(pieces());
+        bytes
+    };
+    let versioned =
+        |minor, map: &str| Tar::default().records(&records(minor)).add(b'0', made_up, "", &in_front(map));
+    check_pieces(&mut place.open(&after(versioned("0", "3\n0\n512\n1024\n512\n4096\n4\n"))));
+
+    let no_size = Tar::default().records(&[("GNU.sparse.map", "0,4")]).file("d/sparse", "tail");
+    let huge = Tar::default().records(&[("GNU.sparse.size", "99999999999")]).file("d/sparse", "");
+    let error = refused(&[&place.mount(&after(huge))]);
+    assert!(error.contains("the packed trees have 99999999999 bytes"), "{error}");
+    for (tar, words) in [
+        (versioned("1", "3\n0\n512\n1024\n512\n4096\n4\n"), "`d/sparse`: it has holes in the form 1.1"),
+        (versioned("0", "99999999\n0\n512\n"), "FILE is damaged: `d/sparse`: it has holes, and their map"),
+        (mapped("0,512,1024,512"), "their map is not whole"),
+        (mapped("0,512,1024,512,4096"), "their map is not whole"),
+        (mapped("0,512,1024,512,4096,5"), "do not lie in it one behind the other"),
+        (mapped("0,512,100,512,4096,4"), "do not lie in it one behind the other"),
+        (mapped("0,512,1024,512,4999,4"), "do not lie in it one behind the other"),
+        (mapped("0,512,1024,512,4096,18446744073709551615"), "do not lie in it one behind the other"),
+        (mapped("0,512,1024,4,4096,512"), "a piece of it does not start on a block"),
+        (mapped("0,512,1024,512,4096,3"), "there is more of it than its pieces"),
+        (mapped("0,512,1024,512,4096,x"), "is no number"),
+        (no_size, "its size is not said"),
+    ] {
+        let error = place.refused(&after(tar));
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
+fn what_only_gnu_tar_writes_is_read() {
+    let place = Place::new();
+    // A volume's label, a directory of an incremental archive with its list, and a time before 1970.
+    let mut old = tar::Header::new_gnu();
+    old.set_path("old").unwrap();
+    old.set_entry_type(tar::EntryType::Regular);
+    old.set_size(0);
+    old.as_old_mut().mtime = [255; 12];
+    old.as_old_mut().mtime[11] = 251;
+    let tar = Tar::default().label("my label").add(b'D', b"d/", "", b"Yf\0Ddir\0\0");
+    let mut opened = place.open(&tar.file("d/f", "text").add_header(old, b"").end());
+    assert_eq!(opened.names("."), ["d", "old"]);
+    assert_eq!(opened.text("d/f"), "text");
+    assert_eq!(opened.stat("old").mtime.seconds, -5);
+
+    let later = Tar::default().add(b'D', b"d/", "", b"Yf\0Nsame\0\0").file("d/f", "text").end();
+    let error = place.refused(&later);
+    assert!(error.contains("it is incremental and left `d/same` out"), "{error}");
+    let later = Tar::default().records(&[("GNU.dumpdir", "Nsame\0\0")]).directory("d/").end();
+    let error = place.refused(&later);
+    assert!(error.contains("it is incremental and left `d/same` out"), "{error}");
+}
+
+#[test]
+fn a_slash_makes_a_directory_in_an_old_archive() {
+    let tar = Tar::default().add(b'\0', b"./", "", b"").add(b'\0', b"d/", "", b"").file("d/f", "text");
+    let mut opened = Place::new().open(&tar.add(b'0', b"e/", "", b"").end());
+    assert_eq!(opened.names("."), ["d", "e"]);
+    assert_eq!((opened.stat("d").kind, opened.stat("e").kind), (Kind::Directory, Kind::Directory));
+    assert_eq!(opened.text("d/f"), "text");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_archive_may_come_through_a_pipe() {
+    use std::os::fd::AsRawFd;
+    let tar = Tar::default().file("a", "through a pipe").end();
+    for bytes in [tar.clone(), compressed(&tar)] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(&bytes).unwrap();
+        drop(writer);
+        let plan = planned(&[&format!("/x=image:/dev/fd/{}", reader.as_raw_fd())]).unwrap();
+        assert_eq!(Opened::new(&plan, "/x").text("a"), "through a pipe");
+    }
+}
