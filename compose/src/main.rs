@@ -155,8 +155,10 @@ struct Fixed {
     /// the store; image:DIR-or-TAR, a tree packed into the result, read-only;
     /// overlay:DIR-or-TAR[:VOLUME], a packed tree with a volume above it that takes the changes; or
     /// host:PREOPEN[,file=NAME=HOST-PATH ...], a directory that the host preopens, or the named files of it.
-    /// Without a mount, the volume is at `/`.
-    #[arg(long, value_name = "PATH=SOURCE[,ro]", value_parser = |text: &str| text.parse::<Mount>())]
+    /// A TAR may be compressed with gzip. Behind the source of a volume, max-bytes=SIZE (such as 64M) and
+    /// max-inodes=NUMBER limit what it may hold; ro makes any source read-only. Without a mount, the volume is
+    /// at `/`.
+    #[arg(long, value_name = "PATH=SOURCE[,OPTION ...]", value_parser = |text: &str| text.parse::<Mount>())]
     mount: Vec<Mount>,
 }
 
@@ -188,4 +190,26 @@ fn main() -> ExitCode {
         cli::complain(&error);
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_of_a_mount_names_all_that_a_mount_takes() {
+        let help = Fixed::augment_args(clap::Command::new("kvfs")).render_long_help().to_string();
+        for part in [
+            "kv[:VOLUME]",
+            "image:DIR",
+            "overlay:DIR",
+            "host:PREOPEN",
+            "file=NAME",
+            "max-bytes=",
+            "max-inodes=",
+            "; ro ",
+        ] {
+            assert!(help.contains(part), "{part}: {help}");
+        }
+    }
 }
