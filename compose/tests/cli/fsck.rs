@@ -37,6 +37,34 @@ fn fsck_tells_a_sound_volume_from_one_that_is_not_and_repairs_it() {
 }
 
 #[test]
+fn fsck_reads_a_store_of_files_and_repairs_it() {
+    use kvfs_host::{Durability, FileStore, Mutation, RedbStore, SyncStore};
+    let dir = workshop();
+    let path = |name: &str| dir.path().join(name);
+    for (name, wrong) in [("good", 0), ("bad", 7)] {
+        let redb = path(&format!("{name}.redb"));
+        store_with_volume(&redb, |superblock| superblock[16 + 80] = wrong);
+        let entries = SyncStore::scan(&RedbStore::open(redb).unwrap(), b"", b"", 100, 1 << 20).unwrap();
+        let puts: Vec<_> =
+            entries.iter().map(|entry| Mutation::Put { key: &entry.key, value: &entry.value }).collect();
+        let files = FileStore::open(path(name)).unwrap();
+        SyncStore::apply(&files, &[], &puts, Durability::Durable).unwrap();
+    }
+    let run = |args: &[&str]| {
+        let output = kvfs(dir.path(), &[&["fsck", "--store"], args].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let before = files(&path("good"));
+    let (code, stdout) = run(&["file:good"]);
+    assert!(code == Some(0) && stdout.ends_with("sound\n"), "{stdout}");
+    assert_eq!(files(&path("good")), before, "a check makes no files");
+    let (code, stdout) = run(&["file:bad"]);
+    assert!(code == Some(4) && stdout.starts_with("invariant 16 "), "{stdout}");
+    assert_eq!(run(&["file:bad", "--repair"]).0, Some(1));
+    assert_eq!(run(&["file:bad"]).0, Some(0));
+}
+
+#[test]
 fn fsck_makes_no_store_and_changes_none_that_it_cannot_check() {
     let dir = workshop();
     let path = |name: &str| dir.path().join(name);

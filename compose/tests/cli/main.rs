@@ -59,7 +59,10 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["compose", "guest.wasm", "-o", "guest.wasm"], "would replace the guest"),
         (&["compose", "guest.wasm", "-o", "taken"], "nothing was changed"),
         (&["compose", "guest.wasm", "-o", "no/x.wasm"], "nothing was changed"),
-        (&["compose", "guest.wasm", "-o", "x.wasm", "--provider", "nothing.wasm"], "nothing.wasm: not a provider"),
+        (
+            &["compose", "guest.wasm", "-o", "x.wasm", "--provider", "nothing.wasm"],
+            "nothing.wasm: not a provider",
+        ),
         (&["compose", "guest.wasm", "-o", "x.wasm", "--provider", "file:"], "nothing follows the colon"),
         (&["run", "kept.wasm"], "--dir STATE::/kvfs"),
         (&["compose", "guest.wasm", "-o", "x.wasm", "--volume", ""], "a volume's name"),

@@ -3,11 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 
-use super::{python, run, success};
-use kvfs_compose::Provider;
-use kvfs_host::{Durability, Mutation, SyncStore, open_store};
-use kvfs_tests::stock;
+use super::{composed, python, run, success};
+use kvfs_compose::{Compose, Provider};
+use kvfs_host::{Durability, FileStore, Mutation, SyncStore, open_store};
+use kvfs_tests::{Program, engine, guests, stock};
 
 const FILE: Provider = Provider::File { path: None };
 
@@ -52,6 +53,33 @@ fn what_one_process_wrote_another_finds_and_so_do_the_tools_of_the_host() {
     assert_eq!(python_on(&state, &component, read), "['big', 'd'] hello 300000\n");
     let store = open_store(&url).unwrap();
     assert_eq!(SyncStore::get(&store, &[b"\x01zmine"]).unwrap(), [Some("1".into())]);
+}
+
+#[test]
+fn a_volume_moves_between_the_store_of_the_host_and_the_provider() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let guest = guests::rust().unwrap();
+    let inside = composed(dir.path(), guest, FILE);
+    let on_host = Compose::new(guest).build().unwrap();
+    let on_host = engine::compile(engine::interruptible(), &on_host.bytes).unwrap();
+    let host = |steps: &[&str]| {
+        let store = Arc::new(FileStore::open(&state).unwrap());
+        let program = Program::new(&on_host).store(store).args(["script"]);
+        program.args(steps.iter().copied()).run().unwrap().stdout
+    };
+    let provider =
+        |steps: &[&str]| success(&run(&[&option(&state)], &inside, &[&["script"], steps].concat()));
+    assert_eq!(host(&["mkdir d", "write d/a one"]), "mkdir d: ok\nwrite d/a one: ok\n");
+    let seen = provider(&["cat d/a", "write d/b two", "mv d/a c"]);
+    assert_eq!(seen, "cat d/a: \"one\"\nwrite d/b two: ok\nmv d/a c: ok\n");
+    assert_eq!(
+        host(&["cat c", "cat d/b", "cat d/a"]),
+        "cat c: \"one\"\ncat d/b: \"two\"\ncat d/a: error no-entry\n"
+    );
+    assert_eq!(provider(&["rm c", "cat d/b"]), "rm c: ok\ncat d/b: \"two\"\n");
+    assert_eq!(host(&["ls ."]), "ls .: [DescriptorType::Directory d]\n");
 }
 
 #[test]
