@@ -7,6 +7,7 @@ use crate::directory::{Directory, File};
 use crate::error::StoreError;
 use crate::lease::{Lease, remove};
 use crate::record::{Builder, FLAG_END, FLAG_SNAPSHOT, FLAG_START};
+use crate::reserve;
 use crate::segment::{MAX_EPOCH, lease_name, segment_name};
 use crate::store::{FileStore, Own, State, read_value};
 use kvfs_key::Key;
@@ -24,6 +25,9 @@ const LIVE_BYTES_PER_SEGMENT: u64 = 64 << 20;
 ///
 /// What fails leaves the store as it was, or takes its right to write: then the next call says so.
 pub(crate) fn if_due<D: Directory>(store: &mut FileStore<D>) {
+    if store.full_until_live_bytes.is_some() {
+        return if_due_when_full(store);
+    }
     let size = store.size_bytes();
     if size < store.compact_at_bytes || size < 2 * store.index.live_bytes + store.options.min_garbage_bytes {
         return;
@@ -31,6 +35,20 @@ pub(crate) fn if_due<D: Directory>(store: &mut FileStore<D>) {
     if compact(store).is_err() {
         store.compact_at_bytes = size + store.options.min_garbage_bytes;
     }
+}
+
+/// As [`if_due`], where garbage is in the way however little it is. Tried again each time that half of what
+/// was live is gone.
+fn if_due_when_full<D: Directory>(store: &mut FileStore<D>) {
+    let live = store.index.live_bytes;
+    let due = store.full_until_live_bytes.is_some_and(|at_most| live <= at_most);
+    if !due || store.size_bytes() < 2 * live {
+        return;
+    }
+    reserve::give_up(&store.directory);
+    let compacted = compact(store);
+    reserve::keep(&store.directory, store.options.reserve_bytes);
+    store.full_until_live_bytes = compacted.is_err().then_some(live / 2);
 }
 
 /// Compacts if there are many segments: every opener leaves one.

@@ -16,6 +16,7 @@ mod lease;
 mod open;
 mod reader;
 mod record;
+mod reserve;
 mod segment;
 mod store;
 

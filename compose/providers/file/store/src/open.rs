@@ -5,7 +5,8 @@ use crate::directory::{Directory, File, IoKind};
 use crate::error::StoreError;
 use crate::lease::{Lease, names, next_epoch, remove};
 use crate::record::{Builder, FLAG_START, changes};
-use crate::segment::{Name, Segment, Start, read_closed, read_open, segment_name};
+use crate::reserve;
+use crate::segment::{Name, Segment, Start, lease_name, read_closed, read_open, segment_name};
 use crate::store::{FileStore, Index, Older, Options, Own, State};
 
 /// How often opening starts anew because another program opened the store at the same time.
@@ -39,7 +40,13 @@ impl<D: Directory + Clone> FileStore<D> {
     /// As [`FileStore::open`].
     pub fn open_with(directory: D, options: Options) -> Result<Self, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
-            if let Attempt::Done(mut store) = attempt(&directory, options)? {
+            let mut attempted = attempt(&directory, options);
+            if matches!(attempted, Err(StoreError::QuotaExceeded)) {
+                attempted =
+                    reserve::without(&directory, options.reserve_bytes, || attempt(&directory, options));
+            }
+            if let Attempt::Done(mut store) = attempted? {
+                reserve::keep(&directory, options.reserve_bytes);
                 compact::after_open(&mut store);
                 return Ok(store);
             }
@@ -54,6 +61,21 @@ fn attempt<D: Directory + Clone>(
 ) -> Result<Attempt<FileStore<D>>, StoreError> {
     let epoch = next_epoch(directory)?;
     let Some(lease) = Lease::claim(directory, epoch)? else { return Ok(Attempt::Overtaken) };
+    let opened = attempt_with(directory, options, lease);
+    if opened.is_err() {
+        // Nobody misses it: it was to keep others from nothing but this.
+        let _ = remove(directory, &lease_name(epoch));
+    }
+    opened
+}
+
+/// Opens with a number of one's own.
+fn attempt_with<D: Directory + Clone>(
+    directory: &D,
+    options: Options,
+    lease: Lease<D::File>,
+) -> Result<Attempt<FileStore<D>>, StoreError> {
+    let epoch = lease.epoch;
     lease.revoke_older(directory)?;
 
     // Only now are the segments read: their writers acknowledge nothing any more.
@@ -86,7 +108,13 @@ fn attempt<D: Directory + Clone>(
         start.push_segment(older.epoch, older.accepted_bytes);
     }
     let start = start.finish(FLAG_START, epoch, 0, 0, 0);
-    file.write(0, &start).map_err(|error| StoreError::io(&name, &error))?;
+    if let Err(error) = file.write(0, &start) {
+        // Whoever found it whole may build on it, and only what is cut off may go.
+        if file.status().is_ok_and(|status| status.size_bytes < start.len() as u64) {
+            let _ = remove(directory, &name);
+        }
+        return Err(StoreError::io(&name, &error));
+    }
     if !lease.is_held()? {
         return Ok(Attempt::Overtaken);
     }
@@ -103,6 +131,7 @@ fn attempt<D: Directory + Clone>(
         index: read.index,
         state: State::Writable,
         compact_at_bytes: 0,
+        full_until_live_bytes: None,
         options,
     }))
 }

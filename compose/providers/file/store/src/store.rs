@@ -5,6 +5,7 @@ use crate::directory::{Directory, File};
 use crate::error::StoreError;
 use crate::lease::Lease;
 use crate::record::{Builder, FLAG_NOTE, HEADER_BYTES, KEY_OVERHEAD_BYTES, NOTE_SEQUENCE};
+use crate::reserve;
 use crate::segment::segment_name;
 use kvfs_key::Key;
 use std::collections::BTreeMap;
@@ -44,6 +45,8 @@ pub struct FileStore<D: Directory> {
     pub(crate) state: State,
     /// Compaction is tried again when the files have so many bytes.
     pub(crate) compact_at_bytes: u64,
+    /// If the disk is full: compaction is tried once so few bytes are live.
+    pub(crate) full_until_live_bytes: Option<u64>,
     pub(crate) options: Options,
 }
 
@@ -52,11 +55,13 @@ pub struct FileStore<D: Directory> {
 pub struct Options {
     /// The store is compacted when garbage is more than what is live and more than this; 16 MiB unless told.
     pub min_garbage_bytes: u64,
+    /// Room on the disk that is kept for opening and removing when it is full; 1 MiB unless told.
+    pub reserve_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { min_garbage_bytes: 16 << 20 }
+        Self { min_garbage_bytes: 16 << 20, reserve_bytes: 1 << 20 }
     }
 }
 
@@ -75,6 +80,19 @@ pub(crate) struct Own<F> {
 }
 
 impl<F: File> Own<F> {
+    /// Writes a record at the end, or nothing that anybody takes for one.
+    fn write_record(&mut self, record: &[u8]) -> Result<(), StoreError> {
+        let Err(error) = self.file.write(self.end, record) else { return Ok(()) };
+        let cut_off = |size_bytes| size_bytes < self.end + record.len() as u64;
+        let cut_off = self.file.status().is_ok_and(|status| cut_off(status.size_bytes));
+        // If it may be there whole, nobody may find it: without its header it is nothing.
+        if !cut_off && self.file.write(self.end, &[0; HEADER_BYTES]).is_err() {
+            self.leftover = true;
+            return Err(StoreError::UnknownOutcome);
+        }
+        Err(StoreError::io(&segment_name(self.lease.epoch), &error))
+    }
+
     /// Takes note, in memory and in the file, that all of the segment is durable.
     ///
     /// Without it what was written before the last sync could not be told from the end that a crash leaves.
@@ -159,6 +177,7 @@ impl<D: Directory> FileStore<D> {
     /// # Errors
     ///
     /// After [`StoreError::UnknownOutcome`] the call may have been applied; after any other error it was not.
+    /// On a full disk a call that removes more bytes than it puts works as long as there is a reserve.
     ///
     /// # Cost
     ///
@@ -216,13 +235,19 @@ impl<D: Directory> FileStore<D> {
         let at: Vec<u32> = mutations.iter().map(|(key, value)| builder.push(key, *value)).collect();
         let values_at = own.end + builder.values_at();
         let record = builder.finish(0, own.lease.epoch, own.sequence, own.end, own.synced_to);
-        if let Err(error) = own.file.write(own.end, &record) {
-            // It may be there whole, and nobody may find it: without its header it is nothing.
-            if own.file.write(own.end, &[0; HEADER_BYTES]).is_err() {
-                own.leftover = true;
-                return Err(StoreError::UnknownOutcome);
+        let written = own.write_record(&record);
+        if self.full_until_live_bytes.is_some() && written.is_ok() && !self.index.shrinks_by(mutations) {
+            self.full_until_live_bytes = None;
+        }
+        if let Err(error) = written {
+            if error != StoreError::QuotaExceeded {
+                return Err(error);
             }
-            return Err(StoreError::io(&segment_name(own.lease.epoch), &error));
+            self.full_until_live_bytes.get_or_insert(u64::MAX);
+            if !self.index.shrinks_by(mutations) {
+                return Err(error);
+            }
+            reserve::without(&self.directory, self.options.reserve_bytes, || own.write_record(&record))?;
         }
         // Whoever took the lease before this may have read the segment before the write above. If it is held,
         // whoever takes it will read the segment after it.
@@ -273,7 +298,7 @@ impl<D: Directory> FileStore<D> {
         Ok(())
     }
 
-    /// Returns the bytes of all files of the store.
+    /// Returns the bytes of all segments of the store.
     pub fn size_bytes(&self) -> u64 {
         self.own.end + self.older.iter().map(|older| older.accepted_bytes).sum::<u64>()
     }
@@ -348,6 +373,17 @@ impl Index {
         if let Some(old) = self.places.remove(&Key::new(key)) {
             self.forget(key.len(), &old);
         }
+    }
+
+    /// Returns whether keys and values together have fewer bytes after these changes.
+    fn shrinks_by(&self, mutations: &[Mutation<'_>]) -> bool {
+        let (mut before, mut after) = (0, 0);
+        for (key, value) in mutations {
+            let key_bytes = key.len() as u64;
+            before += self.places.get(&Key::new(key)).map_or(0, |place| key_bytes + u64::from(place.length));
+            after += value.map_or(0, |value| key_bytes + value.len() as u64);
+        }
+        after < before
     }
 
     fn forget(&mut self, key_bytes: usize, old: &Place) {

@@ -3,6 +3,8 @@
 use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileStore, Options, StoreError};
 
+const OPTIONS: Options = Options { min_garbage_bytes: 16 << 20, reserve_bytes: 256 };
+
 /// What a note takes, the last thing in a segment whose writer ended after a durable apply.
 const NOTE_BYTES: usize = 64;
 
@@ -10,7 +12,7 @@ const NOTE_BYTES: usize = 64;
 fn disk() -> Disk {
     let directory = SimDirectory::new(Disk::default());
     for opener in 0..2u8 {
-        let mut store = FileStore::open(directory.clone()).unwrap();
+        let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
         for step in 0..4u8 {
             let key = [opener, step];
             store.apply(&[], &[(&key, Some(&[step; 40]))], true).unwrap();
@@ -22,7 +24,7 @@ fn disk() -> Disk {
 /// A store that was compacted at its last apply, which was durable, and its disk.
 fn compacted_disk() -> Disk {
     let directory = SimDirectory::new(Disk::default());
-    let options = Options { min_garbage_bytes: 1 << 10 };
+    let options = Options { min_garbage_bytes: 1 << 10, ..OPTIONS };
     let mut store = FileStore::open_with(directory.clone(), options).unwrap();
     for step in 0..8u8 {
         store.apply(&[], &[(&[step], Some(&[step; 40]))], false).unwrap();
@@ -51,7 +53,7 @@ fn durable_keys_that_are_damaged_are_an_error_and_never_missing() {
             for bit in 0..whole.content(name).len() * 8 {
                 let mut damaged = whole.clone();
                 damaged.edit(name, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
-                match FileStore::open(SimDirectory::new(damaged)) {
+                match FileStore::open_with(SimDirectory::new(damaged), OPTIONS) {
                     Err(StoreError::Corrupt(text)) => {
                         assert!(text.contains(name), "{text}");
                         found_out += 1;
@@ -82,7 +84,7 @@ fn a_note_that_is_torn_or_was_never_written_costs_nothing() {
                     bytes.truncate(length - cut);
                     bytes.resize(if zeros { length } else { length - cut }, 0);
                 });
-                let mut store = FileStore::open(SimDirectory::new(torn)).unwrap();
+                let mut store = FileStore::open_with(SimDirectory::new(torn), OPTIONS).unwrap();
                 assert_eq!(store.scan(b"", b"", |_| true).unwrap().len(), 8, "{cut} bytes of the note");
             }
         }
@@ -92,7 +94,7 @@ fn a_note_that_is_torn_or_was_never_written_costs_nothing() {
 #[test]
 fn a_record_takes_the_place_of_the_note_before_it() {
     let directory = SimDirectory::new(Disk::default());
-    let mut store = FileStore::open(directory.clone()).unwrap();
+    let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
     let mut lengths = Vec::new();
     for _ in 0..3 {
         store.apply(&[], &[(b"a", Some(b"1"))], true).unwrap();
@@ -112,7 +114,7 @@ fn a_segment_that_is_missing_or_short_is_an_error() {
     let mut short = whole.clone();
     short.edit(&first, |bytes| bytes.truncate(bytes.len() - NOTE_BYTES - 1));
     for disk in [missing, short] {
-        let error = FileStore::open(SimDirectory::new(disk)).map(|_| ()).unwrap_err();
+        let error = FileStore::open_with(SimDirectory::new(disk), OPTIONS).map(|_| ()).unwrap_err();
         assert!(matches!(&error, StoreError::Corrupt(text) if text.contains(&first)), "{error}");
     }
 }
@@ -125,7 +127,10 @@ fn files_of_others_are_left_alone() {
         directory.create(name).unwrap().write(0, b"mine").unwrap();
     }
     for _ in 0..40 {
-        FileStore::open(directory.clone()).unwrap().apply(&[], &[(b"a", Some(b"1"))], true).unwrap();
+        FileStore::open_with(directory.clone(), OPTIONS)
+            .unwrap()
+            .apply(&[], &[(b"a", Some(b"1"))], true)
+            .unwrap();
     }
     for name in ["notes.txt", "1.kvfs", "x.lease", "kvfs.redb"] {
         assert_eq!(directory.disk(|disk| disk.content(name)), b"mine");
@@ -136,7 +141,10 @@ fn files_of_others_are_left_alone() {
 fn what_is_no_file_or_has_an_absurd_number_is_in_nobodys_way() {
     use kvfs_file_store::Directory;
     let directory = SimDirectory::new(Disk::default());
-    FileStore::open(directory.clone()).unwrap().apply(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    FileStore::open_with(directory.clone(), OPTIONS)
+        .unwrap()
+        .apply(&[], &[(b"a", Some(b"1"))], true)
+        .unwrap();
     for name in ["0000000000000001.lease", "0000000000000004.lease", "0000000000000009.kvfs"] {
         directory.disk(|disk| {
             disk.forget(name);
@@ -147,7 +155,7 @@ fn what_is_no_file_or_has_an_absurd_number_is_in_nobodys_way() {
         directory.create(name).unwrap();
     }
     for _ in 0..40 {
-        let mut store = FileStore::open(directory.clone()).unwrap();
+        let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
         assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
         store.apply(&[], &[(b"b", Some(b"2"))], true).unwrap();
     }
@@ -156,6 +164,6 @@ fn what_is_no_file_or_has_an_absurd_number_is_in_nobodys_way() {
 
     // The last number is taken: whoever put it there is told its name.
     directory.create("0000ffffffffffff.kvfs").unwrap();
-    let error = FileStore::open(directory).map(|_| ()).unwrap_err();
+    let error = FileStore::open_with(directory, OPTIONS).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("0000ffffffffffff.kvfs"), "{error}");
 }

@@ -42,6 +42,8 @@ pub(crate) struct Disk {
     pub(crate) fail: Option<(&'static str, IoKind)>,
     /// As where the system does not tell how many names a file has.
     pub(crate) tells_no_names: bool,
+    /// Most bytes of all files together.
+    pub(crate) capacity_bytes: Option<usize>,
     /// Entries that are no files.
     pub(crate) directories: BTreeSet<String>,
 }
@@ -98,6 +100,13 @@ impl Disk {
 
     pub(crate) fn forget(&mut self, name: &str) {
         self.names.remove(name);
+    }
+
+    /// Returns how many bytes can be written to a file from an offset on.
+    fn room(&self, inode: usize, offset: usize) -> usize {
+        let Some(capacity) = self.capacity_bytes else { return usize::MAX };
+        let used: usize = self.names.values().map(|&inode| self.inodes[inode].content().len()).sum();
+        (self.inodes[inode].content().len() + capacity).saturating_sub(used + offset)
     }
 
     /// Counts a call that changes something. Returns false if the power goes in the middle of it.
@@ -298,6 +307,11 @@ impl File for SimFile {
                 let half = bytes[..bytes.len() / 2].to_vec();
                 disk.inodes[self.inode].pending.push((offset as usize, half));
                 return Err(IoError::new(error, "this call fails"));
+            }
+            let room = disk.room(self.inode, offset as usize);
+            if room < bytes.len() {
+                disk.inodes[self.inode].pending.push((offset as usize, bytes[..room].to_vec()));
+                return Err(IoError::new(IoKind::NoSpace, "the disk is full"));
             }
             let whole = disk.step("write")?;
             // Any part may be there when the power goes; how much, the number of the call decides.

@@ -3,5 +3,6 @@
 mod crash;
 mod damage;
 mod disk;
+mod full;
 mod race;
 mod random;

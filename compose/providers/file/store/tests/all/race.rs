@@ -4,7 +4,7 @@ use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileReader, FileStore, Options, StoreError};
 use std::collections::BTreeSet;
 
-const OPTIONS: Options = Options { min_garbage_bytes: 1 << 10 };
+const OPTIONS: Options = Options { min_garbage_bytes: 1 << 10, reserve_bytes: 256 };
 const APPLIES: usize = 12;
 
 /// Counts up under a guard, with a mark for each step, and opens anew whenever it is told that it was replaced.
@@ -65,7 +65,7 @@ fn openers_that_race_lose_no_acknowledged_step_and_take_none_twice() {
         acknowledged_in_all += acknowledged.len();
 
         let disk = directories[0].disk(|disk| disk.after_kill());
-        let mut store = FileStore::open(SimDirectory::new(disk)).unwrap();
+        let mut store = FileStore::open_with(SimDirectory::new(disk), OPTIONS).unwrap();
         let count = store.get(b"count").unwrap().as_deref().map_or(0, number);
         let marks: BTreeSet<Vec<u8>> =
             store.scan(b"mark", b"n", |_| true).unwrap().into_iter().map(|(key, _)| key).collect();
@@ -130,25 +130,25 @@ fn a_reader_beside_a_writer_that_compacts_finds_a_sound_store() {
 #[test]
 fn the_newer_opener_has_the_store_and_the_older_is_told() {
     let directory = SimDirectory::new(Disk::default());
-    let mut older = FileStore::open(directory.clone()).unwrap();
+    let mut older = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
     older.apply(&[], &[(b"a", Some(b"1"))], false).unwrap();
-    let mut newer = FileStore::open(directory.clone()).unwrap();
+    let mut newer = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
     assert_eq!(newer.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
     assert_eq!(older.apply(&[], &[(b"a", Some(b"2"))], false), Err(StoreError::UnknownOutcome));
     assert_eq!(older.apply(&[], &[(b"a", Some(b"2"))], false), Err(StoreError::Fenced));
     newer.apply(&[(b"a", Some(b"1"))], &[(b"b", Some(b"1"))], true).unwrap();
     // What the older one wrote too late is not found by anybody.
-    let mut third = FileStore::open(directory).unwrap();
+    let mut third = FileStore::open_with(directory, OPTIONS).unwrap();
     assert_eq!(third.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
 }
 
 #[test]
 fn a_writer_whose_lease_is_removed_has_lost_the_store() {
     let directory = SimDirectory::new(Disk::default());
-    let mut older = FileStore::open(directory.clone()).unwrap();
+    let mut older = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
     older.apply(&[], &[(b"a", Some(b"1"))], false).unwrap();
     directory.disk(|disk| disk.names().iter().filter(|n| n.ends_with(".lease")).for_each(|n| disk.forget(n)));
-    let mut newer = FileStore::open(directory).unwrap();
+    let mut newer = FileStore::open_with(directory, OPTIONS).unwrap();
     newer.apply(&[], &[(b"a", Some(b"2"))], false).unwrap();
     assert_eq!(older.apply(&[], &[(b"a", Some(b"3"))], true), Err(StoreError::UnknownOutcome));
     assert_eq!(older.apply(&[], &[(b"a", Some(b"3"))], true), Err(StoreError::Fenced));
@@ -159,9 +159,9 @@ fn a_writer_whose_lease_is_removed_has_lost_the_store() {
 fn where_names_are_not_counted_the_lease_itself_decides() {
     let directory = SimDirectory::new(Disk::default());
     directory.disk(|disk| disk.tells_no_names = true);
-    let mut older = FileStore::open(directory.clone()).unwrap();
+    let mut older = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
     older.apply(&[], &[(b"a", Some(b"1"))], true).unwrap();
-    let mut newer = FileStore::open(directory).unwrap();
+    let mut newer = FileStore::open_with(directory, OPTIONS).unwrap();
     assert_eq!(older.apply(&[], &[(b"a", Some(b"2"))], true), Err(StoreError::UnknownOutcome));
     newer.apply(&[], &[(b"a", Some(b"3"))], true).unwrap();
 }

@@ -1,0 +1,56 @@
+//! Room on the disk for what has to work when it is full: opening the store, and removing from it.
+//!
+//! A file of no meaning keeps it. It is removed for such a call and made anew after it, with what is left:
+//! so nothing else gets the room.
+
+use crate::directory::{Directory, File};
+
+/// The name of the file. No segment has the number 0.
+const NAME: &str = "0000000000000000.reserve";
+
+/// Bytes that are written at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Makes the reserve, if there is none or a smaller one, as far as there is room.
+pub(crate) fn keep<D: Directory>(directory: &D, size_bytes: usize) {
+    let there = directory.open(NAME).and_then(|file| file.status());
+    if there.is_ok_and(|status| status.size_bytes >= size_bytes as u64) {
+        return;
+    }
+    give_up(directory);
+    let Ok(file) = directory.create(NAME) else { return };
+    let (mut written, mut state) = (0, 1);
+    while written < size_bytes {
+        let chunk = chunk(&mut state, CHUNK_BYTES.min(size_bytes - written));
+        if file.write(written as u64, &chunk).is_err() {
+            return;
+        }
+        written += chunk.len();
+    }
+}
+
+/// Gives the room to whatever comes next.
+pub(crate) fn give_up<D: Directory>(directory: &D) {
+    let _ = directory.remove(NAME);
+}
+
+/// Makes a call with the reserve given up.
+pub(crate) fn without<D: Directory, T>(directory: &D, size_bytes: usize, call: impl FnOnce() -> T) -> T {
+    give_up(directory);
+    let result = call();
+    keep(directory, size_bytes);
+    result
+}
+
+/// Returns bytes that no file system makes smaller, as some do with zeros (xorshift64).
+fn chunk(state: &mut u64, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
