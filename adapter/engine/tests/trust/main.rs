@@ -22,4 +22,4 @@ mod repair;
 mod slashes;
 
 // What the fuzz targets use too; the suites name it as if it were here.
-use kvfs_trust::{layered as lower, model, ops, rng, run, shrink, store, tree};
+use kvfs_trust::{layered as lower, model, moments, ops, rng, run, shrink, store, tree};

@@ -7,10 +7,13 @@
 // A tool for tests: names say what things are, and the modules what they are for.
 #![allow(missing_docs)]
 
+pub mod below;
+pub mod cuts;
 pub mod fuzz;
 pub mod guest;
 pub mod layered;
 pub mod model;
+pub mod moments;
 pub mod ops;
 pub mod rng;
 pub mod run;

@@ -575,6 +575,7 @@ impl Runner {
         self.volume = None;
         self.model.close_all();
         self.restarted = true;
+        self.store.reopen().map_err(|error| format!("opening the store again: {error:?}"))?;
         self.open().map_err(|error| format!("opening again: {error:?}"))
     }
 }

@@ -1,6 +1,7 @@
 //! A store for tests: strict about its limits, with a log of applies, counts of calls, faults, and a
 //! saboteur that breaks what the engine asks for, to see whether the suites notice.
 
+use crate::below::{Below, Kept};
 use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -154,6 +155,8 @@ impl Calls {
 #[derive(Debug)]
 pub struct Inner {
     pub map: Map,
+    /// What keeps the entries; the map is then what it must hold.
+    pub below: Option<Kept>,
     pub log: Vec<Applied>,
     pub limits: Limits,
     pub calls: Calls,
@@ -216,6 +219,7 @@ impl TestStore {
     pub fn from_map(map: Map, limits: Limits) -> TestStore {
         TestStore(Rc::new(RefCell::new(Inner {
             map,
+            below: None,
             log: Vec::new(),
             limits,
             calls: Calls::default(),
@@ -227,6 +231,18 @@ impl TestStore {
             calls_since: 0,
             applies_seen: 0,
         })))
+    }
+
+    /// A store whose entries another one keeps, which holds those of the map.
+    pub fn over(map: Map, limits: Limits, below: Box<dyn Below>) -> TestStore {
+        let store = TestStore::from_map(map, limits);
+        store.0.borrow_mut().below = Some(Kept(below));
+        store
+    }
+
+    /// Opens what keeps the entries again, if that is another store.
+    pub fn reopen(&self) -> Result<(), StoreError> {
+        self.0.borrow_mut().below.as_mut().map_or(Ok(()), |below| below.0.reopen())
     }
 
     pub fn calls(&self) -> Calls {
@@ -353,7 +369,11 @@ impl KvStore for TestStore {
             return Err(fault.error());
         }
         assert!(keys.len() <= inner.limits.max_batch_entries as usize, "a get of {} keys", keys.len());
-        Ok(keys.iter().map(|key| inner.map.get(*key).map(|value| value.to_vec())).collect())
+        let found = keys.iter().map(|key| inner.map.get(*key).map(|value| value.to_vec())).collect();
+        match &mut inner.below {
+            Some(below) => below.get(keys, found),
+            None => Ok(found),
+        }
     }
 
     fn scan(
@@ -380,6 +400,9 @@ impl KvStore for TestStore {
                 break;
             }
             found.push(Entry { key: key.clone(), value: value.to_vec() });
+        }
+        if let Some(below) = &mut inner.below {
+            found = below.scan((start, end), (most as u32, max_bytes), found)?;
         }
         inner.calls.entries_scanned += found.len() as u64;
         Ok(found)
@@ -419,6 +442,9 @@ impl KvStore for TestStore {
                 return Err(StoreError::TooLarge);
             }
             changes.push((key.to_vec(), value.map(Rc::from)));
+        }
+        if let Some(below) = &mut inner.below {
+            below.apply(guards, mutations, level)?;
         }
         inner.sabotaged(Applied { changes, durable: level == Durability::Durable, settles: false });
         match fault {

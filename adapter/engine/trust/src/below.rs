@@ -1,0 +1,69 @@
+//! Stores that are on trial with the engine: they keep the entries of a test's store, which knows what they
+//! must answer.
+
+use kvfs::{Durability, Entry, Guard, KvStore, Mutation, StoreError};
+use std::fmt;
+
+/// A store on a medium that a test simulates.
+pub trait Below: KvStore {
+    /// Ends the store, as the end of its program does, and opens it again on what it left.
+    fn reopen(&mut self) -> Result<(), StoreError>;
+}
+
+/// A key and a value, or none: a guard or a mutation as the stores of the providers take them.
+pub type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// What an apply guards and changes, as the stores of the providers take it.
+pub fn pairs<'a>(guards: &[Guard<'a>], mutations: &[Mutation<'a>]) -> (Vec<Pair<'a>>, Vec<Pair<'a>>) {
+    let mutation = |mutation: &Mutation<'a>| match *mutation {
+        Mutation::Put { key, value } => (key, Some(value)),
+        Mutation::Delete { key } => (key, None),
+    };
+    let guards = guards.iter().map(|guard| (guard.key, guard.expected));
+    (guards.collect(), mutations.iter().map(mutation).collect())
+}
+
+/// A store below, each of whose answers is compared.
+pub struct Kept(pub Box<dyn Below>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a store below")
+    }
+}
+
+fn differs(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("the store below answers a {what} with what it must not hold"))
+}
+
+impl Kept {
+    pub(crate) fn get(
+        &mut self,
+        keys: &[&[u8]],
+        expected: Vec<Option<Vec<u8>>>,
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let found = self.0.get(keys)?;
+        if found == expected { Ok(found) } else { Err(differs("get")) }
+    }
+
+    /// `expected` is the fullest page: a store may end it earlier, but not before there is one entry.
+    pub(crate) fn scan(
+        &mut self,
+        (start, end): (&[u8], &[u8]),
+        (max_entries, max_bytes): (u32, u32),
+        expected: Vec<Entry>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let found = self.0.scan(start, end, max_entries, max_bytes)?;
+        let is_page = expected.starts_with(&found) && found.is_empty() == expected.is_empty();
+        if is_page { Ok(found) } else { Err(differs("scan")) }
+    }
+
+    pub(crate) fn apply(
+        &mut self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        self.0.apply(guards, mutations, level)
+    }
+}
