@@ -2,6 +2,7 @@
 
 use crate::random::Random;
 use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
+use kvfs_trust::cuts::Mark;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -29,10 +30,13 @@ fn put(bytes: &mut Vec<u8>, offset: usize, part: &[u8]) {
     bytes[offset..offset + part.len()].copy_from_slice(part);
 }
 
+/// So many applies are made as they should be, before anything is done to break a promise.
+pub(crate) const LIES_AFTER: usize = 4;
+
 /// What the disk holds.
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
-    inodes: Vec<Inode>,
+    inodes: Vec<Arc<Inode>>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
     /// Calls that change something, until the power is cut.
@@ -46,12 +50,47 @@ pub(crate) struct Disk {
     pub(crate) capacity_bytes: Option<usize>,
     /// Entries that are no files.
     pub(crate) directories: BTreeSet<String>,
+    /// Calls of this kind do nothing and say that all is well, from the [`LIES_AFTER`]th apply on; of those that
+    /// write, each ninth.
+    pub(crate) lies: Option<&'static str>,
+    /// How far the work was that makes the calls.
+    pub(crate) mark: Mark,
+    /// What was there before each call that changes something, where it is kept.
+    pub(crate) cuts: Option<Vec<Cut>>,
+}
+
+/// A disk when a call was made.
+#[derive(Clone)]
+pub(crate) struct Cut {
+    pub(crate) disk: Disk,
+    pub(crate) mark: Mark,
+    /// The call, if it is one that can be done in part.
+    write: Option<(usize, usize, Vec<u8>)>,
+}
+
+impl Cut {
+    /// Returns the disk with a part of what the call writes, if it does.
+    pub(crate) fn torn(&self, random: &mut Random) -> Option<Disk> {
+        let (inode, offset, bytes) = self.write.as_ref()?;
+        let part = bytes[..random.below(1 + bytes.len() as u64) as usize].to_vec();
+        let mut disk = self.disk.clone();
+        Arc::make_mut(&mut disk.inodes[*inode]).pending.push((*offset, part));
+        Some(disk)
+    }
 }
 
 impl Disk {
     /// Returns the disk as it is after the process was killed: nothing is lost.
     pub(crate) fn after_kill(&self) -> Disk {
-        Disk { calls_left: None, calls: 0, fail: None, ..self.clone() }
+        Disk {
+            calls_left: None,
+            calls: 0,
+            fail: None,
+            lies: None,
+            mark: Mark::default(),
+            cuts: None,
+            ..self.clone()
+        }
     }
 
     /// Returns the disk as it may be after the machine went down: of what was not durable any part is there,
@@ -59,7 +98,8 @@ impl Disk {
     pub(crate) fn after_crash(&self, random: &mut Random) -> Disk {
         const SECTOR_BYTES: usize = 64;
         let mut disk = self.after_kill();
-        for inode in &mut disk.inodes {
+        for inode in disk.inodes.iter_mut().filter(|inode| !inode.pending.is_empty()) {
+            let inode = Arc::make_mut(inode);
             for (offset, part) in std::mem::take(&mut inode.pending) {
                 let keep = random.below(3);
                 for (number, sector) in part.chunks(SECTOR_BYTES).enumerate() {
@@ -87,7 +127,7 @@ impl Disk {
         let inode = &mut self.inodes[self.names[name]];
         let mut bytes = inode.content();
         change(&mut bytes);
-        *inode = Inode { durable: bytes, pending: Vec::new() };
+        *inode = Arc::new(Inode { durable: bytes, pending: Vec::new() });
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
@@ -117,6 +157,7 @@ impl Disk {
             return Err(IoError::new(error, "this call fails"));
         }
         self.calls += 1;
+        self.keep_cut();
         match &mut self.calls_left {
             None => Ok(true),
             Some(0) => Err(IoError::new(IoKind::Other, "the power is gone")),
@@ -125,6 +166,18 @@ impl Disk {
                 Ok(*left > 0)
             }
         }
+    }
+
+    /// Keeps what is there, if that is wanted.
+    pub(crate) fn keep_cut(&mut self) {
+        if let Some(mut cuts) = self.cuts.take() {
+            cuts.push(Cut { disk: self.after_kill(), mark: self.mark, write: None });
+            self.cuts = Some(cuts);
+        }
+    }
+
+    fn lies(&self, kind: &'static str) -> bool {
+        self.lies == Some(kind) && self.mark.begun > LIES_AFTER
     }
 
     fn alive(&self) -> Result<(), IoError> {
@@ -232,7 +285,7 @@ impl Directory for SimDirectory {
             }
             let whole = disk.step("create")?;
             let inode = disk.inodes.len();
-            disk.inodes.push(Inode::default());
+            disk.inodes.push(Arc::default());
             disk.names.insert(name.into(), inode);
             if whole { Ok(inode) } else { Err(IoError::new(IoKind::Other, "the power is gone")) }
         })
@@ -265,6 +318,9 @@ impl Directory for SimDirectory {
     fn sync(&self) -> Result<(), IoError> {
         self.call(|disk| {
             // Without power nothing was promised.
+            if disk.lies("sync names") {
+                return Ok(());
+            }
             if disk.step("sync")? {
                 disk.durable_names = disk.names.clone();
                 return Ok(());
@@ -305,27 +361,39 @@ impl File for SimFile {
         self.directory.call(|disk| {
             if let Some(("write half", error)) = disk.fail {
                 let half = bytes[..bytes.len() / 2].to_vec();
-                disk.inodes[self.inode].pending.push((offset as usize, half));
+                Arc::make_mut(&mut disk.inodes[self.inode]).pending.push((offset as usize, half));
                 return Err(IoError::new(error, "this call fails"));
             }
             let room = disk.room(self.inode, offset as usize);
             if room < bytes.len() {
-                disk.inodes[self.inode].pending.push((offset as usize, bytes[..room].to_vec()));
+                Arc::make_mut(&mut disk.inodes[self.inode])
+                    .pending
+                    .push((offset as usize, bytes[..room].to_vec()));
                 return Err(IoError::new(IoKind::NoSpace, "the disk is full"));
             }
             let whole = disk.step("write")?;
+            if disk.lies("write") && disk.calls.is_multiple_of(9) {
+                return Ok(());
+            }
+            if let Some(cut) = disk.cuts.as_mut().and_then(|cuts| cuts.last_mut()) {
+                cut.write = Some((self.inode, offset as usize, bytes.to_vec()));
+            }
             // Any part may be there when the power goes; how much, the number of the call decides.
             let part = if whole { bytes.len() } else { bytes.len() * (disk.calls as usize % 4) / 3 };
-            disk.inodes[self.inode].pending.push((offset as usize, bytes[..part.min(bytes.len())].to_vec()));
+            let part = bytes[..part.min(bytes.len())].to_vec();
+            Arc::make_mut(&mut disk.inodes[self.inode]).pending.push((offset as usize, part));
             if whole { Ok(()) } else { Err(IoError::new(IoKind::Other, "the power is gone")) }
         })
     }
 
     fn sync(&self) -> Result<(), IoError> {
         self.directory.call(|disk| {
+            if disk.lies("sync") {
+                return Ok(());
+            }
             if disk.step("sync")? {
                 let inode = &mut disk.inodes[self.inode];
-                *inode = Inode { durable: inode.content(), pending: Vec::new() };
+                *inode = Arc::new(Inode { durable: inode.content(), pending: Vec::new() });
                 return Ok(());
             }
             Err(IoError::new(IoKind::Other, "the power is gone"))

@@ -2,6 +2,7 @@
 
 use crate::random::Random;
 use kvfs_bucket_store::{Bucket, BucketError};
+use kvfs_trust::cuts::Mark;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -13,6 +14,10 @@ pub(crate) struct Contents {
     pub(crate) values: Values,
     /// Calls that changed something, in their order: the name, and what it had afterwards.
     pub(crate) log: Vec<(String, Option<Vec<u8>>)>,
+    /// How far the work was that made them, for each.
+    pub(crate) marks: Vec<Mark>,
+    /// How far it is now.
+    pub(crate) mark: Mark,
     /// What the bucket held before them.
     pub(crate) before: Values,
     /// Calls that change something, until the power is cut in the middle of one.
@@ -83,6 +88,7 @@ impl Contents {
     fn put(&mut self, name: &str, value: Option<Vec<u8>>) {
         change(&mut self.values, name, value.clone());
         self.log.push((name.to_owned(), value));
+        self.marks.push(self.mark);
     }
 
     fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, BucketError> {
@@ -107,7 +113,7 @@ fn fails(failing: Failing) -> Result<(), BucketError> {
     if failing == Failing::No { Ok(()) } else { Err(BucketError::Failed("this call fails".into())) }
 }
 
-fn change(values: &mut Values, name: &str, value: Option<Vec<u8>>) {
+pub(crate) fn change(values: &mut Values, name: &str, value: Option<Vec<u8>>) {
     match value {
         Some(value) => drop(values.insert(name.to_owned(), value)),
         None => drop(values.remove(name)),
@@ -115,7 +121,7 @@ fn change(values: &mut Values, name: &str, value: Option<Vec<u8>>) {
 }
 
 /// Returns what a set that is cut short leaves: all, nothing new, a part, or a part before the end of the old value.
-fn part(torn: u64, old: Option<&Vec<u8>>, value: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn part(torn: u64, old: Option<&Vec<u8>>, value: &[u8]) -> Option<Vec<u8>> {
     let cut = value.len() * (torn as usize / 5 % 8) / 8;
     match torn % 5 {
         0 => Some(value.to_vec()),
