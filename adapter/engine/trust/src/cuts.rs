@@ -115,13 +115,10 @@ impl Cuts<'_> {
         let found = tree::of_volume(&mut volume).map_err(|error| format!("reading: {error:?}"))?;
         let most = applies.unwrap_or(mark.begun);
         let split = self.ran.is_split(most);
-        if most >= self.ran.first() || promised > 0 {
-            let (lowest, highest) = self.ran.bounds(most);
-            let lowest = if applies.is_some() { lowest.max(promised) } else { promised };
-            self.ran.check_found(&found, split, lowest, highest.max(lowest))?;
-        } else if found.len() > 1 {
-            return Err(format!("{} names before there was a volume", found.len() - 1));
-        }
+        // Where there is no volume yet, opening makes it as it was made.
+        let (lowest, highest) = if most < self.ran.first() { (0, 0) } else { self.ran.bounds(most) };
+        let lowest = if applies.is_some() { lowest.max(promised) } else { promised };
+        self.ran.check_found(&found, split, lowest, highest.max(lowest))?;
 
         let Some(applies) = applies else {
             return Err("the store holds what no first part of the applies leaves".to_owned());

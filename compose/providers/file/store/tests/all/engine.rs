@@ -10,6 +10,7 @@ use kvfs_provider_kit::limits::{
 };
 use kvfs_trust::below::{Below, pairs};
 use kvfs_trust::cuts::{Cuts, Loss, Met, within};
+use kvfs_trust::layered::split;
 use kvfs_trust::moments::Ran;
 use kvfs_trust::ops::{Op, Setup};
 use kvfs_trust::run::Check;
@@ -157,7 +158,7 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
                 let mut disk = left(disk, &mut random);
                 // An opener that is cut itself.
                 if random.chance(3) {
-                    disk.calls_left = Some(1 + random.below(12));
+                    disk.calls_left = Some(1 + random.below(30));
                     let directory = SimDirectory::new(disk);
                     let _ = FileStore::open_with(directory.clone(), options);
                     disk = directory.disk(|disk| left(disk, &mut random));
@@ -186,6 +187,14 @@ fn every_cut_of_the_disk_leaves_a_volume_of_a_moment_not_before_the_last_promise
     let enough =
         all.cuts > 10_000 && all.split > 100 && all.journal > 100 && all.lost > 100 && compactions > 100;
     assert!(std::env::var("KVFS_SEED").is_ok() || enough, "these must be among them: {all:?}");
+}
+
+#[test]
+fn every_cut_above_an_image_leaves_a_volume_of_a_moment_not_before_the_last_promise() {
+    no_seed_fails(60, OPERATIONS + OPERATIONS / 2, &|setup, ops| {
+        let (setup, ops) = split(setup, ops)?;
+        sweep(&setup, ops, None).map(drop)
+    });
 }
 
 /// A suite that cannot fail proves nothing: each way to break the promises must be noticed.

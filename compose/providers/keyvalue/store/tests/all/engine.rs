@@ -13,6 +13,7 @@ use kvfs_provider_kit::limits::{
 };
 use kvfs_trust::below::{Below, pairs};
 use kvfs_trust::cuts::{Cuts, Loss, Met, within};
+use kvfs_trust::layered::split;
 use kvfs_trust::moments::Ran;
 use kvfs_trust::ops::{Op, Setup};
 use kvfs_trust::run::Check;
@@ -150,7 +151,7 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
         for (mut left, how) in left.into_iter().zip(["before", "in the middle of"]) {
             // An opener that is cut itself.
             if random.chance(3) {
-                let calls_left = Some(1 + random.below(12));
+                let calls_left = Some(1 + random.below(30));
                 let torn = random.below(40);
                 let bucket = SimBucket::new(Contents { calls_left, torn, ..Contents::new(left) });
                 let _ = BucketStore::open(bucket.clone(), random.below(u64::MAX));
@@ -181,6 +182,14 @@ fn every_cut_of_the_bucket_leaves_a_volume_of_a_moment_not_before_the_last_promi
     println!("{all:?}");
     let enough = all.cuts > 10_000 && all.split > 100 && all.journal > 100;
     assert!(std::env::var("KVFS_SEED").is_ok() || enough, "these must be among them: {all:?}");
+}
+
+#[test]
+fn every_cut_above_an_image_leaves_a_volume_of_a_moment_not_before_the_last_promise() {
+    no_seed_fails(60, OPERATIONS + OPERATIONS / 2, &|setup, ops| {
+        let (setup, ops) = split(setup, ops)?;
+        sweep(&setup, ops, None).map(drop)
+    });
 }
 
 /// A suite that cannot fail proves nothing: each way to break the promises must be noticed.
