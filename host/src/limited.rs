@@ -154,7 +154,9 @@ impl<S: Store> Store for Limited<S> {
         max_entries: u32,
         max_bytes: u32,
     ) -> StoreFuture<'a, Vec<Entry>> {
-        self.inner.scan(start, end, max_entries, max_bytes)
+        // Larger numbers count as the limits, which are these and not only those of the store within.
+        let (entries, bytes) = (self.quota.max_batch_entries, self.quota.max_batch_bytes);
+        self.inner.scan(start, end, max_entries.min(entries), max_bytes.min(bytes))
     }
 
     fn apply<'a>(

@@ -100,6 +100,10 @@ impl<S: Store> Store for Namespaced<S> {
         StoreFuture::later(async move {
             let start = [&self.prefix, start].concat();
             let end = if end.is_empty() { self.end.to_vec() } else { [&self.prefix, end].concat() };
+            // Larger numbers count as the limits, and these are lower than those of the store within.
+            let limits = Store::limits(self).await?;
+            let (max_entries, max_bytes) =
+                (max_entries.min(limits.max_batch_entries), max_bytes.min(limits.max_batch_bytes));
             let mut entries = self.inner.scan(&start, &end, max_entries, max_bytes).await?;
             for entry in &mut entries {
                 if !entry.key.starts_with(&self.prefix) {
