@@ -34,8 +34,10 @@ enum Command {
     Fsck(FsckArgs),
     /// Checks that a store or a provider keeps the contract of kvfs:store: one line for each claim.
     ///
-    /// The store must be empty and is left empty. The exit code is 0 if every claim holds, 4 if one does
-    /// not, 1 if nothing could be checked.
+    /// The store must be empty and is left empty. A claim that cannot be judged (the store is too small for it, or
+    /// states limits beyond what is tried) is none that does not hold, and is counted by itself. A provider has 60
+    /// seconds for each claim, or as --timeout says; after a trap a new instance goes on. The exit code is 0 if every
+    /// checked claim holds, 4 if one does not, 1 if nothing could be checked.
     CheckStore(CheckStoreArgs),
     /// Tells what a wasm file is, what it imports and exports, and what it needs of a runtime.
     Inspect {
@@ -136,6 +138,9 @@ struct CheckStoreArgs {
     /// Gives the provider a directory; may be given many times.
     #[arg(long, value_name = "HOST-DIR::GUEST-DIR", requires = "provider", value_parser = parse_directory)]
     dir: Vec<(PathBuf, String)>,
+    /// The time that each claim has. A provider that takes longer is interrupted, and the claim fails.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    timeout: u32,
 }
 
 /// What composition fixes in its result.

@@ -66,6 +66,16 @@ impl Busy {
         Self(bar)
     }
 
+    /// Says what is being done now.
+    pub(crate) fn doing(&self, what: &'static str) {
+        self.0.set_message(what);
+    }
+
+    /// Makes room for output, and comes back after it.
+    pub(crate) fn aside<T>(&self, output: impl FnOnce() -> T) -> T {
+        self.0.suspend(output)
+    }
+
     /// Shows how far the packing of a tree has come, and when it is done, that work goes on.
     pub(crate) fn packing(&self, packing: Packing<'_>) {
         let bar = &self.0;

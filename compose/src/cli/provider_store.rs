@@ -8,7 +8,7 @@ use kvfs_host::{Bytes, Durability, Entry, Guard, Limits, Mutation, StoreError, S
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Config, Engine, Store, Trap};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 #[allow(missing_docs)]
@@ -29,9 +29,16 @@ impl<'a> Program<'a> {
         let mut config = Config::new();
         // As `kvfs run` has it: see there.
         config.concurrency_support(false);
+        // So that a provider that does not come back can be ended.
+        config.epoch_interruption(true);
         let engine = Engine::new(&config).map_err(plain)?;
         let component = Component::new(&engine, bytes).map_err(plain).context("cannot compile it")?;
         Ok(Self { component, directories, buckets: Buckets::default() })
+    }
+
+    /// Makes every instance that there is trap, at the latest when it is called the next time.
+    pub(crate) fn interrupt(&self) {
+        self.component.engine().increment_epoch();
     }
 }
 
@@ -76,6 +83,7 @@ impl ProviderStore {
         let buckets = program.buckets.clone();
         let mut store =
             Store::new(engine, State { wasi: wasi.build(), table: ResourceTable::new(), buckets });
+        store.set_epoch_deadline(1);
         let provider = bindings::Provider::instantiate(&mut store, &program.component, &linker)
             .map_err(plain)
             .context("cannot start it; it may import what only its own host has")?;
@@ -88,19 +96,25 @@ impl ProviderStore {
 }
 
 /// Makes one answer of a call: a trap ends the provider.
-fn answer<T>(called: wasmtime::Result<Result<T, wit::Error>>) -> Result<T, StoreError> {
+fn answer<T>(function: &str, called: wasmtime::Result<Result<T, wit::Error>>) -> Result<T, StoreError> {
     match called {
         Ok(answer) => answer.map_err(store_error),
-        Err(trap) => {
-            Err(StoreError::Fault(format!("the provider trapped: {}", one_line(&format!("{trap:#}")))))
-        }
+        Err(error) => Err(StoreError::Fault(match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => {
+                format!("the provider was still in `{function}` when the time was over, and was interrupted")
+            }
+            // The causes above it are the frames of the stack.
+            _ => {
+                format!("the provider trapped in `{function}`: {}", one_line(&error.root_cause().to_string()))
+            }
+        })),
     }
 }
 
 impl SyncStore for ProviderStore {
     fn limits(&self) -> Result<Limits, StoreError> {
         let Instance { store, provider } = &mut *self.lock()?;
-        let limits = answer(provider.kvfs_store_kv_store().call_get_limits(store))?;
+        let limits = answer("get-limits", provider.kvfs_store_kv_store().call_get_limits(store))?;
         Ok(Limits {
             max_key_bytes: limits.max_key_bytes,
             max_value_bytes: limits.max_value_bytes,
@@ -113,7 +127,7 @@ impl SyncStore for ProviderStore {
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let Instance { store, provider } = &mut *self.lock()?;
         let keys: Vec<Vec<u8>> = keys.iter().map(|key| key.to_vec()).collect();
-        let values = answer(provider.kvfs_store_kv_store().call_get(store, &keys))?;
+        let values = answer("get", provider.kvfs_store_kv_store().call_get(store, &keys))?;
         Ok(values.into_iter().map(|value| value.map(Bytes::from)).collect())
     }
 
@@ -127,7 +141,7 @@ impl SyncStore for ProviderStore {
         let Instance { store, provider } = &mut *self.lock()?;
         let called = provider.kvfs_store_kv_store().call_scan(store, start, end, max_entries, max_bytes);
         let entry = |entry: wit::Entry| Entry { key: entry.key.into(), value: entry.value.into() };
-        Ok(answer(called)?.into_iter().map(entry).collect())
+        Ok(answer("scan", called)?.into_iter().map(entry).collect())
     }
 
     fn apply(
@@ -153,7 +167,7 @@ impl SyncStore for ProviderStore {
             Durability::Durable => wit::Durability::Durable,
         };
         let Instance { store, provider } = &mut *self.lock()?;
-        answer(provider.kvfs_store_kv_store().call_apply(store, &guards, &mutations, level))
+        answer("apply", provider.kvfs_store_kv_store().call_apply(store, &guards, &mutations, level))
     }
 }
 

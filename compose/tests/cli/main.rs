@@ -1,6 +1,7 @@
 //! The command: what it says and leaves behind when something is wrong.
 #![cfg(feature = "cli")]
 
+mod check_store;
 #[path = "../common/mod.rs"]
 mod common;
 mod fsck;
@@ -221,67 +222,4 @@ fn a_volume_of_a_newer_format_is_left_alone_and_told() {
         assert!(stderr.contains("newer version") && stderr.contains("main"), "{stderr}");
     }
     assert!(!before.is_empty() && entries() == before, "the store was changed");
-}
-
-#[test]
-fn check_store_checks_stores_and_providers() {
-    let dir = workshop();
-    std::fs::create_dir(dir.path().join("state")).unwrap();
-    let cases: [&[&str]; 7] = [
-        &["--store", "memory:"],
-        &["--store", "redb:checked.redb"],
-        &["--store", "file:checked"],
-        &["--provider", "memory:64M"],
-        &["--provider", "file", "--dir", "state::/kvfs"],
-        &["--provider", "keyvalue"],
-        &["--provider", "keyvalue:mine"],
-    ];
-    for args in cases {
-        let output = kvfs(dir.path(), &[&["check-store"], args].concat());
-        let stdout = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{args:?}: {stdout}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(stdout.contains("ok      keys_are_ordered_as_unsigned_bytes\n"), "{stdout}");
-        assert!(stdout.ends_with(" claims checked, 0 do not hold\n"), "{stdout}");
-        let outlives = stdout.contains("is_there_when_the_store_is_opened_again");
-        assert_eq!(outlives, !args[1].starts_with("memory"), "{stdout}");
-    }
-    // In use by now: nothing is touched, and that is said.
-    let guest = kvfs(dir.path(), &["check-store", "--provider", "file"]);
-    assert_eq!(guest.status.code(), Some(1), "a directory is missing: {guest:?}");
-    assert!(String::from_utf8_lossy(&guest.stderr).contains("--dir"), "{guest:?}");
-    for args in [&["--provider", "guest.wasm"][..], &["--provider", "host"], &["--store", "nothing"], &[]] {
-        let output = kvfs(dir.path(), &[&["check-store"], args].concat());
-        assert!(matches!(output.status.code(), Some(1 | 2)), "{args:?}: {output:?}");
-    }
-}
-
-/// The example as the page on writing a provider says to build it.
-#[test]
-fn the_example_provider_keeps_the_contract() {
-    let dir = workshop();
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers/example");
-    // Beside what the build script has built, so that a wasm `std` is there already.
-    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("wasm");
-    let module = kvfs_wasm_build::Build::new(package).target_dir(built).run().unwrap().wasm;
-    let module = std::fs::read(module).unwrap();
-    let component = wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
-    std::fs::write(dir.path().join("example.wasm"), component).unwrap();
-
-    let output = kvfs(dir.path(), &["check-store", "--provider", "example.wasm"]);
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(stdout.ends_with("27 claims checked, 0 do not hold\n"), "{stdout}");
-    let compose = ["compose", "guest.wasm", "-o", "x.wasm", "--provider", "example.wasm"];
-    assert!(kvfs(dir.path(), &compose).status.success());
-}
-
-#[test]
-fn check_store_finds_a_store_that_is_in_use_and_leaves_it_alone() {
-    let dir = workshop();
-    store_with_volume(&dir.path().join("used.redb"), |_| {});
-    let output = kvfs(dir.path(), &["check-store", "--store", "redb:used.redb"]);
-    assert_eq!(output.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("FAILED  the_store_is_empty"), "{output:?}");
-    let check = kvfs(dir.path(), &["fsck", "--store", "redb:used.redb"]);
-    assert!(check.status.success(), "{check:?}");
 }

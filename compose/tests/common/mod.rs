@@ -4,13 +4,34 @@
 
 use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding};
-use wit_parser::{ManglingAndAbi, Resolve, UnresolvedPackageGroup};
+use wit_parser::{ManglingAndAbi, Resolve, UnresolvedPackageGroup, WorldId};
 
 /// The version of the WASI packages in `wit/deps`.
 const PINNED: &str = "0.2.12";
 
 /// Makes a component of the world `guest` in a WIT text, with WASI of some version.
 pub fn guest(wit: &str, wasi_version: &str) -> Vec<u8> {
+    let (resolve, world) = resolve(wit, wasi_version);
+    let module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    encode(module, &resolve, world)
+}
+
+/// Makes a component of the world `guest` in a WIT text, which may name `kvfs:store`, of a core module in text.
+pub fn component(wit: &str, wasi_version: &str, module: &str) -> Vec<u8> {
+    let (mut resolve, _) = resolve("package test:none; world guest {}", wasi_version);
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/store/kv-store.wit");
+    resolve.push_group(group(&store, &std::fs::read_to_string(&store).unwrap())).unwrap();
+    let world = world(&mut resolve, wit, wasi_version);
+    encode(wat::parse_str(module.replace("WASI", wasi_version)).unwrap(), &resolve, world)
+}
+
+fn encode(mut module: Vec<u8>, resolve: &Resolve, world: WorldId) -> Vec<u8> {
+    wit_component::embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
+    let mut encoder = ComponentEncoder::default();
+    encoder.module(&module).unwrap().encode().unwrap()
+}
+
+fn resolve(wit: &str, wasi_version: &str) -> (Resolve, WorldId) {
     let mut resolve = Resolve { all_features: true, ..Resolve::default() };
     let deps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/deps");
     let mut groups: Vec<_> = std::fs::read_dir(&deps)
@@ -35,13 +56,14 @@ pub fn guest(wit: &str, wasi_version: &str) -> Vec<u8> {
         let next = groups.remove(ready.expect("packages that do not depend in circles"));
         resolve.push_group(next).unwrap();
     }
+    let world = world(&mut resolve, wit, wasi_version);
+    (resolve, world)
+}
+
+fn world(resolve: &mut Resolve, wit: &str, wasi_version: &str) -> WorldId {
     let text = wit.replace("WASI", wasi_version);
     let main = resolve.push_group(group(Path::new("guest.wit"), &text)).unwrap();
-    let world = resolve.select_world(&[main], Some("guest")).unwrap();
-    let mut module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
-    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    let mut encoder = ComponentEncoder::default();
-    encoder.module(&module).unwrap().encode().unwrap()
+    resolve.select_world(&[main], Some("guest")).unwrap()
 }
 
 fn group(path: &Path, text: &str) -> UnresolvedPackageGroup {

@@ -1,118 +1,199 @@
-//! Claims about limits: what is within them works, what is over them changes nothing.
+//! Claims about limits: what is within them works, and a scan keeps to them by itself.
 
-use super::{Checked, claim, claims, everything, put, value_of, write};
-use crate::{Durability, Guard, Mutation, StoreError, SyncStore};
+use super::{Checked, Failure, claim, claims, delete, everything, put, value_of, write, write_all};
+use crate::{Durability, Guard, Limits, Mutation, StoreError, SyncStore};
 
 claims![
     the_limits_suffice_for_a_file_system,
+    the_limits_do_not_change,
     keys_and_values_of_the_longest_length_work,
-    longer_keys_and_values_are_refused,
-    a_batch_at_the_limits_works,
-    a_batch_over_the_limits_is_refused_whole,
-    a_get_of_too_many_keys_is_refused,
+    a_batch_of_as_many_entries_as_allowed_works,
+    a_batch_of_as_many_bytes_as_allowed_works,
+    a_scan_of_too_many_entries_counts_as_one_of_as_many_as_allowed,
+    a_scan_of_too_many_bytes_counts_as_one_of_as_many_as_allowed,
 ];
 
-/// The longest key of the file system: a volume's name of 255 bytes and a directory entry of as many.
-const LONGEST_KEY_BYTES: u32 = 520;
+/// The least that the contract lets a store state, in the order of its fields; `kvfs` has its reasons in `limits.rs`.
+const LEAST: [(&str, u32); 4] =
+    [("max-key-bytes", 520), ("max-value-bytes", 640), ("max-batch-entries", 2), ("max-batch-bytes", 4096)];
+
+/// Most bytes that the suite puts into one call: a limit over this is not tried out.
+pub(super) const TRIED_BYTES: u32 = 64 << 20;
+
+/// Most entries that the suite puts into one call.
+pub(super) const TRIED_ENTRIES: u32 = 1 << 17;
 
 fn the_limits_suffice_for_a_file_system(store: &dyn SyncStore) -> Checked {
-    let limits = store.limits()?;
-    claim!(limits.max_key_bytes >= LONGEST_KEY_BYTES, "keys of {} bytes", limits.max_key_bytes);
-    claim!(limits.max_batch_entries >= 16, "batches of {} entries", limits.max_batch_entries);
-    let largest = u64::from(limits.max_key_bytes) + u64::from(limits.max_value_bytes);
-    claim!(u64::from(limits.max_batch_bytes) >= largest, "a batch cannot carry one entry: {limits:?}");
-    claim!(store.limits()? == limits, "the limits change");
+    let Limits { max_key_bytes, max_value_bytes, max_batch_entries, max_batch_bytes, .. } = store.limits()?;
+    let stated = [max_key_bytes, max_value_bytes, max_batch_entries, max_batch_bytes];
+    let unmet: Vec<_> = std::iter::zip(LEAST, stated)
+        .filter(|((_, least), stated)| stated < least)
+        .map(|((name, least), stated)| format!("{name} is {stated}, less than {least}"))
+        .collect();
+    claim!(unmet.is_empty(), "{}", unmet.join("; "));
     Ok(())
+}
+
+fn the_limits_do_not_change(store: &dyn SyncStore) -> Checked {
+    let limits = store.limits()?;
+    write(store, &[put(b"a", b"1")])?;
+    let later = store.limits()?;
+    claim!(later == limits, "first they were {limits:?}, then {later:?}");
+    Ok(())
+}
+
+/// Applies something large to an empty store. One that is too small for it is to stay empty.
+fn fill(store: &dyn SyncStore, mutations: &[Mutation<'_>], level: Durability) -> Checked {
+    let result = write_all(store, mutations, level);
+    if let Err(StoreError::QuotaExceeded) = result
+        && super::batch_len(&store.limits()?, mutations) == mutations.len()
+    {
+        let found = everything(store)?.len();
+        claim!(found == 0, "an apply was refused with quota-exceeded, but {found} entries are there");
+    }
+    Ok(result?)
+}
+
+/// The longest value that the limits allow beside a key, as far as the suite goes.
+fn value_bytes_max(limits: &Limits, key_bytes: u32) -> u32 {
+    limits.max_value_bytes.min(limits.max_batch_bytes.saturating_sub(key_bytes)).min(TRIED_BYTES)
 }
 
 fn keys_and_values_of_the_longest_length_work(store: &dyn SyncStore) -> Checked {
     let limits = store.limits()?;
-    let key = vec![0xFF; limits.max_key_bytes as usize];
-    let value = vec![7; limits.max_value_bytes as usize];
-    write(store, &[put(&key, &value)])?;
+    let key_bytes = limits.max_key_bytes.min(limits.max_batch_bytes).min(TRIED_BYTES);
+    let key = vec![0xFF; key_bytes as usize];
+    let value = vec![7; value_bytes_max(&limits, key_bytes) as usize];
+    fill(store, &[put(&key, &value)], Durability::Buffered)?;
     claim!(value_of(store, &key)?.as_deref() == Some(&value[..]), "the value differs");
     let guard = Guard { key: &key, expected: Some(&value) };
     store.apply(&[guard], &[put(b"a", b"")], Durability::Durable)?;
     let found = everything(store)?;
     claim!(found.len() == 2 && found[1] == (key, value), "scan gave {} entries", found.len());
+    // The longest value may have had to make room for the key.
+    write(store, &[delete(b"a")])?;
+    write(store, &[delete(&found[1].0)])?;
+    let value = vec![8; value_bytes_max(&limits, 1) as usize];
+    fill(store, &[put(b"b", &value)], Durability::Durable)?;
+    claim!(value_of(store, b"b")?.as_deref() == Some(&value[..]), "the value of a short key differs");
     Ok(())
 }
 
-fn refused(store: &dyn SyncStore, what: &str, mutations: &[Mutation<'_>]) -> Checked {
-    for level in [Durability::Buffered, Durability::Durable] {
-        let result = store.apply(&[], mutations, level);
-        claim!(matches!(result, Err(StoreError::TooLarge)), "{what} gave {result:?}");
-    }
-    let found = everything(store)?;
-    claim!(found.is_empty(), "{what} was refused, but {} entries are there", found.len());
-    Ok(())
+/// Says that a limit is too high to be tried out.
+pub(super) fn beyond<T>(name: &str, limit: u32) -> Result<T, Failure> {
+    Err(Failure::Beyond(format!("{name} is {limit}, more than the suite tries")))
 }
 
-fn longer_keys_and_values_are_refused(store: &dyn SyncStore) -> Checked {
-    let limits = store.limits()?;
-    let key = vec![0; limits.max_key_bytes as usize + 1];
-    let value = vec![0; limits.max_value_bytes as usize + 1];
-    refused(store, "too long a key", &[put(b"a", b"1"), put(&key, b"")])?;
-    refused(store, "too long a key to delete", &[put(b"a", b"1"), Mutation::Delete { key: &key }])?;
-    refused(store, "too long a value", &[put(b"a", b"1"), put(b"b", &value)])?;
-    let result = store.get(&[&key]);
-    claim!(matches!(result, Err(StoreError::TooLarge)), "get of too long a key gave {result:?}");
-    let result = store.apply(&[Guard { key: &key, expected: None }], &[], Durability::Buffered);
-    claim!(matches!(result, Err(StoreError::TooLarge)), "a guard on too long a key gave {result:?}");
-    // A scan may start and end anywhere.
-    store.scan(&key, b"", 1, 1)?;
-    Ok(())
-}
-
-/// As many entries as a batch may have, numbered.
-fn numbered(count: u32) -> Vec<[u8; 4]> {
+/// Keys of 4 bytes, numbered.
+pub(super) fn numbered(count: u32) -> Vec<[u8; 4]> {
     (0..count).map(u32::to_be_bytes).collect()
 }
 
-fn a_batch_at_the_limits_works(store: &dyn SyncStore) -> Checked {
+fn a_batch_of_as_many_entries_as_allowed_works(store: &dyn SyncStore) -> Checked {
     let limits = store.limits()?;
-    let keys = numbered(limits.max_batch_entries.min(limits.max_batch_bytes / 8));
+    let keys = numbered(limits.max_batch_entries.min(limits.max_batch_bytes / 8).min(TRIED_ENTRIES));
     let puts: Vec<_> = keys.iter().map(|key| put(key, key)).collect();
-    write(store, &puts)?;
+    fill(store, &puts, Durability::Buffered)?;
     let found = everything(store)?;
     claim!(found.len() == keys.len(), "{} entries of {}", found.len(), keys.len());
     let asked: Vec<&[u8]> = keys.iter().map(|key| &key[..]).collect();
     let values = store.get(&asked)?;
     let all = values.iter().zip(&keys).all(|(value, key)| value.as_deref() == Some(key));
     claim!(all, "get of as many keys as allowed gave other values");
-
-    let value = vec![3; limits.max_value_bytes as usize];
-    let whole = (limits.max_batch_bytes / (limits.max_value_bytes + 4)).min(limits.max_batch_entries);
-    let large: Vec<_> = keys.iter().take(whole as usize).map(|key| put(key, &value)).collect();
-    store.apply(&[], &large, Durability::Durable)?;
-    let last = &keys[large.len() - 1];
-    claim!(value_of(store, last)?.as_deref() == Some(&value[..]), "the last of a large batch differs");
     Ok(())
 }
 
-fn a_batch_over_the_limits_is_refused_whole(store: &dyn SyncStore) -> Checked {
+/// Keys, and values that with them are some bytes, none of them longer than may be.
+pub(super) struct Large {
+    keys: Vec<[u8; 4]>,
+    value: Vec<u8>,
+    last_bytes: usize,
+}
+
+impl Large {
+    /// `None` if it takes more entries than allowed.
+    pub(super) fn new(limits: &Limits, bytes: u64, entries_max: u32) -> Option<Self> {
+        let longest = u64::from(value_bytes_max(limits, 4)) + 4;
+        let count = u32::try_from(bytes.div_ceil(longest)).ok().filter(|count| *count <= entries_max)?;
+        let last_bytes = bytes - u64::from(count - 1) * longest;
+        // The last of them may be so short that it has no room for a key; then it is one byte more or two.
+        let last_bytes = last_bytes.saturating_sub(4) as usize;
+        Some(Self { keys: numbered(count), value: vec![3; longest as usize - 4], last_bytes })
+    }
+
+    pub(super) fn puts(&self) -> Vec<Mutation<'_>> {
+        let last = self.keys.len() - 1;
+        let value = |i| if i == last { &self.value[..self.last_bytes] } else { &self.value[..] };
+        self.keys.iter().enumerate().map(|(i, key)| put(key, value(i))).collect()
+    }
+}
+
+fn a_batch_of_as_many_bytes_as_allowed_works(store: &dyn SyncStore) -> Checked {
     let limits = store.limits()?;
-    if limits.max_batch_entries < 1 << 20 {
-        let keys = numbered(limits.max_batch_entries + 1);
-        let puts: Vec<_> = keys.iter().map(|key| put(key, b"")).collect();
-        refused(store, "too many mutations", &puts)?;
-    }
-    let value = vec![3; limits.max_value_bytes as usize];
-    let count = limits.max_batch_bytes / limits.max_value_bytes.max(1) + 1;
-    if count <= limits.max_batch_entries {
-        let keys = numbered(count);
-        let puts: Vec<_> = keys.iter().map(|key| put(key, &value)).collect();
-        refused(store, "too many bytes", &puts)?;
-    }
+    let longest = u64::from(value_bytes_max(&limits, 4)) + 4;
+    let entries = limits.max_batch_entries.min(TRIED_ENTRIES);
+    // Whole entries, so that it is never more than allowed.
+    let count = (u64::from(limits.max_batch_bytes.min(TRIED_BYTES)) / longest).min(u64::from(entries));
+    let Some(large) = Large::new(&limits, count.max(1) * longest, entries) else {
+        return Err(Failure::Beyond("no entry fits into a batch".into()));
+    };
+    let puts = large.puts();
+    fill(store, &puts, Durability::Durable)?;
+    let found = everything(store)?;
+    claim!(found.len() == puts.len(), "{} entries of {}", found.len(), puts.len());
+    let same =
+        found.iter().zip(&puts).all(|(entry, put)| put.key() == entry.0 && put.value() == Some(&entry.1));
+    claim!(same, "entries of a large batch differ from what was put");
     Ok(())
 }
 
-fn a_get_of_too_many_keys_is_refused(store: &dyn SyncStore) -> Checked {
+/// Asks for more than allowed at once, and looks that no more comes than allowed, and nothing is left out.
+fn scan_is_cut(store: &dyn SyncStore, entries: usize) -> Checked {
     let limits = store.limits()?;
-    if limits.max_batch_entries < 1 << 20 {
-        let keys: Vec<&[u8]> = vec![b"a"; limits.max_batch_entries as usize + 1];
-        let result = store.get(&keys);
-        claim!(matches!(result, Err(StoreError::TooLarge)), "too many keys gave {result:?}");
+    let (mut start, mut seen) = (Vec::new(), 0);
+    loop {
+        let page = store.scan(&start, b"", u32::MAX, u32::MAX)?;
+        let Some(last) = page.last() else { break };
+        let bytes: usize = page.iter().map(|entry| entry.key.len() + entry.value.len()).sum();
+        claim!(
+            page.len() <= limits.max_batch_entries as usize,
+            "a page has {} entries, max-batch-entries is {}",
+            page.len(),
+            limits.max_batch_entries
+        );
+        claim!(
+            bytes <= limits.max_batch_bytes as usize || page.len() == 1,
+            "a page has {bytes} bytes, max-batch-bytes is {}",
+            limits.max_batch_bytes
+        );
+        start = [&last.key, &b"\0"[..]].concat();
+        seen += page.len();
+        claim!(seen <= entries, "pages have {seen} entries, there are {entries}");
     }
+    claim!(seen == entries, "pages have {seen} of {entries} entries");
     Ok(())
+}
+
+fn a_scan_of_too_many_entries_counts_as_one_of_as_many_as_allowed(store: &dyn SyncStore) -> Checked {
+    let limits = store.limits()?;
+    if limits.max_batch_entries >= TRIED_ENTRIES {
+        return beyond("max-batch-entries", limits.max_batch_entries);
+    }
+    let keys = numbered(limits.max_batch_entries + 1);
+    let puts: Vec<_> = keys.iter().map(|key| put(key, b"")).collect();
+    fill(store, &puts, Durability::Buffered)?;
+    scan_is_cut(store, keys.len())
+}
+
+fn a_scan_of_too_many_bytes_counts_as_one_of_as_many_as_allowed(store: &dyn SyncStore) -> Checked {
+    let limits = store.limits()?;
+    if limits.max_batch_bytes >= TRIED_BYTES {
+        return beyond("max-batch-bytes", limits.max_batch_bytes);
+    }
+    let bytes = u64::from(limits.max_batch_bytes) + 1;
+    let Some(large) = Large::new(&limits, bytes.max(16), TRIED_ENTRIES) else {
+        return Err(Failure::Beyond("it takes more entries than the suite tries".into()));
+    };
+    fill(store, &large.puts(), Durability::Buffered)?;
+    scan_is_cut(store, large.keys.len())
 }

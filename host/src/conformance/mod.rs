@@ -15,76 +15,83 @@
 mod batches;
 mod limits;
 mod model;
+mod overruns;
 mod reading;
 mod reopening;
+mod report;
+mod session;
+mod watched;
 
-pub use reopening::{Open, check_reopening};
+pub use report::{Outcome, Progress, Report, Verdict};
 
-use std::fmt;
+use crate::{Durability, Limits, Mutation, StoreError, SyncStore};
+use session::{Borrowed, Session};
 
-use crate::{Durability, Mutation, StoreError, SyncStore};
+/// Opens the store once more. What had it open before is gone, without having been told anything.
+pub type Open<'a> = dyn FnMut() -> Result<Box<dyn SyncStore + 'a>, StoreError> + 'a;
 
-/// What came of each claim.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The claims in the order in which they were checked.
-    pub outcomes: Vec<Outcome>,
-}
-
-/// What came of one claim.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The claim, such as `keys_are_ordered_as_unsigned_bytes`.
-    pub claim: &'static str,
-    /// Why it does not hold, if so.
-    pub failure: Option<String>,
-}
-
-impl Report {
-    /// Returns whether every claim holds.
-    pub fn passed(&self) -> bool {
-        self.outcomes.iter().all(|outcome| outcome.failure.is_none())
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Outcome { claim, failure } in &self.outcomes {
-            match failure {
-                None => writeln!(f, "ok      {claim}")?,
-                Some(why) => writeln!(f, "FAILED  {claim}: {why}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Checks every claim of the contract on a store, which must be empty and is left empty.
+/// Checks every claim of the contract that one instance shows, on a store that must be empty and is left empty.
 ///
 /// A store that holds anything is left alone, and the report says so. To check one that is in use, give
-/// it a [`Namespaced`](crate::Namespaced) of its own.
+/// it a [`Namespaced`](crate::Namespaced) of its own. The suite keeps within the limits that the store states, writes
+/// at most 64 MiB at once, and does not blame a store that is too small for a claim: see [`Verdict::NotChecked`].
 pub fn check(store: &dyn SyncStore) -> Report {
-    let mut outcomes = Vec::new();
-    let empty = reading::an_empty_store_holds_nothing(store);
-    let usable = empty.is_ok();
-    outcomes.push(Outcome { claim: "the_store_is_empty_at_the_start", failure: empty.err().map(|e| e.0) });
-    if usable {
-        for claims in [reading::CLAIMS, batches::CLAIMS, limits::CLAIMS, model::CLAIMS] {
-            for (claim, check) in claims {
-                let failure = check(store).and_then(|()| clear(store)).err().map(|failure| failure.0);
-                outcomes.push(Outcome { claim, failure });
-            }
-        }
+    let mut open = || -> Result<Box<dyn SyncStore + '_>, StoreError> { Ok(Box::new(Borrowed(store))) };
+    let mut watch = |_: Progress<'_>| {};
+    let mut session = Session::new(&mut open, &mut watch);
+    if session.start() {
+        one_instance(&mut session);
     }
-    Report { outcomes }
+    session.report()
 }
 
-/// Why a claim does not hold.
-struct Failure(String);
+/// Checks what a store keeps from one opening to the next. It must be empty and is left empty.
+///
+/// What only a crash of the machine shows is beyond this.
+pub fn check_reopening(open: &mut Open<'_>) -> Report {
+    let mut watch = |_: Progress<'_>| {};
+    let mut session = Session::new(open, &mut watch);
+    if session.start() {
+        reopening::check(&mut session);
+    }
+    session.report()
+}
+
+/// Checks everything: as [`check`], and as [`check_reopening`] if the store says that it is durable.
+///
+/// After a [`StoreError::Fault`] (a trap of a component, a panic) the store is opened anew, so that the claims that
+/// follow are checked all the same. `watch` is told of each claim before and after.
+pub fn check_all(open: &mut Open<'_>, watch: &mut dyn FnMut(Progress<'_>)) -> Report {
+    let mut session = Session::new(open, watch);
+    if session.start() {
+        one_instance(&mut session);
+        if session.store().is_ok_and(|store| store.limits.durable) {
+            reopening::check(&mut session);
+        }
+    }
+    session.report()
+}
+
+fn one_instance(session: &mut Session<'_, '_>) {
+    for claims in [reading::CLAIMS, batches::CLAIMS, model::CLAIMS, limits::CLAIMS] {
+        session.claims(claims, false);
+    }
+    session.claims(overruns::CLAIMS, true);
+}
+
+/// Why a claim does not hold, or cannot be checked.
+enum Failure {
+    /// The store did something else than the contract says.
+    Broken(String),
+    /// A call failed that should not.
+    Call(StoreError),
+    /// It takes more than the suite does.
+    Beyond(String),
+}
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Failure(format!("a call failed: {error}"))
+        Failure::Call(error)
     }
 }
 
@@ -103,7 +110,7 @@ use claims;
 macro_rules! claim {
     ($condition:expr, $($why:tt)*) => {
         if !$condition {
-            return Err(super::Failure(format!($($why)*)));
+            return Err($crate::conformance::Failure::Broken(format!($($why)*)));
         }
     };
 }
@@ -128,10 +135,36 @@ fn value_of(store: &dyn SyncStore, key: &[u8]) -> Result<Option<bytes::Bytes>, S
 
 type Pair = (Vec<u8>, Vec<u8>);
 
+/// Applies in as many calls as the limits make of it, without guards.
+fn write_all(store: &dyn SyncStore, mutations: &[Mutation<'_>], level: Durability) -> Result<(), StoreError> {
+    let limits = store.limits()?;
+    let mut rest = mutations;
+    while !rest.is_empty() {
+        let (batch, later) = rest.split_at(batch_len(&limits, rest));
+        store.apply(&[], batch, level)?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// How many of the first mutations fit into one batch; at least one, which may be over the limits by itself.
+fn batch_len(limits: &Limits, mutations: &[Mutation<'_>]) -> usize {
+    let mut bytes_left = limits.max_batch_bytes as usize;
+    let fits = mutations.iter().take(limits.max_batch_entries as usize).take_while(|mutation| {
+        let left = bytes_left.checked_sub(mutation.size_bytes());
+        bytes_left = left.unwrap_or(0);
+        left.is_some()
+    });
+    fits.count().max(1).min(mutations.len())
+}
+
 /// Returns everything in the store, page by page.
-fn everything(store: &dyn SyncStore) -> Result<Vec<Pair>, StoreError> {
+fn everything(store: &dyn SyncStore) -> Result<Vec<Pair>, Failure> {
     pages(store, b"", b"", 1000, 1 << 20)
 }
+
+/// Most entries that a store can hold after what the suite puts into it, and far more: a scan that gives more has no end.
+const ENTRIES_MAX: usize = 1 << 20;
 
 fn pages(
     store: &dyn SyncStore,
@@ -139,26 +172,23 @@ fn pages(
     end: &[u8],
     max_entries: u32,
     max_bytes: u32,
-) -> Result<Vec<Pair>, StoreError> {
+) -> Result<Vec<Pair>, Failure> {
     let mut all = Vec::new();
     let mut start = start.to_vec();
     loop {
         let page = store.scan(&start, end, max_entries, max_bytes)?;
         let Some(last) = page.last() else { return Ok(all) };
         let next = [&last.key, &b"\0"[..]].concat();
-        if next <= start {
-            return Err(StoreError::Corrupt("scan goes backwards".into()));
-        }
+        claim!(next > start, "a scan from {start:?} gave {:?} as its last key", last.key);
         start = next;
         all.extend(page.into_iter().map(|entry| (entry.key.to_vec(), entry.value.to_vec())));
+        claim!(all.len() <= ENTRIES_MAX, "scans have given {} entries and find no end", all.len());
     }
 }
 
-fn clear(store: &dyn SyncStore) -> Checked {
-    let batch = (store.limits()?.max_batch_entries as usize).min(256);
-    for keys in everything(store)?.chunks(batch) {
-        let deletes: Vec<_> = keys.iter().map(|(key, _)| delete(key)).collect();
-        write(store, &deletes)?;
-    }
+fn clear(store: &dyn SyncStore, level: Durability) -> Checked {
+    let all = everything(store)?;
+    let deletes: Vec<_> = all.iter().map(|(key, _)| delete(key)).collect();
+    write_all(store, &deletes, level)?;
     reading::an_empty_store_holds_nothing(store)
 }

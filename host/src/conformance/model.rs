@@ -51,7 +51,8 @@ fn random_calls_agree_with_an_ordered_map(store: &dyn SyncStore) -> Checked {
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn get(store: &dyn SyncStore, random: &mut Random, model: &Model, step: u32) -> Checked {
-    let keys: Vec<_> = (0..random.below(6)).map(|_| random.key()).collect();
+    let most = store.limits()?.max_batch_entries.min(5);
+    let keys: Vec<_> = (0..random.below(u64::from(most) + 1)).map(|_| random.key()).collect();
     let asked: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
     let found = store.get(&asked)?;
     let same = found.len() == keys.len()
@@ -75,8 +76,10 @@ fn scan(store: &dyn SyncStore, random: &mut Random, model: &Model, step: u32) ->
 }
 
 fn apply(store: &dyn SyncStore, random: &mut Random, model: &mut Model, step: u32) -> Checked {
-    let changes: Vec<(Vec<u8>, Option<Vec<u8>>)> =
-        (0..random.below(6)).map(|_| (random.key(), (random.below(3) > 0).then(|| random.value()))).collect();
+    let most = store.limits()?.max_batch_entries.min(5);
+    let changes: Vec<(Vec<u8>, Option<Vec<u8>>)> = (0..random.below(u64::from(most) + 1))
+        .map(|_| (random.key(), (random.below(3) > 0).then(|| random.value())))
+        .collect();
     let mutations: Vec<Mutation<'_>> = changes
         .iter()
         .map(|(key, value)| value.as_ref().map_or_else(|| delete(key), |value| put(key, value)))
@@ -100,7 +103,8 @@ fn apply(store: &dyn SyncStore, random: &mut Random, model: &mut Model, step: u3
             Ok(())
         }
         Err(StoreError::Conflict) if !holds => Ok(()),
-        result => Err(super::Failure(format!(
+        Err(error @ (StoreError::QuotaExceeded | StoreError::Fault(_))) => Err(error.into()),
+        result => Err(super::Failure::Broken(format!(
             "step {step} of seed {SEED:#x}: a guard that {} gave {result:?}",
             if holds { "holds" } else { "does not hold" }
         ))),

@@ -3,7 +3,9 @@
 mod broken;
 mod linker;
 mod redb_files;
+mod reopening;
 mod stores;
+mod suite;
 mod wrappers;
 
 use kvfs_host::{Bytes, Durability, Mutation, StoreError, SyncStore};

@@ -1,0 +1,197 @@
+//! Runs claims one after the other, so that what one of them met is not held against the next.
+
+use std::sync::Arc;
+
+use super::watched::{Seen, Watched, shortened};
+use super::{Checked, Claims, Failure, Open, Outcome, Progress, Report, Verdict, clear, write};
+use crate::{Durability, Limits, StoreError, SyncStore};
+
+pub(super) struct Session<'s, 'a> {
+    open: &'s mut Open<'a>,
+    watch: &'s mut dyn FnMut(Progress<'_>),
+    store: Option<Watched<'a>>,
+    seen: Arc<Seen>,
+    outcomes: Vec<Outcome>,
+    /// Why nothing more can be checked.
+    stopped: Option<String>,
+}
+
+impl<'s, 'a> Session<'s, 'a> {
+    pub(super) fn new(open: &'s mut Open<'a>, watch: &'s mut dyn FnMut(Progress<'_>)) -> Self {
+        Self { open, watch, store: None, seen: Arc::default(), outcomes: Vec::new(), stopped: None }
+    }
+
+    pub(super) fn report(self) -> Report {
+        Report { outcomes: self.outcomes }
+    }
+
+    /// Returns the store, opened if it is not.
+    pub(super) fn store(&mut self) -> Result<&Watched<'a>, Failure> {
+        if self.store.is_none() {
+            let store = (self.open)()?;
+            let none = Limits {
+                max_key_bytes: 0,
+                max_value_bytes: 0,
+                max_batch_entries: 0,
+                max_batch_bytes: 0,
+                durable: false,
+            };
+            let mut watched = Watched { store, limits: none, seen: self.seen.clone() };
+            watched.limits = watched.limits()?;
+            self.store = Some(watched);
+        }
+        self.store.as_ref().ok_or_else(|| Failure::Broken("the store is not open".into()))
+    }
+
+    /// Opens the store once more. What had it open is gone, without having been told.
+    pub(super) fn reopened(&mut self) -> Result<&Watched<'a>, Failure> {
+        self.store = None;
+        self.store()
+    }
+
+    /// Looks whether there is a store, empty, that takes changes, and returns whether there is.
+    ///
+    /// If not, the report says so in its only outcome, and nothing was changed.
+    pub(super) fn start(&mut self) -> bool {
+        const CLAIM: &str = "the_store_is_empty_and_takes_changes";
+        (self.watch)(Progress::Starts(CLAIM));
+        self.seen.begin(false);
+        let verdict = match (self.open)() {
+            // It would be a wrong word on the store: nobody has seen it.
+            Err(error) => Verdict::NotChecked(shortened(&error.to_string())),
+            Ok(store) => {
+                drop(store);
+                let result = self.look().map_err(out_of_reach);
+                self.seen.judge(result)
+            }
+        };
+        let outcome = Outcome { claim: CLAIM, verdict };
+        let usable = outcome.verdict == Verdict::Holds;
+        if !matches!(outcome.verdict, Verdict::NotChecked(_)) {
+            (self.watch)(Progress::Ends(&outcome));
+        }
+        self.outcomes.push(outcome);
+        usable
+    }
+
+    fn look(&mut self) -> Checked {
+        let store = self.store()?;
+        if !store.scan(b"", b"", 1, 1000)?.is_empty() {
+            return Err(Failure::Beyond(
+                "it holds data, which was left alone; name one that is empty".into(),
+            ));
+        }
+        if store.limits.max_key_bytes == 0 || store.limits.max_batch_entries == 0 {
+            return Err(Failure::Broken(format!("the store takes nothing: {:?}", store.limits)));
+        }
+        match write(store, &[super::put(b"a", b"")]) {
+            Ok(()) => clear(store, Durability::Durable),
+            Err(error @ (StoreError::QuotaExceeded | StoreError::ReadOnly)) => {
+                Err(Failure::Beyond(format!("{error}; only one that takes changes can be checked")))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Checks claims of which one instance is enough.
+    pub(super) fn claims(&mut self, claims: Claims, over_allowed: bool) {
+        for (claim, check) in claims {
+            self.claim(claim, over_allowed, |session| check(session.store()?));
+        }
+    }
+
+    /// Checks a claim on the empty store, and leaves it empty again.
+    pub(super) fn claim(
+        &mut self,
+        claim: &'static str,
+        over_allowed: bool,
+        check: impl FnOnce(&mut Self) -> Checked,
+    ) {
+        (self.watch)(Progress::Starts(claim));
+        let verdict = match &self.stopped {
+            Some(why) => Verdict::NotChecked(why.clone()),
+            None => {
+                self.seen.begin(over_allowed);
+                let result = check(self);
+                let verdict = self.seen.judge(result);
+                self.tidy(claim, verdict)
+            }
+        };
+        let outcome = Outcome { claim, verdict };
+        (self.watch)(Progress::Ends(&outcome));
+        self.outcomes.push(outcome);
+    }
+
+    /// Empties the store after a claim, with a fresh instance if the old one is of no use: a claim begins on an
+    /// empty store, so it is the same to it whether the store forgets or not. Without an empty store it all ends.
+    fn tidy(&mut self, claim: &str, verdict: Verdict) -> Verdict {
+        let lost = self.seen.faulted();
+        if lost {
+            self.store = None;
+        }
+        let Some(why) = self.empty(Durability::Buffered) else { return verdict };
+        self.store = None;
+        if let Some(why) = self.empty(Durability::Durable) {
+            self.stopped = Some(format!("the store could not be emptied after {claim}: {why}"));
+        }
+        match verdict {
+            Verdict::Fails(_) => verdict,
+            _ => Verdict::Fails(format!("it cannot be emptied afterwards: {why}")),
+        }
+    }
+
+    /// Empties the store, or says why not.
+    fn empty(&mut self, level: Durability) -> Option<String> {
+        self.seen.begin(false);
+        let result = self.store().and_then(|store| clear(store, level));
+        match self.seen.judge(result) {
+            Verdict::Holds => None,
+            Verdict::Fails(why) | Verdict::NotChecked(why) => Some(why),
+        }
+    }
+}
+
+/// A store that says of its first call that it cannot work here breaks no contract.
+fn out_of_reach(failure: Failure) -> Failure {
+    match failure {
+        Failure::Call(
+            error @ (StoreError::AccessDenied
+            | StoreError::Corrupt(_)
+            | StoreError::Other(_)
+            | StoreError::Unavailable(_)),
+        ) => Failure::Beyond(error.to_string()),
+        failure => failure,
+    }
+}
+
+/// A store that somebody else owns.
+pub(super) struct Borrowed<'a>(pub(super) &'a dyn SyncStore);
+
+impl SyncStore for Borrowed<'_> {
+    fn limits(&self) -> Result<Limits, StoreError> {
+        self.0.limits()
+    }
+
+    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<crate::Bytes>>, StoreError> {
+        self.0.get(keys)
+    }
+
+    fn scan(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<crate::Entry>, StoreError> {
+        self.0.scan(start, end, max_entries, max_bytes)
+    }
+
+    fn apply(
+        &self,
+        guards: &[crate::Guard<'_>],
+        mutations: &[crate::Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        self.0.apply(guards, mutations, level)
+    }
+}
