@@ -118,6 +118,11 @@ fn newest<B: Bucket>(bucket: &B) -> Result<Option<Opener>, StoreError> {
             let name = claim(opener.epoch);
             set(bucket, &name, &sealed(&name, &openers))?;
         }
+        // The next to be set is the head: if that is cut short too, the copy must be whole.
+        let copy = get(bucket, HEAD_COPY)?.and_then(|copy| read(HEAD_COPY, &copy));
+        if !matches!(copy.as_deref(), Some([_])) {
+            set(bucket, HEAD_COPY, &sealed(HEAD_COPY, &[*opener]))?;
+        }
         return Ok(Some(*opener));
     }
     // The head was set when the power went. The copy is older, and then has its claim.

@@ -116,6 +116,34 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
 }
 
 #[test]
+fn openers_in_a_row_that_are_cut_short_lock_nobody_out() {
+    let mut whole = SimBucket::new(Contents::default());
+    let state = Model::from([(b"a".to_vec(), b"1".to_vec())]);
+    for tag in 0..2 {
+        let mut store = BucketStore::open(whole.clone(), tag).unwrap();
+        apply(&mut store, &vec![(b"a".to_vec(), Some(b"1".to_vec()))]).unwrap();
+        whole = SimBucket::new(Contents::new(whole.contents(|contents| contents.values.clone())));
+    }
+    // Nothing, a half, and a half before the end of the old value.
+    let torn = [3, 22, 24];
+    let opening = |values: &Values, cut: u64, torn: u64, tag: u64| {
+        let contents = Contents { calls_left: Some(cut), torn, ..Contents::new(values.clone()) };
+        let bucket = SimBucket::new(contents);
+        let _ = BucketStore::open(bucket.clone(), tag);
+        bucket.contents(|contents| contents.values.clone())
+    };
+    let values = whole.contents(|contents| contents.values.clone());
+    for (cut, kind) in (1..14).flat_map(|cut| torn.map(|kind| (cut, kind))) {
+        let once = opening(&values, cut, kind, 10);
+        for (again, kind_again) in (1..14).flat_map(|cut| torn.map(|kind| (cut, kind))) {
+            let twice = opening(&once, again, kind_again, 11);
+            let what = format!("cut {cut} ({kind}), then {again} ({kind_again})");
+            open_and_check(twice, &Known::certain(state.clone()), 0, &what);
+        }
+    }
+}
+
+#[test]
 fn openers_in_a_row_leave_few_names() {
     let mut values = Values::new();
     let mut random = Random::new(7);
