@@ -151,17 +151,19 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
         for (disk, how) in [(Some(&cut.disk), "before"), (torn.as_ref(), "in the middle")] {
             let Some(disk) = disk else { continue };
             for loss in [Loss::Nothing, Loss::NotDurable] {
-                let left = |disk: &Disk, random: &mut Random| match loss {
-                    Loss::NotDurable => disk.after_crash(random),
-                    _ => disk.after_kill(),
-                };
-                let mut disk = left(disk, &mut random);
-                // An opener that is cut itself.
-                if random.chance(3) {
-                    disk.calls_left = Some(1 + random.below(30));
+                let mut disk = disk.clone();
+                // Openers that are killed, most of them before they are done.
+                for _ in 0..random.below(3) {
+                    if loss == Loss::NotDurable && random.chance(3) {
+                        disk = disk.after_crash(&mut random);
+                    }
+                    disk.calls_left = Some(1 + random.below(20));
                     let directory = SimDirectory::new(disk);
                     let _ = FileStore::open_with(directory.clone(), options);
-                    disk = directory.disk(|disk| left(disk, &mut random));
+                    disk = directory.disk(|disk| disk.after_kill());
+                }
+                if loss == Loss::NotDurable {
+                    disk = disk.after_crash(&mut random);
                 }
                 open(SimDirectory::new(disk))
                     .and_then(|store| cuts.check(cut.mark, loss, store))

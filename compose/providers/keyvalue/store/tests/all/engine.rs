@@ -149,9 +149,9 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
             left.push(torn);
         }
         for (mut left, how) in left.into_iter().zip(["before", "in the middle of"]) {
-            // An opener that is cut itself.
-            if random.chance(3) {
-                let calls_left = Some(1 + random.below(30));
+            // Openers that are killed, most of them before they are done.
+            for _ in 0..random.below(3) {
+                let calls_left = Some(1 + random.below(20));
                 let torn = random.below(40);
                 let bucket = SimBucket::new(Contents { calls_left, torn, ..Contents::new(left) });
                 let _ = BucketStore::open(bucket.clone(), random.below(u64::MAX));
