@@ -1,8 +1,7 @@
 //! The store as a provider: the contract's limits and words.
 
 use kvfs_bucket_store::{Bucket, BucketStore, StoreError};
-use kvfs_provider_kit::limits::{self, ScanBudget, check_apply, parts};
-use kvfs_provider_kit::{Durability, Entry, Error, Guard, Limits, Mutation, Provider};
+use kvfs_provider_kit::{Durability, Entry, Error, Guard, Limits, Mutation, Provider, limits};
 
 /// A store in a bucket, as a provider.
 pub struct BucketProvider<B>(BucketStore<B>);
@@ -38,9 +37,7 @@ impl<B: Bucket> Provider for BucketProvider<B> {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>, Error> {
-        let mut budget = ScanBudget::new(max_entries, max_bytes);
-        let entries = self.0.scan(start, end, |entry_bytes| budget.take(entry_bytes)).map_err(to_error)?;
-        Ok(entries.into_iter().map(|(key, value)| Entry { key, value }).collect())
+        limits::scan(max_entries, max_bytes, |take| self.0.scan(start, end, take).map_err(to_error))
     }
 
     // The bucket has one level: what it acknowledged it keeps.
@@ -50,10 +47,9 @@ impl<B: Bucket> Provider for BucketProvider<B> {
         mutations: Vec<Mutation>,
         _level: Durability,
     ) -> Result<(), Error> {
-        check_apply(&guards, &mutations)?;
-        let guards: Vec<_> = guards.iter().map(|guard| (&guard.key[..], guard.expected.as_deref())).collect();
-        let mutations: Vec<_> = mutations.iter().map(parts).collect();
-        self.0.apply(&guards, &mutations).map_err(to_error)
+        limits::apply(&guards, &mutations, |guards, mutations| {
+            self.0.apply(guards, mutations).map_err(to_error)
+        })
     }
 }
 

@@ -54,6 +54,42 @@ pub fn get<'v, V: Into<Cow<'v, [u8]>>>(
     Ok(values)
 }
 
+/// Answers a `scan` with the keys and values that `find` gives while it is told that there is room for them, by the sum
+/// of their lengths.
+///
+/// # Errors
+///
+/// Those of `find`.
+pub fn scan(
+    max_entries: u32,
+    max_bytes: u32,
+    find: impl FnOnce(&mut dyn FnMut(usize) -> bool) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error>,
+) -> Result<Vec<Entry>, Error> {
+    let mut budget = ScanBudget::new(max_entries, max_bytes);
+    let found = find(&mut |entry_bytes| budget.take(entry_bytes))?;
+    Ok(found.into_iter().map(|(key, value)| Entry { key, value }).collect())
+}
+
+/// A key with the value that it has, is expected to have or gets; none if it has or gets none.
+pub type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Checks an `apply`, and hands guards and mutations on as pairs.
+///
+/// # Errors
+///
+/// Those of [`check_apply`], and those of `apply`.
+pub fn apply(
+    guards: &[Guard],
+    mutations: &[Mutation],
+    apply: impl FnOnce(&[Pair<'_>], &[Pair<'_>]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    check_apply(guards, mutations)?;
+    let guards: Vec<Pair<'_>> =
+        guards.iter().map(|guard| (&guard.key[..], guard.expected.as_deref())).collect();
+    let mutations: Vec<Pair<'_>> = mutations.iter().map(parts).collect();
+    apply(&guards, &mutations)
+}
+
 /// Checks the guards and mutations of an `apply` and returns the bytes of the mutations.
 ///
 /// # Errors
