@@ -68,7 +68,10 @@ impl Object {
 
     /// Does something with the volume and what this is open on.
     #[inline(always)]
-    fn with<T>(&self, operation: impl FnOnce(&mut Volume, &Descriptor) -> Result<T>) -> WasiResult<T> {
+    pub(crate) fn with<T>(
+        &self,
+        operation: impl FnOnce(&mut Volume, &Descriptor) -> Result<T>,
+    ) -> WasiResult<T> {
         table::with_volume(self.mount, |volume| {
             if let Ok(descriptor) = self.descriptor.try_borrow()
                 && let Some(descriptor) = &*descriptor

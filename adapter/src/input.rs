@@ -8,7 +8,7 @@ use crate::bindings::kvfs::host_io::streams as host;
 use crate::errors::StreamFailure;
 use crate::poll::Pollable;
 use crate::table;
-use kvfs::{Descriptor, MountNo};
+use kvfs::{Descriptor, MountNo, Volume};
 use std::cell::{Cell, Ref, RefCell};
 
 /// What an input-stream resource holds.
@@ -100,22 +100,41 @@ impl FileInput {
     }
 
     fn read(&self, length: u64) -> Result<Vec<u8>, StreamError> {
+        let mut bytes = Vec::new();
+        self.advance(length, |volume, file, position, length| {
+            volume.read(file, position, length, &mut bytes)
+        })?;
+        Ok(bytes)
+    }
+
+    /// Reads without a copy: see [`Volume::lend`].
+    #[cfg(not(feature = "host-mounts"))]
+    pub(crate) fn lend(&self, length: u64, show: impl FnMut(&[u8])) -> Result<(), StreamError> {
+        self.advance(length, |volume, file, position, length| volume.lend(file, position, length, show))
+    }
+
+    /// Reads on from where the stream is, and goes on by what was read.
+    #[inline(always)]
+    fn advance(
+        &self,
+        length: u64,
+        read: impl FnOnce(&mut Volume, &Descriptor, u64, usize) -> kvfs::Result<usize>,
+    ) -> Result<(), StreamError> {
         self.check_open()?;
         if length == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let position = self.position.get();
-        let mut bytes = Vec::new();
         let read = self.with(|descriptor| {
-            table::with_volume(self.mount, |volume| volume.read(descriptor, position, length, &mut bytes))
+            table::with_volume(self.mount, |volume| read(volume, descriptor, position, length))
         });
         match read {
             // The end is told each time it is met, and not for good: the file may grow.
             Ok(0) => Err(StreamError::Closed),
             Ok(count) => {
                 self.position.set(position.saturating_add(count as u64));
-                Ok(bytes)
+                Ok(())
             }
             Err(error) => Err(self.fail(error)),
         }

@@ -15,6 +15,8 @@ mod clock;
 mod codes;
 mod config;
 mod descriptor;
+#[cfg(not(feature = "host-mounts"))]
+mod direct;
 mod errors;
 #[cfg(feature = "host-mounts")]
 mod host;

@@ -10,7 +10,7 @@ use crate::errors::StreamFailure;
 use crate::input::{Input, from_host};
 use crate::poll::Pollable;
 use crate::table;
-use kvfs::{At, Descriptor, Error, MountNo};
+use kvfs::{At, Descriptor, Error, MountNo, Volume};
 use std::cell::{Cell, Ref, RefCell};
 
 /// Bytes that a file's stream takes in one write.
@@ -102,25 +102,49 @@ impl FileOutput {
     }
 
     /// Writes all of it, or fails for good. What was written before the failure stays written.
-    fn write(&self, bytes: &[u8]) -> Result<(), StreamError> {
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), StreamError> {
+        self.with(|volume, file| {
+            let mut rest = bytes;
+            while !rest.is_empty() {
+                let count = volume.write(file, self.at.get(), rest)?;
+                rest = rest.get(count..).unwrap_or_default();
+                self.go_on(count);
+            }
+            Ok(())
+        })
+    }
+
+    /// The first half of a write without a copy: see [`Volume::place`].
+    #[cfg(not(feature = "host-mounts"))]
+    pub(crate) fn place(&self, length: usize, show: impl FnMut(&mut [u8])) -> Result<bool, StreamError> {
+        self.with(|volume, file| volume.place(file, self.at.get(), length, show))
+    }
+
+    /// The second half.
+    #[cfg(not(feature = "host-mounts"))]
+    pub(crate) fn placed(&self, length: usize) -> Result<(), StreamError> {
+        self.with(|volume, file| {
+            volume.placed(file)?;
+            self.go_on(length);
+            Ok(())
+        })
+    }
+
+    fn go_on(&self, count: usize) {
+        if let At::Offset(offset) = self.at.get() {
+            self.at.set(At::Offset(offset.saturating_add(count as u64)));
+        }
+    }
+
+    /// Does something with the file. A failure closes the stream.
+    #[inline(always)]
+    fn with<T>(
+        &self,
+        operation: impl FnOnce(&mut Volume, &Descriptor) -> kvfs::Result<T>,
+    ) -> Result<T, StreamError> {
         self.check_open()?;
-        let Some(descriptor) = self.descriptor.take() else { return Err(StreamError::Closed) };
-        let mut rest = bytes;
-        let outcome = loop {
-            if rest.is_empty() {
-                break Ok(());
-            }
-            let at = self.at.get();
-            match table::with_volume(self.mount, |volume| volume.write(&descriptor, at, rest)) {
-                Ok(count) => {
-                    rest = rest.get(count..).unwrap_or_default();
-                    if let At::Offset(offset) = at {
-                        self.at.set(At::Offset(offset.saturating_add(count as u64)));
-                    }
-                }
-                Err(error) => break Err(error),
-            }
-        };
+        let descriptor = self.descriptor.take().ok_or(StreamError::Closed)?;
+        let outcome = table::with_volume(self.mount, |volume| operation(volume, &descriptor));
         self.descriptor.set(Some(descriptor));
         outcome.map_err(|error| self.fail(error))
     }

@@ -3,13 +3,20 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use kvfs_tests::engine;
+use wasmtime::Store;
+use wasmtime::component::{Component, Linker};
+
 const KIB: usize = 1024;
 const PAGE_BYTES: usize = 4 * KIB;
 /// As large as the file of the guest's reads and writes.
 const FILE_BYTES: usize = 4 << 20;
 
+/// Calls that one component makes of the other at a time.
+const CALLS: u32 = 64;
+
 /// Measures and prints the floors, µs each, the best of many runs.
-pub(crate) fn print() {
+pub(crate) fn print() -> anyhow::Result<()> {
     println!("\nfloors of this machine, µs");
     // Fresh from the system each time: nothing has touched it.
     let fresh = || vec![0_u8; 64 << 20];
@@ -30,10 +37,29 @@ pub(crate) fn print() {
         };
         row(&format!("{} KiB copied twice, natively", size / KIB), size, 50, buffers, copy);
     }
+    // A composition can have no call that carries bytes for less.
+    let component = Component::new(engine::plain(), include_str!("components.wat"))?;
+    let mut store = Store::new(engine::plain(), ());
+    let instance = Linker::new(engine::plain()).instantiate(&mut store, &component)?;
+    let run = instance.get_typed_func::<(u32, u32), ()>(&mut store, "run")?;
+    for size in [4 * KIB, 64 * KIB] {
+        let call = |(): &mut ()| {
+            run.call(&mut store, (CALLS, size as u32)).expect("it calls a function that does nothing");
+            CALLS as usize * size
+        };
+        row(&format!("{} KiB from component to component", size / KIB), size, 50, || (), call);
+    }
+    Ok(())
 }
 
 /// Prints the least time per unit that `work` takes, which returns how many bytes it has worked on.
-fn row<T>(name: &str, unit_bytes: usize, runs: u32, make: impl Fn() -> T, work: impl Fn(&mut T) -> usize) {
+fn row<T>(
+    name: &str,
+    unit_bytes: usize,
+    runs: u32,
+    make: impl Fn() -> T,
+    mut work: impl FnMut(&mut T) -> usize,
+) {
     let mut best = f64::MAX;
     for _ in 0..runs {
         let mut things = make();

@@ -4,7 +4,8 @@
 //! store inside the component; and as it is, on a directory of tmpfs, in wasmtime's fastest setting and in the one
 //! embedders get by default. Then it runs with each provider in the component, beside the same store in the host. Each
 //! number is the median of several rounds, and a round goes through all ways, so that a busy moment of the machine hits
-//! none alone. `KVFS_BENCH_ROUNDS` sets the number of rounds.
+//! none alone. `KVFS_BENCH_ROUNDS` sets the number of rounds. With `KVFS_BENCH_WAY` one way runs alone, for a look with a
+//! profiler; `KVFS_PERF_MAP` then has wasmtime write the map that `perf` wants.
 
 mod floors;
 mod providers;
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use kvfs_compose::{Compose, Link, Mode, Provider};
 use kvfs_host::{MemoryStore, RedbStore};
 use kvfs_tests::{Calling, Output, Program, engine, guests};
@@ -115,10 +117,13 @@ fn main() -> anyhow::Result<()> {
     };
     let scratch = scratch()?;
 
+    if let Ok(way) = std::env::var("KVFS_BENCH_WAY") {
+        return one_way(&way, &Guest::new(guests::rust()?)?, rounds, scratch.path());
+    }
     // First, while the process is small.
     let python = composing()?;
     println!("{rounds} rounds, medians, files and redb store in {}", scratch.path().display());
-    floors::print();
+    floors::print()?;
 
     let rust = Guest::new(guests::rust()?)?;
     let empty = |program: Program| program.args(["nothing"]);
@@ -147,6 +152,19 @@ fn main() -> anyhow::Result<()> {
         let ahead = times[HOST] / times[COMPOSED];
         (format!("{ahead:.1} x, at least {target}"), ahead >= target)
     });
+    Ok(())
+}
+
+/// Measures one way alone, for a look with a profiler.
+fn one_way(way: &str, guest: &Guest, rounds: usize, scratch: &Path) -> anyhow::Result<()> {
+    let (_, way) = WAYS.iter().find(|(name, _)| *name == way).context("no such way")?;
+    let times = measure(rounds, 1, |_| {
+        let (program, files) = guest.way(*way, scratch)?;
+        Ok((program.args(["bench"]), files))
+    })?;
+    for row in &OPERATIONS {
+        println!("{:<30}{:>8.2}", row.name, times[row.name][0]);
+    }
     Ok(())
 }
 

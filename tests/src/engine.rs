@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use wasmtime::component::Component;
-use wasmtime::{Cache, CacheConfig, Config, Engine};
+use wasmtime::{Cache, CacheConfig, Config, Engine, ProfilingStrategy};
 
 use crate::target_dir;
 
@@ -50,6 +50,9 @@ fn make(interruptible: bool) -> Engine {
     config.concurrency_support(false);
     config.max_wasm_stack(STACK_BYTES);
     config.async_stack_size(STACK_BYTES + (1 << 20));
+    if std::env::var_os("KVFS_PERF_MAP").is_some() {
+        config.profiler(ProfilingStrategy::PerfMap);
+    }
     Engine::new(&config).expect("an engine with the default settings")
 }
 

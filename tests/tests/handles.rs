@@ -339,3 +339,31 @@ fn shortest(script: &str, composed: &Component, linked: &Component) -> String {
     }
     steps.join(";")
 }
+
+#[test]
+fn bytes_that_are_not_all_the_guests_end_the_program_and_write_nothing() {
+    let (composed, linked) = (prepared(Way::Composed), prepared(Way::Linked));
+    let open = "root;open h0 a 1 3;pwrite h1 5000 0;sync h1;output h1 0";
+    let untouched = run(&composed, open).0.left;
+    for (from, length) in [
+        (0_u32, 4_000_000_000_u64),
+        (1024, u64::from(u32::MAX)),
+        (0xffff_0000, 10),
+        (0xffff_fff0, 16),
+        (0xffff_fff0, 70_000),
+        (0x8000_0000, 1),
+    ] {
+        for step in [
+            format!("pwrite-from h1 {from} {length} 100"),
+            format!("write-from h4 {from} {length}"),
+            format!("blocking-write-from h4 {from} {length}"),
+        ] {
+            let script = format!("{open};{step}");
+            let ((one, one_trap), (two, two_trap)) = (run(&composed, &script), run(&linked, &script));
+            assert_eq!(one, two, "{step}");
+            assert_eq!(one.code, None, "{step}: {one:?}");
+            assert!(one_trap.is_some() && two_trap.is_some(), "{step}");
+            assert_eq!(one.left, untouched, "{step}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The bytes of files: where they lie, how they move between the inode's record and extents, and what
 //! a change of size does. Each change has a half that may fail and a half that cannot.
 
+use crate::bytes::{Sink, Source, copy_in, copy_out};
 use crate::cache::Extent;
 use crate::error::{Error, Result};
 use crate::limits::FILE_SIZE_MAX;
@@ -24,17 +25,23 @@ fn to_usize(number: u64) -> usize {
 }
 
 impl Txn<'_> {
-    /// Appends up to `length` bytes from `offset` on to `out`; less only where the file ends.
-    pub(crate) fn read(&mut self, ino: InodeNo, offset: u64, length: usize, out: &mut Vec<u8>) -> Result<()> {
+    /// Gives up to `length` bytes from `offset` on to `sink`; less only where the file ends.
+    pub(crate) fn read(
+        &mut self,
+        ino: InodeNo,
+        offset: u64,
+        length: usize,
+        sink: &mut impl Sink,
+    ) -> Result<()> {
         let extent_bytes = self.volume.extent_bytes();
         let inode = self.inode(ino)?;
         let end = inode.size.min(offset.saturating_add(length as u64));
         if offset >= end {
             return Ok(());
         }
-        out.reserve(to_usize(end - offset));
+        sink.expect(to_usize(end - offset));
         if let Content::Inline(bytes) = &inode.content {
-            copy_out(bytes, to_usize(offset), to_usize(end - offset), out);
+            copy_out(bytes, to_usize(offset), to_usize(end - offset), sink);
             return Ok(());
         }
         let (first, last) = (offset / extent_bytes, (end - 1) / extent_bytes);
@@ -47,7 +54,7 @@ impl Txn<'_> {
             let extent =
                 node.extents.get_mut(&index).ok_or(Error::damaged("extent", ino.0, "not in memory"))?;
             extent.touch();
-            copy_out(extent.data(), to_usize(from), to_usize(to - from), out);
+            copy_out(extent.data(), to_usize(from), to_usize(to - from), sink);
         }
         Ok(())
     }
@@ -244,42 +251,21 @@ impl Txn<'_> {
     }
 }
 
-/// Copies `length` bytes from `from` on; what `bytes` does not have are zeros.
-fn copy_out(bytes: &[u8], from: usize, length: usize, out: &mut Vec<u8>) {
-    let there = bytes.get(from..).unwrap_or_default();
-    let there = there.get(..length).unwrap_or(there);
-    out.extend_from_slice(there);
-    out.resize(out.len() + (length - there.len()), 0);
-}
-
-/// Puts `data` into `bytes` at `at`, with zeros in between if it starts behind the end.
-fn copy_in(bytes: &mut Vec<u8>, at: usize, data: &[u8]) {
-    if bytes.len() < at {
-        bytes.resize(at, 0);
-    }
-    let over = data.len().min(bytes.len() - at);
-    let (inside, behind) = data.split_at(over);
-    if let Some(place) = bytes.get_mut(at..at + over) {
-        place.copy_from_slice(inside);
-    }
-    bytes.extend_from_slice(behind);
-}
-
 impl Writes<'_> {
-    /// Writes bytes for which [`Txn::prepare_write`] was asked.
-    pub(crate) fn write(&mut self, ino: InodeNo, offset: u64, data: &[u8]) {
-        if data.is_empty() {
+    /// Writes `length` bytes, for which [`Txn::prepare_write`] was asked.
+    pub(crate) fn write(&mut self, ino: InodeNo, offset: u64, length: usize, source: &mut impl Source) {
+        if length == 0 {
             return;
         }
         let (extent_bytes, inline_bytes) = (self.volume.extent_bytes(), self.volume.inline_bytes());
-        let end = offset.saturating_add(data.len() as u64);
+        let end = offset.saturating_add(length as u64);
         let Some(node) = self.volume.cache.node(ino) else { return };
         let inline = matches!(node.inode.content, Content::Inline(_));
         if inline && node.inode.size.max(end) <= inline_bytes {
             self.edit(ino, |inode, now| {
                 if let Content::Inline(bytes) = &mut inode.content {
                     // Zeros behind the bytes are not kept; they are part of the file all the same.
-                    copy_in(bytes, to_usize(offset), data);
+                    copy_in(bytes, to_usize(offset), length, source);
                 }
                 inode.size = inode.size.max(end);
                 (inode.mtime, inode.ctime) = (now, now);
@@ -290,22 +276,22 @@ impl Writes<'_> {
             self.move_out(ino);
         }
         self.clean_tail(ino, offset / extent_bytes);
-        let (mut at, mut rest, mut made) = (offset, data, 0);
-        while !rest.is_empty() {
+        let (mut at, mut made) = (offset, 0);
+        while at < end {
             let (index, within) = (at / extent_bytes, at % extent_bytes);
-            let (part, behind) = rest.split_at(to_usize(extent_bytes - within).min(rest.len()));
+            let part = (extent_bytes - within).min(end - at);
             let there = self.volume.cache.node(ino).is_some_and(|node| node.has_extent(index, extent_bytes));
             made += u64::from(!there);
             self.volume.cache.edit_extent(ino, index, |value| {
-                if part.len() as u64 == extent_bytes {
-                    value.reserve_exact((FRAME_BYTES + part.len()).saturating_sub(value.len()));
+                if part == extent_bytes {
+                    value.reserve_exact((FRAME_BYTES + to_usize(part)).saturating_sub(value.len()));
                 }
-                copy_in(value, FRAME_BYTES + to_usize(within), part);
+                copy_in(value, FRAME_BYTES + to_usize(within), to_usize(part), source);
             });
             if !there {
                 self.bind_new_extent(ino, index);
             }
-            (at, rest) = (at.saturating_add(part.len() as u64), behind);
+            at = at.saturating_add(part);
         }
         self.edit(ino, |inode, now| {
             inode.extents = inode.extents.saturating_add(made);
@@ -315,10 +301,12 @@ impl Writes<'_> {
     }
 
     /// Writes bytes over others, as [`Txn::is_overwrite`] has found possible.
-    pub(crate) fn overwrite(&mut self, ino: InodeNo, offset: u64, data: &[u8]) {
+    pub(crate) fn overwrite(&mut self, ino: InodeNo, offset: u64, length: usize, source: &mut impl Source) {
         let extent_bytes = self.volume.extent_bytes();
         let (index, within) = (offset / extent_bytes, to_usize(offset % extent_bytes));
-        self.volume.cache.edit_extent(ino, index, |value| copy_in(value, FRAME_BYTES + within, data));
+        self.volume
+            .cache
+            .edit_extent(ino, index, |value| copy_in(value, FRAME_BYTES + within, length, source));
         self.edit(ino, |inode, now| (inode.mtime, inode.ctime) = (now, now));
     }
 

@@ -39,6 +39,7 @@
 //! `SEMANTICS.md`, what each operation does and what a cut leaves of it.
 
 mod batch;
+mod bytes;
 mod cache;
 mod commit;
 mod descriptor;

@@ -104,6 +104,8 @@ pub struct Volume {
     pub(crate) journal_parts: Vec<Vec<u8>>,
     /// Removals that are dirty.
     pub(crate) removals: u32,
+    /// A write has made room and waits for its bytes, since this moment.
+    pub(crate) placing: Option<crate::types::Timestamp>,
     pub(crate) state: State,
     /// Something was applied that no durable apply has covered yet.
     pub(crate) unsynced: bool,
@@ -241,6 +243,7 @@ impl Volume {
             journalled: Changes::new(),
             journal_parts: Vec::new(),
             removals: 0,
+            placing: None,
             store,
             clock,
             options,

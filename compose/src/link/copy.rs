@@ -6,7 +6,7 @@
 //! padding, or in a payload that is not there, stays where it is. Bytes and numbers go in one
 //! `memory.copy`.
 
-use super::Cannot;
+use super::{Cannot, direct};
 use crate::bridge::TypeInfo;
 use crate::code::{Body, Slot, cases, flat_types, tag_bytes, variant_layout};
 use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
@@ -37,6 +37,8 @@ pub(super) struct Copier<'a> {
     pub(super) check_text: Option<u32>,
     /// Global that is set while the allocator of `to` runs.
     pub(super) busy: Option<u32>,
+    /// True if a list of bytes comes as a list of the pieces of memory that hold them: see `direct`.
+    pub(super) pieces: bool,
 }
 
 /// A place in memory: a local with an address, and an offset.
@@ -51,6 +53,18 @@ fn is_plain(info: TypeInfo<'_>, ty: &Type) -> bool {
         },
         Type::Bool | Type::Char | Type::String | Type::ErrorContext => false,
         _ => true,
+    }
+}
+
+/// Returns true for `u8`, by whatever name.
+pub(super) fn is_byte(info: TypeInfo<'_>, ty: &Type) -> bool {
+    match ty {
+        Type::U8 => true,
+        Type::Id(id) => match &info.resolve.types[info.root(*id)].kind {
+            TypeDefKind::Type(inner) => is_byte(info, inner),
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -93,7 +107,7 @@ pub(super) fn check_place(body: &mut Body, address: u32, align: u32, size: u32, 
 }
 
 /// Emits a trap if so many bytes from an address on are not all in a memory.
-fn check_bounds(body: &mut Body, address: u32, bytes: u32, memory: u32) {
+pub(super) fn check_bounds(body: &mut Body, address: u32, bytes: u32, memory: u32) {
     body.emit([I::LocalGet(address), I::I64ExtendI32U, I::LocalGet(bytes), I::I64ExtendI32U, I::I64Add]);
     body.emit([I::MemorySize(memory), I::I64ExtendI32U, I::I64Const(16), I::I64Shl, I::I64GtU]);
     trap_if(body);
@@ -149,9 +163,9 @@ impl Copier<'_> {
                 }
             }
             Shape::List(element) => {
-                let address = self.list(body, from[0].0, from[1].0, element.as_ref());
+                let (address, length) = self.list(body, from[0].0, from[1].0, element.as_ref());
                 body.emit([I::LocalGet(address), I::LocalSet(to[0].0)]);
-                body.emit([I::LocalGet(from[1].0), I::LocalSet(to[1].0)]);
+                body.emit([I::LocalGet(length), I::LocalSet(to[1].0)]);
             }
             Shape::Parts(parts) => {
                 let mut at = 0;
@@ -223,7 +237,7 @@ impl Copier<'_> {
                 let length = body.local(ValType::I32);
                 body.emit([I::LocalGet(from.0), self.load(from.1, 4), I::LocalSet(pointer)]);
                 body.emit([I::LocalGet(from.0), self.load(from.1 + 4, 4), I::LocalSet(length)]);
-                let address = self.list(body, pointer, length, element.as_ref());
+                let (address, length) = self.list(body, pointer, length, element.as_ref());
                 body.emit([I::LocalGet(to.0), I::LocalGet(address), self.store(to.1, 4)]);
                 body.emit([I::LocalGet(to.0), I::LocalGet(length), self.store(to.1 + 4, 4)]);
             }
@@ -247,8 +261,11 @@ impl Copier<'_> {
         }
     }
 
-    /// Carries a list, or a string if no element is given, and returns the local with its address.
-    fn list(&self, body: &mut Body, pointer: u32, length: u32, element: Option<&Type>) -> u32 {
+    /// Carries a list, or a string if no element is given, and returns the locals with its address and length.
+    fn list(&self, body: &mut Body, pointer: u32, length: u32, element: Option<&Type>) -> (u32, u32) {
+        if self.pieces && element.is_some_and(|ty| is_byte(self.info, ty)) {
+            return direct::gather(self, body, (pointer, length));
+        }
         let (from, to) = (self.from(), self.to());
         let (size, align) = match element {
             Some(ty) => {
@@ -257,7 +274,6 @@ impl Copier<'_> {
             None => (1, 1),
         };
         let bytes = body.local(ValType::I32);
-        let target = body.local(ValType::I32);
         check_aligned(body, pointer, align);
         if size == 1 {
             body.emit([I::LocalGet(length), I::LocalSet(bytes)]);
@@ -270,15 +286,7 @@ impl Copier<'_> {
         }
         // Bounds first: a length that is made up must not make the other side allocate.
         check_bounds(body, pointer, bytes, from.memory);
-
-        let busy = |body: &mut Body, on: i32| {
-            body.emit(self.busy.into_iter().flat_map(|global| [I::I32Const(on), I::GlobalSet(global)]));
-        };
-        busy(body, 1);
-        body.emit([I::I32Const(0), I::I32Const(0), I::I32Const(align as i32), I::LocalGet(bytes)]);
-        body.emit([to.realloc.map_or(I::Unreachable, I::Call), I::LocalSet(target)]);
-        busy(body, 0);
-        check_aligned(body, target, align);
+        let target = self.allocate(body, bytes, align);
 
         if element.is_none_or(|ty| is_plain(self.info, ty)) {
             body.emit([I::LocalGet(target), I::LocalGet(pointer), I::LocalGet(bytes)]);
@@ -297,6 +305,20 @@ impl Copier<'_> {
             }
             Some(_) => {}
         }
+        (target, length)
+    }
+
+    /// Allocates so many bytes at the other side and returns the local with the address.
+    pub(super) fn allocate(&self, body: &mut Body, bytes: u32, align: u32) -> u32 {
+        let target = body.local(ValType::I32);
+        let busy = |body: &mut Body, on: i32| {
+            body.emit(self.busy.into_iter().flat_map(|global| [I::I32Const(on), I::GlobalSet(global)]));
+        };
+        busy(body, 1);
+        body.emit([I::I32Const(0), I::I32Const(0), I::I32Const(align as i32), I::LocalGet(bytes)]);
+        body.emit([self.to().realloc.map_or(I::Unreachable, I::Call), I::LocalSet(target)]);
+        busy(body, 0);
+        check_aligned(body, target, align);
         target
     }
 

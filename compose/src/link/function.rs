@@ -11,6 +11,7 @@
 
 use super::Cannot;
 use super::copy::{Copier, Handles, Side, check_carried, check_place};
+use super::direct::{self, Direct};
 use super::handles::FIRST;
 use super::module::{GlueModule, Wanted};
 use crate::bridge::TypeInfo;
@@ -57,6 +58,8 @@ pub(super) struct Joint<'a> {
     pub(super) check_results: Option<Wanted>,
     /// True if the caller's allocator may be anything and must be kept from calling back.
     pub(super) guard_caller: bool,
+    /// How the target takes and gives lists of bytes, if not as lists.
+    pub(super) direct: Direct,
 }
 
 /// A handle in the parameters.
@@ -89,6 +92,7 @@ impl Joint<'_> {
         let outside = self.info.resolve.wasm_signature(AbiVariant::GuestImport, self.function);
         let (params, results) = signature(self.info, AbiVariant::GuestImport, self.function);
         let (inner_params, inner_results) = signature(self.info, AbiVariant::GuestExport, self.function);
+        let inner_params = self.direct.params(self.info, self.function, inner_params);
         let slots: Vec<Slot> = (0..).zip(params.iter().copied()).collect();
         let mut body = Body::new(params.len() as u32);
 
@@ -117,8 +121,10 @@ impl Joint<'_> {
             handles: &carry,
             check_text: check(module, &self.check_params),
             busy: None,
+            pieces: false,
         };
         let arguments = self.arguments(&mut body, &inward, &slots, &inner_params, outside.indirect_params);
+        self.direct.fill(module, &mut body, &inward, (self.function, &slots), &arguments, &inner_params);
 
         let target = module.function(self.target.clone(), &inner_params, &inner_results);
         body.emit(arguments.into_iter().map(I::LocalGet));
@@ -136,6 +142,7 @@ impl Joint<'_> {
             handles: &settle,
             check_text: check(module, &self.check_results),
             busy,
+            pieces: matches!(self.direct, Direct::Lent),
             ..inward
         };
         let flat =
@@ -254,11 +261,18 @@ impl Joint<'_> {
                 copier.memory(body, (slots[0].0, offset), (target[0].0, offset), ty);
             }
         } else {
-            let mut from = 0;
+            let (mut from, mut at) = (0, 0);
             for ty in &types {
-                let to = from + flat_types(self.info.resolve, ty).len();
-                copier.flat(body, &slots[from..to], &target[from..to], ty);
-                from = to;
+                let slots = &slots[from..from + flat_types(self.info.resolve, ty).len()];
+                let to = if self.direct.takes_length(self.info, ty) {
+                    direct::check_list(body, slots, copier.from().memory);
+                    body.emit([I::LocalGet(slots[1].0), I::LocalSet(target[at].0)]);
+                    1
+                } else {
+                    copier.flat(body, slots, &target[at..at + slots.len()], ty);
+                    slots.len()
+                };
+                (from, at) = (from + slots.len(), at + to);
             }
         }
         target.into_iter().map(|(local, _)| local).collect()

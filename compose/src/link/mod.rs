@@ -13,9 +13,11 @@
 //! | write items into the result, each before the first that needs it | `emit`, `output` |
 //! | the table of handles | `handles`, `handles.wat` |
 //! | glue: one function, its values, its handles of both kinds, its strings | `function`, `copy`, `mixed`, `text.wat` |
+//! | bytes of files: from where they lie to where they go | `direct` |
 //! | commit at exit and when an export returns | `lifecycle` |
 
 mod copy;
+mod direct;
 mod emit;
 mod function;
 mod handles;

@@ -307,6 +307,16 @@ impl Machine {
                         _ => format!("code {}", self.area.byte(8)),
                     })
                 }
+                // From wherever, by number.
+                "pwrite-from" => {
+                    raw::pwrite(it, number(1) as *const u8, number(2) as usize, number(3), area);
+                    Ok(format!("{} {}", self.area.byte(0), self.area.long(8)))
+                }
+                "write-from" | "blocking-write-from" => {
+                    let write = if operation == "write-from" { raw::write } else { raw::blocking_write };
+                    write(it, number(1) as *const u8, number(2) as usize, area);
+                    Ok(format!("{}", self.area.byte(0)))
+                }
                 "same" => Ok(raw::same(it, self.handle(word(1))?).to_string()),
                 "rename" => {
                     let (from, to) = (word(1), word(3));

@@ -1,3 +1,4 @@
+use crate::bytes::Lend;
 use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::limits::READ_BYTES_MAX;
@@ -27,5 +28,21 @@ impl Volume {
         let before = out.len();
         self.begin()?.read(ino, offset, length.min(READ_BYTES_MAX), out)?;
         Ok(out.len() - before)
+    }
+    /// Reads without a copy: shows the bytes that [`Volume::read`] would append, piece by piece where they
+    /// lie in memory. They stay there, and stay as they are, until the volume is used again.
+    ///
+    /// Returns how many, with the rules, errors and cost of [`Volume::read`].
+    pub fn lend(
+        &mut self,
+        file: &Descriptor,
+        offset: u64,
+        length: usize,
+        show: impl FnMut(&[u8]),
+    ) -> Result<usize> {
+        let ino = file.readable_file()?;
+        let mut lend = Lend { show, count: 0 };
+        self.begin()?.read(ino, offset, length.min(READ_BYTES_MAX), &mut lend)?;
+        Ok(lend.count)
     }
 }

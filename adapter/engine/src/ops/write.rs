@@ -1,8 +1,9 @@
+use crate::bytes::{Place, Source};
 use crate::descriptor::Descriptor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::WRITE_BYTES_MAX;
 use crate::store::Durability;
-use crate::txn::Finish;
+use crate::txn::{Finish, Txn, Writes};
 use crate::types::InodeNo;
 use crate::volume::Volume;
 
@@ -56,24 +57,88 @@ impl Volume {
         Ok(written)
     }
 
+    /// Writes without a copy, the first half: makes room for `length` bytes and shows it piece by piece, for
+    /// the caller to fill. Until [`Volume::placed`], the second half, nothing else may be done with the volume.
+    ///
+    /// Returns false, and has changed nothing, if one transaction does not take all of it:
+    /// [`Volume::write`] does.
+    ///
+    /// # Errors
+    /// As [`Volume::write`]; nothing has changed then.
+    ///
+    /// # Cost
+    /// As [`Volume::write`].
+    pub fn place(
+        &mut self,
+        file: &Descriptor,
+        at: At,
+        length: usize,
+        show: impl FnMut(&mut [u8]),
+    ) -> Result<bool> {
+        let ino = file.writable_file()?;
+        if length == 0 || length > WRITE_BYTES_MAX {
+            return Ok(false);
+        }
+        let (txn, plan) = self.plan_write(ino, at, length)?;
+        if plan.length < length {
+            return Ok(false);
+        }
+        let mut writes = txn.write()?;
+        plan.carry_out(&mut writes, ino, &mut Place(show));
+        let now = writes.now;
+        self.placing = Some(now);
+        Ok(true)
+    }
+
+    /// Ends a write of which [`Volume::place`] was the first half.
+    ///
+    /// # Durability
+    /// As [`Volume::write`].
+    ///
+    /// # Errors
+    /// What the store says to the commit that a write may bring. [`Error::Invalid`] without a first half.
+    pub fn placed(&mut self, file: &Descriptor) -> Result<()> {
+        let now = self.placing.take().ok_or(Error::Invalid)?;
+        Writes { volume: self, now }.finish(Finish::Data)?;
+        if file.access.sync { self.commit(Durability::Durable) } else { Ok(()) }
+    }
+
     /// Writes what one transaction takes, nearly always all, and returns how much that is.
     fn write_piece(&mut self, ino: InodeNo, at: At, data: &[u8]) -> Result<usize> {
-        let mut txn = self.begin_change(data.len())?;
+        let (txn, plan) = self.plan_write(ino, at, data.len())?;
+        let mut writes = txn.write()?;
+        plan.carry_out(&mut writes, ino, &mut &*data);
+        writes.finish(Finish::Data)?;
+        Ok(plan.length)
+    }
+
+    /// Starts a transaction and finds out what is to be written where in it.
+    fn plan_write(&mut self, ino: InodeNo, at: At, length: usize) -> Result<(Txn<'_>, Plan)> {
+        let mut txn = self.begin_change(length)?;
         let offset = match at {
             At::Offset(offset) => offset,
             At::End => txn.inode(ino)?.size,
         };
-        if txn.is_overwrite(ino, offset, data.len())? {
-            let mut writes = txn.write()?;
-            writes.overwrite(ino, offset, data);
-            writes.finish(Finish::Data)?;
-            return Ok(data.len());
+        let overwrites = txn.is_overwrite(ino, offset, length)?;
+        let length = if overwrites { length } else { txn.prepare_write(ino, offset, length)? };
+        Ok((txn, Plan { offset, length, overwrites }))
+    }
+}
+
+/// What one transaction writes.
+struct Plan {
+    offset: u64,
+    length: usize,
+    /// There are bytes in memory already where these go.
+    overwrites: bool,
+}
+
+impl Plan {
+    fn carry_out(&self, writes: &mut Writes<'_>, ino: InodeNo, source: &mut impl Source) {
+        if self.overwrites {
+            writes.overwrite(ino, self.offset, self.length, source);
+        } else {
+            writes.write(ino, self.offset, self.length, source);
         }
-        let length = txn.prepare_write(ino, offset, data.len())?;
-        let piece = data.get(..length).unwrap_or(data);
-        let mut writes = txn.write()?;
-        writes.write(ino, offset, piece);
-        writes.finish(Finish::Data)?;
-        Ok(piece.len())
     }
 }

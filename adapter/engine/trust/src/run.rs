@@ -1,6 +1,7 @@
 //! Runs operations on the engine and on the reference side by side, and keeps what a crash check needs.
 
 mod clock;
+mod direct;
 mod finish;
 mod look;
 
@@ -349,7 +350,7 @@ impl Runner {
                 };
                 let data = pattern(start, *length, *fill);
                 let volume = self.volume.as_mut().expect("open");
-                let engine = volume.write(&file.descriptor, *at, &data);
+                let engine = direct::write(volume, &file.descriptor, *at, &data, *fill);
                 // Directories are never open for writing.
                 let model = match file.access.write {
                     false => Err(Code::BadDescriptor),
@@ -372,7 +373,7 @@ impl Runner {
                 let file = at_file!(slot);
                 let volume = self.volume.as_mut().expect("open");
                 let mut bytes = vec![1, 2, 3];
-                let engine = volume.read(&file.descriptor, *offset, *length, &mut bytes);
+                let engine = direct::read(volume, &file.descriptor, *offset, *length, &mut bytes);
                 let model = match self.model.object(file.id).kind() {
                     kvfs::Kind::Directory => Err(Code::IsDirectory),
                     _ if !file.access.read && file.access.write => Err(Code::BadDescriptor),

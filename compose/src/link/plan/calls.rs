@@ -3,6 +3,7 @@
 use super::groups::Groups;
 use super::{Functions, Planner, functions, is_answered, layout, party};
 use crate::bridge::{Special, TypeInfo};
+use crate::link::direct::{self, Direct};
 use crate::link::emit::Fate;
 use crate::link::function::{Joint, Resource};
 use crate::link::handles;
@@ -11,7 +12,7 @@ use crate::link::lifecycle::write_exit;
 use crate::link::module::Wanted;
 use crate::link::refusal::Refusal;
 use crate::link::shape::same_function;
-use crate::link::trace::Options;
+use crate::link::trace::{Lifted, Options};
 use crate::link::{Cannot, Part};
 use crate::names::InterfaceName;
 use std::collections::{HashMap, HashSet};
@@ -184,6 +185,7 @@ impl Planner<'_> {
     ) -> Result<(), Cannot> {
         let name = &call.function.name;
         let lifted = self.lift(&call.interface.base, name)?;
+        let (lifted, direct) = self.direct(name, lifted);
         let known = ours.functions.get(&(call.interface.base.clone(), name.clone())).copied();
         let same = |ours_function: &&Function| {
             same_function((ours.info, ours_function), (theirs.info, call.function))
@@ -211,9 +213,25 @@ impl Planner<'_> {
                 .map(|memory| Wanted::Text(Part::Adapter, (Space::CoreMemory, memory))),
             check_results: None,
             guard_caller: true,
+            direct,
         };
         let (module, name) = groups.place(call.id, options);
         joint.write(module, &name)
+    }
+
+    /// The function to call in place of one that the adapter has: one that moves no bytes, if there is one.
+    fn direct<'l>(&'l self, name: &str, lifted: &'l Lifted) -> (&'l Lifted, Direct) {
+        let name = direct::name_of(name);
+        let find = |name: &str| self.lift(direct::INTERFACE, name).ok();
+        match (find(&name), find(&format!("place-{name}"))) {
+            (Some(function), None) => (function, Direct::Lent),
+            (Some(function), Some(place)) => {
+                let post_return = place.options.post_return;
+                let post_return = post_return.map(|it| Wanted::Item(Part::Adapter, (Space::CoreFunc, it)));
+                (function, Direct::Placed { place: self.core(place), post_return })
+            }
+            _ => (lifted, Direct::Not),
+        }
     }
 
     /// A call of the host that answers none for handles that the host cannot know.

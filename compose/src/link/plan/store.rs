@@ -4,6 +4,7 @@ use super::groups::Groups;
 use super::{Planner, functions, layout, party};
 use crate::bridge::TypeInfo;
 use crate::guest::STORE;
+use crate::link::direct::Direct;
 use crate::link::function::Joint;
 use crate::link::items::{ItemId, Space};
 use crate::link::module::Wanted;
@@ -65,6 +66,7 @@ impl Planner<'_> {
                 check_params: None,
                 check_results: text(Part::Adapter, options.memory),
                 guard_caller: false,
+                direct: Direct::Not,
             };
             let (module, name) = groups.place(id, options);
             joint.write(module, &name)?;

@@ -3,33 +3,33 @@
 //! Both memories must be the same after a call, byte for byte; they are filled with a pattern before, so that a byte
 //! which is not part of a value shows if it is carried. A call traps one way if and only if it does the other.
 
+use super::super::Part;
+use super::super::direct::Direct;
 use super::super::function::{Joint, Party, signature};
-use super::super::handles::TABLE;
 use super::super::items::Space;
 use super::super::module::{GlueModule, Wanted};
-use super::super::{Part, TEXT};
 use super::values::{Values, Wit};
 use super::*;
 use crate::bridge::TypeInfo;
 use std::collections::HashMap;
 use std::fmt::Write;
 use wasm_encoder::{ComponentBuilder, ComponentExportKind, ValType};
+use wasmtime::component;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Func, component};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{Function, Resolve, SizeAlign, SourceMap};
 
 /// Where flat values, the flat result and values in memory are, and where the allocator begins.
-const FLAT: usize = 0;
-const FLAT_RESULT: usize = 256;
+pub(super) const FLAT: usize = 0;
+pub(super) const FLAT_RESULT: usize = 256;
 const VALUES: usize = 512;
 const RESULT: usize = 5120;
 const HEAP: usize = 6144;
 
 /// What an allocator may do wrong, or right in an unusual way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Allocator {
+pub(super) enum Allocator {
     Good,
     Unaligned,
     OutOfBounds,
@@ -52,7 +52,7 @@ impl Allocator {
 }
 
 /// The parts that both modules have: a memory, an allocator, and ways to look and to prepare.
-const COMMON: &str = r#"
+pub(super) const COMMON: &str = r#"
   (memory $memory (export "memory") 1)
   (func $fill
     (memory.fill (i32.const 0) (i32.const 0xc5) (i32.const 65536)))
@@ -124,12 +124,7 @@ struct Rig {
     wit: String,
     resolve: Resolve,
     engine: Engine,
-    caller: Module,
-    callee: Module,
-    glue: Module,
-    wanted: Vec<Wanted>,
-    text: Module,
-    table: Module,
+    glued: Glued,
     component: Component,
 }
 
@@ -184,6 +179,7 @@ impl Rig {
             check_params: Some(Wanted::Text(Part::Adapter, (Space::CoreMemory, 0))),
             check_results: Some(Wanted::Text(Part::Guest, (Space::CoreMemory, 0))),
             guard_caller: true,
+            direct: Direct::Not,
         };
         joint.write(&mut glue, "f").unwrap();
         let (glue, wanted) = glue.finish();
@@ -196,14 +192,13 @@ impl Rig {
             ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
         };
         let component = join(&encode(&caller, "caller"), &encode(&callee, "callee"));
-        let core = |bytes: &[u8]| Module::new(engine, bytes).map_err(|e| format!("{e:#}\n{wit}")).unwrap();
+        let core = |text: &str| wat::parse_str(text).unwrap();
+        let names = ["cabi_realloc", "test:t/i#f", "cabi_post_test:t/i#f"];
+        let glued = Glued::new(engine, [&core(&caller), &core(&callee), &glue], wanted, &names)
+            .map_err(|e| format!("{e:#}\n{wit}"))
+            .unwrap();
         Self {
-            caller: core(&wat::parse_str(&caller).unwrap()),
-            callee: core(&wat::parse_str(&callee).unwrap()),
-            glue: core(&glue),
-            wanted: wanted.into_iter().map(|(wanted, _)| wanted).collect(),
-            text: core(TEXT),
-            table: core(TABLE),
+            glued,
             component: Component::new(engine, component).unwrap(),
             engine: engine.clone(),
             resolve,
@@ -219,43 +214,9 @@ impl Rig {
     /// Calls through the glue. None if it traps.
     fn linked(&self, prepared: &Prepared, allocators: (Allocator, Allocator), whole: bool) -> Option<After> {
         let mut store = Store::new(&self.engine, ());
-        let table = instantiate(&mut store, &self.table, |store, _, _| Func::wrap(store, |_: u32| ()).into());
-        let callee = instantiate(&mut store, &self.callee, |_, module, name| panic!("{module} {name}"));
-        // The caller imports the glue, and the glue the caller: a stand-in until both are there.
-        let slot = std::sync::Arc::new(std::sync::OnceLock::<Func>::new());
-        let caller = instantiate(&mut store, &self.caller, |store, _, _| {
-            let ty = self.caller.imports().next().unwrap().ty().unwrap_func().clone();
-            let behind = slot.clone();
-            Func::new(store, ty, move |mut cx, params, results| {
-                behind.get().unwrap().call(&mut cx, params, results)
-            })
-            .into()
-        });
+        let (caller, callee) = self.glued.instantiate(&mut store);
         let (inside, outside) =
             (memory(&mut store, &callee, "memory"), memory(&mut store, &caller, "memory"));
-        let glue = instantiate(&mut store, &self.glue, |store, _, number| {
-            let part = |part: &Part| if *part == Part::Guest { caller } else { callee };
-            match &self.wanted[number.parse::<usize>().unwrap()] {
-                Wanted::Item(of, (space, index)) => {
-                    let export = match (space, index) {
-                        (Space::CoreMemory, _) => "memory",
-                        (_, 0) => "cabi_realloc",
-                        (_, 1) => "test:t/i#f",
-                        _ => "cabi_post_test:t/i#f",
-                    };
-                    part(of).get_export(store, export).unwrap()
-                }
-                Wanted::Text(of, _) => {
-                    let memory = if *of == Part::Guest { outside } else { inside };
-                    let text = instantiate(store, &self.text, |_, _, _| memory.into());
-                    text.get_export(store, "check").unwrap()
-                }
-                Wanted::Handles(name) => table.get_export(store, name).unwrap(),
-                other => panic!("{other:?}"),
-            }
-        });
-        slot.set(glue.get_func(&mut store, "f").unwrap()).unwrap();
-
         for (instance, memory, bytes, mode) in [
             (caller, outside, &prepared.caller, allocators.0),
             (callee, inside, &prepared.callee, allocators.1),
@@ -432,7 +393,7 @@ fn join(caller: &[u8], callee: &[u8]) -> Vec<u8> {
     outer.finish()
 }
 
-fn caller_text((params, results): &(Vec<ValType>, Vec<ValType>)) -> String {
+pub(super) fn caller_text((params, results): &(Vec<ValType>, Vec<ValType>)) -> String {
     let mut call = String::new();
     for (number, ty) in params.iter().enumerate() {
         let _ = write!(call, "({}.load (i32.const {})) ", name(*ty), FLAT + 8 * number);

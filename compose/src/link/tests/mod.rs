@@ -1,5 +1,6 @@
 //! The parts of linking, run in wasmtime: each beside something that is known to be right.
 
+mod direct;
 mod handles;
 mod joint;
 mod lifecycle;
@@ -7,7 +8,15 @@ mod refusal;
 mod text;
 mod values;
 
-use wasmtime::{Config, Engine, Extern, Instance, Memory, Module, Store, TypedFunc, WasmParams, WasmResults};
+use super::handles::TABLE;
+use super::items::Space;
+use super::module::Wanted;
+use super::{Part, TEXT};
+use std::sync::{Arc, OnceLock};
+use wasm_encoder::ExportKind;
+use wasmtime::{
+    Config, Engine, Extern, Func, Instance, Memory, Module, Store, TypedFunc, WasmParams, WasmResults,
+};
 
 /// Numbers from a seed: SplitMix64.
 struct Rng(u64);
@@ -63,4 +72,70 @@ fn instantiate(
     let wanted: Vec<_> = module.imports().map(|i| (i.module().to_owned(), i.name().to_owned())).collect();
     let imports: Vec<_> = wanted.iter().map(|(module, name)| import(store, module, name)).collect();
     Instance::new(store, module, &imports).unwrap()
+}
+
+/// A caller and a callee with glue between them.
+struct Glued {
+    caller: Module,
+    callee: Module,
+    glue: Module,
+    wanted: Vec<Wanted>,
+    /// What the callee calls its functions, by the numbers that the glue knows them by.
+    names: Vec<&'static str>,
+    text: Module,
+    table: Module,
+}
+
+impl Glued {
+    fn new(
+        engine: &Engine,
+        [caller, callee, glue]: [&[u8]; 3],
+        wanted: Vec<(Wanted, ExportKind)>,
+        names: &[&'static str],
+    ) -> wasmtime::Result<Self> {
+        Ok(Self {
+            caller: Module::new(engine, caller)?,
+            callee: Module::new(engine, callee)?,
+            glue: Module::new(engine, glue)?,
+            wanted: wanted.into_iter().map(|(wanted, _)| wanted).collect(),
+            names: names.to_vec(),
+            text: Module::new(engine, TEXT)?,
+            table: Module::new(engine, TABLE)?,
+        })
+    }
+
+    /// Makes instances of the caller and the callee.
+    fn instantiate(&self, store: &mut Store<()>) -> (Instance, Instance) {
+        let table = instantiate(store, &self.table, |store, _, _| Func::wrap(store, |_: u32| ()).into());
+        let callee = instantiate(store, &self.callee, |_, module, name| panic!("{module} {name}"));
+        // The caller imports the glue, and the glue the caller: a stand-in until both are there.
+        let slot = Arc::new(OnceLock::<Func>::new());
+        let caller = instantiate(store, &self.caller, |store, _, _| {
+            let ty = self.caller.imports().next().unwrap().ty().unwrap_func().clone();
+            let behind = slot.clone();
+            Func::new(store, ty, move |mut cx, params, results| {
+                behind.get().unwrap().call(&mut cx, params, results)
+            })
+            .into()
+        });
+        let (inside, outside) = (memory(store, &callee, "memory"), memory(store, &caller, "memory"));
+        let glue = instantiate(store, &self.glue, |store, _, number| {
+            match &self.wanted[number.parse::<usize>().unwrap()] {
+                Wanted::Item(of, (Space::CoreMemory, _)) => {
+                    if *of == Part::Guest { outside } else { inside }.into()
+                }
+                Wanted::Item(Part::Guest, _) => caller.get_export(store, "cabi_realloc").unwrap(),
+                Wanted::Item(_, (_, index)) => callee.get_export(store, self.names[*index as usize]).unwrap(),
+                Wanted::Text(of, _) => {
+                    let memory = if *of == Part::Guest { outside } else { inside };
+                    let text = instantiate(store, &self.text, |_, _, _| memory.into());
+                    text.get_export(store, "check").unwrap()
+                }
+                Wanted::Handles(name) => table.get_export(store, name).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        });
+        slot.set(glue.get_func(&mut *store, "f").unwrap()).unwrap();
+        (caller, callee)
+    }
 }

@@ -1,0 +1,176 @@
+//! `kvfs:adapter/direct`: reads and writes whose bytes the glue of a linked component moves itself.
+//!
+//! An address is all that is given away, and only to that glue: it is the one that has our memory.
+
+use crate::Adapter;
+use crate::Root;
+use crate::bindings::exports::kvfs::adapter::direct::{
+    DescriptorBorrow, ErrorCode, Filesize, Guest, InputStreamBorrow, OutputStreamBorrow, Piece, StreamError,
+};
+use crate::input::Input;
+use crate::output::Output;
+use kvfs::At;
+use kvfs::limits::WRITE_BYTES_MAX;
+use std::cell::RefCell;
+
+/// What a first half has left for the second.
+enum Half<E> {
+    /// The bytes are in their place.
+    Placed,
+    /// The bytes are in memory of our own: where they go does not take all of them at once.
+    Staged(Vec<u8>),
+    Failed(E),
+}
+
+thread_local! {
+    static FILE: RefCell<Option<Half<ErrorCode>>> = const { RefCell::new(None) };
+    static STREAM: RefCell<Option<Half<StreamError>>> = const { RefCell::new(None) };
+    /// What was read and lies nowhere else.
+    static READ: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Pieces that nearly all reads and writes have; a list of as many as there was room for is given away as it is.
+const ONE: usize = 1;
+
+fn piece(bytes: &[u8]) -> Piece {
+    // Both are below 4 GiB here.
+    Piece { address: bytes.as_ptr().expose_provenance() as u32, length: bytes.len() as u32 }
+}
+
+fn piece_to_fill(bytes: &mut [u8]) -> Piece {
+    Piece { address: bytes.as_mut_ptr().expose_provenance() as u32, length: bytes.len() as u32 }
+}
+
+/// Does the first half: asks for a place for so many bytes, and makes one if there is none.
+fn first_half<E>(
+    length: usize,
+    place: impl FnOnce(&mut dyn FnMut(&mut [u8])) -> Result<bool, E>,
+) -> (Half<E>, Vec<Piece>) {
+    let mut pieces = Vec::with_capacity(ONE);
+    match place(&mut |bytes| pieces.push(piece_to_fill(bytes))) {
+        Ok(true) => (Half::Placed, pieces),
+        Ok(false) => {
+            let mut bytes = vec![0; length];
+            let piece = piece_to_fill(&mut bytes);
+            (Half::Staged(bytes), vec![piece])
+        }
+        Err(error) => (Half::Failed(error), Vec::new()),
+    }
+}
+
+fn lend_stream(stream: InputStreamBorrow<'_>, length: u64, wait: bool) -> Result<Vec<Piece>, StreamError> {
+    let input = stream.get::<Input>();
+    let mut pieces = Vec::with_capacity(ONE);
+    match input {
+        Input::File(file) => file.lend(length, |bytes| pieces.push(piece(bytes)))?,
+        Input::Host(_) => {
+            let bytes = input.read_some(length, wait)?;
+            pieces.push(piece(&bytes));
+            READ.replace(bytes);
+        }
+    }
+    Ok(pieces)
+}
+
+fn place_stream(stream: OutputStreamBorrow<'_>, length: u32) -> Vec<Piece> {
+    let length = length as usize;
+    let (half, pieces) = first_half(length, |show| match stream.get::<Output>() {
+        Output::File(file) => file.place(length, show),
+        Output::Host(_) => Ok(false),
+    });
+    STREAM.set(Some(half));
+    pieces
+}
+
+fn write_stream(
+    stream: OutputStreamBorrow<'_>,
+    length: u32,
+    write: impl FnOnce(&Output, Vec<u8>) -> Result<(), StreamError>,
+) -> Result<(), StreamError> {
+    let output = stream.get::<Output>();
+    match (STREAM.take(), output) {
+        (Some(Half::Placed), Output::File(file)) => file.placed(length as usize),
+        (Some(Half::Staged(bytes)), _) => write(output, bytes),
+        (Some(Half::Failed(error)), _) => Err(error),
+        _ => Err(StreamError::Closed),
+    }
+}
+
+impl Guest for Adapter {
+    fn descriptor_read(
+        file: DescriptorBorrow<'_>,
+        length: Filesize,
+        offset: Filesize,
+    ) -> Result<(Vec<Piece>, bool), ErrorCode> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let mut pieces = Vec::with_capacity(ONE);
+        let count = file
+            .get::<Root>()
+            .with(|volume, file| volume.lend(file, offset, length, |bytes| pieces.push(piece(bytes))))?;
+        Ok((pieces, count == 0))
+    }
+
+    fn input_stream_read(stream: InputStreamBorrow<'_>, len: u64) -> Result<Vec<Piece>, StreamError> {
+        lend_stream(stream, len, false)
+    }
+
+    fn input_stream_blocking_read(
+        stream: InputStreamBorrow<'_>,
+        len: u64,
+    ) -> Result<Vec<Piece>, StreamError> {
+        lend_stream(stream, len, true)
+    }
+
+    fn place_descriptor_write(file: DescriptorBorrow<'_>, length: u32, offset: Filesize) -> Vec<Piece> {
+        // More is not taken at once.
+        let length = (length as usize).min(WRITE_BYTES_MAX);
+        let (half, pieces) = first_half(length, |show| {
+            file.get::<Root>().with(|volume, file| volume.place(file, At::Offset(offset), length, show))
+        });
+        FILE.set(Some(half));
+        pieces
+    }
+
+    fn descriptor_write(
+        file: DescriptorBorrow<'_>,
+        length: u32,
+        offset: Filesize,
+    ) -> Result<Filesize, ErrorCode> {
+        let file = file.get::<Root>();
+        match FILE.take() {
+            Some(Half::Placed) => {
+                file.with(|volume, file| volume.placed(file))?;
+                Ok(Filesize::from(length).min(WRITE_BYTES_MAX as Filesize))
+            }
+            Some(Half::Staged(bytes)) => file
+                .with(|volume, file| volume.write(file, At::Offset(offset), &bytes))
+                .map(|count| count as Filesize),
+            Some(Half::Failed(error)) => Err(error),
+            None => Err(ErrorCode::Invalid),
+        }
+    }
+
+    fn place_output_stream_write(stream: OutputStreamBorrow<'_>, length: u32) -> Vec<Piece> {
+        place_stream(stream, length)
+    }
+
+    fn output_stream_write(stream: OutputStreamBorrow<'_>, length: u32) -> Result<(), StreamError> {
+        use crate::bindings::exports::wasi::io::streams::GuestOutputStream;
+        write_stream(stream, length, |output, bytes| output.write(bytes))
+    }
+
+    fn place_output_stream_blocking_write_and_flush(
+        stream: OutputStreamBorrow<'_>,
+        length: u32,
+    ) -> Vec<Piece> {
+        place_stream(stream, length)
+    }
+
+    fn output_stream_blocking_write_and_flush(
+        stream: OutputStreamBorrow<'_>,
+        length: u32,
+    ) -> Result<(), StreamError> {
+        use crate::bindings::exports::wasi::io::streams::GuestOutputStream;
+        write_stream(stream, length, |output, bytes| output.blocking_write_and_flush(bytes))
+    }
+}

@@ -1,0 +1,162 @@
+//! Bytes of files, moved once: between the guest's memory and where they lie in the adapter's.
+//!
+//! As a list, bytes are copied twice: into or out of a list in the adapter's memory, and between the
+//! memories. The adapter exports `kvfs:adapter/direct` beside its functions, in which a list of bytes is
+//! replaced: by pieces of memory that hold them, or by its length and a function that says first where they
+//! go. The glue then moves them itself, with the checks and traps of a list. The rule for the names is here,
+//! and what there is is the adapter's matter: there is no table of functions.
+
+use super::copy::{Copier, check_bounds, is_byte};
+use super::module::{GlueModule, Wanted};
+use crate::bridge::TypeInfo;
+use crate::code::{Body, Slot, flat_types};
+use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
+use wit_parser::{Function, Type, TypeDefKind};
+
+/// The interface of the adapter with such functions.
+pub(super) const INTERFACE: &str = "kvfs:adapter/direct";
+
+/// Bytes of a piece: its address and its length.
+const PIECE_BYTES: i32 = 8;
+
+/// How a function takes and gives lists of bytes.
+#[derive(Clone, Debug)]
+pub(super) enum Direct {
+    /// As lists.
+    Not,
+    /// It gives pieces of memory that hold them.
+    Lent,
+    /// It takes their length, after `place` has said where they go.
+    Placed { place: Wanted, post_return: Option<Wanted> },
+}
+
+/// Returns the name that a function of a resource has in [`INTERFACE`]: `[method]file.read` is `file-read`.
+pub(super) fn name_of(function: &str) -> String {
+    function.strip_prefix("[method]").unwrap_or(function).replace('.', "-")
+}
+
+/// Checks a list of bytes that stays where it is: a trap if it is not all in the memory.
+pub(super) fn check_list(body: &mut Body, list: &[Slot], memory: u32) {
+    check_bounds(body, list[0].0, list[1].0, memory);
+}
+
+fn is_bytes(info: TypeInfo<'_>, ty: &Type) -> bool {
+    let Type::Id(id) = ty else { return false };
+    match &info.resolve.types[info.root(*id)].kind {
+        TypeDefKind::List(element) => is_byte(info, element),
+        _ => false,
+    }
+}
+
+impl Direct {
+    /// Whether a parameter goes as its length.
+    pub(super) fn takes_length(&self, info: TypeInfo<'_>, ty: &Type) -> bool {
+        matches!(self, Direct::Placed { .. }) && is_bytes(info, ty)
+    }
+
+    /// The core parameters of the function, given those it would have with lists.
+    pub(super) fn params(
+        &self,
+        info: TypeInfo<'_>,
+        function: &Function,
+        as_lists: Vec<ValType>,
+    ) -> Vec<ValType> {
+        let mut rest = as_lists.into_iter();
+        let mut params = Vec::new();
+        for param in &function.params {
+            let own = rest.by_ref().take(flat_types(info.resolve, &param.ty).len());
+            let own: Vec<ValType> = own.collect();
+            let kept = if self.takes_length(info, &param.ty) { 1 } else { own.len() };
+            params.extend_from_slice(&own[..kept]);
+        }
+        params
+    }
+
+    /// Emits the first half of a call: asks where the bytes go and moves them there.
+    pub(super) fn fill(
+        &self,
+        module: &mut GlueModule,
+        body: &mut Body,
+        copier: &Copier<'_>,
+        (function, slots): (&Function, &[Slot]),
+        arguments: &[u32],
+        params: &[ValType],
+    ) {
+        let Direct::Placed { place, post_return } = self else { return };
+        let (guest, adapter) = (copier.from().memory, copier.to().memory);
+        let place = module.function(place.clone(), params, &[ValType::I32]);
+        let answer = body.local(ValType::I32);
+        body.emit(arguments.iter().map(|argument| I::LocalGet(*argument)));
+        body.emit([I::Call(place), I::LocalSet(answer)]);
+
+        let mut at = 0;
+        for param in &function.params {
+            if self.takes_length(copier.info, &param.ty) {
+                let from = body.local(ValType::I32);
+                body.emit([I::LocalGet(slots[at].0), I::LocalSet(from)]);
+                let pieces = load_list(body, answer, adapter);
+                each_piece(body, pieces, adapter, |body, piece| {
+                    body.emit([I::LocalGet(piece.0), I::LocalGet(from), I::LocalGet(piece.1)]);
+                    body.emit([I::MemoryCopy { src_mem: guest, dst_mem: adapter }]);
+                    body.emit([I::LocalGet(from), I::LocalGet(piece.1), I::I32Add, I::LocalSet(from)]);
+                });
+            }
+            at += flat_types(copier.info.resolve, &param.ty).len();
+        }
+        if let Some(post_return) = post_return {
+            let post_return = module.function(post_return.clone(), &[ValType::I32], &[]);
+            body.emit([I::LocalGet(answer), I::Call(post_return)]);
+        }
+    }
+}
+
+/// Emits code that makes one list of the bytes in pieces, and returns the locals with its address and length.
+pub(super) fn gather(copier: &Copier<'_>, body: &mut Body, pieces: (u32, u32)) -> (u32, u32) {
+    let (adapter, guest) = (copier.from().memory, copier.to().memory);
+    let length = body.local(ValType::I32);
+    body.emit([I::I32Const(0), I::LocalSet(length)]);
+    each_piece(body, pieces, adapter, |body, piece| {
+        body.emit([I::LocalGet(length), I::LocalGet(piece.1), I::I32Add, I::LocalSet(length)]);
+    });
+    let target = copier.allocate(body, length, 1);
+    // A list of none has its address checked too.
+    check_bounds(body, target, length, guest);
+    let to = body.local(ValType::I32);
+    body.emit([I::LocalGet(target), I::LocalSet(to)]);
+    each_piece(body, pieces, adapter, |body, piece| {
+        body.emit([I::LocalGet(to), I::LocalGet(piece.0), I::LocalGet(piece.1)]);
+        body.emit([I::MemoryCopy { src_mem: adapter, dst_mem: guest }]);
+        body.emit([I::LocalGet(to), I::LocalGet(piece.1), I::I32Add, I::LocalSet(to)]);
+    });
+    (target, length)
+}
+
+fn word(memory_index: u32, offset: u64) -> I<'static> {
+    I::I32Load(MemArg { offset, align: 2, memory_index })
+}
+
+/// Loads the address and the length of a list.
+fn load_list(body: &mut Body, place: u32, memory: u32) -> (u32, u32) {
+    let (address, length) = (body.local(ValType::I32), body.local(ValType::I32));
+    body.emit([I::LocalGet(place), word(memory, 0), I::LocalSet(address)]);
+    body.emit([I::LocalGet(place), word(memory, 4), I::LocalSet(length)]);
+    (address, length)
+}
+
+/// Emits a loop over pieces; `code` is given the locals with the address and the length of one.
+fn each_piece(
+    body: &mut Body,
+    (address, count): (u32, u32),
+    memory: u32,
+    code: impl FnOnce(&mut Body, (u32, u32)),
+) {
+    let (at, left) = (body.local(ValType::I32), body.local(ValType::I32));
+    body.emit([I::LocalGet(address), I::LocalSet(at), I::LocalGet(count), I::LocalSet(left)]);
+    body.emit([I::Block(BlockType::Empty), I::Loop(BlockType::Empty)]);
+    body.emit([I::LocalGet(left), I::I32Eqz, I::BrIf(1)]);
+    let piece = load_list(body, at, memory);
+    code(body, piece);
+    body.emit([I::LocalGet(at), I::I32Const(PIECE_BYTES), I::I32Add, I::LocalSet(at)]);
+    body.emit([I::LocalGet(left), I::I32Const(1), I::I32Sub, I::LocalSet(left)]);
+    body.emit([I::Br(0), I::End, I::End]);
+}
