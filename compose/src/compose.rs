@@ -116,7 +116,8 @@ impl<'a> Compose<'a> {
         self
     }
 
-    /// Sets when writes are committed; [`Mode::Close`] unless told.
+    /// Sets when writes are committed; [`Mode::Close`] unless told, and [`Mode::Lazy`] with
+    /// [`Provider::Memory`] of no certain size, which is gone with the instance in any case.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.config.mode = Some(mode);
         self
@@ -181,7 +182,7 @@ impl<'a> Compose<'a> {
     /// of the time. For a guest of 32 MB: under a second, and about four times its size in memory. A tree
     /// that is packed is read once, and takes about six times its size in memory.
     pub fn build(self) -> Result<Composed, ComposeError> {
-        let mut config = self.config.text()?;
+        let mut config = self.config().text()?;
         let guest = Guest::read(self.guest)?;
         self.check_store_is_hidden()?;
         let plan = plan(&self.mounts, self.config.volume(), self.progress.0)?;
@@ -247,6 +248,17 @@ impl<'a> Compose<'a> {
         report.not_linked = not_linked;
         (report.store, report.mounted) = (self.provider.to_string(), plan.mounted);
         Ok(Composed { bytes, report })
+    }
+
+    /// What is fixed, with what follows from the provider.
+    fn config(&self) -> Config {
+        let mut config = self.config.clone();
+        // It goes when the file system's own memory goes: what is there sooner is not safer. One that has a size
+        // is to say at the close of a file that it is full.
+        if matches!(self.provider, Provider::Memory { size_bytes: None }) {
+            config.mode.get_or_insert(Mode::Lazy);
+        }
+        config
     }
 
     /// Fails if a directory is mounted in which the provider has its store.

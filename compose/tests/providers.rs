@@ -4,7 +4,7 @@ mod common;
 
 use kvfs_compose::{
     Compose, ComposeError, ConfigError, Kind, Link, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES,
-    Provider, configuration, inspect,
+    Mode, Provider, configuration, inspect,
 };
 
 fn guest() -> Vec<u8> {
@@ -38,6 +38,21 @@ fn the_size_is_fixed_in_the_result_beside_the_volume() {
     let Kind::Composed { config, .. } = inspect(&composed.bytes).unwrap().kind else { panic!() };
     assert_eq!(config, text);
     assert!(!configuration(&with_memory(None).unwrap().bytes).unwrap().contains("size="));
+}
+
+#[test]
+fn what_goes_with_the_instance_is_handed_over_late_unless_told_or_it_may_be_full() {
+    let mode = |compose: Compose<'_>| {
+        let text = configuration(&compose.build().unwrap().bytes).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix("mode=")).map(str::to_owned)
+    };
+    let guest = guest();
+    let memory = |size_bytes| Compose::new(&guest).provider(Provider::Memory { size_bytes });
+    assert_eq!(mode(memory(None)).as_deref(), Some("lazy"));
+    assert_eq!(mode(memory(None).mode(Mode::Close)).as_deref(), Some("close"));
+    assert_eq!(mode(memory(Some(1 << 20))), None);
+    assert_eq!(mode(Compose::new(&guest).provider(Provider::File { path: None })), None);
+    assert_eq!(mode(Compose::new(&guest)), None);
 }
 
 #[test]

@@ -8,12 +8,12 @@
     (core instance $instance (instantiate $module))
     (func (export "take") (param "bytes" (list u8))
       (canon lift (core func $instance "take")
-        (memory $instance "memory") (realloc (func $instance "realloc")))))
+        (memory (core memory $instance "memory")) (realloc (core func $instance "realloc")))))
   (component $caller
     (import "take" (func $take (param "bytes" (list u8))))
     (core module $memory (memory (export "memory") 2))
     (core instance $memory (instantiate $memory))
-    (core func $take (canon lower (func $take) (memory $memory "memory")))
+    (core func $take (canon lower (func $take) (memory (core memory $memory "memory"))))
     (core module $module
       (import "" "take" (func $take (param i32 i32)))
       (func (export "run") (param $times i32) (param $bytes i32)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kvfs_bucket_store::{Bucket, BucketError};
-use kvfs_compose::{Compose, Link, Provider};
+use kvfs_compose::{Compose, Link, Mode, Provider};
 use kvfs_host::{FileStore, MemoryStore, Store};
 use kvfs_provider_keyvalue::BucketProvider;
 use kvfs_provider_kit::native::Native;
@@ -43,7 +43,9 @@ pub(crate) fn compare(guest: &Guest, rounds: usize, scratch: &Path) -> anyhow::R
     let mut pairs = Vec::new();
     for (name, provider) in STORES {
         for (_, link) in LINKS {
-            let inside = Compose::new(&guest.bytes).link(link).provider(provider()).build()?;
+            // In one mode, whatever the provider's own would be.
+            let compose = Compose::new(&guest.bytes).link(link).mode(Mode::Close);
+            let inside = compose.provider(provider()).build()?;
             pairs.push(Pair { link, name, inside: engine::compile(engine::plain(), &inside.bytes)? });
         }
     }

@@ -24,6 +24,25 @@ fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// What a range of bytes has of one extent.
+struct Part {
+    index: u64,
+    /// Where in the extent it starts, and its length, at least 1.
+    within: usize,
+    length: usize,
+}
+
+/// Takes the bytes from `at` to `end` apart by extents.
+fn parts(mut at: u64, end: u64, extent_bytes: u64) -> impl Iterator<Item = Part> {
+    std::iter::from_fn(move || {
+        let left = end.checked_sub(at).filter(|left| *left > 0)?;
+        let (index, within) = (at / extent_bytes, at % extent_bytes);
+        let length = (extent_bytes - within).min(left);
+        at = at.saturating_add(length);
+        Some(Part { index, within: to_usize(within), length: to_usize(length) })
+    })
+}
+
 impl Txn<'_> {
     /// Gives up to `length` bytes from `offset` on to `sink`; less only where the file ends.
     pub(crate) fn read(
@@ -47,30 +66,30 @@ impl Txn<'_> {
         let (first, last) = (offset / extent_bytes, (end - 1) / extent_bytes);
         self.volume.load_extents(ino, first, last, true)?;
         let Some(node) = self.volume.cache.node_mut(ino) else { return Ok(()) };
-        for index in first..=last {
-            let start = index.saturating_mul(extent_bytes);
-            let (from, to) = (offset.max(start) - start, end.min(start.saturating_add(extent_bytes)) - start);
+        for Part { index, within, length } in parts(offset, end, extent_bytes) {
             // Loaded above, and nothing is dropped within an operation.
             let extent =
                 node.extents.get_mut(&index).ok_or(Error::damaged("extent", ino.0, "not in memory"))?;
             extent.touch();
-            copy_out(extent.data(), to_usize(from), to_usize(to - from), sink);
+            copy_out(extent.data(), within, length, sink);
         }
         Ok(())
     }
 
-    /// Whether a write only puts other bytes in the place of some that lie in memory, in one extent: what a
-    /// database does to its pages all day. Nothing is to be loaded, counted or charged then.
+    /// Whether a write only puts other bytes in the place of some that lie in memory: what a database does to
+    /// its pages all day. Nothing is to be loaded, counted or charged then.
     pub(crate) fn is_overwrite(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<bool> {
         let extent_bytes = self.volume.extent_bytes();
         self.inode(ino)?;
         let Some(node) = self.volume.cache.node(ino) else { return Ok(false) };
-        let (index, within) = (offset / extent_bytes, to_usize(offset % extent_bytes));
-        let overwrites =
-            |extent: &Extent| !extent.hole && within.saturating_add(length) <= extent.data().len();
-        let in_extents = matches!(node.inode.content, Content::Extents);
-        let in_file = in_extents && offset.saturating_add(length as u64) <= node.inode.size;
-        Ok(in_file && node.extents.get(&index).is_some_and(overwrites))
+        let end = offset.saturating_add(length as u64);
+        if !matches!(node.inode.content, Content::Extents) || end > node.inode.size {
+            return Ok(false);
+        }
+        Ok(parts(offset, end, extent_bytes).all(|part| {
+            let there = |extent: &Extent| !extent.hole && part.within + part.length <= extent.data().len();
+            node.extents.get(&part.index).is_some_and(there)
+        }))
     }
 
     /// Loads what a write of `length` bytes at `offset` needs to know, and checks that it may be done.
@@ -276,22 +295,19 @@ impl Writes<'_> {
             self.move_out(ino);
         }
         self.clean_tail(ino, offset / extent_bytes);
-        let (mut at, mut made) = (offset, 0);
-        while at < end {
-            let (index, within) = (at / extent_bytes, at % extent_bytes);
-            let part = (extent_bytes - within).min(end - at);
+        let mut made = 0;
+        for Part { index, within, length } in parts(offset, end, extent_bytes) {
             let there = self.volume.cache.node(ino).is_some_and(|node| node.has_extent(index, extent_bytes));
             made += u64::from(!there);
             self.volume.cache.edit_extent(ino, index, |value| {
-                if part == extent_bytes {
-                    value.reserve_exact((FRAME_BYTES + to_usize(part)).saturating_sub(value.len()));
+                if length as u64 == extent_bytes {
+                    value.reserve_exact((FRAME_BYTES + length).saturating_sub(value.len()));
                 }
-                copy_in(value, FRAME_BYTES + to_usize(within), to_usize(part), source);
+                copy_in(value, FRAME_BYTES + within, length, source);
             });
             if !there {
                 self.bind_new_extent(ino, index);
             }
-            at = at.saturating_add(part);
         }
         self.edit(ino, |inode, now| {
             inode.extents = inode.extents.saturating_add(made);
@@ -302,11 +318,11 @@ impl Writes<'_> {
 
     /// Writes bytes over others, as [`Txn::is_overwrite`] has found possible.
     pub(crate) fn overwrite(&mut self, ino: InodeNo, offset: u64, length: usize, source: &mut impl Source) {
-        let extent_bytes = self.volume.extent_bytes();
-        let (index, within) = (offset / extent_bytes, to_usize(offset % extent_bytes));
-        self.volume
-            .cache
-            .edit_extent(ino, index, |value| copy_in(value, FRAME_BYTES + within, length, source));
+        let end = offset.saturating_add(length as u64);
+        for Part { index, within, length } in parts(offset, end, self.volume.extent_bytes()) {
+            let place = |value: &mut Vec<u8>| copy_in(value, FRAME_BYTES + within, length, source);
+            self.volume.cache.edit_extent(ino, index, place);
+        }
         self.edit(ino, |inode, now| (inode.mtime, inode.ctime) = (now, now));
     }
 
