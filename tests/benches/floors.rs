@@ -41,13 +41,16 @@ pub(crate) fn print() -> anyhow::Result<()> {
     let component = Component::new(engine::plain(), include_str!("components.wat"))?;
     let mut store = Store::new(engine::plain(), ());
     let instance = Linker::new(engine::plain()).instantiate(&mut store, &component)?;
-    let run = instance.get_typed_func::<(u32, u32), ()>(&mut store, "run")?;
-    for size in [4 * KIB, 64 * KIB] {
-        let call = |(): &mut ()| {
-            run.call(&mut store, (CALLS, size as u32)).expect("it calls a function that does nothing");
-            CALLS as usize * size
-        };
-        row(&format!("{} KiB from component to component", size / KIB), size, 50, || (), call);
+    for (export, how) in [("hand-over", "handed"), ("ask-for", "answered")] {
+        let run = instance.get_typed_func::<(u32, u32), ()>(&mut store, export)?;
+        for size in [4 * KIB, 64 * KIB] {
+            let call = |(): &mut ()| {
+                run.call(&mut store, (CALLS, size as u32)).expect("it calls a function that does nothing");
+                CALLS as usize * size
+            };
+            let name = format!("{} KiB {how} from component to component", size / KIB);
+            row(&name, size, 50, || (), call);
+        }
     }
     Ok(())
 }
