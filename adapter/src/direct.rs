@@ -15,8 +15,8 @@ use std::cell::RefCell;
 
 /// What a first half has left for the second.
 enum Half<E> {
-    /// The bytes are in their place.
-    Placed,
+    /// So many bytes are in their place.
+    Placed(usize),
     /// The bytes are in memory of our own: where they go does not take all of them at once.
     Staged(Vec<u8>),
     Failed(E),
@@ -25,8 +25,6 @@ enum Half<E> {
 thread_local! {
     static FILE: RefCell<Option<Half<ErrorCode>>> = const { RefCell::new(None) };
     static STREAM: RefCell<Option<Half<StreamError>>> = const { RefCell::new(None) };
-    /// What was read and lies nowhere else.
-    static READ: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Pieces that nearly all reads and writes have; a list of as many as there was room for is given away as it is.
@@ -48,7 +46,7 @@ fn first_half<E>(
 ) -> (Half<E>, Vec<Piece>) {
     let mut pieces = Vec::with_capacity(ONE);
     match place(&mut |bytes| pieces.push(piece_to_fill(bytes))) {
-        Ok(true) => (Half::Placed, pieces),
+        Ok(true) => (Half::Placed(length), pieces),
         Ok(false) => {
             let mut bytes = vec![0; length];
             let piece = piece_to_fill(&mut bytes);
@@ -58,39 +56,30 @@ fn first_half<E>(
     }
 }
 
-fn lend_stream(stream: InputStreamBorrow<'_>, length: u64, wait: bool) -> Result<Vec<Piece>, StreamError> {
-    let input = stream.get::<Input>();
+/// Of a stream of the host nothing is asked here: linked, it is the guest's own.
+fn lend_stream(stream: InputStreamBorrow<'_>, length: u64) -> Result<Vec<Piece>, StreamError> {
     let mut pieces = Vec::with_capacity(ONE);
-    match input {
+    match stream.get::<Input>() {
         Input::File(file) => file.lend(length, |bytes| pieces.push(piece(bytes)))?,
-        Input::Host(_) => {
-            let bytes = input.read_some(length, wait)?;
-            pieces.push(piece(&bytes));
-            READ.replace(bytes);
-        }
+        Input::Host(_) => return Err(StreamError::Closed),
     }
     Ok(pieces)
 }
 
 fn place_stream(stream: OutputStreamBorrow<'_>, length: u32) -> Vec<Piece> {
-    let length = length as usize;
-    let (half, pieces) = first_half(length, |show| match stream.get::<Output>() {
-        Output::File(file) => file.place(length, show),
-        Output::Host(_) => Ok(false),
+    let (half, pieces) = first_half(length as usize, |show| match stream.get::<Output>() {
+        Output::File(file) => file.place(length as usize, show),
+        Output::Host(_) => Err(StreamError::Closed),
     });
     STREAM.set(Some(half));
     pieces
 }
 
-fn write_stream(
-    stream: OutputStreamBorrow<'_>,
-    length: u32,
-    write: impl FnOnce(&Output, Vec<u8>) -> Result<(), StreamError>,
-) -> Result<(), StreamError> {
-    let output = stream.get::<Output>();
-    match (STREAM.take(), output) {
-        (Some(Half::Placed), Output::File(file)) => file.placed(length as usize),
-        (Some(Half::Staged(bytes)), _) => write(output, bytes),
+/// A file's stream has nothing to flush.
+fn write_stream(stream: OutputStreamBorrow<'_>) -> Result<(), StreamError> {
+    match (STREAM.take(), stream.get::<Output>()) {
+        (Some(Half::Placed(length)), Output::File(file)) => file.placed(length),
+        (Some(Half::Staged(bytes)), Output::File(file)) => file.write(&bytes),
         (Some(Half::Failed(error)), _) => Err(error),
         _ => Err(StreamError::Closed),
     }
@@ -111,14 +100,14 @@ impl Guest for Adapter {
     }
 
     fn input_stream_read(stream: InputStreamBorrow<'_>, len: u64) -> Result<Vec<Piece>, StreamError> {
-        lend_stream(stream, len, false)
+        lend_stream(stream, len)
     }
 
     fn input_stream_blocking_read(
         stream: InputStreamBorrow<'_>,
         len: u64,
     ) -> Result<Vec<Piece>, StreamError> {
-        lend_stream(stream, len, true)
+        lend_stream(stream, len)
     }
 
     fn place_descriptor_write(file: DescriptorBorrow<'_>, length: u32, offset: Filesize) -> Vec<Piece> {
@@ -131,16 +120,12 @@ impl Guest for Adapter {
         pieces
     }
 
-    fn descriptor_write(
-        file: DescriptorBorrow<'_>,
-        length: u32,
-        offset: Filesize,
-    ) -> Result<Filesize, ErrorCode> {
+    fn descriptor_write(file: DescriptorBorrow<'_>, _: u32, offset: Filesize) -> Result<Filesize, ErrorCode> {
         let file = file.get::<Root>();
         match FILE.take() {
-            Some(Half::Placed) => {
+            Some(Half::Placed(length)) => {
                 file.with(|volume, file| volume.placed(file))?;
-                Ok(Filesize::from(length).min(WRITE_BYTES_MAX as Filesize))
+                Ok(length as Filesize)
             }
             Some(Half::Staged(bytes)) => file
                 .with(|volume, file| volume.write(file, At::Offset(offset), &bytes))
@@ -154,9 +139,8 @@ impl Guest for Adapter {
         place_stream(stream, length)
     }
 
-    fn output_stream_write(stream: OutputStreamBorrow<'_>, length: u32) -> Result<(), StreamError> {
-        use crate::bindings::exports::wasi::io::streams::GuestOutputStream;
-        write_stream(stream, length, |output, bytes| output.write(bytes))
+    fn output_stream_write(stream: OutputStreamBorrow<'_>, _: u32) -> Result<(), StreamError> {
+        write_stream(stream)
     }
 
     fn place_output_stream_blocking_write_and_flush(
@@ -168,9 +152,8 @@ impl Guest for Adapter {
 
     fn output_stream_blocking_write_and_flush(
         stream: OutputStreamBorrow<'_>,
-        length: u32,
+        _: u32,
     ) -> Result<(), StreamError> {
-        use crate::bindings::exports::wasi::io::streams::GuestOutputStream;
-        write_stream(stream, length, |output, bytes| output.blocking_write_and_flush(bytes))
+        write_stream(stream)
     }
 }

@@ -160,7 +160,9 @@ impl Joiner {
         adapter: NodeId,
         bridge: Option<(&Wrapper, NodeId)>,
     ) -> Result<Option<NodeId>, ComposeError> {
-        if let Some(export) = parts.adapter.exports.iter().find(|export| export.pairs_with(import)) {
+        // What else the adapter exports is for the bridge and for glue, and no guest's.
+        let mut exports = parts.adapter.exports.iter().filter(|export| export.base.starts_with("wasi:"));
+        if let Some(export) = exports.find(|export| export.pairs_with(import)) {
             return self.export_of(adapter, &export.full).map(Some);
         }
         match bridge {

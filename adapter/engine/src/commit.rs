@@ -56,6 +56,7 @@ impl Volume {
     /// # Errors
     /// Nothing that failed to be stored is forgotten: it stays dirty and the next commit carries it.
     pub(crate) fn commit(&mut self, level: Durability) -> Result<()> {
+        debug_assert_eq!(self.placing, None, "bytes that are not in their place yet would be stored");
         let mut outcome = self.commit_once(level);
         // Going on resolves the doubt first, and repeats only what did not take.
         for _ in 0..DOUBT_ATTEMPTS {

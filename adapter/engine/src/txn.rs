@@ -67,6 +67,7 @@ impl Volume {
     /// A commit, if what is dirty already leaves no room for more. One `get` after a commit whose
     /// outcome is unknown.
     pub(crate) fn begin_change(&mut self, data_bytes: usize) -> Result<Txn<'_>> {
+        debug_assert_eq!(self.placing, None, "a write was begun and not ended");
         self.check_alive()?;
         self.resolve_doubt()?;
         self.make_room(data_bytes)?;

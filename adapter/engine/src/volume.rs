@@ -104,8 +104,8 @@ pub struct Volume {
     pub(crate) journal_parts: Vec<Vec<u8>>,
     /// Removals that are dirty.
     pub(crate) removals: u32,
-    /// A write has made room and waits for its bytes, since this moment.
-    pub(crate) placing: Option<crate::types::Timestamp>,
+    /// A write has made room in this file, at this moment, and waits for its bytes.
+    pub(crate) placing: Option<(InodeNo, crate::types::Timestamp)>,
     pub(crate) state: State,
     /// Something was applied that no durable apply has covered yet.
     pub(crate) unsynced: bool,

@@ -8,10 +8,11 @@
 
 use super::copy::{Copier, check_bounds, is_byte};
 use super::module::{GlueModule, Wanted};
+use super::shape::same;
 use crate::bridge::TypeInfo;
 use crate::code::{Body, Slot, flat_types};
 use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
-use wit_parser::{Function, Type, TypeDefKind};
+use wit_parser::{Function, Type, TypeDefKind, TypeId};
 
 /// The interface of the adapter with such functions.
 pub(super) const INTERFACE: &str = "kvfs:adapter/direct";
@@ -33,6 +34,84 @@ pub(super) enum Direct {
 /// Returns the name that a function of a resource has in [`INTERFACE`]: `[method]file.read` is `file-read`.
 pub(super) fn name_of(function: &str) -> String {
     function.strip_prefix("[method]").unwrap_or(function).replace('.', "-")
+}
+
+/// A function of the adapter that carries lists of bytes, and what stands for it in [`INTERFACE`].
+#[derive(Clone, Copy)]
+pub(super) struct Pair<'r> {
+    pub(super) ordinary: &'r Function,
+    pub(super) direct: &'r Function,
+    pub(super) place: Option<&'r Function>,
+}
+
+impl Pair<'_> {
+    /// Whether the types are those that glue relies on: the same but for the lists of bytes.
+    pub(super) fn fits(&self, info: TypeInfo<'_>) -> bool {
+        let params = |function: &Function| function.params.iter().map(|param| param.ty).collect::<Vec<_>>();
+        let (ordinary, direct) = (params(self.ordinary), params(self.direct));
+        let as_lengths = ordinary.len() == direct.len()
+            && ordinary.iter().zip(&direct).all(|(ordinary, direct)| match is_bytes(info, ordinary) {
+                true => *direct == Type::U32,
+                false => same(info, ordinary, info, direct),
+            });
+        match self.place {
+            None => {
+                let (Some(ordinary), Some(direct)) = (&self.ordinary.result, &self.direct.result) else {
+                    return false;
+                };
+                as_lengths && !self.ordinary_takes_bytes(info) && same_but_bytes(info, ordinary, direct)
+            }
+            Some(place) => {
+                let same_result = match (&self.ordinary.result, &self.direct.result) {
+                    (Some(ordinary), Some(direct)) => same(info, ordinary, info, direct),
+                    (None, None) => true,
+                    _ => false,
+                };
+                let asks_the_same = params(place).iter().zip(&direct).all(|(x, y)| same(info, x, info, y));
+                let pieces = place.result.as_ref().is_some_and(|ty| is_pieces(info, ty));
+                let all = place.params.len() == direct.len();
+                as_lengths && self.ordinary_takes_bytes(info) && same_result && asks_the_same && pieces && all
+            }
+        }
+    }
+
+    fn ordinary_takes_bytes(&self, info: TypeInfo<'_>) -> bool {
+        self.ordinary.params.iter().any(|param| is_bytes(info, &param.ty))
+    }
+}
+
+/// Whether two types are the same but that where one has bytes, the other has pieces.
+fn same_but_bytes(info: TypeInfo<'_>, x: &Type, y: &Type) -> bool {
+    if is_bytes(info, x) {
+        return is_pieces(info, y);
+    }
+    let (Type::Id(a), Type::Id(b)) = (x, y) else { return same(info, x, info, y) };
+    let kind = |id: TypeId| &info.resolve.types[info.root(id)].kind;
+    let option = |x: &Option<Type>, y: &Option<Type>| match (x, y) {
+        (Some(x), Some(y)) => same_but_bytes(info, x, y),
+        (None, None) => true,
+        _ => false,
+    };
+    match (kind(*a), kind(*b)) {
+        (TypeDefKind::Tuple(a), TypeDefKind::Tuple(b)) => {
+            a.types.len() == b.types.len()
+                && a.types.iter().zip(&b.types).all(|(x, y)| same_but_bytes(info, x, y))
+        }
+        (TypeDefKind::Result(a), TypeDefKind::Result(b)) => option(&a.ok, &b.ok) && option(&a.err, &b.err),
+        _ => same(info, x, info, y),
+    }
+}
+
+/// Whether a type is a list of pieces: an address and a length each.
+fn is_pieces(info: TypeInfo<'_>, ty: &Type) -> bool {
+    let kind = |ty: &Type| match ty {
+        Type::Id(id) => Some(&info.resolve.types[info.root(*id)].kind),
+        _ => None,
+    };
+    let Some(TypeDefKind::List(element)) = kind(ty) else { return false };
+    let Some(TypeDefKind::Record(record)) = kind(element) else { return false };
+    let fields = record.fields.iter().map(|field| (field.name.as_str(), field.ty));
+    fields.eq([("address", Type::U32), ("length", Type::U32)])
 }
 
 /// Checks a list of bytes that stays where it is: a trap if it is not all in the memory.

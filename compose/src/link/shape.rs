@@ -28,7 +28,8 @@ fn same_option(a: TypeInfo<'_>, x: Option<&Type>, b: TypeInfo<'_>, y: Option<&Ty
     }
 }
 
-fn same(a: TypeInfo<'_>, x: &Type, b: TypeInfo<'_>, y: &Type) -> bool {
+/// Returns true if two types are the same.
+pub(super) fn same(a: TypeInfo<'_>, x: &Type, b: TypeInfo<'_>, y: &Type) -> bool {
     match (primitive(a, x), primitive(b, y)) {
         (Ok(x), Ok(y)) => x == y,
         (Err(x), Err(y)) => same_defined(a, x, b, y),

@@ -58,7 +58,8 @@ impl Volume {
     }
 
     /// Writes without a copy, the first half: makes room for `length` bytes and shows it piece by piece, for
-    /// the caller to fill. Until [`Volume::placed`], the second half, nothing else may be done with the volume.
+    /// the caller to fill. Until [`Volume::placed`], the second half, the volume may be read and nothing else: a
+    /// commit would store what is not there yet.
     ///
     /// Returns false, and has changed nothing, if one transaction does not take all of it:
     /// [`Volume::write`] does.
@@ -86,7 +87,7 @@ impl Volume {
         let mut writes = txn.write()?;
         plan.carry_out(&mut writes, ino, &mut Place(show));
         let now = writes.now;
-        self.placing = Some(now);
+        self.placing = Some((ino, now));
         Ok(true)
     }
 
@@ -96,9 +97,10 @@ impl Volume {
     /// As [`Volume::write`].
     ///
     /// # Errors
-    /// What the store says to the commit that a write may bring. [`Error::Invalid`] without a first half.
+    /// What the store says to the commit that a write may bring. [`Error::Invalid`] without a first half on
+    /// this file.
     pub fn placed(&mut self, file: &Descriptor) -> Result<()> {
-        let now = self.placing.take().ok_or(Error::Invalid)?;
+        let (_, now) = self.placing.take_if(|(ino, _)| *ino == file.ino).ok_or(Error::Invalid)?;
         Writes { volume: self, now }.finish(Finish::Data)?;
         if file.access.sync { self.commit(Durability::Durable) } else { Ok(()) }
     }

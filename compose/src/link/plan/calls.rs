@@ -185,7 +185,6 @@ impl Planner<'_> {
     ) -> Result<(), Cannot> {
         let name = &call.function.name;
         let lifted = self.lift(&call.interface.base, name)?;
-        let (lifted, direct) = self.direct(name, lifted);
         let known = ours.functions.get(&(call.interface.base.clone(), name.clone())).copied();
         let same = |ours_function: &&Function| {
             same_function((ours.info, ours_function), (theirs.info, call.function))
@@ -193,6 +192,7 @@ impl Planner<'_> {
         let function = known.filter(same).ok_or_else(|| {
             Cannot::new(format!("its {}.{name} has another type than the file system's", call.interface))
         })?;
+        let (lifted, direct) = self.direct(ours, function, lifted);
         let options = self.options(call.options)?;
         let shared = call.interface.is_wasi02("wasi:io");
         let adapters = |index| Wanted::Item(Part::Adapter, (Space::CoreFunc, index));
@@ -220,17 +220,30 @@ impl Planner<'_> {
     }
 
     /// The function to call in place of one that the adapter has: one that moves no bytes, if there is one.
-    fn direct<'l>(&'l self, name: &str, lifted: &'l Lifted) -> (&'l Lifted, Direct) {
-        let name = direct::name_of(name);
-        let find = |name: &str| self.lift(direct::INTERFACE, name).ok();
-        match (find(&name), find(&format!("place-{name}"))) {
-            (Some(function), None) => (function, Direct::Lent),
-            (Some(function), Some(place)) => {
+    fn direct<'l>(
+        &'l self,
+        ours: &Types<'_>,
+        ordinary: &Function,
+        lifted: &'l Lifted,
+    ) -> (&'l Lifted, Direct) {
+        let name = direct::name_of(&ordinary.name);
+        let place = format!("place-{name}");
+        let find = |name: &str| {
+            let function = ours.functions.get(&(direct::INTERFACE.to_owned(), name.to_owned())).copied()?;
+            Some((function, self.lift(direct::INTERFACE, name).ok()?))
+        };
+        let Some((function, found)) = find(&name) else { return (lifted, Direct::Not) };
+        let place = find(&place);
+        let pair = direct::Pair { ordinary, direct: function, place: place.map(|(function, _)| function) };
+        // An adapter of another version may mean something else by the name.
+        match place {
+            _ if !pair.fits(ours.info) => (lifted, Direct::Not),
+            None => (found, Direct::Lent),
+            Some((_, place)) => {
                 let post_return = place.options.post_return;
                 let post_return = post_return.map(|it| Wanted::Item(Part::Adapter, (Space::CoreFunc, it)));
-                (function, Direct::Placed { place: self.core(place), post_return })
+                (found, Direct::Placed { place: self.core(place), post_return })
             }
-            _ => (lifted, Direct::Not),
         }
     }
 

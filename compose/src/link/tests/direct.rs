@@ -1,7 +1,7 @@
 //! Bytes that the glue moves itself: from pieces to a list, from a list to pieces, and never past a check.
 
 use super::super::Part;
-use super::super::direct::{Direct, name_of};
+use super::super::direct::{Direct, INTERFACE, Pair, name_of};
 use super::super::function::{Joint, Party, signature};
 use super::super::items::Space;
 use super::super::module::{GlueModule, Wanted};
@@ -10,7 +10,7 @@ use super::*;
 use crate::bridge::TypeInfo;
 use std::collections::HashMap;
 use wit_parser::abi::AbiVariant;
-use wit_parser::{Resolve, SizeAlign, SourceMap};
+use wit_parser::{Function, Resolve, SizeAlign, SourceMap};
 
 /// Where the caller wants a result in memory.
 const RESULT: u32 = 5120;
@@ -209,4 +209,37 @@ fn bytes_from_outside_the_memory_trap_before_there_is_a_place_for_them() {
     for (address, length) in [(65_532, 5), (65_536, 4), (0xffff_fffc, 4), (0xffff_ffff, 0xffff_ffff)] {
         assert!(call(address, length).is_none(), "{length} bytes at {address}");
     }
+}
+
+#[test]
+fn every_direct_function_of_the_adapter_stands_for_one_that_it_has() {
+    let (_, metadata) = wit_component::metadata::decode(crate::ADAPTER).unwrap();
+    let resolve = &metadata.resolve;
+    let info = TypeInfo { resolve };
+    let functions = |base: &str| {
+        let of = |id: &wit_parser::InterfaceId| {
+            resolve.id_of(*id).is_some_and(|name| name.split('@').next() == Some(base))
+        };
+        let id = resolve.interfaces.iter().map(|(id, _)| id).find(of).unwrap();
+        &resolve.interfaces[id].functions
+    };
+    let direct = functions(INTERFACE);
+    let ordinary: HashMap<String, &Function> = ["wasi:io/streams", "wasi:filesystem/types"]
+        .iter()
+        .flat_map(|base| functions(base).values())
+        .map(|function| (name_of(&function.name), function))
+        .collect();
+    let mut halves = [0, 0];
+    for (name, function) in direct.iter().filter(|(name, _)| !name.starts_with("place-")) {
+        let place = direct.get(&format!("place-{name}"));
+        let pair = Pair { ordinary: ordinary[name.as_str()], direct: function, place };
+        assert!(pair.fits(info), "{name}");
+        halves[usize::from(place.is_some())] += 1;
+
+        // What has another type is not taken for it.
+        let without = if place.is_some() { None } else { direct.get("place-descriptor-write") };
+        assert!(!Pair { place: without, ..pair }.fits(info), "{name}");
+        assert!(!Pair { direct: pair.ordinary, ..pair }.fits(info), "{name}");
+    }
+    assert_eq!(halves, [3, 3]);
 }

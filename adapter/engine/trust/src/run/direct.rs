@@ -13,8 +13,9 @@ pub(super) fn write(
     if number.is_multiple_of(2) {
         return volume.write(file, at, data);
     }
-    let mut rest = data;
+    let (mut rest, mut places) = (data, Ranges::default());
     let placed = volume.place(file, at, data.len(), |place| {
+        places.add(place);
         let (bytes, behind) = rest.split_at(place.len());
         place.copy_from_slice(bytes);
         rest = behind;
@@ -23,7 +24,31 @@ pub(super) fn write(
         return volume.write(file, at, data);
     }
     assert_eq!(rest, [], "there was a place for fewer bytes than were taken");
+    // Glue fills the places only now: they must be where the file's bytes still lie.
+    if file.access().read {
+        let offset = match at {
+            At::Offset(offset) => offset,
+            At::End => volume.stat(file)?.size.saturating_sub(data.len() as u64),
+        };
+        let mut lie = Ranges::default();
+        volume.lend(file, offset, data.len(), |piece| lie.add(piece))?;
+        assert_eq!(lie, places, "bytes have moved since their place was shown");
+    }
     volume.placed(file).map(|()| data.len())
+}
+
+/// Ranges of memory, those that touch as one.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Ranges(Vec<std::ops::Range<usize>>);
+
+impl Ranges {
+    fn add(&mut self, bytes: &[u8]) {
+        let start = bytes.as_ptr().addr();
+        match self.0.last_mut() {
+            Some(last) if last.end == start => last.end += bytes.len(),
+            _ => self.0.push(start..start + bytes.len()),
+        }
+    }
 }
 
 /// Reads, in the one way or the other by the offset.
