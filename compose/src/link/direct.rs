@@ -8,7 +8,7 @@
 
 use super::copy::{Copier, check_bounds, is_byte};
 use super::module::{GlueModule, Wanted};
-use super::shape::same;
+use super::shape::{same, same_all, same_option};
 use crate::bridge::TypeInfo;
 use crate::code::{Body, Slot, flat_types};
 use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
@@ -47,36 +47,25 @@ pub(super) struct Pair<'r> {
 impl Pair<'_> {
     /// Whether the types are those that glue relies on: the same but for the lists of bytes.
     pub(super) fn fits(&self, info: TypeInfo<'_>) -> bool {
-        let params = |function: &Function| function.params.iter().map(|param| param.ty).collect::<Vec<_>>();
-        let (ordinary, direct) = (params(self.ordinary), params(self.direct));
-        let as_lengths = ordinary.len() == direct.len()
+        let types = |function: &Function| function.params.iter().map(|param| param.ty).collect::<Vec<_>>();
+        let (ordinary, direct) = (types(self.ordinary), types(self.direct));
+        let takes_bytes = ordinary.iter().any(|ty| is_bytes(info, ty));
+        let same_params = ordinary.len() == direct.len()
             && ordinary.iter().zip(&direct).all(|(ordinary, direct)| match is_bytes(info, ordinary) {
                 true => *direct == Type::U32,
                 false => same(info, ordinary, info, direct),
             });
-        match self.place {
-            None => {
-                let (Some(ordinary), Some(direct)) = (&self.ordinary.result, &self.direct.result) else {
-                    return false;
-                };
-                as_lengths && !self.ordinary_takes_bytes(info) && same_but_bytes(info, ordinary, direct)
+        let (result, given) = (self.ordinary.result.as_ref(), self.direct.result.as_ref());
+        same_params
+            && match self.place {
+                None => !takes_bytes && result.zip(given).is_some_and(|(x, y)| same_but_bytes(info, x, y)),
+                Some(place) => {
+                    takes_bytes
+                        && same_option(info, result, info, given)
+                        && same_all(info, &types(place), info, &direct)
+                        && place.result.as_ref().is_some_and(|ty| is_pieces(info, ty))
+                }
             }
-            Some(place) => {
-                let same_result = match (&self.ordinary.result, &self.direct.result) {
-                    (Some(ordinary), Some(direct)) => same(info, ordinary, info, direct),
-                    (None, None) => true,
-                    _ => false,
-                };
-                let asks_the_same = params(place).iter().zip(&direct).all(|(x, y)| same(info, x, info, y));
-                let pieces = place.result.as_ref().is_some_and(|ty| is_pieces(info, ty));
-                let all = place.params.len() == direct.len();
-                as_lengths && self.ordinary_takes_bytes(info) && same_result && asks_the_same && pieces && all
-            }
-        }
-    }
-
-    fn ordinary_takes_bytes(&self, info: TypeInfo<'_>) -> bool {
-        self.ordinary.params.iter().any(|param| is_bytes(info, &param.ty))
     }
 }
 

@@ -16,11 +16,13 @@ pub(crate) fn same_function(a: (TypeInfo<'_>, &Function), b: (TypeInfo<'_>, &Fun
         && same_option(a.0, a.1.result.as_ref(), b.0, b.1.result.as_ref())
 }
 
-fn same_all(a: TypeInfo<'_>, a_types: &[Type], b: TypeInfo<'_>, b_types: &[Type]) -> bool {
+/// Returns true if two rows of types are the same.
+pub(super) fn same_all(a: TypeInfo<'_>, a_types: &[Type], b: TypeInfo<'_>, b_types: &[Type]) -> bool {
     a_types.len() == b_types.len() && a_types.iter().zip(b_types).all(|(x, y)| same(a, x, b, y))
 }
 
-fn same_option(a: TypeInfo<'_>, x: Option<&Type>, b: TypeInfo<'_>, y: Option<&Type>) -> bool {
+/// Returns true if two types are the same, or both are not there.
+pub(super) fn same_option(a: TypeInfo<'_>, x: Option<&Type>, b: TypeInfo<'_>, y: Option<&Type>) -> bool {
     match (x, y) {
         (Some(x), Some(y)) => same(a, x, b, y),
         (None, None) => true,
