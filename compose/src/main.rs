@@ -151,7 +151,7 @@ struct Fixed {
     #[arg(long, value_name = "component|core", value_parser = |text: &str| text.parse::<Link>())]
     link: Option<Link>,
     /// When writes are committed: strict (each operation), close (the default) or lazy (the default with
-    /// `--provider memory`, which is gone with the program in any case).
+    /// `--provider memory` without a size, which is gone with the program in any case).
     #[arg(long, value_parser = |text: &str| text.parse::<Mode>())]
     mode: Option<Mode>,
     /// The volume of the store to mount where no other is named [default: main].

@@ -103,11 +103,6 @@ fn is_pieces(info: TypeInfo<'_>, ty: &Type) -> bool {
     fields.eq([("address", Type::U32), ("length", Type::U32)])
 }
 
-/// Checks a list of bytes that stays where it is: a trap if it is not all in the memory.
-pub(super) fn check_list(body: &mut Body, list: &[Slot], memory: u32) {
-    check_bounds(body, list[0].0, list[1].0, memory);
-}
-
 fn is_bytes(info: TypeInfo<'_>, ty: &Type) -> bool {
     let Type::Id(id) = ty else { return false };
     match &info.resolve.types[info.root(*id)].kind {

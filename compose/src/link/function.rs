@@ -10,8 +10,8 @@
 //! ```
 
 use super::Cannot;
-use super::copy::{Copier, Handles, Side, check_carried, check_place};
-use super::direct::{self, Direct};
+use super::copy::{Copier, Handles, Side, check_bounds, check_carried, check_place};
+use super::direct::Direct;
 use super::handles::FIRST;
 use super::module::{GlueModule, Wanted};
 use crate::bridge::TypeInfo;
@@ -265,7 +265,8 @@ impl Joint<'_> {
             for ty in &types {
                 let slots = &slots[from..from + flat_types(self.info.resolve, ty).len()];
                 let to = if self.direct.takes_length(self.info, ty) {
-                    direct::check_list(body, slots, copier.from().memory);
+                    // It stays where it is; the copy comes when there is a place for it.
+                    check_bounds(body, slots[0].0, slots[1].0, copier.from().memory);
                     body.emit([I::LocalGet(slots[1].0), I::LocalSet(target[at].0)]);
                     1
                 } else {
