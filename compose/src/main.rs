@@ -3,10 +3,14 @@
 mod cli;
 
 use clap::{Args, Parser, Subcommand};
-use kvfs_compose::{Link, Mode, Mount};
-use std::path::{Path, PathBuf};
+use kvfs_compose::{ByteSize, Link, Mode, Mount};
+#[cfg(feature = "run")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use std::time::Duration;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 /// Gives WebAssembly components a file system that lives in a key-value store.
 ///
@@ -24,7 +28,8 @@ enum Command {
     Compose(ComposeArgs),
     /// Runs a guest on a store, composed first if it is not yet.
     ///
-    /// Its exit code is the guest's; 134 after a trap, 130 after an interrupt.
+    /// Its exit code is the guest's; 134 after a trap, 130 after an interrupt, and 124, 137 or 152 for a guest that was
+    /// ended by --timeout, --max-memory or --max-fuel. The store is closed in order in all of these cases.
     Run(RunArgs),
     /// Checks a volume of a store, and repairs it if asked to.
     ///
@@ -68,6 +73,7 @@ struct ComposeArgs {
 }
 
 #[derive(Args)]
+#[cfg_attr(not(feature = "run"), allow(dead_code, reason = "parsed to be refused"))]
 struct RunArgs {
     /// The store: `memory:`, gone at the end, or `redb:PATH`, a file that is made if missing.
     #[arg(long, default_value = "memory:")]
@@ -83,12 +89,15 @@ struct RunArgs {
     #[arg(long)]
     inherit_network: bool,
     #[command(flatten)]
+    bounds: Bounds,
+    #[command(flatten)]
     fixed: Fixed,
     /// The guest, composed or not, and behind it the guest's arguments, with or without a `--` between.
     #[arg(required = true, trailing_var_arg = true, value_name = "GUEST [--] ARGS")]
     guest_and_args: Vec<String>,
 }
 
+#[cfg(feature = "run")]
 impl RunArgs {
     fn guest(&self) -> &Path {
         // There is one: the argument is required.
@@ -104,6 +113,7 @@ impl RunArgs {
 }
 
 #[derive(Args)]
+#[cfg_attr(not(feature = "run"), allow(dead_code, reason = "parsed to be refused"))]
 struct FsckArgs {
     /// The store, such as `redb:PATH`. No guest may be running on it.
     #[arg(long)]
@@ -127,6 +137,7 @@ struct FsckArgs {
 
 #[derive(Args)]
 #[group(required = true, multiple = true)]
+#[cfg_attr(not(feature = "run"), allow(dead_code, reason = "parsed to be refused"))]
 struct CheckStoreArgs {
     /// A store of the host: `memory:`, `redb:PATH` or `file:DIR`.
     #[arg(long, conflicts_with = "provider")]
@@ -138,9 +149,26 @@ struct CheckStoreArgs {
     /// Gives the provider a directory; may be given many times.
     #[arg(long, value_name = "HOST-DIR::GUEST-DIR", requires = "provider", value_parser = parse_directory)]
     dir: Vec<(PathBuf, String)>,
-    /// The time that each claim has. A provider that takes longer is interrupted, and the claim fails.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
-    timeout: u32,
+    /// The time that each claim has, such as 500ms, 30s or 5m; a number alone is seconds. A provider that takes longer is interrupted, and the claim fails.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time)]
+    timeout: Duration,
+}
+
+/// What a guest may use. Without bounds it may use what the machine has.
+#[derive(Args)]
+#[cfg_attr(not(feature = "run"), allow(dead_code, reason = "parsed to be refused"))]
+struct Bounds {
+    /// Ends the guest after a time, such as 500ms, 30s or 5m; a number alone is seconds. The exit code is then 124.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    timeout: Option<Duration>,
+    /// Lets the guest and the file system beside it have so much memory together, such as 256M. A guest that asks for
+    /// more is told that there is none; if it cannot go on, the exit code is 137.
+    #[arg(long, value_name = "SIZE", value_parser = |text: &str| text.parse::<ByteSize>())]
+    max_memory: Option<ByteSize>,
+    /// Ends the guest after so many units of fuel, about one for each instruction. The same run takes the same fuel on
+    /// every machine. The exit code is then 152.
+    #[arg(long, value_name = "UNITS")]
+    max_fuel: Option<u64>,
 }
 
 /// What composition fixes in its result.
@@ -182,14 +210,39 @@ fn parse_directory(text: &str) -> Result<(PathBuf, String), String> {
     }
 }
 
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let time = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => humantime::parse_duration(text).map_err(|_| {
+            "it is a number of seconds, or numbers with units, such as 500ms, 30s or 5m".to_owned()
+        })?,
+    };
+    if time.is_zero() { Err("it is no time at all".into()) } else { Ok(time) }
+}
+
+/// Logs to standard error what KVFS_LOG names: a level, or levels of targets such as `kvfs=debug,wasmtime=info`.
+fn start_logging() {
+    let asked = std::env::var("KVFS_LOG").ok().and_then(|asked| asked.parse().ok());
+    let targets = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
+}
+
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("KVFS_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    start_logging();
     let done = match Cli::parse().command {
         Command::Compose(args) => cli::compose::compose(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "run")]
         Command::Run(args) => cli::run::run(&args),
+        #[cfg(feature = "run")]
         Command::CheckStore(args) => cli::check_store::check_store(&args),
+        #[cfg(feature = "run")]
         Command::Fsck(args) => Ok(cli::fsck::fsck(&args)),
+        #[cfg(not(feature = "run"))]
+        Command::Run(_) | Command::CheckStore(_) | Command::Fsck(_) => Err(anyhow::anyhow!(
+            "this command was built without stores and a runtime, to be there soon; build it with its feature `run`, \
+             or compose with --provider and run the result in the `wasmtime` command"
+        )),
         Command::Inspect { file } => cli::inspect::inspect(&file).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -33,7 +33,7 @@ struct Guest {
 impl Guest {
     fn new(kv: KvCtx, is_async: bool) -> wasmtime::Result<Self> {
         let engine = Engine::new(&Config::new())?;
-        let component = Component::new(&engine, include_str!("../tests/all/guest.wat"))?;
+        let component = Component::new(&engine, wat::parse_str(include_str!("../tests/all/guest.wat"))?)?;
         let mut linker = Linker::new(&engine);
         if is_async {
             add_to_linker_async(&mut linker)?

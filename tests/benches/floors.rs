@@ -38,7 +38,7 @@ pub(crate) fn print() -> anyhow::Result<()> {
         row(&format!("{} KiB copied twice, natively", size / KIB), size, 50, buffers, copy);
     }
     // A composition can have no call that carries bytes for less.
-    let component = Component::new(engine::plain(), include_str!("components.wat"))?;
+    let component = Component::new(engine::plain(), wat::parse_str(include_str!("components.wat"))?)?;
     let mut store = Store::new(engine::plain(), ());
     let instance = Linker::new(engine::plain()).instantiate(&mut store, &component)?;
     for (export, how) in [("hand-over", "handed"), ("ask-for", "answered")] {

@@ -14,7 +14,7 @@
 //! No interface is known by name but `wasi:io` and `wasi:filesystem`, which the adapter exports, and
 //! `wasi:cli/exit`, which never returns and so has to commit before.
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(all(test, feature = "run"))]
 mod behaviour;
 mod component;
 mod handles;

@@ -1,13 +1,24 @@
 //! The subcommands, one file each, and what they share.
 
+#[cfg(feature = "run")]
+mod bounds;
+#[cfg(feature = "run")]
 mod buckets;
+#[cfg(feature = "run")]
 pub(crate) mod check_store;
 pub(crate) mod compose;
+#[cfg(feature = "run")]
 mod engine_store;
+#[cfg(feature = "run")]
 pub(crate) mod fsck;
 pub(crate) mod inspect;
+#[cfg(feature = "run")]
+mod interrupt;
+#[cfg(feature = "run")]
 mod mounted;
+#[cfg(feature = "run")]
 mod provider_store;
+#[cfg(feature = "run")]
 pub(crate) mod run;
 
 use crate::Fixed;

@@ -31,7 +31,7 @@ mod refusal;
 mod shape;
 mod trace;
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(all(test, feature = "run"))]
 mod tests;
 
 use crate::adapter::AdapterComponent;

@@ -1,5 +1,5 @@
 //! The command: what it says and leaves behind when something is wrong.
-#![cfg(feature = "cli")]
+#![cfg(feature = "run")]
 
 mod check_store;
 #[path = "../common/mod.rs"]

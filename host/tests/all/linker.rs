@@ -20,8 +20,9 @@ impl KvView for State {
     }
 }
 
-static GUEST: LazyLock<Component> =
-    LazyLock::new(|| Component::new(&Engine::default(), include_str!("guest.wat")).unwrap());
+static GUEST: LazyLock<Component> = LazyLock::new(|| {
+    Component::new(&Engine::default(), wat::parse_str(include_str!("guest.wat")).unwrap()).unwrap()
+});
 
 /// A guest and the numbers of its error codes: 1 + the case's place in the WIT.
 struct Guest {

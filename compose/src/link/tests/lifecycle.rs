@@ -60,7 +60,7 @@ impl Rig {
         let engine = engine();
         let mut store = Store::new(&engine, ());
         let module = Module::new(&engine, bytes).unwrap();
-        let holder = Module::new(&engine, HOLDER).unwrap();
+        let holder = Module::new(&engine, wat::parse_str(HOLDER).unwrap()).unwrap();
         let holder = Instance::new(&mut store, &holder, &[]).unwrap();
         let memory = memory(&mut store, &holder, "memory");
         let busy = holder.get_global(&mut store, "busy").unwrap();

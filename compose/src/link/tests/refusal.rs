@@ -89,7 +89,9 @@ impl Rig {
             Func::wrap(store, move |rep: u32| log.lock().unwrap().push(format!("destroyed {kind} {rep}")))
                 .into()
         });
-        let holder = Module::new(&engine, r#"(module (memory (export "memory") 1))"#).unwrap();
+        let holder =
+            Module::new(&engine, wat::parse_str(r#"(module (memory (export "memory") 1))"#).unwrap())
+                .unwrap();
         let holder = Instance::new(&mut store, &holder, &[]).unwrap();
         let memory = memory(&mut store, &holder, "memory");
         let module = Module::new(&engine, bytes).unwrap();

@@ -19,7 +19,9 @@ impl Rig {
     fn new() -> Self {
         let engine = engine();
         let mut store = Store::new(&engine, ());
-        let holder = Module::new(&engine, r#"(module (memory (export "memory") 1))"#).unwrap();
+        let holder =
+            Module::new(&engine, wat::parse_str(r#"(module (memory (export "memory") 1))"#).unwrap())
+                .unwrap();
         let holder = Instance::new(&mut store, &holder, &[]).unwrap();
         let memory = memory(&mut store, &holder, "memory");
         let module = Module::new(&engine, TEXT).unwrap();
