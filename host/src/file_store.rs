@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use bytes::Bytes;
 use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind, Listed, RESTORE, Status};
 
+use crate::ends::{self, Ends};
 use crate::limits::{ScanBudget, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
@@ -21,7 +23,8 @@ const LIMITS: Limits = Limits::of_this_crate(true);
 ///
 /// # Durability
 ///
-/// A buffered apply is in the operating system's hands when it returns: the end of the process loses nothing.
+/// A buffered apply is in the operating system's hands when it returns: the end of the process loses nothing. A process
+/// that ends by returning from `main` or by [`std::process::exit`] makes everything durable.
 ///
 /// # Cost
 ///
@@ -29,7 +32,13 @@ const LIMITS: Limits = Limits::of_this_crate(true);
 /// 64 bytes after it.
 #[derive(Clone, Debug)]
 pub struct FileStore {
-    inner: Arc<Mutex<Inner>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    inner: Mutex<Inner>,
 }
 
 /// What a store in a directory held when it was opened; nothing in the directory changes.
@@ -54,11 +63,27 @@ impl FileStore {
             _ => {}
         }
         let inner = Inner::open(directory(path)?).map_err(|error| open_error(path, error))?;
-        Ok(Self { inner: Arc::new(Mutex::new(inner)) })
+        let shared = Arc::new(Shared { path: path.into(), inner: Mutex::new(inner) });
+        ends::register(Arc::<Shared>::downgrade(&shared));
+        Ok(Self { shared })
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
-        self.inner.lock().map_err(|_| StoreError::poisoned("a store in a directory"))
+        self.shared.inner.lock().map_err(|_| StoreError::poisoned("a store in a directory"))
+    }
+}
+
+impl Ends for Shared {
+    fn end(&self, until: Instant) {
+        let Some(mut inner) = ends::lock_until(&self.inner, until) else {
+            return ends::lament(&self.path, "a call is still busy with it");
+        };
+        match inner.apply(&[], &[], true) {
+            // Whoever has the store now has these changes too.
+            Ok(()) | Err(kvfs_file_store::StoreError::Fenced) => {}
+            Err(error) => ends::lament(&self.path, &error.to_string()),
+        }
+        std::mem::forget(inner);
     }
 }
 

@@ -27,7 +27,8 @@
 //! # }
 //! ```
 //!
-//! `examples/embed.rs` runs a whole program this way.
+//! `examples/embed.rs` runs a whole program this way, `examples/bounded.rs` one that may not be trusted with all time and
+//! memory: [`MemoryLimit`] is a part of that.
 //!
 //! # Which store
 //!
@@ -44,6 +45,13 @@
 //! of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later), four functions
 //! each, and check it with the module `conformance` (feature of the same name).
 //!
+//! # Closing
+//!
+//! A store is closed in order when its last handle is dropped, and when the process ends by returning from `main` or by
+//! [`std::process::exit`], wherever handles are left. [`AnyStore::close`] closes it at once and reports a failure, which
+//! the other ways can only print. A signal that ends the process closes nothing: a host that may be interrupted catches
+//! it and exits. [`RedbStore`] says what an unclosed file costs.
+//!
 //! # Errors
 //!
 //! A store's [`StoreError`] reaches the guest as an error code, which the file system turns into that of
@@ -56,12 +64,14 @@
 pub mod conformance;
 
 mod contract;
+mod ends;
 mod error;
 mod file_store;
 mod limited;
 mod limits;
 mod linker;
 mod memory;
+mod memory_limit;
 mod namespaced;
 mod open;
 mod redb_store;
@@ -79,6 +89,7 @@ pub use limits::{
 };
 pub use linker::{INTERFACE, add_to_linker, add_to_linker_async};
 pub use memory::MemoryStore;
+pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
 pub use open::{AnyStore, OpenError, open_store, open_store_read_only};
 pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbStore};

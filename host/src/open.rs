@@ -88,6 +88,18 @@ impl AnyStore {
         }
     }
 
+    /// Makes everything applied so far durable and closes the store in order, for all handles: see
+    /// [`RedbStore::close`]. Where there is nothing to close, this is [`AnyStore::flush`].
+    ///
+    /// # Errors
+    /// As a durable `apply`; the store is open then, and closing may be tried again.
+    pub fn close(&self) -> Result<(), StoreError> {
+        match self {
+            AnyStore::Redb(store) => store.close(),
+            _ => self.flush(),
+        }
+    }
+
     fn inner(&self) -> &dyn SyncStore {
         match self {
             AnyStore::Memory(store) => store,

@@ -29,6 +29,7 @@ pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
 }
 
 fn check(args: &FsckArgs) -> Result<u8> {
+    super::interrupt::end_in_order()?;
     let image = args.image.as_deref().map(|component| image_of(component, &args.volume)).transpose()?;
     let store = open_store_read_only(&args.store)?;
     let recovered = matches!(&store, AnyStore::RedbReader(reader) if reader.recovered());
@@ -53,7 +54,7 @@ fn check(args: &FsckArgs) -> Result<u8> {
     if report.is_clean() {
         if recovered {
             // Opening it is what recovers the file.
-            open_store(&args.store)?.flush().with_context(|| format!("{}: cannot recover it", args.store))?;
+            open_store(&args.store)?.close().with_context(|| format!("{}: cannot recover it", args.store))?;
         }
         say(&(summary(args, &report) + &verdict(&report)))?;
         return Ok(0);
@@ -86,7 +87,7 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
         None => kvfs::repair(&mut volumes, &mut clock, &args.volume, options),
     }
     .map_err(|error| explain(args, error))?;
-    store.flush().with_context(|| format!("{}: cannot make the repair durable", args.store))?;
+    store.close().with_context(|| format!("{}: cannot make the repair durable", args.store))?;
     let mut text = lines(&done.before.findings) + &lines(&done.fixes);
     if !done.after.is_clean() {
         text += "still wrong:\n";

@@ -16,14 +16,15 @@ pub use reader::RedbReader;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redb::{Database, StorageError};
+use redb::{Database, DatabaseError, StorageError};
 
 use self::file::{OpenFile, Opener, Table};
 use self::overlay::Overlay;
+use crate::ends::{self, Ends};
 use crate::limits::{KeyRange, ScanBudget, key_range, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
@@ -56,6 +57,17 @@ pub const MAX_BUFFERED_AGE: Duration = Duration::from_secs(5);
 /// When the disk is full, or a write fails, nothing buffered is lost: it stays in memory and visible,
 /// and the next commit tries again.
 ///
+/// # Closing
+///
+/// A file that is closed in order opens at once the next time, and redb notices damage to it. One that is not is checked
+/// whole, and a page damaged meanwhile can take every change since an older commit with it. The file is closed in order
+/// by [`RedbStore::close`], which reports whether that went well; when the last handle is dropped; and when the process
+/// ends by returning from `main` or by [`std::process::exit`], whatever handles are left and wherever they are. A process
+/// that is ended by a signal closes nothing: catch `SIGINT` and `SIGTERM`, and exit.
+///
+/// If the last buffered changes cannot be stored when a file closes without [`RedbStore::close`], one line on standard
+/// error says so.
+///
 /// # Cost
 ///
 /// A buffered apply touches memory only, and changes of one key replace each other there, so the file
@@ -84,11 +96,16 @@ struct Writer {
     doubt: Option<Overlay>,
     /// When the oldest of the buffered changes was made.
     buffered_since: Option<Instant>,
+    /// The last commit failed, and its caller knows.
+    failing: bool,
+    /// The store is closed: nothing opens the file again.
+    closed: bool,
 }
 
 struct State {
     overlay: Overlay,
-    table: Table,
+    /// `None` once the store is closed: a snapshot keeps the file open and locked.
+    table: Option<Table>,
 }
 
 impl std::fmt::Debug for State {
@@ -113,14 +130,16 @@ impl RedbStore {
 
     fn open_with(path: &Path, opener: Opener) -> Result<Self, OpenError> {
         let OpenFile { db, table } = file::open(path, &opener)?;
-        Ok(RedbStore {
-            shared: Arc::new(Shared {
-                path: path.to_path_buf(),
-                opener,
-                writer: Mutex::new(Writer { db: Some(db), doubt: None, buffered_since: None }),
-                state: RwLock::new(State { overlay: Overlay::default(), table }),
-            }),
-        })
+        let writer =
+            Writer { db: Some(db), doubt: None, buffered_since: None, failing: false, closed: false };
+        let shared = Arc::new(Shared {
+            path: path.to_path_buf(),
+            opener,
+            writer: Mutex::new(writer),
+            state: RwLock::new(State { overlay: Overlay::default(), table: Some(table) }),
+        });
+        ends::register(Arc::<Shared>::downgrade(&shared));
+        Ok(RedbStore { shared })
     }
 
     /// Returns the path the store was opened with.
@@ -135,6 +154,15 @@ impl RedbStore {
     /// As a durable `apply`; what was buffered stays so.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.shared.apply(&[], &[], Durability::Durable)
+    }
+
+    /// Makes everything applied so far durable and closes the file in order, for all handles: every later call of any
+    /// of them is [`StoreError::Unavailable`]. Closing twice is no error.
+    ///
+    /// # Errors
+    /// As a durable `apply`. The store is open then, and what was buffered stays so: closing may be tried again.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.shared.close()
     }
 }
 
@@ -170,11 +198,15 @@ impl SyncStore for RedbStore {
 }
 
 impl State {
+    fn table(&self) -> Result<&Table, StorageError> {
+        self.table.as_ref().ok_or(StorageError::DatabaseClosed)
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
         if let Some(buffered) = self.overlay.get(key) {
             return Ok(buffered.cloned());
         }
-        let stored = redb::ReadableTable::get(&self.table, key)?;
+        let stored = redb::ReadableTable::get(self.table()?, key)?;
         Ok(stored.map(|value| Bytes::copy_from_slice(value.value())))
     }
 
@@ -184,7 +216,7 @@ impl State {
     }
 
     fn page(&self, range: KeyRange<'_>, budget: ScanBudget) -> Result<Vec<Entry>, StorageError> {
-        let stored = redb::ReadableTable::range::<&[u8]>(&self.table, range)?;
+        let stored = redb::ReadableTable::range::<&[u8]>(self.table()?, range)?;
         self.overlay.merge(range, stored, budget)
     }
 
@@ -201,7 +233,7 @@ impl State {
         if let Some(buffered) = self.overlay.get(guard.key) {
             return Ok(guard.holds(buffered.map(Bytes::as_ref)));
         }
-        let stored = redb::ReadableTable::get(&self.table, guard.key)?;
+        let stored = redb::ReadableTable::get(self.table()?, guard.key)?;
         Ok(guard.holds(stored.as_ref().map(|value| value.value())))
     }
 }
@@ -240,11 +272,19 @@ impl Shared {
         level: Durability,
     ) -> Result<(), StoreError> {
         LIMITS.check_apply(guards, mutations)?;
-        let mut writer = self.lock_writer()?;
+        self.apply_as_writer(&mut *self.lock_writer()?, guards, mutations, level)
+    }
+
+    fn apply_as_writer(
+        &self,
+        writer: &mut Writer,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
         // Only the holder of `writer` changes anything, so what is seen here holds until the end.
-        let (hold, waiting_bytes) = self.read_as_writer(&mut writer, |state| {
-            Ok((state.holds_all(guards)?, state.overlay.size_bytes()))
-        })?;
+        let (hold, waiting_bytes) =
+            self.read_as_writer(writer, |state| Ok((state.holds_all(guards)?, state.overlay.size_bytes())))?;
         if !hold {
             return Err(StoreError::Conflict);
         }
@@ -254,7 +294,9 @@ impl Shared {
                 || waiting_bytes + new_bytes > MAX_BUFFERED_BYTES
                 || writer.buffered_since.is_some_and(|since| since.elapsed() >= MAX_BUFFERED_AGE));
         if commit {
-            return self.commit(&mut writer, mutations);
+            let committed = self.commit(writer, mutations);
+            writer.failing = committed.is_err();
+            return committed;
         }
         if !mutations.is_empty() {
             writer.buffered_since.get_or_insert_with(Instant::now);
@@ -274,7 +316,7 @@ impl Shared {
         match written {
             Ok(table) => {
                 let mut state = self.state.write().map_err(|_| poisoned())?;
-                state.table = table;
+                state.table = Some(table);
                 state.overlay.clear();
                 writer.buffered_since = None;
                 Ok(())
@@ -303,6 +345,9 @@ impl Shared {
 
     /// Opens the file anew after a failed write. Returns whether that write took place, if one failed.
     fn reopen_if_closed(&self, writer: &mut Writer) -> Result<Option<bool>, StoreError> {
+        if writer.closed {
+            return Err(StoreError::Unavailable(format!("the store {} is closed", self.path.display())));
+        }
         if writer.db.is_some() {
             return Ok(None);
         }
@@ -321,7 +366,7 @@ impl Shared {
             took_place = Some(there);
         }
         writer.doubt = None;
-        state.table = table;
+        state.table = Some(table);
         writer.db = Some(db);
         Ok(took_place)
     }
@@ -335,10 +380,59 @@ impl Shared {
     }
 }
 
+/// Closing.
+impl Shared {
+    fn close(&self) -> Result<(), StoreError> {
+        let mut writer = self.lock_writer()?;
+        if writer.closed {
+            return Ok(());
+        }
+        self.apply_as_writer(&mut writer, &[], &[], Durability::Durable)?;
+        writer.closed = true;
+        self.state.write().map_err(|_| poisoned())?.table = None;
+        match writer.db.take().map(Database::close) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(DatabaseError::Storage(error))) => Err(store_error(error)),
+            Some(Err(error)) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Closes the file; what cannot be stored any more is told, unless its caller knows.
+    fn close_at_last(&self, writer: &mut Writer) {
+        if writer.closed {
+            return;
+        }
+        let known = writer.failing;
+        if let Err(error) = self.apply_as_writer(writer, &[], &[], Durability::Durable)
+            && !known
+        {
+            ends::lament(&self.path, &error.to_string());
+        }
+        writer.closed = true;
+        // Closes it in order, if it can be.
+        writer.db = None;
+    }
+}
+
+impl Ends for Shared {
+    fn end(&self, until: Instant) {
+        match ends::lock_until(&self.writer, until) {
+            Some(mut writer) => {
+                self.close_at_last(&mut writer);
+                std::mem::forget(writer);
+            }
+            None => ends::lament(&self.path, "a call is still busy with it"),
+        }
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Nobody is left to tell; who wants to know calls `flush` before.
-        let _ = self.apply(&[], &[], Durability::Durable);
+        ends::calmly(|| {
+            // A panic of redb while it wrote is no reason to leave the file open.
+            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            self.close_at_last(&mut writer);
+        });
     }
 }
 

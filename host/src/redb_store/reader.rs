@@ -49,7 +49,7 @@ impl RedbReader {
         let path = path.as_ref();
         let Reading { database, table } = file::open_reading(path)?;
         let recovered = matches!(database, AnyDatabase::Recovered(_));
-        let state = State { overlay: Overlay::default(), table };
+        let state = State { overlay: Overlay::default(), table: Some(table) };
         let shared = Shared { path: path.to_path_buf(), state, recovered, _database: database };
         Ok(RedbReader { shared: Arc::new(shared) })
     }

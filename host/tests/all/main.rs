@@ -1,6 +1,7 @@
 //! The tests of the stores, the wrappers and the linker: one binary, since each links wasmtime.
 
 mod broken;
+mod ends;
 mod linker;
 mod redb_files;
 mod reopening;

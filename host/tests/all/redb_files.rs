@@ -9,7 +9,7 @@ use redb::{Database, TableDefinition};
 
 use crate::{put, value_of, write};
 
-fn place() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.redb");
     (directory, path)
@@ -40,10 +40,10 @@ fn a_store_opens_again_and_again() {
     }
 }
 
-/// Runs one of the ignored tests below as a process of its own.
-fn child(name: &str, path: &Path, wrap: Option<&str>) -> Command {
+/// Runs one of the ignored tests as a process of its own.
+pub(crate) fn child(name: &str, path: &Path, wrap: Option<&str>) -> Command {
     let exe = std::env::current_exe().unwrap();
-    let args = ["--exact", &format!("redb_files::{name}"), "--ignored", "--nocapture"].map(String::from);
+    let args = ["--exact", name, "--ignored", "--nocapture"];
     let mut command = match wrap {
         None => Command::new(exe),
         Some(script) => {
@@ -56,7 +56,7 @@ fn child(name: &str, path: &Path, wrap: Option<&str>) -> Command {
     command
 }
 
-fn path_of_child() -> PathBuf {
+pub(crate) fn path_of_child() -> PathBuf {
     std::env::var_os("KVFS_TEST_STORE").expect("run by another test only").into()
 }
 
@@ -93,7 +93,7 @@ fn kill_self() -> ! {
 fn killed_at_any_moment_a_store_holds_a_prefix() {
     for stop in [1, 9, 10, 11, 95, 100, 399] {
         let (_directory, path) = place();
-        let status = child("child_writes_and_is_killed", &path, None)
+        let status = child("redb_files::child_writes_and_is_killed", &path, None)
             .env("KVFS_TEST_STOP", stop.to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -147,9 +147,10 @@ fn child_fills_the_disk() {
 fn a_full_disk_loses_nothing() {
     let (_directory, path) = place();
     // 4 MiB at most in a file; without the signal, writing more is an error.
-    let output = child("child_fills_the_disk", &path, Some("trap '' XFSZ; ulimit -f 8192; exec \"$@\""))
-        .output()
-        .unwrap();
+    let output =
+        child("redb_files::child_fills_the_disk", &path, Some("trap '' XFSZ; ulimit -f 8192; exec \"$@\""))
+            .output()
+            .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}\n{errors}");
