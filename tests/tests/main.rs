@@ -4,6 +4,8 @@
 #![allow(clippy::duplicate_mod)]
 
 mod behaviour;
+#[cfg(unix)]
+mod ends;
 mod handles;
 #[cfg(unix)]
 mod kill;

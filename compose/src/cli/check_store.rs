@@ -23,7 +23,8 @@ const INTERRUPTS: u32 = 3;
 type Open<'a> = dyn Fn() -> Result<Box<dyn SyncStore>> + Sync + 'a;
 
 pub(crate) fn check_store(args: &CheckStoreArgs) -> Result<ExitCode> {
-    let limit = Duration::from_secs(args.timeout.into());
+    super::interrupt::end_in_order()?;
+    let limit = args.timeout;
     match (&args.store, &args.provider) {
         (Some(url), _) => {
             Check { name: url, open: &|| Ok(Box::new(open_store(url)?)), interrupt: None, limit }.run()
@@ -101,13 +102,13 @@ impl Check<'_> {
     }
 
     fn give_up(&self, claim: &str) -> Result<()> {
-        let seconds = self.limit.as_secs();
+        let limit = humantime::format_duration(self.limit);
         let why = match self.interrupt {
             None => "the store gave no answer",
             Some(_) => "the provider waits in a call of the host, which cannot be interrupted",
         };
         say(&format!(
-            "FAILED  {claim}: it was not done after {seconds} s; {why}\n\
+            "FAILED  {claim}: it was not done after {limit}; {why}\n\
              the claims after it were not checked\n"
         ))?;
         std::process::exit(BROKEN.into())

@@ -1,23 +1,21 @@
 //! `kvfs run`: a guest on a store, with wasmtime.
 
+use super::bounds::{self, Watchdog};
 use super::mounted::{MountedDirectory, MountedVolume};
-use super::{Busy, composer, one_line, read};
-use crate::RunArgs;
+use super::{Busy, composer, interrupt, one_line, read};
+use crate::{Bounds, RunArgs};
 use anyhow::{Context, Result, bail};
 use kvfs_compose::{ComposeError, DEFAULT_FILE_PATH, Provider, fixed_provider};
-use kvfs_host::{AnyStore, KvCtx, KvView, open_store};
+use kvfs_host::{AnyStore, KvCtx, KvView, MemoryLimit, open_store};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
+use wasmtime::{Cache, CacheConfig, Config, Engine, Store, Trap};
 use wasmtime_wasi::p2::bindings::sync::{Command, LinkOptions};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 /// Exit code after a trap: what a shell shows for a program that aborted.
 const TRAPPED: u8 = 134;
-
-/// Exit code after an interrupt: what a shell shows for a program that was interrupted.
-const INTERRUPTED: i32 = 130;
 
 /// Stack that a guest may use. Interpreters recurse deeply on deeply nested input, and bound it
 /// themselves, expecting a stack as large as a process has.
@@ -30,6 +28,7 @@ struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     kv: KvCtx,
+    memory: MemoryLimit,
 }
 
 impl WasiView for State {
@@ -61,29 +60,21 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             );
         }
     }
+    interrupt::end_in_order()?;
     let kv = open_store(&args.store)?;
     for volume in &volumes {
         volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
     }
-    // Calls of the guest that the store has acknowledged must not be lost with this process,
-    // however the guest ended.
-    let interrupted = kv.clone();
-    ctrlc::set_handler(move || {
-        if let Err(error) = interrupted.flush() {
-            eprintln!("kvfs: interrupted, and cannot make the data durable: {error}");
-        }
-        std::process::exit(INTERRUPTED);
-    })
-    .context("cannot watch for interrupts")?;
     let result = std::thread::scope(|scope| {
         let call = || call(args, &component, &directories, kv.clone());
         let stack_bytes = GUEST_STACK_BYTES + HOST_STACK_BYTES;
         let guest = std::thread::Builder::new().stack_size(stack_bytes).spawn_scoped(scope, call)?;
         guest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    let flushed = kv.flush().with_context(|| format!("{}: cannot make the data durable", args.store));
+    // However the guest ended: what the store has acknowledged must not be lost with this process.
+    let closed = kv.close().with_context(|| format!("{}: cannot make the data durable", args.store));
     let code = result.with_context(|| guest)?;
-    flushed?;
+    closed?;
     Ok(code)
 }
 
@@ -126,6 +117,7 @@ fn load(args: &RunArgs) -> Result<Loaded> {
     config.concurrency_support(false);
     config.max_wasm_stack(GUEST_STACK_BYTES);
     config.async_stack_size(GUEST_STACK_BYTES + HOST_STACK_BYTES);
+    bounds::configure(&mut config, &args.bounds);
     match compile_cache() {
         Ok(cache) => drop(config.cache(Some(cache))),
         Err(error) => tracing::warn!("compiling without a cache: {error:#}"),
@@ -183,20 +175,41 @@ fn call(
             .map_err(plain)
             .with_context(|| format!("cannot open the directory {}", host.display()))?;
     }
-    let state = State { wasi: wasi.build(), table: ResourceTable::new(), kv: KvCtx::new(kv) };
+    let Bounds { timeout, max_memory, max_fuel } = args.bounds;
+    let max_bytes = max_memory.map_or(usize::MAX, |size| size.0.try_into().unwrap_or(usize::MAX));
+    let (kv, memory) = (KvCtx::new(kv), MemoryLimit::new(max_bytes));
+    let state = State { wasi: wasi.build(), table: ResourceTable::new(), kv, memory };
     let mut store = Store::new(component.engine(), state);
-    let command = Command::instantiate(&mut store, component, &linker).map_err(plain)?;
-    match command.wasi_cli_run().call_run(&mut store) {
-        Ok(Ok(())) => Ok(ExitCode::SUCCESS),
-        Ok(Err(())) => Ok(ExitCode::FAILURE),
-        Err(error) => match error.downcast_ref::<I32Exit>() {
-            Some(exit) => Ok(ExitCode::from(exit.0.clamp(0, 255) as u8)),
-            None => {
-                eprintln!("kvfs: {}: the guest trapped: {error:?}", args.guest().display());
-                Ok(ExitCode::from(TRAPPED))
-            }
-        },
+    store.limiter(|state| &mut state.memory);
+    if let Some(fuel) = max_fuel {
+        store.set_fuel(fuel).map_err(plain)?;
     }
+    // The one tick is that of the watchdog.
+    store.set_epoch_deadline(1);
+    let guest = args.guest().display();
+    let watchdog = timeout.map(|limit| Watchdog::start(component.engine(), limit, guest.to_string()));
+    let called = Command::instantiate(&mut store, component, &linker)
+        .map(|command| command.wasi_cli_run().call_run(&mut store));
+    drop(watchdog);
+    let has_started = called.is_ok();
+    let error = match called.flatten() {
+        Ok(Ok(())) => return Ok(ExitCode::SUCCESS),
+        Ok(Err(())) => return Ok(ExitCode::FAILURE),
+        Err(error) => error,
+    };
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return Ok(ExitCode::from(exit.0.clamp(0, 255) as u8));
+    }
+    let trap = error.downcast_ref::<Trap>();
+    if let Some((why, code)) = bounds::ended_by(&args.bounds, trap, store.data().memory.has_refused()) {
+        eprintln!("kvfs: {guest}: {why}");
+        return Ok(code);
+    }
+    if !has_started {
+        return Err(plain(error));
+    }
+    eprintln!("kvfs: {guest}: the guest trapped: {error:?}");
+    Ok(ExitCode::from(TRAPPED))
 }
 
 /// Makes one line of a runtime's error.

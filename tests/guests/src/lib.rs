@@ -5,6 +5,7 @@
 //! component with status 1, goes to standard error.
 
 mod bench;
+mod endless;
 mod files;
 mod handles;
 mod programs;
@@ -23,6 +24,9 @@ impl wasi::bindings::exports::wasi::cli::run::Guest for Guests {
         let result = match (name, programs::find(name)) {
             (_, Some(program)) => wasi::root().and_then(|root| program(&root)),
             ("bench", _) => bench::run(&arguments[2..]),
+            ("endless", _) => {
+                wasi::root().and_then(|root| endless::run(&root, arguments.get(2).map_or("", String::as_str)))
+            }
             ("handles", _) => handles::run(&arguments[2..]),
             ("script", _) => wasi::root().and_then(|root| script::run(root, &arguments[2..])),
             ("nothing", _) => Ok(()),
