@@ -20,9 +20,17 @@ const RAW: [(&str, &str); 7] = [
 const WITH_LIBC: [(&str, &str); 2] =
     [("wasm32-wasip1", "KVFS_STD_WASIP1"), ("wasm32-wasip2", "KVFS_STD_WASIP2")];
 
+/// What not every machine has: how set-up is asked for it, its name, and the cfg for tests that go without.
+const OPTIONAL: [(&str, &str, &str); 4] = [
+    ("--print-componentize-js", "componentize-js", "no_javascript"),
+    ("--print-wasmtime oldest", "prebuilt wasmtime of the oldest version", "no_prebuilt_wasmtimes"),
+    ("--print-wasmtime newest", "prebuilt wasmtime of the newest version", "no_prebuilt_wasmtimes"),
+    ("--print-wasmtime-py", "wasmtime-py", "no_wasmtime_py"),
+];
+
 fn main() -> ExitCode {
     println!("cargo:rustc-env=KVFS_TARGET_DIR={}", target_dir().display());
-    println!("cargo:rustc-check-cfg=cfg(no_std_guests, no_javascript)");
+    println!("cargo:rustc-check-cfg=cfg(no_std_guests)");
     match build_all() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -47,11 +55,14 @@ fn build_all() -> Result<(), Error> {
         println!("cargo:rustc-cfg=no_std_guests");
         look_again();
     }
-    let componentize_js = Command::new("../.ci/setup").arg("--print-componentize-js").output();
-    if !componentize_js.is_ok_and(|output| output.status.success()) {
-        println!("cargo:warning=no componentize-js: tests of guests in JavaScript are skipped");
-        println!("cargo:rustc-cfg=no_javascript");
-        look_again();
+    for (argument, what, cfg) in OPTIONAL {
+        println!("cargo:rustc-check-cfg=cfg({cfg})");
+        let found = Command::new("../.ci/setup").args(argument.split(' ')).output();
+        if !found.is_ok_and(|output| output.status.success()) {
+            println!("cargo:warning=no {what}: tests with it are skipped");
+            println!("cargo:rustc-cfg={cfg}");
+            look_again();
+        }
     }
     Ok(())
 }

@@ -11,28 +11,70 @@ use anyhow::{Context, bail, ensure};
 
 use crate::target_dir;
 
-/// Returns where the command is, of the version that set-up installs.
+/// Which of the commands that set-up installs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The one that most tests use.
+    Usual,
+    /// The oldest that comes prebuilt.
+    Oldest,
+    /// The newest that comes prebuilt.
+    Newest,
+}
+
+/// Returns where the usual command is.
 ///
 /// # Errors
 ///
-/// Set-up's own words; without the command these are to run `make setup`.
+/// As [`wasmtime_of`].
 pub fn wasmtime() -> anyhow::Result<&'static Path> {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     if let Some(found) = FOUND.get() {
         return Ok(found);
     }
+    let path = wasmtime_of(Version::Usual)?;
+    Ok(FOUND.get_or_init(|| path))
+}
+
+/// Returns where the command of a version is.
+///
+/// # Errors
+///
+/// Set-up's own words; without the command these are to run `make setup`.
+pub fn wasmtime_of(version: Version) -> anyhow::Result<PathBuf> {
+    set_up(match version {
+        Version::Usual => &["--print-wasmtime"],
+        Version::Oldest => &["--print-wasmtime", "oldest"],
+        Version::Newest => &["--print-wasmtime", "newest"],
+    })
+}
+
+/// Returns a command that runs Python with wasmtime's package for it.
+///
+/// # Errors
+///
+/// Set-up's own words; without the package these are to run `make setup`.
+pub fn wasmtime_py() -> anyhow::Result<Command> {
+    Ok(Command::new(set_up(&["--print-wasmtime-py"])?))
+}
+
+/// Asks set-up where something is.
+fn set_up(arguments: &[&str]) -> anyhow::Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/setup");
-    let output = Command::new(&script).arg("--print-wasmtime").output();
+    let output = Command::new(&script).args(arguments).output();
     let output = output.with_context(|| script.display().to_string())?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
     }
-    let path = String::from_utf8(output.stdout)?.trim_end().into();
-    Ok(FOUND.get_or_init(|| path))
+    Ok(String::from_utf8(output.stdout)?.trim_end().into())
 }
 
 /// Returns `wasmtime run`, to which options, the component and its arguments are still to be added. What it
 /// compiles it keeps with the tests' own files.
+///
+/// # Errors
+///
+/// As [`wasmtime_of`].
 pub fn run() -> anyhow::Result<Command> {
     subcommand("run")
 }

@@ -6,6 +6,7 @@ mod file;
 mod file_kills;
 mod keyvalue;
 mod memory;
+mod runtimes;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

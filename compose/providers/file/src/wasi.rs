@@ -24,7 +24,10 @@ impl WasiDirectory {
     /// Finds the directory that the host preopens under a name.
     pub(crate) fn find(path: &str) -> Option<Self> {
         let (root, _) = get_directories().into_iter().find(|(_, name)| name == path)?;
-        Some(Self(Rc::new(root)))
+        // Not every host lists or syncs a preopen itself (jco's shim does neither), but all a directory opened in it.
+        let flags = wit::DescriptorFlags::READ | wit::DescriptorFlags::MUTATE_DIRECTORY;
+        let opened = root.open_at(wit::PathFlags::empty(), ".", wit::OpenFlags::DIRECTORY, flags);
+        Some(Self(Rc::new(opened.unwrap_or(root))))
     }
 
     fn open_at(
