@@ -24,10 +24,19 @@ impl WasiDirectory {
     /// Finds the directory that the host preopens under a name.
     pub(crate) fn find(path: &str) -> Option<Self> {
         let (root, _) = get_directories().into_iter().find(|(_, name)| name == path)?;
-        // Not every host lists or syncs a preopen itself (jco's shim does neither), but all a directory opened in it.
-        let flags = wit::DescriptorFlags::READ | wit::DescriptorFlags::MUTATE_DIRECTORY;
-        let opened = root.open_at(wit::PathFlags::empty(), ".", wit::OpenFlags::DIRECTORY, flags);
-        Some(Self(Rc::new(opened.unwrap_or(root))))
+        Some(Self(Rc::new(root)))
+    }
+
+    /// Asks the directory, or the same one opened in itself: the shim of jco neither lists nor syncs a preopen, but all
+    /// that is opened in it.
+    fn ask<T>(&self, ask: impl Fn(&wit::Descriptor) -> Result<T, wit::ErrorCode>) -> Result<T, IoError> {
+        ask(&self.0)
+            .or_else(|first| {
+                let (how, flags) = (wit::OpenFlags::DIRECTORY, wit::DescriptorFlags::READ);
+                let opened = self.0.open_at(wit::PathFlags::empty(), ".", how, flags);
+                opened.and_then(|opened| ask(&opened)).map_err(|_| first)
+            })
+            .map_err(to_error)
     }
 
     fn open_at(
@@ -45,7 +54,7 @@ impl Directory for WasiDirectory {
 
     fn list(&self) -> Result<Vec<Listed>, IoError> {
         use wit::DescriptorType as Type;
-        let entries = self.0.read_directory().map_err(to_error)?;
+        let entries = self.ask(wit::Descriptor::read_directory)?;
         let mut listed = Vec::new();
         while let Some(entry) = entries.read_directory_entry().map_err(to_error)? {
             // What cannot be told, or is a link, is found out when it is opened.
@@ -73,7 +82,7 @@ impl Directory for WasiDirectory {
     }
 
     fn sync(&self) -> Result<(), IoError> {
-        self.0.sync().map_err(to_error)
+        self.ask(wit::Descriptor::sync)
     }
 }
 
