@@ -249,8 +249,9 @@ fn link(rng: &mut Rng) -> String {
 
 fn quota(rng: &mut Rng) -> Quota {
     Quota {
-        bytes: rng.pick(&[None, Some(0), Some(3000), Some(12_000), Some(30_000)]),
-        inodes: rng.pick(&[None, Some(5), Some(7)]),
+        bytes: rng.pick(&[None, None, Some(1000), Some(4000), Some(13_000), Some(31_000)]),
+        inodes: rng.pick(&[None, None, Some(5), Some(7)]),
+        names: rng.pick(&[None, None, Some(4), Some(7)]),
     }
 }
 
