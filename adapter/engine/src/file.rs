@@ -250,8 +250,7 @@ impl Txn<'_> {
                     self.volume.load_extents(ino, tail, tail, false)?;
                     // The tail is cut, and so the volume's own from then on.
                     let extent = self.volume.cache.node(ino).and_then(|node| node.extents.get(&tail));
-                    let cut =
-                        extent.is_some_and(|extent| extent.is_below() && extent.data().len() > within);
+                    let cut = extent.is_some_and(|extent| extent.is_below() && extent.data().len() > within);
                     below = below.saturating_sub(u64::from(cut));
                 }
                 let own = has.all.saturating_sub(removed.all).saturating_sub(below);

@@ -209,13 +209,7 @@ impl Records<'_> {
         get(self.store, self.changes, self.lower, keys)
     }
 
-    pub(crate) fn scan(
-        self,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Page> {
+    pub(crate) fn scan(self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Result<Page> {
         scan(self.store, self.changes, self.lower, start, end, max_entries, max_bytes)
     }
 }

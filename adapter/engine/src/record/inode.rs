@@ -193,7 +193,19 @@ impl Inode {
             }
             _ => return Err(id.damaged("content does not fit the kind and size")),
         };
-        Ok(Inode { kind, nlink, size, extents, extents_below, generation, parent, atime, mtime, ctime, content })
+        Ok(Inode {
+            kind,
+            nlink,
+            size,
+            extents,
+            extents_below,
+            generation,
+            parent,
+            atime,
+            mtime,
+            ctime,
+            content,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The superblock: what a volume is, and the one value every commit is guarded on.
 
-use super::{Fields, RecordId, begin, seal, unseal};
+use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::{Error, Result};
 use crate::image::ImageId;
 use crate::key::tag;
@@ -167,6 +167,12 @@ impl Superblock {
         self.incompat = (self.incompat & !INCOMPAT_JOURNAL) | (INCOMPAT_JOURNAL * u32::from(there));
     }
 
+    /// The length of what [`Superblock::encode`] returns.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        let lower = self.lower.as_ref().map_or(0, |lower| lower.image.name.len() + 16 + 8 + 1);
+        FRAME_BYTES + 106 + lower + if self.counts_names() { 16 } else { 0 }
+    }
+
     pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(192);
         begin(&mut out);
@@ -305,8 +311,11 @@ mod tests {
         frozen.freeze(77);
         assert_eq!(Superblock::decode(b"k", &frozen.encode(b"k")).unwrap(), frozen);
         assert_eq!(frozen.encode(b"k").len() + 16, superblock.encode(b"k").len(), "an image counts no names");
+        assert_eq!(frozen.encode(b"k").len(), frozen.encoded_bytes());
+        assert_eq!(superblock.encode(b"k").len(), superblock.encoded_bytes());
         let mut above = superblock.above(ImageId { name: "base".into(), digest: [3; 16] }, [8; 16]);
         assert_eq!(Superblock::decode(b"k", &above.encode(b"k")).unwrap(), above);
+        assert_eq!(above.encode(b"k").len(), above.encoded_bytes());
         above.incompat = superblock.incompat;
         assert!(Superblock::decode(b"k", &above.encode(b"k")).is_err(), "an image that no feature tells of");
     }

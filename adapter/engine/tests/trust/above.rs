@@ -193,8 +193,7 @@ fn touching_the_image_s_small_files_is_charged_too() {
     let most = 200_000 / each;
     for number in 0..SMALL_FILES as u64 {
         let path = format!("d/{number}");
-        let outcome =
-            above.volume.set_times_at(&above.root, &path, Follow::No, SetTime::Now, SetTime::Keep);
+        let outcome = above.volume.set_times_at(&above.root, &path, Follow::No, SetTime::Now, SetTime::Keep);
         assert_eq!(outcome, if number < most { Ok(()) } else { Err(Error::Quota) }, "{path}");
     }
     above.expect(most * each, most, 0);
@@ -213,8 +212,7 @@ fn touching_the_image_s_small_files_is_charged_too() {
 
 #[test]
 fn inodes_and_names_count_what_is_above() {
-    let mut above =
-        Above::new(Quota { inodes: Some(3), names: Some(3), ..Quota::default() });
+    let mut above = Above::new(Quota { inodes: Some(3), names: Some(3), ..Quota::default() });
     // The root, and a directory.
     above.volume.create_directory_at(&above.root, "e").unwrap();
     above.expect(2 * INODE + NAME + 1, 2, 1);
@@ -269,4 +267,42 @@ fn everything_can_be_removed_above_a_full_volume() {
     file(&mut above.volume, &above.root, "d", &[6; 4096]).unwrap();
     above.expect(2 * INODE + NAME + 1 + 4096, 2, 1);
     above.again();
+}
+
+/// What the superblock counts above an image, and what an inode has of it, are checked and repaired like all else.
+#[test]
+fn wrong_counts_above_an_image_are_found_and_repaired() {
+    let mut above = Above::new(Quota::default());
+    above.write("big", 0, b"x").unwrap();
+    file(&mut above.volume, &above.root, "new", b"bytes").unwrap();
+    above.volume.sync_all().unwrap();
+    let (store, used) = (above.store.clone(), above.volume.used());
+    drop(above);
+    let image = || Image::open(image()).unwrap();
+    let tamper = |key: &[u8], change: &dyn Fn(&mut Vec<u8>), expected: &[u8]| {
+        let sound = store.0.borrow().map[key].clone();
+        let mut body = sound[16..].to_vec();
+        change(&mut body);
+        store.0.borrow_mut().map.insert(key.to_vec(), kvfs::fuzzing::framed(key, key[5], &body).into());
+        let found = fsck_overlay(&mut store.clone(), "main", image()).unwrap().findings;
+        let found: Vec<u8> = found.iter().map(|found| found.invariant.number()).collect();
+        assert_eq!(found, expected);
+        let (clock, options) = (&mut TestClock::default(), kvfs::RepairOptions::default());
+        let done = kvfs::repair_overlay(&mut store.clone(), clock, "main", image(), options).unwrap();
+        assert!(done.after.is_clean(), "{done:?}");
+        assert_eq!(Above::open(store.clone(), None).volume.used(), used);
+    };
+    let superblock = b"\x04main\x00";
+    let names = |body: &mut Vec<u8>| {
+        let at = body.len() - 9;
+        body[at] ^= 5;
+    };
+    tamper(superblock, &names, &[21]);
+    // Bytes and inodes in use.
+    tamper(superblock, &|body| body[79] ^= 1, &[17]);
+    tamper(superblock, &|body| body[87] ^= 1, &[16]);
+    // The last byte of a file's record says how many of its extents are the image's.
+    let big = [&b"\x04main\x10"[..], &2_u64.to_be_bytes()].concat();
+    assert_eq!(store.0.borrow().map[&big].last(), Some(&159));
+    tamper(&big, &|body| *body.last_mut().unwrap() = 100, &[12, 17]);
 }

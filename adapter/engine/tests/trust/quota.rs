@@ -215,3 +215,28 @@ fn garbage_fills_no_more_than_the_quota_leaves_free() {
     assert!(most < BYTES * 5 / 4, "the store held {most} bytes");
     assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
 }
+
+#[test]
+fn a_wrong_count_of_names_is_found_and_repaired() {
+    let store = TestStore::new(LARGE);
+    let (mut volume, root) = open(&store, Some(Quota { names: Some(9), ..Quota::default() }));
+    volume.create_directory_at(&root, "d").unwrap();
+    volume.symlink_at("x", &root, "d/l").unwrap();
+    volume.link_at(&root, "d/l", Follow::No, &root, "m").unwrap();
+    volume.sync_all().unwrap();
+    drop(volume);
+    let key = b"\x04main\x00".to_vec();
+    let mut body = store.0.borrow().map[&key][16..].to_vec();
+    // The last numbers are the names in use and their quota.
+    let at = body.len() - 16;
+    assert_eq!(body[at..], [3_u64.to_be_bytes(), 9_u64.to_be_bytes()].concat());
+    body[at + 7] = 200;
+    store.0.borrow_mut().map.insert(key.clone(), kvfs::fuzzing::framed(&key, 0, &body).into());
+    let found = fsck(&mut store.clone(), "main").unwrap().findings;
+    assert_eq!(found.iter().map(|found| found.invariant.number()).collect::<Vec<_>>(), [21]);
+    let options = kvfs::RepairOptions::default();
+    let done = kvfs::repair(&mut store.clone(), &mut TestClock::default(), "main", options).unwrap();
+    assert!(done.after.is_clean() && done.fixes.len() == 1, "{done:?}");
+    let (volume, _) = open(&store, None);
+    assert_eq!((volume.used().names, volume.quota().names), (3, Some(9)));
+}

@@ -241,7 +241,8 @@ impl Model {
         let (id, now) = (self.next, self.now);
         self.next += 1;
         let nlink = if matches!(what, What::Directory { .. }) { 2 } else { 1 };
-        self.objects.insert(id, Rc::new(Object { what, above: true, nlink, atime: now, mtime: now, ctime: now }));
+        self.objects
+            .insert(id, Rc::new(Object { what, above: true, nlink, atime: now, mtime: now, ctime: now }));
         id
     }
 
