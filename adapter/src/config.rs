@@ -106,12 +106,12 @@ impl Config {
         Some(())
     }
 
-    /// Takes the limits of a volume in: its name, bytes and inodes, with tabs between them, `-` for none.
+    /// Takes the limits of a volume in: its name, bytes, inodes and names, with tabs between them, `-` for none.
     fn limits(&mut self, text: &str) -> Option<()> {
         let mut fields = text.split('\t');
-        let (volume, bytes, inodes) = (fields.next()?, fields.next()?, fields.next()?);
+        let (volume, bytes, inodes, names) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
-        let quota = Quota { bytes: number(bytes)?, inodes: number(inodes)? };
+        let quota = Quota { bytes: number(bytes)?, inodes: number(inodes)?, names: number(names)? };
         self.quotas.push((volume.to_owned(), quota));
         Some(())
     }

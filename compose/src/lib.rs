@@ -43,13 +43,13 @@ mod mounts;
 mod names;
 mod provider;
 mod report;
-mod size;
 
 pub use adapter::{ADAPTER, ADAPTER_WITH_HOST};
 pub use compose::{Compose, Composed, Link};
 pub use configure::{ConfigError, MAX_VOLUME_NAME_BYTES, Mode};
 pub use error::ComposeError;
 pub use inspect::{Inspection, Kind, configuration, fixed_provider, inspect};
+pub use kvfs_size::{BadSize, ByteSize};
 pub use mounts::{
     FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountError, MountLimits, MountSource, Mounted,
     PackedTree, Packing, fixed_mounts,
@@ -59,4 +59,3 @@ pub use provider::{
     Provider,
 };
 pub use report::{Report, Wrapped};
-pub use size::{BadSize, ByteSize};

@@ -75,8 +75,9 @@ struct ComposeArgs {
 #[derive(Args)]
 #[cfg_attr(not(feature = "run"), allow(dead_code, reason = "parsed to be refused"))]
 struct RunArgs {
-    /// The store: `memory:`, gone at the end, or `redb:PATH`, a file that is made if missing.
-    #[arg(long, default_value = "memory:")]
+    /// The store: `memory:`, gone at the end, of at most SIZE (such as 64M) if one follows the colon; `redb:PATH`, a file
+    /// that is made if missing; or `file:DIR`, a directory that is empty, missing or such a store.
+    #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR", default_value = "memory:")]
     store: String,
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
@@ -139,7 +140,7 @@ struct FsckArgs {
 #[group(required = true, multiple = true)]
 #[cfg_attr(not(feature = "run"), allow(dead_code, reason = "parsed to be refused"))]
 struct CheckStoreArgs {
-    /// A store of the host: `memory:`, `redb:PATH` or `file:DIR`.
+    /// A store of the host: `memory:[SIZE]`, `redb:PATH` or `file:DIR`.
     #[arg(long, conflicts_with = "provider")]
     store: Option<String>,
     /// A provider: `memory[:SIZE]`, `file[:GUEST-DIR]`, `keyvalue[:BUCKET]` (on buckets in memory), or a component that
@@ -189,9 +190,9 @@ struct Fixed {
     /// the store; image:DIR-or-TAR, a tree packed into the result, read-only;
     /// overlay:DIR-or-TAR[:VOLUME], a packed tree with a volume above it that takes the changes; or
     /// host:PREOPEN[,file=NAME=HOST-PATH ...], a directory that the host preopens, or the named files of it.
-    /// A TAR may be compressed with gzip. Behind the source of a volume, max-bytes=SIZE (such as 64M) and
-    /// max-inodes=NUMBER limit what it may hold; ro makes any source read-only. Without a mount, the volume is
-    /// at `/`.
+    /// A TAR may be compressed with gzip. Behind the source of a volume, max-bytes=SIZE (such as 64M),
+    /// max-inodes=NUMBER and max-names=NUMBER limit what it may hold, above a packed tree what lies above the tree; ro
+    /// makes any source read-only. Without a mount, the volume is at `/`.
     #[arg(long, value_name = "PATH=SOURCE[,OPTION ...]", value_parser = |text: &str| text.parse::<Mount>())]
     mount: Vec<Mount>,
 }
@@ -266,6 +267,7 @@ mod tests {
             "file=NAME",
             "max-bytes=",
             "max-inodes=",
+            "max-names=",
             "; ro ",
         ] {
             assert!(help.contains(part), "{part}: {help}");

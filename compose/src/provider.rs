@@ -25,7 +25,7 @@ pub static KEYVALUE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_KEYVALU
 pub const DEFAULT_FILE_PATH: &str = "/kvfs";
 
 /// The least that [`Provider::Memory`] may hold: a file system with next to nothing in it.
-pub const MIN_MEMORY_BYTES: u64 = 64 << 10;
+pub const MIN_MEMORY_BYTES: u64 = kvfs_size::MIN_MEMORY_BYTES;
 
 /// The most that [`Provider::Memory`] may hold: of the 4 GiB that a component's memory can have, what
 /// calls and answers leave.

@@ -48,7 +48,8 @@ pub struct FileStoreReader(Arc<FileReader<StdDirectory>>);
 type Inner = kvfs_file_store::FileStore<StdDirectory>;
 
 impl FileStore {
-    /// Opens the store in a directory, or makes one: the directory too, if only its last part is missing.
+    /// Opens the store in a directory, or makes one: the directory too, if only its last part is missing. Where there is
+    /// no store, the directory must be empty; files that come beside a store later are left alone.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -60,12 +61,22 @@ impl FileStore {
                 return Err(OpenError::MissingDirectory { path: path.into(), directory });
             }
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(OpenError::io(path, error)),
-            _ => {}
+            Err(_) => FileStore::check(path)?,
+            Ok(()) => {}
         }
         let inner = Inner::open(directory(path)?).map_err(|error| open_error(path, error))?;
         let shared = Arc::new(Shared { path: path.into(), inner: Mutex::new(inner) });
         ends::register(Arc::<Shared>::downgrade(&shared));
         Ok(Self { shared })
+    }
+
+    /// Checks that a directory has a store in it, or nothing at all, and changes nothing: [`FileStore::open`] makes no store
+    /// among files of others.
+    ///
+    /// # Errors
+    /// [`OpenError::NotAStore`] for any other directory and for what is none, and what the system says.
+    pub fn check(path: impl AsRef<Path>) -> Result<(), OpenError> {
+        check_own(path.as_ref())
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
@@ -201,6 +212,28 @@ fn open_error(path: &Path, error: kvfs_file_store::StoreError) -> OpenError {
         From::ReadOnly => OpenError::ReadOnly { path },
         From::QuotaExceeded => OpenError::DiskFull { path },
         other => OpenError::Io { path, source: io::Error::other(other.to_string()) },
+    }
+}
+
+/// Refuses a directory that has something in it and no store: whoever named it may have meant another.
+fn check_own(path: &Path) -> Result<(), OpenError> {
+    directory(path)?;
+    let mut foreign = None;
+    for entry in fs::read_dir(path).map_err(|error| OpenError::io(path, error))? {
+        let name = entry.map_err(|error| OpenError::io(path, error))?.file_name();
+        match name.to_str() {
+            Some(name) if kvfs_file_store::is_own_name(name) => return Ok(()),
+            // It comes with an empty disk.
+            Some("lost+found") => {}
+            _ => drop(foreign.get_or_insert(name)),
+        }
+    }
+    match foreign {
+        None => Ok(()),
+        Some(name) => {
+            let found = format!("a directory of other files, such as {name:?}");
+            Err(OpenError::NotAStore { path: path.into(), found })
+        }
     }
 }
 

@@ -1,9 +1,10 @@
-//! Stores by name: `memory:`, `redb:PATH` and `file:DIR`, and why one could not be opened.
+//! Stores by name: `memory:[SIZE]`, `redb:PATH` and `file:DIR`, and why one could not be opened.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use kvfs_size::{BadSize, ByteSize, MIN_MEMORY_BYTES};
 use redb::{DatabaseError, StorageError};
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AnyStore {
-    /// `memory:`
+    /// `memory:[SIZE]`
     Memory(MemoryStore),
     /// `redb:PATH`
     Redb(RedbStore),
@@ -29,17 +30,20 @@ pub enum AnyStore {
 
 /// Opens the store that `url` names:
 ///
-/// - `memory:` an empty [`MemoryStore`], gone with the process;
+/// - `memory:` an empty [`MemoryStore`], gone with the process; `memory:SIZE`, such as `memory:64M`, one that holds no
+///   more than that;
 /// - `redb:PATH` a [`RedbStore`] in the file `PATH`, made if it does not exist. A file that is not a
 ///   store, an empty one too, is refused and left as it is;
 /// - `file:DIR` a [`FileStore`] in the directory `DIR`, made if it does not exist: what a composition with the
-///   provider `file` keeps.
+///   provider `file` keeps. A directory of other files is refused and left as it is.
 ///
 /// # Errors
-/// [`OpenError::UnknownStore`] for anything else, and whatever [`RedbStore::open`] meets.
+/// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for a size that is none, and whatever
+/// [`RedbStore::open`] and [`FileStore::open`] meet.
 pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
-        Named::Memory => Ok(AnyStore::Memory(MemoryStore::new())),
+        Named::Memory(None) => Ok(AnyStore::Memory(MemoryStore::new())),
+        Named::Memory(Some(size_bytes)) => Ok(AnyStore::Memory(MemoryStore::with_size(size_bytes))),
         Named::Redb(path) => Ok(AnyStore::Redb(RedbStore::open(path)?)),
         Named::File(path) => Ok(AnyStore::File(FileStore::open(path)?)),
     }
@@ -53,7 +57,7 @@ pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
 /// holds nothing to read.
 pub fn open_store_read_only(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
-        Named::Memory => Err(OpenError::NoStore { path: url.into() }),
+        Named::Memory(_) => Err(OpenError::NoStore { path: url.into() }),
         Named::Redb(path) => Ok(AnyStore::RedbReader(RedbReader::open(path)?)),
         Named::File(path) => Ok(AnyStore::FileReader(FileStoreReader::open(path)?)),
     }
@@ -61,16 +65,30 @@ pub fn open_store_read_only(url: &str) -> Result<AnyStore, OpenError> {
 
 fn named(url: &str) -> Result<Named<'_>, OpenError> {
     match url.split_once(':') {
-        Some(("memory", "")) => Ok(Named::Memory),
+        Some(("memory", "")) => Ok(Named::Memory(None)),
+        Some(("memory", size)) => memory_size(url, size).map(|size_bytes| Named::Memory(Some(size_bytes))),
         Some(("redb", path)) if !path.is_empty() => Ok(Named::Redb(path)),
         Some(("file", path)) if !path.is_empty() => Ok(Named::File(path)),
         _ => Err(OpenError::UnknownStore { url: url.into() }),
     }
 }
 
+/// Reads the size of a store in memory.
+fn memory_size(url: &str, size: &str) -> Result<u64, OpenError> {
+    let wrong = |why: String| OpenError::MemorySize { url: url.into(), why };
+    let ByteSize(size_bytes) = size.parse().map_err(|error: BadSize| wrong(error.to_string()))?;
+    if size_bytes < MIN_MEMORY_BYTES {
+        return Err(wrong(format!(
+            "a store in memory has at least {MIN_MEMORY_BYTES} bytes; choose a larger size"
+        )));
+    }
+    Ok(size_bytes)
+}
+
 /// What a URL names.
 enum Named<'u> {
-    Memory,
+    /// With its size, if it has one.
+    Memory(Option<u64>),
     Redb(&'u str),
     File(&'u str),
 }
@@ -146,11 +164,19 @@ impl SyncStore for AnyStore {
 pub enum OpenError {
     /// The URL names no kind of store that is known.
     #[error(
-        "`{url}` names no store; known are `memory:`, `redb:PATH` and `file:DIR`, such as `redb:state.redb`"
+        "`{url}` names no store; known are `memory:[SIZE]`, `redb:PATH` and `file:DIR`, such as `redb:state.redb`"
     )]
     UnknownStore {
         /// The URL as given.
         url: String,
+    },
+    /// What follows `memory:` is no size, or too small a one.
+    #[error("`{url}`: {why}")]
+    MemorySize {
+        /// The URL as given.
+        url: String,
+        /// What is wrong with it, in words.
+        why: String,
     },
     /// There is nothing at the path, and it is not to be made.
     #[error("{}: there is no such store; check the path", path.display())]
@@ -262,7 +288,7 @@ impl OpenError {
     /// Puts the path the caller knows in place of one it does not.
     pub(crate) fn with_path(mut self, new: &Path) -> Self {
         match &mut self {
-            OpenError::UnknownStore { .. } => {}
+            OpenError::UnknownStore { .. } | OpenError::MemorySize { .. } => {}
             OpenError::MissingDirectory { path, .. }
             | OpenError::NotAStore { path, .. }
             | OpenError::NewerFormat { path, .. }

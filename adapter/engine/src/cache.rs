@@ -12,6 +12,7 @@ use crate::record::FRAME_BYTES;
 use crate::record::inode::Inode;
 use crate::types::{Dentry, InodeNo};
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
@@ -58,6 +59,8 @@ pub(crate) struct Node {
     /// The orphan record in the store must be written or deleted.
     pub(crate) orphan_dirty: bool,
     pub(crate) inode: Inode,
+    /// Bytes that the superblock counts for it; `None` while it is the image's and counts for nothing.
+    pub(crate) charged: Option<u64>,
     pub(crate) dir: Option<Box<DirCache>>,
     /// Descriptors and streams that are open on it.
     pub(crate) open: u32,
@@ -76,6 +79,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Whether an extent in memory is the image's.
+    pub(crate) fn is_below_extent(&self, index: u64) -> bool {
+        self.extents.get(&index).is_some_and(Extent::is_below)
+    }
+
     /// Whether the file has an extent at a place: one in memory tells, and of one that is not in memory
     /// only a file without holes is asked.
     pub(crate) fn has_extent(&self, index: u64, extent_bytes: u64) -> bool {
@@ -123,6 +131,11 @@ impl Extent {
         Extent { value, hole: false, trimmed, ..Extent::hole() }
     }
 
+    /// Whether it is the image's: a value is where it lies there until it is changed.
+    pub(crate) fn is_below(&self) -> bool {
+        !self.hole && matches!(self.value, Value::Borrowed(_))
+    }
+
     /// Bytes that it takes in memory; a hole is not free.
     fn cost(&self) -> usize {
         let bytes = match &self.value {
@@ -160,6 +173,8 @@ pub(crate) struct Slot {
     pub(crate) dirty: bool,
     /// An entry may be in the store.
     pub(crate) stored: bool,
+    /// The entry is the image's, which counts for nothing.
+    pub(crate) below: bool,
 }
 
 /// Hashes inode numbers so that four made one after the other lie side by side in a table: they are mostly used so too,
@@ -240,7 +255,14 @@ impl Cache {
         Some(node)
     }
 
-    pub(crate) fn insert_node(&mut self, ino: InodeNo, inode: Inode, stored: bool, extent_bytes: u64) {
+    /// Puts an inode into memory that counts for nothing yet.
+    pub(crate) fn insert_node(
+        &mut self,
+        ino: InodeNo,
+        inode: Inode,
+        stored: bool,
+        extent_bytes: u64,
+    ) -> &mut Node {
         let (stored_end, stored_size) =
             if stored { (inode.extents_end(extent_bytes), inode.size) } else { (0, 0) };
         let node = Node {
@@ -249,6 +271,7 @@ impl Cache {
             dirty: false,
             stored,
             below: false,
+            charged: None,
             open: 0,
             orphan_stored: false,
             orphan_dirty: false,
@@ -263,9 +286,11 @@ impl Cache {
             referenced: true,
         };
         self.content_bytes += node.inode.content.bytes();
-        if self.nodes.insert(ino, Box::new(node)).is_none() {
+        let place = self.nodes.entry(ino);
+        if let Entry::Vacant(_) = &place {
             self.node_clock.push_back(ino);
         }
+        place.insert_entry(Box::new(node)).into_mut()
     }
 
     /// Gives an inode the bytes back that were dropped, from its record.
@@ -408,6 +433,11 @@ impl Cache {
             self.resident_bytes += hole.cost();
             hole
         });
+        let was_below = extent.is_below();
+        if was_below {
+            // The volume has one of its own from here on.
+            node.inode.extents_below = node.inode.extents_below.saturating_sub(1);
+        }
         let (cost, length) = (extent.cost(), extent.data().len());
         let value = extent.value.to_mut();
         if value.is_empty() {
@@ -429,6 +459,12 @@ impl Cache {
             node.dirty_extents += 1;
             self.dirty.bytes += new_length;
             self.dirty.extents.push((ino, index));
+        }
+        if was_below {
+            // It may not reach the store before the record that says so: else it would be charged to nobody after a cut.
+            extent.with_inode = true;
+            self.dirty.with_inode_extents += 1;
+            self.dirty.with_inode_bytes += new_length;
         }
         if node.doomed.remove(&index) {
             self.dirty.deletes = self.dirty.deletes.saturating_sub(1);
@@ -479,37 +515,45 @@ impl Cache {
         Some(node.dir.get_or_insert_default())
     }
 
-    /// Remembers what the store says of a name, unless something newer is known.
-    pub(crate) fn learn_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>) {
+    /// Remembers what the store says of a name, or the image below it, unless something newer is known.
+    pub(crate) fn learn_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>, below: bool) {
         let Some(known) = self.dir_mut(dir) else { return };
         if !known.slots.contains_key(name) {
-            let slot = Slot { entry, dirty: false, stored: entry.is_some() };
+            let slot = Slot { entry, dirty: false, stored: entry.is_some(), below };
             known.slots.insert(Rc::from(name), slot);
             self.dentries += 1;
         }
     }
 
-    /// Changes what a name is. Returns false if the directory is not in memory.
-    pub(crate) fn set_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>) {
-        let Some(known) = self.dir_mut(dir) else { return };
+    /// Whether a name that was looked up counts: there is an entry, and it is not the image's.
+    pub(crate) fn is_charged_name(&self, dir: InodeNo, name: &str) -> bool {
+        let known = self.nodes.get(&dir).and_then(|node| node.dir.as_ref());
+        known.and_then(|known| known.slots.get(name)).is_some_and(|slot| slot.entry.is_some() && !slot.below)
+    }
+
+    /// Changes what a name is, and returns what was known of it. The directory must be in memory.
+    pub(crate) fn set_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>) -> Option<Slot> {
+        let known = self.dir_mut(dir)?;
         let complete = known.complete;
         if let Some(slot) = known.slots.get_mut(name) {
-            slot.entry = entry;
+            let before = *slot;
+            (slot.entry, slot.below) = (entry, false);
             if slot.dirty {
-                return;
+                return Some(before);
             }
             slot.dirty = true;
             if let Some((name, _)) = known.slots.get_key_value(name) {
                 let name = Rc::clone(name);
                 self.dirty.dentries.push((dir, name));
             }
-            return;
+            return Some(before);
         }
         let name: Rc<str> = Rc::from(name);
         // In a directory that is known completely, no slot means that nothing is stored.
-        known.slots.insert(Rc::clone(&name), Slot { entry, dirty: true, stored: !complete });
+        known.slots.insert(Rc::clone(&name), Slot { entry, dirty: true, stored: !complete, below: false });
         self.dentries += 1;
         self.dirty.dentries.push((dir, name));
+        None
     }
 
     /// How often entries were dropped from memory. While it stays, what was learned is still known.

@@ -340,7 +340,7 @@ impl Volume {
         superblock: &Superblock,
         at_last: &Superblock,
     ) -> Result<()> {
-        let superblock_bytes = self.keys.superblock().len() + self.committed_value.len();
+        let superblock_bytes = self.keys.superblock().len() + self.committed.encoded_bytes();
         let entries_max = (self.limits.max_batch_entries as usize).saturating_sub(1);
         let bytes_max = (self.limits.max_batch_bytes as usize).saturating_sub(superblock_bytes);
         let mut start = 0;

@@ -2,9 +2,10 @@
 //! a change of size does. Each change has a half that may fail and a half that cannot.
 
 use crate::bytes::{Sink, Source, copy_in, copy_out};
-use crate::cache::Extent;
+use crate::cache::{Extent, Node};
 use crate::error::{Error, Result};
 use crate::limits::FILE_SIZE_MAX;
+use crate::quota::Used;
 use crate::record::FRAME_BYTES;
 use crate::record::inode::{Content, Inode};
 use crate::store::Durability;
@@ -17,7 +18,15 @@ use std::collections::BTreeSet;
 pub(crate) struct Resize {
     pub(crate) size: u64,
     /// Extents that the file loses.
-    removed: u64,
+    removed: Extents,
+}
+
+/// A number of a file's extents.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extents {
+    all: u64,
+    /// Those of them that are the image's.
+    below: u64,
 }
 
 fn to_usize(number: u64) -> usize {
@@ -87,7 +96,10 @@ impl Txn<'_> {
             return Ok(false);
         }
         Ok(parts(offset, end, extent_bytes).all(|part| {
-            let there = |extent: &Extent| !extent.hole && part.within + part.length <= extent.data().len();
+            // What is the image's is to be charged.
+            let there = |extent: &Extent| {
+                !extent.hole && !extent.is_below() && part.within + part.length <= extent.data().len()
+            };
             node.extents.get(&part.index).is_some_and(there)
         }))
     }
@@ -102,13 +114,13 @@ impl Txn<'_> {
         let extent_bytes = self.volume.extent_bytes();
         let inline_bytes = self.volume.inline_bytes();
         let inode = self.inode(ino)?;
-        let (size, extents, before) = (inode.size, inode.extents, inode.charged_bytes(extent_bytes));
+        let (size, extents, below) = (inode.size, inode.extents, inode.extents_below);
         let new_size = size.max(end);
         let first = offset / extent_bytes;
         let last = if length == 0 { first } else { (end - 1) / extent_bytes };
-        let count = match &inode.content {
+        let own = match &inode.content {
             Content::Inline(_) if new_size <= inline_bytes => {
-                self.check_growth(new_size - size, 0)?;
+                self.check_charge(ino, Used::inode(new_size))?;
                 return Ok(length);
             }
             // What lies in the record becomes the first extent.
@@ -120,17 +132,26 @@ impl Txn<'_> {
                 self.load_for_write(ino, offset, end)?;
                 let node = self.volume.cache.node(ino);
                 let has = |index: &u64| node.is_some_and(|node| node.has_extent(*index, extent_bytes));
-                extents + (first..=last).filter(|index| !has(index)).count() as u64
+                let made = (first..=last).filter(|index| !has(index)).count() as u64;
+                let is_below = |index: &u64| node.is_some_and(|node| node.is_below_extent(*index));
+                let taken = (first..=last).filter(is_below).count() as u64;
+                extents.saturating_add(made).saturating_sub(below.saturating_sub(taken))
             }
         };
-        let after = new_size.min(count.saturating_mul(extent_bytes));
-        self.check_growth(after.saturating_sub(before), 0)?;
+        self.check_charge(ino, Used::inode(new_size.min(own.saturating_mul(extent_bytes))))?;
         self.settle_garbage(ino, last.saturating_add(1))?;
         Ok(self.bound_length(ino, offset, length))
     }
 
-    /// How much of a write one transaction takes: new extents below the file's end in the store go with
-    /// the inode that counts them, so no more of them than one apply can hold.
+    /// Fails unless the volume's quota allows that so much is charged for an inode in memory from now on.
+    fn check_charge(&self, ino: InodeNo, after: Used) -> Result<()> {
+        let charged = self.volume.cache.node(ino).and_then(|node| node.charged);
+        let before = charged.map_or(Used::default(), |bytes| Used { bytes, inodes: 1, names: 0 });
+        self.check_growth(after.without(before))
+    }
+
+    /// How much of a write one transaction takes: new extents below the file's end in the store, and those in the place of
+    /// an image's, go with the inode that counts them, so no more of them than one apply can hold.
     fn bound_length(&self, ino: InodeNo, offset: u64, length: usize) -> usize {
         let extent_bytes = self.volume.extent_bytes();
         let Some(node) = self.volume.cache.node(ino) else { return length };
@@ -144,7 +165,7 @@ impl Txn<'_> {
             return length;
         }
         for index in first..end {
-            if !node.has_extent(index, extent_bytes) {
+            if !node.has_extent(index, extent_bytes) || node.is_below_extent(index) {
                 if room == 0 {
                     return to_usize(index.saturating_mul(extent_bytes).saturating_sub(offset)).min(length);
                 }
@@ -159,8 +180,12 @@ impl Txn<'_> {
         let extent_bytes = self.volume.extent_bytes();
         let inode = self.inode(ino)?;
         let (size, old_end) = (inode.size, inode.size.div_ceil(extent_bytes));
-        let dense = inode.extents >= old_end;
+        let (dense, shared) = (inode.extents >= old_end, inode.extents_below > 0);
         let (first, last) = (offset / extent_bytes, end.saturating_sub(1).max(offset) / extent_bytes);
+        if shared && first < old_end {
+            // Which are the image's must be known: what is written in their place is charged.
+            self.volume.load_extents(ino, first, last.min(old_end - 1), false)?;
+        }
         for index in first..=last.min(old_end.saturating_sub(1)) {
             let start = index.saturating_mul(extent_bytes);
             let whole = offset <= start && end >= size.min(start.saturating_add(extent_bytes));
@@ -207,40 +232,56 @@ impl Txn<'_> {
         if inode.kind != Kind::File {
             return Err(Error::Invalid);
         }
-        let (old_size, extents, before) = (inode.size, inode.extents, inode.charged_bytes(extent_bytes));
+        let (old_size, has) = (inode.size, Extents { all: inode.extents, below: inode.extents_below });
         let (old_end, new_end) = (old_size.div_ceil(extent_bytes), size.div_ceil(extent_bytes));
-        let mut removed = 0;
+        let mut removed = Extents::default();
         let after = match &inode.content {
             Content::Inline(_) if size <= inline_bytes => size,
             Content::Inline(bytes) => size.min(u64::from(!bytes.is_empty()) * extent_bytes),
             _ if size >= old_size => {
                 self.load_tail(ino)?;
-                size.min(extents.saturating_mul(extent_bytes))
+                size.min(has.all.saturating_sub(has.below).saturating_mul(extent_bytes))
             }
             _ => {
-                removed = match new_end {
-                    0 => extents,
-                    _ if extents >= old_end => old_end - new_end,
-                    _ => self.count_extents_from(ino, new_end)?,
-                };
-                if !size.is_multiple_of(extent_bytes) {
-                    self.volume.load_extents(ino, size / extent_bytes, size / extent_bytes, false)?;
+                removed = self.extents_from(ino, new_end, old_end, has)?;
+                let mut below = has.below.saturating_sub(removed.below);
+                let (tail, within) = (size / extent_bytes, to_usize(size % extent_bytes));
+                if within > 0 {
+                    self.volume.load_extents(ino, tail, tail, false)?;
+                    // The tail is cut, and so the volume's own from then on.
+                    let extent = self.volume.cache.node(ino).and_then(|node| node.extents.get(&tail));
+                    let cut = extent.is_some_and(|extent| extent.is_below() && extent.data().len() > within);
+                    below = below.saturating_sub(u64::from(cut));
                 }
-                0 // Shrinking needs no room.
+                let own = has.all.saturating_sub(removed.all).saturating_sub(below);
+                size.min(own.saturating_mul(extent_bytes))
             }
         };
         if size > old_size {
             self.settle_garbage(ino, new_end)?;
         }
-        self.check_growth(after.saturating_sub(before), 0)?;
+        self.check_charge(ino, Used::inode(after))?;
         Ok(Resize { size, removed })
     }
 
-    /// Counts the extents of a file with holes from an index on: in the store or in memory.
-    fn count_extents_from(&mut self, ino: InodeNo, from: u64) -> Result<u64> {
+    /// The extents from an index on of a file that has these before its end.
+    fn extents_from(&mut self, ino: InodeNo, from: u64, end: u64, has: Extents) -> Result<Extents> {
+        let dense = has.all >= end;
+        let all = end.saturating_sub(from);
+        match has.below {
+            _ if from == 0 => Ok(has),
+            0 if dense => Ok(Extents { all, below: 0 }),
+            below if dense && below == has.all => Ok(Extents { all, below: all }),
+            _ => self.count_extents_from(ino, from),
+        }
+    }
+
+    /// Counts the extents of a file from an index on: in the store, in the image or in memory.
+    fn count_extents_from(&mut self, ino: InodeNo, from: u64) -> Result<Extents> {
         let volume = &mut *self.volume;
-        let Some(node) = volume.cache.node(ino) else { return Ok(0) };
+        let Some(node) = volume.cache.node(ino) else { return Ok(Extents::default()) };
         let stored_end = node.stored_end;
+        let mut below = BTreeSet::new();
         let mut found: BTreeSet<u64> = node
             .extents
             .iter()
@@ -252,21 +293,26 @@ impl Txn<'_> {
             let (mut start, mut end) = (Vec::new(), Vec::new());
             volume.keys.extent(ino, ExtentIndex(next), &mut start);
             volume.keys.extent(ino, ExtentIndex(stored_end), &mut end);
-            let entries = volume.scan(&start, &end, volume.page_entries(), volume.page_bytes())?;
-            if entries.is_empty() {
+            let page = volume.scan_layers(&start, &end, volume.page_entries(), volume.page_bytes())?;
+            if page.entries.is_empty() {
                 break;
             }
-            for entry in &entries {
+            for (place, entry) in page.entries.iter().enumerate() {
                 let index = volume.keys.extent_index(ino, &entry.key);
                 let index = index.ok_or(Error::damaged("extent", ino.0, "malformed key"))?;
                 let gone = volume.cache.node(ino).is_some_and(|node| node.doomed.contains(&index));
                 if !gone && !volume.cache.is_garbage(ino, index) {
-                    found.insert(index);
+                    // What is in memory already, and no hole, may be newer than the image's.
+                    let known = !found.insert(index);
+                    let is_below = |node: &Node| !known || node.is_below_extent(index);
+                    if page.is_below(place) && volume.cache.node(ino).is_some_and(is_below) {
+                        below.insert(index);
+                    }
                 }
                 next = index.saturating_add(1);
             }
         }
-        Ok(found.len() as u64)
+        Ok(Extents { all: found.len() as u64, below: below.len() as u64 })
     }
 }
 
@@ -381,8 +427,9 @@ impl Writes<'_> {
             } else if size == 0 {
                 inode.content = Content::Inline(Vec::new());
             }
-            inode.extents = inode.extents.saturating_sub(removed);
-            debug_assert!(size > 0 || inode.extents == 0 || inline);
+            inode.extents = inode.extents.saturating_sub(removed.all);
+            inode.extents_below = inode.extents_below.saturating_sub(removed.below);
+            debug_assert!(size > 0 || (inode.extents, inode.extents_below) == (0, 0) || inline);
             inode.size = size;
             (inode.mtime, inode.ctime) = (now, now);
         });

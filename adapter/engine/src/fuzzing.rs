@@ -90,7 +90,7 @@ pub fn image_of(volume: &str, records: &[(Vec<u8>, Vec<u8>)]) -> Option<Vec<u8>>
         if let Ok(mut superblock) = Superblock::decode(key, &value)
             && key == keys.superblock()
         {
-            superblock.freeze();
+            superblock.freeze(superblock.used_bytes);
             value = superblock.encode(key);
         }
         Some((keys.inner(key)?.to_vec(), value))

@@ -111,6 +111,11 @@ impl Volume {
             self.drain_reap(ino)?;
         }
         let waits = |reap: &PendingReap| reap.stored && !reap.dirty;
+        while self.garbage_is_over_quota()
+            && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
+        {
+            self.drain_reap(ino)?;
+        }
         let mut left = if self.room.journalled { REAP_STEP_JOURNALLED_EXTENTS as usize } else { 0 };
         while left > 0
             && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
@@ -119,6 +124,15 @@ impl Volume {
             left = left.saturating_sub(self.drain_step(ino)?.max(1));
         }
         Ok(())
+    }
+
+    /// Whether what waits to be deleted is more than the quota leaves free. Nobody is charged for it, so it may fill no
+    /// other room: else a guest that writes and removes what it may hold, again and again, fills the store.
+    fn garbage_is_over_quota(&self) -> bool {
+        let extents = |reap: &PendingReap| reap.to.saturating_sub(reap.from);
+        let stored = self.cache.reaps.values().filter(|reap| reap.stored && !reap.dirty);
+        let garbage = stored.map(extents).fold(0, u64::saturating_add).saturating_mul(self.extent_bytes());
+        garbage > self.superblock.quota_bytes.saturating_sub(self.superblock.used_bytes)
     }
 
     /// Garbage extents that one apply takes along.

@@ -72,7 +72,7 @@ impl Volume {
     fn journal_chunk_bytes(&self) -> usize {
         let mut key = Vec::new();
         self.keys.journal_part(0, &mut key);
-        let superblock_bytes = self.keys.superblock().len() + self.committed_value.len();
+        let superblock_bytes = self.keys.superblock().len() + self.committed.encoded_bytes();
         let batch_room = (self.limits.max_batch_bytes as usize).saturating_sub(superblock_bytes + key.len());
         let value_room = (self.limits.max_value_bytes as usize).min(batch_room);
         value_room.saturating_sub(FRAME_BYTES + COMMIT_FIXED_BYTES).max(1)

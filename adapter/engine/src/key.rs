@@ -121,12 +121,17 @@ impl KeySpace {
         key
     }
 
+    /// The range of all records whose tags lie between two, the second one included.
+    pub(crate) fn tags_range(&self, first: u8, last: u8) -> (Vec<u8>, Vec<u8>) {
+        let (mut start, mut end) = (Vec::new(), Vec::new());
+        self.start(first, &mut start);
+        self.start(last.saturating_add(1), &mut end);
+        (start, end)
+    }
+
     /// The range of all reap and orphan records: what an opener must know of.
     pub(crate) fn pending_range(&self) -> (Vec<u8>, Vec<u8>) {
-        let (mut start, mut end) = (Vec::new(), Vec::new());
-        self.start(tag::REAP, &mut start);
-        self.start(tag::ORPHAN + 1, &mut end);
-        (start, end)
+        self.tags_range(tag::REAP, tag::ORPHAN)
     }
 
     /// The range of all keys that start as the volume's do, of whatever form.

@@ -103,6 +103,21 @@ pub(crate) fn get(
     Ok(values)
 }
 
+/// A page of a scan.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) entries: Vec<Entry>,
+    /// For each entry whether it is the image's; empty where nothing lies below.
+    below: Vec<bool>,
+}
+
+impl Page {
+    /// Whether the entry at this place is the image's.
+    pub(crate) fn is_below(&self, place: usize) -> bool {
+        self.below.get(place).copied().unwrap_or(false)
+    }
+}
+
 /// As [`KvStore::scan`], through a store, or none if it is known to hold nothing, and through what lies
 /// below. An empty answer says that there is nothing more.
 ///
@@ -117,13 +132,13 @@ pub(crate) fn scan(
     end: &[u8],
     max_entries: u32,
     max_bytes: u32,
-) -> Result<Vec<Entry>> {
+) -> Result<Page> {
     let mut above = |start: &[u8]| match &mut store {
-        Some(store) => Ok(overlay::scan(&mut **store, changes, start, end, max_entries, max_bytes)?),
+        Some(store) => overlay::scan(&mut **store, changes, start, end, max_entries, max_bytes),
         None => Ok(Vec::new()),
     };
-    let Some(lower) = lower else { return above(start) };
-    let (mut start, mut merged, mut bytes) = (start.to_vec(), Vec::new(), 0);
+    let Some(lower) = lower else { return Ok(Page { entries: above(start)?, below: Vec::new() }) };
+    let (mut start, mut merged, mut bytes) = (start.to_vec(), Page::default(), 0);
     loop {
         let above: Vec<Entry> = above(&start)?;
         let (below, cut) = lower.scan(&start, end, max_entries, max_bytes)?;
@@ -135,13 +150,13 @@ pub(crate) fn scan(
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let left = (max_entries as usize).saturating_sub(merged.len());
-        let next = merge(above, below, known_to.as_deref(), left);
+        let before = merged.entries.len();
+        merge(above, below, known_to.as_deref(), max_entries as usize, &mut merged);
+        let next = merged.entries.get(before..).unwrap_or_default();
         bytes += next.iter().map(|entry| entry.key.len() + entry.value.len()).sum::<usize>();
-        merged.extend(next);
         match known_to {
             // What is known is less than a page, or all hidden: what is behind it counts.
-            Some(last) if merged.len() < max_entries as usize && bytes < max_bytes as usize => {
+            Some(last) if merged.entries.len() < max_entries as usize && bytes < max_bytes as usize => {
                 start = [&*last, &[0]].concat();
             }
             _ => return Ok(merged),
@@ -149,13 +164,18 @@ pub(crate) fn scan(
     }
 }
 
-/// Merges two runs, each in order, up to a key; of two of one key the one above counts.
-fn merge(above: Vec<Entry>, below: Vec<Entry>, known_to: Option<&[u8]>, max_entries: usize) -> Vec<Entry> {
+/// Merges two runs, each in order, up to a key, into a page of so many entries; of two of one key the one above counts.
+fn merge(
+    above: Vec<Entry>,
+    below: Vec<Entry>,
+    known_to: Option<&[u8]>,
+    max_entries: usize,
+    merged: &mut Page,
+) {
     let known = |entry: &Entry| known_to.is_none_or(|last| entry.key.as_slice() <= last);
     let mut above = above.into_iter().filter(known).peekable();
     let mut below = below.into_iter().filter(known).peekable();
-    let mut merged = Vec::new();
-    while merged.len() < max_entries {
+    while merged.entries.len() < max_entries {
         let order = match (above.peek(), below.peek()) {
             (Some(one), Some(other)) => one.key.cmp(&other.key),
             (Some(_), None) => Ordering::Less,
@@ -165,12 +185,16 @@ fn merge(above: Vec<Entry>, below: Vec<Entry>, known_to: Option<&[u8]>, max_entr
         if order == Ordering::Equal {
             below.next();
         }
-        match order {
-            Ordering::Greater => merged.extend(below.next()),
-            _ => merged.extend(above.next().filter(|entry| !is_tombstone(&entry.key, &entry.value))),
+        let is_below = order == Ordering::Greater;
+        let next = match is_below {
+            true => below.next(),
+            false => above.next().filter(|entry| !is_tombstone(&entry.key, &entry.value)),
+        };
+        if let Some(entry) = next {
+            merged.entries.push(entry);
+            merged.below.push(is_below);
         }
     }
-    merged
 }
 
 /// Some records of a volume, to be read.
@@ -185,13 +209,7 @@ impl Records<'_> {
         get(self.store, self.changes, self.lower, keys)
     }
 
-    pub(crate) fn scan(
-        self,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Vec<Entry>> {
+    pub(crate) fn scan(self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Result<Page> {
         scan(self.store, self.changes, self.lower, start, end, max_entries, max_bytes)
     }
 }
@@ -228,7 +246,29 @@ impl Volume {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>> {
+        self.scan_layers(start, end, max_entries, max_bytes).map(|page| page.entries)
+    }
+
+    /// As [`Volume::scan`], and tells what is the image's.
+    pub(crate) fn scan_layers(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Page> {
         self.records(self.asks_store()).scan(start, end, max_entries, max_bytes)
+    }
+
+    /// As [`KvStore::scan`], of what the store has of this volume, tombstones included, and not the image.
+    pub(crate) fn scan_above(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>> {
+        Ok(overlay::scan(&mut *self.store, &self.journalled, start, end, max_entries, max_bytes)?)
     }
 
     /// For each of some of a batch's mutations what is to be put in its place; none if nothing lies below.

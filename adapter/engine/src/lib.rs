@@ -69,6 +69,7 @@ mod room;
 mod store;
 mod txn;
 mod types;
+mod upgrade;
 mod volume;
 
 /// The examples of SEMANTICS.md, executed.
@@ -87,7 +88,7 @@ pub use mount::{Crossing, Ending, MountNo, Start};
 pub use mounts::{ELSEWHERE, Located, MountSpec, Mounts, Opener};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
 pub use path::Follow;
-pub use quota::Quota;
+pub use quota::{Quota, Used};
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 pub use types::{Clock, InodeNo, Kind, SetTime, Stat, Timestamp};
 pub use volume::{DEFAULT_VOLUME, Mode, Options, Volume, probe, probe_overlay};

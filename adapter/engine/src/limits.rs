@@ -21,6 +21,13 @@ pub const FILE_SIZE_MAX: u64 = i64::MAX as u64;
 /// Most names of one file: ext4's limit is lower, btrfs's is this; the record has 32 bits.
 pub const LINKS_MAX: u32 = 65_000;
 
+/// Bytes that a quota charges for each inode beside its content: what its record takes in a store, with those that an
+/// inode without a name or with garbage has.
+pub const INODE_CHARGE_BYTES: u64 = 128;
+
+/// Bytes that a quota charges for each name beside its own: what the record of a directory entry takes in a store.
+pub const NAME_CHARGE_BYTES: u64 = 64;
+
 /// Most mounts of one tree: each may be a volume with caches of its own.
 pub const MOUNTS_MAX: usize = 64;
 

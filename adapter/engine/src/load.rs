@@ -29,7 +29,7 @@ impl Volume {
         let value = self.get(&[&key])?.into_iter().next().flatten();
         let value = value.ok_or(Error::damaged("inode", ino.0, "missing"))?;
         let below = matches!(value, Cow::Borrowed(_));
-        let inode = Inode::decode(&key, ino, self.committed.inline_bytes, &value)?;
+        let mut inode = Inode::decode(&key, ino, self.committed.inline_bytes, &value)?;
         if ino == InodeNo::ROOT && inode.kind != Kind::Directory {
             return Err(Error::damaged("inode", ino.0, "the root is not a directory"));
         }
@@ -37,10 +37,12 @@ impl Volume {
         if self.cache.node(ino).is_some() {
             return self.cache.refill(ino, inode);
         }
-        self.cache.insert_node(ino, inode, true, extent_bytes);
-        if let Some(node) = self.cache.node_mut(ino) {
-            node.below = below;
+        if below {
+            inode.extents_below = inode.extents;
         }
+        let charged = (!below).then(|| inode.charged_bytes(extent_bytes));
+        let node = self.cache.insert_node(ino, inode, true, extent_bytes);
+        (node.below, node.charged) = (below, charged);
         Ok(())
     }
 
@@ -68,8 +70,9 @@ impl Volume {
         let mut key = Vec::with_capacity(32 + name.len());
         self.keys.dentry(dir, name, &mut key);
         let value = self.names_of(dir).get(&[&key])?.into_iter().next().flatten();
+        let below = matches!(value, Some(Cow::Borrowed(_)));
         let entry = value.map(|value| dentry::decode(&key, dir, &value)).transpose()?;
-        self.cache.learn_dentry(dir, name, entry);
+        self.cache.learn_dentry(dir, name, entry, below);
         Ok(entry)
     }
 
@@ -115,15 +118,15 @@ impl Volume {
         let (entries_max, bytes_max) =
             (entries_max.min(self.page_entries()), bytes_max.min(self.page_bytes()));
         let found = self.names_of(dir).scan(&start, &end, entries_max, bytes_max)?;
-        let mut entries = Vec::with_capacity(found.len());
-        for Entry { key, value } in &found {
+        let mut entries = Vec::with_capacity(found.entries.len());
+        for (place, Entry { key, value }) in found.entries.iter().enumerate() {
             let name = self
                 .keys
                 .dentry_name(dir, key)
                 .filter(|name| is_storable_name(name))
                 .ok_or(Error::damaged("directory entry", dir.0, "malformed key"))?;
             let entry = dentry::decode(key, dir, value)?;
-            self.cache.learn_dentry(dir, name, Some(entry));
+            self.cache.learn_dentry(dir, name, Some(entry), found.is_below(place));
             entries.push((name.to_owned(), entry));
         }
         Ok(entries)

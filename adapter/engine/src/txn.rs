@@ -8,6 +8,7 @@
 
 use crate::error::{Error, Result};
 use crate::limits::GATHERED_REMOVALS_MAX;
+use crate::quota::name_bytes;
 use crate::record::inode::{Content, Inode};
 use crate::store::Durability;
 use crate::types::{Dentry, InodeNo, Kind, Timestamp};
@@ -114,19 +115,6 @@ impl<'v> Txn<'v> {
         }
     }
 
-    /// Fails unless the volume's quota allows so much more.
-    pub(crate) fn check_growth(&self, bytes: u64, inodes: u64) -> Result<()> {
-        let superblock = &self.volume.superblock;
-        let fits = |used: u64, more: u64, quota: u64| more == 0 || used.saturating_add(more) <= quota;
-        if !fits(superblock.used_bytes, bytes, superblock.quota_bytes)
-            || !fits(superblock.used_inodes, inodes, superblock.quota_inodes)
-        {
-            return Err(Error::Quota);
-        }
-        // The last inode number ends ranges of keys and is never given out.
-        if superblock.next_inode < u64::MAX - 1 { Ok(()) } else { Err(Error::NoSpace) }
-    }
-
     /// Fails if the volume takes no changes.
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.volume.read_only { Err(Error::ReadOnly) } else { Ok(()) }
@@ -147,19 +135,17 @@ impl<'v> Txn<'v> {
 impl Writes<'_> {
     /// Changes an inode that the reading half has loaded, keeping the volume's counts right.
     pub(crate) fn edit(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Inode, Timestamp)) {
-        let extent_bytes = self.volume.extent_bytes();
         let Some(node) = self.volume.cache.node_mut(ino) else {
             debug_assert!(false, "edited an inode that was not loaded");
             return;
         };
         debug_assert!(!node.emptied, "edited an inode whose bytes were not loaded");
-        let (before, content_before) = (node.inode.charged_bytes(extent_bytes), node.inode.content.bytes());
+        let content_before = node.inode.content.bytes();
         edit(&mut node.inode, self.now);
         node.inode.generation = node.inode.generation.wrapping_add(1);
-        let (after, content_after) = (node.inode.charged_bytes(extent_bytes), node.inode.content.bytes());
+        self.volume.superblock.charge(node);
+        let content_after = node.inode.content.bytes();
         self.volume.cache.content_changed(content_before, content_after);
-        let used = &mut self.volume.superblock.used_bytes;
-        *used = used.saturating_sub(before).saturating_add(after);
         self.volume.cache.mark_inode(ino);
     }
 
@@ -168,13 +154,10 @@ impl Writes<'_> {
         let superblock = &mut self.volume.superblock;
         let ino = InodeNo(superblock.next_inode);
         superblock.next_inode = superblock.next_inode.saturating_add(1);
-        superblock.used_inodes = superblock.used_inodes.saturating_add(1);
         let inode = Inode::new(kind, parent, self.now, content);
         let extent_bytes = self.volume.extent_bytes();
-        let charged = inode.charged_bytes(extent_bytes);
-        let used = &mut self.volume.superblock.used_bytes;
-        *used = used.saturating_add(charged);
-        self.volume.cache.insert_node(ino, inode, false, extent_bytes);
+        let node = self.volume.cache.insert_node(ino, inode, false, extent_bytes);
+        self.volume.superblock.charge(node);
         self.volume.cache.mark_inode(ino);
         if kind == Kind::Directory
             && let Some(dir) = self.volume.cache.dir_mut(ino)
@@ -191,6 +174,9 @@ impl Writes<'_> {
             entry.born = self.volume.cache.node(dir).map_or(0, |node| node.inode.generation.wrapping_add(1));
         }
         self.volume.cache.set_dentry(dir, name, Some(entry));
+        let superblock = &mut self.volume.superblock;
+        superblock.used_names = superblock.used_names.saturating_add(1);
+        superblock.used_bytes = superblock.used_bytes.saturating_add(name_bytes(name));
         self.edit(dir, |inode, now| {
             inode.size = inode.size.saturating_add(1);
             if entry.kind == Kind::Directory {
@@ -202,7 +188,12 @@ impl Writes<'_> {
 
     /// Takes a name away. What it named keeps its link count.
     pub(crate) fn remove_name(&mut self, dir: InodeNo, name: &str, entry: Dentry) {
-        self.volume.cache.set_dentry(dir, name, None);
+        let before = self.volume.cache.set_dentry(dir, name, None);
+        if before.is_none_or(|slot| !slot.below) {
+            let superblock = &mut self.volume.superblock;
+            superblock.used_names = superblock.used_names.saturating_sub(1);
+            superblock.used_bytes = superblock.used_bytes.saturating_sub(name_bytes(name));
+        }
         self.edit(dir, |inode, now| {
             inode.size = inode.size.saturating_sub(1);
             if entry.kind == Kind::Directory {
@@ -255,11 +246,8 @@ impl Writes<'_> {
 impl Volume {
     /// Removes an inode that has no links and is not open.
     pub(crate) fn destroy(&mut self, ino: InodeNo) {
-        let extent_bytes = self.extent_bytes();
         let Some(node) = self.cache.node(ino) else { return };
-        let charged = node.inode.charged_bytes(extent_bytes);
-        self.superblock.used_bytes = self.superblock.used_bytes.saturating_sub(charged);
-        self.superblock.used_inodes = self.superblock.used_inodes.saturating_sub(1);
+        self.superblock.discharge(node);
         let direct = self.direct_deletes_max();
         self.cache.remove_node(ino, direct);
     }

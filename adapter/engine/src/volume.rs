@@ -153,7 +153,8 @@ impl Volume {
     ///
     /// # Cost
     /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. One more `get` to
-    /// make a volume, and more if the former opener was cut off in a commit that went through the journal.
+    /// make a volume, and more if the former opener was cut off in a commit that went through the journal. Once, a
+    /// volume of format minor 2 or older is recounted: one `apply` more, and `scan`s over all its names.
     ///
     /// # Durability
     /// None of its own: the new epoch is buffered, and durable with the first durable commit.
@@ -227,6 +228,7 @@ impl Volume {
         let mut volume = Volume::assemble(parts, lower, superblock, value);
         volume.recover_journal()?;
         volume.load_pending()?;
+        volume.recount()?;
         Ok(volume)
     }
 
@@ -349,11 +351,6 @@ impl Volume {
     /// An identity that no other volume has.
     pub fn uuid(&self) -> [u8; 16] {
         self.committed.uuid
-    }
-
-    /// Bytes and inodes that the volume uses, as its quota counts them: holes are free.
-    pub fn used(&self) -> (u64, u64) {
-        (self.superblock.used_bytes, self.superblock.used_inodes)
     }
 
     /// Inodes, directory entries and bytes of files that are in memory now.

@@ -6,7 +6,7 @@ use super::{Busy, say};
 use crate::CheckStoreArgs;
 use anyhow::{Context, Result, bail};
 use kvfs_host::conformance::{self, Outcome, Progress, Report, Verdict};
-use kvfs_host::{StoreError, SyncStore, open_store};
+use kvfs_host::{FileStore, StoreError, SyncStore, open_store};
 use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -33,6 +33,10 @@ pub(crate) fn check_store(args: &CheckStoreArgs) -> Result<ExitCode> {
             let Some(bytes) = provider(name)?.to_component().context(name.clone())? else {
                 bail!("{name} is no provider; check a store of the host with --store");
             };
+            if name == "file" || name.starts_with("file:") {
+                // It would make a store among the files that are there.
+                args.dir.iter().try_for_each(|(directory, _)| FileStore::check(directory))?;
+            }
             let program = Program::new(&bytes, &args.dir).with_context(|| name.clone())?;
             let open: &Open<'_> = &|| Ok(Box::new(ProviderStore::start(&program)?));
             Check { name, open, interrupt: Some(&|| program.interrupt()), limit }.run()

@@ -136,11 +136,13 @@ fn lines(items: &[impl Display]) -> String {
 
 fn summary(args: &FsckArgs, report: &kvfs::Report) -> String {
     format!(
-        "volume {}: {} inodes, {} names, {} extents, {} bytes used; {} extents and {} files wait to be removed\n",
+        "volume {}: {} inodes, {} names, {} extents, {} bytes of content, {} charged; {} extents and {} files wait to \
+         be removed\n",
         args.volume,
         report.inodes,
         report.dentries,
         report.extents,
+        report.content_bytes,
         report.used_bytes,
         report.garbage_extents,
         report.orphans

@@ -94,12 +94,13 @@ pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
     mounts
 }
 
-/// Reads the limits of a volume: its name, bytes and inodes.
+/// Reads the limits of a volume: its name, bytes, inodes and names, which earlier versions did not write.
 fn read_limits(line: &str) -> Option<(&str, MountLimits)> {
     let mut parts = line.split('\t');
     let (volume, bytes, inodes) = (parts.next()?, parts.next()?, parts.next()?);
     let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
-    Some((volume, MountLimits { bytes: number(bytes)?, inodes: number(inodes)? }))
+    let names = number(parts.next().unwrap_or("-"))?;
+    Some((volume, MountLimits { bytes: number(bytes)?, inodes: number(inodes)?, names }))
 }
 
 fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// What the guest finds at a path.
 ///
 /// It is made of its parts, or read from the text that the command takes
-/// (`PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER]`):
+/// (`PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`):
 ///
 /// ```
 /// use kvfs_compose::{Mount, MountSource};
@@ -40,14 +40,21 @@ pub struct Mount {
 
 /// How much a volume may hold from the time on that it is opened so. What it holds already stays; growth over
 /// it is refused with `quota`, and everything else goes on working. Without any, those that the volume has stay;
-/// where only one is given, the other is lifted.
+/// where only some are given, the others are lifted.
+///
+/// Of a volume above a packed tree only what lies above the tree counts: what the guest made or changed. A file comes
+/// above with its first change, its bytes by extents of 32 KiB (a file of up to 4 KiB at once), a directory with the first
+/// name that comes or goes in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MountLimits {
-    /// Bytes of files, holes not counted. Those of a packed tree below the volume count.
+    /// Bytes of files, holes not counted, and of links' targets; with them 128 for each inode, and 64 and its length for
+    /// each name. So it bounds what the store takes, whatever the guest makes.
     pub bytes: Option<u64>,
     /// Files, directories and links, the root being one.
     pub inodes: Option<u64>,
+    /// Names: a file has as many as it has hard links.
+    pub names: Option<u64>,
 }
 
 impl MountLimits {
@@ -65,6 +72,9 @@ impl fmt::Display for MountLimits {
         }
         if let Some(inodes) = self.inodes {
             write!(f, ",max-inodes={inodes}")?;
+        }
+        if let Some(names) = self.names {
+            write!(f, ",max-names={names}")?;
         }
         Ok(())
     }
@@ -147,7 +157,7 @@ impl Mount {
         self
     }
 
-    /// Lets its volume grow to so many bytes of files; see [`MountLimits`].
+    /// Lets its volume grow to so many bytes; see [`MountLimits`].
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.limits.bytes = Some(bytes);
         self
@@ -156,6 +166,12 @@ impl Mount {
     /// Lets its volume grow to so many files, directories and links; see [`MountLimits`].
     pub fn max_inodes(mut self, inodes: u64) -> Self {
         self.limits.inodes = Some(inodes);
+        self
+    }
+
+    /// Lets its volume grow to so many names; see [`MountLimits`].
+    pub fn max_names(mut self, names: u64) -> Self {
+        self.limits.names = Some(names);
         self
     }
 }

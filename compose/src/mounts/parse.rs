@@ -3,13 +3,13 @@
 use super::error::MountError;
 use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::table::check_path;
-use crate::size::{ByteSize, whole};
+use kvfs_size::{ByteSize, whole};
 use std::str::FromStr;
 
 impl FromStr for Mount {
     type Err = MountError;
 
-    /// Reads `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER]`. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
+    /// Reads `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
     /// `host:PREOPEN`, the last one with any number of `,file=NAME=HOST-PATH`.
     ///
     /// A comma ends the source, and the last colon of an overlay stands before the volume's name. For paths
@@ -50,6 +50,7 @@ fn parse_limit(limits: &mut MountLimits, text: &str) -> Option<()> {
     match name {
         "max-bytes" => limits.bytes = Some(number.parse::<ByteSize>().ok()?.0),
         "max-inodes" => limits.inodes = Some(whole(number)?),
+        "max-names" => limits.names = Some(whole(number)?),
         _ => return None,
     }
     Some(())
@@ -97,6 +98,8 @@ mod tests {
             "/data=kv:data,ro",
             "/data=kv:data,max-bytes=65536,max-inodes=100",
             "/data=overlay:t,ro,max-inodes=100",
+            "/data=kv,max-names=7",
+            "/data=kv,max-bytes=65536,max-inodes=100,max-names=200",
             "/lib=image:dist/lib",
             "/lib=image:a:b",
             "/=overlay:base.tar.gz",
@@ -142,6 +145,9 @@ mod tests {
             ("/lib=kv,max-inodes=-1", "`max-inodes=-1`"),
             ("/lib=kv,max-inodes=1K", "`max-inodes=1K`"),
             ("/lib=kv,max-files=1", "`max-files=1`"),
+            ("/lib=kv,max-names=", "`max-names=`"),
+            ("/lib=kv,max-names=1M", "`max-names=1M`"),
+            ("/lib=image:x,max-names=1", "has no volume"),
             ("/lib=image:x,max-bytes=1M", "has no volume"),
             ("/lib=host:x,max-bytes=1M", "has no volume"),
             ("/lib=image:x,rw", "overlay:x"),

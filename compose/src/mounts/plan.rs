@@ -158,7 +158,11 @@ impl<'a> Volumes<'a> {
             self.limits.push((name, limits));
             return Some(());
         };
-        for (known, new) in [(&mut known.bytes, limits.bytes), (&mut known.inodes, limits.inodes)] {
+        for (known, new) in [
+            (&mut known.bytes, limits.bytes),
+            (&mut known.inodes, limits.inodes),
+            (&mut known.names, limits.names),
+        ] {
             if known.is_some() && new.is_some() && *known != new {
                 return None;
             }
@@ -292,10 +296,11 @@ impl Planner<'_> {
     }
 }
 
-/// Writes a volume's limits for the adapter: its name, bytes and inodes, `-` for what is not limited.
+/// Writes a volume's limits for the adapter: its name, bytes, inodes and names, `-` for what is not limited.
 fn limits_line(volume: &str, limits: MountLimits) -> String {
     let number = |limit: Option<u64>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
-    format!("limits={volume}\t{}\t{}\n", number(limits.bytes), number(limits.inodes))
+    let (bytes, inodes, names) = (number(limits.bytes), number(limits.inodes), number(limits.names));
+    format!("limits={volume}\t{bytes}\t{inodes}\t{names}\n")
 }
 
 /// Names a tree for people, without telling where it lay: by the last part of its path.

@@ -318,14 +318,15 @@ fn packing_tells_how_far_it_is() {
 #[test]
 fn limits_belong_to_a_volume() {
     let plan = planned(&["/=kv,max-bytes=1M", "/a=kv,ro", "/b=kv:other,max-inodes=9"]).unwrap();
-    assert!(plan.lines.ends_with("limits=main\t1048576\t-\nlimits=other\t-\t9\n"), "{}", plan.lines);
+    assert!(plan.lines.ends_with("limits=main\t1048576\t-\t-\nlimits=other\t-\t9\t-\n"), "{}", plan.lines);
     let mounts = read_lines(&plan.lines, &plan.images);
     let texts: Vec<String> = mounts.iter().map(ToString::to_string).collect();
     assert_eq!(texts[0], "/ rw: volume `main`,max-bytes=1048576");
     assert_eq!(texts[1], "/a ro: volume `main`,max-bytes=1048576");
     assert_eq!(texts[2], "/b rw: volume `other`,max-inodes=9");
-    let both = planned(&["/=kv,max-bytes=1M", "/a=kv,max-bytes=1M,max-inodes=5"]).unwrap();
-    assert!(both.lines.ends_with("limits=main\t1048576\t5\n"), "{}", both.lines);
+    let both = planned(&["/=kv,max-bytes=1M,max-names=8", "/a=kv,max-bytes=1M,max-inodes=5"]).unwrap();
+    assert!(both.lines.ends_with("limits=main\t1048576\t5\t8\n"), "{}", both.lines);
+    refused(&["/=kv,max-names=1", "/a=kv,max-names=2"]);
     let error = refused(&["/=kv,max-bytes=1M", "/a=kv,max-bytes=2M"]);
     assert!(error.contains("volume `main` has one limit at / and another at /a"), "{error}");
 }

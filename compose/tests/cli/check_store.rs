@@ -7,8 +7,9 @@ use std::path::Path;
 fn check_store_checks_stores_and_providers() {
     let dir = workshop();
     std::fs::create_dir(dir.path().join("state")).unwrap();
-    let cases: [&[&str]; 7] = [
+    let cases: [&[&str]; 8] = [
         &["--store", "memory:"],
+        &["--store", "memory:64M"],
         &["--store", "redb:checked.redb"],
         &["--store", "file:checked"],
         &["--provider", "memory:64M"],
@@ -70,10 +71,37 @@ fn check_store_says_in_one_line_why_it_cannot_check_a_store() {
 }
 
 #[test]
+fn check_store_leaves_a_directory_of_other_files_as_it_is() {
+    let dir = workshop();
+    let mine = dir.path().join("mine");
+    std::fs::create_dir(&mine).unwrap();
+    std::fs::write(mine.join("notes.txt"), "mine").unwrap();
+    let modified = std::fs::metadata(&mine).unwrap().modified().unwrap();
+    for args in [
+        &["check-store", "--store", "file:mine"][..],
+        &["check-store", "--provider", "file", "--dir", "mine::/kvfs"],
+        &["run", "--store", "file:mine", "guest.wasm"],
+        &["fsck", "--store", "file:mine"],
+        &["fsck", "--store", "file:mine", "--repair"],
+    ] {
+        let output = kvfs(dir.path(), args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(1 | 8)), "{args:?}: {output:?}");
+        assert!(output.stdout.is_empty() && stderr.lines().count() == 1, "{args:?}: {output:?}");
+        assert!(stderr.contains("mine"), "{stderr}");
+        assert_eq!(super::files(&mine), ["notes.txt"], "{args:?}");
+        assert_eq!(std::fs::metadata(&mine).unwrap().modified().unwrap(), modified, "{args:?}");
+    }
+    let output = kvfs(dir.path(), &["check-store", "--store", "file:mine"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("notes.txt"), "{output:?}");
+}
+
+#[test]
 fn check_store_does_not_blame_a_small_store_for_its_size() {
     let dir = workshop();
-    for size in ["memory:64K", "memory:16M"] {
-        let output = kvfs(dir.path(), &["check-store", "--provider", size]);
+    let sizes = ["memory:64K", "memory:16M"];
+    for (of, size) in ["--provider", "--store"].into_iter().flat_map(|of| sizes.map(|size| (of, size))) {
+        let output = kvfs(dir.path(), &["check-store", of, size]);
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && !stdout.contains("FAILED"), "{size}: {stdout}");
         assert!(stdout.contains("the store is too small for it\n"), "{size}: {stdout}");

@@ -51,7 +51,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
     assert!(kvfs(path, &kept).status.success());
     std::fs::create_dir(path.join("taken")).unwrap();
     let before = files(path);
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["compose", "missing.wasm", "-o", "x.wasm"], "cannot read missing.wasm"),
         (&["compose", "script.wasm", "-o", "x.wasm"], "not a WebAssembly file"),
         (&["compose", "cut.wasm", "-o", "x.wasm"], "truncated or damaged WebAssembly at byte "),
@@ -69,6 +69,8 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["compose", "guest.wasm", "-o", "x.wasm", "--volume", ""], "a volume's name"),
         (&["run", "nothing.wasm"], "nothing to virtualize"),
         (&["run", "--store", "dir:x", "guest.wasm"], "names no store"),
+        (&["run", "--store", "memory:1.5M", "guest.wasm"], "is no size"),
+        (&["run", "--store", "memory:1K", "guest.wasm"], "at least 65536 bytes"),
         (&["run", "--mode", "lazy", "done.wasm"], "already composed"),
     ];
     for (args, expected) in cases {

@@ -28,6 +28,94 @@ fn memory_store_conforms() {
 }
 
 #[test]
+fn a_memory_store_with_a_size_conforms() {
+    conforms(&MemoryStore::with_size(1 << 30));
+    // A small one is not blamed for its size.
+    let report = conformance::check(&MemoryStore::with_size(1 << 20));
+    assert!(report.passed() && report.not_checked() > 0, "\n{report}");
+}
+
+#[test]
+fn a_memory_store_holds_no_more_than_its_size_and_shrinks_when_it_is_full() {
+    let cost = |bytes: u64| 160 + 1 + bytes;
+    let store = MemoryStore::with_size(cost(100) + cost(50));
+    let second = store.clone();
+    let write = |changes: &[(&[u8], Option<&[u8]>)]| {
+        let mutations: Vec<Mutation<'_>> = changes
+            .iter()
+            .map(|(key, value)| match value {
+                Some(value) => Mutation::Put { key, value },
+                None => Mutation::Delete { key },
+            })
+            .collect();
+        SyncStore::apply(&second, &[], &mutations, Durability::Buffered)
+    };
+    write(&[(b"a", Some(&[1; 100]))]).unwrap();
+    assert!(matches!(write(&[(b"b", Some(&[1; 51]))]), Err(StoreError::QuotaExceeded)));
+    write(&[(b"b", Some(&[1; 50]))]).unwrap();
+    assert_eq!(store.used_bytes().unwrap(), cost(100) + cost(50));
+    for refused in [&[(&b"c"[..], Some(&b""[..]))][..], &[(b"b", None), (b"b", Some(&[1; 51]))]] {
+        assert!(matches!(write(refused), Err(StoreError::QuotaExceeded)));
+        assert_eq!(store.used_bytes().unwrap(), cost(100) + cost(50), "nothing of it was made");
+    }
+    // What does not grow it is taken, and so is one in the place of another.
+    write(&[(b"a", Some(&[2; 100]))]).unwrap();
+    write(&[(b"a", Some(&[2; 30])), (b"b", Some(&[2; 120]))]).unwrap();
+    write(&[(b"a", None), (b"c", Some(&[3; 30]))]).unwrap();
+    write(&[(b"c", None)]).unwrap();
+    write(&[(b"b", None)]).unwrap();
+    assert_eq!(store.used_bytes().unwrap(), 0);
+}
+
+#[test]
+fn a_memory_store_by_name_may_have_a_size() {
+    for (url, fits, too_much) in [("memory:64K", 60 << 10, 70 << 10), ("memory:1M", 1000 << 10, 1 << 20)] {
+        let store = open_store(url).unwrap();
+        let put = |bytes: usize| {
+            SyncStore::apply(&store, &[], &[crate::put(b"a", &vec![1; bytes])], Durability::Buffered)
+        };
+        put(fits).unwrap();
+        assert!(matches!(put(too_much), Err(StoreError::QuotaExceeded)), "{url}");
+        SyncStore::apply(&store, &[], &[Mutation::Delete { key: b"a" }], Durability::Buffered).unwrap();
+    }
+    for url in ["memory:much", "memory:-1", "memory:1.5M", "memory:63K", "memory:0"] {
+        let error = open_store(url).map(drop).unwrap_err().to_string();
+        assert!(error.contains(url), "{error}");
+    }
+    let store = open_store("memory:").unwrap();
+    let large = vec![1; 1 << 20];
+    for key in 0..40_u8 {
+        SyncStore::apply(&store, &[], &[crate::put(&[key], &large)], Durability::Buffered).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_of_other_files_becomes_no_store_and_stays_as_it_is() {
+    for foreign in ["notes.txt", ".hidden", "1.kvfs", "0000000000000001.kvfs.bak", "line\nbreak"] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(foreign), "mine").unwrap();
+        let modified = std::fs::metadata(directory.path()).unwrap().modified().unwrap();
+        let url = format!("file:{}", directory.path().display());
+        let error = open_store(&url).map(drop).unwrap_err();
+        assert!(matches!(error, kvfs_host::OpenError::NotAStore { .. }), "{error}");
+        assert!(!error.to_string().contains('\n'), "{error}");
+        assert!(kvfs_host::open_store_read_only(&url).is_err());
+        let names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert_eq!(std::fs::metadata(directory.path()).unwrap().modified().unwrap(), modified);
+        assert_eq!(std::fs::read(directory.path().join(foreign)).unwrap(), b"mine");
+    }
+    // An empty one becomes a store, and files that come beside it later are left alone.
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("lost+found")).unwrap();
+    let url = format!("file:{}", directory.path().display());
+    crate::write(&open_store(&url).unwrap(), &[(b"a", b"1")], Durability::Durable).unwrap();
+    std::fs::write(directory.path().join("notes.txt"), "mine").unwrap();
+    drop(open_store(&url).unwrap());
+    assert_eq!(std::fs::read(directory.path().join("notes.txt")).unwrap(), b"mine");
+}
+
+#[test]
 fn redb_store_conforms() {
     let (_directory, store) = redb();
     conforms(&store);
@@ -256,7 +344,7 @@ fn answers_are_bounded_whatever_is_asked_for() {
 
 #[test]
 fn unknown_urls_say_what_is_known() {
-    for url in ["", "memory", "memory:x", "redb", "redb:", "s3://bucket", "/tmp/file.redb"] {
+    for url in ["", "memory", "redb", "redb:", "s3://bucket", "/tmp/file.redb"] {
         let text = open_store(url).unwrap_err().to_string();
         assert!(text.contains("memory:") && text.contains("redb:PATH"), "{url}: {text}");
         assert!(text.contains(&format!("`{url}`")), "{text}");

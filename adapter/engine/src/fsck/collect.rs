@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::key::{KeySpace, tag};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::load::is_storable_name;
+use crate::quota::Used;
 use crate::record::inode::Inode;
 use crate::record::superblock::{EXTENT_BYTES_MAX, INLINE_BYTES_MAX, Superblock};
 use crate::record::{RecordId, dentry, journal, reap, unseal};
@@ -41,13 +42,66 @@ pub(super) struct Picture {
     /// Damaged ones included: they say what they say by being there.
     pub(super) orphans: BTreeSet<InodeNo>,
     pub(super) damaged_orphans: BTreeSet<InodeNo>,
+    /// What lies above the image, if one lies below.
+    pub(super) above: Option<Above>,
     /// Whether the store holds anything above an image but a superblock.
     pub(super) written: bool,
     /// Directories with names in the store whose own record is the image's.
     pub(super) hidden_names: BTreeSet<InodeNo>,
 }
 
+/// What the store has of a volume that lies on an image: what a quota counts.
+#[derive(Debug, Default)]
+pub(super) struct Above {
+    pub(super) inodes: BTreeSet<InodeNo>,
+    pub(super) names: Used,
+    /// How many extents before the ends of their files.
+    pub(super) extents: BTreeMap<InodeNo, u64>,
+}
+
 impl Picture {
+    /// What the superblock is to count, damaged inodes left out.
+    pub(super) fn used(&self) -> Used {
+        let Some(superblock) = &self.superblock else { return Used::default() };
+        let extent_bytes = u64::from(superblock.extent_bytes);
+        if !superblock.counts_names() {
+            return Used { bytes: self.content_bytes(), inodes: self.inodes.len() as u64, names: 0 };
+        }
+        let names = match &self.above {
+            Some(above) => above.names,
+            None => {
+                let sound = self.dentries.iter().map(|(_, name, _)| name);
+                let names = sound.chain(self.damaged_dentries.iter().map(|damaged| &damaged.name));
+                names.fold(Used::default(), |used, name| used.and(Used::name(name)))
+            }
+        };
+        let own = self.inodes.iter().filter(|(ino, _)| self.is_above(**ino));
+        own.fold(names, |used, (_, inode)| {
+            used.and(Used { bytes: inode.charged_bytes(extent_bytes), inodes: 1, names: 0 })
+        })
+    }
+
+    /// Bytes of all content, wherever it lies: what format minor 2 charged.
+    pub(super) fn content_bytes(&self) -> u64 {
+        let extent_bytes = self.superblock.as_ref().map_or(0, |superblock| superblock.extent_bytes.into());
+        let content = |inode: &Inode| inode.content_bytes(inode.extents, extent_bytes);
+        self.inodes.values().map(content).fold(0, u64::saturating_add)
+    }
+
+    /// Whether an inode's record is in the store and not that of an image.
+    pub(super) fn is_above(&self, ino: InodeNo) -> bool {
+        self.above.as_ref().is_none_or(|above| above.inodes.contains(&ino))
+    }
+
+    /// How many extents before the end of a file are the image's.
+    pub(super) fn extents_below(&self, ino: InodeNo, inode: &Inode) -> u64 {
+        let (Some(above), Some(superblock)) = (&self.above, &self.superblock) else { return 0 };
+        let end = inode.extents_end(u64::from(superblock.extent_bytes));
+        let indices = self.extents.get(&ino).map_or(&[][..], Vec::as_slice);
+        let all = indices.iter().filter(|index| **index < end).count() as u64;
+        all.saturating_sub(above.extents.get(&ino).copied().unwrap_or(0))
+    }
+
     /// Whether a record of this inode is there, be it damaged.
     pub(super) fn exists(&self, ino: InodeNo) -> bool {
         self.inodes.contains_key(&ino) || self.damaged_inodes.contains(&ino)

@@ -1,15 +1,17 @@
 //! A store seen together with the image that a volume of it lies on, if it does, as if the records were all in the
 //! store: so the rest of a check and a repair need not know of images. What says where records are is checked here.
 
-use super::collect::{Picture, inode_number};
+use super::collect::{Above, Picture, inode_number};
 use super::{Finding, Invariant, Report};
 use crate::error::{Error, Result};
 use crate::image::ImageId;
 use crate::key::{KeySpace, tag};
 use crate::layer::{self, Lower, Value};
+use crate::load::is_storable_name;
 use crate::overlay::{self, Changes};
+use crate::quota::Used;
 use crate::record::superblock::Superblock;
-use crate::record::tombstone;
+use crate::record::{is_tombstone, tombstone};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use std::collections::BTreeSet;
 
@@ -44,6 +46,7 @@ impl<'s> Layered<'s> {
         let limits = self.store.limits()?;
         let (mut start, end) = keys.volume_range();
         let (mut written, mut own, mut named) = (false, BTreeSet::new(), BTreeSet::new());
+        let mut above = Above::default();
         loop {
             let (entries_max, bytes_max) = (limits.max_batch_entries, limits.max_batch_bytes);
             let page = overlay::scan(self.store, changes, &start, &end, entries_max, bytes_max)?;
@@ -53,6 +56,9 @@ impl<'s> Layered<'s> {
             for entry in &page {
                 let Some((tag, rest)) = keys.split(&entry.key) else { continue };
                 written |= tag != tag::SUPERBLOCK;
+                if !is_tombstone(&entry.key, &entry.value) {
+                    note_above(&mut above, picture, keys, &entry.key);
+                }
                 match (tag, inode_number(rest)) {
                     (tag::INODE, Some((ino, _))) => drop(own.insert(ino)),
                     (tag::DENTRY, Some((ino, _))) => drop(named.insert(ino)),
@@ -63,7 +69,7 @@ impl<'s> Layered<'s> {
         let mut found = |key: Vec<u8>, what: &str| {
             report.findings.push(Finding { invariant: Invariant::Layer, key, what: what.into(), path: None });
         };
-        picture.written = written;
+        (picture.written, picture.above) = (written, Some(above));
         if written && picture.superblock.as_ref().is_some_and(Superblock::is_as_its_image) {
             found(
                 keys.superblock().to_vec(),
@@ -77,6 +83,28 @@ impl<'s> Layered<'s> {
             picture.hidden_names.insert(*ino);
         }
         Ok(())
+    }
+}
+
+/// Takes note of a record in the store that a quota counts.
+fn note_above(above: &mut Above, picture: &Picture, keys: &KeySpace, key: &[u8]) {
+    let Some((tag, rest)) = keys.split(key) else { return };
+    let Some((ino, rest)) = inode_number(rest) else { return };
+    match tag {
+        tag::INODE if rest.is_empty() => drop(above.inodes.insert(ino)),
+        tag::DENTRY => {
+            if let Some(name) = keys.dentry_name(ino, key).filter(|name| is_storable_name(name)) {
+                above.names = above.names.and(Used::name(name));
+            }
+        }
+        tag::EXTENT => {
+            let extent_bytes = picture.superblock.as_ref().map_or(1, |superblock| superblock.extent_bytes);
+            let end = picture.inodes.get(&ino).map_or(0, |inode| inode.extents_end(extent_bytes.into()));
+            if keys.extent_index(ino, key).is_some_and(|index| index < end) {
+                *above.extents.entry(ino).or_default() += 1;
+            }
+        }
+        _ => {}
     }
 }
 
@@ -107,6 +135,7 @@ impl KvStore for Layered<'_> {
     ) -> std::result::Result<Vec<Entry>, StoreError> {
         let lower = self.lower.as_mut();
         layer::scan(Some(self.store), &Changes::new(), lower, start, end, max_entries, max_bytes)
+            .map(|page| page.entries)
             .map_err(to_store_error)
     }
 

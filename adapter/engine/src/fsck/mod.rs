@@ -55,7 +55,7 @@ pub enum Invariant {
     /// 11: every extent lies before the end of a file that keeps its bytes in extents, or is covered by
     /// a reap record.
     ExtentRange = 11,
-    /// 12: a file's inode counts the extents before its end exactly.
+    /// 12: a file's inode counts the extents before its end exactly, and those of them that are the image's, if at all.
     ExtentCount = 12,
     /// 13: no extent is longer than the volume's extent size.
     ExtentLength = 13,
@@ -63,9 +63,9 @@ pub enum Invariant {
     Reap = 14,
     /// 15: the next inode number is greater than every one in use.
     NextInode = 15,
-    /// 16: the superblock counts the inodes exactly.
+    /// 16: the superblock counts the inodes exactly; above an image, those that the store has.
     UsedInodes = 16,
-    /// 17: the superblock counts the charged bytes exactly.
+    /// 17: the superblock counts the charged bytes exactly; above an image, those of what the store has.
     UsedBytes = 17,
     /// 18: there are records of a journal only where the superblock says that there may be, and a journal
     /// with a commit record is whole.
@@ -75,6 +75,8 @@ pub enum Invariant {
     /// 20: where a volume on an image has records in the store, its superblock says so, and a directory with names
     /// there has its inode there: else readers do not look for them.
     Layer = 20,
+    /// 21: the superblock counts the names exactly, if it counts them; above an image, those that the store has.
+    UsedNames = 21,
 }
 
 impl Invariant {
@@ -132,6 +134,8 @@ pub struct Report {
     pub orphans: u64,
     /// Bytes as the quota counts them.
     pub used_bytes: u64,
+    /// Bytes of files and of links' targets, holes not counted, those in an image below included.
+    pub content_bytes: u64,
 }
 
 impl Report {

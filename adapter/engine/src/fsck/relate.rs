@@ -246,6 +246,11 @@ impl Relate<'_> {
                 let what = format!("the extent count is {}, there are {count}", inode.extents);
                 self.at_inode(Invariant::ExtentCount, *ino, what);
             }
+            let below = picture.extents_below(*ino, inode);
+            if inode.extents_below != 0 && inode.extents_below != below {
+                let what = format!("of the image it counts {} extents, it has {below}", inode.extents_below);
+                self.at_inode(Invariant::ExtentCount, *ino, what);
+            }
             let in_extents = matches!(inode.content, Content::Extents);
             if in_extents && inode.size == 0 {
                 self.at_inode(Invariant::ExtentCount, *ino, "an empty file keeps its bytes in extents");
@@ -284,20 +289,21 @@ impl Relate<'_> {
             let what = format!("the next inode is {}, but {highest} is in use", superblock.next_inode);
             self.found(Invariant::NextInode, at_superblock, what);
         }
-        let extent_bytes = u64::from(superblock.extent_bytes);
-        let charged = picture.inodes.values().map(|inode| inode.charged_bytes(extent_bytes));
-        self.report.used_bytes = charged.fold(0, u64::saturating_add);
+        let used = picture.used();
+        (self.report.used_bytes, self.report.content_bytes) = (used.bytes, picture.content_bytes());
+        if superblock.used_names != used.names {
+            let what = format!("counts {} names, there are {}", superblock.used_names, used.names);
+            self.found(Invariant::UsedNames, at_superblock, what);
+        }
         if !picture.damaged_inodes.is_empty() {
             return;
         }
-        let inodes = picture.inodes.len() as u64;
-        if superblock.used_inodes != inodes {
-            let what = format!("counts {} inodes, there are {inodes}", superblock.used_inodes);
+        if superblock.used_inodes != used.inodes {
+            let what = format!("counts {} inodes, there are {}", superblock.used_inodes, used.inodes);
             self.found(Invariant::UsedInodes, at_superblock, what);
         }
-        if superblock.used_bytes != self.report.used_bytes {
-            let what =
-                format!("counts {} bytes, there are {}", superblock.used_bytes, self.report.used_bytes);
+        if superblock.used_bytes != used.bytes {
+            let what = format!("counts {} bytes, there are {}", superblock.used_bytes, used.bytes);
             self.found(Invariant::UsedBytes, at_superblock, what);
         }
     }

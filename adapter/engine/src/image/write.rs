@@ -32,7 +32,8 @@ pub fn pack(store: &mut dyn KvStore, volume: &str, name: &str) -> Result<Vec<u8>
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return Err(Error::Invalid);
     }
-    if !fsck::fsck(store, volume)?.is_clean() {
+    let report = fsck::fsck(store, volume)?;
+    if !report.is_clean() {
         return Err(Error::damaged("volume", 0, "a check finds something wrong with it; repair it first"));
     }
     let keys = KeySpace::new(volume);
@@ -42,7 +43,7 @@ pub fn pack(store: &mut dyn KvStore, volume: &str, name: &str) -> Result<Vec<u8>
     if superblock.lower.is_some() {
         return Err(Error::Format("it lies on an image itself"));
     }
-    superblock.freeze();
+    superblock.freeze(report.content_bytes);
     *superblock_value = superblock.encode(keys.superblock());
     debug_assert_eq!(superblock_key.as_slice(), [tag::SUPERBLOCK]);
 

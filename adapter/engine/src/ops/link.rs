@@ -2,6 +2,7 @@ use crate::error::{Error, Result};
 use crate::limits::LINKS_MAX;
 use crate::mount::Start;
 use crate::path::{Follow, resolve, resolve_name};
+use crate::quota::Used;
 use crate::txn::Finish;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
@@ -43,6 +44,7 @@ impl Volume {
         if txn.inode_of(entry)?.nlink >= LINKS_MAX {
             return Err(Error::TooManyLinks);
         }
+        txn.check_growth(Used::name(name).and(txn.copy_up(entry.ino)).and(txn.copy_up(found.dir)))?;
         let mut writes = txn.write()?;
         writes.edit(entry.ino, |inode, now| {
             inode.nlink = inode.nlink.saturating_add(1);

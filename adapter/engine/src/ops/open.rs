@@ -2,6 +2,7 @@ use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::{Follow, resolve, resolve_name};
+use crate::quota::Used;
 use crate::record::inode::Content;
 use crate::txn::Finish;
 use crate::types::{Dentry, Kind};
@@ -72,7 +73,7 @@ impl Volume {
             }
             let name = found.last_name(Error::IsDirectory)?;
             txn.check_accepts_names(found.dir)?;
-            txn.check_growth(0, 1)?;
+            txn.check_growth(Used::inode(0).and(Used::name(name)).and(txn.copy_up(found.dir)))?;
             let mut writes = txn.write()?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
             writes.add_name(found.dir, name, Dentry::new(Kind::File, ino));

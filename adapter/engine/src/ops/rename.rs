@@ -1,6 +1,7 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::resolve_name;
+use crate::quota::Used;
 use crate::txn::{Finish, Txn};
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
@@ -59,6 +60,15 @@ impl Volume {
         if moved.kind == Kind::Directory {
             txn.inode_of(moved)?;
         }
+        let mut growth = Used::name(new_name).and(txn.copy_up(new.dir));
+        if old.dir != new.dir {
+            growth = growth.and(txn.copy_up(old.dir));
+        }
+        if moved.kind == Kind::Directory {
+            growth = growth.and(txn.copy_up(moved.ino));
+        }
+        let gone = txn.charged_name(old.dir, old_name).and(txn.charged_name(new.dir, new_name));
+        txn.check_growth(growth.without(gone))?;
 
         let mut writes = txn.write()?;
         if let Some(replaced) = new.entry {
@@ -106,7 +116,7 @@ fn check_not_inside(txn: &mut Txn<'_>, moved: InodeNo, dir: InodeNo) -> Result<(
             // Nothing is held over this loop, so a deep tree need not be in memory whole.
             txn.volume.cache.trim();
         }
-        if at == InodeNo(0) || steps > txn.volume.superblock.used_inodes {
+        if at == InodeNo(0) || steps > txn.volume.superblock.next_inode {
             return Err(Error::damaged("inode", dir.0, "its parents do not lead to the root"));
         }
     }

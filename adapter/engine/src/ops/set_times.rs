@@ -62,6 +62,7 @@ fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, finish: Finis
     if (atime, mtime) == (SetTime::Keep, SetTime::Keep) {
         return Ok(());
     }
+    txn.check_growth(txn.copy_up(ino))?;
     let mut writes = txn.write()?;
     writes.edit(ino, |inode, now| {
         let set = |place: &mut Timestamp, time: SetTime| match time {

@@ -1,6 +1,7 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::resolve_name;
+use crate::quota::Used;
 use crate::record::inode::Content;
 use crate::room::symlink_bytes_max;
 use crate::txn::Finish;
@@ -53,7 +54,8 @@ impl Volume {
         }
         let name = found.last_name(Error::Exist)?;
         txn.check_accepts_names(found.dir)?;
-        txn.check_growth(target.len() as u64, 1)?;
+        let link = Used::inode(target.len() as u64);
+        txn.check_growth(link.and(Used::name(name)).and(txn.copy_up(found.dir)))?;
         let mut writes = txn.write()?;
         let ino = writes.create(Kind::Symlink, found.dir, Content::Target(target.into()));
         writes.add_name(found.dir, name, Dentry::new(Kind::Symlink, ino));

@@ -3,7 +3,7 @@
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
 use crate::key::tag;
-use crate::limits::{FILE_SIZE_MAX, SYMLINK_BYTES_MAX};
+use crate::limits::{FILE_SIZE_MAX, INODE_CHARGE_BYTES, SYMLINK_BYTES_MAX};
 use crate::types::{InodeNo, Kind, Timestamp};
 
 /// Where a file's bytes are.
@@ -39,6 +39,9 @@ pub(crate) struct Inode {
     pub(crate) size: u64,
     /// Extents that exist, so that holes are not charged.
     pub(crate) extents: u64,
+    /// Those of them that are the image's below, and so are not charged either. 0 says that none is, or that it is not
+    /// known: then all are charged.
+    pub(crate) extents_below: u64,
     pub(crate) generation: u64,
     /// The directory that a directory lies in; 0 for everything else.
     pub(crate) parent: InodeNo,
@@ -55,6 +58,8 @@ const CONTENT_NONE: u8 = 0;
 const CONTENT_INLINE: u8 = 1;
 const CONTENT_EXTENTS: u8 = 2;
 const CONTENT_TARGET: u8 = 3;
+/// In extents of which some are the image's.
+const CONTENT_SHARED_EXTENTS: u8 = 4;
 
 fn id(ino: InodeNo) -> RecordId {
     RecordId { tag: tag::INODE, name: "inode", ino: ino.0 }
@@ -71,6 +76,7 @@ impl Inode {
             nlink: if kind == Kind::Directory { 2 } else { 1 },
             size,
             extents: 0,
+            extents_below: 0,
             generation: 1,
             parent: if kind == Kind::Directory { parent } else { InodeNo(0) },
             atime: now,
@@ -88,11 +94,18 @@ impl Inode {
         }
     }
 
-    /// Bytes that count against the quota: a file's size, but no more than its extents can hold, so
-    /// that holes are free. A function of the record alone, which keeps the count exact.
+    /// Bytes that count against the quota: some for the record, and a file's size, but no more than its extents can
+    /// hold, so that holes and what the image below has are free. A function of the record alone, which keeps the count
+    /// exact.
     pub(crate) fn charged_bytes(&self, extent_bytes: u64) -> u64 {
+        let own = self.extents.saturating_sub(self.extents_below);
+        INODE_CHARGE_BYTES.saturating_add(self.content_bytes(own, extent_bytes))
+    }
+
+    /// Bytes of content, if so many extents count.
+    pub(crate) fn content_bytes(&self, extents: u64, extent_bytes: u64) -> u64 {
         match self.content {
-            Content::Extents => self.size.min(self.extents.saturating_mul(extent_bytes)),
+            Content::Extents => self.size.min(extents.saturating_mul(extent_bytes)),
             Content::Inline(_) | Content::Target(_) => self.size,
             Content::None => 0,
         }
@@ -110,9 +123,12 @@ impl Inode {
     /// Appends the value for `key` to the empty `out`.
     pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
         begin(out);
+        // Never more than there are, which no reader would take.
+        let below = self.extents_below.min(self.extents).to_be_bytes();
         let (tag_byte, content): (u8, &[u8]) = match &self.content {
             Content::None => (CONTENT_NONE, &[]),
             Content::Inline(bytes) => (CONTENT_INLINE, bytes),
+            Content::Extents if below != [0; 8] => (CONTENT_SHARED_EXTENTS, &below),
             Content::Extents => (CONTENT_EXTENTS, &[]),
             Content::Target(target) => (CONTENT_TARGET, target.as_bytes()),
         };
@@ -151,10 +167,20 @@ impl Inode {
         let (atime, mtime, ctime) = (time()?, time()?, time()?);
         let rest = fields.rest();
         let length = rest.len() as u64;
+        let mut extents_below = 0;
         let content = match (kind, tag_byte) {
             (Kind::Directory, CONTENT_NONE) if rest.is_empty() => Content::None,
             // An empty file is always inline.
             (Kind::File, CONTENT_EXTENTS) if rest.is_empty() && (1..=FILE_SIZE_MAX).contains(&size) => {
+                Content::Extents
+            }
+            (Kind::File, CONTENT_SHARED_EXTENTS) if (1..=FILE_SIZE_MAX).contains(&size) => {
+                let mut fields = Fields::new(rest, id);
+                extents_below = fields.u64()?;
+                fields.end()?;
+                if !(1..=extents).contains(&extents_below) {
+                    return Err(id.damaged("more extents of the image than there are, or none"));
+                }
                 Content::Extents
             }
             (Kind::File, CONTENT_INLINE) if length <= size && size <= u64::from(inline_bytes) => {
@@ -167,7 +193,19 @@ impl Inode {
             }
             _ => return Err(id.damaged("content does not fit the kind and size")),
         };
-        Ok(Inode { kind, nlink, size, extents, generation, parent, atime, mtime, ctime, content })
+        Ok(Inode {
+            kind,
+            nlink,
+            size,
+            extents,
+            extents_below,
+            generation,
+            parent,
+            atime,
+            mtime,
+            ctime,
+            content,
+        })
     }
 }
 
@@ -190,6 +228,8 @@ mod tests {
         file.content = Content::Extents;
         file.size = FILE_SIZE_MAX;
         assert_eq!(round(&file).unwrap(), file);
+        (file.extents, file.extents_below) = (7, 7);
+        assert_eq!(round(&file).unwrap(), file);
         let directory = Inode::new(Kind::Directory, InodeNo(9), now, Content::None);
         assert_eq!(round(&directory).unwrap(), directory);
         let link = Inode::new(Kind::Symlink, InodeNo::ROOT, now, Content::Target("a/b".into()));
@@ -210,14 +250,30 @@ mod tests {
         assert!(round(&file).is_err(), "over the largest size");
         file.size = 0;
         assert!(round(&file).is_err(), "empty and not inline");
+        (file.size, file.extents, file.extents_below) = (9, 2, 2);
+        let mut value = Vec::new();
+        file.encode(b"k", &mut value);
+        // The last byte of the extents that exist.
+        value[crate::record::FRAME_BYTES + 23] = 1;
+        seal(b"k", tag::INODE, &mut value);
+        assert!(Inode::decode(b"k", InodeNo(5), 4096, &value).is_err(), "more of the image than there is");
     }
 
     #[test]
     fn holes_are_not_charged() {
         let mut file = Inode::new(Kind::File, InodeNo::ROOT, Timestamp::default(), Content::Extents);
         (file.size, file.extents) = (1 << 40, 1);
-        assert_eq!(file.charged_bytes(32 << 10), 32 << 10);
+        assert_eq!(file.charged_bytes(32 << 10), INODE_CHARGE_BYTES + (32 << 10));
         (file.size, file.extents) = (5000, 1);
-        assert_eq!(file.charged_bytes(32 << 10), 5000);
+        assert_eq!(file.charged_bytes(32 << 10), INODE_CHARGE_BYTES + 5000);
+    }
+
+    #[test]
+    fn what_the_image_has_is_not_charged() {
+        let mut file = Inode::new(Kind::File, InodeNo::ROOT, Timestamp::default(), Content::Extents);
+        (file.size, file.extents, file.extents_below) = (5 << 20, 160, 159);
+        assert_eq!(file.charged_bytes(32 << 10), INODE_CHARGE_BYTES + (32 << 10));
+        file.extents_below = 160;
+        assert_eq!(file.charged_bytes(32 << 10), INODE_CHARGE_BYTES);
     }
 }

@@ -1,10 +1,11 @@
 //! The superblock: what a volume is, and the one value every commit is guarded on.
 
-use super::{Fields, RecordId, begin, seal, unseal};
+use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::{Error, Result};
 use crate::image::ImageId;
 use crate::key::tag;
-use crate::limits::VOLUME_NAME_BYTES_MAX;
+use crate::limits::{INODE_CHARGE_BYTES, VOLUME_NAME_BYTES_MAX};
+use crate::quota::Used;
 use crate::types::InodeNo;
 
 const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
@@ -12,7 +13,10 @@ const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
 /// Raised when older versions cannot read the format at all.
 const FORMAT_MAJOR: u16 = 1;
 /// Raised with every addition; older versions go by the feature masks.
-const FORMAT_MINOR: u16 = 2;
+const FORMAT_MINOR: u16 = 3;
+/// That of a superblock that does not count names, so that it has the same bytes as ever: an image's is frozen, and its
+/// digest covers it.
+const FORMAT_MINOR_WITHOUT_NAMES: u16 = 2;
 
 /// Features that a reader may not know and still read the volume: none yet.
 const RO_COMPAT_KNOWN: u32 = 0;
@@ -23,8 +27,11 @@ pub(crate) const INCOMPAT_JOURNAL: u32 = 1;
 const INCOMPAT_BIRTHS: u32 = 2;
 /// Feature: the volume lies on an image. Without it, what is there is a part of the tree.
 const INCOMPAT_LOWER: u32 = 4;
+/// Feature: names are counted, the counts are of what the store has and not the image below, and inodes may say which
+/// extents are the image's.
+const INCOMPAT_NAMES: u32 = 8;
 /// Features that a reader must know.
-const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER;
+const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER | INCOMPAT_NAMES;
 
 /// Bounds of the extent size: a power of two within them.
 pub(crate) const EXTENT_BYTES_MIN: u32 = 512;
@@ -59,9 +66,12 @@ pub(crate) struct Superblock {
     pub(crate) next_inode: u64,
     pub(crate) used_bytes: u64,
     pub(crate) used_inodes: u64,
+    /// 0 in a volume that does not count names yet.
+    pub(crate) used_names: u64,
     /// `u64::MAX`: no quota.
     pub(crate) quota_bytes: u64,
     pub(crate) quota_inodes: u64,
+    pub(crate) quota_names: u64,
     /// A frozen volume is never changed again: others may lie on it.
     pub(crate) frozen: bool,
     pub(crate) lower: Option<Lower>,
@@ -72,17 +82,19 @@ impl Superblock {
         Superblock {
             compat: 0,
             ro_compat: 0,
-            incompat: INCOMPAT_BIRTHS,
+            incompat: INCOMPAT_BIRTHS | INCOMPAT_NAMES,
             uuid,
             extent_bytes,
             inline_bytes,
             epoch: 1,
             seq: 1,
             next_inode: InodeNo::ROOT.0 + 1,
-            used_bytes: 0,
+            used_bytes: INODE_CHARGE_BYTES,
             used_inodes: 1,
+            used_names: 0,
             quota_bytes: u64::MAX,
             quota_inodes: u64::MAX,
+            quota_names: u64::MAX,
             frozen: false,
             lower: None,
         }
@@ -95,22 +107,28 @@ impl Superblock {
         self.incompat |= INCOMPAT_BIRTHS;
     }
 
-    /// Makes it that of an image: frozen, and without what depends on how the volume came to be. Its uuid
-    /// is zero, to be set to the digest of what the image holds.
-    pub(crate) fn freeze(&mut self) {
-        let next_inode = self.next_inode;
-        let (used_bytes, used_inodes) = (self.used_bytes, self.used_inodes);
+    /// Makes it that of an image: frozen, and without what depends on how the volume came to be. It counts bytes of
+    /// content alone and no names, as the first images did: one tree is one image, whichever version packed it. Its
+    /// uuid is zero, to be set to the digest of what the image holds.
+    pub(crate) fn freeze(&mut self, content_bytes: u64) {
+        let (next_inode, used_inodes) = (self.next_inode, self.used_inodes);
         let fresh = Superblock::new([0; 16], self.extent_bytes, self.inline_bytes);
-        *self = Superblock { next_inode, used_bytes, used_inodes, frozen: true, ..fresh };
+        let incompat = fresh.incompat & !INCOMPAT_NAMES;
+        let used_bytes = content_bytes;
+        *self = Superblock { next_inode, used_bytes, used_inodes, incompat, frozen: true, ..fresh };
     }
 
-    /// The superblock of a volume that is to lie on the image whose superblock this is.
+    /// The superblock of a volume that is to lie on the image whose superblock this is. It counts nothing: all there
+    /// is lies in the image.
     pub(crate) fn above(&self, image: ImageId, uuid: [u8; 16]) -> Superblock {
         Superblock {
             uuid,
             epoch: 1,
             seq: 1,
-            incompat: self.incompat | INCOMPAT_LOWER,
+            used_bytes: 0,
+            used_inodes: 0,
+            used_names: 0,
+            incompat: self.incompat | INCOMPAT_LOWER | INCOMPAT_NAMES,
             frozen: false,
             lower: Some(Lower { image, seq: self.seq, written: false }),
             ..self.clone()
@@ -129,6 +147,17 @@ impl Superblock {
         }
     }
 
+    /// Whether names are counted, and what lies in an image below is not: else the volume is to be recounted.
+    pub(crate) fn counts_names(&self) -> bool {
+        self.incompat & INCOMPAT_NAMES != 0
+    }
+
+    /// Sets what the volume holds, counted by the rules of this version.
+    pub(crate) fn set_recounted(&mut self, used: Used) {
+        (self.used_bytes, self.used_inodes, self.used_names) = (used.bytes, used.inodes, used.names);
+        self.incompat |= INCOMPAT_NAMES;
+    }
+
     /// Whether there may be a journal in the store.
     pub(crate) fn has_journal(&self) -> bool {
         self.incompat & INCOMPAT_JOURNAL != 0
@@ -138,12 +167,19 @@ impl Superblock {
         self.incompat = (self.incompat & !INCOMPAT_JOURNAL) | (INCOMPAT_JOURNAL * u32::from(there));
     }
 
+    /// The length of what [`Superblock::encode`] returns.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        let lower = self.lower.as_ref().map_or(0, |lower| lower.image.name.len() + 16 + 8 + 1);
+        FRAME_BYTES + 106 + lower + if self.counts_names() { 16 } else { 0 }
+    }
+
     pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(192);
         begin(&mut out);
         out.extend_from_slice(&MAGIC);
+        let minor = if self.counts_names() { FORMAT_MINOR } else { FORMAT_MINOR_WITHOUT_NAMES };
         out.extend_from_slice(&FORMAT_MAJOR.to_be_bytes());
-        out.extend_from_slice(&FORMAT_MINOR.to_be_bytes());
+        out.extend_from_slice(&minor.to_be_bytes());
         for mask in [self.compat, self.ro_compat, self.incompat] {
             out.extend_from_slice(&mask.to_be_bytes());
         }
@@ -173,6 +209,11 @@ impl Superblock {
                 out.push(u8::from(lower.written));
             }
         }
+        if self.counts_names() {
+            for number in [self.used_names, self.quota_names] {
+                out.extend_from_slice(&number.to_be_bytes());
+            }
+        }
         seal(key, tag::SUPERBLOCK, &mut out);
         out
     }
@@ -194,7 +235,7 @@ impl Superblock {
         if incompat & !INCOMPAT_KNOWN != 0 || ro_compat & !RO_COMPAT_KNOWN != 0 {
             return Err(Error::Format("it uses features of a newer version; use that version"));
         }
-        let superblock = Superblock {
+        let mut superblock = Superblock {
             compat,
             ro_compat,
             incompat,
@@ -206,8 +247,10 @@ impl Superblock {
             next_inode: fields.u64()?,
             used_bytes: fields.u64()?,
             used_inodes: fields.u64()?,
+            used_names: 0,
             quota_bytes: fields.u64()?,
             quota_inodes: fields.u64()?,
+            quota_names: u64::MAX,
             frozen: match fields.u8()? {
                 0 => false,
                 1 => true,
@@ -215,6 +258,9 @@ impl Superblock {
             },
             lower: decode_lower(&mut fields)?,
         };
+        if superblock.counts_names() {
+            (superblock.used_names, superblock.quota_names) = (fields.u64()?, fields.u64()?);
+        }
         fields.end()?;
         if superblock.lower.is_some() != (incompat & INCOMPAT_LOWER != 0) {
             return Err(ID.damaged("an image below that its features do not tell of, or none"));
@@ -258,10 +304,18 @@ mod tests {
     #[test]
     fn a_superblock_survives_encoding() {
         let mut superblock = Superblock::new([7; 16], 32 << 10, 4096);
+        (superblock.used_names, superblock.quota_names) = (5, 9);
         superblock.frozen = true;
         assert_eq!(Superblock::decode(b"k", &superblock.encode(b"k")).unwrap(), superblock);
+        let mut frozen = superblock.clone();
+        frozen.freeze(77);
+        assert_eq!(Superblock::decode(b"k", &frozen.encode(b"k")).unwrap(), frozen);
+        assert_eq!(frozen.encode(b"k").len() + 16, superblock.encode(b"k").len(), "an image counts no names");
+        assert_eq!(frozen.encode(b"k").len(), frozen.encoded_bytes());
+        assert_eq!(superblock.encode(b"k").len(), superblock.encoded_bytes());
         let mut above = superblock.above(ImageId { name: "base".into(), digest: [3; 16] }, [8; 16]);
         assert_eq!(Superblock::decode(b"k", &above.encode(b"k")).unwrap(), above);
+        assert_eq!(above.encode(b"k").len(), above.encoded_bytes());
         above.incompat = superblock.incompat;
         assert!(Superblock::decode(b"k", &above.encode(b"k")).is_err(), "an image that no feature tells of");
     }

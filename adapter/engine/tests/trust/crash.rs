@@ -135,6 +135,7 @@ fn every_cut_leaves_the_state_of_a_moment_not_before_the_last_promise() {
 fn every_sabotage_is_noticed() {
     let kinds = [
         Sabotage::NoOrphanRecords,
+        Sabotage::MiscountsNames,
         Sabotage::NoReapRecords,
         Sabotage::MetadataFirst,
         Sabotage::EntriesFirst,

@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod above;
 mod cost;
 mod crash;
 mod exhaustive;
@@ -20,6 +21,7 @@ mod quota;
 mod regressions;
 mod repair;
 mod slashes;
+mod upgrade;
 
 // What the fuzz targets use too; the suites name it as if it were here.
 use kvfs_trust::{layered as lower, model, moments, ops, rng, run, shrink, store, tree};

@@ -53,6 +53,7 @@ impl Base {
                     let mut image = Image::open(bytes).map_err(|error| format!("an image: {error:?}"))?;
                     image.verify().map_err(|error| format!("an image: {error:?}"))?;
                     runner.model.close_all();
+                    runner.model.lie_below();
                     return Ok(Base { image, bytes, model: runner.model.clone(), seconds: index as i64 });
                 }
                 Err(Error::Format(_)) => {}

@@ -6,7 +6,7 @@ mod cost;
 pub use cost::{Cost, Layout};
 
 use kvfs::{Access, At, Code, Follow, Kind, OpenFlags, Quota, SetTime, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 pub type Id = u64;
@@ -59,6 +59,8 @@ pub enum What {
 #[derive(Debug, Clone)]
 pub struct Object {
     pub what: What,
+    /// Not only an image's: made or changed since.
+    pub above: bool,
     pub nlink: u64,
     pub atime: Timestamp,
     pub mtime: Timestamp,
@@ -93,6 +95,8 @@ pub struct Model {
     pub target_bytes_max: usize,
     pub layout: Layout,
     pub quota: Quota,
+    /// Names that are an image's, with their directories.
+    pub names_below: BTreeSet<(Id, String)>,
 }
 
 pub type Answer<T> = Result<T, Code>;
@@ -116,9 +120,10 @@ impl Model {
             target_bytes_max: 4095,
             layout: Layout { extent_bytes: 32 << 10, inline_bytes: 4 << 10 },
             quota: Quota::default(),
+            names_below: BTreeSet::new(),
         };
         let root = What::Directory { entries: BTreeMap::new(), parent: ROOT };
-        let root = Object { what: root, nlink: 2, atime: now, mtime: now, ctime: now };
+        let root = Object { what: root, above: true, nlink: 2, atime: now, mtime: now, ctime: now };
         model.objects.insert(ROOT, Rc::new(root));
         model
     }
@@ -128,7 +133,9 @@ impl Model {
     }
 
     fn edit(&mut self, id: Id) -> &mut Object {
-        Rc::make_mut(self.objects.get_mut(&id).expect("an object that is there"))
+        let object = Rc::make_mut(self.objects.get_mut(&id).expect("an object that is there"));
+        object.above = true;
+        object
     }
 
     pub fn entries(&self, id: Id) -> Option<&BTreeMap<String, Id>> {
@@ -234,7 +241,8 @@ impl Model {
         let (id, now) = (self.next, self.now);
         self.next += 1;
         let nlink = if matches!(what, What::Directory { .. }) { 2 } else { 1 };
-        self.objects.insert(id, Rc::new(Object { what, nlink, atime: now, mtime: now, ctime: now }));
+        self.objects
+            .insert(id, Rc::new(Object { what, above: true, nlink, atime: now, mtime: now, ctime: now }));
         id
     }
 
@@ -246,6 +254,7 @@ impl Model {
         entries.insert(name.to_owned(), id);
         holder.nlink += u64::from(is_dir);
         (holder.mtime, holder.ctime) = (now, now);
+        self.names_below.remove(&(dir, name.to_owned()));
     }
 
     fn unbind(&mut self, dir: Id, name: &str) -> Id {
@@ -257,6 +266,7 @@ impl Model {
         entries.remove(name);
         holder.nlink -= u64::from(is_dir);
         (holder.mtime, holder.ctime) = (now, now);
+        self.names_below.remove(&(dir, name.to_owned()));
         id
     }
 
@@ -316,9 +326,11 @@ impl Model {
             if self.is_gone(place.dir) {
                 return Err(Code::NoEntry);
             }
-            self.check_growth(0, 1)?;
+            let name = place.name.expect("what is not there has a name");
+            let made = [Model::new_inode(0), Model::new_name(&name), self.copied(&[place.dir])];
+            self.check_growth(&made, &[])?;
             let id = self.make(What::File(Bytes::default()));
-            self.bind(place.dir, &place.name.expect("what is not there has a name"), id);
+            self.bind(place.dir, &name, id);
             self.opened(id);
             return Ok(id);
         };
@@ -385,7 +397,8 @@ impl Model {
 
     pub fn mkdir(&mut self, base: Id, path: &str) -> Answer<()> {
         let place = self.name_to_make(base, path)?;
-        self.check_growth(0, 1)?;
+        let made = [Model::new_inode(0), Model::new_name(&place.1), self.copied(&[place.0])];
+        self.check_growth(&made, &[])?;
         let id = self.make(What::Directory { entries: BTreeMap::new(), parent: place.0 });
         self.bind(place.0, &place.1, id);
         Ok(())
@@ -428,7 +441,8 @@ impl Model {
             return Err(Code::NoEntry);
         }
         let name = place.name.ok_or(Code::Exist)?;
-        self.check_growth(target.len() as u64, 1)?;
+        let made = [Model::new_inode(target.len()), Model::new_name(&name), self.copied(&[place.dir])];
+        self.check_growth(&made, &[])?;
         let id = self.make(What::Symlink(target.to_owned()));
         self.bind(place.dir, &name, id);
         Ok(())
@@ -486,11 +500,13 @@ impl Model {
         if self.is_gone(place.dir) {
             return Err(Code::NoEntry);
         }
+        let name = place.name.ok_or(Code::Exist)?;
+        self.check_growth(&[Model::new_name(&name), self.copied(&[id, place.dir])], &[])?;
         let now = self.now;
         let object = self.edit(id);
         object.nlink += 1;
         object.ctime = now;
-        self.bind(place.dir, &place.name.ok_or(Code::Exist)?, id);
+        self.bind(place.dir, &name, id);
         Ok(())
     }
 
@@ -521,6 +537,10 @@ impl Model {
         if self.is_gone(to.dir) {
             return Err(Code::NoEntry);
         }
+        let mut changed = vec![from.dir, to.dir];
+        changed.extend(is_dir.then_some(id));
+        let gone = [self.charged_name(from.dir, &from_name), self.charged_name(to.dir, &to_name)];
+        self.check_growth(&[Model::new_name(&to_name), self.copied(&changed)], &gone)?;
         if let Some(there) = to.target {
             self.unbind(to.dir, &to_name);
             self.drop_name(there);
@@ -559,6 +579,7 @@ impl Model {
         if (atime, mtime) == (SetTime::Keep, SetTime::Keep) {
             return Ok(());
         }
+        self.check_growth(&[self.copied(&[id])], &[])?;
         let object = self.edit(id);
         for (place, time) in [(&mut object.atime, atime), (&mut object.mtime, mtime)] {
             match time {

@@ -248,10 +248,14 @@ fn link(rng: &mut Rng) -> String {
 }
 
 fn quota(rng: &mut Rng) -> Quota {
-    Quota {
-        bytes: rng.pick(&[None, Some(0), Some(3000), Some(12_000), Some(30_000)]),
-        inodes: rng.pick(&[None, Some(5), Some(7)]),
-    }
+    let bytes = rng.pick(&[None, Some(1000), Some(4000), Some(13_000), Some(31_000)]);
+    let inodes = rng.pick(&[None, Some(5), Some(7)]);
+    let names = match (bytes, inodes) {
+        (None | Some(13_000), None) => Some(4),
+        (Some(31_000), _) => Some(7),
+        _ => None,
+    };
+    Quota { bytes, inodes, names }
 }
 
 fn offset(rng: &mut Rng) -> u64 {

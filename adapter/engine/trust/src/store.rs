@@ -73,6 +73,15 @@ pub fn tag_of(key: &[u8]) -> u8 {
     key.get(1 + name).copied().unwrap_or_default()
 }
 
+/// A superblock with a name less in its count, which is the last number but one.
+fn miscounted(key: &[u8], value: &[u8]) -> Rc<[u8]> {
+    let mut body = value[16..].to_vec();
+    let at = body.len() - 16;
+    let names = u64::from_be_bytes(body[at..at + 8].try_into().expect("eight bytes"));
+    body[at..at + 8].copy_from_slice(&names.wrapping_sub(1).to_be_bytes());
+    kvfs::fuzzing::framed(key, 0, &body).into()
+}
+
 /// What goes wrong, at which call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -126,6 +135,8 @@ pub enum Sabotage {
     NoExtentDeletes,
     /// Tombstones never reach the store.
     NoTombstones,
+    /// Every superblock counts a name too few.
+    MiscountsNames,
     /// A durable apply is only buffered.
     NotDurable,
     /// Of every seventh apply only the superblock reaches the store.
@@ -320,6 +331,11 @@ impl Inner {
             Some(Sabotage::NoExtentDeletes) => forget(0x20, false),
             Some(Sabotage::NoTombstones) => {
                 applied.changes.retain(|(_, value)| !value.as_ref().is_some_and(|value| is_tombstone(value)));
+            }
+            Some(Sabotage::MiscountsNames) => {
+                for (key, value) in applied.changes.iter_mut().filter(|(key, _)| tag_of(key) == 0) {
+                    *value = value.as_ref().map(|value| miscounted(key, value));
+                }
             }
             Some(Sabotage::NotDurable) => applied.durable = false,
             Some(Sabotage::LosesAnApply) if self.applies_seen.is_multiple_of(7) => {

@@ -62,6 +62,14 @@ fn inodes(work: &mut Work<'_>, picture: &Picture, names: &BTreeMap<InodeNo, Name
         if right.extents != inode.extents {
             what.push(format!("it now counts {} extents instead of {}", right.extents, inode.extents));
         }
+        let below = picture.extents_below(*ino, &right);
+        // What is brought up has its extents still below. Above, none counted is right too.
+        if !picture.is_above(*ino) || ![0, below].contains(&right.extents_below) {
+            right.extents_below = below;
+        }
+        if picture.is_above(*ino) && right.extents_below != inode.extents_below {
+            what.push(format!("it now counts {below} extents of the image"));
+        }
         if !what.is_empty() {
             rewrite(work, *ino, &right, &what.join("; "))?;
         }
@@ -158,21 +166,20 @@ fn garbage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
 
 pub(super) fn superblock(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     let Some(superblock) = &mut work.writer.superblock else { return Ok(()) };
-    let extent_bytes = u64::from(superblock.extent_bytes);
+    let used = picture.used();
     let mut right = superblock.clone();
     right.next_inode = right.next_inode.max(picture.highest_inode().saturating_add(1));
+    right.used_names = used.names;
     // What a damaged inode is charged with is not known.
     if picture.damaged_inodes.is_empty() {
-        right.used_inodes = picture.inodes.len() as u64;
-        let charged = picture.inodes.values().map(|inode| inode.charged_bytes(extent_bytes));
-        right.used_bytes = charged.fold(0, u64::saturating_add);
+        (right.used_inodes, right.used_bytes) = (used.inodes, used.bytes);
     }
     if right == *superblock {
         return Ok(());
     }
     let what = format!(
-        "counts {} inodes and {} bytes; the next inode is {}",
-        right.used_inodes, right.used_bytes, right.next_inode
+        "counts {} inodes, {} names and {} bytes; the next inode is {}",
+        right.used_inodes, right.used_names, right.used_bytes, right.next_inode
     );
     *superblock = right;
     work.writer.put_superblock()?;

@@ -1,8 +1,9 @@
-//! What a file counts against a quota.
+//! What a volume counts against a quota.
 
 use super::{Answer, Id, Model, Object, What};
-use kvfs::{Code, Quota};
-use std::collections::BTreeSet;
+use kvfs::limits::{INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
+use kvfs::{Code, Quota, Used};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// How a volume lays files out, which says what they cost.
@@ -13,19 +14,26 @@ pub struct Layout {
 }
 
 /// What of a file counts against a quota: all of a small one; of others no more than the extents that
-/// were ever written to. A file counts as small until it is larger, and again once it was empty.
+/// were ever written to, but for those that are an image's. A file counts as small until it is larger, and again once
+/// it was empty.
 #[derive(Debug, Clone, Default)]
 pub struct Cost {
     size: u64,
     /// The end of what was written to a small file.
     written: u64,
-    extents: Option<BTreeSet<u64>>,
+    /// Extents, with the end of what was written to each.
+    extents: Option<BTreeMap<u64, u64>>,
+    /// Those of them that lie in an image.
+    below: BTreeSet<u64>,
 }
 
 impl Cost {
-    fn enlarge(&mut self) -> &mut BTreeSet<u64> {
+    fn enlarge(&mut self) -> &mut BTreeMap<u64, u64> {
         let written = self.written;
-        self.extents.get_or_insert_with(|| if written > 0 { [0].into() } else { BTreeSet::new() })
+        self.extents.get_or_insert_with(|| match written {
+            0 => BTreeMap::new(),
+            _ => [(0, written)].into(),
+        })
     }
 
     pub(super) fn write(&mut self, offset: u64, length: u64, layout: Layout) {
@@ -33,8 +41,13 @@ impl Cost {
         self.size = self.size.max(end);
         if self.extents.is_none() && self.size <= layout.inline_bytes {
             self.written = self.written.max(end);
-        } else {
-            self.enlarge().extend(offset / layout.extent_bytes..=(end - 1) / layout.extent_bytes);
+            return;
+        }
+        for index in offset / layout.extent_bytes..=(end - 1) / layout.extent_bytes {
+            let within = (end - index * layout.extent_bytes).min(layout.extent_bytes);
+            let known = self.enlarge().entry(index).or_default();
+            *known = within.max(*known);
+            self.below.remove(&index);
         }
     }
 
@@ -44,41 +57,124 @@ impl Cost {
         }
         (self.size, self.written) = (size, self.written.min(size));
         if let Some(extents) = &mut self.extents {
-            extents.retain(|index| index * layout.extent_bytes < size);
+            extents.retain(|index, _| index * layout.extent_bytes < size);
+            self.below.retain(|index| extents.contains_key(index));
+            let (tail, within) = (size / layout.extent_bytes, size % layout.extent_bytes);
+            if let Some(end) = extents.get_mut(&tail).filter(|end| **end > within) {
+                // What is cut is the volume's own from then on.
+                *end = within;
+                self.below.remove(&tail);
+            }
         }
         if size == 0 {
             (self.extents, self.written) = (None, 0);
+            self.below.clear();
         }
+    }
+
+    fn lie_below(&mut self) {
+        self.below = self.extents.iter().flat_map(BTreeMap::keys).copied().collect();
     }
 
     pub fn bytes(&self, layout: Layout) -> u64 {
         match &self.extents {
             None => self.size,
-            Some(extents) => self.size.min((extents.len() as u64).saturating_mul(layout.extent_bytes)),
+            Some(extents) => {
+                let own = (extents.len() - self.below.len()) as u64;
+                self.size.min(own.saturating_mul(layout.extent_bytes))
+            }
         }
     }
 }
 
+pub(super) fn used(bytes: u64, inodes: u64, names: u64) -> Used {
+    let mut used = Used::default();
+    (used.bytes, used.inodes, used.names) = (bytes, inodes, names);
+    used
+}
+
+fn sum(one: Used, other: Used) -> Used {
+    used(one.bytes + other.bytes, one.inodes + other.inodes, one.names + other.names)
+}
+
+fn difference(one: Used, other: Used) -> Used {
+    let left = |one: u64, other: u64| one.saturating_sub(other);
+    used(left(one.bytes, other.bytes), left(one.inodes, other.inodes), left(one.names, other.names))
+}
+
 impl Model {
-    /// Bytes and inodes in use.
-    pub fn used(&self) -> (u64, u64) {
-        let cost = |object: &Rc<Object>| match &object.what {
+    /// From now on everything there is is an image's.
+    pub fn lie_below(&mut self) {
+        let ids: Vec<Id> = self.objects.keys().copied().collect();
+        for id in ids {
+            let object = self.edit(id);
+            if let What::File(bytes) = &mut object.what {
+                bytes.cost.lie_below();
+            }
+            object.above = false;
+            let names: Vec<String> = self.entries(id).into_iter().flat_map(BTreeMap::keys).cloned().collect();
+            self.names_below.extend(names.into_iter().map(|name| (id, name)));
+        }
+    }
+
+    /// What is in use, as a quota counts it.
+    pub fn used(&self) -> Used {
+        let objects = self.objects.values().filter(|object| object.above);
+        let bytes = objects.clone().map(|object| self.charge(object)).sum();
+        let mut all = used(bytes, objects.count() as u64, 0);
+        for (id, object) in &self.objects {
+            let What::Directory { entries, .. } = &object.what else { continue };
+            for name in entries.keys() {
+                all = sum(all, self.charged_name(*id, name));
+            }
+        }
+        all
+    }
+
+    fn charge(&self, object: &Rc<Object>) -> u64 {
+        let content = match &object.what {
             What::File(bytes) => bytes.cost.bytes(self.layout),
             What::Symlink(target) => target.len() as u64,
             What::Directory { .. } => 0,
         };
-        (self.objects.values().map(cost).sum(), self.objects.len() as u64)
+        INODE_CHARGE_BYTES + content
     }
 
-    pub(super) fn check_growth(&self, bytes: u64, inodes: u64) -> Answer<()> {
+    pub(super) fn new_inode(content: usize) -> Used {
+        used(INODE_CHARGE_BYTES + content as u64, 1, 0)
+    }
+
+    pub(super) fn new_name(name: &str) -> Used {
+        used(NAME_CHARGE_BYTES + name.len() as u64, 0, 1)
+    }
+
+    pub(super) fn charged_name(&self, dir: Id, name: &str) -> Used {
+        let there = self.entries(dir).is_some_and(|entries| entries.contains_key(name));
+        let below = self.names_below.contains(&(dir, name.to_owned()));
+        if there && !below { Model::new_name(name) } else { Used::default() }
+    }
+
+    /// What the objects that are changed bring up from the image.
+    pub(super) fn copied(&self, ids: &[Id]) -> Used {
+        let ids: BTreeSet<Id> = ids.iter().copied().collect();
+        let objects = ids.iter().map(|id| &self.objects[id]).filter(|object| !object.above);
+        objects.fold(Used::default(), |all, object| sum(all, used(self.charge(object), 1, 0)))
+    }
+
+    /// Fails if all of this together, less what goes, is more than may come.
+    pub(super) fn check_growth(&self, grown: &[Used], gone: &[Used]) -> Answer<()> {
         if self.quota == Quota::default() {
             return Ok(());
         }
-        let used = self.used();
+        let all = |parts: &[Used]| parts.iter().copied().fold(Used::default(), sum);
+        let (more, there) = (difference(all(grown), all(gone)), self.used());
         let over = |used: u64, more: u64, quota: Option<u64>| {
             more > 0 && quota.is_some_and(|quota| used + more > quota)
         };
-        if over(used.0, bytes, self.quota.bytes) || over(used.1, inodes, self.quota.inodes) {
+        if over(there.bytes, more.bytes, self.quota.bytes)
+            || over(there.inodes, more.inodes, self.quota.inodes)
+            || over(there.names, more.names, self.quota.names)
+        {
             return Err(Code::Quota);
         }
         Ok(())
@@ -87,9 +183,11 @@ impl Model {
     /// Checks what a change of a file costs, and returns what it costs after that.
     pub(super) fn cost_after(&self, id: Id, change: impl FnOnce(&mut Cost, Layout)) -> Answer<Cost> {
         let mut cost = self.bytes(id).cost.clone();
-        let before = cost.bytes(self.layout);
+        let object = &self.objects[&id];
+        let before = if object.above { used(self.charge(object), 1, 0) } else { Used::default() };
         change(&mut cost, self.layout);
-        self.check_growth(cost.bytes(self.layout).saturating_sub(before), 0)?;
+        let after = used(INODE_CHARGE_BYTES + cost.bytes(self.layout), 1, 0);
+        self.check_growth(&[after], &[before])?;
         Ok(cost)
     }
 }

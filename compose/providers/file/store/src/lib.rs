@@ -20,6 +20,11 @@ mod reserve;
 mod segment;
 mod store;
 
+/// Whether a file of this name in a directory says that a store is there.
+pub fn is_own_name(name: &str) -> bool {
+    segment::parse_name(name).is_some() || name == reserve::NAME
+}
+
 pub use directory::{Directory, File, IoError, IoKind, Listed, Status};
 pub use error::{RESTORE, StoreError};
 pub use reader::FileReader;

@@ -6,7 +6,7 @@
 use crate::directory::{Directory, File};
 
 /// The name of the file. No segment has the number 0.
-const NAME: &str = "0000000000000000.reserve";
+pub(crate) const NAME: &str = "0000000000000000.reserve";
 
 /// Bytes that are written at once.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 /// A number of bytes, read from text such as `65536`, `64K`, `64M` or `2G`, with units of 1,024.
 ///
 /// ```
-/// use kvfs_compose::ByteSize;
+/// use kvfs_size::ByteSize;
 ///
 /// assert_eq!("64M".parse(), Ok(ByteSize(64 << 20)));
 /// assert!("1.5G".parse::<ByteSize>().is_err());
@@ -38,8 +38,11 @@ impl FromStr for ByteSize {
     }
 }
 
+/// The least that a store in memory may hold: with less, a file system does not get as far as its first file.
+pub const MIN_MEMORY_BYTES: u64 = 64 << 10;
+
 /// Reads a number of digits alone; what the standard library takes may have a sign.
-pub(crate) fn whole(digits: &str) -> Option<u64> {
+pub fn whole(digits: &str) -> Option<u64> {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 

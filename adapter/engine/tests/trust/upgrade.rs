@@ -1,0 +1,290 @@
+//! Volumes of format minor 2, which counted no names, charged content alone and counted an image below with it: they open,
+//! are recounted by their first opener, wherever it is cut, and are checked and repaired as they are.
+//!
+//! The stores in `format_2` were written by the last version of that format. Each is an image (empty for a volume on
+//! none), what a walk over the volume finds, and the store's entries, each part behind its length as a big-endian u32.
+
+use crate::run::TestClock;
+use crate::store::{Fault, LARGE, Map, TINY, TestStore, tag_of};
+use crate::tree;
+use kvfs::fuzzing::framed;
+use kvfs::image::Image;
+use kvfs::{
+    Access, At, Error, Follow, Invariant, KvStore, OpenFlags, Options, Quota, Repair, RepairOptions, Report,
+    Used, Volume,
+};
+use std::fmt::Write as _;
+use std::path::Path;
+
+const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
+const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
+
+/// A store of old.
+struct Old {
+    name: String,
+    image: &'static [u8],
+    listing: String,
+    map: Map,
+}
+
+fn all() -> Vec<Old> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trust/format_2");
+    let mut all: Vec<Old> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let bytes: &'static [u8] = std::fs::read(path).unwrap().leak();
+            let mut rest = bytes;
+            let mut field = || {
+                let (length, behind) = rest.split_first_chunk::<4>()?;
+                let (field, behind) = behind.split_at(u32::from_be_bytes(*length) as usize);
+                rest = behind;
+                Some(field)
+            };
+            let image = field().unwrap();
+            let listing = String::from_utf8(field().unwrap().to_vec()).unwrap();
+            let mut map = Map::new();
+            while let Some(key) = field() {
+                map.insert(key.to_vec(), field().unwrap().into());
+            }
+            Old { name, image, listing, map }
+        })
+        .collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    assert!(all.len() >= 14 && all.iter().any(|old| old.map.keys().any(|key| tag_of(key) == 0x02)));
+    all
+}
+
+fn known(name: &str) -> Old {
+    all().into_iter().find(|old| old.name == name).unwrap()
+}
+
+/// What a walk finds.
+fn listing(volume: &mut Volume) -> String {
+    let mut text = String::new();
+    for (path, leaf) in tree::of_volume(volume).unwrap() {
+        let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+        for (offset, bytes) in &leaf.regions {
+            for byte in offset.to_be_bytes().iter().chain(bytes) {
+                sum = (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+            }
+        }
+        let time = |time: &kvfs::Timestamp| format!("{}.{}", time.seconds, time.nanoseconds);
+        let times = leaf.times.iter().map(time).collect::<Vec<_>>().join(" ");
+        let (id, kind, nlink, size, target) = (leaf.id, leaf.kind, leaf.nlink, leaf.size, leaf.target);
+        writeln!(text, "{path:?} {id} {kind:?} {nlink} {size} {times} {target:?} {sum:016x}").unwrap();
+    }
+    text
+}
+
+impl Old {
+    fn store(&self) -> TestStore {
+        TestStore::from_map(self.map.clone(), LARGE)
+    }
+
+    fn open(&self, store: &TestStore) -> Result<Volume, Error> {
+        self.open_with(store, None)
+    }
+
+    fn open_with(&self, store: &TestStore, quota: Option<Quota>) -> Result<Volume, Error> {
+        let (store, clock) = (Box::new(store.clone()), Box::new(TestClock::default()));
+        let options = Options { volume: "v".into(), quota, ..Options::default() };
+        match self.image {
+            [] => Volume::open(store, clock, options),
+            image => Volume::open_overlay(store, clock, Image::open(image)?, options),
+        }
+    }
+
+    fn fsck(&self, store: &TestStore) -> Report {
+        let store: &mut dyn KvStore = &mut store.clone();
+        match self.image {
+            [] => kvfs::fsck(store, "v").unwrap(),
+            image => kvfs::fsck_overlay(store, "v", Image::open(image).unwrap()).unwrap(),
+        }
+    }
+
+    fn repair(&self, store: &TestStore) -> Repair {
+        let (store, clock): (&mut dyn KvStore, _) = (&mut store.clone(), &mut TestClock::default());
+        let options = RepairOptions::default();
+        match self.image {
+            [] => kvfs::repair(store, clock, "v", options).unwrap(),
+            image => kvfs::repair_overlay(store, clock, "v", Image::open(image).unwrap(), options).unwrap(),
+        }
+    }
+
+    fn check(&self, store: &TestStore, when: &str) {
+        let report = self.fsck(store);
+        assert!(report.is_clean(), "{}, {when}: {}", self.name, report.findings[0]);
+    }
+}
+
+fn superblock(map: &Map) -> (Vec<u8>, Vec<u8>) {
+    let (key, value) = map.iter().find(|(key, _)| tag_of(key) == 0).unwrap();
+    (key.clone(), value.to_vec())
+}
+
+/// Whether names are counted: a bit that versions which do not know it refuse.
+fn counts_names(store: &TestStore) -> bool {
+    let (_, value) = superblock(&store.0.borrow().map);
+    u32::from_be_bytes(value[36..40].try_into().unwrap()) & 8 != 0
+}
+
+#[test]
+fn volumes_of_old_are_sound_and_open_with_all_that_is_in_them() {
+    for old in all() {
+        let store = old.store();
+        assert!(!counts_names(&store), "{} is of this format", old.name);
+        old.check(&store, "as it was");
+        let mut volume = old.open(&store).unwrap();
+        assert!(counts_names(&store));
+        assert_eq!(listing(&mut volume), old.listing, "{}", old.name);
+        old.check(&store, "recounted");
+        // The names that the image has are none of the volume's.
+        let names = volume.used().names;
+        let report = old.fsck(&store);
+        if old.image.is_empty() {
+            assert_eq!(names, report.dentries, "{}", old.name);
+        }
+        drop(volume);
+        let again = old.open(&store).unwrap();
+        assert_eq!(again.used().names, names);
+    }
+}
+
+#[test]
+fn what_old_volumes_hold_is_counted_to_the_byte() {
+    let with = |old: &Old| {
+        let volume = old.open(&old.store()).unwrap();
+        (volume.used(), volume.quota())
+    };
+    let mut expected = Used::default();
+    // A file of 1,000 bytes and 21 names, a directory, a file of 4 bytes and a link to `small`.
+    (expected.bytes, expected.inodes, expected.names) = (1009 + 5 * 128 + 24 * 64 + 148, 5, 24);
+    let quota = Quota { bytes: Some(100_000), inodes: Some(50), names: None };
+    assert_eq!(with(&known("known-plain")), (expected, quota));
+    // Above the image: one extent of eight, the cut tail of another file, a small file with new times and one more name,
+    // a new file, and a name moved within a directory.
+    let bytes = 512 + 512 + 100 + 10 + 6 * 128 + 3 * 64 + "small2newyy".len() as u64;
+    (expected.bytes, expected.inodes, expected.names) = (bytes, 6, 3);
+    assert_eq!(with(&known("known-above")), (expected, Quota::default()));
+}
+
+#[test]
+fn a_recount_that_is_cut_is_made_by_the_next_opener() {
+    for old in all() {
+        let store = old.store();
+        drop(old.open(&store).unwrap());
+        let log = store.0.borrow().log.clone();
+        assert!(log.len() >= 2, "{}: the epoch, and the counts", old.name);
+        let mut map = old.map.clone();
+        for (cut, applied) in log.iter().enumerate() {
+            applied.replay(&mut map);
+            let store = TestStore::from_map(map.clone(), LARGE);
+            let when = format!("cut after apply {cut}");
+            old.check(&store, &when);
+            let mut volume = old.open(&store).unwrap();
+            assert_eq!(listing(&mut volume), old.listing, "{}, {when}", old.name);
+            old.check(&store, &format!("opened, {when}"));
+            assert!(counts_names(&store), "{}, {when}", old.name);
+        }
+    }
+}
+
+/// A full store refuses the sixteen bytes that the counts take: the volume opens, and they go along with a removal.
+#[test]
+fn a_volume_of_old_opens_on_a_store_that_is_full_or_in_doubt() {
+    let faults = [Fault::QuotaExceeded, Fault::UnknownApplied, Fault::UnknownNotApplied];
+    // On the smallest store what goes along with the counts goes through a journal, which leaves no byte free.
+    for (fault, limits) in faults.into_iter().flat_map(|fault| [(fault, LARGE), (fault, TINY)]) {
+        for old in all().into_iter().filter(|old| old.name.starts_with("known")) {
+            let store = TestStore::from_map(old.map.clone(), limits);
+            let all = old.open(&old.store()).unwrap().used();
+            // The first apply is the epoch's, as long as ever.
+            store.set_fault(fault, 1, u64::MAX);
+            let mut volume = old.open(&store).unwrap();
+            store.clear_fault();
+            assert_eq!(listing(&mut volume), old.listing, "{}", old.name);
+            old.check(&store, "not recounted");
+            assert_eq!((volume.used().names, volume.used().inodes), (all.names, all.inodes));
+            let root = volume.root().unwrap();
+            let name = if old.image.is_empty() { "link-03" } else { "small2" };
+            volume.unlink_file_at(&root, name).unwrap();
+            volume.sync_all().unwrap();
+            assert!(counts_names(&store), "{}", old.name);
+            old.check(&store, "after a removal");
+            assert_eq!(volume.used().names, all.names - 1);
+            let file = volume.open_at(&root, "new one", Follow::No, CREATE, WRITE).unwrap();
+            volume.write(&file, At::Offset(0), &[1; 3000]).unwrap();
+            volume.close(file).unwrap();
+            volume.sync_all().unwrap();
+            old.check(&store, "after a file");
+        }
+    }
+}
+
+#[test]
+fn a_quota_that_the_first_opener_brings_is_kept() {
+    let old = known("known-plain");
+    let store = old.store();
+    let quota = Quota { bytes: None, inodes: None, names: Some(25) };
+    let mut volume = old.open_with(&store, Some(quota)).unwrap();
+    let root = volume.root().unwrap();
+    volume.link_at(&root, "a", Follow::No, &root, "more").unwrap();
+    assert_eq!(volume.link_at(&root, "a", Follow::No, &root, "too many"), Err(Error::Quota));
+    volume.sync_all().unwrap();
+    assert_eq!(old.open(&store).unwrap().quota(), quota);
+}
+
+/// The counts of old are checked and repaired by the rules of old, and recounted after that.
+#[test]
+fn miscounted_volumes_of_old_are_found_and_repaired() {
+    for old in all() {
+        let mut map = old.map.clone();
+        let (key, value) = superblock(&map);
+        let mut body = value[16..].to_vec();
+        for at in [72, 80] {
+            let number = u64::from_be_bytes(body[at..at + 8].try_into().unwrap());
+            body[at..at + 8].copy_from_slice(&(number + 3).to_be_bytes());
+        }
+        map.insert(key.clone(), framed(&key, 0, &body).into());
+        let store = TestStore::from_map(map, LARGE);
+        let found: Vec<Invariant> = old.fsck(&store).findings.iter().map(|found| found.invariant).collect();
+        assert_eq!(found, [Invariant::UsedInodes, Invariant::UsedBytes], "{}", old.name);
+        let repair = old.repair(&store);
+        assert!(repair.after.is_clean(), "{}: {:?}", old.name, repair.after.findings);
+        let mut volume = old.open(&store).unwrap();
+        assert_eq!(listing(&mut volume), old.listing, "{}", old.name);
+        old.check(&store, "repaired and opened");
+    }
+}
+
+/// A lost superblock is made anew in this format, over records of the old one.
+#[test]
+fn volumes_of_old_without_a_superblock_are_repaired() {
+    for old in all().into_iter().filter(|old| old.name.starts_with("known")) {
+        let mut map = old.map.clone();
+        map.remove(&superblock(&old.map).0);
+        let store = TestStore::from_map(map, LARGE);
+        assert!(old.repair(&store).after.is_clean());
+        assert!(counts_names(&store));
+        assert_eq!(listing(&mut old.open(&store).unwrap()), old.listing, "{}", old.name);
+    }
+}
+
+#[test]
+fn files_of_old_go_on_sharing_the_extents_of_their_image() {
+    let old = known("known-above");
+    let store = old.store();
+    let mut volume = old.open(&store).unwrap();
+    let root = volume.root().unwrap();
+    let before = volume.used().bytes;
+    let big = volume.open_at(&root, "big", Follow::No, OpenFlags::default(), WRITE).unwrap();
+    volume.write(&big, At::Offset(1024), &[9; 512]).unwrap();
+    assert_eq!(volume.used().bytes, before, "over what is the volume's own");
+    volume.write(&big, At::Offset(0), &[9; 512]).unwrap();
+    assert_eq!(volume.used().bytes, before + 512, "over what is the image's");
+    volume.close(big).unwrap();
+    volume.sync_all().unwrap();
+    old.check(&store, "after writes");
+}
