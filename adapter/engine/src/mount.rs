@@ -8,7 +8,7 @@
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve, resolve_name};
+use crate::path::{Ending, resolve};
 use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
 
@@ -116,15 +116,6 @@ impl Start {
     }
 }
 
-/// How a path ends, for [`Volume::locate`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// In a name that is to be made, changed or removed: what has it does not matter.
-    Name,
-    /// In what it leads to.
-    Object(Follow),
-}
-
 /// The mountpoints of a volume, and through which mount it is used right now.
 #[derive(Debug, Default)]
 pub(crate) struct Mountpoints {
@@ -167,16 +158,19 @@ impl Volume {
     }
 
     /// Walks a path, as an operation on it would, and fails as that would: with [`Error::Crossing`] if the
-    /// path leads out of the volume. What has the last name need not exist.
+    /// path leads out of the volume. With [`Ending::Name`] and [`Ending::File`] what has the last name need not exist,
+    /// with [`Ending::New`] it must not.
     ///
     /// # Cost
     /// The lookups'.
     pub fn locate(&mut self, start: impl Into<Start>, path: &str, ending: Ending) -> Result<()> {
         let start = start.into().directory()?;
         let mut txn = self.begin()?;
+        let found = resolve(&mut txn, start, path, ending)?;
         match ending {
-            Ending::Name => resolve_name(&mut txn, start, path).map(drop),
-            Ending::Object(follow) => resolve(&mut txn, start, path, follow).map(drop),
+            Ending::Name | Ending::File(_) => Ok(()),
+            Ending::New => found.new_name(&mut txn, Kind::File).map(drop),
+            Ending::Object(_) => found.existing().map(drop),
         }
     }
 }

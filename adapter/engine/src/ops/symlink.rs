@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
-use crate::path::resolve_name;
+use crate::path::{Ending, resolve};
 use crate::record::inode::Content;
 use crate::room::symlink_bytes_max;
 use crate::txn::Finish;
@@ -44,15 +44,8 @@ impl Volume {
             return Err(Error::Invalid);
         }
         let mut txn = self.begin_change(0)?;
-        let found = resolve_name(&mut txn, dir, path)?;
-        if found.entry.is_some() {
-            return Err(Error::Exist);
-        }
-        if found.must_be_dir {
-            return Err(Error::NoEntry);
-        }
-        let name = found.last_name(Error::Exist)?;
-        txn.check_accepts_names(found.dir)?;
+        let found = resolve(&mut txn, dir, path, Ending::New)?;
+        let name = found.new_name(&mut txn, Kind::Symlink)?;
         txn.check_growth(target.len() as u64, 1)?;
         let mut writes = txn.write()?;
         let ino = writes.create(Kind::Symlink, found.dir, Content::Target(target.into()));
