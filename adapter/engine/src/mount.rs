@@ -50,6 +50,20 @@ pub enum Crossing {
     },
 }
 
+impl Crossing {
+    /// Onto a mountpoint, with what is behind its name in the path: nothing, or a slash and more.
+    ///
+    /// Slashes at the path's end belong to its last name, whose meaning they change, and go on with it.
+    pub fn down(mount: MountNo, behind: &str, links: u32) -> Crossing {
+        let rest = match behind.trim_start_matches('/') {
+            // The mountpoint is the last name itself.
+            "" => ".",
+            rest => rest,
+        };
+        Crossing::Down { mount, rest: rest.to_owned(), links }
+    }
+}
+
 /// Where an operation's path starts. A [`Descriptor`] is one: the path starts at it and does not leave it.
 #[derive(Debug, Clone, Copy)]
 pub struct Start {

@@ -167,12 +167,7 @@ pub(crate) fn resolve<'p>(
 #[cold]
 fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
     Error::Crossing(Box::new(match onto {
-        Some(mount) => {
-            // What is behind a name starts with a slash; nothing is behind the last one. Slashes at the path's end
-            // belong to its last name, whose meaning they change.
-            let rest = rest.trim_start_matches('/');
-            Crossing::Down { mount, rest: if rest.is_empty() { "." } else { rest }.to_owned(), links }
-        }
+        Some(mount) => Crossing::down(mount, rest, links),
         None => Crossing::Up { rest: rest.to_owned(), links },
     }))
 }

@@ -85,8 +85,7 @@ impl Object {
         loop {
             let (from, crossing) = match walked {
                 (_, Walked::Here(place)) => return Ok(Reached::Host(place)),
-                (from, Walked::Down { mount, rest, links }) => (from, Crossing::Down { mount, rest, links }),
-                (from, Walked::Up { rest, links }) => (from, Crossing::Up { rest, links }),
+                (from, Walked::Out(crossing)) => (from, crossing),
             };
             let mut last = None;
             let seen = table::with(|mounts| {
@@ -173,7 +172,14 @@ impl Object {
         host: impl FnOnce(&Place, &Place) -> WasiResult<T>,
     ) -> WasiResult<T> {
         let one = self.reach(&path, ending, true)?;
-        let two = other.reach(&other_path, other_ending, true)?;
+        let two = match other.reach(&other_path, other_ending, true) {
+            Ok(two) => two,
+            Err(error) => {
+                // What is wrong with the first is told first.
+                self.check(&one, &path, ending)?;
+                return Err(error);
+            }
+        };
         if let (Reached::Host(one), Reached::Host(two)) = (&one, &two)
             && one.mount.number == two.mount.number
         {

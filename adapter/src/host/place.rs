@@ -175,7 +175,10 @@ impl Place {
         match ending {
             Ending::Object(Follow::Yes) => self.stat(PathFlags::SYMLINK_FOLLOW).map(drop),
             Ending::Object(Follow::No) => self.stat(PathFlags::empty()).map(drop),
-            Ending::New => self.new_name(false).map(drop),
+            Ending::New => match self.stat(PathFlags::empty()) {
+                Ok(_) => Err(ErrorCode::Exist),
+                Err(_) => self.new_name(false).map(drop),
+            },
             Ending::Name | Ending::File(_) => Ok(()),
         }
     }

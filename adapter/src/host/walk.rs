@@ -12,7 +12,7 @@ use crate::bindings::kvfs::host_filesystem::types::{
     Descriptor as Handle, DescriptorType, ErrorCode as HostCode, PathFlags,
 };
 use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
-use kvfs::{Ending, Follow, MountNo};
+use kvfs::{Crossing, Ending, Follow};
 use std::rc::Rc;
 
 /// Where a walk starts.
@@ -36,17 +36,8 @@ pub(super) struct Base {
 /// Where a walk has led.
 pub(super) enum Walked {
     Here(Place),
-    /// Onto something that is mounted in it.
-    Down {
-        mount: MountNo,
-        rest: String,
-        links: u32,
-    },
-    /// Above its root; the rest starts with `..`.
-    Up {
-        rest: String,
-        links: u32,
-    },
+    /// Onto something that is mounted in it, or above its root.
+    Out(Crossing),
 }
 
 pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> Result<Walked, ErrorCode> {
@@ -85,7 +76,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                 }
                 if at.pop().is_none() {
                     let rest = path.get(start..).unwrap_or_default().to_owned();
-                    return Ok(Walked::Up { rest, links });
+                    return Ok(Walked::Out(Crossing::Up { rest, links }));
                 }
             }
             _ => {
@@ -101,7 +92,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                     if is_last && is_name {
                         return Ok(Walked::Here(Place::mountpoint(base, full, tail)));
                     }
-                    return Ok(Walked::Down { mount: nested, rest: rest_below(&behind), links });
+                    return Ok(Walked::Out(Crossing::down(nested, &behind, links)));
                 }
                 if in_root && !mount.files.is_empty() {
                     return match mount.file(&name) {
@@ -148,14 +139,6 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
             return Ok(Walked::Here(Place::new(base, at, tail)));
         }
         path = behind;
-    }
-}
-
-/// The path below a mountpoint, from what stands behind its name.
-fn rest_below(behind: &str) -> String {
-    match behind.trim_start_matches('/') {
-        "" => ".".to_owned(),
-        rest => rest.to_owned(),
     }
 }
 

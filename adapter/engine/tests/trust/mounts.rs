@@ -455,8 +455,9 @@ fn a_file_in_the_place_of_a_mountpoint_stays_and_can_be_removed() {
         assert_eq!(stat(&mut mounts, &top, "file").unwrap().1.size, 7, "{path}");
         assert_eq!(code(stat(&mut mounts, &top, "file/below")), Code::NotDirectory, "{path}");
         make(&mut mounts, &top, "dir").unwrap();
-        let (mount, start) = top.start();
-        mounts.walk(mount, start, "file", |volume, start, path| volume.unlink_file_at(start, path)).unwrap();
+        assert_eq!(code(unlink(&mut mounts, &top, "file/")), Code::NotDirectory, "{path}");
+        assert_eq!(code(create(&mut mounts, &top, "file/")), Code::IsDirectory, "{path}");
+        unlink(&mut mounts, &top, "file").unwrap();
         mounts.sync_all().unwrap();
         let mut mounts = mounted_over(&store, path);
         let top = root(&mut mounts);
