@@ -7,6 +7,7 @@
 mod bench;
 mod files;
 mod handles;
+mod paths;
 mod programs;
 mod say;
 mod script;
@@ -24,6 +25,7 @@ impl wasi::bindings::exports::wasi::cli::run::Guest for Guests {
             (_, Some(program)) => wasi::root().and_then(|root| program(&root)),
             ("bench", _) => bench::run(&arguments[2..]),
             ("handles", _) => handles::run(&arguments[2..]),
+            ("paths", _) => wasi::root().and_then(|root| paths::run(root, &arguments[2..])),
             ("script", _) => wasi::root().and_then(|root| script::run(root, &arguments[2..])),
             ("nothing", _) => Ok(()),
             ("list", _) => programs::names().try_for_each(|name| wasi::print(&format!("{name}\n"))),
