@@ -126,18 +126,18 @@ impl Object {
         .map_err(|error| to_code(&error))
     }
 
-    /// Does something with what two paths lead to, the first to what `ending` says, the other to a name.
+    /// Does something with what two paths lead to, each to what its ending says.
     fn at_both<T>(
         &self,
         path: &str,
-        ending: Ending,
         (other, other_path): (&Object, &str),
+        endings: (Ending, Ending),
         operation: impl FnOnce(&mut Volume, (Start, &str), (Start, &str)) -> Result<T>,
     ) -> WasiResult<T> {
         table::with(|mounts| {
             let (start, other_start) = (self.start(mounts)?, other.start(mounts)?);
             let (one, other) = ((self.mount, start, path), (other.mount, other_start, other_path));
-            mounts.walk_both(one, ending, other, operation)
+            mounts.walk_both(one, other, endings, operation)
         })
         .map_err(|error| to_code(&error))
     }
@@ -235,16 +235,19 @@ impl Object {
         let follow = follow(old_flags);
         self.at_both(
             old,
-            Ending::Object(follow),
             (new, new_path),
+            (Ending::Object(follow), Ending::New),
             |volume, (old, old_path), (new, new_path)| volume.link_at(old, old_path, follow, new, new_path),
         )
     }
 
     pub(crate) fn rename(&self, old: &str, new: &Object, new_path: &str) -> WasiResult<()> {
-        self.at_both(old, Ending::Name, (new, new_path), |volume, (old, old_path), (new, new_path)| {
-            volume.rename_at(old, old_path, new, new_path)
-        })
+        self.at_both(
+            old,
+            (new, new_path),
+            (Ending::Name, Ending::Name),
+            |volume, (old, old_path), (new, new_path)| volume.rename_at(old, old_path, new, new_path),
+        )
     }
 
     pub(crate) fn is_same(&self, other: &Object) -> bool {

@@ -12,5 +12,7 @@ mod kill;
 #[cfg(unix)]
 mod mounts;
 mod network;
+#[cfg(target_os = "linux")]
+mod paths;
 mod providers;
 mod python;

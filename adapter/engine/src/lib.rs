@@ -84,10 +84,10 @@ pub use fsck::{
     Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, fsck_overlay, repair, repair_overlay,
 };
 pub use memory::MemoryStore;
-pub use mount::{Crossing, Ending, MountNo, Start};
+pub use mount::{Crossing, MountNo, Start};
 pub use mounts::{ELSEWHERE, Located, MountSpec, Mounts, Opener};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
-pub use path::Follow;
+pub use path::{Ending, Follow};
 pub use quota::{Quota, Used};
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 pub use types::{Clock, InodeNo, Kind, SetTime, Stat, Timestamp};

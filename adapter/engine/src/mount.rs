@@ -8,7 +8,7 @@
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Follow, resolve, resolve_name};
+use crate::path::{Ending, resolve};
 use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
 
@@ -48,6 +48,20 @@ pub enum Crossing {
         /// Symbolic links followed so far.
         links: u32,
     },
+}
+
+impl Crossing {
+    /// Onto a mountpoint, with what is behind its name in the path: nothing, or a slash and more.
+    ///
+    /// Slashes at the path's end belong to its last name, whose meaning they change, and go on with it.
+    pub fn down(mount: MountNo, behind: &str, links: u32) -> Crossing {
+        let rest = match behind.trim_start_matches('/') {
+            // The mountpoint is the last name itself.
+            "" => ".",
+            rest => rest,
+        };
+        Crossing::Down { mount, rest: rest.to_owned(), links }
+    }
 }
 
 /// Where an operation's path starts. A [`Descriptor`] is one: the path starts at it and does not leave it.
@@ -116,15 +130,6 @@ impl Start {
     }
 }
 
-/// How a path ends, for [`Volume::locate`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// In a name that is to be made, changed or removed: what has it does not matter.
-    Name,
-    /// In what it leads to.
-    Object(Follow),
-}
-
 /// The mountpoints of a volume, and through which mount it is used right now.
 #[derive(Debug, Default)]
 pub(crate) struct Mountpoints {
@@ -167,16 +172,19 @@ impl Volume {
     }
 
     /// Walks a path, as an operation on it would, and fails as that would: with [`Error::Crossing`] if the
-    /// path leads out of the volume. What has the last name need not exist.
+    /// path leads out of the volume. With [`Ending::Name`] and [`Ending::File`] what has the last name need not exist,
+    /// with [`Ending::New`] it must not.
     ///
     /// # Cost
     /// The lookups'.
     pub fn locate(&mut self, start: impl Into<Start>, path: &str, ending: Ending) -> Result<()> {
         let start = start.into().directory()?;
         let mut txn = self.begin()?;
+        let found = resolve(&mut txn, start, path, ending)?;
         match ending {
-            Ending::Name => resolve_name(&mut txn, start, path).map(drop),
-            Ending::Object(follow) => resolve(&mut txn, start, path, follow).map(drop),
+            Ending::Name | Ending::File(_) => Ok(()),
+            Ending::New => found.new_name(&mut txn, Kind::File).map(drop),
+            Ending::Object(_) => found.existing().map(drop),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::limits::MOUNTS_MAX;
-use crate::mount::{Crossing, Ending, MountNo, Start};
-use crate::path::Follow;
+use crate::mount::{Crossing, MountNo, Start};
+use crate::path::{Ending, Follow};
 use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
 
@@ -215,7 +215,7 @@ impl Mounts {
         Ok((mount, start.resumed(at, mount == base, links), path))
     }
 
-    /// Finds out where a path leads, for an operation with two paths. What has its last name need not exist.
+    /// Finds out where a path leads, for an operation with two paths, and fails as [`Volume::locate`].
     ///
     /// # Errors
     /// Those of path resolution.
@@ -227,22 +227,23 @@ impl Mounts {
         Ok(Located { mount, start, path })
     }
 
-    /// Does an operation with two paths, the first of them to what `ending` says, the second to a name.
+    /// Does an operation with two paths, each of them to what its ending says.
     ///
     /// # Errors
-    /// [`Error::CrossDevice`] for paths to different mounts, and the operation's.
+    /// [`Error::CrossDevice`] for paths to different mounts, after those that [`Mounts::locate`] finds, and the
+    /// operation's.
     pub fn walk_both<T>(
         &mut self,
         (mount, start, path): (MountNo, Start, &str),
-        ending: Ending,
         (other_mount, other_start, other_path): (MountNo, Start, &str),
+        (ending, other_ending): (Ending, Ending),
         operation: impl FnOnce(&mut Volume, (Start, &str), (Start, &str)) -> Result<T>,
     ) -> Result<T> {
         if self.mounts.len() == 1 {
             return operation(self.volume(mount)?, (start, path), (other_start, other_path));
         }
         let one = self.locate(mount, start, path, ending)?;
-        let other = self.locate(other_mount, other_start, other_path, Ending::Name)?;
+        let other = self.locate(other_mount, other_start, other_path, other_ending)?;
         if one.mount != other.mount {
             return Err(Error::CrossDevice);
         }

@@ -2,7 +2,10 @@
 //!
 //! A path starts at a directory and never leaves it: not by a leading `/`, not by `..`, not by a
 //! symbolic link to either. The last name is special: most operations act on the name and not on what
-//! it leads to, so it is looked up but not entered.
+//! it leads to, so it is looked up but not entered. What it is for is the [`Ending`].
+//!
+//! Nothing is taken from a path before or on the way: what is behind a name says what the name means, in
+//! whichever volume the walk comes to it.
 
 use crate::error::{Error, Result};
 use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
@@ -11,6 +14,7 @@ use crate::record::inode::Content;
 use crate::txn::Txn;
 use crate::types::{Dentry, InodeNo, Kind};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Whether a symbolic link at the end of a path is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +23,34 @@ pub enum Follow {
     Yes,
     /// No: the operation acts on the link itself.
     No,
+}
+
+/// What the last name of a path is for, which decides how it is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A name that is to be changed or removed, with slashes behind it or without: a symbolic link there is not
+    /// followed, and what is mounted there is not entered.
+    Name,
+    /// A name that is to be made for what is no directory. As [`Ending::Name`].
+    New,
+    /// What it leads to. With slashes behind it a symbolic link is followed in any case.
+    Object(Follow),
+    /// A file that is made if there is none: a name with slashes behind it is none for a file.
+    File(Follow),
+}
+
+impl Ending {
+    fn is_name(self) -> bool {
+        matches!(self, Ending::Name | Ending::New)
+    }
+
+    fn follows(self, slashes: bool) -> bool {
+        match self {
+            Ending::Name | Ending::New => false,
+            Ending::Object(follow) => follow == Follow::Yes || slashes,
+            Ending::File(follow) => follow == Follow::Yes,
+        }
+    }
 }
 
 /// Where a path ends.
@@ -32,6 +64,8 @@ pub(crate) struct Found<'p> {
     pub(crate) entry: Option<Dentry>,
     /// The path ends in `/` or has no last name: only a directory will do.
     pub(crate) must_be_dir: bool,
+    /// The path ends in `..`.
+    pub(crate) ends_up: bool,
 }
 
 impl Found<'_> {
@@ -48,13 +82,27 @@ impl Found<'_> {
     pub(crate) fn last_name(&self, otherwise: Error) -> Result<&str> {
         self.name.as_deref().ok_or(otherwise)
     }
-}
 
-/// Whether a walk enters what is mounted on the directory at its end, or stays with the name of that one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AtEnd {
-    Enter,
-    Stay,
+    /// The name that is there and goes: that a volume takes no changes is told before what is there.
+    pub(crate) fn old_name(&self, txn: &Txn<'_>, otherwise: Error) -> Result<(&str, Dentry)> {
+        let name = self.last_name(otherwise)?;
+        txn.check_writable()?;
+        Ok((name, self.entry.ok_or(Error::NoEntry)?))
+    }
+
+    /// The name that is not there and comes: what is in its way is told before that a volume takes no changes.
+    pub(crate) fn new_name(&self, txn: &mut Txn<'_>, kind: Kind) -> Result<&str> {
+        let name = self.last_name(Error::Exist)?;
+        if self.entry.is_some() {
+            return Err(Error::Exist);
+        }
+        if self.must_be_dir && kind != Kind::Directory {
+            return Err(Error::NoEntry);
+        }
+        txn.check_writable()?;
+        txn.check_accepts_names(self.dir)?;
+        Ok(name)
+    }
 }
 
 /// Walks `path` from `start`.
@@ -71,33 +119,23 @@ pub(crate) fn resolve<'p>(
     txn: &mut Txn<'_>,
     start: Start,
     path: &'p str,
-    follow: Follow,
-) -> Result<Found<'p>> {
-    resolve_to(txn, start, path, follow, AtEnd::Enter)
-}
-
-fn resolve_to<'p>(
-    txn: &mut Txn<'_>,
-    start: Start,
-    path: &'p str,
-    follow: Follow,
-    at_end: AtEnd,
+    ending: Ending,
 ) -> Result<Found<'p>> {
     check(path)?;
     let mut links = start.links;
     let mut dir = start.ino;
     let mut rest: Cow<'p, str> = Cow::Borrowed(path);
     loop {
-        match walk(txn, start.floor(), dir, &rest, follow, at_end)? {
-            Walked::End { dir, name, entry, must_be_dir } => {
-                let name = match (name, rest) {
-                    (None, _) => None,
-                    (Some(range), Cow::Borrowed(rest)) => rest.get(range).map(Cow::Borrowed),
-                    (Some(range), Cow::Owned(rest)) => {
-                        rest.get(range).map(|name| Cow::Owned(name.to_owned()))
+        match walk(txn, start.floor(), dir, &rest, ending)? {
+            Walked::End { dir, last, entry, must_be_dir } => {
+                let name = match (&last, rest) {
+                    (Last::Dot | Last::Up, _) => None,
+                    (Last::Name(range), Cow::Borrowed(rest)) => rest.get(range.clone()).map(Cow::Borrowed),
+                    (Last::Name(range), Cow::Owned(rest)) => {
+                        rest.get(range.clone()).map(|name| Cow::Owned(name.to_owned()))
                     }
                 };
-                return Ok(Found { dir, name, entry, must_be_dir });
+                return Ok(Found { dir, name, entry, must_be_dir, ends_up: matches!(last, Last::Up) });
             }
             Walked::Out { mount, rest: from } => {
                 return Err(crossing(mount, rest.get(from..).unwrap_or_default(), links));
@@ -129,28 +167,9 @@ fn resolve_to<'p>(
 #[cold]
 fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
     Error::Crossing(Box::new(match onto {
-        Some(mount) => {
-            // What is behind a name starts with a slash; nothing is behind the last one.
-            let rest = rest.trim_start_matches('/');
-            Crossing::Down { mount, rest: if rest.is_empty() { "." } else { rest }.to_owned(), links }
-        }
+        Some(mount) => Crossing::down(mount, rest, links),
         None => Crossing::Up { rest: rest.to_owned(), links },
     }))
-}
-
-/// Walks to the name at the end of `path`, for an operation on the name itself: a symbolic link there is
-/// not followed, also if there are slashes behind it.
-///
-/// # Errors
-/// As [`resolve`].
-pub(crate) fn resolve_name<'p>(txn: &mut Txn<'_>, start: Start, path: &'p str) -> Result<Found<'p>> {
-    let trimmed = match path.trim_end_matches('/') {
-        "" => path,
-        trimmed => trimmed,
-    };
-    let mut found = resolve_to(txn, start, trimmed, Follow::No, AtEnd::Stay)?;
-    found.must_be_dir |= trimmed.len() < path.len();
-    Ok(found)
 }
 
 fn check(path: &str) -> Result<()> {
@@ -170,8 +189,8 @@ fn check(path: &str) -> Result<()> {
 }
 
 enum Walked {
-    /// The path is walked; `name` is where the last name lies in it.
-    End { dir: InodeNo, name: Option<std::ops::Range<usize>>, entry: Option<Dentry>, must_be_dir: bool },
+    /// The path is walked.
+    End { dir: InodeNo, last: Last, entry: Option<Dentry>, must_be_dir: bool },
     /// A symbolic link in `dir` comes before what is `behind` it.
     Link { dir: InodeNo, link: Dentry, behind: usize },
     /// The path leaves the volume: by a mountpoint, behind which is the rest, or by the `..` that the rest
@@ -179,13 +198,22 @@ enum Walked {
     Out { mount: Option<MountNo>, rest: usize },
 }
 
+/// What a path ends in.
+enum Last {
+    /// A name, and where it lies in the path.
+    Name(Range<usize>),
+    /// `.`, or nothing.
+    Dot,
+    /// `..`.
+    Up,
+}
+
 fn walk(
     txn: &mut Txn<'_>,
     floor: Option<InodeNo>,
     start: InodeNo,
     path: &str,
-    follow: Follow,
-    at_end: AtEnd,
+    ending: Ending,
 ) -> Result<Walked> {
     let bytes = path.as_bytes();
     let mut dir = start;
@@ -213,6 +241,11 @@ fn walk(
                 if Some(dir) == floor {
                     return Err(Error::NotPermitted);
                 }
+                if is_last && ending.is_name() {
+                    // It is refused as a name, wherever it leads: the directory that holds it is not left for it.
+                    let entry = Some(Dentry::new(Kind::Directory, dir));
+                    return Ok(Walked::End { dir, last: Last::Up, entry, must_be_dir });
+                }
                 if dir == InodeNo::ROOT {
                     let up = Ok(Walked::Out { mount: None, rest: name_start });
                     // Only damaged parents lead past the floor of this volume to its root.
@@ -222,23 +255,24 @@ fn walk(
                 dir = if parent == InodeNo(0) { return Err(Error::NoEntry) } else { parent };
             }
             _ => {
+                if must_be_dir && matches!(ending, Ending::File(_)) {
+                    return Err(Error::IsDirectory);
+                }
                 let entry = txn.lookup(dir, name)?;
                 if let Some(entry) = entry
                     && let Some(mount) = txn.volume.mountpoints.at(entry.ino)
-                    && !(is_last && at_end == AtEnd::Stay)
+                    && !(is_last && ending.is_name())
                 {
                     return Ok(Walked::Out { mount: Some(mount), rest: name_end });
                 }
                 if is_last {
                     match entry {
-                        Some(link)
-                            if link.kind == Kind::Symlink && (follow == Follow::Yes || must_be_dir) =>
-                        {
+                        Some(link) if link.kind == Kind::Symlink && ending.follows(must_be_dir) => {
                             return Ok(Walked::Link { dir, link, behind: name_end });
                         }
                         _ => {
-                            let name = Some(name_start..name_end);
-                            return Ok(Walked::End { dir, name, entry, must_be_dir });
+                            let last = Last::Name(name_start..name_end);
+                            return Ok(Walked::End { dir, last, entry, must_be_dir });
                         }
                     }
                 }
@@ -254,7 +288,8 @@ fn walk(
         }
         if is_last {
             let entry = Some(Dentry::new(Kind::Directory, dir));
-            return Ok(Walked::End { dir, name: None, entry, must_be_dir: true });
+            let last = if name == ".." { Last::Up } else { Last::Dot };
+            return Ok(Walked::End { dir, last, entry, must_be_dir: true });
         }
         at = name_end;
     }

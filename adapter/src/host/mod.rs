@@ -46,11 +46,6 @@ enum Reached {
     Host(Place),
 }
 
-/// A name of an object.
-fn name() -> Ending {
-    Ending::Name
-}
-
 /// What a path leads to.
 fn object(flags: PathFlags) -> Ending {
     Ending::Object(follow(flags))
@@ -90,8 +85,7 @@ impl Object {
         loop {
             let (from, crossing) = match walked {
                 (_, Walked::Here(place)) => return Ok(Reached::Host(place)),
-                (from, Walked::Down { mount, rest, links }) => (from, Crossing::Down { mount, rest, links }),
-                (from, Walked::Up { rest, links }) => (from, Crossing::Up { rest, links }),
+                (from, Walked::Out(crossing)) => (from, crossing),
             };
             let mut last = None;
             let seen = table::with(|mounts| {
@@ -168,25 +162,53 @@ impl Object {
         }
     }
 
-    /// Does an operation on what two paths lead to, which must be of one kind.
+    /// Does an operation on what two paths lead to, each to what its ending says, which must be on one mount.
     fn at_both<T>(
         &self,
-        (path, ending): (String, Ending),
+        path: String,
         (other, other_path): (&Object, String),
+        (ending, other_ending): (Ending, Ending),
         volume: impl FnOnce((&descriptor::Object, &str), (&descriptor::Object, &str)) -> WasiResult<T>,
         host: impl FnOnce(&Place, &Place) -> WasiResult<T>,
     ) -> WasiResult<T> {
-        let (one, two) = (self.reach(&path, ending, true)?, other.reach(&other_path, name(), true)?);
-        if let (Reached::Host(one), Reached::Host(two)) = (&one, &two) {
-            return if one.mount.number == two.mount.number {
-                host(one, two)
-            } else {
-                Err(ErrorCode::CrossDevice)
-            };
+        let one = self.reach(&path, ending, true)?;
+        let two = match other.reach(&other_path, other_ending, true) {
+            Ok(two) => two,
+            Err(error) => {
+                // What is wrong with the first is told first.
+                self.check(&one, &path, ending)?;
+                return Err(error);
+            }
+        };
+        if let (Reached::Host(one), Reached::Host(two)) = (&one, &two)
+            && one.mount.number == two.mount.number
+        {
+            return host(one, two);
         }
-        let one = on_volume(&one, self, &path).ok_or(ErrorCode::CrossDevice)?;
-        let two = on_volume(&two, other, &other_path).ok_or(ErrorCode::CrossDevice)?;
-        volume(one, two)
+        match (on_volume(&one, self, &path), on_volume(&two, other, &other_path)) {
+            (Some(one), Some(two)) => volume(one, two),
+            // What is wrong with one of them alone is told first.
+            _ => {
+                self.check(&one, &path, ending)?;
+                other.check(&two, &other_path, other_ending)?;
+                Err(ErrorCode::CrossDevice)
+            }
+        }
+    }
+
+    /// Fails as walking a path on volumes does, where a walk that might lead elsewhere has not told.
+    fn check(&self, reached: &Reached, path: &str, ending: Ending) -> WasiResult<()> {
+        match (reached, self) {
+            (Reached::Host(place), _) => place.check(ending),
+            (Reached::Own, Object::Volume(own)) => {
+                let located = table::with(|mounts| {
+                    let start = own.start(mounts)?;
+                    mounts.locate(own.mount(), start, path, ending).map(drop)
+                });
+                located.map_err(|error| to_code(&error))
+            }
+            (Reached::Own | Reached::Volume(..), _) => Ok(()),
+        }
     }
 }
 
@@ -285,7 +307,7 @@ impl GuestDescriptor for Object {
     }
 
     fn create_directory_at(&self, path: String) -> WasiResult<()> {
-        self.at(path, name(), |volume, path| volume.create_directory_at(path), Place::create_directory)
+        self.at(path, Ending::Name, |volume, path| volume.create_directory_at(path), Place::create_directory)
     }
 
     fn stat(&self) -> WasiResult<DescriptorStat> {
@@ -319,10 +341,11 @@ impl GuestDescriptor for Object {
         new_path: String,
     ) -> WasiResult<()> {
         self.at_both(
-            (old_path, object(old_flags)),
+            old_path,
             (new_descriptor.get(), new_path),
+            (object(old_flags), Ending::New),
             |(old, old_path), (new, new_path)| old.link(old_flags, old_path, new, new_path),
-            |old, new| old.link(old_flags, new),
+            Place::link,
         )
     }
 
@@ -333,9 +356,14 @@ impl GuestDescriptor for Object {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> WasiResult<DescriptorResource> {
-        // What is to be made anew is a name: a link of that name is in its way.
-        let exclusive = open_flags.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
-        let ending = if exclusive { Ending::Object(Follow::No) } else { object(path_flags) };
+        let ending = if !open_flags.contains(OpenFlags::CREATE) {
+            object(path_flags)
+        } else if open_flags.contains(OpenFlags::EXCLUSIVE) {
+            // What is to be made anew is a name: a link of that name is in its way.
+            Ending::File(Follow::No)
+        } else {
+            Ending::File(follow(path_flags))
+        };
         let opened = self.at(
             path,
             ending,
@@ -350,7 +378,7 @@ impl GuestDescriptor for Object {
     }
 
     fn remove_directory_at(&self, path: String) -> WasiResult<()> {
-        self.at(path, name(), |volume, path| volume.remove_directory_at(path), Place::remove_directory)
+        self.at(path, Ending::Name, |volume, path| volume.remove_directory_at(path), Place::remove_directory)
     }
 
     fn rename_at(
@@ -360,8 +388,9 @@ impl GuestDescriptor for Object {
         new_path: String,
     ) -> WasiResult<()> {
         self.at_both(
-            (old_path, name()),
+            old_path,
             (new_descriptor.get(), new_path),
+            (Ending::Name, Ending::Name),
             |(old, old_path), (new, new_path)| old.rename(old_path, new, new_path),
             Place::rename,
         )
@@ -369,11 +398,16 @@ impl GuestDescriptor for Object {
 
     fn symlink_at(&self, target: String, path: String) -> WasiResult<()> {
         let on_host = target.clone();
-        self.at(path, name(), |volume, path| volume.symlink_at(target, path), |host| host.symlink(&on_host))
+        self.at(
+            path,
+            Ending::New,
+            |volume, path| volume.symlink_at(target, path),
+            |host| host.symlink(&on_host),
+        )
     }
 
     fn unlink_file_at(&self, path: String) -> WasiResult<()> {
-        self.at(path, name(), |volume, path| volume.unlink_file_at(path), Place::unlink)
+        self.at(path, Ending::Name, |volume, path| volume.unlink_file_at(path), Place::unlink)
     }
 
     fn is_same_object(&self, other: DescriptorBorrow<'_>) -> bool {

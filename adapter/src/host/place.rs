@@ -5,9 +5,11 @@ use super::mount::HostMount;
 use super::open::HostObject;
 use super::walk::Base;
 use crate::bindings::exports::wasi::filesystem::types::{
-    DescriptorFlags, DescriptorStat, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+    DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
+    PathFlags,
 };
 use crate::bindings::kvfs::host_filesystem::types as theirs;
+use kvfs::{Ending, Follow};
 use std::rc::Rc;
 
 type WasiResult<T> = Result<T, ErrorCode>;
@@ -21,10 +23,23 @@ pub(super) struct Place {
     /// The names from the mount's root, where they matter.
     position: Vec<String>,
     kind: Kind,
+    tail: Tail,
     mutate: bool,
     /// Whether the host walks the path by itself, and a link in it may lead out of the mount: `not-permitted` to the
     /// host, but not to us.
     pub(super) may_lead_out: bool,
+}
+
+/// What was behind the last name. The host's path is without it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    None,
+    /// Slashes, where they are not known to be behind a directory.
+    Slashes,
+    /// A last name that is none: `.`, which is the directory itself.
+    Dot,
+    /// A last name that is none: `..`.
+    Up,
 }
 
 /// What may be done to the name.
@@ -41,9 +56,11 @@ enum Kind {
 }
 
 impl Place {
-    pub(super) fn new(base: &Base, at: Vec<String>, path: String) -> Place {
+    /// A path that was looked at: by names from the open directory on.
+    pub(super) fn new(base: &Base, at: Vec<String>, tail: Tail) -> Place {
+        let path = if at.is_empty() { ".".to_owned() } else { at.join("/") };
         let position = base.position.iter().cloned().chain(at).collect();
-        Place::of(base, path, position, Kind::Plain)
+        Place { tail, ..Place::of(base, path, position, Kind::Plain) }
     }
 
     /// A path that only the host has looked at.
@@ -53,27 +70,32 @@ impl Place {
     }
 
     /// A name on which something is mounted.
-    pub(super) fn mountpoint(base: &Base) -> Place {
-        Place::of(base, String::new(), Vec::new(), Kind::Mountpoint)
+    pub(super) fn mountpoint(base: &Base, position: Vec<String>, tail: Tail) -> Place {
+        Place { tail, ..Place::of(base, String::new(), position, Kind::Mountpoint) }
     }
 
     /// A name that is not visible.
-    pub(super) fn hidden(base: &Base) -> Place {
-        Place::of(base, String::new(), Vec::new(), Kind::Hidden)
+    pub(super) fn hidden(base: &Base, tail: Tail) -> Place {
+        Place { tail, ..Place::of(base, String::new(), Vec::new(), Kind::Hidden) }
     }
 
     /// A file that has another name there. What is no file is not visible.
-    pub(super) fn mapped(base: &Base, position: Vec<String>, path: &str) -> WasiResult<Place> {
+    pub(super) fn mapped(
+        base: &Base,
+        position: Vec<String>,
+        (path, tail): (&str, Tail),
+    ) -> WasiResult<Place> {
         let stat = base.handle.stat_at(theirs::PathFlags::SYMLINK_FOLLOW, path).map_err(to_code)?;
         if stat.type_ != theirs::DescriptorType::RegularFile {
             return Err(ErrorCode::NoEntry);
         }
-        Ok(Place::of(base, path.to_owned(), position, Kind::Mapped))
+        Ok(Place { tail, ..Place::of(base, path.to_owned(), position, Kind::Mapped) })
     }
 
     fn of(base: &Base, path: String, position: Vec<String>, kind: Kind) -> Place {
         let (mount, handle) = (base.mount.clone(), base.handle.clone());
-        Place { mount, handle, path, position, kind, mutate: base.mutate, may_lead_out: false }
+        let (tail, mutate) = (Tail::None, base.mutate);
+        Place { mount, handle, path, position, kind, tail, mutate, may_lead_out: false }
     }
 
     /// Fails unless there is an object to be used.
@@ -100,25 +122,64 @@ impl Place {
         self.mount.nested.iter().any(|(path, _)| path.starts_with(&self.position))
     }
 
-    /// Fails unless a name may be made here.
-    fn new_name(&self) -> WasiResult<&theirs::Descriptor> {
-        match self.kind {
-            Kind::Mountpoint | Kind::Mapped => Err(ErrorCode::Exist),
-            Kind::Hidden => Err(ErrorCode::NotPermitted),
-            Kind::Plain => match self.changes() {
-                Err(_) if self.stat(PathFlags::empty()).is_ok() => Err(ErrorCode::Exist),
-                changes => changes.map(|()| &*self.handle),
-            },
+    /// Fails unless a name may be made here. What is in its way is told before that no changes are taken.
+    fn new_name(&self, is_directory: bool) -> WasiResult<&theirs::Descriptor> {
+        if matches!(self.tail, Tail::Dot | Tail::Up) || matches!(self.kind, Kind::Mountpoint | Kind::Mapped) {
+            return Err(ErrorCode::Exist);
         }
+        let slashes = self.tail == Tail::Slashes && !is_directory;
+        if (slashes || self.changes().is_err()) && self.kind == Kind::Plain {
+            match self.stat(PathFlags::empty()) {
+                Ok(_) => return Err(ErrorCode::Exist),
+                Err(ErrorCode::NoEntry) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if slashes {
+            return Err(ErrorCode::NoEntry);
+        }
+        self.changes()?;
+        if self.kind == Kind::Hidden { Err(ErrorCode::NotPermitted) } else { Ok(&self.handle) }
     }
 
-    /// Fails unless the name may be taken away.
-    fn old_name(&self) -> WasiResult<&theirs::Descriptor> {
+    /// Fails unless the name may be taken away. That no changes are taken is told before what is there; a name that is
+    /// `.` or `..` is told before that.
+    fn old_name(&self, (dot, up): (ErrorCode, ErrorCode)) -> WasiResult<&theirs::Descriptor> {
+        match self.tail {
+            Tail::Dot => return Err(dot),
+            Tail::Up => return Err(up),
+            Tail::None | Tail::Slashes => self.changes()?,
+        }
         match self.kind {
             Kind::Mountpoint => Err(ErrorCode::Busy),
             Kind::Hidden => Err(ErrorCode::NoEntry),
+            Kind::Mapped if self.tail == Tail::Slashes => Err(ErrorCode::NotDirectory),
             Kind::Mapped => Err(ErrorCode::NotPermitted),
-            Kind::Plain => self.changes_of(PathFlags::empty()).map(|()| &*self.handle),
+            Kind::Plain => Ok(&self.handle),
+        }
+    }
+
+    /// Whether a directory is here, which a link to one is not; fails if nothing is.
+    fn is_directory(&self) -> WasiResult<bool> {
+        match self.kind {
+            Kind::Mountpoint => Ok(true),
+            Kind::Mapped => Ok(false),
+            Kind::Plain | Kind::Hidden => {
+                Ok(self.stat(PathFlags::empty())?.type_ == DescriptorType::Directory)
+            }
+        }
+    }
+
+    /// Fails as an operation with another path does that leads to another mount.
+    pub(super) fn check(&self, ending: Ending) -> WasiResult<()> {
+        match ending {
+            Ending::Object(Follow::Yes) => self.stat(PathFlags::SYMLINK_FOLLOW).map(drop),
+            Ending::Object(Follow::No) => self.stat(PathFlags::empty()).map(drop),
+            Ending::New => match self.stat(PathFlags::empty()) {
+                Ok(_) => Err(ErrorCode::Exist),
+                Err(_) => self.new_name(false).map(drop),
+            },
+            Ending::Name | Ending::File(_) => Ok(()),
         }
     }
 
@@ -202,6 +263,8 @@ impl Place {
         let exclusive = creates && open_flags.contains(OpenFlags::EXCLUSIVE);
         match self.stat(if exclusive { PathFlags::empty() } else { path_flags }) {
             Ok(_) if exclusive => Err(ErrorCode::Exist),
+            Ok(stat) if stat.type_ == DescriptorType::Directory => Err(ErrorCode::IsDirectory),
+            Ok(stat) if stat.type_ == DescriptorType::SymbolicLink => Err(ErrorCode::Loop),
             Ok(_) if writes => Err(ErrorCode::ReadOnly),
             Ok(_) => Ok(()),
             Err(ErrorCode::NoEntry) if creates => Err(ErrorCode::ReadOnly),
@@ -210,11 +273,11 @@ impl Place {
     }
 
     pub(super) fn create_directory(&self) -> WasiResult<()> {
-        self.new_name()?.create_directory_at(&self.path).map_err(to_code)
+        self.new_name(true)?.create_directory_at(&self.path).map_err(to_code)
     }
 
     pub(super) fn symlink(&self, target: &str) -> WasiResult<()> {
-        self.new_name()?.symlink_at(target, &self.path).map_err(to_code)
+        self.new_name(false)?.symlink_at(target, &self.path).map_err(to_code)
     }
 
     pub(super) fn readlink(&self) -> WasiResult<String> {
@@ -228,41 +291,84 @@ impl Place {
     }
 
     pub(super) fn remove_directory(&self) -> WasiResult<()> {
-        if self.kind == Kind::Mapped {
-            return Err(ErrorCode::NotDirectory);
+        match self.old_name((ErrorCode::Invalid, ErrorCode::NotEmpty)) {
+            Err(ErrorCode::NotPermitted) => Err(ErrorCode::NotDirectory),
+            handle => handle?.remove_directory_at(&self.path).map_err(to_code),
         }
-        self.old_name()?.remove_directory_at(&self.path).map_err(to_code)
     }
 
     pub(super) fn unlink(&self) -> WasiResult<()> {
-        if self.kind == Kind::Mountpoint {
-            return Err(ErrorCode::IsDirectory);
+        match self.old_name((ErrorCode::IsDirectory, ErrorCode::IsDirectory)) {
+            Err(ErrorCode::Busy) => Err(ErrorCode::IsDirectory),
+            // A slash asks for a directory, which has another way to go.
+            Ok(_) if self.tail == Tail::Slashes => {
+                Err(if self.is_directory()? { ErrorCode::IsDirectory } else { ErrorCode::NotDirectory })
+            }
+            handle => handle?.unlink_file_at(&self.path).map_err(to_code),
         }
-        self.old_name()?.unlink_file_at(&self.path).map_err(to_code)
     }
 
     pub(super) fn rename(&self, new: &Place) -> WasiResult<()> {
-        let handle = self.old_name()?;
-        if matches!(new.kind, Kind::Mountpoint | Kind::Mapped) {
+        if matches!(new.tail, Tail::Dot | Tail::Up) {
             return Err(ErrorCode::Busy);
         }
-        let new_handle = new.new_name()?;
-        if self.holds_mount() || new.holds_mount() {
+        let handle = match self.old_name((ErrorCode::Busy, ErrorCode::Busy)) {
+            Err(ErrorCode::Busy) if self.kind == Kind::Mountpoint => &*self.handle,
+            handle => handle?,
+        };
+        new.changes()?;
+        if self.kind == Kind::Mountpoint && new.kind == Kind::Mountpoint && self.position == new.position {
+            return Ok(());
+        }
+        self.check_directories(new)?;
+        if new.kind == Kind::Hidden {
+            return Err(ErrorCode::NotPermitted);
+        }
+        if new.kind != Kind::Plain || self.holds_mount() || new.holds_mount() {
             return Err(ErrorCode::Busy);
         }
-        handle.rename_at(&self.path, new_handle, &new.path).map_err(to_code)
+        handle.rename_at(&self.path, &new.handle, &new.path).map_err(to_code)
     }
 
-    pub(super) fn link(&self, flags: PathFlags, new: &Place) -> WasiResult<()> {
+    /// Fails where it matters for a renaming which of the two is a directory, and the host does not see it.
+    fn check_directories(&self, new: &Place) -> WasiResult<()> {
+        let slashes = self.tail == Tail::Slashes || new.tail == Tail::Slashes;
+        let mounted = self.kind == Kind::Mountpoint || new.kind == Kind::Mountpoint;
+        if !slashes && !mounted {
+            return Ok(());
+        }
+        let is_directory = self.is_directory()?;
+        if slashes && !is_directory {
+            return Err(ErrorCode::NotDirectory);
+        }
+        if mounted {
+            if is_directory
+                && new.position.len() > self.position.len()
+                && new.position.starts_with(&self.position)
+            {
+                return Err(ErrorCode::Invalid);
+            }
+            match new.is_directory() {
+                Ok(false) if is_directory => return Err(ErrorCode::NotDirectory),
+                Ok(true) if !is_directory => return Err(ErrorCode::IsDirectory),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn link(&self, new: &Place) -> WasiResult<()> {
         // Another name for a file of the map would be one for what the map hides.
         if self.kind == Kind::Mapped {
             return Err(ErrorCode::NotPermitted);
         }
         let handle = self.object()?;
-        if self.changes().is_err() {
+        if new.kind != Kind::Plain || new.tail != Tail::None || new.changes().is_err() {
             // That nothing is there, is told first.
-            self.stat(flags)?;
+            self.stat(PathFlags::empty())?;
         }
-        handle.link_at(to_path_flags(flags), &self.path, new.new_name()?, &new.path).map_err(to_code)
+        // A link that was to be followed was.
+        let flags = theirs::PathFlags::empty();
+        handle.link_at(flags, &self.path, new.new_name(false)?, &new.path).map_err(to_code)
     }
 }

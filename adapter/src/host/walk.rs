@@ -1,17 +1,18 @@
 //! Where a path leads in a directory of the host, and out of it.
 //!
 //! The host walks paths itself, and lets none leave the directory. Only where a `..` or a link might lead above the
-//! mount, something is mounted in it, or not everything is visible, each name is looked at here.
+//! mount, something is mounted in it, or not everything is visible, each name is looked at here; and so it is where
+//! slashes or dots say more than the names, which hosts take in different ways: they never see them.
 
 use super::codes::to_code;
 use super::mount::HostMount;
-use super::place::Place;
+use super::place::{Place, Tail};
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use crate::bindings::kvfs::host_filesystem::types::{
     Descriptor as Handle, DescriptorType, ErrorCode as HostCode, PathFlags,
 };
 use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
-use kvfs::{Ending, Follow, MountNo};
+use kvfs::{Crossing, Ending, Follow};
 use std::rc::Rc;
 
 /// Where a walk starts.
@@ -35,27 +36,22 @@ pub(super) struct Base {
 /// Where a walk has led.
 pub(super) enum Walked {
     Here(Place),
-    /// Onto something that is mounted in it.
-    Down {
-        mount: MountNo,
-        rest: String,
-        links: u32,
-    },
-    /// Above its root; the rest starts with `..`.
-    Up {
-        rest: String,
-        links: u32,
-    },
+    /// Onto something that is mounted in it, or above its root.
+    Out(Crossing),
 }
 
 pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> Result<Walked, ErrorCode> {
     check(path)?;
     let mount = &base.mount;
     let special = !mount.nested.is_empty() || !mount.files.is_empty() || !base.at.is_empty() || base.look;
-    if !special && !path.split('/').any(|name| name == "..") {
+    let is_object = matches!(ending, Ending::Object(_));
+    // Where nothing is changed, the host is not asked to: it is known here what is wrong with a path.
+    let refuses = (mount.read_only || !base.mutate) && !is_object;
+    if !special && !refuses && !path.split('/').any(|name| matches!(name, "" | "." | "..")) {
         return Ok(Walked::Here(Place::unseen(base, path)));
     }
-    let follow = ending == Ending::Object(Follow::Yes);
+    let is_name = matches!(ending, Ending::Name | Ending::New);
+    let follow = matches!(ending, Ending::Object(Follow::Yes) | Ending::File(Follow::Yes));
     let mut at = base.at.clone();
     let mut path = path.to_owned();
     loop {
@@ -72,12 +68,15 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
         match name.as_str() {
             "" | "." => {}
             ".." => {
+                if at.is_empty() && base.floor {
+                    return Err(ErrorCode::NotPermitted);
+                }
+                if is_last && is_name {
+                    return Ok(Walked::Here(Place::new(base, at, Tail::Up)));
+                }
                 if at.pop().is_none() {
-                    if base.floor {
-                        return Err(ErrorCode::NotPermitted);
-                    }
                     let rest = path.get(start..).unwrap_or_default().to_owned();
-                    return Ok(Walked::Up { rest, links });
+                    return Ok(Walked::Out(Crossing::Up { rest, links }));
                 }
             }
             _ => {
@@ -85,29 +84,33 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                 full.extend(at.iter().cloned());
                 let in_root = full.is_empty();
                 full.push(name.clone());
+                if slashes && matches!(ending, Ending::File(_)) {
+                    return Err(ErrorCode::IsDirectory);
+                }
+                let tail = if slashes { Tail::Slashes } else { Tail::None };
                 if let Some(nested) = mount.nested_at(&full) {
-                    if is_last && ending == Ending::Name {
-                        return Ok(Walked::Here(Place::mountpoint(base)));
+                    if is_last && is_name {
+                        return Ok(Walked::Here(Place::mountpoint(base, full, tail)));
                     }
-                    return Ok(Walked::Down { mount: nested, rest: rest_below(&behind), links });
+                    return Ok(Walked::Out(Crossing::down(nested, &behind, links)));
                 }
                 if in_root && !mount.files.is_empty() {
                     return match mount.file(&name) {
-                        Some(file) if is_last && !slashes => {
-                            Ok(Walked::Here(Place::mapped(base, full, file)?))
+                        Some(file) if is_last && (!slashes || is_name) => {
+                            Ok(Walked::Here(Place::mapped(base, full, (file, tail))?))
                         }
                         Some(_) => Err(ErrorCode::NotDirectory),
-                        None if is_last => Ok(Walked::Here(Place::hidden(base))),
+                        None if is_last => Ok(Walked::Here(Place::hidden(base, tail))),
                         None => Err(ErrorCode::NoEntry),
                     };
                 }
                 at.push(name.clone());
-                if is_last && !follow && !slashes {
-                    return Ok(Walked::Here(Place::new(base, at.clone(), at.join("/"))));
+                if is_last && (is_name || !(follow || slashes)) {
+                    return Ok(Walked::Here(Place::new(base, at, tail)));
                 }
                 let here = at.join("/");
                 match base.handle.stat_at(PathFlags::empty(), &here).map(|stat| stat.type_) {
-                    Ok(DescriptorType::SymbolicLink) if !(is_last && ending == Ending::Name) => {
+                    Ok(DescriptorType::SymbolicLink) => {
                         at.pop();
                         links += 1;
                         if links > SYMLINK_DEPTH_MAX {
@@ -122,6 +125,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                         continue;
                     }
                     Ok(DescriptorType::Directory) => {}
+                    Ok(_) if slashes => return Err(ErrorCode::NotDirectory),
                     _ if is_last => {}
                     // Nothing is there, and could not be made, but something is mounted below it.
                     Err(HostCode::NoEntry) if mount.leads_to_nested(&full) => {}
@@ -131,24 +135,10 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
             }
         }
         if is_last {
-            let mut here = if at.is_empty() { ".".to_owned() } else { at.join("/") };
-            // A last name that is dots, and slashes behind a name, mean something to the operation.
-            if matches!(name.as_str(), "." | "..") && !at.is_empty() && ending == Ending::Name {
-                here += "/.";
-            } else if slashes {
-                here += "/";
-            }
-            return Ok(Walked::Here(Place::new(base, at, here)));
+            let tail = if matches!(name.as_str(), "" | ".") { Tail::Dot } else { Tail::None };
+            return Ok(Walked::Here(Place::new(base, at, tail)));
         }
         path = behind;
-    }
-}
-
-/// The path below a mountpoint, from what stands behind its name.
-fn rest_below(behind: &str) -> String {
-    match behind.trim_start_matches('/') {
-        "" => ".".to_owned(),
-        rest => rest.to_owned(),
     }
 }
 

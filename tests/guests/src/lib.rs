@@ -8,6 +8,7 @@ mod bench;
 mod endless;
 mod files;
 mod handles;
+mod paths;
 mod programs;
 mod say;
 mod script;
@@ -28,6 +29,7 @@ impl wasi::bindings::exports::wasi::cli::run::Guest for Guests {
                 wasi::root().and_then(|root| endless::run(&root, arguments.get(2).map_or("", String::as_str)))
             }
             ("handles", _) => handles::run(&arguments[2..]),
+            ("paths", _) => wasi::root().and_then(|root| paths::run(root, &arguments[2..])),
             ("script", _) => wasi::root().and_then(|root| script::run(root, &arguments[2..])),
             ("nothing", _) => Ok(()),
             ("list", _) => programs::names().try_for_each(|name| wasi::print(&format!("{name}\n"))),

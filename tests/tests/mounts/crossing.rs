@@ -134,7 +134,7 @@ fn a_volume_mounted_to_be_read_takes_no_change() {
                 ("resize f 0", "error read-only"),
                 ("create new", "error read-only"),
                 ("mkdir new", "error read-only"),
-                ("rmdir d", "error not-empty"),
+                ("rmdir d", "error read-only"),
                 ("mv f g", "error read-only"),
                 ("ln f g", "error read-only"),
                 ("rm f", "error read-only"),

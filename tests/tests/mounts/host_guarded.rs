@@ -51,10 +51,18 @@ fn a_directory_to_be_read_says_first_what_is_there_and_what_is_not() {
             ("symlink a top", "error exist"),
             ("ln top lib/a", "error exist"),
             ("ln missing new", "error no-entry"),
-            ("mv missing new", "error no-entry"),
-            ("rm missing", "error no-entry"),
-            ("rmdir missing", "error no-entry"),
             ("set-time missing", "error no-entry"),
+            // As on Linux: what is to go is not looked at, where it is to be is.
+            ("mv missing new", "error read-only"),
+            ("rm missing", "error read-only"),
+            ("rmdir missing", "error read-only"),
+            ("rmdir lib", "error read-only"),
+            ("mv top top", "error read-only"),
+            ("rm missing/missing", "error no-entry"),
+            ("rm top/missing", "error not-directory"),
+            ("mkdir missing/missing", "error no-entry"),
+            ("rmdir lib/.", "error invalid"),
+            ("write lib x", "error is-directory"),
         ];
         for root in ["/=image:{}", "/=host:shared,ro"] {
             expect(&Steps::new(link, &[root], dir.path()), dir.path(), &store(), &steps);

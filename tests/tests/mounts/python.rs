@@ -22,7 +22,7 @@ for name, (file, package, source) in library.files.items():
 const PACKED_ONLY: &str = "import this_is_packed.inner as inner\nVALUE = inner.VALUE + 1\n";
 
 const PROGRAM: &str = "
-import importlib, os, shutil, sys
+import errno, importlib, os, shutil, sys
 sys.path.insert(0, '/lib/python')
 
 # Nobody has it but the image.
@@ -48,6 +48,17 @@ try:
 except OSError as error:
     print(error.errno, error.strerror)
 print(sum(len(files) for _, _, files in os.walk('/lib/python')) > 500)
+
+# Slashes behind names mean below a mount what they mean elsewhere.
+open('/work/f', 'w').close()
+os.symlink('json', '/work/link')
+for call, *paths in [(os.unlink, '/work/f/'), (os.unlink, '/work/link/'), (os.rmdir, '/work/link/'),
+                     (os.rename, '/work/f', '/work/g/'), (open, '/work/new/', 'w'), (os.mkdir, '/work/made/')]:
+    try:
+        call(*paths)
+        print(call.__name__, *paths)
+    except OSError as error:
+        print(call.__name__, *paths, errno.errorcode[error.errno])
 ";
 
 const EXPECTED: &str = "43 /lib/python/this_is_packed/__init__.py
@@ -57,6 +68,12 @@ False True
 False True
 69 Read-only file system
 True
+unlink /work/f/ ENOTDIR
+unlink /work/link/ ENOTDIR
+rmdir /work/link/ ENOTDIR
+rename /work/f /work/g/ ENOTDIR
+open /work/new/ w EISDIR
+mkdir /work/made/
 ";
 
 /// Every time in a tree the same, so that what is packed is the same on every run, and compiled once.

@@ -1,7 +1,7 @@
 use crate::error::{Error, Result};
 use crate::limits::LINKS_MAX;
 use crate::mount::Start;
-use crate::path::{Follow, resolve, resolve_name};
+use crate::path::{Ending, Follow, resolve};
 use crate::quota::Used;
 use crate::txn::Finish;
 use crate::types::{Dentry, Kind};
@@ -28,19 +28,12 @@ impl Volume {
     ) -> Result<()> {
         let (old_dir, new_dir) = (old_base.into().mutable_directory()?, new_base.into().mutable_directory()?);
         let mut txn = self.begin_change(0)?;
-        let entry = resolve(&mut txn, old_dir, old_path, follow)?.existing()?;
-        let found = resolve_name(&mut txn, new_dir, new_path)?;
-        if found.entry.is_some() {
-            return Err(Error::Exist);
-        }
-        if found.must_be_dir {
-            return Err(Error::NoEntry);
-        }
-        let name = found.last_name(Error::Exist)?;
+        let entry = resolve(&mut txn, old_dir, old_path, Ending::Object(follow))?.existing()?;
+        let found = resolve(&mut txn, new_dir, new_path, Ending::New)?;
+        let name = found.new_name(&mut txn, Kind::File)?;
         if entry.kind == Kind::Directory {
             return Err(Error::NotPermitted);
         }
-        txn.check_accepts_names(found.dir)?;
         if txn.inode_of(entry)?.nlink >= LINKS_MAX {
             return Err(Error::TooManyLinks);
         }

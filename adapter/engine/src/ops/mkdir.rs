@@ -1,6 +1,6 @@
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::mount::Start;
-use crate::path::resolve_name;
+use crate::path::{Ending, resolve};
 use crate::quota::Used;
 use crate::record::inode::Content;
 use crate::txn::Finish;
@@ -21,12 +21,8 @@ impl Volume {
     pub fn create_directory_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
         let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;
-        let found = resolve_name(&mut txn, dir, path)?;
-        if found.entry.is_some() {
-            return Err(Error::Exist);
-        }
-        let name = found.last_name(Error::Exist)?;
-        txn.check_accepts_names(found.dir)?;
+        let found = resolve(&mut txn, dir, path, Ending::Name)?;
+        let name = found.new_name(&mut txn, Kind::Directory)?;
         txn.check_growth(Used::inode(0).and(Used::name(name)).and(txn.copy_up(found.dir)))?;
         let mut writes = txn.write()?;
         let ino = writes.create(Kind::Directory, found.dir, Content::None);

@@ -1,7 +1,7 @@
 use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
 use crate::mount::Start;
-use crate::path::{Follow, resolve, resolve_name};
+use crate::path::{Ending, Follow, resolve};
 use crate::quota::Used;
 use crate::record::inode::Content;
 use crate::txn::Finish;
@@ -59,20 +59,13 @@ impl Volume {
         let mut txn = if changes { self.begin_change(0)? } else { self.begin()? };
         let exclusive = flags.create && flags.exclusive;
         let follow = if exclusive { Follow::No } else { follow };
-        // What is made by opening is a file: it has no slash behind its name, whatever has that name.
-        if flags.create && path.ends_with('/') && resolve_name(&mut txn, dir, path)?.name.is_some() {
-            return Err(Error::IsDirectory);
-        }
-        let found = resolve(&mut txn, dir, path, follow)?;
+        let ending = if flags.create { Ending::File(follow) } else { Ending::Object(follow) };
+        let found = resolve(&mut txn, dir, path, ending)?;
         let Some(entry) = found.entry else {
             if !flags.create {
                 return Err(Error::NoEntry);
             }
-            if found.must_be_dir {
-                return Err(Error::IsDirectory);
-            }
-            let name = found.last_name(Error::IsDirectory)?;
-            txn.check_accepts_names(found.dir)?;
+            let name = found.new_name(&mut txn, Kind::File)?;
             txn.check_growth(Used::inode(0).and(Used::name(name)).and(txn.copy_up(found.dir)))?;
             let mut writes = txn.write()?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));

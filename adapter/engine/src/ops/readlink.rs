@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
-use crate::path::{Follow, resolve};
+use crate::path::{Ending, Follow, resolve};
 use crate::record::inode::Content;
 use crate::volume::Volume;
 
@@ -15,7 +15,7 @@ impl Volume {
     pub fn readlink_at(&mut self, base: impl Into<Start>, path: &str) -> Result<String> {
         let dir = base.into().directory()?;
         let mut txn = self.begin()?;
-        let entry = resolve(&mut txn, dir, path, Follow::No)?.existing()?;
+        let entry = resolve(&mut txn, dir, path, Ending::Object(Follow::No))?.existing()?;
         match &txn.inode_of(entry)?.content {
             Content::Target(target) => Ok(target.to_string()),
             _ => Err(Error::Invalid),

@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
-use crate::path::resolve_name;
+use crate::path::{Ending, resolve};
 use crate::quota::Used;
 use crate::txn::{Finish, Txn};
 use crate::types::{Dentry, InodeNo, Kind};
@@ -35,25 +35,31 @@ impl Volume {
     ) -> Result<()> {
         let (old_dir, new_dir) = (old_base.into().mutable_directory()?, new_base.into().mutable_directory()?);
         let mut txn = self.begin_change(0)?;
-        let old = resolve_name(&mut txn, old_dir, old_path)?;
-        let new = resolve_name(&mut txn, new_dir, new_path)?;
-        let (old_name, new_name) = (old.last_name(Error::Busy)?, new.last_name(Error::Busy)?);
-        let moved = old.entry.ok_or(Error::NoEntry)?;
+        let old = resolve(&mut txn, old_dir, old_path, Ending::Name)?;
+        let new = resolve(&mut txn, new_dir, new_path, Ending::Name)?;
+        let new_name = new.last_name(Error::Busy)?;
+        let (old_name, moved) = old.old_name(&txn, Error::Busy)?;
         if (old.must_be_dir || new.must_be_dir) && moved.kind != Kind::Directory {
             return Err(Error::NotDirectory);
+        }
+        if moved.kind == Kind::Directory && is_at_or_above(&mut txn, moved.ino, new.dir)? {
+            return Err(Error::Invalid);
+        }
+        if new.entry.is_some_and(|replaced| replaced.ino == moved.ino) {
+            return Ok(());
+        }
+        if let Some(replaced) = new.entry {
+            check_kinds(&mut txn, (moved, old.dir), replaced)?;
         }
         let is_mountpoint = |entry: Dentry| txn.volume.mountpoints.cover(entry.ino);
         if is_mountpoint(moved) || new.entry.is_some_and(is_mountpoint) {
             return Err(Error::Busy);
         }
-        if new.entry.is_some_and(|replaced| replaced.ino == moved.ino) {
-            return Ok(());
-        }
-        if moved.kind == Kind::Directory {
-            check_not_inside(&mut txn, moved.ino, new.dir)?;
-        }
-        if let Some(replaced) = new.entry {
-            check_replaceable(&mut txn, moved, replaced)?;
+        if let Some(replaced) = new.entry
+            && txn.inode_of(replaced)?.size > 0
+            && replaced.kind == Kind::Directory
+        {
+            return Err(Error::NotEmpty);
         }
         txn.check_accepts_names(new.dir)?;
         txn.inode(old.dir)?;
@@ -91,24 +97,26 @@ impl Volume {
     }
 }
 
-fn check_replaceable(txn: &mut Txn<'_>, moved: Dentry, replaced: Dentry) -> Result<()> {
-    let inode = txn.inode_of(replaced)?;
+/// Fails unless what is moved, out of a directory, may replace what has the new name, as their kinds go.
+fn check_kinds(txn: &mut Txn<'_>, (moved, from): (Dentry, InodeNo), replaced: Dentry) -> Result<()> {
     match (moved.kind, replaced.kind) {
-        (Kind::Directory, Kind::Directory) if inode.size > 0 => Err(Error::NotEmpty),
-        (Kind::Directory, Kind::Directory) => Ok(()),
-        (Kind::Directory, _) => Err(Error::NotDirectory),
-        (_, Kind::Directory) => Err(Error::IsDirectory),
+        (Kind::Directory, Kind::File | Kind::Symlink) => Err(Error::NotDirectory),
+        // It holds what is moved, which is told first.
+        (Kind::File | Kind::Symlink, Kind::Directory) if is_at_or_above(txn, replaced.ino, from)? => {
+            Err(Error::NotEmpty)
+        }
+        (Kind::File | Kind::Symlink, Kind::Directory) => Err(Error::IsDirectory),
         _ => Ok(()),
     }
 }
 
-/// Fails if `dir` is `moved` or lies in it. To be asked before other inodes are loaded: it may drop them. Stored parents are not trusted to end at the root.
-fn check_not_inside(txn: &mut Txn<'_>, moved: InodeNo, dir: InodeNo) -> Result<()> {
+/// Whether `dir` is a directory `above` or lies in it. To be asked before other inodes are loaded: it may drop them. Stored parents are not trusted to end at the root.
+fn is_at_or_above(txn: &mut Txn<'_>, above: InodeNo, dir: InodeNo) -> Result<bool> {
     let mut at = dir;
     let mut steps = 0_u64;
     while at != InodeNo::ROOT {
-        if at == moved {
-            return Err(Error::Invalid);
+        if at == above {
+            return Ok(true);
         }
         at = txn.inode(at)?.parent;
         steps += 1;
@@ -120,5 +128,5 @@ fn check_not_inside(txn: &mut Txn<'_>, moved: InodeNo, dir: InodeNo) -> Result<(
             return Err(Error::damaged("inode", dir.0, "its parents do not lead to the root"));
         }
     }
-    Ok(())
+    Ok(false)
 }

@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
-use crate::path::resolve_name;
+use crate::path::{Ending, resolve};
 use crate::txn::Finish;
 use crate::types::Kind;
 use crate::volume::Volume;
@@ -21,10 +21,9 @@ impl Volume {
     pub fn remove_directory_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
         let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;
-        let found = resolve_name(&mut txn, dir, path)?;
-        let up = path.trim_end_matches('/').ends_with("..");
-        let name = found.last_name(if up { Error::NotEmpty } else { Error::Invalid })?;
-        let entry = found.entry.ok_or(Error::NoEntry)?;
+        let found = resolve(&mut txn, dir, path, Ending::Name)?;
+        let dots = if found.ends_up { Error::NotEmpty } else { Error::Invalid };
+        let (name, entry) = found.old_name(&txn, dots)?;
         if entry.kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }

@@ -1,7 +1,7 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::mount::Start;
-use crate::path::{Follow, resolve};
+use crate::path::{Ending, Follow, resolve};
 use crate::txn::{Finish, Txn};
 use crate::types::{InodeNo, SetTime, Timestamp};
 use crate::volume::Volume;
@@ -47,7 +47,7 @@ impl Volume {
     ) -> Result<()> {
         let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;
-        let entry = resolve(&mut txn, dir, path, follow)?.existing()?;
+        let entry = resolve(&mut txn, dir, path, Ending::Object(follow))?.existing()?;
         txn.inode_of(entry)?;
         set(txn, entry.ino, atime, mtime, Finish::Names)
     }

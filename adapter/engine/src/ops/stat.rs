@@ -1,7 +1,7 @@
 use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::mount::Start;
-use crate::path::{Follow, resolve};
+use crate::path::{Ending, Follow, resolve};
 use crate::record::inode::Inode;
 use crate::types::{InodeNo, Stat};
 use crate::volume::Volume;
@@ -33,7 +33,7 @@ impl Volume {
     pub fn stat_at(&mut self, base: impl Into<Start>, path: &str, follow: Follow) -> Result<Stat> {
         let dir = base.into().directory()?;
         let mut txn = self.begin()?;
-        let entry = resolve(&mut txn, dir, path, follow)?.existing()?;
+        let entry = resolve(&mut txn, dir, path, Ending::Object(follow))?.existing()?;
         Ok(to_stat(entry.ino, txn.inode_of(entry)?))
     }
 

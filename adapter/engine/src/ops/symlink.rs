@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
-use crate::path::resolve_name;
+use crate::path::{Ending, resolve};
 use crate::quota::Used;
 use crate::record::inode::Content;
 use crate::room::symlink_bytes_max;
@@ -45,15 +45,8 @@ impl Volume {
             return Err(Error::Invalid);
         }
         let mut txn = self.begin_change(0)?;
-        let found = resolve_name(&mut txn, dir, path)?;
-        if found.entry.is_some() {
-            return Err(Error::Exist);
-        }
-        if found.must_be_dir {
-            return Err(Error::NoEntry);
-        }
-        let name = found.last_name(Error::Exist)?;
-        txn.check_accepts_names(found.dir)?;
+        let found = resolve(&mut txn, dir, path, Ending::New)?;
+        let name = found.new_name(&mut txn, Kind::Symlink)?;
         let link = Used::inode(target.len() as u64);
         txn.check_growth(link.and(Used::name(name)).and(txn.copy_up(found.dir)))?;
         let mut writes = txn.write()?;

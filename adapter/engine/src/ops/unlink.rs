@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
-use crate::path::resolve_name;
+use crate::path::{Ending, resolve};
 use crate::txn::Finish;
 use crate::types::Kind;
 use crate::volume::Volume;
@@ -22,9 +22,8 @@ impl Volume {
     pub fn unlink_file_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
         let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;
-        let found = resolve_name(&mut txn, dir, path)?;
-        let name = found.last_name(Error::IsDirectory)?;
-        let entry = found.entry.ok_or(Error::NoEntry)?;
+        let found = resolve(&mut txn, dir, path, Ending::Name)?;
+        let (name, entry) = found.old_name(&txn, Error::IsDirectory)?;
         if entry.kind == Kind::Directory {
             return Err(Error::IsDirectory);
         }

@@ -85,9 +85,12 @@ fn link(mounts: &mut Mounts, at: &At, target: &str, path: &str) {
 
 fn rename(mounts: &mut Mounts, at: &At, old: &str, new: &str) -> Result<()> {
     let (mount, start) = at.start();
-    mounts.walk_both((mount, start, old), Ending::Name, (mount, start, new), |volume, old, new| {
-        volume.rename_at(old.0, old.1, new.0, new.1)
-    })
+    mounts.walk_both(
+        (mount, start, old),
+        (mount, start, new),
+        (Ending::Name, Ending::Name),
+        |volume, old, new| volume.rename_at(old.0, old.1, new.0, new.1),
+    )
 }
 
 fn names(mounts: &mut Mounts, at: &At) -> Vec<String> {
@@ -236,11 +239,95 @@ fn what_has_two_paths_stays_in_one_mount() {
     let (mount, start) = top.start();
     let linked = mounts.walk_both(
         (mount, start, "image/packed"),
-        Ending::Object(Follow::No),
         (mount, start, "data/packed"),
+        (Ending::Object(Follow::No), Ending::New),
         |volume, old, new| volume.link_at(old.0, old.1, Follow::No, new.0, new.1),
     );
     assert_eq!(code(linked), Code::CrossDevice);
+}
+
+fn unlink(mounts: &mut Mounts, at: &At, path: &str) -> Result<()> {
+    let (mount, start) = at.start();
+    mounts.walk(mount, start, path, |volume, start, path| volume.unlink_file_at(start, path)).map(drop)
+}
+
+fn create(mounts: &mut Mounts, at: &At, path: &str) -> Result<()> {
+    let (mount, start) = at.start();
+    let flags = OpenFlags { create: true, ..OpenFlags::default() };
+    let access = Access { write: true, ..Access::default() };
+    let made = mounts.walk(mount, start, path, |volume, start, path| {
+        let file = volume.open_at(start, path, Follow::Yes, flags, access)?;
+        volume.close(file)
+    });
+    made.map(drop)
+}
+
+/// The whole of it is compared with Linux by the tests of guests.
+#[test]
+fn regression_slashes_behind_a_name_are_lost_across_a_mountpoint() {
+    let (_, mut mounts) = table(vec![spec("/", 0, false), spec("/m", 1, false)]);
+    let top = root(&mut mounts);
+    make(&mut mounts, &top, "m/d").unwrap();
+    create(&mut mounts, &top, "m/f").unwrap();
+    link(&mut mounts, &top, "d", "m/ld");
+    link(&mut mounts, &top, "m/new/", "to-new");
+    link(&mut mounts, &top, "m/f/", "to-file");
+    for way in ["m/", "m//", "m/../m/", "./m/d/../"] {
+        let at = |name: &str| format!("{way}{name}");
+        assert_eq!(code(unlink(&mut mounts, &top, &at("f/"))), Code::NotDirectory, "{way}");
+        assert_eq!(code(unlink(&mut mounts, &top, &at("ld/"))), Code::NotDirectory, "{way}");
+        assert_eq!(code(remove(&mut mounts, &top, &at("ld//"))), Code::NotDirectory, "{way}");
+        assert_eq!(code(create(&mut mounts, &top, &at("new/"))), Code::IsDirectory, "{way}");
+        assert_eq!(code(rename(&mut mounts, &top, &at("f"), &at("g/"))), Code::NotDirectory, "{way}");
+        assert_eq!(code(rename(&mut mounts, &top, &at("f/"), &at("g"))), Code::NotDirectory, "{way}");
+        make(&mut mounts, &top, &at("made/")).unwrap();
+        remove(&mut mounts, &top, &at("made/")).unwrap();
+    }
+    assert_eq!(code(create(&mut mounts, &top, "to-new")), Code::IsDirectory);
+    assert_eq!(code(create(&mut mounts, &top, "to-file")), Code::IsDirectory);
+    assert_eq!(code(stat(&mut mounts, &top, "to-file")), Code::NotDirectory);
+    assert_eq!(code(rename(&mut mounts, &top, "m/..", "x")), Code::CrossDevice, "its `..` is not walked");
+}
+
+#[test]
+fn what_is_wrong_with_one_path_is_told_before_that_two_are_on_different_mounts() {
+    let (_, mut mounts) = table(vec![spec("/", 0, false), spec("/m", 1, false), spec("/read", 1, true)]);
+    let top = root(&mut mounts);
+    create(&mut mounts, &top, "f").unwrap();
+    create(&mut mounts, &top, "m/f").unwrap();
+    let link = |mounts: &mut Mounts, old: &str, new: &str| {
+        let (mount, start) = top.start();
+        let endings = (Ending::Object(Follow::No), Ending::New);
+        code(mounts.walk_both((mount, start, old), (mount, start, new), endings, |volume, old, new| {
+            volume.link_at(old.0, old.1, Follow::No, new.0, new.1)
+        }))
+    };
+    assert_eq!(link(&mut mounts, "m/none", "f/x"), Code::NoEntry);
+    assert_eq!(link(&mut mounts, "f/none", "m/x"), Code::NotDirectory);
+    assert_eq!(link(&mut mounts, "m/f", "f"), Code::Exist);
+    assert_eq!(link(&mut mounts, "f", "m/new/"), Code::NoEntry);
+    assert_eq!(link(&mut mounts, "f", "read/new"), Code::ReadOnly);
+    assert_eq!(link(&mut mounts, "f", "m/new"), Code::CrossDevice);
+    assert_eq!(code(rename(&mut mounts, &top, "none", "m/new")), Code::CrossDevice);
+    assert_eq!(code(rename(&mut mounts, &top, "f", "m/f/x")), Code::NotDirectory);
+}
+
+#[test]
+fn a_mount_that_takes_no_changes_says_so_before_it_looks_at_what_is_to_go() {
+    let (_, mut mounts) = table(vec![spec("/", 0, false), spec("/m", 1, false), spec("/read", 1, true)]);
+    let top = root(&mut mounts);
+    make(&mut mounts, &top, "m/d").unwrap();
+    make(&mut mounts, &top, "m/d/sub").unwrap();
+    for path in ["read/d", "read/none"] {
+        assert_eq!(code(remove(&mut mounts, &top, path)), Code::ReadOnly, "{path}");
+        assert_eq!(code(unlink(&mut mounts, &top, path)), Code::ReadOnly, "{path}");
+        assert_eq!(code(rename(&mut mounts, &top, path, path)), Code::ReadOnly, "{path}");
+    }
+    assert_eq!(code(remove(&mut mounts, &top, "read/d/.")), Code::Invalid);
+    assert_eq!(code(remove(&mut mounts, &top, "read/d/sub/..")), Code::NotEmpty);
+    assert_eq!(code(unlink(&mut mounts, &top, "read/d/.")), Code::IsDirectory);
+    assert_eq!(code(create(&mut mounts, &top, "read/d")), Code::IsDirectory);
+    assert_eq!(code(create(&mut mounts, &top, "read/new")), Code::ReadOnly);
 }
 
 #[test]
@@ -368,8 +455,9 @@ fn a_file_in_the_place_of_a_mountpoint_stays_and_can_be_removed() {
         assert_eq!(stat(&mut mounts, &top, "file").unwrap().1.size, 7, "{path}");
         assert_eq!(code(stat(&mut mounts, &top, "file/below")), Code::NotDirectory, "{path}");
         make(&mut mounts, &top, "dir").unwrap();
-        let (mount, start) = top.start();
-        mounts.walk(mount, start, "file", |volume, start, path| volume.unlink_file_at(start, path)).unwrap();
+        assert_eq!(code(unlink(&mut mounts, &top, "file/")), Code::NotDirectory, "{path}");
+        assert_eq!(code(create(&mut mounts, &top, "file/")), Code::IsDirectory, "{path}");
+        unlink(&mut mounts, &top, "file").unwrap();
         mounts.sync_all().unwrap();
         let mut mounts = mounted_over(&store, path);
         let top = root(&mut mounts);

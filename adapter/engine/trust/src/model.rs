@@ -153,6 +153,11 @@ impl Model {
     }
 
     fn lookup(&self, base: Id, path: &str, follow: bool) -> Answer<Place> {
+        self.lookup_for(base, path, follow, false)
+    }
+
+    /// As [`Model::lookup`]; with `file`, the last name is one for a file, which has no slashes behind it.
+    fn lookup_for(&self, base: Id, path: &str, follow: bool, file: bool) -> Answer<Place> {
         if path.is_empty() {
             return Err(Code::NoEntry);
         }
@@ -206,6 +211,9 @@ impl Model {
             }
             let target = self.entries(here).ok_or(Code::NotDirectory)?.get(&step).copied();
             let last = steps.is_empty();
+            if last && slash && file {
+                return Err(Code::IsDirectory);
+            }
             match target.map(|id| &self.object(id).what) {
                 Some(What::Symlink(text)) if !last || follow || slash => {
                     links += 1;
@@ -311,17 +319,10 @@ impl Model {
             return Err(Code::Invalid);
         }
         let exclusive = flags.create && flags.exclusive;
-        if flags.create && path.ends_with('/') && self.lookup(base, Model::trim(path), false)?.name.is_some()
-        {
-            return Err(Code::IsDirectory);
-        }
-        let place = self.lookup(base, path, follow == Follow::Yes && !exclusive)?;
+        let place = self.lookup_for(base, path, follow == Follow::Yes && !exclusive, flags.create)?;
         let Some(id) = place.target else {
             if !flags.create {
                 return Err(Code::NoEntry);
-            }
-            if place.slash {
-                return Err(Code::IsDirectory);
             }
             if self.is_gone(place.dir) {
                 return Err(Code::NoEntry);
@@ -494,11 +495,11 @@ impl Model {
         if new.1.ends_with('/') {
             return Err(Code::NoEntry);
         }
-        if self.object(id).kind() == Kind::Directory {
-            return Err(Code::NotPermitted);
-        }
         if self.is_gone(place.dir) {
             return Err(Code::NoEntry);
+        }
+        if self.object(id).kind() == Kind::Directory {
+            return Err(Code::NotPermitted);
         }
         let name = place.name.ok_or(Code::Exist)?;
         self.check_growth(&[Model::new_name(&name), self.copied(&[id, place.dir])], &[])?;
@@ -529,6 +530,7 @@ impl Model {
         if let Some(there) = to.target {
             match (is_dir, self.entries(there)) {
                 (true, None) => return Err(Code::NotDirectory),
+                (false, Some(_)) if self.is_inside(from.dir, there) => return Err(Code::NotEmpty),
                 (false, Some(_)) => return Err(Code::IsDirectory),
                 (true, Some(entries)) if !entries.is_empty() => return Err(Code::NotEmpty),
                 _ => {}
