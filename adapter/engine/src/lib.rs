@@ -69,6 +69,7 @@ mod room;
 mod store;
 mod txn;
 mod types;
+mod unstored;
 mod volume;
 
 /// The examples of SEMANTICS.md, executed.

@@ -186,7 +186,16 @@ fn call(
     let state = State { wasi: wasi.build(), table: ResourceTable::new(), kv: KvCtx::new(kv) };
     let mut store = Store::new(component.engine(), state);
     let command = Command::instantiate(&mut store, component, &linker).map_err(plain)?;
-    match command.wasi_cli_run().call_run(&mut store) {
+    let result = command.wasi_cli_run().call_run(&mut store);
+    // A guest that has standard error has said so itself.
+    let mut imports = component.component_type().imports(component.engine());
+    if !matches!(result, Ok(Ok(())))
+        && !imports.any(|(name, _)| name.starts_with("wasi:cli/stderr@"))
+        && let Some(why) = store.data().kv.failure()
+    {
+        eprintln!("kvfs: not all that was written could be stored: {}", one_line(why));
+    }
+    match result {
         Ok(Ok(())) => Ok(ExitCode::SUCCESS),
         Ok(Err(())) => Ok(ExitCode::FAILURE),
         Err(error) => match error.downcast_ref::<I32Exit>() {

@@ -2,7 +2,7 @@ use crate::error::{Error, Result};
 use crate::limits::LINKS_MAX;
 use crate::mount::Start;
 use crate::path::{Follow, resolve, resolve_name};
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
 
@@ -43,12 +43,12 @@ impl Volume {
         if txn.inode_of(entry)?.nlink >= LINKS_MAX {
             return Err(Error::TooManyLinks);
         }
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Names)?;
         writes.edit(entry.ino, |inode, now| {
             inode.nlink = inode.nlink.saturating_add(1);
             inode.ctime = now;
         });
         writes.add_name(found.dir, name, Dentry::new(entry.kind, entry.ino));
-        writes.finish(Finish::Names)
+        writes.finish()
     }
 }

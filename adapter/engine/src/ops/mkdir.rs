@@ -2,7 +2,7 @@ use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::resolve_name;
 use crate::record::inode::Content;
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
 
@@ -27,9 +27,9 @@ impl Volume {
         let name = found.last_name(Error::Exist)?;
         txn.check_accepts_names(found.dir)?;
         txn.check_growth(0, 1)?;
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Names)?;
         let ino = writes.create(Kind::Directory, found.dir, Content::None);
         writes.add_name(found.dir, name, Dentry::new(Kind::Directory, ino));
-        writes.finish(Finish::Names)
+        writes.finish()
     }
 }

@@ -3,7 +3,7 @@ use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::{Follow, resolve, resolve_name};
 use crate::record::inode::Content;
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
 
@@ -73,10 +73,10 @@ impl Volume {
             let name = found.last_name(Error::IsDirectory)?;
             txn.check_accepts_names(found.dir)?;
             txn.check_growth(0, 1)?;
-            let mut writes = txn.write()?;
+            let mut writes = txn.write(Change::Data)?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
             writes.add_name(found.dir, name, Dentry::new(Kind::File, ino));
-            writes.finish(Finish::Data)?;
+            writes.finish()?;
             return self.open_inode(ino, Kind::File, access);
         };
         if exclusive {
@@ -97,9 +97,9 @@ impl Volume {
         let size = txn.inode_of(entry)?.size;
         if flags.truncate && size > 0 {
             let resize = txn.prepare_resize(entry.ino, 0)?;
-            let mut writes = txn.write()?;
+            let mut writes = txn.write(Change::Cut)?;
             writes.resize(entry.ino, resize);
-            writes.finish(Finish::Data)?;
+            writes.finish()?;
         }
         self.open_inode(entry.ino, entry.kind, access)
     }

@@ -1,7 +1,7 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::resolve_name;
-use crate::txn::{Finish, Txn};
+use crate::txn::{Change, Txn};
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
 
@@ -60,7 +60,8 @@ impl Volume {
             txn.inode_of(moved)?;
         }
 
-        let mut writes = txn.write()?;
+        let change = if new.entry.is_some() { Change::Replacement } else { Change::Names };
+        let mut writes = txn.write(change)?;
         if let Some(replaced) = new.entry {
             writes.remove_name(new.dir, new_name, replaced);
             writes.drop_link(replaced.ino);
@@ -77,7 +78,7 @@ impl Volume {
                 inode.ctime = now;
             });
         }
-        writes.finish(Finish::Names)
+        writes.finish()
     }
 }
 

@@ -3,7 +3,7 @@ use crate::mount::Start;
 use crate::path::resolve_name;
 use crate::record::inode::Content;
 use crate::room::symlink_bytes_max;
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
 
@@ -54,9 +54,9 @@ impl Volume {
         let name = found.last_name(Error::Exist)?;
         txn.check_accepts_names(found.dir)?;
         txn.check_growth(target.len() as u64, 1)?;
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Names)?;
         let ino = writes.create(Kind::Symlink, found.dir, Content::Target(target.into()));
         writes.add_name(found.dir, name, Dentry::new(Kind::Symlink, ino));
-        writes.finish(Finish::Names)
+        writes.finish()
     }
 }

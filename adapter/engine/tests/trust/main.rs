@@ -8,6 +8,7 @@ mod crash;
 mod exhaustive;
 mod faults;
 mod fencing;
+mod full;
 mod fuzz;
 mod hostile;
 mod hostile_records;
