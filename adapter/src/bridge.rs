@@ -13,6 +13,9 @@ use crate::poll;
 use crate::table;
 use std::cell::RefCell;
 
+/// Most characters of a store's words in a line: what a stream takes at once is 4,096 bytes.
+const REASON_CHARS: usize = 500;
+
 /// Takes a handle out of its place. A place that is in use right now keeps it.
 fn take<T>(place: &RefCell<Option<T>>) -> Option<T> {
     place.try_borrow_mut().ok()?.take()
@@ -96,5 +99,16 @@ impl Guest for Adapter {
 impl lifecycle::Guest for Adapter {
     fn commit() -> Result<(), ()> {
         table::sync_all().map_err(|_| ())
+    }
+
+    fn explain(to: lifecycle::HostOutputStream) {
+        let Some(error) = table::failure() else { return };
+        // The store's words may hold anything, and the stream may be a terminal.
+        let why = error.to_string();
+        let why = why.chars().map(|char| if char.is_control() { ' ' } else { char });
+        let line = "kvfs: not all that was written could be stored: ".chars().chain(why.take(REASON_CHARS));
+        let line: String = line.chain(['\n']).collect();
+        // Where this fails there is nobody left to tell.
+        let _ = to.blocking_write_and_flush(line.as_bytes());
     }
 }

@@ -146,8 +146,7 @@ impl Object {
 impl Drop for Object {
     fn drop(&mut self) {
         if let Some(descriptor) = self.descriptor.take() {
-            // A drop has no answer. What could not be stored stays in the volume, and the next sync tells.
-            let _ = table::with_open(self.mount, |volume| volume.close(descriptor));
+            table::let_go(self.mount, |volume| volume.close(descriptor));
         }
     }
 }
@@ -469,7 +468,7 @@ impl GuestDirectoryEntryStream for Listing {
 impl Drop for Listing {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
-            let _ = table::with_open(self.mount, |volume| volume.close_directory(stream));
+            table::let_go(self.mount, |volume| volume.close_directory(stream));
         }
     }
 }

@@ -165,8 +165,7 @@ impl FileOutput {
 impl Drop for FileOutput {
     fn drop(&mut self) {
         if let Some(descriptor) = self.descriptor.take() {
-            // A failure stays in the volume and is told by the next sync.
-            let _ = table::with_open(self.mount, |volume| volume.close_stream(descriptor));
+            table::let_go(self.mount, |volume| volume.close_stream(descriptor));
         }
     }
 }

@@ -5,12 +5,13 @@ use crate::config::{self, Config, Source};
 use crate::store::ImportedStore;
 use kvfs::image::Image;
 use kvfs::{Error, MountNo, Mounts, Options, Result, Volume};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 
 thread_local! {
     /// Never dropped: a component ends without a word.
     static MOUNTS: RefCell<Option<ManuallyDrop<Mounts>>> = const { RefCell::new(None) };
+    static FAILURE: Cell<Option<Error>> = const { Cell::new(None) };
 }
 
 /// Does something with the table.
@@ -33,20 +34,31 @@ pub(crate) fn with_volume<T>(mount: MountNo, operation: impl FnOnce(&mut Volume)
     with(|mounts| operation(mounts.volume(mount)?))
 }
 
-/// Does something with the volume of a mount, if it was ever used.
-pub(crate) fn with_open<T>(
-    mount: MountNo,
-    operation: impl FnOnce(&mut Volume) -> Result<T>,
-) -> Option<Result<T>> {
-    MOUNTS.with(|place| place.try_borrow_mut().ok()?.as_mut()?.opened(mount).map(operation))
+/// Closes something for a drop, which has no answer: what could not be stored is told by the volume's next change.
+pub(crate) fn let_go(mount: MountNo, close: impl FnOnce(&mut Volume) -> Result<()>) {
+    MOUNTS.with(|place| {
+        if let Ok(mut place) = place.try_borrow_mut()
+            && let Some(volume) = place.as_mut().and_then(|mounts| mounts.opened(mount))
+        {
+            let outcome = close(volume);
+            volume.tell_later(outcome);
+        }
+    });
 }
 
 /// Stores everything, durably.
 pub(crate) fn sync_all() -> Result<()> {
-    MOUNTS.with(|place| match place.try_borrow_mut() {
+    let outcome = MOUNTS.with(|place| match place.try_borrow_mut() {
         Ok(mut place) => place.as_mut().map_or(Ok(()), |mounts| mounts.sync_all()),
         Err(_) => Err(Error::Invalid),
-    })
+    });
+    FAILURE.set(outcome.clone().err());
+    outcome
+}
+
+/// Why the last [`sync_all`] failed.
+pub(crate) fn failure() -> Option<Error> {
+    FAILURE.take()
 }
 
 #[cold]

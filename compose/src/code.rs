@@ -43,6 +43,14 @@ pub(crate) fn at(offset: u32, align_log2: u32) -> MemArg {
     MemArg { offset: u64::from(offset), align: align_log2, memory_index: 0 }
 }
 
+/// Looks at what a commit has answered, which stays on the stack: if it has failed, `explain` is given the stream that
+/// `stderr` gives.
+pub(crate) fn explain_failure(body: &mut Body, stderr: u32, explain: u32) {
+    let failed = body.local(ValType::I32);
+    body.emit([I::LocalTee(failed), I::If(BlockType::Empty), I::Call(stderr), I::Call(explain), I::End]);
+    body.emit([I::LocalGet(failed)]);
+}
+
 /// Takes what a commit has answered from the stack: 0 if all is stored. If it is not, a program that meant to end well
 /// must not: a status of success in the first of the parameters of `exit` becomes one of failure.
 pub(crate) fn settle_status(body: &mut Body, params: &[ValType]) {

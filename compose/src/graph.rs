@@ -4,7 +4,7 @@
 //! part provides stays an import, and wac merges the imports of all parts.
 
 use crate::adapter::AdapterComponent;
-use crate::bridge::{BRIDGE_IMPORT, Job, LIFECYCLE_IMPORT, virtual_import};
+use crate::bridge::{BRIDGE_IMPORT, COMMIT, EXPLAIN, Job, virtual_import};
 use crate::error::ComposeError;
 use crate::guest::{Guest, STORE};
 use crate::names::InterfaceName;
@@ -17,12 +17,14 @@ use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 pub(crate) struct Wrapper {
     pub(crate) bytes: Vec<u8>,
     pub(crate) wraps: Vec<(String, String)>,
+    /// It exports a `commit` that tells of its failure.
+    commits: bool,
 }
 
 impl Wrapper {
     pub(crate) fn generate(job: &Job<'_>) -> Result<Self, ComposeError> {
         let wraps = job.wraps.iter().map(|wrap| (wrap.source.clone(), wrap.target.clone())).collect();
-        Ok(Self { bytes: crate::bridge::generate(job)?, wraps })
+        Ok(Self { bytes: crate::bridge::generate(job)?, wraps, commits: job.stderr().is_some() })
     }
 }
 
@@ -126,6 +128,10 @@ impl Joiner {
         match (&parts.envelope, envelope) {
             (Some(wrapper), Some(package)) => {
                 let instance = self.graph.instantiate(package);
+                if let Some((_, bridge)) = bridge.filter(|(bridge, _)| bridge.commits) {
+                    let node = self.export_of(bridge, COMMIT)?;
+                    self.pass(instance, COMMIT, node)?;
+                }
                 self.pass_adapter(package, instance, adapter, parts.adapter)?;
                 for (source, target) in &wrapper.wraps {
                     let node = self.export_of(guest, target)?;
@@ -208,7 +214,7 @@ impl Joiner {
         Ok(())
     }
 
-    /// Passes what a generated component needs of the adapter.
+    /// Passes what a generated component needs of the adapter and has not been given yet.
     fn pass_adapter(
         &mut self,
         package: PackageId,
@@ -217,21 +223,35 @@ impl Joiner {
         parts: &AdapterComponent,
     ) -> Result<(), ComposeError> {
         let io = ["error", "poll", "streams"].map(|i| (virtual_import(i), format!("wasi:io/{i}")));
-        let own = [
-            (BRIDGE_IMPORT.to_owned(), "kvfs:adapter/bridge".to_owned()),
-            (LIFECYCLE_IMPORT.to_owned(), "kvfs:adapter/lifecycle".to_owned()),
-        ];
-        for (argument, base) in io.into_iter().chain(own) {
-            if self.kind(package, &argument).is_none() {
-                continue;
+        let bridge = (BRIDGE_IMPORT.to_owned(), "kvfs:adapter/bridge".to_owned());
+        let wanted = self.argument_names(package, instance);
+        for (argument, base) in io.into_iter().chain([bridge]) {
+            if wanted.contains(&argument) {
+                let node = self.adapters(adapter, parts, &base)?;
+                self.pass(instance, &argument, node)?;
             }
-            let export = parts.exports.iter().find(|export| export.base == base);
-            let export = export
-                .ok_or_else(|| ComposeError::BadAdapter { reason: format!("it does not export {base}") })?;
-            let node = self.export_of(adapter, &export.full)?;
-            self.pass(instance, &argument, node)?;
+        }
+        for function in [COMMIT, EXPLAIN] {
+            if wanted.iter().any(|name| name == function) {
+                let lifecycle = self.adapters(adapter, parts, "kvfs:adapter/lifecycle")?;
+                let node = self.export_of(lifecycle, function)?;
+                self.pass(instance, function, node)?;
+            }
         }
         Ok(())
+    }
+
+    /// Returns an interface that the adapter exports.
+    fn adapters(
+        &mut self,
+        adapter: NodeId,
+        parts: &AdapterComponent,
+        base: &str,
+    ) -> Result<NodeId, ComposeError> {
+        let export = parts.exports.iter().find(|export| export.base == base);
+        let export = export
+            .ok_or_else(|| ComposeError::BadAdapter { reason: format!("it does not export {base}") })?;
+        self.export_of(adapter, &export.full)
     }
 
     /// Gives the adapter its store from a component.

@@ -58,7 +58,9 @@ pub fn add_to_linker<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::R
             let store = enter(&mut cx, |calls| &mut calls.apply);
             let Some(batch) = Batch::of(&mut cx, &guards, &mutations)? else { return too_large() };
             let (guards, mutations) = batch.borrow(&cx);
-            answer(now(&*store, || store.apply(&guards, &mutations, level.into()).wait())?, |()| ())
+            let outcome = now(&*store, || store.apply(&guards, &mutations, level.into()).wait())?;
+            note(&mut cx, outcome.as_ref().err());
+            answer(outcome, |()| ())
         },
     )?;
     Ok(())
@@ -108,7 +110,9 @@ pub fn add_to_linker_async<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmt
                 let store = enter(&mut cx, |calls| &mut calls.apply);
                 let Some(batch) = Batch::of(&mut cx, &guards, &mutations)? else { return too_large() };
                 let (guards, mutations) = batch.borrow(&cx);
-                answer(later(|| store.apply(&guards, &mutations, level.into())).await?, |()| ())
+                let outcome = later(|| store.apply(&guards, &mutations, level.into())).await?;
+                note(&mut cx, outcome.as_ref().err());
+                answer(outcome, |()| ())
             })
         },
     )?;
@@ -120,6 +124,11 @@ fn enter<T: KvView>(cx: &mut StoreContextMut<'_, T>, counter: fn(&mut Calls) -> 
     let kv = cx.data_mut().kv();
     *counter(&mut kv.calls) += 1;
     kv.store.clone()
+}
+
+/// Remembers how the last `apply` ended.
+fn note<T: KvView>(cx: &mut StoreContextMut<'_, T>, failure: Option<&StoreError>) {
+    cx.data_mut().kv().failure = failure.map(ToString::to_string);
 }
 
 /// Reads the items of a guest's list, or returns `None` if it is longer than the host takes.

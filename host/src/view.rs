@@ -11,12 +11,19 @@ use crate::Store;
 pub struct KvCtx {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) calls: Calls,
+    pub(crate) failure: Option<String>,
 }
 
 impl KvCtx {
     /// Makes a context over a store. Several contexts may share one: give each a clone or an `Arc`.
     pub fn new(store: impl Store + 'static) -> Self {
-        KvCtx { store: Arc::new(store), calls: Calls::default() }
+        KvCtx { store: Arc::new(store), calls: Calls::default(), failure: None }
+    }
+
+    /// Returns why the guest's last `apply` failed, if it did: after the program's end, why not all that it wrote is
+    /// stored. The program's result is a failure then, and a guest that has standard error has written the same there.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// Returns how often the guest called each function so far.

@@ -4,6 +4,9 @@
 //! marked dirty. Nothing in this module calls the store.
 
 mod trim;
+mod undo;
+
+pub(crate) use undo::Counts;
 
 use crate::dirty::{Dirty, PendingReap, Removed};
 use crate::error::{Error, Result};
@@ -16,6 +19,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
+use undo::Undo;
 
 /// How much may stay in memory.
 #[derive(Debug, Clone, Copy)]
@@ -208,6 +212,7 @@ pub(crate) struct Cache {
     nodes: HashMap<InodeNo, Box<Node>, BuildHasherDefault<Neighbours>>,
     pub(crate) dirty: Dirty,
     pub(crate) reaps: BTreeMap<InodeNo, PendingReap>,
+    undo: Undo,
     limits: CacheLimits,
     resident_bytes: usize,
     /// Bytes in inodes.
@@ -230,6 +235,7 @@ impl Cache {
             nodes: HashMap::default(),
             dirty: Dirty::default(),
             reaps: BTreeMap::new(),
+            undo: Undo::default(),
             limits,
             resident_bytes: 0,
             content_bytes: 0,
@@ -321,9 +327,23 @@ impl Cache {
         }
     }
 
+    /// Takes an inode out of memory, as if it had never been there.
+    fn forget_node(&mut self, ino: InodeNo) {
+        let Some(node) = self.nodes.remove(&ino) else { return };
+        self.content_changed(node.inode.content.bytes(), 0);
+        for extent in node.extents.values() {
+            self.forget_extent(extent);
+        }
+        self.dentries = self.dentries.saturating_sub(node.dir.map_or(0, |dir| dir.slots.len()));
+    }
+
     /// Takes an inode out of memory for good; what the store holds of it goes into `dirty.removed`.
     pub(crate) fn remove_node(&mut self, ino: InodeNo, direct_deletes_max: u64) {
         let Some(mut node) = self.nodes.remove(&ino) else { return };
+        // Its record changed with the last link: there is none to write now.
+        if self.dirty.inodes.last() == Some(&ino) {
+            self.dirty.inodes.pop();
+        }
         self.content_changed(node.inode.content.bytes(), 0);
         for extent in node.extents.values() {
             self.forget_extent(extent);
@@ -356,6 +376,9 @@ impl Cache {
 
     /// Notes that extents `[from, to)` in the store are garbage, besides what was noted before.
     pub(crate) fn add_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
+        if self.undo.armed {
+            self.undo.reaps.push((ino, self.reaps.get(&ino).copied()));
+        }
         let reap = self.reaps.entry(ino).or_insert(PendingReap { from, to, stored: false, dirty: false });
         reap.from = reap.from.min(from);
         reap.to = reap.to.max(to);
@@ -365,25 +388,37 @@ impl Cache {
         }
     }
 
-    /// Turns announcements of the garbage of removed inodes, not stored yet, into deletes, as far as so many
-    /// are allowed. Returns true if there were any.
+    /// Turns announcements of garbage, not stored yet, into deletes, as far as so many are allowed: all or the
+    /// start of what a removed inode leaves, and all of what was cut off a file. Returns true if there were any.
     pub(crate) fn delete_what_is_announced(&mut self, deletes_max: u64) -> bool {
         let mut left = deletes_max;
-        let mut any = false;
-        for removed in &mut self.dirty.removed {
-            let Some(reap) = self.reaps.get(&removed.ino).copied() else { continue };
-            let count = reap.to.saturating_sub(reap.from);
-            if reap.stored || !reap.dirty || count > left {
+        let dirty = &mut self.dirty;
+        let mut removed: FxHashMap<InodeNo, &mut Removed> =
+            dirty.removed.iter_mut().map(|removed| (removed.ino, removed)).collect();
+        let mut done = Vec::new();
+        for (ino, reap) in self.reaps.iter_mut().filter(|(_, reap)| reap.dirty && !reap.stored) {
+            let count = reap.to.saturating_sub(reap.from).min(left);
+            let upto = reap.from.saturating_add(count);
+            if let Some(removed) = removed.get_mut(ino) {
+                removed.extents.extend(reap.from..upto);
+            } else if let Some(node) = self.nodes.get_mut(ino).filter(|_| upto == reap.to) {
+                node.stored_end = node.stored_end.max(upto);
+                node.doomed.extend(reap.from..upto);
+            } else {
                 continue;
             }
             left -= count;
-            any = true;
-            self.reaps.remove(&removed.ino);
-            self.dirty.reaps = self.dirty.reaps.saturating_sub(1);
-            self.dirty.deletes += count as usize;
-            removed.extents.extend(reap.from..reap.to);
+            dirty.deletes += count as usize;
+            reap.from = upto;
+            if upto == reap.to {
+                done.push(*ino);
+            }
         }
-        any
+        for ino in &done {
+            self.reaps.remove(ino);
+        }
+        dirty.reaps = dirty.reaps.saturating_sub(done.len());
+        left < deletes_max
     }
 
     /// Notes garbage whose record is in the store, or may be.
@@ -544,6 +579,9 @@ impl Cache {
             slot.dirty = true;
             if let Some((name, _)) = known.slots.get_key_value(name) {
                 let name = Rc::clone(name);
+                if self.undo.armed {
+                    self.undo.names.push((dir, Rc::clone(&name), Some(before)));
+                }
                 self.dirty.dentries.push((dir, name));
             }
             return Some(before);
@@ -552,6 +590,9 @@ impl Cache {
         // In a directory that is known completely, no slot means that nothing is stored.
         known.slots.insert(Rc::clone(&name), Slot { entry, dirty: true, stored: !complete, below: false });
         self.dentries += 1;
+        if self.undo.armed {
+            self.undo.names.push((dir, Rc::clone(&name), None));
+        }
         self.dirty.dentries.push((dir, name));
         None
     }

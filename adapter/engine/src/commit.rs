@@ -13,6 +13,7 @@ use crate::record::{dentry, reap, seal, superblock::Superblock};
 use crate::room::RECORD_OVERHEAD_BYTES;
 use crate::store::{Durability, Guard, StoreError};
 use crate::types::{ExtentIndex, InodeNo};
+use crate::unstored::is_full;
 use crate::volume::{State, Volume};
 use std::ops::Range;
 
@@ -54,8 +55,16 @@ impl Volume {
     /// commit, nothing was applied since the last one).
     ///
     /// # Errors
-    /// Nothing that failed to be stored is forgotten: it stays dirty and the next commit carries it.
+    /// Nothing that failed to be stored is forgotten: it stays dirty and the next commit carries it. Who has
+    /// nobody to tell says so with [`Volume::tell_later`].
     pub(crate) fn commit(&mut self, level: Durability) -> Result<()> {
+        let outcome = self.try_commit(level);
+        self.unstored.untold = false;
+        self.unstored.full |= outcome.as_ref().is_err_and(is_full);
+        outcome
+    }
+
+    fn try_commit(&mut self, level: Durability) -> Result<()> {
         debug_assert_eq!(self.placing, None, "bytes that are not in their place yet would be stored");
         let mut outcome = self.commit_once(level);
         // Going on resolves the doubt first, and repeats only what did not take.
@@ -65,7 +74,7 @@ impl Volume {
             }
             outcome = self.commit_once(level);
         }
-        if outcome == Err(Error::Store(StoreError::QuotaExceeded)) && self.free_the_store() {
+        if outcome.as_ref().is_err_and(is_full) && self.free_the_store() {
             outcome = self.commit_once(level);
         }
         outcome
@@ -326,6 +335,8 @@ impl Volume {
             let superblock = Superblock { next_inode, ..self.committed.clone() };
             self.apply_in_order(&batch, &superblock, &superblock)?;
             self.unsynced = true;
+            // Some of the bytes may have replaced others, which are not known any more.
+            self.cache.forget_undo();
             batch.clear();
             rest = rest.get(sent..).unwrap_or_default();
         }

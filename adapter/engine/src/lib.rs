@@ -69,6 +69,7 @@ mod room;
 mod store;
 mod txn;
 mod types;
+mod unstored;
 mod upgrade;
 mod volume;
 

@@ -112,6 +112,13 @@ impl Volume {
         if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
     }
 
+    /// Makes sure that what a removal changes still fits one commit with what is dirty. Bytes that wait may stay.
+    pub(crate) fn make_room_for_removal(&mut self) -> Result<()> {
+        let entries = ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize;
+        let fits = self.fits(entries, 2, 0);
+        if fits || self.cache.dirty.is_empty() { Ok(()) } else { self.commit(Durability::Buffered) }
+    }
+
     /// Whether so many more mutations, of them `records` with the bytes of a small file, and so many
     /// bytes of extents fit one commit with everything that must go together already.
     fn fits(&self, entries: usize, records: usize, extent_bytes: usize) -> bool {

@@ -33,18 +33,32 @@ pub(crate) struct Txn<'v> {
 pub(crate) struct Writes<'v> {
     pub(crate) volume: &'v mut Volume,
     pub(crate) now: Timestamp,
+    pub(crate) change: Change,
 }
 
-/// When an operation's changes go to the store.
+/// What kind of change an operation makes: it says when it goes to the store, and what is told if it cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Finish {
-    /// They change what names mean: at once, unless the mode is lazy.
+pub(crate) enum Change {
+    /// What names mean: stored at once, unless the mode is lazy.
     Names,
-    /// They take names away: with what follows, or when some have gathered. Losing one to a kill
-    /// brings a name back and loses nothing.
+    /// As `Names`, and what had the name goes. For want of room it waits as a removal does.
+    Replacement,
+    /// Names are taken away: with what follows, or when some have gathered. Losing one to a kill brings a
+    /// name back and loses nothing.
     Removal,
-    /// They belong to a file that is open: with its close.
+    /// Of a file that is open: stored with its close.
     Data,
+    /// As `Data`, of bytes that are written.
+    Write,
+    /// As `Data`, of a file that becomes shorter.
+    Cut,
+}
+
+impl Change {
+    /// Whether it gives room back instead of taking some.
+    pub(crate) fn frees(self) -> bool {
+        matches!(self, Change::Replacement | Change::Removal | Change::Cut)
+    }
 }
 
 impl Volume {
@@ -72,6 +86,17 @@ impl Volume {
         self.check_alive()?;
         self.resolve_doubt()?;
         self.make_room(data_bytes)?;
+        self.begin()
+    }
+
+    /// As [`Volume::begin_change`], for an operation that takes names away.
+    ///
+    /// # Errors
+    /// The store's, if as much waits as one commit can hold.
+    pub(crate) fn begin_removal(&mut self) -> Result<Txn<'_>> {
+        self.check_alive()?;
+        self.resolve_doubt()?;
+        self.make_room_for_removal()?;
         self.begin()
     }
 }
@@ -121,13 +146,17 @@ impl<'v> Txn<'v> {
     }
 
     /// Ends the reading half: from here on nothing can fail. That a volume takes no changes is found out here
-    /// and not before, when it is known that the operation does not lead to another one.
-    pub(crate) fn write(self) -> Result<Writes<'v>> {
+    /// and not before, when it is known that the operation does not lead to another one; and here it is told
+    /// that an earlier commit failed, when it is known that this operation would have been done.
+    pub(crate) fn write(self, change: Change) -> Result<Writes<'v>> {
         self.check_writable()?;
+        self.volume.settle_unstored(change)?;
+        self.volume.prepare_undo(change);
         let now = self.volume.clock.now();
         Ok(Writes {
             volume: self.volume,
             now: Timestamp { nanoseconds: now.nanoseconds.min(999_999_999), ..now },
+            change,
         })
     }
 }
@@ -135,6 +164,7 @@ impl<'v> Txn<'v> {
 impl Writes<'_> {
     /// Changes an inode that the reading half has loaded, keeping the volume's counts right.
     pub(crate) fn edit(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Inode, Timestamp)) {
+        self.volume.cache.keep_inode(ino);
         let Some(node) = self.volume.cache.node_mut(ino) else {
             debug_assert!(false, "edited an inode that was not loaded");
             return;
@@ -224,22 +254,30 @@ impl Writes<'_> {
     /// Ends the operation.
     ///
     /// # Errors
-    /// The commit's. The changes stay, in memory, and the next commit tries again.
-    pub(crate) fn finish(self, finish: Finish) -> Result<()> {
-        let volume = self.volume;
-        volume.removals = volume.removals.saturating_add(u32::from(finish == Finish::Removal));
-        let since = *volume.dirty_since.get_or_insert(self.now);
-        match (volume.options.mode, finish) {
-            (Mode::Strict, _) => volume.commit(Durability::Durable),
-            (Mode::Close, Finish::Names) => volume.commit(Durability::Buffered),
-            (Mode::Close, Finish::Removal) if volume.removals >= GATHERED_REMOVALS_MAX => {
-                volume.commit(Durability::Buffered)
+    /// The commit's, if the change promises to be stored, or the store was full before. Refused for want of room,
+    /// it is undone if nothing else was dirty; otherwise it stays, in memory, and the next commit tries again.
+    pub(crate) fn finish(self) -> Result<()> {
+        let Writes { volume, now, change } = self;
+        volume.removals = volume.removals.saturating_add(u32::from(change == Change::Removal));
+        let since = *volume.dirty_since.get_or_insert(now);
+        let at_once = volume.is_stored_at_once(change);
+        let level = match (volume.options.mode, change) {
+            (Mode::Strict, _) => Durability::Durable,
+            (Mode::Close, Change::Names | Change::Replacement) => Durability::Buffered,
+            (Mode::Close, Change::Removal) if volume.removals >= GATHERED_REMOVALS_MAX => {
+                Durability::Buffered
             }
-            _ if self.now.nanoseconds_since(since) > volume.options.dirty_age_max_nanoseconds => {
-                volume.commit(Durability::Buffered)
+            _ if at_once || now.nanoseconds_since(since) > volume.options.dirty_age_max_nanoseconds => {
+                Durability::Buffered
             }
-            _ => Ok(()),
+            _ => return Ok(()),
+        };
+        let outcome = volume.commit(level);
+        if outcome.is_err() {
+            // What waits is tried again with as many removals more, or as much later.
+            (volume.removals, volume.dirty_since) = (0, Some(now));
         }
+        volume.answer(change, at_once, outcome)
     }
 }
 

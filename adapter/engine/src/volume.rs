@@ -18,6 +18,7 @@ use crate::room::{Room, check_fit, check_limits, fitting_sizes};
 use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::txn::ReadSet;
 use crate::types::{Clock, InodeNo, Kind};
+use crate::unstored::Unstored;
 use std::collections::VecDeque;
 use xxhash_rust::xxh64::xxh64;
 
@@ -107,6 +108,8 @@ pub struct Volume {
     /// A write has made room in this file, at this moment, and waits for its bytes.
     pub(crate) placing: Option<(InodeNo, crate::types::Timestamp)>,
     pub(crate) state: State,
+    /// What a commit that failed means for later operations.
+    pub(crate) unstored: Unstored,
     /// Something was applied that no durable apply has covered yet.
     pub(crate) unsynced: bool,
     /// When the oldest change that is not stored was made.
@@ -259,6 +262,7 @@ impl Volume {
             superblock,
             committed_value,
             state: State::Live,
+            unstored: Unstored::default(),
             unsynced: true,
             dirty_since: None,
             orphans: VecDeque::new(),

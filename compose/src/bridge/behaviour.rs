@@ -173,15 +173,14 @@ fn adapter(linker: &mut Linker<Mock>) {
             })
             .unwrap();
     }
-    let mut lifecycle = linker.instance(LIFECYCLE_IMPORT).unwrap();
-    lifecycle
-        .func_new("commit", |mut cx, _, _, results| {
-            let fails = cx.data().commit_fails;
-            cx.data_mut().log.push("commit".into());
-            results[0] = Val::Result(if fails { Err(None) } else { Ok(None) });
-            Ok(())
-        })
-        .unwrap();
+    let mut root = linker.root();
+    root.func_new(COMMIT, |mut cx, _, _, results| {
+        let fails = cx.data().commit_fails;
+        cx.data_mut().log.push("commit".into());
+        results[0] = Val::Result(if fails { Err(None) } else { Ok(None) });
+        Ok(())
+    })
+    .unwrap();
 }
 
 struct Rig {

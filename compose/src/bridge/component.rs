@@ -1,7 +1,7 @@
 //! Puts a generated component together: imports, core modules, and one nested component for each
 //! interface it exports. The imports that do not depend on the guest are in [`imports`](super::imports).
 
-use super::imports::{IoImports, instance_type};
+use super::imports::{COMMIT, IoImports, instance_type};
 use super::nested::Nested;
 use super::shim::{self, CoreImport, IO_FUNCTIONS, Shim, Shims};
 use super::types::TypeInfo;
@@ -19,8 +19,9 @@ use wit_parser::{Function, InterfaceId, SizeAlign, TypeId, TypeOwner};
 /// Writes the component for a job.
 ///
 /// It imports the sources of the wraps; [`virtual_import`]s and [`BRIDGE_IMPORT`] if `wasi:io` is
-/// converted, together with the host's; [`LIFECYCLE_IMPORT`] if anything commits; and, with their
-/// types only, the interfaces that the wrapped ones take types from. It exports the targets.
+/// converted, together with the host's; [`COMMIT`] if anything commits; and, with their types only, the
+/// interfaces that the wrapped ones take types from. It exports the targets, and a [`COMMIT`] that tells of its
+/// failure if it has the host's standard error.
 ///
 /// # Errors
 ///
@@ -38,6 +39,7 @@ pub(crate) fn generate(job: &Job<'_>) -> Result<Vec<u8>, ComposeError> {
         caller: Names::new(),
         io: None,
         commit: None,
+        explain: None,
         instances: HashMap::new(),
         functions: HashMap::new(),
         needed: IndexMap::new(),
@@ -68,8 +70,9 @@ pub(super) struct Generator<'a, 'j> {
     /// The guest's types as whoever calls the wrapped items has them.
     pub(super) caller: Names,
     pub(super) io: Option<IoImports>,
-    /// The instance that has `commit`.
+    /// The functions `commit` and `explain`.
     pub(super) commit: Option<u32>,
+    pub(super) explain: Option<u32>,
     /// Imported instances.
     pub(super) instances: HashMap<InterfaceId, u32>,
     /// Imported functions that belong to no interface, by wrap.
@@ -202,12 +205,15 @@ impl<'a> Generator<'a, '_> {
         if planned.is_empty() {
             return Ok(Lifted::new());
         }
+        let gives = |(wrap, f): &(usize, &Function)| Some(*wrap) == job.stderr() && self.info.gives_stderr(f);
+        let stderr = planned.iter().position(gives).filter(|_| self.explain.is_some());
         let shims = Shims {
             info: self.info,
             layout,
             callee: job.callee,
             io: self.io.is_some(),
             commit: self.commit.is_some(),
+            stderr,
             functions,
         };
 
@@ -247,10 +253,9 @@ impl<'a> Generator<'a, '_> {
                     let ty = ty.map_err(|e| e.at(&job.wraps[planned[0].0].target, None))?;
                     self.builder.resource_drop(ty)
                 }
-                CoreImport::Commit => {
-                    let instance = self.commit.unwrap_or_default();
-                    let function = self.builder.alias_export(instance, "commit", ComponentExportKind::Func);
-                    self.builder.lower_func(None, function, options)
+                CoreImport::Commit => self.builder.lower_func(None, self.commit.unwrap_or_default(), options),
+                CoreImport::Explain => {
+                    self.builder.lower_func(None, self.explain.unwrap_or_default(), options)
                 }
             };
             exports.push((name.to_string(), ExportKind::Func, index));
@@ -275,6 +280,13 @@ impl<'a> Generator<'a, '_> {
             }
             let index = self.builder.lift_func(None, core, ty, options);
             lifted.insert((wrap, function.name.clone()), index);
+        }
+        if shims.stderr.is_some() {
+            let ty = self.commit_type();
+            let core = self.builder.core_alias_export(None, instance, COMMIT, ExportKind::Func);
+            let none: [CanonicalOption; 0] = [];
+            let commit = self.builder.lift_func(None, core, ty, none);
+            self.builder.export(COMMIT, ComponentExportKind::Func, commit, None);
         }
         Ok(lifted)
     }

@@ -33,6 +33,9 @@ pub(super) struct Indices {
     pub(super) drop_host: u32,
     pub(super) drops: u32,
     pub(super) commit: u32,
+    pub(super) explain: u32,
+    /// The commit of shims: `commit`, or the one that tells of its failure.
+    pub(super) end: u32,
     pub(super) push: u32,
     pub(super) finish: u32,
     pub(super) lend: u32,

@@ -20,8 +20,11 @@ pub(crate) fn virtual_import(interface: &str) -> String {
 /// Import of the adapter's `kvfs:adapter/bridge`.
 pub(crate) const BRIDGE_IMPORT: &str = "bridge";
 
-/// Import of the adapter's `kvfs:adapter/lifecycle`.
-pub(crate) const LIFECYCLE_IMPORT: &str = "lifecycle";
+/// Import of `commit` of the adapter's `kvfs:adapter/lifecycle`, and the bridge's export of one that explains itself.
+pub(crate) const COMMIT: &str = "commit";
+
+/// Import of `explain` of the adapter's `kvfs:adapter/lifecycle`.
+pub(crate) const EXPLAIN: &str = "explain";
 
 /// Type indices of `wasi:io`, one side's.
 #[derive(Default)]
@@ -158,19 +161,31 @@ impl Generator<'_, '_> {
         self.builder.import(BRIDGE_IMPORT, ComponentTypeRef::Instance(ty))
     }
 
+    /// Imports what ends a program: `commit` if anything commits, and `explain` if a failure can be told.
     pub(super) fn import_lifecycle(&mut self) {
-        if self.job.wraps.iter().all(|wrap| wrap.lifecycle == Lifecycle::Untouched) {
-            return;
+        let tells = self.job.stderr().is_some();
+        if tells || self.job.wraps.iter().any(|wrap| wrap.lifecycle != Lifecycle::Untouched) {
+            let ty = self.commit_type();
+            self.commit = Some(self.builder.import(COMMIT, ComponentTypeRef::Func(ty)));
         }
-        let mut ty = InstanceType::new();
-        ty.ty().defined_type().result(None, None);
-        ty.ty()
-            .function()
-            .params([] as [(&str, ComponentValType); 0])
-            .result(Some(ComponentValType::Type(0)));
-        ty.export("commit", ComponentTypeRef::Func(1));
-        let ty = self.builder.type_instance(None, &ty);
-        self.commit = Some(self.builder.import(LIFECYCLE_IMPORT, ComponentTypeRef::Instance(ty)));
+        let stream = self.io.as_ref().map(|io| io.host.resources[&IoResource::OutputStream]);
+        if let Some(stream) = stream.filter(|_| tells) {
+            let (own, encoder) = self.builder.type_defined(None);
+            encoder.own(stream);
+            let (ty, mut encoder) = self.builder.type_function(None);
+            encoder.params([("to", ComponentValType::Type(own))]).result(None);
+            self.explain = Some(self.builder.import(EXPLAIN, ComponentTypeRef::Func(ty)));
+        }
+    }
+
+    /// The type of `commit`.
+    pub(super) fn commit_type(&mut self) -> u32 {
+        let (result, encoder) = self.builder.type_defined(None);
+        encoder.result(None, None);
+        let (ty, mut encoder) = self.builder.type_function(None);
+        let none: [(&str, ComponentValType); 0] = [];
+        encoder.params(none).result(Some(ComponentValType::Type(result)));
+        ty
     }
 }
 

@@ -11,8 +11,9 @@
 //!   traps.
 //! - Resources that an interface defines stay the ones of the component that defined them.
 //!
-//! No interface is known by name but `wasi:io` and `wasi:filesystem`, which the adapter exports, and
-//! `wasi:cli/exit`, which never returns and so has to commit before.
+//! No interface is known by name but `wasi:io` and `wasi:filesystem`, which the adapter exports,
+//! `wasi:cli/exit`, which never returns and so has to commit before, and `wasi:cli/stderr`, where it is told
+//! if a commit fails: the bridge has it, and exports a `commit` that does so to the envelope.
 
 #[cfg(all(test, feature = "run"))]
 mod behaviour;
@@ -29,10 +30,11 @@ mod walk;
 mod write;
 
 pub(crate) use component::generate;
-pub(crate) use imports::{BRIDGE_IMPORT, LIFECYCLE_IMPORT, virtual_import};
+pub(crate) use imports::{BRIDGE_IMPORT, COMMIT, EXPLAIN, virtual_import};
 pub(crate) use plan::{plan_bridge, plan_envelope};
-pub(crate) use types::{IoResource, Special, TypeInfo};
+pub(crate) use types::{GET_STDERR, IoResource, Special, TypeInfo};
 
+use crate::names::InterfaceName;
 use wit_parser::{Function, InterfaceId, Resolve};
 
 /// Which of the two `wasi:io` a component speaks.
@@ -104,6 +106,16 @@ impl Job<'_> {
         })
     }
 
+    /// Returns the wrapped interface that gives the host's standard error, where a commit that fails is told.
+    pub(crate) fn stderr(&self) -> Option<usize> {
+        let gives = |wrap: &&Wrap| {
+            let mut functions = wrap.functions(self.resolve);
+            is_stderr(&wrap.target) && functions.any(|f| TypeInfo { resolve: self.resolve }.gives_stderr(f))
+        };
+        let place = self.wraps.iter().position(|wrap| gives(&wrap));
+        place.filter(|_| self.callee == Io::Host)
+    }
+
     /// Returns how many functions of a wrapped item get a shim.
     pub(crate) fn shim_count(&self, wrap: &Wrap) -> usize {
         let info = TypeInfo { resolve: self.resolve };
@@ -125,6 +137,12 @@ impl Wrap {
     fn needs_shim(&self, info: TypeInfo<'_>, function: &Function) -> bool {
         self.lifecycle != Lifecycle::Untouched || info.function_mentions_io(function)
     }
+}
+
+/// Whether an interface is the one that gives standard error.
+pub(crate) fn is_stderr(interface: &str) -> bool {
+    let name = InterfaceName::parse(interface);
+    name.is_wasi02("wasi:cli") && name.base == "wasi:cli/stderr"
 }
 
 /// A type that cannot be carried, before it is known where it was met.

@@ -9,12 +9,13 @@
 //! function that returns an `option` returns none then, without calling the host; any other traps.
 
 use super::handles::*;
+use super::imports::COMMIT;
 use super::memory::HEAP;
 use super::output::Output;
 use super::types::{IoResource, Special, TypeInfo};
 use super::walk::{Action, Actions, Body, Slot, Walker, at, core_type};
 use super::{Io, Lifecycle};
-use crate::code::{flat_types, report_failure, settle_status};
+use crate::code::{explain_failure, flat_types, report_failure, settle_status};
 use wasm_encoder::{BlockType, Instruction as I, Module, ValType};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{Function, Handle, SizeAlign, Type, TypeDefKind, TypeId};
@@ -34,6 +35,8 @@ pub(super) struct Shims<'a> {
     /// True if handles of `wasi:io` are converted at all.
     pub(super) io: bool,
     pub(super) commit: bool,
+    /// The shim whose callee gives the host's standard error, to tell there of a commit that fails.
+    pub(super) stderr: Option<usize>,
     pub(super) functions: Vec<Shim<'a>>,
 }
 
@@ -60,6 +63,16 @@ pub(super) enum CoreImport {
     Drop(TypeId),
     /// `commit` of the adapter.
     Commit,
+    /// `explain` of the adapter.
+    Explain,
+}
+
+/// `commit()`: commits, and tells on standard error if that fails.
+fn end(at: &Indices, stderr: usize) -> Body {
+    let mut body = Body::new(0);
+    body.emit([I::Call(at.commit)]);
+    explain_failure(&mut body, at.callees + stderr as u32, at.explain);
+    body
 }
 
 impl<'a> Shims<'a> {
@@ -76,6 +89,9 @@ impl<'a> Shims<'a> {
         imports.extend(self.dropped().into_iter().map(CoreImport::Drop));
         if self.commit {
             imports.push(CoreImport::Commit);
+        }
+        if self.stderr.is_some() {
+            imports.push(CoreImport::Explain);
         }
         imports
     }
@@ -128,7 +144,8 @@ impl<'a> Shims<'a> {
         let drop_host = drop_virtual + per_io;
         let drops = drop_host + per_io;
         let commit = drops + dropped as u32;
-        let push = commit + u32::from(self.commit);
+        let explain = commit + u32::from(self.commit);
+        let push = explain + u32::from(self.stderr.is_some());
         let finish = push + 1;
         let lend = finish + 1;
         let unwrap = lend + per_io;
@@ -136,6 +153,7 @@ impl<'a> Shims<'a> {
         let notes = surrender + per_io;
         let post_return = notes + 2 * dropped as u32;
         let shims = post_return + 1;
+        let end = if self.stderr.is_some() { shims + self.functions.len() as u32 } else { commit };
         Indices {
             callees,
             io,
@@ -143,6 +161,8 @@ impl<'a> Shims<'a> {
             drop_host,
             drops,
             commit,
+            explain,
+            end,
             push,
             finish,
             lend,
@@ -197,6 +217,10 @@ impl<'a> Shims<'a> {
             let body = self.shim(&at, &dropped, number, shim);
             out.exported(&params, &results, body, &shim_name(number));
         }
+        if let Some(stderr) = self.stderr {
+            debug_assert_eq!(out.function_count, at.end);
+            out.exported(&[], &[ValType::I32], end(&at, stderr), COMMIT);
+        }
         out.finish()
     }
 
@@ -218,6 +242,7 @@ impl<'a> Shims<'a> {
             },
             CoreImport::DropIo(..) | CoreImport::Drop(_) => (i32s(1), i32s(0)),
             CoreImport::Commit => (i32s(0), i32s(1)),
+            CoreImport::Explain => (i32s(1), i32s(0)),
         }
     }
 
@@ -269,7 +294,7 @@ impl<'a> Shims<'a> {
             signature.params.iter().zip(0..).map(|(ty, local)| (local, core_type(*ty))).collect();
 
         if shim.lifecycle == Lifecycle::CommitBefore {
-            body.emit([I::Call(at.commit)]);
+            body.emit([I::Call(at.end)]);
             let params: Vec<_> = slots.iter().map(|(_, ty)| *ty).collect();
             settle_status(&mut body, if signature.indirect_params { &[] } else { &params });
         }
@@ -324,7 +349,7 @@ impl<'a> Shims<'a> {
             }
         }
         if shim.lifecycle == Lifecycle::CommitAfter {
-            body.emit([I::Call(at.commit), I::If(BlockType::Empty)]);
+            body.emit([I::Call(at.end), I::If(BlockType::Empty)]);
             let area = area.map(|address| (address, 0));
             body.emit(report_failure(self.info.has_plain_error(function), area, flat_result));
             body.emit([I::End]);

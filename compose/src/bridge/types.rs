@@ -57,6 +57,9 @@ pub(crate) struct TypeInfo<'a> {
     pub(crate) resolve: &'a Resolve,
 }
 
+/// The function of `wasi:cli/stderr`.
+pub(crate) const GET_STDERR: &str = "get-stderr";
+
 impl<'a> TypeInfo<'a> {
     /// Follows aliases to the type that is really meant.
     pub(crate) fn root(self, mut id: TypeId) -> TypeId {
@@ -120,6 +123,17 @@ impl<'a> TypeInfo<'a> {
     pub(crate) fn answers_none(self, function: &Function) -> bool {
         let is_option = |kind: &TypeDefKind| matches!(kind, TypeDefKind::Option(_));
         self.result_is(function, is_option) && function.params.iter().any(|p| self.mentions_io(&p.ty))
+    }
+
+    /// Returns true if a function is the one that gives standard error, and of the type that it should have.
+    pub(crate) fn gives_stderr(self, function: &Function) -> bool {
+        let is_stream = |kind: &TypeDefKind| match kind {
+            TypeDefKind::Handle(Handle::Own(resource)) => {
+                self.special(self.root(*resource)) == Some(Special::Io(IoResource::OutputStream))
+            }
+            _ => false,
+        };
+        function.name == GET_STDERR && function.params.is_empty() && self.result_is(function, is_stream)
     }
 
     /// Returns true if a function can answer an error that has no payload.

@@ -191,6 +191,14 @@ fn call(
     let called = Command::instantiate(&mut store, component, &linker)
         .map(|command| command.wasi_cli_run().call_run(&mut store));
     drop(watchdog);
+    // A guest that has standard error has said so itself.
+    let mut imports = component.component_type().imports(component.engine());
+    if !matches!(called, Ok(Ok(Ok(()))))
+        && !imports.any(|(name, _)| name.starts_with("wasi:cli/stderr@"))
+        && let Some(why) = store.data().kv.failure()
+    {
+        eprintln!("kvfs: not all that was written could be stored: {}", one_line(why));
+    }
     let has_started = called.is_ok();
     let error = match called.flatten() {
         Ok(Ok(())) => return Ok(ExitCode::SUCCESS),

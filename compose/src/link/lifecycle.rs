@@ -4,25 +4,45 @@ use super::function::signature;
 use super::handles::write_busy;
 use super::module::{GlueModule, Wanted};
 use crate::bridge::TypeInfo;
-use crate::code::{Body, report_failure, settle_status};
+use crate::code::{Body, explain_failure, report_failure, settle_status};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 use wit_parser::Function;
 use wit_parser::abi::AbiVariant;
+
+/// What ends a program.
+#[derive(Clone)]
+pub(super) struct End {
+    pub(super) commit: Wanted,
+    /// What gives the host's standard error, and what explains there why a commit failed.
+    pub(super) tell: Option<(Wanted, Wanted)>,
+}
+
+impl End {
+    /// Writes the commit, which leaves 0 on the stack if all is stored, and tells if it is not.
+    fn write(self, module: &mut GlueModule, body: &mut Body) {
+        let commit = module.function(self.commit, &[], &[ValType::I32]);
+        body.emit([I::Call(commit)]);
+        if let Some((stderr, explain)) = self.tell {
+            let stderr = module.function(stderr, &[], &[ValType::I32]);
+            let explain = module.function(explain, &[ValType::I32], &[]);
+            explain_failure(body, stderr, explain);
+        }
+    }
+}
 
 /// Writes a function of `wasi:cli/exit`: commits, then exits.
 pub(super) fn write_exit(
     module: &mut GlueModule,
     name: &str,
     (info, function): (TypeInfo<'_>, &Function),
-    commit: Wanted,
+    end: End,
     original: Wanted,
 ) {
     let (params, results) = signature(info, AbiVariant::GuestImport, function);
-    let commit = module.function(commit, &[], &[ValType::I32]);
     let original = module.function(original, &params, &results);
     let mut body = Body::new(params.len() as u32);
     write_busy(module, &mut body);
-    body.emit([I::Call(commit)]);
+    end.write(module, &mut body);
     settle_status(&mut body, &params);
     body.emit((0..params.len() as u32).map(I::LocalGet));
     body.emit([I::Call(original)]);
@@ -35,14 +55,13 @@ pub(super) fn write_export(
     module: &mut GlueModule,
     name: &str,
     (info, function): (TypeInfo<'_>, &Function),
-    commit: Wanted,
+    end: End,
     original: Wanted,
     memory: Option<Wanted>,
 ) {
     let (params, results) = signature(info, AbiVariant::GuestExport, function);
     let in_memory = info.resolve.wasm_signature(AbiVariant::GuestExport, function).retptr;
     let plain_error = info.has_plain_error(function);
-    let commit = module.function(commit, &[], &[ValType::I32]);
     let original = module.function(original, &params, &results);
     let memory_index = memory.filter(|_| in_memory && plain_error).map(|memory| module.memory(memory));
 
@@ -51,7 +70,8 @@ pub(super) fn write_export(
     body.emit((0..params.len() as u32).map(I::LocalGet));
     body.emit([I::Call(original)]);
     body.emit(returned.map(I::LocalSet));
-    body.emit([I::Call(commit), I::If(BlockType::Empty)]);
+    end.write(module, &mut body);
+    body.emit([I::If(BlockType::Empty)]);
     let flat = if in_memory { None } else { returned.zip(results.first().copied()) };
     body.emit(report_failure(plain_error, returned.zip(memory_index), flat));
     body.emit([I::End]);

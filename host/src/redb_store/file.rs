@@ -290,7 +290,7 @@ fn snapshot(db: &impl ReadableDatabase) -> Result<Table, StorageError> {
     transaction.open_table(TABLE).map_err(of_table)
 }
 
-fn of_transaction(error: TransactionError) -> StorageError {
+pub(super) fn of_transaction(error: TransactionError) -> StorageError {
     match error {
         TransactionError::Storage(error) => error,
         other => StorageError::Corrupted(other.to_string()),

@@ -8,6 +8,7 @@
 mod file;
 mod overlay;
 mod reader;
+mod room;
 mod shadow;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use redb::{Database, DatabaseError, StorageError};
 
 use self::file::{OpenFile, Opener, Table};
 use self::overlay::Overlay;
+use self::room::Room;
 use crate::ends::{self, Ends};
 use crate::limits::{KeyRange, ScanBudget, key_range, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
@@ -54,7 +56,8 @@ pub const MAX_BUFFERED_AGE: Duration = Duration::from_secs(5);
 ///   [`RedbStore::flush`], when [`MAX_BUFFERED_BYTES`] are waiting or the oldest has waited for
 ///   [`MAX_BUFFERED_AGE`] (looked at when an apply comes), and when the last handle is dropped.
 ///
-/// When the disk is full, or a write fails, nothing buffered is lost: it stays in memory and visible,
+/// No more waits than the disk has room for, and the last half MiB is for removals: what would grow then is refused
+/// when it is applied, and not when it is to become durable. When a write fails all the same, nothing buffered is lost: it stays in memory and visible,
 /// and the next commit tries again.
 ///
 /// # Closing
@@ -100,6 +103,7 @@ struct Writer {
     failing: bool,
     /// The store is closed: nothing opens the file again.
     closed: bool,
+    room: Room,
 }
 
 struct State {
@@ -130,8 +134,14 @@ impl RedbStore {
 
     fn open_with(path: &Path, opener: Opener) -> Result<Self, OpenError> {
         let OpenFile { db, table } = file::open(path, &opener)?;
-        let writer =
-            Writer { db: Some(db), doubt: None, buffered_since: None, failing: false, closed: false };
+        let writer = Writer {
+            db: Some(db),
+            doubt: None,
+            buffered_since: None,
+            failing: false,
+            closed: false,
+            room: Room::default(),
+        };
         let shared = Arc::new(Shared {
             path: path.to_path_buf(),
             opener,
@@ -289,8 +299,17 @@ impl Shared {
             return Err(StoreError::Conflict);
         }
         let new_bytes: usize = mutations.iter().map(Mutation::size_bytes).sum();
+        let is_short = !writer.room.is_plenty(&self.path, waiting_bytes + new_bytes)
+            && self.read_as_writer(writer, |state| room::grows(state, mutations))?;
+        if is_short {
+            let Writer { db: Some(db), room, .. } = &mut *writer else { return Err(closed()) };
+            if !room.take(db, &self.path, waiting_bytes + new_bytes).map_err(store_error)? {
+                return Err(StoreError::QuotaExceeded);
+            }
+        }
         let commit = (waiting_bytes > 0 || !mutations.is_empty())
             && (level == Durability::Durable
+                || is_short
                 || waiting_bytes + new_bytes > MAX_BUFFERED_BYTES
                 || writer.buffered_since.is_some_and(|since| since.elapsed() >= MAX_BUFFERED_AGE));
         if commit {
@@ -319,6 +338,7 @@ impl Shared {
                 state.table = Some(table);
                 state.overlay.clear();
                 writer.buffered_since = None;
+                writer.room.changed();
                 Ok(())
             }
             Err(error) => {

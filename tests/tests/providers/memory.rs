@@ -2,6 +2,7 @@
 
 use super::{composed, python, run, success};
 use kvfs_compose::Provider;
+use kvfs_compose::{Compose, Link};
 use kvfs_tests::guests;
 
 const MEMORY: Provider = Provider::Memory { size_bytes: None };
@@ -60,4 +61,26 @@ with open('/again', 'w') as file:
 print(os.path.getsize('/again'))
 ";
     assert_eq!(success(&run(&[], &component, &["-c", program])), "100000\n");
+}
+
+/// The stock command knows nothing of the store: the program tells by itself.
+#[test]
+fn what_could_not_be_stored_is_told_by_an_exit_code_and_a_line() {
+    let guest = std::fs::read(guests::python().unwrap()).unwrap();
+    let program = "
+with open('/big', 'wb') as file:
+    file.write(b'x' * 2000000)
+";
+    for link in [Link::Component, Link::Core] {
+        let dir = tempfile::tempdir().unwrap();
+        let provider = Provider::Memory { size_bytes: Some(1 << 20) };
+        let composed = Compose::new(&guest).provider(provider).link(link).build().unwrap();
+        assert_eq!(composed.report.not_linked, None);
+        let component = dir.path().join("composed.wasm");
+        std::fs::write(&component, composed.bytes).unwrap();
+        let output = run(&[], &component, &["-c", program]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let line = "kvfs: not all that was written could be stored: the store is full\n";
+        assert_eq!(String::from_utf8_lossy(&output.stderr), line);
+    }
 }

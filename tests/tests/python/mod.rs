@@ -23,6 +23,8 @@ macro_rules! joined_by {
 
             #[path = "command.rs"]
             mod command;
+            #[path = "full.rs"]
+            mod full;
             #[path = "lifecycle.rs"]
             mod lifecycle;
             #[path = "network.rs"]

@@ -3,7 +3,7 @@ use crate::limits::LINKS_MAX;
 use crate::mount::Start;
 use crate::path::{Ending, Follow, resolve};
 use crate::quota::Used;
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
 
@@ -38,12 +38,12 @@ impl Volume {
             return Err(Error::TooManyLinks);
         }
         txn.check_growth(Used::name(name).and(txn.copy_up(entry.ino)).and(txn.copy_up(found.dir)))?;
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Names)?;
         writes.edit(entry.ino, |inode, now| {
             inode.nlink = inode.nlink.saturating_add(1);
             inode.ctime = now;
         });
         writes.add_name(found.dir, name, Dentry::new(entry.kind, entry.ino));
-        writes.finish(Finish::Names)
+        writes.finish()
     }
 }

@@ -3,7 +3,7 @@ use crate::mount::Start;
 use crate::path::{Ending, resolve};
 use crate::quota::Used;
 use crate::record::inode::Content;
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
 
@@ -24,9 +24,9 @@ impl Volume {
         let found = resolve(&mut txn, dir, path, Ending::Name)?;
         let name = found.new_name(&mut txn, Kind::Directory)?;
         txn.check_growth(Used::inode(0).and(Used::name(name)).and(txn.copy_up(found.dir)))?;
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Names)?;
         let ino = writes.create(Kind::Directory, found.dir, Content::None);
         writes.add_name(found.dir, name, Dentry::new(Kind::Directory, ino));
-        writes.finish(Finish::Names)
+        writes.finish()
     }
 }

@@ -4,7 +4,7 @@ use crate::mount::Start;
 use crate::path::{Ending, Follow, resolve};
 use crate::quota::Used;
 use crate::record::inode::Content;
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
 
@@ -67,10 +67,10 @@ impl Volume {
             }
             let name = found.new_name(&mut txn, Kind::File)?;
             txn.check_growth(Used::inode(0).and(Used::name(name)).and(txn.copy_up(found.dir)))?;
-            let mut writes = txn.write()?;
+            let mut writes = txn.write(Change::Data)?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
             writes.add_name(found.dir, name, Dentry::new(Kind::File, ino));
-            writes.finish(Finish::Data)?;
+            writes.finish()?;
             return self.open_inode(ino, Kind::File, access);
         };
         if exclusive {
@@ -91,9 +91,9 @@ impl Volume {
         let size = txn.inode_of(entry)?.size;
         if flags.truncate && size > 0 {
             let resize = txn.prepare_resize(entry.ino, 0)?;
-            let mut writes = txn.write()?;
+            let mut writes = txn.write(Change::Cut)?;
             writes.resize(entry.ino, resize);
-            writes.finish(Finish::Data)?;
+            writes.finish()?;
         }
         self.open_inode(entry.ino, entry.kind, access)
     }

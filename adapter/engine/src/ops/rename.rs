@@ -2,7 +2,7 @@ use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::{Ending, resolve};
 use crate::quota::Used;
-use crate::txn::{Finish, Txn};
+use crate::txn::{Change, Txn};
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
 
@@ -76,7 +76,8 @@ impl Volume {
         let gone = txn.charged_name(old.dir, old_name).and(txn.charged_name(new.dir, new_name));
         txn.check_growth(growth.without(gone))?;
 
-        let mut writes = txn.write()?;
+        let change = if new.entry.is_some() { Change::Replacement } else { Change::Names };
+        let mut writes = txn.write(change)?;
         if let Some(replaced) = new.entry {
             writes.remove_name(new.dir, new_name, replaced);
             writes.drop_link(replaced.ino);
@@ -93,7 +94,7 @@ impl Volume {
                 inode.ctime = now;
             });
         }
-        writes.finish(Finish::Names)
+        writes.finish()
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::{Ending, resolve};
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::Kind;
 use crate::volume::Volume;
 
@@ -20,7 +20,7 @@ impl Volume {
     /// One `apply`, and the lookup's.
     pub fn remove_directory_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
         let dir = base.into().mutable_directory()?;
-        let mut txn = self.begin_change(0)?;
+        let mut txn = self.begin_removal()?;
         let found = resolve(&mut txn, dir, path, Ending::Name)?;
         let dots = if found.ends_up { Error::NotEmpty } else { Error::Invalid };
         let (name, entry) = found.old_name(&txn, dots)?;
@@ -34,9 +34,9 @@ impl Volume {
             return Err(Error::NotEmpty);
         }
         txn.inode(found.dir)?;
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Removal)?;
         writes.remove_name(found.dir, name, entry);
         writes.drop_link(entry.ino);
-        writes.finish(Finish::Removal)
+        writes.finish()
     }
 }

@@ -2,7 +2,7 @@ use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::{Ending, Follow, resolve};
-use crate::txn::{Finish, Txn};
+use crate::txn::{Change, Txn};
 use crate::types::{InodeNo, SetTime, Timestamp};
 use crate::volume::Volume;
 
@@ -24,7 +24,7 @@ impl Volume {
         }
         let mut txn = self.begin_change(0)?;
         txn.inode(descriptor.ino)?;
-        set(txn, descriptor.ino, atime, mtime, Finish::Data)
+        set(txn, descriptor.ino, atime, mtime, Change::Data)
     }
 
     /// Sets the times of what a path leads to.
@@ -49,11 +49,11 @@ impl Volume {
         let mut txn = self.begin_change(0)?;
         let entry = resolve(&mut txn, dir, path, Ending::Object(follow))?.existing()?;
         txn.inode_of(entry)?;
-        set(txn, entry.ino, atime, mtime, Finish::Names)
+        set(txn, entry.ino, atime, mtime, Change::Names)
     }
 }
 
-fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, finish: Finish) -> Result<()> {
+fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, change: Change) -> Result<()> {
     for time in [atime, mtime] {
         if matches!(time, SetTime::At(Timestamp { nanoseconds: 1_000_000_000.., .. })) {
             return Err(Error::Invalid);
@@ -63,7 +63,7 @@ fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, finish: Finis
         return Ok(());
     }
     txn.check_growth(txn.copy_up(ino))?;
-    let mut writes = txn.write()?;
+    let mut writes = txn.write(change)?;
     writes.edit(ino, |inode, now| {
         let set = |place: &mut Timestamp, time: SetTime| match time {
             SetTime::Keep => {}
@@ -74,5 +74,5 @@ fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, finish: Finis
         set(&mut inode.mtime, mtime);
         inode.ctime = now;
     });
-    writes.finish(finish)
+    writes.finish()
 }

@@ -4,7 +4,7 @@ use crate::path::{Ending, resolve};
 use crate::quota::Used;
 use crate::record::inode::Content;
 use crate::room::symlink_bytes_max;
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
 
@@ -49,9 +49,9 @@ impl Volume {
         let name = found.new_name(&mut txn, Kind::Symlink)?;
         let link = Used::inode(target.len() as u64);
         txn.check_growth(link.and(Used::name(name)).and(txn.copy_up(found.dir)))?;
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Names)?;
         let ino = writes.create(Kind::Symlink, found.dir, Content::Target(target.into()));
         writes.add_name(found.dir, name, Dentry::new(Kind::Symlink, ino));
-        writes.finish(Finish::Names)
+        writes.finish()
     }
 }

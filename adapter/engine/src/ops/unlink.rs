@@ -1,7 +1,7 @@
 use crate::error::{Error, Result};
 use crate::mount::Start;
 use crate::path::{Ending, resolve};
-use crate::txn::Finish;
+use crate::txn::Change;
 use crate::types::Kind;
 use crate::volume::Volume;
 
@@ -21,7 +21,7 @@ impl Volume {
     /// commits that follow.
     pub fn unlink_file_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
         let dir = base.into().mutable_directory()?;
-        let mut txn = self.begin_change(0)?;
+        let mut txn = self.begin_removal()?;
         let found = resolve(&mut txn, dir, path, Ending::Name)?;
         let (name, entry) = found.old_name(&txn, Error::IsDirectory)?;
         if entry.kind == Kind::Directory {
@@ -33,9 +33,9 @@ impl Volume {
         }
         txn.inode_of(entry)?;
         txn.inode(found.dir)?;
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Removal)?;
         writes.remove_name(found.dir, name, entry);
         writes.drop_link(entry.ino);
-        writes.finish(Finish::Removal)
+        writes.finish()
     }
 }

@@ -3,7 +3,7 @@ use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::limits::WRITE_BYTES_MAX;
 use crate::store::Durability;
-use crate::txn::{Finish, Txn, Writes};
+use crate::txn::{Change, Txn, Writes};
 use crate::types::InodeNo;
 use crate::volume::Volume;
 
@@ -84,7 +84,7 @@ impl Volume {
         if plan.length < length {
             return Ok(false);
         }
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Write)?;
         plan.carry_out(&mut writes, ino, &mut Place(show));
         let now = writes.now;
         self.placing = Some((ino, now));
@@ -101,16 +101,16 @@ impl Volume {
     /// this file.
     pub fn placed(&mut self, file: &Descriptor) -> Result<()> {
         let (_, now) = self.placing.take_if(|(ino, _)| *ino == file.ino).ok_or(Error::Invalid)?;
-        Writes { volume: self, now }.finish(Finish::Data)?;
+        Writes { volume: self, now, change: Change::Write }.finish()?;
         if file.access.sync { self.commit(Durability::Durable) } else { Ok(()) }
     }
 
     /// Writes what one transaction takes, nearly always all, and returns how much that is.
     fn write_piece(&mut self, ino: InodeNo, at: At, data: &[u8]) -> Result<usize> {
         let (txn, plan) = self.plan_write(ino, at, data.len())?;
-        let mut writes = txn.write()?;
+        let mut writes = txn.write(Change::Write)?;
         plan.carry_out(&mut writes, ino, &mut &*data);
-        writes.finish(Finish::Data)?;
+        writes.finish()?;
         Ok(plan.length)
     }
 

@@ -18,6 +18,7 @@ use kvfs::{Follow, SetTime, Volume};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub static CUTS: AtomicU64 = AtomicU64::new(0);
+static FAILED_CLOSES: AtomicU64 = AtomicU64::new(0);
 static SPLIT_CUTS: AtomicU64 = AtomicU64::new(0);
 static JOURNAL_CUTS: AtomicU64 = AtomicU64::new(0);
 static RECOVERY_CUTS: AtomicU64 = AtomicU64::new(0);
@@ -27,6 +28,35 @@ pub fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Check {
     let store = TestStore::new(setup.limits);
     store.0.borrow_mut().sabotage = sabotage;
     Sweep { ran: Ran::new(setup, ops, store)? }.check_prefixes()
+}
+
+/// As [`sweep`], with a store that fails at every close, which nobody is told of but the volume.
+pub fn sweep_failed_closes(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Check {
+    let setup = &Setup { quota: None, ..setup.clone() };
+    let store = TestStore::new(setup.limits);
+    store.0.borrow_mut().sabotage = sabotage;
+    let mut runner = Runner::new(setup, store.clone(), true)?;
+    // Mostly at the first call. A commit that is split, or goes through the journal, makes more.
+    let sum: u64 = format!("{setup:?}{:?}", ops.first()).bytes().map(u64::from).sum();
+    (runner.drops, runner.closes_fail_at) = (true, Some((sum % 6).saturating_sub(3)));
+    let ran = Ran::with(setup, ops, runner)?;
+    FAILED_CLOSES.fetch_add(store.0.borrow().faults_injected, Ordering::Relaxed);
+    Sweep { ran }.check_prefixes()
+}
+
+#[test]
+fn every_cut_after_closes_that_failed_leaves_the_state_of_a_moment() {
+    no_seed_fails(1_500, 50, &|setup, ops| sweep_failed_closes(setup, ops, None));
+    let failed = FAILED_CLOSES.load(Ordering::Relaxed);
+    println!("{failed} closes failed");
+    assert!(std::env::var("KVFS_SEED").is_ok() || failed > 300, "{failed} closes failed");
+}
+
+#[test]
+fn a_refused_apply_that_leaves_something_is_noticed_at_closes() {
+    let kind = Sabotage::RefusalLeavesNames;
+    let story = first_failure(0..400, 50, &|setup, ops| sweep_failed_closes(setup, ops, Some(kind)));
+    assert!(story.is_some(), "{kind:?} was not noticed");
 }
 
 struct Sweep<'s> {

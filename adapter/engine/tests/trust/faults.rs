@@ -91,9 +91,13 @@ fn one_step(runner: &mut Runner, index: usize, op: &Op, fault: Fault) -> Check {
         return Err(format!("after {fault:?}: {story}"));
     }
     runner.store.clear_fault();
-    let found =
-        tree::of_volume(runner.volume()).map_err(|error| format!("after {fault:?}, reading: {error:?}"))?;
-    for candidate in candidates(&before, runner, op) {
+    settle(runner, &before, op).map_err(|what| format!("after {fault:?}: {what}\n({story})"))
+}
+
+/// After an operation that failed for the store: finds out what it did, nothing or everything, or a write its start.
+pub fn settle(runner: &mut Runner, before: &Model, op: &Op) -> Check {
+    let found = tree::of_volume(runner.volume()).map_err(|error| format!("reading: {error:?}"))?;
+    for candidate in candidates(before, runner, op) {
         if tree::of_model(&candidate) == found && runner.open_files_fit(&candidate) {
             runner.model = candidate;
             runner.watch_listings();
@@ -101,7 +105,7 @@ fn one_step(runner: &mut Runner, index: usize, op: &Op, fault: Fault) -> Check {
         }
     }
     let what = tree::difference(&tree::of_model(&runner.model), &found);
-    Err(format!("after {fault:?}: neither done nor not done; beside done: {what:?}\n({story})"))
+    Err(format!("neither done nor not done; beside done: {what:?}"))
 }
 
 fn candidates(before: &Model, runner: &Runner, op: &Op) -> Vec<Model> {

@@ -9,6 +9,7 @@ mod crash;
 mod exhaustive;
 mod faults;
 mod fencing;
+mod full;
 mod fuzz;
 mod hostile;
 mod hostile_records;

@@ -401,62 +401,11 @@ fn regression_operations_slow_down_when_more_files_are_open_than_the_cache_holds
     }
 }
 
-/// A store that takes so many bytes of keys and values and then is full.
-struct Bounded {
-    store: TestStore,
-    bytes_max: usize,
-}
-
-impl kvfs::KvStore for Bounded {
-    fn limits(&mut self) -> Result<Limits, kvfs::StoreError> {
-        self.store.limits()
-    }
-
-    fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, kvfs::StoreError> {
-        self.store.get(keys)
-    }
-
-    fn scan(
-        &mut self,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Vec<kvfs::Entry>, kvfs::StoreError> {
-        self.store.scan(start, end, max_entries, max_bytes)
-    }
-
-    fn apply(
-        &mut self,
-        guards: &[kvfs::Guard<'_>],
-        mutations: &[kvfs::Mutation<'_>],
-        level: kvfs::Durability,
-    ) -> Result<(), kvfs::StoreError> {
-        let map = self.store.0.borrow().map.clone();
-        let mut total: usize = map.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let before = total;
-        for mutation in mutations {
-            let (key, put) = match mutation {
-                kvfs::Mutation::Put { key, value } => (*key, Some(value.len())),
-                kvfs::Mutation::Delete { key } => (*key, None),
-            };
-            total -= map.get(key).map_or(0, |old| key.len() + old.len());
-            total += put.map_or(0, |bytes| key.len() + bytes);
-        }
-        if total > before && total > self.bytes_max {
-            return Err(kvfs::StoreError::QuotaExceeded);
-        }
-        self.store.apply(guards, mutations, level)
-    }
-}
-
 #[test]
 fn regression_a_full_store_stays_full_when_new_bytes_come_with_the_removal_of_old_ones() {
     let fixture = Fixture::new(Setup::plain().limits, options());
-    let bounded = Bounded { store: fixture.store.clone(), bytes_max: 200_000 };
-    let mut volume =
-        Volume::open(Box::new(bounded), Box::new(fixture.clock.clone()), fixture.options.clone()).unwrap();
-    let root = volume.root().unwrap();
+    fixture.store.set_room(200_000);
+    let (mut volume, root) = fixture.open();
     let file = volume.open_at(&root, "big", Follow::No, CREATE, WRITE).unwrap();
     let full = (0..400).map_while(|piece| {
         volume.write(&file, At::Offset(piece * 1024), &[7; 1024]).ok()?;

@@ -19,7 +19,13 @@ pub struct Ran<'s> {
 impl Ran<'_> {
     /// Does the operations on a new volume in the store.
     pub fn new<'s>(setup: &'s Setup, ops: &[Op], store: TestStore) -> Result<Ran<'s>, String> {
-        let mut runner = Runner::new(setup, store.clone(), true)?;
+        let runner = Runner::new(setup, store, true)?;
+        Ran::with(setup, ops, runner)
+    }
+
+    /// Does the operations with a runner that keeps moments.
+    pub fn with<'s>(setup: &'s Setup, ops: &[Op], mut runner: Runner) -> Result<Ran<'s>, String> {
+        let store = runner.store.clone();
         for (index, op) in ops.iter().enumerate() {
             runner.step(index, op)?;
         }

@@ -9,7 +9,7 @@ pub use clock::{TestClock, time};
 
 use crate::model::{Answer, Id, Layout, Model, ROOT};
 use crate::ops::{DIRS, FILES, LISTINGS, Op, Setup};
-use crate::store::TestStore;
+use crate::store::{Fault, TestStore};
 use crate::tree;
 use kvfs::{Access, At, Code, Descriptor, DirStream, Error, Follow, Mode, OpenFlags, Volume};
 use std::cell::Cell;
@@ -62,6 +62,10 @@ pub struct Runner {
     changed: BTreeMap<Id, usize>,
     last_stored: usize,
     last_durable: usize,
+    /// What is closed is dropped: that it could not be stored is for the volume to tell later.
+    pub drops: bool,
+    /// With it, the store fails this many calls into every close of a file that would be stored.
+    pub closes_fail_at: Option<u64>,
     /// The volume was opened more than once: files that were open without a name may wait to be removed.
     restarted: bool,
 }
@@ -111,6 +115,8 @@ impl Runner {
             changed: BTreeMap::new(),
             last_stored: 0,
             last_durable: 0,
+            drops: false,
+            closes_fail_at: None,
             restarted: false,
             store,
         };
@@ -159,10 +165,15 @@ impl Runner {
         self.model.now = time(seconds);
         let moment = index + 1;
         let mut wrote = None;
+        let failed = self.store.0.borrow().faults_injected;
         let outcome = self.apply(op, moment, &mut wrote);
         let outcome = outcome.map_err(|what| format!("operation {index} {op:?}: {what}"))?;
         self.watch_listings();
-        self.acknowledge(op, outcome, moment).map_err(|what| format!("operation {index} {op:?}: {what}"))?;
+        // What the store failed in promises nothing here: it may wait.
+        if self.store.0.borrow().faults_injected == failed {
+            self.acknowledge(op, outcome, moment)
+                .map_err(|what| format!("operation {index} {op:?}: {what}"))?;
+        }
         self.keep_moment(wrote);
         Ok(outcome)
     }
@@ -235,9 +246,17 @@ impl Runner {
         let Some(file) = self.files[slot].take() else { return Ok(()) };
         let named = self.model.object(file.id).nlink > 0;
         // It is closed, also if its changes could not be stored.
+        if let Some(call) = self.closes_fail_at {
+            self.store.set_fault(Fault::Unavailable, call, u64::MAX);
+        }
         let outcome = self.volume().close(file.descriptor);
+        if self.closes_fail_at.is_some() {
+            self.store.clear_fault();
+        }
         self.model.closed(file.id);
-        outcome.map_err(|error| format!("close: {error:?}"))?;
+        if !self.hear(outcome).map_err(|error| format!("close: {error:?}"))? {
+            return Ok(());
+        }
         if self.setup.mode == Mode::Close
             && named
             && let Some(moment) = self.changed.get(&file.id).copied()
@@ -252,14 +271,24 @@ impl Runner {
         let Some((descriptor, id)) = self.dirs[slot].take() else { return Ok(()) };
         let outcome = self.volume().close(descriptor);
         self.model.closed(id);
-        outcome.map_err(|error| format!("close: {error:?}"))
+        self.hear(outcome).map(drop).map_err(|error| format!("close: {error:?}"))
+    }
+
+    /// Listens to what a close says, or leaves it to the volume. Returns whether it went well.
+    fn hear(&mut self, outcome: Result<(), Error>) -> Result<bool, Error> {
+        if self.drops {
+            let well = outcome.is_ok();
+            self.volume().tell_later(outcome);
+            return Ok(well);
+        }
+        outcome.map(|()| true)
     }
 
     fn end_listing(&mut self, slot: usize) -> Check {
         let Some(listing) = self.listings[slot].take() else { return Ok(()) };
         let outcome = self.volume().close_directory(listing.stream);
         self.model.closed(listing.dir);
-        outcome.map_err(|error| format!("close listing: {error:?}"))
+        self.hear(outcome).map(drop).map_err(|error| format!("close listing: {error:?}"))
     }
 
     /// Takes names that have gone or changed off the lists of those that must be listed.

@@ -145,6 +145,8 @@ pub enum Sabotage {
     NoCommitRecords,
     /// A journal's commit record is deleted before what it changes is in place.
     JournalDeletedFirst,
+    /// An apply that is refused leaves the names that it carried.
+    RefusalLeavesNames,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -175,6 +177,8 @@ pub struct Inner {
     pub fault: Option<(Fault, u64, u64)>,
     pub faults_injected: u64,
     pub sabotage: Option<Sabotage>,
+    /// Bytes of keys and values over which nothing grows.
+    pub bytes_max: usize,
     /// Scans return no more than this many entries, as a host is free to do.
     pub scan_entries_max: u32,
     /// Calls from now on, behind which the next one panics: a loop without an end becomes a failure.
@@ -237,6 +241,7 @@ impl TestStore {
             fault: None,
             faults_injected: 0,
             sabotage: None,
+            bytes_max: usize::MAX,
             scan_entries_max: u32::MAX,
             calls_left: u64::MAX,
             calls_since: 0,
@@ -273,6 +278,17 @@ impl TestStore {
         let mut inner = self.0.borrow_mut();
         inner.calls_since = 0;
         inner.fault = Some((fault, call, count));
+    }
+
+    /// Bytes of all keys and values.
+    pub fn bytes(&self) -> usize {
+        self.0.borrow().map.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+
+    /// From now on nothing grows over so many bytes more than there are.
+    pub fn set_room(&self, bytes: usize) {
+        let bytes_max = self.bytes().saturating_add(bytes);
+        self.0.borrow_mut().bytes_max = bytes_max;
     }
 
     pub fn clear_fault(&self) {
@@ -312,6 +328,31 @@ impl Inner {
         Some(fault)
     }
 
+    /// Whether changes make the entries more than they are and more than they may be.
+    fn is_over(&self, changes: &[Change]) -> bool {
+        if self.bytes_max == usize::MAX {
+            return false;
+        }
+        let last: BTreeMap<_, _> = changes.iter().map(|(key, value)| (key, value)).collect();
+        let (mut before, mut after) = (0, 0);
+        for (key, value) in last {
+            before += self.map.get(key).map_or(0, |old| key.len() + old.len());
+            after += value.as_ref().map_or(0, |value| key.len() + value.len());
+        }
+        let total: usize = self.map.iter().map(|(key, value)| key.len() + value.len()).sum();
+        after > before && total - before + after > self.bytes_max
+    }
+
+    /// What the saboteur leaves of an apply that is refused.
+    fn refused(&mut self, changes: Vec<Change>) {
+        if self.sabotage == Some(Sabotage::RefusalLeavesNames) {
+            let changes: Vec<_> = changes.into_iter().filter(|(key, _)| tag_of(key) == 0x11).collect();
+            if !changes.is_empty() {
+                self.put_on_record(Applied { changes, durable: false, settles: false });
+            }
+        }
+    }
+
     fn put_on_record(&mut self, mut applied: Applied) {
         applied.settles = applied.settles(&self.map);
         applied.replay(&mut self.map);
@@ -325,7 +366,7 @@ impl Inner {
         };
         let mut first: fn(u8) -> bool = |_| true;
         match self.sabotage {
-            None | Some(Sabotage::NoGuards) => {}
+            None | Some(Sabotage::NoGuards | Sabotage::RefusalLeavesNames) => {}
             Some(Sabotage::NoOrphanRecords) => forget(0x31, true),
             Some(Sabotage::NoReapRecords) => forget(0x30, true),
             Some(Sabotage::NoExtentDeletes) => forget(0x20, false),
@@ -365,6 +406,14 @@ impl Inner {
             self.put_on_record(Applied { changes: behind, durable, settles: false });
         }
     }
+}
+
+fn changes_of(mutations: &[Mutation<'_>]) -> Vec<Change> {
+    let change = |mutation: &Mutation<'_>| match *mutation {
+        Mutation::Put { key, value } => (key.to_vec(), Some(Rc::from(value))),
+        Mutation::Delete { key } => (key.to_vec(), None),
+    };
+    mutations.iter().map(change).collect()
 }
 
 impl KvStore for TestStore {
@@ -434,6 +483,7 @@ impl KvStore for TestStore {
         inner.calls.applies += 1;
         let fault = inner.turn(true);
         if let Some(fault) = fault.filter(|fault| *fault != Fault::UnknownApplied) {
+            inner.refused(changes_of(mutations));
             return Err(fault.error());
         }
         let unguarded = inner.sabotage == Some(Sabotage::NoGuards);
@@ -446,18 +496,18 @@ impl KvStore for TestStore {
         if mutations.len() > limits.max_batch_entries as usize || bytes > limits.max_batch_bytes as usize {
             return Err(StoreError::TooLarge);
         }
-        let mut changes = Vec::with_capacity(mutations.len());
-        for mutation in mutations {
-            let (key, value) = match *mutation {
-                Mutation::Put { key, value } => (key, Some(value)),
-                Mutation::Delete { key } => (key, None),
-            };
-            if key.len() > limits.max_key_bytes as usize
-                || value.is_some_and(|value| value.len() > limits.max_value_bytes as usize)
-            {
-                return Err(StoreError::TooLarge);
-            }
-            changes.push((key.to_vec(), value.map(Rc::from)));
+        let changes = changes_of(mutations);
+        let too_large = |(key, value): &Change| {
+            key.len() > limits.max_key_bytes as usize
+                || value.as_ref().is_some_and(|value| value.len() > limits.max_value_bytes as usize)
+        };
+        if changes.iter().any(too_large) {
+            return Err(StoreError::TooLarge);
+        }
+        if inner.is_over(&changes) {
+            inner.faults_injected += 1;
+            inner.refused(changes);
+            return Err(StoreError::QuotaExceeded);
         }
         if let Some(below) = &mut inner.below {
             below.apply(guards, mutations, level)?;

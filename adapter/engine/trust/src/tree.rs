@@ -148,7 +148,9 @@ fn read_all(
         }
         found.push((offset, bytes));
     }
-    volume.close(file)?;
+    // It may store what was dirty, and that may fail: no matter of who reads.
+    let closed = volume.close(file);
+    volume.tell_later(closed);
     outcome.map(|()| found)
 }
 

@@ -1,13 +1,14 @@
 //! What the adapter exports, imports and defines.
 
 use super::{Planner, functions};
-use crate::bridge::TypeInfo;
+use crate::bridge::{GET_STDERR, TypeInfo, is_stderr};
 use crate::code::Body;
 use crate::guest::STORE;
 use crate::link::emit::Fate;
 use crate::link::function::signature;
 use crate::link::handles::{self, Operation};
 use crate::link::items::{Item, Space};
+use crate::link::lifecycle::End;
 use crate::link::module::{GlueModule, Wanted};
 use crate::link::trace::{Lifted, Options};
 use crate::link::{Cannot, Part};
@@ -64,8 +65,23 @@ impl Planner<'_> {
         Wanted::Item(Part::Adapter, (Space::CoreFunc, lifted.core_func))
     }
 
-    pub(super) fn commit(&self) -> Result<Wanted, Cannot> {
-        Ok(self.core(self.lift("kvfs:adapter/lifecycle", "commit")?))
+    /// What ends a program. A guest that has standard error is told there of a commit that fails.
+    pub(super) fn end(&self) -> Result<End, Cannot> {
+        let guest = &self.job.guest;
+        let info = TypeInfo { resolve: &guest.resolve };
+        let interfaces = functions(&guest.resolve, guest.world, false);
+        let gives = interfaces.iter().filter(|((interface, _), function)| {
+            self.job.host_io.is_some() && is_stderr(interface) && info.gives_stderr(function)
+        });
+        let lifecycle = |name| Ok(self.core(self.lift("kvfs:adapter/lifecycle", name)?));
+        // Of two versions always the same one.
+        let tell = match gives.map(|((interface, _), _)| interface).min() {
+            Some(interface) => {
+                Some((Wanted::HostFunction(interface.clone(), GET_STDERR), lifecycle("explain")?))
+            }
+            None => None,
+        };
+        Ok(End { commit: lifecycle("commit")?, tell })
     }
 
     /// Decides about what the adapter imports and about its resources.

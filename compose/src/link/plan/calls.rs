@@ -147,13 +147,7 @@ impl Planner<'_> {
                         self.answered(&mut groups, &ours, &theirs, &call)?;
                     } else if parsed.is_wasi02("wasi:cli") && parsed.base == "wasi:cli/exit" {
                         let (module, name) = groups.place(id, self.options(options)?);
-                        write_exit(
-                            module,
-                            &name,
-                            (theirs.info, function),
-                            self.commit()?,
-                            Wanted::Original(id),
-                        );
+                        write_exit(module, &name, (theirs.info, function), self.end()?, Wanted::Original(id));
                     } else if theirs.info.answers_none(function) {
                         self.refused(&mut groups, &theirs, &call)?;
                     }

@@ -14,7 +14,7 @@ impl<'a> Planner<'a> {
     pub(super) fn guests_exports(&mut self) -> Result<(), Cannot> {
         let resolve = &self.job.guest.resolve;
         let info = TypeInfo { resolve };
-        let commit = self.commit()?;
+        let end = self.end()?;
         let mut module = GlueModule::default();
         let mut wrapped = Vec::new();
         for (key, item) in &resolve.worlds[self.job.guest.world].exports {
@@ -46,7 +46,7 @@ impl<'a> Planner<'a> {
                     &mut module,
                     &lifted.item.1.to_string(),
                     (info, function),
-                    commit.clone(),
+                    end.clone(),
                     Wanted::Item(Part::Guest, (Space::CoreFunc, lifted.core_func)),
                     lifted.options.memory.map(|m| Wanted::Item(Part::Guest, (Space::CoreMemory, m))),
                 );

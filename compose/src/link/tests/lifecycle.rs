@@ -2,7 +2,7 @@
 
 use super::super::Part;
 use super::super::items::Space;
-use super::super::lifecycle::{write_exit, write_export};
+use super::super::lifecycle::{End, write_exit, write_export};
 use super::super::module::{GlueModule, Wanted};
 use super::*;
 use crate::bridge::TypeInfo;
@@ -49,11 +49,12 @@ impl Rig {
         let mut glue = GlueModule::default();
         let item = |part, space| Wanted::Item(part, (space, 0));
         let (commit, original) = (item(Part::Adapter, Space::CoreFunc), item(Part::Guest, Space::CoreFunc));
+        let end = End { commit, tell: None };
         if name.starts_with("exit") {
-            write_exit(&mut glue, "f", function, commit, original);
+            write_exit(&mut glue, "f", function, end, original);
         } else {
             let memory = Some(item(Part::Guest, Space::CoreMemory));
-            write_export(&mut glue, "f", function, commit, original, memory);
+            write_export(&mut glue, "f", function, end, original, memory);
         }
         let (bytes, wanted) = glue.finish();
 

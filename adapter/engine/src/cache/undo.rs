@@ -1,0 +1,122 @@
+//! One change taken back: memory becomes what is stored, as it was before.
+
+use super::{Cache, Slot};
+use crate::dirty::PendingReap;
+use crate::record::inode::Inode;
+use crate::types::InodeNo;
+use std::rc::Rc;
+
+/// What the volume counts, as it was before.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Counts {
+    pub(crate) used_bytes: u64,
+    pub(crate) used_inodes: u64,
+    pub(crate) next_inode: u64,
+}
+
+/// What a change that starts from a clean cache has replaced. Of extents nothing is kept: the store has them.
+#[derive(Debug, Default)]
+pub(crate) struct Undo {
+    pub(super) armed: bool,
+    counts: Counts,
+    pub(super) inodes: Vec<(InodeNo, Inode)>,
+    pub(super) names: Vec<(InodeNo, Rc<str>, Option<Slot>)>,
+    pub(super) reaps: Vec<(InodeNo, Option<PendingReap>)>,
+}
+
+impl Undo {
+    fn start(&mut self, armed: bool, counts: Counts) {
+        (self.armed, self.counts) = (armed, counts);
+        self.inodes.clear();
+        self.names.clear();
+        self.reaps.clear();
+    }
+}
+
+/// What is the volume's to set back.
+pub(crate) struct Undone {
+    pub(crate) counts: Counts,
+    /// Inodes without a name whose removal was undone.
+    pub(crate) orphans: Vec<InodeNo>,
+}
+
+impl Cache {
+    /// Notes from here on what [`Cache::undo`] needs, if `wanted` and if nothing is dirty.
+    pub(crate) fn prepare_undo(&mut self, wanted: bool, counts: Counts) {
+        let armed = wanted && self.dirty.is_empty();
+        if armed || self.undo.armed {
+            self.undo.start(armed, counts);
+        }
+    }
+
+    /// Makes what is dirty stay whatever becomes of it: the store is not what it was before.
+    pub(crate) fn forget_undo(&mut self) {
+        self.undo.armed = false;
+    }
+
+    /// Notes an inode before it is changed.
+    pub(crate) fn keep_inode(&mut self, ino: InodeNo) {
+        if self.undo.armed
+            && let Some(node) = self.nodes.get(&ino).filter(|node| !node.dirty)
+        {
+            self.undo.inodes.push((ino, node.inode.clone()));
+        }
+    }
+
+    /// Takes back everything that is dirty; `None`, and nothing is done, if that is not known to be one change.
+    pub(crate) fn undo(&mut self, extent_bytes: u64) -> Option<Undone> {
+        if !self.undo.armed {
+            return None;
+        }
+        let mut undo = std::mem::take(&mut self.undo);
+        let dirty = std::mem::take(&mut self.dirty);
+        for (ino, index) in &dirty.extents {
+            let Some(node) = self.nodes.get_mut(ino) else { continue };
+            if node.extents.get(index).is_some_and(|extent| extent.dirty)
+                && let Some(extent) = node.extents.remove(index)
+            {
+                self.forget_extent(&extent);
+            }
+        }
+        for (dir, name, before) in undo.names.drain(..).rev() {
+            let Some(known) = self.nodes.get_mut(&dir).and_then(|node| node.dir.as_mut()) else { continue };
+            match before {
+                Some(slot) => drop(known.slots.insert(name, slot)),
+                None => {
+                    let removed = known.slots.remove(&name).is_some();
+                    self.dentries = self.dentries.saturating_sub(usize::from(removed));
+                }
+            }
+        }
+        for ino in &dirty.inodes {
+            if self.nodes.get(ino).is_some_and(|node| node.dirty && !node.stored) {
+                self.forget_node(*ino);
+            }
+        }
+        for (ino, inode) in undo.inodes.drain(..).rev() {
+            // What was removed is read again.
+            let Some(node) = self.nodes.get_mut(&ino) else { continue };
+            let (before, after) = (node.inode.content.bytes(), inode.content.bytes());
+            node.stored_end = inode.extents_end(extent_bytes);
+            node.inode = inode;
+            (node.dirty, node.orphan_dirty, node.dirty_extents) = (false, false, 0);
+            node.doomed.clear();
+            self.content_changed(before, after);
+        }
+        for (ino, before) in undo.reaps.drain(..).rev() {
+            // What the commit itself has announced is in the store, and stays.
+            if self.reaps.get(&ino).is_none_or(|reap| reap.dirty) {
+                match before {
+                    Some(reap) => drop(self.reaps.insert(ino, reap)),
+                    None => drop(self.reaps.remove(&ino)),
+                }
+            }
+        }
+        let orphans = dirty.removed.iter().filter(|removed| removed.orphan_stored).map(|removed| removed.ino);
+        let undone = Undone { counts: undo.counts, orphans: orphans.collect() };
+        self.dirty = dirty.emptied();
+        undo.armed = false;
+        self.undo = undo;
+        Some(undone)
+    }
+}

@@ -1,0 +1,109 @@
+//! Commits that failed: who is told, and what a full store means for the operations that follow.
+//!
+//! Nothing that failed to be stored is forgotten: it stays dirty. This module is about the callers.
+//!
+//! - A close by a drop, a removal and a change that only gathers cannot tell that a commit failed. The next
+//!   change, or sync, tells it once, before it changes anything.
+//! - Once the store has refused for want of room, a change that may need room is stored before it returns, or
+//!   is refused and has changed nothing, until a write is stored. Removals and cuts gather: they give room back.
+
+use crate::cache::Counts;
+use crate::error::{Error, Result};
+use crate::record::superblock::Superblock;
+use crate::store::{Durability, StoreError};
+use crate::txn::Change;
+use crate::volume::{Mode, Volume};
+
+/// What is known of commits that failed.
+#[derive(Debug, Default)]
+pub(crate) struct Unstored {
+    /// The store has refused a commit for want of room, and no write was stored since.
+    pub(crate) full: bool,
+    /// The last commit failed, and nobody was told.
+    pub(crate) untold: bool,
+}
+
+/// Whether an error is that the store has no room.
+pub(crate) fn is_full(error: &Error) -> bool {
+    *error == Error::Store(StoreError::QuotaExceeded)
+}
+
+impl Volume {
+    /// Notes a failure that the caller has nobody to tell of: it dropped a descriptor, say. The next change or
+    /// sync tells it, unless what is dirty could be stored by then.
+    pub fn tell_later(&mut self, outcome: Result<()>) {
+        self.unstored.untold |= outcome.is_err();
+    }
+
+    /// Comes before a change, while nothing has changed yet: tells what nobody was told, and refuses what may need
+    /// room as long as what is dirty finds none.
+    ///
+    /// # Cost
+    /// Nothing, unless a commit has failed.
+    #[inline(always)]
+    pub(crate) fn settle_unstored(&mut self, change: Change) -> Result<()> {
+        if self.unstored.full || self.unstored.untold { self.settle_failure(change) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn settle_failure(&mut self, change: Change) -> Result<()> {
+        let due = change != Change::Removal || self.options.mode == Mode::Strict;
+        match due && (self.unstored.untold || !change.frees()) {
+            true => self.commit(Durability::Buffered),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a change that has no commit of its own gets one.
+    pub(crate) fn is_stored_at_once(&self, change: Change) -> bool {
+        self.unstored.full && !change.frees()
+    }
+
+    /// Says what a change's caller is told of its commit. A change that is refused for want of room is undone.
+    pub(crate) fn answer(&mut self, change: Change, at_once: bool, outcome: Result<()>) -> Result<()> {
+        let Err(error) = outcome else {
+            // Whatever else was stored may just have been small.
+            self.unstored.full &= change != Change::Write;
+            return Ok(());
+        };
+        let promised = match (self.options.mode, change) {
+            (Mode::Strict, _) | (Mode::Close, Change::Names) => true,
+            (Mode::Close, Change::Replacement) => !is_full(&error),
+            _ => at_once,
+        };
+        if !promised {
+            self.unstored.untold = true;
+            return Ok(());
+        }
+        if is_full(&error) {
+            self.undo();
+        }
+        Err(error)
+    }
+
+    /// Makes memory what the store is, if it was before the change that the store has refused.
+    fn undo(&mut self) {
+        let extent_bytes = self.extent_bytes();
+        let Some(undone) = self.cache.undo(extent_bytes) else { return };
+        let (superblock, before) = (&mut self.superblock, undone.counts);
+        (superblock.used_bytes, superblock.used_inodes) = (before.used_bytes, before.used_inodes);
+        // Numbers under which bytes went ahead are taken.
+        superblock.next_inode = before.next_inode.max(self.committed.next_inode);
+        // Their removal went along.
+        self.orphans.extend(undone.orphans);
+        (self.dirty_since, self.removals) = (None, 0);
+    }
+
+    /// Gets ready to undo a change: only one that starts from what is stored can be undone, and only one that is
+    /// stored before it returns needs to be.
+    pub(crate) fn prepare_undo(&mut self, change: Change) {
+        let names = matches!(change, Change::Names | Change::Replacement);
+        let stored = match self.options.mode {
+            Mode::Strict => true,
+            Mode::Close => names || self.is_stored_at_once(change),
+            Mode::Lazy => self.is_stored_at_once(change),
+        };
+        let Superblock { used_bytes, used_inodes, next_inode, .. } = self.superblock;
+        self.cache.prepare_undo(stored, Counts { used_bytes, used_inodes, next_inode });
+    }
+}

@@ -1,0 +1,427 @@
+//! A store that is full, and commits whose failure nobody could be told.
+
+use crate::faults::settle;
+use crate::ops::{Op, Setup};
+use crate::rng::Rng;
+use crate::run::{Check, Runner, TestClock};
+use crate::shrink::{first_failure, no_seed_fails};
+use crate::store::{Fault, LARGE, SMALL, Sabotage, TINY, TestStore};
+use kvfs::{
+    Access, At, Descriptor, Error, Follow, Limits, Mode, OpenFlags, Options, StoreError, Volume, fsck,
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
+const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
+const FULL: Error = Error::Store(StoreError::QuotaExceeded);
+
+/// What a program has: a store, a volume on it, and its root.
+struct Program {
+    store: TestStore,
+    volume: Volume,
+    root: Descriptor,
+}
+
+impl Program {
+    fn start(store: &TestStore, mode: Mode) -> Program {
+        let options = Options { volume: "v".to_owned(), mode, ..Options::default() };
+        let mut volume =
+            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
+        let root = volume.root().unwrap();
+        Program { store: store.clone(), volume, root }
+    }
+
+    fn create(&mut self, path: &str) -> Result<Descriptor, Error> {
+        self.volume.open_at(&self.root, path, Follow::No, CREATE, WRITE)
+    }
+
+    /// As a guest does it: the close is a drop.
+    fn drop_file(&mut self, file: Descriptor) {
+        let outcome = self.volume.close(file);
+        self.volume.tell_later(outcome);
+    }
+
+    fn put(&mut self, path: &str, bytes: usize) -> Result<(), Error> {
+        let file = self.create(path)?;
+        let mut wrote = Ok(0);
+        while let Ok(at) = wrote
+            && at < bytes
+        {
+            let data = vec![7; (bytes - at).min(1 << 20)];
+            wrote = self.volume.write(&file, At::Offset(at as u64), &data).map(|count| at + count);
+        }
+        self.drop_file(file);
+        wrote.map(drop)
+    }
+
+    fn size(&mut self, path: &str) -> Result<u64, Error> {
+        self.volume.stat_at(&self.root, path, Follow::No).map(|stat| stat.size)
+    }
+
+    fn mkdir(&mut self, path: &str) -> Result<(), Error> {
+        self.volume.create_directory_at(&self.root, path)
+    }
+
+    fn unlink(&mut self, path: &str) -> Result<(), Error> {
+        self.volume.unlink_file_at(&self.root, path)
+    }
+
+    /// The same store after a kill.
+    fn again(self) -> Program {
+        let Program { store, volume, .. } = self;
+        drop(volume);
+        Program::start(&store, Mode::Close)
+    }
+
+    fn check(&self) {
+        let report = fsck(&mut self.store.clone(), "v").unwrap();
+        assert!(report.is_clean(), "{:#?}", report.findings);
+    }
+}
+
+#[test]
+fn a_close_that_failed_is_told_once_by_the_next_change_and_by_nothing_else() {
+    let store = TestStore::new(LARGE);
+    let mut program = Program::start(&store, Mode::Close);
+    program.put("old", 10).unwrap();
+    program.put("other", 10).unwrap();
+    store.set_fault(Fault::Unavailable, 0, u64::MAX);
+    program.put("lost", 10).unwrap();
+    assert_eq!(program.size("lost"), Ok(10));
+    assert_eq!(program.unlink("old"), Ok(()));
+    let open =
+        program.volume.open_at(&program.root, "other", Follow::No, OpenFlags::default(), WRITE).unwrap();
+    program.volume.read(&open, 0, 10, &mut Vec::new()).unwrap();
+    // What would not have been done anyway says so.
+    assert_eq!(program.mkdir("other"), Err(Error::Exist));
+    let told = program.volume.write(&open, At::End, b"more");
+    assert!(matches!(told, Err(Error::Store(StoreError::Unavailable(_)))), "{told:?}");
+    assert_eq!(program.size("other"), Ok(10), "it came before the change");
+    assert_eq!(program.volume.write(&open, At::End, b"more"), Ok(4), "it is told once");
+    store.clear_fault();
+    program.volume.sync(&open).unwrap();
+    program.drop_file(open);
+    let mut program = program.again();
+    assert_eq!((program.size("lost"), program.size("other")), (Ok(10), Ok(14)));
+    assert_eq!(program.size("old"), Err(Error::NoEntry));
+}
+
+#[test]
+fn a_failure_that_is_made_good_by_then_is_not_told() {
+    let store = TestStore::new(LARGE);
+    let mut program = Program::start(&store, Mode::Close);
+    program.put("old", 10).unwrap();
+    store.set_fault(Fault::Unavailable, 0, 1);
+    program.put("late", 10).unwrap();
+    assert_eq!(store.0.borrow().faults_injected, 1);
+    let file = program.create("next").unwrap();
+    program.drop_file(file);
+    assert_eq!(program.again().size("late"), Ok(10));
+}
+
+#[test]
+fn a_sync_tells_what_nobody_was_told_and_after_it_no_change_does() {
+    for mode in [Mode::Close, Mode::Lazy] {
+        let store = TestStore::new(LARGE);
+        let mut program = Program::start(&store, mode);
+        program.put("old", 10).unwrap();
+        store.set_fault(Fault::Unavailable, 0, u64::MAX);
+        program.put("lost", 10).unwrap();
+        assert!(program.volume.sync_all().is_err());
+        assert!(program.create("next").is_ok());
+    }
+}
+
+/// The loop that a program writes: of files that it believes to be there at most one is not.
+#[test]
+fn on_a_full_store_a_write_is_refused_and_changes_nothing() {
+    for mode in [Mode::Strict, Mode::Close] {
+        let store = TestStore::new(LARGE);
+        let mut program = Program::start(&store, mode);
+        store.set_room(2_000_000);
+        let (mut believed, mut refused) = (Vec::new(), 0);
+        for number in 0..300 {
+            let path = format!("g{number}");
+            match program.put(&path, 20_000) {
+                Ok(()) => believed.push(path),
+                Err(error) => {
+                    assert_eq!(error, FULL);
+                    refused += 1;
+                }
+            }
+        }
+        let used = program.volume.used();
+        assert!(refused > 150, "{mode:?}: {refused}");
+        assert!((90..=100).contains(&believed.len()), "{mode:?}: {}", believed.len());
+        let new = "n".repeat(200);
+        assert_eq!(program.mkdir(&new), Err(FULL));
+        assert_eq!(program.volume.symlink_at("x", &program.root, &new), Err(FULL));
+        assert_eq!(program.volume.link_at(&program.root, "g0", Follow::No, &program.root, &new), Err(FULL));
+        assert_eq!(program.size(&new), Err(Error::NoEntry), "{mode:?}");
+        assert_eq!(program.volume.used(), used, "{mode:?}");
+        // The last of those believed to be there goes, and what was refused is accepted.
+        program.unlink(&believed.pop().unwrap()).unwrap();
+        program.put("now", 1_000).unwrap();
+        believed.push("now".to_owned());
+        program.volume.sync_all().unwrap();
+        program.check();
+        let mut program = program.again();
+        for path in &believed {
+            let size = if path == "now" { 1_000 } else { 20_000 };
+            assert_eq!(program.size(path), Ok(size), "{mode:?} {path}");
+        }
+    }
+}
+
+#[test]
+fn what_is_appended_again_after_a_refusal_is_there_once() {
+    for mode in [Mode::Strict, Mode::Close, Mode::Lazy] {
+        let store = TestStore::new(LARGE);
+        let mut program = Program::start(&store, mode);
+        program.put("room", 50_000).unwrap();
+        program.put("log", 10).unwrap();
+        program.volume.sync_all().unwrap();
+        store.set_room(1000);
+        // Until it is known that the store is full.
+        program.put("probe", 30_000).ok();
+        assert!(program.volume.sync_all().is_err() || mode == Mode::Strict);
+        program.unlink("probe").unwrap();
+        let log =
+            program.volume.open_at(&program.root, "log", Follow::No, OpenFlags::default(), WRITE).unwrap();
+        for _ in 0..3 {
+            assert_eq!(program.volume.write(&log, At::End, &[8; 20_000]), Err(FULL), "{mode:?}");
+            assert_eq!(program.size("log"), Ok(10), "{mode:?}");
+        }
+        program.unlink("room").unwrap();
+        assert_eq!(program.volume.write(&log, At::End, &[8; 20_000]), Ok(20_000), "{mode:?}");
+        program.volume.sync(&log).unwrap();
+        program.drop_file(log);
+        program.check();
+        assert_eq!(program.again().size("log"), Ok(20_010), "{mode:?}");
+    }
+}
+
+/// Each operation on a full store, from what is stored: it is refused, and memory is what it was.
+#[test]
+fn an_operation_that_a_full_store_refuses_is_undone() {
+    for mode in [Mode::Strict, Mode::Close, Mode::Lazy] {
+        let store = TestStore::new(LARGE);
+        let mut program = Program::start(&store, mode);
+        program.mkdir("dir").unwrap();
+        for (path, bytes) in [("small", 100), ("large", 100_000), ("dir/kept", 10)] {
+            program.put(path, bytes).unwrap();
+        }
+        program.volume.sync_all().unwrap();
+        store.set_room(0);
+        program.put("probe", 30_000).ok();
+        assert!(program.volume.sync_all().is_err() || mode == Mode::Strict);
+        if program.size("probe").is_ok() {
+            program.unlink("probe").unwrap();
+        }
+        program.volume.sync_all().unwrap();
+        store.set_room(0);
+        let before = crate::tree::of_volume(&mut program.volume).unwrap();
+        let used = program.volume.used();
+        type Act = fn(&mut Program) -> Result<(), Error>;
+        let open = |program: &mut Program, path: &str| {
+            program.volume.open_at(&program.root, path, Follow::No, OpenFlags::default(), WRITE)
+        };
+        let acts: [(&str, Act); 8] = [
+            ("create", |program| program.create("new").map(|file| program.drop_file(file))),
+            ("mkdir", |program| program.mkdir("dir/new")),
+            ("symlink", |program| program.volume.symlink_at("target", &program.root, "new")),
+            ("link", |program| {
+                program.volume.link_at(&program.root, "small", Follow::No, &program.root, "dir/a-longer-name")
+            }),
+            ("rename", |program| {
+                program.volume.rename_at(&program.root, "small", &program.root, "dir/a-longer-name")
+            }),
+            ("rename of a directory", |program| {
+                program.volume.rename_at(&program.root, "dir", &program.root, "a-longer-name")
+            }),
+            ("create with a long name", |program| program.put(&"n".repeat(200), 1)),
+            ("write into a hole", |program| program.put("dir/new", 50_000)),
+        ];
+        for (name, act) in acts {
+            assert_eq!(act(&mut program), Err(FULL), "{mode:?} {name}");
+            let after = crate::tree::of_volume(&mut program.volume).unwrap();
+            assert_eq!(crate::tree::difference(&before, &after), None, "{mode:?} {name}");
+            assert_eq!(program.volume.used(), used, "{mode:?} {name}");
+        }
+        for path in ["small", "large", "dir/kept"] {
+            let file = open(&mut program, path).unwrap();
+            for at in [At::End, At::Offset(0)] {
+                let wrote = program.volume.write(&file, at, &[9; 200_000]);
+                assert_eq!(wrote, Err(FULL), "{mode:?} {path}");
+            }
+            let after = crate::tree::of_volume(&mut program.volume).unwrap();
+            assert_eq!(crate::tree::difference(&before, &after), None, "{mode:?} write to {path}");
+            program.drop_file(file);
+        }
+        program.volume.sync_all().unwrap();
+        program.check();
+        let after = crate::tree::of_volume(&mut program.again().volume).unwrap();
+        assert_eq!(crate::tree::difference(&before, &after), None, "{mode:?}");
+    }
+}
+
+#[test]
+fn all_files_of_a_full_store_can_be_removed_whatever_waits_in_memory() {
+    let many = Limits { max_batch_entries: 3000, ..LARGE };
+    for (mode, limits) in
+        [Mode::Strict, Mode::Close, Mode::Lazy].into_iter().flat_map(|mode| [(mode, LARGE), (mode, many)])
+    {
+        let store = TestStore::new(limits);
+        let mut program = Program::start(&store, mode);
+        program.mkdir("d").unwrap();
+        for number in 0..1000 {
+            program.put(&format!("d/f{number}"), 600).unwrap();
+        }
+        program.volume.sync_all().unwrap();
+        store.set_room(100);
+        program.put("big", 400_000).ok();
+        assert!(program.volume.sync_all().is_err() || mode == Mode::Strict);
+        assert_eq!(program.mkdir("told"), Err(FULL));
+        // In an order in which what finds no room goes last.
+        for number in 0..1000 {
+            let path = format!("d/f{number}");
+            assert_eq!(program.unlink(&path), Ok(()), "{mode:?} {limits:?} {path}");
+        }
+        assert_eq!(program.volume.remove_directory_at(&program.root, "d"), Ok(()));
+        if program.size("big").is_ok() {
+            assert_eq!(program.unlink("big"), Ok(()));
+        }
+        program.volume.sync_all().unwrap();
+        program.check();
+        assert!(store.bytes() < 1000, "{mode:?}: {} bytes are left", store.bytes());
+        program.put("again", 400_000).unwrap();
+        program.volume.sync_all().unwrap();
+        assert_eq!(program.again().size("again"), Ok(400_000));
+    }
+}
+
+#[test]
+fn on_a_full_store_a_file_can_be_replaced_and_cut() {
+    for mode in [Mode::Strict, Mode::Close, Mode::Lazy] {
+        let store = TestStore::new(LARGE);
+        let mut program = Program::start(&store, mode);
+        for path in ["old", "new", "cut", "shorter"] {
+            program.put(path, 300_000).unwrap();
+        }
+        program.volume.sync_all().unwrap();
+        store.set_room(100);
+        program.put("lost", 100_000).ok();
+        if mode != Mode::Strict {
+            assert!(program.volume.sync_all().is_err());
+        }
+        program.volume.rename_at(&program.root, "new", &program.root, "old").unwrap();
+        let truncate = OpenFlags { truncate: true, ..OpenFlags::default() };
+        let cut = program.volume.open_at(&program.root, "cut", Follow::No, truncate, WRITE).unwrap();
+        program.drop_file(cut);
+        let shorter = program
+            .volume
+            .open_at(&program.root, "shorter", Follow::No, OpenFlags::default(), WRITE)
+            .unwrap();
+        program.volume.set_size(&shorter, 10).unwrap();
+        program.drop_file(shorter);
+        program.volume.sync_all().unwrap();
+        program.check();
+        let mut program = program.again();
+        let sizes = ["old", "cut", "shorter"].map(|path| program.size(path));
+        assert_eq!(sizes, [Ok(300_000), Ok(0), Ok(10)], "{mode:?}");
+        assert_eq!(program.size("new"), Err(Error::NoEntry));
+    }
+}
+
+/// A file of more extents than one commit deletes gives the room that a commit needs all the same.
+#[test]
+fn the_removal_of_a_large_file_gives_room_in_the_same_commit() {
+    let limits = Limits { max_batch_entries: 100, ..LARGE };
+    let store = TestStore::new(limits);
+    let mut program = Program::start(&store, Mode::Close);
+    program.put("huge", 100 * (32 << 10)).unwrap();
+    program.volume.sync_all().unwrap();
+    store.set_room(100);
+    program.put("waits", 300_000).unwrap();
+    assert_eq!(program.mkdir("d"), Err(FULL));
+    assert_eq!(program.unlink("huge"), Ok(()));
+    assert_eq!(program.mkdir("d"), Ok(()));
+    program.check();
+    assert_eq!(program.again().size("waits"), Ok(300_000));
+}
+
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+/// The store is full from some moment on. Whatever it refuses, nothing is torn, no removal tells, and what is
+/// believed to be there is there once there is room.
+fn fills_up(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Check {
+    let setup = &Setup { quota: None, ..setup.clone() };
+    let store = TestStore::new(setup.limits);
+    store.0.borrow_mut().sabotage = sabotage;
+    let mut runner = Runner::new(setup, store.clone(), false)?;
+    runner.drops = true;
+    let mut rng = Rng::new(ops.len() as u64 + setup.extent_bytes as u64 + setup.dirty_bytes_max as u64);
+    for (index, op) in ops.iter().enumerate() {
+        if index == ops.len() / 3 {
+            store.set_room(rng.pick(&[0, 500, 3000, 20_000]));
+        }
+        if runner.is_occupied(op) || *op == Op::Reopen {
+            continue;
+        }
+        let (before, refused) = (runner.model.clone(), store.0.borrow().faults_injected);
+        let Err(story) = runner.step(index, op) else { continue };
+        let is_full = story.contains("Store(QuotaExceeded") || story.contains("wrote Ok(");
+        if store.0.borrow().faults_injected == refused || !is_full {
+            return Err(story);
+        }
+        let removal = matches!(op, Op::Unlink { .. } | Op::Rmdir { .. });
+        if removal && setup.mode != Mode::Strict && setup.limits == LARGE {
+            return Err(format!("a removal tells: {story}"));
+        }
+        settle(&mut runner, &before, op).map_err(|what| format!("{what}\n({story})"))?;
+    }
+    REFUSED.fetch_add(store.0.borrow().faults_injected, Ordering::Relaxed);
+    store.0.borrow_mut().bytes_max = usize::MAX;
+    runner.finish()
+}
+
+#[test]
+fn a_store_that_fills_up_tears_nothing_and_lets_everything_be_removed() {
+    no_seed_fails(4_000, 60, &|setup, ops| fills_up(setup, ops, None));
+    let refused = REFUSED.load(Ordering::Relaxed);
+    println!("{refused} applies refused");
+    assert!(std::env::var("KVFS_SEED").is_ok() || refused > 5_000, "{refused} applies refused");
+}
+
+#[test]
+fn a_full_store_that_keeps_some_of_what_it_refuses_is_noticed() {
+    let kind = Sabotage::RefusalLeavesNames;
+    let story = first_failure(0..400, 60, &|setup, ops| fills_up(setup, ops, Some(kind)));
+    assert!(story.is_some(), "{kind:?} was not noticed");
+}
+
+/// On stores that take little at once a removal may find no place beside what waits. It tells then, and has done nothing.
+#[test]
+fn a_removal_that_finds_no_place_in_memory_has_done_nothing() {
+    for limits in [SMALL, TINY] {
+        let store = TestStore::new(limits);
+        let mut program = Program::start(&store, Mode::Close);
+        for number in 0..20 {
+            program.put(&format!("f{number}"), 400).unwrap();
+        }
+        program.volume.sync_all().unwrap();
+        store.set_room(0);
+        program.put("waits", 300).ok();
+        for number in 0..20 {
+            let path = format!("f{number}");
+            match program.unlink(&path) {
+                Ok(()) => assert_eq!(program.size(&path), Err(Error::NoEntry)),
+                Err(error) => {
+                    assert_eq!(error, FULL);
+                    assert_eq!(program.size(&path), Ok(400));
+                }
+            }
+        }
+        program.check();
+    }
+}

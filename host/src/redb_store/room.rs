@@ -1,0 +1,103 @@
+//! Room on the disk: a full one is noticed while it can still be told, and leaves enough for removals.
+//!
+//! What is buffered has been acknowledged. So no more of it waits than there is room for, and what would grow is
+//! refused before the last of the disk is used up: a removal writes pages too before it gives any back.
+
+use std::path::Path;
+
+use redb::{Database, StorageError};
+
+use super::State;
+use super::file::of_transaction;
+use crate::Mutation;
+
+/// Room on the disk that only removals may use.
+const RESERVE_BYTES: u64 = 512 << 10;
+
+/// Bytes in the file for each byte of changes: redb's pages have sizes of powers of two, and the pages above a changed
+/// one are written anew.
+const FILE_BYTES_PER_BYTE: u64 = 2;
+
+/// What is known of the room for a file.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// Bytes of changes for which the disk has room, as it was when it was looked at.
+    on_disk_bytes: usize,
+    /// Bytes of changes for which the file has pages that are free, at least.
+    in_file_bytes: usize,
+    /// The file was looked at since the last commit.
+    looked_into: bool,
+}
+
+impl Room {
+    /// Whether there is room for so many bytes of changes on the disk, far more than which there mostly is.
+    pub(super) fn is_plenty(&mut self, path: &Path, bytes: usize) -> bool {
+        if bytes > self.on_disk_bytes {
+            self.on_disk_bytes = changes(free_bytes(path).saturating_sub(RESERVE_BYTES));
+        }
+        bytes <= self.on_disk_bytes
+    }
+
+    /// Takes room for a commit of so many bytes of changes, on the disk and in the file. Returns false if there is none.
+    pub(super) fn take(&mut self, db: &Database, path: &Path, bytes: usize) -> Result<bool, StorageError> {
+        let needed = bytes.saturating_sub(self.on_disk_bytes);
+        if needed > self.in_file_bytes && !self.looked_into {
+            self.in_file_bytes = changes(free_inside_bytes(db, path)?);
+            self.looked_into = true;
+        }
+        let taken = self.in_file_bytes.checked_sub(needed);
+        self.in_file_bytes = taken.unwrap_or(self.in_file_bytes);
+        Ok(taken.is_some())
+    }
+
+    /// A commit has changed both.
+    pub(super) fn changed(&mut self) {
+        (self.on_disk_bytes, self.looked_into) = (0, false);
+    }
+}
+
+/// How many bytes of changes so many bytes of the file take.
+fn changes(file_bytes: u64) -> usize {
+    usize::try_from(file_bytes / FILE_BYTES_PER_BYTE).unwrap_or(usize::MAX)
+}
+
+/// What the disk has free for a file. Where nothing tells, the commit does.
+#[cfg(unix)]
+fn free_bytes(path: &Path) -> u64 {
+    rustix::fs::statvfs(path).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> u64 {
+    u64::MAX
+}
+
+/// What is free within a file. redb looks at all of it.
+fn free_inside_bytes(db: &Database, path: &Path) -> Result<u64, StorageError> {
+    let transaction = db.begin_write().map_err(of_transaction)?;
+    let stats = transaction.stats()?;
+    transaction.abort()?;
+    let used = stats.allocated_pages().saturating_mul(stats.page_size() as u64);
+    Ok(backed_bytes(path)?.saturating_sub(used))
+}
+
+/// Bytes of a file that have a place on the disk.
+fn backed_bytes(path: &Path) -> Result<u64, StorageError> {
+    let metadata = std::fs::metadata(path).map_err(StorageError::Io)?;
+    #[cfg(unix)]
+    let backed = std::os::unix::fs::MetadataExt::blocks(&metadata).saturating_mul(512);
+    #[cfg(not(unix))]
+    let backed = u64::MAX;
+    Ok(backed.min(metadata.len()))
+}
+
+/// Whether mutations make what is stored larger.
+pub(super) fn grows(state: &State, mutations: &[Mutation<'_>]) -> Result<bool, StorageError> {
+    let (mut before, mut after) = (0, 0);
+    for mutation in mutations {
+        let key_bytes = mutation.key().len();
+        after += mutation.value().map_or(0, |value| key_bytes + value.len());
+        before += state.get(mutation.key())?.map_or(0, |old| key_bytes + old.len());
+    }
+    Ok(after > before)
+}
