@@ -83,6 +83,11 @@ impl Superblock {
         self.used_inodes = self.used_inodes.saturating_add(u64::from(before.is_none()));
     }
 
+    /// Sets what is counted.
+    pub(crate) fn set_used(&mut self, used: Used) {
+        (self.used_bytes, self.used_inodes, self.used_names) = (used.bytes, used.inodes, used.names);
+    }
+
     /// Takes an inode that goes out of the counts.
     pub(crate) fn discharge(&mut self, node: &Node) {
         if let Some(charged) = node.charged {

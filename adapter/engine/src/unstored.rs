@@ -9,7 +9,6 @@
 
 use crate::cache::Counts;
 use crate::error::{Error, Result};
-use crate::record::superblock::Superblock;
 use crate::store::{Durability, StoreError};
 use crate::txn::Change;
 use crate::volume::{Mode, Volume};
@@ -86,7 +85,7 @@ impl Volume {
         let extent_bytes = self.extent_bytes();
         let Some(undone) = self.cache.undo(extent_bytes) else { return };
         let (superblock, before) = (&mut self.superblock, undone.counts);
-        (superblock.used_bytes, superblock.used_inodes) = (before.used_bytes, before.used_inodes);
+        superblock.set_used(before.used);
         // Numbers under which bytes went ahead are taken.
         superblock.next_inode = before.next_inode.max(self.committed.next_inode);
         // Their removal went along.
@@ -103,7 +102,7 @@ impl Volume {
             Mode::Close => names || self.is_stored_at_once(change),
             Mode::Lazy => self.is_stored_at_once(change),
         };
-        let Superblock { used_bytes, used_inodes, next_inode, .. } = self.superblock;
-        self.cache.prepare_undo(stored, Counts { used_bytes, used_inodes, next_inode });
+        let counts = Counts { used: self.used(), next_inode: self.superblock.next_inode };
+        self.cache.prepare_undo(stored, counts);
     }
 }

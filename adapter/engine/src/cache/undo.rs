@@ -2,6 +2,7 @@
 
 use super::{Cache, Slot};
 use crate::dirty::PendingReap;
+use crate::quota::Used;
 use crate::record::inode::Inode;
 use crate::types::InodeNo;
 use std::rc::Rc;
@@ -9,8 +10,7 @@ use std::rc::Rc;
 /// What the volume counts, as it was before.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Counts {
-    pub(crate) used_bytes: u64,
-    pub(crate) used_inodes: u64,
+    pub(crate) used: Used,
     pub(crate) next_inode: u64,
 }
 
@@ -19,7 +19,8 @@ pub(crate) struct Counts {
 pub(crate) struct Undo {
     pub(super) armed: bool,
     counts: Counts,
-    pub(super) inodes: Vec<(InodeNo, Inode)>,
+    /// With the bytes that were charged for each.
+    pub(super) inodes: Vec<(InodeNo, Inode, Option<u64>)>,
     pub(super) names: Vec<(InodeNo, Rc<str>, Option<Slot>)>,
     pub(super) reaps: Vec<(InodeNo, Option<PendingReap>)>,
 }
@@ -59,7 +60,7 @@ impl Cache {
         if self.undo.armed
             && let Some(node) = self.nodes.get(&ino).filter(|node| !node.dirty)
         {
-            self.undo.inodes.push((ino, node.inode.clone()));
+            self.undo.inodes.push((ino, node.inode.clone(), node.charged));
         }
     }
 
@@ -93,12 +94,12 @@ impl Cache {
                 self.forget_node(*ino);
             }
         }
-        for (ino, inode) in undo.inodes.drain(..).rev() {
+        for (ino, inode, charged) in undo.inodes.drain(..).rev() {
             // What was removed is read again.
             let Some(node) = self.nodes.get_mut(&ino) else { continue };
             let (before, after) = (node.inode.content.bytes(), inode.content.bytes());
             node.stored_end = inode.extents_end(extent_bytes);
-            node.inode = inode;
+            (node.inode, node.charged) = (inode, charged);
             (node.dirty, node.orphan_dirty, node.dirty_extents) = (false, false, 0);
             node.doomed.clear();
             self.content_changed(before, after);
