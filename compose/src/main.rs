@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use kvfs_compose::{Link, Mode, Mount};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 /// Gives WebAssembly components a file system that lives in a key-value store.
 ///
@@ -182,9 +183,16 @@ fn parse_directory(text: &str) -> Result<(PathBuf, String), String> {
     }
 }
 
+/// Logs to standard error what KVFS_LOG names: a level, or levels of targets such as `kvfs=debug,wasmtime=info`.
+fn start_logging() {
+    let asked = std::env::var("KVFS_LOG").ok().and_then(|asked| asked.parse().ok());
+    let targets = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
+}
+
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("KVFS_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    start_logging();
     let done = match Cli::parse().command {
         Command::Compose(args) => cli::compose::compose(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => cli::run::run(&args),
