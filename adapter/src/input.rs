@@ -25,7 +25,8 @@ pub(crate) struct FileInput {
     /// Taken out when the stream is dropped.
     descriptor: Cell<Option<Descriptor>>,
     position: Cell<u64>,
-    /// Reading failed, and was reported.
+    /// Its end or a failure was reported. Both are for good: guests' libc keeps a stream while the file is written
+    /// through the same descriptor, and relies on an end that stays one. A new stream sees what was added.
     closed: Cell<bool>,
 }
 
@@ -93,6 +94,12 @@ impl FileInput {
         if self.closed.get() { Err(StreamError::Closed) } else { Ok(()) }
     }
 
+    /// Closes the stream for good at the file's end.
+    fn end(&self) -> StreamError {
+        self.closed.set(true);
+        StreamError::Closed
+    }
+
     /// Closes the stream for good with the error that it failed with.
     fn fail(&self, error: kvfs::Error) -> StreamError {
         self.closed.set(true);
@@ -130,8 +137,7 @@ impl FileInput {
             table::with_volume(self.mount, |volume| read(volume, descriptor, position, length))
         });
         match read {
-            // The end is told each time it is met, and not for good: the file may grow.
-            Ok(0) => Err(StreamError::Closed),
+            Ok(0) => Err(self.end()),
             Ok(count) => {
                 self.position.set(position.saturating_add(count as u64));
                 Ok(())
@@ -147,7 +153,7 @@ impl FileInput {
             Ok(stat) => {
                 let skipped = length.min(stat.size.saturating_sub(position));
                 if skipped == 0 && length > 0 {
-                    return Err(StreamError::Closed);
+                    return Err(self.end());
                 }
                 self.position.set(position.saturating_add(skipped));
                 Ok(skipped)

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Reads what is in a directory. Symbolic links are taken as they are, be it that they lead out of it;
-/// names of one file stay names of one file. The bytes of files are read when they are packed.
+/// names of one file or link stay names of one. The bytes of files are read when they are packed.
 ///
 /// # Errors
 ///
@@ -30,8 +30,8 @@ pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
 struct Reader<'a> {
     purpose: &'a Purpose,
     tree: Tree,
-    /// The files that have several names.
-    shared: HashMap<(u64, u64), Rc<Bytes>>,
+    /// The files and symbolic links that have several names.
+    shared: HashMap<(u64, u64), Content>,
 }
 
 impl Reader<'_> {
@@ -66,25 +66,31 @@ impl Reader<'_> {
         Ok(directories)
     }
 
+    /// Returns what is at a path; what was met under another name, once more.
     fn content(&mut self, file: &Path, path: &str, metadata: &Metadata) -> Result<Content, MountError> {
-        let kind = metadata.file_type();
-        if kind.is_dir() {
+        if metadata.is_dir() {
             return Ok(Content::Directory);
         }
-        if kind.is_symlink() {
+        let Some(identity) = shared(metadata) else { return self.read(file, path, metadata) };
+        if let Some(known) = self.shared.get(&identity) {
+            return Ok(known.clone());
+        }
+        let content = self.read(file, path, metadata)?;
+        self.shared.insert(identity, content.clone());
+        Ok(content)
+    }
+
+    fn read(&self, file: &Path, path: &str, metadata: &Metadata) -> Result<Content, MountError> {
+        if metadata.is_symlink() {
             let target = std::fs::read_link(file).map_err(|error| self.purpose.unreadable(file, error))?;
             let target = target.into_os_string().into_string();
             let not_text = |_| self.purpose.bad_name(path, "a link whose target is not UTF-8");
-            return target.map(Content::Symlink).map_err(not_text);
+            return Ok(Content::Symlink(Rc::new(target.map_err(not_text)?)));
         }
-        if !kind.is_file() {
+        if !metadata.is_file() {
             return Err(self.purpose.special(path, special(metadata)));
         }
-        let bytes = || Rc::new(Bytes::Disk(file.to_owned(), metadata.len()));
-        if let Some(identity) = shared(metadata) {
-            return Ok(Content::File(self.shared.entry(identity).or_insert_with(bytes).clone()));
-        }
-        Ok(Content::File(bytes()))
+        Ok(Content::File(Rc::new(Bytes::Disk(file.to_owned(), metadata.len()))))
     }
 }
 
@@ -107,7 +113,7 @@ fn special(_: &Metadata) -> &'static str {
     "a special file"
 }
 
-/// Returns the identity of a file that has several names.
+/// Returns the identity of what has several names.
 #[cfg(unix)]
 fn shared(metadata: &Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;

@@ -206,7 +206,7 @@ pub enum MountError {
         /// What it is, with an article.
         kind: &'static str,
     },
-    /// A name in a tree cannot be had by a guest.
+    /// A name in a tree cannot be had by a guest, or nothing is unpacked there.
     #[error("mount at {path}: {tree} has `{name}`, {reason}; rename it")]
     Name {
         /// The guest's path.

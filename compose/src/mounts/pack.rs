@@ -2,7 +2,7 @@
 
 use super::error::MountError;
 use super::plan::{IMAGES_BYTES_MAX, PackedTree};
-use super::tree::{Bytes, Content, FirstNames, Purpose, Tree};
+use super::tree::{Bytes, Content, FirstNames, Node, Purpose, Tree};
 use kvfs::image::ImageId;
 use kvfs::{
     Access, At, Clock, Descriptor, Follow, MemoryStore, Mode, OpenFlags, Options, SetTime, Timestamp, Volume,
@@ -78,6 +78,7 @@ pub(super) fn pack(
     for (done, (path, node)) in tree.nodes().enumerate() {
         report(done, packer.file_bytes);
         packer.time.0.set(node.modified);
+        let is_further = first.of_further(path, &node.content).is_some();
         match &node.content {
             Content::Directory => {
                 directories += 1;
@@ -86,14 +87,16 @@ pub(super) fn pack(
             }
             Content::File(bytes) => {
                 files += 1;
-                if first.is(path, bytes) {
+                if !is_further {
                     packer.file(path, bytes)?;
                 }
             }
             Content::Symlink(target) => {
                 symlinks += 1;
-                let made = packer.volume.import_symlink_at(target, &packer.root, path);
-                made.map_err(|error| refused(path, error))?;
+                if !is_further {
+                    let made = packer.volume.import_symlink_at(target, &packer.root, path);
+                    made.map_err(|error| refused(path, error))?;
+                }
             }
         }
     }
@@ -165,24 +168,19 @@ impl Packer<'_> {
         Ok(())
     }
 
-    /// Makes the further names of files, and sets all times, those of a directory behind those of what is
-    /// in it.
+    /// Makes the further names of files and symbolic links, and sets all times, those of a directory behind those
+    /// of what is in it.
     fn links_and_times(&mut self, tree: &Tree, first: &FirstNames<'_>) -> Result<(), MountError> {
+        let further = |(path, node): (&'_ str, &Node)| first.of_further(path, &node.content);
         for (path, node) in tree.nodes() {
-            if let Content::File(bytes) = &node.content
-                && let Some(target) = first.of(bytes)
-                && target != path
-            {
+            if let Some(target) = further((path, node)) {
                 let linked = self.volume.link_at(&self.root, target, Follow::No, &self.root, path);
                 linked.map_err(|error| (self.refused)(path, error))?;
             }
         }
-        for (path, node) in tree.nodes().rev() {
-            match &node.content {
-                // A further name has no time of its own.
-                Content::File(bytes) if !first.is(path, bytes) => {}
-                _ => self.set_times(path, node.modified)?,
-            }
+        // A further name has no time of its own.
+        for (path, node) in tree.nodes().rev().filter(|entry| further(*entry).is_none()) {
+            self.set_times(path, node.modified)?;
         }
         self.set_times(".", tree.modified)
     }

@@ -42,6 +42,10 @@ impl Opened {
     }
 
     pub(super) fn text(&mut self, path: &str) -> String {
+        String::from_utf8(self.bytes(path)).unwrap()
+    }
+
+    pub(super) fn bytes(&mut self, path: &str) -> Vec<u8> {
         let read = kvfs::Access { read: true, ..Default::default() };
         let flags = kvfs::OpenFlags::default();
         let file = self.volume.open_at(&self.root, path, Follow::Yes, flags, read).unwrap();
@@ -53,11 +57,15 @@ impl Opened {
             }
         }
         self.volume.close(file).unwrap();
-        String::from_utf8(bytes).unwrap()
+        bytes
     }
 
     pub(super) fn stat(&mut self, path: &str) -> kvfs::Stat {
         self.volume.stat_at(&self.root, path, Follow::No).unwrap()
+    }
+
+    pub(super) fn inode(&mut self, path: &str) -> u64 {
+        self.volume.metadata_hash_at(&self.root, path, Follow::No).unwrap().lower
     }
 
     pub(super) fn names(&mut self, path: &str) -> Vec<String> {
@@ -93,6 +101,7 @@ fn tree() -> TempDir {
     fs::write(root.join("lib/deep/er/ünïcode"), "u").unwrap();
     fs::hard_link(root.join("large"), root.join("lib/also-large")).unwrap();
     std::os::unix::fs::symlink("lib/a.py", root.join("link")).unwrap();
+    fs::hard_link(root.join("link"), root.join("lib/also-link")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", root.join("absolute")).unwrap();
     std::os::unix::fs::symlink("../../out", root.join("outward")).unwrap();
     for (second, path) in
@@ -107,17 +116,16 @@ fn tree() -> TempDir {
 
 fn check_tree(opened: &mut Opened, nanoseconds: u32) {
     assert_eq!(opened.names("."), ["absolute", "empty", "large", "lib", "link", "outward"]);
-    assert_eq!(opened.names("lib"), ["a.py", "also-large", "deep"]);
+    assert_eq!(opened.names("lib"), ["a.py", "also-large", "also-link", "deep"]);
     assert_eq!(opened.text("lib/a.py"), "print('a')\n");
     assert_eq!(opened.text("link"), "print('a')\n");
     assert_eq!(opened.text("empty"), "");
     assert_eq!(opened.text("lib/deep/er/ünïcode"), "u");
     assert_eq!(opened.text("lib/also-large"), "0123456789abcdef".repeat(20_000));
     assert_eq!((opened.stat("large").nlink, opened.stat("lib/a.py").nlink), (2, 1));
-    let same = |opened: &mut Opened, path: &str| {
-        opened.volume.metadata_hash_at(&opened.root, path, Follow::No).unwrap().lower
-    };
-    assert_eq!(same(opened, "large"), same(opened, "lib/also-large"));
+    assert_eq!(opened.inode("large"), opened.inode("lib/also-large"));
+    assert_eq!(opened.volume.readlink_at(&opened.root, "lib/also-link").unwrap(), "lib/a.py");
+    assert_eq!((opened.stat("link").nlink, opened.inode("link")), (2, opened.inode("lib/also-link")));
     let seconds: Vec<_> =
         ["lib/a.py", "empty", "large", "lib/deep/er/ünïcode", "lib/deep/er", "lib/deep", "lib"]
             .iter()
@@ -142,7 +150,7 @@ fn a_directory_is_packed_with_times_and_links() {
     assert_eq!(root.seconds, 1_600_000_007);
     assert_eq!(opened.volume.create_directory_at(&opened.root, "new"), Err(Error::ReadOnly));
     let facts = plan.mounted[0].tree.clone().unwrap();
-    assert_eq!((facts.files, facts.directories, facts.symlinks), (5, 3, 3));
+    assert_eq!((facts.files, facts.directories, facts.symlinks), (5, 3, 4));
     assert_eq!((facts.file_bytes, facts.image_bytes), (320_012, plan.images.len() as u64));
 }
 
@@ -151,7 +159,7 @@ fn a_tree_packed_twice_gives_the_same_bytes_wherever_it_lies() {
     let (one, other) = (tree(), tree());
     for dir in [&one, &other] {
         // Their times cannot be set with what std has.
-        for link in ["link", "absolute", "outward"] {
+        for link in ["link", "lib/also-link", "absolute", "outward"] {
             fs::remove_file(dir.path().join(link)).unwrap();
         }
         set_time(dir.path(), 1_600_000_007);
@@ -183,6 +191,7 @@ fn archive(dir: &Path) -> Vec<u8> {
     header.set_entry_type(tar::EntryType::Link);
     header.set_size(0);
     builder.append_link(&mut header, "lib/also-large", "./large").unwrap();
+    builder.append_link(&mut header, "lib/also-link", "./link").unwrap();
     builder.into_inner().unwrap()
 }
 
@@ -190,6 +199,7 @@ fn archive(dir: &Path) -> Vec<u8> {
 fn archives_are_packed_compressed_or_not() {
     let dir = tree();
     fs::remove_file(dir.path().join("lib/also-large")).unwrap();
+    fs::remove_file(dir.path().join("lib/also-link")).unwrap();
     set_time(&dir.path().join("lib"), 1_600_000_006);
     let bytes = archive(dir.path());
     let out = tempfile::tempdir().unwrap();
@@ -310,8 +320,8 @@ fn packing_tells_how_far_it_is() {
     plan(&mounts, "main", &|packing| seen.borrow_mut().push((packing.entries_done, packing.bytes_done)))
         .unwrap();
     let seen = seen.into_inner();
-    assert_eq!(seen.len(), 12);
-    assert_eq!((seen[0], seen[11]), ((0, 0), (11, 320_012)));
+    assert_eq!(seen.len(), 13);
+    assert_eq!((seen[0], seen[12]), ((0, 0), (12, 320_012)));
     assert!(seen.is_sorted());
 }
 

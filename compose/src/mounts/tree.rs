@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+/// Most symbolic links that are followed on the way to one path, as Linux does.
+const LINKS_MAX: usize = 40;
+
 /// For which mount a tree is read: errors name both.
 #[derive(Clone, Debug)]
 pub(super) struct Purpose {
@@ -68,8 +71,8 @@ pub(super) enum Content {
     Directory,
     /// A file. Names of one file share it, so that each keeps it whatever becomes of the others.
     File(Rc<Bytes>),
-    /// A symbolic link, with its target as it is.
-    Symlink(String),
+    /// A symbolic link, with its target as it is. Names of one link share it.
+    Symlink(Rc<String>),
 }
 
 impl Content {
@@ -81,12 +84,28 @@ impl Content {
             Self::Symlink(_) => "a symbolic link",
         }
     }
+
+    /// Tells one object from all others, whatever names it has; a directory has but one.
+    fn identity(&self) -> Option<*const ()> {
+        match self {
+            Self::Directory => None,
+            Self::File(bytes) => Some(Rc::as_ptr(bytes).cast()),
+            Self::Symlink(target) => Some(Rc::as_ptr(target).cast()),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) content: Content,
     pub(super) modified: Timestamp,
+}
+
+impl Node {
+    /// A directory that is there for what is in it, so it has no time.
+    fn directory() -> Self {
+        Self { content: Content::Directory, modified: Timestamp::default() }
+    }
 }
 
 /// A tree by paths: relative, with `/` between names, none for the root. A directory sorts before what is
@@ -103,36 +122,78 @@ impl Tree {
         Self { modified, nodes: BTreeMap::new() }
     }
 
-    /// Adds something, with the directories on the way to it if they are not there. What was at its path
-    /// before is replaced, as when an archive is unpacked; a directory keeps what is in it.
+    /// Adds something, with the directories on the way to it if they are not there. What was at its path before is
+    /// replaced, as when an archive is unpacked: a directory keeps what is in it, so something else can only take
+    /// its place when it is empty.
     ///
     /// # Errors
     ///
-    /// [`MountError::Name`] for what a guest could not name.
+    /// [`MountError::Name`] for what a guest could not name, and for what is not unpacked either.
     pub(super) fn insert(&mut self, purpose: &Purpose, path: String, node: Node) -> Result<(), MountError> {
         check(purpose, &path, &node)?;
-        for (end, _) in path.match_indices('/') {
-            let parent = &path[..end];
-            match self.nodes.get(parent).map(|node| &node.content) {
+        let refused = |reason| purpose.bad_name(&path, reason);
+        let place = self.place(&path).map_err(refused)?;
+        for (end, _) in place.match_indices('/') {
+            // An archive need not name the directories in it.
+            self.nodes.entry(place[..end].to_owned()).or_insert_with(Node::directory);
+        }
+        let is_directory = |node: &Node| matches!(node.content, Content::Directory);
+        if !is_directory(&node) && self.nodes.get(&place).is_some_and(is_directory) && self.has_inside(&place)
+        {
+            return Err(refused("where a directory with something in it is, which is not unpacked either"));
+        }
+        self.nodes.insert(place, node);
+        Ok(())
+    }
+
+    fn has_inside(&self, directory: &str) -> bool {
+        let inside = format!("{directory}/");
+        self.nodes.range(inside.clone()..).next().is_some_and(|(path, _)| path.starts_with(&inside))
+    }
+
+    /// Finds where a path leads: through the symbolic links on its way that lead to directories of the tree. Links
+    /// that may lead elsewhere, with `/` in front or `..`, are not made before all else is unpacked.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing can be there.
+    fn place(&self, path: &str) -> Result<String, &'static str> {
+        let Some((directory, _)) = path.rsplit_once('/') else { return Ok(path.to_owned()) };
+        if matches!(self.nodes.get(directory), Some(Node { content: Content::Directory, .. })) {
+            return Ok(path.to_owned());
+        }
+        let (mut place, mut links) = (String::new(), 0);
+        // What is still to go, the next name last; a name of a link's target must be there.
+        let mut rest: Vec<(&str, bool)> = path.rsplit('/').map(|name| (name, false)).collect();
+        while let Some((name, is_of_link)) = rest.pop() {
+            let around = place.len();
+            if around > 0 {
+                place.push('/');
+            }
+            place += name;
+            if rest.is_empty() {
+                break;
+            }
+            match self.nodes.get(&place).map(|node| &node.content) {
                 Some(Content::Directory) => {}
-                Some(_) => return Err(purpose.bad_name(&path, "below something that is no directory")),
-                // An archive need not name the directories in it.
-                None => {
-                    let modified = Timestamp::default();
-                    self.nodes.insert(parent.to_owned(), Node { content: Content::Directory, modified });
+                None if !is_of_link => {}
+                None => return Err("below a symbolic link that leads to nothing"),
+                Some(Content::File(_)) => return Err("below a file"),
+                Some(Content::Symlink(target)) => {
+                    if target.starts_with('/') || target.split('/').any(|part| part == "..") {
+                        return Err("below a symbolic link that may lead elsewhere, and is not followed");
+                    }
+                    links += 1;
+                    if links > LINKS_MAX {
+                        return Err("below symbolic links that lead to each other");
+                    }
+                    place.truncate(around);
+                    let parts = target.rsplit('/').filter(|part| !part.is_empty() && *part != ".");
+                    rest.extend(parts.map(|part| (part, true)));
                 }
             }
         }
-        let is_directory = |node: &Node| matches!(node.content, Content::Directory);
-        if let Some(old) = self.nodes.get(&path)
-            && is_directory(old)
-            && !is_directory(&node)
-        {
-            let inside = format!("{path}/");
-            self.nodes.retain(|other, _| !other.starts_with(&inside));
-        }
-        self.nodes.insert(path, node);
-        Ok(())
+        Ok(place)
     }
 
     /// Makes sure that there is a directory at `path`, for something to be mounted on.
@@ -150,34 +211,39 @@ impl Tree {
                     });
                 }
                 None => {
-                    let modified = Timestamp::default();
-                    self.nodes.insert(part.to_owned(), Node { content: Content::Directory, modified });
+                    self.nodes.insert(part.to_owned(), Node::directory());
                 }
             }
         }
         Ok(())
     }
 
-    pub(super) fn get(&self, path: &str) -> Option<&Node> {
-        self.nodes.get(path)
+    /// Returns what is at a path, whose last part may be a link.
+    pub(super) fn find(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(&self.place(path).ok()?)
+    }
+
+    /// Whether two paths lead to one place.
+    pub(super) fn is_same(&self, one: &str, other: &str) -> bool {
+        matches!((self.place(one), self.place(other)), (Ok(one), Ok(other)) if one == other)
     }
 
     /// Bytes that its files have, as far as is known before they are read.
     pub(super) fn file_bytes(&self) -> u64 {
         let first = self.first_names();
         let bytes = self.nodes().map(|(path, node)| match &node.content {
-            Content::File(bytes) if first.is(path, bytes) => bytes.len(),
+            Content::File(bytes) if first.of_further(path, &node.content).is_none() => bytes.len(),
             _ => 0,
         });
         bytes.fold(0, u64::saturating_add)
     }
 
-    /// Finds the first name of every file, in the order of the nodes.
+    /// Finds the first name of every file and symbolic link, in the order of the nodes.
     pub(super) fn first_names(&self) -> FirstNames<'_> {
         let mut names = HashMap::new();
         for (path, node) in self.nodes() {
-            if let Content::File(bytes) = &node.content {
-                names.entry(Rc::as_ptr(bytes)).or_insert(path);
+            if let Some(identity) = node.content.identity() {
+                names.entry(identity).or_insert(path);
             }
         }
         FirstNames(names)
@@ -189,17 +255,13 @@ impl Tree {
     }
 }
 
-/// The first name of every file of a tree.
-pub(super) struct FirstNames<'a>(HashMap<*const Bytes, &'a str>);
+/// The first name of every file and symbolic link of a tree.
+pub(super) struct FirstNames<'a>(HashMap<*const (), &'a str>);
 
 impl<'a> FirstNames<'a> {
-    pub(super) fn of(&self, file: &Rc<Bytes>) -> Option<&'a str> {
-        self.0.get(&Rc::as_ptr(file)).copied()
-    }
-
-    /// Whether `path` is that of this file.
-    pub(super) fn is(&self, path: &str, file: &Rc<Bytes>) -> bool {
-        self.of(file) == Some(path)
+    /// Returns the first name of what has `path` as another one.
+    pub(super) fn of_further(&self, path: &str, content: &Content) -> Option<&'a str> {
+        self.0.get(&content.identity()?).copied().filter(|first| *first != path)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::files::*;
 use crate::say::{Bytes, Shown, say};
 use crate::wasi::bindings::wasi::filesystem::types::NewTimestamp;
-use crate::wasi::{Descriptor, ErrorCode, OutputStream, StreamError};
+use crate::wasi::{Descriptor, ErrorCode, InputStream, OutputStream, StreamError};
 
 /// Takes the steps. Paths start at `root`; with `in DIR`, those of the steps that follow start at that directory.
 pub(crate) fn run(root: Descriptor, steps: &[String]) -> Result<(), String> {
@@ -65,6 +65,7 @@ fn take(base: &Descriptor, words: &[&str]) -> Option<String> {
             let size = size.parse().ok()?;
             base.open_at(FOLLOW, path, PLAIN, WRITE).and_then(|file| file.set_size(size)).shown()
         }
+        ["read-grow-read", path, text] => read_grow_read(base, path, text).shown(),
         ["copy", from, to] => copy(base, from, to).shown(),
         ["splice", from, to] => splice(base, from, to)?,
         ["mkdir", path] => base.create_directory_at(path).shown(),
@@ -101,6 +102,20 @@ fn copy(base: &Descriptor, from: &str, to: &str) -> Result<(), ErrorCode> {
         at += file.write(&bytes[at..], at as u64)? as usize;
     }
     Ok(())
+}
+
+/// Reads a file to its end, writes behind it through the same descriptor, and tells what the stream reads then, and
+/// what a new one does.
+fn read_grow_read(base: &Descriptor, path: &str, text: &str) -> Result<Vec<String>, ErrorCode> {
+    let file = base.open_at(FOLLOW, path, PLAIN, READ_WRITE)?;
+    let stream = file.read_via_stream(0)?;
+    let mut end = 0;
+    while let Ok(bytes) = stream.blocking_read(1 << 16) {
+        end += bytes.len() as u64;
+    }
+    write_to(&file.write_via_stream(end)?, text).map_err(|_| ErrorCode::Io)?;
+    let read = |stream: &InputStream| stream.blocking_read(1 << 16).map(Bytes).shown();
+    Ok(vec![read(&stream), read(&file.read_via_stream(end)?)])
 }
 
 /// Moves bytes from stream to stream, of whichever file systems they are.

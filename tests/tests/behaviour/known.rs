@@ -78,10 +78,6 @@ const PROGRAMS: &[(&str, Facts)] = &[
         ],
     ),
     (
-        "The end of a stream",
-        &[("input/grows_while_read", "grown after the end was met", "error closed", "\"67\"")],
-    ),
-    (
         "Offsets that no file reaches",
         &[
             ("input/past_the_end", "farthest", "error failed with code invalid, with a text", "error closed"),

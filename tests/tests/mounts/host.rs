@@ -78,6 +78,34 @@ fn a_directory_of_the_host_lies_in_a_volume() {
     }
 }
 
+/// Streams of the host's files are the host's own, those of the others ours: a stream's end is told alike by all.
+#[test]
+fn a_stream_stays_at_its_end_on_every_kind_of_mount() {
+    let packed = tempfile::tempdir().unwrap();
+    tree(packed.path());
+    for link in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("f"), "12345").unwrap();
+        let steps = Steps::new(link, &["/=kv", "/work=host:shared", "/over=overlay:{}:over"], packed.path());
+        let grown = "[error closed, \"more\"]";
+        expect(
+            &steps,
+            dir.path(),
+            &store(),
+            &[
+                ("write f 12345", "ok"),
+                ("read-grow-read f more", grown),
+                ("read-grow-read work/f more", grown),
+                ("read-grow-read over/top more", grown),
+                ("read-grow-read over/large more", grown),
+                ("cat f", "\"12345more\""),
+                ("cat work/f", "\"12345more\""),
+                ("cat over/top", "\"threemore\""),
+            ],
+        );
+    }
+}
+
 #[test]
 fn volumes_and_images_lie_in_a_directory_of_the_host() {
     let packed = tempfile::tempdir().unwrap();

@@ -1,5 +1,7 @@
 //! The CPython guest. Every test runs twice: composed with the file system, and linked with it.
 
+mod sequences;
+
 use std::sync::OnceLock;
 
 use kvfs_compose::Link;

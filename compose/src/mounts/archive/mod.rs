@@ -3,24 +3,30 @@
 //! | what | file |
 //! |---|---|
 //! | the archive's bytes, decompressed and to their end | `stream` |
-//! | what an extended header says of an entry | `extended` |
+//! | the block before an entry | `header` |
+//! | entries, with what extended headers say of them | `members`, `records` |
 //! | files with holes | `sparse` |
+//!
+//! What comes of an archive is what GNU tar leaves on a disk, and what that refuses is refused. A test compares the two.
 
-mod extended;
+mod header;
+mod members;
+mod records;
 mod sparse;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unpacked;
 
-use self::extended::{Extended, left_out};
+use self::members::{Fault, Kind, Member, Members};
+use self::records::left_out;
 use self::stream::Stream;
 use super::error::MountError;
 use super::tree::{Bytes, Content, Node, Purpose, Tree};
 use kvfs::Timestamp;
-use std::cell::Cell;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::rc::Rc;
-use tar::{Archive, Entry, EntryType};
 
 /// Most bytes that the files of an archive may have together: what fits a component's memory, so that an
 /// archive that expands without end comes to one.
@@ -29,25 +35,21 @@ const ARCHIVE_BYTES_MAX: u64 = super::plan::IMAGES_BYTES_MAX;
 /// Most bytes that an archive may have, decompressed, with what is not of its files.
 const STREAM_BYTES_MAX: u64 = 2 * ARCHIVE_BYTES_MAX;
 
-/// Kinds of entries that only GNU tar writes.
-const DUMPED_DIRECTORY: u8 = b'D';
-const CONTINUATION: u8 = b'M';
-
 /// Reads an archive into memory: what unpacking it into an empty directory leaves. Where a path comes twice, the
-/// last one counts. It is read to its end, since that is where its checksum is.
+/// last one counts, but a directory with something in it stays one. It is read to its end, since that is where its
+/// checksum is.
 ///
 /// # Errors
 ///
-/// [`MountError::Archive`] for what is no archive and what an archive cannot bring, such as paths that leave it;
-/// [`MountError::Damaged`] for a cut or damaged one; [`MountError::Read`], [`MountError::Special`],
-/// [`MountError::Name`], [`MountError::HardLink`] and [`MountError::TooLarge`].
+/// [`MountError::Archive`] for what is no archive and what an archive cannot bring; [`MountError::Damaged`] for a
+/// cut or damaged one; [`MountError::Read`], [`MountError::Special`], [`MountError::Name`] (paths with `..` are
+/// among those), [`MountError::HardLink`] and [`MountError::TooLarge`].
 pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
     let tree = Tree::new(Timestamp::default());
-    let mut reader =
-        Reader { purpose, tree, size_bytes: 0, has_header: false, last: None, ended: Rc::default() };
-    let stream = Stream::open(&purpose.tree, STREAM_BYTES_MAX).map_err(|error| reader.failed(error, None))?;
-    reader.ended = stream.ended();
-    reader.archive(Archive::new(stream))?;
+    let mut reader = Reader { purpose, tree, size_bytes: 0, has_header: false, last: None };
+    let stream = Stream::open(&purpose.tree, STREAM_BYTES_MAX);
+    let stream = stream.map_err(|error| reader.failed(Fault::Stream(error), None))?;
+    reader.archive(Members::new(stream))?;
     Ok(reader.tree)
 }
 
@@ -59,8 +61,6 @@ struct Reader<'a> {
     has_header: bool,
     /// The path of the last entry.
     last: Option<String>,
-    /// Whether more was to be read than there is.
-    ended: Rc<Cell<bool>>,
 }
 
 impl Reader<'_> {
@@ -80,90 +80,82 @@ impl Reader<'_> {
         }
     }
 
-    /// Says what an error means that reading the archive, or the entry of this name in it, ended with.
-    fn failed(&self, error: std::io::Error, within: Option<&str>) -> MountError {
+    /// Says what a fault means that reading the archive, or the entry of this name in it, ended with.
+    fn failed(&self, fault: Fault, within: Option<&str>) -> MountError {
         let place = match (within, &self.last) {
             (Some(name), _) => format!("within `{name}`"),
             (None, Some(last)) => format!("behind `{last}`"),
             (None, None) => "at its start".to_owned(),
         };
-        match error.kind() {
-            _ if error.raw_os_error().is_some() => self.purpose.unreadable(&self.purpose.tree, error),
-            ErrorKind::InvalidData => self.damaged(error),
-            ErrorKind::Unsupported => self.bad(error),
-            ErrorKind::FileTooLarge => {
-                MountError::TooLarge { size_bytes: STREAM_BYTES_MAX, max_bytes: ARCHIVE_BYTES_MAX }
+        match fault {
+            Fault::Stream(error) if error.raw_os_error().is_some() => {
+                self.purpose.unreadable(&self.purpose.tree, error)
             }
-            _ if !self.has_header => self.bad("it does not start like one"),
-            _ if self.ended.get() => self.damaged(format!("it ends {place}")),
-            _ => self.damaged(format!("{place}: {error}")),
+            Fault::Stream(error) => match error.kind() {
+                ErrorKind::Unsupported => self.bad(error),
+                ErrorKind::FileTooLarge => {
+                    MountError::TooLarge { size_bytes: STREAM_BYTES_MAX, max_bytes: ARCHIVE_BYTES_MAX }
+                }
+                _ => self.damaged(error),
+            },
+            Fault::Refused(reason) => self.bad(reason),
+            Fault::Ended | Fault::Damaged(_) if !self.has_header => self.bad("it does not start like one"),
+            Fault::Ended => self.damaged(format!("it ends {place}")),
+            Fault::Damaged(reason) => self.damaged(format!("{place}: {reason}")),
         }
     }
 
-    fn archive(&mut self, mut archive: Archive<Stream>) -> Result<(), MountError> {
-        for entry in archive.entries().map_err(|error| self.failed(error, None))? {
-            let entry = entry.map_err(|error| self.failed(error, None))?;
-            self.has_header = true;
-            self.entry(entry)?;
+    fn archive(&mut self, mut members: Members) -> Result<(), MountError> {
+        loop {
+            let member = members.next();
+            self.has_header = members.has_header();
+            match member.map_err(|fault| self.failed(fault, None))? {
+                Some(member) => self.member(member, &mut members)?,
+                None => break,
+            }
         }
         let Some(last) = &self.last else {
             return Err(self.bad("there is nothing in it"));
         };
-        // The reader takes the end of the file for that of the archive, which has blocks of zeros there.
-        if self.ended.get() {
+        if !members.has_end() {
             return Err(self.damaged(format!("it ends behind `{last}`, without the end that a tar has")));
         }
-        archive.into_inner().finish().map_err(|error| self.failed(error, None))
+        members.finish().map_err(|fault| self.failed(fault, None))
     }
 
-    fn entry(&mut self, mut entry: Entry<'_, Stream>) -> Result<(), MountError> {
-        let kind = entry.header().entry_type();
-        // Says something about the archive, not about a file.
-        if kind == EntryType::XGlobalHeader {
-            return Ok(());
-        }
-        let extended = Extended::of(&mut entry).map_err(|reason| self.bad(reason))?;
-        let path = extended.sparse.name.clone().unwrap_or_else(|| entry.path_bytes().into_owned());
-        let name = self.name(&path)?;
+    fn member(&mut self, member: Member, members: &mut Members) -> Result<(), MountError> {
+        let name = self.name(&member.path)?;
         self.last = Some(name.clone());
-        let modified = match extended.modified {
-            Some(time) => time,
-            None => self.modified(&entry)?,
-        };
-        let content = match kind {
-            // Archives older than the kind of directories tell them by the slash.
-            EntryType::Regular | EntryType::Continuous if path.ends_with(b"/") => Content::Directory,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let bytes = self.bytes(&mut entry, &name, extended)?;
-                Content::File(Rc::new(Bytes::Here(bytes)))
-            }
-            EntryType::Directory => {
-                self.check_whole(&name, extended.left_out)?;
+        let modified = member.modified;
+        let content = match member.kind {
+            Kind::File => Content::File(Rc::new(Bytes::Here(self.bytes(&name, member, members)?))),
+            Kind::Directory => {
+                self.check_whole(&name, member.left_out)?;
                 Content::Directory
             }
-            EntryType::Symlink => Content::Symlink(self.target(&entry, &name)?),
-            EntryType::Link => {
-                let target = self.target(&entry, &name)?;
-                let node = self.linked(&name, &self.name(target.as_bytes())?)?;
-                return self.insert(name, node);
+            Kind::DumpedDirectory => {
+                let list = self.stored(&name, member.stored_bytes, members)?;
+                self.check_whole(&name, left_out(&list))?;
+                Content::Directory
             }
-            EntryType::Fifo => return Err(self.purpose.special(&name, "a pipe")),
-            EntryType::Block | EntryType::Char => return Err(self.purpose.special(&name, "a device")),
-            other => match other.as_byte() {
-                DUMPED_DIRECTORY => {
-                    let list = self.stored(&mut entry, &name)?;
-                    self.check_whole(&name, left_out(&list))?;
-                    Content::Directory
-                }
-                CONTINUATION => {
-                    return Err(self.bad("it is one part of an archive in several; put them together"));
-                }
-                byte => {
-                    let byte = [byte];
-                    let byte = byte.escape_ascii();
-                    return Err(self.bad(format!("`{name}` is of a kind (`{byte}`) that is not known")));
-                }
-            },
+            Kind::Symlink => Content::Symlink(Rc::new(self.text(&name, member.target)?)),
+            Kind::Link => {
+                let target = self.text(&name, member.target)?;
+                return match self.linked(&name, &target)? {
+                    Some(node) => self.insert(name, node),
+                    None => Ok(()),
+                };
+            }
+            Kind::Fifo => return Err(self.purpose.special(&name, "a pipe")),
+            Kind::Device => return Err(self.purpose.special(&name, "a device")),
+            Kind::Continuation => {
+                return Err(self.bad("it is one part of an archive in several; put them together"));
+            }
+            Kind::Other(byte) => {
+                let byte = [byte];
+                let byte = byte.escape_ascii();
+                return Err(self.bad(format!("`{name}` is of a kind (`{byte}`) that is not known")));
+            }
         };
         self.insert(name, Node { content, modified })
     }
@@ -185,29 +177,31 @@ impl Reader<'_> {
         let text = std::str::from_utf8(bytes).map_err(|_| {
             self.purpose.bad_name(&String::from_utf8_lossy(bytes), "a name that is not UTF-8")
         })?;
-        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        if parts.contains(&"..") {
-            return Err(self.bad(format!("`{text}` leads out of it")));
+        if text.split('/').any(|part| part == "..") {
+            return Err(self.purpose.bad_name(text, "a path with `..` in it, which is not unpacked either"));
         }
-        Ok(parts.join("/"))
+        Ok(parts(text))
     }
 
-    fn target(&self, entry: &Entry<'_, Stream>, name: &str) -> Result<String, MountError> {
-        let target =
-            entry.link_name_bytes().ok_or_else(|| self.bad(format!("the link `{name}` has no target")))?;
+    fn text(&self, name: &str, target: Vec<u8>) -> Result<String, MountError> {
         let not_text = |_| self.purpose.bad_name(name, "a link whose target is not UTF-8");
-        String::from_utf8(target.into_owned()).map_err(not_text)
+        String::from_utf8(target).map_err(not_text)
     }
 
-    /// Returns what a hard link makes: one more name of a file, which keeps it whatever becomes of the first,
-    /// or the symbolic link at its target once more, since an image has each of those under one name.
-    fn linked(&self, name: &str, target: &str) -> Result<Node, MountError> {
-        match self.tree.get(target) {
-            Some(Node { content: Content::Directory, .. }) => {
+    /// Returns what a hard link makes: one more name of a file or a symbolic link, which keeps it whatever becomes
+    /// of the first. A link to itself makes nothing.
+    fn linked(&self, name: &str, target: &str) -> Result<Option<Node>, MountError> {
+        // Unpacking takes for the target what stands behind the last `..`.
+        let names: Vec<&str> = target.split('/').collect();
+        let inside = names.rsplit(|name| *name == "..").next().unwrap_or_default().join("/");
+        let inside = parts(&inside);
+        match self.tree.find(&inside) {
+            Some(_) if self.tree.is_same(name, &inside) => Ok(None),
+            Some(node) if !matches!(node.content, Content::Directory) => Ok(Some(node.clone())),
+            found if found.is_some() || inside.is_empty() => {
                 Err(self.bad(format!("the hard link `{name}` leads to `{target}`, which is a directory")))
             }
-            Some(node) => Ok(node.clone()),
-            None => Err(MountError::HardLink {
+            _ => Err(MountError::HardLink {
                 path: self.purpose.path.clone(),
                 tree: self.purpose.tree_name(),
                 name: printable(name),
@@ -227,33 +221,22 @@ impl Reader<'_> {
     }
 
     /// Reads a file, its holes filled with zeros.
-    fn bytes(
-        &mut self,
-        entry: &mut Entry<'_, Stream>,
-        name: &str,
-        extended: Extended,
-    ) -> Result<Vec<u8>, MountError> {
-        let mut bytes = self.stored(entry, name)?;
-        if extended.sparse.is_there {
+    fn bytes(&mut self, name: &str, member: Member, members: &mut Members) -> Result<Vec<u8>, MountError> {
+        let mut bytes = self.stored(name, member.stored_bytes, members)?;
+        if member.sparse.is_there {
             let reason = |reason| format!("`{name}`: {reason}");
-            let size = extended.sparse.size_bytes().map_err(|error| self.bad(reason(error)))?;
+            let size = member.sparse.size_bytes().map_err(|error| self.bad(reason(error)))?;
             self.check_size(size)?;
-            bytes = extended.sparse.fill(&bytes).map_err(|error| self.damaged(reason(error)))?;
+            bytes = member.sparse.fill(&bytes).map_err(|error| self.damaged(reason(error)))?;
         }
         self.size_bytes += bytes.len() as u64;
         Ok(bytes)
     }
 
     /// Reads what the archive has of an entry.
-    fn stored(&self, entry: &mut Entry<'_, Stream>, name: &str) -> Result<Vec<u8>, MountError> {
-        let size = entry.size();
+    fn stored(&self, name: &str, size: u64, members: &mut Members) -> Result<Vec<u8>, MountError> {
         self.check_size(size)?;
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|error| self.failed(error, Some(name)))?;
-        if bytes.len() as u64 != size {
-            return Err(self.damaged(format!("it ends within `{name}`")));
-        }
-        Ok(bytes)
+        members.stored().map_err(|fault| self.failed(fault, Some(name)))
     }
 
     /// Fails if there is no room for so many more bytes.
@@ -265,16 +248,12 @@ impl Reader<'_> {
             _ => Ok(()),
         }
     }
+}
 
-    /// Returns when a file was changed last, to the second.
-    fn modified(&self, entry: &Entry<'_, Stream>) -> Result<Timestamp, MountError> {
-        let whole = entry.header().mtime().map_err(|error| self.damaged(error))?;
-        // GNU tar writes a time before 1970 as a binary number, of which these are the last 8 bytes.
-        let is_negative = entry.header().as_old().mtime[0] == 0xff;
-        let seconds = if is_negative { Some(whole.cast_signed()) } else { i64::try_from(whole).ok() };
-        let seconds = seconds.ok_or_else(|| self.damaged("a time is out of range"))?;
-        Ok(Timestamp { seconds, nanoseconds: 0 })
-    }
+/// Leaves out what of a path means nothing: `.`, and slashes in front, behind, or one after the other.
+fn parts(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    parts.join("/")
 }
 
 /// Writes a text so that it stays one line and shows what it is made of, whatever bytes an archive has.

@@ -1,9 +1,9 @@
-//! Files with holes in the extended headers of GNU tar, whose forms 0.0, 0.1 and 1.0 are described in its manual
-//! ("Storing Sparse Files"). The older form, which is no extended header, the tar reader fills by itself.
+//! Files with holes, as GNU tar writes them: with a map in the header, or in the forms 0.0, 0.1 and 1.0 of extended
+//! headers, which its manual describes ("Storing Sparse Files").
 
 use super::stream::BLOCK_BYTES;
 
-/// What the extended header of an entry says of holes.
+/// What the headers of an entry say of holes.
 #[derive(Default)]
 pub(super) struct Sparse {
     /// Whether there is any of it.
@@ -19,6 +19,12 @@ pub(super) struct Sparse {
 }
 
 impl Sparse {
+    /// Takes a map that stands in the header itself: offsets and lengths by turns, and the whole size.
+    pub(super) fn in_header(map: Vec<u64>, size_bytes: u64) -> Self {
+        let count = Some(map.len() as u64 / 2);
+        Self { is_there: true, map, count, size_bytes: Some(size_bytes), ..Self::default() }
+    }
+
     /// Takes one record, if it is about holes.
     ///
     /// # Errors
@@ -73,9 +79,10 @@ impl Sparse {
         let mut at = 0;
         if self.version == [1, 0] {
             (self.map, at) = map_in_front(stored).ok_or_else(|| wrong("their map cannot be read"))?;
+            self.count = Some(self.map.len() as u64 / 2);
         }
         let (pairs, rest) = self.map.as_chunks::<2>();
-        if !rest.is_empty() || self.count.is_some_and(|count| count != pairs.len() as u64) {
+        if !rest.is_empty() || self.count != Some(pairs.len() as u64) {
             return Err(wrong("their map is not whole"));
         }
         let size = usize::try_from(self.size_bytes()?).map_err(|_| wrong("it is too large"))?;

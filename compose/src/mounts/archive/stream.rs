@@ -1,11 +1,9 @@
 //! The bytes of an archive: found out what they are, decompressed, read to their very end.
 
 use flate2::bufread::GzDecoder;
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Error, ErrorKind, Read, Result};
 use std::path::Path;
-use std::rc::Rc;
 
 /// How a file that is compressed with gzip starts.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -40,7 +38,6 @@ const START_BYTES: usize = 10;
 pub(super) struct Stream {
     bytes: Box<dyn Read>,
     left: u64,
-    ended: Rc<Cell<bool>>,
 }
 
 impl Stream {
@@ -55,18 +52,8 @@ impl Stream {
         }
         let is_gzip = start.starts_with(&GZIP);
         let file = BufReader::new(Cursor::new(start).chain(file));
-        let mut bytes: Box<dyn Read> = if is_gzip { Box::new(Gzip::new(file)) } else { Box::new(file) };
-        let mut first = Vec::new();
-        (&mut bytes).take(BLOCK_BYTES as u64).read_to_end(&mut first)?;
-        if !is_label(&first) {
-            bytes = Box::new(Cursor::new(first).chain(bytes));
-        }
-        Ok(Self { bytes, left: max_bytes, ended: Rc::default() })
-    }
-
-    /// Tells, from now on, whether something was to be read where there is nothing more.
-    pub(super) fn ended(&self) -> Rc<Cell<bool>> {
-        Rc::clone(&self.ended)
+        let bytes: Box<dyn Read> = if is_gzip { Box::new(Gzip::new(file)) } else { Box::new(file) };
+        Ok(Self { bytes, left: max_bytes })
     }
 
     /// Reads what lies behind the end of the tar, where only zeros may be: so the checksums are met that stand
@@ -95,31 +82,9 @@ impl Read for Stream {
                 other => break other?,
             }
         };
-        if read == 0 && !into.is_empty() {
-            self.ended.set(true);
-        }
         self.left = self.left.checked_sub(read as u64).ok_or(ErrorKind::FileTooLarge)?;
         Ok(read)
     }
-}
-
-/// Whether a block is the label that GNU tar puts in front of an archive. It is a header without the numbers
-/// that a header must have, but with a checksum.
-fn is_label(block: &[u8]) -> bool {
-    if block.len() != BLOCK_BYTES {
-        return false;
-    }
-    let header = tar::Header::from_byte_slice(block);
-    // The checksum counts its own eight bytes as spaces.
-    let sum: u32 = block
-        .iter()
-        .enumerate()
-        .map(|(at, byte)| match at {
-            148..156 => u32::from(b' '),
-            _ => u32::from(*byte),
-        })
-        .sum();
-    header.entry_type().as_byte() == b'V' && header.cksum().is_ok_and(|known| known == sum)
 }
 
 /// Says what a file is that is no tar, as its first bytes tell.

@@ -9,34 +9,33 @@ use tempfile::TempDir;
 
 /// An archive without its end.
 #[derive(Clone, Default)]
-struct Tar(Vec<u8>);
+pub(super) struct Tar(Vec<u8>);
 
 impl Tar {
     /// Adds an entry, with a header as POSIX has it.
-    fn add(self, kind: u8, name: &[u8], link: &str, bytes: &[u8]) -> Self {
-        let mut header = tar::Header::new_ustar();
-        header.as_old_mut().name[..name.len()].copy_from_slice(name);
-        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
-        header.as_old_mut().linkflag = [kind];
-        header.set_mtime(1_700_000_000);
-        header.set_size(bytes.len() as u64);
-        self.add_header(header, bytes)
+    pub(super) fn add(self, kind: u8, name: &[u8], link: &str, bytes: &[u8]) -> Self {
+        self.add_header(header(kind, name, link, bytes.len() as u64), bytes)
     }
 
-    fn add_header(mut self, mut header: tar::Header, bytes: &[u8]) -> Self {
+    pub(super) fn add_header(mut self, mut header: tar::Header, bytes: &[u8]) -> Self {
         header.set_cksum();
         self.0.extend_from_slice(header.as_bytes());
+        self.add_blocks(bytes)
+    }
+
+    /// Adds bytes without a header, filled up to a block.
+    pub(super) fn add_blocks(mut self, bytes: &[u8]) -> Self {
         self.0.extend_from_slice(bytes);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
         self
     }
 
-    fn file(self, name: &str, text: &str) -> Self {
+    pub(super) fn file(self, name: &str, text: &str) -> Self {
         self.add(b'0', name.as_bytes(), "", text.as_bytes())
     }
 
     /// Adds the header that GNU tar writes for a volume's label: without numbers, and of no format.
-    fn label(self, text: &str) -> Self {
+    pub(super) fn label(self, text: &str) -> Self {
         let mut header = tar::Header::new_old();
         header.set_path(text).unwrap();
         header.as_old_mut().linkflag = [b'V'];
@@ -44,30 +43,55 @@ impl Tar {
         self.add_header(header, b"")
     }
 
-    fn link(self, name: &str, target: &str) -> Self {
+    pub(super) fn link(self, name: &str, target: &str) -> Self {
         self.add(b'1', name.as_bytes(), target, b"")
     }
 
-    fn directory(self, name: &str) -> Self {
+    pub(super) fn symlink(self, name: &str, target: &str) -> Self {
+        self.add(b'2', name.as_bytes(), target, b"")
+    }
+
+    pub(super) fn directory(self, name: &str) -> Self {
         self.add(b'5', name.as_bytes(), "", b"")
     }
 
     /// Adds an extended header for the next entry.
-    fn records(self, records: &[(&str, &str)]) -> Self {
-        let mut text = String::new();
-        for (key, value) in records {
-            let rest = format!(" {key}={value}\n");
-            // A record's length counts its own digits.
-            let length = (rest.len()..).find(|length| length.to_string().len() + rest.len() == *length);
-            text += &format!("{}{rest}", length.unwrap());
-        }
-        self.add(b'x', b"records", "", text.as_bytes())
+    pub(super) fn records(self, records: &[(&str, &str)]) -> Self {
+        self.add(b'x', b"records", "", &text_of(records))
     }
 
-    fn end(mut self) -> Vec<u8> {
+    /// Adds an extended header for all entries that follow.
+    pub(super) fn global(self, records: &[(&str, &str)]) -> Self {
+        self.add(b'g', b"records", "", &text_of(records))
+    }
+
+    pub(super) fn end(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
     }
+}
+
+/// Makes a header as POSIX has it, without its checksum.
+pub(super) fn header(kind: u8, name: &[u8], link: &str, size: u64) -> tar::Header {
+    let mut header = tar::Header::new_ustar();
+    header.as_old_mut().name[..name.len()].copy_from_slice(name);
+    header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+    header.as_old_mut().linkflag = [kind];
+    header.set_mode(if kind == b'5' { 0o755 } else { 0o644 });
+    header.set_mtime(1_700_000_000);
+    header.set_size(size);
+    header
+}
+
+fn text_of(records: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = String::new();
+    for (key, value) in records {
+        let rest = format!(" {key}={value}\n");
+        // A record's length counts its own digits.
+        let length = (rest.len()..).find(|length| length.to_string().len() + rest.len() == *length);
+        text += &format!("{}{rest}", length.unwrap());
+    }
+    text.into_bytes()
 }
 
 fn compressed(bytes: &[u8]) -> Vec<u8> {
@@ -77,14 +101,14 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Where archives lie, under a name without an ending that could tell what they are.
-struct Place(TempDir);
+pub(super) struct Place(pub(super) TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn mount(&self, bytes: &[u8]) -> String {
+    pub(super) fn mount(&self, bytes: &[u8]) -> String {
         let file = self.0.path().join("a");
         fs::write(&file, bytes).unwrap();
         format!("/x=image:{}", file.display())
@@ -101,6 +125,12 @@ impl Place {
         assert!(!error.contains(|part: char| part.is_control()), "{error}");
         error.replace(&self.0.path().join("a").display().to_string(), "FILE")
     }
+
+    /// Returns the same for an archive that may be too large, which is not said of one mount.
+    fn refused_or_too_large(&self, bytes: &[u8]) -> String {
+        let error = refused(&[&self.mount(bytes)]);
+        error.replace(&self.0.path().join("a").display().to_string(), "FILE")
+    }
 }
 
 #[test]
@@ -114,7 +144,45 @@ fn what_an_archive_cannot_bring_is_named() {
     for (bytes, words) in [
         (one(b'6', b"dir/fifo", "", b""), "has a pipe, `dir/fifo`"),
         (one(b'3', b"null", "", b""), "has a device, `null`"),
-        (one(b'0', b"../up", "", b"x"), "`../up` leads out of it"),
+        (one(b'0', b"../up", "", b"x"), "has `../up`, a path with `..` in it, which is not unpacked either"),
+        (Tar::default().directory("d").file("d/../d/a", "").end(), "has `d/../d/a`, a path with `..` in it"),
+        (
+            Tar::default().file("d/f", "").file("d", "").end(),
+            "has `d`, where a directory with something in it is",
+        ),
+        (
+            Tar::default().file("d/f", "").symlink("d", "d/f").end(),
+            "has `d`, where a directory with something in",
+        ),
+        (Tar::default().file("f", "").file("f/g", "").end(), "has `f/g`, below a file"),
+        (
+            Tar::default().symlink("s", "/d").file("s/g", "").end(),
+            "`s/g`, below a symbolic link that may lead",
+        ),
+        (
+            Tar::default().symlink("s", "d").file("s/g", "").end(),
+            "`s/g`, below a symbolic link that leads to nothing",
+        ),
+        (
+            Tar::default().symlink("s", "s").file("s/g", "").end(),
+            "`s/g`, below symbolic links that lead to each",
+        ),
+        (
+            Tar::default().file("f", "").link("g", ".").end(),
+            "the hard link `g` leads to `.`, which is a directory",
+        ),
+        (
+            Tar::default().global(&[("GNU.volume.offset", "512")]).file("f", "").end(),
+            "one part of an archive in several",
+        ),
+        (Tar::default().global(&[("GNU.sparse.size", "5")]).file("f", "").end(), "a global header has holes"),
+        (Tar::default().records(&[("mtime", "soon")]).file("f", "").end(), "`mtime=soon` is no time"),
+        (Tar::default().global(&[("size", "-5")]).file("f", "").end(), "`size=-5` is no size"),
+        (one(b'x', b"records", "", b"7 path\n"), "an extended header has a record that cannot be read"),
+        (
+            Tar::default().add_header(header(b'x', b"records", "", 1 << 33), b"").end(),
+            "has 8589934592 bytes, and at most",
+        ),
         (one(b'0', b"bad\xff", "", b"x"), "a name that is not UTF-8"),
         (one(b'1', b"second", "first", b""), "`second`, to `first`, which does not stand before it"),
         (Tar::default().directory("d").link("e", "d").end(), "`e` leads to `d`, which is a directory"),
@@ -245,14 +313,141 @@ fn a_hard_link_keeps_what_it_was_made_to() {
 
 #[test]
 fn a_hard_link_to_a_symbolic_link_is_one_too() {
-    let tar = Tar::default().file("f", "text").add(b'2', b"s", "f", b"").link("s2", "s");
-    let mut opened = Place::new().open(&tar.end());
+    let tar = Tar::default().file("f", "text").symlink("s", "f").link("s2", "s").symlink("alone", "f");
+    let plan = planned(&[&Place::new().mount(&tar.end())]);
+    let plan = plan.unwrap();
+    let mut opened = Opened::new(&plan, "/x");
     assert_eq!(opened.volume.readlink_at(&opened.root, "s2").unwrap(), "f");
     assert_eq!((opened.text("s"), opened.text("s2")), ("text".into(), "text".into()));
+    assert_eq!((opened.stat("s").nlink, opened.stat("s2").nlink, opened.stat("alone").nlink), (2, 2, 1));
+    assert_eq!(opened.inode("s"), opened.inode("s2"));
+    assert_eq!(plan.mounted[0].tree.clone().unwrap().symlinks, 3);
+}
+
+#[test]
+fn what_a_global_header_says_is_said_of_all_entries_up_to_the_next() {
+    let (early, late) = (("mtime", "1500000000.25"), ("mtime", "1600000000"));
+    let tar = Tar::default().global(&[early]).file("a", "").directory("d").symlink("s", "a");
+    let tar = tar.records(&[late]).file("own", "").global(&[("comment", "x")]).file("b", "");
+    let tar = tar.global(&[("linkpath", "a"), late]).link("l", "nothing").symlink("t", "nothing");
+    let mut opened = Place::new().open(&tar.clone().end());
+    let times = ["a", "d", "s", "own", "b", "t"].map(|name| opened.stat(name).mtime);
+    let times = times.map(|time| (time.seconds, time.nanoseconds));
+    let early = (1_500_000_000, 250_000_000);
+    assert_eq!(times, [early, early, early, (1_600_000_000, 0), (1_700_000_000, 0), (1_600_000_000, 0)]);
+    assert_eq!(opened.inode("l"), opened.inode("a"));
+    assert_eq!(opened.volume.readlink_at(&opened.root, "t").unwrap(), "a");
+
+    // The size decides where the next header is.
+    let tar = Tar::default().global(&[("size", "3"), ("path", "p")]);
+    let tar = tar.add_header(header(b'0', b"a", "", 600), b"abc").records(&[("path", "q")]);
+    let mut opened = Place::new().open(&tar.add_header(header(b'0', b"b", "", 0), b"def").end());
+    assert_eq!(opened.names("."), ["p", "q"]);
+    assert_eq!((opened.text("p"), opened.text("q")), ("abc".into(), "def".into()));
+}
+
+#[test]
+fn links_and_directories_have_no_bytes_whatever_size_is_told_of_them() {
+    let tar = Tar::default().file("a", "text").add_header(header(b'1', b"l", "a", 4), b"");
+    let tar = tar.add_header(header(b'2', b"s", "a", 4), b"").add_header(header(b'5', b"d", "", 600), b"");
+    let tar = tar.add_header(header(b'0', b"e/", "", 600), b"").records(&[("size", "4")]).link("m", "a");
+    let mut opened = Place::new().open(&tar.file("z", "end").end());
+    assert_eq!(opened.names("."), ["a", "d", "e", "l", "m", "s", "z"]);
+    assert_eq!((opened.text("z"), opened.stat("a").nlink), ("end".into(), 3));
+}
+
+#[test]
+fn entries_below_a_symbolic_link_lie_where_it_leads() {
+    let tar = Tar::default().directory("usr/lib").symlink("lib", "usr/lib").file("lib/x/f", "f");
+    let tar =
+        tar.symlink("again", "./lib/").file("again/g", "g").link("h", "again/x/f").symlink("usr/up", ".");
+    let mut opened =
+        Place::new().open(&tar.file("usr/up/u", "u").directory("again").file("again/own", "").end());
+    assert_eq!(opened.names("."), ["again", "h", "lib", "usr"]);
+    assert_eq!(opened.names("usr"), ["lib", "u", "up"]);
+    assert_eq!(opened.names("usr/lib"), ["g", "x"]);
+    assert_eq!(opened.names("again"), ["own"]);
+    assert_eq!(opened.inode("h"), opened.inode("usr/lib/x/f"));
+}
+
+#[test]
+fn a_directory_with_nothing_in_it_is_replaced() {
+    let tar = Tar::default().file("f", "text").directory("a").directory("b").directory("c");
+    let mut opened = Place::new().open(&tar.file("a", "file").symlink("b", "f").link("c", "f").end());
+    assert_eq!(opened.names("."), ["a", "b", "c", "f"]);
+    assert_eq!(
+        (opened.text("a"), opened.text("b"), opened.text("c")),
+        ("file".into(), "text".into(), "text".into())
+    );
+}
+
+#[test]
+fn records_have_line_feeds_in_values_and_the_last_of_two_counts() {
+    let tar = Tar::default().records(&[("path", "one"), ("path", "a\nb"), ("mtime", "5")]).file("c", "");
+    // Another extended header takes the place of the one before, and a long name gives way to both.
+    let tar = tar.records(&[("path", "lost")]).records(&[("mtime", "6")]).file("d", "");
+    let tar = tar.records(&[("path", "e")]).add(b'L', b"long", "", b"long name\0").file("f", "");
+    let mut opened = Place::new().open(&tar.add(b'L', b"long", "", b"long name\0").file("g", "").end());
+    assert_eq!(opened.names("."), ["a\nb", "d", "e", "long name"]);
+    assert_eq!((opened.stat("a\nb").mtime.seconds, opened.stat("d").mtime.seconds), (5, 6));
+}
+
+/// Messages name what is wrong with the first entry, and do not say that there is no archive.
+#[test]
+fn an_old_map_of_holes_that_is_wrong_is_what_is_named() {
+    let place = Place::new();
+    let map = |pieces: &[(u64, u64)], whole: u64| {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("s").unwrap();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.set_size(pieces.iter().map(|(_, length)| length).sum());
+        header.set_mtime(0);
+        let gnu = header.as_gnu_mut().unwrap();
+        for (place, (offset, length)) in gnu.sparse.iter_mut().zip(pieces) {
+            place.offset[..11].copy_from_slice(format!("{offset:011o}").as_bytes());
+            place.numbytes[..11].copy_from_slice(format!("{length:011o}").as_bytes());
+        }
+        gnu.set_real_size(whole);
+        header
+    };
+    let tar = |header: tar::Header, bytes: &[u8]| Tar::default().add_header(header, bytes).end();
+    let pieces = [(0, 512), (1024, 512), (4096, 4)];
+    let mut extended = map(&[(0, 512), (1024, 512), (4096, 4), (5000, 0)], 5000);
+    extended.as_gnu_mut().unwrap().isextended = [1];
+    let mut garbage = map(&pieces, 5000);
+    garbage.as_gnu_mut().unwrap().sparse[0].offset = *b"zzzzzzzzzzzz";
+    let bytes = pieces_of_three();
+    for (bytes, words) in [
+        (
+            tar(map(&pieces, 4097), &bytes),
+            "FILE is damaged: `s`: it has holes, and its pieces do not lie in it",
+        ),
+        (
+            tar(map(&[(512, 512), (0, 512)], 5000), &bytes[..1024]),
+            "`s`: it has holes, and its pieces do not lie",
+        ),
+        (tar(map(&[(0, 4), (1024, 512)], 5000), &bytes[..516]), "a piece of it does not start on a block"),
+        (tar(extended, &bytes), "FILE is damaged: at its start: the map of a file with holes: `"),
+        (
+            tar(garbage, &bytes),
+            "FILE is damaged: at its start: the map of a file with holes: `zzzzzzzzzzzz` is no number",
+        ),
+        (tar(map(&[], 99_999_999_999), b""), "the packed trees have 99999999999 bytes"),
+    ] {
+        let error = place.refused_or_too_large(&bytes);
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    let mut opened =
+        place.open(&Tar::default().add_header(map(&pieces, 5000), &bytes).file("after", "text").end());
+    let whole = opened.text("s").into_bytes();
+    assert_eq!((whole.len(), &whole[1024..1536], &whole[4096..4100]), (5000, &[b'b'; 512][..], &b"tail"[..]));
+    assert_eq!(opened.text("after"), "text");
+    // Of another format the kind says nothing.
+    assert_eq!(place.open(&Tar::default().add(b'S', b"s", "", b"text").end()).text("s"), "text");
 }
 
 /// Blocks of letters that tell the pieces of a file with holes.
-fn pieces() -> Vec<u8> {
+fn pieces_of_three() -> Vec<u8> {
     [[b'a'; 512], [b'b'; 512]].concat().into_iter().chain(*b"tail").collect()
 }
 
@@ -284,14 +479,14 @@ fn files_with_holes_are_filled_in_every_form() {
         ("GNU.sparse.offset", "5000"),
         ("GNU.sparse.numbytes", "0"),
     ];
-    let tar = Tar::default().records(&records).add(b'0', b"d/sparse", "", &pieces());
+    let tar = Tar::default().records(&records).add(b'0', b"d/sparse", "", &pieces_of_three());
     check_pieces(&mut place.open(&after(tar)));
 
     let records = |map| {
         let size = [("GNU.sparse.size", "5000"), ("GNU.sparse.numblocks", "3")];
         [size[0], size[1], ("GNU.sparse.name", "d/sparse"), ("GNU.sparse.map", map)]
     };
-    let mapped = |map| Tar::default().records(&records(map)).add(b'0', made_up, "", &pieces());
+    let mapped = |map| Tar::default().records(&records(map)).add(b'0', made_up, "", &pieces_of_three());
     check_pieces(&mut place.open(&after(mapped("0,512,1024,512,4096,4"))));
 
     let records = |minor| {
@@ -301,7 +496,7 @@ fn files_with_holes_are_filled_in_every_form() {
     let in_front = |map: &str| {
         let mut bytes = map.as_bytes().to_vec();
         bytes.resize(512, 0);
-        bytes.extend(pieces());
+        bytes.extend(pieces_of_three());
         bytes
     };
     let versioned =

@@ -1,8 +1,8 @@
 //! `read-via-stream`: reading a file from a position on.
 
 use crate::files::*;
-use crate::say::{Bytes, must, say};
-use crate::wasi::Descriptor;
+use crate::say::{Bytes, Shown, must, say};
+use crate::wasi::{Descriptor, InputStream};
 
 pub(super) fn reads(root: &Descriptor) {
     let file = file(root, "file", b"0123456789");
@@ -87,6 +87,50 @@ pub(super) fn grows_while_read(root: &Descriptor) {
     say("grown after the end was met", stream.blocking_read(100).map(Bytes));
     let fresh = must("stream", file.read_via_stream(6));
     say("a fresh stream", fresh.blocking_read(100).map(Bytes));
+}
+
+/// Everything that takes bytes from a stream; a splice puts them behind a file.
+const TAKERS: [(&str, fn(&InputStream, &Descriptor) -> String); 6] = [
+    ("read", |stream, _| read_ready(stream, 9).shown()),
+    ("blocking-read", |stream, _| stream.blocking_read(9).map(Bytes).shown()),
+    ("skip", |stream, _| {
+        stream.subscribe().block();
+        stream.skip(9).shown()
+    }),
+    ("blocking-skip", |stream, _| stream.blocking_skip(9).shown()),
+    ("splice", |stream, target| {
+        let to = must("stream", target.append_via_stream());
+        stream.subscribe().block();
+        to.splice(stream, 9).shown()
+    }),
+    ("blocking-splice", |stream, target| {
+        let to = must("stream", target.append_via_stream());
+        to.blocking_splice(stream, 9).shown()
+    }),
+];
+
+/// However the end was met, nothing brings a stream behind it, though the file has grown or was cut meanwhile.
+pub(super) fn an_end_is_for_good(root: &Descriptor) {
+    let target = file(root, "target", b"");
+    for (met, meet) in TAKERS {
+        let file = file(root, met, b"0123");
+        let stream = must("stream", file.read_via_stream(0));
+        say(&format!("{met}, all"), stream.blocking_read(9).map(Bytes));
+        let second = must("stream", file.read_via_stream(4));
+        say(&format!("{met}, the end"), meet(&stream, &target));
+        must("write", file.write(b"more", 4));
+        for (again, take) in TAKERS {
+            say(&format!("{met}, grown, then {again}"), take(&stream, &target));
+        }
+        say(&format!("{met}, nothing wanted"), stream.read(0).map(Bytes));
+        say(&format!("{met}, another stream"), second.blocking_read(9).map(Bytes));
+        must("set-size", file.set_size(2));
+        must("write", file.write(b"anew", 2));
+        say(&format!("{met}, cut and grown"), stream.blocking_read(9).map(Bytes));
+        let fresh = must("stream", file.read_via_stream(4));
+        say(&format!("{met}, a new stream"), fresh.blocking_read(9).map(Bytes));
+    }
+    say("spliced", bytes_of(&target));
 }
 
 pub(super) fn outlives_its_descriptor(root: &Descriptor) {

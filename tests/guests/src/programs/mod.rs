@@ -35,7 +35,8 @@ programs! {
     access: read_only_file, write_only_file, read_only_directory, files_as_directories, directories_as_files, flags;
     ending: returns, returns_an_error, exits_well, exits_badly, exits_with_a_code, traps;
     identity: hashes, same_objects;
-    input: reads, blocking_reads, nothing_wanted, skips, past_the_end, grows_while_read, outlives_its_descriptor;
+    input: reads, blocking_reads, nothing_wanted, skips, past_the_end, grows_while_read, an_end_is_for_good,
+        outlives_its_descriptor;
     linking: hard_links, hard_link_errors, symbolic_links, symbolic_link_errors, read_links;
     listing: entries, many_entries, changes_under_way, errors;
     making: directories, directory_errors, removes, removes_with_slashes, unlinks, unlink_of_an_open_file;

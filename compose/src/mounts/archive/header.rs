@@ -1,0 +1,194 @@
+//! A header of a tar: the block that stands before each entry.
+
+use super::stream::BLOCK_BYTES;
+use std::ops::Range;
+
+/// Kinds of entries, as the header has them.
+pub(super) mod kind {
+    pub(in super::super) const OLD_FILE: u8 = 0;
+    pub(in super::super) const FILE: u8 = b'0';
+    pub(in super::super) const LINK: u8 = b'1';
+    pub(in super::super) const SYMLINK: u8 = b'2';
+    pub(in super::super) const CHARACTER_DEVICE: u8 = b'3';
+    pub(in super::super) const BLOCK_DEVICE: u8 = b'4';
+    pub(in super::super) const DIRECTORY: u8 = b'5';
+    pub(in super::super) const FIFO: u8 = b'6';
+    pub(in super::super) const CONTIGUOUS: u8 = b'7';
+    /// Records about the next entry; Solaris wrote the other letter.
+    pub(in super::super) const RECORDS: u8 = b'x';
+    pub(in super::super) const SOLARIS_RECORDS: u8 = b'X';
+    /// Records about all entries that follow.
+    pub(in super::super) const GLOBAL_RECORDS: u8 = b'g';
+    // What only GNU tar writes.
+    pub(in super::super) const LONG_NAME: u8 = b'L';
+    pub(in super::super) const LONG_TARGET: u8 = b'K';
+    pub(in super::super) const SPARSE: u8 = b'S';
+    pub(in super::super) const LABEL: u8 = b'V';
+    pub(in super::super) const DUMPED_DIRECTORY: u8 = b'D';
+    pub(in super::super) const CONTINUATION: u8 = b'M';
+}
+
+const NAME: Range<usize> = 0..100;
+const SIZE: Range<usize> = 124..136;
+const MODIFIED: Range<usize> = 136..148;
+const CHECKSUM: Range<usize> = 148..156;
+const KIND: usize = 156;
+const TARGET: Range<usize> = 157..257;
+const MAGIC: Range<usize> = 257..265;
+const PREFIX: Range<usize> = 345..500;
+
+/// The format that GNU tar has of its own, with holes in the header and no prefix of the name.
+const GNU_MAGIC: &[u8] = b"ustar  \0";
+const POSIX_MAGIC: &[u8] = b"ustar\0";
+
+/// Where a header of GNU's format says which pieces of a file with holes there are, whether blocks with more of them
+/// follow, and the whole size.
+const SPARSE_PIECES: Range<usize> = 386..482;
+const SPARSE_MORE: usize = 482;
+const SPARSE_SIZE: Range<usize> = 483..495;
+
+/// The same in a block that follows.
+const MORE_PIECES: Range<usize> = 0..504;
+const MORE_MORE: usize = 504;
+
+/// Bytes of a number, and of a piece, which is two.
+const NUMBER_BYTES: usize = 12;
+const PIECE_BYTES: usize = 2 * NUMBER_BYTES;
+
+pub(super) type Block = [u8; BLOCK_BYTES];
+
+pub(super) struct Header<'a>(pub(super) &'a Block);
+
+impl<'a> Header<'a> {
+    /// Whether the checksum is that of the block. It counts its own bytes as spaces; some old programs took bytes
+    /// for signed.
+    pub(super) fn is_whole(&self) -> bool {
+        let bytes = self.0.iter().enumerate();
+        let bytes = bytes.map(|(at, byte)| if CHECKSUM.contains(&at) { b' ' } else { *byte });
+        let (mut sum, mut signed_sum) = (0, 0);
+        for byte in bytes {
+            sum += i64::from(byte);
+            signed_sum += i64::from(byte.cast_signed());
+        }
+        number(&self.0[CHECKSUM]).is_ok_and(|told| told == sum || told == signed_sum)
+    }
+
+    pub(super) fn kind(&self) -> u8 {
+        self.0[KIND]
+    }
+
+    pub(super) fn is_gnu(&self) -> bool {
+        &self.0[MAGIC] == GNU_MAGIC
+    }
+
+    pub(super) fn name(&self) -> Vec<u8> {
+        let name = text(&self.0[NAME]);
+        let prefix = text(&self.0[PREFIX]);
+        match self.0[MAGIC].starts_with(POSIX_MAGIC) && !prefix.is_empty() {
+            true => [prefix, name].join(&b'/'),
+            false => name.to_owned(),
+        }
+    }
+
+    pub(super) fn target(&self) -> &'a [u8] {
+        text(&self.0[TARGET])
+    }
+
+    pub(super) fn size_bytes(&self) -> Result<u64, String> {
+        size(&self.0[SIZE])
+    }
+
+    /// When the file was changed last, in seconds.
+    pub(super) fn modified(&self) -> Result<i64, String> {
+        number(&self.0[MODIFIED])
+    }
+
+    /// The pieces of a file with holes in GNU's format, and whether a block with more follows.
+    pub(super) fn pieces(&self) -> Result<(Vec<u64>, bool), String> {
+        pieces(&self.0[SPARSE_PIECES], self.0[SPARSE_MORE])
+    }
+
+    /// The size of a file with its holes in GNU's format.
+    pub(super) fn whole_size_bytes(&self) -> Result<u64, String> {
+        size(&self.0[SPARSE_SIZE])
+    }
+}
+
+/// Reads a block with more pieces of a file, and whether another follows.
+pub(super) fn more_pieces(block: &Block) -> Result<(Vec<u64>, bool), String> {
+    pieces(&block[MORE_PIECES], block[MORE_MORE])
+}
+
+/// Reads offsets and lengths by turns, up to the first piece that is none.
+fn pieces(list: &[u8], more: u8) -> Result<(Vec<u64>, bool), String> {
+    let mut numbers = Vec::new();
+    for piece in list.as_chunks::<PIECE_BYTES>().0 {
+        let (offset, length) = piece.split_at(NUMBER_BYTES);
+        if length[0] == 0 {
+            return Ok((numbers, false));
+        }
+        numbers.extend([size(offset)?, size(length)?]);
+    }
+    Ok((numbers, more != 0))
+}
+
+/// Returns what stands before the first zero byte.
+fn text(field: &[u8]) -> &[u8] {
+    field.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+fn size(field: &[u8]) -> Result<u64, String> {
+    let wrong = || format!("`{}` is no size", field.escape_ascii());
+    u64::try_from(number(field)?).map_err(|_| wrong())
+}
+
+/// Reads a number: octal digits with spaces before and a space or zero byte behind them, or, marked by the first
+/// bit, binary, as GNU tar writes what is negative or has too many digits.
+fn number(field: &[u8]) -> Result<i64, String> {
+    let wrong = || format!("`{}` is no number", field.escape_ascii());
+    match field {
+        [0x80, rest @ ..] => binary(0, rest).ok_or_else(wrong),
+        [0xff, rest @ ..] => binary(-1, rest).ok_or_else(wrong),
+        _ => {
+            let digits = field.trim_ascii_start();
+            let end = digits.iter().position(|byte| !(b'0'..=b'7').contains(byte)).unwrap_or(digits.len());
+            let (digits, behind) = digits.split_at(end);
+            let is_number = match behind.first() {
+                None => !digits.is_empty(),
+                Some(byte) => *byte == 0 || byte.is_ascii_whitespace(),
+            };
+            let digit = |value: i64, byte: &u8| value.checked_mul(8)?.checked_add(i64::from(byte - b'0'));
+            digits.iter().try_fold(0, digit).filter(|_| is_number).ok_or_else(wrong)
+        }
+    }
+}
+
+fn binary(sign: i64, bytes: &[u8]) -> Option<i64> {
+    bytes.iter().try_fold(sign, |value, byte| value.checked_mul(256)?.checked_add(i64::from(*byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_octal_or_binary() {
+        for (field, value) in [
+            (&b"00000000644\0"[..], 0o644),
+            (b"     644 \0  ", 0o644),
+            (b"777777777777", 0o777777777777),
+            (b"\0\0\0\0\0\0\0\0\0\0\0\0", 0),
+            (b"\x80\0\0\0\0\0\0\0\0\0\x01\x02", 258),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfb", -5),
+            (b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", i64::MAX),
+        ] {
+            assert_eq!(number(field), Ok(value), "{}", field.escape_ascii());
+        }
+        for wrong in
+            [&b"            "[..], b"zzzzzzzzzzzz", b"12x45678901\0", b"\x80\0\0\0\x80\0\0\0\0\0\0\0", b""]
+        {
+            assert!(number(wrong).is_err(), "{}", wrong.escape_ascii());
+        }
+        assert_eq!(size(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff").unwrap_err().len(), 61);
+    }
+}

@@ -1,0 +1,241 @@
+//! The entries of an archive, each with all that stands before it: extended headers, long names, maps of holes.
+
+use super::header::{Block, Header, kind, more_pieces};
+use super::records::{Record, Said, parse, refusal};
+use super::sparse::Sparse;
+use super::stream::{BLOCK_BYTES, Stream};
+use kvfs::Timestamp;
+use std::io::Read;
+
+/// Most bytes of an extended header or a long name.
+const EXTENDED_BYTES_MAX: u64 = 16 << 20;
+
+/// Most pieces of a file with holes whose map stands in headers.
+const PIECES_MAX: usize = 1 << 20;
+
+/// Why an archive cannot be read on.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The file, or what it is decompressed with, says so.
+    Stream(std::io::Error),
+    /// It ends in the middle.
+    Ended,
+    /// It is not whole, or not what was written.
+    Damaged(String),
+    /// It has what cannot be taken.
+    Refused(String),
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Directory,
+    /// A directory with the list that an incremental archive has of it.
+    DumpedDirectory,
+    Symlink,
+    /// A hard link.
+    Link,
+    Fifo,
+    Device,
+    /// The rest of a file that starts in another archive.
+    Continuation,
+    Other(u8),
+}
+
+/// An entry.
+pub(super) struct Member {
+    pub(super) kind: Kind,
+    pub(super) path: Vec<u8>,
+    /// What a link leads to; empty without one.
+    pub(super) target: Vec<u8>,
+    pub(super) modified: Timestamp,
+    /// Bytes that the archive has of it.
+    pub(super) stored_bytes: u64,
+    pub(super) sparse: Sparse,
+    /// A file of this directory that an incremental archive left out.
+    pub(super) left_out: Option<String>,
+}
+
+/// Reads the entries one after the other.
+pub(super) struct Members {
+    stream: Stream,
+    /// Records about all entries that follow. A global header puts an end to what the one before it said.
+    global: Vec<Record>,
+    /// Bytes up to the next header: of the last entry, and of its last block.
+    left: u64,
+    padding: u64,
+    /// Whether its start is that of an archive.
+    has_header: bool,
+    /// Whether the blocks of zeros were met that an archive ends with.
+    has_end: bool,
+}
+
+/// What stood before an entry about it.
+#[derive(Default)]
+struct Before {
+    records: Vec<Record>,
+    long_name: Option<Vec<u8>>,
+    long_target: Option<Vec<u8>>,
+}
+
+impl Members {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, global: Vec::new(), left: 0, padding: 0, has_header: false, has_end: false }
+    }
+
+    pub(super) fn has_header(&self) -> bool {
+        self.has_header
+    }
+
+    pub(super) fn has_end(&self) -> bool {
+        self.has_end
+    }
+
+    /// Returns the next entry, none at the end. What was not read of the last one is passed over.
+    pub(super) fn next(&mut self) -> Result<Option<Member>, Fault> {
+        let mut before = Before::default();
+        loop {
+            self.pass(self.left + self.padding)?;
+            (self.left, self.padding) = (0, 0);
+            let Some(block) = self.block()? else { return Ok(None) };
+            if block.iter().all(|byte| *byte == 0) {
+                self.has_end = true;
+                return Ok(None);
+            }
+            let header = Header(&block);
+            if !header.is_whole() {
+                return Err(Fault::Damaged("archive header checksum mismatch".to_owned()));
+            }
+            self.has_header = true;
+            match header.kind() {
+                kind::RECORDS | kind::SOLARIS_RECORDS => before.records = self.records(&header)?,
+                kind::GLOBAL_RECORDS => {
+                    self.global = self.records(&header)?;
+                    if let Some(reason) = refusal(&self.global) {
+                        return Err(Fault::Refused(reason.to_owned()));
+                    }
+                }
+                kind::LONG_NAME => before.long_name = Some(self.long(&header)?),
+                kind::LONG_TARGET => before.long_target = Some(self.long(&header)?),
+                // Says something about the archive, and has no numbers.
+                kind::LABEL => {}
+                _ => return self.member(&header, before).map(Some),
+            }
+        }
+    }
+
+    fn member(&mut self, header: &Header<'_>, before: Before) -> Result<Member, Fault> {
+        let said = Said::by(self.global.iter().chain(&before.records)).map_err(Fault::Refused)?;
+        let mut sparse = said.sparse;
+        let path = sparse.name.take().or(said.path).or(before.long_name).unwrap_or_else(|| header.name());
+        let target = said.target.or(before.long_target).unwrap_or_else(|| header.target().to_owned());
+        let kind = kind_of(header.kind(), &path);
+        let modified = match said.modified {
+            Some(time) => time,
+            None => Timestamp { seconds: header.modified().map_err(Fault::Damaged)?, nanoseconds: 0 },
+        };
+        let stored_bytes = match kind {
+            // Some programs tell the size of what a link leads to, or what a directory may grow to.
+            Kind::Link | Kind::Symlink | Kind::Directory | Kind::Fifo | Kind::Device => 0,
+            _ => match said.size_bytes {
+                Some(size) => size,
+                None => header.size_bytes().map_err(Fault::Damaged)?,
+            },
+        };
+        if header.kind() == kind::SPARSE && header.is_gnu() {
+            let in_header = |reason| Fault::Damaged(format!("the map of a file with holes: {reason}"));
+            let (mut map, mut more) = header.pieces().map_err(in_header)?;
+            while more {
+                let block = self.block()?.ok_or(Fault::Ended)?;
+                let pieces = more_pieces(&block).map_err(in_header)?;
+                map.extend(pieces.0);
+                more = pieces.1;
+                if map.len() > 2 * PIECES_MAX {
+                    return Err(Fault::Refused(format!("a file in more than {PIECES_MAX} pieces")));
+                }
+            }
+            sparse = Sparse::in_header(map, header.whole_size_bytes().map_err(in_header)?);
+        }
+        self.announce(stored_bytes);
+        Ok(Member { kind, path, target, modified, stored_bytes, sparse, left_out: said.left_out })
+    }
+
+    /// Reads what the archive has of the last entry.
+    pub(super) fn stored(&mut self) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        let read = (&mut self.stream).take(self.left).read_to_end(&mut bytes).map_err(Fault::Stream)?;
+        self.left -= read as u64;
+        if self.left > 0 { Err(Fault::Ended) } else { Ok(bytes) }
+    }
+
+    /// Reads what lies behind the end: see [`Stream::finish`].
+    pub(super) fn finish(self) -> Result<(), Fault> {
+        self.stream.finish().map_err(Fault::Stream)
+    }
+
+    fn records(&mut self, header: &Header<'_>) -> Result<Vec<Record>, Fault> {
+        parse(&self.extended(header)?).map_err(Fault::Refused)
+    }
+
+    /// Reads a long name, which a zero byte ends.
+    fn long(&mut self, header: &Header<'_>) -> Result<Vec<u8>, Fault> {
+        let mut bytes = self.extended(header)?;
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        bytes.truncate(end);
+        Ok(bytes)
+    }
+
+    /// Reads what stands behind the header of an entry that is about another.
+    fn extended(&mut self, header: &Header<'_>) -> Result<Vec<u8>, Fault> {
+        let size = header.size_bytes().map_err(Fault::Damaged)?;
+        if size > EXTENDED_BYTES_MAX {
+            let reason =
+                format!("an extended header has {size} bytes, and at most {EXTENDED_BYTES_MAX} are read");
+            return Err(Fault::Refused(reason));
+        }
+        self.announce(size);
+        self.stored()
+    }
+
+    fn announce(&mut self, size: u64) {
+        self.left = size;
+        self.padding = size.wrapping_neg() % BLOCK_BYTES as u64;
+    }
+
+    /// Reads a block; none, if the archive ends before it.
+    fn block(&mut self) -> Result<Option<Block>, Fault> {
+        let mut block = [0; BLOCK_BYTES];
+        let mut length = 0;
+        while length < BLOCK_BYTES {
+            match self.stream.read(&mut block[length..]).map_err(Fault::Stream)? {
+                0 if length == 0 => return Ok(None),
+                0 => return Err(Fault::Ended),
+                read => length += read,
+            }
+        }
+        Ok(Some(block))
+    }
+
+    fn pass(&mut self, count: u64) -> Result<(), Fault> {
+        let passed = std::io::copy(&mut (&mut self.stream).take(count), &mut std::io::sink());
+        if passed.map_err(Fault::Stream)? < count { Err(Fault::Ended) } else { Ok(()) }
+    }
+}
+
+fn kind_of(byte: u8, path: &[u8]) -> Kind {
+    match byte {
+        // Archives older than the kind of directories tell them by the slash.
+        kind::OLD_FILE | kind::FILE | kind::CONTIGUOUS if path.ends_with(b"/") => Kind::Directory,
+        // What is marked as a file with holes in another format than GNU's has its map in records, or none.
+        kind::OLD_FILE | kind::FILE | kind::CONTIGUOUS | kind::SPARSE => Kind::File,
+        kind::LINK => Kind::Link,
+        kind::SYMLINK => Kind::Symlink,
+        kind::CHARACTER_DEVICE | kind::BLOCK_DEVICE => Kind::Device,
+        kind::DIRECTORY => Kind::Directory,
+        kind::FIFO => Kind::Fifo,
+        kind::DUMPED_DIRECTORY => Kind::DumpedDirectory,
+        kind::CONTINUATION => Kind::Continuation,
+        other => Kind::Other(other),
+    }
+}

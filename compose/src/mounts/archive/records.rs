@@ -1,0 +1,164 @@
+//! Records of extended headers: what they say of one entry, or of all that follow.
+
+use super::sparse::Sparse;
+use kvfs::Timestamp;
+
+/// A key and a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    key: String,
+    value: Vec<u8>,
+}
+
+/// Takes an extended header apart: its records have, each, their length, a space, a key, `=`, a value, and a line
+/// feed, which may also be in the value.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn parse(mut bytes: &[u8]) -> Result<Vec<Record>, String> {
+    let mut records = Vec::new();
+    // Some programs fill it up with zeros.
+    while bytes.first().is_some_and(|byte| *byte != 0) {
+        let (record, rest) = first(bytes).ok_or("an extended header has a record that cannot be read")?;
+        records.extend(record);
+        bytes = rest;
+    }
+    Ok(records)
+}
+
+/// Takes the first record; none, if its key is no text.
+fn first(bytes: &[u8]) -> Option<(Option<Record>, &[u8])> {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = bytes.iter().position(|byte| !is_blank(byte))?;
+    let digits = bytes[start..].iter().position(|byte| !byte.is_ascii_digit())?;
+    let length: usize = str::from_utf8(&bytes[start..start + digits]).ok()?.parse().ok()?;
+    let (record, rest) = bytes.split_at_checked(length)?;
+    let text = record.get(start + digits..)?.strip_suffix(b"\n")?;
+    let blanks = text.iter().position(|byte| !is_blank(byte)).filter(|blanks| *blanks > 0)?;
+    let text = &text[blanks..];
+    let equals = text.iter().position(|byte| *byte == b'=')?;
+    let key = str::from_utf8(&text[..equals]).ok();
+    let value = text[equals + 1..].to_owned();
+    Some((key.map(|key| Record { key: key.to_owned(), value }), rest))
+}
+
+/// What records say of an entry, as far as a tree takes it.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) path: Option<Vec<u8>>,
+    pub(super) target: Option<Vec<u8>>,
+    /// Bytes that the archive has of it.
+    pub(super) size_bytes: Option<u64>,
+    /// When the file was changed last, to the nanosecond.
+    pub(super) modified: Option<Timestamp>,
+    pub(super) sparse: Sparse,
+    /// A file of this directory that an incremental archive left out.
+    pub(super) left_out: Option<String>,
+}
+
+impl Said {
+    /// Reads the records about all entries, then those about this one: of two with a key the last one counts.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a value.
+    pub(super) fn by<'r>(records: impl IntoIterator<Item = &'r Record>) -> Result<Self, String> {
+        let mut said = Self::default();
+        for Record { key, value } in records {
+            let wrong = |what: &str| format!("`{key}={}` is no {what}", value.escape_ascii());
+            let text = str::from_utf8(value).ok();
+            match key.as_str() {
+                "path" => said.path = Some(value.clone()),
+                "linkpath" => said.target = Some(value.clone()),
+                "size" => {
+                    let size = text.and_then(|text| text.parse().ok());
+                    said.size_bytes = Some(size.ok_or_else(|| wrong("size"))?);
+                }
+                "mtime" => {
+                    let time = text.and_then(parse_time);
+                    said.modified = Some(time.ok_or_else(|| wrong("time"))?);
+                }
+                "GNU.dumpdir" => said.left_out = left_out(value),
+                _ => said.sparse.take(key, value)?,
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// Says why records about all entries cannot be taken, if they cannot.
+pub(super) fn refusal(global: &[Record]) -> Option<&'static str> {
+    let has = |start: &str| global.iter().any(|record| record.key.starts_with(start));
+    if has("GNU.volume.offset") {
+        return Some("it is one part of an archive in several; put them together");
+    }
+    has("GNU.sparse.").then_some("a global header has holes, which are those of one file")
+}
+
+/// Finds, in the list of a directory that an incremental archive has, a file that it left out for not having
+/// changed. The list has a letter and a name for each, with a zero byte behind it.
+pub(super) fn left_out(list: &[u8]) -> Option<String> {
+    let name = list.split(|byte| *byte == 0).find_map(|item| item.strip_prefix(b"N"))?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+/// Reads the seconds of an extended header, such as `1700000000.25` or `-1.5`.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: i64 = whole.parse().ok()?;
+    if !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits: String = part.chars().chain(std::iter::repeat('0')).take(9).collect();
+    let nanoseconds: u32 = digits.parse().ok()?;
+    if nanoseconds == 0 || !whole.starts_with('-') {
+        return Some(Timestamp { seconds, nanoseconds });
+    }
+    Some(Timestamp { seconds: seconds.checked_sub(1)?, nanoseconds: 1_000_000_000 - nanoseconds })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_to_the_nanosecond_and_before_1970() {
+        let time = |text| parse_time(text).map(|time| (time.seconds, time.nanoseconds));
+        assert_eq!(time("1700000000"), Some((1_700_000_000, 0)));
+        assert_eq!(time("1700000000.25"), Some((1_700_000_000, 250_000_000)));
+        assert_eq!(time("1.1234567891"), Some((1, 123_456_789)));
+        assert_eq!(time("-1.5"), Some((-2, 500_000_000)));
+        assert_eq!(time("-0.5"), Some((-1, 500_000_000)));
+        assert_eq!(time("-1"), Some((-1, 0)));
+        for wrong in ["", "x", "1.x", "1.-1", "99999999999999999999"] {
+            assert_eq!(time(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn records_are_taken_by_their_length() {
+        let record = |key: &str, value: &str| Record { key: key.into(), value: value.into() };
+        let parsed = |bytes: &[u8]| parse(bytes);
+        assert_eq!(parsed(b""), Ok(vec![]));
+        let two = [record("path", "a\nb"), record("mtime", "5")];
+        assert_eq!(parsed(b"12 path=a\nb\n11 mtime=5\n\0\0"), Ok(two.to_vec()));
+        assert_eq!(parsed(b" 13  path=a=\n"), Ok(vec![record("path", "a=")]));
+        assert_eq!(parsed(b"6 \xff\xff=\n"), Ok(vec![]));
+        for wrong in [
+            &b"nonsense\n"[..],
+            b"99 path=p\n",
+            b"8 path=p\n",
+            b"10 path=pp\n",
+            b"9path=pp\n",
+            b"8 path p\n",
+            b"0 path=p\n",
+            b"99999999999999999999999 path=p\n",
+            b"2 path=p\n",
+            b"12",
+            b" ",
+        ] {
+            assert!(parsed(wrong).is_err(), "{}", wrong.escape_ascii());
+        }
+    }
+}
