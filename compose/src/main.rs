@@ -1,5 +1,7 @@
 //! The `kvfs` command: reads its arguments and leaves the work to the libraries.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
+
 mod cli;
 
 use clap::{Args, Parser, Subcommand};
@@ -75,13 +77,19 @@ struct RunArgs {
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     env: Vec<(String, String)>,
-    /// Preopens a directory of the host under a name, for a mount host:PREOPEN or for the provider `file`; may be given
-    /// many times. The guest sees nothing of it that is not mounted.
+    /// Preopens a directory of the host under a name, for a mount host:PREOPEN or for a provider; may be given many
+    /// times. The guest sees nothing of it that is not mounted; a provider that does not come with kvfs sees all.
+    /// A name that neither asks for is refused.
     #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
     dir: Vec<(PathBuf, String)>,
     /// Lets the guest use the host's network and look up names.
     #[arg(long)]
     inherit_network: bool,
+    /// DANGEROUS. Runs a guest that asks for the store itself (`kvfs inspect` says so) as it is: it can read, change and
+    /// remove everything in the store, in every volume and of every other guest, and nothing of kvfs stands between. For
+    /// a component that you have written yourself, or trust with all that. It gets no directories.
+    #[arg(long, conflicts_with = "dir")]
+    allow_raw_store: bool,
     #[command(flatten)]
     fixed: Fixed,
     /// The guest, composed or not, and behind it the guest's arguments, with or without a `--` between.
@@ -166,6 +174,11 @@ struct Fixed {
     /// at `/`.
     #[arg(long, value_name = "PATH=SOURCE[,OPTION ...]", value_parser = |text: &str| text.parse::<Mount>())]
     mount: Vec<Mount>,
+    /// Lets guest and provider both import a package, such as my:log; may be given many times. It is refused
+    /// otherwise, as the guest could reach the store past the file system. The parts of WASI 0.2 that keep nothing need no leave;
+    /// wasi:filesystem does where a directory of the host is mounted and FILE.wasm uses it too.
+    #[arg(long, value_name = "PACKAGE")]
+    share: Vec<String>,
 }
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {
@@ -184,8 +197,9 @@ fn parse_directory(text: &str) -> Result<(PathBuf, String), String> {
 
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("KVFS_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let done = match Cli::parse().command {
+    cli::terminal::init(filter);
+    let cli = Cli::try_parse().unwrap_or_else(|error| cli::terminal::usage(&error));
+    let done = match cli.command {
         Command::Compose(args) => cli::compose::compose(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => cli::run::run(&args),
         Command::CheckStore(args) => cli::check_store::check_store(&args),

@@ -1,11 +1,13 @@
 //! `kvfs run`: a guest on a store, with wasmtime.
 
 use super::mounted::{MountedDirectory, MountedVolume};
-use super::{Busy, composer, one_line, read};
+use super::terminal::warn_with;
+use super::{Busy, composer, one_line, read, warn};
 use crate::RunArgs;
 use anyhow::{Context, Result, bail};
-use kvfs_compose::{ComposeError, DEFAULT_FILE_PATH, Provider, fixed_provider};
+use kvfs_compose::{ComposeError, DEFAULT_FILE_PATH, Provider, recompose};
 use kvfs_host::{AnyStore, KvCtx, KvView, open_store};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -61,6 +63,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             );
         }
     }
+    for (_, preopen) in &args.dir {
+        if !asks_for(preopen, &directories, provider.as_ref(), &component) {
+            bail!("{guest}: no mount and no provider in it asks for a directory {preopen}; leave --dir out");
+        }
+    }
     let kv = open_store(&args.store)?;
     for volume in &volumes {
         volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
@@ -70,7 +77,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let interrupted = kv.clone();
     ctrlc::set_handler(move || {
         if let Err(error) = interrupted.flush() {
-            eprintln!("kvfs: interrupted, and cannot make the data durable: {error}");
+            warn(format_args!("interrupted, and cannot make the data durable: {error}"));
         }
         std::process::exit(INTERRUPTED);
     })
@@ -87,26 +94,46 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
+/// Whether a component has a use for a directory of this name: a mount, or its provider.
+fn asks_for(
+    preopen: &str,
+    mounts: &[MountedDirectory],
+    provider: Option<&Provider>,
+    component: &Component,
+) -> bool {
+    let of_provider = match provider {
+        Some(Provider::File { path }) => path.as_deref().unwrap_or(DEFAULT_FILE_PATH) == preopen,
+        // A provider of its own knows its directories by names of its own.
+        Some(Provider::Component(_)) => {
+            let mut imports =
+                component.component_type().imports(component.engine()).map(|(name, _)| name.to_owned());
+            imports.any(|name| name.starts_with("wasi:filesystem/"))
+        }
+        _ => false,
+    };
+    of_provider || mounts.iter().any(|mount| mount.preopen == preopen)
+}
+
 /// A guest, and what it mounts.
 struct Loaded {
     component: Component,
     volumes: Vec<MountedVolume>,
     directories: Vec<MountedDirectory>,
-    /// Where the store is, if it is in the component.
+    /// Where the store of one that was composed before is.
     provider: Option<Provider>,
 }
 
 /// Reads the guest, composes it if it is not composed, and compiles it.
 fn load(args: &RunArgs) -> Result<Loaded> {
     let input = read(args.guest())?;
-    let composed;
     let busy = Busy::new("composing");
     let built = composer(&input, &args.fixed).on_packing(&|packing| busy.packing(packing)).build();
-    drop(busy);
-    let bytes = match built {
-        Ok(done) => {
-            composed = done.bytes;
-            composed.as_slice()
+    let mut as_it_is = false;
+    let (bytes, provider) = match built {
+        Ok(done) => (Cow::Owned(done.bytes), None),
+        Err(ComposeError::AsksForStore { .. } | ComposeError::AlreadyComposed) if args.allow_raw_store => {
+            as_it_is = true;
+            (Cow::Borrowed(input.as_slice()), None)
         }
         Err(ComposeError::AlreadyComposed) => {
             if args.fixed.mode.is_some() || args.fixed.volume.is_some() || !args.fixed.mount.is_empty() {
@@ -114,12 +141,19 @@ fn load(args: &RunArgs) -> Result<Loaded> {
                     "already composed, with its mode, volume and mounts; run it without --mode, --volume and --mount"
                 );
             }
-            input.as_slice()
+            // What it says of itself is worth nothing; what is made of its parts here is like any composition.
+            let made = recompose(&input)?;
+            (made.bytes, Some(made.provider))
         }
         Err(error) => return Err(error.into()),
     };
+    drop(busy);
 
-    let (volumes, directories) = (MountedVolume::all(bytes)?, MountedDirectory::all(bytes));
+    // What is run as it is may say of its mounts what it likes.
+    let (volumes, directories) = match as_it_is {
+        true => (Vec::new(), Vec::new()),
+        false => (MountedVolume::all(&bytes)?, MountedDirectory::all(&bytes)),
+    };
     let mut config = Config::new();
     // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
     // calls from component to component take about twice as long.
@@ -132,8 +166,8 @@ fn load(args: &RunArgs) -> Result<Loaded> {
     }
     let engine = Engine::new(&config).map_err(plain)?;
     let _busy = Busy::new("compiling");
-    let component = Component::new(&engine, bytes).map_err(plain).context("cannot compile it")?;
-    Ok(Loaded { component, volumes, directories, provider: fixed_provider(bytes) })
+    let component = Component::new(&engine, &bytes).map_err(plain).context("cannot compile it")?;
+    Ok(Loaded { component, volumes, directories, provider })
 }
 
 /// Keeps compiled guests in the user's cache directory, by what they contain and the runtime's
@@ -192,7 +226,8 @@ fn call(
         Err(error) => match error.downcast_ref::<I32Exit>() {
             Some(exit) => Ok(ExitCode::from(exit.0.clamp(0, 255) as u8)),
             None => {
-                eprintln!("kvfs: {}: the guest trapped: {error:?}", args.guest().display());
+                let guest = args.guest().display();
+                warn_with(format_args!("{guest}: the guest trapped"), &format!("{error:?}"));
                 Ok(ExitCode::from(TRAPPED))
             }
         },
