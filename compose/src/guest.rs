@@ -32,6 +32,8 @@ pub(crate) struct Outline {
     pub(crate) is_component: bool,
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
+    /// Interfaces that imports of other names say they are.
+    implemented: Vec<String>,
     /// An import that is exported again under its own name, if there is one.
     passed_on: Option<String>,
     /// The imports' names, by the index of the instance that each is; none for other instances.
@@ -77,6 +79,7 @@ impl Outline {
                 for import in section {
                     let import = import?;
                     self.imports.push(import.name.name.to_owned());
+                    self.implemented.extend(import.name.implements.map(str::to_owned));
                     if matches!(import.ty, ComponentTypeRef::Instance(_)) {
                         self.instances.push(Some(import.name.name.to_owned()));
                     }
@@ -126,10 +129,13 @@ impl Outline {
         Ok(())
     }
 
-    /// Returns the import by which it asks for the store itself, in whatever version.
+    /// Returns the import by which it asks for the store itself, in whatever version and spelling.
     pub(crate) fn store_import(&self) -> Option<&str> {
-        let is_store = |name: &&String| name.split('@').next() == Some(STORE);
-        self.imports.iter().find(is_store).map(String::as_str)
+        // A core module may have the mangling before the name.
+        let interface =
+            |name: &str| name.rsplit('|').next().and_then(|name| name.split('@').next()) == Some(STORE);
+        let is_store = |name: &&String| interface(name);
+        self.imports.iter().chain(&self.implemented).find(is_store).map(String::as_str)
     }
 }
 

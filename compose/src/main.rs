@@ -8,7 +8,6 @@ use clap::{Args, Parser, Subcommand};
 use kvfs_compose::{Link, Mode, Mount};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Gives WebAssembly components a file system that lives in a key-value store.
 ///
@@ -27,6 +26,9 @@ enum Command {
     /// Runs a guest on a store, composed first if it is not yet.
     ///
     /// Its exit code is the guest's; 134 after a trap, 130 after an interrupt.
+    ///
+    /// What says that it is composed is composed again from its parts, so that nothing in it gets the store past the file
+    /// system. What asks for the store itself is refused: see --allow-raw-store.
     Run(RunArgs),
     /// Checks a volume of a store, and repairs it if asked to.
     ///
@@ -196,8 +198,7 @@ fn parse_directory(text: &str) -> Result<(PathBuf, String), String> {
 }
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("KVFS_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    cli::terminal::init(filter);
+    cli::terminal::start();
     let cli = Cli::try_parse().unwrap_or_else(|error| cli::terminal::usage(&error));
     let done = match cli.command {
         Command::Compose(args) => cli::compose::compose(&args).map(|()| ExitCode::SUCCESS),

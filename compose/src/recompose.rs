@@ -113,3 +113,38 @@ pub(crate) fn make_again(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     report.store = provider.to_string();
     Ok(Recomposed { bytes: made, provider, report })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::{Compose, Link};
+    use crate::parts::{Mark, Parts};
+    use wasm_encoder::{ComponentSection, RawSection};
+
+    /// A file that says it is made of a guest, with nothing in it but that.
+    fn claiming(guest: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        RawSection { id: 4, data: guest }.append_to_component(&mut bytes);
+        parts::append(&mut bytes, &Mark::default(), &Parts { guest, provider: &[], images: 0..0 });
+        bytes
+    }
+
+    #[test]
+    fn a_claim_is_worth_what_its_guest_is() {
+        let guest = wat::parse_str(include_str!("../tests/golden/link/guest.wat")).unwrap();
+        let composed = Compose::new(&guest).build().unwrap().bytes;
+        let made = recompose(&composed).unwrap();
+        assert!(made.is_same() && made.bytes == composed);
+        // Nothing was composed here, and yet the guest is: what comes out is a composition like any other.
+        let empty = claiming(&guest);
+        let made = recompose(&empty).unwrap();
+        assert!(!made.is_same() && made.bytes == composed);
+
+        for result in [composed, Compose::new(&guest).link(Link::Core).build().unwrap().bytes] {
+            assert!(matches!(recompose(&claiming(&result)), Err(ComposeError::AlreadyComposed)));
+        }
+        let thief = wat::parse_str(include_str!("../tests/golden/asks-for-the-store/guest.wat")).unwrap();
+        assert!(matches!(recompose(&claiming(&thief)), Err(ComposeError::AsksForStore { .. })));
+        assert!(matches!(recompose(&claiming(b"junk")), Err(ComposeError::NotWasm)));
+    }
+}

@@ -5,13 +5,14 @@ use super::terminal::warn_with;
 use super::{Busy, composer, one_line, read, warn};
 use crate::RunArgs;
 use anyhow::{Context, Result, bail};
-use kvfs_compose::{ComposeError, DEFAULT_FILE_PATH, Provider, recompose};
+use kvfs_compose::{ComposeError, DEFAULT_FILE_PATH, Provider, Visible, recompose};
 use kvfs_host::{AnyStore, KvCtx, KvView, open_store};
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
+use wasmtime::{Cache, CacheConfig, Config, Engine, Store, WasmBacktrace};
 use wasmtime_wasi::p2::bindings::sync::{Command, LinkOptions};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 
@@ -123,17 +124,18 @@ struct Loaded {
     provider: Option<Provider>,
 }
 
-/// Reads the guest, composes it if it is not composed, and compiles it.
+/// Reads the guest, composes it or, if it is composed, its parts again, and compiles it.
 fn load(args: &RunArgs) -> Result<Loaded> {
-    let input = read(args.guest())?;
+    let input = Arc::new(read(args.guest())?);
     let busy = Busy::new("composing");
     let built = composer(&input, &args.fixed).on_packing(&|packing| busy.packing(packing)).build();
-    let mut as_it_is = false;
-    let (bytes, provider) = match built {
-        Ok(done) => (Cow::Owned(done.bytes), None),
+    drop(busy);
+    let (mut as_it_is, mut again) = (false, None);
+    let composed = match built {
+        Ok(done) => Some(done.bytes),
         Err(ComposeError::AsksForStore { .. } | ComposeError::AlreadyComposed) if args.allow_raw_store => {
             as_it_is = true;
-            (Cow::Borrowed(input.as_slice()), None)
+            None
         }
         Err(ComposeError::AlreadyComposed) => {
             if args.fixed.mode.is_some() || args.fixed.volume.is_some() || !args.fixed.mount.is_empty() {
@@ -141,19 +143,12 @@ fn load(args: &RunArgs) -> Result<Loaded> {
                     "already composed, with its mode, volume and mounts; run it without --mode, --volume and --mount"
                 );
             }
-            // What it says of itself is worth nothing; what is made of its parts here is like any composition.
-            let made = recompose(&input)?;
-            (made.bytes, Some(made.provider))
+            again = Some(Again::start(&input));
+            None
         }
         Err(error) => return Err(error.into()),
     };
-    drop(busy);
 
-    // What is run as it is may say of its mounts what it likes.
-    let (volumes, directories) = match as_it_is {
-        true => (Vec::new(), Vec::new()),
-        false => (MountedVolume::all(&bytes)?, MountedDirectory::all(&bytes)),
-    };
     let mut config = Config::new();
     // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
     // calls from component to component take about twice as long.
@@ -166,8 +161,47 @@ fn load(args: &RunArgs) -> Result<Loaded> {
     }
     let engine = Engine::new(&config).map_err(plain)?;
     let _busy = Busy::new("compiling");
-    let component = Component::new(&engine, &bytes).map_err(plain).context("cannot compile it")?;
-    Ok(Loaded { component, volumes, directories, provider })
+    let compile = |bytes: &[u8]| Component::new(&engine, bytes).map_err(plain).context("cannot compile it");
+    let compiled = compile(composed.as_deref().unwrap_or(&input));
+    let (compiled, composed, provider) = match again.map(Again::finish).transpose()? {
+        // Nobody has to know why what is not run cannot be compiled.
+        Some((Some(made), provider)) => (compile(&made), Some(made), Some(provider)),
+        Some((None, provider)) => (compiled, None, Some(provider)),
+        None => (compiled, composed, None),
+    };
+    let bytes = composed.as_deref().unwrap_or(&input);
+    // What is run as it is may say of its mounts what it likes.
+    let (volumes, directories) = match as_it_is {
+        true => (Vec::new(), Vec::new()),
+        false => (MountedVolume::all(bytes)?, MountedDirectory::all(bytes)),
+    };
+    Ok(Loaded { component: compiled?, volumes, directories, provider })
+}
+
+/// A result whose parts are composed again. What it says of itself is worth nothing; what is made of its parts is like
+/// any composition. Mostly the same comes out, so it is done while that is compiled, or found in the cache.
+struct Again(JoinHandle<Result<(Option<Vec<u8>>, Provider), ComposeError>>);
+
+impl Again {
+    fn start(input: &Arc<Vec<u8>>) -> Self {
+        let input = input.clone();
+        Self(std::thread::spawn(move || {
+            let made = recompose(&input)?;
+            let other = if made.is_same() { None } else { Some(made.bytes.into_owned()) };
+            Ok((other, made.provider))
+        }))
+    }
+
+    /// Returns what is to be run, unless it is the input, and where its store is.
+    fn finish(self) -> Result<(Option<Vec<u8>>, Provider)> {
+        let made = self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        if made.0.is_some() {
+            tracing::info!(
+                "it was made by another build, or changed since: what this one makes of its parts is run"
+            );
+        }
+        Ok(made)
+    }
 }
 
 /// Keeps compiled guests in the user's cache directory, by what they contain and the runtime's
@@ -226,12 +260,29 @@ fn call(
         Err(error) => match error.downcast_ref::<I32Exit>() {
             Some(exit) => Ok(ExitCode::from(exit.0.clamp(0, 255) as u8)),
             None => {
-                let guest = args.guest().display();
-                warn_with(format_args!("{guest}: the guest trapped"), &format!("{error:?}"));
+                warn_with(
+                    format_args!("{}: the guest trapped", args.guest().display()),
+                    told(&error).lines(),
+                );
                 Ok(ExitCode::from(TRAPPED))
             }
         },
     }
+}
+
+/// Writes a trap with its causes and the frames of the stack, a line each whatever the names in it are.
+fn told(error: &wasmtime::Error) -> String {
+    let mut text = format!("{error:?}");
+    // The runtime writes the names of functions as they are, and a name may have lines.
+    let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+    for frame in frames {
+        let symbols = frame.symbols().iter().flat_map(|symbol| [symbol.name(), symbol.file()]);
+        let names = [frame.func_name(), frame.module().name()].into_iter().chain(symbols).flatten();
+        for name in names.filter(|name| name.contains(['\n', '\r'])) {
+            text = text.replace(name, &Visible(name).to_string());
+        }
+    }
+    text
 }
 
 /// Makes one line of a runtime's error.

@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use kvfs_compose::Visible;
 use std::fmt::Display;
 use std::io::{self, Write};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 /// Writes lines to standard output. A reader that has gone away is no error.
 pub(crate) fn say<L: Display>(lines: impl IntoIterator<Item = L>) -> Result<()> {
@@ -29,9 +31,10 @@ pub(crate) fn warn(message: impl Display) {
 }
 
 /// Tells the user something, and below it, further in than any message of the command, lines of somebody else.
-pub(crate) fn warn_with(message: impl Display, details: &str) {
-    let details = details.lines().map(|line| format!("    {}\n", Visible(line)));
-    stderr(format!("kvfs: {}\n{}", Visible(message), details.collect::<String>()).as_bytes());
+#[cfg(feature = "run")]
+pub(crate) fn warn_with<L: Display>(message: impl Display, lines: impl IntoIterator<Item = L>) {
+    let lines: String = lines.into_iter().map(|line| format!("    {}\n", Visible(line))).collect();
+    stderr(format!("kvfs: {}:\n{lines}", Visible(message)).as_bytes());
 }
 
 /// Puts a message of several lines on one.
@@ -39,10 +42,15 @@ pub(crate) fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
-/// Has panics and logs told like everything else.
-pub(crate) fn init(filter: tracing_subscriber::EnvFilter) {
-    std::panic::set_hook(Box::new(|panic| warn(format_args!("{panic}; please report it"))));
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Log).init();
+/// Has panics told like everything else, and logs to standard error what KVFS_LOG names: a level, or levels of targets
+/// such as `kvfs=debug,wasmtime=info`.
+pub(crate) fn start() {
+    std::panic::set_hook(Box::new(|panic| warn(one_line(&format!("{panic}; please report it")))));
+    let asked = std::env::var("KVFS_LOG").ok().and_then(|asked| asked.parse().ok());
+    let targets = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
+    // Without colours: an event is escaped whole.
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Log);
+    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
 }
 
 /// Says what is wrong with the arguments, or writes what was asked for by `--help` and `--version`.

@@ -17,9 +17,11 @@ fn trapping() -> Vec<u8> {
     let mut module = enc::Module::new();
     let mut types = enc::TypeSection::new();
     types.ty().function([], []);
-    types.ty().function([], [enc::ValType::I32]);
+    let (i32, i64) = (enc::ValType::I32, enc::ValType::I64);
+    types.ty().function([i32, i32, i32, i32, i32, i64, i64, i32, i32], [i32]);
     let mut imports = enc::ImportSection::new();
-    imports.import("wasi_snapshot_preview1", "sched_yield", enc::EntityType::Function(1));
+    // So that it uses files.
+    imports.import("wasi_snapshot_preview1", "path_open", enc::EntityType::Function(1));
     let mut functions = enc::FunctionSection::new();
     functions.function(0).function(0);
     let mut memories = enc::MemorySection::new();
@@ -315,7 +317,7 @@ fn the_log_is_escaped_too() {
         if args[0] == "run" {
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert!(stderr.contains("compiling without a cache"), "{stderr}");
-            assert!(stderr.contains("the guest trapped\n    "), "{stderr}");
+            assert!(stderr.contains("the guest trapped:\n    "), "{stderr}");
         }
     }
 }
