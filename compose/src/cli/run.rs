@@ -106,9 +106,8 @@ fn asks_for(
         Some(Provider::File { path }) => path.as_deref().unwrap_or(DEFAULT_FILE_PATH) == preopen,
         // A provider of its own knows its directories by names of its own.
         Some(Provider::Component(_)) => {
-            let mut imports =
-                component.component_type().imports(component.engine()).map(|(name, _)| name.to_owned());
-            imports.any(|name| name.starts_with("wasi:filesystem/"))
+            let ty = component.component_type();
+            ty.imports(component.engine()).any(|(name, _)| name.starts_with("wasi:filesystem/"))
         }
         _ => false,
     };

@@ -5,6 +5,7 @@
 //! [`Visible`] does, whatever it is made of, so no message can forget it. What a guest itself writes is its own.
 
 use anyhow::{Context, Result};
+use clap::Parser;
 use kvfs_compose::Visible;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -55,14 +56,19 @@ pub(crate) fn start() {
 
 /// Says what is wrong with the arguments, or writes what was asked for by `--help` and `--version`.
 pub(crate) fn usage(error: &clap::Error) -> ! {
-    if error.use_stderr() {
-        // Without colours: what the error quotes could have some of its own.
-        let text = error.render().to_string();
-        let lines = text.lines().map(|line| format!("{}\n", Visible(line)));
-        stderr(lines.collect::<String>().as_bytes());
-        std::process::exit(error.exit_code());
+    if !error.use_stderr() {
+        error.exit();
     }
-    error.exit()
+    // The error quotes arguments, which may be names of files, in text of several lines: what is wrong with the same
+    // arguments escaped has all its lines from us.
+    let shown = std::env::args_os().map(|arg| Visible(arg.to_string_lossy()).to_string());
+    let text = match crate::Cli::try_parse_from(shown) {
+        Err(same) => same.render().to_string(),
+        Ok(_) => one_line(&error.render().to_string()),
+    };
+    let lines: String = text.lines().map(|line| format!("{}\n", Visible(line))).collect();
+    stderr(lines.as_bytes());
+    std::process::exit(error.exit_code())
 }
 
 /// Where the log goes: an event at a time.
