@@ -179,7 +179,10 @@ fn load(args: &RunArgs) -> Result<Loaded> {
 
 /// A result whose parts are composed again. What it says of itself is worth nothing; what is made of its parts is like
 /// any composition. Mostly the same comes out, so it is done while that is compiled, or found in the cache.
-struct Again(JoinHandle<Result<(Option<Vec<u8>>, Provider), ComposeError>>);
+struct Again(JoinHandle<Result<Made, ComposeError>>);
+
+/// What is to be run, unless it is the input, and where its store is.
+type Made = (Option<Vec<u8>>, Provider);
 
 impl Again {
     fn start(input: &Arc<Vec<u8>>) -> Self {
@@ -191,8 +194,7 @@ impl Again {
         }))
     }
 
-    /// Returns what is to be run, unless it is the input, and where its store is.
-    fn finish(self) -> Result<(Option<Vec<u8>>, Provider)> {
+    fn finish(self) -> Result<Made> {
         let made = self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         if made.0.is_some() {
             tracing::info!(

@@ -144,7 +144,7 @@ fn damaged_store(path: &Path) {
     let mut entries = memory.dump();
     let (_, value) = entries.iter_mut().rfind(|(key, _)| key[5] == 0x20).unwrap();
     value[500] ^= 1;
-    store_of(path, &kvfs::MemoryStore::from_entries(entries.into_iter()), |_| {});
+    store_of(path, &kvfs::MemoryStore::from_entries(entries), |_| {});
 }
 
 /// Fails if a terminal would act on something of it, or a name has started a line.
