@@ -6,14 +6,15 @@ use crate::check::check;
 use crate::configure::{Config, Mode};
 use crate::error::ComposeError;
 use crate::graph::{HostIoSource, Parts, Wrapper, join};
-use crate::guest::{Guest, LINKED_MARK, MARK};
+use crate::guest::Guest;
 use crate::link::{self, Cannot};
-use crate::mounts::{Mount, MountError, MountSource, Packing, plan};
+use crate::mounts::{Mount, Packing, plan};
 use crate::names::InterfaceName;
-use crate::provider::{DEFAULT_FILE_PATH, Provider};
+use crate::parts::{self, Mark};
+use crate::provider::Provider;
 use crate::report::{Report, Wrapped};
+use crate::shared;
 use std::borrow::Cow;
-use wasm_encoder::{ComponentSection, CustomSection};
 use wit_parser::WorldItem;
 
 /// How guest and adapter are joined. Both ways behave the same.
@@ -69,6 +70,7 @@ pub struct Compose<'a> {
     provider: Provider,
     config: Config,
     mounts: Vec<Mount>,
+    shared: Vec<String>,
     progress: Progress<'a>,
     link: Link,
 }
@@ -92,6 +94,7 @@ impl<'a> Compose<'a> {
             provider: Provider::Host,
             config: Config::default(),
             mounts: Vec::new(),
+            shared: Vec::new(),
             progress: Progress(&|_| {}),
             link: Link::default(),
         }
@@ -159,6 +162,15 @@ impl<'a> Compose<'a> {
         self
     }
 
+    /// Lets guest and provider both import a package, such as `my:log`, or `wasi:filesystem` where a directory of the host is
+    /// mounted. Otherwise that is refused: the provider may keep the store there, and the guest would reach it past the file
+    /// system. The parts of WASI 0.2 that keep nothing (`io`, `clocks`, `random`, `cli`, `sockets`, `http`) need no
+    /// leave.
+    pub fn share(mut self, package: impl Into<String>) -> Self {
+        self.shared.push(package.into());
+        self
+    }
+
     /// Has `progress` called before and after everything that is packed.
     pub fn on_packing(mut self, progress: &'a dyn Fn(Packing<'_>)) -> Self {
         self.progress = Progress(progress);
@@ -184,30 +196,105 @@ impl<'a> Compose<'a> {
     pub fn build(self) -> Result<Composed, ComposeError> {
         let mut config = self.config().text()?;
         let guest = Guest::read(self.guest)?;
-        self.check_store_is_hidden()?;
+        let provider = self.provider.clone().by_name();
+        shared::check_store_directory(&provider, &self.mounts)?;
         let plan = plan(&self.mounts, self.config.volume(), self.progress.0)?;
         config += &plan.lines;
+        let own = if plan.host { ADAPTER_WITH_HOST } else { ADAPTER };
+        let joined = Ingredients {
+            guest,
+            adapter: self.adapter.as_deref().unwrap_or(own),
+            config,
+            images: Cow::Owned(plan.images),
+            mounts_host: plan.host,
+            provider: &provider,
+            shared: &self.shared,
+            link: self.link,
+        };
+        let mut composed = joined.join(Validation::Now)?;
+        (composed.report.store, composed.report.mounted) = (self.provider.to_string(), plan.mounted);
+        Ok(composed)
+    }
+
+    /// What is fixed, with what follows from the provider.
+    fn config(&self) -> Config {
+        let mut config = self.config.clone();
+        // It goes when the file system's own memory goes: what is there sooner is not safer. One that has a size
+        // is to say at the close of a file that it is full.
+        if matches!(self.provider, Provider::Memory { size_bytes: None }) {
+            config.mode.get_or_insert(Mode::Lazy);
+        }
+        config
+    }
+}
+
+/// When a result is validated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Validation {
+    Now,
+    /// By the runtime that compiles it.
+    Later,
+}
+
+/// All that a result is made of, with everything read that lies in files.
+pub(crate) struct Ingredients<'a> {
+    pub(crate) guest: Guest<'a>,
+    /// The adapter's core module.
+    pub(crate) adapter: &'a [u8],
+    /// The configuration of the file system: lines `key=value`, the mounts among them.
+    pub(crate) config: String,
+    pub(crate) images: Cow<'a, [u8]>,
+    /// Whether directories of the host are mounted.
+    pub(crate) mounts_host: bool,
+    pub(crate) provider: &'a Provider,
+    /// Packages that guest and provider may share.
+    pub(crate) shared: &'a [String],
+    pub(crate) link: Link,
+}
+
+impl Ingredients<'_> {
+    /// Joins them. The report does not say where the store is and what is mounted.
+    pub(crate) fn join(self, validation: Validation) -> Result<Composed, ComposeError> {
+        let Self { guest, config, images, mounts_host, .. } = self;
         let provider = self.provider.component()?;
         let provider_bytes = provider.as_ref().map(|provider| &*provider.bytes);
         let provider_outline = provider.as_ref().map(|provider| &provider.outline);
-        let own = if plan.host { ADAPTER_WITH_HOST } else { ADAPTER };
-        let core = self.adapter.as_deref().unwrap_or(own);
-        let adapter = AdapterComponent::encode(core, &config, &plan.images, &guest)?;
-        drop(plan.images);
+        if let Some(outline) = provider_outline {
+            shared::check(&guest, self.provider, outline, mounts_host, self.shared)?;
+        }
+        let adapter = AdapterComponent::encode(self.adapter, &config, &images, &guest)?;
+        let images_bytes = images.len();
+        drop(images);
         adapter.check_provides(&guest)?;
-        if plan.host && adapter.host_filesystem().is_empty() {
+        if mounts_host && adapter.host_filesystem().is_empty() {
             let reason = "it does not import the host's file system, of which a directory is to be mounted";
             return Err(ComposeError::BadAdapter { reason: reason.into() });
         }
         let host_filesystem = host_filesystem_imports(&adapter, &guest);
+        let own_provider = provider_bytes.filter(|_| self.provider.is_of_its_own()).unwrap_or_default();
+        let finish = |mut bytes: Vec<u8>, link| {
+            let parts = parts::Parts {
+                guest: &guest.bytes,
+                provider: own_provider,
+                images: parts::find_images(&bytes, images_bytes)?,
+            };
+            let mark = Mark {
+                version: env!("CARGO_PKG_VERSION").into(),
+                link,
+                shared: self.shared.to_vec(),
+                config: config.clone(),
+                provider: parts::provider_lines(self.provider),
+            };
+            parts::append(&mut bytes, &mark, &parts);
+            let imports = check(&bytes, &guest, provider_outline, &host_filesystem, validation)?;
+            Ok::<_, ComposeError>((bytes, imports))
+        };
         let mut not_linked = None;
         if self.link == Link::Core {
             match link_parts(&guest, &adapter, &host_filesystem, provider_bytes) {
-                Ok(mut bytes) => {
-                    mark(&mut bytes, &config, Link::Core);
-                    let imports = check(&bytes, &guest, provider_outline, &host_filesystem)?;
-                    let mut report = report_linked(&guest, &adapter, imports, bytes.len());
-                    (report.store, report.mounted) = (self.provider.to_string(), plan.mounted);
+                Ok(bytes) => {
+                    let (bytes, imports) = finish(bytes, Link::Core)?;
+                    let report = report_linked(&guest, &adapter, imports, bytes.len());
                     return Ok(Composed { bytes, report });
                 }
                 Err(cannot) => not_linked = Some(cannot.to_string()),
@@ -241,35 +328,10 @@ impl<'a> Compose<'a> {
             envelope: if envelope.wraps.is_empty() { None } else { Some(Wrapper::generate(&envelope)?) },
             provider: provider_bytes,
         };
-        let mut bytes = join(&parts)?;
-        mark(&mut bytes, &config, Link::Component);
-        let imports = check(&bytes, &guest, provider_outline, &host_filesystem)?;
+        let (bytes, imports) = finish(join(&parts)?, Link::Component)?;
         let mut report = report(&guest, &adapter, &bridge, &envelope, imports, bytes.len());
         report.not_linked = not_linked;
-        (report.store, report.mounted) = (self.provider.to_string(), plan.mounted);
         Ok(Composed { bytes, report })
-    }
-
-    /// What is fixed, with what follows from the provider.
-    fn config(&self) -> Config {
-        let mut config = self.config.clone();
-        // It goes when the file system's own memory goes: what is there sooner is not safer. One that has a size
-        // is to say at the close of a file that it is full.
-        if matches!(self.provider, Provider::Memory { size_bytes: None }) {
-            config.mode.get_or_insert(Mode::Lazy);
-        }
-        config
-    }
-
-    /// Fails if a directory is mounted in which the provider has its store.
-    fn check_store_is_hidden(&self) -> Result<(), MountError> {
-        let Provider::File { path } = &self.provider else { return Ok(()) };
-        let store = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
-        let over =
-            |mount: &&Mount| matches!(&mount.source, MountSource::Host { preopen, .. } if preopen == store);
-        self.mounts.iter().find(over).map_or(Ok(()), |mount| {
-            Err(MountError::OverStore { path: mount.path.clone(), preopen: store.to_owned() })
-        })
     }
 }
 
@@ -341,14 +403,6 @@ fn host_filesystem_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec
         (name.full, import)
     });
     names.collect()
-}
-
-/// Leaves a note in the result by which it is known again.
-fn mark(bytes: &mut Vec<u8>, config: &str, link: Link) {
-    let link = if link == Link::Core { LINKED_MARK } else { "" };
-    let text = format!("version={}\n{link}{config}", env!("CARGO_PKG_VERSION"));
-    let section = CustomSection { name: MARK.into(), data: text.into_bytes().into() };
-    section.append_to_component(bytes);
 }
 
 fn report_linked(

@@ -92,6 +92,55 @@ pub enum ComposeError {
     #[error("already composed by kvfs; run it as it is, or compose the original guest")]
     AlreadyComposed,
 
+    /// The guest imports the store itself, and would get every volume in it, past the file system.
+    #[error(
+        "it imports {interface}: it asks for the whole store, to read and change every volume in it past the file \
+         system; compose the original guest with this kvfs, or if you trust it with all that, run it with \
+         --allow-raw-store"
+    )]
+    AsksForStore {
+        /// The import.
+        interface: String,
+    },
+
+    /// A result's own provider, which does not come with the library, imports the store of the host.
+    #[error(
+        "it has a provider of its own that imports {interface}: that asks for the whole store of the host, to read and \
+         change every volume in it; if you trust it with all that, run it with --allow-raw-store"
+    )]
+    ProviderAsksForStore {
+        /// The import.
+        interface: String,
+    },
+
+    /// Something says that kvfs composed it, and not of what, or in a form that this version does not know.
+    #[error(
+        "it has a custom section `kvfs`, as results have, but no parts that this version can compose again; compose the \
+         original guest with this kvfs"
+    )]
+    UnknownParts,
+
+    /// The parts that a result says it is made of cannot be composed.
+    #[error(
+        "what it says it was composed of cannot be composed again: {reason}; compose the original guest with this kvfs"
+    )]
+    BadParts {
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// Guest and provider import the same package, so the guest may reach what the provider keeps.
+    #[error(
+        "the guest {uses} {package}, and so does the provider: the guest could read and change the store past the \
+         file system; take another provider, or if what they share there is not the store, allow it with --share {package}"
+    )]
+    SharedWithProvider {
+        /// The package, without a version.
+        package: String,
+        /// How the guest comes to it, in words.
+        uses: &'static str,
+    },
+
     /// Part of an interface cannot be carried between the file system's `wasi:io` and the host's.
     #[error("cannot bridge {interface}{}: {ty}: {reason}", function_suffix(.function))]
     CannotBridge {

@@ -2,6 +2,7 @@
 
 use crate::error::{ComposeError, one_line};
 use crate::names::InterfaceName;
+use crate::parts;
 use std::borrow::Cow;
 use wasi_preview1_component_adapter_provider as preview1;
 use wasmparser::{
@@ -11,14 +12,8 @@ use wasmparser::{
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::{Resolve, WorldId};
 
-/// Import that only a composed component has.
+/// The store: an import that the adapter has, and no guest.
 pub(crate) const STORE: &str = "kvfs:store/kv-store";
-
-/// Name of the custom section that composition leaves in its results.
-pub(crate) const MARK: &str = "kvfs";
-
-/// A line of that section: guest and adapter are linked at core level.
-pub(crate) const LINKED_MARK: &str = "link=core\n";
 
 /// A component to be composed.
 pub(crate) struct Guest<'a> {
@@ -37,8 +32,8 @@ pub(crate) struct Outline {
     pub(crate) is_component: bool,
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
-    /// The text of the custom section that composition leaves.
-    pub(crate) mark: Option<String>,
+    /// Interfaces that imports of other names say they are.
+    implemented: Vec<String>,
     /// An import that is exported again under its own name, if there is one.
     passed_on: Option<String>,
     /// The imports' names, by the index of the instance that each is; none for other instances.
@@ -46,7 +41,7 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// Reads imports, exports and the mark, and sees to it that the file is whole.
+    /// Reads imports and exports, and sees to it that the file is whole.
     ///
     /// # Errors
     ///
@@ -84,6 +79,7 @@ impl Outline {
                 for import in section {
                     let import = import?;
                     self.imports.push(import.name.name.to_owned());
+                    self.implemented.extend(import.name.implements.map(str::to_owned));
                     if matches!(import.ty, ComponentTypeRef::Instance(_)) {
                         self.instances.push(Some(import.name.name.to_owned()));
                     }
@@ -128,17 +124,18 @@ impl Outline {
                     }
                 }
             }
-            Payload::CustomSection(section) if section.name() == MARK => {
-                self.mark = Some(String::from_utf8_lossy(section.data()).into_owned());
-            }
             _ => {}
         }
         Ok(())
     }
 
-    /// Returns true if composition made this, or something that already speaks to a store did.
-    pub(crate) fn is_composed(&self) -> bool {
-        self.mark.is_some() || self.imports.iter().any(|i| InterfaceName::parse(i).base == STORE)
+    /// Returns the import by which it asks for the store itself, in whatever version and spelling.
+    pub(crate) fn store_import(&self) -> Option<&str> {
+        // A core module may have the mangling before the name.
+        let interface =
+            |name: &str| name.rsplit('|').next().and_then(|name| name.split('@').next()) == Some(STORE);
+        let is_store = |name: &&String| interface(name);
+        self.imports.iter().chain(&self.implemented).find(is_store).map(String::as_str)
     }
 }
 
@@ -150,14 +147,20 @@ impl<'a> Guest<'a> {
     /// Every way in which an input can be unfit; nothing later refuses the guest as a whole.
     pub(crate) fn read(input: &'a [u8]) -> Result<Self, ComposeError> {
         let mut outline = Outline::read(input)?;
-        if outline.is_composed() {
+        if parts::is_marked(input) {
             return Err(ComposeError::AlreadyComposed);
+        }
+        refuse_store(&outline)?;
+        if parts::mark_text(input).is_some() {
+            return Err(ComposeError::UnknownParts);
         }
         let was_core = !outline.is_component;
         let mut functions = Vec::new();
         let bytes = if was_core {
             let component = encode_core(input, &outline)?;
             functions = std::mem::replace(&mut outline, Outline::read(&component)?).exports;
+            // A core module has more than one way to write the name of an interface.
+            refuse_store(&outline)?;
             Cow::Owned(component)
         } else {
             Cow::Borrowed(input)
@@ -215,6 +218,14 @@ impl<'a> Guest<'a> {
             Some(version) => format!("{base}@{version}"),
             None => base.to_owned(),
         }
+    }
+}
+
+/// Fails if a guest asks for the store itself: its imports stay what they are, so it would be given all volumes.
+fn refuse_store(outline: &Outline) -> Result<(), ComposeError> {
+    match outline.store_import() {
+        Some(interface) => Err(ComposeError::AsksForStore { interface: interface.to_owned() }),
+        None => Ok(()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Tells what a wasm file is.
 
-use crate::embed::read_config;
+use crate::compose::Link;
 use crate::error::ComposeError;
-use crate::guest::{LINKED_MARK, Outline, STORE};
+use crate::guest::Outline;
 use crate::mounts::fixed_mounts;
-use crate::names::InterfaceName;
+use crate::parts::{self, Claimed};
 use crate::provider::Provider;
+use crate::recompose::make_again;
+use crate::visible::Visible;
 use std::fmt;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
@@ -17,14 +19,17 @@ pub enum Kind {
     CoreModule,
     /// A component.
     Component,
-    /// A component that composition made.
+    /// A component of whose parts this build can make a composition.
     Composed {
-        /// The version of kvfs that did.
+        /// The version of kvfs that made it, as it says.
         version: String,
         /// What was fixed at build time: lines `key=value`, empty if everything is at its default.
         config: String,
         /// True if guest and file system are linked at core level.
         linked: bool,
+        /// True if this build makes exactly this file of its parts. Otherwise another build made it, or it was changed
+        /// since, and whoever gives it a store takes what [`recompose`](crate::recompose) makes of them.
+        is_same: bool,
     },
 }
 
@@ -34,6 +39,8 @@ pub enum Kind {
 pub struct Inspection {
     /// What kind of file it is.
     pub kind: Kind,
+    /// What whoever runs it ought to know: that it asks for the store itself, or says something of itself that is not so.
+    pub warnings: Vec<String>,
     /// The size of the file.
     pub size_bytes: usize,
     /// Where the store of a composed component is, and what the host has to give it.
@@ -50,34 +57,41 @@ pub struct Inspection {
     pub features: Vec<String>,
 }
 
-/// Returns the lines `key=value` that a composition was configured with, empty if everything is at
-/// its default, and `None` for anything that composition did not make. Where a provider is inside, its
-/// lines are among them.
+/// Returns the lines `key=value` that a component says it was configured with, those of its provider at the end; empty if
+/// everything is at its default, and `None` for one that says nothing of the kind.
+///
+/// It is so under the conditions that [`fixed_mounts`] names.
 ///
 /// # Cost
 ///
-/// Reads over the file once, and validates nothing.
+/// Looks at the sections of the file, and validates nothing.
 pub fn configuration(bytes: &[u8]) -> Option<String> {
-    let modules = Parser::new(0).parse_all(bytes).map_while(Result::ok).filter_map(|payload| match payload {
-        Payload::ModuleSection { unchecked_range, .. } => {
-            read_config(bytes.get(unchecked_range.start as usize..unchecked_range.end as usize)?)
-        }
-        _ => None,
-    });
-    modules.reduce(|all, text| all + &text)
+    Claimed::read(bytes).map(|claimed| lines(&claimed))
 }
 
-/// Returns the provider that a composed component has inside, if it is one that comes with the library.
+fn lines(claimed: &Claimed<'_>) -> String {
+    let own = if claimed.mark.has_own_provider() { "" } else { &claimed.mark.provider };
+    claimed.mark.config.clone() + own
+}
+
+/// Returns the provider that a component says it has inside, if it is one that comes with the library.
+///
+/// It is so under the conditions that [`fixed_mounts`] names.
 ///
 /// # Cost
 ///
 /// As [`configuration`].
 pub fn fixed_provider(bytes: &[u8]) -> Option<Provider> {
-    Outline::read(bytes).ok()?.mark?;
-    Provider::of_config(&configuration(bytes)?)
+    let provider = Claimed::read(bytes)?.mark.provider()?;
+    match provider {
+        Provider::Host | Provider::Component(_) => None,
+        known => Some(known),
+    }
 }
 
 /// Inspects a file.
+///
+/// Nothing that it says of itself is believed: whether it is a composition shows when its parts are composed again.
 ///
 /// # Errors
 ///
@@ -88,42 +102,64 @@ pub fn fixed_provider(bytes: &[u8]) -> Option<Provider> {
 /// Validates the file once, and again a few times for each feature that it needs.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
     let outline = Outline::read(bytes)?;
+    let features = features(bytes)?;
     let mut core_modules_bytes = Vec::new();
-    let mut config = String::new();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|e| ComposeError::invalid(&e))?;
         if let Payload::ModuleSection { unchecked_range, .. } = payload {
-            let module = &bytes[unchecked_range.start as usize..unchecked_range.end as usize];
-            core_modules_bytes.push(module.len());
-            config += &read_config(module).unwrap_or_default();
+            core_modules_bytes.push((unchecked_range.end - unchecked_range.start) as usize);
         }
     }
-    let is_of_host = outline.imports.iter().any(|name| InterfaceName::parse(name).base == STORE);
-    let store = outline.mark.as_ref().map(|_| match Provider::of_config(&config) {
-        _ if is_of_host => Provider::Host,
-        Some(provider) => provider,
-        None => Provider::Component(Vec::new()),
-    });
-    let kind = match &outline.mark {
-        Some(mark) => Kind::Composed {
-            version: mark.lines().find_map(|l| l.strip_prefix("version=")).unwrap_or("unknown").to_owned(),
-            config,
-            linked: mark.contains(LINKED_MARK),
-        },
-        None if outline.is_component => Kind::Component,
-        None => Kind::CoreModule,
-    };
-    Ok(Inspection {
-        kind,
+    let mut warnings = Vec::new();
+    let mut found = Inspection {
+        kind: if outline.is_component { Kind::Component } else { Kind::CoreModule },
+        warnings: Vec::new(),
         size_bytes: bytes.len(),
-        store: store.map(|store| store.to_string()),
-        mounts: fixed_mounts(bytes).iter().map(ToString::to_string).collect(),
-        imports: outline.imports,
-        exports: outline.exports,
+        store: None,
+        mounts: Vec::new(),
+        imports: outline.imports.clone(),
+        exports: outline.exports.clone(),
         core_modules_bytes,
-        features: features(bytes)?,
-    })
+        features,
+    };
+    let claims = parts::mark_text(bytes).is_some();
+    let made = if claims { Some(make_again(bytes)) } else { None };
+    match (made, Claimed::read(bytes)) {
+        (Some(Ok(made)), Some(claimed)) => {
+            if !made.is_same() {
+                warnings.push(OTHER_BUILD.to_owned());
+            }
+            warnings.extend(made.check_store().err().map(|error| error.to_string()));
+            found.store = Some(made.provider.to_string());
+            found.mounts = fixed_mounts(bytes).iter().map(ToString::to_string).collect();
+            found.kind = Kind::Composed {
+                version: claimed.mark.version.clone(),
+                config: lines(&claimed),
+                linked: claimed.mark.link == Link::Core,
+                is_same: made.is_same(),
+            };
+        }
+        (Some(Err(error)), _) => {
+            warnings.push(format!("it says that kvfs composed it, and that is not so: {error}"))
+        }
+        _ => {}
+    }
+    if !matches!(found.kind, Kind::Composed { .. })
+        && let Some(interface) = outline.store_import()
+    {
+        let interface = interface.to_owned();
+        let warning = ComposeError::AsksForStore { interface }.to_string();
+        if !warnings.iter().any(|known| known.ends_with(&warning)) {
+            warnings.push(warning);
+        }
+    }
+    found.warnings = warnings;
+    Ok(found)
 }
+
+/// What is said of a result that this build does not make.
+const OTHER_BUILD: &str = "this build of kvfs makes something else of the same parts: another build made it, or it was \
+                           changed since; `kvfs run` runs what this build makes of them";
 
 /// Finds the features without which a file does not validate.
 fn features(bytes: &[u8]) -> Result<Vec<String>, ComposeError> {
@@ -151,46 +187,51 @@ fn features(bytes: &[u8]) -> Result<Vec<String>, ComposeError> {
     Ok(needed)
 }
 
-impl fmt::Display for Inspection {
-    /// Writes one line per fact, each ended.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Inspection {
+    /// Says it in lines, one per fact.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         match &self.kind {
-            Kind::CoreModule => writeln!(f, "a core module")?,
-            Kind::Component => writeln!(f, "a component")?,
-            Kind::Composed { version, config, linked } => {
+            Kind::CoreModule => lines.push("a core module".to_owned()),
+            Kind::Component => lines.push("a component".to_owned()),
+            Kind::Composed { version, config, linked, .. } => {
                 let joined = if *linked { "linked" } else { "composed" };
-                writeln!(f, "a component {joined} by kvfs {version}")?;
+                lines.push(format!("a component {joined} by kvfs {version}"));
                 // Mounts have a list of their own, and the store's line says what a provider was told.
                 let own = |line: &&str| {
                     let of = ["mount=", "provider=", "size=", "path=", "bucket="];
                     !of.iter().any(|key| line.starts_with(key))
                 };
-                let lines = config.lines().filter(own);
-                let config = lines.collect::<Vec<_>>().join(", ");
-                writeln!(f, "configuration: {}", if config.is_empty() { "defaults" } else { &config })?;
+                let config = config.lines().filter(own).collect::<Vec<_>>().join(", ");
+                lines
+                    .push(format!("configuration: {}", if config.is_empty() { "defaults" } else { &config }));
             }
         }
-        writeln!(f, "size: {} bytes", self.size_bytes)?;
+        lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
+        lines.push(format!("size: {} bytes", self.size_bytes));
         let modules: Vec<_> = self.core_modules_bytes.iter().map(usize::to_string).collect();
         if !modules.is_empty() {
-            writeln!(f, "core modules: {} bytes", modules.join(", "))?;
+            lines.push(format!("core modules: {} bytes", modules.join(", ")));
         }
-        writeln!(
-            f,
-            "needs: {}",
-            if self.features.is_empty() { "nothing".into() } else { self.features.join(", ") }
-        )?;
-        if let Some(store) = &self.store {
-            writeln!(f, "store: {store}")?;
-        }
+        let needs = if self.features.is_empty() { "nothing".into() } else { self.features.join(", ") };
+        lines.push(format!("needs: {needs}"));
+        lines.extend(self.store.iter().map(|store| format!("store: {store}")));
+        let mut list = |title: &str, items: &[String]| {
+            lines.push(format!("{title}:{}", if items.is_empty() { " nothing" } else { "" }));
+            lines.extend(items.iter().map(|item| format!("  {item}")));
+        };
         if !self.mounts.is_empty() {
-            writeln!(f, "mounts:")?;
-            self.mounts.iter().try_for_each(|mount| writeln!(f, "  {mount}"))?;
+            list("mounts", &self.mounts);
         }
-        for (title, names) in [("imports", &self.imports), ("exports", &self.exports)] {
-            writeln!(f, "{title}:{}", if names.is_empty() { " nothing" } else { "" })?;
-            names.iter().try_for_each(|name| writeln!(f, "  {name}"))?;
-        }
-        Ok(())
+        list("imports", &self.imports);
+        list("exports", &self.exports);
+        lines
+    }
+}
+
+impl fmt::Display for Inspection {
+    /// Writes one line per fact, each ended, with what the file's makers chose written as [`Visible`] does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines().iter().try_for_each(|line| writeln!(f, "{}", Visible(line)))
     }
 }

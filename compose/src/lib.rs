@@ -16,6 +16,8 @@
 //!
 //! [`Compose::mount`] puts more than one volume into the guest's tree, and packs trees into the component.
 //!
+//! Bytes that somebody else made, composed or not, are never given a store as they are: see [`recompose`].
+//!
 //! What is not a guest is told apart:
 //!
 //! ```
@@ -41,8 +43,12 @@ mod inspect;
 mod link;
 mod mounts;
 mod names;
+mod parts;
 mod provider;
+mod recompose;
 mod report;
+mod shared;
+mod visible;
 
 pub use adapter::{ADAPTER, ADAPTER_WITH_HOST};
 pub use compose::{Compose, Composed, Link};
@@ -58,4 +64,6 @@ pub use provider::{
     DEFAULT_FILE_PATH, FILE_PROVIDER, KEYVALUE_PROVIDER, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES,
     Provider,
 };
+pub use recompose::{Recomposed, recompose};
 pub use report::{Report, Wrapped};
+pub use visible::Visible;

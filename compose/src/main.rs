@@ -1,5 +1,7 @@
 //! The `kvfs` command: reads its arguments and leaves the work to the libraries.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
+
 mod cli;
 
 use clap::{Args, Parser, Subcommand};
@@ -9,8 +11,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::prelude::*;
 
 /// Gives WebAssembly components a file system that lives in a key-value store.
 ///
@@ -30,6 +30,9 @@ enum Command {
     ///
     /// Its exit code is the guest's; 134 after a trap, 130 after an interrupt, and 124, 137 or 152 for a guest that was
     /// ended by --timeout, --max-memory or --max-fuel. The store is closed in order in all of these cases.
+    ///
+    /// What says that it is composed is composed again from its parts, so that nothing in it gets the store past the file
+    /// system. What asks for the store itself is refused: see --allow-raw-store.
     Run(RunArgs),
     /// Checks a volume of a store, and repairs it if asked to.
     ///
@@ -82,13 +85,19 @@ struct RunArgs {
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     env: Vec<(String, String)>,
-    /// Preopens a directory of the host under a name, for a mount host:PREOPEN or for the provider `file`; may be given
-    /// many times. The guest sees nothing of it that is not mounted.
+    /// Preopens a directory of the host under a name, for a mount host:PREOPEN or for a provider; may be given many
+    /// times. The guest sees nothing of it that is not mounted; a provider that does not come with kvfs sees all.
+    /// A name that neither asks for is refused.
     #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
     dir: Vec<(PathBuf, String)>,
     /// Lets the guest use the host's network and look up names.
     #[arg(long)]
     inherit_network: bool,
+    /// DANGEROUS. Runs a guest that asks for the store itself (`kvfs inspect` says so) as it is: it can read, change and
+    /// remove everything in the store, in every volume and of every other guest, and nothing of kvfs stands between. For
+    /// a component that you have written yourself, or trust with all that. It gets no directories.
+    #[arg(long, conflicts_with = "dir")]
+    allow_raw_store: bool,
     #[command(flatten)]
     bounds: Bounds,
     #[command(flatten)]
@@ -195,6 +204,11 @@ struct Fixed {
     /// makes any source read-only. Without a mount, the volume is at `/`.
     #[arg(long, value_name = "PATH=SOURCE[,OPTION ...]", value_parser = |text: &str| text.parse::<Mount>())]
     mount: Vec<Mount>,
+    /// Lets guest and provider both import a package, such as my:log; may be given many times. It is refused
+    /// otherwise, as the guest could reach the store past the file system. The parts of WASI 0.2 that keep nothing need no leave;
+    /// wasi:filesystem does where a directory of the host is mounted and FILE.wasm uses it too.
+    #[arg(long, value_name = "PACKAGE")]
+    share: Vec<String>,
 }
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {
@@ -221,17 +235,10 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     if time.is_zero() { Err("it is no time at all".into()) } else { Ok(time) }
 }
 
-/// Logs to standard error what KVFS_LOG names: a level, or levels of targets such as `kvfs=debug,wasmtime=info`.
-fn start_logging() {
-    let asked = std::env::var("KVFS_LOG").ok().and_then(|asked| asked.parse().ok());
-    let targets = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
-}
-
 fn main() -> ExitCode {
-    start_logging();
-    let done = match Cli::parse().command {
+    cli::terminal::start();
+    let cli = Cli::try_parse().unwrap_or_else(|error| cli::terminal::usage(&error));
+    let done = match cli.command {
         Command::Compose(args) => cli::compose::compose(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "run")]
         Command::Run(args) => cli::run::run(&args),

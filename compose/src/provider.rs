@@ -2,12 +2,13 @@
 
 use crate::configure::{ConfigError, MAX_VOLUME_NAME_BYTES};
 use crate::contract::{self, STORE_EXPORT};
-use crate::embed::configure;
+use crate::embed::{configure, read_config};
 use crate::error::{ComposeError, one_line};
 use crate::guest::{Outline, STORE};
 use crate::names::InterfaceName;
 use std::borrow::Cow;
 use std::fmt;
+use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
 /// The core module of the provider `memory`, as built together with this crate.
@@ -70,39 +71,76 @@ impl Provider {
     pub(crate) fn core(&self) -> Result<Option<Vec<u8>>, ComposeError> {
         match self {
             Self::Memory { size_bytes } => {
-                let mut text = "provider=memory\n".to_owned();
-                if let Some(size_bytes) = *size_bytes {
-                    if !(MIN_MEMORY_BYTES..=MAX_MEMORY_BYTES).contains(&size_bytes) {
-                        return Err(ConfigError::MemorySize { size_bytes }.into());
-                    }
-                    text += &format!("size={size_bytes}\n");
+                if let Some(size_bytes) = *size_bytes
+                    && !(MIN_MEMORY_BYTES..=MAX_MEMORY_BYTES).contains(&size_bytes)
+                {
+                    return Err(ConfigError::MemorySize { size_bytes }.into());
                 }
-                configure(MEMORY_PROVIDER, &text).map(Some)
+                configure(MEMORY_PROVIDER, &self.config()).map(Some)
             }
             Self::File { path } => {
-                let mut text = "provider=file\n".to_owned();
-                if let Some(path) = path {
-                    if path.is_empty()
+                let unfit = |path: &String| {
+                    path.is_empty()
                         || path.len() > MAX_VOLUME_NAME_BYTES
                         || path.chars().any(char::is_control)
-                    {
-                        return Err(ConfigError::FilePath { path: path.clone() }.into());
-                    }
-                    text += &format!("path={path}\n");
+                };
+                if let Some(path) = path.as_ref().filter(|path| unfit(path)) {
+                    return Err(ConfigError::FilePath { path: path.clone() }.into());
                 }
-                configure(FILE_PROVIDER, &text).map(Some)
+                configure(FILE_PROVIDER, &self.config()).map(Some)
             }
             Self::Keyvalue { bucket } => {
-                let mut text = "provider=keyvalue\n".to_owned();
-                if let Some(bucket) = bucket {
-                    if bucket.len() > MAX_VOLUME_NAME_BYTES || bucket.chars().any(char::is_control) {
-                        return Err(ConfigError::Bucket { bucket: bucket.clone() }.into());
-                    }
-                    text += &format!("bucket={bucket}\n");
+                let unfit = |bucket: &String| {
+                    bucket.len() > MAX_VOLUME_NAME_BYTES || bucket.chars().any(char::is_control)
+                };
+                if let Some(bucket) = bucket.as_ref().filter(|bucket| unfit(bucket)) {
+                    return Err(ConfigError::Bucket { bucket: bucket.clone() }.into());
                 }
-                configure(KEYVALUE_PROVIDER, &text).map(Some)
+                configure(KEYVALUE_PROVIDER, &self.config()).map(Some)
             }
             Self::Host | Self::Component(_) => Ok(None),
+        }
+    }
+
+    /// Writes the configuration of a provider that comes with the library: lines `key=value`.
+    pub(crate) fn config(&self) -> String {
+        let line = |key: &str, value: Option<String>| {
+            value.map_or_else(String::new, |value| format!("{key}={value}\n"))
+        };
+        match self {
+            Self::Memory { size_bytes } => {
+                "provider=memory\n".to_owned() + &line("size", size_bytes.map(|size| size.to_string()))
+            }
+            Self::File { path } => "provider=file\n".to_owned() + &line("path", path.clone()),
+            Self::Keyvalue { bucket } => "provider=keyvalue\n".to_owned() + &line("bucket", bucket.clone()),
+            Self::Host | Self::Component(_) => String::new(),
+        }
+    }
+
+    /// Whether it is a component that does not come with the library.
+    pub(crate) fn is_of_its_own(&self) -> bool {
+        matches!(self, Self::Component(_))
+    }
+
+    /// Returns which provider of the library a component is, byte for byte.
+    fn recognised(bytes: &[u8]) -> Option<Self> {
+        let modules =
+            Parser::new(0).parse_all(bytes).map_while(Result::ok).filter_map(|payload| match payload {
+                Payload::ModuleSection { unchecked_range: range, .. } => {
+                    read_config(bytes.get(range.start as usize..range.end as usize)?)
+                }
+                _ => None,
+            });
+        let claimed = modules.map(|text| Self::of_config(&text)).next()??;
+        let made = claimed.to_component().ok()??;
+        if made == bytes { Some(claimed) } else { None }
+    }
+
+    /// Returns the provider by its own name where it is a component that comes with the library.
+    pub(crate) fn by_name(self) -> Self {
+        match self {
+            Self::Component(bytes) => Self::recognised(&bytes).unwrap_or(Self::Component(bytes)),
+            other => other,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Tells what a composition did.
 
 use crate::mounts::Mounted;
+use crate::visible::Visible;
 use std::fmt;
 
 /// What was done with every import and export of the guest.
@@ -45,31 +46,40 @@ pub struct Wrapped {
     pub functions: usize,
 }
 
-impl fmt::Display for Report {
-    /// Writes one line per fact, each ended.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Report {
+    /// Says it in lines, one per fact.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         if self.was_core_module {
-            writeln!(f, "made a component of the core module, with the preview1 adapter")?;
+            lines.push("made a component of the core module, with the preview1 adapter".to_owned());
         }
         if self.linked {
-            writeln!(f, "linked: file calls are core-wasm calls")?;
+            lines.push("linked: file calls are core-wasm calls".to_owned());
         }
-        if let Some(reason) = &self.not_linked {
-            writeln!(f, "composed instead of linked: {reason}")?;
-        }
-        writeln!(f, "store: {}", self.store)?;
+        lines.extend(self.not_linked.iter().map(|reason| format!("composed instead of linked: {reason}")));
+        lines.push(format!("store: {}", self.store));
+        let mut list = |title: &str, items: &[String]| {
+            lines.push(format!("{title}:{}", if items.is_empty() { " nothing" } else { "" }));
+            lines.extend(items.iter().map(|item| format!("  {item}")));
+        };
         if !self.mounted.is_empty() {
-            let mounted: Vec<_> = self.mounted.iter().map(Mounted::to_string).collect();
-            list(f, "mounted", &mounted)?;
+            list("mounted", &self.mounted.iter().map(Mounted::to_string).collect::<Vec<_>>());
         }
-        list(f, "virtualized", &self.virtualized)?;
-        let bridged: Vec<_> = self.bridged.iter().map(Wrapped::to_string).collect();
+        list("virtualized", &self.virtualized);
         if !self.linked {
-            list(f, "bridged", &bridged)?;
+            list("bridged", &self.bridged.iter().map(Wrapped::to_string).collect::<Vec<_>>());
         }
-        list(f, "passed through", &self.passed_through)?;
-        list(f, "commits at the end of", &self.committing)?;
-        list(f, "the result imports", &self.imports)
+        list("passed through", &self.passed_through);
+        list("commits at the end of", &self.committing);
+        list("the result imports", &self.imports);
+        lines
+    }
+}
+
+impl fmt::Display for Report {
+    /// Writes one line per fact, each ended, with what the guest's makers chose written as [`Visible`] does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines().iter().try_for_each(|line| writeln!(f, "{}", Visible(line)))
     }
 }
 
@@ -77,12 +87,4 @@ impl fmt::Display for Wrapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} of {} functions)", self.interface, self.shims, self.functions)
     }
-}
-
-fn list(f: &mut fmt::Formatter<'_>, title: &str, items: &[String]) -> fmt::Result {
-    if items.is_empty() {
-        return writeln!(f, "{title}: nothing");
-    }
-    writeln!(f, "{title}:")?;
-    items.iter().try_for_each(|item| writeln!(f, "  {item}"))
 }

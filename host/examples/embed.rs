@@ -2,7 +2,8 @@
 //!
 //!     cargo run -p kvfs-host --example embed -- app.wasm [ARGS]
 //!
-//! Beside what any WASI host does, there are three steps, numbered below.
+//! Beside what any WASI host does, there are three steps, numbered below. It trusts app.wasm: a component that
+//! somebody else has made goes through `kvfs_compose::recompose` first, or it may ask for the store itself.
 
 use kvfs_host::{KvCtx, KvView, MemoryStore};
 use wasmtime::component::{Component, Linker, ResourceTable};

@@ -64,7 +64,8 @@ pub(crate) fn lock_until<T>(lock: &Mutex<T>, until: Instant) -> Option<MutexGuar
 
 /// Tells on standard error that a store ended without its last changes: nobody is left to be told.
 pub(crate) fn lament(store: &Path, why: &str) {
-    eprintln!("kvfs: {}: cannot store the last changes: {}", store.display(), why.escape_debug());
+    let store = store.to_string_lossy();
+    eprintln!("kvfs: {}: cannot store the last changes: {}", store.escape_debug(), why.escape_debug());
 }
 
 /// Runs `work` on a thread that is not panicking: redb leaves a file open that is dropped by one that is.

@@ -30,6 +30,11 @@
 //! `examples/embed.rs` runs a whole program this way, `examples/bounded.rs` one that may not be trusted with all time and
 //! memory: [`MemoryLimit`] is a part of that.
 //!
+//! # Which component
+//!
+//! The linker gives the store to whatever component asks for it, and a hostile one would read and change every volume in
+//! it. Compose guests yourself, or take what `kvfs_compose::recompose` makes of a result from elsewhere: see [`add_to_linker`].
+//!
 //! # Which store
 //!
 //! | store | keeps its entries | after the guest's end | after the host's crash |

@@ -29,6 +29,13 @@ type ApplyParams = (WasmList<GuardIn>, WasmList<MutationIn>, DurabilityIn);
 ///
 /// Each call runs the store on the calling thread.
 ///
+/// # Danger
+/// Every component that is instantiated with this linker and imports the interface gets the whole store of its [`KvCtx`](crate::KvCtx),
+/// every volume in it, whether a file system stands between or not: an import looks the same in both. Instantiate
+/// what `kvfs_compose::Compose::build` or `kvfs_compose::recompose` has returned, never bytes that somebody else calls composed. For
+/// guests that must not reach each other's volumes whoever composed them, give each a
+/// [`Namespaced`](crate::Namespaced) store.
+///
 /// # Errors
 /// The linker has the interface already. A guest's calls trap when the store is asynchronous
 /// ([`Store::needs_async`]), panics, or reports a [`StoreError::Fault`].
@@ -70,6 +77,10 @@ pub fn add_to_linker<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::R
 ///
 /// A guest waits without a thread while the store does. A [`SyncStore`](crate::SyncStore) answers on
 /// the calling thread and so holds it for as long as it takes.
+///
+/// # Danger
+/// As with [`add_to_linker`]: every component that is instantiated with this linker and imports the interface gets the whole store of its [`KvCtx`](crate::KvCtx),
+/// every volume in it, whoever made it.
 ///
 /// # Errors
 /// The linker has the interface already. A guest's calls trap when the store panics or reports a

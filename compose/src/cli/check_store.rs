@@ -74,7 +74,7 @@ impl Check<'_> {
                         (claim, interrupts) = (next, 0);
                         busy.doing(next);
                     }
-                    Ok(Note::Ends(outcome)) => busy.aside(|| say(&format!("{outcome}\n")))?,
+                    Ok(Note::Ends(outcome)) => busy.aside(|| say([outcome]))?,
                     Err(RecvTimeoutError::Timeout) => match self.interrupt {
                         Some(interrupt) if interrupts < INTERRUPTS => {
                             interrupts += 1;
@@ -101,7 +101,7 @@ impl Check<'_> {
             bail!("cannot check {}: {}", self.name, why.unwrap_or("there are no claims"));
         }
         let not_checked = if open > 0 { format!(", {open} were not checked") } else { String::new() };
-        say(&format!("{} claims checked, {failing} do not hold{not_checked}\n", holding + failing))?;
+        say([format!("{} claims checked, {failing} do not hold{not_checked}", holding + failing)])?;
         Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
     }
 
@@ -111,10 +111,10 @@ impl Check<'_> {
             None => "the store gave no answer",
             Some(_) => "the provider waits in a call of the host, which cannot be interrupted",
         };
-        say(&format!(
-            "FAILED  {claim}: it was not done after {limit}; {why}\n\
-             the claims after it were not checked\n"
-        ))?;
+        say([
+            format!("FAILED  {claim}: it was not done after {limit}; {why}"),
+            "the claims after it were not checked".to_owned(),
+        ])?;
         std::process::exit(BROKEN.into())
     }
 }

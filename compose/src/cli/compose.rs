@@ -29,12 +29,13 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
     drop(busy);
 
     let report = &composed.report;
-    say(&format!(
-        "{report}{}: {} bytes, {} of them added to the guest\n",
+    let sizes = format!(
+        "{}: {} bytes, {} of them added to the guest",
         args.output.display(),
         report.size_bytes,
         report.added_bytes
-    ))
+    );
+    say(report.to_string().lines().chain([sizes.as_str()]))
 }
 
 /// Reads the name of a provider.

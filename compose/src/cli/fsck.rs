@@ -2,12 +2,12 @@
 
 use super::engine_store::EngineStore;
 use super::mounted::MountedVolume;
-use super::{complain, read, say};
+use super::{complain, read, say, warn};
 use crate::FsckArgs;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use kvfs::image::Image;
 use kvfs_host::{AnyStore, open_store, open_store_read_only};
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -42,13 +42,13 @@ fn check(args: &FsckArgs) -> Result<u8> {
     let report = report.map_err(|error| explain(args, error))?;
     if !args.repair {
         if recovered {
-            eprintln!(
-                "kvfs: {} was not closed in order: this is what its last commit left; the next program that \
+            warn(format_args!(
+                "{} was not closed in order: this is what its last commit left; the next program that \
                  opens it for writing recovers the file itself, as --repair does",
                 args.store
-            );
+            ));
         }
-        say(&(lines(&report.findings) + &summary(args, &report) + &verdict(&report)))?;
+        say(lines(&report.findings).into_iter().chain([summary(args, &report), verdict(&report)]))?;
         return Ok(if report.is_clean() { 0 } else { UNSOUND });
     }
     if report.is_clean() {
@@ -56,26 +56,33 @@ fn check(args: &FsckArgs) -> Result<u8> {
             // Opening it is what recovers the file.
             open_store(&args.store)?.close().with_context(|| format!("{}: cannot recover it", args.store))?;
         }
-        say(&(summary(args, &report) + &verdict(&report)))?;
+        say([summary(args, &report), verdict(&report)])?;
         return Ok(0);
     }
     repair(args, image)
 }
 
-/// Returns the image that a component has below a volume.
+/// Returns the image that a component says it has below a volume. Its content must be that of its digest: a repair by
+/// another tree than the volume was used with would take good records for bad ones.
 fn image_of(component: &Path, volume: &str) -> Result<Image> {
     let volumes = MountedVolume::all(&read(component)?)?;
     let images = volumes.into_iter().filter_map(|mounted| Some((mounted.name, mounted.image?)));
     let (mut of_volume, others): (Vec<_>, Vec<_>) = images.partition(|(name, _)| name == volume);
-    of_volume.pop().map(|(_, image)| image).ok_or_else(|| {
-        let others: Vec<_> = others.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let has = match others.len() {
-            0 => "it has none below any volume".to_owned(),
-            _ => format!("it has one below {}", others.join(", ")),
-        };
-        let component = component.display();
-        anyhow!("{component}: it was composed with no packed tree below volume `{volume}`; {has} (`kvfs inspect` lists its mounts)")
-    })
+    if let Some((_, mut image)) = of_volume.pop() {
+        image
+            .verify()
+            .with_context(|| format!("{}: the image below volume `{volume}`", component.display()))?;
+        return Ok(image);
+    }
+    let others: Vec<_> = others.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let has = match others.len() {
+        0 => "it has none below any volume".to_owned(),
+        _ => format!("it has one below {}", others.join(", ")),
+    };
+    let component = component.display();
+    bail!(
+        "{component}: it was composed with no packed tree below volume `{volume}`; {has} (`kvfs inspect` lists its mounts)"
+    )
 }
 
 fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
@@ -88,22 +95,26 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
     }
     .map_err(|error| explain(args, error))?;
     store.close().with_context(|| format!("{}: cannot make the repair durable", args.store))?;
-    let mut text = lines(&done.before.findings) + &lines(&done.fixes);
+    let mut text = lines(&done.before.findings);
+    text.extend(lines(&done.fixes));
     if !done.after.is_clean() {
-        text += "still wrong:\n";
-        text += &lines(&done.after.findings);
+        text.push("still wrong:".to_owned());
+        text.extend(lines(&done.after.findings));
     }
-    text += &summary(args, &done.after);
-    text += &match (done.after.is_clean(), args.accept_loss) {
-        (true, _) => "repaired: it is sound now\n".to_owned(),
-        (false, true) => verdict(&done.after),
-        (false, false) => {
-            verdict(&done.after)
-                + "what is left has lost bytes: replace these files from a copy, or add --accept-loss to make \
-                   of them what is there\n"
+    text.push(summary(args, &done.after));
+    if done.after.is_clean() {
+        text.push("repaired: it is sound now".to_owned());
+    } else {
+        text.push(verdict(&done.after));
+        if !args.accept_loss {
+            text.push(
+                "what is left has lost bytes: replace these files from a copy, or add --accept-loss to make of \
+                 them what is there"
+                    .to_owned(),
+            );
         }
-    };
-    say(&text)?;
+    }
+    say(text)?;
     Ok(if done.after.is_clean() { REPAIRED } else { UNSOUND })
 }
 
@@ -126,18 +137,14 @@ fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
     }
 }
 
-fn lines(items: &[impl Display]) -> String {
-    items.iter().fold(String::new(), |mut text, item| {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{item}");
-        text
-    })
+fn lines(items: &[impl Display]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
 }
 
 fn summary(args: &FsckArgs, report: &kvfs::Report) -> String {
     format!(
         "volume {}: {} inodes, {} names, {} extents, {} bytes of content, {} charged; {} extents and {} files wait to \
-         be removed\n",
+         be removed",
         args.volume,
         report.inodes,
         report.dentries,
@@ -151,8 +158,8 @@ fn summary(args: &FsckArgs, report: &kvfs::Report) -> String {
 
 fn verdict(report: &kvfs::Report) -> String {
     match report.findings.len() {
-        0 => "sound\n".to_owned(),
-        count => format!("{count} findings; the numbers are those of FORMAT.md\n"),
+        0 => "sound".to_owned(),
+        count => format!("{count} findings; the numbers are those of FORMAT.md"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Busy, read, say};
 use anyhow::{Context, Result};
+use kvfs_compose::Visible;
 use std::path::Path;
 
 pub(crate) fn inspect(path: &Path) -> Result<()> {
@@ -9,5 +10,5 @@ pub(crate) fn inspect(path: &Path) -> Result<()> {
     let busy = Busy::new("validating");
     let found = kvfs_compose::inspect(&bytes).with_context(|| path.display().to_string())?;
     drop(busy);
-    say(&format!("{}: {found}", path.display()))
+    say(format!("{}: {found}", Visible(path.display())).lines())
 }

@@ -20,14 +20,15 @@ mod mounted;
 mod provider_store;
 #[cfg(feature = "run")]
 pub(crate) mod run;
+pub(crate) mod terminal;
 
 use crate::Fixed;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use kvfs_compose::{Compose, Packing};
-use std::io::Write;
+use kvfs_compose::{Compose, Packing, Visible};
 use std::path::Path;
 use std::time::Duration;
+pub(crate) use terminal::{complain, one_line, say, warn};
 
 /// Reads a whole file; an error names it.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
@@ -46,25 +47,8 @@ pub(crate) fn composer<'a>(guest: &'a [u8], fixed: &Fixed) -> Compose<'a> {
     if let Some(volume) = &fixed.volume {
         compose = compose.volume(volume);
     }
+    compose = fixed.share.iter().fold(compose, Compose::share);
     fixed.mount.iter().cloned().fold(compose, Compose::mount)
-}
-
-/// Writes to standard output. A reader that has gone away is no error.
-pub(crate) fn say(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("cannot write to standard output"),
-    }
-}
-
-/// Tells the user why the command failed, on one line.
-pub(crate) fn complain(error: &anyhow::Error) {
-    eprintln!("kvfs: {}", one_line(&format!("{error:#}")));
-}
-
-/// Puts a message of several lines on one.
-pub(crate) fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
 /// Shows that something takes its time, if someone is looking; gone when dropped.
@@ -92,7 +76,7 @@ impl Busy {
         let bar = &self.0;
         if packing.entries_done == 0 {
             bar.set_length(packing.bytes);
-            bar.set_message(format!("packing {}", packing.path.escape_debug()));
+            bar.set_message(format!("packing {}", Visible(packing.path)));
             if let Ok(style) =
                 ProgressStyle::with_template("{msg} [{wide_bar}] {bytes}/{total_bytes} ({elapsed})")
             {

@@ -2,15 +2,18 @@
 
 use super::bounds::{self, Watchdog};
 use super::mounted::{MountedDirectory, MountedVolume};
-use super::{Busy, composer, interrupt, one_line, read};
+use super::terminal::warn_with;
+use super::{Busy, composer, interrupt, one_line, read, warn};
 use crate::{Bounds, RunArgs};
 use anyhow::{Context, Result, bail};
-use kvfs_compose::{ComposeError, DEFAULT_FILE_PATH, Provider, fixed_provider};
+use kvfs_compose::{ComposeError, DEFAULT_FILE_PATH, Provider, Visible, recompose};
 use kvfs_host::{AnyStore, KvCtx, KvView, MemoryLimit, open_store};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Cache, CacheConfig, Config, Engine, Store, Trap};
+use wasmtime::{Cache, CacheConfig, Config, Engine, Store, Trap, WasmBacktrace};
 use wasmtime_wasi::p2::bindings::sync::{Command, LinkOptions};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 
@@ -60,6 +63,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             );
         }
     }
+    for (_, preopen) in &args.dir {
+        if !asks_for(preopen, &directories, provider.as_ref(), &component) {
+            bail!("{guest}: no mount and no provider in it asks for a directory {preopen}; leave --dir out");
+        }
+    }
     interrupt::end_in_order()?;
     let kv = open_store(&args.store)?;
     for volume in &volumes {
@@ -78,26 +86,46 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
+/// Whether a component has a use for a directory of this name: a mount, or its provider.
+fn asks_for(
+    preopen: &str,
+    mounts: &[MountedDirectory],
+    provider: Option<&Provider>,
+    component: &Component,
+) -> bool {
+    let of_provider = match provider {
+        Some(Provider::File { path }) => path.as_deref().unwrap_or(DEFAULT_FILE_PATH) == preopen,
+        // A provider of its own knows its directories by names of its own.
+        Some(Provider::Component(_)) => {
+            let ty = component.component_type();
+            ty.imports(component.engine()).any(|(name, _)| name.starts_with("wasi:filesystem/"))
+        }
+        _ => false,
+    };
+    of_provider || mounts.iter().any(|mount| mount.preopen == preopen)
+}
+
 /// A guest, and what it mounts.
 struct Loaded {
     component: Component,
     volumes: Vec<MountedVolume>,
     directories: Vec<MountedDirectory>,
-    /// Where the store is, if it is in the component.
+    /// Where the store of one that was composed before is.
     provider: Option<Provider>,
 }
 
-/// Reads the guest, composes it if it is not composed, and compiles it.
+/// Reads the guest, composes it or, if it is composed, its parts again, and compiles it.
 fn load(args: &RunArgs) -> Result<Loaded> {
-    let input = read(args.guest())?;
-    let composed;
+    let input = Arc::new(read(args.guest())?);
     let busy = Busy::new("composing");
     let built = composer(&input, &args.fixed).on_packing(&|packing| busy.packing(packing)).build();
     drop(busy);
-    let bytes = match built {
-        Ok(done) => {
-            composed = done.bytes;
-            composed.as_slice()
+    let (mut as_it_is, mut again) = (false, None);
+    let composed = match built {
+        Ok(done) => Some(done.bytes),
+        Err(ComposeError::AsksForStore { .. } | ComposeError::AlreadyComposed) if args.allow_raw_store => {
+            as_it_is = true;
+            None
         }
         Err(ComposeError::AlreadyComposed) => {
             if args.fixed.mode.is_some() || args.fixed.volume.is_some() || !args.fixed.mount.is_empty() {
@@ -105,12 +133,12 @@ fn load(args: &RunArgs) -> Result<Loaded> {
                     "already composed, with its mode, volume and mounts; run it without --mode, --volume and --mount"
                 );
             }
-            input.as_slice()
+            again = Some(Again::start(&input));
+            None
         }
         Err(error) => return Err(error.into()),
     };
 
-    let (volumes, directories) = (MountedVolume::all(bytes)?, MountedDirectory::all(bytes));
     let mut config = Config::new();
     // Guests of WASI 0.2 run one call at a time. The bookkeeping for those that do not would make
     // calls from component to component take about twice as long.
@@ -124,8 +152,49 @@ fn load(args: &RunArgs) -> Result<Loaded> {
     }
     let engine = Engine::new(&config).map_err(plain)?;
     let _busy = Busy::new("compiling");
-    let component = Component::new(&engine, bytes).map_err(plain).context("cannot compile it")?;
-    Ok(Loaded { component, volumes, directories, provider: fixed_provider(bytes) })
+    let compile = |bytes: &[u8]| Component::new(&engine, bytes).map_err(plain).context("cannot compile it");
+    let compiled = compile(composed.as_deref().unwrap_or(&input));
+    let (compiled, composed, provider) = match again.map(Again::finish).transpose()? {
+        // Nobody has to know why what is not run cannot be compiled.
+        Some((Some(made), provider)) => (compile(&made), Some(made), Some(provider)),
+        Some((None, provider)) => (compiled, None, Some(provider)),
+        None => (compiled, composed, None),
+    };
+    let bytes = composed.as_deref().unwrap_or(&input);
+    // What is run as it is may say of its mounts what it likes.
+    let (volumes, directories) = match as_it_is {
+        true => (Vec::new(), Vec::new()),
+        false => (MountedVolume::all(bytes)?, MountedDirectory::all(bytes)),
+    };
+    Ok(Loaded { component: compiled?, volumes, directories, provider })
+}
+
+/// A result whose parts are composed again. What it says of itself is worth nothing; what is made of its parts is like
+/// any composition. Mostly the same comes out, so it is done while that is compiled, or found in the cache.
+struct Again(JoinHandle<Result<Made, ComposeError>>);
+
+/// What is to be run, unless it is the input, and where its store is.
+type Made = (Option<Vec<u8>>, Provider);
+
+impl Again {
+    fn start(input: &Arc<Vec<u8>>) -> Self {
+        let input = input.clone();
+        Self(std::thread::spawn(move || {
+            let made = recompose(&input)?;
+            let other = if made.is_same() { None } else { Some(made.bytes.into_owned()) };
+            Ok((other, made.provider))
+        }))
+    }
+
+    fn finish(self) -> Result<Made> {
+        let made = self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        if made.0.is_some() {
+            tracing::info!(
+                "it was made by another build, or changed since: what this one makes of its parts is run"
+            );
+        }
+        Ok(made)
+    }
 }
 
 /// Keeps compiled guests in the user's cache directory, by what they contain and the runtime's
@@ -197,7 +266,7 @@ fn call(
         && !imports.any(|(name, _)| name.starts_with("wasi:cli/stderr@"))
         && let Some(why) = store.data().kv.failure()
     {
-        eprintln!("kvfs: not all that was written could be stored: {}", one_line(why));
+        warn(format_args!("not all that was written could be stored: {}", one_line(why)));
     }
     let has_started = called.is_ok();
     let error = match called.flatten() {
@@ -210,14 +279,29 @@ fn call(
     }
     let trap = error.downcast_ref::<Trap>();
     if let Some((why, code)) = bounds::ended_by(&args.bounds, trap, store.data().memory.has_refused()) {
-        eprintln!("kvfs: {guest}: {why}");
+        warn(format_args!("{guest}: {why}"));
         return Ok(code);
     }
     if !has_started {
         return Err(plain(error));
     }
-    eprintln!("kvfs: {guest}: the guest trapped: {error:?}");
+    warn_with(format_args!("{guest}: the guest trapped"), told(&error).lines());
     Ok(ExitCode::from(TRAPPED))
+}
+
+/// Writes a trap with its causes and the frames of the stack, a line each whatever the names in it are.
+fn told(error: &wasmtime::Error) -> String {
+    let mut text = format!("{error:?}");
+    // The runtime writes the names of functions as they are, and a name may have lines.
+    let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+    for frame in frames {
+        let symbols = frame.symbols().iter().flat_map(|symbol| [symbol.name(), symbol.file()]);
+        let names = [frame.func_name(), frame.module().name()].into_iter().chain(symbols).flatten();
+        for name in names.filter(|name| name.contains(['\n', '\r'])) {
+            text = text.replace(name, &Visible(name).to_string());
+        }
+    }
+    text
 }
 
 /// Makes one line of a runtime's error.

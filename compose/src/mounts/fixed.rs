@@ -1,11 +1,12 @@
 //! The mounts that a component was composed with, read out of it.
 
-use super::mount::{MappedFile, MountAccess, MountLimits};
-use crate::embed::read_images;
-use crate::guest::Outline;
+use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
+use super::plan::Volumes;
+use super::table::Table;
+use crate::configure::{Mode, check_volume};
+use crate::parts::Claimed;
 use kvfs::image::ImageId;
 use std::fmt;
-use wasmparser::{Parser, Payload};
 
 /// A mount of a component that is composed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,26 +52,78 @@ pub enum FixedSource<'a> {
     },
 }
 
-/// Lists the mounts of a component that composition made, in the order of their paths; none for anything else.
+/// Lists the mounts that a component says it was composed with, in the order of their paths; none for one that says
+/// nothing of the kind.
+///
+/// It is so for bytes that [`Compose::build`](crate::Compose::build) or [`recompose`](crate::recompose) has returned.
+/// Anybody else may have written what suits them.
 ///
 /// # Cost
 ///
-/// Reads over the file once, and validates nothing.
+/// Looks at the sections of the file, and validates nothing.
 pub fn fixed_mounts(bytes: &[u8]) -> Vec<FixedMount<'_>> {
-    let mark = Outline::read(bytes).ok().and_then(|outline| outline.mark);
-    let Some(mark) = mark else { return Vec::new() };
-    let modules = Parser::new(0).parse_all(bytes).map_while(Result::ok).filter_map(|payload| match payload {
-        Payload::ModuleSection { unchecked_range: range, .. } => {
-            bytes.get(range.start as usize..range.end as usize)
-        }
-        _ => None,
-    });
-    let images = if mark.contains("\nmount=") { modules.filter_map(read_images).next() } else { None };
-    read_lines(&mark, images.unwrap_or_default())
+    let claimed = Claimed::read(bytes);
+    claimed.map(|claimed| read_lines(&claimed.mark.config, claimed.images)).unwrap_or_default()
 }
 
-/// Reads the lines `mount=…` of a configuration. What cannot be read was written by a later version, and is
-/// left out.
+/// Reads the mounts of a configuration that may be anybody's, and checks it as composition checks what it is told.
+///
+/// # Errors
+///
+/// What is wrong, in words; also a line that only another version knows.
+pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<FixedMount<'a>>, String> {
+    // The adapter reads as far as the first zero byte.
+    if config.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return Err("its configuration has a control character".into());
+    }
+    let mut count = 0;
+    let (mut mode, mut volume) = (None, None);
+    for line in config.lines() {
+        let (key, value) = line.split_once('=').unwrap_or((line, ""));
+        let known = match key {
+            // Of two lines one reader would take the first, and another the last.
+            "mode" => mode.replace(value).is_none() && value.parse::<Mode>().is_ok(),
+            "volume" => volume.replace(value).is_none() && check_volume(value).is_ok(),
+            "mount" => {
+                count += 1;
+                read_line(value, images).is_some()
+            }
+            "limits" => read_limits(value).is_some(),
+            _ => false,
+        };
+        if !known {
+            return Err(format!("its configuration has a line that this version does not know, `{line}`"));
+        }
+    }
+    let mounts = read_lines(config, images);
+    if count > 0 {
+        let as_told: Vec<Mount> = mounts.iter().map(FixedMount::as_told).collect();
+        let table = Table::new(&as_told).map_err(|e| e.to_string())?;
+        Volumes::of(&table, volume.unwrap_or(kvfs::DEFAULT_VOLUME)).map_err(|e| e.to_string())?;
+    }
+    Ok(mounts)
+}
+
+impl FixedMount<'_> {
+    /// Returns the mount that composition was told, with something that tells trees apart in the place of their
+    /// paths.
+    fn as_told(&self) -> Mount {
+        let tree = |image: &[u8]| format!("{:p}:{}", image.as_ptr(), image.len()).into();
+        let source = match &self.source {
+            FixedSource::Volume { volume } => MountSource::Volume { volume: Some(volume.clone()) },
+            FixedSource::Image { image } => MountSource::Image { tree: tree(image) },
+            FixedSource::Overlay { image, volume } => {
+                MountSource::Overlay { tree: tree(image), volume: Some(volume.clone()) }
+            }
+            FixedSource::Host { preopen, files } => {
+                MountSource::Host { preopen: preopen.clone(), files: files.clone() }
+            }
+        };
+        Mount { path: self.path.clone(), source, access: self.access, limits: self.limits }
+    }
+}
+
+/// Reads the lines `mount=…` of a configuration. What cannot be read is left out.
 pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'a>> {
     let value = |line: &'_ str, key: &str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
     let lines: Vec<String> = config.lines().filter_map(|line| value(line, "mount")).collect();

@@ -21,6 +21,7 @@ mod table;
 mod tree;
 
 pub use error::MountError;
+pub(crate) use fixed::check_config;
 pub use fixed::{FixedMount, FixedSource, fixed_mounts};
 pub use mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 pub use pack::Packing;

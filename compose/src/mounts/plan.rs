@@ -112,7 +112,7 @@ pub(crate) fn plan(
 }
 
 /// The volumes of the store that are mounted, and where.
-struct Volumes<'a> {
+pub(super) struct Volumes<'a> {
     default: &'a str,
     /// Paths of the mounts of each volume, with the tree below it.
     used: HashMap<&'a str, (Option<&'a Path>, Vec<&'a str>)>,
@@ -121,7 +121,8 @@ struct Volumes<'a> {
 }
 
 impl<'a> Volumes<'a> {
-    fn of(table: &'a Table, default: &'a str) -> Result<Self, MountError> {
+    /// Checks the volumes of all mounts together.
+    pub(super) fn of(table: &'a Table, default: &'a str) -> Result<Self, MountError> {
         let mut volumes = Self { default, used: HashMap::new(), limits: Vec::new() };
         for mount in table.mounts() {
             let Some(name) = volumes.name(mount) else { continue };

@@ -5,6 +5,8 @@ mod check_store;
 #[path = "../common/mod.rs"]
 mod common;
 mod fsck;
+mod terminal;
+mod trust;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,0 +1,98 @@
+//! Everything that the command says. No other place writes to standard output or standard error, which the lints of
+//! the command see to.
+//!
+//! What is said has names in it that a guest, a file or a store has made, and errors of all these. A line is written as
+//! [`Visible`] does, whatever it is made of, so no message can forget it. What a guest itself writes is its own.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use kvfs_compose::Visible;
+use std::fmt::Display;
+use std::io::{self, Write};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
+/// Writes lines to standard output. A reader that has gone away is no error.
+pub(crate) fn say<L: Display>(lines: impl IntoIterator<Item = L>) -> Result<()> {
+    let text: String = lines.into_iter().map(|line| format!("{}\n", Visible(line))).collect();
+    match stdout(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
+}
+
+/// Tells the user why the command failed, on one line.
+pub(crate) fn complain(error: &anyhow::Error) {
+    warn(one_line(&format!("{error:#}")));
+}
+
+/// Tells the user something on one line of standard error.
+pub(crate) fn warn(message: impl Display) {
+    stderr(format!("kvfs: {}\n", Visible(message)).as_bytes());
+}
+
+/// Tells the user something, and below it, further in than any message of the command, lines of somebody else.
+#[cfg(feature = "run")]
+pub(crate) fn warn_with<L: Display>(message: impl Display, lines: impl IntoIterator<Item = L>) {
+    let lines: String = lines.into_iter().map(|line| format!("    {}\n", Visible(line))).collect();
+    stderr(format!("kvfs: {}:\n{lines}", Visible(message)).as_bytes());
+}
+
+/// Puts a message of several lines on one.
+pub(crate) fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+/// Has panics told like everything else, and logs to standard error what KVFS_LOG names: a level, or levels of targets
+/// such as `kvfs=debug,wasmtime=info`.
+pub(crate) fn start() {
+    std::panic::set_hook(Box::new(|panic| warn(one_line(&format!("{panic}; please report it")))));
+    let asked = std::env::var("KVFS_LOG").ok().and_then(|asked| asked.parse().ok());
+    let targets = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
+    // Without colours: an event is escaped whole.
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Log);
+    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
+}
+
+/// Says what is wrong with the arguments, or writes what was asked for by `--help` and `--version`.
+pub(crate) fn usage(error: &clap::Error) -> ! {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    // The error quotes arguments, which may be names of files, in text of several lines: what is wrong with the same
+    // arguments escaped has all its lines from us.
+    let shown = std::env::args_os().map(|arg| Visible(arg.to_string_lossy()).to_string());
+    let text = match crate::Cli::try_parse_from(shown) {
+        Err(same) => same.render().to_string(),
+        Ok(_) => one_line(&error.render().to_string()),
+    };
+    let lines: String = text.lines().map(|line| format!("{}\n", Visible(line))).collect();
+    stderr(lines.as_bytes());
+    std::process::exit(error.exit_code())
+}
+
+/// Where the log goes: an event at a time.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        stderr(format!("{}\n", Visible(text.trim_end_matches('\n'))).as_bytes());
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+fn stdout(text: &[u8]) -> io::Result<()> {
+    io::stdout().write_all(text)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+fn stderr(text: &[u8]) {
+    // Nobody can be told that nobody can be told.
+    let _ = io::stderr().write_all(text);
+}

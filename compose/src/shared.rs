@@ -1,0 +1,72 @@
+//! What guest and provider both reach.
+//!
+//! A provider keeps the store somewhere in what it imports. A guest that is given the same could read and change the
+//! store past the file system.
+
+use crate::error::ComposeError;
+use crate::guest::{Guest, Outline};
+use crate::mounts::{Mount, MountError, MountSource};
+use crate::names::InterfaceName;
+use crate::provider::{DEFAULT_FILE_PATH, Provider};
+
+/// Packages of WASI 0.2 that keep nothing which a guest could find again: a network that both may use leads to a store
+/// only who knows its address and its secrets.
+const KEEP_NOTHING: [&str; 6] =
+    ["wasi:io", "wasi:clocks", "wasi:random", "wasi:cli", "wasi:sockets", "wasi:http"];
+
+/// A guest has that of the file system itself, and gets to the host's by a mount alone.
+const FILESYSTEM: &str = "wasi:filesystem";
+
+/// Fails if the guest reaches what the provider reaches, and nobody has allowed it.
+pub(crate) fn check(
+    guest: &Guest<'_>,
+    provider: &Provider,
+    outline: &Outline,
+    mounts_host: bool,
+    allowed: &[String],
+) -> Result<(), ComposeError> {
+    let refused =
+        |package: &str, uses| Err(ComposeError::SharedWithProvider { package: package.to_owned(), uses });
+    for import in &outline.imports {
+        let name = InterfaceName::parse(import);
+        let package = package(&name);
+        if KEEP_NOTHING.contains(&package) || allowed.iter().any(|known| known == package) {
+            continue;
+        }
+        if package == FILESYSTEM {
+            // Of the provider `file` the directory is known: see `check_store_directory`.
+            if mounts_host && provider.is_of_its_own() {
+                return refused(package, "has a mount of the host's");
+            }
+        } else if guest.imports.iter().any(|known| self::package(known) == package) {
+            return refused(package, "imports");
+        }
+    }
+    Ok(())
+}
+
+/// Returns the package of an interface without its version; a function's name if it is in none.
+fn package(name: &InterfaceName) -> &str {
+    let base = name.base.split('@').next().unwrap_or(&name.base);
+    base.split('/').next().unwrap_or(base)
+}
+
+/// Fails if a directory is mounted in which the provider `file` has its store.
+pub(crate) fn check_store_directory(provider: &Provider, mounts: &[Mount]) -> Result<(), MountError> {
+    let host = |mount: &Mount| match &mount.source {
+        MountSource::Host { preopen, .. } => Some((mount.path.clone(), preopen.clone())),
+        _ => None,
+    };
+    check_directories(provider, mounts.iter().filter_map(host))
+}
+
+/// As [`check_store_directory`], for the guest's paths and the preopens mounted there.
+pub(crate) fn check_directories(
+    provider: &Provider,
+    mut mounted: impl Iterator<Item = (String, String)>,
+) -> Result<(), MountError> {
+    let Provider::File { path } = provider else { return Ok(()) };
+    let store = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
+    let over = mounted.find(|(_, preopen)| preopen == store);
+    over.map_or(Ok(()), |(path, preopen)| Err(MountError::OverStore { path, preopen }))
+}

@@ -1,0 +1,293 @@
+//! What is believed of a file: nothing. A guest is composed, a result is made again of its parts, and all else is refused.
+
+mod common;
+
+use common::{sections, whole, with_text};
+use kvfs_compose::{
+    Compose, ComposeError, Kind, Link, Mode, Provider, fixed_mounts, fixed_provider, inspect, recompose,
+};
+use wit_parser::ManglingAndAbi;
+
+const BOTH: [Link; 2] = [Link::Component, Link::Core];
+
+fn guest() -> Vec<u8> {
+    common::guest(common::COMMAND, "0.2.9")
+}
+
+/// A provider that gives every call on to what it imports.
+fn provider_with(import: &str) -> Vec<u8> {
+    let wit = format!("package test:provider; world guest {{ {import} export kvfs:store/kv-store@0.1.0; }}");
+    common::guest_beside_store(&wit, "0.2.9")
+}
+
+/// Adds a section with a name and a text to a component.
+fn with_section(bytes: &[u8], name: &str, text: &[u8]) -> Vec<u8> {
+    let mut sections = sections(bytes);
+    sections.push((0, [&[name.len() as u8], name.as_bytes(), text].concat()));
+    whole(&sections)
+}
+
+#[test]
+fn what_composition_made_is_made_again_byte_for_byte() {
+    let trees = tempfile::tempdir().unwrap();
+    let tree = trees.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    std::fs::write(tree.join("file"), "x".repeat(100_000)).unwrap();
+    let mounts = ["/=kv,max-bytes=1M".to_owned(), format!("/lib=image:{}", tree.display())];
+    let overlay = [format!("/=overlay:{}:upper", tree.display()), "/host=host:given,ro".to_owned()];
+    let providers = [
+        Provider::Host,
+        Provider::Memory { size_bytes: None },
+        Provider::Memory { size_bytes: Some(1 << 20) },
+        Provider::File { path: None },
+        Provider::File { path: Some("/state".into()) },
+        Provider::Keyvalue { bucket: Some("mine".into()) },
+        Provider::Component(provider_with("import my:host/log;")),
+        // One of the library's that comes as a component.
+        Provider::Component(Provider::Memory { size_bytes: Some(1 << 20) }.to_component().unwrap().unwrap()),
+    ];
+    let core = wat::parse_str(
+        r#"(module
+             (import "wasi_snapshot_preview1" "path_open"
+               (func (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+             (memory (export "memory") 1) (func (export "_start")))"#,
+    );
+    for guest in [guest(), core.unwrap()] {
+        for link in BOTH {
+            for provider in &providers {
+                for mounts in [&[][..], &mounts, &overlay] {
+                    let compose = Compose::new(&guest)
+                        .link(link)
+                        .provider(provider.clone())
+                        .mode(Mode::Strict)
+                        .volume("v");
+                    let compose = mounts.iter().fold(compose, |c, mount| c.mount(mount.parse().unwrap()));
+                    let composed = compose.build().unwrap();
+                    let again =
+                        recompose(&composed.bytes).unwrap_or_else(|e| panic!("{provider:?} {mounts:?}: {e}"));
+                    assert!(again.is_same(), "{link:?} {provider:?} {mounts:?}");
+                    assert_eq!(again.bytes.as_ref(), composed.bytes.as_slice());
+                    assert_eq!(fixed_mounts(&again.bytes).len(), mounts.len().max(1));
+                    // Takes longest, and does the same once more.
+                    if mounts.is_empty() {
+                        continue;
+                    }
+                    let found = inspect(&composed.bytes).unwrap();
+                    assert!(matches!(found.kind, Kind::Composed { is_same: true, .. }), "{found}");
+                    assert!(found.warnings.is_empty(), "{found}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_guest_that_asks_for_the_store_is_refused_under_every_name_of_it() {
+    let wit = |import: &str| {
+        format!(
+            "package test:guest; world guest {{ import wasi:filesystem/types@WASI; {import} export wasi:cli/run@WASI; }}"
+        )
+    };
+    let import = wit("import kvfs:store/kv-store@0.1.0;");
+    let component = common::guest_beside_store(&import, "0.2.9");
+    let text = wasmprinter::print_bytes(&component).unwrap();
+    let named = |name: &str| wat::parse_str(text.replace("kvfs:store/kv-store@0.1.0", name)).unwrap();
+    let mut guests = vec![component];
+    guests
+        .extend(["kvfs:store/kv-store@0.1.7", "kvfs:store/kv-store@0.2.0", "kvfs:store/kv-store"].map(named));
+    // A core module has two ways to write the same.
+    for mangling in [ManglingAndAbi::Standard32, ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync)] {
+        guests.push(common::core_module(&import, "0.2.9", mangling));
+    }
+    for guest in guests {
+        for link in BOTH {
+            for provider in [Provider::Host, Provider::Memory { size_bytes: None }] {
+                let built = Compose::new(&guest).link(link).provider(provider).build();
+                assert!(
+                    matches!(built, Err(ComposeError::AsksForStore { .. })),
+                    "{:?}",
+                    built.map(|c| c.report)
+                );
+            }
+        }
+        let found = inspect(&guest).unwrap();
+        assert!(matches!(found.kind, Kind::Component | Kind::CoreModule), "{found}");
+    }
+    let found = inspect(&common::guest_beside_store(&import, "0.2.9")).unwrap();
+    assert!(found.warnings.iter().any(|warning| warning.contains("--allow-raw-store")), "{found}");
+}
+
+#[test]
+fn a_section_makes_no_guest_a_composition() {
+    let text = b"version=0.1.0\nmount=/\trw\thost:secret\nprovider=file\npath=/secret\n";
+    let forged = with_section(&guest(), "kvfs", text);
+    let with_parts = with_section(&forged, "kvfs-parts", b"\x01\x00\x00");
+    for forged in [forged, with_parts] {
+        let built = Compose::new(&forged).build();
+        assert!(matches!(built, Err(ComposeError::UnknownParts | ComposeError::AlreadyComposed)));
+        assert!(matches!(recompose(&forged), Err(ComposeError::UnknownParts)));
+        let found = inspect(&forged).unwrap();
+        assert_eq!(found.kind, Kind::Component);
+        assert!(found.warnings.iter().any(|warning| warning.contains("that is not so")), "{found}");
+        assert!(found.mounts.is_empty() && found.store.is_none(), "{found}");
+        assert!(fixed_mounts(&forged).is_empty() && fixed_provider(&forged).is_none());
+    }
+}
+
+#[test]
+fn what_was_changed_in_a_result_is_not_in_what_is_made_of_its_parts() {
+    for link in BOTH {
+        let honest = Compose::new(&guest()).link(link).volume("v").build().unwrap().bytes;
+        // Something more that gets the store: a module that is called with it.
+        let mut more = sections(&honest);
+        let evil = wat::parse_str(r#"(module (func (export "evil")))"#).unwrap();
+        more.insert(more.len() - 2, (1, evil));
+        // Another adapter: a byte of its code.
+        let mut code = honest.clone();
+        let at = kvfs_compose::ADAPTER.len() / 2;
+        let needle = &kvfs_compose::ADAPTER[at..at + 32];
+        let place = honest.windows(32).position(|window| window == needle).expect("the adapter's code");
+        code[place] ^= 1;
+        for changed in [whole(&more), code] {
+            assert_ne!(changed, honest);
+            let made = recompose(&changed).unwrap();
+            assert!(!made.is_same());
+            assert!(made.bytes.as_ref() == honest.as_slice(), "{link:?}: not what composition makes");
+            if let Ok(found) = inspect(&changed) {
+                assert!(matches!(found.kind, Kind::Composed { is_same: false, .. }), "{found}");
+                assert!(found.warnings.iter().any(|warning| warning.contains("changed")), "{found}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_configuration_that_composition_would_not_write_is_refused() {
+    let composed = Compose::new(&guest()).mode(Mode::Lazy).volume("v").build().unwrap();
+    let same = with_text(&composed.bytes, |text| text);
+    assert!(recompose(&same).unwrap().is_same());
+    let cases = [
+        ("mode=lazy\n", "mode=later\n"),
+        ("mode=lazy\n", "mode=lazy\nmode=strict\n"),
+        ("volume=v\n", "volume=v\nvolume=w\n"),
+        ("volume=v\n", "volume=\n"),
+        ("volume=v\n", "volume=a\u{7}\n"),
+        ("volume=v\n", "volume=v\0\n"),
+        ("volume=v\n", "volume=v\nfuture=1\n"),
+        ("volume=v\n", "mount=/\trw\tkv:a\nmount=/\trw\tkv:b\n"),
+        ("volume=v\n", "mount=relative\trw\tkv:a\n"),
+        ("volume=v\n", "mount=/\trw\timage:0:10\n"),
+        ("volume=v\n", "mount=/\trw\timage:0:99999999999999999999\n"),
+        ("volume=v\n", "mount=/\tro\timage:18446744073709551615:2\n"),
+        ("volume=v\n", "mount=/h\trw\thost:\n"),
+        ("volume=v\n", "mount=/h\trw\thost:x\ta=../../etc\n"),
+        ("volume=v\n", "limits=v\tmany\t-\n"),
+        ("volume=v\n", "provider=component\n"),
+        ("volume=v\n", "provider=tape\n"),
+        ("volume=v\n", "provider=file\nsize=5\n"),
+        ("volume=v\n", "provider=memory\nsize=5\n"),
+        ("volume=v\n", "provider=file\npath=/kvfs\nmount=/h\trw\thost:/kvfs\n"),
+        ("volume=v\n", "link=wire\n"),
+    ];
+    for (part, instead) in cases {
+        let forged = with_text(&composed.bytes, |text| {
+            assert!(text.contains(part), "{text}");
+            text.replace(part, instead)
+        });
+        let made = recompose(&forged);
+        assert!(made.is_err(), "{instead:?} was taken");
+        let found = inspect(&forged).unwrap();
+        assert_eq!(found.kind, Kind::Component, "{instead:?}: {found}");
+    }
+    // What `kvfs compose` could be told as well is what it says.
+    let other = with_text(&composed.bytes, |text| text.replace("volume=v", "volume=w"));
+    let made = recompose(&other).unwrap();
+    assert!(made.bytes == Compose::new(&guest()).mode(Mode::Lazy).volume("w").build().unwrap().bytes);
+}
+
+#[test]
+fn a_provider_of_its_own_is_not_given_the_store_of_the_host() {
+    let provider = Provider::Component(provider_with("import kvfs:store/kv-store@0.1.0;"));
+    for link in BOTH {
+        let composed = Compose::new(&guest()).link(link).provider(provider.clone()).build().unwrap();
+        assert!(composed.report.imports.iter().any(|name| name.starts_with("kvfs:store/")));
+        assert!(matches!(recompose(&composed.bytes), Err(ComposeError::ProviderAsksForStore { .. })));
+        let found = inspect(&composed.bytes).unwrap();
+        assert!(found.warnings.iter().any(|warning| warning.contains("provider of its own")), "{found}");
+    }
+}
+
+#[test]
+fn a_provider_that_is_the_librarys_is_known_by_its_bytes_and_not_by_what_it_says() {
+    let file = Provider::File { path: Some("/data".into()) }.to_component().unwrap().unwrap();
+    let mount = || "/h=host:/data".parse().unwrap();
+    let built = |bytes| Compose::new(&guest()).provider(Provider::Component(bytes)).mount(mount()).build();
+    let error = built(file.clone()).unwrap_err().to_string();
+    assert!(error.contains("is the store of the provider `file`"), "{error}");
+    // With one byte of a name changed it is another, whatever its configuration says.
+    let at = file.windows(8).position(|window| window == b"producer").expect("a section of producers");
+    let mut other = file;
+    other[at + 4] = b'X';
+    let composed = Compose::new(&guest()).provider(Provider::Component(other)).build().unwrap();
+    assert!(recompose(&composed.bytes).unwrap().provider.to_string().contains("of its own"));
+    assert_eq!(fixed_provider(&composed.bytes).map(|p| p.to_string()), None);
+}
+
+#[test]
+fn guest_and_provider_share_nothing_in_which_the_store_may_be() {
+    let world = |import: &str| {
+        format!(
+            "package test:guest; world guest {{ import wasi:filesystem/types@WASI; import wasi:clocks/wall-clock@WASI; \
+             {import} export wasi:cli/run@WASI; }}"
+        )
+    };
+    let guest_of = |import: &str| common::guest_beside_store(&world(import), "0.2.9");
+    let own = |import: &str| Provider::Component(provider_with(import));
+    let keyvalue = || Provider::Keyvalue { bucket: None };
+    let refused = [
+        ("import wasi:keyvalue/store@0.2.0-draft;", keyvalue(), "wasi:keyvalue"),
+        ("import wasi:keyvalue/store@0.2.0-draft2;", keyvalue(), "wasi:keyvalue"),
+        ("import wasi:keyvalue/atomics@0.2.0-draft2;", keyvalue(), "wasi:keyvalue"),
+        ("import my:host/log;", own("import my:host/log;"), "my:host"),
+        ("import my:host/log;", own("import my:host/database;"), "my:host"),
+        ("import peek: func() -> u32;", own("import peek: func() -> u32;"), "peek"),
+    ];
+    for (import, provider, package) in refused {
+        for link in BOTH {
+            let guest = guest_of(import);
+            let compose = Compose::new(&guest).link(link).provider(provider.clone());
+            let error = compose.clone().build().unwrap_err();
+            assert!(
+                matches!(&error, ComposeError::SharedWithProvider { package: found, .. } if found == package),
+                "{import}: {error}"
+            );
+            let shared = compose.clone().share(package).build().unwrap();
+            assert!(recompose(&shared.bytes).unwrap().is_same());
+            assert!(compose.share("other:package").build().is_err());
+        }
+    }
+    let fine = [
+        ("import wasi:random/random@WASI;", keyvalue()),
+        ("import my:host/log;", keyvalue()),
+        ("import my:host/log;", Provider::File { path: None }),
+        ("import wasi:clocks/monotonic-clock@WASI;", own("import wasi:clocks/monotonic-clock@WASI;")),
+        ("import wasi:sockets/tcp@WASI;", own("import wasi:sockets/tcp@WASI;")),
+        ("", own("import my:host/log; import wasi:filesystem/preopens@WASI;")),
+    ];
+    for (import, provider) in fine {
+        Compose::new(&guest_of(import))
+            .provider(provider)
+            .build()
+            .unwrap_or_else(|e| panic!("{import}: {e}"));
+    }
+}
+
+#[test]
+fn a_directory_of_the_host_is_not_mounted_beside_a_provider_that_may_have_its_store_there() {
+    let provider = Provider::Component(provider_with("import wasi:filesystem/preopens@WASI;"));
+    let guest = guest();
+    let compose = || Compose::new(&guest).provider(provider.clone()).mount("/h=host:given".parse().unwrap());
+    let error = compose().build().unwrap_err().to_string();
+    assert!(error.contains("--share wasi:filesystem"), "{error}");
+    compose().share("wasi:filesystem").build().unwrap();
+}
