@@ -261,7 +261,8 @@ fn call(
         .map(|command| command.wasi_cli_run().call_run(&mut store));
     drop(watchdog);
     // A guest that has standard error has said so itself.
-    let mut imports = component.component_type().imports(component.engine());
+    let component_type = component.component_type();
+    let mut imports = component_type.imports(component.engine());
     if !matches!(called, Ok(Ok(Ok(()))))
         && !imports.any(|(name, _)| name.starts_with("wasi:cli/stderr@"))
         && let Some(why) = store.data().kv.failure()
