@@ -106,7 +106,7 @@ impl Volume {
     ///
     /// # Errors
     /// The commit's. The descriptor is closed in any case, and the changes stay dirty: the next commit
-    /// carries them, and [`Volume::sync_all`] reports it if that fails.
+    /// carries them. A caller that has nobody to tell leaves it to [`Volume::tell_later`].
     ///
     /// # Cost
     /// One `apply` if the file was changed since the last one, else nothing.

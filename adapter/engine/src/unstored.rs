@@ -34,6 +34,14 @@ impl Volume {
         self.unstored.untold |= outcome.is_err();
     }
 
+    /// Stores what is dirty for who only looks: a failure is not theirs to know. Returns whether all is stored.
+    pub(crate) fn commit_for_a_look(&mut self) -> bool {
+        let untold = self.unstored.untold;
+        let stored = self.commit(Durability::Buffered).is_ok();
+        self.unstored.untold = untold && !stored;
+        stored
+    }
+
     /// Comes before a change, while nothing has changed yet: tells what nobody was told, and refuses what may need
     /// room as long as what is dirty finds none.
     ///

@@ -1,7 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
-use crate::store::Durability;
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
 use std::collections::VecDeque;
@@ -151,19 +150,28 @@ impl Volume {
 
     fn next_page(&mut self, dir: InodeNo, pages: &mut Pages) -> Result<()> {
         let generation = self.begin()?.inode(dir)?.generation;
-        if !self.cache.dirty.is_empty() {
-            self.commit(Durability::Buffered)?;
-        }
+        let stored_whole = self.cache.dirty.is_empty() || self.commit_for_a_look();
+        self.check_alive()?;
         // Many listings at once share what may lie in memory: then each gets little at a time.
         let full = self.snapshot_entries + READDIR_PAGE_ENTRIES as usize > SNAPSHOTS_ENTRIES_MAX;
         let entries_max = if full { SMALL_PAGE_ENTRIES } else { READDIR_PAGE_ENTRIES };
         let found = self.scan_dir(dir, pages.after.as_deref(), entries_max, READDIR_PAGE_BYTES)?;
-        self.snapshot_entries += found.len();
-        pages.page_generation = generation;
+        // Beside what is not stored the store is out of date: each name is looked up then.
+        pages.page_generation = if stored_whole { generation } else { generation.wrapping_sub(1) };
         pages.seen += found.len() as u64;
         let stored = self.cache.node(dir).map(|node| node.stored_size);
-        pages.last = found.is_empty() || (generation == pages.generation && stored == Some(pages.seen));
-        pages.page.extend(found.into_iter().map(|(name, entry)| (Rc::from(name), entry)));
+        let all = stored_whole && generation == pages.generation && stored == Some(pages.seen);
+        pages.last = found.is_empty() || all;
+        let more = if stored_whole { Vec::new() } else { self.dirty_names(dir, pages, found.last()) };
+        let mut page: Vec<(Rc<str>, Dentry)> =
+            found.into_iter().map(|(name, entry)| (Rc::from(name), entry)).collect();
+        if !more.is_empty() {
+            page.extend(more);
+            page.sort_by(|one, other| one.0.cmp(&other.0));
+            page.dedup_by(|one, other| one.0 == other.0);
+        }
+        pages.page.extend(page);
+        self.snapshot_entries += pages.page.len();
         // Every name was seen and none forgotten since: the directory is known whole.
         if pages.last
             && self.cache.dentry_trims() == pages.trims
@@ -172,6 +180,23 @@ impl Volume {
             known.complete = true;
         }
         Ok(())
+    }
+
+    /// Names that are not stored yet, of those that belong on a page with this last one, or on the last page.
+    fn dirty_names(
+        &self,
+        dir: InodeNo,
+        pages: &Pages,
+        last: Option<&(String, Dentry)>,
+    ) -> Vec<(Rc<str>, Dentry)> {
+        let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
+        let Some(known) = known else { return Vec::new() };
+        let inside = |name: &str| {
+            pages.after.as_deref().is_none_or(|after| name > after)
+                && last.is_none_or(|(last, _)| name <= last.as_str())
+        };
+        let new = known.slots.iter().filter(|(name, slot)| slot.dirty && inside(name));
+        new.filter_map(|(name, slot)| Some((Rc::clone(name), slot.entry?))).collect()
     }
 
     /// Ends a listing.

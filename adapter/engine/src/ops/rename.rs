@@ -24,6 +24,8 @@ impl Volume {
     /// In the store when it returns, but in mode `lazy`, with everything written before: a file that was
     /// written, closed and renamed is there whole or not at all.
     ///
+    /// In place of something, on a store that has no room for it all the same, it waits as a removal does.
+    ///
     /// # Cost
     /// One `apply`, and the lookups'.
     pub fn rename_at(

@@ -16,6 +16,8 @@ impl Volume {
     /// With the next change that is stored, or after [`crate::limits::GATHERED_REMOVALS_MAX`] removals; in
     /// mode `strict` at once. A kill before that brings the name back.
     ///
+    /// As [`Volume::unlink_file_at`] it does not fail for what others wrote.
+    ///
     /// # Cost
     /// One `apply`, and the lookup's.
     pub fn remove_directory_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {

@@ -333,6 +333,60 @@ fn on_a_full_store_a_file_can_be_replaced_and_cut() {
     }
 }
 
+/// A listing that needs pages looks at the store, which does not have everything.
+#[test]
+fn a_directory_is_listed_and_emptied_while_the_store_refuses_everything() {
+    for mode in [Mode::Close, Mode::Lazy] {
+        for fault in [Fault::QuotaExceeded, Fault::ReadOnly] {
+            let store = TestStore::new(LARGE);
+            let mut program = Program::start(&store, mode);
+            program.mkdir("d").unwrap();
+            for number in 0..600 {
+                program.put(&format!("d/f{number:03}"), 10).unwrap();
+            }
+            program.volume.sync_all().unwrap();
+            store.0.borrow_mut().scan_entries_max = 100;
+            let mut program = Program::start(&store, mode);
+            store.set_fault(fault, 0, u64::MAX);
+            for name in ["d/a", "d/f1000", "d/f300a", "d/z"] {
+                program.put(name, 10).ok();
+                // Told once, and then again the next time.
+                program.put(name, 10).ok();
+            }
+            program.unlink("d/f200").unwrap();
+            program.unlink("d/f599").unwrap();
+            let flags = OpenFlags { directory: true, ..OpenFlags::default() };
+            let dir =
+                program.volume.open_at(&program.root, "d", Follow::No, flags, Access::default()).unwrap();
+            let mut expected: Vec<String> = (0..600).map(|number| format!("f{number:03}")).collect();
+            expected.retain(|name| name != "f200" && name != "f599");
+            let new = ["a", "f1000", "f300a", "z"];
+            let there = new.into_iter().filter(|name| program.size(&format!("d/{name}")).is_ok());
+            expected.extend(there.map(str::to_owned));
+            expected.sort();
+            assert!(expected.len() > 598, "something was not stored");
+            let listed = crate::tree::list(&mut program.volume, &dir).unwrap();
+            let listed: Vec<String> = listed.into_iter().map(|(name, ..)| name).collect();
+            assert!(listed == expected, "{mode:?} {fault:?}");
+
+            let mut listing = program.volume.read_directory(&dir).unwrap();
+            let mut removed = 0;
+            while let Some(entry) = program.volume.next_entry(&mut listing).unwrap() {
+                program.unlink(&format!("d/{}", entry.name)).unwrap();
+                removed += 1;
+            }
+            program.volume.close_directory(listing).unwrap();
+            assert_eq!(removed, expected.len());
+            assert_eq!(crate::tree::list(&mut program.volume, &dir).unwrap(), []);
+            store.clear_fault();
+            program.volume.close(dir).unwrap();
+            program.volume.remove_directory_at(&program.root, "d").unwrap();
+            program.volume.sync_all().unwrap();
+            program.check();
+        }
+    }
+}
+
 /// A file of more extents than one commit deletes gives the room that a commit needs all the same.
 #[test]
 fn the_removal_of_a_large_file_gives_room_in_the_same_commit() {

@@ -40,6 +40,15 @@ struct Rig {
 impl Rig {
     /// Wraps a function, between a commit and an original that answer what they are told.
     fn new(name: &str, fails: bool, answer: Option<u32>) -> Self {
+        Self::with(name, fails, answer, false)
+    }
+
+    /// As [`Rig::new`], with a standard error to tell on.
+    fn telling(name: &str, fails: bool, answer: Option<u32>) -> Self {
+        Self::with(name, fails, answer, true)
+    }
+
+    fn with(name: &str, fails: bool, answer: Option<u32>, tells: bool) -> Self {
         let mut resolve = Resolve::default();
         let mut map = SourceMap::default();
         map.push(std::path::Path::new("test.wit"), WIT);
@@ -49,7 +58,9 @@ impl Rig {
         let mut glue = GlueModule::default();
         let item = |part, space| Wanted::Item(part, (space, 0));
         let (commit, original) = (item(Part::Adapter, Space::CoreFunc), item(Part::Guest, Space::CoreFunc));
-        let end = End { commit, tell: None };
+        let stderr = Wanted::HostFunction("wasi:cli/stderr".to_owned(), "get-stderr");
+        let explain = item(Part::Provider, Space::CoreFunc);
+        let end = End { commit, tell: tells.then_some((stderr, explain)) };
         if name.starts_with("exit") {
             write_exit(&mut glue, "f", function, end, original);
         } else {
@@ -74,6 +85,15 @@ impl Rig {
                 Wanted::Item(Part::Adapter, _) => Func::wrap(store, move || {
                     log.lock().unwrap().push("commit".to_owned());
                     i32::from(fails)
+                })
+                .into(),
+                Wanted::HostFunction(..) => Func::wrap(store, move || {
+                    log.lock().unwrap().push("stderr".to_owned());
+                    7_i32
+                })
+                .into(),
+                Wanted::Item(Part::Provider, _) => Func::wrap(store, move |stream: i32| {
+                    log.lock().unwrap().push(format!("explain {stream}"));
                 })
                 .into(),
                 Wanted::Item(_, (Space::CoreMemory, _)) => memory.into(),
@@ -170,4 +190,28 @@ fn exit_from_the_guests_allocator_traps_and_commits_nothing() {
     rig.busy.set(&mut rig.store, Val::I32(1)).unwrap();
     assert_eq!(rig.call(), None);
     assert_eq!(rig.log(), "");
+}
+
+#[test]
+fn a_commit_that_fails_is_told_on_standard_error_before_anything_else() {
+    for (name, answer, expected) in [
+        ("run", Some(0), "original , commit, stderr, explain 7"),
+        ("count", Some(64), "original 0 1, commit, stderr, explain 7"),
+        ("exit", None, "commit, stderr, explain 7, original 1"),
+        ("exit-with-code", None, "commit, stderr, explain 7, original 1"),
+    ] {
+        let mut rig = Rig::telling(name, true, answer);
+        rig.call().unwrap();
+        assert_eq!(rig.log(), expected, "{name}");
+    }
+    let mut rig = Rig::telling("number", true, Some(42));
+    assert_eq!(rig.call(), None, "there is no room for an error");
+    assert_eq!(rig.log(), "original , commit, stderr, explain 7");
+    for (name, answer, expected) in
+        [("run", Some(0), "original , commit"), ("exit", None, "commit, original 0")]
+    {
+        let mut rig = Rig::telling(name, false, answer);
+        rig.call().unwrap();
+        assert_eq!(rig.log(), expected, "{name}");
+    }
 }
