@@ -93,7 +93,7 @@ pub use limits::{
     MAX_SCAN_ENTRIES, MAX_VALUE_BYTES,
 };
 pub use linker::{INTERFACE, add_to_linker, add_to_linker_async};
-pub use memory::{ENTRY_OVERHEAD_BYTES, MemoryStore};
+pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
 pub use open::{AnyStore, OpenError, open_store, open_store_read_only};

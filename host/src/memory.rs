@@ -10,10 +10,6 @@ use smallvec::SmallVec;
 use crate::limits::{ScanBudget, key_range, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
-/// What an entry of a store with a size counts for beside its bytes: its place in the tree, and the heads of its
-/// allocations. As the provider `memory` counts, so that one size means the same in both.
-pub const ENTRY_OVERHEAD_BYTES: u64 = 160;
-
 /// A store in memory: an ordered map behind a lock.
 ///
 /// A clone is another handle on the same data, so that a second instance in the same process finds
@@ -44,7 +40,7 @@ struct Held {
 
 /// What an entry counts for.
 fn cost(key: &[u8], value: &[u8]) -> u64 {
-    ENTRY_OVERHEAD_BYTES + key.len() as u64 + value.len() as u64
+    MemoryStore::ENTRY_OVERHEAD_BYTES + key.len() as u64 + value.len() as u64
 }
 
 impl Default for MemoryStore {
@@ -60,13 +56,17 @@ type Key = SmallVec<[u8; 40]>;
 const LIMITS: Limits = Limits::of_this_crate(false);
 
 impl MemoryStore {
+    /// What an entry counts for beside its bytes: its place in the tree, and the heads of its allocations. The provider
+    /// `memory` counts so too: one size means the same in both.
+    pub const ENTRY_OVERHEAD_BYTES: u64 = 160;
+
     /// Makes an empty store, as large as memory is.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes an empty store that holds at most so many bytes of keys and values, with [`ENTRY_OVERHEAD_BYTES`] for each
-    /// entry.
+    /// Makes an empty store that holds at most so many bytes of keys and values, with
+    /// [`MemoryStore::ENTRY_OVERHEAD_BYTES`] for each entry.
     ///
     /// # Errors
     /// An `apply` that would make it both larger than it is and larger than that is refused with

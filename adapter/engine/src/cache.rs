@@ -3,11 +3,13 @@
 //! The store is the permanent state; everything here can be dropped and read again, but for what is
 //! marked dirty. Nothing in this module calls the store.
 
+mod neighbours;
 mod trim;
 mod undo;
 
 pub(crate) use undo::Counts;
 
+use self::neighbours::Neighbours;
 use crate::dirty::{Dirty, PendingReap, Removed};
 use crate::error::{Error, Result};
 use crate::layer::Value;
@@ -17,7 +19,7 @@ use crate::types::{Dentry, InodeNo};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 use undo::Undo;
 
@@ -179,31 +181,6 @@ pub(crate) struct Slot {
     pub(crate) stored: bool,
     /// The entry is the image's, which counts for nothing.
     pub(crate) below: bool,
-}
-
-/// Hashes inode numbers so that four made one after the other lie side by side in a table: they are mostly used so too,
-/// and a line of the processor's cache holds them. Longer runs would leave no gaps, which removals need.
-#[derive(Debug, Default)]
-struct Neighbours(u64);
-
-impl Hasher for Neighbours {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let spread = (number >> 2).wrapping_mul(SPREAD);
-        // The table takes the place from the low bits.
-        self.0 = ((spread ^ (spread >> 32)) << 2) | (number & 3);
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // No number comes here; any hash is a right one.
-        for byte in bytes {
-            self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte));
-        }
-    }
 }
 
 #[derive(Debug)]

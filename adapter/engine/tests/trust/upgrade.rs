@@ -8,7 +8,7 @@ use crate::run::TestClock;
 use crate::store::{Fault, LARGE, Map, TINY, TestStore, tag_of};
 use crate::tree;
 use kvfs::fuzzing::framed;
-use kvfs::image::Image;
+use kvfs::image::{Image, pack};
 use kvfs::{
     Access, At, Error, Follow, Invariant, KvStore, OpenFlags, Options, Quota, Repair, RepairOptions, Report,
     Used, Volume,
@@ -287,4 +287,30 @@ fn files_of_old_go_on_sharing_the_extents_of_their_image() {
     volume.close(big).unwrap();
     volume.sync_all().unwrap();
     old.check(&store, "after writes");
+}
+
+/// A tree is the same image whichever version packs it: else a volume on it could not be opened any more once the program
+/// was composed anew.
+#[test]
+fn a_tree_packs_to_the_image_that_it_was() {
+    let mut store = TestStore::new(LARGE);
+    let options = Options { volume: "v".into(), extent_bytes: 512, inline_bytes: 256, ..Options::default() };
+    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
+    let root = volume.root().unwrap();
+    let mut file = |path: &str, bytes: &[u8]| {
+        let file = volume.open_at(&root, path, Follow::No, CREATE, WRITE).unwrap();
+        volume.write(&file, At::Offset(0), bytes).unwrap();
+        volume.close(file).unwrap();
+    };
+    file("big", &[2; 8 * 512]);
+    file("small", &[3; 100]);
+    file("gone", &[4; 3000]);
+    file("same", &[5; 600]);
+    file("cut", &[6; 2000]);
+    volume.create_directory_at(&root, "d").unwrap();
+    let file = volume.open_at(&root, "d/x", Follow::No, CREATE, WRITE).unwrap();
+    volume.write(&file, At::Offset(0), b"x").unwrap();
+    volume.close(file).unwrap();
+    volume.sync_all().unwrap();
+    assert!(pack(&mut store, "v", "tree").unwrap() == known("known-above").image);
 }
