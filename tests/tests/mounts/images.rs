@@ -48,7 +48,7 @@ fn nothing_changes_an_image() {
                 ("truncate top", "error read-only"),
                 ("open-to-write top", "error read-only"),
                 ("rm gone", "error read-only"),
-                ("rmdir lib/sub", "error not-empty"),
+                ("rmdir lib/sub", "error read-only"),
                 ("mv gone other", "error read-only"),
                 ("ln gone other", "error read-only"),
                 ("symlink gone other", "error read-only"),
