@@ -46,7 +46,7 @@ pub struct PackedTree {
     pub files: usize,
     /// Directories, the root not counted.
     pub directories: usize,
-    /// Symbolic links.
+    /// Symbolic links, counted by their names.
     pub symlinks: usize,
     /// Bytes of the files.
     pub file_bytes: u64,

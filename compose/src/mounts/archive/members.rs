@@ -144,7 +144,8 @@ impl Members {
             },
         };
         if header.kind() == kind::SPARSE && header.is_gnu() {
-            let in_header = |reason| Fault::Damaged(format!("the map of a file with holes: {reason}"));
+            let name = String::from_utf8_lossy(&path);
+            let in_header = |reason| Fault::Damaged(format!("`{name}` has holes, and in their map {reason}"));
             let (mut map, mut more) = header.pieces().map_err(in_header)?;
             while more {
                 let block = self.block()?.ok_or(Fault::Ended)?;
@@ -152,7 +153,9 @@ impl Members {
                 map.extend(pieces.0);
                 more = pieces.1;
                 if map.len() > 2 * PIECES_MAX {
-                    return Err(Fault::Refused(format!("a file in more than {PIECES_MAX} pieces")));
+                    return Err(Fault::Refused(format!(
+                        "`{name}` has holes, and more than {PIECES_MAX} pieces"
+                    )));
                 }
             }
             sparse = Sparse::in_header(map, header.whole_size_bytes().map_err(in_header)?);

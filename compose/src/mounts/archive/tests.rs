@@ -427,10 +427,10 @@ fn an_old_map_of_holes_that_is_wrong_is_what_is_named() {
             "`s`: it has holes, and its pieces do not lie",
         ),
         (tar(map(&[(0, 4), (1024, 512)], 5000), &bytes[..516]), "a piece of it does not start on a block"),
-        (tar(extended, &bytes), "FILE is damaged: at its start: the map of a file with holes: `"),
+        (tar(extended, &bytes), "FILE is damaged: at its start: `s` has holes, and in their map `"),
         (
             tar(garbage, &bytes),
-            "FILE is damaged: at its start: the map of a file with holes: `zzzzzzzzzzzz` is no number",
+            "FILE is damaged: at its start: `s` has holes, and in their map `zzzzzzzzzzzz` is no number",
         ),
         (tar(map(&[], 99_999_999_999), b""), "the packed trees have 99999999999 bytes"),
     ] {
