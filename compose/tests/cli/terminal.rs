@@ -283,8 +283,8 @@ fn nothing_that_a_terminal_acts_on_is_said_whoever_has_made_it() {
         let all = [output.stdout, output.stderr].concat();
         quoting += usize::from(all.windows(6).any(|window| window == b"FORGED"));
     }
-    // Otherwise nothing was looked at.
-    assert!(quoting * 3 > cases.len() * 2, "{quoting} of {} outputs quote such a name", cases.len());
+    // Otherwise little was looked at. The others say nothing of such names.
+    assert!(quoting * 2 > cases.len(), "{quoting} of {} outputs quote such a name", cases.len());
     let help = String::from_utf8(kvfs(dir.path(), &["--help"]).stdout).unwrap();
     let commands =
         help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a list");
