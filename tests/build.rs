@@ -21,11 +21,13 @@ const WITH_LIBC: [(&str, &str); 2] =
     [("wasm32-wasip1", "KVFS_STD_WASIP1"), ("wasm32-wasip2", "KVFS_STD_WASIP2")];
 
 /// What not every machine has: how set-up is asked for it, its name, and the cfg for tests that go without.
-const OPTIONAL: [(&str, &str, &str); 4] = [
+const OPTIONAL: [(&str, &str, &str); 6] = [
     ("--print-componentize-js", "componentize-js", "no_javascript"),
     ("--print-wasmtime oldest", "prebuilt wasmtime of the oldest version", "no_prebuilt_wasmtimes"),
     ("--print-wasmtime newest", "prebuilt wasmtime of the newest version", "no_prebuilt_wasmtimes"),
     ("--print-wasmtime-py", "wasmtime-py", "no_wasmtime_py"),
+    ("--print-namespace", "mounts of our own", "no_mounts"),
+    ("--print-mount", "right to mount a small disk", "no_disks"),
 ];
 
 fn main() -> ExitCode {

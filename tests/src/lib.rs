@@ -22,6 +22,7 @@ mod program;
 pub mod stock;
 mod tree;
 
+use anyhow::Context;
 pub use faulty::FaultyOutput;
 pub use tree::Tree;
 
@@ -36,4 +37,19 @@ pub fn engine_store(store: kvfs_host::AnyStore) -> impl kvfs::KvStore {
 /// The directory of cargo's own files; what the harness makes once is kept under it.
 pub fn target_dir() -> &'static std::path::Path {
     std::path::Path::new(env!("KVFS_TARGET_DIR"))
+}
+
+/// Asks set-up where something is: `--print-…`, and what follows.
+///
+/// # Errors
+///
+/// Set-up's own words; where it is nowhere these are mostly to run `make setup`.
+pub fn set_up(arguments: &[&str]) -> anyhow::Result<String> {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/setup");
+    let output = std::process::Command::new(&script).args(arguments).output();
+    let output = output.with_context(|| script.display().to_string())?;
+    if !output.status.success() {
+        anyhow::bail!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
 }

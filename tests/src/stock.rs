@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::target_dir;
+use crate::{set_up, target_dir};
 
 /// Which of the commands that set-up installs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,12 @@ pub fn wasmtime() -> anyhow::Result<&'static Path> {
 ///
 /// Set-up's own words; without the command these are to run `make setup`.
 pub fn wasmtime_of(version: Version) -> anyhow::Result<PathBuf> {
-    set_up(match version {
+    let found = set_up(match version {
         Version::Usual => &["--print-wasmtime"],
         Version::Oldest => &["--print-wasmtime", "oldest"],
         Version::Newest => &["--print-wasmtime", "newest"],
-    })
+    })?;
+    Ok(found.into())
 }
 
 /// Returns a command that runs Python with wasmtime's package for it.
@@ -56,17 +57,6 @@ pub fn wasmtime_of(version: Version) -> anyhow::Result<PathBuf> {
 /// Set-up's own words; without the package these are to run `make setup`.
 pub fn wasmtime_py() -> anyhow::Result<Command> {
     Ok(Command::new(set_up(&["--print-wasmtime-py"])?))
-}
-
-/// Asks set-up where something is.
-fn set_up(arguments: &[&str]) -> anyhow::Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/setup");
-    let output = Command::new(&script).args(arguments).output();
-    let output = output.with_context(|| script.display().to_string())?;
-    if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
-    }
-    Ok(String::from_utf8(output.stdout)?.trim_end().into())
 }
 
 /// Returns `wasmtime run`, to which options, the component and its arguments are still to be added. What it

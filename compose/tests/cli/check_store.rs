@@ -174,7 +174,7 @@ fn check_store_goes_on_after_a_provider_that_traps_or_hangs() {
     assert!(stdout.starts_with("ok      the_store_is_empty_and_takes_changes\n"), "{stdout}");
     let last: Vec<_> = stdout.lines().rev().take(2).collect();
     assert!(
-        last[1].starts_with("FAILED  an_empty_range_has_no_entries: it was not done after 1 s"),
+        last[1].starts_with("FAILED  an_empty_range_has_no_entries: it was not done after 1s"),
         "{stdout}"
     );
     assert!(last[1].contains("cannot be interrupted") && last[0].contains("were not checked"), "{stdout}");

@@ -28,27 +28,25 @@ pub(super) struct Answers {
 impl Answers {
     /// Asks Linux, once for each setting. `None` where it lets nobody mount: then nothing is known of a file system
     /// that takes no changes; of others, what does not depend on it.
-    pub(super) fn of(setting: Setting) -> Option<&'static Answers> {
+    pub(super) fn of(setting: Setting) -> &'static Answers {
         static PLAIN: OnceLock<Answers> = OnceLock::new();
-        static CHANGED: OnceLock<Option<Answers>> = OnceLock::new();
-        static READ_ONLY: OnceLock<Option<Answers>> = OnceLock::new();
-        let plain = || PLAIN.get_or_init(|| Answers::ask("plain", &[]));
-        let mounted = |word| namespace().map(|namespace| Answers::ask(word, namespace));
+        static CHANGED: OnceLock<Answers> = OnceLock::new();
+        static READ_ONLY: OnceLock<Answers> = OnceLock::new();
         match setting {
-            Setting::Plain => Some(plain()),
-            Setting::Changed => Some(CHANGED.get_or_init(|| mounted("rw")).as_ref().unwrap_or_else(plain)),
-            Setting::ReadOnly => READ_ONLY.get_or_init(|| mounted("ro")).as_ref(),
+            Setting::Plain => PLAIN.get_or_init(|| Answers::ask("plain", &[])),
+            Setting::Changed => CHANGED.get_or_init(|| Answers::ask("rw", &namespace())),
+            Setting::ReadOnly => READ_ONLY.get_or_init(|| Answers::ask("ro", &namespace())),
         }
     }
 
-    fn ask(word: &str, namespace: &[&str]) -> Answers {
+    fn ask(word: &str, namespace: &[String]) -> Answers {
         let dir = tempfile::tempdir().unwrap();
         let calls: Vec<Call> =
             calls().into_iter().filter(|call| word != "plain" || !call.needs_mount).collect();
         let lines: String = calls.iter().map(|call| format!("{}\n", call.line)).collect();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/paths/linux.py");
         let python = ["python3", script, dir.path().to_str().unwrap(), word];
-        let words: Vec<&str> = namespace.iter().copied().chain(python).collect();
+        let words: Vec<&str> = namespace.iter().map(String::as_str).chain(python).collect();
         let mut child = Command::new(words[0])
             .args(&words[1..])
             .stdin(Stdio::piped())
@@ -78,23 +76,10 @@ impl Answers {
     }
 }
 
-/// Whether Linux lets us mount.
-pub(super) fn mounts() -> bool {
-    namespace().is_some()
-}
-
-/// The command before a command that gives it mounts of its own, if there is one that may mount.
-fn namespace() -> Option<&'static [&'static str]> {
-    const NAMESPACES: [&[&str]; 2] = [&["unshare", "-Urm"], &["unshare", "-m"]];
-    static FOUND: OnceLock<Option<&[&str]>> = OnceLock::new();
-    *FOUND.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        NAMESPACES.into_iter().find(|words| {
-            let mut command = Command::new(words[0]);
-            command.args(&words[1..]).args(["mount", "-t", "tmpfs", "tmpfs"]).arg(dir.path());
-            command.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-        })
-    })
+/// The words before a command that give it mounts of its own.
+fn namespace() -> Vec<String> {
+    let words = kvfs_tests::set_up(&["--print-namespace"]).expect("a test that is built where somebody may mount");
+    words.split(' ').map(str::to_owned).collect()
 }
 
 /// Makes what a text names.
