@@ -26,8 +26,7 @@ setup:
 
 # Only what it uses: the rest is for tests.
 demo:
-	@.ci/setup demo
-	@tests/python/demo '$(TARGET)'
+	@start=$$(date +%s) && .ci/setup demo && tests/python/demo '$(TARGET)' "$$(($$(date +%s) - start))"
 
 test: setup
 	@.ci/test

@@ -103,9 +103,9 @@ impl lifecycle::Guest for Adapter {
 
     fn explain(to: lifecycle::HostOutputStream) {
         let Some(error) = table::failure() else { return };
-        // The store's words may hold anything, and the stream may be a terminal.
+        // The store's words may hold anything, and the stream may be a terminal: what is not plain text is not shown.
         let why = error.to_string();
-        let why = why.chars().map(|char| if char.is_control() { ' ' } else { char });
+        let why = why.chars().map(|char| if char == ' ' || char.is_ascii_graphic() { char } else { '?' });
         let line = "kvfs: not all that was written could be stored: ".chars().chain(why.take(REASON_CHARS));
         let line: String = line.chain(['\n']).collect();
         // Where this fails there is nobody left to tell.

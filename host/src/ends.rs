@@ -4,8 +4,9 @@
 //! disk is registered here, and ended when the process ends in order. A redb file that was not closed is checked whole
 //! at its next opening, and redb then falls back to an older root if the newest one is damaged.
 
+use std::panic::catch_unwind;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, Once, TryLockError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError, TryLockError, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,37 +14,82 @@ use std::time::{Duration, Instant};
 /// process from ending.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
+/// Longest wait for whoever reads standard error.
+const MAX_TELL_WAIT: Duration = Duration::from_secs(1);
+
 /// A store that has something to do before its process ends.
 pub(crate) trait Ends: Send + Sync {
     /// Stores what is not durable yet and closes the store, once no call is busy with it, or not at all after `until`.
     /// Later calls may wait until the process is gone, so that no guest sees its files fail in its last moment.
-    fn end(&self, until: Instant);
+    ///
+    /// # Errors
+    /// What could not be stored, in words: see [`lament`].
+    fn end(&self, until: Instant) -> Result<(), String>;
 }
 
-static OPEN: Mutex<Vec<Weak<dyn Ends>>> = Mutex::new(Vec::new());
+/// A store that is open, or is being dropped: then there is no strong reference to it any more.
+struct Open {
+    id: u64,
+    /// A process that was forked off has no part in its parent's stores.
+    process: u32,
+    store: Weak<dyn Ends>,
+}
+
+static OPEN: Mutex<Vec<Open>> = Mutex::new(Vec::new());
+static CLOSED: Condvar = Condvar::new();
+
+/// A store's place in the list, which it keeps until it is dropped whole: it is the store's last field.
+#[derive(Debug)]
+pub(crate) struct Registered(u64);
 
 /// Has a store ended when the process ends while the store is open.
-pub(crate) fn register(store: Weak<dyn Ends>) {
+pub(crate) fn register<S: Ends + 'static>(store: Weak<S>) -> Registered {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         // Fails for want of memory alone; then the store is as after a kill.
         let _ = c::atexit(end_all);
     });
-    let mut open = OPEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    open.retain(|store| store.strong_count() > 0);
-    open.push(store);
+    let mut open = list();
+    let id = open.last().map_or(0, |last| last.id + 1);
+    open.push(Open { id, process: std::process::id(), store });
+    Registered(id)
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        list().retain(|open| open.id != self.0);
+        CLOSED.notify_all();
+    }
+}
+
+fn list() -> MutexGuard<'static, Vec<Open>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs when `main` returns and in `std::process::exit`, not after a signal that ends the process.
 extern "C" fn end_all() {
     // A panic must not reach the C library.
-    let _ = std::panic::catch_unwind(|| {
-        let mut open = OPEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _ = catch_unwind(|| {
         let until = Instant::now() + MAX_WAIT;
-        for store in open.drain(..).filter_map(|store| store.upgrade()) {
-            store.end(until);
-            // Dropped as the last handle, it would wait for the lock that `end` keeps.
-            std::mem::forget(store);
+        let process = std::process::id();
+        let of_process = |open: &&Open| open.process == process;
+        let stores: Vec<Arc<dyn Ends>> =
+            list().iter().filter(of_process).filter_map(|open| open.store.upgrade()).collect();
+        let laments: Vec<String> = stores.iter().filter_map(|store| store.end(until).err()).collect();
+        // Dropped as the last handle, a store would wait for the lock that `end` keeps.
+        std::mem::forget(stores);
+        // Another thread may be dropping a store, and closes it.
+        let mut open = list();
+        while open.iter().filter(of_process).any(|open| open.store.strong_count() == 0) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            open = CLOSED.wait_timeout(open, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(open);
+        if !laments.is_empty() {
+            tell(laments.join("\n"));
         }
     });
 }
@@ -62,10 +108,22 @@ pub(crate) fn lock_until<T>(lock: &Mutex<T>, until: Instant) -> Option<MutexGuar
     }
 }
 
-/// Tells on standard error that a store ended without its last changes: nobody is left to be told.
-pub(crate) fn lament(store: &Path, why: &str) {
+/// Says that a store ended without its last changes.
+pub(crate) fn lament(store: &Path, why: &str) -> String {
     let store = store.to_string_lossy();
-    eprintln!("kvfs: {}: cannot store the last changes: {}", store.escape_debug(), why.escape_debug());
+    format!("kvfs: {}: cannot store the last changes: {}", store.escape_debug(), why.escape_debug())
+}
+
+/// Writes lines to standard error, since nobody is left to be told; not for long, if nobody reads there either.
+pub(crate) fn tell(lines: String) {
+    let (told, telling) = mpsc::channel::<()>();
+    let teller = thread::Builder::new().spawn(move || {
+        eprintln!("{lines}");
+        drop(told);
+    });
+    if teller.is_ok() {
+        let _ = telling.recv_timeout(MAX_TELL_WAIT);
+    }
 }
 
 /// Runs `work` on a thread that is not panicking: redb leaves a file open that is dropped by one that is.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -39,6 +39,7 @@ pub struct FileStore {
 struct Shared {
     path: PathBuf,
     inner: Mutex<Inner>,
+    _registered: ends::Registered,
 }
 
 /// What a store in a directory held when it was opened; nothing in the directory changes.
@@ -65,8 +66,11 @@ impl FileStore {
             Ok(()) => {}
         }
         let inner = Inner::open(directory(path)?).map_err(|error| open_error(path, error))?;
-        let shared = Arc::new(Shared { path: path.into(), inner: Mutex::new(inner) });
-        ends::register(Arc::<Shared>::downgrade(&shared));
+        let shared = Arc::new_cyclic(|shared| Shared {
+            path: path.into(),
+            inner: Mutex::new(inner),
+            _registered: ends::register(Weak::clone(shared)),
+        });
         Ok(Self { shared })
     }
 
@@ -85,16 +89,17 @@ impl FileStore {
 }
 
 impl Ends for Shared {
-    fn end(&self, until: Instant) {
+    fn end(&self, until: Instant) -> Result<(), String> {
         let Some(mut inner) = ends::lock_until(&self.inner, until) else {
-            return ends::lament(&self.path, "a call is still busy with it");
+            return Err(ends::lament(&self.path, "a call is still busy with it"));
         };
-        match inner.apply(&[], &[], true) {
+        let stored = match inner.apply(&[], &[], true) {
             // Whoever has the store now has these changes too.
-            Ok(()) | Err(kvfs_file_store::StoreError::Fenced) => {}
-            Err(error) => ends::lament(&self.path, &error.to_string()),
-        }
+            Ok(()) | Err(kvfs_file_store::StoreError::Fenced) => Ok(()),
+            Err(error) => Err(ends::lament(&self.path, &error.to_string())),
+        };
         std::mem::forget(inner);
+        stored
     }
 }
 

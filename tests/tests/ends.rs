@@ -44,22 +44,36 @@ impl Place {
         command
     }
 
-    /// Starts an endless program, does `meanwhile` once it is ready, and waits for its end.
+    /// Starts an endless program, does `meanwhile` once it is ready, and waits for its end. Standard error is not read
+    /// before that.
+    #[track_caller]
     fn endless(&self, options: &[&str], program: &str, meanwhile: impl FnOnce(&Child)) -> End {
+        self.try_endless(options, program, meanwhile)
+            .unwrap_or_else(|end| panic!("{program}: {}", end.stderr))
+    }
+
+    /// As [`Place::endless`], and an error if the program ends before it is ready.
+    fn try_endless(
+        &self,
+        options: &[&str],
+        program: &str,
+        meanwhile: impl FnOnce(&Child),
+    ) -> Result<End, End> {
         let mut child = self.command(options, &["endless", program]).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
         stdout.read_line(&mut ready).unwrap();
         let began = Instant::now();
-        if ready != "ready\n" {
-            panic!("{program}: {ready:?}, {}", all_of(child.stderr.take().unwrap()));
+        let is_ready = ready == "ready\n";
+        if is_ready {
+            meanwhile(&child);
         }
-        meanwhile(&child);
         let mut rest = String::new();
         stdout.read_to_string(&mut rest).unwrap();
         let stderr = all_of(child.stderr.take().unwrap());
         let code = child.wait().unwrap().code();
-        End { code, stdout: rest, stderr, took: began.elapsed() }
+        let end = End { code, stdout: rest, stderr, took: began.elapsed() };
+        if is_ready { Ok(end) } else { Err(end) }
     }
 
     fn run(&self, options: &[&str], arguments: &[&str]) -> End {
@@ -177,7 +191,8 @@ fn a_damaged_page_behind_an_orderly_end_never_makes_an_empty_volume() {
         let said = String::from_utf8(fsck.stdout).unwrap();
         match fsck.status.code() {
             Some(0) => assert!(said.contains(": 41 inodes, 40 names"), "byte {at}: {said}"),
-            _ => noticed += 1,
+            Some(4 | 8) => noticed += 1,
+            other => panic!("byte {at}: {other:?}: {}", String::from_utf8_lossy(&fsck.stderr)),
         }
     }
     assert!(noticed > 0, "no flipped bit was noticed");
@@ -187,14 +202,19 @@ fn a_damaged_page_behind_an_orderly_end_never_makes_an_empty_volume() {
 fn a_guest_out_of_time_is_ended_and_its_store_closed() {
     for link in LINKS {
         let place = Place::new(link);
-        for program in ["spins", "stats", "writes", "waits"] {
-            let end = place.endless(&["--timeout", "700ms"], program, nothing);
+        for program in ["spins", "stats", "writes", "waits", "floods"] {
+            // On a slow machine it is out of time before it has come to anything.
+            let tries = ["700ms", "5s", "30s"].map(|limit| (limit, ["--timeout", limit]));
+            let in_time = tries.iter().find_map(|(limit, options)| {
+                Some((limit, place.try_endless(options, program, nothing).ok()?))
+            });
+            let (limit, end) = in_time.expect("it is ready in half a minute");
             assert_eq!(end.code, Some(124), "{program}: {}", end.stderr);
-            assert_eq!(
-                end.stderr,
-                "kvfs: guests.wasm: ended after 700ms (--timeout); what it had stored is kept\n"
-            );
-            assert!(end.took < Duration::from_secs(20), "{program}: {:?}", end.took);
+            let line =
+                format!("kvfs: guests.wasm: ended after {limit} (--timeout); what it had stored is kept\n");
+            // A flood that nobody reads takes the line along.
+            assert!(end.stderr == line || program == "floods", "{program}: {}", end.stderr);
+            assert!(end.took < Duration::from_secs(60), "{program}: {:?}", end.took);
             place.is_in_order(program);
         }
         let end = place.run(&["--timeout", "1h"], &["nothing"]);

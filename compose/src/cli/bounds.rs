@@ -1,5 +1,6 @@
 //! What `kvfs run` lets a guest use of time, memory and fuel, and how it ends beyond that.
 
+use super::warn;
 use crate::Bounds;
 use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -42,7 +43,13 @@ impl Watchdog {
             // The guest traps at its next loop or call.
             engine.increment_epoch();
             if watched.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
-                super::complain(&anyhow::anyhow!("{guest}: {}", out_of_time(limit)));
+                // The guest may be writing to standard error, where nobody reads.
+                let (told, telling) = channel::<()>();
+                thread::spawn(move || {
+                    warn(format_args!("{guest}: {}", out_of_time(limit)));
+                    drop(told);
+                });
+                let _ = telling.recv_timeout(GRACE);
                 // This closes the stores in order, as every exit does.
                 std::process::exit(TIMED_OUT.into());
             }

@@ -17,7 +17,7 @@ pub use reader::RedbReader;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -87,6 +87,7 @@ struct Shared {
     opener: Opener,
     writer: Mutex<Writer>,
     state: RwLock<State>,
+    _registered: ends::Registered,
 }
 
 #[derive(Debug)]
@@ -142,13 +143,13 @@ impl RedbStore {
             closed: false,
             room: Room::default(),
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new_cyclic(|shared| Shared {
             path: path.to_path_buf(),
             opener,
             writer: Mutex::new(writer),
             state: RwLock::new(State { overlay: Overlay::default(), table: Some(table) }),
+            _registered: ends::register(Weak::clone(shared)),
         });
-        ends::register(Arc::<Shared>::downgrade(&shared));
         Ok(RedbStore { shared })
     }
 
@@ -417,32 +418,34 @@ impl Shared {
         }
     }
 
-    /// Closes the file; what cannot be stored any more is told, unless its caller knows.
-    fn close_at_last(&self, writer: &mut Writer) {
+    /// Closes the file.
+    ///
+    /// # Errors
+    /// What cannot be stored any more, in words, unless its caller knows.
+    fn close_at_last(&self, writer: &mut Writer) -> Result<(), String> {
         if writer.closed {
-            return;
+            return Ok(());
         }
         let known = writer.failing;
-        if let Err(error) = self.apply_as_writer(writer, &[], &[], Durability::Durable)
-            && !known
-        {
-            ends::lament(&self.path, &error.to_string());
-        }
+        let stored = self.apply_as_writer(writer, &[], &[], Durability::Durable);
         writer.closed = true;
         // Closes it in order, if it can be.
         writer.db = None;
+        match stored {
+            Err(error) if !known => Err(ends::lament(&self.path, &error.to_string())),
+            _ => Ok(()),
+        }
     }
 }
 
 impl Ends for Shared {
-    fn end(&self, until: Instant) {
-        match ends::lock_until(&self.writer, until) {
-            Some(mut writer) => {
-                self.close_at_last(&mut writer);
-                std::mem::forget(writer);
-            }
-            None => ends::lament(&self.path, "a call is still busy with it"),
-        }
+    fn end(&self, until: Instant) -> Result<(), String> {
+        let Some(mut writer) = ends::lock_until(&self.writer, until) else {
+            return Err(ends::lament(&self.path, "a call is still busy with it"));
+        };
+        let closed = self.close_at_last(&mut writer);
+        std::mem::forget(writer);
+        closed
     }
 }
 
@@ -451,7 +454,9 @@ impl Drop for Shared {
         ends::calmly(|| {
             // A panic of redb while it wrote is no reason to leave the file open.
             let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            self.close_at_last(&mut writer);
+            if let Err(lament) = self.close_at_last(&mut writer) {
+                ends::tell(lament);
+            }
         });
     }
 }

@@ -61,10 +61,14 @@ fn changes(file_bytes: u64) -> usize {
     usize::try_from(file_bytes / FILE_BYTES_PER_BYTE).unwrap_or(usize::MAX)
 }
 
-/// What the disk has free for a file. Where nothing tells, the commit does.
+/// What the disk has free for a file. Where nothing tells, the commit does: some file systems have no answer, others
+/// one of zeros.
 #[cfg(unix)]
 fn free_bytes(path: &Path) -> u64 {
-    rustix::fs::statvfs(path).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    match rustix::fs::statvfs(path) {
+        Ok(disk) if disk.f_blocks > 0 => disk.f_bavail.saturating_mul(disk.f_frsize),
+        _ => u64::MAX,
+    }
 }
 
 #[cfg(not(unix))]

@@ -80,24 +80,44 @@ fn child_exits() {
     let files = FileStore::open(directory).unwrap();
     write(&files, &[(b"key", b"1")], Durability::Buffered).unwrap();
     std::mem::forget((store.clone(), files));
-    if std::env::var("KVFS_TEST_STOP").as_deref() == Ok("busy") {
-        // Another thread is in the middle of something all the time, and panics at no answer.
-        let busy = store.clone();
-        std::thread::spawn(move || {
-            for number in 0u64.. {
-                let number = number.to_be_bytes();
-                write(&busy, &[(b"a", &number), (b"b", &number)], Durability::Durable).unwrap();
-                assert!(value_of(&busy, b"key").is_some());
+    match std::env::var("KVFS_TEST_STOP").as_deref() {
+        Ok("busy") => {
+            // Another thread is in the middle of something all the time, and panics at no answer.
+            let (busy, (stored, first)) = (store.clone(), std::sync::mpsc::channel());
+            std::thread::spawn(move || {
+                for number in 0u64.. {
+                    let number = number.to_be_bytes();
+                    write(&busy, &[(b"a", &number), (b"b", &number)], Durability::Durable).unwrap();
+                    assert!(value_of(&busy, b"key").is_some());
+                    let _ = stored.send(());
+                }
+            });
+            first.recv().unwrap();
+        }
+        Ok("dropped") => {
+            // Another thread drops the last handle while the process ends.
+            let path = path_of_child().with_extension("dropped");
+            let last = RedbStore::open(path).unwrap();
+            for number in 0..10u8 {
+                write(&last, &[(&[number], &[7; 900_000])], Durability::Buffered).unwrap();
             }
-        });
-        std::thread::sleep(Duration::from_millis(200));
+            write(&last, &[(b"key", b"1")], Durability::Buffered).unwrap();
+            let (dropping, begun) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                dropping.send(()).unwrap();
+                drop(last);
+            });
+            begun.recv().unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        _ => {}
     }
     std::process::exit(42);
 }
 
 #[test]
 fn a_process_that_exits_closes_what_it_left_open() {
-    for how in ["idle", "busy"] {
+    for how in ["idle", "busy", "dropped"] {
         let (_directory, path) = place();
         let output = child("ends::child_exits", &path, None)
             .env("KVFS_TEST_STOP", how)
@@ -114,6 +134,9 @@ fn a_process_that_exits_closes_what_it_left_open() {
         let reader = RedbReader::open(&path).unwrap();
         assert_eq!(value_of(&reader, b"a"), value_of(&reader, b"b"));
         assert_eq!(value_of(&reader, b"a").is_some(), how == "busy");
+        if how == "dropped" {
+            closed_with(&path.with_extension("dropped"), b"1");
+        }
         let files = FileStore::open(path.with_extension("dir")).unwrap();
         assert_eq!(value_of(&files, b"key").as_deref(), Some(&b"1"[..]));
     }

@@ -2,7 +2,7 @@
 
 use crate::files::{bytes_at, file};
 use crate::wasi::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
-use crate::wasi::{Descriptor, print};
+use crate::wasi::{Descriptor, print, print_error};
 
 const PAGE_BYTES: usize = 1 << 16;
 
@@ -21,6 +21,10 @@ pub(crate) fn run(root: &Descriptor, name: &str) -> Result<(), String> {
         },
         "spins" => loop {
             core::hint::spin_loop();
+        },
+        // Waits in the host for whoever reads what it writes.
+        "floods" => loop {
+            print_error("flood flood flood flood flood flood flood flood\n");
         },
         // Waits in the host.
         "waits" => loop {

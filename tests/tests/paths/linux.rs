@@ -78,7 +78,8 @@ impl Answers {
 
 /// The words before a command that give it mounts of its own.
 fn namespace() -> Vec<String> {
-    let words = kvfs_tests::set_up(&["--print-namespace"]).expect("a test that is built where somebody may mount");
+    let words =
+        kvfs_tests::set_up(&["--print-namespace"]).expect("a test that is built where somebody may mount");
     words.split(' ').map(str::to_owned).collect()
 }
 
