@@ -28,7 +28,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kvfs_compose::{Compose, Packing, Visible};
 use std::path::Path;
 use std::time::Duration;
-pub(crate) use terminal::{complain, one_line, say, warn};
+pub(crate) use terminal::{complain, say};
+#[cfg(feature = "run")]
+pub(crate) use terminal::{one_line, warn};
 
 /// Reads a whole file; an error names it.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
@@ -62,11 +64,13 @@ impl Busy {
     }
 
     /// Says what is being done now.
+    #[cfg(feature = "run")]
     pub(crate) fn doing(&self, what: &'static str) {
         self.0.set_message(what);
     }
 
     /// Makes room for output, and comes back after it.
+    #[cfg(feature = "run")]
     pub(crate) fn aside<T>(&self, output: impl FnOnce() -> T) -> T {
         self.0.suspend(output)
     }
