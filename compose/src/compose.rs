@@ -166,6 +166,8 @@ impl<'a> Compose<'a> {
     /// mounted. Otherwise that is refused: the provider may keep the store there, and the guest would reach it past the file
     /// system. The parts of WASI 0.2 that keep nothing (`io`, `clocks`, `random`, `cli`, `sockets`, `http`) need no
     /// leave.
+    ///
+    /// A package has no version here. [`Compose::build`] checks that it is the name of one.
     pub fn share(mut self, package: impl Into<String>) -> Self {
         self.shared.push(package.into());
         self
@@ -256,6 +258,7 @@ impl Ingredients<'_> {
     /// Joins them. The report does not say where the store is and what is mounted.
     pub(crate) fn join(self, validation: Validation) -> Result<Composed, ComposeError> {
         let Self { guest, config, images, mounts_host, .. } = self;
+        shared::check_names(self.shared)?;
         let provider = self.provider.component()?;
         let provider_bytes = provider.as_ref().map(|provider| &*provider.bytes);
         let provider_outline = provider.as_ref().map(|provider| &provider.outline);
@@ -263,7 +266,6 @@ impl Ingredients<'_> {
             shared::check(&guest, self.provider, outline, mounts_host, self.shared)?;
         }
         let adapter = AdapterComponent::encode(self.adapter, &config, &images, &guest)?;
-        let images_bytes = images.len();
         drop(images);
         adapter.check_provides(&guest)?;
         if mounts_host && adapter.host_filesystem().is_empty() {
@@ -276,7 +278,7 @@ impl Ingredients<'_> {
             let parts = parts::Parts {
                 guest: &guest.bytes,
                 provider: own_provider,
-                images: parts::find_images(&bytes, images_bytes)?,
+                images: parts::find_images(&bytes, &adapter)?,
             };
             let mark = Mark {
                 version: env!("CARGO_PKG_VERSION").into(),
@@ -285,7 +287,7 @@ impl Ingredients<'_> {
                 config: config.clone(),
                 provider: parts::provider_lines(self.provider),
             };
-            parts::append(&mut bytes, &mark, &parts);
+            parts::append(&mut bytes, &mark, &parts)?;
             let imports = check(&bytes, &guest, provider_outline, &host_filesystem, validation)?;
             Ok::<_, ComposeError>((bytes, imports))
         };

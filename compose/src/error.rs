@@ -141,6 +141,26 @@ pub enum ComposeError {
         uses: &'static str,
     },
 
+    /// What guest and provider are to share is no package.
+    #[error("`{}` is no package that guest and provider could share; write its name without a version, such as my:log", cut(.package).escape_debug())]
+    BadShare {
+        /// What was given.
+        package: String,
+    },
+
+    /// A guest or a provider has more beside its modules than a result can keep of it.
+    #[error(
+        "guest and provider have {kept_bytes} bytes of types, names and the like that are not in the result, and at most \
+         {max_bytes} can be kept there for it to be made again; strip them of what is for debugging, or join them as \
+         components"
+    )]
+    TooMuchToKeep {
+        /// What they have.
+        kept_bytes: u64,
+        /// What can be kept.
+        max_bytes: u64,
+    },
+
     /// Part of an interface cannot be carried between the file system's `wasi:io` and the host's.
     #[error("cannot bridge {interface}{}: {ty}: {reason}", function_suffix(.function))]
     CannotBridge {
@@ -207,6 +227,17 @@ impl ComposeError {
 
     pub(crate) fn join(part: impl Into<String>, reason: impl std::fmt::Display) -> Self {
         Self::Join { part: part.into(), reason: one_line(&reason.to_string()) }
+    }
+}
+
+/// Most bytes of a text of anybody's making that a message quotes.
+const QUOTED_BYTES_MAX: usize = 200;
+
+/// Cuts a text that a message quotes, so that it stays a message.
+pub(crate) fn cut(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.get(..text.floor_char_boundary(QUOTED_BYTES_MAX)) {
+        Some(start) if start.len() < text.len() => format!("{start}…").into(),
+        _ => text.into(),
     }
 }
 

@@ -64,6 +64,6 @@ pub use provider::{
     DEFAULT_FILE_PATH, FILE_PROVIDER, KEYVALUE_PROVIDER, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES,
     Provider,
 };
-pub use recompose::{Recomposed, recompose};
+pub use recompose::{Recomposed, may_be_same, recompose};
 pub use report::{Report, Wrapped};
 pub use visible::Visible;

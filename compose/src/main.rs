@@ -211,6 +211,15 @@ struct Fixed {
     share: Vec<String>,
 }
 
+#[cfg(feature = "run")]
+impl Fixed {
+    /// Whether any of it is given.
+    fn is_given(&self) -> bool {
+        let Self { link, mode, volume, mount, share } = self;
+        link.is_some() || mode.is_some() || volume.is_some() || !mount.is_empty() || !share.is_empty()
+    }
+}
+
 fn parse_variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),

@@ -7,6 +7,7 @@
 //!
 //! Nothing of it is believed. Whoever uses a result composes the parts again (see [`recompose`](crate::recompose)).
 
+use crate::adapter::AdapterComponent;
 use crate::compose::Link;
 use crate::embed::read_images;
 use crate::error::ComposeError;
@@ -128,12 +129,20 @@ pub(crate) struct Parts<'a> {
 }
 
 /// Writes both sections behind a result.
-pub(crate) fn append(result: &mut Vec<u8>, mark: &Mark, parts: &Parts<'_>) {
+///
+/// # Errors
+///
+/// [`ComposeError::TooMuchToKeep`]; and [`ComposeError::Join`] if what was written could not be read back.
+pub(crate) fn append(result: &mut Vec<u8>, mark: &Mark, parts: &Parts<'_>) -> Result<(), ComposeError> {
     let mut writer = Writer { places: places(result), body: result, table: Vec::new(), kept: Vec::new() };
     writer.part(parts.guest);
     writer.part(parts.provider);
     writer.range(parts.images.clone());
     let Writer { mut table, kept, .. } = writer;
+    let kept_bytes = kept.len() as u64;
+    if kept_bytes > KEPT_BYTES_MAX {
+        return Err(ComposeError::TooMuchToKeep { kept_bytes, max_bytes: KEPT_BYTES_MAX });
+    }
     let mut data = vec![FORM];
     number(&mut data, table.len());
     data.append(&mut table);
@@ -143,28 +152,67 @@ pub(crate) fn append(result: &mut Vec<u8>, mark: &Mark, parts: &Parts<'_>) {
     for (name, data) in [(MARK, mark.text().into_bytes()), (PIECES, data)] {
         CustomSection { name: name.into(), data: data.into() }.append_to_component(result);
     }
+    // What runs does not depend on it, and yet a result of which nothing can be made again is none.
+    match Claimed::read(result) {
+        Some(claimed) if claimed.mark == *mark => Ok(()),
+        _ => Err(ComposeError::join("the parts", "what was written of them cannot be read back")),
+    }
 }
 
-/// Returns where in a result the images are that its adapter was given, this many bytes.
-pub(crate) fn find_images(result: &[u8], length: usize) -> Result<Range<usize>, ComposeError> {
-    if length == 0 {
-        return Ok(0..0);
-    }
-    let modules =
-        Parser::new(0).parse_all(result).map_while(Result::ok).filter_map(|payload| match payload {
-            Payload::ModuleSection { unchecked_range: range, .. } => {
-                let starts = usize::try_from(range.start).ok()?;
-                Some((starts, result.get(starts..usize::try_from(range.end).ok()?)?))
-            }
-            _ => None,
-        });
-    // The adapter comes first: before it there is nothing that has images.
-    let found = modules.filter_map(|(starts, module)| Some((starts, module, read_images(module)?))).next();
-    let found = found.filter(|(.., images)| images.len() == length).map(|(starts, module, images)| {
-        let within = images.as_ptr().addr() - module.as_ptr().addr();
-        starts + within..starts + within + length
-    });
+/// Returns where in a result the images are that its adapter was given.
+///
+/// Guest and provider may have modules that look as if they had images, and may come before the adapter. So the place is
+/// one where these very bytes are.
+pub(crate) fn find_images(result: &[u8], adapter: &AdapterComponent) -> Result<Range<usize>, ComposeError> {
+    // In the adapter's component there are no modules but the library's.
+    let Some((_, given)) = all_images(&adapter.bytes).next() else { return Ok(0..0) };
+    let found = all_images(result).find(|(_, images)| *images == given);
+    let found = found.map(|(starts, images)| starts..starts + images.len());
     found.ok_or_else(|| ComposeError::join("the images", "they are not where the adapter looks for them"))
+}
+
+/// Lists what all modules of a component have in the place of images, and where.
+fn all_images(component: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let payloads = Parser::new(0).parse_all(component).map_while(Result::ok);
+    payloads.filter_map(|payload| {
+        let Payload::ModuleSection { unchecked_range: range, .. } = payload else { return None };
+        let starts = usize::try_from(range.start).ok()?;
+        let module = component.get(starts..usize::try_from(range.end).ok()?)?;
+        let images = read_images(module)?;
+        Some((starts + (images.as_ptr().addr() - module.as_ptr().addr()), images))
+    })
+}
+
+/// Whether the code of one of these modules is in a result, as it is.
+pub(crate) fn has_code_of(result: &[u8], modules: &[&[u8]]) -> bool {
+    const CODE: u8 = 10;
+    let code = |module: &[u8]| {
+        let sections = sections(module).unwrap_or_default();
+        sections.into_iter().find(|section| section.id == CODE).map(|section| section.body)
+    };
+    let wanted: Vec<&[u8]> = modules
+        .iter()
+        .filter_map(|module| module.get(code(module)?))
+        .filter(|code| !code.is_empty())
+        .collect();
+    // The adapter is in the result, or in a component of it, or in one of that.
+    let mut waiting = vec![(result, 0)];
+    while let Some((component, depth)) = waiting.pop() {
+        for section in sections(component).unwrap_or_default() {
+            let Some(body) = component.get(section.body) else { continue };
+            match section.id {
+                1 if code(body)
+                    .and_then(|code| body.get(code))
+                    .is_some_and(|code| wanted.contains(&code)) =>
+                {
+                    return true;
+                }
+                4 if depth < 2 => waiting.push((body, depth + 1)),
+                _ => {}
+            }
+        }
+    }
+    false
 }
 
 /// What a result says it is made of.
@@ -440,7 +488,7 @@ mod tests {
             component(&[(4, &inner), (7, b"other types"), (1, &module)]),
         ] {
             let mut bytes = result.clone();
-            append(&mut bytes, &mark(), &Parts { guest: &guest, provider: &[], images: 9..9 });
+            append(&mut bytes, &mark(), &Parts { guest: &guest, provider: &[], images: 9..9 }).unwrap();
             assert!(bytes.len() < result.len() + 300, "{}", bytes.len() - result.len());
             let claimed = Claimed::read(&bytes).unwrap();
             assert_eq!((claimed.guest().as_ref(), claimed.provider().len()), (guest.as_slice(), 0));
@@ -453,17 +501,41 @@ mod tests {
         let (guest, provider) = (component(&[(1, &[1; 100])]), component(&[(1, &[2; 100]), (7, b"types")]));
         let mut bytes = component(&[(4, &guest), (1, &[2; 100])]);
         let mark = Mark { provider: format!("{OWN_PROVIDER}\n"), ..mark() };
-        append(&mut bytes, &mark, &Parts { guest: &guest, provider: &provider, images: 9..9 });
+        append(&mut bytes, &mark, &Parts { guest: &guest, provider: &provider, images: 9..9 }).unwrap();
         let claimed = Claimed::read(&bytes).unwrap();
         assert_eq!(claimed.provider().as_ref(), provider.as_slice());
         assert!(claimed.mark.has_own_provider());
     }
 
     #[test]
+    fn what_reading_would_not_take_is_not_written() {
+        let whole = component(&[(1, &[1; 100])]);
+        // Beside what is in it: the header, and the section's identifier and length.
+        let mut types = vec![7; KEPT_BYTES_MAX as usize - 13];
+        let most = component(&[(7, &types)]);
+        assert_eq!(most.len() as u64, KEPT_BYTES_MAX);
+        let append = |guest: &[u8], mark: &Mark| {
+            let mut bytes = whole.clone();
+            let parts = Parts { guest, provider: &[], images: 9..9 };
+            super::append(&mut bytes, mark, &parts).map(|()| bytes)
+        };
+        let written = append(&most, &mark()).unwrap();
+        assert!(Claimed::read(&written).unwrap().guest() == most.as_slice());
+        types.push(7);
+        assert!(matches!(
+            append(&component(&[(7, &types)]), &mark()),
+            Err(ComposeError::TooMuchToKeep { .. })
+        ));
+        // A line more than was meant.
+        let two = Mark { shared: vec!["a:b\nlink=core".into()], ..Mark::default() };
+        assert!(matches!(append(b"", &two), Err(ComposeError::Join { .. })));
+    }
+
+    #[test]
     fn pieces_that_lead_out_of_the_file_are_no_parts() {
         let guest = component(&[(1, &[1; 100])]);
         let mut whole = component(&[(4, &guest)]);
-        append(&mut whole, &mark(), &Parts { guest: &guest, provider: &[], images: 20..40 });
+        append(&mut whole, &mark(), &Parts { guest: &guest, provider: &[], images: 20..40 }).unwrap();
         assert!(Claimed::read(&whole).is_some());
         // Whatever is cut or changed: an answer, and no panic.
         for length in 0..whole.len() {

@@ -69,6 +69,17 @@ pub fn recompose(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     Ok(made)
 }
 
+/// Whether [`recompose`] is likely to return the bytes that it is given: they say that this version made them, and have the
+/// code of this library's file system in them. It is a guess, for who could do something else meanwhile.
+///
+/// # Cost
+///
+/// Looks at the sections of the file.
+pub fn may_be_same(bytes: &[u8]) -> bool {
+    Claimed::read(bytes).is_some_and(|claimed| claimed.mark.version == env!("CARGO_PKG_VERSION"))
+        && parts::has_code_of(bytes, &[ADAPTER, ADAPTER_WITH_HOST])
+}
+
 /// As [`recompose`], with a provider of any kind.
 pub(crate) fn make_again(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     let Some(claimed) = Claimed::read(bytes) else {
@@ -125,7 +136,9 @@ mod tests {
     fn claiming(guest: &[u8]) -> Vec<u8> {
         let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
         RawSection { id: 4, data: guest }.append_to_component(&mut bytes);
-        parts::append(&mut bytes, &Mark::default(), &Parts { guest, provider: &[], images: 0..0 });
+        let parts = Parts { guest, provider: &[], images: 0..0 };
+        let mark = Mark { version: env!("CARGO_PKG_VERSION").into(), ..Mark::default() };
+        parts::append(&mut bytes, &mark, &parts).unwrap();
         bytes
     }
 
@@ -135,10 +148,13 @@ mod tests {
         let composed = Compose::new(&guest).build().unwrap().bytes;
         let made = recompose(&composed).unwrap();
         assert!(made.is_same() && made.bytes == composed);
+        assert!(may_be_same(&composed));
+        assert!(may_be_same(&Compose::new(&guest).link(Link::Core).build().unwrap().bytes));
         // Nothing was composed here, and yet the guest is: what comes out is a composition like any other.
         let empty = claiming(&guest);
         let made = recompose(&empty).unwrap();
         assert!(!made.is_same() && made.bytes == composed);
+        assert!(!may_be_same(&empty), "it has not the library's file system");
 
         for result in [composed, Compose::new(&guest).link(Link::Core).build().unwrap().bytes] {
             assert!(matches!(recompose(&claiming(&result)), Err(ComposeError::AlreadyComposed)));

@@ -8,6 +8,7 @@ use crate::guest::{Guest, Outline};
 use crate::mounts::{Mount, MountError, MountSource};
 use crate::names::InterfaceName;
 use crate::provider::{DEFAULT_FILE_PATH, Provider};
+use std::collections::HashSet;
 
 /// Packages of WASI 0.2 that keep nothing which a guest could find again: a network that both may use leads to a store
 /// only who knows its address and its secrets.
@@ -16,6 +17,18 @@ const KEEP_NOTHING: [&str; 6] =
 
 /// A guest has that of the file system itself, and gets to the host's by a mount alone.
 const FILESYSTEM: &str = "wasi:filesystem";
+
+/// Fails for what is no name of a package. Among them is a function's name, which is in none.
+pub(crate) fn check_names(packages: &[String]) -> Result<(), ComposeError> {
+    let is_label = |label: &str| {
+        label.starts_with(|c: char| c.is_ascii_alphabetic())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    match packages.iter().find(|package| !package.split(':').all(is_label)) {
+        Some(package) => Err(ComposeError::BadShare { package: package.clone() }),
+        None => Ok(()),
+    }
+}
 
 /// Fails if the guest reaches what the provider reaches, and nobody has allowed it.
 pub(crate) fn check(
@@ -27,10 +40,13 @@ pub(crate) fn check(
 ) -> Result<(), ComposeError> {
     let refused =
         |package: &str, uses| Err(ComposeError::SharedWithProvider { package: package.to_owned(), uses });
+    // What a result says it is made of may be long: nothing is looked up by going through a list.
+    let allowed: HashSet<&str> = allowed.iter().map(String::as_str).collect();
+    let of_guest: HashSet<&str> = guest.imports.iter().map(self::package).collect();
     for import in &outline.imports {
         let name = InterfaceName::parse(import);
         let package = package(&name);
-        if KEEP_NOTHING.contains(&package) || allowed.iter().any(|known| known == package) {
+        if KEEP_NOTHING.contains(&package) || allowed.contains(package) {
             continue;
         }
         if package == FILESYSTEM {
@@ -38,7 +54,7 @@ pub(crate) fn check(
             if mounts_host && provider.is_of_its_own() {
                 return refused(package, "has a mount of the host's");
             }
-        } else if guest.imports.iter().any(|known| self::package(known) == package) {
+        } else if of_guest.contains(package) {
             return refused(package, "imports");
         }
     }

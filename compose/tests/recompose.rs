@@ -4,7 +4,8 @@ mod common;
 
 use common::{sections, whole, with_text};
 use kvfs_compose::{
-    Compose, ComposeError, Kind, Link, Mode, Provider, fixed_mounts, fixed_provider, inspect, recompose,
+    Compose, ComposeError, FixedSource, Kind, Link, Mode, Provider, fixed_mounts, fixed_provider, inspect,
+    recompose,
 };
 use wit_parser::ManglingAndAbi;
 
@@ -16,8 +17,25 @@ fn guest() -> Vec<u8> {
 
 /// A provider that gives every call on to what it imports.
 fn provider_with(import: &str) -> Vec<u8> {
-    let wit = format!("package test:provider; world guest {{ {import} export kvfs:store/kv-store@0.1.0; }}");
-    common::guest_beside_store(&wit, "0.2.9")
+    common::guest_beside_store(&provider_wit(import), "0.2.9")
+}
+
+fn provider_wit(import: &str) -> String {
+    format!("package test:provider; world guest {{ {import} export kvfs:store/kv-store@0.1.0; }}")
+}
+
+/// Puts into a module what the adapter has where images are.
+fn with_decoy(text: String, images: &[u8]) -> String {
+    let data = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    let pair = [65_536, images.len() as u32].map(u32::to_le_bytes).concat();
+    let (front, _) = text.trim_end().rsplit_once(')').unwrap();
+    format!(
+        r#"{front}
+        (global $decoy i32 (i32.const 2048)) (export "kvfs_image" (global $decoy))
+        (data (i32.const 2048) "{}") (data (i32.const 65536) "{}"))"#,
+        data(&pair),
+        data(images)
+    )
 }
 
 /// Adds a section with a name and a text to a component.
@@ -181,7 +199,13 @@ fn a_configuration_that_composition_would_not_write_is_refused() {
         ("volume=v\n", "mount=/\tro\timage:18446744073709551615:2\n"),
         ("volume=v\n", "mount=/h\trw\thost:\n"),
         ("volume=v\n", "mount=/h\trw\thost:x\ta=../../etc\n"),
-        ("volume=v\n", "limits=v\tmany\t-\n"),
+        ("volume=v\n", "limits=v\tmany\t-\t-\n"),
+        ("volume=v\n", "limits=v\t-\t-\n"),
+        ("volume=v\n", "mount=/\trw\tkv:v\nlimits=v\t1\t1\n"),
+        ("volume=v\n", "limits=v\t-\t-\t-\t-\n"),
+        ("volume=v\n", "mount=/\tro\timage:0:0:v\n"),
+        ("volume=v\n", "mount=/\trw\toverlay:0:0\n"),
+        ("volume=v\n", "share=my:log@1.0.0\n"),
         ("volume=v\n", "provider=component\n"),
         ("volume=v\n", "provider=tape\n"),
         ("volume=v\n", "provider=file\nsize=5\n"),
@@ -290,4 +314,125 @@ fn a_directory_of_the_host_is_not_mounted_beside_a_provider_that_may_have_its_st
     let error = compose().build().unwrap_err().to_string();
     assert!(error.contains("--share wasi:filesystem"), "{error}");
     compose().share("wasi:filesystem").build().unwrap();
+}
+
+#[test]
+fn images_are_taken_from_nobody_but_the_adapter() {
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::write(tree.path().join("file"), "what was packed").unwrap();
+    let mount = format!("/lib=image:{}", tree.path().display());
+    let build = |guest: &[u8], provider: Vec<u8>, link| {
+        let compose = Compose::new(guest).link(link).provider(Provider::Component(provider));
+        compose.mount("/=kv".parse().unwrap()).mount(mount.parse().unwrap()).build()
+    };
+    let image_of = |bytes: &[u8]| {
+        let mounts = fixed_mounts(bytes);
+        let image = mounts.iter().find_map(|mount| match &mount.source {
+            FixedSource::Image { image } => Some(image.to_vec()),
+            _ => None,
+        });
+        image.expect("an image")
+    };
+    let honest = image_of(&build(&guest(), provider_with(""), Link::Component).unwrap().bytes);
+    let mut forged = honest.clone();
+    let place = forged.windows(15).position(|window| window == b"what was packed").expect("the file");
+    forged[place] = b'W';
+    for decoy in [forged, b"short".to_vec(), [honest.as_slice(), b"more"].concat()] {
+        let provider = common::guest_changed(&provider_wit(""), "0.2.9", |text| with_decoy(text, &decoy));
+        let guest_with = common::guest_changed(common::COMMAND, "0.2.9", |text| with_decoy(text, &decoy));
+        for link in BOTH {
+            for (guest, provider) in [(&guest(), provider.clone()), (&guest_with, provider_with(""))] {
+                let composed = build(guest, provider, link).unwrap();
+                assert_eq!(composed.report.not_linked, None);
+                assert!(image_of(&composed.bytes) == honest, "{link:?}: another's bytes");
+                let again = recompose(&composed.bytes).unwrap();
+                assert!(again.is_same() && image_of(&again.bytes) == honest, "{link:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_configuration_without_end_is_refused_at_once_and_in_few_words() {
+    let composed = Compose::new(&guest()).volume("v").build().unwrap();
+    let forged = |instead: &str| with_text(&composed.bytes, |text| text.replace("volume=v\n", instead));
+    let said = |bytes: &[u8]| recompose(bytes).unwrap_err().to_string();
+
+    let many = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let limits = |count| many(count, &|i| format!("limits=v{i}\t1\t1\t1\n"));
+    let mounts = |count| many(count, &|i| format!("mount=/{i}\trw\tkv:w\n"));
+    for lines in [mounts(100_000) + &limits(100_000), limits(100_000) + "mount=/\trw\tkv:v\n"] {
+        let bytes = forged(&lines);
+        assert!(said(&bytes).contains("more than 64 mounts, or limits"), "{}", said(&bytes));
+        assert!(fixed_mounts(&bytes).len() <= 64);
+    }
+
+    let start = std::time::Instant::now();
+    let files = many(200_000, &|i| format!("\tfile-{i}=some/file"));
+    assert!(
+        recompose(&forged(&format!("mount=/h\tro\thost:x{files}\n"))).is_err(),
+        "too long for an adapter"
+    );
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+
+    let long = "x".repeat(1_000_000);
+    for line in [
+        format!("future={long}\n"),
+        format!("mode={long}\n"),
+        format!("mount=/{long}\trw\tkv:v\n"),
+        format!("share=my:{long}!\n"),
+    ] {
+        let told = said(&forged(&line));
+        assert!(told.len() < 1000, "{} bytes", told.len());
+    }
+}
+
+#[test]
+fn as_many_mounts_as_can_be_composed_can_be_composed_again() {
+    let guest = guest();
+    for link in BOTH {
+        let compose = (0..63).fold(Compose::new(&guest).link(link), |compose, number| {
+            compose.mount(format!("/{number}=kv").parse().unwrap())
+        });
+        let composed = compose.clone().build().unwrap();
+        assert_eq!(fixed_mounts(&composed.bytes).len(), 64, "with the root");
+        assert!(recompose(&composed.bytes).unwrap().is_same());
+        assert!(compose.mount("/more=kv".parse().unwrap()).build().is_err());
+    }
+}
+
+#[test]
+fn what_a_result_could_not_keep_is_an_error_of_composing() {
+    // Sections too short to be looked up in a result.
+    let section = [&[0, 60, 1, b'n'][..], &[7; 58]].concat();
+    let guest = [guest(), section.repeat((65 << 20) / section.len())].concat();
+    let composed = Compose::new(&guest).build().unwrap();
+    assert!(recompose(&composed.bytes).unwrap().is_same(), "there it is kept as it is");
+    let linked = Compose::new(&guest).link(Link::Core).build();
+    assert!(matches!(linked, Err(ComposeError::TooMuchToKeep { .. })), "{:?}", linked.map(|c| c.report));
+}
+
+#[test]
+fn what_is_shared_is_the_name_of_a_package() {
+    let guest = guest();
+    let share = |package: &str| Compose::new(&guest).share(package).build();
+    for name in ["my:log", "peek", "a:b:c2", "wasi:filesystem"] {
+        assert!(recompose(&share(name).unwrap().bytes).unwrap().is_same(), "{name}");
+    }
+    for name in [
+        "",
+        ":",
+        "my:",
+        "my:log\nlink=core",
+        "my:log\nprovider=memory",
+        "my:log@1.0.0",
+        "my:log/log",
+        "a b",
+        "ä:b",
+        "1:2",
+    ] {
+        let error = share(name).unwrap_err();
+        assert!(matches!(&error, ComposeError::BadShare { package } if package == name), "{name:?}: {error}");
+        assert!(!error.to_string().contains('\n'), "{error}");
+    }
 }

@@ -6,6 +6,7 @@ use super::{complain, read, say, warn};
 use crate::FsckArgs;
 use anyhow::{Context, Result, anyhow, bail};
 use kvfs::image::Image;
+use kvfs_compose::fixed_mounts;
 use kvfs_host::{AnyStore, open_store, open_store_read_only};
 use std::fmt::Display;
 use std::path::Path;
@@ -65,7 +66,7 @@ fn check(args: &FsckArgs) -> Result<u8> {
 /// Returns the image that a component says it has below a volume. Its content must be that of its digest: a repair by
 /// another tree than the volume was used with would take good records for bad ones.
 fn image_of(component: &Path, volume: &str) -> Result<Image> {
-    let volumes = MountedVolume::all(&read(component)?)?;
+    let volumes = MountedVolume::all(&fixed_mounts(&read(component)?))?;
     let images = volumes.into_iter().filter_map(|mounted| Some((mounted.name, mounted.image?)));
     let (mut of_volume, others): (Vec<_>, Vec<_>) = images.partition(|(name, _)| name == volume);
     if let Some((_, mut image)) = of_volume.pop() {

@@ -3,7 +3,7 @@
 use super::engine_store::EngineStore;
 use anyhow::{Context, Result};
 use kvfs::image::Image;
-use kvfs_compose::{FixedSource, MountAccess, fixed_mounts};
+use kvfs_compose::{FixedMount, FixedSource, MountAccess};
 use kvfs_host::AnyStore;
 
 /// A volume of the store that a component mounts.
@@ -14,16 +14,16 @@ pub(super) struct MountedVolume {
 }
 
 impl MountedVolume {
-    /// Lists the volumes of a component; none for one that is not composed.
-    pub(super) fn all(component: &[u8]) -> Result<Vec<MountedVolume>> {
+    /// Lists the volumes among mounts.
+    pub(super) fn all(mounts: &[FixedMount<'_>]) -> Result<Vec<MountedVolume>> {
         let mut volumes = Vec::new();
-        for mount in fixed_mounts(component) {
-            let (name, image) = match mount.source {
-                FixedSource::Volume { volume } => (volume, None),
+        for mount in mounts {
+            let (name, image) = match &mount.source {
+                FixedSource::Volume { volume } => (volume.clone(), None),
                 FixedSource::Overlay { image, volume } => {
                     let image = Image::open(image.to_vec().leak());
                     let image = image.with_context(|| format!("the image for {}", mount.path))?;
-                    (volume, Some(image))
+                    (volume.clone(), Some(image))
                 }
                 _ => continue,
             };
@@ -52,16 +52,16 @@ pub(super) struct MountedDirectory {
 }
 
 impl MountedDirectory {
-    /// Lists the directories of a component; none for one that is not composed.
-    pub(super) fn all(component: &[u8]) -> Vec<MountedDirectory> {
-        let directory = |mount: kvfs_compose::FixedMount<'_>| match mount.source {
+    /// Lists the directories among mounts.
+    pub(super) fn all(mounts: &[FixedMount<'_>]) -> Vec<MountedDirectory> {
+        let directory = |mount: &FixedMount<'_>| match &mount.source {
             FixedSource::Host { preopen, .. } => Some(MountedDirectory {
-                path: mount.path,
-                preopen,
+                path: mount.path.clone(),
+                preopen: preopen.clone(),
                 read_only: mount.access == MountAccess::ReadOnly,
             }),
             _ => None,
         };
-        fixed_mounts(component).into_iter().filter_map(directory).collect()
+        mounts.iter().filter_map(directory).collect()
     }
 }

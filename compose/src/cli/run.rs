@@ -6,7 +6,9 @@ use super::terminal::warn_with;
 use super::{Busy, composer, interrupt, one_line, read, warn};
 use crate::{Bounds, RunArgs};
 use anyhow::{Context, Result, bail};
-use kvfs_compose::{ComposeError, DEFAULT_FILE_PATH, Provider, Visible, recompose};
+use kvfs_compose::{
+    ComposeError, DEFAULT_FILE_PATH, Provider, Visible, fixed_mounts, may_be_same, recompose,
+};
 use kvfs_host::{AnyStore, KvCtx, KvView, MemoryLimit, open_store};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +28,9 @@ const GUEST_STACK_BYTES: usize = 64 << 20;
 
 /// Stack that the host's part of a call needs below the guest's.
 const HOST_STACK_BYTES: usize = 4 << 20;
+
+/// The options that tell composition something.
+const FIXED: &str = "--link, --mode, --volume, --mount and --share";
 
 struct State {
     wasi: WasiCtx,
@@ -123,17 +128,19 @@ fn load(args: &RunArgs) -> Result<Loaded> {
     let (mut as_it_is, mut again) = (false, None);
     let composed = match built {
         Ok(done) => Some(done.bytes),
-        Err(ComposeError::AsksForStore { .. } | ComposeError::AlreadyComposed) if args.allow_raw_store => {
+        Err(ComposeError::AsksForStore { .. }) if args.allow_raw_store => {
+            if args.fixed.is_given() {
+                bail!("it is run as it is, and nothing is composed; run it without {FIXED}");
+            }
             as_it_is = true;
             None
         }
         Err(ComposeError::AlreadyComposed) => {
-            if args.fixed.mode.is_some() || args.fixed.volume.is_some() || !args.fixed.mount.is_empty() {
-                bail!(
-                    "already composed, with its mode, volume and mounts; run it without --mode, --volume and --mount"
-                );
+            if args.fixed.is_given() {
+                bail!("already composed, with all that composition fixes; run it without {FIXED}");
             }
-            again = Some(Again::start(&input));
+            as_it_is = args.allow_raw_store;
+            again = if as_it_is { None } else { Some(Again::start(&input)) };
             None
         }
         Err(error) => return Err(error.into()),
@@ -153,19 +160,24 @@ fn load(args: &RunArgs) -> Result<Loaded> {
     let engine = Engine::new(&config).map_err(plain)?;
     let _busy = Busy::new("compiling");
     let compile = |bytes: &[u8]| Component::new(&engine, bytes).map_err(plain).context("cannot compile it");
-    let compiled = compile(composed.as_deref().unwrap_or(&input));
-    let (compiled, composed, provider) = match again.map(Again::finish).transpose()? {
-        // Nobody has to know why what is not run cannot be compiled.
-        Some((Some(made), provider)) => (compile(&made), Some(made), Some(provider)),
-        Some((None, provider)) => (compiled, None, Some(provider)),
-        None => (compiled, composed, None),
+    let (compiled, composed, provider) = match again {
+        None => (compile(composed.as_deref().unwrap_or(&input)), composed, None),
+        Some(again) => {
+            // It takes minutes where little is cached: only for what is likely to be run.
+            let early = may_be_same(&input).then(|| compile(&input));
+            let (made, provider) = again.finish()?;
+            let compiled = match (&made, early) {
+                // Nobody has to know why what is not run cannot be compiled.
+                (Some(made), _) => compile(made),
+                (None, Some(compiled)) => compiled,
+                (None, None) => compile(&input),
+            };
+            (compiled, made, Some(provider))
+        }
     };
-    let bytes = composed.as_deref().unwrap_or(&input);
     // What is run as it is may say of its mounts what it likes.
-    let (volumes, directories) = match as_it_is {
-        true => (Vec::new(), Vec::new()),
-        false => (MountedVolume::all(bytes)?, MountedDirectory::all(bytes)),
-    };
+    let mounts = if as_it_is { Vec::new() } else { fixed_mounts(composed.as_deref().unwrap_or(&input)) };
+    let (volumes, directories) = (MountedVolume::all(&mounts)?, MountedDirectory::all(&mounts));
     Ok(Loaded { component: compiled?, volumes, directories, provider })
 }
 

@@ -1,6 +1,7 @@
 //! What can be wrong with mounts.
 
 use super::table::MOUNTS_MAX;
+use super::tree::{ENTRIES_MAX, NAMED_BYTES_MAX};
 use crate::configure::ConfigError;
 use std::path::PathBuf;
 
@@ -136,7 +137,9 @@ pub enum MountError {
         path: String,
     },
     /// There are more mounts than the adapter takes.
-    #[error("{count} mounts, and at most {MOUNTS_MAX} are possible; put some of them into one tree")]
+    #[error(
+        "{count} mounts with the root, and at most {MOUNTS_MAX} are possible; put some of them into one tree"
+    )]
     TooMany {
         /// How many there are.
         count: usize,
@@ -258,6 +261,18 @@ pub enum MountError {
         name: String,
         /// What the file system says.
         error: kvfs::Error,
+    },
+    /// A tree has more entries than are packed, or longer paths.
+    #[error(
+        "mount at {path}: {tree} has more than {ENTRIES_MAX} files, directories and links, or more than \
+         {NAMED_BYTES_MAX} bytes of paths and of what links lead to; leave out what the guest does not need, or mount it \
+         as a directory of the host, with host:PREOPEN"
+    )]
+    TooManyEntries {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
     },
     /// The packed trees are too large for a component's memory.
     #[error(

@@ -1,9 +1,11 @@
 //! The mounts that a component was composed with, read out of it.
 
+use super::error::MountError;
 use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::plan::Volumes;
-use super::table::Table;
+use super::table::{MOUNTS_MAX, Table};
 use crate::configure::{Mode, check_volume};
+use crate::error::cut;
 use crate::parts::Claimed;
 use kvfs::image::ImageId;
 use std::fmt;
@@ -76,7 +78,7 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
     if config.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
         return Err("its configuration has a control character".into());
     }
-    let mut count = 0;
+    let (mut count, mut limits_count) = (0, 0);
     let (mut mode, mut volume) = (None, None);
     for line in config.lines() {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
@@ -88,18 +90,27 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
                 count += 1;
                 read_line(value, images).is_some()
             }
-            "limits" => read_limits(value).is_some(),
+            "limits" => {
+                limits_count += 1;
+                read_limits(value).is_some()
+            }
             _ => false,
         };
         if !known {
+            let line = cut(line);
             return Err(format!("its configuration has a line that this version does not know, `{line}`"));
+        }
+        // Of each volume there is one line of limits.
+        if count > MOUNTS_MAX || limits_count > MOUNTS_MAX {
+            return Err(format!("its configuration has more than {MOUNTS_MAX} mounts, or limits"));
         }
     }
     let mounts = read_lines(config, images);
+    let said = |error: MountError| cut(&error.to_string()).into_owned();
     if count > 0 {
         let as_told: Vec<Mount> = mounts.iter().map(FixedMount::as_told).collect();
-        let table = Table::new(&as_told).map_err(|e| e.to_string())?;
-        Volumes::of(&table, volume.unwrap_or(kvfs::DEFAULT_VOLUME)).map_err(|e| e.to_string())?;
+        let table = Table::new(&as_told).map_err(said)?;
+        Volumes::of(&table, volume.unwrap_or(kvfs::DEFAULT_VOLUME)).map_err(said)?;
     }
     Ok(mounts)
 }
@@ -123,10 +134,12 @@ impl FixedMount<'_> {
     }
 }
 
-/// Reads the lines `mount=…` of a configuration. What cannot be read is left out.
+/// Reads the lines `mount=…` of a configuration. What cannot be read is left out, and what comes behind as many lines as
+/// composition writes at most.
 pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'a>> {
     let value = |line: &'_ str, key: &str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
-    let lines: Vec<String> = config.lines().filter_map(|line| value(line, "mount")).collect();
+    let lines: Vec<String> =
+        config.lines().filter_map(|line| value(line, "mount")).take(MOUNTS_MAX).collect();
     if lines.is_empty() {
         let volume = config.lines().find_map(|line| value(line, "volume"));
         let volume = volume.unwrap_or_else(|| kvfs::DEFAULT_VOLUME.to_owned());
@@ -134,7 +147,8 @@ pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
         let (path, limits) = ("/".to_owned(), MountLimits::default());
         return vec![FixedMount { path, access: MountAccess::ReadWrite, limits, source }];
     }
-    let limits: Vec<String> = config.lines().filter_map(|line| value(line, "limits")).collect();
+    let limits = config.lines().filter_map(|line| value(line, "limits")).take(MOUNTS_MAX);
+    let limits: Vec<String> = limits.collect();
     let limits: Vec<(&str, MountLimits)> = limits.iter().filter_map(|line| read_limits(line)).collect();
     let mut mounts: Vec<_> = lines.iter().filter_map(|line| read_line(line, images)).collect();
     for mount in &mut mounts {
@@ -147,13 +161,15 @@ pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
     mounts
 }
 
-/// Reads the limits of a volume: its name, bytes, inodes and names, which earlier versions did not write.
+/// Reads the limits of a volume: its name, bytes, inodes and names, all of which the adapter asks for.
 fn read_limits(line: &str) -> Option<(&str, MountLimits)> {
     let mut parts = line.split('\t');
-    let (volume, bytes, inodes) = (parts.next()?, parts.next()?, parts.next()?);
+    let (volume, bytes, inodes, names) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
     let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
-    let names = number(parts.next().unwrap_or("-"))?;
-    Some((volume, MountLimits { bytes: number(bytes)?, inodes: number(inodes)?, names }))
+    Some((volume, MountLimits { bytes: number(bytes)?, inodes: number(inodes)?, names: number(names)? }))
 }
 
 fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
@@ -167,10 +183,13 @@ fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
     let (kind, rest) = source.split_once(':')?;
     let source = match kind {
         "kv" => FixedSource::Volume { volume: rest.to_owned() },
-        "image" => FixedSource::Image { image: slice(images, rest)?.0 },
+        "image" => {
+            let (image, None) = slice(images, rest)? else { return None };
+            FixedSource::Image { image }
+        }
         "overlay" => {
             let (image, volume) = slice(images, rest)?;
-            FixedSource::Overlay { image, volume: volume.to_owned() }
+            FixedSource::Overlay { image, volume: volume?.to_owned() }
         }
         "host" => {
             let mut parts = rest.split('\t');
@@ -183,10 +202,10 @@ fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
     Some(FixedMount { path: path.to_owned(), access, limits: MountLimits::default(), source })
 }
 
-/// Takes `OFFSET:LENGTH` and what follows apart, and cuts the image out of all.
-fn slice<'a, 't>(images: &'a [u8], text: &'t str) -> Option<(&'a [u8], &'t str)> {
+/// Takes `OFFSET:LENGTH` and what follows a further colon apart, and cuts the image out of all.
+fn slice<'a, 't>(images: &'a [u8], text: &'t str) -> Option<(&'a [u8], Option<&'t str>)> {
     let (offset, rest) = text.split_once(':')?;
-    let (length, rest) = rest.split_once(':').unwrap_or((rest, ""));
+    let (length, rest) = rest.split_once(':').map_or((rest, None), |(length, rest)| (length, Some(rest)));
     let (offset, length): (usize, usize) = (offset.parse().ok()?, length.parse().ok()?);
     Some((images.get(offset..offset.checked_add(length)?)?, rest))
 }

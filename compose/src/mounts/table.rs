@@ -3,9 +3,10 @@
 use super::error::MountError;
 use super::mount::{MappedFile, Mount, MountAccess, MountSource};
 use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
+use std::collections::HashSet;
 
-/// Most mounts of one composition: the adapter looks at each when it steps from one to the other.
-pub(crate) const MOUNTS_MAX: usize = 64;
+/// Most mounts of one composition, the root among them: the adapter looks at each when it steps from one to the other.
+pub(crate) use kvfs::limits::MOUNTS_MAX;
 
 /// Fails unless a path is absolute and in its one normal form.
 pub(super) fn check_path(path: &str) -> Result<(), MountError> {
@@ -58,7 +59,8 @@ impl Mount {
         if unfit(preopen) {
             return Err(MountError::Preopen { path: self.path.clone(), preopen: preopen.to_owned() });
         }
-        for (index, file) in files.iter().enumerate() {
+        let mut names = HashSet::new();
+        for file in files {
             let wrong = |text: &str, reason: &'static str| {
                 Err(MountError::MappedFile { path: self.path.clone(), text: text.to_owned(), reason })
             };
@@ -78,7 +80,7 @@ impl Mount {
             {
                 return wrong(host_path, "is no path below the host's directory, such as ssl/ca.pem");
             }
-            if files[..index].iter().any(|other| other.name == name) {
+            if !names.insert(name) {
                 return wrong(name, "is the name of two files; leave one out");
             }
         }
@@ -95,8 +97,11 @@ pub(super) struct Table {
 impl Table {
     /// Checks every mount and all of them together.
     pub(super) fn new(mounts: &[Mount]) -> Result<Self, MountError> {
-        if mounts.len() > MOUNTS_MAX {
-            return Err(MountError::TooMany { count: mounts.len() });
+        // Without one at the root, a directory is mounted there for the others to lie in.
+        let has_root = mounts.is_empty() || mounts.iter().any(|mount| mount.path == "/");
+        let count = mounts.len() + usize::from(!has_root);
+        if count > MOUNTS_MAX {
+            return Err(MountError::TooMany { count });
         }
         mounts.iter().try_for_each(Mount::check)?;
         let mut mounts = mounts.to_vec();
@@ -190,7 +195,10 @@ mod tests {
     #[test]
     fn there_is_a_limit() {
         let mounts = |count| (0..count).map(|i| format!("/{i}=kv").parse().unwrap()).collect::<Vec<_>>();
-        assert!(Table::new(&mounts(64)).is_ok());
-        assert!(matches!(Table::new(&mounts(65)), Err(MountError::TooMany { count: 65 })));
+        assert!(Table::new(&mounts(63)).is_ok());
+        assert!(matches!(Table::new(&mounts(64)), Err(MountError::TooMany { count: 65 })));
+        let with_root = |count| [mounts(count), vec!["/=kv".parse().unwrap()]].concat();
+        assert!(Table::new(&with_root(63)).is_ok());
+        assert!(matches!(Table::new(&with_root(64)), Err(MountError::TooMany { count: 65 })));
     }
 }

@@ -10,6 +10,13 @@ use std::rc::Rc;
 /// Most symbolic links that are followed on the way to one path, as Linux does.
 const LINKS_MAX: usize = 40;
 
+/// Most files, directories and links of a tree.
+pub(super) const ENTRIES_MAX: usize = 2 << 20;
+
+/// Most bytes of all paths of a tree and of what its links lead to. A path that a few bytes of an archive name may make a
+/// directory for each of its letters.
+pub(super) const NAMED_BYTES_MAX: usize = 256 << 20;
+
 /// For which mount a tree is read: errors name both.
 #[derive(Clone, Debug)]
 pub(super) struct Purpose {
@@ -106,6 +113,14 @@ impl Node {
     fn directory() -> Self {
         Self { content: Content::Directory, modified: Timestamp::default() }
     }
+
+    /// Bytes beside its path that name something.
+    fn named_bytes(&self) -> usize {
+        match &self.content {
+            Content::Symlink(target) => target.len(),
+            Content::Directory | Content::File(_) => 0,
+        }
+    }
 }
 
 /// A tree by paths: relative, with `/` between names, none for the root. A directory sorts before what is
@@ -115,11 +130,44 @@ pub(super) struct Tree {
     /// Of the root.
     pub(super) modified: Timestamp,
     nodes: BTreeMap<String, Node>,
+    /// Bytes of all paths and targets of links.
+    named_bytes: usize,
+    /// Most entries, and most of these bytes.
+    max: (usize, usize),
 }
 
 impl Tree {
     pub(super) fn new(modified: Timestamp) -> Self {
-        Self { modified, nodes: BTreeMap::new() }
+        Self { modified, nodes: BTreeMap::new(), named_bytes: 0, max: (ENTRIES_MAX, NAMED_BYTES_MAX) }
+    }
+
+    /// Puts a node at a path whose directories are there.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::TooManyEntries`].
+    fn put(&mut self, purpose: &Purpose, path: String, node: Node) -> Result<(), MountError> {
+        let bytes = node.named_bytes();
+        let (path_bytes, before) = match self.nodes.get(&path) {
+            Some(node) => (0, node.named_bytes()),
+            None => (path.len(), 0),
+        };
+        self.named_bytes = (self.named_bytes + path_bytes + bytes).saturating_sub(before);
+        self.nodes.insert(path, node);
+        let (entries_max, bytes_max) = self.max;
+        if self.nodes.len() <= entries_max && self.named_bytes <= bytes_max {
+            return Ok(());
+        }
+        Err(MountError::TooManyEntries { path: purpose.path.clone(), tree: purpose.tree_name() })
+    }
+
+    /// Makes the directories at a path that are not there, be it all on the way to it.
+    fn directories(&mut self, purpose: &Purpose, path: &str) -> Result<(), MountError> {
+        // Around a directory that is there, all are: most often the last.
+        let ends = [path.len()].into_iter().chain(path.rmatch_indices('/').map(|(end, _)| end));
+        let missing: Vec<&str> =
+            ends.map(|end| &path[..end]).take_while(|path| !self.nodes.contains_key(*path)).collect();
+        missing.into_iter().rev().try_for_each(|path| self.put(purpose, path.to_owned(), Node::directory()))
     }
 
     /// Adds something, with the directories on the way to it if they are not there. What was at its path before is
@@ -128,22 +176,22 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// [`MountError::Name`] for what a guest could not name, and for what is not unpacked either.
+    /// [`MountError::Name`] for what a guest could not name, and for what is not unpacked either;
+    /// [`MountError::TooManyEntries`].
     pub(super) fn insert(&mut self, purpose: &Purpose, path: String, node: Node) -> Result<(), MountError> {
         check(purpose, &path, &node)?;
         let refused = |reason| purpose.bad_name(&path, reason);
         let place = self.place(&path).map_err(refused)?;
-        for (end, _) in place.match_indices('/') {
+        if let Some((directory, _)) = place.rsplit_once('/') {
             // An archive need not name the directories in it.
-            self.nodes.entry(place[..end].to_owned()).or_insert_with(Node::directory);
+            self.directories(purpose, directory)?;
         }
         let is_directory = |node: &Node| matches!(node.content, Content::Directory);
         if !is_directory(&node) && self.nodes.get(&place).is_some_and(is_directory) && self.has_inside(&place)
         {
             return Err(refused("where a directory with something in it is, which is not unpacked either"));
         }
-        self.nodes.insert(place, node);
-        Ok(())
+        self.put(purpose, place, node)
     }
 
     fn has_inside(&self, directory: &str) -> bool {
@@ -210,12 +258,10 @@ impl Tree {
                         kind: other.kind(),
                     });
                 }
-                None => {
-                    self.nodes.insert(part.to_owned(), Node::directory());
-                }
+                None => break,
             }
         }
-        Ok(())
+        self.directories(purpose, path)
     }
 
     /// Returns what is at a path, whose last part may be a link.
@@ -284,5 +330,46 @@ fn check(purpose: &Purpose, path: &str, node: &Node) -> Result<(), MountError> {
             Err(purpose.bad_name(path, "a link whose target has a zero byte"))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(max: (usize, usize)) -> (Purpose, Tree) {
+        let purpose = Purpose { path: "/x".into(), tree: "t".into() };
+        (purpose, Tree { max, ..Tree::new(Timestamp::default()) })
+    }
+
+    fn link(target: &str) -> Node {
+        Node { content: Content::Symlink(Rc::new(target.to_owned())), modified: Timestamp::default() }
+    }
+
+    #[test]
+    fn a_tree_has_so_many_entries_with_those_that_only_paths_name() {
+        let (purpose, mut tree) = tree((4, 1000));
+        tree.insert(&purpose, "a/b/c".into(), Node::directory()).unwrap();
+        // What is there is not counted twice.
+        tree.insert(&purpose, "a/b".into(), Node::directory()).unwrap();
+        tree.insert(&purpose, "a/b/c".into(), link("x")).unwrap();
+        tree.insert(&purpose, "a/d".into(), link("x")).unwrap();
+        let more = tree.insert(&purpose, "a/e".into(), link("x"));
+        assert!(matches!(more, Err(MountError::TooManyEntries { .. })));
+        let mountpoint = tree.mountpoint(&purpose, "m");
+        assert!(matches!(mountpoint, Err(MountError::TooManyEntries { .. })));
+    }
+
+    #[test]
+    fn paths_and_targets_have_so_many_bytes_together() {
+        let (purpose, mut tree) = tree((1000, 20));
+        tree.insert(&purpose, "aa/bb".into(), link("0123456789")).unwrap();
+        // 2 and 5 for the paths, 10 for the target; another target takes the place of this.
+        for _ in 0..10 {
+            tree.insert(&purpose, "aa/bb".into(), link("0123456789abc")).unwrap();
+        }
+        assert_eq!(tree.named_bytes, 20);
+        let more = tree.insert(&purpose, "c".into(), link("d"));
+        assert!(matches!(more, Err(MountError::TooManyEntries { .. })));
     }
 }

@@ -53,7 +53,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
     assert!(kvfs(path, &kept).status.success());
     std::fs::create_dir(path.join("taken")).unwrap();
     let before = files(path);
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 22] = [
         (&["compose", "missing.wasm", "-o", "x.wasm"], "cannot read missing.wasm"),
         (&["compose", "script.wasm", "-o", "x.wasm"], "not a WebAssembly file"),
         (&["compose", "cut.wasm", "-o", "x.wasm"], "truncated or damaged WebAssembly at byte "),
@@ -74,6 +74,14 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["run", "--store", "memory:1.5M", "guest.wasm"], "is no size"),
         (&["run", "--store", "memory:1K", "guest.wasm"], "at least 65536 bytes"),
         (&["run", "--mode", "lazy", "done.wasm"], "already composed"),
+        (
+            &["run", "--volume", "v", "done.wasm"],
+            "run it without --link, --mode, --volume, --mount and --share",
+        ),
+        (&["run", "--mount", "/=kv", "done.wasm"], "already composed"),
+        (&["run", "--link", "core", "done.wasm"], "already composed"),
+        (&["run", "--share", "my:log", "done.wasm"], "already composed"),
+        (&["run", "--share", "my:log", "--allow-raw-store", "done.wasm"], "already composed"),
     ];
     for (args, expected) in cases {
         let output = kvfs(path, args);

@@ -58,6 +58,12 @@ fn a_guest_that_asks_for_the_store_gets_it_only_if_that_is_allowed_by_name() {
     let with_directory = run(&["--allow-raw-store", "--dir", "secret::/s", "thief.wasm"]);
     assert_eq!(with_directory.status.code(), Some(2), "{}", said(&with_directory));
 
+    for fixed in [["--link", "core"], ["--mode", "lazy"], ["--share", "my:log"]] {
+        let output = run(&[&["--allow-raw-store"], &fixed[..], &["thief.wasm"]].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("nothing is composed; run it without --link"), "{}", said(&output));
+    }
+
     let inspected = kvfs(dir.path(), &["inspect", "thief.wasm"]);
     assert!(
         said(&inspected)

@@ -29,6 +29,14 @@ pub fn guest_beside_store(wit: &str, wasi_version: &str) -> Vec<u8> {
     encode(module, &resolve, world)
 }
 
+/// As [`guest_beside_store`], with a change made to the text of the module in it.
+pub fn guest_changed(wit: &str, wasi_version: &str, change: impl FnOnce(String) -> String) -> Vec<u8> {
+    let (resolve, world) = resolve_beside_store(wit, wasi_version);
+    let module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    let text = change(wasmprinter::print_bytes(&module).unwrap());
+    encode(wat::parse_str(text).unwrap(), &resolve, world)
+}
+
 /// As [`guest_beside_store`], a core module that has the world's types in it.
 pub fn core_module(wit: &str, wasi_version: &str, mangling: ManglingAndAbi) -> Vec<u8> {
     let (resolve, world) = resolve_beside_store(wit, wasi_version);

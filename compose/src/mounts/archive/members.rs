@@ -1,7 +1,7 @@
 //! The entries of an archive, each with all that stands before it: extended headers, long names, maps of holes.
 
 use super::header::{Block, Header, kind, more_pieces};
-use super::records::{Record, Said, parse, refusal};
+use super::records::{Record, Said, parse, refusal, that_count};
 use super::sparse::Sparse;
 use super::stream::{BLOCK_BYTES, Stream};
 use kvfs::Timestamp;
@@ -60,7 +60,7 @@ pub(super) struct Member {
 /// Reads the entries one after the other.
 pub(super) struct Members {
     stream: Stream,
-    /// Records about all entries that follow. A global header puts an end to what the one before it said.
+    /// Records about all entries that follow, few and short, as each entry goes through them. A global header puts an end to what the one before it said.
     global: Vec<Record>,
     /// Bytes up to the next header: of the last entry, and of its last block.
     left: u64,
@@ -111,10 +111,11 @@ impl Members {
             match header.kind() {
                 kind::RECORDS | kind::SOLARIS_RECORDS => before.records = self.records(&header)?,
                 kind::GLOBAL_RECORDS => {
-                    self.global = self.records(&header)?;
-                    if let Some(reason) = refusal(&self.global) {
+                    let records = self.records(&header)?;
+                    if let Some(reason) = refusal(&records) {
                         return Err(Fault::Refused(reason.to_owned()));
                     }
+                    self.global = that_count(records).map_err(Fault::Refused)?;
                 }
                 kind::LONG_NAME => before.long_name = Some(self.long(&header)?),
                 kind::LONG_TARGET => before.long_target = Some(self.long(&header)?),

@@ -2,6 +2,7 @@
 
 use super::sparse::Sparse;
 use kvfs::Timestamp;
+use kvfs::limits::PATH_BYTES_MAX;
 
 /// A key and a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +88,36 @@ impl Said {
     }
 }
 
+/// Keys of the records that say something of an entry, but for those about holes.
+const KEYS: [&str; 5] = ["path", "linkpath", "size", "mtime", "GNU.dumpdir"];
+
+/// Most bytes of a value that is said of all entries. No path is longer.
+const GLOBAL_VALUE_BYTES_MAX: usize = PATH_BYTES_MAX;
+
+/// Keeps of the records about all entries those that count: of each known key the last, or the first with which something
+/// is wrong, which the entries then fail with.
+///
+/// # Errors
+///
+/// That a value is longer than any can be.
+pub(super) fn that_count(records: Vec<Record>) -> Result<Vec<Record>, String> {
+    let mut kept: Vec<Record> = Vec::new();
+    for record in records.into_iter().filter(|record| KEYS.contains(&record.key.as_str())) {
+        if record.value.len() > GLOBAL_VALUE_BYTES_MAX {
+            let (key, length) = (&record.key, record.value.len());
+            return Err(format!(
+                "a global header has {length} bytes of `{key}`, and at most {GLOBAL_VALUE_BYTES_MAX} are read"
+            ));
+        }
+        match kept.iter_mut().find(|known| known.key == record.key) {
+            Some(known) if Said::by([&*known]).is_ok() => *known = record,
+            Some(_) => {}
+            None => kept.push(record),
+        }
+    }
+    Ok(kept)
+}
+
 /// Says why records about all entries cannot be taken, if they cannot.
 pub(super) fn refusal(global: &[Record]) -> Option<&'static str> {
     let has = |start: &str| global.iter().any(|record| record.key.starts_with(start));
@@ -121,6 +152,22 @@ fn parse_time(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_the_records_about_all_entries_few_are_kept() {
+        let record = |key: &str, value: &[u8]| Record { key: key.to_owned(), value: value.to_owned() };
+        let mut records = vec![record("comment", b""); 100_000];
+        records.extend((0..100_000).map(|time| record("mtime", format!("{time}").as_bytes())));
+        records.extend(["path", "mtime", "linkpath"].map(|key| record(key, b"5")));
+        records.push(record("size", b"many"));
+        records.push(record("size", b"3"));
+        let kept = that_count(records).unwrap();
+        let expected = [("mtime", "5"), ("path", "5"), ("linkpath", "5"), ("size", "many")]
+            .map(|(k, v)| record(k, v.as_bytes()));
+        assert_eq!(kept, expected);
+        let long = record("path", &[b'a'; PATH_BYTES_MAX + 1]);
+        assert!(that_count(vec![long]).unwrap_err().contains("bytes of `path`"));
+    }
 
     #[test]
     fn times_are_read_to_the_nanosecond_and_before_1970() {

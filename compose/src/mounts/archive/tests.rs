@@ -572,3 +572,15 @@ fn an_archive_may_come_through_a_pipe() {
         assert_eq!(Opened::new(&plan, "/x").text("a"), "through a pipe");
     }
 }
+
+#[test]
+fn short_entries_that_name_very_many_directories_are_refused() {
+    let place = Place::new();
+    let deep = |number: usize| format!("{number}{}", "/a".repeat(2046));
+    let mut tar = Tar::default();
+    for number in 0..70 {
+        tar = tar.records(&[("path", &deep(number))]).directory("d");
+    }
+    let error = refused(&[&place.mount(&tar.end())]);
+    assert!(error.contains("files, directories and links") && error.contains("host:PREOPEN"), "{error}");
+}
