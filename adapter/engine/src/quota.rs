@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::cache::Node;
 use crate::error::{Error, Result};
 use crate::limits::{INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
+use crate::record::inode::Inode;
 use crate::record::superblock::Superblock;
 use crate::store::{Durability, StoreError};
 use crate::txn::Txn;
@@ -52,6 +53,11 @@ impl Used {
     /// An inode with so many bytes of content.
     pub(crate) fn inode(content_bytes: u64) -> Used {
         Used { bytes: INODE_CHARGE_BYTES.saturating_add(content_bytes), inodes: 1, ..Used::default() }
+    }
+
+    /// An inode as its record is.
+    pub(crate) fn of_inode(inode: &Inode, extent_bytes: u64) -> Used {
+        Used { bytes: inode.charged_bytes(extent_bytes), inodes: 1, names: 0 }
     }
 
     /// Both together.
@@ -134,9 +140,7 @@ impl Txn<'_> {
     pub(crate) fn copy_up(&self, ino: InodeNo) -> Used {
         let extent_bytes = self.volume.extent_bytes();
         match self.volume.cache.node(ino) {
-            Some(node) if node.charged.is_none() => {
-                Used { bytes: node.inode.charged_bytes(extent_bytes), inodes: 1, names: 0 }
-            }
+            Some(node) if node.charged.is_none() => Used::of_inode(&node.inode, extent_bytes),
             _ => Used::default(),
         }
     }

@@ -76,9 +76,7 @@ impl Picture {
             }
         };
         let own = self.inodes.iter().filter(|(ino, _)| self.is_above(**ino));
-        own.fold(names, |used, (_, inode)| {
-            used.and(Used { bytes: inode.charged_bytes(extent_bytes), inodes: 1, names: 0 })
-        })
+        own.fold(names, |used, (_, inode)| used.and(Used::of_inode(inode, extent_bytes)))
     }
 
     /// Bytes of all content, wherever it lies: what format minor 2 charged.
