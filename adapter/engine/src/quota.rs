@@ -145,9 +145,20 @@ impl Txn<'_> {
         }
     }
 
-    /// What is charged for a name that was looked up: nothing if it is the image's.
-    pub(crate) fn charged_name(&self, dir: InodeNo, name: &str) -> Used {
-        if self.volume.cache.is_charged_name(dir, name) { Used::name(name) } else { Used::default() }
+    /// What is charged for a name: nothing if it is the image's. The name is then in memory, for the change to see
+    /// whose it is.
+    ///
+    /// # Cost
+    /// A lookup, if memory has lost the name since it was looked up.
+    pub(crate) fn charged_name(&mut self, dir: InodeNo, name: &str) -> Result<Used> {
+        let charged = match self.volume.cache.is_charged_name(dir, name) {
+            Some(charged) => charged,
+            None => {
+                let there = self.lookup(dir, name)?.is_some();
+                self.volume.cache.is_charged_name(dir, name).unwrap_or(there)
+            }
+        };
+        Ok(if charged { Used::name(name) } else { Used::default() })
     }
 }
 
