@@ -1,7 +1,6 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::store::Durability;
-use crate::txn::Change;
 use crate::types::Kind;
 use crate::volume::Volume;
 
@@ -27,8 +26,7 @@ impl Volume {
         }
         let mut txn = self.begin_change(0)?;
         let resize = txn.prepare_resize(file.ino, size)?;
-        let cut = txn.inode(file.ino)?.size > size;
-        let mut writes = txn.write(if cut { Change::Cut } else { Change::Data })?;
+        let mut writes = txn.write(resize.change())?;
         writes.resize(file.ino, resize);
         writes.finish()?;
         if file.access.sync { self.commit(Durability::Durable) } else { Ok(()) }
