@@ -104,10 +104,10 @@ impl Volume {
     /// Gets ready to undo a change: only one that starts from what is stored can be undone, and only one that is
     /// stored before it returns needs to be.
     pub(crate) fn prepare_undo(&mut self, change: Change) {
-        let names = matches!(change, Change::Names | Change::Replacement);
         let stored = match self.options.mode {
             Mode::Strict => true,
-            Mode::Close => names || self.is_stored_at_once(change),
+            // A replacement that finds no room waits.
+            Mode::Close => change == Change::Names || self.is_stored_at_once(change),
             Mode::Lazy => self.is_stored_at_once(change),
         };
         let counts = Counts { used: self.used(), next_inode: self.superblock.next_inode };
