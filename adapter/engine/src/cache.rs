@@ -448,6 +448,9 @@ impl Cache {
         let was_below = extent.is_below();
         if was_below {
             // The volume has one of its own from here on.
+            if !node.dirty {
+                self.undo.keep_inode(ino, &node.inode, node.charged);
+            }
             node.inode.extents_below = node.inode.extents_below.saturating_sub(1);
         }
         let (cost, length) = (extent.cost(), extent.data().len());
