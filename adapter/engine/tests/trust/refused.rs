@@ -206,3 +206,42 @@ fn a_durable_write_that_is_refused_first_of_all_is_undone() {
         }
     }
 }
+
+/// An apply whose answer got lost has taken, and what follows finds no room: the change is there, and stays in memory.
+#[test]
+fn what_the_store_has_taken_is_not_undone_when_it_is_full_after_that() {
+    let acts: [(&str, Act); 6] = [
+        ("mkdir", |program| program.mkdir("new")),
+        ("write", |program| program.write("large", true, At::Offset(0), 60_000)),
+        ("append", |program| program.write("small", true, At::End, 60_000)),
+        ("rename", |program| program.volume.rename_at(&program.root, "small", &program.root, "dir/new")),
+        ("replacement", |program| program.volume.rename_at(&program.root, "small", &program.root, "large")),
+        ("unlink", |program| program.unlink("large")),
+    ];
+    let mut refused = 0;
+    for limits in [LARGE, SMALL, Limits { max_batch_entries: 10_000, ..TINY }, TINY] {
+        for ((mode, (name, act)), at) in MODES
+            .into_iter()
+            .flat_map(|mode| acts.map(|act| (mode, act)))
+            .flat_map(|act| (0..6).map(move |at| (act, at)))
+        {
+            let store = TestStore::new(limits);
+            let mut program = Program::start(&store, mode);
+            program.mkdir("dir").unwrap();
+            program.put("small", 100).unwrap();
+            program.put("large", 100_000).unwrap();
+            program.volume.sync_all().unwrap();
+            store.set_fault(Fault::UnknownApplied, at, 1);
+            store.then_fault(Fault::QuotaExceeded);
+            refused += u64::from(act(&mut program).is_err());
+            store.clear_fault();
+            let story = format!("{mode:?} {limits:?} {name} {at}");
+            let now = program.tree();
+            program.volume.sync_all().unwrap_or_else(|error| panic!("{story}: {error:?}"));
+            assert_eq!(tree::difference(&now, &program.tree()), None, "{story}");
+            program.check();
+            assert_eq!(tree::difference(&now, &program.again().tree()), None, "{story}");
+        }
+    }
+    assert!(refused > 50, "{refused}");
+}
