@@ -245,3 +245,89 @@ fn what_the_store_has_taken_is_not_undone_when_it_is_full_after_that() {
     }
     assert!(refused > 50, "{refused}");
 }
+
+/// More garbage waits than a commit lets wait, and of a file that is removed some: its bytes are no garbage before its
+/// name is gone.
+#[test]
+fn a_file_of_which_garbage_waits_has_its_bytes_until_its_removal_is_stored() {
+    const LENGTH: u64 = 200 * 512;
+    let options = || Options { extent_bytes: 512, inline_bytes: 0, ..Options::default() };
+    let store = TestStore::new(LARGE);
+    // In which closes do not store: each commit takes some garbage along.
+    let mut program = Program::start_on(&store, Options { mode: Mode::Lazy, ..options() }, None);
+    program.put("x", 2 * LENGTH as usize).unwrap();
+    for number in 0..200 {
+        program.put(&format!("f{number}"), 70 * 512).unwrap();
+    }
+    program.volume.sync_all().unwrap();
+    program.set_size("x", false, LENGTH).unwrap();
+    for number in 0..200 {
+        program.set_size(&format!("f{number}"), false, 0).unwrap();
+    }
+    program.volume.sync_all().unwrap();
+    let whole = |program: &mut Program| {
+        let mut read = Vec::new();
+        let file = program.open("x", false).unwrap();
+        program.volume.read(&file, 0, LENGTH as usize, &mut read).unwrap();
+        program.drop_file(file);
+        read == vec![7; LENGTH as usize]
+    };
+    drop(program);
+    let map: Map = store.0.borrow().map.clone();
+    let reaps = map.keys().filter(|key| crate::store::tag_of(key) == 0x30).count();
+    assert!(reaps > 150, "{reaps}");
+
+    // Cut at any moment.
+    let store = TestStore::from_map(map.clone(), LARGE);
+    let mut program = Program::start_on(&store, options(), None);
+    let start = store.log_len();
+    program.unlink("x").unwrap();
+    program.volume.sync_all().unwrap();
+    drop(program);
+    let log = store.0.borrow().log.clone();
+    let mut cut = map.clone();
+    let mut there = 0;
+    for (index, applied) in log.iter().enumerate() {
+        applied.replay(&mut cut);
+        if index < start {
+            continue;
+        }
+        let mut program = Program::start_on(&TestStore::from_map(cut.clone(), LARGE), options(), None);
+        if program.size("x").is_ok() {
+            assert!(whole(&mut program), "after apply {index} of {}", log.len());
+            there += 1;
+        }
+    }
+    assert!(there > 10, "{there} applies come before the removal's");
+
+    // Refused at any moment, and undone.
+    for at in [0, 1, 5, 50, 100, 500] {
+        let store = TestStore::from_map(map.clone(), LARGE);
+        let mut program = Program::start_on(&store, Options { mode: Mode::Strict, ..options() }, None);
+        store.set_fault(Fault::QuotaExceeded, at, u64::MAX);
+        let outcome = program.unlink("x");
+        store.clear_fault();
+        if outcome == Err(FULL) {
+            assert!(whole(&mut program), "{at}");
+            assert!(whole(&mut program.again()), "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_sync_descriptor_stores_each_write_with_one_apply() {
+    for mode in MODES {
+        let store = TestStore::new(LARGE);
+        let mut program = Program::start(&store, mode);
+        program.put("log", 10).unwrap();
+        program.volume.sync_all().unwrap();
+        let log = program.open("log", true).unwrap();
+        store.reset_calls();
+        for _ in 0..10 {
+            program.volume.write(&log, At::End, b"line").unwrap();
+        }
+        assert_eq!(store.calls().applies, 10, "{mode:?}");
+        assert!(store.0.borrow().log.iter().rev().take(10).all(|applied| applied.durable));
+        program.drop_file(log);
+    }
+}
