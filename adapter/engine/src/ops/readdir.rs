@@ -48,7 +48,7 @@ struct Pages {
     page: VecDeque<(Rc<str>, Dentry)>,
     last: bool,
     /// Entries on the pages so far: the directory's count tells the last one, as long as it was not
-    /// changed since the start.
+    /// changed since the start. `u64::MAX`, which no count is, once a page was read beside what is not stored.
     seen: u64,
     /// The directory's at the start.
     generation: u64,
@@ -158,7 +158,9 @@ impl Volume {
         let found = self.scan_dir(dir, pages.after.as_deref(), entries_max, READDIR_PAGE_BYTES)?;
         // Beside what is not stored the store is out of date: each name is looked up then.
         pages.page_generation = if stored_whole { generation } else { generation.wrapping_sub(1) };
-        pages.seen += found.len() as u64;
+        // Nor does the count tell the end from then on, whatever is stored meanwhile: a page may have names that a
+        // removal takes out of the store after it.
+        pages.seen = if stored_whole { pages.seen.saturating_add(found.len() as u64) } else { u64::MAX };
         let stored = self.cache.node(dir).map(|node| node.stored_size);
         let all = stored_whole && generation == pages.generation && stored == Some(pages.seen);
         pages.last = found.is_empty() || all;
