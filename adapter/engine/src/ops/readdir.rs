@@ -171,6 +171,10 @@ impl Volume {
             page.extend(more);
             page.sort_by(|one, other| one.0.cmp(&other.0));
             page.dedup_by(|one, other| one.0 == other.0);
+            if page.len() > entries_max as usize {
+                page.truncate(entries_max as usize);
+                pages.last = false;
+            }
         }
         pages.page.extend(page);
         self.snapshot_entries += pages.page.len();
@@ -212,5 +216,100 @@ impl Volume {
         };
         self.snapshot_entries = self.snapshot_entries.saturating_sub(held);
         self.close_stream(stream.directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptor::Access;
+    use crate::memory::MemoryStore;
+    use crate::ops::open::OpenFlags;
+    use crate::path::Follow;
+    use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+    use crate::types::{Clock, Timestamp};
+    use crate::volume::{Mode, Options};
+    use std::cell::Cell;
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&mut self) -> Timestamp {
+            Timestamp::default()
+        }
+    }
+
+    /// Refuses every apply while it is told to.
+    #[derive(Clone, Default)]
+    struct Refusing(MemoryStore, Rc<Cell<bool>>);
+
+    impl KvStore for Refusing {
+        fn limits(&mut self) -> std::result::Result<Limits, StoreError> {
+            self.0.limits()
+        }
+
+        fn get(&mut self, keys: &[&[u8]]) -> std::result::Result<Vec<Option<Vec<u8>>>, StoreError> {
+            self.0.get(keys)
+        }
+
+        fn scan(
+            &mut self,
+            start: &[u8],
+            end: &[u8],
+            max_entries: u32,
+            max_bytes: u32,
+        ) -> std::result::Result<Vec<Entry>, StoreError> {
+            self.0.scan(start, end, max_entries, max_bytes)
+        }
+
+        fn apply(
+            &mut self,
+            guards: &[Guard<'_>],
+            mutations: &[Mutation<'_>],
+            level: Durability,
+        ) -> std::result::Result<(), StoreError> {
+            if self.1.get() { Err(StoreError::ReadOnly) } else { self.0.apply(guards, mutations, level) }
+        }
+    }
+
+    #[test]
+    fn a_page_holds_no_more_names_when_those_in_memory_cannot_be_stored() {
+        const STORED: usize = 5000;
+        const DIRTY: usize = 1500;
+        let store = Refusing::default();
+        let open = |mode| {
+            let options = Options { mode, ..Options::default() };
+            Volume::open(Box::new(store.clone()), Box::new(Noon), options).unwrap()
+        };
+        let create = |volume: &mut Volume, name: &str| {
+            let root = volume.root().unwrap();
+            let flags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
+            let access = Access { read: true, write: true, mutate_directory: false, sync: false };
+            let file = volume.open_at(&root, name, Follow::No, flags, access).unwrap();
+            volume.close_stream(file).unwrap();
+            volume.close(root).unwrap();
+        };
+        let mut volume = open(Mode::Lazy);
+        for number in 0..STORED {
+            create(&mut volume, &format!("s{number:04}"));
+        }
+        volume.sync_all().unwrap();
+        drop(volume);
+        let mut volume = open(Mode::Lazy);
+        store.1.set(true);
+        for number in 0..DIRTY {
+            create(&mut volume, &format!("a{number:04}"));
+        }
+        let root = volume.root().unwrap();
+        let mut stream = volume.read_directory(&root).unwrap();
+        let mut listed = 0;
+        while volume.next_entry(&mut stream).unwrap().is_some() {
+            listed += 1;
+            let Source::Pages(pages) = &stream.source else { panic!("known whole") };
+            assert!(pages.page.len() < READDIR_PAGE_ENTRIES as usize, "{}", pages.page.len());
+        }
+        volume.close_directory(stream).unwrap();
+        volume.close(root).unwrap();
+        assert_eq!(listed, STORED + DIRTY);
     }
 }
