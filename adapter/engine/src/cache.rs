@@ -448,6 +448,9 @@ impl Cache {
         let was_below = extent.is_below();
         if was_below {
             // The volume has one of its own from here on.
+            if !node.dirty {
+                self.undo.keep_inode(ino, &node.inode, node.charged);
+            }
             node.inode.extents_below = node.inode.extents_below.saturating_sub(1);
         }
         let (cost, length) = (extent.cost(), extent.data().len());
@@ -537,10 +540,13 @@ impl Cache {
         }
     }
 
-    /// Whether a name that was looked up counts: there is an entry, and it is not the image's.
-    pub(crate) fn is_charged_name(&self, dir: InodeNo, name: &str) -> bool {
-        let known = self.nodes.get(&dir).and_then(|node| node.dir.as_ref());
-        known.and_then(|known| known.slots.get(name)).is_some_and(|slot| slot.entry.is_some() && !slot.below)
+    /// Whether a name counts: there is an entry, and it is not the image's. `None` if nothing is known of it.
+    pub(crate) fn is_charged_name(&self, dir: InodeNo, name: &str) -> Option<bool> {
+        let known = self.nodes.get(&dir)?.dir.as_ref()?;
+        match known.slots.get(name) {
+            Some(slot) => Some(slot.entry.is_some() && !slot.below),
+            None => known.complete.then_some(false),
+        }
     }
 
     /// Changes what a name is, and returns what was known of it. The directory must be in memory.

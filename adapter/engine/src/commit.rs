@@ -171,6 +171,7 @@ impl Volume {
             self.cache.reaps.remove(&ino);
         }
         self.cache.all_clean(extent_bytes);
+        self.cache.forget_undo();
         if let Some((ino, from)) = step {
             self.finish_reap_step(ino, from);
         }
@@ -440,6 +441,8 @@ impl Volume {
             self.committed_value = doubt.value;
             // Applied, but perhaps not made durable.
             self.unsynced = true;
+            // Memory as it was before the change would not be what the store is.
+            self.cache.forget_undo();
             if let Some(completes) = doubt.completes {
                 self.complete(completes);
             }

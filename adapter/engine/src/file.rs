@@ -9,7 +9,7 @@ use crate::quota::Used;
 use crate::record::FRAME_BYTES;
 use crate::record::inode::{Content, Inode};
 use crate::store::Durability;
-use crate::txn::{Txn, Writes};
+use crate::txn::{Change, Txn, Writes};
 use crate::types::{ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeSet;
 
@@ -19,6 +19,15 @@ pub(crate) struct Resize {
     pub(crate) size: u64,
     /// Extents that the file loses.
     removed: Extents,
+    /// It gives room back, and takes none.
+    frees: bool,
+}
+
+impl Resize {
+    /// What kind of change it is.
+    pub(crate) fn change(&self) -> Change {
+        if self.frees { Change::Cut } else { Change::Data }
+    }
 }
 
 /// A number of a file's extents.
@@ -228,13 +237,19 @@ impl Txn<'_> {
         }
         let extent_bytes = self.volume.extent_bytes();
         let inline_bytes = self.volume.inline_bytes();
-        let inode = self.inode(ino)?;
+        self.inode(ino)?;
+        let Some(node) = self.volume.cache.node(ino) else {
+            return Err(Error::damaged("inode", ino.0, "not in memory"));
+        };
+        let (inode, is_below) = (&node.inode, node.charged.is_none());
         if inode.kind != Kind::File {
             return Err(Error::Invalid);
         }
         let (old_size, has) = (inode.size, Extents { all: inode.extents, below: inode.extents_below });
         let (old_end, new_end) = (old_size.div_ceil(extent_bytes), size.div_ceil(extent_bytes));
         let mut removed = Extents::default();
+        // What is the image's comes up, cut or with a tombstone in its place.
+        let mut frees = size < old_size && !is_below;
         let after = match &inode.content {
             Content::Inline(_) if size <= inline_bytes => size,
             Content::Inline(bytes) => size.min(u64::from(!bytes.is_empty()) * extent_bytes),
@@ -244,6 +259,7 @@ impl Txn<'_> {
             }
             _ => {
                 removed = self.extents_from(ino, new_end, old_end, has)?;
+                frees &= removed.below == 0;
                 let mut below = has.below.saturating_sub(removed.below);
                 let (tail, within) = (size / extent_bytes, to_usize(size % extent_bytes));
                 if within > 0 {
@@ -251,6 +267,7 @@ impl Txn<'_> {
                     // The tail is cut, and so the volume's own from then on.
                     let extent = self.volume.cache.node(ino).and_then(|node| node.extents.get(&tail));
                     let cut = extent.is_some_and(|extent| extent.is_below() && extent.data().len() > within);
+                    frees &= !cut;
                     below = below.saturating_sub(u64::from(cut));
                 }
                 let own = has.all.saturating_sub(removed.all).saturating_sub(below);
@@ -261,7 +278,7 @@ impl Txn<'_> {
             self.settle_garbage(ino, new_end)?;
         }
         self.check_charge(ino, Used::inode(after))?;
-        Ok(Resize { size, removed })
+        Ok(Resize { size, removed, frees })
     }
 
     /// The extents from an index on of a file that has these before its end.
@@ -410,7 +427,7 @@ impl Writes<'_> {
     /// Changes the size as [`Txn::prepare_resize`] has found possible.
     pub(crate) fn resize(&mut self, ino: InodeNo, resize: Resize) {
         let inline_bytes = self.volume.inline_bytes();
-        let Resize { size, removed } = resize;
+        let Resize { size, removed, .. } = resize;
         let Some(node) = self.volume.cache.node(ino) else { return };
         let inode: &Inode = &node.inode;
         let (old_size, inline) = (inode.size, matches!(inode.content, Content::Inline(_)));

@@ -104,13 +104,13 @@ impl Volume {
     /// Deletes what must go before a commit, or what a commit through the journal does not take along.
     pub(crate) fn drain_before_commit(&mut self) -> Result<()> {
         self.drain_where_files_grew()?;
-        while self.cache.reaps.values().filter(|reap| reap.stored).count() > REAPS_MAX {
-            let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| reap.stored).map(|(ino, _)| *ino) else {
-                break;
-            };
+        // One that is dirty covers extents that are garbage only once this commit has taken.
+        let waits = |reap: &PendingReap| reap.stored && !reap.dirty;
+        while self.cache.reaps.values().filter(|reap| waits(reap)).count() > REAPS_MAX
+            && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
+        {
             self.drain_reap(ino)?;
         }
-        let waits = |reap: &PendingReap| reap.stored && !reap.dirty;
         while self.garbage_is_over_quota()
             && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
         {

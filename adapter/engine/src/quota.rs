@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::cache::Node;
 use crate::error::{Error, Result};
 use crate::limits::{INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
+use crate::record::inode::Inode;
 use crate::record::superblock::Superblock;
 use crate::store::{Durability, StoreError};
 use crate::txn::Txn;
@@ -52,6 +53,11 @@ impl Used {
     /// An inode with so many bytes of content.
     pub(crate) fn inode(content_bytes: u64) -> Used {
         Used { bytes: INODE_CHARGE_BYTES.saturating_add(content_bytes), inodes: 1, ..Used::default() }
+    }
+
+    /// An inode as its record is.
+    pub(crate) fn of_inode(inode: &Inode, extent_bytes: u64) -> Used {
+        Used { bytes: inode.charged_bytes(extent_bytes), inodes: 1, names: 0 }
     }
 
     /// Both together.
@@ -134,16 +140,25 @@ impl Txn<'_> {
     pub(crate) fn copy_up(&self, ino: InodeNo) -> Used {
         let extent_bytes = self.volume.extent_bytes();
         match self.volume.cache.node(ino) {
-            Some(node) if node.charged.is_none() => {
-                Used { bytes: node.inode.charged_bytes(extent_bytes), inodes: 1, names: 0 }
-            }
+            Some(node) if node.charged.is_none() => Used::of_inode(&node.inode, extent_bytes),
             _ => Used::default(),
         }
     }
 
-    /// What is charged for a name that was looked up: nothing if it is the image's.
-    pub(crate) fn charged_name(&self, dir: InodeNo, name: &str) -> Used {
-        if self.volume.cache.is_charged_name(dir, name) { Used::name(name) } else { Used::default() }
+    /// What is charged for a name: nothing if it is the image's. The name is then in memory, for the change to see
+    /// whose it is.
+    ///
+    /// # Cost
+    /// A lookup, if memory has lost the name since it was looked up.
+    pub(crate) fn charged_name(&mut self, dir: InodeNo, name: &str) -> Result<Used> {
+        let charged = match self.volume.cache.is_charged_name(dir, name) {
+            Some(charged) => charged,
+            None => {
+                let there = self.lookup(dir, name)?.is_some();
+                self.volume.cache.is_charged_name(dir, name).unwrap_or(there)
+            }
+        };
+        Ok(if charged { Used::name(name) } else { Used::default() })
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Writes<'v> {
     pub(crate) volume: &'v mut Volume,
     pub(crate) now: Timestamp,
     pub(crate) change: Change,
+    /// It promises to be durable when it returns, whatever the mode.
+    pub(crate) durable: bool,
 }
 
 /// What kind of change an operation makes: it says when it goes to the store, and what is told if it cannot.
@@ -149,14 +151,20 @@ impl<'v> Txn<'v> {
     /// and not before, when it is known that the operation does not lead to another one; and here it is told
     /// that an earlier commit failed, when it is known that this operation would have been done.
     pub(crate) fn write(self, change: Change) -> Result<Writes<'v>> {
+        self.write_through(change, false)
+    }
+
+    /// As [`Txn::write`], for a change that is `durable` when it returns if the descriptor was opened so.
+    pub(crate) fn write_through(self, change: Change, durable: bool) -> Result<Writes<'v>> {
         self.check_writable()?;
         self.volume.settle_unstored(change)?;
-        self.volume.prepare_undo(change);
+        self.volume.prepare_undo(change, durable);
         let now = self.volume.clock.now();
         Ok(Writes {
             volume: self.volume,
             now: Timestamp { nanoseconds: now.nanoseconds.min(999_999_999), ..now },
             change,
+            durable,
         })
     }
 }
@@ -257,11 +265,12 @@ impl Writes<'_> {
     /// The commit's, if the change promises to be stored, or the store was full before. Refused for want of room,
     /// it is undone if nothing else was dirty; otherwise it stays, in memory, and the next commit tries again.
     pub(crate) fn finish(self) -> Result<()> {
-        let Writes { volume, now, change } = self;
+        let Writes { volume, now, change, durable } = self;
         volume.removals = volume.removals.saturating_add(u32::from(change == Change::Removal));
         let since = *volume.dirty_since.get_or_insert(now);
-        let at_once = volume.is_stored_at_once(change);
+        let at_once = durable || volume.is_stored_at_once(change);
         let level = match (volume.options.mode, change) {
+            _ if durable => Durability::Durable,
             (Mode::Strict, _) => Durability::Durable,
             (Mode::Close, Change::Names | Change::Replacement) => Durability::Buffered,
             (Mode::Close, Change::Removal) if volume.removals >= GATHERED_REMOVALS_MAX => {

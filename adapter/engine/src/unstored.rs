@@ -66,7 +66,7 @@ impl Volume {
         self.unstored.full && !change.frees()
     }
 
-    /// Says what a change's caller is told of its commit. A change that is refused for want of room is undone.
+    /// Says what a change's caller is told of its commit, which the change itself has asked for if `at_once`. A change that is refused for want of room is undone.
     pub(crate) fn answer(&mut self, change: Change, at_once: bool, outcome: Result<()>) -> Result<()> {
         let Err(error) = outcome else {
             // Whatever else was stored may just have been small.
@@ -103,11 +103,12 @@ impl Volume {
 
     /// Gets ready to undo a change: only one that starts from what is stored can be undone, and only one that is
     /// stored before it returns needs to be.
-    pub(crate) fn prepare_undo(&mut self, change: Change) {
-        let names = matches!(change, Change::Names | Change::Replacement);
+    pub(crate) fn prepare_undo(&mut self, change: Change, durable: bool) {
         let stored = match self.options.mode {
+            _ if durable => true,
             Mode::Strict => true,
-            Mode::Close => names || self.is_stored_at_once(change),
+            // A replacement that finds no room waits.
+            Mode::Close => change == Change::Names || self.is_stored_at_once(change),
             Mode::Lazy => self.is_stored_at_once(change),
         };
         let counts = Counts { used: self.used(), next_inode: self.superblock.next_inode };

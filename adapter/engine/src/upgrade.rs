@@ -93,9 +93,8 @@ impl Volume {
             }
             tag::INODE if rest.is_empty() => {
                 let inode = Inode::decode(key, ino, self.committed.inline_bytes, value).ok();
-                let charged = inode.as_ref().map(|inode| inode.charged_bytes(extent_bytes));
-                let bytes = charged.unwrap_or(Used::inode(0).bytes);
-                recount.used = recount.used.and(Used { bytes, inodes: 1, names: 0 });
+                let used = inode.as_ref().map(|inode| Used::of_inode(inode, extent_bytes));
+                recount.used = recount.used.and(used.unwrap_or(Used::inode(0)));
                 if let Some(inode) = inode.filter(|inode| matches!(inode.content, Content::Extents)) {
                     recount.files.insert(ino, (inode.extents_end(extent_bytes), inode.extents, 0));
                 }

@@ -127,13 +127,7 @@ impl Cache {
                 self.node_clock.push_back(ino);
                 continue;
             }
-            if let Some(node) = self.nodes.remove(&ino) {
-                self.content_changed(node.inode.content.bytes(), 0);
-                for extent in node.extents.values() {
-                    self.forget_extent(extent);
-                }
-                self.dentries = self.dentries.saturating_sub(node.dir.map_or(0, |dir| dir.slots.len()));
-            }
+            self.forget_node(ino);
         }
     }
 }

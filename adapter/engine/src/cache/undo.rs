@@ -32,6 +32,14 @@ impl Undo {
         self.names.clear();
         self.reaps.clear();
     }
+
+    /// Notes an inode that is not dirty, before its first change. Later changes find it kept: it is the last one then,
+    /// or kept twice, of which the older counts.
+    pub(super) fn keep_inode(&mut self, ino: InodeNo, inode: &Inode, charged: Option<u64>) {
+        if self.armed && self.inodes.last().is_none_or(|(last, ..)| *last != ino) {
+            self.inodes.push((ino, inode.clone(), charged));
+        }
+    }
 }
 
 /// What is the volume's to set back.
@@ -60,7 +68,7 @@ impl Cache {
         if self.undo.armed
             && let Some(node) = self.nodes.get(&ino).filter(|node| !node.dirty)
         {
-            self.undo.inodes.push((ino, node.inode.clone(), node.charged));
+            self.undo.keep_inode(ino, &node.inode, node.charged);
         }
     }
 

@@ -76,9 +76,7 @@ impl Picture {
             }
         };
         let own = self.inodes.iter().filter(|(ino, _)| self.is_above(**ino));
-        own.fold(names, |used, (_, inode)| {
-            used.and(Used { bytes: inode.charged_bytes(extent_bytes), inodes: 1, names: 0 })
-        })
+        own.fold(names, |used, (_, inode)| used.and(Used::of_inode(inode, extent_bytes)))
     }
 
     /// Bytes of all content, wherever it lies: what format minor 2 charged.
@@ -93,9 +91,13 @@ impl Picture {
         self.above.as_ref().is_none_or(|above| above.inodes.contains(&ino))
     }
 
-    /// How many extents before the end of a file are the image's.
+    /// How many extents before the end of a file are the image's, as its record may say: an older format has no
+    /// place for it.
     pub(super) fn extents_below(&self, ino: InodeNo, inode: &Inode) -> u64 {
         let (Some(above), Some(superblock)) = (&self.above, &self.superblock) else { return 0 };
+        if !superblock.counts_names() {
+            return 0;
+        }
         let end = inode.extents_end(u64::from(superblock.extent_bytes));
         let indices = self.extents.get(&ino).map_or(&[][..], Vec::as_slice);
         let all = indices.iter().filter(|index| **index < end).count() as u64;

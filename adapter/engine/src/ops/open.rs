@@ -91,7 +91,7 @@ impl Volume {
         let size = txn.inode_of(entry)?.size;
         if flags.truncate && size > 0 {
             let resize = txn.prepare_resize(entry.ino, 0)?;
-            let mut writes = txn.write(Change::Cut)?;
+            let mut writes = txn.write(resize.change())?;
             writes.resize(entry.ino, resize);
             writes.finish()?;
         }

@@ -48,7 +48,7 @@ struct Pages {
     page: VecDeque<(Rc<str>, Dentry)>,
     last: bool,
     /// Entries on the pages so far: the directory's count tells the last one, as long as it was not
-    /// changed since the start.
+    /// changed since the start. `u64::MAX`, which no count is, once a page was read beside what is not stored.
     seen: u64,
     /// The directory's at the start.
     generation: u64,
@@ -158,7 +158,9 @@ impl Volume {
         let found = self.scan_dir(dir, pages.after.as_deref(), entries_max, READDIR_PAGE_BYTES)?;
         // Beside what is not stored the store is out of date: each name is looked up then.
         pages.page_generation = if stored_whole { generation } else { generation.wrapping_sub(1) };
-        pages.seen += found.len() as u64;
+        // Nor does the count tell the end from then on, whatever is stored meanwhile: a page may have names that a
+        // removal takes out of the store after it.
+        pages.seen = if stored_whole { pages.seen.saturating_add(found.len() as u64) } else { u64::MAX };
         let stored = self.cache.node(dir).map(|node| node.stored_size);
         let all = stored_whole && generation == pages.generation && stored == Some(pages.seen);
         pages.last = found.is_empty() || all;
@@ -169,6 +171,10 @@ impl Volume {
             page.extend(more);
             page.sort_by(|one, other| one.0.cmp(&other.0));
             page.dedup_by(|one, other| one.0 == other.0);
+            if page.len() > entries_max as usize {
+                page.truncate(entries_max as usize);
+                pages.last = false;
+            }
         }
         pages.page.extend(page);
         self.snapshot_entries += pages.page.len();
@@ -210,5 +216,100 @@ impl Volume {
         };
         self.snapshot_entries = self.snapshot_entries.saturating_sub(held);
         self.close_stream(stream.directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptor::Access;
+    use crate::memory::MemoryStore;
+    use crate::ops::open::OpenFlags;
+    use crate::path::Follow;
+    use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+    use crate::types::{Clock, Timestamp};
+    use crate::volume::{Mode, Options};
+    use std::cell::Cell;
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&mut self) -> Timestamp {
+            Timestamp::default()
+        }
+    }
+
+    /// Refuses every apply while it is told to.
+    #[derive(Clone, Default)]
+    struct Refusing(MemoryStore, Rc<Cell<bool>>);
+
+    impl KvStore for Refusing {
+        fn limits(&mut self) -> std::result::Result<Limits, StoreError> {
+            self.0.limits()
+        }
+
+        fn get(&mut self, keys: &[&[u8]]) -> std::result::Result<Vec<Option<Vec<u8>>>, StoreError> {
+            self.0.get(keys)
+        }
+
+        fn scan(
+            &mut self,
+            start: &[u8],
+            end: &[u8],
+            max_entries: u32,
+            max_bytes: u32,
+        ) -> std::result::Result<Vec<Entry>, StoreError> {
+            self.0.scan(start, end, max_entries, max_bytes)
+        }
+
+        fn apply(
+            &mut self,
+            guards: &[Guard<'_>],
+            mutations: &[Mutation<'_>],
+            level: Durability,
+        ) -> std::result::Result<(), StoreError> {
+            if self.1.get() { Err(StoreError::ReadOnly) } else { self.0.apply(guards, mutations, level) }
+        }
+    }
+
+    #[test]
+    fn a_page_holds_no_more_names_when_those_in_memory_cannot_be_stored() {
+        const STORED: usize = 5000;
+        const DIRTY: usize = 1500;
+        let store = Refusing::default();
+        let open = |mode| {
+            let options = Options { mode, ..Options::default() };
+            Volume::open(Box::new(store.clone()), Box::new(Noon), options).unwrap()
+        };
+        let create = |volume: &mut Volume, name: &str| {
+            let root = volume.root().unwrap();
+            let flags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
+            let access = Access { read: true, write: true, mutate_directory: false, sync: false };
+            let file = volume.open_at(&root, name, Follow::No, flags, access).unwrap();
+            volume.close_stream(file).unwrap();
+            volume.close(root).unwrap();
+        };
+        let mut volume = open(Mode::Lazy);
+        for number in 0..STORED {
+            create(&mut volume, &format!("s{number:04}"));
+        }
+        volume.sync_all().unwrap();
+        drop(volume);
+        let mut volume = open(Mode::Lazy);
+        store.1.set(true);
+        for number in 0..DIRTY {
+            create(&mut volume, &format!("a{number:04}"));
+        }
+        let root = volume.root().unwrap();
+        let mut stream = volume.read_directory(&root).unwrap();
+        let mut listed = 0;
+        while volume.next_entry(&mut stream).unwrap().is_some() {
+            listed += 1;
+            let Source::Pages(pages) = &stream.source else { panic!("known whole") };
+            assert!(pages.page.len() < READDIR_PAGE_ENTRIES as usize, "{}", pages.page.len());
+        }
+        volume.close_directory(stream).unwrap();
+        volume.close(root).unwrap();
+        assert_eq!(listed, STORED + DIRTY);
     }
 }

@@ -75,7 +75,7 @@ impl Volume {
         if moved.kind == Kind::Directory {
             growth = growth.and(txn.copy_up(moved.ino));
         }
-        let gone = txn.charged_name(old.dir, old_name).and(txn.charged_name(new.dir, new_name));
+        let gone = txn.charged_name(old.dir, old_name)?.and(txn.charged_name(new.dir, new_name)?);
         txn.check_growth(growth.without(gone))?;
 
         let change = if new.entry.is_some() { Change::Replacement } else { Change::Names };

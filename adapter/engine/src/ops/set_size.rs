@@ -1,7 +1,5 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::store::Durability;
-use crate::txn::Change;
 use crate::types::Kind;
 use crate::volume::Volume;
 
@@ -27,10 +25,8 @@ impl Volume {
         }
         let mut txn = self.begin_change(0)?;
         let resize = txn.prepare_resize(file.ino, size)?;
-        let cut = txn.inode(file.ino)?.size > size;
-        let mut writes = txn.write(if cut { Change::Cut } else { Change::Data })?;
+        let mut writes = txn.write_through(resize.change(), file.access.sync)?;
         writes.resize(file.ino, resize);
-        writes.finish()?;
-        if file.access.sync { self.commit(Durability::Durable) } else { Ok(()) }
+        writes.finish()
     }
 }

@@ -16,8 +16,8 @@ impl Volume {
     /// With the next change that is stored, or after [`crate::limits::GATHERED_REMOVALS_MAX`] removals; in
     /// mode `strict` at once. A kill before that brings the name back.
     ///
-    /// What a commit says that it brings is told by the next change, but in mode `strict`: a removal does not fail
-    /// for what others wrote. It gathers, unless as much waits as one commit can hold.
+    /// A removal does not fail for what others wrote: if it brings a commit, and that fails, the next change tells
+    /// the error. In mode `strict`, and when as much waits as one commit can hold, the removal itself tells it.
     ///
     /// # Cost
     /// One `apply`, and the lookup's, however large the file is: many extents are deleted with the

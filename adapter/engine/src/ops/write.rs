@@ -2,7 +2,6 @@ use crate::bytes::{Place, Source};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::limits::WRITE_BYTES_MAX;
-use crate::store::Durability;
 use crate::txn::{Change, Txn, Writes};
 use crate::types::InodeNo;
 use crate::volume::Volume;
@@ -33,7 +32,7 @@ impl Volume {
     /// Nothing, or one `get` for extents that are overwritten in part and not in memory, or a commit
     /// where too much is dirty.
     pub fn write(&mut self, file: &Descriptor, at: At, data: &[u8]) -> Result<usize> {
-        let ino = file.writable_file()?;
+        file.writable_file()?;
         let data = data.get(..WRITE_BYTES_MAX).unwrap_or(data);
         if data.is_empty() {
             return Ok(0);
@@ -44,15 +43,12 @@ impl Volume {
                 At::Offset(offset) => At::Offset(offset.saturating_add(written as u64)),
                 At::End => At::End,
             };
-            match self.write_piece(ino, at, rest) {
+            match self.write_piece(file, at, rest) {
                 Ok(length) => written += length,
                 Err(error) if written == 0 => return Err(error),
                 // What is written is written; the next call meets the error again, if it lasts.
                 Err(_) => break,
             }
-        }
-        if file.access.sync {
-            self.commit(Durability::Durable)?;
         }
         Ok(written)
     }
@@ -84,7 +80,7 @@ impl Volume {
         if plan.length < length {
             return Ok(false);
         }
-        let mut writes = txn.write(Change::Write)?;
+        let mut writes = txn.write_through(Change::Write, file.access.sync)?;
         plan.carry_out(&mut writes, ino, &mut Place(show));
         let now = writes.now;
         self.placing = Some((ino, now));
@@ -101,15 +97,14 @@ impl Volume {
     /// this file.
     pub fn placed(&mut self, file: &Descriptor) -> Result<()> {
         let (_, now) = self.placing.take_if(|(ino, _)| *ino == file.ino).ok_or(Error::Invalid)?;
-        Writes { volume: self, now, change: Change::Write }.finish()?;
-        if file.access.sync { self.commit(Durability::Durable) } else { Ok(()) }
+        Writes { volume: self, now, change: Change::Write, durable: file.access.sync }.finish()
     }
 
     /// Writes what one transaction takes, nearly always all, and returns how much that is.
-    fn write_piece(&mut self, ino: InodeNo, at: At, data: &[u8]) -> Result<usize> {
-        let (txn, plan) = self.plan_write(ino, at, data.len())?;
-        let mut writes = txn.write(Change::Write)?;
-        plan.carry_out(&mut writes, ino, &mut &*data);
+    fn write_piece(&mut self, file: &Descriptor, at: At, data: &[u8]) -> Result<usize> {
+        let (txn, plan) = self.plan_write(file.ino, at, data.len())?;
+        let mut writes = txn.write_through(Change::Write, file.access.sync)?;
+        plan.carry_out(&mut writes, file.ino, &mut &*data);
         writes.finish()?;
         Ok(plan.length)
     }

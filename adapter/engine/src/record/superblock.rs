@@ -154,7 +154,7 @@ impl Superblock {
 
     /// Sets what the volume holds, counted by the rules of this version.
     pub(crate) fn set_recounted(&mut self, used: Used) {
-        (self.used_bytes, self.used_inodes, self.used_names) = (used.bytes, used.inodes, used.names);
+        self.set_used(used);
         self.incompat |= INCOMPAT_NAMES;
     }
 

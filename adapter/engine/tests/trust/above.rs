@@ -5,7 +5,8 @@ use crate::store::{LARGE, TestStore};
 use kvfs::image::{Image, pack};
 use kvfs::limits::{INODE_CHARGE_BYTES as INODE, NAME_CHARGE_BYTES as NAME};
 use kvfs::{
-    Access, At, Descriptor, Error, Follow, OpenFlags, Options, Quota, SetTime, Used, Volume, fsck_overlay,
+    Access, At, CacheLimits, Descriptor, Error, Follow, OpenFlags, Options, Quota, SetTime, Used, Volume,
+    fsck_overlay,
 };
 
 const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
@@ -305,4 +306,53 @@ fn wrong_counts_above_an_image_are_found_and_repaired() {
     let big = [&b"\x04main\x10"[..], &2_u64.to_be_bytes()].concat();
     assert_eq!(store.0.borrow().map[&big].last(), Some(&159));
     tamper(&big, &|body| *body.last_mut().unwrap() = 100, &[12, 17]);
+}
+
+/// A check of a path that is longer than memory holds names of forgets what was looked up before it: what is the image's
+/// is free all the same.
+#[test]
+fn a_rename_deep_down_takes_nothing_off_the_counts_for_a_name_of_the_image() {
+    const DEPTH: usize = 1500;
+    let mut store = TestStore::new(LARGE);
+    let mut volume =
+        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Options::default()).unwrap();
+    let descend = |volume: &mut Volume, make: bool| {
+        let flags = OpenFlags { directory: true, ..OpenFlags::default() };
+        let access = Access { mutate_directory: true, ..Access::default() };
+        let mut dir = volume.root().unwrap();
+        for _ in 0..DEPTH {
+            if make {
+                volume.create_directory_at(&dir, "d").unwrap();
+            }
+            let next = volume.open_at(&dir, "d", Follow::No, flags, access).unwrap();
+            volume.close(std::mem::replace(&mut dir, next)).unwrap();
+        }
+        dir
+    };
+    let deep = descend(&mut volume, true);
+    volume.create_directory_at(&deep, "moved").unwrap();
+    volume.create_directory_at(&deep, "replaced").unwrap();
+    volume.close(deep).unwrap();
+    volume.sync_all().unwrap();
+    let image = Image::open(pack(&mut store, "main", "tree").unwrap().leak()).unwrap();
+
+    let store = TestStore::new(LARGE);
+    let cache = CacheLimits { dentries: 1, ..CacheLimits::default() };
+    let quota = Some(Quota { bytes: None, inodes: None, names: Some(4) });
+    let options = Options { cache, quota, ..Options::default() };
+    let (kept, clock) = (Box::new(store.clone()), Box::new(TestClock::default()));
+    let mut volume = Volume::open_overlay(kept, clock, image.clone(), options).unwrap();
+    let deep = descend(&mut volume, false);
+    for name in ["first", "second", "third"] {
+        volume.create_directory_at(&deep, name).unwrap();
+    }
+    volume.rename_at(&deep, "moved", &deep, "replaced").unwrap();
+    assert_eq!(volume.used().names, 4);
+    // One goes as one comes: there is room.
+    volume.rename_at(&deep, "second", &deep, "fourth").unwrap();
+    assert_eq!(volume.used().names, 4);
+    volume.close(deep).unwrap();
+    volume.sync_all().unwrap();
+    let report = fsck_overlay(&mut store.clone(), "main", image).unwrap();
+    assert!(report.is_clean(), "{}", report.findings[0]);
 }

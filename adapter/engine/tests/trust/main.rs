@@ -19,6 +19,7 @@ mod layered;
 mod model_test;
 mod mounts;
 mod quota;
+mod refused;
 mod regressions;
 mod repair;
 mod slashes;

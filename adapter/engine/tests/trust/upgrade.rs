@@ -259,6 +259,33 @@ fn miscounted_volumes_of_old_are_found_and_repaired() {
     }
 }
 
+/// A repair brings up a file of the image, and says of its extents what a version of old can read.
+#[test]
+fn what_a_repair_writes_into_a_volume_of_old_is_of_the_old_format() {
+    const SAME: u64 = 5; // The file `same`, of which nothing is above.
+    let old = known("known-above");
+    let mut map = old.map.clone();
+    assert!(!map.keys().any(|key| tag_of(key) == 0x10 && key.ends_with(&SAME.to_be_bytes())));
+    let is_file = |value: &[u8]| value[9] != 0x40 && value[16] == 1;
+    let (key, value) = map.iter_mut().find(|(key, value)| tag_of(key) == 0x11 && is_file(value)).unwrap();
+    let mut body = value[16..].to_vec();
+    body[1..9].copy_from_slice(&SAME.to_be_bytes());
+    *value = framed(key, 0x11, &body).into();
+    let store = TestStore::from_map(map, LARGE);
+    let repair = old.repair(&store);
+    assert!(repair.after.is_clean(), "{:?}", repair.after.findings);
+    assert!(!counts_names(&store));
+    let map = store.0.borrow().map.clone();
+    let mut inodes = map.iter().filter(|(key, _)| tag_of(key) == 0x10);
+    assert!(inodes.all(|(_, value)| value.get(17) != Some(&4)));
+    let (_, value) =
+        map.iter().find(|(key, _)| tag_of(key) == 0x10 && key.ends_with(&SAME.to_be_bytes())).unwrap();
+    assert_eq!((value[17], value[23]), (2, 2), "in extents, with two names");
+    let mut volume = old.open(&store).unwrap();
+    tree::of_volume(&mut volume).unwrap();
+    old.check(&store, "repaired and opened");
+}
+
 /// A lost superblock is made anew in this format, over records of the old one.
 #[test]
 fn volumes_of_old_without_a_superblock_are_repaired() {

@@ -175,6 +175,8 @@ pub struct Inner {
     pub calls: Calls,
     /// The fault, the call (counted from now on) that it starts with, and how many calls it lasts.
     pub fault: Option<(Fault, u64, u64)>,
+    /// What all calls fail with when those of `fault` are over.
+    pub then: Option<Fault>,
     pub faults_injected: u64,
     pub sabotage: Option<Sabotage>,
     /// Bytes of keys and values over which nothing grows.
@@ -239,6 +241,7 @@ impl TestStore {
             limits,
             calls: Calls::default(),
             fault: None,
+            then: None,
             faults_injected: 0,
             sabotage: None,
             bytes_max: usize::MAX,
@@ -277,7 +280,12 @@ impl TestStore {
     pub fn set_fault(&self, fault: Fault, call: u64, count: u64) {
         let mut inner = self.0.borrow_mut();
         inner.calls_since = 0;
-        inner.fault = Some((fault, call, count));
+        (inner.fault, inner.then) = (Some((fault, call, count)), None);
+    }
+
+    /// All calls fail so once those of the fault that is set are over.
+    pub fn then_fault(&self, fault: Fault) {
+        self.0.borrow_mut().then = Some(fault);
     }
 
     /// Bytes of all keys and values.
@@ -292,7 +300,8 @@ impl TestStore {
     }
 
     pub fn clear_fault(&self) {
-        self.0.borrow_mut().fault = None;
+        let mut inner = self.0.borrow_mut();
+        (inner.fault, inner.then) = (None, None);
     }
 }
 
@@ -321,6 +330,11 @@ impl Inner {
             return Some(if self.calls_since == at + 2 { first } else { Fault::Unavailable });
         }
         self.calls_since += 1;
+        if let Some(then) = self.then.filter(|_| self.calls_since > at.saturating_add(count)) {
+            self.fault = Some((then, 0, u64::MAX));
+            self.faults_injected += 1;
+            return Some(then);
+        }
         if self.calls_since <= at || self.calls_since > at.saturating_add(count) {
             return None;
         }
