@@ -4,6 +4,7 @@
 //! marked dirty. Nothing in this module calls the store.
 
 mod neighbours;
+mod reaps;
 mod trim;
 mod undo;
 
@@ -349,64 +350,6 @@ impl Cache {
                 extents,
             });
         }
-    }
-
-    /// Notes that extents `[from, to)` in the store are garbage, besides what was noted before.
-    pub(crate) fn add_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
-        if self.undo.armed {
-            self.undo.reaps.push((ino, self.reaps.get(&ino).copied()));
-        }
-        let reap = self.reaps.entry(ino).or_insert(PendingReap { from, to, stored: false, dirty: false });
-        reap.from = reap.from.min(from);
-        reap.to = reap.to.max(to);
-        if !reap.dirty {
-            reap.dirty = true;
-            self.dirty.reaps += 1;
-        }
-    }
-
-    /// Turns announcements of garbage, not stored yet, into deletes, as far as so many are allowed: all or the
-    /// start of what a removed inode leaves, and all of what was cut off a file. Returns true if there were any.
-    pub(crate) fn delete_what_is_announced(&mut self, deletes_max: u64) -> bool {
-        let mut left = deletes_max;
-        let dirty = &mut self.dirty;
-        let mut removed: FxHashMap<InodeNo, &mut Removed> =
-            dirty.removed.iter_mut().map(|removed| (removed.ino, removed)).collect();
-        let mut done = Vec::new();
-        for (ino, reap) in self.reaps.iter_mut().filter(|(_, reap)| reap.dirty && !reap.stored) {
-            let count = reap.to.saturating_sub(reap.from).min(left);
-            let upto = reap.from.saturating_add(count);
-            if let Some(removed) = removed.get_mut(ino) {
-                removed.extents.extend(reap.from..upto);
-            } else if let Some(node) = self.nodes.get_mut(ino).filter(|_| upto == reap.to) {
-                node.stored_end = node.stored_end.max(upto);
-                node.doomed.extend(reap.from..upto);
-            } else {
-                continue;
-            }
-            left -= count;
-            dirty.deletes += count as usize;
-            reap.from = upto;
-            if upto == reap.to {
-                done.push(*ino);
-            }
-        }
-        for ino in &done {
-            self.reaps.remove(ino);
-        }
-        dirty.reaps = dirty.reaps.saturating_sub(done.len());
-        left < deletes_max
-    }
-
-    /// Notes garbage whose record is in the store, or may be.
-    pub(crate) fn add_stored_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
-        self.reaps.insert(ino, PendingReap { from, to, stored: true, dirty: false });
-    }
-
-    /// Whether what the store holds at this place of the file is garbage.
-    pub(crate) fn is_garbage(&self, ino: InodeNo, index: u64) -> bool {
-        !self.reaps.is_empty()
-            && self.reaps.get(&ino).is_some_and(|reap| reap.from <= index && index < reap.to)
     }
 
     fn forget_extent(&mut self, extent: &Extent) {

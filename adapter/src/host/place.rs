@@ -226,9 +226,6 @@ impl Place {
         if open_flags.contains(OpenFlags::CREATE) && self.kind == Kind::Hidden {
             return Err(ErrorCode::NotPermitted);
         }
-        if self.kind == Kind::Mountpoint {
-            return Err(ErrorCode::Exist);
-        }
         let handle = self.object()?;
         if self.mount.read_only || !self.mutate {
             self.check_changes_nothing(path_flags, open_flags, flags)?;
