@@ -171,11 +171,6 @@ fn nothing_that_a_guest_makes_grows_a_volume_far_over_its_bytes() {
                 if turn % 1000 == 999 {
                     volume.sync_all()?;
                 }
-<<<<<<< HEAD
-                // It stays open: a descriptor is closed by its volume alone.
-                let _open = file;
-=======
->>>>>>> fix-engine
                 Ok(())
             }),
         ),
