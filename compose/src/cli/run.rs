@@ -101,13 +101,15 @@ fn asks_for(
     let of_provider = match provider {
         Some(Provider::File { path }) => path.as_deref().unwrap_or(DEFAULT_FILE_PATH) == preopen,
         // A provider of its own knows its directories by names of its own.
-        Some(Provider::Component(_)) => {
-            let ty = component.component_type();
-            ty.imports(component.engine()).any(|(name, _)| name.starts_with("wasi:filesystem/"))
-        }
+        Some(Provider::Component(_)) => imports(component, "wasi:filesystem/"),
         _ => false,
     };
     of_provider || mounts.iter().any(|mount| mount.preopen == preopen)
+}
+
+/// Whether a component imports anything whose name begins so.
+fn imports(component: &Component, prefix: &str) -> bool {
+    component.component_type().imports(component.engine()).any(|(name, _)| name.starts_with(prefix))
 }
 
 /// A guest, and what it mounts.
@@ -244,10 +246,7 @@ fn call(
         wasi.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
     }
     // A provider in the component may use directories for itself.
-    let has_provider = !component
-        .component_type()
-        .imports(component.engine())
-        .any(|(name, _)| name.starts_with("kvfs:store/kv-store@"));
+    let has_provider = !imports(component, "kvfs:store/kv-store@");
     for (host, preopen) in &args.dir {
         let mut mounts = directories.iter().filter(|mount| mount.preopen == *preopen).peekable();
         let only_read = !has_provider && mounts.peek().is_some() && mounts.all(|mount| mount.read_only);
@@ -273,10 +272,8 @@ fn call(
         .map(|command| command.wasi_cli_run().call_run(&mut store));
     drop(watchdog);
     // A guest that has standard error has said so itself.
-    let component_type = component.component_type();
-    let mut imports = component_type.imports(component.engine());
     if !matches!(called, Ok(Ok(Ok(()))))
-        && !imports.any(|(name, _)| name.starts_with("wasi:cli/stderr@"))
+        && !imports(component, "wasi:cli/stderr@")
         && let Some(why) = store.data().kv.failure()
     {
         warn(format_args!("not all that was written could be stored: {}", one_line(why)));
