@@ -1,30 +1,31 @@
-# `make` prints what there is. Set-up takes what is installed and installs what is missing; see .ci/setup.
+# `make` prints the targets. Set-up uses what is installed and installs what is missing; see
+# .ci/setup.
 
-# Where cargo puts its files: CARGO_TARGET_DIR, its configuration's, or ./target.
+# Cargo's target directory: CARGO_TARGET_DIR, the one in cargo's configuration, or ./target.
 TARGET = $(or $(CARGO_TARGET_DIR),$(shell cargo metadata --format-version 1 --no-deps \
 	| sed 's/.*"target_directory":"\([^"]*\)".*/\1/'))
 
-# How many times the usual number of sequences, mutations and kills `make soak` tries.
+# `make soak` multiplies the number of sequences, mutations and kills by this.
 TIMES = 10
-# How long `make fuzz` gives each target.
+# Seconds for each target of `make fuzz`.
 FUZZ_SECONDS = 60
 
 .PHONY: help setup demo test soak fuzz bench lint clean
 
 help:
-	@echo 'make demo    CPython on a key-value store: two processes, one store (sets up what it takes, and no more)'
+	@echo 'make demo    CPython on a key-value store: two processes, one store (sets up only what it needs)'
 	@echo 'make test    all tests (sets up what is missing)'
-	@echo 'make soak    everything random for longer, from seeds of its own: TIMES=$(TIMES) as long as the tests'
-	@echo 'make fuzz    libFuzzer on each target of the engine for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs cargo-fuzz, C++)'
-	@echo 'make bench   what file operations cost, beside the file system of the host'
+	@echo 'make soak    the random tests with new seeds, TIMES=$(TIMES) times as many cases'
+	@echo 'make fuzz    libFuzzer on each target of the engine, FUZZ_SECONDS=$(FUZZ_SECONDS) each (needs cargo-fuzz, C++)'
+	@echo 'make bench   the cost of file operations, beside the host file system'
 	@echo 'make lint    formatting and lints'
-	@echo 'make setup   install what the tests take: wasm targets, componentize-py, -js, wasmtime (several), zig'
-	@echo 'make clean   remove what was built'
+	@echo 'make setup   install what the tests need: wasm targets, componentize-py, -js, wasmtime (several), zig'
+	@echo 'make clean   remove all build output'
 
 setup:
 	@.ci/setup
 
-# Only what it uses: the rest is for tests.
+# Sets up only what the demo uses: the rest is for tests.
 demo:
 	@start=$$(date +%s) && .ci/setup demo && tests/python/demo '$(TARGET)' "$$(($$(date +%s) - start))"
 
@@ -37,7 +38,7 @@ soak: setup
 fuzz:
 	@.ci/fuzz '$(FUZZ_SECONDS)' '$(TARGET)'
 
-# A backtrace for every error code of the host would be measured with it.
+# RUST_BACKTRACE would add a backtrace for every error code of the host to the measurement.
 bench:
 	@.ci/setup bench
 	@env -u RUST_BACKTRACE cargo bench --package kvfs-tests --bench fs
