@@ -1,11 +1,12 @@
-//! What a module was made from, as cargo's dep-info file beside it tells.
+//! The files that a module was made from, read from cargo's dep-info file beside it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// Lists the files named in the dep-info file, each one's manifest, and the workspace's manifest and lock file.
+/// Lists the files named in the dep-info file, the manifest of each, and the workspace's manifest
+/// and lock file.
 pub(crate) fn inputs(dep_info: &Path, package_dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let text = std::fs::read_to_string(dep_info)
         .map_err(|source| Error::Io { what: dep_info.display().to_string(), source })?;
@@ -26,7 +27,8 @@ fn manifest_above(source: &Path) -> Option<PathBuf> {
     source.ancestors().skip(1).map(|dir| dir.join("Cargo.toml")).find(|manifest| manifest.exists())
 }
 
-/// Reads the right side of the rule `module: file file …`, where a blank in a name is written `\ `.
+/// Reads the right side of the rule `module: file file …`, in which `\ ` stands for a blank in a
+/// name.
 fn prerequisites(text: &str) -> Vec<PathBuf> {
     let Some((_, right)) = text.lines().next().and_then(|line| line.split_once(": ")) else {
         return Vec::new();

@@ -1,9 +1,11 @@
-//! The nested cargo's environment: the user's, without what the outer cargo put there for a host build.
+//! The nested cargo's environment: the user's, without the variables that the outer cargo sets for
+//! its own build.
 
 use std::env;
 use std::process::Command;
 
-/// Cargo's variables that are the user's own settings, and the jobserver, which keeps both cargos within one limit.
+/// Prefixes of cargo's variables that are the user's own settings. The jobserver is among them: it
+/// keeps both cargos within one limit.
 const KEPT: [&str; 8] = [
     "CARGO_HOME",
     "CARGO_HTTP_",
@@ -15,7 +17,7 @@ const KEPT: [&str; 8] = [
     "CARGO_TERM_",
 ];
 
-/// What a build script is told about its own package, and the switches for compilers of host code.
+/// Variables that describe a build script's own package, and settings for compilers of host code.
 const DROPPED: [&str; 13] = [
     "CLIPPY_ARGS",
     "CLIPPY_CONF_DIR",
@@ -32,7 +34,7 @@ const DROPPED: [&str; 13] = [
     "TARGET",
 ];
 
-/// Removes from `command`'s environment what would make the nested cargo build as the outer one does.
+/// Removes the variables that would make the nested cargo build like the outer one.
 pub(crate) fn clean(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let drop = name.to_str().is_some_and(|name| {

@@ -1,8 +1,8 @@
-//! Builds a crate for wasm with whatever wasm toolchain is there.
+//! Builds a crate for wasm with whatever wasm toolchain the machine has.
 //!
-//! Used from build scripts: the command embeds the adapter's core module, the tests their guest programs. A nested
-//! cargo does the work, in a target directory of its own, so that it never waits for the lock of the cargo that
-//! runs the build script.
+//! Build scripts use it: the command embeds the adapter's core module, the tests their guest
+//! programs. A nested cargo does the work in a target directory of its own, so that it never waits
+//! for the lock of the cargo that runs the build script.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), kvfs_wasm_build::Error> {
@@ -25,16 +25,17 @@ use std::process::Command;
 
 pub use toolchain::{StdSource, Toolchain};
 
-/// The target of everything built here: no libc, so nothing imports WASI behind the program's back.
+/// The default target. It has no libc, so nothing imports WASI behind the program's back.
 pub const DEFAULT_TARGET: &str = "wasm32-unknown-unknown";
 
-/// The profile of the workspace that what ships inside the command is built with.
+/// The workspace's profile for modules that ship inside the command.
 pub const DEFAULT_PROFILE: &str = "wasm";
 
-/// Names the directory the nested cargo builds in, in place of `wasm` under the outer cargo's target directory.
+/// Names the directory the nested cargo builds in, instead of `wasm` under the outer cargo's target
+/// directory.
 pub const TARGET_DIR_VAR: &str = "KVFS_WASM_TARGET_DIR";
 
-/// Describes one build: the `cdylib` of one package, or its program.
+/// Describes one build: a package's `cdylib`, or its program.
 #[derive(Debug, Clone)]
 pub struct Build {
     package_dir: PathBuf,
@@ -53,26 +54,28 @@ pub struct Build {
 pub struct Artifact {
     /// The core module.
     pub wasm: PathBuf,
-    /// What it was made from: sources, manifests and the lock file of path dependencies too, absolute.
+    /// The files it was made from, absolute: sources, manifests and the lock file, those of path
+    /// dependencies too.
     pub inputs: Vec<PathBuf>,
-    /// The toolchain that made it.
+    /// The toolchain that built it.
     pub toolchain: Toolchain,
 }
 
-/// Why there is no module.
+/// The reason why there is no module.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// No compiler on this machine can build for the target. Fields: the target, what was looked at.
+    /// No compiler on this machine can build for the target. Fields: the target, and the compilers
+    /// considered.
     NoToolchain {
         /// The target triple asked for.
         target: String,
-        /// One line per compiler that was considered, with what it lacks.
+        /// One line per compiler considered, with what it lacks.
         tried: Vec<String>,
     },
-    /// The nested cargo could not be started or a file it should have left is not there.
+    /// The nested cargo could not be started, or a file it should have left is missing.
     Io {
-        /// What was being done.
+        /// What failed: the step or the file.
         what: String,
         /// The system's answer.
         source: std::io::Error,
@@ -81,7 +84,7 @@ pub enum Error {
     Cargo {
         /// The package's directory.
         package_dir: PathBuf,
-        /// All that it wrote on standard error.
+        /// All that it wrote to standard error.
         stderr: String,
     },
     /// The package's manifest has no `name`, or the directory has no manifest.
@@ -94,18 +97,18 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NoToolchain { target, tried } => {
+            Self::NoToolchain { target, tried } => {
                 writeln!(f, "no Rust toolchain here can build for {target}:")?;
                 for line in tried {
                     writeln!(f, "  {line}")?;
                 }
                 write!(f, "run `make setup`, or `rustup target add {target}`")
             }
-            Error::Io { what, source } => write!(f, "{what}: {source}"),
-            Error::Cargo { package_dir, stderr } => {
+            Self::Io { what, source } => write!(f, "{what}: {source}"),
+            Self::Cargo { package_dir, stderr } => {
                 write!(f, "cargo could not build {} for wasm:\n{}", package_dir.display(), stderr.trim_end())
             }
-            Error::Manifest { path } => write!(f, "{} is not a package's manifest", path.display()),
+            Self::Manifest { path } => write!(f, "{} is not a package's manifest", path.display()),
         }
     }
 }
@@ -113,17 +116,17 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Io { source, .. } => Some(source),
+            Self::Io { source, .. } => Some(source),
             _ => None,
         }
     }
 }
 
 impl Build {
-    /// Starts a build of the package whose `Cargo.toml` is in `package_dir`; relative to the current directory,
-    /// which in a build script is the directory of the package that the script belongs to.
+    /// Starts a build of the package whose `Cargo.toml` is in `package_dir`. A relative path starts
+    /// at the current directory: in a build script, the directory of the script's own package.
     pub fn new(package_dir: impl Into<PathBuf>) -> Self {
-        Build {
+        Self {
             package_dir: package_dir.into(),
             target: DEFAULT_TARGET.into(),
             profile: DEFAULT_PROFILE.into(),
@@ -135,19 +138,20 @@ impl Build {
         }
     }
 
-    /// Sets the target triple; [`DEFAULT_TARGET`] unless told.
+    /// Sets the target triple; [`DEFAULT_TARGET`] by default.
     pub fn target(mut self, triple: impl Into<String>) -> Self {
         self.target = triple.into();
         self
     }
 
-    /// Sets the cargo profile, which the package's workspace must have; [`DEFAULT_PROFILE`] unless told.
+    /// Sets the cargo profile, which the package's workspace must define; [`DEFAULT_PROFILE`] by
+    /// default.
     pub fn profile(mut self, name: impl Into<String>) -> Self {
         self.profile = name.into();
         self
     }
 
-    /// Builds the program of the package's own name (`src/main.rs`) in place of its library.
+    /// Builds the program named like the package (`src/main.rs`) instead of its library.
     pub fn program(mut self) -> Self {
         self.program = true;
         self
@@ -159,8 +163,8 @@ impl Build {
         self
     }
 
-    /// Adds one argument for the compiler. Only these count: `RUSTFLAGS` and the user's cargo configuration are
-    /// meant for the host and are ignored.
+    /// Adds one argument for the compiler. `RUSTFLAGS` and the user's cargo configuration are meant
+    /// for the host and are ignored.
     pub fn rustflag(mut self, flag: impl Into<String>) -> Self {
         self.rustflags.push(flag.into());
         self
@@ -172,25 +176,26 @@ impl Build {
         self
     }
 
-    /// Sets the nested cargo's target directory. Unless told: [`TARGET_DIR_VAR`], else `wasm` under the target
-    /// directory that `OUT_DIR` lies in, else `target/wasm` of the package.
+    /// Sets the nested cargo's target directory. By default it is [`TARGET_DIR_VAR`], else `wasm`
+    /// under the target directory that `OUT_DIR` lies in, else the package's `target/wasm`.
     pub fn target_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.target_dir = Some(dir.into());
         self
     }
 
-    /// Builds, or finds that there is nothing to do.
+    /// Builds the module, or finds it up to date.
     ///
     /// # Errors
     ///
-    /// [`Error::NoToolchain`] says how to get one. [`Error::Cargo`] carries the compiler's messages.
+    /// [`Error::NoToolchain`] says how to install one. [`Error::Cargo`] carries the compiler's
+    /// messages.
     ///
     /// # Cost
     ///
-    /// Under a second when nothing changed. The first build with a toolchain that comes as sources makes `std`
-    /// too, about 45 s on two cores.
+    /// Under a second when nothing changed. The first build with a toolchain that ships `std` as
+    /// sources also builds `std`, about 45 s on two cores.
     pub fn run(&self) -> Result<Artifact, Error> {
-        // Without `..`, so that the inputs' names are the same as cargo's.
+        // Without `..`, so that the inputs are named as cargo names them.
         let package_dir = self.package_dir.canonicalize().unwrap_or_else(|_| self.package_dir.clone());
         let manifest = package_dir.join("Cargo.toml");
         let name = package_name(&manifest)?;
@@ -245,7 +250,8 @@ impl Build {
         if let Some(dir) = env::var_os(TARGET_DIR_VAR) {
             return dir.into();
         }
-        // Cargo marks its target directory, which is a more lasting sign than how deep OUT_DIR lies in it.
+        // Cargo marks its target directory; the mark is more reliable than the depth of OUT_DIR in
+        // it.
         env::var_os("OUT_DIR")
             .and_then(|out| {
                 let marked = |dir: &&Path| dir.join("CACHEDIR.TAG").exists();
@@ -254,8 +260,9 @@ impl Build {
             .unwrap_or_else(|| package_dir.join("target/wasm"))
     }
 
-    /// The flags, and the prefix that keeps this machine's paths out of the module's panic messages. Nothing here
-    /// depends on the package (cargo names its own sources relatively), so that packages share one build of `std`.
+    /// The flags, and the prefix that keeps this machine's paths out of the module's panic
+    /// messages. Nothing here depends on the package (cargo names its own sources relatively), so
+    /// packages share one build of `std`.
     fn encoded_rustflags(&self) -> String {
         let mut flags = self.rustflags.clone();
         let cargo_home = env::var_os("CARGO_HOME")
@@ -269,10 +276,12 @@ impl Build {
 }
 
 impl Artifact {
-    /// Prints cargo's `rerun-if-changed` for every input, so that the build script runs again when one changes.
+    /// Prints cargo's `rerun-if-changed` for every input, so that cargo reruns the build script
+    /// when one changes.
     pub fn emit_rerun_if_changed(&self) {
         println!("cargo:rerun-if-env-changed={TARGET_DIR_VAR}");
-        // The module too: when the nested target directory is deleted, the path this build script gave out is void.
+        // The module too: once the nested target directory is deleted, the path that this build
+        // script printed is void.
         println!("cargo:rerun-if-changed={}", self.wasm.display());
         for input in &self.inputs {
             println!("cargo:rerun-if-changed={}", input.display());

@@ -1,4 +1,4 @@
-//! Says which toolchain wasm is built with, or what is missing: the question that set-up asks.
+//! Prints which toolchain builds wasm here, or what is missing: set-up runs it.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The choice of a compiler: one that has `std` for the target, else one that has `std`'s sources.
+//! Chooses a compiler: one that has `std` for the target, else one that has `std`'s sources.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::process::Command;
 
 use crate::Error;
 
-/// The oldest compiler that takes the workspace, as its manifest's `rust-version` has it.
+/// The oldest compiler that can build the workspace: the `rust-version` of its manifest.
 const OLDEST: (u32, u32) = parse_minor(env!("CARGO_PKG_RUST_VERSION"));
 
-/// Where the target's `std` comes from.
+/// The origin of the target's `std`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StdSource {
-    /// It is installed with the compiler.
+    /// Installed with the compiler.
     Installed,
-    /// It is built from sources that are installed with the compiler (`-Zbuild-std`).
+    /// Built from sources that are installed with the compiler (`-Zbuild-std`).
     Sources,
 }
 
@@ -25,26 +25,26 @@ pub enum StdSource {
 pub struct Toolchain {
     /// The cargo to run.
     pub cargo: PathBuf,
-    /// The compiler that goes with it.
+    /// The compiler that belongs to it.
     pub rustc: PathBuf,
-    /// Where the target's `std` comes from.
+    /// The origin of the target's `std`.
     pub std: StdSource,
-    /// The linker, where the compiler does not bring one.
+    /// The linker, if the compiler does not bring one.
     pub linker: Option<PathBuf>,
-    /// Whether it is another one than the toolchain that runs the build.
+    /// True if it is not the toolchain that runs the build.
     pub foreign: bool,
 }
 
 impl Toolchain {
-    /// Finds the toolchain to build for `target` with.
+    /// Finds the toolchain that builds for `target`.
     ///
-    /// Looks at the one that runs the build, then at the system's in `/usr/bin`. One with an installed `std` is
-    /// preferred to one with sources.
+    /// Tries the toolchain that runs the build, then the system's in `/usr/bin`. Prefers an
+    /// installed `std` to sources.
     ///
     /// # Errors
     ///
-    /// [`Error::NoToolchain`], with what each of them lacks.
-    pub fn find(target: &str) -> Result<Toolchain, Error> {
+    /// [`Error::NoToolchain`], with what each toolchain lacks.
+    pub fn find(target: &str) -> Result<Self, Error> {
         let running = Candidate {
             cargo: env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from),
             rustc: env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from),
@@ -64,11 +64,12 @@ impl Toolchain {
         from_sources.ok_or_else(|| Error::NoToolchain { target: target.to_owned(), tried })
     }
 
-    /// Sets in `cargo`'s environment what makes it use this toolchain.
+    /// Sets the variables that make `cargo` use this toolchain.
     pub(crate) fn configure(&self, cargo: &mut Command, target: &str) {
         cargo.env("RUSTC", &self.rustc);
         if self.std == StdSource::Sources {
-            // A released compiler takes -Z options only so; std itself is built the same way.
+            // Only this makes a released compiler take -Z options; std itself is built in the same
+            // way.
             cargo.env("RUSTC_BOOTSTRAP", "1");
         }
         if let Some(linker) = &self.linker {
@@ -77,7 +78,7 @@ impl Toolchain {
         }
         if self.foreign {
             cargo.env_remove("RUSTUP_TOOLCHAIN");
-            // Cargo points it at the running toolchain's own libraries.
+            // Cargo points this at the running toolchain's own libraries.
             cargo.env_remove("LD_LIBRARY_PATH");
         }
     }
@@ -90,14 +91,14 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Tells how this compiler would build for `target`, or what it lacks.
+    /// Returns how this compiler would build for `target`, or what it lacks.
     fn examine(&self, target: &str) -> Result<Toolchain, String> {
-        // Two calls: with -vV the compiler prints nothing else.
+        // A call of its own: with -vV the compiler prints nothing else.
         let about = self.print(&["-vV"])?;
         let field = |name: &str| about.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         let (version, host) = (field("release: "), field("host: "));
         if parse_minor(version) < OLDEST {
-            return Err(format!("is {version}, older than {}.{}", OLDEST.0, OLDEST.1));
+            return Err(format!("version {version} is older than {}.{}", OLDEST.0, OLDEST.1));
         }
         let dirs = self.print(&["--print", "sysroot", "--print", "target-libdir", "--target", target])?;
         let [sysroot, libdir] = dirs.as_slice() else {
@@ -109,17 +110,17 @@ impl Candidate {
         } else if sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").exists() {
             StdSource::Sources
         } else {
-            return Err(format!("is {version}, has neither std for {target} nor std's sources"));
+            return Err(format!("version {version} has neither std for {target} nor std's sources"));
         };
         let brings_linker = sysroot.join("lib/rustlib").join(host).join("bin/rust-lld").exists();
-        let linker = if brings_linker {
-            None
-        } else {
-            Some(
-                newest_wasm_ld()
-                    .ok_or_else(|| format!("is {version}, but there is no wasm-ld (package lld)"))?,
-            )
-        };
+        let linker =
+            if brings_linker {
+                None
+            } else {
+                Some(newest_wasm_ld().ok_or_else(|| {
+                    format!("version {version} needs wasm-ld, which is missing (package lld)")
+                })?)
+            };
         let (cargo, rustc) = (self.cargo.clone(), self.rustc.clone());
         Ok(Toolchain { cargo, rustc, std, linker, foreign: self.foreign })
     }
@@ -133,19 +134,20 @@ impl Candidate {
         let output = command.output().map_err(|error| error.to_string())?;
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            return Err(stderr.lines().next().unwrap_or("fails without a word").to_owned());
+            return Err(stderr.lines().next().unwrap_or("fails without a message").to_owned());
         }
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
     }
 }
 
-/// Whether a target's library directory holds `std`: rustup makes the directory for other reasons too.
+/// Returns true if a target's library directory holds `std`. rustup makes the directory for other
+/// reasons too.
 fn has_std(libdir: &Path) -> bool {
     let Ok(entries) = libdir.read_dir() else { return false };
     entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
 }
 
-/// The newest `wasm-ld` or `wasm-ld-NN` on the search path or in `/usr/bin`.
+/// Finds the newest `wasm-ld` or `wasm-ld-NN` on the search path or in `/usr/bin`.
 fn newest_wasm_ld() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let dirs = env::split_paths(&path).chain([PathBuf::from("/usr/bin")]);
@@ -157,7 +159,8 @@ fn newest_wasm_ld() -> Option<PathBuf> {
     entries.map(|entry| entry.path()).filter(|path| version(path).is_some()).max_by_key(|path| version(path))
 }
 
-/// Reads `1.93`, `1.95.0` or `1.97.0-nightly` as `(1, 93)` and so on; what is not a number counts as 0.
+/// Reads `1.93`, `1.95.0` or `1.97.0-nightly` as `(1, 93)` and so on. Parts that are not numbers
+/// count as 0.
 const fn parse_minor(version: &str) -> (u32, u32) {
     let bytes = version.as_bytes();
     let mut parts = [0u32; 2];
