@@ -1,7 +1,7 @@
 //! Times the four calls of `kvfs:store` as a guest sees them: `cargo bench -p kvfs-host`.
 //!
-//! Prints µs per call over the memory store and the redb store, through the synchronous linker and the
-//! asynchronous one. The best of several runs, since only the machine's noise is added to a run.
+//! Prints µs per call over the memory store and the redb store, through the synchronous and the
+//! asynchronous linker. Each number is the best of several runs: noise only ever adds time.
 
 use std::time::{Duration, Instant};
 
@@ -49,23 +49,23 @@ impl Guest {
         let get = instance.get_typed_func(&mut store, "get")?;
         let scan = instance.get_typed_func(&mut store, "scan")?;
         let put = instance.get_typed_func(&mut store, "put")?;
-        Ok(Guest { store, get, scan, put, is_async })
+        Ok(Self { store, get, scan, put, is_async })
     }
 
     fn get(&mut self, times: u32, count: u32, number: u32) -> wasmtime::Result<i32> {
-        let Guest { store, get, .. } = self;
+        let Self { store, get, .. } = self;
         let params = (times, count, number);
         Ok(if self.is_async { wait(get.call_async(store, params))? } else { get.call(store, params)? }.0)
     }
 
     fn scan(&mut self, times: u32, entries: u32) -> wasmtime::Result<i32> {
-        let Guest { store, scan, .. } = self;
+        let Self { store, scan, .. } = self;
         let params = (times, entries, u32::MAX);
         Ok(if self.is_async { wait(scan.call_async(store, params))? } else { scan.call(store, params)? }.0)
     }
 
     fn put(&mut self, times: u32, count: u32, number: u32, len: u32, level: u32) -> wasmtime::Result<u32> {
-        let Guest { store, put, .. } = self;
+        let Self { store, put, .. } = self;
         let params = (times, count, number, len, 0, level);
         Ok(if self.is_async { wait(put.call_async(store, params))? } else { put.call(store, params)? }.0)
     }
@@ -75,7 +75,7 @@ fn wait<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
-/// Runs `calls` in a row some times and prints the best, in µs per call.
+/// Times several runs of `calls` calls and prints the best, in µs per call.
 fn time(name: &str, calls: u32, mut run: impl FnMut(u32) -> wasmtime::Result<()>) -> wasmtime::Result<()> {
     run(calls / 10 + 1)?;
     let mut best = Duration::MAX;
@@ -89,14 +89,14 @@ fn time(name: &str, calls: u32, mut run: impl FnMut(u32) -> wasmtime::Result<()>
 }
 
 fn check(holds: bool) -> wasmtime::Result<()> {
-    wasmtime::ensure!(holds, "the guest got an unexpected answer");
+    wasmtime::ensure!(holds, "the guest received an unexpected answer");
     Ok(())
 }
 
 fn calls(title: &str, kv: KvCtx, is_async: bool, durable: bool) -> wasmtime::Result<()> {
     println!("{title}");
     let mut guest = Guest::new(kv, is_async)?;
-    // 10,000 keys in the store, so that a lookup is no trivial one.
+    // 10,000 keys in the store, so that a lookup is not trivial.
     for i in 0..100 {
         check(guest.put(1, 100, 1_000 + i * 100, 50, 0)? == 0)?;
     }

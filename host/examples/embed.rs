@@ -2,8 +2,9 @@
 //!
 //!     cargo run -p kvfs-host --example embed -- app.wasm [ARGS]
 //!
-//! Beside what any WASI host does, there are three steps, numbered below. It trusts app.wasm: a component that
-//! somebody else has made goes through `kvfs_compose::recompose` first, or it may ask for the store itself.
+//! Three numbered steps come on top of what any WASI host does. The example trusts app.wasm: a
+//! component made by somebody else goes through `kvfs_compose::recompose` first, or it may ask for
+//! the store itself.
 
 use kvfs_host::{KvCtx, KvView, MemoryStore};
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -23,7 +24,7 @@ impl WasiView for State {
     }
 }
 
-// 1. Say where in the state the store is.
+// 1. Say where the store is in the host's state.
 impl KvView for State {
     fn kv(&mut self) -> &mut KvCtx {
         &mut self.kv
@@ -34,15 +35,16 @@ fn main() -> wasmtime::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let Some(path) = args.first() else { wasmtime::bail!("usage: embed APP.wasm [ARGS]") };
 
-    // WASI 0.2 needs no concurrent calls, and file calls take half the time without.
+    // WASI 0.2 needs no concurrent calls, and file calls take half the time without support for
+    // them.
     let engine = Engine::new(Config::new().concurrency_support(false))?;
     let component = Component::from_file(&engine, path)?;
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
-    // 2. Define kvfs:store for the guest. Nothing about files is asked of the host.
+    // 2. Define kvfs:store for the guest. The host needs to know nothing about files.
     kvfs_host::add_to_linker(&mut linker)?;
 
-    // 3. Give the guest a store. No directory is preopened: its files are in the store alone.
+    // 3. Give the guest a store. No directory is preopened: its files are only in the store.
     //    `RedbStore::open("state.redb")?` instead keeps them for the next run.
     let kv = KvCtx::new(MemoryStore::new());
     let wasi = WasiCtx::builder().args(&args).inherit_stdio().build();

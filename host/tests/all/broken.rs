@@ -1,10 +1,10 @@
-//! The suite itself is checked: a store with one fault must fail it.
+//! Checks the suite itself: a store with one fault must fail it.
 
 use kvfs_host::{
     Bytes, Durability, Entry, Guard, Limits, MemoryStore, Mutation, StoreError, SyncStore, conformance,
 };
 
-/// What a broken store does wrong.
+/// The fault of a broken store.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wrong {
     Nothing,
@@ -27,7 +27,7 @@ enum Wrong {
     NotAtomicBetweenThreads,
 }
 
-/// The claims that find them.
+/// Each fault, and the claim that finds it.
 const ALL: [(Wrong, &str); 17] = [
     (Wrong::IgnoresGuards, "one_failed_guard_stops_the_whole_batch"),
     (Wrong::GuardsCompareLengthOnly, "a_guard_compares_the_whole_value"),

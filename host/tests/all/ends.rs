@@ -1,4 +1,5 @@
-//! Closing: a redb file is closed in order at every orderly end, whoever still has the store.
+//! Closing a store: every orderly end of a process closes a redb file properly, whoever still has
+//! the store.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -6,10 +7,10 @@ use std::time::Duration;
 
 use kvfs_host::{Durability, FileStore, RedbReader, RedbStore, StoreError, SyncStore, open_store};
 
-use crate::redb_files::{child, path_of_child, place};
+use crate::redb_files::{child, fresh_path, path_of_child};
 use crate::{value_of, write};
 
-/// Fails if the file was left open, or without what was put into it.
+/// Fails if the file was left open, or if it lacks the value that was put into it.
 #[track_caller]
 fn closed_with(path: &Path, value: &[u8]) {
     let reader = RedbReader::open(path).unwrap();
@@ -19,7 +20,7 @@ fn closed_with(path: &Path, value: &[u8]) {
 
 #[test]
 fn closing_is_for_all_handles_and_the_file_is_free_at_once() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     let store = RedbStore::open(&path).unwrap();
     let other = store.clone();
     write(&other, &[(b"key", b"1")], Durability::Buffered).unwrap();
@@ -37,7 +38,7 @@ fn closing_is_for_all_handles_and_the_file_is_free_at_once() {
     }
     let again = RedbStore::open(&path).unwrap();
     write(&again, &[(b"key", b"3")], Durability::Buffered).unwrap();
-    // The old handles touch nothing any more.
+    // The old handles no longer touch the file.
     drop((store, other));
     drop(again);
     closed_with(&path, b"3");
@@ -45,7 +46,7 @@ fn closing_is_for_all_handles_and_the_file_is_free_at_once() {
 
 #[test]
 fn any_store_closes() {
-    let (directory, path) = place();
+    let (directory, path) = fresh_path();
     for url in [format!("redb:{}", path.display()), format!("file:{}", directory.path().join("d").display())]
     {
         let store = open_store(&url).unwrap();
@@ -59,7 +60,7 @@ fn any_store_closes() {
 
 #[test]
 fn a_store_dropped_by_a_panic_is_closed_in_order() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     let of_thread = path.clone();
     let panicked = std::thread::spawn(move || {
         let store = RedbStore::open(of_thread).unwrap();
@@ -70,7 +71,7 @@ fn a_store_dropped_by_a_panic_is_closed_in_order() {
     closed_with(&path, b"1");
 }
 
-/// Ends by `std::process::exit` while handles of a store are all over the place.
+/// Ends by `std::process::exit` while several places hold handles of a store.
 #[test]
 #[ignore = "run by a_process_that_exits_closes_what_it_left_open"]
 fn child_exits() {
@@ -82,7 +83,7 @@ fn child_exits() {
     std::mem::forget((store.clone(), files));
     match std::env::var("KVFS_TEST_STOP").as_deref() {
         Ok("busy") => {
-            // Another thread is in the middle of something all the time, and panics at no answer.
+            // Another thread works all the time, and panics if a call gets no answer.
             let (busy, (stored, first)) = (store.clone(), std::sync::mpsc::channel());
             std::thread::spawn(move || {
                 for number in 0u64.. {
@@ -118,7 +119,7 @@ fn child_exits() {
 #[test]
 fn a_process_that_exits_closes_what_it_left_open() {
     for how in ["idle", "busy", "dropped"] {
-        let (_directory, path) = place();
+        let (_directory, path) = fresh_path();
         let output = child("ends::child_exits", &path, None)
             .env("KVFS_TEST_STOP", how)
             .stdout(Stdio::null())
@@ -153,7 +154,7 @@ fn child_exits_with_a_full_disk() {
     }
     if std::env::var("KVFS_TEST_STOP").as_deref() == Ok("told") {
         assert!(matches!(store.close(), Err(StoreError::QuotaExceeded)));
-        assert_eq!(value_of(&store, &[9]).as_deref(), Some(&value[..]), "it is open and whole");
+        assert_eq!(value_of(&store, &[9]).as_deref(), Some(&value[..]), "the store should be open and whole");
     }
     std::process::exit(42);
 }
@@ -162,7 +163,7 @@ fn child_exits_with_a_full_disk() {
 #[test]
 fn what_cannot_be_stored_at_the_end_is_told() {
     for (how, lines) in [("untold", 1), ("told", 0)] {
-        let (_directory, path) = place();
+        let (_directory, path) = fresh_path();
         drop(RedbStore::open(&path).unwrap());
         let script = "trap '' XFSZ; ulimit -f 6000; exec \"$@\"";
         let output = child("ends::child_exits_with_a_full_disk", &path, Some(script))

@@ -1,7 +1,7 @@
-;; A guest that calls each function of kvfs:store in a loop, for the tests of the linker and for timing.
+;; A guest that calls each function of kvfs:store in a loop, for the linker's tests and for timing.
 ;;
-;; Keys are 20 bytes: sixteen `k` and a number, big-endian. Values are bytes `v`.
-;; Each export returns what the last call returned: see there.
+;; Keys are 20 bytes: sixteen `k` and a big-endian number. Values consist of the byte `v`. Each
+;; export returns the outcome of its last call, as its comment says.
 (component
   (import "kvfs:store/kv-store@0.1.0" (instance $kv
     (type $limits' (record (field "max-key-bytes" u32) (field "max-value-bytes" u32)
@@ -71,7 +71,7 @@
 
     (func $reset (global.set $heap (i32.const 0x1800000)))
 
-    ;; 0, or 1 + the number of the error's case.
+    ;; Returns 0, or 1 + the number of the error's case.
     (func $status (result i32)
       (if (result i32) (i32.load8_u (i32.const 0))
         (then (i32.add (i32.load8_u (i32.const 4)) (i32.const 1)))
@@ -82,8 +82,8 @@
       (call $get_limits (i32.const 0))
       (i32.load (i32.const 12)))
 
-    ;; Asks `times` for `count` keys from `number` on.
-    ;; Returns -1 - status after an error, else the length of the first value, -1000 if it is absent.
+    ;; Asks `times` times for `count` keys from `number` on. Returns -1 - status after an error,
+    ;; else the length of the first value, or -1000 if it is absent.
     (func (export "get") (param $times i32) (param $count i32) (param $number i32) (result i32)
       (local $i i32)
       (loop $fill
@@ -103,7 +103,8 @@
           (then (i32.load offset=8 (i32.load (i32.const 4))))
           (else (i32.const -1000))))))
 
-    ;; Scans `times` from the start. Returns -1 - status after an error, else the number of entries.
+    ;; Scans `times` times from the start. Returns -1 - status after an error, else the number of
+    ;; entries.
     (func (export "scan") (param $times i32) (param $entries i32) (param $bytes i32) (result i32)
       (loop $again
         (call $reset)
@@ -114,8 +115,8 @@
         (then (i32.sub (i32.const -1) (call $status)))
         (else (i32.load (i32.const 8)))))
 
-    ;; Puts `count` keys from `number` on, with values of `len` bytes, `times`; with `guarded` the
-    ;; first key must be absent. Returns the status.
+    ;; Puts `count` keys from `number` on, with values of `len` bytes, `times` times. With
+    ;; `guarded`, the first key must be absent. Returns the status.
     (func (export "put") (param $times i32) (param $count i32) (param $number i32) (param $len i32)
       (param $guarded i32) (param $level i32) (result i32)
       (local $i i32) (local $m i32)

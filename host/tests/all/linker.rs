@@ -1,4 +1,5 @@
-//! The linker, through a guest component (`guest.wat`): values, error codes, traps, both ways to call.
+//! The linker, tested through a guest component (`guest.wat`): values, error codes, traps,
+//! synchronous and asynchronous calls.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -24,7 +25,7 @@ static GUEST: LazyLock<Component> = LazyLock::new(|| {
     Component::new(&Engine::default(), wat::parse_str(include_str!("guest.wat")).unwrap()).unwrap()
 });
 
-/// A guest and the numbers of its error codes: 1 + the case's place in the WIT.
+/// A guest on a store. Its error codes are 1 + the case's place in the WIT.
 struct Guest {
     wasm: Wasm<State>,
     instance: wasmtime::component::Instance,
@@ -39,7 +40,7 @@ impl Guest {
         add_to_linker(&mut linker).unwrap();
         let mut wasm = Wasm::new(GUEST.engine(), State { kv: KvCtx::new(store) });
         let instance = linker.instantiate(&mut wasm, &GUEST).unwrap();
-        Guest { wasm, instance }
+        Self { wasm, instance }
     }
 
     fn get_limits(&mut self) -> wasmtime::Result<u32> {
@@ -119,13 +120,14 @@ fn lists_over_the_limits_are_an_error_code() {
     assert_eq!(guest.scan(u32::MAX, u32::MAX).unwrap(), MAX_SCAN_ENTRIES as i32);
 }
 
-/// Fails each call with what it was told to, or panics.
+/// Fails each call with the given error, or panics.
 struct Failing(Mutex<Box<dyn FnMut() -> StoreError + Send>>);
 
 impl Failing {
     fn with(error: impl FnMut() -> StoreError + Send + 'static) -> Self {
-        Failing(Mutex::new(Box::new(error)))
+        Self(Mutex::new(Box::new(error)))
     }
+
     fn error(&self) -> StoreError {
         let mut error = self.0.lock().unwrap();
         error()
@@ -136,12 +138,15 @@ impl SyncStore for Failing {
     fn limits(&self) -> Result<Limits, StoreError> {
         Err(self.error())
     }
+
     fn get(&self, _: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         Err(self.error())
     }
+
     fn scan(&self, _: &[u8], _: &[u8], _: u32, _: u32) -> Result<Vec<Entry>, StoreError> {
         Err(self.error())
     }
+
     fn apply(&self, _: &[Guard<'_>], _: &[Mutation<'_>], _: Durability) -> Result<(), StoreError> {
         Err(self.error())
     }
@@ -184,7 +189,7 @@ fn a_panic_of_the_store_traps_the_guest_alone() {
     let store = Arc::new(Failing::with(|| panic!("lost the plot")));
     let text = trap_of(store.clone());
     assert!(text.contains("the store panicked: lost the plot"), "{text}");
-    // The panic poisoned the store's lock: the next guest meets that, as a trap too.
+    // The panic poisoned the store's lock: the next guest meets that, also as a trap.
     let text = trap_of(store);
     assert!(text.contains("the store panicked"), "{text}");
     // The host lives on.
@@ -197,7 +202,7 @@ fn an_asynchronous_store_is_refused_by_the_synchronous_linker() {
     assert!(text.contains("add_to_linker_async"), "{text}");
     let text = trap_of(Namespaced::new(crate::stores::slow(), *b"ns"));
     assert!(text.contains("add_to_linker_async"), "{text}");
-    // Said to be waited for, it works.
+    // Wrapped so that each call waits, it works.
     assert_eq!(Guest::new(BlockOn(crate::stores::slow())).put(1, 1, 1, false).unwrap(), 0);
 }
 

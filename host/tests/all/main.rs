@@ -1,4 +1,5 @@
-//! The tests of the stores, the wrappers and the linker: one binary, since each links wasmtime.
+//! Tests of the stores, the wrappers and the linker, in one binary because each binary links
+//! wasmtime.
 
 mod broken;
 mod ends;

@@ -1,4 +1,4 @@
-//! The redb store and its file: what survives, and what is refused and left as it was.
+//! The redb store and its file: what survives, and what is refused and left unchanged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use redb::{Database, TableDefinition};
 
 use crate::{put, value_of, write};
 
-pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn fresh_path() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.redb");
     (directory, path)
@@ -17,7 +17,7 @@ pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn everything_survives_a_clean_end() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     let store = RedbStore::open(&path).unwrap();
     let other = store.clone();
     write(&store, &[(b"a", b"1"), (b"b", b"2")], Durability::Durable).unwrap();
@@ -27,12 +27,12 @@ fn everything_survives_a_clean_end() {
     let store = RedbStore::open(&path).unwrap();
     assert_eq!(value_of(&store, b"a").as_deref(), Some(&b"3"[..]));
     assert_eq!(value_of(&store, b"b"), None);
-    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "a temporary file was left");
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "a temporary file was left behind");
 }
 
 #[test]
 fn a_store_opens_again_and_again() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     for round in 0..20u8 {
         let store = RedbStore::open(&path).unwrap();
         assert_eq!(SyncStore::scan(&store, b"", b"", 100, 10_000).unwrap().len(), usize::from(round));
@@ -40,7 +40,7 @@ fn a_store_opens_again_and_again() {
     }
 }
 
-/// Runs one of the ignored tests as a process of its own.
+/// Prepares one of the ignored tests to run as a process of its own.
 pub(crate) fn child(name: &str, path: &Path, wrap: Option<&str>) -> Command {
     let exe = std::env::current_exe().unwrap();
     let args = ["--exact", name, "--ignored", "--nocapture"];
@@ -57,12 +57,12 @@ pub(crate) fn child(name: &str, path: &Path, wrap: Option<&str>) -> Command {
 }
 
 pub(crate) fn path_of_child() -> PathBuf {
-    std::env::var_os("KVFS_TEST_STORE").expect("run by another test only").into()
+    std::env::var_os("KVFS_TEST_STORE").expect("only another test runs this").into()
 }
 
 const STEPS: u32 = 400;
 
-/// Writes numbered keys, every tenth apply durable, says which, and kills itself.
+/// Writes numbered keys, with every tenth apply durable, and kills itself after the given step.
 #[test]
 #[ignore = "run by killed_at_any_moment_a_store_holds_a_prefix"]
 fn child_writes_and_is_killed() {
@@ -77,7 +77,7 @@ fn child_writes_and_is_killed() {
             kill_self();
         }
     }
-    unreachable!("it should have stopped at {stop}");
+    unreachable!("should have been killed at {stop}");
 }
 
 fn kill_self() -> ! {
@@ -92,14 +92,14 @@ fn kill_self() -> ! {
 #[test]
 fn killed_at_any_moment_a_store_holds_a_prefix() {
     for stop in [1, 9, 10, 11, 95, 100, 399] {
-        let (_directory, path) = place();
+        let (_directory, path) = fresh_path();
         let status = child("redb_files::child_writes_and_is_killed", &path, None)
             .env("KVFS_TEST_STOP", stop.to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
             .unwrap();
-        assert!(!status.success(), "it was to be killed");
+        assert!(!status.success(), "the child should have been killed");
         let store = RedbStore::open(&path).unwrap();
         let entries = SyncStore::scan(&store, b"", b"", 10_000, 1 << 20).unwrap();
         let numbers: Vec<u32> = entries
@@ -108,15 +108,15 @@ fn killed_at_any_moment_a_store_holds_a_prefix() {
             .map(|entry| u32::from_be_bytes(entry.key[..].try_into().unwrap()))
             .collect();
         let count = numbers.len() as u32;
-        assert!(numbers.iter().copied().eq(1..=count), "killed at {stop}: {numbers:?} is no prefix");
+        assert!(numbers.iter().copied().eq(1..=count), "killed at {stop}: {numbers:?} is not a prefix");
         assert!(count >= stop / 10 * 10, "killed at {stop}, {count} left: a durable apply was lost");
         assert!(count <= stop);
         let last = value_of(&store, b"last").map(|last| u32::from_be_bytes(last[..].try_into().unwrap()));
-        assert_eq!(last.unwrap_or(0), count, "half of an apply is there");
+        assert_eq!(last.unwrap_or(0), count, "the store holds half of an apply");
     }
 }
 
-/// Fills the disk (a limit on the length of files), then shows that nothing is lost.
+/// Fills the disk (by a limit on the size of files), then shows that nothing is lost.
 #[test]
 #[ignore = "run by a_full_disk_loses_nothing"]
 fn child_fills_the_disk() {
@@ -128,11 +128,11 @@ fn child_fills_the_disk() {
             Ok(()) => fits += 1,
             Err(error) => break error,
         }
-        assert!(fits < 1000, "the limit does not bite");
+        assert!(fits < 1000, "the limit has no effect");
     };
     assert!(matches!(error, StoreError::QuotaExceeded), "{error}");
     assert!(fits > 3, "only {fits} fit");
-    // The refused apply is not there, all others are; small buffered ones go on.
+    // The refused apply left nothing, all others are there, and small buffered ones still work.
     for number in 0..fits {
         assert_eq!(value_of(&store, &number.to_be_bytes()).as_deref(), Some(&value[..]));
     }
@@ -145,8 +145,8 @@ fn child_fills_the_disk() {
 #[cfg(unix)]
 #[test]
 fn a_full_disk_loses_nothing() {
-    let (_directory, path) = place();
-    // 4 MiB at most in a file; without the signal, writing more is an error.
+    let (_directory, path) = fresh_path();
+    // At most 4 MiB in a file; without the signal, writing more is an error.
     let output =
         child("redb_files::child_fills_the_disk", &path, Some("trap '' XFSZ; ulimit -f 8192; exec \"$@\""))
             .output()
@@ -156,7 +156,7 @@ fn a_full_disk_loses_nothing() {
     assert!(output.status.success(), "{text}\n{errors}");
     let fits = text.split("fits ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
     let fits: usize = fits.parse().unwrap();
-    // With room again, all of it is in the file, what was buffered at the end too.
+    // With room again, the file holds everything, also what was buffered at the end.
     let store = RedbStore::open(&path).unwrap();
     let keys: Vec<_> = (0..fits as u32).map(u32::to_be_bytes).collect();
     let keys: Vec<&[u8]> = keys.iter().map(|key| &key[..]).collect();
@@ -167,7 +167,7 @@ fn a_full_disk_loses_nothing() {
 
 #[test]
 fn rewriting_the_same_keys_does_not_grow_the_file() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     let store = RedbStore::open(&path).unwrap();
     let value = vec![1; 32 << 10];
     let rewrite = |rounds: u32, level| {
@@ -186,8 +186,8 @@ fn rewriting_the_same_keys_does_not_grow_the_file() {
 }
 
 #[test]
-fn more_than_may_wait_in_memory_is_committed() {
-    let (_directory, path) = place();
+fn changes_beyond_the_buffer_bound_are_committed() {
+    let (_directory, path) = fresh_path();
     let store = RedbStore::open(&path).unwrap();
     let value = vec![1; 1 << 20];
     for number in 0..40u8 {
@@ -206,7 +206,7 @@ fn refused(path: &Path) -> String {
 
 #[test]
 fn a_file_of_another_kind_is_refused_and_left_alone() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     let zeros = vec![0; 1 << 20];
     let contents: [&[u8]; 5] = [b"x", b"redb", b"SQLite format 3\0and so on", &zeros, b"{\"json\": true}"];
     for content in contents {
@@ -218,7 +218,7 @@ fn a_file_of_another_kind_is_refused_and_left_alone() {
 
 #[test]
 fn a_damaged_store_is_refused_and_not_overwritten() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     let store = RedbStore::open(&path).unwrap();
     for number in 0..200u32 {
         write(&store, &[(&number.to_be_bytes(), &[7; 500])], Durability::Durable).unwrap();
@@ -230,7 +230,7 @@ fn a_damaged_store_is_refused_and_not_overwritten() {
         let text = refused(&path);
         assert!(text.contains("damaged"), "cut to {len} bytes: {text}");
     }
-    // The header's own pages overwritten.
+    // The header pages overwritten.
     let mut bytes = whole.clone();
     bytes[9..320].fill(0xAB);
     fs::write(&path, &bytes).unwrap();
@@ -241,7 +241,7 @@ fn a_damaged_store_is_refused_and_not_overwritten() {
 
 #[test]
 fn an_empty_file_is_refused_and_left_empty() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     fs::write(&path, b"").unwrap();
     assert!(refused(&path).contains("an empty file"));
     assert!(refused_for_reading(&path).contains("an empty file"));
@@ -257,7 +257,7 @@ fn refused_for_reading(path: &Path) -> String {
 
 #[test]
 fn what_is_no_store_is_refused_for_reading_and_nothing_is_made() {
-    let (directory, path) = place();
+    let (directory, path) = fresh_path();
     assert!(refused_for_reading(&path).contains("no such store"));
     assert!(refused_for_reading(directory.path()).contains("a directory"));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -276,7 +276,7 @@ fn what_is_no_store_is_refused_for_reading_and_nothing_is_made() {
 #[test]
 fn a_read_only_file_in_a_read_only_directory_is_read_and_not_changed() {
     use std::os::unix::fs::PermissionsExt;
-    let (directory, path) = place();
+    let (directory, path) = fresh_path();
     let store = RedbStore::open(&path).unwrap();
     write(&store, &[(b"a", b"1")], Durability::Durable).unwrap();
     drop(store);
@@ -310,18 +310,18 @@ fn database_with_table(path: &Path, name: &str) {
 
 #[test]
 fn a_database_of_another_program_is_refused() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     database_with_table(&path, "customers");
     let text = refused(&path);
     assert!(text.contains("another program") && text.contains("customers"), "{text}");
     let database = Database::create(&path).unwrap();
     let tables = redb::ReadableDatabase::begin_read(&database).unwrap().list_tables().unwrap().count();
-    assert_eq!(tables, 1, "a table was added to somebody else's database");
+    assert_eq!(tables, 1, "opening added a table to another program's database");
 }
 
 #[test]
 fn a_store_of_a_newer_format_is_refused() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     database_with_table(&path, "kvfs-2");
     let text = refused(&path);
     assert!(text.contains("format 2") && text.contains("up to 1") && text.contains("newer"), "{text}");
@@ -329,14 +329,14 @@ fn a_store_of_a_newer_format_is_refused() {
 
 #[test]
 fn a_table_of_other_types_is_refused() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     database_with_table(&path, RedbStore::TABLE);
     assert!(refused(&path).contains("damaged"));
 }
 
 #[test]
 fn a_store_open_elsewhere_is_refused() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     let store = RedbStore::open(&path).unwrap();
     assert!(refused(&path).contains("open elsewhere"));
     drop(store);
@@ -345,7 +345,7 @@ fn a_store_open_elsewhere_is_refused() {
 
 #[test]
 fn a_missing_directory_is_named() {
-    let (directory, _) = place();
+    let (directory, _) = fresh_path();
     let text = refused(&directory.path().join("no/such/state.redb"));
     assert!(text.contains("no directory") && text.contains("no/such"), "{text}");
     assert!(!directory.path().join("no").exists());
@@ -353,7 +353,7 @@ fn a_missing_directory_is_named() {
 
 #[test]
 fn a_directory_or_device_is_refused() {
-    let (directory, _) = place();
+    let (directory, _) = fresh_path();
     assert!(refused(directory.path()).contains("a directory"));
     #[cfg(unix)]
     assert!(refused(Path::new("/dev/null")).contains("not a regular file"));
@@ -361,7 +361,7 @@ fn a_directory_or_device_is_refused() {
 
 #[test]
 fn a_read_only_file_is_refused() {
-    let (_directory, path) = place();
+    let (_directory, path) = fresh_path();
     drop(RedbStore::open(&path).unwrap());
     let mut permissions = fs::metadata(&path).unwrap().permissions();
     permissions.set_readonly(true);

@@ -1,4 +1,5 @@
-//! The suite's claims about what is there when a store is opened again: each finds the stores that do not keep it.
+//! Checks the suite's claims about opening a store again: each claim finds the stores that break
+//! it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,24 +9,24 @@ use kvfs_host::{Bytes, Durability, Entry, Guard, Limits, Mutation, StoreError, S
 
 use crate::suite::{COMMON, Data, Is, Map, failing};
 
-/// How a store on a disk keeps its word.
+/// How faithfully a store keeps its data on disk.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Keeps {
     Everything,
     Nothing,
     /// Buffered applies go to the disk with the next durable one.
     DurableOnly,
-    /// A durable apply goes to the disk, and leaves the buffered ones before it behind.
+    /// A durable apply goes to the disk and leaves earlier buffered ones behind.
     DurableWithoutTheEarlier,
-    /// As `DurableOnly`, but an apply without mutations is forgotten.
+    /// Like `DurableOnly`, but an apply without mutations is ignored.
     NoBarrier,
-    /// An apply of which a guard does not hold is done when the disk is read.
+    /// An apply with a failed guard takes effect when the disk is read.
     Refused,
-    /// Of each five buffered applies one is lost.
+    /// One of every five buffered applies is lost.
     NotEach,
-    /// Reads its log from its end.
+    /// Reads its log backwards.
     Backwards,
-    /// Forgets that a key was removed.
+    /// Forgets removals.
     Removed,
 }
 
@@ -56,7 +57,7 @@ impl Logged {
         }
         drop(log);
         let map = Map { data: Mutex::new(data), ..Map::new(limits, Is::Right) };
-        Logged { keeps, disk: disk.clone(), map, waiting: Mutex::default(), applies: AtomicU32::new(0) }
+        Self { keeps, disk: disk.clone(), map, waiting: Mutex::default(), applies: AtomicU32::new(0) }
     }
 }
 
@@ -64,19 +65,22 @@ impl SyncStore for Logged {
     fn limits(&self) -> Result<Limits, StoreError> {
         self.map.limits()
     }
+
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         self.map.get(keys)
     }
+
     fn scan(&self, start: &[u8], end: &[u8], entries: u32, bytes: u32) -> Result<Vec<Entry>, StoreError> {
         self.map.scan(start, end, entries, bytes)
     }
+
     fn apply(
         &self,
         guards: &[Guard<'_>],
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
-        // One at a time, so that the log has the order of the map.
+        // One apply at a time, so that the log has the map's order.
         let mut waiting = self.waiting.lock().unwrap();
         let done = self.map.apply(guards, mutations, level);
         if done.is_err() && self.keeps != Keeps::Refused {

@@ -1,4 +1,4 @@
-//! The suite over every store and wrapper.
+//! Runs the suite over every store and wrapper.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,7 +30,7 @@ fn memory_store_conforms() {
 #[test]
 fn a_memory_store_with_a_size_conforms() {
     conforms(&MemoryStore::with_size(1 << 30));
-    // A small one is not blamed for its size.
+    // A small store is not blamed for its size.
     let report = conformance::check(&MemoryStore::with_size(1 << 20));
     assert!(report.passed() && report.not_checked() > 0, "\n{report}");
 }
@@ -56,9 +56,9 @@ fn a_memory_store_holds_no_more_than_its_size_and_shrinks_when_it_is_full() {
     assert_eq!(store.used_bytes().unwrap(), cost(100) + cost(50));
     for refused in [&[(&b"c"[..], Some(&b""[..]))][..], &[(b"b", None), (b"b", Some(&[1; 51]))]] {
         assert!(matches!(write(refused), Err(StoreError::QuotaExceeded)));
-        assert_eq!(store.used_bytes().unwrap(), cost(100) + cost(50), "nothing of it was made");
+        assert_eq!(store.used_bytes().unwrap(), cost(100) + cost(50), "a refused apply changed the store");
     }
-    // What does not grow it is taken, and so is one in the place of another.
+    // Changes that do not grow the store are accepted, also when one key replaces another.
     write(&[(b"a", Some(&[2; 100]))]).unwrap();
     write(&[(b"a", Some(&[2; 30])), (b"b", Some(&[2; 120]))]).unwrap();
     write(&[(b"a", None), (b"c", Some(&[3; 30]))]).unwrap();
@@ -105,7 +105,7 @@ fn a_directory_of_other_files_becomes_no_store_and_stays_as_it_is() {
         assert_eq!(std::fs::metadata(directory.path()).unwrap().modified().unwrap(), modified);
         assert_eq!(std::fs::read(directory.path().join(foreign)).unwrap(), b"mine");
     }
-    // An empty one becomes a store, and files that come beside it later are left alone.
+    // An empty directory becomes a store, and files that appear beside it later are left alone.
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("lost+found")).unwrap();
     let url = format!("file:{}", directory.path().display());
@@ -247,13 +247,14 @@ fn a_limited_store_conforms_below_its_quota() {
     conforms(&BlockOn(Limited::new(MemoryStore::new(), small)));
 }
 
-/// A store that always waits once before it answers.
+/// A store that waits once in each call except `limits`.
 struct Slow(MemoryStore);
 
 struct YieldOnce(bool);
 
 impl Future for YieldOnce {
     type Output = ();
+
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         cx.waker().wake_by_ref();
         if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
@@ -264,12 +265,14 @@ impl kvfs_host::Store for Slow {
     fn limits(&self) -> StoreFuture<'_, Limits> {
         StoreFuture::later(async { SyncStore::limits(&self.0) })
     }
+
     fn get<'a>(&'a self, keys: &'a [&'a [u8]]) -> StoreFuture<'a, Vec<Option<Bytes>>> {
         StoreFuture::later(async move {
             YieldOnce(false).await;
             SyncStore::get(&self.0, keys)
         })
     }
+
     fn scan<'a>(
         &'a self,
         start: &'a [u8],
@@ -282,6 +285,7 @@ impl kvfs_host::Store for Slow {
             SyncStore::scan(&self.0, start, end, entries, bytes)
         })
     }
+
     fn apply<'a>(
         &'a self,
         guards: &'a [Guard<'a>],
@@ -336,7 +340,7 @@ fn answers_are_bounded_whatever_is_asked_for() {
         let page = store.scan(b"", b"", u32::MAX, u32::MAX).unwrap();
         let bytes: usize = page.iter().map(|entry| entry.key.len() + entry.value.len()).sum();
         assert!(!page.is_empty() && bytes <= MAX_SCAN_BYTES as usize, "{bytes} bytes in a page");
-        // One key, named over and over, would be gigabytes.
+        // One key named over and over would return gigabytes.
         let keys: Vec<&[u8]> = vec![&[0]; MAX_BATCH_ENTRIES as usize];
         assert!(matches!(store.get(&keys), Err(StoreError::TooLarge)));
     }

@@ -1,4 +1,4 @@
-//! The suite itself is checked: which stores it lets pass, and by which claim it finds the others.
+//! Checks the suite itself: which stores pass it, and by which claim it finds the others.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kvfs_host::conformance::{self, Progress, Report, Verdict};
 use kvfs_host::{Bytes, Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
-/// What the contract asks for at least.
+/// The smallest limits that the contract allows.
 const LEAST: Limits = Limits {
     max_key_bytes: 520,
     max_value_bytes: 640,
@@ -25,13 +25,13 @@ pub(crate) const COMMON: Limits = Limits {
     durable: false,
 };
 
-/// What a store does wrong, or what it is like.
+/// A store's fault, or its kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Is {
     Right,
-    /// Holds no more than so many bytes of keys and values.
+    /// Holds at most so many bytes of keys and values.
     Small(usize),
-    /// As the one before, and keeps a part of what it has no room for.
+    /// Like `Small`, but keeps a part of what it has no room for.
     SmallAndKeepsAPart(usize),
     FullForRemovals,
     ReadOnly,
@@ -40,17 +40,17 @@ pub(crate) enum Is {
     ScansWithoutEnd,
     ConflictsAlways,
     FewerValuesThanKeys,
-    /// Fails once by a fault, in scans of so many entries, and from then on always.
+    /// Faults in scans of so many entries, and in every call after that.
     FaultsAtScansOf(u32),
     FaultsAtPuts,
-    /// Says other limits from its third answer on.
+    /// Reports other limits in every second answer, from the fifth on.
     ChangesItsLimits,
     NeverRemoves,
 }
 
 pub(crate) type Data = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// An ordered map with limits of any size.
+/// An ordered map with any limits.
 pub(crate) struct Map {
     pub(crate) is: Is,
     pub(crate) limits: Limits,
@@ -62,7 +62,7 @@ pub(crate) struct Map {
 impl Map {
     pub(crate) fn new(limits: Limits, is: Is) -> Self {
         let (data, faulty, limits_asked) = Default::default();
-        Map { is, limits, data, faulty, limits_asked }
+        Self { is, limits, data, faulty, limits_asked }
     }
 
     fn fault<T>(&self) -> Result<T, StoreError> {
@@ -148,7 +148,7 @@ impl SyncStore for Map {
         {
             return Err(StoreError::Conflict);
         }
-        // What is small is copied first, the others change what is there.
+        // `Small` tries the change on a copy; other stores change their data in place.
         let next = |data: &Data| {
             let mut next = data.clone();
             change(&mut next, mutations);
@@ -203,7 +203,7 @@ fn not_checked(report: &Report) -> Vec<&'static str> {
     claims(report, |verdict| matches!(verdict, Verdict::NotChecked(_)))
 }
 
-/// The one claim that fails, and nothing follows from it.
+/// Checks that only this claim fails, and that no other claim fails because of it.
 #[track_caller]
 fn only(report: &Report, claim: &str, why: &str) {
     assert_eq!(failing(report), [claim], "\n{report}");
@@ -216,7 +216,8 @@ fn a_store_passes_with_whatever_limits_the_contract_allows() {
     let bytes = |max_value_bytes, max_batch_bytes| Limits { max_value_bytes, max_batch_bytes, ..COMMON };
     let cases = [
         (COMMON, 0),
-        // Two of the shortest values are less than a batch may have: a batch over its bytes cannot be made.
+        // Two of the shortest values fill less than a batch may hold: a batch over its bytes cannot
+        // be made.
         (LEAST, 1),
         (Limits { max_batch_entries: 15, max_value_bytes: 8192, ..COMMON }, 0),
         (Limits { max_key_bytes: 4096, ..LEAST }, 1),
@@ -333,7 +334,7 @@ fn a_store_that_cannot_be_emptied_is_blamed_once() {
 }
 
 #[test]
-fn a_fault_fails_its_own_claim_only_and_comes_to_word_first() {
+fn a_fault_fails_only_its_own_claim_and_is_reported_first() {
     let report = check(COMMON, Is::FaultsAtScansOf(13));
     only(&report, "pages_join_without_gap_or_overlap", "the first fault");
     assert_eq!(report.not_checked(), 0, "\n{report}");

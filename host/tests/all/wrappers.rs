@@ -1,4 +1,4 @@
-//! `Namespaced` keeps guests apart, `Limited` counts to the byte.
+//! `Namespaced` keeps guests apart; `Limited` counts to the byte.
 
 use kvfs_host::{
     BlockOn, Durability, Guard, Limited, MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MemoryStore, Mutation, Namespaced,
@@ -29,10 +29,10 @@ fn a_namespace_cannot_be_left() {
         }
         assert_eq!(space.scan(b"", b"", 100, 1000).unwrap().len(), 4);
     }
-    // What is deleted in one is there in the others.
+    // A key deleted in one namespace is still in the others.
     spaces[1].apply(&[], &[Mutation::Delete { key: b"key" }], Durability::Buffered).unwrap();
     assert_eq!(spaces.iter().filter(|space| crate::value_of(*space, b"key").is_some()).count(), 3);
-    // A guard looks into its own namespace alone.
+    // A guard looks only into its own namespace.
     let absent = Guard { key: b"key", expected: None };
     spaces[1].apply(&[absent], &[], Durability::Buffered).unwrap();
     assert!(matches!(spaces[0].apply(&[absent], &[], Durability::Buffered), Err(StoreError::Conflict)));
@@ -66,7 +66,7 @@ fn a_quota_is_exact_to_the_byte() {
     assert!(matches!(grow, Err(StoreError::QuotaExceeded)), "{grow:?}");
     let another = store.apply(&[], &[put(b"c", b"")], Durability::Durable);
     assert!(matches!(another, Err(StoreError::QuotaExceeded)), "{another:?}");
-    // Another value of the same length, a move, and shrinking are no growth.
+    // A new value of the same length, a moved value and a shorter value do not grow the store.
     store.apply(&[], &[put(b"a", b"abcd")], Durability::Buffered).unwrap();
     let moved = [Mutation::Delete { key: b"a" }, put(b"c", b"abcd")];
     store.apply(&[], &moved, Durability::Buffered).unwrap();
@@ -76,7 +76,7 @@ fn a_quota_is_exact_to_the_byte() {
     let last = [put(b"c", &[0; 100]), put(b"c", b"1234")];
     store.apply(&[], &last, Durability::Buffered).unwrap();
     assert_eq!(limited.used_bytes().wait().unwrap(), 10);
-    // A refused call counts nothing.
+    // A refused call leaves the count unchanged.
     let fails = Guard { key: b"zz", expected: Some(b"x") };
     let conflict = store.apply(&[fails], &[Mutation::Delete { key: b"c" }], Durability::Buffered);
     assert!(matches!(conflict, Err(StoreError::Conflict)));
