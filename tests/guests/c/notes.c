@@ -1,5 +1,5 @@
-/* A reactor for preview1: a core module that is called again and again and keeps what it is told in a file.
- * Its component type is `notes.wit`. */
+/* A reactor for preview1: a core module that is called again and again and keeps notes in a file.
+ * `notes.wit` is its component type. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ __attribute__((export_name("note"))) int64_t note(int32_t byte) {
     return stat("/notes", &about) ? -2 : about.st_size;
 }
 
-/* Leaves the file open, with bytes that were written and not synced. */
+/* Leaves the file open, with bytes that are written and not synced. */
 __attribute__((export_name("keep"))) int32_t keep(int32_t count) {
     static int file = -1;
     if (file < 0) file = open("/kept", O_CREAT | O_RDWR, 0666);

@@ -1,8 +1,8 @@
-/* SQLite on files: a load after the manner of its own speed test, with checksums of what it finds.
+/* SQLite on files: a load like that of its own speed test, with checksums of the results.
  *
  *   load MODE     fills, changes and checks a database in one journal mode
- *   crash MODE    is ended in the middle of a transaction that has reached the disk
- *   recover       opens what a crash has left
+ *   crash MODE    aborts in the middle of a transaction that has reached the disk
+ *   recover       opens what the crash left
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static void close_database(void) {
     db = NULL;
 }
 
-/* Every value of every row goes into the sum, in the order of the rows. */
+/* Prints a checksum of every value of every row, in the order of the rows. */
 static void say(const char *label, const char *sql) {
     sqlite3_stmt *rows;
     uint64_t sum = 0xcbf29ce484222325u;
@@ -98,7 +98,7 @@ static void load(const char *mode) {
     run("DELETE FROM numbers WHERE id>1000; ROLLBACK TO inner; COMMIT");
     say("after a savepoint", "SELECT count(*), sum(value) FROM numbers");
     run("ATTACH '/other.db' AS other");
-    /* One transaction over both is more than SQLite does on a libc for WASI. */
+    /* On a libc for WASI, SQLite cannot change both databases in one transaction. */
     run("CREATE TABLE other.copy AS SELECT * FROM numbers WHERE id%2=0");
     run("DELETE FROM numbers WHERE id%2=0");
     say("attached", "SELECT count(*), sum(id) FROM other.copy");
@@ -113,7 +113,7 @@ static void load(const char *mode) {
     open_database("/load.db");
     check();
     close_database();
-    /* What is left of it, in some modes, has a random number in it. */
+    /* In some modes the rest of the journal holds a random number. */
     unlink("/load.db-journal");
 }
 
@@ -124,14 +124,14 @@ static void crash(const char *mode) {
     run("CREATE TABLE numbers(id INTEGER PRIMARY KEY, value INTEGER, text TEXT)");
     run(series(sql, sizeof sql, 1, 1000));
     say("committed", "SELECT count(*), sum(value) FROM numbers");
-    /* Changed pages go to the database before the commit, and what they replace to a journal that is synced. */
+    /* Changed pages reach the database before the commit; the old ones are in a synced journal. */
     run("PRAGMA cache_size=5; BEGIN; UPDATE numbers SET value=0, text='lost'||text");
     fflush(stdout);
     abort();
 }
 
 static void recover(void) {
-    /* SQLite locks by a directory here, which its crash has left behind. */
+    /* Here SQLite locks by a directory, which its crash left behind. */
     if (rmdir("/crash.db.lock")) fail("no lock was left");
     open_database("/crash.db");
     say("recovered", "SELECT count(*), sum(value) FROM numbers");

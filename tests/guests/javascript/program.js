@@ -1,5 +1,5 @@
-// A program in JavaScript: files through wasi:filesystem, a timer, and a request with `fetch`, which waits on pollables
-// of the host. Its argument is the address of a server that echoes.
+// A program in JavaScript: files through wasi:filesystem, a timer, and a request with `fetch`,
+// which waits on pollables of the host. Its argument is the address of an echo server.
 
 import { getArguments } from 'wasi:cli/environment@0.2.12';
 import { getStdout } from 'wasi:cli/stdout@0.2.12';

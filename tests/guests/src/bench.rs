@@ -1,6 +1,8 @@
-//! `bench FILES`: what each operation costs, timed inside the guest so that starting it does not count.
+//! `bench FILES`: the cost of each operation, timed inside the guest so that its start does not
+//! count.
 //!
-//! Prints one line per operation: name, tab, operations, tab, nanoseconds for all of them.
+//! Prints one line per operation: name, tab, number of operations, tab, nanoseconds for all of
+//! them.
 
 use crate::wasi::{
     Context, Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags, now_nanoseconds, print, root,
@@ -8,7 +10,7 @@ use crate::wasi::{
 };
 
 const KIB: usize = 1024;
-/// The size of the file that streams and positioned calls work on.
+/// The size of the file for streams and positioned calls.
 const BIG_FILE_BYTES: u64 = 4 << 20;
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
@@ -74,7 +76,8 @@ fn big_file(dir: &Descriptor) -> Result<(), String> {
     let large = vec![b'z'; 64 * KIB];
     let small_count = BIG_FILE_BYTES / small.len() as u64;
     let large_count = BIG_FILE_BYTES / large.len() as u64;
-    // Far apart, so that neither side can guess the next offset; 389 has no factor in common with the count.
+    // Far apart, so that neither side can guess the next offset. 389 and the count have no common
+    // factor.
     let scattered = |i: usize| (i as u64 * 389 % small_count) * small.len() as u64;
 
     let stream = file.write_via_stream(0).context("write-via-stream")?;
@@ -116,7 +119,7 @@ fn big_file(dir: &Descriptor) -> Result<(), String> {
         Ok(())
     })?;
     drop(stream);
-    // What the steps before have left unsynced is not this one's cost.
+    // Syncs what earlier steps left unsynced, so that it does not count here.
     file.sync().context("sync")?;
     measure("4 KiB pwrite + fsync", 200, |i| {
         write(scattered(i))?;

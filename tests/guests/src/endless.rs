@@ -1,4 +1,4 @@
-//! Programs that do not end by themselves, or only for want of memory. Each first leaves a file that is closed.
+//! Programs that never end, or end only for lack of memory. Each first leaves a closed file.
 
 use crate::files::{bytes_at, file};
 use crate::wasi::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
@@ -11,7 +11,7 @@ pub(crate) fn run(root: &Descriptor, name: &str) -> Result<(), String> {
     drop(file(root, name, b"kept"));
     print("ready\n")?;
     match name {
-        // Calls the file system all the time, or nothing.
+        // Calls the file system all the time, or not at all.
         "stats" => loop {
             let _ = root.stat();
         },
@@ -22,7 +22,7 @@ pub(crate) fn run(root: &Descriptor, name: &str) -> Result<(), String> {
         "spins" => loop {
             core::hint::spin_loop();
         },
-        // Waits in the host for whoever reads what it writes.
+        // Waits in the host for a reader of its output.
         "floods" => loop {
             print_error("flood flood flood flood flood flood flood flood\n");
         },
@@ -30,7 +30,7 @@ pub(crate) fn run(root: &Descriptor, name: &str) -> Result<(), String> {
         "waits" => loop {
             subscribe_duration(3_600_000_000_000).block();
         },
-        // Takes what there is, and goes on without more.
+        // Takes all the memory it gets, then goes on.
         "takes-memory" => {
             let mut pages = 0;
             while core::arch::wasm32::memory_grow(0, 16) != usize::MAX {
@@ -39,12 +39,12 @@ pub(crate) fn run(root: &Descriptor, name: &str) -> Result<(), String> {
             let kept = bytes_at(root, name).map_err(|code| format!("{code:?}"))?;
             print(&format!("{} more bytes, {}\n", pages * PAGE_BYTES, kept.0 == b"kept"))
         }
-        // Cannot go on without more.
+        // Traps when it gets no more memory.
         "needs-memory" => loop {
             if core::arch::wasm32::memory_grow(0, 16) == usize::MAX {
                 core::arch::wasm32::unreachable();
             }
         },
-        _ => Err("there is no such program".to_owned()),
+        _ => Err("no such program".to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! Steps that many programs take.
+//! Steps that many programs share.
 
 use crate::say::{Bytes, Shown, must, say};
 use crate::wasi::bindings::wasi::filesystem::types::{DescriptorStat, DirectoryEntry};
@@ -18,7 +18,7 @@ pub(crate) const DIRECTORY: OpenFlags = OpenFlags::DIRECTORY;
 pub(crate) const NO_FOLLOW: PathFlags = PathFlags::empty();
 pub(crate) const FOLLOW: PathFlags = PathFlags::SYMLINK_FOLLOW;
 
-/// Opens without following a last link.
+/// Opens without following a final symbolic link.
 pub(crate) fn open(
     base: &Descriptor,
     path: &str,
@@ -28,7 +28,7 @@ pub(crate) fn open(
     base.open_at(NO_FOLLOW, path, how, flags)
 }
 
-/// Makes a file with some bytes and leaves it open for reading and writing.
+/// Makes a file with the given bytes and returns it open for reading and writing.
 pub(crate) fn file(base: &Descriptor, path: &str, bytes: &[u8]) -> Descriptor {
     let file = must(path, open(base, path, EXCLUSIVE, READ_WRITE));
     let mut at = 0;
@@ -48,7 +48,7 @@ pub(crate) fn symlink(base: &Descriptor, target: &str, path: &str) {
     must(path, base.symlink_at(target, path));
 }
 
-/// All bytes of an open file.
+/// Reads all bytes of an open file.
 pub(crate) fn bytes_of(file: &Descriptor) -> Result<Bytes, ErrorCode> {
     let mut all = Vec::new();
     loop {
@@ -60,12 +60,13 @@ pub(crate) fn bytes_of(file: &Descriptor) -> Result<Bytes, ErrorCode> {
     }
 }
 
-/// All bytes of what a path leads to.
+/// Reads all bytes of the file at a path, following symbolic links.
 pub(crate) fn bytes_at(base: &Descriptor, path: &str) -> Result<Bytes, ErrorCode> {
     bytes_of(&base.open_at(FOLLOW, path, PLAIN, READ)?)
 }
 
-/// Says kind, names and size. A directory's size and names are the file system's own affair.
+/// Prints type, link count and size. Of a directory it prints only the type: file systems differ in
+/// the rest.
 pub(crate) fn say_stat(label: &str, stat: Result<DescriptorStat, ErrorCode>) {
     say(
         label,
@@ -76,7 +77,7 @@ pub(crate) fn say_stat(label: &str, stat: Result<DescriptorStat, ErrorCode>) {
     );
 }
 
-/// The entries of a directory in the order of their names.
+/// Lists a directory, sorted by name.
 pub(crate) fn list(directory: &Descriptor) -> Result<Vec<DirectoryEntry>, ErrorCode> {
     let stream = directory.read_directory()?;
     let mut entries = Vec::new();
@@ -87,7 +88,7 @@ pub(crate) fn list(directory: &Descriptor) -> Result<Vec<DirectoryEntry>, ErrorC
     Ok(entries)
 }
 
-/// Waits until there is something to read, and reads it without waiting.
+/// Waits until there is something to read, then reads it without waiting.
 pub(crate) fn read_ready(stream: &InputStream, length: u64) -> Result<Bytes, StreamError> {
     stream.subscribe().block();
     stream.read(length).map(Bytes)

@@ -1,14 +1,15 @@
-//! Calls by script, with handles that are plain numbers: right ones, used ones and made-up ones.
+//! Scripted calls with handles that are plain numbers: valid, used-up and invented ones.
 //!
-//! A script is operations separated by `;`, each a word and its operands. `h3` is the handle that operation 3 made,
-//! `x4ff00000` a number as it stands; all else is a decimal number or a path. Every operation is printed before it
-//! is done and its result after, so that the output of a script that traps says where.
+//! A script is a list of operations separated by `;`, each a word and its operands. `h3` is the
+//! handle that operation 3 made, `x4ff00000` is a literal number; anything else is a decimal number
+//! or a path. Every operation is printed before it runs and its result after it, so the output of a
+//! script that traps shows where.
 
 use core::fmt::Write;
 
 use crate::wasi::{OutputStream, stdout, write_all};
 
-/// The raw imports: what a program could call that was not made by a bindings generator.
+/// The raw imports, as a program could call them without a bindings generator.
 mod raw {
     #[link(wasm_import_module = "wasi:cli/stdin@0.2.12")]
     unsafe extern "C" {
@@ -145,7 +146,7 @@ mod raw {
     }
 }
 
-/// Where results are put.
+/// The memory that calls write their results to.
 #[repr(align(8))]
 struct Area([u8; 128]);
 
@@ -162,27 +163,27 @@ impl Area {
         u64::from_le_bytes(self.0[at..at + 8].try_into().unwrap())
     }
 
-    /// Takes a list that a call allocated, address and length at an offset.
+    /// Takes a list that a call allocated, with its address and length at an offset.
     fn list<T: Copy>(&self, at: usize) -> Vec<T> {
         let (address, length) = (self.word(at) as *mut T, self.word(at + 4) as usize);
-        // SAFETY: the canonical ABI allocated it with this length through `cabi_realloc`, which is the allocator of
-        // this program; a list of none may have any address.
+        // SAFETY: the canonical ABI allocated it with this length through `cabi_realloc`, which is
+        // this program's allocator. An empty list may have any address.
         if length == 0 { Vec::new() } else { unsafe { Vec::from_raw_parts(address, length, length) } }
     }
 }
 
-/// Result of an operation on what an operation before has failed to make.
+/// The result of an operation on a handle that an earlier operation failed to make.
 const NO_HANDLE: &str = "left out";
 
 struct Machine {
-    /// The handle that each operation made; 0, which is none, for those that made none.
+    /// The handle that each operation made; 0 (no handle) if it made none.
     made: Vec<u32>,
     area: Area,
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let script = arguments.first().ok_or("no script")?;
-    // One for all: a new handle would take the number of one that was dropped.
+    // One stream for all output: a new handle could take the number of a dropped one.
     let out: OutputStream = stdout();
     let mut machine = Machine { made: Vec::new(), area: Area([0; 128]) };
     let mut text = String::new();
@@ -202,7 +203,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 impl Machine {
-    /// Keeps the handle that this operation made.
+    /// Stores the handle that this operation made.
     fn keep(&mut self, handle: u32) -> String {
         if let Some(place) = self.made.last_mut() {
             *place = handle;
@@ -218,7 +219,7 @@ impl Machine {
         };
         match handle {
             Some(0) if word.starts_with('h') => Err(NO_HANDLE.to_owned()),
-            handle => handle.ok_or_else(|| format!("{word:?} is no handle")),
+            handle => handle.ok_or_else(|| format!("{word:?} is not a handle")),
         }
     }
 
@@ -227,7 +228,7 @@ impl Machine {
         let number = |at: usize| word(at).parse::<u64>().unwrap_or(0);
         let area: *mut u8 = (&raw mut self.area.0).cast();
         self.area.0.fill(0xa5);
-        // SAFETY: whatever the numbers, the other side checks them; results fit the area.
+        // SAFETY: the other side checks all numbers, and the results fit the area.
         unsafe {
             match operation {
                 "nothing" => return Ok(String::new()),
@@ -307,7 +308,7 @@ impl Machine {
                         _ => format!("code {}", self.area.byte(8)),
                     })
                 }
-                // From wherever, by number.
+                // Writes from any address, given as a number.
                 "pwrite-from" => {
                     raw::pwrite(it, number(1) as *const u8, number(2) as usize, number(3), area);
                     Ok(format!("{} {}", self.area.byte(0), self.area.long(8)))
@@ -448,12 +449,12 @@ fn done((): ()) -> String {
     "done".to_owned()
 }
 
-/// Bytes to write: not the same twice in a row.
+/// Bytes to write, in a pattern that repeats only after 251 bytes.
 fn pattern(length: u64) -> Vec<u8> {
     (0..length).map(|n| (n % 251) as u8).collect()
 }
 
-/// Length and checksum, FNV-1a.
+/// Shows a length and a checksum (FNV-1a).
 fn shown(bytes: &Vec<u8>) -> String {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
     format!("{} bytes {:016x}", bytes.len(), bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))

@@ -1,8 +1,8 @@
-//! Programs on raw WASI 0.2. One component holds them all; its first argument names the one to run.
+//! Programs on raw WASI 0.2, all in one component. The first argument names the one to run.
 //!
-//! `list` prints the names of the [`programs`] that say what they see of the file system, for a runner that
-//! compares it from one file system to another. A program prints to standard output; its error, which ends the
-//! component with status 1, goes to standard error.
+//! `list` prints the names of the [`programs`] that report what they observe of the file system, so
+//! that a runner can compare file systems. A program prints to standard output. Its error ends the
+//! component with status 1 and goes to standard error.
 
 mod bench;
 mod endless;

@@ -1,9 +1,9 @@
-//! Makes calls that the runner chooses, each on the same small trees, and prints what came of each: the text that
-//! `tests/tests/paths/linux.py` prints of the same calls on Linux.
+//! Makes the runner's calls, each on the same small trees, and prints the outcome of each in the
+//! format in which `tests/tests/paths/linux.py` prints the same calls on Linux.
 //!
-//! Standard input names two trees, `PATH=ITEMS`, and then a call a line: the directory that paths start at, a word and
-//! its paths. After a call that has changed something, both trees and what is beside them are told, and all is made
-//! anew.
+//! Standard input names two trees, `PATH=ITEMS`, and then one call per line: the directory where
+//! paths start, a word and its paths. After a call that changed something, it prints both trees and
+//! anything beside them, and makes everything anew.
 
 use crate::files::*;
 use crate::say::Shown;
@@ -14,7 +14,8 @@ use crate::wasi::{
     stream_error,
 };
 
-/// Arguments: the directory that all lies in, and `kept` if the second tree is there and takes no changes.
+/// Arguments: the directory for everything, and `kept` if the second tree exists already and takes
+/// no changes.
 pub(crate) fn run(root: Descriptor, arguments: &[String]) -> Result<(), String> {
     let [top, rest @ ..] = arguments else { return Err("no directory".to_owned()) };
     let kept = rest.first().is_some_and(|word| word == "kept");
@@ -34,7 +35,7 @@ pub(crate) fn run(root: Descriptor, arguments: &[String]) -> Result<(), String> 
             trees.push((dir, items));
         }
     }
-    // What holds them, where nothing else is to be.
+    // The directories that hold the trees; nothing else may be in them.
     let mut around = vec![(top.open_at(FOLLOW, ".", DIRECTORY, READ | MUTATE).context(".")?, ["m", "o"])];
     if !kept {
         around.push((top.open_at(FOLLOW, "m", DIRECTORY, READ | MUTATE).context("m")?, ["w", "w"]));
@@ -150,7 +151,7 @@ fn set_times(base: &Descriptor, follow: PathFlags, path: &str) -> Result<(), Err
     base.set_times_at(follow, path, time(), time())
 }
 
-/// Makes what a text names: `d/` a directory, `f` a file, `l>target` a link.
+/// Makes the named items: `d/` is a directory, `f` a file, `l>target` a symbolic link.
 fn make(dir: &Descriptor, items: &str) -> Result<(), ErrorCode> {
     for item in items.split(' ') {
         match (item.split_once('>'), item.strip_suffix('/')) {
@@ -182,7 +183,7 @@ fn clear(dir: &Descriptor) -> Result<(), ErrorCode> {
     clear_but(dir, &[]).map(drop)
 }
 
-/// Removes all names but some, and tells which those were.
+/// Removes all names except `keep`, and returns the removed ones.
 fn clear_but(dir: &Descriptor, keep: &[&str]) -> Result<Vec<String>, ErrorCode> {
     let mut removed = Vec::new();
     for entry in list(dir)? {

@@ -1,24 +1,26 @@
-//! How a program says what it saw: one line `label: value` each, the same on every run.
+//! Prints a program's observations: one line `label: value` each, the same on every run.
 //!
-//! Handles, inode numbers and times differ by nature and have no text; programs say how they relate.
+//! Handles, inode numbers and times differ by nature and have no text; programs print how they
+//! relate.
 
 use crate::wasi::bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, filesystem_error_code,
 };
 use crate::wasi::{Descriptor, InputStream, OutputStream, StreamError, print, print_error};
 
-/// Bytes that are printed as they are; more are told by length and checksum.
-const TEXT_BYTES_MAX: usize = 80;
+/// Up to this many bytes are printed in full; more are shown by length and checksum.
+const MAX_TEXT_BYTES: usize = 80;
 
-/// Prints one observation. Labels of a program are different from each other.
+/// Prints one observation. Within a program each label is used once.
 pub(crate) fn say(label: &str, value: impl Shown) {
     if let Err(error) = print(&format!("{label}: {}\n", value.shown())) {
         print_error(&format!("standard output: {error}\n"));
     }
 }
 
-/// Returns what a step before the ones under test gave, or ends the program with a word on standard error that
-/// the runner knows: what follows was not seen then, on either side.
+/// Returns the result of a step that only prepares the test. If the step fails, ends the program
+/// with a message on standard error that the runner knows: then nothing was observed, on either
+/// side.
 pub(crate) fn must<T>(what: &str, outcome: Result<T, impl Shown>) -> T {
     match outcome {
         Ok(value) => value,
@@ -29,7 +31,7 @@ pub(crate) fn must<T>(what: &str, outcome: Result<T, impl Shown>) -> T {
     }
 }
 
-/// Something with a text that does not change from run to run.
+/// A value with a text that does not change from run to run.
 pub(crate) trait Shown {
     fn shown(&self) -> String;
 }
@@ -61,7 +63,7 @@ pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
 impl Shown for Bytes {
     fn shown(&self) -> String {
-        if self.0.len() <= TEXT_BYTES_MAX {
+        if self.0.len() <= MAX_TEXT_BYTES {
             return format!("\"{}\"", self.0.escape_ascii());
         }
         // FNV-1a.
@@ -92,8 +94,8 @@ impl Shown for ErrorCode {
 impl Shown for StreamError {
     fn shown(&self) -> String {
         match self {
-            StreamError::Closed => "closed".to_owned(),
-            StreamError::LastOperationFailed(error) => {
+            Self::Closed => "closed".to_owned(),
+            Self::LastOperationFailed(error) => {
                 let code = filesystem_error_code(error).shown();
                 let text = if error.to_debug_string().is_empty() { "without" } else { "with" };
                 format!("failed with code {code}, {text} a text")
@@ -130,7 +132,7 @@ macro_rules! shown_as_it_is {
 }
 shown_as_it_is!(&str, String);
 
-/// Handles: that there is one is all there is to say.
+/// Handles: their existence is all there is to print.
 macro_rules! shown_as_ok {
     ($($type:ty),*) => {$(
         impl Shown for $type {

@@ -1,11 +1,13 @@
-//! Steps that the runner chooses: each argument is one, a word and its paths, and says what came of it.
+//! Runs steps that the runner chooses. Each argument is a step, a word and its paths; each prints
+//! its outcome.
 
 use crate::files::*;
 use crate::say::{Bytes, Shown, say};
 use crate::wasi::bindings::wasi::filesystem::types::NewTimestamp;
 use crate::wasi::{Descriptor, ErrorCode, InputStream, OutputStream, StreamError};
 
-/// Takes the steps. Paths start at `root`; with `in DIR`, those of the steps that follow start at that directory.
+/// Runs the steps. Paths start at `root`; `in DIR` makes the paths of later steps start at that
+/// directory.
 pub(crate) fn run(root: Descriptor, steps: &[String]) -> Result<(), String> {
     let mut base = root;
     for step in steps {
@@ -93,7 +95,7 @@ fn write_to(stream: &OutputStream, text: &str) -> Result<(), StreamError> {
     stream.blocking_write_and_flush(text.as_bytes())
 }
 
-/// Copies by reading and writing, as `shutil.copy` does.
+/// Copies by reading and writing, like `shutil.copy`.
 fn copy(base: &Descriptor, from: &str, to: &str) -> Result<(), ErrorCode> {
     let bytes = bytes_at(base, from)?.0;
     let file = base.open_at(FOLLOW, to, CREATE | TRUNCATE, WRITE)?;
@@ -104,8 +106,8 @@ fn copy(base: &Descriptor, from: &str, to: &str) -> Result<(), ErrorCode> {
     Ok(())
 }
 
-/// Reads a file to its end, writes behind it through the same descriptor, and tells what the stream reads then, and
-/// what a new one does.
+/// Reads a file to its end, writes behind the end through the same descriptor, then returns what
+/// the old stream and a new one read.
 fn read_grow_read(base: &Descriptor, path: &str, text: &str) -> Result<Vec<String>, ErrorCode> {
     let file = base.open_at(FOLLOW, path, PLAIN, READ_WRITE)?;
     let stream = file.read_via_stream(0)?;
@@ -118,7 +120,7 @@ fn read_grow_read(base: &Descriptor, path: &str, text: &str) -> Result<Vec<Strin
     Ok(vec![read(&stream), read(&file.read_via_stream(end)?)])
 }
 
-/// Moves bytes from stream to stream, of whichever file systems they are.
+/// Moves bytes from stream to stream, between any file systems.
 fn splice(base: &Descriptor, from: &str, to: &str) -> Option<String> {
     let source = base.open_at(FOLLOW, from, PLAIN, READ).ok()?.read_via_stream(0).ok()?;
     let target = base.open_at(FOLLOW, to, CREATE, WRITE).ok()?.write_via_stream(0).ok()?;
@@ -132,7 +134,8 @@ fn same(base: &Descriptor, one: &str, other: &str) -> Result<bool, ErrorCode> {
     Ok(open(one)?.is_same_object(&open(other)?))
 }
 
-/// Tries all ways to write to a file that is open for reading alone, if it was there; tells which did.
+/// Opens a file for reading, with the flag that would create it, tries all ways to write to it, and
+/// returns which ones worked.
 fn write_as_reader(base: &Descriptor, path: &str) -> Result<Vec<bool>, ErrorCode> {
     let file = base.open_at(FOLLOW, path, CREATE, READ)?;
     let by_stream =

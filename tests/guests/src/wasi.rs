@@ -5,7 +5,7 @@ pub(crate) use bindings::wasi::filesystem::types::{
 };
 pub(crate) use bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 
-/// What wit-bindgen makes of the world.
+/// The bindings that wit-bindgen generates for the world.
 pub(crate) mod bindings {
     wit_bindgen::generate!({
         path: ["../../wit", "wit"],
@@ -15,14 +15,14 @@ pub(crate) mod bindings {
     });
 }
 
-/// The directory preopened as `/`.
+/// Returns the directory preopened as `/`.
 pub(crate) fn root() -> Result<Descriptor, String> {
     let preopens = bindings::wasi::filesystem::preopens::get_directories();
     let root = preopens.into_iter().find(|(_, path)| path == "/");
     root.map(|(directory, _)| directory).ok_or_else(|| "no preopen at /".to_owned())
 }
 
-/// Nanoseconds since some moment.
+/// Returns nanoseconds since an arbitrary moment.
 pub(crate) fn now_nanoseconds() -> u64 {
     bindings::wasi::clocks::monotonic_clock::now()
 }
@@ -39,12 +39,12 @@ pub(crate) fn print(text: &str) -> Result<(), String> {
     write_all(&stdout(), text.as_bytes())
 }
 
-/// Prints where the user sees it; that it cannot be printed cannot be told.
+/// Prints to standard error; a failure has no place to be reported.
 pub(crate) fn print_error(text: &str) {
     let _ = write_all(&bindings::wasi::cli::stderr::get_stderr(), text.as_bytes());
 }
 
-/// Writes in the pieces that one call takes.
+/// Writes in pieces of the size that one call takes.
 pub(crate) fn write_all(stream: &OutputStream, bytes: &[u8]) -> Result<(), String> {
     for piece in bytes.chunks(4096) {
         stream.blocking_write_and_flush(piece).map_err(stream_error)?;
@@ -59,7 +59,7 @@ pub(crate) fn stream_error(error: StreamError) -> String {
     }
 }
 
-/// Says which call failed and how.
+/// Adds to an error which call failed.
 pub(crate) trait Context<T> {
     fn context(self, call: &str) -> Result<T, String>;
 }

@@ -1,4 +1,4 @@
-//! A program composed with another guest: both have files, and it is one tree.
+//! A program composed with another guest: both have files, in one tree.
 
 use bindings::kvfs::guests::notes::{self, Change, Journal};
 use bindings::wasi::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};

@@ -1,5 +1,5 @@
-//! A program that exchanges values with streams, pollables and errors inside with its host, and keeps what it reads in
-//! files.
+//! A program that exchanges values with its host, with streams, pollables and errors inside, and
+//! keeps what it reads in files.
 
 use bindings::exports::kvfs::guests::handler::{Guest, Job};
 use bindings::kvfs::guests::carrier::{Channel, Pair, Parcel, ask, make, watch, written};
@@ -40,7 +40,7 @@ fn open(path: &str) -> Outcome<Descriptor> {
     root.open_at(PathFlags::empty(), path, OpenFlags::CREATE, flags).map_err(text)
 }
 
-/// Copies a stream of the host to the end of a file, by splice.
+/// Appends a stream of the host to a file, by splice.
 fn keep(path: &str, from: &InputStream) -> Outcome<()> {
     let to = open(path)?.append_via_stream().map_err(text)?;
     copy(from, &to)
@@ -61,7 +61,7 @@ fn content(path: &str) -> Outcome<String> {
     String::from_utf8(bytes).map_err(text)
 }
 
-/// An error of a file.
+/// Provokes an error of a file and returns it.
 fn of_file() -> Outcome<Error> {
     let to = open("far")?.write_via_stream(u64::MAX).map_err(text)?;
     match to.blocking_write_and_flush(b"x") {
@@ -85,14 +85,14 @@ impl bindings::exports::wasi::cli::run::Guest for Carried {
     }
 }
 
-/// Takes parcels apart, and sends them back.
+/// Takes parcels apart and sends them back.
 fn parcels() -> Outcome<()> {
     let channel = Channel::new("größe");
     for round in 0..3 {
         for parcel in make(&["one".to_owned(), "two two".to_owned(), "x".repeat(3000)]) {
             let (said, back) = channel.send(parcel_read(parcel, round)?).map_err(text)?;
             say("host", said);
-            // What comes back is kept to its end.
+            // The parcel that comes back is kept in full.
             parcel_read(back, 100)?;
         }
     }
@@ -101,7 +101,8 @@ fn parcels() -> Outcome<()> {
     Ok(())
 }
 
-/// Reads from and writes to what is in a parcel, as much as a round asks for, and puts it together again.
+/// Reads from and writes to a parcel's streams, as much as the round asks for, and puts it together
+/// again.
 fn parcel_read(parcel: Parcel, round: u32) -> Outcome<Parcel> {
     let touch = |pair: Pair, path: &str| -> Outcome<Pair> {
         match round {
@@ -121,7 +122,7 @@ fn parcel_read(parcel: Parcel, round: u32) -> Outcome<Parcel> {
         Parcel::Nothing => Parcel::Nothing,
         Parcel::One(pair) => Parcel::One(touch(pair, "one")?),
         Parcel::Many(pairs) => {
-            // In another order.
+            // In reverse order.
             let pairs: Outcome<Vec<Pair>> = pairs.into_iter().rev().map(|pair| touch(pair, "many")).collect();
             Parcel::Many(pairs?)
         }
@@ -140,7 +141,7 @@ fn parcel_read(parcel: Parcel, round: u32) -> Outcome<Parcel> {
             let pollables = list.iter().flat_map(|(_, inner)| inner).flatten().flatten();
             let pollables: Vec<&Pollable> = pollables.collect();
             let stream = open("deep")?.write_via_stream(0).map_err(text)?;
-            // A child of the stream, gone before it.
+            // A child of the stream, dropped before it.
             let to = stream.subscribe();
             let mut ready = poll(&[&[&to], pollables.as_slice()].concat());
             ready.sort_unstable();
@@ -167,7 +168,7 @@ fn watched() -> Outcome<()> {
     Ok(())
 }
 
-/// Asks about errors of both sides.
+/// Asks about errors of the host and of a file.
 fn asked() -> Outcome<()> {
     for parcel in make(&[]) {
         if let Parcel::Either(Err(StreamError::LastOperationFailed(error))) = parcel {
@@ -180,7 +181,7 @@ fn asked() -> Outcome<()> {
     Ok(())
 }
 
-/// Gives the host a stream that it does not know.
+/// Gives the host a stream that the host did not make.
 fn gives_a_file() -> Outcome<()> {
     let reader = open("mine")?.read_via_stream(0).map_err(text)?;
     let pair = Pair { label: "mine".to_owned(), reader, writer: None };
@@ -188,7 +189,7 @@ fn gives_a_file() -> Outcome<()> {
     Ok(())
 }
 
-/// Lends the host a pollable that it does not know.
+/// Lends the host a pollable that the host did not make.
 fn lends_a_file() -> Outcome<()> {
     let stream = open("mine")?.read_via_stream(0).map_err(text)?;
     say("watched", watch(&[&stream.subscribe()], None));

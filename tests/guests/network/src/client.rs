@@ -1,4 +1,4 @@
-//! http as a client: bodies as streams in both directions, trailers, several streams at once.
+//! An http client: bodies as streams in both directions, trailers, several streams at once.
 
 use crate::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
 use crate::bindings::wasi::http::outgoing_handler::handle;
@@ -42,14 +42,14 @@ pub(crate) fn send(
     };
     while_waiting()?;
     future.subscribe().block();
-    let response = future.get().ok_or("the answer is not there when it is ready")?;
+    let response = future.get().ok_or("the future is ready without an answer")?;
     if future.get().is_none_or(|again| again.is_ok()) {
-        return Err("an answer can be taken twice".to_owned());
+        return Err("the answer can be taken twice".to_owned());
     }
-    response.map_err(|()| "the answer was taken by nobody".to_owned())
+    response.map_err(|()| "the answer is gone though nobody took it".to_owned())
 }
 
-/// Waits for the trailers behind a body that has been read.
+/// Waits for the trailers of a body that has been read.
 fn trailers(body: IncomingBody) -> Outcome<Vec<(String, String)>> {
     let future: FutureTrailers = IncomingBody::finish(body);
     let trailers = loop {
@@ -58,7 +58,7 @@ fn trailers(body: IncomingBody) -> Outcome<Vec<(String, String)>> {
             None => future.subscribe().block(),
         }
     };
-    let fields = trailers.map_err(|()| "trailers taken by nobody")?.step("trailers")?;
+    let fields = trailers.map_err(|()| "the trailers are gone though nobody took them")?.step("trailers")?;
     let fields = fields.map(|fields| fields.entries()).unwrap_or_default();
     Ok(fields.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect())
 }
@@ -69,7 +69,7 @@ fn say_start(response: &IncomingResponse) {
     say("content-type", kind.first().map(|value| String::from_utf8_lossy(value).into_owned()));
 }
 
-/// Takes a body into a file, and its trailers.
+/// Stores a body in a file, and prints its trailers.
 pub(crate) fn get(server: &str) -> Outcome {
     let request = request(server, &Method::Get, "/large?size=1000003")?;
     let response = send(request, None, || Ok(()))?.step("get")?;
@@ -84,7 +84,7 @@ pub(crate) fn get(server: &str) -> Outcome {
     Ok(())
 }
 
-/// Sends a file, with a trailer behind it, and takes what comes back into another.
+/// Sends a file with a trailer after it, and stores the answer in another file.
 pub(crate) fn post(server: &str) -> Outcome {
     let file = files::make("sent", 300_000)?;
     let request = request(server, &Method::Post, "/echo")?;
@@ -93,7 +93,7 @@ pub(crate) fn post(server: &str) -> Outcome {
         let stream = body.write().map_err(|()| "no stream")?;
         let count = files::send(&file, &stream)?;
         say("moved out", count);
-        // A child of the body, gone before it.
+        // A child of the body, dropped before it.
         drop(stream);
         let trailers = Fields::new();
         trailers.append("x-count", count.to_string().as_bytes()).step("trailer")?;
@@ -111,7 +111,7 @@ pub(crate) fn post(server: &str) -> Outcome {
     Ok(())
 }
 
-/// A body that comes in drops, a file and a clock, waited for together.
+/// Waits on a body that arrives piece by piece, a file and a clock together.
 pub(crate) fn together(server: &str) -> Outcome {
     let response = send(request(server, &Method::Get, "/drops")?, None, || Ok(()))?.step("get")?;
     let body = response.consume().map_err(|()| "no body")?;
@@ -122,10 +122,11 @@ pub(crate) fn together(server: &str) -> Outcome {
     let (reading, writing) = (stream.subscribe(), to.subscribe());
     let mut at_once = true;
     loop {
-        // The file is ready always, and so nothing is waited for; then the body alone.
+        // The file is always ready, so the first poll does not wait. The second waits for the body
+        // alone.
         at_once &= poll(&[&never, &reading, &writing]).contains(&2);
         if poll(&[&never, &reading]) != [1] {
-            return Err("a clock that is an hour off".to_owned());
+            return Err("the hour's clock was ready".to_owned());
         }
         match stream.read(1000) {
             Ok(bytes) => to.blocking_write_and_flush(&bytes).step("write")?,

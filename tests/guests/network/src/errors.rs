@@ -1,4 +1,4 @@
-//! Errors of http and of the file system, each asked for the other's code.
+//! Errors of http and of the file system, each checked for the other's code.
 
 use crate::bindings::wasi::filesystem::types::filesystem_error_code;
 use crate::bindings::wasi::http::outgoing_handler::handle;
@@ -9,7 +9,7 @@ use crate::client::{request, request_with, send};
 use crate::files::{self, Cut, splice_all};
 use crate::{Outcome, Step, say};
 
-/// What both interfaces say about an error, and whether it has words.
+/// Prints both interfaces' codes for an error, and whether it has a message.
 fn say_error(label: &str, error: Option<&Error>) {
     let told = error.map(|error| {
         let of_files = filesystem_error_code(error).map(|code| code.name());
@@ -29,7 +29,7 @@ fn answer(server: &str) -> Outcome<IncomingResponse> {
     send(request(server, &Method::Get, "/")?, None, || Ok(()))?.step("get")
 }
 
-/// Gives the body's stream to a function; all that belongs to it goes in the right order.
+/// Passes the body's stream to a function; everything is dropped in the right order.
 fn with_body(server: &str, then: impl FnOnce(&InputStream) -> Outcome) -> Outcome {
     let response = answer(server)?;
     let body = response.consume().map_err(|()| "no body")?;
@@ -37,12 +37,12 @@ fn with_body(server: &str, then: impl FnOnce(&InputStream) -> Outcome) -> Outcom
     then(&stream)
 }
 
-/// A stream of a file whose writes fail.
+/// Returns a stream of a file whose writes fail.
 fn too_far() -> Outcome<OutputStream> {
     files::open("far")?.write_via_stream(u64::MAX).step("write-via-stream")
 }
 
-/// Writes to a request that has announced five bytes.
+/// Writes to a request that announced five bytes.
 fn too_much(label: &str, server: &str, write: impl FnOnce(&OutputStream) -> Option<Error>) -> Outcome {
     let length = [("content-length".to_owned(), b"5".to_vec())];
     let request = request_with(server, &Method::Post, "/", &length)?;
@@ -89,7 +89,7 @@ pub(crate) fn errors(refused: &str, cut: &str, chunked: &str, ended: &str) -> Ou
         })?;
     }
 
-    // A request that has more than it announced, written by the program and by the file system.
+    // A request with more bytes than it announced, written by the program and by the file system.
     too_much("more than announced, written", cut, |stream| {
         failed(stream.blocking_write_and_flush(b"0123456789"))
     })?;
@@ -102,7 +102,7 @@ pub(crate) fn errors(refused: &str, cut: &str, chunked: &str, ended: &str) -> Ou
         }
     })?;
 
-    // The file system's own errors, with http beside.
+    // The file system's own errors, with http in the same program.
     let to = too_far()?;
     say_error("too far, written", failed(to.blocking_write_and_flush(b"x")).as_ref());
     with_body(cut, |stream| {

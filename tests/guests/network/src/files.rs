@@ -1,21 +1,21 @@
-//! The steps with files that all programs take.
+//! The file steps that all programs share.
 
 use crate::bindings::wasi::filesystem::preopens::get_directories;
 use crate::bindings::wasi::filesystem::types::{Descriptor, DescriptorFlags, OpenFlags, PathFlags};
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::{Outcome, Step};
 
-/// Bytes that one splice is asked for.
+/// The number of bytes that one splice asks for.
 const PIECE_BYTES: u64 = 64 << 10;
 
-/// Makes an empty file, or opens one as it is.
+/// Makes an empty file, or opens an existing one unchanged.
 pub(crate) fn open(path: &str) -> Outcome<Descriptor> {
     let (root, _) = get_directories().into_iter().next().ok_or("no preopen")?;
     let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
     root.open_at(PathFlags::empty(), path, OpenFlags::CREATE, flags).step(path)
 }
 
-/// Makes a file with bytes that differ from place to place.
+/// Makes a file whose bytes differ from position to position.
 pub(crate) fn make(path: &str, size: usize) -> Outcome<Descriptor> {
     let file = open(path)?;
     let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
@@ -27,7 +27,7 @@ pub(crate) fn make(path: &str, size: usize) -> Outcome<Descriptor> {
     Ok(file)
 }
 
-/// All bytes of an open file.
+/// Reads all bytes of an open file.
 pub(crate) fn bytes_of(file: &Descriptor) -> Outcome<Vec<u8>> {
     let mut all = Vec::new();
     loop {
@@ -39,7 +39,7 @@ pub(crate) fn bytes_of(file: &Descriptor) -> Outcome<Vec<u8>> {
     }
 }
 
-/// Returns how many bytes a file has, and their checksum (FNV-1a).
+/// Returns a file's size in bytes and its checksum (FNV-1a).
 pub(crate) fn sum_of(file: &Descriptor) -> Outcome<(usize, String)> {
     let bytes = bytes_of(file)?;
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
@@ -47,7 +47,7 @@ pub(crate) fn sum_of(file: &Descriptor) -> Outcome<(usize, String)> {
     Ok((bytes.len(), format!("{hash:016x}")))
 }
 
-/// How a stream ended before its end.
+/// Why a stream ended early.
 pub(crate) enum Cut {
     /// The output takes no more.
     Closed,
@@ -55,13 +55,13 @@ pub(crate) enum Cut {
     Failed(crate::bindings::wasi::io::error::Error),
 }
 
-/// Copies all that comes by splice, and returns how many bytes that was, and the error that ended it, if one did.
+/// Splices until the input ends; returns the bytes copied, and what cut it short, if anything did.
 pub(crate) fn splice_all(from: &InputStream, to: &OutputStream) -> (u64, Option<Cut>) {
     let mut moved = 0;
     loop {
         match to.blocking_splice(from, PIECE_BYTES) {
             Ok(count) => moved += count,
-            // Either stream may be the closed one; the input tells by itself whether it is.
+            // Either stream may be closed; the input is asked whether it is the one.
             Err(StreamError::Closed) => match from.read(1) {
                 Err(StreamError::Closed) => return (moved, None),
                 _ => return (moved, Some(Cut::Closed)),
@@ -74,13 +74,13 @@ pub(crate) fn splice_all(from: &InputStream, to: &OutputStream) -> (u64, Option<
     }
 }
 
-/// Copies all that comes into a file, from its start, and returns how many bytes that was.
+/// Copies a stream into a file, from its start, and returns the number of bytes.
 pub(crate) fn keep(from: &InputStream, file: &Descriptor) -> Outcome<u64> {
     let to = file.write_via_stream(0).step("write-via-stream")?;
     whole(splice_all(from, &to))
 }
 
-/// Copies a file to a stream, and returns how many bytes that was.
+/// Copies a file to a stream and returns the number of bytes.
 pub(crate) fn send(file: &Descriptor, to: &OutputStream) -> Outcome<u64> {
     let from = file.read_via_stream(0).step("read-via-stream")?;
     whole(splice_all(&from, to))

@@ -1,7 +1,7 @@
-//! Programs that speak http, TCP and UDP, and keep what they hear in files.
+//! Programs that speak http, TCP and UDP, and keep what they receive in files.
 //!
-//! The first argument names the program, the others are the addresses of the servers it is to talk to. What a
-//! program sees it says in lines `label: value`, the same on every run and on every file system.
+//! The first argument names the program, the others are the addresses of its servers. A program
+//! prints its observations as lines `label: value`, the same on every run and on every file system.
 
 mod client;
 mod errors;
@@ -24,7 +24,7 @@ struct Network;
 
 bindings::export!(Network with_types_in bindings);
 
-/// How a program ends that could not do a step: with the words for standard error.
+/// A program's outcome; the error is the message for standard error.
 type Outcome<T = ()> = Result<T, String>;
 
 impl bindings::exports::wasi::cli::run::Guest for Network {
@@ -55,7 +55,7 @@ fn say(label: &str, value: impl std::fmt::Debug) {
     let _ = stdout::get_stdout().blocking_write_and_flush(line.as_bytes());
 }
 
-/// Says which step failed and how.
+/// Adds to an error which step failed.
 trait Step<T> {
     fn step(self, what: &str) -> Outcome<T>;
 }

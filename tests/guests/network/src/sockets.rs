@@ -1,4 +1,4 @@
-//! TCP and UDP, both ends of each in one program, and what they carry in files.
+//! TCP and UDP, with both ends in one program, and files for what they carry.
 
 use crate::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
 use crate::bindings::wasi::io::poll::poll;
@@ -18,7 +18,7 @@ fn loopback(port: u16) -> IpSocketAddress {
     IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address: LOOPBACK })
 }
 
-/// Returns the address as text, to be compared.
+/// Returns the address as text, for comparison.
 fn shown(address: &IpSocketAddress) -> String {
     match address {
         IpSocketAddress::Ipv4(v4) => format!("{:?} {}", v4.address, v4.port),
@@ -40,7 +40,7 @@ fn parse(server: &str) -> Outcome<IpSocketAddress> {
     port.map(loopback).ok_or_else(|| format!("{server} is no address on this machine"))
 }
 
-/// Starts a TCP socket that listens, at a port that is free.
+/// Starts a listening TCP socket at a free port.
 fn listener(network: &Network) -> Outcome<TcpSocket> {
     let socket = create_tcp_socket(IpAddressFamily::Ipv4).step("create")?;
     socket.start_bind(network, loopback(0)).step("bind")?;
@@ -52,7 +52,8 @@ fn listener(network: &Network) -> Outcome<TcpSocket> {
     Ok(socket)
 }
 
-/// A file goes out by splice and comes in by splice, and an answer comes back, between two sockets of one program.
+/// A file goes out by splice and comes in by splice, and an answer returns, between two sockets of
+/// one program.
 pub(crate) fn tcp() -> Outcome {
     let network = instance_network();
     let listening = listener(&network)?;
@@ -88,7 +89,7 @@ pub(crate) fn tcp() -> Outcome {
         let mut received = 0;
         while received < count {
             if poll(&[&never, &heard]) != [1] {
-                return Err("a clock that is an hour off".to_owned());
+                return Err("the hour's clock was ready".to_owned());
             }
             received += to_file.blocking_splice(&from_client, count - received).step("splice in")?;
             to_file.blocking_flush().step("flush")?;
@@ -104,11 +105,11 @@ pub(crate) fn tcp() -> Outcome {
     say("answered", files::keep(&from_server, &answer)?);
     say("answer", String::from_utf8(files::bytes_of(&answer)?).step("text")?);
 
-    // Nobody listens there any more.
-    // Pollables are children of streams, and go before them.
+    // Pollables are children of streams, so they are dropped first.
     drop((heard, incoming));
     drop((from_client, to_client));
     drop((server, listening));
+    // Nobody listens there any more.
     let late = create_tcp_socket(IpAddressFamily::Ipv4).step("create")?;
     late.start_connect(&network, address).step("connect")?;
     late.subscribe().block();
@@ -116,7 +117,7 @@ pub(crate) fn tcp() -> Outcome {
     Ok(())
 }
 
-/// Makes a UDP socket at a port that is free.
+/// Makes a UDP socket at a free port.
 fn bound(network: &Network) -> Outcome<(UdpSocket, IpSocketAddress)> {
     let socket = create_udp_socket(IpAddressFamily::Ipv4).step("create")?;
     socket.start_bind(network, loopback(0)).step("bind")?;
@@ -126,7 +127,7 @@ fn bound(network: &Network) -> Outcome<(UdpSocket, IpSocketAddress)> {
     Ok((socket, address))
 }
 
-/// Datagrams there and back, between two sockets of one program.
+/// Sends datagrams there and back, between two sockets of one program.
 pub(crate) fn udp() -> Outcome {
     let network = instance_network();
     let ((one, _), (two, address)) = (bound(&network)?, bound(&network)?);
@@ -145,13 +146,13 @@ pub(crate) fn udp() -> Outcome {
         let datagram = OutgoingDatagram { data: text.clone(), remote_address: Some(address) };
         say("sent", (permitted > 0, to_one.send(&[datagram]).step("send")?));
         if poll(&[&never, &at_two, &to_log.subscribe()]).contains(&0) {
-            return Err("a clock that is an hour off".to_owned());
+            return Err("the hour's clock was ready".to_owned());
         }
         at_two.block();
         let found = from_two.receive(4).step("receive")?;
         for datagram in &found {
             to_log.blocking_write_and_flush(&datagram.data[..datagram.data.len().min(4096)]).step("write")?;
-            // Back to where it came from, in fewer bytes.
+            // Back to the sender, in fewer bytes.
             let data = datagram.data.len().to_string().into_bytes();
             to_two.subscribe().block();
             to_two.check_send().step("check-send")?;
@@ -168,8 +169,8 @@ pub(crate) fn udp() -> Outcome {
     }
     say("logged", files::sum_of(&log)?);
 
-    // Connected: only one other end, which is not said again. A socket of its own, since wasmtime 48 may still be
-    // receiving on one whose streams have just been dropped, and then traps.
+    // Connected: a single peer, which later calls need not name. A socket of its own: wasmtime 48
+    // may still be receiving on a socket whose streams have just been dropped, and then traps.
     let (three, _) = bound(&network)?;
     let (from_three, to_three) = three.stream(Some(address)).step("stream")?;
     say("connected to", three.remote_address().map(|remote| same(&remote, &address)).map_err(name));
@@ -187,7 +188,7 @@ pub(crate) fn udp() -> Outcome {
     Ok(())
 }
 
-/// Datagrams to a server outside and back; the answer is kept.
+/// Sends datagrams to a server outside, and keeps the answers.
 pub(crate) fn udp_with(server: &str) -> Outcome {
     let network = instance_network();
     let (socket, _) = bound(&network)?;

@@ -1,4 +1,4 @@
-//! Time-outs of requests: set, read back, and met.
+//! Time-outs of requests: set, read back, and reached.
 
 use crate::bindings::wasi::http::types::{Method, RequestOptions, http_error_code};
 use crate::bindings::wasi::io::streams::StreamError;
@@ -28,7 +28,8 @@ fn options(limits: &Limits) -> Outcome<RequestOptions> {
     Ok(options)
 }
 
-/// One server does not take the connection, one does not answer, one stops in the middle of its body.
+/// One server does not accept the connection, one does not answer, one stops in the middle of its
+/// body.
 pub(crate) fn timeouts(full: &str, silent: &str, stalled: &str) -> Outcome {
     let ask = |server: &str, limits: Limits| {
         send(request(server, &Method::Get, "/")?, Some(options(&limits)?), || Ok(()))

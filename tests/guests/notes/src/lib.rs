@@ -1,4 +1,4 @@
-//! A component that is called again and again, and keeps what it is told in files.
+//! A component that is called again and again and keeps notes in files.
 
 use std::cell::RefCell;
 
@@ -21,7 +21,7 @@ struct Notes;
 
 bindings::export!(Notes with_types_in bindings);
 
-/// A file with a line for each thing it was told, open as long as it lives.
+/// A file with one line for each note, open as long as the value lives.
 struct Book {
     file: Descriptor,
     lines: RefCell<Vec<String>>,
@@ -122,7 +122,7 @@ impl Guest for Notes {
 impl GuestJournal for Book {
     fn new(name: String) -> Self {
         match open(&name, OpenFlags::CREATE) {
-            Ok(file) => Book { file, lines: RefCell::default() },
+            Ok(file) => Self { file, lines: RefCell::default() },
             Err(_) => core::arch::wasm32::unreachable(),
         }
     }
@@ -139,8 +139,8 @@ impl GuestJournal for Book {
     }
 
     fn merge(one: JournalBorrow<'_>, other: Journal) -> Journal {
-        for line in &one.get::<Book>().lines() {
-            let _ = other.get::<Book>().write(line.clone());
+        for line in &one.get::<Self>().lines() {
+            let _ = other.get::<Self>().write(line.clone());
         }
         other
     }

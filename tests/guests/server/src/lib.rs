@@ -1,7 +1,8 @@
-//! A server of files over http, a function that is called once for each request.
+//! A file server over http: one function, called once for each request.
 //!
-//! `PUT /path` keeps the body there and answers with its size, `GET /path` gives a file back, `DELETE /path` removes
-//! it. `GET /` lists names and sizes, and says how many requests this instance has answered.
+//! `PUT /path` stores the body there and answers with its size, `GET /path` returns a file, `DELETE
+//! /path` removes it. `GET /` lists names and sizes, and says how many requests this instance has
+//! answered.
 
 use std::cell::Cell;
 
@@ -29,14 +30,14 @@ struct Server;
 bindings::export!(Server with_types_in bindings);
 
 thread_local! {
-    /// Requests that this instance has had.
+    /// Requests that this instance has received.
     static REQUESTS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Bytes that one splice is asked for.
+/// The number of bytes that one splice asks for.
 const PIECE_BYTES: u64 = 64 << 10;
 
-/// What a request is answered with: a status, and where the body comes from.
+/// An answer: a status, and the source of the body.
 enum Answer {
     Text(u16, String),
     File(Descriptor),
@@ -64,7 +65,8 @@ impl Guest for Server {
     }
 }
 
-/// Sends a response. A body that cannot be written to its end is not finished, which the client sees.
+/// Sends a response. A body that cannot be written in full is not finished, which the client
+/// notices.
 fn write(answer: ResponseOutparam, status: u16, body: impl FnOnce(&OutputStream) -> Result<(), StreamError>) {
     let response = OutgoingResponse::new(Fields::new());
     let (Ok(()), Ok(to)) = (response.set_status_code(status), response.body()) else { return };
@@ -97,7 +99,7 @@ fn respond(request: &IncomingRequest) -> Result<Answer, ErrorCode> {
                 }
                 StreamError::Closed => ErrorCode::Io,
             })?;
-            // Not closed and not synced: the end of the call is what makes it last.
+            // Neither closed nor synced: the end of the call makes it last.
             let size = file.stat()?.size;
             std::mem::forget(file);
             Ok(Answer::Text(201, format!("{size} bytes\n")))
@@ -121,7 +123,7 @@ fn list(root: &Descriptor) -> Result<String, ErrorCode> {
     Ok(format!("{}requests: {}\n", names.concat(), REQUESTS.get()))
 }
 
-/// Copies all that comes. An input that ends is no error, an output that does is.
+/// Copies until the input ends. An ended input is no error; an ended output is.
 fn splice_all(from: &InputStream, to: &OutputStream) -> Result<(), StreamError> {
     loop {
         match to.blocking_splice(from, PIECE_BYTES) {

@@ -1,11 +1,11 @@
-//! What a descriptor allows depends on how it was opened, and on what.
+//! A descriptor's rights, by how it was opened and on what.
 
 use crate::files::*;
 use crate::say::{Bytes, must, say};
 use crate::wasi::bindings::wasi::filesystem::types::{Advice, NewTimestamp};
 use crate::wasi::{Descriptor, DescriptorFlags, ErrorCode, InputStream, OutputStream};
 
-/// Reads from a stream that may fail when it is made or when it is used.
+/// Reads from a stream; making the stream or using it may fail.
 fn first_read(stream: Result<InputStream, ErrorCode>) -> String {
     use crate::say::Shown;
     match stream {
@@ -50,7 +50,7 @@ pub(super) fn write_only_file(root: &Descriptor) {
     say("content", bytes_at(root, "file"));
 }
 
-/// A directory opened for reading alone, with changes asked of it.
+/// Asks a directory that was opened only for reading for changes.
 pub(super) fn read_only_directory(root: &Descriptor) {
     let own = directory(root, "dir");
     drop(file(&own, "file", b"content"));
@@ -75,7 +75,7 @@ pub(super) fn read_only_directory(root: &Descriptor) {
     say("list after", list(&dir));
 }
 
-/// Operations of directories on a file.
+/// Directory operations on a file.
 pub(super) fn files_as_directories(root: &Descriptor) {
     let file = file(root, "file", b"content");
     say("get-type", file.get_type());
@@ -95,7 +95,7 @@ pub(super) fn files_as_directories(root: &Descriptor) {
     say("metadata-hash-at", file.metadata_hash_at(NO_FOLLOW, "x").map(drop));
 }
 
-/// Operations of files on a directory.
+/// File operations on a directory.
 pub(super) fn directories_as_files(root: &Descriptor) {
     let dir = directory(root, "dir");
     say("get-type", dir.get_type());
@@ -112,7 +112,7 @@ pub(super) fn directories_as_files(root: &Descriptor) {
     say_stat("stat", dir.stat());
 }
 
-/// What get-flags answers for each way of opening.
+/// The answer of get-flags for each way of opening.
 pub(super) fn flags(root: &Descriptor) {
     say("root", root.get_flags());
     drop(file(root, "file", b"content"));

@@ -1,4 +1,4 @@
-//! The ways a program ends, each with a file that was closed and one that was not.
+//! The ways a program ends, each with one closed and one open file.
 
 use crate::files::*;
 use crate::wasi::Descriptor;
@@ -10,7 +10,7 @@ fn two_files(root: &Descriptor) -> Descriptor {
 }
 
 pub(super) fn returns(root: &Descriptor) {
-    // Nothing closes it: the program is over first.
+    // Nothing closes the file: the program ends first.
     core::mem::forget(two_files(root));
 }
 

@@ -1,4 +1,5 @@
-//! `metadata-hash`, `metadata-hash-at` and `is-same-object`: which names and descriptors are one object.
+//! `metadata-hash`, `metadata-hash-at` and `is-same-object`: which names and descriptors mean the
+//! same object.
 
 use crate::files::*;
 use crate::say::{must, say};

@@ -1,4 +1,4 @@
-//! `read-via-stream`: reading a file from a position on.
+//! `read-via-stream`: reading a file from an offset.
 
 use crate::files::*;
 use crate::say::{Bytes, Shown, must, say};
@@ -43,7 +43,7 @@ pub(super) fn skips(root: &Descriptor) {
     say("read at the end", stream.blocking_read(1).map(Bytes));
 }
 
-/// Asking for no bytes, with and without waiting.
+/// Asks for no bytes, with and without waiting.
 pub(super) fn nothing_wanted(root: &Descriptor) {
     let file = file(root, "file", b"0123");
     let stream = || must("stream", file.read_via_stream(0));
@@ -75,7 +75,7 @@ pub(super) fn past_the_end(root: &Descriptor) {
     );
 }
 
-/// A stream that has met the end of a file that then grows.
+/// A stream reaches the end of a file, and then the file grows.
 pub(super) fn grows_while_read(root: &Descriptor) {
     let file = file(root, "file", b"0123");
     let stream = must("stream", file.read_via_stream(0));
@@ -89,7 +89,7 @@ pub(super) fn grows_while_read(root: &Descriptor) {
     say("a fresh stream", fresh.blocking_read(100).map(Bytes));
 }
 
-/// Everything that takes bytes from a stream; a splice puts them behind a file.
+/// Every call that takes bytes from a stream. A splice appends them to a file.
 const TAKERS: [(&str, fn(&InputStream, &Descriptor) -> String); 6] = [
     ("read", |stream, _| read_ready(stream, 9).shown()),
     ("blocking-read", |stream, _| stream.blocking_read(9).map(Bytes).shown()),
@@ -109,7 +109,8 @@ const TAKERS: [(&str, fn(&InputStream, &Descriptor) -> String); 6] = [
     }),
 ];
 
-/// However the end was met, nothing brings a stream behind it, though the file has grown or was cut meanwhile.
+/// A stream that has reached its end stays at its end: however it got there, and even if the file
+/// then grows or is cut.
 pub(super) fn an_end_is_for_good(root: &Descriptor) {
     let target = file(root, "target", b"");
     for (met, meet) in TAKERS {

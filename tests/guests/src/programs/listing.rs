@@ -29,7 +29,7 @@ pub(super) fn many_entries(root: &Descriptor) {
     say("count", found.len());
     let expected = (0..700).map(|i| format!("file-{i:03}"));
     say("each once", found.iter().map(|entry| entry.name.clone()).eq(expected));
-    // Two at once, at different places.
+    // Two listings at once, at different positions.
     let one = must("stream", dir.read_directory());
     for _ in 0..500 {
         must("entry", one.read_directory_entry());
@@ -43,7 +43,7 @@ pub(super) fn many_entries(root: &Descriptor) {
     say("rest of the first", rest as u32);
 }
 
-/// Names that last are seen once, whatever happens to others.
+/// Names that exist throughout are listed once, whatever happens to others.
 pub(super) fn changes_under_way(root: &Descriptor) {
     let dir = directory(root, "dir");
     for i in 0..300 {
@@ -64,7 +64,7 @@ pub(super) fn changes_under_way(root: &Descriptor) {
     let expected: Vec<String> = (0..150).map(|i| format!("file-{i:03}")).collect();
     say("lasting names, each once", lasting.into_iter().eq(expected.iter()));
     say("left", list(&dir).map(|entries| entries.len()));
-    // A directory that is removed while it is listed.
+    // A directory that is removed during its listing.
     let gone = directory(root, "gone");
     let stream = must("stream", gone.read_directory());
     must("rmdir", root.remove_directory_at("gone"));

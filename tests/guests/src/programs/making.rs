@@ -92,7 +92,7 @@ pub(super) fn unlinks(root: &Descriptor) {
     say("list", list(root));
 }
 
-/// The bytes live as long as a descriptor.
+/// The bytes live as long as an open descriptor.
 pub(super) fn unlink_of_an_open_file(root: &Descriptor) {
     let file = file(root, "file", b"content");
     must("unlink", root.unlink_file_at("file"));

@@ -1,4 +1,5 @@
-//! Programs that say what they see of the file system: one for each operation and each of its error codes.
+//! Programs that report what they observe of the file system: one for each operation and each of
+//! its error codes.
 
 mod access;
 mod ending;
@@ -19,10 +20,10 @@ mod times;
 
 use crate::wasi::Descriptor;
 
-/// A program: takes the directory preopened as `/`, which is empty.
+/// A program. It takes the directory preopened as `/`, which is empty.
 pub(crate) type Program = fn(&Descriptor) -> Result<(), String>;
 
-/// Lists programs by their modules and functions. Most have nothing to return.
+/// Lists programs by module and function. Most return nothing.
 macro_rules! programs {
     ($($module:ident: $($function:ident),+;)+) => {
         const ALL: &[(&str, Program)] = &[$($(

@@ -16,7 +16,7 @@ pub(super) fn writes(root: &Descriptor) {
     say_stat("stat", file.stat());
 }
 
-/// The protocol: ask how much, write as much, flush, wait.
+/// The protocol: ask how much may be written, write that much, flush, wait.
 pub(super) fn checks_first(root: &Descriptor) {
     let file = file(root, "file", b"");
     let stream = must("stream", file.write_via_stream(0));
@@ -105,7 +105,7 @@ pub(super) fn outlives_its_descriptor(root: &Descriptor) {
     say("content by name", bytes_at(root, "file"));
 }
 
-/// Failures close a stream for good.
+/// A failure closes a stream for good.
 pub(super) fn too_far(root: &Descriptor) {
     let file = file(root, "file", b"content");
     for (name, offset) in [("no offset", u64::MAX), ("highest offset", i64::MAX as u64)] {
@@ -134,7 +134,8 @@ pub(super) fn more_than_a_call_takes(root: &Descriptor) {
 pub(super) fn without_a_check(root: &Descriptor) {
     let file = file(root, "file", b"");
     let stream = must("stream", file.write_via_stream(0));
-    // Of nothing, since it is chance whether it is still made when the second one ends the program.
+    // An empty write, because it is chance whether it still happens when the second one ends the
+    // program.
     say("first", stream.write(b""));
     say("second", stream.write(b"two "));
 }

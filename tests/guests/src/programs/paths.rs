@@ -1,4 +1,4 @@
-//! How a path is walked.
+//! The walk of a path.
 
 use crate::files::*;
 use crate::say::{must, say};
@@ -155,7 +155,7 @@ pub(super) fn odd_names(root: &Descriptor) {
     say("NUL", open(root, "nul\0name", CREATE, WRITE));
     say_stat("NUL looked for", root.stat_at(NO_FOLLOW, "nul\0"));
     say("NUL in a target", root.symlink_at("tar\0get", "link"));
-    // Two spellings of one letter are two names.
+    // Two encodings of one letter are two names.
     say("composed", open(root, "\u{e9}", EXCLUSIVE, WRITE));
     say("decomposed", open(root, "e\u{301}", EXCLUSIVE, WRITE));
     say("upper case", open(root, "CASE", EXCLUSIVE, WRITE));
@@ -164,7 +164,7 @@ pub(super) fn odd_names(root: &Descriptor) {
     say("list", names.collect::<Vec<_>>());
 }
 
-/// Steps through what is no directory, for every operation that takes a path.
+/// Passes through a file or a missing name, in every operation that takes a path.
 pub(super) fn through_files(root: &Descriptor) {
     use crate::wasi::bindings::wasi::filesystem::types::NewTimestamp;
     drop(tree(root));

@@ -6,7 +6,7 @@ use crate::wasi::bindings::wasi::clocks::monotonic_clock::{subscribe_duration, s
 use crate::wasi::bindings::wasi::io::poll::{Pollable, poll};
 use crate::wasi::{Descriptor, now_nanoseconds, stdin, stdout};
 
-/// Which are ready, in the order of the list: the interface promises none.
+/// Returns the indexes of the ready ones, sorted: the interface promises no order.
 fn ready(pollables: &[&Pollable]) -> Vec<u32> {
     let mut ready = poll(pollables);
     ready.sort_unstable();
@@ -33,7 +33,7 @@ pub(super) fn files_alone(root: &Descriptor) {
     say("at the end", ready(&[&ended]));
 }
 
-/// A clock that is far off never wakes anyone while a file is ready.
+/// A clock far in the future wakes nobody while a file is ready.
 pub(super) fn files_and_clocks(root: &Descriptor) {
     let file = file(root, "file", b"content");
     let input = must("stream", file.read_via_stream(0));
@@ -56,7 +56,7 @@ pub(super) fn files_and_clocks(root: &Descriptor) {
     say("blocked on a clock", soon.ready());
 }
 
-/// The runner gives an input that is ready.
+/// The runner's standard input is ready.
 pub(super) fn standard_streams(root: &Descriptor) {
     let file = file(root, "file", b"content");
     let stream = must("stream", file.read_via_stream(0));

@@ -98,7 +98,7 @@ pub(super) fn onto_itself(root: &Descriptor) {
     say_stat("stat", root.stat_at(NO_FOLLOW, "second"));
 }
 
-/// A last name that is `.` or `..` names no entry.
+/// A final `.` or `..` names no entry.
 pub(super) fn last_dots(root: &Descriptor) {
     drop(directory(root, "dir"));
     drop(directory(root, "dir/inner"));

@@ -10,8 +10,8 @@ const OLD: NewTimestamp =
     NewTimestamp::Timestamp(Datetime { seconds: 1_000_000_000, nanoseconds: 123_456_789 });
 const OLDER: NewTimestamp = NewTimestamp::Timestamp(Datetime { seconds: 500_000_000, nanoseconds: 0 });
 
-/// Says a time that was set exactly, and of any other whether it is now, give or take what a file system's clock
-/// may lag behind.
+/// Shows a time that is within two seconds of now as `now` (a file system's clock may lag), and any
+/// other time exactly.
 fn shown(time: Option<Datetime>) -> String {
     let Some(time) = time else { return "none".to_owned() };
     let now = wall_clock::now().seconds;
@@ -93,7 +93,7 @@ pub(super) fn errors(root: &Descriptor) {
     say_times("after that", file.stat());
 }
 
-/// Which operations move a modification time to now.
+/// Shows which operations set a modification time to now.
 pub(super) fn moved_by_operations(root: &Descriptor) {
     let dir = directory(root, "dir");
     let file = file(&dir, "file", b"content");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::say;
 
-/// Names and kinds in a directory, sorted.
+/// Lists names and kinds in a directory, sorted.
 fn list(path: impl AsRef<Path>) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path)? {

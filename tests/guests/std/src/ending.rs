@@ -1,4 +1,4 @@
-//! The ways a program ends that a library has, with a file that is still open.
+//! The ways a library can end a program, with a file still open.
 
 use std::fs::File;
 use std::io::{self, Write};

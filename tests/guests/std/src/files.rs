@@ -1,4 +1,4 @@
-//! `std::fs::File` and what is built on it.
+//! `std::fs::File` and the functions built on it.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};

@@ -1,8 +1,8 @@
-//! Programs on Rust's standard library: what comes between them and WASI is the target's libc, and under
-//! `wasm32-wasip1` the adapter from preview1 as well.
+//! Programs on Rust's standard library. Between them and WASI lies the target's libc, and under
+//! `wasm32-wasip1` also the adapter from preview1.
 //!
-//! The first argument names the program; `list` prints their names. What a program sees it prints, a line
-//! `label: value` each, the same on every run.
+//! The first argument names the program; `list` prints their names. A program prints its
+//! observations as lines `label: value`, the same on every run.
 
 mod directories;
 mod ending;
@@ -41,7 +41,7 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// Prints one observation. An error is told by its kind: its text is the libc's.
+/// Prints one observation. An error is shown by its kind, since its text comes from the libc.
 fn say<T: Debug>(label: &str, value: io::Result<T>) {
     match value {
         Ok(value) => println!("{label}: {value:?}"),
