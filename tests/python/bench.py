@@ -1,4 +1,4 @@
-"""What the loops of everyday Python cost on files: one line each, name, tab, operations, tab, nanoseconds."""
+"""Times everyday loops of Python on files: one line each, name, tab, operations, tab, nanoseconds."""
 
 import os
 import sqlite3

@@ -1,6 +1,6 @@
 """Runs a component with wasmtime's package for Python: run_in_wasmtime_py.py COMPONENT DIR ARGS...
 
-The directory is given to it as /kvfs. Nothing here knows of files or stores.
+The component gets the directory as /kvfs. Nothing here knows of files or stores.
 """
 
 import pathlib

@@ -1,8 +1,8 @@
-"""CPython as a WASI command: what `python` is on other systems, built with componentize-py.
+"""CPython as a WASI command: the equivalent of `python` on other systems, built with componentize-py.
 
-This package is imported while the interpreter is pre-initialised, and its memory is then kept in the
-component. So what happens at import happens once, at build time: `preload` imports the standard library,
-which is not there at run time. `Run.run` is the program's start.
+Componentize-py imports this package, and keeps the interpreter's memory in the component. So whatever
+happens at import happens once, at build time: `preload` imports the standard library, which is not there
+at run time. `Run.run` starts the program.
 """
 
 from . import command, fresh, loop, preload

@@ -27,7 +27,7 @@ file   : run the program in a file, or in a directory or zip file with a __main_
 
 
 class Options:
-    """What stands before the program on the command line."""
+    """The options before the program on the command line."""
 
     def __init__(self):
         self.kind = "stdin"  # or "command", "module", "file"
@@ -38,7 +38,7 @@ class Options:
 
 
 def main():
-    """Runs what `sys.argv` asks for and returns the exit code."""
+    """Runs the program that `sys.argv` names and returns the exit code."""
     try:
         options = parse(sys.argv[1:])
     except Usage as usage:
@@ -51,14 +51,14 @@ def main():
 
 
 class Usage(Exception):
-    """The command line is answered with a text instead of a program."""
+    """Ends with a text for the user instead of a program."""
 
     def __init__(self, code, text):
         self.code, self.text = code, text
 
 
 def parse(arguments):
-    """Reads the options and leaves in `sys.argv` what the program is to see."""
+    """Reads the options and leaves in `sys.argv` what the program should see."""
     options = Options()
     rest = list(arguments)
     while rest:
@@ -166,7 +166,7 @@ def run_file(options, namespace):
 
 
 def execute(program, namespace):
-    """The frame that tracebacks are cut at."""
+    """Runs the program. Tracebacks are cut at this frame."""
     exec(program, namespace)
 
 
@@ -182,7 +182,7 @@ def interact(options):
 
 
 def guarded(action, options):
-    """Runs `action` and turns the way it ends into an exit code."""
+    """Runs `action` and turns its outcome into an exit code."""
     try:
         action(options)
     except SystemExit as error:
@@ -194,7 +194,7 @@ def guarded(action, options):
 
 
 def exit_code(value):
-    """What `sys.exit(value)` means: none is 0, a number its low byte, anything else is printed and is 1."""
+    """Returns the exit code of `sys.exit(value)`: None is 0, a number its low byte; anything else is printed and is 1."""
     if value is None:
         return 0
     if isinstance(value, int):
@@ -215,7 +215,7 @@ def report(error):
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
-        pass  # the end of the program tries again and reports it
+        pass  # the program's end tries again and reports the error
     try:
         sys.excepthook(type(error), error, traceback)
     except SystemExit:

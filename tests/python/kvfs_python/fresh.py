@@ -1,4 +1,4 @@
-"""Makes each run a run of its own, though all start from one memory image made at build time."""
+"""Gives each run a fresh start, though all runs start from one memory image made at build time."""
 
 import gc
 import importlib
@@ -12,13 +12,14 @@ import tempfile
 import time
 import uuid
 
-# Where a library may be mounted; sources of the standard library, if they are there, serve tracebacks too.
+# A library may be mounted at these paths. Sources of the standard library found there serve
+# tracebacks too.
 LIBRARY = ["/python", "/python/site-packages"]
 
 
 def forget_build():
-    """Build time: removes what only the build knew, and puts the image out of the garbage collector's sight."""
-    os.environ.clear()  # the run's variables are set by the runtime before `run`
+    """Build time: forgets the build's state, and hides the image from the garbage collector."""
+    os.environ.clear()  # the runtime sets the run's variables before `run`
     sys.path[:] = LIBRARY
     sys.path_importer_cache.clear()
     linecache.clearcache()
@@ -27,7 +28,7 @@ def forget_build():
 
 
 def start():
-    """Run time: standard streams as they are now, new randomness, the run's own search path."""
+    """Run time: fresh standard streams, new randomness, the run's own search path."""
     open_standard_streams()
     sys.orig_argv[:] = sys.argv
     search_path()
@@ -45,7 +46,7 @@ def search_path():
 
 
 def open_standard_streams():
-    """The image's own streams are unbuffered and know nothing of the run's terminal."""
+    """Replaces the image's own streams, which are unbuffered and do not know the run's terminal."""
     encoding, _, errors = os.environ.get("PYTHONIOENCODING", "").partition(":")
     encoding = encoding or "utf-8"
     unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
@@ -69,16 +70,16 @@ def open_standard_streams():
     sys.stdin = sys.__stdin__ = stdin
     sys.stdout = sys.__stdout__ = output(1, errors or "strict", False)
     sys.stderr = sys.__stderr__ = output(2, "backslashreplace", True)
-    # Streams know their number, not their name, when opened so.
+    # Streams opened by number do not know their names.
     for stream, name in ((stdin, "<stdin>"), (sys.stdout, "<stdout>"), (sys.stderr, "<stderr>")):
         raw = getattr(stream.buffer, "raw", stream.buffer)
         raw.name = name
 
 
 def reseed():
-    """Replaces what drew from the system's randomness at build time and would repeat in every run.
+    """Replaces random state drawn at build time, which every run would repeat.
 
-    The seed of `hash(str)` cannot be replaced: dictionaries of the image are laid out by it.
+    The seed of `hash(str)` stays: the image's dictionaries are laid out by it.
     """
     random.seed()
     tempfile._name_sequence = None

@@ -1,7 +1,7 @@
-"""The standard library's sources in memory, for what was not or cannot be imported at build time.
+"""The standard library's sources in memory, for modules that were not or cannot be imported at build time.
 
-`python -m json.tool` runs a module a second time, `import this` runs one for its effect, a traceback and
-`inspect.getsource` show source lines: all of these ask a module's loader.
+`python -m json.tool` runs a module a second time, `import this` runs one for its effect, and tracebacks and
+`inspect.getsource` show source lines: all of them ask a module's loader.
 """
 
 import importlib.machinery
@@ -12,18 +12,18 @@ import zlib
 
 ROOT = "/python"
 
-# Left out: tools with a window, and installers, which have no use here.
+# Left out because they are useless here: tools with windows, and installers.
 SKIPPED = {"ensurepip", "idlelib", "tkinter", "turtle", "turtledemo"}
 
 
 class Library:
-    """Finder and loader of the modules under `/python`."""
+    """Finds and loads the modules under `/python`."""
 
     def __init__(self):
         self.files = {}  # dotted name -> (file, whether a package, compressed source)
 
     def read(self):
-        """Build time: takes all sources in."""
+        """Build time: reads all sources."""
         for directory, subdirectories, names in os.walk(ROOT):
             subdirectories[:] = [name for name in subdirectories if self.wanted(name)]
             package = os.path.relpath(directory, ROOT).replace("/", ".")
@@ -76,7 +76,7 @@ class Library:
             raise ImportError(f"not in the standard library: {name!r}", name=name) from None
 
     def adopt(self):
-        """Build time: answers for the modules that were imported from files which will not be there."""
+        """Build time: becomes the loader of modules whose files will be missing at run time."""
         for name in self.files:
             module = sys.modules.get(name)
             if module is not None and module.__spec__ is not None:

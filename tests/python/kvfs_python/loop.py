@@ -1,7 +1,7 @@
-"""asyncio where the host gives no network.
+"""asyncio on hosts without a network.
 
 An event loop wakes itself from other threads and from signal handlers through a pair of sockets. Here are
-neither threads nor signals, so a loop that may not make sockets does without the pair.
+neither threads nor signals, so a loop that cannot make sockets does without the pair.
 """
 
 from asyncio import selector_events

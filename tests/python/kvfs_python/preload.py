@@ -8,12 +8,12 @@ import warnings
 
 from .library import library
 
-# Imported for an effect, which belongs to the run; they come from memory then.
+# Imported for an effect, which belongs to the run; at run time they are loaded from memory.
 EFFECTS = {"__hello__", "__phello__", "antigravity", "this"}
 
 
 def import_standard_library():
-    """Imports all that can be imported. Modules for other systems (`winreg`, `termios`, …) fail, as anywhere."""
+    """Imports all modules it can. Modules for other systems (`winreg`, `termios`, …) fail, as anywhere."""
     library.read()
     names = {*library.files, *sys.builtin_module_names}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -25,8 +25,9 @@ def import_standard_library():
             try:
                 importlib.import_module(name)
             except (ImportError, AttributeError, OSError, KeyError):
-                # What it had imported by then is good on its own; the name itself must stay unknown.
+                # The modules that it imported before it failed stay; the module itself must stay
+                # unknown.
                 sys.modules.pop(name, None)
     library.adopt()
-    # Last: a file system that brings a library comes first.
+    # Last, so that a file system with a library comes first.
     sys.meta_path.append(library)

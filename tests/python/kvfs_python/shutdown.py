@@ -1,4 +1,4 @@
-"""The end of a program, in the order in which CPython ends: threads, atexit, objects, streams, code."""
+"""The end of a program, in CPython's order: threads, atexit, objects, streams, exit code."""
 
 import atexit
 import gc
@@ -11,7 +11,7 @@ from wit_world.imports import exit as wasi_exit
 
 
 def exit_now(code):
-    """`os._exit`: ends at once with the exact code. The C library's own only knows 0 and 1."""
+    """Replaces `os._exit`: ends at once with the exact code. The C library's own knows only 0 and 1."""
     wasi_exit.exit_with_code(int(code) & 0xFF)
 
 
@@ -19,7 +19,7 @@ os._exit = exit_now
 
 
 def leave(code):
-    """Ends the program as CPython's finalisation does, and returns only if `code` is 0."""
+    """Ends the program like CPython's finalisation; returns only if `code` is 0."""
     threading._shutdown()
     atexit._run_exitfuncs()
     if not flush_standard_streams():
@@ -32,7 +32,7 @@ def leave(code):
 
 
 def drop_objects():
-    """Lets go of the program's objects, so that files left open are flushed and finalisers run.
+    """Drops the program's objects, so that files left open are flushed and finalisers run.
 
     Names with one underscore go first, then the rest: the order that CPython documents for modules.
     """
@@ -45,7 +45,8 @@ def drop_objects():
             names[name] = None
     gc.collect()
     standard = {sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__}
-    # Still reachable from other modules: CPython drops those modules, here it is enough to flush their files.
+    # Still reachable from other modules. CPython drops those modules; here flushing their files is
+    # enough.
     for kind in (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom):
         for stream in gc.get_objects():
             if type(stream) is kind and stream not in standard and not stream.closed:
@@ -56,7 +57,7 @@ def drop_objects():
 
 
 def flush_standard_streams():
-    """Flushes standard output and error; `False` if the output's bytes were lost."""
+    """Flushes standard output and error; returns `False` if bytes of the output were lost."""
     good = True
     for stream in (sys.stdout, sys.stderr):
         try:

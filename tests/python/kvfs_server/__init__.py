@@ -1,8 +1,8 @@
-"""A server of files over http in Python, built with componentize-py: `handle` is called once for each request.
+"""A file server over http in Python, built with componentize-py: `handle` is called once for each request.
 
-`PUT /path` keeps the body there and answers with its size, `GET /path` gives a file back, `DELETE /path` removes it.
-`GET /` lists names and sizes, and says how many requests this instance has answered. `POST /sum` adds a number to a
-table of sqlite3 and answers with the sum.
+`PUT /path` stores the body there and answers with its size, `GET /path` returns a file, `DELETE /path` removes
+it. `GET /` lists names and sizes, and says how many requests this instance has answered. `POST /sum` adds a
+number to an sqlite3 table and answers with the sum.
 """
 
 import errno
@@ -52,7 +52,7 @@ class IncomingHandler:
 
 
 def respond(request):
-    """Does what is asked for, and returns the status and the pieces of the body."""
+    """Carries out the request; returns the status and the pieces of the body."""
     path = "/" + (request.path_with_query() or "").lstrip("/")
     match request.method():
         case Method_Get() if path == "/":
@@ -61,7 +61,7 @@ def respond(request):
         case Method_Get():
             return 200, pieces(open(path, "rb"))
         case Method_Put():
-            # Not closed and not synced: the end of the call is what makes it last.
+            # Neither closed nor synced: the end of the call makes it last.
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             size = 0
             for piece in body_of(request):

@@ -1,4 +1,4 @@
-"""Writes with the standard library's packages; second_process.py finds it all."""
+"""Writes files with packages of the standard library; second_process.py checks them all."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ with open(root / "table.csv", "w", newline="") as file:
     writer.writeheader()
     writer.writerows({"id": i, "text": f'quoted "{i}", and\nmore'} for i in range(300))
 
-# tempfile: by name, without a name, renamed into place
+# tempfile: with a name, without a name, renamed into place
 with tempfile.TemporaryDirectory() as directory:
     pathlib.Path(directory, "inside").write_text("temporary")
     shutil.copytree(root / "a", pathlib.Path(directory, "copy"))

@@ -1,4 +1,4 @@
-"""Finds what first_process.py wrote."""
+"""Checks what first_process.py wrote."""
 
 import csv
 import json

@@ -1,8 +1,7 @@
 """Random sequences on one file, through one descriptor or two: python sequences.py DIR SEED... [only=STEP,STEP...]
 
-Prints one line for each step: the sequence's seed, the step's number, the step, and what came of it. The same
-seed gives the same steps in every Python, and a step does not depend on what became of those before it, so that
-some can be left out.
+Prints one line for each step: the sequence's seed, the step's number, the step, and its outcome. The same seed
+gives the same steps in every Python. No step depends on the outcome of earlier ones, so steps can be left out.
 """
 
 import errno
@@ -14,7 +13,7 @@ STEPS = 30
 
 
 class Random:
-    """The same numbers on every version of Python (a multiplier of Knuth's)."""
+    """Gives the same numbers on every version of Python (a multiplier of Knuth's)."""
 
     def __init__(self, seed):
         self.state = seed * 2654435761 + 97
@@ -85,7 +84,7 @@ def data(random):
 
 
 def sequence(seed):
-    """Makes the steps of a sequence: each a slot, a name and its arguments."""
+    """Makes the steps of a sequence, each a slot, a name and arguments."""
     random = Random(seed)
     slots = 1 + random.below(2)
     raw = [random.below(2) == 0 for _ in range(2)]
@@ -129,7 +128,7 @@ def arguments(random, name):
 
 
 class Slot:
-    """One way into the file: a descriptor, or a file object, or neither yet."""
+    """One opening of the file: a descriptor, a file object, or nothing yet."""
 
     def __init__(self, path):
         self.path, self.file, self.fd, self.is_readable = path, None, None, False
@@ -160,7 +159,7 @@ class Slot:
                 self.is_readable = self.file.readable()
                 return None
             case "pread":
-                # If it fails, wasi-libc frees what it never got.
+                # If pread fails, wasi-libc frees memory that it never allocated.
                 return os.pread(self.fd, *args) if self.is_readable else None
             case "pwrite":
                 return os.pwrite(self.fd, *args)
@@ -200,7 +199,7 @@ class Slot:
 
 
 def shown(value):
-    """Bytes by their length, ends and sum: what is long is told in short."""
+    """Shows long bytes by their length, ends and sum."""
     if isinstance(value, tuple):
         return ", ".join(map(shown, value))
     if isinstance(value, bytes) and len(value) > 24:
