@@ -1,11 +1,12 @@
-//! Builds the Rust guests and tells the harness where things are.
+//! Builds the Rust guests and tells the harness where to find them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use kvfs_wasm_build::{Build, Error, StdSource, Toolchain};
 
-/// What needs no libc, guests and a provider: package, and the variable that says where its module is.
+/// Modules without a libc, guests and a provider: the package, and the variable for the module's
+/// path.
 const RAW: [(&str, &str); 7] = [
     ("guests", "KVFS_GUESTS"),
     ("guests/notes", "KVFS_NOTES"),
@@ -16,17 +17,19 @@ const RAW: [(&str, &str); 7] = [
     ("../compose/providers/example", "KVFS_EXAMPLE_PROVIDER"),
 ];
 
-/// Targets with a libc, whose `std` only rustup brings, and the variable for the guest built for each.
+/// Targets with a libc, for which only rustup brings `std`, and the variable for the path of each
+/// one's guest.
 const WITH_LIBC: [(&str, &str); 2] =
     [("wasm32-wasip1", "KVFS_STD_WASIP1"), ("wasm32-wasip2", "KVFS_STD_WASIP2")];
 
-/// What not every machine has: how set-up is asked for it, its name, and the cfg for tests that go without.
+/// Tools that not every machine has: the argument that asks set-up, the tool's name, and the cfg
+/// that skips its tests.
 const OPTIONAL: [(&str, &str, &str); 6] = [
     ("--print-componentize-js", "componentize-js", "no_javascript"),
     ("--print-wasmtime oldest", "prebuilt wasmtime of the oldest version", "no_prebuilt_wasmtimes"),
     ("--print-wasmtime newest", "prebuilt wasmtime of the newest version", "no_prebuilt_wasmtimes"),
     ("--print-wasmtime-py", "wasmtime-py", "no_wasmtime_py"),
-    ("--print-namespace", "mounts of our own", "no_mounts"),
+    ("--print-namespace", "private mounts", "no_mounts"),
     ("--print-mount", "right to mount a small disk", "no_disks"),
 ];
 
@@ -53,7 +56,7 @@ fn build_all() -> Result<(), Error> {
             build(Build::new("guests/std").target(target).program(), variable)?;
         }
     } else {
-        println!("cargo:warning=no std for wasm32-wasip1 and -wasip2: tests of guests on it are skipped");
+        println!("cargo:warning=no std for wasm32-wasip1 and -wasip2: tests of guests for them are skipped");
         println!("cargo:rustc-cfg=no_std_guests");
         look_again();
     }
@@ -61,7 +64,7 @@ fn build_all() -> Result<(), Error> {
         println!("cargo:rustc-check-cfg=cfg({cfg})");
         let found = Command::new("../.ci/setup").args(argument.split(' ')).output();
         if !found.is_ok_and(|output| output.status.success()) {
-            println!("cargo:warning=no {what}: tests with it are skipped");
+            println!("cargo:warning=no {what}: tests that use it are skipped");
             println!("cargo:rustc-cfg={cfg}");
             look_again();
         }
@@ -69,7 +72,7 @@ fn build_all() -> Result<(), Error> {
     Ok(())
 }
 
-/// Has this run by every build: nothing says when what is missing comes.
+/// Makes cargo run this at every build, because nothing reports when a missing tool is installed.
 fn look_again() {
     println!("cargo:rerun-if-changed=no-such-file");
 }
@@ -81,7 +84,7 @@ fn build(build: Build, variable: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The directory that cargo marks as its own; where what the tests build once is kept.
+/// Returns cargo's target directory, found by cargo's own mark. It keeps what the tests build once.
 fn target_dir() -> PathBuf {
     let out = std::env::var_os("OUT_DIR").unwrap_or_default();
     let marked = |dir: &&Path| dir.join("CACHEDIR.TAG").exists();

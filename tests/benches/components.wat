@@ -1,4 +1,5 @@
-;; Two components: one hands lists of bytes to the other and is handed some, and nothing is done with them.
+;; Two components: one passes lists of bytes to the other and receives some; neither does anything
+;; with them.
 (component
   (component $callee
     (core module $module

@@ -1,4 +1,5 @@
-//! What this machine takes for what file operations cannot do without: what is near it can hardly be faster.
+//! Floors of this machine: the least time for steps that file operations cannot do without. An
+//! operation near its floor can hardly be faster.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -9,16 +10,16 @@ use wasmtime::component::{Component, Linker};
 
 const KIB: usize = 1024;
 const PAGE_BYTES: usize = 4 * KIB;
-/// As large as the file of the guest's reads and writes.
+/// The size of the file that the guest reads and writes.
 const FILE_BYTES: usize = 4 << 20;
 
-/// Calls that one component makes of the other at a time.
+/// Calls from one component to the other in each run.
 const CALLS: u32 = 64;
 
-/// Measures and prints the floors, µs each, the best of many runs.
+/// Measures and prints the floors in µs, each the best of many runs.
 pub(crate) fn print() -> anyhow::Result<()> {
     println!("\nfloors of this machine, µs");
-    // Fresh from the system each time: nothing has touched it.
+    // Fresh from the system each time: nothing has touched it yet.
     let fresh = || vec![0_u8; 64 << 20];
     let touch = |memory: &mut Vec<u8>| {
         memory.iter_mut().step_by(PAGE_BYTES).for_each(|byte| *byte = 1);
@@ -26,7 +27,8 @@ pub(crate) fn print() -> anyhow::Result<()> {
     };
     row("4 KiB of memory used for the first time", PAGE_BYTES, 5, fresh, touch);
     for size in [4 * KIB, 64 * KIB] {
-        // As data goes from the file system's memory to a place on the way, and from there to the guest's.
+        // The way of data: from the file system's memory to a buffer between, and from there to the
+        // guest's memory.
         let buffers = || (vec![1_u8; FILE_BYTES], vec![1_u8; size], vec![1_u8; size]);
         let copy = |(file, between, guest): &mut (Vec<u8>, Vec<u8>, Vec<u8>)| {
             for piece in file.chunks_exact(size) {
@@ -37,7 +39,7 @@ pub(crate) fn print() -> anyhow::Result<()> {
         };
         row(&format!("{} KiB copied twice, natively", size / KIB), size, 50, buffers, copy);
     }
-    // A composition can have no call that carries bytes for less.
+    // No call in a composition can carry bytes for less.
     let component = Component::new(engine::plain(), wat::parse_str(include_str!("components.wat"))?)?;
     let mut store = Store::new(engine::plain(), ());
     let instance = Linker::new(engine::plain()).instantiate(&mut store, &component)?;
@@ -45,7 +47,7 @@ pub(crate) fn print() -> anyhow::Result<()> {
         let run = instance.get_typed_func::<(u32, u32), ()>(&mut store, export)?;
         for size in [4 * KIB, 64 * KIB] {
             let call = |(): &mut ()| {
-                run.call(&mut store, (CALLS, size as u32)).expect("it calls a function that does nothing");
+                run.call(&mut store, (CALLS, size as u32)).expect("the call does nothing and cannot fail");
                 CALLS as usize * size
             };
             let name = format!("{} KiB {how} from component to component", size / KIB);
@@ -55,7 +57,7 @@ pub(crate) fn print() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints the least time per unit that `work` takes, which returns how many bytes it has worked on.
+/// Prints the least time per unit that `work` takes. `work` returns how many bytes it worked on.
 fn row<T>(
     name: &str,
     unit_bytes: usize,

@@ -1,11 +1,15 @@
-//! `make bench`: what file operations cost on a store, beside wasmtime's own file system, in one run.
+//! `make bench`: the cost of file operations on a store, beside wasmtime's own file system, in one
+//! run.
 //!
-//! The same guest runs composed and linked, on a memory store and on a redb file; linked in mode lazy, and with the
-//! store inside the component; and as it is, on a directory of tmpfs, in wasmtime's fastest setting and in the one
-//! embedders get by default. Then it runs with each provider in the component, beside the same store in the host. Each
-//! number is the median of several rounds, and a round goes through all ways, so that a busy moment of the machine hits
-//! none alone. `KVFS_BENCH_ROUNDS` sets the number of rounds. With `KVFS_BENCH_WAY` one way runs alone, for a look with a
-//! profiler; `KVFS_PERF_MAP` then has wasmtime write the map that `perf` wants.
+//! The same guest runs composed and linked, on a memory store and on a redb file. Linked, it also
+//! runs in mode lazy, and with the store inside the component. Unchanged, it runs on a tmpfs
+//! directory, in wasmtime's fastest setting and in the default one for embedders. Then it runs with
+//! each provider in the component, beside the same store in the host.
+//!
+//! Each number is the median of several rounds. A round goes through all ways, so that a busy
+//! moment of the machine hits none alone. `KVFS_BENCH_ROUNDS` sets the number of rounds.
+//! `KVFS_BENCH_WAY` runs one way alone, for a profiler; `KVFS_PERF_MAP` then makes wasmtime write
+//! the map for `perf`.
 
 mod floors;
 mod providers;
@@ -23,12 +27,12 @@ use wasmtime::component::Component;
 
 const LOOPS: &str = include_str!("../python/bench.py");
 
-/// What is asked of an operation.
+/// The targets of an operation.
 struct Row {
     name: &'static str,
-    /// Composed, on the memory store.
+    /// Composed, on the memory store. The table's comment gives the unit.
     composed: Option<f64>,
-    /// Linked, on the memory store: so many times ahead of the host's fastest setting.
+    /// Linked, on the memory store: how many times faster than the host's fastest setting.
     linked: Option<f64>,
 }
 
@@ -40,7 +44,8 @@ const fn told(name: &'static str) -> Row {
     Row { name, composed: None, linked: None }
 }
 
-/// Operations of the Rust guest. Composed, the reference's microseconds: within 1.5 times of them.
+/// Operations of the Rust guest. The composed target is the reference's time in microseconds, to be
+/// met within [`SLOWEST`] times.
 const OPERATIONS: [Row; 18] = [
     row("create + write 1 KiB + close", 9.7, 4.0),
     row("stat", 1.0, 8.0),
@@ -63,7 +68,8 @@ const OPERATIONS: [Row; 18] = [
 ];
 const SLOWEST: f64 = 1.5;
 
-/// Loops of CPython. Composed too, so many times ahead of the host's fastest setting.
+/// Loops of CPython. Their composed target is a factor too: how many times faster than the host's
+/// fastest setting.
 const PYTHON_LOOPS: [Row; 7] = [
     row("create", 3.5, 7.0),
     row("stat", 3.0, 5.0),
@@ -78,7 +84,7 @@ const PYTHON_LOOPS: [Row; 7] = [
 #[derive(Clone, Copy)]
 enum Way {
     Store(Link, Store),
-    /// Linked, on the memory store, which gets nothing before it must.
+    /// Linked, on the memory store, in mode lazy: the store gets nothing before it must.
     Lazy,
     /// Linked, with the store in the component.
     Inside,
@@ -107,9 +113,7 @@ const HOST: usize = 6;
 
 fn main() -> anyhow::Result<()> {
     if std::env::var_os("RUST_BACKTRACE").is_some() {
-        eprintln!(
-            "RUST_BACKTRACE is set: wasmtime takes a backtrace for every error code, which is measured too"
-        );
+        eprintln!("RUST_BACKTRACE is set: the times include a backtrace by wasmtime for every error code");
     }
     let rounds: usize = match std::env::var("KVFS_BENCH_ROUNDS") {
         Ok(number) => number.parse()?,
@@ -120,7 +124,7 @@ fn main() -> anyhow::Result<()> {
     if let Ok(way) = std::env::var("KVFS_BENCH_WAY") {
         return one_way(&way, &Guest::new(guests::rust()?)?, rounds, scratch.path());
     }
-    // First, while the process is small.
+    // First, so that the peak memory is that of composing.
     let python = composing()?;
     println!("{rounds} rounds, medians, files and redb store in {}", scratch.path().display());
     floors::print()?;
@@ -155,7 +159,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures one way alone, for a look with a profiler.
+/// Measures one way alone, for a profiler.
 fn one_way(way: &str, guest: &Guest, rounds: usize, scratch: &Path) -> anyhow::Result<()> {
     let (_, way) = WAYS.iter().find(|(name, _)| *name == way).context("no such way")?;
     let times = measure(rounds, 1, |_| {
@@ -168,13 +172,13 @@ fn one_way(way: &str, guest: &Guest, rounds: usize, scratch: &Path) -> anyhow::R
     Ok(())
 }
 
-/// A directory in memory, so that the disk is not what is measured.
+/// Makes a directory in memory, so that the disk is not measured.
 fn scratch() -> std::io::Result<tempfile::TempDir> {
     let tmpfs = Path::new("/dev/shm");
     if tmpfs.is_dir() { tempfile::tempdir_in(tmpfs) } else { tempfile::tempdir() }
 }
 
-/// A guest, as it is and joined with the file system.
+/// A guest, unchanged and joined with the file system in every way.
 struct Guest {
     bytes: Vec<u8>,
     bare: Component,
@@ -190,7 +194,7 @@ impl Guest {
         let linked = || Compose::new(bare).link(Link::Core);
         let lazy = linked().mode(Mode::Lazy).build()?;
         let inside = linked().provider(Provider::Memory { size_bytes: None }).build()?;
-        Ok(Guest {
+        Ok(Self {
             bytes: bare.to_owned(),
             bare: compile(bare)?,
             composed: compile(&guests::joined(bare, Link::Component)?)?,
@@ -204,7 +208,7 @@ impl Guest {
         if link == Link::Core { &self.linked } else { &self.composed }
     }
 
-    /// Sets up a way, with nothing on its files yet.
+    /// Prepares a run in one way, on empty files.
     fn way(&self, way: Way, scratch: &Path) -> anyhow::Result<(Program, tempfile::TempDir)> {
         let dir = tempfile::tempdir_in(scratch)?;
         let program = match way {
@@ -223,7 +227,7 @@ impl Guest {
     }
 }
 
-/// Joins CPython with the file system in both ways and says what that took.
+/// Joins CPython with the file system in both ways and prints the cost.
 fn composing() -> anyhow::Result<Guest> {
     let bare = std::fs::read(guests::python()?)?;
     println!("adapter {} bytes", kvfs_compose::ADAPTER.len());
@@ -241,7 +245,7 @@ fn composing() -> anyhow::Result<Guest> {
     Guest::new(&bare)
 }
 
-/// The most this process has had in memory, where the system tells.
+/// Returns this process's peak memory, if the system tells.
 fn peak_memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -265,15 +269,15 @@ fn instantiation(
     let [composed, linked, bare] = times.map(median);
     let (more, linked_more) = (composed - bare, linked - bare);
     println!(
-        "{name:<26} {composed:>8.0} {linked:>6.0} {bare:>6.0}  {more:.0} and {linked_more:.0} more, to be under 1000"
+        "{name:<26} {composed:>8.0} {linked:>6.0} {bare:>6.0}  {more:.0} and {linked_more:.0} more than bare; target: under 1000"
     );
     Ok(())
 }
 
-/// Microseconds per operation: for each operation, those of each way.
+/// Microseconds per operation, one number for each way.
 type Times = BTreeMap<String, Vec<f64>>;
 
-/// Measures ways by their numbers, each on files of its own.
+/// Measures ways by their numbers, with fresh files for each.
 fn measure(
     rounds: usize,
     ways: usize,

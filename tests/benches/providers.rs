@@ -1,4 +1,4 @@
-//! Providers in the component, beside the same stores in the host.
+//! Compares providers in the component with the same stores in the host.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,22 +16,22 @@ use wasmtime::component::Component;
 
 use crate::{Guest, OPERATIONS, measure};
 
-/// A provider may take so many times as long as the same store in the host.
+/// A provider may take at most this many times as long as the same store in the host.
 const SLOWEST: f64 = 2.0;
 
 const LINKS: [(&str, Link); 2] = [("composed", Link::Component), ("linked", Link::Core)];
 
-/// A store and the provider that it is in the component.
+/// A store's name, and its provider in the component.
 type Both = (&'static str, fn() -> Provider);
 
-/// The stores that there are in both places.
+/// The stores that exist in both places.
 const STORES: [Both; 3] = [
     ("memory", || Provider::Memory { size_bytes: None }),
     ("file", || Provider::File { path: Some("/".into()) }),
     ("keyvalue", || Provider::Keyvalue { bucket: None }),
 ];
 
-/// A store and a way to join: measured in the host, then in the component.
+/// A store and a way to join, to be measured in the host and in the component.
 struct Pair {
     link: Link,
     name: &'static str,
@@ -43,7 +43,7 @@ pub(crate) fn compare(guest: &Guest, rounds: usize, scratch: &Path) -> anyhow::R
     let mut pairs = Vec::new();
     for (name, provider) in STORES {
         for (_, link) in LINKS {
-            // In one mode, whatever the provider's own would be.
+            // One mode for all, whatever the provider's own default is.
             let compose = Compose::new(&guest.bytes).link(link).mode(Mode::Close);
             let inside = compose.provider(provider()).build()?;
             pairs.push(Pair { link, name, inside: engine::compile(engine::plain(), &inside.bytes)? });
@@ -60,7 +60,7 @@ pub(crate) fn compare(guest: &Guest, rounds: usize, scratch: &Path) -> anyhow::R
     })?;
 
     println!(
-        "\nraw WASI guest, µs per operation: the store in the host, in the component; at most {SLOWEST} times"
+        "\nraw WASI guest, µs per operation: store in the host, store in the component, ratio (target: at most {SLOWEST})"
     );
     print!("{:<30}", "");
     for (name, _) in STORES {
@@ -81,7 +81,7 @@ pub(crate) fn compare(guest: &Guest, rounds: usize, scratch: &Path) -> anyhow::R
     Ok(())
 }
 
-/// Makes a store of the host: the one that the provider of that name is.
+/// Opens the host's store that matches the provider of that name.
 fn in_the_host(name: &str, dir: &Path) -> anyhow::Result<Arc<dyn Store>> {
     Ok(match name {
         "memory" => Arc::new(MemoryStore::new()),
@@ -89,7 +89,7 @@ fn in_the_host(name: &str, dir: &Path) -> anyhow::Result<Arc<dyn Store>> {
         _ => {
             let provider =
                 BucketProvider::open(Memory::default(), 1).map_err(|e| anyhow::anyhow!("{e:?}"))?;
-            Arc::new(Native::new(provider.context("somebody else has the bucket")?))
+            Arc::new(Native::new(provider.context("another owner has the bucket")?))
         }
     })
 }

@@ -1,4 +1,4 @@
-//! The host of the interface that no standard has: `kvfs:guests/carrier`, in tests/guests/wit.
+//! The host of the non-standard interface `kvfs:guests/carrier`, which is in tests/guests/wit.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -25,7 +25,7 @@ mod bindings {
     });
 }
 
-/// Something with a label that counts what is ready.
+/// A resource with a label, which counts the parcels sent to it.
 pub struct Channel {
     label: String,
     sent: AtomicU32,
@@ -36,7 +36,7 @@ impl Pollable for Channel {
     async fn ready(&mut self) {}
 }
 
-/// What the host keeps: the ends of the streams that it gave away to be written to.
+/// The host's ends of the streams that it gave the guest to write to.
 pub(crate) type Written = Vec<(String, MemoryOutputPipe)>;
 
 const OUTPUT_BYTES: usize = 1 << 20;
@@ -68,7 +68,7 @@ impl State {
         subscribe(&mut self.table, channel)
     }
 
-    /// Reads what is there, and says how much that is.
+    /// Reads what a stream holds now, and returns how much that was.
     fn drain(&mut self, stream: &Resource<DynInputStream>) -> wasmtime::Result<usize> {
         match self.table.get_mut(stream)?.read(10_000) {
             Ok(bytes) => Ok(bytes.len()),
@@ -77,7 +77,7 @@ impl State {
         }
     }
 
-    /// Says how much a pair still had, and gives one with as much back.
+    /// Reports how much a pair still held, and returns a pair with as much.
     fn answer(&mut self, pair: Pair) -> wasmtime::Result<(String, Pair)> {
         let left = self.drain(&pair.reader)?;
         self.table.delete(pair.reader)?;
@@ -118,7 +118,7 @@ impl HostChannel for State {
             }
             Parcel::Either(Ok(stream)) => {
                 let left = self.drain(&stream)?;
-                // The same handle goes back.
+                // Returns the same handle.
                 (format!("either: {left} left"), Parcel::Either(Ok(stream)))
             }
             Parcel::Either(Err(StreamError::LastOperationFailed(error))) => {
@@ -140,7 +140,7 @@ impl HostChannel for State {
     }
 
     fn subscribe(&mut self, channel: Resource<Channel>) -> wasmtime::Result<Resource<DynPollable>> {
-        // One that does not depend on the channel, which may be dropped first.
+        // A pollable that does not depend on the channel, which may be dropped first.
         self.table.get(&channel)?;
         self.ready_pollable()
     }
@@ -214,22 +214,23 @@ impl Host for State {
     }
 }
 
-/// A job as the tests give it: its number, its name, and what its inputs hold.
-pub type Words<'a> = (u8, &'a str, &'a [&'a str]);
+/// A job as the tests give it: its number, its name, and the contents of its inputs.
+pub type GivenJob<'a> = (u8, &'a str, &'a [&'a str]);
 
 impl Session {
-    /// Calls the guest's `handler` with jobs that have streams of the host, each with an output. Returns the jobs that
-    /// came back, with what their inputs still hold, and what was written to each output.
+    /// Calls the guest's `handler` with jobs, each with streams of the host as inputs and one as
+    /// output. Returns the jobs that came back, with the number of bytes left in their inputs, and
+    /// what was written to each output.
     ///
     /// # Errors
     ///
-    /// The guest does not export it, said what failed, or trapped.
+    /// The guest does not export it, reported a failure, or trapped.
     #[allow(clippy::type_complexity)]
     pub fn handle_jobs(
         &mut self,
-        jobs: &[Words<'_>],
+        jobs: &[GivenJob<'_>],
     ) -> anyhow::Result<(Vec<(String, Vec<usize>)>, Vec<(String, String)>)> {
-        let Session { store, instance } = self;
+        let Self { store, instance } = self;
         let guest = bindings::Carried::new(&mut *store, instance)?;
         let state = store.data_mut();
         let mut given = Vec::new();
@@ -241,7 +242,7 @@ impl Session {
         }
         let ready = state.ready_pollable()?;
         let back = guest.kvfs_guests_handler().call_handle(&mut *store, &given, Ok(ready))?;
-        let back = back.map_err(anyhow::Error::msg).context("the guest's own words")?;
+        let back = back.map_err(anyhow::Error::msg).context("the guest reported")?;
         let state = store.data_mut();
         let mut left = Vec::new();
         for job in back {

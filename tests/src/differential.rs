@@ -1,8 +1,10 @@
-//! The same guest in several ways: what it prints, how it ends and what it leaves must be the same.
+//! Runs a guest in several ways: its output, its end and the files it leaves must be the same in
+//! all.
 //!
-//! wasmtime's own file system, on a directory of the host, is what the others are measured by. Where they differ on
-//! purpose, the difference is in a list, with the values on both sides and the paragraph of SEMANTICS.md that says
-//! so. A difference that is not in the list is a fault, and so is an entry of the list that differs no more.
+//! The reference is wasmtime's own file system, on a directory of the host. A list holds the
+//! intended differences, with the values on both sides and the paragraph of SEMANTICS.md that
+//! explains each. A difference missing from the list is a fault, and so is a listed difference that
+//! no longer occurs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,25 +16,26 @@ use wasmtime::component::Component;
 
 use crate::{Network, Output, Program, Tree, engine, guests};
 
-/// The page that has a paragraph for each difference on purpose.
+/// The page with a paragraph for each intended difference.
 const SEMANTICS: &str = include_str!("../../adapter/engine/SEMANTICS.md");
 
-/// What standard input holds in every run; over a page, so that it takes more than one read.
+/// The standard input of every run. It is longer than a page, so that reading it takes more than
+/// one read.
 pub const STDIN: &str = include_str!("differential.rs");
 
-/// How a program starts its last words if a step before the ones under test has failed.
+/// How a program's error message starts if a step before the ones under test failed.
 const SET_UP: &str = "set-up: ";
 
-/// Parts the arguments of one process from those of the next, on the same files.
+/// Separates the arguments of one process from those of the next, on the same files.
 pub const THEN: &str = "then";
 
-/// What is told of a label that one side has not.
+/// Stands for the value of a label that one side lacks.
 const NOTHING: &str = "-";
 
 /// A way to give a guest its file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// As it is, on a directory of the host, through wasmtime's own file system.
+    /// Unchanged, on a directory of the host, through wasmtime's own file system.
     Host,
     /// Composed with the file system, on a store in memory.
     Composed,
@@ -41,19 +44,19 @@ pub enum Way {
 }
 
 impl Way {
-    /// The ways that are measured by [`Way::Host`].
-    pub const OURS: [Way; 2] = [Way::Composed, Way::Linked];
+    /// The ways that are compared with [`Way::Host`].
+    pub const OURS: [Self; 2] = [Self::Composed, Self::Linked];
 
-    /// Returns a guest as it is run in this way.
+    /// Returns the component that this way runs.
     ///
     /// # Errors
     ///
-    /// It cannot be made a component, composed or linked.
+    /// The guest cannot be made a component, composed or linked.
     pub fn component(self, guest: &[u8]) -> anyhow::Result<Vec<u8>> {
         match self {
-            Way::Host => guests::component(guest),
-            Way::Composed => guests::composed(guest),
-            Way::Linked => guests::joined(guest, Link::Core),
+            Self::Host => guests::component(guest),
+            Self::Composed => guests::composed(guest),
+            Self::Linked => guests::joined(guest, Link::Core),
         }
     }
 }
@@ -72,14 +75,14 @@ impl Prepared {
     /// The guest cannot be composed or compiled.
     pub fn new(way: Way, guest: &[u8]) -> anyhow::Result<Self> {
         let component = engine::compile(engine::interruptible(), &way.component(guest)?)?;
-        Ok(Prepared { way, component })
+        Ok(Self { way, component })
     }
 
-    /// Runs the guest on an empty file system; with [`THEN`] among the arguments, more than once.
+    /// Runs the guest on an empty file system; [`THEN`] among the arguments starts another process.
     ///
     /// # Errors
     ///
-    /// It could not be started, or what it left cannot be read.
+    /// It could not be started, or the files it left cannot be read.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Seen> {
         let program = |part: &[&str]| {
             let program = Program::new(&self.component).args(part.iter().copied()).stdin(STDIN);
@@ -103,21 +106,21 @@ impl Prepared {
     }
 }
 
-/// All that is seen of a run, by label.
+/// All observations of a run, by label.
 #[derive(Debug, Clone)]
 pub struct Seen {
     facts: BTreeMap<String, String>,
     lines: Vec<String>,
-    /// What it printed on standard error.
+    /// Standard error.
     pub stderr: String,
-    /// How it ended, in full.
+    /// The trap in full, if it ended with one.
     pub trap: Option<String>,
 }
 
 impl Seen {
-    fn new(processes: Vec<Output>, tree: Tree) -> Seen {
+    fn new(processes: Vec<Output>, tree: Tree) -> Self {
         let files = tree.0.into_iter().map(|(path, text)| (format!("left /{path}"), text));
-        let mut seen = Seen { facts: files.collect(), lines: Vec::new(), stderr: String::new(), trap: None };
+        let mut seen = Self { facts: files.collect(), lines: Vec::new(), stderr: String::new(), trap: None };
         for (index, output) in processes.into_iter().enumerate() {
             let before = if index == 0 { String::new() } else { format!("process {}: ", index + 1) };
             seen.add(&before, output);
@@ -127,7 +130,7 @@ impl Seen {
 
     fn add(&mut self, before: &str, output: Output) {
         for (number, line) in output.stdout.lines().enumerate() {
-            // A line that has no label of its own is known by its number.
+            // A line without a label of its own is labelled by its number.
             let (label, value) = match line.rsplit_once(": ") {
                 Some((label, value)) if !self.facts.contains_key(&format!("{before}{label}")) => {
                     (label.to_owned(), value)
@@ -146,45 +149,47 @@ impl Seen {
         self.trap = output.trap.or(self.trap.take());
     }
 
-    /// Returns what was printed on standard output.
+    /// Returns the lines of standard output.
     pub fn lines(&self) -> &[String] {
         &self.lines
     }
 
-    /// Returns what was seen under a label.
+    /// Returns the value observed under a label.
     pub fn get(&self, label: &str) -> &str {
         self.facts.get(label).map_or(NOTHING, String::as_str)
     }
 
     /// Returns the labels under which two runs differ, with both values.
-    fn differences<'a>(&'a self, other: &'a Seen) -> Vec<(&'a str, &'a str, &'a str)> {
+    fn differences<'a>(&'a self, other: &'a Self) -> Vec<(&'a str, &'a str, &'a str)> {
         let labels = self.facts.keys().chain(other.facts.keys().filter(|k| !self.facts.contains_key(*k)));
         let values = labels.map(|label| (label.as_str(), self.get(label), other.get(label)));
         values.filter(|(_, one, other)| one != other).collect()
     }
 }
 
-/// A difference on purpose.
+/// An intended difference.
 #[derive(Debug, Clone, Copy)]
 pub struct Difference {
     /// The guest's first argument.
     pub program: &'static str,
-    /// The label of the fact that differs.
+    /// The label under which the runs differ.
     pub label: &'static str,
-    /// Its value on the host's file system.
+    /// The value on the host's file system.
     pub host: &'static str,
-    /// Its value on ours.
+    /// The value on ours.
     pub ours: &'static str,
-    /// The paragraph of SEMANTICS.md that says why, by the words it starts with.
+    /// The paragraph of SEMANTICS.md that says why, named by its first words.
     pub because: &'static str,
 }
 
-/// Compares runs of a guest, one for each list of arguments, on the host's file system and in one of our ways.
+/// Compares runs of a guest, one per list of arguments, on the host's file system and in one of our
+/// ways.
 ///
 /// # Errors
 ///
-/// Everything that is not as it should be, one line each: differences that are not `known`, those `known` that were
-/// not met, paragraphs that are missing, and runs that could not be made or printed on standard error.
+/// Lists every fault on a line of its own: differences that are not `known`, `known` ones that did
+/// not occur, missing paragraphs, runs whose preparation failed, and differing output on standard
+/// error.
 pub fn compare(
     way: Way,
     guest: &[u8],
@@ -222,7 +227,7 @@ pub fn compare(
     }
     for (difference, met) in known.iter().zip(met) {
         if !met {
-            let _ = writeln!(faults, "known, and not met: {difference:?}");
+            let _ = writeln!(faults, "known, but did not occur: {difference:?}");
         }
         if !SEMANTICS.contains(&format!("- **{}**", difference.because)) {
             let _ = writeln!(faults, "SEMANTICS.md has no paragraph **{}**", difference.because);

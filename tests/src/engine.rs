@@ -9,14 +9,14 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, ProfilingStrategy};
 
 use crate::target_dir;
 
-/// How often a running guest is asked whether its time is up.
+/// How often a running guest checks whether its time is up.
 pub const TICK: Duration = Duration::from_millis(50);
 
-/// The stack a guest gets. CPython counts what its own calls take and raises before this is used up; with 16 MiB it
-/// does not, and deeply nested JSON is a trap. Only what is touched is ever memory.
+/// The guest's stack. CPython counts the depth of its own calls and raises before this is used up.
+/// With 16 MiB it does not, and deeply nested JSON traps. Only the part in use occupies memory.
 pub const STACK_BYTES: usize = 64 << 20;
 
-/// Returns the engine of the tests: guests on it can be stopped.
+/// Returns the tests' engine, whose guests can be stopped.
 pub fn interruptible() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
@@ -33,7 +33,7 @@ pub fn interruptible() -> &'static Engine {
     })
 }
 
-/// Returns the engine of the benchmark: guests carry no checks that a host would not pay for.
+/// Returns the benchmark's engine, whose guests carry no checks that an ordinary host does without.
 pub fn plain() -> &'static Engine {
     static ENGINE: LazyLock<Engine> = LazyLock::new(|| make(false));
     &ENGINE
@@ -46,7 +46,7 @@ fn make(interruptible: bool) -> Engine {
     let mut config = Config::new();
     config.cache(Some(cache));
     config.epoch_interruption(interruptible);
-    // As the command has it: see there.
+    // As in the command: see there.
     config.concurrency_support(false);
     config.max_wasm_stack(STACK_BYTES);
     config.async_stack_size(STACK_BYTES + (1 << 20));

@@ -1,4 +1,4 @@
-//! An output of the host that fails, as a broken pipe or a full disk does.
+//! A host output that fails, like a broken pipe or a full disk.
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -6,13 +6,14 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-/// Takes writes of up to [`FaultyOutput::BYTES_MAX`] bytes and fails for good at a longer one.
+/// Accepts writes of up to [`FaultyOutput::MAX_WRITE_BYTES`] bytes, and fails for good at a longer
+/// one.
 #[derive(Debug, Clone, Copy)]
 pub struct FaultyOutput;
 
 impl FaultyOutput {
     /// The longest write that does not fail.
-    pub const BYTES_MAX: usize = 100;
+    pub const MAX_WRITE_BYTES: usize = 100;
 }
 
 impl IsTerminal for FaultyOutput {
@@ -44,7 +45,7 @@ impl Pollable for Faulty {
 impl OutputStream for Faulty {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.check_write()?;
-        if bytes.len() > FaultyOutput::BYTES_MAX {
+        if bytes.len() > FaultyOutput::MAX_WRITE_BYTES {
             self.failed = true;
             return Err(StreamError::LastOperationFailed(std::io::Error::other("the device is gone").into()));
         }

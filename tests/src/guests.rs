@@ -1,4 +1,4 @@
-//! The guests as components, and composed.
+//! The guests, as components and composed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use wasi_preview1_component_adapter_provider as preview1;
 
 use crate::target_dir;
 
-/// Returns the component of the Rust guests: the first argument names the program to run.
+/// Returns the component with the Rust guests. The first argument names the program to run.
 pub fn rust() -> anyhow::Result<&'static [u8]> {
     static COMPONENT: OnceLock<Vec<u8>> = OnceLock::new();
     if let Some(done) = COMPONENT.get() {
@@ -22,16 +22,16 @@ pub fn rust() -> anyhow::Result<&'static [u8]> {
     Ok(COMPONENT.get_or_init(|| component))
 }
 
-/// Makes a component of a core module that carries its world with it.
+/// Makes a component of a core module that carries its world.
 pub(crate) fn encoded(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     wit_component::ComponentEncoder::default().validate(true).module(module)?.encode().context("encoding")
 }
 
-/// Returns the file of the CPython guest, built if its sources have changed.
+/// Returns the file of the CPython guest, and builds it if its sources have changed.
 ///
 /// # Errors
 ///
-/// The build's own words; without componentize-py these are to run `make setup`.
+/// The build's own message; without componentize-py it says to run `make setup`.
 pub fn python() -> anyhow::Result<&'static Path> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     if let Some(done) = BUILT.get() {
@@ -54,7 +54,7 @@ pub fn python_server() -> anyhow::Result<Vec<u8>> {
 fn python_guest(name: &str, which: &[&str]) -> anyhow::Result<PathBuf> {
     let dir = target_dir().join("kvfs-tests");
     std::fs::create_dir_all(&dir)?;
-    // Tests run in threads and processes at once; one of them builds.
+    // Tests run in several threads and processes; one of them builds.
     let lock = File::create(dir.join(format!("{name}.lock")))?;
     lock.lock()?;
     let path = dir.join(format!("{name}.wasm"));
@@ -70,7 +70,7 @@ fn python_guest(name: &str, which: &[&str]) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Returns a guest as a component: as it is, or with wasmtime's adapter for preview1 if it is a core module.
+/// Returns a guest as a component. A core module gets wasmtime's adapter for preview1.
 pub fn component(guest: &[u8]) -> anyhow::Result<Vec<u8>> {
     if wasmparser::Parser::is_component(guest) {
         return Ok(guest.to_vec());
@@ -99,16 +99,16 @@ fn exports_start(module: &[u8]) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-/// Composes a guest with the file system; the store is left to the host.
+/// Composes a guest with the file system; the host provides the store.
 pub fn composed(guest: &[u8]) -> anyhow::Result<Vec<u8>> {
     joined(guest, Link::Component)
 }
 
-/// Joins a guest with the file system in one of the two ways; the store is left to the host.
+/// Joins a guest with the file system in one of the two ways; the host provides the store.
 ///
 /// # Errors
 ///
-/// Also if the guest was to be linked and could only be composed.
+/// Fails also if the guest should have been linked and could only be composed.
 pub fn joined(guest: &[u8], link: Link) -> anyhow::Result<Vec<u8>> {
     let composed = Compose::new(guest).link(link).build().context("composing the guest")?;
     match composed.report.not_linked {

@@ -1,10 +1,12 @@
-//! Runs guests for the tests and the benchmark: the same component on a store, or on wasmtime's own file system.
+//! Runs guests for the tests and the benchmark: the same component on a store, or on wasmtime's own
+//! file system.
 //!
 //! - [`guests`] builds them, once per machine and source;
 //! - [`engine`] compiles them, once per machine and component;
-//! - [`stock`] is the `wasmtime` command, which has nothing of ours;
+//! - [`stock`] runs the stock `wasmtime` command, which contains no code of ours;
 //! - [`Program`] runs one, with arguments, environment and input, within a time limit;
-//! - [`differential`] runs one in several ways and compares all that is seen of it, the [`Tree`] it leaves included.
+//! - [`differential`] runs one in several ways and compares all observations, with the [`Tree`] it
+//!   leaves.
 
 /// The command's own: what it checks providers with is what the tests run guests with.
 #[path = "../../compose/src/cli/buckets.rs"]
@@ -29,21 +31,21 @@ pub use tree::Tree;
 pub use buckets::Buckets;
 pub use program::{Answer, Calling, Network, Output, Program, Session};
 
-/// Makes a store of the host one that the engine takes.
+/// Makes a host's store one that the engine takes.
 pub fn engine_store(store: kvfs_host::AnyStore) -> impl kvfs::KvStore {
     engine_store::EngineStore(store)
 }
 
-/// The directory of cargo's own files; what the harness makes once is kept under it.
+/// Returns cargo's target directory. The harness keeps there what it makes once.
 pub fn target_dir() -> &'static std::path::Path {
     std::path::Path::new(env!("KVFS_TARGET_DIR"))
 }
 
-/// Asks set-up where something is: `--print-…`, and what follows.
+/// Asks set-up for a path or command: `--print-…`, and the arguments after it.
 ///
 /// # Errors
 ///
-/// Set-up's own words; where it is nowhere these are mostly to run `make setup`.
+/// Set-up's own message; if something is missing, it usually says to run `make setup`.
 pub fn set_up(arguments: &[&str]) -> anyhow::Result<String> {
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/setup");
     let output = std::process::Command::new(&script).args(arguments).output();

@@ -25,19 +25,20 @@ use crate::faulty::FaultyOutput;
 /// More than any test prints; a guest that prints more gets an error.
 const OUTPUT_BYTES: usize = 16 << 20;
 
-/// The guest's stack lies on its thread's, and so do the frames of the host functions that it calls.
+/// The guest's stack lies on its thread's stack, with the frames of the host functions that it
+/// calls.
 const THREAD_STACK_BYTES: usize = STACK_BYTES + (4 << 20);
 
-/// Whom the guest may talk to.
+/// The network that a guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
     /// Nobody.
     None,
-    /// Servers on this machine's loopback interface, by sockets; by http, whomever it names.
+    /// Loopback only, through sockets; any address through http.
     Loopback,
 }
 
-/// A command component and what one run of it is given.
+/// A command component, with everything that one run of it is given.
 #[derive(Clone)]
 pub struct Program {
     engine: Engine,
@@ -54,7 +55,7 @@ pub struct Program {
     buckets: Buckets,
 }
 
-/// Where the guest's `/` comes from.
+/// The origin of the guest's `/`.
 #[derive(Clone)]
 enum Files {
     None,
@@ -62,32 +63,32 @@ enum Files {
     Store(Arc<dyn kvfs_host::Store>),
 }
 
-/// How an embedder calls the guest, which decides what wasmtime's own file system costs.
+/// How an embedder calls the guest. The cost of wasmtime's own file system depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Calling {
     /// Synchronously, with file calls on the guest's own thread: wasmtime's fastest setting.
     SyncOnThread,
-    /// Asynchronously under tokio, with file calls on threads for blocking work: what embedders get unless they
-    /// ask for something else.
+    /// Asynchronously under tokio, with file calls on threads for blocking work: wasmtime's default
+    /// for embedders.
     Async,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// The exit code; `None` if the guest trapped or was stopped.
     pub code: Option<i32>,
-    /// Why there is no code.
+    /// The reason for a missing code.
     pub trap: Option<String>,
-    /// What it printed.
+    /// Standard output.
     pub stdout: String,
-    /// What it printed on standard error.
+    /// Standard error.
     pub stderr: String,
-    /// How often it called its store.
+    /// The calls to its store, counted.
     pub calls: Calls,
-    /// What instantiation took, with the linker ready.
+    /// The time that instantiation took, with the linker ready.
     pub instantiation: Duration,
-    /// From the start of the program to its end.
+    /// The time from the program's start to its end.
     pub took: Duration,
 }
 
@@ -96,7 +97,7 @@ impl Output {
     ///
     /// # Panics
     ///
-    /// With all that is known about the run, if it did not: this is for tests.
+    /// Panics with everything known about the run if it did not: this is for tests.
     #[track_caller]
     pub fn success(self) -> String {
         assert_eq!(self.code, Some(0), "the guest failed: {self:#?}");
@@ -105,9 +106,10 @@ impl Output {
 }
 
 impl Program {
-    /// Makes a run of a component without files, network, environment or arguments but the program's own name.
+    /// Makes a run of a component without files, network or environment. Its only argument is the
+    /// program's own name.
     pub fn new(component: &Component) -> Self {
-        Program {
+        Self {
             engine: component.engine().clone(),
             component: component.clone(),
             args: vec!["guest".into()],
@@ -135,13 +137,13 @@ impl Program {
         self
     }
 
-    /// Sets what standard input holds.
+    /// Sets the content of standard input.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
     }
 
-    /// Makes standard error a [`FaultyOutput`], so that the host has errors to answer.
+    /// Makes standard error a [`FaultyOutput`], so that the host returns errors.
     pub fn stderr_fails(mut self) -> Self {
         self.stderr_fails = true;
         self
@@ -153,7 +155,7 @@ impl Program {
         self
     }
 
-    /// Sets the time after which the guest is stopped; one minute unless told.
+    /// Sets the time after which the guest is stopped; one minute by default.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
@@ -165,25 +167,25 @@ impl Program {
         self
     }
 
-    /// Preopens a directory of the host under a name, beside whatever else there is.
+    /// Preopens a directory of the host under a name, in addition to everything else.
     pub fn preopen(mut self, dir: impl AsRef<Path>, name: &str) -> Self {
         self.preopens.push((dir.as_ref().to_owned(), name.to_owned()));
         self
     }
 
-    /// Gives a composed guest a key-value store, in which its `/` is.
+    /// Gives a composed guest a key-value store for its `/`.
     pub fn store(mut self, store: Arc<dyn kvfs_host::Store>) -> Self {
         self.files = Files::Store(store);
         self
     }
 
-    /// Gives the guest buckets of `wasi:keyvalue`; its own, and empty, unless told.
+    /// Gives the guest buckets of `wasi:keyvalue`; by default it gets empty ones of its own.
     pub fn buckets(mut self, buckets: Buckets) -> Self {
         self.buckets = buckets;
         self
     }
 
-    /// Sets how the guest is called; [`Calling::SyncOnThread`] unless told.
+    /// Sets how the guest is called; [`Calling::SyncOnThread`] by default.
     pub fn calling(mut self, calling: Calling) -> Self {
         self.calling = calling;
         self
@@ -193,16 +195,16 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// It could not be started, or hung in a call of the host beyond its time limit. What the guest does
-    /// wrong is in the output.
+    /// The program could not be started, or hung in a call of the host beyond its time limit. A
+    /// fault of the guest is in the output.
     pub fn run(&self) -> anyhow::Result<Output> {
         let (done, waiting) = mpsc::channel();
         let program = self.clone();
-        // A thread of its own: a guest that sleeps in the host cannot be stopped, only left behind.
+        // A thread of its own: a guest that sleeps in the host cannot be stopped, only abandoned.
         let thread = std::thread::Builder::new().stack_size(THREAD_STACK_BYTES);
         thread.spawn(move || {
             let result = program.run_here();
-            // Before the caller hears of the end: it may want to open the same store again.
+            // Before the caller learns of the end: it may want to open the same store again.
             drop(program);
             // Nobody waits any more if the time was up.
             let _ = done.send(result);
@@ -210,7 +212,7 @@ impl Program {
         match waiting.recv_timeout(self.time_limit + Duration::from_secs(5)) {
             Ok(result) => result,
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                bail!("the guest hangs in a call of the host: {:?}", self.args)
+                bail!("the guest hangs in a host call: {:?}", self.args)
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => bail!("the guest's thread panicked"),
         }
@@ -240,12 +242,12 @@ impl Program {
         Ok(Output { code, trap, stdout: text(&stdout), stderr: text(&stderr), calls, instantiation, took })
     }
 
-    /// Instantiates the component, to call what it exports one by one, all within the time limit. Standard output
-    /// and standard error go nowhere.
+    /// Instantiates the component, so that its exports can be called one by one, all within the
+    /// time limit. Standard output and standard error are dropped.
     ///
     /// # Errors
     ///
-    /// It imports something that there is not, or traps when it starts.
+    /// The component imports something that is missing, or traps when it starts.
     pub fn session(&self) -> anyhow::Result<Session> {
         let mut store =
             self.instance_state(&MemoryOutputPipe::new(OUTPUT_BYTES), &MemoryOutputPipe::new(OUTPUT_BYTES))?;
@@ -267,7 +269,8 @@ impl Program {
         wasi.args(&self.args).envs(&self.env).allow_blocking_current_thread(on_thread);
         if self.network == Network::Loopback {
             wasi.socket_addr_check(|address, purpose| {
-                // A connection's own end is bound to the unspecified address, unless the program says otherwise.
+                // A socket's own end is bound to the unspecified address, unless the program says
+                // otherwise.
                 let own_end = matches!(purpose, SocketAddrUse::TcpBind | SocketAddrUse::UdpBind);
                 let allowed = address.ip().is_loopback() || own_end && address.ip().is_unspecified();
                 Box::pin(async move { allowed })
@@ -275,7 +278,7 @@ impl Program {
             wasi.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
         }
         if let Files::HostDirectory(dir) = &self.files {
-            // After the setting above, which it takes with it.
+            // After the setting above, which the directory copies.
             wasi.preopened_dir(dir, "/", FsPerms::ReadWrite)?;
         }
         for (dir, name) in &self.preopens {
@@ -350,12 +353,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// Calls a function by its name, in an exported interface or, with `None`, beside them, and returns what it
-    /// returned.
+    /// Calls a function by name and returns its results. The function is in the given exported
+    /// interface, or at the top level with `None`.
     ///
     /// # Errors
     ///
-    /// There is no such function, the parameters are not of its types, or it trapped.
+    /// No such function, parameters of other types, or a trap.
     pub fn call(
         &mut self,
         interface: Option<&str>,

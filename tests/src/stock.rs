@@ -11,18 +11,18 @@ use anyhow::{Context, bail, ensure};
 
 use crate::{set_up, target_dir};
 
-/// Which of the commands that set-up installs.
+/// Selects one of the commands that set-up installs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// The one that most tests use.
     Usual,
-    /// The oldest that comes prebuilt.
+    /// The oldest prebuilt one.
     Oldest,
-    /// The newest that comes prebuilt.
+    /// The newest prebuilt one.
     Newest,
 }
 
-/// Returns where the usual command is.
+/// Returns the path of the usual command.
 ///
 /// # Errors
 ///
@@ -36,11 +36,11 @@ pub fn wasmtime() -> anyhow::Result<&'static Path> {
     Ok(FOUND.get_or_init(|| path))
 }
 
-/// Returns where the command of a version is.
+/// Returns the path of a version's command.
 ///
 /// # Errors
 ///
-/// Set-up's own words; without the command these are to run `make setup`.
+/// Set-up's own message; without the command it says to run `make setup`.
 pub fn wasmtime_of(version: Version) -> anyhow::Result<PathBuf> {
     let found = set_up(match version {
         Version::Usual => &["--print-wasmtime"],
@@ -54,13 +54,13 @@ pub fn wasmtime_of(version: Version) -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// Set-up's own words; without the package these are to run `make setup`.
+/// Set-up's own message; without the package it says to run `make setup`.
 pub fn wasmtime_py() -> anyhow::Result<Command> {
     Ok(Command::new(set_up(&["--print-wasmtime-py"])?))
 }
 
-/// Returns `wasmtime run`, to which options, the component and its arguments are still to be added. What it
-/// compiles it keeps with the tests' own files.
+/// Returns `wasmtime run`, to which the caller adds options, the component and its arguments. Its
+/// compiled code is kept with the tests' own files.
 ///
 /// # Errors
 ///
@@ -76,22 +76,22 @@ fn subcommand(name: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// `wasmtime serve` on 127.0.0.1, which ends with this value.
+/// `wasmtime serve` on 127.0.0.1. Dropping this value ends it.
 pub struct Serving {
     process: Child,
     address: SocketAddr,
     shutdown: SocketAddr,
-    /// What it has printed on standard error.
+    /// Its standard error so far.
     said: Arc<Mutex<String>>,
 }
 
 impl Serving {
-    /// Starts it on a component, at a port that is free, with further options.
+    /// Starts `wasmtime serve` on a component, at a free port, with further options.
     ///
     /// # Errors
     ///
-    /// What it printed, if it ended instead of listening.
-    pub fn start(options: &[&str], component: &Path) -> anyhow::Result<Serving> {
+    /// Its output, if it ended instead of listening.
+    pub fn start(options: &[&str], component: &Path) -> anyhow::Result<Self> {
         let mut command = subcommand("serve")?;
         command.args(["--addr", "127.0.0.1:0", "--shutdown-addr", "127.0.0.1:0"]);
         command.args(options).arg(component);
@@ -112,9 +112,9 @@ impl Serving {
                 }
             }
         });
-        // Until it listens it compiles. It says first how to end it.
+        // It compiles before it listens. Its first line says how to end it.
         let nowhere = ([127, 0, 0, 1], 0).into();
-        let mut serving = Serving { process, address: nowhere, shutdown: nowhere, said };
+        let mut serving = Self { process, address: nowhere, shutdown: nowhere, said };
         for found in [&mut serving.shutdown, &mut serving.address] {
             match address.recv_timeout(Duration::from_secs(120)) {
                 Ok(address) => *found = address?,
@@ -127,11 +127,11 @@ impl Serving {
         Ok(serving)
     }
 
-    /// Has it end when all calls have ended.
+    /// Makes it end after all calls have ended.
     ///
     /// # Errors
     ///
-    /// It is there no more, or did not end well.
+    /// It is gone already, or did not end well.
     pub fn stop(mut self) -> anyhow::Result<()> {
         drop(TcpStream::connect(self.shutdown)?);
         let status = self.process.wait()?;
@@ -139,21 +139,21 @@ impl Serving {
         Ok(())
     }
 
-    /// Returns where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns what it has printed on standard error so far.
+    /// Returns its standard error so far.
     pub fn said(&self) -> String {
         self.said.lock().map(|said| said.clone()).unwrap_or_default()
     }
 
-    /// Sends a request, and returns the status and the body of the answer.
+    /// Sends a request, and returns the answer's status and body.
     ///
     /// # Errors
     ///
-    /// It does not answer within a minute, or not in http.
+    /// No answer within a minute, or none in http.
     pub fn request(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
         let mut connection = TcpStream::connect(self.address)?;
         connection.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -179,7 +179,7 @@ impl Drop for Serving {
     }
 }
 
-/// Takes an answer apart whose connection is closed behind it.
+/// Parses an answer whose connection was closed after it.
 fn parse_answer(answer: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
     let end = answer.windows(4).position(|end| end == b"\r\n\r\n").context("no end of the head")?;
     let head = std::str::from_utf8(&answer[..end])?.to_ascii_lowercase();

@@ -1,4 +1,5 @@
-//! What a guest has left: every name under its `/`, from a store or from a directory of the host.
+//! The files that a guest left: every name under its `/`, from a store or from a directory of the
+//! host.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,20 +13,21 @@ use xxhash_rust::xxh64::Xxh64;
 
 use crate::engine_store::EngineStore;
 
-/// Bytes of one read.
+/// Bytes per read.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// A file up to this is told by its content, a larger one by a checksum.
-const TEXT_BYTES_MAX: u64 = 64;
+/// A file of up to this size is shown by its content, a larger one by a checksum.
+const MAX_TEXT_BYTES: u64 = 64;
 
-/// A file beyond this is mostly hole; its two ends stand for it.
-const WHOLE_BYTES_MAX: u64 = 64 << 20;
+/// A larger file is mostly a hole; its two ends stand for it.
+const MAX_WHOLE_BYTES: u64 = 64 << 20;
 const END_BYTES: u64 = 1 << 20;
 
-/// Path, without a leading slash, to a text that says kind, size, number of names and the bytes or their checksum,
-/// or the target of a link.
+/// Maps each path, without a leading slash, to a text: kind, size, number of links, and the content
+/// or its checksum; for a symbolic link, the target.
 ///
-/// Owners, permissions and inode numbers are not in it, nor are times: programs say what they see of those.
+/// Owners, permissions, inode numbers and times are left out: programs print what they observe of
+/// those.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree(pub BTreeMap<String, String>);
 
@@ -34,9 +36,9 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// The volume breaks an invariant, or cannot be read. A store without a volume is an empty tree.
-    pub fn of_store(store: &MemoryStore) -> anyhow::Result<Tree> {
-        let mut tree = Tree::default();
+    /// The volume breaks an invariant or cannot be read. A store without a volume is an empty tree.
+    pub fn of_store(store: &MemoryStore) -> anyhow::Result<Self> {
+        let mut tree = Self::default();
         let engine_store = || EngineStore(AnyStore::Memory(store.clone()));
         if !kvfs::probe(&mut engine_store(), kvfs::DEFAULT_VOLUME)? {
             return Ok(tree);
@@ -54,9 +56,10 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or holds something else than files, directories and links, or a name that is no UTF-8.
-    pub fn of_directory(dir: &Path) -> anyhow::Result<Tree> {
-        let mut tree = Tree::default();
+    /// The directory cannot be read, or holds anything but files, directories and symbolic links,
+    /// or a name that is not UTF-8.
+    pub fn of_directory(dir: &Path) -> anyhow::Result<Self> {
+        let mut tree = Self::default();
         tree.add_directory(dir, "").with_context(|| dir.display().to_string())?;
         Ok(tree)
     }
@@ -99,16 +102,16 @@ impl Tree {
     fn add_directory(&mut self, dir: &Path, above: &str) -> anyhow::Result<()> {
         for entry in dir.read_dir()? {
             let entry = entry?;
-            let name = entry.file_name().into_string().ok().context("a name that is no UTF-8")?;
+            let name = entry.file_name().into_string().ok().context("a name is not UTF-8")?;
             let path = format!("{above}{name}");
             let about = entry.path().symlink_metadata()?;
             let text = if about.is_symlink() {
-                link(entry.path().read_link()?.to_str().context("a target that is no UTF-8")?)
+                link(entry.path().read_link()?.to_str().context("a target is not UTF-8")?)
             } else if about.is_dir() {
                 self.add_directory(&entry.path(), &format!("{path}/"))?;
                 "directory".into()
             } else {
-                ensure!(about.is_file(), "{path} is neither file nor directory nor link");
+                ensure!(about.is_file(), "{path} is not a file, directory or link");
                 let file = File::open(entry.path())?;
                 file_text(about.len(), about.nlink(), |piece, offset| Ok(file.read_at(piece, offset)?))?
             };
@@ -137,7 +140,7 @@ fn file_text(
     let mut piece = vec![0; PIECE_BYTES];
     let mut offset = 0;
     while offset < size {
-        if size > WHOLE_BYTES_MAX && (END_BYTES..size - END_BYTES).contains(&offset) {
+        if size > MAX_WHOLE_BYTES && (END_BYTES..size - END_BYTES).contains(&offset) {
             offset = size - END_BYTES;
         }
         let wanted = piece.len().min((size - offset) as usize);
@@ -145,16 +148,16 @@ fn file_text(
         ensure!(count > 0, "the file ends at {offset}, and its size is {size}");
         let bytes = &piece[..count];
         sum.update(bytes);
-        if size <= TEXT_BYTES_MAX {
+        if size <= MAX_TEXT_BYTES {
             text += &bytes.escape_ascii().to_string();
         }
         offset += count as u64;
     }
-    let content = if size <= TEXT_BYTES_MAX { format!("{text:?}") } else { format!("{:016x}", sum.digest()) };
+    let content = if size <= MAX_TEXT_BYTES { format!("{text:?}") } else { format!("{:016x}", sum.digest()) };
     Ok(format!("file, {size} bytes, {names} names, {content}"))
 }
 
-/// Reading sets no times.
+/// A constant clock: reading sets no times.
 struct NoTime;
 
 impl Clock for NoTime {

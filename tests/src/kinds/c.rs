@@ -12,11 +12,11 @@ use crate::target_dir;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/c");
 
-/// Returns a command, built if its sources have changed.
+/// Returns a command, and builds it if its sources have changed.
 ///
 /// # Errors
 ///
-/// The compiler's own words; without one these are to run `make setup`.
+/// The compiler's own message; without a compiler it says to run `make setup`.
 ///
 /// # Cost
 ///
@@ -24,7 +24,7 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/c");
 pub fn c_command(name: &str) -> anyhow::Result<Vec<u8>> {
     let dir = target_dir().join("kvfs-tests");
     std::fs::create_dir_all(&dir)?;
-    // Tests run in threads and processes at once; one of them builds.
+    // Tests run in several threads and processes; one of them builds.
     let lock = File::create(dir.join("c.lock"))?;
     lock.lock()?;
     let path = dir.join(format!("{name}.wasm"));
@@ -37,7 +37,7 @@ pub fn c_command(name: &str) -> anyhow::Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| path.display().to_string())
 }
 
-/// Returns the reactor: a core module for preview1 with the component type of its exports in it.
+/// Returns the reactor: a core module for preview1 that carries the component type of its exports.
 ///
 /// # Errors
 ///

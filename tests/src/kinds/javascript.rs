@@ -1,4 +1,4 @@
-//! A guest in JavaScript: SpiderMonkey, as componentize-js makes a component of it.
+//! A guest in JavaScript: componentize-js makes a component with SpiderMonkey.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,11 +8,11 @@ use anyhow::{Context, bail};
 
 use crate::target_dir;
 
-/// Returns the program, built if its sources have changed.
+/// Returns the program, and builds it if its sources have changed.
 ///
 /// # Errors
 ///
-/// The build's own words; without componentize-js these are to run `make setup`.
+/// The build's own message; without componentize-js it says to run `make setup`.
 ///
 /// # Cost
 ///
@@ -20,7 +20,7 @@ use crate::target_dir;
 pub fn javascript() -> anyhow::Result<Vec<u8>> {
     let dir = target_dir().join("kvfs-tests");
     std::fs::create_dir_all(&dir)?;
-    // Tests run in threads and processes at once; one of them builds.
+    // Tests run in several threads and processes; one of them builds.
     let lock = File::create(dir.join("javascript.lock"))?;
     lock.lock()?;
     let path = dir.join("javascript.wasm");

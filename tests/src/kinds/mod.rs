@@ -1,4 +1,5 @@
-//! Guests of kinds that need more than a build: other versions of WASI, C, a library, guests made of guests.
+//! Guests that need more than a build: other versions of WASI, C, JavaScript, a standard library,
+//! guests made of guests.
 
 mod c;
 mod javascript;
@@ -32,7 +33,7 @@ pub fn server() -> anyhow::Result<Vec<u8>> {
     raw(env!("KVFS_SERVER"))
 }
 
-/// Returns the component on an interface that no standard has; [`crate::carrier`] is its host.
+/// Returns the component on a non-standard interface; [`crate::carrier`] is its host.
 ///
 /// # Errors
 ///
@@ -46,8 +47,8 @@ fn raw(module: &str) -> anyhow::Result<Vec<u8>> {
     guests::encoded(&module)
 }
 
-/// Returns the program on Rust's standard library: for `wasm32-wasip1`, a core module for preview1, and for
-/// `wasm32-wasip2`, a component.
+/// Returns the program on Rust's standard library twice: a core module for preview1
+/// (`wasm32-wasip1`), and a component (`wasm32-wasip2`).
 #[cfg(not(no_std_guests))]
 pub fn std_guests() -> anyhow::Result<[(&'static str, Vec<u8>); 2]> {
     let read = |path: &str| std::fs::read(path).with_context(|| path.to_owned());

@@ -5,11 +5,12 @@ use wac_graph::{CompositionGraph, EncodeOptions};
 
 use super::{caller_at, notes_at};
 
-/// A version for 0.2.3 while the graph is built, which makes one of imports whose versions fit each other.
+/// Stands for version 0.2.3 while the graph is built: the graph merges imports with compatible
+/// versions.
 const STAND_IN: &str = "0.99.3";
 
-/// Returns a program composed with the guest whose functions it calls. The two are built for two versions of WASI,
-/// and the result imports both.
+/// Returns a program composed with the guest whose functions it calls. The two are built for two
+/// versions of WASI, and the result imports both.
 ///
 /// # Errors
 ///

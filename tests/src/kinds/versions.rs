@@ -1,8 +1,8 @@
-//! The raw guests as if they were built against another WASI 0.2.
+//! The raw guests, as if built against other versions of WASI 0.2.
 //!
-//! What they call is the same in all of them, so only the version in the names differs: of the module's imports and
-//! exports, and of the interfaces that its component type is made from. (`exit-with-code` was there before 0.2.12
-//! too, as an unstable function.)
+//! They call the same functions in every version, so only the version in the names changes: of the
+//! module's imports and exports, and of the interfaces in its component type. (`exit-with-code`
+//! existed before 0.2.12 too, as an unstable function.)
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use anyhow::Context;
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
-/// The versions that guests in use were built for.
+/// Versions that guests in use were built for.
 pub const VERSIONS: [&str; 5] = ["0.2.0", "0.2.3", "0.2.6", "0.2.9", "0.2.12"];
 
 /// The version that the guests are written for.
 const OURS: &str = "@0.2.12";
 
-/// In an order in which each has what it uses before it.
+/// Ordered so that each package comes after those it uses.
 const PACKAGES: [&str; 7] = ["io", "clocks", "random", "filesystem", "sockets", "cli", "http"];
 
 /// Returns the component with the programs, for a version of WASI.
@@ -60,7 +60,7 @@ fn at(version: &str, module: &str, world: &str) -> anyhow::Result<Vec<u8>> {
         resolve.push_str(&path, &wit(&path, &version)?)?;
     }
     let guests = root.join("guests/wit");
-    // Files of one package.
+    // All three files belong to one package.
     let worlds = wit(&guests.join("worlds.wit"), &version)?;
     let notes = wit(&guests.join("notes.wit"), &version)?;
     let carrier = wit(&guests.join("carrier.wit"), &version)?;
@@ -71,7 +71,7 @@ fn at(version: &str, module: &str, world: &str) -> anyhow::Result<Vec<u8>> {
     wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")
 }
 
-/// Reads interfaces as if they were of a version. Whether something was stable then is left out.
+/// Reads interfaces as if they were of a version, without their stability attributes.
 fn wit(path: &Path, version: &str) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let gates = ["@since", "@deprecated"];

@@ -9,27 +9,28 @@ use wasmtime_wasi_http::p2::bindings::sync::Proxy;
 
 use super::Session;
 
-/// What a request was answered with, and how the call ended that answered it.
+/// The answer to a request, and the end of the call that gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The body, as far as it came.
+    /// The body, as far as it arrived.
     pub body: Vec<u8>,
-    /// True if the body came to its end.
+    /// True if the body arrived in full.
     pub whole: bool,
-    /// Why the call did not return, if it did not. Then the instance is not to be called again.
+    /// Why the call did not return, if it did not. Then the instance must not be called again.
     pub trap: Option<String>,
 }
 
 impl Session {
-    /// Sends a request to the instance, takes the answer while it comes, and waits for the call to end.
+    /// Sends a request to the instance, reads the answer as it arrives, and waits for the call to
+    /// end.
     ///
     /// # Errors
     ///
-    /// The component exports no handler, or none has answered.
+    /// The component exports no handler, or did not answer.
     pub fn request(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Answer> {
-        let Session { store, instance } = self;
+        let Self { store, instance } = self;
         let proxy = Proxy::new(&mut *store, instance)?;
         let request = hyper::Request::builder().method(method).uri(path).header("host", "test");
         let request = request.body(Full::new(Bytes::copy_from_slice(body)))?;
@@ -37,7 +38,7 @@ impl Session {
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
         let answer = store.data_mut().http().new_response_outparam(sender)?;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        // A guest that writes waits until somebody reads.
+        // A guest's writes block until somebody reads.
         let (received, ended) = std::thread::scope(|scope| {
             let reading = scope.spawn(move || {
                 runtime.block_on(async {
@@ -55,7 +56,8 @@ impl Session {
                 })
             });
             let ended = proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, answer);
-            // If nothing was answered, the call's end does not say so to the reader: the guest's table does.
+            // If the call ended without an answer, only dropping the guest's table tells the
+            // reader.
             if ended.is_err() {
                 store.data_mut().table = wasmtime::component::ResourceTable::new();
             }
