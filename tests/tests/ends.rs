@@ -1,5 +1,5 @@
-//! The ends of `kvfs run`, one after another on one redb file: after each the file is closed in order, and what the
-//! guest had stored is there.
+//! The ends of `kvfs run`, one after another on one redb file. After each the file is closed
+//! properly and holds what the guest had stored.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use crate::python::composed::processes::kvfs;
 use kvfs_host::{Durability, Mutation, RedbReader, RedbStore, SyncStore};
 use kvfs_tests::guests;
 
-/// A directory with the Rust guests joined in one way, and a store.
-struct Place {
-    directory: tempfile::TempDir,
+/// A directory with the Rust guests, a way to join them, and a store.
+struct RunDirectory {
+    dir: tempfile::TempDir,
     link: &'static str,
 }
 
-/// What an end left to be seen.
+/// The observed end of a run.
 struct End {
     code: Option<i32>,
     stdout: String,
@@ -24,35 +24,35 @@ struct End {
     took: Duration,
 }
 
-impl Place {
+impl RunDirectory {
     fn new(link: &'static str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("guests.wasm"), guests::rust().unwrap()).unwrap();
-        Place { directory, link }
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("guests.wasm"), guests::rust().unwrap()).unwrap();
+        Self { dir, link }
     }
 
     fn store(&self) -> PathBuf {
-        self.directory.path().join("state.redb")
+        self.dir.path().join("state.redb")
     }
 
     fn command(&self, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = kvfs();
-        command.current_dir(self.directory.path());
+        command.current_dir(self.dir.path());
         command.args(["run", "--store", "redb:state.redb", "--link", self.link]).args(options);
         command.arg("guests.wasm").arg("--").args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    /// Starts an endless program, does `meanwhile` once it is ready, and waits for its end. Standard error is not read
-    /// before that.
+    /// Starts an endless program, calls `meanwhile` once it is ready, and waits for its end. Reads
+    /// standard error only after that.
     #[track_caller]
     fn endless(&self, options: &[&str], program: &str, meanwhile: impl FnOnce(&Child)) -> End {
         self.try_endless(options, program, meanwhile)
             .unwrap_or_else(|end| panic!("{program}: {}", end.stderr))
     }
 
-    /// As [`Place::endless`], and an error if the program ends before it is ready.
+    /// Like [`RunDirectory::endless`], but returns an error if the program ends before it is ready.
     fn try_endless(
         &self,
         options: &[&str],
@@ -87,7 +87,8 @@ impl Place {
         }
     }
 
-    /// Fails if the last program left the file open, or without the file that it had closed; and removes that.
+    /// Fails if the last program left the file open or lost the file that it had closed; then
+    /// removes that file.
     #[track_caller]
     fn is_in_order(&self, kept: &str) {
         closed_in_order(&self.store());
@@ -120,13 +121,13 @@ fn signal(name: &'static str) -> impl FnOnce(&Child) {
 
 fn nothing(_: &Child) {}
 
-/// Both ways to join guest and file system.
+/// The two ways to join a guest and the file system.
 const LINKS: [&str; 2] = ["component", "core"];
 
 #[test]
 fn a_store_is_closed_in_order_however_the_program_ends() {
     for link in LINKS {
-        let place = Place::new(link);
+        let directory = RunDirectory::new(link);
         for (program, code) in [
             ("returns", 0),
             ("returns_an_error", 1),
@@ -135,59 +136,54 @@ fn a_store_is_closed_in_order_however_the_program_ends() {
             ("exits_with_a_code", 7),
             ("traps", 134),
         ] {
-            let end = place.run(&[], &[&format!("ending/{program}")]);
+            let end = directory.run(&[], &[&format!("ending/{program}")]);
             assert_eq!(end.code, Some(code), "{program}: {}", end.stderr);
-            closed_in_order(&place.store());
-            let clean = place.run(&[], &["script", "rm closed", "rm open"]);
+            closed_in_order(&directory.store());
+            let clean = directory.run(&[], &["script", "rm closed", "rm open"]);
             assert_eq!(clean.code, Some(0), "{}", clean.stderr);
         }
         for (name, program) in [("INT", "spins"), ("TERM", "writes"), ("HUP", "waits"), ("INT", "stats")] {
-            let end = place.endless(&[], program, signal(name));
+            let end = directory.endless(&[], program, signal(name));
             assert_eq!((end.code, end.stderr.as_str()), (Some(130), ""), "{name}");
-            place.is_in_order(program);
+            directory.is_in_order(program);
         }
     }
 }
 
 #[test]
 fn a_store_is_closed_in_order_when_no_program_starts() {
-    let place = Place::new("component");
+    let directory = RunDirectory::new("component");
     {
-        // Somebody else's superblock: the volume is refused before the guest starts.
-        let store = RedbStore::open(place.store()).unwrap();
+        // A value that is no superblock: the volume is refused before the guest starts.
+        let store = RedbStore::open(directory.store()).unwrap();
         let put = [Mutation::Put { key: b"\x04main\x00", value: b"no superblock" }];
         store.apply(&[], &put, Durability::Buffered).unwrap();
     }
-    let end = place.run(&["--volume", "main"], &["nothing"]);
+    let end = directory.run(&["--volume", "main"], &["nothing"]);
     assert!(end.code == Some(1) && end.stderr.contains("volume `main`"), "{:?}: {}", end.code, end.stderr);
-    closed_in_order(&place.store());
-    let checked = kvfs()
-        .args(["fsck", "--store", "redb:state.redb", "--repair"])
-        .current_dir(&place.directory)
-        .output();
+    closed_in_order(&directory.store());
+    let checked =
+        kvfs().args(["fsck", "--store", "redb:state.redb", "--repair"]).current_dir(&directory.dir).output();
     assert_ne!(checked.unwrap().status.code(), Some(0));
-    closed_in_order(&place.store());
+    closed_in_order(&directory.store());
 }
 
 #[test]
 fn a_damaged_page_behind_an_orderly_end_never_makes_an_empty_volume() {
-    let place = Place::new("component");
+    let directory = RunDirectory::new("component");
     let write: Vec<String> = (0..40).map(|i| format!("write f{i} {}", "text".repeat(50))).collect();
     let steps: Vec<&str> = ["script"].into_iter().chain(write.iter().map(String::as_str)).collect();
     for _ in 0..3 {
-        assert_eq!(place.run(&[], &steps).code, Some(0));
+        assert_eq!(directory.run(&[], &steps).code, Some(0));
     }
-    let whole = std::fs::read(place.store()).unwrap();
+    let whole = std::fs::read(directory.store()).unwrap();
     let mut noticed = 0;
     for at in (0..whole.len()).step_by(whole.len() / 60) {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x10;
-        std::fs::write(place.store(), &damaged).unwrap();
-        let fsck = kvfs()
-            .args(["fsck", "--store", "redb:state.redb"])
-            .current_dir(&place.directory)
-            .output()
-            .unwrap();
+        std::fs::write(directory.store(), &damaged).unwrap();
+        let fsck =
+            kvfs().args(["fsck", "--store", "redb:state.redb"]).current_dir(&directory.dir).output().unwrap();
         let said = String::from_utf8(fsck.stdout).unwrap();
         match fsck.status.code() {
             Some(0) => assert!(said.contains(": 41 inodes, 40 names"), "byte {at}: {said}"),
@@ -195,29 +191,29 @@ fn a_damaged_page_behind_an_orderly_end_never_makes_an_empty_volume() {
             other => panic!("byte {at}: {other:?}: {}", String::from_utf8_lossy(&fsck.stderr)),
         }
     }
-    assert!(noticed > 0, "no flipped bit was noticed");
+    assert!(noticed > 0, "fsck noticed none of the flipped bits");
 }
 
 #[test]
 fn a_guest_out_of_time_is_ended_and_its_store_closed() {
     for link in LINKS {
-        let place = Place::new(link);
+        let directory = RunDirectory::new(link);
         for program in ["spins", "stats", "writes", "waits", "floods"] {
-            // On a slow machine it is out of time before it has come to anything.
+            // On a slow machine the time may be over before the program is ready.
             let tries = ["700ms", "5s", "30s"].map(|limit| (limit, ["--timeout", limit]));
             let in_time = tries.iter().find_map(|(limit, options)| {
-                Some((limit, place.try_endless(options, program, nothing).ok()?))
+                Some((limit, directory.try_endless(options, program, nothing).ok()?))
             });
-            let (limit, end) = in_time.expect("it is ready in half a minute");
+            let (limit, end) = in_time.expect("the program is not ready after half a minute");
             assert_eq!(end.code, Some(124), "{program}: {}", end.stderr);
             let line =
                 format!("kvfs: guests.wasm: ended after {limit} (--timeout); what it had stored is kept\n");
-            // A flood that nobody reads takes the line along.
+            // A flood that nobody reads swallows the line.
             assert!(end.stderr == line || program == "floods", "{program}: {}", end.stderr);
             assert!(end.took < Duration::from_secs(60), "{program}: {:?}", end.took);
-            place.is_in_order(program);
+            directory.is_in_order(program);
         }
-        let end = place.run(&["--timeout", "1h"], &["nothing"]);
+        let end = directory.run(&["--timeout", "1h"], &["nothing"]);
         assert_eq!((end.code, end.stderr.as_str()), (Some(0), ""));
     }
 }
@@ -225,16 +221,16 @@ fn a_guest_out_of_time_is_ended_and_its_store_closed() {
 #[test]
 fn a_guest_out_of_fuel_is_ended_at_the_same_instruction_each_time() {
     for link in LINKS {
-        let place = Place::new(link);
+        let directory = RunDirectory::new(link);
         for _ in 0..2 {
-            let end = place.endless(&["--max-fuel", "30000000"], "spins", nothing);
+            let end = directory.endless(&["--max-fuel", "30000000"], "spins", nothing);
             assert_eq!(end.code, Some(152), "{}", end.stderr);
             assert!(end.stderr.contains("ended after 30000000 units of fuel (--max-fuel)"), "{}", end.stderr);
-            place.is_in_order("spins");
+            directory.is_in_order("spins");
         }
-        let end = place.run(&["--max-fuel", "10"], &["nothing"]);
-        assert_eq!(end.code, Some(152), "it starts on none: {}", end.stderr);
-        let end = place.run(&["--max-fuel", "30000000"], &["nothing"]);
+        let end = directory.run(&["--max-fuel", "10"], &["nothing"]);
+        assert_eq!(end.code, Some(152), "the guest started with almost no fuel: {}", end.stderr);
+        let end = directory.run(&["--max-fuel", "30000000"], &["nothing"]);
         assert_eq!((end.code, end.stderr.as_str()), (Some(0), ""));
     }
 }
@@ -242,37 +238,37 @@ fn a_guest_out_of_fuel_is_ended_at_the_same_instruction_each_time() {
 #[test]
 fn memory_is_bounded_for_the_guest_and_the_file_system_together() {
     for link in LINKS {
-        let place = Place::new(link);
-        let end = place.endless(&["--max-memory", "40M"], "takes-memory", nothing);
-        assert_eq!(end.code, Some(0), "it goes on without more: {}", end.stderr);
+        let directory = RunDirectory::new(link);
+        let end = directory.endless(&["--max-memory", "40M"], "takes-memory", nothing);
+        assert_eq!(end.code, Some(0), "the guest should go on without more memory: {}", end.stderr);
         let bytes = end.stdout.strip_suffix(" more bytes, true\n").expect(&end.stdout);
         let bytes: u64 = bytes.parse().unwrap();
         assert!((20 << 20..40 << 20).contains(&bytes), "{bytes} bytes of 40 MiB");
-        place.is_in_order("takes-memory");
+        directory.is_in_order("takes-memory");
 
-        let end = place.endless(&["--max-memory", "40M"], "needs-memory", nothing);
+        let end = directory.endless(&["--max-memory", "40M"], "needs-memory", nothing);
         assert_eq!(end.code, Some(137), "{}", end.stderr);
         assert!(end.stderr.contains("with 41943040 bytes of memory (--max-memory)"), "{}", end.stderr);
-        place.is_in_order("needs-memory");
+        directory.is_in_order("needs-memory");
 
-        let end = place.run(&["--max-memory", "64K"], &["nothing"]);
-        assert_eq!(end.code, Some(137), "it needs more to start: {}", end.stderr);
-        closed_in_order(&place.store());
+        let end = directory.run(&["--max-memory", "64K"], &["nothing"]);
+        assert_eq!(end.code, Some(137), "the guest should need more to start: {}", end.stderr);
+        closed_in_order(&directory.store());
     }
 }
 
 #[test]
-fn bounds_that_are_none_are_refused() {
-    let place = Place::new("component");
+fn bounds_that_bound_nothing_are_refused() {
+    let directory = RunDirectory::new("component");
     for (option, value, expected) in [
         ("--timeout", "0", "no time at all"),
         ("--timeout", "soon", "such as 500ms, 30s or 5m"),
         ("--max-memory", "much", "such as 64M"),
         ("--max-fuel", "-1", "invalid value"),
     ] {
-        let end = place.run(&[&format!("{option}={value}")], &["nothing"]);
+        let end = directory.run(&[&format!("{option}={value}")], &["nothing"]);
         assert_eq!(end.code, Some(2), "{option} {value}");
         assert!(end.stderr.contains(expected), "{option} {value}: {}", end.stderr);
-        assert!(!place.store().exists(), "a store was made");
+        assert!(!directory.store().exists(), "a store was made");
     }
 }

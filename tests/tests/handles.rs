@@ -1,7 +1,8 @@
-//! Handles of the file system and of the host through the same calls: right ones, dropped ones, made-up ones.
+//! Handles of the file system and of the host in the same calls: valid, dropped and invented ones.
 //!
-//! Random scripts run composed, where the runtime keeps every handle, and linked, where a table of ours does. Both
-//! must say the same at every step and end at the same step in the same way. `KVFS_HANDLES` is a seed to run alone.
+//! Random scripts run composed, where the runtime keeps every handle, and linked, where a table of
+//! ours does. Both must print the same at every step, and end at the same step in the same way.
+//! `KVFS_HANDLES` runs a single seed.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use wasmtime::component::Component;
 const SCRIPTS: u64 = 3000;
 const STEPS: usize = 60;
 
-/// Numbers that neither the runtime nor the table of handles gives out in a script of this length.
+/// Numbers that neither the runtime nor our table gives out in a script of this length.
 const MADE_UP: [&str; 10] = [
     "0", "fffffff", "10000000", "3fffffff", "4ff00000", "400fffff", "7fffffff", "80000000", "c0000000",
     "ffffffff",
@@ -27,9 +28,9 @@ enum Kind {
     Input,
     Output,
     Pollable,
-    /// A pollable that is not ready before the script has ended: never waited for alone.
+    /// A pollable that is not ready before the script has ended; never waited for alone.
     Slow,
-    /// A pollable that gets ready at once, but when it says so is a matter of time: only waited for.
+    /// A pollable that becomes ready at once, at an unpredictable moment; only waited for.
     Soon,
     Error,
     Descriptor,
@@ -38,7 +39,7 @@ enum Kind {
 
 use Kind::{Descriptor, Error, Input, Listing, Output, Pollable, Slow, Soon};
 
-/// An operation: its name, what it is called on, and what it makes.
+/// An operation: its name, the kind it is called on, and the kind it makes.
 type Operation = (&'static str, Kind, Option<Kind>);
 
 const OPERATIONS: &[Operation] = &[
@@ -92,13 +93,13 @@ const OPERATIONS: &[Operation] = &[
 struct Script {
     rng: Rng,
     steps: Vec<String>,
-    /// What each step made, while it is there.
+    /// The handles that steps made and did not drop yet.
     made: Vec<Option<Kind>>,
 }
 
 impl Script {
     fn from_seed(seed: u64) -> String {
-        let mut script = Script { rng: Rng::new(seed), steps: Vec::new(), made: Vec::new() };
+        let mut script = Self { rng: Rng::new(seed), steps: Vec::new(), made: Vec::new() };
         for (step, made) in [
             ("root", Some(Descriptor)),
             ("open h0 a 1 3", Some(Descriptor)),
@@ -133,7 +134,8 @@ impl Script {
         of[self.rng.below(of.len() as u64) as usize].clone()
     }
 
-    /// Names a handle of a kind, or now and then one that is none. None if there is none of the kind.
+    /// Names a handle of a kind, or rarely an invalid one. Returns `None` if there is no handle of
+    /// the kind.
     fn handle(&mut self, kind: Kind) -> Option<String> {
         if self.one_in(400) {
             return Some(format!("x{}", self.pick(&MADE_UP)));
@@ -162,7 +164,7 @@ impl Script {
                 return self.push(step.to_owned(), Some(kind));
             }
             1 | 2 => return self.poll(),
-            // A write that fails, of the file system and of the host.
+            // A failing write, of the file system and then of the host.
             3 => {
                 let Some(file) = self.handle(Descriptor) else { return };
                 self.push(format!("output {file} {}", u64::MAX), Some(Output));
@@ -171,7 +173,7 @@ impl Script {
             4 => {
                 let Some(input) = self.handle(Input) else { return };
                 self.push("stderr".to_owned(), Some(Output));
-                let length = FaultyOutput::BYTES_MAX + 1;
+                let length = FaultyOutput::MAX_WRITE_BYTES + 1;
                 let from = self.steps.len() - 1;
                 let step = match self.rng.below(3) {
                     0 => format!("write h{from} {length}"),
@@ -220,7 +222,8 @@ impl Script {
             if let Some(place) = number.and_then(|n| self.made.get_mut(n)) {
                 *place = None;
             }
-            // Right after its drop, before another takes the number: the runtime gives it out again at once.
+            // Uses the handle right after its drop, before another takes its number: the runtime
+            // reuses it at once.
             if self.one_in(8) {
                 let uses: Vec<_> = OPERATIONS.iter().filter(|(_, kind, _)| *kind == on).collect();
                 let (name, ..) = self.pick(&uses);
@@ -244,7 +247,7 @@ impl Script {
             _ => 1 + self.rng.below(5),
         };
         let mut list = Vec::new();
-        // The first is ready, or is none, and so nothing is waited for.
+        // The first is ready, or invalid, so that nothing waits.
         if count > 0 {
             let Some(first) = self.handle(Pollable) else { return };
             list.push(first);
@@ -259,7 +262,7 @@ impl Script {
     }
 }
 
-/// What a script did.
+/// The outcome of a script.
 #[derive(Debug, PartialEq, Eq)]
 struct Run {
     output: String,
@@ -276,13 +279,14 @@ fn run(component: &Component, script: &str) -> (Run, Option<String>) {
     (Run { output: output.stdout, code: output.code, left }, output.trap)
 }
 
-/// Returns true if two traps have the same reason: the same words but for numbers, or a handle that is none.
+/// Returns true if two traps have the same cause: the same message except for numbers, or an
+/// invalid handle.
 fn same_cause(composed: &str, linked: &str) -> bool {
     let cause = |trap: &str| -> String {
         let words = trap.rsplit("Caused by:").next().unwrap_or_default();
         words.chars().filter(|c| !c.is_ascii_digit()).collect()
     };
-    // The function of the table that finds a handle's place.
+    // `place` is the table's function that finds a handle's place.
     cause(composed) == cause(linked) || (composed.contains("handle index") && linked.contains("!place\n"))
 }
 
@@ -310,7 +314,10 @@ fn scripts_of_calls_do_the_same_composed_and_linked() {
         }
         match one.code {
             Some(code) => {
-                assert_eq!(code, 0, "KVFS_HANDLES={seed}: the script is not understood: {script}");
+                assert_eq!(
+                    code, 0,
+                    "KVFS_HANDLES={seed}: the guest does not understand the script: {script}"
+                );
                 ended += 1;
             }
             None => trapped += 1,
@@ -321,7 +328,7 @@ fn scripts_of_calls_do_the_same_composed_and_linked() {
     }
 }
 
-/// Takes steps out of a script for as long as it does not the same both ways. Steps keep their numbers.
+/// Removes steps while the script still differs between the two ways. Steps keep their numbers.
 fn shortest(script: &str, composed: &Component, linked: &Component) -> String {
     let mut steps: Vec<String> = script.split(';').map(str::to_owned).collect();
     let differs = |steps: &[String]| {
@@ -341,7 +348,7 @@ fn shortest(script: &str, composed: &Component, linked: &Component) -> String {
 }
 
 #[test]
-fn bytes_that_are_not_all_the_guests_end_the_program_and_write_nothing() {
+fn bytes_outside_the_guests_memory_end_the_program_and_write_nothing() {
     let (composed, linked) = (prepared(Way::Composed), prepared(Way::Linked));
     let open = "root;open h0 a 1 3;pwrite h1 5000 0;sync h1;output h1 0";
     let untouched = run(&composed, open).0.left;

@@ -1,6 +1,6 @@
 //! All integration tests, in one binary.
 
-// The tests of CPython are loaded once for each way to join it with the file system.
+// The tests of CPython are compiled once for each way to join it with the file system.
 #![allow(clippy::duplicate_mod)]
 
 mod behaviour;

@@ -1,4 +1,5 @@
-//! Guests of every kind: what they were built for, with and from.
+//! Guests of every kind: for different versions of WASI, and made with different tools from
+//! different sources.
 
 use kvfs_tests::differential::{THEN, Way, compare};
 use kvfs_tests::kinds;
@@ -20,7 +21,7 @@ fn a_composition_of_guests_of_two_versions_behaves_as_on_the_host() {
         assert!(imports.contains(version), "{version} is not among\n{imports}");
     }
     compare(Way::Composed, &guest, &[vec![]], &[]).unwrap().unwrap();
-    // Its inner components are joined to the file system from outside only.
+    // Its inner components can only be joined to the file system from outside.
     let refusal = Way::Linked.component(&guest).unwrap_err().to_string();
     assert!(refusal.contains("it is a composition"), "{refusal}");
 }
@@ -39,8 +40,8 @@ fn programs_on_rusts_standard_library_behave_as_on_the_host() {
 #[ignore = "there is no std for wasm32-wasip1 and -wasip2: run `make setup` where rustup can add them"]
 fn programs_on_rusts_standard_library_behave_as_on_the_host() {}
 
-/// SQLite finds, in each of its journal modes, what it finds on the host's file system, and so it does after it was
-/// ended in the middle of a transaction.
+/// In each of its journal modes, SQLite finds what it finds on the host's file system, also after
+/// an abort in the middle of a transaction.
 #[test]
 fn sqlite_behaves_as_on_the_host() {
     let modes = ["delete", "truncate", "persist", "memory"];

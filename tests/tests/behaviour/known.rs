@@ -1,11 +1,12 @@
-//! Where our file system differs from the host's on purpose.
+//! The intended differences between our file system and the host's.
 
 use kvfs_tests::differential::Difference;
 
 /// Program, label, value on the host, value on ours.
 type Facts = &'static [(&'static str, &'static str, &'static str, &'static str)];
 
-/// Differences of the Rust guest's programs, by the paragraph of SEMANTICS.md that says why.
+/// Returns the differences of the Rust guest's programs. Each names the paragraph of SEMANTICS.md
+/// that says why.
 pub(super) fn of_programs() -> Vec<Difference> {
     let all = PROGRAMS.iter().flat_map(|(because, facts)| facts.iter().map(move |fact| (*because, *fact)));
     all.map(|(because, (program, label, host, ours))| Difference { program, label, host, ours, because })

@@ -1,4 +1,4 @@
-//! Guests behave on our file system as on the host's, however they are made.
+//! Checks that guests behave on our file system as on the host's, however they were made.
 
 mod kinds;
 mod known;
@@ -7,7 +7,8 @@ mod reactors;
 use kvfs_tests::differential::{Difference, Prepared, Way, compare};
 use kvfs_tests::guests;
 
-/// Runs each of a guest's programs on the host's file system and in each of our ways. `KVFS_PROGRAM` picks one.
+/// Runs each of a guest's programs on the host's file system and in each of our ways.
+/// `KVFS_PROGRAM` selects one.
 fn programs_behave_as_on_the_host(guest: &[u8], known: &[Difference]) {
     let list = Prepared::new(Way::Host, guest).unwrap().run(&["list"]).unwrap();
     let only = std::env::var("KVFS_PROGRAM").ok();

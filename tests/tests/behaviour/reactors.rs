@@ -1,5 +1,5 @@
-//! Components that are called again and again: each call's answer is the host's, and what a call has written is
-//! stored when it returns.
+//! Components that are called again and again: each call's answer matches the host's, and its
+//! writes are stored when it returns.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ fn variant(case: &str, value: Option<Val>) -> Val {
     Val::Variant(case.into(), value.map(Box::new))
 }
 
-/// Calls with every shape of signature that the reactor has, but for resources.
+/// Returns calls with every shape of signature that the reactor has, except resources.
 fn calls_of_notes() -> Vec<Call> {
     let numbers = vec![
         Val::U8(255),
@@ -61,8 +61,8 @@ fn calls_of_notes() -> Vec<Call> {
     ]
 }
 
-/// Makes the calls on the host's file system, and in each of our ways; there, another opener looks into the store
-/// after each call, while the instance still lives.
+/// Makes the calls on the host's file system and in each of our ways. In ours, another opener reads
+/// the store after each call, while the instance still lives.
 fn calls_behave_as_on_the_host(guest: &[u8], calls: &[Call]) {
     let dir = tempfile::tempdir().unwrap();
     let component = engine::compile(engine::interruptible(), &guests::component(guest).unwrap()).unwrap();
@@ -83,9 +83,9 @@ fn calls_behave_as_on_the_host(guest: &[u8], calls: &[Call]) {
         for ((interface, function, params), (answer, tree)) in calls.iter().zip(&steps) {
             let found = format!("{:?}", ours.call(*interface, function, params).unwrap());
             assert_eq!(found, *answer, "{way:?}: {function}");
-            // A copy: a second opener would fence off the first.
+            // Reads a copy: a second opener would fence off the first.
             let stored = Tree::of_store(&copy(&store)).unwrap();
-            assert_eq!(stored, *tree, "{way:?}: what is stored after {function}");
+            assert_eq!(stored, *tree, "{way:?}: stored after {function}");
         }
     }
 }
@@ -113,7 +113,7 @@ fn a_preview1_reactor_behaves_as_on_the_host() {
     calls_behave_as_on_the_host(&kinds::c_reactor().unwrap(), &calls);
 }
 
-/// Resources that a guest defines stay its own; what their methods write is stored like everything else.
+/// Resources that a guest defines stay its own; their methods' writes are stored like all others.
 #[test]
 fn resources_of_a_reactor_live_from_call_to_call() {
     let guest = kinds::notes_at("0.2.6").unwrap();
@@ -125,7 +125,7 @@ fn resources_of_a_reactor_live_from_call_to_call() {
         let one = call("[constructor]journal", &[text("one")]);
         let other = call("[constructor]journal", &[text("other")]);
         call("[method]journal.write", &[one.clone(), text("a line")]);
-        let Val::Resource(handle) = one else { panic!("{one:?} is no resource") };
+        let Val::Resource(handle) = one else { panic!("{one:?} is not a resource") };
         assert!(handle.owned());
         let merged = call("[static]journal.merge", &[Val::Resource(handle), other]);
         assert_eq!(call("[method]journal.lines", &[merged]), Val::List(vec![text("a line")]));

@@ -1,5 +1,5 @@
-//! A composed guest under the `kvfs` command, killed with its process: what it has synced and said so
-//! is in the file.
+//! A composed guest under the `kvfs` command, killed with its process: the file holds everything
+//! that it reported as synced.
 
 use super::{check_size, contents};
 use crate::python::composed::processes::{composed, kvfs};
@@ -17,7 +17,7 @@ use std::time::Duration;
 const CYCLES: u64 = 10;
 const SLOTS: u64 = 20;
 
-/// Writes numbered files, each in the way that programs replace a file safely, and says which are done.
+/// Writes numbered files, each by the safe way to replace a file, and prints the finished ones.
 const PROGRAM: &str = "
 import os, sys
 number = int(sys.argv[1])
@@ -54,10 +54,10 @@ fn a_guest_killed_over_and_over_keeps_what_it_has_synced() {
         next = check(&map, acknowledged).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
     }
     println!("{cycles} kills, {synced} files synced, contents of up to {largest_contents_bytes} bytes");
-    assert!(synced > cycles, "the guest comes to nothing");
+    assert!(synced > cycles, "the guest makes no progress");
 }
 
-/// Returns the number behind the last that the guest has acknowledged.
+/// Returns the number after the last one that the guest acknowledged.
 fn run_and_kill(component: &Path, store: &Path, first: u64, seed: u64) -> u64 {
     let mut child = kvfs()
         .args(["run", "--store", &format!("redb:{}", store.display())])
@@ -72,22 +72,22 @@ fn run_and_kill(component: &Path, store: &Path, first: u64, seed: u64) -> u64 {
     let reader = std::thread::spawn(move || {
         let mut next = first;
         for line in BufReader::new(out).lines().map_while(Result::ok) {
-            assert_eq!(line.parse(), Ok(next), "numbers come in order");
+            assert_eq!(line.parse(), Ok(next), "numbers must come in order");
             next += 1;
             let _ = started.send(());
         }
         next
     });
-    first_line.recv_timeout(Duration::from_secs(120)).expect("the guest says that it has synced");
+    first_line.recv_timeout(Duration::from_secs(120)).expect("the guest reports no synced file");
     std::thread::sleep(Duration::from_micros(Rng::new(seed).below(150_000)));
     child.kill().unwrap();
     let status = child.wait().unwrap();
-    assert!(status.code().is_none(), "it ended by itself: {status}");
+    assert!(status.code().is_none(), "the process ended by itself: {status}");
     reader.join().unwrap()
 }
 
-/// Every slot must hold its last acknowledged file, or the one that was under way. Returns the number
-/// that the next process starts with.
+/// Checks that every slot holds its last acknowledged file, or the one being written. Returns the
+/// first number for the next process.
 fn check(map: &Map, acknowledged: u64) -> Result<u64, String> {
     let limits = Limits { max_batch_bytes: 64 << 20, max_value_bytes: 4 << 20, ..LARGE };
     let store = TestStore::from_map(map.clone(), limits);
@@ -103,15 +103,15 @@ fn check(map: &Map, acknowledged: u64) -> Result<u64, String> {
     for number in acknowledged.saturating_sub(SLOTS)..acknowledged {
         let name = format!("slot-{}", number % SLOTS);
         let file = volume.open_at(&root, &name, Follow::No, OpenFlags::default(), Access::default());
-        let file = file.map_err(|error| format!("{name}, which holds {number}: {error:?}"))?;
+        let file = file.map_err(|error| format!("{name}, which should hold {number}: {error:?}"))?;
         let mut bytes = Vec::new();
         while volume.read(&file, bytes.len() as u64, 1 << 20, &mut bytes).map_err(fail)? > 0 {}
         volume.close(file).map_err(fail)?;
-        // The oldest slot is the one that the file under way goes to.
+        // The file being written goes to the oldest slot.
         if number + SLOTS == acknowledged && bytes == content(acknowledged) {
             next = acknowledged + 1;
         } else if bytes != content(number) {
-            return Err(format!("{name} holds {} bytes that are not those of {number}", bytes.len()));
+            return Err(format!("{name} holds {} bytes, not those of {number}", bytes.len()));
         }
     }
     Ok(next)

@@ -1,7 +1,7 @@
-//! Processes killed at random moments (`SIGKILL`), over and over on one file: what was acknowledged as
-//! synced is there each time, and the store stays sound and small.
+//! Processes killed at random moments (`SIGKILL`), over and over on one file. Everything
+//! acknowledged as synced is there each time, and the store stays sound and small.
 
-// The command's own translation, so that what is tried here is what it does.
+// The command's own adapter, so that the tests exercise the code that the command runs.
 #[path = "../../../compose/src/cli/engine_store.rs"]
 mod engine_store;
 
@@ -16,12 +16,12 @@ use kvfs_trust::store::Map;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Opens the redb file at a path as the engine wants it.
+/// Opens the redb file at a path for the engine.
 fn open(path: &Path) -> EngineStore {
     EngineStore(open_store(&format!("redb:{}", path.display())).unwrap())
 }
 
-/// Everything that the redb file at a path holds. A copy of it is opened: the next process finds the
+/// Reads everything in the redb file at a path. It opens a copy, so that the next process finds the
 /// file as the kill left it.
 fn contents(path: &Path) -> Map {
     let copy = path.with_extension("copy");
@@ -40,8 +40,9 @@ fn contents(path: &Path) -> Map {
     map
 }
 
-/// Fails if the file has grown beyond what its contents explain: redb keeps two versions of what a commit
-/// changes, a kill leaves pages that the next opener has to find, and a file grows by doubling.
+/// Fails if the file has grown beyond what its contents explain. redb keeps two versions of what a
+/// commit changes, a kill leaves pages that the next opener has to find, and a file grows by
+/// doubling.
 fn check_size(path: &Path, map: &Map, largest_contents_bytes: &mut u64) -> u64 {
     let contents_bytes: u64 = map.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
     *largest_contents_bytes = contents_bytes.max(*largest_contents_bytes);

@@ -1,4 +1,4 @@
-//! The engine on redb, without a guest: hundreds of kills on one file.
+//! The engine on redb without a guest: hundreds of kills on one file.
 
 use super::worker::{Progress, Work, Worker};
 use super::{check_size, contents, open};
@@ -14,23 +14,25 @@ use std::time::Duration;
 
 const CYCLES: u64 = 200;
 
-/// More than a process gets done before it is killed.
-const OPERATIONS_MAX: usize = 5_000;
+/// More operations than a process completes before it is killed.
+const MAX_OPERATIONS: usize = 5_000;
 
-/// The one file, with what must be in it.
+/// The one file, and what it must hold.
 struct Life {
     path: PathBuf,
     limits: Limits,
     contents: Map,
-    /// What the reference knows at the state that was found last.
+    /// The model at the last state that was found.
     model: Model,
     seconds: i64,
     largest_contents_bytes: u64,
-    /// Acknowledged operations, kills before the volume was open, moments that were lost at most.
+    /// Acknowledged operations.
     acknowledged: usize,
+    /// Kills before the volume was open.
     early: u64,
-    /// Kills behind a sync.
-    behind_a_sync: u64,
+    /// Kills after a sync.
+    after_a_sync: u64,
+    /// The most acknowledged operations that one kill lost.
     most_lost: usize,
 }
 
@@ -48,7 +50,7 @@ fn killed_over_and_over_a_store_keeps_what_was_synced_and_its_size() {
         largest_contents_bytes: 0,
         acknowledged: 0,
         early: 0,
-        behind_a_sync: 0,
+        after_a_sync: 0,
         most_lost: 0,
     };
     let mut largest_file_bytes = 0;
@@ -59,19 +61,19 @@ fn killed_over_and_over_a_store_keeps_what_was_synced_and_its_size() {
         largest_file_bytes =
             largest_file_bytes.max(check_size(&life.path, &life.contents, &mut life.largest_contents_bytes));
     }
-    let Life { acknowledged, early, behind_a_sync, most_lost, largest_contents_bytes, .. } = life;
+    let Life { acknowledged, early, after_a_sync, most_lost, largest_contents_bytes, .. } = life;
     println!(
-        "{cycles} kills, {early} before the volume was open, {behind_a_sync} behind a sync; {acknowledged} operations \
-         acknowledged, of which a kill took back {most_lost} at most; contents of up to {largest_contents_bytes} \
+        "{cycles} kills, {early} before the volume was open, {after_a_sync} after a sync; {acknowledged} operations \
+         acknowledged, of which one kill lost {most_lost} at most; contents of up to {largest_contents_bytes} \
          bytes in a file of up to {largest_file_bytes}"
     );
-    assert!(cycles < 10 || behind_a_sync * 2 > cycles, "too few processes come to a sync: {behind_a_sync}");
+    assert!(cycles < 10 || after_a_sync * 2 > cycles, "too few processes reach a sync: {after_a_sync}");
 }
 
 impl Life {
     fn cycle(&mut self, seed: u64) -> Result<(), String> {
-        let work = Work { seed, start_seconds: self.seconds, count: OPERATIONS_MAX };
-        // Other numbers than those that the process draws from the seed.
+        let work = Work { seed, start_seconds: self.seconds, count: MAX_OPERATIONS };
+        // Different numbers from those that the process draws from the seed.
         let mut rng = Rng::new(!seed);
         let worker = Worker::start(&self.path, &work);
         if !rng.chance(5) {
@@ -80,7 +82,7 @@ impl Life {
         std::thread::sleep(Duration::from_micros(rng.below(60_000)));
         let progress = worker.kill();
         if rng.chance(6) {
-            // Once more while what the first kill left is opened and cleared up.
+            // Kills again while a process opens and cleans up what the first kill left.
             let worker = Worker::start(&self.path, &Work { count: 0, ..work });
             std::thread::sleep(Duration::from_micros(rng.below(40_000)));
             worker.kill();
@@ -90,13 +92,14 @@ impl Life {
         self.check(&work, progress)
     }
 
-    /// The file must hold what the reference held at a moment, and not one before the last promise.
+    /// Checks that the file holds the model's state at some moment, and none before the last
+    /// promise.
     fn check(&mut self, work: &Work, progress: Progress) -> Result<(), String> {
         let found = contents(&self.path);
         let moments = self.moments(work, progress)?;
         let lowest = moments[progress.done].durable;
         if found.is_empty() && self.contents.is_empty() && lowest == 0 {
-            return Ok(()); // A new volume is there with the first sync.
+            return Ok(()); // A new volume is stored by its first sync.
         }
         let report = fsck(&mut TestStore::from_map(found.clone(), self.limits), "v");
         let report = report.map_err(|error| format!("fsck: {error:?}"))?;
@@ -110,9 +113,11 @@ impl Life {
         let candidates: Vec<usize> = (lowest..moments.len()).rev().collect();
         let Some(moment) = candidates.iter().find(same) else {
             let what = tree::difference(&tree::of_model(&moments[lowest].model), &tree).unwrap_or_default();
-            return Err(format!("{progress:?}: no moment from {lowest}; beside that: {what}"));
+            return Err(format!(
+                "{progress:?}: no moment from {lowest} on matches; compared with that one: {what}"
+            ));
         };
-        self.behind_a_sync += u64::from(lowest > 0);
+        self.after_a_sync += u64::from(lowest > 0);
         self.most_lost = self.most_lost.max(progress.done.saturating_sub(*moment));
         self.model = moments[*moment].model.clone();
         self.model.close_all();
@@ -122,7 +127,8 @@ impl Life {
         Ok(())
     }
 
-    /// A volume on a copy, and the inode number that it gives out next: a kill may have used some up.
+    /// Opens a copy of the volume, and returns it with the next inode number: a kill may have used
+    /// some up.
     fn look(&self, map: &Map) -> Result<(Volume, u64), String> {
         let open = || {
             let store = TestStore::from_map(map.clone(), self.limits);
@@ -140,7 +146,8 @@ impl Life {
         opened.map_err(|error| format!("opening: {error:?}"))
     }
 
-    /// The moments of what the process did: up to the operation behind the last acknowledged one.
+    /// Returns the moments of the process's work, up to the operation after the last acknowledged
+    /// one.
     fn moments(&self, work: &Work, progress: Progress) -> Result<Vec<Moment>, String> {
         let (setup, mut rng) = work.plan(self.limits);
         let store = TestStore::from_map(self.contents.clone(), self.limits);

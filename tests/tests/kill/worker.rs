@@ -1,4 +1,4 @@
-//! The process that is killed: it works on a volume and says how far it is.
+//! The process to be killed: it works on a volume and reports its progress.
 
 use super::open;
 use kvfs::{Limits, Mode};
@@ -12,24 +12,25 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-/// What both sides know of the work of one process.
+/// The work of one process, as both sides know it.
 pub(super) struct Work {
     pub(super) seed: u64,
     pub(super) start_seconds: i64,
-    /// Operations before it only waits.
+    /// Operations to do before it only waits.
     pub(super) count: usize,
 }
 
 impl Work {
-    /// How the volume is opened, and what is done to it.
+    /// Returns how to open the volume, and the numbers from which the operations are drawn.
     pub(super) fn plan(&self, limits: Limits) -> (Setup, Rng) {
         let mut rng = Rng::new(self.seed);
         let mut setup = Setup::random(&mut rng);
         setup.limits = limits;
         setup.scan_entries_max = u32::MAX;
-        // The reference counts exactly only where nothing waits to be removed, and a kill leaves much that does.
+        // The model counts exactly only if nothing waits to be removed, and a kill leaves much that
+        // does.
         setup.quota = None;
-        // Here every commit of it waits for the disk.
+        // In this mode every commit waits for the disk.
         if setup.mode == Mode::Strict && !rng.chance(3) {
             setup.mode = Mode::Lazy;
         }
@@ -44,14 +45,14 @@ impl Work {
     }
 }
 
-/// A process under way.
+/// A running process.
 pub(super) struct Worker {
     child: Child,
     progress: Arc<(Mutex<Progress>, Condvar)>,
     reader: std::thread::JoinHandle<()>,
 }
 
-/// What a process has acknowledged.
+/// The acknowledged progress of a process.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Progress {
     pub(super) is_open: bool,
@@ -60,7 +61,7 @@ pub(super) struct Progress {
 }
 
 impl Worker {
-    pub(super) fn start(path: &Path, work: &Work) -> Worker {
+    pub(super) fn start(path: &Path, work: &Work) -> Self {
         let name = "kill::worker::child_works_until_it_is_killed";
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--ignored", "--nocapture"])
@@ -82,7 +83,7 @@ impl Worker {
                 to.1.notify_all();
             }
         });
-        Worker { child, progress, reader }
+        Self { child, progress, reader }
     }
 
     /// Waits until the volume is open.
@@ -96,12 +97,12 @@ impl Worker {
         assert!(!waited.timed_out(), "the process does not open the volume");
     }
 
-    /// Kills it, and returns what it had said before.
+    /// Kills the process, and returns what it had reported.
     pub(super) fn kill(mut self) -> Progress {
         use std::os::unix::process::ExitStatusExt;
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
-        assert_eq!(status.signal(), Some(9), "it ended by itself: {status}");
+        assert_eq!(status.signal(), Some(9), "the process ended by itself: {status}");
         self.reader.join().unwrap();
         *self.progress.0.lock().unwrap()
     }
@@ -110,7 +111,7 @@ impl Worker {
 #[test]
 #[ignore = "run by the tests that kill it"]
 fn child_works_until_it_is_killed() {
-    let path = std::env::var_os("KVFS_TEST_STORE").expect("run by another test only");
+    let path = std::env::var_os("KVFS_TEST_STORE").expect("only another test runs this");
     let work = std::env::var("KVFS_TEST_WORK").unwrap();
     let numbers: Vec<u64> = work.split(' ').map(|number| number.parse().unwrap()).collect();
     let [seed, start_seconds, count] = numbers[..] else { panic!("{work}") };
@@ -122,13 +123,13 @@ fn child_works_until_it_is_killed() {
     clock.0.set(work.start_seconds);
     let volume = kvfs::Volume::open(Box::new(store), Box::new(clock.clone()), setup.options()).unwrap();
     let mut guest = Guest::new(volume).unwrap();
-    // Straight to the pipe: what is in a buffer when the signal comes was never said.
+    // Written straight to the pipe: bytes in a buffer would be lost with the process.
     let mut out = std::io::stdout().lock();
     out.write_all(b"\nopen\n").unwrap();
     out.flush().unwrap();
     for done in 1..=work.count {
         clock.0.set(work.start_seconds + done as i64);
-        // Refusals are part of it; the parent knows which.
+        // Refusals are expected; the parent knows which.
         let _ = guest.act(&Work::next_op(&mut rng));
         out.write_all(format!("done {done}\n").as_bytes()).unwrap();
         out.flush().unwrap();

@@ -1,11 +1,11 @@
-//! Several mounts in one tree: paths that lead from one to another, and what does not.
+//! Several mounts in one tree: paths that cross from one to another, and operations that cannot.
 
 use super::{Steps, WAYS, store, tree};
 
 const DIR: &str = "DescriptorType::Directory";
 const FILE: &str = "DescriptorType::RegularFile";
 
-/// An image at the root, volumes in it and in each other.
+/// An image at the root, and volumes in it and in each other.
 const NESTED: [&str; 5] =
     ["/=image:{}", "/data=kv:data", "/data/in/side=kv:inner", "/lib/sub=kv:data,ro", "/up=overlay:{}:up"];
 
@@ -30,7 +30,7 @@ fn mountpoints_are_directories_that_show() {
                 ("stat data", DIR),
                 ("write data/in/side/f deep", "ok"),
                 ("write data/f text", "ok"),
-                // The same volume again, without what is mounted in it.
+                // The same volume again, without the mounts inside it.
                 ("cat lib/sub/f", "\"text\""),
                 ("ls lib/sub/in/side", "[]"),
                 ("write lib/sub/f x", "error read-only"),
@@ -108,7 +108,7 @@ fn names_and_files_stay_in_their_mount() {
                 ("rm work", "error is-directory"),
                 ("mkdir work", "error exist"),
                 ("create work", "error exist"),
-                // Inode numbers repeat from volume to volume, what the guest sees of them does not.
+                // Inode numbers repeat from volume to volume; the guest sees different ones.
                 ("same-inode f work/f", "false"),
                 ("same-inode f pack/top", "false"),
                 ("same-inode work pack", "false"),
@@ -120,7 +120,7 @@ fn names_and_files_stay_in_their_mount() {
 }
 
 #[test]
-fn a_volume_mounted_to_be_read_takes_no_change() {
+fn a_volume_mounted_read_only_refuses_changes() {
     let dir = tempfile::tempdir().unwrap();
     for link in WAYS {
         let store = store();
@@ -148,7 +148,7 @@ fn a_volume_mounted_to_be_read_takes_no_change() {
 }
 
 #[test]
-fn without_a_mount_at_the_root_it_holds_mountpoints_alone() {
+fn a_root_without_a_mount_holds_only_mountpoints() {
     let dir = tempfile::tempdir().unwrap();
     for link in WAYS {
         Steps::new(link, &["/a/b=kv", "/c=kv:c"], dir.path()).expect(

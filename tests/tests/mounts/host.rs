@@ -12,7 +12,7 @@ use kvfs_tests::{guests, stock};
 const DIR: &str = "DescriptorType::Directory";
 const FILE: &str = "DescriptorType::RegularFile";
 
-/// Takes steps with a directory preopened as `shared`, and compares what came of each.
+/// Runs steps with a directory preopened as `shared`, and compares the outcome of each.
 #[track_caller]
 pub(super) fn expect(steps: &Steps, dir: &Path, store: &Arc<MemoryStore>, expected: &[(&str, &str)]) {
     let words: Vec<&str> = expected.iter().map(|(step, _)| *step).collect();
@@ -78,7 +78,8 @@ fn a_directory_of_the_host_lies_in_a_volume() {
     }
 }
 
-/// Streams of the host's files are the host's own, those of the others ours: a stream's end is told alike by all.
+/// Streams of host files are the host's own, all others are ours; every kind must end in the same
+/// way.
 #[test]
 fn a_stream_stays_at_its_end_on_every_kind_of_mount() {
     let packed = tempfile::tempdir().unwrap();
@@ -154,7 +155,7 @@ fn volumes_and_images_lie_in_a_directory_of_the_host() {
 }
 
 #[test]
-fn a_directory_of_the_host_mounted_to_be_read_takes_no_change() {
+fn a_directory_of_the_host_mounted_read_only_refuses_changes() {
     for link in WAYS {
         let dir = tempfile::tempdir().unwrap();
         tree(dir.path());
@@ -199,7 +200,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_map_shows_what_it_names_and_nothing_else() {
+fn a_file_map_shows_only_the_files_it_names() {
     for link in WAYS {
         let dir = tempfile::tempdir().unwrap();
         tree(dir.path());
@@ -257,7 +258,7 @@ fn a_directory_that_the_host_has_not_preopened_is_no_entry() {
 }
 
 #[test]
-fn only_what_mounts_the_host_imports_its_file_system() {
+fn only_a_mount_of_the_host_imports_its_file_system() {
     let dir = tempfile::tempdir().unwrap();
     for link in WAYS {
         let imports = |mounts: &[&str]| {

@@ -1,4 +1,4 @@
-//! What a guest must not do in directories of the host, however it asks.
+//! Checks what a guest must not be able to do in directories of the host, however it tries.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,9 +10,10 @@ use kvfs_tests::Tree;
 const DIR: &str = "DescriptorType::Directory";
 const FILE: &str = "DescriptorType::RegularFile";
 
-/// wasmtime opens for writing what it is allowed to make, also a file that is there and is to be read.
+/// If a call may create the file, wasmtime opens it for writing, even if it exists and is only to
+/// be read.
 #[test]
-fn a_descriptor_for_reading_writes_nothing_to_what_is_mounted_to_be_read() {
+fn a_descriptor_for_reading_writes_nothing_to_a_read_only_mount() {
     for link in WAYS {
         let dir = tempfile::tempdir().unwrap();
         tree(dir.path());
@@ -35,7 +36,7 @@ fn a_descriptor_for_reading_writes_nothing_to_what_is_mounted_to_be_read() {
 
 /// The same steps on an image, which nothing can change, and on a directory of the host.
 #[test]
-fn a_directory_to_be_read_says_first_what_is_there_and_what_is_not() {
+fn a_read_only_directory_reports_existing_and_missing_names_first() {
     for link in WAYS {
         let dir = tempfile::tempdir().unwrap();
         tree(dir.path());
@@ -52,7 +53,7 @@ fn a_directory_to_be_read_says_first_what_is_there_and_what_is_not() {
             ("ln top lib/a", "error exist"),
             ("ln missing new", "error no-entry"),
             ("set-time missing", "error no-entry"),
-            // As on Linux: what is to go is not looked at, where it is to be is.
+            // As on Linux: the name to remove or move is not looked up, but its directory is.
             ("mv missing new", "error read-only"),
             ("rm missing", "error read-only"),
             ("rmdir missing", "error read-only"),
@@ -71,7 +72,7 @@ fn a_directory_to_be_read_says_first_what_is_there_and_what_is_not() {
 }
 
 #[test]
-fn what_lies_in_a_directory_to_be_read_takes_changes_and_leaves_it_alone() {
+fn mounts_in_a_read_only_directory_take_changes_and_leave_it_alone() {
     for link in WAYS {
         let dir = tempfile::tempdir().unwrap();
         tree(dir.path());
@@ -100,7 +101,7 @@ fn what_lies_in_a_directory_to_be_read_takes_changes_and_leaves_it_alone() {
 }
 
 #[test]
-fn a_file_that_is_to_be_new_is_not_made_through_a_link() {
+fn an_exclusive_open_makes_no_file_through_a_link() {
     for link in WAYS {
         let dir = tempfile::tempdir().unwrap();
         symlink("missing", dir.path().join("dangling")).unwrap();
@@ -122,7 +123,7 @@ fn a_file_that_is_to_be_new_is_not_made_through_a_link() {
 }
 
 #[test]
-fn a_mount_stays_where_it_lies_in_a_directory_of_the_host() {
+fn a_mount_in_a_directory_of_the_host_cannot_be_moved_away() {
     for link in WAYS {
         let dir = tempfile::tempdir().unwrap();
         tree(dir.path());
@@ -247,9 +248,9 @@ fn a_mapped_file_is_no_directory() {
     }
 }
 
-/// Steps by chance, over names that are there, that are not, and that lead elsewhere.
+/// Random steps, over names that exist, that do not, and that lead elsewhere.
 #[test]
-fn no_steps_change_a_directory_to_be_read() {
+fn no_steps_change_a_read_only_directory() {
     const PATHS: [&str; 14] = [
         "in/top",
         "in/lib",

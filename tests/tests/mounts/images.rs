@@ -1,9 +1,9 @@
-//! Packed trees, read where they lie.
+//! Packed trees, read in place.
 
 use super::{Steps, WAYS, large_sum, store, stored_bytes, tree};
 
 #[test]
-fn a_guest_reads_an_image_and_asks_no_store() {
+fn a_guest_reads_an_image_without_a_store_call() {
     let dir = tempfile::tempdir().unwrap();
     tree(dir.path());
     for link in WAYS {

@@ -1,15 +1,15 @@
-//! What a volume may hold, said with its mount.
+//! Limits of a volume, given with its mount.
 
 use std::sync::Arc;
 
 use super::{Steps, WAYS, store, stored_bytes, tree};
 use kvfs_host::MemoryStore;
 
-/// Charged beside content and the bytes of names.
+/// The quota's charges, beside content and the bytes of names.
 const INODE: usize = 128;
 const NAME: usize = 64;
 
-/// Takes steps that grow until one is refused, and returns how many were not.
+/// Runs steps that grow the volume until one is refused, and returns how many succeeded.
 fn until_refused(steps: &Steps, store: &Arc<MemoryStore>, step: impl Fn(usize) -> String) -> usize {
     let all: Vec<String> = (0..600).map(step).collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
@@ -37,7 +37,7 @@ fn a_volume_holds_what_its_mount_allows_and_no_more() {
                 ("cat small/a", "\"1\""),
                 ("rm small/a", "ok"),
                 ("mkdir small/c", "ok"),
-                // The mountpoint is a name of the outer volume.
+                // The mountpoint counts as a name of the outer volume.
                 ("write a 1", "ok"),
                 ("ln a b", "ok"),
                 ("ln a c", "error quota"),
@@ -47,8 +47,8 @@ fn a_volume_holds_what_its_mount_allows_and_no_more() {
                 ("mkdir d", "ok"),
             ],
         );
-        // Limits stay with the volume, and another process finds them; with a mount that says more there is
-        // more room.
+        // Limits stay with the volume, so another process finds them. A mount with a higher limit
+        // gives more room.
         let same = Steps::new(link, &["/=kv", "/small=kv:small"], dir.path());
         same.expect(
             &store,
@@ -75,7 +75,7 @@ fn a_volume_holds_what_its_mount_allows_and_no_more() {
 fn bytes_over_the_limit_are_refused_and_what_was_there_stays() {
     let dir = tempfile::tempdir().unwrap();
     for link in WAYS {
-        // The root, and two files with names of one byte and ten bytes in all.
+        // The root, and two files with one-byte names and ten bytes in all.
         let bytes = 3 * INODE + 2 * (NAME + 1) + 10;
         let steps = Steps::new(link, &[&format!("/=kv,max-bytes={bytes}")], dir.path());
         steps.expect(
@@ -95,7 +95,7 @@ fn bytes_over_the_limit_are_refused_and_what_was_there_stays() {
     }
 }
 
-/// Names of one file were free: 65,000 of them made a volume of 1 MiB one of 34 MB.
+/// Names of one file were free: 65,000 of them let a volume of 1 MiB grow to 34 MB.
 #[test]
 fn regression_names_grow_a_volume_far_over_its_bytes() {
     const BYTES: usize = 128 << 10;
@@ -112,16 +112,16 @@ fn regression_names_grow_a_volume_far_over_its_bytes() {
             steps.expect(&store, &[("create a", "ok")]);
             let done = until_refused(&steps, &store, step);
             let held = stored_bytes(&store);
-            assert!(done > 100 && held < BYTES + 4096, "{done} {what}, and the store holds {held} bytes");
+            assert!(done > 100 && held < BYTES + 4096, "{done} {what}: the store holds {held} bytes");
         }
     }
 }
 
 #[test]
-fn a_volume_above_a_tree_takes_what_its_mount_allows_whatever_the_tree_has() {
+fn the_limits_of_a_volume_above_a_tree_do_not_count_the_tree() {
     let dir = tempfile::tempdir().unwrap();
     tree(dir.path());
-    // The tree has 200,000 bytes in one file, of seven extents of 32 KiB.
+    // The tree's largest file has 200,000 bytes, in seven extents of 32 KiB.
     const EXTENT: usize = 32 << 10;
     for link in WAYS {
         let bytes = 2 * EXTENT + 3 * INODE + NAME + "new".len() + 10;
@@ -131,7 +131,7 @@ fn a_volume_above_a_tree_takes_what_its_mount_allows_whatever_the_tree_has() {
         steps.expect(
             &store,
             &[
-                // The root comes up with the first name, and the file with the first byte.
+                // The first name copies the root up, and the first byte the file.
                 ("write new 0123456789", "ok"),
                 ("overwrite large 5 X", "ok"),
                 ("overwrite large 9 X", "ok"),
@@ -142,7 +142,7 @@ fn a_volume_above_a_tree_takes_what_its_mount_allows_whatever_the_tree_has() {
             ],
         );
         assert!(stored_bytes(&store) < bytes + 4096, "{} bytes", stored_bytes(&store));
-        // Another process goes on from there. What the tree has can go, and gives back what lies above it.
+        // Another process continues. Removing names of the tree frees what was stored above them.
         steps.expect(
             &store,
             &[
@@ -161,7 +161,7 @@ fn a_volume_above_a_tree_takes_what_its_mount_allows_whatever_the_tree_has() {
 }
 
 #[test]
-fn inodes_and_names_above_a_tree_count_what_is_made_and_changed() {
+fn inodes_and_names_above_a_tree_count_when_made_or_changed() {
     let dir = tempfile::tempdir().unwrap();
     tree(dir.path());
     for link in WAYS {
@@ -181,7 +181,7 @@ fn inodes_and_names_above_a_tree_count_what_is_made_and_changed() {
             ],
         );
         let store = self::store();
-        // The root, `lib` and what is new in it.
+        // The root, `lib` and one new inode.
         let steps = Steps::new(link, &["/=overlay:{},max-inodes=3"], dir.path());
         steps.expect(
             &store,

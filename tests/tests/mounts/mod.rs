@@ -1,4 +1,5 @@
-//! Mounts, as guests see them: composed and linked, on stores of the host and in the stock `wasmtime` command.
+//! Mounts, as guests see them: composed and linked, on stores of the host and in the stock
+//! `wasmtime` command.
 
 mod crossing;
 mod host;
@@ -17,10 +18,10 @@ use kvfs_host::{MemoryStore, SyncStore};
 use kvfs_tests::{Output, Program, engine, guests};
 use wasmtime::component::Component;
 
-/// The ways to join a guest with the file system: mounts are the same in both.
+/// Both ways to join a guest with the file system; mounts are the same in both.
 const WAYS: [Link; 2] = [Link::Component, Link::Core];
 
-/// Mounts as the command takes them, with `{}` for a directory.
+/// Parses mounts as the command does, with `{}` for a directory.
 fn mounts(texts: &[&str], dir: &Path) -> Vec<Mount> {
     let dir = dir.to_str().expect("a path in Unicode");
     texts.iter().map(|text| text.replace("{}", dir).parse().expect("a mount")).collect()
@@ -42,14 +43,14 @@ fn joined_with(guest: &[u8], link: Link, mounts: Vec<Mount>, provider: Provider)
     composed
 }
 
-/// The guest that takes steps, with mounts.
+/// The guest that runs steps, with mounts.
 struct Steps(Component);
 
 impl Steps {
     #[track_caller]
-    fn new(link: Link, texts: &[&str], dir: &Path) -> Steps {
+    fn new(link: Link, texts: &[&str], dir: &Path) -> Self {
         let composed = joined(guests::rust().expect("the guests"), link, mounts(texts, dir));
-        Steps(engine::compile(engine::interruptible(), &composed.bytes).expect("compiling"))
+        Self(engine::compile(engine::interruptible(), &composed.bytes).expect("compiling"))
     }
 
     fn program(&self, store: &Arc<MemoryStore>, steps: &[&str]) -> Program {
@@ -60,7 +61,7 @@ impl Steps {
         self.program(store, steps).run().expect("running the guest")
     }
 
-    /// Takes steps and compares what came of each.
+    /// Runs steps and compares the outcome of each.
     #[track_caller]
     fn expect(&self, store: &Arc<MemoryStore>, expected: &[(&str, &str)]) {
         let steps: Vec<&str> = expected.iter().map(|(step, _)| *step).collect();
@@ -72,7 +73,8 @@ impl Steps {
     }
 }
 
-/// A tree with a file in each of two directories, one of several extents, links, and something to remove.
+/// Makes a tree with files in several directories, one file of several extents, links, and a file
+/// to remove.
 fn tree(dir: &Path) {
     std::fs::create_dir_all(dir.join("lib/sub")).expect("directories");
     for (path, text) in [("lib/a", "one"), ("lib/sub/b", "two"), ("top", "three"), ("gone", "four")] {
@@ -84,12 +86,12 @@ fn tree(dir: &Path) {
     std::fs::hard_link(dir.join("top"), dir.join("lib/second")).expect("a link");
 }
 
-/// More than some extents, each different from the others.
+/// Returns the content of several extents, each different from the others.
 fn large() -> Vec<u8> {
     (0..50_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// The checksum by which the guest tells of [`large`].
+/// Returns the checksum that the guest prints for [`large`].
 fn large_sum() -> String {
     let hash = large().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
@@ -101,7 +103,7 @@ fn store() -> Arc<MemoryStore> {
     Arc::new(MemoryStore::new())
 }
 
-/// Bytes of keys and values that a store holds.
+/// Returns how many bytes of keys and values a store holds.
 fn stored_bytes(store: &MemoryStore) -> usize {
     let entries = SyncStore::scan(store, b"", b"", u32::MAX, u32::MAX).expect("reading the store");
     entries.iter().map(|entry| entry.key.len() + entry.value.len()).sum()

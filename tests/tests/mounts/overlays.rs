@@ -12,7 +12,7 @@ use kvfs_tests::guests;
 const FILE: &str = "DescriptorType::RegularFile";
 
 #[test]
-fn what_one_process_changed_above_a_tree_the_next_finds() {
+fn the_next_process_finds_what_one_changed_above_a_tree() {
     let dir = tempfile::tempdir().unwrap();
     tree(dir.path());
     for link in WAYS {
@@ -66,7 +66,7 @@ fn an_overwritten_piece_of_a_large_file_copies_that_piece() {
         let steps = Steps::new(link, &["/=overlay:{}:up"], dir.path());
         let store = store();
         steps.expect(&store, &[("overwrite large 100000 XYZ", "ok"), ("size large", "200000")]);
-        // One extent of 32 KiB and some records, of a file of 200,000 bytes.
+        // One extent of 32 KiB and some records, for a file of 200,000 bytes.
         let stored = stored_bytes(&store);
         assert!((32 << 10..40 << 10).contains(&stored), "{stored} bytes");
         let mut expected = large();
@@ -88,7 +88,7 @@ fn reading_through_an_overlay_that_nobody_wrote_to_asks_the_store_once() {
         let few = steps.run(&store, &["stat lib"]).calls;
         let many =
             steps.run(&store, &["ls .", "cat large", "cat lib/a", "cat lib/sub/b", "cat missing"]).calls;
-        // What it takes to open the volume, whatever is read.
+        // Opening the volume takes these calls; reads take none.
         assert!(few.total() <= 6 && many.total() <= 6, "{few:?} {many:?}");
     }
 }
@@ -107,7 +107,7 @@ fn a_volume_above_another_tree_is_refused_and_both_are_named() {
         second.expect(&store, &[("cat top", "error io"), ("write new y", "error io")]);
         let plain = Steps::new(link, &["/=kv"], one.path());
         plain.expect(&store, &[("ls .", "error io")]);
-        // Nothing was lost by it.
+        // The refused mounts lost nothing.
         first.expect(&store, &[("cat new", "\"x\""), ("cat top", "\"three\"")]);
 
         let mount = format!("/=overlay:{}", other.path().display()).parse().unwrap();

@@ -1,4 +1,4 @@
-//! CPython with a standard library that is packed.
+//! CPython with a packed standard library.
 
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use super::{WAYS, joined, mounts, store};
 use crate::python::bare;
 use kvfs_tests::{Program, engine, guests};
 
-/// Writes the sources that the interpreter carries, as a tree to be packed.
+/// Writes the sources that the interpreter carries, as a tree to pack.
 const UNPACK: &str = "
 import os, sys, zlib
 from kvfs_python.library import library
@@ -18,24 +18,24 @@ for name, (file, package, source) in library.files.items():
         out.write(zlib.decompress(source))
 ";
 
-/// A module that only the tree has.
+/// A module that exists only in the tree.
 const PACKED_ONLY: &str = "import this_is_packed.inner as inner\nVALUE = inner.VALUE + 1\n";
 
 const PROGRAM: &str = "
 import errno, importlib, os, shutil, sys
 sys.path.insert(0, '/lib/python')
 
-# Nobody has it but the image.
+# Only the image has this module.
 import this_is_packed
 print(this_is_packed.VALUE, this_is_packed.__file__)
 
-# What was loaded at build time is loaded again, from the image.
+# Modules loaded at build time are loaded again, from the image.
 for name in [name for name in sys.modules if name.partition('.')[0] in ('json', 'csv')]:
     del sys.modules[name]
 import csv, json
 print(json.__file__, json.loads('[1, 2]'), csv.__file__)
 
-# Inode numbers tell files of different mounts apart: copying onto the same file would be refused.
+# Inode numbers tell files of different mounts apart: copying a file onto itself would be refused.
 shutil.copy('/lib/python/json/__init__.py', '/copied.py')
 shutil.copy('/copied.py', '/work/again.py')
 print(os.path.samefile('/copied.py', '/work/again.py'), open('/work/again.py').read() == open(json.__file__).read())
@@ -49,7 +49,7 @@ except OSError as error:
     print(error.errno, error.strerror)
 print(sum(len(files) for _, _, files in os.walk('/lib/python')) > 500)
 
-# Slashes behind names mean below a mount what they mean elsewhere.
+# A slash behind a name means the same below a mount as elsewhere.
 open('/work/f', 'w').close()
 os.symlink('json', '/work/link')
 for call, *paths in [(os.unlink, '/work/f/'), (os.unlink, '/work/link/'), (os.rmdir, '/work/link/'),
@@ -76,7 +76,8 @@ open /work/new/ w EISDIR
 mkdir /work/made/
 ";
 
-/// Every time in a tree the same, so that what is packed is the same on every run, and compiled once.
+/// Sets the same time everywhere in a tree, so that every run packs the same image and compiles it
+/// once.
 fn set_times(dir: &Path) {
     for entry in dir.read_dir().unwrap() {
         let path = entry.unwrap().path();

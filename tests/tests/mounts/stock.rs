@@ -1,4 +1,5 @@
-//! Mounts in the stock `wasmtime` command: the store is a provider's, images are in the component.
+//! Mounts in the stock `wasmtime` command: a provider brings the store, and images are in the
+//! component.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! An interface that no standard has, with handles at every depth of its values: composed and linked as on the host.
+//! A non-standard interface, with handles at every depth of its values: the same composed and
+//! linked as on the host.
 
 use std::sync::Arc;
 
@@ -14,10 +15,10 @@ fn seen(program: &str) -> kvfs_tests::differential::Seen {
 }
 
 #[test]
-fn handles_inside_of_values_go_to_the_host_and_come_back() {
+fn handles_inside_values_go_to_the_host_and_come_back() {
     let seen = seen("parcels");
     let host: Vec<_> = seen.lines().iter().filter_map(|line| line.strip_prefix("host: ")).collect();
-    // Three rounds, in each a parcel of each kind.
+    // Three rounds, each with a parcel of each kind.
     assert_eq!(host.len(), 21, "{host:#?}");
     for expected in [
         r#""größe 0: nothing""#,
@@ -43,7 +44,7 @@ fn handles_are_lent_in_lists_and_options() {
         seen.lines(),
         [
             "watched: 41",
-            // The host has read what there was.
+            // The host has read everything.
             r#"read after: Err("StreamError::Closed")"#,
             "without a stream: [true, true, true]",
             "none: []",
@@ -53,7 +54,7 @@ fn handles_are_lent_in_lists_and_options() {
 }
 
 #[test]
-fn a_question_about_a_files_error_is_answered_none() {
+fn a_question_about_a_files_error_gets_no_answer() {
     for way in Way::OURS {
         let seen = Prepared::new(way, &kinds::carrier().unwrap()).unwrap().run(&["asked"]).unwrap();
         let expected = [r#"of the host: Some("the host's own")"#, "of a file: false", "and again: false"];
@@ -62,7 +63,7 @@ fn a_question_about_a_files_error_is_answered_none() {
 }
 
 #[test]
-fn the_host_is_not_given_what_it_does_not_know() {
+fn the_host_receives_no_handle_that_it_does_not_know() {
     for program in ["gives a file", "lends a file"] {
         for way in Way::OURS {
             let seen = Prepared::new(way, &kinds::carrier().unwrap()).unwrap().run(&[program]).unwrap();
@@ -72,7 +73,7 @@ fn the_host_is_not_given_what_it_does_not_know() {
 }
 
 #[test]
-fn an_exported_function_takes_the_hosts_streams_inside_of_values_and_gives_them_back() {
+fn an_exported_function_takes_the_hosts_streams_inside_values_and_gives_them_back() {
     let guest = kinds::carrier().unwrap();
     let jobs: [(u8, &str, &[&str]); 4] = [
         (0, "first", &["one ", "two ", "three"]),

@@ -1,4 +1,4 @@
-//! http as a client, in this process and in the stock command.
+//! http clients, in this process and in the stock command.
 
 use kvfs_tests::differential::Difference;
 
@@ -20,7 +20,7 @@ fn a_body_with_trailers_is_spliced_into_a_file() {
     assert_eq!(seen.get("kept"), format!("(1000003, \"{}\")", sum(&bytes(1_000_003))));
 }
 
-/// FNV-1a, as the guest tells it.
+/// Returns the FNV-1a checksum that the guest prints.
 fn sum(bytes: &[u8]) -> String {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
     format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
@@ -44,7 +44,7 @@ fn a_file_is_sent_with_a_trailer_and_comes_back() {
 }
 
 #[test]
-fn a_body_that_comes_in_drops_is_waited_for_beside_files_and_clocks() {
+fn a_slow_body_is_waited_for_beside_files_and_clocks() {
     let servers = Servers::new();
     let seen = seen_each_way(&["http/together", &servers.http()], &[]);
     assert_eq!(
@@ -66,7 +66,7 @@ fn errors_of_http_and_of_the_file_system_know_their_own_codes_and_not_each_other
         because: "Offsets that no file reaches",
     });
     let seen = seen_each_way(&["http/errors", &Servers::nobody(), &cut, &chunked, &ended], &too_far);
-    // Of what it meets in a body that comes in, wasmtime 48 tells no code; of one that goes out, it does.
+    // wasmtime 48 gives no code for errors in an incoming body; for an outgoing one it does.
     let unknown = "Some((None, None, true))";
     let of_http = "Some((Some(ErrorCode::HttpRequestBodySize(Some(10))), None, true))";
     let of_files = r#"Some((None, Some("file-too-large"), true))"#;
@@ -102,7 +102,7 @@ fn requests_that_take_too_long_end_with_the_code_of_their_time_out() {
             "connect: Err(ErrorCode::ConnectionTimeout)",
             "first byte: Err(ErrorCode::ConnectionReadTimeout)",
             r#"before it stopped: "the first""#,
-            // No code, as of all that is met in a body that comes in.
+            // No code, as for every error in an incoming body.
             "between bytes: None",
         ]
     );

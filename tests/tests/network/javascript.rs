@@ -2,7 +2,7 @@
 
 #[test]
 #[cfg(no_javascript)]
-#[ignore = "there is no componentize-js: run `make setup` where there is node 20 or newer"]
+#[ignore = "componentize-js is missing: run `make setup` where node 20 or newer is installed"]
 fn a_javascript_program_has_files_timers_and_fetch() {}
 
 #[test]
@@ -18,7 +18,7 @@ fn a_javascript_program_has_files_timers_and_fetch() {
             r#"missing: "no-entry""#,
             r#"listed: [["directory","directory"]]"#,
             "ready: [1]",
-            // What was spliced has no end of line.
+            // The spliced bytes have no newline.
             r#"hellospliced: "5""#,
             "waited: true",
             "status: 200",

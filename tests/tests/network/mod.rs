@@ -16,7 +16,7 @@ use kvfs_tests::kinds;
 
 const WAYS: [Link; 2] = [Link::Component, Link::Core];
 
-/// Joins a guest with the file system and a provider, as a file in a directory.
+/// Joins a guest with the file system and a provider, and writes it to a file in a directory.
 #[track_caller]
 fn joined(dir: &Path, guest: &[u8], link: Link, provider: Provider) -> PathBuf {
     let joined = Compose::new(guest).link(link).provider(provider).build().unwrap();
@@ -26,8 +26,8 @@ fn joined(dir: &Path, guest: &[u8], link: Link, provider: Provider) -> PathBuf {
     path
 }
 
-/// Runs a program on the host's file system and in each of our ways, and returns what was seen in ours. It is the same
-/// as on the host, but for what is `known`.
+/// Runs a program on the host's file system and in each of our ways, and returns the observations
+/// of one of ours. They must match the host's, except for `known` differences.
 #[track_caller]
 fn seen_each_way(arguments: &[&str], known: &[Difference]) -> Seen {
     seen_of_each_way(&kinds::network().unwrap(), arguments, known)

@@ -1,8 +1,8 @@
-//! A guest that exports `wasi:http/incoming-handler`, composed and linked: in this process, where one instance answers
-//! one request after the other, and in the stock `wasmtime serve`.
+//! A guest that exports `wasi:http/incoming-handler`, composed and linked: in this process, where
+//! one instance answers all requests in turn, and in the stock `wasmtime serve`.
 //!
-//! There a request may be answered to its end before the call has, which is when it commits, and the next one then gets
-//! an instance of its own.
+//! There the client may have the whole answer before the call has ended, and only the end of the
+//! call commits. Each request gets an instance of its own.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn serves_files_and_keeps_what_it_is_sent(guest: &[u8]) {
         let store = Arc::new(MemoryStore::new());
         let ours = conversation(&Program::new(&prepared(way, guest)).store(store.clone()));
         assert!(ours == on_host, "{way:?}");
-        // The guest leaves its files open and syncs nothing: the end of each call has stored them.
+        // The guest leaves its files open and syncs nothing; the end of each call stored them.
         assert_eq!(Tree::of_store(&store).unwrap(), Tree::of_directory(dir.path()).unwrap(), "{way:?}");
     }
 }
@@ -70,7 +70,7 @@ fn an_instance_serves_files_and_keeps_what_it_is_sent_as_on_the_host() {
 }
 
 #[test]
-fn so_does_an_instance_of_cpython() {
+fn an_instance_of_cpython_serves_files_and_keeps_what_it_is_sent_as_on_the_host() {
     serves_files_and_keeps_what_it_is_sent(&guests::python_server().unwrap());
 }
 
@@ -100,17 +100,17 @@ fn a_call_whose_data_cannot_be_stored_traps() {
         let mut session = Program::new(&component).network(Network::Loopback).session().unwrap();
         let mut put = |size| session.request("PUT", "/a", &vec![1; size]).unwrap();
         assert_eq!(put(1000).trap, None, "{link:?}");
-        // Kept in the adapter's memory, so that it is answered well; the commit at the end fails.
+        // The adapter keeps the data in memory, so the answer is good; the commit at the end fails.
         let answer = put(4 << 20);
         assert_eq!((answer.status, answer.whole), (201, true), "{link:?}");
         assert!(answer.trap.is_some_and(|trap| trap.contains("unreachable")), "{link:?}");
     }
 }
 
-/// Serves a packed tree at `/` that the guest may change, and one that it may not.
+/// A packed tree at `/` that the guest may change, and one that it may not.
 const SITE: [&str; 2] = ["/=overlay:{}:site", "/docs=image:{}"];
 
-/// Makes the tree that is packed, and joins a server with it.
+/// Makes the tree, packs it, and joins a server with it.
 fn with_images(dir: &Path, guest: &[u8], link: Link, provider: Provider) -> PathBuf {
     let tree = dir.join("tree");
     std::fs::create_dir_all(tree.join("deep")).unwrap();
@@ -121,7 +121,7 @@ fn with_images(dir: &Path, guest: &[u8], link: Link, provider: Provider) -> Path
     });
     let joined = compose.build().unwrap();
     assert_eq!(joined.report.not_linked, None);
-    // What is served is in the component, and nothing is left of where it came from.
+    // The component holds the tree; its source is gone.
     std::fs::remove_dir_all(&tree).unwrap();
     let path = dir.join("served.wasm");
     std::fs::write(&path, joined.bytes).unwrap();
@@ -132,7 +132,7 @@ fn large() -> Vec<u8> {
     (0..300_000_u32).map(|at| (at % 251) as u8).collect()
 }
 
-/// What a server with trees answers to one request after the other.
+/// A request to a server with trees, and the answer.
 type Said = (&'static str, &'static str, &'static [u8], u16, &'static [u8]);
 
 const SITE_SAID: [Said; 11] = [
@@ -150,14 +150,14 @@ const SITE_SAID: [Said; 11] = [
 ];
 
 #[test]
-fn an_instance_serves_packed_trees_and_keeps_what_it_writes_for_its_own_life() {
+fn an_instance_serves_packed_trees_and_keeps_its_writes_while_it_lives() {
     let dir = tempfile::tempdir().unwrap();
     for guest in [kinds::server().unwrap(), guests::python_server().unwrap()] {
         for link in WAYS {
             let component = with_images(dir.path(), &guest, link, MEMORY);
             let component =
                 engine::compile(engine::interruptible(), &std::fs::read(component).unwrap()).unwrap();
-            // What one instance has written is not there for the next.
+            // The next instance does not find what one wrote.
             for _ in 0..2 {
                 let mut session = Program::new(&component).network(Network::Loopback).session().unwrap();
                 for (method, path, body, status, said) in SITE_SAID {
@@ -182,7 +182,7 @@ fn the_stock_command_serves_packed_trees() {
         let state = dir.path().join("state");
         std::fs::create_dir(&state).unwrap();
         for (method, path, body, status, said) in SITE_SAID {
-            // Each request finds what the ones before it have stored above the tree.
+            // Each request finds what earlier ones stored above the tree.
             let server = start_on(&state, &component);
             let answer = text(server.request(method, path, body).unwrap());
             assert_eq!(
@@ -204,7 +204,7 @@ fn text((status, body): (u16, Vec<u8>)) -> (u16, String) {
 }
 
 #[test]
-fn the_stock_command_serves_an_instance_to_each_request() {
+fn the_stock_command_gives_each_request_an_instance() {
     let dir = tempfile::tempdir().unwrap();
     for link in WAYS {
         let component = joined(dir.path(), &kinds::server().unwrap(), link, MEMORY);
@@ -218,7 +218,7 @@ fn the_stock_command_serves_an_instance_to_each_request() {
 }
 
 #[test]
-fn what_a_call_has_written_is_stored_at_its_end_and_the_next_server_finds_it() {
+fn a_call_stores_its_writes_at_its_end_and_the_next_server_finds_them() {
     for link in WAYS {
         let dir = tempfile::tempdir().unwrap();
         let component = joined(dir.path(), &kinds::server().unwrap(), link, FILE);
@@ -229,7 +229,7 @@ fn what_a_call_has_written_is_stored_at_its_end_and_the_next_server_finds_it() {
             let server = start();
             let answer = server.request("PUT", &format!("/{number}"), &vec![b'x'; 100_000 * number]);
             assert_eq!(text(answer.unwrap()), (201, format!("{} bytes\n", 100_000 * number)));
-            // Until the call has ended; nothing is stored by the end of the process.
+            // Waits for the end of the call; the end of the process would store nothing.
             server.stop().unwrap();
         }
         let server = start();

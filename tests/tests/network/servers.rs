@@ -1,4 +1,4 @@
-//! Servers on 127.0.0.1 for guests to talk to. They end with the value that holds them.
+//! Servers on 127.0.0.1 for guests. They end when the value that holds them is dropped.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,30 +17,30 @@ use wasmtime_wasi_http::io::TokioIo;
 
 type Body = BoxBody<Bytes, Infallible>;
 
-/// Addresses of servers, which run for as long as this lives.
+/// Servers, which run while this value lives. Its methods start them and return their addresses.
 pub(super) struct Servers {
     runtime: Option<Runtime>,
-    /// A listening socket whose queue is full, and what fills it.
+    /// A listening socket whose queue is full, and the connections that fill it.
     full: Vec<Socket>,
 }
 
-/// What a server does that knows nothing of http, once it has heard a request.
+/// The behaviour of a server without http, once it has received a request.
 #[derive(Clone, Copy)]
 pub(super) enum Then {
     /// Says this and closes the connection.
     Say(&'static str),
-    /// Says this and keeps the connection, in silence.
+    /// Says this and keeps the connection open, in silence.
     Stall(&'static str),
 }
 
 impl Servers {
     pub(super) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        Servers { runtime: Some(runtime.unwrap()), full: Vec::new() }
+        Self { runtime: Some(runtime.unwrap()), full: Vec::new() }
     }
 
     fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("it is taken by drop alone")
+        self.runtime.as_ref().expect("only drop takes the runtime")
     }
 
     fn listener(&self) -> (TcpListener, String) {
@@ -49,7 +49,7 @@ impl Servers {
         (listener, address)
     }
 
-    /// Starts a server that speaks http as it should; see [`respond`].
+    /// Starts an http server; see [`respond`].
     pub(super) fn http(&self) -> String {
         let (listener, address) = self.listener();
         self.runtime().spawn(async move {
@@ -63,7 +63,7 @@ impl Servers {
         address
     }
 
-    /// Starts a server that says the same to everybody.
+    /// Starts a server that says the same to every client.
     pub(super) fn raw(&self, then: Then) -> String {
         let (listener, address) = self.listener();
         self.runtime().spawn(async move {
@@ -75,14 +75,14 @@ impl Servers {
         address
     }
 
-    /// Returns an address where a connection is never made: a queue of one that is full.
+    /// Returns an address that accepts no connection: its queue of one is full.
     pub(super) fn full(&mut self) -> String {
         let socket = |domain| Socket::new(domain, Type::STREAM, None).unwrap();
         let listening = socket(Domain::IPV4);
         listening.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         listening.listen(0).unwrap();
         let address = listening.local_addr().unwrap();
-        // Linux takes one more than it is told.
+        // Linux takes one more connection than the backlog says.
         for _ in 0..4 {
             let waiting = socket(Domain::IPV4);
             waiting.set_nonblocking(true).unwrap();
@@ -133,14 +133,14 @@ async fn say(mut connection: TcpStream, then: Then) -> std::io::Result<()> {
     let (Then::Say(words) | Then::Stall(words)) = then;
     connection.write_all(words.as_bytes()).await?;
     if let Then::Stall(_) = then {
-        // Until the other end goes.
+        // Until the client closes the connection.
         while connection.read_buf(&mut heard).await? > 0 {}
     }
     Ok(())
 }
 
-/// `/large` is a body of many pieces with trailers, `/echo` gives back the body and the trailers, `/drops` a body that
-/// takes its time.
+/// Answers a request: `/large` is a body of many pieces with trailers, `/echo` returns the body and
+/// the trailers, and `/drops` is a slow body.
 async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let response =
         Response::builder().header(CONTENT_TYPE, "test/plain").header(TRAILER, "x-count, x-missing");
@@ -151,7 +151,7 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallibl
             large(size.unwrap_or(1000))
         }
         "/echo" => {
-            // A request that breaks off is a response that does.
+            // A request that breaks off would break off the response.
             request.into_body().map_frame(|frame| frame).map_err(|_| unreachable_here()).boxed()
         }
         "/drops" => drops(),
@@ -163,12 +163,12 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallibl
     Ok(response.body(body).unwrap())
 }
 
-/// The guests of these tests send their requests to the end.
+/// The guests of these tests send their requests in full.
 fn unreachable_here() -> Infallible {
     panic!("a request broke off")
 }
 
-/// Bytes that differ from place to place.
+/// Returns bytes that differ from position to position.
 pub(super) fn bytes(size: usize) -> Vec<u8> {
     (0..size).map(|at| (at % 253) as u8).collect()
 }

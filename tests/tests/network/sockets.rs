@@ -1,4 +1,4 @@
-//! TCP and UDP, both ends of each in the guest, and UDP with a server outside.
+//! TCP and UDP, with both ends in the guest, and UDP with a server outside.
 
 use super::seen_each_way;
 use super::servers::Servers;

@@ -8,7 +8,7 @@ use kvfs_tests::{kinds, stock};
 use super::servers::Servers;
 use super::{WAYS, joined};
 
-/// Runs a program in each way, with a provider, and expects lines among those it prints.
+/// Runs a program in each way, with a provider, and expects certain lines in its output.
 #[track_caller]
 fn prints(options: &[&str], arguments: &[&str], expected: &[&str]) {
     let dir = tempfile::tempdir().unwrap();

@@ -1,23 +1,23 @@
-//! The calls: words, names and endings, from where and by which way.
+//! The calls: words, names, endings, starting directories and ways to the tree.
 
-/// The tree in what is mounted: `m/w`. `up` and what starts with it leads out of the mount.
+/// The tree in the mounted file system: `m/w`. `up`, `upo` and `upm` lead out of the mount.
 pub(super) const TREE: &str = "f d/ d/sub/ d/f e/ lf>f ld>d le>e lfs>f/ lds>d/ gone>nowhere ring>ring slash>new/ \
      up>../.. upo>../../o/ upm>../../m/w";
 
-/// The tree beside it, `o`, with links into the mount.
+/// The tree beside the mount, `o`, with links into the mount.
 const BESIDE: &str = "f d/ lm>../m lms>../m/ lw>../m/w lws>../m/w/ lf>../m/w/f lfs>../m/w/f/ lnew>../m/w/new \
      lnews>../m/w/new/";
 
 /// A call, as the guest and its counterpart on Linux read it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Call {
-    /// Where paths start, a word, paths.
+    /// The directory where paths start, a word, and paths.
     pub(super) line: String,
-    /// Whether it matters that something is mounted at `m`.
+    /// True if the answer depends on the mount at `m`.
     pub(super) needs_mount: bool,
 }
 
-/// What comes before the calls.
+/// Returns the lines before the calls.
 pub(super) fn setup() -> String {
     format!("o={BESIDE}\nm/w={TREE}\n")
 }
@@ -27,13 +27,14 @@ const NAMES: [&str; 21] = [
     "none/new", "f/new", "ld/sub", "ld/f", "up", "upo", "upm",
 ];
 
-/// Names that lead to what is mounted, or into it by a link.
+/// Names that lead to the mounted file system, or into it by a link.
 const ACROSS: [&str; 11] =
     ["m", "o/../m", "m/w/up/m", "o/lm", "o/lms", "o/lw", "o/lws", "o/lf", "o/lfs", "o/lnew", "o/lnews"];
 
 const ENDINGS: [&str; 9] = ["", "/", "//", "/.", "/..", "/./", "/../", "/../f", "/x"];
 
-/// Where paths start, and what leads from there to the tree. The first is taken always, the others in turn.
+/// The directory where paths start, and the way from there to the tree. Every call uses the first;
+/// the others take turns.
 const STARTS: [(&str, &str); 7] = [
     (".", "m/w/"),
     ("m/w", ""),
@@ -44,7 +45,7 @@ const STARTS: [(&str, &str); 7] = [
     (".", "m/w/up/m//w/"),
 ];
 
-/// Words with the path that is looked at, `P`. `W/` is what leads to the tree.
+/// Words with the examined path `P`. `W/` is the way to the tree.
 const WORDS: [&str; 43] = [
     "stat P",
     "lstat P",
@@ -84,7 +85,7 @@ const WORDS: [&str; 43] = [
     "rename W/d P",
     "rename W/d/f P",
     "rename W/d/sub P",
-    // From one to another.
+    // From one file system to the other.
     "link P o/to",
     "link o/f P",
     "link o/none P",
@@ -92,7 +93,7 @@ const WORDS: [&str; 43] = [
     "rename o/f P",
 ];
 
-/// All calls.
+/// Returns all calls.
 pub(super) fn calls() -> Vec<Call> {
     let mut calls = Vec::new();
     let mut turn = 0;

@@ -1,38 +1,44 @@
-//! Where we differ from Linux on purpose, or where hosts do.
+//! The intended differences from Linux, and those that a host brings.
 
 use std::collections::BTreeSet;
 
-use super::Place;
+use super::ComparedDirectory;
 use super::calls::Call;
 use super::linux::Setting;
 
-/// A difference on purpose.
+/// An intended difference.
 struct Departure {
-    at: fn(&Place) -> bool,
+    at: fn(&ComparedDirectory) -> bool,
     of: fn(&str) -> bool,
-    /// What the answers start with.
+    /// The answers start with these.
     linux: &'static str,
     ours: &'static str,
     because: &'static str,
 }
 
 const DEPARTURES: [Departure; 1] = [Departure {
-    at: |place| place.linux != Setting::Plain,
+    at: |directory| directory.linux != Setting::Plain,
     of: |call| call.contains("up/.."),
     linux: "",
     ours: "error not-permitted",
     because: "a path never leaves the directory that it starts from",
 }];
 
-/// Which departures were seen.
+/// The departures that occurred.
 #[derive(Default)]
 pub(super) struct Met(BTreeSet<usize>);
 
 impl Met {
-    /// Whether the answers to a call differ on purpose.
-    pub(super) fn allows(&mut self, place: &Place, call: &Call, linux: &str, ours: &str) -> bool {
+    /// Returns true if the answers to a call differ by intention.
+    pub(super) fn allows(
+        &mut self,
+        directory: &ComparedDirectory,
+        call: &Call,
+        linux: &str,
+        ours: &str,
+    ) -> bool {
         let fits = |departure: &Departure| {
-            (departure.at)(place)
+            (departure.at)(directory)
                 && (departure.of)(&call.line)
                 && linux.starts_with(departure.linux)
                 && ours.starts_with(departure.ours)
@@ -42,11 +48,16 @@ impl Met {
         found.is_some()
     }
 
-    /// Fails if a departure was not seen that is to be at one of these places: the list says what is true.
-    pub(super) fn check(&self, places: &[Place]) {
+    /// Fails if a departure that is listed for one of these directories did not occur: the list
+    /// must stay true.
+    pub(super) fn check(&self, directories: &[ComparedDirectory]) {
         for (number, departure) in DEPARTURES.iter().enumerate() {
-            let expected = places.iter().any(departure.at);
-            assert!(!expected || self.0.contains(&number), "not seen: {}", departure.because);
+            let expected = directories.iter().any(departure.at);
+            assert!(
+                !expected || self.0.contains(&number),
+                "listed, but did not occur: {}",
+                departure.because
+            );
         }
     }
 }

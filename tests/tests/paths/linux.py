@@ -1,8 +1,8 @@
-"""Makes calls on Linux and prints what came of each, as the guest `paths` does: see paths.rs among the guests.
+"""Makes calls on Linux and prints their outcomes in the format of the guest `paths`: see paths.rs among the guests.
 
     linux.py TOP {rw|ro|plain}
 
-TOP/m is where a file system is mounted, read-only with `ro`; with `plain` nothing is. Calls come on standard input.
+A file system is mounted at TOP/m, read-only with `ro`; with `plain` none is. Calls come on standard input.
 """
 
 import errno
@@ -94,7 +94,7 @@ def entries(path):
 
 
 def clear(path, keep=()):
-    """Removes all names but some, and returns which those were."""
+    """Removes all names except `keep`, and returns the removed ones."""
     removed = [entry for entry in entries(path) if entry.name not in keep]
     for entry in removed:
         if entry.is_dir(follow_symlinks=False):
@@ -106,7 +106,7 @@ def clear(path, keep=()):
 
 
 def make(path, tree):
-    """Makes what a text names: `d/` a directory, `f` a file, `l>target` a link."""
+    """Makes the named items: `d/` is a directory, `f` a file, `l>target` a symbolic link."""
     for item in tree.split():
         name, arrow, target = item.partition(">")
         if arrow:
@@ -139,7 +139,7 @@ def main():
     for path, tree in trees.items():
         os.mkdir(path)
         make(path, tree)
-    # What holds them, where nothing else is to be.
+    # The directories that hold the trees; nothing else may be in them.
     around = {".": ["m", "o"], "m": ["w"]}
     if setting == "ro":
         subprocess.run(["mount", "-o", "remount,ro", "m"], check=True)

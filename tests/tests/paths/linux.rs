@@ -1,4 +1,5 @@
-//! What Linux answers to the same calls, on file systems of its own that are really mounted, where it lets us.
+//! Linux's answers to the same calls. Where mounting is allowed, they come from file systems that
+//! are really mounted.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -12,11 +13,11 @@ use super::calls::{Call, calls, setup};
 /// What is at `m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Setting {
-    /// A directory like others.
+    /// An ordinary directory.
     Plain,
     /// A file system that takes changes.
-    Changed,
-    /// One that takes none.
+    Writable,
+    /// A file system that takes no changes.
     ReadOnly,
 }
 
@@ -26,20 +27,20 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Asks Linux, once for each setting. `None` where it lets nobody mount: then nothing is known of a file system
-    /// that takes no changes; of others, what does not depend on it.
-    pub(super) fn of(setting: Setting) -> &'static Answers {
+    /// Asks Linux, once for each setting. All settings but [`Setting::Plain`] need mounts of the
+    /// test's own.
+    pub(super) fn of(setting: Setting) -> &'static Self {
         static PLAIN: OnceLock<Answers> = OnceLock::new();
-        static CHANGED: OnceLock<Answers> = OnceLock::new();
+        static WRITABLE: OnceLock<Answers> = OnceLock::new();
         static READ_ONLY: OnceLock<Answers> = OnceLock::new();
         match setting {
-            Setting::Plain => PLAIN.get_or_init(|| Answers::ask("plain", &[])),
-            Setting::Changed => CHANGED.get_or_init(|| Answers::ask("rw", &namespace())),
-            Setting::ReadOnly => READ_ONLY.get_or_init(|| Answers::ask("ro", &namespace())),
+            Setting::Plain => PLAIN.get_or_init(|| Self::ask("plain", &[])),
+            Setting::Writable => WRITABLE.get_or_init(|| Self::ask("rw", &namespace())),
+            Setting::ReadOnly => READ_ONLY.get_or_init(|| Self::ask("ro", &namespace())),
         }
     }
 
-    fn ask(word: &str, namespace: &[String]) -> Answers {
+    fn ask(word: &str, namespace: &[String]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let calls: Vec<Call> =
             calls().into_iter().filter(|call| word != "plain" || !call.needs_mount).collect();
@@ -63,10 +64,10 @@ impl Answers {
         assert_eq!(answers.lines().count(), calls.len());
         let answers =
             calls.into_iter().map(|call| call.line).zip(answers.lines().map(str::to_owned)).collect();
-        Answers { answers }
+        Self { answers }
     }
 
-    /// Whether Linux has answered a call.
+    /// Returns true if Linux answered a call.
     pub(super) fn has(&self, call: &Call) -> bool {
         self.answers.contains_key(&call.line)
     }
@@ -76,14 +77,14 @@ impl Answers {
     }
 }
 
-/// The words before a command that give it mounts of its own.
+/// Returns the words that give a command mounts of its own when put before it.
 fn namespace() -> Vec<String> {
-    let words =
-        kvfs_tests::set_up(&["--print-namespace"]).expect("a test that is built where somebody may mount");
+    let words = kvfs_tests::set_up(&["--print-namespace"])
+        .expect("only a build that found a way to mount runs this test");
     words.split(' ').map(str::to_owned).collect()
 }
 
-/// Makes what a text names.
+/// Makes the named items, as the guest does.
 pub(super) fn make(dir: &Path, tree: &str) {
     for item in tree.split(' ') {
         match (item.split_once('>'), item.strip_suffix('/')) {

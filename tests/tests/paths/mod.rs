@@ -1,5 +1,6 @@
-//! Paths beside Linux: every call by a path, on names of every kind, with every ending, in a volume, below each kind of
-//! mount, through links and from descriptors, in both ways to join.
+//! Compares paths with Linux: every call that takes a path, on names of every kind, with every
+//! ending, in a volume, below each kind of mount, through links and from descriptors, in both ways
+//! to join.
 
 mod calls;
 mod departures;
@@ -14,30 +15,30 @@ use kvfs_compose::{Compose, Link, Mount};
 use kvfs_host::MemoryStore;
 use kvfs_tests::{Program, engine, guests};
 use linux::Answers;
-use linux::Setting::{self, Changed, Plain, ReadOnly};
+use linux::Setting::{self, Plain, ReadOnly, Writable};
 
 const WAYS: [Link; 2] = [Link::Component, Link::Core];
 
-/// A directory of the guest's, and what it is to be compared with.
+/// A directory of the guest, and the setting on Linux that it is compared with.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct ComparedDirectory {
     /// The directory, which holds `m`.
     top: &'static str,
     /// What is mounted at `m`.
     linux: Setting,
 }
 
-const fn at(top: &'static str, linux: Setting) -> Place {
-    Place { top, linux }
+const fn at(top: &'static str, linux: Setting) -> ComparedDirectory {
+    ComparedDirectory { top, linux }
 }
 
-/// Directories of the host that mounts are of.
-struct Given {
+/// The host's directories behind the mounts.
+struct HostDirectories {
     dir: tempfile::TempDir,
 }
 
-impl Given {
-    fn new() -> Given {
+impl HostDirectories {
+    fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["packed/w", "changed", "kept/w"] {
             std::fs::create_dir_all(dir.path().join(name)).unwrap();
@@ -45,11 +46,11 @@ impl Given {
         for name in ["packed/w", "kept/w"] {
             linux::make(&dir.path().join(name), calls::TREE);
         }
-        // The same times on every run: what is packed is the same then, and compiled once.
+        // The same times on every run, so that every run packs the same image and compiles it once.
         let mut touch = Command::new("find");
         touch.arg(dir.path().join("packed")).args(["-exec", "touch", "-h", "-d", "@1700000000", "{}", "+"]);
         assert!(touch.status().unwrap().success());
-        Given { dir }
+        Self { dir }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -57,10 +58,11 @@ impl Given {
     }
 }
 
-/// Makes all calls at each place of a guest with these mounts and compares what came of each with Linux.
-fn compare(mounts: &[&str], places: &[Place]) {
-    let given = Given::new();
-    let packed = given.path("packed");
+/// Makes all calls in each directory of a guest with these mounts, and compares the outcome of each
+/// with Linux.
+fn compare(mounts: &[&str], directories: &[ComparedDirectory]) {
+    let host = HostDirectories::new();
+    let packed = host.path("packed");
     let mut met = departures::Met::default();
     let mut wrong = Vec::new();
     for link in WAYS {
@@ -71,32 +73,33 @@ fn compare(mounts: &[&str], places: &[Place]) {
         assert_eq!(composed.report.not_linked, None);
         let component = engine::compile(engine::interruptible(), &composed.bytes).unwrap();
         let store = Arc::new(MemoryStore::new());
-        for place in places {
-            let answers = Answers::of(place.linux);
+        for directory in directories {
+            let answers = Answers::of(directory.linux);
             let calls: Vec<Call> = calls().into_iter().filter(|call| answers.has(call)).collect();
             let program = Program::new(&component)
                 .store(store.clone())
-                .preopen(given.path("changed"), "changed")
-                .preopen(given.path("kept"), "kept")
-                .args(["paths", place.top])
-                .args((place.linux == ReadOnly).then_some("kept"))
+                .preopen(host.path("changed"), "changed")
+                .preopen(host.path("kept"), "kept")
+                .args(["paths", directory.top])
+                .args((directory.linux == ReadOnly).then_some("kept"))
                 .stdin(setup() + &calls.iter().map(|call| format!("{}\n", call.line)).collect::<String>());
             let output = program.run().unwrap();
-            assert_eq!(output.code, Some(0), "{place:?}: {output:#?}");
+            assert_eq!(output.code, Some(0), "{directory:?}: {output:#?}");
             let seen: Vec<&str> = output.stdout.lines().collect();
-            assert_eq!(seen.len(), calls.len(), "{place:?}");
+            assert_eq!(seen.len(), calls.len(), "{directory:?}");
             for (call, ours) in calls.iter().zip(seen) {
                 let linux = answers.get(call);
-                if ours != linux && !met.allows(place, call, linux, ours) {
-                    wrong.push(format!("{link:?} {}: {}: {ours}, on Linux {linux}", place.top, call.line));
+                if ours != linux && !met.allows(directory, call, linux, ours) {
+                    wrong
+                        .push(format!("{link:?} {}: {}: {ours}, on Linux {linux}", directory.top, call.line));
                 }
             }
         }
     }
-    println!("{} differ", wrong.len());
+    println!("{} calls differ", wrong.len());
     wrong.truncate(400);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    met.check(places);
+    met.check(directories);
 }
 
 fn mount(text: &str, packed: &Path) -> Mount {
@@ -104,13 +107,13 @@ fn mount(text: &str, packed: &Path) -> Mount {
 }
 
 #[test]
-fn in_one_volume_they_mean_what_they_mean_to_linux() {
+fn paths_in_one_volume_mean_the_same_as_on_linux() {
     compare(&["/=kv"], &[at("plain", Plain)]);
 }
 
 #[test]
-#[cfg_attr(no_mounts, ignore = "nobody may mount here, and Linux is asked with its own mounts")]
-fn below_volumes_and_images_they_mean_what_they_mean_to_linux() {
+#[cfg_attr(no_mounts, ignore = "no way to mount here, and the comparison with Linux needs mounts")]
+fn paths_below_volumes_and_images_mean_the_same_as_on_linux() {
     let mounts = [
         "/=kv",
         "/kv/m=kv:a",
@@ -119,27 +122,27 @@ fn below_volumes_and_images_they_mean_what_they_mean_to_linux() {
         "/fill/m=kv:c",
         "/read/m=kv:c,ro",
     ];
-    let places = [
-        at("kv", Changed),
-        at("over", Changed),
+    let directories = [
+        at("kv", Writable),
+        at("over", Writable),
         at("image", ReadOnly),
-        at("fill", Changed),
+        at("fill", Writable),
         at("read", ReadOnly),
     ];
-    compare(&mounts, &places);
+    compare(&mounts, &directories);
 }
 
 #[test]
-#[cfg_attr(no_mounts, ignore = "nobody may mount here, and Linux is asked with its own mounts")]
-fn below_directories_of_the_host_they_mean_what_they_mean_to_linux() {
+#[cfg_attr(no_mounts, ignore = "no way to mount here, and the comparison with Linux needs mounts")]
+fn paths_below_directories_of_the_host_mean_the_same_as_on_linux() {
     let mounts = ["/=kv", "/host/m=host:changed", "/read/m=host:kept,ro", "/kv/m=kv:a", "/image/m=image:{}"];
-    let places = [at("host", Changed), at("read", ReadOnly), at("kv", Changed), at("image", ReadOnly)];
-    compare(&mounts, &places);
+    let directories = [at("host", Writable), at("read", ReadOnly), at("kv", Writable), at("image", ReadOnly)];
+    compare(&mounts, &directories);
 }
 
 #[test]
-#[cfg_attr(no_mounts, ignore = "nobody may mount here, and Linux is asked with its own mounts")]
-fn in_a_directory_of_the_host_they_mean_what_they_mean_to_linux() {
+#[cfg_attr(no_mounts, ignore = "no way to mount here, and the comparison with Linux needs mounts")]
+fn paths_in_a_directory_of_the_host_mean_the_same_as_on_linux() {
     let mounts = ["/=host:changed", "/kv/m=kv:a", "/read/m=host:kept,ro"];
-    compare(&mounts, &[at("plain", Plain), at("kv", Changed), at("read", ReadOnly)]);
+    compare(&mounts, &[at("plain", Plain), at("kv", Writable), at("read", ReadOnly)]);
 }

@@ -1,10 +1,10 @@
-//! The example of a provider, from its sources to a guest's files.
+//! The example provider, from its sources to a guest's files.
 
 use super::{composed, run, success};
 use kvfs_compose::{Compose, Link, Provider};
 use kvfs_tests::guests;
 
-/// The example as the page on writing one says to build it.
+/// Builds the example as the page on writing a provider says.
 fn example() -> Provider {
     let module = std::fs::read(env!("KVFS_EXAMPLE_PROVIDER")).unwrap();
     let component = wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
@@ -15,7 +15,7 @@ fn example() -> Provider {
 fn a_guest_has_its_files_in_the_example_provider() {
     let dir = tempfile::tempdir().unwrap();
     let component = composed(dir.path(), guests::rust().unwrap(), example());
-    // The program checks what it finds and fails if that is not what it wrote.
+    // The program checks its own files and fails if they differ from what it wrote.
     let printed = success(&run(&[], &component, &["bench", "300"]));
     assert!(printed.contains("rename\t300\t") && printed.lines().count() > 10, "{printed}");
 

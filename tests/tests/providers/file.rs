@@ -1,4 +1,4 @@
-//! The provider `file`: what one process leaves, the next finds, and two at once harm nothing.
+//! The provider `file`: the next process finds what one left, and two at once harm nothing.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -20,7 +20,7 @@ fn python_on(state: &Path, component: &Path, program: &str) -> String {
     success(&run(&[&option(state)], component, &["-c", program]))
 }
 
-/// Starts a program that is to be killed.
+/// Starts a program that will be killed.
 fn start(state: &Path, component: &Path, program: &str) -> Child {
     let mut command = stock::run().unwrap();
     command.arg(option(state)).arg(component).args(["-c", program]).stdout(Stdio::piped());
@@ -28,7 +28,7 @@ fn start(state: &Path, component: &Path, program: &str) -> Child {
 }
 
 #[test]
-fn what_one_process_wrote_another_finds_and_so_do_the_tools_of_the_host() {
+fn another_process_and_the_hosts_tools_find_what_one_process_wrote() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
@@ -83,7 +83,7 @@ fn a_volume_moves_between_the_store_of_the_host_and_the_provider() {
 }
 
 #[test]
-fn a_program_that_is_killed_leaves_what_it_closed_and_its_stale_lease_is_in_nobodys_way() {
+fn a_killed_program_leaves_what_it_closed_and_its_stale_lease_blocks_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
@@ -98,7 +98,7 @@ for number in itertools.count():
     for round in 1..=3 {
         let mut child = start(&state, &component, writer);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        // Killed right after it has said so, at a moment that no one chose.
+        // Killed right after it has printed the number, at an arbitrary moment.
         let closed: u32 = lines.by_ref().nth(20 * round).unwrap().unwrap().parse().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
@@ -110,7 +110,7 @@ for number in itertools.count():
 }
 
 #[test]
-fn the_newer_of_two_programs_has_the_store_and_the_older_is_told() {
+fn the_newer_of_two_programs_owns_the_store_and_the_older_gets_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
@@ -140,7 +140,8 @@ except OSError as error:
     child.wait().unwrap();
     assert!(rest.last().is_some_and(|line| line.starts_with("error ")), "{rest:?}");
     let acknowledged: u32 = rest[rest.len() - 2].parse().unwrap();
-    // All that the older one was told is stored, and what it was not told may be; then it ends for good.
+    // Every write acknowledged to the older program is stored, and the one under way may be. Then
+    // it ends for good.
     assert!(seen >= acknowledged && seen <= acknowledged + 1, "{seen} seen, {acknowledged} acknowledged");
     let after = "import os; print(os.path.getsize('/log'), os.path.getsize('/mine'))";
     assert_eq!(python_on(&state, &component, after), format!("{seen} 1000\n"));

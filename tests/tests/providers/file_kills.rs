@@ -1,5 +1,5 @@
-//! The provider `file` under the stock command: processes killed at random moments, held up, and started while
-//! another runs, over and over on one directory.
+//! The provider `file` under the stock command: processes killed at random moments, suspended, and
+//! started while another runs, over and over on one directory.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,11 +14,11 @@ use kvfs_trust::shrink::seeds;
 
 const CYCLES: u64 = 18;
 
-/// Longer than a guest takes for anything, also on a busy machine.
+/// Longer than a guest needs for anything, even on a busy machine.
 const LONG: Duration = Duration::from_secs(120);
 
-/// Checks what it finds, the last number that was acknowledged included; then writes numbered files, each in the way
-/// that programs replace a file safely, and says which are synced.
+/// Checks the files that it finds, up to the last acknowledged number. Then it writes numbered
+/// files, each by the safe way to replace a file, and prints the synced ones.
 const PROGRAM: &str = "
 import os, sys
 def content(number):
@@ -48,11 +48,11 @@ except OSError as error:
     os._exit(7)
 ";
 
-/// A program that runs, and what it says.
+/// A running program and its output.
 struct Running {
     child: Child,
     lines: Receiver<(String, i64)>,
-    /// The last number that it said to be synced, or found.
+    /// The last number that it reported as synced or found.
     acknowledged: i64,
     opened: bool,
 }
@@ -67,14 +67,14 @@ impl Running {
         let (said, lines) = channel();
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
-                let (word, number) = line.split_once(' ').expect("two words");
+                let (word, number) = line.split_once(' ').expect("a word and a number");
                 let _ = said.send((word.to_owned(), number.parse().expect("a number")));
             }
         });
         Self { child, lines, acknowledged, opened: false }
     }
 
-    /// Notes what it says, until a word or the end of the time. Returns whether the word came.
+    /// Notes what it prints, until a word or the end of the time. Returns true if the word came.
     fn listen(&mut self, until: &str, limit: Duration) -> bool {
         let end = std::time::Instant::now() + limit;
         loop {
@@ -99,7 +99,7 @@ impl Running {
         assert!(status.success(), "{signal}");
     }
 
-    /// Kills it, and returns the last number that it said to be synced.
+    /// Kills it, and returns the last number that it reported as synced.
     fn kill(mut self) -> i64 {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -109,7 +109,7 @@ impl Running {
 }
 
 #[test]
-fn killed_held_up_or_replaced_at_any_moment_it_keeps_what_it_has_synced() {
+fn killed_suspended_or_replaced_at_any_moment_it_keeps_what_it_has_synced() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
@@ -121,45 +121,49 @@ fn killed_held_up_or_replaced_at_any_moment_it_keeps_what_it_has_synced() {
 
     let mut acknowledged = -1;
     let (mut replaced, mut opened) = (0, 0);
-    // Compiled once, so that the others are killed while they run.
+    // The first run compiles, so that later ones are killed while they run.
     let mut running = Running::start(&state, &component, acknowledged);
-    assert!(running.listen("synced", LONG), "it does not come to anything");
+    assert!(running.listen("synced", LONG), "the first program syncs nothing");
     let seeds = seeds(CYCLES);
     let cycles = seeds.end - seeds.start;
     for seed in seeds {
         let mut random = Rng::new(seed);
-        // Every other one when it has the store open; the others at their start, or when they open it.
+        // Every other one is killed with the store open, the others at their start or while opening
+        // it.
         if seed % 2 == 0 && !running.opened {
-            assert!(running.listen("opened", LONG), "seed {seed}: it does not open the store");
+            assert!(running.listen("opened", LONG), "seed {seed}: the program does not open the store");
         }
         let _ = running.listen("nothing", Duration::from_micros(random.below(300_000)));
         opened += u64::from(running.opened);
         match seed % 3 {
-            // A stale owner is left behind, perhaps one that was about to open the store.
+            // Leaves a stale owner behind, perhaps one that was about to open the store.
             0 | 1 => acknowledged = running.kill(),
             _ => {
-                // Held up in the middle of anything, and let go when a newer one has the store.
-                let is_held_up = random.below(2) == 0;
-                if is_held_up {
+                // Suspended at any point, and resumed when a newer one owns the store.
+                let is_suspended = random.below(2) == 0;
+                if is_suspended {
                     running.signal("-STOP");
                 }
                 let mut newer = Running::start(&state, &component, running.acknowledged);
-                assert!(newer.listen("opened", LONG), "seed {seed}: the newer one does not open the store");
+                assert!(
+                    newer.listen("opened", LONG),
+                    "seed {seed}: the newer program does not open the store"
+                );
                 let found = newer.acknowledged;
                 running.signal("-CONT");
                 let mut theirs = -1;
                 if running.opened {
                     let told = running.listen("error", LONG);
-                    assert!(told, "seed {seed}: the older one was not told");
+                    assert!(told, "seed {seed}: the older program got no error");
                     assert!(
                         running.acknowledged <= found,
-                        "seed {seed}: {} of {found}",
+                        "seed {seed}: {} acknowledged, {found} found",
                         running.acknowledged
                     );
                     replaced += 1;
                     assert_eq!(running.child.wait().unwrap().code(), Some(7), "seed {seed}");
                 } else {
-                    // It had not opened the store yet, and may be the newer one now.
+                    // It had not opened the store yet, and may now be the newer owner.
                     theirs = running.kill();
                 }
                 acknowledged = newer.kill().max(theirs);
@@ -167,7 +171,7 @@ fn killed_held_up_or_replaced_at_any_moment_it_keeps_what_it_has_synced() {
         }
         running = Running::start(&state, &component, acknowledged);
     }
-    assert!(running.listen("opened", LONG), "what is left at the end is not sound");
+    assert!(running.listen("opened", LONG), "the store is not sound at the end");
     let written = running.kill();
     println!(
         "{cycles} cycles, {opened} killed with the store open, {replaced} replaced, {written} files synced"
@@ -175,5 +179,5 @@ fn killed_held_up_or_replaced_at_any_moment_it_keeps_what_it_has_synced() {
     assert!(cycles < CYCLES || replaced >= 2 && opened > cycles / 3, "{replaced} replaced, {opened} opened");
     assert!(written as u64 > cycles, "only {written} files were synced");
     let files = std::fs::read_dir(&state).unwrap().count();
-    assert!(files < 24, "{files} files are left behind");
+    assert!(files < 24, "{files} files were left behind");
 }

@@ -16,9 +16,9 @@ fn linked(guest: &[u8]) -> Component {
 fn it_runs_in_the_stock_command() {
     let dir = tempfile::tempdir().unwrap();
     let component = composed(dir.path(), guests::rust().unwrap(), KEYVALUE);
-    // What others have in the bucket is in nobody's way.
+    // Other data in the bucket disturbs nobody.
     let options = ["-S", "keyvalue", "-S", "keyvalue-in-memory-data=mine=1"];
-    // The program checks what it finds and fails if that is not what it wrote.
+    // The program checks its own files and fails if they differ from what it wrote.
     let printed = success(&run(&options, &component, &["bench", "300"]));
     assert!(printed.contains("rename\t300\t") && printed.lines().count() > 10, "{printed}");
     // Without the option the host says what is missing.
@@ -58,7 +58,7 @@ print(sqlite3.connect('/a.db').execute('select sum(x) from t').fetchone()[0])
 }
 
 #[test]
-fn a_program_that_is_ended_in_any_call_of_the_bucket_leaves_what_it_closed() {
+fn a_program_ended_in_any_call_of_the_bucket_leaves_what_it_closed() {
     let component = linked(&std::fs::read(guests::python().unwrap()).unwrap());
     let writer = "
 import itertools, os
@@ -82,7 +82,7 @@ print('whole')
     let buckets = Buckets::default();
     let mut closed = -1;
     for round in 0..16u64 {
-        // From the opening on, further and further.
+        // From the opening on, further with each round.
         let ended = buckets.ending_in_call(3 + round * 17 + round * round, round % 2 == 0);
         let output = Program::new(&component).args(["-c", writer]).buckets(ended.clone()).run().unwrap();
         assert!(output.code.is_none() && ended.has_ended(), "round {round}: {output:?}");
@@ -95,11 +95,11 @@ print('whole')
             assert_eq!(checked.success(), "whole\n", "round {round}, {closed} closed");
         }
     }
-    assert!(closed > 100, "only {closed} files were written");
+    assert!(closed > 100, "only {closed} files were closed");
 }
 
 #[test]
-fn the_newer_of_two_programs_has_the_bucket_and_the_older_is_told() {
+fn the_newer_of_two_programs_owns_the_bucket_and_the_older_gets_an_error() {
     let component = linked(&std::fs::read(guests::python().unwrap()).unwrap());
     let buckets = Buckets::default();
     let older = "
@@ -127,7 +127,8 @@ except OSError as error:
     let output = older.join().unwrap();
     let acknowledged: u64 = output.stdout.split(' ').next().unwrap().parse().unwrap();
     assert!(output.stdout.contains("error") && acknowledged > 0, "{output:?}");
-    // All that the older one was told is stored, and what it was not told may be; then it ends for good.
+    // Every write acknowledged to the older program is stored, and the one under way may be. Then
+    // it ends for good.
     assert!(seen == acknowledged || seen == acknowledged + 1, "{seen} seen, {acknowledged} acknowledged");
     assert_eq!(run(newer).trim().parse::<u64>().unwrap(), seen);
 }

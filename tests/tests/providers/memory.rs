@@ -11,7 +11,7 @@ const MEMORY: Provider = Provider::Memory { size_bytes: None };
 fn a_rust_guest_does_every_file_operation() {
     let dir = tempfile::tempdir().unwrap();
     let component = composed(dir.path(), guests::rust().unwrap(), MEMORY);
-    // The program checks what it finds and fails if that is not what it wrote.
+    // The program checks its own files and fails if they differ from what it wrote.
     let printed = success(&run(&[], &component, &["bench", "300"]));
     assert!(printed.contains("rename\t300\t") && printed.lines().count() > 10, "{printed}");
 }
@@ -39,7 +39,7 @@ print(os.listdir('/'))
 }
 
 #[test]
-fn a_full_store_is_a_full_disk_and_works_again_when_there_is_room() {
+fn a_full_store_acts_like_a_full_disk_and_works_again_when_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
     let component = python(dir.path(), Provider::Memory { size_bytes: Some(4 << 20) });
     let program = "
@@ -52,7 +52,7 @@ try:
         os.fsync(file)
 except OSError as error:
     assert error.errno == errno.ENOSPC, error
-# The last write is counted, and its fsync failed.
+# The last write is counted although its fsync failed.
 assert 2 << 20 < written <= 4 << 20, written
 os.close(file)
 os.unlink('/big')
@@ -63,9 +63,9 @@ print(os.path.getsize('/again'))
     assert_eq!(success(&run(&[], &component, &["-c", program])), "100000\n");
 }
 
-/// The stock command knows nothing of the store: the program tells by itself.
+/// The stock command knows nothing of the store, so the program itself reports the failure.
 #[test]
-fn what_could_not_be_stored_is_told_by_an_exit_code_and_a_line() {
+fn unstored_data_is_reported_by_an_exit_code_and_a_line() {
     let guest = std::fs::read(guests::python().unwrap()).unwrap();
     let program = "
 with open('/big', 'wb') as file:

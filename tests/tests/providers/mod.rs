@@ -1,4 +1,4 @@
-//! Compositions that bring their store along, in the stock `wasmtime` command.
+//! Compositions that bring their own store, in the stock `wasmtime` command.
 
 mod example;
 mod file;
@@ -14,7 +14,7 @@ use std::process::Output;
 use kvfs_compose::{Compose, Provider};
 use kvfs_tests::{guests, stock};
 
-/// Composes a guest with a provider, as a file in a directory.
+/// Composes a guest with a provider, and writes it to a file in a directory.
 fn composed(dir: &Path, guest: &[u8], provider: Provider) -> PathBuf {
     let composed = Compose::new(guest).provider(provider).build().expect("composing");
     let path = dir.join("composed.wasm");

@@ -1,4 +1,4 @@
-//! The guest takes its command line, and ends, as `python` does.
+//! The guest's command line and endings, which are those of `python`.
 
 use super::bare;
 use kvfs_tests::{Network, Output};
@@ -44,7 +44,7 @@ fn exit_codes_are_exact() {
 }
 
 #[test]
-fn an_uncaught_exception_prints_the_program_s_frames_only() {
+fn an_uncaught_exception_prints_only_the_programs_frames() {
     let output = python(&["-c", "def f():\n    1/0\nf()"]);
     assert_eq!(output.code, Some(1));
     let mut lines = output.stderr.lines();
@@ -105,7 +105,7 @@ fn a_library_module_runs() {
 }
 
 #[test]
-fn exit_handlers_and_finalisers_run_and_what_is_buffered_is_printed() {
+fn exit_handlers_and_finalisers_run_and_buffers_are_flushed() {
     let code = "
 import atexit, sys
 class Last:
@@ -135,7 +135,7 @@ fn files_left_open_are_written() {
 }
 
 #[test]
-fn environment_is_the_run_s_own() {
+fn the_environment_is_the_runs_own() {
     let run = bare().env("GREETING", "hello").args(["-c", "import os; print(dict(os.environ))"]);
     assert_eq!(run.run().unwrap().success(), "{'GREETING': 'hello'}\n");
 }
@@ -199,7 +199,7 @@ fn a_module_imported_for_its_effect_has_it() {
 }
 
 #[test]
-fn the_library_s_sources_can_be_read() {
+fn sources_of_the_library_can_be_read() {
     let code = "import inspect, json; print(inspect.getsource(json.dumps).splitlines()[0])";
     assert!(python(&["-c", code]).success().starts_with("def dumps(obj, *"));
 }
@@ -215,7 +215,7 @@ print(0.2 <= b - a < 5)
 }
 
 #[test]
-fn coroutines_run_with_network_and_without() {
+fn coroutines_run_with_and_without_network() {
     let code = "
 import asyncio
 async def part(n):
@@ -231,7 +231,7 @@ asyncio.run(main())
 }
 
 #[test]
-fn a_program_without_end_is_stopped() {
+fn an_endless_program_is_stopped() {
     let limit = std::time::Duration::from_secs(1);
     let output = bare().time_limit(limit).args(["-c", "while True: pass"]).run().unwrap();
     assert_eq!(output.code, None);

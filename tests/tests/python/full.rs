@@ -1,5 +1,5 @@
-//! A store that is full, as a program sees it: writes are refused as on a disk, removals are not, and what could not
-//! be stored is told.
+//! A full store, as a program sees it. It refuses writes like a full disk, and allows removals. The
+//! program learns of everything that could not be stored.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,16 +7,16 @@ use kvfs_host::{Durability, Entry, Guard, Limits, MemoryStore, Mutation, StoreEr
 
 use super::on;
 
-/// A store in memory that takes so many bytes and no more.
+/// A store in memory that takes a limited number of bytes.
 struct Bounded {
     store: MemoryStore,
     used_bytes: Mutex<usize>,
-    bytes_max: usize,
+    max_bytes: usize,
 }
 
 impl Bounded {
-    fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Bounded { store: MemoryStore::new(), used_bytes: Mutex::new(0), bytes_max })
+    fn new(max_bytes: usize) -> Arc<Self> {
+        Arc::new(Self { store: MemoryStore::new(), used_bytes: Mutex::new(0), max_bytes })
     }
 }
 
@@ -47,7 +47,7 @@ impl SyncStore for Bounded {
             before += old.map_or(0, |old| key.len() + old.len());
             after += mutation.value().map_or(0, |value| key.len() + value.len());
         }
-        if after > before && *used - before + after > self.bytes_max {
+        if after > before && *used - before + after > self.max_bytes {
             return Err(StoreError::QuotaExceeded);
         }
         SyncStore::apply(&self.store, guards, mutations, level)?;
@@ -56,8 +56,8 @@ impl SyncStore for Bounded {
     }
 }
 
-/// Files until the store is full, each closed before the next: of those that no exception was raised for, one may be
-/// missing, the last.
+/// Writes files until the store is full, closing each before the next. Of those that raised no
+/// exception, only the last may be missing.
 const FILL: &str = "
 import errno, os
 believed, refused = [], 0
@@ -78,7 +78,7 @@ fn writes_to_a_full_store_are_refused_and_what_was_not_refused_is_there() {
     let store = Bounded::new(3 << 20);
     let program = format!(
         "{FILL}
-# What can be looked at and removed tells nothing.
+# Files that can be read and removed prove nothing.
 for path in believed:
     assert os.stat(path).st_size == 20000 and len(open(path, 'rb').read()) == 20000
 os.unlink(believed.pop())
@@ -116,7 +116,7 @@ for number in range(1000):
     // A process that does not know the directory yet.
     let program = "
 import errno, os, shutil
-# More than what is removed first gives back.
+# More than the first removals free.
 with open('/big', 'wb') as file:
     file.write(b'x' * 4000000)
 try:
@@ -139,7 +139,7 @@ print(os.listdir('/'))
 const LINE: &str = "kvfs: not all that was written could be stored: the store is full\n";
 
 #[test]
-fn a_program_that_ends_after_a_close_that_failed_ends_with_an_error_and_a_line() {
+fn a_program_that_ends_after_a_failed_close_exits_with_an_error_and_a_line() {
     for (ending, printed) in [("", ""), ("sys.exit()", ""), ("os._exit(0)", ""), ("print('end')", "end\n")] {
         let store = Bounded::new(100_000);
         let program = format!(
@@ -157,7 +157,7 @@ with open('/big', 'wb') as file:
 }
 
 #[test]
-fn a_code_of_the_program_s_own_stays_and_what_was_told_is_told_again_at_the_end() {
+fn the_programs_own_code_stays_and_the_failure_is_reported_again_at_the_end() {
     let store = Bounded::new(100_000);
     let program = "
 import os, sys
@@ -173,7 +173,7 @@ except OSError:
 }
 
 #[test]
-fn a_program_that_could_store_everything_says_nothing() {
+fn a_program_that_stored_everything_reports_nothing() {
     let store = Bounded::new(1 << 20);
     let program = "
 import os
@@ -185,7 +185,7 @@ os.unlink('/big')
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{output:#?}");
 }
 
-/// A small file system of the host.
+/// A small file system on the host.
 #[cfg(target_os = "linux")]
 #[cfg_attr(no_disks, allow(dead_code))]
 struct Disk(tempfile::TempDir);
@@ -193,13 +193,13 @@ struct Disk(tempfile::TempDir);
 #[cfg(target_os = "linux")]
 #[cfg_attr(no_disks, allow(dead_code))]
 impl Disk {
-    fn mount(size: &str) -> Disk {
+    fn mount(size: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut mount = std::process::Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path());
         let output = mount.output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        Disk(dir)
+        Self(dir)
     }
 }
 
@@ -212,8 +212,8 @@ impl Drop for Disk {
 
 #[cfg(target_os = "linux")]
 #[test]
-#[cfg_attr(no_disks, ignore = "only root may mount a small disk")]
-fn a_redb_file_on_a_full_disk_keeps_what_was_not_refused_and_lets_all_be_removed() {
+#[cfg_attr(no_disks, ignore = "mounting a small disk needs root")]
+fn a_redb_file_on_a_full_disk_keeps_what_was_not_refused_and_allows_every_removal() {
     let disk = Disk::mount("6m");
     let path = disk.0.path().join("state.redb");
     let run = |program: &str| {
@@ -248,8 +248,8 @@ print(os.listdir('/'))
 
 #[cfg(target_os = "linux")]
 #[test]
-#[cfg_attr(no_disks, ignore = "only root may mount a small disk")]
-fn files_of_a_directory_on_a_full_disk_are_all_removed() {
+#[cfg_attr(no_disks, ignore = "mounting a small disk needs root")]
+fn a_directory_store_on_a_full_disk_allows_every_removal() {
     let disk = Disk::mount("6m");
     let path = disk.0.path().join("state");
     std::fs::create_dir(&path).unwrap();

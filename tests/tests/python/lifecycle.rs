@@ -1,4 +1,4 @@
-//! What a program has written is in the store when it ends, however it ends.
+//! The store holds a program's writes when it ends, however it ends.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use kvfs_host::{MemoryStore, RedbStore};
 
 use super::on;
 
-/// Writes with a file left open by each way of writing, ends as told, and is followed by a reader.
+/// Leaves a file open for each way of writing, ends the program as told, and then reads the files.
 fn written_then_ended_by(ending: &str, code: i32) {
     let store = Arc::new(MemoryStore::new());
     let writer = format!(
@@ -28,7 +28,7 @@ buffered.write('buffered')
     let reader =
         "print(open('/raw').read() == 'raw ' * 5000, open('/flushed').read(), open('/buffered').read())";
     let found = on(&store).args(["-c", reader]).run().unwrap().success();
-    // What Python itself still holds is lost by os._exit, here as anywhere.
+    // os._exit loses what Python itself still buffers, here as anywhere.
     let buffered = if ending.contains("_exit") { "" } else { "buffered" };
     assert_eq!(found, format!("True flushed {buffered}\n"), "{ending}");
 }
@@ -56,7 +56,7 @@ fn files_left_open_are_stored_when_an_exception_ends_the_program() {
 }
 
 #[test]
-fn what_one_opening_of_a_redb_file_wrote_the_next_finds() {
+fn the_next_opening_of_a_redb_file_finds_what_one_wrote() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.redb");
     for round in 0..3 {
@@ -73,13 +73,13 @@ open(f'/round-{sys.argv[1]}', 'w').write('x')
 }
 
 #[test]
-fn a_store_that_fails_at_the_end_is_told_in_the_exit_code() {
+fn the_exit_code_reports_a_store_that_fails_at_the_end() {
     let store = Arc::new(FailsAtApply(MemoryStore::new()));
     let output = on(&store).args(["-c", "open('/lost', 'w').write('x')"]).run().unwrap();
     assert_ne!(output.code, Some(0), "{output:#?}");
 }
 
-/// A store whose disk is full.
+/// A store on a full disk.
 struct FailsAtApply(MemoryStore);
 
 impl kvfs_host::SyncStore for FailsAtApply {

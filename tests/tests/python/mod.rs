@@ -8,13 +8,13 @@ use kvfs_compose::Link;
 use kvfs_tests::{Program, engine, guests};
 use wasmtime::component::Component;
 
-/// The interpreter as it leaves componentize-py, to run on the host's file system.
+/// Returns the unchanged interpreter from componentize-py, for the host's file system.
 pub(crate) fn bare() -> Program {
     static COMPONENT: OnceLock<Component> = OnceLock::new();
     Program::new(COMPONENT.get_or_init(|| compile(&guest())))
 }
 
-/// The tests, for one way to join the interpreter with the file system.
+/// Declares the tests for one way to join the interpreter with the file system.
 macro_rules! joined_by {
     ($way:ident, $link:expr, $argument:literal) => {
         #[path = "."]
@@ -39,7 +39,7 @@ macro_rules! joined_by {
             /// The same way, as an argument of the command.
             pub(crate) const LINK: &str = $argument;
 
-            /// The interpreter with the file system inside, on a store.
+            /// Returns the interpreter with the file system inside, on a store.
             pub(crate) fn on(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
                 static COMPONENT: OnceLock<Component> = OnceLock::new();
                 let component = COMPONENT.get_or_init(|| super::join($link));

@@ -1,4 +1,4 @@
-//! Streams and pollables of the host reach a composed guest: sockets, timers, standard input.
+//! The host's streams and pollables reach a composed guest: sockets, timers, standard input.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use kvfs_tests::Network;
 
 use super::on;
 
-/// Answers one connection line by line, in capitals, and gives the port. Ends with the connection.
+/// Answers the lines of one connection in capitals, and returns the port. Ends with the connection.
 fn server() -> (u16, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! The standard library's packages that live on files, over two runs on one store.
+//! The standard library's packages that work on files, over two runs on one store.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ fn write_and_find(first: Program, second: impl FnOnce() -> Program) {
     assert_eq!(second().args(["-"]).stdin(SECOND).run().unwrap().success(), "found\n");
 }
 
-/// The programs themselves are right: the host's file system passes them.
+/// The programs are correct: the host's file system passes them.
 #[test]
-fn packages_work_on_the_host_s_file_system() {
+fn packages_work_on_the_hosts_file_system() {
     let dir = tempfile::tempdir().unwrap();
     write_and_find(bare().host_files(dir.path()), || bare().host_files(dir.path()));
 }

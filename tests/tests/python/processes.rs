@@ -1,4 +1,4 @@
-//! Two processes of the `kvfs` command on one redb file: nothing but the store is between them.
+//! Two processes of the `kvfs` command on one redb file, which share only the store.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use std::process::{Command, Output, Stdio};
 use super::LINK;
 use kvfs_tests::{guests, target_dir};
 
-/// The command of this build: cargo puts it two levels above its tests.
+/// Returns the command of this build, which cargo puts two levels above its tests.
 pub(crate) fn kvfs() -> Command {
     let test = std::env::current_exe().unwrap();
     let file = test.ancestors().nth(2).unwrap().join("kvfs");
-    assert!(file.exists(), "{} is not there: cargo build -p kvfs-compose", file.display());
+    assert!(file.exists(), "{} is missing: run `cargo build -p kvfs-compose`", file.display());
     let mut command = Command::new(file);
-    // Its cache of compiled guests, kept with the tests' own.
+    // Its cache of compiled guests, kept with the tests' own files.
     command.env("XDG_CACHE_HOME", target_dir().join("kvfs-tests")).env_remove("RUST_BACKTRACE");
     command
 }
@@ -51,7 +51,7 @@ fn ended(output: &Output, code: i32, stdout: &str) {
 }
 
 #[test]
-fn what_one_process_wrote_another_finds() {
+fn another_process_finds_what_one_wrote() {
     let dir = tempfile::tempdir().unwrap();
     let (component, store) = (composed(dir.path()), dir.path().join("state.redb"));
     let first = run(&component, &store, &["-"], include_str!("../../python/programs/first_process.py"));

@@ -1,9 +1,10 @@
-//! Random sequences of file operations by CPython, on one descriptor or two of the same file.
+//! Random sequences of file operations by CPython, on one or two descriptors of the same file.
 //!
-//! Each step gives what it gives the same interpreter on wasmtime's own file system, but where a descriptor does not
-//! allow it: that is told as Python on this machine is told, with `EBADF`. Where wasmtime and the machine differ
-//! otherwise it is guests' libc that does: it keeps its read stream where it was while the file is written through the
-//! same descriptor.
+//! Each step has the outcome that it has for the same interpreter on wasmtime's own file system.
+//! The exception is a step that a descriptor does not allow: it fails with `EBADF`, as for Python
+//! on this machine. All other differences between wasmtime and the machine come from the guest's
+//! libc, which keeps the position of its read stream while the file is written through the same
+//! descriptor.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -19,13 +20,13 @@ use super::{bare, composed, linked};
 
 const PROGRAM: &str = include_str!("../../python/programs/sequences.py");
 
-/// Sequences that each way is tried with, in one run of the guest.
+/// Sequences per way, in one run of the guest.
 const SEQUENCES: u64 = 400;
 
-/// Makes the interpreter on a new file system.
+/// Starts the interpreter on a new file system.
 type Way = fn() -> Program;
 
-/// Which sequences are run, and which of their steps.
+/// The sequences to run, and their steps.
 #[derive(Clone)]
 struct Run {
     seeds: Range<u64>,
@@ -67,7 +68,7 @@ impl Run {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Tells of the first step that does not give what it must.
+    /// Reports the first step with a wrong outcome.
     fn fault(&self, ours: &str, [host, native]: [&str; 2]) -> Option<Fault> {
         let (ours, host, native): (Vec<_>, Vec<_>, Vec<_>) =
             (ours.lines().collect(), host.lines().collect(), native.lines().collect());
@@ -99,10 +100,10 @@ struct Fault {
     story: String,
 }
 
-/// Leaves steps out, one after the other, as long as something is still wrong.
+/// Leaves out steps, one by one, while some step is still wrong.
 fn shortest(way: Way, mut fault: Fault) -> Fault {
     let seeds = fault.seed..fault.seed + 1;
-    // More than any sequence has: those that are not there are left out first.
+    // More than any sequence has: the surplus is left out first.
     let mut steps: Vec<usize> = (0..fault.story.lines().count()).collect();
     let mut at = steps.len();
     while at > 0 {
@@ -118,7 +119,7 @@ fn shortest(way: Way, mut fault: Fault) -> Fault {
 }
 
 #[track_caller]
-fn each_step_is_as_on_one_of_the_others(way: Way) {
+fn each_step_agrees_with_the_host_or_linux(way: Way) {
     static OTHERS: OnceLock<Vec<(Run, [String; 2])>> = OnceLock::new();
     let runs = OTHERS.get_or_init(|| {
         let seeds = seeds(SEQUENCES);
@@ -135,16 +136,16 @@ fn each_step_is_as_on_one_of_the_others(way: Way) {
 }
 
 #[test]
-fn random_sequences_composed_give_at_each_step_what_the_host_or_linux_does() {
-    each_step_is_as_on_one_of_the_others(|| composed::on(&Arc::new(MemoryStore::new())));
+fn random_sequences_composed_agree_at_each_step_with_the_host_or_linux() {
+    each_step_agrees_with_the_host_or_linux(|| composed::on(&Arc::new(MemoryStore::new())));
 }
 
 #[test]
-fn random_sequences_linked_give_at_each_step_what_the_host_or_linux_does() {
-    each_step_is_as_on_one_of_the_others(|| linked::on(&Arc::new(MemoryStore::new())));
+fn random_sequences_linked_agree_at_each_step_with_the_host_or_linux() {
+    each_step_agrees_with_the_host_or_linux(|| linked::on(&Arc::new(MemoryStore::new())));
 }
 
-/// What a guest's libc makes of a stream that stays at its end is what Linux has, where it has one.
+/// A stream that stays at its end gives the guest's libc Linux's behaviour, where Linux has one.
 #[test]
 fn what_was_written_behind_the_end_that_was_read_is_not_read_again() {
     let program = "
