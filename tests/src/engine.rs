@@ -46,7 +46,7 @@ fn make(interruptible: bool) -> Engine {
     let mut config = Config::new();
     config.cache(Some(cache));
     config.epoch_interruption(interruptible);
-    // As in the command: see there.
+    // Off, as in the command: WASI 0.2 needs no concurrent calls.
     config.concurrency_support(false);
     config.max_wasm_stack(STACK_BYTES);
     config.async_stack_size(STACK_BYTES + (1 << 20));

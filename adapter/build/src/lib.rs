@@ -75,7 +75,7 @@ pub enum Error {
     },
     /// The nested cargo could not be started, or a file it should have left is missing.
     Io {
-        /// What failed: the step or the file.
+        /// The step or the file that failed.
         what: String,
         /// The system's answer.
         source: std::io::Error,
@@ -84,7 +84,7 @@ pub enum Error {
     Cargo {
         /// The package's directory.
         package_dir: PathBuf,
-        /// All that it wrote to standard error.
+        /// Its standard error.
         stderr: String,
     },
     /// The package's manifest has no `name`, or the directory has no manifest.

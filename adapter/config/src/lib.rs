@@ -41,7 +41,8 @@ static kvfs_config_len: u32 = CAPACITY_BYTES as u32;
 #[allow(unsafe_code)]
 pub fn text() -> String {
     let start: *const u8 = kvfs_config.0.get().cast();
-    // SAFETY: the static is valid for reads of its whole length and is not written while the program runs.
+    // SAFETY: the static is valid for reads of its whole length and is not written while the
+    // program runs.
     let byte_at = |index: usize| unsafe { std::ptr::read_volatile(start.add(index)) };
     let bytes: Vec<u8> = (0..CAPACITY_BYTES).map(byte_at).take_while(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()

@@ -116,7 +116,7 @@ fn lists_over_the_limits_are_an_error_code() {
     assert_eq!(guest.put(MAX_BATCH_ENTRIES + 1, 1, 1, false).unwrap(), TOO_LARGE);
     assert_eq!(guest.get(MAX_BATCH_ENTRIES, 1).unwrap(), 1);
     assert_eq!(guest.get(MAX_BATCH_ENTRIES + 1, 1).unwrap(), -1 - TOO_LARGE as i32);
-    // As many as there are, but never more than the host's own bound.
+    // A scan returns all entries, up to the host's own bound.
     assert_eq!(guest.scan(u32::MAX, u32::MAX).unwrap(), MAX_SCAN_ENTRIES as i32);
 }
 

@@ -17,7 +17,7 @@ const CYCLES: u64 = 200;
 /// More operations than a process completes before it is killed.
 const MAX_OPERATIONS: usize = 5_000;
 
-/// The one file, and what it must hold.
+/// The file under test, and its expected contents.
 struct Life {
     path: PathBuf,
     limits: Limits,

@@ -30,7 +30,7 @@ impl Work {
         // The model counts exactly only if nothing waits to be removed, and a kill leaves much that
         // does.
         setup.quota = None;
-        // In this mode every commit waits for the disk.
+        // Mode strict makes every commit wait for the disk.
         if setup.mode == Mode::Strict && !rng.chance(3) {
             setup.mode = Mode::Lazy;
         }

@@ -78,8 +78,8 @@ fn a_directory_of_the_host_lies_in_a_volume() {
     }
 }
 
-/// Streams of host files are the host's own, all others are ours; every kind must end in the same
-/// way.
+/// Streams of host files are the host's own, all others are ours: both must report a stream's end
+/// alike.
 #[test]
 fn a_stream_stays_at_its_end_on_every_kind_of_mount() {
     let packed = tempfile::tempdir().unwrap();

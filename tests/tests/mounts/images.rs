@@ -1,6 +1,6 @@
 //! Packed trees, read in place.
 
-use super::{Steps, WAYS, large_sum, store, stored_bytes, tree};
+use super::{Steps, WAYS, large, shown, store, stored_bytes, tree};
 
 #[test]
 fn a_guest_reads_an_image_without_a_store_call() {
@@ -8,7 +8,7 @@ fn a_guest_reads_an_image_without_a_store_call() {
     tree(dir.path());
     for link in WAYS {
         let steps = Steps::new(link, &["/=image:{}"], dir.path());
-        let large = large_sum();
+        let large = shown(&large());
         let expected = [
             (
                 "ls .",

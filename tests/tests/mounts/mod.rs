@@ -91,12 +91,11 @@ fn large() -> Vec<u8> {
     (0..50_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// Returns the checksum that the guest prints for [`large`].
-fn large_sum() -> String {
-    let hash = large().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    });
-    format!("200000 bytes, {hash:016x}")
+/// Returns the text that the guest prints for this many bytes: their number and their checksum.
+fn shown(bytes: &[u8]) -> String {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, step);
+    format!("{} bytes, {hash:016x}", bytes.len())
 }
 
 fn store() -> Arc<MemoryStore> {

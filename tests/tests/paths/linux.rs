@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use super::calls::{Call, calls, setup};
 
-/// What is at `m`.
+/// The kind of directory at `m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Setting {
     /// An ordinary directory.

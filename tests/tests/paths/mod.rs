@@ -24,7 +24,7 @@ const WAYS: [Link; 2] = [Link::Component, Link::Core];
 struct ComparedDirectory {
     /// The directory, which holds `m`.
     top: &'static str,
-    /// What is mounted at `m`.
+    /// The kind of directory at `m`.
     linux: Setting,
 }
 
