@@ -126,7 +126,6 @@ fn bare(title: &str, store: impl kvfs_host::Store) -> wasmtime::Result<()> {
 }
 
 fn main() -> wasmtime::Result<()> {
-    // `cargo test --benches` runs this too, with this argument: then once and fast is enough.
     println!("µs per call");
     calls("memory store, synchronous linker", KvCtx::new(MemoryStore::new()), false, false)?;
     calls("memory store, asynchronous linker", KvCtx::new(MemoryStore::new()), true, false)?;

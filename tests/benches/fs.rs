@@ -269,7 +269,7 @@ fn instantiation(
     let [composed, linked, bare] = times.map(median);
     let (more, linked_more) = (composed - bare, linked - bare);
     println!(
-        "{name:<26} {composed:>8.0} {linked:>6.0} {bare:>6.0}  {more:.0} and {linked_more:.0} more than bare; target: under 1000"
+        "{name:<26} {composed:>8.0} {linked:>6.0} {bare:>6.0}  {more:.0} and {linked_more:.0} more; target: under 1000"
     );
     Ok(())
 }

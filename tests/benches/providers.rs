@@ -59,9 +59,7 @@ pub(crate) fn compare(guest: &Guest, rounds: usize, scratch: &Path) -> anyhow::R
         Ok((program.time_limit(Duration::from_secs(300)).args(["bench"]), dir))
     })?;
 
-    println!(
-        "\nraw WASI guest, µs per operation: store in the host, store in the component, ratio (target: at most {SLOWEST})"
-    );
+    println!("\nraw WASI guest, µs per operation: in the host, in the component, ratio (at most {SLOWEST})");
     print!("{:<30}", "");
     for (name, _) in STORES {
         LINKS.iter().for_each(|(link, _)| print!("{:>24}", format!("{link}/{name}")));

@@ -209,7 +209,7 @@ fn cache_config() -> anyhow::Result<&'static Path> {
     let dir = target_dir().join("kvfs-tests");
     std::fs::create_dir_all(&dir)?;
     let path = dir.join("wasmtime-cache.toml");
-    // Tests run in several processes; each finds a whole file, and always the same.
+    // Tests run in several processes; each must find a complete file, always with the same content.
     let text = format!("[cache]\ndirectory = {:?}\n", dir.join("wasmtime-cache"));
     let new = tempfile::NamedTempFile::new_in(&dir)?;
     std::fs::write(new.path(), text)?;

@@ -77,7 +77,7 @@ pub enum Error {
     Io {
         /// The step or the file that failed.
         what: String,
-        /// The system's answer.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The nested cargo ran and failed.

@@ -71,7 +71,7 @@ fn child_writes_and_is_killed() {
     for step in 1..=STEPS {
         let number = step.to_be_bytes();
         let level = if step % 10 == 0 { Durability::Durable } else { Durability::Buffered };
-        // Two keys in one apply: neither may come without the other.
+        // Two keys in one apply: neither may be stored without the other.
         write(&store, &[(&number, b"x"), (b"last", &number)], level).unwrap();
         if step == stop {
             kill_self();

@@ -194,7 +194,7 @@ def guarded(action, options):
 
 
 def exit_code(value):
-    """Returns the exit code of `sys.exit(value)`: None is 0, a number its low byte; anything else is printed and is 1."""
+    """Returns the exit code of `sys.exit(value)`: None is 0, a number its low byte, anything else 1 (and printed)."""
     if value is None:
         return 0
     if isinstance(value, int):

@@ -29,7 +29,7 @@ const DEPARTURES: [Departure; 1] = [Departure {
 pub(super) struct Met(BTreeSet<usize>);
 
 impl Met {
-    /// Returns true if the answers to a call differ by intention.
+    /// Returns true if the answers to a call differ intentionally.
     pub(super) fn allows(
         &mut self,
         directory: &ComparedDirectory,

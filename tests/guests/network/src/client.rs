@@ -126,7 +126,7 @@ pub(crate) fn together(server: &str) -> Outcome {
         // alone.
         at_once &= poll(&[&never, &reading, &writing]).contains(&2);
         if poll(&[&never, &reading]) != [1] {
-            return Err("the hour's clock was ready".to_owned());
+            return Err("the timer of an hour was ready".to_owned());
         }
         match stream.read(1000) {
             Ok(bytes) => to.blocking_write_and_flush(&bytes).step("write")?,

@@ -89,7 +89,7 @@ pub(crate) fn tcp() -> Outcome {
         let mut received = 0;
         while received < count {
             if poll(&[&never, &heard]) != [1] {
-                return Err("the hour's clock was ready".to_owned());
+                return Err("the timer of an hour was ready".to_owned());
             }
             received += to_file.blocking_splice(&from_client, count - received).step("splice in")?;
             to_file.blocking_flush().step("flush")?;
@@ -146,7 +146,7 @@ pub(crate) fn udp() -> Outcome {
         let datagram = OutgoingDatagram { data: text.clone(), remote_address: Some(address) };
         say("sent", (permitted > 0, to_one.send(&[datagram]).step("send")?));
         if poll(&[&never, &at_two, &to_log.subscribe()]).contains(&0) {
-            return Err("the hour's clock was ready".to_owned());
+            return Err("the timer of an hour was ready".to_owned());
         }
         at_two.block();
         let found = from_two.receive(4).step("receive")?;
