@@ -1,7 +1,7 @@
 //! Processes killed at random moments (`SIGKILL`), over and over on one file. Everything
 //! acknowledged as synced is there each time, and the store stays sound and small.
 
-// The command's own adapter, so that the tests exercise the code that the command runs.
+// The command's own translation, so that what is tried here is what it does.
 #[path = "../../../compose/src/cli/engine_store.rs"]
 mod engine_store;
 
