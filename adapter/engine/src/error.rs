@@ -1,8 +1,8 @@
 //! Why an operation failed, and the one table from reasons to the codes a guest sees.
 
-use crate::image::ImageId;
-use crate::mount::Crossing;
 use crate::store::StoreError;
+use crate::stored::image::ImageId;
+use crate::volume::mountpoints::Crossing;
 use std::fmt;
 
 /// The result of an operation of the file system.

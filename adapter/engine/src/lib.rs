@@ -38,40 +38,29 @@
 //! How it keeps its promises is written beside the sources: `FORMAT.md`, what lies in the store, and
 //! `SEMANTICS.md`, what each operation does and what a cut leaves of it.
 
-mod batch;
+mod backing;
 mod bytes;
 mod cache;
-mod commit;
 mod descriptor;
-mod dirty;
 mod error;
-mod file;
 mod fsck;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod garbage;
-pub mod image;
-mod journal;
-mod key;
-mod layer;
 pub mod limits;
 mod load;
 mod memory;
-mod mount;
 mod mounts;
+mod opening;
 mod ops;
-mod overlay;
-mod path;
 mod quota;
-mod record;
-mod room;
 mod store;
-mod txn;
+mod stored;
+mod storing;
+mod transaction;
 mod types;
-mod unstored;
-mod upgrade;
 mod volume;
+mod walking;
 
 /// The examples of SEMANTICS.md, executed.
 #[cfg(doctest)]
@@ -85,11 +74,12 @@ pub use fsck::{
     Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, fsck_overlay, repair, repair_overlay,
 };
 pub use memory::MemoryStore;
-pub use mount::{Crossing, MountNo, Start};
 pub use mounts::{ELSEWHERE, Located, MountSpec, Mounts, Opener};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
-pub use path::{Ending, Follow};
 pub use quota::{Quota, Used};
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+pub use stored::image;
 pub use types::{Clock, InodeNo, Kind, SetTime, Stat, Timestamp};
+pub use volume::mountpoints::{Crossing, MountNo, Start};
 pub use volume::{DEFAULT_VOLUME, Mode, Options, Volume, probe, probe_overlay};
+pub use walking::path::{Ending, Follow};

@@ -1,13 +1,13 @@
 //! Brings records from the store into memory.
 
+use crate::backing::overlay::Value;
 use crate::cache::Extent;
 use crate::error::{Error, Result};
-use crate::key::tag;
-use crate::layer::Value;
 use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES, NAME_BYTES_MAX};
-use crate::record::inode::{Content, Inode};
-use crate::record::{FRAME_BYTES, RecordId, dentry, unseal};
 use crate::store::Entry;
+use crate::stored::key::tag;
+use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::{FRAME_BYTES, RecordId, dentry, unseal};
 use crate::types::{Dentry, ExtentIndex, InodeNo, Kind};
 use crate::volume::Volume;
 use std::borrow::Cow;

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::limits::MOUNTS_MAX;
-use crate::mount::{Crossing, MountNo, Start};
-use crate::path::{Ending, Follow};
 use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
+use crate::volume::mountpoints::{Crossing, MountNo, Start};
+use crate::walking::path::{Ending, Follow};
 
 /// A mount: where a volume is seen, and whether it can be changed there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,14 +1,14 @@
 //! What a volume may hold: settable, and counted exactly whether it is set or not. What is charged for a record is said
-//! here and in [`crate::record::inode::Inode::charged_bytes`].
+//! here and in [`crate::stored::record::inode::Inode::charged_bytes`].
 
-use crate::batch::Batch;
+use crate::backing::batch::Batch;
 use crate::cache::Node;
 use crate::error::{Error, Result};
 use crate::limits::{INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
-use crate::record::inode::Inode;
-use crate::record::superblock::Superblock;
 use crate::store::{Durability, StoreError};
-use crate::txn::Txn;
+use crate::stored::record::inode::Inode;
+use crate::stored::record::superblock::Superblock;
+use crate::transaction::txn::Txn;
 use crate::types::InodeNo;
 use crate::volume::Volume;
 

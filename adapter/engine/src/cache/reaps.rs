@@ -1,7 +1,7 @@
 //! Ranges of extents that no file has: those that the store knows of, and those that the next commit announces.
 
 use super::Cache;
-use crate::dirty::{PendingReap, Removed};
+use crate::cache::dirty::{PendingReap, Removed};
 use crate::types::InodeNo;
 use rustc_hash::FxHashMap;
 

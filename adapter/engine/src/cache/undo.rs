@@ -1,9 +1,9 @@
 //! One change taken back: memory becomes what is stored, as it was before.
 
 use super::{Cache, Slot};
-use crate::dirty::PendingReap;
+use crate::cache::dirty::PendingReap;
 use crate::quota::Used;
-use crate::record::inode::Inode;
+use crate::stored::record::inode::Inode;
 use crate::types::InodeNo;
 use std::rc::Rc;
 

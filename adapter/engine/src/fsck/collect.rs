@@ -2,14 +2,14 @@
 
 use super::{Finding, Invariant, Report};
 use crate::error::{Error, Result};
-use crate::key::{KeySpace, tag};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::load::is_storable_name;
 use crate::quota::Used;
-use crate::record::inode::Inode;
-use crate::record::superblock::{EXTENT_BYTES_MAX, INLINE_BYTES_MAX, Superblock};
-use crate::record::{RecordId, dentry, journal, reap, unseal};
 use crate::store::{Entry, KvStore};
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::inode::Inode;
+use crate::stored::record::superblock::{EXTENT_BYTES_MAX, INLINE_BYTES_MAX, Superblock};
+use crate::stored::record::{RecordId, dentry, journal, reap, unseal};
 use crate::types::{Dentry, InodeNo};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -14,15 +14,15 @@ pub use repair::{Fix, Repair, RepairOptions, repair, repair_overlay};
 
 use self::collect::Picture;
 use self::layered::Layered;
+use crate::backing::journal_view::{Changes, View};
+use crate::backing::overlay::Lower;
 use crate::error::{Error, Result};
-use crate::image::Image;
-use crate::journal::read_journal;
-use crate::key::KeySpace;
-use crate::layer::Lower;
-use crate::overlay::{Changes, View};
-use crate::record::is_tombstone;
-use crate::record::superblock::Superblock;
 use crate::store::KvStore;
+use crate::stored::image::Image;
+use crate::stored::key::KeySpace;
+use crate::stored::record::is_tombstone;
+use crate::stored::record::superblock::Superblock;
+use crate::storing::journal::read_journal;
 use crate::volume::{check_image, check_same_name, check_volume_name};
 use std::fmt;
 

@@ -2,8 +2,8 @@
 
 use super::Report;
 use super::collect::Picture;
-use crate::key::{KeySpace, tag};
 use crate::limits::PATH_BYTES_MAX;
+use crate::stored::key::{KeySpace, tag};
 use crate::types::InodeNo;
 use std::collections::BTreeMap;
 

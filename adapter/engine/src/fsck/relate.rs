@@ -2,8 +2,8 @@
 
 use super::collect::Picture;
 use super::{Finding, Invariant, Report};
-use crate::key::KeySpace;
-use crate::record::inode::{Content, Inode};
+use crate::stored::key::KeySpace;
+use crate::stored::record::inode::{Content, Inode};
 use crate::types::{ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeMap;
 

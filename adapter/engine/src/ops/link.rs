@@ -1,11 +1,11 @@
 use crate::error::{Error, Result};
 use crate::limits::LINKS_MAX;
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
 use crate::quota::Used;
-use crate::txn::Change;
+use crate::transaction::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::walking::path::{Ending, Follow, resolve};
 
 impl Volume {
     /// Gives a file or symbolic link one more name.

@@ -1,11 +1,11 @@
 use crate::error::Result;
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
 use crate::quota::Used;
-use crate::record::inode::Content;
-use crate::txn::Change;
+use crate::stored::record::inode::Content;
+use crate::transaction::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::walking::path::{Ending, resolve};
 
 impl Volume {
     /// Makes an empty directory.

@@ -1,12 +1,12 @@
 use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
 use crate::quota::Used;
-use crate::record::inode::Content;
-use crate::txn::Change;
+use crate::stored::record::inode::Content;
+use crate::transaction::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::walking::path::{Ending, Follow, resolve};
 
 /// How `open_at` treats what it finds, or does not find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -225,10 +225,10 @@ mod tests {
     use crate::descriptor::Access;
     use crate::memory::MemoryStore;
     use crate::ops::open::OpenFlags;
-    use crate::path::Follow;
     use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
     use crate::types::{Clock, Timestamp};
     use crate::volume::{Mode, Options};
+    use crate::walking::path::Follow;
     use std::cell::Cell;
 
     struct Noon;

@@ -1,8 +1,8 @@
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
-use crate::record::inode::Content;
+use crate::stored::record::inode::Content;
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::walking::path::{Ending, Follow, resolve};
 
 impl Volume {
     /// Returns the target of a symbolic link, as it was given.

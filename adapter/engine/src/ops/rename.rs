@@ -1,10 +1,10 @@
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
 use crate::quota::Used;
-use crate::txn::{Change, Txn};
+use crate::transaction::txn::{Change, Txn};
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::walking::path::{Ending, resolve};
 
 /// Directories on the way up after which memory is brought back to its limits.
 const TRIM_STEPS: u64 = 1024;

@@ -1,9 +1,9 @@
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
-use crate::txn::Change;
+use crate::transaction::txn::Change;
 use crate::types::Kind;
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::walking::path::{Ending, resolve};
 
 impl Volume {
     /// Removes an empty directory. Open descriptors of it stay valid and see no entries.

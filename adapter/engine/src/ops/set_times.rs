@@ -1,10 +1,10 @@
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
-use crate::txn::{Change, Txn};
+use crate::transaction::txn::{Change, Txn};
 use crate::types::{InodeNo, SetTime, Timestamp};
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::walking::path::{Ending, Follow, resolve};
 
 impl Volume {
     /// Sets the times of an open file or directory, whatever it was opened for.

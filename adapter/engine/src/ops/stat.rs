@@ -1,10 +1,10 @@
 use crate::descriptor::Descriptor;
 use crate::error::Result;
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
-use crate::record::inode::Inode;
+use crate::stored::record::inode::Inode;
 use crate::types::{InodeNo, Stat};
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::walking::path::{Ending, Follow, resolve};
 use xxhash_rust::xxh64::xxh64;
 
 /// What `metadata-hash` answers.

@@ -1,12 +1,12 @@
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
 use crate::quota::Used;
-use crate::record::inode::Content;
-use crate::room::symlink_bytes_max;
-use crate::txn::Change;
+use crate::stored::record::inode::Content;
+use crate::transaction::txn::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::volume::room::symlink_bytes_max;
+use crate::walking::path::{Ending, resolve};
 
 impl Volume {
     /// Makes a symbolic link to `target`, which need not exist.

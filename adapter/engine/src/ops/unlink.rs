@@ -1,9 +1,9 @@
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
-use crate::txn::Change;
+use crate::transaction::txn::Change;
 use crate::types::Kind;
 use crate::volume::Volume;
+use crate::volume::mountpoints::Start;
+use crate::walking::path::{Ending, resolve};
 
 impl Volume {
     /// Removes a name of a file or symbolic link. A file without names stays while it is open.

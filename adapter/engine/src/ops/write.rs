@@ -2,7 +2,7 @@ use crate::bytes::{Place, Source};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::limits::WRITE_BYTES_MAX;
-use crate::txn::{Change, Txn, Writes};
+use crate::transaction::txn::{Change, Txn, Writes};
 use crate::types::InodeNo;
 use crate::volume::Volume;
 

@@ -6,8 +6,8 @@ use super::missing::end_of_reach;
 use crate::error::Result;
 use crate::fsck::collect::Picture;
 use crate::fsck::relate::{Names, names};
-use crate::record::inode::{Content, Inode};
-use crate::record::reap::Reap;
+use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::reap::Reap;
 use crate::types::{InodeNo, Kind};
 use std::collections::BTreeMap;
 

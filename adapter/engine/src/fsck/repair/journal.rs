@@ -4,12 +4,14 @@
 use super::Work;
 use super::writer::{Change, Writer};
 use crate::error::{Error, Result};
-use crate::journal::read_journal;
-use crate::key::tag;
 use crate::limits::JOURNAL_BYTES_MAX;
-use crate::record::FRAME_BYTES;
-use crate::record::journal::{COMMIT_FIXED_BYTES, Commit, encode_changes, encode_commit, encode_part, sum};
 use crate::store::Mutation;
+use crate::stored::key::tag;
+use crate::stored::record::FRAME_BYTES;
+use crate::stored::record::journal::{
+    COMMIT_FIXED_BYTES, Commit, encode_changes, encode_commit, encode_part, sum,
+};
+use crate::storing::journal::read_journal;
 
 /// Puts a committed journal in place, and removes one that was not committed. One that was and is damaged
 /// is lost: its records are kept where they fit, and what it has changed in part is for the other

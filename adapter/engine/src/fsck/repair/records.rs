@@ -6,7 +6,7 @@ use super::{Work, journal};
 use crate::error::Result;
 use crate::fsck::collect::{DamagedDentry, Picture};
 use crate::fsck::relate::{Names, names};
-use crate::record::inode::Content;
+use crate::stored::record::inode::Content;
 use crate::types::{Dentry, InodeNo, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -4,12 +4,12 @@
 use super::Picture;
 use crate::error::{Error, Result};
 use crate::fsck::layered::Layered;
-use crate::key::{KeySpace, tag};
 use crate::limits::JOURNAL_BYTES_MAX;
-use crate::record::inode::{Content, Inode};
-use crate::record::superblock::Superblock;
-use crate::record::{TOMBSTONE_BYTES, begin, dentry, reap, seal};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::superblock::Superblock;
+use crate::stored::record::{TOMBSTONE_BYTES, begin, dentry, reap, seal};
 use crate::types::{Clock, Dentry, ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeSet;
 

@@ -10,7 +10,7 @@
 use crate::cache::Counts;
 use crate::error::{Error, Result};
 use crate::store::{Durability, StoreError};
-use crate::txn::Change;
+use crate::transaction::txn::Change;
 use crate::volume::{Mode, Volume};
 
 /// What is known of commits that failed.

@@ -3,14 +3,14 @@
 //! A value above hides the one below, and a tombstone above hides that there is one. This is the one place
 //! that knows: everything else sees one volume.
 
-use crate::batch::Batch;
+use crate::backing::batch::Batch;
+use crate::backing::journal_view::{self, Changes};
 use crate::error::Result;
-use crate::image::{Image, ImageId};
-use crate::key::{KeySpace, tag};
 use crate::limits;
-use crate::overlay::{self, Changes};
-use crate::record::{TOMBSTONE_BYTES, is_tombstone, tombstone};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::stored::image::{Image, ImageId};
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::{TOMBSTONE_BYTES, is_tombstone, tombstone};
 use crate::types::{Clock, InodeNo, Timestamp};
 use crate::volume::Volume;
 use std::borrow::Cow;
@@ -87,7 +87,7 @@ pub(crate) fn get(
     keys: &[&[u8]],
 ) -> Result<Vec<Option<Value>>> {
     let above = match store {
-        Some(store) => overlay::get(store, changes, keys)?,
+        Some(store) => journal_view::get(store, changes, keys)?,
         None => vec![None; keys.len()],
     };
     let mut values: Vec<Option<Value>> = above.into_iter().map(|value| value.map(Cow::Owned)).collect();
@@ -134,7 +134,7 @@ pub(crate) fn scan(
     max_bytes: u32,
 ) -> Result<Page> {
     let mut above = |start: &[u8]| match &mut store {
-        Some(store) => overlay::scan(&mut **store, changes, start, end, max_entries, max_bytes),
+        Some(store) => journal_view::scan(&mut **store, changes, start, end, max_entries, max_bytes),
         None => Ok(Vec::new()),
     };
     let Some(lower) = lower else { return Ok(Page { entries: above(start)?, below: Vec::new() }) };
@@ -268,7 +268,7 @@ impl Volume {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>> {
-        Ok(overlay::scan(&mut *self.store, &self.journalled, start, end, max_entries, max_bytes)?)
+        Ok(journal_view::scan(&mut *self.store, &self.journalled, start, end, max_entries, max_bytes)?)
     }
 
     /// For each of some of a batch's mutations what is to be put in its place; none if nothing lies below.

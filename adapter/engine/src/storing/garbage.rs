@@ -1,13 +1,13 @@
 //! What no file has any more: ranges of extents and inodes without a name, removed little by little.
 
-use crate::batch::Batch;
-use crate::dirty::PendingReap;
+use crate::backing::batch::Batch;
+use crate::cache::dirty::PendingReap;
 use crate::error::Result;
 use crate::limits::REAP_STEP_EXTENTS;
-use crate::record::reap;
-use crate::room::RECORD_OVERHEAD_BYTES;
+use crate::stored::record::reap;
 use crate::types::{ExtentIndex, InodeNo};
 use crate::volume::Volume;
+use crate::volume::room::RECORD_OVERHEAD_BYTES;
 
 /// Reap records that may wait before commits stop to drain them: an opener reads them all.
 const REAPS_MAX: usize = 128;

@@ -10,7 +10,7 @@ pub(crate) mod reap;
 pub(crate) mod superblock;
 
 use crate::error::{Error, Result};
-use crate::key::tag;
+use crate::stored::key::tag;
 use xxhash_rust::xxh64::xxh64;
 
 /// Bytes before the body of every value.

@@ -1,9 +1,9 @@
 //! What one apply carries, gathered before it is lent to the store.
 
+use crate::backing::overlay::Grave;
 use crate::cache::Cache;
-use crate::layer::Grave;
-use crate::record::TOMBSTONE_BYTES;
 use crate::store::Mutation;
+use crate::stored::record::TOMBSTONE_BYTES;
 use crate::types::InodeNo;
 use std::ops::Range;
 

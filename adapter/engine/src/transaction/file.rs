@@ -6,10 +6,10 @@ use crate::cache::{Extent, Node};
 use crate::error::{Error, Result};
 use crate::limits::FILE_SIZE_MAX;
 use crate::quota::Used;
-use crate::record::FRAME_BYTES;
-use crate::record::inode::{Content, Inode};
 use crate::store::Durability;
-use crate::txn::{Change, Txn, Writes};
+use crate::stored::record::FRAME_BYTES;
+use crate::stored::record::inode::{Content, Inode};
+use crate::transaction::txn::{Change, Txn, Writes};
 use crate::types::{ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeSet;
 

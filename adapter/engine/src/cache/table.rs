@@ -3,26 +3,19 @@
 //! The store is the permanent state; everything here can be dropped and read again, but for what is
 //! marked dirty. Nothing in this module calls the store.
 
-mod neighbours;
-mod reaps;
-mod trim;
-mod undo;
-
-pub(crate) use undo::Counts;
-
-use self::neighbours::Neighbours;
-use crate::dirty::{Dirty, PendingReap, Removed};
+use super::neighbours::Neighbours;
+use super::undo::Undo;
+use crate::backing::overlay::Value;
+use crate::cache::dirty::{Dirty, PendingReap, Removed};
 use crate::error::{Error, Result};
-use crate::layer::Value;
-use crate::record::FRAME_BYTES;
-use crate::record::inode::Inode;
+use crate::stored::record::FRAME_BYTES;
+use crate::stored::record::inode::Inode;
 use crate::types::{Dentry, InodeNo};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
-use undo::Undo;
 
 /// How much may stay in memory.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +44,7 @@ impl Default for CacheLimits {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Node {
-    referenced: bool,
+    pub(super) referenced: bool,
     /// The bytes in the record were dropped from memory; everything else is there.
     pub(crate) emptied: bool,
     /// The record differs from what is stored.
@@ -119,7 +112,7 @@ pub(crate) struct Extent {
     /// It was cut, or is new below the file's end in the store: it may reach the store only together
     /// with the inode.
     pub(crate) with_inode: bool,
-    referenced: bool,
+    pub(super) referenced: bool,
 }
 
 impl Extent {
@@ -187,24 +180,24 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 pub(crate) struct Cache {
     /// Each in a place of its own: a table of them would move them all whenever it grows.
-    nodes: HashMap<InodeNo, Box<Node>, BuildHasherDefault<Neighbours>>,
+    pub(super) nodes: HashMap<InodeNo, Box<Node>, BuildHasherDefault<Neighbours>>,
     pub(crate) dirty: Dirty,
     pub(crate) reaps: BTreeMap<InodeNo, PendingReap>,
-    undo: Undo,
-    limits: CacheLimits,
-    resident_bytes: usize,
+    pub(super) undo: Undo,
+    pub(super) limits: CacheLimits,
+    pub(super) resident_bytes: usize,
     /// Bytes in inodes.
-    content_bytes: usize,
-    extents: usize,
+    pub(super) content_bytes: usize,
+    pub(super) extents: usize,
     /// What the last trim could not get below, and some more; 0 if it came to its limit.
-    busy_nodes: usize,
-    busy_bytes: usize,
-    busy_content_bytes: usize,
-    dentries: usize,
-    dentry_trims: u64,
-    extent_clock: VecDeque<(InodeNo, u64)>,
-    node_clock: VecDeque<InodeNo>,
-    dir_clock: VecDeque<InodeNo>,
+    pub(super) busy_nodes: usize,
+    pub(super) busy_bytes: usize,
+    pub(super) busy_content_bytes: usize,
+    pub(super) dentries: usize,
+    pub(super) dentry_trims: u64,
+    pub(super) extent_clock: VecDeque<(InodeNo, u64)>,
+    pub(super) node_clock: VecDeque<InodeNo>,
+    pub(super) dir_clock: VecDeque<InodeNo>,
 }
 
 impl Cache {
@@ -306,7 +299,7 @@ impl Cache {
     }
 
     /// Takes an inode out of memory, as if it had never been there.
-    fn forget_node(&mut self, ino: InodeNo) {
+    pub(super) fn forget_node(&mut self, ino: InodeNo) {
         let Some(node) = self.nodes.remove(&ino) else { return };
         self.content_changed(node.inode.content.bytes(), 0);
         for extent in node.extents.values() {
@@ -352,7 +345,7 @@ impl Cache {
         }
     }
 
-    fn forget_extent(&mut self, extent: &Extent) {
+    pub(super) fn forget_extent(&mut self, extent: &Extent) {
         self.resident_bytes = self.resident_bytes.saturating_sub(extent.cost());
         self.extents = self.extents.saturating_sub(1);
         if extent.dirty {
@@ -399,7 +392,7 @@ impl Cache {
         let (cost, length) = (extent.cost(), extent.data().len());
         let value = extent.value.to_mut();
         if value.is_empty() {
-            crate::record::begin(value);
+            crate::stored::record::begin(value);
         }
         edit(value);
         extent.hole = false;

@@ -5,15 +5,15 @@
 //! another opener has raised the epoch. Everything dirty goes along, so what the store holds is always
 //! the state at some moment of the past, but for bytes of the writes that a cut interrupted.
 
-use crate::batch::Batch;
+use crate::backing::batch::Batch;
+use crate::backing::journal_view::Changes;
 use crate::error::{Error, Result};
-use crate::key::tag;
-use crate::overlay::Changes;
-use crate::record::{dentry, reap, seal, superblock::Superblock};
-use crate::room::RECORD_OVERHEAD_BYTES;
 use crate::store::{Durability, Guard, StoreError};
+use crate::stored::key::tag;
+use crate::stored::record::{dentry, reap, seal, superblock::Superblock};
+use crate::storing::unstored::is_full;
 use crate::types::{ExtentIndex, InodeNo};
-use crate::unstored::is_full;
+use crate::volume::room::RECORD_OVERHEAD_BYTES;
 use crate::volume::{State, Volume};
 use std::ops::Range;
 

@@ -9,8 +9,8 @@
 use crate::error::{Error, Result};
 use crate::limits::GATHERED_REMOVALS_MAX;
 use crate::quota::name_bytes;
-use crate::record::inode::{Content, Inode};
 use crate::store::Durability;
+use crate::stored::record::inode::{Content, Inode};
 use crate::types::{Dentry, InodeNo, Kind, Timestamp};
 use crate::volume::{Mode, Volume};
 use std::rc::Rc;

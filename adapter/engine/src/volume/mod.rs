@@ -1,24 +1,27 @@
 //! A volume: one file-system tree in a store. Opening, formatting, and what all operations share.
 
-use crate::batch::Batch;
+pub(crate) mod mountpoints;
+pub(crate) mod room;
+
+use crate::backing::batch::Batch;
+use crate::backing::journal_view::Changes;
+use crate::backing::overlay::{Lower, Midnight, NoStore};
 use crate::cache::{Cache, CacheLimits};
-use crate::commit::Doubt;
 use crate::error::{Error, OtherImage, Result};
-use crate::image::{Image, ImageId};
-use crate::key::{KeySpace, tag};
-use crate::layer::{Lower, Midnight, NoStore};
 use crate::limits;
-use crate::mount::Mountpoints;
-use crate::overlay::Changes;
 use crate::quota::Quota;
-use crate::record::inode::{Content, Inode};
-use crate::record::reap;
-use crate::record::superblock::Superblock;
-use crate::room::{Room, check_fit, check_limits, fitting_sizes};
 use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
-use crate::txn::ReadSet;
+use crate::stored::image::{Image, ImageId};
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::reap;
+use crate::stored::record::superblock::Superblock;
+use crate::storing::commit::Doubt;
+use crate::storing::unstored::Unstored;
+use crate::transaction::txn::ReadSet;
 use crate::types::{Clock, InodeNo, Kind};
-use crate::unstored::Unstored;
+use crate::volume::mountpoints::Mountpoints;
+use crate::volume::room::{Room, check_fit, check_limits, fitting_sizes};
 use std::collections::VecDeque;
 use xxhash_rust::xxh64::xxh64;
 

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::limits::{self, SYMLINK_BYTES_MAX};
-use crate::record::FRAME_BYTES;
-use crate::record::inode::FIXED_BYTES;
-use crate::record::superblock::{EXTENT_BYTES_MIN, Superblock};
 use crate::store::{Durability, Limits};
+use crate::stored::record::FRAME_BYTES;
+use crate::stored::record::inode::FIXED_BYTES;
+use crate::stored::record::superblock::{EXTENT_BYTES_MIN, Superblock};
 use crate::volume::{Options, Volume};
 
 /// Bytes of a record's key and frame and of an inode's fields, taken generously; the superblock is no

@@ -5,14 +5,14 @@
 //! format. A cut before it leaves a volume of the earlier format, whose next opener counts again. Files of which an image
 //! has some extents are then noted one after the other; one that is not noted is charged as if all were its own.
 
-use crate::batch::Batch;
+use crate::backing::batch::Batch;
 use crate::error::{Error, Result};
-use crate::key::tag;
 use crate::load::is_storable_name;
 use crate::quota::Used;
-use crate::record::inode::{Content, Inode};
-use crate::record::is_tombstone;
 use crate::store::{Durability, StoreError};
+use crate::stored::key::tag;
+use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::is_tombstone;
 use crate::types::InodeNo;
 use crate::volume::Volume;
 use std::collections::BTreeMap;

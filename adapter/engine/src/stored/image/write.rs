@@ -6,10 +6,10 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::fsck;
-use crate::key::{KeySpace, tag};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
-use crate::record::superblock::Superblock;
 use crate::store::KvStore;
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::superblock::Superblock;
 
 /// Longest name of an image, in bytes: its length is one byte of the header.
 pub const NAME_BYTES_MAX: usize = 255;

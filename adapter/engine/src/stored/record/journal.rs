@@ -1,10 +1,10 @@
 //! The journal: the changes of a commit that is too large for one apply, in parts and a commit record.
 
 use super::{Fields, RecordId, begin, seal, unseal};
+use crate::backing::journal_view::Changes;
 use crate::error::Result;
-use crate::key::{KeySpace, tag};
-use crate::overlay::Changes;
 use crate::store::Mutation;
+use crate::stored::key::{KeySpace, tag};
 use xxhash_rust::xxh64::xxh64;
 
 /// Bytes of a commit record's body before the end of the changes.

@@ -9,8 +9,8 @@ use super::{
     RECORD_ENTRY_BYTES,
 };
 use crate::error::{Error, Result};
-use crate::key::KeySpace;
-use crate::record::superblock::Superblock;
+use crate::stored::key::KeySpace;
+use crate::stored::record::superblock::Superblock;
 use std::fmt;
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 

@@ -2,10 +2,10 @@
 
 use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::{Error, Result};
-use crate::image::ImageId;
-use crate::key::tag;
 use crate::limits::{INODE_CHARGE_BYTES, VOLUME_NAME_BYTES_MAX};
 use crate::quota::Used;
+use crate::stored::image::ImageId;
+use crate::stored::key::tag;
 use crate::types::InodeNo;
 
 const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";

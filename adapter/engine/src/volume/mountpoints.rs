@@ -8,9 +8,9 @@
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::path::{Ending, resolve};
 use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
+use crate::walking::path::{Ending, resolve};
 
 /// The number of a mount in its table. One volume may be mounted more than once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

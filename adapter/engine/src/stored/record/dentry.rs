@@ -2,7 +2,7 @@
 
 use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
-use crate::key::tag;
+use crate::stored::key::tag;
 use crate::types::{Dentry, InodeNo, Kind};
 
 pub(crate) fn encode(dentry: Dentry, key: &[u8], out: &mut Vec<u8>) {

@@ -2,7 +2,7 @@
 
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
-use crate::key::tag;
+use crate::stored::key::tag;
 use crate::types::InodeNo;
 
 /// Extents `[from, to)` of an inode that hold nothing any more. The inode itself may be alive or gone.

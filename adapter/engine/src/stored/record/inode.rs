@@ -2,8 +2,8 @@
 
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
-use crate::key::tag;
 use crate::limits::{FILE_SIZE_MAX, INODE_CHARGE_BYTES, SYMLINK_BYTES_MAX};
+use crate::stored::key::tag;
 use crate::types::{InodeNo, Kind, Timestamp};
 
 /// Where a file's bytes are.
@@ -254,7 +254,7 @@ mod tests {
         let mut value = Vec::new();
         file.encode(b"k", &mut value);
         // The last byte of the extents that exist.
-        value[crate::record::FRAME_BYTES + 23] = 1;
+        value[crate::stored::record::FRAME_BYTES + 23] = 1;
         seal(b"k", tag::INODE, &mut value);
         assert!(Inode::decode(b"k", InodeNo(5), 4096, &value).is_err(), "more of the image than there is");
     }

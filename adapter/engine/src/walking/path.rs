@@ -9,10 +9,10 @@
 
 use crate::error::{Error, Result};
 use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
-use crate::mount::{Crossing, MountNo, Start};
-use crate::record::inode::Content;
-use crate::txn::Txn;
+use crate::stored::record::inode::Content;
+use crate::transaction::txn::Txn;
 use crate::types::{Dentry, InodeNo, Kind};
+use crate::volume::mountpoints::{Crossing, MountNo, Start};
 use std::borrow::Cow;
 use std::ops::Range;
 

@@ -4,19 +4,19 @@
 //! see what it changes, here through an overlay, and an opener after a cut puts it in place. Before, it
 //! is nothing, and an opener deletes it. `FORMAT.md` has the bytes and the argument.
 
-use crate::batch::Batch;
-use crate::commit::Completion;
+use crate::backing::batch::Batch;
+use crate::backing::journal_view::Changes;
 use crate::error::{Error, Result};
-use crate::key::KeySpace;
 use crate::limits::JOURNAL_BYTES_MAX;
-use crate::overlay::Changes;
-use crate::record::FRAME_BYTES;
-use crate::record::journal::{
+use crate::store::{Durability, KvStore, StoreError};
+use crate::stored::key::KeySpace;
+use crate::stored::record::FRAME_BYTES;
+use crate::stored::record::journal::{
     COMMIT_FIXED_BYTES, Commit, damaged, decode_changes, decode_commit, decode_part, encode_changes,
     encode_commit, encode_part, sum,
 };
-use crate::record::superblock::Superblock;
-use crate::store::{Durability, KvStore, StoreError};
+use crate::stored::record::superblock::Superblock;
+use crate::storing::commit::Completion;
 use crate::volume::Volume;
 
 /// How often an opener tries to put a journal in place if the outcome of an apply is unknown.

@@ -1,0 +1,3 @@
+//! Opening volumes.
+
+mod upgrade;

@@ -1,0 +1,3 @@
+//! Walks along paths.
+
+pub(crate) mod path;
