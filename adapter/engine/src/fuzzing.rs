@@ -2,8 +2,8 @@
 //! Not part of the interface.
 
 use crate::error::{Error, Result};
-use crate::load::is_storable_name;
 use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::dentry::is_storable_name;
 use crate::stored::record::inode::Inode;
 use crate::stored::record::journal;
 use crate::stored::record::superblock::{INLINE_BYTES_MAX, Superblock};

@@ -38,36 +38,60 @@
 //! How it keeps its promises is written beside the sources: `FORMAT.md`, what lies in the store, and
 //! `SEMANTICS.md`, what each operation does and what a cut leaves of it.
 
-mod backing;
+// The ground: types, bounds and errors that all share, and the store that a volume lies in.
 mod bytes;
-mod cache;
 mod descriptor;
 mod error;
+pub mod limits;
+mod memory;
+mod options;
+mod quota;
+mod store;
+mod types;
+
+// What is stored, to the byte.
+mod stored;
+
+// What is in memory of it.
+mod cache;
+
+// The store behind a volume: what is read through, and what is applied.
+mod backing;
+
+// From there into memory.
+mod load;
+
+// A volume: all of this together.
+mod volume;
+
+// How what is dirty in it gets to the store.
+mod storing;
+
+// Operations as transactions.
+mod transaction;
+
+// Paths.
+mod walking;
+
+// The operations, one file each, and how a volume is opened.
+mod opening;
+mod ops;
+
+// Several volumes as one tree; checks and repairs of stored ones; images of them.
 mod fsck;
+mod mounts;
+
+pub mod image;
+
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod limits;
-mod load;
-mod memory;
-mod mounts;
-mod opening;
-mod ops;
-mod quota;
-mod store;
-mod stored;
-mod storing;
-mod transaction;
-mod types;
-mod volume;
-mod walking;
 
 /// The examples of SEMANTICS.md, executed.
 #[cfg(doctest)]
 #[doc = include_str!("../SEMANTICS.md")]
 struct Semantics;
 
-pub use cache::CacheLimits;
 pub use descriptor::{Access, Descriptor};
 pub use error::{Code, Damage, Error, OtherImage, Result};
 pub use fsck::{
@@ -75,11 +99,12 @@ pub use fsck::{
 };
 pub use memory::MemoryStore;
 pub use mounts::{ELSEWHERE, Located, MountSpec, Mounts, Opener};
+pub use opening::{probe, probe_overlay};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
+pub use options::{CacheLimits, DEFAULT_VOLUME, Mode, Options};
 pub use quota::{Quota, Used};
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
-pub use stored::image;
-pub use types::{Clock, InodeNo, Kind, SetTime, Stat, Timestamp};
-pub use volume::mountpoints::{Crossing, MountNo, Start};
-pub use volume::{DEFAULT_VOLUME, Mode, Options, Volume, probe, probe_overlay};
+pub use types::{Clock, Crossing, InodeNo, Kind, MountNo, SetTime, Stat, Timestamp};
+pub use volume::Volume;
 pub use walking::path::{Ending, Follow};
+pub use walking::start::Start;

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::limits::MOUNTS_MAX;
-use crate::types::{InodeNo, Kind};
+use crate::types::{Crossing, InodeNo, Kind, MountNo};
 use crate::volume::Volume;
-use crate::volume::mountpoints::{Crossing, MountNo, Start};
 use crate::walking::path::{Ending, Follow};
+use crate::walking::start::Start;
 
 /// A mount: where a volume is seen, and whether it can be changed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -319,7 +319,7 @@ fn mount_no(index: usize) -> MountNo {
 /// The names of an absolute path without anything special.
 fn names(path: &str) -> Option<impl Iterator<Item = &str>> {
     let names = path.strip_prefix('/')?.split('/');
-    let plain = |name: &str| crate::load::is_storable_name(name);
+    let plain = |name: &str| crate::stored::record::dentry::is_storable_name(name);
     (path.len() <= crate::limits::PATH_BYTES_MAX && names.clone().all(plain)).then_some(names)
 }
 

@@ -1,11 +1,13 @@
 //! What one apply carries, gathered before it is lent to the store.
 
-use crate::backing::overlay::Grave;
 use crate::cache::Cache;
 use crate::store::Mutation;
 use crate::stored::record::TOMBSTONE_BYTES;
 use crate::types::InodeNo;
 use std::ops::Range;
+
+/// The tombstone that takes the place of a deletion; `None` where nothing lies below.
+pub(crate) type Grave = Option<[u8; TOMBSTONE_BYTES]>;
 
 /// Mutations whose keys and small values lie in one buffer; extents stay where they are in the cache.
 #[derive(Debug, Default)]

@@ -1,11 +1,12 @@
-//! A store seen through changes that are committed but not in place yet.
+//! A store seen through its journal: changes that are committed but not in place yet.
 
+use crate::error::Error;
+use crate::limits::JOURNAL_BYTES_MAX;
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::stored::key::KeySpace;
+use crate::stored::record::journal::{Changes, damaged, decode_changes, decode_commit, decode_part, sum};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-
-/// Keys with their new values; `None` for one that is deleted.
-pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 pub(crate) fn get(
     store: &mut dyn KvStore,
@@ -93,6 +94,61 @@ impl KvStore for View<'_> {
     fn apply(&mut self, _: &[Guard<'_>], _: &[Mutation<'_>], _: Durability) -> Result<(), StoreError> {
         Err(StoreError::ReadOnly)
     }
+}
+
+/// A journal as it lies in the store.
+pub(crate) struct StoredJournal {
+    /// What it changes, if it has a commit record.
+    pub(crate) committed: Option<Changes>,
+    /// The keys of its parts.
+    pub(crate) parts: Vec<Vec<u8>>,
+}
+
+/// Reads the journal of a volume whose superblock says that there may be one.
+///
+/// # Errors
+/// The store's, and [`Error::Damaged`] for one that has a commit record and is not whole.
+pub(crate) fn read_journal(
+    store: &mut dyn KvStore,
+    keys: &KeySpace,
+    entries_max: u32,
+    bytes_max: u32,
+) -> Result<StoredJournal, Error> {
+    let mut key = Vec::new();
+    keys.journal_commit(&mut key);
+    let value = store.get(&[&key])?.into_iter().next().flatten();
+    let commit = value.as_deref().map(|value| decode_commit(&key, value)).transpose()?;
+    let (mut parts, mut bytes) = (Vec::new(), Vec::new());
+    let (mut start, end) = keys.journal_parts();
+    loop {
+        let page = store.scan(&start, &end, entries_max, bytes_max)?;
+        let Some(last) = page.last() else { break };
+        start = [&*last.key, &[0]].concat();
+        for entry in page {
+            let index = parts.len() as u64;
+            if commit.is_some_and(|commit| index < commit.parts) {
+                let mut expected = Vec::new();
+                keys.journal_part(index, &mut expected);
+                if entry.key != expected {
+                    return Err(damaged("a part is missing"));
+                }
+                bytes.extend_from_slice(decode_part(&entry.key, &entry.value)?);
+                if bytes.len() > JOURNAL_BYTES_MAX {
+                    return Err(damaged("longer than any journal"));
+                }
+            }
+            parts.push(entry.key);
+        }
+    }
+    let Some(commit) = commit else { return Ok(StoredJournal { committed: None, parts }) };
+    if (parts.len() as u64) < commit.parts {
+        return Err(damaged("a part is missing"));
+    }
+    if bytes.len() as u64 != commit.parts_bytes || sum(&bytes) != commit.parts_sum {
+        return Err(damaged("its parts are not those that were committed"));
+    }
+    bytes.extend_from_slice(commit.rest);
+    Ok(StoredJournal { committed: Some(decode_changes(keys, &bytes)?), parts })
 }
 
 #[cfg(test)]

@@ -1,24 +1,18 @@
-//! What a volume reads through: the changes of a journal, the store, and the image below.
+//! A store over the image below.
 //!
-//! A value above hides the one below, and a tombstone above hides that there is one. This is the one place
-//! that knows: everything else sees one volume.
+//! A value above hides the one below, and a tombstone above hides that there is one. Only this module
+//! knows: everything else sees one volume.
 
-use crate::backing::batch::Batch;
-use crate::backing::journal_view::{self, Changes};
+use super::journal_view;
 use crate::error::Result;
-use crate::limits;
-use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
-use crate::stored::image::{Image, ImageId};
+use crate::store::{Entry, KvStore};
+use crate::stored::image::Image;
 use crate::stored::key::{KeySpace, tag};
-use crate::stored::record::{TOMBSTONE_BYTES, is_tombstone, tombstone};
-use crate::types::{Clock, InodeNo, Timestamp};
-use crate::volume::Volume;
+use crate::stored::record::journal::Changes;
+use crate::stored::record::{Value, is_tombstone};
+use crate::types::ImageId;
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::ops::Range;
-
-/// A value, where it lies in an image or as a store gave it.
-pub(crate) type Value = Cow<'static, [u8]>;
 
 /// What lies below a volume.
 #[derive(Debug, Clone)]
@@ -75,9 +69,6 @@ impl Lower {
         Ok((found, false))
     }
 }
-
-/// What is to be put in place of a deletion, if it is one, and of what lies below.
-pub(crate) type Grave = Option<[u8; TOMBSTONE_BYTES]>;
 
 /// Reads keys through a store, or none if it is known to hold nothing, and through what lies below.
 pub(crate) fn get(
@@ -197,133 +188,20 @@ fn merge(
     }
 }
 
-/// Some records of a volume, to be read.
-pub(crate) struct Records<'v> {
-    store: Option<&'v mut dyn KvStore>,
-    changes: &'v Changes,
-    lower: Option<&'v mut Lower>,
+/// The layers of a volume, to be read once.
+pub(crate) struct Layers<'v> {
+    /// `None` if the store is known to hold nothing of what is asked for.
+    pub(super) store: Option<&'v mut dyn KvStore>,
+    pub(super) changes: &'v Changes,
+    pub(super) lower: Option<&'v mut Lower>,
 }
 
-impl Records<'_> {
+impl Layers<'_> {
     pub(crate) fn get(self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         get(self.store, self.changes, self.lower, keys)
     }
 
     pub(crate) fn scan(self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Result<Page> {
         scan(self.store, self.changes, self.lower, start, end, max_entries, max_bytes)
-    }
-}
-
-impl Volume {
-    /// Whether the store may hold records of this volume beside the superblock: an image has no store, and
-    /// what nobody has written to lies below as a whole.
-    pub(crate) fn asks_store(&self) -> bool {
-        match &self.committed.lower {
-            Some(lower) => lower.written,
-            None => self.lower.is_none(),
-        }
-    }
-
-    pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.records(self.asks_store()).get(keys)
-    }
-
-    /// The records that hold a directory's names: if its own is that of the image, only the image's.
-    pub(crate) fn names_of(&mut self, dir: InodeNo) -> Records<'_> {
-        let below = self.cache.node(dir).is_some_and(|node| node.below);
-        self.records(!below && self.asks_store())
-    }
-
-    fn records(&mut self, of_store: bool) -> Records<'_> {
-        let store: Option<&mut dyn KvStore> = if of_store { Some(&mut *self.store) } else { None };
-        Records { store, changes: &self.journalled, lower: self.lower.as_mut() }
-    }
-
-    pub(crate) fn scan(
-        &mut self,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Vec<Entry>> {
-        self.scan_layers(start, end, max_entries, max_bytes).map(|page| page.entries)
-    }
-
-    /// As [`Volume::scan`], and tells what is the image's.
-    pub(crate) fn scan_layers(
-        &mut self,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Page> {
-        self.records(self.asks_store()).scan(start, end, max_entries, max_bytes)
-    }
-
-    /// As [`KvStore::scan`], of what the store has of this volume, tombstones included, and not the image.
-    pub(crate) fn scan_above(
-        &mut self,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Vec<Entry>> {
-        Ok(journal_view::scan(&mut *self.store, &self.journalled, start, end, max_entries, max_bytes)?)
-    }
-
-    /// For each of some of a batch's mutations what is to be put in its place; none if nothing lies below.
-    pub(crate) fn graves(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Grave>> {
-        let Some(lower) = &mut self.lower else { return Ok(Vec::new()) };
-        let grave = |key: Option<&[u8]>| match key {
-            Some(key) => Ok(lower.get(key)?.map(|_| tombstone(key))),
-            None => Ok(None),
-        };
-        batch.deletions(range).map(grave).collect()
-    }
-
-    /// The image below, if there is one.
-    pub fn image(&self) -> Option<&ImageId> {
-        self.lower.as_ref().map(Lower::id)
-    }
-}
-
-/// The store of an image: there is none. It is never called.
-pub(crate) struct NoStore;
-
-impl KvStore for NoStore {
-    fn limits(&mut self) -> std::result::Result<Limits, StoreError> {
-        Ok(Limits {
-            max_key_bytes: limits::STORE_KEY_BYTES_MIN,
-            max_value_bytes: u32::MAX,
-            max_batch_entries: u32::MAX,
-            max_batch_bytes: u32::MAX,
-            durable: false,
-        })
-    }
-
-    fn get(&mut self, keys: &[&[u8]]) -> std::result::Result<Vec<Option<Vec<u8>>>, StoreError> {
-        Ok(vec![None; keys.len()])
-    }
-
-    fn scan(&mut self, _: &[u8], _: &[u8], _: u32, _: u32) -> std::result::Result<Vec<Entry>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn apply(
-        &mut self,
-        _: &[Guard<'_>],
-        _: &[Mutation<'_>],
-        _: Durability,
-    ) -> std::result::Result<(), StoreError> {
-        Err(StoreError::ReadOnly)
-    }
-}
-
-/// The clock of what never changes.
-pub(crate) struct Midnight;
-
-impl Clock for Midnight {
-    fn now(&mut self) -> Timestamp {
-        Timestamp::default()
     }
 }

@@ -3,10 +3,10 @@
 use super::{Finding, Invariant, Report};
 use crate::error::{Error, Result};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
-use crate::load::is_storable_name;
 use crate::quota::Used;
 use crate::store::{Entry, KvStore};
 use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::dentry::is_storable_name;
 use crate::stored::record::inode::Inode;
 use crate::stored::record::superblock::{EXTENT_BYTES_MAX, INLINE_BYTES_MAX, Superblock};
 use crate::stored::record::{RecordId, dentry, journal, reap, unseal};
@@ -76,7 +76,7 @@ impl Picture {
             }
         };
         let own = self.inodes.iter().filter(|(ino, _)| self.is_above(**ino));
-        own.fold(names, |used, (_, inode)| used.and(Used::of_inode(inode, extent_bytes)))
+        own.fold(names, |used, (_, inode)| used.and(inode.used(extent_bytes)))
     }
 
     /// Bytes of all content, wherever it lies: what format minor 2 charged.

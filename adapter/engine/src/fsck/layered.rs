@@ -3,16 +3,18 @@
 
 use super::collect::{Above, Picture, inode_number};
 use super::{Finding, Invariant, Report};
-use crate::backing::journal_view::{self, Changes};
-use crate::backing::overlay::{self, Lower, Value};
+use crate::backing::journal_view;
+use crate::backing::overlay::{self, Lower};
 use crate::error::{Error, Result};
-use crate::load::is_storable_name;
 use crate::quota::Used;
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
-use crate::stored::image::ImageId;
 use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::Value;
+use crate::stored::record::dentry::is_storable_name;
+use crate::stored::record::journal::Changes;
 use crate::stored::record::superblock::Superblock;
 use crate::stored::record::{is_tombstone, tombstone};
+use crate::types::ImageId;
 use std::collections::BTreeSet;
 
 pub(super) struct Layered<'s> {

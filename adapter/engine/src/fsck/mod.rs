@@ -14,16 +14,17 @@ pub use repair::{Fix, Repair, RepairOptions, repair, repair_overlay};
 
 use self::collect::Picture;
 use self::layered::Layered;
-use crate::backing::journal_view::{Changes, View};
+use crate::backing::journal_view::View;
+use crate::backing::journal_view::read_journal;
 use crate::backing::overlay::Lower;
 use crate::error::{Error, Result};
+use crate::opening::checks::{check_image, check_same_name, check_volume_name};
 use crate::store::KvStore;
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
 use crate::stored::record::is_tombstone;
+use crate::stored::record::journal::Changes;
 use crate::stored::record::superblock::Superblock;
-use crate::storing::journal::read_journal;
-use crate::volume::{check_image, check_same_name, check_volume_name};
 use std::fmt;
 
 /// Something that must hold in every volume at every moment, also right after a cut. The numbers are

@@ -5,12 +5,11 @@
 //! format. A cut before it leaves a volume of the earlier format, whose next opener counts again. Files of which an image
 //! has some extents are then noted one after the other; one that is not noted is charged as if all were its own.
 
-use crate::backing::batch::Batch;
 use crate::error::{Error, Result};
-use crate::load::is_storable_name;
 use crate::quota::Used;
 use crate::store::{Durability, StoreError};
 use crate::stored::key::tag;
+use crate::stored::record::dentry::is_storable_name;
 use crate::stored::record::inode::{Content, Inode};
 use crate::stored::record::is_tombstone;
 use crate::types::InodeNo;
@@ -35,17 +34,17 @@ impl Volume {
     /// Nothing, but for the first opener: an `apply`, and `scan`s over all names; of a volume on an image, over all that
     /// lies above.
     pub(crate) fn recount(&mut self) -> Result<()> {
-        if self.committed.counts_names() {
+        if self.backing.committed.counts_names() {
             return Ok(());
         }
         let recount = self.count_records()?;
         // Whatever is applied from here on carries the counts.
-        self.committed.set_recounted(recount.used);
-        self.superblock.set_recounted(recount.used);
-        let mut superblock = self.committed.clone();
+        self.backing.committed.set_recounted(recount.used);
+        self.pending.superblock.set_recounted(recount.used);
+        let mut superblock = self.backing.committed.clone();
         superblock.seq = superblock.seq.saturating_add(1);
-        match self.apply(&Batch::default(), Some(superblock), Durability::Buffered) {
-            Ok(()) => self.superblock = self.committed.clone(),
+        match self.backing.apply_superblock(superblock, Durability::Buffered) {
+            Ok(()) => self.pending.superblock = self.backing.committed.clone(),
             Err(Error::Store(StoreError::QuotaExceeded | StoreError::UnknownOutcome)) => return Ok(()),
             Err(error) => return Err(error),
         }
@@ -57,21 +56,26 @@ impl Volume {
     }
 
     fn count_records(&mut self) -> Result<Recount> {
-        let above = self.committed.lower.is_some();
+        let above = self.backing.committed.lower.is_some();
         let mut recount = Recount::default();
         if !above {
             // What is right in the counts of old stays right.
-            let inodes = self.committed.used_inodes;
+            let inodes = self.backing.committed.used_inodes;
             let records = Used::inode(0).bytes.saturating_mul(inodes);
             recount.used.inodes = inodes;
-            recount.used.bytes = self.committed.used_bytes.saturating_add(records);
-        } else if !self.asks_store() {
+            recount.used.bytes = self.backing.committed.used_bytes.saturating_add(records);
+        } else if !self.backing.asks_store() {
             return Ok(recount);
         }
         let tags = if above { (tag::INODE, tag::EXTENT) } else { (tag::DENTRY, tag::DENTRY) };
-        let (mut start, end) = self.keys.tags_range(tags.0, tags.1);
+        let (mut start, end) = self.backing.keys.tags_range(tags.0, tags.1);
         loop {
-            let page = self.scan_above(&start, &end, self.page_entries(), self.page_bytes())?;
+            let page = self.backing.scan_above(
+                &start,
+                &end,
+                self.backing.page_entries(),
+                self.backing.page_bytes(),
+            )?;
             let Some(last) = page.last() else { return Ok(recount) };
             start = [&*last.key, &[0]].concat();
             for entry in page.iter().filter(|entry| !is_tombstone(&entry.key, &entry.value)) {
@@ -82,25 +86,25 @@ impl Volume {
 
     /// Counts one record. A damaged one is there all the same; what is of no known form is for a check to find.
     fn count_record(&self, recount: &mut Recount, key: &[u8], value: &[u8]) {
-        let extent_bytes = self.extent_bytes();
-        let Some((tag, rest)) = self.keys.split(key) else { return };
+        let extent_bytes = self.backing.extent_bytes();
+        let Some((tag, rest)) = self.backing.keys.split(key) else { return };
         let Some((ino, rest)) = rest.split_first_chunk::<8>() else { return };
         let ino = InodeNo(u64::from_be_bytes(*ino));
         match tag {
             tag::DENTRY => {
-                let name = self.keys.dentry_name(ino, key).filter(|name| is_storable_name(name));
+                let name = self.backing.keys.dentry_name(ino, key).filter(|name| is_storable_name(name));
                 recount.used = recount.used.and(name.map(Used::name).unwrap_or_default());
             }
             tag::INODE if rest.is_empty() => {
-                let inode = Inode::decode(key, ino, self.committed.inline_bytes, value).ok();
-                let used = inode.as_ref().map(|inode| Used::of_inode(inode, extent_bytes));
+                let inode = Inode::decode(key, ino, self.backing.committed.inline_bytes, value).ok();
+                let used = inode.as_ref().map(|inode| inode.used(extent_bytes));
                 recount.used = recount.used.and(used.unwrap_or(Used::inode(0)));
                 if let Some(inode) = inode.filter(|inode| matches!(inode.content, Content::Extents)) {
                     recount.files.insert(ino, (inode.extents_end(extent_bytes), inode.extents, 0));
                 }
             }
             tag::EXTENT => {
-                let index = self.keys.extent_index(ino, key);
+                let index = self.backing.keys.extent_index(ino, key);
                 if let Some((end, _, own)) = recount.files.get_mut(&ino)
                     && index.is_some_and(|index| index < *end)
                 {
@@ -117,8 +121,9 @@ impl Volume {
         for (ino, (_, all, own)) in &recount.files {
             let below = all.saturating_sub(*own);
             let mut key = Vec::new();
-            self.keys.inode(*ino, &mut key);
-            let in_image = self.lower.as_mut().map(|lower| lower.get(&key)).transpose()?.flatten().is_some();
+            self.backing.keys.inode(*ino, &mut key);
+            let in_image =
+                self.backing.lower.as_mut().map(|lower| lower.get(&key)).transpose()?.flatten().is_some();
             if below == 0 || !in_image {
                 continue;
             }
@@ -130,7 +135,7 @@ impl Volume {
             }
             let Some(node) = self.cache.node_mut(*ino) else { continue };
             node.inode.extents_below = below;
-            self.superblock.charge(node);
+            node.charge_to(&mut self.pending.superblock);
             self.cache.mark_inode(*ino);
             noted = true;
         }

@@ -4,4 +4,4 @@ pub(crate) mod key;
 
 pub(crate) mod record;
 
-pub mod image;
+pub(crate) mod image;

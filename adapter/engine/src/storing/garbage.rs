@@ -1,4 +1,4 @@
-//! What no file has any more: ranges of extents and inodes without a name, removed little by little.
+//! Ranges of extents that no file has any more: deleted little by little.
 
 use crate::backing::batch::Batch;
 use crate::cache::dirty::PendingReap;
@@ -11,9 +11,6 @@ use crate::volume::room::RECORD_OVERHEAD_BYTES;
 
 /// Reap records that may wait before commits stop to drain them: an opener reads them all.
 const REAPS_MAX: usize = 128;
-
-/// Inodes without a name that one commit removes along: each may cost a `get`.
-const RECLAIMS_PER_COMMIT: u32 = 8;
 
 /// Garbage ranges wider than this are searched for what exists instead of deleted blindly.
 const REAP_BLIND_EXTENTS_MAX: u64 = 4096;
@@ -29,34 +26,12 @@ struct ReapStep {
 }
 
 impl Volume {
-    /// Removes some of the inodes that wait for it, with the commit under way. What fails here is tried
-    /// again by the next opener: the record stays.
-    pub(crate) fn reclaim_orphans(&mut self) {
-        for _ in 0..RECLAIMS_PER_COMMIT {
-            self.load_more_orphans();
-            if self.orphans.is_empty() || !self.fits_removal() {
-                break;
-            }
-            let Some(ino) = self.orphans.pop_front() else { break };
-            // A page of the store's records may name what this opener has removed, or has open.
-            let removed = self.cache.dirty.removed.iter().any(|removed| removed.ino == ino);
-            if removed || self.load_node(ino).is_err() {
-                continue;
-            }
-            let Some(node) = self.cache.node_mut(ino) else { continue };
-            if node.inode.nlink == 0 && node.open == 0 {
-                node.orphan_stored = true;
-                self.destroy(ino);
-            }
-        }
-    }
-
     /// Deletes the garbage that files with dirty bytes have grown over, before those bytes are stored.
     fn drain_where_files_grew(&mut self) -> Result<()> {
         if self.cache.reaps.is_empty() {
             return Ok(());
         }
-        let extent_bytes = self.extent_bytes();
+        let extent_bytes = self.backing.extent_bytes();
         let grown: Vec<InodeNo> = self
             .cache
             .reaps
@@ -83,21 +58,21 @@ impl Volume {
 
     /// Returns how many extents it deleted.
     fn drain_step(&mut self, ino: InodeNo) -> Result<usize> {
-        let room =
-            (self.limits.max_batch_entries / 2).min(self.limits.max_batch_bytes / RECORD_OVERHEAD_BYTES);
+        let room = (self.backing.limits.max_batch_entries / 2)
+            .min(self.backing.limits.max_batch_bytes / RECORD_OVERHEAD_BYTES);
         let extents_max = match self.room.journalled {
             true => REAP_STEP_JOURNALLED_EXTENTS,
-            false => u64::from(room.min(self.page_entries())),
+            false => u64::from(room.min(self.backing.page_entries())),
         };
         let step = self.reap_step(ino, extents_max)?;
         let (next, count) = (step.next, step.indices.len());
         let mut batch = Batch::default();
         self.push_reap(&mut batch, ino, step);
         // The record comes last: until then it covers what is being deleted.
-        let superblock = self.committed.clone();
-        self.apply_in_order(&batch, &superblock, &superblock)?;
-        self.unsynced = true;
-        self.finish_reap_step(ino, next);
+        let superblock = self.backing.committed.clone();
+        self.backing.apply_in_order(&batch, &self.cache, &superblock, &superblock)?;
+        self.backing.unsynced = true;
+        self.cache.advance_reap(ino, next);
         Ok(count)
     }
 
@@ -131,13 +106,14 @@ impl Volume {
     fn garbage_is_over_quota(&self) -> bool {
         let extents = |reap: &PendingReap| reap.to.saturating_sub(reap.from);
         let stored = self.cache.reaps.values().filter(|reap| reap.stored && !reap.dirty);
-        let garbage = stored.map(extents).fold(0, u64::saturating_add).saturating_mul(self.extent_bytes());
-        garbage > self.superblock.quota_bytes.saturating_sub(self.superblock.used_bytes)
+        let garbage =
+            stored.map(extents).fold(0, u64::saturating_add).saturating_mul(self.backing.extent_bytes());
+        garbage > self.pending.superblock.quota_bytes.saturating_sub(self.pending.superblock.used_bytes)
     }
 
     /// Garbage extents that one apply takes along.
     fn reap_step_extents(&self) -> u64 {
-        REAP_STEP_EXTENTS.min(u64::from(self.limits.max_batch_entries / 4))
+        REAP_STEP_EXTENTS.min(u64::from(self.backing.limits.max_batch_entries / 4))
     }
 
     /// The next extents to delete, up to `extents_max` and no less than half of that if there are as many.
@@ -154,13 +130,16 @@ impl Volume {
         let mut blind = reap.from;
         if self.room.journalled || reap.to.saturating_sub(reap.from) > REAP_BLIND_EXTENTS_MAX {
             let (mut start, mut end) = (Vec::new(), Vec::new());
-            self.keys.extent(ino, ExtentIndex(reap.from), &mut start);
-            self.keys.extent(ino, ExtentIndex(reap.to), &mut end);
+            self.backing.keys.extent(ino, ExtentIndex(reap.from), &mut start);
+            self.backing.keys.extent(ino, ExtentIndex(reap.to), &mut end);
             let entries_max = u32::try_from(extents_max / 2).unwrap_or(u32::MAX).max(1);
-            let found = self.scan(&start, &end, entries_max, self.page_bytes())?;
+            let found = self.backing.scan(&start, &end, entries_max, self.backing.page_bytes())?;
             let inside = |index: &u64| (reap.from..reap.to).contains(index);
             indices.extend(
-                found.iter().filter_map(|entry| self.keys.extent_index(ino, &entry.key)).filter(inside),
+                found
+                    .iter()
+                    .filter_map(|entry| self.backing.keys.extent_index(ino, &entry.key))
+                    .filter(inside),
             );
             blind = indices.last().map_or(reap.to, |last| last.saturating_add(1));
             if self.room.journalled {
@@ -176,15 +155,15 @@ impl Volume {
 
     fn push_reap(&self, batch: &mut Batch, ino: InodeNo, ReapStep { indices, next }: ReapStep) {
         for index in indices {
-            batch.delete(|key| self.keys.extent(ino, ExtentIndex(index), key));
+            batch.delete(|key| self.backing.keys.extent(ino, ExtentIndex(index), key));
         }
         match self.cache.reaps.get(&ino) {
             Some(reap) if next < reap.to => {
                 let record = reap::Reap { ino, from: next, to: reap.to };
                 let value = |key: &[u8], value: &mut Vec<u8>| reap::encode(record, key, value);
-                batch.put(|key| self.keys.reap(ino, key), value);
+                batch.put(|key| self.backing.keys.reap(ino, key), value);
             }
-            _ => batch.delete(|key| self.keys.reap(ino, key)),
+            _ => batch.delete(|key| self.backing.keys.reap(ino, key)),
         }
     }
 
@@ -200,9 +179,9 @@ impl Volume {
         let may = |ino: &InodeNo, reap: &PendingReap| reap.stored && !reap.dirty && !announced.contains(ino);
         let ino = self.cache.reaps.iter().find(|(ino, reap)| may(ino, reap)).map(|(ino, _)| *ino)?;
         let room = self.reap_step_extents() as usize + 2;
-        if batch.len() + room > self.limits.max_batch_entries as usize
+        if batch.len() + room > self.backing.limits.max_batch_entries as usize
             || batch.batch_bytes + room * RECORD_OVERHEAD_BYTES as usize
-                > self.limits.max_batch_bytes as usize
+                > self.backing.limits.max_batch_bytes as usize
         {
             return None;
         }
@@ -211,14 +190,5 @@ impl Volume {
         let next = step.next;
         self.push_reap(batch, ino, step);
         Some((ino, next))
-    }
-
-    pub(crate) fn finish_reap_step(&mut self, ino: InodeNo, next: u64) {
-        if let Some(reap) = self.cache.reaps.get_mut(&ino) {
-            reap.from = next;
-            if reap.from >= reap.to {
-                self.cache.reaps.remove(&ino);
-            }
-        }
     }
 }

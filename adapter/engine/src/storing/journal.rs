@@ -4,19 +4,18 @@
 //! see what it changes, here through an overlay, and an opener after a cut puts it in place. Before, it
 //! is nothing, and an opener deletes it. `FORMAT.md` has the bytes and the argument.
 
+use crate::backing::Journal;
 use crate::backing::batch::Batch;
-use crate::backing::journal_view::Changes;
+use crate::backing::doubt::Completion;
+use crate::backing::journal_view::read_journal;
 use crate::error::{Error, Result};
 use crate::limits::JOURNAL_BYTES_MAX;
-use crate::store::{Durability, KvStore, StoreError};
-use crate::stored::key::KeySpace;
+use crate::store::{Durability, StoreError};
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::journal::{
-    COMMIT_FIXED_BYTES, Commit, damaged, decode_changes, decode_commit, decode_part, encode_changes,
-    encode_commit, encode_part, sum,
+    COMMIT_FIXED_BYTES, Commit, decode_changes, encode_changes, encode_commit, encode_part, sum,
 };
 use crate::stored::record::superblock::Superblock;
-use crate::storing::commit::Completion;
 use crate::volume::Volume;
 
 /// How often an opener tries to put a journal in place if the outcome of an apply is unknown.
@@ -32,8 +31,9 @@ impl Volume {
         level: Durability,
         mut completes: Completion,
     ) -> Result<()> {
-        let graves = self.graves(batch, 0..batch.len())?;
-        let bytes = encode_changes(&self.keys, &batch.mutations(0..batch.len(), &self.cache, &graves))?;
+        let graves = self.backing.graves(batch, 0..batch.len())?;
+        let bytes =
+            encode_changes(&self.backing.keys, &batch.mutations(0..batch.len(), &self.cache, &graves))?;
         if bytes.len() > JOURNAL_BYTES_MAX {
             return Err(Error::StoreLimits("a commit does not fit the journal"));
         }
@@ -43,25 +43,31 @@ impl Volume {
         let (ahead, rest) = bytes.split_at_checked(parts_bytes).unwrap_or_default();
         let mut parts = Batch::default();
         for (index, chunk) in (0_u64..).zip(ahead.chunks(chunk_bytes)) {
-            parts.put(|key| self.keys.journal_part(index, key), |key, value| encode_part(chunk, key, value));
+            parts.put(
+                |key| self.backing.keys.journal_part(index, key),
+                |key, value| encode_part(chunk, key, value),
+            );
             let mut key = Vec::new();
-            self.keys.journal_part(index, &mut key);
-            self.journal_parts.push(key);
+            self.backing.keys.journal_part(index, &mut key);
+            self.backing.journal.parts.push(key);
         }
         let parts_count = parts.len() as u64;
         if parts_count > 0 {
-            let mut superblock = self.committed.clone();
+            let mut superblock = self.backing.committed.clone();
             superblock.set_journal(true);
-            self.apply_in_order(&parts, &superblock, &superblock)?;
-            self.unsynced = true;
+            self.backing.apply_in_order(&parts, &self.cache, &superblock, &superblock)?;
+            self.backing.unsynced = true;
         }
         let mut commit = Batch::default();
         let record =
             Commit { parts: parts_count, parts_bytes: parts_bytes as u64, parts_sum: sum(ahead), rest };
-        commit.put(|key| self.keys.journal_commit(key), |key, value| encode_commit(&record, key, value));
-        superblock.seq = self.committed.seq.saturating_add(1);
+        commit.put(
+            |key| self.backing.keys.journal_commit(key),
+            |key, value| encode_commit(&record, key, value),
+        );
+        superblock.seq = self.backing.committed.seq.saturating_add(1);
         superblock.set_journal(true);
-        completes.journalled = decode_changes(&self.keys, &bytes)?;
+        completes.journalled = decode_changes(&self.backing.keys, &bytes)?;
         self.apply_last(&commit, superblock, level, completes)?;
         // The commit is done. What fails from here on is tried again by the next one, or by an opener.
         let _ = self.settle_journal();
@@ -71,10 +77,11 @@ impl Volume {
     /// How many bytes of changes one record of the journal takes.
     fn journal_chunk_bytes(&self) -> usize {
         let mut key = Vec::new();
-        self.keys.journal_part(0, &mut key);
-        let superblock_bytes = self.keys.superblock().len() + self.committed.encoded_bytes();
-        let batch_room = (self.limits.max_batch_bytes as usize).saturating_sub(superblock_bytes + key.len());
-        let value_room = (self.limits.max_value_bytes as usize).min(batch_room);
+        self.backing.keys.journal_part(0, &mut key);
+        let superblock_bytes = self.backing.keys.superblock().len() + self.backing.committed.encoded_bytes();
+        let batch_room =
+            (self.backing.limits.max_batch_bytes as usize).saturating_sub(superblock_bytes + key.len());
+        let value_room = (self.backing.limits.max_value_bytes as usize).min(batch_room);
         value_room.saturating_sub(FRAME_BYTES + COMMIT_FIXED_BYTES).max(1)
     }
 
@@ -83,9 +90,9 @@ impl Volume {
     /// # Cost
     /// Nothing if there is no journal.
     pub(crate) fn settle_journal(&mut self) -> Result<()> {
-        if self.committed.has_journal() {
+        if self.backing.committed.has_journal() {
             let mut batch = Batch::default();
-            for (key, value) in &self.journalled {
+            for (key, value) in &self.backing.journal.changes {
                 let set_key = |out: &mut Vec<u8>| out.extend_from_slice(key);
                 match value {
                     Some(bytes) => batch.put(set_key, |_, value| value.extend_from_slice(bytes)),
@@ -94,18 +101,18 @@ impl Volume {
             }
             // In this order: everything is in place before the journal is invalid, and it is invalid
             // before a part of it is missing.
-            batch.delete(|key| self.keys.journal_commit(key));
-            for part in &self.journal_parts {
+            batch.delete(|key| self.backing.keys.journal_commit(key));
+            for part in &self.backing.journal.parts {
                 batch.delete(|key| key.extend_from_slice(part));
             }
-            let superblock = self.committed.clone();
+            let superblock = self.backing.committed.clone();
             let mut without = superblock.clone();
             without.set_journal(false);
-            self.apply_in_order(&batch, &superblock, &without)?;
+            self.backing.apply_in_order(&batch, &self.cache, &superblock, &without)?;
         }
-        if !self.journalled.is_empty() || !self.journal_parts.is_empty() {
-            self.journalled.clear();
-            self.journal_parts.clear();
+        if !self.backing.journal.changes.is_empty() || !self.backing.journal.parts.is_empty() {
+            self.backing.journal.changes.clear();
+            self.backing.journal.parts.clear();
         }
         Ok(())
     }
@@ -116,12 +123,13 @@ impl Volume {
     /// [`Error::Damaged`] for a committed journal that is not whole, and the store's. A store that is
     /// full lets the volume open: it can be read, and what is missing is put in place with the next commit.
     pub(crate) fn recover_journal(&mut self) -> Result<()> {
-        if !self.committed.has_journal() {
+        if !self.backing.committed.has_journal() {
             return Ok(());
         }
-        let (entries_max, bytes_max) = (self.page_entries(), self.page_bytes());
-        let journal = read_journal(&mut *self.store, &self.keys, entries_max, bytes_max)?;
-        (self.journalled, self.journal_parts) = (journal.committed.unwrap_or_default(), journal.parts);
+        let (entries_max, bytes_max) = (self.backing.page_entries(), self.backing.page_bytes());
+        let journal = read_journal(&mut *self.backing.store, &self.backing.keys, entries_max, bytes_max)?;
+        self.backing.journal =
+            Journal { changes: journal.committed.unwrap_or_default(), parts: journal.parts };
         let mut outcome = self.settle_journal();
         for _ in 1..SETTLE_ATTEMPTS {
             if outcome != Err(Error::Store(StoreError::UnknownOutcome)) {
@@ -134,59 +142,4 @@ impl Volume {
             outcome => outcome,
         }
     }
-}
-
-/// A journal as it lies in the store.
-pub(crate) struct StoredJournal {
-    /// What it changes, if it has a commit record.
-    pub(crate) committed: Option<Changes>,
-    /// The keys of its parts.
-    pub(crate) parts: Vec<Vec<u8>>,
-}
-
-/// Reads the journal of a volume whose superblock says that there may be one.
-///
-/// # Errors
-/// The store's, and [`Error::Damaged`] for one that has a commit record and is not whole.
-pub(crate) fn read_journal(
-    store: &mut dyn KvStore,
-    keys: &KeySpace,
-    entries_max: u32,
-    bytes_max: u32,
-) -> Result<StoredJournal> {
-    let mut key = Vec::new();
-    keys.journal_commit(&mut key);
-    let value = store.get(&[&key])?.into_iter().next().flatten();
-    let commit = value.as_deref().map(|value| decode_commit(&key, value)).transpose()?;
-    let (mut parts, mut bytes) = (Vec::new(), Vec::new());
-    let (mut start, end) = keys.journal_parts();
-    loop {
-        let page = store.scan(&start, &end, entries_max, bytes_max)?;
-        let Some(last) = page.last() else { break };
-        start = [&*last.key, &[0]].concat();
-        for entry in page {
-            let index = parts.len() as u64;
-            if commit.is_some_and(|commit| index < commit.parts) {
-                let mut expected = Vec::new();
-                keys.journal_part(index, &mut expected);
-                if entry.key != expected {
-                    return Err(damaged("a part is missing"));
-                }
-                bytes.extend_from_slice(decode_part(&entry.key, &entry.value)?);
-                if bytes.len() > JOURNAL_BYTES_MAX {
-                    return Err(damaged("longer than any journal"));
-                }
-            }
-            parts.push(entry.key);
-        }
-    }
-    let Some(commit) = commit else { return Ok(StoredJournal { committed: None, parts }) };
-    if (parts.len() as u64) < commit.parts {
-        return Err(damaged("a part is missing"));
-    }
-    if bytes.len() as u64 != commit.parts_bytes || sum(&bytes) != commit.parts_sum {
-        return Err(damaged("its parts are not those that were committed"));
-    }
-    bytes.extend_from_slice(commit.rest);
-    Ok(StoredJournal { committed: Some(decode_changes(keys, &bytes)?), parts })
 }

@@ -7,38 +7,25 @@
 //! - Once the store has refused for want of room, a change that may need room is stored before it returns, or
 //!   is refused and has changed nothing, until a write is stored. Removals and cuts gather: they give room back.
 
+use super::change::Change;
 use crate::cache::Counts;
-use crate::error::{Error, Result};
-use crate::store::{Durability, StoreError};
-use crate::transaction::txn::Change;
-use crate::volume::{Mode, Volume};
-
-/// What is known of commits that failed.
-#[derive(Debug, Default)]
-pub(crate) struct Unstored {
-    /// The store has refused a commit for want of room, and no write was stored since.
-    pub(crate) full: bool,
-    /// The last commit failed, and nobody was told.
-    pub(crate) untold: bool,
-}
-
-/// Whether an error is that the store has no room.
-pub(crate) fn is_full(error: &Error) -> bool {
-    *error == Error::Store(StoreError::QuotaExceeded)
-}
+use crate::error::Result;
+use crate::options::Mode;
+use crate::store::Durability;
+use crate::volume::Volume;
 
 impl Volume {
     /// Notes a failure that the caller has nobody to tell of: it dropped a descriptor, say. The next change or
     /// sync tells it, unless what is dirty could be stored by then.
     pub fn tell_later(&mut self, outcome: Result<()>) {
-        self.unstored.untold |= outcome.is_err();
+        self.pending.untold |= outcome.is_err();
     }
 
     /// Stores what is dirty for who only looks: a failure is not theirs to know. Returns whether all is stored.
     pub(crate) fn commit_for_a_look(&mut self) -> bool {
-        let untold = self.unstored.untold;
+        let untold = self.pending.untold;
         let stored = self.commit(Durability::Buffered).is_ok();
-        self.unstored.untold = untold && !stored;
+        self.pending.untold = untold && !stored;
         stored
     }
 
@@ -49,13 +36,13 @@ impl Volume {
     /// Nothing, unless a commit has failed.
     #[inline(always)]
     pub(crate) fn settle_unstored(&mut self, change: Change) -> Result<()> {
-        if self.unstored.full || self.unstored.untold { self.settle_failure(change) } else { Ok(()) }
+        if self.pending.full || self.pending.untold { self.settle_failure(change) } else { Ok(()) }
     }
 
     #[cold]
     fn settle_failure(&mut self, change: Change) -> Result<()> {
         let due = change != Change::Removal || self.options.mode == Mode::Strict;
-        match due && (self.unstored.untold || !change.frees()) {
+        match due && (self.pending.untold || !change.frees()) {
             true => self.commit(Durability::Buffered),
             false => Ok(()),
         }
@@ -63,26 +50,26 @@ impl Volume {
 
     /// Whether a change that has no commit of its own gets one.
     pub(crate) fn is_stored_at_once(&self, change: Change) -> bool {
-        self.unstored.full && !change.frees()
+        self.pending.full && !change.frees()
     }
 
     /// Says what a change's caller is told of its commit, which the change itself has asked for if `at_once`. A change that is refused for want of room is undone.
     pub(crate) fn answer(&mut self, change: Change, at_once: bool, outcome: Result<()>) -> Result<()> {
         let Err(error) = outcome else {
             // Whatever else was stored may just have been small.
-            self.unstored.full &= change != Change::Write;
+            self.pending.full &= change != Change::Write;
             return Ok(());
         };
         let promised = match (self.options.mode, change) {
             (Mode::Strict, _) | (Mode::Close, Change::Names) => true,
-            (Mode::Close, Change::Replacement) => !is_full(&error),
+            (Mode::Close, Change::Replacement) => !error.is_store_full(),
             _ => at_once,
         };
         if !promised {
-            self.unstored.untold = true;
+            self.pending.untold = true;
             return Ok(());
         }
-        if is_full(&error) {
+        if error.is_store_full() {
             self.undo();
         }
         Err(error)
@@ -90,15 +77,15 @@ impl Volume {
 
     /// Makes memory what the store is, if it was before the change that the store has refused.
     fn undo(&mut self) {
-        let extent_bytes = self.extent_bytes();
+        let extent_bytes = self.backing.extent_bytes();
         let Some(undone) = self.cache.undo(extent_bytes) else { return };
-        let (superblock, before) = (&mut self.superblock, undone.counts);
+        let (superblock, before) = (&mut self.pending.superblock, undone.counts);
         superblock.set_used(before.used);
         // Numbers under which bytes went ahead are taken.
-        superblock.next_inode = before.next_inode.max(self.committed.next_inode);
+        superblock.next_inode = before.next_inode.max(self.backing.committed.next_inode);
         // Their removal went along.
-        self.orphans.extend(undone.orphans);
-        (self.dirty_since, self.removals) = (None, 0);
+        self.orphans.queue.extend(undone.orphans);
+        (self.pending.since, self.pending.removals) = (None, 0);
     }
 
     /// Gets ready to undo a change: only one that starts from what is stored can be undone, and only one that is
@@ -111,7 +98,7 @@ impl Volume {
             Mode::Close => change == Change::Names || self.is_stored_at_once(change),
             Mode::Lazy => self.is_stored_at_once(change),
         };
-        let counts = Counts { used: self.used(), next_inode: self.superblock.next_inode };
+        let counts = Counts { used: self.used(), next_inode: self.pending.superblock.next_inode };
         self.cache.prepare_undo(stored, counts);
     }
 }

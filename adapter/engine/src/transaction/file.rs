@@ -1,15 +1,17 @@
 //! The bytes of files: where they lie, how they move between the inode's record and extents, and what
 //! a change of size does. Each change has a half that may fail and a half that cannot.
 
+use super::txn::{Txn, Writes};
 use crate::bytes::{Sink, Source, copy_in, copy_out};
 use crate::cache::{Extent, Node};
 use crate::error::{Error, Result};
 use crate::limits::FILE_SIZE_MAX;
+use crate::load;
 use crate::quota::Used;
 use crate::store::Durability;
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::inode::{Content, Inode};
-use crate::transaction::txn::{Change, Txn, Writes};
+use crate::storing::change::Change;
 use crate::types::{ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeSet;
 
@@ -70,7 +72,7 @@ impl Txn<'_> {
         length: usize,
         sink: &mut impl Sink,
     ) -> Result<()> {
-        let extent_bytes = self.volume.extent_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
         let inode = self.inode(ino)?;
         let end = inode.size.min(offset.saturating_add(length as u64));
         if offset >= end {
@@ -82,7 +84,7 @@ impl Txn<'_> {
             return Ok(());
         }
         let (first, last) = (offset / extent_bytes, (end - 1) / extent_bytes);
-        self.volume.load_extents(ino, first, last, true)?;
+        self.load_extents(ino, first, last, true)?;
         let Some(node) = self.volume.cache.node_mut(ino) else { return Ok(()) };
         for Part { index, within, length } in parts(offset, end, extent_bytes) {
             // Loaded above, and nothing is dropped within an operation.
@@ -97,7 +99,7 @@ impl Txn<'_> {
     /// Whether a write only puts other bytes in the place of some that lie in memory: what a database does to
     /// its pages all day. Nothing is to be loaded, counted or charged then.
     pub(crate) fn is_overwrite(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<bool> {
-        let extent_bytes = self.volume.extent_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
         self.inode(ino)?;
         let Some(node) = self.volume.cache.node(ino) else { return Ok(false) };
         let end = offset.saturating_add(length as u64);
@@ -120,8 +122,8 @@ impl Txn<'_> {
             .checked_add(length as u64)
             .filter(|end| *end <= FILE_SIZE_MAX)
             .ok_or(Error::FileTooLarge)?;
-        let extent_bytes = self.volume.extent_bytes();
-        let inline_bytes = self.volume.inline_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
+        let inline_bytes = self.volume.backing.inline_bytes();
         let inode = self.inode(ino)?;
         let (size, extents, below) = (inode.size, inode.extents, inode.extents_below);
         let new_size = size.max(end);
@@ -162,14 +164,14 @@ impl Txn<'_> {
     /// How much of a write one transaction takes: new extents below the file's end in the store, and those in the place of
     /// an image's, go with the inode that counts them, so no more of them than one apply can hold.
     fn bound_length(&self, ino: InodeNo, offset: u64, length: usize) -> usize {
-        let extent_bytes = self.volume.extent_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
         let Some(node) = self.volume.cache.node(ino) else { return length };
         let first = offset / extent_bytes;
         let end = offset.saturating_add(length as u64).div_ceil(extent_bytes).min(node.stored_end);
         if end <= first {
             return length;
         }
-        let mut room = self.volume.bound_extents_room();
+        let mut room = self.volume.room.bound_extents(&self.volume.cache.dirty);
         if end - first <= room {
             return length;
         }
@@ -186,21 +188,21 @@ impl Txn<'_> {
 
     /// Loads the extents that a write changes in part, and the tail that it leaves behind.
     fn load_for_write(&mut self, ino: InodeNo, offset: u64, end: u64) -> Result<()> {
-        let extent_bytes = self.volume.extent_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
         let inode = self.inode(ino)?;
         let (size, old_end) = (inode.size, inode.size.div_ceil(extent_bytes));
         let (dense, shared) = (inode.extents >= old_end, inode.extents_below > 0);
         let (first, last) = (offset / extent_bytes, end.saturating_sub(1).max(offset) / extent_bytes);
         if shared && first < old_end {
             // Which are the image's must be known: what is written in their place is charged.
-            self.volume.load_extents(ino, first, last.min(old_end - 1), false)?;
+            self.load_extents(ino, first, last.min(old_end - 1), false)?;
         }
         for index in first..=last.min(old_end.saturating_sub(1)) {
             let start = index.saturating_mul(extent_bytes);
             let whole = offset <= start && end >= size.min(start.saturating_add(extent_bytes));
             // Whether a hole is filled must be known too: it is charged.
             if !(whole && dense) {
-                self.volume.load_extents(ino, index, index, false)?;
+                self.load_extents(ino, index, index, false)?;
             }
         }
         if old_end <= first {
@@ -209,16 +211,20 @@ impl Txn<'_> {
         Ok(())
     }
 
+    fn load_extents(&mut self, ino: InodeNo, first: u64, last: u64, ahead: bool) -> Result<()> {
+        load::extents(&mut self.volume.backing, &mut self.volume.cache, ino, first, last, ahead)
+    }
+
     /// Loads the last extent of a file that is about to grow over its end: should a crash have left
     /// bytes behind the end, they must go.
     fn load_tail(&mut self, ino: InodeNo) -> Result<()> {
-        let extent_bytes = self.volume.extent_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
         let inode = self.inode(ino)?;
         if !matches!(inode.content, Content::Extents) || inode.size % extent_bytes == 0 {
             return Ok(());
         }
         let tail = inode.size / extent_bytes;
-        self.volume.load_extents(ino, tail, tail, false)
+        self.load_extents(ino, tail, tail, false)
     }
 
     /// Makes sure that garbage in the store, which the file is about to grow over, is announced there:
@@ -235,8 +241,8 @@ impl Txn<'_> {
         if size > FILE_SIZE_MAX {
             return Err(Error::FileTooLarge);
         }
-        let extent_bytes = self.volume.extent_bytes();
-        let inline_bytes = self.volume.inline_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
+        let inline_bytes = self.volume.backing.inline_bytes();
         self.inode(ino)?;
         let Some(node) = self.volume.cache.node(ino) else {
             return Err(Error::damaged("inode", ino.0, "not in memory"));
@@ -263,7 +269,7 @@ impl Txn<'_> {
                 let mut below = has.below.saturating_sub(removed.below);
                 let (tail, within) = (size / extent_bytes, to_usize(size % extent_bytes));
                 if within > 0 {
-                    self.volume.load_extents(ino, tail, tail, false)?;
+                    self.load_extents(ino, tail, tail, false)?;
                     // The tail is cut, and so the volume's own from then on.
                     let extent = self.volume.cache.node(ino).and_then(|node| node.extents.get(&tail));
                     let cut = extent.is_some_and(|extent| extent.is_below() && extent.data().len() > within);
@@ -308,14 +314,19 @@ impl Txn<'_> {
         let mut next = from;
         while next < stored_end {
             let (mut start, mut end) = (Vec::new(), Vec::new());
-            volume.keys.extent(ino, ExtentIndex(next), &mut start);
-            volume.keys.extent(ino, ExtentIndex(stored_end), &mut end);
-            let page = volume.scan_layers(&start, &end, volume.page_entries(), volume.page_bytes())?;
+            volume.backing.keys.extent(ino, ExtentIndex(next), &mut start);
+            volume.backing.keys.extent(ino, ExtentIndex(stored_end), &mut end);
+            let page = volume.backing.scan_layers(
+                &start,
+                &end,
+                volume.backing.page_entries(),
+                volume.backing.page_bytes(),
+            )?;
             if page.entries.is_empty() {
                 break;
             }
             for (place, entry) in page.entries.iter().enumerate() {
-                let index = volume.keys.extent_index(ino, &entry.key);
+                let index = volume.backing.keys.extent_index(ino, &entry.key);
                 let index = index.ok_or(Error::damaged("extent", ino.0, "malformed key"))?;
                 let gone = volume.cache.node(ino).is_some_and(|node| node.doomed.contains(&index));
                 if !gone && !volume.cache.is_garbage(ino, index) {
@@ -335,11 +346,12 @@ impl Txn<'_> {
 
 impl Writes<'_> {
     /// Writes `length` bytes, for which [`Txn::prepare_write`] was asked.
-    pub(crate) fn write(&mut self, ino: InodeNo, offset: u64, length: usize, source: &mut impl Source) {
+    pub(crate) fn write_bytes(&mut self, ino: InodeNo, offset: u64, length: usize, source: &mut impl Source) {
         if length == 0 {
             return;
         }
-        let (extent_bytes, inline_bytes) = (self.volume.extent_bytes(), self.volume.inline_bytes());
+        let (extent_bytes, inline_bytes) =
+            (self.volume.backing.extent_bytes(), self.volume.backing.inline_bytes());
         let end = offset.saturating_add(length as u64);
         let Some(node) = self.volume.cache.node(ino) else { return };
         let inline = matches!(node.inode.content, Content::Inline(_));
@@ -382,7 +394,7 @@ impl Writes<'_> {
     /// Writes bytes over others, as [`Txn::is_overwrite`] has found possible.
     pub(crate) fn overwrite(&mut self, ino: InodeNo, offset: u64, length: usize, source: &mut impl Source) {
         let end = offset.saturating_add(length as u64);
-        for Part { index, within, length } in parts(offset, end, self.volume.extent_bytes()) {
+        for Part { index, within, length } in parts(offset, end, self.volume.backing.extent_bytes()) {
             let place = |value: &mut Vec<u8>| copy_in(value, FRAME_BYTES + within, length, source);
             self.volume.cache.edit_extent(ino, index, place);
         }
@@ -416,7 +428,7 @@ impl Writes<'_> {
     /// Rewrites a tail in which a crash left bytes behind the file's end, if the file grows over it in
     /// any other way than by a write to it.
     fn clean_tail(&mut self, ino: InodeNo, first_written: u64) {
-        let extent_bytes = self.volume.extent_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
         let Some(node) = self.volume.cache.node(ino) else { return };
         let tail = node.inode.size / extent_bytes;
         if tail != first_written && node.extents.get(&tail).is_some_and(|extent| extent.trimmed) {
@@ -426,7 +438,7 @@ impl Writes<'_> {
 
     /// Changes the size as [`Txn::prepare_resize`] has found possible.
     pub(crate) fn resize(&mut self, ino: InodeNo, resize: Resize) {
-        let inline_bytes = self.volume.inline_bytes();
+        let inline_bytes = self.volume.backing.inline_bytes();
         let Resize { size, removed, .. } = resize;
         let Some(node) = self.volume.cache.node(ino) else { return };
         let inode: &Inode = &node.inode;
@@ -454,9 +466,9 @@ impl Writes<'_> {
 
     /// Drops the extents behind a new, smaller size and cuts the last one that stays.
     fn cut(&mut self, ino: InodeNo, size: u64) {
-        let extent_bytes = self.volume.extent_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
         let new_end = size.div_ceil(extent_bytes);
-        let direct = self.volume.direct_deletes_max();
+        let direct = self.volume.room.direct_deletes_max();
         let cache = &mut self.volume.cache;
         cache.drop_extents_from(ino, new_end);
         let Some(node) = cache.node_mut(ino) else { return };

@@ -1,28 +1,20 @@
 //! One operation of the file system as a transaction: first it reads, and may fail; then it writes,
 //! and cannot.
 //!
-//! [`Txn`] answers from memory or the store and notes what it was asked (the read set). Turned into
-//! [`Writes`], it changes memory only, through methods that return nothing: so an operation that fails
-//! has changed nothing. What was changed is the dirty part of the cache (the write set), which
-//! [`Writes::finish`] commits or leaves to gather with what follows.
+//! [`Txn`] answers from memory or the store. Turned into [`Writes`], it changes memory only, through
+//! methods that return nothing: so an operation that fails has changed nothing. What was changed is the
+//! dirty part of the cache, which [`Writes::finish`] commits or leaves to gather with what follows.
 
 use crate::error::{Error, Result};
 use crate::limits::GATHERED_REMOVALS_MAX;
+use crate::load;
+use crate::options::Mode;
 use crate::quota::name_bytes;
 use crate::store::Durability;
 use crate::stored::record::inode::{Content, Inode};
+use crate::storing::change::Change;
 use crate::types::{Dentry, InodeNo, Kind, Timestamp};
-use crate::volume::{Mode, Volume};
-use std::rc::Rc;
-
-/// What an operation has looked at. A writer that shares its volume guards its commit on these
-/// records; the only writer of a volume needs no guard but the superblock and does not note them.
-#[derive(Debug, Default)]
-pub(crate) struct ReadSet {
-    pub(crate) noted: bool,
-    pub(crate) inodes: Vec<InodeNo>,
-    pub(crate) dentries: Vec<(InodeNo, Rc<str>)>,
-}
+use crate::volume::Volume;
 
 /// The reading half of an operation.
 pub(crate) struct Txn<'v> {
@@ -38,43 +30,14 @@ pub(crate) struct Writes<'v> {
     pub(crate) durable: bool,
 }
 
-/// What kind of change an operation makes: it says when it goes to the store, and what is told if it cannot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// What names mean: stored at once, unless the mode is lazy.
-    Names,
-    /// As `Names`, and what had the name goes. For want of room it waits as a removal does.
-    Replacement,
-    /// Names are taken away: with what follows, or when some have gathered. Losing one to a kill brings a
-    /// name back and loses nothing.
-    Removal,
-    /// Of a file that is open: stored with its close.
-    Data,
-    /// As `Data`, of bytes that are written.
-    Write,
-    /// As `Data`, of a file that becomes shorter.
-    Cut,
-}
-
-impl Change {
-    /// Whether it gives room back instead of taking some.
-    pub(crate) fn frees(self) -> bool {
-        matches!(self, Change::Replacement | Change::Removal | Change::Cut)
-    }
-}
-
 impl Volume {
     /// Starts an operation.
     ///
     /// # Errors
     /// [`Error::Fenced`] once another opener has taken the volume over.
     pub(crate) fn begin(&mut self) -> Result<Txn<'_>> {
-        self.check_alive()?;
+        self.backing.check_alive()?;
         self.cache.trim();
-        if self.reads.noted {
-            self.reads.inodes.clear();
-            self.reads.dentries.clear();
-        }
         Ok(Txn { volume: self })
     }
 
@@ -84,8 +47,8 @@ impl Volume {
     /// A commit, if what is dirty already leaves no room for more. One `get` after a commit whose
     /// outcome is unknown.
     pub(crate) fn begin_change(&mut self, data_bytes: usize) -> Result<Txn<'_>> {
-        debug_assert_eq!(self.placing, None, "a write was begun and not ended");
-        self.check_alive()?;
+        debug_assert_eq!(self.pending.placing, None, "a write was begun and not ended");
+        self.backing.check_alive()?;
         self.resolve_doubt()?;
         self.make_room(data_bytes)?;
         self.begin()
@@ -96,7 +59,7 @@ impl Volume {
     /// # Errors
     /// The store's, if as much waits as one commit can hold.
     pub(crate) fn begin_removal(&mut self) -> Result<Txn<'_>> {
-        self.check_alive()?;
+        self.backing.check_alive()?;
         self.resolve_doubt()?;
         self.make_room_for_removal()?;
         self.begin()
@@ -105,10 +68,7 @@ impl Volume {
 
 impl<'v> Txn<'v> {
     pub(crate) fn inode(&mut self, ino: InodeNo) -> Result<&Inode> {
-        self.volume.load_node(ino)?;
-        if self.volume.reads.noted {
-            self.volume.reads.inodes.push(ino);
-        }
+        load::node(&mut self.volume.backing, &mut self.volume.cache, ino)?;
         let node = self.volume.cache.node_mut(ino).ok_or(Error::damaged("inode", ino.0, "not in memory"))?;
         Ok(&node.inode)
     }
@@ -125,11 +85,7 @@ impl<'v> Txn<'v> {
 
     /// What a name is. A directory that was removed while open has no entries.
     pub(crate) fn lookup(&mut self, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
-        let entry = self.volume.load_dentry(dir, name)?;
-        if self.volume.reads.noted {
-            self.volume.reads.dentries.push((dir, Rc::from(name)));
-        }
-        Ok(entry)
+        load::dentry(&mut self.volume.backing, &mut self.volume.cache, dir, name)
     }
 
     /// Fails unless the directory can take a new name.
@@ -150,12 +106,12 @@ impl<'v> Txn<'v> {
     /// Ends the reading half: from here on nothing can fail. That a volume takes no changes is found out here
     /// and not before, when it is known that the operation does not lead to another one; and here it is told
     /// that an earlier commit failed, when it is known that this operation would have been done.
-    pub(crate) fn write(self, change: Change) -> Result<Writes<'v>> {
-        self.write_through(change, false)
+    pub(crate) fn into_writes(self, change: Change) -> Result<Writes<'v>> {
+        self.into_writes_with(change, false)
     }
 
-    /// As [`Txn::write`], for a change that is `durable` when it returns if the descriptor was opened so.
-    pub(crate) fn write_through(self, change: Change, durable: bool) -> Result<Writes<'v>> {
+    /// As [`Txn::into_writes`], for a change that is `durable` when it returns if the descriptor was opened so.
+    pub(crate) fn into_writes_with(self, change: Change, durable: bool) -> Result<Writes<'v>> {
         self.check_writable()?;
         self.volume.settle_unstored(change)?;
         self.volume.prepare_undo(change, durable);
@@ -181,7 +137,7 @@ impl Writes<'_> {
         let content_before = node.inode.content.bytes();
         edit(&mut node.inode, self.now);
         node.inode.generation = node.inode.generation.wrapping_add(1);
-        self.volume.superblock.charge(node);
+        node.charge_to(&mut self.volume.pending.superblock);
         let content_after = node.inode.content.bytes();
         self.volume.cache.content_changed(content_before, content_after);
         self.volume.cache.mark_inode(ino);
@@ -189,13 +145,13 @@ impl Writes<'_> {
 
     /// Makes an inode. It has no name yet.
     pub(crate) fn create(&mut self, kind: Kind, parent: InodeNo, content: Content) -> InodeNo {
-        let superblock = &mut self.volume.superblock;
+        let superblock = &mut self.volume.pending.superblock;
         let ino = InodeNo(superblock.next_inode);
         superblock.next_inode = superblock.next_inode.saturating_add(1);
         let inode = Inode::new(kind, parent, self.now, content);
-        let extent_bytes = self.volume.extent_bytes();
+        let extent_bytes = self.volume.backing.extent_bytes();
         let node = self.volume.cache.insert_node(ino, inode, false, extent_bytes);
-        self.volume.superblock.charge(node);
+        node.charge_to(&mut self.volume.pending.superblock);
         self.volume.cache.mark_inode(ino);
         if kind == Kind::Directory
             && let Some(dir) = self.volume.cache.dir_mut(ino)
@@ -212,7 +168,7 @@ impl Writes<'_> {
             entry.born = self.volume.cache.node(dir).map_or(0, |node| node.inode.generation.wrapping_add(1));
         }
         self.volume.cache.set_dentry(dir, name, Some(entry));
-        let superblock = &mut self.volume.superblock;
+        let superblock = &mut self.volume.pending.superblock;
         superblock.used_names = superblock.used_names.saturating_add(1);
         superblock.used_bytes = superblock.used_bytes.saturating_add(name_bytes(name));
         self.edit(dir, |inode, now| {
@@ -228,7 +184,7 @@ impl Writes<'_> {
     pub(crate) fn remove_name(&mut self, dir: InodeNo, name: &str, entry: Dentry) {
         let before = self.volume.cache.set_dentry(dir, name, None);
         if before.is_none_or(|slot| !slot.below) {
-            let superblock = &mut self.volume.superblock;
+            let superblock = &mut self.volume.pending.superblock;
             superblock.used_names = superblock.used_names.saturating_sub(1);
             superblock.used_bytes = superblock.used_bytes.saturating_sub(name_bytes(name));
         }
@@ -266,14 +222,15 @@ impl Writes<'_> {
     /// it is undone if nothing else was dirty; otherwise it stays, in memory, and the next commit tries again.
     pub(crate) fn finish(self) -> Result<()> {
         let Writes { volume, now, change, durable } = self;
-        volume.removals = volume.removals.saturating_add(u32::from(change == Change::Removal));
-        let since = *volume.dirty_since.get_or_insert(now);
+        volume.pending.removals =
+            volume.pending.removals.saturating_add(u32::from(change == Change::Removal));
+        let since = *volume.pending.since.get_or_insert(now);
         let at_once = durable || volume.is_stored_at_once(change);
         let level = match (volume.options.mode, change) {
             _ if durable => Durability::Durable,
             (Mode::Strict, _) => Durability::Durable,
             (Mode::Close, Change::Names | Change::Replacement) => Durability::Buffered,
-            (Mode::Close, Change::Removal) if volume.removals >= GATHERED_REMOVALS_MAX => {
+            (Mode::Close, Change::Removal) if volume.pending.removals >= GATHERED_REMOVALS_MAX => {
                 Durability::Buffered
             }
             _ if at_once || now.nanoseconds_since(since) > volume.options.dirty_age_max_nanoseconds => {
@@ -284,18 +241,8 @@ impl Writes<'_> {
         let outcome = volume.commit(level);
         if outcome.is_err() {
             // What waits is tried again with as many removals more, or as much later.
-            (volume.removals, volume.dirty_since) = (0, Some(now));
+            (volume.pending.removals, volume.pending.since) = (0, Some(now));
         }
         volume.answer(change, at_once, outcome)
-    }
-}
-
-impl Volume {
-    /// Removes an inode that has no links and is not open.
-    pub(crate) fn destroy(&mut self, ino: InodeNo) {
-        let Some(node) = self.cache.node(ino) else { return };
-        self.superblock.discharge(node);
-        let direct = self.direct_deletes_max();
-        self.cache.remove_node(ino, direct);
     }
 }

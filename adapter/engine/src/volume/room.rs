@@ -1,12 +1,13 @@
 //! What fits: the limits of a store, and what follows from them for a volume and its commits.
 
+use crate::cache::dirty::Dirty;
 use crate::error::{Error, Result};
 use crate::limits::{self, SYMLINK_BYTES_MAX};
-use crate::store::{Durability, Limits};
+use crate::options::Options;
+use crate::store::Limits;
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::inode::FIXED_BYTES;
 use crate::stored::record::superblock::{EXTENT_BYTES_MIN, Superblock};
-use crate::volume::{Options, Volume};
 
 /// Bytes of a record's key and frame and of an inode's fields, taken generously; the superblock is no
 /// longer either.
@@ -22,6 +23,9 @@ pub(crate) const ENTRIES_PER_OPERATION: usize = 9;
 pub(crate) struct Room {
     entries: usize,
     bytes: usize,
+    /// Of the volume: the longest content of an inode's record, and the size of an extent.
+    content_bytes: usize,
+    extent_bytes: u32,
     /// The store takes less in one apply: most commits go through the journal.
     pub(crate) journalled: bool,
 }
@@ -71,15 +75,14 @@ pub(crate) fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<Room
         && (superblock.inline_bytes as usize + overhead) * (limits::DIRECT_BATCH_ENTRIES_MIN as usize / 2)
             <= batch_max
         && (extent + overhead) * 2 <= batch_max;
-    let entries = limits::JOURNAL_ENTRIES;
-    Ok(match direct {
-        true => Room { entries: limits.max_batch_entries as usize, bytes: batch_max, journalled: false },
-        false => Room {
-            entries,
-            bytes: (content + overhead) * entries + (extent + overhead) * 2,
-            journalled: true,
-        },
-    })
+    let (entries, bytes) = if direct {
+        (limits.max_batch_entries as usize, batch_max)
+    } else {
+        let entries = limits::JOURNAL_ENTRIES;
+        (entries, (content + overhead) * entries + (extent + overhead) * 2)
+    };
+    let extent_bytes = superblock.extent_bytes;
+    Ok(Room { entries, bytes, content_bytes: content, extent_bytes, journalled: !direct })
 }
 
 /// The sizes of a new volume: what was asked for, or less if the store carries less.
@@ -98,63 +101,51 @@ pub(crate) fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
     (extent_bytes, options.inline_bytes.min(inline_room).min(value_room).min(extent_bytes))
 }
 
-impl Volume {
-    /// Makes sure that what the next operation changes still fits one commit with what is dirty.
-    ///
-    /// # Cost
-    /// Nothing, or a commit.
-    pub(crate) fn make_room(&mut self, data_bytes: usize) -> Result<()> {
-        let extent_bytes = self.committed.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
-        let entries = ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize;
-        let dirty = &self.cache.dirty;
-        let full = !self.fits(entries, 2, extent_bytes)
-            || dirty.bytes.saturating_add(data_bytes) > self.options.dirty_bytes_max;
-        if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
+impl Room {
+    /// Whether what the next operation changes, with its direct deletes, fits one commit with what is dirty.
+    pub(crate) fn fits_operation(&self, dirty: &Dirty) -> bool {
+        let extent_bytes = self.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
+        self.fits(dirty, ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize, 2, extent_bytes)
     }
 
-    /// Makes sure that what a removal changes still fits one commit with what is dirty. Bytes that wait may stay.
-    pub(crate) fn make_room_for_removal(&mut self) -> Result<()> {
-        let entries = ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize;
-        let fits = self.fits(entries, 2, 0);
-        if fits || self.cache.dirty.is_empty() { Ok(()) } else { self.commit(Durability::Buffered) }
+    /// As [`Room::fits_operation`], for one that writes no extent.
+    pub(crate) fn fits_change_of_names(&self, dirty: &Dirty) -> bool {
+        self.fits(dirty, ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize, 2, 0)
     }
 
     /// Whether so many more mutations, of them `records` with the bytes of a small file, and so many
     /// bytes of extents fit one commit with everything that must go together already.
-    fn fits(&self, entries: usize, records: usize, extent_bytes: usize) -> bool {
-        let dirty = &self.cache.dirty;
-        let content_bytes = content_bytes_max(&self.committed);
+    fn fits(&self, dirty: &Dirty, entries: usize, records: usize, extent_bytes: usize) -> bool {
         let entries = dirty.metadata_entries() + entries;
-        let bytes = (dirty.inodes.len() + records).saturating_mul(content_bytes)
+        let bytes = (dirty.inodes.len() + records).saturating_mul(self.content_bytes)
             + entries.saturating_mul(RECORD_OVERHEAD_BYTES as usize)
             + dirty.with_inode_bytes
             + extent_bytes;
-        entries <= self.room.entries && bytes <= self.room.bytes
+        entries <= self.entries && bytes <= self.bytes
     }
 
-    /// How many extents can be bound to their inodes by the next operation, after
-    /// [`Volume::make_room`]: at least one.
-    pub(crate) fn bound_extents_room(&self) -> u64 {
-        let dirty = &self.cache.dirty;
+    /// How many extents can be bound to their inodes by the next operation, if
+    /// [`Room::fits_operation`]: at least one.
+    pub(crate) fn bound_extents(&self, dirty: &Dirty) -> u64 {
         let entries = dirty.metadata_entries() + ENTRIES_PER_OPERATION;
-        let free = self.room.entries.saturating_sub(entries);
-        let extent_bytes = self.committed.extent_bytes.saturating_add(2 * RECORD_OVERHEAD_BYTES) as usize;
+        let free = self.entries.saturating_sub(entries);
+        let extent_bytes = self.extent_bytes.saturating_add(2 * RECORD_OVERHEAD_BYTES) as usize;
         // Halving until it fits: exact enough, and the largest stores take one look.
         let mut count = free;
-        while count > 1 && !self.fits(ENTRIES_PER_OPERATION, 2, count.saturating_mul(extent_bytes)) {
+        while count > 1 && !self.fits(dirty, ENTRIES_PER_OPERATION, 2, count.saturating_mul(extent_bytes)) {
             count /= 2;
         }
         count.max(1) as u64
     }
 
     /// Whether the removal of an inode fits too.
-    pub(crate) fn fits_removal(&self) -> bool {
-        self.fits(2 + self.direct_deletes_max() as usize, 0, 0)
+    pub(crate) fn fits_removal(&self, dirty: &Dirty) -> bool {
+        self.fits(dirty, 2 + self.direct_deletes_max() as usize, 0, 0)
     }
 
     /// Extents deleted in the commit that makes them garbage.
     pub(crate) fn direct_deletes_max(&self) -> u64 {
-        limits::DIRECT_DELETES_MAX.min(self.room.entries as u64 / 4)
+        limits::DIRECT_DELETES_MAX.min(self.entries as u64 / 4)
     }
 }
 

@@ -1,3 +1,5 @@
 //! Walks along paths.
 
+pub(crate) mod start;
+
 pub(crate) mod path;

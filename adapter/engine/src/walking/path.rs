@@ -11,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
 use crate::stored::record::inode::Content;
 use crate::transaction::txn::Txn;
+use crate::types::{Crossing, MountNo};
 use crate::types::{Dentry, InodeNo, Kind};
-use crate::volume::mountpoints::{Crossing, MountNo, Start};
+use crate::walking::start::Start;
 use std::borrow::Cow;
 use std::ops::Range;
 

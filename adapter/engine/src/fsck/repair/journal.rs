@@ -3,6 +3,7 @@
 
 use super::Work;
 use super::writer::{Change, Writer};
+use crate::backing::journal_view::read_journal;
 use crate::error::{Error, Result};
 use crate::limits::JOURNAL_BYTES_MAX;
 use crate::store::Mutation;
@@ -11,7 +12,6 @@ use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::journal::{
     COMMIT_FIXED_BYTES, Commit, encode_changes, encode_commit, encode_part, sum,
 };
-use crate::storing::journal::read_journal;
 
 /// Puts a committed journal in place, and removes one that was not committed. One that was and is damaged
 /// is lost: its records are kept where they fit, and what it has changed in part is for the other

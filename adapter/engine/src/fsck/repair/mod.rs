@@ -30,13 +30,13 @@ use super::layered::Layered;
 use super::{Report, check_exists, look};
 use crate::backing::overlay::Lower;
 use crate::error::{Error, Result};
+use crate::opening::checks::{check_same_name, check_volume_name};
 use crate::store::KvStore;
-use crate::stored::image::{Image, ImageId};
+use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
 use crate::stored::record::superblock::Superblock;
-use crate::types::Clock;
+use crate::types::{Clock, ImageId};
 use crate::volume::room::check_limits;
-use crate::volume::{check_same_name, check_volume_name};
 use std::fmt;
 
 /// Rounds that a repair takes at most. Each stage runs once or twice; more would be a stage that undoes

@@ -4,12 +4,14 @@ use super::records::kept_record;
 use super::{Below, Work};
 use crate::error::Result;
 use crate::fsck::collect::Picture;
+use crate::opening::checks::check_usable;
+use crate::opening::take_over::make_uuid;
+use crate::options::Options;
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::inode::Content;
 use crate::stored::record::superblock::{EXTENT_BYTES_MAX, EXTENT_BYTES_MIN, Superblock};
 use crate::types::InodeNo;
 use crate::volume::room::{check_fit, fitting_sizes};
-use crate::volume::{Options, check_usable, make_uuid};
 
 /// Where the extent size stands in a superblock's value.
 const EXTENT_BYTES_AT: usize = FRAME_BYTES + 40;

@@ -4,13 +4,13 @@
 //! checksum covers its place, its records and the first key of the next one, so that a key between the two
 //! first keys is in this block or nowhere.
 
-use super::{
-    BLOCK_ENTRY_BYTES, BLOCK_RECORDS, FORMAT, HEADER_BYTES, HEADER_SUMMED_BYTES, ImageId, MAGIC,
-    RECORD_ENTRY_BYTES,
+use super::layout::{
+    BLOCK_ENTRY_BYTES, BLOCK_RECORDS, FORMAT, HEADER_BYTES, HEADER_SUMMED_BYTES, MAGIC, RECORD_ENTRY_BYTES,
 };
 use crate::error::{Error, Result};
 use crate::stored::key::KeySpace;
 use crate::stored::record::superblock::Superblock;
+use crate::types::ImageId;
 use std::fmt;
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
@@ -62,14 +62,14 @@ pub(super) fn header_sum(fixed: &[u8], names: &[u8]) -> u64 {
 }
 
 /// Gathers the digest of an image: its records in order, the superblock's without its uuid.
-pub(super) struct Digest([Xxh64; 2]);
+pub(crate) struct Digest([Xxh64; 2]);
 
 impl Digest {
-    pub(super) fn new() -> Digest {
+    pub(crate) fn new() -> Digest {
         Digest([Xxh64::new(1), Xxh64::new(2)])
     }
 
-    pub(super) fn record(&mut self, key: &[u8], value: &[u8]) {
+    pub(crate) fn record(&mut self, key: &[u8], value: &[u8]) {
         for half in &mut self.0 {
             half.update(&(key.len() as u64).to_be_bytes());
             half.update(key);
@@ -78,7 +78,7 @@ impl Digest {
         }
     }
 
-    pub(super) fn end(&self) -> [u8; 16] {
+    pub(crate) fn end(&self) -> [u8; 16] {
         let mut digest = [0; 16];
         for (place, half) in digest.chunks_exact_mut(8).zip(&self.0) {
             place.copy_from_slice(&half.digest().to_be_bytes());

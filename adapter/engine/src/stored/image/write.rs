@@ -1,87 +1,15 @@
-//! Packs a volume into an image.
+//! Lays records out as an image.
 
-use super::read::{Digest, block_sum, header_sum};
-use super::{
+use super::layout::{
     BLOCK_ENTRY_BYTES, BLOCK_RECORDS, FORMAT, HEADER_BYTES, HEADER_SUMMED_BYTES, MAGIC, RECORD_ENTRY_BYTES,
 };
+use super::read::{block_sum, header_sum};
 use crate::error::{Error, Result};
-use crate::fsck;
-use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
-use crate::store::KvStore;
-use crate::stored::key::{KeySpace, tag};
-use crate::stored::record::superblock::Superblock;
 
-/// Longest name of an image, in bytes: its length is one byte of the header.
-pub const NAME_BYTES_MAX: usize = 255;
+/// A key without the volume's name, and its value.
+pub(crate) type Record = (Vec<u8>, Vec<u8>);
 
-/// Packs a volume of a store into an image, under a name for people.
-///
-/// The bytes are a function of what the volume holds, inode numbers and times included, and of the two
-/// names: the same operations under the same clock give the same image, whatever happened to the volume's
-/// epoch. The volume itself is not changed.
-///
-/// # Errors
-/// [`Error::Invalid`] for a name of no or more than 255 bytes, [`Error::Format`] for a volume that is not at
-/// rest (it must have been synced and have nothing unlinked that was open), lies on an image itself, or is too
-/// large for an image, which has less than 4 GiB; [`Error::Damaged`] for one that [`crate::fsck`] finds
-/// something in; [`Error::NoEntry`] if there is none; the store's.
-///
-/// # Cost
-/// Reads the volume twice, and holds its content in memory twice.
-pub fn pack(store: &mut dyn KvStore, volume: &str, name: &str) -> Result<Vec<u8>> {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        return Err(Error::Invalid);
-    }
-    let report = fsck::fsck(store, volume)?;
-    if !report.is_clean() {
-        return Err(Error::damaged("volume", 0, "a check finds something wrong with it; repair it first"));
-    }
-    let keys = KeySpace::new(volume);
-    let mut records = read(store, &keys)?;
-    let (superblock_key, superblock_value) = records.first_mut().ok_or(Error::NoEntry)?;
-    let mut superblock = Superblock::decode(keys.superblock(), superblock_value)?;
-    if superblock.lower.is_some() {
-        return Err(Error::Format("it lies on an image itself"));
-    }
-    superblock.freeze(report.content_bytes);
-    *superblock_value = superblock.encode(keys.superblock());
-    debug_assert_eq!(superblock_key.as_slice(), [tag::SUPERBLOCK]);
-
-    let mut digest = Digest::new();
-    for (key, value) in &records {
-        digest.record(key, value);
-    }
-    superblock.uuid = digest.end();
-    if let Some((_, value)) = records.first_mut() {
-        *value = superblock.encode(keys.superblock());
-    }
-    lay_out(&records, volume, name, superblock.uuid)
-}
-
-type Record = (Vec<u8>, Vec<u8>);
-
-/// Reads all records, in order, their keys without the volume's name.
-fn read(store: &mut dyn KvStore, keys: &KeySpace) -> Result<Vec<Record>> {
-    let limits = store.limits()?;
-    let (entries_max, bytes_max) =
-        (READDIR_PAGE_ENTRIES.min(limits.max_batch_entries), READDIR_PAGE_BYTES.min(limits.max_batch_bytes));
-    let (mut start, end) = keys.volume_range();
-    let mut records = Vec::new();
-    loop {
-        let page = store.scan(&start, &end, entries_max, bytes_max)?;
-        let Some(last) = page.last() else { return Ok(records) };
-        start.clone_from(&last.key);
-        start.push(0);
-        for entry in page {
-            let inner = keys.inner(&entry.key).unwrap_or_default().to_vec();
-            if !matches!(inner.first(), Some(&(tag::SUPERBLOCK | tag::INODE | tag::DENTRY | tag::EXTENT))) {
-                return Err(Error::Format("it is not at rest: sync it, and close what was unlinked"));
-            }
-            records.push((inner, entry.value));
-        }
-    }
-}
-
+/// Returns records, in the order of their keys, as an image.
 pub(crate) fn lay_out(records: &[Record], volume: &str, name: &str, digest: [u8; 16]) -> Result<Vec<u8>> {
     let too_large = || Error::Format("it is too large for an image, which has less than 4 GiB");
     let number = |number: usize| u32::try_from(number).map(u32::to_be_bytes).map_err(|_| too_large());

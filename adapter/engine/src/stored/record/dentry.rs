@@ -2,6 +2,7 @@
 
 use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
+use crate::limits::NAME_BYTES_MAX;
 use crate::stored::key::tag;
 use crate::types::{Dentry, InodeNo, Kind};
 
@@ -41,6 +42,15 @@ pub(crate) fn guess(value: &[u8]) -> Option<Dentry> {
     let ino = InodeNo(u64::from_be_bytes(ino.try_into().ok()?));
     // A name without a birth is listed, whenever the listing began.
     Some(Dentry::new(Kind::from_byte(*kind)?, ino)).filter(|_| ino > InodeNo::ROOT)
+}
+
+/// Whether a stored name could have been stored by this file system.
+pub(crate) fn is_storable_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && name != "."
+        && name != ".."
+        && !name.bytes().any(|byte| byte == 0 || byte == b'/')
 }
 
 #[cfg(test)]

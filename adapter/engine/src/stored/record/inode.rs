@@ -3,6 +3,7 @@
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
 use crate::limits::{FILE_SIZE_MAX, INODE_CHARGE_BYTES, SYMLINK_BYTES_MAX};
+use crate::quota::Used;
 use crate::stored::key::tag;
 use crate::types::{InodeNo, Kind, Timestamp};
 
@@ -100,6 +101,11 @@ impl Inode {
     pub(crate) fn charged_bytes(&self, extent_bytes: u64) -> u64 {
         let own = self.extents.saturating_sub(self.extents_below);
         INODE_CHARGE_BYTES.saturating_add(self.content_bytes(own, extent_bytes))
+    }
+
+    /// What counts for it, by its record.
+    pub(crate) fn used(&self, extent_bytes: u64) -> Used {
+        Used { bytes: self.charged_bytes(extent_bytes), inodes: 1, names: 0 }
     }
 
     /// Bytes of content, if so many extents count.

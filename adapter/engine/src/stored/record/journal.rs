@@ -1,11 +1,14 @@
 //! The journal: the changes of a commit that is too large for one apply, in parts and a commit record.
 
 use super::{Fields, RecordId, begin, seal, unseal};
-use crate::backing::journal_view::Changes;
 use crate::error::Result;
 use crate::store::Mutation;
 use crate::stored::key::{KeySpace, tag};
+use std::collections::BTreeMap;
 use xxhash_rust::xxh64::xxh64;
+
+/// Keys with their new values; `None` for one that is deleted.
+pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Bytes of a commit record's body before the end of the changes.
 pub(crate) const COMMIT_FIXED_BYTES: usize = 24;

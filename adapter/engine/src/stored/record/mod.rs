@@ -11,7 +11,11 @@ pub(crate) mod superblock;
 
 use crate::error::{Error, Result};
 use crate::stored::key::tag;
+use std::borrow::Cow;
 use xxhash_rust::xxh64::xxh64;
+
+/// A value, where it lies in an image or as a store gave it.
+pub(crate) type Value = Cow<'static, [u8]>;
 
 /// Bytes before the body of every value.
 ///

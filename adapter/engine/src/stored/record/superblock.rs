@@ -3,10 +3,9 @@
 use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::{Error, Result};
 use crate::limits::{INODE_CHARGE_BYTES, VOLUME_NAME_BYTES_MAX};
-use crate::quota::Used;
-use crate::stored::image::ImageId;
+use crate::quota::{Quota, Used};
 use crate::stored::key::tag;
-use crate::types::InodeNo;
+use crate::types::{ImageId, InodeNo};
 
 const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
 
@@ -156,6 +155,30 @@ impl Superblock {
     pub(crate) fn set_recounted(&mut self, used: Used) {
         self.set_used(used);
         self.incompat |= INCOMPAT_NAMES;
+    }
+
+    /// What the volume holds, as its quota counts it.
+    pub(crate) fn used(&self) -> Used {
+        Used { bytes: self.used_bytes, inodes: self.used_inodes, names: self.used_names }
+    }
+
+    pub(crate) fn set_used(&mut self, used: Used) {
+        (self.used_bytes, self.used_inodes, self.used_names) = (used.bytes, used.inodes, used.names);
+    }
+
+    pub(crate) fn quota(&self) -> Quota {
+        let limit = |number: u64| (number != u64::MAX).then_some(number);
+        Quota {
+            bytes: limit(self.quota_bytes),
+            inodes: limit(self.quota_inodes),
+            names: limit(self.quota_names),
+        }
+    }
+
+    pub(crate) fn set_quota(&mut self, quota: Quota) {
+        self.quota_bytes = quota.bytes.unwrap_or(u64::MAX);
+        self.quota_inodes = quota.inodes.unwrap_or(u64::MAX);
+        self.quota_names = quota.names.unwrap_or(u64::MAX);
     }
 
     /// Whether there may be a journal in the store.
