@@ -1,8 +1,8 @@
 //! A store seen together with the image that a volume of it lies on, if it does, as if the records were all in the
 //! store: so the rest of a check and a repair need not know of images. What says where records are is checked here.
 
-use super::collect::{Above, Picture, inode_number};
-use super::{Finding, Invariant, Report};
+use super::picture::{Above, Picture, inode_number};
+use super::report::{Finding, Invariant, Report};
 use crate::backing::journal_view;
 use crate::backing::overlay::{self, Lower};
 use crate::error::{Error, Result};

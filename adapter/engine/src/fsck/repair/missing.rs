@@ -1,8 +1,8 @@
 //! Repairs what is left of inodes that do not exist, and entries that name something else than they say.
 
-use super::Work;
+use super::work::Work;
 use crate::error::Result;
-use crate::fsck::collect::Picture;
+use crate::fsck::picture::Picture;
 use crate::limits::FILE_SIZE_MAX;
 use crate::stored::key::tag;
 use crate::stored::record::inode::{Content, Inode};

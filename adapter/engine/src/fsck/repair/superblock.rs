@@ -1,9 +1,9 @@
 //! Becomes the volume's writer, and makes a superblock where there is none that can be read.
 
-use super::records::kept_record;
-use super::{Below, Work};
+use super::keep::kept_record;
+use super::work::{Below, Work};
 use crate::error::Result;
-use crate::fsck::collect::Picture;
+use crate::fsck::picture::Picture;
 use crate::opening::checks::check_usable;
 use crate::opening::take_over::make_uuid;
 use crate::options::Options;
