@@ -108,3 +108,4 @@ pub use types::{Clock, Crossing, InodeNo, Kind, MountNo, SetTime, Stat, Timestam
 pub use volume::Volume;
 pub use walking::path::{Ending, Follow};
 pub use walking::start::Start;
+pub use walking::steps;

@@ -3,6 +3,7 @@
 //! A descriptor is open on a volume or on the host; each operation by a path first finds out where it leads,
 //! from one to the other as often as it takes.
 
+mod base;
 mod codes;
 mod listing;
 mod mount;
@@ -22,11 +23,12 @@ use crate::codes::to_code;
 use crate::descriptor::{self, follow};
 use crate::errors::StreamFailure;
 use crate::table;
+use base::Base;
 use kvfs::{Crossing, Ending, Error, Follow, MountNo, Start};
 use listing::HostListing;
 use open::HostObject;
 use place::Place;
-use walk::{Base, Walked, walk};
+use walk::{Walked, walk};
 
 type WasiResult<T> = Result<T, ErrorCode>;
 

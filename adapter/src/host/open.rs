@@ -1,9 +1,9 @@
 //! What a guest has open of the host: files and directories.
 
+use super::base::Base;
 use super::codes::{from_flags, to_advice, to_code, to_hash, to_stat, to_time, to_type};
 use super::listing::HostListing;
 use super::mount::HostMount;
-use super::walk::Base;
 use crate::bindings::exports::wasi::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, Filesize, InputStream,
     MetadataHashValue, NewTimestamp, OutputStream,

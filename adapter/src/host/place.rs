@@ -1,9 +1,9 @@
 //! What a path has led to in a directory of the host, and the operations on it.
 
+use super::base::Base;
 use super::codes::{from_flags, to_code, to_flags, to_hash, to_open_flags, to_path_flags, to_stat, to_time};
 use super::mount::HostMount;
 use super::open::HostObject;
-use super::walk::Base;
 use crate::bindings::exports::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
     PathFlags,

@@ -7,8 +7,9 @@
 //! Nothing is taken from a path before or on the way: what is behind a name says what the name means, in
 //! whichever volume the walk comes to it.
 
+use super::steps::{self, Step};
 use crate::error::{Error, Result};
-use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
+use crate::limits::SYMLINK_DEPTH_MAX;
 use crate::stored::record::inode::Content;
 use crate::transaction::txn::Txn;
 use crate::types::{Crossing, MountNo};
@@ -41,15 +42,17 @@ pub enum Ending {
 }
 
 impl Ending {
-    fn is_name(self) -> bool {
-        matches!(self, Ending::Name | Ending::New)
+    /// Whether the last name itself is what the operation is about, and not what it leads to.
+    pub fn is_name(self) -> bool {
+        matches!(self, Self::Name | Self::New)
     }
 
-    fn follows(self, slashes: bool) -> bool {
+    /// Whether a symbolic link that has the last name is followed, with slashes behind the name or without.
+    pub fn follows(self, slashes: bool) -> bool {
         match self {
-            Ending::Name | Ending::New => false,
-            Ending::Object(follow) => follow == Follow::Yes || slashes,
-            Ending::File(follow) => follow == Follow::Yes,
+            Self::Name | Self::New => false,
+            Self::Object(follow) => follow == Follow::Yes || slashes,
+            Self::File(follow) => follow == Follow::Yes,
         }
     }
 }
@@ -122,7 +125,7 @@ pub(crate) fn resolve<'p>(
     path: &'p str,
     ending: Ending,
 ) -> Result<Found<'p>> {
-    check(path)?;
+    steps::check(path)?;
     let mut links = start.links;
     let mut dir = start.ino;
     let mut rest: Cow<'p, str> = Cow::Borrowed(path);
@@ -149,16 +152,8 @@ pub(crate) fn resolve<'p>(
                 let Content::Target(target) = &txn.inode_of(link)?.content else {
                     return Err(Error::damaged("inode", link.ino.0, "a symbolic link without a target"));
                 };
-                if target.starts_with('/') {
-                    return Err(Error::NotPermitted);
-                }
                 let behind = rest.get(behind..).unwrap_or_default();
-                // What is behind a name starts with a slash.
-                let expanded = format!("{target}{behind}");
-                if expanded.len() > PATH_BYTES_MAX {
-                    return Err(Error::NameTooLong);
-                }
-                (dir, rest) = (at, Cow::Owned(expanded));
+                (dir, rest) = (at, Cow::Owned(steps::follow_link(target, behind)?));
             }
         }
     }
@@ -171,22 +166,6 @@ fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
         Some(mount) => Crossing::down(mount, rest, links),
         None => Crossing::Up { rest: rest.to_owned(), links },
     }))
-}
-
-fn check(path: &str) -> Result<()> {
-    if path.is_empty() {
-        return Err(Error::NoEntry);
-    }
-    if path.len() > PATH_BYTES_MAX {
-        return Err(Error::NameTooLong);
-    }
-    if path.as_bytes().contains(&0) {
-        return Err(Error::Invalid);
-    }
-    if path.starts_with('/') {
-        return Err(Error::NotPermitted);
-    }
-    Ok(())
 }
 
 enum Walked {
@@ -216,22 +195,10 @@ fn walk(
     path: &str,
     ending: Ending,
 ) -> Result<Walked> {
-    let bytes = path.as_bytes();
     let mut dir = start;
     let mut at = 0;
     loop {
-        let name_start =
-            at + bytes.get(at..).unwrap_or_default().iter().take_while(|byte| **byte == b'/').count();
-        let tail = bytes.get(name_start..).unwrap_or_default();
-        let length = tail.iter().position(|byte| *byte == b'/').unwrap_or(tail.len());
-        let name_end = name_start + length;
-        let name = path.get(name_start..name_end).unwrap_or_default();
-        let behind = tail.get(length..).unwrap_or_default();
-        let is_last = behind.iter().all(|byte| *byte == b'/');
-        let must_be_dir = is_last && !behind.is_empty();
-        if length > NAME_BYTES_MAX {
-            return Err(Error::NameTooLong);
-        }
+        let Step { name, start: name_start, end: name_end, is_last, must_be_dir } = Step::take(path, at)?;
         match name {
             "" | "." => {
                 if txn.inode(dir)?.kind != Kind::Directory {
