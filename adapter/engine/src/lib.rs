@@ -98,7 +98,7 @@ pub use fsck::{
     Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, fsck_overlay, repair, repair_overlay,
 };
 pub use memory::MemoryStore;
-pub use mounts::{ELSEWHERE, Located, MountSpec, Mounts, Opener};
+pub use mounts::{Located, MountSpec, Mounted, Mounts, Opener};
 pub use opening::{probe, probe_overlay};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
 pub use options::{CacheLimits, DEFAULT_VOLUME, Mode, Options};

@@ -169,7 +169,7 @@ pub enum Crossing {
         /// Symbolic links followed so far.
         links: u32,
     },
-    /// To a mount of the table that is no volume ([`crate::ELSEWHERE`]): whoever made the table goes on there, and
+    /// To a mount of the table that is no volume ([`Mounted::Elsewhere`](crate::Mounted::Elsewhere)): whoever made the table goes on there, and
     /// comes back with [`crate::Mounts::resume`].
     Elsewhere {
         /// The mount.
