@@ -204,7 +204,7 @@ fn to_time(time: NewTimestamp) -> WasiResult<SetTime> {
 #[cfg(not(feature = "host-mounts"))]
 mod interface {
     use super::{ErrorCode, Listing, Object};
-    use crate::Adapter;
+    use crate::adapter::Adapter;
     use crate::bindings::exports::wasi::filesystem::types::{ErrorBorrow, Guest};
     use crate::errors::StreamFailure;
 

@@ -11,7 +11,7 @@ mod open;
 mod place;
 mod walk;
 
-use crate::Adapter;
+use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::filesystem::types::{
     Advice, Descriptor as DescriptorResource, DescriptorBorrow, DescriptorFlags, DescriptorStat,
     DescriptorType, DirectoryEntry, DirectoryEntryStream as StreamResource, ErrorBorrow, ErrorCode, Filesize,
