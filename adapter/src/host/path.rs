@@ -3,7 +3,7 @@
 use super::base::Base;
 use super::codes::{from_flags, to_code, to_flags, to_hash, to_open_flags, to_path_flags, to_stat, to_time};
 use super::mount::HostMount;
-use super::open::HostObject;
+use super::object::HostObject;
 use crate::bindings::exports::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
     PathFlags,
@@ -15,7 +15,7 @@ use std::rc::Rc;
 type WasiResult<T> = Result<T, ErrorCode>;
 
 /// A name, or an object, for one operation on the host.
-pub(super) struct Place {
+pub(super) struct HostPath {
     pub(super) mount: Rc<HostMount>,
     handle: Rc<theirs::Descriptor>,
     /// From the handle on, as the host takes it.
@@ -55,28 +55,28 @@ enum Kind {
     Hidden,
 }
 
-impl Place {
+impl HostPath {
     /// A path that was looked at: by names from the open directory on.
-    pub(super) fn new(base: &Base, at: Vec<String>, tail: Tail) -> Place {
+    pub(super) fn new(base: &Base, at: Vec<String>, tail: Tail) -> HostPath {
         let path = if at.is_empty() { ".".to_owned() } else { at.join("/") };
         let position = base.position.iter().cloned().chain(at).collect();
-        Place { tail, ..Place::of(base, path, position, Kind::Plain) }
+        HostPath { tail, ..HostPath::of(base, path, position, Kind::Plain) }
     }
 
     /// A path that only the host has looked at.
-    pub(super) fn unseen(base: &Base, path: &str) -> Place {
-        let place = Place::of(base, path.to_owned(), base.position.clone(), Kind::Plain);
-        Place { may_lead_out: !base.floor, ..place }
+    pub(super) fn unseen(base: &Base, path: &str) -> HostPath {
+        let place = HostPath::of(base, path.to_owned(), base.position.clone(), Kind::Plain);
+        HostPath { may_lead_out: !base.floor, ..place }
     }
 
     /// A name on which something is mounted.
-    pub(super) fn mountpoint(base: &Base, position: Vec<String>, tail: Tail) -> Place {
-        Place { tail, ..Place::of(base, String::new(), position, Kind::Mountpoint) }
+    pub(super) fn mountpoint(base: &Base, position: Vec<String>, tail: Tail) -> HostPath {
+        HostPath { tail, ..HostPath::of(base, String::new(), position, Kind::Mountpoint) }
     }
 
     /// A name that is not visible.
-    pub(super) fn hidden(base: &Base, tail: Tail) -> Place {
-        Place { tail, ..Place::of(base, String::new(), Vec::new(), Kind::Hidden) }
+    pub(super) fn hidden(base: &Base, tail: Tail) -> HostPath {
+        HostPath { tail, ..HostPath::of(base, String::new(), Vec::new(), Kind::Hidden) }
     }
 
     /// A file that has another name there. What is no file is not visible.
@@ -84,18 +84,18 @@ impl Place {
         base: &Base,
         position: Vec<String>,
         (path, tail): (&str, Tail),
-    ) -> WasiResult<Place> {
+    ) -> WasiResult<HostPath> {
         let stat = base.handle.stat_at(theirs::PathFlags::SYMLINK_FOLLOW, path).map_err(to_code)?;
         if stat.type_ != theirs::DescriptorType::RegularFile {
             return Err(ErrorCode::NoEntry);
         }
-        Ok(Place { tail, ..Place::of(base, path.to_owned(), position, Kind::Mapped) })
+        Ok(HostPath { tail, ..HostPath::of(base, path.to_owned(), position, Kind::Mapped) })
     }
 
-    fn of(base: &Base, path: String, position: Vec<String>, kind: Kind) -> Place {
+    fn of(base: &Base, path: String, position: Vec<String>, kind: Kind) -> HostPath {
         let (mount, handle) = (base.mount.clone(), base.handle.clone());
         let (tail, mutate) = (Tail::None, base.mutate);
-        Place { mount, handle, path, position, kind, tail, mutate, may_lead_out: false }
+        HostPath { mount, handle, path, position, kind, tail, mutate, may_lead_out: false }
     }
 
     /// Fails unless there is an object to be used.
@@ -305,7 +305,7 @@ impl Place {
         }
     }
 
-    pub(super) fn rename(&self, new: &Place) -> WasiResult<()> {
+    pub(super) fn rename(&self, new: &HostPath) -> WasiResult<()> {
         if matches!(new.tail, Tail::Dot | Tail::Up) {
             return Err(ErrorCode::Busy);
         }
@@ -328,7 +328,7 @@ impl Place {
     }
 
     /// Fails where it matters for a renaming which of the two is a directory, and the host does not see it.
-    fn check_directories(&self, new: &Place) -> WasiResult<()> {
+    fn check_directories(&self, new: &HostPath) -> WasiResult<()> {
         let slashes = self.tail == Tail::Slashes || new.tail == Tail::Slashes;
         let mounted = self.kind == Kind::Mountpoint || new.kind == Kind::Mountpoint;
         if !slashes && !mounted {
@@ -354,7 +354,7 @@ impl Place {
         Ok(())
     }
 
-    pub(super) fn link(&self, new: &Place) -> WasiResult<()> {
+    pub(super) fn link(&self, new: &HostPath) -> WasiResult<()> {
         // Another name for a file of the map would be one for what the map hides.
         if self.kind == Kind::Mapped {
             return Err(ErrorCode::NotPermitted);

@@ -6,7 +6,7 @@
 
 use super::base::Base;
 use super::codes::to_code;
-use super::place::{Place, Tail};
+use super::path::{HostPath, Tail};
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use crate::bindings::kvfs::host_filesystem::types::{DescriptorType, ErrorCode as HostCode, PathFlags};
 use crate::codes;
@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 /// Where a walk has led.
 pub(super) enum Walked {
-    Here(Place),
+    Here(HostPath),
     /// Onto something that is mounted in it, or above its root.
     Out(Crossing),
 }
@@ -30,7 +30,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
     // Where nothing is changed, the host is not asked to: it is known here what is wrong with a path.
     let refuses = (mount.read_only || !base.mutate) && !is_object;
     if !special && !refuses && !path.split('/').any(|name| matches!(name, "" | "." | "..")) {
-        return Ok(Walked::Here(Place::unseen(base, path)));
+        return Ok(Walked::Here(HostPath::unseen(base, path)));
     }
     let is_name = ending.is_name();
     let mut at = base.at.clone();
@@ -47,7 +47,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                     return Err(ErrorCode::NotPermitted);
                 }
                 if is_last && is_name {
-                    return Ok(Walked::Here(Place::new(base, at, Tail::Up)));
+                    return Ok(Walked::Here(HostPath::new(base, at, Tail::Up)));
                 }
                 if at.pop().is_none() {
                     let rest = path.get(step.start..).unwrap_or_default().to_owned();
@@ -65,23 +65,23 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                 let tail = if slashes { Tail::Slashes } else { Tail::None };
                 if let Some(nested) = mount.nested_at(&full) {
                     if is_last && is_name {
-                        return Ok(Walked::Here(Place::mountpoint(base, full, tail)));
+                        return Ok(Walked::Here(HostPath::mountpoint(base, full, tail)));
                     }
                     return Ok(Walked::Out(Crossing::down(nested, behind, links)));
                 }
                 if in_root && !mount.files.is_empty() {
                     return match mount.file(name) {
                         Some(file) if is_last && (!slashes || is_name) => {
-                            Ok(Walked::Here(Place::mapped(base, full, (file, tail))?))
+                            Ok(Walked::Here(HostPath::mapped(base, full, (file, tail))?))
                         }
                         Some(_) => Err(ErrorCode::NotDirectory),
-                        None if is_last => Ok(Walked::Here(Place::hidden(base, tail))),
+                        None if is_last => Ok(Walked::Here(HostPath::hidden(base, tail))),
                         None => Err(ErrorCode::NoEntry),
                     };
                 }
                 at.push(name.to_owned());
                 if is_last && !ending.follows(slashes) {
-                    return Ok(Walked::Here(Place::new(base, at, tail)));
+                    return Ok(Walked::Here(HostPath::new(base, at, tail)));
                 }
                 let here = at.join("/");
                 match base.handle.stat_at(PathFlags::empty(), &here).map(|stat| stat.type_) {
@@ -109,7 +109,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
         }
         if is_last {
             let tail = if matches!(name, "" | ".") { Tail::Dot } else { Tail::None };
-            return Ok(Walked::Here(Place::new(base, at, tail)));
+            return Ok(Walked::Here(HostPath::new(base, at, tail)));
         }
         next = step.end;
     }

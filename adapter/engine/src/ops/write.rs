@@ -1,6 +1,6 @@
 //! Writes files, with a copy or without.
 
-use crate::bytes::{Place, Source};
+use crate::bytes::{Source, ToFill};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::limits::WRITE_BYTES_MAX;
@@ -84,7 +84,7 @@ impl Volume {
             return Ok(false);
         }
         let mut writes = txn.into_writes_with(Change::Write, file.access.sync)?;
-        plan.carry_out(&mut writes, ino, &mut Place(show));
+        plan.carry_out(&mut writes, ino, &mut ToFill(show));
         let now = writes.now;
         self.pending.placing = Some((ino, now));
         Ok(true)
