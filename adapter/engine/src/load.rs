@@ -20,10 +20,13 @@ const READ_AHEAD_EXTENTS: u64 = 8;
 ///
 /// # Cost
 /// One `get` unless it is.
+#[inline]
 pub(crate) fn node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
-    if cache.node(ino).is_some_and(|node| !node.emptied) {
-        return Ok(());
-    }
+    if cache.node(ino).is_some_and(|node| !node.emptied) { Ok(()) } else { read_node(backing, cache, ino) }
+}
+
+#[inline(never)]
+fn read_node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
     let mut key = Vec::with_capacity(32);
     backing.keys.inode(ino, &mut key);
     let value = backing.get(&[&key])?.into_iter().next().flatten();
@@ -51,15 +54,21 @@ pub(crate) fn node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Re
 /// # Cost
 /// Nothing for a name that was asked for before, found or not. Otherwise one call: a `scan` at the
 /// first look, which makes a small directory known completely, later a `get`.
+#[inline]
 pub(crate) fn dentry(
     backing: &mut Backing,
     cache: &mut Cache,
     dir: InodeNo,
     name: &str,
 ) -> Result<Option<Dentry>> {
-    if let Some(known) = known_dentry(cache, dir, name)? {
-        return Ok(known);
+    match known_dentry(cache, dir, name)? {
+        Some(known) => Ok(known),
+        None => read_dentry(backing, cache, dir, name),
     }
+}
+
+#[inline(never)]
+fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
     node(backing, cache, dir)?;
     let large = cache.dir_mut(dir).is_some_and(|known| known.large);
     if !large {

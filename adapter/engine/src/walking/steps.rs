@@ -26,7 +26,7 @@ impl<'p> Step<'p> {
     ///
     /// # Errors
     /// [`Error::NameTooLong`].
-    #[inline]
+    #[inline(always)]
     pub fn take(path: &'p str, at: usize) -> Result<Self> {
         let bytes = path.as_bytes();
         let start = at + bytes.get(at..).unwrap_or_default().iter().take_while(|byte| **byte == b'/').count();
