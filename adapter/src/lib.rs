@@ -29,12 +29,14 @@ mod input;
 
 mod output;
 
-// Files and directories.
+// Files and directories of volumes.
 mod descriptor;
 
+// Those of the host beside them.
 #[cfg(feature = "host-mounts")]
 mod host;
 
+// Either.
 mod root;
 
 // What is exported beside them.

@@ -77,12 +77,14 @@ mod walking;
 mod opening;
 mod ops;
 
-// Several volumes as one tree; checks and repairs of stored ones; images of them.
+// Several volumes as one tree; checks and repairs of stored ones.
 mod fsck;
 mod mounts;
 
+// Images of them.
 pub mod image;
 
+// For fuzz targets only.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
