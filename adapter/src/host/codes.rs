@@ -66,7 +66,12 @@ same_cases!(
     [Unknown, BlockDevice, CharacterDevice, Directory, Fifo, SymbolicLink, RegularFile, Socket,]
 );
 
-same_cases!(to_advice, ours::Advice, theirs::Advice, [Normal, Sequential, Random, WillNeed, DontNeed, NoReuse]);
+same_cases!(
+    to_advice,
+    ours::Advice,
+    theirs::Advice,
+    [Normal, Sequential, Random, WillNeed, DontNeed, NoReuse]
+);
 
 pub(super) fn to_stat(stat: theirs::DescriptorStat) -> ours::DescriptorStat {
     ours::DescriptorStat {
