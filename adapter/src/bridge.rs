@@ -1,6 +1,6 @@
 //! `kvfs:adapter/bridge`: the host's handles in and out of our resources, and the end of a program.
 
-use crate::Adapter;
+use crate::adapter::Adapter;
 use crate::bindings::exports::kvfs::adapter::bridge::{
     Error, ErrorBorrow, Guest, HostError, HostInputStream, HostOutputStream, HostPollable, InputStream,
     InputStreamBorrow, OutputStream, OutputStreamBorrow, Pollable, PollableBorrow,

@@ -1,6 +1,6 @@
 //! What composition fixed at build time: how volumes are opened, and where they are seen.
 
-use kvfs::{Error, Mode, MountSpec, Options, Quota, Result};
+use kvfs::{Error, Mode, MountSpec, Mounted, Options, Quota, Result};
 use std::ops::Range;
 
 /// What a mount shows.
@@ -85,7 +85,7 @@ impl Config {
             let file = |field: &str| field.split_once('=').map(|(name, at)| (name.to_owned(), at.to_owned()));
             let files = fields.map(file).collect::<Option<_>>()?;
             let (path, preopen) = (path.to_owned(), rest.to_owned());
-            self.mounts.push(MountSpec { path: path.clone(), volume: kvfs::ELSEWHERE, read_only });
+            self.mounts.push(MountSpec { path: path.clone(), mounted: Mounted::Elsewhere, read_only });
             self.hosts.push(HostSpec { path, read_only, preopen, files });
             return Some(());
         }
@@ -127,7 +127,7 @@ impl Config {
             self.sources.push(source);
             self.sources.len() - 1
         });
-        self.mounts.push(MountSpec { path: path.to_owned(), volume, read_only });
+        self.mounts.push(MountSpec { path: path.to_owned(), mounted: Mounted::Volume(volume), read_only });
     }
 }
 

@@ -184,7 +184,8 @@ fn to_stat(stat: Stat) -> DescriptorStat {
 const VOLUME_SHIFT: u32 = 58;
 
 fn to_hash(mount: MountNo, hash: MetadataHash) -> WasiResult<MetadataHashValue> {
-    let number = table::with(|mounts| Ok(mounts.volume_number(mount))).map_err(|error| to_code(&error))?;
+    let number = table::with(|mounts| Ok(mounts.volume_number(mount).unwrap_or(0)));
+    let number = number.map_err(|error| to_code(&error))?;
     Ok(MetadataHashValue { lower: hash.lower ^ ((number as u64) << VOLUME_SHIFT), upper: hash.upper })
 }
 
@@ -203,7 +204,7 @@ fn to_time(time: NewTimestamp) -> WasiResult<SetTime> {
 #[cfg(not(feature = "host-mounts"))]
 mod interface {
     use super::{ErrorCode, Listing, Object};
-    use crate::Adapter;
+    use crate::adapter::Adapter;
     use crate::bindings::exports::wasi::filesystem::types::{ErrorBorrow, Guest};
     use crate::errors::StreamFailure;
 

@@ -2,13 +2,13 @@
 //!
 //! An address is all that is given away, and only to that glue: it is the one that has our memory.
 
-use crate::Adapter;
-use crate::Root;
+use crate::adapter::Adapter;
 use crate::bindings::exports::kvfs::adapter::direct::{
     DescriptorBorrow, ErrorCode, Filesize, Guest, InputStreamBorrow, OutputStreamBorrow, Piece, StreamError,
 };
 use crate::input::Input;
 use crate::output::Output;
+use crate::root::Root;
 use kvfs::At;
 use kvfs::limits::WRITE_BYTES_MAX;
 use std::cell::RefCell;

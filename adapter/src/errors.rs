@@ -1,6 +1,6 @@
 //! `wasi:io/error`: what went wrong with a stream, the file system's or the host's.
 
-use crate::Adapter;
+use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use crate::bindings::exports::wasi::io::error::{Error as ErrorResource, Guest, GuestError};
 use crate::bindings::kvfs::host_io::error::Error as HostError;

@@ -10,56 +10,43 @@
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
-mod bridge;
+// The ground: generated bindings, the host's clock and store as the engine takes them, error codes.
+mod adapter;
+mod bindings;
 mod clock;
 mod codes;
 mod config;
-mod descriptor;
-#[cfg(not(feature = "host-mounts"))]
-mod direct;
 mod errors;
-#[cfg(feature = "host-mounts")]
-mod host;
-mod input;
-mod output;
-mod poll;
-mod preopens;
 mod store;
+
+// The mounts of the component.
 mod table;
 
-/// What wit-bindgen makes of a world.
-macro_rules! bindings {
-    ($world:tt) => {
-        #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
-        mod bindings {
-            wit_bindgen::generate!({
-                path: "../wit",
-                world: $world,
-                generate_all,
-                // Calls to the store lend what they carry: nothing is copied on the way out.
-                ownership: Borrowing { duplicate_if_necessary: true },
-                pub_export_macro: true,
-            });
-        }
-    };
-}
+// Streams, and what waits for them.
+mod poll;
 
-#[cfg(not(feature = "host-mounts"))]
-bindings!("kvfs:adapter/adapter");
+mod input;
+
+mod output;
+
+// Files and directories of volumes.
+mod descriptor;
+
+// Those of the host beside them.
 #[cfg(feature = "host-mounts")]
-bindings!("kvfs:adapter/adapter-with-host");
+mod host;
 
-/// What a descriptor that the guest has is open on.
+// Either.
+mod root;
+
+// What is exported beside them.
+mod bridge;
 #[cfg(not(feature = "host-mounts"))]
-use descriptor::Object as Root;
-#[cfg(feature = "host-mounts")]
-use host::Object as Root;
-
-/// What implements the exported interfaces.
-struct Adapter;
+mod direct;
+mod preopens;
 
 #[allow(unsafe_code, unreachable_pub)]
 mod exports {
-    use crate::Adapter;
+    use crate::adapter::Adapter;
     crate::bindings::export!(Adapter with_types_in crate::bindings);
 }

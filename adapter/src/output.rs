@@ -1,6 +1,6 @@
 //! Output streams: to a file, or the host's; and splicing, between all four pairs.
 
-use crate::Adapter;
+use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::io::poll::Pollable as PollableResource;
 use crate::bindings::exports::wasi::io::streams::{
     Guest, GuestOutputStream, InputStreamBorrow, OutputStream as OutputStreamResource, StreamError,

@@ -1,6 +1,6 @@
 //! `wasi:io/poll` over both kinds of pollables: files are always ready, the host's are asked.
 
-use crate::Adapter;
+use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::io::poll::{
     Guest, GuestPollable, Pollable as PollableResource, PollableBorrow,
 };

@@ -1,8 +1,8 @@
 //! The preopened directories: one, `/`.
 
-use crate::Adapter;
-use crate::Root;
+use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::filesystem::preopens::{Descriptor, Guest};
+use crate::root::Root;
 
 impl Guest for Adapter {
     fn get_directories() -> Vec<(Descriptor, String)> {

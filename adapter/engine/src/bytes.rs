@@ -76,9 +76,9 @@ impl Source for &[u8] {
 }
 
 /// Shows the places, which somebody else fills before they are looked at.
-pub(crate) struct Place<F>(pub(crate) F);
+pub(crate) struct ToFill<F>(pub(crate) F);
 
-impl<F: FnMut(&mut [u8])> Source for Place<F> {
+impl<F: FnMut(&mut [u8])> Source for ToFill<F> {
     fn fill(&mut self, place: &mut [u8]) {
         if !place.is_empty() {
             (self.0)(place);
@@ -148,7 +148,7 @@ mod tests {
                 &mut placed,
                 at,
                 data.len(),
-                &mut Place(|place: &mut [u8]| {
+                &mut ToFill(|place: &mut [u8]| {
                     places.push((place.as_ptr().addr(), place.len()));
                 }),
             );

@@ -1,8 +1,7 @@
 //! Why an operation failed, and the one table from reasons to the codes a guest sees.
 
-use crate::image::ImageId;
-use crate::mount::Crossing;
 use crate::store::StoreError;
+use crate::types::{Crossing, ImageId};
 use std::fmt;
 
 /// The result of an operation of the file system.
@@ -179,6 +178,11 @@ impl Error {
                 | StoreError::Other(_) => Code::Io,
             },
         }
+    }
+
+    /// Whether the store has no room.
+    pub(crate) fn is_store_full(&self) -> bool {
+        *self == Self::Store(StoreError::QuotaExceeded)
     }
 
     pub(crate) fn damaged(record: &'static str, ino: u64, found: &'static str) -> Error {

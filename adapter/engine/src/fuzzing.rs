@@ -2,12 +2,12 @@
 //! Not part of the interface.
 
 use crate::error::{Error, Result};
-use crate::key::{KeySpace, tag};
-use crate::load::is_storable_name;
-use crate::record::inode::Inode;
-use crate::record::journal;
-use crate::record::superblock::{INLINE_BYTES_MAX, Superblock};
-use crate::record::{FRAME_BYTES, RecordId, begin, dentry, reap, seal, unseal};
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::dentry::is_storable_name;
+use crate::stored::record::inode::Inode;
+use crate::stored::record::journal;
+use crate::stored::record::superblock::{INLINE_BYTES_MAX, Superblock};
+use crate::stored::record::{FRAME_BYTES, RecordId, begin, dentry, reap, seal, unseal};
 use crate::types::{ExtentIndex, InodeNo};
 
 /// Returns `body` as a value for `key`: in a frame that is right in everything.
@@ -96,10 +96,10 @@ pub fn image_of(volume: &str, records: &[(Vec<u8>, Vec<u8>)]) -> Option<Vec<u8>>
         Some((keys.inner(key)?.to_vec(), value))
     };
     let records: Vec<_> = records.iter().filter_map(inner).collect();
-    crate::image::lay_out(&records, volume, "hostile", [7; 16]).ok()
+    crate::stored::image::lay_out(&records, volume, "hostile", [7; 16]).ok()
 }
 
 /// Makes an image's checksums right that cover where its records lie; those of the records stay.
 pub fn reseal_image(bytes: &mut [u8]) {
-    crate::image::reseal(bytes);
+    crate::stored::image::reseal(bytes);
 }

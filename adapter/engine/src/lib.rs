@@ -38,58 +38,76 @@
 //! How it keeps its promises is written beside the sources: `FORMAT.md`, what lies in the store, and
 //! `SEMANTICS.md`, what each operation does and what a cut leaves of it.
 
-mod batch;
+// The ground: types, bounds and errors that all share, and the store that a volume lies in.
 mod bytes;
-mod cache;
-mod commit;
 mod descriptor;
-mod dirty;
 mod error;
-mod file;
+pub mod limits;
+mod memory;
+mod options;
+mod quota;
+mod store;
+mod types;
+
+// What is stored, to the byte.
+mod stored;
+
+// What is in memory of it.
+mod cache;
+
+// The store behind a volume: what is read through, and what is applied.
+mod backing;
+
+// From there into memory.
+mod load;
+
+// A volume: all of this together.
+mod volume;
+
+// How what is dirty in it gets to the store.
+mod storing;
+
+// Operations as transactions.
+mod transaction;
+
+// Paths.
+mod walking;
+
+// The operations, one file each, and how a volume is opened.
+mod opening;
+mod ops;
+
+// Several volumes as one tree; checks and repairs of stored ones.
 mod fsck;
+mod mounts;
+
+// Images of them.
+pub mod image;
+
+// For fuzz targets only.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod garbage;
-pub mod image;
-mod journal;
-mod key;
-mod layer;
-pub mod limits;
-mod load;
-mod memory;
-mod mount;
-mod mounts;
-mod ops;
-mod overlay;
-mod path;
-mod quota;
-mod record;
-mod room;
-mod store;
-mod txn;
-mod types;
-mod unstored;
-mod upgrade;
-mod volume;
 
 /// The examples of SEMANTICS.md, executed.
 #[cfg(doctest)]
 #[doc = include_str!("../SEMANTICS.md")]
 struct Semantics;
 
-pub use cache::CacheLimits;
 pub use descriptor::{Access, Descriptor};
 pub use error::{Code, Damage, Error, OtherImage, Result};
 pub use fsck::{
     Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, fsck_overlay, repair, repair_overlay,
 };
 pub use memory::MemoryStore;
-pub use mount::{Crossing, MountNo, Start};
-pub use mounts::{ELSEWHERE, Located, MountSpec, Mounts, Opener};
+pub use mounts::{Located, MountSpec, Mounted, Mounts, Opener};
+pub use opening::{probe, probe_overlay};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
-pub use path::{Ending, Follow};
+pub use options::{CacheLimits, DEFAULT_VOLUME, Mode, Options};
 pub use quota::{Quota, Used};
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
-pub use types::{Clock, InodeNo, Kind, SetTime, Stat, Timestamp};
-pub use volume::{DEFAULT_VOLUME, Mode, Options, Volume, probe, probe_overlay};
+pub use types::{Clock, Crossing, InodeNo, Kind, MountNo, SetTime, Stat, Timestamp};
+pub use volume::Volume;
+pub use walking::path::{Ending, Follow};
+pub use walking::start::Start;
+pub use walking::steps;

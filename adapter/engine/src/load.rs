@@ -1,211 +1,236 @@
 //! Brings records from the store into memory.
 
-use crate::cache::Extent;
+use crate::backing::Backing;
+use crate::backing::overlay::Layers;
+use crate::cache::{Cache, Extent};
 use crate::error::{Error, Result};
-use crate::key::tag;
-use crate::layer::Value;
-use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES, NAME_BYTES_MAX};
-use crate::record::inode::{Content, Inode};
-use crate::record::{FRAME_BYTES, RecordId, dentry, unseal};
+use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES};
 use crate::store::Entry;
+use crate::stored::key::tag;
+use crate::stored::record::dentry::{self, is_storable_name};
+use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::{FRAME_BYTES, RecordId, Value, unseal};
 use crate::types::{Dentry, ExtentIndex, InodeNo, Kind};
-use crate::volume::Volume;
 use std::borrow::Cow;
 
 /// Most extents that a sequential reader is given ahead.
 const READ_AHEAD_EXTENTS: u64 = 8;
 
-impl Volume {
-    /// Makes sure that an inode is in memory, with the bytes that lie in its record.
-    ///
-    /// # Cost
-    /// One `get` unless it is.
-    pub(crate) fn load_node(&mut self, ino: InodeNo) -> Result<()> {
-        if self.cache.node(ino).is_some_and(|node| !node.emptied) {
-            return Ok(());
-        }
-        let mut key = Vec::with_capacity(32);
-        self.keys.inode(ino, &mut key);
-        let value = self.get(&[&key])?.into_iter().next().flatten();
-        let value = value.ok_or(Error::damaged("inode", ino.0, "missing"))?;
-        let below = matches!(value, Cow::Borrowed(_));
-        let mut inode = Inode::decode(&key, ino, self.committed.inline_bytes, &value)?;
-        if ino == InodeNo::ROOT && inode.kind != Kind::Directory {
-            return Err(Error::damaged("inode", ino.0, "the root is not a directory"));
-        }
-        let extent_bytes = self.extent_bytes();
-        if self.cache.node(ino).is_some() {
-            return self.cache.refill(ino, inode);
-        }
-        if below {
-            inode.extents_below = inode.extents;
-        }
-        let charged = (!below).then(|| inode.charged_bytes(extent_bytes));
-        let node = self.cache.insert_node(ino, inode, true, extent_bytes);
-        (node.below, node.charged) = (below, charged);
-        Ok(())
-    }
+/// Makes sure that an inode is in memory, with the bytes that lie in its record.
+///
+/// # Cost
+/// One `get` unless it is.
+#[inline]
+pub(crate) fn node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
+    if cache.node(ino).is_some_and(|node| !node.emptied) { Ok(()) } else { read_node(backing, cache, ino) }
+}
 
-    /// Looks a name up in a directory.
-    ///
-    /// # Cost
-    /// Nothing for a name that was asked for before, found or not. Otherwise one call: a `scan` at the
-    /// first look, which makes a small directory known completely, later a `get`.
-    pub(crate) fn load_dentry(&mut self, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
-        if let Some(known) = self.known_dentry(dir, name)? {
+#[inline(never)]
+fn read_node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
+    let mut key = Vec::with_capacity(32);
+    backing.keys.inode(ino, &mut key);
+    let value = backing.get(&[&key])?.into_iter().next().flatten();
+    let value = value.ok_or(Error::damaged("inode", ino.0, "missing"))?;
+    let below = matches!(value, Cow::Borrowed(_));
+    let mut inode = Inode::decode(&key, ino, backing.committed.inline_bytes, &value)?;
+    if ino == InodeNo::ROOT && inode.kind != Kind::Directory {
+        return Err(Error::damaged("inode", ino.0, "the root is not a directory"));
+    }
+    let extent_bytes = backing.extent_bytes();
+    if cache.node(ino).is_some() {
+        return cache.refill(ino, inode);
+    }
+    if below {
+        inode.extents_below = inode.extents;
+    }
+    let charged = (!below).then(|| inode.charged_bytes(extent_bytes));
+    let node = cache.insert_node(ino, inode, true, extent_bytes);
+    (node.below, node.charged) = (below, charged);
+    Ok(())
+}
+
+/// Looks a name up in a directory.
+///
+/// # Cost
+/// Nothing for a name that was asked for before, found or not. Otherwise one call: a `scan` at the
+/// first look, which makes a small directory known completely, later a `get`.
+#[inline]
+pub(crate) fn dentry(
+    backing: &mut Backing,
+    cache: &mut Cache,
+    dir: InodeNo,
+    name: &str,
+) -> Result<Option<Dentry>> {
+    match known_dentry(cache, dir, name)? {
+        Some(known) => Ok(known),
+        None => read_dentry(backing, cache, dir, name),
+    }
+}
+
+#[inline(never)]
+fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
+    node(backing, cache, dir)?;
+    let large = cache.dir_mut(dir).is_some_and(|known| known.large);
+    if !large {
+        match preload_dir(backing, cache, dir) {
+            // Another name's entry is damaged: this one is looked up alone.
+            Ok(()) | Err(Error::Damaged(_)) => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(known) = known_dentry(cache, dir, name)? {
             return Ok(known);
         }
-        self.load_node(dir)?;
-        let large = self.cache.dir_mut(dir).is_some_and(|known| known.large);
-        if !large {
-            match self.preload_dir(dir) {
-                // Another name's entry is damaged: this one is looked up alone.
-                Ok(()) | Err(Error::Damaged(_)) => {}
-                Err(error) => return Err(error),
-            }
-            if let Some(known) = self.known_dentry(dir, name)? {
-                return Ok(known);
-            }
-        }
-        let mut key = Vec::with_capacity(32 + name.len());
-        self.keys.dentry(dir, name, &mut key);
-        let value = self.names_of(dir).get(&[&key])?.into_iter().next().flatten();
-        let below = matches!(value, Some(Cow::Borrowed(_)));
-        let entry = value.map(|value| dentry::decode(&key, dir, &value)).transpose()?;
-        self.cache.learn_dentry(dir, name, entry, below);
-        Ok(entry)
     }
+    let mut key = Vec::with_capacity(32 + name.len());
+    backing.keys.dentry(dir, name, &mut key);
+    let value = names_of(backing, cache, dir).get(&[&key])?.into_iter().next().flatten();
+    let below = matches!(value, Some(Cow::Borrowed(_)));
+    let entry = value.map(|value| dentry::decode(&key, dir, &value)).transpose()?;
+    cache.learn_dentry(dir, name, entry, below);
+    Ok(entry)
+}
 
-    /// What memory knows of a name: `None` if nothing, `Some(None)` if it is missing.
-    fn known_dentry(&self, dir: InodeNo, name: &str) -> Result<Option<Option<Dentry>>> {
-        let Some(node) = self.cache.node(dir) else { return Ok(None) };
-        if node.inode.kind != Kind::Directory {
-            return Err(Error::NotDirectory);
+/// What memory knows of a name: `None` if nothing, `Some(None)` if it is missing.
+fn known_dentry(cache: &Cache, dir: InodeNo, name: &str) -> Result<Option<Option<Dentry>>> {
+    let Some(node) = cache.node(dir) else { return Ok(None) };
+    if node.inode.kind != Kind::Directory {
+        return Err(Error::NotDirectory);
+    }
+    let Some(known) = &node.dir else { return Ok(None) };
+    match known.slots.get(name) {
+        Some(slot) => Ok(Some(slot.entry)),
+        None if known.complete => Ok(Some(None)),
+        None => Ok(None),
+    }
+}
+
+fn preload_dir(backing: &mut Backing, cache: &mut Cache, dir: InodeNo) -> Result<()> {
+    if let Some(known) = cache.dir_mut(dir) {
+        known.large = true;
+    }
+    let page = names(backing, cache, dir, None, DIR_PRELOAD_ENTRIES, DIR_PRELOAD_BYTES)?;
+    // A store may answer with less than it was asked for: only the count tells that this is all.
+    let all = page.is_empty() || cache.node(dir).is_some_and(|node| node.stored_size == page.len() as u64);
+    if let Some(known) = cache.dir_mut(dir) {
+        known.complete = all;
+        known.large = !all;
+    }
+    Ok(())
+}
+
+/// Reads a page of a directory from the store, in the order of the names' bytes, and remembers it.
+/// Changes that are not stored yet are not in it. An empty page is the end; a short one may not be.
+pub(crate) fn names(
+    backing: &mut Backing,
+    cache: &mut Cache,
+    dir: InodeNo,
+    after: Option<&str>,
+    entries_max: u32,
+    bytes_max: u32,
+) -> Result<Vec<(String, Dentry)>> {
+    let (start, end) = (backing.keys.dentries_from(dir, after), backing.keys.dentries_end(dir));
+    let (entries_max, bytes_max) =
+        (entries_max.min(backing.page_entries()), bytes_max.min(backing.page_bytes()));
+    let found = names_of(backing, cache, dir).scan(&start, &end, entries_max, bytes_max)?;
+    let mut entries = Vec::with_capacity(found.entries.len());
+    for (place, Entry { key, value }) in found.entries.iter().enumerate() {
+        let name = backing
+            .keys
+            .dentry_name(dir, key)
+            .filter(|name| is_storable_name(name))
+            .ok_or(Error::damaged("directory entry", dir.0, "malformed key"))?;
+        let entry = dentry::decode(key, dir, value)?;
+        cache.learn_dentry(dir, name, Some(entry), found.is_below(place));
+        entries.push((name.to_owned(), entry));
+    }
+    Ok(entries)
+}
+
+/// Makes sure that extents `[first, last]` of a file are in memory, holes included.
+///
+/// # Cost
+/// One `get` for all that are missing, and with it a few behind them for a sequential reader.
+///
+/// # Errors
+/// [`Error::Damaged`] for a value that fails its check, or that a file without holes lacks.
+pub(crate) fn extents(
+    backing: &mut Backing,
+    cache: &mut Cache,
+    ino: InodeNo,
+    first: u64,
+    last: u64,
+    ahead: bool,
+) -> Result<()> {
+    let extent_bytes = backing.extent_bytes();
+    let Some(node) = cache.node_mut(ino) else { return Ok(()) };
+    if !matches!(node.inode.content, Content::Extents) {
+        return Ok(());
+    }
+    if (first..=last).all(|index| node.extents.contains_key(&index)) {
+        node.read_next = last.saturating_add(1);
+        return Ok(());
+    }
+    let mut end = last.saturating_add(1);
+    if ahead {
+        node.read_window = match node.read_next == first && first > 0 {
+            true => (node.read_window * 2).min(READ_AHEAD_EXTENTS),
+            false => 1,
+        };
+        node.read_next = end;
+        end = end.saturating_add(node.read_window - 1).min(node.stored_end.max(end));
+    }
+    let dense = node.inode.extents >= node.inode.extents_end(extent_bytes);
+    let (stored_end, stored_size) = (node.stored_end, node.stored_size);
+    let node = cache.node(ino);
+    let (mut fetch, mut holes) = (Vec::new(), Vec::new());
+    for index in first..end {
+        let Some(node) = node else { break };
+        if node.extents.contains_key(&index) {
+            continue;
         }
-        let Some(known) = &node.dir else { return Ok(None) };
-        match known.slots.get(name) {
-            Some(slot) => Ok(Some(slot.entry)),
-            None if known.complete => Ok(Some(None)),
-            None => Ok(None),
+        if index >= stored_end || node.doomed.contains(&index) || cache.is_garbage(ino, index) {
+            holes.push(index);
+        } else {
+            fetch.push(index);
         }
     }
-
-    fn preload_dir(&mut self, dir: InodeNo) -> Result<()> {
-        if let Some(known) = self.cache.dir_mut(dir) {
-            known.large = true;
-        }
-        let page = self.scan_dir(dir, None, DIR_PRELOAD_ENTRIES, DIR_PRELOAD_BYTES)?;
-        // A store may answer with less than it was asked for: only the count tells that this is all.
-        let all =
-            page.is_empty() || self.cache.node(dir).is_some_and(|node| node.stored_size == page.len() as u64);
-        if let Some(known) = self.cache.dir_mut(dir) {
-            known.complete = all;
-            known.large = !all;
-        }
-        Ok(())
+    for index in holes {
+        cache.insert_extent(ino, index, Extent::hole());
     }
-
-    /// Reads a page of a directory from the store, in the order of the names' bytes, and remembers it.
-    /// Changes that are not stored yet are not in it. An empty page is the end; a short one may not be.
-    pub(crate) fn scan_dir(
-        &mut self,
-        dir: InodeNo,
-        after: Option<&str>,
-        entries_max: u32,
-        bytes_max: u32,
-    ) -> Result<Vec<(String, Dentry)>> {
-        let (start, end) = (self.keys.dentries_from(dir, after), self.keys.dentries_end(dir));
-        let (entries_max, bytes_max) =
-            (entries_max.min(self.page_entries()), bytes_max.min(self.page_bytes()));
-        let found = self.names_of(dir).scan(&start, &end, entries_max, bytes_max)?;
-        let mut entries = Vec::with_capacity(found.entries.len());
-        for (place, Entry { key, value }) in found.entries.iter().enumerate() {
-            let name = self
-                .keys
-                .dentry_name(dir, key)
-                .filter(|name| is_storable_name(name))
-                .ok_or(Error::damaged("directory entry", dir.0, "malformed key"))?;
-            let entry = dentry::decode(key, dir, value)?;
-            self.cache.learn_dentry(dir, name, Some(entry), found.is_below(place));
-            entries.push((name.to_owned(), entry));
+    for batch in fetch.chunks(backing.limits.max_batch_entries.min(64) as usize) {
+        let keys: Vec<Vec<u8>> = batch
+            .iter()
+            .map(|index| {
+                let mut key = Vec::with_capacity(40);
+                backing.keys.extent(ino, ExtentIndex(*index), &mut key);
+                key
+            })
+            .collect();
+        let borrowed: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let values = backing.get(&borrowed)?;
+        if values.len() != batch.len() {
+            return Err(Error::damaged("store answer", ino.0, "of another length than the question"));
         }
-        Ok(entries)
-    }
-
-    /// Makes sure that extents `[first, last]` of a file are in memory, holes included.
-    ///
-    /// # Cost
-    /// One `get` for all that are missing, and with it a few behind them for a sequential reader.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] for a value that fails its check, or that a file without holes lacks.
-    pub(crate) fn load_extents(&mut self, ino: InodeNo, first: u64, last: u64, ahead: bool) -> Result<()> {
-        let extent_bytes = self.extent_bytes();
-        let Some(node) = self.cache.node_mut(ino) else { return Ok(()) };
-        if !matches!(node.inode.content, Content::Extents) {
-            return Ok(());
-        }
-        if (first..=last).all(|index| node.extents.contains_key(&index)) {
-            node.read_next = last.saturating_add(1);
-            return Ok(());
-        }
-        let mut end = last.saturating_add(1);
-        if ahead {
-            node.read_window = match node.read_next == first && first > 0 {
-                true => (node.read_window * 2).min(READ_AHEAD_EXTENTS),
-                false => 1,
+        for ((index, key), value) in batch.iter().zip(&keys).zip(values) {
+            let extent = match value {
+                Some(value) => check_extent(key, ino, value, *index, extent_bytes, stored_size),
+                None if dense => Err(Error::damaged("extent", ino.0, "missing")),
+                None => Ok(Extent::hole()),
             };
-            node.read_next = end;
-            end = end.saturating_add(node.read_window - 1).min(node.stored_end.max(end));
-        }
-        let dense = node.inode.extents >= node.inode.extents_end(extent_bytes);
-        let (stored_end, stored_size) = (node.stored_end, node.stored_size);
-        let node = self.cache.node(ino);
-        let (mut fetch, mut holes) = (Vec::new(), Vec::new());
-        for index in first..end {
-            let Some(node) = node else { break };
-            if node.extents.contains_key(&index) {
-                continue;
-            }
-            if index >= stored_end || node.doomed.contains(&index) || self.cache.is_garbage(ino, index) {
-                holes.push(index);
-            } else {
-                fetch.push(index);
+            match extent {
+                Ok(extent) => cache.insert_extent(ino, *index, extent),
+                Err(error) if *index <= last => return Err(error),
+                // Nobody has asked for what is behind; who does is told.
+                Err(_) => {}
             }
         }
-        for index in holes {
-            self.cache.insert_extent(ino, index, Extent::hole());
-        }
-        for batch in fetch.chunks(self.limits.max_batch_entries.min(64) as usize) {
-            let keys: Vec<Vec<u8>> = batch
-                .iter()
-                .map(|index| {
-                    let mut key = Vec::with_capacity(40);
-                    self.keys.extent(ino, ExtentIndex(*index), &mut key);
-                    key
-                })
-                .collect();
-            let borrowed: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-            let values = self.get(&borrowed)?;
-            if values.len() != batch.len() {
-                return Err(Error::damaged("store answer", ino.0, "of another length than the question"));
-            }
-            for ((index, key), value) in batch.iter().zip(&keys).zip(values) {
-                let extent = match value {
-                    Some(value) => check_extent(key, ino, value, *index, extent_bytes, stored_size),
-                    None if dense => Err(Error::damaged("extent", ino.0, "missing")),
-                    None => Ok(Extent::hole()),
-                };
-                match extent {
-                    Ok(extent) => self.cache.insert_extent(ino, *index, extent),
-                    Err(error) if *index <= last => return Err(error),
-                    // Nobody has asked for what is behind; who does is told.
-                    Err(_) => {}
-                }
-            }
-        }
-        Ok(())
     }
+    Ok(())
+}
+
+/// Where a directory's names are: if its own record is the image's, only there.
+fn names_of<'b>(backing: &'b mut Backing, cache: &Cache, dir: InodeNo) -> Layers<'b> {
+    backing.names(cache.node(dir).is_some_and(|node| node.below))
 }
 
 fn check_extent(
@@ -231,13 +256,4 @@ fn check_extent(
         }
     }
     Ok(Extent::loaded(value, trimmed))
-}
-
-/// Whether a stored name could have been stored by this file system.
-pub(crate) fn is_storable_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= NAME_BYTES_MAX
-        && name != "."
-        && name != ".."
-        && !name.bytes().any(|byte| byte == 0 || byte == b'/')
 }

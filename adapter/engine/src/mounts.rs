@@ -2,24 +2,40 @@
 
 use crate::error::{Error, Result};
 use crate::limits::MOUNTS_MAX;
-use crate::mount::{Crossing, MountNo, Start};
-use crate::path::{Ending, Follow};
-use crate::types::{InodeNo, Kind};
+use crate::types::{Crossing, InodeNo, Kind, MountNo};
 use crate::volume::Volume;
+use crate::walking::path::{Ending, Follow};
+use crate::walking::start::Start;
 
 /// A mount: where a volume is seen, and whether it can be changed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountSpec {
     /// Where it is seen: `/`, or an absolute path of plain names.
     pub path: String,
-    /// Which volume, by a number of the caller's. One volume may be seen at several places.
-    pub volume: usize,
+    /// What is seen there.
+    pub mounted: Mounted,
     /// Whether operations through this mount change nothing.
     pub read_only: bool,
 }
 
-/// In place of a volume's number: what is mounted is no volume of this table. See [`Crossing::Elsewhere`].
-pub const ELSEWHERE: usize = usize::MAX;
+/// What is seen at a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mounted {
+    /// A volume, by a number of the caller's. One volume may be seen at several places.
+    Volume(usize),
+    /// Something that is no volume of this table. See [`Crossing::Elsewhere`].
+    Elsewhere,
+}
+
+impl Mounted {
+    /// The volume's number, if it is one.
+    fn volume(self) -> Option<usize> {
+        match self {
+            Self::Volume(number) => Some(number),
+            Self::Elsewhere => None,
+        }
+    }
+}
 
 /// Opens a volume, by its number in the [`MountSpec`]s.
 pub type Opener = Box<dyn FnMut(usize) -> Result<Volume>>;
@@ -61,7 +77,7 @@ impl Mounts {
     /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path that is not
     /// absolute and plain, or with more than [`crate::limits::MOUNTS_MAX`] mounts.
     pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Mounts> {
-        let numbers = specs.iter().map(|spec| spec.volume).filter(|volume| *volume != ELSEWHERE);
+        let numbers = specs.iter().filter_map(|spec| spec.mounted.volume());
         let count = numbers.max().unwrap_or(0).saturating_add(1);
         if specs.len() > MOUNTS_MAX || count > MOUNTS_MAX {
             return Err(Error::Invalid);
@@ -110,7 +126,8 @@ impl Mounts {
     fn use_volume(&mut self, mount: MountNo) -> Result<&mut Volume> {
         let alone = self.mounts.len() == 1;
         let spec = &self.mount(mount)?.spec;
-        let (number, read_only) = (spec.volume, spec.read_only);
+        let read_only = spec.read_only;
+        let number = spec.mounted.volume().ok_or(Error::BadDescriptor)?;
         let place = self.volumes.get_mut(number).ok_or(Error::BadDescriptor)?;
         let (volume, is_new) = match place {
             Some(volume) => (volume, false),
@@ -125,13 +142,13 @@ impl Mounts {
 
     /// The volume that a mount shows, if it was ever used.
     pub fn opened(&mut self, mount: MountNo) -> Option<&mut Volume> {
-        let number = self.mount(mount).ok()?.spec.volume;
+        let number = self.volume_number(mount)?;
         self.volumes.get_mut(number)?.as_mut()
     }
 
-    /// The number of the volume that a mount shows.
-    pub fn volume_number(&self, mount: MountNo) -> usize {
-        self.mount(mount).map_or(0, |mount| mount.spec.volume)
+    /// The number of the volume that a mount shows; `None` if it shows none.
+    pub fn volume_number(&self, mount: MountNo) -> Option<usize> {
+        self.mount(mount).ok()?.spec.mounted.volume()
     }
 
     /// Does an operation on what a path leads to, on whichever volume that is: where the path leaves one, the
@@ -300,7 +317,7 @@ impl Mounts {
     }
 
     fn is_elsewhere(&self, mount: MountNo) -> Result<bool> {
-        Ok(self.mount(mount)?.spec.volume == ELSEWHERE)
+        Ok(self.mount(mount)?.spec.mounted == Mounted::Elsewhere)
     }
 
     fn mount(&self, mount: MountNo) -> Result<&Mount> {
@@ -319,7 +336,7 @@ fn mount_no(index: usize) -> MountNo {
 /// The names of an absolute path without anything special.
 fn names(path: &str) -> Option<impl Iterator<Item = &str>> {
     let names = path.strip_prefix('/')?.split('/');
-    let plain = |name: &str| crate::load::is_storable_name(name);
+    let plain = |name: &str| crate::stored::record::dentry::is_storable_name(name);
     (path.len() <= crate::limits::PATH_BYTES_MAX && names.clone().all(plain)).then_some(names)
 }
 

@@ -1,4 +1,6 @@
-//! The words of the file system: small types that all modules share.
+//! Types shared by all modules.
+
+use std::fmt;
 
 /// The number of an inode: a file's identity, for as long as the volume exists. Never given out twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,4 +119,80 @@ pub enum SetTime {
     Now,
     /// Set it to this.
     At(Timestamp),
+}
+
+/// Tells images apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageId {
+    /// What people call it, up to 255 bytes. Nothing is decided by it.
+    pub name: String,
+    /// 128 bits of the content: two XXH64 with different seeds. It tells trees apart that differ by
+    /// accident, not ones that someone made alike.
+    pub digest: [u8; 16],
+}
+
+impl ImageId {
+    /// The start of the digest, as people are shown it.
+    pub fn short_digest(&self) -> String {
+        self.digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Display for ImageId {
+    /// The name, and the start of the digest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ({})", self.name.escape_debug(), self.short_digest())
+    }
+}
+
+/// The number of a mount in its table. One volume may be mounted more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct MountNo(pub u32);
+
+/// Where a walk left a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Crossing {
+    /// Onto a mountpoint: the walk goes on with `rest` at the root of what is mounted there.
+    Down {
+        /// What is mounted there.
+        mount: MountNo,
+        /// The path from there on.
+        rest: String,
+        /// Symbolic links followed so far.
+        links: u32,
+    },
+    /// Above the root, from which nothing but the mount below it leads: the walk goes on with `rest`, which
+    /// starts with `..`, at the directory that this volume is mounted on.
+    Up {
+        /// The path from there on.
+        rest: String,
+        /// Symbolic links followed so far.
+        links: u32,
+    },
+    /// To a mount of the table that is no volume ([`Mounted::Elsewhere`](crate::Mounted::Elsewhere)): whoever made the table goes on there, and
+    /// comes back with [`crate::Mounts::resume`].
+    Elsewhere {
+        /// The mount.
+        mount: MountNo,
+        /// The mount below it that the walk came up from; `None` if it came from above, to the root.
+        from: Option<MountNo>,
+        /// The path from there on. It starts with `..` if the walk came up.
+        rest: String,
+        /// Symbolic links followed so far.
+        links: u32,
+    },
+}
+
+impl Crossing {
+    /// Onto a mountpoint, with what is behind its name in the path: nothing, or a slash and more.
+    ///
+    /// Slashes at the path's end belong to its last name, whose meaning they change, and go on with it.
+    pub fn down(mount: MountNo, behind: &str, links: u32) -> Crossing {
+        let rest = match behind.trim_start_matches('/') {
+            // The mountpoint is the last name itself.
+            "" => ".",
+            rest => rest,
+        };
+        Crossing::Down { mount, rest: rest.to_owned(), links }
+    }
 }

@@ -4,7 +4,7 @@ use crate::bindings::exports::wasi::filesystem::types as ours;
 use crate::bindings::kvfs::host_filesystem::types as theirs;
 
 /// Writes a function from one enumeration to another with the same cases.
-macro_rules! same {
+macro_rules! same_cases {
     ($function:ident, $from:path, $to:path, [$($case:ident),* $(,)?]) => {
         pub(super) fn $function(from: $from) -> $to {
             use $from as From;
@@ -14,7 +14,7 @@ macro_rules! same {
     };
 }
 
-same!(
+same_cases!(
     to_code,
     theirs::ErrorCode,
     ours::ErrorCode,
@@ -59,14 +59,19 @@ same!(
     ]
 );
 
-same!(
+same_cases!(
     to_type,
     theirs::DescriptorType,
     ours::DescriptorType,
     [Unknown, BlockDevice, CharacterDevice, Directory, Fifo, SymbolicLink, RegularFile, Socket,]
 );
 
-same!(to_advice, ours::Advice, theirs::Advice, [Normal, Sequential, Random, WillNeed, DontNeed, NoReuse]);
+same_cases!(
+    to_advice,
+    ours::Advice,
+    theirs::Advice,
+    [Normal, Sequential, Random, WillNeed, DontNeed, NoReuse]
+);
 
 pub(super) fn to_stat(stat: theirs::DescriptorStat) -> ours::DescriptorStat {
     ours::DescriptorStat {

@@ -4,13 +4,18 @@
 //! from one to the other as often as it takes.
 
 mod codes;
-mod listing;
 mod mount;
-mod open;
-mod place;
+
+mod base;
+mod listing;
+
+mod object;
+
+mod path;
+
 mod walk;
 
-use crate::Adapter;
+use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::filesystem::types::{
     Advice, Descriptor as DescriptorResource, DescriptorBorrow, DescriptorFlags, DescriptorStat,
     DescriptorType, DirectoryEntry, DirectoryEntryStream as StreamResource, ErrorBorrow, ErrorCode, Filesize,
@@ -22,11 +27,12 @@ use crate::codes::to_code;
 use crate::descriptor::{self, follow};
 use crate::errors::StreamFailure;
 use crate::table;
+use base::Base;
 use kvfs::{Crossing, Ending, Error, Follow, MountNo, Start};
 use listing::HostListing;
-use open::HostObject;
-use place::Place;
-use walk::{Base, Walked, walk};
+use object::HostObject;
+use path::HostPath;
+use walk::{Walked, walk};
 
 type WasiResult<T> = Result<T, ErrorCode>;
 
@@ -43,7 +49,7 @@ enum Reached {
     /// On a volume, from where the walk came in.
     Volume(descriptor::Object, String),
     /// On the host.
-    Host(Place),
+    Host(HostPath),
 }
 
 /// What a path leads to.
@@ -143,7 +149,7 @@ impl Object {
         path: String,
         ending: Ending,
         volume: impl FnOnce(&descriptor::Object, String) -> WasiResult<T>,
-        host: impl Fn(&Place) -> WasiResult<T>,
+        host: impl Fn(&HostPath) -> WasiResult<T>,
     ) -> WasiResult<T> {
         let mut reached = self.reach(&path, ending, false)?;
         if let Reached::Host(place) = &reached {
@@ -169,7 +175,7 @@ impl Object {
         (other, other_path): (&Object, String),
         (ending, other_ending): (Ending, Ending),
         volume: impl FnOnce((&descriptor::Object, &str), (&descriptor::Object, &str)) -> WasiResult<T>,
-        host: impl FnOnce(&Place, &Place) -> WasiResult<T>,
+        host: impl FnOnce(&HostPath, &HostPath) -> WasiResult<T>,
     ) -> WasiResult<T> {
         let one = self.reach(&path, ending, true)?;
         let two = match other.reach(&other_path, other_ending, true) {
@@ -307,7 +313,12 @@ impl GuestDescriptor for Object {
     }
 
     fn create_directory_at(&self, path: String) -> WasiResult<()> {
-        self.at(path, Ending::Name, |volume, path| volume.create_directory_at(path), Place::create_directory)
+        self.at(
+            path,
+            Ending::Name,
+            |volume, path| volume.create_directory_at(path),
+            HostPath::create_directory,
+        )
     }
 
     fn stat(&self) -> WasiResult<DescriptorStat> {
@@ -345,7 +356,7 @@ impl GuestDescriptor for Object {
             (new_descriptor.get(), new_path),
             (object(old_flags), Ending::New),
             |(old, old_path), (new, new_path)| old.link(old_flags, old_path, new, new_path),
-            Place::link,
+            HostPath::link,
         )
     }
 
@@ -374,11 +385,16 @@ impl GuestDescriptor for Object {
     }
 
     fn readlink_at(&self, path: String) -> WasiResult<String> {
-        self.at(path, Ending::Object(Follow::No), |volume, path| volume.readlink_at(path), Place::readlink)
+        self.at(path, Ending::Object(Follow::No), |volume, path| volume.readlink_at(path), HostPath::readlink)
     }
 
     fn remove_directory_at(&self, path: String) -> WasiResult<()> {
-        self.at(path, Ending::Name, |volume, path| volume.remove_directory_at(path), Place::remove_directory)
+        self.at(
+            path,
+            Ending::Name,
+            |volume, path| volume.remove_directory_at(path),
+            HostPath::remove_directory,
+        )
     }
 
     fn rename_at(
@@ -392,7 +408,7 @@ impl GuestDescriptor for Object {
             (new_descriptor.get(), new_path),
             (Ending::Name, Ending::Name),
             |(old, old_path), (new, new_path)| old.rename(old_path, new, new_path),
-            Place::rename,
+            HostPath::rename,
         )
     }
 
@@ -407,7 +423,7 @@ impl GuestDescriptor for Object {
     }
 
     fn unlink_file_at(&self, path: String) -> WasiResult<()> {
-        self.at(path, Ending::Name, |volume, path| volume.unlink_file_at(path), Place::unlink)
+        self.at(path, Ending::Name, |volume, path| volume.unlink_file_at(path), HostPath::unlink)
     }
 
     fn is_same_object(&self, other: DescriptorBorrow<'_>) -> bool {

@@ -4,78 +4,53 @@
 //! mount, something is mounted in it, or not everything is visible, each name is looked at here; and so it is where
 //! slashes or dots say more than the names, which hosts take in different ways: they never see them.
 
+use super::base::Base;
 use super::codes::to_code;
-use super::mount::HostMount;
-use super::place::{Place, Tail};
+use super::path::{HostPath, Tail};
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
-use crate::bindings::kvfs::host_filesystem::types::{
-    Descriptor as Handle, DescriptorType, ErrorCode as HostCode, PathFlags,
-};
-use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_DEPTH_MAX};
-use kvfs::{Crossing, Ending, Follow};
-use std::rc::Rc;
-
-/// Where a walk starts.
-#[derive(Clone)]
-pub(super) struct Base {
-    pub(super) mount: Rc<HostMount>,
-    /// An open directory.
-    pub(super) handle: Rc<Handle>,
-    /// Its names from the mount's root, where that matters.
-    pub(super) position: Vec<String>,
-    /// The names from it to where the walk starts.
-    pub(super) at: Vec<String>,
-    /// Whether the open directory must not be left.
-    pub(super) floor: bool,
-    /// Whether paths may change something.
-    pub(super) mutate: bool,
-    /// Whether each name is to be looked at here, whatever it takes.
-    pub(super) look: bool,
-}
+use crate::bindings::kvfs::host_filesystem::types::{DescriptorType, ErrorCode as HostCode, PathFlags};
+use crate::codes;
+use kvfs::limits::SYMLINK_DEPTH_MAX;
+use kvfs::steps::{self, Step};
+use kvfs::{Crossing, Ending, Error};
+use std::borrow::Cow;
 
 /// Where a walk has led.
 pub(super) enum Walked {
-    Here(Place),
+    Here(HostPath),
     /// Onto something that is mounted in it, or above its root.
     Out(Crossing),
 }
 
 pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> Result<Walked, ErrorCode> {
-    check(path)?;
+    steps::check(path).map_err(refused)?;
     let mount = &base.mount;
     let special = !mount.nested.is_empty() || !mount.files.is_empty() || !base.at.is_empty() || base.look;
     let is_object = matches!(ending, Ending::Object(_));
     // Where nothing is changed, the host is not asked to: it is known here what is wrong with a path.
     let refuses = (mount.read_only || !base.mutate) && !is_object;
     if !special && !refuses && !path.split('/').any(|name| matches!(name, "" | "." | "..")) {
-        return Ok(Walked::Here(Place::unseen(base, path)));
+        return Ok(Walked::Here(HostPath::unseen(base, path)));
     }
-    let is_name = matches!(ending, Ending::Name | Ending::New);
-    let follow = matches!(ending, Ending::Object(Follow::Yes) | Ending::File(Follow::Yes));
+    let is_name = ending.is_name();
     let mut at = base.at.clone();
-    let mut path = path.to_owned();
+    let mut path = Cow::Borrowed(path);
+    let mut next = 0;
     loop {
-        let start = path.len() - path.trim_start_matches('/').len();
-        let end =
-            path.get(start..).and_then(|tail| tail.find('/')).map_or(path.len(), |length| start + length);
-        let name = path.get(start..end).unwrap_or_default().to_owned();
-        let behind = path.get(end..).unwrap_or_default().to_owned();
-        let is_last = behind.bytes().all(|byte| byte == b'/');
-        let slashes = is_last && !behind.is_empty();
-        if name.len() > NAME_BYTES_MAX {
-            return Err(ErrorCode::NameTooLong);
-        }
-        match name.as_str() {
+        let step = Step::take(&path, next).map_err(refused)?;
+        let Step { name, is_last, must_be_dir: slashes, .. } = step;
+        let behind = path.get(step.end..).unwrap_or_default();
+        match name {
             "" | "." => {}
             ".." => {
                 if at.is_empty() && base.floor {
                     return Err(ErrorCode::NotPermitted);
                 }
                 if is_last && is_name {
-                    return Ok(Walked::Here(Place::new(base, at, Tail::Up)));
+                    return Ok(Walked::Here(HostPath::new(base, at, Tail::Up)));
                 }
                 if at.pop().is_none() {
-                    let rest = path.get(start..).unwrap_or_default().to_owned();
+                    let rest = path.get(step.start..).unwrap_or_default().to_owned();
                     return Ok(Walked::Out(Crossing::Up { rest, links }));
                 }
             }
@@ -83,30 +58,30 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                 let mut full = base.position.clone();
                 full.extend(at.iter().cloned());
                 let in_root = full.is_empty();
-                full.push(name.clone());
+                full.push(name.to_owned());
                 if slashes && matches!(ending, Ending::File(_)) {
                     return Err(ErrorCode::IsDirectory);
                 }
                 let tail = if slashes { Tail::Slashes } else { Tail::None };
                 if let Some(nested) = mount.nested_at(&full) {
                     if is_last && is_name {
-                        return Ok(Walked::Here(Place::mountpoint(base, full, tail)));
+                        return Ok(Walked::Here(HostPath::mountpoint(base, full, tail)));
                     }
-                    return Ok(Walked::Out(Crossing::down(nested, &behind, links)));
+                    return Ok(Walked::Out(Crossing::down(nested, behind, links)));
                 }
                 if in_root && !mount.files.is_empty() {
-                    return match mount.file(&name) {
+                    return match mount.file(name) {
                         Some(file) if is_last && (!slashes || is_name) => {
-                            Ok(Walked::Here(Place::mapped(base, full, (file, tail))?))
+                            Ok(Walked::Here(HostPath::mapped(base, full, (file, tail))?))
                         }
                         Some(_) => Err(ErrorCode::NotDirectory),
-                        None if is_last => Ok(Walked::Here(Place::hidden(base, tail))),
+                        None if is_last => Ok(Walked::Here(HostPath::hidden(base, tail))),
                         None => Err(ErrorCode::NoEntry),
                     };
                 }
-                at.push(name.clone());
-                if is_last && (is_name || !(follow || slashes)) {
-                    return Ok(Walked::Here(Place::new(base, at, tail)));
+                at.push(name.to_owned());
+                if is_last && !ending.follows(slashes) {
+                    return Ok(Walked::Here(HostPath::new(base, at, tail)));
                 }
                 let here = at.join("/");
                 match base.handle.stat_at(PathFlags::empty(), &here).map(|stat| stat.type_) {
@@ -117,11 +92,9 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                             return Err(ErrorCode::Loop);
                         }
                         let target = base.handle.readlink_at(&here).map_err(to_code)?;
-                        if target.starts_with('/') {
-                            return Err(ErrorCode::NotPermitted);
-                        }
-                        path = format!("{target}{behind}");
-                        check(&path)?;
+                        let followed = steps::follow_link(&target, behind).map_err(refused)?;
+                        steps::check(&followed).map_err(refused)?;
+                        (path, next) = (Cow::Owned(followed), 0);
                         continue;
                     }
                     Ok(DescriptorType::Directory) => {}
@@ -135,19 +108,13 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
             }
         }
         if is_last {
-            let tail = if matches!(name.as_str(), "" | ".") { Tail::Dot } else { Tail::None };
-            return Ok(Walked::Here(Place::new(base, at, tail)));
+            let tail = if matches!(name, "" | ".") { Tail::Dot } else { Tail::None };
+            return Ok(Walked::Here(HostPath::new(base, at, tail)));
         }
-        path = behind;
+        next = step.end;
     }
 }
 
-fn check(path: &str) -> Result<(), ErrorCode> {
-    match path {
-        "" => Err(ErrorCode::NoEntry),
-        _ if path.len() > PATH_BYTES_MAX => Err(ErrorCode::NameTooLong),
-        _ if path.contains('\0') => Err(ErrorCode::Invalid),
-        _ if path.starts_with('/') => Err(ErrorCode::NotPermitted),
-        _ => Ok(()),
-    }
+fn refused(error: Error) -> ErrorCode {
+    codes::to_code(&error)
 }

@@ -1,25 +1,11 @@
 //! Ranges of extents that no file has: those that the store knows of, and those that the next commit announces.
 
-use super::Cache;
-use crate::dirty::{PendingReap, Removed};
+use super::dirty::{PendingReap, Removed};
+use super::table::Cache;
 use crate::types::InodeNo;
 use rustc_hash::FxHashMap;
 
 impl Cache {
-    /// Notes that extents `[from, to)` in the store are garbage, besides what was noted before.
-    pub(crate) fn add_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
-        if self.undo.armed {
-            self.undo.reaps.push((ino, self.reaps.get(&ino).copied()));
-        }
-        let reap = self.reaps.entry(ino).or_insert(PendingReap { from, to, stored: false, dirty: false });
-        reap.from = reap.from.min(from);
-        reap.to = reap.to.max(to);
-        if !reap.dirty {
-            reap.dirty = true;
-            self.dirty.reaps += 1;
-        }
-    }
-
     /// Turns announcements of garbage, not stored yet, into deletes, as far as so many are allowed: all or the
     /// start of what a removed inode leaves, and all of what was cut off a file. Returns true if there were any.
     pub(crate) fn delete_what_is_announced(&mut self, deletes_max: u64) -> bool {
@@ -62,5 +48,15 @@ impl Cache {
     pub(crate) fn is_garbage(&self, ino: InodeNo, index: u64) -> bool {
         !self.reaps.is_empty()
             && self.reaps.get(&ino).is_some_and(|reap| reap.from <= index && index < reap.to)
+    }
+
+    /// Notes that the garbage of an inode up to `next` was deleted.
+    pub(crate) fn advance_reap(&mut self, ino: InodeNo, next: u64) {
+        if let Some(reap) = self.reaps.get_mut(&ino) {
+            reap.from = next;
+            if reap.from >= reap.to {
+                self.reaps.remove(&ino);
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What goes when memory is over its limits: clocks, in which what was used since the hand came by last
 //! is passed over once.
 
-use super::Cache;
+use super::table::Cache;
 use crate::types::InodeNo;
 
 /// Places of things that are gone that a clock may hold before it is rebuilt.

@@ -1,18 +1,20 @@
 //! A store seen together with the image that a volume of it lies on, if it does, as if the records were all in the
 //! store: so the rest of a check and a repair need not know of images. What says where records are is checked here.
 
-use super::collect::{Above, Picture, inode_number};
-use super::{Finding, Invariant, Report};
+use super::picture::{Above, Picture, inode_number};
+use super::report::{Finding, Invariant, Report};
+use crate::backing::journal_view;
+use crate::backing::overlay::{self, Lower};
 use crate::error::{Error, Result};
-use crate::image::ImageId;
-use crate::key::{KeySpace, tag};
-use crate::layer::{self, Lower, Value};
-use crate::load::is_storable_name;
-use crate::overlay::{self, Changes};
 use crate::quota::Used;
-use crate::record::superblock::Superblock;
-use crate::record::{is_tombstone, tombstone};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::Value;
+use crate::stored::record::dentry::is_storable_name;
+use crate::stored::record::journal::Changes;
+use crate::stored::record::superblock::Superblock;
+use crate::stored::record::{is_tombstone, tombstone};
+use crate::types::ImageId;
 use std::collections::BTreeSet;
 
 pub(super) struct Layered<'s> {
@@ -49,7 +51,7 @@ impl<'s> Layered<'s> {
         let mut above = Above::default();
         loop {
             let (entries_max, bytes_max) = (limits.max_batch_entries, limits.max_batch_bytes);
-            let page = overlay::scan(self.store, changes, &start, &end, entries_max, bytes_max)?;
+            let page = journal_view::scan(self.store, changes, &start, &end, entries_max, bytes_max)?;
             let Some(last) = page.last() else { break };
             start.clone_from(&last.key);
             start.push(0);
@@ -121,7 +123,7 @@ impl KvStore for Layered<'_> {
     }
 
     fn get(&mut self, keys: &[&[u8]]) -> std::result::Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let values = layer::get(Some(self.store), &Changes::new(), self.lower.as_mut(), keys);
+        let values = overlay::get(Some(self.store), &Changes::new(), self.lower.as_mut(), keys);
         let values = values.map_err(to_store_error)?;
         Ok(values.into_iter().map(|value| value.map(Value::into_owned)).collect())
     }
@@ -134,7 +136,7 @@ impl KvStore for Layered<'_> {
         max_bytes: u32,
     ) -> std::result::Result<Vec<Entry>, StoreError> {
         let lower = self.lower.as_mut();
-        layer::scan(Some(self.store), &Changes::new(), lower, start, end, max_entries, max_bytes)
+        overlay::scan(Some(self.store), &Changes::new(), lower, start, end, max_entries, max_bytes)
             .map(|page| page.entries)
             .map_err(to_store_error)
     }

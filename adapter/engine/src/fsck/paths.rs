@@ -1,28 +1,28 @@
 //! Says of findings which path of the volume they hurt.
 
-use super::Report;
-use super::collect::Picture;
-use crate::key::{KeySpace, tag};
+use super::picture::Picture;
+use super::report::Report;
 use crate::limits::PATH_BYTES_MAX;
+use crate::stored::key::{KeySpace, tag};
 use crate::types::InodeNo;
 use std::collections::BTreeMap;
 
 /// A name of each inode, with the directory that it is in.
-type Places<'p> = BTreeMap<InodeNo, (InodeNo, &'p str)>;
+type NamesOf<'p> = BTreeMap<InodeNo, (InodeNo, &'p str)>;
 
 pub(super) fn name(picture: &Picture, keys: &KeySpace, report: &mut Report) {
     if report.findings.is_empty() {
         return;
     }
-    let places: Places<'_> =
+    let names_of: NamesOf<'_> =
         picture.dentries.iter().map(|(dir, name, entry)| (entry.ino, (*dir, name.as_str()))).collect();
     for finding in &mut report.findings {
         let Some((tag, rest)) = keys.split(&finding.key) else { continue };
         let Some((ino, _)) = rest.split_first_chunk::<8>() else { continue };
         let ino = InodeNo(u64::from_be_bytes(*ino));
         finding.path = match tag {
-            tag::INODE | tag::EXTENT => path(&places, ino, None),
-            tag::DENTRY => path(&places, ino, keys.dentry_name(ino, &finding.key)),
+            tag::INODE | tag::EXTENT => path(&names_of, ino, None),
+            tag::DENTRY => path(&names_of, ino, keys.dentry_name(ino, &finding.key)),
             _ => None,
         };
     }
@@ -30,10 +30,10 @@ pub(super) fn name(picture: &Picture, keys: &KeySpace, report: &mut Report) {
 
 /// The path of an inode, or of a name in it; nothing if parents form a ring, or for a path that no
 /// operation could take.
-fn path(places: &Places<'_>, ino: InodeNo, name: Option<&str>) -> Option<String> {
+fn path(names_of: &NamesOf<'_>, ino: InodeNo, name: Option<&str>) -> Option<String> {
     let (mut names, mut bytes, mut at) = (Vec::from_iter(name), 0, ino);
     while at != InodeNo::ROOT {
-        let (dir, name) = places.get(&at)?;
+        let (dir, name) = names_of.get(&at)?;
         bytes += name.len() + 1;
         if bytes > PATH_BYTES_MAX {
             return None;

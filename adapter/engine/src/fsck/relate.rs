@@ -1,9 +1,9 @@
 //! Checks what must hold between the records of a volume.
 
-use super::collect::Picture;
-use super::{Finding, Invariant, Report};
-use crate::key::KeySpace;
-use crate::record::inode::{Content, Inode};
+use super::picture::Picture;
+use super::report::{Finding, Invariant, Report};
+use crate::stored::key::KeySpace;
+use crate::stored::record::inode::{Content, Inode};
 use crate::types::{ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeMap;
 

@@ -1,5 +1,8 @@
+//! Takes hints on what will be read.
+
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::load;
 use crate::types::Kind;
 use crate::volume::Volume;
 
@@ -16,14 +19,15 @@ impl Volume {
     /// Up to one `get`.
     pub fn will_need(&mut self, file: &Descriptor, offset: u64, length: u64) -> Result<()> {
         self.check_advice(file)?;
-        let extent_bytes = self.extent_bytes();
+        let extent_bytes = self.backing.extent_bytes();
         let mut txn = self.begin()?;
         let size = txn.inode(file.ino)?.size;
         let end = size.min(offset.saturating_add(length));
         if offset < end {
             let first = offset / extent_bytes;
             let last = ((end - 1) / extent_bytes).min(first.saturating_add(WILL_NEED_EXTENTS - 1));
-            let _ = txn.volume.load_extents(file.ino, first, last, false);
+            let _ =
+                load::extents(&mut txn.volume.backing, &mut txn.volume.cache, file.ino, first, last, false);
         }
         Ok(())
     }

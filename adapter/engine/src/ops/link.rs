@@ -1,11 +1,13 @@
+//! Gives a file one more name.
+
 use crate::error::{Error, Result};
 use crate::limits::LINKS_MAX;
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
 use crate::quota::Used;
-use crate::txn::Change;
+use crate::storing::change::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
+use crate::walking::path::{Ending, Follow, resolve};
+use crate::walking::start::Start;
 
 impl Volume {
     /// Gives a file or symbolic link one more name.
@@ -38,7 +40,7 @@ impl Volume {
             return Err(Error::TooManyLinks);
         }
         txn.check_growth(Used::name(name).and(txn.copy_up(entry.ino)).and(txn.copy_up(found.dir)))?;
-        let mut writes = txn.write(Change::Names)?;
+        let mut writes = txn.into_writes(Change::Names)?;
         writes.edit(entry.ino, |inode, now| {
             inode.nlink = inode.nlink.saturating_add(1);
             inode.ctime = now;

@@ -1,11 +1,13 @@
+//! Makes directories.
+
 use crate::error::Result;
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
 use crate::quota::Used;
-use crate::record::inode::Content;
-use crate::txn::Change;
+use crate::stored::record::inode::Content;
+use crate::storing::change::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
+use crate::walking::path::{Ending, resolve};
+use crate::walking::start::Start;
 
 impl Volume {
     /// Makes an empty directory.
@@ -24,7 +26,7 @@ impl Volume {
         let found = resolve(&mut txn, dir, path, Ending::Name)?;
         let name = found.new_name(&mut txn, Kind::Directory)?;
         txn.check_growth(Used::inode(0).and(Used::name(name)).and(txn.copy_up(found.dir)))?;
-        let mut writes = txn.write(Change::Names)?;
+        let mut writes = txn.into_writes(Change::Names)?;
         let ino = writes.create(Kind::Directory, found.dir, Content::None);
         writes.add_name(found.dir, name, Dentry::new(Kind::Directory, ino));
         writes.finish()

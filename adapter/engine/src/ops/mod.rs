@@ -1,9 +1,12 @@
 //! The operations of the file system, one file each.
 
 mod advise;
+mod close;
 mod link;
+mod locate;
 mod mkdir;
 mod open;
+mod quota;
 mod read;
 mod readdir;
 mod readlink;

@@ -1,12 +1,15 @@
+//! Opens files and directories, and makes files.
+
 use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
+use crate::limits::OPEN_MAX;
 use crate::quota::Used;
-use crate::record::inode::Content;
-use crate::txn::Change;
-use crate::types::{Dentry, Kind};
+use crate::stored::record::inode::Content;
+use crate::storing::change::Change;
+use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
+use crate::walking::path::{Ending, Follow, resolve};
+use crate::walking::start::Start;
 
 /// How `open_at` treats what it finds, or does not find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,7 +70,7 @@ impl Volume {
             }
             let name = found.new_name(&mut txn, Kind::File)?;
             txn.check_growth(Used::inode(0).and(Used::name(name)).and(txn.copy_up(found.dir)))?;
-            let mut writes = txn.write(Change::Data)?;
+            let mut writes = txn.into_writes(Change::Data)?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
             writes.add_name(found.dir, name, Dentry::new(Kind::File, ino));
             writes.finish()?;
@@ -91,10 +94,46 @@ impl Volume {
         let size = txn.inode_of(entry)?.size;
         if flags.truncate && size > 0 {
             let resize = txn.prepare_resize(entry.ino, 0)?;
-            let mut writes = txn.write(resize.change())?;
+            let mut writes = txn.into_writes(resize.change())?;
             writes.resize(entry.ino, resize);
             writes.finish()?;
         }
         self.open_inode(entry.ino, entry.kind, access)
+    }
+
+    /// Opens the root directory, for reading and changing.
+    ///
+    /// # Errors
+    /// As reading an inode, and [`Error::TooManyOpen`].
+    ///
+    /// # Cost
+    /// One `get` the first time.
+    pub fn root(&mut self) -> Result<Descriptor> {
+        let mut txn = self.begin()?;
+        txn.inode(InodeNo::ROOT)?;
+        let access = Access { read: true, mutate_directory: true, ..Access::default() };
+        self.open_inode(InodeNo::ROOT, Kind::Directory, access)
+    }
+
+    /// Opens the same thing once more: a stream lives on when the descriptor it was made from is closed.
+    ///
+    /// # Errors
+    /// [`Error::TooManyOpen`].
+    pub fn reopen(&mut self, descriptor: &Descriptor) -> Result<Descriptor> {
+        self.open_inode(descriptor.ino, descriptor.kind, descriptor.access)
+    }
+
+    /// Fails if no more can be opened.
+    pub(crate) fn check_may_open(&self) -> Result<()> {
+        if self.open_descriptors < OPEN_MAX { Ok(()) } else { Err(Error::TooManyOpen) }
+    }
+
+    /// Counts a new descriptor of an inode in memory.
+    pub(crate) fn open_inode(&mut self, ino: InodeNo, kind: Kind, access: Access) -> Result<Descriptor> {
+        self.check_may_open()?;
+        let node = self.cache.node_mut(ino).ok_or(Error::damaged("inode", ino.0, "not in memory"))?;
+        node.open = node.open.saturating_add(1);
+        self.open_descriptors += 1;
+        Ok(Descriptor { ino, kind, access })
     }
 }

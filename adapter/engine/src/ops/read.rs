@@ -1,3 +1,5 @@
+//! Reads files, with a copy or without.
+
 use crate::bytes::Lend;
 use crate::descriptor::Descriptor;
 use crate::error::Result;

@@ -1,6 +1,9 @@
+//! Lists directories.
+
 use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
+use crate::load;
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
 use std::collections::VecDeque;
@@ -151,11 +154,18 @@ impl Volume {
     fn next_page(&mut self, dir: InodeNo, pages: &mut Pages) -> Result<()> {
         let generation = self.begin()?.inode(dir)?.generation;
         let stored_whole = self.cache.dirty.is_empty() || self.commit_for_a_look();
-        self.check_alive()?;
+        self.backing.check_alive()?;
         // Many listings at once share what may lie in memory: then each gets little at a time.
         let full = self.snapshot_entries + READDIR_PAGE_ENTRIES as usize > SNAPSHOTS_ENTRIES_MAX;
         let entries_max = if full { SMALL_PAGE_ENTRIES } else { READDIR_PAGE_ENTRIES };
-        let found = self.scan_dir(dir, pages.after.as_deref(), entries_max, READDIR_PAGE_BYTES)?;
+        let found = load::names(
+            &mut self.backing,
+            &mut self.cache,
+            dir,
+            pages.after.as_deref(),
+            entries_max,
+            READDIR_PAGE_BYTES,
+        )?;
         // Beside what is not stored the store is out of date: each name is looked up then.
         pages.page_generation = if stored_whole { generation } else { generation.wrapping_sub(1) };
         // Nor does the count tell the end from then on, whatever is stored meanwhile: a page may have names that a
@@ -225,10 +235,10 @@ mod tests {
     use crate::descriptor::Access;
     use crate::memory::MemoryStore;
     use crate::ops::open::OpenFlags;
-    use crate::path::Follow;
+    use crate::options::{Mode, Options};
     use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
     use crate::types::{Clock, Timestamp};
-    use crate::volume::{Mode, Options};
+    use crate::walking::path::Follow;
     use std::cell::Cell;
 
     struct Noon;

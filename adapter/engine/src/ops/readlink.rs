@@ -1,8 +1,10 @@
+//! Reads the targets of symbolic links.
+
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
-use crate::record::inode::Content;
+use crate::stored::record::inode::Content;
 use crate::volume::Volume;
+use crate::walking::path::{Ending, Follow, resolve};
+use crate::walking::start::Start;
 
 impl Volume {
     /// Returns the target of a symbolic link, as it was given.

@@ -1,10 +1,13 @@
+//! Renames entries, replacing what has the new name.
+
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
 use crate::quota::Used;
-use crate::txn::{Change, Txn};
+use crate::storing::change::Change;
+use crate::transaction::txn::Txn;
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
+use crate::walking::path::{Ending, resolve};
+use crate::walking::start::Start;
 
 /// Directories on the way up after which memory is brought back to its limits.
 const TRIM_STEPS: u64 = 1024;
@@ -79,7 +82,7 @@ impl Volume {
         txn.check_growth(growth.without(gone))?;
 
         let change = if new.entry.is_some() { Change::Replacement } else { Change::Names };
-        let mut writes = txn.write(change)?;
+        let mut writes = txn.into_writes(change)?;
         if let Some(replaced) = new.entry {
             writes.remove_name(new.dir, new_name, replaced);
             writes.drop_link(replaced.ino);
@@ -127,7 +130,7 @@ fn is_at_or_above(txn: &mut Txn<'_>, above: InodeNo, dir: InodeNo) -> Result<boo
             // Nothing is held over this loop, so a deep tree need not be in memory whole.
             txn.volume.cache.trim();
         }
-        if at == InodeNo(0) || steps > txn.volume.superblock.next_inode {
+        if at == InodeNo(0) || steps > txn.volume.pending.superblock.next_inode {
             return Err(Error::damaged("inode", dir.0, "its parents do not lead to the root"));
         }
     }

@@ -1,9 +1,11 @@
+//! Removes directories.
+
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
-use crate::txn::Change;
+use crate::storing::change::Change;
 use crate::types::Kind;
 use crate::volume::Volume;
+use crate::walking::path::{Ending, resolve};
+use crate::walking::start::Start;
 
 impl Volume {
     /// Removes an empty directory. Open descriptors of it stay valid and see no entries.
@@ -36,7 +38,7 @@ impl Volume {
             return Err(Error::NotEmpty);
         }
         txn.inode(found.dir)?;
-        let mut writes = txn.write(Change::Removal)?;
+        let mut writes = txn.into_writes(Change::Removal)?;
         writes.remove_name(found.dir, name, entry);
         writes.drop_link(entry.ino);
         writes.finish()

@@ -1,3 +1,5 @@
+//! Cuts files and lets them grow.
+
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::types::Kind;
@@ -25,7 +27,7 @@ impl Volume {
         }
         let mut txn = self.begin_change(0)?;
         let resize = txn.prepare_resize(file.ino, size)?;
-        let mut writes = txn.write_through(resize.change(), file.access.sync)?;
+        let mut writes = txn.into_writes_with(resize.change(), file.access.sync)?;
         writes.resize(file.ino, resize);
         writes.finish()
     }

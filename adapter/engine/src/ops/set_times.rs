@@ -1,10 +1,13 @@
+//! Sets times.
+
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
-use crate::txn::{Change, Txn};
+use crate::storing::change::Change;
+use crate::transaction::txn::Txn;
 use crate::types::{InodeNo, SetTime, Timestamp};
 use crate::volume::Volume;
+use crate::walking::path::{Ending, Follow, resolve};
+use crate::walking::start::Start;
 
 impl Volume {
     /// Sets the times of an open file or directory, whatever it was opened for.
@@ -63,7 +66,7 @@ fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, change: Chang
         return Ok(());
     }
     txn.check_growth(txn.copy_up(ino))?;
-    let mut writes = txn.write(change)?;
+    let mut writes = txn.into_writes(change)?;
     writes.edit(ino, |inode, now| {
         let set = |place: &mut Timestamp, time: SetTime| match time {
             SetTime::Keep => {}

@@ -1,10 +1,12 @@
+//! Says what is known of an object, and what tells objects apart.
+
 use crate::descriptor::Descriptor;
 use crate::error::Result;
-use crate::mount::Start;
-use crate::path::{Ending, Follow, resolve};
-use crate::record::inode::Inode;
+use crate::stored::record::inode::Inode;
 use crate::types::{InodeNo, Stat};
 use crate::volume::Volume;
+use crate::walking::path::{Ending, Follow, resolve};
+use crate::walking::start::Start;
 use xxhash_rust::xxh64::xxh64;
 
 /// What `metadata-hash` answers.
@@ -75,7 +77,7 @@ impl Volume {
         ]) {
             place.copy_from_slice(&number.to_le_bytes());
         }
-        let seed = xxh64(&self.committed.uuid, stat.ino.0);
+        let seed = xxh64(&self.backing.committed.uuid, stat.ino.0);
         MetadataHash { lower: stat.ino.0, upper: xxh64(&state, seed) }
     }
 }

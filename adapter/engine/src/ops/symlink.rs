@@ -1,12 +1,14 @@
+//! Makes symbolic links.
+
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
 use crate::quota::Used;
-use crate::record::inode::Content;
-use crate::room::symlink_bytes_max;
-use crate::txn::Change;
+use crate::stored::record::inode::Content;
+use crate::storing::change::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
+use crate::volume::room::symlink_bytes_max;
+use crate::walking::path::{Ending, resolve};
+use crate::walking::start::Start;
 
 impl Volume {
     /// Makes a symbolic link to `target`, which need not exist.
@@ -38,7 +40,7 @@ impl Volume {
         if target.is_empty() {
             return Err(Error::NoEntry);
         }
-        if target.len() > symlink_bytes_max(self.committed.extent_bytes) {
+        if target.len() > symlink_bytes_max(self.backing.committed.extent_bytes) {
             return Err(Error::NameTooLong);
         }
         if target.as_bytes().contains(&0) {
@@ -49,7 +51,7 @@ impl Volume {
         let name = found.new_name(&mut txn, Kind::Symlink)?;
         let link = Used::inode(target.len() as u64);
         txn.check_growth(link.and(Used::name(name)).and(txn.copy_up(found.dir)))?;
-        let mut writes = txn.write(Change::Names)?;
+        let mut writes = txn.into_writes(Change::Names)?;
         let ino = writes.create(Kind::Symlink, found.dir, Content::Target(target.into()));
         writes.add_name(found.dir, name, Dentry::new(Kind::Symlink, ino));
         writes.finish()

@@ -1,9 +1,11 @@
+//! Removes names of files and symbolic links.
+
 use crate::error::{Error, Result};
-use crate::mount::Start;
-use crate::path::{Ending, resolve};
-use crate::txn::Change;
+use crate::storing::change::Change;
 use crate::types::Kind;
 use crate::volume::Volume;
+use crate::walking::path::{Ending, resolve};
+use crate::walking::start::Start;
 
 impl Volume {
     /// Removes a name of a file or symbolic link. A file without names stays while it is open.
@@ -36,7 +38,7 @@ impl Volume {
         }
         txn.inode_of(entry)?;
         txn.inode(found.dir)?;
-        let mut writes = txn.write(Change::Removal)?;
+        let mut writes = txn.into_writes(Change::Removal)?;
         writes.remove_name(found.dir, name, entry);
         writes.drop_link(entry.ino);
         writes.finish()

@@ -1,8 +1,11 @@
-use crate::bytes::{Place, Source};
+//! Writes files, with a copy or without.
+
+use crate::bytes::{Source, ToFill};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::limits::WRITE_BYTES_MAX;
-use crate::txn::{Change, Txn, Writes};
+use crate::storing::change::Change;
+use crate::transaction::txn::{Txn, Writes};
 use crate::types::InodeNo;
 use crate::volume::Volume;
 
@@ -80,10 +83,10 @@ impl Volume {
         if plan.length < length {
             return Ok(false);
         }
-        let mut writes = txn.write_through(Change::Write, file.access.sync)?;
-        plan.carry_out(&mut writes, ino, &mut Place(show));
+        let mut writes = txn.into_writes_with(Change::Write, file.access.sync)?;
+        plan.carry_out(&mut writes, ino, &mut ToFill(show));
         let now = writes.now;
-        self.placing = Some((ino, now));
+        self.pending.placing = Some((ino, now));
         Ok(true)
     }
 
@@ -96,14 +99,14 @@ impl Volume {
     /// What the store says to the commit that a write may bring. [`Error::Invalid`] without a first half on
     /// this file.
     pub fn placed(&mut self, file: &Descriptor) -> Result<()> {
-        let (_, now) = self.placing.take_if(|(ino, _)| *ino == file.ino).ok_or(Error::Invalid)?;
+        let (_, now) = self.pending.placing.take_if(|(ino, _)| *ino == file.ino).ok_or(Error::Invalid)?;
         Writes { volume: self, now, change: Change::Write, durable: file.access.sync }.finish()
     }
 
     /// Writes what one transaction takes, nearly always all, and returns how much that is.
     fn write_piece(&mut self, file: &Descriptor, at: At, data: &[u8]) -> Result<usize> {
         let (txn, plan) = self.plan_write(file.ino, at, data.len())?;
-        let mut writes = txn.write_through(Change::Write, file.access.sync)?;
+        let mut writes = txn.into_writes_with(Change::Write, file.access.sync)?;
         plan.carry_out(&mut writes, file.ino, &mut &*data);
         writes.finish()?;
         Ok(plan.length)
@@ -135,7 +138,7 @@ impl Plan {
         if self.overwrites {
             writes.overwrite(ino, self.offset, self.length, source);
         } else {
-            writes.write(ino, self.offset, self.length, source);
+            writes.write_bytes(ino, self.offset, self.length, source);
         }
     }
 }

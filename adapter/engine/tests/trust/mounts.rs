@@ -5,15 +5,15 @@ use crate::run::TestClock;
 use crate::store::{LARGE, TestStore};
 use kvfs::image::Image;
 use kvfs::{
-    Access, Code, Descriptor, Ending, Error, Follow, InodeNo, Kind, MountNo, MountSpec, Mounts, OpenFlags,
-    Options, Result, Start, Stat, Volume,
+    Access, Code, Descriptor, Ending, Error, Follow, InodeNo, Kind, MountNo, MountSpec, Mounted, Mounts,
+    OpenFlags, Options, Result, Start, Stat, Volume,
 };
 
 const READ: Access = Access { read: true, write: false, mutate_directory: true, sync: false };
 const DIRECTORY: OpenFlags = OpenFlags { create: false, directory: true, exclusive: false, truncate: false };
 
 fn spec(path: &str, volume: usize, read_only: bool) -> MountSpec {
-    MountSpec { path: path.to_owned(), volume, read_only }
+    MountSpec { path: path.to_owned(), mounted: Mounted::Volume(volume), read_only }
 }
 
 fn options(volume: &str) -> Options {

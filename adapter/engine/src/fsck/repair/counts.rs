@@ -1,13 +1,13 @@
 //! Repairs what follows from the rest: link counts, sizes, parents, orphan and reap records, garbage, and
 //! at last what the superblock counts.
 
-use super::Work;
 use super::missing::end_of_reach;
+use super::work::Work;
 use crate::error::Result;
-use crate::fsck::collect::Picture;
+use crate::fsck::picture::Picture;
 use crate::fsck::relate::{Names, names};
-use crate::record::inode::{Content, Inode};
-use crate::record::reap::Reap;
+use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::reap::Reap;
 use crate::types::{InodeNo, Kind};
 use std::collections::BTreeMap;
 

@@ -1,22 +1,15 @@
-//! The journal: what a cut commit has left is put in place before anything is repaired, and what must take
-//! effect together and does not fit one apply goes through it, as commits do.
+//! The journal: what a cut commit has left is put in place before anything is repaired.
 
-use super::Work;
-use super::writer::{Change, Writer};
+use super::keep::remove_journal_record;
+use super::work::Work;
 use crate::error::{Error, Result};
-use crate::journal::read_journal;
-use crate::key::tag;
-use crate::limits::JOURNAL_BYTES_MAX;
-use crate::record::FRAME_BYTES;
-use crate::record::journal::{COMMIT_FIXED_BYTES, Commit, encode_changes, encode_commit, encode_part, sum};
-use crate::store::Mutation;
 
 /// Puts a committed journal in place, and removes one that was not committed. One that was and is damaged
 /// is lost: its records are kept where they fit, and what it has changed in part is for the other
 /// stages.
 pub(super) fn settle(work: &mut Work<'_>) -> Result<()> {
     let key = work.writer.key(|keys, key| keys.journal_commit(key));
-    match work.writer.settle() {
+    match work.writer.settle_journal() {
         Ok(false) => Ok(()),
         Ok(true) => {
             work.note(key, "the journal of a commit that was cut short was brought to its end");
@@ -33,7 +26,7 @@ pub(super) fn settle(work: &mut Work<'_>) -> Result<()> {
                 keys.extend(page.into_iter().map(|entry| entry.key));
             }
             for key in keys {
-                remove(work, key, "a record of a journal that is not whole")?;
+                remove_journal_record(work, key, "a record of a journal that is not whole")?;
             }
             work.writer.flush()?;
             work.writer.set_journal(false);
@@ -42,91 +35,5 @@ pub(super) fn settle(work: &mut Work<'_>) -> Result<()> {
             Ok(())
         }
         Err(error) => Err(error),
-    }
-}
-
-/// Takes a journal's record out of the way, and keeps it if one apply can do both.
-pub(super) fn remove(work: &mut Work<'_>, key: Vec<u8>, what: &str) -> Result<()> {
-    let Some(value) = work.writer.value(&key)? else { return Ok(()) };
-    let (ino, mut group) = super::records::kept_record(work, &key, &value)?;
-    group.push((key.clone(), None));
-    let kept = if work.writer.fits_one_apply(&group) {
-        work.writer.put_group(group)?;
-        format!("is kept as inode {}", ino.0)
-    } else {
-        work.writer.put((key.clone(), None))?;
-        "was removed".to_owned()
-    };
-    work.note(key, format!("{what} {kept}"));
-    Ok(())
-}
-
-impl Writer<'_> {
-    pub(super) fn set_journal(&mut self, there: bool) {
-        if let Some(superblock) = &mut self.superblock {
-            superblock.set_journal(there);
-        }
-    }
-
-    /// Stores changes that are too many for one apply so that they take effect together. Those of
-    /// records that a journal does not carry follow.
-    pub(super) fn put_through_journal(&mut self, group: Vec<Change>) -> Result<()> {
-        self.flush()?;
-        let carried = [tag::INODE, tag::DENTRY, tag::EXTENT, tag::REAP, tag::ORPHAN];
-        let (group, others): (Vec<Change>, Vec<Change>) = group
-            .into_iter()
-            .partition(|(key, _)| self.keys.split(key).is_some_and(|(tag, _)| carried.contains(&tag)));
-        let mutations: Vec<Mutation<'_>> = group.iter().map(super::writer::mutation).collect();
-        let bytes = encode_changes(&self.keys, &mutations)?;
-        if bytes.len() > JOURNAL_BYTES_MAX {
-            return Err(Error::StoreLimits("a repaired record does not fit the journal"));
-        }
-        let part_key = |writer: &Self, index| writer.key(|keys, key| keys.journal_part(index, key));
-        let room = self.room().1.saturating_sub(part_key(self, 0).len());
-        let chunk_bytes = room.min(self.limits().max_value_bytes as usize);
-        let chunk_bytes = chunk_bytes.saturating_sub(FRAME_BYTES + COMMIT_FIXED_BYTES).max(1);
-        let parts_bytes = bytes.len().saturating_sub(1) / chunk_bytes * chunk_bytes;
-        let (ahead, rest) = bytes.split_at_checked(parts_bytes).unwrap_or_default();
-        self.set_journal(true);
-        let mut parts = 0;
-        for chunk in ahead.chunks(chunk_bytes) {
-            let (key, mut value) = (part_key(self, parts), Vec::new());
-            encode_part(chunk, &key, &mut value);
-            self.put((key, Some(value)))?;
-            parts += 1;
-        }
-        self.flush()?;
-        let record = Commit { parts, parts_bytes: parts_bytes as u64, parts_sum: sum(ahead), rest };
-        let (key, mut value) = (self.key(|keys, key| keys.journal_commit(key)), Vec::new());
-        encode_commit(&record, &key, &mut value);
-        self.put((key, Some(value)))?;
-        self.flush()?;
-        self.settle()?;
-        others.into_iter().try_for_each(|change| self.put(change))
-    }
-
-    /// Puts the journal in place that there may be, and removes it. Returns whether there was one.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] for one that was committed and is not whole: it is left as it is.
-    pub(super) fn settle(&mut self) -> Result<bool> {
-        if !self.superblock.as_ref().is_some_and(|superblock| superblock.has_journal()) {
-            return Ok(false);
-        }
-        let limits = *self.limits();
-        let journal =
-            read_journal(&mut self.store, &self.keys, limits.max_batch_entries, limits.max_batch_bytes)?;
-        for (key, value) in journal.committed.unwrap_or_default() {
-            self.put((key, value))?;
-        }
-        // Everything is in place before the journal is invalid, and it is invalid before a part is missing.
-        let commit = self.key(|keys, key| keys.journal_commit(key));
-        for key in std::iter::once(commit).chain(journal.parts) {
-            self.put((key, None))?;
-        }
-        self.flush()?;
-        self.set_journal(false);
-        self.put_superblock()?;
-        Ok(true)
     }
 }

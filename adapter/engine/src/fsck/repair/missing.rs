@@ -1,12 +1,12 @@
 //! Repairs what is left of inodes that do not exist, and entries that name something else than they say.
 
-use super::Work;
+use super::work::Work;
 use crate::error::Result;
-use crate::fsck::collect::Picture;
-use crate::key::tag;
+use crate::fsck::picture::Picture;
 use crate::limits::FILE_SIZE_MAX;
-use crate::record::inode::{Content, Inode};
-use crate::record::{RecordId, unseal};
+use crate::stored::key::tag;
+use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::{RecordId, unseal};
 use crate::types::{Dentry, InodeNo, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -16,58 +16,42 @@
 //! | [`counts`] | link counts, sizes, parents, orphan and reap records, garbage extents | 4, 7 to 12, 14, 19 |
 //! | [`counts`] | what the superblock counts | 15 to 17 |
 
+// What the stages share.
+mod writer;
+
+mod through_journal;
+mod work;
+
+mod keep;
+
+// The stages.
 mod counts;
 mod journal;
 mod missing;
 mod records;
 mod superblock;
 mod tree;
-mod writer;
 
+pub use work::{Fix, RepairOptions};
+
+use self::work::{Below, Work};
 use self::writer::Writer;
-use super::collect::Picture;
 use super::layered::Layered;
-use super::{Report, check_exists, look};
+use super::look::{check_exists, look};
+use super::picture::Picture;
+use super::report::Report;
+use crate::backing::overlay::Lower;
 use crate::error::{Error, Result};
-use crate::image::{Image, ImageId};
-use crate::key::KeySpace;
-use crate::layer::Lower;
-use crate::record::superblock::Superblock;
-use crate::room::check_limits;
+use crate::opening::checks::{check_same_name, check_volume_name};
 use crate::store::KvStore;
+use crate::stored::image::Image;
+use crate::stored::key::KeySpace;
 use crate::types::Clock;
-use crate::volume::{check_same_name, check_volume_name};
-use std::fmt;
+use crate::volume::room::check_limits;
 
 /// Rounds that a repair takes at most. Each stage runs once or twice; more would be a stage that undoes
 /// another's work.
 const ROUNDS_MAX: usize = 32;
-
-/// What a repair may do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RepairOptions {
-    /// Makes whole what has lost bytes: zeros where an extent is damaged or missing, and what the
-    /// extents tell where an inode is. Without it such a file stays as it is, and reading what is lost
-    /// stays an error.
-    pub accept_loss: bool,
-}
-
-/// One thing that a repair has changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fix {
-    /// The key of the record that was changed, made or removed, to the byte.
-    pub key: Vec<u8>,
-    /// What was done, in words.
-    pub what: String,
-}
-
-impl fmt::Display for Fix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "repaired key ")?;
-        super::write_hex(f, &self.key)?;
-        write!(f, ": {}", self.what)
-    }
-}
 
 /// What a repair has found and done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,12 +115,6 @@ pub fn repair_overlay(
     repair_layered(store, clock, volume, Some(below), options)
 }
 
-/// The image below the volume that is repaired.
-struct Below {
-    id: ImageId,
-    superblock: Superblock,
-}
-
 fn repair_layered<'s>(
     mut store: Layered<'s>,
     clock: &'s mut dyn Clock,
@@ -159,7 +137,7 @@ fn repair_layered<'s>(
     let mut after = None;
     for _ in 0..ROUNDS_MAX {
         let (picture, report) = look(&mut work.writer.store, &work.writer.keys)?;
-        if !work.round(&picture)? {
+        if !round(&mut work, &picture)? {
             after = Some(report);
             break;
         }
@@ -175,43 +153,29 @@ fn repair_layered<'s>(
 /// Plans and makes the changes of one kind.
 type Stage<'s> = fn(&mut Work<'s>, &Picture) -> Result<()>;
 
-/// A repair under way.
-struct Work<'s> {
-    writer: Writer<'s>,
-    options: RepairOptions,
-    fixes: Vec<Fix>,
-}
-
-impl<'s> Work<'s> {
-    /// Runs the stages up to and with the first that changes something. Returns whether one did.
-    fn round(&mut self, picture: &Picture) -> Result<bool> {
-        let Some(superblock) = &picture.superblock else {
-            return Err(Error::damaged("superblock", 0, "gone while the volume was repaired"));
-        };
-        self.writer.extent_bytes = u64::from(superblock.extent_bytes);
-        self.writer.start_numbers_above(picture);
-        let before = self.fixes.len();
-        let stages: [Stage<'s>; 7] = [
-            |work, picture| records::entries(work, picture),
-            |work, picture| records::others(work, picture),
-            |work, picture| missing::stage(work, picture),
-            |work, picture| tree::stage(work, picture),
-            |work, picture| counts::records(work, picture),
-            |work, picture| counts::hidden_names(work, picture),
-            |work, picture| counts::superblock(work, picture),
-        ];
-        for stage in stages {
-            stage(self, picture)?;
-            self.writer.flush()?;
-            if self.fixes.len() > before {
-                return Ok(true);
-            }
+/// Runs the stages up to and with the first that changes something. Returns whether one did.
+fn round<'s>(work: &mut Work<'s>, picture: &Picture) -> Result<bool> {
+    let Some(superblock) = &picture.superblock else {
+        return Err(Error::damaged("superblock", 0, "gone while the volume was repaired"));
+    };
+    work.writer.extent_bytes = u64::from(superblock.extent_bytes);
+    work.writer.start_numbers_above(picture);
+    let before = work.fixes.len();
+    let stages: [Stage<'s>; 7] = [
+        |work, picture| records::entries(work, picture),
+        |work, picture| records::others(work, picture),
+        |work, picture| missing::stage(work, picture),
+        |work, picture| tree::stage(work, picture),
+        |work, picture| counts::records(work, picture),
+        |work, picture| counts::hidden_names(work, picture),
+        |work, picture| counts::superblock(work, picture),
+    ];
+    for stage in stages {
+        stage(work, picture)?;
+        work.writer.flush()?;
+        if work.fixes.len() > before {
+            return Ok(true);
         }
-        Ok(false)
     }
-
-    /// Notes what is done to the record under `key`.
-    fn note(&mut self, key: Vec<u8>, what: impl Into<String>) {
-        self.fixes.push(Fix { key, what: what.into() });
-    }
+    Ok(false)
 }

@@ -1,15 +1,15 @@
 //! Repairs records that cannot be read, each by itself.
 
+use super::keep::{keep_and_remove, remove_journal_record};
 use super::missing::{entries_in, last_extent, rebuilt_file};
+use super::work::Work;
 use super::writer::Change;
-use super::{Work, journal};
 use crate::error::Result;
-use crate::fsck::collect::{DamagedDentry, Picture};
+use crate::fsck::picture::{DamagedDentry, Picture};
 use crate::fsck::relate::{Names, names};
-use crate::record::inode::Content;
+use crate::stored::record::inode::Content;
 use crate::types::{Dentry, InodeNo, Kind};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 /// Entries: one whose damaged value seems to name an inode that lacks just this name is believed.
 /// Of others the record is kept, and the inode, if nothing else names it, goes to `lost+found` later.
@@ -53,7 +53,7 @@ pub(super) fn others(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
         keep_and_remove(work, key.clone(), "a record of no known form", None)?;
     }
     for key in &picture.stray_journal {
-        journal::remove(work, key.clone(), "a record of a journal that the superblock does not know")?;
+        remove_journal_record(work, key.clone(), "a record of a journal that the superblock does not know")?;
     }
     let names = names(picture);
     reaps(work, picture)?;
@@ -167,39 +167,4 @@ fn extents(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Keeps a damaged record as a file without a name (which a later stage puts into `lost+found`), and
-/// removes it from its place or puts `instead` there, in one apply.
-///
-/// A record that is too long for that stays where it is, and is found again.
-fn keep_and_remove(
-    work: &mut Work<'_>,
-    key: Vec<u8>,
-    what: &str,
-    instead: Option<Vec<Change>>,
-) -> Result<()> {
-    let Some(value) = work.writer.value(&key)? else { return Ok(()) };
-    let (ino, mut group) = kept_record(work, &key, &value)?;
-    let replaced = instead.is_some();
-    group.extend(instead.unwrap_or_else(|| vec![(key.clone(), None)]));
-    if work.writer.fits(&group) {
-        work.writer.put_group(group)?;
-        let done = if replaced { "was made anew" } else { "was taken out" };
-        work.note(key, format!("{what} {done}; the damaged record is kept as inode {}", ino.0));
-    }
-    Ok(())
-}
-
-/// The file that keeps a record: a line of text with the key, then the value as it was.
-pub(super) fn kept_record(work: &mut Work<'_>, key: &[u8], value: &[u8]) -> Result<(InodeNo, Vec<Change>)> {
-    let mut text = String::from("damaged record of key ");
-    for byte in key {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text.push('\n');
-    let mut bytes = text.into_bytes();
-    bytes.extend_from_slice(value);
-    work.writer.new_file(&bytes)
 }

@@ -1,15 +1,17 @@
 //! Becomes the volume's writer, and makes a superblock where there is none that can be read.
 
-use super::records::kept_record;
-use super::{Below, Work};
+use super::keep::kept_record;
+use super::work::{Below, Work};
 use crate::error::Result;
-use crate::fsck::collect::Picture;
-use crate::record::FRAME_BYTES;
-use crate::record::inode::Content;
-use crate::record::superblock::{EXTENT_BYTES_MAX, EXTENT_BYTES_MIN, Superblock};
-use crate::room::{check_fit, fitting_sizes};
+use crate::fsck::picture::Picture;
+use crate::opening::checks::check_usable;
+use crate::opening::take_over::make_uuid;
+use crate::options::Options;
+use crate::stored::record::FRAME_BYTES;
+use crate::stored::record::inode::Content;
+use crate::stored::record::superblock::{EXTENT_BYTES_MAX, EXTENT_BYTES_MIN, Superblock};
 use crate::types::InodeNo;
-use crate::volume::{Options, check_usable, make_uuid};
+use crate::volume::room::{check_fit, fitting_sizes};
 
 /// Where the extent size stands in a superblock's value.
 const EXTENT_BYTES_AT: usize = FRAME_BYTES + 40;
@@ -46,7 +48,7 @@ pub(super) fn take_over(
     let Some(extent_bytes) = known.or_else(|| extent_bytes(picture, found, usual.0)) else {
         return Ok(false);
     };
-    let inline = |inode: &crate::record::inode::Inode| matches!(inode.content, Content::Inline(_));
+    let inline = |inode: &crate::stored::record::inode::Inode| matches!(inode.content, Content::Inline(_));
     let longest = picture.inodes.values().filter(|inode| inline(inode)).map(|inode| inode.size).max();
     let inline_bytes = u32::try_from(longest.unwrap_or(0)).unwrap_or(extent_bytes);
     let inline_bytes = inline_bytes.max(usual.1).min(extent_bytes);

@@ -1,9 +1,9 @@
 //! Repairs the tree: every directory gets its one place, and what has lost its name one in `lost+found`.
 
-use super::Work;
+use super::work::Work;
 use super::writer::Change;
 use crate::error::Result;
-use crate::fsck::collect::Picture;
+use crate::fsck::picture::Picture;
 use crate::fsck::relate::{Names, names};
 use crate::types::{Dentry, InodeNo, Kind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,15 +1,14 @@
-//! Writes a repair's changes: groups that stay together, in applies that are guarded on the superblock
-//! as every writer's are.
+//! Writes a repair's changes, in applies that are guarded on the superblock as every writer's are.
 
-use super::Picture;
 use crate::error::{Error, Result};
 use crate::fsck::layered::Layered;
-use crate::key::{KeySpace, tag};
+use crate::fsck::picture::Picture;
 use crate::limits::JOURNAL_BYTES_MAX;
-use crate::record::inode::{Content, Inode};
-use crate::record::superblock::Superblock;
-use crate::record::{TOMBSTONE_BYTES, begin, dentry, reap, seal};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::superblock::Superblock;
+use crate::stored::record::{TOMBSTONE_BYTES, begin, dentry, reap, seal};
 use crate::types::{Clock, Dentry, ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeSet;
 
@@ -127,12 +126,9 @@ impl<'s> Writer<'s> {
         ((self.limits.max_batch_entries as usize).saturating_sub(1), bytes)
     }
 
-    /// Adds changes that take effect together or not at all.
-    pub(super) fn put_group(&mut self, group: Vec<Change>) -> Result<()> {
+    /// Adds changes that fit one apply.
+    pub(super) fn put_together(&mut self, group: Vec<Change>) -> Result<()> {
         let (entries, bytes) = self.room();
-        if group.len() > 1 && !self.fits_one_apply(&group) {
-            return self.put_through_journal(group);
-        }
         if self.changes.len() + group.len() > entries || self.changes_bytes + bytes_of(&group) > bytes {
             self.flush()?;
         }
@@ -142,7 +138,7 @@ impl<'s> Writer<'s> {
     }
 
     pub(super) fn put(&mut self, change: Change) -> Result<()> {
-        self.put_group(vec![change])
+        self.put_together(vec![change])
     }
 
     /// Stores what has gathered.

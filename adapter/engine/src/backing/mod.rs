@@ -1,0 +1,289 @@
+//! The store behind a volume: reads go through its layers, and every apply is guarded.
+//!
+//! From above, the layers are the changes of a committed journal, the store, and the image below. Every
+//! apply is guarded on the superblock as this opener last wrote it, so nothing is stored after another
+//! opener has raised the epoch.
+
+pub(crate) mod batch;
+pub(crate) mod doubt;
+pub(crate) mod journal_view;
+pub(crate) mod overlay;
+
+use self::batch::{Batch, Grave};
+use self::doubt::{Completion, Doubt, Resolved, State};
+use self::overlay::{Layers, Lower, Page};
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
+use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::stored::key::KeySpace;
+use crate::stored::record::journal::Changes;
+use crate::stored::record::superblock::Superblock;
+use crate::stored::record::{Value, tombstone};
+use std::ops::Range;
+
+/// The store of a volume, with what lies above and below it.
+pub(crate) struct Backing {
+    pub(crate) store: Box<dyn KvStore>,
+    pub(crate) limits: Limits,
+    pub(crate) keys: KeySpace,
+    /// The image that the volume lies on, or that it is.
+    pub(crate) lower: Option<Lower>,
+    pub(crate) journal: Journal,
+    /// The superblock as it is in the store.
+    pub(crate) committed: Superblock,
+    /// The same to the byte: what applies are guarded on.
+    committed_value: Vec<u8>,
+    state: State,
+    /// Something was applied that no durable apply has covered yet.
+    pub(crate) unsynced: bool,
+}
+
+/// A journal that is not out of the way yet.
+#[derive(Default)]
+pub(crate) struct Journal {
+    /// What it changes that is not in place, if it is committed: readers see it so.
+    pub(crate) changes: Changes,
+    /// Keys of its parts that may be in the store.
+    pub(crate) parts: Vec<Vec<u8>>,
+}
+
+impl Backing {
+    pub(crate) fn new(
+        store: Box<dyn KvStore>,
+        limits: Limits,
+        keys: KeySpace,
+        lower: Option<Lower>,
+        (committed, committed_value): (Superblock, Vec<u8>),
+    ) -> Self {
+        let (journal, state) = (Journal::default(), State::Live);
+        Self { store, limits, keys, lower, journal, committed, committed_value, state, unsynced: true }
+    }
+
+    /// Entries that one scan may ask for.
+    pub(crate) fn page_entries(&self) -> u32 {
+        READDIR_PAGE_ENTRIES.min(self.limits.max_batch_entries)
+    }
+
+    /// Bytes that one scan may ask for.
+    pub(crate) fn page_bytes(&self) -> u32 {
+        READDIR_PAGE_BYTES.min(self.limits.max_batch_bytes)
+    }
+
+    pub(crate) fn extent_bytes(&self) -> u64 {
+        u64::from(self.committed.extent_bytes)
+    }
+
+    pub(crate) fn inline_bytes(&self) -> u64 {
+        u64::from(self.committed.inline_bytes)
+    }
+
+    /// Whether the store may hold records of this volume beside the superblock: an image has no store, and
+    /// what nobody has written to lies below as a whole.
+    pub(crate) fn asks_store(&self) -> bool {
+        match &self.committed.lower {
+            Some(lower) => lower.written,
+            None => self.lower.is_none(),
+        }
+    }
+
+    pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        self.layers(self.asks_store()).get(keys)
+    }
+
+    /// The records that hold a directory's names: only the image's if the directory's own record is.
+    pub(crate) fn names(&mut self, below: bool) -> Layers<'_> {
+        self.layers(!below && self.asks_store())
+    }
+
+    fn layers(&mut self, with_store: bool) -> Layers<'_> {
+        let store: Option<&mut dyn KvStore> = if with_store { Some(&mut *self.store) } else { None };
+        Layers { store, changes: &self.journal.changes, lower: self.lower.as_mut() }
+    }
+
+    pub(crate) fn scan(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>> {
+        self.scan_layers(start, end, max_entries, max_bytes).map(|page| page.entries)
+    }
+
+    /// As [`Backing::scan`], and tells what is the image's.
+    pub(crate) fn scan_layers(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Page> {
+        self.layers(self.asks_store()).scan(start, end, max_entries, max_bytes)
+    }
+
+    /// As [`KvStore::scan`], of what the store has of this volume, tombstones included, and not the image.
+    pub(crate) fn scan_above(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>> {
+        let changes = &self.journal.changes;
+        Ok(journal_view::scan(&mut *self.store, changes, start, end, max_entries, max_bytes)?)
+    }
+
+    /// For each mutation in `range`, the tombstone to write instead, if any; empty if nothing lies below.
+    pub(crate) fn graves(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Grave>> {
+        let Some(lower) = &mut self.lower else { return Ok(Vec::new()) };
+        let grave = |key: Option<&[u8]>| match key {
+            Some(key) => Ok(lower.get(key)?.map(|_| tombstone(key))),
+            None => Ok(None),
+        };
+        batch.deletions(range).map(grave).collect()
+    }
+
+    /// # Errors
+    /// [`Error::Fenced`] once another opener has taken the volume over.
+    pub(crate) fn check_alive(&self) -> Result<()> {
+        if self.state == State::Fenced { Err(Error::Fenced) } else { Ok(()) }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.state == State::Live
+    }
+
+    /// Applies a batch in order, in as many applies as it takes. Each carries `superblock` with the next
+    /// seq, the last one `at_last`.
+    pub(crate) fn apply_in_order(
+        &mut self,
+        batch: &Batch,
+        cache: &Cache,
+        superblock: &Superblock,
+        at_last: &Superblock,
+    ) -> Result<()> {
+        let superblock_bytes = self.keys.superblock().len() + self.committed.encoded_bytes();
+        let entries_max = (self.limits.max_batch_entries as usize).saturating_sub(1);
+        let bytes_max = (self.limits.max_batch_bytes as usize).saturating_sub(superblock_bytes);
+        let mut start = 0;
+        loop {
+            let end = batch.piece(start, entries_max, bytes_max);
+            let mut superblock = if end == batch.len() { at_last } else { superblock }.clone();
+            superblock.seq = self.committed.seq.saturating_add(1);
+            self.apply_range(batch, start..end, cache, Some(superblock), Durability::Buffered)?;
+            start = end;
+            if start >= batch.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Applies a batch, whose extents lie in `cache`, in one apply.
+    pub(crate) fn apply(
+        &mut self,
+        batch: &Batch,
+        cache: &Cache,
+        superblock: Option<Superblock>,
+        level: Durability,
+    ) -> Result<()> {
+        self.apply_range(batch, 0..batch.len(), cache, superblock, level)
+    }
+
+    /// Applies the superblock alone.
+    pub(crate) fn apply_superblock(&mut self, superblock: Superblock, level: Durability) -> Result<()> {
+        self.apply_mutations(Vec::new(), Some(superblock), level)
+    }
+
+    /// Applies nothing, durably: what was applied before becomes durable.
+    pub(crate) fn make_durable(&mut self) -> Result<()> {
+        self.apply_mutations(Vec::new(), None, Durability::Durable)
+    }
+
+    fn apply_range(
+        &mut self,
+        batch: &Batch,
+        range: Range<usize>,
+        cache: &Cache,
+        superblock: Option<Superblock>,
+        level: Durability,
+    ) -> Result<()> {
+        let graves = self.graves(batch, range.clone())?;
+        self.apply_mutations(batch.mutations(range, cache, &graves), superblock, level)
+    }
+
+    /// Applies mutations under the guard of the superblock, which `superblock` replaces.
+    fn apply_mutations(
+        &mut self,
+        mutations: Vec<Mutation<'_>>,
+        mut superblock: Option<Superblock>,
+        level: Durability,
+    ) -> Result<()> {
+        if let Some(lower) = superblock.as_mut().and_then(|superblock| superblock.lower.as_mut()) {
+            lower.written |= !mutations.is_empty();
+        }
+        let key = self.keys.superblock();
+        let value = superblock.as_ref().map(|superblock| superblock.encode(key));
+        let mut mutations: Vec<Mutation<'_>> = mutations;
+        if let Some(value) = &value {
+            mutations.push(Mutation::Put { key, value });
+        }
+        let guard = Guard { key, expected: Some(&self.committed_value) };
+        let outcome = self.store.apply(&[guard], &mutations, level);
+        drop(mutations);
+        match outcome {
+            Ok(()) => {
+                if let (Some(superblock), Some(value)) = (superblock, value) {
+                    (self.committed, self.committed_value) = (superblock, value);
+                }
+                Ok(())
+            }
+            Err(StoreError::UnknownOutcome) => {
+                let value = value.unwrap_or_else(|| self.committed_value.clone());
+                self.state = State::InDoubt(Doubt { value, completes: None });
+                Err(Error::Store(StoreError::UnknownOutcome))
+            }
+            Err(StoreError::Conflict) => {
+                let found = self.store.get(&[key])?.into_iter().next().flatten();
+                if found.as_deref() == Some(&self.committed_value) {
+                    return Err(Error::Store(StoreError::Conflict));
+                }
+                self.state = State::Fenced;
+                Err(Error::Fenced)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps what ends a commit until it is known whether its last apply took.
+    pub(crate) fn complete_if_applied(&mut self, completion: Completion) {
+        if let State::InDoubt(doubt) = &mut self.state {
+            doubt.completes = Some(completion);
+        }
+    }
+
+    /// Finds out whether the apply of unknown outcome took, by the superblock that it carried. Until
+    /// that is known nothing in memory may change: what is dirty may be stored.
+    pub(crate) fn resolve_doubt(&mut self) -> Result<Resolved> {
+        let State::InDoubt(doubt) = &self.state else { return Ok(Resolved::NotApplied) };
+        let key = self.keys.superblock();
+        let found = self.store.get(&[key])?.into_iter().next().flatten();
+        let (took, did_not) =
+            (found.as_deref() == Some(&doubt.value), found.as_deref() == Some(&self.committed_value));
+        if !took && !did_not {
+            self.state = State::Fenced;
+            return Err(Error::Fenced);
+        }
+        let State::InDoubt(doubt) = std::mem::replace(&mut self.state, State::Live) else {
+            return Ok(Resolved::NotApplied);
+        };
+        if !took {
+            return Ok(Resolved::NotApplied);
+        }
+        self.committed = Superblock::decode(key, &doubt.value)?;
+        self.committed_value = doubt.value;
+        // Applied, but perhaps not made durable.
+        self.unsynced = true;
+        Ok(Resolved::Applied(doubt.completes))
+    }
+}

@@ -1,0 +1,258 @@
+//! The table of inodes in memory.
+//!
+//! The store is the permanent state; everything here can be dropped and read again, but for what is
+//! marked dirty. Nothing in this folder calls the store.
+
+use super::dirty::{Dirty, PendingReap, Removed};
+use super::neighbours::Neighbours;
+use super::node::{Extent, Node};
+use super::undo_log::UndoLog;
+use crate::error::{Error, Result};
+use crate::options::CacheLimits;
+use crate::stored::record::inode::Inode;
+use crate::types::InodeNo;
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
+
+#[derive(Debug)]
+pub(crate) struct Cache {
+    /// Each in a place of its own: a table of them would move them all whenever it grows.
+    pub(super) nodes: HashMap<InodeNo, Box<Node>, BuildHasherDefault<Neighbours>>,
+    pub(crate) dirty: Dirty,
+    pub(crate) reaps: BTreeMap<InodeNo, PendingReap>,
+    pub(super) undo: UndoLog,
+    pub(super) limits: CacheLimits,
+    pub(super) resident_bytes: usize,
+    /// Bytes in inodes.
+    pub(super) content_bytes: usize,
+    pub(super) extents: usize,
+    /// What the last trim could not get below, and some more; 0 if it came to its limit.
+    pub(super) busy_nodes: usize,
+    pub(super) busy_bytes: usize,
+    pub(super) busy_content_bytes: usize,
+    pub(super) dentries: usize,
+    pub(super) dentry_trims: u64,
+    pub(super) extent_clock: VecDeque<(InodeNo, u64)>,
+    pub(super) node_clock: VecDeque<InodeNo>,
+    pub(super) dir_clock: VecDeque<InodeNo>,
+}
+
+impl Cache {
+    pub(crate) fn new(limits: CacheLimits) -> Cache {
+        Cache {
+            nodes: HashMap::default(),
+            dirty: Dirty::default(),
+            reaps: BTreeMap::new(),
+            undo: UndoLog::default(),
+            limits,
+            resident_bytes: 0,
+            content_bytes: 0,
+            extents: 0,
+            busy_nodes: 0,
+            busy_bytes: 0,
+            busy_content_bytes: 0,
+            dentries: 0,
+            dentry_trims: 0,
+            extent_clock: VecDeque::new(),
+            node_clock: VecDeque::new(),
+            dir_clock: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn node(&self, ino: InodeNo) -> Option<&Node> {
+        self.nodes.get(&ino).map(Box::as_ref)
+    }
+
+    pub(crate) fn node_mut(&mut self, ino: InodeNo) -> Option<&mut Node> {
+        let node = self.nodes.get_mut(&ino)?;
+        node.referenced = true;
+        Some(node)
+    }
+
+    /// Puts an inode into memory that counts for nothing yet.
+    pub(crate) fn insert_node(
+        &mut self,
+        ino: InodeNo,
+        inode: Inode,
+        stored: bool,
+        extent_bytes: u64,
+    ) -> &mut Node {
+        let (stored_end, stored_size) =
+            if stored { (inode.extents_end(extent_bytes), inode.size) } else { (0, 0) };
+        let node = Node {
+            inode,
+            emptied: false,
+            dirty: false,
+            stored,
+            below: false,
+            charged: None,
+            open: 0,
+            orphan_stored: false,
+            orphan_dirty: false,
+            stored_end,
+            stored_size,
+            doomed: BTreeSet::new(),
+            extents: FxHashMap::default(),
+            dirty_extents: 0,
+            read_next: 0,
+            read_window: 1,
+            dir: None,
+            referenced: true,
+        };
+        self.content_bytes += node.inode.content.bytes();
+        let place = self.nodes.entry(ino);
+        if let Entry::Vacant(_) = &place {
+            self.node_clock.push_back(ino);
+        }
+        place.insert_entry(Box::new(node)).into_mut()
+    }
+
+    /// Gives an inode the bytes back that were dropped, from its record.
+    pub(crate) fn refill(&mut self, ino: InodeNo, inode: Inode) -> Result<()> {
+        let Some(node) = self.nodes.get_mut(&ino) else { return Ok(()) };
+        if (inode.generation, inode.size) != (node.inode.generation, node.inode.size) {
+            return Err(Error::damaged("inode", ino.0, "another than it was"));
+        }
+        node.referenced = true;
+        node.emptied = false;
+        node.inode.content = inode.content;
+        self.content_bytes += node.inode.content.bytes();
+        Ok(())
+    }
+
+    /// Notes that the bytes in an inode's record have become more or less.
+    pub(crate) fn content_changed(&mut self, before: usize, after: usize) {
+        self.content_bytes = (self.content_bytes + after).saturating_sub(before);
+    }
+
+    /// Marks the inode's record as changed.
+    pub(crate) fn mark_inode(&mut self, ino: InodeNo) {
+        if let Some(node) = self.nodes.get_mut(&ino)
+            && !node.dirty
+        {
+            node.dirty = true;
+            self.dirty.inodes.push(ino);
+        }
+    }
+
+    /// Takes an inode out of memory, as if it had never been there.
+    pub(super) fn forget_node(&mut self, ino: InodeNo) {
+        let Some(node) = self.nodes.remove(&ino) else { return };
+        self.content_changed(node.inode.content.bytes(), 0);
+        for extent in node.extents.values() {
+            self.forget_extent(extent);
+        }
+        self.dentries = self.dentries.saturating_sub(node.dir.map_or(0, |dir| dir.slots.len()));
+    }
+
+    /// Takes an inode out of memory for good; what the store holds of it goes into `dirty.removed`.
+    pub(crate) fn remove_node(&mut self, ino: InodeNo, direct_deletes_max: u64) {
+        let Some(mut node) = self.nodes.remove(&ino) else { return };
+        // Its record changed with the last link: there is none to write now.
+        if self.dirty.inodes.last() == Some(&ino) {
+            self.dirty.inodes.pop();
+        }
+        self.content_changed(node.inode.content.bytes(), 0);
+        for extent in node.extents.values() {
+            self.forget_extent(extent);
+        }
+        let mut names = Vec::new();
+        if let Some(dir) = node.dir.take() {
+            self.dentries = self.dentries.saturating_sub(dir.slots.len());
+            names.extend(
+                dir.slots.into_iter().filter(|(_, slot)| slot.dirty && slot.stored).map(|(name, _)| name),
+            );
+        }
+        let mut extents: Vec<u64> = Vec::new();
+        if self.reaps.contains_key(&ino) || node.stored_end > direct_deletes_max {
+            self.add_reap(ino, 0, node.stored_end);
+        } else {
+            extents.extend(0..node.stored_end);
+        }
+        self.dirty.deletes =
+            self.dirty.deletes.saturating_sub(node.doomed.len()) + names.len() + extents.len();
+        if node.stored || node.orphan_stored || !names.is_empty() || !extents.is_empty() {
+            self.dirty.removed.push(Removed {
+                ino,
+                inode_stored: node.stored,
+                orphan_stored: node.orphan_stored,
+                names,
+                extents,
+            });
+        }
+    }
+
+    /// Notes that extents `[from, to)` in the store are garbage, besides what was noted before.
+    pub(crate) fn add_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
+        if self.undo.armed {
+            self.undo.reaps.push((ino, self.reaps.get(&ino).copied()));
+        }
+        let reap = self.reaps.entry(ino).or_insert(PendingReap { from, to, stored: false, dirty: false });
+        reap.from = reap.from.min(from);
+        reap.to = reap.to.max(to);
+        if !reap.dirty {
+            reap.dirty = true;
+            self.dirty.reaps += 1;
+        }
+    }
+
+    pub(super) fn forget_extent(&mut self, extent: &Extent) {
+        self.resident_bytes = self.resident_bytes.saturating_sub(extent.cost());
+        self.extents = self.extents.saturating_sub(1);
+        if extent.dirty {
+            self.dirty.bytes = self.dirty.bytes.saturating_sub(extent.data().len());
+        }
+        if extent.with_inode {
+            self.dirty.with_inode_bytes = self.dirty.with_inode_bytes.saturating_sub(extent.data().len());
+            self.dirty.with_inode_extents = self.dirty.with_inode_extents.saturating_sub(1);
+        }
+    }
+
+    /// Marks everything as stored: the commit that carried it has succeeded.
+    pub(crate) fn all_clean(&mut self, extent_bytes: u64) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        // The bytes in inodes could not go for being dirty alone.
+        self.busy_content_bytes = 0;
+        if dirty.reaps > 0 {
+            for reap in self.reaps.values_mut() {
+                (reap.stored, reap.dirty) = (true, false);
+            }
+        }
+        for (ino, index) in dirty.extents.drain(..) {
+            if let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.get_mut(&index)) {
+                extent.dirty = false;
+                extent.with_inode = false;
+            }
+        }
+        for (dir, name) in dirty.dentries.drain(..) {
+            let Some(known) = self.nodes.get_mut(&dir).and_then(|node| node.dir.as_mut()) else { continue };
+            let Some(slot) = known.slots.get_mut(&name) else { continue };
+            slot.dirty = false;
+            slot.stored = slot.entry.is_some();
+            if known.complete && slot.entry.is_none() {
+                known.slots.remove(&name);
+                self.dentries = self.dentries.saturating_sub(1);
+            }
+        }
+        for ino in dirty.inodes.drain(..) {
+            let Some(node) = self.nodes.get_mut(&ino) else { continue };
+            node.dirty = false;
+            node.stored = true;
+            node.below = false;
+            node.dirty_extents = 0;
+            node.orphan_dirty = false;
+            node.orphan_stored = node.inode.nlink == 0;
+            node.doomed.clear();
+            node.stored_end = node.inode.extents_end(extent_bytes);
+            node.stored_size = node.inode.size;
+        }
+        self.dirty = dirty.emptied();
+    }
+
+    /// How many inodes, directory entries and bytes of files are in memory.
+    pub(crate) fn usage(&self) -> (usize, usize, usize) {
+        (self.nodes.len(), self.dentries, self.resident_bytes + self.content_bytes)
+    }
+}

@@ -1,0 +1,114 @@
+//! Images: the records of a volume that will never change again, packed into one string of bytes.
+//!
+//! An image is read where it lies, without a store and without a copy: composition places it in the
+//! adapter's memory. [`pack`] makes one of a volume, [`Image`] reads it,
+//! [`Volume::open_image`](crate::Volume::open_image) and [`Volume::open_overlay`](crate::Volume::open_overlay)
+//! make a file system of it. `FORMAT.md` has the bytes.
+//!
+//! ```
+//! use kvfs::image::{self, Image};
+//! use kvfs::{Access, Clock, Error, Follow, MemoryStore, OpenFlags, Options, Timestamp, Volume};
+//!
+//! struct Noon;
+//! impl Clock for Noon {
+//!     fn now(&mut self) -> Timestamp {
+//!         Timestamp { seconds: 43_200, nanoseconds: 0 }
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), kvfs::Error> {
+//! let mut store = MemoryStore::default();
+//! let mut volume = Volume::open(Box::new(store.clone()), Box::new(Noon), Options::default())?;
+//! let root = volume.root()?;
+//! volume.create_directory_at(&root, "lib")?;
+//! volume.close(root)?;
+//! volume.sync_all()?;
+//!
+//! let bytes: &'static [u8] = image::pack(&mut store, "main", "my tree")?.leak();
+//! let mut volume = Volume::open_image(Image::open(bytes)?, Options::default())?;
+//! let root = volume.root()?;
+//! assert!(volume.stat_at(&root, "lib", Follow::Yes).is_ok());
+//! assert_eq!(volume.create_directory_at(&root, "more"), Err(Error::ReadOnly));
+//! # volume.close(root)
+//! # }
+//! ```
+
+use crate::error::{Error, Result};
+use crate::fsck;
+use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
+use crate::store::KvStore;
+use crate::stored::image::{Digest, Record, lay_out};
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::superblock::Superblock;
+
+pub use crate::stored::image::Image;
+pub use crate::types::ImageId;
+
+/// Longest name of an image, in bytes: its length is one byte of the header.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Packs a volume of a store into an image, under a name for people.
+///
+/// The bytes are a function of what the volume holds, inode numbers and times included, and of the two
+/// names: the same operations under the same clock give the same image, whatever happened to the volume's
+/// epoch. The volume itself is not changed.
+///
+/// # Errors
+/// [`Error::Invalid`] for a name of no or more than 255 bytes, [`Error::Format`] for a volume that is not at
+/// rest (it must have been synced and have nothing unlinked that was open), lies on an image itself, or is too
+/// large for an image, which has less than 4 GiB; [`Error::Damaged`] for one that [`crate::fsck`] finds
+/// something in; [`Error::NoEntry`] if there is none; the store's.
+///
+/// # Cost
+/// Reads the volume twice, and holds its content in memory twice.
+pub fn pack(store: &mut dyn KvStore, volume: &str, name: &str) -> Result<Vec<u8>> {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return Err(Error::Invalid);
+    }
+    let report = fsck::fsck(store, volume)?;
+    if !report.is_clean() {
+        return Err(Error::damaged("volume", 0, "a check finds something wrong with it; repair it first"));
+    }
+    let keys = KeySpace::new(volume);
+    let mut records = read(store, &keys)?;
+    let (superblock_key, superblock_value) = records.first_mut().ok_or(Error::NoEntry)?;
+    let mut superblock = Superblock::decode(keys.superblock(), superblock_value)?;
+    if superblock.lower.is_some() {
+        return Err(Error::Format("it lies on an image itself"));
+    }
+    superblock.freeze(report.content_bytes);
+    *superblock_value = superblock.encode(keys.superblock());
+    debug_assert_eq!(superblock_key.as_slice(), [tag::SUPERBLOCK]);
+
+    let mut digest = Digest::new();
+    for (key, value) in &records {
+        digest.record(key, value);
+    }
+    superblock.uuid = digest.end();
+    if let Some((_, value)) = records.first_mut() {
+        *value = superblock.encode(keys.superblock());
+    }
+    lay_out(&records, volume, name, superblock.uuid)
+}
+
+/// Reads all records, in order, their keys without the volume's name.
+fn read(store: &mut dyn KvStore, keys: &KeySpace) -> Result<Vec<Record>> {
+    let limits = store.limits()?;
+    let (entries_max, bytes_max) =
+        (READDIR_PAGE_ENTRIES.min(limits.max_batch_entries), READDIR_PAGE_BYTES.min(limits.max_batch_bytes));
+    let (mut start, end) = keys.volume_range();
+    let mut records = Vec::new();
+    loop {
+        let page = store.scan(&start, &end, entries_max, bytes_max)?;
+        let Some(last) = page.last() else { return Ok(records) };
+        start.clone_from(&last.key);
+        start.push(0);
+        for entry in page {
+            let inner = keys.inner(&entry.key).unwrap_or_default().to_vec();
+            if !matches!(inner.first(), Some(&(tag::SUPERBLOCK | tag::INODE | tag::DENTRY | tag::EXTENT))) {
+                return Err(Error::Format("it is not at rest: sync it, and close what was unlinked"));
+            }
+            records.push((inner, entry.value));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Whether a volume can be opened: its name, its superblock, the image that it lies on.
+
+use crate::error::{Error, OtherImage, Result};
+use crate::limits::VOLUME_NAME_BYTES_MAX;
+use crate::store::KvStore;
+use crate::stored::image::Image;
+use crate::stored::key::KeySpace;
+use crate::stored::record::superblock::Superblock;
+use crate::types::{ImageId, InodeNo};
+
+/// Fails unless a volume can have this name.
+pub(crate) fn check_volume_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > VOLUME_NAME_BYTES_MAX || name.contains('\0') {
+        return Err(Error::Invalid);
+    }
+    Ok(())
+}
+
+/// Fails if there is a volume that has lost its superblock: making a new one would bury what is left.
+pub(super) fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> {
+    let mut root = Vec::new();
+    keys.inode(InodeNo::ROOT, &mut root);
+    match store.get(&[&root])?.into_iter().next().flatten() {
+        Some(_) => {
+            Err(Error::damaged("superblock", 0, "missing, though there is a root; a repair can make it"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Decodes a superblock and refuses one that this version cannot write to, or not with this image.
+pub(super) fn decode_usable(key: &[u8], value: &[u8], image: Option<&ImageId>) -> Result<Superblock> {
+    let superblock = Superblock::decode(key, value)?;
+    check_usable(&superblock, image).map(|()| superblock)
+}
+
+/// Refuses an image that was packed for a volume of another name: its checksums cover the name.
+pub(crate) fn check_same_name(image: &Image, volume: &str) -> Result<()> {
+    if image.volume() == volume {
+        return Ok(());
+    }
+    Err(Error::Format("the image was packed for a volume of another name; pack it for this one"))
+}
+
+/// Refuses a volume that lies on another image than this one.
+pub(crate) fn check_image(superblock: &Superblock, image: Option<&ImageId>) -> Result<()> {
+    let recorded = superblock.lower.as_ref().map(|lower| &lower.image);
+    // The name is for people alone.
+    if recorded.map(|image| image.digest) != image.map(|image| image.digest) {
+        let (recorded, given) = (recorded.cloned(), image.cloned());
+        return Err(Error::OtherImage(Box::new(OtherImage { recorded, given })));
+    }
+    Ok(())
+}
+
+/// Refuses a volume that this version cannot write to, or not with this image.
+pub(crate) fn check_usable(superblock: &Superblock, image: Option<&ImageId>) -> Result<()> {
+    check_image(superblock, image)?;
+    if superblock.frozen {
+        return Err(Error::Format("it is frozen: an image that others lie on takes no writer"));
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Opening a volume: looking for it, making it, becoming its one writer.
+
+mod nothing;
+
+pub(crate) mod checks;
+
+mod probe;
+pub(crate) mod take_over;
+mod upgrade;
+
+mod open;
+
+pub use probe::{probe, probe_overlay};

@@ -1,0 +1,41 @@
+//! What an image is opened over: no store, and a clock that stands still.
+
+use crate::limits::STORE_KEY_BYTES_MIN;
+use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::types::{Clock, Timestamp};
+
+/// The store of an image: there is none. It is never called.
+pub(crate) struct NoStore;
+
+impl KvStore for NoStore {
+    fn limits(&mut self) -> Result<Limits, StoreError> {
+        Ok(Limits {
+            max_key_bytes: STORE_KEY_BYTES_MIN,
+            max_value_bytes: u32::MAX,
+            max_batch_entries: u32::MAX,
+            max_batch_bytes: u32::MAX,
+            durable: false,
+        })
+    }
+
+    fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        Ok(vec![None; keys.len()])
+    }
+
+    fn scan(&mut self, _: &[u8], _: &[u8], _: u32, _: u32) -> Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn apply(&mut self, _: &[Guard<'_>], _: &[Mutation<'_>], _: Durability) -> Result<(), StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+}
+
+/// The clock of what never changes.
+pub(crate) struct Midnight;
+
+impl Clock for Midnight {
+    fn now(&mut self) -> Timestamp {
+        Timestamp::default()
+    }
+}

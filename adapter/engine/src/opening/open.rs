@@ -1,0 +1,103 @@
+//! Opens volumes, and makes those that are not there yet.
+
+use super::checks::check_volume_name;
+use super::nothing::{Midnight, NoStore};
+use super::take_over::take_over;
+use crate::backing::Backing;
+use crate::backing::overlay::Lower;
+use crate::error::Result;
+use crate::options::Options;
+use crate::store::KvStore;
+use crate::stored::image::Image;
+use crate::stored::key::KeySpace;
+use crate::types::Clock;
+use crate::volume::Volume;
+use crate::volume::room::{check_fit, check_limits};
+
+impl Volume {
+    /// Opens a volume, and makes an empty one if the store has none of this name.
+    ///
+    /// The opener becomes the volume's one writer: whoever opened it before can store nothing any
+    /// more, and is told so.
+    ///
+    /// # Cost
+    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. One more `get` to
+    /// make a volume, and more if the former opener was cut off in a commit that went through the journal. Once, a
+    /// volume of format minor 2 or older is recounted: one `apply` more, and `scan`s over all its names.
+    ///
+    /// # Durability
+    /// None of its own: the new epoch is buffered, and durable with the first durable commit.
+    ///
+    /// # Errors
+    /// [`crate::Error::Format`] for a volume that this version cannot use, [`crate::Error::StoreLimits`] for a store
+    /// that cannot carry it, [`crate::Error::Invalid`] for a bad name, and what the store says.
+    pub fn open(store: Box<dyn KvStore>, clock: Box<dyn Clock>, options: Options) -> Result<Self> {
+        Self::open_above(store, clock, None, options)
+    }
+
+    /// Opens a volume that lies on an image, and makes one if the store has none of this name: at first it
+    /// holds what the image holds, and all changes go to the store. The options' sizes are the image's.
+    ///
+    /// A volume can only be opened with the image that it was made on.
+    ///
+    /// # Cost
+    /// As [`Volume::open`]; a call less as long as nothing was written to the volume. Reading what lies in the
+    /// image costs no call as long as that is so, and one `get` where something else was written.
+    ///
+    /// # Errors
+    /// As [`Volume::open`], and [`crate::Error::OtherImage`] for a volume that was made on another image, or on none;
+    /// [`crate::Error::Format`] for an image that was packed for a volume of another name.
+    pub fn open_overlay(
+        store: Box<dyn KvStore>,
+        clock: Box<dyn Clock>,
+        image: Image,
+        options: Options,
+    ) -> Result<Self> {
+        Self::open_above(store, clock, Some(image), options)
+    }
+
+    /// Opens an image alone: a volume that takes no changes and has no store. Of the options only the cache's
+    /// are of use.
+    ///
+    /// # Cost
+    /// No store call, ever.
+    ///
+    /// # Errors
+    /// [`crate::Error::Damaged`] and [`crate::Error::Format`].
+    pub fn open_image(mut image: Image, mut options: Options) -> Result<Self> {
+        image.volume().clone_into(&mut options.volume);
+        check_volume_name(&options.volume)?;
+        let keys = KeySpace::new(&options.volume);
+        let (superblock, value) = image.superblock_value()?;
+        let limits = NoStore.limits()?;
+        let room = check_fit(&superblock, &limits)?;
+        let lower = Some(Lower::new(image, keys.clone()));
+        let committed = (superblock, value.to_vec());
+        let mut backing = Backing::new(Box::new(NoStore), limits, keys, lower, committed);
+        backing.unsynced = false;
+        let mut volume = Self::new(Box::new(Midnight), options, backing, room);
+        volume.read_only = true;
+        Ok(volume)
+    }
+
+    fn open_above(
+        mut store: Box<dyn KvStore>,
+        mut clock: Box<dyn Clock>,
+        mut image: Option<Image>,
+        options: Options,
+    ) -> Result<Self> {
+        check_volume_name(&options.volume)?;
+        let limits = store.limits()?;
+        check_limits(&limits)?;
+        let keys = KeySpace::new(&options.volume);
+        let committed = take_over(&mut *store, &mut *clock, &keys, &options, &limits, image.as_mut())?;
+        let room = check_fit(&committed.0, &limits)?;
+        let lower = image.map(|image| Lower::new(image, keys.clone()));
+        let backing = Backing::new(store, limits, keys, lower, committed);
+        let mut volume = Self::new(clock, options, backing, room);
+        volume.recover_journal()?;
+        volume.load_pending()?;
+        volume.recount()?;
+        Ok(volume)
+    }
+}

@@ -1,0 +1,43 @@
+//! Whether a store holds a volume that can be opened.
+
+use super::checks::{check_new, check_same_name, check_volume_name, decode_usable};
+use crate::error::Result;
+use crate::store::KvStore;
+use crate::stored::image::Image;
+use crate::stored::key::KeySpace;
+use crate::types::ImageId;
+use crate::volume::room::{check_fit, check_limits};
+
+/// Looks whether a store holds a volume of this name that [`Volume::open`](crate::Volume::open) can use, and changes nothing.
+///
+/// Returns false if it holds none: opening would make one.
+///
+/// # Errors
+/// As [`Volume::open`](crate::Volume::open).
+///
+/// # Cost
+/// Two store calls, `get-limits` and `get`, and one more `get` if there is none.
+pub fn probe(store: &mut dyn KvStore, volume: &str) -> Result<bool> {
+    look_at(store, volume, None)
+}
+
+/// As [`probe`], for a volume that is to be opened with an image.
+///
+/// # Errors
+/// As [`Volume::open_overlay`](crate::Volume::open_overlay).
+pub fn probe_overlay(store: &mut dyn KvStore, volume: &str, image: &Image) -> Result<bool> {
+    check_same_name(image, volume)?;
+    look_at(store, volume, Some(image.id()))
+}
+
+fn look_at(store: &mut dyn KvStore, volume: &str, image: Option<&ImageId>) -> Result<bool> {
+    check_volume_name(volume)?;
+    let limits = store.limits()?;
+    check_limits(&limits)?;
+    let keys = KeySpace::new(volume);
+    let key = keys.superblock();
+    match store.get(&[key])?.into_iter().next().flatten() {
+        Some(value) => check_fit(&decode_usable(key, &value, image)?, &limits).map(|_| true),
+        None => check_new(store, &keys).map(|()| false),
+    }
+}

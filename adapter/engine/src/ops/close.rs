@@ -1,0 +1,62 @@
+//! Closes descriptors.
+
+use crate::descriptor::Descriptor;
+use crate::error::Result;
+use crate::options::Mode;
+use crate::store::Durability;
+use crate::types::{InodeNo, Kind};
+use crate::volume::Volume;
+
+impl Volume {
+    /// Closes a descriptor. In mode `close`, a file that was changed is in the store when this returns.
+    ///
+    /// # Errors
+    /// The commit's. The descriptor is closed in any case, and the changes stay dirty: the next commit
+    /// carries them. A caller that has nobody to tell leaves it to [`Volume::tell_later`].
+    ///
+    /// # Cost
+    /// One `apply` if the file was changed since the last one, else nothing.
+    pub fn close(&mut self, descriptor: Descriptor) -> Result<()> {
+        let changed = self.release(&descriptor);
+        if changed && self.options.mode == Mode::Close { self.commit(Durability::Buffered) } else { Ok(()) }
+    }
+
+    /// Closes what [`Volume::reopen`] opened. Unlike [`Volume::close`] it stores nothing, unless it was
+    /// the file's last descriptor: libc makes and drops a stream for each seek.
+    ///
+    /// # Errors
+    /// As [`Volume::close`].
+    pub fn close_stream(&mut self, descriptor: Descriptor) -> Result<()> {
+        let last = self.cache.node(descriptor.ino).is_some_and(|node| node.open == 1);
+        let changed = self.release(&descriptor);
+        if changed && last && self.options.mode == Mode::Close {
+            self.commit(Durability::Buffered)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns whether the file has changes that are not stored.
+    fn release(&mut self, descriptor: &Descriptor) -> bool {
+        self.open_descriptors = self.open_descriptors.saturating_sub(1);
+        let Some(node) = self.cache.node_mut(descriptor.ino) else { return false };
+        node.open = node.open.saturating_sub(1);
+        if node.inode.nlink == 0 {
+            if node.open == 0 {
+                self.remove_or_queue(descriptor.ino);
+            }
+            return false;
+        }
+        descriptor.kind == Kind::File && (node.dirty || node.dirty_extents > 0)
+    }
+
+    /// Removes an inode after its last close, or leaves that to a commit with more room: a close must
+    /// not fail for it.
+    fn remove_or_queue(&mut self, ino: InodeNo) {
+        if self.room.fits_removal(&self.cache.dirty) && self.backing.is_live() {
+            self.destroy(ino)
+        } else {
+            self.orphans.queue.push_back(ino)
+        }
+    }
+}

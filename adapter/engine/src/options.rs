@@ -1,0 +1,75 @@
+//! What a caller chooses when it opens a volume.
+
+use crate::quota::Quota;
+
+/// When changes are handed to the store. See SEMANTICS for what a kill and a crash lose in each mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Every operation that changes something is durable when it returns.
+    Strict,
+    /// A file's bytes are in the store when it is closed, a change of names when it returns.
+    #[default]
+    Close,
+    /// Changes gather until a sync, the end of the program, or a limit of size or age.
+    Lazy,
+}
+
+/// The volume that is used where none is named.
+pub const DEFAULT_VOLUME: &str = "main";
+
+/// How much may stay in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheLimits {
+    /// Bytes of extents, dirty ones included.
+    pub extent_bytes: usize,
+    /// Inodes that are neither open nor dirty.
+    pub inodes: usize,
+    /// Bytes of small files and of links' targets, which lie in their inodes. What is dirty may come on
+    /// top of it, up to what fits one commit.
+    pub inode_bytes: usize,
+    /// Directory entries, known-missing names included.
+    pub dentries: usize,
+}
+
+impl Default for CacheLimits {
+    fn default() -> CacheLimits {
+        CacheLimits { extent_bytes: 16 << 20, inodes: 32 << 10, inode_bytes: 16 << 20, dentries: 128 << 10 }
+    }
+}
+
+/// How to open a volume.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The volume's name in its store, 1 to 255 bytes.
+    pub volume: String,
+    /// When changes are handed to the store.
+    pub mode: Mode,
+    /// What may stay in memory.
+    pub cache: CacheLimits,
+    /// Bytes of file data that may wait in memory before they are handed to the store.
+    pub dirty_bytes_max: usize,
+    /// How long a change may wait before a later change takes it to the store, in nanoseconds.
+    pub dirty_age_max_nanoseconds: u64,
+    /// Extent size of a volume that is made by opening it; a power of two from 512 to 1 MiB.
+    pub extent_bytes: u32,
+    /// Files up to this size lie in their inode's record, in a volume that is made by opening it; no
+    /// more than an extent.
+    pub inline_bytes: u32,
+    /// What the volume may hold from now on; `None` leaves it as it is, and a new volume without limits.
+    pub quota: Option<Quota>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            volume: DEFAULT_VOLUME.to_owned(),
+            mode: Mode::default(),
+            cache: CacheLimits::default(),
+            dirty_bytes_max: 8 << 20,
+            dirty_age_max_nanoseconds: 1_000_000_000,
+            extent_bytes: 32 << 10,
+            inline_bytes: 4 << 10,
+            quota: None,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The layout of an image, how one is read, and how its records are laid out.
+
+mod layout;
+
+mod read;
+mod write;
+
+pub(crate) use read::Digest;
+pub use read::Image;
+#[cfg(feature = "fuzzing")]
+pub(crate) use read::reseal;
+pub(crate) use write::{Record, lay_out};

@@ -1,0 +1,371 @@
+//! Reads an image where it lies. Every length and offset in it is taken for hostile.
+//!
+//! A search compares keys of blocks that are not checked yet. What it leads to is then proved: a block's
+//! checksum covers its place, its records and the first key of the next one, so that a key between the two
+//! first keys is in this block or nowhere.
+
+use super::layout::{
+    BLOCK_ENTRY_BYTES, BLOCK_RECORDS, FORMAT, HEADER_BYTES, HEADER_SUMMED_BYTES, MAGIC, RECORD_ENTRY_BYTES,
+};
+use crate::error::{Error, Result};
+use crate::stored::key::KeySpace;
+use crate::stored::record::superblock::Superblock;
+use crate::types::ImageId;
+use std::fmt;
+use xxhash_rust::xxh64::{Xxh64, xxh64};
+
+/// An image, ready to be read.
+///
+/// Opening costs the same whatever it holds; a part is checked when it is first looked at.
+#[derive(Clone)]
+pub struct Image {
+    bytes: &'static [u8],
+    id: ImageId,
+    volume: String,
+    records: usize,
+    blocks: usize,
+    /// Where the table of blocks starts.
+    table_at: usize,
+    /// A bit for each block whose checksum was found right.
+    checked: Vec<u64>,
+}
+
+impl fmt::Debug for Image {
+    /// Without its bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Image").field("id", &self.id).field("volume", &self.volume).finish_non_exhaustive()
+    }
+}
+
+fn damaged(found: &'static str) -> Error {
+    Error::damaged("image", 0, found)
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let bytes = bytes.get(at..)?.first_chunk::<2>()?;
+    Some(usize::from(u16::from_be_bytes(*bytes)))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let bytes = bytes.get(at..)?.first_chunk::<4>()?;
+    usize::try_from(u32::from_be_bytes(*bytes)).ok()
+}
+
+/// The checksum of a block: at this place, before a block that starts with this key.
+pub(super) fn block_sum(index: usize, block: &[u8], next_first: &[u8]) -> u64 {
+    xxh64(block, xxh64(next_first, index as u64))
+}
+
+/// The checksum of a header.
+pub(super) fn header_sum(fixed: &[u8], names: &[u8]) -> u64 {
+    xxh64(names, xxh64(fixed, 0))
+}
+
+/// Gathers the digest of an image: its records in order, the superblock's without its uuid.
+pub(crate) struct Digest([Xxh64; 2]);
+
+impl Digest {
+    pub(crate) fn new() -> Digest {
+        Digest([Xxh64::new(1), Xxh64::new(2)])
+    }
+
+    pub(crate) fn record(&mut self, key: &[u8], value: &[u8]) {
+        for half in &mut self.0 {
+            half.update(&(key.len() as u64).to_be_bytes());
+            half.update(key);
+            half.update(&(value.len() as u64).to_be_bytes());
+            half.update(value);
+        }
+    }
+
+    pub(crate) fn end(&self) -> [u8; 16] {
+        let mut digest = [0; 16];
+        for (place, half) in digest.chunks_exact_mut(8).zip(&self.0) {
+            place.copy_from_slice(&half.digest().to_be_bytes());
+        }
+        digest
+    }
+}
+
+/// Where the records of one block lie.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    bytes: &'static [u8],
+    records: usize,
+}
+
+impl Block {
+    fn key(&self, index: usize) -> Option<&'static [u8]> {
+        if index >= self.records {
+            return None;
+        }
+        let end_at = |index: usize| u16_at(self.bytes, index * RECORD_ENTRY_BYTES + 8);
+        let start = if index == 0 { 0 } else { end_at(index - 1)? };
+        self.bytes.get(self.records * RECORD_ENTRY_BYTES..)?.get(start..end_at(index)?)
+    }
+}
+
+/// What the header of an image says.
+struct Header {
+    id: ImageId,
+    volume: String,
+    records: usize,
+    blocks: usize,
+    /// Where the table of blocks starts.
+    table_at: usize,
+    /// Bytes of the image.
+    total: usize,
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Result<Header> {
+        let fixed = bytes.get(..HEADER_BYTES).ok_or(Error::Format("it is too short for an image"))?;
+        if !fixed.starts_with(&MAGIC) {
+            return Err(Error::Format("it is not an image"));
+        }
+        if u16_at(fixed, MAGIC.len()) != Some(usize::from(FORMAT)) {
+            return Err(Error::Format("the image was made by a newer version; use that version"));
+        }
+        let cut = || damaged("cut short");
+        let (volume_bytes, name_bytes) = (usize::from(fixed[10]), usize::from(fixed[11]));
+        let number = |at: usize| u32_at(fixed, at).ok_or_else(cut);
+        let (records, blocks, total) = (number(12)?, number(16)?, number(20)?);
+        let bytes = bytes.get(..total).ok_or_else(cut)?;
+        let table_at = HEADER_BYTES + volume_bytes + name_bytes;
+        let names = bytes.get(HEADER_BYTES..table_at).ok_or_else(cut)?;
+        let (summed, sum) = fixed.split_at(HEADER_SUMMED_BYTES);
+        if sum != header_sum(summed, names).to_be_bytes() {
+            return Err(damaged("checksum mismatch in the header"));
+        }
+        let text =
+            |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| damaged("a name that is no UTF-8"));
+        let (volume, name) = names.split_at_checked(volume_bytes).ok_or_else(cut)?;
+        let table_bytes =
+            blocks.checked_mul(BLOCK_ENTRY_BYTES).and_then(|length| length.checked_add(table_at));
+        if blocks != records.div_ceil(BLOCK_RECORDS) || table_bytes.is_none_or(|end| end > total) {
+            return Err(damaged("counts that do not fit"));
+        }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&fixed[24..HEADER_SUMMED_BYTES]);
+        let id = ImageId { name: text(name)?, digest };
+        Ok(Header { id, volume: text(volume)?, records, blocks, table_at, total })
+    }
+}
+
+impl ImageId {
+    /// Reads which image the bytes are, which may have anything behind their end.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn read(bytes: &[u8]) -> Result<ImageId> {
+        Header::read(bytes).map(|header| header.id)
+    }
+}
+
+impl Image {
+    /// Makes an image of its bytes, which may have anything behind their end.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for what is no image or one of a newer version, [`Error::Damaged`].
+    ///
+    /// # Cost
+    /// Reads the header.
+    pub fn open(bytes: &'static [u8]) -> Result<Image> {
+        let Header { id, volume, records, blocks, table_at, total } = Header::read(bytes)?;
+        let bytes = bytes.get(..total).ok_or(damaged("cut short"))?;
+        Ok(Image { bytes, id, volume, records, blocks, table_at, checked: vec![0; blocks.div_ceil(64)] })
+    }
+
+    /// What tells it from other images.
+    pub fn id(&self) -> &ImageId {
+        &self.id
+    }
+
+    /// The name of the volume whose records it holds. A volume above it must have the same name.
+    pub fn volume(&self) -> &str {
+        &self.volume
+    }
+
+    /// Bytes that it takes.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Checks everything that can be checked without reading it as a file system: every block, and that the
+    /// content is the one of the digest.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    ///
+    /// # Cost
+    /// Reads all of it.
+    pub fn verify(&mut self) -> Result<()> {
+        let mut digest = Digest::new();
+        let mut last: Option<&[u8]> = None;
+        for index in 0..self.records {
+            let (key, value) = self.record(index)?.ok_or(damaged("a record is missing"))?;
+            if last.is_some_and(|last| last >= key) {
+                return Err(damaged("its records are not in order"));
+            }
+            last = Some(key);
+            if index == 0 {
+                let superblock = self.superblock()?;
+                let anonymous = Superblock { uuid: [0; 16], ..superblock };
+                digest.record(key, &anonymous.encode(KeySpace::new(&self.volume).superblock()));
+            } else {
+                digest.record(key, value);
+            }
+        }
+        if digest.end() == self.id.digest {
+            Ok(())
+        } else {
+            Err(damaged("its content is not that of its digest"))
+        }
+    }
+
+    /// The superblock of the volume that was packed.
+    pub(crate) fn superblock(&mut self) -> Result<Superblock> {
+        Ok(self.superblock_value()?.0)
+    }
+
+    /// As [`Image::superblock`], and to the byte.
+    pub(crate) fn superblock_value(&mut self) -> Result<(Superblock, &'static [u8])> {
+        let keys = KeySpace::new(&self.volume);
+        let inner = keys.inner(keys.superblock()).unwrap_or_default();
+        let value = self.get(inner)?.ok_or(damaged("it has no superblock"))?;
+        let superblock = Superblock::decode(keys.superblock(), value)?;
+        if !superblock.frozen || superblock.lower.is_some() || superblock.has_journal() {
+            return Err(damaged("its superblock is not that of an image"));
+        }
+        Ok((superblock, value))
+    }
+
+    /// The value of a key, given without the volume's name.
+    ///
+    /// # Cost
+    /// A search. The first look into a block of 32 records checks it.
+    pub(crate) fn get(&mut self, inner: &[u8]) -> Result<Option<&'static [u8]>> {
+        let at = self.seek(inner)?;
+        match self.record(at)? {
+            Some((key, value)) if key == inner => Ok(Some(value)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The place of the first record whose key is not less; the number of all if there is none.
+    pub(crate) fn seek(&mut self, inner: &[u8]) -> Result<usize> {
+        let (mut low, mut high) = (0, self.blocks);
+        // Blocks before `low` start with no greater key, those from `high` on with greater ones.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let first = self.first_key(middle).ok_or(damaged("a block out of range"))?;
+            if first <= inner { low = middle + 1 } else { high = middle }
+        }
+        let Some(index) = low.checked_sub(1) else {
+            // Less than the very first key, if this is the first block.
+            return if self.blocks == 0 { Ok(0) } else { self.checked_block(0).map(|_| 0) };
+        };
+        let block = self.checked_block(index)?;
+        if block.key(0).is_none_or(|first| first > inner)
+            || self.first_key(index + 1).is_some_and(|next| next <= inner)
+        {
+            return Err(damaged("its blocks are not in order"));
+        }
+        let (mut low, mut high) = (0, block.records);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let key = block.key(middle).ok_or(damaged("a key out of range"))?;
+            if key < inner { low = middle + 1 } else { high = middle }
+        }
+        Ok(index * BLOCK_RECORDS + low)
+    }
+
+    /// Key (without the volume's name) and value of the record at a place, `None` behind the last.
+    pub(crate) fn record(&mut self, place: usize) -> Result<Option<(&'static [u8], &'static [u8])>> {
+        if place >= self.records {
+            return Ok(None);
+        }
+        let block = self.checked_block(place / BLOCK_RECORDS)?;
+        let index = place % BLOCK_RECORDS;
+        let key = block.key(index).ok_or(damaged("a key out of range"))?;
+        let entry = index * RECORD_ENTRY_BYTES;
+        let range = u32_at(block.bytes, entry).zip(u32_at(block.bytes, entry + 4));
+        let value = range.and_then(|(start, length)| self.bytes.get(start..)?.get(..length));
+        Ok(Some((key, value.ok_or(damaged("a value out of range"))?)))
+    }
+
+    fn first_key(&self, index: usize) -> Option<&'static [u8]> {
+        self.block(index)?.0.key(0)
+    }
+
+    /// A block as the table has it, with its checksum.
+    fn block(&self, index: usize) -> Option<(Block, u64)> {
+        if index >= self.blocks {
+            return None;
+        }
+        let at = self.table_at + index * BLOCK_ENTRY_BYTES;
+        let (start, length) = (u32_at(self.bytes, at)?, u32_at(self.bytes, at + 4)?);
+        let sum = u64::from_be_bytes(*self.bytes.get(at + 8..)?.first_chunk::<8>()?);
+        let bytes = self.bytes.get(start..)?.get(..length)?;
+        let records = (self.records - index * BLOCK_RECORDS).min(BLOCK_RECORDS);
+        Some((Block { bytes, records }, sum))
+    }
+
+    fn checked_block(&mut self, index: usize) -> Result<Block> {
+        let (block, sum) = self.block(index).ok_or(damaged("a block out of range"))?;
+        let (word, bit) = (index / 64, 1_u64 << (index % 64));
+        if self.checked.get(word).is_some_and(|word| word & bit != 0) {
+            return Ok(block);
+        }
+        let next = self.first_key(index + 1);
+        if next.is_none() && index + 1 < self.blocks {
+            return Err(damaged("a block out of range"));
+        }
+        if sum != block_sum(index, block.bytes, next.unwrap_or_default()) {
+            return Err(damaged("checksum mismatch in a block"));
+        }
+        // Who goes from key to key must come forward, whoever computed the checksums.
+        let keys = (0..block.records).map(|record| block.key(record)).chain(next.map(Some));
+        let ascend = keys.clone().zip(keys.skip(1)).all(|(one, other)| one.is_some() && one < other);
+        if !ascend || block.key(0).is_none() {
+            return Err(damaged("its records are not in order"));
+        }
+        if let Some(word) = self.checked.get_mut(word) {
+            *word |= bit;
+        }
+        Ok(block)
+    }
+}
+
+/// Makes the checksums of the header and of all blocks right, as far as the bytes have any.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn reseal(bytes: &mut [u8]) {
+    let count = |at| u32_at(bytes, at);
+    let (Some(records), Some(&volume), Some(&name)) = (count(12), bytes.get(10), bytes.get(11)) else {
+        return;
+    };
+    let table_at = HEADER_BYTES + usize::from(volume) + usize::from(name);
+    let block = |bytes: &[u8], index: usize| -> Option<Vec<u8>> {
+        let at = table_at + index * BLOCK_ENTRY_BYTES;
+        Some(bytes.get(u32_at(bytes, at)?..)?.get(..u32_at(bytes, at + 4)?)?.to_vec())
+    };
+    for index in 0..records.div_ceil(BLOCK_RECORDS) {
+        let Some(found) = block(bytes, index) else { break };
+        let left = records.saturating_sub((index + 1) * BLOCK_RECORDS).min(BLOCK_RECORDS);
+        let next = block(bytes, index + 1).filter(|_| left > 0);
+        let first = next.as_ref().and_then(|next| {
+            let end = u16_at(next, 8)?;
+            next.get(left * RECORD_ENTRY_BYTES..)?.get(..end)
+        });
+        let sum = block_sum(index, &found, first.unwrap_or_default());
+        let at = table_at + index * BLOCK_ENTRY_BYTES + 8;
+        if let Some(place) = bytes.get_mut(at..at + 8) {
+            place.copy_from_slice(&sum.to_be_bytes());
+        }
+    }
+    let names = bytes.get(HEADER_BYTES..table_at).unwrap_or_default();
+    let sum = header_sum(bytes.get(..HEADER_SUMMED_BYTES).unwrap_or_default(), names);
+    if let Some(place) = bytes.get_mut(HEADER_SUMMED_BYTES..HEADER_BYTES) {
+        place.copy_from_slice(&sum.to_be_bytes());
+    }
+}

@@ -1,0 +1,7 @@
+//! What is stored, to the byte: keys, records, and images of volumes.
+
+pub(crate) mod key;
+
+pub(crate) mod record;
+
+pub(crate) mod image;

@@ -1,0 +1,285 @@
+//! The inode: everything about a file but its names, with the bytes of a small one.
+
+use super::{Fields, RecordId, begin, seal, unseal};
+use crate::error::Result;
+use crate::limits::{FILE_SIZE_MAX, INODE_CHARGE_BYTES, SYMLINK_BYTES_MAX};
+use crate::quota::Used;
+use crate::stored::key::tag;
+use crate::types::{InodeNo, Kind, Timestamp};
+
+/// Where a file's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A directory has none.
+    None,
+    /// In the record itself. A shorter vector than the file's size is followed by zeros.
+    Inline(Vec<u8>),
+    /// In extents.
+    Extents,
+    /// The target of a symbolic link.
+    Target(Box<str>),
+}
+
+impl Content {
+    /// Bytes that it takes in memory beside the inode.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Content::None | Content::Extents => 0,
+            Content::Inline(bytes) => bytes.capacity(),
+            Content::Target(target) => target.len(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inode {
+    pub(crate) kind: Kind,
+    /// Names of a file; for a directory two and one for each directory in it. 0: unlinked but open.
+    pub(crate) nlink: u32,
+    /// Bytes of a file or target; entries of a directory.
+    pub(crate) size: u64,
+    /// Extents that exist, so that holes are not charged.
+    pub(crate) extents: u64,
+    /// Those of them that are the image's below, and so are not charged either. 0 says that none is, or that it is not
+    /// known: then all are charged.
+    pub(crate) extents_below: u64,
+    pub(crate) generation: u64,
+    /// The directory that a directory lies in; 0 for everything else.
+    pub(crate) parent: InodeNo,
+    pub(crate) atime: Timestamp,
+    pub(crate) mtime: Timestamp,
+    pub(crate) ctime: Timestamp,
+    pub(crate) content: Content,
+}
+
+/// Bytes of the body before the content.
+pub(crate) const FIXED_BYTES: usize = 76;
+
+const CONTENT_NONE: u8 = 0;
+const CONTENT_INLINE: u8 = 1;
+const CONTENT_EXTENTS: u8 = 2;
+const CONTENT_TARGET: u8 = 3;
+/// In extents of which some are the image's.
+const CONTENT_SHARED_EXTENTS: u8 = 4;
+
+fn id(ino: InodeNo) -> RecordId {
+    RecordId { tag: tag::INODE, name: "inode", ino: ino.0 }
+}
+
+impl Inode {
+    pub(crate) fn new(kind: Kind, parent: InodeNo, now: Timestamp, content: Content) -> Inode {
+        let size = match &content {
+            Content::Target(target) => target.len() as u64,
+            _ => 0,
+        };
+        Inode {
+            kind,
+            nlink: if kind == Kind::Directory { 2 } else { 1 },
+            size,
+            extents: 0,
+            extents_below: 0,
+            generation: 1,
+            parent: if kind == Kind::Directory { parent } else { InodeNo(0) },
+            atime: now,
+            mtime: now,
+            ctime: now,
+            content,
+        }
+    }
+
+    /// How many extents its size spans.
+    pub(crate) fn extents_end(&self, extent_bytes: u64) -> u64 {
+        match self.content {
+            Content::Extents => self.size.div_ceil(extent_bytes),
+            _ => 0,
+        }
+    }
+
+    /// Bytes that count against the quota: some for the record, and a file's size, but no more than its extents can
+    /// hold, so that holes and what the image below has are free. A function of the record alone, which keeps the count
+    /// exact.
+    pub(crate) fn charged_bytes(&self, extent_bytes: u64) -> u64 {
+        let own = self.extents.saturating_sub(self.extents_below);
+        INODE_CHARGE_BYTES.saturating_add(self.content_bytes(own, extent_bytes))
+    }
+
+    /// What counts for it, by its record.
+    pub(crate) fn used(&self, extent_bytes: u64) -> Used {
+        Used { bytes: self.charged_bytes(extent_bytes), inodes: 1, names: 0 }
+    }
+
+    /// Bytes of content, if so many extents count.
+    pub(crate) fn content_bytes(&self, extents: u64, extent_bytes: u64) -> u64 {
+        match self.content {
+            Content::Extents => self.size.min(extents.saturating_mul(extent_bytes)),
+            Content::Inline(_) | Content::Target(_) => self.size,
+            Content::None => 0,
+        }
+    }
+
+    /// Drops the bytes of a small file or target, for a reader that wants the rest only.
+    pub(crate) fn forget_bytes(&mut self) {
+        match &mut self.content {
+            Content::Inline(bytes) => *bytes = Vec::new(),
+            Content::Target(target) => *target = Box::default(),
+            Content::None | Content::Extents => {}
+        }
+    }
+
+    /// Appends the value for `key` to the empty `out`.
+    pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
+        begin(out);
+        // Never more than there are, which no reader would take.
+        let below = self.extents_below.min(self.extents).to_be_bytes();
+        let (tag_byte, content): (u8, &[u8]) = match &self.content {
+            Content::None => (CONTENT_NONE, &[]),
+            Content::Inline(bytes) => (CONTENT_INLINE, bytes),
+            Content::Extents if below != [0; 8] => (CONTENT_SHARED_EXTENTS, &below),
+            Content::Extents => (CONTENT_EXTENTS, &[]),
+            Content::Target(target) => (CONTENT_TARGET, target.as_bytes()),
+        };
+        out.extend_from_slice(&[self.kind.to_byte(), tag_byte, 0, 0]);
+        out.extend_from_slice(&self.nlink.to_be_bytes());
+        for number in [self.size, self.extents, self.generation, self.parent.0] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        for time in [self.atime, self.mtime, self.ctime] {
+            out.extend_from_slice(&time.seconds.to_be_bytes());
+            out.extend_from_slice(&time.nanoseconds.to_be_bytes());
+        }
+        out.extend_from_slice(content);
+        seal(key, tag::INODE, out);
+    }
+
+    pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Inode> {
+        let id = id(ino);
+        let mut fields = Fields::new(unseal(key, id, value)?, id);
+        let kind = Kind::from_byte(fields.u8()?).ok_or(id.damaged("unknown kind"))?;
+        let tag_byte = fields.u8()?;
+        if fields.u16()? != 0 {
+            return Err(id.damaged("reserved bytes are not zero"));
+        }
+        let nlink = fields.u32()?;
+        let (size, extents, generation) = (fields.u64()?, fields.u64()?, fields.u64()?);
+        let parent = InodeNo(fields.u64()?);
+        let mut time = || -> Result<Timestamp> {
+            let time = Timestamp { seconds: fields.i64()?, nanoseconds: fields.u32()? };
+            if time.nanoseconds < 1_000_000_000 {
+                Ok(time)
+            } else {
+                Err(id.damaged("nanoseconds out of range"))
+            }
+        };
+        let (atime, mtime, ctime) = (time()?, time()?, time()?);
+        let rest = fields.rest();
+        let length = rest.len() as u64;
+        let mut extents_below = 0;
+        let content = match (kind, tag_byte) {
+            (Kind::Directory, CONTENT_NONE) if rest.is_empty() => Content::None,
+            // An empty file is always inline.
+            (Kind::File, CONTENT_EXTENTS) if rest.is_empty() && (1..=FILE_SIZE_MAX).contains(&size) => {
+                Content::Extents
+            }
+            (Kind::File, CONTENT_SHARED_EXTENTS) if (1..=FILE_SIZE_MAX).contains(&size) => {
+                let mut fields = Fields::new(rest, id);
+                extents_below = fields.u64()?;
+                fields.end()?;
+                if !(1..=extents).contains(&extents_below) {
+                    return Err(id.damaged("more extents of the image than there are, or none"));
+                }
+                Content::Extents
+            }
+            (Kind::File, CONTENT_INLINE) if length <= size && size <= u64::from(inline_bytes) => {
+                Content::Inline(rest.to_vec())
+            }
+            (Kind::Symlink, CONTENT_TARGET) if rest.len() <= SYMLINK_BYTES_MAX && length == size => {
+                Content::Target(
+                    std::str::from_utf8(rest).map_err(|_| id.damaged("target is not UTF-8"))?.into(),
+                )
+            }
+            _ => return Err(id.damaged("content does not fit the kind and size")),
+        };
+        Ok(Inode {
+            kind,
+            nlink,
+            size,
+            extents,
+            extents_below,
+            generation,
+            parent,
+            atime,
+            mtime,
+            ctime,
+            content,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(inode: &Inode) -> Result<Inode> {
+        let mut value = Vec::new();
+        inode.encode(b"k", &mut value);
+        Inode::decode(b"k", InodeNo(5), 4096, &value)
+    }
+
+    #[test]
+    fn inodes_of_every_kind_survive_encoding() {
+        let now = Timestamp { seconds: -5, nanoseconds: 999_999_999 };
+        let mut file = Inode::new(Kind::File, InodeNo::ROOT, now, Content::Inline(b"bytes".to_vec()));
+        file.size = 4000;
+        assert_eq!(round(&file).unwrap(), file);
+        file.content = Content::Extents;
+        file.size = FILE_SIZE_MAX;
+        assert_eq!(round(&file).unwrap(), file);
+        (file.extents, file.extents_below) = (7, 7);
+        assert_eq!(round(&file).unwrap(), file);
+        let directory = Inode::new(Kind::Directory, InodeNo(9), now, Content::None);
+        assert_eq!(round(&directory).unwrap(), directory);
+        let link = Inode::new(Kind::Symlink, InodeNo::ROOT, now, Content::Target("a/b".into()));
+        assert_eq!(round(&link).unwrap(), link);
+    }
+
+    #[test]
+    fn content_that_does_not_fit_is_damage() {
+        let mut file =
+            Inode::new(Kind::File, InodeNo::ROOT, Timestamp::default(), Content::Inline(b"bytes".to_vec()));
+        assert!(round(&file).is_err(), "more bytes than the size says");
+        file.size = 4097;
+        assert!(round(&file).is_err(), "over the inline limit");
+        file.content = Content::Target("x".into());
+        assert!(round(&file).is_err(), "a file with a target");
+        file.content = Content::Extents;
+        file.size = FILE_SIZE_MAX + 1;
+        assert!(round(&file).is_err(), "over the largest size");
+        file.size = 0;
+        assert!(round(&file).is_err(), "empty and not inline");
+        (file.size, file.extents, file.extents_below) = (9, 2, 2);
+        let mut value = Vec::new();
+        file.encode(b"k", &mut value);
+        // The last byte of the extents that exist.
+        value[crate::stored::record::FRAME_BYTES + 23] = 1;
+        seal(b"k", tag::INODE, &mut value);
+        assert!(Inode::decode(b"k", InodeNo(5), 4096, &value).is_err(), "more of the image than there is");
+    }
+
+    #[test]
+    fn holes_are_not_charged() {
+        let mut file = Inode::new(Kind::File, InodeNo::ROOT, Timestamp::default(), Content::Extents);
+        (file.size, file.extents) = (1 << 40, 1);
+        assert_eq!(file.charged_bytes(32 << 10), INODE_CHARGE_BYTES + (32 << 10));
+        (file.size, file.extents) = (5000, 1);
+        assert_eq!(file.charged_bytes(32 << 10), INODE_CHARGE_BYTES + 5000);
+    }
+
+    #[test]
+    fn what_the_image_has_is_not_charged() {
+        let mut file = Inode::new(Kind::File, InodeNo::ROOT, Timestamp::default(), Content::Extents);
+        (file.size, file.extents, file.extents_below) = (5 << 20, 160, 159);
+        assert_eq!(file.charged_bytes(32 << 10), INODE_CHARGE_BYTES + (32 << 10));
+        file.extents_below = 160;
+        assert_eq!(file.charged_bytes(32 << 10), INODE_CHARGE_BYTES);
+    }
+}

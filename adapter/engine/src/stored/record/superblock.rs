@@ -1,0 +1,367 @@
+//! The superblock: what a volume is, and the one value every commit is guarded on.
+
+use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
+use crate::error::{Error, Result};
+use crate::limits::{INODE_CHARGE_BYTES, VOLUME_NAME_BYTES_MAX};
+use crate::quota::{Quota, Used};
+use crate::stored::key::tag;
+use crate::types::{ImageId, InodeNo};
+
+const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
+
+/// Raised when older versions cannot read the format at all.
+const FORMAT_MAJOR: u16 = 1;
+/// Raised with every addition; older versions go by the feature masks.
+const FORMAT_MINOR: u16 = 3;
+/// That of a superblock that does not count names, so that it has the same bytes as ever: an image's is frozen, and its
+/// digest covers it.
+const FORMAT_MINOR_WITHOUT_NAMES: u16 = 2;
+
+/// Features that a reader may not know and still read the volume: none yet.
+const RO_COMPAT_KNOWN: u32 = 0;
+/// Feature: there may be a journal. If it has a commit record, the other records are to be read as it
+/// changes them.
+pub(crate) const INCOMPAT_JOURNAL: u32 = 1;
+/// Feature: directory entries may say when they were born.
+const INCOMPAT_BIRTHS: u32 = 2;
+/// Feature: the volume lies on an image. Without it, what is there is a part of the tree.
+const INCOMPAT_LOWER: u32 = 4;
+/// Feature: names are counted, the counts are of what the store has and not the image below, and inodes may say which
+/// extents are the image's.
+const INCOMPAT_NAMES: u32 = 8;
+/// Features that a reader must know.
+const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER | INCOMPAT_NAMES;
+
+/// Bounds of the extent size: a power of two within them.
+pub(crate) const EXTENT_BYTES_MIN: u32 = 512;
+pub(crate) const EXTENT_BYTES_MAX: u32 = 1 << 20;
+/// Most bytes that may lie in an inode record.
+pub(crate) const INLINE_BYTES_MAX: u32 = 64 << 10;
+
+const ID: RecordId = RecordId { tag: tag::SUPERBLOCK, name: "superblock", ino: 0 };
+
+/// The image that a volume lies on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lower {
+    pub(crate) image: ImageId,
+    /// Of the image's superblock.
+    pub(crate) seq: u64,
+    /// There may be records of the volume beside this one. Until then, only the image need be asked.
+    pub(crate) written: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Superblock {
+    pub(crate) compat: u32,
+    pub(crate) ro_compat: u32,
+    pub(crate) incompat: u32,
+    pub(crate) uuid: [u8; 16],
+    pub(crate) extent_bytes: u32,
+    pub(crate) inline_bytes: u32,
+    /// Raised by each exclusive opener; a commit under an older one fails its guard.
+    pub(crate) epoch: u64,
+    /// Raised by each commit, which so leaves a trace even if it changes nothing else here.
+    pub(crate) seq: u64,
+    pub(crate) next_inode: u64,
+    pub(crate) used_bytes: u64,
+    pub(crate) used_inodes: u64,
+    /// 0 in a volume that does not count names yet.
+    pub(crate) used_names: u64,
+    /// `u64::MAX`: no quota.
+    pub(crate) quota_bytes: u64,
+    pub(crate) quota_inodes: u64,
+    pub(crate) quota_names: u64,
+    /// A frozen volume is never changed again: others may lie on it.
+    pub(crate) frozen: bool,
+    pub(crate) lower: Option<Lower>,
+}
+
+impl Superblock {
+    pub(crate) fn new(uuid: [u8; 16], extent_bytes: u32, inline_bytes: u32) -> Superblock {
+        Superblock {
+            compat: 0,
+            ro_compat: 0,
+            incompat: INCOMPAT_BIRTHS | INCOMPAT_NAMES,
+            uuid,
+            extent_bytes,
+            inline_bytes,
+            epoch: 1,
+            seq: 1,
+            next_inode: InodeNo::ROOT.0 + 1,
+            used_bytes: INODE_CHARGE_BYTES,
+            used_inodes: 1,
+            used_names: 0,
+            quota_bytes: u64::MAX,
+            quota_inodes: u64::MAX,
+            quota_names: u64::MAX,
+            frozen: false,
+            lower: None,
+        }
+    }
+
+    /// Takes note of a new opener, which writes all that this version knows.
+    pub(crate) fn take_over(&mut self) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.seq = self.seq.saturating_add(1);
+        self.incompat |= INCOMPAT_BIRTHS;
+    }
+
+    /// Makes it that of an image: frozen, and without what depends on how the volume came to be. It counts bytes of
+    /// content alone and no names, as the first images did: one tree is one image, whichever version packed it. Its
+    /// uuid is zero, to be set to the digest of what the image holds.
+    pub(crate) fn freeze(&mut self, content_bytes: u64) {
+        let (next_inode, used_inodes) = (self.next_inode, self.used_inodes);
+        let fresh = Superblock::new([0; 16], self.extent_bytes, self.inline_bytes);
+        let incompat = fresh.incompat & !INCOMPAT_NAMES;
+        let used_bytes = content_bytes;
+        *self = Superblock { next_inode, used_bytes, used_inodes, incompat, frozen: true, ..fresh };
+    }
+
+    /// The superblock of a volume that is to lie on the image whose superblock this is. It counts nothing: all there
+    /// is lies in the image.
+    pub(crate) fn above(&self, image: ImageId, uuid: [u8; 16]) -> Superblock {
+        Superblock {
+            uuid,
+            epoch: 1,
+            seq: 1,
+            used_bytes: 0,
+            used_inodes: 0,
+            used_names: 0,
+            incompat: self.incompat | INCOMPAT_LOWER | INCOMPAT_NAMES,
+            frozen: false,
+            lower: Some(Lower { image, seq: self.seq, written: false }),
+            ..self.clone()
+        }
+    }
+
+    /// Whether it says that the store holds nothing of the volume but itself: all is as in the image below.
+    pub(crate) fn is_as_its_image(&self) -> bool {
+        self.lower.as_ref().is_some_and(|lower| !lower.written)
+    }
+
+    /// Says that there is more in the store than the superblock, which readers of a volume on an image ask for.
+    pub(crate) fn set_written(&mut self) {
+        if let Some(lower) = &mut self.lower {
+            lower.written = true;
+        }
+    }
+
+    /// Whether names are counted, and what lies in an image below is not: else the volume is to be recounted.
+    pub(crate) fn counts_names(&self) -> bool {
+        self.incompat & INCOMPAT_NAMES != 0
+    }
+
+    /// Sets what the volume holds, counted by the rules of this version.
+    pub(crate) fn set_recounted(&mut self, used: Used) {
+        self.set_used(used);
+        self.incompat |= INCOMPAT_NAMES;
+    }
+
+    /// What the volume holds, as its quota counts it.
+    pub(crate) fn used(&self) -> Used {
+        Used { bytes: self.used_bytes, inodes: self.used_inodes, names: self.used_names }
+    }
+
+    pub(crate) fn set_used(&mut self, used: Used) {
+        (self.used_bytes, self.used_inodes, self.used_names) = (used.bytes, used.inodes, used.names);
+    }
+
+    pub(crate) fn quota(&self) -> Quota {
+        let limit = |number: u64| (number != u64::MAX).then_some(number);
+        Quota {
+            bytes: limit(self.quota_bytes),
+            inodes: limit(self.quota_inodes),
+            names: limit(self.quota_names),
+        }
+    }
+
+    pub(crate) fn set_quota(&mut self, quota: Quota) {
+        self.quota_bytes = quota.bytes.unwrap_or(u64::MAX);
+        self.quota_inodes = quota.inodes.unwrap_or(u64::MAX);
+        self.quota_names = quota.names.unwrap_or(u64::MAX);
+    }
+
+    /// Whether there may be a journal in the store.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.incompat & INCOMPAT_JOURNAL != 0
+    }
+
+    pub(crate) fn set_journal(&mut self, there: bool) {
+        self.incompat = (self.incompat & !INCOMPAT_JOURNAL) | (INCOMPAT_JOURNAL * u32::from(there));
+    }
+
+    /// The length of what [`Superblock::encode`] returns.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        let lower = self.lower.as_ref().map_or(0, |lower| lower.image.name.len() + 16 + 8 + 1);
+        FRAME_BYTES + 106 + lower + if self.counts_names() { 16 } else { 0 }
+    }
+
+    pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(192);
+        begin(&mut out);
+        out.extend_from_slice(&MAGIC);
+        let minor = if self.counts_names() { FORMAT_MINOR } else { FORMAT_MINOR_WITHOUT_NAMES };
+        out.extend_from_slice(&FORMAT_MAJOR.to_be_bytes());
+        out.extend_from_slice(&minor.to_be_bytes());
+        for mask in [self.compat, self.ro_compat, self.incompat] {
+            out.extend_from_slice(&mask.to_be_bytes());
+        }
+        out.extend_from_slice(&self.uuid);
+        out.extend_from_slice(&self.extent_bytes.to_be_bytes());
+        out.extend_from_slice(&self.inline_bytes.to_be_bytes());
+        for number in [
+            self.epoch,
+            self.seq,
+            self.next_inode,
+            self.used_bytes,
+            self.used_inodes,
+            self.quota_bytes,
+            self.quota_inodes,
+        ] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        out.push(u8::from(self.frozen));
+        match &self.lower {
+            None => out.push(0),
+            Some(lower) => {
+                // An image's name has 1 to 255 bytes.
+                out.push(u8::try_from(lower.image.name.len()).unwrap_or(u8::MAX));
+                out.extend_from_slice(lower.image.name.as_bytes());
+                out.extend_from_slice(&lower.image.digest);
+                out.extend_from_slice(&lower.seq.to_be_bytes());
+                out.push(u8::from(lower.written));
+            }
+        }
+        if self.counts_names() {
+            for number in [self.used_names, self.quota_names] {
+                out.extend_from_slice(&number.to_be_bytes());
+            }
+        }
+        seal(key, tag::SUPERBLOCK, &mut out);
+        out
+    }
+
+    /// Decodes a superblock and refuses what this version cannot handle.
+    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Superblock> {
+        let body = unseal(key, ID, value)?;
+        let mut fields = Fields::new(body, ID);
+        if fields.bytes(MAGIC.len())? != MAGIC {
+            return Err(Error::Format("it is not a kvfs volume"));
+        }
+        let (major, _minor) = (fields.u16()?, fields.u16()?);
+        if major != FORMAT_MAJOR {
+            return Err(Error::Format(
+                "it was made by a newer version with another format; use that version",
+            ));
+        }
+        let (compat, ro_compat, incompat) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        if incompat & !INCOMPAT_KNOWN != 0 || ro_compat & !RO_COMPAT_KNOWN != 0 {
+            return Err(Error::Format("it uses features of a newer version; use that version"));
+        }
+        let mut superblock = Superblock {
+            compat,
+            ro_compat,
+            incompat,
+            uuid: fields.id16()?,
+            extent_bytes: fields.u32()?,
+            inline_bytes: fields.u32()?,
+            epoch: fields.u64()?,
+            seq: fields.u64()?,
+            next_inode: fields.u64()?,
+            used_bytes: fields.u64()?,
+            used_inodes: fields.u64()?,
+            used_names: 0,
+            quota_bytes: fields.u64()?,
+            quota_inodes: fields.u64()?,
+            quota_names: u64::MAX,
+            frozen: match fields.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(ID.damaged("frozen flag is neither 0 nor 1")),
+            },
+            lower: decode_lower(&mut fields)?,
+        };
+        if superblock.counts_names() {
+            (superblock.used_names, superblock.quota_names) = (fields.u64()?, fields.u64()?);
+        }
+        fields.end()?;
+        if superblock.lower.is_some() != (incompat & INCOMPAT_LOWER != 0) {
+            return Err(ID.damaged("an image below that its features do not tell of, or none"));
+        }
+        let size = superblock.extent_bytes;
+        if !(EXTENT_BYTES_MIN..=EXTENT_BYTES_MAX).contains(&size) || !size.is_power_of_two() {
+            return Err(ID.damaged("extent size out of range"));
+        }
+        if superblock.inline_bytes > INLINE_BYTES_MAX.min(size) {
+            return Err(ID.damaged("inline limit out of range"));
+        }
+        if superblock.next_inode <= InodeNo::ROOT.0 {
+            return Err(ID.damaged("next inode out of range"));
+        }
+        Ok(superblock)
+    }
+}
+
+fn decode_lower(fields: &mut Fields<'_>) -> Result<Option<Lower>> {
+    let length = usize::from(fields.u8()?);
+    if length == 0 {
+        return Ok(None);
+    }
+    debug_assert!(length <= VOLUME_NAME_BYTES_MAX);
+    let name =
+        std::str::from_utf8(fields.bytes(length)?).map_err(|_| ID.damaged("lower name is not UTF-8"))?;
+    let image = ImageId { name: name.to_owned(), digest: fields.id16()? };
+    let seq = fields.u64()?;
+    let written = match fields.u8()? {
+        0 => false,
+        1 => true,
+        _ => return Err(ID.damaged("written flag is neither 0 nor 1")),
+    };
+    Ok(Some(Lower { image, seq, written }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_superblock_survives_encoding() {
+        let mut superblock = Superblock::new([7; 16], 32 << 10, 4096);
+        (superblock.used_names, superblock.quota_names) = (5, 9);
+        superblock.frozen = true;
+        assert_eq!(Superblock::decode(b"k", &superblock.encode(b"k")).unwrap(), superblock);
+        let mut frozen = superblock.clone();
+        frozen.freeze(77);
+        assert_eq!(Superblock::decode(b"k", &frozen.encode(b"k")).unwrap(), frozen);
+        assert_eq!(frozen.encode(b"k").len() + 16, superblock.encode(b"k").len(), "an image counts no names");
+        assert_eq!(frozen.encode(b"k").len(), frozen.encoded_bytes());
+        assert_eq!(superblock.encode(b"k").len(), superblock.encoded_bytes());
+        let mut above = superblock.above(ImageId { name: "base".into(), digest: [3; 16] }, [8; 16]);
+        assert_eq!(Superblock::decode(b"k", &above.encode(b"k")).unwrap(), above);
+        assert_eq!(above.encode(b"k").len(), above.encoded_bytes());
+        above.incompat = superblock.incompat;
+        assert!(Superblock::decode(b"k", &above.encode(b"k")).is_err(), "an image that no feature tells of");
+    }
+
+    #[test]
+    fn a_volume_of_a_newer_format_is_refused() {
+        let mut superblock = Superblock::new([7; 16], 32 << 10, 4096);
+        superblock.incompat = 1 << 31;
+        assert!(matches!(Superblock::decode(b"k", &superblock.encode(b"k")), Err(Error::Format(_))));
+        superblock.incompat = 0;
+        let mut value = superblock.encode(b"k");
+        value[super::super::FRAME_BYTES + MAGIC.len() + 1] += 1;
+        seal(b"k", tag::SUPERBLOCK, &mut value);
+        assert!(matches!(Superblock::decode(b"k", &value), Err(Error::Format(_))));
+    }
+
+    #[test]
+    fn sizes_out_of_range_are_damage() {
+        for (extent_bytes, inline_bytes) in
+            [(0, 0), (511, 0), (33_000, 0), (2 << 20, 0), (4096, 1 << 20), (4096, 4097)]
+        {
+            let superblock = Superblock::new([7; 16], extent_bytes, inline_bytes);
+            assert!(matches!(Superblock::decode(b"k", &superblock.encode(b"k")), Err(Error::Damaged(_))));
+        }
+    }
+}

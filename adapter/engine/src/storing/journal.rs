@@ -1,0 +1,145 @@
+//! Commits that are too large for one apply: written to a journal first, then put in place.
+//!
+//! The journal is valid once its commit record is there, which one apply sees to. From then on readers
+//! see what it changes, here through an overlay, and an opener after a cut puts it in place. Before, it
+//! is nothing, and an opener deletes it. `FORMAT.md` has the bytes and the argument.
+
+use crate::backing::Journal;
+use crate::backing::batch::Batch;
+use crate::backing::doubt::Completion;
+use crate::backing::journal_view::read_journal;
+use crate::error::{Error, Result};
+use crate::limits::JOURNAL_BYTES_MAX;
+use crate::store::{Durability, StoreError};
+use crate::stored::record::FRAME_BYTES;
+use crate::stored::record::journal::{
+    COMMIT_FIXED_BYTES, Commit, decode_changes, encode_changes, encode_commit, encode_part, sum,
+};
+use crate::stored::record::superblock::Superblock;
+use crate::volume::Volume;
+
+/// How often an opener tries to put a journal in place if the outcome of an apply is unknown.
+const SETTLE_ATTEMPTS: u32 = 3;
+
+impl Volume {
+    /// Commits what does not fit one apply. Once the commit record is in the store this succeeds: what
+    /// is left to do is done now if the store lets it, or before the next commit.
+    pub(crate) fn commit_through_journal(
+        &mut self,
+        batch: &Batch,
+        mut superblock: Superblock,
+        level: Durability,
+        mut completes: Completion,
+    ) -> Result<()> {
+        let graves = self.backing.graves(batch, 0..batch.len())?;
+        let bytes =
+            encode_changes(&self.backing.keys, &batch.mutations(0..batch.len(), &self.cache, &graves))?;
+        if bytes.len() > JOURNAL_BYTES_MAX {
+            return Err(Error::StoreLimits("a commit does not fit the journal"));
+        }
+        // The last chunk lies in the commit record itself: small commits have no other.
+        let chunk_bytes = self.journal_chunk_bytes();
+        let parts_bytes = bytes.len().saturating_sub(1) / chunk_bytes * chunk_bytes;
+        let (ahead, rest) = bytes.split_at_checked(parts_bytes).unwrap_or_default();
+        let mut parts = Batch::default();
+        for (index, chunk) in (0_u64..).zip(ahead.chunks(chunk_bytes)) {
+            parts.put(
+                |key| self.backing.keys.journal_part(index, key),
+                |key, value| encode_part(chunk, key, value),
+            );
+            let mut key = Vec::new();
+            self.backing.keys.journal_part(index, &mut key);
+            self.backing.journal.parts.push(key);
+        }
+        let parts_count = parts.len() as u64;
+        if parts_count > 0 {
+            let mut superblock = self.backing.committed.clone();
+            superblock.set_journal(true);
+            self.backing.apply_in_order(&parts, &self.cache, &superblock, &superblock)?;
+            self.backing.unsynced = true;
+        }
+        let mut commit = Batch::default();
+        let record =
+            Commit { parts: parts_count, parts_bytes: parts_bytes as u64, parts_sum: sum(ahead), rest };
+        commit.put(
+            |key| self.backing.keys.journal_commit(key),
+            |key, value| encode_commit(&record, key, value),
+        );
+        superblock.seq = self.backing.committed.seq.saturating_add(1);
+        superblock.set_journal(true);
+        completes.journalled = decode_changes(&self.backing.keys, &bytes)?;
+        self.apply_last(&commit, superblock, level, completes)?;
+        // The commit is done. What fails from here on is tried again by the next one, or by an opener.
+        let _ = self.settle_journal();
+        Ok(())
+    }
+
+    /// How many bytes of changes one record of the journal takes.
+    fn journal_chunk_bytes(&self) -> usize {
+        let mut key = Vec::new();
+        self.backing.keys.journal_part(0, &mut key);
+        let superblock_bytes = self.backing.keys.superblock().len() + self.backing.committed.encoded_bytes();
+        let batch_room =
+            (self.backing.limits.max_batch_bytes as usize).saturating_sub(superblock_bytes + key.len());
+        let value_room = (self.backing.limits.max_value_bytes as usize).min(batch_room);
+        value_room.saturating_sub(FRAME_BYTES + COMMIT_FIXED_BYTES).max(1)
+    }
+
+    /// Puts in place what a committed journal changes, and deletes the journal.
+    ///
+    /// # Cost
+    /// Nothing if there is no journal.
+    pub(crate) fn settle_journal(&mut self) -> Result<()> {
+        if self.backing.committed.has_journal() {
+            let mut batch = Batch::default();
+            for (key, value) in &self.backing.journal.changes {
+                let set_key = |out: &mut Vec<u8>| out.extend_from_slice(key);
+                match value {
+                    Some(bytes) => batch.put(set_key, |_, value| value.extend_from_slice(bytes)),
+                    None => batch.delete(set_key),
+                }
+            }
+            // In this order: everything is in place before the journal is invalid, and it is invalid
+            // before a part of it is missing.
+            batch.delete(|key| self.backing.keys.journal_commit(key));
+            for part in &self.backing.journal.parts {
+                batch.delete(|key| key.extend_from_slice(part));
+            }
+            let superblock = self.backing.committed.clone();
+            let mut without = superblock.clone();
+            without.set_journal(false);
+            self.backing.apply_in_order(&batch, &self.cache, &superblock, &without)?;
+        }
+        if !self.backing.journal.changes.is_empty() || !self.backing.journal.parts.is_empty() {
+            self.backing.journal.changes.clear();
+            self.backing.journal.parts.clear();
+        }
+        Ok(())
+    }
+
+    /// Puts in place what a former opener has committed to a journal, or deletes what it has not.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for a committed journal that is not whole, and the store's. A store that is
+    /// full lets the volume open: it can be read, and what is missing is put in place with the next commit.
+    pub(crate) fn recover_journal(&mut self) -> Result<()> {
+        if !self.backing.committed.has_journal() {
+            return Ok(());
+        }
+        let (entries_max, bytes_max) = (self.backing.page_entries(), self.backing.page_bytes());
+        let journal = read_journal(&mut *self.backing.store, &self.backing.keys, entries_max, bytes_max)?;
+        self.backing.journal =
+            Journal { changes: journal.committed.unwrap_or_default(), parts: journal.parts };
+        let mut outcome = self.settle_journal();
+        for _ in 1..SETTLE_ATTEMPTS {
+            if outcome != Err(Error::Store(StoreError::UnknownOutcome)) {
+                break;
+            }
+            outcome = self.resolve_doubt().and_then(|()| self.settle_journal());
+        }
+        match outcome {
+            Err(Error::Store(StoreError::QuotaExceeded)) => Ok(()),
+            outcome => outcome,
+        }
+    }
+}

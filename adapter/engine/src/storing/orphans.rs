@@ -1,0 +1,95 @@
+//! Inodes without a name: removed at once, or with later commits.
+
+use crate::error::{Error, Result};
+use crate::load;
+use crate::stored::key::tag;
+use crate::stored::record::reap;
+use crate::types::InodeNo;
+use crate::volume::Volume;
+
+/// Inodes without a name that one commit removes along: each may cost a `get`.
+const RECLAIMS_PER_COMMIT: u32 = 8;
+
+impl Volume {
+    /// Removes an inode that has no links and is not open.
+    pub(crate) fn destroy(&mut self, ino: InodeNo) {
+        let Some(node) = self.cache.node(ino) else { return };
+        node.discharge_from(&mut self.pending.superblock);
+        let direct = self.room.direct_deletes_max();
+        self.cache.remove_node(ino, direct);
+    }
+
+    /// Reads which garbage former openers left, and which orphans, as far as they come along.
+    pub(crate) fn load_pending(&mut self) -> Result<()> {
+        let (mut start, _) = self.backing.keys.pending_range();
+        // Garbage must be known in full before a file grows over it, and a short page need not be the
+        // last; orphans, which come behind it, may wait.
+        while let Some(next) = self.load_pending_page(&start)? {
+            start = next;
+            if !self.orphans.queue.is_empty() {
+                self.orphans.next_page = Some(start);
+                break;
+            }
+        }
+        for reap in self.cache.reaps.values_mut() {
+            (reap.stored, reap.dirty) = (true, false);
+        }
+        self.cache.dirty.reaps = 0;
+        Ok(())
+    }
+
+    /// Returns where the next page starts, `None` if this one was empty.
+    fn load_pending_page(&mut self, start: &[u8]) -> Result<Option<Vec<u8>>> {
+        let (_, end) = self.backing.keys.pending_range();
+        let entries =
+            self.backing.scan(start, &end, self.backing.page_entries(), self.backing.page_bytes())?;
+        for entry in &entries {
+            let (tag, ino) = self
+                .backing
+                .keys
+                .split(&entry.key)
+                .and_then(|(tag, rest)| Some((tag, InodeNo(u64::from_be_bytes(rest.try_into().ok()?)))))
+                .ok_or(Error::damaged("reap or orphan key", 0, "malformed"))?;
+            if tag == tag::REAP {
+                let found = reap::decode(&entry.key, ino, &entry.value)?;
+                self.cache.add_reap(ino, found.from, found.to);
+            } else {
+                reap::decode_orphan(&entry.key, ino, &entry.value)?;
+                self.orphans.queue.push_back(ino);
+            }
+        }
+        Ok(entries.last().map(|last| [last.key.as_slice(), &[0]].concat()))
+    }
+
+    /// Reads the next orphans that a former opener left, once those known are removed. What fails is
+    /// left to the next opener.
+    fn load_more_orphans(&mut self) {
+        if self.orphans.queue.is_empty()
+            && let Some(start) = self.orphans.next_page.take()
+        {
+            self.orphans.next_page = self.load_pending_page(&start).unwrap_or_default();
+        }
+    }
+
+    /// Removes some of the inodes that wait for it, with the commit under way. What fails here is tried
+    /// again by the next opener: the record stays.
+    pub(crate) fn reclaim_orphans(&mut self) {
+        for _ in 0..RECLAIMS_PER_COMMIT {
+            self.load_more_orphans();
+            if self.orphans.queue.is_empty() || !self.room.fits_removal(&self.cache.dirty) {
+                break;
+            }
+            let Some(ino) = self.orphans.queue.pop_front() else { break };
+            // A page of the store's records may name what this opener has removed, or has open.
+            let removed = self.cache.dirty.removed.iter().any(|removed| removed.ino == ino);
+            if removed || load::node(&mut self.backing, &mut self.cache, ino).is_err() {
+                continue;
+            }
+            let Some(node) = self.cache.node_mut(ino) else { continue };
+            if node.inode.nlink == 0 && node.open == 0 {
+                node.orphan_stored = true;
+                self.destroy(ino);
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What a change adds to what the quota counts.
+
+use super::txn::Txn;
+use crate::error::{Error, Result};
+use crate::quota::Used;
+use crate::types::InodeNo;
+
+impl Txn<'_> {
+    /// Fails unless the volume's quota allows so much more.
+    pub(crate) fn check_growth(&self, growth: Used) -> Result<()> {
+        let superblock = &self.volume.pending.superblock;
+        let fits = |used: u64, more: u64, quota: u64| more == 0 || used.saturating_add(more) <= quota;
+        if !fits(superblock.used_bytes, growth.bytes, superblock.quota_bytes)
+            || !fits(superblock.used_inodes, growth.inodes, superblock.quota_inodes)
+            || !fits(superblock.used_names, growth.names, superblock.quota_names)
+        {
+            return Err(Error::Quota);
+        }
+        // The last inode number ends ranges of keys and is never given out.
+        if superblock.next_inode < u64::MAX - 1 { Ok(()) } else { Err(Error::NoSpace) }
+    }
+
+    /// What changing an inode adds, whatever the change: one that is the image's comes up, with the bytes in its
+    /// record. It must be in memory.
+    pub(crate) fn copy_up(&self, ino: InodeNo) -> Used {
+        let extent_bytes = self.volume.backing.extent_bytes();
+        match self.volume.cache.node(ino) {
+            Some(node) if node.charged.is_none() => node.inode.used(extent_bytes),
+            _ => Used::default(),
+        }
+    }
+
+    /// What is charged for a name: nothing if it is the image's. The name is then in memory, for the change to see
+    /// whose it is.
+    ///
+    /// # Cost
+    /// A lookup, if memory has lost the name since it was looked up.
+    pub(crate) fn charged_name(&mut self, dir: InodeNo, name: &str) -> Result<Used> {
+        let charged = match self.volume.cache.is_charged_name(dir, name) {
+            Some(charged) => charged,
+            None => {
+                let there = self.lookup(dir, name)?.is_some();
+                self.volume.cache.is_charged_name(dir, name).unwrap_or(there)
+            }
+        };
+        Ok(if charged { Used::name(name) } else { Used::default() })
+    }
+}

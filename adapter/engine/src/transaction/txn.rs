@@ -1,0 +1,248 @@
+//! One operation of the file system as a transaction: first it reads, and may fail; then it writes,
+//! and cannot.
+//!
+//! [`Txn`] answers from memory or the store. Turned into [`Writes`], it changes memory only, through
+//! methods that return nothing: so an operation that fails has changed nothing. What was changed is the
+//! dirty part of the cache, which [`Writes::finish`] commits or leaves to gather with what follows.
+
+use crate::error::{Error, Result};
+use crate::limits::GATHERED_REMOVALS_MAX;
+use crate::load;
+use crate::options::Mode;
+use crate::quota::name_bytes;
+use crate::store::Durability;
+use crate::stored::record::inode::{Content, Inode};
+use crate::storing::change::Change;
+use crate::types::{Dentry, InodeNo, Kind, Timestamp};
+use crate::volume::Volume;
+
+/// The reading half of an operation.
+pub(crate) struct Txn<'v> {
+    pub(crate) volume: &'v mut Volume,
+}
+
+/// The writing half of an operation.
+pub(crate) struct Writes<'v> {
+    pub(crate) volume: &'v mut Volume,
+    pub(crate) now: Timestamp,
+    pub(crate) change: Change,
+    /// It promises to be durable when it returns, whatever the mode.
+    pub(crate) durable: bool,
+}
+
+impl Volume {
+    /// Starts an operation.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] once another opener has taken the volume over.
+    pub(crate) fn begin(&mut self) -> Result<Txn<'_>> {
+        self.backing.check_alive()?;
+        self.cache.trim();
+        Ok(Txn { volume: self })
+    }
+
+    /// Starts an operation that will change something, with up to `data_bytes` of file data.
+    ///
+    /// # Cost
+    /// A commit, if what is dirty already leaves no room for more. One `get` after a commit whose
+    /// outcome is unknown.
+    pub(crate) fn begin_change(&mut self, data_bytes: usize) -> Result<Txn<'_>> {
+        debug_assert_eq!(self.pending.placing, None, "a write was begun and not ended");
+        self.backing.check_alive()?;
+        self.resolve_doubt()?;
+        self.make_room(data_bytes)?;
+        self.begin()
+    }
+
+    /// As [`Volume::begin_change`], for an operation that takes names away.
+    ///
+    /// # Errors
+    /// The store's, if as much waits as one commit can hold.
+    pub(crate) fn begin_removal(&mut self) -> Result<Txn<'_>> {
+        self.backing.check_alive()?;
+        self.resolve_doubt()?;
+        self.make_room_for_removal()?;
+        self.begin()
+    }
+}
+
+impl<'v> Txn<'v> {
+    pub(crate) fn inode(&mut self, ino: InodeNo) -> Result<&Inode> {
+        load::node(&mut self.volume.backing, &mut self.volume.cache, ino)?;
+        let node = self.volume.cache.node_mut(ino).ok_or(Error::damaged("inode", ino.0, "not in memory"))?;
+        Ok(&node.inode)
+    }
+
+    /// The inode of an entry, which must be of the kind that the entry says.
+    pub(crate) fn inode_of(&mut self, entry: Dentry) -> Result<&Inode> {
+        let inode = self.inode(entry.ino)?;
+        if inode.kind == entry.kind {
+            Ok(inode)
+        } else {
+            Err(Error::damaged("inode", entry.ino.0, "of another kind than its entry"))
+        }
+    }
+
+    /// What a name is. A directory that was removed while open has no entries.
+    pub(crate) fn lookup(&mut self, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
+        load::dentry(&mut self.volume.backing, &mut self.volume.cache, dir, name)
+    }
+
+    /// Fails unless the directory can take a new name.
+    pub(crate) fn check_accepts_names(&mut self, dir: InodeNo) -> Result<()> {
+        let inode = self.inode(dir)?;
+        match (inode.kind, inode.nlink) {
+            (Kind::Directory, 0) => Err(Error::NoEntry),
+            (Kind::Directory, _) => Ok(()),
+            _ => Err(Error::NotDirectory),
+        }
+    }
+
+    /// Fails if the volume takes no changes.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.volume.read_only { Err(Error::ReadOnly) } else { Ok(()) }
+    }
+
+    /// Ends the reading half: from here on nothing can fail. That a volume takes no changes is found out here
+    /// and not before, when it is known that the operation does not lead to another one; and here it is told
+    /// that an earlier commit failed, when it is known that this operation would have been done.
+    pub(crate) fn into_writes(self, change: Change) -> Result<Writes<'v>> {
+        self.into_writes_with(change, false)
+    }
+
+    /// As [`Txn::into_writes`], for a change that is `durable` when it returns if the descriptor was opened so.
+    pub(crate) fn into_writes_with(self, change: Change, durable: bool) -> Result<Writes<'v>> {
+        self.check_writable()?;
+        self.volume.settle_unstored(change)?;
+        self.volume.prepare_undo(change, durable);
+        let now = self.volume.clock.now();
+        Ok(Writes {
+            volume: self.volume,
+            now: Timestamp { nanoseconds: now.nanoseconds.min(999_999_999), ..now },
+            change,
+            durable,
+        })
+    }
+}
+
+impl Writes<'_> {
+    /// Changes an inode that the reading half has loaded, keeping the volume's counts right.
+    pub(crate) fn edit(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Inode, Timestamp)) {
+        self.volume.cache.keep_inode(ino);
+        let Some(node) = self.volume.cache.node_mut(ino) else {
+            debug_assert!(false, "edited an inode that was not loaded");
+            return;
+        };
+        debug_assert!(!node.emptied, "edited an inode whose bytes were not loaded");
+        let content_before = node.inode.content.bytes();
+        edit(&mut node.inode, self.now);
+        node.inode.generation = node.inode.generation.wrapping_add(1);
+        node.charge_to(&mut self.volume.pending.superblock);
+        let content_after = node.inode.content.bytes();
+        self.volume.cache.content_changed(content_before, content_after);
+        self.volume.cache.mark_inode(ino);
+    }
+
+    /// Makes an inode. It has no name yet.
+    pub(crate) fn create(&mut self, kind: Kind, parent: InodeNo, content: Content) -> InodeNo {
+        let superblock = &mut self.volume.pending.superblock;
+        let ino = InodeNo(superblock.next_inode);
+        superblock.next_inode = superblock.next_inode.saturating_add(1);
+        let inode = Inode::new(kind, parent, self.now, content);
+        let extent_bytes = self.volume.backing.extent_bytes();
+        let node = self.volume.cache.insert_node(ino, inode, false, extent_bytes);
+        node.charge_to(&mut self.volume.pending.superblock);
+        self.volume.cache.mark_inode(ino);
+        if kind == Kind::Directory
+            && let Some(dir) = self.volume.cache.dir_mut(ino)
+        {
+            dir.complete = true;
+        }
+        ino
+    }
+
+    /// Gives a name to an inode, born now unless it is known to be older. Its link count is the caller's.
+    pub(crate) fn add_name(&mut self, dir: InodeNo, name: &str, mut entry: Dentry) {
+        if entry.born == 0 {
+            // That of the edit below.
+            entry.born = self.volume.cache.node(dir).map_or(0, |node| node.inode.generation.wrapping_add(1));
+        }
+        self.volume.cache.set_dentry(dir, name, Some(entry));
+        let superblock = &mut self.volume.pending.superblock;
+        superblock.used_names = superblock.used_names.saturating_add(1);
+        superblock.used_bytes = superblock.used_bytes.saturating_add(name_bytes(name));
+        self.edit(dir, |inode, now| {
+            inode.size = inode.size.saturating_add(1);
+            if entry.kind == Kind::Directory {
+                inode.nlink = inode.nlink.saturating_add(1);
+            }
+            (inode.mtime, inode.ctime) = (now, now);
+        });
+    }
+
+    /// Takes a name away. What it named keeps its link count.
+    pub(crate) fn remove_name(&mut self, dir: InodeNo, name: &str, entry: Dentry) {
+        let before = self.volume.cache.set_dentry(dir, name, None);
+        if before.is_none_or(|slot| !slot.below) {
+            let superblock = &mut self.volume.pending.superblock;
+            superblock.used_names = superblock.used_names.saturating_sub(1);
+            superblock.used_bytes = superblock.used_bytes.saturating_sub(name_bytes(name));
+        }
+        self.edit(dir, |inode, now| {
+            inode.size = inode.size.saturating_sub(1);
+            if entry.kind == Kind::Directory {
+                inode.nlink = inode.nlink.saturating_sub(1);
+            }
+            (inode.mtime, inode.ctime) = (now, now);
+        });
+    }
+
+    /// Takes one link from an inode, a directory's last ones at once. Without links it goes, now or,
+    /// if it is open, with its last close.
+    pub(crate) fn drop_link(&mut self, ino: InodeNo) {
+        self.edit(ino, |inode, now| {
+            inode.nlink = if inode.kind == Kind::Directory { 0 } else { inode.nlink.saturating_sub(1) };
+            inode.ctime = now;
+        });
+        let Some(node) = self.volume.cache.node_mut(ino) else { return };
+        if node.inode.nlink > 0 {
+            return;
+        }
+        if node.open > 0 {
+            node.orphan_dirty = true;
+        } else {
+            self.volume.destroy(ino);
+        }
+    }
+
+    /// Ends the operation.
+    ///
+    /// # Errors
+    /// The commit's, if the change promises to be stored, or the store was full before. Refused for want of room,
+    /// it is undone if nothing else was dirty; otherwise it stays, in memory, and the next commit tries again.
+    pub(crate) fn finish(self) -> Result<()> {
+        let Writes { volume, now, change, durable } = self;
+        volume.pending.removals =
+            volume.pending.removals.saturating_add(u32::from(change == Change::Removal));
+        let since = *volume.pending.since.get_or_insert(now);
+        let at_once = durable || volume.is_stored_at_once(change);
+        let level = match (volume.options.mode, change) {
+            _ if durable => Durability::Durable,
+            (Mode::Strict, _) => Durability::Durable,
+            (Mode::Close, Change::Names | Change::Replacement) => Durability::Buffered,
+            (Mode::Close, Change::Removal) if volume.pending.removals >= GATHERED_REMOVALS_MAX => {
+                Durability::Buffered
+            }
+            _ if at_once || now.nanoseconds_since(since) > volume.options.dirty_age_max_nanoseconds => {
+                Durability::Buffered
+            }
+            _ => return Ok(()),
+        };
+        let outcome = volume.commit(level);
+        if outcome.is_err() {
+            // What waits is tried again with as many removals more, or as much later.
+            (volume.pending.removals, volume.pending.since) = (0, Some(now));
+        }
+        volume.answer(change, at_once, outcome)
+    }
+}

@@ -1,0 +1,178 @@
+//! What fits: the limits of a store, and what follows from them for a volume and its commits.
+
+use crate::cache::dirty::Dirty;
+use crate::error::{Error, Result};
+use crate::limits::{self, SYMLINK_BYTES_MAX};
+use crate::options::Options;
+use crate::store::Limits;
+use crate::stored::record::FRAME_BYTES;
+use crate::stored::record::inode::FIXED_BYTES;
+use crate::stored::record::superblock::{EXTENT_BYTES_MIN, Superblock};
+
+/// Bytes of a record's key and frame and of an inode's fields, taken generously; the superblock is no
+/// longer either.
+pub(crate) const RECORD_OVERHEAD_BYTES: u32 =
+    limits::STORE_KEY_BYTES_MIN + (FRAME_BYTES + FIXED_BYTES) as u32 + 64;
+
+/// Records that one operation may change besides file data: a rename over an open file changes two
+/// directories, two entries, two inodes and an orphan record; a removal takes direct deletes along.
+pub(crate) const ENTRIES_PER_OPERATION: usize = 9;
+
+/// What may gather in memory before it is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    entries: usize,
+    bytes: usize,
+    /// Of the volume: the longest content of an inode's record, and the size of an extent.
+    content_bytes: usize,
+    extent_bytes: u32,
+    /// The store takes less in one apply: most commits go through the journal.
+    pub(crate) journalled: bool,
+}
+
+/// Fails for a store that no volume fits.
+pub(crate) fn check_limits(limits: &Limits) -> Result<()> {
+    if limits.max_key_bytes < limits::STORE_KEY_BYTES_MIN {
+        return Err(Error::StoreLimits("max-key-bytes must be at least 520"));
+    }
+    if limits.max_batch_entries < limits::STORE_BATCH_ENTRIES_MIN {
+        return Err(Error::StoreLimits("max-batch-entries must be at least 2"));
+    }
+    if limits.max_batch_bytes < limits::STORE_BATCH_BYTES_MIN {
+        return Err(Error::StoreLimits("max-batch-bytes must be at least 4096"));
+    }
+    if limits.max_value_bytes < limits::STORE_VALUE_BYTES_MIN {
+        return Err(Error::StoreLimits("max-value-bytes must be at least 640"));
+    }
+    Ok(())
+}
+
+/// Longest target of a symbolic link in a volume with extents of this size, in bytes: no inode's record
+/// becomes longer than the volume's other records.
+pub(crate) fn symlink_bytes_max(extent_bytes: u32) -> usize {
+    SYMLINK_BYTES_MAX.min(extent_bytes as usize)
+}
+
+/// Longest content of an inode's record.
+fn content_bytes_max(superblock: &Superblock) -> usize {
+    symlink_bytes_max(superblock.extent_bytes).max(superblock.inline_bytes as usize)
+}
+
+/// Returns what one commit may hold, or fails if there is a record that the store cannot take: each must
+/// fit one value, and one apply beside the superblock.
+pub(crate) fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<Room> {
+    let (extent, content) = (superblock.extent_bytes as usize, content_bytes_max(superblock));
+    let overhead = RECORD_OVERHEAD_BYTES as usize;
+    let (value_max, batch_max) = (limits.max_value_bytes as usize, limits.max_batch_bytes as usize);
+    // The content of an inode is no longer than an extent.
+    if FRAME_BYTES + extent > value_max || FRAME_BYTES + FIXED_BYTES + content > value_max {
+        return Err(Error::StoreLimits("this volume's records are longer than the store's max-value-bytes"));
+    }
+    if extent + 2 * overhead > batch_max {
+        return Err(Error::StoreLimits("this volume's records do not fit the store's max-batch-bytes"));
+    }
+    let direct = limits.max_batch_entries >= limits::DIRECT_BATCH_ENTRIES_MIN
+        && (superblock.inline_bytes as usize + overhead) * (limits::DIRECT_BATCH_ENTRIES_MIN as usize / 2)
+            <= batch_max
+        && (extent + overhead) * 2 <= batch_max;
+    let (entries, bytes) = if direct {
+        (limits.max_batch_entries as usize, batch_max)
+    } else {
+        let entries = limits::JOURNAL_ENTRIES;
+        (entries, (content + overhead) * entries + (extent + overhead) * 2)
+    };
+    let extent_bytes = superblock.extent_bytes;
+    Ok(Room { entries, bytes, content_bytes: content, extent_bytes, journalled: !direct })
+}
+
+/// The sizes of a new volume: what was asked for, or less if the store carries less.
+pub(crate) fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
+    let value_room = limits.max_value_bytes.saturating_sub((FRAME_BYTES + FIXED_BYTES) as u32);
+    let batch_room = |records: u32| (limits.max_batch_bytes / records).saturating_sub(RECORD_OVERHEAD_BYTES);
+    let mut extent_bytes = options.extent_bytes.max(EXTENT_BYTES_MIN);
+    while extent_bytes > value_room.min(batch_room(2)) && extent_bytes > EXTENT_BYTES_MIN {
+        extent_bytes /= 2;
+    }
+    // A store that takes many records takes a small file in each; one that does not has a journal.
+    let direct = limits.max_batch_entries >= limits::DIRECT_BATCH_ENTRIES_MIN
+        && limits.max_batch_bytes >= limits::DIRECT_BATCH_BYTES_MIN;
+    let inline_room = batch_room(if direct { limits::DIRECT_BATCH_ENTRIES_MIN / 2 } else { 2 });
+    // What leaves the record must fit the first extent.
+    (extent_bytes, options.inline_bytes.min(inline_room).min(value_room).min(extent_bytes))
+}
+
+impl Room {
+    /// Whether what the next operation changes, with its direct deletes, fits one commit with what is dirty.
+    pub(crate) fn fits_operation(&self, dirty: &Dirty) -> bool {
+        let extent_bytes = self.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
+        self.fits(dirty, ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize, 2, extent_bytes)
+    }
+
+    /// As [`Room::fits_operation`], for one that writes no extent.
+    pub(crate) fn fits_change_of_names(&self, dirty: &Dirty) -> bool {
+        self.fits(dirty, ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize, 2, 0)
+    }
+
+    /// Whether so many more mutations, of them `records` with the bytes of a small file, and so many
+    /// bytes of extents fit one commit with everything that must go together already.
+    fn fits(&self, dirty: &Dirty, entries: usize, records: usize, extent_bytes: usize) -> bool {
+        let entries = dirty.metadata_entries() + entries;
+        let bytes = (dirty.inodes.len() + records).saturating_mul(self.content_bytes)
+            + entries.saturating_mul(RECORD_OVERHEAD_BYTES as usize)
+            + dirty.with_inode_bytes
+            + extent_bytes;
+        entries <= self.entries && bytes <= self.bytes
+    }
+
+    /// How many extents can be bound to their inodes by the next operation, if
+    /// [`Room::fits_operation`]: at least one.
+    pub(crate) fn bound_extents(&self, dirty: &Dirty) -> u64 {
+        let entries = dirty.metadata_entries() + ENTRIES_PER_OPERATION;
+        let free = self.entries.saturating_sub(entries);
+        let extent_bytes = self.extent_bytes.saturating_add(2 * RECORD_OVERHEAD_BYTES) as usize;
+        // Halving until it fits: exact enough, and the largest stores take one look.
+        let mut count = free;
+        while count > 1 && !self.fits(dirty, ENTRIES_PER_OPERATION, 2, count.saturating_mul(extent_bytes)) {
+            count /= 2;
+        }
+        count.max(1) as u64
+    }
+
+    /// Whether the removal of an inode fits too.
+    pub(crate) fn fits_removal(&self, dirty: &Dirty) -> bool {
+        self.fits(dirty, 2 + self.direct_deletes_max() as usize, 0, 0)
+    }
+
+    /// Extents deleted in the commit that makes them garbage.
+    pub(crate) fn direct_deletes_max(&self) -> u64 {
+        limits::DIRECT_DELETES_MAX.min(self.entries as u64 / 4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever a store's limits are, if they are taken at all, a new volume fits it.
+    #[test]
+    fn a_new_volume_fits_every_store_that_is_taken() {
+        for entries in [2, 3, 15, 16, 10_000] {
+            for bytes in [4096, 5000, 8192, 16 << 10, 64 << 10, 16 << 20] {
+                for value in [640, 700, 1024, 4096, 64 << 10, 2 << 20] {
+                    let limits = Limits {
+                        max_key_bytes: 520,
+                        max_value_bytes: value,
+                        max_batch_entries: entries,
+                        max_batch_bytes: bytes,
+                        durable: true,
+                    };
+                    check_limits(&limits).unwrap();
+                    let (extent, inline) = fitting_sizes(&Options::default(), &limits);
+                    let superblock = Superblock::new([7; 16], extent, inline);
+                    check_fit(&superblock, &limits).unwrap_or_else(|error| panic!("{limits:?}: {error}"));
+                    assert!(Superblock::decode(b"k", &superblock.encode(b"k")).is_ok());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Walks along paths.
+
+pub(crate) mod start;
+pub mod steps;
+
+pub(crate) mod path;

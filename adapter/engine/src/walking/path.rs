@@ -1,0 +1,264 @@
+//! Path resolution: the one place that walks names.
+//!
+//! A path starts at a directory and never leaves it: not by a leading `/`, not by `..`, not by a
+//! symbolic link to either. The last name is special: most operations act on the name and not on what
+//! it leads to, so it is looked up but not entered. What it is for is the [`Ending`].
+//!
+//! Nothing is taken from a path before or on the way: what is behind a name says what the name means, in
+//! whichever volume the walk comes to it.
+
+use super::steps::{self, Step};
+use crate::error::{Error, Result};
+use crate::limits::SYMLINK_DEPTH_MAX;
+use crate::stored::record::inode::Content;
+use crate::transaction::txn::Txn;
+use crate::types::{Crossing, MountNo};
+use crate::types::{Dentry, InodeNo, Kind};
+use crate::walking::start::Start;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Whether a symbolic link at the end of a path is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// Yes.
+    Yes,
+    /// No: the operation acts on the link itself.
+    No,
+}
+
+/// What the last name of a path is for, which decides how it is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A name that is to be changed or removed, with slashes behind it or without: a symbolic link there is not
+    /// followed, and what is mounted there is not entered.
+    Name,
+    /// A name that is to be made for what is no directory. As [`Ending::Name`].
+    New,
+    /// What it leads to. With slashes behind it a symbolic link is followed in any case.
+    Object(Follow),
+    /// A file that is made if there is none: a name with slashes behind it is none for a file.
+    File(Follow),
+}
+
+impl Ending {
+    /// Whether the last name itself is what the operation is about, and not what it leads to.
+    pub fn is_name(self) -> bool {
+        matches!(self, Self::Name | Self::New)
+    }
+
+    /// Whether a symbolic link that has the last name is followed, with slashes behind the name or without.
+    pub fn follows(self, slashes: bool) -> bool {
+        match self {
+            Self::Name | Self::New => false,
+            Self::Object(follow) => follow == Follow::Yes || slashes,
+            Self::File(follow) => follow == Follow::Yes,
+        }
+    }
+}
+
+/// Where a path ends.
+#[derive(Debug)]
+pub(crate) struct Found<'p> {
+    /// The directory that holds the last name, or the directory itself where there is no last name.
+    pub(crate) dir: InodeNo,
+    /// The last name; `None` for a path that ends in `.`, `..` or at its start.
+    pub(crate) name: Option<Cow<'p, str>>,
+    /// What is there.
+    pub(crate) entry: Option<Dentry>,
+    /// The path ends in `/` or has no last name: only a directory will do.
+    pub(crate) must_be_dir: bool,
+    /// The path ends in `..`.
+    pub(crate) ends_up: bool,
+}
+
+impl Found<'_> {
+    /// What is there, which must be something.
+    pub(crate) fn existing(&self) -> Result<Dentry> {
+        let entry = self.entry.ok_or(Error::NoEntry)?;
+        if self.must_be_dir && entry.kind != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        Ok(entry)
+    }
+
+    /// The last name, for an operation that changes it; a path without one is refused with `otherwise`.
+    pub(crate) fn last_name(&self, otherwise: Error) -> Result<&str> {
+        self.name.as_deref().ok_or(otherwise)
+    }
+
+    /// The name that is there and goes: that a volume takes no changes is told before what is there.
+    pub(crate) fn old_name(&self, txn: &Txn<'_>, otherwise: Error) -> Result<(&str, Dentry)> {
+        let name = self.last_name(otherwise)?;
+        txn.check_writable()?;
+        Ok((name, self.entry.ok_or(Error::NoEntry)?))
+    }
+
+    /// The name that is not there and comes: what is in its way is told before that a volume takes no changes.
+    pub(crate) fn new_name(&self, txn: &mut Txn<'_>, kind: Kind) -> Result<&str> {
+        let name = self.last_name(Error::Exist)?;
+        if self.entry.is_some() {
+            return Err(Error::Exist);
+        }
+        if self.must_be_dir && kind != Kind::Directory {
+            return Err(Error::NoEntry);
+        }
+        txn.check_writable()?;
+        txn.check_accepts_names(self.dir)?;
+        Ok(name)
+    }
+}
+
+/// Walks `path` from `start`.
+///
+/// # Cost
+/// Nothing for names that are known; one call for each that is not, and one for each symbolic link on
+/// the way that is not in memory.
+///
+/// # Errors
+/// [`Error::NotPermitted`] for a path that leaves where it must stay, [`Error::NoEntry`] or
+/// [`Error::NotDirectory`] for a step that cannot be taken, [`Error::Loop`], [`Error::NameTooLong`],
+/// [`Error::Invalid`] for a NUL byte, [`Error::Crossing`] for a path that leads out of the volume.
+pub(crate) fn resolve<'p>(
+    txn: &mut Txn<'_>,
+    start: Start,
+    path: &'p str,
+    ending: Ending,
+) -> Result<Found<'p>> {
+    steps::check(path)?;
+    let mut links = start.links;
+    let mut dir = start.ino;
+    let mut rest: Cow<'p, str> = Cow::Borrowed(path);
+    loop {
+        match walk(txn, start.floor(), dir, &rest, ending)? {
+            Walked::End { dir, last, entry, must_be_dir } => {
+                let name = match (&last, rest) {
+                    (Last::Dot | Last::Up, _) => None,
+                    (Last::Name(range), Cow::Borrowed(rest)) => rest.get(range.clone()).map(Cow::Borrowed),
+                    (Last::Name(range), Cow::Owned(rest)) => {
+                        rest.get(range.clone()).map(|name| Cow::Owned(name.to_owned()))
+                    }
+                };
+                return Ok(Found { dir, name, entry, must_be_dir, ends_up: matches!(last, Last::Up) });
+            }
+            Walked::Out { mount, rest: from } => {
+                return Err(crossing(mount, rest.get(from..).unwrap_or_default(), links));
+            }
+            Walked::Link { dir: at, link, behind } => {
+                links += 1;
+                if links > SYMLINK_DEPTH_MAX {
+                    return Err(Error::Loop);
+                }
+                let Content::Target(target) = &txn.inode_of(link)?.content else {
+                    return Err(Error::damaged("inode", link.ino.0, "a symbolic link without a target"));
+                };
+                let behind = rest.get(behind..).unwrap_or_default();
+                (dir, rest) = (at, Cow::Owned(steps::follow_link(target, behind)?));
+            }
+        }
+    }
+}
+
+/// A walk leaves the volume: onto a mountpoint, or else above the root.
+#[cold]
+fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
+    Error::Crossing(Box::new(match onto {
+        Some(mount) => Crossing::down(mount, rest, links),
+        None => Crossing::Up { rest: rest.to_owned(), links },
+    }))
+}
+
+enum Walked {
+    /// The path is walked.
+    End { dir: InodeNo, last: Last, entry: Option<Dentry>, must_be_dir: bool },
+    /// A symbolic link in `dir` comes before what is `behind` it.
+    Link { dir: InodeNo, link: Dentry, behind: usize },
+    /// The path leaves the volume: by a mountpoint, behind which is the rest, or by the `..` that the rest
+    /// starts with.
+    Out { mount: Option<MountNo>, rest: usize },
+}
+
+/// What a path ends in.
+enum Last {
+    /// A name, and where it lies in the path.
+    Name(Range<usize>),
+    /// `.`, or nothing.
+    Dot,
+    /// `..`.
+    Up,
+}
+
+fn walk(
+    txn: &mut Txn<'_>,
+    floor: Option<InodeNo>,
+    start: InodeNo,
+    path: &str,
+    ending: Ending,
+) -> Result<Walked> {
+    let mut dir = start;
+    let mut at = 0;
+    loop {
+        let Step { name, start: name_start, end: name_end, is_last, must_be_dir } = Step::take(path, at)?;
+        match name {
+            "" | "." => {
+                if txn.inode(dir)?.kind != Kind::Directory {
+                    return Err(Error::NotDirectory);
+                }
+            }
+            ".." => {
+                if Some(dir) == floor {
+                    return Err(Error::NotPermitted);
+                }
+                if is_last && ending.is_name() {
+                    // It is refused as a name, wherever it leads: the directory that holds it is not left for it.
+                    let entry = Some(Dentry::new(Kind::Directory, dir));
+                    return Ok(Walked::End { dir, last: Last::Up, entry, must_be_dir });
+                }
+                if dir == InodeNo::ROOT {
+                    let up = Ok(Walked::Out { mount: None, rest: name_start });
+                    // Only damaged parents lead past the floor of this volume to its root.
+                    return if floor.is_none() { up } else { Err(Error::NotPermitted) };
+                }
+                let parent = txn.inode(dir)?.parent;
+                dir = if parent == InodeNo(0) { return Err(Error::NoEntry) } else { parent };
+            }
+            _ => {
+                if must_be_dir && matches!(ending, Ending::File(_)) {
+                    return Err(Error::IsDirectory);
+                }
+                let entry = txn.lookup(dir, name)?;
+                if let Some(entry) = entry
+                    && let Some(mount) = txn.volume.mountpoints.at(entry.ino)
+                    && !(is_last && ending.is_name())
+                {
+                    return Ok(Walked::Out { mount: Some(mount), rest: name_end });
+                }
+                if is_last {
+                    match entry {
+                        Some(link) if link.kind == Kind::Symlink && ending.follows(must_be_dir) => {
+                            return Ok(Walked::Link { dir, link, behind: name_end });
+                        }
+                        _ => {
+                            let last = Last::Name(name_start..name_end);
+                            return Ok(Walked::End { dir, last, entry, must_be_dir });
+                        }
+                    }
+                }
+                match entry {
+                    None => return Err(Error::NoEntry),
+                    Some(entry) => match entry.kind {
+                        Kind::Directory => dir = entry.ino,
+                        Kind::Symlink => return Ok(Walked::Link { dir, link: entry, behind: name_end }),
+                        Kind::File => return Err(Error::NotDirectory),
+                    },
+                }
+            }
+        }
+        if is_last {
+            let entry = Some(Dentry::new(Kind::Directory, dir));
+            let last = if name == ".." { Last::Up } else { Last::Dot };
+            return Ok(Walked::End { dir, last, entry, must_be_dir: true });
+        }
+        at = name_end;
+    }
+}

@@ -1,0 +1,371 @@
+//! What a path has led to in a directory of the host, and the operations on it.
+
+use super::base::Base;
+use super::codes::{from_flags, to_code, to_flags, to_hash, to_open_flags, to_path_flags, to_stat, to_time};
+use super::mount::HostMount;
+use super::object::HostObject;
+use crate::bindings::exports::wasi::filesystem::types::{
+    DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
+    PathFlags,
+};
+use crate::bindings::kvfs::host_filesystem::types as theirs;
+use kvfs::{Ending, Follow};
+use std::rc::Rc;
+
+type WasiResult<T> = Result<T, ErrorCode>;
+
+/// A name, or an object, for one operation on the host.
+pub(super) struct HostPath {
+    pub(super) mount: Rc<HostMount>,
+    handle: Rc<theirs::Descriptor>,
+    /// From the handle on, as the host takes it.
+    path: String,
+    /// The names from the mount's root, where they matter.
+    position: Vec<String>,
+    kind: Kind,
+    tail: Tail,
+    mutate: bool,
+    /// Whether the host walks the path by itself, and a link in it may lead out of the mount: `not-permitted` to the
+    /// host, but not to us.
+    pub(super) may_lead_out: bool,
+}
+
+/// What was behind the last name. The host's path is without it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    None,
+    /// Slashes, where they are not known to be behind a directory.
+    Slashes,
+    /// A last name that is none: `.`, which is the directory itself.
+    Dot,
+    /// A last name that is none: `..`.
+    Up,
+}
+
+/// What may be done to the name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Anything.
+    Plain,
+    /// Nothing: something is mounted there.
+    Mountpoint,
+    /// The name of a file map: the file may be used, the name stays.
+    Mapped,
+    /// A name that the file map does not have.
+    Hidden,
+}
+
+impl HostPath {
+    /// A path that was looked at: by names from the open directory on.
+    pub(super) fn new(base: &Base, at: Vec<String>, tail: Tail) -> HostPath {
+        let path = if at.is_empty() { ".".to_owned() } else { at.join("/") };
+        let position = base.position.iter().cloned().chain(at).collect();
+        HostPath { tail, ..HostPath::of(base, path, position, Kind::Plain) }
+    }
+
+    /// A path that only the host has looked at.
+    pub(super) fn unseen(base: &Base, path: &str) -> HostPath {
+        let place = HostPath::of(base, path.to_owned(), base.position.clone(), Kind::Plain);
+        HostPath { may_lead_out: !base.floor, ..place }
+    }
+
+    /// A name on which something is mounted.
+    pub(super) fn mountpoint(base: &Base, position: Vec<String>, tail: Tail) -> HostPath {
+        HostPath { tail, ..HostPath::of(base, String::new(), position, Kind::Mountpoint) }
+    }
+
+    /// A name that is not visible.
+    pub(super) fn hidden(base: &Base, tail: Tail) -> HostPath {
+        HostPath { tail, ..HostPath::of(base, String::new(), Vec::new(), Kind::Hidden) }
+    }
+
+    /// A file that has another name there. What is no file is not visible.
+    pub(super) fn mapped(
+        base: &Base,
+        position: Vec<String>,
+        (path, tail): (&str, Tail),
+    ) -> WasiResult<HostPath> {
+        let stat = base.handle.stat_at(theirs::PathFlags::SYMLINK_FOLLOW, path).map_err(to_code)?;
+        if stat.type_ != theirs::DescriptorType::RegularFile {
+            return Err(ErrorCode::NoEntry);
+        }
+        Ok(HostPath { tail, ..HostPath::of(base, path.to_owned(), position, Kind::Mapped) })
+    }
+
+    fn of(base: &Base, path: String, position: Vec<String>, kind: Kind) -> HostPath {
+        let (mount, handle) = (base.mount.clone(), base.handle.clone());
+        let (tail, mutate) = (Tail::None, base.mutate);
+        HostPath { mount, handle, path, position, kind, tail, mutate, may_lead_out: false }
+    }
+
+    /// Fails unless there is an object to be used.
+    fn object(&self) -> WasiResult<&theirs::Descriptor> {
+        match self.kind {
+            Kind::Hidden => Err(ErrorCode::NoEntry),
+            Kind::Mountpoint => Err(ErrorCode::Busy),
+            Kind::Plain | Kind::Mapped => Ok(&self.handle),
+        }
+    }
+
+    /// Fails unless changes are taken.
+    fn changes(&self) -> WasiResult<()> {
+        if self.mount.read_only || !self.mutate { Err(ErrorCode::ReadOnly) } else { Ok(()) }
+    }
+
+    /// Fails unless changes are taken of what is here; that nothing is, is told first.
+    fn changes_of(&self, flags: PathFlags) -> WasiResult<()> {
+        self.changes().or_else(|error| self.stat(flags).and(Err(error)))
+    }
+
+    /// Whether something is mounted in it, which is found by its path and so would be lost if that changed.
+    fn holds_mount(&self) -> bool {
+        self.mount.nested.iter().any(|(path, _)| path.starts_with(&self.position))
+    }
+
+    /// Fails unless a name may be made here. What is in its way is told before that no changes are taken.
+    fn new_name(&self, is_directory: bool) -> WasiResult<&theirs::Descriptor> {
+        if matches!(self.tail, Tail::Dot | Tail::Up) || matches!(self.kind, Kind::Mountpoint | Kind::Mapped) {
+            return Err(ErrorCode::Exist);
+        }
+        let slashes = self.tail == Tail::Slashes && !is_directory;
+        if (slashes || self.changes().is_err()) && self.kind == Kind::Plain {
+            match self.stat(PathFlags::empty()) {
+                Ok(_) => return Err(ErrorCode::Exist),
+                Err(ErrorCode::NoEntry) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if slashes {
+            return Err(ErrorCode::NoEntry);
+        }
+        self.changes()?;
+        if self.kind == Kind::Hidden { Err(ErrorCode::NotPermitted) } else { Ok(&self.handle) }
+    }
+
+    /// Fails unless the name may be taken away. That no changes are taken is told before what is there; a name that is
+    /// `.` or `..` is told before that.
+    fn old_name(&self, (dot, up): (ErrorCode, ErrorCode)) -> WasiResult<&theirs::Descriptor> {
+        match self.tail {
+            Tail::Dot => return Err(dot),
+            Tail::Up => return Err(up),
+            Tail::None | Tail::Slashes => self.changes()?,
+        }
+        match self.kind {
+            Kind::Mountpoint => Err(ErrorCode::Busy),
+            Kind::Hidden => Err(ErrorCode::NoEntry),
+            Kind::Mapped if self.tail == Tail::Slashes => Err(ErrorCode::NotDirectory),
+            Kind::Mapped => Err(ErrorCode::NotPermitted),
+            Kind::Plain => Ok(&self.handle),
+        }
+    }
+
+    /// Whether a directory is here, which a link to one is not; fails if nothing is.
+    fn is_directory(&self) -> WasiResult<bool> {
+        match self.kind {
+            Kind::Mountpoint => Ok(true),
+            Kind::Mapped => Ok(false),
+            Kind::Plain | Kind::Hidden => {
+                Ok(self.stat(PathFlags::empty())?.type_ == DescriptorType::Directory)
+            }
+        }
+    }
+
+    /// Fails as an operation with another path does that leads to another mount.
+    pub(super) fn check(&self, ending: Ending) -> WasiResult<()> {
+        match ending {
+            Ending::Object(Follow::Yes) => self.stat(PathFlags::SYMLINK_FOLLOW).map(drop),
+            Ending::Object(Follow::No) => self.stat(PathFlags::empty()).map(drop),
+            Ending::New => match self.stat(PathFlags::empty()) {
+                Ok(_) => Err(ErrorCode::Exist),
+                Err(_) => self.new_name(false).map(drop),
+            },
+            Ending::Name | Ending::File(_) => Ok(()),
+        }
+    }
+
+    /// How a last link is taken: a mapped name is that of a file, whatever it is there.
+    fn follow(&self, flags: PathFlags) -> theirs::PathFlags {
+        let flags = to_path_flags(flags);
+        if self.kind == Kind::Mapped { flags | theirs::PathFlags::SYMLINK_FOLLOW } else { flags }
+    }
+
+    pub(super) fn stat(&self, flags: PathFlags) -> WasiResult<DescriptorStat> {
+        self.object()?.stat_at(self.follow(flags), &self.path).map(to_stat).map_err(to_code)
+    }
+
+    pub(super) fn hash(&self, flags: PathFlags) -> WasiResult<MetadataHashValue> {
+        self.object()?.metadata_hash_at(self.follow(flags), &self.path).map(to_hash).map_err(to_code)
+    }
+
+    pub(super) fn set_times(
+        &self,
+        flags: PathFlags,
+        atime: NewTimestamp,
+        mtime: NewTimestamp,
+    ) -> WasiResult<()> {
+        self.changes_of(flags)?;
+        // The directory of a file map is the mount's own, not one of the host's to the guest.
+        if self.kind == Kind::Plain && !self.mount.files.is_empty() {
+            return Err(ErrorCode::NotPermitted);
+        }
+        let set = self.object()?.set_times_at(self.follow(flags), &self.path, to_time(atime), to_time(mtime));
+        set.map_err(to_code)
+    }
+
+    pub(super) fn open(
+        &self,
+        path_flags: PathFlags,
+        open_flags: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> WasiResult<HostObject> {
+        let (mut open_flags, mut flags) = (open_flags, flags);
+        let makes = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE;
+        if open_flags.contains(OpenFlags::DIRECTORY) && open_flags.intersects(makes) {
+            return Err(ErrorCode::Invalid);
+        }
+        if open_flags.contains(OpenFlags::CREATE) && self.kind == Kind::Hidden {
+            return Err(ErrorCode::NotPermitted);
+        }
+        let handle = self.object()?;
+        if self.mount.read_only || !self.mutate {
+            self.check_changes_nothing(path_flags, open_flags, flags)?;
+            // The host would open for writing what it is allowed to make.
+            open_flags.remove(OpenFlags::CREATE);
+            flags.remove(DescriptorFlags::MUTATE_DIRECTORY);
+        }
+        let opened =
+            handle.open_at(self.follow(path_flags), &self.path, to_open_flags(open_flags), to_flags(flags));
+        let opened = opened.map_err(to_code)?;
+        // It may have become something else since it was looked at.
+        if self.kind == Kind::Mapped && opened.get_type() != Ok(theirs::DescriptorType::RegularFile) {
+            return Err(ErrorCode::NoEntry);
+        }
+        let flags = opened.get_flags().map(from_flags).unwrap_or(flags);
+        // wasmtime tells of no directory that it may be changed in, and none would be.
+        Ok(HostObject::new(self.mount.clone(), Rc::new(opened), self.position.clone(), flags, self.mutate))
+    }
+
+    /// Fails if opening would change something. Making what is not there is a change, finding what is there is none.
+    fn check_changes_nothing(
+        &self,
+        path_flags: PathFlags,
+        open_flags: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> WasiResult<()> {
+        let creates = open_flags.contains(OpenFlags::CREATE);
+        let writes = flags.contains(DescriptorFlags::WRITE) || open_flags.contains(OpenFlags::TRUNCATE);
+        if !creates && !writes {
+            return Ok(());
+        }
+        let exclusive = creates && open_flags.contains(OpenFlags::EXCLUSIVE);
+        match self.stat(if exclusive { PathFlags::empty() } else { path_flags }) {
+            Ok(_) if exclusive => Err(ErrorCode::Exist),
+            Ok(stat) if stat.type_ == DescriptorType::Directory => Err(ErrorCode::IsDirectory),
+            Ok(stat) if stat.type_ == DescriptorType::SymbolicLink => Err(ErrorCode::Loop),
+            Ok(_) if writes => Err(ErrorCode::ReadOnly),
+            Ok(_) => Ok(()),
+            Err(ErrorCode::NoEntry) if creates => Err(ErrorCode::ReadOnly),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn create_directory(&self) -> WasiResult<()> {
+        self.new_name(true)?.create_directory_at(&self.path).map_err(to_code)
+    }
+
+    pub(super) fn symlink(&self, target: &str) -> WasiResult<()> {
+        self.new_name(false)?.symlink_at(target, &self.path).map_err(to_code)
+    }
+
+    pub(super) fn readlink(&self) -> WasiResult<String> {
+        let handle = self.object()?;
+        // A mapped name is that of a file.
+        if self.kind == Kind::Mapped {
+            Err(ErrorCode::Invalid)
+        } else {
+            handle.readlink_at(&self.path).map_err(to_code)
+        }
+    }
+
+    pub(super) fn remove_directory(&self) -> WasiResult<()> {
+        match self.old_name((ErrorCode::Invalid, ErrorCode::NotEmpty)) {
+            Err(ErrorCode::NotPermitted) => Err(ErrorCode::NotDirectory),
+            handle => handle?.remove_directory_at(&self.path).map_err(to_code),
+        }
+    }
+
+    pub(super) fn unlink(&self) -> WasiResult<()> {
+        match self.old_name((ErrorCode::IsDirectory, ErrorCode::IsDirectory)) {
+            Err(ErrorCode::Busy) => Err(ErrorCode::IsDirectory),
+            // A slash asks for a directory, which has another way to go.
+            Ok(_) if self.tail == Tail::Slashes => {
+                Err(if self.is_directory()? { ErrorCode::IsDirectory } else { ErrorCode::NotDirectory })
+            }
+            handle => handle?.unlink_file_at(&self.path).map_err(to_code),
+        }
+    }
+
+    pub(super) fn rename(&self, new: &HostPath) -> WasiResult<()> {
+        if matches!(new.tail, Tail::Dot | Tail::Up) {
+            return Err(ErrorCode::Busy);
+        }
+        let handle = match self.old_name((ErrorCode::Busy, ErrorCode::Busy)) {
+            Err(ErrorCode::Busy) if self.kind == Kind::Mountpoint => &*self.handle,
+            handle => handle?,
+        };
+        new.changes()?;
+        if self.kind == Kind::Mountpoint && new.kind == Kind::Mountpoint && self.position == new.position {
+            return Ok(());
+        }
+        self.check_directories(new)?;
+        if new.kind == Kind::Hidden {
+            return Err(ErrorCode::NotPermitted);
+        }
+        if new.kind != Kind::Plain || self.holds_mount() || new.holds_mount() {
+            return Err(ErrorCode::Busy);
+        }
+        handle.rename_at(&self.path, &new.handle, &new.path).map_err(to_code)
+    }
+
+    /// Fails where it matters for a renaming which of the two is a directory, and the host does not see it.
+    fn check_directories(&self, new: &HostPath) -> WasiResult<()> {
+        let slashes = self.tail == Tail::Slashes || new.tail == Tail::Slashes;
+        let mounted = self.kind == Kind::Mountpoint || new.kind == Kind::Mountpoint;
+        if !slashes && !mounted {
+            return Ok(());
+        }
+        let is_directory = self.is_directory()?;
+        if slashes && !is_directory {
+            return Err(ErrorCode::NotDirectory);
+        }
+        if mounted {
+            if is_directory
+                && new.position.len() > self.position.len()
+                && new.position.starts_with(&self.position)
+            {
+                return Err(ErrorCode::Invalid);
+            }
+            match new.is_directory() {
+                Ok(false) if is_directory => return Err(ErrorCode::NotDirectory),
+                Ok(true) if !is_directory => return Err(ErrorCode::IsDirectory),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn link(&self, new: &HostPath) -> WasiResult<()> {
+        // Another name for a file of the map would be one for what the map hides.
+        if self.kind == Kind::Mapped {
+            return Err(ErrorCode::NotPermitted);
+        }
+        let handle = self.object()?;
+        if new.kind != Kind::Plain || new.tail != Tail::None || new.changes().is_err() {
+            // That nothing is there, is told first.
+            self.stat(PathFlags::empty())?;
+        }
+        // A link that was to be followed was.
+        let flags = theirs::PathFlags::empty();
+        handle.link_at(flags, &self.path, new.new_name(false)?, &new.path).map_err(to_code)
+    }
+}
