@@ -12,9 +12,6 @@ mod buckets;
 pub mod carrier;
 pub mod differential;
 pub mod engine;
-/// The command's own: what it reads volumes with is what the tests read them with.
-#[path = "../../compose/src/cli/engine_store.rs"]
-mod engine_store;
 mod faulty;
 pub mod guests;
 pub mod kinds;
@@ -28,11 +25,6 @@ pub use tree::Tree;
 
 pub use buckets::Buckets;
 pub use program::{Answer, Calling, Network, Output, Program, Session};
-
-/// Makes a store of the host one that the engine takes.
-pub fn engine_store(store: kvfs_host::AnyStore) -> impl kvfs::KvStore {
-    engine_store::EngineStore(store)
-}
 
 /// The directory of cargo's own files; what the harness makes once is kept under it.
 pub fn target_dir() -> &'static std::path::Path {

@@ -1,51 +1,86 @@
-//! Why a call to a store failed, and what becomes of it: most errors are codes that the guest sees,
-//! one ends the guest.
+//! Why a call failed.
 
-/// Why a call to a store failed. Unless said otherwise, nothing changed.
+use std::fmt;
+
+/// Why a call of a store failed. Unless said otherwise, nothing changed.
 ///
-/// Every variant but [`Fault`](StoreError::Fault) reaches the guest as the error code of the same
-/// name in `kvfs:store`; a fault of the host traps.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
+/// Every case but [`Fault`](Self::Fault) crosses the component boundary as the case of the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// A guard did not hold. Nothing was applied. The caller reads again and decides anew.
-    #[error("a guarded key has another value than expected")]
+    /// A guard did not hold. Nothing was applied; the caller reads again and decides anew.
     Conflict,
-    /// The call may have been applied or not: the connection or the disk failed half way.
-    /// The caller must read to find out.
-    #[error("the call may have been applied or not")]
+    /// The call may have been applied or not; the caller must read to find out.
     UnknownOutcome,
     /// The store cannot be reached now. Nothing was applied; the call may be repeated.
-    #[error("the store cannot be reached: {0}")]
     Unavailable(String),
-    /// A key, a value, the batch or the answer is over the limits that the store states.
-    #[error("a key, a value, the batch or the answer is over the store's limits")]
+    /// A key, a value or the batch is over the limits, or the answer is larger than the store hands out
+    /// at once.
     TooLarge,
-    /// The namespace may not grow any more, or the disk is full.
-    /// A call that only shrinks the namespace still works unless the disk itself is full.
-    #[error("the store may not grow any more")]
+    /// The namespace may not grow any more, or the disk is full. A call that only shrinks the namespace
+    /// still works, unless the disk itself is full.
     QuotaExceeded,
     /// The namespace takes no changes.
-    #[error("the store is read-only")]
     ReadOnly,
     /// The caller may not use the namespace, or not any more.
-    #[error("access to the store is denied")]
     AccessDenied,
     /// The store found its own data damaged. In words: what and where.
-    #[error("the store is damaged: {0}")]
     Corrupt(String),
-    /// Anything else that the guest may know, in words.
-    #[error("{0}")]
+    /// Anything else, in words.
     Other(String),
-    /// The host itself is broken (a panic, a poisoned lock, a wrong set-up). The guest never sees
-    /// it: its call traps, and the embedder gets this text as the cause.
-    #[error("fault of the host: {0}")]
+    /// The host itself is broken (a panic, a poisoned lock, a wrong set-up). A guest never sees this: its
+    /// call traps, and the embedder gets the text as the cause.
     Fault(String),
 }
 
-impl StoreError {
-    /// The error for a lock whose owner panicked: what it protects may be half changed.
-    pub(crate) fn poisoned(what: &str) -> Self {
-        StoreError::Fault(format!("a thread panicked while it changed {what}; open the store anew"))
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict => f.write_str("a guarded key has another value than expected"),
+            Self::UnknownOutcome => f.write_str("the call may have been applied or not"),
+            Self::Unavailable(why) => write!(f, "the store cannot be reached: {why}"),
+            Self::TooLarge => {
+                f.write_str("a key, a value, the batch or the answer is over the store's limits")
+            }
+            Self::QuotaExceeded => f.write_str("the store is full"),
+            Self::ReadOnly => f.write_str("the store is read-only"),
+            Self::AccessDenied => f.write_str("access to the store is denied"),
+            Self::Corrupt(why) => write!(f, "the store is damaged: {why}"),
+            Self::Other(why) => write!(f, "the store failed: {why}"),
+            Self::Fault(why) => write!(f, "fault of the host: {why}"),
+        }
     }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Converts an error between [`StoreError`] and an enum generated from the WIT, whose cases have the same names.
+///
+/// Arms for cases that only one of the two has follow the types.
+///
+/// ```
+/// # enum Error { Conflict, UnknownOutcome, Unavailable(String), TooLarge, QuotaExceeded, ReadOnly, AccessDenied,
+/// #     Corrupt(String), Other(String) }
+/// use kvfs_contract::{StoreError, convert_error};
+///
+/// fn to_wit(error: StoreError) -> Error {
+///     convert_error!(error, StoreError => Error, StoreError::Fault(why) => Error::Other(why))
+/// }
+/// # assert!(matches!(to_wit(StoreError::ReadOnly), Error::ReadOnly));
+/// ```
+#[macro_export]
+macro_rules! convert_error {
+    ($error:expr, $From:ident => $To:ident $(, $case:pat => $answer:expr)* $(,)?) => {
+        match $error {
+            $From::Conflict => $To::Conflict,
+            $From::UnknownOutcome => $To::UnknownOutcome,
+            $From::Unavailable(why) => $To::Unavailable(why),
+            $From::TooLarge => $To::TooLarge,
+            $From::QuotaExceeded => $To::QuotaExceeded,
+            $From::ReadOnly => $To::ReadOnly,
+            $From::AccessDenied => $To::AccessDenied,
+            $From::Corrupt(why) => $To::Corrupt(why),
+            $From::Other(why) => $To::Other(why),
+            $($case => $answer,)*
+        }
+    };
 }

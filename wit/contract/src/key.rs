@@ -1,32 +1,84 @@
-//! Keys as ordered maps of a provider hold them: numbers first, so that comparing two takes a few
-//! instructions.
+//! Keys as ordered maps hold them: numbers first, so that comparing two takes a few instructions.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
+use std::ops::Deref;
 
-/// Most bytes that lie in the tree's own nodes. The file system's keys are a volume's name, a few numbers
+/// Most bytes that lie in the map's own nodes. The file system's keys are a volume's name, a few numbers
 /// and a file's name, so nearly all fit.
 const INLINE_BYTES: usize = 40;
 const WORDS: usize = INLINE_BYTES / 8;
 
-/// A key: its first bytes as big-endian numbers, padded with zeros, and the rest if it is longer.
-///
-/// # Order
-///
-/// That of unsigned bytes, a prefix first. Where the padded numbers of two keys are equal and one is no
-/// longer than they reach, it equals the other up to its own end, so the shorter is a prefix of the longer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    words: [u64; WORDS],
-    length: u32,
-    rest: Option<Box<[u8]>>,
-}
+/// A key that a map holds. It is found by a [`KeyRef`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(KeyRef<'static>);
 
 impl Key {
     /// Makes a key of its bytes.
     pub fn new(bytes: &[u8]) -> Self {
-        let (head, rest) = match bytes.split_at_checked(INLINE_BYTES) {
-            Some((head, rest)) if !rest.is_empty() => (head, Some(rest.into())),
-            _ => (bytes, None),
+        let KeyRef { words, tail } = KeyRef::new(bytes);
+        let tail = match tail {
+            Tail::Ends(length) => Tail::Ends(length),
+            Tail::Borrowed(rest) => Tail::Owned(rest.into()),
+            Tail::Owned(rest) => Tail::Owned(rest),
+        };
+        Self(KeyRef { words, tail })
+    }
+}
+
+impl Deref for Key {
+    type Target = KeyRef<'static>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<'a> Borrow<KeyRef<'a>> for Key {
+    fn borrow(&self) -> &KeyRef<'a> {
+        &self.0
+    }
+}
+
+/// A key to look up: its first bytes as big-endian numbers, padded with zeros, and the rest if it is longer.
+/// The rest is borrowed, so that looking one up allocates nothing.
+///
+/// # Order
+/// That of unsigned bytes, a prefix first. Where the padded numbers of two keys are equal and one is no
+/// longer than they reach, it equals the other up to its own end, so the shorter is a prefix of the longer.
+#[derive(Clone, Debug)]
+pub struct KeyRef<'a> {
+    words: [u64; WORDS],
+    tail: Tail<'a>,
+}
+
+/// What the numbers do not say.
+#[derive(Clone, Debug)]
+enum Tail<'a> {
+    /// The key ends among the numbers, after so many bytes.
+    Ends(u8),
+    /// The bytes behind the numbers, at least one.
+    Borrowed(&'a [u8]),
+    Owned(Box<[u8]>),
+}
+
+impl Tail<'_> {
+    /// Returns the bytes behind the numbers, or the length of a key that has none.
+    fn rest(&self) -> Result<&[u8], u8> {
+        match self {
+            Self::Ends(length) => Err(*length),
+            Self::Borrowed(rest) => Ok(rest),
+            Self::Owned(rest) => Ok(rest),
+        }
+    }
+}
+
+impl<'a> KeyRef<'a> {
+    /// Makes a key of its bytes.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        let (head, tail) = match bytes.split_at_checked(INLINE_BYTES) {
+            Some((head, rest)) if !rest.is_empty() => (head, Tail::Borrowed(rest)),
+            _ => (bytes, Tail::Ends(bytes.len() as u8)),
         };
         let mut words = [0; WORDS];
         for (word, part) in words.iter_mut().zip(head.chunks(8)) {
@@ -34,32 +86,33 @@ impl Key {
             padded[..part.len()].copy_from_slice(part);
             *word = u64::from_be_bytes(padded);
         }
-        Self { words, length: bytes.len() as u32, rest }
+        Self { words, tail }
     }
 
     /// Returns the number of its bytes.
     pub fn len(&self) -> usize {
-        self.length as usize
+        self.tail.rest().map_or_else(usize::from, |rest| INLINE_BYTES + rest.len())
     }
 
     /// Returns true if it has no bytes.
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.len() == 0
     }
 
-    /// Returns its bytes.
+    /// Returns its bytes, in exactly as much memory as they take.
     pub fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.len().max(INLINE_BYTES));
-        for word in self.words {
-            bytes.extend_from_slice(&word.to_be_bytes());
+        let mut head = [0; INLINE_BYTES];
+        for (part, word) in head.chunks_mut(8).zip(self.words) {
+            part.copy_from_slice(&word.to_be_bytes());
         }
-        bytes.extend_from_slice(self.rest.as_deref().unwrap_or_default());
-        bytes.truncate(self.len());
-        bytes
+        match self.tail.rest() {
+            Ok(rest) => [&head, rest].concat(),
+            Err(length) => head[..usize::from(length)].to_vec(),
+        }
     }
 }
 
-impl Ord for Key {
+impl Ord for KeyRef<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         // The first difference decides; nearly always there is one.
         for (mine, theirs) in self.words.iter().zip(&other.words) {
@@ -68,18 +121,28 @@ impl Ord for Key {
                 order => return order,
             }
         }
-        match (&self.rest, &other.rest) {
-            (Some(mine), Some(theirs)) => mine.cmp(theirs),
-            _ => self.length.cmp(&other.length),
+        match (self.tail.rest(), other.tail.rest()) {
+            (Ok(mine), Ok(theirs)) => mine.cmp(theirs),
+            (Ok(_), Err(_)) => Ordering::Greater,
+            (Err(_), Ok(_)) => Ordering::Less,
+            (Err(mine), Err(theirs)) => mine.cmp(&theirs),
         }
     }
 }
 
-impl PartialOrd for Key {
+impl PartialOrd for KeyRef<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
+
+impl PartialEq for KeyRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for KeyRef<'_> {}
 
 #[cfg(test)]
 mod tests {
@@ -102,11 +165,18 @@ mod tests {
             }
         }
         for a in &keys {
-            assert_eq!(Key::new(a).to_vec(), *a);
+            let owned = Key::new(a);
+            assert_eq!(owned.to_vec(), *a);
+            assert_eq!(owned.len(), a.len());
             for b in &keys {
-                assert_eq!(Key::new(a).cmp(&Key::new(b)), a.cmp(b), "{a:?} {b:?}");
-                assert_eq!(Key::new(a) == Key::new(b), a == b);
+                assert_eq!(owned.cmp(&Key::new(b)), a.cmp(b), "{a:?} {b:?}");
+                assert_eq!(KeyRef::new(a) == KeyRef::new(b), a == b);
             }
         }
+    }
+
+    #[test]
+    fn a_key_takes_64_bytes_of_a_node() {
+        assert!(size_of::<Key>() <= 64);
     }
 }

@@ -1,5 +1,6 @@
 //! What the store asks of a bucket.
 
+use kvfs_contract::StoreError;
 use std::fmt;
 
 /// Values by name. Names are ASCII letters, digits and dots, values have at most 64 KiB. Names that do not start
@@ -32,6 +33,16 @@ pub enum BucketError {
     Denied,
     /// Anything else, in the host's words.
     Failed(String),
+}
+
+impl BucketError {
+    /// Returns what the failure means to the caller of the store, for the value of this name.
+    pub(crate) fn at(&self, name: &str) -> StoreError {
+        match self {
+            Self::Denied => StoreError::AccessDenied,
+            Self::Failed(why) => StoreError::Unavailable(format!("{name}: {why}")),
+        }
+    }
 }
 
 impl fmt::Display for BucketError {

@@ -2,34 +2,25 @@
 //! not known.
 
 use crate::bucket::Bucket;
-use crate::error::StoreError;
 use crate::garbage::spill;
 use crate::names::{Extent, PageId};
 use crate::node::{Change, INLINE_BYTES, Value, logged_bytes, write_change};
 use crate::pages::{Writer, Written};
-use crate::root::{Appended, LOG_BYTES, ROOT_EXTENTS, Root};
-use crate::store::{BucketStore, Mutation, State};
+use crate::root::{LOG_BYTES, ROOT_EXTENTS, Root};
+use crate::session::{Commit, Session, State};
 use crate::update::update;
+use kvfs_contract::{Mutation, StoreError};
 use std::collections::BTreeMap;
 
 /// Most changes in a root that remove a key or give it a large value: the pages that it had go when the tree is
 /// written. With the file system's 32 KiB that is 4 MiB.
 const MAX_SHADOWS: usize = 128;
 
-/// What becomes of the store when a root is set.
-pub(crate) struct Commit {
-    root: Root,
-    value: Vec<u8>,
-    appended: Appended,
-    written: Written,
-    changes: Vec<Change>,
-    garbage: Vec<Extent>,
-}
-
-impl<B: Bucket> BucketStore<B> {
+impl<B: Bucket> Session<B> {
     /// Writes what a root is to refer to.
-    pub(crate) fn prepare(&mut self, mutations: &[Mutation<'_>]) -> Result<Commit, StoreError> {
-        let last: BTreeMap<&[u8], Option<&[u8]>> = mutations.iter().copied().collect();
+    pub(crate) fn prepare(&mut self, mutations: &[Mutation<&[u8]>]) -> Result<Commit, StoreError> {
+        let last: BTreeMap<&[u8], Option<&[u8]>> =
+            mutations.iter().map(|mutation| (mutation.key(), mutation.value())).collect();
         let is_long = |value: &[u8]| value.len() > INLINE_BYTES;
         let bytes: usize = last.iter().map(|(key, value)| logged_bytes(key, *value)).sum();
         let shadows = last.values().filter(|value| value.is_none_or(is_long)).count();
@@ -38,7 +29,7 @@ impl<B: Bucket> BucketStore<B> {
         // Nobody removes the pages of an opener that writes when it is not its turn any more.
         if writes_pages && !self.head.is_held(&self.pages.bucket)? {
             self.state = State::Fenced;
-            return Err(StoreError::Fenced);
+            return Err(StoreError::AccessDenied);
         }
         let mut writer = Writer::new(&mut self.pages, self.head.opener, self.root.next);
         let mut changes: Vec<Change> = Vec::with_capacity(last.len());
@@ -107,7 +98,7 @@ impl<B: Bucket> BucketStore<B> {
     pub(crate) fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
         match self.set_root(&commit.root, &commit.value) {
             Ok(()) => {}
-            Err(StoreError::Denied) => return Err(StoreError::Denied),
+            Err(StoreError::AccessDenied) => return Err(StoreError::AccessDenied),
             Err(_) => {
                 self.unsettled = Some(commit);
                 // Perhaps it says now what became of it.
@@ -135,7 +126,7 @@ impl<B: Bucket> BucketStore<B> {
 
     pub(crate) fn set_root(&self, root: &Root, value: &[u8]) -> Result<(), StoreError> {
         let name = self.head.opener.root(root.generation);
-        self.pages.bucket.set(&name, value).map_err(|error| StoreError::bucket(&name, &error))
+        self.pages.bucket.set(&name, value).map_err(|error| error.at(&name))
     }
 
     /// Finds out what became of a root. Returns true if it counts now and did not before.
@@ -165,7 +156,7 @@ impl<B: Bucket> BucketStore<B> {
             }
             (Err(error), _) => {
                 self.unsettled = Some(commit);
-                Err(StoreError::bucket(&name, &error))
+                Err(error.at(&name))
             }
             (_, Err(error)) => {
                 self.unsettled = Some(commit);

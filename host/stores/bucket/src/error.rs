@@ -1,55 +1,43 @@
-//! Why a call of the store failed, in the words of `kvfs:store`.
+//! Why a store could not be opened, and how damage is told.
 
-use crate::BucketError;
+use kvfs_contract::StoreError;
 use std::fmt;
 
-/// Why a call failed. Unless said otherwise, nothing changed.
+/// Why a store could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// A guard did not hold.
-    Conflict,
-    /// The call may have been applied or not.
-    UnknownOutcome,
-    /// The bucket does not answer as it should; the call may be repeated.
-    Unavailable(String),
-    /// A key or a value is longer than the store takes.
-    TooLarge,
-    /// The bucket may not be used so.
-    Denied,
-    /// A newer opener has the store.
-    Fenced,
-    /// A value of the bucket is damaged, missing, or of a later version. In words: which.
-    Corrupt(String),
+pub enum OpenError {
+    /// Another program opened the store at the same moment, a little later. To try again would take the store
+    /// from it.
+    Overtaken,
+    /// The store or its bucket failed.
+    Store(StoreError),
 }
 
-impl StoreError {
-    /// Says what a failed call of the bucket means, for a name.
-    pub(crate) fn bucket(name: &str, error: &BucketError) -> Self {
-        match error {
-            BucketError::Denied => Self::Denied,
-            BucketError::Failed(why) => Self::Unavailable(format!("{name}: {why}")),
-        }
-    }
-
-    /// Says that a value is not what was set.
-    pub(crate) fn damaged(name: &str, how: &str) -> Self {
-        Self::Corrupt(format!("{name} {how}; restore the bucket from a copy"))
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
-impl fmt::Display for StoreError {
+impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Conflict => f.write_str("a guarded key has another value than expected"),
-            Self::UnknownOutcome => f.write_str("the call may have been applied or not"),
-            Self::Unavailable(why) => write!(f, "the bucket does not answer: {why}"),
-            Self::TooLarge => f.write_str("a key or a value is too long"),
-            Self::Denied => f.write_str("the bucket may not be used"),
-            Self::Fenced => f.write_str("another program has opened the store since"),
-            Self::Corrupt(why) => write!(f, "the store is damaged: {why}"),
+            Self::Overtaken => f.write_str("another program has opened the store at the same moment"),
+            Self::Store(error) => error.fmt(f),
         }
     }
 }
 
-impl std::error::Error for StoreError {}
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Overtaken => None,
+            Self::Store(error) => Some(error),
+        }
+    }
+}
+
+/// The error for a value of the bucket that is not what was set.
+pub(crate) fn damaged(name: &str, how: &str) -> StoreError {
+    StoreError::Corrupt(format!("{name} {how}; restore the bucket from a copy"))
+}

@@ -1,10 +1,11 @@
 //! Pages that list garbage, where it is more than a root holds.
 
 use crate::bucket::{Bucket, BucketError};
-use crate::error::StoreError;
+use crate::error::damaged;
 use crate::names::Extent;
 use crate::pages::{Pages, Writer};
 use crate::wire::{Read, Write, seal, unseal};
+use kvfs_contract::StoreError;
 
 /// Extents in a page of garbage.
 const SPILLED_EXTENTS: usize = 2000;
@@ -34,15 +35,14 @@ pub(crate) fn spilled_garbage<B: Bucket>(
     let mut garbage = Vec::new();
     for page in spilled.pages() {
         let name = page.name();
-        let value =
-            pages.bucket.get(&name).map_err(|error: BucketError| StoreError::bucket(&name, &error))?;
+        let value = pages.bucket.get(&name).map_err(|error: BucketError| error.at(&name))?;
         let Some(value) = value else { continue };
         let extents = unseal(&name, &value).and_then(|bytes| {
             let mut from = Read(bytes);
             let count = from.u32()?;
             (0..count).map(|_| Extent::read(&mut from)).collect::<Option<Vec<_>>>()
         });
-        garbage.extend(extents.ok_or_else(|| StoreError::damaged(&name, "is damaged"))?);
+        garbage.extend(extents.ok_or_else(|| damaged(&name, "is damaged"))?);
     }
     Ok(garbage)
 }

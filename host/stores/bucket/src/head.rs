@@ -14,9 +14,10 @@
 //! by [`LAST`], unless a fourth, held up before setting that, writes over it too.
 
 use crate::bucket::Bucket;
-use crate::error::StoreError;
+use crate::error::{OpenError, damaged};
 use crate::names::{HEAD, HEAD_COPY, LAST, Opener, claim};
 use crate::wire::{Read, seal, unseal};
+use kvfs_contract::StoreError;
 
 /// Most claims that are followed from the head on.
 const MAX_CLAIMS: u64 = 1000;
@@ -39,12 +40,12 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Fenced`] if another opener came in between: it is the newer one.
-    pub(crate) fn take<B: Bucket>(bucket: &B, tag: u64) -> Result<Self, StoreError> {
+    /// [`OpenError::Overtaken`] if another opener came in between: it is the newer one.
+    pub(crate) fn take<B: Bucket>(bucket: &B, tag: u64) -> Result<Self, OpenError> {
         let before = newest(bucket)?;
         let mut epoch = before.map_or(0, |opener| opener.epoch);
         for _ in 0..MAX_CLAIMS {
-            epoch = epoch.checked_add(1).ok_or_else(|| StoreError::damaged(HEAD, "has the last number"))?;
+            epoch = epoch.checked_add(1).ok_or_else(|| damaged(HEAD, "has the last number"))?;
             if get(bucket, &claim(epoch))?.is_some() {
                 continue;
             }
@@ -56,9 +57,9 @@ impl Head {
                 continue;
             }
             set(bucket, &name, &sealed(&name, &[head.opener]))?;
-            return if head.is_held(bucket)? { Ok(head) } else { Err(StoreError::Fenced) };
+            return if head.is_held(bucket)? { Ok(head) } else { Err(OpenError::Overtaken) };
         }
-        Err(StoreError::damaged(HEAD, &format!("is more than {MAX_CLAIMS} openings behind")))
+        Err(damaged(HEAD, &format!("is more than {MAX_CLAIMS} openings behind")).into())
     }
 
     fn named(opener: Opener) -> Self {
@@ -130,8 +131,8 @@ fn newest<B: Bucket>(bucket: &B) -> Result<Option<Opener>, StoreError> {
     let Some(copy) = copy else { return Ok(None) };
     match read(HEAD_COPY, &copy).as_deref() {
         Some([opener]) => Ok(Some(*opener)),
-        _ if head.is_some() => Err(StoreError::damaged(HEAD, "is damaged, and so is its copy")),
-        _ => Err(StoreError::damaged(HEAD_COPY, "is damaged, and there is no head")),
+        _ if head.is_some() => Err(damaged(HEAD, "is damaged, and so is its copy")),
+        _ => Err(damaged(HEAD_COPY, "is damaged, and there is no head")),
     }
 }
 
@@ -151,9 +152,9 @@ fn read(name: &str, value: &[u8]) -> Option<Vec<Opener>> {
 }
 
 fn get<B: Bucket>(bucket: &B, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    bucket.get(name).map_err(|error| StoreError::bucket(name, &error))
+    bucket.get(name).map_err(|error| error.at(name))
 }
 
 fn set<B: Bucket>(bucket: &B, name: &str, value: &[u8]) -> Result<(), StoreError> {
-    bucket.set(name, value).map_err(|error| StoreError::bucket(name, &error))
+    bucket.set(name, value).map_err(|error| error.at(name))
 }

@@ -11,20 +11,29 @@
 //!   once it is another's.
 
 mod bucket;
-mod commit;
 mod error;
-mod garbage;
-mod head;
-mod names;
-mod node;
-mod open;
-mod pages;
-mod root;
-mod store;
-mod tree;
-mod update;
 mod wire;
 
+mod names;
+mod node;
+
+mod pages;
+mod tree;
+
+mod garbage;
+mod head;
+mod root;
+mod update;
+
+mod session;
+
+mod commit;
+mod open;
+mod store;
+
 pub use bucket::{Bucket, BucketError};
-pub use error::StoreError;
-pub use store::{BucketStore, Entry, MAX_KEY_BYTES, MAX_VALUE_BYTES, Mutation};
+pub use error::OpenError;
+pub use kvfs_contract::StoreError;
+pub use node::MAX_VALUE_BYTES;
+pub use store::BucketStore;
+pub use wire::MAX_KEY_BYTES;

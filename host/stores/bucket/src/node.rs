@@ -3,6 +3,9 @@
 use crate::names::{Extent, PAGE_ID_BYTES, PageId};
 use crate::wire::{Read, Write, seal, unseal};
 
+/// Longest value, in bytes.
+pub const MAX_VALUE_BYTES: usize = 16 << 20;
+
 /// Most bytes of a node without its head and checksum. A change rewrites one node per level, so smaller is less to
 /// write, and larger fewer levels.
 pub(crate) const NODE_BYTES: usize = 16 << 10;
@@ -85,10 +88,7 @@ pub(crate) fn read_change(from: &mut Read<'_>) -> Option<Change> {
         }
         PAGED => {
             let (first, length) = (PageId::read(from)?, from.u32()?);
-            Some(Value::Paged {
-                first,
-                length: (length as usize <= crate::MAX_VALUE_BYTES).then_some(length)?,
-            })
+            Some(Value::Paged { first, length: (length as usize <= MAX_VALUE_BYTES).then_some(length)? })
         }
         _ => return None,
     };

@@ -2,14 +2,16 @@
 
 use crate::bucket::Bucket;
 use crate::commit::is_shadow;
-use crate::error::StoreError;
+use crate::error::{OpenError, damaged};
 use crate::garbage::spilled_garbage;
 use crate::head::{CLAIMS_KEPT, Head, Last, claimed, last};
 use crate::names::{Extent, LAST, Opener, PageId, claim};
 use crate::node::Change;
 use crate::pages::Pages;
 use crate::root::{Log, MAX_LEFTOVERS, Root};
-use crate::store::{BucketStore, State};
+use crate::session::{Session, State};
+use crate::store::BucketStore;
+use kvfs_contract::StoreError;
 use std::collections::BTreeMap;
 
 impl<B: Bucket> BucketStore<B> {
@@ -19,27 +21,27 @@ impl<B: Bucket> BucketStore<B> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if there was a store and none of its roots is whole; [`StoreError::Fenced`] if another
+    /// [`StoreError::Corrupt`] if there was a store and none of its roots is whole; [`OpenError::Overtaken`] if another
     /// program opens it at this moment, and is a little later.
     ///
     /// # Cost
     ///
     /// About ten gets and six sets, whatever the store holds.
-    pub fn open(bucket: B, tag: u64) -> Result<Self, StoreError> {
+    pub fn open(bucket: B, tag: u64) -> Result<Self, OpenError> {
         let pages = Pages::new(bucket);
         let head = Head::take(&pages.bucket, tag)?;
         let found = match find_root(&pages.bucket, head.opener.epoch) {
             Ok(found) => found,
             // Somebody newer may have removed what was to be read.
-            Err(_) if !head.is_held(&pages.bucket)? => return Err(StoreError::Fenced),
-            Err(error) => return Err(error),
+            Err(_) if !head.is_held(&pages.bucket)? => return Err(OpenError::Overtaken),
+            Err(error) => return Err(error.into()),
         };
-        build(pages, head, found)
+        build(pages, head, found).map(Self)
     }
 }
 
 /// Sets a root of its own that says what was found, and opens the store with it.
-fn build<B: Bucket>(pages: Pages<B>, head: Head, found: Found) -> Result<BucketStore<B>, StoreError> {
+fn build<B: Bucket>(pages: Pages<B>, head: Head, found: Found) -> Result<Session<B>, OpenError> {
     let had_leftovers = !found.root.leftovers.is_empty();
     let mut root = found.root;
     let mut garbage = std::mem::take(&mut root.garbage);
@@ -55,7 +57,7 @@ fn build<B: Bucket>(pages: Pages<B>, head: Head, found: Found) -> Result<BucketS
     for (key, value) in &found.changes {
         crate::node::write_change(&mut changes, key, value.as_ref());
     }
-    let mut store = BucketStore {
+    let mut session = Session {
         pages,
         log: Log::new(head.opener),
         head,
@@ -67,31 +69,31 @@ fn build<B: Bucket>(pages: Pages<B>, head: Head, found: Found) -> Result<BucketS
         unsettled: None,
     };
     root.garbage = garbage.clone();
-    let (value, appended) = store.log.with(&changes, &root);
-    store.set_root(&root, &value)?;
-    store.head.set_last(&store.pages.bucket)?;
-    if !store.head.is_held(&store.pages.bucket)? {
-        return Err(StoreError::Fenced);
+    let (value, appended) = session.log.with(&changes, &root);
+    session.set_root(&root, &value)?;
+    session.head.set_last(&session.pages.bucket)?;
+    if !session.head.is_held(&session.pages.bucket)? {
+        return Err(OpenError::Overtaken);
     }
 
     // From here on this is the root that everybody finds: what others left can go.
-    store.log.append(appended);
-    store.overlay.extend(found.changes);
+    session.log.append(appended);
+    session.overlay.extend(found.changes);
     if let Some(spilled) = spilled {
         garbage.splice(0..0, [spilled]);
-        garbage.extend(spilled_garbage(&store.pages, spilled)?);
+        garbage.extend(spilled_garbage(&session.pages, spilled)?);
     }
-    store.garbage = garbage;
-    store.root = Root { garbage: Vec::new(), spilled: None, ..root };
-    store.sweep();
-    if store.clean_up(&found.gone) {
-        store.root.leftovers.clear();
+    session.garbage = garbage;
+    session.root = Root { garbage: Vec::new(), spilled: None, ..root };
+    session.sweep();
+    if session.clean_up(&found.gone) {
+        session.root.leftovers.clear();
         if had_leftovers {
             // Openers that change nothing would pass them on, more each time.
-            store.commit_nothing()?;
+            session.commit_nothing()?;
         }
     }
-    Ok(store)
+    Ok(session)
 }
 
 /// What an opener finds.
@@ -116,7 +118,7 @@ fn find_root<B: Bucket>(bucket: &B, epoch: u64) -> Result<Found, StoreError> {
         match last {
             Last::Is(last) if last.epoch == epoch && !openers.contains(&last) => openers.push(last),
             _ if is_claimed => {}
-            _ => return Err(StoreError::damaged(&claim(epoch), "is missing")),
+            _ => return Err(damaged(&claim(epoch), "is missing")),
         }
         gone.extend_from_slice(&openers);
         for opener in openers {
@@ -127,10 +129,8 @@ fn find_root<B: Bucket>(bucket: &B, epoch: u64) -> Result<Found, StoreError> {
     }
     match last {
         Last::Nobody => Ok(Found { gone, ..Found::default() }),
-        Last::Is(opener) => {
-            Err(StoreError::damaged(&opener.root(0), "is damaged or missing, and so is its other slot"))
-        }
-        Last::Unknown => Err(StoreError::damaged(LAST, "is damaged, and there is no root")),
+        Last::Is(opener) => Err(damaged(&opener.root(0), "is damaged or missing, and so is its other slot")),
+        Last::Unknown => Err(damaged(LAST, "is damaged, and there is no root")),
     }
 }
 
@@ -139,7 +139,7 @@ fn newest_root<B: Bucket>(bucket: &B, opener: Opener) -> Result<Option<(Root, Ve
     let mut newest: Option<(Root, Vec<Change>)> = None;
     for slot in 0..2 {
         let name = opener.root(slot);
-        let value = bucket.get(&name).map_err(|error| StoreError::bucket(&name, &error))?;
+        let value = bucket.get(&name).map_err(|error| error.at(&name))?;
         let Some((root, changes)) = value.and_then(|value| Root::read(opener, &value)) else { continue };
         let in_its_slot = root.generation % 2 == slot;
         if in_its_slot && newest.as_ref().is_none_or(|(newest, _)| newest.generation < root.generation) {
@@ -149,7 +149,7 @@ fn newest_root<B: Bucket>(bucket: &B, opener: Opener) -> Result<Option<(Root, Ve
     Ok(newest)
 }
 
-impl<B: Bucket> BucketStore<B> {
+impl<B: Bucket> Session<B> {
     /// Removes the roots of openers that are gone, the pages they wrote for a commit that never was, and old claims.
     /// Returns false if something is left.
     fn clean_up(&self, gone: &[Opener]) -> bool {

@@ -1,9 +1,10 @@
 //! Pages: read through a bounded cache, and written under new numbers.
 
 use crate::bucket::Bucket;
-use crate::error::StoreError;
+use crate::error::damaged;
 use crate::names::{Extent, Opener, PageId};
 use crate::node::{CHUNK_BYTES, Node, Value};
+use kvfs_contract::StoreError;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -40,14 +41,14 @@ impl<B: Bucket> Pages<B> {
         if matches!(*node, Node::Leaf(_)) == (height == 0) {
             Ok(node)
         } else {
-            Err(StoreError::damaged(&id.name(), "is at another height of the tree"))
+            Err(damaged(&id.name(), "is at another height of the tree"))
         }
     }
 
     fn read_node(&self, id: PageId) -> Result<Arc<Node>, StoreError> {
         let name = id.name();
         let page = self.get(&name)?;
-        let node = Node::from_page(&name, &page).ok_or_else(|| StoreError::damaged(&name, "is damaged"))?;
+        let node = Node::from_page(&name, &page).ok_or_else(|| damaged(&name, "is damaged"))?;
         Ok(Arc::new(node))
     }
 
@@ -74,7 +75,7 @@ impl<B: Bucket> Pages<B> {
             let name = page.name();
             let chunk = self.get(&name)?;
             if chunk.len() != (length - bytes.len()).min(CHUNK_BYTES) {
-                return Err(StoreError::damaged(&name, &format!("has {} bytes", chunk.len())));
+                return Err(damaged(&name, &format!("has {} bytes", chunk.len())));
             }
             if bytes.is_empty() {
                 // Nearly always all of it: no copy.
@@ -87,8 +88,8 @@ impl<B: Bucket> Pages<B> {
     }
 
     fn get(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        let page = self.bucket.get(name).map_err(|error| StoreError::bucket(name, &error))?;
-        page.ok_or_else(|| StoreError::damaged(name, "is missing"))
+        let page = self.bucket.get(name).map_err(|error| error.at(name))?;
+        page.ok_or_else(|| damaged(name, "is missing"))
     }
 }
 
@@ -125,7 +126,7 @@ impl<'a, B: Bucket> Writer<'a, B> {
     }
 
     fn set(&mut self, name: &str, page: &[u8]) -> Result<(), StoreError> {
-        self.pages.bucket.set(name, page).map_err(|error| StoreError::bucket(name, &error))?;
+        self.pages.bucket.set(name, page).map_err(|error| error.at(name))?;
         self.next += 1;
         Ok(())
     }

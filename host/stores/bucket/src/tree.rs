@@ -1,10 +1,11 @@
 //! Looks things up in the tree.
 
 use crate::bucket::Bucket;
-use crate::error::StoreError;
+use crate::error::damaged;
 use crate::names::PageId;
 use crate::node::{Node, Value};
 use crate::pages::Pages;
+use kvfs_contract::StoreError;
 use std::sync::Arc;
 
 /// Where a tree starts: leaves have height 0.
@@ -61,7 +62,7 @@ pub(crate) fn leaf<B: Bucket>(
             end = Some(least.clone());
         }
         let Some((_, id)) = children.get(child) else {
-            return Err(StoreError::damaged(&page.name(), "has no children"));
+            return Err(damaged(&page.name(), "has no children"));
         };
         // A node of height 0 is a leaf: what has children has more.
         (page, height) = (*id, height - 1);

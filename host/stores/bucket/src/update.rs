@@ -1,11 +1,12 @@
 //! Brings changes into the tree: writes new nodes along their ways, and counts the old ones as garbage.
 
 use crate::bucket::Bucket;
-use crate::error::StoreError;
+use crate::error::damaged;
 use crate::names::{Extent, PageId};
 use crate::node::{Change, Node, SMALL_NODE_BYTES, Value};
 use crate::pages::Writer;
 use crate::tree::Tree;
+use kvfs_contract::StoreError;
 use std::sync::Arc;
 
 /// Returns the tree with changes, which are in ascending order, one for a key.
@@ -126,7 +127,7 @@ fn join_small<B: Bucket>(
         let name = || format!("a node for keys from {least:?} on");
         let joined = node
             .join(right_least, right)
-            .ok_or_else(|| StoreError::damaged(&name(), "is at another height of the tree"))?;
+            .ok_or_else(|| damaged(&name(), "is at another height of the tree"))?;
         let parts = joined.split();
         let count = parts.len();
         for (part, node) in parts.into_iter().enumerate() {

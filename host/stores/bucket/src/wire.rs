@@ -2,6 +2,9 @@
 
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
+/// Longest key, in bytes.
+pub const MAX_KEY_BYTES: usize = 1024;
+
 /// Bytes of a checksum.
 pub(crate) const SUM_BYTES: usize = 8;
 
@@ -68,7 +71,7 @@ impl Write for Vec<u8> {
     }
 
     fn key(&mut self, key: &[u8]) {
-        debug_assert!(key.len() <= crate::MAX_KEY_BYTES);
+        debug_assert!(key.len() <= MAX_KEY_BYTES);
         self.u16(key.len() as u16);
         self.extend_from_slice(key);
     }

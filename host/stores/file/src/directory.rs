@@ -1,5 +1,6 @@
 //! What the store asks of a directory.
 
+use kvfs_contract::StoreError;
 use std::fmt;
 
 /// A directory that holds the store's files and maybe others, which are left alone.
@@ -94,6 +95,15 @@ impl IoError {
     /// Makes an error.
     pub fn new(kind: IoKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
+    }
+
+    /// Returns what the failure means to the caller of the store, for the file of this name.
+    pub(crate) fn at(&self, name: &str) -> StoreError {
+        match self.kind {
+            IoKind::NoSpace => StoreError::QuotaExceeded,
+            IoKind::Denied => StoreError::ReadOnly,
+            _ => StoreError::Unavailable(format!("{name}: {self}")),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The right to write: who has it, and how it is taken.
 
 use crate::directory::{Directory, File, IoKind};
-use crate::error::StoreError;
 use crate::segment::{MAX_EPOCH, Name, lease_name, parse_name};
+use kvfs_contract::StoreError;
 
 /// A number of one's own, and the file that says whether it is still the newest.
 ///
@@ -28,7 +28,7 @@ impl<F: File> Lease<F> {
         let file = match directory.create(&name) {
             Ok(file) => file,
             Err(error) if error.kind == IoKind::Exists => return Ok(None),
-            Err(error) => return Err(StoreError::io(&name, &error)),
+            Err(error) => return Err(error.at(&name)),
         };
         // The name may have been free because somebody newer removed it.
         if names(directory)?.iter().any(|name| name.epoch() > epoch) {
@@ -36,7 +36,7 @@ impl<F: File> Lease<F> {
             return Ok(None);
         }
         // It has a name now, unless somebody newer has removed it, who has written into it before.
-        let status = file.status().map_err(|error| StoreError::io(&name, &error))?;
+        let status = file.status().map_err(|error| error.at(&name))?;
         Ok(Some(Self { epoch, file, names_are_told: status.names > 0 }))
     }
 
@@ -44,7 +44,7 @@ impl<F: File> Lease<F> {
     ///
     /// A lease that is gone is not held: an opener that does not find it does not write into it.
     pub(crate) fn is_held(&self) -> Result<bool, StoreError> {
-        let status = self.file.status().map_err(|error| StoreError::io(&lease_name(self.epoch), &error))?;
+        let status = self.file.status().map_err(|error| error.at(&lease_name(self.epoch)))?;
         Ok(status.size_bytes == 0 && (status.names > 0 || !self.names_are_told))
     }
 
@@ -65,20 +65,20 @@ fn revoke<D: Directory>(directory: &D, epoch: u64) -> Result<(), StoreError> {
     let name = lease_name(epoch);
     match directory.open_for_writing(&name) {
         Err(error) if error.kind == IoKind::NotFound => return Ok(()),
-        other => other.and_then(|file| file.write(0, b"x")).map_err(|error| StoreError::io(&name, &error))?,
+        other => other.and_then(|file| file.write(0, b"x")).map_err(|error| error.at(&name))?,
     }
     remove(directory, &name)
 }
 
 /// Lists the store's files.
 pub(crate) fn names<D: Directory>(directory: &D) -> Result<Vec<Name>, StoreError> {
-    let listed = directory.list().map_err(|error| StoreError::io("the directory", &error))?;
+    let listed = directory.list().map_err(|error| error.at("the directory"))?;
     Ok(listed.iter().filter(|entry| entry.is_file).filter_map(|entry| parse_name(&entry.name)).collect())
 }
 
 /// Returns the next number that nothing in the directory has, be it a file or not.
 pub(crate) fn next_epoch<D: Directory>(directory: &D) -> Result<u64, StoreError> {
-    let listed = directory.list().map_err(|error| StoreError::io("the directory", &error))?;
+    let listed = directory.list().map_err(|error| error.at("the directory"))?;
     let numbered = listed.iter().filter_map(|entry| Some((parse_name(&entry.name)?.epoch(), &entry.name)));
     match numbered.max() {
         None => Ok(1),
@@ -92,7 +92,7 @@ pub(crate) fn next_epoch<D: Directory>(directory: &D) -> Result<u64, StoreError>
 /// Removes a name that may be gone already.
 pub(crate) fn remove<D: Directory>(directory: &D, name: &str) -> Result<(), StoreError> {
     match directory.remove(name) {
-        Err(error) if error.kind != IoKind::NotFound => Err(StoreError::io(name, &error)),
+        Err(error) if error.kind != IoKind::NotFound => Err(error.at(name)),
         _ => Ok(()),
     }
 }

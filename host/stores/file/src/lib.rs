@@ -9,23 +9,31 @@
 //!   directory writes into the older leases; a writer acknowledges nothing once its own is not empty.
 //! - The *index*, in memory, says for each key where its value lies.
 
-mod compact;
 mod directory;
-mod error;
-mod lease;
-mod open;
-mod reader;
 mod record;
+
+mod lease;
 mod reserve;
 mod segment;
+
+mod chain;
+mod index;
+mod log;
+
+mod compact;
+mod open;
+mod reader;
+mod remedy;
 mod store;
 
-/// Whether a file of this name in a directory says that a store is there.
+/// Returns whether a file of this name in a directory says that a store is there.
 pub fn is_own_name(name: &str) -> bool {
     segment::parse_name(name).is_some() || name == reserve::NAME
 }
 
 pub use directory::{Directory, File, IoError, IoKind, Listed, Status};
-pub use error::{RESTORE, StoreError};
+pub use kvfs_contract::StoreError;
+pub use log::Options;
 pub use reader::FileReader;
-pub use store::{Entry, FileStore, MAX_ENTRIES, Mutation, Options};
+pub use remedy::with_remedy;
+pub use store::{FileStore, MAX_ENTRIES};

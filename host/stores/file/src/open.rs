@@ -1,13 +1,15 @@
 //! Opens a directory: claims the next epoch, ends the older ones, and reads what they left.
 
+use crate::chain::read_chain;
 use crate::compact;
 use crate::directory::{Directory, File, IoKind};
-use crate::error::StoreError;
 use crate::lease::{Lease, names, next_epoch, remove};
-use crate::record::{Builder, FLAG_START, changes};
+use crate::log::{Log, Options, Own, State};
+use crate::record::{Builder, FLAG_START};
 use crate::reserve;
-use crate::segment::{Name, Segment, Start, lease_name, read_closed, read_open, segment_name};
-use crate::store::{FileStore, Index, Older, Options, Own, State};
+use crate::segment::{Name, lease_name, segment_name};
+use crate::store::FileStore;
+use kvfs_contract::StoreError;
 
 /// How often opening starts anew because another program opened the store at the same time.
 const MAX_ATTEMPTS: usize = 16;
@@ -45,20 +47,17 @@ impl<D: Directory + Clone> FileStore<D> {
                 attempted =
                     reserve::without(&directory, options.reserve_bytes, || attempt(&directory, options));
             }
-            if let Attempt::Done(mut store) = attempted? {
+            if let Attempt::Done(mut log) = attempted? {
                 reserve::keep(&directory, options.reserve_bytes);
-                compact::after_open(&mut store);
-                return Ok(store);
+                compact::after_open(&mut log);
+                return Ok(Self(log));
             }
         }
         Err(StoreError::Unavailable("other programs keep opening the store; run one at a time".into()))
     }
 }
 
-fn attempt<D: Directory + Clone>(
-    directory: &D,
-    options: Options,
-) -> Result<Attempt<FileStore<D>>, StoreError> {
+fn attempt<D: Directory + Clone>(directory: &D, options: Options) -> Result<Attempt<Log<D>>, StoreError> {
     let epoch = next_epoch(directory)?;
     let Some(lease) = Lease::claim(directory, epoch)? else { return Ok(Attempt::Overtaken) };
     let opened = attempt_with(directory, options, lease);
@@ -74,7 +73,7 @@ fn attempt_with<D: Directory + Clone>(
     directory: &D,
     options: Options,
     lease: Lease<D::File>,
-) -> Result<Attempt<FileStore<D>>, StoreError> {
+) -> Result<Attempt<Log<D>>, StoreError> {
     let epoch = lease.epoch;
     lease.revoke_older(directory)?;
 
@@ -93,15 +92,15 @@ fn attempt_with<D: Directory + Clone>(
     if let Some(last) = read.older.last() {
         // What the own segment builds on must not be lost before it is.
         let name = segment_name(last.epoch);
-        last.file.sync().map_err(|error| StoreError::io(&name, &error))?;
-        directory.sync().map_err(|error| StoreError::io("the directory", &error))?;
+        last.file.sync().map_err(|error| error.at(&name))?;
+        directory.sync().map_err(|error| error.at("the directory"))?;
     }
 
     let name = segment_name(epoch);
     let file = match directory.create(&name) {
         Ok(file) => file,
         Err(error) if error.kind == IoKind::Exists => return Ok(Attempt::Overtaken),
-        Err(error) => return Err(StoreError::io(&name, &error)),
+        Err(error) => return Err(error.at(&name)),
     };
     let mut start = Builder::new();
     for older in &read.older {
@@ -113,7 +112,7 @@ fn attempt_with<D: Directory + Clone>(
         if file.status().is_ok_and(|status| status.size_bytes < start.len() as u64) {
             let _ = remove(directory, &name);
         }
-        return Err(StoreError::io(&name, &error));
+        return Err(error.at(&name));
     }
     if !lease.is_held()? {
         return Ok(Attempt::Overtaken);
@@ -124,7 +123,7 @@ fn attempt_with<D: Directory + Clone>(
     }
     let end = start.len() as u64;
     let own = Own { lease, file, end, sequence: 1, synced_to: 0, name_synced: false, leftover: false };
-    Ok(Attempt::Done(FileStore {
+    Ok(Attempt::Done(Log {
         directory: directory.clone(),
         own,
         older: read.older,
@@ -134,70 +133,4 @@ fn attempt_with<D: Directory + Clone>(
         full_until_live_bytes: None,
         options,
     }))
-}
-
-/// What was read of a store.
-pub(crate) struct Read<F> {
-    pub(crate) older: Vec<Older<F>>,
-    pub(crate) index: Index,
-}
-
-/// Reads the newest segment that has a whole start, and those that it builds on.
-pub(crate) fn read_chain<D: Directory>(directory: &D, segments: &[u64]) -> Result<Read<D::File>, StoreError> {
-    let open = |epoch: u64| {
-        let name = segment_name(epoch);
-        directory.open(&name).map_err(|error| match error.kind {
-            IoKind::NotFound => StoreError::Corrupt(format!("{name} is missing")),
-            _ => StoreError::io(&name, &error),
-        })
-    };
-    let mut chain = Vec::new();
-    for &epoch in segments.iter().rev() {
-        let file = open(epoch)?;
-        if let Some(segment) = read_open(&file, epoch)? {
-            if let Start::After(before) = &segment.start {
-                for &(epoch, accepted) in before {
-                    let file = open(epoch)?;
-                    let segment = read_closed(&file, epoch, accepted)?;
-                    chain.push((epoch, file, segment));
-                }
-            }
-            chain.push((epoch, file, segment));
-            break;
-        }
-    }
-    let mut index = Index::default();
-    let mut older = Vec::new();
-    for (epoch, file, segment) in chain {
-        take_in(&mut index, epoch, &segment)?;
-        older.push(Older { epoch, file, accepted_bytes: segment.accepted_bytes() });
-    }
-    if !older.is_sorted_by(|a, b| a.epoch < b.epoch) {
-        return Err(StoreError::Corrupt("segments are listed out of order".into()));
-    }
-    Ok(Read { older, index })
-}
-
-/// Brings the changes of a segment into the index.
-fn take_in(index: &mut Index, epoch: u64, segment: &Segment) -> Result<(), StoreError> {
-    for record in segment.records.iter().filter(|record| record.header.flags & FLAG_START == 0) {
-        let changes = changes(&record.index, record.header.values_bytes).ok_or_else(|| {
-            StoreError::Corrupt(format!(
-                "{}: the index at byte {} is none",
-                segment_name(epoch),
-                record.offset
-            ))
-        })?;
-        let mut offset = record.values_at();
-        for (key, length) in changes {
-            match length {
-                Some(length) => {
-                    index.put(key, epoch, offset, length);
-                    offset += u64::from(length);
-                }
-                None => index.delete(key),
-            }
-        }
-    }
-    Ok(())
 }

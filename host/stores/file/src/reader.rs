@@ -1,12 +1,12 @@
 //! Reads a store and changes nothing in its directory.
 
+use crate::chain::{Read, read_chain};
 use crate::directory::Directory;
-use crate::error::StoreError;
+use crate::index::Location;
 use crate::lease::names;
-use crate::open::{Read, read_chain};
+use crate::log::older_file;
 use crate::segment::Name;
-use crate::store::{Entry, Place, older_file, read_from};
-use kvfs_key::Key;
+use kvfs_contract::{Entry, StoreError};
 
 /// How often reading starts anew because the files changed in the meantime.
 const MAX_ATTEMPTS: usize = 16;
@@ -52,26 +52,26 @@ impl<D: Directory> FileReader<D> {
     }
 
     /// Returns the value of a key.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.index.places.get(&Key::new(key)).map(|place| self.value(place)).transpose()
+    pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.index.get(key).map(|location| self.read(location)).transpose()
     }
 
-    /// Returns entries of a range, as [`FileStore::scan`](crate::FileStore::scan) does.
-    pub fn scan(
+    /// Returns entries of a range, as [`FileStore::page`](crate::FileStore::page) does.
+    pub fn page(
         &self,
         start: &[u8],
         end: &[u8],
         mut take: impl FnMut(usize) -> bool,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let taken =
-            self.0.index.range(start, end).take_while(|(key, place)| take(key.len() + place.length as usize));
-        taken.map(|(key, place)| Ok((key.to_vec(), self.value(place)?))).collect()
+    ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
+        let range = self.0.index.range(start, end);
+        let page = range.take_while(|(key, location)| take(key.len() + location.length as usize));
+        page.map(|(key, location)| Ok(Entry { key: key.to_vec(), value: self.read(location)? })).collect()
     }
 
-    fn value(&self, place: &Place) -> Result<Vec<u8>, StoreError> {
-        let file = older_file(&self.0.older, place.epoch)
+    fn read(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
+        let file = older_file(&self.0.older, location.epoch)
             .ok_or_else(|| StoreError::Corrupt("a value is in a segment that was not read".into()))?;
-        read_from(file, place)
+        location.read(file)
     }
 }
 

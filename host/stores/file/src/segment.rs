@@ -1,8 +1,8 @@
 //! Reads the records of a segment and decides where its valid part ends.
 
-use crate::directory::File;
-use crate::error::StoreError;
+use crate::directory::{File, IoError};
 use crate::record::{FLAG_END, FLAG_SNAPSHOT, FLAG_START, HEADER_BYTES, Header, segments};
+use kvfs_contract::StoreError;
 
 /// Bytes that are read at once where what follows is not known.
 const WINDOW_BYTES: usize = 64 << 10;
@@ -104,7 +104,7 @@ impl Segment {
 /// [`StoreError::Corrupt`] if something is missing that a later record or a note says was durable.
 pub(crate) fn read_open<F: File>(file: &F, epoch: u64) -> Result<Option<Segment>, StoreError> {
     let name = segment_name(epoch);
-    let io = |error| StoreError::io(&name, &error);
+    let io = |error: IoError| error.at(&name);
     let size = file.status().map_err(io)?.size_bytes;
     let mut records = read_records(file, epoch, size)?;
     let whole_to = records.last().map_or(0, Record::end);
@@ -145,7 +145,7 @@ pub(crate) fn read_open<F: File>(file: &F, epoch: u64) -> Result<Option<Segment>
 /// [`StoreError::Corrupt`] if it is not: the later one was written after this was durable.
 pub(crate) fn read_closed<F: File>(file: &F, epoch: u64, accepted: u64) -> Result<Segment, StoreError> {
     let name = segment_name(epoch);
-    let size = file.status().map_err(|error| StoreError::io(&name, &error))?.size_bytes;
+    let size = file.status().map_err(|error| error.at(&name))?.size_bytes;
     let records = read_records(file, epoch, accepted.min(size))?;
     let end = records.last().map_or(0, Record::end);
     match start_of(&records) {
@@ -199,7 +199,7 @@ impl<F: File> Window<'_, F> {
             Some(at) => at,
             None => {
                 let bytes = self.file.read(offset, length.max(WINDOW_BYTES));
-                self.bytes = bytes.map_err(|error| StoreError::io(self.name, &error))?;
+                self.bytes = bytes.map_err(|error| error.at(self.name))?;
                 self.start = offset;
                 0
             }
@@ -237,7 +237,7 @@ fn durable_further_on<F: File>(
         // What was added since the size was asked for belongs to a writer that goes on.
         let length = (size - offset).min((WINDOW_BYTES + HEADER_BYTES - 1) as u64) as usize;
         let bytes = file.read(offset, length);
-        let bytes = bytes.map_err(|error| StoreError::io(&name, &error))?;
+        let bytes = bytes.map_err(|error| error.at(&name))?;
         for (at, part) in bytes.windows(HEADER_BYTES).enumerate() {
             if let Some(header) = Header::read(part, offset + at as u64)
                 && header.epoch == epoch
