@@ -1,10 +1,9 @@
 //! A bucket in memory that remembers its calls, stops at any of them, and takes turns among threads.
 
-use crate::random::Random;
 use kvfs_bucket_store::{Bucket, BucketError};
+use kvfs_store_rig::Handle;
 use kvfs_trust::cuts::Mark;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex};
 
 pub(crate) type Values = BTreeMap<String, Vec<u8>>;
 
@@ -136,97 +135,32 @@ pub(crate) fn part(torn: u64, old: Option<&Vec<u8>>, value: &[u8]) -> Option<Vec
     }
 }
 
-/// Lets one thread at a time make one call, in an order that a seed decides.
-struct Turns {
-    random: Random,
-    running: Vec<usize>,
-    current: usize,
-    /// After how many calls, on average, it is another's turn.
-    calls_per_turn: u64,
-}
-
-impl Turns {
-    fn pass_on(&mut self) {
-        let goes_on = self.running.contains(&self.current) && !self.random.chance(self.calls_per_turn);
-        if !self.running.is_empty() && !goes_on {
-            self.current = self.running[self.random.below(self.running.len() as u64) as usize];
-        }
-    }
-}
-
-struct Shared {
-    contents: Mutex<Contents>,
-    turns: Mutex<Option<Turns>>,
-    changed: Condvar,
-}
-
-/// A handle on a bucket, for one thread if there are turns.
+/// A bucket.
 #[derive(Clone)]
-pub(crate) struct SimBucket {
-    shared: Arc<Shared>,
-    thread: usize,
-}
+pub(crate) struct SimBucket(pub(crate) Handle<Contents>);
 
 impl SimBucket {
     pub(crate) fn new(contents: Contents) -> Self {
-        let shared =
-            Shared { contents: Mutex::new(contents), turns: Mutex::new(None), changed: Condvar::new() };
-        Self { shared: Arc::new(shared), thread: 0 }
-    }
-
-    /// Makes handles for threads that take turns.
-    pub(crate) fn taking_turns(contents: Contents, threads: usize, seed: u64) -> Vec<Self> {
-        let first = Self::new(contents);
-        let turns = Turns {
-            random: Random::new(seed),
-            running: (0..threads).collect(),
-            current: 0,
-            calls_per_turn: [1, 3, 10, 40][seed as usize % 4],
-        };
-        *first.shared.turns.lock().unwrap() = Some(turns);
-        (0..threads).map(|thread| Self { thread, ..first.clone() }).collect()
+        Self(Handle::new(contents))
     }
 
     pub(crate) fn contents<T>(&self, look: impl FnOnce(&mut Contents) -> T) -> T {
-        look(&mut self.shared.contents.lock().unwrap())
-    }
-
-    /// Ends the turns of this handle's thread.
-    pub(crate) fn done(&self) {
-        let mut turns = self.shared.turns.lock().unwrap();
-        if let Some(turns) = &mut *turns {
-            turns.running.retain(|&thread| thread != self.thread);
-            turns.pass_on();
-        }
-        self.shared.changed.notify_all();
-    }
-
-    fn call<T>(&self, call: impl FnOnce(&mut Contents) -> T) -> T {
-        let mut turns = self.shared.turns.lock().unwrap();
-        while turns.as_ref().is_some_and(|turns| turns.current != self.thread) {
-            turns = self.shared.changed.wait(turns).unwrap();
-        }
-        let result = call(&mut self.shared.contents.lock().unwrap());
-        if let Some(turns) = &mut *turns {
-            turns.pass_on();
-            self.shared.changed.notify_all();
-        }
-        result
+        self.0.look(look)
     }
 }
 
 impl Bucket for SimBucket {
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, BucketError> {
-        self.call(|contents| contents.get(name))
+        self.0.call(|contents| contents.get(name))
     }
 
     fn set(&self, name: &str, value: &[u8]) -> Result<(), BucketError> {
         assert!(value.len() <= 64 << 10, "{name} has {} bytes", value.len());
         assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.'), "{name}");
-        self.call(|contents| contents.change("set", name, Some(value)))
+        self.0.call(|contents| contents.change("set", name, Some(value)))
     }
 
     fn delete(&self, name: &str) -> Result<(), BucketError> {
-        self.call(|contents| contents.change("delete", name, None))
+        self.0.call(|contents| contents.change("delete", name, None))
     }
 }

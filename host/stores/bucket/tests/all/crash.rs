@@ -1,68 +1,41 @@
 //! Cut at every call, then killed or crashed, again and again on what is left.
 
 use crate::bucket::{Contents, SimBucket, Values};
-use crate::model::{Changes, Model, apply, change, contents, pages_of_an_empty_store};
-use crate::random::Random;
-use kvfs_bucket_store::{BucketStore, StoreError};
+use crate::model::pages_of_an_empty_store;
+use kvfs_bucket_store::BucketStore;
+use kvfs_store_rig::{Calls, Changes, Known, Random, State};
 
-/// What is known of the store: the states after each apply, from the first of a round to the last that was begun, and
-/// how many of them were acknowledged.
-struct Known {
-    states: Vec<Model>,
-    acknowledged: usize,
-}
-
-impl Known {
-    fn certain(state: Model) -> Self {
-        Self { states: vec![state], acknowledged: 0 }
-    }
+fn changes(random: &mut Random) -> Changes {
+    (0..random.below(6))
+        .map(|_| {
+            // Long keys, so that the log is full now and then, and the tree has two levels.
+            let key = vec![b'a' + random.below(40) as u8; 3 + 300 * random.below(3) as usize];
+            let large = if random.chance(30) { 70_000 } else { 3000 };
+            let length = [0, 3, 200, 2040, large][random.below(5) as usize];
+            (key, (!random.chance(3)).then(|| vec![random.below(256) as u8; length]))
+        })
+        .collect()
 }
 
 /// Works until the power goes.
 fn work(store: &mut BucketStore<SimBucket>, known: &mut Known, random: &mut Random, applies: usize) {
-    for _ in 0..applies {
-        let changes: Changes = (0..random.below(6))
-            .map(|_| {
-                // Long keys, so that the log is full now and then, and the tree has two levels.
-                let key = vec![b'a' + random.below(40) as u8; 3 + 300 * random.below(3) as usize];
-                let large = if random.chance(30) { 70_000 } else { 3000 };
-                let length = [0, 3, 200, 2040, large][random.below(5) as usize];
-                (key, (!random.chance(3)).then(|| vec![random.below(256) as u8; length]))
-            })
-            .collect();
-        let mut state = known.states.last().unwrap().clone();
-        change(&mut state, &changes);
-        known.states.push(state);
-        match apply(store, &changes) {
-            Ok(()) => known.acknowledged = known.states.len() - 1,
-            Err(StoreError::UnknownOutcome) => return,
-            Err(_) => {
-                known.states.pop();
-                return;
-            }
-        }
-    }
+    known.work(store, random, applies, None, changes);
 }
 
-/// Opens, and compares with what is known: from the state number `least` on any will do.
-fn open_and_check(values: Values, known: &Known, least: usize, what: &str) -> (SimBucket, Model) {
+/// Opens the store, which must have a state that is known, and checks that it takes changes.
+fn open_and_check(
+    values: Values,
+    what: &str,
+    check: impl FnOnce(&mut BucketStore<SimBucket>, &str) -> State,
+) -> (SimBucket, State) {
     let bucket = SimBucket::new(Contents::new(values));
-    let mut store = match BucketStore::open(bucket.clone(), 77) {
-        Ok(store) => store,
-        Err(error) => panic!("{what}: {error}"),
-    };
-    let found = contents(&mut store);
-    let number = known.states.iter().skip(least).position(|state| *state == found);
-    assert!(
-        number.is_some(),
-        "{what}: {} states are possible, found {} keys",
-        known.states.len() - least,
-        found.len()
-    );
-    // It takes changes, and they are there.
-    apply(&mut store, &vec![(b"after".to_vec(), Some(b"1".to_vec()))]).unwrap();
-    apply(&mut store, &vec![(b"after".to_vec(), None)]).unwrap();
-    assert_eq!(contents(&mut store), found, "{what}");
+    let opened = BucketStore::open(bucket.clone(), 77);
+    let mut store = opened.unwrap_or_else(|error| panic!("{what}: {error}"));
+    let found = check(&mut store, what);
+    for value in [Some(&b"1"[..]), None] {
+        store.set(&[], &[(b"after", value)], true).unwrap();
+    }
+    assert_eq!(store.entries(b"", b"").unwrap(), found, "{what}");
     (bucket, found)
 }
 
@@ -73,7 +46,7 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
         for cut in 1.. {
             let mut random = Random::new(seed);
             let mut values = Values::new();
-            let mut known = Known::certain(Model::new());
+            let mut known = Known::certain(State::new());
             let mut finished = false;
             // The first cut is everywhere; the later ones hit openings and what is left of openings.
             for round in 0..4 {
@@ -90,13 +63,16 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
                 }
                 let what = format!("seed {seed}, cut {cut}, round {round}");
                 let killed = bucket.contents(|contents| contents.values.clone());
-                let (looked_at, state) = open_and_check(killed, &known, known.acknowledged, &what);
+                let (looked_at, state) =
+                    open_and_check(killed, &what, |store, what| known.check_killed(store, what));
                 // A bucket that does not keep what it acknowledged loses the end of it.
                 let lost = bucket.contents(|contents| {
                     let calls = random.below(1 + contents.log.len() as u64) as usize;
                     contents.after_losing(calls, random.chance(2).then(|| random.below(40)))
                 });
-                open_and_check(lost, &known, 0, &format!("{what}, a suffix lost"));
+                open_and_check(lost, &format!("{what}, a suffix lost"), |store, what| {
+                    known.check_crashed(store, what)
+                });
                 (values, known) =
                     (looked_at.contents(|contents| contents.values.clone()), Known::certain(state));
             }
@@ -118,10 +94,10 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
 #[test]
 fn openers_in_a_row_that_are_cut_short_lock_nobody_out() {
     let mut whole = SimBucket::new(Contents::default());
-    let state = Model::from([(b"a".to_vec(), b"1".to_vec())]);
+    let known = Known::certain(State::from([(b"a".to_vec(), b"1".to_vec())]));
     for tag in 0..2 {
         let mut store = BucketStore::open(whole.clone(), tag).unwrap();
-        apply(&mut store, &vec![(b"a".to_vec(), Some(b"1".to_vec()))]).unwrap();
+        store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
         whole = SimBucket::new(Contents::new(whole.contents(|contents| contents.values.clone())));
     }
     // Nothing, a half, and a half before the end of the old value.
@@ -138,7 +114,7 @@ fn openers_in_a_row_that_are_cut_short_lock_nobody_out() {
         for (again, kind_again) in (1..14).flat_map(|cut| torn.map(|kind| (cut, kind))) {
             let twice = opening(&once, again, kind_again, 11);
             let what = format!("cut {cut} ({kind}), then {again} ({kind_again})");
-            open_and_check(twice, &Known::certain(state.clone()), 0, &what);
+            open_and_check(twice, &what, |store, what| known.check_killed(store, what));
         }
     }
 }
@@ -147,15 +123,15 @@ fn openers_in_a_row_that_are_cut_short_lock_nobody_out() {
 fn openers_in_a_row_leave_few_names() {
     let mut values = Values::new();
     let mut random = Random::new(7);
-    let mut state = Model::new();
+    let mut state = State::new();
     for opening in 0..300 {
         let bucket = SimBucket::new(Contents::new(values));
         let mut store = BucketStore::open(bucket.clone(), opening).unwrap();
-        assert_eq!(contents(&mut store), state, "opening {opening}");
+        assert_eq!(store.entries(b"", b"").unwrap(), state, "opening {opening}");
         let mut known = Known::certain(state);
         // Some change nothing.
         work(&mut store, &mut known, &mut random, (opening % 4) as usize);
-        state = known.states.pop().unwrap();
+        state = known.last();
         values = bucket.contents(|contents| contents.values.clone());
         let others = values.keys().filter(|name| !name.starts_with("kvfs.page.")).count();
         // The head and its copy, the mark, two roots, and claims.

@@ -1,8 +1,8 @@
 //! A bucket whose values were damaged or lost, or are somebody else's.
 
 use crate::bucket::{Contents, SimBucket, Values};
-use crate::model::{Changes, apply, contents};
-use kvfs_bucket_store::{BucketStore, StoreError};
+use kvfs_bucket_store::{BucketStore, OpenError, StoreError};
+use kvfs_store_rig::{Calls, Changes};
 
 /// A store with a tree, a log and large values, and what its bucket holds.
 fn values() -> Values {
@@ -13,19 +13,19 @@ fn values() -> Values {
             (vec![step; 700], Some(vec![step; 1500])),
             (vec![b'b', step], Some(vec![step; if step % 20 == 0 { 66_000 } else { 10 }])),
         ];
-        apply(&mut store, &changes).unwrap();
+        store.make(&changes, true).unwrap();
     }
     bucket.contents(|contents| contents.values.clone())
 }
 
-fn open(values: Values) -> Result<BucketStore<SimBucket>, StoreError> {
+fn open(values: Values) -> Result<BucketStore<SimBucket>, OpenError> {
     BucketStore::open(SimBucket::new(Contents::new(values)), 9)
 }
 
 #[test]
 fn what_is_damaged_or_missing_is_an_error_and_never_other_keys() {
     let whole = values();
-    let expected = contents(&mut open(whole.clone()).unwrap());
+    let expected = open(whole.clone()).unwrap().entries(b"", b"").unwrap();
     assert!(whole.keys().filter(|name| name.contains(".page.")).count() > 15, "{:?}", whole.keys());
     let (mut found_out, mut in_values) = (0, 0);
     for name in whole.keys() {
@@ -44,16 +44,16 @@ fn what_is_damaged_or_missing_is_an_error_and_never_other_keys() {
         missing.remove(name);
         damaged.extend([short, missing]);
         for values in damaged {
-            let read = open(values).and_then(|mut store| store.scan(b"", b"", |_| true));
+            let read = open(values).and_then(|mut store| Ok(store.entries(b"", b"")?));
             match read {
-                Err(StoreError::Corrupt(text)) => {
+                Err(OpenError::Store(StoreError::Corrupt(text))) => {
                     assert!(text.contains("kvfs.") && text.contains("restore"), "{text}");
                     found_out += 1;
                 }
                 Err(error) => panic!("{name}: {error}"),
                 Ok(found) if name.contains(".page.") => {
                     // In a large value: the keys are all there, and what reads them has checksums of its own.
-                    assert!(found.iter().map(|(key, _)| key).eq(expected.keys()), "{name}");
+                    assert!(found.keys().eq(expected.keys()), "{name}");
                     in_values += 1;
                 }
                 // A root that looks torn: the one before it is a commit older, or says the same.
@@ -72,9 +72,9 @@ fn a_store_that_lost_all_its_roots_or_its_claims_is_not_an_empty_one() {
         let opened = open(values);
         if lost != "kvfs.root." {
             // The head still names its opener, or a claim does.
-            assert_eq!(contents(&mut opened.unwrap()).len(), 120);
+            assert_eq!(opened.unwrap().entries(b"", b"").unwrap().len(), 120);
         } else {
-            assert!(matches!(&opened, Err(StoreError::Corrupt(_))), "{opened:?}");
+            assert!(matches!(&opened, Err(OpenError::Store(StoreError::Corrupt(_)))), "{opened:?}");
         }
     }
 }
@@ -85,7 +85,7 @@ fn values_of_others_are_left_alone() {
     let bucket = SimBucket::new(Contents::new(others.clone().into()));
     for opening in 0..80 {
         let mut store = BucketStore::open(bucket.clone(), opening).unwrap();
-        store.apply(&[], &[(b"a", Some(&[1; 3000]))]).unwrap();
+        store.set(&[], &[(b"a", Some(&[1; 3000]))], true).unwrap();
     }
     for (name, value) in others {
         assert_eq!(bucket.contents(|contents| contents.values.get(&name).cloned()), Some(value));

@@ -5,29 +5,13 @@
 //! leaves: nothing more is to be looked at for it.
 
 use crate::bucket::{Contents, SimBucket, Values, change, part};
-use crate::random::Random;
-use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use kvfs_bucket_store::BucketStore;
-use kvfs_provider_kit::limits::{
-    MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES, MAX_VALUE_BYTES, ScanBudget,
-};
-use kvfs_trust::below::{Below, pairs};
-use kvfs_trust::cuts::{Cuts, Loss, Met, within};
-use kvfs_trust::layered::split;
+use kvfs_contract::{Limits, StoreError};
+use kvfs_store_rig::{DropsApplies, Medium, OnTrial, Random, Sweep};
+use kvfs_trust::cuts::{Cuts, Loss, Mark, Met, within};
 use kvfs_trust::moments::Ran;
 use kvfs_trust::ops::{Op, Setup};
-use kvfs_trust::run::Check;
-use kvfs_trust::shrink::{first_failure, no_seed_fails};
 use kvfs_trust::store::{Map, TestStore};
-use std::sync::Mutex;
-
-const LIMITS: Limits = Limits {
-    max_key_bytes: MAX_KEY_BYTES,
-    max_value_bytes: MAX_VALUE_BYTES,
-    max_batch_entries: MAX_BATCH_ENTRIES,
-    max_batch_bytes: MAX_BATCH_BYTES,
-    durable: true,
-};
 
 const SEQUENCES: u64 = 400;
 const OPERATIONS: usize = 40;
@@ -43,83 +27,25 @@ enum Sabotage {
     Reorders,
 }
 
-/// The store as the engine wants one.
-struct InBucket {
-    bucket: SimBucket,
-    store: BucketStore<SimBucket>,
-    sabotage: Option<Sabotage>,
-}
+impl Medium for SimBucket {
+    type Store = BucketStore<Self>;
 
-fn to_engine(error: kvfs_bucket_store::StoreError) -> StoreError {
-    match error {
-        kvfs_bucket_store::StoreError::Conflict => StoreError::Conflict,
-        kvfs_bucket_store::StoreError::UnknownOutcome => StoreError::UnknownOutcome,
-        other => StoreError::Corrupt(other.to_string()),
-    }
-}
-
-impl InBucket {
-    fn open(bucket: SimBucket, sabotage: Option<Sabotage>) -> Result<Self, StoreError> {
-        let store = BucketStore::open(bucket.clone(), 1).map_err(to_engine)?;
-        Ok(Self { bucket, store, sabotage })
-    }
-}
-
-impl Below for InBucket {
-    fn reopen(&mut self) -> Result<(), StoreError> {
-        self.store = BucketStore::open(self.bucket.clone(), 2).map_err(to_engine)?;
-        Ok(())
-    }
-}
-
-impl KvStore for InBucket {
-    fn limits(&mut self) -> Result<Limits, StoreError> {
-        Ok(LIMITS)
+    fn open(&self, opening: u64) -> Result<Self::Store, StoreError> {
+        BucketStore::open(self.clone(), opening).map_err(|error| StoreError::Corrupt(error.to_string()))
     }
 
-    fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        keys.iter().map(|key| self.store.get(key).map_err(to_engine)).collect()
-    }
-
-    fn scan(
-        &mut self,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let mut budget = ScanBudget::new(max_entries, max_bytes);
-        let found = self.store.scan(start, end, |bytes| budget.take(bytes)).map_err(to_engine)?;
-        Ok(found.into_iter().map(|(key, value)| Entry { key, value }).collect())
-    }
-
-    fn apply(
-        &mut self,
-        guards: &[Guard<'_>],
-        mutations: &[Mutation<'_>],
-        _: Durability,
-    ) -> Result<(), StoreError> {
-        let (guards, mutations) = pairs(guards, mutations);
-        let begun = self.bucket.contents(|contents| {
-            contents.mark.begun += 1;
-            contents.mark.begun
-        });
-        if self.sabotage != Some(Sabotage::DropsAnApply) || !begun.is_multiple_of(7) {
-            self.store.apply(&guards, &mutations).map_err(to_engine)?;
-        }
-        self.bucket.contents(|contents| contents.mark.acknowledged = begun);
-        Ok(())
+    fn mark<T>(&self, change: impl FnOnce(&mut Mark) -> T) -> T {
+        self.contents(|contents| change(&mut contents.mark))
     }
 }
 
 /// Runs a sequence, then looks at every cut of it.
 fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, String> {
-    let setup = within(setup, &LIMITS);
+    let setup = within(setup, &Limits::standard(true));
     let bucket = SimBucket::new(Contents::default());
-    let open = |bucket| {
-        let store = InBucket::open(bucket, sabotage).map_err(|error| format!("opening: {error:?}"))?;
-        Ok::<_, String>(Box::new(store))
-    };
+    let drops = DropsApplies(sabotage == Some(Sabotage::DropsAnApply));
+    let open =
+        |bucket| OnTrial::open(bucket, drops).map(Box::new).map_err(|error| format!("opening: {error:?}"));
     let below = open(bucket.clone())?;
     let ran = Ran::new(&setup, ops, TestStore::over(Map::new(), setup.limits, below))?;
     let made = bucket.contents(|contents| contents.clone());
@@ -171,14 +97,7 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
 
 #[test]
 fn every_cut_of_the_bucket_leaves_a_volume_of_a_moment_not_before_the_last_promise() {
-    let all = Mutex::new(Met::default());
-    let check = |setup: &Setup, ops: &[Op]| -> Check {
-        let met = sweep(setup, ops, None)?;
-        all.lock().unwrap().add(met);
-        Ok(())
-    };
-    no_seed_fails(SEQUENCES, OPERATIONS, &check);
-    let all = all.into_inner().unwrap();
+    let all = Sweep(sweep).many(SEQUENCES, OPERATIONS);
     println!("{all:?}");
     let enough = all.cuts > 10_000 && all.split > 100 && all.journal > 100;
     assert!(std::env::var("KVFS_SEED").is_ok() || enough, "these must be among them: {all:?}");
@@ -186,19 +105,11 @@ fn every_cut_of_the_bucket_leaves_a_volume_of_a_moment_not_before_the_last_promi
 
 #[test]
 fn every_cut_above_an_image_leaves_a_volume_of_a_moment_not_before_the_last_promise() {
-    no_seed_fails(60, OPERATIONS + OPERATIONS / 2, &|setup, ops| {
-        let (setup, ops) = split(setup, ops)?;
-        sweep(&setup, ops, None).map(drop)
-    });
+    Sweep(sweep).above_images(60, OPERATIONS + OPERATIONS / 2);
 }
 
-/// A suite that cannot fail proves nothing: each way to break the promises must be noticed.
 #[test]
 fn every_sabotage_of_the_store_and_its_bucket_is_noticed() {
-    for kind in [Sabotage::DropsAnApply, Sabotage::LosesTheEnd, Sabotage::Reorders] {
-        let check = |setup: &Setup, ops: &[Op]| sweep(setup, ops, Some(kind)).map(drop);
-        let story = first_failure(0..40, OPERATIONS, &check);
-        let story = story.unwrap_or_else(|| panic!("{kind:?} was not noticed"));
-        println!("{kind:?}: {}", story.lines().next().unwrap_or_default());
-    }
+    let kinds = [Sabotage::DropsAnApply, Sabotage::LosesTheEnd, Sabotage::Reorders];
+    Sweep(sweep).notices(kinds, OPERATIONS);
 }

@@ -8,4 +8,3 @@ mod engine;
 mod faults;
 mod model;
 mod race;
-mod random;

@@ -1,90 +1,31 @@
 //! Cut at every call, then killed or crashed, again and again on what is left.
 
 use crate::disk::{Disk, SimDirectory};
-use crate::random::Random;
 use kvfs_file_store::{FileStore, IoKind, Options, StoreError};
-use std::collections::BTreeMap;
-
-type State = BTreeMap<Vec<u8>, Vec<u8>>;
+use kvfs_store_rig::{Calls, Changes, Known, Random, State};
 
 /// So that a few hundred applies compact several times.
 const OPTIONS: Options = Options { min_garbage_bytes: 4 << 10, reserve_bytes: 256 };
 
-/// What is known of the store: the states after each apply, from the last that is durable to the last that was
-/// begun, and how many of them were acknowledged.
-struct Known {
-    states: Vec<State>,
-    acknowledged: usize,
-}
-
-impl Known {
-    fn certain(state: State) -> Self {
-        Self { states: vec![state], acknowledged: 0 }
-    }
-}
-
-fn contents(store: &mut FileStore<SimDirectory>) -> State {
-    store.scan(b"", b"", |_| true).expect("scanning").into_iter().collect()
+fn changes(random: &mut Random) -> Changes {
+    (0..random.below(5))
+        .map(|_| {
+            let key = vec![b'k'; 1 + random.below(12) as usize];
+            let value = vec![random.below(256) as u8; [0, 3, 200, 900][random.below(4) as usize]];
+            (key, (!random.chance(4)).then_some(value))
+        })
+        .collect()
 }
 
 /// Works until the power goes.
 fn work(store: &mut FileStore<SimDirectory>, known: &mut Known, random: &mut Random, applies: usize) {
-    for _ in 0..applies {
-        let changes: Vec<(Vec<u8>, Option<Vec<u8>>)> = (0..random.below(5))
-            .map(|_| {
-                let key = vec![b'k'; 1 + random.below(12) as usize];
-                let value = vec![random.below(256) as u8; [0, 3, 200, 900][random.below(4) as usize]];
-                (key, (!random.chance(4)).then_some(value))
-            })
-            .collect();
-        let durable = random.chance(6);
-        let mut state = known.states.last().unwrap().clone();
-        for (key, value) in &changes {
-            match value {
-                Some(value) => drop(state.insert(key.clone(), value.clone())),
-                None => drop(state.remove(key)),
-            }
-        }
-        known.states.push(state);
-        let mutations: Vec<_> = changes.iter().map(|(key, value)| (&key[..], value.as_deref())).collect();
-        match store.apply(&[], &mutations, durable) {
-            Ok(()) => {
-                known.acknowledged = known.states.len() - 1;
-                if durable {
-                    known.states.drain(..known.acknowledged);
-                    known.acknowledged = 0;
-                }
-            }
-            Err(StoreError::UnknownOutcome) => return,
-            Err(_) => {
-                known.states.pop();
-                return;
-            }
-        }
-    }
+    known.work(store, random, applies, Some(6), changes);
 }
 
-/// Opens, and compares with what is known: from the state number `least` on any will do.
-fn open_and_check(
-    disk: Disk,
-    known: &Known,
-    least: usize,
-    what: &str,
-) -> (FileStore<SimDirectory>, SimDirectory) {
+fn open(disk: Disk, what: &str) -> (FileStore<SimDirectory>, SimDirectory) {
     let directory = SimDirectory::new(disk);
-    let mut store = match FileStore::open_with(directory.clone(), OPTIONS) {
-        Ok(store) => store,
-        Err(error) => panic!("{what}: {error}"),
-    };
-    let found = contents(&mut store);
-    let number = known.states.iter().skip(least).position(|state| *state == found);
-    assert!(
-        number.is_some(),
-        "{what}: {} states are possible, found {} keys",
-        known.states.len(),
-        found.len()
-    );
-    (store, directory)
+    let store = FileStore::open_with(directory.clone(), OPTIONS);
+    (store.unwrap_or_else(|error| panic!("{what}: {error}")), directory)
 }
 
 #[test]
@@ -106,15 +47,16 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
                     finished |= round == 0 && directory.disk(|disk| disk.calls_left != Some(0));
                 }
                 let what = format!("seed {seed}, cut {cut}, round {round}");
-                let killed = directory.disk(|disk| disk.after_kill());
-                let (_, looked_at) = open_and_check(killed.clone(), &known, known.acknowledged, &what);
-                let crashed = directory.disk(|disk| disk.after_crash(&mut random));
-                let (_, crashed) = open_and_check(crashed, &known, 0, &format!("{what}, crash"));
+                let (mut store, looked_at) = open(directory.disk(|disk| disk.after_kill()), &what);
+                known.check_killed(&mut store, &what);
+                let what = format!("{what}, crash");
+                let (mut store, crashed) = open(directory.disk(|disk| disk.after_crash(&mut random)), &what);
+                known.check_crashed(&mut store, &what);
                 // On from one of them, as the opener that looked left it.
                 let next = if random.chance(2) { looked_at } else { crashed };
                 disk = next.disk(|disk| disk.after_kill());
                 let mut store = FileStore::open_with(SimDirectory::new(disk.clone()), OPTIONS).unwrap();
-                known = Known::certain(contents(&mut store));
+                known = Known::certain(store.entries(b"", b"").unwrap());
                 // What was found then is durable: the opening above synced it.
             }
             cuts += 1;
@@ -134,10 +76,10 @@ fn openers_in_a_row_leave_few_files_and_no_garbage_without_bound() {
     for opening in 0..100 {
         let directory = SimDirectory::new(disk);
         let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
-        assert_eq!(contents(&mut store), state, "opening {opening}");
+        assert_eq!(store.entries(b"", b"").unwrap(), state, "opening {opening}");
         let mut known = Known::certain(state);
         work(&mut store, &mut known, &mut random, 30);
-        state = known.states.pop().unwrap();
+        state = known.last();
         assert!(store.size_bytes() < 64 << 10, "{} bytes at opening {opening}", store.size_bytes());
         disk = directory.disk(|disk| disk.after_kill());
         assert!(disk.names().len() < 24, "{:?}", disk.names());
@@ -149,17 +91,17 @@ fn a_full_disk_changes_nothing_and_is_left_behind() {
     for kind in ["write", "write half"] {
         let directory = SimDirectory::new(Disk::default());
         let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
-        store.apply(&[], &[(b"a", Some(b"1"))], false).unwrap();
+        store.set(&[], &[(b"a", Some(b"1"))], false).unwrap();
         directory.disk(|disk| disk.fail = Some((kind, IoKind::NoSpace)));
-        let full = store.apply(&[], &[(b"a", Some(b"2")), (b"b", Some(b"2"))], true);
+        let full = store.set(&[], &[(b"a", Some(b"2")), (b"b", Some(b"2"))], true);
         assert_eq!(full, Err(StoreError::QuotaExceeded));
-        assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        assert_eq!(store.value_of(b"a").unwrap().as_deref(), Some(&b"1"[..]));
         directory.disk(|disk| disk.fail = None);
-        store.apply(&[(b"a", Some(b"1"))], &[(b"c", Some(b"3"))], true).unwrap();
+        store.set(&[(b"a", Some(b"1"))], &[(b"c", Some(b"3"))], true).unwrap();
         let again = SimDirectory::new(directory.disk(|disk| disk.after_kill()));
         let mut store = FileStore::open_with(again, OPTIONS).unwrap();
         let expected = [(b"a".to_vec(), b"1".to_vec()), (b"c".to_vec(), b"3".to_vec())];
-        assert_eq!(contents(&mut store), State::from(expected), "{kind}");
+        assert_eq!(store.entries(b"", b"").unwrap(), State::from(expected), "{kind}");
     }
 }
 
@@ -168,10 +110,10 @@ fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
     let directory = SimDirectory::new(Disk::default());
     let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
     directory.disk(|disk| disk.fail = Some(("sync", IoKind::Other)));
-    assert_eq!(store.apply(&[], &[(b"a", Some(b"1"))], true), Err(StoreError::UnknownOutcome));
+    assert_eq!(store.set(&[], &[(b"a", Some(b"1"))], true), Err(StoreError::UnknownOutcome));
     directory.disk(|disk| disk.fail = None);
     for durable in [false, true] {
-        let result = store.apply(&[], &[(b"b", Some(b"1"))], durable);
+        let result = store.set(&[], &[(b"b", Some(b"1"))], durable);
         assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
     }
 }

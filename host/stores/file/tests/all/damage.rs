@@ -2,6 +2,7 @@
 
 use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileStore, Options, StoreError};
+use kvfs_store_rig::Calls;
 
 const OPTIONS: Options = Options { min_garbage_bytes: 16 << 20, reserve_bytes: 256 };
 
@@ -15,7 +16,7 @@ fn disk() -> Disk {
         let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
         for step in 0..4u8 {
             let key = [opener, step];
-            store.apply(&[], &[(&key, Some(&[step; 40]))], true).unwrap();
+            store.set(&[], &[(&key, Some(&[step; 40]))], true).unwrap();
         }
     }
     directory.disk(|disk| disk.after_kill())
@@ -27,11 +28,11 @@ fn compacted_disk() -> Disk {
     let options = Options { min_garbage_bytes: 1 << 10, ..OPTIONS };
     let mut store = FileStore::open_with(directory.clone(), options).unwrap();
     for step in 0..8u8 {
-        store.apply(&[], &[(&[step], Some(&[step; 40]))], false).unwrap();
+        store.set(&[], &[(&[step], Some(&[step; 40]))], false).unwrap();
     }
     let before = directory.disk(|disk| segments(disk));
     while directory.disk(|disk| segments(disk)) == before {
-        store.apply(&[], &[(&[0], Some(&[0; 40]))], true).unwrap();
+        store.set(&[], &[(&[0], Some(&[0; 40]))], true).unwrap();
     }
     directory.disk(|disk| disk.after_kill())
 }
@@ -62,7 +63,7 @@ fn durable_keys_that_are_damaged_are_an_error_and_never_missing() {
                     // In a value or in the note: the keys are all there, and what reads the values has
                     // checksums of its own.
                     Ok(mut store) => {
-                        let found = store.scan(b"", b"", |_| true).unwrap();
+                        let found = store.entries(b"", b"").unwrap();
                         assert_eq!(found.len(), 8, "bit {bit} of {name}");
                     }
                 }
@@ -85,7 +86,7 @@ fn a_note_that_is_torn_or_was_never_written_costs_nothing() {
                     bytes.resize(if zeros { length } else { length - cut }, 0);
                 });
                 let mut store = FileStore::open_with(SimDirectory::new(torn), OPTIONS).unwrap();
-                assert_eq!(store.scan(b"", b"", |_| true).unwrap().len(), 8, "{cut} bytes of the note");
+                assert_eq!(store.entries(b"", b"").unwrap().len(), 8, "{cut} bytes of the note");
             }
         }
     }
@@ -97,7 +98,7 @@ fn a_record_takes_the_place_of_the_note_before_it() {
     let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
     let mut lengths = Vec::new();
     for _ in 0..3 {
-        store.apply(&[], &[(b"a", Some(b"1"))], true).unwrap();
+        store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
         lengths.push(directory.disk(|disk| disk.content(&segments(disk)[0]).len()));
     }
     assert_eq!(lengths[1] - lengths[0], lengths[2] - lengths[1]);
@@ -129,7 +130,7 @@ fn files_of_others_are_left_alone() {
     for _ in 0..40 {
         FileStore::open_with(directory.clone(), OPTIONS)
             .unwrap()
-            .apply(&[], &[(b"a", Some(b"1"))], true)
+            .set(&[], &[(b"a", Some(b"1"))], true)
             .unwrap();
     }
     for name in ["notes.txt", "1.kvfs", "x.lease", "kvfs.redb"] {
@@ -141,10 +142,7 @@ fn files_of_others_are_left_alone() {
 fn what_is_no_file_or_has_an_absurd_number_is_in_nobodys_way() {
     use kvfs_file_store::Directory;
     let directory = SimDirectory::new(Disk::default());
-    FileStore::open_with(directory.clone(), OPTIONS)
-        .unwrap()
-        .apply(&[], &[(b"a", Some(b"1"))], true)
-        .unwrap();
+    FileStore::open_with(directory.clone(), OPTIONS).unwrap().set(&[], &[(b"a", Some(b"1"))], true).unwrap();
     for name in ["0000000000000001.lease", "0000000000000004.lease", "0000000000000009.kvfs"] {
         directory.disk(|disk| {
             disk.forget(name);
@@ -156,11 +154,11 @@ fn what_is_no_file_or_has_an_absurd_number_is_in_nobodys_way() {
     }
     for _ in 0..40 {
         let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
-        assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
-        store.apply(&[], &[(b"b", Some(b"2"))], true).unwrap();
+        assert_eq!(store.value_of(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        store.set(&[], &[(b"b", Some(b"2"))], true).unwrap();
     }
     let reader = kvfs_file_store::FileReader::open(&directory).unwrap().unwrap();
-    assert_eq!(reader.get(b"b").unwrap().as_deref(), Some(&b"2"[..]));
+    assert_eq!(reader.value(b"b").unwrap().as_deref(), Some(&b"2"[..]));
 
     // The last number is taken: whoever put it there is told its name.
     directory.create("0000ffffffffffff.kvfs").unwrap();

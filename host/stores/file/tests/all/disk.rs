@@ -1,10 +1,10 @@
 //! A disk in memory that keeps apart what is durable, stops at any call, and takes turns among threads.
 
-use crate::random::Random;
 use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
+use kvfs_store_rig::{Handle, Random};
 use kvfs_trust::cuts::Mark;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
 #[derive(Clone, Default)]
 struct Inode {
@@ -188,89 +188,30 @@ impl Disk {
     }
 }
 
-/// Lets one thread at a time make one call, in an order that a seed decides.
-pub(crate) struct Turns {
-    random: Random,
-    running: Vec<usize>,
-    current: usize,
-    /// After how many calls, on average, it is another's turn.
-    calls_per_turn: u64,
-}
-
-struct Shared {
-    disk: Mutex<Disk>,
-    turns: Mutex<Option<Turns>>,
-    changed: Condvar,
-}
-
-/// A handle on a disk, for one thread if there are turns.
+/// A directory on the disk.
 #[derive(Clone)]
-pub(crate) struct SimDirectory {
-    shared: Arc<Shared>,
-    thread: usize,
-}
+pub(crate) struct SimDirectory(pub(crate) Handle<Disk>);
 
 impl SimDirectory {
     pub(crate) fn new(disk: Disk) -> Self {
-        let shared = Shared { disk: Mutex::new(disk), turns: Mutex::new(None), changed: Condvar::new() };
-        Self { shared: Arc::new(shared), thread: 0 }
-    }
-
-    /// Makes handles for threads that take turns.
-    pub(crate) fn taking_turns(disk: Disk, threads: usize, seed: u64) -> Vec<Self> {
-        let first = Self::new(disk);
-        let turns = Turns {
-            random: Random::new(seed),
-            running: (0..threads).collect(),
-            current: 0,
-            calls_per_turn: [1, 5, 20, 80][seed as usize % 4],
-        };
-        *first.shared.turns.lock().unwrap() = Some(turns);
-        (0..threads).map(|thread| Self { thread, ..first.clone() }).collect()
+        Self(Handle::new(disk))
     }
 
     pub(crate) fn disk<T>(&self, look: impl FnOnce(&mut Disk) -> T) -> T {
-        look(&mut self.shared.disk.lock().unwrap())
-    }
-
-    /// Ends the turns of this handle's thread.
-    pub(crate) fn done(&self) {
-        let mut turns = self.shared.turns.lock().unwrap();
-        if let Some(turns) = &mut *turns {
-            turns.running.retain(|&thread| thread != self.thread);
-            turns.pass_on();
-        }
-        self.shared.changed.notify_all();
-    }
-
-    fn call<T>(&self, call: impl FnOnce(&mut Disk) -> T) -> T {
-        let mut turns = self.shared.turns.lock().unwrap();
-        while turns.as_ref().is_some_and(|turns| turns.current != self.thread) {
-            turns = self.shared.changed.wait(turns).unwrap();
-        }
-        let result = call(&mut self.shared.disk.lock().unwrap());
-        if let Some(turns) = &mut *turns {
-            turns.pass_on();
-            self.shared.changed.notify_all();
-        }
-        result
+        self.0.look(look)
     }
 }
 
-impl Turns {
-    fn pass_on(&mut self) {
-        let goes_on = self.running.contains(&self.current) && !self.random.chance(self.calls_per_turn);
-        if !self.running.is_empty() && !goes_on {
-            self.current = self.running[self.random.below(self.running.len() as u64) as usize];
-        }
-    }
+/// Makes handles on a disk for threads that take turns.
+pub(crate) fn taking_turns(disk: Disk, threads: usize, seed: u64) -> Vec<Handle<Disk>> {
+    Handle::taking_turns(disk, threads, seed, [1, 5, 20, 80][seed as usize % 4])
 }
 
 impl Directory for SimDirectory {
     type File = SimFile;
 
     fn list(&self) -> Result<Vec<Listed>, IoError> {
-        self.call(|disk| {
+        self.0.call(|disk| {
             disk.alive()?;
             let files = disk.names.keys().map(|name| (name, true));
             let all = files.chain(disk.directories.iter().map(|name| (name, false)));
@@ -279,21 +220,22 @@ impl Directory for SimDirectory {
     }
 
     fn create(&self, name: &str) -> Result<SimFile, IoError> {
-        self.call(|disk| {
-            if disk.names.contains_key(name) || disk.directories.contains(name) {
-                return Err(IoError::new(IoKind::Exists, "exists"));
-            }
-            let whole = disk.step("create")?;
-            let inode = disk.inodes.len();
-            disk.inodes.push(Arc::default());
-            disk.names.insert(name.into(), inode);
-            if whole { Ok(inode) } else { Err(IoError::new(IoKind::Other, "the power is gone")) }
-        })
-        .map(|inode| SimFile { directory: self.clone(), inode })
+        self.0
+            .call(|disk| {
+                if disk.names.contains_key(name) || disk.directories.contains(name) {
+                    return Err(IoError::new(IoKind::Exists, "exists"));
+                }
+                let whole = disk.step("create")?;
+                let inode = disk.inodes.len();
+                disk.inodes.push(Arc::default());
+                disk.names.insert(name.into(), inode);
+                if whole { Ok(inode) } else { Err(IoError::new(IoKind::Other, "the power is gone")) }
+            })
+            .map(|inode| SimFile { directory: self.clone(), inode })
     }
 
     fn open(&self, name: &str) -> Result<SimFile, IoError> {
-        let inode = self.call(|disk| {
+        let inode = self.0.call(|disk| {
             disk.alive()?;
             disk.names.get(name).copied().ok_or_else(|| IoError::new(IoKind::NotFound, "no such name"))
         })?;
@@ -305,7 +247,7 @@ impl Directory for SimDirectory {
     }
 
     fn remove(&self, name: &str) -> Result<(), IoError> {
-        self.call(|disk| {
+        self.0.call(|disk| {
             let whole = disk.step("remove")?;
             match disk.names.remove(name) {
                 None => Err(IoError::new(IoKind::NotFound, "no such name")),
@@ -316,7 +258,7 @@ impl Directory for SimDirectory {
     }
 
     fn sync(&self) -> Result<(), IoError> {
-        self.call(|disk| {
+        self.0.call(|disk| {
             // Without power nothing was promised.
             if disk.lies("sync names") {
                 return Ok(());
@@ -337,7 +279,7 @@ pub(crate) struct SimFile {
 
 impl File for SimFile {
     fn status(&self) -> Result<Status, IoError> {
-        self.directory.call(|disk| {
+        self.directory.0.call(|disk| {
             disk.alive()?;
             let names = match disk.tells_no_names {
                 true => 0,
@@ -349,7 +291,7 @@ impl File for SimFile {
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
-        self.directory.call(|disk| {
+        self.directory.0.call(|disk| {
             disk.alive()?;
             let content = disk.inodes[self.inode].content();
             let start = (offset as usize).min(content.len());
@@ -358,7 +300,7 @@ impl File for SimFile {
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
-        self.directory.call(|disk| {
+        self.directory.0.call(|disk| {
             if let Some(("write half", error)) = disk.fail {
                 let half = bytes[..bytes.len() / 2].to_vec();
                 Arc::make_mut(&mut disk.inodes[self.inode]).pending.push((offset as usize, half));
@@ -387,7 +329,7 @@ impl File for SimFile {
     }
 
     fn sync(&self) -> Result<(), IoError> {
-        self.directory.call(|disk| {
+        self.directory.0.call(|disk| {
             if disk.lies("sync") {
                 return Ok(());
             }

@@ -2,6 +2,7 @@
 
 use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileStore, IoKind, Options, StoreError};
+use kvfs_store_rig::Calls;
 
 const OPTIONS: Options = Options { min_garbage_bytes: 16 << 20, reserve_bytes: 4 << 10 };
 
@@ -13,7 +14,7 @@ fn open(disk: Disk) -> (FileStore<SimDirectory>, SimDirectory) {
 /// Puts keys until there is no room. Returns how many there are.
 fn fill(store: &mut FileStore<SimDirectory>) -> u16 {
     for number in 0..u16::MAX {
-        match store.apply(&[], &[(&number.to_be_bytes(), Some(&[1; 100]))], number % 5 == 0) {
+        match store.set(&[], &[(&number.to_be_bytes(), Some(&[1; 100]))], number % 5 == 0) {
             Ok(()) => {}
             Err(StoreError::QuotaExceeded) => return number,
             Err(error) => panic!("key {number}: {error}"),
@@ -30,20 +31,20 @@ fn on_a_full_disk_keys_are_removed_and_the_store_is_opened() {
     let keys = fill(&mut store);
     assert!(keys > 250, "{keys} keys fill it");
     for number in 0..10u16 {
-        store.apply(&[], &[(&number.to_be_bytes(), None)], true).unwrap();
-        let put = store.apply(&[], &[(b"more", Some(&[1; 400]))], false);
+        store.set(&[], &[(&number.to_be_bytes(), None)], true).unwrap();
+        let put = store.set(&[], &[(b"more", Some(&[1; 400]))], false);
         assert_eq!(put, Err(StoreError::QuotaExceeded), "the reserve is not for what grows");
     }
     for opening in 0..10u16 {
         let (mut store, _) = open(directory.disk(|disk| disk.after_kill()));
-        assert_eq!(store.scan(b"", b"", |_| true).unwrap().len(), usize::from(keys) - 10);
-        store.apply(&[], &[(&(10 + opening).to_be_bytes(), None)], true).unwrap();
+        assert_eq!(store.entries(b"", b"").unwrap().len(), usize::from(keys) - 10);
+        store.set(&[], &[(&(10 + opening).to_be_bytes(), None)], true).unwrap();
     }
     // Many in one call, as there are more of them than the reserve has room for one by one.
     let all: Vec<_> = (0..keys).map(u16::to_be_bytes).collect();
     let removals: Vec<(&[u8], Option<&[u8]>)> = all.iter().map(|key| (&key[..], None)).collect();
     for some in removals.chunks(64) {
-        store.apply(&[], some, true).unwrap();
+        store.set(&[], some, true).unwrap();
     }
     assert!(fill(&mut store) > keys - 10, "what was removed is room again");
 }
@@ -57,8 +58,8 @@ fn openers_in_a_row_on_a_full_disk_all_get_in_as_long_as_the_reserve_lasts() {
     let mut disk = directory.disk(|disk| disk.after_kill());
     for opening in 0..12u16 {
         let (mut store, directory) = open(disk);
-        assert_eq!(store.scan(b"", b"", |_| true).unwrap().len(), usize::from(keys - opening));
-        store.apply(&[], &[(&opening.to_be_bytes(), None)], true).unwrap();
+        assert_eq!(store.entries(b"", b"").unwrap().len(), usize::from(keys - opening));
+        store.set(&[], &[(&opening.to_be_bytes(), None)], true).unwrap();
         disk = directory.disk(|disk| disk.after_kill());
     }
 }
@@ -66,7 +67,7 @@ fn openers_in_a_row_on_a_full_disk_all_get_in_as_long_as_the_reserve_lasts() {
 #[test]
 fn an_opening_that_fails_leaves_nothing_behind() {
     let (mut store, directory) = open(Disk::default());
-    store.apply(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
     for kind in ["write", "write half", "sync"] {
         let again = SimDirectory::new(directory.disk(|disk| disk.after_kill()));
         let mut before = again.disk(|disk| disk.names());
@@ -81,7 +82,7 @@ fn an_opening_that_fails_leaves_nothing_behind() {
         assert_eq!(after, before, "{kind}");
         again.disk(|disk| disk.fail = None);
         let mut store = FileStore::open_with(again, OPTIONS).unwrap();
-        assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]), "{kind}");
+        assert_eq!(store.value_of(b"a").unwrap().as_deref(), Some(&b"1"[..]), "{kind}");
     }
 }
 
@@ -94,7 +95,7 @@ fn a_reserve_that_was_used_is_whole_again_once_there_is_room() {
     let (mut store, directory) = open(disk);
     assert_eq!(reserve(&directory), OPTIONS.reserve_bytes);
     fill(&mut store);
-    store.apply(&[], &[(&[0, 0], None)], true).unwrap();
+    store.set(&[], &[(&[0, 0], None)], true).unwrap();
     let (_, directory) = open(directory.disk(|disk| disk.after_kill()));
     assert!(reserve(&directory) < OPTIONS.reserve_bytes);
     let mut disk = directory.disk(|disk| disk.after_kill());

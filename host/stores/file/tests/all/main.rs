@@ -6,4 +6,3 @@ mod disk;
 mod engine;
 mod full;
 mod race;
-mod random;
