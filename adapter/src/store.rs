@@ -1,7 +1,9 @@
 //! The store that composition or the host gives us, as the engine's store.
 
 use crate::bindings::kvfs::store::kv_store as wit;
+use crate::bindings::kvfs::store::kv_store::Error;
 use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use kvfs_contract::convert_error;
 
 /// The imported `kvfs:store/kv-store`.
 pub(crate) struct ImportedStore;
@@ -61,16 +63,6 @@ impl KvStore for ImportedStore {
     }
 }
 
-fn to_error(error: wit::Error) -> StoreError {
-    match error {
-        wit::Error::Conflict => StoreError::Conflict,
-        wit::Error::UnknownOutcome => StoreError::UnknownOutcome,
-        wit::Error::Unavailable(why) => StoreError::Unavailable(why),
-        wit::Error::TooLarge => StoreError::TooLarge,
-        wit::Error::QuotaExceeded => StoreError::QuotaExceeded,
-        wit::Error::ReadOnly => StoreError::ReadOnly,
-        wit::Error::AccessDenied => StoreError::AccessDenied,
-        wit::Error::Corrupt(why) => StoreError::Corrupt(why),
-        wit::Error::Other(why) => StoreError::Other(why),
-    }
+fn to_error(error: Error) -> StoreError {
+    convert_error!(error, Error => StoreError)
 }

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
-use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind, Listed, RESTORE, Status};
+use kvfs_contract::{KvStore, ScanBudget, gather};
+use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind, Listed, Status, with_remedy};
 
+use crate::contract::poisoned;
 use crate::ends::{self, Ends};
-use crate::limits::{ScanBudget, values};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
-const LIMITS: Limits = Limits::of_this_crate(true);
+const LIMITS: Limits = Limits::standard(true);
 
 /// A store in a directory of its own. A clone is another handle on the same store.
 ///
@@ -84,7 +85,7 @@ impl FileStore {
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
-        self.shared.inner.lock().map_err(|_| StoreError::poisoned("a store in a directory"))
+        self.shared.inner.lock().map_err(|_| poisoned("a store in a directory"))
     }
 }
 
@@ -93,9 +94,9 @@ impl Ends for Shared {
         let Some(mut inner) = ends::lock_until(&self.inner, until) else {
             return Err(ends::lament(&self.path, "a call is still busy with it"));
         };
-        let stored = match inner.apply(&[], &[], true) {
+        let stored = match inner.apply(&[], &[], Durability::Durable) {
             // Whoever has the store now has these changes too.
-            Ok(()) | Err(kvfs_file_store::StoreError::Fenced) => Ok(()),
+            Ok(()) | Err(StoreError::AccessDenied) => Ok(()),
             Err(error) => Err(ends::lament(&self.path, &error.to_string())),
         };
         std::mem::forget(inner);
@@ -131,9 +132,7 @@ impl SyncStore for FileStore {
     }
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        let mut inner = self.lock()?;
-        LIMITS.check_get(keys)?;
-        values(keys, |key| value(inner.get(key)))?
+        Ok(self.lock()?.get(keys)?.into_iter().map(|value| value.map(Bytes::from)).collect())
     }
 
     fn scan(
@@ -143,9 +142,7 @@ impl SyncStore for FileStore {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>, StoreError> {
-        let mut budget = ScanBudget::new(max_entries, max_bytes);
-        let page = self.lock()?.scan(start, end, |bytes| budget.take_bytes(bytes)).map_err(store_error)?;
-        Ok(entries(page))
+        self.lock()?.scan(start, end, max_entries, max_bytes).map(shared)
     }
 
     fn apply(
@@ -154,10 +151,7 @@ impl SyncStore for FileStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
-        LIMITS.check_apply(guards, mutations)?;
-        let guards: Vec<_> = guards.iter().map(|guard| (guard.key, guard.expected)).collect();
-        let mutations: Vec<_> = mutations.iter().map(|m| (m.key(), m.value())).collect();
-        self.lock()?.apply(&guards, &mutations, level == Durability::Durable).map_err(store_error)
+        self.lock()?.apply(guards, mutations, level)
     }
 }
 
@@ -168,7 +162,7 @@ impl SyncStore for FileStoreReader {
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         LIMITS.check_get(keys)?;
-        values(keys, |key| value(self.0.get(key)))?
+        gather(keys, |key| Ok(self.0.value(key)?.map(Bytes::from))).map_err(with_remedy)
     }
 
     fn scan(
@@ -178,8 +172,8 @@ impl SyncStore for FileStoreReader {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>, StoreError> {
-        let mut budget = ScanBudget::new(max_entries, max_bytes);
-        self.0.scan(start, end, |bytes| budget.take_bytes(bytes)).map(entries).map_err(store_error)
+        let mut page = ScanBudget::new(max_entries, max_bytes);
+        self.0.page(start, end, |entry_bytes| page.take(entry_bytes)).map(shared).map_err(with_remedy)
     }
 
     fn apply(&self, _: &[Guard<'_>], _: &[Mutation<'_>], _: Durability) -> Result<(), StoreError> {
@@ -187,36 +181,19 @@ impl SyncStore for FileStoreReader {
     }
 }
 
-fn value(found: Result<Option<Vec<u8>>, kvfs_file_store::StoreError>) -> Result<Option<Bytes>, StoreError> {
-    found.map(|value| value.map(Bytes::from)).map_err(store_error)
+/// Makes the bytes of a page ones that are given away without a copy.
+fn shared(page: Vec<kvfs_contract::Entry<Vec<u8>>>) -> Vec<Entry> {
+    page.into_iter().map(|entry| entry.map(Bytes::from)).collect()
 }
 
-fn entries(page: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Entry> {
-    page.into_iter().map(|(key, value)| Entry { key: key.into(), value: value.into() }).collect()
-}
-
-fn store_error(error: kvfs_file_store::StoreError) -> StoreError {
-    use kvfs_file_store::StoreError as From;
-    match error {
-        From::Conflict => StoreError::Conflict,
-        From::UnknownOutcome => StoreError::UnknownOutcome,
-        From::Unavailable(why) => StoreError::Unavailable(why),
-        From::QuotaExceeded => StoreError::QuotaExceeded,
-        From::ReadOnly => StoreError::ReadOnly,
-        From::Fenced => StoreError::AccessDenied,
-        From::Corrupt(why) => StoreError::Corrupt(format!("{why}; {RESTORE}")),
-        other => StoreError::Other(other.to_string()),
-    }
-}
-
-fn open_error(path: &Path, error: kvfs_file_store::StoreError) -> OpenError {
-    use kvfs_file_store::StoreError as From;
+fn open_error(path: &Path, error: StoreError) -> OpenError {
     let path = path.to_path_buf();
     match error {
-        From::Corrupt(detail) => OpenError::Damaged { path, detail },
-        From::ReadOnly => OpenError::ReadOnly { path },
-        From::QuotaExceeded => OpenError::DiskFull { path },
-        other => OpenError::Io { path, source: io::Error::other(other.to_string()) },
+        StoreError::Corrupt(detail) => OpenError::Damaged { path, detail },
+        StoreError::ReadOnly => OpenError::ReadOnly { path },
+        StoreError::QuotaExceeded => OpenError::DiskFull { path },
+        StoreError::Unavailable(why) => OpenError::Io { path, source: io::Error::other(why) },
+        error => OpenError::Io { path, source: io::Error::other(error) },
     }
 }
 

@@ -70,10 +70,9 @@ pub mod conformance;
 
 mod contract;
 mod ends;
-mod error;
+mod engine_store;
 mod file_store;
 mod limited;
-mod limits;
 mod linker;
 mod memory;
 mod memory_limit;
@@ -84,15 +83,14 @@ mod store;
 mod view;
 mod wire;
 
-pub use contract::{Durability, Entry, Guard, Limits, Mutation};
-pub use error::StoreError;
+pub use contract::{
+    Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
+    MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, StoreError,
+};
+pub use engine_store::EngineStore;
 pub use file_store::{FileStore, FileStoreReader};
 pub use limited::{Limited, Quota};
-pub use limits::{
-    MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_GUARDS, MAX_KEY_BYTES, MAX_SCAN_BYTES,
-    MAX_SCAN_ENTRIES, MAX_VALUE_BYTES,
-};
-pub use linker::{INTERFACE, add_to_linker, add_to_linker_async};
+pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
 pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;

@@ -1,13 +1,11 @@
 //! A store in memory.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Place;
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
-use smallvec::SmallVec;
+use kvfs_contract::{ENTRY_OVERHEAD_BYTES, Entries, ScanBudget, gather, key_range};
 
-use crate::limits::{ScanBudget, key_range, values};
+use crate::contract::poisoned;
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
 /// A store in memory: an ordered map behind a lock.
@@ -27,20 +25,9 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
-    held: Arc<RwLock<Held>>,
+    entries: Arc<RwLock<Entries<Bytes>>>,
     /// `u64::MAX`: no limit.
     size_bytes: u64,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    entries: BTreeMap<Key, Bytes>,
-    used_bytes: u64,
-}
-
-/// What an entry counts for.
-fn cost(key: &[u8], value: &[u8]) -> u64 {
-    MemoryStore::ENTRY_OVERHEAD_BYTES + key.len() as u64 + value.len() as u64
 }
 
 impl Default for MemoryStore {
@@ -49,16 +36,12 @@ impl Default for MemoryStore {
     }
 }
 
-/// Most keys are short: a few numbers and a file's name. Kept in the tree's own nodes they are compared
-/// without a look elsewhere in memory.
-type Key = SmallVec<[u8; 40]>;
-
-const LIMITS: Limits = Limits::of_this_crate(false);
+const LIMITS: Limits = Limits::standard(false);
 
 impl MemoryStore {
     /// What an entry counts for beside its bytes: its place in the tree, and the heads of its allocations. The provider
     /// `memory` counts so too: one size means the same in both.
-    pub const ENTRY_OVERHEAD_BYTES: u64 = 160;
+    pub const ENTRY_OVERHEAD_BYTES: u64 = ENTRY_OVERHEAD_BYTES;
 
     /// Makes an empty store, as large as memory is.
     pub fn new() -> Self {
@@ -72,7 +55,7 @@ impl MemoryStore {
     /// An `apply` that would make it both larger than it is and larger than that is refused with
     /// [`StoreError::QuotaExceeded`]; what shrinks it is always taken.
     pub fn with_size(size_bytes: u64) -> Self {
-        Self { held: Arc::default(), size_bytes }
+        Self { entries: Arc::default(), size_bytes }
     }
 
     /// Returns what the entries take, as [`MemoryStore::with_size`] counts.
@@ -80,37 +63,11 @@ impl MemoryStore {
     /// # Errors
     /// [`StoreError::Fault`] after a panic in another handle.
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
-        self.read().map(|held| held.used_bytes)
+        self.read().map(|entries| entries.used_bytes())
     }
 
-    fn read(&self) -> Result<RwLockReadGuard<'_, Held>, StoreError> {
-        self.held.read().map_err(|_| StoreError::poisoned("a memory store"))
-    }
-}
-
-impl Held {
-    /// Checks that mutations do not make the store both larger than it is and larger than its size.
-    fn check_growth(&self, mutations: &[Mutation<'_>], size_bytes: u64) -> Result<(), StoreError> {
-        if size_bytes == u64::MAX {
-            return Ok(());
-        }
-        // More than any of it can add, and nearly always far from the size.
-        let added = |mutation: &Mutation<'_>| mutation.value().map_or(0, |value| cost(mutation.key(), value));
-        if self.used_bytes.saturating_add(mutations.iter().map(added).sum()) <= size_bytes {
-            return Ok(());
-        }
-        // Exactly: of several mutations on one key the last one counts.
-        let last: BTreeMap<&[u8], Option<&[u8]>> =
-            mutations.iter().map(|mutation| (mutation.key(), mutation.value())).collect();
-        let (mut before, mut after) = (0, 0);
-        for (key, value) in last {
-            before += self.entries.get::<[u8]>(key).map_or(0, |old| cost(key, old));
-            after += value.map_or(0, |value| cost(key, value));
-        }
-        if after > before && self.used_bytes - before + after > size_bytes {
-            return Err(StoreError::QuotaExceeded);
-        }
-        Ok(())
+    fn read(&self) -> Result<RwLockReadGuard<'_, Entries<Bytes>>, StoreError> {
+        self.entries.read().map_err(|_| poisoned("a memory store"))
     }
 }
 
@@ -121,8 +78,8 @@ impl SyncStore for MemoryStore {
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         LIMITS.check_get(keys)?;
-        let held = self.read()?;
-        values(keys, |key| Ok::<_, StoreError>(held.entries.get::<[u8]>(key).cloned()))?
+        let entries = self.read()?;
+        gather(keys, |key| Ok(entries.get(key).cloned()))
     }
 
     fn scan(
@@ -133,14 +90,10 @@ impl SyncStore for MemoryStore {
         max_bytes: u32,
     ) -> Result<Vec<Entry>, StoreError> {
         let Some(range) = key_range(start, end) else { return Ok(Vec::new()) };
-        let mut budget = ScanBudget::new(max_entries, max_bytes);
-        let held = self.read()?;
-        Ok(held
-            .entries
-            .range::<[u8], _>(range)
-            .take_while(|(key, value)| budget.take(key, value))
-            .map(|(key, value)| Entry { key: Bytes::copy_from_slice(key), value: value.clone() })
-            .collect())
+        let mut page = ScanBudget::new(max_entries, max_bytes);
+        let entries = self.read()?;
+        let entries = entries.range(range).take_while(|(key, value)| page.take(key.len() + value.len()));
+        Ok(entries.map(|(key, value)| Entry { key: key.to_vec().into(), value: value.clone() }).collect())
     }
 
     fn apply(
@@ -150,31 +103,10 @@ impl SyncStore for MemoryStore {
         _level: Durability,
     ) -> Result<(), StoreError> {
         LIMITS.check_apply(guards, mutations)?;
-        let mut held = self.held.write().map_err(|_| StoreError::poisoned("a memory store"))?;
-        if !guards.iter().all(|guard| guard.holds(held.entries.get::<[u8]>(guard.key).map(Bytes::as_ref))) {
-            return Err(StoreError::Conflict);
-        }
-        held.check_growth(mutations, self.size_bytes)?;
-        let Held { entries, used_bytes } = &mut *held;
+        let mut entries = self.entries.write().map_err(|_| poisoned("a memory store"))?;
+        entries.check(guards, mutations, self.size_bytes)?;
         for mutation in mutations {
-            let key = mutation.key();
-            let old = match mutation.value() {
-                Some(value) => {
-                    *used_bytes += cost(key, value);
-                    let value = Bytes::copy_from_slice(value);
-                    match entries.entry(Key::from_slice(key)) {
-                        Place::Occupied(mut place) => Some(place.insert(value)),
-                        Place::Vacant(place) => {
-                            place.insert(value);
-                            None
-                        }
-                    }
-                }
-                None => entries.remove::<[u8]>(key),
-            };
-            if let Some(old) = old {
-                *used_bytes -= cost(key, &old);
-            }
+            entries.set(mutation.key(), mutation.value().map(Bytes::copy_from_slice));
         }
         Ok(())
     }

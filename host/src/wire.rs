@@ -9,10 +9,10 @@
 #![allow(unsafe_code)]
 
 use bytes::Bytes;
+use kvfs_contract::convert_error;
 use wasmtime::component::{ComponentType, Lift, Lower, WasmList};
 
-use crate::limits::MAX_BATCH_ENTRIES;
-use crate::{Durability, Entry, Limits, StoreError};
+use crate::{Durability, Entry, Limits, MAX_BATCH_ENTRIES, StoreError};
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
@@ -126,17 +126,6 @@ impl ErrorOut {
     /// # Errors
     /// A trap, for [`StoreError::Fault`].
     pub(crate) fn of(error: StoreError) -> wasmtime::Result<Self> {
-        Ok(match error {
-            StoreError::Conflict => ErrorOut::Conflict,
-            StoreError::UnknownOutcome => ErrorOut::UnknownOutcome,
-            StoreError::Unavailable(text) => ErrorOut::Unavailable(text),
-            StoreError::TooLarge => ErrorOut::TooLarge,
-            StoreError::QuotaExceeded => ErrorOut::QuotaExceeded,
-            StoreError::ReadOnly => ErrorOut::ReadOnly,
-            StoreError::AccessDenied => ErrorOut::AccessDenied,
-            StoreError::Corrupt(text) => ErrorOut::Corrupt(text),
-            StoreError::Other(text) => ErrorOut::Other(text),
-            StoreError::Fault(_) => return Err(error.into()),
-        })
+        Ok(convert_error!(error, StoreError => ErrorOut, StoreError::Fault(_) => return Err(error.into())))
     }
 }

@@ -14,9 +14,6 @@ mod buckets;
 pub mod carrier;
 pub mod differential;
 pub mod engine;
-/// The command's own: what it reads volumes with is what the tests read them with.
-#[path = "../../compose/src/cli/engine_store.rs"]
-mod engine_store;
 mod faulty;
 pub mod guests;
 pub mod kinds;
@@ -30,11 +27,6 @@ pub use tree::Tree;
 
 pub use buckets::Buckets;
 pub use program::{Answer, Calling, Network, Output, Program, Session};
-
-/// Makes a host's store one that the engine takes.
-pub fn engine_store(store: kvfs_host::AnyStore) -> impl kvfs::KvStore {
-    engine_store::EngineStore(store)
-}
 
 /// Returns cargo's target directory. The harness keeps there what it makes once.
 pub fn target_dir() -> &'static std::path::Path {

@@ -8,10 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use kvfs::{Access, Clock, Descriptor, Follow, Kind, OpenFlags, Options, Timestamp, Volume};
-use kvfs_host::{AnyStore, MemoryStore};
+use kvfs_host::{EngineStore, MemoryStore};
 use xxhash_rust::xxh64::Xxh64;
-
-use crate::engine_store::EngineStore;
 
 /// Bytes per read.
 const PIECE_BYTES: usize = 64 << 10;
@@ -39,7 +37,7 @@ impl Tree {
     /// The volume breaks an invariant or cannot be read. A store without a volume is an empty tree.
     pub fn of_store(store: &MemoryStore) -> anyhow::Result<Self> {
         let mut tree = Self::default();
-        let engine_store = || EngineStore(AnyStore::Memory(store.clone()));
+        let engine_store = || EngineStore(store.clone());
         if !kvfs::probe(&mut engine_store(), kvfs::DEFAULT_VOLUME)? {
             return Ok(tree);
         }

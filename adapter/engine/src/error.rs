@@ -175,7 +175,8 @@ impl Error {
                 | StoreError::Unavailable(_)
                 | StoreError::TooLarge
                 | StoreError::Corrupt(_)
-                | StoreError::Other(_) => Code::Io,
+                | StoreError::Other(_)
+                | StoreError::Fault(_) => Code::Io,
             },
         }
     }

@@ -1,13 +1,12 @@
 //! `kvfs fsck`: checks a volume of a store, and repairs it.
 
-use super::engine_store::EngineStore;
 use super::mounted::MountedVolume;
 use super::{complain, read, say, warn};
 use crate::FsckArgs;
 use anyhow::{Context, Result, anyhow, bail};
 use kvfs::image::Image;
 use kvfs_compose::fixed_mounts;
-use kvfs_host::{AnyStore, open_store, open_store_read_only};
+use kvfs_host::{AnyStore, EngineStore, open_store, open_store_read_only};
 use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;

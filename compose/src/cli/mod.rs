@@ -8,7 +8,6 @@ mod buckets;
 pub(crate) mod check_store;
 pub(crate) mod compose;
 #[cfg(feature = "run")]
-mod engine_store;
 #[cfg(feature = "run")]
 pub(crate) mod fsck;
 pub(crate) mod inspect;

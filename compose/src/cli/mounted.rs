@@ -1,10 +1,9 @@
 //! What a composed component mounts: volumes of a store with the images below them, and directories of the host.
 
-use super::engine_store::EngineStore;
 use anyhow::{Context, Result};
 use kvfs::image::Image;
 use kvfs_compose::{FixedMount, FixedSource, MountAccess};
-use kvfs_host::AnyStore;
+use kvfs_host::{AnyStore, EngineStore};
 
 /// A volume of the store that a component mounts.
 pub(super) struct MountedVolume {

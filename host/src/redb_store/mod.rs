@@ -21,16 +21,18 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kvfs_contract::{Answer, KeyRange, ScanBudget, key_range};
 use redb::{Database, DatabaseError, StorageError};
 
 use self::file::{OpenFile, Opener, Table};
 use self::overlay::Overlay;
 use self::room::Room;
 use crate::ends::{self, Ends};
-use crate::limits::{KeyRange, ScanBudget, key_range, values};
-use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
+use crate::{
+    Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, Mutation, OpenError, StoreError, SyncStore, contract,
+};
 
-const LIMITS: Limits = Limits::of_this_crate(true);
+const LIMITS: Limits = Limits::standard(true);
 
 /// Most bytes of buffered changes that wait in memory; the apply that would pass it commits.
 /// It bounds the host's memory and is one batch of the largest size.
@@ -184,7 +186,7 @@ impl SyncStore for RedbStore {
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         LIMITS.check_get(keys)?;
-        self.shared.read(|state| state.get_all(keys))?
+        self.shared.read(|state| state.get_all(keys))
     }
 
     fn scan(
@@ -221,9 +223,12 @@ impl State {
         Ok(stored.map(|value| Bytes::copy_from_slice(value.value())))
     }
 
-    /// All values, or that they are too large to hold in memory.
-    fn get_all(&self, keys: &[&[u8]]) -> Result<Result<Vec<Option<Bytes>>, StoreError>, StorageError> {
-        values(keys, |key| self.get(key))
+    fn get_all(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StorageError> {
+        let mut answer = Answer::new(keys.len());
+        for key in keys {
+            answer.push(self.get(key)?).map_err(|_| StorageError::ValueTooLarge(MAX_ANSWER_BYTES))?;
+        }
+        Ok(answer.finish())
     }
 
     fn page(&self, range: KeyRange<'_>, budget: ScanBudget) -> Result<Vec<Entry>, StorageError> {
@@ -462,7 +467,7 @@ impl Drop for Shared {
 }
 
 fn poisoned() -> StoreError {
-    StoreError::poisoned("a redb store")
+    contract::poisoned("a redb store")
 }
 
 fn closed() -> StoreError {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, btree_map};
 
 use bytes::Bytes;
+use kvfs_contract::{KeyRange, ScanBudget};
 use redb::{AccessGuard, StorageError};
 
-use crate::limits::{KeyRange, ScanBudget};
 use crate::{Entry, Mutation};
 
 /// What an entry costs beside its bytes: two handles, the map's node, two allocations. A guest that
@@ -103,7 +103,7 @@ impl Overlay {
                 let (key, value) = (key.value(), value.value());
                 Entry { key: Bytes::copy_from_slice(key), value: Bytes::copy_from_slice(value) }
             };
-            if !budget.take(&entry.key, &entry.value) {
+            if !budget.take(entry.key.len() + entry.value.len()) {
                 return Ok(page);
             }
             page.push(entry);

@@ -10,8 +10,8 @@ use redb::{Database, ReadOnlyDatabase, StorageError};
 use super::file::{self, Reading};
 use super::overlay::Overlay;
 use super::{LIMITS, State, store_error};
-use crate::limits::{ScanBudget, key_range};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
+use kvfs_contract::{ScanBudget, key_range};
 
 /// The file of a [`RedbStore`](crate::RedbStore), opened for reading only. A clone is another handle.
 ///
@@ -84,7 +84,7 @@ impl SyncStore for RedbReader {
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         LIMITS.check_get(keys)?;
-        self.read(|state| state.get_all(keys))?
+        self.read(|state| state.get_all(keys))
     }
 
     fn scan(

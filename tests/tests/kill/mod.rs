@@ -1,23 +1,18 @@
 //! Processes killed at random moments (`SIGKILL`), over and over on one file. Everything
 //! acknowledged as synced is there each time, and the store stays sound and small.
 
-// The command's own translation, so that what is tried here is what it does.
-#[path = "../../../compose/src/cli/engine_store.rs"]
-mod engine_store;
-
 mod guest;
 mod native;
 mod worker;
 
-use engine_store::EngineStore;
 use kvfs::KvStore;
-use kvfs_host::open_store;
+use kvfs_host::{AnyStore, EngineStore, open_store};
 use kvfs_trust::store::Map;
 use std::path::Path;
 use std::rc::Rc;
 
 /// Opens the redb file at a path for the engine.
-fn open(path: &Path) -> EngineStore {
+fn open(path: &Path) -> EngineStore<AnyStore> {
     EngineStore(open_store(&format!("redb:{}", path.display())).unwrap())
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Steps, WAYS, large, shown, store, stored_bytes, tree};
 use kvfs::image::Image;
 use kvfs_compose::{FixedSource, fixed_mounts};
-use kvfs_host::{AnyStore, MemoryStore};
+use kvfs_host::{EngineStore, MemoryStore};
 use kvfs_tests::guests;
 
 const FILE: &str = "DescriptorType::RegularFile";
@@ -121,7 +121,7 @@ fn a_volume_above_another_tree_is_refused_and_both_are_named() {
 }
 
 fn engine_store(store: &Arc<MemoryStore>) -> impl kvfs::KvStore {
-    kvfs_tests::engine_store(AnyStore::Memory(MemoryStore::clone(store)))
+    EngineStore(MemoryStore::clone(store))
 }
 
 #[test]

@@ -506,7 +506,7 @@ impl KvStore for TestStore {
             return Err(StoreError::Conflict);
         }
         let limits = inner.limits;
-        let bytes: usize = mutations.iter().map(Mutation::batch_bytes).sum();
+        let bytes: usize = mutations.iter().map(Mutation::size_bytes).sum();
         if mutations.len() > limits.max_batch_entries as usize || bytes > limits.max_batch_bytes as usize {
             return Err(StoreError::TooLarge);
         }

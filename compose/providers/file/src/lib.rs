@@ -1,42 +1,40 @@
 //! The provider `file`: a store in the files of one directory that the host preopens.
 //!
-//! The store itself is `kvfs-file-store`, which the host crate opens too; this is its contract and its
-//! directory. Composition may write a line `path=GUEST-PATH`: the name under which the host preopens the
+//! The store itself is `kvfs-file-store`, which the host crate opens too; this gives it a directory of WASI
+//! and exports it. Composition may write a line `path=GUEST-PATH`: the name under which the host preopens the
 //! directory, [`DEFAULT_PATH`] unless told.
 
-mod provider;
 #[cfg(target_arch = "wasm32")]
 mod wasi;
-
-pub use provider::FileProvider;
 
 /// The name under which the host preopens the directory.
 pub const DEFAULT_PATH: &str = "/kvfs";
 
 #[cfg(target_arch = "wasm32")]
 mod component {
+    use crate::DEFAULT_PATH;
     use crate::wasi::WasiDirectory;
-    use crate::{DEFAULT_PATH, FileProvider};
-    use kvfs_provider_kit::{Error, Place};
+    use kvfs_file_store::{FileStore, with_remedy};
+    use kvfs_provider_kit::{Singleton, StoreError};
     use std::cell::RefCell;
 
     #[global_allocator]
     static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
     thread_local! {
-        static STORE: RefCell<Option<FileProvider<WasiDirectory>>> = const { RefCell::new(None) };
+        static STORE: RefCell<Option<FileStore<WasiDirectory>>> = const { RefCell::new(None) };
     }
 
     struct Component;
 
-    impl Place for Component {
-        type Store = FileProvider<WasiDirectory>;
+    impl Singleton for Component {
+        type Store = FileStore<WasiDirectory>;
 
-        fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, Error>) -> Result<T, Error> {
+        fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
             STORE.with(|place| {
                 // Nothing in here calls out to anybody who could call back in.
                 let Ok(mut place) = place.try_borrow_mut() else {
-                    return Err(Error::Other("the file store was called from within itself".into()));
+                    return Err(StoreError::Other("the file store was called from within itself".into()));
                 };
                 let store = match &mut *place {
                     Some(store) => store,
@@ -48,13 +46,15 @@ mod component {
         }
     }
 
-    fn open() -> Result<FileProvider<WasiDirectory>, Error> {
+    fn open() -> Result<FileStore<WasiDirectory>, StoreError> {
         let text = kvfs_wasm_config::text();
         let path = text.lines().find_map(|line| line.strip_prefix("path=")).unwrap_or(DEFAULT_PATH);
         let directory = WasiDirectory::find(path).ok_or_else(|| {
-            Error::Unavailable(format!("no directory is preopened as {path}; run with --dir DIR::{path}"))
+            StoreError::Unavailable(format!(
+                "no directory is preopened as {path}; run with --dir DIR::{path}"
+            ))
         })?;
-        FileProvider::open(directory)
+        FileStore::open(directory).map_err(with_remedy)
     }
 
     #[allow(unsafe_code, unreachable_pub)]

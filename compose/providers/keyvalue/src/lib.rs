@@ -1,22 +1,20 @@
 //! The provider `keyvalue`: a store in a bucket of `wasi:keyvalue`.
 //!
-//! The store itself is `kvfs-bucket-store`; this is its contract and its bucket. Composition may write a line
-//! `bucket=NAME`: what the bucket is called, [`DEFAULT_BUCKET`] unless told.
+//! The store itself is `kvfs-bucket-store`; this gives it a bucket of WASI and exports it. Composition may write
+//! a line `bucket=NAME`: what the bucket is called, [`DEFAULT_BUCKET`] unless told.
 
-mod provider;
 #[cfg(target_arch = "wasm32")]
 mod wasi;
-
-pub use provider::BucketProvider;
 
 /// What the bucket is called: the only one that wasmtime has.
 pub const DEFAULT_BUCKET: &str = "";
 
 #[cfg(target_arch = "wasm32")]
 mod component {
+    use crate::DEFAULT_BUCKET;
     use crate::wasi::{WasiBucket, random};
-    use crate::{BucketProvider, DEFAULT_BUCKET};
-    use kvfs_provider_kit::{Error, Place};
+    use kvfs_bucket_store::{BucketStore, OpenError};
+    use kvfs_provider_kit::{Singleton, StoreError};
     use std::cell::RefCell;
 
     #[global_allocator]
@@ -25,7 +23,7 @@ mod component {
     /// The one store of the component.
     enum Open {
         NotYet,
-        Is(BucketProvider<WasiBucket>),
+        Is(BucketStore<WasiBucket>),
         /// Another opener was newer: to try again would take the store from it.
         Overtaken,
     }
@@ -36,14 +34,14 @@ mod component {
 
     struct Component;
 
-    impl Place for Component {
-        type Store = BucketProvider<WasiBucket>;
+    impl Singleton for Component {
+        type Store = BucketStore<WasiBucket>;
 
-        fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, Error>) -> Result<T, Error> {
+        fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
             STORE.with(|place| {
                 // Nothing in here calls out to anybody who could call back in.
                 let Ok(mut place) = place.try_borrow_mut() else {
-                    return Err(Error::Other("the bucket's store was called from within itself".into()));
+                    return Err(StoreError::Other("the bucket's store was called from within itself".into()));
                 };
                 if let Open::NotYet = *place {
                     // What cannot be opened is tried again at the next call.
@@ -51,19 +49,24 @@ mod component {
                 }
                 match &mut *place {
                     Open::Is(store) => ask(store),
-                    Open::NotYet | Open::Overtaken => Err(Error::AccessDenied),
+                    Open::NotYet | Open::Overtaken => Err(StoreError::AccessDenied),
                 }
             })
         }
     }
 
-    fn open() -> Result<Open, Error> {
+    fn open() -> Result<Open, StoreError> {
         let text = kvfs_wasm_config::text();
         let name = text.lines().find_map(|line| line.strip_prefix("bucket=")).unwrap_or(DEFAULT_BUCKET);
         // Opened once: wasmtime's buckets in memory are copied each time.
-        let bucket = WasiBucket::open(name)
-            .map_err(|error| Error::Unavailable(format!("the bucket `{name}` cannot be opened: {error}")))?;
-        Ok(BucketProvider::open(bucket, random())?.map_or(Open::Overtaken, Open::Is))
+        let bucket = WasiBucket::open(name).map_err(|error| {
+            StoreError::Unavailable(format!("the bucket `{name}` cannot be opened: {error}"))
+        })?;
+        match BucketStore::open(bucket, random()) {
+            Ok(store) => Ok(Open::Is(store)),
+            Err(OpenError::Overtaken) => Ok(Open::Overtaken),
+            Err(OpenError::Store(error)) => Err(error),
+        }
     }
 
     #[allow(unsafe_code, unreachable_pub)]

@@ -1,8 +1,7 @@
 //! The provider natively: the contract, on a bucket in memory that outlives it.
 
-use kvfs_bucket_store::{Bucket, BucketError};
+use kvfs_bucket_store::{Bucket, BucketError, BucketStore};
 use kvfs_host::conformance;
-use kvfs_provider_keyvalue::BucketProvider;
 use kvfs_provider_kit::native::Native;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -32,7 +31,7 @@ fn it_conforms_and_keeps_what_was_applied() {
     let mut tag = 0;
     let mut open = || {
         tag += 1;
-        Native::new(BucketProvider::open(bucket.clone(), tag).unwrap().unwrap())
+        Native::new(BucketStore::open(bucket.clone(), tag).unwrap())
     };
     let report = conformance::check(&open());
     assert!(report.passed() && report.outcomes.len() > 20, "\n{report}");

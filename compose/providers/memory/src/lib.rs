@@ -4,12 +4,13 @@
 
 mod store;
 
-pub use store::{DEFAULT_SIZE_BYTES, ENTRY_OVERHEAD_BYTES, MAX_SIZE_BYTES, MemoryStore};
+pub use kvfs_contract::ENTRY_OVERHEAD_BYTES;
+pub use store::{DEFAULT_SIZE_BYTES, MAX_SIZE_BYTES, MemoryStore};
 
 #[cfg(target_arch = "wasm32")]
 mod component {
     use crate::MemoryStore;
-    use kvfs_provider_kit::{Error, Place};
+    use kvfs_provider_kit::{Singleton, StoreError};
     use std::cell::RefCell;
 
     #[global_allocator]
@@ -22,14 +23,14 @@ mod component {
 
     struct Component;
 
-    impl Place for Component {
+    impl Singleton for Component {
         type Store = MemoryStore;
 
-        fn with<T>(ask: impl FnOnce(&mut MemoryStore) -> Result<T, Error>) -> Result<T, Error> {
+        fn with<T>(ask: impl FnOnce(&mut MemoryStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
             STORE.with(|store| match store.try_borrow_mut() {
                 Ok(mut store) => ask(&mut store),
                 // Nothing in here calls out, so nothing can call back in.
-                Err(_) => Err(Error::Other("the memory store was called from within itself".into())),
+                Err(_) => Err(StoreError::Other("the memory store was called from within itself".into())),
             })
         }
     }

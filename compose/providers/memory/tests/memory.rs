@@ -2,18 +2,18 @@
 
 use kvfs_host::conformance;
 use kvfs_provider_kit::native::Native;
-use kvfs_provider_kit::{Durability, Entry, Error, Mutation, Provider};
+use kvfs_provider_kit::{Durability, Mutation, Provider, StoreError};
 use kvfs_provider_memory::{DEFAULT_SIZE_BYTES, ENTRY_OVERHEAD_BYTES, MAX_SIZE_BYTES, MemoryStore};
 
 fn put(key: &[u8], value_bytes: usize) -> Mutation {
-    Mutation::Put(Entry { key: key.to_vec(), value: vec![7; value_bytes] })
+    Mutation::Put { key: key.to_vec(), value: vec![7; value_bytes] }
 }
 
 fn delete(key: &[u8]) -> Mutation {
-    Mutation::Delete(key.to_vec())
+    Mutation::Delete { key: key.to_vec() }
 }
 
-fn apply(store: &mut MemoryStore, mutations: Vec<Mutation>) -> Result<(), Error> {
+fn apply(store: &mut MemoryStore, mutations: Vec<Mutation>) -> Result<(), StoreError> {
     store.apply(Vec::new(), mutations, Durability::Buffered)
 }
 
@@ -28,14 +28,14 @@ fn growth_ends_exactly_at_the_size_and_shrinking_never_fails() {
     let entry = |value_bytes: u64| ENTRY_OVERHEAD_BYTES + 1 + value_bytes;
     let mut store = MemoryStore::new(2 * entry(100));
     apply(&mut store, vec![put(b"a", 100)]).unwrap();
-    assert!(matches!(apply(&mut store, vec![put(b"b", 101)]), Err(Error::QuotaExceeded)));
+    assert_eq!(apply(&mut store, vec![put(b"b", 101)]), Err(StoreError::QuotaExceeded));
     assert_eq!(store.used_bytes(), entry(100));
     // Deletes of the same batch make room, and only a key's last mutation counts.
     apply(&mut store, vec![put(b"c", 500), delete(b"a"), put(b"c", 1), put(b"b", 100)]).unwrap();
     assert_eq!(store.used_bytes(), entry(1) + entry(100));
     apply(&mut store, vec![put(b"c", 100)]).unwrap();
-    assert!(matches!(apply(&mut store, vec![put(b"d", 0)]), Err(Error::QuotaExceeded)));
-    assert!(matches!(apply(&mut store, vec![put(b"c", 101)]), Err(Error::QuotaExceeded)));
+    assert_eq!(apply(&mut store, vec![put(b"d", 0)]), Err(StoreError::QuotaExceeded));
+    assert_eq!(apply(&mut store, vec![put(b"c", 101)]), Err(StoreError::QuotaExceeded));
     apply(&mut store, vec![put(b"c", 100), put(b"b", 99)]).unwrap();
     apply(&mut store, vec![delete(b"c"), delete(b"b"), delete(b"never")]).unwrap();
     assert_eq!(store.used_bytes(), 0);

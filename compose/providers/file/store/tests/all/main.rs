@@ -1,9 +1,0 @@
-//! The store on a simulated disk: cut at every call, crashed, raced for, damaged, and under the engine.
-
-mod crash;
-mod damage;
-mod disk;
-mod engine;
-mod full;
-mod race;
-mod random;

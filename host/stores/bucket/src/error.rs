@@ -1,0 +1,43 @@
+//! Why a store could not be opened, and how damage is told.
+
+use kvfs_contract::StoreError;
+use std::fmt;
+
+/// Why a store could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// Another program opened the store at the same moment, a little later. To try again would take the store
+    /// from it.
+    Overtaken,
+    /// The store or its bucket failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overtaken => f.write_str("another program has opened the store at the same moment"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Overtaken => None,
+            Self::Store(error) => Some(error),
+        }
+    }
+}
+
+/// The error for a value of the bucket that is not what was set.
+pub(crate) fn damaged(name: &str, how: &str) -> StoreError {
+    StoreError::Corrupt(format!("{name} {how}; restore the bucket from a copy"))
+}

@@ -1,0 +1,39 @@
+//! An ordered, atomic key-value store in a bucket that can only get, set and delete values by name.
+//!
+//! It runs wherever there is a [`Bucket`]: inside a component over `wasi:keyvalue`, and in tests over a simulated
+//! one. `README.md` beside the crate of the provider says what is in a bucket and why nothing is lost.
+//!
+//! - A *page* is a value of the bucket that is written once, under a name of its own, and removed when nothing
+//!   refers to it any more: a node of a copy-on-write tree, or part of a large value.
+//! - A *root* names the tree and holds the changes since it was written. Setting one is the commit. An opener has
+//!   two slots for its roots, so that a torn one leaves the one before.
+//! - The *head* names the newest opener. A writer looks at it after each root it set, and acknowledges nothing
+//!   once it is another's.
+
+mod bucket;
+mod error;
+mod wire;
+
+mod names;
+mod node;
+
+mod pages;
+mod tree;
+
+mod garbage;
+mod head;
+mod root;
+mod update;
+
+mod session;
+
+mod commit;
+mod open;
+mod store;
+
+pub use bucket::{Bucket, BucketError};
+pub use error::OpenError;
+pub use kvfs_contract::StoreError;
+pub use node::MAX_VALUE_BYTES;
+pub use store::BucketStore;
+pub use wire::MAX_KEY_BYTES;

@@ -1,0 +1,98 @@
+//! The right to write: who has it, and how it is taken.
+
+use crate::directory::{Directory, File, IoKind};
+use crate::segment::{MAX_EPOCH, Name, lease_name, parse_name};
+use kvfs_contract::StoreError;
+
+/// A number of one's own, and the file that says whether it is still the newest.
+///
+/// The file is looked at through the descriptor that made it: a program that was held up may make another
+/// file of the same name, which means nothing to anybody.
+#[derive(Debug)]
+pub(crate) struct Lease<F> {
+    pub(crate) epoch: u64,
+    file: F,
+    /// Whether the system tells that a file has no name any more.
+    names_are_told: bool,
+}
+
+impl<F: File> Lease<F> {
+    /// Claims a number: none if it is taken, or not the newest any more.
+    ///
+    /// Every other opener who claims a greater number after this returned finds this lease in the directory.
+    pub(crate) fn claim<D: Directory<File = F>>(
+        directory: &D,
+        epoch: u64,
+    ) -> Result<Option<Self>, StoreError> {
+        let name = lease_name(epoch);
+        let file = match directory.create(&name) {
+            Ok(file) => file,
+            Err(error) if error.kind == IoKind::Exists => return Ok(None),
+            Err(error) => return Err(error.at(&name)),
+        };
+        // The name may have been free because somebody newer removed it.
+        if names(directory)?.iter().any(|name| name.epoch() > epoch) {
+            remove(directory, &name)?;
+            return Ok(None);
+        }
+        // It has a name now, unless somebody newer has removed it, who has written into it before.
+        let status = file.status().map_err(|error| error.at(&name))?;
+        Ok(Some(Self { epoch, file, names_are_told: status.names > 0 }))
+    }
+
+    /// Returns whether nobody has claimed a greater number and got as far as reading.
+    ///
+    /// A lease that is gone is not held: an opener that does not find it does not write into it.
+    pub(crate) fn is_held(&self) -> Result<bool, StoreError> {
+        let status = self.file.status().map_err(|error| error.at(&lease_name(self.epoch)))?;
+        Ok(status.size_bytes == 0 && (status.names > 0 || !self.names_are_told))
+    }
+
+    /// Takes the right to write from everybody older.
+    pub(crate) fn revoke_older<D: Directory<File = F>>(&self, directory: &D) -> Result<(), StoreError> {
+        for name in names(directory)? {
+            let Name::Lease(epoch) = name else { continue };
+            if epoch < self.epoch {
+                revoke(directory, epoch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the right to write from an epoch. A lease is only removed when it says so itself.
+fn revoke<D: Directory>(directory: &D, epoch: u64) -> Result<(), StoreError> {
+    let name = lease_name(epoch);
+    match directory.open_for_writing(&name) {
+        Err(error) if error.kind == IoKind::NotFound => return Ok(()),
+        other => other.and_then(|file| file.write(0, b"x")).map_err(|error| error.at(&name))?,
+    }
+    remove(directory, &name)
+}
+
+/// Lists the store's files.
+pub(crate) fn names<D: Directory>(directory: &D) -> Result<Vec<Name>, StoreError> {
+    let listed = directory.list().map_err(|error| error.at("the directory"))?;
+    Ok(listed.iter().filter(|entry| entry.is_file).filter_map(|entry| parse_name(&entry.name)).collect())
+}
+
+/// Returns the next number that nothing in the directory has, be it a file or not.
+pub(crate) fn next_epoch<D: Directory>(directory: &D) -> Result<u64, StoreError> {
+    let listed = directory.list().map_err(|error| error.at("the directory"))?;
+    let numbered = listed.iter().filter_map(|entry| Some((parse_name(&entry.name)?.epoch(), &entry.name)));
+    match numbered.max() {
+        None => Ok(1),
+        Some((newest, _)) if newest < MAX_EPOCH => Ok(newest + 1),
+        Some((_, name)) => Err(StoreError::Unavailable(format!(
+            "{name} has the last number that there is, and no store gets so far by itself; move it away"
+        ))),
+    }
+}
+
+/// Removes a name that may be gone already.
+pub(crate) fn remove<D: Directory>(directory: &D, name: &str) -> Result<(), StoreError> {
+    match directory.remove(name) {
+        Err(error) if error.kind != IoKind::NotFound => Err(error.at(name)),
+        _ => Ok(()),
+    }
+}

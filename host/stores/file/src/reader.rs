@@ -1,0 +1,82 @@
+//! Reads a store and changes nothing in its directory.
+
+use crate::chain::{Read, read_chain};
+use crate::directory::Directory;
+use crate::index::Location;
+use crate::lease::names;
+use crate::log::older_file;
+use crate::segment::Name;
+use kvfs_contract::{Entry, StoreError};
+
+/// How often reading starts anew because the files changed in the meantime.
+const MAX_ATTEMPTS: usize = 16;
+
+/// What a store held when it was opened for reading.
+///
+/// A program that has the store goes on undisturbed; what it removes in the meantime, when it compacts, is
+/// still read.
+pub struct FileReader<D: Directory>(Read<D::File>);
+
+impl<D: Directory> FileReader<D> {
+    /// Reads the keys of the store in a directory; none if there is no store.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if something is missing that was durable; [`StoreError::Unavailable`] if a
+    /// program that has the store changes its files again and again while they are read.
+    pub fn open(directory: &D) -> Result<Option<Self>, StoreError> {
+        let mut listed = segments(directory)?;
+        let mut failed = None;
+        for _ in 0..MAX_ATTEMPTS {
+            let read = match listed.is_empty() {
+                true => Ok(None),
+                false => read_chain(directory, &listed).map(|read| Some(Self(read))),
+            };
+            if let Ok(Some(_)) = read {
+                return read;
+            }
+            // A program that compacts makes a segment and removes those before it: some of those that were
+            // listed may be gone, and the new one may not have been listed.
+            let again = segments(directory)?;
+            if again == listed {
+                return read;
+            }
+            listed = again;
+            failed = read.err();
+        }
+        let last = failed.map_or(String::new(), |error| format!(" (at last: {error})"));
+        Err(StoreError::Unavailable(format!(
+            "its files changed while they were read, {MAX_ATTEMPTS} times{last}; it is in use, or damaged: \
+             try again when no program has it open"
+        )))
+    }
+
+    /// Returns the value of a key.
+    pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.index.get(key).map(|location| self.read(location)).transpose()
+    }
+
+    /// Returns entries of a range, as [`FileStore::page`](crate::FileStore::page) does.
+    pub fn page(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        mut take: impl FnMut(usize) -> bool,
+    ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
+        let range = self.0.index.range(start, end);
+        let page = range.take_while(|(key, location)| take(key.len() + location.length as usize));
+        page.map(|(key, location)| Ok(Entry { key: key.to_vec(), value: self.read(location)? })).collect()
+    }
+
+    fn read(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
+        let file = older_file(&self.0.older, location.epoch)
+            .ok_or_else(|| StoreError::Corrupt("a value is in a segment that was not read".into()))?;
+        location.read(file)
+    }
+}
+
+fn segments<D: Directory>(directory: &D) -> Result<Vec<u64>, StoreError> {
+    let mut segments: Vec<u64> = names(directory)?.into_iter().filter_map(Name::segment).collect();
+    segments.sort_unstable();
+    Ok(segments)
+}

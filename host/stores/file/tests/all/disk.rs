@@ -1,0 +1,344 @@
+//! A disk in memory that keeps apart what is durable, stops at any call, and takes turns among threads.
+
+use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
+use kvfs_store_rig::{Handle, Random};
+use kvfs_trust::cuts::Mark;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+#[derive(Clone, Default)]
+struct Inode {
+    durable: Vec<u8>,
+    /// Writes since the last sync, in order.
+    pending: Vec<(usize, Vec<u8>)>,
+}
+
+impl Inode {
+    fn content(&self) -> Vec<u8> {
+        let mut bytes = self.durable.clone();
+        for (offset, part) in &self.pending {
+            put(&mut bytes, *offset, part);
+        }
+        bytes
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, offset: usize, part: &[u8]) {
+    if bytes.len() < offset + part.len() {
+        bytes.resize(offset + part.len(), 0);
+    }
+    bytes[offset..offset + part.len()].copy_from_slice(part);
+}
+
+/// So many applies are made as they should be, before anything is done to break a promise.
+pub(crate) const LIES_AFTER: usize = 4;
+
+/// What the disk holds.
+#[derive(Clone, Default)]
+pub(crate) struct Disk {
+    inodes: Vec<Arc<Inode>>,
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    /// Calls that change something, until the power is cut.
+    pub(crate) calls_left: Option<u64>,
+    pub(crate) calls: u64,
+    /// Calls of this kind fail, with this kind of error.
+    pub(crate) fail: Option<(&'static str, IoKind)>,
+    /// As where the system does not tell how many names a file has.
+    pub(crate) tells_no_names: bool,
+    /// Most bytes of all files together.
+    pub(crate) capacity_bytes: Option<usize>,
+    /// Entries that are no files.
+    pub(crate) directories: BTreeSet<String>,
+    /// Calls of this kind do nothing and say that all is well, from the [`LIES_AFTER`]th apply on; of those that
+    /// write, each ninth.
+    pub(crate) lies: Option<&'static str>,
+    /// How far the work was that makes the calls.
+    pub(crate) mark: Mark,
+    /// What was there before each call that changes something, where it is kept.
+    pub(crate) cuts: Option<Vec<Cut>>,
+}
+
+/// A disk when a call was made.
+#[derive(Clone)]
+pub(crate) struct Cut {
+    pub(crate) disk: Disk,
+    pub(crate) mark: Mark,
+    /// The call, if it is one that can be done in part.
+    write: Option<(usize, usize, Vec<u8>)>,
+}
+
+impl Cut {
+    /// Returns the disk with a part of what the call writes, if it does.
+    pub(crate) fn torn(&self, random: &mut Random) -> Option<Disk> {
+        let (inode, offset, bytes) = self.write.as_ref()?;
+        let part = bytes[..random.below(1 + bytes.len() as u64) as usize].to_vec();
+        let mut disk = self.disk.clone();
+        Arc::make_mut(&mut disk.inodes[*inode]).pending.push((*offset, part));
+        Some(disk)
+    }
+}
+
+impl Disk {
+    /// Returns the disk as it is after the process was killed: nothing is lost.
+    pub(crate) fn after_kill(&self) -> Disk {
+        Disk {
+            calls_left: None,
+            calls: 0,
+            fail: None,
+            lies: None,
+            mark: Mark::default(),
+            cuts: None,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the disk as it may be after the machine went down: of what was not durable any part is there,
+    /// sector by sector and name by name.
+    pub(crate) fn after_crash(&self, random: &mut Random) -> Disk {
+        const SECTOR_BYTES: usize = 64;
+        let mut disk = self.after_kill();
+        for inode in disk.inodes.iter_mut().filter(|inode| !inode.pending.is_empty()) {
+            let inode = Arc::make_mut(inode);
+            for (offset, part) in std::mem::take(&mut inode.pending) {
+                let keep = random.below(3);
+                for (number, sector) in part.chunks(SECTOR_BYTES).enumerate() {
+                    if keep == 0 || keep == 1 && random.chance(2) {
+                        put(&mut inode.durable, offset + number * SECTOR_BYTES, sector);
+                    }
+                }
+            }
+        }
+        let mut names = BTreeMap::new();
+        let all: Vec<_> = self.names.keys().chain(self.durable_names.keys()).cloned().collect();
+        for name in all {
+            let from = if random.chance(2) { &self.names } else { &self.durable_names };
+            if let Some(inode) = from.get(&name) {
+                names.insert(name, *inode);
+            }
+        }
+        disk.names = names.clone();
+        disk.durable_names = names;
+        disk
+    }
+
+    /// Changes the bytes of a file, as a failing disk does.
+    pub(crate) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let inode = &mut self.inodes[self.names[name]];
+        let mut bytes = inode.content();
+        change(&mut bytes);
+        *inode = Arc::new(Inode { durable: bytes, pending: Vec::new() });
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.names.keys().cloned().collect()
+    }
+
+    pub(crate) fn content(&self, name: &str) -> Vec<u8> {
+        self.inodes[self.names[name]].content()
+    }
+
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
+    /// Returns how many bytes can be written to a file from an offset on.
+    fn room(&self, inode: usize, offset: usize) -> usize {
+        let Some(capacity) = self.capacity_bytes else { return usize::MAX };
+        let used: usize = self.names.values().map(|&inode| self.inodes[inode].content().len()).sum();
+        (self.inodes[inode].content().len() + capacity).saturating_sub(used + offset)
+    }
+
+    /// Counts a call that changes something. Returns false if the power goes in the middle of it.
+    fn step(&mut self, kind: &'static str) -> Result<bool, IoError> {
+        if let Some((failing, error)) = self.fail
+            && failing == kind
+        {
+            return Err(IoError::new(error, "this call fails"));
+        }
+        self.calls += 1;
+        self.keep_cut();
+        match &mut self.calls_left {
+            None => Ok(true),
+            Some(0) => Err(IoError::new(IoKind::Other, "the power is gone")),
+            Some(left) => {
+                *left -= 1;
+                Ok(*left > 0)
+            }
+        }
+    }
+
+    /// Keeps what is there, if that is wanted.
+    pub(crate) fn keep_cut(&mut self) {
+        if let Some(mut cuts) = self.cuts.take() {
+            cuts.push(Cut { disk: self.after_kill(), mark: self.mark, write: None });
+            self.cuts = Some(cuts);
+        }
+    }
+
+    fn lies(&self, kind: &'static str) -> bool {
+        self.lies == Some(kind) && self.mark.begun > LIES_AFTER
+    }
+
+    fn alive(&self) -> Result<(), IoError> {
+        match self.calls_left {
+            Some(0) => Err(IoError::new(IoKind::Other, "the power is gone")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A directory on the disk.
+#[derive(Clone)]
+pub(crate) struct SimDirectory(pub(crate) Handle<Disk>);
+
+impl SimDirectory {
+    pub(crate) fn new(disk: Disk) -> Self {
+        Self(Handle::new(disk))
+    }
+
+    pub(crate) fn disk<T>(&self, look: impl FnOnce(&mut Disk) -> T) -> T {
+        self.0.look(look)
+    }
+}
+
+/// Makes handles on a disk for threads that take turns.
+pub(crate) fn taking_turns(disk: Disk, threads: usize, seed: u64) -> Vec<Handle<Disk>> {
+    Handle::taking_turns(disk, threads, seed, [1, 5, 20, 80][seed as usize % 4])
+}
+
+impl Directory for SimDirectory {
+    type File = SimFile;
+
+    fn list(&self) -> Result<Vec<Listed>, IoError> {
+        self.0.call(|disk| {
+            disk.alive()?;
+            let files = disk.names.keys().map(|name| (name, true));
+            let all = files.chain(disk.directories.iter().map(|name| (name, false)));
+            Ok(all.map(|(name, is_file)| Listed { name: name.clone(), is_file }).collect())
+        })
+    }
+
+    fn create(&self, name: &str) -> Result<SimFile, IoError> {
+        self.0
+            .call(|disk| {
+                if disk.names.contains_key(name) || disk.directories.contains(name) {
+                    return Err(IoError::new(IoKind::Exists, "exists"));
+                }
+                let whole = disk.step("create")?;
+                let inode = disk.inodes.len();
+                disk.inodes.push(Arc::default());
+                disk.names.insert(name.into(), inode);
+                if whole { Ok(inode) } else { Err(IoError::new(IoKind::Other, "the power is gone")) }
+            })
+            .map(|inode| SimFile { directory: self.clone(), inode })
+    }
+
+    fn open(&self, name: &str) -> Result<SimFile, IoError> {
+        let inode = self.0.call(|disk| {
+            disk.alive()?;
+            disk.names.get(name).copied().ok_or_else(|| IoError::new(IoKind::NotFound, "no such name"))
+        })?;
+        Ok(SimFile { directory: self.clone(), inode })
+    }
+
+    fn open_for_writing(&self, name: &str) -> Result<SimFile, IoError> {
+        self.open(name)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), IoError> {
+        self.0.call(|disk| {
+            let whole = disk.step("remove")?;
+            match disk.names.remove(name) {
+                None => Err(IoError::new(IoKind::NotFound, "no such name")),
+                Some(_) if whole => Ok(()),
+                Some(_) => Err(IoError::new(IoKind::Other, "the power is gone")),
+            }
+        })
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.0.call(|disk| {
+            // Without power nothing was promised.
+            if disk.lies("sync names") {
+                return Ok(());
+            }
+            if disk.step("sync")? {
+                disk.durable_names = disk.names.clone();
+                return Ok(());
+            }
+            Err(IoError::new(IoKind::Other, "the power is gone"))
+        })
+    }
+}
+
+pub(crate) struct SimFile {
+    directory: SimDirectory,
+    inode: usize,
+}
+
+impl File for SimFile {
+    fn status(&self) -> Result<Status, IoError> {
+        self.directory.0.call(|disk| {
+            disk.alive()?;
+            let names = match disk.tells_no_names {
+                true => 0,
+                false => disk.names.values().filter(|&&inode| inode == self.inode).count(),
+            };
+            let size_bytes = disk.inodes[self.inode].content().len() as u64;
+            Ok(Status { size_bytes, names: names as u64 })
+        })
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
+        self.directory.0.call(|disk| {
+            disk.alive()?;
+            let content = disk.inodes[self.inode].content();
+            let start = (offset as usize).min(content.len());
+            Ok(content[start..(start + length).min(content.len())].to_vec())
+        })
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        self.directory.0.call(|disk| {
+            if let Some(("write half", error)) = disk.fail {
+                let half = bytes[..bytes.len() / 2].to_vec();
+                Arc::make_mut(&mut disk.inodes[self.inode]).pending.push((offset as usize, half));
+                return Err(IoError::new(error, "this call fails"));
+            }
+            let room = disk.room(self.inode, offset as usize);
+            if room < bytes.len() {
+                Arc::make_mut(&mut disk.inodes[self.inode])
+                    .pending
+                    .push((offset as usize, bytes[..room].to_vec()));
+                return Err(IoError::new(IoKind::NoSpace, "the disk is full"));
+            }
+            let whole = disk.step("write")?;
+            if disk.lies("write") && disk.calls.is_multiple_of(9) {
+                return Ok(());
+            }
+            if let Some(cut) = disk.cuts.as_mut().and_then(|cuts| cuts.last_mut()) {
+                cut.write = Some((self.inode, offset as usize, bytes.to_vec()));
+            }
+            // Any part may be there when the power goes; how much, the number of the call decides.
+            let part = if whole { bytes.len() } else { bytes.len() * (disk.calls as usize % 4) / 3 };
+            let part = bytes[..part.min(bytes.len())].to_vec();
+            Arc::make_mut(&mut disk.inodes[self.inode]).pending.push((offset as usize, part));
+            if whole { Ok(()) } else { Err(IoError::new(IoKind::Other, "the power is gone")) }
+        })
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.directory.0.call(|disk| {
+            if disk.lies("sync") {
+                return Ok(());
+            }
+            if disk.step("sync")? {
+                let inode = &mut disk.inodes[self.inode];
+                *inode = Arc::new(Inode { durable: inode.content(), pending: Vec::new() });
+                return Ok(());
+            }
+            Err(IoError::new(IoKind::Other, "the power is gone"))
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! The engine's own crash test on this store: sequences of its operations, and at every call of the disk
+//! the program killed, or the machine down with any part lost of what was not durable.
+
+use crate::disk::{Disk, LIES_AFTER, SimDirectory};
+use kvfs_contract::{Durability, Limits, StoreError};
+use kvfs_file_store::{FileStore, Options};
+use kvfs_store_rig::{DropsApplies, Medium, OnTrial, Random, Sweep};
+use kvfs_trust::cuts::{Cuts, Loss, Mark, Met, within};
+use kvfs_trust::moments::Ran;
+use kvfs_trust::ops::{Op, Setup};
+use kvfs_trust::store::{Map, TestStore};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static COMPACTIONS: AtomicU64 = AtomicU64::new(0);
+
+const SEQUENCES: u64 = 200;
+const OPERATIONS: usize = 40;
+
+/// How the store, or its disk, breaks what it promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sabotage {
+    /// A durable apply is acknowledged without a sync, once the volume is there.
+    NoSync,
+    /// Every seventh apply is acknowledged and not made.
+    DropsAnApply,
+    /// The disk acknowledges a call of this kind and does nothing.
+    Disk(&'static str),
+}
+
+/// A directory, and how its store is opened.
+struct OnDisk {
+    directory: SimDirectory,
+    options: Options,
+    sabotage: Option<Sabotage>,
+    /// What the segments took after the last apply.
+    size_bytes: Cell<u64>,
+}
+
+impl OnDisk {
+    fn open(
+        directory: SimDirectory,
+        options: Options,
+        sabotage: Option<Sabotage>,
+    ) -> Result<Box<OnTrial<Self>>, String> {
+        let drops = DropsApplies(sabotage == Some(Sabotage::DropsAnApply));
+        let medium = Self { directory, options, sabotage, size_bytes: Cell::new(0) };
+        OnTrial::open(medium, drops).map(Box::new).map_err(|error| format!("opening: {error:?}"))
+    }
+}
+
+impl Medium for OnDisk {
+    type Store = FileStore<SimDirectory>;
+
+    fn open(&self, _: u64) -> Result<Self::Store, StoreError> {
+        let store = FileStore::open_with(self.directory.clone(), self.options)?;
+        self.size_bytes.set(store.size_bytes());
+        Ok(store)
+    }
+
+    fn mark<T>(&self, change: impl FnOnce(&mut Mark) -> T) -> T {
+        self.directory.disk(|disk| change(&mut disk.mark))
+    }
+
+    fn level(&self, level: Durability, number: usize) -> Durability {
+        let broken = self.sabotage == Some(Sabotage::NoSync) && number > LIES_AFTER;
+        if broken { Durability::Buffered } else { level }
+    }
+
+    fn applied(&self, store: &Self::Store) {
+        let before = self.size_bytes.replace(store.size_bytes());
+        COMPACTIONS.fetch_add(u64::from(store.size_bytes() < before), Ordering::Relaxed);
+    }
+}
+
+/// Runs a sequence, then looks at every cut of it.
+fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, String> {
+    let setup = within(setup, &Limits::standard(true));
+    // Some compact at nearly every apply, some now and then; by the setup, which a shorter sequence has too.
+    let min_garbage_bytes = if setup.scan_entries_max == 1 { 4 << 10 } else { 32 << 10 };
+    let options = Options { min_garbage_bytes, reserve_bytes: 256 };
+    let lies = match sabotage {
+        Some(Sabotage::Disk(what)) => Some(what),
+        _ => None,
+    };
+    let directory = SimDirectory::new(Disk::default());
+    directory.disk(|disk| (disk.cuts, disk.lies) = (Some(Vec::new()), lies));
+    let open = |directory| OnDisk::open(directory, options, sabotage);
+    let below = open(directory.clone())?;
+    let ran = Ran::new(&setup, ops, TestStore::over(Map::new(), setup.limits, below))?;
+    let taken = directory.disk(|disk| {
+        disk.keep_cut();
+        disk.cuts.take().unwrap_or_default()
+    });
+    let mut cuts = Cuts::new(ran);
+    for (call, cut) in taken.iter().enumerate() {
+        let mut random = Random::new(call as u64);
+        let torn = cut.torn(&mut random);
+        for (disk, how) in [(Some(&cut.disk), "before"), (torn.as_ref(), "in the middle")] {
+            let Some(disk) = disk else { continue };
+            for loss in [Loss::Nothing, Loss::NotDurable] {
+                let mut disk = disk.clone();
+                // Openers that are killed, most of them before they are done.
+                for _ in 0..random.below(3) {
+                    if loss == Loss::NotDurable && random.chance(3) {
+                        disk = disk.after_crash(&mut random);
+                    }
+                    disk.calls_left = Some(1 + random.below(20));
+                    let directory = SimDirectory::new(disk);
+                    let _ = FileStore::open_with(directory.clone(), options);
+                    disk = directory.disk(|disk| disk.after_kill());
+                }
+                if loss == Loss::NotDurable {
+                    disk = disk.after_crash(&mut random);
+                }
+                open(SimDirectory::new(disk))
+                    .and_then(|store| cuts.check(cut.mark, loss, store))
+                    .map_err(|what| format!("cut {how} call {call} of {}, {loss:?}: {what}", taken.len()))?;
+            }
+        }
+    }
+    Ok(cuts.met)
+}
+
+#[test]
+fn every_cut_of_the_disk_leaves_a_volume_of_a_moment_not_before_the_last_promise() {
+    let all = Sweep(sweep).many(SEQUENCES, OPERATIONS);
+    let compactions = COMPACTIONS.load(Ordering::Relaxed);
+    println!("{all:?}, {compactions} compactions");
+    let enough =
+        all.cuts > 10_000 && all.split > 100 && all.journal > 100 && all.lost > 100 && compactions > 100;
+    assert!(std::env::var("KVFS_SEED").is_ok() || enough, "these must be among them: {all:?}");
+}
+
+#[test]
+fn every_cut_above_an_image_leaves_a_volume_of_a_moment_not_before_the_last_promise() {
+    Sweep(sweep).above_images(60, OPERATIONS + OPERATIONS / 2);
+}
+
+#[test]
+fn every_sabotage_of_the_store_and_its_disk_is_noticed() {
+    let disk = ["sync", "sync names", "write"].map(Sabotage::Disk);
+    let kinds = [Sabotage::NoSync, Sabotage::DropsAnApply].into_iter().chain(disk);
+    Sweep(sweep).notices(kinds, OPERATIONS);
+}

@@ -1,0 +1,105 @@
+//! A disk without room.
+
+use crate::disk::{Disk, SimDirectory};
+use kvfs_file_store::{FileStore, IoKind, Options, StoreError};
+use kvfs_store_rig::Calls;
+
+const OPTIONS: Options = Options { min_garbage_bytes: 16 << 20, reserve_bytes: 4 << 10 };
+
+fn open(disk: Disk) -> (FileStore<SimDirectory>, SimDirectory) {
+    let directory = SimDirectory::new(disk);
+    (FileStore::open_with(directory.clone(), OPTIONS).unwrap(), directory)
+}
+
+/// Puts keys until there is no room. Returns how many there are.
+fn fill(store: &mut FileStore<SimDirectory>) -> u16 {
+    for number in 0..u16::MAX {
+        match store.set(&[], &[(&number.to_be_bytes(), Some(&[1; 100]))], number % 5 == 0) {
+            Ok(()) => {}
+            Err(StoreError::QuotaExceeded) => return number,
+            Err(error) => panic!("key {number}: {error}"),
+        }
+    }
+    panic!("the disk does not get full")
+}
+
+#[test]
+fn on_a_full_disk_keys_are_removed_and_the_store_is_opened() {
+    let mut disk = Disk::default();
+    disk.capacity_bytes = Some(64 << 10);
+    let (mut store, directory) = open(disk);
+    let keys = fill(&mut store);
+    assert!(keys > 250, "{keys} keys fill it");
+    for number in 0..10u16 {
+        store.set(&[], &[(&number.to_be_bytes(), None)], true).unwrap();
+        let put = store.set(&[], &[(b"more", Some(&[1; 400]))], false);
+        assert_eq!(put, Err(StoreError::QuotaExceeded), "the reserve is not for what grows");
+    }
+    for opening in 0..10u16 {
+        let (mut store, _) = open(directory.disk(|disk| disk.after_kill()));
+        assert_eq!(store.entries(b"", b"").unwrap().len(), usize::from(keys) - 10);
+        store.set(&[], &[(&(10 + opening).to_be_bytes(), None)], true).unwrap();
+    }
+    // Many in one call, as there are more of them than the reserve has room for one by one.
+    let all: Vec<_> = (0..keys).map(u16::to_be_bytes).collect();
+    let removals: Vec<(&[u8], Option<&[u8]>)> = all.iter().map(|key| (&key[..], None)).collect();
+    for some in removals.chunks(64) {
+        store.set(&[], some, true).unwrap();
+    }
+    assert!(fill(&mut store) > keys - 10, "what was removed is room again");
+}
+
+#[test]
+fn openers_in_a_row_on_a_full_disk_all_get_in_as_long_as_the_reserve_lasts() {
+    let mut disk = Disk::default();
+    disk.capacity_bytes = Some(64 << 10);
+    let (mut store, directory) = open(disk);
+    let keys = fill(&mut store);
+    let mut disk = directory.disk(|disk| disk.after_kill());
+    for opening in 0..12u16 {
+        let (mut store, directory) = open(disk);
+        assert_eq!(store.entries(b"", b"").unwrap().len(), usize::from(keys - opening));
+        store.set(&[], &[(&opening.to_be_bytes(), None)], true).unwrap();
+        disk = directory.disk(|disk| disk.after_kill());
+    }
+}
+
+#[test]
+fn an_opening_that_fails_leaves_nothing_behind() {
+    let (mut store, directory) = open(Disk::default());
+    store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    for kind in ["write", "write half", "sync"] {
+        let again = SimDirectory::new(directory.disk(|disk| disk.after_kill()));
+        let mut before = again.disk(|disk| disk.names());
+        again.disk(|disk| disk.fail = Some((kind, IoKind::NoSpace)));
+        for _ in 0..3 {
+            let opened = FileStore::open_with(again.clone(), OPTIONS).map(|_| ());
+            assert_eq!(opened, Err(StoreError::QuotaExceeded), "{kind}");
+        }
+        let mut after = again.disk(|disk| disk.names());
+        before.retain(|name| name.ends_with(".kvfs"));
+        after.retain(|name| !name.ends_with(".reserve") && *name != "0000000000000001.lease");
+        assert_eq!(after, before, "{kind}");
+        again.disk(|disk| disk.fail = None);
+        let mut store = FileStore::open_with(again, OPTIONS).unwrap();
+        assert_eq!(store.value_of(b"a").unwrap().as_deref(), Some(&b"1"[..]), "{kind}");
+    }
+}
+
+#[test]
+fn a_reserve_that_was_used_is_whole_again_once_there_is_room() {
+    let reserve =
+        |directory: &SimDirectory| directory.disk(|disk| disk.content("0000000000000000.reserve").len());
+    let mut disk = Disk::default();
+    disk.capacity_bytes = Some(64 << 10);
+    let (mut store, directory) = open(disk);
+    assert_eq!(reserve(&directory), OPTIONS.reserve_bytes);
+    fill(&mut store);
+    store.set(&[], &[(&[0, 0], None)], true).unwrap();
+    let (_, directory) = open(directory.disk(|disk| disk.after_kill()));
+    assert!(reserve(&directory) < OPTIONS.reserve_bytes);
+    let mut disk = directory.disk(|disk| disk.after_kill());
+    disk.capacity_bytes = None;
+    let (_, directory) = open(disk);
+    assert_eq!(reserve(&directory), OPTIONS.reserve_bytes);
+}

@@ -1,0 +1,152 @@
+//! The engine's own crash test on a store: sequences of its operations, and at every call of the medium a cut.
+
+use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use kvfs_trust::below::Below;
+use kvfs_trust::cuts::{Mark, Met};
+use kvfs_trust::layered::split;
+use kvfs_trust::ops::{Op, Setup};
+use kvfs_trust::run::Check;
+use kvfs_trust::shrink::{first_failure, no_seed_fails};
+use std::fmt;
+use std::sync::Mutex;
+
+/// A simulated medium, and the store on it.
+pub trait Medium {
+    /// The store under test.
+    type Store: KvStore;
+
+    /// Opens the store; the number tells apart two openings of one program.
+    fn open(&self, opening: u64) -> Result<Self::Store, StoreError>;
+
+    /// Changes how far the work is that makes the calls.
+    fn mark<T>(&self, change: impl FnOnce(&mut Mark) -> T) -> T;
+
+    /// Returns the level at which the store makes the apply with this number: a sabotage changes it.
+    fn level(&self, level: Durability, _number: usize) -> Durability {
+        level
+    }
+
+    /// Looks at the store after an apply.
+    fn applied(&self, _store: &Self::Store) {}
+}
+
+/// A sabotage: every seventh apply is acknowledged and not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropsApplies(pub bool);
+
+/// A store on trial under the engine.
+pub struct OnTrial<M: Medium> {
+    medium: M,
+    store: M::Store,
+    drops: DropsApplies,
+}
+
+impl<M: Medium> OnTrial<M> {
+    /// Opens the store of a medium.
+    ///
+    /// # Errors
+    /// As the store.
+    pub fn open(medium: M, drops: DropsApplies) -> Result<Self, StoreError> {
+        let store = medium.open(1).map_err(strictly)?;
+        Ok(Self { medium, store, drops })
+    }
+}
+
+/// A sound store on a sound medium fails for these two reasons alone: any other is one that the engine must not put up
+/// with.
+fn strictly(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Conflict | StoreError::UnknownOutcome => error,
+        other => StoreError::Corrupt(other.to_string()),
+    }
+}
+
+impl<M: Medium> Below for OnTrial<M> {
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        self.store = self.medium.open(2).map_err(strictly)?;
+        Ok(())
+    }
+}
+
+impl<M: Medium> KvStore for OnTrial<M> {
+    fn limits(&mut self) -> Result<Limits, StoreError> {
+        self.store.limits()
+    }
+
+    fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.store.get(keys).map_err(strictly)
+    }
+
+    fn scan(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
+        self.store.scan(start, end, max_entries, max_bytes).map_err(strictly)
+    }
+
+    fn apply(
+        &mut self,
+        guards: &[Guard<&[u8]>],
+        mutations: &[Mutation<&[u8]>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        let begun = self.medium.mark(|mark| {
+            mark.begun += 1;
+            mark.begun
+        });
+        let level = self.medium.level(level, begun);
+        if !self.drops.0 || !begun.is_multiple_of(7) {
+            self.store.apply(guards, mutations, level).map_err(strictly)?;
+        }
+        self.medium.applied(&self.store);
+        self.medium.mark(|mark| mark.acknowledged = begun);
+        Ok(())
+    }
+}
+
+/// Runs a sequence of operations, looks at every cut of it, and says what the cuts have met. `K` is a kind of sabotage.
+pub struct Sweep<K>(pub fn(&Setup, &[Op], Option<K>) -> Result<Met, String>);
+
+impl<K: Copy + Send + Sync + fmt::Debug> Sweep<K> {
+    /// Sweeps random sequences, none of which may fail. Returns what all cuts have met.
+    ///
+    /// # Panics
+    /// If one fails, with the shortest sequence that does.
+    pub fn many(&self, sequences: u64, operations: usize) -> Met {
+        let all = Mutex::new(Met::default());
+        let check = |setup: &Setup, ops: &[Op]| -> Check {
+            let met = (self.0)(setup, ops, None)?;
+            all.lock().unwrap().add(met);
+            Ok(())
+        };
+        no_seed_fails(sequences, operations, &check);
+        all.into_inner().unwrap()
+    }
+
+    /// As [`Sweep::many`], above an image.
+    ///
+    /// # Panics
+    /// If a sequence fails.
+    pub fn above_images(&self, sequences: u64, operations: usize) {
+        no_seed_fails(sequences, operations, &|setup, ops| {
+            let (setup, ops) = split(setup, ops)?;
+            (self.0)(&setup, &ops, None).map(drop)
+        });
+    }
+
+    /// Checks that sweeps notice each kind of sabotage: a suite that cannot fail proves nothing.
+    ///
+    /// # Panics
+    /// If one is not noticed.
+    pub fn notices(&self, kinds: impl IntoIterator<Item = K>, operations: usize) {
+        for kind in kinds {
+            let check = |setup: &Setup, ops: &[Op]| (self.0)(setup, ops, Some(kind)).map(drop);
+            let story = first_failure(0..40, operations, &check);
+            let story = story.unwrap_or_else(|| panic!("{kind:?} was not noticed"));
+            println!("{kind:?}: {}", story.lines().next().unwrap_or_default());
+        }
+    }
+}
