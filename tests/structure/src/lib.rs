@@ -1,0 +1,40 @@
+//! Reads the sources of a crate and tells which file names what of which other file.
+//!
+//! [`Structure::read`] parses every file that a crate's roots reach and follows each name, through
+//! imports and re-exports, to the file that defines it. Two rules can then be asked for:
+//!
+//! - [`Structure::circles`]: files that name each other, directly or through others. There should be
+//!   none: a reader can then understand a file from those below it.
+//! - [`Structure::rising`]: names that a file takes from a floor above its own. A file declares floors
+//!   by the order of its modules: `mod` lines parted by a blank line or a comment are floors, from the
+//!   ground up, and a comment names the floor that follows.
+//!
+//! # What counts
+//!
+//! A name counts where it is written: in a path, a type, a pattern, or the tokens of a macro call. The
+//! file that defines the name counts, whatever re-exports the path goes through. Declaring a module and
+//! re-exporting its items ties nothing; tests (`#[cfg(test)]`) are left out.
+//!
+//! Calls of methods are not seen, as only a compiler knows their types, nor are names that a macro puts
+//! together. A name that no file defines and whose module is known is taken for one that a macro
+//! defines in that module.
+
+// The crate as it is written: modules, imports, references.
+mod crates;
+mod test_only;
+mod tokens;
+
+// From files to names, from names to ties.
+mod read;
+mod resolve;
+mod ties;
+
+// The rules, and what is printed.
+mod circles;
+mod floors;
+mod structure;
+
+pub use circles::Circle;
+pub use read::ReadError;
+pub use structure::Structure;
+pub use ties::Tie;

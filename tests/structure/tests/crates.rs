@@ -1,0 +1,72 @@
+//! The rules on the crates of the workspace: no circles of files anywhere, and floors where a crate
+//! declares them. `cargo test -p kvfs-structure -- --nocapture` prints every crate's floors.
+
+use kvfs_structure::Structure;
+use std::path::Path;
+
+/// Whether a crate's root declares floors.
+#[derive(Clone, Copy, PartialEq)]
+enum Floors {
+    Declared,
+    Undeclared,
+}
+
+/// Checks the crate whose sources are in `dir`. It must have at least so many files and names that files
+/// take from each other: a check that sees nothing finds no circle.
+fn check(dir: &str, floors: Floors, min_files: usize, min_ties: usize) {
+    let structure =
+        Structure::read(Path::new("../..").join(dir)).unwrap_or_else(|error| panic!("{dir}: {error}"));
+    println!("{dir}, from the ground up:\n{structure}");
+    let (files, ties) = (structure.files().len(), structure.ties().len());
+    assert!(files >= min_files && ties >= min_ties, "{dir}: saw no more than {files} files, {ties} names");
+    assert!(structure.unreached().is_empty(), "{dir}: no module declares {:?}", structure.unreached());
+
+    let circles: Vec<String> = structure.circles().iter().map(ToString::to_string).collect();
+    assert!(circles.is_empty(), "{dir}:\n{}", circles.join("\n"));
+    if floors == Floors::Declared {
+        assert!(structure.declared_floors() > 1, "{dir}: the root declares no floors");
+    }
+    let rising: Vec<String> = structure.rising().iter().map(ToString::to_string).collect();
+    assert!(
+        rising.is_empty(),
+        "{dir}: names from floors above, as lib.rs orders its modules:\n{}\nMove what is needed down, or the \
+         code that needs it up.",
+        rising.join("\n"),
+    );
+}
+
+#[test]
+fn engine() {
+    check("adapter/engine/src", Floors::Undeclared, 60, 400);
+}
+
+#[test]
+fn trust() {
+    check("adapter/engine/trust/src", Floors::Undeclared, 20, 60);
+}
+
+#[test]
+fn adapter() {
+    check("adapter/src", Floors::Undeclared, 18, 60);
+}
+
+#[test]
+fn compose() {
+    check("compose/src", Floors::Undeclared, 60, 300);
+}
+
+#[test]
+fn host() {
+    check("host/src", Floors::Undeclared, 25, 80);
+}
+
+#[test]
+fn stores() {
+    check("compose/providers/file/store/src", Floors::Undeclared, 6, 15);
+    check("compose/providers/keyvalue/store/src", Floors::Undeclared, 10, 40);
+}
+
+#[test]
+fn structure() {
+    check("tests/structure/src", Floors::Declared, 10, 30);
+}
