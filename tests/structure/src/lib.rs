@@ -21,10 +21,14 @@
 
 // The crate as it is written: modules, imports, references.
 mod crates;
+
+// From a file's syntax to what it declares and names.
+mod headings;
 mod test_only;
 mod tokens;
+mod walk;
 
-// From files to names, from names to ties.
+// From all files to the names that tie them.
 mod read;
 mod resolve;
 mod ties;

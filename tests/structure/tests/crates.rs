@@ -18,7 +18,7 @@ fn check(dir: &str, floors: Floors, min_files: usize, min_ties: usize) {
         Structure::read(Path::new("../..").join(dir)).unwrap_or_else(|error| panic!("{dir}: {error}"));
     println!("{dir}, from the ground up:\n{structure}");
     let (files, ties) = (structure.files().len(), structure.ties().len());
-    assert!(files >= min_files && ties >= min_ties, "{dir}: saw no more than {files} files, {ties} names");
+    assert!(files >= min_files && ties >= min_ties, "{dir}: saw only {files} files and {ties} names");
     assert!(structure.unreached().is_empty(), "{dir}: no module declares {:?}", structure.unreached());
 
     let circles: Vec<String> = structure.circles().iter().map(ToString::to_string).collect();
@@ -37,36 +37,36 @@ fn check(dir: &str, floors: Floors, min_files: usize, min_ties: usize) {
 
 #[test]
 fn engine() {
-    check("adapter/engine/src", Floors::Undeclared, 60, 400);
+    check("adapter/engine/src", Floors::Undeclared, 60, 500);
 }
 
 #[test]
 fn trust() {
-    check("adapter/engine/trust/src", Floors::Undeclared, 20, 60);
+    check("adapter/engine/trust/src", Floors::Undeclared, 20, 100);
 }
 
 #[test]
 fn adapter() {
-    check("adapter/src", Floors::Undeclared, 18, 60);
+    check("adapter/src", Floors::Undeclared, 18, 70);
 }
 
 #[test]
 fn compose() {
-    check("compose/src", Floors::Undeclared, 60, 300);
+    check("compose/src", Floors::Undeclared, 50, 400);
 }
 
 #[test]
 fn host() {
-    check("host/src", Floors::Undeclared, 25, 80);
+    check("host/src", Floors::Undeclared, 20, 150);
 }
 
 #[test]
 fn stores() {
-    check("compose/providers/file/store/src", Floors::Undeclared, 6, 15);
-    check("compose/providers/keyvalue/store/src", Floors::Undeclared, 10, 40);
+    check("compose/providers/file/store/src", Floors::Undeclared, 8, 50);
+    check("compose/providers/keyvalue/store/src", Floors::Undeclared, 10, 60);
 }
 
 #[test]
 fn structure() {
-    check("tests/structure/src", Floors::Declared, 10, 30);
+    check("tests/structure/src", Floors::Declared, 10, 50);
 }

@@ -322,6 +322,26 @@ fn without_declared_floors_ties_give_them() {
 }
 
 #[test]
+fn modules_are_found_where_rust_finds_them() {
+    let files = [
+        ("lib.rs", "#[path = \"elsewhere/told.rs\"]\nmod told;\nmod outer { pub mod r#in; }\nmod beside;"),
+        ("elsewhere/told.rs", "mod deep;"),
+        ("elsewhere/deep.rs", "use crate::outer::r#in::In;"),
+        ("outer/in.rs", "pub struct In(crate::beside::below::Below);"),
+        ("beside.rs", "pub mod below;"),
+        ("beside/below/mod.rs", "pub struct Below;\nmod last;"),
+        ("beside/below/last.rs", "use super::super::super::told::deep;"),
+        ("main.rs", "mod own;"),
+        ("own.rs", "fn f() { crate::g() }"),
+        ("bin/other/main.rs", "mod tool;"),
+        ("bin/other/tool.rs", ""),
+    ];
+    let found = ["elsewhere/deep.rs > outer/in.rs: In@1", "outer/in.rs > beside/below/mod.rs: Below@1"];
+    assert_eq!(ties(&files)[..2], found);
+    assert_eq!(structure(&files).unreached(), Vec::<&Path>::new());
+}
+
+#[test]
 fn a_file_that_nothing_declares_is_told() {
     let files = [
         ("lib.rs", "mod a;"),
