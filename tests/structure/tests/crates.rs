@@ -42,7 +42,7 @@ fn engine() {
 
 #[test]
 fn trust() {
-    check("adapter/engine/trust/src", Floors::Undeclared, 20, 100);
+    check("adapter/engine/trust/src", Floors::Declared, 40, 150);
 }
 
 #[test]
