@@ -1,5 +1,6 @@
 //! A store that fails at the k-th call, and one that holds what was not put there.
 
+use crate::fixture::open_volume;
 use crate::model::{Content, Model};
 use crate::ops::{Op, Setup, pattern};
 use crate::rng::Rng;
@@ -209,9 +210,7 @@ fn a_failed_sync_stays_failed_until_one_succeeds() {
     for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::UnknownApplied) {
         let store = TestStore::new(LARGE);
         let options = Options { volume: "v".to_owned(), mode: kvfs::Mode::Lazy, ..Options::default() };
-        let mut volume =
-            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-        let root = volume.root().unwrap();
+        let (mut volume, root) = open_volume(&store, options);
         volume.create_directory_at(&root, "d").unwrap();
         store.set_fault(fault, 0, u64::MAX);
         for _ in 0..3 {
