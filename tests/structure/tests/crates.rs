@@ -42,7 +42,7 @@ fn engine() {
 
 #[test]
 fn trust() {
-    check("adapter/engine/trust/src", Floors::Undeclared, 20, 100);
+    check("adapter/engine/trust/src", Floors::Declared, 40, 150);
 }
 
 #[test]
@@ -62,8 +62,14 @@ fn host() {
 
 #[test]
 fn stores() {
-    check("compose/providers/file/store/src", Floors::Undeclared, 8, 50);
-    check("compose/providers/keyvalue/store/src", Floors::Undeclared, 10, 60);
+    check("host/stores/file/src", Floors::Undeclared, 8, 50);
+    check("host/stores/bucket/src", Floors::Undeclared, 10, 60);
+    check("host/stores/rig/src", Floors::Undeclared, 3, 10);
+}
+
+#[test]
+fn contract() {
+    check("wit/contract/src", Floors::Undeclared, 8, 20);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Quotas of volumes on images: what is made or changed above the image counts, and nothing else.
 
+use crate::fixture::{CREATE, WRITE, open_volume};
 use crate::run::TestClock;
 use crate::store::{LARGE, TestStore};
 use kvfs::image::{Image, pack};
@@ -9,8 +10,6 @@ use kvfs::{
     fsck_overlay,
 };
 
-const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
 const EXTENT: u64 = 32 << 10;
 const BIG: usize = 5 << 20;
 const SMALL_FILES: usize = 300;
@@ -23,9 +22,7 @@ fn image() -> &'static [u8] {
 
 fn packed() -> &'static [u8] {
     let mut store = TestStore::new(LARGE);
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Options::default()).unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, Options::default());
     file(&mut volume, &root, "big", &vec![1; BIG]).unwrap();
     volume.create_directory_at(&root, "d").unwrap();
     for number in 0..SMALL_FILES {

@@ -1,32 +1,24 @@
 //! Store calls counted: what an operation costs is part of what it promises.
 
+use crate::fixture::{WRITE, open_volume, write};
 use crate::run::TestClock;
 use crate::store::{Calls, LARGE, Map, TestStore};
 use kvfs::{Access, At, Descriptor, Follow, OpenFlags, Options, Volume};
 use std::cell::OnceCell;
 
-const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
-
 fn open(store: &TestStore) -> (Volume, Descriptor) {
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Options::default()).unwrap();
-    let root = volume.root().unwrap();
-    (volume, root)
+    open_volume(store, Options::default())
 }
 
 fn write_file(volume: &mut Volume, root: &Descriptor, path: &str, bytes: usize) {
-    let file = volume.open_at(root, path, Follow::No, CREATE, WRITE).unwrap();
-    assert_eq!(volume.write(&file, At::Offset(0), &vec![7; bytes]), Ok(bytes));
-    volume.close(file).unwrap();
+    write(volume, root, path, &vec![7; bytes]);
 }
 
 /// A store with this many files in the directory `many`, and one small and one large beside it.
 fn filled(files: usize) -> TestStore {
     let store = TestStore::new(LARGE);
     let lazy = Options { mode: kvfs::Mode::Lazy, ..Options::default() };
-    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), lazy).unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, lazy);
     volume.create_directory_at(&root, "many").unwrap();
     for number in 0..files {
         write_file(&mut volume, &root, &format!("many/file-{number:06}"), 100);

@@ -7,7 +7,7 @@
 //! weaker one wherever it differs; that a sync left nothing behind the last durable apply is checked
 //! by the runner.
 
-use crate::model::What;
+use crate::model::Content;
 use crate::moments::{self, Ran, grow_everything};
 use crate::ops::{Op, Setup};
 use crate::run::{Check, Runner};
@@ -194,8 +194,8 @@ fn a_tree_holds_every_named_object_of_the_reference() {
         .model
         .objects
         .values()
-        .map(|object| match &object.what {
-            What::Directory { entries, .. } => entries.len(),
+        .map(|object| match &object.content {
+            Content::Directory { entries, .. } => entries.len(),
             _ => 0,
         })
         .sum();

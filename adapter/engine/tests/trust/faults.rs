@@ -1,9 +1,10 @@
 //! A store that fails at the k-th call, and one that holds what was not put there.
 
-use crate::model::{Model, What};
-use crate::ops::{Op, Setup};
+use crate::fixture::open_volume;
+use crate::model::{Content, Model};
+use crate::ops::{Op, Setup, pattern};
 use crate::rng::Rng;
-use crate::run::{Check, Runner, TestClock, pattern};
+use crate::run::{Check, Runner, TestClock};
 use crate::shrink::{case, first_failure, no_seed_fails};
 use crate::store::{Fault, LARGE, Map, SMALL, TINY, TestStore, tag_of};
 use crate::tree;
@@ -209,9 +210,7 @@ fn a_failed_sync_stays_failed_until_one_succeeds() {
     for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::UnknownApplied) {
         let store = TestStore::new(LARGE);
         let options = Options { volume: "v".to_owned(), mode: kvfs::Mode::Lazy, ..Options::default() };
-        let mut volume =
-            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-        let root = volume.root().unwrap();
+        let (mut volume, root) = open_volume(&store, options);
         volume.create_directory_at(&root, "d").unwrap();
         store.set_fault(fault, 0, u64::MAX);
         for _ in 0..3 {
@@ -361,9 +360,9 @@ fn read_what_can_be_read(volume: &mut Volume, model: &Model, must_be_right: bool
         }
         let read = Access::default();
         let Ok(open) = volume.open_at(&root, at, Follow::No, OpenFlags::default(), read) else { continue };
-        let what = &model.object(leaf.id).what;
+        let what = &model.object(leaf.id).content;
         match (open.kind(), what) {
-            (Kind::File, What::File(expected)) => {
+            (Kind::File, Content::File(expected)) => {
                 for (offset, length) in [(0, 100), (0, 70_000), (5000, 10)] {
                     let mut bytes = Vec::new();
                     match volume.read(&open, offset, length, &mut bytes) {
@@ -377,7 +376,7 @@ fn read_what_can_be_read(volume: &mut Volume, model: &Model, must_be_right: bool
                     }
                 }
             }
-            (Kind::Directory, What::Directory { entries, .. }) => match tree::list(volume, &open) {
+            (Kind::Directory, Content::Directory { entries, .. }) => match tree::list(volume, &open) {
                 Ok(found) if must_be_right && found.len() != entries.len() => {
                     return Err(format!("{path}: lists {found:?}"));
                 }

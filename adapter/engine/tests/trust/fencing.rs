@@ -1,6 +1,6 @@
 //! Two openers of one volume: the older one changes nothing any more, and says so.
 
-use crate::run::TestClock;
+use crate::fixture::open_volume;
 use crate::store::{LARGE, SMALL, TINY, TestStore};
 use kvfs::{Access, At, Code, Descriptor, Error, Follow, Mode, OpenFlags, Options, Volume, fsck};
 
@@ -19,9 +19,7 @@ impl Opener {
             inline_bytes: 64,
             ..Options::default()
         };
-        let mut volume =
-            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-        let root = volume.root().unwrap();
+        let (volume, root) = open_volume(store, options);
         Opener { volume, root, file: None }
     }
 

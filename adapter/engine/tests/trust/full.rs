@@ -1,6 +1,7 @@
 //! A store that is full, and commits whose failure nobody could be told.
 
 use crate::faults::settle;
+use crate::fixture::{CREATE, WRITE};
 use crate::lower::split;
 use crate::ops::{Op, Setup};
 use crate::rng::Rng;
@@ -14,8 +15,6 @@ use kvfs::{
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-pub const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
 pub const FULL: Error = Error::Store(StoreError::QuotaExceeded);
 
 /// What a program has: a store, a volume on it, and its root.

@@ -1,19 +1,15 @@
 //! A guest that means no good: right codes, bounded memory, no panic.
 
-use crate::run::TestClock;
+use crate::fixture::{CREATE, WRITE, create, open_volume};
 use crate::store::{LARGE, TestStore};
 use kvfs::{
     Access, At, CacheLimits, Code, Descriptor, Follow, Mode, OpenFlags, Options, SetTime, Timestamp, Volume,
     fsck, limits,
 };
 
-const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
-
 fn open(options: Options) -> (TestStore, Volume, Descriptor) {
     let store = TestStore::new(LARGE);
-    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-    let root = volume.root().unwrap();
+    let (volume, root) = open_volume(&store, options);
     (store, volume, root)
 }
 
@@ -114,7 +110,7 @@ fn regression_renaming_far_down_takes_the_whole_way_into_memory() {
 #[test]
 fn far_offsets_allocate_nothing() {
     let (store, mut volume, root) = open(Options::default());
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     assert_eq!(code(volume.write(&file, At::Offset(1 << 63), b"x")), Some(Code::FileTooLarge));
     assert_eq!(code(volume.write(&file, At::Offset(u64::MAX), b"x")), Some(Code::FileTooLarge));
     assert_eq!(code(volume.set_size(&file, 1 << 63)), Some(Code::FileTooLarge));
@@ -140,7 +136,7 @@ fn far_offsets_allocate_nothing() {
 #[test]
 fn descriptors_end_at_their_limit_and_come_back() {
     let (_, mut volume, root) = open(Options::default());
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     let mut held = Vec::new();
     let refused = loop {
         match volume.reopen(&file) {
@@ -173,7 +169,7 @@ fn a_directory_of_200_000_entries_is_listed_while_it_changes() {
     let name = |number: u32| format!("{number:06}");
     let mut most = 0;
     for number in 0..count {
-        let file = volume.open_at(&root, &name(number), Follow::No, CREATE, WRITE).unwrap();
+        let file = create(&mut volume, &root, &name(number));
         volume.close(file).unwrap();
         most = most.max(volume.memory().1);
     }
@@ -210,7 +206,7 @@ fn memory_is_bounded_while_a_guest_only_writes() {
         dirty_age_max_nanoseconds: u64::MAX,
         ..Options::default()
     });
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     let data = vec![7; 1 << 20];
     for number in 0..50 {
         volume.write(&file, At::Offset(number << 20), &data).unwrap();
@@ -234,10 +230,7 @@ fn times_at_the_ends_of_time_are_kept() {
     for seconds in [i64::MIN, -1, 0, i64::MAX] {
         let time = Timestamp { seconds, nanoseconds: 999_999_999 };
         volume.set_times_at(&root, ".", Follow::No, SetTime::At(time), SetTime::At(time)).unwrap();
-        let mut again =
-            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Options::default())
-                .unwrap();
-        let root_again = again.root().unwrap();
+        let (mut again, root_again) = open_volume(&store, Options::default());
         assert_eq!(again.stat(&root_again).unwrap().mtime, time);
         again.close(root_again).unwrap();
         volume = again;
@@ -247,7 +240,7 @@ fn times_at_the_ends_of_time_are_kept() {
 #[test]
 fn links_end_at_their_limit() {
     let (_, mut volume, root) = open(Options { mode: Mode::Lazy, ..Options::default() });
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     volume.close(file).unwrap();
     for number in 1..limits::LINKS_MAX {
         volume.link_at(&root, "a", Follow::No, &root, &number.to_string()).unwrap();
@@ -268,11 +261,11 @@ fn regression_small_files_in_memory_are_not_bounded_in_bytes() {
         let (mut files, mut peak) = (Vec::new(), 0);
         let bytes_of = |number: u32| vec![number as u8; 4096];
         for number in 0..10_000 {
-            let file = volume.open_at(&root, &format!("{number}"), Follow::No, CREATE, WRITE).unwrap();
+            let file = create(&mut volume, &root, &format!("{number}"));
             volume.write(&file, At::Offset(0), &bytes_of(number)).unwrap();
             if held {
                 // A second descriptor is closed, so that in mode `close` the file is stored.
-                let again = volume.open_at(&root, &format!("{number}"), Follow::No, CREATE, WRITE).unwrap();
+                let again = create(&mut volume, &root, &format!("{number}"));
                 volume.close(again).unwrap();
                 files.push(file);
             } else {
@@ -295,10 +288,7 @@ fn regression_small_files_in_memory_are_not_bounded_in_bytes() {
         volume.sync_all().unwrap();
         volume.stat(&root).unwrap();
         assert!(volume.memory().2 <= inode_bytes, "nothing is dirty");
-        let mut again =
-            Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Options::default())
-                .unwrap();
-        let root = again.root().unwrap();
+        let (mut again, root) = open_volume(&store, Options::default());
         for number in (0..10_000_u32).step_by(7) {
             let path = format!("{number}");
             let file = again.open_at(&root, &path, Follow::No, OpenFlags::default(), WRITE).unwrap();
@@ -325,7 +315,7 @@ fn regression_a_listing_never_ends_while_what_it_lists_is_renamed_ahead_of_it() 
         for number in 0..count {
             // Every tenth stays as it is.
             let name = if number % 10 == 9 { format!("{number:06} stays") } else { format!("{number:06}") };
-            let file = volume.open_at(&root, &name, Follow::No, CREATE, WRITE).unwrap();
+            let file = create(&mut volume, &root, &name);
             volume.close(file).unwrap();
         }
         let mut listing = volume.read_directory(&root).unwrap();
@@ -336,7 +326,7 @@ fn regression_a_listing_never_ends_while_what_it_lists_is_renamed_ahead_of_it() 
             if entry.name.ends_with("stays") {
                 assert!(stays.insert(entry.name.to_string()), "{entry:?} twice");
                 // Replaced, but there all the time.
-                let file = volume.open_at(&root, "replacement", Follow::No, CREATE, WRITE).unwrap();
+                let file = create(&mut volume, &root, "replacement");
                 volume.close(file).unwrap();
                 let number: u32 = entry.name[..6].parse().unwrap();
                 let next = format!("{:06} stays", number + 10);

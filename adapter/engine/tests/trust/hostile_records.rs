@@ -1,30 +1,24 @@
 //! Bugs that the fuzz targets found: records that no operation makes, with a right checksum.
 
-use crate::run::TestClock;
+use crate::fixture::{WRITE, create, open_volume};
 use crate::store::{LARGE, TestStore};
 use kvfs::fuzzing::framed;
-use kvfs::{Access, At, Descriptor, Error, Follow, Invariant, OpenFlags, Options, Volume, fsck};
+use kvfs::{At, Descriptor, Error, Follow, Invariant, OpenFlags, Options, Volume, fsck};
 use std::rc::Rc;
-
-const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
 
 fn options() -> Options {
     Options { volume: "v".to_owned(), extent_bytes: 512, inline_bytes: 0, ..Options::default() }
 }
 
 fn open(store: &TestStore) -> (Volume, Descriptor) {
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options()).unwrap();
-    let root = volume.root().unwrap();
-    (volume, root)
+    open_volume(store, options())
 }
 
 /// A volume with one file `a` of three extents, which is inode 2.
 fn volume_with_a_file() -> TestStore {
     let store = TestStore::new(LARGE);
     let (mut volume, root) = open(&store);
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     volume.write(&file, At::Offset(0), &[7; 3 * 512]).unwrap();
     volume.close(file).unwrap();
     volume.sync_all().unwrap();

@@ -1,28 +1,12 @@
 //! Images, alone and below a volume.
 
+use crate::fixture::{WRITE, read, write};
 use crate::repair::seal;
 use crate::run::TestClock;
 use crate::store::{LARGE, Map, TestStore};
 use crate::tree;
 use kvfs::image::{Image, pack};
 use kvfs::{Access, At, Code, Descriptor, Error, Follow, MemoryStore, OpenFlags, Options, Volume};
-
-const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
-
-pub fn write(volume: &mut Volume, root: &Descriptor, path: &str, data: &[u8]) {
-    let file = volume.open_at(root, path, Follow::No, CREATE, WRITE).unwrap();
-    assert_eq!(volume.write(&file, At::Offset(0), data), Ok(data.len()));
-    volume.close(file).unwrap();
-}
-
-pub fn read(volume: &mut Volume, root: &Descriptor, path: &str) -> Result<Vec<u8>, Error> {
-    let file = volume.open_at(root, path, Follow::No, OpenFlags::default(), Access::default())?;
-    let mut bytes = Vec::new();
-    let outcome = volume.read(&file, 0, 1 << 20, &mut bytes);
-    volume.close(file)?;
-    outcome.map(|_| bytes)
-}
 
 /// Packs what `make` puts into an empty volume.
 pub fn packed(make: impl FnOnce(&mut Volume, &Descriptor)) -> &'static [u8] {

@@ -1,13 +1,11 @@
 //! Stores that take next to nothing at once: what a journal promises beyond what the suites look at.
 
+use crate::fixture::write;
 use crate::run::TestClock;
 use crate::store::{Fault, JOURNALLED, LARGE, Map, SMALL, TINY, TestStore, tag_of};
 use crate::tree;
-use kvfs::{Access, At, Descriptor, Error, Follow, Limits, Mode, OpenFlags, Options, Volume, fsck, probe};
+use kvfs::{Descriptor, Error, Follow, Limits, Mode, Options, Volume, fsck, probe};
 use std::rc::Rc;
-
-const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
 
 fn options() -> Options {
     Options { volume: "v".to_owned(), mode: Mode::Lazy, ..Options::default() }
@@ -24,9 +22,7 @@ fn open(store: &TestStore) -> (Volume, Descriptor) {
 }
 
 fn make(volume: &mut Volume, root: &Descriptor, path: &str, bytes: usize) {
-    let file = volume.open_at(root, path, Follow::No, CREATE, WRITE).unwrap();
-    assert_eq!(volume.write(&file, At::Offset(0), &vec![7; bytes]), Ok(bytes));
-    volume.close(file).unwrap();
+    write(volume, root, path, &vec![7; bytes]);
 }
 
 /// A store on which a commit of several parts was under way, after each of its applies.

@@ -9,6 +9,7 @@ mod crash;
 mod exhaustive;
 mod faults;
 mod fencing;
+mod fixture;
 mod full;
 mod fuzz;
 mod hostile;

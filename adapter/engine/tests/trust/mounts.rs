@@ -1,6 +1,7 @@
 //! Several volumes as one tree: where walks go from one to another, and what may not.
 
-use crate::images::{packed, write};
+use crate::fixture::write;
+use crate::images::packed;
 use crate::run::TestClock;
 use crate::store::{LARGE, TestStore};
 use kvfs::image::Image;

@@ -1,19 +1,14 @@
 //! Quotas: exact, growth alone is refused, and they stay with the volume. (The model test compares every
 //! answer; here is what it does not look at.)
 
+use crate::fixture::{CREATE, WRITE, create, open_volume};
 use crate::run::TestClock;
 use crate::store::{Fault, JOURNALLED, LARGE, TestStore};
 use kvfs::limits::{INODE_CHARGE_BYTES as INODE, NAME_CHARGE_BYTES as NAME};
-use kvfs::{Access, At, Code, Descriptor, Error, Follow, OpenFlags, Options, Quota, Used, Volume, fsck};
-
-const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
+use kvfs::{At, Code, Descriptor, Error, Follow, OpenFlags, Options, Quota, Used, Volume, fsck};
 
 fn open(store: &TestStore, quota: Option<Quota>) -> (Volume, Descriptor) {
-    let options = Options { quota, ..Options::default() };
-    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-    let root = volume.root().unwrap();
-    (volume, root)
+    open_volume(store, Options { quota, ..Options::default() })
 }
 
 fn used(bytes: u64, inodes: u64, names: u64) -> Used {
@@ -29,7 +24,7 @@ fn the_last_byte_inode_and_name_within_a_quota_are_given_and_the_next_are_not() 
         let full = used(5000 + 3 * INODE + 3 * (NAME + 1), 3, 3);
         let quota = Quota { bytes: Some(full.bytes), inodes: Some(3), names: Some(3) };
         let (mut volume, root) = open(&store, Some(quota));
-        let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+        let file = create(&mut volume, &root, "a");
         volume.create_directory_at(&root, "d").unwrap();
         assert_eq!(volume.create_directory_at(&root, "e"), Err(Error::Quota), "an inode too many");
         volume.link_at(&root, "a", Follow::No, &root, "b").unwrap();
@@ -109,8 +104,7 @@ fn held_when_refused(
 ) -> usize {
     let store = TestStore::new(LARGE);
     let options = Options { quota: Some(quota), extent_bytes: 512, inline_bytes: 512, ..Options::default() };
-    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, options);
     for turn in 0..100_000 {
         match grow(&mut volume, &root, turn) {
             Ok(()) => {}
@@ -196,11 +190,10 @@ fn garbage_fills_no_more_than_the_quota_leaves_free() {
     let store = TestStore::new(LARGE);
     let quota = Quota { bytes: Some(BYTES as u64), ..Quota::default() };
     let options = Options { quota: Some(quota), extent_bytes: 512, ..Options::default() };
-    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, options);
     let mut most = 0;
     for turn in 0..40 {
-        let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+        let file = create(&mut volume, &root, "a");
         volume.write(&file, At::Offset(0), &vec![turn; BYTES * 9 / 10]).unwrap();
         volume.sync_all().unwrap();
         if turn % 2 == 0 {

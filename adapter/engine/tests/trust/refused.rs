@@ -1,6 +1,7 @@
 //! A change that the store refuses for want of room is undone in memory, and only if the store does not have it.
 
-use crate::full::{FULL, Program, WRITE};
+use crate::fixture::WRITE;
+use crate::full::{FULL, Program};
 use crate::store::{Fault, LARGE, Map, SMALL, TINY, TestStore};
 use crate::tree;
 use kvfs::image::{Image, pack};

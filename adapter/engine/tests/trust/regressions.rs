@@ -1,40 +1,49 @@
 //! Bugs that were found once, each as the shortest story that shows it.
 
+use crate::fixture::{CREATE, WRITE, create, open_volume, read};
 use crate::ops::Setup;
 use crate::run::TestClock;
-use crate::store::{Fault, Map, SMALL, TestStore};
+use crate::store::{Applied, Fault, Map, SMALL, TestStore};
 use kvfs::{Access, At, Descriptor, Follow, Limits, Mode, OpenFlags, Options, SetTime, Volume, fsck};
-
-const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
 
 struct Fixture {
     store: TestStore,
     options: Options,
-    clock: TestClock,
 }
 
 impl Fixture {
-    fn new(limits: Limits, options: Options) -> Fixture {
-        Fixture { store: TestStore::new(limits), options, clock: TestClock::default() }
+    fn new(limits: Limits, options: Options) -> Self {
+        Self { store: TestStore::new(limits), options }
     }
 
     fn open(&self) -> (Volume, Descriptor) {
-        let mut volume =
-            Volume::open(Box::new(self.store.clone()), Box::new(self.clock.clone()), self.options.clone())
-                .unwrap();
-        let root = volume.root().unwrap();
-        (volume, root)
+        open_volume(&self.store, self.options.clone())
+    }
+
+    /// The store after every cut, with the number of applies that it has.
+    fn cuts(&self) -> Vec<(usize, TestStore)> {
+        let (limits, log) = (self.store.0.borrow().limits, self.store.0.borrow().log.clone());
+        let mut map = Map::new();
+        let cut = |(applies, applied): (usize, &Applied)| {
+            applied.replay(&mut map);
+            (applies, TestStore::from_map(map.clone(), limits))
+        };
+        (1..).zip(&log).map(cut).collect()
     }
 
     /// Checks what a cut after any apply leaves.
     fn check_every_cut(&self) {
-        let (limits, log) = (self.store.0.borrow().limits, self.store.0.borrow().log.clone());
-        let mut map = Map::new();
-        for (cut, applied) in log.iter().enumerate() {
-            applied.replay(&mut map);
-            let report = fsck(&mut TestStore::from_map(map.clone(), limits), &self.options.volume).unwrap();
-            assert!(report.is_clean(), "cut {cut}: {:#?}", report.findings);
+        for (applies, mut store) in self.cuts() {
+            let report = fsck(&mut store, &self.options.volume).unwrap();
+            assert!(report.is_clean(), "cut after {applies} applies: {:#?}", report.findings);
+        }
+    }
+
+    /// Cuts off what follows each apply from the `first`th on, and hands over what is then in the file `a`.
+    fn read_after_every_cut(&self, first: usize, mut check: impl FnMut(usize, &[u8])) {
+        for (applies, store) in self.cuts().into_iter().filter(|(applies, _)| *applies >= first) {
+            let (mut volume, root) = open_volume(&store, options());
+            check(applies, &read(&mut volume, &root, "a").unwrap());
         }
     }
 
@@ -73,7 +82,7 @@ fn regression_garbage_forgotten_when_a_scan_answers_less_than_asked() {
     let (mut volume, root) = fixture.open();
     let files: Vec<_> = ["a", "b"]
         .map(|name| {
-            let file = volume.open_at(&root, name, Follow::No, CREATE, WRITE).unwrap();
+            let file = create(&mut volume, &root, name);
             volume.write(&file, At::End, &[7; 10_000]).unwrap();
             volume.sync_all().unwrap();
             file
@@ -103,7 +112,7 @@ fn regression_garbage_forgotten_when_a_scan_answers_less_than_asked() {
 fn regression_zeros_when_a_file_leaves_its_record_for_smaller_extents() {
     let fixture = Fixture::new(Setup::plain().limits, Options { inline_bytes: 4096, ..options() });
     let (mut volume, root) = fixture.open();
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     volume.write(&file, At::End, &[7; 4096]).unwrap();
     volume.write(&file, At::End, &[7; 4096]).unwrap();
     let mut bytes = Vec::new();
@@ -124,7 +133,7 @@ fn idle_commits(volume: &mut Volume, root: &Descriptor, count: u32) {
 fn regression_garbage_never_deleted_on_a_store_with_small_batches() {
     let fixture = Fixture::new(SMALL, options());
     let (mut volume, root) = fixture.open();
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     volume.write(&file, At::End, &[7; 10_000]).unwrap();
     volume.close(file).unwrap();
     volume.unlink_file_at(&root, "a").unwrap();
@@ -136,7 +145,7 @@ fn regression_garbage_never_deleted_on_a_store_with_small_batches() {
 fn regression_garbage_of_a_large_or_sparse_file_never_deleted() {
     let fixture = Fixture::new(Setup::plain().limits, options());
     let (mut volume, root) = fixture.open();
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     for offset in [0, 512 * 5000, 1 << 40, i64::MAX as u64 - 1] {
         volume.write(&file, At::Offset(offset), &[7]).unwrap();
     }
@@ -152,7 +161,7 @@ fn regression_orphans_behind_the_first_page_never_removed() {
     let fixture = Fixture::new(SMALL, options());
     let (mut volume, root) = fixture.open();
     for name in ["a", "b", "c", "d"] {
-        let file = volume.open_at(&root, name, Follow::No, CREATE, WRITE).unwrap();
+        let file = create(&mut volume, &root, name);
         volume.unlink_file_at(&root, name).unwrap();
         volume.write(&file, At::End, &[7; 2000]).unwrap();
     }
@@ -173,7 +182,7 @@ fn regression_commit_over_the_batch_limit_after_closing_unlinked_files() {
     let names: Vec<String> = (0..6).map(|number| number.to_string()).collect();
     let mut files = Vec::new();
     for name in &names {
-        let file = volume.open_at(&root, name, Follow::No, CREATE, WRITE).unwrap();
+        let file = create(&mut volume, &root, name);
         volume.write(&file, At::End, &[7; 512 * 14]).unwrap();
         files.push(file);
     }
@@ -198,7 +207,7 @@ fn regression_garbage_without_a_record_after_an_unknown_outcome() {
         for call in 0..8 {
             let fixture = Fixture::new(SMALL, options());
             let (mut volume, root) = fixture.open();
-            let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+            let file = create(&mut volume, &root, "a");
             volume.write(&file, At::End, &[7; 9000]).unwrap();
             fixture.store.set_fault(fault, call, 1);
             volume.close(file).unwrap();
@@ -212,7 +221,7 @@ fn regression_garbage_without_a_record_after_an_unknown_outcome() {
 fn regression_wrong_extent_count_after_a_cut_while_holes_are_filled() {
     let fixture = Fixture::new(SMALL, options());
     let (mut volume, root) = fixture.open();
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     volume.set_size(&file, 20_000).unwrap();
     volume.sync_all().unwrap();
     assert_eq!(volume.write(&file, At::Offset(0), &[7; 15_000]), Ok(15_000));
@@ -225,7 +234,7 @@ fn regression_zeros_in_a_file_cut_while_it_is_rewritten() {
     let limits = Limits { max_batch_entries: 30, ..Setup::plain().limits };
     let fixture = Fixture::new(limits, Options { mode: Mode::Lazy, ..options() });
     let (mut volume, root) = fixture.open();
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     volume.write(&file, At::Offset(0), &[7; 1800]).unwrap();
     volume.sync_all().unwrap();
     let before = fixture.store.log_len();
@@ -235,23 +244,11 @@ fn regression_zeros_in_a_file_cut_while_it_is_rewritten() {
     }
     volume.sync_all().unwrap();
     // Either the old bytes are whole, or the file was cut.
-    let mut map = Map::new();
-    for (cut, applied) in fixture.store.0.borrow().log.iter().enumerate() {
-        applied.replay(&mut map);
-        if cut < before {
-            continue;
-        }
-        let store = TestStore::from_map(map.clone(), limits);
-        let mut volume = Volume::open(Box::new(store), Box::new(TestClock::default()), options()).unwrap();
-        let root = volume.root().unwrap();
-        let file = volume.open_at(&root, "a", Follow::No, OpenFlags::default(), WRITE).unwrap();
-        let mut bytes = Vec::new();
-        volume.read(&file, 0, 40_000, &mut bytes).unwrap();
+    fixture.read_after_every_cut(before + 1, |applies, bytes| {
         let untouched = bytes.len() == 1800 && bytes.iter().all(|byte| *byte == 7);
         let cut_short = bytes.len() != 1800 && !bytes.contains(&7);
-        assert!(untouched || cut_short, "cut {cut}: {} bytes", bytes.len());
-        volume.close(file).unwrap();
-    }
+        assert!(untouched || cut_short, "cut after {applies} applies: {} bytes", bytes.len());
+    });
     fixture.check_every_cut();
 }
 
@@ -281,7 +278,7 @@ fn regression_an_inode_number_given_out_again_after_a_cut_in_a_split_commit() {
     let limits = Limits { max_batch_entries: 30, ..Setup::plain().limits };
     let fixture = Fixture::new(limits, Options { mode: Mode::Lazy, ..options() });
     let (mut volume, root) = fixture.open();
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     volume.write(&file, At::Offset(0), &[7; 15_000]).unwrap();
     volume.sync_all().unwrap();
     fixture.check_every_cut();
@@ -314,7 +311,7 @@ fn damage_last(fixture: &Fixture, tag: u8) {
 fn regression_good_bytes_unreadable_for_damage_ahead_of_them() {
     let fixture = Fixture::new(Setup::plain().limits, options());
     let (mut volume, root) = fixture.open();
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     volume.write(&file, At::Offset(0), &[7; 5 * 512]).unwrap();
     volume.sync_all().unwrap();
     damage_last(&fixture, 0x20);
@@ -348,31 +345,19 @@ fn a_cut_tail_stays_with_its_inode() {
     let limits = Limits { max_batch_entries: 30, ..Setup::plain().limits };
     let fixture = Fixture::new(limits, Options { mode: Mode::Lazy, ..options() });
     let (mut volume, root) = fixture.open();
-    let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "a");
     volume.write(&file, At::Offset(0), &[7; 500]).unwrap();
     volume.sync_all().unwrap();
     let before = fixture.store.log_len();
     volume.set_size(&file, 100).unwrap();
-    let other = volume.open_at(&root, "b", Follow::No, CREATE, WRITE).unwrap();
+    let other = create(&mut volume, &root, "b");
     volume.write(&other, At::Offset(0), &[8; 40 * 512]).unwrap();
     volume.sync_all().unwrap();
-    let log = fixture.store.0.borrow().log.clone();
-    assert!(log[before..].iter().any(|applied| applied.is_stage()), "the commit was split");
-    let mut map = Map::new();
-    for (cut, applied) in log.iter().enumerate() {
-        applied.replay(&mut map);
-        if cut + 1 < before {
-            continue;
-        }
-        let store = TestStore::from_map(map.clone(), limits);
-        let mut volume = Volume::open(Box::new(store), Box::new(TestClock::default()), options()).unwrap();
-        let root = volume.root().unwrap();
-        let file = volume.open_at(&root, "a", Follow::No, OpenFlags::default(), WRITE).unwrap();
-        let mut bytes = Vec::new();
-        volume.read(&file, 0, 1000, &mut bytes).unwrap();
-        assert!(bytes == [7; 500] || bytes == [7; 100], "cut {cut}: {bytes:?}");
-        volume.close(file).unwrap();
-    }
+    let is_split = fixture.store.0.borrow().log[before..].iter().any(Applied::is_stage);
+    assert!(is_split, "the commit was not split");
+    fixture.read_after_every_cut(before, |applies, bytes| {
+        assert!(bytes == [7; 500] || bytes == [7; 100], "cut after {applies} applies: {bytes:?}");
+    });
 }
 
 /// Open files over the cache's limit made every operation walk all of them, and free nothing.
@@ -406,7 +391,7 @@ fn regression_a_full_store_stays_full_when_new_bytes_come_with_the_removal_of_ol
     let fixture = Fixture::new(Setup::plain().limits, options());
     fixture.store.set_room(200_000);
     let (mut volume, root) = fixture.open();
-    let file = volume.open_at(&root, "big", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "big");
     let full = (0..400).map_while(|piece| {
         volume.write(&file, At::Offset(piece * 1024), &[7; 1024]).ok()?;
         volume.sync(&file).ok()
@@ -417,7 +402,7 @@ fn regression_a_full_store_stays_full_when_new_bytes_come_with_the_removal_of_ol
     assert!(volume.close(file).is_err());
     volume.unlink_file_at(&root, "big").unwrap();
     // Before anything was stored since.
-    let again = volume.open_at(&root, "again", Follow::No, CREATE, WRITE).unwrap();
+    let again = create(&mut volume, &root, "again");
     volume.write(&again, At::Offset(0), &[8; 50_000]).unwrap();
     volume.sync(&again).unwrap();
     volume.close(again).unwrap();

@@ -4,20 +4,18 @@
 //! The stores in `format_2` were written by the last version of that format. Each is an image (empty for a volume on
 //! none), what a walk over the volume finds, and the store's entries, each part behind its length as a big-endian u32.
 
+use crate::fixture::{WRITE, create, open_volume};
 use crate::run::TestClock;
 use crate::store::{Fault, LARGE, Map, TINY, TestStore, tag_of};
 use crate::tree;
 use kvfs::fuzzing::framed;
 use kvfs::image::{Image, pack};
 use kvfs::{
-    Access, At, Error, Follow, Invariant, KvStore, OpenFlags, Options, Quota, Repair, RepairOptions, Report,
-    Used, Volume,
+    At, Error, Follow, Invariant, KvStore, OpenFlags, Options, Quota, Repair, RepairOptions, Report, Used,
+    Volume,
 };
 use std::fmt::Write as _;
 use std::path::Path;
-
-const CREATE: OpenFlags = OpenFlags { create: true, directory: false, exclusive: false, truncate: false };
-const WRITE: Access = Access { read: true, write: true, mutate_directory: false, sync: false };
 
 /// A store of old.
 struct Old {
@@ -214,7 +212,7 @@ fn a_volume_of_old_opens_on_a_store_that_is_full_or_in_doubt() {
             assert!(counts_names(&store), "{}", old.name);
             old.check(&store, "after a removal");
             assert_eq!(volume.used().names, all.names - 1);
-            let file = volume.open_at(&root, "new one", Follow::No, CREATE, WRITE).unwrap();
+            let file = create(&mut volume, &root, "new one");
             volume.write(&file, At::Offset(0), &[1; 3000]).unwrap();
             volume.close(file).unwrap();
             volume.sync_all().unwrap();
@@ -322,10 +320,9 @@ fn files_of_old_go_on_sharing_the_extents_of_their_image() {
 fn a_tree_packs_to_the_image_that_it_was() {
     let mut store = TestStore::new(LARGE);
     let options = Options { volume: "v".into(), extent_bytes: 512, inline_bytes: 256, ..Options::default() };
-    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, options);
     let mut file = |path: &str, bytes: &[u8]| {
-        let file = volume.open_at(&root, path, Follow::No, CREATE, WRITE).unwrap();
+        let file = create(&mut volume, &root, path);
         volume.write(&file, At::Offset(0), bytes).unwrap();
         volume.close(file).unwrap();
     };
@@ -335,7 +332,7 @@ fn a_tree_packs_to_the_image_that_it_was() {
     file("same", &[5; 600]);
     file("cut", &[6; 2000]);
     volume.create_directory_at(&root, "d").unwrap();
-    let file = volume.open_at(&root, "d/x", Follow::No, CREATE, WRITE).unwrap();
+    let file = create(&mut volume, &root, "d/x");
     volume.write(&file, At::Offset(0), b"x").unwrap();
     volume.close(file).unwrap();
     volume.sync_all().unwrap();

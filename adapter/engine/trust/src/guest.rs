@@ -1,8 +1,7 @@
 //! A guest that asks for one thing after the other and does not care for the answers. What it does to
 //! a volume is what [`Runner`](crate::run::Runner) does, so that the one can follow the other.
 
-use crate::ops::{DIRS, FILES, LISTINGS, Op};
-use crate::run::pattern;
+use crate::ops::{DIRS, FILES, LISTINGS, Op, pattern};
 use kvfs::{Access, At, Descriptor, DirStream, Error, Follow, OpenFlags, Volume};
 
 pub struct Guest {

@@ -7,16 +7,24 @@
 // A tool for tests: names say what things are, and the modules what they are for.
 #![allow(missing_docs)]
 
+// Numbers, the store, and the reference.
 pub mod below;
-pub mod cuts;
-pub mod fuzz;
-pub mod guest;
-pub mod layered;
 pub mod model;
-pub mod moments;
-pub mod ops;
 pub mod rng;
-pub mod run;
-pub mod shrink;
 pub mod store;
 pub mod tree;
+
+// What is done, and on what.
+pub mod ops;
+
+// Doing it on both sides.
+pub mod guest;
+pub mod run;
+
+// Above an image; cut, and held against the moments of a run.
+pub mod layered;
+pub mod moments;
+pub mod shrink;
+
+pub mod cuts;
+pub mod fuzz;

@@ -89,6 +89,14 @@ pub fn first_failure(
     })
 }
 
+/// Panics with the shortest sequence that fails, if this one does.
+pub(crate) fn check_sequence(setup: &Setup, ops: &[Op], check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync)) {
+    if guarded(check, setup, ops).is_err() {
+        let (ops, failure) = shrink(setup, ops, check);
+        panic!("{}", told(&failure, setup, &ops));
+    }
+}
+
 /// The seeds of a random suite that usually tries `count`, printed, so that a run can be repeated.
 ///
 /// `KVFS_SEED` is one seed alone, `KVFS_SEQUENCES` another number of them; `KVFS_TIMES` is a factor for the

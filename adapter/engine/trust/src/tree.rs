@@ -1,6 +1,6 @@
 //! What a volume holds as one value, taken from the model or by walking the engine, to be compared.
 
-use crate::model::{Id, Model, ROOT, What};
+use crate::model::{Content, Id, Model, ROOT};
 use kvfs::{Access, Descriptor, Error, Follow, Kind, OpenFlags, Stat, Timestamp, Volume};
 use std::collections::BTreeMap;
 
@@ -50,13 +50,13 @@ pub fn of_model(model: &Model) -> Tree {
             target: String::new(),
             regions: Vec::new(),
         };
-        match &object.what {
-            What::File(bytes) => {
+        match &object.content {
+            Content::File(bytes) => {
                 let read = |(offset, length)| (offset, bytes.read(offset, length));
                 leaf.regions = regions(bytes.size).into_iter().map(read).collect();
             }
-            What::Symlink(target) => leaf.target.clone_from(target),
-            What::Directory { entries, .. } => {
+            Content::Symlink(target) => leaf.target.clone_from(target),
+            Content::Directory { entries, .. } => {
                 todo.extend(entries.iter().map(|(name, id)| (join(&path, name), *id)));
             }
         }

@@ -1,6 +1,7 @@
 //! Single cases: what becomes of a name, a ring of directories, lost bytes, garbage.
 
 use super::{ACCEPT, KEEP, key, mend, seal, sealed};
+use crate::fixture::open_volume;
 use crate::ops::Setup;
 use crate::run::TestClock;
 use crate::store::{LARGE, Map, TestStore};
@@ -16,8 +17,7 @@ use std::rc::Rc;
 fn small() -> (TestStore, BTreeMap<&'static str, u64>) {
     let store = TestStore::new(LARGE);
     let options = kvfs::Options { extent_bytes: 512, inline_bytes: 64, ..Setup::plain().options() };
-    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, options);
     volume.create_directory_at(&root, "d").unwrap();
     let create = OpenFlags { create: true, ..OpenFlags::default() };
     let write = Access { read: true, write: true, ..Access::default() };
@@ -94,8 +94,7 @@ fn a_ring_of_directories_is_cut_and_found_again() {
 fn a_directory_keeps_the_name_that_it_agrees_with() {
     let (store, numbers) = small();
     let options = Setup::plain().options();
-    let mut volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), options).unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, options);
     volume.create_directory_at(&root, "d/s").unwrap();
     let s = volume.stat_at(&root, "d/s", Follow::No).unwrap().ino.0;
     volume.sync_all().unwrap();
@@ -159,10 +158,7 @@ fn a_damaged_extent_stays_an_error_until_the_loss_is_accepted() {
     let before = store.0.borrow().map[&at].clone();
     let done = mend(&Setup::plain(), &store, KEEP).unwrap();
     assert!(done.fixes.is_empty() && done.after.findings.len() == 1, "{done:#?}");
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options())
-            .unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, Setup::plain().options());
     let file = volume.open_at(&root, "f", Follow::No, OpenFlags::default(), Access::default()).unwrap();
     assert!(matches!(volume.read(&file, 0, 2000, &mut Vec::new()), Err(Error::Damaged(_))));
     volume.close(file).unwrap();
@@ -242,10 +238,7 @@ fn numbers_that_no_inode_has_are_taken_out_of_the_way() {
 #[test]
 fn a_file_called_lost_and_found_is_left_alone() {
     let (store, numbers) = small();
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options())
-            .unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, Setup::plain().options());
     volume.rename_at(&root, "l", &root, "lost+found").unwrap();
     volume.sync_all().unwrap();
     drop(volume);
@@ -258,10 +251,7 @@ fn a_file_called_lost_and_found_is_left_alone() {
 #[test]
 fn a_repair_fences_off_who_has_the_volume_open() {
     let (store, _) = small();
-    let mut volume =
-        Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), Setup::plain().options())
-            .unwrap();
-    let root = volume.root().unwrap();
+    let (mut volume, root) = open_volume(&store, Setup::plain().options());
     change(&store, |map| drop(map.remove(&key(0x11, &[&1u64.to_be_bytes()[..], b"f"].concat()))));
     mended_with(&store, KEEP);
     let late = volume.create_directory_at(&root, "late").and_then(|()| volume.sync_all());

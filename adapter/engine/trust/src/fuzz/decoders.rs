@@ -1,7 +1,7 @@
 //! One record of any kind, alone: what decodes must be encoded to the same bytes again, and the check
 //! of a whole volume must be of the same opinion about it.
 
-use super::reach;
+use super::reached::reach;
 use super::samples::samples;
 use crate::store::{LARGE, Map, TestStore, tag_of};
 use kvfs::fuzzing::{framed, recode};

@@ -4,19 +4,19 @@
 //! corpus and on mutations of it, so that plain `cargo test` tries them too. Bytes decide what a target
 //! does through [`Rng::from_bytes`](crate::rng::Rng::from_bytes): they run out, and zeros follow.
 
-mod decoders;
 mod forge;
-pub mod images;
 pub mod mutate;
-mod paths;
+mod reached;
 mod samples;
+
+mod decoders;
+mod paths;
 mod sequences;
 mod stores;
 
-use crate::ops::{Op, Setup};
-use crate::run::Check;
-use crate::shrink::{guarded, shrink, told};
-use std::cell::Cell;
+pub mod images;
+
+pub use reached::reached;
 
 pub struct Target {
     /// The name of its binary, and of the directory of its corpus.
@@ -37,27 +37,4 @@ pub const TARGETS: [Target; 4] = [
 pub fn run(name: &str, data: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target of this name");
     (target.run)(data);
-}
-
-thread_local! {
-    static REACHED: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Notes that an input came to what its target is there for: a target that every input leaves early
-/// tries nothing.
-fn reach() {
-    REACHED.set(REACHED.get() + 1);
-}
-
-/// How many inputs came so far on this thread.
-pub fn reached() -> u64 {
-    REACHED.get()
-}
-
-/// Panics with the shortest sequence that fails, if this one does.
-fn check_sequence(setup: &Setup, ops: &[Op], check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync)) {
-    if guarded(check, setup, ops).is_err() {
-        let (ops, failure) = shrink(setup, ops, check);
-        panic!("{}", told(&failure, setup, &ops));
-    }
 }

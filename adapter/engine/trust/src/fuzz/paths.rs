@@ -3,11 +3,12 @@
 //!
 //! Random bytes hardly ever make a path that leads anywhere, so an input chooses words.
 
-use super::{check_sequence, reach};
+use super::reached::reach;
 use crate::model::{Id, Model};
 use crate::ops::{DIRS, FILES, Op, Setup};
 use crate::rng::Rng;
 use crate::run::{Check, Runner};
+use crate::shrink::check_sequence;
 use crate::store::TestStore;
 use kvfs::{Access, Follow, Kind, OpenFlags};
 use std::collections::BTreeSet;

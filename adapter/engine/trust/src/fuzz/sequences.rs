@@ -1,9 +1,10 @@
 //! Sequences of operations against the reference: the model test with a fuzzer for its numbers.
 
-use super::{check_sequence, reach};
+use super::reached::reach;
 use crate::ops::{Setup, random};
 use crate::rng::Rng;
 use crate::run::run as against_the_reference;
+use crate::shrink::check_sequence;
 
 /// Enough to fill a volume's tiny caches over and over; longer inputs are slow and find no more.
 const OPERATIONS_MAX: usize = 150;

@@ -2,8 +2,7 @@
 //! number of store calls that the store's own size bounds, and without a panic.
 
 use super::forge::forge;
-
-use super::reach;
+use super::reached::reach;
 use super::samples::samples;
 use crate::guest::Guest;
 use crate::ops::{Op, Setup, random};

@@ -1,6 +1,8 @@
 //! What must hold at the end of a run, after a restart, and once everything has been cleaned up.
 
-use super::{Check, Runner};
+use super::answers::Check;
+use super::runner::Runner;
+use super::slots::opened;
 use crate::model::ROOT;
 use crate::store::LARGE;
 use crate::tree;
@@ -48,7 +50,7 @@ impl Runner {
         // The smallest stores lose an extent with a commit, which comes with every eighth turn in mode lazy.
         let orphaned_extents = if waiting.orphans > 0 { waiting.extents } else { 0 };
         let turns = 300 + 10 * (waiting.garbage_extents + orphaned_extents);
-        let volume = self.volume.as_mut().expect("open");
+        let volume = opened(&mut self.volume);
         let outcome = (0..turns).try_for_each(|turn| {
             let times = (SetTime::Now, SetTime::Keep);
             volume.set_times_at(&root, ".", Follow::No, times.0, times.1)?;

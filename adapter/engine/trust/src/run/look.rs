@@ -1,20 +1,21 @@
 //! What a check asks a run under way.
 
-use super::Runner;
-use crate::model::{Answer, Id, Model};
+use super::runner::Runner;
+use super::slots::opened;
+use crate::model::{Id, Model};
 use crate::ops::Op;
-use kvfs::Error;
+use kvfs::Kind;
 
 impl Runner {
     /// Whether the open files look as this model says.
     pub fn open_files_fit(&mut self, model: &Model) -> bool {
-        let volume = self.volume.as_mut().expect("open");
+        let volume = opened(&mut self.volume);
         self.files.iter().flatten().all(|file| {
             let Ok(stat) = volume.stat(&file.descriptor) else { return false };
             let Some(object) = model.objects.get(&file.id) else { return false };
             let mut same = (stat.size, stat.nlink, stat.mtime, stat.ctime)
                 == (object.size(), object.nlink, object.mtime, object.ctime);
-            if same && file.access.read && object.kind() == kvfs::Kind::File {
+            if same && file.access.read && object.kind() == Kind::File {
                 let mut bytes = Vec::new();
                 same = volume.read(&file.descriptor, 0, 32 << 10, &mut bytes).is_ok()
                     && bytes == model.read(file.id, 0, 32 << 10);
@@ -41,19 +42,5 @@ impl Runner {
             Op::ListStart { slot, .. } => self.listings[*slot].is_some(),
             _ => false,
         }
-    }
-
-    pub(super) fn check_stat(
-        &self,
-        found: Result<kvfs::Stat, Error>,
-        model: Answer<Id>,
-    ) -> Result<bool, String> {
-        let ok = Runner::same(&found, &model.map(drop))?;
-        let (Ok(found), Ok(id)) = (found, model) else { return Ok(ok) };
-        let object = self.model.object(id);
-        let expected =
-            (id, object.kind(), object.nlink, object.size(), object.atime, object.mtime, object.ctime);
-        let found = (found.ino.0, found.kind, found.nlink, found.size, found.atime, found.mtime, found.ctime);
-        if found == expected { Ok(ok) } else { Err(format!("stat {found:?}, expected {expected:?}")) }
     }
 }

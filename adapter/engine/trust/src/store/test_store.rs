@@ -1,153 +1,14 @@
-//! A store for tests: strict about its limits, with a log of applies, counts of calls, faults, and a
-//! saboteur that breaks what the engine asks for, to see whether the suites notice.
+//! The store itself.
 
+use super::applied::{Applied, Change, Map};
+use super::fault::Fault;
+use super::sabotage::Sabotage;
 use crate::below::{Below, Kept};
 use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::rc::Rc;
-
-pub type Map = BTreeMap<Vec<u8>, Rc<[u8]>>;
-
-/// A key and its new value, `None` for a delete.
-pub type Change = (Vec<u8>, Option<Rc<[u8]>>);
-
-/// One successful apply.
-#[derive(Debug, Clone)]
-pub struct Applied {
-    pub changes: Vec<Change>,
-    pub durable: bool,
-    /// Puts a committed journal in place, or deletes one: losing it changes nothing.
-    pub settles: bool,
-}
-
-/// Whether a key is that of a journal's commit record.
-fn is_commit_record(key: &[u8]) -> bool {
-    tag_of(key) == 0x02 && key.len() == 2 + usize::from(key.first().copied().unwrap_or_default())
-}
-
-/// Whether a value says that what lies below is gone.
-fn is_tombstone(value: &[u8]) -> bool {
-    value.len() == 16 && value[9] == 0x40
-}
-
-impl Applied {
-    pub fn replay(&self, map: &mut Map) {
-        for (key, value) in &self.changes {
-            match value {
-                Some(value) => map.insert(key.clone(), Rc::clone(value)),
-                None => map.remove(key),
-            };
-        }
-    }
-
-    /// Sends bytes of a file ahead: a commit that was split has this before its last apply.
-    pub fn is_stage(&self) -> bool {
-        let is_bytes = |value: &Option<Rc<[u8]>>| value.as_ref().is_some_and(|value| !is_tombstone(value));
-        let puts_extent = self.changes.iter().any(|(key, value)| tag_of(key) == 0x20 && is_bytes(value));
-        puts_extent && !self.settles && !self.ends_commit()
-    }
-
-    /// Makes a commit's metadata valid: directly, or with a journal's commit record.
-    pub fn ends_commit(&self) -> bool {
-        self.commits_journal() || (!self.settles && self.changes.iter().any(|(key, _)| tag_of(key) == 0x10))
-    }
-
-    pub fn commits_journal(&self) -> bool {
-        self.changes.iter().any(|(key, value)| is_commit_record(key) && value.is_some())
-    }
-
-    /// Whether it would settle something if it was made on this.
-    fn settles(&self, map: &Map) -> bool {
-        let deletes_part = |(key, value): &Change| tag_of(key) == 0x02 && value.is_none();
-        let key = self.changes.iter().map(|(key, _)| key).find(|key| tag_of(key) == 0);
-        let commit = key.map(|key| [&key[..key.len() - 1], &[0x02]].concat());
-        self.changes.iter().any(deletes_part) || commit.is_some_and(|key| map.contains_key(&key))
-    }
-}
-
-/// The tag of a record's key.
-pub fn tag_of(key: &[u8]) -> u8 {
-    let name = usize::from(key.first().copied().unwrap_or_default());
-    key.get(1 + name).copied().unwrap_or_default()
-}
-
-/// A superblock with a name less in its count, which is the last number but one.
-fn miscounted(key: &[u8], value: &[u8]) -> Rc<[u8]> {
-    let mut body = value[16..].to_vec();
-    let at = body.len() - 16;
-    let names = u64::from_be_bytes(body[at..at + 8].try_into().expect("eight bytes"));
-    body[at..at + 8].copy_from_slice(&names.wrapping_sub(1).to_be_bytes());
-    kvfs::fuzzing::framed(key, 0, &body).into()
-}
-
-/// What goes wrong, at which call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    Unavailable,
-    UnknownApplied,
-    UnknownNotApplied,
-    Conflict,
-    QuotaExceeded,
-    ReadOnly,
-    AccessDenied,
-    Corrupt,
-    /// The store goes away while it applies: the outcome is unknown, and after that nothing answers.
-    GoneApplied,
-    GoneNotApplied,
-}
-
-impl Fault {
-    fn error(self) -> StoreError {
-        match self {
-            Fault::Unavailable => StoreError::Unavailable("by the test".to_owned()),
-            Fault::UnknownApplied | Fault::UnknownNotApplied => StoreError::UnknownOutcome,
-            Fault::Conflict => StoreError::Conflict,
-            Fault::QuotaExceeded => StoreError::QuotaExceeded,
-            Fault::ReadOnly => StoreError::ReadOnly,
-            Fault::AccessDenied => StoreError::AccessDenied,
-            Fault::Corrupt => StoreError::Corrupt("by the test".to_owned()),
-            Fault::GoneApplied | Fault::GoneNotApplied => unreachable!("resolved by `turn`"),
-        }
-    }
-
-    /// Whether it can happen to a call that only reads.
-    fn hits_reads(self) -> bool {
-        matches!(self, Fault::Unavailable | Fault::AccessDenied | Fault::Corrupt)
-    }
-}
-
-/// How the saboteur breaks the engine's promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sabotage {
-    /// Guards are not checked.
-    NoGuards,
-    /// Orphan records never reach the store.
-    NoOrphanRecords,
-    /// Reap records never reach the store.
-    NoReapRecords,
-    /// In an apply with metadata and bytes, the metadata is cut off and becomes visible first.
-    MetadataFirst,
-    /// Entries reach the store one apply before the inodes they name.
-    EntriesFirst,
-    /// Deletes of extents are forgotten.
-    NoExtentDeletes,
-    /// Tombstones never reach the store.
-    NoTombstones,
-    /// Every superblock counts a name too few.
-    MiscountsNames,
-    /// A durable apply is only buffered.
-    NotDurable,
-    /// Of every seventh apply only the superblock reaches the store.
-    LosesAnApply,
-    /// A journal's commit record never reaches the store.
-    NoCommitRecords,
-    /// A journal's commit record is deleted before what it changes is in place.
-    JournalDeletedFirst,
-    /// An apply that is refused leaves the names that it carried.
-    RefusalLeavesNames,
-}
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Calls {
@@ -193,48 +54,13 @@ pub struct Inner {
 #[derive(Debug, Clone)]
 pub struct TestStore(pub Rc<RefCell<Inner>>);
 
-pub const LARGE: Limits = Limits {
-    max_key_bytes: 1 << 10,
-    max_value_bytes: 2 << 20,
-    max_batch_entries: 10_000,
-    max_batch_bytes: 16 << 20,
-    durable: true,
-};
-
-/// The smallest limits on which a commit is one apply: commits are split all the time.
-pub const SMALL: Limits = Limits {
-    max_key_bytes: 520,
-    max_value_bytes: 16 << 10,
-    max_batch_entries: 16,
-    max_batch_bytes: 16 << 10,
-    durable: true,
-};
-
-/// The smallest limits that the file system takes: nearly every commit goes through the journal.
-pub const TINY: Limits = Limits {
-    max_key_bytes: 520,
-    max_value_bytes: 640,
-    max_batch_entries: 2,
-    max_batch_bytes: 4 << 10,
-    durable: true,
-};
-
-/// Limits on which commits go through the journal: in many parts, in one, in pieces of several entries.
-pub const JOURNALLED: [Limits; 5] = [
-    TINY,
-    Limits { max_value_bytes: 4 << 10, ..TINY },
-    Limits { max_value_bytes: 4 << 10, max_batch_entries: 3, ..TINY },
-    Limits { max_value_bytes: 4 << 10, max_batch_entries: 5, max_batch_bytes: 8 << 10, ..TINY },
-    Limits { max_batch_entries: 10_000, ..TINY },
-];
-
 impl TestStore {
-    pub fn new(limits: Limits) -> TestStore {
-        TestStore::from_map(Map::new(), limits)
+    pub fn new(limits: Limits) -> Self {
+        Self::from_map(Map::new(), limits)
     }
 
-    pub fn from_map(map: Map, limits: Limits) -> TestStore {
-        TestStore(Rc::new(RefCell::new(Inner {
+    pub fn from_map(map: Map, limits: Limits) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
             map,
             below: None,
             log: Vec::new(),
@@ -253,8 +79,8 @@ impl TestStore {
     }
 
     /// A store whose entries another one keeps, which holds those of the map.
-    pub fn over(map: Map, limits: Limits, below: Box<dyn Below>) -> TestStore {
-        let store = TestStore::from_map(map, limits);
+    pub fn over(map: Map, limits: Limits, below: Box<dyn Below>) -> Self {
+        let store = Self::from_map(map, limits);
         store.0.borrow_mut().below = Some(Kept(below));
         store
     }
@@ -359,11 +185,9 @@ impl Inner {
 
     /// What the saboteur leaves of an apply that is refused.
     fn refused(&mut self, changes: Vec<Change>) {
-        if self.sabotage == Some(Sabotage::RefusalLeavesNames) {
-            let changes: Vec<_> = changes.into_iter().filter(|(key, _)| tag_of(key) == 0x11).collect();
-            if !changes.is_empty() {
-                self.put_on_record(Applied { changes, durable: false, settles: false });
-            }
+        let left = self.sabotage.map_or_else(Vec::new, |sabotage| sabotage.left_of_refused(changes));
+        if !left.is_empty() {
+            self.put_on_record(Applied { changes: left, durable: false, settles: false });
         }
     }
 
@@ -373,52 +197,13 @@ impl Inner {
         self.log.push(applied);
     }
 
-    fn sabotaged(&mut self, mut applied: Applied) {
+    fn put_all_on_record(&mut self, applied: Applied) {
         self.applies_seen += 1;
-        let mut forget = |tag: u8, puts: bool| {
-            applied.changes.retain(|(key, value)| tag_of(key) != tag || value.is_some() != puts);
+        let made = match self.sabotage {
+            None => vec![applied],
+            Some(sabotage) => sabotage.broken(applied, self.applies_seen, &self.map),
         };
-        let mut first: fn(u8) -> bool = |_| true;
-        match self.sabotage {
-            None | Some(Sabotage::NoGuards | Sabotage::RefusalLeavesNames) => {}
-            Some(Sabotage::NoOrphanRecords) => forget(0x31, true),
-            Some(Sabotage::NoReapRecords) => forget(0x30, true),
-            Some(Sabotage::NoExtentDeletes) => forget(0x20, false),
-            Some(Sabotage::NoTombstones) => {
-                applied.changes.retain(|(_, value)| !value.as_ref().is_some_and(|value| is_tombstone(value)));
-            }
-            Some(Sabotage::MiscountsNames) => {
-                for (key, value) in applied.changes.iter_mut().filter(|(key, _)| tag_of(key) == 0) {
-                    *value = value.as_ref().map(|value| miscounted(key, value));
-                }
-            }
-            Some(Sabotage::NotDurable) => applied.durable = false,
-            Some(Sabotage::LosesAnApply) if self.applies_seen.is_multiple_of(7) => {
-                applied.changes.retain(|(key, _)| tag_of(key) == 0);
-            }
-            Some(Sabotage::LosesAnApply) => {}
-            Some(Sabotage::NoCommitRecords) => {
-                applied.changes.retain(|(key, value)| !is_commit_record(key) || value.is_none());
-            }
-            Some(Sabotage::JournalDeletedFirst) if applied.settles(&self.map) => {
-                if let Some((key, _)) = self.map.iter().find(|(key, _)| is_commit_record(key)) {
-                    applied.changes.push((key.clone(), None));
-                }
-            }
-            Some(Sabotage::JournalDeletedFirst) => {}
-            Some(Sabotage::MetadataFirst) => first = |tag| tag != 0x20,
-            Some(Sabotage::EntriesFirst) => first = |tag| tag == 0x11,
-        }
-        let durable = applied.durable;
-        let (ahead, behind): (Vec<_>, Vec<_>) =
-            applied.changes.into_iter().partition(|(key, _)| first(tag_of(key)));
-        if behind.is_empty() || ahead.is_empty() {
-            let changes = if behind.is_empty() { ahead } else { behind };
-            self.put_on_record(Applied { changes, durable, settles: false });
-        } else {
-            self.put_on_record(Applied { changes: ahead, durable: false, settles: false });
-            self.put_on_record(Applied { changes: behind, durable, settles: false });
-        }
+        made.into_iter().for_each(|applied| self.put_on_record(applied));
     }
 }
 
@@ -526,7 +311,7 @@ impl KvStore for TestStore {
         if let Some(below) = &mut inner.below {
             below.apply(guards, mutations, level)?;
         }
-        inner.sabotaged(Applied { changes, durable: level == Durability::Durable, settles: false });
+        inner.put_all_on_record(Applied { changes, durable: level == Durability::Durable, settles: false });
         match fault {
             Some(fault) => Err(fault.error()),
             None => Ok(()),

@@ -1,0 +1,132 @@
+//! The set-up of a volume and its store, and the image that a volume may lie on.
+
+use super::random::quota;
+use crate::model::Model;
+use crate::rng::Rng;
+use crate::store::{JOURNALLED, LARGE, SMALL};
+use kvfs::image::Image;
+use kvfs::{
+    CacheLimits, Clock, Error, KvStore, Limits, Mode, Options, Quota, Repair, RepairOptions, Report, Volume,
+};
+use std::rc::Rc;
+
+/// How a volume and its store are set up.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub limits: Limits,
+    pub scan_entries_max: u32,
+    pub mode: Mode,
+    pub cache: CacheLimits,
+    pub dirty_bytes_max: usize,
+    pub dirty_age_max_nanoseconds: u64,
+    pub extent_bytes: u32,
+    pub inline_bytes: u32,
+    pub quota: Option<Quota>,
+    /// What the volume lies on.
+    pub base: Option<Rc<Base>>,
+}
+
+impl Setup {
+    pub fn random(rng: &mut Rng) -> Setup {
+        let tiny = CacheLimits { extent_bytes: 2 << 10, inodes: 3, inode_bytes: 100, dentries: 4 };
+        let middle = Limits { max_batch_entries: 30, ..LARGE };
+        let direct = [SMALL, SMALL, middle, Limits { max_batch_bytes: 64 << 10, ..LARGE }, LARGE];
+        let journalled = rng.chance(3);
+        let limits = if journalled { rng.pick(&JOURNALLED) } else { rng.pick(&direct) };
+        Setup {
+            limits,
+            scan_entries_max: rng.pick(&[u32::MAX, 1, 3]),
+            mode: rng.pick(&[Mode::Strict, Mode::Close, Mode::Close, Mode::Lazy, Mode::Lazy]),
+            cache: rng.pick(&[tiny, tiny, CacheLimits::default()]),
+            dirty_bytes_max: rng.pick(&[1, 3000, 4 << 20]),
+            dirty_age_max_nanoseconds: rng.pick(&[u64::MAX, u64::MAX, 20_000_000_000]),
+            // More than 512 would not fit every store and be made less.
+            extent_bytes: if journalled { 512 } else { rng.pick(&[512, 512, 4096]) },
+            inline_bytes: rng.pick(&[0, 64, 600, 4096]),
+            // Where nothing waits to be removed for lack of room, what is in use is known exactly.
+            quota: (limits == LARGE && rng.chance(2)).then(|| quota(rng)),
+            base: None,
+        }
+    }
+
+    /// What every user gets, on a store that takes everything.
+    pub fn plain() -> Setup {
+        let options = Options::default();
+        Setup {
+            limits: LARGE,
+            scan_entries_max: u32::MAX,
+            mode: Mode::Close,
+            cache: options.cache,
+            dirty_bytes_max: options.dirty_bytes_max,
+            dirty_age_max_nanoseconds: u64::MAX,
+            extent_bytes: options.extent_bytes,
+            inline_bytes: options.inline_bytes,
+            quota: None,
+            base: None,
+        }
+    }
+
+    pub fn options(&self) -> Options {
+        Options {
+            volume: "v".to_owned(),
+            mode: self.mode,
+            cache: self.cache,
+            dirty_bytes_max: self.dirty_bytes_max,
+            dirty_age_max_nanoseconds: self.dirty_age_max_nanoseconds,
+            extent_bytes: self.extent_bytes,
+            inline_bytes: self.inline_bytes,
+            quota: self.quota,
+        }
+    }
+}
+
+/// An image, and what the reference says that it holds.
+pub struct Base {
+    pub image: Image,
+    pub bytes: &'static [u8],
+    pub model: Model,
+    /// When its last operation was made.
+    pub seconds: i64,
+}
+
+impl std::fmt::Debug for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Base({}, {} objects)", self.image.id(), self.model.objects.len())
+    }
+}
+
+impl Setup {
+    /// Opens the volume, above its image if there is one.
+    pub fn open(
+        &self,
+        store: Box<dyn KvStore>,
+        clock: Box<dyn Clock>,
+        options: Options,
+    ) -> Result<Volume, Error> {
+        match &self.base {
+            Some(base) => Volume::open_overlay(store, clock, base.image.clone(), options),
+            None => Volume::open(store, clock, options),
+        }
+    }
+
+    /// Checks the volume, with its image if there is one.
+    pub fn fsck(&self, store: &mut dyn KvStore) -> Result<Report, Error> {
+        match &self.base {
+            Some(base) => kvfs::fsck_overlay(store, "v", base.image.clone()),
+            None => kvfs::fsck(store, "v"),
+        }
+    }
+
+    /// Repairs the volume, above its image if there is one.
+    pub fn repair(
+        &self,
+        store: &mut dyn KvStore,
+        clock: &mut dyn Clock,
+        options: RepairOptions,
+    ) -> Result<Repair, Error> {
+        match &self.base {
+            Some(base) => kvfs::repair_overlay(store, clock, "v", base.image.clone(), options),
+            None => kvfs::repair(store, clock, "v", options),
+        }
+    }
+}

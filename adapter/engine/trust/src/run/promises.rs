@@ -1,0 +1,55 @@
+//! What the engine promises to be stored, or durable, by an answer.
+
+use super::answers::Check;
+use super::runner::Runner;
+use crate::ops::Op;
+use kvfs::Mode;
+
+impl Runner {
+    /// Notes what the engine has promised to be stored by answering so.
+    pub(super) fn acknowledge(&mut self, op: &Op, ok: bool) -> Check {
+        let names = matches!(
+            op,
+            Op::Mkdir { .. }
+                | Op::Rename { .. }
+                | Op::Link { .. }
+                | Op::Symlink { .. }
+                | Op::SetTimesAt { .. }
+        );
+        if !ok {
+            return Ok(());
+        }
+        let changed = self.changed_now();
+        match (op, self.setup.mode) {
+            (Op::Sync, _) => return self.now_durable(),
+            (_, Mode::Strict) if changed && !matches!(op, Op::Reopen) => return self.now_durable(),
+            (Op::Reopen, _) | (_, Mode::Strict) => self.now_stored(),
+            // An operation that found nothing to do stores nothing.
+            (_, Mode::Close) if names && changed => self.now_stored(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn changed_now(&self) -> bool {
+        let now = self.model.now;
+        self.model.objects.values().any(|object| object.ctime == now)
+    }
+
+    /// Behind what was acknowledged as durable nothing may wait that a crash could lose.
+    pub(super) fn now_durable(&mut self) -> Check {
+        self.now_stored();
+        self.last_durable = self.last_durable.max(self.moment);
+        match self.store.0.borrow().log.iter().rev().find(|applied| !applied.settles) {
+            Some(last) if !last.durable => {
+                Err("acknowledged as durable, but an apply is only buffered".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn now_stored(&mut self) {
+        self.last_stored = self.last_stored.max(self.moment);
+        self.changed.clear();
+    }
+}

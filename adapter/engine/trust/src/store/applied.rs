@@ -1,0 +1,69 @@
+//! What an apply changes, and what that means to a volume.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub type Map = BTreeMap<Vec<u8>, Rc<[u8]>>;
+
+/// A key and its new value, `None` for a delete.
+pub type Change = (Vec<u8>, Option<Rc<[u8]>>);
+
+/// One successful apply.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    pub changes: Vec<Change>,
+    pub durable: bool,
+    /// Puts a committed journal in place, or deletes one: losing it changes nothing.
+    pub settles: bool,
+}
+
+/// Whether a key is that of a journal's commit record.
+pub(super) fn is_commit_record(key: &[u8]) -> bool {
+    tag_of(key) == 0x02 && key.len() == 2 + usize::from(key.first().copied().unwrap_or_default())
+}
+
+/// Whether a value says that what lies below is gone.
+pub(super) fn is_tombstone(value: &[u8]) -> bool {
+    value.len() == 16 && value[9] == 0x40
+}
+
+impl Applied {
+    pub fn replay(&self, map: &mut Map) {
+        for (key, value) in &self.changes {
+            match value {
+                Some(value) => map.insert(key.clone(), Rc::clone(value)),
+                None => map.remove(key),
+            };
+        }
+    }
+
+    /// Sends bytes of a file ahead: a commit that was split has this before its last apply.
+    pub fn is_stage(&self) -> bool {
+        let is_bytes = |value: &Option<Rc<[u8]>>| value.as_ref().is_some_and(|value| !is_tombstone(value));
+        let puts_extent = self.changes.iter().any(|(key, value)| tag_of(key) == 0x20 && is_bytes(value));
+        puts_extent && !self.settles && !self.ends_commit()
+    }
+
+    /// Makes a commit's metadata valid: directly, or with a journal's commit record.
+    pub fn ends_commit(&self) -> bool {
+        self.commits_journal() || (!self.settles && self.changes.iter().any(|(key, _)| tag_of(key) == 0x10))
+    }
+
+    pub fn commits_journal(&self) -> bool {
+        self.changes.iter().any(|(key, value)| is_commit_record(key) && value.is_some())
+    }
+
+    /// Whether it would settle something if it was made on this.
+    pub(super) fn settles(&self, map: &Map) -> bool {
+        let deletes_part = |(key, value): &Change| tag_of(key) == 0x02 && value.is_none();
+        let key = self.changes.iter().map(|(key, _)| key).find(|key| tag_of(key) == 0);
+        let commit = key.map(|key| [&key[..key.len() - 1], &[0x02]].concat());
+        self.changes.iter().any(deletes_part) || commit.is_some_and(|key| map.contains_key(&key))
+    }
+}
+
+/// The tag of a record's key.
+pub fn tag_of(key: &[u8]) -> u8 {
+    let name = usize::from(key.first().copied().unwrap_or_default());
+    key.get(1 + name).copied().unwrap_or_default()
+}

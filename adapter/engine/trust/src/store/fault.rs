@@ -1,0 +1,39 @@
+//! Faults of a store.
+
+use kvfs::StoreError;
+
+/// What goes wrong, at which call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Unavailable,
+    UnknownApplied,
+    UnknownNotApplied,
+    Conflict,
+    QuotaExceeded,
+    ReadOnly,
+    AccessDenied,
+    Corrupt,
+    /// The store goes away while it applies: the outcome is unknown, and after that nothing answers.
+    GoneApplied,
+    GoneNotApplied,
+}
+
+impl Fault {
+    pub(super) fn error(self) -> StoreError {
+        match self {
+            Self::Unavailable => StoreError::Unavailable("by the test".to_owned()),
+            Self::UnknownApplied | Self::UnknownNotApplied => StoreError::UnknownOutcome,
+            Self::Conflict => StoreError::Conflict,
+            Self::QuotaExceeded => StoreError::QuotaExceeded,
+            Self::ReadOnly => StoreError::ReadOnly,
+            Self::AccessDenied => StoreError::AccessDenied,
+            Self::Corrupt => StoreError::Corrupt("by the test".to_owned()),
+            Self::GoneApplied | Self::GoneNotApplied => unreachable!("resolved by `turn`"),
+        }
+    }
+
+    /// Whether it can happen to a call that only reads.
+    pub(super) fn hits_reads(self) -> bool {
+        matches!(self, Self::Unavailable | Self::AccessDenied | Self::Corrupt)
+    }
+}

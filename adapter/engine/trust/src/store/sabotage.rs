@@ -1,0 +1,103 @@
+//! The saboteur: breaks what the engine asks for, one promise at a time.
+
+use super::applied::{Applied, Change, Map, is_commit_record, is_tombstone, tag_of};
+use std::rc::Rc;
+
+/// How the saboteur breaks the engine's promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Guards are not checked.
+    NoGuards,
+    /// Orphan records never reach the store.
+    NoOrphanRecords,
+    /// Reap records never reach the store.
+    NoReapRecords,
+    /// In an apply with metadata and bytes, the metadata is cut off and becomes visible first.
+    MetadataFirst,
+    /// Entries reach the store one apply before the inodes they name.
+    EntriesFirst,
+    /// Deletes of extents are forgotten.
+    NoExtentDeletes,
+    /// Tombstones never reach the store.
+    NoTombstones,
+    /// Every superblock counts a name too few.
+    MiscountsNames,
+    /// A durable apply is only buffered.
+    NotDurable,
+    /// Of every seventh apply only the superblock reaches the store.
+    LosesAnApply,
+    /// A journal's commit record never reaches the store.
+    NoCommitRecords,
+    /// A journal's commit record is deleted before what it changes is in place.
+    JournalDeletedFirst,
+    /// An apply that is refused leaves the names that it carried.
+    RefusalLeavesNames,
+}
+
+impl Sabotage {
+    /// What becomes of the `number`th apply, counted from one, on this map.
+    pub(super) fn broken(self, mut applied: Applied, number: u64, map: &Map) -> Vec<Applied> {
+        let mut forget = |tag: u8, puts: bool| {
+            applied.changes.retain(|(key, value)| tag_of(key) != tag || value.is_some() != puts);
+        };
+        let mut first: fn(u8) -> bool = |_| true;
+        match self {
+            Self::NoGuards | Self::RefusalLeavesNames => {}
+            Self::NoOrphanRecords => forget(0x31, true),
+            Self::NoReapRecords => forget(0x30, true),
+            Self::NoExtentDeletes => forget(0x20, false),
+            Self::NoTombstones => {
+                applied.changes.retain(|(_, value)| !value.as_ref().is_some_and(|value| is_tombstone(value)));
+            }
+            Self::MiscountsNames => {
+                for (key, value) in applied.changes.iter_mut().filter(|(key, _)| tag_of(key) == 0) {
+                    *value = value.as_ref().map(|value| miscounted(key, value));
+                }
+            }
+            Self::NotDurable => applied.durable = false,
+            Self::LosesAnApply if number.is_multiple_of(7) => {
+                applied.changes.retain(|(key, _)| tag_of(key) == 0);
+            }
+            Self::LosesAnApply => {}
+            Self::NoCommitRecords => {
+                applied.changes.retain(|(key, value)| !is_commit_record(key) || value.is_none());
+            }
+            Self::JournalDeletedFirst if applied.settles(map) => {
+                if let Some((key, _)) = map.iter().find(|(key, _)| is_commit_record(key)) {
+                    applied.changes.push((key.clone(), None));
+                }
+            }
+            Self::JournalDeletedFirst => {}
+            Self::MetadataFirst => first = |tag| tag != 0x20,
+            Self::EntriesFirst => first = |tag| tag == 0x11,
+        }
+        let durable = applied.durable;
+        let (ahead, behind): (Vec<_>, Vec<_>) =
+            applied.changes.into_iter().partition(|(key, _)| first(tag_of(key)));
+        if behind.is_empty() || ahead.is_empty() {
+            let changes = if behind.is_empty() { ahead } else { behind };
+            return vec![Applied { changes, durable, settles: false }];
+        }
+        vec![
+            Applied { changes: ahead, durable: false, settles: false },
+            Applied { changes: behind, durable, settles: false },
+        ]
+    }
+
+    /// What is left of an apply that is refused.
+    pub(super) fn left_of_refused(self, changes: Vec<Change>) -> Vec<Change> {
+        match self {
+            Self::RefusalLeavesNames => changes.into_iter().filter(|(key, _)| tag_of(key) == 0x11).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A superblock with a name less in its count, which is the last number but one.
+fn miscounted(key: &[u8], value: &[u8]) -> Rc<[u8]> {
+    let mut body = value[16..].to_vec();
+    let at = body.len() - 16;
+    let names = u64::from_be_bytes(body[at..at + 8].try_into().expect("eight bytes"));
+    body[at..at + 8].copy_from_slice(&names.wrapping_sub(1).to_be_bytes());
+    kvfs::fuzzing::framed(key, 0, &body).into()
+}
