@@ -14,7 +14,7 @@ use kvfs::{At, Descriptor, Error, MountNo, Volume};
 use std::cell::{Cell, Ref, RefCell};
 
 /// Bytes that a file's stream takes in one write.
-const PERMIT_BYTES: u64 = kvfs::limits::WRITE_BYTES_MAX as u64;
+const PERMIT_BYTES: u64 = kvfs::limits::MAX_WRITE_BYTES as u64;
 
 /// Bytes moved by one splice that goes through us.
 const SPLICE_BYTES: u64 = 64 << 10;

@@ -17,13 +17,13 @@ pub enum Error {
     Busy,
     /// The name exists and must not.
     Exist,
-    /// The file would become larger than [`crate::limits::FILE_SIZE_MAX`].
+    /// The file would become larger than [`crate::limits::MAX_FILE_BYTES`].
     FileTooLarge,
     /// An argument makes no sense here.
     Invalid,
     /// The object is a directory and must not be.
     IsDirectory,
-    /// More symbolic links than [`crate::limits::SYMLINK_DEPTH_MAX`] on one path.
+    /// More symbolic links than [`crate::limits::MAX_SYMLINK_DEPTH`] on one path.
     Loop,
     /// The object has as many names as it can have.
     TooManyLinks,
