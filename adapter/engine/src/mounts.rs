@@ -76,7 +76,7 @@ impl Mounts {
     /// # Errors
     /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path that is not
     /// absolute and plain, or with more than [`crate::limits::MAX_MOUNTS`] mounts.
-    pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Mounts> {
+    pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Self> {
         let numbers = specs.iter().filter_map(|spec| spec.mounted.volume());
         let count = numbers.max().unwrap_or(0).saturating_add(1);
         if specs.len() > MAX_MOUNTS || count > MAX_MOUNTS {
@@ -95,7 +95,7 @@ impl Mounts {
         let mut volumes = Vec::new();
         volumes.resize_with(count, || None);
         // The root lies in nothing.
-        Ok(Mounts { mounts, volumes, open, attached: 1 })
+        Ok(Self { mounts, volumes, open, attached: 1 })
     }
 
     /// The volume that a mount shows, opened if it was not, and ready to be used through this mount.

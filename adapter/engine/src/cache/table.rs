@@ -40,8 +40,8 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new(limits: CacheLimits) -> Cache {
-        Cache {
+    pub(crate) fn new(limits: CacheLimits) -> Self {
+        Self {
             nodes: HashMap::default(),
             dirty: Dirty::default(),
             reaps: BTreeMap::new(),

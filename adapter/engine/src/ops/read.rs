@@ -31,6 +31,7 @@ impl Volume {
         self.begin()?.read(ino, offset, length.min(MAX_READ_BYTES), out)?;
         Ok(out.len() - before)
     }
+
     /// Reads without a copy: shows the bytes that [`Volume::read`] would append, piece by piece where they
     /// lie in memory. They stay there, and stay as they are, until the volume is used again.
     ///

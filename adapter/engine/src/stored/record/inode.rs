@@ -24,9 +24,9 @@ impl Content {
     /// Bytes that it takes in memory beside the inode.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Content::None | Content::Extents => 0,
-            Content::Inline(bytes) => bytes.capacity(),
-            Content::Target(target) => target.len(),
+            Self::None | Self::Extents => 0,
+            Self::Inline(bytes) => bytes.capacity(),
+            Self::Target(target) => target.len(),
         }
     }
 }
@@ -67,12 +67,12 @@ fn id(ino: InodeNo) -> RecordId {
 }
 
 impl Inode {
-    pub(crate) fn new(kind: Kind, parent: InodeNo, now: Timestamp, content: Content) -> Inode {
+    pub(crate) fn new(kind: Kind, parent: InodeNo, now: Timestamp, content: Content) -> Self {
         let size = match &content {
             Content::Target(target) => target.len() as u64,
             _ => 0,
         };
-        Inode {
+        Self {
             kind,
             nlink: if kind == Kind::Directory { 2 } else { 1 },
             size,
@@ -151,7 +151,7 @@ impl Inode {
         seal(key, tag::INODE, out);
     }
 
-    pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Inode> {
+    pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Self> {
         let id = id(ino);
         let mut fields = Fields::new(unseal(key, id, value)?, id);
         let kind = Kind::from_byte(fields.u8()?).ok_or(id.damaged("unknown kind"))?;
@@ -199,7 +199,7 @@ impl Inode {
             }
             _ => return Err(id.damaged("content does not fit the kind and size")),
         };
-        Ok(Inode {
+        Ok(Self {
             kind,
             nlink,
             size,

@@ -77,8 +77,8 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    pub(crate) fn new(uuid: [u8; 16], extent_bytes: u32, inline_bytes: u32) -> Superblock {
-        Superblock {
+    pub(crate) fn new(uuid: [u8; 16], extent_bytes: u32, inline_bytes: u32) -> Self {
+        Self {
             compat: 0,
             ro_compat: 0,
             incompat: INCOMPAT_BIRTHS | INCOMPAT_NAMES,
@@ -111,16 +111,16 @@ impl Superblock {
     /// uuid is zero, to be set to the digest of what the image holds.
     pub(crate) fn freeze(&mut self, content_bytes: u64) {
         let (next_inode, used_inodes) = (self.next_inode, self.used_inodes);
-        let fresh = Superblock::new([0; 16], self.extent_bytes, self.inline_bytes);
+        let fresh = Self::new([0; 16], self.extent_bytes, self.inline_bytes);
         let incompat = fresh.incompat & !INCOMPAT_NAMES;
         let used_bytes = content_bytes;
-        *self = Superblock { next_inode, used_bytes, used_inodes, incompat, frozen: true, ..fresh };
+        *self = Self { next_inode, used_bytes, used_inodes, incompat, frozen: true, ..fresh };
     }
 
     /// The superblock of a volume that is to lie on the image whose superblock this is. It counts nothing: all there
     /// is lies in the image.
-    pub(crate) fn above(&self, image: ImageId, uuid: [u8; 16]) -> Superblock {
-        Superblock {
+    pub(crate) fn above(&self, image: ImageId, uuid: [u8; 16]) -> Self {
+        Self {
             uuid,
             epoch: 1,
             seq: 1,
@@ -242,7 +242,7 @@ impl Superblock {
     }
 
     /// Decodes a superblock and refuses what this version cannot handle.
-    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Superblock> {
+    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
         let body = unseal(key, ID, value)?;
         let mut fields = Fields::new(body, ID);
         if fields.bytes(MAGIC.len())? != MAGIC {
@@ -258,7 +258,7 @@ impl Superblock {
         if incompat & !INCOMPAT_KNOWN != 0 || ro_compat & !RO_COMPAT_KNOWN != 0 {
             return Err(Error::Format("it uses features of a newer version; use that version"));
         }
-        let mut superblock = Superblock {
+        let mut superblock = Self {
             compat,
             ro_compat,
             incompat,
