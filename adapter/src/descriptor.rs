@@ -34,17 +34,17 @@ pub(crate) struct Object {
 
 impl Object {
     /// The preopened root.
-    pub(crate) fn root() -> Object {
+    pub(crate) fn root() -> Self {
         let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
-        Object::new(MountNo(0), None, flags)
+        Self::new(MountNo(0), None, flags)
     }
 
-    fn opened(mount: MountNo, descriptor: Descriptor, flags: DescriptorFlags) -> Object {
-        Object::new(mount, Some(descriptor), flags)
+    fn opened(mount: MountNo, descriptor: Descriptor, flags: DescriptorFlags) -> Self {
+        Self::new(mount, Some(descriptor), flags)
     }
 
-    fn new(mount: MountNo, descriptor: Option<Descriptor>, flags: DescriptorFlags) -> Object {
-        Object {
+    fn new(mount: MountNo, descriptor: Option<Descriptor>, flags: DescriptorFlags) -> Self {
+        Self {
             mount,
             descriptor: RefCell::new(descriptor),
             flags,
@@ -55,8 +55,8 @@ impl Object {
 
     /// Where a walk goes on that came from elsewhere, for the paths of one operation.
     #[cfg(feature = "host-mounts")]
-    pub(crate) fn resumed(mount: MountNo, start: Start) -> Object {
-        let mut object = Object::new(mount, None, DescriptorFlags::empty());
+    pub(crate) fn resumed(mount: MountNo, start: Start) -> Self {
+        let mut object = Self::new(mount, None, DescriptorFlags::empty());
         object.resumed = Some(start);
         object
     }
@@ -130,7 +130,7 @@ impl Object {
     fn at_both<T>(
         &self,
         path: &str,
-        (other, other_path): (&Object, &str),
+        (other, other_path): (&Self, &str),
         endings: (Ending, Ending),
         operation: impl FnOnce(&mut Volume, (Start, &str), (Start, &str)) -> Result<T>,
     ) -> WasiResult<T> {
@@ -225,13 +225,7 @@ impl Object {
         Ok(Listing { mount: self.mount, stream: Cell::new(Some(stream)) })
     }
 
-    pub(crate) fn link(
-        &self,
-        old_flags: PathFlags,
-        old: &str,
-        new: &Object,
-        new_path: &str,
-    ) -> WasiResult<()> {
+    pub(crate) fn link(&self, old_flags: PathFlags, old: &str, new: &Self, new_path: &str) -> WasiResult<()> {
         let follow = follow(old_flags);
         self.at_both(
             old,
@@ -241,7 +235,7 @@ impl Object {
         )
     }
 
-    pub(crate) fn rename(&self, old: &str, new: &Object, new_path: &str) -> WasiResult<()> {
+    pub(crate) fn rename(&self, old: &str, new: &Self, new_path: &str) -> WasiResult<()> {
         self.at_both(
             old,
             (new, new_path),
@@ -250,7 +244,7 @@ impl Object {
         )
     }
 
-    pub(crate) fn is_same(&self, other: &Object) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         let same = table::with(|mounts| {
             let (one_start, other_start) = (self.start(mounts)?, other.start(mounts)?);
             let same_volume = mounts.volume_number(self.mount) == mounts.volume_number(other.mount);
@@ -265,7 +259,7 @@ impl Object {
         path: &str,
         open_flags: OpenFlags,
         flags: DescriptorFlags,
-    ) -> WasiResult<Object> {
+    ) -> WasiResult<Self> {
         let options = kvfs::OpenFlags {
             create: open_flags.contains(OpenFlags::CREATE),
             directory: open_flags.contains(OpenFlags::DIRECTORY),
@@ -287,7 +281,7 @@ impl Object {
         // As POSIX's F_GETFL: what it was opened with, and reading if nothing was asked for.
         let flags =
             if flags.contains(DescriptorFlags::WRITE) { flags } else { flags | DescriptorFlags::READ };
-        Ok(Object::opened(mount, descriptor, flags))
+        Ok(Self::opened(mount, descriptor, flags))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::input::Input;
 use crate::output::Output;
 use crate::root::Root;
 use kvfs::At;
-use kvfs::limits::WRITE_BYTES_MAX;
+use kvfs::limits::MAX_WRITE_BYTES;
 use std::cell::RefCell;
 
 /// What a first half has left for the second.
@@ -112,7 +112,7 @@ impl Guest for Adapter {
 
     fn place_descriptor_write(file: DescriptorBorrow<'_>, length: u32, offset: Filesize) -> Vec<Piece> {
         // More is not taken at once.
-        let length = (length as usize).min(WRITE_BYTES_MAX);
+        let length = (length as usize).min(MAX_WRITE_BYTES);
         let (half, pieces) = first_half(length, |show| {
             file.get::<Root>().with(|volume, file| volume.place(file, At::Offset(offset), length, show))
         });

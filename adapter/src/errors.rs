@@ -19,24 +19,24 @@ impl StreamFailure {
     /// Where the host's handle is, or was before it was lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<HostError>>> {
         match self {
-            StreamFailure::Host(place) => Some(place),
+            Self::Host(place) => Some(place),
             _ => None,
         }
     }
 
     pub(crate) fn ours(error: kvfs::Error) -> ErrorResource {
-        ErrorResource::new(StreamFailure::Ours(error))
+        ErrorResource::new(Self::Ours(error))
     }
 
     pub(crate) fn host(error: HostError) -> ErrorResource {
-        ErrorResource::new(StreamFailure::Host(RefCell::new(Some(error))))
+        ErrorResource::new(Self::Host(RefCell::new(Some(error))))
     }
 
     /// The file system's code, if it is its error.
     pub(crate) fn code(&self) -> Option<ErrorCode> {
         match self {
-            StreamFailure::Ours(error) => Some(to_code(error)),
-            StreamFailure::Host(_) => None,
+            Self::Ours(error) => Some(to_code(error)),
+            Self::Host(_) => None,
         }
     }
 }
@@ -48,8 +48,8 @@ impl Guest for Adapter {
 impl GuestError for StreamFailure {
     fn to_debug_string(&self) -> String {
         match self {
-            StreamFailure::Ours(error) => error.to_string(),
-            StreamFailure::Host(host) => match host.try_borrow().as_deref() {
+            Self::Ours(error) => error.to_string(),
+            Self::Host(host) => match host.try_borrow().as_deref() {
                 Ok(Some(error)) => error.to_debug_string(),
                 _ => "an error of the host that is lent out".to_owned(),
             },

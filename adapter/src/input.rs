@@ -34,13 +34,13 @@ impl Input {
     /// Where the host's handle is, or was before it was lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<host::InputStream>>> {
         match self {
-            Input::Host(place) => Some(place),
+            Self::Host(place) => Some(place),
             _ => None,
         }
     }
 
     pub(crate) fn file(mount: MountNo, descriptor: Descriptor, offset: u64) -> InputStreamResource {
-        InputStreamResource::new(Input::File(FileInput {
+        InputStreamResource::new(Self::File(FileInput {
             mount,
             descriptor: Cell::new(Some(descriptor)),
             position: Cell::new(offset),
@@ -49,7 +49,7 @@ impl Input {
     }
 
     pub(crate) fn host(handle: host::InputStream) -> InputStreamResource {
-        InputStreamResource::new(Input::Host(RefCell::new(Some(handle))))
+        InputStreamResource::new(Self::Host(RefCell::new(Some(handle))))
     }
 
     /// The host's handle, if it is there.
@@ -60,8 +60,8 @@ impl Input {
     /// Reads, and waits for the first byte if `wait`. A file never has to.
     pub(crate) fn read_some(&self, length: u64, wait: bool) -> Result<Vec<u8>, StreamError> {
         match self {
-            Input::File(file) => file.read(length),
-            Input::Host(_) => {
+            Self::File(file) => file.read(length),
+            Self::Host(_) => {
                 let handle = self.handle().ok_or(StreamError::Closed)?;
                 let bytes = if wait { handle.blocking_read(length) } else { handle.read(length) };
                 bytes.map_err(from_host)
@@ -71,8 +71,8 @@ impl Input {
 
     fn skip_some(&self, length: u64, wait: bool) -> Result<u64, StreamError> {
         match self {
-            Input::File(file) => file.skip(length),
-            Input::Host(_) => {
+            Self::File(file) => file.skip(length),
+            Self::Host(_) => {
                 let handle = self.handle().ok_or(StreamError::Closed)?;
                 let skipped = if wait { handle.blocking_skip(length) } else { handle.skip(length) };
                 skipped.map_err(from_host)

@@ -14,7 +14,7 @@ use kvfs::{At, Descriptor, Error, MountNo, Volume};
 use std::cell::{Cell, Ref, RefCell};
 
 /// Bytes that a file's stream takes in one write.
-const PERMIT_BYTES: u64 = kvfs::limits::WRITE_BYTES_MAX as u64;
+const PERMIT_BYTES: u64 = kvfs::limits::MAX_WRITE_BYTES as u64;
 
 /// Bytes moved by one splice that goes through us.
 const SPLICE_BYTES: u64 = 64 << 10;
@@ -41,13 +41,13 @@ impl Output {
     /// Where the host's handle is, or was before it was lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<host::OutputStream>>> {
         match self {
-            Output::Host(place) => Some(place),
+            Self::Host(place) => Some(place),
             _ => None,
         }
     }
 
     pub(crate) fn file(mount: MountNo, descriptor: Descriptor, at: At) -> OutputStreamResource {
-        OutputStreamResource::new(Output::File(FileOutput {
+        OutputStreamResource::new(Self::File(FileOutput {
             mount,
             descriptor: Cell::new(Some(descriptor)),
             at: Cell::new(at),
@@ -56,7 +56,7 @@ impl Output {
     }
 
     pub(crate) fn host(handle: host::OutputStream) -> OutputStreamResource {
-        OutputStreamResource::new(Output::Host(RefCell::new(Some(handle))))
+        OutputStreamResource::new(Self::Host(RefCell::new(Some(handle))))
     }
 
     fn handle(&self) -> Option<Ref<'_, host::OutputStream>> {
@@ -70,8 +70,8 @@ impl Output {
         host: impl FnOnce(&host::OutputStream) -> Result<T, host::StreamError>,
     ) -> Result<T, StreamError> {
         match self {
-            Output::File(output) => file(output),
-            Output::Host(_) => host(&*self.handle().ok_or(StreamError::Closed)?).map_err(from_host),
+            Self::File(output) => file(output),
+            Self::Host(_) => host(&*self.handle().ok_or(StreamError::Closed)?).map_err(from_host),
         }
     }
 

@@ -19,17 +19,17 @@ impl Pollable {
     /// Where the host's handle is, or was before it was lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<HostPollable>>> {
         match self {
-            Pollable::Host(place) => Some(place),
+            Self::Host(place) => Some(place),
             _ => None,
         }
     }
 
     pub(crate) fn ready_now() -> PollableResource {
-        PollableResource::new(Pollable::Ready)
+        PollableResource::new(Self::Ready)
     }
 
     pub(crate) fn host(handle: HostPollable) -> PollableResource {
-        PollableResource::new(Pollable::Host(RefCell::new(Some(handle))))
+        PollableResource::new(Self::Host(RefCell::new(Some(handle))))
     }
 
     /// The host's handle, if it is there.

@@ -17,13 +17,13 @@ pub enum Error {
     Busy,
     /// The name exists and must not.
     Exist,
-    /// The file would become larger than [`crate::limits::FILE_SIZE_MAX`].
+    /// The file would become larger than [`crate::limits::MAX_FILE_BYTES`].
     FileTooLarge,
     /// An argument makes no sense here.
     Invalid,
     /// The object is a directory and must not be.
     IsDirectory,
-    /// More symbolic links than [`crate::limits::SYMLINK_DEPTH_MAX`] on one path.
+    /// More symbolic links than [`crate::limits::MAX_SYMLINK_DEPTH`] on one path.
     Loop,
     /// The object has as many names as it can have.
     TooManyLinks,
@@ -139,34 +139,34 @@ impl Error {
     /// Returns the code that a guest sees for this error.
     pub fn code(&self) -> Code {
         match self {
-            Error::BadDescriptor => Code::BadDescriptor,
-            Error::Busy => Code::Busy,
-            Error::Exist => Code::Exist,
-            Error::FileTooLarge => Code::FileTooLarge,
-            Error::Invalid => Code::Invalid,
-            Error::IsDirectory => Code::IsDirectory,
-            Error::Loop => Code::Loop,
-            Error::TooManyLinks => Code::TooManyLinks,
-            Error::NameTooLong => Code::NameTooLong,
-            Error::NoEntry => Code::NoEntry,
-            Error::TooManyOpen => Code::InsufficientMemory,
-            Error::NoSpace => Code::InsufficientSpace,
-            Error::Quota => Code::Quota,
-            Error::NotDirectory => Code::NotDirectory,
-            Error::NotEmpty => Code::NotEmpty,
-            Error::NotPermitted => Code::NotPermitted,
-            Error::ReadOnly => Code::ReadOnly,
-            Error::Overflow => Code::Overflow,
-            Error::Access => Code::Access,
-            Error::Fenced
-            | Error::Damaged(_)
-            | Error::StoreLimits(_)
-            | Error::Format(_)
-            | Error::OtherImage(_)
+            Self::BadDescriptor => Code::BadDescriptor,
+            Self::Busy => Code::Busy,
+            Self::Exist => Code::Exist,
+            Self::FileTooLarge => Code::FileTooLarge,
+            Self::Invalid => Code::Invalid,
+            Self::IsDirectory => Code::IsDirectory,
+            Self::Loop => Code::Loop,
+            Self::TooManyLinks => Code::TooManyLinks,
+            Self::NameTooLong => Code::NameTooLong,
+            Self::NoEntry => Code::NoEntry,
+            Self::TooManyOpen => Code::InsufficientMemory,
+            Self::NoSpace => Code::InsufficientSpace,
+            Self::Quota => Code::Quota,
+            Self::NotDirectory => Code::NotDirectory,
+            Self::NotEmpty => Code::NotEmpty,
+            Self::NotPermitted => Code::NotPermitted,
+            Self::ReadOnly => Code::ReadOnly,
+            Self::Overflow => Code::Overflow,
+            Self::Access => Code::Access,
+            Self::Fenced
+            | Self::Damaged(_)
+            | Self::StoreLimits(_)
+            | Self::Format(_)
+            | Self::OtherImage(_)
             // Who mounts volumes goes on instead.
-            | Error::Crossing(_) => Code::Io,
-            Error::CrossDevice => Code::CrossDevice,
-            Error::Store(store) => match store {
+            | Self::Crossing(_) => Code::Io,
+            Self::CrossDevice => Code::CrossDevice,
+            Self::Store(store) => match store {
                 StoreError::QuotaExceeded => Code::InsufficientSpace,
                 StoreError::ReadOnly => Code::ReadOnly,
                 StoreError::AccessDenied => Code::Access,
@@ -186,53 +186,53 @@ impl Error {
         *self == Self::Store(StoreError::QuotaExceeded)
     }
 
-    pub(crate) fn damaged(record: &'static str, ino: u64, found: &'static str) -> Error {
-        Error::Damaged(Damage { record, ino, found })
+    pub(crate) fn damaged(record: &'static str, ino: u64, found: &'static str) -> Self {
+        Self::Damaged(Damage { record, ino, found })
     }
 }
 
 impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Error {
-        Error::Store(error)
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
-            Error::BadDescriptor => "the descriptor is not open for this",
-            Error::Busy => "it cannot be moved by this path",
-            Error::Exist => "the name exists already",
-            Error::FileTooLarge => "the file would be too large",
-            Error::Invalid => "an argument is invalid",
-            Error::IsDirectory => "it is a directory",
-            Error::Loop => "too many symbolic links on the path",
-            Error::TooManyLinks => "the file has too many links",
-            Error::NameTooLong => "the name or path is too long",
-            Error::NoEntry => "no such file or directory",
-            Error::TooManyOpen => "too many open descriptors",
-            Error::NoSpace => "the volume has no inode numbers left",
-            Error::Quota => "the volume's quota does not allow more",
-            Error::NotDirectory => "it is not a directory",
-            Error::NotEmpty => "the directory is not empty",
-            Error::NotPermitted => "the path or the operation is not permitted",
-            Error::ReadOnly => "it is read-only",
-            Error::Overflow => "a number is out of range",
-            Error::Access => "access is denied",
-            Error::Fenced => "another opener has taken this volume over",
-            Error::Damaged(damage) => {
+            Self::BadDescriptor => "the descriptor is not open for this",
+            Self::Busy => "it cannot be moved by this path",
+            Self::Exist => "the name exists already",
+            Self::FileTooLarge => "the file would be too large",
+            Self::Invalid => "an argument is invalid",
+            Self::IsDirectory => "it is a directory",
+            Self::Loop => "too many symbolic links on the path",
+            Self::TooManyLinks => "the file has too many links",
+            Self::NameTooLong => "the name or path is too long",
+            Self::NoEntry => "no such file or directory",
+            Self::TooManyOpen => "too many open descriptors",
+            Self::NoSpace => "the volume has no inode numbers left",
+            Self::Quota => "the volume's quota does not allow more",
+            Self::NotDirectory => "it is not a directory",
+            Self::NotEmpty => "the directory is not empty",
+            Self::NotPermitted => "the path or the operation is not permitted",
+            Self::ReadOnly => "it is read-only",
+            Self::Overflow => "a number is out of range",
+            Self::Access => "access is denied",
+            Self::Fenced => "another opener has taken this volume over",
+            Self::Damaged(damage) => {
                 return write!(
                     f,
                     "the {} of inode {} is damaged: {}",
                     damage.record, damage.ino, damage.found
                 );
             }
-            Error::Store(store) => return store.fmt(f),
-            Error::StoreLimits(what) => return write!(f, "the store's limits are too small: {what}"),
-            Error::Format(what) => return write!(f, "the volume cannot be opened: {what}"),
-            Error::Crossing(_) => "the path leads to another volume",
-            Error::CrossDevice => "the two paths lead to different mounts",
-            Error::OtherImage(images) => return images.fmt(f),
+            Self::Store(store) => return store.fmt(f),
+            Self::StoreLimits(what) => return write!(f, "the store's limits are too small: {what}"),
+            Self::Format(what) => return write!(f, "the volume cannot be opened: {what}"),
+            Self::Crossing(_) => "the path leads to another volume",
+            Self::CrossDevice => "the two paths lead to different mounts",
+            Self::OtherImage(images) => return images.fmt(f),
         };
         f.write_str(text)
     }

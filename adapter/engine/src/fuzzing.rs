@@ -6,7 +6,7 @@ use crate::stored::key::{KeySpace, tag};
 use crate::stored::record::dentry::is_storable_name;
 use crate::stored::record::inode::Inode;
 use crate::stored::record::journal;
-use crate::stored::record::superblock::{INLINE_BYTES_MAX, Superblock};
+use crate::stored::record::superblock::{MAX_INLINE_BYTES, Superblock};
 use crate::stored::record::{FRAME_BYTES, RecordId, begin, dentry, reap, seal, unseal};
 use crate::types::{ExtentIndex, InodeNo};
 
@@ -43,7 +43,7 @@ pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8
         }
         (tag::INODE, 8) => {
             keys.inode(ino, &mut again_key);
-            Inode::decode(key, ino, INLINE_BYTES_MAX, value)?.encode(key, &mut again);
+            Inode::decode(key, ino, MAX_INLINE_BYTES, value)?.encode(key, &mut again);
         }
         (tag::DENTRY, 9..) => {
             let name = keys.dentry_name(ino, key).filter(|name| is_storable_name(name)).ok_or(no_record)?;

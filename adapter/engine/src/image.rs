@@ -45,7 +45,7 @@ pub use crate::stored::image::Image;
 pub use crate::types::ImageId;
 
 /// Longest name of an image, in bytes: its length is one byte of the header.
-pub const NAME_BYTES_MAX: usize = 255;
+pub const MAX_NAME_BYTES: usize = 255;
 
 /// Packs a volume of a store into an image, under a name for people.
 ///
@@ -62,7 +62,7 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// # Cost
 /// Reads the volume twice, and holds its content in memory twice.
 pub fn pack(store: &mut dyn KvStore, volume: &str, name: &str) -> Result<Vec<u8>> {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return Err(Error::Invalid);
     }
     let report = fsck::fsck(store, volume)?;
@@ -94,12 +94,12 @@ pub fn pack(store: &mut dyn KvStore, volume: &str, name: &str) -> Result<Vec<u8>
 /// Reads all records, in order, their keys without the volume's name.
 fn read(store: &mut dyn KvStore, keys: &KeySpace) -> Result<Vec<Record>> {
     let limits = store.limits()?;
-    let (entries_max, bytes_max) =
+    let (max_entries, max_bytes) =
         (READDIR_PAGE_ENTRIES.min(limits.max_batch_entries), READDIR_PAGE_BYTES.min(limits.max_batch_bytes));
     let (mut start, end) = keys.volume_range();
     let mut records = Vec::new();
     loop {
-        let page = store.scan(&start, &end, entries_max, bytes_max)?;
+        let page = store.scan(&start, &end, max_entries, max_bytes)?;
         let Some(last) = page.last() else { return Ok(records) };
         start.clone_from(&last.key);
         start.push(0);

@@ -14,7 +14,7 @@ use crate::types::{Dentry, ExtentIndex, InodeNo, Kind};
 use std::borrow::Cow;
 
 /// Most extents that a sequential reader is given ahead.
-const READ_AHEAD_EXTENTS: u64 = 8;
+const MAX_READ_AHEAD_EXTENTS: u64 = 8;
 
 /// Makes sure that an inode is in memory, with the bytes that lie in its record.
 ///
@@ -125,13 +125,13 @@ pub(crate) fn names(
     cache: &mut Cache,
     dir: InodeNo,
     after: Option<&str>,
-    entries_max: u32,
-    bytes_max: u32,
+    max_entries: u32,
+    max_bytes: u32,
 ) -> Result<Vec<(String, Dentry)>> {
     let (start, end) = (backing.keys.dentries_from(dir, after), backing.keys.dentries_end(dir));
-    let (entries_max, bytes_max) =
-        (entries_max.min(backing.page_entries()), bytes_max.min(backing.page_bytes()));
-    let found = names_of(backing, cache, dir).scan(&start, &end, entries_max, bytes_max)?;
+    let (max_entries, max_bytes) =
+        (max_entries.min(backing.page_entries()), max_bytes.min(backing.page_bytes()));
+    let found = names_of(backing, cache, dir).scan(&start, &end, max_entries, max_bytes)?;
     let mut entries = Vec::with_capacity(found.entries.len());
     for (place, Entry { key, value }) in found.entries.iter().enumerate() {
         let name = backing
@@ -173,7 +173,7 @@ pub(crate) fn extents(
     let mut end = last.saturating_add(1);
     if ahead {
         node.read_window = match node.read_next == first && first > 0 {
-            true => (node.read_window * 2).min(READ_AHEAD_EXTENTS),
+            true => (node.read_window * 2).min(MAX_READ_AHEAD_EXTENTS),
             false => 1,
         };
         node.read_next = end;

@@ -1,7 +1,7 @@
 //! The table of mounts: several volumes as one tree.
 
 use crate::error::{Error, Result};
-use crate::limits::MOUNTS_MAX;
+use crate::limits::MAX_MOUNTS;
 use crate::types::{Crossing, InodeNo, Kind, MountNo};
 use crate::volume::Volume;
 use crate::walking::path::{Ending, Follow};
@@ -75,11 +75,11 @@ impl Mounts {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path that is not
-    /// absolute and plain, or with more than [`crate::limits::MOUNTS_MAX`] mounts.
-    pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Mounts> {
+    /// absolute and plain, or with more than [`crate::limits::MAX_MOUNTS`] mounts.
+    pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Self> {
         let numbers = specs.iter().filter_map(|spec| spec.mounted.volume());
         let count = numbers.max().unwrap_or(0).saturating_add(1);
-        if specs.len() > MOUNTS_MAX || count > MOUNTS_MAX {
+        if specs.len() > MAX_MOUNTS || count > MAX_MOUNTS {
             return Err(Error::Invalid);
         }
         let mut mounts: Vec<Mount> = Vec::with_capacity(specs.len());
@@ -95,7 +95,7 @@ impl Mounts {
         let mut volumes = Vec::new();
         volumes.resize_with(count, || None);
         // The root lies in nothing.
-        Ok(Mounts { mounts, volumes, open, attached: 1 })
+        Ok(Self { mounts, volumes, open, attached: 1 })
     }
 
     /// The volume that a mount shows, opened if it was not, and ready to be used through this mount.
@@ -337,7 +337,7 @@ fn mount_no(index: usize) -> MountNo {
 fn names(path: &str) -> Option<impl Iterator<Item = &str>> {
     let names = path.strip_prefix('/')?.split('/');
     let plain = |name: &str| crate::stored::record::dentry::is_storable_name(name);
-    (path.len() <= crate::limits::PATH_BYTES_MAX && names.clone().all(plain)).then_some(names)
+    (path.len() <= crate::limits::MAX_PATH_BYTES && names.clone().all(plain)).then_some(names)
 }
 
 /// The rest of a path that starts with another, without a leading slash.

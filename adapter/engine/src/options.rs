@@ -32,8 +32,8 @@ pub struct CacheLimits {
 }
 
 impl Default for CacheLimits {
-    fn default() -> CacheLimits {
-        CacheLimits { extent_bytes: 16 << 20, inodes: 32 << 10, inode_bytes: 16 << 20, dentries: 128 << 10 }
+    fn default() -> Self {
+        Self { extent_bytes: 16 << 20, inodes: 32 << 10, inode_bytes: 16 << 20, dentries: 128 << 10 }
     }
 }
 
@@ -60,8 +60,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    fn default() -> Options {
-        Options {
+    fn default() -> Self {
+        Self {
             volume: DEFAULT_VOLUME.to_owned(),
             mode: Mode::default(),
             cache: CacheLimits::default(),

@@ -38,18 +38,18 @@ pub(crate) fn name_bytes(name: &str) -> u64 {
 
 impl Used {
     /// A name.
-    pub(crate) fn name(name: &str) -> Used {
-        Used { bytes: name_bytes(name), names: 1, ..Used::default() }
+    pub(crate) fn name(name: &str) -> Self {
+        Self { bytes: name_bytes(name), names: 1, ..Self::default() }
     }
 
     /// An inode with so many bytes of content.
-    pub(crate) fn inode(content_bytes: u64) -> Used {
-        Used { bytes: INODE_CHARGE_BYTES.saturating_add(content_bytes), inodes: 1, ..Used::default() }
+    pub(crate) fn inode(content_bytes: u64) -> Self {
+        Self { bytes: INODE_CHARGE_BYTES.saturating_add(content_bytes), inodes: 1, ..Self::default() }
     }
 
     /// Both together.
-    pub(crate) fn and(self, other: Used) -> Used {
-        Used {
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
             bytes: self.bytes.saturating_add(other.bytes),
             inodes: self.inodes.saturating_add(other.inodes),
             names: self.names.saturating_add(other.names),
@@ -57,8 +57,8 @@ impl Used {
     }
 
     /// What is left once something goes.
-    pub(crate) fn without(self, other: Used) -> Used {
-        Used {
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self {
             bytes: self.bytes.saturating_sub(other.bytes),
             inodes: self.inodes.saturating_sub(other.inodes),
             names: self.names.saturating_sub(other.names),

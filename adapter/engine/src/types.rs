@@ -8,7 +8,7 @@ pub struct InodeNo(pub u64);
 
 impl InodeNo {
     /// The root directory of every volume.
-    pub const ROOT: InodeNo = InodeNo(1);
+    pub const ROOT: Self = Self(1);
 }
 
 /// Which piece of a file: bytes `[index * extent_size, (index + 1) * extent_size)`.
@@ -29,17 +29,17 @@ pub enum Kind {
 impl Kind {
     pub(crate) fn to_byte(self) -> u8 {
         match self {
-            Kind::File => 1,
-            Kind::Directory => 2,
-            Kind::Symlink => 3,
+            Self::File => 1,
+            Self::Directory => 2,
+            Self::Symlink => 3,
         }
     }
 
-    pub(crate) fn from_byte(byte: u8) -> Option<Kind> {
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
         match byte {
-            1 => Some(Kind::File),
-            2 => Some(Kind::Directory),
-            3 => Some(Kind::Symlink),
+            1 => Some(Self::File),
+            2 => Some(Self::Directory),
+            3 => Some(Self::Symlink),
             _ => None,
         }
     }
@@ -57,7 +57,7 @@ pub struct Timestamp {
 
 impl Timestamp {
     /// Nanoseconds from `earlier` to `self`; 0 if the clock went back.
-    pub(crate) fn nanoseconds_since(self, earlier: Timestamp) -> u64 {
+    pub(crate) fn nanoseconds_since(self, earlier: Self) -> u64 {
         // Saturating: 64 bits hold 292 years, and 128 have no instruction in wasm.
         let seconds = self.seconds.saturating_sub(earlier.seconds);
         let nanoseconds = i64::from(self.nanoseconds) - i64::from(earlier.nanoseconds);
@@ -84,8 +84,8 @@ pub(crate) struct Dentry {
 
 impl Dentry {
     /// An entry that is yet to be given its name.
-    pub(crate) fn new(kind: Kind, ino: InodeNo) -> Dentry {
-        Dentry { kind, ino, born: 0 }
+    pub(crate) fn new(kind: Kind, ino: InodeNo) -> Self {
+        Self { kind, ino, born: 0 }
     }
 }
 
@@ -187,12 +187,12 @@ impl Crossing {
     /// Onto a mountpoint, with what is behind its name in the path: nothing, or a slash and more.
     ///
     /// Slashes at the path's end belong to its last name, whose meaning they change, and go on with it.
-    pub fn down(mount: MountNo, behind: &str, links: u32) -> Crossing {
+    pub fn down(mount: MountNo, behind: &str, links: u32) -> Self {
         let rest = match behind.trim_start_matches('/') {
             // The mountpoint is the last name itself.
             "" => ".",
             rest => rest,
         };
-        Crossing::Down { mount, rest: rest.to_owned(), links }
+        Self::Down { mount, rest: rest.to_owned(), links }
     }
 }

@@ -16,12 +16,12 @@ pub(crate) struct HostListing {
 }
 
 impl HostListing {
-    pub(super) fn new(stream: theirs::DirectoryEntryStream, mounted: Vec<String>) -> HostListing {
-        HostListing { stream: Some(stream), mounted: RefCell::new(mounted), files: RefCell::default() }
+    pub(super) fn new(stream: theirs::DirectoryEntryStream, mounted: Vec<String>) -> Self {
+        Self { stream: Some(stream), mounted: RefCell::new(mounted), files: RefCell::default() }
     }
 
     /// The root of a mount that shows some files: those that are there.
-    pub(super) fn of_files(mount: &HostMount, root: &theirs::Descriptor) -> HostListing {
+    pub(super) fn of_files(mount: &HostMount, root: &theirs::Descriptor) -> Self {
         let is_there = |path: &str| {
             let stat = root.stat_at(theirs::PathFlags::SYMLINK_FOLLOW, path);
             stat.is_ok_and(|stat| stat.type_ == theirs::DescriptorType::RegularFile)
@@ -32,7 +32,7 @@ impl HostListing {
             _ => None,
         });
         let (files, mounted) = (RefCell::new(files.collect()), RefCell::new(mounted.collect()));
-        HostListing { stream: None, mounted, files }
+        Self { stream: None, mounted, files }
     }
 
     pub(super) fn next(&self) -> Result<Option<DirectoryEntry>, ErrorCode> {

@@ -59,17 +59,17 @@ fn object(flags: PathFlags) -> Ending {
 
 impl Object {
     /// The preopened root.
-    pub(crate) fn root() -> Object {
+    pub(crate) fn root() -> Self {
         match mount::find(MountNo(0)) {
-            Some(mount) => Object::Host(HostObject::root(mount)),
-            None => Object::Volume(descriptor::Object::root()),
+            Some(mount) => Self::Host(HostObject::root(mount)),
+            None => Self::Volume(descriptor::Object::root()),
         }
     }
 
     /// Finds out where a path leads; with `look`, the host walks none of it by itself.
     fn reach(&self, path: &str, ending: Ending, look: bool) -> WasiResult<Reached> {
         let (base, start, mut walked) = match self {
-            Object::Volume(own) => {
+            Self::Volume(own) => {
                 let seen = table::with(|mounts| {
                     let start = own.start(mounts)?;
                     match mounts.locate(own.mount(), start, path, ending) {
@@ -83,7 +83,7 @@ impl Object {
                 };
                 (own.mount(), start, self.arrive(crossing, ending, start.mutates(), look)?)
             }
-            Object::Host(host) => {
+            Self::Host(host) => {
                 let walked = (host.mount.number, walk(&Base { look, ..host.base()? }, path, ending, 0)?);
                 (host.mount.number, Start::elsewhere(host.mutate), walked)
             }
@@ -131,7 +131,7 @@ impl Object {
         let covered = covered.map(|(path, _)| path.clone()).unwrap_or_default();
         let base = match self {
             // Back where it began: what is open there is still not left.
-            Object::Host(host) if host.mount.number == number && covered.starts_with(host.position()) => {
+            Self::Host(host) if host.mount.number == number && covered.starts_with(host.position()) => {
                 let at = covered.get(host.position().len()..).unwrap_or_default().to_vec();
                 Base { at, look, ..host.base()? }
             }
@@ -163,8 +163,8 @@ impl Object {
         match (reached, self) {
             (Reached::Host(place), _) => host(&place),
             (Reached::Volume(object, path), _) => volume(&object, path),
-            (Reached::Own, Object::Volume(object)) => volume(object, path),
-            (Reached::Own, Object::Host(_)) => Err(ErrorCode::Io),
+            (Reached::Own, Self::Volume(object)) => volume(object, path),
+            (Reached::Own, Self::Host(_)) => Err(ErrorCode::Io),
         }
     }
 
@@ -172,7 +172,7 @@ impl Object {
     fn at_both<T>(
         &self,
         path: String,
-        (other, other_path): (&Object, String),
+        (other, other_path): (&Self, String),
         (ending, other_ending): (Ending, Ending),
         volume: impl FnOnce((&descriptor::Object, &str), (&descriptor::Object, &str)) -> WasiResult<T>,
         host: impl FnOnce(&HostPath, &HostPath) -> WasiResult<T>,
@@ -206,7 +206,7 @@ impl Object {
     fn check(&self, reached: &Reached, path: &str, ending: Ending) -> WasiResult<()> {
         match (reached, self) {
             (Reached::Host(place), _) => place.check(ending),
-            (Reached::Own, Object::Volume(own)) => {
+            (Reached::Own, Self::Volume(own)) => {
                 let located = table::with(|mounts| {
                     let start = own.start(mounts)?;
                     mounts.locate(own.mount(), start, path, ending).map(drop)
@@ -427,9 +427,9 @@ impl GuestDescriptor for Object {
     }
 
     fn is_same_object(&self, other: DescriptorBorrow<'_>) -> bool {
-        match (self, other.get::<Object>()) {
-            (Object::Volume(one), Object::Volume(other)) => one.is_same(other),
-            (Object::Host(one), Object::Host(other)) => one.is_same(other),
+        match (self, other.get::<Self>()) {
+            (Self::Volume(one), Self::Volume(other)) => one.is_same(other),
+            (Self::Host(one), Self::Host(other)) => one.is_same(other),
             _ => false,
         }
     }
@@ -457,8 +457,8 @@ pub(crate) enum Listing {
 impl GuestDirectoryEntryStream for Listing {
     fn read_directory_entry(&self) -> WasiResult<Option<DirectoryEntry>> {
         match self {
-            Listing::Volume(listing) => listing.read_directory_entry(),
-            Listing::Host(listing) => listing.next(),
+            Self::Volume(listing) => listing.read_directory_entry(),
+            Self::Host(listing) => listing.next(),
         }
     }
 }

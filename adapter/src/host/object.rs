@@ -33,14 +33,14 @@ impl HostObject {
         position: Vec<String>,
         flags: DescriptorFlags,
         mutate: bool,
-    ) -> HostObject {
-        HostObject { mount, handle: Some(handle), position, flags, mutate }
+    ) -> Self {
+        Self { mount, handle: Some(handle), position, flags, mutate }
     }
 
     /// The root of a mount.
-    pub(super) fn root(mount: Rc<HostMount>) -> HostObject {
+    pub(super) fn root(mount: Rc<HostMount>) -> Self {
         let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
-        HostObject { mount, handle: None, position: Vec::new(), flags, mutate: true }
+        Self { mount, handle: None, position: Vec::new(), flags, mutate: true }
     }
 
     pub(super) fn handle(&self) -> WasiResult<Rc<theirs::Descriptor>> {
@@ -151,7 +151,7 @@ impl HostObject {
         self.do_with(theirs::Descriptor::metadata_hash).map(to_hash)
     }
 
-    pub(super) fn is_same(&self, other: &HostObject) -> bool {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self.handle(), other.handle()) {
             (Ok(one), Ok(other)) => one.is_same_object(&other),
             _ => false,

@@ -57,45 +57,41 @@ enum Kind {
 
 impl HostPath {
     /// A path that was looked at: by names from the open directory on.
-    pub(super) fn new(base: &Base, at: Vec<String>, tail: Tail) -> HostPath {
+    pub(super) fn new(base: &Base, at: Vec<String>, tail: Tail) -> Self {
         let path = if at.is_empty() { ".".to_owned() } else { at.join("/") };
         let position = base.position.iter().cloned().chain(at).collect();
-        HostPath { tail, ..HostPath::of(base, path, position, Kind::Plain) }
+        Self { tail, ..Self::of(base, path, position, Kind::Plain) }
     }
 
     /// A path that only the host has looked at.
-    pub(super) fn unseen(base: &Base, path: &str) -> HostPath {
-        let place = HostPath::of(base, path.to_owned(), base.position.clone(), Kind::Plain);
-        HostPath { may_lead_out: !base.floor, ..place }
+    pub(super) fn unseen(base: &Base, path: &str) -> Self {
+        let place = Self::of(base, path.to_owned(), base.position.clone(), Kind::Plain);
+        Self { may_lead_out: !base.floor, ..place }
     }
 
     /// A name on which something is mounted.
-    pub(super) fn mountpoint(base: &Base, position: Vec<String>, tail: Tail) -> HostPath {
-        HostPath { tail, ..HostPath::of(base, String::new(), position, Kind::Mountpoint) }
+    pub(super) fn mountpoint(base: &Base, position: Vec<String>, tail: Tail) -> Self {
+        Self { tail, ..Self::of(base, String::new(), position, Kind::Mountpoint) }
     }
 
     /// A name that is not visible.
-    pub(super) fn hidden(base: &Base, tail: Tail) -> HostPath {
-        HostPath { tail, ..HostPath::of(base, String::new(), Vec::new(), Kind::Hidden) }
+    pub(super) fn hidden(base: &Base, tail: Tail) -> Self {
+        Self { tail, ..Self::of(base, String::new(), Vec::new(), Kind::Hidden) }
     }
 
     /// A file that has another name there. What is no file is not visible.
-    pub(super) fn mapped(
-        base: &Base,
-        position: Vec<String>,
-        (path, tail): (&str, Tail),
-    ) -> WasiResult<HostPath> {
+    pub(super) fn mapped(base: &Base, position: Vec<String>, (path, tail): (&str, Tail)) -> WasiResult<Self> {
         let stat = base.handle.stat_at(theirs::PathFlags::SYMLINK_FOLLOW, path).map_err(to_code)?;
         if stat.type_ != theirs::DescriptorType::RegularFile {
             return Err(ErrorCode::NoEntry);
         }
-        Ok(HostPath { tail, ..HostPath::of(base, path.to_owned(), position, Kind::Mapped) })
+        Ok(Self { tail, ..Self::of(base, path.to_owned(), position, Kind::Mapped) })
     }
 
-    fn of(base: &Base, path: String, position: Vec<String>, kind: Kind) -> HostPath {
+    fn of(base: &Base, path: String, position: Vec<String>, kind: Kind) -> Self {
         let (mount, handle) = (base.mount.clone(), base.handle.clone());
         let (tail, mutate) = (Tail::None, base.mutate);
-        HostPath { mount, handle, path, position, kind, tail, mutate, may_lead_out: false }
+        Self { mount, handle, path, position, kind, tail, mutate, may_lead_out: false }
     }
 
     /// Fails unless there is an object to be used.
@@ -305,7 +301,7 @@ impl HostPath {
         }
     }
 
-    pub(super) fn rename(&self, new: &HostPath) -> WasiResult<()> {
+    pub(super) fn rename(&self, new: &Self) -> WasiResult<()> {
         if matches!(new.tail, Tail::Dot | Tail::Up) {
             return Err(ErrorCode::Busy);
         }
@@ -328,7 +324,7 @@ impl HostPath {
     }
 
     /// Fails where it matters for a renaming which of the two is a directory, and the host does not see it.
-    fn check_directories(&self, new: &HostPath) -> WasiResult<()> {
+    fn check_directories(&self, new: &Self) -> WasiResult<()> {
         let slashes = self.tail == Tail::Slashes || new.tail == Tail::Slashes;
         let mounted = self.kind == Kind::Mountpoint || new.kind == Kind::Mountpoint;
         if !slashes && !mounted {
@@ -354,7 +350,7 @@ impl HostPath {
         Ok(())
     }
 
-    pub(super) fn link(&self, new: &HostPath) -> WasiResult<()> {
+    pub(super) fn link(&self, new: &Self) -> WasiResult<()> {
         // Another name for a file of the map would be one for what the map hides.
         if self.kind == Kind::Mapped {
             return Err(ErrorCode::NotPermitted);

@@ -10,7 +10,7 @@ use super::path::{HostPath, Tail};
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use crate::bindings::kvfs::host_filesystem::types::{DescriptorType, ErrorCode as HostCode, PathFlags};
 use crate::codes;
-use kvfs::limits::SYMLINK_DEPTH_MAX;
+use kvfs::limits::MAX_SYMLINK_DEPTH;
 use kvfs::steps::{self, Step};
 use kvfs::{Crossing, Ending, Error};
 use std::borrow::Cow;
@@ -88,7 +88,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                     Ok(DescriptorType::SymbolicLink) => {
                         at.pop();
                         links += 1;
-                        if links > SYMLINK_DEPTH_MAX {
+                        if links > MAX_SYMLINK_DEPTH {
                             return Err(ErrorCode::Loop);
                         }
                         let target = base.handle.readlink_at(&here).map_err(to_code)?;

@@ -1,6 +1,6 @@
 //! What can be wrong with mounts.
 
-use super::table::MOUNTS_MAX;
+use super::table::MAX_MOUNTS;
 use super::tree::{ENTRIES_MAX, NAMED_BYTES_MAX};
 use crate::configure::ConfigError;
 use std::path::PathBuf;
@@ -138,7 +138,7 @@ pub enum MountError {
     },
     /// There are more mounts than the adapter takes.
     #[error(
-        "{count} mounts with the root, and at most {MOUNTS_MAX} are possible; put some of them into one tree"
+        "{count} mounts with the root, and at most {MAX_MOUNTS} are possible; put some of them into one tree"
     )]
     TooMany {
         /// How many there are.

@@ -3,7 +3,7 @@
 use super::error::MountError;
 use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::plan::Volumes;
-use super::table::{MOUNTS_MAX, Table};
+use super::table::{MAX_MOUNTS, Table};
 use crate::configure::{Mode, check_volume};
 use crate::error::cut;
 use crate::parts::Claimed;
@@ -101,8 +101,8 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
             return Err(format!("its configuration has a line that this version does not know, `{line}`"));
         }
         // Of each volume there is one line of limits.
-        if count > MOUNTS_MAX || limits_count > MOUNTS_MAX {
-            return Err(format!("its configuration has more than {MOUNTS_MAX} mounts, or limits"));
+        if count > MAX_MOUNTS || limits_count > MAX_MOUNTS {
+            return Err(format!("its configuration has more than {MAX_MOUNTS} mounts, or limits"));
         }
     }
     let mounts = read_lines(config, images);
@@ -139,7 +139,7 @@ impl FixedMount<'_> {
 pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'a>> {
     let value = |line: &'_ str, key: &str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
     let lines: Vec<String> =
-        config.lines().filter_map(|line| value(line, "mount")).take(MOUNTS_MAX).collect();
+        config.lines().filter_map(|line| value(line, "mount")).take(MAX_MOUNTS).collect();
     if lines.is_empty() {
         let volume = config.lines().find_map(|line| value(line, "volume"));
         let volume = volume.unwrap_or_else(|| kvfs::DEFAULT_VOLUME.to_owned());
@@ -147,7 +147,7 @@ pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
         let (path, limits) = ("/".to_owned(), MountLimits::default());
         return vec![FixedMount { path, access: MountAccess::ReadWrite, limits, source }];
     }
-    let limits = config.lines().filter_map(|line| value(line, "limits")).take(MOUNTS_MAX);
+    let limits = config.lines().filter_map(|line| value(line, "limits")).take(MAX_MOUNTS);
     let limits: Vec<String> = limits.collect();
     let limits: Vec<(&str, MountLimits)> = limits.iter().filter_map(|line| read_limits(line)).collect();
     let mut mounts: Vec<_> = lines.iter().filter_map(|line| read_line(line, images)).collect();

@@ -13,7 +13,7 @@ use std::io::Read;
 use std::rc::Rc;
 
 /// Bytes of a file of the host that are read at once.
-const CHUNK_BYTES: usize = kvfs::limits::WRITE_BYTES_MAX;
+const CHUNK_BYTES: usize = kvfs::limits::MAX_WRITE_BYTES;
 
 /// How far the packing of trees has come. See [`Compose::on_packing`](crate::Compose::on_packing).
 #[derive(Clone, Copy, Debug)]

@@ -309,6 +309,6 @@ fn name_of(source: &Path) -> String {
     let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let found = last(source).or_else(|| last(&source.canonicalize().ok()?));
     let mut name = found.unwrap_or_else(|| "tree".to_owned()).replace(char::is_control, "\u{fffd}");
-    name.truncate(name.floor_char_boundary(kvfs::image::NAME_BYTES_MAX));
+    name.truncate(name.floor_char_boundary(kvfs::image::MAX_NAME_BYTES));
     name
 }

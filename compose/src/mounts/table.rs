@@ -2,11 +2,11 @@
 
 use super::error::MountError;
 use super::mount::{MappedFile, Mount, MountAccess, MountSource};
-use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
+use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use std::collections::HashSet;
 
 /// Most mounts of one composition, the root among them: the adapter looks at each when it steps from one to the other.
-pub(crate) use kvfs::limits::MOUNTS_MAX;
+pub(crate) use kvfs::limits::MAX_MOUNTS;
 
 /// Fails unless a path is absolute and in its one normal form.
 pub(super) fn check_path(path: &str) -> Result<(), MountError> {
@@ -17,15 +17,15 @@ pub(super) fn check_path(path: &str) -> Result<(), MountError> {
     if path.chars().any(char::is_control) {
         return wrong("has a control character; choose another".into());
     }
-    if path.len() > PATH_BYTES_MAX {
-        return wrong(format!("has more than {} bytes; choose a shorter one", PATH_BYTES_MAX));
+    if path.len() > MAX_PATH_BYTES {
+        return wrong(format!("has more than {} bytes; choose a shorter one", MAX_PATH_BYTES));
     }
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     if let Some(dots) = parts.iter().find(|part| matches!(**part, "." | "..")) {
         return wrong(format!("has a part `{dots}`; write where it leads"));
     }
-    if parts.iter().any(|part| part.len() > NAME_BYTES_MAX) {
-        return wrong(format!("has a name of more than {} bytes", NAME_BYTES_MAX));
+    if parts.iter().any(|part| part.len() > MAX_NAME_BYTES) {
+        return wrong(format!("has a name of more than {} bytes", MAX_NAME_BYTES));
     }
     let normal = format!("/{}", parts.join("/"));
     if !path.starts_with('/') {
@@ -67,7 +67,7 @@ impl Mount {
             let name = file.name.as_str();
             if unfit(name)
                 || name.contains(['/', '='])
-                || name.len() > NAME_BYTES_MAX
+                || name.len() > MAX_NAME_BYTES
                 || matches!(name, "." | "..")
             {
                 return wrong(name, "is no name of a file; it has 1 to 255 bytes and no slash");
@@ -75,7 +75,7 @@ impl Mount {
             let host_path = file.host_path.as_str();
             let parts = host_path.split('/');
             if unfit(host_path)
-                || host_path.len() > PATH_BYTES_MAX
+                || host_path.len() > MAX_PATH_BYTES
                 || parts.clone().any(|part| matches!(part, "" | "." | ".."))
             {
                 return wrong(host_path, "is no path below the host's directory, such as ssl/ca.pem");
@@ -100,7 +100,7 @@ impl Table {
         // Without one at the root, a directory is mounted there for the others to lie in.
         let has_root = mounts.is_empty() || mounts.iter().any(|mount| mount.path == "/");
         let count = mounts.len() + usize::from(!has_root);
-        if count > MOUNTS_MAX {
+        if count > MAX_MOUNTS {
             return Err(MountError::TooMany { count });
         }
         mounts.iter().try_for_each(Mount::check)?;

@@ -2,13 +2,13 @@
 
 use super::error::MountError;
 use kvfs::Timestamp;
-use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_BYTES_MAX};
+use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYMLINK_BYTES};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 /// Most symbolic links that are followed on the way to one path, as Linux does.
-const LINKS_MAX: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Most files, directories and links of a tree.
 pub(super) const ENTRIES_MAX: usize = 2 << 20;
@@ -232,7 +232,7 @@ impl Tree {
                         return Err("below a symbolic link that may lead elsewhere, and is not followed");
                     }
                     links += 1;
-                    if links > LINKS_MAX {
+                    if links > MAX_LINKS {
                         return Err("below symbolic links that lead to each other");
                     }
                     place.truncate(around);
@@ -313,18 +313,18 @@ impl<'a> FirstNames<'a> {
 
 /// Fails for what no guest could name or read.
 fn check(purpose: &Purpose, path: &str, node: &Node) -> Result<(), MountError> {
-    if path.len() > PATH_BYTES_MAX {
-        return Err(purpose.bad_name(path, format!("a path of more than {PATH_BYTES_MAX} bytes")));
+    if path.len() > MAX_PATH_BYTES {
+        return Err(purpose.bad_name(path, format!("a path of more than {MAX_PATH_BYTES} bytes")));
     }
     if path.contains('\0') {
         return Err(purpose.bad_name(path, "a name with a zero byte"));
     }
-    if path.split('/').any(|name| name.len() > NAME_BYTES_MAX) {
-        return Err(purpose.bad_name(path, format!("a name of more than {NAME_BYTES_MAX} bytes")));
+    if path.split('/').any(|name| name.len() > MAX_NAME_BYTES) {
+        return Err(purpose.bad_name(path, format!("a name of more than {MAX_NAME_BYTES} bytes")));
     }
     match &node.content {
-        Content::Symlink(target) if target.is_empty() || target.len() > SYMLINK_BYTES_MAX => {
-            Err(purpose.bad_name(path, format!("a link whose target has not 1 to {SYMLINK_BYTES_MAX} bytes")))
+        Content::Symlink(target) if target.is_empty() || target.len() > MAX_SYMLINK_BYTES => {
+            Err(purpose.bad_name(path, format!("a link whose target has not 1 to {MAX_SYMLINK_BYTES} bytes")))
         }
         Content::Symlink(target) if target.contains('\0') => {
             Err(purpose.bad_name(path, "a link whose target has a zero byte"))

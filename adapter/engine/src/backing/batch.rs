@@ -94,12 +94,12 @@ impl Batch {
 
     /// Where a piece that starts here must end, to be within so many entries and bytes: one entry at
     /// least, which is for the store to refuse if it is too large alone.
-    pub(crate) fn piece(&self, start: usize, entries_max: usize, bytes_max: usize) -> usize {
+    pub(crate) fn piece(&self, start: usize, max_entries: usize, max_bytes: usize) -> usize {
         let mut bytes = 0;
-        let entries = self.entries.get(start..).unwrap_or_default().iter().take(entries_max.max(1));
+        let entries = self.entries.get(start..).unwrap_or_default().iter().take(max_entries.max(1));
         let fitting = entries.take_while(|entry| {
             bytes += entry.bytes;
-            bytes <= bytes_max
+            bytes <= max_bytes
         });
         (start + fitting.count().max(1)).min(self.entries.len())
     }

@@ -1,7 +1,7 @@
 //! A store seen through its journal: changes that are committed but not in place yet.
 
 use crate::error::Error;
-use crate::limits::JOURNAL_BYTES_MAX;
+use crate::limits::MAX_JOURNAL_BYTES;
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::stored::key::KeySpace;
 use crate::stored::record::journal::{Changes, damaged, decode_changes, decode_commit, decode_part, sum};
@@ -111,8 +111,8 @@ pub(crate) struct StoredJournal {
 pub(crate) fn read_journal(
     store: &mut dyn KvStore,
     keys: &KeySpace,
-    entries_max: u32,
-    bytes_max: u32,
+    max_entries: u32,
+    max_bytes: u32,
 ) -> Result<StoredJournal, Error> {
     let mut key = Vec::new();
     keys.journal_commit(&mut key);
@@ -121,7 +121,7 @@ pub(crate) fn read_journal(
     let (mut parts, mut bytes) = (Vec::new(), Vec::new());
     let (mut start, end) = keys.journal_parts();
     loop {
-        let page = store.scan(&start, &end, entries_max, bytes_max)?;
+        let page = store.scan(&start, &end, max_entries, max_bytes)?;
         let Some(last) = page.last() else { break };
         start = [&*last.key, &[0]].concat();
         for entry in page {
@@ -133,7 +133,7 @@ pub(crate) fn read_journal(
                     return Err(damaged("a part is missing"));
                 }
                 bytes.extend_from_slice(decode_part(&entry.key, &entry.value)?);
-                if bytes.len() > JOURNAL_BYTES_MAX {
+                if bytes.len() > MAX_JOURNAL_BYTES {
                     return Err(damaged("longer than any journal"));
                 }
             }

@@ -164,11 +164,11 @@ impl Backing {
         at_last: &Superblock,
     ) -> Result<()> {
         let superblock_bytes = self.keys.superblock().len() + self.committed.encoded_bytes();
-        let entries_max = (self.limits.max_batch_entries as usize).saturating_sub(1);
-        let bytes_max = (self.limits.max_batch_bytes as usize).saturating_sub(superblock_bytes);
+        let max_entries = (self.limits.max_batch_entries as usize).saturating_sub(1);
+        let max_bytes = (self.limits.max_batch_bytes as usize).saturating_sub(superblock_bytes);
         let mut start = 0;
         loop {
-            let end = batch.piece(start, entries_max, bytes_max);
+            let end = batch.piece(start, max_entries, max_bytes);
             let mut superblock = if end == batch.len() { at_last } else { superblock }.clone();
             superblock.seq = self.committed.seq.saturating_add(1);
             self.apply_range(batch, start..end, cache, Some(superblock), Durability::Buffered)?;

@@ -22,8 +22,8 @@ pub(crate) struct Lower {
 }
 
 impl Lower {
-    pub(crate) fn new(image: Image, keys: KeySpace) -> Lower {
-        Lower { image, keys }
+    pub(crate) fn new(image: Image, keys: KeySpace) -> Self {
+        Self { image, keys }
     }
 
     pub(crate) fn id(&self) -> &ImageId {

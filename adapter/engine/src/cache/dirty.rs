@@ -59,8 +59,8 @@ impl Dirty {
 
     /// Nothing, in the memory of what there was: commits come by the hundred thousand. What a large one took
     /// is given back.
-    pub(crate) fn emptied(self) -> Dirty {
-        let Dirty { mut inodes, mut dentries, mut extents, mut removed, .. } = self;
+    pub(crate) fn emptied(self) -> Self {
+        let Self { mut inodes, mut dentries, mut extents, mut removed, .. } = self;
         inodes.clear();
         dentries.clear();
         extents.clear();
@@ -69,7 +69,7 @@ impl Dirty {
         dentries.shrink_to(KEPT_ENTRIES);
         extents.shrink_to(KEPT_ENTRIES);
         removed.shrink_to(KEPT_ENTRIES);
-        Dirty { inodes, dentries, extents, removed, ..Dirty::default() }
+        Self { inodes, dentries, extents, removed, ..Self::default() }
     }
 
     /// An upper bound of the mutations that must go together in one apply.

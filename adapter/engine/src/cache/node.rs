@@ -105,8 +105,8 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    pub(crate) fn hole() -> Extent {
-        Extent {
+    pub(crate) fn hole() -> Self {
+        Self {
             value: Value::default(),
             dirty: false,
             hole: true,
@@ -116,8 +116,8 @@ impl Extent {
         }
     }
 
-    pub(crate) fn loaded(value: Value, trimmed: bool) -> Extent {
-        Extent { value, hole: false, trimmed, ..Extent::hole() }
+    pub(crate) fn loaded(value: Value, trimmed: bool) -> Self {
+        Self { value, hole: false, trimmed, ..Self::hole() }
     }
 
     /// Whether it is the image's: a value is where it lies there until it is changed.
@@ -131,7 +131,7 @@ impl Extent {
             Value::Owned(bytes) => bytes.capacity(),
             Value::Borrowed(_) => 0,
         };
-        bytes + size_of::<Extent>() + 2 * size_of::<u64>()
+        bytes + size_of::<Self>() + 2 * size_of::<u64>()
     }
 
     pub(crate) fn data(&self) -> &[u8] {

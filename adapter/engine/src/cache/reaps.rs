@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 impl Cache {
     /// Turns announcements of garbage, not stored yet, into deletes, as far as so many are allowed: all or the
     /// start of what a removed inode leaves, and all of what was cut off a file. Returns true if there were any.
-    pub(crate) fn delete_what_is_announced(&mut self, deletes_max: u64) -> bool {
-        let mut left = deletes_max;
+    pub(crate) fn delete_what_is_announced(&mut self, max_deletes: u64) -> bool {
+        let mut left = max_deletes;
         let dirty = &mut self.dirty;
         let mut removed: FxHashMap<InodeNo, &mut Removed> =
             dirty.removed.iter_mut().map(|removed| (removed.ino, removed)).collect();
@@ -36,7 +36,7 @@ impl Cache {
             self.reaps.remove(ino);
         }
         dirty.reaps = dirty.reaps.saturating_sub(done.len());
-        left < deletes_max
+        left < max_deletes
     }
 
     /// Notes garbage whose record is in the store, or may be.

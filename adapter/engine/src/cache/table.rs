@@ -40,8 +40,8 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new(limits: CacheLimits) -> Cache {
-        Cache {
+    pub(crate) fn new(limits: CacheLimits) -> Self {
+        Self {
             nodes: HashMap::default(),
             dirty: Dirty::default(),
             reaps: BTreeMap::new(),
@@ -148,7 +148,7 @@ impl Cache {
     }
 
     /// Takes an inode out of memory for good; what the store holds of it goes into `dirty.removed`.
-    pub(crate) fn remove_node(&mut self, ino: InodeNo, direct_deletes_max: u64) {
+    pub(crate) fn remove_node(&mut self, ino: InodeNo, max_direct_deletes: u64) {
         let Some(mut node) = self.nodes.remove(&ino) else { return };
         // Its record changed with the last link: there is none to write now.
         if self.dirty.inodes.last() == Some(&ino) {
@@ -166,7 +166,7 @@ impl Cache {
             );
         }
         let mut extents: Vec<u64> = Vec::new();
-        if self.reaps.contains_key(&ino) || node.stored_end > direct_deletes_max {
+        if self.reaps.contains_key(&ino) || node.stored_end > max_direct_deletes {
             self.add_reap(ino, 0, node.stored_end);
         } else {
             extents.extend(0..node.stored_end);

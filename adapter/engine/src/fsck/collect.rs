@@ -8,19 +8,19 @@ use crate::store::{Entry, KvStore};
 use crate::stored::key::{KeySpace, tag};
 use crate::stored::record::dentry::is_storable_name;
 use crate::stored::record::inode::Inode;
-use crate::stored::record::superblock::{EXTENT_BYTES_MAX, INLINE_BYTES_MAX, Superblock};
+use crate::stored::record::superblock::{MAX_EXTENT_BYTES, MAX_INLINE_BYTES, Superblock};
 use crate::stored::record::{RecordId, dentry, journal, reap, unseal};
 use crate::types::InodeNo;
 
 pub(super) fn collect(store: &mut dyn KvStore, keys: &KeySpace, report: &mut Report) -> Result<Picture> {
     let limits = store.limits()?;
-    let (entries_max, bytes_max) =
+    let (max_entries, max_bytes) =
         (READDIR_PAGE_ENTRIES.min(limits.max_batch_entries), READDIR_PAGE_BYTES.min(limits.max_batch_bytes));
     let mut picture = Picture::default();
     let (mut start, end) = keys.volume_range();
     let mut seen = false;
     loop {
-        let entries = store.scan(&start, &end, entries_max, bytes_max)?;
+        let entries = store.scan(&start, &end, max_entries, max_bytes)?;
         let Some(last) = entries.last() else { break };
         seen = true;
         start.clone_from(&last.key);
@@ -57,7 +57,7 @@ fn record(
 ) -> Result<()> {
     let Entry { key, value } = entry;
     let inline_bytes =
-        picture.superblock.as_ref().map_or(INLINE_BYTES_MAX, |superblock| superblock.inline_bytes);
+        picture.superblock.as_ref().map_or(MAX_INLINE_BYTES, |superblock| superblock.inline_bytes);
     if (tag, rest) == (tag::SUPERBLOCK, &[]) {
         picture.superblock_value = Some(value.clone());
         match Superblock::decode(key, value) {
@@ -144,7 +144,7 @@ fn extent(
     picture.extents.entry(ino).or_default().push(index);
     let id = RecordId { tag: tag::EXTENT, name: "extent", ino: ino.0 };
     let extent_bytes =
-        picture.superblock.as_ref().map_or(EXTENT_BYTES_MAX, |superblock| superblock.extent_bytes);
+        picture.superblock.as_ref().map_or(MAX_EXTENT_BYTES, |superblock| superblock.extent_bytes);
     match unseal(key, id, value) {
         Ok(body) if body.len() > extent_bytes as usize => {
             picture.damaged_extents.push((ino, index));

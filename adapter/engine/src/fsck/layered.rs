@@ -50,8 +50,8 @@ impl<'s> Layered<'s> {
         let (mut written, mut own, mut named) = (false, BTreeSet::new(), BTreeSet::new());
         let mut above = Above::default();
         loop {
-            let (entries_max, bytes_max) = (limits.max_batch_entries, limits.max_batch_bytes);
-            let page = journal_view::scan(self.store, changes, &start, &end, entries_max, bytes_max)?;
+            let (max_entries, max_bytes) = (limits.max_batch_entries, limits.max_batch_bytes);
+            let page = journal_view::scan(self.store, changes, &start, &end, max_entries, max_bytes)?;
             let Some(last) = page.last() else { break };
             start.clone_from(&last.key);
             start.push(0);

@@ -2,7 +2,7 @@
 
 use super::picture::Picture;
 use super::report::Report;
-use crate::limits::PATH_BYTES_MAX;
+use crate::limits::MAX_PATH_BYTES;
 use crate::stored::key::{KeySpace, tag};
 use crate::types::InodeNo;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ fn path(names_of: &NamesOf<'_>, ino: InodeNo, name: Option<&str>) -> Option<Stri
     while at != InodeNo::ROOT {
         let (dir, name) = names_of.get(&at)?;
         bytes += name.len() + 1;
-        if bytes > PATH_BYTES_MAX {
+        if bytes > MAX_PATH_BYTES {
             return None;
         }
         names.push(name);

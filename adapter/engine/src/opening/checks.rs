@@ -1,7 +1,7 @@
 //! Whether a volume can be opened: its name, its superblock, the image that it lies on.
 
 use crate::error::{Error, OtherImage, Result};
-use crate::limits::VOLUME_NAME_BYTES_MAX;
+use crate::limits::MAX_VOLUME_NAME_BYTES;
 use crate::store::KvStore;
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
@@ -10,7 +10,7 @@ use crate::types::{ImageId, InodeNo};
 
 /// Fails unless a volume can have this name.
 pub(crate) fn check_volume_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > VOLUME_NAME_BYTES_MAX || name.contains('\0') {
+    if name.is_empty() || name.len() > MAX_VOLUME_NAME_BYTES || name.contains('\0') {
         return Err(Error::Invalid);
     }
     Ok(())

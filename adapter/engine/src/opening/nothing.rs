@@ -1,6 +1,6 @@
 //! What an image is opened over: no store, and a clock that stands still.
 
-use crate::limits::STORE_KEY_BYTES_MIN;
+use crate::limits::MIN_STORE_KEY_BYTES;
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::types::{Clock, Timestamp};
 
@@ -10,7 +10,7 @@ pub(crate) struct NoStore;
 impl KvStore for NoStore {
     fn limits(&mut self) -> Result<Limits, StoreError> {
         Ok(Limits {
-            max_key_bytes: STORE_KEY_BYTES_MIN,
+            max_key_bytes: MIN_STORE_KEY_BYTES,
             max_value_bytes: u32::MAX,
             max_batch_entries: u32::MAX,
             max_batch_bytes: u32::MAX,

@@ -7,7 +7,7 @@ use crate::types::Kind;
 use crate::volume::Volume;
 
 /// Most extents that an announcement fetches.
-const WILL_NEED_EXTENTS: u64 = 8;
+const MAX_ADVISED_EXTENTS: u64 = 8;
 
 impl Volume {
     /// Takes a hint that a range of a file will be read soon, and fetches the start of it.
@@ -25,7 +25,7 @@ impl Volume {
         let end = size.min(offset.saturating_add(length));
         if offset < end {
             let first = offset / extent_bytes;
-            let last = ((end - 1) / extent_bytes).min(first.saturating_add(WILL_NEED_EXTENTS - 1));
+            let last = ((end - 1) / extent_bytes).min(first.saturating_add(MAX_ADVISED_EXTENTS - 1));
             let _ =
                 load::extents(&mut txn.volume.backing, &mut txn.volume.cache, file.ino, first, last, false);
         }

@@ -1,7 +1,7 @@
 //! Gives a file one more name.
 
 use crate::error::{Error, Result};
-use crate::limits::LINKS_MAX;
+use crate::limits::MAX_LINKS;
 use crate::quota::Used;
 use crate::storing::change::Change;
 use crate::types::{Dentry, Kind};
@@ -36,7 +36,7 @@ impl Volume {
         if entry.kind == Kind::Directory {
             return Err(Error::NotPermitted);
         }
-        if txn.inode_of(entry)?.nlink >= LINKS_MAX {
+        if txn.inode_of(entry)?.nlink >= MAX_LINKS {
             return Err(Error::TooManyLinks);
         }
         txn.check_growth(Used::name(name).and(txn.copy_up(entry.ino)).and(txn.copy_up(found.dir)))?;

@@ -3,14 +3,14 @@
 use crate::bytes::Lend;
 use crate::descriptor::Descriptor;
 use crate::error::Result;
-use crate::limits::READ_BYTES_MAX;
+use crate::limits::MAX_READ_BYTES;
 use crate::volume::Volume;
 
 impl Volume {
     /// Appends up to `length` bytes of a file, from `offset` on, to `out`.
     ///
     /// Returns how many; less than asked only at the file's end and over
-    /// [`crate::limits::READ_BYTES_MAX`], 0 at or behind the end. The access time stays.
+    /// [`crate::limits::MAX_READ_BYTES`], 0 at or behind the end. The access time stays.
     ///
     /// # Errors
     /// [`crate::Error::BadDescriptor`] unless open for reading, [`crate::Error::IsDirectory`],
@@ -28,9 +28,10 @@ impl Volume {
     ) -> Result<usize> {
         let ino = file.readable_file()?;
         let before = out.len();
-        self.begin()?.read(ino, offset, length.min(READ_BYTES_MAX), out)?;
+        self.begin()?.read(ino, offset, length.min(MAX_READ_BYTES), out)?;
         Ok(out.len() - before)
     }
+
     /// Reads without a copy: shows the bytes that [`Volume::read`] would append, piece by piece where they
     /// lie in memory. They stay there, and stay as they are, until the volume is used again.
     ///
@@ -44,7 +45,7 @@ impl Volume {
     ) -> Result<usize> {
         let ino = file.readable_file()?;
         let mut lend = Lend { show, count: 0 };
-        self.begin()?.read(ino, offset, length.min(READ_BYTES_MAX), &mut lend)?;
+        self.begin()?.read(ino, offset, length.min(MAX_READ_BYTES), &mut lend)?;
         Ok(lend.count)
     }
 }

@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Entries of a directory that a stream may hold at its start instead of reading pages.
-const SNAPSHOT_ENTRIES_MAX: usize = 4096;
+const MAX_SNAPSHOT_ENTRIES: usize = 4096;
 
 /// Entries that all streams together may hold so.
-const SNAPSHOTS_ENTRIES_MAX: usize = 256 << 10;
+const MAX_HELD_ENTRIES: usize = 256 << 10;
 
 /// Entries of a page when the listings together hold as many as they may.
 const SMALL_PAGE_ENTRIES: u32 = 16;
@@ -76,7 +76,7 @@ impl Volume {
         let dir = directory.directory()?;
         let generation = self.begin()?.inode(dir)?.generation;
         let directory = self.reopen(directory)?;
-        let room = SNAPSHOTS_ENTRIES_MAX.saturating_sub(self.snapshot_entries).min(SNAPSHOT_ENTRIES_MAX);
+        let room = MAX_HELD_ENTRIES.saturating_sub(self.snapshot_entries).min(MAX_SNAPSHOT_ENTRIES);
         let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
         let source = match known.filter(|known| known.complete && known.slots.len() <= room) {
             Some(known) => {
@@ -156,14 +156,14 @@ impl Volume {
         let stored_whole = self.cache.dirty.is_empty() || self.commit_for_a_look();
         self.backing.check_alive()?;
         // Many listings at once share what may lie in memory: then each gets little at a time.
-        let full = self.snapshot_entries + READDIR_PAGE_ENTRIES as usize > SNAPSHOTS_ENTRIES_MAX;
-        let entries_max = if full { SMALL_PAGE_ENTRIES } else { READDIR_PAGE_ENTRIES };
+        let full = self.snapshot_entries + READDIR_PAGE_ENTRIES as usize > MAX_HELD_ENTRIES;
+        let max_entries = if full { SMALL_PAGE_ENTRIES } else { READDIR_PAGE_ENTRIES };
         let found = load::names(
             &mut self.backing,
             &mut self.cache,
             dir,
             pages.after.as_deref(),
-            entries_max,
+            max_entries,
             READDIR_PAGE_BYTES,
         )?;
         // Beside what is not stored the store is out of date: each name is looked up then.
@@ -181,8 +181,8 @@ impl Volume {
             page.extend(more);
             page.sort_by(|one, other| one.0.cmp(&other.0));
             page.dedup_by(|one, other| one.0 == other.0);
-            if page.len() > entries_max as usize {
-                page.truncate(entries_max as usize);
+            if page.len() > max_entries as usize {
+                page.truncate(max_entries as usize);
                 pages.last = false;
             }
         }

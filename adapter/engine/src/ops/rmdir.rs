@@ -15,7 +15,7 @@ impl Volume {
     /// [`Error::Busy`] for a mountpoint, [`Error::Invalid`] for a path that ends in `.`; one that ends in `..` is never empty.
     ///
     /// # Durability
-    /// With the next change that is stored, or after [`crate::limits::GATHERED_REMOVALS_MAX`] removals; in
+    /// With the next change that is stored, or after [`crate::limits::MAX_GATHERED_REMOVALS`] removals; in
     /// mode `strict` at once. A kill before that brings the name back.
     ///
     /// As [`Volume::unlink_file_at`] it does not fail for what others wrote.

@@ -6,7 +6,7 @@ use crate::stored::record::inode::Content;
 use crate::storing::change::Change;
 use crate::types::{Dentry, Kind};
 use crate::volume::Volume;
-use crate::volume::room::symlink_bytes_max;
+use crate::volume::room::max_symlink_bytes;
 use crate::walking::path::{Ending, resolve};
 use crate::walking::start::Start;
 
@@ -40,7 +40,7 @@ impl Volume {
         if target.is_empty() {
             return Err(Error::NoEntry);
         }
-        if target.len() > symlink_bytes_max(self.backing.committed.extent_bytes) {
+        if target.len() > max_symlink_bytes(self.backing.committed.extent_bytes) {
             return Err(Error::NameTooLong);
         }
         if target.as_bytes().contains(&0) {

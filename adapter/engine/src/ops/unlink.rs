@@ -15,7 +15,7 @@ impl Volume {
     /// behind its name.
     ///
     /// # Durability
-    /// With the next change that is stored, or after [`crate::limits::GATHERED_REMOVALS_MAX`] removals; in
+    /// With the next change that is stored, or after [`crate::limits::MAX_GATHERED_REMOVALS`] removals; in
     /// mode `strict` at once. A kill before that brings the name back.
     ///
     /// A removal does not fail for what others wrote: if it brings a commit, and that fails, the next change tells

@@ -3,7 +3,7 @@
 use crate::bytes::{Source, ToFill};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::limits::WRITE_BYTES_MAX;
+use crate::limits::MAX_WRITE_BYTES;
 use crate::storing::change::Change;
 use crate::transaction::txn::{Txn, Writes};
 use crate::types::InodeNo;
@@ -20,7 +20,7 @@ pub enum At {
 
 impl Volume {
     /// Writes to a file and returns how many bytes were taken: all, but no more than
-    /// [`crate::limits::WRITE_BYTES_MAX`], and less if the store failed on the way. Behind the end, the
+    /// [`crate::limits::MAX_WRITE_BYTES`], and less if the store failed on the way. Behind the end, the
     /// gap becomes a hole, which takes no room.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Volume {
     /// where too much is dirty.
     pub fn write(&mut self, file: &Descriptor, at: At, data: &[u8]) -> Result<usize> {
         file.writable_file()?;
-        let data = data.get(..WRITE_BYTES_MAX).unwrap_or(data);
+        let data = data.get(..MAX_WRITE_BYTES).unwrap_or(data);
         if data.is_empty() {
             return Ok(0);
         }
@@ -76,7 +76,7 @@ impl Volume {
         show: impl FnMut(&mut [u8]),
     ) -> Result<bool> {
         let ino = file.writable_file()?;
-        if length == 0 || length > WRITE_BYTES_MAX {
+        if length == 0 || length > MAX_WRITE_BYTES {
             return Ok(false);
         }
         let (txn, plan) = self.plan_write(ino, at, length)?;

@@ -28,7 +28,7 @@ pub(crate) struct KeySpace {
 
 impl KeySpace {
     /// `volume` has at most 255 bytes, which `Volume::open` checks.
-    pub(crate) fn new(volume: &str) -> KeySpace {
+    pub(crate) fn new(volume: &str) -> Self {
         let bytes = volume.as_bytes();
         let length = bytes.len().min(usize::from(u8::MAX));
         let mut prefix = Vec::with_capacity(1 + length);
@@ -36,7 +36,7 @@ impl KeySpace {
         prefix.extend_from_slice(bytes.get(..length).unwrap_or(bytes));
         let mut superblock = prefix.clone();
         superblock.push(tag::SUPERBLOCK);
-        KeySpace { prefix, superblock }
+        Self { prefix, superblock }
     }
 
     fn start(&self, tag: u8, out: &mut Vec<u8>) {

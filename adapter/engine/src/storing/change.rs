@@ -21,6 +21,6 @@ pub(crate) enum Change {
 impl Change {
     /// Whether it gives room back instead of taking some.
     pub(crate) fn frees(self) -> bool {
-        matches!(self, Change::Replacement | Change::Removal | Change::Cut)
+        matches!(self, Self::Replacement | Self::Removal | Self::Cut)
     }
 }

@@ -59,8 +59,8 @@ impl Volume {
         let stored = self.cache.reaps.iter().filter(|(_, reap)| reap.stored && !reap.dirty);
         let stored: Vec<InodeNo> = stored.map(|(ino, _)| *ino).collect();
         let drained = stored.into_iter().filter(|ino| self.drain_reap(*ino).is_ok()).count();
-        let deletes_max = u64::from(self.backing.limits.max_batch_entries / 2);
-        drained > 0 || self.cache.delete_what_is_announced(deletes_max)
+        let max_deletes = u64::from(self.backing.limits.max_batch_entries / 2);
+        drained > 0 || self.cache.delete_what_is_announced(max_deletes)
     }
 
     fn commit_once(&mut self, level: Durability) -> Result<()> {

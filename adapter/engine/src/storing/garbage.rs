@@ -10,10 +10,10 @@ use crate::volume::Volume;
 use crate::volume::room::RECORD_OVERHEAD_BYTES;
 
 /// Reap records that may wait before commits stop to drain them: an opener reads them all.
-const REAPS_MAX: usize = 128;
+const MAX_WAITING_REAPS: usize = 128;
 
 /// Garbage ranges wider than this are searched for what exists instead of deleted blindly.
-const REAP_BLIND_EXTENTS_MAX: u64 = 4096;
+const MAX_BLIND_REAP_EXTENTS: u64 = 4096;
 
 /// Garbage extents deleted before a commit that goes through the journal, each in an apply of its own
 /// on the smallest stores.
@@ -60,11 +60,11 @@ impl Volume {
     fn drain_step(&mut self, ino: InodeNo) -> Result<usize> {
         let room = (self.backing.limits.max_batch_entries / 2)
             .min(self.backing.limits.max_batch_bytes / RECORD_OVERHEAD_BYTES);
-        let extents_max = match self.room.journalled {
+        let max_extents = match self.room.journalled {
             true => REAP_STEP_JOURNALLED_EXTENTS,
             false => u64::from(room.min(self.backing.page_entries())),
         };
-        let step = self.reap_step(ino, extents_max)?;
+        let step = self.reap_step(ino, max_extents)?;
         let (next, count) = (step.next, step.indices.len());
         let mut batch = Batch::default();
         self.push_reap(&mut batch, ino, step);
@@ -81,7 +81,7 @@ impl Volume {
         self.drain_where_files_grew()?;
         // One that is dirty covers extents that are garbage only once this commit has taken.
         let waits = |reap: &PendingReap| reap.stored && !reap.dirty;
-        while self.cache.reaps.values().filter(|reap| waits(reap)).count() > REAPS_MAX
+        while self.cache.reaps.values().filter(|reap| waits(reap)).count() > MAX_WAITING_REAPS
             && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
         {
             self.drain_reap(ino)?;
@@ -116,24 +116,24 @@ impl Volume {
         REAP_STEP_EXTENTS.min(u64::from(self.backing.limits.max_batch_entries / 4))
     }
 
-    /// The next extents to delete, up to `extents_max` and no less than half of that if there are as many.
+    /// The next extents to delete, up to `max_extents` and no less than half of that if there are as many.
     ///
     /// # Cost
     /// Nothing for a narrow range, whose extents are deleted whether they exist or not. In a wide one,
     /// which may be mostly holes, a `scan` finds some that do; what comes behind the last of them may be
     /// dense, and some of it is deleted blindly too.
-    fn reap_step(&mut self, ino: InodeNo, extents_max: u64) -> Result<ReapStep> {
+    fn reap_step(&mut self, ino: InodeNo, max_extents: u64) -> Result<ReapStep> {
         let Some(reap) = self.cache.reaps.get(&ino).copied() else {
             return Ok(ReapStep { indices: Vec::new(), next: u64::MAX });
         };
         let mut indices = Vec::new();
         let mut blind = reap.from;
-        if self.room.journalled || reap.to.saturating_sub(reap.from) > REAP_BLIND_EXTENTS_MAX {
+        if self.room.journalled || reap.to.saturating_sub(reap.from) > MAX_BLIND_REAP_EXTENTS {
             let (mut start, mut end) = (Vec::new(), Vec::new());
             self.backing.keys.extent(ino, ExtentIndex(reap.from), &mut start);
             self.backing.keys.extent(ino, ExtentIndex(reap.to), &mut end);
-            let entries_max = u32::try_from(extents_max / 2).unwrap_or(u32::MAX).max(1);
-            let found = self.backing.scan(&start, &end, entries_max, self.backing.page_bytes())?;
+            let max_entries = u32::try_from(max_extents / 2).unwrap_or(u32::MAX).max(1);
+            let found = self.backing.scan(&start, &end, max_entries, self.backing.page_bytes())?;
             let inside = |index: &u64| (reap.from..reap.to).contains(index);
             indices.extend(
                 found
@@ -147,7 +147,7 @@ impl Volume {
                 return Ok(ReapStep { indices, next: blind });
             }
         }
-        let left = extents_max.saturating_sub(indices.len() as u64);
+        let left = max_extents.saturating_sub(indices.len() as u64);
         let next = blind.saturating_add(left).min(reap.to);
         indices.extend(blind..next);
         Ok(ReapStep { indices, next })

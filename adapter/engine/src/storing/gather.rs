@@ -9,7 +9,7 @@ use crate::types::{ExtentIndex, InodeNo};
 use crate::volume::room::RECORD_OVERHEAD_BYTES;
 
 /// Longest key of an extent.
-const MAX_KEY_BYTES: usize = 1 + 255 + 1 + 16;
+const MAX_EXTENT_KEY_BYTES: usize = 1 + 255 + 1 + 16;
 
 /// A dirty extent on its way to the store.
 pub(super) struct Outgoing {
@@ -107,7 +107,7 @@ pub(super) fn gather_extents(cache: &mut Cache, keys: &KeySpace) -> (Vec<Outgoin
 
 /// Whether the metadata, the superblock and these extents fit one apply.
 pub(super) fn all_fit(limits: &Limits, metadata: &Batch, extents: &[Outgoing]) -> bool {
-    let bytes: usize = extents.iter().map(|extent| extent.value_bytes + MAX_KEY_BYTES).sum();
+    let bytes: usize = extents.iter().map(|extent| extent.value_bytes + MAX_EXTENT_KEY_BYTES).sum();
     metadata.len() + extents.len() < limits.max_batch_entries as usize
         && metadata.batch_bytes + bytes + RECORD_OVERHEAD_BYTES as usize <= limits.max_batch_bytes as usize
 }

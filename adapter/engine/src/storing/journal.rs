@@ -9,7 +9,7 @@ use crate::backing::batch::Batch;
 use crate::backing::doubt::Completion;
 use crate::backing::journal_view::read_journal;
 use crate::error::{Error, Result};
-use crate::limits::JOURNAL_BYTES_MAX;
+use crate::limits::MAX_JOURNAL_BYTES;
 use crate::store::{Durability, StoreError};
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::journal::{
@@ -34,7 +34,7 @@ impl Volume {
         let graves = self.backing.graves(batch, 0..batch.len())?;
         let bytes =
             encode_changes(&self.backing.keys, &batch.mutations(0..batch.len(), &self.cache, &graves))?;
-        if bytes.len() > JOURNAL_BYTES_MAX {
+        if bytes.len() > MAX_JOURNAL_BYTES {
             return Err(Error::StoreLimits("a commit does not fit the journal"));
         }
         // The last chunk lies in the commit record itself: small commits have no other.
@@ -126,8 +126,8 @@ impl Volume {
         if !self.backing.committed.has_journal() {
             return Ok(());
         }
-        let (entries_max, bytes_max) = (self.backing.page_entries(), self.backing.page_bytes());
-        let journal = read_journal(&mut *self.backing.store, &self.backing.keys, entries_max, bytes_max)?;
+        let (max_entries, max_bytes) = (self.backing.page_entries(), self.backing.page_bytes());
+        let journal = read_journal(&mut *self.backing.store, &self.backing.keys, max_entries, max_bytes)?;
         self.backing.journal =
             Journal { changes: journal.committed.unwrap_or_default(), parts: journal.parts };
         let mut outcome = self.settle_journal();

@@ -15,7 +15,7 @@ impl Volume {
     pub(crate) fn destroy(&mut self, ino: InodeNo) {
         let Some(node) = self.cache.node(ino) else { return };
         node.discharge_from(&mut self.pending.superblock);
-        let direct = self.room.direct_deletes_max();
+        let direct = self.room.max_direct_deletes();
         self.cache.remove_node(ino, direct);
     }
 

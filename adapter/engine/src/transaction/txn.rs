@@ -6,7 +6,7 @@
 //! dirty part of the cache, which [`Writes::finish`] commits or leaves to gather with what follows.
 
 use crate::error::{Error, Result};
-use crate::limits::GATHERED_REMOVALS_MAX;
+use crate::limits::MAX_GATHERED_REMOVALS;
 use crate::load;
 use crate::options::Mode;
 use crate::quota::name_bytes;
@@ -230,7 +230,7 @@ impl Writes<'_> {
             _ if durable => Durability::Durable,
             (Mode::Strict, _) => Durability::Durable,
             (Mode::Close, Change::Names | Change::Replacement) => Durability::Buffered,
-            (Mode::Close, Change::Removal) if volume.pending.removals >= GATHERED_REMOVALS_MAX => {
+            (Mode::Close, Change::Removal) if volume.pending.removals >= MAX_GATHERED_REMOVALS => {
                 Durability::Buffered
             }
             _ if at_once || now.nanoseconds_since(since) > volume.options.dirty_age_max_nanoseconds => {

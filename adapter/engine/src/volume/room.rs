@@ -2,17 +2,17 @@
 
 use crate::cache::dirty::Dirty;
 use crate::error::{Error, Result};
-use crate::limits::{self, SYMLINK_BYTES_MAX};
+use crate::limits::{self, MAX_SYMLINK_BYTES};
 use crate::options::Options;
 use crate::store::Limits;
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::inode::FIXED_BYTES;
-use crate::stored::record::superblock::{EXTENT_BYTES_MIN, Superblock};
+use crate::stored::record::superblock::{MIN_EXTENT_BYTES, Superblock};
 
 /// Bytes of a record's key and frame and of an inode's fields, taken generously; the superblock is no
 /// longer either.
 pub(crate) const RECORD_OVERHEAD_BYTES: u32 =
-    limits::STORE_KEY_BYTES_MIN + (FRAME_BYTES + FIXED_BYTES) as u32 + 64;
+    limits::MIN_STORE_KEY_BYTES + (FRAME_BYTES + FIXED_BYTES) as u32 + 64;
 
 /// Records that one operation may change besides file data: a rename over an open file changes two
 /// directories, two entries, two inodes and an orphan record; a removal takes direct deletes along.
@@ -32,16 +32,16 @@ pub(crate) struct Room {
 
 /// Fails for a store that no volume fits.
 pub(crate) fn check_limits(limits: &Limits) -> Result<()> {
-    if limits.max_key_bytes < limits::STORE_KEY_BYTES_MIN {
+    if limits.max_key_bytes < limits::MIN_STORE_KEY_BYTES {
         return Err(Error::StoreLimits("max-key-bytes must be at least 520"));
     }
-    if limits.max_batch_entries < limits::STORE_BATCH_ENTRIES_MIN {
+    if limits.max_batch_entries < limits::MIN_STORE_BATCH_ENTRIES {
         return Err(Error::StoreLimits("max-batch-entries must be at least 2"));
     }
-    if limits.max_batch_bytes < limits::STORE_BATCH_BYTES_MIN {
+    if limits.max_batch_bytes < limits::MIN_STORE_BATCH_BYTES {
         return Err(Error::StoreLimits("max-batch-bytes must be at least 4096"));
     }
-    if limits.max_value_bytes < limits::STORE_VALUE_BYTES_MIN {
+    if limits.max_value_bytes < limits::MIN_STORE_VALUE_BYTES {
         return Err(Error::StoreLimits("max-value-bytes must be at least 640"));
     }
     Ok(())
@@ -49,34 +49,34 @@ pub(crate) fn check_limits(limits: &Limits) -> Result<()> {
 
 /// Longest target of a symbolic link in a volume with extents of this size, in bytes: no inode's record
 /// becomes longer than the volume's other records.
-pub(crate) fn symlink_bytes_max(extent_bytes: u32) -> usize {
-    SYMLINK_BYTES_MAX.min(extent_bytes as usize)
+pub(crate) fn max_symlink_bytes(extent_bytes: u32) -> usize {
+    MAX_SYMLINK_BYTES.min(extent_bytes as usize)
 }
 
 /// Longest content of an inode's record.
-fn content_bytes_max(superblock: &Superblock) -> usize {
-    symlink_bytes_max(superblock.extent_bytes).max(superblock.inline_bytes as usize)
+fn max_content_bytes(superblock: &Superblock) -> usize {
+    max_symlink_bytes(superblock.extent_bytes).max(superblock.inline_bytes as usize)
 }
 
 /// Returns what one commit may hold, or fails if there is a record that the store cannot take: each must
 /// fit one value, and one apply beside the superblock.
 pub(crate) fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<Room> {
-    let (extent, content) = (superblock.extent_bytes as usize, content_bytes_max(superblock));
+    let (extent, content) = (superblock.extent_bytes as usize, max_content_bytes(superblock));
     let overhead = RECORD_OVERHEAD_BYTES as usize;
-    let (value_max, batch_max) = (limits.max_value_bytes as usize, limits.max_batch_bytes as usize);
+    let (max_value, max_batch) = (limits.max_value_bytes as usize, limits.max_batch_bytes as usize);
     // The content of an inode is no longer than an extent.
-    if FRAME_BYTES + extent > value_max || FRAME_BYTES + FIXED_BYTES + content > value_max {
+    if FRAME_BYTES + extent > max_value || FRAME_BYTES + FIXED_BYTES + content > max_value {
         return Err(Error::StoreLimits("this volume's records are longer than the store's max-value-bytes"));
     }
-    if extent + 2 * overhead > batch_max {
+    if extent + 2 * overhead > max_batch {
         return Err(Error::StoreLimits("this volume's records do not fit the store's max-batch-bytes"));
     }
-    let direct = limits.max_batch_entries >= limits::DIRECT_BATCH_ENTRIES_MIN
-        && (superblock.inline_bytes as usize + overhead) * (limits::DIRECT_BATCH_ENTRIES_MIN as usize / 2)
-            <= batch_max
-        && (extent + overhead) * 2 <= batch_max;
+    let direct = limits.max_batch_entries >= limits::MIN_DIRECT_BATCH_ENTRIES
+        && (superblock.inline_bytes as usize + overhead) * (limits::MIN_DIRECT_BATCH_ENTRIES as usize / 2)
+            <= max_batch
+        && (extent + overhead) * 2 <= max_batch;
     let (entries, bytes) = if direct {
-        (limits.max_batch_entries as usize, batch_max)
+        (limits.max_batch_entries as usize, max_batch)
     } else {
         let entries = limits::JOURNAL_ENTRIES;
         (entries, (content + overhead) * entries + (extent + overhead) * 2)
@@ -89,14 +89,14 @@ pub(crate) fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<Room
 pub(crate) fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
     let value_room = limits.max_value_bytes.saturating_sub((FRAME_BYTES + FIXED_BYTES) as u32);
     let batch_room = |records: u32| (limits.max_batch_bytes / records).saturating_sub(RECORD_OVERHEAD_BYTES);
-    let mut extent_bytes = options.extent_bytes.max(EXTENT_BYTES_MIN);
-    while extent_bytes > value_room.min(batch_room(2)) && extent_bytes > EXTENT_BYTES_MIN {
+    let mut extent_bytes = options.extent_bytes.max(MIN_EXTENT_BYTES);
+    while extent_bytes > value_room.min(batch_room(2)) && extent_bytes > MIN_EXTENT_BYTES {
         extent_bytes /= 2;
     }
     // A store that takes many records takes a small file in each; one that does not has a journal.
-    let direct = limits.max_batch_entries >= limits::DIRECT_BATCH_ENTRIES_MIN
-        && limits.max_batch_bytes >= limits::DIRECT_BATCH_BYTES_MIN;
-    let inline_room = batch_room(if direct { limits::DIRECT_BATCH_ENTRIES_MIN / 2 } else { 2 });
+    let direct = limits.max_batch_entries >= limits::MIN_DIRECT_BATCH_ENTRIES
+        && limits.max_batch_bytes >= limits::MIN_DIRECT_BATCH_BYTES;
+    let inline_room = batch_room(if direct { limits::MIN_DIRECT_BATCH_ENTRIES / 2 } else { 2 });
     // What leaves the record must fit the first extent.
     (extent_bytes, options.inline_bytes.min(inline_room).min(value_room).min(extent_bytes))
 }
@@ -105,12 +105,12 @@ impl Room {
     /// Whether what the next operation changes, with its direct deletes, fits one commit with what is dirty.
     pub(crate) fn fits_operation(&self, dirty: &Dirty) -> bool {
         let extent_bytes = self.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
-        self.fits(dirty, ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize, 2, extent_bytes)
+        self.fits(dirty, ENTRIES_PER_OPERATION + self.max_direct_deletes() as usize, 2, extent_bytes)
     }
 
     /// As [`Room::fits_operation`], for one that writes no extent.
     pub(crate) fn fits_change_of_names(&self, dirty: &Dirty) -> bool {
-        self.fits(dirty, ENTRIES_PER_OPERATION + self.direct_deletes_max() as usize, 2, 0)
+        self.fits(dirty, ENTRIES_PER_OPERATION + self.max_direct_deletes() as usize, 2, 0)
     }
 
     /// Whether so many more mutations, of them `records` with the bytes of a small file, and so many
@@ -140,12 +140,12 @@ impl Room {
 
     /// Whether the removal of an inode fits too.
     pub(crate) fn fits_removal(&self, dirty: &Dirty) -> bool {
-        self.fits(dirty, 2 + self.direct_deletes_max() as usize, 0, 0)
+        self.fits(dirty, 2 + self.max_direct_deletes() as usize, 0, 0)
     }
 
     /// Extents deleted in the commit that makes them garbage.
-    pub(crate) fn direct_deletes_max(&self) -> u64 {
-        limits::DIRECT_DELETES_MAX.min(self.entries as u64 / 4)
+    pub(crate) fn max_direct_deletes(&self) -> u64 {
+        limits::MAX_DIRECT_DELETES.min(self.entries as u64 / 4)
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::steps::{self, Step};
 use crate::error::{Error, Result};
-use crate::limits::SYMLINK_DEPTH_MAX;
+use crate::limits::MAX_SYMLINK_DEPTH;
 use crate::stored::record::inode::Content;
 use crate::transaction::txn::Txn;
 use crate::types::{Crossing, MountNo};
@@ -146,7 +146,7 @@ pub(crate) fn resolve<'p>(
             }
             Walked::Link { dir: at, link, behind } => {
                 links += 1;
-                if links > SYMLINK_DEPTH_MAX {
+                if links > MAX_SYMLINK_DEPTH {
                     return Err(Error::Loop);
                 }
                 let Content::Target(target) = &txn.inode_of(link)?.content else {

@@ -19,8 +19,8 @@ pub struct Start {
 }
 
 impl From<&Descriptor> for Start {
-    fn from(descriptor: &Descriptor) -> Start {
-        Start {
+    fn from(descriptor: &Descriptor) -> Self {
+        Self {
             ino: descriptor.ino,
             kind: descriptor.kind,
             mutate_directory: descriptor.access.mutate_directory,
@@ -33,9 +33,9 @@ impl From<&Descriptor> for Start {
 
 impl Start {
     /// A start that is in no volume. Walks from it are only ever resumed.
-    pub fn elsewhere(mutate_directory: bool) -> Start {
+    pub fn elsewhere(mutate_directory: bool) -> Self {
         let (ino, kind) = (InodeNo::ROOT, Kind::Directory);
-        Start { ino, kind, mutate_directory, base: ino, is_base_here: false, links: 0 }
+        Self { ino, kind, mutate_directory, base: ino, is_base_here: false, links: 0 }
     }
 
     /// Whether what lies below may be changed by paths from here.
@@ -50,8 +50,8 @@ impl Start {
 
     /// The same walk where it comes in from another volume, to the directory `at`, after so many symbolic
     /// links. The directory that it must not leave may be one of the mount that it comes to.
-    pub fn resumed(self, at: InodeNo, is_base_here: bool, links: u32) -> Start {
-        Start { ino: at, kind: Kind::Directory, is_base_here, links, ..self }
+    pub fn resumed(self, at: InodeNo, is_base_here: bool, links: u32) -> Self {
+        Self { ino: at, kind: Kind::Directory, is_base_here, links, ..self }
     }
 
     /// The directory that is not left, if it is one of this mount.
@@ -59,12 +59,12 @@ impl Start {
         self.is_base_here.then_some(self.base)
     }
 
-    pub(crate) fn directory(&self) -> Result<Start> {
+    pub(crate) fn directory(&self) -> Result<Self> {
         if self.kind == Kind::Directory { Ok(*self) } else { Err(Error::NotDirectory) }
     }
 
     /// The directory, for an operation that changes what lies in it.
-    pub(crate) fn mutable_directory(&self) -> Result<Start> {
+    pub(crate) fn mutable_directory(&self) -> Result<Self> {
         let start = self.directory()?;
         if self.mutate_directory { Ok(start) } else { Err(Error::ReadOnly) }
     }

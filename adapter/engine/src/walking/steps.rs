@@ -4,7 +4,7 @@
 //! takes its steps from here, so that slashes, dots and links mean the same everywhere.
 
 use crate::error::{Error, Result};
-use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
+use crate::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 
 /// One name of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl<'p> Step<'p> {
         let start = at + bytes.get(at..).unwrap_or_default().iter().take_while(|byte| **byte == b'/').count();
         let tail = bytes.get(start..).unwrap_or_default();
         let length = tail.iter().position(|byte| *byte == b'/').unwrap_or(tail.len());
-        if length > NAME_BYTES_MAX {
+        if length > MAX_NAME_BYTES {
             return Err(Error::NameTooLong);
         }
         let end = start + length;
@@ -52,7 +52,7 @@ pub fn check(path: &str) -> Result<()> {
     if path.is_empty() {
         return Err(Error::NoEntry);
     }
-    if path.len() > PATH_BYTES_MAX {
+    if path.len() > MAX_PATH_BYTES {
         return Err(Error::NameTooLong);
     }
     if path.as_bytes().contains(&0) {
@@ -74,7 +74,7 @@ pub fn follow_link(target: &str, behind: &str) -> Result<String> {
         return Err(Error::NotPermitted);
     }
     let path = format!("{target}{behind}");
-    if path.len() > PATH_BYTES_MAX { Err(Error::NameTooLong) } else { Ok(path) }
+    if path.len() > MAX_PATH_BYTES { Err(Error::NameTooLong) } else { Ok(path) }
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_name_over_its_limit_is_refused_and_one_at_it_is_not() {
-        let name = "n".repeat(NAME_BYTES_MAX);
+        let name = "n".repeat(MAX_NAME_BYTES);
         assert_eq!(Step::take(&format!("/{name}/"), 0).unwrap().name, name);
         assert_eq!(Step::take(&format!("{name}n"), 0), Err(Error::NameTooLong));
     }
@@ -115,6 +115,6 @@ mod tests {
     fn a_link_takes_what_is_behind_its_name_along() {
         assert_eq!(follow_link("../b", "/c"), Ok("../b/c".to_owned()));
         assert_eq!(follow_link("/b", ""), Err(Error::NotPermitted));
-        assert_eq!(follow_link(&"b".repeat(PATH_BYTES_MAX), "/"), Err(Error::NameTooLong));
+        assert_eq!(follow_link(&"b".repeat(MAX_PATH_BYTES), "/"), Err(Error::NameTooLong));
     }
 }

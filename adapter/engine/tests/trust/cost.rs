@@ -121,7 +121,7 @@ fn changes_of_names_cost_one_apply_each_and_removals_gather() {
         let calls = cost(&store, || act(&mut volume, &root).unwrap());
         assert_eq!(calls.total(), 0, "{name}");
     }
-    let rest = u64::from(kvfs::limits::GATHERED_REMOVALS_MAX);
+    let rest = u64::from(kvfs::limits::MAX_GATHERED_REMOVALS);
     for index in 0..rest {
         volume.symlink_at("small", &root, &format!("soft{index}")).unwrap();
     }

@@ -74,7 +74,7 @@ fn symbolic_links_in_a_ring_or_growing_end() {
     // Forty links are followed, forty-one are a loop.
     volume.create_directory_at(&root, "end").unwrap();
     volume.symlink_at("end", &root, "l0").unwrap();
-    for number in 1..=limits::SYMLINK_DEPTH_MAX {
+    for number in 1..=limits::MAX_SYMLINK_DEPTH {
         volume.symlink_at(&format!("l{}", number - 1), &root, &format!("l{number}")).unwrap();
     }
     assert_eq!(code(volume.stat_at(&root, "l39", Follow::Yes)), None);
@@ -121,7 +121,7 @@ fn far_offsets_allocate_nothing() {
     assert_eq!(code(volume.write(&file, At::End, b"x")), Some(Code::FileTooLarge));
     assert_eq!(volume.write(&file, At::Offset((1 << 63) - 2), b"x"), Ok(1));
     let mut bytes = Vec::new();
-    assert_eq!(volume.read(&file, 1 << 62, usize::MAX, &mut bytes), Ok(limits::READ_BYTES_MAX));
+    assert_eq!(volume.read(&file, 1 << 62, usize::MAX, &mut bytes), Ok(limits::MAX_READ_BYTES));
     assert_eq!(volume.read(&file, u64::MAX, usize::MAX, &mut bytes), Ok(0));
     volume.will_need(&file, 0, u64::MAX).unwrap();
     assert!(volume.used().bytes <= empty.bytes + (32 << 10));
@@ -143,10 +143,10 @@ fn descriptors_end_at_their_limit_and_come_back() {
             Ok(descriptor) => held.push(descriptor),
             Err(error) => break error,
         }
-        assert!(held.len() <= limits::OPEN_MAX as usize);
+        assert!(held.len() <= limits::MAX_OPEN_DESCRIPTORS as usize);
     };
     assert_eq!(refused.code(), Code::InsufficientMemory);
-    assert_eq!(held.len(), limits::OPEN_MAX as usize - 2);
+    assert_eq!(held.len(), limits::MAX_OPEN_DESCRIPTORS as usize - 2);
     assert_eq!(
         code(volume.open_at(&root, "b", Follow::No, CREATE, WRITE).map(drop)),
         Some(Code::InsufficientMemory)
@@ -242,7 +242,7 @@ fn links_end_at_their_limit() {
     let (_, mut volume, root) = open(Options { mode: Mode::Lazy, ..Options::default() });
     let file = create(&mut volume, &root, "a");
     volume.close(file).unwrap();
-    for number in 1..limits::LINKS_MAX {
+    for number in 1..limits::MAX_LINKS {
         volume.link_at(&root, "a", Follow::No, &root, &number.to_string()).unwrap();
     }
     assert_eq!(code(volume.link_at(&root, "a", Follow::No, &root, "x")), Some(Code::TooManyLinks));

@@ -2,7 +2,7 @@
 
 use super::sparse::Sparse;
 use kvfs::Timestamp;
-use kvfs::limits::PATH_BYTES_MAX;
+use kvfs::limits::MAX_PATH_BYTES;
 
 /// A key and a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Said {
 const KEYS: [&str; 5] = ["path", "linkpath", "size", "mtime", "GNU.dumpdir"];
 
 /// Most bytes of a value that is said of all entries. No path is longer.
-const GLOBAL_VALUE_BYTES_MAX: usize = PATH_BYTES_MAX;
+const GLOBAL_VALUE_BYTES_MAX: usize = MAX_PATH_BYTES;
 
 /// Keeps of the records about all entries those that count: of each known key the last, or the first with which something
 /// is wrong, which the entries then fail with.
@@ -165,7 +165,7 @@ mod tests {
         let expected = [("mtime", "5"), ("path", "5"), ("linkpath", "5"), ("size", "many")]
             .map(|(k, v)| record(k, v.as_bytes()));
         assert_eq!(kept, expected);
-        let long = record("path", &[b'a'; PATH_BYTES_MAX + 1]);
+        let long = record("path", &[b'a'; MAX_PATH_BYTES + 1]);
         assert!(that_count(vec![long]).unwrap_err().contains("bytes of `path`"));
     }
 

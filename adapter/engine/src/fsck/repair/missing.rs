@@ -3,7 +3,7 @@
 use super::work::Work;
 use crate::error::Result;
 use crate::fsck::picture::Picture;
-use crate::limits::FILE_SIZE_MAX;
+use crate::limits::MAX_FILE_BYTES;
 use crate::stored::key::tag;
 use crate::stored::record::inode::{Content, Inode};
 use crate::stored::record::{RecordId, unseal};
@@ -130,7 +130,7 @@ pub(super) fn last_extent(work: &Work<'_>, picture: &Picture, ino: InodeNo) -> O
 
 /// Where the extents end that an inode of this number could have, if it is not there to be asked.
 pub(super) fn end_of_reach(extent_bytes: u64, picture: &Picture, ino: InodeNo) -> u64 {
-    let reach = FILE_SIZE_MAX / extent_bytes.max(1);
+    let reach = MAX_FILE_BYTES / extent_bytes.max(1);
     picture.reaps.get(&ino).map_or(reach, |reap| reap.from.min(reach))
 }
 

@@ -51,7 +51,7 @@ use crate::volume::room::check_limits;
 
 /// Rounds that a repair takes at most. Each stage runs once or twice; more would be a stage that undoes
 /// another's work.
-const ROUNDS_MAX: usize = 32;
+const MAX_ROUNDS: usize = 32;
 
 /// What a repair has found and done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ fn repair_layered<'s>(
     }
     journal::settle(&mut work)?;
     let mut after = None;
-    for _ in 0..ROUNDS_MAX {
+    for _ in 0..MAX_ROUNDS {
         let (picture, report) = look(&mut work.writer.store, &work.writer.keys)?;
         if !round(&mut work, &picture)? {
             after = Some(report);

@@ -9,7 +9,7 @@ use crate::opening::take_over::make_uuid;
 use crate::options::Options;
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::inode::Content;
-use crate::stored::record::superblock::{EXTENT_BYTES_MAX, EXTENT_BYTES_MIN, Superblock};
+use crate::stored::record::superblock::{MAX_EXTENT_BYTES, MIN_EXTENT_BYTES, Superblock};
 use crate::types::InodeNo;
 use crate::volume::room::{check_fit, fitting_sizes};
 
@@ -87,14 +87,14 @@ pub(super) fn take_over(
 /// Finds the extent size from what is stored: the one at which all files have as many extents as their
 /// inodes count. `usual` is taken where nothing depends on it.
 fn extent_bytes(picture: &Picture, damaged: Option<&[u8]>, usual: u32) -> Option<u32> {
-    let sizes = (EXTENT_BYTES_MIN.ilog2()..=EXTENT_BYTES_MAX.ilog2()).map(|bits| 1u32 << bits);
+    let sizes = (MIN_EXTENT_BYTES.ilog2()..=MAX_EXTENT_BYTES.ilog2()).map(|bits| 1u32 << bits);
     let long_enough = |size: &u32| *size as usize >= picture.longest_extent_bytes;
     let fitting: Vec<u32> = sizes.filter(long_enough).filter(|size| counts_agree(picture, *size)).collect();
     // The damage need not have hit it.
     let said = damaged
         .and_then(|value| value.get(EXTENT_BYTES_AT..)?.first_chunk::<4>())
         .map(|bytes| u32::from_be_bytes(*bytes))
-        .filter(|size| size.is_power_of_two() && (EXTENT_BYTES_MIN..=EXTENT_BYTES_MAX).contains(size))
+        .filter(|size| size.is_power_of_two() && (MIN_EXTENT_BYTES..=MAX_EXTENT_BYTES).contains(size))
         .filter(long_enough);
     match fitting.as_slice() {
         _ if said.is_some_and(|said| fitting.is_empty() || fitting.contains(&said)) => said,

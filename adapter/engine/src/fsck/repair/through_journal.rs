@@ -4,7 +4,7 @@
 use super::writer::{Change, Writer, mutation};
 use crate::backing::journal_view::read_journal;
 use crate::error::{Error, Result};
-use crate::limits::JOURNAL_BYTES_MAX;
+use crate::limits::MAX_JOURNAL_BYTES;
 use crate::store::Mutation;
 use crate::stored::key::tag;
 use crate::stored::record::FRAME_BYTES;
@@ -37,7 +37,7 @@ impl Writer<'_> {
             .partition(|(key, _)| self.keys.split(key).is_some_and(|(tag, _)| carried.contains(&tag)));
         let mutations: Vec<Mutation<'_>> = group.iter().map(mutation).collect();
         let bytes = encode_changes(&self.keys, &mutations)?;
-        if bytes.len() > JOURNAL_BYTES_MAX {
+        if bytes.len() > MAX_JOURNAL_BYTES {
             return Err(Error::StoreLimits("a repaired record does not fit the journal"));
         }
         let part_key = |writer: &Self, index| writer.key(|keys, key| keys.journal_part(index, key));

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::fsck::layered::Layered;
 use crate::fsck::picture::Picture;
-use crate::limits::JOURNAL_BYTES_MAX;
+use crate::limits::MAX_JOURNAL_BYTES;
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::stored::key::{KeySpace, tag};
 use crate::stored::record::inode::{Content, Inode};
@@ -108,14 +108,14 @@ impl<'s> Writer<'s> {
             let value = value.as_ref().map_or(0, Vec::len);
             value <= self.limits.max_value_bytes as usize && key.len() + value <= bytes
         };
-        self.fits_one_apply(group) || group.iter().all(fits_alone) && bytes_of(group) <= JOURNAL_BYTES_MAX / 2
+        self.fits_one_apply(group) || group.iter().all(fits_alone) && bytes_of(group) <= MAX_JOURNAL_BYTES / 2
     }
 
     /// Whether `group` fits one apply.
     pub(super) fn fits_one_apply(&self, group: &[Change]) -> bool {
         let (entries, bytes) = self.room();
-        let value_max = self.limits.max_value_bytes as usize;
-        let short = |(_, value): &Change| value.as_ref().is_none_or(|value| value.len() <= value_max);
+        let max_value = self.limits.max_value_bytes as usize;
+        let short = |(_, value): &Change| value.as_ref().is_none_or(|value| value.len() <= max_value);
         group.len() <= entries && bytes_of(group) <= bytes && group.iter().all(short)
     }
 

@@ -65,8 +65,8 @@ pub(super) fn header_sum(fixed: &[u8], names: &[u8]) -> u64 {
 pub(crate) struct Digest([Xxh64; 2]);
 
 impl Digest {
-    pub(crate) fn new() -> Digest {
-        Digest([Xxh64::new(1), Xxh64::new(2)])
+    pub(crate) fn new() -> Self {
+        Self([Xxh64::new(1), Xxh64::new(2)])
     }
 
     pub(crate) fn record(&mut self, key: &[u8], value: &[u8]) {
@@ -118,7 +118,7 @@ struct Header {
 }
 
 impl Header {
-    fn read(bytes: &[u8]) -> Result<Header> {
+    fn read(bytes: &[u8]) -> Result<Self> {
         let fixed = bytes.get(..HEADER_BYTES).ok_or(Error::Format("it is too short for an image"))?;
         if !fixed.starts_with(&MAGIC) {
             return Err(Error::Format("it is not an image"));
@@ -148,7 +148,7 @@ impl Header {
         let mut digest = [0; 16];
         digest.copy_from_slice(&fixed[24..HEADER_SUMMED_BYTES]);
         let id = ImageId { name: text(name)?, digest };
-        Ok(Header { id, volume: text(volume)?, records, blocks, table_at, total })
+        Ok(Self { id, volume: text(volume)?, records, blocks, table_at, total })
     }
 }
 
@@ -157,7 +157,7 @@ impl ImageId {
     ///
     /// # Errors
     /// As [`Image::open`].
-    pub fn read(bytes: &[u8]) -> Result<ImageId> {
+    pub fn read(bytes: &[u8]) -> Result<Self> {
         Header::read(bytes).map(|header| header.id)
     }
 }
@@ -170,10 +170,10 @@ impl Image {
     ///
     /// # Cost
     /// Reads the header.
-    pub fn open(bytes: &'static [u8]) -> Result<Image> {
+    pub fn open(bytes: &'static [u8]) -> Result<Self> {
         let Header { id, volume, records, blocks, table_at, total } = Header::read(bytes)?;
         let bytes = bytes.get(..total).ok_or(damaged("cut short"))?;
-        Ok(Image { bytes, id, volume, records, blocks, table_at, checked: vec![0; blocks.div_ceil(64)] })
+        Ok(Self { bytes, id, volume, records, blocks, table_at, checked: vec![0; blocks.div_ceil(64)] })
     }
 
     /// What tells it from other images.

@@ -2,7 +2,7 @@
 
 use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::MAX_NAME_BYTES;
 use crate::stored::key::tag;
 use crate::types::{Dentry, InodeNo, Kind};
 
@@ -47,7 +47,7 @@ pub(crate) fn guess(value: &[u8]) -> Option<Dentry> {
 /// Whether a stored name could have been stored by this file system.
 pub(crate) fn is_storable_name(name: &str) -> bool {
     !name.is_empty()
-        && name.len() <= NAME_BYTES_MAX
+        && name.len() <= MAX_NAME_BYTES
         && name != "."
         && name != ".."
         && !name.bytes().any(|byte| byte == 0 || byte == b'/')

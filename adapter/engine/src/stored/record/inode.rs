@@ -2,7 +2,7 @@
 
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
-use crate::limits::{FILE_SIZE_MAX, INODE_CHARGE_BYTES, SYMLINK_BYTES_MAX};
+use crate::limits::{INODE_CHARGE_BYTES, MAX_FILE_BYTES, MAX_SYMLINK_BYTES};
 use crate::quota::Used;
 use crate::stored::key::tag;
 use crate::types::{InodeNo, Kind, Timestamp};
@@ -24,9 +24,9 @@ impl Content {
     /// Bytes that it takes in memory beside the inode.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Content::None | Content::Extents => 0,
-            Content::Inline(bytes) => bytes.capacity(),
-            Content::Target(target) => target.len(),
+            Self::None | Self::Extents => 0,
+            Self::Inline(bytes) => bytes.capacity(),
+            Self::Target(target) => target.len(),
         }
     }
 }
@@ -67,12 +67,12 @@ fn id(ino: InodeNo) -> RecordId {
 }
 
 impl Inode {
-    pub(crate) fn new(kind: Kind, parent: InodeNo, now: Timestamp, content: Content) -> Inode {
+    pub(crate) fn new(kind: Kind, parent: InodeNo, now: Timestamp, content: Content) -> Self {
         let size = match &content {
             Content::Target(target) => target.len() as u64,
             _ => 0,
         };
-        Inode {
+        Self {
             kind,
             nlink: if kind == Kind::Directory { 2 } else { 1 },
             size,
@@ -151,7 +151,7 @@ impl Inode {
         seal(key, tag::INODE, out);
     }
 
-    pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Inode> {
+    pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Self> {
         let id = id(ino);
         let mut fields = Fields::new(unseal(key, id, value)?, id);
         let kind = Kind::from_byte(fields.u8()?).ok_or(id.damaged("unknown kind"))?;
@@ -177,10 +177,10 @@ impl Inode {
         let content = match (kind, tag_byte) {
             (Kind::Directory, CONTENT_NONE) if rest.is_empty() => Content::None,
             // An empty file is always inline.
-            (Kind::File, CONTENT_EXTENTS) if rest.is_empty() && (1..=FILE_SIZE_MAX).contains(&size) => {
+            (Kind::File, CONTENT_EXTENTS) if rest.is_empty() && (1..=MAX_FILE_BYTES).contains(&size) => {
                 Content::Extents
             }
-            (Kind::File, CONTENT_SHARED_EXTENTS) if (1..=FILE_SIZE_MAX).contains(&size) => {
+            (Kind::File, CONTENT_SHARED_EXTENTS) if (1..=MAX_FILE_BYTES).contains(&size) => {
                 let mut fields = Fields::new(rest, id);
                 extents_below = fields.u64()?;
                 fields.end()?;
@@ -192,14 +192,14 @@ impl Inode {
             (Kind::File, CONTENT_INLINE) if length <= size && size <= u64::from(inline_bytes) => {
                 Content::Inline(rest.to_vec())
             }
-            (Kind::Symlink, CONTENT_TARGET) if rest.len() <= SYMLINK_BYTES_MAX && length == size => {
+            (Kind::Symlink, CONTENT_TARGET) if rest.len() <= MAX_SYMLINK_BYTES && length == size => {
                 Content::Target(
                     std::str::from_utf8(rest).map_err(|_| id.damaged("target is not UTF-8"))?.into(),
                 )
             }
             _ => return Err(id.damaged("content does not fit the kind and size")),
         };
-        Ok(Inode {
+        Ok(Self {
             kind,
             nlink,
             size,
@@ -232,7 +232,7 @@ mod tests {
         file.size = 4000;
         assert_eq!(round(&file).unwrap(), file);
         file.content = Content::Extents;
-        file.size = FILE_SIZE_MAX;
+        file.size = MAX_FILE_BYTES;
         assert_eq!(round(&file).unwrap(), file);
         (file.extents, file.extents_below) = (7, 7);
         assert_eq!(round(&file).unwrap(), file);
@@ -252,7 +252,7 @@ mod tests {
         file.content = Content::Target("x".into());
         assert!(round(&file).is_err(), "a file with a target");
         file.content = Content::Extents;
-        file.size = FILE_SIZE_MAX + 1;
+        file.size = MAX_FILE_BYTES + 1;
         assert!(round(&file).is_err(), "over the largest size");
         file.size = 0;
         assert!(round(&file).is_err(), "empty and not inline");

@@ -111,7 +111,7 @@ pub(crate) struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
-    pub(crate) fn new(body: &'b [u8], id: RecordId) -> Fields<'b> {
+    pub(crate) fn new(body: &'b [u8], id: RecordId) -> Self {
         Fields { rest: body, id }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::{Error, Result};
-use crate::limits::{INODE_CHARGE_BYTES, VOLUME_NAME_BYTES_MAX};
+use crate::limits::{INODE_CHARGE_BYTES, MAX_VOLUME_NAME_BYTES};
 use crate::quota::{Quota, Used};
 use crate::stored::key::tag;
 use crate::types::{ImageId, InodeNo};
@@ -33,10 +33,10 @@ const INCOMPAT_NAMES: u32 = 8;
 const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER | INCOMPAT_NAMES;
 
 /// Bounds of the extent size: a power of two within them.
-pub(crate) const EXTENT_BYTES_MIN: u32 = 512;
-pub(crate) const EXTENT_BYTES_MAX: u32 = 1 << 20;
+pub(crate) const MIN_EXTENT_BYTES: u32 = 512;
+pub(crate) const MAX_EXTENT_BYTES: u32 = 1 << 20;
 /// Most bytes that may lie in an inode record.
-pub(crate) const INLINE_BYTES_MAX: u32 = 64 << 10;
+pub(crate) const MAX_INLINE_BYTES: u32 = 64 << 10;
 
 const ID: RecordId = RecordId { tag: tag::SUPERBLOCK, name: "superblock", ino: 0 };
 
@@ -77,8 +77,8 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    pub(crate) fn new(uuid: [u8; 16], extent_bytes: u32, inline_bytes: u32) -> Superblock {
-        Superblock {
+    pub(crate) fn new(uuid: [u8; 16], extent_bytes: u32, inline_bytes: u32) -> Self {
+        Self {
             compat: 0,
             ro_compat: 0,
             incompat: INCOMPAT_BIRTHS | INCOMPAT_NAMES,
@@ -111,16 +111,16 @@ impl Superblock {
     /// uuid is zero, to be set to the digest of what the image holds.
     pub(crate) fn freeze(&mut self, content_bytes: u64) {
         let (next_inode, used_inodes) = (self.next_inode, self.used_inodes);
-        let fresh = Superblock::new([0; 16], self.extent_bytes, self.inline_bytes);
+        let fresh = Self::new([0; 16], self.extent_bytes, self.inline_bytes);
         let incompat = fresh.incompat & !INCOMPAT_NAMES;
         let used_bytes = content_bytes;
-        *self = Superblock { next_inode, used_bytes, used_inodes, incompat, frozen: true, ..fresh };
+        *self = Self { next_inode, used_bytes, used_inodes, incompat, frozen: true, ..fresh };
     }
 
     /// The superblock of a volume that is to lie on the image whose superblock this is. It counts nothing: all there
     /// is lies in the image.
-    pub(crate) fn above(&self, image: ImageId, uuid: [u8; 16]) -> Superblock {
-        Superblock {
+    pub(crate) fn above(&self, image: ImageId, uuid: [u8; 16]) -> Self {
+        Self {
             uuid,
             epoch: 1,
             seq: 1,
@@ -242,7 +242,7 @@ impl Superblock {
     }
 
     /// Decodes a superblock and refuses what this version cannot handle.
-    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Superblock> {
+    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
         let body = unseal(key, ID, value)?;
         let mut fields = Fields::new(body, ID);
         if fields.bytes(MAGIC.len())? != MAGIC {
@@ -258,7 +258,7 @@ impl Superblock {
         if incompat & !INCOMPAT_KNOWN != 0 || ro_compat & !RO_COMPAT_KNOWN != 0 {
             return Err(Error::Format("it uses features of a newer version; use that version"));
         }
-        let mut superblock = Superblock {
+        let mut superblock = Self {
             compat,
             ro_compat,
             incompat,
@@ -289,10 +289,10 @@ impl Superblock {
             return Err(ID.damaged("an image below that its features do not tell of, or none"));
         }
         let size = superblock.extent_bytes;
-        if !(EXTENT_BYTES_MIN..=EXTENT_BYTES_MAX).contains(&size) || !size.is_power_of_two() {
+        if !(MIN_EXTENT_BYTES..=MAX_EXTENT_BYTES).contains(&size) || !size.is_power_of_two() {
             return Err(ID.damaged("extent size out of range"));
         }
-        if superblock.inline_bytes > INLINE_BYTES_MAX.min(size) {
+        if superblock.inline_bytes > MAX_INLINE_BYTES.min(size) {
             return Err(ID.damaged("inline limit out of range"));
         }
         if superblock.next_inode <= InodeNo::ROOT.0 {
@@ -307,7 +307,7 @@ fn decode_lower(fields: &mut Fields<'_>) -> Result<Option<Lower>> {
     if length == 0 {
         return Ok(None);
     }
-    debug_assert!(length <= VOLUME_NAME_BYTES_MAX);
+    debug_assert!(length <= MAX_VOLUME_NAME_BYTES);
     let name =
         std::str::from_utf8(fields.bytes(length)?).map_err(|_| ID.damaged("lower name is not UTF-8"))?;
     let image = ImageId { name: name.to_owned(), digest: fields.id16()? };

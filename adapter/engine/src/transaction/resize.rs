@@ -5,7 +5,7 @@ use super::txn::{Txn, Writes};
 use crate::bytes::{Sink, Source, copy_in, copy_out};
 use crate::cache::{Extent, Node};
 use crate::error::{Error, Result};
-use crate::limits::FILE_SIZE_MAX;
+use crate::limits::MAX_FILE_BYTES;
 use crate::load;
 use crate::quota::Used;
 use crate::store::Durability;
@@ -120,7 +120,7 @@ impl Txn<'_> {
     pub(crate) fn prepare_write(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<usize> {
         let end = offset
             .checked_add(length as u64)
-            .filter(|end| *end <= FILE_SIZE_MAX)
+            .filter(|end| *end <= MAX_FILE_BYTES)
             .ok_or(Error::FileTooLarge)?;
         let extent_bytes = self.volume.backing.extent_bytes();
         let inline_bytes = self.volume.backing.inline_bytes();
@@ -238,7 +238,7 @@ impl Txn<'_> {
 
     /// Loads what a change of size needs to know, and checks that it may be done.
     pub(crate) fn prepare_resize(&mut self, ino: InodeNo, size: u64) -> Result<Resize> {
-        if size > FILE_SIZE_MAX {
+        if size > MAX_FILE_BYTES {
             return Err(Error::FileTooLarge);
         }
         let extent_bytes = self.volume.backing.extent_bytes();
@@ -468,7 +468,7 @@ impl Writes<'_> {
     fn cut(&mut self, ino: InodeNo, size: u64) {
         let extent_bytes = self.volume.backing.extent_bytes();
         let new_end = size.div_ceil(extent_bytes);
-        let direct = self.volume.room.direct_deletes_max();
+        let direct = self.volume.room.max_direct_deletes();
         let cache = &mut self.volume.cache;
         cache.drop_extents_from(ino, new_end);
         let Some(node) = cache.node_mut(ino) else { return };
