@@ -1,38 +1,27 @@
-//! A store on disk: one redb file, with what is not durable yet gathered in memory in front of it.
+//! The open file and its calls.
 //!
 //! Two locks. `writer` orders the applies and is held while the disk works. `state` is what a reader
 //! needs: the gathered changes and a snapshot of the file from before them. It is only ever held for
 //! moments, so that reading goes on while a durable apply waits for the disk; both halves change
 //! together, so that a reader never sees a half of an apply.
 
-mod file;
-mod overlay;
-mod reader;
-mod room;
-mod shadow;
 #[cfg(test)]
 mod tests;
 
-pub use reader::RedbReader;
-
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kvfs_contract::{Answer, KeyRange, ScanBudget, key_range};
+use kvfs_contract::{ScanBudget, key_range};
 use redb::{Database, DatabaseError, StorageError};
 
-use self::file::{OpenFile, Opener, Table};
-use self::overlay::Overlay;
-use self::room::Room;
+use super::file::{self, OpenFile, Opener};
+use super::overlay::Overlay;
+use super::room::{self, Room};
+use super::state::{LIMITS, State, given_up, poisoned, store_error};
 use crate::ends::{self, Ends};
-use crate::{
-    Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, Mutation, OpenError, StoreError, SyncStore, contract,
-};
-
-const LIMITS: Limits = Limits::standard(true);
+use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 /// Most bytes of buffered changes that wait in memory; the apply that would pass it commits.
 /// It bounds the host's memory and is one batch of the largest size.
@@ -107,18 +96,6 @@ struct Writer {
     /// The store is closed: nothing opens the file again.
     closed: bool,
     room: Room,
-}
-
-struct State {
-    overlay: Overlay,
-    /// `None` once the store is closed: a snapshot keeps the file open and locked.
-    table: Option<Table>,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("overlay", &self.overlay).finish_non_exhaustive()
-    }
 }
 
 impl RedbStore {
@@ -207,50 +184,6 @@ impl SyncStore for RedbStore {
         level: Durability,
     ) -> Result<(), StoreError> {
         self.shared.apply(guards, mutations, level)
-    }
-}
-
-impl State {
-    fn table(&self) -> Result<&Table, StorageError> {
-        self.table.as_ref().ok_or(StorageError::DatabaseClosed)
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
-        if let Some(buffered) = self.overlay.get(key) {
-            return Ok(buffered.cloned());
-        }
-        let stored = redb::ReadableTable::get(self.table()?, key)?;
-        Ok(stored.map(|value| Bytes::copy_from_slice(value.value())))
-    }
-
-    fn get_all(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StorageError> {
-        let mut answer = Answer::new(keys.len());
-        for key in keys {
-            answer.push(self.get(key)?).map_err(|_| StorageError::ValueTooLarge(MAX_ANSWER_BYTES))?;
-        }
-        Ok(answer.finish())
-    }
-
-    fn page(&self, range: KeyRange<'_>, budget: ScanBudget) -> Result<Vec<Entry>, StorageError> {
-        let stored = redb::ReadableTable::range::<&[u8]>(self.table()?, range)?;
-        self.overlay.merge(range, stored, budget)
-    }
-
-    fn holds_all(&self, guards: &[Guard<'_>]) -> Result<bool, StorageError> {
-        for guard in guards {
-            if !self.holds(guard)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn holds(&self, guard: &Guard<'_>) -> Result<bool, StorageError> {
-        if let Some(buffered) = self.overlay.get(guard.key) {
-            return Ok(guard.holds(buffered.map(Bytes::as_ref)));
-        }
-        let stored = redb::ReadableTable::get(self.table()?, guard.key)?;
-        Ok(guard.holds(stored.as_ref().map(|value| value.value())))
     }
 }
 
@@ -466,32 +399,6 @@ impl Drop for Shared {
     }
 }
 
-fn poisoned() -> StoreError {
-    contract::poisoned("a redb store")
-}
-
 fn closed() -> StoreError {
     StoreError::Unavailable("the file could not be opened again after a failed write".into())
-}
-
-/// Returns whether redb will answer nothing more until the file is opened anew, as after an I/O error.
-fn given_up(error: &StorageError) -> bool {
-    matches!(error, StorageError::PreviousIo | StorageError::DatabaseClosed)
-}
-
-/// Says what a failure of redb means to the caller of the store.
-fn store_error(error: StorageError) -> StoreError {
-    match error {
-        StorageError::Corrupted(text) => StoreError::Corrupt(text),
-        StorageError::LockPoisoned(_) => poisoned(),
-        StorageError::ValueTooLarge(_) => StoreError::TooLarge,
-        StorageError::Io(error) => match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                StoreError::QuotaExceeded
-            }
-            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly,
-            _ => StoreError::Unavailable(error.to_string()),
-        },
-        other => StoreError::Unavailable(other.to_string()),
-    }
 }

@@ -1,0 +1,16 @@
+//! A store on disk: one redb file, with what is not durable yet gathered in memory in front of it.
+
+mod overlay;
+mod shadow;
+
+mod file;
+
+mod state;
+
+mod room;
+
+mod reader;
+mod store;
+
+pub use reader::RedbReader;
+pub use store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbStore};
