@@ -65,23 +65,27 @@
 
 #![warn(missing_docs)]
 
-#[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
-
 mod contract;
 mod ends;
+mod memory_limit;
+mod open_error;
+mod store;
+
+mod view;
+mod wire;
+
 mod engine_store;
 mod file_store;
 mod limited;
 mod linker;
 mod memory;
-mod memory_limit;
 mod namespaced;
-mod open;
 mod redb_store;
-mod store;
-mod view;
-mod wire;
+
+mod open;
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 
 pub use contract::{
     Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
@@ -94,7 +98,8 @@ pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
 pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
-pub use open::{AnyStore, OpenError, open_store, open_store_read_only};
+pub use open::{AnyStore, open_store, open_store_read_only};
+pub use open_error::OpenError;
 pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbStore};
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};
 pub use view::{Calls, KvCtx, KvView};

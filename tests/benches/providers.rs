@@ -5,11 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::Context;
-use kvfs_bucket_store::{Bucket, BucketError};
+use kvfs_bucket_store::{Bucket, BucketError, BucketStore};
 use kvfs_compose::{Compose, Link, Mode, Provider};
 use kvfs_host::{FileStore, MemoryStore, Store};
-use kvfs_provider_keyvalue::BucketProvider;
 use kvfs_provider_kit::native::Native;
 use kvfs_tests::{Buckets, Program, engine};
 use wasmtime::component::Component;
@@ -84,11 +82,7 @@ fn in_the_host(name: &str, dir: &Path) -> anyhow::Result<Arc<dyn Store>> {
     Ok(match name {
         "memory" => Arc::new(MemoryStore::new()),
         "file" => Arc::new(FileStore::open(dir.join("state"))?),
-        _ => {
-            let provider =
-                BucketProvider::open(Memory::default(), 1).map_err(|e| anyhow::anyhow!("{e:?}"))?;
-            Arc::new(Native::new(provider.context("another owner has the bucket")?))
-        }
+        _ => Arc::new(Native::new(BucketStore::open(Memory::default(), 1)?)),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Claims about `apply`: guards, order, atomicity, levels. None takes more than two mutations in a batch, which is
 //! what every store must take.
 
-use super::{Checked, claim, claims, delete, everything, put, value_of, write, write_all};
+use super::claim::{Checked, claim, claims, delete, everything, put, value_of, write, write_all};
 use crate::{Durability, Guard, StoreError, SyncStore};
 
 claims![

@@ -1,6 +1,6 @@
 //! Claims about limits: what is within them works, and a scan keeps to them by itself.
 
-use super::{Checked, Failure, claim, claims, delete, everything, put, value_of, write, write_all};
+use super::claim::{Checked, Failure, claim, claims, delete, everything, put, value_of, write, write_all};
 use crate::{Durability, Guard, Limits, Mutation, StoreError, SyncStore};
 
 claims![
@@ -46,7 +46,7 @@ fn the_limits_do_not_change(store: &dyn SyncStore) -> Checked {
 fn fill(store: &dyn SyncStore, mutations: &[Mutation<'_>], level: Durability) -> Checked {
     let result = write_all(store, mutations, level);
     if let Err(StoreError::QuotaExceeded) = result
-        && super::batch_len(&store.limits()?, mutations) == mutations.len()
+        && super::claim::batch_len(&store.limits()?, mutations) == mutations.len()
     {
         let found = everything(store)?.len();
         claim!(found == 0, "an apply was refused with quota-exceeded, but {found} entries are there");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checked, claim, claims, delete, everything, put};
+use super::claim::{Checked, claim, claims, delete, everything, put};
 use crate::{Durability, Guard, Mutation, StoreError, SyncStore};
 
 claims![random_calls_agree_with_an_ordered_map];
@@ -104,7 +104,7 @@ fn apply(store: &dyn SyncStore, random: &mut Random, model: &mut Model, step: u3
         }
         Err(StoreError::Conflict) if !holds => Ok(()),
         Err(error @ (StoreError::QuotaExceeded | StoreError::Fault(_))) => Err(error.into()),
-        result => Err(super::Failure::Broken(format!(
+        result => Err(super::claim::Failure::Broken(format!(
             "step {step} of seed {SEED:#x}: a guard that {} gave {result:?}",
             if holds { "holds" } else { "does not hold" }
         ))),

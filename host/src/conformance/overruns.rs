@@ -1,7 +1,7 @@
 //! Claims about what is over the limits: it is refused, and changes nothing.
 
+use super::claim::{Checked, Failure, claim, claims, delete, everything, put};
 use super::limits::{Large, TRIED_BYTES, TRIED_ENTRIES, beyond, numbered};
-use super::{Checked, Failure, claim, claims, delete, everything, put};
 use crate::{Durability, Guard, Mutation, StoreError, SyncStore};
 
 claims![

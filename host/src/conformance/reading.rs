@@ -1,6 +1,6 @@
 //! Claims about `get` and `scan`.
 
-use super::{Checked, claim, claims, everything, pages, put, value_of, write, write_all};
+use super::claim::{Checked, claim, claims, everything, pages, put, value_of, write, write_all};
 use crate::SyncStore;
 
 claims![

@@ -3,8 +3,8 @@
 //! An opener that ends is told nothing, so these claims see what a store leaves to be done later. They do not see
 //! what a crash of the machine takes: whether a store waits for the disk shows only there.
 
+use super::claim::{Checked, claim, delete, everything, put, value_of, write, write_all};
 use super::session::Session;
-use super::{Checked, claim, delete, everything, put, value_of, write, write_all};
 use crate::{Durability, Guard, Mutation, StoreError, SyncStore};
 
 /// A claim and its check.
@@ -106,7 +106,7 @@ fn after(count: u8) -> Vec<(Vec<u8>, u8)> {
 }
 
 /// Returns after how many steps the store is as it is, `None` if it is as after none of them.
-fn steps_there(store: &dyn SyncStore) -> Result<Option<u8>, super::Failure> {
+fn steps_there(store: &dyn SyncStore) -> Result<Option<u8>, super::claim::Failure> {
     let found: Vec<_> = everything(store)?
         .into_iter()
         .map(|(key, value)| (key, value.first().copied().unwrap_or_default()))
@@ -121,7 +121,7 @@ fn steps(
     durable: u8,
     total: u8,
     barrier: bool,
-) -> Result<Option<u8>, super::Failure> {
+) -> Result<Option<u8>, super::claim::Failure> {
     let all = everything(session.reopened()?)?;
     let rest: Vec<Mutation<'_>> = all.iter().map(|(key, _)| delete(key)).collect();
     let store = session.store()?;

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use super::claim::{Checked, Claims, Failure, delete, everything, write, write_all};
+use super::reading;
+use super::report::{Outcome, Progress, Report, Verdict};
 use super::watched::{Seen, Watched, shortened};
-use super::{Checked, Claims, Failure, Open, Outcome, Progress, Report, Verdict, clear, write};
 use crate::{Durability, Limits, StoreError, SyncStore};
+
+/// Opens the store once more. What had it open before is gone, without having been told anything.
+pub type Open<'a> = dyn FnMut() -> Result<Box<dyn SyncStore + 'a>, StoreError> + 'a;
 
 pub(super) struct Session<'s, 'a> {
     open: &'s mut Open<'a>,
@@ -84,7 +89,7 @@ impl<'s, 'a> Session<'s, 'a> {
         if store.limits.max_key_bytes == 0 || store.limits.max_batch_entries == 0 {
             return Err(Failure::Broken(format!("the store takes nothing: {:?}", store.limits)));
         }
-        match write(store, &[super::put(b"a", b"")]) {
+        match write(store, &[super::claim::put(b"a", b"")]) {
             Ok(()) => clear(store, Durability::Durable),
             Err(error @ (StoreError::QuotaExceeded | StoreError::ReadOnly)) => {
                 Err(Failure::Beyond(format!("{error}; only one that takes changes can be checked")))
@@ -194,4 +199,12 @@ impl SyncStore for Borrowed<'_> {
     ) -> Result<(), StoreError> {
         self.0.apply(guards, mutations, level)
     }
+}
+
+/// Removes everything.
+fn clear(store: &dyn SyncStore, level: Durability) -> Checked {
+    let all = everything(store)?;
+    let deletes: Vec<_> = all.iter().map(|(key, _)| delete(key)).collect();
+    write_all(store, &deletes, level)?;
+    reading::an_empty_store_holds_nothing(store)
 }

@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Checked, Failure, Verdict};
+use super::claim::{Checked, Failure};
+use super::report::Verdict;
 use crate::{Bytes, Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
 /// What a store must be able to hold before it may say that it is full. No file system fits into less.

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, StorageError,
-    TableDefinition, TableError, TableHandle, TransactionError,
+    Builder, CommitError, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase,
+    StorageError, TableDefinition, TableError, TableHandle, TransactionError,
 };
 
 use super::overlay::Overlay;
-use super::reader::AnyDatabase;
 use super::shadow::Shadow;
 use crate::{Mutation, OpenError};
 
@@ -32,6 +31,14 @@ pub(super) type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// What is said of a file at which redb panicked.
 pub(super) const NO_SENSE: &str = "redb could not make sense of it";
+
+/// A database that is open for reading only.
+pub(super) enum AnyDatabase {
+    /// Closed in order.
+    AsIs(#[allow(dead_code, reason = "held for its lock")] ReadOnlyDatabase),
+    /// Not closed in order, and recovered in memory.
+    Recovered(#[allow(dead_code, reason = "held for its lock")] Database),
+}
 
 /// A file that is read only, and a snapshot of its table.
 pub(super) struct Reading {

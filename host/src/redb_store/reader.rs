@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{Database, ReadOnlyDatabase, StorageError};
-
-use super::file::{self, Reading};
-use super::overlay::Overlay;
-use super::{LIMITS, State, store_error};
-use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 use kvfs_contract::{ScanBudget, key_range};
+use redb::StorageError;
+
+use super::file::{self, AnyDatabase, Reading};
+use super::overlay::Overlay;
+use super::state::{LIMITS, State, store_error};
+use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 /// The file of a [`RedbStore`](crate::RedbStore), opened for reading only. A clone is another handle.
 ///
@@ -33,11 +33,6 @@ struct Shared {
     recovered: bool,
     /// Keeps the file open and locked.
     _database: AnyDatabase,
-}
-
-pub(super) enum AnyDatabase {
-    AsIs(#[allow(dead_code, reason = "held for its lock")] ReadOnlyDatabase),
-    Recovered(#[allow(dead_code, reason = "held for its lock")] Database),
 }
 
 impl RedbReader {

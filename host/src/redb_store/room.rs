@@ -7,8 +7,8 @@ use std::path::Path;
 
 use redb::{Database, StorageError};
 
-use super::State;
 use super::file::of_transaction;
+use super::state::State;
 use crate::Mutation;
 
 /// Room on the disk that only removals may use.

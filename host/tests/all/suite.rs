@@ -296,7 +296,7 @@ fn a_store_that_only_says_it_is_full_fails() {
 
 #[test]
 fn a_store_that_takes_nothing_is_not_checked() {
-    for (is, why) in [(Is::ReadOnly, "read-only"), (Is::Small(0), "may not grow")] {
+    for (is, why) in [(Is::ReadOnly, "read-only"), (Is::Small(0), "the store is full")] {
         let report = check(COMMON, is);
         assert!(!report.passed() && report.failing() == 0 && report.not_checked() == 1, "{is:?}\n{report}");
         assert!(report.to_string().contains(why), "{is:?}\n{report}");

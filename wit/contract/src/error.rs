@@ -45,7 +45,7 @@ impl fmt::Display for StoreError {
             Self::ReadOnly => f.write_str("the store is read-only"),
             Self::AccessDenied => f.write_str("access to the store is denied"),
             Self::Corrupt(why) => write!(f, "the store is damaged: {why}"),
-            Self::Other(why) => write!(f, "the store failed: {why}"),
+            Self::Other(why) => f.write_str(why),
             Self::Fault(why) => write!(f, "fault of the host: {why}"),
         }
     }

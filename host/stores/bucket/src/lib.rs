@@ -1,7 +1,7 @@
 //! An ordered, atomic key-value store in a bucket that can only get, set and delete values by name.
 //!
 //! It runs wherever there is a [`Bucket`]: inside a component over `wasi:keyvalue`, and in tests over a simulated
-//! one. `README.md` beside the crate of the provider says what is in a bucket and why nothing is lost.
+//! one. `README.md` beside the crate says what is in a bucket and why nothing is lost.
 //!
 //! - A *page* is a value of the bucket that is written once, under a name of its own, and removed when nothing
 //!   refers to it any more: a node of a copy-on-write tree, or part of a large value.

@@ -5,7 +5,7 @@
 //! leaves: nothing more is to be looked at for it.
 
 use crate::bucket::{Contents, SimBucket, Values, change, part};
-use kvfs_bucket_store::BucketStore;
+use kvfs_bucket_store::{BucketStore, OpenError};
 use kvfs_contract::{Limits, StoreError};
 use kvfs_store_rig::{DropsApplies, Medium, OnTrial, Random, Sweep};
 use kvfs_trust::cuts::{Cuts, Loss, Mark, Met, within};
@@ -31,7 +31,10 @@ impl Medium for SimBucket {
     type Store = BucketStore<Self>;
 
     fn open(&self, opening: u64) -> Result<Self::Store, StoreError> {
-        BucketStore::open(self.clone(), opening).map_err(|error| StoreError::Corrupt(error.to_string()))
+        BucketStore::open(self.clone(), opening).map_err(|error| match error {
+            OpenError::Store(error) => error,
+            OpenError::Overtaken => StoreError::AccessDenied,
+        })
     }
 
     fn mark<T>(&self, change: impl FnOnce(&mut Mark) -> T) -> T {

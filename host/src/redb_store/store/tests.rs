@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
-use super::file::Opener;
+use super::super::file::Opener;
+use super::super::reader::RedbReader;
 use super::*;
 
 /// What the disk does when its turn has come.

@@ -1,0 +1,152 @@
+//! Why a store could not be opened.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use redb::{DatabaseError, StorageError};
+
+/// Why a store could not be opened, and what to do about it. Whatever is at the path is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The URL names no kind of store that is known.
+    #[error(
+        "`{url}` names no store; known are `memory:[SIZE]`, `redb:PATH` and `file:DIR`, such as `redb:state.redb`"
+    )]
+    UnknownStore {
+        /// The URL as given.
+        url: String,
+    },
+    /// What follows `memory:` is no size, or too small a one.
+    #[error("`{url}`: {why}")]
+    MemorySize {
+        /// The URL as given.
+        url: String,
+        /// What is wrong with it, in words.
+        why: String,
+    },
+    /// There is nothing at the path, and it is not to be made.
+    #[error("{}: there is no such store; check the path", path.display())]
+    NoStore {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The directory for a new file is not there.
+    #[error("cannot make {}: there is no directory {}; make it first, or name another path",
+        path.display(), directory.display())]
+    MissingDirectory {
+        /// The file to be made.
+        path: PathBuf,
+        /// The directory it would be in.
+        directory: PathBuf,
+    },
+    /// There is something else at the path.
+    #[error("{} is not a store but {found}; it was left as it is: name another path", path.display())]
+    NotAStore {
+        /// The path.
+        path: PathBuf,
+        /// What is there, in words.
+        found: String,
+    },
+    /// The store was written by a later version.
+    #[error("{} is a store of format {found}; this program knows formats up to {known}: use a newer one",
+        path.display())]
+    NewerFormat {
+        /// The path.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The latest format this program knows.
+        known: u32,
+    },
+    /// The file is of a redb version that this redb cannot read.
+    #[error("{} is a redb file of version {found}, which this program cannot read: \
+        convert it with the redb that wrote it, or name another path", path.display())]
+    OtherRedb {
+        /// The path.
+        path: PathBuf,
+        /// The version of redb's file format.
+        found: u8,
+    },
+    /// Another process, or another handle in this one, has the file open.
+    #[error("{} is open elsewhere; close the other program, or name another path", path.display())]
+    Busy {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file or its directory may not be written.
+    #[error("{} may not be written; change its permissions, or name another path", path.display())]
+    ReadOnly {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is no room on the disk, even to open the store.
+    #[error("no room on the disk for {}; free some and try again", path.display())]
+    DiskFull {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is a redb file, but damaged.
+    #[error("{} is damaged ({detail}); restore it from a copy, or name another path", path.display())]
+    Damaged {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong, in words.
+        detail: String,
+    },
+    /// The operating system refused for another reason.
+    #[error("cannot open {}: {source}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                OpenError::DiskFull { path }
+            }
+            _ => OpenError::Io { path, source },
+        }
+    }
+
+    pub(crate) fn of_redb(path: &Path, error: DatabaseError) -> Self {
+        let damaged = |detail: String| OpenError::Damaged { path: path.to_path_buf(), detail };
+        match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+                OpenError::Busy { path: path.to_path_buf() }
+            }
+            DatabaseError::UpgradeRequired(found) => OpenError::OtherRedb { path: path.to_path_buf(), found },
+            DatabaseError::Storage(StorageError::Io(error)) => match error.kind() {
+                ErrorKind::InvalidData | ErrorKind::UnexpectedEof => damaged(error.to_string()),
+                _ => OpenError::io(path, error),
+            },
+            DatabaseError::Storage(StorageError::Corrupted(detail)) => damaged(detail),
+            other => damaged(other.to_string()),
+        }
+    }
+
+    /// Puts the path the caller knows in place of one it does not.
+    pub(crate) fn with_path(mut self, new: &Path) -> Self {
+        match &mut self {
+            OpenError::UnknownStore { .. } | OpenError::MemorySize { .. } => {}
+            OpenError::MissingDirectory { path, .. }
+            | OpenError::NotAStore { path, .. }
+            | OpenError::NewerFormat { path, .. }
+            | OpenError::OtherRedb { path, .. }
+            | OpenError::Busy { path }
+            | OpenError::NoStore { path }
+            | OpenError::ReadOnly { path }
+            | OpenError::DiskFull { path }
+            | OpenError::Damaged { path, .. }
+            | OpenError::Io { path, .. } => *path = new.to_path_buf(),
+        }
+        self
+    }
+}

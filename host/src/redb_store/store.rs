@@ -1,0 +1,404 @@
+//! The open file and its calls.
+//!
+//! Two locks. `writer` orders the applies and is held while the disk works. `state` is what a reader
+//! needs: the gathered changes and a snapshot of the file from before them. It is only ever held for
+//! moments, so that reading goes on while a durable apply waits for the disk; both halves change
+//! together, so that a reader never sees a half of an apply.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kvfs_contract::{ScanBudget, key_range};
+use redb::{Database, DatabaseError, StorageError};
+
+use super::file::{self, OpenFile, Opener};
+use super::overlay::Overlay;
+use super::room::{self, Room};
+use super::state::{LIMITS, State, given_up, poisoned, store_error};
+use crate::ends::{self, Ends};
+use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
+
+/// Most bytes of buffered changes that wait in memory; the apply that would pass it commits.
+/// It bounds the host's memory and is one batch of the largest size.
+pub const MAX_BUFFERED_BYTES: usize = 16 << 20;
+
+/// The age at which a buffered change is committed by the next apply that comes along. As long as
+/// ext4 leaves data in memory by default.
+pub const MAX_BUFFERED_AGE: Duration = Duration::from_secs(5);
+
+/// A store in one [redb](https://docs.rs/redb) file. A clone is another handle on the same store.
+///
+/// The file holds one table, [`RedbStore::TABLE`], of keys and values as they are. It is locked while
+/// it is open: one process at a time.
+///
+/// # Durability
+///
+/// - [`Durability::Durable`]: one redb transaction, on disk (`fsync`) when the call returns, together
+///   with every buffered apply before it. So what a crash loses is a suffix, and each apply, being
+///   within one transaction, is there whole or not at all.
+/// - [`Durability::Buffered`]: in this process's memory, visible to every handle and safe from whatever
+///   becomes of the guest. If the *process* is killed or the machine stops, it is lost, with all that
+///   was buffered after the last commit. Commits happen at a durable apply, at
+///   [`RedbStore::flush`], when [`MAX_BUFFERED_BYTES`] are waiting or the oldest has waited for
+///   [`MAX_BUFFERED_AGE`] (looked at when an apply comes), and when the last handle is dropped.
+///
+/// No more waits than the disk has room for, and the last half MiB is for removals: what would grow then is refused
+/// when it is applied, and not when it is to become durable. When a write fails all the same, nothing buffered is lost: it stays in memory and visible,
+/// and the next commit tries again.
+///
+/// # Closing
+///
+/// A file that is closed in order opens at once the next time, and redb notices damage to it. One that is not is checked
+/// whole, and a page damaged meanwhile can take every change since an older commit with it. The file is closed in order
+/// by [`RedbStore::close`], which reports whether that went well; when the last handle is dropped; and when the process
+/// ends by returning from `main` or by [`std::process::exit`], whatever handles are left and wherever they are. A process
+/// that is ended by a signal closes nothing: catch `SIGINT` and `SIGTERM`, and exit.
+///
+/// If the last buffered changes cannot be stored when a file closes without [`RedbStore::close`], one line on standard
+/// error says so.
+///
+/// # Cost
+///
+/// A buffered apply touches memory only, and changes of one key replace each other there, so the file
+/// does not grow with them. A durable one costs an `fsync`. A read that is not answered from the
+/// buffered changes walks redb's tree, whose pages are cached (64 MiB).
+#[derive(Clone, Debug)]
+pub struct RedbStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    opener: Opener,
+    writer: Mutex<Writer>,
+    state: RwLock<State>,
+    _registered: ends::Registered,
+}
+
+#[derive(Debug)]
+struct Writer {
+    /// `None` after a failed write, until the file has been opened again: redb refuses everything
+    /// after an I/O error.
+    db: Option<Database>,
+    /// What the failed write carried beside the buffered changes, as long as nobody could look whether
+    /// it is in the file.
+    doubt: Option<Overlay>,
+    /// When the oldest of the buffered changes was made.
+    buffered_since: Option<Instant>,
+    /// The last commit failed, and its caller knows.
+    failing: bool,
+    /// The store is closed: nothing opens the file again.
+    closed: bool,
+    room: Room,
+}
+
+impl RedbStore {
+    /// The name of the table that holds the entries: keys and values are byte strings (`&[u8]`).
+    pub const TABLE: &str = file::TABLE_NAME;
+
+    /// Opens a store, or makes one where there is no file.
+    ///
+    /// After a crash redb verifies the file first, which takes time in proportion to its size.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. A file that is no store, an empty one too, is never written to.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path.as_ref(), Opener::file())
+    }
+
+    fn open_with(path: &Path, opener: Opener) -> Result<Self, OpenError> {
+        let OpenFile { db, table } = file::open(path, &opener)?;
+        let writer = Writer {
+            db: Some(db),
+            doubt: None,
+            buffered_since: None,
+            failing: false,
+            closed: false,
+            room: Room::default(),
+        };
+        let shared = Arc::new_cyclic(|shared| Shared {
+            path: path.to_path_buf(),
+            opener,
+            writer: Mutex::new(writer),
+            state: RwLock::new(State { overlay: Overlay::default(), table: Some(table) }),
+            _registered: ends::register(Weak::clone(shared)),
+        });
+        Ok(RedbStore { shared })
+    }
+
+    /// Returns the path the store was opened with.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Makes everything applied so far durable. Dropping the last handle does the same, but has no way
+    /// to say that it failed.
+    ///
+    /// # Errors
+    /// As a durable `apply`; what was buffered stays so.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.shared.apply(&[], &[], Durability::Durable)
+    }
+
+    /// Makes everything applied so far durable and closes the file in order, for all handles: every later call of any
+    /// of them is [`StoreError::Unavailable`]. Closing twice is no error.
+    ///
+    /// # Errors
+    /// As a durable `apply`. The store is open then, and what was buffered stays so: closing may be tried again.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.shared.close()
+    }
+}
+
+impl SyncStore for RedbStore {
+    fn limits(&self) -> Result<Limits, StoreError> {
+        Ok(LIMITS)
+    }
+
+    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        LIMITS.check_get(keys)?;
+        self.shared.read(|state| state.get_all(keys))
+    }
+
+    fn scan(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let Some(range) = key_range(start, end) else { return Ok(Vec::new()) };
+        self.shared.read(|state| state.page(range, ScanBudget::new(max_entries, max_bytes)))
+    }
+
+    fn apply(
+        &self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        self.shared.apply(guards, mutations, level)
+    }
+}
+
+impl Shared {
+    /// Reads, without waiting for a writer unless redb has given up on the file.
+    fn read<R>(&self, ask: impl Fn(&State) -> Result<R, StorageError>) -> Result<R, StoreError> {
+        // The lock on the state must be gone before the file is opened again, which takes it for writing.
+        let asked = ask(&*self.state()?);
+        match asked {
+            Err(error) if given_up(&error) => self.read_as_writer(&mut *self.lock_writer()?, ask),
+            result => result.map_err(store_error),
+        }
+    }
+
+    /// Reads, and once more after opening the file anew if redb has given up on it.
+    fn read_as_writer<R>(
+        &self,
+        writer: &mut Writer,
+        ask: impl Fn(&State) -> Result<R, StorageError>,
+    ) -> Result<R, StoreError> {
+        self.reopen_if_closed(writer)?;
+        let asked = ask(&*self.state()?);
+        match asked {
+            Err(error) if given_up(&error) => writer.db = None,
+            result => return result.map_err(store_error),
+        }
+        self.reopen_if_closed(writer)?;
+        ask(&*self.state()?).map_err(store_error)
+    }
+
+    fn apply(
+        &self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        LIMITS.check_apply(guards, mutations)?;
+        self.apply_as_writer(&mut *self.lock_writer()?, guards, mutations, level)
+    }
+
+    fn apply_as_writer(
+        &self,
+        writer: &mut Writer,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        // Only the holder of `writer` changes anything, so what is seen here holds until the end.
+        let (hold, waiting_bytes) =
+            self.read_as_writer(writer, |state| Ok((state.holds_all(guards)?, state.overlay.size_bytes())))?;
+        if !hold {
+            return Err(StoreError::Conflict);
+        }
+        let new_bytes: usize = mutations.iter().map(Mutation::size_bytes).sum();
+        let is_short = !writer.room.is_plenty(&self.path, waiting_bytes + new_bytes)
+            && self.read_as_writer(writer, |state| room::grows(state, mutations))?;
+        if is_short {
+            let Writer { db: Some(db), room, .. } = &mut *writer else { return Err(closed()) };
+            if !room.take(db, &self.path, waiting_bytes + new_bytes).map_err(store_error)? {
+                return Err(StoreError::QuotaExceeded);
+            }
+        }
+        let commit = (waiting_bytes > 0 || !mutations.is_empty())
+            && (level == Durability::Durable
+                || is_short
+                || waiting_bytes + new_bytes > MAX_BUFFERED_BYTES
+                || writer.buffered_since.is_some_and(|since| since.elapsed() >= MAX_BUFFERED_AGE));
+        if commit {
+            let committed = self.commit(writer, mutations);
+            writer.failing = committed.is_err();
+            return committed;
+        }
+        if !mutations.is_empty() {
+            writer.buffered_since.get_or_insert_with(Instant::now);
+            let mut state = self.state.write().map_err(|_| poisoned())?;
+            state.overlay.extend(mutations);
+        }
+        Ok(())
+    }
+
+    /// Puts the buffered changes and `mutations` on disk in one transaction.
+    fn commit(&self, writer: &mut Writer, mutations: &[Mutation<'_>]) -> Result<(), StoreError> {
+        let Some(db) = &writer.db else { return Err(closed()) };
+        let written = {
+            let state = self.state()?;
+            file::commit(db, &state.overlay, mutations)
+        };
+        match written {
+            Ok(table) => {
+                let mut state = self.state.write().map_err(|_| poisoned())?;
+                state.table = Some(table);
+                state.overlay.clear();
+                writer.buffered_since = None;
+                writer.room.changed();
+                Ok(())
+            }
+            Err(error) => {
+                // redb refuses everything after an I/O error. Opened anew, the file is in the state
+                // before or after the transaction; what is buffered here is still to be written in
+                // both cases.
+                writer.db = None;
+                let reason = store_error(error);
+                if !mutations.is_empty() {
+                    let mut doubt = Overlay::default();
+                    doubt.extend(mutations);
+                    writer.doubt = Some(doubt);
+                }
+                match self.reopen_if_closed(writer) {
+                    // It may be in the file yet not safely on disk.
+                    Ok(Some(true)) => Err(StoreError::UnknownOutcome),
+                    Ok(_) => Err(reason),
+                    Err(_) if writer.doubt.is_some() => Err(StoreError::UnknownOutcome),
+                    Err(_) => Err(reason),
+                }
+            }
+        }
+    }
+
+    /// Opens the file anew after a failed write. Returns whether that write took place, if one failed.
+    fn reopen_if_closed(&self, writer: &mut Writer) -> Result<Option<bool>, StoreError> {
+        if writer.closed {
+            return Err(StoreError::Unavailable(format!("the store {} is closed", self.path.display())));
+        }
+        if writer.db.is_some() {
+            return Ok(None);
+        }
+        let OpenFile { db, table } = file::reopen(&self.path, &self.opener)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let mut state = self.state.write().map_err(|_| poisoned())?;
+        let mut took_place = None;
+        if let Some(doubt) = &writer.doubt {
+            let mutations = doubt.mutations();
+            let there = file::holds_all(&table, &state.overlay, &mutations).map_err(store_error)?;
+            if there {
+                // What is buffered lies in front of the file and would hide a part of it. Here it is whole
+                // in front, and the next commit writes it again.
+                state.overlay.extend(&mutations);
+            }
+            took_place = Some(there);
+        }
+        writer.doubt = None;
+        state.table = Some(table);
+        writer.db = Some(db);
+        Ok(took_place)
+    }
+
+    fn state(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
+        self.state.read().map_err(|_| poisoned())
+    }
+
+    fn lock_writer(&self) -> Result<std::sync::MutexGuard<'_, Writer>, StoreError> {
+        self.writer.lock().map_err(|_| poisoned())
+    }
+}
+
+/// Closing.
+impl Shared {
+    fn close(&self) -> Result<(), StoreError> {
+        let mut writer = self.lock_writer()?;
+        if writer.closed {
+            return Ok(());
+        }
+        self.apply_as_writer(&mut writer, &[], &[], Durability::Durable)?;
+        writer.closed = true;
+        self.state.write().map_err(|_| poisoned())?.table = None;
+        match writer.db.take().map(Database::close) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(DatabaseError::Storage(error))) => Err(store_error(error)),
+            Some(Err(error)) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Closes the file.
+    ///
+    /// # Errors
+    /// What cannot be stored any more, in words, unless its caller knows.
+    fn close_at_last(&self, writer: &mut Writer) -> Result<(), String> {
+        if writer.closed {
+            return Ok(());
+        }
+        let known = writer.failing;
+        let stored = self.apply_as_writer(writer, &[], &[], Durability::Durable);
+        writer.closed = true;
+        // Closes it in order, if it can be.
+        writer.db = None;
+        match stored {
+            Err(error) if !known => Err(ends::lament(&self.path, &error.to_string())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Ends for Shared {
+    fn end(&self, until: Instant) -> Result<(), String> {
+        let Some(mut writer) = ends::lock_until(&self.writer, until) else {
+            return Err(ends::lament(&self.path, "a call is still busy with it"));
+        };
+        let closed = self.close_at_last(&mut writer);
+        std::mem::forget(writer);
+        closed
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        ends::calmly(|| {
+            // A panic of redb while it wrote is no reason to leave the file open.
+            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(lament) = self.close_at_last(&mut writer) {
+                ends::tell(lament);
+            }
+        });
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the file could not be opened again after a failed write".into())
+}
