@@ -1,4 +1,4 @@
-//! Quotas of volumes on images: what is made or changed above the image counts, and nothing else.
+//! Quotas of volumes on images: only what is made or changed above the image is charged.
 
 use crate::fixture::{CREATE, WRITE, open_volume};
 use crate::run::TestClock;
@@ -14,7 +14,7 @@ const EXTENT: u64 = 32 << 10;
 const BIG: usize = 5 << 20;
 const SMALL_FILES: usize = 300;
 
-/// A tree of some 6 MiB: a large file, and many small ones of 4,000 bytes in a directory.
+/// A tree of about 6 MiB: a large file, and many small files of 4,000 bytes in a directory.
 fn image() -> &'static [u8] {
     thread_local!(static IMAGE: &'static [u8] = packed());
     IMAGE.with(|image| *image)
@@ -53,26 +53,26 @@ struct Above {
 }
 
 impl Above {
-    fn new(quota: Quota) -> Above {
-        Above::open(TestStore::new(LARGE), Some(quota))
+    fn new(quota: Quota) -> Self {
+        Self::open(TestStore::new(LARGE), Some(quota))
     }
 
-    fn open(store: TestStore, quota: Option<Quota>) -> Above {
+    fn open(store: TestStore, quota: Option<Quota>) -> Self {
         let options = Options { quota, ..Options::default() };
         let (kept, clock) = (Box::new(store.clone()), Box::new(TestClock::default()));
         let mut volume = Volume::open_overlay(kept, clock, Image::open(image()).unwrap(), options).unwrap();
         let root = volume.root().unwrap();
-        Above { store, volume, root }
+        Self { store, volume, root }
     }
 
-    /// Syncs, checks, and opens again: the counts are the same.
-    fn again(mut self) -> Above {
+    /// Syncs, checks, opens again, and compares the counts.
+    fn again(mut self) -> Self {
         self.volume.sync_all().unwrap();
         let (used, quota) = (self.volume.used(), self.volume.quota());
         let report = fsck_overlay(&mut self.store.clone(), "main", Image::open(image()).unwrap()).unwrap();
         assert!(report.is_clean(), "{}", report.findings[0]);
         assert_eq!(report.used_bytes, used.bytes);
-        let again = Above::open(self.store, None);
+        let again = Self::open(self.store, None);
         assert_eq!((again.volume.used(), again.volume.quota()), (used, quota));
         again
     }
@@ -102,10 +102,10 @@ fn bytes(bytes: u64) -> Quota {
 }
 
 #[test]
-fn a_volume_on_an_image_takes_as_much_as_its_quota_says_and_starts_with_nothing() {
+fn a_volume_on_an_image_starts_empty_and_takes_exactly_its_quota() {
     let mut above = Above::new(bytes(1 << 20));
     above.expect(0, 0, 0);
-    // The root comes up with the first name in it.
+    // The first new name copies the root up.
     file(&mut above.volume, &above.root, "new", &[7; 1 << 19]).unwrap();
     let made = 2 * INODE + NAME + 3;
     above.expect((1 << 19) + made, 2, 1);
@@ -121,14 +121,15 @@ fn a_volume_on_an_image_takes_as_much_as_its_quota_says_and_starts_with_nothing(
 }
 
 #[test]
-fn what_is_written_over_the_image_is_charged_by_extents() {
+fn writes_over_the_image_are_charged_by_extents() {
     let mut above = Above::new(bytes(1 << 20));
     assert_eq!(above.write("big", 5, b"x"), Ok(1));
     above.expect(INODE + EXTENT, 1, 0);
     assert_eq!(above.write("big", 9, b"x"), Ok(1));
     above.expect(INODE + EXTENT, 1, 0);
     let mut above = above.again();
-    // Over what is above already, across extents, whole extents, and such that were never looked at.
+    // Over an extent that is above already, across extents, over whole extents, and over some never
+    // read.
     assert_eq!(above.write("big", 0, &[3; 100]), Ok(100));
     above.expect(INODE + EXTENT, 1, 0);
     assert_eq!(above.write("big", EXTENT - 1, b"xy"), Ok(2));
@@ -153,7 +154,7 @@ fn what_is_written_over_the_image_is_charged_by_extents() {
 }
 
 #[test]
-fn a_cut_keeps_the_image_s_extents_free_and_takes_its_own_away() {
+fn a_cut_returns_the_volumes_extents_and_keeps_the_images_free() {
     let mut above = Above::new(bytes(1 << 20));
     let cut = |above: &mut Above, size: u64| {
         let big = above.volume.open_at(&above.root, "big", Follow::No, OpenFlags::default(), WRITE).unwrap();
@@ -161,7 +162,7 @@ fn a_cut_keeps_the_image_s_extents_free_and_takes_its_own_away() {
         above.volume.close(big).unwrap();
         outcome
     };
-    // On the bound of an extent nothing comes up but the inode.
+    // A cut at an extent's boundary copies only the inode up.
     cut(&mut above, 100 * EXTENT).unwrap();
     above.expect(INODE, 1, 0);
     cut(&mut above, 99 * EXTENT + 1).unwrap();
@@ -183,9 +184,9 @@ fn a_cut_keeps_the_image_s_extents_free_and_takes_its_own_away() {
     above.again();
 }
 
-/// A small file comes up whole, whatever is changed of it.
+/// Any change copies a small file up whole.
 #[test]
-fn touching_the_image_s_small_files_is_charged_too() {
+fn changing_small_files_of_the_image_is_charged() {
     let mut above = Above::new(bytes(200_000));
     let each = INODE + 4000;
     let most = 200_000 / each;
@@ -199,9 +200,13 @@ fn touching_the_image_s_small_files_is_charged_too() {
     let (old, new) = ((&above.root, "d/200"), (&above.root, "link"));
     assert_eq!(above.volume.link_at(old.0, old.1, Follow::No, new.0, new.1), Err(Error::Quota));
     let path = above.volume.open_at(&above.root, "d/200", Follow::No, OpenFlags::default(), WRITE).unwrap();
-    assert_eq!(above.volume.set_size(&path, 3999), Err(Error::Quota), "it would come up, a byte shorter");
+    assert_eq!(
+        above.volume.set_size(&path, 3999),
+        Err(Error::Quota),
+        "the file would be copied up, a byte shorter"
+    );
     above.volume.close(path).unwrap();
-    // What is above can be touched as often as one likes, and gives back what it has when it goes.
+    // A file above can be changed any number of times, and its removal returns its bytes.
     above.volume.set_times_at(&above.root, "d/0", Follow::No, SetTime::Now, SetTime::Now).unwrap();
     above.volume.unlink_file_at(&above.root, "d/0").unwrap();
     above.expect((most - 1) * each + INODE, most, 0);
@@ -209,24 +214,24 @@ fn touching_the_image_s_small_files_is_charged_too() {
 }
 
 #[test]
-fn inodes_and_names_count_what_is_above() {
+fn inodes_and_names_are_counted_above_the_image_only() {
     let mut above = Above::new(Quota { inodes: Some(3), names: Some(3), ..Quota::default() });
-    // The root, and a directory.
+    // The root and a directory are above.
     above.volume.create_directory_at(&above.root, "e").unwrap();
     above.expect(2 * INODE + NAME + 1, 2, 1);
-    // A name of the image that goes is none above, and neither is one that comes back by another name.
+    // Removing a name of the image charges nothing above.
     above.volume.unlink_file_at(&above.root, "big").unwrap();
     above.expect(2 * INODE + NAME + 1, 2, 1);
     file(&mut above.volume, &above.root, "big", b"").unwrap();
     above.expect(3 * INODE + 2 * NAME + 4, 3, 2);
     let mut above = above.again();
-    assert_eq!(above.volume.create_directory_at(&above.root, "f"), Err(Error::Quota), "an inode too many");
+    assert_eq!(above.volume.create_directory_at(&above.root, "f"), Err(Error::Quota), "one inode too many");
     above.volume.link_at(&above.root, "big", Follow::No, &above.root, "e/x").unwrap();
     above.expect(3 * INODE + 3 * NAME + 5, 3, 3);
     let again = above.volume.link_at(&above.root, "big", Follow::No, &above.root, "y");
-    assert_eq!(again, Err(Error::Quota), "a name too many");
+    assert_eq!(again, Err(Error::Quota), "one name too many");
     let mut above = above.again();
-    // A name above replaces one above.
+    // A renamed file above keeps its charge of one name.
     above.volume.rename_at(&above.root, "e/x", &above.root, "e/z").unwrap();
     above.volume.unlink_file_at(&above.root, "e/z").unwrap();
     above.volume.unlink_file_at(&above.root, "big").unwrap();
@@ -234,9 +239,10 @@ fn inodes_and_names_count_what_is_above() {
     above.again();
 }
 
-/// Renaming what the image has takes a name above, and none once it is there; the name that was replaced goes.
+/// Renaming a file of the image takes one name above; renaming it again takes none. Replacing a
+/// name above returns it.
 #[test]
-fn names_that_move_within_the_image_count_once() {
+fn a_renamed_name_of_the_image_counts_once() {
     let mut above = Above::new(Quota { names: Some(1), ..Quota::default() });
     above.volume.rename_at(&above.root, "d/7", &above.root, "d/8").unwrap();
     above.expect(INODE + NAME + 1, 1, 1);
@@ -249,9 +255,10 @@ fn names_that_move_within_the_image_count_once() {
     above.again();
 }
 
-/// All of the tree can be removed from a volume that is full; what that takes is bounded by the tree.
+/// A full volume lets the whole tree be removed; the store space that this takes is bounded by the
+/// tree.
 #[test]
-fn everything_can_be_removed_above_a_full_volume() {
+fn a_full_volume_lets_everything_above_and_below_be_removed() {
     let mut above = Above::new(bytes(100_000));
     while file(&mut above.volume, &above.root, "fill", &[6; 4096]).is_ok() {}
     for number in 0..SMALL_FILES {
@@ -267,7 +274,7 @@ fn everything_can_be_removed_above_a_full_volume() {
     above.again();
 }
 
-/// What the superblock counts above an image, and what an inode has of it, are checked and repaired like all else.
+/// The superblock's counts and an inode's count of the image's extents are checked and repaired.
 #[test]
 fn wrong_counts_above_an_image_are_found_and_repaired() {
     let mut above = Above::new(Quota::default());
@@ -299,16 +306,16 @@ fn wrong_counts_above_an_image_are_found_and_repaired() {
     // Bytes and inodes in use.
     tamper(superblock, &|body| body[79] ^= 1, &[17]);
     tamper(superblock, &|body| body[87] ^= 1, &[16]);
-    // The last byte of a file's record says how many of its extents are the image's.
+    // The last byte of a file's record counts its extents in the image.
     let big = [&b"\x04main\x10"[..], &2_u64.to_be_bytes()].concat();
     assert_eq!(store.0.borrow().map[&big].last(), Some(&159));
     tamper(&big, &|body| *body.last_mut().unwrap() = 100, &[12, 17]);
 }
 
-/// A check of a path that is longer than memory holds names of forgets what was looked up before it: what is the image's
-/// is free all the same.
+/// Walking a path longer than the cache of names evicts the names looked up before. Names of the
+/// image must stay free nevertheless.
 #[test]
-fn a_rename_deep_down_takes_nothing_off_the_counts_for_a_name_of_the_image() {
+fn a_rename_deep_down_keeps_names_of_the_image_free() {
     const DEPTH: usize = 1500;
     let mut store = TestStore::new(LARGE);
     let mut volume =
@@ -345,7 +352,7 @@ fn a_rename_deep_down_takes_nothing_off_the_counts_for_a_name_of_the_image() {
     }
     volume.rename_at(&deep, "moved", &deep, "replaced").unwrap();
     assert_eq!(volume.used().names, 4);
-    // One goes as one comes: there is room.
+    // One name goes and one comes, so there is room.
     volume.rename_at(&deep, "second", &deep, "fourth").unwrap();
     assert_eq!(volume.used().names, 4);
     volume.close(deep).unwrap();

@@ -1,4 +1,4 @@
-//! Store calls counted: what an operation costs is part of what it promises.
+//! Counts store calls: the cost of an operation is part of its promise.
 
 use crate::fixture::{WRITE, open_volume, write};
 use crate::run::TestClock;
@@ -14,7 +14,7 @@ fn write_file(volume: &mut Volume, root: &Descriptor, path: &str, bytes: usize) 
     write(volume, root, path, &vec![7; bytes]);
 }
 
-/// A store with this many files in the directory `many`, and one small and one large beside it.
+/// A store with `files` files in the directory `many`, and a small and a large file beside it.
 fn filled(files: usize) -> TestStore {
     let store = TestStore::new(LARGE);
     let lazy = Options { mode: kvfs::Mode::Lazy, ..Options::default() };
@@ -35,7 +35,7 @@ fn hundred_thousand() -> TestStore {
     TestStore::from_map(map, LARGE)
 }
 
-/// What the calls of the store were while `act` ran.
+/// Counts the store calls while `act` runs.
 fn cost<T>(store: &TestStore, act: impl FnOnce() -> T) -> Calls {
     store.reset_calls();
     drop(act());
@@ -68,7 +68,7 @@ fn a_known_name_and_a_known_missing_one_cost_nothing() {
     assert_eq!(
         cost(&store, || volume.stat_at(&root, "none", Follow::Yes).unwrap_err()).total(),
         0,
-        "known whole"
+        "the directory is known whole"
     );
 
     let store = hundred_thousand();
@@ -76,7 +76,11 @@ fn a_known_name_and_a_known_missing_one_cost_nothing() {
     let first = cost(&store, || volume.stat_at(&root, "many/none", Follow::Yes).unwrap_err());
     assert!(first.total() <= 5, "{first:?}");
     let another = cost(&store, || volume.stat_at(&root, "many/nothing", Follow::Yes).unwrap_err());
-    assert_eq!((another.gets, another.total()), (1, 1), "a large directory is asked name by name");
+    assert_eq!(
+        (another.gets, another.total()),
+        (1, 1),
+        "names of a large directory are looked up one by one"
+    );
     assert_eq!(cost(&store, || volume.stat_at(&root, "many/none", Follow::Yes).unwrap_err()).total(), 0);
     assert_eq!(cost(&store, || volume.stat_at(&root, "many/nothing", Follow::Yes).unwrap_err()).total(), 0);
 }
@@ -95,7 +99,7 @@ fn a_small_file_is_made_written_and_closed_with_one_apply() {
 }
 
 #[test]
-fn changes_of_names_cost_one_apply_each_and_removals_gather() {
+fn name_changes_cost_one_apply_each_and_removals_gather() {
     let store = filled(10);
     let (mut volume, root) = open(&store);
     volume.stat_at(&root, "small", Follow::No).unwrap();
@@ -134,7 +138,7 @@ fn changes_of_names_cost_one_apply_each_and_removals_gather() {
 }
 
 #[test]
-fn a_listing_costs_a_scan_a_page_and_reads_no_inodes() {
+fn a_listing_costs_one_scan_per_page_and_reads_no_inodes() {
     let store = hundred_thousand();
     let (mut volume, root) = open(&store);
     let flags = OpenFlags { directory: true, ..OpenFlags::default() };
@@ -158,7 +162,7 @@ fn a_listing_costs_a_scan_a_page_and_reads_no_inodes() {
 }
 
 #[test]
-fn reading_costs_one_get_for_what_is_missing_and_nothing_for_what_is_not() {
+fn reading_costs_one_get_for_missing_extents_and_nothing_for_cached_ones() {
     let store = filled(10);
     let (mut volume, root) = open(&store);
     let file = volume.open_at(&root, "large", Follow::No, OpenFlags::default(), WRITE).unwrap();
@@ -174,18 +178,18 @@ fn reading_costs_one_get_for_what_is_missing_and_nothing_for_what_is_not() {
             volume.read(&file, offset, 4096, &mut bytes).unwrap();
         }
     });
-    assert!(calls.gets <= 8 && calls.keys_got == 32, "a sequential reader is served ahead: {calls:?}");
+    assert!(calls.gets <= 8 && calls.keys_got == 32, "no read-ahead for a sequential reader: {calls:?}");
 
     let small = volume.open_at(&root, "small", Follow::No, OpenFlags::default(), WRITE).unwrap();
     assert_eq!(
         cost(&store, || volume.read(&small, 0, 4096, &mut bytes).unwrap()).total(),
         0,
-        "it lies in its inode"
+        "its bytes lie in its inode"
     );
 }
 
 #[test]
-fn a_stream_opened_and_closed_costs_nothing_and_a_second_sync_neither() {
+fn reopening_a_stream_and_a_second_sync_cost_nothing() {
     let store = filled(10);
     let (mut volume, root) = open(&store);
     let file = volume.open_at(&root, "small", Follow::No, OpenFlags::default(), WRITE).unwrap();
@@ -212,7 +216,7 @@ fn regression_garbage_of_a_sparse_file_costs_two_calls_an_extent() {
     volume.sync(&file).unwrap();
     volume.set_size(&file, 0).unwrap();
     volume.sync(&file).unwrap();
-    // Growing over it again has it deleted first.
+    // Growing over the garbage deletes it first.
     volume.write(&file, At::Offset(1 << 60), b"y").unwrap();
     let calls = cost(&store, || volume.sync(&file).unwrap());
     assert!(calls.total() <= 2 * 20_000 / 500 + 10, "{calls:?}");

@@ -1,11 +1,12 @@
-//! Cuts after every apply. What is found must be the reference at some moment, and not an old one.
+//! Cuts after every apply. The volume found must be the reference at some moment that is not too
+//! old.
 //!
-//! A kill loses what was not applied; a crash loses in addition the applies behind the last durable
-//! one, or some of them from the end. Either way a prefix of the log is left, so looking at every
-//! prefix looks at every cut. How old the moment may be is a matter of what was acknowledged before
-//! the prefix was complete: `Moment::stored` for a kill, `Moment::durable` for a crash, which is the
-//! weaker one wherever it differs; that a sync left nothing behind the last durable apply is checked
-//! by the runner.
+//! A kill loses what was not applied. A crash also loses applies behind the last durable one, some
+//! or all, from the end. Either way a prefix of the log is left, so checking every prefix checks
+//! every cut. The oldest moment allowed follows from what was acknowledged before the prefix was
+//! complete: `Moment::stored` for a kill, and `Moment::durable` for a crash, which is weaker
+//! wherever the two differ. The runner checks that a sync leaves nothing behind the last durable
+//! apply.
 
 use crate::model::Content;
 use crate::moments::{self, Ran, grow_everything};
@@ -23,20 +24,20 @@ static SPLIT_CUTS: AtomicU64 = AtomicU64::new(0);
 static JOURNAL_CUTS: AtomicU64 = AtomicU64::new(0);
 static RECOVERY_CUTS: AtomicU64 = AtomicU64::new(0);
 
-/// Runs a sequence, then looks at every cut of it.
+/// Runs a sequence, then checks every cut of it.
 pub fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Check {
     let store = TestStore::new(setup.limits);
     store.0.borrow_mut().sabotage = sabotage;
     Sweep { ran: Ran::new(setup, ops, store)? }.check_prefixes()
 }
 
-/// As [`sweep`], with a store that fails at every close, which nobody is told of but the volume.
+/// Does the same as [`sweep`] with a store that fails at every close. Only the volume learns of it.
 pub fn sweep_failed_closes(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Check {
     let setup = &Setup { quota: None, ..setup.clone() };
     let store = TestStore::new(setup.limits);
     store.0.borrow_mut().sabotage = sabotage;
     let mut runner = Runner::new(setup, store.clone(), true)?;
-    // Mostly at the first call. A commit that is split, or goes through the journal, makes more.
+    // Mostly at the first call. Split or journalled commits make more calls.
     let sum: u64 = format!("{setup:?}{:?}", ops.first()).bytes().map(u64::from).sum();
     (runner.drops, runner.closes_fail_at) = (true, Some((sum % 6).saturating_sub(3)));
     let ran = Ran::with(setup, ops, runner)?;
@@ -45,7 +46,7 @@ pub fn sweep_failed_closes(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>
 }
 
 #[test]
-fn every_cut_after_closes_that_failed_leaves_the_state_of_a_moment() {
+fn every_cut_after_failed_closes_leaves_the_state_of_a_moment() {
     no_seed_fails(1_500, 50, &|setup, ops| sweep_failed_closes(setup, ops, None));
     let failed = FAILED_CLOSES.load(Ordering::Relaxed);
     println!("{failed} closes failed");
@@ -53,7 +54,7 @@ fn every_cut_after_closes_that_failed_leaves_the_state_of_a_moment() {
 }
 
 #[test]
-fn a_refused_apply_that_leaves_something_is_noticed_at_closes() {
+fn a_refused_apply_that_leaves_changes_is_noticed_at_closes() {
     let kind = Sabotage::RefusalLeavesNames;
     let story = first_failure(0..400, 50, &|setup, ops| sweep_failed_closes(setup, ops, Some(kind)));
     assert!(story.is_some(), "{kind:?} was not noticed");
@@ -97,7 +98,7 @@ impl Sweep<'_> {
         if split {
             SPLIT_CUTS.fetch_add(1, Ordering::Relaxed);
         }
-        // What a journal is about to change, or what one left, is looked at as closely.
+        // Cuts with a journal, to be applied or left over, are checked as closely.
         let journal = map.keys().any(|key| tag_of(key) == 0x02);
         if journal {
             JOURNAL_CUTS.fetch_add(1, Ordering::Relaxed);
@@ -112,7 +113,7 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// The opener after a cut is cut itself, while it clears up.
+    /// Cuts the opener after a cut while it cleans up.
     fn check_recovery(&mut self, map: &Map, found: &Tree) -> Check {
         let (store, mut volume) = self.open(map)?;
         let root = volume.root().map_err(|error| format!("recovering: {error:?}"))?;
@@ -131,7 +132,7 @@ impl Sweep<'_> {
                 root.times = before.times;
             }
             if let Some(what) = tree::difference(found, &again) {
-                return Err(format!("recovery changed what was there: {what}"));
+                return Err(format!("recovery changed the volume: {what}"));
             }
         }
         Ok(())
@@ -153,14 +154,11 @@ fn every_cut_leaves_the_state_of_a_moment_not_before_the_last_promise() {
         count(&JOURNAL_CUTS),
         count(&RECOVERY_CUTS)
     );
-    assert!(
-        std::env::var("KVFS_SEED").is_ok() || count(&SPLIT_CUTS) > 100,
-        "split commits must be among them"
-    );
-    assert!(std::env::var("KVFS_SEED").is_ok() || count(&JOURNAL_CUTS) > 1000, "and journals");
+    assert!(std::env::var("KVFS_SEED").is_ok() || count(&SPLIT_CUTS) > 100, "too few cuts in split commits");
+    assert!(std::env::var("KVFS_SEED").is_ok() || count(&JOURNAL_CUTS) > 1000, "too few cuts with a journal");
 }
 
-/// A suite that cannot fail proves nothing: each way to break the engine's promises must be noticed.
+/// A suite that cannot fail proves nothing: each sabotage must be noticed.
 #[test]
 fn every_sabotage_is_noticed() {
     let kinds = [
@@ -182,7 +180,7 @@ fn every_sabotage_is_noticed() {
     }
 }
 
-/// Keeps the model's kinds honest: a tree of it names every object that has a name.
+/// Checks the reference's trees: a tree lists every object that has a name.
 #[test]
 fn a_tree_holds_every_named_object_of_the_reference() {
     let (setup, ops) = crate::shrink::case(3, 60);

@@ -1,4 +1,4 @@
-//! Every sequence of up to three operations from a small alphabet, each with all its cuts.
+//! Every sequence of up to three operations from a small alphabet, with all its cuts.
 
 use crate::crash::sweep;
 use crate::ops::{Op, Setup};
@@ -7,7 +7,8 @@ use crate::store::{JOURNALLED, LARGE, SMALL, TINY};
 use kvfs::{Access, At, CacheLimits, Follow, Limits, Mode, OpenFlags};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Two names, one of them also in a directory, and a file large enough to be cut and split.
+/// Operations on two names, one of them also in a directory, and on a file large enough to be cut
+/// and split.
 fn alphabet() -> Vec<Op> {
     let access = Access { read: true, write: true, ..Access::default() };
     let open = |path: &str, truncate: bool, slot| {
@@ -40,7 +41,7 @@ fn alphabet() -> Vec<Op> {
     ]
 }
 
-/// What the three operations start from: nothing, or a tree with a large open file.
+/// The operations before the three: none, or a tree with a large open file.
 fn starts() -> [Vec<Op>; 2] {
     let all = alphabet();
     let [open_a, large, mkdir, open_in_d] = [0, 3, 9, 1].map(|index: usize| all[index].clone());
@@ -74,7 +75,7 @@ fn every_sequence_of_three_operations_survives_every_cut() {
     let all = size * size * size * starts.len() as u64 * setups().len() as u64;
     let next = AtomicU64::new(0);
     let worker = || {
-        // What a volume lies on stays in its thread.
+        // The base of a setup cannot be sent to another thread.
         let setups = setups();
         loop {
             let mut number = next.fetch_add(1, Ordering::Relaxed);
@@ -89,7 +90,7 @@ fn every_sequence_of_three_operations_survives_every_cut() {
             let (setup, start) = (&setups[digit(setups.len() as u64)], &starts[digit(starts.len() as u64)]);
             let mut ops = start.clone();
             ops.extend((0..3).map(|_| alphabet[digit(size)].clone()));
-            // Shorter sequences are the prefixes of these: every cut of theirs is a cut of these too.
+            // Shorter sequences are prefixes of these, and so are their cuts.
             let outcome = run(setup, &ops).and_then(|()| sweep(setup, &ops, None));
             outcome.unwrap_or_else(|what| panic!("{what}\n{setup:?}\n{ops:#?}"));
         }

@@ -1,4 +1,4 @@
-//! A store that fails at the k-th call, and one that holds what was not put there.
+//! A store that fails at the k-th call, and one that holds wrong values.
 
 use crate::fixture::open_volume;
 use crate::model::{Content, Model};
@@ -28,7 +28,7 @@ const FAULTS: [Fault; 10] = [
     Fault::Corrupt,
 ];
 
-/// How the error that a fault must lead to looks in a story.
+/// The text in a report that shows the error of a fault.
 fn name(fault: Fault) -> &'static str {
     match fault {
         Fault::Unavailable | Fault::GoneApplied | Fault::GoneNotApplied => "Store(Unavailable",
@@ -41,7 +41,7 @@ fn name(fault: Fault) -> &'static str {
     }
 }
 
-/// Numbers for a run that are drawn from the setup's own, so that a shrunken sequence keeps them.
+/// Draws a run's fault from the setup and the operations, so that a shrunken sequence has one too.
 fn plan(setup: &Setup, ops: &[Op]) -> (Fault, u64, u64) {
     let text = format!("{setup:?}{:?}", ops.first());
     let seed = text.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
@@ -49,10 +49,11 @@ fn plan(setup: &Setup, ops: &[Op]) -> (Fault, u64, u64) {
     (rng.pick(&FAULTS), rng.below(20), rng.pick(&[1, 1, 2, 5, 1000]))
 }
 
-/// One fault, or a row of them, until the first operation that fails for it. That one did nothing or
-/// everything, or a write its start; and from then on all is as if nothing had been.
+/// Injects one fault, or several in a row, until an operation fails. That operation did nothing or
+/// everything, or the start of a write. From then on the run goes on as if there had been no fault.
 pub fn one_fault(setup: &Setup, ops: &[Op]) -> Check {
-    // What is closed while the outcome of a commit is unknown is in use for longer than the reference says.
+    // After a commit of unknown outcome a closed file stays in use for longer than in the
+    // reference.
     let setup = &Setup { quota: None, ..setup.clone() };
     let (fault, call, count) = plan(setup, ops);
     let store = TestStore::new(setup.limits);
@@ -68,7 +69,7 @@ pub fn one_fault(setup: &Setup, ops: &[Op]) -> Check {
             };
             one_step(&mut runner, index, &close, fault)?;
         }
-        // Opening over a fault is looked at on its own.
+        // Opening with a fault has its own test.
         if *op != Op::Reopen || store.0.borrow().fault.is_none() {
             one_step(&mut runner, index, op, fault)?;
         }
@@ -95,7 +96,8 @@ fn one_step(runner: &mut Runner, index: usize, op: &Op, fault: Fault) -> Check {
     settle(runner, &before, op).map_err(|what| format!("after {fault:?}: {what}\n({story})"))
 }
 
-/// After an operation that failed for the store: finds out what it did, nothing or everything, or a write its start.
+/// Finds out what an operation did that the store failed: nothing or everything, or the start of a
+/// write.
 pub fn settle(runner: &mut Runner, before: &Model, op: &Op) -> Check {
     let found = tree::of_volume(runner.volume()).map_err(|error| format!("reading: {error:?}"))?;
     for candidate in candidates(before, runner, op) {
@@ -106,7 +108,7 @@ pub fn settle(runner: &mut Runner, before: &Model, op: &Op) -> Check {
         }
     }
     let what = tree::difference(&tree::of_model(&runner.model), &found);
-    Err(format!("neither done nor not done; beside done: {what:?}"))
+    Err(format!("neither done nor not done; difference to done: {what:?}"))
 }
 
 fn candidates(before: &Model, runner: &Runner, op: &Op) -> Vec<Model> {
@@ -125,7 +127,7 @@ fn candidates(before: &Model, runner: &Runner, op: &Op) -> Vec<Model> {
             }
         }
     }
-    // What was closed is closed in any case.
+    // A close takes effect even if it fails.
     if !matches!(op, Op::Close { .. } | Op::CloseDir { .. } | Op::ListEnd { .. } | Op::ListNext { .. }) {
         start.open = runner.model.open.clone();
         candidates.push(start);
@@ -139,9 +141,10 @@ fn a_fault_at_any_call_leaves_the_volume_usable() {
     println!("{} faults injected", INJECTED.load(Ordering::Relaxed));
 }
 
-/// The store fails for a while: whatever is refused meanwhile, nothing is torn.
+/// Lets the store fail for a while. Whatever it refuses, nothing may be torn.
 pub fn outage(setup: &Setup, ops: &[Op]) -> Check {
-    // What is closed while the outcome of a commit is unknown is in use for longer than the reference says.
+    // After a commit of unknown outcome a closed file stays in use for longer than in the
+    // reference.
     let setup = &Setup { quota: None, ..setup.clone() };
     let (fault, call, _) = plan(setup, ops);
     let store = TestStore::new(setup.limits);
@@ -184,7 +187,7 @@ fn an_outage_tears_nothing() {
 }
 
 #[test]
-fn a_fault_while_opening_is_told_and_the_next_opening_succeeds() {
+fn a_fault_while_opening_is_reported_and_the_next_opening_succeeds() {
     for fault in FAULTS {
         for (call, limits) in (0..5).flat_map(|call| [(call, SMALL), (call, TINY)]) {
             let store = TestStore::new(limits);
@@ -241,7 +244,7 @@ fn every_error_of_the_store_has_its_code() {
     }
 }
 
-/// How a value is made wrong.
+/// The ways to damage a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Damage {
     Flipped,
@@ -251,7 +254,7 @@ enum Damage {
     Stale,
 }
 
-/// A volume with one wrong value gives right answers and errors, but no wrong answers.
+/// Checks that a volume with one wrong value gives right answers or errors, but no wrong answers.
 fn damaged(setup: &Setup, ops: &[Op]) -> Check {
     let store = TestStore::new(setup.limits);
     let mut runner = Runner::new(setup, store.clone(), false)?;
@@ -315,8 +318,8 @@ fn check_damaged(
     let store = TestStore::from_map(map, setup.limits);
     let tag = tag_of(key);
     let report = fsck(&mut store.clone(), "v");
-    // A cleanup record may wait for nothing, and an older value of most records is as good as new to
-    // whoever looks at one volume once; the rest must be found.
+    // Damage that fsck must find. A reap record may be superfluous, and in a single look at a
+    // volume most records' older values look valid.
     let must_find = match damage {
         Damage::Flipped | Damage::Cut | Damage::OfAnotherKey => true,
         Damage::Missing => {
@@ -390,7 +393,7 @@ fn read_what_can_be_read(volume: &mut Volume, model: &Model, must_be_right: bool
     Ok(())
 }
 
-/// Nothing here may panic; what it answers is another matter.
+/// Uses the volume. Answers do not matter, but nothing may panic.
 fn use_what_can_be_used(volume: &mut Volume) {
     let Ok(root) = volume.root() else { return };
     let create = OpenFlags { create: true, ..OpenFlags::default() };
@@ -417,9 +420,9 @@ fn a_wrong_value_gives_errors_but_no_wrong_answers() {
     println!("{} values damaged", DAMAGED.load(Ordering::Relaxed));
 }
 
-/// A seed draws the same case again, and a failure or a panic of a check is told.
+/// A seed always draws the same case, and a check's failure or panic is reported.
 #[test]
-fn a_seed_stands_for_one_case_and_failures_are_told() {
+fn a_seed_always_draws_the_same_case_and_failures_are_reported() {
     let (one, two) = (case(5, 10), case(5, 10));
     assert_eq!(format!("{one:?}"), format!("{two:?}"));
     assert!(first_failure(0..3, 5, &|_, _| Err("always".to_owned())).is_some());

@@ -1,4 +1,4 @@
-//! Two openers of one volume: the older one changes nothing any more, and says so.
+//! Two openers of one volume: the older one can change nothing any more, and reports so.
 
 use crate::fixture::open_volume;
 use crate::store::{LARGE, SMALL, TINY, TestStore};
@@ -11,7 +11,7 @@ struct Opener {
 }
 
 impl Opener {
-    fn new(store: &TestStore, mode: Mode) -> Opener {
+    fn new(store: &TestStore, mode: Mode) -> Self {
         let options = Options {
             volume: "v".to_owned(),
             mode,
@@ -20,12 +20,12 @@ impl Opener {
             ..Options::default()
         };
         let (volume, root) = open_volume(store, options);
-        Opener { volume, root, file: None }
+        Self { volume, root, file: None }
     }
 
-    /// One of a few things that change something; each ends with a commit.
+    /// Does one of several changes, and commits.
     fn act(&mut self, turn: usize) -> Result<(), Error> {
-        let Opener { volume, root, file } = self;
+        let Self { volume, root, file } = self;
         let root = &*root;
         match turn % 4 {
             0 => volume.create_directory_at(root, &format!("d{turn}"))?,
@@ -49,8 +49,7 @@ impl Opener {
     }
 }
 
-/// Every way to interleave `count` acts of the older opener with the opening of the newer one and
-/// `count` acts of it.
+/// All interleavings of `count` acts of the older opener with `count` acts of the newer one.
 fn interleavings(count: u32) -> impl Iterator<Item = Vec<bool>> {
     (0_u32..1 << (2 * count))
         .filter(move |bits| bits.count_ones() == count)
@@ -83,7 +82,8 @@ fn an_older_opener_changes_nothing_and_reports_it() {
                     let map = store.0.borrow().map.clone();
                     let outcome = older.act(turn + 200);
                     let error = outcome.expect_err("the older opener was acknowledged");
-                    // Before it is told, it may find what the newer one left and cannot make sense of it.
+                    // Before it is fenced, it may read records of the newer opener that make no
+                    // sense to it.
                     assert!(fenced || matches!(error, Error::Fenced | Error::Damaged(_)), "{error:?}");
                     assert_eq!(error.code(), Code::Io);
                     fenced |= error == Error::Fenced;
@@ -100,7 +100,7 @@ fn an_older_opener_changes_nothing_and_reports_it() {
 }
 
 #[test]
-fn without_guards_the_older_opener_is_noticed_to_change_the_store() {
+fn without_guards_the_older_opener_changes_the_store() {
     let store = TestStore::new(LARGE);
     store.0.borrow_mut().sabotage = Some(crate::store::Sabotage::NoGuards);
     let mut older = Opener::new(&store, Mode::Close);

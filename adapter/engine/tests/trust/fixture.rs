@@ -1,4 +1,4 @@
-//! What most suites start from: an opened volume, and files in it.
+//! Common fixtures: an opened volume, and files in it.
 
 use crate::run::TestClock;
 use crate::store::TestStore;
@@ -14,12 +14,12 @@ pub fn open_volume(store: &TestStore, options: Options) -> (Volume, Descriptor) 
     (volume, root)
 }
 
-/// Opens a file for reading and writing, and makes it if it is missing.
+/// Opens a file for reading and writing, creating it if it is missing.
 pub fn create(volume: &mut Volume, root: &Descriptor, path: &str) -> Descriptor {
     volume.open_at(root, path, Follow::No, CREATE, WRITE).unwrap()
 }
 
-/// Writes `data` at the start of a file, which is made if it is missing.
+/// Writes `data` at the start of a file, creating it if it is missing.
 pub fn write(volume: &mut Volume, root: &Descriptor, path: &str, data: &[u8]) {
     let file = create(volume, root, path);
     assert_eq!(volume.write(&file, At::Offset(0), data), Ok(data.len()));

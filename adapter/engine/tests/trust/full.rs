@@ -1,4 +1,4 @@
-//! A store that is full, and commits whose failure nobody could be told.
+//! A full store, and commits whose failure no call could report.
 
 use crate::faults::settle;
 use crate::fixture::{CREATE, WRITE};
@@ -17,21 +17,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub const FULL: Error = Error::Store(StoreError::QuotaExceeded);
 
-/// What a program has: a store, a volume on it, and its root.
+/// A program's store, its volume, and the volume's root.
 pub struct Program {
     pub store: TestStore,
     pub volume: Volume,
     pub root: Descriptor,
-    /// What the volume lies on.
+    /// The image below the volume, if any.
     image: Option<Image>,
 }
 
 impl Program {
-    pub fn start(store: &TestStore, mode: Mode) -> Program {
-        Program::start_on(store, Options { mode, ..Options::default() }, None)
+    pub fn start(store: &TestStore, mode: Mode) -> Self {
+        Self::start_on(store, Options { mode, ..Options::default() }, None)
     }
 
-    pub fn start_on(store: &TestStore, options: Options, image: Option<Image>) -> Program {
+    pub fn start_on(store: &TestStore, options: Options, image: Option<Image>) -> Self {
         let options = Options { volume: "v".to_owned(), ..options };
         let (kept, clock) = (Box::new(store.clone()), Box::new(TestClock::default()));
         let mut volume = match &image {
@@ -39,14 +39,14 @@ impl Program {
             None => Volume::open(kept, clock, options).unwrap(),
         };
         let root = volume.root().unwrap();
-        Program { store: store.clone(), volume, root, image }
+        Self { store: store.clone(), volume, root, image }
     }
 
     pub fn create(&mut self, path: &str) -> Result<Descriptor, Error> {
         self.volume.open_at(&self.root, path, Follow::No, CREATE, WRITE)
     }
 
-    /// As a guest does it: the close is a drop.
+    /// Closes a file as a guest does, by a drop.
     pub fn drop_file(&mut self, file: Descriptor) {
         let outcome = self.volume.close(file);
         self.volume.tell_later(outcome);
@@ -77,11 +77,11 @@ impl Program {
         self.volume.unlink_file_at(&self.root, path)
     }
 
-    /// The same store after a kill.
-    pub fn again(self) -> Program {
-        let Program { store, volume, image, .. } = self;
+    /// Opens the store again after a kill.
+    pub fn again(self) -> Self {
+        let Self { store, volume, image, .. } = self;
         drop(volume);
-        Program::start_on(&store, Options::default(), image)
+        Self::start_on(&store, Options::default(), image)
     }
 
     pub fn check(&self) {
@@ -95,7 +95,7 @@ impl Program {
 }
 
 #[test]
-fn a_close_that_failed_is_told_once_by_the_next_change_and_by_nothing_else() {
+fn only_the_next_change_reports_a_failed_close_and_only_once() {
     let store = TestStore::new(LARGE);
     let mut program = Program::start(&store, Mode::Close);
     program.put("old", 10).unwrap();
@@ -107,12 +107,12 @@ fn a_close_that_failed_is_told_once_by_the_next_change_and_by_nothing_else() {
     let open =
         program.volume.open_at(&program.root, "other", Follow::No, OpenFlags::default(), WRITE).unwrap();
     program.volume.read(&open, 0, 10, &mut Vec::new()).unwrap();
-    // What would not have been done anyway says so.
+    // A call that fails anyway reports its own error.
     assert_eq!(program.mkdir("other"), Err(Error::Exist));
     let told = program.volume.write(&open, At::End, b"more");
     assert!(matches!(told, Err(Error::Store(StoreError::Unavailable(_)))), "{told:?}");
-    assert_eq!(program.size("other"), Ok(10), "it came before the change");
-    assert_eq!(program.volume.write(&open, At::End, b"more"), Ok(4), "it is told once");
+    assert_eq!(program.size("other"), Ok(10), "the failure came before the change");
+    assert_eq!(program.volume.write(&open, At::End, b"more"), Ok(4), "the failure is reported once");
     store.clear_fault();
     program.volume.sync(&open).unwrap();
     program.drop_file(open);
@@ -122,7 +122,7 @@ fn a_close_that_failed_is_told_once_by_the_next_change_and_by_nothing_else() {
 }
 
 #[test]
-fn a_failure_that_is_made_good_by_then_is_not_told() {
+fn a_failure_made_good_before_the_next_change_is_not_reported() {
     let store = TestStore::new(LARGE);
     let mut program = Program::start(&store, Mode::Close);
     program.put("old", 10).unwrap();
@@ -135,7 +135,7 @@ fn a_failure_that_is_made_good_by_then_is_not_told() {
 }
 
 #[test]
-fn a_sync_tells_what_nobody_was_told_and_after_it_no_change_does() {
+fn a_sync_reports_an_unreported_failure_and_later_changes_do_not() {
     for mode in [Mode::Close, Mode::Lazy] {
         let store = TestStore::new(LARGE);
         let mut program = Program::start(&store, mode);
@@ -147,7 +147,7 @@ fn a_sync_tells_what_nobody_was_told_and_after_it_no_change_does() {
     }
 }
 
-/// The loop that a program writes: of files that it believes to be there at most one is not.
+/// In a typical program's loop, at most one of the files acknowledged is missing.
 #[test]
 fn on_a_full_store_a_write_is_refused_and_changes_nothing() {
     for mode in [Mode::Strict, Mode::Close] {
@@ -174,7 +174,7 @@ fn on_a_full_store_a_write_is_refused_and_changes_nothing() {
         assert_eq!(program.volume.link_at(&program.root, "g0", Follow::No, &program.root, &new), Err(FULL));
         assert_eq!(program.size(&new), Err(Error::NoEntry), "{mode:?}");
         assert_eq!(program.volume.used(), used, "{mode:?}");
-        // The last of those believed to be there goes, and what was refused is accepted.
+        // Removing the last file acknowledged makes room for what was refused.
         program.unlink(&believed.pop().unwrap()).unwrap();
         program.put("now", 1_000).unwrap();
         believed.push("now".to_owned());
@@ -189,7 +189,7 @@ fn on_a_full_store_a_write_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn what_is_appended_again_after_a_refusal_is_there_once() {
+fn data_appended_again_after_a_refusal_is_there_once() {
     for mode in [Mode::Strict, Mode::Close, Mode::Lazy] {
         let store = TestStore::new(LARGE);
         let mut program = Program::start(&store, mode);
@@ -197,7 +197,7 @@ fn what_is_appended_again_after_a_refusal_is_there_once() {
         program.put("log", 10).unwrap();
         program.volume.sync_all().unwrap();
         store.set_room(1000);
-        // Until it is known that the store is full.
+        // Fills the store until the volume knows that it is full.
         program.put("probe", 30_000).ok();
         assert!(program.volume.sync_all().is_err() || mode == Mode::Strict);
         program.unlink("probe").unwrap();
@@ -217,7 +217,7 @@ fn what_is_appended_again_after_a_refusal_is_there_once() {
 }
 
 #[test]
-fn all_files_of_a_full_store_can_be_removed_whatever_waits_in_memory() {
+fn all_files_of_a_full_store_can_be_removed_whatever_is_dirty() {
     let many = Limits { max_batch_entries: 3000, ..LARGE };
     for (mode, limits) in
         [Mode::Strict, Mode::Close, Mode::Lazy].into_iter().flat_map(|mode| [(mode, LARGE), (mode, many)])
@@ -233,7 +233,7 @@ fn all_files_of_a_full_store_can_be_removed_whatever_waits_in_memory() {
         program.put("big", 400_000).ok();
         assert!(program.volume.sync_all().is_err() || mode == Mode::Strict);
         assert_eq!(program.mkdir("told"), Err(FULL));
-        // In an order in which what finds no room goes last.
+        // The file that finds no room goes last.
         for number in 0..1000 {
             let path = format!("d/f{number}");
             assert_eq!(program.unlink(&path), Ok(()), "{mode:?} {limits:?} {path}");
@@ -284,7 +284,7 @@ fn on_a_full_store_a_file_can_be_replaced_and_cut() {
     }
 }
 
-/// A listing that needs pages looks at the store, which does not have everything.
+/// A paged listing reads the store, which lacks the latest changes.
 #[test]
 fn a_directory_is_listed_and_emptied_while_the_store_refuses_everything() {
     for mode in [Mode::Close, Mode::Lazy] {
@@ -301,7 +301,7 @@ fn a_directory_is_listed_and_emptied_while_the_store_refuses_everything() {
             store.set_fault(fault, 0, u64::MAX);
             for name in ["d/a", "d/f1000", "d/f300a", "d/z"] {
                 program.put(name, 10).ok();
-                // Told once, and then again the next time.
+                // The first call reports the earlier failure; the second tries again.
                 program.put(name, 10).ok();
             }
             program.unlink("d/f200").unwrap();
@@ -315,7 +315,7 @@ fn a_directory_is_listed_and_emptied_while_the_store_refuses_everything() {
             let there = new.into_iter().filter(|name| program.size(&format!("d/{name}")).is_ok());
             expected.extend(there.map(str::to_owned));
             expected.sort();
-            assert!(expected.len() > 598, "something was not stored");
+            assert!(expected.len() > 598, "too few of the new names are there");
             let listed = crate::tree::list(&mut program.volume, &dir).unwrap();
             let listed: Vec<String> = listed.into_iter().map(|(name, ..)| name).collect();
             assert!(listed == expected, "{mode:?} {fault:?}");
@@ -338,7 +338,8 @@ fn a_directory_is_listed_and_emptied_while_the_store_refuses_everything() {
     }
 }
 
-/// A page may be read beside removals that the store takes before the next one: then its count says nothing of the pages.
+/// Removals may be stored between two pages of a listing. A page's count then says nothing about
+/// the rest.
 #[test]
 fn a_commit_that_fails_for_one_page_of_a_listing_hides_no_name() {
     let store = TestStore::new(LARGE);
@@ -367,9 +368,9 @@ fn a_commit_that_fails_for_one_page_of_a_listing_hides_no_name() {
     }
 }
 
-/// A file of more extents than one commit deletes gives the room that a commit needs all the same.
+/// Removing a file with more extents than one commit deletes makes room in that commit.
 #[test]
-fn the_removal_of_a_large_file_gives_room_in_the_same_commit() {
+fn removing_a_large_file_makes_room_in_the_same_commit() {
     let limits = Limits { max_batch_entries: 100, ..LARGE };
     let store = TestStore::new(limits);
     let mut program = Program::start(&store, Mode::Close);
@@ -386,8 +387,8 @@ fn the_removal_of_a_large_file_gives_room_in_the_same_commit() {
 
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
-/// The store is full from some moment on. Whatever it refuses, nothing is torn, no removal tells, and what is
-/// believed to be there is there once there is room.
+/// Lets the store fill up. Whatever it refuses, nothing is torn, no removal reports a failure, and
+/// acknowledged data is there once there is room.
 fn fills_up(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Check {
     let setup = &Setup { quota: None, ..setup.clone() };
     let store = TestStore::new(setup.limits);
@@ -410,7 +411,7 @@ fn fills_up(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Check {
         }
         let removal = matches!(op, Op::Unlink { .. } | Op::Rmdir { .. });
         if removal && setup.mode != Mode::Strict && setup.limits == LARGE {
-            return Err(format!("a removal tells: {story}"));
+            return Err(format!("a removal failed: {story}"));
         }
         settle(&mut runner, &before, op).map_err(|what| format!("{what}\n({story})"))?;
     }
@@ -436,15 +437,16 @@ fn a_store_that_fills_up_above_an_image_tears_nothing() {
 }
 
 #[test]
-fn a_full_store_that_keeps_some_of_what_it_refuses_is_noticed() {
+fn a_full_store_that_keeps_part_of_a_refused_apply_is_noticed() {
     let kind = Sabotage::RefusalLeavesNames;
     let story = first_failure(0..400, 60, &|setup, ops| fills_up(setup, ops, Some(kind)));
     assert!(story.is_some(), "{kind:?} was not noticed");
 }
 
-/// On stores that take little at once a removal may find no place beside what waits. It tells then, and has done nothing.
+/// On stores with small limits a removal may find no room beside the pending changes. It then fails
+/// and has done nothing.
 #[test]
-fn a_removal_that_finds_no_place_in_memory_has_done_nothing() {
+fn a_removal_without_room_in_memory_does_nothing() {
     for limits in [SMALL, TINY] {
         let store = TestStore::new(limits);
         let mut program = Program::start(&store, Mode::Close);

@@ -1,7 +1,7 @@
-//! The fuzz targets without a fuzzer: the committed corpus, and mutations of it from seeds.
+//! The fuzz targets without a fuzzer, on the committed corpus and on mutations of it from seeds.
 //!
-//! To repeat what libFuzzer has found, put the file into `fuzz/corpus/<target>`: the sequence that fails
-//! is printed, and once it is mended the file stays there.
+//! To repeat a finding of libFuzzer, put its file into `fuzz/corpus/<target>`. The test then prints
+//! the failing sequence. Keep the file once the bug is fixed.
 
 use crate::rng::Rng;
 use crate::shrink::seeds;
@@ -22,7 +22,8 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Runs the corpus, then mutations of it on all cores; returns how many inputs came to the point.
+/// Runs the corpus, then mutations of it on all cores, and counts those that reached the code under
+/// test.
 fn try_out(name: &str, mutations: u64) {
     let target: &Target = TARGETS.iter().find(|target| target.name == name).unwrap();
     let files = files(&fuzz_dir().join("corpus").join(name));
@@ -59,12 +60,15 @@ fn try_out(name: &str, mutations: u64) {
         }
     });
     let came = came.into_inner();
-    println!("{name}: {} inputs, {count} mutations, {came} came to the point", corpus.len());
-    assert!(count < 100 || came * 10 > count, "{name}: only {came} of {count} mutations came to the point");
+    println!("{name}: {} inputs, {count} mutations, {came} reached the code under test", corpus.len());
+    assert!(
+        count < 100 || came * 10 > count,
+        "{name}: only {came} of {count} mutations reached the code under test"
+    );
 }
 
 #[test]
-fn what_decodes_is_encoded_to_the_same_bytes_and_the_check_agrees() {
+fn records_that_decode_encode_to_the_same_bytes_and_the_check_agrees() {
     try_out("decoders", 40_000);
 }
 
@@ -83,7 +87,7 @@ fn hostile_stores_are_checked_opened_and_used_in_bounded_work() {
     try_out("stores", 10_000);
 }
 
-/// Every target has its binary for libFuzzer, its entry in the manifest and its test above.
+/// Every target has a binary for libFuzzer, an entry in the manifest and a test above.
 #[test]
 fn every_target_is_wired_up() {
     let names: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();

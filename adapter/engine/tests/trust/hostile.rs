@@ -1,4 +1,4 @@
-//! A guest that means no good: right codes, bounded memory, no panic.
+//! A hostile guest: right codes, bounded memory, no panic.
 
 use crate::fixture::{CREATE, WRITE, create, open_volume};
 use crate::store::{LARGE, TestStore};
@@ -17,7 +17,7 @@ fn code<T>(outcome: Result<T, kvfs::Error>) -> Option<Code> {
     outcome.err().map(|error| error.code())
 }
 
-/// Every operation that takes a path, with this one.
+/// The codes of all operations that take a path.
 fn all_codes(volume: &mut Volume, root: &Descriptor, path: &str) -> Vec<Option<Code>> {
     vec![
         code(volume.open_at(root, path, Follow::Yes, CREATE, WRITE).map(|file| volume.close(file))),
@@ -35,7 +35,7 @@ fn all_codes(volume: &mut Volume, root: &Descriptor, path: &str) -> Vec<Option<C
 }
 
 #[test]
-fn paths_that_cannot_be_have_their_codes_in_every_operation() {
+fn impossible_paths_have_the_same_code_in_every_operation() {
     let (store, mut volume, root) = open(Options::default());
     let table = [
         ("a".repeat(1 << 20), Code::NameTooLong),
@@ -61,7 +61,7 @@ fn paths_that_cannot_be_have_their_codes_in_every_operation() {
 }
 
 #[test]
-fn symbolic_links_in_a_ring_or_growing_end() {
+fn looping_and_growing_symbolic_links_end_in_an_error() {
     let (_, mut volume, root) = open(Options::default());
     volume.symlink_at("b", &root, "a").unwrap();
     volume.symlink_at("a", &root, "b").unwrap();
@@ -71,7 +71,7 @@ fn symbolic_links_in_a_ring_or_growing_end() {
     assert_eq!(code(volume.stat_at(&root, "a/x", Follow::No)), Some(Code::Loop));
     assert_eq!(code(volume.stat_at(&root, "self", Follow::Yes)), Some(Code::Loop));
     assert_eq!(code(volume.stat_at(&root, "grow", Follow::Yes)), Some(Code::NameTooLong));
-    // Forty links are followed, forty-one are a loop.
+    // Forty links are followed; forty-one are a loop.
     volume.create_directory_at(&root, "end").unwrap();
     volume.symlink_at("end", &root, "l0").unwrap();
     for number in 1..=limits::MAX_SYMLINK_DEPTH {
@@ -85,7 +85,7 @@ fn symbolic_links_in_a_ring_or_growing_end() {
 }
 
 #[test]
-fn regression_renaming_far_down_takes_the_whole_way_into_memory() {
+fn regression_a_rename_far_down_loads_the_whole_path_into_memory() {
     let depth = 100_000;
     let cache = CacheLimits { inodes: 1000, dentries: 1000, ..CacheLimits::default() };
     let (store, mut volume, root) = open(Options { mode: Mode::Lazy, cache, ..Options::default() });
@@ -97,7 +97,7 @@ fn regression_renaming_far_down_takes_the_whole_way_into_memory() {
         volume.close(std::mem::replace(&mut at, next)).unwrap();
     }
     assert_eq!((volume.used().inodes, volume.used().names), (depth + 1, depth));
-    // Into itself, from the very bottom.
+    // A move into itself, from the very bottom.
     assert_eq!(code(volume.rename_at(&root, "d", &at, "x")), Some(Code::Invalid));
     volume.close(at).unwrap();
     volume.sync_all().unwrap();
@@ -134,7 +134,7 @@ fn far_offsets_allocate_nothing() {
 }
 
 #[test]
-fn descriptors_end_at_their_limit_and_come_back() {
+fn descriptors_are_refused_at_their_limit_and_can_be_reused() {
     let (_, mut volume, root) = open(Options::default());
     let file = create(&mut volume, &root, "a");
     let mut held = Vec::new();
@@ -151,7 +151,7 @@ fn descriptors_end_at_their_limit_and_come_back() {
         code(volume.open_at(&root, "b", Follow::No, CREATE, WRITE).map(drop)),
         Some(Code::InsufficientMemory)
     );
-    assert_eq!(code(volume.stat_at(&root, "b", Follow::No)), Some(Code::NoEntry), "nothing was made");
+    assert_eq!(code(volume.stat_at(&root, "b", Follow::No)), Some(Code::NoEntry), "nothing was created");
     volume.close(held.pop().unwrap()).unwrap();
     held.push(volume.reopen(&file).unwrap());
     for descriptor in held {
@@ -159,7 +159,7 @@ fn descriptors_end_at_their_limit_and_come_back() {
     }
 }
 
-/// A directory of 200,000 entries is listed while it changes, with a bounded cache.
+/// Lists a directory of 200,000 entries while it changes, with a bounded cache.
 #[test]
 fn a_directory_of_200_000_entries_is_listed_while_it_changes() {
     let count = 200_000;
@@ -173,14 +173,14 @@ fn a_directory_of_200_000_entries_is_listed_while_it_changes() {
         volume.close(file).unwrap();
         most = most.max(volume.memory().1);
     }
-    // Names of 200 dirty inodes and their like can wait; what is stored is bounded by the cache.
+    // Some thousand dirty names may wait; clean ones are bounded by the cache.
     assert!(most <= 20_000 + 10_000, "{most} entries in memory");
     let mut listing = volume.read_directory(&root).unwrap();
     let mut seen = Vec::new();
     while let Some(entry) = volume.next_entry(&mut listing).unwrap() {
         let number: u32 = entry.name.parse().unwrap();
         seen.push(number);
-        // Every third name goes before its turn or after it, and new ones come.
+        // Some names are removed before their turn.
         if number.is_multiple_of(999) && number + 7 < count {
             volume.unlink_file_at(&root, &name(number + 7)).unwrap();
         }
@@ -194,7 +194,7 @@ fn a_directory_of_200_000_entries_is_listed_while_it_changes() {
     assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
 }
 
-/// What is dirty is bounded too, whatever a guest does without a sync or a close.
+/// Dirty data is bounded even if a guest never syncs or closes.
 #[test]
 fn memory_is_bounded_while_a_guest_only_writes() {
     let cache = CacheLimits { extent_bytes: 1 << 20, inodes: 100, dentries: 100, inode_bytes: 0 };
@@ -238,7 +238,7 @@ fn times_at_the_ends_of_time_are_kept() {
 }
 
 #[test]
-fn links_end_at_their_limit() {
+fn links_are_refused_at_their_limit() {
     let (_, mut volume, root) = open(Options { mode: Mode::Lazy, ..Options::default() });
     let file = create(&mut volume, &root, "a");
     volume.close(file).unwrap();
@@ -248,14 +248,14 @@ fn links_end_at_their_limit() {
     assert_eq!(code(volume.link_at(&root, "a", Follow::No, &root, "x")), Some(Code::TooManyLinks));
 }
 
-/// Small files lie in their inodes: these are bounded in bytes, whether they are open or not.
+/// Small files lie in their inodes, whose bytes are bounded whether they are open or not.
 #[test]
-fn regression_small_files_in_memory_are_not_bounded_in_bytes() {
+fn regression_bytes_of_small_files_in_memory_are_not_bounded() {
     let inode_bytes = 1 << 20;
     for (mode, held) in [(Mode::Close, true), (Mode::Close, false), (Mode::Lazy, true)] {
         let cache = CacheLimits { inode_bytes, ..CacheLimits::default() };
         let (store, mut volume, root) = open(Options { mode, cache, ..Options::default() });
-        // What a commit may hold: in mode `lazy` so much may be dirty.
+        // A commit's size, which in mode `lazy` may be dirty.
         let dirty = if mode == Mode::Lazy { 16 << 20 } else { 4096 };
         let most = inode_bytes + inode_bytes / 4 + dirty;
         let (mut files, mut peak) = (Vec::new(), 0);
@@ -264,7 +264,7 @@ fn regression_small_files_in_memory_are_not_bounded_in_bytes() {
             let file = create(&mut volume, &root, &format!("{number}"));
             volume.write(&file, At::Offset(0), &bytes_of(number)).unwrap();
             if held {
-                // A second descriptor is closed, so that in mode `close` the file is stored.
+                // Closing a second descriptor stores the file in mode `close`.
                 let again = create(&mut volume, &root, &format!("{number}"));
                 volume.close(again).unwrap();
                 files.push(file);
@@ -278,7 +278,7 @@ fn regression_small_files_in_memory_are_not_bounded_in_bytes() {
             let mut bytes = Vec::new();
             volume.read(file, 0, 5000, &mut bytes).unwrap();
             assert!(bytes == bytes_of(number), "file {number}");
-            // What was dropped from memory is not stored empty.
+            // Contents dropped from memory must not be stored as empty.
             volume.write(file, At::Offset(0), b"x").unwrap();
             volume.set_times(file, SetTime::Now, SetTime::Now).unwrap();
         }
@@ -287,7 +287,7 @@ fn regression_small_files_in_memory_are_not_bounded_in_bytes() {
         }
         volume.sync_all().unwrap();
         volume.stat(&root).unwrap();
-        assert!(volume.memory().2 <= inode_bytes, "nothing is dirty");
+        assert!(volume.memory().2 <= inode_bytes, "after a sync nothing is dirty");
         let (mut again, root) = open_volume(&store, Options::default());
         for number in (0..10_000_u32).step_by(7) {
             let path = format!("{number}");
@@ -305,15 +305,15 @@ fn regression_small_files_in_memory_are_not_bounded_in_bytes() {
     }
 }
 
-/// Whoever renames what it is told to a place behind, where the listing comes by again, must be done
-/// when it has been told what was there.
+/// A guest renames each listed entry to a name that the listing has yet to pass. The listing must
+/// end once it has told the entries that were there.
 #[test]
-fn regression_a_listing_never_ends_while_what_it_lists_is_renamed_ahead_of_it() {
+fn regression_a_listing_never_ends_while_its_entries_are_renamed_ahead_of_it() {
     for count in [1, 100, 4097, 6000] {
         let cache = CacheLimits { dentries: 1000, ..CacheLimits::default() };
         let (_, mut volume, root) = open(Options { mode: Mode::Lazy, cache, ..Options::default() });
         for number in 0..count {
-            // Every tenth stays as it is.
+            // Every tenth entry keeps its name.
             let name = if number % 10 == 9 { format!("{number:06} stays") } else { format!("{number:06}") };
             let file = create(&mut volume, &root, &name);
             volume.close(file).unwrap();
@@ -322,10 +322,10 @@ fn regression_a_listing_never_ends_while_what_it_lists_is_renamed_ahead_of_it() 
         let (mut told, mut stays) = (0, std::collections::BTreeSet::new());
         while let Some(entry) = volume.next_entry(&mut listing).unwrap() {
             told += 1;
-            assert!(told <= count, "more told than was there: {entry:?}");
+            assert!(told <= count, "more entries listed than there were: {entry:?}");
             if entry.name.ends_with("stays") {
                 assert!(stays.insert(entry.name.to_string()), "{entry:?} twice");
-                // Replaced, but there all the time.
+                // The entry is replaced, but the name is present throughout.
                 let file = create(&mut volume, &root, "replacement");
                 volume.close(file).unwrap();
                 let number: u32 = entry.name[..6].parse().unwrap();
@@ -334,7 +334,7 @@ fn regression_a_listing_never_ends_while_what_it_lists_is_renamed_ahead_of_it() 
                     volume.rename_at(&root, "replacement", &root, &next).unwrap();
                 }
             } else {
-                // Right behind what was told, and far behind.
+                // Renamed right behind the listed entry, or far behind.
                 let far = told % 2 == 0;
                 let to = if far { format!("~{}", entry.name) } else { format!("{}!", entry.name) };
                 volume.rename_at(&root, &entry.name, &root, &to).unwrap();

@@ -1,4 +1,4 @@
-//! Bugs that the fuzz targets found: records that no operation makes, with a right checksum.
+//! Bugs found by the fuzz targets: records with right checksums that no operation writes.
 
 use crate::fixture::{WRITE, create, open_volume};
 use crate::store::{LARGE, TestStore};
@@ -14,7 +14,7 @@ fn open(store: &TestStore) -> (Volume, Descriptor) {
     open_volume(store, options())
 }
 
-/// A volume with one file `a` of three extents, which is inode 2.
+/// A volume with one file `a`, inode 2, in three extents.
 fn volume_with_a_file() -> TestStore {
     let store = TestStore::new(LARGE);
     let (mut volume, root) = open(&store);
@@ -29,7 +29,7 @@ fn key(tag: u8, rest: &[u8]) -> Vec<u8> {
     [&[1, b'v', tag], rest].concat()
 }
 
-/// Changes the body of a record; the checksum is right again afterwards.
+/// Changes the body of a record and updates its checksum.
 fn forge(store: &TestStore, key: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
     let mut inner = store.0.borrow_mut();
     let mut body = inner.map.get(key).map_or(Vec::new(), |value| value[16..].to_vec());
@@ -38,7 +38,7 @@ fn forge(store: &TestStore, key: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 #[test]
-fn regression_keys_of_no_form_go_unnoticed() {
+fn regression_malformed_keys_go_unnoticed() {
     for odd in [&[][..], &[0xff], &[0xff, 1, 2]] {
         let store = volume_with_a_file();
         let odd = [&[1, b'v'], odd].concat();
@@ -52,7 +52,7 @@ fn regression_keys_of_no_form_go_unnoticed() {
 #[test]
 fn regression_an_empty_file_in_extents_keeps_counting_them() {
     let store = volume_with_a_file();
-    // The size, behind the frame's body: kind, content, zeros, links.
+    // The size follows kind, content, zeros and links in the body.
     forge(&store, &key(0x10, &2_u64.to_be_bytes()), |inode| inode[8..16].fill(0));
     let report = fsck(&mut store.clone(), "v").unwrap();
     assert!(report.findings.iter().any(|found| found.invariant == Invariant::Value), "{report:?}");

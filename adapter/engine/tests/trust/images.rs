@@ -1,4 +1,4 @@
-//! Images, alone and below a volume.
+//! Images, on their own and below a volume.
 
 use crate::fixture::{WRITE, read, write};
 use crate::repair::seal;
@@ -8,7 +8,7 @@ use crate::tree;
 use kvfs::image::{Image, pack};
 use kvfs::{Access, At, Code, Descriptor, Error, Follow, MemoryStore, OpenFlags, Options, Volume};
 
-/// Packs what `make` puts into an empty volume.
+/// Packs what `make` creates in an empty volume.
 pub fn packed(make: impl FnOnce(&mut Volume, &Descriptor)) -> &'static [u8] {
     let mut store = MemoryStore::default();
     let clock = Box::new(TestClock::default());
@@ -40,7 +40,7 @@ fn open_overlay(store: &TestStore, image: &'static [u8]) -> Result<(Volume, Desc
 }
 
 #[test]
-fn an_image_is_what_was_packed_and_takes_no_changes() {
+fn an_image_shows_what_was_packed_and_refuses_changes() {
     let bytes = sample();
     Image::open(bytes).unwrap().verify().unwrap();
     let mut volume = Volume::open_image(Image::open(bytes).unwrap(), Options::default()).unwrap();
@@ -56,7 +56,7 @@ fn an_image_is_what_was_packed_and_takes_no_changes() {
 }
 
 #[test]
-fn what_is_packed_twice_is_the_same_to_the_byte() {
+fn packing_twice_gives_the_same_bytes() {
     assert_eq!(sample(), sample());
 }
 
@@ -85,7 +85,8 @@ fn an_overlay_reads_the_image_and_keeps_changes_and_removals_above_it() {
     assert_eq!((&large[99_999..100_008], large.len()), (&b"\x07changed\x07"[..], 200_000));
 }
 
-/// All that a volume tells of the paths in `expected`: the same, or an error.
+/// Compares all answers about the paths in `expected`: each must be right or an error. Counts the
+/// errors.
 fn tells_nothing_else(volume: &mut Volume, expected: &tree::Tree) -> Result<u32, String> {
     let Ok(root) = volume.root() else { return Ok(0) };
     let mut errors = 0;
@@ -114,13 +115,13 @@ fn tells_nothing_else(volume: &mut Volume, expected: &tree::Tree) -> Result<u32,
                 })
             }
         };
-        // A name that is there is never told to be missing.
+        // An existing name must never be reported missing.
         if stat == Err(Error::NoEntry) {
             return Err(format!("{path} is missing"));
         }
         match told {
             Ok(true) => {}
-            Ok(false) => return Err(format!("{path} is told to be something else")),
+            Ok(false) => return Err(format!("{path} has wrong content or attributes")),
             Err(_) => errors += 1,
         }
     }
@@ -151,7 +152,7 @@ fn an_image_with_any_byte_changed_gives_errors_and_nothing_wrong() {
         let changed: &'static [u8] = changed.leak();
         assert!(
             !Image::open(changed).is_ok_and(|mut image| image.verify().is_ok()),
-            "turn {turn} is not noticed"
+            "the change of turn {turn} was not noticed"
         );
         match open(changed) {
             Err(_) => refused += 1,
@@ -178,7 +179,7 @@ fn hostile_images_can_be_opened_and_used() {
     assert!(used > 1 || std::env::var("KVFS_SEED").is_ok());
 }
 
-/// What a check says of a volume on an image, and what a repair of it leaves to be read.
+/// Returns a check's findings for a volume on an image, and the tree after a repair.
 fn repaired(map: Map, image: &'static [u8]) -> (Vec<(u8, Vec<u8>)>, tree::Tree) {
     let mut store = TestStore::from_map(map, LARGE);
     let image = || Image::open(image).unwrap();
@@ -192,14 +193,14 @@ fn repaired(map: Map, image: &'static [u8]) -> (Vec<(u8, Vec<u8>)>, tree::Tree) 
 }
 
 #[test]
-fn a_repair_shows_what_readers_would_not_look_for_in_the_store() {
+fn a_repair_restores_records_that_readers_would_not_look_for() {
     let image = packed(|volume, root| {
         volume.create_directory_at(root, "d").unwrap();
         write(volume, root, "d/old", b"of the image");
     });
     let store = TestStore::new(LARGE);
     let (mut volume, root) = open_overlay(&store, image).unwrap();
-    // As many names as before, so that the image's record of the directory contradicts nothing.
+    // The number of names stays, so the image's record of the directory contradicts nothing.
     write(&mut volume, &root, "d/new", b"above it");
     volume.unlink_file_at(&root, "d/old").unwrap();
     volume.sync_all().unwrap();
@@ -211,7 +212,8 @@ fn a_repair_shows_what_readers_would_not_look_for_in_the_store() {
     let superblock = key(0, &[]);
     let mut bad = map.clone();
     let mut value = bad[&superblock].to_vec();
-    // Its last byte but the counts of names is whether anything was written above the image.
+    // The byte before the last two numbers, the counts of names, says whether anything was written
+    // above the image.
     let written = value.len() - 17;
     assert_eq!(std::mem::take(&mut value[written]), 1);
     seal(&superblock, &mut value);
@@ -225,7 +227,7 @@ fn a_repair_shows_what_readers_would_not_look_for_in_the_store() {
     bad.remove(&directory).unwrap();
     let (found, tree) = repaired(bad, image);
     assert!(found.contains(&(20, directory)), "{found:02x?}");
-    // The directory's times are those of the image again.
+    // The directory has the image's times again.
     let names = |tree: &tree::Tree| -> Vec<_> {
         tree.iter().map(|(path, leaf)| (path.clone(), leaf.id, leaf.regions.clone())).collect()
     };
@@ -233,7 +235,7 @@ fn a_repair_shows_what_readers_would_not_look_for_in_the_store() {
 }
 
 #[test]
-fn another_image_or_none_or_one_below_a_plain_volume_is_refused_and_both_are_named() {
+fn a_wrong_missing_or_unexpected_image_is_refused_and_named() {
     let (one, other) = (sample(), packed(|volume, root| write(volume, root, "x", b"other")));
     let store = TestStore::new(LARGE);
     let named = |error: Error| match error {
@@ -263,7 +265,7 @@ fn another_image_or_none_or_one_below_a_plain_volume_is_refused_and_both_are_nam
     assert_eq!(kvfs::probe_overlay(&mut given_store, "main", &Image::open(one).unwrap()), Ok(true));
     assert!(kvfs::fsck_overlay(&mut given_store, "main", Image::open(one).unwrap()).unwrap().is_clean());
     assert!(store.0.borrow().map == before, "nothing of this changes the store");
-    // The same tree packed again is the same image, whatever it is called.
+    // The same tree packed again is the same image.
     drop(open_overlay(&store, sample()).unwrap());
 
     let store = TestStore::new(LARGE);
@@ -278,7 +280,7 @@ fn another_image_or_none_or_one_below_a_plain_volume_is_refused_and_both_are_nam
 }
 
 #[test]
-fn what_cannot_become_an_image_is_refused() {
+fn packing_an_unfit_volume_is_refused() {
     let store = TestStore::new(LARGE);
     let clock = || Box::new(TestClock::default());
     let pack_it = || pack(&mut store.clone(), "main", "name").map(drop);
@@ -289,7 +291,7 @@ fn what_cannot_become_an_image_is_refused() {
     for name in [String::new(), "x".repeat(256)] {
         assert_eq!(pack(&mut store.clone(), "main", &name).map(drop), Err(Error::Invalid));
     }
-    // A file that is open and has no name.
+    // An open file without a name.
     write(&mut volume, &root, "file", b"bytes");
     let file = volume.open_at(&root, "file", Follow::No, OpenFlags::default(), WRITE).unwrap();
     volume.unlink_file_at(&root, "file").unwrap();
@@ -298,24 +300,25 @@ fn what_cannot_become_an_image_is_refused() {
     volume.close(file).unwrap();
     volume.sync_all().unwrap();
     pack_it().unwrap();
-    // Damage is not packed.
+    // A damaged record is not packed.
     write(&mut volume, &root, "other", b"bytes");
     volume.sync_all().unwrap();
     let key = store.0.borrow().map.keys().last().unwrap().clone();
     store.0.borrow_mut().map.insert(key, std::rc::Rc::from(&b"damage"[..]));
     assert!(matches!(pack_it(), Err(Error::Damaged(_))));
-    // An image of what lies on an image would be half of it.
+    // An image of a volume on an image would lack the lower half.
     let store = TestStore::new(LARGE);
     drop(open_overlay(&store, sample()).unwrap());
     assert!(matches!(pack(&mut store.clone(), "main", "name").map(drop), Err(Error::OtherImage(_))));
 }
 
 #[test]
-fn above_an_image_the_store_is_asked_for_no_more_than_may_be_there() {
+fn above_an_image_only_records_that_may_exist_are_read() {
     let image = sample();
     let store = TestStore::new(LARGE);
     let (mut volume, root) = open_overlay(&store, image).unwrap();
-    // Limits, the superblock, whether there is a root without one, the new superblock; nothing else.
+    // One call each: limits, the superblock, whether a root exists without one, and the new
+    // superblock.
     assert_eq!(store.calls().total(), 4);
     write(&mut volume, &root, "new", b"bytes");
     volume.sync_all().unwrap();
@@ -328,13 +331,14 @@ fn above_an_image_the_store_is_asked_for_no_more_than_may_be_there() {
         let calls = store.calls();
         (calls.gets, calls.scans, calls.applies)
     };
-    // The root was written to, so its names are asked for, to their end; the directory's own record is.
+    // The root was written to, so all its names are read from the store. So is the directory's own
+    // record.
     let look = |path: &'static str| {
         let root = &root;
         move |volume: &mut Volume| drop(volume.stat_at(root, path, Follow::No))
     };
     assert_eq!(calls(&mut volume, &look("dir")), (1, 2, 0));
-    // Nobody has changed a name in it: only the file's own record may be above.
+    // No name in `dir` has changed, so only the file's own record may be above.
     assert_eq!(calls(&mut volume, &look("dir/small1")), (1, 0, 0));
     assert_eq!(calls(&mut volume, &look("dir/small2")), (1, 0, 0));
     assert_eq!(calls(&mut volume, &look("dir/missing")), (0, 0, 0));
@@ -345,7 +349,7 @@ fn above_an_image_the_store_is_asked_for_no_more_than_may_be_there() {
         volume.close(dir).unwrap();
     };
     assert_eq!(calls(&mut volume, &list), (0, 0, 0));
-    // Once a name in it has changed, and what was in memory is gone, it is asked for.
+    // After a change of its names and a restart, the directory's names are read from the store.
     volume.unlink_file_at(&root, "dir/small1").unwrap();
     volume.sync_all().unwrap();
     drop(volume);
@@ -355,5 +359,5 @@ fn above_an_image_the_store_is_asked_for_no_more_than_may_be_there() {
     assert_eq!((store.calls().gets, store.calls().scans), (1, 4));
     store.reset_calls();
     assert!(volume.stat_at(&root, "dir/missing", Follow::No).is_err());
-    assert_eq!(store.calls().total(), 0, "it is known whole");
+    assert_eq!(store.calls().total(), 0, "the directory is known whole");
 }

@@ -1,4 +1,4 @@
-//! Stores that take next to nothing at once: what a journal promises beyond what the suites look at.
+//! The journal on stores with the smallest limits: promises that the other suites do not check.
 
 use crate::fixture::write;
 use crate::run::TestClock;
@@ -25,7 +25,8 @@ fn make(volume: &mut Volume, root: &Descriptor, path: &str, bytes: usize) {
     write(volume, root, path, &vec![7; bytes]);
 }
 
-/// A store on which a commit of several parts was under way, after each of its applies.
+/// The stores after each apply of a commit in several parts, and the index of the apply that
+/// committed it.
 fn cuts_of_a_commit(limits: Limits) -> (Vec<Map>, usize) {
     let store = TestStore::new(limits);
     let (mut volume, root) = open(&store);
@@ -52,7 +53,7 @@ fn cuts_of_a_commit(limits: Limits) -> (Vec<Map>, usize) {
 }
 
 #[test]
-fn a_damaged_or_missing_record_of_a_committed_journal_is_told_and_of_another_is_nothing() {
+fn damage_is_reported_in_a_committed_journal_and_ignored_in_another() {
     let (mut looked_at, mut refused) = (0, 0);
     for limits in JOURNALLED {
         let (maps, commit) = cuts_of_a_commit(limits);
@@ -76,8 +77,8 @@ fn a_damaged_or_missing_record_of_a_committed_journal_is_told_and_of_another_is_
                     let report = fsck(&mut store.clone(), "v").unwrap();
                     let is_commit_record = key.len() == 3;
                     match try_open(&store) {
-                        // Without its commit record a journal is one that was never committed: that a
-                        // store loses whole records shows in the others.
+                        // A journal without its commit record was never committed. The loss of a
+                        // whole record by the store shows in other records.
                         Ok((mut volume, _)) => {
                             assert!(!committed || (damage == 0 && is_commit_record));
                             let _ = tree::of_volume(&mut volume);
@@ -97,7 +98,7 @@ fn a_damaged_or_missing_record_of_a_committed_journal_is_told_and_of_another_is_
 }
 
 #[test]
-fn an_opener_after_any_cut_of_a_journal_leaves_no_record_of_it() {
+fn after_any_cut_an_opener_leaves_no_journal_record() {
     for limits in JOURNALLED {
         let (maps, commit) = cuts_of_a_commit(limits);
         for (cut, map) in maps.into_iter().enumerate() {
@@ -113,11 +114,11 @@ fn an_opener_after_any_cut_of_a_journal_leaves_no_record_of_it() {
 }
 
 #[test]
-fn what_a_store_that_is_full_does_not_let_in_place_is_read_all_the_same() {
+fn a_journal_that_a_full_store_keeps_from_its_place_is_read_nevertheless() {
     for limits in JOURNALLED {
         let (maps, commit) = cuts_of_a_commit(limits);
         let store = TestStore::from_map(maps[commit].clone(), limits);
-        // The opener itself gets through, and nothing after it.
+        // The opener's own apply succeeds, and nothing after it.
         store.set_fault(Fault::QuotaExceeded, 1, u64::MAX);
         let (mut volume, root) = open(&store);
         let found = tree::of_volume(&mut volume).unwrap();
@@ -136,7 +137,7 @@ fn what_a_store_that_is_full_does_not_let_in_place_is_read_all_the_same() {
 }
 
 #[test]
-fn a_volume_whose_records_do_not_fit_a_store_is_refused_and_stays_its_writers() {
+fn a_volume_too_large_for_the_stores_limits_is_refused_and_its_writer_stays() {
     let store = TestStore::new(LARGE);
     let (mut volume, root) = open(&store);
     make(&mut volume, &root, "a", 100_000);
@@ -159,7 +160,8 @@ fn a_volume_whose_records_do_not_fit_a_store_is_refused_and_stays_its_writers() 
     make(&mut volume, &root, "b", 10);
     volume.sync_all().unwrap();
 
-    // What fits goes on working with less: entries do not matter, nor does a batch of one extent.
+    // A volume whose records fit goes on with smaller limits: neither the number of entries
+    // matters, nor a batch of a single extent.
     let little =
         Limits { max_value_bytes: 40 << 10, max_batch_entries: 2, max_batch_bytes: 40 << 10, ..LARGE };
     store.0.borrow_mut().limits = little;
@@ -171,7 +173,7 @@ fn a_volume_whose_records_do_not_fit_a_store_is_refused_and_stays_its_writers() 
 }
 
 #[test]
-fn links_and_names_as_long_as_can_be_fit_the_smallest_store() {
+fn the_longest_links_and_names_fit_the_smallest_store() {
     for limits in JOURNALLED {
         let name = "n".repeat(255);
         let volume_name = "v".repeat(255);
@@ -207,9 +209,9 @@ fn links_and_names_as_long_as_can_be_fit_the_smallest_store() {
     }
 }
 
-/// The superblock and one record with each apply: a new file is three records.
+/// Each apply takes the superblock and one record. A new file is three records.
 #[test]
-fn a_small_file_costs_five_applies_on_the_smallest_store_and_one_change_costs_one() {
+fn on_the_smallest_store_a_small_file_costs_five_applies_and_one_change_one() {
     let limits = Limits { max_value_bytes: 4 << 10, ..TINY };
     let store = TestStore::new(limits);
     let (mut volume, root) = open(&store);

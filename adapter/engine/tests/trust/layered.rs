@@ -1,5 +1,5 @@
-//! Random sequences above an image: a volume and what it lies on look like one, whatever is cut and however
-//! small the store is.
+//! Random sequences above an image. Volume and image look like one volume, whatever is cut and
+//! however small the store is.
 
 use crate::crash::sweep;
 use crate::faults::{one_fault, outage};
@@ -17,7 +17,7 @@ fn run_above(setup: &Setup, ops: &[Op]) -> Check {
 }
 
 #[test]
-fn every_sequence_above_an_image_answers_and_leaves_what_the_reference_does() {
+fn every_sequence_above_an_image_matches_the_reference() {
     no_seed_fails(6_000, 80, &run_above);
 }
 
@@ -52,9 +52,9 @@ fn sabotage_above_an_image_is_noticed() {
     }
 }
 
-/// Sequences prove little if nothing of the image is touched.
+/// Sequences prove little if they leave the image alone.
 #[test]
-fn sequences_change_and_remove_what_lies_below() {
+fn sequences_change_and_remove_files_of_the_image() {
     let (mut tombstones, mut above, mut packed) = (0, 0, 0);
     for seed in 0..200 {
         let (setup, ops) = case(seed, 80);

@@ -1,5 +1,5 @@
-//! The suites that earn the engine its trust: a reference model, crashes at every apply, faults at
-//! every call, two writers, and a check that the suites themselves notice a broken engine.
+//! The suites that make the engine trustworthy: a reference model, crashes at every apply, faults
+//! at every call, two writers, and checks that the suites notice a broken engine.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -26,5 +26,5 @@ mod repair;
 mod slashes;
 mod upgrade;
 
-// What the fuzz targets use too; the suites name it as if it were here.
+// Shared with the fuzz targets. The suites name these modules as their own.
 use kvfs_trust::{layered as lower, model, moments, ops, rng, run, shrink, store, tree};

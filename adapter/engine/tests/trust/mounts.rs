@@ -1,4 +1,4 @@
-//! Several volumes as one tree: where walks go from one to another, and what may not.
+//! Several volumes as one tree: how walks pass between them, and what they may not do.
 
 use crate::fixture::write;
 use crate::images::packed;
@@ -21,7 +21,7 @@ fn options(volume: &str) -> Options {
     Options { volume: volume.to_owned(), ..Options::default() }
 }
 
-/// Volumes `v0`, `v1`, … of one store; number 9 is an image.
+/// A table of the volumes `v0`, `v1`, … of one store. Number 9 is an image.
 fn table(specs: Vec<MountSpec>) -> (TestStore, Mounts) {
     let store = TestStore::new(LARGE);
     let image = packed(|volume, root| {
@@ -40,7 +40,7 @@ fn table(specs: Vec<MountSpec>) -> (TestStore, Mounts) {
     (store, Mounts::new(specs, Box::new(open)).unwrap())
 }
 
-/// A descriptor with the mount that it was opened through.
+/// A descriptor and the mount that it was opened through.
 struct At(MountNo, Descriptor);
 
 impl At {
@@ -117,7 +117,7 @@ fn a_tree_of_volumes_is_walked_down_and_up() {
     make(&mut mounts, &top, "data/deep/er/deepest").unwrap();
     let (mount, found) = stat(&mut mounts, &top, "data/deep/er/deepest").unwrap();
     assert_eq!((mount, found.kind), (MountNo(2), Kind::Directory));
-    // Where the walk ends, and that of all the ways there.
+    // A path's mount is where its walk ends, whichever way it takes.
     for (path, expected) in [
         ("data", MountNo(1)),
         ("data/", MountNo(1)),
@@ -133,14 +133,14 @@ fn a_tree_of_volumes_is_walked_down_and_up() {
     assert_eq!(stat(&mut mounts, &top, "data").unwrap().1.ino, InodeNo::ROOT);
     assert_eq!(code(stat(&mut mounts, &top, "data/deep/er/../../../..")), Code::NotPermitted);
     assert_eq!(code(stat(&mut mounts, &top, "data/missing/../..")), Code::NoEntry);
-    // Mountpoints show where they are.
+    // Mountpoints are listed.
     assert_eq!(names(&mut mounts, &top), ["data", "outside"]);
     let data = open(&mut mounts, &top, "data");
     assert_eq!(names(&mut mounts, &data), ["deep", "inner"]);
 }
 
 #[test]
-fn no_path_leads_above_the_descriptor_it_starts_from_however_it_goes() {
+fn no_path_leads_above_the_descriptor_it_starts_from() {
     let (_, mut mounts) =
         table(vec![spec("/", 0, false), spec("/a/b", 1, false), spec("/a/b/c/d", 2, false)]);
     let top = root(&mut mounts);
@@ -177,11 +177,11 @@ fn symbolic_links_lead_across_mounts_and_share_one_budget() {
     assert_eq!(stat(&mut mounts, &top, "image/inside/up").unwrap().0, MountNo(0));
     let data = open(&mut mounts, &top, "data");
     assert_eq!(code(stat(&mut mounts, &data, "up")), Code::NotPermitted, "above its descriptor");
-    // Links that lead from one volume to the other and back.
+    // Links that lead from one volume to the other and back are a loop.
     link(&mut mounts, &top, "data/pong", "ping");
     link(&mut mounts, &top, "../ping", "data/pong");
     assert_eq!(code(stat(&mut mounts, &top, "ping")), Code::Loop);
-    // Forty are followed, wherever they lie, and no more.
+    // Forty links are followed, wherever they lie, and no more.
     for step in 1..=41 {
         let (path, target) = match step % 2 {
             0 => (format!("link{step}"), format!("data/link{}", step - 1)),
@@ -195,7 +195,7 @@ fn symbolic_links_lead_across_mounts_and_share_one_budget() {
 }
 
 #[test]
-fn mountpoints_stay_and_what_they_lie_in_can_be_renamed() {
+fn mountpoints_cannot_be_moved_but_their_parents_can() {
     let (_, mut mounts) = table(vec![spec("/", 0, false), spec("/dir/point", 1, false)]);
     let top = root(&mut mounts);
     make(&mut mounts, &top, "dir/point/inner").unwrap();
@@ -216,7 +216,7 @@ fn mountpoints_stay_and_what_they_lie_in_can_be_renamed() {
 }
 
 #[test]
-fn what_has_two_paths_stays_in_one_mount() {
+fn operations_on_two_paths_stay_in_one_mount() {
     let (_, mut mounts) = table(vec![
         spec("/", 0, false),
         spec("/data", 1, false),
@@ -263,7 +263,7 @@ fn create(mounts: &mut Mounts, at: &At, path: &str) -> Result<()> {
     made.map(drop)
 }
 
-/// The whole of it is compared with Linux by the tests of guests.
+/// Guest tests compare all of this with Linux.
 #[test]
 fn regression_slashes_behind_a_name_are_lost_across_a_mountpoint() {
     let (_, mut mounts) = table(vec![spec("/", 0, false), spec("/m", 1, false)]);
@@ -287,11 +287,11 @@ fn regression_slashes_behind_a_name_are_lost_across_a_mountpoint() {
     assert_eq!(code(create(&mut mounts, &top, "to-new")), Code::IsDirectory);
     assert_eq!(code(create(&mut mounts, &top, "to-file")), Code::IsDirectory);
     assert_eq!(code(stat(&mut mounts, &top, "to-file")), Code::NotDirectory);
-    assert_eq!(code(rename(&mut mounts, &top, "m/..", "x")), Code::CrossDevice, "its `..` is not walked");
+    assert_eq!(code(rename(&mut mounts, &top, "m/..", "x")), Code::CrossDevice, "the `..` is not resolved");
 }
 
 #[test]
-fn what_is_wrong_with_one_path_is_told_before_that_two_are_on_different_mounts() {
+fn an_error_of_one_path_comes_before_cross_device() {
     let (_, mut mounts) = table(vec![spec("/", 0, false), spec("/m", 1, false), spec("/read", 1, true)]);
     let top = root(&mut mounts);
     create(&mut mounts, &top, "f").unwrap();
@@ -314,7 +314,7 @@ fn what_is_wrong_with_one_path_is_told_before_that_two_are_on_different_mounts()
 }
 
 #[test]
-fn a_mount_that_takes_no_changes_says_so_before_it_looks_at_what_is_to_go() {
+fn a_read_only_mount_refuses_before_it_looks_at_the_object() {
     let (_, mut mounts) = table(vec![spec("/", 0, false), spec("/m", 1, false), spec("/read", 1, true)]);
     let top = root(&mut mounts);
     make(&mut mounts, &top, "m/d").unwrap();
@@ -332,10 +332,10 @@ fn a_mount_that_takes_no_changes_says_so_before_it_looks_at_what_is_to_go() {
 }
 
 #[test]
-fn a_mount_that_takes_no_changes_hides_none_of_those_below_and_is_no_matter_of_the_volume() {
+fn read_only_concerns_the_mount_not_the_volume_or_mounts_below() {
     let (_, mut mounts) =
         table(vec![spec("/", 9, false), spec("/inside/rw", 1, false), spec("/inside/ro", 1, true)]);
-    // The image has no directory to mount on, and takes none.
+    // The image has no directory to mount on, and none can be made.
     assert_eq!(mounts.volume(MountNo(0)).err(), Some(Error::ReadOnly));
 
     let (_, mut mounts) = table(vec![spec("/", 0, true), spec("/rw", 1, false), spec("/ro", 1, true)]);
@@ -343,9 +343,9 @@ fn a_mount_that_takes_no_changes_hides_none_of_those_below_and_is_no_matter_of_t
     assert_eq!(code(make(&mut mounts, &top, "new")), Code::ReadOnly);
     make(&mut mounts, &top, "rw/new").unwrap();
     assert_eq!(code(make(&mut mounts, &top, "ro/new2")), Code::ReadOnly);
-    assert_eq!(code(make(&mut mounts, &top, "ro/new")), Code::Exist, "said first, as by Linux");
+    assert_eq!(code(make(&mut mounts, &top, "ro/new")), Code::Exist, "comes first, as on Linux");
     assert_eq!(code(remove(&mut mounts, &top, "ro/new")), Code::ReadOnly);
-    // A file that is there opens, also if it would be made; nothing opens for writing.
+    // An existing file opens, even with `create`. Nothing opens for writing.
     let (mount, start) = top.start();
     let create = OpenFlags { create: true, ..OpenFlags::default() };
     let write = Access { write: true, ..Access::default() };
@@ -361,7 +361,7 @@ fn a_mount_that_takes_no_changes_hides_none_of_those_below_and_is_no_matter_of_t
     let truncate = OpenFlags { truncate: true, ..OpenFlags::default() };
     assert_eq!(code(try_open("ro/file", truncate, Access::default())), Code::ReadOnly);
     assert_eq!(code(try_open("ro/other", create, Access::default())), Code::ReadOnly);
-    // The descriptor remembers the mount, and the two the one file.
+    // Each descriptor remembers its mount, and both are on the same file.
     assert_eq!(mounts.volume(file.0).unwrap().write(&file.1, kvfs::At::End, b"seen"), Ok(4));
     let mut bytes = Vec::new();
     mounts.volume(seen.0).unwrap().read(&seen.1, 0, 10, &mut bytes).unwrap();
@@ -371,7 +371,7 @@ fn a_mount_that_takes_no_changes_hides_none_of_those_below_and_is_no_matter_of_t
 }
 
 #[test]
-fn volumes_open_when_they_are_used_and_are_all_stored_in_the_end() {
+fn volumes_open_on_first_use_and_one_sync_stores_all() {
     let (store, mut mounts) = table(vec![
         spec("/", 0, false),
         spec("/one", 1, false),
@@ -382,7 +382,7 @@ fn volumes_open_when_they_are_used_and_are_all_stored_in_the_end() {
     assert!(mounts.opened(MountNo(1)).is_none() && mounts.opened(MountNo(3)).is_none());
     let applies = store.calls().applies;
     assert_eq!(stat(&mut mounts, &top, "image/packed").unwrap().1.size, 12);
-    assert_eq!(store.calls().applies, applies, "nothing of the others was touched");
+    assert_eq!(store.calls().applies, applies, "the other volumes were touched");
     make(&mut mounts, &top, "one/x").unwrap();
     make(&mut mounts, &top, "two/y").unwrap();
     mounts.sync_all().unwrap();
@@ -404,11 +404,11 @@ fn a_volume_mounted_below_itself_shows_its_mountpoint_empty_the_second_time() {
     let (mount, found) = stat(&mut mounts, &top, "self/self").unwrap();
     assert_eq!((mount, found.size), (MountNo(1), 0));
     assert_eq!(code(stat(&mut mounts, &top, "self/self/dir")), Code::NoEntry);
-    assert_eq!(code(remove(&mut mounts, &top, "self/self")), Code::Busy, "something lies on it elsewhere");
+    assert_eq!(code(remove(&mut mounts, &top, "self/self")), Code::Busy, "it is a mountpoint elsewhere");
 }
 
 #[test]
-fn tables_that_make_no_sense_are_refused() {
+fn invalid_tables_are_refused() {
     let specs = [
         vec![],
         vec![spec("/a", 0, false)],
@@ -426,7 +426,7 @@ fn tables_that_make_no_sense_are_refused() {
     }
 }
 
-/// A volume with a file and a symbolic link in its root, to be mounted with something else on them.
+/// A volume with a file and a symbolic link in its root, to be mounted over.
 fn with_things_in_the_way() -> TestStore {
     let store = TestStore::new(LARGE);
     let clock = Box::new(TestClock::default());
@@ -448,7 +448,7 @@ fn mounted_over(store: &TestStore, path: &str) -> Mounts {
 }
 
 #[test]
-fn a_file_in_the_place_of_a_mountpoint_stays_and_can_be_removed() {
+fn a_file_in_a_mountpoints_place_stays_and_can_be_removed() {
     for path in ["/file", "/file/below"] {
         let store = with_things_in_the_way();
         let mut mounts = mounted_over(&store, path);
@@ -468,7 +468,7 @@ fn a_file_in_the_place_of_a_mountpoint_stays_and_can_be_removed() {
 }
 
 #[test]
-fn a_link_in_the_place_of_a_mountpoint_is_told() {
+fn a_link_in_a_mountpoints_place_is_an_error() {
     for path in ["/link", "/link/below"] {
         let mut mounts = mounted_over(&with_things_in_the_way(), path);
         assert_eq!(mounts.volume(MountNo(0)).err(), Some(Error::NotDirectory), "{path}");

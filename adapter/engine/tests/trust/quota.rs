@@ -1,5 +1,5 @@
-//! Quotas: exact, growth alone is refused, and they stay with the volume. (The model test compares every
-//! answer; here is what it does not look at.)
+//! Quotas are exact, refuse growth alone, and stay with the volume. The model test compares every
+//! answer; this suite checks the rest.
 
 use crate::fixture::{CREATE, WRITE, create, open_volume};
 use crate::run::TestClock;
@@ -18,7 +18,7 @@ fn used(bytes: u64, inodes: u64, names: u64) -> Used {
 }
 
 #[test]
-fn the_last_byte_inode_and_name_within_a_quota_are_given_and_the_next_are_not() {
+fn the_last_byte_inode_and_name_of_a_quota_are_granted_and_no_more() {
     for limits in [LARGE, JOURNALLED[0], JOURNALLED[3]] {
         let store = TestStore::new(limits);
         let full = used(5000 + 3 * INODE + 3 * (NAME + 1), 3, 3);
@@ -26,18 +26,22 @@ fn the_last_byte_inode_and_name_within_a_quota_are_given_and_the_next_are_not() 
         let (mut volume, root) = open(&store, Some(quota));
         let file = create(&mut volume, &root, "a");
         volume.create_directory_at(&root, "d").unwrap();
-        assert_eq!(volume.create_directory_at(&root, "e"), Err(Error::Quota), "an inode too many");
+        assert_eq!(volume.create_directory_at(&root, "e"), Err(Error::Quota), "one inode too many");
         volume.link_at(&root, "a", Follow::No, &root, "b").unwrap();
-        assert_eq!(volume.link_at(&root, "a", Follow::No, &root, "c"), Err(Error::Quota), "a name too many");
+        assert_eq!(
+            volume.link_at(&root, "a", Follow::No, &root, "c"),
+            Err(Error::Quota),
+            "one name too many"
+        );
         assert_eq!(volume.write(&file, At::End, &[1; 5000]), Ok(5000));
         assert_eq!(volume.write(&file, At::End, &[1]), Err(Error::Quota));
-        assert_eq!(volume.write(&file, At::Offset(10), &[2; 4990]), Ok(4990), "over what is there");
+        assert_eq!(volume.write(&file, At::Offset(10), &[2; 4990]), Ok(4990), "over existing bytes");
         assert_eq!(Error::Quota.code(), Code::Quota);
         assert_eq!(volume.symlink_at("x", &root, "e"), Err(Error::Quota));
         assert!(volume.open_at(&root, "e", Follow::No, CREATE, WRITE).is_err());
-        assert_eq!(volume.rename_at(&root, "b", &root, "longer"), Err(Error::Quota), "a byte of a name");
+        assert_eq!(volume.rename_at(&root, "b", &root, "longer"), Err(Error::Quota), "the name is longer");
         assert_eq!(volume.used(), full);
-        // What does not grow goes on.
+        // Changes that do not grow anything succeed.
         volume.rename_at(&root, "b", &root, "d/b").unwrap();
         volume.remove_directory_at(&root, "d").unwrap_err();
         volume.rename_at(&root, "a", &root, "e").unwrap();
@@ -52,7 +56,7 @@ fn the_last_byte_inode_and_name_within_a_quota_are_given_and_the_next_are_not() 
         volume.close(file).unwrap();
         volume.sync_all().unwrap();
         assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
-        // It stays with the volume, until an opener brings another.
+        // The quota stays with the volume until an opener brings another.
         let (volume, _) = open(&store, None);
         assert_eq!((volume.quota(), volume.used()), (quota, used(full.bytes, 3, 2)));
         drop(volume);
@@ -68,7 +72,7 @@ fn the_last_byte_inode_and_name_within_a_quota_are_given_and_the_next_are_not() 
 }
 
 #[test]
-fn a_quota_that_could_not_be_set_is_not_and_one_of_unknown_outcome_is() {
+fn a_quota_is_unset_after_a_failure_and_set_after_an_unknown_outcome() {
     let quota = Quota { bytes: Some(10), inodes: Some(10), names: Some(10) };
     for (fault, is_set) in [
         (Fault::Unavailable, false),
@@ -97,7 +101,8 @@ fn a_quota_is_durable_when_it_is_set() {
     assert!(store.0.borrow().log.last().unwrap().durable);
 }
 
-/// Does `grow`, which is told how often it was done, until it is refused, and returns how much the store then holds.
+/// Repeats `grow`, which gets the turn's number, until it is refused. Returns the bytes that the
+/// store then holds.
 fn held_when_refused(
     quota: Quota,
     mut grow: impl FnMut(&mut Volume, &Descriptor, u32) -> Result<(), Error>,
@@ -118,9 +123,9 @@ fn held_when_refused(
     inner.map.iter().map(|(key, value)| key.len() + value.len()).sum()
 }
 
-/// Whatever a guest makes, what the store holds of it stays about what the quota says.
+/// Whatever a guest makes, the store holds about as much as the quota says.
 #[test]
-fn nothing_that_a_guest_makes_grows_a_volume_far_over_its_bytes() {
+fn nothing_a_guest_makes_grows_the_store_far_over_the_quota() {
     const BYTES: usize = 1 << 20;
     let quota = Quota { bytes: Some(BYTES as u64), ..Quota::default() };
     let make = |volume: &mut Volume, root: &Descriptor, name: &str| {
@@ -159,7 +164,7 @@ fn nothing_that_a_guest_makes_grows_a_volume_far_over_its_bytes() {
         (
             "open files without a name",
             held_when_refused(quota, |volume, root, turn| {
-                // Dropped, and so not closed.
+                // The descriptor is dropped and never closed.
                 let _file = make(volume, root, "a")?;
                 volume.unlink_file_at(root, "a")?;
                 if turn % 1000 == 999 {
@@ -183,7 +188,7 @@ fn nothing_that_a_guest_makes_grows_a_volume_far_over_its_bytes() {
     }
 }
 
-/// Removing is free, and what it leaves in the store is not charged: it must go before it fills the store.
+/// Removals are free, and garbage is not charged. It must be deleted before it fills the store.
 #[test]
 fn garbage_fills_no_more_than_the_quota_leaves_free() {
     const BYTES: usize = 1 << 20;
@@ -220,7 +225,7 @@ fn a_wrong_count_of_names_is_found_and_repaired() {
     drop(volume);
     let key = b"\x04main\x00".to_vec();
     let mut body = store.0.borrow().map[&key][16..].to_vec();
-    // The last numbers are the names in use and their quota.
+    // The last two numbers are the names in use and their quota.
     let at = body.len() - 16;
     assert_eq!(body[at..], [3_u64.to_be_bytes(), 9_u64.to_be_bytes()].concat());
     body[at + 7] = 200;

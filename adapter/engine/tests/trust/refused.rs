@@ -1,4 +1,4 @@
-//! A change that the store refuses for want of room is undone in memory, and only if the store does not have it.
+//! A change that a full store refuses is undone in memory, unless the store has it.
 
 use crate::fixture::WRITE;
 use crate::full::{FULL, Program};
@@ -23,7 +23,7 @@ impl Program {
         wrote.map(drop)
     }
 
-    /// As an adapter does it that copies nothing.
+    /// Appends in place, as an adapter that copies nothing.
     fn place(&mut self, path: &str, sync: bool, bytes: usize) -> Result<(), Error> {
         let file = self.open(path, sync)?;
         let placed = self.volume.place(&file, At::End, bytes, |place| place.fill(9));
@@ -52,7 +52,8 @@ impl Program {
     }
 }
 
-/// A file of ten extents and some bytes, a small one with a link, and a directory.
+/// An image with a file of ten extents and some bytes, a small file with a second link, and a
+/// directory.
 fn image() -> Image {
     let mut program = Program::start(&TestStore::new(LARGE), Mode::Close);
     program.put("below", 10 * EXTENT as usize + 10).unwrap();
@@ -69,7 +70,7 @@ fn image() -> Image {
 
 type Act = fn(&mut Program) -> Result<(), Error>;
 
-/// Changes that promise to be stored once the store is known to be full.
+/// Changes that are stored at once when the store is known to be full.
 const ACTS: [(&str, Act); 18] = [
     ("create", |program| program.create("new").map(|file| program.drop_file(file))),
     ("mkdir", |program| program.mkdir("dir/new")),
@@ -97,7 +98,7 @@ const ACTS: [(&str, Act); 18] = [
     ("times", |program| program.set_times("large")),
 ];
 
-/// Such above an image.
+/// The same kind of changes, to files of an image.
 const ACTS_ABOVE: [(&str, Act); 11] = [
     ("a byte over the image's", |program| program.write("below", false, At::Offset(0), 1)),
     ("extents over the image's", |program| program.write("below", false, At::Offset(5), 100_000)),
@@ -129,7 +130,7 @@ fn each_act_is_undone(mode: Mode, image: Option<Image>, brought_up: bool) {
         program.write("below", false, At::Offset(EXTENT), 1).unwrap();
     }
     program.volume.sync_all().unwrap();
-    // Until it is known that the store is full.
+    // Fills the store until the volume knows that it is full.
     store.set_fault(Fault::QuotaExceeded, 0, u64::MAX);
     program.put("probe", 30_000).ok();
     assert!(program.volume.sync_all().is_err() || mode == Mode::Strict);
@@ -141,7 +142,7 @@ fn each_act_is_undone(mode: Mode, image: Option<Image>, brought_up: bool) {
     let (before, used) = (program.tree(), program.volume.used());
     store.set_fault(Fault::QuotaExceeded, 0, u64::MAX);
     for (name, act) in ACTS.into_iter().chain(ACTS_ABOVE.into_iter().filter(|_| above)) {
-        // Twice: what was undone is as it was for the next one too.
+        // Twice: the undo must leave the state intact for the next change.
         for _ in 0..2 {
             assert_eq!(act(&mut program), Err(FULL), "{mode:?} {above} {name}");
             assert_eq!(tree::difference(&before, &program.tree()), None, "{mode:?} {above} {name}");
@@ -149,7 +150,7 @@ fn each_act_is_undone(mode: Mode, image: Option<Image>, brought_up: bool) {
         }
     }
     store.clear_fault();
-    // What the records say shows when they are written.
+    // Writing the records shows what memory holds.
     for path in ["small", "large", "dir/kept", "holes", "dir"] {
         program.set_times(path).unwrap();
     }
@@ -181,9 +182,10 @@ fn an_operation_that_a_full_store_refuses_above_an_image_is_undone() {
     }
 }
 
-/// The first refusal meets a durable write itself: nothing was dirty, and nobody knew that the store is full.
+/// A durable write meets the first refusal: nothing was dirty, and the volume did not know that the
+/// store is full.
 #[test]
-fn a_durable_write_that_is_refused_first_of_all_is_undone() {
+fn a_durable_write_that_meets_the_first_refusal_is_undone() {
     for mode in MODES {
         let acts: [(&str, Act, u64); 4] = [
             ("append", |program| program.write("log", true, At::End, 20_000), 20_010),
@@ -208,9 +210,10 @@ fn a_durable_write_that_is_refused_first_of_all_is_undone() {
     }
 }
 
-/// An apply whose answer got lost has taken, and what follows finds no room: the change is there, and stays in memory.
+/// An apply took effect but its answer was lost, and the next ones find no room. The change is in
+/// the store, so memory must keep it.
 #[test]
-fn what_the_store_has_taken_is_not_undone_when_it_is_full_after_that() {
+fn a_change_that_the_store_has_is_not_undone_when_later_applies_find_no_room() {
     let acts: [(&str, Act); 6] = [
         ("mkdir", |program| program.mkdir("new")),
         ("write", |program| program.write("large", true, At::Offset(0), 60_000)),
@@ -258,14 +261,14 @@ fn what_the_store_has_taken_is_not_undone_when_it_is_full_after_that() {
     assert!(refused > 50, "{refused}");
 }
 
-/// More garbage waits than a commit lets wait, and of a file that is removed some: its bytes are no garbage before its
-/// name is gone.
+/// A file is removed while more garbage waits than a commit allows, some of it the file's own. Its
+/// bytes become garbage only with the removal of its name.
 #[test]
-fn a_file_of_which_garbage_waits_has_its_bytes_until_its_removal_is_stored() {
+fn a_file_with_waiting_garbage_is_whole_until_its_removal_is_stored() {
     const LENGTH: u64 = 200 * 512;
     let options = || Options { extent_bytes: 512, inline_bytes: 0, ..Options::default() };
     let store = TestStore::new(LARGE);
-    // In which closes do not store: each commit takes some garbage along.
+    // In mode lazy closes store nothing: each commit would delete some garbage.
     let mut program = Program::start_on(&store, Options { mode: Mode::Lazy, ..options() }, None);
     program.put("x", 2 * LENGTH as usize).unwrap();
     for number in 0..200 {
@@ -289,7 +292,7 @@ fn a_file_of_which_garbage_waits_has_its_bytes_until_its_removal_is_stored() {
     let reaps = map.keys().filter(|key| crate::store::tag_of(key) == 0x30).count();
     assert!(reaps > 150, "{reaps}");
 
-    // Cut at any moment.
+    // Cut at any moment, the file is whole or gone.
     let store = TestStore::from_map(map.clone(), LARGE);
     let mut program = Program::start_on(&store, options(), None);
     let start = store.log_len();
@@ -312,7 +315,7 @@ fn a_file_of_which_garbage_waits_has_its_bytes_until_its_removal_is_stored() {
     }
     assert!(there > 10, "{there} applies come before the removal's");
 
-    // Refused at any moment, and undone.
+    // Refused at any moment, the removal is undone.
     for at in [0, 1, 5, 50, 100, 500] {
         let store = TestStore::from_map(map.clone(), LARGE);
         let mut program = Program::start_on(&store, Options { mode: Mode::Strict, ..options() }, None);

@@ -1,4 +1,4 @@
-//! Bugs that were found once, each as the shortest story that shows it.
+//! Regressions: each test is the shortest sequence that shows a bug found once.
 
 use crate::fixture::{CREATE, WRITE, create, open_volume, read};
 use crate::ops::Setup;
@@ -20,7 +20,7 @@ impl Fixture {
         open_volume(&self.store, self.options.clone())
     }
 
-    /// The store after every cut, with the number of applies that it has.
+    /// The store after every cut, with the number of applies that it keeps.
     fn cuts(&self) -> Vec<(usize, TestStore)> {
         let (limits, log) = (self.store.0.borrow().limits, self.store.0.borrow().log.clone());
         let mut map = Map::new();
@@ -39,7 +39,8 @@ impl Fixture {
         }
     }
 
-    /// Cuts off what follows each apply from the `first`th on, and hands over what is then in the file `a`.
+    /// Passes `check` the content of the file `a` after every cut that keeps `first` applies or
+    /// more.
     fn read_after_every_cut(&self, first: usize, mut check: impl FnMut(usize, &[u8])) {
         for (applies, store) in self.cuts().into_iter().filter(|(applies, _)| *applies >= first) {
             let (mut volume, root) = open_volume(&store, options());
@@ -109,7 +110,7 @@ fn regression_garbage_forgotten_when_a_scan_answers_less_than_asked() {
 }
 
 #[test]
-fn regression_zeros_when_a_file_leaves_its_record_for_smaller_extents() {
+fn regression_zeros_when_a_file_moves_from_its_record_to_smaller_extents() {
     let fixture = Fixture::new(Setup::plain().limits, Options { inline_bytes: 4096, ..options() });
     let (mut volume, root) = fixture.open();
     let file = create(&mut volume, &root, "a");
@@ -122,7 +123,7 @@ fn regression_zeros_when_a_file_leaves_its_record_for_smaller_extents() {
     fixture.check();
 }
 
-/// Commits that change next to nothing: what waits to be removed goes along.
+/// Makes small commits, each of which takes some garbage along.
 fn idle_commits(volume: &mut Volume, root: &Descriptor, count: u32) {
     for _ in 0..count {
         volume.set_times_at(root, ".", Follow::No, SetTime::Now, SetTime::Keep).unwrap();
@@ -243,7 +244,7 @@ fn regression_zeros_in_a_file_cut_while_it_is_rewritten() {
         volume.write(&file, At::Offset(512 * extent), &[8; 10]).unwrap();
     }
     volume.sync_all().unwrap();
-    // Either the old bytes are whole, or the file was cut.
+    // The old bytes are whole, or the file was cut.
     fixture.read_after_every_cut(before + 1, |applies, bytes| {
         let untouched = bytes.len() == 1800 && bytes.iter().all(|byte| *byte == 7);
         let cut_short = bytes.len() != 1800 && !bytes.contains(&7);
@@ -253,7 +254,7 @@ fn regression_zeros_in_a_file_cut_while_it_is_rewritten() {
 }
 
 #[test]
-fn regression_a_directory_into_itself_is_invalid_whatever_is_there() {
+fn regression_moving_a_directory_into_itself_is_not_invalid_over_an_existing_name() {
     let fixture = Fixture::new(Setup::plain().limits, options());
     let (mut volume, root) = fixture.open();
     volume.create_directory_at(&root, "d").unwrap();
@@ -264,7 +265,7 @@ fn regression_a_directory_into_itself_is_invalid_whatever_is_there() {
 }
 
 #[test]
-fn regression_the_path_slash_is_not_permitted_to_any_operation() {
+fn regression_the_path_slash_is_permitted_to_some_operations() {
     let fixture = Fixture::new(Setup::plain().limits, options());
     let (mut volume, root) = fixture.open();
     let not_permitted = Err(kvfs::Error::NotPermitted);
@@ -274,7 +275,7 @@ fn regression_the_path_slash_is_not_permitted_to_any_operation() {
 }
 
 #[test]
-fn regression_an_inode_number_given_out_again_after_a_cut_in_a_split_commit() {
+fn regression_an_inode_number_is_reused_after_a_cut_in_a_split_commit() {
     let limits = Limits { max_batch_entries: 30, ..Setup::plain().limits };
     let fixture = Fixture::new(limits, Options { mode: Mode::Lazy, ..options() });
     let (mut volume, root) = fixture.open();
@@ -285,7 +286,7 @@ fn regression_an_inode_number_given_out_again_after_a_cut_in_a_split_commit() {
 }
 
 #[test]
-fn regression_a_listing_shows_a_name_that_has_gone() {
+fn regression_a_listing_shows_a_removed_name() {
     let fixture = Fixture::new(Setup::plain().limits, options());
     let (mut volume, root) = fixture.open();
     touch(&mut volume, &root, "a");
@@ -308,7 +309,7 @@ fn damage_last(fixture: &Fixture, tag: u8) {
 }
 
 #[test]
-fn regression_good_bytes_unreadable_for_damage_ahead_of_them() {
+fn regression_damage_makes_the_good_bytes_before_it_unreadable() {
     let fixture = Fixture::new(Setup::plain().limits, options());
     let (mut volume, root) = fixture.open();
     let file = create(&mut volume, &root, "a");
@@ -326,7 +327,7 @@ fn regression_good_bytes_unreadable_for_damage_ahead_of_them() {
 }
 
 #[test]
-fn regression_good_names_not_found_for_damage_beside_them() {
+fn regression_damage_hides_the_good_names_beside_it() {
     let fixture = Fixture::new(Setup::plain().limits, options());
     let (mut volume, root) = fixture.open();
     touch(&mut volume, &root, "a");
@@ -338,8 +339,8 @@ fn regression_good_names_not_found_for_damage_beside_them() {
     assert!(matches!(volume.stat_at(&root, "b", Follow::No), Err(kvfs::Error::Damaged(_))));
 }
 
-/// Not found in the engine but missed by the random suites when it was put there: the tail of a file that
-/// is cut must not reach the store before the size that cuts it.
+/// The random suites missed this bug when it was planted: the cut-off tail of a file must not reach
+/// the store before the new size.
 #[test]
 fn a_cut_tail_stays_with_its_inode() {
     let limits = Limits { max_batch_entries: 30, ..Setup::plain().limits };
@@ -360,7 +361,7 @@ fn a_cut_tail_stays_with_its_inode() {
     });
 }
 
-/// Open files over the cache's limit made every operation walk all of them, and free nothing.
+/// With more open files than the cache holds, every operation walked all of them and freed nothing.
 #[test]
 fn regression_operations_slow_down_when_more_files_are_open_than_the_cache_holds() {
     let options = kvfs::Options {
@@ -379,7 +380,7 @@ fn regression_operations_slow_down_when_more_files_are_open_than_the_cache_holds
     for _ in 0..10_000 {
         volume.stat_at(&root, "f1", Follow::No).unwrap();
     }
-    // A walk over 20,000 files takes a millisecond: ten seconds and more for all.
+    // A walk over 20,000 files takes a millisecond, so all would take ten seconds and more.
     assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
     for file in files {
         volume.close(file).unwrap();
@@ -387,7 +388,7 @@ fn regression_operations_slow_down_when_more_files_are_open_than_the_cache_holds
 }
 
 #[test]
-fn regression_a_full_store_stays_full_when_new_bytes_come_with_the_removal_of_old_ones() {
+fn regression_a_full_store_stays_full_when_new_bytes_follow_a_removal() {
     let fixture = Fixture::new(Setup::plain().limits, options());
     fixture.store.set_room(200_000);
     let (mut volume, root) = fixture.open();
@@ -398,10 +399,10 @@ fn regression_a_full_store_stays_full_when_new_bytes_come_with_the_removal_of_ol
     });
     let pieces = full.count();
     assert!((100..300).contains(&pieces), "{pieces}");
-    // Its last bytes found no room, and closing tells so too.
+    // Its last bytes found no room, and the close reports it too.
     assert!(volume.close(file).is_err());
     volume.unlink_file_at(&root, "big").unwrap();
-    // Before anything was stored since.
+    // Before the next commit.
     let again = create(&mut volume, &root, "again");
     volume.write(&again, At::Offset(0), &[8; 50_000]).unwrap();
     volume.sync(&again).unwrap();

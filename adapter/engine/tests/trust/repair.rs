@@ -1,5 +1,5 @@
-//! Damages volumes in every way there is, repairs them, and looks for what was not damaged: all of it
-//! must be there, byte for byte, and a second look must find nothing.
+//! Damages volumes in every way, repairs them, and compares what was not damaged: it must all be
+//! there, byte for byte, and a second repair must find nothing.
 
 mod cases;
 
@@ -29,7 +29,7 @@ fn mend(setup: &Setup, store: &TestStore, options: RepairOptions) -> Result<Repa
     setup.repair(&mut store.clone(), &mut TestClock::default(), options)
 }
 
-/// Writes the checksum that makes a value believed.
+/// Writes the right checksum of a changed value.
 pub fn seal(key: &[u8], value: &mut [u8]) {
     let sum = xxh64(&value[8..], xxh64(key, 0)).to_be_bytes();
     value[..8].copy_from_slice(&sum);
@@ -60,9 +60,9 @@ enum Damage {
     Empty,
     OfAnotherKey,
     Missing,
-    /// An older value, or one from before the record was removed.
+    /// An older value, or one from before the record's removal.
     Stale,
-    /// A field of another value, under a right checksum.
+    /// A changed field under a right checksum.
     Altered,
 }
 
@@ -76,7 +76,7 @@ const DAMAGES: [Damage; 7] = [
     Damage::Altered,
 ];
 
-/// Does `damage` to the record of `key`. Returns whether there was a way to.
+/// Damages the record of `key`. Returns whether this was possible.
 fn inflict(map: &mut Map, store: &TestStore, key: &[u8], damage: Damage, rng: &mut Rng) -> bool {
     let Some(value) = map.get(key).cloned().filter(|value| value.len() >= 16) else { return false };
     let tag = tag_of(key);
@@ -107,7 +107,7 @@ fn inflict(map: &mut Map, store: &TestStore, key: &[u8], damage: Damage, rng: &m
             old.to_vec()
         }
         Damage::Altered => {
-            // What a superblock says of the volume's shape is all there is to say it.
+            // The volume's shape is nowhere but in the superblock, so that part is left alone.
             let length = value.len() as u64;
             let (from, to) = if tag == 0 { (72, length.min(104)) } else { (16, length) };
             if from >= to {
@@ -123,13 +123,13 @@ fn inflict(map: &mut Map, store: &TestStore, key: &[u8], damage: Damage, rng: &m
     true
 }
 
-/// What must come out of a repair.
+/// What a repair must restore.
 struct Expected<'m> {
     model: &'m Model,
     tree: Tree,
     /// Inodes whose record or bytes were damaged.
     hurt: BTreeSet<u64>,
-    /// Whether every name that was not damaged must lead where it led.
+    /// Whether every undamaged name must lead to the same inode as before.
     names_stay: bool,
     /// Names that were damaged.
     lost_names: Vec<(u64, String)>,
@@ -142,7 +142,7 @@ impl<'m> Expected<'m> {
     }
 
     fn damaged(&mut self, setup: &Setup, key: &[u8], damage: Damage) {
-        // What lay below shows where a record above it is lost.
+        // The image's record shows where one above it is lost.
         let old = match damage {
             Damage::Stale | Damage::Altered => true,
             Damage::Missing => setup.base.is_some(),
@@ -183,10 +183,11 @@ impl<'m> Expected<'m> {
             if leaf.kind != Kind::Directory && self.hurt.contains(&leaf.id) {
                 continue;
             }
-            // A directory has nothing but its entries, and a new number if its own was hurt.
+            // A directory holds only its entries. It gets a new number if its own record was
+            // damaged.
             if !(leaf.kind == Kind::Directory && self.hurt.contains(&leaf.id)) {
                 let Some(now) = by_number.get(&leaf.id) else {
-                    return Err(format!("{path:?}, inode {}, is gone; there is {found:?}", leaf.id));
+                    return Err(format!("{path:?}, inode {}, is gone; found {found:?}", leaf.id));
                 };
                 let same_times = leaf.kind == Kind::Directory || now.times == leaf.times;
                 let same = (now.kind, &now.target, &now.regions) == (leaf.kind, &leaf.target, &leaf.regions);
@@ -199,14 +200,14 @@ impl<'m> Expected<'m> {
                 && found.get(path).map(|now| now.id) != Some(leaf.id)
                 && !self.hurt.contains(&leaf.id)
             {
-                return Err(format!("{path:?} does not lead to inode {} any more", leaf.id));
+                return Err(format!("{path:?} no longer leads to inode {}", leaf.id));
             }
         }
         Ok(())
     }
 }
 
-/// A volume that random operations have made, and what it holds.
+/// Makes a volume by operations, and returns the reference of it.
 fn good_volume(setup: &Setup, ops: &[Op]) -> Result<(TestStore, Model), String> {
     let store = TestStore::new(setup.limits);
     let mut runner = Runner::new(setup, store.clone(), false)?;
@@ -217,7 +218,7 @@ fn good_volume(setup: &Setup, ops: &[Op]) -> Result<(TestStore, Model), String> 
     Ok((store, runner.model.clone()))
 }
 
-/// Repairs `bad`, then again after every cut on the way, and checks each outcome.
+/// Repairs `bad`, also after every cut of the repair, and checks each outcome.
 fn mended(setup: &Setup, bad: &Map, expected: &Expected<'_>, cuts: bool) -> Check {
     let superblock = bad.get(&key(0, &[])).cloned();
     let store = TestStore::from_map(bad.clone(), setup.limits);
@@ -229,7 +230,7 @@ fn mended(setup: &Setup, bad: &Map, expected: &Expected<'_>, cuts: bool) -> Chec
     };
     REPAIRED.fetch_add(1, Ordering::Relaxed);
     if !done.after.is_clean() && done.fixes.is_empty() {
-        // The size of the extents is lost, and nothing tells it.
+        // The extent size is lost and cannot be deduced.
         GIVEN_UP.fetch_add(1, Ordering::Relaxed);
         let readable = superblock.is_some_and(|value| value.len() > 60 && done.before.is_clean());
         let told = done.after.findings.iter().any(|finding| finding.key == key(0, &[]));
@@ -256,7 +257,7 @@ fn mended(setup: &Setup, bad: &Map, expected: &Expected<'_>, cuts: bool) -> Chec
     Ok(())
 }
 
-/// Without the loss accepted: nothing that could be read is gone, what is left is told, and it stays so.
+/// Repairs without accepting loss: nothing readable may go, and what is left is reported and stays.
 fn kept(setup: &Setup, bad: &Map, expected: &Expected<'_>) -> Check {
     let store = TestStore::from_map(bad.clone(), setup.limits);
     let done = match mend(setup, &store, KEEP) {
@@ -282,7 +283,7 @@ fn kept(setup: &Setup, bad: &Map, expected: &Expected<'_>) -> Check {
     if !again.fixes.is_empty() || again.before != done.after {
         return Err(format!("a second repair does {:?}", again.fixes));
     }
-    // Those who take the loss later find the same.
+    // Accepting the loss later has the same outcome.
     let after = store.0.borrow().map.clone();
     mended(setup, &after, expected, false)
 }
@@ -309,7 +310,7 @@ fn every_record(setup: &Setup, ops: &[Op]) -> Check {
 }
 
 #[test]
-fn one_wrong_record_costs_no_other_whatever_cuts_the_repair_short() {
+fn repairing_one_wrong_record_costs_no_other_wherever_it_is_cut() {
     no_seed_fails(120, 40, &every_record);
     println!(
         "{} volumes repaired, {} repairs cut short, {} given up",
@@ -340,7 +341,8 @@ fn many_records(setup: &Setup, ops: &[Op]) -> Check {
                 [&[1, b'v', rng.below(128) as u8 | 1][..], &rng.below(u64::MAX).to_be_bytes()[..5]].concat();
             bad.insert(strange, Rc::from(&b"strange"[..]));
         }
-        // Which names stay where several entries and directories are wrong is not promised.
+        // With several damaged entries and directories, the repair does not promise which names
+        // stay.
         expected.names_stay = false;
         let name = |outcome| format!("{what:02x?}: {outcome}");
         mended(setup, &bad, &expected, true).map_err(name)?;
@@ -353,8 +355,8 @@ fn many_wrong_records_cost_no_others() {
     no_seed_fails(200, 40, &many_records);
 }
 
-/// A volume that was cut off with a journal in it: a repair brings it to its end, as an opener would, and
-/// one that is damaged costs no more than its commit.
+/// Cuts a volume off with a journal in it. A repair completes the journal, as an opener would; a
+/// damaged journal costs no more than its commit.
 fn cut_with_a_journal(setup: &Setup, ops: &[Op]) -> Check {
     let (store, _) = good_volume(setup, ops)?;
     let mut rng = Rng::new(ops.len() as u64);
@@ -390,7 +392,7 @@ fn cut_with_a_journal(setup: &Setup, ops: &[Op]) -> Check {
     Ok(())
 }
 
-/// Repairs `bad`, also after each cut, to volumes that are sound and can be read in whole.
+/// Repairs `bad`, also after each cut, and requires a sound volume that can be read in whole.
 fn whole(setup: &Setup, bad: &Map) -> Result<(Tree, Repair), String> {
     let store = TestStore::from_map(bad.clone(), setup.limits);
     let done = mend(setup, &store, ACCEPT).map_err(|error| format!("repairing: {error:?}"))?;
@@ -412,9 +414,9 @@ fn whole(setup: &Setup, bad: &Map) -> Result<(Tree, Repair), String> {
 }
 
 #[test]
-fn a_journal_is_brought_to_its_end_or_given_up_whole() {
+fn a_repair_completes_a_journal_or_drops_it_whole() {
     no_seed_fails(200, 40, &cut_with_a_journal);
-    assert!(std::env::var("KVFS_SEED").is_ok() || JOURNALS.load(Ordering::Relaxed) > 0, "no journal met");
+    assert!(std::env::var("KVFS_SEED").is_ok() || JOURNALS.load(Ordering::Relaxed) > 0, "no journal was met");
 }
 
 fn untouched(setup: &Setup, ops: &[Op]) -> Check {
@@ -426,11 +428,11 @@ fn untouched(setup: &Setup, ops: &[Op]) -> Check {
 }
 
 #[test]
-fn a_sound_volume_is_not_touched() {
+fn a_repair_changes_nothing_in_a_sound_volume() {
     no_seed_fails(300, 40, &untouched);
 }
 
-/// The same for a volume that lies on an image, which a repair sees but does not change.
+/// Runs a check on volumes above an image, which a repair reads but does not change.
 fn above(seeds: u64, check: fn(&Setup, &[Op]) -> Check) {
     no_seed_fails(seeds, 50, &|setup: &Setup, ops: &[Op]| {
         let (setup, ops) = split(setup, ops)?;
@@ -449,11 +451,11 @@ fn many_wrong_records_above_an_image_cost_no_others() {
 }
 
 #[test]
-fn a_journal_above_an_image_is_brought_to_its_end_or_given_up_whole() {
+fn a_repair_above_an_image_completes_a_journal_or_drops_it_whole() {
     above(200, cut_with_a_journal);
 }
 
 #[test]
-fn a_sound_volume_above_an_image_is_not_touched() {
+fn a_repair_changes_nothing_in_a_sound_volume_above_an_image() {
     above(300, untouched);
 }

@@ -1,5 +1,5 @@
-//! Slashes and dots at the end of paths, in every operation and on every kind of thing, beside what
-//! Linux answers to the same calls on a file system of its own.
+//! Slashes and dots at the end of paths, in every operation and on every kind of object, compared
+//! with Linux's own answers to the same calls.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const O_DIRECTORY: i32 = 0o200_000;
 const O_NOFOLLOW: i32 = 0o400_000;
 
-/// The same small tree in a directory of the host and in a volume.
+/// The same small tree in a host directory and in a volume.
 struct Both {
     host: PathBuf,
     volume: Volume,
@@ -24,7 +24,7 @@ const LINKS: [(&str, &str); 6] =
     [("lf", "f"), ("ld", "d"), ("le", "e"), ("gone", "nowhere"), ("ring", "ring"), ("slash", "new/")];
 
 impl Both {
-    fn new(host: &Path) -> Both {
+    fn new(host: &Path) -> Self {
         let _ = fs::remove_dir_all(host);
         fs::create_dir(host).unwrap();
         let store = Box::new(MemoryStore::default());
@@ -42,10 +42,10 @@ impl Both {
             symlink(target, host.join(name)).unwrap();
             volume.symlink_at(target, &root, name).unwrap();
         }
-        Both { host: host.to_owned(), volume, root }
+        Self { host: host.to_owned(), volume, root }
     }
 
-    /// The path under the host's directory, to the byte: `join` would take away what is looked at.
+    /// Joins the path byte for byte: `Path::join` would normalise what is tested.
     fn host(&self, path: &str) -> String {
         format!("{}/{path}", self.host.display())
     }
@@ -155,7 +155,7 @@ fn rename(both: &mut Both, from: &str, to: &str) -> (Answer, Answer) {
 }
 
 #[test]
-fn slashes_and_dots_behind_names_mean_what_they_mean_to_linux() {
+fn trailing_slashes_and_dots_mean_the_same_as_on_linux() {
     let host = std::env::temp_dir().join(format!("kvfs-slashes-{}", std::process::id()));
     let names =
         ["f", "d", "e", "lf", "ld", "le", "gone", "ring", "slash", "new", "new/new", "f/new", "ld/sub"];
@@ -174,7 +174,7 @@ fn slashes_and_dots_behind_names_mean_what_they_mean_to_linux() {
             if theirs != ours {
                 wrong.push(format!("{operation} {path:?}: {ours:?}, on Linux {theirs:?}"));
             }
-            // Every call finds the same tree.
+            // Every call starts from the same tree.
             if theirs.is_ok() || ours.is_ok() {
                 both = Both::new(&host);
             }

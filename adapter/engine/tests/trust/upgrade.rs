@@ -1,8 +1,10 @@
-//! Volumes of format minor 2, which counted no names, charged content alone and counted an image below with it: they open,
-//! are recounted by their first opener, wherever it is cut, and are checked and repaired as they are.
+//! Volumes of format minor 2, which counted no names, charged contents alone, and counted the image
+//! below too. They open, and their first opener recounts them, wherever it is cut. They are checked
+//! and repaired as they are.
 //!
-//! The stores in `format_2` were written by the last version of that format. Each is an image (empty for a volume on
-//! none), what a walk over the volume finds, and the store's entries, each part behind its length as a big-endian u32.
+//! The last version of that format wrote the stores in `format_2`. Each file holds an image (empty
+//! without one), the listing of a walk over the volume, and the store's entries. Every part follows
+//! its length as a big-endian u32.
 
 use crate::fixture::{WRITE, create, open_volume};
 use crate::run::TestClock;
@@ -17,7 +19,7 @@ use kvfs::{
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// A store of old.
+/// A store of the old format.
 struct Old {
     name: String,
     image: &'static [u8],
@@ -58,7 +60,7 @@ fn known(name: &str) -> Old {
     all().into_iter().find(|old| old.name == name).unwrap()
 }
 
-/// What a walk finds.
+/// Lists a volume by a walk.
 fn listing(volume: &mut Volume) -> String {
     let mut text = String::new();
     for (path, leaf) in tree::of_volume(volume).unwrap() {
@@ -122,23 +124,23 @@ fn superblock(map: &Map) -> (Vec<u8>, Vec<u8>) {
     (key.clone(), value.to_vec())
 }
 
-/// Whether names are counted: a bit that versions which do not know it refuse.
+/// Whether the superblock has the bit for counted names, which old versions refuse.
 fn counts_names(store: &TestStore) -> bool {
     let (_, value) = superblock(&store.0.borrow().map);
     u32::from_be_bytes(value[36..40].try_into().unwrap()) & 8 != 0
 }
 
 #[test]
-fn volumes_of_old_are_sound_and_open_with_all_that_is_in_them() {
+fn old_volumes_are_sound_and_open_complete() {
     for old in all() {
         let store = old.store();
-        assert!(!counts_names(&store), "{} is of this format", old.name);
+        assert!(!counts_names(&store), "{} is of the new format", old.name);
         old.check(&store, "as it was");
         let mut volume = old.open(&store).unwrap();
         assert!(counts_names(&store));
         assert_eq!(listing(&mut volume), old.listing, "{}", old.name);
         old.check(&store, "recounted");
-        // The names that the image has are none of the volume's.
+        // The image's names are not counted for the volume.
         let names = volume.used().names;
         let report = old.fsck(&store);
         if old.image.is_empty() {
@@ -151,7 +153,7 @@ fn volumes_of_old_are_sound_and_open_with_all_that_is_in_them() {
 }
 
 #[test]
-fn what_old_volumes_hold_is_counted_to_the_byte() {
+fn the_contents_of_old_volumes_are_counted_to_the_byte() {
     let with = |old: &Old| {
         let volume = old.open(&old.store()).unwrap();
         (volume.used(), volume.quota())
@@ -161,15 +163,15 @@ fn what_old_volumes_hold_is_counted_to_the_byte() {
     (expected.bytes, expected.inodes, expected.names) = (1009 + 5 * 128 + 24 * 64 + 148, 5, 24);
     let quota = Quota { bytes: Some(100_000), inodes: Some(50), names: None };
     assert_eq!(with(&known("known-plain")), (expected, quota));
-    // Above the image: one extent of eight, the cut tail of another file, a small file with new times and one more name,
-    // a new file, and a name moved within a directory.
+    // Above the image: one extent of eight, the cut tail of another file, a small file with new
+    // times and one more name, a new file, and a name moved within a directory.
     let bytes = 512 + 512 + 100 + 10 + 6 * 128 + 3 * 64 + "small2newyy".len() as u64;
     (expected.bytes, expected.inodes, expected.names) = (bytes, 6, 3);
     assert_eq!(with(&known("known-above")), (expected, Quota::default()));
 }
 
 #[test]
-fn a_recount_that_is_cut_is_made_by_the_next_opener() {
+fn the_next_opener_completes_a_recount_that_was_cut() {
     for old in all() {
         let store = old.store();
         drop(old.open(&store).unwrap());
@@ -189,16 +191,18 @@ fn a_recount_that_is_cut_is_made_by_the_next_opener() {
     }
 }
 
-/// A full store refuses the sixteen bytes that the counts take: the volume opens, and they go along with a removal.
+/// A full store refuses the sixteen bytes of the counts. The volume opens, and a removal stores
+/// them.
 #[test]
-fn a_volume_of_old_opens_on_a_store_that_is_full_or_in_doubt() {
+fn an_old_volume_opens_on_a_full_store_or_after_unknown_outcomes() {
     let faults = [Fault::QuotaExceeded, Fault::UnknownApplied, Fault::UnknownNotApplied];
-    // On the smallest store what goes along with the counts goes through a journal, which leaves no byte free.
+    // On the smallest store the commit with the counts goes through a journal, which leaves no byte
+    // free.
     for (fault, limits) in faults.into_iter().flat_map(|fault| [(fault, LARGE), (fault, TINY)]) {
         for old in all().into_iter().filter(|old| old.name.starts_with("known")) {
             let store = TestStore::from_map(old.map.clone(), limits);
             let all = old.open(&old.store()).unwrap().used();
-            // The first apply is the epoch's, as long as ever.
+            // The first apply claims the epoch and is no longer than before.
             store.set_fault(fault, 1, u64::MAX);
             let mut volume = old.open(&store).unwrap();
             store.clear_fault();
@@ -234,9 +238,9 @@ fn a_quota_that_the_first_opener_brings_is_kept() {
     assert_eq!(old.open(&store).unwrap().quota(), quota);
 }
 
-/// The counts of old are checked and repaired by the rules of old, and recounted after that.
+/// Old counts are checked and repaired by the old rules, and recounted afterwards.
 #[test]
-fn miscounted_volumes_of_old_are_found_and_repaired() {
+fn miscounted_old_volumes_are_found_and_repaired() {
     for old in all() {
         let mut map = old.map.clone();
         let (key, value) = superblock(&map);
@@ -257,9 +261,10 @@ fn miscounted_volumes_of_old_are_found_and_repaired() {
     }
 }
 
-/// A repair brings up a file of the image, and says of its extents what a version of old can read.
+/// A repair copies a file of the image up, and stores its extents' origin in a form that an old
+/// version can read.
 #[test]
-fn what_a_repair_writes_into_a_volume_of_old_is_of_the_old_format() {
+fn a_repair_writes_the_old_format_into_an_old_volume() {
     const SAME: u64 = 5; // The file `same`, of which nothing is above.
     let old = known("known-above");
     let mut map = old.map.clone();
@@ -284,9 +289,9 @@ fn what_a_repair_writes_into_a_volume_of_old_is_of_the_old_format() {
     old.check(&store, "repaired and opened");
 }
 
-/// A lost superblock is made anew in this format, over records of the old one.
+/// A lost superblock is rebuilt in this format over old records.
 #[test]
-fn volumes_of_old_without_a_superblock_are_repaired() {
+fn old_volumes_without_a_superblock_are_repaired() {
     for old in all().into_iter().filter(|old| old.name.starts_with("known")) {
         let mut map = old.map.clone();
         map.remove(&superblock(&old.map).0);
@@ -298,7 +303,7 @@ fn volumes_of_old_without_a_superblock_are_repaired() {
 }
 
 #[test]
-fn files_of_old_go_on_sharing_the_extents_of_their_image() {
+fn old_files_go_on_sharing_extents_with_their_image() {
     let old = known("known-above");
     let store = old.store();
     let mut volume = old.open(&store).unwrap();
@@ -306,18 +311,18 @@ fn files_of_old_go_on_sharing_the_extents_of_their_image() {
     let before = volume.used().bytes;
     let big = volume.open_at(&root, "big", Follow::No, OpenFlags::default(), WRITE).unwrap();
     volume.write(&big, At::Offset(1024), &[9; 512]).unwrap();
-    assert_eq!(volume.used().bytes, before, "over what is the volume's own");
+    assert_eq!(volume.used().bytes, before, "over an extent of the volume");
     volume.write(&big, At::Offset(0), &[9; 512]).unwrap();
-    assert_eq!(volume.used().bytes, before + 512, "over what is the image's");
+    assert_eq!(volume.used().bytes, before + 512, "over an extent of the image");
     volume.close(big).unwrap();
     volume.sync_all().unwrap();
     old.check(&store, "after writes");
 }
 
-/// A tree is the same image whichever version packs it: else a volume on it could not be opened any more once the program
-/// was composed anew.
+/// Every version packs a tree to the same image. Otherwise a program composed anew could not open
+/// its volume.
 #[test]
-fn a_tree_packs_to_the_image_that_it_was() {
+fn a_tree_packs_to_the_same_image_as_before() {
     let mut store = TestStore::new(LARGE);
     let options = Options { volume: "v".into(), extent_bytes: 512, inline_bytes: 256, ..Options::default() };
     let (mut volume, root) = open_volume(&store, options);

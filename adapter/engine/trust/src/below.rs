@@ -1,19 +1,19 @@
-//! Stores that are on trial with the engine: they keep the entries of a test's store, which knows what they
-//! must answer.
+//! Stores tested together with the engine. They keep the entries of a
+//! [`TestStore`](crate::store::TestStore), which knows the right answers.
 
 use kvfs::{Durability, Entry, Guard, KvStore, Mutation, StoreError};
 use std::fmt;
 
 /// A store on a medium that a test simulates.
 pub trait Below: KvStore {
-    /// Ends the store, as the end of its program does, and opens it again on what it left.
+    /// Ends the store, as its program's end does, and opens it again on what it left.
     fn reopen(&mut self) -> Result<(), StoreError>;
 }
 
-/// A key and a value, or none: a guard or a mutation as the stores of the providers take them.
+/// A key and an optional value: a guard or a mutation as the providers' stores take it.
 pub type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// What an apply guards and changes, as the stores of the providers take it.
+/// Converts an apply's guards and mutations for the providers' stores.
 pub fn pairs<'a>(guards: &[Guard<'a>], mutations: &[Mutation<'a>]) -> (Vec<Pair<'a>>, Vec<Pair<'a>>) {
     let mutation = |mutation: &Mutation<'a>| match *mutation {
         Mutation::Put { key, value } => (key, Some(value)),
@@ -23,7 +23,7 @@ pub fn pairs<'a>(guards: &[Guard<'a>], mutations: &[Mutation<'a>]) -> (Vec<Pair<
     (guards.collect(), mutations.iter().map(mutation).collect())
 }
 
-/// A store below, each of whose answers is compared.
+/// A store below whose answers are compared with the expected ones.
 pub struct Kept(pub Box<dyn Below>);
 
 impl fmt::Debug for Kept {
@@ -46,7 +46,8 @@ impl Kept {
         if found == expected { Ok(found) } else { Err(differs("get")) }
     }
 
-    /// `expected` is the fullest page: a store may end it earlier, but not before there is one entry.
+    /// `expected` is the fullest page. A store may end a page earlier, but not before its first
+    /// entry.
     pub(crate) fn scan(
         &mut self,
         (start, end): (&[u8], &[u8]),

@@ -1,8 +1,8 @@
-//! Cuts of a run on a store below: at a call of its medium the program is killed, or the machine goes down,
-//! the store is opened on what is left, and the volume in it.
+//! Cuts of a run on a store below. At a call of the store's medium the program is killed or the
+//! machine goes down; then the store is opened on what is left, and the volume in it.
 //!
-//! What is found is held against what was promised when the cut came, whichever applies are there; and then
-//! against the applies that must be there, of which no store may lose one and keep a later one.
+//! The volume found must keep the promises given before the cut. The store must hold a prefix of
+//! the applies: no store may lose one and keep a later one.
 
 use crate::below::Below;
 use crate::moments::{Ran, check_sound, grow_everything};
@@ -12,33 +12,33 @@ use crate::store::{Map, TestStore, tag_of};
 use crate::tree;
 use kvfs::{Entry, Limits};
 
-/// How far a run was when a call of the medium was made.
+/// The progress of a run at a call of the medium.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mark {
-    /// Applies that the store was asked for.
+    /// Applies requested from the store.
     pub begun: usize,
-    /// Applies that it said were made.
+    /// Applies that it acknowledged.
     pub acknowledged: usize,
 }
 
-/// What is lost beside what was not acknowledged.
+/// What a cut loses beside applies that were not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     /// Nothing: the program was killed.
     Nothing,
-    /// What no durable apply was behind: the machine went down.
+    /// All applies behind the last durable one: the machine went down.
     NotDurable,
 }
 
-/// What the cuts of a run have met.
+/// Counts of cuts by kind.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Met {
     pub cuts: u64,
-    /// In commits that were split.
+    /// Cuts inside split commits.
     pub split: u64,
-    /// With a journal.
+    /// Cuts with a journal in the store.
     pub journal: u64,
-    /// With fewer applies than were acknowledged.
+    /// Cuts that lost acknowledged applies.
     pub lost: u64,
 }
 
@@ -51,7 +51,7 @@ impl Met {
     }
 }
 
-/// A setup whose limits are no more than those of the store below.
+/// Reduces a setup's limits to those of the store below.
 pub fn within(setup: &Setup, below: &Limits) -> Setup {
     let mut setup = setup.clone();
     setup.limits = Limits {
@@ -64,13 +64,13 @@ pub fn within(setup: &Setup, below: &Limits) -> Setup {
     setup
 }
 
-/// A run, to be cut.
+/// A finished run and what each cut of it may leave.
 pub struct Cuts<'s> {
     pub ran: Ran<'s>,
     pub met: Met,
-    /// What the store holds after so many applies.
+    /// The store's content by number of applies.
     maps: Vec<Map>,
-    /// By number of applies: the last moment whose promise was given before the next apply.
+    /// By number of applies: the last moment promised before the next apply.
     stored: Vec<usize>,
     durable: Vec<usize>,
 }
@@ -93,12 +93,12 @@ impl Cuts<'_> {
         Cuts { ran, met: Met::default(), maps, stored, durable }
     }
 
-    /// Looks at what a cut left: `store` is the store, opened on it.
+    /// Checks `store`, opened on what a cut left.
     pub fn check(&mut self, mark: Mark, loss: Loss, mut store: Box<dyn Below>) -> Check {
         self.met.cuts += 1;
         let setup = self.ran.setup;
         let map = entries(&mut *store).map_err(|error| format!("reading the store: {error:?}"))?;
-        // The greatest of several numbers of applies that leave the same.
+        // Several numbers of applies may leave the same content; the greatest counts.
         let applies = self.maps[..=mark.begun].iter().rposition(|expected| *expected == map);
         let promised = match loss {
             Loss::Nothing => self.stored[mark.acknowledged],
@@ -115,13 +115,13 @@ impl Cuts<'_> {
         let found = tree::of_volume(&mut volume).map_err(|error| format!("reading: {error:?}"))?;
         let most = applies.unwrap_or(mark.begun);
         let split = self.ran.is_split(most);
-        // Where there is no volume yet, opening makes it as it was made.
+        // Where the cut left no volume yet, opening creates it as the first moment.
         let (lowest, highest) = if most < self.ran.first() { (0, 0) } else { self.ran.bounds(most) };
         let lowest = if applies.is_some() { lowest.max(promised) } else { promised };
         self.ran.check_found(&found, split, lowest, highest.max(lowest))?;
 
         let Some(applies) = applies else {
-            return Err("the store holds what no first part of the applies leaves".to_owned());
+            return Err("the store holds what no prefix of the applies leaves".to_owned());
         };
         let least = match loss {
             Loss::Nothing => mark.acknowledged,
@@ -148,7 +148,7 @@ impl Cuts<'_> {
     }
 }
 
-/// Reads all of a store.
+/// Reads every entry of a store.
 fn entries(store: &mut dyn Below) -> Result<Map, kvfs::StoreError> {
     let mut map = Map::new();
     let mut start = Vec::new();

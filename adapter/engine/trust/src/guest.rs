@@ -1,5 +1,5 @@
-//! A guest that asks for one thing after the other and does not care for the answers. What it does to
-//! a volume is what [`Runner`](crate::run::Runner) does, so that the one can follow the other.
+//! A guest that ignores the answers to its requests. It does to a volume what
+//! [`Runner`](crate::run::Runner) does, so one can follow the other.
 
 use crate::ops::{DIRS, FILES, LISTINGS, Op, pattern};
 use kvfs::{Access, At, Descriptor, DirStream, Error, Follow, OpenFlags, Volume};
@@ -11,22 +11,22 @@ pub struct Guest {
     listings: [Option<DirStream>; LISTINGS],
 }
 
-/// Entries that one [`Op::List`] asks for: a hostile directory need not have an end.
-const LISTED_MAX: usize = 300;
+/// Entries that one [`Op::List`] reads at most: a hostile directory may never end.
+const MAX_LISTED_ENTRIES: usize = 300;
 
 impl Guest {
-    pub fn new(mut volume: Volume) -> Result<Guest, Error> {
+    pub fn new(mut volume: Volume) -> Result<Self, Error> {
         let root = volume.root()?;
         let (mut dirs, files, listings) =
             ([const { None }; DIRS], [const { None }; FILES], [const { None }; LISTINGS]);
         dirs[0] = Some(root);
-        Ok(Guest { volume, files, dirs, listings })
+        Ok(Self { volume, files, dirs, listings })
     }
 
-    /// Does one operation, as far as its slots are in use.
+    /// Does one operation, or nothing if its slots are empty.
     ///
     /// # Errors
-    /// The volume's, of which there may be any.
+    /// Any error of the volume.
     pub fn act(&mut self, op: &Op) -> Result<(), Error> {
         match self.try_act(op) {
             Some(outcome) => outcome,
@@ -35,7 +35,7 @@ impl Guest {
     }
 
     fn try_act(&mut self, op: &Op) -> Option<Result<(), Error>> {
-        let Guest { volume, files, dirs, listings } = self;
+        let Self { volume, files, dirs, listings } = self;
         let outcome = match op {
             Op::Open { dir, path, follow, flags, access, slot } => {
                 let closed = files[*slot].take().map_or(Ok(()), |before| volume.close(before));
@@ -127,7 +127,7 @@ fn list(volume: &mut Volume, dir: &Descriptor) -> Result<(), Error> {
     let mut listed = 0;
     let outcome = loop {
         match volume.next_entry(&mut stream) {
-            Ok(Some(_)) if listed < LISTED_MAX => listed += 1,
+            Ok(Some(_)) if listed < MAX_LISTED_ENTRIES => listed += 1,
             Ok(_) => break Ok(()),
             Err(error) => break Err(error),
         }

@@ -1,4 +1,4 @@
-//! Volumes that lie on an image: what operations have made is packed, and others go on above it.
+//! Volumes on an image: the first operations make the image, and the others run above it.
 
 use crate::ops::{Base, Op, Setup};
 use crate::run::Runner;
@@ -7,8 +7,8 @@ use kvfs::image::{Image, pack};
 use kvfs::{Error, Follow, SetTime};
 use std::rc::Rc;
 
-/// Packs what `ops` make in a volume of this setup. The image's bytes are leaked: they are for as long as
-/// the program runs, as they are in a component.
+/// Packs what `ops` make in a volume of this setup. Leaks the image's bytes: as in a component,
+/// they live as long as the program.
 pub fn base_of(setup: &Setup, ops: &[Op]) -> Result<Base, String> {
     let setup = Setup { quota: None, base: None, ..setup.clone() };
     let mut runner = Runner::new(&setup, TestStore::new(setup.limits), false)?;
@@ -21,7 +21,7 @@ pub fn base_of(setup: &Setup, ops: &[Op]) -> Result<Base, String> {
         step(&mut runner, op)?;
     }
     step(&mut runner, &Op::Reopen)?;
-    // What waits to be removed goes little by little, with changes.
+    // Changes take garbage along little by little, and an image must have none.
     let touch = Op::SetTimesAt {
         dir: 0,
         path: ".".to_owned(),
@@ -45,10 +45,11 @@ pub fn base_of(setup: &Setup, ops: &[Op]) -> Result<Base, String> {
         step(&mut runner, &touch)?;
         step(&mut runner, &Op::Sync)?;
     }
-    Err("it never comes to rest, so that it could be packed".to_owned())
+    Err("it never came to rest, as packing requires".to_owned())
 }
 
-/// Makes an image of the first third of the operations; what is returned is to go on above it.
+/// Makes an image of the first third of the operations. The rest is to run above it, with the setup
+/// returned.
 pub fn split<'o>(setup: &Setup, ops: &'o [Op]) -> Result<(Setup, &'o [Op]), String> {
     let (below, above) = ops.split_at(ops.len() / 3);
     let base = base_of(setup, below).map_err(|what| format!("below: {what}"))?;

@@ -1,10 +1,10 @@
-//! What the engine is tried with, for its test suites (`tests/trust`) and its fuzz targets (`fuzz`)
-//! alike: a plain reference, operations as data, a store that counts, logs and fails, and a runner that
-//! holds engine and reference side by side.
+//! Tools to test the engine, shared by its test suites (`tests/trust`) and its fuzz targets
+//! (`fuzz`): a plain reference, operations as data, a store that counts, logs and fails, and a
+//! runner that compares engine and reference step by step.
 //!
-//! A failure is a panic with the setup and the operations in its message.
+//! A failure panics with the setup and the operations in its message.
 
-// A tool for tests: names say what things are, and the modules what they are for.
+// The names and the modules' documentation explain the items.
 #![allow(missing_docs)]
 
 // Numbers, the store, and the reference.
@@ -14,14 +14,14 @@ pub mod rng;
 pub mod store;
 pub mod tree;
 
-// What is done, and on what.
+// Operations and set-ups.
 pub mod ops;
 
-// Doing it on both sides.
+// Running operations on engine and reference.
 pub mod guest;
 pub mod run;
 
-// Above an image; cut, and held against the moments of a run.
+// Runs above an image, and what cuts of a run may leave.
 pub mod layered;
 pub mod moments;
 pub mod shrink;

@@ -1,4 +1,5 @@
-//! What must be found after a cut of a run: the reference at some moment, and not an old one.
+//! The states that a cut of a run may leave: the reference at one of its moments, not older than
+//! the last promise.
 
 use crate::model::Id;
 use crate::ops::{Op, Setup};
@@ -8,7 +9,7 @@ use crate::tree::{self, Leaf, Tree};
 use kvfs::{Access, Follow, Kind, Mode, OpenFlags, Options, Quota, Volume};
 use std::collections::BTreeMap;
 
-/// A run that is over: what reached the store, and the moments.
+/// A finished run: the applies that reached the store, and the moments.
 pub struct Ran<'s> {
     pub setup: &'s Setup,
     pub log: Vec<Applied>,
@@ -17,13 +18,13 @@ pub struct Ran<'s> {
 }
 
 impl Ran<'_> {
-    /// Does the operations on a new volume in the store.
+    /// Runs the operations on a new volume in the store.
     pub fn new<'s>(setup: &'s Setup, ops: &[Op], store: TestStore) -> Result<Ran<'s>, String> {
         let runner = Runner::new(setup, store, true)?;
         Ran::with(setup, ops, runner)
     }
 
-    /// Does the operations with a runner that keeps moments.
+    /// Runs the operations with a runner that keeps moments.
     pub fn with<'s>(setup: &'s Setup, ops: &[Op], mut runner: Runner) -> Result<Ran<'s>, String> {
         let store = runner.store.clone();
         for (index, op) in ops.iter().enumerate() {
@@ -40,35 +41,36 @@ impl Ran<'_> {
         self.trees[moment].get_or_insert_with(|| tree::of_model(model))
     }
 
-    /// Opens the volume on what a cut left, so that what is found can grow.
+    /// Opens the volume on what a cut left, without a quota, so that files can grow.
     pub fn open(&self, store: &TestStore) -> Result<Volume, String> {
         let options = Options { mode: Mode::Close, quota: Some(Quota::default()), ..self.setup.options() };
         let volume = self.setup.open(Box::new(store.clone()), Box::new(TestClock::default()), options);
         volume.map_err(|error| format!("opening: {error:?}"))
     }
 
-    /// Applies until the volume is there.
+    /// The number of applies that create the volume.
     pub fn first(&self) -> usize {
         self.moments[0].applies
     }
 
-    /// Whether the first applies end within a commit that was split.
+    /// Whether the first `applies` applies end inside a split commit.
     pub fn is_split(&self, applies: usize) -> bool {
         let open = |split: bool, applied: &Applied| (split || applied.is_stage()) && !applied.ends_commit();
         self.log[..applies].iter().fold(false, open)
     }
 
-    /// The moments that may be found where the first applies are in the store.
+    /// The range of moments that a store with the first `applies` applies may show.
     pub fn bounds(&self, applies: usize) -> (usize, usize) {
         let highest = self.moments.iter().position(|moment| moment.applies >= applies);
         let highest = highest.unwrap_or(self.moments.len() - 1);
         let before = self.moments.iter().take_while(|moment| moment.applies <= applies);
         let lowest = before.map(|moment| moment.stored).max().unwrap_or(0);
-        // A promise that needed no apply is kept by what was there.
+        // A promise that needed no apply holds already.
         (lowest, highest.max(lowest))
     }
 
-    /// Whether what was found is one of these moments, or one of them with what came under way after it.
+    /// Accepts `found` if it is one of these moments, or one of them with part of the operations
+    /// that followed it.
     pub fn check_found(&mut self, found: &Tree, split: bool, lowest: usize, highest: usize) -> Check {
         if (lowest..=highest).rev().any(|moment| *self.tree(moment) == *found)
             || (lowest..=highest).any(|moment| self.is_under_way(moment, highest, split, found))
@@ -79,10 +81,11 @@ impl Ran<'_> {
         Err(format!("no moment from {lowest} to {highest} (split: {split}); beside the last: {what}"))
     }
 
-    /// Whether this is a moment with what came under way after it, as far as that may show.
+    /// Whether `found` is this moment with as much of the following operations as may show.
     ///
-    /// A write to new extents below the file's stored end may be stored piece by piece: its start, up
-    /// to the end of an extent. And in a split commit, bytes that writes have put in place.
+    /// A write to new extents below the file's stored end may be stored piece by piece: its start,
+    /// up to the end of an extent. A split commit may also have put the bytes of later writes in
+    /// place.
     fn is_under_way(&mut self, base: usize, highest: usize, split: bool, found: &Tree) -> bool {
         if split && differs_in_bytes_only(&self.tree(base).clone(), &self.moments[base + 1..=highest], found)
         {
@@ -108,7 +111,8 @@ impl Ran<'_> {
     }
 }
 
-/// What a split commit may leave: one state, but for bytes that writes since then have put there.
+/// Whether `found` is `expected` except for bytes that the writes `since` have put there, as a
+/// split commit may leave it.
 fn differs_in_bytes_only(expected: &Tree, since: &[Moment], found: &Tree) -> bool {
     let mut written: BTreeMap<Id, Vec<(u64, &[u8])>> = BTreeMap::new();
     for (id, offset, data) in since.iter().filter_map(|moment| moment.wrote.as_ref()) {
@@ -134,7 +138,7 @@ fn differs_in_bytes_only(expected: &Tree, since: &[Moment], found: &Tree) -> boo
         })
 }
 
-/// Lets fsck look at what is there; it must find nothing.
+/// Requires that fsck finds nothing.
 pub fn check_sound(store: &TestStore, setup: &Setup, when: &str) -> Check {
     let report = setup.fsck(&mut store.clone()).map_err(|error| format!("fsck, {when}: {error:?}"))?;
     match report.findings.first() {
@@ -143,7 +147,7 @@ pub fn check_sound(store: &TestStore, setup: &Setup, when: &str) -> Check {
     }
 }
 
-/// Lets every file grow over what a cut may have left behind its end: zeros must appear.
+/// Grows every file over what a cut may have left behind its end, and requires zeros there.
 pub fn grow_everything(volume: &mut Volume, found: &Tree, setup: &Setup) -> Check {
     let fail = |error: kvfs::Error| format!("growing: {error:?}");
     let root = volume.root().map_err(fail)?;
@@ -155,7 +159,7 @@ pub fn grow_everything(volume: &mut Volume, found: &Tree, setup: &Setup) -> Chec
             volume.close(file).map_err(fail)?;
             continue;
         }
-        // Some grow by a hole, some by a byte far behind the end.
+        // Half the files grow by a hole, half by a byte far behind the end.
         if leaf.id % 2 == 0 {
             volume.set_size(&file, leaf.size + by).map_err(fail)?;
         } else {

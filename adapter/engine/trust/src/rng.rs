@@ -1,12 +1,12 @@
-//! Numbers that decide what happens, from a seed or from the bytes of a fuzzer.
+//! Random numbers, drawn from a seed or from the bytes of a fuzzer.
 
 /// Where the numbers come from.
 #[derive(Debug, Clone)]
 enum Source {
-    /// SplitMix64: a seed names a run for good.
+    /// SplitMix64. A seed always names the same run.
     Seed(u64),
-    /// As many bytes as each number needs, then zeros: what a fuzzer changes in one place changes the
-    /// run in one place.
+    /// Each number takes the bytes that it needs; zeros follow the last byte. A fuzzer that changes
+    /// one place of its input changes the run in one place.
     Bytes { bytes: Vec<u8>, at: usize },
 }
 
@@ -14,12 +14,12 @@ enum Source {
 pub struct Rng(Source);
 
 impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        Rng(Source::Seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d))
+    pub fn new(seed: u64) -> Self {
+        Self(Source::Seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d))
     }
 
-    pub fn from_bytes(bytes: &[u8]) -> Rng {
-        Rng(Source::Bytes { bytes: bytes.to_vec(), at: 0 })
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(Source::Bytes { bytes: bytes.to_vec(), at: 0 })
     }
 
     /// Whether all bytes are used up. A seed never ends.

@@ -1,4 +1,4 @@
-//! Runs many seeds on all cores, and finds the shortest sequence that still fails.
+//! Runs many seeds on all cores, and shrinks a failing sequence.
 
 use crate::ops::{Op, Setup};
 use crate::rng::Rng;
@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// What a seed stands for.
+/// The setup and operations of a seed.
 pub fn case(seed: u64, length: usize) -> (Setup, Vec<Op>) {
     let mut rng = Rng::new(seed);
     let setup = Setup::random(&mut rng);
@@ -23,7 +23,8 @@ pub fn guarded(check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync), setup: &Setup, o
     })
 }
 
-/// Leaves out what the failure does not need: ever smaller pieces, until no single one can go.
+/// Removes operations that the failure does not need: in ever smaller pieces, until no single one
+/// can go.
 pub fn shrink(
     setup: &Setup,
     ops: &[Op],
@@ -54,13 +55,13 @@ pub fn shrink(
     (ops, failure)
 }
 
-/// A failure as it is printed.
+/// Formats a failure for printing.
 pub fn told(failure: &str, setup: &Setup, ops: &[Op]) -> String {
     let ops: Vec<String> = ops.iter().map(|op| format!("    {op:?}")).collect();
     format!("{failure}\n{setup:?}\nshortest sequence:\n{}", ops.join("\n"))
 }
 
-/// Returns the first failing seed's story, or nothing.
+/// Returns a report of the first failing seed, if any.
 pub fn first_failure(
     seeds: Range<u64>,
     length: usize,
@@ -89,7 +90,7 @@ pub fn first_failure(
     })
 }
 
-/// Panics with the shortest sequence that fails, if this one does.
+/// Panics with the shortest failing sequence if this one fails.
 pub(crate) fn check_sequence(setup: &Setup, ops: &[Op], check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync)) {
     if guarded(check, setup, ops).is_err() {
         let (ops, failure) = shrink(setup, ops, check);
@@ -97,10 +98,12 @@ pub(crate) fn check_sequence(setup: &Setup, ops: &[Op], check: &(dyn Fn(&Setup, 
     }
 }
 
-/// The seeds of a random suite that usually tries `count`, printed, so that a run can be repeated.
+/// Returns the seeds of a random suite that usually tries `count`, and prints them, so that a run
+/// can be repeated.
 ///
-/// `KVFS_SEED` is one seed alone, `KVFS_SEQUENCES` another number of them; `KVFS_TIMES` is a factor for the
-/// usual number, `KVFS_FIRST_SEED` where to start, 0 unless told: what `make soak` sets.
+/// `KVFS_SEED` selects one seed and `KVFS_SEQUENCES` the number of seeds. `KVFS_TIMES` multiplies
+/// the usual number, and `KVFS_FIRST_SEED` is where to start (0 by default); `make soak` sets these
+/// two.
 pub fn seeds(count: u64) -> Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("KVFS_SEED") {

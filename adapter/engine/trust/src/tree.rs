@@ -1,4 +1,4 @@
-//! What a volume holds as one value, taken from the model or by walking the engine, to be compared.
+//! A volume's whole content as one value for comparison, from the model or by walking the engine.
 
 use crate::model::{Content, Id, Model, ROOT};
 use kvfs::{Access, Descriptor, Error, Follow, Kind, OpenFlags, Stat, Timestamp, Volume};
@@ -13,16 +13,16 @@ pub struct Leaf {
     pub times: [Timestamp; 3],
     /// A symbolic link's target.
     pub target: String,
-    /// The file's bytes in the regions of its size.
+    /// The file's bytes in the regions chosen by its size.
     pub regions: Vec<(u64, Vec<u8>)>,
 }
 
-/// By path; the root is "".
+/// Leaves by path; the root is "".
 pub type Tree = BTreeMap<String, Leaf>;
 
 const WHOLE: u64 = 64 << 10;
 
-/// Which parts of a file are looked at: all of a small one, the interesting places of a huge one.
+/// The regions of a file to compare: all of a small file, the interesting parts of a huge one.
 fn regions(size: u64) -> Vec<(u64, u64)> {
     if size <= WHOLE {
         return vec![(0, size)];
@@ -85,7 +85,7 @@ pub fn list(volume: &mut Volume, dir: &Descriptor) -> Result<Vec<(String, Kind, 
     Ok(names)
 }
 
-/// Walks a volume and reads all of it, as a guest would.
+/// Walks a volume and reads everything, as a guest would.
 pub fn of_volume(volume: &mut Volume) -> Result<Tree, Error> {
     let mut tree = Tree::new();
     let root = volume.root()?;
@@ -148,13 +148,13 @@ fn read_all(
         }
         found.push((offset, bytes));
     }
-    // It may store what was dirty, and that may fail: no matter of who reads.
+    // The close may store dirty data, and fail: that is not the reader's concern.
     let closed = volume.close(file);
     volume.tell_later(closed);
     outcome.map(|()| found)
 }
 
-/// The first difference, in words.
+/// Describes the first difference.
 pub fn difference(expected: &Tree, found: &Tree) -> Option<String> {
     for path in expected.keys().chain(found.keys()) {
         match (expected.get(path), found.get(path)) {

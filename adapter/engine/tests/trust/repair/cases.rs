@@ -1,4 +1,4 @@
-//! Single cases: what becomes of a name, a ring of directories, lost bytes, garbage.
+//! Single cases of repair: names, rings of directories, lost bytes, garbage.
 
 use super::{ACCEPT, KEEP, key, mend, seal, sealed};
 use crate::fixture::open_volume;
@@ -13,7 +13,8 @@ use kvfs::{
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// A small volume: a file in extents `f`, a directory `d` with a file `d/g`, a symbolic link `l`.
+/// A small volume: a file `f` in extents, a directory `d` with a file `d/g`, and a symbolic link
+/// `l`.
 fn small() -> (TestStore, BTreeMap<&'static str, u64>) {
     let store = TestStore::new(LARGE);
     let options = kvfs::Options { extent_bytes: 512, inline_bytes: 64, ..Setup::plain().options() };
@@ -77,10 +78,10 @@ fn a_flipped_bit_in_an_entry_costs_no_name() {
 }
 
 #[test]
-fn a_ring_of_directories_is_cut_and_found_again() {
+fn a_ring_of_directories_is_cut_and_moved_to_lost_and_found() {
     let (store, numbers) = small();
     let d = numbers["d"].to_be_bytes();
-    // `d` is moved into itself: nothing leads to it any more.
+    // `d` is moved into itself, so nothing leads to it any more.
     change(&store, |map| {
         let entry = map.remove(&key(0x11, &[&1u64.to_be_bytes()[..], b"d"].concat())).unwrap();
         let inside = key(0x11, &[&d[..], b"d"].concat());
@@ -99,7 +100,7 @@ fn a_directory_keeps_the_name_that_it_agrees_with() {
     let s = volume.stat_at(&root, "d/s", Follow::No).unwrap().ino.0;
     volume.sync_all().unwrap();
     drop(volume);
-    // A walk from the root comes to this name first.
+    // A walk from the root finds this name first.
     let wrong = key(0x11, &[&1u64.to_be_bytes()[..], b"again"].concat());
     let entry = [&[2], &s.to_be_bytes()[..]].concat();
     change(&store, |map| drop(map.insert(wrong.clone(), sealed(&wrong, 0x11, &entry))));
@@ -113,7 +114,8 @@ fn garbage_and_unlinked_files_do_not_come_back() {
     let (store, numbers) = small();
     change(&store, |map| {
         map.remove(&key(0x11, &[&1u64.to_be_bytes()[..], b"f"].concat()));
-        // 500 was removed, and its extents wait; 501 was unlinked while it was open, and is damaged.
+        // Inode 500 was removed and its extents wait. Inode 501 was unlinked while open, and is
+        // damaged.
         let (reap, orphan) = (key(0x30, &500u64.to_be_bytes()), key(0x31, &501u64.to_be_bytes()));
         let body = [0u64.to_be_bytes(), 3u64.to_be_bytes()].concat();
         map.insert(reap.clone(), sealed(&reap, 0x30, &body));
@@ -130,7 +132,7 @@ fn garbage_and_unlinked_files_do_not_come_back() {
 }
 
 #[test]
-fn nothing_new_comes_under_a_name_that_named_nothing() {
+fn a_dangling_name_is_removed_before_its_number_is_reused() {
     let (store, _) = small();
     let next = u64::from_be_bytes(store.0.borrow().map[&key(0, &[])][80..88].try_into().unwrap());
     change(&store, |map| {
@@ -167,7 +169,7 @@ fn a_damaged_extent_stays_an_error_until_the_loss_is_accepted() {
     let (_, tree) = mended_with(&store, ACCEPT);
     let expected = [vec![7; 512], vec![0; 512], vec![7; 2000 - 1024]].concat();
     assert_eq!(tree["f"].regions, [(0, expected)]);
-    // The damaged record itself is kept, key and value.
+    // Key and value of the damaged record are kept.
     let found = tree.iter().find(|(path, leaf)| path.starts_with("lost+found/") && leaf.kind == Kind::File);
     let bytes = &found.unwrap().1.regions[0].1;
     let hex: String = at.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -175,7 +177,7 @@ fn a_damaged_extent_stays_an_error_until_the_loss_is_accepted() {
 }
 
 #[test]
-fn a_missing_extent_of_a_whole_file_is_not_quietly_zeros() {
+fn a_missing_extent_is_an_error_and_not_zeros() {
     let (store, numbers) = small();
     change(&store, |map| {
         map.remove(&key(0x20, &[numbers["f"].to_be_bytes(), 2u64.to_be_bytes()].concat()));
@@ -191,7 +193,7 @@ fn a_missing_extent_of_a_whole_file_is_not_quietly_zeros() {
 }
 
 #[test]
-fn a_lost_superblock_is_made_anew_and_no_volume_is_made_over_it() {
+fn a_lost_superblock_is_rebuilt_and_no_new_volume_replaces_it() {
     let (store, _) = small();
     let whole = look(&store);
     change(&store, |map| drop(map.remove(&key(0, &[]))));
@@ -208,7 +210,7 @@ fn a_lost_superblock_is_made_anew_and_no_volume_is_made_over_it() {
 }
 
 #[test]
-fn numbers_that_no_inode_has_are_taken_out_of_the_way() {
+fn records_of_impossible_inode_numbers_are_moved_away() {
     let (store, _) = small();
     let whole = look(&store);
     let last = u64::MAX.to_be_bytes();
@@ -249,7 +251,7 @@ fn a_file_called_lost_and_found_is_left_alone() {
 }
 
 #[test]
-fn a_repair_fences_off_who_has_the_volume_open() {
+fn a_repair_fences_off_an_open_volume() {
     let (store, _) = small();
     let (mut volume, root) = open_volume(&store, Setup::plain().options());
     change(&store, |map| drop(map.remove(&key(0x11, &[&1u64.to_be_bytes()[..], b"f"].concat()))));
@@ -260,8 +262,8 @@ fn a_repair_fences_off_who_has_the_volume_open() {
 }
 
 #[test]
-fn who_takes_over_during_a_repair_ends_it() {
-    /// Opens the volume itself before the second apply.
+fn an_opener_during_a_repair_fences_the_repair_off() {
+    /// Takes the volume over before the second apply.
     struct Meddler(TestStore);
     impl KvStore for Meddler {
         fn limits(&mut self) -> Result<kvfs::Limits, kvfs::StoreError> {

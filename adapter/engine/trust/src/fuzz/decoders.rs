@@ -1,5 +1,5 @@
-//! One record of any kind, alone: what decodes must be encoded to the same bytes again, and the check
-//! of a whole volume must be of the same opinion about it.
+//! One record of any kind, alone. A record that decodes must encode to the same bytes again, and
+//! the check of a whole volume must agree whether it decodes.
 
 use super::reached::reach;
 use super::samples::samples;
@@ -11,32 +11,33 @@ use std::rc::Rc;
 const VOLUME: &str = "v";
 const PREFIX: [u8; 2] = [1, b'v'];
 
-/// No longer than a store takes.
-const KEY_BYTES_MAX: usize = LARGE.max_key_bytes as usize;
+/// A store takes no longer keys.
+const MAX_KEY_BYTES: usize = LARGE.max_key_bytes as usize;
 
-/// An input is a byte of which the lowest bit says whether the value gets a right frame, the length of
-/// what is behind the volume's name in the key, that part of the key, and the body or the whole value.
+/// Input: one byte whose lowest bit says whether the value gets a right frame; one byte with the
+/// length of the key behind the volume's name; that part of the key; and the body, or the whole
+/// value.
 pub(super) fn run(data: &[u8]) {
     let Some(([how, length], rest)) = data.split_first_chunk::<2>() else { return };
     let (key_tail, body) = rest.split_at(usize::from(*length).min(rest.len()));
     let key = [&PREFIX, key_tail].concat();
-    assert!(key.len() <= KEY_BYTES_MAX);
+    assert!(key.len() <= MAX_KEY_BYTES);
     let value = if how & 1 == 1 { framed(&key, tag_of(&key), body) } else { body.to_vec() };
     let outcome = recode(VOLUME, &key, &value);
     if let Ok((again_key, again)) = &outcome {
         reach();
-        assert_eq!(*again_key, key, "the key has another form");
+        assert_eq!(*again_key, key, "the key changed its form");
         if tag_of(&key) == 0 {
             // A later minor version is not kept, but nothing else may change.
             assert_eq!(recode(VOLUME, &key, again).as_ref().map(|(_, value)| value), Ok(again));
         } else {
-            assert_eq!(*again, value, "the value has another form");
+            assert_eq!(*again, value, "the value changed its form");
         }
     }
     check_beside_others(&key, &value, outcome.err());
 }
 
-/// The same record in a volume: a check of the volume names it exactly if it does not decode.
+/// Puts the record into a volume. A check of the volume names it exactly if it does not decode.
 fn check_beside_others(key: &[u8], value: &[u8], refused: Option<Error>) {
     let mut map = empty_volume();
     map.insert(key.to_vec(), Rc::from(value));
@@ -46,7 +47,8 @@ fn check_beside_others(key: &[u8], value: &[u8], refused: Option<Error>) {
             let told = |finding: &&kvfs::Finding| finding.key == key && alone.contains(&finding.invariant);
             let told = report.findings.iter().find(told);
             if tag_of(key) == 0x02 {
-                return; // What is wrong with a journal is its own invariant, and depends on the superblock.
+                // Damage of a journal has an invariant of its own, and depends on the superblock.
+                return;
             }
             assert_eq!(told.is_some(), refused.is_some(), "fsck: {told:?}, decoding: {refused:?}");
         }
@@ -65,7 +67,8 @@ impl Clock for Never {
     }
 }
 
-/// A volume with the largest records that there can be, so that a record's own limits count.
+/// An empty volume with the largest extents and inline files, so that only a record's own limits
+/// count.
 fn empty_volume() -> Map {
     thread_local! {
         static EMPTY: Map = {
@@ -83,7 +86,7 @@ fn empty_volume() -> Map {
     EMPTY.with(Map::clone)
 }
 
-/// Every record of the samples up to a size, as an input.
+/// Every record of the samples below 400 bytes, as an input.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     const FRAME_BYTES: usize = 16;
     let samples = samples();

@@ -1,5 +1,5 @@
-//! Makes a valid store a hostile one: by accidents, which checksums notice, and by someone who
-//! computes checksums.
+//! Forges hostile stores from valid ones: by accidents, which checksums notice, and with right
+//! checksums.
 
 use crate::rng::Rng;
 use crate::store::{Map, tag_of};
@@ -9,12 +9,12 @@ use std::rc::Rc;
 const FRAME_BYTES: usize = 16;
 const TAGS: [u8; 9] = [0x00, 0x02, 0x10, 0x11, 0x20, 0x30, 0x31, 0x01, 0xfe];
 
-/// Changes one record, or adds or removes one.
+/// Changes, adds or removes one record.
 pub(super) fn forge(map: &mut Map, rng: &mut Rng) {
     let Some((key, value)) = choose(map, rng) else { return };
     match rng.below(8) {
         0 => {
-            // An accident: the checksum stays.
+            // An accident: the checksum is not updated.
             let mut value = value.to_vec();
             let at = rng.below(value.len() as u64) as usize;
             if let Some(byte) = value.get_mut(at) {
@@ -29,7 +29,7 @@ pub(super) fn forge(map: &mut Map, rng: &mut Rng) {
         }
         2 => drop(map.remove(&key)),
         3 => {
-            // What belongs elsewhere, with a checksum as if it belonged here.
+            // The value of another record, with a checksum that fits here.
             let Some((_, other)) = choose(map, rng) else { return };
             put(map, key, &body(&other));
         }
@@ -55,7 +55,7 @@ pub(super) fn forge(map: &mut Map, rng: &mut Rng) {
     }
 }
 
-/// Mostly one of a kind that was chosen first: of files' bytes there are many.
+/// Chooses a kind first and then a record of it, if there is one: most records are file bytes.
 fn choose(map: &Map, rng: &mut Rng) -> Option<(Vec<u8>, Rc<[u8]>)> {
     let tag = rng.pick(&[0x00, 0x02, 0x10, 0x11, 0x30, 0x31, 0x20, 0xff]);
     let count = map.keys().filter(|key| tag_of(key) == tag).count();
@@ -75,7 +75,7 @@ fn put(map: &mut Map, key: Vec<u8>, body: &[u8]) {
     map.insert(key, Rc::from(value));
 }
 
-/// Writes a number where a field may be.
+/// Overwrites bytes with a number, as in a field.
 fn overwrite(body: &mut [u8], rng: &mut Rng) {
     let at = rng.below(body.len() as u64) as usize;
     let number = number(rng);
@@ -86,7 +86,8 @@ fn overwrite(body: &mut [u8], rng: &mut Rng) {
     }
 }
 
-/// Small ones, which are inode numbers and indices too, and those at which sums and products overflow.
+/// Small numbers, which serve as inode numbers and indices too, and numbers at which sums and
+/// products overflow.
 fn number(rng: &mut Rng) -> u64 {
     match rng.below(4) {
         0 | 1 => rng.below(16),
@@ -98,7 +99,7 @@ fn number(rng: &mut Rng) -> u64 {
     }
 }
 
-/// A key of another inode, of another index or name, or of another kind.
+/// A key with another inode number, index, name or kind.
 fn other_key(key: &[u8], rng: &mut Rng) -> Vec<u8> {
     let tag_at = 1 + usize::from(key.first().copied().unwrap_or_default());
     let mut other = key.get(..tag_at).unwrap_or_default().to_vec();

@@ -1,14 +1,14 @@
-//! Mutations of inputs, for those who have no libFuzzer.
+//! Mutates inputs where there is no libFuzzer.
 
 use crate::rng::Rng;
 
-/// No longer than what the targets make use of.
-const INPUT_BYTES_MAX: usize = 4096;
+/// The targets use no more.
+const MAX_INPUT_BYTES: usize = 4096;
 
-/// One of the inputs with some bytes changed, or joined with another.
+/// Returns one of the inputs with some bytes changed, or joined with another.
 ///
 /// # Panics
-/// If there is none.
+/// If `corpus` is empty.
 pub fn mutate(rng: &mut Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
     let mut data = choose(rng, corpus).clone();
     for _ in 0..1 + rng.below(6) {
@@ -39,7 +39,7 @@ pub fn mutate(rng: &mut Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
             }
         }
     }
-    data.truncate(INPUT_BYTES_MAX);
+    data.truncate(MAX_INPUT_BYTES);
     data
 }
 

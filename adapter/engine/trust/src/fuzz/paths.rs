@@ -1,5 +1,5 @@
-//! Paths built from a vocabulary, over a small tree with links and loops, against the reference's
-//! plain resolver; and whatever the path, nothing outside the directory that it starts from is reached.
+//! Paths built from a vocabulary, over a small tree with links and loops, compared with the
+//! reference's resolver. No path may reach anything outside its starting directory.
 //!
 //! Random bytes hardly ever make a path that leads anywhere, so an input chooses words.
 
@@ -13,9 +13,9 @@ use crate::store::TestStore;
 use kvfs::{Access, Follow, Kind, OpenFlags};
 use std::collections::BTreeSet;
 
-const BUILDING_MAX: usize = 24;
-const ASKING_MAX: usize = 60;
-const WORDS_MAX: u64 = 7;
+const MAX_BUILDING_OPERATIONS: usize = 24;
+const MAX_ASKING_OPERATIONS: usize = 60;
+const MAX_PATH_WORDS: u64 = 7;
 
 fn word(rng: &mut Rng) -> String {
     let rare = ["a\0", "...", "é", ".a", "\u{10FFFF}", "a ", "-"];
@@ -33,10 +33,10 @@ fn word(rng: &mut Rng) -> String {
 }
 
 fn path(rng: &mut Rng) -> String {
-    let words = 1 + rng.below(WORDS_MAX);
+    let words = 1 + rng.below(MAX_PATH_WORDS);
     let mut path: Vec<String> = (0..words).map(|_| word(rng)).collect();
     match rng.below(40) {
-        // As long as a path may be, and a little longer.
+        // The longest path allowed, and a slightly longer one.
         0 => path = vec!["d/..".to_owned(); rng.pick(&[819, 820])],
         1 => path.insert(0, String::new()),
         2..6 => path.push(String::new()),
@@ -92,16 +92,16 @@ pub(super) fn run(data: &[u8]) {
         Op::OpenDir { dir: 0, path: "d".to_owned(), slot: 1 },
         Op::OpenDir { dir: 0, path: "d/e".to_owned(), slot: 2 },
     ];
-    let building = rng.below(BUILDING_MAX as u64);
+    let building = rng.below(MAX_BUILDING_OPERATIONS as u64);
     ops.extend((0..building).map(|_| build(&mut rng)));
-    while !rng.is_done() && ops.len() < BUILDING_MAX + ASKING_MAX {
+    while !rng.is_done() && ops.len() < MAX_BUILDING_OPERATIONS + MAX_ASKING_OPERATIONS {
         ops.push(ask(&mut rng));
     }
     check_sequence(&setup, &ops, &resolve);
     reach();
 }
 
-/// Runs the operations on engine and reference, and looks for what came from outside.
+/// Runs the operations on both sides, and checks that nothing outside was reached.
 fn resolve(setup: &Setup, ops: &[Op]) -> Check {
     let mut runner = Runner::new(setup, TestStore::new(setup.limits), false)?;
     for (index, op) in ops.iter().enumerate() {
@@ -115,7 +115,7 @@ fn resolve(setup: &Setup, ops: &[Op]) -> Check {
             let base = runner.dir(*dir).ok_or("a base that was there")?;
             let id = runner.model.stat_at(base, path, *follow).map_err(|code| format!("{code:?}"))?;
             if !inside.contains(&id) {
-                return Err(format!("operation {index} {op:?}: it is outside of what it started from"));
+                return Err(format!("operation {index} {op:?}: it is outside its starting directory"));
             }
         }
     }
@@ -138,7 +138,7 @@ fn bases(op: &Op) -> Vec<usize> {
     }
 }
 
-/// Everything that has a name below the bases, and they themselves.
+/// The bases and everything below them.
 fn below(model: &Model, bases: &[Id]) -> BTreeSet<Id> {
     let mut inside: BTreeSet<Id> = bases.iter().copied().collect();
     let mut todo: Vec<Id> = bases.to_vec();
@@ -149,12 +149,12 @@ fn below(model: &Model, bases: &[Id]) -> BTreeSet<Id> {
     inside
 }
 
-/// No directory outside has got or lost a name.
+/// Checks that no directory outside gained or lost a name.
 fn stays_inside(before: &Model, after: &Model, inside: &BTreeSet<Id>) -> Check {
     let outside = before.objects.iter().filter(|(id, _)| !inside.contains(id));
     for (id, object) in outside.filter(|(_, object)| object.kind() == Kind::Directory) {
         if after.objects.contains_key(id) && after.entries(*id) != before.entries(*id) {
-            return Err(format!("it changed {object:?}, which is outside of what it started from"));
+            return Err(format!("it changed {object:?}, which is outside its starting directory"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Counts the inputs that came to what their target is there for.
+//! Counts the inputs that reached the code under test.
 
 use std::cell::Cell;
 
@@ -6,13 +6,13 @@ thread_local! {
     static REACHED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Notes that an input came to what its target is there for: a target that every input leaves early
-/// tries nothing.
+/// Counts an input that reached the code under test. A target that rejects every input early tests
+/// nothing.
 pub(super) fn reach() {
     REACHED.set(REACHED.get() + 1);
 }
 
-/// How many inputs came so far on this thread.
+/// The number of such inputs so far on this thread.
 pub fn reached() -> u64 {
     REACHED.get()
 }

@@ -1,5 +1,5 @@
-//! Valid stores to start from: what random sequences left behind, in the middle, cut before a journal is in
-//! place, and at their end.
+//! Valid stores to start from: random sequences cut in the middle, before a journal is in place,
+//! and at their end.
 
 use crate::run::Runner;
 use crate::shrink::case;
@@ -13,13 +13,13 @@ thread_local! {
     static SAMPLES: Rc<Vec<Map>> = Rc::new((0..SEQUENCES).flat_map(sample).collect());
 }
 
-/// The stores, always the same ones.
+/// Returns the stores, always the same ones.
 pub(super) fn samples() -> Rc<Vec<Map>> {
     SAMPLES.with(Rc::clone)
 }
 
-/// Some moments of one sequence. Nothing is synced or cleaned up at its end: garbage and files without
-/// a name are among the records.
+/// Some moments of one sequence. Nothing is synced or cleaned up at its end, so the records include
+/// garbage and files without a name.
 fn sample(seed: u64) -> Vec<Map> {
     let (setup, ops) = case(seed, OPERATIONS);
     let store = TestStore::new(setup.limits);

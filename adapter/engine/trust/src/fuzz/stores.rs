@@ -1,5 +1,5 @@
-//! A whole store of hostile records: whatever lies in it, checking, opening and using it ends, within a
-//! number of store calls that the store's own size bounds, and without a panic.
+//! A store of hostile records. Checking, opening and using it must end without a panic, within a
+//! number of store calls bounded by the store's size.
 
 use super::forge::forge;
 use super::reached::reach;
@@ -11,23 +11,23 @@ use crate::run::TestClock;
 use crate::store::{LARGE, Map, TestStore, tag_of};
 use kvfs::{Error, Follow, OpenFlags, RepairOptions, Volume, fsck, probe, repair};
 
-const FORGED_MAX: u64 = 8;
-const OPERATIONS_MAX: usize = 40;
+const MAX_FORGED_RECORDS: u64 = 8;
+const MAX_OPERATIONS: usize = 40;
 
-/// What one operation may ask of the store that holds so many records. The largest write of a sequence
-/// makes 32 extents, each of which may be an apply of its own; and garbage is looked for and deleted a
-/// record at a time where the store answers so.
-fn calls_max(records: usize) -> u64 {
+/// Store calls that one operation may make on a store of so many records. The largest write of a
+/// sequence makes 32 extents, each of which may be an apply of its own. Garbage is searched and
+/// deleted one record at a time on stores that answer so.
+fn max_calls(records: usize) -> u64 {
     200 + 8 * records as u64
 }
 
-/// The same for opening and checking, which see every record once.
-fn calls_max_of_a_pass(records: usize) -> u64 {
+/// Store calls that an opening or a check may make: both see every record once.
+fn max_calls_of_a_pass(records: usize) -> u64 {
     50 + 2 * records as u64
 }
 
-/// The same for a repair, which goes over everything in rounds and changes what it must.
-pub(super) fn calls_max_of_a_repair(records: usize) -> u64 {
+/// Store calls that a repair may make: it passes over everything in rounds.
+pub(super) fn max_calls_of_a_repair(records: usize) -> u64 {
     5_000 + 200 * records as u64
 }
 
@@ -36,14 +36,14 @@ pub(super) fn run(data: &[u8]) {
     let samples = samples();
     let mut map = samples[rng.below(samples.len() as u64) as usize].clone();
     let setup = Setup::random(&mut rng);
-    for _ in 0..rng.below(FORGED_MAX) {
+    for _ in 0..rng.below(MAX_FORGED_RECORDS) {
         forge(&mut map, &mut rng);
     }
     let store = TestStore::from_map(map, setup.limits);
     store.0.borrow_mut().scan_entries_max = setup.scan_entries_max;
     check(&store);
     use_it(&store, &setup, &mut rng);
-    // What the operations left must be no worse to check and to open.
+    // After the operations the store can still be checked and opened.
     check(&store);
     if let Some(mut guest) = open(&store, &setup) {
         walk(&store, &mut guest);
@@ -51,30 +51,30 @@ pub(super) fn run(data: &[u8]) {
     mend(&store);
 }
 
-/// A repair ends, and what it could repair is sound, whatever was wrong.
+/// A repair ends, and leaves a sound volume if it could repair it.
 fn mend(store: &TestStore) {
-    // What is too large for its store is not to be repaired there.
+    // Records larger than the store's limits cannot be repaired, so the limits are raised.
     store.0.borrow_mut().limits = LARGE;
-    bounded(store, calls_max_of_a_repair(records(store)));
+    bounded(store, max_calls_of_a_repair(records(store)));
     let options = RepairOptions { accept_loss: true };
     match repair(&mut store.clone(), &mut TestClock::default(), "v", options) {
         Ok(repair) => {
             let told = |finding: &kvfs::Finding| finding.to_string();
             let left: Vec<_> = repair.after.findings.iter().map(told).collect();
             let fixes: Vec<_> = repair.fixes.iter().map(ToString::to_string).collect();
-            // Without a superblock the size of extents may be known no more: then nothing is touched.
+            // Without a superblock the extent size may be unknown; then nothing is changed.
             let superblock = |finding: &kvfs::Finding| tag_of(&finding.key) == 0;
             if repair.fixes.is_empty() && repair.before.findings.iter().any(superblock) {
                 return;
             }
             assert!(left.is_empty(), "left {left:#?}\nafter {fixes:#?}");
-            bounded(store, calls_max_of_a_pass(records(store)));
+            bounded(store, max_calls_of_a_pass(records(store)));
             let again = fsck(&mut store.clone(), "v").expect("a volume that was repaired can be checked");
             assert!(again.is_clean(), "after a repair: {:#?}", again.findings);
         }
-        // Of another format, or with larger records than this store takes: both say what to do.
+        // Another format, or records larger than this store takes: both errors say what to do.
         Err(Error::Format(_) | Error::StoreLimits(_)) => {}
-        // A record has the highest number that an inode may have: what is lost has no place.
+        // A record has the highest inode number, so that no number is left for a lost inode.
         Err(Error::Damaged(damage)) if damage.found.starts_with("no inode number is left") => {}
         Err(error) => panic!("it cannot be repaired: {error:?}"),
     }
@@ -89,11 +89,11 @@ fn records(store: &TestStore) -> usize {
 }
 
 fn check(store: &TestStore) {
-    bounded(store, calls_max_of_a_pass(records(store)));
+    bounded(store, max_calls_of_a_pass(records(store)));
     let before: Map = store.0.borrow().map.clone();
     let checked = fsck(&mut store.clone(), "v");
     let usable = probe(&mut store.clone(), "v");
-    // A finding or not: a check changes nothing, and can be printed.
+    // With or without findings, a check changes nothing, and its report can be printed.
     assert!(store.0.borrow().map == before, "a check has changed the store");
     let printed: usize =
         checked.iter().flat_map(|report| &report.findings).map(|f| f.to_string().len()).sum();
@@ -101,7 +101,7 @@ fn check(store: &TestStore) {
 }
 
 fn open(store: &TestStore, setup: &Setup) -> Option<Guest> {
-    bounded(store, calls_max_of_a_pass(records(store)));
+    bounded(store, max_calls_of_a_pass(records(store)));
     let volume = Volume::open(Box::new(store.clone()), Box::new(TestClock::default()), setup.options());
     volume.and_then(Guest::new).ok()
 }
@@ -111,7 +111,7 @@ fn use_it(store: &TestStore, setup: &Setup, rng: &mut Rng) {
     reach();
     walk(store, &mut guest);
     let mut done = 0;
-    while !rng.is_done() && done < OPERATIONS_MAX {
+    while !rng.is_done() && done < MAX_OPERATIONS {
         act(store, &mut guest, &random(rng));
         done += 1;
     }
@@ -119,17 +119,17 @@ fn use_it(store: &TestStore, setup: &Setup, rng: &mut Rng) {
 }
 
 fn act(store: &TestStore, guest: &mut Guest, op: &Op) {
-    bounded(store, calls_max(records(store)));
-    // Any answer will do.
+    bounded(store, max_calls(records(store)));
+    // Any answer is acceptable.
     let _ = guest.act(op);
 }
 
-/// Looks at every name that sequences use, lists, reads and stats.
+/// Stats, reads and lists every name that sequences use.
 fn walk(store: &TestStore, guest: &mut Guest) {
     walk_with(&mut |op| act(store, guest, op));
 }
 
-/// The same, by operations that are done in this way.
+/// The operations of [`walk`], each passed to `act`.
 pub(super) fn walk_with(act: &mut dyn FnMut(&Op)) {
     for path in ["a", "b", "c", "d", "d/a", "d/b", "d/c", "d/d", "a/a", "d/..", "d/../d/../d/."] {
         let path = path.to_owned();
@@ -146,7 +146,7 @@ pub(super) fn walk_with(act: &mut dyn FnMut(&Op)) {
     }
 }
 
-/// Every sample as it is, each opened with another set-up.
+/// Every sample unchanged, each opened with another set-up.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     let seed = |sample: u8| [vec![sample; 9], vec![0; 3]].concat();
     (0..samples().len() as u8).map(seed).collect()

@@ -1,25 +1,25 @@
-//! What a file counts against a quota.
+//! The bytes of a file that count against a quota.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How a volume lays files out, which says what they cost.
+/// The volume's file layout, which decides what files cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
     pub extent_bytes: u64,
     pub inline_bytes: u64,
 }
 
-/// What of a file counts against a quota: all of a small one; of others no more than the extents that
-/// were ever written to, but for those that are an image's. A file counts as small until it is larger, and again once
-/// it was empty.
+/// The charged bytes of a file. A small file is charged its size. A larger one is charged its size
+/// too, but no more than the extents that were ever written to, except those of an image. A file is
+/// small until it grows larger, and again after it was empty.
 #[derive(Debug, Clone, Default)]
 pub struct Cost {
     size: u64,
-    /// The end of what was written to a small file.
+    /// End of the bytes written to a small file.
     written: u64,
-    /// Extents, with the end of what was written to each.
+    /// Extents, each with the end of the bytes written to it.
     extents: Option<BTreeMap<u64, u64>>,
-    /// Those of them that lie in an image.
+    /// The extents that lie in an image.
     below: BTreeSet<u64>,
 }
 
@@ -57,7 +57,7 @@ impl Cost {
             self.below.retain(|index| extents.contains_key(index));
             let (tail, within) = (size / layout.extent_bytes, size % layout.extent_bytes);
             if let Some(end) = extents.get_mut(&tail).filter(|end| **end > within) {
-                // What is cut is the volume's own from then on.
+                // Cutting an extent copies it up from the image.
                 *end = within;
                 self.below.remove(&tail);
             }

@@ -1,10 +1,10 @@
-//! Operations on open files, and opening them.
+//! Opens files, and reads, writes and resizes them.
 
 use super::object::{Bytes, Content, Id};
 use super::state::{Answer, Model};
 use kvfs::{Access, At, Code, Follow, Kind, OpenFlags, SetTime};
 
-const SIZE_MAX: u64 = i64::MAX as u64;
+const MAX_FILE_BYTES: u64 = i64::MAX as u64;
 
 impl Model {
     pub fn open_at(
@@ -62,7 +62,7 @@ impl Model {
         if data.is_empty() {
             return Ok(offset);
         }
-        if offset.checked_add(data.len() as u64).is_none_or(|end| end > SIZE_MAX) {
+        if offset.checked_add(data.len() as u64).is_none_or(|end| end > MAX_FILE_BYTES) {
             return Err(Code::FileTooLarge);
         }
         let cost = self.cost_after(id, |cost, layout| cost.write(offset, data.len() as u64, layout))?;
@@ -80,7 +80,7 @@ impl Model {
 
     pub fn set_size(&mut self, id: Id, size: u64) -> Answer<()> {
         let now = self.now;
-        if size > SIZE_MAX {
+        if size > MAX_FILE_BYTES {
             return Err(Code::FileTooLarge);
         }
         let cost = self.cost_after(id, |cost, layout| cost.resize(size, layout))?;

@@ -1,11 +1,11 @@
-//! Path resolution, the plainest way.
+//! Resolves paths in the plainest way.
 
 use super::object::{Content, Id};
 use super::state::{Answer, Model};
 use kvfs::{Code, Kind};
 use std::collections::VecDeque;
 
-/// Where a path leads.
+/// The place that a path leads to.
 pub(super) struct Resolved {
     pub(super) dir: Id,
     /// The last name, unless the path ends in `.` or `..`.
@@ -19,7 +19,8 @@ impl Model {
         self.lookup_for(base, path, follow, false)
     }
 
-    /// As [`Self::lookup`]; with `file`, the last name is one for a file, which has no slashes behind it.
+    /// As [`Self::lookup`]. With `file`, the last name is to be a file, so a slash behind it is an
+    /// error.
     pub(super) fn lookup_for(&self, base: Id, path: &str, follow: bool, file: bool) -> Answer<Resolved> {
         if path.is_empty() {
             return Err(Code::NoEntry);
@@ -30,7 +31,7 @@ impl Model {
         if path.contains('\0') {
             return Err(Code::Invalid);
         }
-        // Each with how many bytes of the path, links expanded, are behind it.
+        // Each step with the number of bytes behind it in the path, links expanded.
         let mut steps: VecDeque<(String, usize)> = VecDeque::new();
         let mut slash = false;
         let mut links = 0;
@@ -94,7 +95,7 @@ impl Model {
         Ok(Resolved { dir: here, name: None, target: Some(here), slash: true })
     }
 
-    /// The object at a path; a file with a slash behind its name is not one.
+    /// The object at a path. A slash behind a file's name is an error.
     pub(super) fn find(&self, base: Id, path: &str, follow: bool) -> Answer<Id> {
         let place = self.lookup(base, path, follow)?;
         let id = place.target.ok_or(Code::NoEntry)?;
@@ -104,7 +105,7 @@ impl Model {
         Ok(id)
     }
 
-    /// A directory's path may end in slashes, which say nothing new.
+    /// Removes trailing slashes: they change nothing for a directory.
     pub(super) fn trim(path: &str) -> &str {
         match path.trim_end_matches('/') {
             "" => path,

@@ -1,5 +1,5 @@
-//! The reference: a file system of the plainest kind, written from what POSIX and WASI say and not
-//! from how the engine works. Cloning it is cheap, so that every moment of a run can be kept.
+//! The reference: a plain file system, written from what POSIX and WASI say and independent of the
+//! engine. Cloning it is cheap, so every moment of a run can be kept.
 
 mod cost;
 mod object;

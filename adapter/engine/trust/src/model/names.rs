@@ -1,4 +1,4 @@
-//! Operations on names: making, linking, renaming, removing.
+//! Makes, links, renames and removes names.
 
 use super::object::{Content, Id};
 use super::state::{Answer, Model};

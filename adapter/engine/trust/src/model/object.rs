@@ -10,7 +10,7 @@ pub const ROOT: Id = 1;
 
 const PAGE: u64 = 256;
 
-/// The bytes of a file; what no page holds is zero.
+/// The bytes of a file. Bytes on no page are zero.
 #[derive(Debug, Clone, Default)]
 pub struct Bytes {
     pub size: u64,
@@ -54,7 +54,7 @@ pub enum Content {
 #[derive(Debug, Clone)]
 pub struct Object {
     pub content: Content,
-    /// Not only an image's: made or changed since.
+    /// Whether the object was made or changed above the image, and so is not the image's alone.
     pub above: bool,
     pub nlink: u64,
     pub atime: Timestamp,

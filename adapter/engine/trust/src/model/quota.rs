@@ -1,4 +1,4 @@
-//! What a volume counts against its quota.
+//! Charges against a volume's quota.
 
 use super::cost::{Cost, Layout};
 use super::object::{Content, Id, Object};
@@ -24,7 +24,7 @@ fn difference(one: Used, other: Used) -> Used {
 }
 
 impl Model {
-    /// From now on everything there is is an image's.
+    /// Makes everything that exists part of an image below.
     pub fn lie_below(&mut self) {
         let ids: Vec<Id> = self.objects.keys().copied().collect();
         for id in ids {
@@ -38,7 +38,7 @@ impl Model {
         }
     }
 
-    /// What is in use, as a quota counts it.
+    /// Usage as a quota counts it.
     pub fn used(&self) -> Used {
         let objects = self.objects.values().filter(|object| object.above);
         let bytes = objects.clone().map(|object| self.charge(object)).sum();
@@ -75,14 +75,14 @@ impl Model {
         if there && !below { Self::new_name(name) } else { Used::default() }
     }
 
-    /// What the objects that are changed bring up from the image.
+    /// The charge for copying these objects up from the image.
     pub(super) fn copied(&self, ids: &[Id]) -> Used {
         let ids: BTreeSet<Id> = ids.iter().copied().collect();
         let objects = ids.iter().map(|id| &self.objects[id]).filter(|object| !object.above);
         objects.fold(Used::default(), |all, object| sum(all, used(self.charge(object), 1, 0)))
     }
 
-    /// Fails if all of this together, less what goes, is more than may come.
+    /// Fails if `grown` less `gone` would go over the quota.
     pub(super) fn check_growth(&self, grown: &[Used], gone: &[Used]) -> Answer<()> {
         if self.quota == Quota::default() {
             return Ok(());
@@ -101,7 +101,7 @@ impl Model {
         Ok(())
     }
 
-    /// Checks what a change of a file costs, and returns what it costs after that.
+    /// Checks a change of a file against the quota and returns the file's cost after it.
     pub(super) fn cost_after(&self, id: Id, change: impl FnOnce(&mut Cost, Layout)) -> Answer<Cost> {
         let mut cost = self.bytes(id).cost.clone();
         let object = &self.objects[&id];

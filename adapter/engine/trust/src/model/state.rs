@@ -1,4 +1,4 @@
-//! What the reference holds, and how names and numbers change in it.
+//! The state of the reference, and how it binds and drops names.
 
 use super::cost::Layout;
 use super::object::{Bytes, Content, Id, Object, ROOT};
@@ -14,11 +14,11 @@ pub struct Model {
     pub open: BTreeMap<Id, u32>,
     pub next: Id,
     pub now: Timestamp,
-    /// The longest target of a symbolic link: no longer than an extent of the volume.
+    /// The longest target of a symbolic link. An extent of the volume must hold it.
     pub target_bytes_max: usize,
     pub layout: Layout,
     pub quota: Quota,
-    /// Names that are an image's, with their directories.
+    /// Names that the image has, each with its directory.
     pub names_below: BTreeSet<(Id, String)>,
 }
 
@@ -124,7 +124,7 @@ impl Model {
         self.collect(id);
     }
 
-    /// Everything is closed: what a restart does.
+    /// Closes everything, as a restart does.
     pub fn close_all(&mut self) {
         self.open.clear();
         self.objects.retain(|_, object| object.nlink > 0);

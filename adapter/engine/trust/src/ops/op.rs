@@ -1,8 +1,8 @@
-//! Operations as data: a guest has slots for what it holds open, and operations name the slots.
+//! Operations as data. A guest keeps what it has open in slots, and operations name the slots.
 
 use kvfs::{Access, At, Follow, OpenFlags, Quota, SetTime};
 
-/// Slots for open files, directories (slot 0 is the root) and listings.
+/// Numbers of slots for open files, directories (slot 0 is the root) and listings.
 pub const FILES: usize = 3;
 pub const DIRS: usize = 3;
 pub const LISTINGS: usize = 2;
@@ -28,7 +28,7 @@ pub enum Op {
     CloseDir {
         slot: usize,
     },
-    /// Opens the file once more and closes that, as libc does when it seeks.
+    /// Opens the file again and closes that descriptor, as libc does when it seeks.
     Stream {
         slot: usize,
     },
@@ -114,7 +114,7 @@ pub enum Op {
     ListEnd {
         slot: usize,
     },
-    /// Does nothing on a volume that was made without a quota.
+    /// Does nothing on a volume that was created without a quota.
     SetQuota {
         quota: Quota,
     },
@@ -123,7 +123,7 @@ pub enum Op {
     Reopen,
 }
 
-/// Bytes that tell where they were written and by which write.
+/// Bytes that show their offset and which write wrote them.
 pub fn pattern(offset: u64, length: usize, fill: u8) -> Vec<u8> {
     (0..length as u64).map(|at| fill.wrapping_add(((offset.wrapping_add(at)) % 7) as u8) | 1).collect()
 }

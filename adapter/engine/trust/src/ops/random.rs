@@ -1,10 +1,10 @@
-//! Random sequences of operations, over few names, so that operations meet.
+//! Random sequences of operations. There are few names, so operations often meet on one.
 
 use super::op::{DIRS, FILES, LISTINGS, Op};
 use crate::rng::Rng;
 use kvfs::{Access, At, Follow, OpenFlags, Quota, SetTime, Timestamp};
 
-/// Three names for files, links and what replaces them, one that is nearly always a directory.
+/// Three names for files, links and their replacements, and one that is nearly always a directory.
 const NAMES: &[&str] = &["a", "b", "c"];
 const DIRECTORY: &str = "d";
 
@@ -49,7 +49,7 @@ fn directory(rng: &mut Rng) -> String {
     }
 }
 
-/// Where links are made and read: one name more often than others, so that reading finds some.
+/// A path to make or read a link at. One name is favoured, so that reads find links.
 fn link(rng: &mut Rng) -> String {
     if rng.chance(3) { "c".to_owned() } else { path(rng) }
 }

@@ -1,4 +1,4 @@
-//! The set-up of a volume and its store, and the image that a volume may lie on.
+//! The set-up of a volume, its store, and the image below it.
 
 use super::random::quota;
 use crate::model::Model;
@@ -10,7 +10,7 @@ use kvfs::{
 };
 use std::rc::Rc;
 
-/// How a volume and its store are set up.
+/// The set-up of a volume and its store.
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub limits: Limits,
@@ -22,37 +22,37 @@ pub struct Setup {
     pub extent_bytes: u32,
     pub inline_bytes: u32,
     pub quota: Option<Quota>,
-    /// What the volume lies on.
+    /// The image below the volume, if any.
     pub base: Option<Rc<Base>>,
 }
 
 impl Setup {
-    pub fn random(rng: &mut Rng) -> Setup {
+    pub fn random(rng: &mut Rng) -> Self {
         let tiny = CacheLimits { extent_bytes: 2 << 10, inodes: 3, inode_bytes: 100, dentries: 4 };
         let middle = Limits { max_batch_entries: 30, ..LARGE };
         let direct = [SMALL, SMALL, middle, Limits { max_batch_bytes: 64 << 10, ..LARGE }, LARGE];
         let journalled = rng.chance(3);
         let limits = if journalled { rng.pick(&JOURNALLED) } else { rng.pick(&direct) };
-        Setup {
+        Self {
             limits,
             scan_entries_max: rng.pick(&[u32::MAX, 1, 3]),
             mode: rng.pick(&[Mode::Strict, Mode::Close, Mode::Close, Mode::Lazy, Mode::Lazy]),
             cache: rng.pick(&[tiny, tiny, CacheLimits::default()]),
             dirty_bytes_max: rng.pick(&[1, 3000, 4 << 20]),
             dirty_age_max_nanoseconds: rng.pick(&[u64::MAX, u64::MAX, 20_000_000_000]),
-            // More than 512 would not fit every store and be made less.
+            // Larger extents would not fit every store, and the engine would make them smaller.
             extent_bytes: if journalled { 512 } else { rng.pick(&[512, 512, 4096]) },
             inline_bytes: rng.pick(&[0, 64, 600, 4096]),
-            // Where nothing waits to be removed for lack of room, what is in use is known exactly.
+            // Usage is exact only where no removal waits for room in a commit.
             quota: (limits == LARGE && rng.chance(2)).then(|| quota(rng)),
             base: None,
         }
     }
 
-    /// What every user gets, on a store that takes everything.
-    pub fn plain() -> Setup {
+    /// The default options, on a store with large limits.
+    pub fn plain() -> Self {
         let options = Options::default();
-        Setup {
+        Self {
             limits: LARGE,
             scan_entries_max: u32::MAX,
             mode: Mode::Close,
@@ -80,12 +80,12 @@ impl Setup {
     }
 }
 
-/// An image, and what the reference says that it holds.
+/// An image and the reference's state of it.
 pub struct Base {
     pub image: Image,
     pub bytes: &'static [u8],
     pub model: Model,
-    /// When its last operation was made.
+    /// The time of the last operation below.
     pub seconds: i64,
 }
 

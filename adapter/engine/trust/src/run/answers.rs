@@ -1,12 +1,12 @@
-//! Compares the answers of the engine with those of the reference.
+//! Compares answers of engine and reference.
 
 use crate::model::Answer;
 use kvfs::Error;
 
-/// What a check says: nothing, or what is wrong.
+/// The outcome of a check: an error says what is wrong.
 pub type Check = Result<(), String>;
 
-/// Whether both succeeded; fails if the engine answers otherwise than the reference.
+/// Returns whether both succeeded, or an error if their answers differ.
 pub(super) fn same<T>(engine: &Result<T, Error>, model: &Answer<()>) -> Result<bool, String> {
     let found = engine.as_ref().map(drop).map_err(Error::code);
     if found == *model {

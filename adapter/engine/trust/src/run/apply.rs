@@ -1,11 +1,11 @@
-//! Does one operation on both sides.
+//! Dispatches operations.
 
 use super::runner::Runner;
 use crate::ops::{DIRS, FILES, LISTINGS, Op};
 use kvfs::Quota;
 
 impl Runner {
-    /// Returns whether the operation succeeded, on both sides.
+    /// Does an operation on both sides and returns whether it succeeded.
     pub(super) fn apply(&mut self, op: &Op) -> Result<bool, String> {
         match op {
             Op::Open { dir, path, follow, flags, access, slot } => {
@@ -55,7 +55,7 @@ impl Runner {
     }
 
     pub(super) fn sync_and_reopen(&mut self) -> Result<bool, String> {
-        // What is open without a name is in use until an opener has removed it.
+        // Open files without a name stay in use until an opener removes them.
         if self.setup.quota.is_some() {
             (0..LISTINGS).try_for_each(|slot| self.end_listing(slot))?;
             (0..FILES).try_for_each(|slot| self.close_file(slot))?;

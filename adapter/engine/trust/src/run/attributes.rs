@@ -1,4 +1,4 @@
-//! Looks at attributes and sets times on both sides.
+//! Reads attributes and sets times on both sides.
 
 use super::answers::same;
 use super::runner::Runner;
@@ -34,7 +34,7 @@ impl Runner {
         let file = at_file!(self, slot);
         let engine = opened(&mut self.volume).set_times(&file.descriptor, atime, mtime);
         let ok = same(&engine, &self.model.set_times(file.id, atime, mtime))?;
-        // Keeping both times changes nothing that a close would have to store.
+        // Keeping both times leaves a close nothing to store.
         let object = self.model.object(file.id);
         if ok && object.kind() == Kind::File && object.ctime == self.model.now {
             self.changed.insert(file.id, self.moment);

@@ -1,10 +1,10 @@
-//! The time, as the reference and the engine see it.
+//! The time that reference and engine see.
 
 use kvfs::{Clock, Timestamp};
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// A clock that shows the number of the operation under way.
+/// A clock that shows the number of the current operation.
 #[derive(Debug, Clone, Default)]
 pub struct TestClock(pub Rc<Cell<i64>>);
 

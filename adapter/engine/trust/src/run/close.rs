@@ -1,4 +1,4 @@
-//! Closes what a runner holds open.
+//! Closes slots on both sides.
 
 use super::answers::Check;
 use super::runner::Runner;
@@ -9,7 +9,7 @@ impl Runner {
     pub(super) fn close_file(&mut self, slot: usize) -> Check {
         let Some(file) = self.files[slot].take() else { return Ok(()) };
         let named = self.model.object(file.id).nlink > 0;
-        // It is closed, also if its changes could not be stored.
+        // The file is closed even if its changes could not be stored.
         if let Some(call) = self.closes_fail_at {
             self.store.set_fault(Fault::Unavailable, call, u64::MAX);
         }
@@ -38,7 +38,8 @@ impl Runner {
         self.hear(outcome).map(drop).map_err(|error| format!("close: {error:?}"))
     }
 
-    /// Listens to what a close says, or leaves it to the volume. Returns whether it went well.
+    /// Handles the outcome of a close: returns it, or leaves it to the volume to report later.
+    /// Returns whether the close succeeded.
     pub(super) fn hear(&mut self, outcome: Result<(), Error>) -> Result<bool, Error> {
         if self.drops {
             let well = outcome.is_ok();
@@ -55,7 +56,7 @@ impl Runner {
         self.hear(outcome).map(drop).map_err(|error| format!("close listing: {error:?}"))
     }
 
-    /// Takes names that have gone or changed off the lists of those that must be listed.
+    /// Forgets names that were removed or replaced: a listing need not show them any more.
     pub fn watch_listings(&mut self) {
         for listing in self.listings.iter_mut().flatten() {
             let entries = self.model.entries(listing.dir).expect("a directory");

@@ -1,8 +1,8 @@
-//! Reads and writes in both ways that the engine has: with a copy, and where the bytes lie.
+//! Reads and writes in both ways that the engine offers: by copying, and in place.
 
 use kvfs::{At, Descriptor, Result, Volume};
 
-/// Writes, in the one way or the other by a number.
+/// Writes by copying or in place; `number` chooses.
 pub(super) fn write(
     volume: &mut Volume,
     file: &Descriptor,
@@ -23,8 +23,8 @@ pub(super) fn write(
     if !placed {
         return volume.write(file, at, data);
     }
-    assert_eq!(rest, [], "there was a place for fewer bytes than were taken");
-    // Glue fills the places only now: they must be where the file's bytes still lie.
+    assert_eq!(rest, [], "fewer bytes were placed than acknowledged");
+    // Glue fills the places only now, so they must still be where the file's bytes lie.
     if file.access().read {
         let offset = match at {
             At::Offset(offset) => offset,
@@ -32,12 +32,12 @@ pub(super) fn write(
         };
         let mut lie = Ranges::default();
         volume.lend(file, offset, data.len(), |piece| lie.add(piece))?;
-        assert_eq!(lie, places, "bytes have moved since their place was shown");
+        assert_eq!(lie, places, "bytes moved after their place was given");
     }
     volume.placed(file).map(|()| data.len())
 }
 
-/// Ranges of memory, those that touch as one.
+/// Ranges of memory; ranges that touch are joined.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Ranges(Vec<std::ops::Range<usize>>);
 
@@ -51,7 +51,7 @@ impl Ranges {
     }
 }
 
-/// Reads, in the one way or the other by the offset.
+/// Reads by copying or in place; the offset chooses.
 pub(super) fn read(
     volume: &mut Volume,
     file: &Descriptor,

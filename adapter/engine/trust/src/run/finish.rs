@@ -1,4 +1,4 @@
-//! What must hold at the end of a run, after a restart, and once everything has been cleaned up.
+//! The checks at the end of a run, after a restart, and after everything was cleaned up.
 
 use super::answers::Check;
 use super::runner::Runner;
@@ -18,7 +18,7 @@ impl Runner {
         }
     }
 
-    /// Compares everything, then again after a restart, and that nothing was left over.
+    /// Compares everything, compares again after a restart, and checks that nothing is left over.
     pub fn finish(&mut self) -> Check {
         let expected = tree::of_model(&self.model);
         let found = tree::of_volume(self.volume()).map_err(|error| format!("reading all: {error:?}"))?;
@@ -37,17 +37,17 @@ impl Runner {
         self.check_cleans_up()
     }
 
-    /// Whatever waits to be removed goes within a number of commits.
+    /// Checks that all garbage is removed within a bounded number of commits.
     fn check_cleans_up(&mut self) -> Check {
         if self.setup.quota.is_some() {
             self.volume().set_quota(Quota::default()).map_err(|error| format!("no quota: {error:?}"))?;
             self.model.quota = Quota::default();
         }
-        // The changes to come are of the root's times.
+        // The following changes set only the root's times.
         self.model.set_times(ROOT, SetTime::Now, SetTime::Keep).map_err(|code| format!("{code:?}"))?;
         let (root, _) = self.dirs[0].take().expect("the root is open");
         let waiting = self.setup.fsck(&mut self.store.clone()).map_err(|error| format!("fsck: {error:?}"))?;
-        // The smallest stores lose an extent with a commit, which comes with every eighth turn in mode lazy.
+        // The smallest stores delete one extent a commit, and mode lazy commits every eighth turn.
         let orphaned_extents = if waiting.orphans > 0 { waiting.extents } else { 0 };
         let turns = 300 + 10 * (waiting.garbage_extents + orphaned_extents);
         let volume = opened(&mut self.volume);
@@ -60,7 +60,7 @@ impl Runner {
         self.check_fsck().map_err(|what| format!("after cleaning up: {what}"))?;
         let report = self.setup.fsck(&mut self.store.clone()).map_err(|error| format!("fsck: {error:?}"))?;
         let (inodes, expected) = (report.inodes, self.model.objects.len() as u64);
-        // Now nothing waits. On small stores files are laid out in another way than the reference knows.
+        // No garbage is left. On small stores the file layout differs from the reference's.
         let (mut found, model) = (self.volume().used(), self.model.used());
         if self.setup.limits != LARGE {
             found.bytes = model.bytes;
@@ -74,17 +74,17 @@ impl Runner {
         Ok(())
     }
 
-    /// The inodes in use are those that have a name or are open.
+    /// Checks that the inodes in use are those with a name or an open descriptor.
     fn check_used(&mut self) -> Check {
         let (found, model) = (self.volume().used(), self.model.used());
         let (bytes, inodes, expected_bytes, expected) =
             (found.bytes, found.inodes, model.bytes, model.inodes);
-        // No name waits for anything.
+        // Names are never deferred.
         if found.names != model.names {
             return Err(format!("{} names in use, expected {}", found.names, model.names));
         }
-        // With little room in a commit, or while the outcome of one was unknown, what was closed last
-        // waits for the next one.
+        // With small commits, or after a commit of unknown outcome, the last closes take effect
+        // with the next commit.
         let faults = self.store.0.borrow().faults_injected > 0;
         let waits = self.restarted || faults || self.setup.limits != LARGE;
         if (bytes, inodes) == (expected_bytes, expected) || (waits && inodes >= expected) {

@@ -1,4 +1,4 @@
-//! Lists directories, whole and a part at a time, while they change.
+//! Lists directories on both sides, in one go or step by step while they change.
 
 use super::runner::Runner;
 use super::slots::{Listing, at_dir, opened};

@@ -1,4 +1,4 @@
-//! What a check asks a run under way.
+//! Questions that checks ask a run.
 
 use super::runner::Runner;
 use super::slots::opened;
@@ -7,7 +7,7 @@ use crate::ops::Op;
 use kvfs::Kind;
 
 impl Runner {
-    /// Whether the open files look as this model says.
+    /// Whether the open files look as in this model.
     pub fn open_files_fit(&mut self, model: &Model) -> bool {
         let volume = opened(&mut self.volume);
         self.files.iter().flatten().all(|file| {
@@ -24,7 +24,7 @@ impl Runner {
         })
     }
 
-    /// The file that a write goes to, and the size it had.
+    /// The file that a write goes to, and its size before.
     pub fn file_of(&self, op: &Op, before: &Model) -> Option<(Id, u64)> {
         let Op::Write { slot, .. } = op else { return None };
         let id = self.files[*slot].as_ref()?.id;

@@ -1,4 +1,4 @@
-//! Runs operations on the engine and on the reference side by side, and keeps what a crash check needs.
+//! Runs operations on engine and reference side by side, and keeps what a crash check needs.
 
 mod answers;
 mod clock;
@@ -7,7 +7,7 @@ mod slots;
 
 mod runner;
 
-// What a run does, by subject: each adds methods to the runner.
+// Operations and checks by subject. Each file adds methods to the runner.
 mod apply;
 mod attributes;
 mod close;
@@ -26,7 +26,7 @@ pub use runner::{Moment, Runner, Wrote};
 use crate::ops::{Op, Setup};
 use crate::store::TestStore;
 
-/// Runs a whole sequence.
+/// Runs a sequence on a new volume and checks its end.
 pub fn run(setup: &Setup, ops: &[Op]) -> Check {
     let mut runner = Runner::new(setup, TestStore::new(setup.limits), false)?;
     for (index, op) in ops.iter().enumerate() {

@@ -31,7 +31,7 @@ impl Runner {
         if id >= next || self.model.object(id).mtime == self.model.now {
             self.changed.insert(id, self.moment);
         }
-        // A directory in a slot for files can be looked at and closed, as a guest may do.
+        // A directory in a file slot can be looked at and closed, as by a guest.
         self.files[slot] = Some(OpenFile { descriptor, id, access });
         Ok(true)
     }
@@ -58,7 +58,7 @@ impl Runner {
         Ok(true)
     }
 
-    /// The reference has opened what the engine could not: nothing is open then.
+    /// Closes on the reference what the engine failed to open.
     fn undo_open(&mut self, engine: &Result<Descriptor, Error>, model: Answer<Id>) {
         if let (Err(_), Ok(id)) = (engine, model) {
             self.model.closed(id);

@@ -1,4 +1,4 @@
-//! What the engine promises to be stored, or durable, by an answer.
+//! What an answer of the engine promises to be stored or durable.
 
 use super::answers::Check;
 use super::runner::Runner;
@@ -6,7 +6,7 @@ use crate::ops::Op;
 use kvfs::Mode;
 
 impl Runner {
-    /// Notes what the engine has promised to be stored by answering so.
+    /// Records what a successful answer promises.
     pub(super) fn acknowledge(&mut self, op: &Op, ok: bool) -> Check {
         let names = matches!(
             op,
@@ -24,7 +24,7 @@ impl Runner {
             (Op::Sync, _) => return self.now_durable(),
             (_, Mode::Strict) if changed && !matches!(op, Op::Reopen) => return self.now_durable(),
             (Op::Reopen, _) | (_, Mode::Strict) => self.now_stored(),
-            // An operation that found nothing to do stores nothing.
+            // An operation that changes nothing stores nothing.
             (_, Mode::Close) if names && changed => self.now_stored(),
             _ => {}
         }
@@ -36,13 +36,13 @@ impl Runner {
         self.model.objects.values().any(|object| object.ctime == now)
     }
 
-    /// Behind what was acknowledged as durable nothing may wait that a crash could lose.
+    /// Records that everything is durable. No buffered apply may follow the last durable one.
     pub(super) fn now_durable(&mut self) -> Check {
         self.now_stored();
         self.last_durable = self.last_durable.max(self.moment);
         match self.store.0.borrow().log.iter().rev().find(|applied| !applied.settles) {
             Some(last) if !last.durable => {
-                Err("acknowledged as durable, but an apply is only buffered".to_owned())
+                Err("acknowledged as durable, but the last apply is only buffered".to_owned())
             }
             _ => Ok(()),
         }

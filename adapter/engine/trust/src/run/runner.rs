@@ -1,4 +1,4 @@
-//! A run under way: the engine, the reference, and the moments that a crash check needs.
+//! A run: the engine, the reference, and the moments for crash checks.
 
 use super::answers::Check;
 use super::clock::{TestClock, time};
@@ -11,21 +11,21 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Bytes that a write put into a file, and their offset.
+/// A file, an offset, and the bytes written there.
 pub type Wrote = (Id, u64, Vec<u8>);
 
-/// What a moment of a run left behind.
+/// The state after an operation.
 #[derive(Debug, Clone)]
 pub struct Moment {
-    /// The reference behind the operation.
+    /// The reference after the operation.
     pub model: Model,
-    /// Applies in the store's log behind the operation.
+    /// The number of applies in the store's log after the operation.
     pub applies: usize,
-    /// The moment that the store must hold from here on, whatever is killed: its index.
+    /// Index of the oldest moment that the store may show from here on after a kill.
     pub stored: usize,
-    /// The moment that the store must hold whatever crashes: not a later one.
+    /// Index of the oldest moment that the store may show after a crash: not later than `stored`.
     pub durable: usize,
-    /// The bytes that the operation wrote.
+    /// What the operation wrote, if it was a write.
     pub wrote: Option<Wrote>,
 }
 
@@ -39,22 +39,23 @@ pub struct Runner {
     pub(super) files: [Option<OpenFile>; FILES],
     pub(super) dirs: [Option<(Descriptor, Id)>; DIRS],
     pub(super) listings: [Option<Listing>; LISTINGS],
-    /// The number of the operation under way, counted from one: its moment's index.
+    /// Number of the current operation, counted from one: the index of its moment.
     pub(super) moment: usize,
-    /// The bytes that the operation under way wrote.
+    /// What the current operation wrote.
     pub(super) wrote: Option<Wrote>,
     /// Whether moments are kept.
     keep: bool,
     pub moments: Vec<Moment>,
-    /// The last moment that changed each file's content or times, if it was not known to be stored.
+    /// The last moment that changed each file's content or times and is not known to be stored.
     pub(super) changed: BTreeMap<Id, usize>,
     pub(super) last_stored: usize,
     pub(super) last_durable: usize,
-    /// What is closed is dropped: that it could not be stored is for the volume to tell later.
+    /// Whether closes are drops: the volume reports their failures later.
     pub drops: bool,
-    /// With it, the store fails this many calls into every close of a file that would be stored.
+    /// If set, the store fails from this call on during every close of a file.
     pub closes_fail_at: Option<u64>,
-    /// The volume was opened more than once: files that were open without a name may wait to be removed.
+    /// Whether the volume was opened more than once. Files that were open without a name may then
+    /// wait for removal.
     pub(super) restarted: bool,
 }
 
@@ -66,8 +67,8 @@ impl Runner {
         }
     }
 
-    /// A run on a volume that is there, which looks as the model says; its clock starts at `start_seconds`,
-    /// behind every time in it.
+    /// Continues on an existing volume that looks like `model`. The clock starts at
+    /// `start_seconds`, after every time in it.
     pub fn going_on(
         setup: &Setup,
         store: TestStore,
@@ -137,8 +138,7 @@ impl Runner {
         }
     }
 
-    /// Does one operation on both sides and compares the answers.
-    /// Returns whether it succeeded.
+    /// Does one operation on both sides and compares the answers. Returns whether it succeeded.
     pub fn step(&mut self, index: usize, op: &Op) -> Result<bool, String> {
         let seconds = self.start_seconds + index as i64 + 1;
         self.clock.0.set(seconds);
@@ -148,7 +148,7 @@ impl Runner {
         let outcome = self.apply(op);
         let outcome = outcome.map_err(|what| format!("operation {index} {op:?}: {what}"))?;
         self.watch_listings();
-        // What the store failed in promises nothing here: it may wait.
+        // An operation during which the store failed promises nothing: it may be deferred.
         if self.store.0.borrow().faults_injected == failed {
             self.acknowledge(op, outcome).map_err(|what| format!("operation {index} {op:?}: {what}"))?;
         }
@@ -156,12 +156,12 @@ impl Runner {
         Ok(outcome)
     }
 
-    /// The directory that is open in a slot.
+    /// The directory open in a slot.
     pub fn dir(&self, slot: usize) -> Option<Id> {
         self.dirs[slot].as_ref().map(|(_, id)| *id)
     }
 
-    /// Forgets the volume and everything open, as a kill does, and opens it again.
+    /// Drops the volume and everything open, as a kill does, and opens it again.
     pub fn restart(&mut self) -> Check {
         self.files = [const { None }; FILES];
         self.dirs = [const { None }; DIRS];

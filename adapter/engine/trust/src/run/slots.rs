@@ -1,5 +1,5 @@
-//! What a runner holds open. The macros borrow one slot of it, so that the volume and the reference can be
-//! used beside; an operation on an empty slot does nothing.
+//! What a runner has open, by slot. Each macro borrows a single slot, so that the volume and the
+//! reference can be used at the same time. An operation on an empty slot does nothing.
 
 use crate::model::Id;
 use kvfs::{Access, Descriptor, DirStream, Volume};
@@ -14,17 +14,17 @@ pub(super) struct OpenFile {
 pub(super) struct Listing {
     pub(super) stream: DirStream,
     pub(super) dir: Id,
-    /// Names that were there all the time, with what they name.
+    /// Names that were present throughout, and the objects that they name.
     pub(super) steady: BTreeMap<String, Id>,
     pub(super) seen: BTreeSet<String>,
 }
 
-/// The volume of a run, which is open but between a kill and the next opening.
+/// The volume of a run. It is missing only between a kill and the next opening.
 pub(super) fn opened(volume: &mut Option<Volume>) -> &mut Volume {
     volume.as_mut().expect("open")
 }
 
-/// The descriptor in a slot for directories, and the reference's number of it.
+/// The descriptor in a directory slot, and the object's number in the reference.
 macro_rules! at_dir {
     ($runner:ident, $slot:expr) => {
         match &$runner.dirs[$slot] {
@@ -34,7 +34,7 @@ macro_rules! at_dir {
     };
 }
 
-/// The file in a slot.
+/// The file in a file slot.
 macro_rules! at_file {
     ($runner:ident, $slot:expr) => {
         match &$runner.files[$slot] {

@@ -1,4 +1,4 @@
-//! What an apply changes, and what that means to a volume.
+//! An apply and its role in a commit.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,16 +13,16 @@ pub type Change = (Vec<u8>, Option<Rc<[u8]>>);
 pub struct Applied {
     pub changes: Vec<Change>,
     pub durable: bool,
-    /// Puts a committed journal in place, or deletes one: losing it changes nothing.
+    /// Whether it puts a committed journal in place, or deletes one. Losing it changes nothing.
     pub settles: bool,
 }
 
-/// Whether a key is that of a journal's commit record.
+/// Whether this is the key of a journal's commit record.
 pub(super) fn is_commit_record(key: &[u8]) -> bool {
     tag_of(key) == 0x02 && key.len() == 2 + usize::from(key.first().copied().unwrap_or_default())
 }
 
-/// Whether a value says that what lies below is gone.
+/// Whether the value is a tombstone.
 pub(super) fn is_tombstone(value: &[u8]) -> bool {
     value.len() == 16 && value[9] == 0x40
 }
@@ -37,14 +37,14 @@ impl Applied {
         }
     }
 
-    /// Sends bytes of a file ahead: a commit that was split has this before its last apply.
+    /// Whether it sends file bytes ahead, as a split commit does before its last apply.
     pub fn is_stage(&self) -> bool {
         let is_bytes = |value: &Option<Rc<[u8]>>| value.as_ref().is_some_and(|value| !is_tombstone(value));
         let puts_extent = self.changes.iter().any(|(key, value)| tag_of(key) == 0x20 && is_bytes(value));
         puts_extent && !self.settles && !self.ends_commit()
     }
 
-    /// Makes a commit's metadata valid: directly, or with a journal's commit record.
+    /// Whether it makes a commit's metadata valid, directly or by a journal's commit record.
     pub fn ends_commit(&self) -> bool {
         self.commits_journal() || (!self.settles && self.changes.iter().any(|(key, _)| tag_of(key) == 0x10))
     }
@@ -53,7 +53,7 @@ impl Applied {
         self.changes.iter().any(|(key, value)| is_commit_record(key) && value.is_some())
     }
 
-    /// Whether it would settle something if it was made on this.
+    /// Whether it settles a journal of `map`.
     pub(super) fn settles(&self, map: &Map) -> bool {
         let deletes_part = |(key, value): &Change| tag_of(key) == 0x02 && value.is_none();
         let key = self.changes.iter().map(|(key, _)| key).find(|key| tag_of(key) == 0);

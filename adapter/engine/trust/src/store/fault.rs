@@ -2,7 +2,7 @@
 
 use kvfs::StoreError;
 
-/// What goes wrong, at which call.
+/// The ways in which a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     Unavailable,
@@ -13,7 +13,7 @@ pub enum Fault {
     ReadOnly,
     AccessDenied,
     Corrupt,
-    /// The store goes away while it applies: the outcome is unknown, and after that nothing answers.
+    /// The store disappears during an apply: its outcome is unknown, and no later call is answered.
     GoneApplied,
     GoneNotApplied,
 }
@@ -32,7 +32,7 @@ impl Fault {
         }
     }
 
-    /// Whether it can happen to a call that only reads.
+    /// Whether it can hit a call that only reads.
     pub(super) fn hits_reads(self) -> bool {
         matches!(self, Self::Unavailable | Self::AccessDenied | Self::Corrupt)
     }

@@ -1,4 +1,4 @@
-//! Limits of stores, each with what it makes of commits.
+//! Limits of stores, and the kind of commits that each leads to.
 
 use kvfs::Limits;
 
@@ -10,7 +10,7 @@ pub const LARGE: Limits = Limits {
     durable: true,
 };
 
-/// The smallest limits on which a commit is one apply: commits are split all the time.
+/// The smallest limits under which a commit is a single apply: commits are split all the time.
 pub const SMALL: Limits = Limits {
     max_key_bytes: 520,
     max_value_bytes: 16 << 10,
@@ -19,7 +19,7 @@ pub const SMALL: Limits = Limits {
     durable: true,
 };
 
-/// The smallest limits that the file system takes: nearly every commit goes through the journal.
+/// The smallest limits that the file system accepts: nearly every commit goes through the journal.
 pub const TINY: Limits = Limits {
     max_key_bytes: 520,
     max_value_bytes: 640,
@@ -28,7 +28,8 @@ pub const TINY: Limits = Limits {
     durable: true,
 };
 
-/// Limits on which commits go through the journal: in many parts, in one, in pieces of several entries.
+/// Limits under which commits go through the journal: in many parts, in one, in pieces of several
+/// entries.
 pub const JOURNALLED: [Limits; 5] = [
     TINY,
     Limits { max_value_bytes: 4 << 10, ..TINY },

@@ -1,5 +1,5 @@
-//! A store for tests: strict about its limits, with a log of applies, counts of calls, faults, and a
-//! saboteur that breaks what the engine asks for, to see whether the suites notice.
+//! A store for tests: strict about its limits, with a log of applies, call counts, faults, and a
+//! saboteur that breaks promises to see whether the suites notice.
 
 mod applied;
 mod fault;

@@ -1,9 +1,9 @@
-//! The saboteur: breaks what the engine asks for, one promise at a time.
+//! The saboteur: breaks one promise of a store at a time.
 
 use super::applied::{Applied, Change, Map, is_commit_record, is_tombstone, tag_of};
 use std::rc::Rc;
 
-/// How the saboteur breaks the engine's promises.
+/// The ways of the saboteur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// Guards are not checked.
@@ -12,7 +12,7 @@ pub enum Sabotage {
     NoOrphanRecords,
     /// Reap records never reach the store.
     NoReapRecords,
-    /// In an apply with metadata and bytes, the metadata is cut off and becomes visible first.
+    /// An apply with metadata and bytes is split, and its metadata becomes visible first.
     MetadataFirst,
     /// Entries reach the store one apply before the inodes they name.
     EntriesFirst,
@@ -20,22 +20,22 @@ pub enum Sabotage {
     NoExtentDeletes,
     /// Tombstones never reach the store.
     NoTombstones,
-    /// Every superblock counts a name too few.
+    /// Every superblock counts one name too few.
     MiscountsNames,
     /// A durable apply is only buffered.
     NotDurable,
-    /// Of every seventh apply only the superblock reaches the store.
+    /// Only the superblock of every seventh apply reaches the store.
     LosesAnApply,
     /// A journal's commit record never reaches the store.
     NoCommitRecords,
-    /// A journal's commit record is deleted before what it changes is in place.
+    /// A journal's commit record is deleted before its changes are in place.
     JournalDeletedFirst,
-    /// An apply that is refused leaves the names that it carried.
+    /// A refused apply leaves the names that it carried.
     RefusalLeavesNames,
 }
 
 impl Sabotage {
-    /// What becomes of the `number`th apply, counted from one, on this map.
+    /// Returns what the store makes of the `number`th apply, counted from one, on this map.
     pub(super) fn broken(self, mut applied: Applied, number: u64, map: &Map) -> Vec<Applied> {
         let mut forget = |tag: u8, puts: bool| {
             applied.changes.retain(|(key, value)| tag_of(key) != tag || value.is_some() != puts);
@@ -84,7 +84,7 @@ impl Sabotage {
         ]
     }
 
-    /// What is left of an apply that is refused.
+    /// Returns the changes that a refused apply leaves.
     pub(super) fn left_of_refused(self, changes: Vec<Change>) -> Vec<Change> {
         match self {
             Self::RefusalLeavesNames => changes.into_iter().filter(|(key, _)| tag_of(key) == 0x11).collect(),
@@ -93,7 +93,7 @@ impl Sabotage {
     }
 }
 
-/// A superblock with a name less in its count, which is the last number but one.
+/// Lowers the superblock's count of names, its last number but one.
 fn miscounted(key: &[u8], value: &[u8]) -> Rc<[u8]> {
     let mut body = value[16..].to_vec();
     let at = body.len() - 16;

@@ -1,4 +1,4 @@
-//! The store itself.
+//! The store with its log, counts and faults.
 
 use super::applied::{Applied, Change, Map};
 use super::fault::Fault;
@@ -29,28 +29,29 @@ impl Calls {
 #[derive(Debug)]
 pub struct Inner {
     pub map: Map,
-    /// What keeps the entries; the map is then what it must hold.
+    /// The store that keeps the entries, if it is another one. `map` is then what it must hold.
     pub below: Option<Kept>,
     pub log: Vec<Applied>,
     pub limits: Limits,
     pub calls: Calls,
-    /// The fault, the call (counted from now on) that it starts with, and how many calls it lasts.
+    /// The fault, the call that it starts with (counted from when it was set), and the number of
+    /// calls it lasts.
     pub fault: Option<(Fault, u64, u64)>,
-    /// What all calls fail with when those of `fault` are over.
+    /// The fault of all calls after those of `fault`.
     pub then: Option<Fault>,
     pub faults_injected: u64,
     pub sabotage: Option<Sabotage>,
-    /// Bytes of keys and values over which nothing grows.
+    /// Bytes of keys and values beyond which nothing may grow.
     pub bytes_max: usize,
-    /// Scans return no more than this many entries, as a host is free to do.
+    /// The largest number of entries that a scan returns, as a host is free to choose.
     pub scan_entries_max: u32,
-    /// Calls from now on, behind which the next one panics: a loop without an end becomes a failure.
+    /// Calls left before a panic, so that an endless loop becomes a failure.
     pub calls_left: u64,
     calls_since: u64,
     applies_seen: u64,
 }
 
-/// Clones share one store.
+/// A store for tests. Clones share its entries.
 #[derive(Debug, Clone)]
 pub struct TestStore(pub Rc<RefCell<Inner>>);
 
@@ -78,14 +79,14 @@ impl TestStore {
         })))
     }
 
-    /// A store whose entries another one keeps, which holds those of the map.
+    /// Wraps a store that keeps the entries and holds those of `map`.
     pub fn over(map: Map, limits: Limits, below: Box<dyn Below>) -> Self {
         let store = Self::from_map(map, limits);
         store.0.borrow_mut().below = Some(Kept(below));
         store
     }
 
-    /// Opens what keeps the entries again, if that is another store.
+    /// Reopens the store below, if there is one.
     pub fn reopen(&self) -> Result<(), StoreError> {
         self.0.borrow_mut().below.as_mut().map_or(Ok(()), |below| below.0.reopen())
     }
@@ -102,14 +103,14 @@ impl TestStore {
         self.0.borrow().log.len()
     }
 
-    /// From the `call`th call from now on, `count` calls fail.
+    /// Makes `count` calls fail, from the `call`th call from now on.
     pub fn set_fault(&self, fault: Fault, call: u64, count: u64) {
         let mut inner = self.0.borrow_mut();
         inner.calls_since = 0;
         (inner.fault, inner.then) = (Some((fault, call, count)), None);
     }
 
-    /// All calls fail so once those of the fault that is set are over.
+    /// Sets the fault of all calls after those of the fault that is set.
     pub fn then_fault(&self, fault: Fault) {
         self.0.borrow_mut().then = Some(fault);
     }
@@ -119,7 +120,7 @@ impl TestStore {
         self.0.borrow().map.iter().map(|(key, value)| key.len() + value.len()).sum()
     }
 
-    /// From now on nothing grows over so many bytes more than there are.
+    /// Lets the entries grow by so many bytes and no further.
     pub fn set_room(&self, bytes: usize) {
         let bytes_max = self.bytes().saturating_add(bytes);
         self.0.borrow_mut().bytes_max = bytes_max;
@@ -132,10 +133,10 @@ impl TestStore {
 }
 
 impl Inner {
-    /// The fault of this call, if it is its turn.
+    /// Counts a call and returns its fault, if any.
     fn turn(&mut self, is_apply: bool) -> Option<Fault> {
         let left = self.calls_left.checked_sub(1);
-        self.calls_left = left.expect("no more calls of the store than one operation may make");
+        self.calls_left = left.expect("more calls of the store than one operation may make");
         let (fault, at, count) = self.fault?;
         let may_be_gone = matches!(fault, Fault::GoneApplied | Fault::GoneNotApplied);
         if !is_apply && !fault.hits_reads() && !may_be_gone {
@@ -168,7 +169,7 @@ impl Inner {
         Some(fault)
     }
 
-    /// Whether changes make the entries more than they are and more than they may be.
+    /// Whether the changes grow the entries beyond their bound.
     fn is_over(&self, changes: &[Change]) -> bool {
         if self.bytes_max == usize::MAX {
             return false;
@@ -183,7 +184,7 @@ impl Inner {
         after > before && total - before + after > self.bytes_max
     }
 
-    /// What the saboteur leaves of an apply that is refused.
+    /// Records what the saboteur leaves of a refused apply.
     fn refused(&mut self, changes: Vec<Change>) {
         let left = self.sabotage.map_or_else(Vec::new, |sabotage| sabotage.left_of_refused(changes));
         if !left.is_empty() {
