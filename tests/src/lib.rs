@@ -6,14 +6,11 @@
 //! - [`Program`] runs one, with arguments, environment and input, within a time limit;
 //! - [`differential`] runs one in several ways and compares all that is seen of it, the [`Tree`] it leaves included.
 
-/// The command's own: what it checks providers with is what the tests run guests with.
-#[path = "../../compose/src/cli/buckets.rs"]
-mod buckets;
 pub mod carrier;
 pub mod differential;
 pub mod engine;
 /// The command's own: what it reads volumes with is what the tests read them with.
-#[path = "../../compose/src/cli/engine_store.rs"]
+#[path = "../../compose/cli/src/engine_store.rs"]
 mod engine_store;
 mod faulty;
 pub mod guests;
@@ -26,7 +23,7 @@ use anyhow::Context;
 pub use faulty::FaultyOutput;
 pub use tree::Tree;
 
-pub use buckets::Buckets;
+pub use kvfs_buckets::Buckets;
 pub use program::{Answer, Calling, Network, Output, Program, Session};
 
 /// Makes a store of the host one that the engine takes.

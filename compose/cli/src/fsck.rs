@@ -1,19 +1,47 @@
-//! `kvfs fsck`: checks a volume of a store, and repairs it.
+//! `kvfs fsck`.
 
-use super::engine_store::EngineStore;
-use super::mounted::MountedVolume;
-use super::{complain, read, say, warn};
-use crate::FsckArgs;
+use crate::engine_store::EngineStore;
+use crate::files::read;
+use crate::interrupt;
+use crate::mounted::MountedVolume;
+use crate::terminal::{complain, say, warn};
 use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
 use kvfs::image::Image;
 use kvfs_compose::fixed_mounts;
 use kvfs_host::{AnyStore, open_store, open_store_read_only};
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-// The exit codes are those of fsck(8), beside 0 for a volume that is sound.
+/// Checks a volume of a store, and repairs it with --repair.
+///
+/// Without --repair, opens the store read-only. The exit code is that of fsck(8): 0 if the volume is sound, 1 if it was
+/// repaired and is sound now, 4 if it is not sound, 8 if it could not be checked.
+#[derive(Args)]
+pub(crate) struct FsckArgs {
+    /// The store, such as `redb:PATH`. No guest may be running on it.
+    #[arg(long)]
+    store: String,
+    /// The volume of the store to check.
+    #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
+    volume: String,
+    /// A component that was composed with a mount `overlay:` of this volume.
+    ///
+    /// The packed tree below the volume is taken from it, and both are checked as the one tree that they form.
+    #[arg(long, value_name = "COMPONENT")]
+    image: Option<PathBuf>,
+    /// Repairs what is wrong. Nothing that can be read is lost; what has lost its name goes to /lost+found.
+    #[arg(long)]
+    repair: bool,
+    /// Lets the repair fill in lost bytes: zeros for lost pieces of a file, and what is left for a file whose size is
+    /// lost. Otherwise reading them stays an error.
+    #[arg(long, requires = "repair")]
+    accept_loss: bool,
+}
+
+// The exit codes of fsck(8). A sound volume gives 0.
 
 /// Everything that was wrong has been repaired.
 const REPAIRED: u8 = 1;
@@ -30,7 +58,7 @@ pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
 }
 
 fn check(args: &FsckArgs) -> Result<u8> {
-    super::interrupt::end_in_order()?;
+    interrupt::end_in_order()?;
     let image = args.image.as_deref().map(|component| image_of(component, &args.volume)).transpose()?;
     let store = open_store_read_only(&args.store)?;
     let recovered = matches!(&store, AnyStore::RedbReader(reader) if reader.recovered());
@@ -54,7 +82,7 @@ fn check(args: &FsckArgs) -> Result<u8> {
     }
     if report.is_clean() {
         if recovered {
-            // Opening it is what recovers the file.
+            // Opening the file for writing recovers it.
             open_store(&args.store)?.close().with_context(|| format!("{}: cannot recover it", args.store))?;
         }
         say([summary(args, &report), verdict(&report)])?;
@@ -63,8 +91,8 @@ fn check(args: &FsckArgs) -> Result<u8> {
     repair(args, image)
 }
 
-/// Returns the image that a component says it has below a volume. Its content must be that of its digest: a repair by
-/// another tree than the volume was used with would take good records for bad ones.
+/// Returns the image that a component states below a volume. Its content must match its digest: a repair by another
+/// tree than the volume was used with would take good records for bad ones.
 fn image_of(component: &Path, volume: &str) -> Result<Image> {
     let volumes = MountedVolume::all(&fixed_mounts(&read(component)?))?;
     let images = volumes.into_iter().filter_map(|mounted| Some((mounted.name, mounted.image?)));
@@ -119,7 +147,7 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
     Ok(if done.after.is_clean() { REPAIRED } else { UNSOUND })
 }
 
-/// Says what an error of the check means here, and what to do.
+/// Explains an error of the check, and what to do about it.
 fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
     let (store, volume) = (&args.store, &args.volume);
     match error {
@@ -164,12 +192,12 @@ fn verdict(report: &kvfs::Report) -> String {
     }
 }
 
-/// The time of day, for inodes that a repair makes.
+/// Gives the time of day to inodes that a repair makes.
 struct SystemClock;
 
 impl kvfs::Clock for SystemClock {
     fn now(&mut self) -> kvfs::Timestamp {
-        // A clock before 1970 is a clock that was never set.
+        // A clock before 1970 was never set.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         kvfs::Timestamp { seconds, nanoseconds: now.subsec_nanos() }

@@ -1,14 +1,24 @@
 //! `kvfs inspect`.
 
-use super::{Busy, read, say};
+use crate::busy::Busy;
+use crate::files::read;
+use crate::terminal::say;
 use anyhow::{Context, Result};
+use clap::Args;
 use kvfs_compose::Visible;
-use std::path::Path;
+use std::path::PathBuf;
 
-pub(crate) fn inspect(path: &Path) -> Result<()> {
-    let bytes = read(path)?;
+/// Shows what a wasm file is, what it imports and exports, and what it needs from a runtime.
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// A component or a core module.
+    file: PathBuf,
+}
+
+pub(crate) fn inspect(args: &InspectArgs) -> Result<()> {
+    let bytes = read(&args.file)?;
     let busy = Busy::new("validating");
-    let found = kvfs_compose::inspect(&bytes).with_context(|| path.display().to_string())?;
+    let found = kvfs_compose::inspect(&bytes).with_context(|| args.file.display().to_string())?;
     drop(busy);
-    say(format!("{}: {found}", Visible(path.display())).lines())
+    say(format!("{}: {found}", Visible(args.file.display())).lines())
 }

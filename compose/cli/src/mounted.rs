@@ -1,21 +1,21 @@
-//! What a composed component mounts: volumes of a store with the images below them, and directories of the host.
+//! The mounts of a composed component: volumes with the images below them, and directories of the host.
 
-use super::engine_store::EngineStore;
+use crate::engine_store::EngineStore;
 use anyhow::{Context, Result};
 use kvfs::image::Image;
 use kvfs_compose::{FixedMount, FixedSource, MountAccess};
 use kvfs_host::AnyStore;
 
 /// A volume of the store that a component mounts.
-pub(super) struct MountedVolume {
-    pub(super) name: String,
+pub(crate) struct MountedVolume {
+    pub(crate) name: String,
     /// The image below it, for as long as the command runs.
-    pub(super) image: Option<Image>,
+    pub(crate) image: Option<Image>,
 }
 
 impl MountedVolume {
     /// Lists the volumes among mounts.
-    pub(super) fn all(mounts: &[FixedMount<'_>]) -> Result<Vec<MountedVolume>> {
+    pub(crate) fn all(mounts: &[FixedMount<'_>]) -> Result<Vec<Self>> {
         let mut volumes = Vec::new();
         for mount in mounts {
             let (name, image) = match &mount.source {
@@ -27,13 +27,13 @@ impl MountedVolume {
                 }
                 _ => continue,
             };
-            volumes.push(MountedVolume { name, image });
+            volumes.push(Self { name, image });
         }
         Ok(volumes)
     }
 
-    /// Fails if the volume cannot be used: the guest would be told by error codes only.
-    pub(super) fn probe(&self, store: &AnyStore) -> Result<bool> {
+    /// Fails if the volume cannot be used. The guest itself would only get an error code.
+    pub(crate) fn probe(&self, store: &AnyStore) -> Result<bool> {
         let mut store = EngineStore(store.clone());
         Ok(match &self.image {
             Some(image) => kvfs::probe_overlay(&mut store, &self.name, image),
@@ -43,19 +43,19 @@ impl MountedVolume {
 }
 
 /// A directory of the host that a component mounts.
-pub(super) struct MountedDirectory {
+pub(crate) struct MountedDirectory {
     /// The guest's path.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// The name under which it is preopened.
-    pub(super) preopen: String,
-    pub(super) read_only: bool,
+    pub(crate) preopen: String,
+    pub(crate) read_only: bool,
 }
 
 impl MountedDirectory {
     /// Lists the directories among mounts.
-    pub(super) fn all(mounts: &[FixedMount<'_>]) -> Vec<MountedDirectory> {
+    pub(crate) fn all(mounts: &[FixedMount<'_>]) -> Vec<Self> {
         let directory = |mount: &FixedMount<'_>| match &mount.source {
-            FixedSource::Host { preopen, .. } => Some(MountedDirectory {
+            FixedSource::Host { preopen, .. } => Some(Self {
                 path: mount.path.clone(),
                 preopen: preopen.clone(),
                 read_only: mount.access == MountAccess::ReadOnly,

@@ -1,8 +1,7 @@
-//! Everything that the command says. No other place writes to standard output or standard error, which the lints of
-//! the command see to.
+//! The one place that writes to standard output and standard error; lints keep it so.
 //!
-//! What is said has names in it that a guest, a file or a store has made, and errors of all these. A line is written as
-//! [`Visible`] does, whatever it is made of, so no message can forget it. What a guest itself writes is its own.
+//! Messages contain names and errors that come from guests, files and stores. Every line goes through [`Visible`],
+//! so no message can forget to escape them. The output of a guest itself is passed on as it is.
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -12,7 +11,7 @@ use std::io::{self, Write};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Writes lines to standard output. A reader that has gone away is no error.
+/// Writes lines to standard output. A closed pipe is not an error.
 pub(crate) fn say<L: Display>(lines: impl IntoIterator<Item = L>) -> Result<()> {
     let text: String = lines.into_iter().map(|line| format!("{}\n", Visible(line))).collect();
     match stdout(text.as_bytes()) {
@@ -31,20 +30,19 @@ pub(crate) fn warn(message: impl Display) {
     stderr(format!("kvfs: {}\n", Visible(message)).as_bytes());
 }
 
-/// Tells the user something, and below it, further in than any message of the command, lines of somebody else.
-#[cfg(feature = "run")]
+/// Tells the user something on standard error, and below it, indented, lines that are not the command's own.
 pub(crate) fn warn_with<L: Display>(message: impl Display, lines: impl IntoIterator<Item = L>) {
     let lines: String = lines.into_iter().map(|line| format!("    {}\n", Visible(line))).collect();
     stderr(format!("kvfs: {}:\n{lines}", Visible(message)).as_bytes());
 }
 
-/// Puts a message of several lines on one.
+/// Joins the lines of a message with colons.
 pub(crate) fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
-/// Has panics told like everything else, and logs to standard error what KVFS_LOG names: a level, or levels of targets
-/// such as `kvfs=debug,wasmtime=info`.
+/// Sends panics and logs through here. KVFS_LOG sets the level of the log, or levels of targets such as
+/// `kvfs=debug,wasmtime=info`.
 pub(crate) fn start() {
     std::panic::set_hook(Box::new(|panic| warn(one_line(&format!("{panic}; please report it")))));
     let asked = std::env::var("KVFS_LOG").ok().and_then(|asked| asked.parse().ok());
@@ -54,15 +52,15 @@ pub(crate) fn start() {
     tracing_subscriber::registry().with(lines.with_filter(targets)).init();
 }
 
-/// Says what is wrong with the arguments, or writes what was asked for by `--help` and `--version`.
-pub(crate) fn usage(error: &clap::Error) -> ! {
+/// Says what is wrong with the arguments of a command, or prints its `--help` or `--version`, and exits.
+pub(crate) fn usage<C: Parser>(error: &clap::Error) -> ! {
     if !error.use_stderr() {
         error.exit();
     }
-    // The error quotes arguments, which may be names of files, in text of several lines: what is wrong with the same
-    // arguments escaped has all its lines from us.
+    // The error quotes arguments, and an argument may contain line ends. Parsing the escaped arguments gives the same
+    // error with no line end but clap's own.
     let shown = std::env::args_os().map(|arg| Visible(arg.to_string_lossy()).to_string());
-    let text = match crate::Cli::try_parse_from(shown) {
+    let text = match C::try_parse_from(shown) {
         Err(same) => same.render().to_string(),
         Ok(_) => one_line(&error.render().to_string()),
     };
@@ -71,7 +69,7 @@ pub(crate) fn usage(error: &clap::Error) -> ! {
     std::process::exit(error.exit_code())
 }
 
-/// Where the log goes: an event at a time.
+/// Writes the log to standard error, one event at a time.
 struct Log;
 
 impl Write for Log {
@@ -93,6 +91,6 @@ fn stdout(text: &[u8]) -> io::Result<()> {
 
 #[expect(clippy::disallowed_methods, reason = "the one place")]
 fn stderr(text: &[u8]) {
-    // Nobody can be told that nobody can be told.
+    // There is nowhere left to report a failure to.
     let _ = io::stderr().write_all(text);
 }

@@ -15,7 +15,7 @@
 //! `wasi:cli/exit`, which never returns and so has to commit before, and `wasi:cli/stderr`, where it is told
 //! if a commit fails: the bridge has it, and exports a `commit` that does so to the envelope.
 
-#[cfg(all(test, feature = "run"))]
+#[cfg(test)]
 mod behaviour;
 mod component;
 mod handles;

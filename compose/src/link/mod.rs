@@ -31,7 +31,7 @@ mod refusal;
 mod shape;
 mod trace;
 
-#[cfg(all(test, feature = "run"))]
+#[cfg(test)]
 mod tests;
 
 use crate::adapter::AdapterComponent;

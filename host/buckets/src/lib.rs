@@ -1,4 +1,7 @@
-//! Buckets of `wasi:keyvalue` in memory, which outlive the instances that use them.
+//! Buckets of `wasi:keyvalue` in memory. They outlive the instances that use them.
+//!
+//! Put [`Buckets`] beside a [`ResourceTable`] into the data of a store, and give guests the interface with
+//! [`add_to_linker`].
 
 use bindings::wasi::keyvalue::store as wit;
 use std::collections::HashMap;
@@ -6,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
+#[allow(missing_docs)]
 mod bindings {
     wasmtime::component::bindgen!({
-        path: "../wit/deps/wasi-keyvalue.wit",
+        path: "../../wit/deps/wasi-keyvalue.wit",
         inline: "package kvfs:check; world keyvalue { import wasi:keyvalue/store@0.2.0-draft; }",
         imports: { default: trappable },
         with: { "wasi:keyvalue/store.bucket": super::Bucket },
@@ -17,46 +21,44 @@ mod bindings {
 
 type Values = HashMap<String, Vec<u8>>;
 
-/// All buckets, by name: there is one of every name.
+/// Buckets by name. Opening a name that is not there makes an empty bucket.
 #[derive(Clone, Default)]
-#[allow(unreachable_pub)]
 pub struct Buckets {
     all: Arc<Mutex<HashMap<String, Arc<Mutex<Values>>>>>,
     end: Option<Arc<End>>,
 }
 
-/// When an instance is ended.
+/// The call in which an instance is ended.
 struct End {
-    /// Calls until then.
+    /// Calls up to and with that call.
     calls_left: AtomicU64,
-    /// Whether the last call does what it should before.
+    /// Whether that call takes effect first.
     done: bool,
 }
 
-// The tests have this file too, and kill the guests that they give it to.
-#[allow(dead_code, unreachable_pub)]
 impl Buckets {
-    /// Returns the same buckets, for an instance that is ended in the middle of a call, as a kill would: before the
-    /// call did what it should, or after.
+    /// Returns the same buckets for an instance that is ended in its call `number`, as a kill would: after the call has
+    /// taken effect if `done`, before otherwise.
     pub fn ending_in_call(&self, number: u64, done: bool) -> Self {
         let end = End { calls_left: AtomicU64::new(number), done };
         Self { all: self.all.clone(), end: Some(Arc::new(end)) }
     }
 
-    /// Returns whether an instance was ended.
+    /// Returns whether an instance was ended by [`Buckets::ending_in_call`].
     pub fn has_ended(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.calls_left.load(Ordering::Relaxed) == 0)
     }
 }
 
-/// An open bucket. Public, as the bindings export it again.
-#[allow(unreachable_pub)]
+/// An open bucket, in the [`ResourceTable`] of an instance.
 pub struct Bucket(Arc<Mutex<Values>>);
 
-/// What an instance calls: the buckets, and the table of those that it has open.
-pub(crate) struct BucketsView<'a> {
-    pub(crate) buckets: &'a Buckets,
-    pub(crate) table: &'a mut ResourceTable,
+/// The buckets that an instance may open, and the table of those that it has open.
+pub struct BucketsView<'a> {
+    /// The buckets.
+    pub buckets: &'a Buckets,
+    /// The table.
+    pub table: &'a mut ResourceTable,
 }
 
 struct HasBuckets;
@@ -66,14 +68,18 @@ impl HasData for HasBuckets {
 }
 
 /// Gives guests `wasi:keyvalue/store`.
-pub(crate) fn add_to_linker<T: 'static>(
+///
+/// # Errors
+///
+/// The linker has the interface already.
+pub fn add_to_linker<T: 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> BucketsView<'_>,
 ) -> wasmtime::Result<()> {
     wit::add_to_linker::<_, HasBuckets>(linker, view)
 }
 
-/// What a call answers; an error of the outer kind ends the instance.
+/// The answer of a call. An outer error ends the instance.
 type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
 
 impl BucketsView<'_> {

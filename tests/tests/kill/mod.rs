@@ -2,7 +2,7 @@
 //! synced is there each time, and the store stays sound and small.
 
 // The command's own translation, so that what is tried here is what it does.
-#[path = "../../../compose/src/cli/engine_store.rs"]
+#[path = "../../../compose/cli/src/engine_store.rs"]
 mod engine_store;
 
 mod guest;

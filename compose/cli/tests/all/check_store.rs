@@ -1,6 +1,6 @@
 //! `kvfs check-store`: what it says of good stores, of bad ones and of those that it cannot check.
 
-use super::{common, kvfs, store_with_volume, workshop};
+use super::{kvfs, store_with_volume, workshop};
 use std::path::Path;
 
 #[test]
@@ -40,7 +40,7 @@ fn check_store_checks_stores_and_providers() {
 #[test]
 fn the_example_provider_keeps_the_contract() {
     let dir = workshop();
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers/example");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../providers/example");
     // Beside what the build script has built, so that a wasm `std` is there already.
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("wasm");
     let module = kvfs_wasm_build::Build::new(package).target_dir(built).run().unwrap().wasm;
@@ -138,7 +138,7 @@ fn provider(does: &str) -> Vec<u8> {
         (func (export "kvfs:store/kv-store@0.1.0#apply") (param i32 i32 i32 i32 i32) (result i32)
           (global.set $free (i32.const 65536))
           i32.const 2048))"#;
-    common::component(wit, "0.2.9", &module.replace("DOES", does))
+    kvfs_wit_guests::component(wit, "0.2.9", &module.replace("DOES", does))
 }
 
 #[test]

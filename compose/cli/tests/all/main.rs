@@ -1,9 +1,6 @@
 //! The command: what it says and leaves behind when something is wrong.
-#![cfg(feature = "run")]
 
 mod check_store;
-#[path = "../common/mod.rs"]
-mod common;
 mod fsck;
 mod terminal;
 mod trust;
@@ -35,12 +32,12 @@ fn files(directory: &Path) -> Vec<String> {
 fn workshop() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
-    let guest = common::guest(common::COMMAND, "0.2.9");
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     write("guest.wasm", &guest);
     write("cut.wasm", &guest[..guest.len() / 2]);
     write("script.wasm", b"#!/bin/sh\nexit 0\n");
     let stdout = "package test:guest; world guest { import wasi:cli/stdout@WASI; export wasi:cli/run@WASI; }";
-    write("nothing.wasm", &common::guest(stdout, "0.2.9"));
+    write("nothing.wasm", &kvfs_wit_guests::guest(stdout, "0.2.9"));
     dir
 }
 
@@ -92,7 +89,10 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         assert!(stderr.contains("; "), "{args:?} does not say what to do: {stderr}");
         assert_eq!(files(path), before, "{args:?}");
     }
-    assert_eq!(std::fs::read(path.join("guest.wasm")).unwrap(), common::guest(common::COMMAND, "0.2.9"));
+    assert_eq!(
+        std::fs::read(path.join("guest.wasm")).unwrap(),
+        kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9")
+    );
 }
 
 #[test]

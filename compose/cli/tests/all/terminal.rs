@@ -1,6 +1,6 @@
 //! What reaches a terminal: nothing that it acts on, whoever has chosen the name.
 
-use super::{Noon, common, kvfs, store_of, workshop};
+use super::{Noon, kvfs, store_of, workshop};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -115,7 +115,7 @@ fn provider() -> Vec<u8> {
         (func (export "kvfs:store/kv-store@0.1.0#apply") (param i32 i32 i32 i32 i32) (result i32) i32.const 1024))"#
     );
     let wit = "package test:provider; world guest { export kvfs:store/kv-store@0.1.0; }";
-    common::component(wit, "0.2.9", &module)
+    kvfs_wit_guests::component(wit, "0.2.9", &module)
 }
 
 /// A tar with an entry of that name that no image can hold.
@@ -194,8 +194,8 @@ fn nothing_that_a_terminal_acts_on_is_said_whoever_has_made_it() {
     }
     let plain = std::fs::read(path("plain.wasm")).unwrap();
     let renamed = |text: String| text.replace("version=", &format!("version=\x1b[31m{TURNED}"));
-    write("renamed.wasm", &common::with_text(&plain, renamed));
-    write("unknown.wasm", &common::with_text(&plain, |text| text + "later=\x1b[31mFORGED\n"));
+    write("renamed.wasm", &kvfs_wit_guests::with_text(&plain, renamed));
+    write("unknown.wasm", &kvfs_wit_guests::with_text(&plain, |text| text + "later=\x1b[31mFORGED\n"));
     damaged_store(&path("damaged.redb"));
     std::fs::copy(path("damaged.redb"), path("repaired.redb")).unwrap();
 

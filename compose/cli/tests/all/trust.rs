@@ -1,6 +1,6 @@
 //! Who is given the store and directories of the host by `kvfs run`.
 
-use super::{common, kvfs, store_with_volume, workshop};
+use super::{kvfs, store_with_volume, workshop};
 use kvfs_host::{RedbStore, SyncStore};
 use std::path::Path;
 use std::process::Output;
@@ -23,7 +23,7 @@ fn thief() -> Vec<u8> {
         (func (export "wasi:cli/run@WASI#run") (result i32)
           (call $apply (i32.const 0) (i32.const 0) (i32.const 1024) (i32.const 1) (i32.const 1) (i32.const 3072))
           (i32.load8_u (i32.const 3072))))"#;
-    common::component(wit, "0.2.9", module)
+    kvfs_wit_guests::component(wit, "0.2.9", module)
 }
 
 fn said(output: &Output) -> String {
@@ -152,7 +152,7 @@ fn a_directory_that_nobody_asks_for_is_not_handed_on() {
 fn a_result_whose_own_provider_imports_the_store_is_not_run_unasked() {
     let dir = workshop();
     let wit = "package test:provider; world guest { import kvfs:store/kv-store@0.1.0; export kvfs:store/kv-store@0.1.0; }";
-    std::fs::write(dir.path().join("layer.wasm"), common::guest_beside_store(wit, "0.2.9")).unwrap();
+    std::fs::write(dir.path().join("layer.wasm"), kvfs_wit_guests::guest_beside_store(wit, "0.2.9")).unwrap();
     for link in ["component", "core"] {
         let compose = ["compose", "guest.wasm", "-o", "out.wasm", "--provider", "layer.wasm", "--link", link];
         assert!(kvfs(dir.path(), &compose).status.success());
@@ -181,7 +181,7 @@ fn a_result_runs_with_the_file_system_of_this_build_whatever_is_in_it() {
         (memory (export "memory") 1)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
         (func (export "wasi:cli/run@WASI#run") (result i32) i32.const 0))"#;
-    std::fs::write(dir.path().join("quiet.wasm"), common::component(wit, "0.2.9", module)).unwrap();
+    std::fs::write(dir.path().join("quiet.wasm"), kvfs_wit_guests::component(wit, "0.2.9", module)).unwrap();
     for link in ["component", "core"] {
         let output = kvfs(dir.path(), &["compose", "quiet.wasm", "-o", "out.wasm", "--link", link]);
         assert!(output.status.success(), "{}", said(&output));

@@ -1,43 +1,42 @@
 //! A provider component as a store of the host: an instance of it in wasmtime.
 
-use super::buckets::{self, Buckets, BucketsView};
-use super::one_line;
-use anyhow::{Context, Result, anyhow};
+use crate::runtime::{base_config, plain};
+use crate::terminal::one_line;
+use anyhow::{Context, Result};
 use bindings::exports::kvfs::store::kv_store as wit;
+use kvfs_buckets::{Buckets, BucketsView};
 use kvfs_host::{Bytes, Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store, Trap};
+use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 #[allow(missing_docs)]
 mod bindings {
-    wasmtime::component::bindgen!({ path: "../wit/store", world: "kvfs:store/provider" });
+    wasmtime::component::bindgen!({ path: "../../wit/store", world: "kvfs:store/provider" });
 }
 
-/// A compiled provider, and what an instance is given.
-pub(crate) struct Program<'a> {
+/// A compiled provider, and the directories and buckets for its instances.
+pub(super) struct Program<'a> {
     component: Component,
     directories: &'a [(PathBuf, String)],
-    /// What instances put into `wasi:keyvalue`, the next one finds.
+    /// Outlives the instances: each finds what earlier ones have stored.
     buckets: Buckets,
 }
 
 impl<'a> Program<'a> {
-    pub(crate) fn new(bytes: &[u8], directories: &'a [(PathBuf, String)]) -> Result<Self> {
-        let mut config = Config::new();
-        // As `kvfs run` has it: see there.
-        config.concurrency_support(false);
-        // So that a provider that does not come back can be ended.
+    pub(super) fn new(bytes: &[u8], directories: &'a [(PathBuf, String)]) -> Result<Self> {
+        let mut config = base_config();
+        // A provider that does not return can then be ended.
         config.epoch_interruption(true);
         let engine = Engine::new(&config).map_err(plain)?;
         let component = Component::new(&engine, bytes).map_err(plain).context("cannot compile it")?;
         Ok(Self { component, directories, buckets: Buckets::default() })
     }
 
-    /// Makes every instance that there is trap, at the latest when it is called the next time.
-    pub(crate) fn interrupt(&self) {
+    /// Makes every instance trap, at the latest at its next call.
+    pub(super) fn interrupt(&self) {
         self.component.engine().increment_epoch();
     }
 }
@@ -59,16 +58,16 @@ struct Instance {
     provider: bindings::Provider,
 }
 
-/// An instance of a provider. Dropping it ends it as a kill would: it is told nothing.
-pub(crate) struct ProviderStore(Mutex<Instance>);
+/// An instance of a provider. Dropping it ends it without notice, as a kill would.
+pub(super) struct ProviderStore(Mutex<Instance>);
 
 impl ProviderStore {
     /// Makes an instance.
-    pub(crate) fn start(program: &Program<'_>) -> Result<Self> {
+    pub(super) fn start(program: &Program<'_>) -> Result<Self> {
         let engine = program.component.engine();
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(plain)?;
-        buckets::add_to_linker(&mut linker, |state: &mut State| BucketsView {
+        kvfs_buckets::add_to_linker(&mut linker, |state: &mut State| BucketsView {
             buckets: &state.buckets,
             table: &mut state.table,
         })
@@ -95,7 +94,7 @@ impl ProviderStore {
     }
 }
 
-/// Makes one answer of a call: a trap ends the provider.
+/// Makes a trap of a call a fault of the store.
 fn answer<T>(function: &str, called: wasmtime::Result<Result<T, wit::Error>>) -> Result<T, StoreError> {
     match called {
         Ok(answer) => answer.map_err(store_error),
@@ -103,7 +102,7 @@ fn answer<T>(function: &str, called: wasmtime::Result<Result<T, wit::Error>>) ->
             Some(Trap::Interrupt) => {
                 format!("the provider was still in `{function}` when the time was over, and was interrupted")
             }
-            // The causes above it are the frames of the stack.
+            // The errors around the root cause are stack frames.
             _ => {
                 format!("the provider trapped in `{function}`: {}", one_line(&error.root_cause().to_string()))
             }
@@ -183,8 +182,4 @@ fn store_error(error: wit::Error) -> StoreError {
         wit::Error::Corrupt(why) => StoreError::Corrupt(why),
         wit::Error::Other(why) => StoreError::Other(why),
     }
-}
-
-fn plain(error: wasmtime::Error) -> anyhow::Error {
-    anyhow!("{}", one_line(&format!("{error:#}")))
 }

@@ -1,67 +1,43 @@
-//! `kvfs check-store`: the contract, claim by claim.
+//! Checks the contract claim by claim, within a time for each.
 
-use super::compose::provider;
-use super::provider_store::{Program, ProviderStore};
-use super::{Busy, say};
-use crate::CheckStoreArgs;
-use anyhow::{Context, Result, bail};
+use crate::busy::Busy;
+use crate::terminal::say;
+use anyhow::{Result, bail};
 use kvfs_host::conformance::{self, Outcome, Progress, Report, Verdict};
-use kvfs_host::{FileStore, StoreError, SyncStore, open_store};
+use kvfs_host::{StoreError, SyncStore};
 use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Exit code for a store that does not keep the contract, beside 1 for one that could not be checked.
+/// Exit code for a store that does not keep the contract. A store that could not be checked gives 1.
 const BROKEN: u8 = 4;
 
-/// How often a claim that takes too long is interrupted: a check itself, and the emptying of the store after it with
-/// the old instance and with a new one.
+/// Interrupts of a claim that takes too long: one for the check itself, and two for emptying the store after it, with the
+/// old instance and with a new one.
 const INTERRUPTS: u32 = 3;
 
-/// Makes the store once more, as after the end of whoever had it.
-type Open<'a> = dyn Fn() -> Result<Box<dyn SyncStore>> + Sync + 'a;
+/// Opens the store again, as after the end of the process that had it open.
+pub(super) type Open<'a> = dyn Fn() -> Result<Box<dyn SyncStore>> + Sync + 'a;
 
-pub(crate) fn check_store(args: &CheckStoreArgs) -> Result<ExitCode> {
-    super::interrupt::end_in_order()?;
-    let limit = args.timeout;
-    match (&args.store, &args.provider) {
-        (Some(url), _) => {
-            Check { name: url, open: &|| Ok(Box::new(open_store(url)?)), interrupt: None, limit }.run()
-        }
-        (None, Some(name)) => {
-            let Some(bytes) = provider(name)?.to_component().context(name.clone())? else {
-                bail!("{name} is no provider; check a store of the host with --store");
-            };
-            if name == "file" || name.starts_with("file:") {
-                // It would make a store among the files that are there.
-                args.dir.iter().try_for_each(|(directory, _)| FileStore::check(directory))?;
-            }
-            let program = Program::new(&bytes, &args.dir).with_context(|| name.clone())?;
-            let open: &Open<'_> = &|| Ok(Box::new(ProviderStore::start(&program)?));
-            Check { name, open, interrupt: Some(&|| program.interrupt()), limit }.run()
-        }
-        (None, None) => bail!("there is nothing to check; give --store or --provider"),
-    }
+/// A store to check.
+pub(super) struct Check<'a> {
+    pub(super) name: &'a str,
+    pub(super) open: &'a Open<'a>,
+    /// Ends the call that the store is in, if it can be ended.
+    pub(super) interrupt: Option<&'a dyn Fn()>,
+    /// The time for each claim.
+    pub(super) limit: Duration,
 }
 
-struct Check<'a> {
-    name: &'a str,
-    open: &'a Open<'a>,
-    /// Ends the call that the store is busy with, if that can be done.
-    interrupt: Option<&'a dyn Fn()>,
-    /// The time that a claim has.
-    limit: Duration,
-}
-
-/// What the thread that checks tells the one that watches.
+/// A message from the checking thread to the watching one.
 enum Note {
     Starts(&'static str),
     Ends(Outcome),
 }
 
 impl Check<'_> {
-    fn run(&self) -> Result<ExitCode> {
+    pub(super) fn run(&self) -> Result<ExitCode> {
         let report = thread::scope(|scope| {
             let (sender, notes) = channel();
             let open = self.open;
@@ -80,7 +56,7 @@ impl Check<'_> {
                             interrupts += 1;
                             interrupt();
                         }
-                        // Whoever waits in there cannot be ended but with the whole process.
+                        // Only the end of the process ends a call of the host.
                         _ => busy.aside(|| self.give_up(claim))?,
                     },
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -119,7 +95,7 @@ impl Check<'_> {
     }
 }
 
-/// Checks all claims. Nobody waits for the notes of one that has no end.
+/// Checks all claims, and sends notes as long as somebody receives them.
 fn check(open: &Open<'_>, notes: &Sender<Note>) -> Report {
     let mut open = || open().map_err(|error| StoreError::Other(format!("{error:#}")));
     conformance::check_all(&mut open, &mut |progress| {
