@@ -1,11 +1,9 @@
 //! What is fixed at build time, as lines `key=value`. See `embed` for how a module gets them.
 
-use crate::provider::{MAX_MEMORY_BYTES, MIN_MEMORY_BYTES};
+use crate::error::ConfigError;
+use crate::limits::MAX_VOLUME_NAME_BYTES;
 use std::fmt;
 use std::str::FromStr;
-
-/// Longest name of a volume, in bytes: its length is one byte in the store's keys.
-pub const MAX_VOLUME_NAME_BYTES: usize = 255;
 
 /// When what was written is committed to the store.
 ///
@@ -45,66 +43,29 @@ impl FromStr for Mode {
     }
 }
 
-/// Why options cannot be written into the adapter.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// How guest and adapter are joined. Both ways behave the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ConfigError {
-    /// There is no such mode.
-    #[error("no mode `{mode}`; use strict, close or lazy")]
-    UnknownMode {
-        /// What was asked for.
-        mode: String,
-    },
-    /// A volume's name is empty or too long.
-    #[error(
-        "a volume's name has 1 to {MAX_VOLUME_NAME_BYTES} bytes, this one has {length_bytes}; choose another"
-    )]
-    VolumeLength {
-        /// The length of the name.
-        length_bytes: usize,
-    },
-    /// A volume's name has a character that does not print.
-    #[error("a volume's name has no control characters, {name:?} has; choose another")]
-    VolumeCharacters {
-        /// The name.
-        name: String,
-    },
-    /// A store in memory of a size that it cannot have.
-    #[error(
-        "a store in memory has {MIN_MEMORY_BYTES} to {MAX_MEMORY_BYTES} bytes, not {size_bytes}; choose another size"
-    )]
-    MemorySize {
-        /// What was asked for.
-        size_bytes: u64,
-    },
-    /// The name of the directory of a provider is none.
-    #[error(
-        "a preopened directory's name has 1 to {MAX_VOLUME_NAME_BYTES} bytes and no control characters, {path:?} \
-         does not; choose another"
-    )]
-    FilePath {
-        /// What was asked for.
-        path: String,
-    },
-    /// The name of the bucket of a provider is none.
-    #[error(
-        "a bucket's name has at most {MAX_VOLUME_NAME_BYTES} bytes and no control characters, {bucket:?} does not; \
-         choose another"
-    )]
-    Bucket {
-        /// What was asked for.
-        bucket: String,
-    },
-    /// The text is longer than the adapter's static.
-    #[error(
-        "the configuration has {length_bytes} bytes and the adapter takes {capacity_bytes}; shorten the names of volumes and mounts"
-    )]
-    TooLong {
-        /// The length of the text, with the zero that ends it.
-        length_bytes: usize,
-        /// What the adapter has room for.
-        capacity_bytes: u32,
-    },
+pub enum Link {
+    /// As components: every file call goes through the runtime, which copies what it passes. Takes any
+    /// guest.
+    #[default]
+    Component,
+    /// As core modules in one component: a file call is a core-wasm call, several times faster. A guest
+    /// that cannot be joined so is composed; [`Report::not_linked`](crate::Report::not_linked) says why.
+    Core,
+}
+
+impl FromStr for Link {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "component" => Ok(Self::Component),
+            "core" => Ok(Self::Core),
+            _ => Err("there are `component` and `core`".to_owned()),
+        }
+    }
 }
 
 /// What is fixed in a composition at build time.

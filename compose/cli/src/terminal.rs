@@ -22,7 +22,20 @@ pub(crate) fn say<L: Display>(lines: impl IntoIterator<Item = L>) -> Result<()> 
 
 /// Tells the user why the command failed, on one line.
 pub(crate) fn complain(error: &anyhow::Error) {
-    warn(one_line(&format!("{error:#}")));
+    warn(one_line(&with_causes(error)));
+}
+
+/// Writes an error with its causes. An error of the libraries has its cause in its own text, which is said once.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Tells the user something on one line of standard error.
@@ -93,4 +106,25 @@ fn stdout(text: &[u8]) -> io::Result<()> {
 fn stderr(text: &[u8]) {
     // There is nowhere left to report a failure to.
     let _ = io::stderr().write_all(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_causes;
+    use anyhow::anyhow;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read it: {cause}; check the path")]
+    struct Quoting {
+        #[source]
+        cause: std::io::Error,
+    }
+
+    #[test]
+    fn a_cause_that_its_error_quotes_is_said_once() {
+        let cause = std::io::Error::other("gone");
+        let error = anyhow!(Quoting { cause }).context("guest.wasm");
+        assert_eq!(with_causes(&error), "guest.wasm: cannot read it: gone; check the path");
+        assert_eq!(with_causes(&anyhow!("inner").context("outer")), "outer: inner");
+    }
 }

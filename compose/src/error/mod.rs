@@ -1,7 +1,12 @@
-//! What can go wrong when composing.
+//! Errors: of composing, and below it of options and mounts.
 
-use crate::configure::ConfigError;
-use crate::mounts::MountError;
+mod config;
+mod mount;
+mod text;
+
+pub use config::ConfigError;
+pub use mount::MountError;
+pub(crate) use text::{cut, one_line};
 
 /// An error of composing: what is wrong and what to do about it.
 ///
@@ -228,20 +233,4 @@ impl ComposeError {
     pub(crate) fn join(part: impl Into<String>, reason: impl std::fmt::Display) -> Self {
         Self::Join { part: part.into(), reason: one_line(&reason.to_string()) }
     }
-}
-
-/// Most bytes of a text of anybody's making that a message quotes.
-const QUOTED_BYTES_MAX: usize = 200;
-
-/// Cuts a text that a message quotes, so that it stays a message.
-pub(crate) fn cut(text: &str) -> std::borrow::Cow<'_, str> {
-    match text.get(..text.floor_char_boundary(QUOTED_BYTES_MAX)) {
-        Some(start) if start.len() < text.len() => format!("{start}…").into(),
-        _ => text.into(),
-    }
-}
-
-/// Puts a message of several lines on one, so that an error stays one line.
-pub(crate) fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(": ")
 }

@@ -1,8 +1,8 @@
-//! What can be wrong with mounts.
+//! Errors of mounts.
 
-use super::table::MOUNTS_MAX;
-use super::tree::{ENTRIES_MAX, NAMED_BYTES_MAX};
-use crate::configure::ConfigError;
+use super::ConfigError;
+use crate::limits::{MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES};
+use kvfs::limits::MOUNTS_MAX;
 use std::path::PathBuf;
 
 /// Why mounts cannot be composed: which one, what is wrong with it, and what to do.
@@ -150,6 +150,7 @@ pub enum MountError {
         /// The guest's path.
         path: String,
         /// What is wrong with the name.
+        #[source]
         error: ConfigError,
     },
     /// One volume is mounted in two ways that exclude each other.
@@ -173,6 +174,7 @@ pub enum MountError {
         /// The file or directory of the host.
         file: PathBuf,
         /// The system's answer.
+        #[source]
         error: std::io::Error,
     },
     /// A file was given that is no archive, or one with something that an image cannot hold.
@@ -260,12 +262,13 @@ pub enum MountError {
         /// Its path in the tree.
         name: String,
         /// What the file system says.
+        #[source]
         error: kvfs::Error,
     },
     /// A tree has more entries than are packed, or longer paths.
     #[error(
-        "mount at {path}: {tree} has more than {ENTRIES_MAX} files, directories and links, or more than \
-         {NAMED_BYTES_MAX} bytes of paths and of what links lead to; leave out what the guest does not need, or mount it \
+        "mount at {path}: {tree} has more than {MAX_TREE_ENTRIES} files, directories and links, or more than \
+         {MAX_TREE_NAME_BYTES} bytes of paths and of what links lead to; leave out what the guest does not need, or mount it \
          as a directory of the host, with host:PREOPEN"
     )]
     TooManyEntries {

@@ -1,7 +1,7 @@
 //! All mounts of a composition, as one tree.
 
-use super::error::MountError;
 use super::mount::{MappedFile, Mount, MountAccess, MountSource};
+use crate::error::MountError;
 use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
 use std::collections::HashSet;
 

@@ -1,6 +1,7 @@
 //! A tree to be packed: what lies where, in one order whatever it was read from.
 
-use super::error::MountError;
+use crate::error::MountError;
+use crate::limits::{MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES};
 use kvfs::Timestamp;
 use kvfs::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, SYMLINK_BYTES_MAX};
 use std::collections::{BTreeMap, HashMap};
@@ -8,14 +9,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 /// Most symbolic links that are followed on the way to one path, as Linux does.
-const LINKS_MAX: usize = 40;
-
-/// Most files, directories and links of a tree.
-pub(super) const ENTRIES_MAX: usize = 2 << 20;
-
-/// Most bytes of all paths of a tree and of what its links lead to. A path that a few bytes of an archive name may make a
-/// directory for each of its letters.
-pub(super) const NAMED_BYTES_MAX: usize = 256 << 20;
+const MAX_LINKS: usize = 40;
 
 /// For which mount a tree is read: errors name both.
 #[derive(Clone, Debug)]
@@ -138,7 +132,12 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new(modified: Timestamp) -> Self {
-        Self { modified, nodes: BTreeMap::new(), named_bytes: 0, max: (ENTRIES_MAX, NAMED_BYTES_MAX) }
+        Self {
+            modified,
+            nodes: BTreeMap::new(),
+            named_bytes: 0,
+            max: (MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES),
+        }
     }
 
     /// Puts a node at a path whose directories are there.
@@ -232,7 +231,7 @@ impl Tree {
                         return Err("below a symbolic link that may lead elsewhere, and is not followed");
                     }
                     links += 1;
-                    if links > LINKS_MAX {
+                    if links > MAX_LINKS {
                         return Err("below symbolic links that lead to each other");
                     }
                     place.truncate(around);

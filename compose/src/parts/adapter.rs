@@ -1,10 +1,10 @@
 //! The adapter: its core module, and the component made of it for one guest.
 
-use crate::embed::embed;
-use crate::encode::encode_for;
+use super::guest::Guest;
 use crate::error::{ComposeError, one_line};
-use crate::guest::{Guest, STORE};
-use crate::names::InterfaceName;
+use crate::names::{InterfaceName, STORE};
+use crate::wasm::embed::embed;
+use std::collections::HashMap;
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
 use wit_parser::{InterfaceId, ManglingAndAbi, Resolve, World, WorldId, WorldItem, WorldKey};
 
@@ -182,6 +182,21 @@ impl AdapterComponent {
         encode_world(self.resolve.clone(), self.world, "no-host-io", Default::default(), exports)
             .map_err(|e| ComposeError::join("the stand-in for wasi:io", format!("{e:#}")))
     }
+}
+
+/// Encodes a core module. It imports WASI under the guest's names, so that the host is asked for the
+/// version that the guest was made for. The component is not validated: the result is, as a whole.
+fn encode_for(core: &[u8], guest: &Guest<'_>) -> anyhow::Result<Vec<u8>> {
+    let (_, bindgen) = wit_component::metadata::decode(core)?;
+    let mut names = HashMap::new();
+    for key in bindgen.resolve.worlds[bindgen.world].imports.keys() {
+        let import = bindgen.resolve.name_world_key(key);
+        let name = InterfaceName::parse(&import);
+        if name.base.starts_with("wasi:") {
+            names.insert(import, guest.host_name(&name.base));
+        }
+    }
+    ComponentEncoder::default().validate(false).import_name_map(names).module(core)?.encode()
 }
 
 /// Encodes a component of a new world beside a known one, with no code in it.

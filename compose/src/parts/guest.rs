@@ -1,19 +1,14 @@
 //! Reads what is to be composed and makes it a component with known types.
 
+use super::claim;
 use crate::error::{ComposeError, one_line};
 use crate::names::InterfaceName;
-use crate::parts;
+use crate::wasm::Outline;
 use std::borrow::Cow;
 use wasi_preview1_component_adapter_provider as preview1;
-use wasmparser::{
-    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, ExternalKind,
-    Parser, Payload,
-};
+use wasmparser::BinaryReaderError;
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::{Resolve, WorldId};
-
-/// The store: an import that the adapter has, and no guest.
-pub(crate) const STORE: &str = "kvfs:store/kv-store";
 
 /// A component to be composed.
 pub(crate) struct Guest<'a> {
@@ -26,119 +21,6 @@ pub(crate) struct Guest<'a> {
     pub(crate) was_core: bool,
 }
 
-/// The outermost shape of a wasm file.
-#[derive(Debug, Default)]
-pub(crate) struct Outline {
-    pub(crate) is_component: bool,
-    pub(crate) imports: Vec<String>,
-    pub(crate) exports: Vec<String>,
-    /// Interfaces that imports of other names say they are.
-    implemented: Vec<String>,
-    /// An import that is exported again under its own name, if there is one.
-    passed_on: Option<String>,
-    /// The imports' names, by the index of the instance that each is; none for other instances.
-    instances: Vec<Option<String>>,
-}
-
-impl Outline {
-    /// Reads imports and exports, and sees to it that the file is whole.
-    ///
-    /// # Errors
-    ///
-    /// [`ComposeError::NotWasm`] and [`ComposeError::Invalid`].
-    ///
-    /// # Cost
-    ///
-    /// Skips over code: milliseconds for tens of megabytes.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, ComposeError> {
-        if !bytes.starts_with(b"\0asm") {
-            return Err(ComposeError::NotWasm);
-        }
-        let mut out = Self::default();
-        let mut depth = 0;
-        let mut first = true;
-        for payload in Parser::new(0).parse_all(bytes) {
-            let payload = payload.map_err(|e| ComposeError::invalid(&e))?;
-            match payload {
-                Payload::Version { encoding, .. } if first => {
-                    out.is_component = encoding == Encoding::Component;
-                    first = false;
-                }
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-                Payload::End(_) => depth -= 1,
-                payload if depth == 0 => out.note(payload).map_err(|e| ComposeError::invalid(&e))?,
-                _ => {}
-            }
-        }
-        Ok(out)
-    }
-
-    fn note(&mut self, payload: Payload<'_>) -> Result<(), BinaryReaderError> {
-        match payload {
-            Payload::ComponentImportSection(section) => {
-                for import in section {
-                    let import = import?;
-                    self.imports.push(import.name.name.to_owned());
-                    self.implemented.extend(import.name.implements.map(str::to_owned));
-                    if matches!(import.ty, ComponentTypeRef::Instance(_)) {
-                        self.instances.push(Some(import.name.name.to_owned()));
-                    }
-                }
-            }
-            Payload::ComponentInstanceSection(section) => {
-                self.instances.extend((0..section.count()).map(|_| None));
-            }
-            Payload::ComponentAliasSection(section) => {
-                for alias in section {
-                    let kind = ComponentExternalKind::Instance;
-                    if matches!(alias?, ComponentAlias::InstanceExport { kind: found, .. } if found == kind) {
-                        self.instances.push(None);
-                    }
-                }
-            }
-            Payload::ComponentExportSection(section) => {
-                for export in section {
-                    let export = export?;
-                    let name = export.name.name;
-                    self.exports.push(name.to_owned());
-                    if export.kind == ComponentExternalKind::Instance {
-                        let import = self.instances.get(export.index as usize).cloned().flatten();
-                        if import.as_deref() == Some(name) {
-                            self.passed_on = import;
-                        }
-                        self.instances.push(None);
-                    }
-                }
-            }
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    self.imports.push(import?.module.to_owned());
-                }
-                self.imports.dedup();
-            }
-            Payload::ExportSection(section) => {
-                for export in section {
-                    let export = export?;
-                    if export.kind == ExternalKind::Func {
-                        self.exports.push(export.name.to_owned());
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Returns the import by which it asks for the store itself, in whatever version and spelling.
-    pub(crate) fn store_import(&self) -> Option<&str> {
-        // A core module may have the mangling before the name.
-        let interface =
-            |name: &str| name.rsplit('|').next().and_then(|name| name.split('@').next()) == Some(STORE);
-        let is_store = |name: &&String| interface(name);
-        self.imports.iter().chain(&self.implemented).find(is_store).map(String::as_str)
-    }
-}
-
 impl<'a> Guest<'a> {
     /// Reads a guest.
     ///
@@ -147,11 +29,11 @@ impl<'a> Guest<'a> {
     /// Every way in which an input can be unfit; nothing later refuses the guest as a whole.
     pub(crate) fn read(input: &'a [u8]) -> Result<Self, ComposeError> {
         let mut outline = Outline::read(input)?;
-        if parts::is_marked(input) {
+        if claim::is_marked(input) {
             return Err(ComposeError::AlreadyComposed);
         }
         refuse_store(&outline)?;
-        if parts::mark_text(input).is_some() {
+        if claim::mark_text(input).is_some() {
             return Err(ComposeError::UnknownParts);
         }
         let was_core = !outline.is_component;

@@ -1,11 +1,13 @@
 //! Where a composition gets its store from, and the providers that come with the library.
 
-use crate::configure::{ConfigError, MAX_VOLUME_NAME_BYTES};
-use crate::contract::{self, STORE_EXPORT};
-use crate::embed::{configure, read_config};
-use crate::error::{ComposeError, one_line};
-use crate::guest::{Outline, STORE};
-use crate::names::InterfaceName;
+mod contract;
+
+use crate::error::{ComposeError, ConfigError, one_line};
+use crate::limits::{MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES, MIN_MEMORY_BYTES};
+use crate::names::{InterfaceName, STORE};
+use crate::wasm::Outline;
+use crate::wasm::embed::{configure, read_config};
+use contract::STORE_EXPORT;
 use std::borrow::Cow;
 use std::fmt;
 use wasmparser::{Parser, Payload};
@@ -24,13 +26,6 @@ pub static KEYVALUE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_KEYVALU
 
 /// The name under which the host preopens the directory of [`Provider::File`], unless told.
 pub const DEFAULT_FILE_PATH: &str = "/kvfs";
-
-/// The least that [`Provider::Memory`] may hold: a file system with next to nothing in it.
-pub const MIN_MEMORY_BYTES: u64 = kvfs_size::MIN_MEMORY_BYTES;
-
-/// The most that [`Provider::Memory`] may hold: of the 4 GiB that a component's memory can have, what
-/// calls and answers leave.
-pub const MAX_MEMORY_BYTES: u64 = 3 << 30;
 
 /// Where a composition gets its store from.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 //!
 //! A type is known by its *root*: what is left when `use` and `type a = b` are followed to the end.
 
-use super::Unbridgeable;
+use super::unbridgeable::Unbridgeable;
 use crate::names::InterfaceName;
 use wit_parser::{Function, Handle, InterfaceId, Resolve, Type, TypeDefKind, TypeId, TypeOwner};
 
@@ -49,6 +49,12 @@ pub(crate) enum Special {
     UnknownIo,
     /// A resource of `wasi:filesystem`, which the host no longer provides.
     FileSystem,
+}
+
+/// Whether an interface is the one that gives standard error.
+pub(crate) fn is_stderr(interface: &str) -> bool {
+    let name = InterfaceName::parse(interface);
+    name.is_wasi02("wasi:cli") && name.base == "wasi:cli/stderr"
 }
 
 /// Answers questions about the types of one guest.

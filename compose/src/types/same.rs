@@ -3,7 +3,7 @@
 //! The component model compares types structurally and names matter. Glue is written from one side's
 //! types, so the other side's must be the same, or memory would be read with the wrong layout.
 
-use crate::bridge::TypeInfo;
+use super::info::TypeInfo;
 use crate::names::InterfaceName;
 use wit_parser::{Function, Handle, Type, TypeDefKind, TypeId};
 
@@ -17,12 +17,12 @@ pub(crate) fn same_function(a: (TypeInfo<'_>, &Function), b: (TypeInfo<'_>, &Fun
 }
 
 /// Returns true if two rows of types are the same.
-pub(super) fn same_all(a: TypeInfo<'_>, a_types: &[Type], b: TypeInfo<'_>, b_types: &[Type]) -> bool {
+pub(crate) fn same_all(a: TypeInfo<'_>, a_types: &[Type], b: TypeInfo<'_>, b_types: &[Type]) -> bool {
     a_types.len() == b_types.len() && a_types.iter().zip(b_types).all(|(x, y)| same(a, x, b, y))
 }
 
 /// Returns true if two types are the same, or both are not there.
-pub(super) fn same_option(a: TypeInfo<'_>, x: Option<&Type>, b: TypeInfo<'_>, y: Option<&Type>) -> bool {
+pub(crate) fn same_option(a: TypeInfo<'_>, x: Option<&Type>, b: TypeInfo<'_>, y: Option<&Type>) -> bool {
     match (x, y) {
         (Some(x), Some(y)) => same(a, x, b, y),
         (None, None) => true,
@@ -31,7 +31,7 @@ pub(super) fn same_option(a: TypeInfo<'_>, x: Option<&Type>, b: TypeInfo<'_>, y:
 }
 
 /// Returns true if two types are the same.
-pub(super) fn same(a: TypeInfo<'_>, x: &Type, b: TypeInfo<'_>, y: &Type) -> bool {
+pub(crate) fn same(a: TypeInfo<'_>, x: &Type, b: TypeInfo<'_>, y: &Type) -> bool {
     match (primitive(a, x), primitive(b, y)) {
         (Ok(x), Ok(y)) => x == y,
         (Err(x), Err(y)) => same_defined(a, x, b, y),

@@ -9,9 +9,7 @@
 //! address and length there. A runtime that maps initial memory copy-on-write, as wasmtime does, reads of an
 //! image only what the guest asks for.
 
-use crate::configure::ConfigError;
-use crate::error::ComposeError;
-use crate::mounts::MountError;
+use crate::error::{ComposeError, ConfigError, MountError};
 use std::borrow::Cow;
 use wasm_encoder::{ConstExpr, DataCountSection, DataSection, MemorySection, Module, RawSection};
 use wasmparser::{DataKind, ExternalKind, Operator, Parser, Payload};
@@ -20,7 +18,7 @@ use wasmparser::{DataKind, ExternalKind, Operator, Parser, Payload};
 const PAGE_BYTES: u64 = 64 << 10;
 
 /// The pages that a memory of 32 bits can have.
-const PAGES_MAX: u64 = 1 << 16;
+const MAX_PAGES: u64 = 1 << 16;
 
 /// Returns the core module with `text` in its configuration.
 ///
@@ -39,13 +37,13 @@ pub(crate) fn configure(core: &[u8], text: &str) -> Result<Vec<u8>, ComposeError
 pub(crate) fn embed<'a>(core: &'a [u8], text: &str, images: &[u8]) -> Result<Cow<'a, [u8]>, ComposeError> {
     let mut additions = Additions::default();
     if !text.is_empty() {
-        let place = Place::find(core)?;
+        let target = ConfigStatic::find(core)?;
         let length_bytes = text.len() + 1;
-        if length_bytes > place.capacity_bytes as usize {
-            let capacity_bytes = place.capacity_bytes;
+        if length_bytes > target.capacity_bytes as usize {
+            let capacity_bytes = target.capacity_bytes;
             return Err(ConfigError::TooLong { length_bytes, capacity_bytes }.into());
         }
-        additions.data.push((place.address, Cow::Borrowed(text.as_bytes())));
+        additions.data.push((target.address, Cow::Borrowed(text.as_bytes())));
     }
     if !images.is_empty() {
         let (address, pages) = behind_memory(core, images.len() as u64)?;
@@ -59,8 +57,8 @@ pub(crate) fn embed<'a>(core: &'a [u8], text: &str, images: &[u8]) -> Result<Cow
 
 /// Returns the text that a core module was configured with, if it has a place for one.
 pub(crate) fn read_config(core: &[u8]) -> Option<String> {
-    let place = Place::find(core).ok()?;
-    let text = written_to(&segments(core).ok()?, place.address)?;
+    let target = ConfigStatic::find(core).ok()?;
+    let text = written_to(&segments(core).ok()?, target.address)?;
     let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
     String::from_utf8(text[..end].to_vec()).ok()
 }
@@ -86,7 +84,7 @@ fn behind_memory(core: &[u8], size_bytes: u64) -> Result<(u32, u64), ComposeErro
             let Some(memory) = section.into_iter().next() else { break };
             let memory = memory.map_err(|e| bad(&e))?;
             let pages = size_bytes.div_ceil(PAGE_BYTES);
-            let most = memory.maximum.unwrap_or(PAGES_MAX).min(PAGES_MAX);
+            let most = memory.maximum.unwrap_or(MAX_PAGES).min(MAX_PAGES);
             let address = u32::try_from(memory.initial * PAGE_BYTES).ok();
             return match address {
                 Some(address) if memory.initial + pages < most => Ok((address, pages)),
@@ -108,12 +106,13 @@ fn exported(core: &[u8], name: &str) -> Result<u32, ComposeError> {
     found.ok_or_else(missing)
 }
 
-struct Place {
+/// The static of a module that takes its configuration.
+struct ConfigStatic {
     address: u32,
     capacity_bytes: u32,
 }
 
-impl Place {
+impl ConfigStatic {
     fn find(core: &[u8]) -> Result<Self, ComposeError> {
         let address = exported(core, "kvfs_config")?;
         let length = exported(core, "kvfs_config_len")?;

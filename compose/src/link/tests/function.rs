@@ -3,14 +3,13 @@
 //! Both memories must be the same after a call, byte for byte; they are filled with a pattern before, so that a byte
 //! which is not part of a value shows if it is carried. A call traps one way if and only if it does the other.
 
-use super::super::Part;
 use super::super::direct::Direct;
-use super::super::function::{Joint, Party, signature};
+use super::super::function::{FunctionGlue, SideImports, signature};
 use super::super::items::Space;
-use super::super::module::{GlueModule, Wanted};
+use super::super::module::{GlueImport, GlueModule};
 use super::values::{Values, Wit};
 use super::*;
-use crate::bridge::TypeInfo;
+use crate::types::TypeInfo;
 use std::collections::HashMap;
 use std::fmt::Write;
 use wasm_encoder::{ComponentBuilder, ComponentExportKind, ValType};
@@ -159,30 +158,30 @@ impl Rig {
         let mut glue = GlueModule::default();
         let mut layout = SizeAlign::default();
         layout.fill(&resolve);
-        let item = |part, space, index| Wanted::Item(part, (space, index));
-        let party = |part| Party {
+        let item = |part, space, index| GlueImport::Item(part, (space, index));
+        let side_imports = |part| SideImports {
             memory: Some(item(part, Space::CoreMemory, 0)),
             realloc: Some(item(part, Space::CoreFunc, 0)),
         };
         let resources = HashMap::new();
-        let joint = Joint {
+        let function_glue = FunctionGlue {
             info,
             layout: &layout,
             function,
-            caller: party(Part::Guest),
-            callee: party(Part::Adapter),
+            caller: side_imports(Part::Guest),
+            callee: side_imports(Part::Adapter),
             target: item(Part::Adapter, Space::CoreFunc, 1),
             post_return: Some(item(Part::Adapter, Space::CoreFunc, 2)),
             original: None,
             resources: &resources,
             host_handles: false,
-            check_params: Some(Wanted::Text(Part::Adapter, (Space::CoreMemory, 0))),
-            check_results: Some(Wanted::Text(Part::Guest, (Space::CoreMemory, 0))),
+            check_params: Some(GlueImport::Text(Part::Adapter, (Space::CoreMemory, 0))),
+            check_results: Some(GlueImport::Text(Part::Guest, (Space::CoreMemory, 0))),
             guard_caller: true,
             direct: Direct::Not,
         };
-        joint.write(&mut glue, "f").unwrap();
-        let (glue, wanted) = glue.finish();
+        function_glue.write(&mut glue, "f").unwrap();
+        let (glue, imports) = glue.finish();
 
         let encode = |text: &str, world: &str| {
             let mut module = wat::parse_str(text).unwrap();
@@ -194,7 +193,7 @@ impl Rig {
         let component = join(&encode(&caller, "caller"), &encode(&callee, "callee"));
         let core = |text: &str| wat::parse_str(text).unwrap();
         let names = ["cabi_realloc", "test:t/i#f", "cabi_post_test:t/i#f"];
-        let glued = Glued::new(engine, [&core(&caller), &core(&callee), &glue], wanted, &names)
+        let glued = Glued::new(engine, [&core(&caller), &core(&callee), &glue], imports, &names)
             .map_err(|e| format!("{e:#}\n{wit}"))
             .unwrap();
         Self {
