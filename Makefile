@@ -50,7 +50,6 @@ lint:
 	cargo fmt --manifest-path adapter/engine/fuzz/Cargo.toml --check
 	@.ci/features
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --package kvfs-compose --no-default-features --features cli -- -D warnings
 
 clean:
 	cargo clean

@@ -1,14 +1,22 @@
 //! Checks that a result is what composition promises, before anyone gets it.
 
-use crate::compose::Validation;
 use crate::error::ComposeError;
-use crate::guest::{Guest, Outline, STORE};
-use crate::names::InterfaceName;
+use crate::names::{InterfaceName, STORE};
+use crate::parts::Guest;
+use crate::wasm::Outline;
 use wasmparser::{Validator, WasmFeatures};
 
 /// The features that stock wasmtime 48 has on, so that a result that validates runs there.
 pub(crate) fn runtime_features() -> WasmFeatures {
     WasmFeatures::default()
+}
+
+/// When a result is validated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Validation {
+    Now,
+    /// By the runtime that compiles it.
+    Later,
 }
 
 /// Checks a result and returns its imports.

@@ -3,11 +3,10 @@
 //! Names are paired here, without the patch version, and every argument is set explicitly. What no
 //! part provides stays an import, and wac merges the imports of all parts.
 
-use crate::adapter::AdapterComponent;
 use crate::bridge::{BRIDGE_IMPORT, COMMIT, EXPLAIN, Job, virtual_import};
 use crate::error::ComposeError;
-use crate::guest::{Guest, STORE};
-use crate::names::InterfaceName;
+use crate::names::{InterfaceName, STORE};
+use crate::parts::{AdapterComponent, Guest};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wac_graph::types::{ItemKind, Package};
@@ -28,8 +27,8 @@ impl Wrapper {
     }
 }
 
-/// All that is joined.
-pub(crate) struct Parts<'a> {
+/// The components to join.
+pub(crate) struct Inputs<'a> {
     pub(crate) guest: &'a Guest<'a>,
     pub(crate) adapter: &'a AdapterComponent,
     /// The host's `wasi:io` by the adapter's import and the name it has in the result, or a
@@ -55,10 +54,10 @@ pub(crate) enum HostIoSource {
 /// # Errors
 ///
 /// [`ComposeError::Join`] names what did not fit.
-pub(crate) fn join(parts: &Parts<'_>) -> Result<Vec<u8>, ComposeError> {
+pub(crate) fn join(inputs: &Inputs<'_>) -> Result<Vec<u8>, ComposeError> {
     // wac reports most misfits as errors but not all. A guest with unheard-of types must not take
     // the program down.
-    catch_unwind(AssertUnwindSafe(|| Joiner::default().join(parts))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| Joiner::default().join(inputs))).unwrap_or_else(|_| {
         Err(ComposeError::join("the parts", "the composition graph gave up on their types"))
     })
 }
@@ -71,15 +70,15 @@ struct Joiner {
 }
 
 impl Joiner {
-    fn join(mut self, parts: &Parts<'_>) -> Result<Vec<u8>, ComposeError> {
-        let bridge = parts.bridge.as_ref().map(|w| self.register("bridge", &w.bytes)).transpose()?;
-        let envelope = parts.envelope.as_ref().map(|w| self.register("envelope", &w.bytes)).transpose()?;
+    fn join(mut self, inputs: &Inputs<'_>) -> Result<Vec<u8>, ComposeError> {
+        let bridge = inputs.bridge.as_ref().map(|w| self.register("bridge", &w.bytes)).transpose()?;
+        let envelope = inputs.envelope.as_ref().map(|w| self.register("envelope", &w.bytes)).transpose()?;
 
-        let adapter_package = self.register("adapter", &parts.adapter.bytes)?;
+        let adapter_package = self.register("adapter", &inputs.adapter.bytes)?;
         let adapter = self.graph.instantiate(adapter_package);
-        match &parts.host_io {
+        match &inputs.host_io {
             HostIoSource::Imports(names) | HostIoSource::ImportsWithTypes(names, _) => {
-                let types = match &parts.host_io {
+                let types = match &inputs.host_io {
                     HostIoSource::ImportsWithTypes(_, bytes) => Some(self.register("host-types", bytes)?),
                     _ => None,
                 };
@@ -96,43 +95,43 @@ impl Joiner {
             HostIoSource::StandIn(bytes) => {
                 let package = self.register("no-host-io", bytes)?;
                 let instance = self.graph.instantiate(package);
-                for (_, name) in parts.adapter.host_io() {
+                for (_, name) in inputs.adapter.host_io() {
                     let node = self.export_of(instance, &name.full)?;
                     self.pass(adapter, &name.full, node)?;
                 }
             }
         }
-        if let Some(bytes) = parts.provider {
+        if let Some(bytes) = inputs.provider {
             self.provide(adapter_package, adapter, bytes)?;
         }
 
-        let bridge = match (&parts.bridge, bridge) {
+        let bridge = match (&inputs.bridge, bridge) {
             (Some(wrapper), Some(package)) => {
                 let instance = self.graph.instantiate(package);
-                self.pass_adapter(package, instance, adapter, parts.adapter)?;
+                self.pass_adapter(package, instance, adapter, inputs.adapter)?;
                 self.pass_imports(package, instance)?;
                 Some((wrapper, instance))
             }
             _ => None,
         };
 
-        let guest_package = self.register("guest", &parts.guest.bytes)?;
+        let guest_package = self.register("guest", &inputs.guest.bytes)?;
         let guest = self.graph.instantiate(guest_package);
-        for import in &parts.guest.imports {
-            if let Some(node) = self.guests_view(import, parts, adapter, bridge)? {
+        for import in &inputs.guest.imports {
+            if let Some(node) = self.source_of_import(import, inputs, adapter, bridge)? {
                 self.pass(guest, &import.full, node)?;
             }
         }
         self.pass_imports(guest_package, guest)?;
 
-        match (&parts.envelope, envelope) {
+        match (&inputs.envelope, envelope) {
             (Some(wrapper), Some(package)) => {
                 let instance = self.graph.instantiate(package);
                 if let Some((_, bridge)) = bridge.filter(|(bridge, _)| bridge.commits) {
                     let node = self.export_of(bridge, COMMIT)?;
                     self.pass(instance, COMMIT, node)?;
                 }
-                self.pass_adapter(package, instance, adapter, parts.adapter)?;
+                self.pass_adapter(package, instance, adapter, inputs.adapter)?;
                 for (source, target) in &wrapper.wraps {
                     let node = self.export_of(guest, target)?;
                     self.pass(instance, source, node)?;
@@ -140,7 +139,7 @@ impl Joiner {
                 self.pass_imports(package, instance)?;
                 for name in self.argument_names(package, instance) {
                     let name = InterfaceName::parse(&name);
-                    if let Some(node) = self.guests_view(&name, parts, adapter, bridge)? {
+                    if let Some(node) = self.source_of_import(&name, inputs, adapter, bridge)? {
                         self.pass(instance, &name.full, node)?;
                     }
                 }
@@ -149,7 +148,7 @@ impl Joiner {
                 }
             }
             _ => {
-                for export in &parts.guest.exports {
+                for export in &inputs.guest.exports {
                     self.export(guest, &export.full)?;
                 }
             }
@@ -158,16 +157,16 @@ impl Joiner {
         self.graph.encode(options).map_err(|e| ComposeError::join("the parts", chain(&e)))
     }
 
-    /// Returns what the guest is given for an import, or none if that is the host's.
-    fn guests_view(
+    /// Returns the export that answers an import of the guest, or `None` if the host does.
+    fn source_of_import(
         &mut self,
         import: &InterfaceName,
-        parts: &Parts<'_>,
+        inputs: &Inputs<'_>,
         adapter: NodeId,
         bridge: Option<(&Wrapper, NodeId)>,
     ) -> Result<Option<NodeId>, ComposeError> {
         // What else the adapter exports is for the bridge and for glue, and no guest's.
-        let mut exports = parts.adapter.exports.iter().filter(|export| export.base.starts_with("wasi:"));
+        let mut exports = inputs.adapter.exports.iter().filter(|export| export.base.starts_with("wasi:"));
         if let Some(export) = exports.find(|export| export.pairs_with(import)) {
             return self.export_of(adapter, &export.full).map(Some);
         }

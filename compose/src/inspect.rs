@@ -1,13 +1,12 @@
 //! Tells what a wasm file is.
 
-use crate::compose::Link;
 use crate::error::ComposeError;
-use crate::guest::Outline;
-use crate::mounts::fixed_mounts;
+use crate::fixed::{fixed_mounts, lines};
+use crate::options::Link;
 use crate::parts::{self, Claimed};
-use crate::provider::Provider;
 use crate::recompose::make_again;
 use crate::visible::Visible;
+use crate::wasm::Outline;
 use std::fmt;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
@@ -55,38 +54,6 @@ pub struct Inspection {
     pub core_modules_bytes: Vec<usize>,
     /// The features that a runtime must have beyond those of WebAssembly 1.0, by wasmparser's names.
     pub features: Vec<String>,
-}
-
-/// Returns the lines `key=value` that a component says it was configured with, those of its provider at the end; empty if
-/// everything is at its default, and `None` for one that says nothing of the kind.
-///
-/// It is so under the conditions that [`fixed_mounts`] names.
-///
-/// # Cost
-///
-/// Looks at the sections of the file, and validates nothing.
-pub fn configuration(bytes: &[u8]) -> Option<String> {
-    Claimed::read(bytes).map(|claimed| lines(&claimed))
-}
-
-fn lines(claimed: &Claimed<'_>) -> String {
-    let own = if claimed.mark.has_own_provider() { "" } else { &claimed.mark.provider };
-    claimed.mark.config.clone() + own
-}
-
-/// Returns the provider that a component says it has inside, if it is one that comes with the library.
-///
-/// It is so under the conditions that [`fixed_mounts`] names.
-///
-/// # Cost
-///
-/// As [`configuration`].
-pub fn fixed_provider(bytes: &[u8]) -> Option<Provider> {
-    let provider = Claimed::read(bytes)?.mark.provider()?;
-    match provider {
-        Provider::Host | Provider::Component(_) => None,
-        known => Some(known),
-    }
 }
 
 /// Inspects a file.

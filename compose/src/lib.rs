@@ -27,43 +27,55 @@
 //! assert!(matches!(error, ComposeError::NotWasm));
 //! ```
 
-mod adapter;
-mod bridge;
-mod check;
-mod code;
-mod compose;
-mod configure;
-mod contract;
-mod embed;
-mod encode;
+// Names and limits, errors, and text as a terminal may have it.
 mod error;
-mod graph;
-mod guest;
-mod inspect;
-mod link;
-mod mounts;
+mod limits;
 mod names;
-mod parts;
-mod provider;
-mod recompose;
-mod report;
-mod shared;
 mod visible;
 
-pub use adapter::{ADAPTER, ADAPTER_WITH_HOST};
-pub use compose::{Compose, Composed, Link};
-pub use configure::{ConfigError, MAX_VOLUME_NAME_BYTES, Mode};
-pub use error::ComposeError;
-pub use inspect::{Inspection, Kind, configuration, fixed_provider, inspect};
+// Wasm: files, core code and WIT types.
+mod types;
+mod wasm;
+
+// What a caller chooses: options, mounts and where the store is.
+mod mounts;
+mod options;
+mod provider;
+
+// The parts that are joined, and what a result states of them.
+mod fixed;
+mod parts;
+
+// The two ways to join: bridge and graph for components, link for core modules.
+mod bridge;
+mod graph;
+mod link;
+
+// From the parts to a checked result.
+mod check;
+mod join;
+mod report;
+mod shared;
+
+// What a caller asks for.
+mod compose;
+mod inspect;
+mod recompose;
+
+pub use compose::Compose;
+pub use error::{ComposeError, ConfigError, MountError};
+pub use fixed::{configuration, fixed_mounts, fixed_provider};
+pub use inspect::{Inspection, Kind, inspect};
+pub use join::Composed;
 pub use kvfs_size::{BadSize, ByteSize};
+pub use limits::{MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES, MIN_MEMORY_BYTES};
 pub use mounts::{
-    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountError, MountLimits, MountSource, Mounted,
-    PackedTree, Packing, fixed_mounts,
+    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountSource, Mounted, PackedTree,
+    Packing,
 };
-pub use provider::{
-    DEFAULT_FILE_PATH, FILE_PROVIDER, KEYVALUE_PROVIDER, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES,
-    Provider,
-};
+pub use options::{Link, Mode};
+pub use parts::{ADAPTER, ADAPTER_WITH_HOST};
+pub use provider::{DEFAULT_FILE_PATH, FILE_PROVIDER, KEYVALUE_PROVIDER, MEMORY_PROVIDER, Provider};
 pub use recompose::{Recomposed, may_be_same, recompose};
 pub use report::{Report, Wrapped};
 pub use visible::Visible;

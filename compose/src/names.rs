@@ -6,6 +6,9 @@
 use semver::Version;
 use std::fmt;
 
+/// The store: an import that the adapter has, and no guest.
+pub(crate) const STORE: &str = "kvfs:store/kv-store";
+
 /// The name of an interface, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InterfaceName {

@@ -1,14 +1,14 @@
 //! Makes the parts of a result into a result again: `TRUST.md` of this crate says why.
 
-use crate::adapter::{ADAPTER, ADAPTER_WITH_HOST};
-use crate::compose::{Ingredients, Validation};
+use crate::check::Validation;
 use crate::error::ComposeError;
-use crate::guest::{Guest, Outline};
+use crate::join::Ingredients;
 use crate::mounts::{FixedSource, check_config};
-use crate::parts::{self, Claimed};
+use crate::parts::{self, ADAPTER, ADAPTER_WITH_HOST, Claimed, Guest};
 use crate::provider::Provider;
 use crate::report::Report;
 use crate::shared::check_directories;
+use crate::wasm::Outline;
 use std::borrow::Cow;
 
 /// What [`recompose`] has made.
@@ -128,7 +128,8 @@ pub(crate) fn make_again(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compose::{Compose, Link};
+    use crate::compose::Compose;
+    use crate::options::Link;
     use crate::parts::{Mark, Parts};
     use wasm_encoder::{ComponentSection, RawSection};
 

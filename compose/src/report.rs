@@ -1,6 +1,8 @@
 //! Tells what a composition did.
 
+use crate::bridge::{Job, Lifecycle};
 use crate::mounts::Mounted;
+use crate::parts::{AdapterComponent, Guest};
 use crate::visible::Visible;
 use std::fmt;
 
@@ -47,6 +49,71 @@ pub struct Wrapped {
 }
 
 impl Report {
+    /// Tells what linking did with a guest.
+    pub(crate) fn of_linked(
+        guest: &Guest<'_>,
+        adapter: &AdapterComponent,
+        imports: Vec<String>,
+        size_bytes: usize,
+    ) -> Self {
+        let mut report = Self {
+            linked: true,
+            was_core_module: guest.was_core,
+            imports,
+            size_bytes,
+            added_bytes: size_bytes.saturating_sub(guest.bytes.len()),
+            ..Self::default()
+        };
+        for import in &guest.imports {
+            let list = if adapter.exports.iter().any(|export| export.pairs_with(import)) {
+                &mut report.virtualized
+            } else if import.is_wasi02("wasi:cli") && import.base == "wasi:cli/exit" {
+                &mut report.committing
+            } else {
+                &mut report.passed_through
+            };
+            list.push(import.full.clone());
+        }
+        report.committing.extend(guest.exports.iter().map(|name| name.full.clone()));
+        report
+    }
+
+    /// Tells what composing did with a guest, by the jobs of its bridge and its envelope.
+    pub(crate) fn of_composed(
+        guest: &Guest<'_>,
+        adapter: &AdapterComponent,
+        (bridge, envelope): (&Job<'_>, &Job<'_>),
+        imports: Vec<String>,
+        size_bytes: usize,
+    ) -> Self {
+        let mut report = Self {
+            was_core_module: guest.was_core,
+            imports,
+            size_bytes,
+            added_bytes: size_bytes.saturating_sub(guest.bytes.len()),
+            ..Self::default()
+        };
+        for import in &guest.imports {
+            let wrap = bridge.wraps.iter().find(|wrap| wrap.target == import.full);
+            match wrap {
+                _ if adapter.exports.iter().any(|export| export.pairs_with(import)) => {
+                    report.virtualized.push(import.full.clone());
+                }
+                Some(wrap) if wrap.lifecycle != Lifecycle::Untouched => {
+                    report.committing.push(import.full.clone());
+                }
+                Some(wrap) => report.bridged.push(Wrapped {
+                    interface: import.full.clone(),
+                    shims: bridge.shim_count(wrap),
+                    functions: wrap.functions(&guest.resolve).count(),
+                }),
+                None => report.passed_through.push(import.full.clone()),
+            }
+        }
+        report.committing.extend(envelope.wraps.iter().map(|wrap| wrap.target.clone()));
+        report
+    }
+
     /// Says it in lines, one per fact.
     fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();

@@ -3,11 +3,12 @@
 //! A provider keeps the store somewhere in what it imports. A guest that is given the same could read and change the
 //! store past the file system.
 
-use crate::error::ComposeError;
-use crate::guest::{Guest, Outline};
-use crate::mounts::{Mount, MountError, MountSource};
+use crate::error::{ComposeError, MountError};
+use crate::mounts::{Mount, MountSource};
 use crate::names::InterfaceName;
+use crate::parts::Guest;
 use crate::provider::{DEFAULT_FILE_PATH, Provider};
+use crate::wasm::Outline;
 use std::collections::HashSet;
 
 /// Packages of WASI 0.2 that keep nothing which a guest could find again: a network that both may use leads to a store

@@ -1,7 +1,5 @@
 //! What holds for every composition.
 
-mod common;
-
 use kvfs_compose::{Compose, ComposeError, Kind, Link, Mode, Provider, inspect};
 
 const BOTH: [Link; 2] = [Link::Component, Link::Core];
@@ -10,7 +8,10 @@ const BOTH: [Link; 2] = [Link::Component, Link::Core];
 fn every_version_of_wasi_02_composes_and_keeps_its_names() {
     let versions = ["0.2.0", "0.2.3", "0.2.6", "0.2.9", "0.2.12"];
     for (version, link) in versions.into_iter().flat_map(|version| BOTH.map(|link| (version, link))) {
-        let composed = Compose::new(&common::guest(common::COMMAND, version)).link(link).build().unwrap();
+        let composed = Compose::new(&kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, version))
+            .link(link)
+            .build()
+            .unwrap();
         assert_eq!((composed.report.linked, &composed.report.not_linked), (link == Link::Core, &None));
         for import in composed.report.imports.iter().filter(|name| name.starts_with("wasi:")) {
             assert!(import.ends_with(&format!("@{version}")), "{version}: {import}");
@@ -31,7 +32,7 @@ fn a_guest_of_two_versions_composes() {
           import wasi:cli/stdout@WASI;
           export wasi:cli/run@WASI;
         }"#;
-    let guest = common::guest(two, "0.2.3");
+    let guest = kvfs_wit_guests::guest(two, "0.2.3");
     let text = wasmprinter::print_bytes(&guest).unwrap();
     // One interface under a newer name beside the older ones.
     let mixed = text.replace("wasi:cli/stdout@0.2.3", "wasi:cli/stdout@0.2.6");
@@ -47,7 +48,7 @@ fn a_guest_of_two_versions_composes() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let guest = common::guest(common::COMMAND, "0.2.9");
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     for link in BOTH {
         let compose = Compose::new(&guest).mode(Mode::Lazy).volume("v").link(link);
         let first = compose.clone().build().unwrap();
@@ -59,7 +60,7 @@ fn the_same_input_gives_the_same_bytes() {
 
 #[test]
 fn the_configuration_is_found_in_the_result() {
-    let guest = common::guest(common::COMMAND, "0.2.9");
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     for link in BOTH {
         let composed = Compose::new(&guest).mode(Mode::Strict).volume("data").link(link).build().unwrap();
         let found = inspect(&composed.bytes).unwrap();
@@ -77,7 +78,7 @@ fn the_configuration_is_found_in_the_result() {
 
 #[test]
 fn a_result_is_not_composed_again() {
-    let guest = common::guest(common::COMMAND, "0.2.9");
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     for link in BOTH {
         let composed = Compose::new(&guest).link(link).build().unwrap();
         assert!(matches!(Compose::new(&composed.bytes).build(), Err(ComposeError::AlreadyComposed)));
@@ -94,7 +95,7 @@ fn a_guest_that_needs_no_bridge_gets_no_io_of_the_host() {
           export wasi:cli/run@WASI;
         }"#;
     for link in BOTH {
-        let composed = Compose::new(&common::guest(wit, "0.2.3")).link(link).build().unwrap();
+        let composed = Compose::new(&kvfs_wit_guests::guest(wit, "0.2.3")).link(link).build().unwrap();
         let mut imports = composed.report.imports.clone();
         imports.sort();
         let expected = ["kvfs:store/kv-store@0.1.0", "wasi:clocks/wall-clock@0.2.3"];
@@ -106,7 +107,7 @@ fn a_guest_that_needs_no_bridge_gets_no_io_of_the_host() {
 fn what_is_no_wasm_is_told_apart_from_what_is_damaged() {
     assert!(matches!(Compose::new(b"").build(), Err(ComposeError::NotWasm)));
     assert!(matches!(Compose::new(b"#!/bin/sh\n").build(), Err(ComposeError::NotWasm)));
-    let guest = common::guest(common::COMMAND, "0.2.9");
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     for length in (4..guest.len()).step_by(guest.len() / 97) {
         match Compose::new(&guest[..length]).build() {
             Err(ComposeError::Invalid { offset, .. }) => assert!(offset <= length as u64),
@@ -119,7 +120,7 @@ fn what_is_no_wasm_is_told_apart_from_what_is_damaged() {
 
 #[test]
 fn damage_anywhere_is_an_error_and_not_a_panic() {
-    let guest = common::guest(common::COMMAND, "0.2.9");
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     for at in (8..guest.len()).step_by(guest.len() / 61) {
         for flip in [0x01, 0xff] {
             let mut damaged = guest.clone();
@@ -134,7 +135,7 @@ fn damage_anywhere_is_an_error_and_not_a_panic() {
 
 #[test]
 fn an_adapter_that_is_none_is_refused() {
-    let guest = common::guest(common::COMMAND, "0.2.9");
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     let module = wat::parse_str("(module)").unwrap();
     for adapter in [&b"junk"[..], &module] {
         let error = Compose::new(&guest).adapter(adapter).build().unwrap_err();
@@ -146,8 +147,8 @@ fn an_adapter_that_is_none_is_refused() {
 fn a_provider_takes_the_place_of_the_host() {
     let wit =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/store/kv-store.wit")).unwrap();
-    let provider = common::guest(&format!("{wit}\nworld guest {{ export kv-store; }}"), "0.2.12");
-    let guest = common::guest(common::COMMAND, "0.2.9");
+    let provider = kvfs_wit_guests::guest(&format!("{wit}\nworld guest {{ export kv-store; }}"), "0.2.12");
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     for link in BOTH {
         let provider = Provider::Component(provider.clone());
         let composed = Compose::new(&guest).provider(provider).link(link).build().unwrap();
@@ -158,7 +159,7 @@ fn a_provider_takes_the_place_of_the_host() {
 
 #[test]
 fn what_exports_no_store_is_no_provider() {
-    let guest = common::guest(common::COMMAND, "0.2.9");
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     let module = wat::parse_str("(module)").unwrap();
     let empty = wat::parse_str("(component)").unwrap();
     let other =
@@ -186,15 +187,16 @@ fn a_function_of_a_provider_that_is_missing_or_another_is_named() {
     ] {
         assert!(wit.contains(part), "{part}");
         let wit = wit.replace(part, instead);
-        let provider = common::guest(&format!("{wit}\nworld guest {{ export kv-store; }}"), "0.2.12");
-        let guest = common::guest(common::COMMAND, "0.2.9");
+        let provider =
+            kvfs_wit_guests::guest(&format!("{wit}\nworld guest {{ export kv-store; }}"), "0.2.12");
+        let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
         let error = Compose::new(&guest).provider(Provider::Component(provider)).build().unwrap_err();
         assert!(matches!(error, ComposeError::BadProvider { .. }), "{error}");
         assert!(error.to_string().contains(named), "{instead}: {error}");
     }
     // More than the contract asks for is no harm.
     let more = wit.replace(scan, &format!("{scan} more: func();"));
-    let provider = common::guest(&format!("{more}\nworld guest {{ export kv-store; }}"), "0.2.12");
+    let provider = kvfs_wit_guests::guest(&format!("{more}\nworld guest {{ export kv-store; }}"), "0.2.12");
     assert!(Provider::Component(provider).to_component().unwrap().is_some());
 }
 
@@ -204,8 +206,14 @@ fn errors_are_one_line_that_says_what_to_do() {
         Compose::new(b"x").build().unwrap_err(),
         Compose::new(b"\0asm").build().unwrap_err(),
         Compose::new(&wat::parse_str("(component)").unwrap()).build().unwrap_err(),
-        Compose::new(&common::guest(common::COMMAND, "0.2.9")).volume("").build().unwrap_err(),
-        Compose::new(&common::guest(common::COMMAND, "0.2.9")).adapter(&b"x"[..]).build().unwrap_err(),
+        Compose::new(&kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9"))
+            .volume("")
+            .build()
+            .unwrap_err(),
+        Compose::new(&kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9"))
+            .adapter(&b"x"[..])
+            .build()
+            .unwrap_err(),
     ];
     for error in errors {
         let text = error.to_string();
@@ -245,7 +253,7 @@ fn inner_components(bytes: &[u8]) -> Vec<(Vec<String>, u32, u32)> {
 
 #[test]
 fn functions_without_handles_of_wasi_io_cost_no_code_in_the_bridge() {
-    let composed = |wit: &str| Compose::new(&common::guest(wit, "0.2.12")).build().unwrap();
+    let composed = |wit: &str| Compose::new(&kvfs_wit_guests::guest(wit, "0.2.12")).build().unwrap();
     let bridge_of = |wit: &str| {
         let composed = composed(wit);
         let inside = inner_components(&composed.bytes).into_iter();

@@ -2,8 +2,6 @@
 //! composition or the error. With a file `link`, it is to be linked at core level; with `mounts`, these are its mounts, one
 //! a line; with `structure.txt`, that is the order of the items in the result. `BLESS=1` writes what was found as expected.
 
-mod common;
-
 use kvfs_compose::{Compose, ComposeError, Link};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +15,7 @@ fn directories() -> Vec<PathBuf> {
 fn guest(directory: &Path) -> Vec<u8> {
     let wit = directory.join("guest.wit");
     if wit.exists() {
-        return common::guest(&std::fs::read_to_string(wit).unwrap(), "0.2.12");
+        return kvfs_wit_guests::guest(&std::fs::read_to_string(wit).unwrap(), "0.2.12");
     }
     wat::parse_file(directory.join("guest.wat")).unwrap()
 }

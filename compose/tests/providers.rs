@@ -1,14 +1,12 @@
 //! What holds for compositions that bring their store along.
 
-mod common;
-
 use kvfs_compose::{
     Compose, ComposeError, ConfigError, Kind, Link, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES,
     Mode, Provider, configuration, inspect,
 };
 
 fn guest() -> Vec<u8> {
-    common::guest(common::COMMAND, "0.2.9")
+    kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9")
 }
 
 fn with_memory(size_bytes: Option<u64>) -> Result<kvfs_compose::Composed, ComposeError> {

@@ -1,23 +1,21 @@
 //! What is believed of a file: nothing. A guest is composed, a result is made again of its parts, and all else is refused.
 
-mod common;
-
-use common::{sections, whole, with_text};
 use kvfs_compose::{
     Compose, ComposeError, FixedSource, Kind, Link, Mode, Provider, fixed_mounts, fixed_provider, inspect,
     recompose,
 };
+use kvfs_wit_guests::{sections, whole, with_text};
 use wit_parser::ManglingAndAbi;
 
 const BOTH: [Link; 2] = [Link::Component, Link::Core];
 
 fn guest() -> Vec<u8> {
-    common::guest(common::COMMAND, "0.2.9")
+    kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9")
 }
 
 /// A provider that gives every call on to what it imports.
 fn provider_with(import: &str) -> Vec<u8> {
-    common::guest_beside_store(&provider_wit(import), "0.2.9")
+    kvfs_wit_guests::guest_beside_store(&provider_wit(import), "0.2.9")
 }
 
 fn provider_wit(import: &str) -> String {
@@ -107,7 +105,7 @@ fn a_guest_that_asks_for_the_store_is_refused_under_every_name_of_it() {
         )
     };
     let import = wit("import kvfs:store/kv-store@0.1.0;");
-    let component = common::guest_beside_store(&import, "0.2.9");
+    let component = kvfs_wit_guests::guest_beside_store(&import, "0.2.9");
     let text = wasmprinter::print_bytes(&component).unwrap();
     let named = |name: &str| wat::parse_str(text.replace("kvfs:store/kv-store@0.1.0", name)).unwrap();
     let mut guests = vec![component];
@@ -115,7 +113,7 @@ fn a_guest_that_asks_for_the_store_is_refused_under_every_name_of_it() {
         .extend(["kvfs:store/kv-store@0.1.7", "kvfs:store/kv-store@0.2.0", "kvfs:store/kv-store"].map(named));
     // A core module has two ways to write the same.
     for mangling in [ManglingAndAbi::Standard32, ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync)] {
-        guests.push(common::core_module(&import, "0.2.9", mangling));
+        guests.push(kvfs_wit_guests::core_module(&import, "0.2.9", mangling));
     }
     for guest in guests {
         for link in BOTH {
@@ -131,7 +129,7 @@ fn a_guest_that_asks_for_the_store_is_refused_under_every_name_of_it() {
         let found = inspect(&guest).unwrap();
         assert!(matches!(found.kind, Kind::Component | Kind::CoreModule), "{found}");
     }
-    let found = inspect(&common::guest_beside_store(&import, "0.2.9")).unwrap();
+    let found = inspect(&kvfs_wit_guests::guest_beside_store(&import, "0.2.9")).unwrap();
     assert!(found.warnings.iter().any(|warning| warning.contains("--allow-raw-store")), "{found}");
 }
 
@@ -265,7 +263,7 @@ fn guest_and_provider_share_nothing_in_which_the_store_may_be() {
              {import} export wasi:cli/run@WASI; }}"
         )
     };
-    let guest_of = |import: &str| common::guest_beside_store(&world(import), "0.2.9");
+    let guest_of = |import: &str| kvfs_wit_guests::guest_beside_store(&world(import), "0.2.9");
     let own = |import: &str| Provider::Component(provider_with(import));
     let keyvalue = || Provider::Keyvalue { bucket: None };
     let refused = [
@@ -338,8 +336,11 @@ fn images_are_taken_from_nobody_but_the_adapter() {
     let place = forged.windows(15).position(|window| window == b"what was packed").expect("the file");
     forged[place] = b'W';
     for decoy in [forged, b"short".to_vec(), [honest.as_slice(), b"more"].concat()] {
-        let provider = common::guest_changed(&provider_wit(""), "0.2.9", |text| with_decoy(text, &decoy));
-        let guest_with = common::guest_changed(common::COMMAND, "0.2.9", |text| with_decoy(text, &decoy));
+        let provider =
+            kvfs_wit_guests::guest_changed(&provider_wit(""), "0.2.9", |text| with_decoy(text, &decoy));
+        let guest_with = kvfs_wit_guests::guest_changed(kvfs_wit_guests::COMMAND, "0.2.9", |text| {
+            with_decoy(text, &decoy)
+        });
         for link in BOTH {
             for (guest, provider) in [(&guest(), provider.clone()), (&guest_with, provider_with(""))] {
                 let composed = build(guest, provider, link).unwrap();

@@ -8,9 +8,6 @@
 //! - [`differential`] runs one in several ways and compares all observations, with the [`Tree`] it
 //!   leaves.
 
-/// The command's own: what it checks providers with is what the tests run guests with.
-#[path = "../../compose/src/cli/buckets.rs"]
-mod buckets;
 pub mod carrier;
 pub mod differential;
 pub mod engine;
@@ -25,7 +22,7 @@ use anyhow::Context;
 pub use faulty::FaultyOutput;
 pub use tree::Tree;
 
-pub use buckets::Buckets;
+pub use kvfs_buckets::Buckets;
 pub use program::{Answer, Calling, Network, Output, Program, Session};
 
 /// Returns cargo's target directory. The harness keeps there what it makes once.

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use kvfs_buckets::{Buckets, BucketsView};
 use kvfs_host::{Calls, KvCtx, KvView, MemoryStore};
 use wasmtime::component::{Component, Instance, Linker, ResourceTable, Val};
 use wasmtime::{Engine, Store};
@@ -18,7 +19,6 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::buckets::{self, Buckets, BucketsView};
 use crate::engine::{STACK_BYTES, TICK};
 use crate::faulty::FaultyOutput;
 
@@ -310,7 +310,7 @@ impl Program {
             wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
             crate::carrier::add_to_linker(&mut linker)?;
         }
-        buckets::add_to_linker(&mut linker, State::buckets)?;
+        kvfs_buckets::add_to_linker(&mut linker, State::buckets)?;
         Ok(linker)
     }
 
@@ -330,7 +330,7 @@ impl Program {
         if self.network == Network::Loopback {
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         }
-        buckets::add_to_linker(&mut linker, State::buckets)?;
+        kvfs_buckets::add_to_linker(&mut linker, State::buckets)?;
         let ready = bindings::CommandPre::new(linker.instantiate_pre(&self.component)?)?;
         let start = Instant::now();
         let command = ready.instantiate_async(&mut *store).await?;

@@ -3,13 +3,17 @@
 //!
 //! Values are written as text: `@KIND#REP` is a handle, such as `@v-pollable#1007`.
 
-use super::*;
+use super::job::{HostIo, Io, Job, Wrap};
+use super::names::{BRIDGE_IMPORT, COMMIT, virtual_import};
+use super::{generate, plan_bridge, plan_envelope};
+use crate::error::ComposeError;
+use crate::types::IoResource;
 use std::collections::BTreeSet;
 use wasmtime::component::{
     Component, Instance, Linker, LinkerInstance, ResourceAny, ResourceDynamic, ResourceType, Val,
 };
 use wasmtime::{AsContextMut, Engine, Store, StoreContextMut, StoreLimits, StoreLimitsBuilder};
-use wit_parser::{UnresolvedPackageGroup, WorldKey};
+use wit_parser::{Resolve, UnresolvedPackageGroup, WorldKey};
 
 const WASI_IO: &str = "
 package wasi:io@0.2.12;
@@ -133,7 +137,7 @@ fn resource(instance: &mut LinkerInstance<'_, Mock>, name: &str, kind: u32) {
 
 /// Defines the adapter's half: wrappers are numbered 1000 above what they hold.
 fn adapter(linker: &mut Linker<Mock>) {
-    for io in types::IoResource::ALL {
+    for io in IoResource::ALL {
         let number = io as u32;
         let mut host = linker.instance(&format!("wasi:io/{}@0.2.12", io.interface())).unwrap();
         resource(&mut host, io.name(), number);
@@ -194,7 +198,7 @@ impl Rig {
     /// this test as the caller.
     fn new(
         wit: &str,
-        plan: fn(&Resolve, wit_parser::WorldId) -> Result<Vec<Wrap>, crate::ComposeError>,
+        plan: fn(&Resolve, wit_parser::WorldId) -> Result<Vec<Wrap>, ComposeError>,
         callee: Io,
         answer: fn(&str, &[Val]) -> Option<Val>,
     ) -> Self {

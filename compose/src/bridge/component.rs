@@ -1,20 +1,23 @@
 //! Puts a generated component together: imports, core modules, and one nested component for each
 //! interface it exports. The imports that do not depend on the guest are in [`imports`](super::imports).
 
-use super::imports::{COMMIT, IoImports, instance_type};
+use super::generator::Generator;
+use super::imports::instance_type;
+use super::job::{Io, Item, Job, Wrap};
+use super::memory;
+use super::names::{COMMIT, IO_FUNCTIONS};
 use super::nested::Nested;
-use super::shim::{self, CoreImport, IO_FUNCTIONS, Shim, Shims};
-use super::types::TypeInfo;
+use super::shim::{self, CoreImport, Shim, Shims};
 use super::write::{Names, TopScope, TypeWriter};
-use super::{Io, Item, Job, Unbridgeable, Wrap, memory};
 use crate::error::ComposeError;
-use indexmap::{IndexMap, IndexSet};
+use crate::types::{TypeInfo, Unbridgeable};
+use indexmap::IndexMap;
 use std::collections::HashMap;
 use wasm_encoder::{
     CanonicalOption, ComponentBuilder, ComponentExportKind, ComponentTypeRef, ExportKind, ModuleArg,
 };
 use wit_parser::abi::AbiVariant;
-use wit_parser::{Function, InterfaceId, SizeAlign, TypeId, TypeOwner};
+use wit_parser::{Function, InterfaceId, SizeAlign, TypeOwner};
 
 /// Writes the component for a job.
 ///
@@ -59,27 +62,6 @@ pub(crate) fn generate(job: &Job<'_>) -> Result<Vec<u8>, ComposeError> {
 
 /// Component function indices of the shims, by wrap and function name.
 type Lifted = HashMap<(usize, String), u32>;
-
-pub(super) struct Generator<'a, 'j> {
-    pub(super) job: &'j Job<'a>,
-    pub(super) info: TypeInfo<'a>,
-    pub(super) writer: TypeWriter<'a>,
-    pub(super) builder: ComponentBuilder,
-    /// The guest's types as the wrapped items have them.
-    pub(super) callee: Names,
-    /// The guest's types as whoever calls the wrapped items has them.
-    pub(super) caller: Names,
-    pub(super) io: Option<IoImports>,
-    /// The functions `commit` and `explain`.
-    pub(super) commit: Option<u32>,
-    pub(super) explain: Option<u32>,
-    /// Imported instances.
-    pub(super) instances: HashMap<InterfaceId, u32>,
-    /// Imported functions that belong to no interface, by wrap.
-    pub(super) functions: HashMap<usize, u32>,
-    /// Types that come from interfaces which are not wrapped here, by interface.
-    pub(super) needed: IndexMap<InterfaceId, IndexSet<TypeId>>,
-}
 
 impl<'a> Generator<'a, '_> {
     /// Finds the types that wrapped items take from interfaces which are not wrapped here.

@@ -1,8 +1,8 @@
 //! The core functions that treat one handle each, and take notes for the end of the call.
 
 use super::memory::SCRATCH;
-use super::types::IoResource;
-use super::walk::{Body, at as at_offset};
+use crate::types::IoResource;
+use crate::wasm::code::{Body, at as at_offset};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 
 /// Index of the imported allocator.

@@ -1,44 +1,16 @@
 //! What a generated component imports whatever the guest is: both sides' `wasi:io`, and the adapter's
 //! functions.
 
-use super::component::Generator;
-use super::shim::IO_FUNCTIONS;
-use super::types::{IoResource, Special, TypeInfo};
+use super::generator::{Generator, IoImports, IoTypes};
+use super::job::{Io, Lifecycle};
+use super::names::{BRIDGE_IMPORT, COMMIT, EXPLAIN, IO_FUNCTIONS, virtual_import};
 use super::write::{InstanceScope, Names, Scope, TypeWriter};
-use super::{Io, Lifecycle, Unbridgeable};
 use crate::error::ComposeError;
+use crate::types::{IoResource, Special, TypeInfo, Unbridgeable};
 use indexmap::IndexSet;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use wasm_encoder::{ComponentExportKind, ComponentTypeRef, ComponentValType, InstanceType, TypeBounds};
 use wit_parser::{InterfaceId, TypeId};
-
-/// Import of the adapter's `wasi:io/INTERFACE`, under a name that no guest imports.
-pub(crate) fn virtual_import(interface: &str) -> String {
-    format!("virtual-{interface}")
-}
-
-/// Import of the adapter's `kvfs:adapter/bridge`.
-pub(crate) const BRIDGE_IMPORT: &str = "bridge";
-
-/// Import of `commit` of the adapter's `kvfs:adapter/lifecycle`, and the bridge's export of one that explains itself.
-pub(crate) const COMMIT: &str = "commit";
-
-/// Import of `explain` of the adapter's `kvfs:adapter/lifecycle`.
-pub(crate) const EXPLAIN: &str = "explain";
-
-/// Type indices of `wasi:io`, one side's.
-#[derive(Default)]
-pub(super) struct IoTypes {
-    pub(super) resources: HashMap<IoResource, u32>,
-    pub(super) stream_error: Option<u32>,
-}
-
-/// What is imported for the conversion of handles.
-pub(super) struct IoImports {
-    pub(super) host: IoTypes,
-    pub(super) virtual_: IoTypes,
-    pub(super) bridge: u32,
-}
 
 impl Generator<'_, '_> {
     pub(super) fn import_io(&mut self) -> Result<(), ComposeError> {

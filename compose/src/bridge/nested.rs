@@ -1,7 +1,7 @@
 //! The nested components through which interfaces are exported.
 
-use super::Unbridgeable;
 use super::write::{Names, TopScope, TypeWriter};
+use crate::types::Unbridgeable;
 use wasm_encoder::{ComponentBuilder, ComponentExportKind, ComponentTypeRef, TypeBounds};
 use wit_parser::{Function, TypeId};
 

@@ -1,6 +1,6 @@
 //! The sections of a core module while it is written.
 
-use super::walk::Body;
+use crate::wasm::code::Body;
 use wasm_encoder::{
     CodeSection, ConstExpr, EntityType, ExportKind, ExportSection, FunctionSection, GlobalSection,
     GlobalType, ImportSection, MemoryType, Module, TypeSection, ValType,

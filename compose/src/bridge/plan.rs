@@ -1,8 +1,9 @@
 //! Decides what is wrapped, from the guest's types.
 
-use super::{Io, Item, Lifecycle, TypeInfo, Wrap};
+use super::job::{Io, Item, Lifecycle, Wrap};
 use crate::error::ComposeError;
 use crate::names::InterfaceName;
+use crate::types::{TypeInfo, Unbridgeable};
 use wit_parser::{Resolve, WorldId, WorldItem};
 
 /// Lists the imports of the guest that need a bridge, in the order of the world.
@@ -78,7 +79,7 @@ fn check(info: TypeInfo<'_>, callee: Io, wraps: &[Wrap]) -> Result<(), ComposeEr
                 continue;
             }
             let fail = |ty: String, reason: &str| {
-                super::Unbridgeable::new(ty, reason).at(&wrap.target, Some(&function.name))
+                Unbridgeable::new(ty, reason).at(&wrap.target, Some(&function.name))
             };
             if function.kind.is_async() {
                 return Err(fail(

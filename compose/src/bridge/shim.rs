@@ -9,13 +9,15 @@
 //! function that returns an `option` returns none then, without calling the host; any other traps.
 
 use super::handles::*;
-use super::imports::COMMIT;
+use super::job::{Io, Lifecycle};
 use super::memory::HEAP;
+use super::names::{COMMIT, IO_FUNCTIONS};
 use super::output::Output;
-use super::types::{IoResource, Special, TypeInfo};
-use super::walk::{Action, Actions, Body, Slot, Walker, at, core_type};
-use super::{Io, Lifecycle};
-use crate::code::{explain_failure, flat_types, report_failure, settle_status};
+use super::walk::{Action, Actions, Walker};
+use crate::types::{IoResource, Special, TypeInfo};
+use crate::wasm::code::{
+    Body, Slot, at, core_type, explain_failure, flat_types, report_failure, settle_status,
+};
 use wasm_encoder::{BlockType, Instruction as I, Module, ValType};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{Function, Handle, SizeAlign, Type, TypeDefKind, TypeId};
@@ -39,9 +41,6 @@ pub(super) struct Shims<'a> {
     pub(super) stderr: Option<usize>,
     pub(super) functions: Vec<Shim<'a>>,
 }
-
-/// Functions of the adapter that a module imports, per resource of `wasi:io`.
-pub(super) const IO_FUNCTIONS: [&str; 4] = ["wrap", "unwrap", "lend", "give-back"];
 
 /// Name of the exported function that frees a call's memory after its result was read.
 pub(super) const POST_RETURN: &str = "post-return";

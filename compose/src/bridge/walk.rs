@@ -4,9 +4,8 @@
 //! ABI. The walk follows the type, takes only the branches that hold handles to be treated, and
 //! calls one function per handle. Everything else is not touched: it stays bit for bit.
 
-use super::types::TypeInfo;
-pub(super) use crate::code::{Body, Slot, at, core_type};
-use crate::code::{cases, flat_types, variant_layout};
+use crate::types::TypeInfo;
+use crate::wasm::code::{Body, Slot, at, cases, flat_types, variant_layout};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 use wit_parser::{Handle, SizeAlign, Type, TypeDefKind, TypeId};
 

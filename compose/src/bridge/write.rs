@@ -3,8 +3,7 @@
 //! The same WIT type can have two faces in a composition, one with the host's `wasi:io` in it and one
 //! with the file system's. Which face is written is decided by the names a scope starts with.
 
-use super::Unbridgeable;
-use super::types::TypeInfo;
+use crate::types::{TypeInfo, Unbridgeable};
 use std::collections::HashMap;
 use wasm_encoder::{
     Alias, ComponentBuilder, ComponentOuterAliasKind, ComponentTypeEncoder, ComponentValType, InstanceType,

@@ -6,9 +6,11 @@
 //! padding, or in a payload that is not there, stays where it is. Bytes and numbers go in one
 //! `memory.copy`.
 
-use super::{Cannot, direct};
-use crate::bridge::TypeInfo;
-use crate::code::{Body, Slot, cases, flat_types, tag_bytes, variant_layout};
+use super::checks::{check_aligned, check_bounds, trap_if};
+use super::error::NotLinkable;
+use super::pieces::gather;
+use crate::types::TypeInfo;
+use crate::wasm::code::{Body, Slot, cases, flat_types, tag_bytes, variant_layout};
 use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
 use wit_parser::{Flags, Handle, SizeAlign, Type, TypeDefKind, TypeId};
 
@@ -42,7 +44,7 @@ pub(super) struct Copier<'a> {
 }
 
 /// A place in memory: a local with an address, and an offset.
-pub(super) type Place = (u32, u32);
+pub(super) type Address = (u32, u32);
 
 /// Returns true if a value of this type is copied as it lies: any bytes are a value of it.
 fn is_plain(info: TypeInfo<'_>, ty: &Type) -> bool {
@@ -69,7 +71,7 @@ pub(super) fn is_byte(info: TypeInfo<'_>, ty: &Type) -> bool {
 }
 
 /// Finds a type that cannot be carried.
-pub(super) fn check_carried(info: TypeInfo<'_>, ty: &Type) -> Result<(), Cannot> {
+pub(super) fn check_carried(info: TypeInfo<'_>, ty: &Type) -> Result<(), NotLinkable> {
     let strange = info.any(ty, &mut |info, root| {
         use TypeDefKind::{FixedLengthList, Future, Map, Stream, Unknown};
         matches!(
@@ -78,39 +80,9 @@ pub(super) fn check_carried(info: TypeInfo<'_>, ty: &Type) -> Result<(), Cannot>
         )
     });
     if strange || matches!(ty, Type::ErrorContext) {
-        return Err(Cannot::new("a function has a type that linking does not know"));
+        return Err(NotLinkable::new("a function has a type that linking does not know"));
     }
     Ok(())
-}
-
-/// Emits a trap if the value on top of the stack is not 0.
-fn trap_if(body: &mut Body) {
-    body.emit([I::If(BlockType::Empty), I::Unreachable, I::End]);
-}
-
-/// Emits a trap if an address is not aligned.
-fn check_aligned(body: &mut Body, address: u32, align: u32) {
-    if align > 1 {
-        body.emit([I::LocalGet(address), I::I32Const(align as i32 - 1), I::I32And]);
-        trap_if(body);
-    }
-}
-
-/// Emits traps if a value of so many bytes cannot be at an address: a value may leave its last bytes
-/// alone, and must have room for them all the same.
-pub(super) fn check_place(body: &mut Body, address: u32, align: u32, size: u32, memory: u32) {
-    check_aligned(body, address, align);
-    if let Some(last) = size.checked_sub(1) {
-        let last = MemArg { offset: u64::from(last), align: 0, memory_index: memory };
-        body.emit([I::LocalGet(address), I::I32Load8U(last), I::Drop]);
-    }
-}
-
-/// Emits a trap if so many bytes from an address on are not all in a memory.
-pub(super) fn check_bounds(body: &mut Body, address: u32, bytes: u32, memory: u32) {
-    body.emit([I::LocalGet(address), I::I64ExtendI32U, I::LocalGet(bytes), I::I64ExtendI32U, I::I64Add]);
-    body.emit([I::MemorySize(memory), I::I64ExtendI32U, I::I64Const(16), I::I64Shl, I::I64GtU]);
-    trap_if(body);
 }
 
 impl Copier<'_> {
@@ -208,7 +180,7 @@ impl Copier<'_> {
     }
 
     /// Carries a value that lies in memory.
-    pub(super) fn memory(&self, body: &mut Body, from: Place, to: Place, ty: &Type) {
+    pub(super) fn memory(&self, body: &mut Body, from: Address, to: Address, ty: &Type) {
         let load = |bytes: u32| [I::LocalGet(to.0), I::LocalGet(from.0), self.load(from.1, bytes)];
         match self.shape(ty) {
             Shape::Number { bytes } => body.emit(load(bytes).into_iter().chain([self.store(to.1, bytes)])),
@@ -264,7 +236,8 @@ impl Copier<'_> {
     /// Carries a list, or a string if no element is given, and returns the locals with its address and length.
     fn list(&self, body: &mut Body, pointer: u32, length: u32, element: Option<&Type>) -> (u32, u32) {
         if self.pieces && element.is_some_and(|ty| is_byte(self.info, ty)) {
-            return direct::gather(self, body, (pointer, length));
+            let memories = (self.from().memory, self.to().memory);
+            return gather(body, (pointer, length), memories, |body, bytes| self.allocate(body, bytes, 1));
         }
         let (from, to) = (self.from(), self.to());
         let (size, align) = match element {

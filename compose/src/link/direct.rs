@@ -6,19 +6,16 @@
 //! go. The glue then moves them itself, with the checks and traps of a list. The rule for the names is here,
 //! and what there is is the adapter's matter: there is no table of functions.
 
-use super::copy::{Copier, check_bounds, is_byte};
-use super::module::{GlueModule, Wanted};
-use super::shape::{same, same_all, same_option};
-use crate::bridge::TypeInfo;
-use crate::code::{Body, Slot, flat_types};
-use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
+use super::copy::{Copier, is_byte};
+use super::module::{GlueImport, GlueModule};
+use super::pieces::{each_piece, load_list};
+use crate::types::{TypeInfo, same, same_all, same_option};
+use crate::wasm::code::{Body, Slot, flat_types};
+use wasm_encoder::{Instruction as I, ValType};
 use wit_parser::{Function, Type, TypeDefKind, TypeId};
 
 /// The interface of the adapter with such functions.
 pub(super) const INTERFACE: &str = "kvfs:adapter/direct";
-
-/// Bytes of a piece: its address and its length.
-const PIECE_BYTES: i32 = 8;
 
 /// How a function takes and gives lists of bytes.
 #[derive(Clone, Debug)]
@@ -28,7 +25,7 @@ pub(super) enum Direct {
     /// It gives pieces of memory that hold them.
     Lent,
     /// It takes their length, after `place` has said where they go.
-    Placed { place: Wanted, post_return: Option<Wanted> },
+    Placed { place: GlueImport, post_return: Option<GlueImport> },
 }
 
 /// Returns the name that a function of a resource has in [`INTERFACE`]: `[method]file.read` is `file-read`.
@@ -171,55 +168,4 @@ impl Direct {
             body.emit([I::LocalGet(answer), I::Call(post_return)]);
         }
     }
-}
-
-/// Emits code that makes one list of the bytes in pieces, and returns the locals with its address and length.
-pub(super) fn gather(copier: &Copier<'_>, body: &mut Body, pieces: (u32, u32)) -> (u32, u32) {
-    let (adapter, guest) = (copier.from().memory, copier.to().memory);
-    let length = body.local(ValType::I32);
-    body.emit([I::I32Const(0), I::LocalSet(length)]);
-    each_piece(body, pieces, adapter, |body, piece| {
-        body.emit([I::LocalGet(length), I::LocalGet(piece.1), I::I32Add, I::LocalSet(length)]);
-    });
-    let target = copier.allocate(body, length, 1);
-    // A list of none has its address checked too.
-    check_bounds(body, target, length, guest);
-    let to = body.local(ValType::I32);
-    body.emit([I::LocalGet(target), I::LocalSet(to)]);
-    each_piece(body, pieces, adapter, |body, piece| {
-        body.emit([I::LocalGet(to), I::LocalGet(piece.0), I::LocalGet(piece.1)]);
-        body.emit([I::MemoryCopy { src_mem: adapter, dst_mem: guest }]);
-        body.emit([I::LocalGet(to), I::LocalGet(piece.1), I::I32Add, I::LocalSet(to)]);
-    });
-    (target, length)
-}
-
-fn word(memory_index: u32, offset: u64) -> I<'static> {
-    I::I32Load(MemArg { offset, align: 2, memory_index })
-}
-
-/// Loads the address and the length of a list.
-fn load_list(body: &mut Body, place: u32, memory: u32) -> (u32, u32) {
-    let (address, length) = (body.local(ValType::I32), body.local(ValType::I32));
-    body.emit([I::LocalGet(place), word(memory, 0), I::LocalSet(address)]);
-    body.emit([I::LocalGet(place), word(memory, 4), I::LocalSet(length)]);
-    (address, length)
-}
-
-/// Emits a loop over pieces; `code` is given the locals with the address and the length of one.
-fn each_piece(
-    body: &mut Body,
-    (address, count): (u32, u32),
-    memory: u32,
-    code: impl FnOnce(&mut Body, (u32, u32)),
-) {
-    let (at, left) = (body.local(ValType::I32), body.local(ValType::I32));
-    body.emit([I::LocalGet(address), I::LocalSet(at), I::LocalGet(count), I::LocalSet(left)]);
-    body.emit([I::Block(BlockType::Empty), I::Loop(BlockType::Empty)]);
-    body.emit([I::LocalGet(left), I::I32Eqz, I::BrIf(1)]);
-    let piece = load_list(body, at, memory);
-    code(body, piece);
-    body.emit([I::LocalGet(at), I::I32Const(PIECE_BYTES), I::I32Add, I::LocalSet(at)]);
-    body.emit([I::LocalGet(left), I::I32Const(1), I::I32Sub, I::LocalSet(left)]);
-    body.emit([I::Br(0), I::End, I::End]);
 }

@@ -1,12 +1,13 @@
 //! Writes items of the parts into the result, each when the first item that needs it is written.
 //!
 //! An item is written once, after all that it refers to, and keeps no index: a map per part and space
-//! says where it went. What is not to be written as it stands has a [`Fate`], set beforehand.
+//! says where it went. What is not to be written as it stands has a [`Replacement`], set beforehand.
 
-use super::items::{Item, ItemId, Items, Space};
-use super::{Cannot, Linker, Part};
-use std::collections::HashMap;
-use std::rc::Rc;
+use super::error::NotLinkable;
+use super::items::{Item, ItemId, Space};
+use super::job::Part;
+use super::linker::Linker;
+use super::source::Replacement;
 use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent};
 use wasm_encoder::{
     CanonicalFunctionSection, ComponentAliasSection, ComponentExportSection, ComponentImportSection,
@@ -14,59 +15,20 @@ use wasm_encoder::{
 };
 use wasmparser::{CanonicalFunction, ComponentExport, ComponentImport, ExternalKind};
 
-/// What becomes of an item instead of being written as it stands.
-#[derive(Clone, Debug)]
-pub(super) enum Fate {
-    /// Another part's item takes its place.
-    Same(Part, ItemId),
-    /// A function of a glue module, by the module's number and the export's name.
-    Glue(usize, String),
-    /// An operation of the handle table, for one kind of handle.
-    Handle(super::handles::Operation, u32),
-    /// A lifted function whose core function is wrapped by one of a glue module.
-    Wrapped(usize, String),
-    /// An import under another name.
-    Rename(String),
-    /// An interface that the adapter answers. Only calls of its functions can be kept.
-    Answered(String),
-    /// A resource that only the adapter has now.
-    Placeholder,
-}
-
-/// One component that goes into the result.
-pub(super) struct Source<'a> {
-    pub(super) items: Rc<Items<'a>>,
-    pub(super) fates: HashMap<ItemId, Fate>,
-    written: HashMap<ItemId, u32>,
-    /// Items being written, to find a component that refers to what comes later.
-    open: Vec<ItemId>,
-}
-
-impl<'a> Source<'a> {
-    pub(super) fn new(items: Items<'a>) -> Self {
-        Self { items: Rc::new(items), fates: HashMap::new(), written: HashMap::new(), open: Vec::new() }
-    }
-
-    /// Returns where an item went, if it was written.
-    pub(super) fn place(&self, id: ItemId) -> Option<u32> {
-        self.written.get(&id).copied()
-    }
-}
-
 impl<'a> Linker<'a> {
     /// Writes an item unless it is written, and returns its index in the result.
-    pub(super) fn need(&mut self, part: Part, id: ItemId) -> Result<u32, Cannot> {
+    pub(super) fn need(&mut self, part: Part, id: ItemId) -> Result<u32, NotLinkable> {
         let source = self.source_mut(part);
         if let Some(index) = source.place(id) {
             return Ok(index);
         }
         if source.open.contains(&id) {
-            return Err(Cannot::new("it refers to an item that comes later"));
+            return Err(NotLinkable::new("it refers to an item that comes later"));
         }
         source.open.push(id);
-        let fate = source.fates.get(&id).cloned();
-        let index = match fate {
-            Some(fate) => self.fated(part, id, fate)?,
+        let replacement = source.replacements.get(&id).cloned();
+        let index = match replacement {
+            Some(replacement) => self.write_replacement(part, id, replacement)?,
             None => self.write(part, id)?,
         };
         let source = self.source_mut(part);
@@ -75,28 +37,33 @@ impl<'a> Linker<'a> {
         Ok(index)
     }
 
-    fn fated(&mut self, part: Part, id: ItemId, fate: Fate) -> Result<u32, Cannot> {
-        match fate {
-            Fate::Same(other, id) => self.need(other, id),
-            Fate::Glue(module, name) => {
+    fn write_replacement(
+        &mut self,
+        part: Part,
+        id: ItemId,
+        replacement: Replacement,
+    ) -> Result<u32, NotLinkable> {
+        match replacement {
+            Replacement::Same(other, id) => self.need(other, id),
+            Replacement::Glue(module, name) => {
                 let instance = self.glue_instance(module)?;
                 Ok(self.output.core_export(Space::CoreFunc, instance, &name))
             }
-            Fate::Handle(operation, kind) => {
+            Replacement::Handle(operation, kind) => {
                 let instance = self.handles()?;
                 Ok(self.output.core_export(Space::CoreFunc, instance, &operation.export(kind)))
             }
-            Fate::Wrapped(module, name) => self.write_wrapped(part, id, module, &name),
-            Fate::Rename(name) => self.write_import(part, id, Some(&name)),
-            Fate::Answered(interface) => {
-                Err(Cannot::new(format!("{interface} is used otherwise than by calling its functions")))
+            Replacement::Wrapped(module, name) => self.write_wrapped(part, id, module, &name),
+            Replacement::Rename(name) => self.write_import(part, id, Some(&name)),
+            Replacement::Answered(interface) => {
+                Err(NotLinkable::new(format!("{interface} is used otherwise than by calling its functions")))
             }
-            Fate::Placeholder => Ok(self.output.placeholder_resource()),
+            Replacement::Placeholder => Ok(self.output.placeholder_resource()),
         }
     }
 
     /// Writes an item as it stands, but for the indices in it.
-    pub(super) fn write(&mut self, part: Part, id: ItemId) -> Result<u32, Cannot> {
+    pub(super) fn write(&mut self, part: Part, id: ItemId) -> Result<u32, NotLinkable> {
         let items = self.source(part).items.clone();
         let space = id.0;
         match items.get(id)? {
@@ -148,10 +115,16 @@ impl<'a> Linker<'a> {
     }
 
     /// Writes a lifted function with another core function than its own.
-    fn write_wrapped(&mut self, part: Part, id: ItemId, module: usize, name: &str) -> Result<u32, Cannot> {
+    fn write_wrapped(
+        &mut self,
+        part: Part,
+        id: ItemId,
+        module: usize,
+        name: &str,
+    ) -> Result<u32, NotLinkable> {
         let items = self.source(part).items.clone();
         let Item::Canonical(CanonicalFunction::Lift { type_index, options, .. }) = items.get(id)? else {
-            return Err(Cannot::new("an export is wrapped that is not lifted"));
+            return Err(NotLinkable::new("an export is wrapped that is not lifted"));
         };
         let instance = self.glue_instance(module)?;
         let core_func = self.output.core_export(Space::CoreFunc, instance, name);
@@ -170,10 +143,10 @@ impl<'a> Linker<'a> {
     }
 
     /// Writes an import. A name that another part has imported already is imported once.
-    fn write_import(&mut self, part: Part, id: ItemId, name: Option<&str>) -> Result<u32, Cannot> {
+    fn write_import(&mut self, part: Part, id: ItemId, name: Option<&str>) -> Result<u32, NotLinkable> {
         let items = self.source(part).items.clone();
         let Item::Import(import) = items.get(id)? else {
-            return Err(Cannot::new("an item that is no import is renamed"));
+            return Err(NotLinkable::new("an item that is no import is renamed"));
         };
         let import: ComponentImport<'_> = *import;
         let name = name.unwrap_or(import.name.name);
@@ -195,16 +168,16 @@ impl<'a> Linker<'a> {
     fn reencode(
         &mut self,
         part: Part,
-        encode: impl FnOnce(&mut Encoder<'_, 'a>) -> Result<(), Error<Cannot>>,
-    ) -> Result<(), Cannot> {
+        encode: impl FnOnce(&mut Encoder<'_, 'a>) -> Result<(), Error<NotLinkable>>,
+    ) -> Result<(), NotLinkable> {
         let mut encoder = Encoder { linker: self, part, depth: 0, failed: None };
         let outcome = encode(&mut encoder);
-        if let Some(cannot) = encoder.failed {
-            return Err(cannot);
+        if let Some(why) = encoder.failed {
+            return Err(why);
         }
         outcome.map_err(|error| match error {
-            Error::UserError(cannot) => cannot,
-            other => Cannot::new(format!("it cannot be written again: {other}")),
+            Error::UserError(why) => why,
+            other => NotLinkable::new(format!("it cannot be written again: {other}")),
         })
     }
 
@@ -264,7 +237,7 @@ struct Encoder<'l, 'a> {
     /// How many types are around the place being encoded. Only outside of all of them do indices
     /// mean the component's own items.
     depth: u32,
-    failed: Option<Cannot>,
+    failed: Option<NotLinkable>,
 }
 
 impl Encoder<'_, '_> {
@@ -285,8 +258,8 @@ impl Encoder<'_, '_> {
     fn outermost(&mut self, space: Space, index: u32) -> u32 {
         match self.linker.need(self.part, (space, index)) {
             Ok(index) => index,
-            Err(cannot) => {
-                self.failed.get_or_insert(cannot);
+            Err(why) => {
+                self.failed.get_or_insert(why);
                 0
             }
         }
@@ -294,33 +267,33 @@ impl Encoder<'_, '_> {
 }
 
 impl Reencode for Encoder<'_, '_> {
-    type Error = Cannot;
+    type Error = NotLinkable;
 
-    fn function_index(&mut self, index: u32) -> Result<u32, Error<Cannot>> {
+    fn function_index(&mut self, index: u32) -> Result<u32, Error<NotLinkable>> {
         Ok(self.index(Space::CoreFunc, index))
     }
 
-    fn memory_index(&mut self, index: u32) -> Result<u32, Error<Cannot>> {
+    fn memory_index(&mut self, index: u32) -> Result<u32, Error<NotLinkable>> {
         Ok(self.index(Space::CoreMemory, index))
     }
 
-    fn table_index(&mut self, index: u32) -> Result<u32, Error<Cannot>> {
+    fn table_index(&mut self, index: u32) -> Result<u32, Error<NotLinkable>> {
         Ok(self.index(Space::CoreTable, index))
     }
 
-    fn global_index(&mut self, index: u32) -> Result<u32, Error<Cannot>> {
+    fn global_index(&mut self, index: u32) -> Result<u32, Error<NotLinkable>> {
         Ok(self.index(Space::CoreGlobal, index))
     }
 
-    fn tag_index(&mut self, index: u32) -> Result<u32, Error<Cannot>> {
+    fn tag_index(&mut self, index: u32) -> Result<u32, Error<NotLinkable>> {
         Ok(self.index(Space::CoreTag, index))
     }
 
-    fn type_index(&mut self, index: u32) -> Result<u32, Error<Cannot>> {
+    fn type_index(&mut self, index: u32) -> Result<u32, Error<NotLinkable>> {
         Ok(self.index(Space::CoreType, index))
     }
 
-    fn external_index(&mut self, kind: ExternalKind, index: u32) -> Result<u32, Error<Cannot>> {
+    fn external_index(&mut self, kind: ExternalKind, index: u32) -> Result<u32, Error<NotLinkable>> {
         Ok(self.index(Space::of_core(kind), index))
     }
 }
@@ -354,7 +327,7 @@ impl ReencodeComponent for Encoder<'_, '_> {
         self.index(Space::Value, index)
     }
 
-    fn outer_type_index(&mut self, count: u32, index: u32) -> Result<u32, Error<Cannot>> {
+    fn outer_type_index(&mut self, count: u32, index: u32) -> Result<u32, Error<NotLinkable>> {
         Ok(self.outer(Space::CoreType, count, index))
     }
 

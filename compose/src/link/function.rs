@@ -9,13 +9,14 @@
 //!                └─ else ──> handles looked up, values copied in ──> adapter ──> values copied out
 //! ```
 
-use super::Cannot;
-use super::copy::{Copier, Handles, Side, check_bounds, check_carried, check_place};
+use super::checks::{check_bounds, check_place};
+use super::copy::{Copier, Handles, Side, check_carried};
 use super::direct::Direct;
+use super::error::NotLinkable;
 use super::handles::FIRST;
-use super::module::{GlueModule, Wanted};
-use crate::bridge::TypeInfo;
-use crate::code::{Body, Slot, core_type, flat_types};
+use super::module::{GlueImport, GlueModule};
+use crate::types::TypeInfo;
+use crate::wasm::code::{Body, Slot, core_type, flat_types};
 use std::collections::HashMap;
 use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
 use wit_parser::abi::AbiVariant;
@@ -32,30 +33,30 @@ pub(super) struct Resource {
 
 /// One side of a call: where its values lie, and what allocates there.
 #[derive(Clone, Debug)]
-pub(super) struct Party {
-    pub(super) memory: Option<Wanted>,
-    pub(super) realloc: Option<Wanted>,
+pub(super) struct SideImports {
+    pub(super) memory: Option<GlueImport>,
+    pub(super) realloc: Option<GlueImport>,
 }
 
 /// A function to be joined.
-pub(super) struct Joint<'a> {
+pub(super) struct FunctionGlue<'a> {
     pub(super) info: TypeInfo<'a>,
     pub(super) layout: &'a SizeAlign,
     pub(super) function: &'a Function,
-    pub(super) caller: Party,
-    pub(super) callee: Party,
+    pub(super) caller: SideImports,
+    pub(super) callee: SideImports,
     /// The callee's core function.
-    pub(super) target: Wanted,
-    pub(super) post_return: Option<Wanted>,
+    pub(super) target: GlueImport,
+    pub(super) post_return: Option<GlueImport>,
     /// The caller's function as it would be otherwise, for calls in which every handle is the host's.
-    pub(super) original: Option<Wanted>,
+    pub(super) original: Option<GlueImport>,
     pub(super) resources: &'a HashMap<TypeId, Resource>,
     /// True if handles of the host can reach the guest.
     pub(super) host_handles: bool,
     /// Checks strings in the callee's memory, if the caller is not trusted to send UTF-8.
-    pub(super) check_params: Option<Wanted>,
+    pub(super) check_params: Option<GlueImport>,
     /// Checks strings in the caller's memory, if the callee is not trusted.
-    pub(super) check_results: Option<Wanted>,
+    pub(super) check_results: Option<GlueImport>,
     /// True if the caller's allocator may be anything and must be kept from calling back.
     pub(super) guard_caller: bool,
     /// How the target takes and gives lists of bytes, if not as lists.
@@ -83,9 +84,9 @@ pub(super) fn signature(
     (types(&signature.params), types(&signature.results))
 }
 
-impl Joint<'_> {
+impl FunctionGlue<'_> {
     /// Writes the glue into a module, under a name.
-    pub(super) fn write(&self, module: &mut GlueModule, name: &str) -> Result<(), Cannot> {
+    pub(super) fn write(&self, module: &mut GlueModule, name: &str) -> Result<(), NotLinkable> {
         for ty in self.function.params.iter().map(|p| &p.ty).chain(&self.function.result) {
             check_carried(self.info, ty)?;
         }
@@ -96,7 +97,7 @@ impl Joint<'_> {
         let slots: Vec<Slot> = (0..).zip(params.iter().copied()).collect();
         let mut body = Body::new(params.len() as u32);
 
-        let busy = self.guard_caller.then(|| module.global(Wanted::Handles("busy")));
+        let busy = self.guard_caller.then(|| module.global(GlueImport::Handles("busy")));
         if let Some(busy) = busy {
             body.emit([I::GlobalGet(busy), I::If(BlockType::Empty), I::Unreachable, I::End]);
         }
@@ -109,10 +110,10 @@ impl Joint<'_> {
 
         let borrows = Borrows::choose(&given, self.original.is_some(), self.host_handles, module);
         let mark = borrows.mark(&mut body);
-        let check = |module: &mut GlueModule, wanted: &Option<Wanted>| {
-            wanted.as_ref().map(|w| module.function(w.clone(), &[ValType::I32; 2], &[]))
+        let check = |module: &mut GlueModule, import: &Option<GlueImport>| {
+            import.as_ref().map(|import| module.function(import.clone(), &[ValType::I32; 2], &[]))
         };
-        let carry = ParamHandles { joint: self, borrows: &borrows };
+        let carry = ParamHandles { glue: self, borrows: &borrows };
         let inward = Copier {
             info: self.info,
             layout: self.layout,
@@ -135,7 +136,7 @@ impl Joint<'_> {
             (local, *ty)
         });
 
-        let settle = ResultHandles { joint: self, settle: borrows.settle };
+        let settle = ResultHandles { glue: self, settle: borrows.settle };
         let outward = Copier {
             from: sides.1,
             to: sides.0,
@@ -159,9 +160,9 @@ impl Joint<'_> {
     }
 
     fn sides(&self, module: &mut GlueModule) -> (Option<Side>, Option<Side>) {
-        let mut side = |party: &Party| {
-            let memory = module.memory(party.memory.clone()?);
-            let realloc = party.realloc.clone();
+        let mut side = |side_imports: &SideImports| {
+            let memory = module.memory(side_imports.memory.clone()?);
+            let realloc = side_imports.realloc.clone();
             let realloc = realloc.map(|r| module.function(r, &[ValType::I32; 4], &[ValType::I32]));
             Some(Side { memory, realloc })
         };
@@ -169,7 +170,7 @@ impl Joint<'_> {
     }
 
     /// Finds the handles in the parameters.
-    fn given(&self, slots: &[Slot], indirect: bool) -> Result<Vec<Given>, Cannot> {
+    fn given(&self, slots: &[Slot], indirect: bool) -> Result<Vec<Given>, NotLinkable> {
         let mut given = Vec::new();
         let mut from = 0;
         for param in &self.function.params {
@@ -180,7 +181,7 @@ impl Joint<'_> {
             if mentions {
                 let strange = || {
                     let name = &self.function.name;
-                    Cannot::new(format!("{name} takes handles in a way that linking does not know"))
+                    NotLinkable::new(format!("{name} takes handles in a way that linking does not know"))
                 };
                 let Type::Id(id) = param.ty else { return Err(strange()) };
                 let (handle, is_list) = match &self.info.resolve.types[self.info.root(id)].kind {
@@ -329,15 +330,15 @@ impl Borrows {
         let mut out =
             Self { borrow: None, give_back: None, acquire: None, leave: None, loans: None, settle: None };
         if given.iter().any(|g| !mixed(g)) {
-            out.borrow = Some(module.function(Wanted::Handles("borrow"), &i32s, &i32s[..1]));
-            out.give_back = Some(module.function(Wanted::Handles("give-back"), &i32s[..1], &[]));
+            out.borrow = Some(module.function(GlueImport::Handles("borrow"), &i32s, &i32s[..1]));
+            out.give_back = Some(module.function(GlueImport::Handles("give-back"), &i32s[..1], &[]));
         }
         if given.iter().any(mixed) {
-            out.acquire = Some(module.function(Wanted::Mixed("acquire"), &i32s, &i32s[..1]));
-            out.leave = Some(module.function(Wanted::Mixed("leave"), &i32s[..1], &[]));
-            out.loans = Some(module.function(Wanted::Loans("loans"), &[], &i32s[..1]));
+            out.acquire = Some(module.function(GlueImport::Mixed("acquire"), &i32s, &i32s[..1]));
+            out.leave = Some(module.function(GlueImport::Mixed("leave"), &i32s[..1], &[]));
+            out.loans = Some(module.function(GlueImport::Loans("loans"), &[], &i32s[..1]));
             if host_handles {
-                out.settle = Some(module.function(Wanted::Mixed("settle"), &i32s, &i32s[..1]));
+                out.settle = Some(module.function(GlueImport::Mixed("settle"), &i32s, &i32s[..1]));
             }
         }
         out
@@ -367,13 +368,13 @@ impl Borrows {
 }
 
 struct ParamHandles<'j, 'a> {
-    joint: &'j Joint<'a>,
+    glue: &'j FunctionGlue<'a>,
     borrows: &'j Borrows,
 }
 
 impl Handles for ParamHandles<'_, '_> {
     fn carry(&self, body: &mut Body, _: &Handle, resource: TypeId) {
-        let Some(resource) = self.joint.resources.get(&resource) else {
+        let Some(resource) = self.glue.resources.get(&resource) else {
             return body.emit([I::Unreachable]);
         };
         let borrow =
@@ -384,14 +385,14 @@ impl Handles for ParamHandles<'_, '_> {
 }
 
 struct ResultHandles<'j, 'a> {
-    joint: &'j Joint<'a>,
+    glue: &'j FunctionGlue<'a>,
     settle: Option<u32>,
 }
 
 impl Handles for ResultHandles<'_, '_> {
     fn carry(&self, body: &mut Body, _: &Handle, resource: TypeId) {
         // What the adapter makes has its handle in the guest's table from the start.
-        if let (Some(settle), Some(resource)) = (self.settle, self.joint.resources.get(&resource))
+        if let (Some(settle), Some(resource)) = (self.settle, self.glue.resources.get(&resource))
             && resource.shared
         {
             body.emit([I::I32Const(resource.kind as i32), I::Call(settle)]);

@@ -1,7 +1,7 @@
 //! The table of handles, as the adapter and the glue see it. [`handles.wat`](handles.wat) is the table.
 
-use super::module::{GlueModule, Wanted};
-use crate::code::Body;
+use super::module::{GlueImport, GlueModule};
+use crate::wasm::code::Body;
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 
 /// The core module, built from `handles.wat`.
@@ -52,7 +52,7 @@ impl Operation {
 pub(super) fn write_operations(module: &mut GlueModule) {
     for operation in Operation::ALL {
         let params = [ValType::I32; 2];
-        let table = module.function(Wanted::Handles(operation.of_table()), &params, operation.results());
+        let table = module.function(GlueImport::Handles(operation.of_table()), &params, operation.results());
         for kind in 0..KINDS {
             let mut body = Body::new(1);
             body.emit([I::LocalGet(0), I::I32Const(kind as i32), I::Call(table)]);
@@ -63,13 +63,13 @@ pub(super) fn write_operations(module: &mut GlueModule) {
 
 /// Writes the check that comes first in every call of the guest's: that it does not come from its own allocator.
 pub(super) fn write_busy(module: &mut GlueModule, body: &mut Body) {
-    let busy = module.global(Wanted::Handles("busy"));
+    let busy = module.global(GlueImport::Handles("busy"));
     body.emit([I::GlobalGet(busy), I::If(BlockType::Empty), I::Unreachable, I::End]);
 }
 
 /// Writes the guest's drop of one kind of handle: the table's, or the host's for its own handles.
-pub(super) fn write_drop(module: &mut GlueModule, name: &str, kind: u32, host: Option<Wanted>) {
-    let table = module.function(Wanted::Handles("drop"), &[ValType::I32; 2], &[]);
+pub(super) fn write_drop(module: &mut GlueModule, name: &str, kind: u32, host: Option<GlueImport>) {
+    let table = module.function(GlueImport::Handles("drop"), &[ValType::I32; 2], &[]);
     let mut body = Body::new(1);
     write_busy(module, &mut body);
     if let Some(host) = host {

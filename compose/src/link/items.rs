@@ -3,7 +3,7 @@
 //! Only the outermost level is taken apart. Core modules and inner components are ranges of the input
 //! and are copied as they are; code is never looked at.
 
-use super::Cannot;
+use super::error::NotLinkable;
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExport, ComponentExternalKind, ComponentImport,
     ComponentInstance, ComponentType, ComponentTypeRef, CoreType, CustomSectionReader, ExternalKind,
@@ -87,7 +87,7 @@ pub(super) struct Items<'a> {
 
 impl<'a> Items<'a> {
     /// Reads a component that is known to be whole.
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Cannot> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, NotLinkable> {
         let mut items = Self { spaces: Default::default(), steps: Vec::new() };
         let mut depth = 0;
         for payload in Parser::new(0).parse_all(bytes) {
@@ -103,7 +103,7 @@ impl<'a> Items<'a> {
                     if depth == 0 {
                         let inner = slice(bytes, unchecked_range)?;
                         if reaches_out(inner)? {
-                            return Err(Cannot::new("an inner component uses types of the outer one"));
+                            return Err(NotLinkable::new("an inner component uses types of the outer one"));
                         }
                         items.add(Space::Component, Item::Bytes(inner));
                     }
@@ -117,7 +117,7 @@ impl<'a> Items<'a> {
         Ok(items)
     }
 
-    fn payload(&mut self, payload: Payload<'a>) -> Result<(), Cannot> {
+    fn payload(&mut self, payload: Payload<'a>) -> Result<(), NotLinkable> {
         match payload {
             Payload::Version { .. } => {}
             Payload::CoreTypeSection(section) => {
@@ -137,7 +137,7 @@ impl<'a> Items<'a> {
                         ComponentAlias::InstanceExport { kind, .. } => Space::of(*kind),
                         ComponentAlias::CoreInstanceExport { kind, .. } => Space::of_core(*kind),
                         ComponentAlias::Outer { .. } => {
-                            return Err(Cannot::new("an alias leaves the outermost component"));
+                            return Err(NotLinkable::new("an alias leaves the outermost component"));
                         }
                     };
                     self.add(space, Item::Alias(alias));
@@ -184,10 +184,10 @@ impl<'a> Items<'a> {
                 }
             }
             Payload::ComponentStartSection { .. } => {
-                return Err(Cannot::new("it has a component start function"));
+                return Err(NotLinkable::new("it has a component start function"));
             }
             Payload::CustomSection(section) => self.steps.push(Step::Custom(section)),
-            other => return Err(Cannot::new(format!("it has a section that is not known: {other:?}"))),
+            other => return Err(NotLinkable::new(format!("it has a section that is not known: {other:?}"))),
         }
         Ok(())
     }
@@ -199,9 +199,9 @@ impl<'a> Items<'a> {
     }
 
     /// Returns an item. The index is one that the component itself used, so it may be anything.
-    pub(super) fn get(&self, (space, index): ItemId) -> Result<&Item<'a>, Cannot> {
+    pub(super) fn get(&self, (space, index): ItemId) -> Result<&Item<'a>, NotLinkable> {
         let item = self.spaces[space as usize].get(index as usize);
-        item.ok_or_else(|| Cannot::new(format!("index {index} is out of bounds in {space:?}")))
+        item.ok_or_else(|| NotLinkable::new(format!("index {index} is out of bounds in {space:?}")))
     }
 
     /// Lists the items of a space.
@@ -210,17 +210,17 @@ impl<'a> Items<'a> {
     }
 }
 
-pub(super) fn damaged(error: wasmparser::BinaryReaderError) -> Cannot {
-    Cannot::new(format!("it cannot be read: byte {}: {}", error.offset(), error.message()))
+pub(super) fn damaged(error: wasmparser::BinaryReaderError) -> NotLinkable {
+    NotLinkable::new(format!("it cannot be read: byte {}: {}", error.offset(), error.message()))
 }
 
-fn slice(bytes: &[u8], range: std::ops::Range<u64>) -> Result<&[u8], Cannot> {
+fn slice(bytes: &[u8], range: std::ops::Range<u64>) -> Result<&[u8], NotLinkable> {
     let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-    range.and_then(|(start, end)| bytes.get(start..end)).ok_or_else(|| Cannot::new("it is cut off"))
+    range.and_then(|(start, end)| bytes.get(start..end)).ok_or_else(|| NotLinkable::new("it is cut off"))
 }
 
 /// Returns true if an inner component aliases something of the component around it.
-fn reaches_out(inner: &[u8]) -> Result<bool, Cannot> {
+fn reaches_out(inner: &[u8]) -> Result<bool, NotLinkable> {
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(inner) {
         match payload.map_err(damaged)? {

@@ -2,9 +2,9 @@
 
 use super::function::signature;
 use super::handles::write_busy;
-use super::module::{GlueModule, Wanted};
-use crate::bridge::TypeInfo;
-use crate::code::{Body, explain_failure, report_failure, settle_status};
+use super::module::{GlueImport, GlueModule};
+use crate::types::TypeInfo;
+use crate::wasm::code::{Body, explain_failure, report_failure, settle_status};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 use wit_parser::Function;
 use wit_parser::abi::AbiVariant;
@@ -12,9 +12,9 @@ use wit_parser::abi::AbiVariant;
 /// What ends a program.
 #[derive(Clone)]
 pub(super) struct End {
-    pub(super) commit: Wanted,
+    pub(super) commit: GlueImport,
     /// What gives the host's standard error, and what explains there why a commit failed.
-    pub(super) tell: Option<(Wanted, Wanted)>,
+    pub(super) tell: Option<(GlueImport, GlueImport)>,
 }
 
 impl End {
@@ -36,7 +36,7 @@ pub(super) fn write_exit(
     name: &str,
     (info, function): (TypeInfo<'_>, &Function),
     end: End,
-    original: Wanted,
+    original: GlueImport,
 ) {
     let (params, results) = signature(info, AbiVariant::GuestImport, function);
     let original = module.function(original, &params, &results);
@@ -56,8 +56,8 @@ pub(super) fn write_export(
     name: &str,
     (info, function): (TypeInfo<'_>, &Function),
     end: End,
-    original: Wanted,
-    memory: Option<Wanted>,
+    original: GlueImport,
+    memory: Option<GlueImport>,
 ) {
     let (params, results) = signature(info, AbiVariant::GuestExport, function);
     let in_memory = info.resolve.wasm_signature(AbiVariant::GuestExport, function).retptr;

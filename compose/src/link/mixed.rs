@@ -6,45 +6,45 @@
 //! given as the host's own.
 
 use super::handles::FIRST;
-use super::module::{GlueModule, Wanted};
-use crate::code::{Body, at};
+use super::module::{GlueImport, GlueModule};
+use crate::wasm::code::{Body, at};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 
 /// What the module needs of the adapter for one resource of `wasi:io`.
 pub(super) struct Wrapping {
     pub(super) kind: u32,
-    pub(super) wrap: Wanted,
-    pub(super) unwrap: Wanted,
-    pub(super) lend: Wanted,
+    pub(super) wrap: GlueImport,
+    pub(super) unwrap: GlueImport,
+    pub(super) lend: GlueImport,
     pub(super) probe: Probe,
 }
 
 /// How a handle of the host is shown to be one before it is trusted: the runtime traps if it is not.
 pub(super) enum Probe {
     /// `handle -> pollable` and the pollable's drop.
-    Subscribe(Wanted, Wanted),
+    Subscribe(GlueImport, GlueImport),
     /// `handle -> bool`.
-    Ready(Wanted),
+    Ready(GlueImport),
     /// The adapter's own `to-debug-string`, `rep -> address`, and its post-return: it asks the host.
-    Describe(Wanted, Option<Wanted>),
+    Describe(GlueImport, Option<GlueImport>),
 }
 
 /// Bit of a note that says that the handle wraps one of the host's.
 const WRAPPED: i32 = 1 << 31;
 
 /// Writes `acquire`, `leave` and `settle`. Without wrappings, every handle must be the file system's.
-pub(super) fn write(module: &mut GlueModule, wrappings: &[Wrapping], adapter_memory: Wanted) {
+pub(super) fn write(module: &mut GlueModule, wrappings: &[Wrapping], adapter_memory: GlueImport) {
     let i32s = [ValType::I32; 2];
     let memory = module.memory(adapter_memory);
     debug_assert_eq!(memory, 0, "bodies read memory 0");
     let table = |module: &mut GlueModule, name, params: usize, results: usize| {
-        module.function(Wanted::Handles(name), &i32s[..params], &i32s[..results])
+        module.function(GlueImport::Handles(name), &i32s[..params], &i32s[..results])
     };
     let borrow = table(module, "borrow", 2, 1);
     let give_back = table(module, "give-back", 1, 0);
-    let note = module.function(Wanted::Loans("note"), &i32s[..1], &[]);
-    let unnote = module.function(Wanted::Loans("unnote"), &[], &i32s[..1]);
-    let loans = module.function(Wanted::Loans("loans"), &[], &i32s[..1]);
+    let note = module.function(GlueImport::Loans("note"), &i32s[..1], &[]);
+    let unnote = module.function(GlueImport::Loans("unnote"), &[], &i32s[..1]);
+    let loans = module.function(GlueImport::Loans("loans"), &[], &i32s[..1]);
     let rep = table(module, "rep", 2, 1);
     let drop = table(module, "drop", 2, 0);
     let kind = table(module, "kind", 1, 1);

@@ -1,8 +1,8 @@
 //! A core module of glue while it is written: what it imports, by where that comes from.
 
-use super::Part;
 use super::items::ItemId;
-use crate::code::Body;
+use super::job::Part;
+use crate::wasm::code::Body;
 use wasm_encoder::{
     CodeSection, EntityType, ExportKind, ExportSection, FunctionSection, GlobalType, ImportSection,
     MemoryType, Module, TypeSection, ValType,
@@ -10,7 +10,7 @@ use wasm_encoder::{
 
 /// Where an import of a glue module comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum GlueImport {
     /// An item of a part.
     Item(Part, ItemId),
     /// A core function of the guest as it would be without linking.
@@ -38,7 +38,7 @@ pub(super) struct GlueModule {
     types: TypeSection,
     known_types: Vec<(Vec<ValType>, Vec<ValType>)>,
     imports: ImportSection,
-    wanted: Vec<(Wanted, ExportKind)>,
+    sources: Vec<(GlueImport, ExportKind)>,
     /// Index in its own space of each import.
     indices: Vec<u32>,
     imported_functions: u32,
@@ -51,30 +51,30 @@ pub(super) struct GlueModule {
 impl GlueModule {
     /// Imports a function. All imports come before the first function is written, but bodies only name
     /// imports, so their order among each other does not matter.
-    pub(super) fn function(&mut self, wanted: Wanted, params: &[ValType], results: &[ValType]) -> u32 {
+    pub(super) fn function(&mut self, import: GlueImport, params: &[ValType], results: &[ValType]) -> u32 {
         let ty = self.type_index(params, results);
-        self.import(wanted, ExportKind::Func, EntityType::Function(ty))
+        self.import(import, ExportKind::Func, EntityType::Function(ty))
     }
 
-    pub(super) fn memory(&mut self, wanted: Wanted) -> u32 {
+    pub(super) fn memory(&mut self, import: GlueImport) -> u32 {
         let any =
             MemoryType { minimum: 0, maximum: None, memory64: false, shared: false, page_size_log2: None };
-        self.import(wanted, ExportKind::Memory, any.into())
+        self.import(import, ExportKind::Memory, any.into())
     }
 
-    pub(super) fn global(&mut self, wanted: Wanted) -> u32 {
+    pub(super) fn global(&mut self, import: GlueImport) -> u32 {
         let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
-        self.import(wanted, ExportKind::Global, ty.into())
+        self.import(import, ExportKind::Global, ty.into())
     }
 
-    fn import(&mut self, wanted: Wanted, kind: ExportKind, ty: EntityType) -> u32 {
-        let known = self.wanted.iter().position(|known| *known == (wanted.clone(), kind));
+    fn import(&mut self, import: GlueImport, kind: ExportKind, ty: EntityType) -> u32 {
+        let known = self.sources.iter().position(|known| *known == (import.clone(), kind));
         if let Some(number) = known {
             return self.indices[number];
         }
-        let index = self.wanted.iter().filter(|(_, other)| *other == kind).count() as u32;
-        self.imports.import(IMPORTS, &self.wanted.len().to_string(), ty);
-        self.wanted.push((wanted, kind));
+        let index = self.sources.iter().filter(|(_, other)| *other == kind).count() as u32;
+        self.imports.import(IMPORTS, &self.sources.len().to_string(), ty);
+        self.sources.push((import, kind));
         self.indices.push(index);
         if kind == ExportKind::Func {
             self.imported_functions += 1;
@@ -101,7 +101,7 @@ impl GlueModule {
     }
 
     /// Returns the module, and what it imports.
-    pub(super) fn finish(mut self) -> (Vec<u8>, Vec<(Wanted, ExportKind)>) {
+    pub(super) fn finish(mut self) -> (Vec<u8>, Vec<(GlueImport, ExportKind)>) {
         for (number, name) in self.names.iter().enumerate() {
             self.exports.export(name, ExportKind::Func, self.imported_functions + number as u32);
         }
@@ -112,6 +112,6 @@ impl GlueModule {
             .section(&self.functions)
             .section(&self.exports)
             .section(&self.code);
-        (module.finish(), self.wanted)
+        (module.finish(), self.sources)
     }
 }

@@ -3,12 +3,12 @@
 //!
 //! What was given away with the call is gone then too, as if the host had answered.
 
-use super::Cannot;
+use super::error::NotLinkable;
 use super::function::{Resource, signature};
 use super::handles::{FIRST, write_busy};
-use super::module::{GlueModule, Wanted};
-use crate::bridge::TypeInfo;
-use crate::code::{Body, at, flat_types};
+use super::module::{GlueImport, GlueModule};
+use crate::types::TypeInfo;
+use crate::wasm::code::{Body, at, flat_types};
 use std::collections::HashMap;
 use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
 use wit_parser::abi::AbiVariant;
@@ -19,9 +19,9 @@ pub(super) struct Refusal<'a> {
     pub(super) info: TypeInfo<'a>,
     pub(super) function: &'a Function,
     /// The guest's memory, where results lie that are not flat.
-    pub(super) memory: Option<Wanted>,
+    pub(super) memory: Option<GlueImport>,
     /// The function as the guest lowered it.
-    pub(super) original: Wanted,
+    pub(super) original: GlueImport,
     /// The resources that may be the file system's.
     pub(super) resources: &'a HashMap<TypeId, Resource>,
 }
@@ -32,7 +32,7 @@ struct Given {
     /// What the table knows it as, if it may be the file system's.
     resource: Option<Resource>,
     /// The host's drop, if the call gives the handle away.
-    drop: Option<Wanted>,
+    drop: Option<GlueImport>,
 }
 
 impl Refusal<'_> {
@@ -41,7 +41,7 @@ impl Refusal<'_> {
     /// # Errors
     ///
     /// Handles are inside of other values, where this does not look for them.
-    pub(super) fn write(&self, module: &mut GlueModule, name: &str) -> Result<(), Cannot> {
+    pub(super) fn write(&self, module: &mut GlueModule, name: &str) -> Result<(), NotLinkable> {
         let outside = self.info.resolve.wasm_signature(AbiVariant::GuestImport, self.function);
         let (params, results) = signature(self.info, AbiVariant::GuestImport, self.function);
         let given = self.given(outside.indirect_params)?;
@@ -78,8 +78,8 @@ impl Refusal<'_> {
     fn check_lent(&self, module: &mut GlueModule, body: &mut Body, given: &[Given]) {
         for handle in given.iter().filter(|handle| handle.drop.is_none()) {
             let Some(resource) = handle.resource else { continue };
-            let borrow = module.function(Wanted::Handles("borrow"), &[ValType::I32; 2], &[ValType::I32]);
-            let give_back = module.function(Wanted::Handles("give-back"), &[ValType::I32], &[]);
+            let borrow = module.function(GlueImport::Handles("borrow"), &[ValType::I32; 2], &[ValType::I32]);
+            let give_back = module.function(GlueImport::Handles("give-back"), &[ValType::I32], &[]);
             body.emit([I::LocalGet(handle.local), I::I32Const(FIRST), I::I32GeU, I::If(BlockType::Empty)]);
             body.emit([I::LocalGet(handle.local), I::I32Const(resource.kind as i32), I::Call(borrow)]);
             body.emit([I::Drop, I::LocalGet(handle.local), I::Call(give_back), I::End]);
@@ -96,7 +96,7 @@ impl Refusal<'_> {
                 body.emit(hosts);
                 continue;
             };
-            let ours = module.function(Wanted::Handles("drop"), &[ValType::I32; 2], &[]);
+            let ours = module.function(GlueImport::Handles("drop"), &[ValType::I32; 2], &[]);
             body.emit([I::LocalGet(local), I::I32Const(FIRST), I::I32GeU, I::If(BlockType::Empty)]);
             body.emit([I::LocalGet(local), I::I32Const(resource.kind as i32), I::Call(ours), I::Else]);
             body.emit(hosts);
@@ -104,13 +104,13 @@ impl Refusal<'_> {
         }
     }
 
-    fn given(&self, indirect: bool) -> Result<Vec<Given>, Cannot> {
+    fn given(&self, indirect: bool) -> Result<Vec<Given>, NotLinkable> {
         let mut given = Vec::new();
         let mut local = 0;
         for param in &self.function.params {
             let strange = || {
                 let name = &self.function.name;
-                Cannot::new(format!("{name} takes a handle of wasi:io inside a value"))
+                NotLinkable::new(format!("{name} takes a handle of wasi:io inside a value"))
             };
             match self.handle(&param.ty) {
                 Some(_) if indirect => return Err(strange()),
@@ -130,7 +130,7 @@ impl Refusal<'_> {
                 None if self.info.mentions_io(&param.ty) => return Err(strange()),
                 None if self.gives_away(&param.ty) => {
                     let name = &self.function.name;
-                    return Err(Cannot::new(format!("{name} gives a handle away inside a value")));
+                    return Err(NotLinkable::new(format!("{name} gives a handle away inside a value")));
                 }
                 None => {}
             }
@@ -153,11 +153,11 @@ impl Refusal<'_> {
         })
     }
 
-    fn drop_of(&self, resource: TypeId) -> Result<Wanted, Cannot> {
+    fn drop_of(&self, resource: TypeId) -> Result<GlueImport, NotLinkable> {
         let interface = self.info.owner(resource).and_then(|owner| self.info.resolve.id_of(owner));
         match (interface, &self.info.resolve.types[resource].name) {
-            (Some(interface), Some(name)) => Ok(Wanted::HostDrop(interface, name.clone())),
-            _ => Err(Cannot::new(format!("{} takes a resource of no interface", self.function.name))),
+            (Some(interface), Some(name)) => Ok(GlueImport::HostDrop(interface, name.clone())),
+            _ => Err(NotLinkable::new(format!("{} takes a resource of no interface", self.function.name))),
         }
     }
 }

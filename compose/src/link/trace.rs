@@ -1,6 +1,6 @@
 //! Follows items of a component to where they come from.
 
-use super::Cannot;
+use super::error::NotLinkable;
 use super::items::{Item, ItemId, Items, Space, damaged};
 use std::collections::HashMap;
 use wasmparser::{
@@ -31,22 +31,22 @@ impl Options {
     /// # Errors
     ///
     /// Strings that are not UTF-8, and all that is asynchronous or garbage-collected.
-    pub(super) fn of(options: &[CanonicalOption]) -> Result<Self, Cannot> {
+    pub(super) fn of(options: &[CanonicalOption]) -> Result<Self, NotLinkable> {
         let mut found = Self::default();
         for option in options {
             match option {
                 CanonicalOption::UTF8 => {}
                 CanonicalOption::UTF16 | CanonicalOption::CompactUTF16 => {
-                    return Err(Cannot::new("it has strings that are not UTF-8"));
+                    return Err(NotLinkable::new("it has strings that are not UTF-8"));
                 }
                 CanonicalOption::Memory(index) => found.memory = Some(*index),
                 CanonicalOption::Realloc(index) => found.realloc = Some(*index),
                 CanonicalOption::PostReturn(index) => found.post_return = Some(*index),
                 CanonicalOption::Async | CanonicalOption::Callback(_) => {
-                    return Err(Cannot::new("it calls asynchronously"));
+                    return Err(NotLinkable::new("it calls asynchronously"));
                 }
                 CanonicalOption::CoreType(_) | CanonicalOption::Gc => {
-                    return Err(Cannot::new("it passes garbage-collected values"));
+                    return Err(NotLinkable::new("it passes garbage-collected values"));
                 }
             }
         }
@@ -88,7 +88,7 @@ impl<'a> Items<'a> {
     }
 
     /// Lists what an exported instance holds, by name, as items of this component.
-    pub(super) fn exports_of(&self, instance: u32) -> Result<Exports, Cannot> {
+    pub(super) fn exports_of(&self, instance: u32) -> Result<Exports, NotLinkable> {
         match self.get((Space::Instance, instance))? {
             Item::Export(export) => self.exports_of(export.index),
             Item::Instance(ComponentInstance::FromExports(exports)) => {
@@ -96,7 +96,7 @@ impl<'a> Items<'a> {
             }
             Item::Instance(ComponentInstance::Instantiate { component_index, args }) => {
                 let Item::Bytes(bytes) = self.get((Space::Component, *component_index))? else {
-                    return Err(Cannot::new("it instantiates a component that is not its own"));
+                    return Err(NotLinkable::new("it instantiates a component that is not its own"));
                 };
                 let inner = Items::read(bytes)?;
                 let mut found = Exports::new();
@@ -111,7 +111,7 @@ impl<'a> Items<'a> {
                 }
                 Ok(found)
             }
-            _ => Err(Cannot::new("it exports an instance that it does not make itself")),
+            _ => Err(NotLinkable::new("it exports an instance that it does not make itself")),
         }
     }
 
@@ -124,14 +124,14 @@ impl<'a> Items<'a> {
     }
 
     /// Returns the lifted function that a function is.
-    pub(super) fn lifted(&self, function: u32) -> Result<Lifted, Cannot> {
+    pub(super) fn lifted(&self, function: u32) -> Result<Lifted, NotLinkable> {
         let item = (Space::Func, function);
         match self.get(item)? {
             Item::Export(export) => self.lifted(export.index),
             Item::Canonical(CanonicalFunction::Lift { core_func_index, options, .. }) => {
                 Ok(Lifted { item, core_func: *core_func_index, options: Options::of(options)? })
             }
-            _ => Err(Cannot::new("it exports a function of an inner component")),
+            _ => Err(NotLinkable::new("it exports a function of an inner component")),
         }
     }
 
@@ -145,17 +145,17 @@ impl<'a> Items<'a> {
     }
 
     /// Returns the type of a core memory.
-    pub(super) fn memory_type(&self, memory: u32) -> Result<MemoryType, Cannot> {
+    pub(super) fn memory_type(&self, memory: u32) -> Result<MemoryType, NotLinkable> {
         match self.get((Space::CoreMemory, memory))? {
             Item::Alias(ComponentAlias::CoreInstanceExport { instance_index, name, .. }) => {
                 self.exported_memory(*instance_index, name, 0)
             }
-            _ => Err(Cannot::new("it has a memory of unknown origin")),
+            _ => Err(NotLinkable::new("it has a memory of unknown origin")),
         }
     }
 
-    fn exported_memory(&self, instance: u32, name: &str, hops: u32) -> Result<MemoryType, Cannot> {
-        let lost = || Cannot::new(format!("the memory {name} cannot be found"));
+    fn exported_memory(&self, instance: u32, name: &str, hops: u32) -> Result<MemoryType, NotLinkable> {
+        let lost = || NotLinkable::new(format!("the memory {name} cannot be found"));
         if hops > 64 {
             return Err(lost());
         }
@@ -187,7 +187,7 @@ enum MemoryOf<'a> {
 }
 
 /// Finds what a core module exports as a memory of this name.
-fn memory_of_module<'a>(module: &'a [u8], name: &str) -> Result<Option<MemoryOf<'a>>, Cannot> {
+fn memory_of_module<'a>(module: &'a [u8], name: &str) -> Result<Option<MemoryOf<'a>>, NotLinkable> {
     let mut imported = Vec::new();
     let mut own = Vec::new();
     for payload in Parser::new(0).parse_all(module) {

@@ -1,7 +1,7 @@
 //! Reads a directory of the host as a tree.
 
-use super::error::MountError;
 use super::tree::{Bytes, Content, Node, Purpose, Tree};
+use crate::error::MountError;
 use kvfs::Timestamp;
 use std::collections::HashMap;
 use std::fs::Metadata;

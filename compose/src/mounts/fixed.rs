@@ -1,12 +1,10 @@
-//! The mounts that a component was composed with, read out of it.
+//! The mounts that a component was composed with, read from its configuration.
 
-use super::error::MountError;
 use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::plan::Volumes;
 use super::table::{MAX_MOUNTS, Table};
-use crate::configure::{Mode, check_volume};
-use crate::error::cut;
-use crate::parts::Claimed;
+use crate::error::{MountError, cut};
+use crate::options::{Mode, check_volume};
 use kvfs::image::ImageId;
 use std::fmt;
 
@@ -52,20 +50,6 @@ pub enum FixedSource<'a> {
         /// What is visible in it; everything if this is empty.
         files: Vec<MappedFile>,
     },
-}
-
-/// Lists the mounts that a component says it was composed with, in the order of their paths; none for one that says
-/// nothing of the kind.
-///
-/// It is so for bytes that [`Compose::build`](crate::Compose::build) or [`recompose`](crate::recompose) has returned.
-/// Anybody else may have written what suits them.
-///
-/// # Cost
-///
-/// Looks at the sections of the file, and validates nothing.
-pub fn fixed_mounts(bytes: &[u8]) -> Vec<FixedMount<'_>> {
-    let claimed = Claimed::read(bytes);
-    claimed.map(|claimed| read_lines(&claimed.mark.config, claimed.images)).unwrap_or_default()
 }
 
 /// Reads the mounts of a configuration that may be anybody's, and checks it as composition checks what it is told.
@@ -136,7 +120,7 @@ impl FixedMount<'_> {
 
 /// Reads the lines `mount=…` of a configuration. What cannot be read is left out, and what comes behind as many lines as
 /// composition writes at most.
-pub(super) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'a>> {
+pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'a>> {
     let value = |line: &'_ str, key: &str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
     let lines: Vec<String> =
         config.lines().filter_map(|line| value(line, "mount")).take(MAX_MOUNTS).collect();

@@ -9,24 +9,27 @@
 //! | images and lines for the adapter | `plan` |
 //! | what a component was given | `fixed` |
 
+// Mounts, one and all.
+mod mount;
+mod parse;
+mod table;
+
+// Trees and their images.
 mod archive;
 mod directory;
-mod error;
-mod fixed;
-mod mount;
 mod pack;
-mod parse;
-mod plan;
-mod table;
 mod tree;
 
-pub use error::MountError;
-pub(crate) use fixed::check_config;
-pub use fixed::{FixedMount, FixedSource, fixed_mounts};
+// What composition makes of mounts, and reads back.
+mod fixed;
+mod plan;
+
+pub use fixed::{FixedMount, FixedSource};
+pub(crate) use fixed::{check_config, read_lines};
 pub use mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
-pub use pack::Packing;
+pub use pack::{PackedTree, Packing};
+pub use plan::Mounted;
 pub(crate) use plan::plan;
-pub use plan::{Mounted, PackedTree};
 
 #[cfg(test)]
 mod tests;

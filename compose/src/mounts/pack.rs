@@ -1,8 +1,8 @@
 //! Packs a tree: writes it into a volume in memory, with the engine that will read it.
 
-use super::error::MountError;
-use super::plan::{IMAGES_BYTES_MAX, PackedTree};
 use super::tree::{Bytes, Content, FirstNames, Node, Purpose, Tree};
+use crate::error::MountError;
+use crate::limits::MAX_IMAGES_BYTES;
 use kvfs::image::ImageId;
 use kvfs::{
     Access, At, Clock, Descriptor, Follow, MemoryStore, Mode, OpenFlags, Options, SetTime, Timestamp, Volume,
@@ -32,6 +32,24 @@ pub struct Packing<'a> {
 }
 
 /// A tree that was packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PackedTree {
+    /// Files, counted by their names.
+    pub files: usize,
+    /// Directories, the root not counted.
+    pub directories: usize,
+    /// Symbolic links, counted by their names.
+    pub symlinks: usize,
+    /// Bytes of the files.
+    pub file_bytes: u64,
+    /// Bytes that the image takes in the component.
+    pub image_bytes: u64,
+    /// What the image is known by: a volume above it goes with this one alone.
+    pub digest: String,
+}
+
+/// An image, and what is told of it.
 pub(super) struct Packed {
     pub(super) image: Vec<u8>,
     pub(super) facts: PackedTree,
@@ -67,8 +85,8 @@ pub(super) fn pack(
     let mut packer =
         Packer { purpose, volume, root, time, refused: &refused, chunk: Vec::new(), file_bytes: 0 };
     let (entries, bytes) = (tree.nodes().count(), tree.file_bytes());
-    if bytes > IMAGES_BYTES_MAX {
-        return Err(MountError::TooLarge { size_bytes: bytes, max_bytes: IMAGES_BYTES_MAX });
+    if bytes > MAX_IMAGES_BYTES {
+        return Err(MountError::TooLarge { size_bytes: bytes, max_bytes: MAX_IMAGES_BYTES });
     }
     let report = |entries_done, bytes_done| {
         progress(Packing { path: &purpose.path, entries, entries_done, bytes, bytes_done })

@@ -1,8 +1,8 @@
 //! Reads a mount from the text that the command takes.
 
-use super::error::MountError;
 use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::table::check_path;
+use crate::error::MountError;
 use kvfs_size::{ByteSize, whole};
 use std::str::FromStr;
 

@@ -1,20 +1,17 @@
 //! What mounts come to: images for the adapter's memory, lines for its configuration, facts for the report.
 
-use super::error::MountError;
 use super::mount::{Mount, MountAccess, MountLimits, MountSource};
-use super::pack::{Packing, pack};
+use super::pack::{PackedTree, Packing, pack};
 use super::table::Table;
 use super::tree::{Purpose, Tree};
 use super::{archive, directory};
-use crate::configure::check_volume;
+use crate::error::MountError;
+use crate::limits::MAX_IMAGES_BYTES;
+use crate::options::check_volume;
 use kvfs::Timestamp;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-
-/// Most bytes that all images of a component may have: half of the 4 GiB that its memory can be large, the
-/// other half is for what the file system keeps in it while it works.
-pub(crate) const IMAGES_BYTES_MAX: u64 = 2 << 30;
 
 /// The volume name that an image without a volume above it is packed under.
 const IMAGE_VOLUME: &str = "image";
@@ -36,24 +33,6 @@ pub struct Mounted {
     pub limits: MountLimits,
     /// The tree that was packed for it.
     pub tree: Option<PackedTree>,
-}
-
-/// A tree that was packed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PackedTree {
-    /// Files, counted by their names.
-    pub files: usize,
-    /// Directories, the root not counted.
-    pub directories: usize,
-    /// Symbolic links, counted by their names.
-    pub symlinks: usize,
-    /// Bytes of the files.
-    pub file_bytes: u64,
-    /// Bytes that the image takes in the component.
-    pub image_bytes: u64,
-    /// What the image is known by: a volume above it goes with this one alone.
-    pub digest: String,
 }
 
 impl fmt::Display for Mounted {
@@ -289,8 +268,8 @@ impl Planner<'_> {
         let images = &mut self.plan.images;
         let offset = images.len();
         let size_bytes = (offset + packed.image.len()) as u64;
-        if size_bytes > IMAGES_BYTES_MAX {
-            return Err(MountError::TooLarge { size_bytes, max_bytes: IMAGES_BYTES_MAX });
+        if size_bytes > MAX_IMAGES_BYTES {
+            return Err(MountError::TooLarge { size_bytes, max_bytes: MAX_IMAGES_BYTES });
         }
         images.extend_from_slice(&packed.image);
         Ok((offset, packed.facts))

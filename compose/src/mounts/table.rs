@@ -1,7 +1,7 @@
 //! All mounts of a composition, as one tree.
 
-use super::error::MountError;
 use super::mount::{MappedFile, Mount, MountAccess, MountSource};
+use crate::error::MountError;
 use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use std::collections::HashSet;
 

@@ -1,9 +1,9 @@
 //! Trees of every kind, packed and read back with the file system that a guest has.
 
+use super::fixed::{FixedSource, read_lines};
 use super::mount::Mount;
 use super::plan::{Plan, plan};
-use super::{MountError, fixed::read_lines};
-use crate::FixedSource;
+use crate::error::MountError;
 use kvfs::image::Image;
 use kvfs::{Descriptor, Error, Follow, Kind, Options, Volume};
 use std::fs;

@@ -1,6 +1,7 @@
 //! A tree to be packed: what lies where, in one order whatever it was read from.
 
-use super::error::MountError;
+use crate::error::MountError;
+use crate::limits::{MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES};
 use kvfs::Timestamp;
 use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYMLINK_BYTES};
 use std::collections::{BTreeMap, HashMap};
@@ -9,13 +10,6 @@ use std::rc::Rc;
 
 /// Most symbolic links that are followed on the way to one path, as Linux does.
 const MAX_LINKS: usize = 40;
-
-/// Most files, directories and links of a tree.
-pub(super) const ENTRIES_MAX: usize = 2 << 20;
-
-/// Most bytes of all paths of a tree and of what its links lead to. A path that a few bytes of an archive name may make a
-/// directory for each of its letters.
-pub(super) const NAMED_BYTES_MAX: usize = 256 << 20;
 
 /// For which mount a tree is read: errors name both.
 #[derive(Clone, Debug)]
@@ -138,7 +132,12 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new(modified: Timestamp) -> Self {
-        Self { modified, nodes: BTreeMap::new(), named_bytes: 0, max: (ENTRIES_MAX, NAMED_BYTES_MAX) }
+        Self {
+            modified,
+            nodes: BTreeMap::new(),
+            named_bytes: 0,
+            max: (MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES),
+        }
     }
 
     /// Puts a node at a path whose directories are there.

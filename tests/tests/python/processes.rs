@@ -11,7 +11,7 @@ use kvfs_tests::{guests, target_dir};
 pub(crate) fn kvfs() -> Command {
     let test = std::env::current_exe().unwrap();
     let file = test.ancestors().nth(2).unwrap().join("kvfs");
-    assert!(file.exists(), "{} is not there: cargo build -p kvfs-compose", file.display());
+    assert!(file.exists(), "{} is not there: cargo build -p kvfs-cli", file.display());
     let mut command = Command::new(file);
     // Its cache of compiled guests, kept with the tests' own files.
     command.env("XDG_CACHE_HOME", target_dir().join("kvfs-tests")).env_remove("RUST_BACKTRACE");

@@ -1,18 +1,18 @@
 //! What the adapter exports, imports and defines.
 
-use super::{Planner, functions};
-use crate::bridge::{GET_STDERR, TypeInfo, is_stderr};
-use crate::code::Body;
-use crate::guest::STORE;
-use crate::link::emit::Fate;
+use super::planner::{Planner, functions};
+use crate::link::error::NotLinkable;
 use crate::link::function::signature;
 use crate::link::handles::{self, Operation};
 use crate::link::items::{Item, Space};
+use crate::link::job::Part;
 use crate::link::lifecycle::End;
-use crate::link::module::{GlueModule, Wanted};
+use crate::link::module::{GlueImport, GlueModule};
+use crate::link::source::Replacement;
 use crate::link::trace::{Lifted, Options};
-use crate::link::{Cannot, Part};
-use crate::names::InterfaceName;
+use crate::names::{InterfaceName, STORE};
+use crate::types::{GET_STDERR, TypeInfo, is_stderr};
+use crate::wasm::code::Body;
 use wasm_encoder::{Instruction as I, ValType};
 use wasmparser::{CanonicalFunction, ComponentExternalKind};
 use wit_parser::abi::AbiVariant;
@@ -22,7 +22,7 @@ const HOST_IO: &str = "kvfs:host-io";
 
 impl Planner<'_> {
     /// Finds the core functions and the resources behind what the adapter exports.
-    pub(super) fn adapters_exports(&mut self) -> Result<(), Cannot> {
+    pub(super) fn plan_adapter_exports(&mut self) -> Result<(), NotLinkable> {
         let exports: Vec<_> = self.adapter.exports().collect();
         for (name, kind, index) in exports {
             if kind != ComponentExternalKind::Instance {
@@ -43,9 +43,9 @@ impl Planner<'_> {
                         let next = self.kinds.len() as u32;
                         let kind = *self.kinds.entry(definition).or_insert(next);
                         let place = self.destructors.get_mut(kind as usize);
-                        *place
-                            .ok_or_else(|| Cannot::new("the adapter has more resources than the table"))? =
-                            destructor;
+                        *place.ok_or_else(|| {
+                            NotLinkable::new("the adapter has more resources than the table")
+                        })? = destructor;
                         self.kinds_by_name.insert(key, kind);
                     }
                     _ => {}
@@ -55,18 +55,18 @@ impl Planner<'_> {
         Ok(())
     }
 
-    pub(super) fn lift(&self, interface: &str, name: &str) -> Result<&Lifted, Cannot> {
+    pub(super) fn lift(&self, interface: &str, name: &str) -> Result<&Lifted, NotLinkable> {
         self.lifts
             .get(&(interface.to_owned(), name.to_owned()))
-            .ok_or_else(|| Cannot::new(format!("the file system has no function {interface}.{name}")))
+            .ok_or_else(|| NotLinkable::new(format!("the file system has no function {interface}.{name}")))
     }
 
-    pub(super) fn core(&self, lifted: &Lifted) -> Wanted {
-        Wanted::Item(Part::Adapter, (Space::CoreFunc, lifted.core_func))
+    pub(super) fn core(&self, lifted: &Lifted) -> GlueImport {
+        GlueImport::Item(Part::Adapter, (Space::CoreFunc, lifted.core_func))
     }
 
     /// What ends a program. A guest that has standard error is told there of a commit that fails.
-    pub(super) fn end(&self) -> Result<End, Cannot> {
+    pub(super) fn end(&self) -> Result<End, NotLinkable> {
         let guest = &self.job.guest;
         let info = TypeInfo { resolve: &guest.resolve };
         let interfaces = functions(&guest.resolve, guest.world, false);
@@ -77,7 +77,7 @@ impl Planner<'_> {
         // Of two versions always the same one.
         let tell = match gives.map(|((interface, _), _)| interface).min() {
             Some(interface) => {
-                Some((Wanted::HostFunction(interface.clone(), GET_STDERR), lifecycle("explain")?))
+                Some((GlueImport::HostFunction(interface.clone(), GET_STDERR), lifecycle("explain")?))
             }
             None => None,
         };
@@ -85,7 +85,7 @@ impl Planner<'_> {
     }
 
     /// Decides about what the adapter imports and about its resources.
-    pub(super) fn adapters_items(&mut self) -> Result<(), Cannot> {
+    pub(super) fn plan_adapter_items(&mut self) -> Result<(), NotLinkable> {
         let resolve = &self.job.adapter.resolve;
         let info = TypeInfo { resolve };
         let imports = functions(resolve, self.job.adapter.world, false);
@@ -104,9 +104,10 @@ impl Planner<'_> {
                         continue;
                     };
                     let parsed = InterfaceName::parse(interface);
-                    let function = imports
-                        .get(&(interface.to_owned(), name.to_owned()))
-                        .ok_or_else(|| Cannot::new(format!("the adapter's {interface} has no {name}")))?;
+                    let function =
+                        imports.get(&(interface.to_owned(), name.to_owned())).ok_or_else(|| {
+                            NotLinkable::new(format!("the adapter's {interface} has no {name}"))
+                        })?;
                     if parsed.base == STORE && self.provider.is_some() {
                         store.push((id, name.to_owned(), Options::of(options)?));
                     } else if parsed.is_wasi02(HOST_IO) && self.job.host_io.is_none() {
@@ -118,11 +119,11 @@ impl Planner<'_> {
                     }
                     continue;
                 }
-                _ => return Err(Cannot::new("the adapter is built for another component model")),
+                _ => return Err(NotLinkable::new("the adapter is built for another component model")),
             };
             let definition = self.adapter.resource(resource).map(|(definition, _)| definition);
             if let Some(kind) = definition.and_then(|definition| self.kinds.get(&definition)) {
-                self.fates.insert((Part::Adapter, id), Fate::Handle(operation, *kind));
+                self.replacements.insert((Part::Adapter, id), Replacement::Handle(operation, *kind));
             } else if self.job.host_io.is_none() {
                 let mut body = Body::new(1);
                 body.emit([I::Unreachable]);
@@ -132,7 +133,7 @@ impl Planner<'_> {
         }
         let number = self.planned(stubs);
         for id in stubbed {
-            self.fate(Part::Adapter, id, Fate::Glue(number, id.1.to_string()));
+            self.replacement(Part::Adapter, id, Replacement::Glue(number, id.1.to_string()));
         }
         self.link_store(store)?;
 
@@ -140,16 +141,16 @@ impl Planner<'_> {
             let Item::Import(import) = item else { continue };
             let id = (Space::Instance, index);
             let name = import.name.name;
-            let fate = match &self.job.host_io {
+            let replacement = match &self.job.host_io {
                 Some(names) => {
-                    names.iter().find(|(from, _)| from == name).map(|(_, to)| Fate::Rename(to.clone()))
+                    names.iter().find(|(from, _)| from == name).map(|(_, to)| Replacement::Rename(to.clone()))
                 }
-                None => {
-                    InterfaceName::parse(name).is_wasi02(HOST_IO).then(|| Fate::Answered(name.to_owned()))
-                }
+                None => InterfaceName::parse(name)
+                    .is_wasi02(HOST_IO)
+                    .then(|| Replacement::Answered(name.to_owned())),
             };
-            if let Some(fate) = fate {
-                self.fates.insert((Part::Adapter, id), fate);
+            if let Some(replacement) = replacement {
+                self.replacements.insert((Part::Adapter, id), replacement);
             }
         }
         Ok(())

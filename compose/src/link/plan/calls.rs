@@ -1,20 +1,21 @@
 //! What the guest calls, and the types that only served those calls.
 
 use super::groups::Groups;
-use super::{Functions, Planner, functions, is_answered, layout, party};
-use crate::bridge::{Special, TypeInfo};
+use super::planner::{Functions, Planner, functions, is_answered, layout, side_imports};
 use crate::link::direct::{self, Direct};
-use crate::link::emit::Fate;
-use crate::link::function::{Joint, Resource};
+use crate::link::error::NotLinkable;
+use crate::link::function::{FunctionGlue, Resource};
 use crate::link::handles;
 use crate::link::items::{Item, ItemId, Space};
+use crate::link::job::Part;
 use crate::link::lifecycle::write_exit;
-use crate::link::module::Wanted;
+use crate::link::module::GlueImport;
 use crate::link::refusal::Refusal;
-use crate::link::shape::same_function;
+use crate::link::source::Replacement;
 use crate::link::trace::{Lifted, Options};
-use crate::link::{Cannot, Part};
 use crate::names::InterfaceName;
+use crate::types::same_function;
+use crate::types::{Special, TypeInfo};
 use std::collections::{HashMap, HashSet};
 use wasmparser::{CanonicalFunction, CanonicalOption, ComponentExternalKind, ComponentInstance};
 use wit_parser::{Function, Resolve, SizeAlign, TypeId, WorldId};
@@ -37,12 +38,12 @@ struct Call<'c> {
 
 impl Planner<'_> {
     /// Refuses guests whose inner parts would get handles that they do not know.
-    pub(super) fn check_guest(&self) -> Result<(), Cannot> {
+    pub(super) fn check_guest(&self) -> Result<(), NotLinkable> {
         if self.job.host_io.is_some() {
             let io = self.job.guest.imports.iter().filter(|n| n.is_wasi02("wasi:io"));
             let versions: HashSet<_> = io.map(|name| name.version().cloned()).collect();
             if versions.len() > 1 {
-                return Err(Cannot::new("it imports two versions of wasi:io"));
+                return Err(NotLinkable::new("it imports two versions of wasi:io"));
             }
         }
         for item in self.guest.all(Space::Instance) {
@@ -64,7 +65,7 @@ impl Planner<'_> {
                     _ => None,
                 };
                 if let Some(interface) = interface.filter(|name| is_answered(&InterfaceName::parse(name))) {
-                    return Err(Cannot::new(format!(
+                    return Err(NotLinkable::new(format!(
                         "it is a composition: an inner component calls {interface} itself"
                     )));
                 }
@@ -74,16 +75,17 @@ impl Planner<'_> {
     }
 
     /// Takes out of the guest what the adapter answers.
-    pub(super) fn guests_types(&mut self) {
+    pub(super) fn plan_guest_types(&mut self) {
         let answered = |name: &InterfaceName| {
             name.is_wasi02("wasi:filesystem") || (name.is_wasi02("wasi:io") && self.job.host_io.is_none())
         };
-        let mut fates = Vec::new();
+        let mut replacements = Vec::new();
         for (index, item) in (0..).zip(self.guest.all(Space::Instance)) {
             if let Item::Import(import) = item
                 && answered(&InterfaceName::parse(import.name.name))
             {
-                fates.push(((Space::Instance, index), Fate::Answered(import.name.name.to_owned())));
+                replacements
+                    .push(((Space::Instance, index), Replacement::Answered(import.name.name.to_owned())));
             }
         }
         for (index, item) in (0..).zip(self.guest.all(Space::Type)) {
@@ -92,13 +94,16 @@ impl Planner<'_> {
             let parsed = InterfaceName::parse(interface);
             if answered(&parsed) {
                 let resource = self.kinds_by_name.contains_key(&(parsed.base, name.to_owned()));
-                let fate =
-                    if resource { Fate::Placeholder } else { Fate::Answered(format!("{interface}.{name}")) };
-                fates.push((id, fate));
+                let replacement = if resource {
+                    Replacement::Placeholder
+                } else {
+                    Replacement::Answered(format!("{interface}.{name}"))
+                };
+                replacements.push((id, replacement));
             }
         }
-        for (id, fate) in fates {
-            self.fate(Part::Guest, id, fate);
+        for (id, replacement) in replacements {
+            self.replacement(Part::Guest, id, replacement);
         }
     }
 
@@ -122,7 +127,7 @@ impl Planner<'_> {
     }
 
     /// Gives every call that the guest lowered its glue, where it needs any.
-    pub(super) fn guests_calls(&mut self) -> Result<(), Cannot> {
+    pub(super) fn plan_guest_calls(&mut self) -> Result<(), NotLinkable> {
         let job = self.job;
         let ours = self.types(&job.adapter.resolve, job.adapter.world, true);
         let theirs = self.types(&job.guest.resolve, job.guest.world, false);
@@ -147,7 +152,13 @@ impl Planner<'_> {
                         self.answered(&mut groups, &ours, &theirs, &call)?;
                     } else if parsed.is_wasi02("wasi:cli") && parsed.base == "wasi:cli/exit" {
                         let (module, name) = groups.place(id, self.options(options)?);
-                        write_exit(module, &name, (theirs.info, function), self.end()?, Wanted::Original(id));
+                        write_exit(
+                            module,
+                            &name,
+                            (theirs.info, function),
+                            self.end()?,
+                            GlueImport::Original(id),
+                        );
                     } else if theirs.info.answers_none(function) {
                         self.refused(&mut groups, &theirs, &call)?;
                     }
@@ -166,7 +177,7 @@ impl Planner<'_> {
         let Some(kind) = self.kinds_by_name.get(&key) else { return };
         let host = self.job.host_io.is_some() && key.0.starts_with("wasi:io/");
         let (module, name) = groups.place(id, Options::default());
-        handles::write_drop(module, &name, *kind, host.then_some(Wanted::Original(id)));
+        handles::write_drop(module, &name, *kind, host.then_some(GlueImport::Original(id)));
     }
 
     /// A call of a function that the adapter has.
@@ -176,7 +187,7 @@ impl Planner<'_> {
         ours: &Types<'_>,
         theirs: &Types<'_>,
         call: &Call<'_>,
-    ) -> Result<(), Cannot> {
+    ) -> Result<(), NotLinkable> {
         let name = &call.function.name;
         let lifted = self.lift(&call.interface.base, name)?;
         let known = ours.functions.get(&(call.interface.base.clone(), name.clone())).copied();
@@ -184,33 +195,33 @@ impl Planner<'_> {
             same_function((ours.info, ours_function), (theirs.info, call.function))
         };
         let function = known.filter(same).ok_or_else(|| {
-            Cannot::new(format!("its {}.{name} has another type than the file system's", call.interface))
+            NotLinkable::new(format!("its {}.{name} has another type than the file system's", call.interface))
         })?;
         let (lifted, direct) = self.direct(ours, function, lifted);
         let options = self.options(call.options)?;
         let shared = call.interface.is_wasi02("wasi:io");
-        let adapters = |index| Wanted::Item(Part::Adapter, (Space::CoreFunc, index));
-        let joint = Joint {
+        let adapters = |index| GlueImport::Item(Part::Adapter, (Space::CoreFunc, index));
+        let glue = FunctionGlue {
             info: ours.info,
             layout: &ours.layout,
             function,
-            caller: party(Part::Guest, options),
-            callee: party(Part::Adapter, lifted.options),
+            caller: side_imports(Part::Guest, options),
+            callee: side_imports(Part::Adapter, lifted.options),
             target: self.core(lifted),
             post_return: lifted.options.post_return.map(adapters),
-            original: (self.job.host_io.is_some() && shared).then_some(Wanted::Original(call.id)),
+            original: (self.job.host_io.is_some() && shared).then_some(GlueImport::Original(call.id)),
             resources: &ours.resources,
             host_handles: self.job.host_io.is_some(),
             check_params: lifted
                 .options
                 .memory
-                .map(|memory| Wanted::Text(Part::Adapter, (Space::CoreMemory, memory))),
+                .map(|memory| GlueImport::Text(Part::Adapter, (Space::CoreMemory, memory))),
             check_results: None,
             guard_caller: true,
             direct,
         };
         let (module, name) = groups.place(call.id, options);
-        joint.write(module, &name)
+        glue.write(module, &name)
     }
 
     /// The function to call in place of one that the adapter has: one that moves no bytes, if there is one.
@@ -235,20 +246,21 @@ impl Planner<'_> {
             None => (found, Direct::Lent),
             Some((_, place)) => {
                 let post_return = place.options.post_return;
-                let post_return = post_return.map(|it| Wanted::Item(Part::Adapter, (Space::CoreFunc, it)));
+                let post_return =
+                    post_return.map(|it| GlueImport::Item(Part::Adapter, (Space::CoreFunc, it)));
                 (found, Direct::Placed { place: self.core(place), post_return })
             }
         }
     }
 
     /// A call of the host that answers none for handles that the host cannot know.
-    fn refused(&self, groups: &mut Groups, theirs: &Types<'_>, call: &Call<'_>) -> Result<(), Cannot> {
+    fn refused(&self, groups: &mut Groups, theirs: &Types<'_>, call: &Call<'_>) -> Result<(), NotLinkable> {
         let options = self.options(call.options)?;
         let refusal = Refusal {
             info: theirs.info,
             function: call.function,
-            memory: party(Part::Guest, options).memory,
-            original: Wanted::Original(call.id),
+            memory: side_imports(Part::Guest, options).memory,
+            original: GlueImport::Original(call.id),
             resources: &theirs.resources,
         };
         let (module, name) = groups.place(call.id, options);
@@ -256,7 +268,7 @@ impl Planner<'_> {
     }
 
     /// Takes the options of a call apart and looks at its memory.
-    fn options(&self, options: &[CanonicalOption]) -> Result<Options, Cannot> {
+    fn options(&self, options: &[CanonicalOption]) -> Result<Options, NotLinkable> {
         let options = Options::of(options)?;
         options.memory.map_or(Ok(()), |memory| self.check_memory(memory))?;
         Ok(options)
@@ -271,13 +283,13 @@ impl Planner<'_> {
         }
     }
 
-    fn check_memory(&self, memory: u32) -> Result<(), Cannot> {
+    fn check_memory(&self, memory: u32) -> Result<(), NotLinkable> {
         let ty = self.guest.memory_type(memory)?;
         if ty.memory64 {
-            return Err(Cannot::new("it has a memory of 64 bits"));
+            return Err(NotLinkable::new("it has a memory of 64 bits"));
         }
         if ty.shared {
-            return Err(Cannot::new("it shares its memory between threads"));
+            return Err(NotLinkable::new("it shares its memory between threads"));
         }
         Ok(())
     }

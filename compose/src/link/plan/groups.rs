@@ -1,10 +1,10 @@
 //! Glue modules while calls are planned: one for all calls with the same memory and allocator.
 
-use super::Planner;
-use crate::link::Part;
-use crate::link::emit::Fate;
+use super::planner::Planner;
 use crate::link::items::ItemId;
+use crate::link::job::Part;
 use crate::link::module::GlueModule;
+use crate::link::source::Replacement;
 use crate::link::trace::Options;
 
 /// The calls that share a memory and an allocator, and their module.
@@ -38,7 +38,7 @@ impl Groups {
         for group in self.0 {
             let number = planner.planned(group.module);
             for call in group.calls {
-                planner.fate(part, call, Fate::Glue(number, call.1.to_string()));
+                planner.replacement(part, call, Replacement::Glue(number, call.1.to_string()));
             }
         }
     }

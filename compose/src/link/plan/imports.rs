@@ -1,9 +1,10 @@
 //! What several parts import.
 
-use super::Planner;
-use crate::link::emit::Fate;
+use super::planner::Planner;
+use crate::link::error::NotLinkable;
 use crate::link::items::{Item, ItemId, Items, Space};
-use crate::link::{Cannot, Part};
+use crate::link::job::Part;
+use crate::link::source::Replacement;
 use std::collections::{HashMap, HashSet};
 use wasmparser::{ComponentType, ComponentTypeRef, InstanceTypeDeclaration};
 
@@ -24,7 +25,7 @@ fn exports_of_import(items: &Items<'_>, id: ItemId) -> HashSet<String> {
 impl Planner<'_> {
     /// Sees to it that an interface which several parts import is imported once, with all that any of
     /// them needs.
-    pub(super) fn shared_imports(&mut self) -> Result<(), Cannot> {
+    pub(super) fn plan_shared_imports(&mut self) -> Result<(), NotLinkable> {
         let mut by_name: HashMap<String, Vec<(Part, ItemId)>> = HashMap::new();
         let mut parts = vec![Part::Adapter, Part::Guest];
         parts.extend(self.provider.as_ref().map(|_| Part::Provider));
@@ -32,8 +33,8 @@ impl Planner<'_> {
             for (index, item) in (0..).zip(self.items(part).all(Space::Instance)) {
                 let id = (Space::Instance, index);
                 let Item::Import(import) = item else { continue };
-                let name = match self.fates.get(&(part, id)) {
-                    Some(Fate::Rename(name)) => name.clone(),
+                let name = match self.replacements.get(&(part, id)) {
+                    Some(Replacement::Rename(name)) => name.clone(),
                     Some(_) => continue,
                     None if self.is_linked_store(part, import.name.name) => continue,
                     None => import.name.name.to_owned(),
@@ -46,10 +47,10 @@ impl Planner<'_> {
             let all: HashSet<String> = importers.iter().flat_map(needs).collect();
             let fullest = importers.iter().find(|importer| needs(importer).len() == all.len()).copied();
             let (part, id) = fullest
-                .ok_or_else(|| Cannot::new(format!("two parts import different functions of {name}")))?;
+                .ok_or_else(|| NotLinkable::new(format!("two parts import different functions of {name}")))?;
             for (other, other_id) in importers {
                 if (other, other_id) != (part, id) {
-                    self.fate(other, other_id, Fate::Same(part, id));
+                    self.replacement(other, other_id, Replacement::Same(part, id));
                 }
             }
         }

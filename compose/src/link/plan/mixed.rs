@@ -1,15 +1,16 @@
 //! What calls with handles of both sides need of the adapter and of the host.
 
-use super::Planner;
-use crate::bridge::IoResource;
+use super::planner::Planner;
+use crate::link::error::NotLinkable;
 use crate::link::items::Space;
+use crate::link::job::Part;
 use crate::link::mixed::{self, Probe, Wrapping};
-use crate::link::module::{GlueModule, Wanted};
-use crate::link::{Cannot, Part};
+use crate::link::module::{GlueImport, GlueModule};
 use crate::names::InterfaceName;
+use crate::types::IoResource;
 
 impl Planner<'_> {
-    pub(super) fn mixed(&mut self) -> Result<usize, Cannot> {
+    pub(super) fn mixed(&mut self) -> Result<usize, NotLinkable> {
         let mut wrappings = Vec::new();
         let host = self.job.host_io.as_deref().unwrap_or_default();
         let named = |interface: &str| {
@@ -17,15 +18,16 @@ impl Planner<'_> {
                 .iter()
                 .map(|(_, name)| name)
                 .find(|name| InterfaceName::parse(name).base == format!("wasi:io/{interface}"));
-            name.cloned().ok_or_else(|| Cannot::new(format!("the host's wasi:io/{interface} has no name")))
+            name.cloned()
+                .ok_or_else(|| NotLinkable::new(format!("the host's wasi:io/{interface} has no name")))
         };
         for io in IoResource::ALL.into_iter().filter(|_| !host.is_empty()) {
-            let bridge = |verb: &str| -> Result<Wanted, Cannot> {
+            let bridge = |verb: &str| -> Result<GlueImport, NotLinkable> {
                 Ok(self.core(self.lift("kvfs:adapter/bridge", &format!("{verb}-{}", io.name()))?))
             };
             let probe = match io {
                 IoResource::InputStream | IoResource::OutputStream => Probe::Subscribe(
-                    Wanted::HostFunction(
+                    GlueImport::HostFunction(
                         named(io.interface())?,
                         if io == IoResource::InputStream {
                             "[method]input-stream.subscribe"
@@ -33,23 +35,23 @@ impl Planner<'_> {
                             "[method]output-stream.subscribe"
                         },
                     ),
-                    Wanted::HostDrop(named("poll")?, "pollable".to_owned()),
+                    GlueImport::HostDrop(named("poll")?, "pollable".to_owned()),
                 ),
                 IoResource::Pollable => {
-                    Probe::Ready(Wanted::HostFunction(named("poll")?, "[method]pollable.ready"))
+                    Probe::Ready(GlueImport::HostFunction(named("poll")?, "[method]pollable.ready"))
                 }
                 IoResource::Error => {
                     let describe = self.lift("wasi:io/error", "[method]error.to-debug-string")?;
                     let post_return = describe.options.post_return;
                     let post_return =
-                        post_return.map(|index| Wanted::Item(Part::Adapter, (Space::CoreFunc, index)));
+                        post_return.map(|index| GlueImport::Item(Part::Adapter, (Space::CoreFunc, index)));
                     Probe::Describe(self.core(describe), post_return)
                 }
             };
             let key = (format!("wasi:io/{}", io.interface()), io.name().to_owned());
             let kind = self.kinds_by_name.get(&key).copied();
             wrappings.push(Wrapping {
-                kind: kind.ok_or_else(|| Cannot::new(format!("the adapter has no {}", io.name())))?,
+                kind: kind.ok_or_else(|| NotLinkable::new(format!("the adapter has no {}", io.name())))?,
                 wrap: bridge("wrap")?,
                 unwrap: bridge("unwrap")?,
                 lend: bridge("lend")?,
@@ -57,9 +59,9 @@ impl Planner<'_> {
             });
         }
         let memory = self.lift("wasi:io/error", "[method]error.to-debug-string")?.options.memory;
-        let memory = memory.ok_or_else(|| Cannot::new("the adapter has no memory"))?;
+        let memory = memory.ok_or_else(|| NotLinkable::new("the adapter has no memory"))?;
         let mut module = GlueModule::default();
-        let memory = Wanted::Item(Part::Adapter, (Space::CoreMemory, memory));
+        let memory = GlueImport::Item(Part::Adapter, (Space::CoreMemory, memory));
         mixed::write(&mut module, &wrappings, memory);
         Ok(self.planned(module))
     }

@@ -6,45 +6,26 @@ mod exports;
 mod groups;
 mod imports;
 mod mixed;
+mod planner;
 mod store;
 
-use super::emit::{Fate, Source};
-use super::function::Party;
+use super::error::NotLinkable;
 use super::handles::KINDS;
-use super::items::{ItemId, Items, Space};
-use super::module::{GlueModule, Wanted};
+use super::items::Items;
+use super::job::Job;
+use super::linker::Linker;
 use super::output::Output;
-use super::trace::{Lifted, Options};
-use super::{Cannot, Glue, Job, Linker, Part};
-use crate::names::InterfaceName;
+use super::source::Source;
+use planner::Planner;
 use std::collections::HashMap;
-use wit_parser::{Function, Resolve, SizeAlign, WorldId, WorldItem};
 
-/// Functions by interface (without version) and name.
-type Functions<'r> = HashMap<(String, String), &'r Function>;
-
-struct Planner<'a> {
-    job: &'a Job<'a>,
-    guest: Items<'a>,
-    adapter: Items<'a>,
-    provider: Option<Items<'a>>,
-    fates: HashMap<(Part, ItemId), Fate>,
-    glue: Vec<Glue>,
-    /// The adapter's exported functions.
-    lifts: HashMap<(String, String), Lifted>,
-    /// The kinds of the adapter's resources, by the index of their definition and by name.
-    kinds: HashMap<u32, u32>,
-    kinds_by_name: HashMap<(String, String), u32>,
-    destructors: Vec<Option<u32>>,
-}
-
-pub(super) fn plan<'a>(job: &'a Job<'a>) -> Result<Linker<'a>, Cannot> {
+pub(super) fn plan<'a>(job: &'a Job<'a>) -> Result<Linker<'a>, NotLinkable> {
     let mut planner = Planner {
         job,
         guest: Items::read(&job.guest.bytes)?,
         adapter: Items::read(&job.adapter.bytes)?,
         provider: job.provider.map(Items::read).transpose()?,
-        fates: HashMap::new(),
+        replacements: HashMap::new(),
         glue: Vec::new(),
         lifts: HashMap::new(),
         kinds: HashMap::new(),
@@ -52,14 +33,14 @@ pub(super) fn plan<'a>(job: &'a Job<'a>) -> Result<Linker<'a>, Cannot> {
         destructors: vec![None; KINDS as usize],
     };
     planner.check_guest()?;
-    planner.adapters_exports()?;
-    planner.adapters_items()?;
+    planner.plan_adapter_exports()?;
+    planner.plan_adapter_items()?;
     let operations = planner.operations();
     let mixed = planner.mixed()?;
-    planner.guests_types();
-    planner.guests_calls()?;
-    planner.guests_exports()?;
-    planner.shared_imports()?;
+    planner.plan_guest_types();
+    planner.plan_guest_calls()?;
+    planner.plan_guest_exports()?;
+    planner.plan_shared_imports()?;
 
     let mut linker = Linker {
         output: Output::default(),
@@ -75,64 +56,8 @@ pub(super) fn plan<'a>(job: &'a Job<'a>) -> Result<Linker<'a>, Cannot> {
         loans: None,
         text: HashMap::new(),
     };
-    for ((part, id), fate) in planner.fates {
-        linker.source_mut(part).fates.insert(id, fate);
+    for ((part, id), replacement) in planner.replacements {
+        linker.source_mut(part).replacements.insert(id, replacement);
     }
     Ok(linker)
-}
-
-/// Lists the functions of a world's imports or exports.
-fn functions<'r>(resolve: &'r Resolve, world: WorldId, exports: bool) -> Functions<'r> {
-    let world = &resolve.worlds[world];
-    let items = if exports { &world.exports } else { &world.imports };
-    let mut found = Functions::new();
-    for (key, item) in items {
-        if let WorldItem::Interface { id, .. } = item {
-            let interface = resolve.name_world_key(key);
-            let interface = if exports { InterfaceName::parse(&interface).base } else { interface };
-            for (name, function) in &resolve.interfaces[*id].functions {
-                found.insert((interface.clone(), name.clone()), function);
-            }
-        }
-    }
-    found
-}
-
-fn is_answered(interface: &InterfaceName) -> bool {
-    interface.is_wasi02("wasi:io") || interface.is_wasi02("wasi:filesystem")
-}
-
-fn layout(resolve: &Resolve) -> SizeAlign {
-    let mut layout = SizeAlign::default();
-    layout.fill(resolve);
-    layout
-}
-
-impl<'a> Planner<'a> {
-    fn items(&self, part: Part) -> &Items<'a> {
-        match (part, &self.provider) {
-            (Part::Adapter, _) => &self.adapter,
-            (Part::Provider, Some(provider)) => provider,
-            (Part::Guest | Part::Provider, _) => &self.guest,
-        }
-    }
-
-    fn fate(&mut self, part: Part, id: ItemId, fate: Fate) {
-        self.fates.insert((part, id), fate);
-    }
-
-    /// Keeps a module for when it is needed, and returns its number.
-    fn planned(&mut self, module: GlueModule) -> usize {
-        let (bytes, wanted) = module.finish();
-        self.glue.push(Glue::Planned(bytes, wanted));
-        self.glue.len() - 1
-    }
-}
-
-/// Returns where a part's values lie.
-fn party(part: Part, options: Options) -> Party {
-    Party {
-        memory: options.memory.map(|index| Wanted::Item(part, (Space::CoreMemory, index))),
-        realloc: options.realloc.map(|index| Wanted::Item(part, (Space::CoreFunc, index))),
-    }
 }

@@ -1,13 +1,12 @@
 //! Bytes that the glue moves itself: from pieces to a list, from a list to pieces, and never past a check.
 
-use super::super::Part;
 use super::super::direct::{Direct, INTERFACE, Pair, name_of};
-use super::super::function::{Joint, Party, signature};
+use super::super::function::{FunctionGlue, SideImports, signature};
 use super::super::items::Space;
-use super::super::module::{GlueModule, Wanted};
-use super::joint::{Allocator, COMMON, FLAT, FLAT_RESULT, caller_text};
+use super::super::module::{GlueImport, GlueModule};
+use super::function::{Allocator, COMMON, FLAT, FLAT_RESULT, caller_text};
 use super::*;
-use crate::bridge::TypeInfo;
+use crate::types::TypeInfo;
 use std::collections::HashMap;
 use wit_parser::abi::AbiVariant;
 use wit_parser::{Function, Resolve, SizeAlign, SourceMap};
@@ -69,36 +68,36 @@ impl Rig {
               (func $post (param i32))
               (export "f" (func $f)) (export "place" (func $place)) (export "post" (func $post)))"#
         );
-        let item = |part, space, index| Wanted::Item(part, (space, index));
-        let party = |part| Party {
+        let item = |part, space, index| GlueImport::Item(part, (space, index));
+        let side_imports = |part| SideImports {
             memory: Some(item(part, Space::CoreMemory, 0)),
             realloc: Some(item(part, Space::CoreFunc, 0)),
         };
         let mut layout = SizeAlign::default();
         layout.fill(&resolve);
         let resources = HashMap::new();
-        let joint = Joint {
+        let function_glue = FunctionGlue {
             info,
             layout: &layout,
             function: &interface.functions["f"],
-            caller: party(Part::Guest),
-            callee: party(Part::Adapter),
+            caller: side_imports(Part::Guest),
+            callee: side_imports(Part::Adapter),
             target: item(Part::Adapter, Space::CoreFunc, 1),
             post_return: Some(post()),
             original: None,
             resources: &resources,
             host_handles: false,
-            check_params: Some(Wanted::Text(Part::Adapter, (Space::CoreMemory, 0))),
+            check_params: Some(GlueImport::Text(Part::Adapter, (Space::CoreMemory, 0))),
             check_results: None,
             guard_caller: true,
             direct,
         };
         let mut glue = GlueModule::default();
-        joint.write(&mut glue, "f").unwrap();
-        let (glue, wanted) = glue.finish();
+        function_glue.write(&mut glue, "f").unwrap();
+        let (glue, imports) = glue.finish();
         let core = |text: &str| wat::parse_str(text).unwrap();
         let names = ["cabi_realloc", "f", "post", "place"];
-        let glued = Glued::new(&engine, [&core(&caller), &core(&callee), &glue], wanted, &names).unwrap();
+        let glued = Glued::new(&engine, [&core(&caller), &core(&callee), &glue], imports, &names).unwrap();
         Self { engine, glued }
     }
 
@@ -122,8 +121,8 @@ impl Rig {
     }
 }
 
-fn post() -> Wanted {
-    Wanted::Item(Part::Adapter, (Space::CoreFunc, 2))
+fn post() -> GlueImport {
+    GlueImport::Item(Part::Adapter, (Space::CoreFunc, 2))
 }
 
 fn lender() -> Rig {
@@ -131,7 +130,7 @@ fn lender() -> Rig {
 }
 
 fn taker() -> Rig {
-    let place = Wanted::Item(Part::Adapter, (Space::CoreFunc, 3));
+    let place = GlueImport::Item(Part::Adapter, (Space::CoreFunc, 3));
     let direct = Direct::Placed { place, post_return: Some(post()) };
     Rig::new("f: func(bytes: list<u8>, at: u64) -> result<u64, u8>;", TAKER, direct)
 }

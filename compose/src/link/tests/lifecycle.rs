@@ -1,11 +1,10 @@
 //! The wrappers of `wasi:cli/exit` and of exports: what is called in which order, and what comes back.
 
-use super::super::Part;
 use super::super::items::Space;
 use super::super::lifecycle::{End, write_exit, write_export};
-use super::super::module::{GlueModule, Wanted};
+use super::super::module::{GlueImport, GlueModule};
 use super::*;
-use crate::bridge::TypeInfo;
+use crate::types::TypeInfo;
 use std::sync::{Arc, Mutex};
 use wasmtime::{Func, Val, ValType};
 use wit_parser::{Resolve, SourceMap};
@@ -56,9 +55,9 @@ impl Rig {
         let (_, interface) = resolve.interfaces.iter().next().unwrap();
         let function = (TypeInfo { resolve: &resolve }, &interface.functions[name]);
         let mut glue = GlueModule::default();
-        let item = |part, space| Wanted::Item(part, (space, 0));
+        let item = |part, space| GlueImport::Item(part, (space, 0));
         let (commit, original) = (item(Part::Adapter, Space::CoreFunc), item(Part::Guest, Space::CoreFunc));
-        let stderr = Wanted::HostFunction("wasi:cli/stderr".to_owned(), "get-stderr");
+        let stderr = GlueImport::HostFunction("wasi:cli/stderr".to_owned(), "get-stderr");
         let explain = item(Part::Provider, Space::CoreFunc);
         let end = End { commit, tell: tells.then_some((stderr, explain)) };
         if name.starts_with("exit") {
@@ -67,7 +66,7 @@ impl Rig {
             let memory = Some(item(Part::Guest, Space::CoreMemory));
             write_export(&mut glue, "f", function, end, original, memory);
         }
-        let (bytes, wanted) = glue.finish();
+        let (bytes, imports) = glue.finish();
 
         let engine = engine();
         let mut store = Store::new(&engine, ());
@@ -81,23 +80,23 @@ impl Rig {
         let wrapped = instantiate(&mut store, &module, |store, _, number| {
             let number: usize = number.parse().unwrap();
             let log = log.clone();
-            match &wanted[number].0 {
-                Wanted::Item(Part::Adapter, _) => Func::wrap(store, move || {
+            match &imports[number].0 {
+                GlueImport::Item(Part::Adapter, _) => Func::wrap(store, move || {
                     log.lock().unwrap().push("commit".to_owned());
                     i32::from(fails)
                 })
                 .into(),
-                Wanted::HostFunction(..) => Func::wrap(store, move || {
+                GlueImport::HostFunction(..) => Func::wrap(store, move || {
                     log.lock().unwrap().push("stderr".to_owned());
                     7_i32
                 })
                 .into(),
-                Wanted::Item(Part::Provider, _) => Func::wrap(store, move |stream: i32| {
+                GlueImport::Item(Part::Provider, _) => Func::wrap(store, move |stream: i32| {
                     log.lock().unwrap().push(format!("explain {stream}"));
                 })
                 .into(),
-                Wanted::Item(_, (Space::CoreMemory, _)) => memory.into(),
-                Wanted::Handles("busy") => busy.into(),
+                GlueImport::Item(_, (Space::CoreMemory, _)) => memory.into(),
+                GlueImport::Handles("busy") => busy.into(),
                 _ => {
                     let ty = types[number].unwrap_func().clone();
                     Func::new(store, ty, move |_, params, results| {

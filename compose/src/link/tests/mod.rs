@@ -1,17 +1,18 @@
 //! The parts of linking, run in wasmtime: each beside something that is known to be right.
 
 mod direct;
+mod function;
 mod handles;
-mod joint;
 mod lifecycle;
 mod refusal;
 mod text;
 mod values;
 
+use super::glue::TEXT;
 use super::handles::TABLE;
 use super::items::Space;
-use super::module::Wanted;
-use super::{Part, TEXT};
+use super::job::Part;
+use super::module::GlueImport;
 use std::sync::{Arc, OnceLock};
 use wasm_encoder::ExportKind;
 use wasmtime::{
@@ -69,8 +70,8 @@ fn instantiate(
     module: &Module,
     mut import: impl FnMut(&mut Store<()>, &str, &str) -> Extern,
 ) -> Instance {
-    let wanted: Vec<_> = module.imports().map(|i| (i.module().to_owned(), i.name().to_owned())).collect();
-    let imports: Vec<_> = wanted.iter().map(|(module, name)| import(store, module, name)).collect();
+    let names: Vec<_> = module.imports().map(|i| (i.module().to_owned(), i.name().to_owned())).collect();
+    let imports: Vec<_> = names.iter().map(|(module, name)| import(store, module, name)).collect();
     Instance::new(store, module, &imports).unwrap()
 }
 
@@ -79,7 +80,7 @@ struct Glued {
     caller: Module,
     callee: Module,
     glue: Module,
-    wanted: Vec<Wanted>,
+    imports: Vec<GlueImport>,
     /// What the callee calls its functions, by the numbers that the glue knows them by.
     names: Vec<&'static str>,
     text: Module,
@@ -90,14 +91,14 @@ impl Glued {
     fn new(
         engine: &Engine,
         [caller, callee, glue]: [&[u8]; 3],
-        wanted: Vec<(Wanted, ExportKind)>,
+        imports: Vec<(GlueImport, ExportKind)>,
         names: &[&'static str],
     ) -> wasmtime::Result<Self> {
         Ok(Self {
             caller: Module::new(engine, caller)?,
             callee: Module::new(engine, callee)?,
             glue: Module::new(engine, glue)?,
-            wanted: wanted.into_iter().map(|(wanted, _)| wanted).collect(),
+            imports: imports.into_iter().map(|(import, _)| import).collect(),
             names: names.to_vec(),
             text: Module::new(engine, TEXT)?,
             table: Module::new(engine, TABLE)?,
@@ -120,18 +121,20 @@ impl Glued {
         });
         let (inside, outside) = (memory(store, &callee, "memory"), memory(store, &caller, "memory"));
         let glue = instantiate(store, &self.glue, |store, _, number| {
-            match &self.wanted[number.parse::<usize>().unwrap()] {
-                Wanted::Item(of, (Space::CoreMemory, _)) => {
+            match &self.imports[number.parse::<usize>().unwrap()] {
+                GlueImport::Item(of, (Space::CoreMemory, _)) => {
                     if *of == Part::Guest { outside } else { inside }.into()
                 }
-                Wanted::Item(Part::Guest, _) => caller.get_export(store, "cabi_realloc").unwrap(),
-                Wanted::Item(_, (_, index)) => callee.get_export(store, self.names[*index as usize]).unwrap(),
-                Wanted::Text(of, _) => {
+                GlueImport::Item(Part::Guest, _) => caller.get_export(store, "cabi_realloc").unwrap(),
+                GlueImport::Item(_, (_, index)) => {
+                    callee.get_export(store, self.names[*index as usize]).unwrap()
+                }
+                GlueImport::Text(of, _) => {
                     let memory = if *of == Part::Guest { outside } else { inside };
                     let text = instantiate(store, &self.text, |_, _, _| memory.into());
                     text.get_export(store, "check").unwrap()
                 }
-                Wanted::Handles(name) => table.get_export(store, name).unwrap(),
+                GlueImport::Handles(name) => table.get_export(store, name).unwrap(),
                 other => panic!("{other:?}"),
             }
         });

@@ -1,13 +1,12 @@
 //! Functions of the host that answer none for a handle of the file system's: what is checked, dropped and passed on.
 
-use super::super::Part;
 use super::super::function::Resource;
 use super::super::handles::{FIRST, TABLE};
 use super::super::items::Space;
-use super::super::module::{GlueModule, Wanted};
+use super::super::module::{GlueImport, GlueModule};
 use super::super::refusal::Refusal;
 use super::*;
-use crate::bridge::{Special, TypeInfo};
+use crate::types::{Special, TypeInfo};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use wasmtime::{Func, Val};
@@ -44,7 +43,7 @@ struct Rig {
     log: Arc<Mutex<Vec<String>>>,
 }
 
-fn write(name: &str) -> Result<(Vec<u8>, Vec<Wanted>), String> {
+fn write(name: &str) -> Result<(Vec<u8>, Vec<GlueImport>), String> {
     let mut resolve = Resolve::default();
     for text in [IO, WIT] {
         let mut map = SourceMap::default();
@@ -66,19 +65,19 @@ fn write(name: &str) -> Result<(Vec<u8>, Vec<Wanted>), String> {
     let refusal = Refusal {
         info,
         function,
-        memory: Some(Wanted::Item(Part::Guest, (Space::CoreMemory, 0))),
-        original: Wanted::Original((Space::CoreFunc, 0)),
+        memory: Some(GlueImport::Item(Part::Guest, (Space::CoreMemory, 0))),
+        original: GlueImport::Original((Space::CoreFunc, 0)),
         resources: &resources,
     };
     let mut module = GlueModule::default();
-    refusal.write(&mut module, "f").map_err(|cannot| cannot.reason)?;
-    let (bytes, wanted) = module.finish();
-    Ok((bytes, wanted.into_iter().map(|(wanted, _)| wanted).collect()))
+    refusal.write(&mut module, "f").map_err(|why| why.to_string())?;
+    let (bytes, imports) = module.finish();
+    Ok((bytes, imports.into_iter().map(|(import, _)| import).collect()))
 }
 
 impl Rig {
     fn new(name: &str) -> Self {
-        let (bytes, wanted) = write(name).unwrap();
+        let (bytes, imports) = write(name).unwrap();
         let engine = engine();
         let mut store = Store::new(&engine, ());
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -98,11 +97,11 @@ impl Rig {
         let types: Vec<_> = module.imports().map(|import| import.ty()).collect();
         let glue = instantiate(&mut store, &module, |store, _, number| {
             let number: usize = number.parse().unwrap();
-            let what = match &wanted[number] {
-                Wanted::Item(..) => return memory.into(),
-                Wanted::Handles(name) => return table.get_export(store, name).unwrap(),
-                Wanted::HostDrop(interface, name) => format!("dropped {interface}.{name}"),
-                Wanted::Original(_) => "asked".to_owned(),
+            let what = match &imports[number] {
+                GlueImport::Item(..) => return memory.into(),
+                GlueImport::Handles(name) => return table.get_export(store, name).unwrap(),
+                GlueImport::HostDrop(interface, name) => format!("dropped {interface}.{name}"),
+                GlueImport::Original(_) => "asked".to_owned(),
                 other => panic!("{other:?}"),
             };
             let log = log.clone();

@@ -1,6 +1,6 @@
 //! The check for UTF-8 against the standard library's.
 
-use super::super::TEXT;
+use super::super::glue::TEXT;
 use super::*;
 
 /// Bytes at the borders of what the check tells apart.

@@ -1,8 +1,8 @@
 //! Random WIT functions, and random values of them as they lie in registers and in memory: most are right.
 
 use super::Rng;
-use crate::bridge::TypeInfo;
-use crate::code::{cases, flat_types, variant_layout};
+use crate::types::TypeInfo;
+use crate::wasm::code::{cases, flat_types, variant_layout};
 use std::fmt::Write;
 use wit_parser::{Resolve, SizeAlign, Type, TypeDefKind};
 

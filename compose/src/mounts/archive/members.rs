@@ -8,10 +8,10 @@ use kvfs::Timestamp;
 use std::io::Read;
 
 /// Most bytes of an extended header or a long name.
-const EXTENDED_BYTES_MAX: u64 = 16 << 20;
+const MAX_EXTENDED_BYTES: u64 = 16 << 20;
 
 /// Most pieces of a file with holes whose map stands in headers.
-const PIECES_MAX: usize = 1 << 20;
+const MAX_PIECES: usize = 1 << 20;
 
 /// Why an archive cannot be read on.
 #[derive(Debug)]
@@ -153,9 +153,9 @@ impl Members {
                 let pieces = more_pieces(&block).map_err(in_header)?;
                 map.extend(pieces.0);
                 more = pieces.1;
-                if map.len() > 2 * PIECES_MAX {
+                if map.len() > 2 * MAX_PIECES {
                     return Err(Fault::Refused(format!(
-                        "`{name}` has holes, and more than {PIECES_MAX} pieces"
+                        "`{name}` has holes, and more than {MAX_PIECES} pieces"
                     )));
                 }
             }
@@ -193,9 +193,9 @@ impl Members {
     /// Reads what stands behind the header of an entry that is about another.
     fn extended(&mut self, header: &Header<'_>) -> Result<Vec<u8>, Fault> {
         let size = header.size_bytes().map_err(Fault::Damaged)?;
-        if size > EXTENDED_BYTES_MAX {
+        if size > MAX_EXTENDED_BYTES {
             let reason =
-                format!("an extended header has {size} bytes, and at most {EXTENDED_BYTES_MAX} are read");
+                format!("an extended header has {size} bytes, and at most {MAX_EXTENDED_BYTES} are read");
             return Err(Fault::Refused(reason));
         }
         self.announce(size);

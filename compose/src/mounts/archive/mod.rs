@@ -22,18 +22,19 @@ mod unpacked;
 use self::members::{Fault, Kind, Member, Members};
 use self::records::left_out;
 use self::stream::Stream;
-use super::error::MountError;
 use super::tree::{Bytes, Content, Node, Purpose, Tree};
+use crate::error::MountError;
+use crate::limits::MAX_IMAGES_BYTES;
 use kvfs::Timestamp;
 use std::io::ErrorKind;
 use std::rc::Rc;
 
 /// Most bytes that the files of an archive may have together: what fits a component's memory, so that an
 /// archive that expands without end comes to one.
-const ARCHIVE_BYTES_MAX: u64 = super::plan::IMAGES_BYTES_MAX;
+const MAX_ARCHIVE_BYTES: u64 = MAX_IMAGES_BYTES;
 
 /// Most bytes that an archive may have, decompressed, with what is not of its files.
-const STREAM_BYTES_MAX: u64 = 2 * ARCHIVE_BYTES_MAX;
+const MAX_STREAM_BYTES: u64 = 2 * MAX_ARCHIVE_BYTES;
 
 /// Reads an archive into memory: what unpacking it into an empty directory leaves. Where a path comes twice, the
 /// last one counts, but a directory with something in it stays one. It is read to its end, since that is where its
@@ -47,7 +48,7 @@ const STREAM_BYTES_MAX: u64 = 2 * ARCHIVE_BYTES_MAX;
 pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
     let tree = Tree::new(Timestamp::default());
     let mut reader = Reader { purpose, tree, size_bytes: 0, has_header: false, last: None };
-    let stream = Stream::open(&purpose.tree, STREAM_BYTES_MAX);
+    let stream = Stream::open(&purpose.tree, MAX_STREAM_BYTES);
     let stream = stream.map_err(|error| reader.failed(Fault::Stream(error), None))?;
     reader.archive(Members::new(stream))?;
     Ok(reader.tree)
@@ -94,7 +95,7 @@ impl Reader<'_> {
             Fault::Stream(error) => match error.kind() {
                 ErrorKind::Unsupported => self.bad(error),
                 ErrorKind::FileTooLarge => {
-                    MountError::TooLarge { size_bytes: STREAM_BYTES_MAX, max_bytes: ARCHIVE_BYTES_MAX }
+                    MountError::TooLarge { size_bytes: MAX_STREAM_BYTES, max_bytes: MAX_ARCHIVE_BYTES }
                 }
                 _ => self.damaged(error),
             },
@@ -242,8 +243,8 @@ impl Reader<'_> {
     /// Fails if there is no room for so many more bytes.
     fn check_size(&self, more: u64) -> Result<(), MountError> {
         match self.size_bytes.saturating_add(more) {
-            size_bytes if size_bytes > ARCHIVE_BYTES_MAX => {
-                Err(MountError::TooLarge { size_bytes, max_bytes: ARCHIVE_BYTES_MAX })
+            size_bytes if size_bytes > MAX_ARCHIVE_BYTES => {
+                Err(MountError::TooLarge { size_bytes, max_bytes: MAX_ARCHIVE_BYTES })
             }
             _ => Ok(()),
         }

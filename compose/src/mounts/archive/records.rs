@@ -92,7 +92,7 @@ impl Said {
 const KEYS: [&str; 5] = ["path", "linkpath", "size", "mtime", "GNU.dumpdir"];
 
 /// Most bytes of a value that is said of all entries. No path is longer.
-const GLOBAL_VALUE_BYTES_MAX: usize = MAX_PATH_BYTES;
+const MAX_GLOBAL_VALUE_BYTES: usize = MAX_PATH_BYTES;
 
 /// Keeps of the records about all entries those that count: of each known key the last, or the first with which something
 /// is wrong, which the entries then fail with.
@@ -103,10 +103,10 @@ const GLOBAL_VALUE_BYTES_MAX: usize = MAX_PATH_BYTES;
 pub(super) fn that_count(records: Vec<Record>) -> Result<Vec<Record>, String> {
     let mut kept: Vec<Record> = Vec::new();
     for record in records.into_iter().filter(|record| KEYS.contains(&record.key.as_str())) {
-        if record.value.len() > GLOBAL_VALUE_BYTES_MAX {
+        if record.value.len() > MAX_GLOBAL_VALUE_BYTES {
             let (key, length) = (&record.key, record.value.len());
             return Err(format!(
-                "a global header has {length} bytes of `{key}`, and at most {GLOBAL_VALUE_BYTES_MAX} are read"
+                "a global header has {length} bytes of `{key}`, and at most {MAX_GLOBAL_VALUE_BYTES} are read"
             ));
         }
         match kept.iter_mut().find(|known| known.key == record.key) {

@@ -100,10 +100,10 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Where archives lie, under a name without an ending that could tell what they are.
-pub(super) struct Place(pub(super) TempDir);
+/// The file of an archive, under a name without an extension that would tell its form.
+pub(super) struct ArchiveFile(pub(super) TempDir);
 
-impl Place {
+impl ArchiveFile {
     pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -135,7 +135,7 @@ impl Place {
 
 #[test]
 fn what_an_archive_cannot_bring_is_named() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     let one = |kind, name, link, bytes| Tar::default().add(kind, name, link, bytes).end();
     let regular = one(b'0', b"f", "", &[7; 5000]);
     let second = Tar::default().file("f", "text").add(b'0', b"g", "", &[7; 5000]).end();
@@ -222,7 +222,7 @@ fn what_an_archive_cannot_bring_is_named() {
 
 #[test]
 fn an_archive_has_its_end() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     let tar = Tar::default().file("a", "first").file("b", "second");
     let whole = tar.clone().end();
     // Right between two entries, and behind the last.
@@ -244,7 +244,7 @@ fn an_archive_has_its_end() {
 
 #[test]
 fn what_gzip_compressed_is_read_to_its_checksum() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     let text = "0123456789abcdef".repeat(1000);
     let tar = Tar::default().file("a", &text).end();
     let good = compressed(&tar);
@@ -280,7 +280,7 @@ fn what_gzip_compressed_is_read_to_its_checksum() {
 #[test]
 fn later_entries_of_an_archive_replace_earlier_ones() {
     let tar = Tar::default().file("d/f", "first").file("/d/f", "second").file("x", "file");
-    let mut opened = Place::new().open(&tar.directory("x/").file("./x//y", "in x").end());
+    let mut opened = ArchiveFile::new().open(&tar.directory("x/").file("./x//y", "in x").end());
     assert_eq!(opened.text("d/f"), "second");
     assert_eq!(opened.text("x/y"), "in x");
     assert_eq!(opened.names("."), ["d", "x"]);
@@ -288,7 +288,7 @@ fn later_entries_of_an_archive_replace_earlier_ones() {
 
 #[test]
 fn a_hard_link_keeps_what_it_was_made_to() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     let linked = Tar::default().file("a", "old").link("b", "a").link("./d/c", "/b");
     let mut opened = place.open(&linked.clone().file("a", "new").end());
     assert_eq!(
@@ -314,7 +314,7 @@ fn a_hard_link_keeps_what_it_was_made_to() {
 #[test]
 fn a_hard_link_to_a_symbolic_link_is_one_too() {
     let tar = Tar::default().file("f", "text").symlink("s", "f").link("s2", "s").symlink("alone", "f");
-    let plan = planned(&[&Place::new().mount(&tar.end())]);
+    let plan = planned(&[&ArchiveFile::new().mount(&tar.end())]);
     let plan = plan.unwrap();
     let mut opened = Opened::new(&plan, "/x");
     assert_eq!(opened.volume.readlink_at(&opened.root, "s2").unwrap(), "f");
@@ -330,7 +330,7 @@ fn what_a_global_header_says_is_said_of_all_entries_up_to_the_next() {
     let tar = Tar::default().global(&[early]).file("a", "").directory("d").symlink("s", "a");
     let tar = tar.records(&[late]).file("own", "").global(&[("comment", "x")]).file("b", "");
     let tar = tar.global(&[("linkpath", "a"), late]).link("l", "nothing").symlink("t", "nothing");
-    let mut opened = Place::new().open(&tar.clone().end());
+    let mut opened = ArchiveFile::new().open(&tar.clone().end());
     let times = ["a", "d", "s", "own", "b", "t"].map(|name| opened.stat(name).mtime);
     let times = times.map(|time| (time.seconds, time.nanoseconds));
     let early = (1_500_000_000, 250_000_000);
@@ -341,7 +341,7 @@ fn what_a_global_header_says_is_said_of_all_entries_up_to_the_next() {
     // The size decides where the next header is.
     let tar = Tar::default().global(&[("size", "3"), ("path", "p")]);
     let tar = tar.add_header(header(b'0', b"a", "", 600), b"abc").records(&[("path", "q")]);
-    let mut opened = Place::new().open(&tar.add_header(header(b'0', b"b", "", 0), b"def").end());
+    let mut opened = ArchiveFile::new().open(&tar.add_header(header(b'0', b"b", "", 0), b"def").end());
     assert_eq!(opened.names("."), ["p", "q"]);
     assert_eq!((opened.text("p"), opened.text("q")), ("abc".into(), "def".into()));
 }
@@ -351,7 +351,7 @@ fn links_and_directories_have_no_bytes_whatever_size_is_told_of_them() {
     let tar = Tar::default().file("a", "text").add_header(header(b'1', b"l", "a", 4), b"");
     let tar = tar.add_header(header(b'2', b"s", "a", 4), b"").add_header(header(b'5', b"d", "", 600), b"");
     let tar = tar.add_header(header(b'0', b"e/", "", 600), b"").records(&[("size", "4")]).link("m", "a");
-    let mut opened = Place::new().open(&tar.file("z", "end").end());
+    let mut opened = ArchiveFile::new().open(&tar.file("z", "end").end());
     assert_eq!(opened.names("."), ["a", "d", "e", "l", "m", "s", "z"]);
     assert_eq!((opened.text("z"), opened.stat("a").nlink), ("end".into(), 3));
 }
@@ -362,7 +362,7 @@ fn entries_below_a_symbolic_link_lie_where_it_leads() {
     let tar =
         tar.symlink("again", "./lib/").file("again/g", "g").link("h", "again/x/f").symlink("usr/up", ".");
     let mut opened =
-        Place::new().open(&tar.file("usr/up/u", "u").directory("again").file("again/own", "").end());
+        ArchiveFile::new().open(&tar.file("usr/up/u", "u").directory("again").file("again/own", "").end());
     assert_eq!(opened.names("."), ["again", "h", "lib", "usr"]);
     assert_eq!(opened.names("usr"), ["lib", "u", "up"]);
     assert_eq!(opened.names("usr/lib"), ["g", "x"]);
@@ -373,7 +373,7 @@ fn entries_below_a_symbolic_link_lie_where_it_leads() {
 #[test]
 fn a_directory_with_nothing_in_it_is_replaced() {
     let tar = Tar::default().file("f", "text").directory("a").directory("b").directory("c");
-    let mut opened = Place::new().open(&tar.file("a", "file").symlink("b", "f").link("c", "f").end());
+    let mut opened = ArchiveFile::new().open(&tar.file("a", "file").symlink("b", "f").link("c", "f").end());
     assert_eq!(opened.names("."), ["a", "b", "c", "f"]);
     assert_eq!(
         (opened.text("a"), opened.text("b"), opened.text("c")),
@@ -387,7 +387,7 @@ fn records_have_line_feeds_in_values_and_the_last_of_two_counts() {
     // Another extended header takes the place of the one before, and a long name gives way to both.
     let tar = tar.records(&[("path", "lost")]).records(&[("mtime", "6")]).file("d", "");
     let tar = tar.records(&[("path", "e")]).add(b'L', b"long", "", b"long name\0").file("f", "");
-    let mut opened = Place::new().open(&tar.add(b'L', b"long", "", b"long name\0").file("g", "").end());
+    let mut opened = ArchiveFile::new().open(&tar.add(b'L', b"long", "", b"long name\0").file("g", "").end());
     assert_eq!(opened.names("."), ["a\nb", "d", "e", "long name"]);
     assert_eq!((opened.stat("a\nb").mtime.seconds, opened.stat("d").mtime.seconds), (5, 6));
 }
@@ -395,7 +395,7 @@ fn records_have_line_feeds_in_values_and_the_last_of_two_counts() {
 /// Messages name what is wrong with the first entry, and do not say that there is no archive.
 #[test]
 fn an_old_map_of_holes_that_is_wrong_is_what_is_named() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     let map = |pieces: &[(u64, u64)], whole: u64| {
         let mut header = tar::Header::new_gnu();
         header.set_path("s").unwrap();
@@ -463,7 +463,7 @@ fn check_pieces(opened: &mut Opened) {
 
 #[test]
 fn files_with_holes_are_filled_in_every_form() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     let after = |tar: Tar| tar.file("after", "text").end();
     let made_up = b"./GNUSparseFile.1/sparse";
 
@@ -528,7 +528,7 @@ fn files_with_holes_are_filled_in_every_form() {
 
 #[test]
 fn what_only_gnu_tar_writes_is_read() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     // A volume's label, a directory of an incremental archive with its list, and a time before 1970.
     let mut old = tar::Header::new_gnu();
     old.set_path("old").unwrap();
@@ -553,7 +553,7 @@ fn what_only_gnu_tar_writes_is_read() {
 #[test]
 fn a_slash_makes_a_directory_in_an_old_archive() {
     let tar = Tar::default().add(b'\0', b"./", "", b"").add(b'\0', b"d/", "", b"").file("d/f", "text");
-    let mut opened = Place::new().open(&tar.add(b'0', b"e/", "", b"").end());
+    let mut opened = ArchiveFile::new().open(&tar.add(b'0', b"e/", "", b"").end());
     assert_eq!(opened.names("."), ["d", "e"]);
     assert_eq!((opened.stat("d").kind, opened.stat("e").kind), (Kind::Directory, Kind::Directory));
     assert_eq!(opened.text("d/f"), "text");
@@ -575,7 +575,7 @@ fn an_archive_may_come_through_a_pipe() {
 
 #[test]
 fn short_entries_that_name_very_many_directories_are_refused() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     let deep = |number: usize| format!("{number}{}", "/a".repeat(2046));
     let mut tar = Tar::default();
     for number in 0..70 {

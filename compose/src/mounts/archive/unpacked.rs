@@ -1,7 +1,7 @@
 //! Odd archives, packed and unpacked: what an image of one holds is what GNU tar leaves on a disk, and what that
 //! fails at is refused.
 
-use super::tests::{Place, Tar, header};
+use super::tests::{ArchiveFile, Tar, header};
 use crate::mounts::tests::{Opened, planned};
 use kvfs::Kind;
 use kvfs_trust::shrink::seeds;
@@ -128,7 +128,7 @@ fn without_changed_times(theirs: &Found, mut ours: Found) -> Found {
 }
 
 /// Says how packing an archive differs from unpacking it, if it does.
-fn difference(place: &Place, bytes: &[u8]) -> Option<String> {
+fn difference(place: &ArchiveFile, bytes: &[u8]) -> Option<String> {
     let mount = place.mount(bytes);
     match (unpacked(&place.0.path().join("a")), packed(&mount)) {
         (Ok(theirs), Ok(ours)) if theirs == without_changed_times(&theirs, ours.clone()) => None,
@@ -353,7 +353,7 @@ fn odd_archives_are_packed_as_they_are_unpacked() {
         ("a time of spaces", tar().add_header(forged(b'0', "a", 0, &[(TIME_AT, &[b' '; 12])]), b"")),
         ("garbage in the middle", tar().file("a", "").add_blocks(&[b'x'; 512]).file("z", "")),
     ];
-    let place = Place::new();
+    let place = ArchiveFile::new();
     let mut faults = String::new();
     for (name, tar) in cases {
         if let Some(difference) = difference(&place, &tar.end()) {
@@ -366,7 +366,7 @@ fn odd_archives_are_packed_as_they_are_unpacked() {
 /// Where packing differs on purpose: it refuses what would be packed otherwise than it was meant.
 #[test]
 fn what_unpacking_takes_and_packing_does_not_is_this() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     for (tar, words) in [
         (Tar::default().add(b'Z', b"q", "", b"data"), "`q` is of a kind (`Z`) that is not known"),
         (Tar::default().records(&[("path", "p\0q")]).file("a", ""), "a name with a zero byte"),
@@ -491,7 +491,7 @@ fn archive(entries: &[Entry]) -> Vec<u8> {
 
 #[test]
 fn random_archives_are_packed_as_they_are_unpacked() {
-    let place = Place::new();
+    let place = ArchiveFile::new();
     let seeds = seeds(ARCHIVES);
     let tried_count = seeds.end - seeds.start;
     let mut packed_count = 0;

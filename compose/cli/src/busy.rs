@@ -1,0 +1,56 @@
+//! The spinner and the progress bar.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use kvfs_compose::{Packing, Visible};
+use std::time::Duration;
+
+/// Shows on a terminal that something takes its time; dropped, it is gone.
+pub(crate) struct Busy(ProgressBar);
+
+impl Busy {
+    pub(crate) fn new(what: &'static str) -> Self {
+        let bar = ProgressBar::new_spinner().with_message(what).with_style(Self::spinner());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+
+    /// Says what is being done now.
+    pub(crate) fn doing(&self, what: &'static str) {
+        self.0.set_message(what);
+    }
+
+    /// Clears the line for output, and draws it again below.
+    pub(crate) fn aside<T>(&self, output: impl FnOnce() -> T) -> T {
+        self.0.suspend(output)
+    }
+
+    /// Shows a bar while a tree is packed, and the spinner again afterwards.
+    pub(crate) fn packing(&self, packing: Packing<'_>) {
+        let bar = &self.0;
+        if packing.entries_done == 0 {
+            bar.set_length(packing.bytes);
+            bar.set_message(format!("packing {}", Visible(packing.path)));
+            if let Ok(style) =
+                ProgressStyle::with_template("{msg} [{wide_bar}] {bytes}/{total_bytes} ({elapsed})")
+            {
+                bar.set_style(style.progress_chars("=> "));
+            }
+        }
+        bar.set_position(packing.bytes_done);
+        if packing.entries_done == packing.entries {
+            bar.set_message("composing");
+            bar.set_style(Self::spinner());
+        }
+    }
+
+    fn spinner() -> ProgressStyle {
+        ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

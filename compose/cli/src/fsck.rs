@@ -1,0 +1,204 @@
+//! `kvfs fsck`.
+
+use crate::files::read;
+use crate::interrupt;
+use crate::mounted::MountedVolume;
+use crate::terminal::{complain, say, warn};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use kvfs::image::Image;
+use kvfs_compose::fixed_mounts;
+use kvfs_host::{AnyStore, EngineStore, open_store, open_store_read_only};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Checks a volume of a store, and repairs it with --repair.
+///
+/// Without --repair, opens the store read-only. The exit code is that of fsck(8): 0 if the volume is sound, 1 if it was
+/// repaired and is sound now, 4 if it is not sound, 8 if it could not be checked.
+#[derive(Args)]
+pub(crate) struct FsckArgs {
+    /// The store, such as `redb:PATH`. No guest may be running on it.
+    #[arg(long)]
+    store: String,
+    /// The volume of the store to check.
+    #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
+    volume: String,
+    /// A component that was composed with a mount `overlay:` of this volume.
+    ///
+    /// The packed tree below the volume is taken from it, and both are checked as the one tree that they form.
+    #[arg(long, value_name = "COMPONENT")]
+    image: Option<PathBuf>,
+    /// Repairs what is wrong. Nothing that can be read is lost; what has lost its name goes to /lost+found.
+    #[arg(long)]
+    repair: bool,
+    /// Lets the repair fill in lost bytes: zeros for lost pieces of a file, and what is left for a file whose size is
+    /// lost. Otherwise reading them stays an error.
+    #[arg(long, requires = "repair")]
+    accept_loss: bool,
+}
+
+// The exit codes of fsck(8). A sound volume gives 0.
+
+/// Everything that was wrong has been repaired.
+const REPAIRED: u8 = 1;
+/// Something is wrong, and still is.
+const UNSOUND: u8 = 4;
+/// The volume could not be checked or repaired.
+const FAILED: u8 = 8;
+
+pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
+    ExitCode::from(check(args).unwrap_or_else(|error| {
+        complain(&error);
+        FAILED
+    }))
+}
+
+fn check(args: &FsckArgs) -> Result<u8> {
+    interrupt::end_in_order()?;
+    let image = args.image.as_deref().map(|component| image_of(component, &args.volume)).transpose()?;
+    let store = open_store_read_only(&args.store)?;
+    let recovered = matches!(&store, AnyStore::RedbReader(reader) if reader.recovered());
+    let mut store = EngineStore(store);
+    let report = match &image {
+        Some(image) => kvfs::fsck_overlay(&mut store, &args.volume, image.clone()),
+        None => kvfs::fsck(&mut store, &args.volume),
+    };
+    drop(store);
+    let report = report.map_err(|error| explain(args, error))?;
+    if !args.repair {
+        if recovered {
+            warn(format_args!(
+                "{} was not closed in order: this is what its last commit left; the next program that \
+                 opens it for writing recovers the file itself, as --repair does",
+                args.store
+            ));
+        }
+        say(lines(&report.findings).into_iter().chain([summary(args, &report), verdict(&report)]))?;
+        return Ok(if report.is_clean() { 0 } else { UNSOUND });
+    }
+    if report.is_clean() {
+        if recovered {
+            // Opening the file for writing recovers it.
+            open_store(&args.store)?.close().with_context(|| format!("{}: cannot recover it", args.store))?;
+        }
+        say([summary(args, &report), verdict(&report)])?;
+        return Ok(0);
+    }
+    repair(args, image)
+}
+
+/// Returns the image that a component states below a volume. Its content must match its digest: a repair by another
+/// tree than the volume was used with would take good records for bad ones.
+fn image_of(component: &Path, volume: &str) -> Result<Image> {
+    let volumes = MountedVolume::all(&fixed_mounts(&read(component)?))?;
+    let images = volumes.into_iter().filter_map(|mounted| Some((mounted.name, mounted.image?)));
+    let (mut of_volume, others): (Vec<_>, Vec<_>) = images.partition(|(name, _)| name == volume);
+    if let Some((_, mut image)) = of_volume.pop() {
+        image
+            .verify()
+            .with_context(|| format!("{}: the image below volume `{volume}`", component.display()))?;
+        return Ok(image);
+    }
+    let others: Vec<_> = others.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let has = match others.len() {
+        0 => "it has none below any volume".to_owned(),
+        _ => format!("it has one below {}", others.join(", ")),
+    };
+    let component = component.display();
+    bail!(
+        "{component}: it was composed with no packed tree below volume `{volume}`; {has} (`kvfs inspect` lists its mounts)"
+    )
+}
+
+fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
+    let store = open_store(&args.store)?;
+    let options = kvfs::RepairOptions { accept_loss: args.accept_loss };
+    let (mut volumes, mut clock) = (EngineStore(store.clone()), SystemClock);
+    let done = match image {
+        Some(image) => kvfs::repair_overlay(&mut volumes, &mut clock, &args.volume, image, options),
+        None => kvfs::repair(&mut volumes, &mut clock, &args.volume, options),
+    }
+    .map_err(|error| explain(args, error))?;
+    store.close().with_context(|| format!("{}: cannot make the repair durable", args.store))?;
+    let mut text = lines(&done.before.findings);
+    text.extend(lines(&done.fixes));
+    if !done.after.is_clean() {
+        text.push("still wrong:".to_owned());
+        text.extend(lines(&done.after.findings));
+    }
+    text.push(summary(args, &done.after));
+    if done.after.is_clean() {
+        text.push("repaired: it is sound now".to_owned());
+    } else {
+        text.push(verdict(&done.after));
+        if !args.accept_loss {
+            text.push(
+                "what is left has lost bytes: replace these files from a copy, or add --accept-loss to make of \
+                 them what is there"
+                    .to_owned(),
+            );
+        }
+    }
+    say(text)?;
+    Ok(if done.after.is_clean() { REPAIRED } else { UNSOUND })
+}
+
+/// Explains an error of the check, and what to do about it.
+fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
+    let (store, volume) = (&args.store, &args.volume);
+    match error {
+        kvfs::Error::NoEntry => {
+            anyhow!("{store}: there is no volume `{volume}` in it; name another with --volume")
+        }
+        kvfs::Error::Fenced => {
+            anyhow!("{store}: a program has opened volume `{volume}` meanwhile; end it, and try again")
+        }
+        kvfs::Error::OtherImage(images) if images.given.is_none() => {
+            anyhow!(
+                "{store}: {images}; name the component that volume `{volume}` was used with, by --image COMPONENT"
+            )
+        }
+        error => anyhow!(error).context(format!("{store}: cannot check volume `{volume}`")),
+    }
+}
+
+fn lines(items: &[impl Display]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn summary(args: &FsckArgs, report: &kvfs::Report) -> String {
+    format!(
+        "volume {}: {} inodes, {} names, {} extents, {} bytes of content, {} charged; {} extents and {} files wait to \
+         be removed",
+        args.volume,
+        report.inodes,
+        report.dentries,
+        report.extents,
+        report.content_bytes,
+        report.used_bytes,
+        report.garbage_extents,
+        report.orphans
+    )
+}
+
+fn verdict(report: &kvfs::Report) -> String {
+    match report.findings.len() {
+        0 => "sound".to_owned(),
+        count => format!("{count} findings; the numbers are those of FORMAT.md"),
+    }
+}
+
+/// Gives the time of day to inodes that a repair makes.
+struct SystemClock;
+
+impl kvfs::Clock for SystemClock {
+    fn now(&mut self) -> kvfs::Timestamp {
+        // A clock before 1970 was never set.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        kvfs::Timestamp { seconds, nanoseconds: now.subsec_nanos() }
+    }
+}

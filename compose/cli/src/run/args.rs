@@ -1,0 +1,70 @@
+//! The arguments of `kvfs run`.
+
+use super::bounds::Bounds;
+use crate::composition::CompositionArgs;
+use crate::parse::parse_directory;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Runs a guest on a store, after composing it if it is not composed yet.
+///
+/// The exit code is the guest's; 134 after a trap, 130 after an interrupt, and 124, 137 or 152 if --timeout, --max-memory
+/// or --max-fuel ended the guest. The store is closed in order in all of these cases.
+///
+/// A guest that says it is composed is composed again from its parts, so that nothing in it reaches the store past the
+/// file system. A guest that asks for the store itself is refused: see --allow-raw-store.
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// The store: `memory:[SIZE]`, gone at the end, of at most SIZE (such as 64M); `redb:PATH`, a file that is made if
+    /// missing; or `file:DIR`, a directory that is empty, missing or such a store.
+    #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR", default_value = "memory:")]
+    pub(super) store: String,
+    /// Sets a variable in the guest's environment; may be given many times.
+    #[arg(long, value_name = "K=V", value_parser = parse_variable)]
+    pub(super) env: Vec<(String, String)>,
+    /// Preopens a directory of the host under a name, for a mount host:PREOPEN or for a provider; may be given many
+    /// times.
+    ///
+    /// The guest sees only what is mounted of it; a provider that does not come with kvfs sees all. A name that neither
+    /// asks for is refused.
+    #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
+    pub(super) dir: Vec<(PathBuf, String)>,
+    /// Lets the guest use the host's network and look up names.
+    #[arg(long)]
+    pub(super) inherit_network: bool,
+    /// DANGEROUS. Runs a guest that asks for the store itself (`kvfs inspect` says so) as it is.
+    ///
+    /// It can read, change and remove everything in the store, in every volume and of every other guest; kvfs does not
+    /// stand between. Only for a component that you have written yourself or trust with all that. It gets no
+    /// directories.
+    #[arg(long, conflicts_with = "dir")]
+    pub(super) allow_raw_store: bool,
+    #[command(flatten)]
+    pub(super) bounds: Bounds,
+    #[command(flatten)]
+    pub(super) composition: CompositionArgs,
+    /// The guest, composed or not, then its arguments, with or without a `--` between.
+    #[arg(required = true, trailing_var_arg = true, value_name = "GUEST [--] ARGS")]
+    guest_and_args: Vec<String>,
+}
+
+impl RunArgs {
+    pub(super) fn guest(&self) -> &Path {
+        // There is one: the argument is required.
+        Path::new(self.guest_and_args.first().map_or("", String::as_str))
+    }
+
+    pub(super) fn guest_args(&self) -> &[String] {
+        match self.guest_and_args.get(1..).unwrap_or_default() {
+            [dashes, rest @ ..] if dashes == "--" => rest,
+            all => all,
+        }
+    }
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it has the form NAME=VALUE".into()),
+    }
+}

@@ -1,0 +1,76 @@
+//! `kvfs run`: a guest on a store, in wasmtime.
+
+mod args;
+mod bounds;
+mod call;
+mod engine;
+mod load;
+
+use crate::interrupt;
+use crate::mounted::MountedDirectory;
+use crate::runtime::imports;
+use anyhow::{Context, Result, bail};
+pub(crate) use args::RunArgs;
+use call::call;
+use engine::{GUEST_STACK_BYTES, HOST_STACK_BYTES};
+use kvfs_compose::{DEFAULT_FILE_PATH, Provider};
+use kvfs_host::open_store;
+use load::{Loaded, load};
+use std::process::ExitCode;
+use wasmtime::component::Component;
+
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
+    let guest = args.guest().display().to_string();
+    let Loaded { component, volumes, directories, provider } = load(args).with_context(|| guest.clone())?;
+    if let Some(Provider::File { path }) = &provider {
+        let path = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
+        if !args.dir.iter().any(|(_, preopen)| preopen == path) {
+            bail!("{guest}: its store is in the directory {path}; name it with --dir STATE::{path}");
+        }
+    }
+    for mount in &directories {
+        if !args.dir.iter().any(|(_, preopen)| *preopen == mount.preopen) {
+            let MountedDirectory { path, preopen, .. } = mount;
+            bail!(
+                "{guest}: a directory of the host is mounted at {path}; name it with --dir HOST-DIR::{preopen}"
+            );
+        }
+    }
+    for (_, preopen) in &args.dir {
+        if !asks_for(preopen, &directories, provider.as_ref(), &component) {
+            bail!("{guest}: no mount and no provider in it asks for a directory {preopen}; leave --dir out");
+        }
+    }
+    interrupt::end_in_order()?;
+    let kv = open_store(&args.store)?;
+    for volume in &volumes {
+        volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
+    }
+    let result = std::thread::scope(|scope| {
+        let call = || call(args, &component, &directories, kv.clone());
+        let stack_bytes = GUEST_STACK_BYTES + HOST_STACK_BYTES;
+        let guest = std::thread::Builder::new().stack_size(stack_bytes).spawn_scoped(scope, call)?;
+        guest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    // However the guest ended: what the store has acknowledged must not be lost with this process.
+    let closed = kv.close().with_context(|| format!("{}: cannot make the data durable", args.store));
+    let code = result.with_context(|| guest)?;
+    closed?;
+    Ok(code)
+}
+
+/// Returns whether a mount or the provider of a component uses a directory of this name.
+fn asks_for(
+    preopen: &str,
+    mounts: &[MountedDirectory],
+    provider: Option<&Provider>,
+    component: &Component,
+) -> bool {
+    let of_provider = match provider {
+        Some(Provider::File { path }) => path.as_deref().unwrap_or(DEFAULT_FILE_PATH) == preopen,
+        // The user's own provider may use directories of any name.
+        Some(Provider::Component(_)) => imports(component, "wasi:filesystem/"),
+        _ => false,
+    };
+    of_provider || mounts.iter().any(|mount| mount.preopen == preopen)
+}

@@ -1,0 +1,130 @@
+//! The one place that writes to standard output and standard error; lints keep it so.
+//!
+//! Messages contain names and errors that come from guests, files and stores. Every line goes through [`Visible`],
+//! so no message can forget to escape them. The output of a guest itself is passed on as it is.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use kvfs_compose::Visible;
+use std::fmt::Display;
+use std::io::{self, Write};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
+/// Writes lines to standard output. A closed pipe is not an error.
+pub(crate) fn say<L: Display>(lines: impl IntoIterator<Item = L>) -> Result<()> {
+    let text: String = lines.into_iter().map(|line| format!("{}\n", Visible(line))).collect();
+    match stdout(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
+}
+
+/// Tells the user why the command failed, on one line.
+pub(crate) fn complain(error: &anyhow::Error) {
+    warn(one_line(&with_causes(error)));
+}
+
+/// Writes an error with its causes. An error of the libraries has its cause in its own text, which is said once.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Tells the user something on one line of standard error.
+pub(crate) fn warn(message: impl Display) {
+    stderr(format!("kvfs: {}\n", Visible(message)).as_bytes());
+}
+
+/// Tells the user something on standard error, and below it, indented, lines that are not the command's own.
+pub(crate) fn warn_with<L: Display>(message: impl Display, lines: impl IntoIterator<Item = L>) {
+    let lines: String = lines.into_iter().map(|line| format!("    {}\n", Visible(line))).collect();
+    stderr(format!("kvfs: {}:\n{lines}", Visible(message)).as_bytes());
+}
+
+/// Joins the lines of a message with colons.
+pub(crate) fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+/// Sends panics and logs through here. KVFS_LOG sets the level of the log, or levels of targets such as
+/// `kvfs=debug,wasmtime=info`.
+pub(crate) fn start() {
+    std::panic::set_hook(Box::new(|panic| warn(one_line(&format!("{panic}; please report it")))));
+    let asked = std::env::var("KVFS_LOG").ok().and_then(|asked| asked.parse().ok());
+    let targets = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
+    // Without colours: an event is escaped whole.
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Log);
+    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
+}
+
+/// Says what is wrong with the arguments of a command, or prints its `--help` or `--version`, and exits.
+pub(crate) fn usage<C: Parser>(error: &clap::Error) -> ! {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    // The error quotes arguments, and an argument may contain line ends. Parsing the escaped arguments gives the same
+    // error with no line end but clap's own.
+    let shown = std::env::args_os().map(|arg| Visible(arg.to_string_lossy()).to_string());
+    let text = match C::try_parse_from(shown) {
+        Err(same) => same.render().to_string(),
+        Ok(_) => one_line(&error.render().to_string()),
+    };
+    let lines: String = text.lines().map(|line| format!("{}\n", Visible(line))).collect();
+    stderr(lines.as_bytes());
+    std::process::exit(error.exit_code())
+}
+
+/// Writes the log to standard error, one event at a time.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        stderr(format!("{}\n", Visible(text.trim_end_matches('\n'))).as_bytes());
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+fn stdout(text: &[u8]) -> io::Result<()> {
+    io::stdout().write_all(text)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+fn stderr(text: &[u8]) {
+    // There is nowhere left to report a failure to.
+    let _ = io::stderr().write_all(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_causes;
+    use anyhow::anyhow;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read it: {cause}; check the path")]
+    struct Quoting {
+        #[source]
+        cause: std::io::Error,
+    }
+
+    #[test]
+    fn a_cause_that_its_error_quotes_is_said_once() {
+        let cause = std::io::Error::other("gone");
+        let error = anyhow!(Quoting { cause }).context("guest.wasm");
+        assert_eq!(with_causes(&error), "guest.wasm: cannot read it: gone; check the path");
+        assert_eq!(with_causes(&anyhow!("inner").context("outer")), "outer: inner");
+    }
+}

@@ -1,0 +1,347 @@
+//! What reaches a terminal: nothing that it acts on, whoever has chosen the name.
+
+use super::{Noon, kvfs, store_of, workshop};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Output};
+use wasm_encoder as enc;
+
+/// A name that clears the screen, rings, turns the direction of text, and starts a line of its own.
+const EVIL: &str = "e\x1b[2J\x07\x7f\u{9b}31m\u{202e}\u{2066}\u{200f}\r\nFORGED";
+
+/// The same for where a name may have no control characters.
+const TURNED: &str = "t\u{202e}\u{2067}\u{200f}FORGED";
+
+/// A core module of preview1 that traps in a function of that name.
+fn trapping() -> Vec<u8> {
+    let mut module = enc::Module::new();
+    let mut types = enc::TypeSection::new();
+    types.ty().function([], []);
+    let (i32, i64) = (enc::ValType::I32, enc::ValType::I64);
+    types.ty().function([i32, i32, i32, i32, i32, i64, i64, i32, i32], [i32]);
+    let mut imports = enc::ImportSection::new();
+    // So that it uses files.
+    imports.import("wasi_snapshot_preview1", "path_open", enc::EntityType::Function(1));
+    let mut functions = enc::FunctionSection::new();
+    functions.function(0).function(0);
+    let mut memories = enc::MemorySection::new();
+    let memory =
+        enc::MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
+    memories.memory(memory);
+    let mut exports = enc::ExportSection::new();
+    exports.export("_start", enc::ExportKind::Func, 2).export("memory", enc::ExportKind::Memory, 0);
+    let mut code = enc::CodeSection::new();
+    for instructions in [
+        [enc::Instruction::Unreachable, enc::Instruction::End],
+        [enc::Instruction::Call(1), enc::Instruction::End],
+    ] {
+        let mut body = enc::Function::new([]);
+        for instruction in &instructions {
+            body.instruction(instruction);
+        }
+        code.function(&body);
+    }
+    module
+        .section(&types)
+        .section(&imports)
+        .section(&functions)
+        .section(&memories)
+        .section(&exports)
+        .section(&code);
+    module.section(&names(&[1, 2]));
+    module.finish()
+}
+
+fn names(functions: &[u32]) -> enc::NameSection {
+    let mut names = enc::NameSection::new();
+    names.module(EVIL);
+    let mut map = enc::NameMap::new();
+    functions.iter().for_each(|index| map.append(*index, EVIL));
+    names.functions(&map);
+    names
+}
+
+/// A core module with such names for what it imports and exports.
+fn strange(import: bool) -> Vec<u8> {
+    let mut module = enc::Module::new();
+    let mut types = enc::TypeSection::new();
+    types.ty().function([], []);
+    let mut imports = enc::ImportSection::new();
+    imports.import(
+        "wasi_snapshot_preview1",
+        if import { EVIL } else { "sched_yield" },
+        enc::EntityType::Function(0),
+    );
+    if import {
+        imports.import(EVIL, EVIL, enc::EntityType::Function(0));
+    }
+    let mut functions = enc::FunctionSection::new();
+    functions.function(0);
+    let mut exports = enc::ExportSection::new();
+    exports.export(EVIL, enc::ExportKind::Func, if import { 2 } else { 1 });
+    let mut code = enc::CodeSection::new();
+    let mut body = enc::Function::new([]);
+    body.instruction(&enc::Instruction::End);
+    code.function(&body);
+    module.section(&types).section(&imports).section(&functions).section(&exports).section(&code);
+    module.finish()
+}
+
+/// A component that imports something of that name, which no component may.
+fn misnamed() -> Vec<u8> {
+    let mut component = enc::Component::new();
+    let mut types = enc::ComponentTypeSection::new();
+    types.instance(&enc::InstanceType::new());
+    let mut imports = enc::ComponentImportSection::new();
+    imports.import(EVIL, enc::ComponentTypeRef::Instance(0));
+    imports.import("wasi:filesystem/preopens@0.2.9", enc::ComponentTypeRef::Instance(0));
+    component.section(&types).section(&imports);
+    component.finish()
+}
+
+/// A provider that answers every call with an error of such words.
+fn provider() -> Vec<u8> {
+    let escaped: String = EVIL.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    let length = EVIL.len();
+    let module = format!(
+        r#"(module
+        (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 8192)
+        (data (i32.const 1024) "\01\00\00\00\08\00\00\00\00\08\00\00\{length:02x}\00\00\00")
+        (data (i32.const 2048) "{escaped}")
+        (func (export "kvfs:store/kv-store@0.1.0#get-limits") (result i32) i32.const 1024)
+        (func (export "kvfs:store/kv-store@0.1.0#get") (param i32 i32) (result i32) i32.const 1024)
+        (func (export "kvfs:store/kv-store@0.1.0#scan") (param i32 i32 i32 i32 i32 i32) (result i32) i32.const 1024)
+        (func (export "kvfs:store/kv-store@0.1.0#apply") (param i32 i32 i32 i32 i32) (result i32) i32.const 1024))"#
+    );
+    let wit = "package test:provider; world guest { export kvfs:store/kv-store@0.1.0; }";
+    kvfs_wit_guests::component(wit, "0.2.9", &module)
+}
+
+/// A tar with an entry of that name that no image can hold.
+fn tar() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Fifo);
+    header.set_path(EVIL).unwrap();
+    header.set_size(0);
+    header.set_cksum();
+    builder.append(&header, std::io::empty()).unwrap();
+    builder.into_inner().unwrap()
+}
+
+/// A store whose volume has a damaged file of that name.
+fn damaged_store(path: &Path) {
+    let memory = kvfs::MemoryStore::default();
+    let mut volume =
+        kvfs::Volume::open(Box::new(memory.clone()), Box::new(Noon), kvfs::Options::default()).unwrap();
+    let root = volume.root().unwrap();
+    let create = kvfs::OpenFlags { create: true, ..kvfs::OpenFlags::default() };
+    let write = kvfs::Access { write: true, ..kvfs::Access::default() };
+    let file = volume.open_at(&root, EVIL, kvfs::Follow::No, create, write).unwrap();
+    volume.write(&file, kvfs::At::Offset(0), &[9; 100_000]).unwrap();
+    volume.sync_all().unwrap();
+    let mut entries = memory.dump();
+    let (_, value) = entries.iter_mut().rfind(|(key, _)| key[5] == 0x20).unwrap();
+    value[500] ^= 1;
+    store_of(path, &kvfs::MemoryStore::from_entries(entries), |_| {});
+}
+
+/// Fails if a terminal would act on something of it, or a name has started a line.
+fn check(args: &[&str], output: &Output) {
+    for stream in [&output.stdout, &output.stderr] {
+        let text =
+            std::str::from_utf8(stream).unwrap_or_else(|_| panic!("{args:?}: not Unicode: {stream:?}"));
+        let acts = |c: char| {
+            (c.is_control() && c != '\n')
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        assert!(!text.contains(acts), "{args:?}: {text:?}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("FORGED")), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn nothing_that_a_terminal_acts_on_is_said_whoever_has_made_it() {
+    let dir = workshop();
+    let path = |name: &str| dir.path().join(name);
+    let write = |name: &str, bytes: &[u8]| std::fs::write(path(name), bytes).unwrap();
+    write("trapping.wasm", &trapping());
+    write("imports.wasm", &strange(true));
+    write("exports.wasm", &strange(false));
+    write("misnamed.wasm", &misnamed());
+    write("provider.wasm", &provider());
+    write("evil.tar", &tar());
+    write(EVIL, b"\0asm\x0d\0\x01\0");
+    let guest = std::fs::read(path("guest.wasm")).unwrap();
+    let text = format!("version={EVIL}\nmount=/\trw\tkv:{EVIL}\n");
+    write("forged.wasm", &super::trust::marked(&guest, &text));
+    std::fs::create_dir(path("tree")).unwrap();
+    std::fs::create_dir(path("odd")).unwrap();
+    let odd = format!("odd/{TURNED}");
+    std::fs::create_dir(path(&odd)).unwrap();
+    let overlay = format!("/=overlay:{odd}:{TURNED}");
+    for (out, more) in [
+        ("plain.wasm", &["--volume", TURNED][..]),
+        ("linked.wasm", &["--volume", TURNED, "--link", "core"]),
+        ("overlay.wasm", &["--mount", &overlay]),
+        ("host.wasm", &["--mount", "/=kv", "--mount", &format!("/{TURNED}=host:{TURNED}")]),
+        ("file.wasm", &["--provider", &format!("file:{TURNED}")]),
+    ] {
+        let output = kvfs(dir.path(), &[&["compose", "guest.wasm", "-o", out], more].concat());
+        assert!(output.status.success(), "{output:?}");
+        check(more, &output);
+    }
+    let plain = std::fs::read(path("plain.wasm")).unwrap();
+    let renamed = |text: String| text.replace("version=", &format!("version=\x1b[31m{TURNED}"));
+    write("renamed.wasm", &kvfs_wit_guests::with_text(&plain, renamed));
+    write("unknown.wasm", &kvfs_wit_guests::with_text(&plain, |text| text + "later=\x1b[31mFORGED\n"));
+    damaged_store(&path("damaged.redb"));
+    std::fs::copy(path("damaged.redb"), path("repaired.redb")).unwrap();
+
+    let mut cases: Vec<Vec<String>> = Vec::new();
+    let mut case = |args: &[&str]| cases.push(args.iter().map(|arg| (*arg).to_owned()).collect());
+    for file in [
+        "trapping.wasm",
+        "imports.wasm",
+        "exports.wasm",
+        "misnamed.wasm",
+        "provider.wasm",
+        "forged.wasm",
+        EVIL,
+        "plain.wasm",
+        "linked.wasm",
+        "overlay.wasm",
+        "host.wasm",
+        "file.wasm",
+        "renamed.wasm",
+        "unknown.wasm",
+    ] {
+        case(&["inspect", file]);
+        case(&["run", file]);
+        case(&["run", "--link", "core", "--store", "redb:run.redb", file]);
+        case(&["compose", file, "-o", "x.wasm"]);
+        case(&["compose", file, "-o", "x.wasm", "--link", "core"]);
+        case(&["check-store", "--provider", file]);
+        case(&["fsck", "--store", "redb:damaged.redb", "--image", file]);
+    }
+    let store = format!("redb:{EVIL}/store");
+    for args in [
+        &["--store", "redb:damaged.redb"][..],
+        &["--store", "redb:repaired.redb", "--repair"],
+        &["--store", "redb:repaired.redb", "--repair", "--accept-loss"],
+        &["--store", &store],
+        &["--store", EVIL],
+        &["--store", "redb:damaged.redb", "--volume", EVIL],
+        &["--store", "redb:damaged.redb", "--volume", TURNED],
+        &["--store", "redb:damaged.redb", "--volume", TURNED, "--image", "overlay.wasm"],
+        &["--store", "redb:damaged.redb", "--volume", TURNED, "--image", "plain.wasm"],
+    ] {
+        case(&[&["fsck"], args].concat());
+    }
+    for args in [
+        &["--volume", EVIL][..],
+        &["--mode", EVIL],
+        &["--link", EVIL],
+        &["--mount", EVIL],
+        &["--mount", &format!("/x={EVIL}:y")],
+        &["--mount", &format!("/x=kv,{EVIL}")],
+        &["--mount", &format!("{EVIL}=kv")],
+        &["--mount", &format!("/x=image:{EVIL}/none")],
+        &["--mount", "/x=image:evil.tar"],
+        &["--mount", &format!("/x=host:{EVIL}")],
+        &["--mount", &format!("/{TURNED}=kv"), "--mount", &format!("/{TURNED}=kv")],
+        &["--share", EVIL],
+        &[&format!("--{EVIL}")],
+    ] {
+        case(&[&["compose", "guest.wasm", "-o", "x.wasm"], args].concat());
+        case(&[&["run"], args, &["guest.wasm"]].concat());
+    }
+    for provider in ["memory:EVIL", "file:EVIL", "keyvalue:EVIL", "EVIL", "EVIL:x"] {
+        let provider = provider.replace("EVIL", EVIL);
+        case(&["compose", "guest.wasm", "-o", "x.wasm", "--provider", &provider]);
+        case(&["check-store", "--provider", &provider]);
+    }
+    case(&["compose", "guest.wasm", "-o", &format!("{EVIL}/x.wasm")]);
+    case(&["compose", "guest.wasm", "-o", EVIL]);
+    case(&["run", "--store", &store, "guest.wasm"]);
+    case(&["run", "--env", EVIL, "guest.wasm"]);
+    case(&["run", "--dir", EVIL, "guest.wasm"]);
+    case(&["run", "--dir", &format!("tree::{EVIL}"), "guest.wasm"]);
+    case(&["run", "--dir", &format!("{EVIL}/none::{TURNED}"), "host.wasm"]);
+    case(&["check-store", "--store", &store]);
+    case(&["check-store", "--provider", "provider.wasm", "--dir", &format!("{EVIL}/none::x")]);
+    case(&["check-store", "--store", "memory:", "--timeout", EVIL]);
+    case(&[EVIL]);
+    case(&["inspect", &format!("{EVIL}/none")]);
+
+    let mut quoting = 0;
+    for args in &cases {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let output = kvfs(dir.path(), &args);
+        check(&args, &output);
+        let all = [output.stdout, output.stderr].concat();
+        quoting += usize::from(all.windows(6).any(|window| window == b"FORGED"));
+    }
+    // Otherwise little was looked at. The others say nothing of such names.
+    assert!(quoting * 2 > cases.len(), "{quoting} of {} outputs quote such a name", cases.len());
+    let help = String::from_utf8(kvfs(dir.path(), &["--help"]).stdout).unwrap();
+    let commands =
+        help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a list");
+    let commands: BTreeSet<&str> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    let swept: BTreeSet<&str> =
+        cases.iter().map(|args| args[0].as_str()).filter(|name| *name != EVIL).collect();
+    assert_eq!(swept, commands, "every subcommand is swept");
+}
+
+#[test]
+fn the_log_is_escaped_too() {
+    let dir = workshop();
+    std::fs::write(dir.path().join("trapping.wasm"), trapping()).unwrap();
+    for args in [&["run", "trapping.wasm"][..], &["inspect", "trapping.wasm"], &["compose", EVIL, "-o", "x"]]
+    {
+        let output = Command::new(env!("CARGO_BIN_EXE_kvfs"))
+            .args(args)
+            .current_dir(dir.path())
+            // A cache that cannot be made is a warning in the log, with its path.
+            .env("XDG_CACHE_HOME", dir.path().join("trapping.wasm").join(EVIL))
+            .env("KVFS_LOG", "debug")
+            .output()
+            .unwrap();
+        check(args, &output);
+        if args[0] == "run" {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(stderr.contains("compiling without a cache"), "{stderr}");
+            assert!(stderr.contains("the guest trapped:\n    "), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn what_a_guest_writes_is_its_own() {
+    let dir = workshop();
+    let module = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 16) "\08\00\00\00\09\00\00\00")
+        (data (i32.const 8) "\1b[1mraw\0a")
+        (func (export "_start")
+          (i32.store (i32.const 16) (i32.const 8))
+          (i32.store (i32.const 20) (i32.const 8))
+          (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 64)))
+          (drop (call $write (i32.const 2) (i32.const 16) (i32.const 1) (i32.const 64)))))"#;
+    std::fs::write(dir.path().join("bold.wasm"), wat::parse_str(module).unwrap()).unwrap();
+    for link in ["component", "core"] {
+        let output = kvfs(dir.path(), &["run", "--link", link, "bold.wasm"]);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(
+            (output.stdout.as_slice(), output.stderr.as_slice()),
+            (&b"\x1b[1mraw\n"[..], &b"\x1b[1mraw\n"[..])
+        );
+    }
+}

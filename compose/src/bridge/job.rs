@@ -1,0 +1,106 @@
+//! A component to generate: what it wraps, and for whom.
+
+use crate::types::{TypeInfo, is_stderr};
+use wit_parser::{Function, InterfaceId, Resolve};
+
+/// Which of the two `wasi:io` a component speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Io {
+    /// The host's.
+    Host,
+    /// The file system's.
+    Virtual,
+}
+
+/// When the functions of a wrapped interface commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifecycle {
+    /// Never.
+    Untouched,
+    /// Before the call, which does not come back.
+    CommitBefore,
+    /// After the call has returned.
+    CommitAfter,
+}
+
+/// What is wrapped.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    /// An interface, with all its types and functions.
+    Interface(InterfaceId),
+    /// A function that belongs to no interface.
+    Function(Box<Function>),
+}
+
+/// One thing to import, wrap and export.
+#[derive(Clone, Debug)]
+pub(crate) struct Wrap {
+    /// The name under which the generated component imports it.
+    pub(crate) source: String,
+    /// The name under which it exports it: the guest's own.
+    pub(crate) target: String,
+    pub(crate) item: Item,
+    pub(crate) lifecycle: Lifecycle,
+}
+
+/// The host's `wasi:io` as the adapter needs it, under the names of the guest's version.
+#[derive(Clone)]
+pub(crate) struct HostIo<'a> {
+    /// The adapter's types.
+    pub(crate) resolve: &'a Resolve,
+    /// Interfaces of `resolve`, in the order of their dependencies, with the names to import.
+    pub(crate) interfaces: Vec<(InterfaceId, String)>,
+}
+
+/// All that a generated component is made from.
+pub(crate) struct Job<'a> {
+    /// The guest's types.
+    pub(crate) resolve: &'a Resolve,
+    /// Whose `wasi:io` the wrapped items speak. The other one is the caller's.
+    pub(crate) callee: Io,
+    pub(crate) wraps: Vec<Wrap>,
+    pub(crate) host_io: HostIo<'a>,
+}
+
+impl Job<'_> {
+    /// Returns true if any wrapped type mentions `wasi:io`, so that both sides' are imported.
+    pub(crate) fn converts_io(&self) -> bool {
+        let info = TypeInfo { resolve: self.resolve };
+        self.wraps.iter().any(|wrap| match &wrap.item {
+            Item::Interface(id) => info.interface_types(*id).iter().any(|ty| info.mentions_io(ty)),
+            Item::Function(function) => info.function_mentions_io(function),
+        })
+    }
+
+    /// Returns the wrapped interface that gives the host's standard error, where a commit that fails is told.
+    pub(crate) fn stderr(&self) -> Option<usize> {
+        let gives = |wrap: &&Wrap| {
+            let mut functions = wrap.functions(self.resolve);
+            is_stderr(&wrap.target) && functions.any(|f| TypeInfo { resolve: self.resolve }.gives_stderr(f))
+        };
+        let place = self.wraps.iter().position(|wrap| gives(&wrap));
+        place.filter(|_| self.callee == Io::Host)
+    }
+
+    /// Returns how many functions of a wrapped item get a shim.
+    pub(crate) fn shim_count(&self, wrap: &Wrap) -> usize {
+        let info = TypeInfo { resolve: self.resolve };
+        wrap.functions(self.resolve).filter(|function| wrap.needs_shim(info, function)).count()
+    }
+}
+
+impl Wrap {
+    pub(crate) fn functions<'r>(
+        &'r self,
+        resolve: &'r Resolve,
+    ) -> Box<dyn Iterator<Item = &'r Function> + 'r> {
+        match &self.item {
+            Item::Interface(id) => Box::new(resolve.interfaces[*id].functions.values()),
+            Item::Function(function) => Box::new(std::iter::once(&**function)),
+        }
+    }
+
+    pub(super) fn needs_shim(&self, info: TypeInfo<'_>, function: &Function) -> bool {
+        self.lifecycle != Lifecycle::Untouched || info.function_mentions_io(function)
+    }
+}

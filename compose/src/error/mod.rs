@@ -1,0 +1,236 @@
+//! Errors: of composing, and below it of options and mounts.
+
+mod config;
+mod mount;
+mod text;
+
+pub use config::ConfigError;
+pub use mount::MountError;
+pub(crate) use text::{cut, one_line};
+
+/// An error of composing: what is wrong and what to do about it.
+///
+/// Nothing is ever half done: composing works in memory, so an error leaves no trace.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComposeError {
+    /// The guest does not start with the four bytes of WebAssembly.
+    #[error("not a WebAssembly file; give a component, or a core module made for WASI preview1")]
+    NotWasm,
+
+    /// The guest starts like WebAssembly and then is cut off or damaged.
+    #[error("truncated or damaged WebAssembly at byte {offset}: {reason}; build or copy the file again")]
+    Invalid {
+        /// Where reading failed, in bytes from the start of the file.
+        offset: u64,
+        /// What the reader found.
+        reason: String,
+    },
+
+    /// The guest is a core module that cannot be made a component.
+    #[error(
+        "a core module that cannot be made a component: {reason}; build it for wasm32-wasip1 or wasm32-wasip2"
+    )]
+    CoreModule {
+        /// What the encoder found.
+        reason: String,
+    },
+
+    /// The guest's types cannot be read as WIT.
+    #[error(
+        "a component whose interfaces cannot be read as WIT: {reason}; build it with a current toolchain"
+    )]
+    Undecodable {
+        /// What the decoder found.
+        reason: String,
+    },
+
+    /// The guest does not use the file system.
+    #[error("nothing to virtualize: the guest does not import wasi:filesystem; run it as it is")]
+    NothingToVirtualize,
+
+    /// The guest has no way in.
+    #[error("the guest exports nothing, so nothing can run it; it may be cut off: build or copy it again")]
+    NothingToRun,
+
+    /// The guest is a core module whose exports a component cannot have.
+    #[error(
+        "nothing can run the module: it has no `_start`, and nothing says which types its exports have ({}); give it a \
+         world by `wasm-tools component embed`, or build it as a component", .functions.join(", ")
+    )]
+    ExportsWithoutTypes {
+        /// The functions that the module exports.
+        functions: Vec<String>,
+    },
+
+    /// The guest exports an interface that it imports, by handing the import on.
+    #[error(
+        "the guest exports {interface} and has it from its own import of that name, which cannot be read as WIT; leave \
+         out that export: who needs the interface has it from the host"
+    )]
+    PassedOn {
+        /// The interface.
+        interface: String,
+    },
+
+    /// The guest uses a file system of a version that the adapter does not export.
+    #[error("the guest imports {interface}, and kvfs provides wasi:filesystem 0.2; build it for WASI 0.2")]
+    UnsupportedVersion {
+        /// The import, with its version.
+        interface: String,
+    },
+
+    /// The guest imports of the file system's interfaces what this version does not provide.
+    #[error(
+        "the guest imports {interface}{}, and {provided} has nothing of that name; build it for that version, or use a newer kvfs", function_suffix(.function)
+    )]
+    NotProvided {
+        /// The interface as the guest names it.
+        interface: String,
+        /// The function, if the interface is known.
+        function: Option<String>,
+        /// What is provided in its place.
+        provided: String,
+    },
+
+    /// The guest has been through composition before.
+    #[error("already composed by kvfs; run it as it is, or compose the original guest")]
+    AlreadyComposed,
+
+    /// The guest imports the store itself, and would get every volume in it, past the file system.
+    #[error(
+        "it imports {interface}: it asks for the whole store, to read and change every volume in it past the file \
+         system; compose the original guest with this kvfs, or if you trust it with all that, run it with \
+         --allow-raw-store"
+    )]
+    AsksForStore {
+        /// The import.
+        interface: String,
+    },
+
+    /// A result's own provider, which does not come with the library, imports the store of the host.
+    #[error(
+        "it has a provider of its own that imports {interface}: that asks for the whole store of the host, to read and \
+         change every volume in it; if you trust it with all that, run it with --allow-raw-store"
+    )]
+    ProviderAsksForStore {
+        /// The import.
+        interface: String,
+    },
+
+    /// Something says that kvfs composed it, and not of what, or in a form that this version does not know.
+    #[error(
+        "it has a custom section `kvfs`, as results have, but no parts that this version can compose again; compose the \
+         original guest with this kvfs"
+    )]
+    UnknownParts,
+
+    /// The parts that a result says it is made of cannot be composed.
+    #[error(
+        "what it says it was composed of cannot be composed again: {reason}; compose the original guest with this kvfs"
+    )]
+    BadParts {
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// Guest and provider import the same package, so the guest may reach what the provider keeps.
+    #[error(
+        "the guest {uses} {package}, and so does the provider: the guest could read and change the store past the \
+         file system; take another provider, or if what they share there is not the store, allow it with --share {package}"
+    )]
+    SharedWithProvider {
+        /// The package, without a version.
+        package: String,
+        /// How the guest comes to it, in words.
+        uses: &'static str,
+    },
+
+    /// What guest and provider are to share is no package.
+    #[error("`{}` is no package that guest and provider could share; write its name without a version, such as my:log", cut(.package).escape_debug())]
+    BadShare {
+        /// What was given.
+        package: String,
+    },
+
+    /// A guest or a provider has more beside its modules than a result can keep of it.
+    #[error(
+        "guest and provider have {kept_bytes} bytes of types, names and the like that are not in the result, and at most \
+         {max_bytes} can be kept there for it to be made again; strip them of what is for debugging, or join them as \
+         components"
+    )]
+    TooMuchToKeep {
+        /// What they have.
+        kept_bytes: u64,
+        /// What can be kept.
+        max_bytes: u64,
+    },
+
+    /// Part of an interface cannot be carried between the file system's `wasi:io` and the host's.
+    #[error("cannot bridge {interface}{}: {ty}: {reason}", function_suffix(.function))]
+    CannotBridge {
+        /// The interface as the guest names it.
+        interface: String,
+        /// The function, if it is one function that cannot be bridged.
+        function: Option<String>,
+        /// The type that stands in the way.
+        ty: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+
+    /// The adapter given to the builder is not one.
+    #[error("not an adapter of kvfs: {reason}; use the one that comes with this version")]
+    BadAdapter {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The provider is not a component that exports the store.
+    #[error("not a provider: {reason}; give a component that exports kvfs:store/kv-store@0.1.0")]
+    BadProvider {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The options cannot be written into the adapter.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+
+    /// A mount, or a tree that is to be packed for one, is not as it must be.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+
+    /// The parts do not fit together.
+    #[error("cannot join {part}: {reason}; report this together with the guest's output of `kvfs inspect`")]
+    Join {
+        /// What was being joined, in words or as the interface's name.
+        part: String,
+        /// What the graph or the encoder found.
+        reason: String,
+    },
+
+    /// The result is not what composition promises. It is not handed out.
+    #[error(
+        "the result was refused: {reason}; report this together with the guest's output of `kvfs inspect`"
+    )]
+    Refused {
+        /// The promise that was not kept.
+        reason: String,
+    },
+}
+
+fn function_suffix(function: &Option<String>) -> String {
+    function.as_ref().map(|name| format!(" ({name})")).unwrap_or_default()
+}
+
+impl ComposeError {
+    /// Makes a reader's error one of damaged input.
+    pub(crate) fn invalid(error: &wasmparser::BinaryReaderError) -> Self {
+        Self::Invalid { offset: error.offset(), reason: one_line(error.message()) }
+    }
+
+    pub(crate) fn join(part: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        Self::Join { part: part.into(), reason: one_line(&reason.to_string()) }
+    }
+}

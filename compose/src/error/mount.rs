@@ -1,0 +1,291 @@
+//! Errors of mounts.
+
+use super::ConfigError;
+use crate::limits::{MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES};
+use kvfs::limits::MAX_MOUNTS;
+use std::path::PathBuf;
+
+/// Why mounts cannot be composed: which one, what is wrong with it, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MountError {
+    /// The text does not have the form of a mount.
+    #[error("`{text}` is no mount; write PATH=SOURCE, such as /lib=image:dist/lib or /data=kv:data,ro")]
+    Form {
+        /// The text.
+        text: String,
+    },
+    /// The path is not absolute, not in its normal form, or too long.
+    #[error("mount path `{}` {reason}", .path.escape_debug())]
+    Path {
+        /// The path.
+        path: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// There is no such source.
+    #[error(
+        "mount at {path}: no source `{source_text}`; there are kv[:VOLUME], image:DIR-or-TAR, \
+         overlay:DIR-or-TAR[:VOLUME] and host:PREOPEN"
+    )]
+    UnknownSource {
+        /// The guest's path.
+        path: String,
+        /// What was given as the source.
+        source_text: String,
+    },
+    /// The source names no tree.
+    #[error("mount at {path}: which tree? Write {source_kind}:DIR-or-TAR")]
+    NoTree {
+        /// The guest's path.
+        path: String,
+        /// `image` or `overlay`.
+        source_kind: String,
+    },
+    /// There is no such option.
+    #[error(
+        "mount at {path}: no option `{option}` after the comma; there are ro, rw, max-bytes=SIZE (such as 64M), \
+         max-inodes=NUMBER and max-names=NUMBER for a volume, and file=NAME=HOST-PATH for host:PREOPEN"
+    )]
+    UnknownOption {
+        /// The guest's path.
+        path: String,
+        /// The option.
+        option: String,
+    },
+    /// An image was to be changed.
+    #[error("mount at {path}: an image is read-only; use overlay:{}, which keeps changes in the store", .tree.display())]
+    ImageForWriting {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: PathBuf,
+    },
+    /// What has no volume was to have a limit.
+    #[error(
+        "mount at {path}: it has no volume of the store that a limit could be for; use kv or overlay, or leave the limit out"
+    )]
+    LimitWithoutVolume {
+        /// The guest's path.
+        path: String,
+    },
+    /// One volume is mounted with two limits of one kind.
+    #[error("volume `{volume}` has one limit at {one} and another at {other}; a volume has one of each kind")]
+    TwoLimits {
+        /// The volume.
+        volume: String,
+        /// One guest path.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// The name of a directory that the host preopens is none.
+    #[error(
+        "mount at {path}: `{}` is no name of a preopened directory; write host:PREOPEN, with the name after `::` in \
+         `wasmtime run --dir HOST-DIR::PREOPEN`, without control characters", .preopen.escape_debug()
+    )]
+    Preopen {
+        /// The guest's path.
+        path: String,
+        /// What was given.
+        preopen: String,
+    },
+    /// A file map is not as it must be.
+    #[error("mount at {path}: in its files, `{}` {reason}", .text.escape_debug())]
+    MappedFile {
+        /// The guest's path.
+        path: String,
+        /// The name or the path.
+        text: String,
+        /// What is wrong with it, and what to do.
+        reason: &'static str,
+    },
+    /// The directory of the host is where the provider `file` has its store.
+    #[error(
+        "mount at {path}: the host's directory {preopen} is the store of the provider `file`, and the guest could change \
+         what is in it; name another directory for one of them, such as --provider file:/store"
+    )]
+    OverStore {
+        /// The guest's path.
+        path: String,
+        /// The name of the preopened directory.
+        preopen: String,
+    },
+    /// A mount lies in a directory of a file map, which has none.
+    #[error(
+        "mount at {path}: the files mapped at {map} have no directories around it; mount it right in {map}, or map the \
+         whole directory of the host, without file="
+    )]
+    DeepInFileMap {
+        /// The guest's path.
+        path: String,
+        /// Where the file map is.
+        map: String,
+    },
+    /// A mount hides a file of a file map.
+    #[error("mount at {path}: a file mapped at {map} has this name, and nobody could open it; rename one")]
+    OverMappedFile {
+        /// The guest's path.
+        path: String,
+        /// Where the file map is.
+        map: String,
+    },
+    /// Two mounts have the same path.
+    #[error("two mounts at `{path}`; leave one out")]
+    Twice {
+        /// The path.
+        path: String,
+    },
+    /// There are more mounts than the adapter takes.
+    #[error(
+        "{count} mounts with the root, and at most {MAX_MOUNTS} are possible; put some of them into one tree"
+    )]
+    TooMany {
+        /// How many there are.
+        count: usize,
+    },
+    /// The name of a volume is none.
+    #[error("mount at {path}: {error}")]
+    Volume {
+        /// The guest's path.
+        path: String,
+        /// What is wrong with the name.
+        #[source]
+        error: ConfigError,
+    },
+    /// One volume is mounted in two ways that exclude each other.
+    #[error(
+        "volume `{volume}` is mounted at {one} and at {other} with different trees below it; name another volume \
+         for one of them"
+    )]
+    VolumeInTwoWays {
+        /// The volume.
+        volume: String,
+        /// One guest path.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// Something of a tree cannot be read.
+    #[error("mount at {path}: cannot read {}: {error}; check the path", .file.display())]
+    Read {
+        /// The guest's path.
+        path: String,
+        /// The file or directory of the host.
+        file: PathBuf,
+        /// The system's answer.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A file was given that is no archive, or one with something that an image cannot hold.
+    #[error("mount at {path}: {} is no tar that can be read: {reason}; give a directory, a tar, or a tar compressed with gzip", .file.display())]
+    Archive {
+        /// The guest's path.
+        path: String,
+        /// The file of the host.
+        file: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// An archive is cut off or damaged.
+    #[error("mount at {path}: {} is damaged: {reason}; make it or fetch it again", .file.display())]
+    Damaged {
+        /// The guest's path.
+        path: String,
+        /// The file of the host.
+        file: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// Something in a tree is neither file, directory nor link.
+    #[error(
+        "mount at {path}: {tree} has {kind}, `{name}`, which an image cannot hold; take it out of the tree"
+    )]
+    Special {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// Its path in the tree.
+        name: String,
+        /// What it is, with an article.
+        kind: &'static str,
+    },
+    /// A name in a tree cannot be had by a guest, or nothing is unpacked there.
+    #[error("mount at {path}: {tree} has `{name}`, {reason}; rename it")]
+    Name {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// Its path in the tree; bytes that are not Unicode are replaced.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A hard link of an archive has nothing before it to be a link to.
+    #[error(
+        "mount at {path}: {tree} has a hard link, `{name}`, to `{target}`, which does not stand before it; \
+         pack that too, and first"
+    )]
+    HardLink {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// Its path in the tree.
+        name: String,
+        /// The path that it is to be another name of.
+        target: String,
+    },
+    /// Where another mount is to lie, the tree has something that is no directory.
+    #[error(
+        "mount at {path}: `{name}` in {tree}, where another mount is to lie, is {kind}; mount that elsewhere"
+    )]
+    Mountpoint {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// The path in the tree.
+        name: String,
+        /// What it is, with an article.
+        kind: &'static str,
+    },
+    /// The file system refused something of a tree.
+    #[error("mount at {path}: {tree}: cannot pack `{name}`: {error}")]
+    Pack {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+        /// Its path in the tree.
+        name: String,
+        /// What the file system says.
+        #[source]
+        error: kvfs::Error,
+    },
+    /// A tree has more entries than are packed, or longer paths.
+    #[error(
+        "mount at {path}: {tree} has more than {MAX_TREE_ENTRIES} files, directories and links, or more than \
+         {MAX_TREE_NAME_BYTES} bytes of paths and of what links lead to; leave out what the guest does not need, or mount it \
+         as a directory of the host, with host:PREOPEN"
+    )]
+    TooManyEntries {
+        /// The guest's path.
+        path: String,
+        /// The tree.
+        tree: String,
+    },
+    /// The packed trees are too large for a component's memory.
+    #[error(
+        "the packed trees have {size_bytes} bytes, and at most {max_bytes} fit a component's memory; leave out what \
+         the guest does not need"
+    )]
+    TooLarge {
+        /// What they have together.
+        size_bytes: u64,
+        /// What there is room for.
+        max_bytes: u64,
+    },
+}

@@ -1,0 +1,14 @@
+//! Why parts cannot be linked.
+
+/// Why parts cannot be linked, as the end of a sentence. They can be composed all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct NotLinkable {
+    reason: String,
+}
+
+impl NotLinkable {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}

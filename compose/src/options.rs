@@ -1,0 +1,122 @@
+//! What is fixed at build time, as lines `key=value`. See `embed` for how a module gets them.
+
+use crate::error::ConfigError;
+use crate::limits::MAX_VOLUME_NAME_BYTES;
+use std::fmt;
+use std::str::FromStr;
+
+/// When what was written is committed to the store.
+///
+/// A commit at the end of the program is durable in every mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// With every operation.
+    Strict,
+    /// With the close of a file and every change of a directory.
+    #[default]
+    Close,
+    /// When much has gathered, on sync, and at the end.
+    Lazy,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Strict => "strict",
+            Self::Close => "close",
+            Self::Lazy => "lazy",
+        })
+    }
+}
+
+impl FromStr for Mode {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "strict" => Ok(Self::Strict),
+            "close" => Ok(Self::Close),
+            "lazy" => Ok(Self::Lazy),
+            other => Err(ConfigError::UnknownMode { mode: other.to_owned() }),
+        }
+    }
+}
+
+/// How guest and adapter are joined. Both ways behave the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Link {
+    /// As components: every file call goes through the runtime, which copies what it passes. Takes any
+    /// guest.
+    #[default]
+    Component,
+    /// As core modules in one component: a file call is a core-wasm call, several times faster. A guest
+    /// that cannot be joined so is composed; [`Report::not_linked`](crate::Report::not_linked) says why.
+    Core,
+}
+
+impl FromStr for Link {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "component" => Ok(Self::Component),
+            "core" => Ok(Self::Core),
+            _ => Err("there are `component` and `core`".to_owned()),
+        }
+    }
+}
+
+/// What is fixed in a composition at build time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) mode: Option<Mode>,
+    pub(crate) volume: Option<String>,
+}
+
+impl Config {
+    /// Returns the lines, empty if everything is left at its default.
+    pub(crate) fn text(&self) -> Result<String, ConfigError> {
+        let mut text = String::new();
+        if let Some(mode) = self.mode {
+            text += &format!("mode={mode}\n");
+        }
+        if let Some(name) = &self.volume {
+            check_volume(name)?;
+            text += &format!("volume={name}\n");
+        }
+        Ok(text)
+    }
+
+    /// Returns the volume that is meant where none is named.
+    pub(crate) fn volume(&self) -> &str {
+        self.volume.as_deref().unwrap_or(kvfs::DEFAULT_VOLUME)
+    }
+}
+
+/// Fails unless a volume can have this name.
+pub(crate) fn check_volume(name: &str) -> Result<(), ConfigError> {
+    if name.is_empty() || name.len() > MAX_VOLUME_NAME_BYTES {
+        return Err(ConfigError::VolumeLength { length_bytes: name.len() });
+    }
+    if name.chars().any(char::is_control) {
+        return Err(ConfigError::VolumeCharacters { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_volumes_are_checked() {
+        let volume = |name: &str| Config { mode: None, volume: Some(name.into()) }.text();
+        assert!(volume(&"v".repeat(255)).is_ok());
+        assert!(matches!(volume(""), Err(ConfigError::VolumeLength { length_bytes: 0 })));
+        assert!(matches!(volume(&"v".repeat(256)), Err(ConfigError::VolumeLength { length_bytes: 256 })));
+        assert!(matches!(volume("a\nmode=lazy"), Err(ConfigError::VolumeCharacters { .. })));
+        assert!("eager".parse::<Mode>().is_err());
+    }
+}

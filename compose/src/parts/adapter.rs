@@ -1,0 +1,231 @@
+//! The adapter: its core module, and the component made of it for one guest.
+
+use super::guest::Guest;
+use crate::error::{ComposeError, one_line};
+use crate::names::{InterfaceName, STORE};
+use crate::wasm::embed::embed;
+use std::collections::HashMap;
+use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
+use wit_parser::{InterfaceId, ManglingAndAbi, Resolve, World, WorldId, WorldItem, WorldKey};
+
+/// The adapter's core module: the file system, as built together with this crate.
+///
+/// It carries its world in a custom section, as wit-bindgen leaves it.
+pub static ADAPTER: &[u8] = include_bytes!(env!("KVFS_ADAPTER_CORE"));
+
+/// The same with the host's file system: for mounts of directories of the host.
+pub static ADAPTER_WITH_HOST: &[u8] = include_bytes!(env!("KVFS_ADAPTER_WITH_HOST_CORE"));
+
+/// Package under which the adapter imports the host's `wasi:filesystem`, if it does.
+const HOST_FILESYSTEM: &str = "kvfs:host-filesystem";
+
+/// Package under which the adapter imports the host's `wasi:io`.
+const HOST_IO: &str = "kvfs:host-io";
+
+/// What an adapter exports at least.
+const EXPORTS: [&str; 7] = [
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:filesystem/types",
+    "wasi:filesystem/preopens",
+    "kvfs:adapter/bridge",
+    "kvfs:adapter/lifecycle",
+];
+
+/// The adapter as a component, for one guest.
+pub(crate) struct AdapterComponent {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) resolve: Resolve,
+    pub(crate) world: WorldId,
+    pub(crate) exports: Vec<InterfaceName>,
+}
+
+impl AdapterComponent {
+    /// Configures and encodes the adapter, with images in its memory.
+    pub(crate) fn encode(
+        core: &[u8],
+        config: &str,
+        images: &[u8],
+        guest: &Guest<'_>,
+    ) -> Result<Self, ComposeError> {
+        let core = embed(core, config, images)?;
+        let bytes = encode_for(&core, guest).map_err(bad)?;
+        let (resolve, world) = match wit_component::decode(&bytes).map_err(bad)? {
+            DecodedWasm::Component(resolve, world) => (resolve, world),
+            DecodedWasm::WitPackage(..) => return Err(bad(anyhow::anyhow!("it is a WIT package"))),
+        };
+        let exports = resolve.worlds[world].exports.keys();
+        let exports = exports.map(|key| InterfaceName::parse(&resolve.name_world_key(key))).collect();
+        let adapter = Self { bytes, resolve, world, exports };
+        adapter.check()?;
+        Ok(adapter)
+    }
+
+    /// Sees to it that the parts are there on which composition relies.
+    fn check(&self) -> Result<(), ComposeError> {
+        let missing = |reason: String| Err(ComposeError::BadAdapter { reason });
+        for base in EXPORTS {
+            if !self.exports.iter().any(|export| export.base == base) {
+                return missing(format!("it does not export {base}"));
+            }
+        }
+        let imports = self.resolve.worlds[self.world].imports.keys();
+        if !imports
+            .into_iter()
+            .any(|key| InterfaceName::parse(&self.resolve.name_world_key(key)).base == STORE)
+        {
+            return missing(format!("it does not import {STORE}"));
+        }
+        match self.host_io().len() {
+            3 => Ok(()),
+            found => missing(format!("it imports {found} of the 3 interfaces of {HOST_IO}")),
+        }
+    }
+
+    /// Fails if the guest imports something of the file system's interfaces that the adapter's version of them does not
+    /// have.
+    pub(crate) fn check_provides(&self, guest: &Guest<'_>) -> Result<(), ComposeError> {
+        let exports = &self.resolve.worlds[self.world].exports;
+        for (key, item) in &guest.resolve.worlds[guest.world].imports {
+            let name = InterfaceName::parse(&guest.resolve.name_world_key(key));
+            let WorldItem::Interface { id, .. } = item else { continue };
+            if !name.is_wasi02("wasi:io") && !name.is_wasi02("wasi:filesystem") {
+                continue;
+            }
+            let own = exports.iter().find_map(|(key, item)| match item {
+                WorldItem::Interface { id, .. } => {
+                    let own = InterfaceName::parse(&self.resolve.name_world_key(key));
+                    (own.base == name.base).then_some((own, &self.resolve.interfaces[*id].functions))
+                }
+                _ => None,
+            });
+            let mut functions = guest.resolve.interfaces[*id].functions.keys();
+            let (provided, function) = match own {
+                None => {
+                    let versions = self.exports.iter().filter_map(InterfaceName::version);
+                    (versions.max().map_or("WASI".into(), |version| format!("WASI {version}")), None)
+                }
+                Some((own, known)) => match functions.find(|name| !known.contains_key(*name)) {
+                    None => continue,
+                    Some(function) => (own.full, Some(function.clone())),
+                },
+            };
+            return Err(ComposeError::NotProvided { interface: name.full, function, provided });
+        }
+        Ok(())
+    }
+
+    /// Lists the interfaces of the host's `wasi:io` that the adapter imports, dependencies first,
+    /// with their names.
+    pub(crate) fn host_io(&self) -> Vec<(InterfaceId, InterfaceName)> {
+        self.imports_of(HOST_IO)
+    }
+
+    /// Lists the interfaces of the host's file system that the adapter imports, with their names.
+    pub(crate) fn host_filesystem(&self) -> Vec<(InterfaceId, InterfaceName)> {
+        self.imports_of(HOST_FILESYSTEM)
+    }
+
+    fn imports_of(&self, package: &str) -> Vec<(InterfaceId, InterfaceName)> {
+        let imports = self.resolve.worlds[self.world].imports.iter();
+        imports
+            .filter_map(|(key, item)| match item {
+                WorldItem::Interface { id, .. } => {
+                    let name = InterfaceName::parse(&self.resolve.name_world_key(key));
+                    name.is_wasi02(package).then_some((*id, name))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Makes a component that imports interfaces of the host's `wasi:filesystem` and `wasi:io` whole, under these
+    /// names, and does nothing: whoever composes takes the types of the imports from it.
+    pub(crate) fn host_types(&self, names: &[String]) -> Result<Vec<u8>, ComposeError> {
+        let failed = |reason: String| ComposeError::join("the types of wasi:filesystem", reason);
+        let mut resolve = self.resolve.clone();
+        // What the adapter exports has these interfaces whole, under their own names.
+        let exports = self.resolve.worlds[self.world].exports.iter();
+        let mut imports = WorldItems::default();
+        for (key, item) in exports {
+            let name = InterfaceName::parse(&self.resolve.name_world_key(key));
+            let wanted = names.iter().map(|name| InterfaceName::parse(name));
+            let Some(wanted) = wanted.into_iter().find(|wanted| wanted.base == name.base) else { continue };
+            let WorldItem::Interface { id, .. } = item else { continue };
+            let package = resolve.interfaces[*id].package;
+            let package = package.ok_or_else(|| failed(format!("{name} has no package")))?;
+            resolve.packages[package].name.version = wanted.version().cloned();
+            // What its types are made of comes before it: the adapter has that too.
+            for used in self.resolve.interface_direct_deps(*id).map(WorldKey::Interface) {
+                let world = &self.resolve.worlds[self.world];
+                if let Some(item) = world.exports.get(&used).or_else(|| world.imports.get(&used)) {
+                    imports.entry(used).or_insert_with(|| item.clone());
+                }
+            }
+            imports.insert(WorldKey::Interface(*id), item.clone());
+        }
+        resolve.package_names =
+            resolve.packages.iter().map(|(id, package)| (package.name.clone(), id)).collect();
+        encode_world(resolve, self.world, "host-types", imports, Default::default())
+            .map_err(|e| failed(format!("{e:#}")))
+    }
+
+    /// Makes a component that stands in for the host's `wasi:io` where no handle of the host can
+    /// ever reach the adapter: it has the types, and functions that nothing can call.
+    pub(crate) fn no_host_io(&self) -> Result<Vec<u8>, ComposeError> {
+        let exports = self.host_io().into_iter().map(|(id, _)| {
+            let item = self.resolve.worlds[self.world].imports[&WorldKey::Interface(id)].clone();
+            (WorldKey::Interface(id), item)
+        });
+        let exports = exports.collect();
+        encode_world(self.resolve.clone(), self.world, "no-host-io", Default::default(), exports)
+            .map_err(|e| ComposeError::join("the stand-in for wasi:io", format!("{e:#}")))
+    }
+}
+
+/// Encodes a core module. It imports WASI under the guest's names, so that the host is asked for the
+/// version that the guest was made for. The component is not validated: the result is, as a whole.
+fn encode_for(core: &[u8], guest: &Guest<'_>) -> anyhow::Result<Vec<u8>> {
+    let (_, bindgen) = wit_component::metadata::decode(core)?;
+    let mut names = HashMap::new();
+    for key in bindgen.resolve.worlds[bindgen.world].imports.keys() {
+        let import = bindgen.resolve.name_world_key(key);
+        let name = InterfaceName::parse(&import);
+        if name.base.starts_with("wasi:") {
+            names.insert(import, guest.host_name(&name.base));
+        }
+    }
+    ComponentEncoder::default().validate(false).import_name_map(names).module(core)?.encode()
+}
+
+/// Encodes a component of a new world beside a known one, with no code in it.
+fn encode_world(
+    mut resolve: Resolve,
+    beside: WorldId,
+    name: &str,
+    imports: WorldItems,
+    exports: WorldItems,
+) -> anyhow::Result<Vec<u8>> {
+    let package = resolve.worlds[beside].package;
+    let world = resolve.worlds.alloc(World {
+        name: name.into(),
+        imports,
+        exports,
+        package,
+        docs: Default::default(),
+        stability: Default::default(),
+        includes: Default::default(),
+        span: Default::default(),
+    });
+    let mut module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+    ComponentEncoder::default().validate(false).module(&module)?.encode()
+}
+
+/// The imports or the exports of a world.
+type WorldItems = wit_parser::IndexMap<WorldKey, WorldItem>;
+
+fn bad(error: anyhow::Error) -> ComposeError {
+    ComposeError::BadAdapter { reason: one_line(&format!("{error:#}")) }
+}

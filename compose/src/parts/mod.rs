@@ -1,0 +1,15 @@
+//! The parts of a composition: the guest, the adapter, and what a result says of them.
+
+mod adapter;
+mod claim;
+mod guest;
+mod mark;
+mod pieces;
+mod search;
+
+pub(crate) use adapter::AdapterComponent;
+pub use adapter::{ADAPTER, ADAPTER_WITH_HOST};
+pub(crate) use claim::{Claimed, Parts, append, mark_text};
+pub(crate) use guest::Guest;
+pub(crate) use mark::{Mark, provider_lines};
+pub(crate) use search::{find_images, has_code_of};
