@@ -48,8 +48,8 @@ impl Txn<'_> {
         self.load_extents(ino, tail, tail, false)
     }
 
-    /// Makes sure that garbage in the store, which the file is about to grow over, is announced there:
-    /// then it is known as such, and deleted before the grown file is stored.
+    /// Makes sure that garbage in the store, which the file is about to grow over, is announced
+    /// there: then it is known as such, and deleted before the grown file is stored.
     pub(super) fn settle_garbage(&mut self, ino: InodeNo, new_end: u64) -> Result<()> {
         match self.volume.cache.reaps.get(&ino) {
             Some(reap) if reap.dirty && new_end > reap.from => self.volume.commit(Durability::Buffered),
@@ -57,7 +57,8 @@ impl Txn<'_> {
         }
     }
 
-    /// Fails unless the volume's quota allows that so much is charged for an inode in memory from now on.
+    /// Fails unless the volume's quota allows that so much is charged for an inode in memory from
+    /// now on.
     pub(super) fn check_charge(&self, ino: InodeNo, after: Used) -> Result<()> {
         let charged = self.volume.cache.node(ino).and_then(|node| node.charged);
         let before = charged.map_or(Used::default(), |bytes| Used { bytes, inodes: 1, names: 0 });
@@ -81,17 +82,17 @@ impl Writes<'_> {
         }
     }
 
-    /// Binds a new extent to its inode's record if it lies before the file's end in the store: alone it
-    /// would be an extent that the inode there does not count, or bytes in place of some that a
-    /// truncation cut off which is not stored.
+    /// Binds a new extent to its inode's record if it lies before the file's end in the store:
+    /// alone it would be an extent that the inode there does not count, or bytes in place of some
+    /// that a truncation cut off which is not stored.
     pub(super) fn bind_new_extent(&mut self, ino: InodeNo, index: u64) {
         if self.volume.cache.node(ino).is_some_and(|node| index < node.stored_end) {
             self.volume.cache.bind_extent(ino, index);
         }
     }
 
-    /// Rewrites a tail in which a crash left bytes behind the file's end, if the file grows over it in
-    /// any other way than by a write to it.
+    /// Rewrites a tail in which a crash left bytes behind the file's end, if the file grows over it
+    /// in any other way than by a write to it.
     pub(super) fn clean_tail(&mut self, ino: InodeNo, first_written: u64) {
         let extent_bytes = self.volume.backing.extent_bytes();
         let Some(node) = self.volume.cache.node(ino) else { return };

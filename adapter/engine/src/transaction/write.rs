@@ -12,8 +12,8 @@ use crate::stored::record::inode::Content;
 use crate::types::InodeNo;
 
 impl Txn<'_> {
-    /// Whether a write only puts other bytes in the place of some that lie in memory: what a database does to
-    /// its pages all day. Nothing is to be loaded, counted or charged then.
+    /// Whether a write only puts other bytes in the place of some that lie in memory: what a
+    /// database does to its pages all day. Nothing is to be loaded, counted or charged then.
     pub(crate) fn is_overwrite(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<bool> {
         let extent_bytes = self.volume.backing.extent_bytes();
         self.inode(ino)?;
@@ -31,8 +31,8 @@ impl Txn<'_> {
         }))
     }
 
-    /// Loads what a write of `length` bytes at `offset` needs to know, and checks that it may be done.
-    /// Returns how many of the bytes can be written in one transaction, at least one.
+    /// Loads what a write of `length` bytes at `offset` needs to know, and checks that it may be
+    /// done. Returns how many of the bytes can be written in one transaction, at least one.
     pub(crate) fn prepare_write(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<usize> {
         let end = offset
             .checked_add(length as u64)
@@ -70,8 +70,9 @@ impl Txn<'_> {
         Ok(self.bound_length(ino, offset, length))
     }
 
-    /// How much of a write one transaction takes: new extents below the file's end in the store, and those in the place of
-    /// an image's, go with the inode that counts them, so no more of them than one apply can hold.
+    /// How much of a write one transaction takes: new extents below the file's end in the store,
+    /// and those in the place of an image's, go with the inode that counts them, so no more of them
+    /// than one apply can hold.
     fn bound_length(&self, ino: InodeNo, offset: u64, length: usize) -> usize {
         let extent_bytes = self.volume.backing.extent_bytes();
         let Some(node) = self.volume.cache.node(ino) else { return length };
