@@ -42,8 +42,8 @@ pub type Opener = Box<dyn FnMut(usize) -> Result<Volume>>;
 
 /// Volumes as one tree.
 ///
-/// A volume is opened when it is first used. One that cannot be opened is tried again the next time: its
-/// store may be there then.
+/// A volume is opened when it is first used. One that cannot be opened is tried again the next
+/// time: its store may be there then.
 pub struct Mounts {
     /// In the order of their paths: what a mount lies in comes before it.
     mounts: Vec<Mount>,
@@ -74,8 +74,8 @@ impl Mounts {
     /// Makes a table. One mount must be at `/`; it becomes number 0.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path that is not
-    /// absolute and plain, or with more than [`crate::limits::MAX_MOUNTS`] mounts.
+    /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path
+    /// that is not absolute and plain, or with more than [`crate::limits::MAX_MOUNTS`] mounts.
     pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Self> {
         let numbers = specs.iter().filter_map(|spec| spec.mounted.volume());
         let count = numbers.max().unwrap_or(0).saturating_add(1);
@@ -98,11 +98,12 @@ impl Mounts {
         Ok(Self { mounts, volumes, open, attached: 1 })
     }
 
-    /// The volume that a mount shows, opened if it was not, and ready to be used through this mount.
+    /// The volume that a mount shows, opened if it was not, and ready to be used through this
+    /// mount.
     ///
     /// # Errors
-    /// As opening it, and as making the directories that mounts lie on, which the first use does where they
-    /// are missing.
+    /// As opening it, and as making the directories that mounts lie on, which the first use does
+    /// where they are missing.
     ///
     /// # Cost
     /// Next to nothing once it is open.
@@ -151,8 +152,9 @@ impl Mounts {
         self.mount(mount).ok()?.spec.mounted.volume()
     }
 
-    /// Does an operation on what a path leads to, on whichever volume that is: where the path leaves one, the
-    /// operation is done again on the next. Returns through which mount it was done.
+    /// Does an operation on what a path leads to, on whichever volume that is: where the path
+    /// leaves one, the operation is done again on the next. Returns through which mount it was
+    /// done.
     ///
     /// # Errors
     /// The operation's.
@@ -167,7 +169,8 @@ impl Mounts {
         self.walk_on((mount, start), (mount, start, path), &mut operation)
     }
 
-    /// Goes on with a walk that comes back from elsewhere: the one that `base` began, out of the mount `from`.
+    /// Goes on with a walk that comes back from elsewhere: the one that `base` began, out of the
+    /// mount `from`.
     ///
     /// # Errors
     /// As [`Mounts::walk`].
@@ -193,8 +196,8 @@ impl Mounts {
         operation: &mut impl FnMut(&mut Volume, Start, &str) -> Result<T>,
     ) -> Result<(MountNo, T)> {
         let mut owned;
-        // It comes to an end: each step down takes a name of the path and each up a `..`, and symbolic links,
-        // which alone add some, are counted.
+        // It comes to an end: each step down takes a name of the path and each up a `..`, and
+        // symbolic links, which alone add some, are counted.
         loop {
             match operation(self.volume(here)?, from, rest) {
                 Ok(answer) => return Ok((here, answer)),
@@ -232,7 +235,8 @@ impl Mounts {
         Ok((mount, start.resumed(at, mount == base, links), path))
     }
 
-    /// Finds out where a path leads, for an operation with two paths, and fails as [`Volume::locate`].
+    /// Finds out where a path leads, for an operation with two paths, and fails as
+    /// [`Volume::locate`].
     ///
     /// # Errors
     /// Those of path resolution.
@@ -247,8 +251,8 @@ impl Mounts {
     /// Does an operation with two paths, each of them to what its ending says.
     ///
     /// # Errors
-    /// [`Error::CrossDevice`] for paths to different mounts, after those that [`Mounts::locate`] finds, and the
-    /// operation's.
+    /// [`Error::CrossDevice`] for paths to different mounts, after those that [`Mounts::locate`]
+    /// finds, and the operation's.
     pub fn walk_both<T>(
         &mut self,
         (mount, start, path): (MountNo, Start, &str),
@@ -304,7 +308,8 @@ impl Mounts {
             let root = volume.root()?;
             let covered = make_directories(volume, (&root).into(), rest);
             volume.close(root)?;
-            // Where a file is in the way nothing leads to the mount, until the file is gone and the table made again.
+            // Where a file is in the way nothing leads to the mount, until the file is gone and the
+            // table made again.
             if let Some(covered) = covered? {
                 volume.attach(above, covered, number);
                 if let Some(mount) = self.mounts.get_mut(self.attached) {
@@ -348,8 +353,8 @@ fn below<'p>(above: &str, path: &'p str) -> Option<&'p str> {
     }
 }
 
-/// Makes sure that there is a directory at a path, and returns it; none if a file is in the way. No symbolic link is
-/// followed: a mount lies where the table says.
+/// Makes sure that there is a directory at a path, and returns it; none if a file is in the way. No
+/// symbolic link is followed: a mount lies where the table says.
 fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<Option<InodeNo>> {
     let mut found = InodeNo::ROOT;
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);

@@ -16,7 +16,8 @@ pub(crate) fn check_volume_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fails if there is a volume that has lost its superblock: making a new one would bury what is left.
+/// Fails if there is a volume that has lost its superblock: making a new one would bury what is
+/// left.
 pub(super) fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> {
     let mut root = Vec::new();
     keys.inode(InodeNo::ROOT, &mut root);

@@ -21,32 +21,37 @@ impl Volume {
     /// more, and is told so.
     ///
     /// # Cost
-    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. One more `get` to
-    /// make a volume, and more if the former opener was cut off in a commit that went through the journal. Once, a
-    /// volume of format minor 2 or older is recounted: one `apply` more, and `scan`s over all its names.
+    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. One more
+    /// `get` to make a volume, and more if the former opener was cut off in a commit that went
+    /// through the journal. Once, a volume of format minor 2 or older is recounted: one `apply`
+    /// more, and `scan`s over all its names.
     ///
     /// # Durability
     /// None of its own: the new epoch is buffered, and durable with the first durable commit.
     ///
     /// # Errors
-    /// [`crate::Error::Format`] for a volume that this version cannot use, [`crate::Error::StoreLimits`] for a store
-    /// that cannot carry it, [`crate::Error::Invalid`] for a bad name, and what the store says.
+    /// [`crate::Error::Format`] for a volume that this version cannot use,
+    /// [`crate::Error::StoreLimits`] for a store that cannot carry it, [`crate::Error::Invalid`]
+    /// for a bad name, and what the store says.
     pub fn open(store: Box<dyn KvStore>, clock: Box<dyn Clock>, options: Options) -> Result<Self> {
         Self::open_above(store, clock, None, options)
     }
 
-    /// Opens a volume that lies on an image, and makes one if the store has none of this name: at first it
-    /// holds what the image holds, and all changes go to the store. The options' sizes are the image's.
+    /// Opens a volume that lies on an image, and makes one if the store has none of this name: at
+    /// first it holds what the image holds, and all changes go to the store. The options' sizes are
+    /// the image's.
     ///
     /// A volume can only be opened with the image that it was made on.
     ///
     /// # Cost
-    /// As [`Volume::open`]; a call less as long as nothing was written to the volume. Reading what lies in the
-    /// image costs no call as long as that is so, and one `get` where something else was written.
+    /// As [`Volume::open`]; a call less as long as nothing was written to the volume. Reading what
+    /// lies in the image costs no call as long as that is so, and one `get` where something else
+    /// was written.
     ///
     /// # Errors
-    /// As [`Volume::open`], and [`crate::Error::OtherImage`] for a volume that was made on another image, or on none;
-    /// [`crate::Error::Format`] for an image that was packed for a volume of another name.
+    /// As [`Volume::open`], and [`crate::Error::OtherImage`] for a volume that was made on another
+    /// image, or on none; [`crate::Error::Format`] for an image that was packed for a volume of
+    /// another name.
     pub fn open_overlay(
         store: Box<dyn KvStore>,
         clock: Box<dyn Clock>,
@@ -56,8 +61,8 @@ impl Volume {
         Self::open_above(store, clock, Some(image), options)
     }
 
-    /// Opens an image alone: a volume that takes no changes and has no store. Of the options only the cache's
-    /// are of use.
+    /// Opens an image alone: a volume that takes no changes and has no store. Of the options only
+    /// the cache's are of use.
     ///
     /// # Cost
     /// No store call, ever.

@@ -8,7 +8,8 @@ use crate::stored::key::KeySpace;
 use crate::types::ImageId;
 use crate::volume::room::{check_fit, check_limits};
 
-/// Looks whether a store holds a volume of this name that [`Volume::open`](crate::Volume::open) can use, and changes nothing.
+/// Looks whether a store holds a volume of this name that [`Volume::open`](crate::Volume::open) can
+/// use, and changes nothing.
 ///
 /// Returns false if it holds none: opening would make one.
 ///

@@ -1,9 +1,11 @@
-//! Volumes of earlier formats. Format minor 2 counted no names, charged content alone, and counted what lies in the image
-//! below as the volume's own: such a volume is recounted by its first opener.
+//! Volumes of earlier formats. Format minor 2 counted no names, charged content alone, and counted
+//! what lies in the image below as the volume's own: such a volume is recounted by its first
+//! opener.
 //!
-//! The count is taken as the volume's one writer, and stored in one apply, which is what makes the volume one of this
-//! format. A cut before it leaves a volume of the earlier format, whose next opener counts again. Files of which an image
-//! has some extents are then noted one after the other; one that is not noted is charged as if all were its own.
+//! The count is taken as the volume's one writer, and stored in one apply, which is what makes the
+//! volume one of this format. A cut before it leaves a volume of the earlier format, whose next
+//! opener counts again. Files of which an image has some extents are then noted one after the
+//! other; one that is not noted is charged as if all were its own.
 
 use crate::error::{Error, Result};
 use crate::quota::Used;
@@ -20,8 +22,8 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 struct Recount {
     used: Used,
-    /// Files in extents, of a volume on an image: where their extents end, how many there are, and how many of those
-    /// are in the store.
+    /// Files in extents, of a volume on an image: where their extents end, how many there are, and
+    /// how many of those are in the store.
     files: BTreeMap<InodeNo, (u64, u64, u64)>,
 }
 
@@ -31,8 +33,8 @@ impl Volume {
     /// A store that is full lets the volume open: the counts go along with the next apply.
     ///
     /// # Cost
-    /// Nothing, but for the first opener: an `apply`, and `scan`s over all names; of a volume on an image, over all that
-    /// lies above.
+    /// Nothing, but for the first opener: an `apply`, and `scan`s over all names; of a volume on an
+    /// image, over all that lies above.
     pub(crate) fn recount(&mut self) -> Result<()> {
         if self.backing.committed.counts_names() {
             return Ok(());
@@ -84,7 +86,8 @@ impl Volume {
         }
     }
 
-    /// Counts one record. A damaged one is there all the same; what is of no known form is for a check to find.
+    /// Counts one record. A damaged one is there all the same; what is of no known form is for a
+    /// check to find.
     fn count_record(&self, recount: &mut Recount, key: &[u8], value: &[u8]) {
         let extent_bytes = self.backing.extent_bytes();
         let Some((tag, rest)) = self.backing.keys.split(key) else { return };

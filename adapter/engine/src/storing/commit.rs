@@ -1,9 +1,10 @@
-//! Takes what is dirty to the store: one apply if it fits, extents first and the rest last if not, and
-//! through the journal if the rest alone is too large.
+//! Takes what is dirty to the store: one apply if it fits, extents first and the rest last if not,
+//! and through the journal if the rest alone is too large.
 //!
-//! Every apply is guarded on the superblock as this opener last wrote it, so nothing is stored after
-//! another opener has raised the epoch. Everything dirty goes along, so what the store holds is always
-//! the state at some moment of the past, but for bytes of the writes that a cut interrupted.
+//! Every apply is guarded on the superblock as this opener last wrote it, so nothing is stored
+//! after another opener has raised the epoch. Everything dirty goes along, so what the store holds
+//! is always the state at some moment of the past, but for bytes of the writes that a cut
+//! interrupted.
 
 use super::gather::{Outgoing, all_fit, gather_extents, gather_metadata};
 use crate::backing::batch::Batch;
@@ -23,12 +24,12 @@ impl Volume {
     /// Stores everything that is dirty.
     ///
     /// # Cost
-    /// One `apply` if all fits the store's batch limits, none if nothing is dirty (and, for a durable
-    /// commit, nothing was applied since the last one).
+    /// One `apply` if all fits the store's batch limits, none if nothing is dirty (and, for a
+    /// durable commit, nothing was applied since the last one).
     ///
     /// # Errors
-    /// Nothing that failed to be stored is forgotten: it stays dirty and the next commit carries it. Who has
-    /// nobody to tell says so with [`Volume::tell_later`].
+    /// Nothing that failed to be stored is forgotten: it stays dirty and the next commit carries
+    /// it. Who has nobody to tell says so with [`Volume::tell_later`].
     pub(crate) fn commit(&mut self, level: Durability) -> Result<()> {
         let outcome = self.try_commit(level);
         self.pending.untold = false;
@@ -52,9 +53,9 @@ impl Volume {
         outcome
     }
 
-    /// Gives a full store its room back: deletes the garbage that waits, and lets the next commit delete what
-    /// it removes instead of announcing it. Without this, a removal that goes along with new bytes would be
-    /// refused for ever. Returns true if anything was gained.
+    /// Gives a full store its room back: deletes the garbage that waits, and lets the next commit
+    /// delete what it removes instead of announcing it. Without this, a removal that goes along
+    /// with new bytes would be refused for ever. Returns true if anything was gained.
     fn free_the_store(&mut self) -> bool {
         let stored = self.cache.reaps.iter().filter(|(_, reap)| reap.stored && !reap.dirty);
         let stored: Vec<InodeNo> = stored.map(|(ino, _)| *ino).collect();
@@ -158,7 +159,8 @@ impl Volume {
                 extent.push_to(&mut batch, &self.backing.keys);
                 sent += 1;
             }
-            // The announcements alone may fill a batch; only a batch that can never hold an extent is wrong.
+            // The announcements alone may fill a batch; only a batch that can never hold an extent
+            // is wrong.
             if sent == 0 && batch.len() == 0 {
                 return Err(Error::StoreLimits("an extent does not fit an apply"));
             }
@@ -188,7 +190,8 @@ impl Volume {
         if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
     }
 
-    /// Makes sure that what a removal changes still fits one commit with what is dirty. Bytes that wait may stay.
+    /// Makes sure that what a removal changes still fits one commit with what is dirty. Bytes that
+    /// wait may stay.
     pub(crate) fn make_room_for_removal(&mut self) -> Result<()> {
         let dirty = &self.cache.dirty;
         let fits = self.room.fits_change_of_names(dirty);

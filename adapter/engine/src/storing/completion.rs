@@ -44,7 +44,8 @@ impl Volume {
         self.backing.unsynced = true;
     }
 
-    /// Finds out whether the apply of unknown outcome took, if there is one, and ends its commit if it did.
+    /// Finds out whether the apply of unknown outcome took, if there is one, and ends its commit if
+    /// it did.
     pub(crate) fn resolve_doubt(&mut self) -> Result<()> {
         if let Resolved::Applied(completion) = self.backing.resolve_doubt()? {
             // Memory as it was before the change would not be what the store is.

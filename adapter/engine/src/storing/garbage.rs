@@ -15,8 +15,8 @@ const MAX_WAITING_REAPS: usize = 128;
 /// Garbage ranges wider than this are searched for what exists instead of deleted blindly.
 const MAX_BLIND_REAP_EXTENTS: u64 = 4096;
 
-/// Garbage extents deleted before a commit that goes through the journal, each in an apply of its own
-/// on the smallest stores.
+/// Garbage extents deleted before a commit that goes through the journal, each in an apply of its
+/// own on the smallest stores.
 const REAP_STEP_JOURNALLED_EXTENTS: u64 = 8;
 
 /// Garbage extents to delete, and where the garbage starts after that.
@@ -26,7 +26,8 @@ struct ReapStep {
 }
 
 impl Volume {
-    /// Deletes the garbage that files with dirty bytes have grown over, before those bytes are stored.
+    /// Deletes the garbage that files with dirty bytes have grown over, before those bytes are
+    /// stored.
     fn drain_where_files_grew(&mut self) -> Result<()> {
         if self.cache.reaps.is_empty() {
             return Ok(());
@@ -76,7 +77,8 @@ impl Volume {
         Ok(count)
     }
 
-    /// Deletes what must go before a commit, or what a commit through the journal does not take along.
+    /// Deletes what must go before a commit, or what a commit through the journal does not take
+    /// along.
     pub(crate) fn drain_before_commit(&mut self) -> Result<()> {
         self.drain_where_files_grew()?;
         // One that is dirty covers extents that are garbage only once this commit has taken.
@@ -101,8 +103,9 @@ impl Volume {
         Ok(())
     }
 
-    /// Whether what waits to be deleted is more than the quota leaves free. Nobody is charged for it, so it may fill no
-    /// other room: else a guest that writes and removes what it may hold, again and again, fills the store.
+    /// Whether what waits to be deleted is more than the quota leaves free. Nobody is charged for
+    /// it, so it may fill no other room: else a guest that writes and removes what it may hold,
+    /// again and again, fills the store.
     fn garbage_is_over_quota(&self) -> bool {
         let extents = |reap: &PendingReap| reap.to.saturating_sub(reap.from);
         let stored = self.cache.reaps.values().filter(|reap| reap.stored && !reap.dirty);
@@ -116,12 +119,13 @@ impl Volume {
         REAP_STEP_EXTENTS.min(u64::from(self.backing.limits.max_batch_entries / 4))
     }
 
-    /// The next extents to delete, up to `max_extents` and no less than half of that if there are as many.
+    /// The next extents to delete, up to `max_extents` and no less than half of that if there are
+    /// as many.
     ///
     /// # Cost
-    /// Nothing for a narrow range, whose extents are deleted whether they exist or not. In a wide one,
-    /// which may be mostly holes, a `scan` finds some that do; what comes behind the last of them may be
-    /// dense, and some of it is deleted blindly too.
+    /// Nothing for a narrow range, whose extents are deleted whether they exist or not. In a wide
+    /// one, which may be mostly holes, a `scan` finds some that do; what comes behind the last of
+    /// them may be dense, and some of it is deleted blindly too.
     fn reap_step(&mut self, ino: InodeNo, max_extents: u64) -> Result<ReapStep> {
         let Some(reap) = self.cache.reaps.get(&ino).copied() else {
             return Ok(ReapStep { indices: Vec::new(), next: u64::MAX });

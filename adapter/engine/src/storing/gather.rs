@@ -75,7 +75,8 @@ pub(super) fn gather_metadata(cache: &Cache, keys: &KeySpace, batch: &mut Batch)
     }
 }
 
-/// Seals the dirty extents and returns them: those bound to their inode's record, and the free ones.
+/// Seals the dirty extents and returns them: those bound to their inode's record, and the free
+/// ones.
 pub(super) fn gather_extents(cache: &mut Cache, keys: &KeySpace) -> (Vec<Outgoing>, Vec<Outgoing>) {
     let (mut bound, mut free) = (Vec::new(), Vec::new());
     if cache.dirty.extents.is_empty() {

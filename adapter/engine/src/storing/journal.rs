@@ -1,8 +1,9 @@
 //! Commits that are too large for one apply: written to a journal first, then put in place.
 //!
-//! The journal is valid once its commit record is there, which one apply sees to. From then on readers
-//! see what it changes, here through an overlay, and an opener after a cut puts it in place. Before, it
-//! is nothing, and an opener deletes it. `FORMAT.md` has the bytes and the argument.
+//! The journal is valid once its commit record is there, which one apply sees to. From then on
+//! readers see what it changes, here through an overlay, and an opener after a cut puts it in
+//! place. Before, it is nothing, and an opener deletes it. `FORMAT.md` has the bytes and the
+//! argument.
 
 use crate::backing::Journal;
 use crate::backing::batch::Batch;
@@ -22,8 +23,8 @@ use crate::volume::Volume;
 const SETTLE_ATTEMPTS: u32 = 3;
 
 impl Volume {
-    /// Commits what does not fit one apply. Once the commit record is in the store this succeeds: what
-    /// is left to do is done now if the store lets it, or before the next commit.
+    /// Commits what does not fit one apply. Once the commit record is in the store this succeeds:
+    /// what is left to do is done now if the store lets it, or before the next commit.
     pub(crate) fn commit_through_journal(
         &mut self,
         batch: &Batch,
@@ -69,7 +70,8 @@ impl Volume {
         superblock.set_journal(true);
         completes.journalled = decode_changes(&self.backing.keys, &bytes)?;
         self.apply_last(&commit, superblock, level, completes)?;
-        // The commit is done. What fails from here on is tried again by the next one, or by an opener.
+        // The commit is done. What fails from here on is tried again by the next one, or by an
+        // opener.
         let _ = self.settle_journal();
         Ok(())
     }
@@ -99,8 +101,8 @@ impl Volume {
                     None => batch.delete(set_key),
                 }
             }
-            // In this order: everything is in place before the journal is invalid, and it is invalid
-            // before a part of it is missing.
+            // In this order: everything is in place before the journal is invalid, and it is
+            // invalid before a part of it is missing.
             batch.delete(|key| self.backing.keys.journal_commit(key));
             for part in &self.backing.journal.parts {
                 batch.delete(|key| key.extend_from_slice(part));
@@ -120,8 +122,9 @@ impl Volume {
     /// Puts in place what a former opener has committed to a journal, or deletes what it has not.
     ///
     /// # Errors
-    /// [`Error::Damaged`] for a committed journal that is not whole, and the store's. A store that is
-    /// full lets the volume open: it can be read, and what is missing is put in place with the next commit.
+    /// [`Error::Damaged`] for a committed journal that is not whole, and the store's. A store that
+    /// is full lets the volume open: it can be read, and what is missing is put in place with the
+    /// next commit.
     pub(crate) fn recover_journal(&mut self) -> Result<()> {
         if !self.backing.committed.has_journal() {
             return Ok(());

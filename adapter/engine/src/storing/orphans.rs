@@ -22,8 +22,8 @@ impl Volume {
     /// Reads which garbage former openers left, and which orphans, as far as they come along.
     pub(crate) fn load_pending(&mut self) -> Result<()> {
         let (mut start, _) = self.backing.keys.pending_range();
-        // Garbage must be known in full before a file grows over it, and a short page need not be the
-        // last; orphans, which come behind it, may wait.
+        // Garbage must be known in full before a file grows over it, and a short page need not be
+        // the last; orphans, which come behind it, may wait.
         while let Some(next) = self.load_pending_page(&start)? {
             start = next;
             if !self.orphans.queue.is_empty() {
@@ -61,8 +61,8 @@ impl Volume {
         Ok(entries.last().map(|last| [last.key.as_slice(), &[0]].concat()))
     }
 
-    /// Reads the next orphans that a former opener left, once those known are removed. What fails is
-    /// left to the next opener.
+    /// Reads the next orphans that a former opener left, once those known are removed. What fails
+    /// is left to the next opener.
     fn load_more_orphans(&mut self) {
         if self.orphans.queue.is_empty()
             && let Some(start) = self.orphans.next_page.take()
@@ -71,8 +71,8 @@ impl Volume {
         }
     }
 
-    /// Removes some of the inodes that wait for it, with the commit under way. What fails here is tried
-    /// again by the next opener: the record stays.
+    /// Removes some of the inodes that wait for it, with the commit under way. What fails here is
+    /// tried again by the next opener: the record stays.
     pub(crate) fn reclaim_orphans(&mut self) {
         for _ in 0..RECLAIMS_PER_COMMIT {
             self.load_more_orphans();

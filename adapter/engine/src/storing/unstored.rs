@@ -2,10 +2,11 @@
 //!
 //! Nothing that failed to be stored is forgotten: it stays dirty. This module is about the callers.
 //!
-//! - A close by a drop, a removal and a change that only gathers cannot tell that a commit failed. The next
-//!   change, or sync, tells it once, before it changes anything.
-//! - Once the store has refused for want of room, a change that may need room is stored before it returns, or
-//!   is refused and has changed nothing, until a write is stored. Removals and cuts gather: they give room back.
+//! - A close by a drop, a removal and a change that only gathers cannot tell that a commit failed.
+//!   The next change, or sync, tells it once, before it changes anything.
+//! - Once the store has refused for want of room, a change that may need room is stored before it
+//!   returns, or is refused and has changed nothing, until a write is stored. Removals and cuts
+//!   gather: they give room back.
 
 use super::change::Change;
 use crate::cache::Counts;
@@ -15,13 +16,14 @@ use crate::store::Durability;
 use crate::volume::Volume;
 
 impl Volume {
-    /// Notes a failure that the caller has nobody to tell of: it dropped a descriptor, say. The next change or
-    /// sync tells it, unless what is dirty could be stored by then.
+    /// Notes a failure that the caller has nobody to tell of: it dropped a descriptor, say. The
+    /// next change or sync tells it, unless what is dirty could be stored by then.
     pub fn tell_later(&mut self, outcome: Result<()>) {
         self.pending.untold |= outcome.is_err();
     }
 
-    /// Stores what is dirty for who only looks: a failure is not theirs to know. Returns whether all is stored.
+    /// Stores what is dirty for who only looks: a failure is not theirs to know. Returns whether
+    /// all is stored.
     pub(crate) fn commit_for_a_look(&mut self) -> bool {
         let untold = self.pending.untold;
         let stored = self.commit(Durability::Buffered).is_ok();
@@ -29,8 +31,8 @@ impl Volume {
         stored
     }
 
-    /// Comes before a change, while nothing has changed yet: tells what nobody was told, and refuses what may need
-    /// room as long as what is dirty finds none.
+    /// Comes before a change, while nothing has changed yet: tells what nobody was told, and
+    /// refuses what may need room as long as what is dirty finds none.
     ///
     /// # Cost
     /// Nothing, unless a commit has failed.
@@ -53,7 +55,8 @@ impl Volume {
         self.pending.full && !change.frees()
     }
 
-    /// Says what a change's caller is told of its commit, which the change itself has asked for if `at_once`. A change that is refused for want of room is undone.
+    /// Says what a change's caller is told of its commit, which the change itself has asked for if
+    /// `at_once`. A change that is refused for want of room is undone.
     pub(crate) fn answer(&mut self, change: Change, at_once: bool, outcome: Result<()>) -> Result<()> {
         let Err(error) = outcome else {
             // Whatever else was stored may just have been small.
@@ -88,8 +91,8 @@ impl Volume {
         (self.pending.since, self.pending.removals) = (None, 0);
     }
 
-    /// Gets ready to undo a change: only one that starts from what is stored can be undone, and only one that is
-    /// stored before it returns needs to be.
+    /// Gets ready to undo a change: only one that starts from what is stored can be undone, and
+    /// only one that is stored before it returns needs to be.
     pub(crate) fn prepare_undo(&mut self, change: Change, durable: bool) {
         let stored = match self.options.mode {
             _ if durable => true,

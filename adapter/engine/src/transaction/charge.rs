@@ -20,8 +20,8 @@ impl Txn<'_> {
         if superblock.next_inode < u64::MAX - 1 { Ok(()) } else { Err(Error::NoSpace) }
     }
 
-    /// What changing an inode adds, whatever the change: one that is the image's comes up, with the bytes in its
-    /// record. It must be in memory.
+    /// What changing an inode adds, whatever the change: one that is the image's comes up, with the
+    /// bytes in its record. It must be in memory.
     pub(crate) fn copy_up(&self, ino: InodeNo) -> Used {
         let extent_bytes = self.volume.backing.extent_bytes();
         match self.volume.cache.node(ino) {
@@ -30,8 +30,8 @@ impl Txn<'_> {
         }
     }
 
-    /// What is charged for a name: nothing if it is the image's. The name is then in memory, for the change to see
-    /// whose it is.
+    /// What is charged for a name: nothing if it is the image's. The name is then in memory, for
+    /// the change to see whose it is.
     ///
     /// # Cost
     /// A lookup, if memory has lost the name since it was looked up.

@@ -2,6 +2,11 @@
 
 pub(crate) mod txn;
 
+// What of it is about what the quota counts, and about the bytes of files.
 mod charge;
 
-pub(crate) mod file;
+mod extents;
+
+mod read;
+mod resize;
+mod write;

@@ -1,9 +1,10 @@
 //! One operation of the file system as a transaction: first it reads, and may fail; then it writes,
 //! and cannot.
 //!
-//! [`Txn`] answers from memory or the store. Turned into [`Writes`], it changes memory only, through
-//! methods that return nothing: so an operation that fails has changed nothing. What was changed is the
-//! dirty part of the cache, which [`Writes::finish`] commits or leaves to gather with what follows.
+//! [`Txn`] answers from memory or the store. Turned into [`Writes`], it changes memory only,
+//! through methods that return nothing: so an operation that fails has changed nothing. What was
+//! changed is the dirty part of the cache, which [`Writes::finish`] commits or leaves to gather
+//! with what follows.
 
 use crate::error::{Error, Result};
 use crate::limits::MAX_GATHERED_REMOVALS;
@@ -103,14 +104,16 @@ impl<'v> Txn<'v> {
         if self.volume.read_only { Err(Error::ReadOnly) } else { Ok(()) }
     }
 
-    /// Ends the reading half: from here on nothing can fail. That a volume takes no changes is found out here
-    /// and not before, when it is known that the operation does not lead to another one; and here it is told
-    /// that an earlier commit failed, when it is known that this operation would have been done.
+    /// Ends the reading half: from here on nothing can fail. That a volume takes no changes is
+    /// found out here and not before, when it is known that the operation does not lead to another
+    /// one; and here it is told that an earlier commit failed, when it is known that this operation
+    /// would have been done.
     pub(crate) fn into_writes(self, change: Change) -> Result<Writes<'v>> {
         self.into_writes_with(change, false)
     }
 
-    /// As [`Txn::into_writes`], for a change that is `durable` when it returns if the descriptor was opened so.
+    /// As [`Txn::into_writes`], for a change that is `durable` when it returns if the descriptor
+    /// was opened so.
     pub(crate) fn into_writes_with(self, change: Change, durable: bool) -> Result<Writes<'v>> {
         self.check_writable()?;
         self.volume.settle_unstored(change)?;
@@ -161,7 +164,8 @@ impl Writes<'_> {
         ino
     }
 
-    /// Gives a name to an inode, born now unless it is known to be older. Its link count is the caller's.
+    /// Gives a name to an inode, born now unless it is known to be older. Its link count is the
+    /// caller's.
     pub(crate) fn add_name(&mut self, dir: InodeNo, name: &str, mut entry: Dentry) {
         if entry.born == 0 {
             // That of the edit below.
@@ -197,8 +201,8 @@ impl Writes<'_> {
         });
     }
 
-    /// Takes one link from an inode, a directory's last ones at once. Without links it goes, now or,
-    /// if it is open, with its last close.
+    /// Takes one link from an inode, a directory's last ones at once. Without links it goes, now
+    /// or, if it is open, with its last close.
     pub(crate) fn drop_link(&mut self, ino: InodeNo) {
         self.edit(ino, |inode, now| {
             inode.nlink = if inode.kind == Kind::Directory { 0 } else { inode.nlink.saturating_sub(1) };
@@ -218,8 +222,9 @@ impl Writes<'_> {
     /// Ends the operation.
     ///
     /// # Errors
-    /// The commit's, if the change promises to be stored, or the store was full before. Refused for want of room,
-    /// it is undone if nothing else was dirty; otherwise it stays, in memory, and the next commit tries again.
+    /// The commit's, if the change promises to be stored, or the store was full before. Refused for
+    /// want of room, it is undone if nothing else was dirty; otherwise it stays, in memory, and the
+    /// next commit tries again.
     pub(crate) fn finish(self) -> Result<()> {
         let Writes { volume, now, change, durable } = self;
         volume.pending.removals =

@@ -1,11 +1,11 @@
 //! Path resolution: the one place that walks names.
 //!
 //! A path starts at a directory and never leaves it: not by a leading `/`, not by `..`, not by a
-//! symbolic link to either. The last name is special: most operations act on the name and not on what
-//! it leads to, so it is looked up but not entered. What it is for is the [`Ending`].
+//! symbolic link to either. The last name is special: most operations act on the name and not on
+//! what it leads to, so it is looked up but not entered. What it is for is the [`Ending`].
 //!
-//! Nothing is taken from a path before or on the way: what is behind a name says what the name means, in
-//! whichever volume the walk comes to it.
+//! Nothing is taken from a path before or on the way: what is behind a name says what the name
+//! means, in whichever volume the walk comes to it.
 
 use super::steps::{self, Step};
 use crate::error::{Error, Result};
@@ -30,8 +30,8 @@ pub enum Follow {
 /// What the last name of a path is for, which decides how it is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// A name that is to be changed or removed, with slashes behind it or without: a symbolic link there is not
-    /// followed, and what is mounted there is not entered.
+    /// A name that is to be changed or removed, with slashes behind it or without: a symbolic link
+    /// there is not followed, and what is mounted there is not entered.
     Name,
     /// A name that is to be made for what is no directory. As [`Ending::Name`].
     New,
@@ -47,7 +47,8 @@ impl Ending {
         matches!(self, Self::Name | Self::New)
     }
 
-    /// Whether a symbolic link that has the last name is followed, with slashes behind the name or without.
+    /// Whether a symbolic link that has the last name is followed, with slashes behind the name or
+    /// without.
     pub fn follows(self, slashes: bool) -> bool {
         match self {
             Self::Name | Self::New => false,
@@ -82,19 +83,22 @@ impl Found<'_> {
         Ok(entry)
     }
 
-    /// The last name, for an operation that changes it; a path without one is refused with `otherwise`.
+    /// The last name, for an operation that changes it; a path without one is refused with
+    /// `otherwise`.
     pub(crate) fn last_name(&self, otherwise: Error) -> Result<&str> {
         self.name.as_deref().ok_or(otherwise)
     }
 
-    /// The name that is there and goes: that a volume takes no changes is told before what is there.
+    /// The name that is there and goes: that a volume takes no changes is told before what is
+    /// there.
     pub(crate) fn old_name(&self, txn: &Txn<'_>, otherwise: Error) -> Result<(&str, Dentry)> {
         let name = self.last_name(otherwise)?;
         txn.check_writable()?;
         Ok((name, self.entry.ok_or(Error::NoEntry)?))
     }
 
-    /// The name that is not there and comes: what is in its way is told before that a volume takes no changes.
+    /// The name that is not there and comes: what is in its way is told before that a volume takes
+    /// no changes.
     pub(crate) fn new_name(&self, txn: &mut Txn<'_>, kind: Kind) -> Result<&str> {
         let name = self.last_name(Error::Exist)?;
         if self.entry.is_some() {
@@ -112,13 +116,14 @@ impl Found<'_> {
 /// Walks `path` from `start`.
 ///
 /// # Cost
-/// Nothing for names that are known; one call for each that is not, and one for each symbolic link on
-/// the way that is not in memory.
+/// Nothing for names that are known; one call for each that is not, and one for each symbolic link
+/// on the way that is not in memory.
 ///
 /// # Errors
 /// [`Error::NotPermitted`] for a path that leaves where it must stay, [`Error::NoEntry`] or
-/// [`Error::NotDirectory`] for a step that cannot be taken, [`Error::Loop`], [`Error::NameTooLong`],
-/// [`Error::Invalid`] for a NUL byte, [`Error::Crossing`] for a path that leads out of the volume.
+/// [`Error::NotDirectory`] for a step that cannot be taken, [`Error::Loop`],
+/// [`Error::NameTooLong`], [`Error::Invalid`] for a NUL byte, [`Error::Crossing`] for a path that
+/// leads out of the volume.
 pub(crate) fn resolve<'p>(
     txn: &mut Txn<'_>,
     start: Start,
@@ -173,8 +178,8 @@ enum Walked {
     End { dir: InodeNo, last: Last, entry: Option<Dentry>, must_be_dir: bool },
     /// A symbolic link in `dir` comes before what is `behind` it.
     Link { dir: InodeNo, link: Dentry, behind: usize },
-    /// The path leaves the volume: by a mountpoint, behind which is the rest, or by the `..` that the rest
-    /// starts with.
+    /// The path leaves the volume: by a mountpoint, behind which is the rest, or by the `..` that
+    /// the rest starts with.
     Out { mount: Option<MountNo>, rest: usize },
 }
 
@@ -210,7 +215,8 @@ fn walk(
                     return Err(Error::NotPermitted);
                 }
                 if is_last && ending.is_name() {
-                    // It is refused as a name, wherever it leads: the directory that holds it is not left for it.
+                    // It is refused as a name, wherever it leads: the directory that holds it is
+                    // not left for it.
                     let entry = Some(Dentry::new(Kind::Directory, dir));
                     return Ok(Walked::End { dir, last: Last::Up, entry, must_be_dir });
                 }

@@ -4,7 +4,8 @@ use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::types::{InodeNo, Kind};
 
-/// Where an operation's path starts. A [`Descriptor`] is one: the path starts at it and does not leave it.
+/// Where an operation's path starts. A [`Descriptor`] is one: the path starts at it and does not
+/// leave it.
 #[derive(Debug, Clone, Copy)]
 pub struct Start {
     pub(crate) ino: InodeNo,
@@ -48,8 +49,9 @@ impl Start {
         self.ino
     }
 
-    /// The same walk where it comes in from another volume, to the directory `at`, after so many symbolic
-    /// links. The directory that it must not leave may be one of the mount that it comes to.
+    /// The same walk where it comes in from another volume, to the directory `at`, after so many
+    /// symbolic links. The directory that it must not leave may be one of the mount that it comes
+    /// to.
     pub fn resumed(self, at: InodeNo, is_base_here: bool, links: u32) -> Self {
         Self { ino: at, kind: Kind::Directory, is_base_here, links, ..self }
     }

@@ -12,8 +12,8 @@ pub(super) const HEADER_BYTES: usize = 48;
 /// Bytes of the header that its checksum covers, together with the names.
 pub(super) const HEADER_SUMMED_BYTES: usize = 40;
 
-/// Records of a block, but of the last one, which may have fewer: a search reads one block to its end,
-/// and checks it once.
+/// Records of a block, but of the last one, which may have fewer: a search reads one block to its
+/// end, and checks it once.
 pub(super) const BLOCK_RECORDS: usize = 32;
 
 /// Bytes of the table of blocks for each.

@@ -1,8 +1,8 @@
 //! Reads an image where it lies. Every length and offset in it is taken for hostile.
 //!
-//! A search compares keys of blocks that are not checked yet. What it leads to is then proved: a block's
-//! checksum covers its place, its records and the first key of the next one, so that a key between the two
-//! first keys is in this block or nowhere.
+//! A search compares keys of blocks that are not checked yet. What it leads to is then proved: a
+//! block's checksum covers its place, its records and the first key of the next one, so that a key
+//! between the two first keys is in this block or nowhere.
 
 use super::layout::{
     BLOCK_ENTRY_BYTES, BLOCK_RECORDS, FORMAT, HEADER_BYTES, HEADER_SUMMED_BYTES, MAGIC, RECORD_ENTRY_BYTES,
@@ -191,8 +191,8 @@ impl Image {
         self.bytes.len()
     }
 
-    /// Checks everything that can be checked without reading it as a file system: every block, and that the
-    /// content is the one of the digest.
+    /// Checks everything that can be checked without reading it as a file system: every block, and
+    /// that the content is the one of the digest.
     ///
     /// # Errors
     /// [`Error::Damaged`].

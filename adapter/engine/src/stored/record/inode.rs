@@ -40,8 +40,8 @@ pub(crate) struct Inode {
     pub(crate) size: u64,
     /// Extents that exist, so that holes are not charged.
     pub(crate) extents: u64,
-    /// Those of them that are the image's below, and so are not charged either. 0 says that none is, or that it is not
-    /// known: then all are charged.
+    /// Those of them that are the image's below, and so are not charged either. 0 says that none
+    /// is, or that it is not known: then all are charged.
     pub(crate) extents_below: u64,
     pub(crate) generation: u64,
     /// The directory that a directory lies in; 0 for everything else.
@@ -95,9 +95,9 @@ impl Inode {
         }
     }
 
-    /// Bytes that count against the quota: some for the record, and a file's size, but no more than its extents can
-    /// hold, so that holes and what the image below has are free. A function of the record alone, which keeps the count
-    /// exact.
+    /// Bytes that count against the quota: some for the record, and a file's size, but no more than
+    /// its extents can hold, so that holes and what the image below has are free. A function of the
+    /// record alone, which keeps the count exact.
     pub(crate) fn charged_bytes(&self, extent_bytes: u64) -> u64 {
         let own = self.extents.saturating_sub(self.extents_below);
         INODE_CHARGE_BYTES.saturating_add(self.content_bytes(own, extent_bytes))

@@ -1,4 +1,5 @@
-//! The journal: the changes of a commit that is too large for one apply, in parts and a commit record.
+//! The journal: the changes of a commit that is too large for one apply, in parts and a commit
+//! record.
 
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
@@ -61,8 +62,8 @@ pub(crate) fn damaged(found: &'static str) -> crate::error::Error {
     ID.damaged(found)
 }
 
-/// Writes changes as bytes: for each what it is u8, the length of the key u16 and of the value u32, the
-/// key without the volume's name, the value.
+/// Writes changes as bytes: for each what it is u8, the length of the key u16 and of the value u32,
+/// the key without the volume's name, the value.
 pub(crate) fn encode_changes(keys: &KeySpace, mutations: &[Mutation<'_>]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for mutation in mutations {
@@ -81,7 +82,8 @@ pub(crate) fn encode_changes(keys: &KeySpace, mutations: &[Mutation<'_>]) -> Res
     Ok(out)
 }
 
-/// Reads changes back. They cannot name a key of another volume, the superblock or the journal itself.
+/// Reads changes back. They cannot name a key of another volume, the superblock or the journal
+/// itself.
 pub(crate) fn decode_changes(keys: &KeySpace, bytes: &[u8]) -> Result<Changes> {
     let mut changes = Changes::default();
     let mut rest = bytes;

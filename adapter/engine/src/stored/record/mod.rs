@@ -1,7 +1,7 @@
 //! What is stored: the frame around every value, and one module per record.
 //!
-//! Every stored byte is taken for hostile: decoding checks the frame's checksum first and then every
-//! field, and answers with an error that names the record.
+//! Every stored byte is taken for hostile: decoding checks the frame's checksum first and then
+//! every field, and answers with an error that names the record.
 
 pub(crate) mod dentry;
 pub(crate) mod inode;
@@ -19,9 +19,9 @@ pub(crate) type Value = Cow<'static, [u8]>;
 
 /// Bytes before the body of every value.
 ///
-/// `[0..8)` checksum, `[8]` frame version, `[9]` tag, `[10..12)` zero, `[12..16)` length of the body.
-/// Numbers are big-endian. The checksum is XXH64 of everything behind it, seeded with XXH64 of the
-/// key, so that a value under a wrong key is damaged too.
+/// `[0..8)` checksum, `[8]` frame version, `[9]` tag, `[10..12)` zero, `[12..16)` length of the
+/// body. Numbers are big-endian. The checksum is XXH64 of everything behind it, seeded with XXH64
+/// of the key, so that a value under a wrong key is damaged too.
 pub(crate) const FRAME_BYTES: usize = 16;
 
 const FRAME_VERSION: u8 = 1;
@@ -74,7 +74,8 @@ pub(crate) fn tombstone(key: &[u8]) -> [u8; TOMBSTONE_BYTES] {
     value
 }
 
-/// Whether a value is a tombstone. A damaged one is not, and fails the check of what it was taken for.
+/// Whether a value is a tombstone. A damaged one is not, and fails the check of what it was taken
+/// for.
 pub(crate) fn is_tombstone(key: &[u8], value: &[u8]) -> bool {
     // The tag first: next to all values are none.
     value.len() == TOMBSTONE_BYTES && value.get(9) == Some(&tag::TOMBSTONE) && value == tombstone(key)

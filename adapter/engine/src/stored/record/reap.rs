@@ -5,7 +5,8 @@ use crate::error::Result;
 use crate::stored::key::tag;
 use crate::types::InodeNo;
 
-/// Extents `[from, to)` of an inode that hold nothing any more. The inode itself may be alive or gone.
+/// Extents `[from, to)` of an inode that hold nothing any more. The inode itself may be alive or
+/// gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reap {
     pub(crate) ino: InodeNo,

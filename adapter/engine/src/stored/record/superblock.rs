@@ -13,21 +13,21 @@ const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
 const FORMAT_MAJOR: u16 = 1;
 /// Raised with every addition; older versions go by the feature masks.
 const FORMAT_MINOR: u16 = 3;
-/// That of a superblock that does not count names, so that it has the same bytes as ever: an image's is frozen, and its
-/// digest covers it.
+/// That of a superblock that does not count names, so that it has the same bytes as ever: an
+/// image's is frozen, and its digest covers it.
 const FORMAT_MINOR_WITHOUT_NAMES: u16 = 2;
 
 /// Features that a reader may not know and still read the volume: none yet.
 const RO_COMPAT_KNOWN: u32 = 0;
-/// Feature: there may be a journal. If it has a commit record, the other records are to be read as it
-/// changes them.
+/// Feature: there may be a journal. If it has a commit record, the other records are to be read as
+/// it changes them.
 pub(crate) const INCOMPAT_JOURNAL: u32 = 1;
 /// Feature: directory entries may say when they were born.
 const INCOMPAT_BIRTHS: u32 = 2;
 /// Feature: the volume lies on an image. Without it, what is there is a part of the tree.
 const INCOMPAT_LOWER: u32 = 4;
-/// Feature: names are counted, the counts are of what the store has and not the image below, and inodes may say which
-/// extents are the image's.
+/// Feature: names are counted, the counts are of what the store has and not the image below, and
+/// inodes may say which extents are the image's.
 const INCOMPAT_NAMES: u32 = 8;
 /// Features that a reader must know.
 const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER | INCOMPAT_NAMES;
@@ -46,7 +46,8 @@ pub(crate) struct Lower {
     pub(crate) image: ImageId,
     /// Of the image's superblock.
     pub(crate) seq: u64,
-    /// There may be records of the volume beside this one. Until then, only the image need be asked.
+    /// There may be records of the volume beside this one. Until then, only the image need be
+    /// asked.
     pub(crate) written: bool,
 }
 
@@ -106,9 +107,10 @@ impl Superblock {
         self.incompat |= INCOMPAT_BIRTHS;
     }
 
-    /// Makes it that of an image: frozen, and without what depends on how the volume came to be. It counts bytes of
-    /// content alone and no names, as the first images did: one tree is one image, whichever version packed it. Its
-    /// uuid is zero, to be set to the digest of what the image holds.
+    /// Makes it that of an image: frozen, and without what depends on how the volume came to be. It
+    /// counts bytes of content alone and no names, as the first images did: one tree is one image,
+    /// whichever version packed it. Its uuid is zero, to be set to the digest of what the image
+    /// holds.
     pub(crate) fn freeze(&mut self, content_bytes: u64) {
         let (next_inode, used_inodes) = (self.next_inode, self.used_inodes);
         let fresh = Self::new([0; 16], self.extent_bytes, self.inline_bytes);
@@ -117,8 +119,8 @@ impl Superblock {
         *self = Self { next_inode, used_bytes, used_inodes, incompat, frozen: true, ..fresh };
     }
 
-    /// The superblock of a volume that is to lie on the image whose superblock this is. It counts nothing: all there
-    /// is lies in the image.
+    /// The superblock of a volume that is to lie on the image whose superblock this is. It counts
+    /// nothing: all there is lies in the image.
     pub(crate) fn above(&self, image: ImageId, uuid: [u8; 16]) -> Self {
         Self {
             uuid,
@@ -134,19 +136,22 @@ impl Superblock {
         }
     }
 
-    /// Whether it says that the store holds nothing of the volume but itself: all is as in the image below.
+    /// Whether it says that the store holds nothing of the volume but itself: all is as in the
+    /// image below.
     pub(crate) fn is_as_its_image(&self) -> bool {
         self.lower.as_ref().is_some_and(|lower| !lower.written)
     }
 
-    /// Says that there is more in the store than the superblock, which readers of a volume on an image ask for.
+    /// Says that there is more in the store than the superblock, which readers of a volume on an
+    /// image ask for.
     pub(crate) fn set_written(&mut self) {
         if let Some(lower) = &mut self.lower {
             lower.written = true;
         }
     }
 
-    /// Whether names are counted, and what lies in an image below is not: else the volume is to be recounted.
+    /// Whether names are counted, and what lies in an image below is not: else the volume is to be
+    /// recounted.
     pub(crate) fn counts_names(&self) -> bool {
         self.incompat & INCOMPAT_NAMES != 0
     }
