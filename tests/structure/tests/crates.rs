@@ -52,7 +52,12 @@ fn adapter() {
 
 #[test]
 fn compose() {
-    check("compose/src", Floors::Undeclared, 50, 400);
+    check("compose/src", Floors::Declared, 60, 450);
+}
+
+#[test]
+fn command() {
+    check("compose/cli/src", Floors::Declared, 20, 60);
 }
 
 #[test]
