@@ -62,19 +62,19 @@ fn command() {
 
 #[test]
 fn host() {
-    check("host/src", Floors::Undeclared, 20, 150);
+    check("host/src", Floors::Declared, 20, 150);
 }
 
 #[test]
 fn stores() {
-    check("host/stores/file/src", Floors::Undeclared, 8, 50);
-    check("host/stores/bucket/src", Floors::Undeclared, 10, 60);
-    check("host/stores/rig/src", Floors::Undeclared, 3, 10);
+    check("host/stores/file/src", Floors::Declared, 8, 50);
+    check("host/stores/bucket/src", Floors::Declared, 10, 60);
+    check("host/stores/rig/src", Floors::Declared, 5, 8);
 }
 
 #[test]
 fn contract() {
-    check("wit/contract/src", Floors::Undeclared, 8, 20);
+    check("wit/contract/src", Floors::Declared, 8, 15);
 }
 
 #[test]
