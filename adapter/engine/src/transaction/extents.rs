@@ -1,4 +1,4 @@
-//! What reads, writes and changes of size share: the extents of a file and the bytes in them.
+//! What reads, writes and changes of size share: how bytes lie in extents.
 
 use super::txn::{Txn, Writes};
 use crate::error::Result;
@@ -12,15 +12,15 @@ pub(super) fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// What a range of bytes has of one extent.
+/// The part of a range of bytes that lies in one extent.
 pub(super) struct Part {
     pub(super) index: u64,
-    /// Where in the extent it starts, and its length, at least 1.
+    /// Its start in the extent, and its length, at least 1.
     pub(super) within: usize,
     pub(super) length: usize,
 }
 
-/// Takes the bytes from `at` to `end` apart by extents.
+/// Splits the bytes from `at` to `end` by extents.
 pub(super) fn parts(mut at: u64, end: u64, extent_bytes: u64) -> impl Iterator<Item = Part> {
     std::iter::from_fn(move || {
         let left = end.checked_sub(at).filter(|left| *left > 0)?;
@@ -36,8 +36,8 @@ impl Txn<'_> {
         load::extents(&mut self.volume.backing, &mut self.volume.cache, ino, first, last, ahead)
     }
 
-    /// Loads the last extent of a file that is about to grow over its end: should a crash have left
-    /// bytes behind the end, they must go.
+    /// Loads the last extent of a file that is about to grow: bytes that a crash left behind its
+    /// end must be removed.
     pub(super) fn load_tail(&mut self, ino: InodeNo) -> Result<()> {
         let extent_bytes = self.volume.backing.extent_bytes();
         let inode = self.inode(ino)?;
@@ -48,8 +48,8 @@ impl Txn<'_> {
         self.load_extents(ino, tail, tail, false)
     }
 
-    /// Makes sure that garbage in the store, which the file is about to grow over, is announced
-    /// there: then it is known as such, and deleted before the grown file is stored.
+    /// Makes sure that garbage which the file is about to grow over is announced in the store. Then
+    /// it is deleted before the grown file is stored.
     pub(super) fn settle_garbage(&mut self, ino: InodeNo, new_end: u64) -> Result<()> {
         match self.volume.cache.reaps.get(&ino) {
             Some(reap) if reap.dirty && new_end > reap.from => self.volume.commit(Durability::Buffered),
@@ -57,8 +57,8 @@ impl Txn<'_> {
         }
     }
 
-    /// Fails unless the volume's quota allows that so much is charged for an inode in memory from
-    /// now on.
+    /// Fails if the volume's quota does not allow the charge of an inode in memory to become
+    /// `after`.
     pub(super) fn check_charge(&self, ino: InodeNo, after: Used) -> Result<()> {
         let charged = self.volume.cache.node(ino).and_then(|node| node.charged);
         let before = charged.map_or(Used::default(), |bytes| Used { bytes, inodes: 1, names: 0 });
@@ -67,7 +67,7 @@ impl Txn<'_> {
 }
 
 impl Writes<'_> {
-    /// Moves the bytes of a small file from its record to an extent.
+    /// Moves the inline bytes of a file to an extent.
     pub(super) fn move_out(&mut self, ino: InodeNo) {
         let mut moved = Vec::new();
         self.edit(ino, |inode, _| {
@@ -82,17 +82,17 @@ impl Writes<'_> {
         }
     }
 
-    /// Binds a new extent to its inode's record if it lies before the file's end in the store:
-    /// alone it would be an extent that the inode there does not count, or bytes in place of some
-    /// that a truncation cut off which is not stored.
+    /// Binds a new extent to its inode's record if it lies before the file's stored end. Stored
+    /// alone, it would be an extent that the stored inode does not count, or it would replace bytes
+    /// that only an unstored truncation has removed.
     pub(super) fn bind_new_extent(&mut self, ino: InodeNo, index: u64) {
         if self.volume.cache.node(ino).is_some_and(|node| index < node.stored_end) {
             self.volume.cache.bind_extent(ino, index);
         }
     }
 
-    /// Rewrites a tail in which a crash left bytes behind the file's end, if the file grows over it
-    /// in any other way than by a write to it.
+    /// Rewrites a tail in which a crash left bytes behind the file's end, if the file grows and the
+    /// write does not touch the tail.
     pub(super) fn clean_tail(&mut self, ino: InodeNo, first_written: u64) {
         let extent_bytes = self.volume.backing.extent_bytes();
         let Some(node) = self.volume.cache.node(ino) else { return };

@@ -2,7 +2,7 @@
 
 pub(crate) mod txn;
 
-// What of it is about what the quota counts, and about the bytes of files.
+// Their parts for quotas, and for the bytes of files.
 mod charge;
 
 mod extents;

@@ -8,7 +8,7 @@ use crate::stored::record::inode::Content;
 use crate::types::InodeNo;
 
 impl Txn<'_> {
-    /// Gives up to `length` bytes from `offset` on to `sink`; less only where the file ends.
+    /// Gives up to `length` bytes from `offset` on to `sink`, less only at the end of the file.
     pub(crate) fn read(
         &mut self,
         ino: InodeNo,
@@ -31,7 +31,7 @@ impl Txn<'_> {
         self.load_extents(ino, first, last, true)?;
         let Some(node) = self.volume.cache.node_mut(ino) else { return Ok(()) };
         for Part { index, within, length } in parts(offset, end, extent_bytes) {
-            // Loaded above, and nothing is dropped within an operation.
+            // Loaded above: nothing is evicted during an operation.
             let extent =
                 node.extents.get_mut(&index).ok_or(Error::damaged("extent", ino.0, "not in memory"))?;
             extent.touch();

@@ -1,4 +1,4 @@
-//! Changes the sizes of files: first what a change needs to know, then what it changes.
+//! Changes the sizes of files: first the checks, then the change.
 
 use super::extents::to_usize;
 use super::txn::{Txn, Writes};
@@ -12,24 +12,24 @@ use crate::storing::change::Change;
 use crate::types::{ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeSet;
 
-/// What the reading half of a change of size found out for the writing half.
+/// The plan of a change of size, made by the reading half for the writing half.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Resize {
     pub(crate) size: u64,
     /// Extents that the file loses.
     removed: Extents,
-    /// It gives room back, and takes none.
+    /// It frees room and takes none.
     frees: bool,
 }
 
 impl Resize {
-    /// What kind of change it is.
+    /// The kind of the change.
     pub(crate) fn change(&self) -> Change {
         if self.frees { Change::Cut } else { Change::Data }
     }
 }
 
-/// A number of a file's extents.
+/// A count of extents of a file.
 #[derive(Debug, Clone, Copy, Default)]
 struct Extents {
     all: u64,
@@ -38,7 +38,7 @@ struct Extents {
 }
 
 impl Txn<'_> {
-    /// Loads what a change of size needs to know, and checks that it may be done.
+    /// Plans a change of size: loads what it needs, and checks that it is allowed.
     pub(crate) fn prepare_resize(&mut self, ino: InodeNo, size: u64) -> Result<Resize> {
         if size > MAX_FILE_BYTES {
             return Err(Error::FileTooLarge);
@@ -56,7 +56,7 @@ impl Txn<'_> {
         let (old_size, has) = (inode.size, Extents { all: inode.extents, below: inode.extents_below });
         let (old_end, new_end) = (old_size.div_ceil(extent_bytes), size.div_ceil(extent_bytes));
         let mut removed = Extents::default();
-        // What is the image's comes up, cut or with a tombstone in its place.
+        // The image's file is copied up, cut or with tombstones, which takes room.
         let mut frees = size < old_size && !is_below;
         let after = match &inode.content {
             Content::Inline(_) if size <= inline_bytes => size,
@@ -72,7 +72,7 @@ impl Txn<'_> {
                 let (tail, within) = (size / extent_bytes, to_usize(size % extent_bytes));
                 if within > 0 {
                     self.load_extents(ino, tail, tail, false)?;
-                    // The tail is cut, and so the volume's own from then on.
+                    // Cutting the tail makes it the volume's own.
                     let extent = self.volume.cache.node(ino).and_then(|node| node.extents.get(&tail));
                     let cut = extent.is_some_and(|extent| extent.is_below() && extent.data().len() > within);
                     frees &= !cut;
@@ -89,7 +89,7 @@ impl Txn<'_> {
         Ok(Resize { size, removed, frees })
     }
 
-    /// The extents from an index on of a file that has these before its end.
+    /// Counts the extents from `from` on of a file that ends at `end` and has `has` in all.
     fn extents_from(&mut self, ino: InodeNo, from: u64, end: u64, has: Extents) -> Result<Extents> {
         let dense = has.all >= end;
         let all = end.saturating_sub(from);
@@ -101,7 +101,7 @@ impl Txn<'_> {
         }
     }
 
-    /// Counts the extents of a file from an index on: in the store, in the image or in memory.
+    /// Counts the extents of a file from an index on, in the store, in the image and in memory.
     fn count_extents_from(&mut self, ino: InodeNo, from: u64) -> Result<Extents> {
         let volume = &mut *self.volume;
         let Some(node) = volume.cache.node(ino) else { return Ok(Extents::default()) };
@@ -132,7 +132,7 @@ impl Txn<'_> {
                 let index = index.ok_or(Error::damaged("extent", ino.0, "malformed key"))?;
                 let gone = volume.cache.node(ino).is_some_and(|node| node.doomed.contains(&index));
                 if !gone && !volume.cache.is_garbage(ino, index) {
-                    // What is in memory already, and no hole, may be newer than the image's.
+                    // An extent in memory may be newer than the image's.
                     let known = !found.insert(index);
                     let is_below = |node: &Node| !known || node.is_below_extent(index);
                     if page.is_below(place) && volume.cache.node(ino).is_some_and(is_below) {
@@ -147,7 +147,7 @@ impl Txn<'_> {
 }
 
 impl Writes<'_> {
-    /// Changes the size as [`Txn::prepare_resize`] has found possible.
+    /// Changes the size as planned by [`Txn::prepare_resize`].
     pub(crate) fn resize(&mut self, ino: InodeNo, resize: Resize) {
         let inline_bytes = self.volume.backing.inline_bytes();
         let Resize { size, removed, .. } = resize;
@@ -175,7 +175,7 @@ impl Writes<'_> {
         });
     }
 
-    /// Drops the extents behind a new, smaller size and cuts the last one that stays.
+    /// Drops the extents behind a new, smaller size, and cuts the last one.
     fn cut(&mut self, ino: InodeNo, size: u64) {
         let extent_bytes = self.volume.backing.extent_bytes();
         let new_end = size.div_ceil(extent_bytes);

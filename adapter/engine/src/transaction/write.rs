@@ -1,4 +1,4 @@
-//! Writes the bytes of files: first what a write needs to know, then what it changes.
+//! Writes the bytes of files: first the checks, then the change.
 
 use super::extents::{Part, parts, to_usize};
 use super::txn::{Txn, Writes};
@@ -12,8 +12,8 @@ use crate::stored::record::inode::Content;
 use crate::types::InodeNo;
 
 impl Txn<'_> {
-    /// Whether a write only puts other bytes in the place of some that lie in memory: what a
-    /// database does to its pages all day. Nothing is to be loaded, counted or charged then.
+    /// Whether a write only replaces bytes that are in memory, as databases do to their pages. It
+    /// then has nothing to load, count or charge.
     pub(crate) fn is_overwrite(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<bool> {
         let extent_bytes = self.volume.backing.extent_bytes();
         self.inode(ino)?;
@@ -23,7 +23,7 @@ impl Txn<'_> {
             return Ok(false);
         }
         Ok(parts(offset, end, extent_bytes).all(|part| {
-            // What is the image's is to be charged.
+            // An extent of the image is copied up, which is charged.
             let there = |extent: &Extent| {
                 !extent.hole && !extent.is_below() && part.within + part.length <= extent.data().len()
             };
@@ -31,8 +31,8 @@ impl Txn<'_> {
         }))
     }
 
-    /// Loads what a write of `length` bytes at `offset` needs to know, and checks that it may be
-    /// done. Returns how many of the bytes can be written in one transaction, at least one.
+    /// Prepares a write of `length` bytes at `offset`: loads what it needs, and checks that it is
+    /// allowed. Returns how many of the bytes one transaction takes, at least one.
     pub(crate) fn prepare_write(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<usize> {
         let end = offset
             .checked_add(length as u64)
@@ -50,7 +50,7 @@ impl Txn<'_> {
                 self.check_charge(ino, Used::inode(new_size))?;
                 return Ok(length);
             }
-            // What lies in the record becomes the first extent.
+            // The inline bytes become the first extent.
             Content::Inline(bytes) => {
                 let own = u64::from(!bytes.is_empty() && first > 0);
                 own + (last - first + 1)
@@ -70,9 +70,9 @@ impl Txn<'_> {
         Ok(self.bound_length(ino, offset, length))
     }
 
-    /// How much of a write one transaction takes: new extents below the file's end in the store,
-    /// and those in the place of an image's, go with the inode that counts them, so no more of them
-    /// than one apply can hold.
+    /// Returns how much of a write one transaction takes. New extents before the file's stored end,
+    /// and those that replace an image's, must be stored together with their inode: one apply
+    /// bounds their number.
     fn bound_length(&self, ino: InodeNo, offset: u64, length: usize) -> usize {
         let extent_bytes = self.volume.backing.extent_bytes();
         let Some(node) = self.volume.cache.node(ino) else { return length };
@@ -96,7 +96,7 @@ impl Txn<'_> {
         length
     }
 
-    /// Loads the extents that a write changes in part, and the tail that it leaves behind.
+    /// Loads the extents that a write changes in part, and the tail if the file grows behind it.
     fn load_for_write(&mut self, ino: InodeNo, offset: u64, end: u64) -> Result<()> {
         let extent_bytes = self.volume.backing.extent_bytes();
         let inode = self.inode(ino)?;
@@ -104,13 +104,13 @@ impl Txn<'_> {
         let (dense, shared) = (inode.extents >= old_end, inode.extents_below > 0);
         let (first, last) = (offset / extent_bytes, end.saturating_sub(1).max(offset) / extent_bytes);
         if shared && first < old_end {
-            // Which are the image's must be known: what is written in their place is charged.
+            // It must be known which extents are the image's: replacing them is charged.
             self.load_extents(ino, first, last.min(old_end - 1), false)?;
         }
         for index in first..=last.min(old_end.saturating_sub(1)) {
             let start = index.saturating_mul(extent_bytes);
             let whole = offset <= start && end >= size.min(start.saturating_add(extent_bytes));
-            // Whether a hole is filled must be known too: it is charged.
+            // It must be known which are holes: filling them is charged.
             if !(whole && dense) {
                 self.load_extents(ino, index, index, false)?;
             }
@@ -123,7 +123,7 @@ impl Txn<'_> {
 }
 
 impl Writes<'_> {
-    /// Writes `length` bytes, for which [`Txn::prepare_write`] was asked.
+    /// Writes `length` bytes, as prepared by [`Txn::prepare_write`].
     pub(crate) fn write_bytes(&mut self, ino: InodeNo, offset: u64, length: usize, source: &mut impl Source) {
         if length == 0 {
             return;
@@ -136,7 +136,7 @@ impl Writes<'_> {
         if inline && node.inode.size.max(end) <= inline_bytes {
             self.edit(ino, |inode, now| {
                 if let Content::Inline(bytes) = &mut inode.content {
-                    // Zeros behind the bytes are not kept; they are part of the file all the same.
+                    // Trailing zeros of the file need not be kept.
                     copy_in(bytes, to_usize(offset), length, source);
                 }
                 inode.size = inode.size.max(end);
@@ -169,7 +169,7 @@ impl Writes<'_> {
         });
     }
 
-    /// Writes bytes over others, as [`Txn::is_overwrite`] has found possible.
+    /// Overwrites bytes in memory, after [`Txn::is_overwrite`] said that this is all.
     pub(crate) fn overwrite(&mut self, ino: InodeNo, offset: u64, length: usize, source: &mut impl Source) {
         let end = offset.saturating_add(length as u64);
         for Part { index, within, length } in parts(offset, end, self.volume.backing.extent_bytes()) {

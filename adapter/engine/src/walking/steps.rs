@@ -64,8 +64,8 @@ pub fn check(path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the path that a symbolic link makes of itself and what is `behind` its name, which is
-/// nothing or starts with a slash.
+/// Returns the path behind a symbolic link: its target, then what is `behind` its name, which is
+/// empty or starts with a slash.
 ///
 /// # Errors
 /// [`Error::NotPermitted`] for an absolute target, [`Error::NameTooLong`] for a path that becomes
@@ -100,8 +100,8 @@ mod tests {
         assert_eq!(names("a//"), [("a", true, true)]);
         assert_eq!(names("a//b"), [("a", false, false), ("b", true, false)]);
         assert_eq!(names("a/./.."), [("a", false, false), (".", false, false), ("..", true, false)]);
-        // What is left of a path behind a mountpoint or a link may start with slashes, or be
-        // nothing else.
+        // The rest of a path, behind a mountpoint or a link, may start with slashes, or be slashes
+        // alone.
         assert_eq!(names("//b/"), [("b", true, true)]);
         assert_eq!(names("//"), [("", true, false)]);
     }
