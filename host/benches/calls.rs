@@ -49,23 +49,23 @@ impl Guest {
         let get = instance.get_typed_func(&mut store, "get")?;
         let scan = instance.get_typed_func(&mut store, "scan")?;
         let put = instance.get_typed_func(&mut store, "put")?;
-        Ok(Guest { store, get, scan, put, is_async })
+        Ok(Self { store, get, scan, put, is_async })
     }
 
     fn get(&mut self, times: u32, count: u32, number: u32) -> wasmtime::Result<i32> {
-        let Guest { store, get, .. } = self;
+        let Self { store, get, .. } = self;
         let params = (times, count, number);
         Ok(if self.is_async { wait(get.call_async(store, params))? } else { get.call(store, params)? }.0)
     }
 
     fn scan(&mut self, times: u32, entries: u32) -> wasmtime::Result<i32> {
-        let Guest { store, scan, .. } = self;
+        let Self { store, scan, .. } = self;
         let params = (times, entries, u32::MAX);
         Ok(if self.is_async { wait(scan.call_async(store, params))? } else { scan.call(store, params)? }.0)
     }
 
     fn put(&mut self, times: u32, count: u32, number: u32, len: u32, level: u32) -> wasmtime::Result<u32> {
-        let Guest { store, put, .. } = self;
+        let Self { store, put, .. } = self;
         let params = (times, count, number, len, 0, level);
         Ok(if self.is_async { wait(put.call_async(store, params))? } else { put.call(store, params)? }.0)
     }

@@ -39,7 +39,7 @@ impl Guest {
         add_to_linker(&mut linker).unwrap();
         let mut wasm = Wasm::new(GUEST.engine(), State { kv: KvCtx::new(store) });
         let instance = linker.instantiate(&mut wasm, &GUEST).unwrap();
-        Guest { wasm, instance }
+        Self { wasm, instance }
     }
 
     fn get_limits(&mut self) -> wasmtime::Result<u32> {
@@ -124,7 +124,7 @@ struct Failing(Mutex<Box<dyn FnMut() -> StoreError + Send>>);
 
 impl Failing {
     fn with(error: impl FnMut() -> StoreError + Send + 'static) -> Self {
-        Failing(Mutex::new(Box::new(error)))
+        Self(Mutex::new(Box::new(error)))
     }
     fn error(&self) -> StoreError {
         let mut error = self.0.lock().unwrap();

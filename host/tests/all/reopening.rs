@@ -56,7 +56,7 @@ impl Logged {
         }
         drop(log);
         let map = Map { data: Mutex::new(data), ..Map::new(limits, Is::Right) };
-        Logged { keeps, disk: disk.clone(), map, waiting: Mutex::default(), applies: AtomicU32::new(0) }
+        Self { keeps, disk: disk.clone(), map, waiting: Mutex::default(), applies: AtomicU32::new(0) }
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct Map {
 impl Map {
     pub(crate) fn new(limits: Limits, is: Is) -> Self {
         let (data, faulty, limits_asked) = Default::default();
-        Map { is, limits, data, faulty, limits_asked }
+        Self { is, limits, data, faulty, limits_asked }
     }
 
     fn fault<T>(&self) -> Result<T, StoreError> {
