@@ -107,11 +107,10 @@ impl<M: Medium> KvStore for OnTrial<M> {
     }
 }
 
-/// Runs a sequence of operations, with sabotage of a kind `K` if one is given, and looks at every cut
-/// of it. Returns what the cuts have met, or the first failure.
+/// Runs a sequence of operations, looks at every cut of it, and says what the cuts have met.
 pub type SweepOne<K> = fn(&Setup, &[Op], Option<K>) -> Result<Met, String>;
 
-/// Sweeps of many sequences. `K` is a kind of sabotage.
+/// Sweeps many sequences. `K` is a kind of sabotage.
 pub struct Sweep<K>(pub SweepOne<K>);
 
 impl<K: Copy + Send + Sync + fmt::Debug> Sweep<K> {
