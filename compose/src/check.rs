@@ -1,4 +1,4 @@
-//! Checks that a result is what composition promises, before anyone gets it.
+//! Checks that a result keeps the promises of composition, before it is returned.
 
 use crate::error::ComposeError;
 use crate::names::{InterfaceName, STORE};
@@ -6,25 +6,26 @@ use crate::parts::Guest;
 use crate::wasm::Outline;
 use wasmparser::{Validator, WasmFeatures};
 
-/// The features that stock wasmtime 48 has on, so that a result that validates runs there.
+/// The features that stock wasmtime 48 enables: a result that validates with them runs there.
 pub(crate) fn runtime_features() -> WasmFeatures {
     WasmFeatures::default()
 }
 
-/// When a result is validated.
+/// Who validates a result.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Validation {
+    /// The check.
     Now,
-    /// By the runtime that compiles it.
+    /// The runtime that compiles it.
     Later,
 }
 
 /// Checks a result and returns its imports.
 ///
-/// It must validate (unless the runtime is to see to that), import no file system, import nothing that the guest did not import but the
-/// store and the wall clock, and export what the guest exported. A provider may bring imports of its
-/// own, and then the store must not be imported any more. Where directories of the host are mounted, these are
-/// the names of its file system, by the adapter's imports: they may be imported, and `wasi:io` with them.
+/// A result validates and exports what the guest exports. It imports no file system, and beside the imports of the guest
+/// only the store and the wall clock. With a provider, it has the provider's imports and does not import the store. With
+/// mounted directories of the host, it may import `host_filesystem`, and `wasi:io` with it: pairs of the adapter's import
+/// and the name in the result.
 ///
 /// # Errors
 ///

@@ -33,7 +33,7 @@ pub struct Compose<'a> {
     link: Link,
 }
 
-/// Who is told how far packing has come.
+/// The callback of [`Compose::on_packing`].
 #[derive(Clone, Copy)]
 struct Progress<'a>(&'a dyn Fn(Packing<'_>));
 
@@ -58,8 +58,8 @@ impl<'a> Compose<'a> {
         }
     }
 
-    /// Uses another core module as the adapter than [`ADAPTER`], or [`ADAPTER_WITH_HOST`] for mounts of
-    /// directories of the host.
+    /// Uses another core module as the adapter. The default is [`ADAPTER`], or [`ADAPTER_WITH_HOST`] with
+    /// mounts of directories of the host.
     pub fn adapter(mut self, core_module: impl Into<Cow<'a, [u8]>>) -> Self {
         self.adapter = Some(core_module.into());
         self
@@ -71,20 +71,20 @@ impl<'a> Compose<'a> {
         self
     }
 
-    /// Sets how guest and adapter are joined; [`Link::Component`] unless told.
+    /// Sets how guest and adapter are joined; [`Link::Component`] by default.
     pub fn link(mut self, link: Link) -> Self {
         self.link = link;
         self
     }
 
-    /// Sets when writes are committed; [`Mode::Close`] unless told, and [`Mode::Lazy`] with
-    /// [`Provider::Memory`] of no certain size, which is gone with the instance in any case.
+    /// Sets when writes are committed; [`Mode::Close`] by default, and [`Mode::Lazy`] with
+    /// [`Provider::Memory`] without a size, which is gone with the instance in any case.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.config.mode = Some(mode);
         self
     }
 
-    /// Sets the volume of the store that is mounted where no other is named; `main` unless told.
+    /// Sets the volume for mounts that name none; `main` by default.
     ///
     /// A name has 1 to [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES) bytes and no control
     /// characters, which [`Compose::build`] checks.
@@ -93,11 +93,11 @@ impl<'a> Compose<'a> {
         self
     }
 
-    /// Adds a mount. Without any, the volume of the store is the root; with some but none at `/`, the root is
-    /// an empty directory in which they lie, and which nobody can change.
+    /// Adds a mount. Without mounts, the volume of the store is the root. With mounts and none at `/`, the root is
+    /// a read-only directory that holds only mountpoints.
     ///
-    /// Trees are read by [`Compose::build`], which also checks all mounts together. A mount inside another one
-    /// lies on a directory of it, which is made if it is not there.
+    /// [`Compose::build`] reads the trees and checks all mounts together. A mount inside another one lies on a
+    /// directory of it, which is made if missing.
     ///
     /// ```no_run
     /// use kvfs_compose::{Compose, Mount, MountSource};
@@ -120,18 +120,18 @@ impl<'a> Compose<'a> {
         self
     }
 
-    /// Lets guest and provider both import a package, such as `my:log`, or `wasi:filesystem` where a directory of the host is
-    /// mounted. Otherwise that is refused: the provider may keep the store there, and the guest would reach it past the file
-    /// system. The parts of WASI 0.2 that keep nothing (`io`, `clocks`, `random`, `cli`, `sockets`, `http`) need no
-    /// leave.
+    /// Lets guest and provider both import a package, such as `my:log`, or `wasi:filesystem` if a directory of the host
+    /// is mounted. Otherwise that is refused: the provider may keep the store there, and the guest could reach it past
+    /// the file system. The packages of WASI 0.2 without state (`io`, `clocks`, `random`, `cli`, `sockets`, `http`) are
+    /// always allowed.
     ///
-    /// A package has no version here. [`Compose::build`] checks that it is the name of one.
+    /// Name the package without its version. [`Compose::build`] checks the name.
     pub fn share(mut self, package: impl Into<String>) -> Self {
         self.shared.push(package.into());
         self
     }
 
-    /// Has `progress` called before and after everything that is packed.
+    /// Calls `progress` before and after every entry that is packed.
     pub fn on_packing(mut self, progress: &'a dyn Fn(Packing<'_>)) -> Self {
         self.progress = Progress(progress);
         self
@@ -139,20 +139,20 @@ impl<'a> Compose<'a> {
 
     /// Composes.
     ///
-    /// The same input gives the same bytes; of a tree, its names, contents, links and times of modification
-    /// count. The result imports no `wasi:filesystem` (but for directories of the host that are
-    /// mounted, and the provider `file`), nothing that the
-    /// guest did not import but the store and the wall clock, and exports what the guest exported.
+    /// The same input gives the same bytes. Of a tree, names, contents, links and times of modification are
+    /// input. The result exports what the guest exports. It imports no `wasi:filesystem` (except for mounted
+    /// directories of the host and the provider `file`), and beside the imports of the guest only the store and
+    /// the wall clock.
     ///
     /// # Errors
     ///
-    /// One for each thing that can be wrong with the input; see [`ComposeError`].
+    /// See [`ComposeError`].
     ///
     /// # Cost
     ///
-    /// Reads the guest without its code, copies it, and validates the result once, which takes most
-    /// of the time. For a guest of 32 MB: under a second, and about four times its size in memory. A tree
-    /// that is packed is read once, and takes about six times its size in memory.
+    /// Reads the guest without its code, copies it, and validates the result once, which takes most of the
+    /// time. A guest of 32 MB takes under a second, and about four times its size in memory. A packed tree is
+    /// read once, and takes about six times its size in memory.
     pub fn build(self) -> Result<Composed, ComposeError> {
         let mut config = self.config().text()?;
         let guest = Guest::read(self.guest)?;
@@ -176,11 +176,11 @@ impl<'a> Compose<'a> {
         Ok(composed)
     }
 
-    /// What is fixed, with what follows from the provider.
+    /// Returns the options, with the default mode for the provider.
     fn config(&self) -> Config {
         let mut config = self.config.clone();
-        // It goes when the file system's own memory goes: what is there sooner is not safer. One that has a size
-        // is to say at the close of a file that it is full.
+        // A store in memory goes when the file system's own memory goes, so that an early commit makes nothing safer.
+        // With a size it may be full, and the close of a file has to say so.
         if matches!(self.provider, Provider::Memory { size_bytes: None }) {
             config.mode.get_or_insert(Mode::Lazy);
         }

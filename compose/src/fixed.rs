@@ -4,14 +4,14 @@ use crate::mounts::{FixedMount, read_lines};
 use crate::parts::Claimed;
 use crate::provider::Provider;
 
-/// Returns the lines `key=value` that a component says it was configured with, those of its provider at the end; empty if
-/// everything is at its default, and `None` for one that says nothing of the kind.
+/// Returns the configuration that a component states, as lines `key=value`, those of its provider last. The text is empty
+/// if every option has its default. `None` if the component is no result of composing.
 ///
-/// It is so under the conditions that [`fixed_mounts`] names.
+/// Anybody can write such a statement: see [`fixed_mounts`].
 ///
 /// # Cost
 ///
-/// Looks at the sections of the file, and validates nothing.
+/// Reads the sections of the file, and validates nothing.
 pub fn configuration(bytes: &[u8]) -> Option<String> {
     Claimed::read(bytes).map(|claimed| lines(&claimed))
 }
@@ -21,9 +21,9 @@ pub(crate) fn lines(claimed: &Claimed<'_>) -> String {
     claimed.mark.config.clone() + own
 }
 
-/// Returns the provider that a component says it has inside, if it is one that comes with the library.
+/// Returns the provider that a component states, if that comes with the library.
 ///
-/// It is so under the conditions that [`fixed_mounts`] names.
+/// Anybody can write such a statement: see [`fixed_mounts`].
 ///
 /// # Cost
 ///
@@ -36,15 +36,15 @@ pub fn fixed_provider(bytes: &[u8]) -> Option<Provider> {
     }
 }
 
-/// Lists the mounts that a component says it was composed with, in the order of their paths; none for one that says
-/// nothing of the kind.
+/// Lists the mounts that a component states, in the order of their paths. The list is empty if the component is no result
+/// of composing.
 ///
-/// It is so for bytes that [`Compose::build`](crate::Compose::build) or [`recompose`](crate::recompose) has returned.
-/// Anybody else may have written what suits them.
+/// The statement is true of bytes that [`Compose::build`](crate::Compose::build) or [`recompose`](crate::recompose)
+/// returned. Anybody can write any statement into other bytes.
 ///
 /// # Cost
 ///
-/// Looks at the sections of the file, and validates nothing.
+/// Reads the sections of the file, and validates nothing.
 pub fn fixed_mounts(bytes: &[u8]) -> Vec<FixedMount<'_>> {
     let claimed = Claimed::read(bytes);
     claimed.map(|claimed| read_lines(&claimed.mark.config, claimed.images)).unwrap_or_default()

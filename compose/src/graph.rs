@@ -1,7 +1,7 @@
 //! Joins the parts into one component, with wac.
 //!
-//! Names are paired here, without the patch version, and every argument is set explicitly. What no
-//! part provides stays an import, and wac merges the imports of all parts.
+//! Names are paired here, without the patch version, and every argument is set explicitly. An import that no part
+//! answers stays an import, and wac merges the imports of all parts.
 
 use crate::bridge::{BRIDGE_IMPORT, COMMIT, EXPLAIN, Job, virtual_import};
 use crate::error::ComposeError;
@@ -12,11 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use wac_graph::types::{ItemKind, Package};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 
-/// A generated component with the names it wraps: import, export.
+/// A generated component, with pairs of the import and the export that it wraps.
 pub(crate) struct Wrapper {
     pub(crate) bytes: Vec<u8>,
     pub(crate) wraps: Vec<(String, String)>,
-    /// It exports a `commit` that tells of its failure.
+    /// True if it exports a `commit` that reports a failure on standard error.
     commits: bool,
 }
 
@@ -31,21 +31,19 @@ impl Wrapper {
 pub(crate) struct Inputs<'a> {
     pub(crate) guest: &'a Guest<'a>,
     pub(crate) adapter: &'a AdapterComponent,
-    /// The host's `wasi:io` by the adapter's import and the name it has in the result, or a
-    /// component that exports it.
     pub(crate) host_io: HostIoSource,
     pub(crate) bridge: Option<Wrapper>,
     pub(crate) envelope: Option<Wrapper>,
     pub(crate) provider: Option<&'a [u8]>,
 }
 
-/// Where the adapter gets the host's `wasi:io` from.
+/// The source of the host's `wasi:io` for the adapter.
 pub(crate) enum HostIoSource {
-    /// Imports: the adapter's import, the name in the result.
+    /// Imports of the result: pairs of the adapter's import and the name in the result.
     Imports(Vec<(String, String)>),
-    /// Imports, that of the host's file system among them, and a component that has their types.
+    /// The same with the host's file system among them, and a component that has their types.
     ImportsWithTypes(Vec<(String, String)>, Vec<u8>),
-    /// A component without imports that exports them under the adapter's names.
+    /// A component without imports that exports `wasi:io` under the adapter's names.
     StandIn(Vec<u8>),
 }
 
@@ -53,10 +51,10 @@ pub(crate) enum HostIoSource {
 ///
 /// # Errors
 ///
-/// [`ComposeError::Join`] names what did not fit.
+/// [`ComposeError::Join`] names the part that does not fit.
 pub(crate) fn join(inputs: &Inputs<'_>) -> Result<Vec<u8>, ComposeError> {
-    // wac reports most misfits as errors but not all. A guest with unheard-of types must not take
-    // the program down.
+    // wac reports most misfits as errors, and panics at others. A guest with unusual types must not
+    // end the program.
     catch_unwind(AssertUnwindSafe(|| Joiner::default().join(inputs))).unwrap_or_else(|_| {
         Err(ComposeError::join("the parts", "the composition graph gave up on their types"))
     })
@@ -65,7 +63,7 @@ pub(crate) fn join(inputs: &Inputs<'_>) -> Result<Vec<u8>, ComposeError> {
 #[derive(Default)]
 struct Joiner {
     graph: CompositionGraph,
-    /// Imports of the result that exist as nodes.
+    /// Imports of the result that have a node.
     imports: HashMap<String, NodeId>,
 }
 
@@ -165,7 +163,7 @@ impl Joiner {
         adapter: NodeId,
         bridge: Option<(&Wrapper, NodeId)>,
     ) -> Result<Option<NodeId>, ComposeError> {
-        // What else the adapter exports is for the bridge and for glue, and no guest's.
+        // The adapter's other exports are for the bridge and for glue.
         let mut exports = inputs.adapter.exports.iter().filter(|export| export.base.starts_with("wasi:"));
         if let Some(export) = exports.find(|export| export.pairs_with(import)) {
             return self.export_of(adapter, &export.full).map(Some);
@@ -184,12 +182,12 @@ impl Joiner {
         self.graph.register_package(package).map_err(|e| ComposeError::join(format!("the {name}"), chain(&e)))
     }
 
-    /// Returns the type of a package's import.
+    /// Returns the type of an import of a package.
     fn kind(&self, package: PackageId, import: &str) -> Option<ItemKind> {
         self.graph.types()[self.graph[package].ty()].imports.get(import).copied()
     }
 
-    /// Lists a package's imports that have no argument yet.
+    /// Lists the imports of a package that have no argument yet.
     fn argument_names(&self, package: PackageId, instance: NodeId) -> Vec<String> {
         let passed: Vec<_> =
             self.graph.get_instantiation_arguments(instance).map(|(name, _)| name.to_owned()).collect();
@@ -203,7 +201,7 @@ impl Joiner {
         Ok(node)
     }
 
-    /// Passes the imports of the result that are nodes already to whoever asks for them by name.
+    /// Passes imports of the result that have a node to an instance that imports them by the same name.
     fn pass_imports(&mut self, package: PackageId, instance: NodeId) -> Result<(), ComposeError> {
         for name in self.argument_names(package, instance) {
             if let Some(node) = self.imports.get(&name).copied() {
@@ -213,7 +211,7 @@ impl Joiner {
         Ok(())
     }
 
-    /// Passes what a generated component needs of the adapter and has not been given yet.
+    /// Passes the exports of the adapter that a generated component imports and has not been given yet.
     fn pass_adapter(
         &mut self,
         package: PackageId,
@@ -253,7 +251,7 @@ impl Joiner {
         self.export_of(adapter, &export.full)
     }
 
-    /// Gives the adapter its store from a component.
+    /// Gives the adapter the store of a provider.
     fn provide(
         &mut self,
         adapter_package: PackageId,

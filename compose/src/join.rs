@@ -15,17 +15,17 @@ use crate::types::TypeInfo;
 use std::borrow::Cow;
 use wit_parser::WorldItem;
 
-/// A finished composition.
+/// A result of composing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Composed {
     /// The component.
     pub bytes: Vec<u8>,
-    /// What was done.
+    /// What composing did.
     pub report: Report,
 }
 
-/// All that a result is made of. Everything that lies in files has been read.
+/// Everything that a result is made of, after reading all files.
 pub(crate) struct Ingredients<'a> {
     pub(crate) guest: Guest<'a>,
     /// The adapter's core module.
@@ -33,7 +33,7 @@ pub(crate) struct Ingredients<'a> {
     /// The configuration of the file system: lines `key=value`, the mounts among them.
     pub(crate) config: String,
     pub(crate) images: Cow<'a, [u8]>,
-    /// Whether directories of the host are mounted.
+    /// True if directories of the host are mounted.
     pub(crate) mounts_host: bool,
     pub(crate) provider: &'a Provider,
     /// Packages that guest and provider may share.
@@ -42,7 +42,7 @@ pub(crate) struct Ingredients<'a> {
 }
 
 impl Ingredients<'_> {
-    /// Joins them. The report does not say where the store is and what is mounted.
+    /// Joins them. The report lacks the store and the mounts.
     pub(crate) fn join(mut self, validation: Validation) -> Result<Composed, ComposeError> {
         shared::check_names(self.shared)?;
         let provider = self.provider.component()?;
@@ -62,7 +62,7 @@ impl Ingredients<'_> {
     }
 }
 
-/// Ingredients with the components that were made of them.
+/// Ingredients and the components made of them.
 struct Joining<'a> {
     of: &'a Ingredients<'a>,
     provider: Option<ProviderComponent<'a>>,
@@ -103,7 +103,7 @@ impl Joining<'_> {
         self.provider.as_ref().map(|provider| &*provider.bytes)
     }
 
-    /// Joins by core modules.
+    /// Joins the core modules.
     fn link(&self) -> Result<Vec<u8>, NotLinkable> {
         let guest = &self.of.guest;
         let reach = host_handles_reach(guest)? || !self.host_filesystem.is_empty();
@@ -115,7 +115,7 @@ impl Joining<'_> {
         link::link(&link::Job { guest, adapter: &self.adapter, host_io, provider: self.provider_bytes() })
     }
 
-    /// Joins by components.
+    /// Joins the components.
     fn compose(
         &self,
         host_io: &HostIo<'_>,
@@ -150,7 +150,7 @@ impl Joining<'_> {
         })
     }
 
-    /// Adds what a result states of its parts, checks it, and returns it with its imports.
+    /// Appends the parts to a result, checks it, and returns it with its imports.
     fn finish(&self, mut bytes: Vec<u8>, link: Link) -> Result<(Vec<u8>, Vec<String>), ComposeError> {
         let Self { of, provider, adapter, host_filesystem, validation } = self;
         let own_provider = self.provider_bytes().filter(|_| of.provider.is_of_its_own());
@@ -173,7 +173,7 @@ impl Joining<'_> {
     }
 }
 
-/// Returns true if the guest gets handles of `wasi:io` from elsewhere than the file system.
+/// Returns true if the guest gets handles of `wasi:io` from the host.
 fn host_handles_reach(guest: &Guest<'_>) -> Result<bool, NotLinkable> {
     let info = TypeInfo { resolve: &guest.resolve };
     let world = &guest.resolve.worlds[guest.world];
@@ -198,7 +198,7 @@ fn host_handles_reach(guest: &Guest<'_>) -> Result<bool, NotLinkable> {
 
 /// Names the host's `wasi:io` for a guest: the adapter's interfaces at the guest's version.
 fn host_io_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(wit_parser::InterfaceId, String)> {
-    // One version for all three: they use each other's types.
+    // All three have one version, since they use each other's types.
     let version = |name: &InterfaceName| name.version().cloned();
     let newest = guest.imports.iter().filter(|n| n.is_wasi02("wasi:io")).filter_map(version).max();
     let interfaces = adapter.host_io().into_iter();
@@ -215,8 +215,8 @@ fn host_io_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(wit_pa
         .collect()
 }
 
-/// Names the host's file system for a guest, if the adapter imports it: its import, and the name in the
-/// result. One version for all, as the interfaces use each other's types.
+/// Names the host's file system for a guest, if the adapter imports it: pairs of the adapter's import and the name in the
+/// result. All have one version, since the interfaces use each other's types.
 fn host_filesystem_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(String, String)> {
     let types = InterfaceName::parse(&guest.host_name("wasi:filesystem/types"));
     let version = types.version().map(|version| format!("@{version}")).unwrap_or_default();

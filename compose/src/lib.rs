@@ -16,9 +16,9 @@
 //!
 //! [`Compose::mount`] puts more than one volume into the guest's tree, and packs trees into the component.
 //!
-//! Bytes that somebody else made, composed or not, are never given a store as they are: see [`recompose`].
+//! Never give a store to bytes that somebody else made, composed or not, as they are: see [`recompose`].
 //!
-//! What is not a guest is told apart:
+//! Every kind of bad input has an error of its own:
 //!
 //! ```
 //! use kvfs_compose::{Compose, ComposeError};
@@ -27,7 +27,7 @@
 //! assert!(matches!(error, ComposeError::NotWasm));
 //! ```
 
-// Names and limits, errors, and text as a terminal may have it.
+// Names, limits, errors, and text for terminals.
 mod error;
 mod limits;
 mod names;
@@ -37,12 +37,12 @@ mod visible;
 mod types;
 mod wasm;
 
-// What a caller chooses: options, mounts and where the store is.
+// The choices of a caller: options, mounts, and the provider of the store.
 mod mounts;
 mod options;
 mod provider;
 
-// The parts that are joined, and what a result states of them.
+// The parts to join, and what a result states of them.
 mod fixed;
 mod parts;
 
@@ -57,7 +57,7 @@ mod join;
 mod report;
 mod shared;
 
-// What a caller asks for.
+// The public verbs.
 mod compose;
 mod inspect;
 mod recompose;

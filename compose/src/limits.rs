@@ -3,17 +3,16 @@
 /// Longest name of a volume, in bytes: its length is one byte in the store's keys.
 pub const MAX_VOLUME_NAME_BYTES: usize = 255;
 
-/// The least that a provider's memory may hold: a file system with next to nothing in it.
+/// Least bytes of a store in memory: a file system with next to nothing in it.
 pub const MIN_MEMORY_BYTES: u64 = kvfs_size::MIN_MEMORY_BYTES;
 
-/// The most that a provider's memory may hold: of the 4 GiB that a component's memory can have, what calls and
-/// answers leave.
+/// Most bytes of a store in memory. The rest of the 4 GiB of a component's memory is for calls and answers.
 pub const MAX_MEMORY_BYTES: u64 = 3 << 30;
 
 /// Most files, directories and links of a tree that is packed.
 pub(crate) const MAX_TREE_ENTRIES: usize = 2 << 20;
 
-/// Most bytes of the paths and link targets of a tree that is packed. A few bytes of an archive may name a path with a
+/// Most bytes of the paths and link targets of a tree that is packed. A few bytes of an archive can name a path with a
 /// directory for each letter.
 pub(crate) const MAX_TREE_NAME_BYTES: usize = 256 << 20;
 

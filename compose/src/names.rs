@@ -1,15 +1,15 @@
-//! Names of interfaces, and which of them are the same interface in another version.
+//! Names of interfaces, and which of them name versions of one interface.
 //!
-//! WASI 0.2.0 to 0.2.x are one family: a component made for one runs on another. So interfaces are
-//! paired by everything but the patch version, and the exact name is only used where one is written.
+//! WASI 0.2.0 to 0.2.x are compatible: a component made for one runs on another. So interfaces are
+//! paired without their patch version. The exact name is used only where a name is written.
 
 use semver::Version;
 use std::fmt;
 
-/// The store: an import that the adapter has, and no guest.
+/// The store, without a version. The adapter imports it, and no guest may.
 pub(crate) const STORE: &str = "kvfs:store/kv-store";
 
-/// The name of an interface, taken apart.
+/// The parsed name of an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InterfaceName {
     /// As written in the component: `wasi:io/poll@0.2.9`.
@@ -20,7 +20,7 @@ pub(crate) struct InterfaceName {
 }
 
 impl InterfaceName {
-    /// Takes a name apart. Anything that has no `@version` at its end has no version.
+    /// Parses a name. A name without a valid `@version` at its end has no version.
     pub(crate) fn parse(full: &str) -> Self {
         let (base, version) = match full.split_once('@') {
             Some((base, version)) => match Version::parse(version) {
@@ -37,8 +37,8 @@ impl InterfaceName {
         self.version.as_ref()
     }
 
-    /// Returns true if a component that asks for `self` can be given `other`, or the reverse: the
-    /// same interface on the same track of compatible versions.
+    /// Returns true if `self` and `other` are compatible versions of one interface: an import of one
+    /// can be given an export of the other.
     pub(crate) fn pairs_with(&self, other: &InterfaceName) -> bool {
         self.base == other.base && self.track() == other.track()
     }
@@ -49,7 +49,7 @@ impl InterfaceName {
         in_package && self.version.as_ref().is_some_and(|v| v.major == 0 && v.minor == 2)
     }
 
-    /// Returns what is equal for compatible versions, as cargo and WASI read semver.
+    /// Returns the part of the version that compatible versions share, as cargo and WASI read semver.
     fn track(&self) -> Option<(u64, u64, u64)> {
         self.version.as_ref().map(|v| match (v.major, v.minor) {
             (0, 0) => (0, 0, v.patch),

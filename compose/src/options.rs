@@ -1,4 +1,4 @@
-//! What is fixed at build time, as lines `key=value`. See `embed` for how a module gets them.
+//! Options that are fixed at build time, as lines `key=value`. `wasm::embed` writes them into a module.
 
 use crate::error::ConfigError;
 use crate::limits::MAX_VOLUME_NAME_BYTES;
@@ -11,12 +11,12 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
-    /// With every operation.
+    /// At every operation.
     Strict,
-    /// With the close of a file and every change of a directory.
+    /// At the close of a file and at every change of a directory.
     #[default]
     Close,
-    /// When much has gathered, on sync, and at the end.
+    /// When much is dirty, on sync, and at the end.
     Lazy,
 }
 
@@ -43,7 +43,7 @@ impl FromStr for Mode {
     }
 }
 
-/// How guest and adapter are joined. Both ways behave the same.
+/// How guest and adapter are joined. The file system behaves the same in both ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Link {
@@ -52,7 +52,7 @@ pub enum Link {
     #[default]
     Component,
     /// As core modules in one component: a file call is a core-wasm call, several times faster. A guest
-    /// that cannot be joined so is composed; [`Report::not_linked`](crate::Report::not_linked) says why.
+    /// that cannot be linked is composed as components instead; [`Report::not_linked`](crate::Report::not_linked) says why.
     Core,
 }
 
@@ -68,7 +68,7 @@ impl FromStr for Link {
     }
 }
 
-/// What is fixed in a composition at build time.
+/// The options of the file system. The adapter reads them when it starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) mode: Option<Mode>,
@@ -76,7 +76,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Returns the lines, empty if everything is left at its default.
+    /// Returns the lines `key=value`; empty if every option has its default.
     pub(crate) fn text(&self) -> Result<String, ConfigError> {
         let mut text = String::new();
         if let Some(mode) = self.mode {
@@ -89,13 +89,13 @@ impl Config {
         Ok(text)
     }
 
-    /// Returns the volume that is meant where none is named.
+    /// Returns the volume of mounts that name none.
     pub(crate) fn volume(&self) -> &str {
         self.volume.as_deref().unwrap_or(kvfs::DEFAULT_VOLUME)
     }
 }
 
-/// Fails unless a volume can have this name.
+/// Checks the name of a volume.
 pub(crate) fn check_volume(name: &str) -> Result<(), ConfigError> {
     if name.is_empty() || name.len() > MAX_VOLUME_NAME_BYTES {
         return Err(ConfigError::VolumeLength { length_bytes: name.len() });

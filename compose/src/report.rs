@@ -1,4 +1,4 @@
-//! Tells what a composition did.
+//! The report of a composition.
 
 use crate::bridge::{Job, Lifecycle};
 use crate::mounts::Mounted;
@@ -6,50 +6,50 @@ use crate::parts::{AdapterComponent, Guest};
 use crate::visible::Visible;
 use std::fmt;
 
-/// What was done with every import and export of the guest.
+/// What composition did with every import and export of the guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// True if the guest was a core module and was made a component first.
+    /// True if the guest was a core module, and was made a component first.
     pub was_core_module: bool,
     /// True if guest and adapter are linked as core modules.
     pub linked: bool,
-    /// Why they are composed as components although linking was asked for.
+    /// Why they are composed as components although [`Link::Core`](crate::Link::Core) was chosen.
     pub not_linked: Option<String>,
-    /// Where the store is, and what the host has to give it.
+    /// Where the store is, and what the host has to provide for it.
     pub store: String,
-    /// What is mounted, in the order of the paths; empty if there is the one volume, at the root.
+    /// The mounts in the order of their paths; empty if the one volume is the root.
     pub mounted: Vec<Mounted>,
-    /// Imports that the file system answers now.
+    /// Imports that the file system answers.
     pub virtualized: Vec<String>,
-    /// Imports that stay the host's but speak the file system's `wasi:io`.
+    /// Imports that the host answers, with handles of the file system's `wasi:io`.
     pub bridged: Vec<Wrapped>,
-    /// Imports that stay the host's as they are.
+    /// Imports that the host answers as before.
     pub passed_through: Vec<String>,
-    /// `wasi:cli/exit`, if imported, and exports: what commits when a program or a call ends.
+    /// Interfaces that commit at the end of a program or a call: `wasi:cli/exit`, if imported, and exports.
     pub committing: Vec<String>,
-    /// What the result imports.
+    /// The imports of the result.
     pub imports: Vec<String>,
     /// The size of the result.
     pub size_bytes: usize,
-    /// How much of it composition added to the guest.
+    /// The bytes of it that composition added to the guest.
     pub added_bytes: usize,
 }
 
-/// An interface that goes through a bridge.
+/// An interface that a bridge wraps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wrapped {
     /// The interface's name.
     pub interface: String,
-    /// How many functions have code in the bridge, as they take or return handles of `wasi:io`.
+    /// The number of functions with code in the bridge: those that take or return handles of `wasi:io`.
     pub shims: usize,
-    /// How many functions it has.
+    /// The number of its functions.
     pub functions: usize,
 }
 
 impl Report {
-    /// Tells what linking did with a guest.
+    /// Reports what linking did with a guest.
     pub(crate) fn of_linked(
         guest: &Guest<'_>,
         adapter: &AdapterComponent,
@@ -78,7 +78,7 @@ impl Report {
         report
     }
 
-    /// Tells what composing did with a guest, by the jobs of its bridge and its envelope.
+    /// Reports what composing did with a guest, given the jobs of its bridge and its envelope.
     pub(crate) fn of_composed(
         guest: &Guest<'_>,
         adapter: &AdapterComponent,
@@ -114,7 +114,7 @@ impl Report {
         report
     }
 
-    /// Says it in lines, one per fact.
+    /// Returns a line per fact.
     fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if self.was_core_module {
@@ -144,7 +144,7 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// Writes one line per fact, each ended, with what the guest's makers chose written as [`Visible`] does.
+    /// Writes a line per fact, escaped by [`Visible`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines().iter().try_for_each(|line| writeln!(f, "{}", Visible(line)))
     }

@@ -1,7 +1,7 @@
-//! What guest and provider both reach.
+//! Refuses packages that guest and provider would share.
 //!
-//! A provider keeps the store somewhere in what it imports. A guest that is given the same could read and change the
-//! store past the file system.
+//! A provider keeps the store behind one of its imports. A guest with the same import could read and change the store
+//! past the file system.
 
 use crate::error::{ComposeError, MountError};
 use crate::mounts::{Mount, MountSource};
@@ -11,15 +11,15 @@ use crate::provider::{DEFAULT_FILE_PATH, Provider};
 use crate::wasm::Outline;
 use std::collections::HashSet;
 
-/// Packages of WASI 0.2 that keep nothing which a guest could find again: a network that both may use leads to a store
-/// only who knows its address and its secrets.
+/// Packages of WASI 0.2 without state that a guest could find again. A network leads to a store only with its address and
+/// its secrets.
 const KEEP_NOTHING: [&str; 6] =
     ["wasi:io", "wasi:clocks", "wasi:random", "wasi:cli", "wasi:sockets", "wasi:http"];
 
-/// A guest has that of the file system itself, and gets to the host's by a mount alone.
+/// A guest calls the file system under this name, and reaches the host's only by a mount.
 const FILESYSTEM: &str = "wasi:filesystem";
 
-/// Fails for what is no name of a package. Among them is a function's name, which is in none.
+/// Checks the names of packages to share. The name of a function without a package passes too.
 pub(crate) fn check_names(packages: &[String]) -> Result<(), ComposeError> {
     let is_label = |label: &str| {
         label.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -31,7 +31,7 @@ pub(crate) fn check_names(packages: &[String]) -> Result<(), ComposeError> {
     }
 }
 
-/// Fails if the guest reaches what the provider reaches, and nobody has allowed it.
+/// Fails if guest and provider import the same package and the caller has not allowed it.
 pub(crate) fn check(
     guest: &Guest<'_>,
     provider: &Provider,
@@ -41,7 +41,7 @@ pub(crate) fn check(
 ) -> Result<(), ComposeError> {
     let refused =
         |package: &str, uses| Err(ComposeError::SharedWithProvider { package: package.to_owned(), uses });
-    // What a result says it is made of may be long: nothing is looked up by going through a list.
+    // A recomposed result chooses the lengths of these lists: sets keep the check linear.
     let allowed: HashSet<&str> = allowed.iter().map(String::as_str).collect();
     let of_guest: HashSet<&str> = guest.imports.iter().map(self::package).collect();
     for import in &outline.imports {
@@ -51,7 +51,7 @@ pub(crate) fn check(
             continue;
         }
         if package == FILESYSTEM {
-            // Of the provider `file` the directory is known: see `check_store_directory`.
+            // The provider `file` uses one known directory: see `check_store_directory`.
             if mounts_host && provider.is_of_its_own() {
                 return refused(package, "has a mount of the host's");
             }
@@ -62,13 +62,13 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Returns the package of an interface without its version; a function's name if it is in none.
+/// Returns the package of an interface without its version, or the name of a function without a package.
 fn package(name: &InterfaceName) -> &str {
     let base = name.base.split('@').next().unwrap_or(&name.base);
     base.split('/').next().unwrap_or(base)
 }
 
-/// Fails if a directory is mounted in which the provider `file` has its store.
+/// Fails if a mounted directory is the store of the provider `file`.
 pub(crate) fn check_store_directory(provider: &Provider, mounts: &[Mount]) -> Result<(), MountError> {
     let host = |mount: &Mount| match &mount.source {
         MountSource::Host { preopen, .. } => Some((mount.path.clone(), preopen.clone())),
@@ -77,7 +77,7 @@ pub(crate) fn check_store_directory(provider: &Provider, mounts: &[Mount]) -> Re
     check_directories(provider, mounts.iter().filter_map(host))
 }
 
-/// As [`check_store_directory`], for the guest's paths and the preopens mounted there.
+/// As [`check_store_directory`], for pairs of a guest's path and the preopen mounted there.
 pub(crate) fn check_directories(
     provider: &Provider,
     mut mounted: impl Iterator<Item = (String, String)>,

@@ -1,12 +1,12 @@
-//! Text of somebody else's making, as a terminal may have it.
+//! Escapes untrusted text for terminals.
 
 use std::fmt::{self, Display, Write};
 
-/// Writes what it holds on one line, with everything escaped that a terminal acts on or that misleads whoever reads it:
-/// control characters, ends of lines among them, and those that change the direction of text or have no width.
+/// Displays a value on one line, with characters escaped that a terminal acts on or that mislead a reader: control
+/// characters (line ends among them), characters that change the direction of text, and characters without width.
 ///
-/// Names in a component, a store's errors and whatever else a file or a guest has made may contain any of these. Errors
-/// and reports of this library hold such text as it is; whoever shows them to people writes them through this.
+/// Names in a component, errors of a store and everything else that comes from a file or a guest may contain any of
+/// these. Errors and reports of this library hold such text unescaped: display them through `Visible`.
 ///
 /// ```
 /// use kvfs_compose::Visible;
@@ -39,14 +39,13 @@ impl Write for Escaper<'_, '_> {
     }
 }
 
-/// Whether a character is not seen, or changes how others are.
+/// Returns true for a character that is invisible or changes how others are shown.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            // Soft hyphen, marks of direction, and what has no width.
+            // Soft hyphen, direction marks, characters without width.
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            // Separators of lines and paragraphs; embedding, override and isolation of directions; operators that
-            // are not seen.
+            // Line and paragraph separators; embedding, override and isolation of directions; invisible operators.
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             // Byte order mark, annotations, tags.
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

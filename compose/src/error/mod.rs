@@ -1,4 +1,4 @@
-//! Errors: of composing, and below it of options and mounts.
+//! Errors of composing, of options and of mounts.
 
 mod config;
 mod mount;
@@ -8,9 +8,9 @@ pub use config::ConfigError;
 pub use mount::MountError;
 pub(crate) use text::{cut, one_line};
 
-/// An error of composing: what is wrong and what to do about it.
+/// Why composing failed, and what to do about it.
 ///
-/// Nothing is ever half done: composing works in memory, so an error leaves no trace.
+/// Composing works in memory, so an error leaves nothing half done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComposeError {
@@ -18,7 +18,7 @@ pub enum ComposeError {
     #[error("not a WebAssembly file; give a component, or a core module made for WASI preview1")]
     NotWasm,
 
-    /// The guest starts like WebAssembly and then is cut off or damaged.
+    /// The guest is WebAssembly that is cut off or damaged.
     #[error("truncated or damaged WebAssembly at byte {offset}: {reason}; build or copy the file again")]
     Invalid {
         /// Where reading failed, in bytes from the start of the file.
@@ -27,7 +27,7 @@ pub enum ComposeError {
         reason: String,
     },
 
-    /// The guest is a core module that cannot be made a component.
+    /// The guest is a core module that cannot be made into a component.
     #[error(
         "a core module that cannot be made a component: {reason}; build it for wasm32-wasip1 or wasm32-wasip2"
     )]
@@ -49,11 +49,11 @@ pub enum ComposeError {
     #[error("nothing to virtualize: the guest does not import wasi:filesystem; run it as it is")]
     NothingToVirtualize,
 
-    /// The guest has no way in.
+    /// The guest exports nothing.
     #[error("the guest exports nothing, so nothing can run it; it may be cut off: build or copy it again")]
     NothingToRun,
 
-    /// The guest is a core module whose exports a component cannot have.
+    /// The guest is a core module without `_start` and without the types of its exports.
     #[error(
         "nothing can run the module: it has no `_start`, and nothing says which types its exports have ({}); give it a \
          world by `wasm-tools component embed`, or build it as a component", .functions.join(", ")
@@ -63,7 +63,7 @@ pub enum ComposeError {
         functions: Vec<String>,
     },
 
-    /// The guest exports an interface that it imports, by handing the import on.
+    /// The guest exports an interface that it imports, by passing the import on.
     #[error(
         "the guest exports {interface} and has it from its own import of that name, which cannot be read as WIT; leave \
          out that export: who needs the interface has it from the host"
@@ -73,14 +73,14 @@ pub enum ComposeError {
         interface: String,
     },
 
-    /// The guest uses a file system of a version that the adapter does not export.
+    /// The guest imports a version of the file system that the adapter does not export.
     #[error("the guest imports {interface}, and kvfs provides wasi:filesystem 0.2; build it for WASI 0.2")]
     UnsupportedVersion {
         /// The import, with its version.
         interface: String,
     },
 
-    /// The guest imports of the file system's interfaces what this version does not provide.
+    /// The guest imports an interface or a function of the file system that this version does not provide.
     #[error(
         "the guest imports {interface}{}, and {provided} has nothing of that name; build it for that version, or use a newer kvfs", function_suffix(.function)
     )]
@@ -89,15 +89,15 @@ pub enum ComposeError {
         interface: String,
         /// The function, if the interface is known.
         function: Option<String>,
-        /// What is provided in its place.
+        /// The interface, or the version, that is provided.
         provided: String,
     },
 
-    /// The guest has been through composition before.
+    /// The guest is the result of a composition.
     #[error("already composed by kvfs; run it as it is, or compose the original guest")]
     AlreadyComposed,
 
-    /// The guest imports the store itself, and would get every volume in it, past the file system.
+    /// The guest imports the store itself, and would reach every volume past the file system.
     #[error(
         "it imports {interface}: it asks for the whole store, to read and change every volume in it past the file \
          system; compose the original guest with this kvfs, or if you trust it with all that, run it with \
@@ -108,7 +108,7 @@ pub enum ComposeError {
         interface: String,
     },
 
-    /// A result's own provider, which does not come with the library, imports the store of the host.
+    /// The provider in a result does not come with the library, and imports the store of the host.
     #[error(
         "it has a provider of its own that imports {interface}: that asks for the whole store of the host, to read and \
          change every volume in it; if you trust it with all that, run it with --allow-raw-store"
@@ -118,14 +118,14 @@ pub enum ComposeError {
         interface: String,
     },
 
-    /// Something says that kvfs composed it, and not of what, or in a form that this version does not know.
+    /// A component states that kvfs composed it, and not of which parts, or in a form that this version does not know.
     #[error(
         "it has a custom section `kvfs`, as results have, but no parts that this version can compose again; compose the \
          original guest with this kvfs"
     )]
     UnknownParts,
 
-    /// The parts that a result says it is made of cannot be composed.
+    /// The parts that a result states cannot be composed.
     #[error(
         "what it says it was composed of cannot be composed again: {reason}; compose the original guest with this kvfs"
     )]
@@ -134,7 +134,7 @@ pub enum ComposeError {
         reason: String,
     },
 
-    /// Guest and provider import the same package, so the guest may reach what the provider keeps.
+    /// Guest and provider import the same package, so the guest may reach the provider's store.
     #[error(
         "the guest {uses} {package}, and so does the provider: the guest could read and change the store past the \
          file system; take another provider, or if what they share there is not the store, allow it with --share {package}"
@@ -142,27 +142,27 @@ pub enum ComposeError {
     SharedWithProvider {
         /// The package, without a version.
         package: String,
-        /// How the guest comes to it, in words.
+        /// How the guest reaches it, in words.
         uses: &'static str,
     },
 
-    /// What guest and provider are to share is no package.
+    /// The name of a package to share is not valid.
     #[error("`{}` is no package that guest and provider could share; write its name without a version, such as my:log", cut(.package).escape_debug())]
     BadShare {
-        /// What was given.
+        /// The name.
         package: String,
     },
 
-    /// A guest or a provider has more beside its modules than a result can keep of it.
+    /// Guest and provider have more bytes beside their modules than a result can keep.
     #[error(
         "guest and provider have {kept_bytes} bytes of types, names and the like that are not in the result, and at most \
          {max_bytes} can be kept there for it to be made again; strip them of what is for debugging, or join them as \
          components"
     )]
     TooMuchToKeep {
-        /// What they have.
+        /// How many bytes they have.
         kept_bytes: u64,
-        /// What can be kept.
+        /// How many bytes can be kept.
         max_bytes: u64,
     },
 
@@ -171,15 +171,15 @@ pub enum ComposeError {
     CannotBridge {
         /// The interface as the guest names it.
         interface: String,
-        /// The function, if it is one function that cannot be bridged.
+        /// The function, if a single function cannot be bridged.
         function: Option<String>,
-        /// The type that stands in the way.
+        /// The type that cannot be carried.
         ty: String,
         /// Why, and what to do.
         reason: String,
     },
 
-    /// The adapter given to the builder is not one.
+    /// The module given to [`Compose::adapter`](crate::Compose::adapter) is not an adapter.
     #[error("not an adapter of kvfs: {reason}; use the one that comes with this version")]
     BadAdapter {
         /// What is wrong with it.
@@ -193,11 +193,11 @@ pub enum ComposeError {
         reason: String,
     },
 
-    /// The options cannot be written into the adapter.
+    /// An option is not valid.
     #[error(transparent)]
     Config(#[from] ConfigError),
 
-    /// A mount, or a tree that is to be packed for one, is not as it must be.
+    /// A mount, or a tree to pack for one, is not valid.
     #[error(transparent)]
     Mount(#[from] MountError),
 
@@ -210,7 +210,7 @@ pub enum ComposeError {
         reason: String,
     },
 
-    /// The result is not what composition promises. It is not handed out.
+    /// The result breaks a promise of composition, and is not returned.
     #[error(
         "the result was refused: {reason}; report this together with the guest's output of `kvfs inspect`"
     )]
@@ -225,7 +225,7 @@ fn function_suffix(function: &Option<String>) -> String {
 }
 
 impl ComposeError {
-    /// Makes a reader's error one of damaged input.
+    /// Reports an error of the reader as damaged input.
     pub(crate) fn invalid(error: &wasmparser::BinaryReaderError) -> Self {
         Self::Invalid { offset: error.offset(), reason: one_line(error.message()) }
     }

@@ -5,7 +5,7 @@ use crate::limits::{MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES};
 use kvfs::limits::MAX_MOUNTS;
 use std::path::PathBuf;
 
-/// Why mounts cannot be composed: which one, what is wrong with it, and what to do.
+/// Why mounts cannot be composed: the mount, what is wrong with it, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MountError {
@@ -31,10 +31,10 @@ pub enum MountError {
     UnknownSource {
         /// The guest's path.
         path: String,
-        /// What was given as the source.
+        /// The source.
         source_text: String,
     },
-    /// The source names no tree.
+    /// An image or an overlay names no tree.
     #[error("mount at {path}: which tree? Write {source_kind}:DIR-or-TAR")]
     NoTree {
         /// The guest's path.
@@ -53,7 +53,7 @@ pub enum MountError {
         /// The option.
         option: String,
     },
-    /// An image was to be changed.
+    /// An image is mounted for writing.
     #[error("mount at {path}: an image is read-only; use overlay:{}, which keeps changes in the store", .tree.display())]
     ImageForWriting {
         /// The guest's path.
@@ -61,7 +61,7 @@ pub enum MountError {
         /// The tree.
         tree: PathBuf,
     },
-    /// What has no volume was to have a limit.
+    /// A mount without a volume has a limit.
     #[error(
         "mount at {path}: it has no volume of the store that a limit could be for; use kv or overlay, or leave the limit out"
     )]
@@ -79,7 +79,7 @@ pub enum MountError {
         /// The other.
         other: String,
     },
-    /// The name of a directory that the host preopens is none.
+    /// The name of a preopened directory is not valid.
     #[error(
         "mount at {path}: `{}` is no name of a preopened directory; write host:PREOPEN, with the name after `::` in \
          `wasmtime run --dir HOST-DIR::PREOPEN`, without control characters", .preopen.escape_debug()
@@ -87,10 +87,10 @@ pub enum MountError {
     Preopen {
         /// The guest's path.
         path: String,
-        /// What was given.
+        /// The name.
         preopen: String,
     },
-    /// A file map is not as it must be.
+    /// A name or a path in a file map is not valid.
     #[error("mount at {path}: in its files, `{}` {reason}", .text.escape_debug())]
     MappedFile {
         /// The guest's path.
@@ -100,7 +100,7 @@ pub enum MountError {
         /// What is wrong with it, and what to do.
         reason: &'static str,
     },
-    /// The directory of the host is where the provider `file` has its store.
+    /// The mounted directory of the host is the store of the provider `file`.
     #[error(
         "mount at {path}: the host's directory {preopen} is the store of the provider `file`, and the guest could change \
          what is in it; name another directory for one of them, such as --provider file:/store"
@@ -111,7 +111,7 @@ pub enum MountError {
         /// The name of the preopened directory.
         preopen: String,
     },
-    /// A mount lies in a directory of a file map, which has none.
+    /// A mount lies deeper than directly in a file map, which has no directories.
     #[error(
         "mount at {path}: the files mapped at {map} have no directories around it; mount it right in {map}, or map the \
          whole directory of the host, without file="
@@ -122,7 +122,7 @@ pub enum MountError {
         /// Where the file map is.
         map: String,
     },
-    /// A mount hides a file of a file map.
+    /// A mount lies on a file of a file map.
     #[error("mount at {path}: a file mapped at {map} has this name, and nobody could open it; rename one")]
     OverMappedFile {
         /// The guest's path.
@@ -144,7 +144,7 @@ pub enum MountError {
         /// How many there are.
         count: usize,
     },
-    /// The name of a volume is none.
+    /// The name of a volume is not valid.
     #[error("mount at {path}: {error}")]
     Volume {
         /// The guest's path.
@@ -153,7 +153,7 @@ pub enum MountError {
         #[source]
         error: ConfigError,
     },
-    /// One volume is mounted in two ways that exclude each other.
+    /// One volume is mounted above two different trees, or above one and none.
     #[error(
         "volume `{volume}` is mounted at {one} and at {other} with different trees below it; name another volume \
          for one of them"
@@ -166,18 +166,18 @@ pub enum MountError {
         /// The other.
         other: String,
     },
-    /// Something of a tree cannot be read.
+    /// A file or directory of a tree cannot be read.
     #[error("mount at {path}: cannot read {}: {error}; check the path", .file.display())]
     Read {
         /// The guest's path.
         path: String,
         /// The file or directory of the host.
         file: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         #[source]
         error: std::io::Error,
     },
-    /// A file was given that is no archive, or one with something that an image cannot hold.
+    /// A file is no archive, or an archive with something that an image cannot hold.
     #[error("mount at {path}: {} is no tar that can be read: {reason}; give a directory, a tar, or a tar compressed with gzip", .file.display())]
     Archive {
         /// The guest's path.
@@ -197,7 +197,7 @@ pub enum MountError {
         /// What was found.
         reason: String,
     },
-    /// Something in a tree is neither file, directory nor link.
+    /// An entry of a tree is neither file, directory nor link.
     #[error(
         "mount at {path}: {tree} has {kind}, `{name}`, which an image cannot hold; take it out of the tree"
     )]
@@ -211,7 +211,7 @@ pub enum MountError {
         /// What it is, with an article.
         kind: &'static str,
     },
-    /// A name in a tree cannot be had by a guest, or nothing is unpacked there.
+    /// A guest could not use a name in a tree, or unpacking would leave the tree.
     #[error("mount at {path}: {tree} has `{name}`, {reason}; rename it")]
     Name {
         /// The guest's path.
@@ -223,7 +223,7 @@ pub enum MountError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A hard link of an archive has nothing before it to be a link to.
+    /// The target of a hard link in an archive does not precede it.
     #[error(
         "mount at {path}: {tree} has a hard link, `{name}`, to `{target}`, which does not stand before it; \
          pack that too, and first"
@@ -235,10 +235,10 @@ pub enum MountError {
         tree: String,
         /// Its path in the tree.
         name: String,
-        /// The path that it is to be another name of.
+        /// The path of its target.
         target: String,
     },
-    /// Where another mount is to lie, the tree has something that is no directory.
+    /// The mountpoint of another mount is no directory in the tree.
     #[error(
         "mount at {path}: `{name}` in {tree}, where another mount is to lie, is {kind}; mount that elsewhere"
     )]
@@ -252,7 +252,7 @@ pub enum MountError {
         /// What it is, with an article.
         kind: &'static str,
     },
-    /// The file system refused something of a tree.
+    /// The file system refused an entry of a tree.
     #[error("mount at {path}: {tree}: cannot pack `{name}`: {error}")]
     Pack {
         /// The guest's path.
@@ -261,11 +261,11 @@ pub enum MountError {
         tree: String,
         /// Its path in the tree.
         name: String,
-        /// What the file system says.
+        /// The error of the file system.
         #[source]
         error: kvfs::Error,
     },
-    /// A tree has more entries than are packed, or longer paths.
+    /// A tree has too many entries, or too many bytes of names.
     #[error(
         "mount at {path}: {tree} has more than {MAX_TREE_ENTRIES} files, directories and links, or more than \
          {MAX_TREE_NAME_BYTES} bytes of paths and of what links lead to; leave out what the guest does not need, or mount it \
@@ -283,9 +283,9 @@ pub enum MountError {
          the guest does not need"
     )]
     TooLarge {
-        /// What they have together.
+        /// Their size together.
         size_bytes: u64,
-        /// What there is room for.
+        /// The room that there is.
         max_bytes: u64,
     },
 }

@@ -1,20 +1,20 @@
-//! Checks that what a provider exports is the contract: function by function, so that the error names the one.
+//! Checks that a provider exports the contract: function by function, so that the error names the function.
 
 use crate::error::one_line;
 use crate::types::{TypeInfo, same_function};
 use wit_component::DecodedWasm;
 use wit_parser::{Function, InterfaceId, Resolve, WorldItem};
 
-/// What a provider exports: the contract, in the version that the adapter imports.
+/// The export of a provider: the contract, in the version that the adapter imports.
 pub(super) const STORE_EXPORT: &str = "kvfs:store/kv-store@0.1.0";
 
 const CONTRACT: &str = include_str!("../../../wit/store/kv-store.wit");
 
-/// Checks a component that exports an instance under the contract's name.
+/// Checks the functions of a component that exports something under the contract's name.
 ///
 /// # Errors
 ///
-/// What is missing or different, in words.
+/// Says what is missing or different.
 pub(super) fn check(provider: &[u8]) -> Result<(), String> {
     let words = |error: anyhow::Error| one_line(&format!("{error:#}"));
     let (found, world) = match wit_component::decode(provider).map_err(words)? {

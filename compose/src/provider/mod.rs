@@ -1,4 +1,4 @@
-//! Where a composition gets its store from, and the providers that come with the library.
+//! The providers of the store: those that come with the library, and others.
 
 mod contract;
 
@@ -15,7 +15,7 @@ use wit_component::ComponentEncoder;
 
 /// The core module of the provider `memory`, as built together with this crate.
 ///
-/// It carries its world in a custom section, as wit-bindgen leaves it.
+/// A custom section of it, written by wit-bindgen, has its world.
 pub static MEMORY_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_MEMORY_CORE"));
 
 /// The core module of the provider `file`, as [`MEMORY_PROVIDER`].
@@ -24,7 +24,7 @@ pub static FILE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_FILE_CORE")
 /// The core module of the provider `keyvalue`, as [`MEMORY_PROVIDER`].
 pub static KEYVALUE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_KEYVALUE_CORE"));
 
-/// The name under which the host preopens the directory of [`Provider::File`], unless told.
+/// The default name under which the host preopens the directory of [`Provider::File`].
 pub const DEFAULT_FILE_PATH: &str = "/kvfs";
 
 /// Where a composition gets its store from.
@@ -34,30 +34,28 @@ pub enum Provider {
     /// The host: `kvfs:store/kv-store` stays an import.
     #[default]
     Host,
-    /// The result's own memory; gone with the instance.
+    /// The result's own memory: gone with the instance.
     Memory {
-        /// The most it may hold, keys and what entries cost beside their bytes included: from
-        /// [`MIN_MEMORY_BYTES`] to [`MAX_MEMORY_BYTES`]; 1 GiB unless told. What would be more fails as on
-        /// a full disk.
+        /// Most bytes of keys, values and the overhead of entries, from [`MIN_MEMORY_BYTES`] to
+        /// [`MAX_MEMORY_BYTES`]; 1 GiB by default. Writes beyond it fail as on a full disk.
         size_bytes: Option<u64>,
     },
     /// A directory that the host preopens when it runs the result, as with
-    /// `wasmtime run --dir STATE::/kvfs`. The result imports `wasi:filesystem` for it, which the guest never
-    /// gets to see. `kvfs_host` opens the same directory as a store.
+    /// `wasmtime run --dir STATE::/kvfs`. The result imports `wasi:filesystem` for it; the guest never
+    /// sees it. `kvfs_host` opens the same directory as a store.
     File {
-        /// The name under which it is preopened; [`DEFAULT_FILE_PATH`] unless told. It has no control
+        /// The name under which it is preopened; [`DEFAULT_FILE_PATH`] by default. It has no control
         /// characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES) bytes.
         path: Option<String>,
     },
-    /// A bucket of the host's `wasi:keyvalue` 0.2.0-draft, which the result imports for it. How long that keeps its
-    /// values is the host's affair: `wasmtime run -S keyvalue` forgets them when the program ends.
+    /// A bucket of the host's `wasi:keyvalue` 0.2.0-draft, which the result imports. The host decides how long it keeps
+    /// the values: `wasmtime run -S keyvalue` forgets them when the program ends.
     Keyvalue {
-        /// What the host calls the bucket; the empty name unless told, which is wasmtime's only one. It has no
+        /// The host's name of the bucket; empty by default, which is wasmtime's only one. It has no
         /// control characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES) bytes.
         bucket: Option<String>,
     },
-    /// A component that exports `kvfs:store/kv-store`: its bytes. What it imports is imported by the
-    /// result.
+    /// The bytes of a component that exports `kvfs:store/kv-store`. The result has its imports.
     Component(Vec<u8>),
 }
 
@@ -112,12 +110,12 @@ impl Provider {
         }
     }
 
-    /// Whether it is a component that does not come with the library.
+    /// Returns true for a component that does not come with the library.
     pub(crate) fn is_of_its_own(&self) -> bool {
         matches!(self, Self::Component(_))
     }
 
-    /// Returns which provider of the library a component is, byte for byte.
+    /// Returns the provider of the library that a component is, byte for byte.
     fn recognised(bytes: &[u8]) -> Option<Self> {
         let modules =
             Parser::new(0).parse_all(bytes).map_while(Result::ok).filter_map(|payload| match payload {
@@ -131,7 +129,7 @@ impl Provider {
         if made == bytes { Some(claimed) } else { None }
     }
 
-    /// Returns the provider by its own name where it is a component that comes with the library.
+    /// Replaces the bytes of a component that comes with the library by its variant.
     pub(crate) fn by_name(self) -> Self {
         match self {
             Self::Component(bytes) => Self::recognised(&bytes).unwrap_or(Self::Component(bytes)),
@@ -139,7 +137,7 @@ impl Provider {
         }
     }
 
-    /// Reads which provider a configuration is of, if it is one that comes with the library.
+    /// Reads the configuration of a provider that comes with the library.
     pub(crate) fn of_config(config: &str) -> Option<Self> {
         let value = |key: &str| config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         match value("provider")? {
@@ -150,8 +148,7 @@ impl Provider {
         }
     }
 
-    /// Returns the provider as a component of its own, checked for what it exports; none if the store is the
-    /// host's.
+    /// Returns the provider as a component, after checking its exports; `None` for [`Provider::Host`].
     ///
     /// # Errors
     ///
@@ -160,7 +157,7 @@ impl Provider {
         Ok(self.component()?.map(|provider| provider.bytes.into_owned()))
     }
 
-    /// Returns the component to join with a guest, or none if the store is the host's.
+    /// Returns the component to join with a guest; `None` for [`Provider::Host`].
     pub(crate) fn component(&self) -> Result<Option<ProviderComponent<'_>>, ComposeError> {
         let encode = |core: &[u8]| ComponentEncoder::default().validate(false).module(core)?.encode();
         let bytes = match (self, self.core()?) {
@@ -173,7 +170,7 @@ impl Provider {
 }
 
 impl fmt::Display for Provider {
-    /// Says where the store is, and what a host has to give it.
+    /// Writes where the store is, and what a host has to provide for it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host => write!(f, "the host's, by {STORE_EXPORT}"),

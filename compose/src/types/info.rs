@@ -1,6 +1,6 @@
-//! Questions about WIT types.
+//! Answers questions about WIT types.
 //!
-//! A type is known by its *root*: what is left when `use` and `type a = b` are followed to the end.
+//! A type is known by its *root*: the definition at the end of all `use` and `type a = b`.
 
 use super::unbridgeable::Unbridgeable;
 use crate::names::InterfaceName;
@@ -18,7 +18,7 @@ pub(crate) enum IoResource {
 impl IoResource {
     pub(crate) const ALL: [Self; 4] = [Self::Error, Self::Pollable, Self::InputStream, Self::OutputStream];
 
-    /// Returns the resource's name in `wasi:io`, as it is in `wrap-NAME` and its like too.
+    /// Returns the resource's name in `wasi:io`, which is also that in `wrap-NAME` and the like.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -38,20 +38,20 @@ impl IoResource {
     }
 }
 
-/// What a root is to the generator.
+/// Roots that the generators treat apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Special {
     /// A resource of `wasi:io`.
     Io(IoResource),
     /// `wasi:io/streams.stream-error`, the one value type of `wasi:io`.
     StreamError,
-    /// Something of `wasi:io` that the adapter does not know.
+    /// Another type of `wasi:io`, which the adapter does not know.
     UnknownIo,
     /// A resource of `wasi:filesystem`, which the host no longer provides.
     FileSystem,
 }
 
-/// Whether an interface is the one that gives standard error.
+/// Returns true for the interface that gives standard error.
 pub(crate) fn is_stderr(interface: &str) -> bool {
     let name = InterfaceName::parse(interface);
     name.is_wasi02("wasi:cli") && name.base == "wasi:cli/stderr"
@@ -67,7 +67,7 @@ pub(crate) struct TypeInfo<'a> {
 pub(crate) const GET_STDERR: &str = "get-stderr";
 
 impl<'a> TypeInfo<'a> {
-    /// Follows aliases to the type that is really meant.
+    /// Follows aliases to the definition.
     pub(crate) fn root(self, mut id: TypeId) -> TypeId {
         while let TypeDefKind::Type(Type::Id(next)) = self.resolve.types[id].kind {
             id = next;
@@ -75,7 +75,7 @@ impl<'a> TypeInfo<'a> {
         id
     }
 
-    /// Returns the interface that defines a root, if it is one of an interface.
+    /// Returns the interface that defines a root; `None` for a type outside of interfaces.
     pub(crate) fn owner(self, root: TypeId) -> Option<InterfaceId> {
         match self.resolve.types[root].owner {
             TypeOwner::Interface(id) => Some(id),
@@ -83,7 +83,7 @@ impl<'a> TypeInfo<'a> {
         }
     }
 
-    /// Returns true if the component model wants this type named wherever it crosses a border.
+    /// Returns true if the component model requires a name for this type in imports and exports.
     pub(crate) fn is_nominal(self, root: TypeId) -> bool {
         use TypeDefKind::{Enum, Flags, Record, Resource, Variant};
         matches!(self.resolve.types[root].kind, Record(_) | Variant(_) | Enum(_) | Flags(_) | Resource)
@@ -93,7 +93,7 @@ impl<'a> TypeInfo<'a> {
         matches!(self.resolve.types[root].kind, TypeDefKind::Resource)
     }
 
-    /// Returns what a root is, if the generator treats it apart.
+    /// Returns which special root this is, if any.
     pub(crate) fn special(self, root: TypeId) -> Option<Special> {
         let interface = InterfaceName::parse(&self.resolve.id_of(self.owner(root)?)?);
         let name = self.resolve.types[root].name.as_deref()?;
@@ -109,7 +109,7 @@ impl<'a> TypeInfo<'a> {
         Some(if name == "stream-error" { Special::StreamError } else { Special::UnknownIo })
     }
 
-    /// Returns true if a type is of `wasi:io` or has something of it inside, at any depth.
+    /// Returns true if a type is of `wasi:io` or `wasi:filesystem`, or contains such a type at any depth.
     pub(crate) fn mentions_io(self, ty: &Type) -> bool {
         self.any(ty, &mut |info, root| {
             matches!(
@@ -124,14 +124,14 @@ impl<'a> TypeInfo<'a> {
         function.params.iter().map(|p| &p.ty).chain(&function.result).any(|ty| self.mentions_io(ty))
     }
 
-    /// Returns true if a function takes a handle of `wasi:io` and answers an option, so that it can answer none for a
-    /// handle that is not the callee's.
+    /// Returns true if a function takes a handle of `wasi:io` and returns an option: it can return none for a handle
+    /// that is not the callee's.
     pub(crate) fn answers_none(self, function: &Function) -> bool {
         let is_option = |kind: &TypeDefKind| matches!(kind, TypeDefKind::Option(_));
         self.result_is(function, is_option) && function.params.iter().any(|p| self.mentions_io(&p.ty))
     }
 
-    /// Returns true if a function is the one that gives standard error, and of the type that it should have.
+    /// Returns true for the function that gives standard error, if it has the type of WASI.
     pub(crate) fn gives_stderr(self, function: &Function) -> bool {
         let is_stream = |kind: &TypeDefKind| match kind {
             TypeDefKind::Handle(Handle::Own(resource)) => {
@@ -142,7 +142,7 @@ impl<'a> TypeInfo<'a> {
         function.name == GET_STDERR && function.params.is_empty() && self.result_is(function, is_stream)
     }
 
-    /// Returns true if a function can answer an error that has no payload.
+    /// Returns true if a function can return an error without a payload.
     pub(crate) fn has_plain_error(self, function: &Function) -> bool {
         self.result_is(function, |kind| matches!(kind, TypeDefKind::Result(result) if result.err.is_none()))
     }
@@ -176,7 +176,7 @@ impl<'a> TypeInfo<'a> {
         found
     }
 
-    /// Returns the first type of WASI in `ty` that a composed guest cannot have from the host.
+    /// Returns the first type of WASI in `ty` that a composed guest cannot get from the host.
     pub(crate) fn unbridgeable_wasi(self, ty: &Type) -> Option<Unbridgeable> {
         let mut found = None;
         self.any(ty, &mut |info, root| {
@@ -210,7 +210,7 @@ impl<'a> TypeInfo<'a> {
         })
     }
 
-    /// Names a type for a person: `wasi:io/streams.input-stream`, or its kind if it has no name.
+    /// Describes a type in messages: `wasi:io/streams.input-stream`, or its kind if it has no name.
     pub(crate) fn describe(self, id: TypeId) -> String {
         let def = &self.resolve.types[id];
         if let TypeDefKind::Handle(Handle::Own(resource) | Handle::Borrow(resource)) = &def.kind {
@@ -223,7 +223,7 @@ impl<'a> TypeInfo<'a> {
         }
     }
 
-    /// Tests a type and all inside it, roots only, until `test` says yes.
+    /// Returns true if `test` does for the root of a type or of any type inside it.
     pub(crate) fn any(self, ty: &Type, test: &mut dyn FnMut(Self, TypeId) -> bool) -> bool {
         let Type::Id(id) = ty else { return false };
         let root = self.root(*id);
@@ -233,7 +233,7 @@ impl<'a> TypeInfo<'a> {
         self.children(root).iter().any(|child| self.any(child, test))
     }
 
-    /// Lists the types directly inside a root. A handle has its resource inside.
+    /// Lists the types directly inside a root. The resource of a handle counts as inside.
     pub(crate) fn children(self, root: TypeId) -> Vec<Type> {
         match &self.resolve.types[root].kind {
             TypeDefKind::Record(r) => r.fields.iter().map(|f| f.ty).collect(),
@@ -253,7 +253,7 @@ impl<'a> TypeInfo<'a> {
         }
     }
 
-    /// Collects the nominal roots that types reach, each after all that it needs itself.
+    /// Lists the nominal roots that types reach, each after those that it needs itself.
     pub(crate) fn reach<'t>(self, types: impl IntoIterator<Item = &'t Type>) -> Vec<TypeId> {
         fn visit(info: TypeInfo<'_>, ty: &Type, out: &mut Vec<TypeId>) {
             let Type::Id(id) = ty else { return };
@@ -275,7 +275,7 @@ impl<'a> TypeInfo<'a> {
         out
     }
 
-    /// Lists every type that an interface defines, uses, or has in its functions.
+    /// Lists every type that an interface defines or uses, or that its functions mention.
     pub(crate) fn interface_types(self, interface: InterfaceId) -> Vec<Type> {
         let interface = &self.resolve.interfaces[interface];
         let named = interface.types.values().map(|id| Type::Id(*id));

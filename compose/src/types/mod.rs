@@ -1,4 +1,4 @@
-//! WIT types: questions about them, and whether two are the same.
+//! WIT types: their properties, and whether two are the same.
 
 mod info;
 mod same;

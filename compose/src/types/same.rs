@@ -1,7 +1,7 @@
-//! Tells whether two components mean the same by a function.
+//! Compares functions and types of two components.
 //!
-//! The component model compares types structurally and names matter. Glue is written from one side's
-//! types, so the other side's must be the same, or memory would be read with the wrong layout.
+//! The component model compares types by structure and by the names in it. Glue is written from one side's types: if
+//! the other side's differed, memory would be read with the wrong layout.
 
 use super::info::TypeInfo;
 use crate::names::InterfaceName;
@@ -16,12 +16,12 @@ pub(crate) fn same_function(a: (TypeInfo<'_>, &Function), b: (TypeInfo<'_>, &Fun
         && same_option(a.0, a.1.result.as_ref(), b.0, b.1.result.as_ref())
 }
 
-/// Returns true if two rows of types are the same.
+/// Returns true if two lists of types are the same.
 pub(crate) fn same_all(a: TypeInfo<'_>, a_types: &[Type], b: TypeInfo<'_>, b_types: &[Type]) -> bool {
     a_types.len() == b_types.len() && a_types.iter().zip(b_types).all(|(x, y)| same(a, x, b, y))
 }
 
-/// Returns true if two types are the same, or both are not there.
+/// Returns true if two types are the same, or both are absent.
 pub(crate) fn same_option(a: TypeInfo<'_>, x: Option<&Type>, b: TypeInfo<'_>, y: Option<&Type>) -> bool {
     match (x, y) {
         (Some(x), Some(y)) => same(a, x, b, y),

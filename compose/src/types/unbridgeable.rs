@@ -2,7 +2,7 @@
 
 use crate::error::ComposeError;
 
-/// A type that cannot be carried, before it is known where it was met.
+/// A type that cannot be carried, before the interface is known.
 #[derive(Debug)]
 pub(crate) struct Unbridgeable {
     pub(crate) ty: String,

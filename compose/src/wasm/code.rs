@@ -1,13 +1,13 @@
-//! Core code while it is written, and what the canonical ABI says about it.
+//! Writes core code, by the rules of the canonical ABI.
 
 use wasm_encoder::{BlockType, Function, Instruction as I, MemArg, ValType};
 use wit_parser::abi::{FlatTypes, WasmType};
 use wit_parser::{Resolve, SizeAlign, Type, TypeDefKind, TypeId};
 
-/// A core value that is part of a flat one: the local it is in and that local's type.
+/// One core value of a flattened value: its local and the local's type.
 pub(crate) type Slot = (u32, ValType);
 
-/// The body of a core function being written.
+/// The body of a core function while it is written.
 pub(crate) struct Body {
     code: Vec<I<'static>>,
     params: u32,
@@ -38,21 +38,21 @@ impl Body {
     }
 }
 
-/// Returns a memory argument for an access that is aligned to `1 << align_log2` bytes.
+/// Returns the memory argument of an access with an alignment of `1 << align_log2` bytes.
 pub(crate) fn at(offset: u32, align_log2: u32) -> MemArg {
     MemArg { offset: u64::from(offset), align: align_log2, memory_index: 0 }
 }
 
-/// Looks at what a commit has answered, which stays on the stack: if it has failed, `explain` is given the stream that
-/// `stderr` gives.
+/// Emits a call of `explain` if a commit has failed, with the stream that `stderr` returns. The status of the commit is
+/// on top of the stack and stays there.
 pub(crate) fn explain_failure(body: &mut Body, stderr: u32, explain: u32) {
     let failed = body.local(ValType::I32);
     body.emit([I::LocalTee(failed), I::If(BlockType::Empty), I::Call(stderr), I::Call(explain), I::End]);
     body.emit([I::LocalGet(failed)]);
 }
 
-/// Takes what a commit has answered from the stack: 0 if all is stored. If it is not, a program that meant to end well
-/// must not: a status of success in the first of the parameters of `exit` becomes one of failure.
+/// Emits code that turns a success of `exit` into a failure if a commit has failed. Takes the status of the commit from
+/// the stack (0: everything is stored) and changes the status in the first of the parameters of `exit`.
 pub(crate) fn settle_status(body: &mut Body, params: &[ValType]) {
     if params.first() == Some(&ValType::I32) {
         body.emit([I::LocalGet(0), I::I32Eqz, I::I32And, I::If(BlockType::Empty)]);
@@ -62,8 +62,8 @@ pub(crate) fn settle_status(body: &mut Body, params: &[ValType]) {
     }
 }
 
-/// Returns the code for a call that came back and whose data could not be stored: its result becomes an error if the
-/// type has one without a payload (`plain_error`), be it flat or at an address in a memory. Otherwise it traps.
+/// Returns the code for a call that has returned and whose data could not be stored. If the result's type has an error
+/// without a payload (`plain_error`), the result, flat or in memory, becomes that error. Otherwise the code traps.
 pub(crate) fn report_failure(
     plain_error: bool,
     area: Option<(u32, u32)>,
@@ -79,7 +79,7 @@ pub(crate) fn report_failure(
     }
 }
 
-/// Returns the core type that stands for one of wit-parser's on 32-bit memories.
+/// Returns the core type of a type of wit-parser's ABI, on 32-bit memories.
 pub(crate) fn core_type(ty: WasmType) -> ValType {
     match ty {
         WasmType::I32 | WasmType::Pointer | WasmType::Length => ValType::I32,
@@ -106,7 +106,7 @@ pub(crate) fn variant_layout(layout: &SizeAlign, cases: &[Option<Type>]) -> (u32
     (tag, align.max().unwrap_or(1).max(tag))
 }
 
-/// Returns how many bytes tell this many cases apart.
+/// Returns the size of a discriminant of this many cases.
 pub(crate) fn tag_bytes(cases: usize) -> u32 {
     match cases {
         0..=0x100 => 1,
@@ -115,8 +115,8 @@ pub(crate) fn tag_bytes(cases: usize) -> u32 {
     }
 }
 
-/// Returns the core types of a flat value. Only asked for values that were flattened as part of a
-/// parameter list or a result, which are short.
+/// Returns the core types of a flattened value. Callers pass only values that the canonical ABI flattens in a parameter
+/// list or a result, which are short.
 pub(crate) fn flat_types(resolve: &Resolve, ty: &Type) -> Vec<ValType> {
     let mut storage = [WasmType::I32; Resolve::MAX_FLAT_PARAMS];
     let mut flat = FlatTypes::new(&mut storage);

@@ -1,30 +1,30 @@
-//! Writes what is fixed at build time into a core module: the adapter's or a provider's.
+//! Writes configuration and images into a core module, the adapter's or a provider's.
 //!
-//! A module keeps a static of zero bytes for its configuration and exports where it lies, as globals: the
-//! address `kvfs_config` and the capacity `kvfs_config_len`. Composition adds an active data segment
-//! with lines `key=value`; the zero after them ends the text. Nothing written means defaults.
+//! A module has a static of zero bytes for its configuration, and exports its address and capacity as the globals
+//! `kvfs_config` and `kvfs_config_len`. Composition adds an active data segment with lines `key=value`, ended by a
+//! zero byte. An empty text means defaults.
 //!
-//! Images go behind the module's initial memory, whose minimum grows by as much. A module that takes some
-//! exports the address of a static of two numbers of 32 bits, `kvfs_image`: composition writes the images'
-//! address and length there. A runtime that maps initial memory copy-on-write, as wasmtime does, reads of an
-//! image only what the guest asks for.
+//! Images lie behind the module's initial memory, whose minimum grows by their size. A module that takes images exports
+//! `kvfs_image`, the address of a static of two 32-bit numbers: composition writes the images' address and length there.
+//! A runtime that maps initial memory copy-on-write, as wasmtime does, reads only the pages of an image that the guest
+//! asks for.
 
 use crate::error::{ComposeError, ConfigError, MountError};
 use std::borrow::Cow;
 use wasm_encoder::{ConstExpr, DataCountSection, DataSection, MemorySection, Module, RawSection};
 use wasmparser::{DataKind, ExternalKind, Operator, Parser, Payload};
 
-/// The unit in which memories grow.
+/// Bytes of a page of memory.
 const PAGE_BYTES: u64 = 64 << 10;
 
-/// The pages that a memory of 32 bits can have.
+/// Most pages of a 32-bit memory.
 const MAX_PAGES: u64 = 1 << 16;
 
 /// Returns the core module with `text` in its configuration.
 ///
 /// # Errors
 ///
-/// [`ConfigError::TooLong`], and [`ComposeError::BadAdapter`] if the module has no place for it.
+/// [`ConfigError::TooLong`], and [`ComposeError::BadAdapter`] if the module has no static for it.
 pub(crate) fn configure(core: &[u8], text: &str) -> Result<Vec<u8>, ComposeError> {
     embed(core, text, &[]).map(Cow::into_owned)
 }
@@ -55,7 +55,7 @@ pub(crate) fn embed<'a>(core: &'a [u8], text: &str, images: &[u8]) -> Result<Cow
     if additions.data.is_empty() { Ok(Cow::Borrowed(core)) } else { additions.apply(core).map(Cow::Owned) }
 }
 
-/// Returns the text that a core module was configured with, if it has a place for one.
+/// Returns the text that a core module was configured with, if any.
 pub(crate) fn read_config(core: &[u8]) -> Option<String> {
     let target = ConfigStatic::find(core).ok()?;
     let text = written_to(&segments(core).ok()?, target.address)?;
@@ -72,12 +72,12 @@ pub(crate) fn read_images(core: &[u8]) -> Option<&[u8]> {
     written_to(&segments, address).filter(|images| images.len() == length as usize)
 }
 
-/// Returns what the last segment at an address holds: the last is what counts.
+/// Returns the content of the last segment at an address: segments are applied in their order.
 fn written_to<'a>(segments: &[(u32, &'a [u8])], address: u32) -> Option<&'a [u8]> {
     segments.iter().rev().find(|(start, _)| *start == address).map(|(_, data)| *data)
 }
 
-/// Returns the end of a module's initial memory, and how many pages more hold this many bytes.
+/// Returns the address of the end of a module's initial memory, and the number of pages for this many bytes.
 fn behind_memory(core: &[u8], size_bytes: u64) -> Result<(u32, u64), ComposeError> {
     for payload in Parser::new(0).parse_all(core) {
         if let Payload::MemorySection(section) = payload.map_err(|e| bad(&e))? {
@@ -116,8 +116,8 @@ impl ConfigStatic {
     fn find(core: &[u8]) -> Result<Self, ComposeError> {
         let address = exported(core, "kvfs_config")?;
         let length = exported(core, "kvfs_config_len")?;
-        // A linker exports the address of a static, not what is in it. Where no data lies, the
-        // number is the capacity itself.
+        // The linker exports the address of a static that holds the capacity. An exported number where no data lies
+        // is the capacity itself.
         let stored = segments(core)?.into_iter().find_map(|(start, data)| {
             let at = length.checked_sub(start)? as usize;
             data.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
@@ -133,7 +133,7 @@ fn constant(expr: &wasmparser::ConstExpr<'_>) -> Option<u32> {
     }
 }
 
-/// Lists the exported globals that are constants of 32 bits.
+/// Lists the exported globals that are 32-bit constants.
 fn exported_constants(core: &[u8]) -> Result<Vec<(String, u32)>, ComposeError> {
     let mut imported = 0;
     let mut globals = Vec::new();
@@ -187,10 +187,10 @@ fn segments(core: &[u8]) -> Result<Vec<(u32, &[u8])>, ComposeError> {
     Ok(out)
 }
 
-/// What a copy of a module has more than the module.
+/// Additions to a copy of a module.
 #[derive(Default)]
 struct Additions<'a> {
-    /// Active data segments, by their addresses. They come behind all others, so that they are applied last.
+    /// Active data segments with their addresses. They come last, so that they are applied last.
     data: Vec<(u32, Cow<'a, [u8]>)>,
     /// Pages by which the memory's minimum grows.
     memory_pages: u64,
@@ -254,7 +254,7 @@ impl Additions<'_> {
     }
 }
 
-/// Returns true if nothing but custom sections follows a payload, itself included.
+/// Returns true if this payload and all that follow are custom sections.
 fn at_end(core: &[u8], payload: &Payload<'_>) -> bool {
     let Some((_, range)) = payload.as_section() else { return true };
     Parser::new(0).parse_all(core).filter_map(Result::ok).all(|later| match later.as_section() {

@@ -1,4 +1,4 @@
-//! Wasm files as bytes, and core code.
+//! Wasm files: their sections, imports and exports, what is embedded in them, and core code.
 
 pub(crate) mod code;
 pub(crate) mod embed;

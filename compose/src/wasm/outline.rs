@@ -7,22 +7,22 @@ use wasmparser::{
     Parser, Payload,
 };
 
-/// The outermost shape of a wasm file.
+/// The imports and exports of a wasm file, at its outermost level.
 #[derive(Debug, Default)]
 pub(crate) struct Outline {
     pub(crate) is_component: bool,
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
-    /// Interfaces that imports of other names say they are.
+    /// Interfaces that imports state in their `implements`, under whatever names.
     implemented: Vec<String>,
-    /// An import that is exported again under its own name, if there is one.
+    /// An import that is exported again under its own name, if any.
     pub(crate) passed_on: Option<String>,
-    /// The imports' names, by the index of the instance that each is; none for other instances.
+    /// For each instance by index, the name of the import that it is; `None` for other instances.
     instances: Vec<Option<String>>,
 }
 
 impl Outline {
-    /// Reads imports and exports, and sees to it that the file is whole.
+    /// Reads imports and exports, and checks that the file is not cut off.
     ///
     /// # Errors
     ///
@@ -110,9 +110,9 @@ impl Outline {
         Ok(())
     }
 
-    /// Returns the import by which it asks for the store itself, in whatever version and spelling.
+    /// Returns the import of the store itself, in any version and spelling, if there is one.
     pub(crate) fn store_import(&self) -> Option<&str> {
-        // A core module may have the mangling before the name.
+        // In a core module, the mangling may precede the name.
         let interface =
             |name: &str| name.rsplit('|').next().and_then(|name| name.split('@').next()) == Some(STORE);
         let is_store = |name: &&String| interface(name);

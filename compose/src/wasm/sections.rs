@@ -5,13 +5,13 @@ use std::ops::Range;
 /// A section of the outermost level.
 pub(crate) struct Section {
     pub(crate) id: u8,
-    /// Where it starts, its identifier included.
+    /// The offset of its identifier.
     pub(crate) starts: usize,
-    /// What is in it.
+    /// The range of its content.
     pub(crate) body: Range<usize>,
 }
 
-/// Lists the sections of the outermost level; none for what is no wasm, or is cut off.
+/// Lists the sections of the outermost level; `None` for a file that is no wasm or is cut off.
 pub(crate) fn sections(bytes: &[u8]) -> Option<Vec<Section>> {
     let mut rest = bytes.strip_prefix(b"\0asm")?.get(4..)?;
     let mut found = Vec::new();
@@ -26,19 +26,19 @@ pub(crate) fn sections(bytes: &[u8]) -> Option<Vec<Section>> {
     Some(found)
 }
 
-/// Returns name and data of a custom section.
+/// Returns the name and the data of a custom section.
 pub(crate) fn custom<'a>(bytes: &'a [u8], section: &Section) -> Option<(&'a [u8], &'a [u8])> {
     let mut data = bytes.get(section.body.clone()).filter(|_| section.id == 0)?;
     let length = read_number(&mut data)?;
     Some((data.split_off(..length)?, data))
 }
 
-/// Writes a number as WebAssembly does.
+/// Writes a number in LEB128.
 pub(crate) fn write_number(out: &mut Vec<u8>, value: usize) {
     wasm_encoder::Encode::encode(&(value as u64), out);
 }
 
-/// Reads a number of up to 64 bits, however it is padded.
+/// Reads a number of up to 64 bits in LEB128, padded or not.
 pub(crate) fn read_number(bytes: &mut &[u8]) -> Option<usize> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
