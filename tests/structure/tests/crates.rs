@@ -11,8 +11,8 @@ enum Floors {
     Undeclared,
 }
 
-/// Checks the crate whose sources are in `dir`. It must have at least so many files and names that files
-/// take from each other: a check that sees nothing finds no circle.
+/// Checks the crate whose sources are in `dir`. It must have at least so many files and names that
+/// files take from each other: a check that sees nothing finds no circle.
 fn check(dir: &str, floors: Floors, min_files: usize, min_ties: usize) {
     let structure =
         Structure::read(Path::new("../..").join(dir)).unwrap_or_else(|error| panic!("{dir}: {error}"));
