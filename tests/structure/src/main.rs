@@ -25,7 +25,8 @@ fn main() -> ExitCode {
 
 /// Returns whether the crate keeps the rules.
 fn print(dir: &str, structure: &Structure) -> bool {
-    println!("{dir}, from the ground up:\n{structure}");
+    let (files, ties) = (structure.files().len(), structure.ties().len());
+    println!("{dir}, {files} files with {ties} names between them, from the ground up:\n{structure}");
     let (circles, rising) = (structure.circles(), structure.rising());
     for circle in &circles {
         println!("{circle}\n");
