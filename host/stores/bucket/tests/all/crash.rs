@@ -22,7 +22,7 @@ fn work(store: &mut BucketStore<SimBucket>, known: &mut Known, random: &mut Rand
     known.work(store, random, applies, None, changes);
 }
 
-/// Opens the store, which must have a state that is known, and checks that it takes changes.
+/// Opens the store, passes it to `check`, and requires that it takes changes afterwards.
 fn open_and_check(
     values: Values,
     what: &str,

@@ -33,7 +33,7 @@ struct OnDisk {
     directory: SimDirectory,
     options: Options,
     sabotage: Option<Sabotage>,
-    /// What the segments took after the last apply.
+    /// The size of the segments after the last apply.
     size_bytes: Cell<u64>,
 }
 
