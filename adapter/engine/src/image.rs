@@ -51,7 +51,8 @@ pub const MAX_NAME_BYTES: usize = 255;
 /// Packs a volume of a store into an image, under a name for people.
 ///
 /// The bytes depend only on the content of the volume, with inode numbers and times, and on the two
-/// names: the same operations under the same clock give the same image. The volume is not changed.
+/// names, not on its epoch: the same operations under the same clock give the same image. The
+/// volume is not changed.
 ///
 /// # Errors
 /// [`Error::Invalid`] for an empty name or one of more than 255 bytes. [`Error::Format`] for a
