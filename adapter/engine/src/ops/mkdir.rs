@@ -13,7 +13,7 @@ impl Volume {
     /// Makes an empty directory.
     ///
     /// # Errors
-    /// [`Error::Exist`] if the name exists, even as a symbolic link to nowhere.
+    /// [`crate::Error::Exist`] if the name exists, even as a symbolic link to nowhere.
     ///
     /// # Durability
     /// In the store when it returns, except in mode `lazy`.
