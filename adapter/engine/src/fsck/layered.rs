@@ -147,19 +147,19 @@ impl KvStore for Layered<'_> {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> std::result::Result<(), StoreError> {
-        let mut graves = Vec::new();
+        let mut tombstones = Vec::new();
         for mutation in mutations {
-            graves.push(match (mutation, &mut self.lower) {
+            tombstones.push(match (mutation, &mut self.lower) {
                 (Mutation::Delete { key }, Some(lower)) => {
                     lower.get(key).map_err(to_store_error)?.map(|_| tombstone(key))
                 }
                 _ => None,
             });
         }
-        let buried = mutations.iter().zip(&graves).map(|(mutation, grave)| match (*mutation, grave) {
+        let hiding = mutations.iter().zip(&tombstones).map(|(mutation, value)| match (*mutation, value) {
             (Mutation::Delete { key }, Some(value)) => Mutation::Put { key, value },
             (mutation, _) => mutation,
         });
-        self.store.apply(guards, &buried.collect::<Vec<_>>(), level)
+        self.store.apply(guards, &hiding.collect::<Vec<_>>(), level)
     }
 }

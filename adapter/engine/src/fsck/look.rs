@@ -30,10 +30,10 @@ pub(super) fn look(store: &mut Layered<'_>, keys: &KeySpace) -> Result<(Picture,
     let mut changes = journalled.clone();
     if store.image().is_some() {
         // The view lies above the image, where a hidden record is just missing.
-        let is_grave = |key: &[u8], value: &Option<Vec<u8>>| {
+        let is_hidden = |key: &[u8], value: &Option<Vec<u8>>| {
             value.as_ref().is_some_and(|value| is_tombstone(key, value))
         };
-        changes.iter_mut().filter(|(key, value)| is_grave(key, value)).for_each(|(_, value)| *value = None);
+        changes.iter_mut().filter(|(key, value)| is_hidden(key, value)).for_each(|(_, value)| *value = None);
     }
     let mut picture = collect(&mut View { store, changes }, keys, &mut report)?;
     store.check(keys, &journalled, &mut picture, &mut report)?;
