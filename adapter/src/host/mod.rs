@@ -1,7 +1,8 @@
-//! Directories of the host, mounted beside volumes. Only in the adapter for compositions that have some.
+//! Directories of the host, mounted beside volumes. Only the adapter for compositions with such
+//! mounts has this module.
 //!
-//! A descriptor is open on a volume or on the host; each operation by a path first finds out where it leads,
-//! from one to the other as often as it takes.
+//! A descriptor is open on a volume or on the host. An operation with a path first finds out where
+//! it leads, crossing from one to the other as often as necessary.
 
 mod codes;
 mod mount;
@@ -36,7 +37,7 @@ use walk::{Walked, walk};
 
 type WasiResult<T> = Result<T, ErrorCode>;
 
-/// What a descriptor resource holds.
+/// The content of a descriptor resource.
 pub(crate) enum Object {
     Volume(descriptor::Object),
     Host(HostObject),
@@ -44,15 +45,15 @@ pub(crate) enum Object {
 
 /// Where a path has led.
 enum Reached {
-    /// It stays on volumes, from the object itself.
+    /// It stays on volumes: do the operation on the object itself.
     Own,
-    /// On a volume, from where the walk came in.
+    /// To a volume, entered at this object with the rest of the path.
     Volume(descriptor::Object, String),
-    /// On the host.
+    /// To the host.
     Host(HostPath),
 }
 
-/// What a path leads to.
+/// The ending of a path that leads to an object.
 fn object(flags: PathFlags) -> Ending {
     Ending::Object(follow(flags))
 }
@@ -66,7 +67,8 @@ impl Object {
         }
     }
 
-    /// Finds out where a path leads; with `look`, the host walks none of it by itself.
+    /// Finds out where a path leads. With `look`, each name is looked at here, and the host walks
+    /// none.
     fn reach(&self, path: &str, ending: Ending, look: bool) -> WasiResult<Reached> {
         let (base, start, mut walked) = match self {
             Self::Volume(own) => {
@@ -74,7 +76,7 @@ impl Object {
                     let start = own.start(mounts)?;
                     match mounts.locate(own.mount(), start, path, ending) {
                         Err(Error::Crossing(crossing)) => Ok(Some((start, *crossing))),
-                        // Whatever else it says, the operation says itself.
+                        // The operation itself reports any other error.
                         _ => Ok(None),
                     }
                 });
@@ -115,7 +117,7 @@ impl Object {
         }
     }
 
-    /// Goes on where a walk comes to a mount of the host.
+    /// Walks on where a walk comes to a mount of the host.
     fn arrive(
         &self,
         crossing: Crossing,
@@ -130,7 +132,7 @@ impl Object {
         let covered = mount.nested.iter().find(|(_, inner)| Some(*inner) == from);
         let covered = covered.map(|(path, _)| path.clone()).unwrap_or_default();
         let base = match self {
-            // Back where it began: what is open there is still not left.
+            // Back on the mount where it began, the walk must still not leave the open directory.
             Self::Host(host) if host.mount.number == number && covered.starts_with(host.position()) => {
                 let at = covered.get(host.position().len()..).unwrap_or_default().to_vec();
                 Base { at, look, ..host.base()? }
@@ -143,7 +145,7 @@ impl Object {
         Ok((number, walk(&base, &rest, ending, links)?))
     }
 
-    /// Does an operation on what a path leads to: on a volume or on the host.
+    /// Does an operation where a path leads, on a volume or on the host.
     fn at<T>(
         &self,
         path: String,
@@ -168,7 +170,7 @@ impl Object {
         }
     }
 
-    /// Does an operation on what two paths lead to, each to what its ending says, which must be on one mount.
+    /// Does an operation where two paths lead, each with its ending. Both must be on one mount.
     fn at_both<T>(
         &self,
         path: String,
@@ -181,7 +183,7 @@ impl Object {
         let two = match other.reach(&other_path, other_ending, true) {
             Ok(two) => two,
             Err(error) => {
-                // What is wrong with the first is told first.
+                // Errors of the first path are reported first.
                 self.check(&one, &path, ending)?;
                 return Err(error);
             }
@@ -193,7 +195,7 @@ impl Object {
         }
         match (on_volume(&one, self, &path), on_volume(&two, other, &other_path)) {
             (Some(one), Some(two)) => volume(one, two),
-            // What is wrong with one of them alone is told first.
+            // Errors of a single path are reported first.
             _ => {
                 self.check(&one, &path, ending)?;
                 other.check(&two, &other_path, other_ending)?;
@@ -202,7 +204,7 @@ impl Object {
         }
     }
 
-    /// Fails as walking a path on volumes does, where a walk that might lead elsewhere has not told.
+    /// Fails as the operation would on one path, which walking to it may not have done.
     fn check(&self, reached: &Reached, path: &str, ending: Ending) -> WasiResult<()> {
         match (reached, self) {
             (Reached::Host(place), _) => place.check(ending),
@@ -218,7 +220,7 @@ impl Object {
     }
 }
 
-/// Where an operation on volumes starts; none if the path has led to the host.
+/// Returns the start of an operation on volumes; `None` if the path has led to the host.
 fn on_volume<'r>(
     reached: &'r Reached,
     object: &'r Object,
@@ -244,7 +246,7 @@ impl Guest for Adapter {
     }
 }
 
-/// Does an operation on whichever side the object is open on.
+/// Does an operation on the volume or the host, where the object is open.
 macro_rules! either {
     ($object:ident, $volume:ident => $on_volume:expr, $host:ident => $on_host:expr) => {
         match $object {
@@ -370,7 +372,7 @@ impl GuestDescriptor for Object {
         let ending = if !open_flags.contains(OpenFlags::CREATE) {
             object(path_flags)
         } else if open_flags.contains(OpenFlags::EXCLUSIVE) {
-            // What is to be made anew is a name: a link of that name is in its way.
+            // A file to be made exclusively needs its name: even a symbolic link is in the way.
             Ending::File(Follow::No)
         } else {
             Ending::File(follow(path_flags))
@@ -448,7 +450,7 @@ impl GuestDescriptor for Object {
     }
 }
 
-/// What a directory-entry-stream resource holds.
+/// The content of a directory-entry-stream resource.
 pub(crate) enum Listing {
     Volume(descriptor::Listing),
     Host(HostListing),
