@@ -14,8 +14,8 @@ use kvfs_contract::StoreError;
 /// Most bytes of one record of a snapshot: compaction holds one in memory.
 const MAX_RECORD_BYTES: usize = 1 << 20;
 
-/// How many segments there may be: one more for so many live bytes, between two bounds. Each open
-/// file costs something, and so does copying live entries.
+/// Bounds on the number of segments; between them, live bytes allow one more for each 64 MiB. Each
+/// open file costs something, and so does copying live entries.
 const MIN_SEGMENTS: u64 = 16;
 const MAX_SEGMENTS: u64 = 256;
 const LIVE_BYTES_PER_SEGMENT: u64 = 64 << 20;
