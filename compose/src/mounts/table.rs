@@ -1,4 +1,4 @@
-//! All mounts of a composition, as one tree.
+//! All mounts of a composition as one tree.
 
 use super::mount::{MappedFile, Mount, MountAccess, MountSource};
 use crate::error::MountError;
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 /// Most mounts of one composition, the root among them: the adapter looks at each when it steps from one to the other.
 pub(crate) use kvfs::limits::MAX_MOUNTS;
 
-/// Fails unless a path is absolute and in its one normal form.
+/// Checks that a path is absolute and in its one normal form.
 pub(super) fn check_path(path: &str) -> Result<(), MountError> {
     let wrong = |reason: String| Err(MountError::Path { path: path.to_owned(), reason });
     if path.is_empty() {
@@ -38,7 +38,7 @@ pub(super) fn check_path(path: &str) -> Result<(), MountError> {
 }
 
 impl Mount {
-    /// Fails if something is wrong with this mount, whatever the others are.
+    /// Checks this mount by itself.
     pub(super) fn check(&self) -> Result<(), MountError> {
         check_path(&self.path)?;
         let has_volume = matches!(self.source, MountSource::Volume { .. } | MountSource::Overlay { .. });
@@ -88,16 +88,16 @@ impl Mount {
     }
 }
 
-/// The mounts in the order of their paths, so that each comes behind the one it lies in.
+/// The mounts in the order of their paths, so that each comes after the one that it lies in.
 #[derive(Debug)]
 pub(super) struct Table {
     mounts: Vec<Mount>,
 }
 
 impl Table {
-    /// Checks every mount and all of them together.
+    /// Checks every mount by itself and all together.
     pub(super) fn new(mounts: &[Mount]) -> Result<Self, MountError> {
-        // Without one at the root, a directory is mounted there for the others to lie in.
+        // Without a mount at the root, composition mounts a directory there.
         let has_root = mounts.is_empty() || mounts.iter().any(|mount| mount.path == "/");
         let count = mounts.len() + usize::from(!has_root);
         if count > MAX_MOUNTS {
@@ -114,8 +114,8 @@ impl Table {
         Ok(table)
     }
 
-    /// Fails if a mount lies where a file map has no place for it: there is nothing in it but its files and, beside
-    /// them, mountpoints.
+    /// Fails if a mount lies in a file map but not directly, or on one of its files: a file map has no directories but
+    /// mountpoints.
     fn check_file_maps(&self) -> Result<(), MountError> {
         for mount in &self.mounts {
             let MountSource::Host { files, .. } = &mount.source else { continue };
@@ -139,13 +139,13 @@ impl Table {
         &self.mounts
     }
 
-    /// Lists the mounts that lie directly in the one at `path`, by their paths below it.
+    /// Lists the mounts whose parent is the mount at `path`, by their paths below it.
     pub(super) fn mountpoints_in(&self, path: &str) -> Vec<&str> {
         let inside = self.mounts.iter().filter(|mount| self.parent(&mount.path) == Some(path));
         inside.filter_map(|mount| below(path, &mount.path)).collect()
     }
 
-    /// Returns the path of the mount in which the mount at `path` lies; none for the root.
+    /// Returns the path of the mount that the mount at `path` lies in; `None` for the root.
     fn parent(&self, path: &str) -> Option<&str> {
         let around = self.mounts.iter().filter(|mount| below(&mount.path, path).is_some());
         let nearest = around.max_by_key(|mount| mount.path.len()).map(|mount| mount.path.as_str());
@@ -153,7 +153,7 @@ impl Table {
     }
 }
 
-/// Returns what of a path comes below a directory; none if it does not lie in it.
+/// Returns the part of a path below a directory; `None` if it does not lie in it.
 fn below<'a>(directory: &str, path: &'a str) -> Option<&'a str> {
     let rest = path.strip_prefix(directory.trim_end_matches('/'))?.strip_prefix('/')?;
     if rest.is_empty() { None } else { Some(rest) }
