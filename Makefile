@@ -50,6 +50,7 @@ lint:
 	cargo fmt --manifest-path adapter/engine/fuzz/Cargo.toml --check
 	@.ci/features
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package kvfs-cli --no-default-features -- -D warnings
 
 clean:
 	cargo clean

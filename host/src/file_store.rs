@@ -63,7 +63,7 @@ impl FileStore {
                 return Err(OpenError::MissingDirectory { path: path.into(), directory });
             }
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(OpenError::io(path, error)),
-            Err(_) => FileStore::check(path)?,
+            Err(_) => Self::check(path)?,
             Ok(()) => {}
         }
         let inner = Inner::open(directory(path)?).map_err(|error| open_error(path, error))?;

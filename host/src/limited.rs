@@ -24,7 +24,7 @@ pub struct Quota {
 impl Quota {
     /// Makes a quota of so many bytes in all, with the store's own limits for a single call.
     pub fn total_bytes(max_total_bytes: u64) -> Self {
-        Quota {
+        Self {
             max_total_bytes,
             max_value_bytes: u32::MAX,
             max_batch_entries: u32::MAX,
@@ -57,7 +57,7 @@ pub struct Limited<S> {
 
 impl<S> Clone for Limited<S> {
     fn clone(&self) -> Self {
-        Limited { inner: self.inner.clone(), quota: self.quota, used_bytes: self.used_bytes.clone() }
+        Self { inner: self.inner.clone(), quota: self.quota, used_bytes: self.used_bytes.clone() }
     }
 }
 
@@ -68,7 +68,7 @@ const COUNT_PAGE_BYTES: u32 = 4 << 20;
 impl<S: Store> Limited<S> {
     /// Puts a quota before a store.
     pub fn new(inner: S, quota: Quota) -> Self {
-        Limited { inner: Arc::new(inner), quota, used_bytes: Arc::default() }
+        Self { inner: Arc::new(inner), quota, used_bytes: Arc::default() }
     }
 
     /// Returns the bytes of all keys and values.

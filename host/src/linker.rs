@@ -180,7 +180,7 @@ impl Batch {
     ) -> wasmtime::Result<Option<Self>> {
         let Some(guards) = items(cx, guards, MAX_GUARDS)? else { return Ok(None) };
         let Some(mutations) = items(cx, mutations, MAX_BATCH_ENTRIES)? else { return Ok(None) };
-        Ok(Some(Batch { guards, mutations }))
+        Ok(Some(Self { guards, mutations }))
     }
 
     fn borrow<'a, T: 'static>(&self, cx: &'a StoreContextMut<'_, T>) -> (Vec<Guard<'a>>, Vec<Mutation<'a>>) {

@@ -36,7 +36,7 @@ pub struct MemoryLimit {
 impl MemoryLimit {
     /// Makes a bound of `max_bytes` bytes.
     pub fn new(max_bytes: usize) -> Self {
-        MemoryLimit { max_bytes, used_bytes: 0, refused: false }
+        Self { max_bytes, used_bytes: 0, refused: false }
     }
 
     /// Returns how many bytes the instances have now. Memory of a guest never shrinks, so this is their peak.

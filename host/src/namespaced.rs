@@ -36,7 +36,7 @@ impl<S: Store> Namespaced<S> {
     pub fn new(inner: S, prefix: impl Into<Vec<u8>>) -> Self {
         let prefix = prefix.into().into_boxed_slice();
         let end = successor(&prefix).into_boxed_slice();
-        Namespaced { inner, prefix, end }
+        Self { inner, prefix, end }
     }
 
     /// Makes a namespace of its own for a name: the prefix is the name's length, in one byte, and the
@@ -153,7 +153,7 @@ struct Prefixed {
 
 impl Prefixed {
     fn new<'k>(prefix: &[u8], keys: impl Iterator<Item = &'k [u8]>) -> Self {
-        let mut prefixed = Prefixed { bytes: Vec::new(), ends: Vec::with_capacity(keys.size_hint().0) };
+        let mut prefixed = Self { bytes: Vec::new(), ends: Vec::with_capacity(keys.size_hint().0) };
         for key in keys {
             prefixed.bytes.extend_from_slice(prefix);
             prefixed.bytes.extend_from_slice(key);

@@ -96,9 +96,9 @@ impl AnyStore {
     /// As a durable `apply`.
     pub fn flush(&self) -> Result<(), StoreError> {
         match self {
-            AnyStore::Memory(_) | AnyStore::RedbReader(_) | AnyStore::FileReader(_) => Ok(()),
-            AnyStore::File(store) => store.apply(&[], &[], Durability::Durable),
-            AnyStore::Redb(store) => store.flush(),
+            Self::Memory(_) | Self::RedbReader(_) | Self::FileReader(_) => Ok(()),
+            Self::File(store) => store.apply(&[], &[], Durability::Durable),
+            Self::Redb(store) => store.flush(),
         }
     }
 
@@ -109,18 +109,18 @@ impl AnyStore {
     /// As a durable `apply`; the store is open then, and closing may be tried again.
     pub fn close(&self) -> Result<(), StoreError> {
         match self {
-            AnyStore::Redb(store) => store.close(),
+            Self::Redb(store) => store.close(),
             _ => self.flush(),
         }
     }
 
     fn inner(&self) -> &dyn SyncStore {
         match self {
-            AnyStore::Memory(store) => store,
-            AnyStore::Redb(store) => store,
-            AnyStore::RedbReader(store) => store,
-            AnyStore::File(store) => store,
-            AnyStore::FileReader(store) => store,
+            Self::Memory(store) => store,
+            Self::Redb(store) => store,
+            Self::RedbReader(store) => store,
+            Self::File(store) => store,
+            Self::FileReader(store) => store,
         }
     }
 }

@@ -108,24 +108,24 @@ impl OpenError {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         let path = path.to_path_buf();
         match source.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path },
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                OpenError::DiskFull { path }
+                Self::DiskFull { path }
             }
-            _ => OpenError::Io { path, source },
+            _ => Self::Io { path, source },
         }
     }
 
     pub(crate) fn of_redb(path: &Path, error: DatabaseError) -> Self {
-        let damaged = |detail: String| OpenError::Damaged { path: path.to_path_buf(), detail };
+        let damaged = |detail: String| Self::Damaged { path: path.to_path_buf(), detail };
         match error {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                OpenError::Busy { path: path.to_path_buf() }
+                Self::Busy { path: path.to_path_buf() }
             }
-            DatabaseError::UpgradeRequired(found) => OpenError::OtherRedb { path: path.to_path_buf(), found },
+            DatabaseError::UpgradeRequired(found) => Self::OtherRedb { path: path.to_path_buf(), found },
             DatabaseError::Storage(StorageError::Io(error)) => match error.kind() {
                 ErrorKind::InvalidData | ErrorKind::UnexpectedEof => damaged(error.to_string()),
-                _ => OpenError::io(path, error),
+                _ => Self::io(path, error),
             },
             DatabaseError::Storage(StorageError::Corrupted(detail)) => damaged(detail),
             other => damaged(other.to_string()),
@@ -135,17 +135,17 @@ impl OpenError {
     /// Puts the path the caller knows in place of one it does not.
     pub(crate) fn with_path(mut self, new: &Path) -> Self {
         match &mut self {
-            OpenError::UnknownStore { .. } | OpenError::MemorySize { .. } => {}
-            OpenError::MissingDirectory { path, .. }
-            | OpenError::NotAStore { path, .. }
-            | OpenError::NewerFormat { path, .. }
-            | OpenError::OtherRedb { path, .. }
-            | OpenError::Busy { path }
-            | OpenError::NoStore { path }
-            | OpenError::ReadOnly { path }
-            | OpenError::DiskFull { path }
-            | OpenError::Damaged { path, .. }
-            | OpenError::Io { path, .. } => *path = new.to_path_buf(),
+            Self::UnknownStore { .. } | Self::MemorySize { .. } => {}
+            Self::MissingDirectory { path, .. }
+            | Self::NotAStore { path, .. }
+            | Self::NewerFormat { path, .. }
+            | Self::OtherRedb { path, .. }
+            | Self::Busy { path }
+            | Self::NoStore { path }
+            | Self::ReadOnly { path }
+            | Self::DiskFull { path }
+            | Self::Damaged { path, .. }
+            | Self::Io { path, .. } => *path = new.to_path_buf(),
         }
         self
     }

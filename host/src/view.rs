@@ -17,7 +17,7 @@ pub struct KvCtx {
 impl KvCtx {
     /// Makes a context over a store. Several contexts may share one: give each a clone or an `Arc`.
     pub fn new(store: impl Store + 'static) -> Self {
-        KvCtx { store: Arc::new(store), calls: Calls::default(), failure: None }
+        Self { store: Arc::new(store), calls: Calls::default(), failure: None }
     }
 
     /// Returns why the guest's last `apply` failed, if it did: after the program's end, why not all that it wrote is

@@ -30,7 +30,7 @@ pub(crate) struct LimitsOut {
 
 impl From<Limits> for LimitsOut {
     fn from(limits: Limits) -> Self {
-        LimitsOut {
+        Self {
             max_key_bytes: limits.max_key_bytes,
             max_value_bytes: limits.max_value_bytes,
             // The linker refuses longer lists whatever the store would take.
@@ -50,7 +50,7 @@ pub(crate) struct EntryOut {
 
 impl From<Entry> for EntryOut {
     fn from(entry: Entry) -> Self {
-        EntryOut { key: entry.key, value: entry.value }
+        Self { key: entry.key, value: entry.value }
     }
 }
 
@@ -91,8 +91,8 @@ pub(crate) enum DurabilityIn {
 impl From<DurabilityIn> for Durability {
     fn from(level: DurabilityIn) -> Self {
         match level {
-            DurabilityIn::Buffered => Durability::Buffered,
-            DurabilityIn::Durable => Durability::Durable,
+            DurabilityIn::Buffered => Self::Buffered,
+            DurabilityIn::Durable => Self::Durable,
         }
     }
 }

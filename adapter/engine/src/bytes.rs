@@ -1,11 +1,11 @@
-//! How the bytes of a read or a write move: copied, or lent where they lie.
+//! How the bytes of a read or a write move: copied, or lent in place.
 
-/// Zeros to lend: what a file has where nothing was written.
+/// Zeros to lend for holes.
 static ZEROS: [u8; 4096] = [0; 4096];
 
 /// Takes the bytes of a read, in their order.
 pub(crate) trait Sink {
-    /// Says how many are to come.
+    /// Announces how many bytes follow.
     fn expect(&mut self, count: usize);
     fn bytes(&mut self, bytes: &[u8]);
     fn zeros(&mut self, count: usize);
@@ -26,7 +26,7 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// Shows where they lie, piece by piece, and counts them.
+/// Shows bytes in place, piece by piece, and counts them.
 pub(crate) struct Lend<F> {
     pub(crate) show: F,
     pub(crate) count: usize,
@@ -52,9 +52,9 @@ impl<F: FnMut(&[u8])> Sink for Lend<F> {
 
 /// Gives the bytes of a write, in their order.
 pub(crate) trait Source {
-    /// Fills a place with the next bytes.
+    /// Fills `place` with the next bytes.
     fn fill(&mut self, place: &mut [u8]);
-    /// Puts the next `count` bytes behind others, for which there is room already.
+    /// Appends the next `count` bytes to `bytes`, which has room for them.
     fn append(&mut self, bytes: &mut Vec<u8>, count: usize);
 }
 
@@ -75,7 +75,7 @@ impl Source for &[u8] {
     }
 }
 
-/// Shows the places, which somebody else fills before they are looked at.
+/// Shows the places to fill. The caller fills them before anything reads them.
 pub(crate) struct ToFill<F>(pub(crate) F);
 
 impl<F: FnMut(&mut [u8])> Source for ToFill<F> {
@@ -92,7 +92,7 @@ impl<F: FnMut(&mut [u8])> Source for ToFill<F> {
     }
 }
 
-/// Gives `length` bytes from `from` on to a sink; what `bytes` does not have are zeros.
+/// Gives `length` bytes of `bytes`, from `from` on, to a sink; zeros stand for missing ones.
 pub(crate) fn copy_out(bytes: &[u8], from: usize, length: usize, sink: &mut impl Sink) {
     let there = bytes.get(from..).unwrap_or_default();
     let there = there.get(..length).unwrap_or(there);
@@ -100,9 +100,10 @@ pub(crate) fn copy_out(bytes: &[u8], from: usize, length: usize, sink: &mut impl
     sink.zeros(length - there.len());
 }
 
-/// Puts the next `length` bytes of a source into `bytes` at `at`, with zeros in between if that is behind the end.
+/// Puts the next `length` bytes of a source into `bytes` at `at`, after zeros if `at` is behind the
+/// end.
 ///
-/// `bytes` has found its place in memory before the source sees any of it.
+/// Allocates before it calls the source: the places that the source sees do not move.
 pub(crate) fn copy_in(bytes: &mut Vec<u8>, at: usize, length: usize, source: &mut impl Source) {
     let end = at.saturating_add(length);
     bytes.reserve(end.saturating_sub(bytes.len()));

@@ -1,9 +1,9 @@
-//! What is open: a reference to an inode, by identity, with the access it was opened for.
+//! Descriptors: references to inodes, with the access they were opened for.
 
 use crate::error::{Error, Result};
 use crate::types::{InodeNo, Kind};
 
-/// What a descriptor may be used for.
+/// The access that a descriptor gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Access {
     /// Reading a file.
@@ -18,8 +18,9 @@ pub struct Access {
 
 /// An open file or directory.
 ///
-/// It refers to the inode, so it goes on working when the name changes or goes. It must be given to
-/// [`Volume::close`](crate::Volume::close): dropping it leaves the inode open, and a file without a name in the store.
+/// It refers to the inode, so it works on when the name changes or is removed. Give it to
+/// [`Volume::close`](crate::Volume::close): dropping it leaves the inode open, and an unlinked file
+/// in the store.
 #[derive(Debug)]
 #[must_use = "a descriptor that is not closed keeps its inode open"]
 pub struct Descriptor {
@@ -34,12 +35,12 @@ impl Descriptor {
         self.ino
     }
 
-    /// What it is open on.
+    /// The kind of that inode.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What it may be used for.
+    /// The access it was opened for.
     pub fn access(&self) -> Access {
         self.access
     }

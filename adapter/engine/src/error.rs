@@ -1,4 +1,4 @@
-//! Why an operation failed, and the one table from reasons to the codes a guest sees.
+//! Errors of operations, and the one table from errors to the codes that a guest sees.
 
 use crate::store::StoreError;
 use crate::types::{Crossing, ImageId};
@@ -15,17 +15,17 @@ pub enum Error {
     BadDescriptor,
     /// The path names the directory it starts from, or one on the way, which cannot be moved.
     Busy,
-    /// The name exists and must not.
+    /// The name must not exist, and does.
     Exist,
     /// The file would become larger than [`crate::limits::MAX_FILE_BYTES`].
     FileTooLarge,
-    /// An argument makes no sense here.
+    /// An argument is not valid here.
     Invalid,
-    /// The object is a directory and must not be.
+    /// The object must not be a directory, and is one.
     IsDirectory,
     /// More symbolic links than [`crate::limits::MAX_SYMLINK_DEPTH`] on one path.
     Loop,
-    /// The object has as many names as it can have.
+    /// The object cannot have more names.
     TooManyLinks,
     /// A name or path is over its limit.
     NameTooLong,
@@ -35,23 +35,24 @@ pub enum Error {
     TooManyOpen,
     /// The volume has no inode numbers left.
     NoSpace,
-    /// The volume's quota does not allow growth.
+    /// The volume's quota does not allow more.
     Quota,
-    /// A step of the path, or the object, is not a directory and must be.
+    /// A step of the path, or the object, must be a directory, and is none.
     NotDirectory,
     /// The directory is not empty.
     NotEmpty,
-    /// The path leaves the directory it starts from, or the operation is never allowed on this object.
+    /// The path leaves the directory that it starts from, or the object never allows the operation.
     NotPermitted,
     /// The descriptor or volume takes no changes.
     ReadOnly,
-    /// The number does not fit the type it has to be returned in.
+    /// The number does not fit its result type.
     Overflow,
     /// The store denies access.
     Access,
-    /// Another opener has taken the volume over; nothing that this one does can be stored any more.
+    /// Another opener has taken the volume over. This one can store nothing any more.
     Fenced,
-    /// A stored value is not what was stored: the file system returns no bytes rather than wrong ones.
+    /// A stored value is not the one that was written. The file system returns an error rather than
+    /// wrong bytes.
     Damaged(Damage),
     /// The store failed.
     Store(StoreError),
@@ -59,20 +60,20 @@ pub enum Error {
     StoreLimits(&'static str),
     /// The store holds something that this version cannot read.
     Format(&'static str),
-    /// The path leads to another volume, where the operation is to go on. Nothing was done here.
+    /// The path leads to another volume, where the operation goes on. It has changed nothing here.
     Crossing(Box<Crossing>),
-    /// The operation has two paths, and they lead to different mounts.
+    /// The two paths of the operation lead to different mounts.
     CrossDevice,
-    /// The volume lies on another image than it is opened with, or on none.
+    /// The volume was made on another image than the given one, or on none.
     OtherImage(Box<OtherImage>),
 }
 
-/// Which images a volume and its opener do not agree on. They are never both `None`.
+/// The images of a volume and of its opener, which differ. They are never both `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherImage {
-    /// The one that the volume was made on, and can only be opened with.
+    /// The image that the volume was made on. It can be opened with no other.
     pub recorded: Option<ImageId>,
-    /// The one that it was to be opened with.
+    /// The image that the opener has.
     pub given: Option<ImageId>,
 }
 
@@ -102,7 +103,7 @@ impl fmt::Display for OtherImage {
 pub struct Damage {
     /// Which record.
     pub record: &'static str,
-    /// The inode (or the directory's inode) that it belongs to; 0 for the superblock.
+    /// The inode, or the directory's inode, that it belongs to; 0 for the superblock.
     pub ino: u64,
     /// What was found.
     pub found: &'static str,
@@ -163,7 +164,7 @@ impl Error {
             | Self::StoreLimits(_)
             | Self::Format(_)
             | Self::OtherImage(_)
-            // Who mounts volumes goes on instead.
+            // Never reaches a guest: the table of mounts goes on instead.
             | Self::Crossing(_) => Code::Io,
             Self::CrossDevice => Code::CrossDevice,
             Self::Store(store) => match store {

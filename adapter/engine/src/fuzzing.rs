@@ -1,5 +1,5 @@
-//! What fuzz targets need of the records: to forge them with a right checksum, and to decode one alone.
-//! Not part of the interface.
+//! What fuzz targets need of the records: to forge them with a right checksum, and to decode one
+//! alone. Not part of the interface.
 
 use crate::error::{Error, Result};
 use crate::stored::key::{KeySpace, tag};
@@ -22,7 +22,8 @@ pub fn framed(key: &[u8], tag: u8, body: &[u8]) -> Vec<u8> {
 /// Decodes the record under `key` and encodes what was found again, key and value. Every decoder of
 /// stored bytes is behind this, by the key's tag.
 ///
-/// What is decoded must come out to the byte as it went in: else two values mean one thing, or one thing is lost.
+/// What is decoded must come out to the byte as it went in: else two values mean one thing, or one
+/// thing is lost.
 ///
 /// # Errors
 /// A key or a value that is no record; [`Error::Format`] for a superblock of another format.
@@ -81,8 +82,8 @@ pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8
     Ok((again_key, again))
 }
 
-/// Returns these records, in the order of their keys, as an image, whatever they hold. A superblock that can
-/// be decoded becomes that of an image.
+/// Returns these records, in the order of their keys, as an image, whatever they hold. A superblock
+/// that can be decoded becomes that of an image.
 pub fn image_of(volume: &str, records: &[(Vec<u8>, Vec<u8>)]) -> Option<Vec<u8>> {
     let keys = KeySpace::new(volume);
     let inner = |(key, value): &(Vec<u8>, Vec<u8>)| {

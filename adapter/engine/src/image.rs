@@ -2,8 +2,9 @@
 //!
 //! An image is read where it lies, without a store and without a copy: composition places it in the
 //! adapter's memory. [`pack`] makes one of a volume, [`Image`] reads it,
-//! [`Volume::open_image`](crate::Volume::open_image) and [`Volume::open_overlay`](crate::Volume::open_overlay)
-//! make a file system of it. `FORMAT.md` has the bytes.
+//! [`Volume::open_image`](crate::Volume::open_image) and
+//! [`Volume::open_overlay`](crate::Volume::open_overlay) make a file system of it. `FORMAT.md` has
+//! the bytes.
 //!
 //! ```
 //! use kvfs::image::{self, Image};
@@ -49,15 +50,15 @@ pub const MAX_NAME_BYTES: usize = 255;
 
 /// Packs a volume of a store into an image, under a name for people.
 ///
-/// The bytes are a function of what the volume holds, inode numbers and times included, and of the two
-/// names: the same operations under the same clock give the same image, whatever happened to the volume's
-/// epoch. The volume itself is not changed.
+/// The bytes are a function of what the volume holds, inode numbers and times included, and of the
+/// two names: the same operations under the same clock give the same image, whatever happened to
+/// the volume's epoch. The volume itself is not changed.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a name of no or more than 255 bytes, [`Error::Format`] for a volume that is not at
-/// rest (it must have been synced and have nothing unlinked that was open), lies on an image itself, or is too
-/// large for an image, which has less than 4 GiB; [`Error::Damaged`] for one that [`crate::fsck`] finds
-/// something in; [`Error::NoEntry`] if there is none; the store's.
+/// [`Error::Invalid`] for a name of no or more than 255 bytes, [`Error::Format`] for a volume that
+/// is not at rest (it must have been synced and have nothing unlinked that was open), lies on an
+/// image itself, or is too large for an image, which has less than 4 GiB; [`Error::Damaged`] for
+/// one that [`crate::fsck`] finds something in; [`Error::NoEntry`] if there is none; the store's.
 ///
 /// # Cost
 /// Reads the volume twice, and holds its content in memory twice.

@@ -1,9 +1,9 @@
 //! A file system over an ordered key-value store.
 //!
-//! [`Volume`] is the file system: it opens over anything that implements [`KvStore`], four functions
-//! on keys and values, and has the operations of `wasi:filesystem` as methods. There is no WIT in it,
-//! no clock, no randomness and no I/O but the store, so it runs in a wasm component, in a test and in a
-//! tool alike.
+//! [`Volume`] is the file system: it opens over anything that implements [`KvStore`], four
+//! functions on keys and values, and has the operations of `wasi:filesystem` as methods. There is
+//! no WIT in it, no clock, no randomness and no I/O but the store, so it runs in a wasm component,
+//! in a test and in a tool alike.
 //!
 //! ```
 //! use kvfs::{Access, At, Clock, Follow, MemoryStore, OpenFlags, Options, Timestamp, Volume};
@@ -35,8 +35,8 @@
 //! # }
 //! ```
 //!
-//! How it keeps its promises is written beside the sources: `FORMAT.md`, what lies in the store, and
-//! `SEMANTICS.md`, what each operation does and what a cut leaves of it.
+//! How it keeps its promises is written beside the sources: `FORMAT.md`, what lies in the store,
+//! and `SEMANTICS.md`, what each operation does and what a cut leaves of it.
 
 // The ground: types, bounds and errors that all share, and the store that a volume lies in.
 mod bytes;

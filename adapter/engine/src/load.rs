@@ -1,4 +1,4 @@
-//! Brings records from the store into memory.
+//! Loads records from the store into memory.
 
 use crate::backing::Backing;
 use crate::backing::overlay::Layers;
@@ -13,13 +13,13 @@ use crate::stored::record::{FRAME_BYTES, RecordId, Value, unseal};
 use crate::types::{Dentry, ExtentIndex, InodeNo, Kind};
 use std::borrow::Cow;
 
-/// Most extents that a sequential reader is given ahead.
+/// Most extents read ahead for a sequential reader.
 const MAX_READ_AHEAD_EXTENTS: u64 = 8;
 
-/// Makes sure that an inode is in memory, with the bytes that lie in its record.
+/// Makes sure that an inode is in memory, with its inline bytes.
 ///
 /// # Cost
-/// One `get` unless it is.
+/// Nothing if it is, else one `get`.
 #[inline]
 pub(crate) fn node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
     if cache.node(ino).is_some_and(|node| !node.emptied) { Ok(()) } else { read_node(backing, cache, ino) }
@@ -52,8 +52,8 @@ fn read_node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<(
 /// Looks a name up in a directory.
 ///
 /// # Cost
-/// Nothing for a name that was asked for before, found or not. Otherwise one call: a `scan` at the
-/// first look, which makes a small directory known completely, later a `get`.
+/// Nothing for a name that was looked up before, found or not. Otherwise one call: for the first
+/// name a `scan`, after which a small directory is known completely, for later ones a `get`.
 #[inline]
 pub(crate) fn dentry(
     backing: &mut Backing,
@@ -73,7 +73,7 @@ fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &st
     let large = cache.dir_mut(dir).is_some_and(|known| known.large);
     if !large {
         match preload_dir(backing, cache, dir) {
-            // Another name's entry is damaged: this one is looked up alone.
+            // An entry of another name is damaged: look this one up alone.
             Ok(()) | Err(Error::Damaged(_)) => {}
             Err(error) => return Err(error),
         }
@@ -90,7 +90,7 @@ fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &st
     Ok(entry)
 }
 
-/// What memory knows of a name: `None` if nothing, `Some(None)` if it is missing.
+/// What memory knows of a name: `None` if nothing, `Some(None)` if the name does not exist.
 fn known_dentry(cache: &Cache, dir: InodeNo, name: &str) -> Result<Option<Option<Dentry>>> {
     let Some(node) = cache.node(dir) else { return Ok(None) };
     if node.inode.kind != Kind::Directory {
@@ -109,7 +109,7 @@ fn preload_dir(backing: &mut Backing, cache: &mut Cache, dir: InodeNo) -> Result
         known.large = true;
     }
     let page = names(backing, cache, dir, None, DIR_PRELOAD_ENTRIES, DIR_PRELOAD_BYTES)?;
-    // A store may answer with less than it was asked for: only the count tells that this is all.
+    // A store may return less than was asked for: only the count tells that this is all.
     let all = page.is_empty() || cache.node(dir).is_some_and(|node| node.stored_size == page.len() as u64);
     if let Some(known) = cache.dir_mut(dir) {
         known.complete = all;
@@ -118,8 +118,8 @@ fn preload_dir(backing: &mut Backing, cache: &mut Cache, dir: InodeNo) -> Result
     Ok(())
 }
 
-/// Reads a page of a directory from the store, in the order of the names' bytes, and remembers it.
-/// Changes that are not stored yet are not in it. An empty page is the end; a short one may not be.
+/// Reads a page of a directory from the store, in byte order of names, and notes it in memory.
+/// Dirty names are not in it. An empty page is the end; a short one may not be.
 pub(crate) fn names(
     backing: &mut Backing,
     cache: &mut Cache,
@@ -149,10 +149,10 @@ pub(crate) fn names(
 /// Makes sure that extents `[first, last]` of a file are in memory, holes included.
 ///
 /// # Cost
-/// One `get` for all that are missing, and with it a few behind them for a sequential reader.
+/// One `get` for all that are missing, with a few more ahead for a sequential reader.
 ///
 /// # Errors
-/// [`Error::Damaged`] for a value that fails its check, or that a file without holes lacks.
+/// [`Error::Damaged`] for a value that fails its check, or is missing in a file without holes.
 pub(crate) fn extents(
     backing: &mut Backing,
     cache: &mut Cache,
@@ -220,7 +220,7 @@ pub(crate) fn extents(
             match extent {
                 Ok(extent) => cache.insert_extent(ino, *index, extent),
                 Err(error) if *index <= last => return Err(error),
-                // Nobody has asked for what is behind; who does is told.
+                // It was read ahead: the reader that asks for it gets the error.
                 Err(_) => {}
             }
         }
@@ -228,7 +228,7 @@ pub(crate) fn extents(
     Ok(())
 }
 
-/// Where a directory's names are: if its own record is the image's, only there.
+/// The layers that hold a directory's names.
 fn names_of<'b>(backing: &'b mut Backing, cache: &Cache, dir: InodeNo) -> Layers<'b> {
     backing.names(cache.node(dir).is_some_and(|node| node.below))
 }

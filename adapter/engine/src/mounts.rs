@@ -7,10 +7,10 @@ use crate::volume::Volume;
 use crate::walking::path::{Ending, Follow};
 use crate::walking::start::Start;
 
-/// A mount: where a volume is seen, and whether it can be changed there.
+/// A mount: its place in the tree, what is seen there, and whether it can be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountSpec {
-    /// Where it is seen: `/`, or an absolute path of plain names.
+    /// Its place: `/`, or an absolute path of plain names.
     pub path: String,
     /// What is seen there.
     pub mounted: Mounted,
@@ -40,16 +40,15 @@ impl Mounted {
 /// Opens a volume, by its number in the [`MountSpec`]s.
 pub type Opener = Box<dyn FnMut(usize) -> Result<Volume>>;
 
-/// Volumes as one tree.
+/// Several volumes as one tree.
 ///
-/// A volume is opened when it is first used. One that cannot be opened is tried again the next time: its
-/// store may be there then.
+/// A volume is opened at its first use. If that fails, the next use tries again.
 pub struct Mounts {
-    /// In the order of their paths: what a mount lies in comes before it.
+    /// In the order of their paths, so a mount comes after the one that it lies in.
     mounts: Vec<Mount>,
     volumes: Vec<Option<Volume>>,
     open: Opener,
-    /// How many of the mounts are attached to what they lie in.
+    /// How many of the mounts are attached to the volumes that they lie in.
     attached: usize,
 }
 
@@ -59,12 +58,12 @@ struct Mount {
     above: Option<(MountNo, InodeNo)>,
 }
 
-/// What a path has led to: through which mount, from where, and the rest of the path.
+/// Where a path leads: a mount, a start on it, and the rest of the path.
 #[derive(Debug, Clone)]
 pub struct Located {
     /// The mount.
     pub mount: MountNo,
-    /// Where the rest of the path starts.
+    /// The start of the rest of the path.
     pub start: Start,
     /// The rest of the path, which does not leave the mount.
     pub path: String,
@@ -74,8 +73,8 @@ impl Mounts {
     /// Makes a table. One mount must be at `/`; it becomes number 0.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path that is not
-    /// absolute and plain, or with more than [`crate::limits::MAX_MOUNTS`] mounts.
+    /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path
+    /// that is not absolute and plain, or with more than [`crate::limits::MAX_MOUNTS`] mounts.
     pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Self> {
         let numbers = specs.iter().filter_map(|spec| spec.mounted.volume());
         let count = numbers.max().unwrap_or(0).saturating_add(1);
@@ -94,21 +93,21 @@ impl Mounts {
         }
         let mut volumes = Vec::new();
         volumes.resize_with(count, || None);
-        // The root lies in nothing.
+        // The root needs no attaching.
         Ok(Self { mounts, volumes, open, attached: 1 })
     }
 
-    /// The volume that a mount shows, opened if it was not, and ready to be used through this mount.
+    /// Returns the volume of a mount, opened and ready to be used through this mount.
     ///
     /// # Errors
-    /// As opening it, and as making the directories that mounts lie on, which the first use does where they
-    /// are missing.
+    /// Those of opening it. The first use makes the directories that mounts lie on, and fails as
+    /// that does.
     ///
     /// # Cost
     /// Next to nothing once it is open.
     #[inline(always)]
     pub fn volume(&mut self, mount: MountNo) -> Result<&mut Volume> {
-        // One volume and nothing else is what most have, and every operation comes by here.
+        // Most tables have one volume, and every operation passes here.
         if self.mounts.len() > 1 || !matches!(self.volumes.first(), Some(Some(_))) {
             return self.volume_of_many(mount);
         }
@@ -133,26 +132,26 @@ impl Mounts {
             Some(volume) => (volume, false),
             None => (place.insert((self.open)(number)?), true),
         };
-        // Alone it stays as it was at first.
+        // A single mount never changes.
         if !alone || is_new {
             volume.enter(mount, read_only);
         }
         Ok(volume)
     }
 
-    /// The volume that a mount shows, if it was ever used.
+    /// Returns the volume of a mount, if it was opened.
     pub fn opened(&mut self, mount: MountNo) -> Option<&mut Volume> {
         let number = self.volume_number(mount)?;
         self.volumes.get_mut(number)?.as_mut()
     }
 
-    /// The number of the volume that a mount shows; `None` if it shows none.
+    /// Returns the number of the volume of a mount; `None` if it shows no volume.
     pub fn volume_number(&self, mount: MountNo) -> Option<usize> {
         self.mount(mount).ok()?.spec.mounted.volume()
     }
 
-    /// Does an operation on what a path leads to, on whichever volume that is: where the path leaves one, the
-    /// operation is done again on the next. Returns through which mount it was done.
+    /// Does an operation where a path leads. When the path leaves a volume, the operation is
+    /// repeated on the next one. Returns the mount on which it was done, with its result.
     ///
     /// # Errors
     /// The operation's.
@@ -167,7 +166,7 @@ impl Mounts {
         self.walk_on((mount, start), (mount, start, path), &mut operation)
     }
 
-    /// Goes on with a walk that comes back from elsewhere: the one that `base` began, out of the mount `from`.
+    /// Resumes a walk from `base` that comes back from elsewhere, out of the mount `from`.
     ///
     /// # Errors
     /// As [`Mounts::walk`].
@@ -193,8 +192,8 @@ impl Mounts {
         operation: &mut impl FnMut(&mut Volume, Start, &str) -> Result<T>,
     ) -> Result<(MountNo, T)> {
         let mut owned;
-        // It comes to an end: each step down takes a name of the path and each up a `..`, and symbolic links,
-        // which alone add some, are counted.
+        // The loop ends: each step down takes a name off the path and each step up a `..`. Only
+        // symbolic links add names, and they are counted.
         loop {
             match operation(self.volume(here)?, from, rest) {
                 Ok(answer) => return Ok((here, answer)),
@@ -207,7 +206,7 @@ impl Mounts {
         }
     }
 
-    /// Where a walk from `base` goes on that has left the volume of the mount `here`.
+    /// Returns where a walk from `base` goes on that leaves the volume of the mount `here`.
     #[cold]
     fn cross(
         &self,
@@ -232,7 +231,7 @@ impl Mounts {
         Ok((mount, start.resumed(at, mount == base, links), path))
     }
 
-    /// Finds out where a path leads, for an operation with two paths, and fails as [`Volume::locate`].
+    /// Finds out where a path leads, for an operation with two paths. Fails as [`Volume::locate`].
     ///
     /// # Errors
     /// Those of path resolution.
@@ -244,11 +243,11 @@ impl Mounts {
         Ok(Located { mount, start, path })
     }
 
-    /// Does an operation with two paths, each of them to what its ending says.
+    /// Does an operation with two paths, each with its ending.
     ///
     /// # Errors
-    /// [`Error::CrossDevice`] for paths to different mounts, after those that [`Mounts::locate`] finds, and the
-    /// operation's.
+    /// [`Error::CrossDevice`] for paths to different mounts, after those that [`Mounts::locate`]
+    /// finds, and the operation's.
     pub fn walk_both<T>(
         &mut self,
         (mount, start, path): (MountNo, Start, &str),
@@ -267,10 +266,10 @@ impl Mounts {
         operation(self.volume(one.mount)?, (one.start, &one.path), (other.start, &other.path))
     }
 
-    /// Stores everything of all volumes, durably. All are tried, whatever one says.
+    /// Stores everything of all volumes, durably. Tries all of them, even if one fails.
     ///
     /// # Errors
-    /// The first one's that fails.
+    /// The first one.
     pub fn sync_all(&mut self) -> Result<()> {
         let mut first = Ok(());
         for volume in self.volumes.iter_mut().flatten() {
@@ -279,19 +278,19 @@ impl Mounts {
         first
     }
 
-    /// Attaches the mounts that are not, each to the directory that it is to cover.
+    /// Attaches the remaining mounts, each to the directory that it covers.
     #[cold]
     fn attach_all(&mut self) -> Result<()> {
         while let Some(mount) = self.mounts.get(self.attached) {
             let path = mount.spec.path.clone();
             let ahead = self.mounts.get(..self.attached).unwrap_or_default();
-            // The nearest one above it is the last that its path starts with.
+            // The mount that it lies in is the last one whose path its own starts with.
             let holder =
                 ahead.iter().rposition(|above| below(&above.spec.path, &path).is_some()).unwrap_or(0);
             let rest = ahead.get(holder).and_then(|above| below(&above.spec.path, &path)).unwrap_or_default();
             let (above, number) = (mount_no(holder), mount_no(self.attached));
             if self.is_elsewhere(above)? {
-                // It is found by its path there, not by a directory of ours.
+                // A mount elsewhere finds it by its path, not by a directory of ours.
                 if let Some(mount) = self.mounts.get_mut(self.attached) {
                     mount.above = Some((above, InodeNo::ROOT));
                 }
@@ -299,12 +298,13 @@ impl Mounts {
                 continue;
             }
             let volume = self.use_volume(above)?;
-            // Where it lies is the table's matter, not that of a mount that takes no changes.
+            // The table may make the directory even on a read-only mount.
             volume.enter(above, false);
             let root = volume.root()?;
             let covered = make_directories(volume, (&root).into(), rest);
             volume.close(root)?;
-            // Where a file is in the way nothing leads to the mount, until the file is gone and the table made again.
+            // If a file is in the way, nothing leads to the mount until the file is removed and the
+            // table made again.
             if let Some(covered) = covered? {
                 volume.attach(above, covered, number);
                 if let Some(mount) = self.mounts.get_mut(self.attached) {
@@ -333,14 +333,14 @@ fn mount_no(index: usize) -> MountNo {
     MountNo(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
-/// The names of an absolute path without anything special.
+/// Returns the names of an absolute path of plain names.
 fn names(path: &str) -> Option<impl Iterator<Item = &str>> {
     let names = path.strip_prefix('/')?.split('/');
     let plain = |name: &str| crate::stored::record::dentry::is_storable_name(name);
     (path.len() <= crate::limits::MAX_PATH_BYTES && names.clone().all(plain)).then_some(names)
 }
 
-/// The rest of a path that starts with another, without a leading slash.
+/// Returns the rest of a path that lies below another, without a leading slash.
 fn below<'p>(above: &str, path: &'p str) -> Option<&'p str> {
     match above {
         "/" => path.strip_prefix('/'),
@@ -348,8 +348,8 @@ fn below<'p>(above: &str, path: &'p str) -> Option<&'p str> {
     }
 }
 
-/// Makes sure that there is a directory at a path, and returns it; none if a file is in the way. No symbolic link is
-/// followed: a mount lies where the table says.
+/// Makes sure that there is a directory at a path, and returns it; `None` if a file is in the way.
+/// Symbolic links are not followed: a mount lies where the table says.
 fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<Option<InodeNo>> {
     let mut found = InodeNo::ROOT;
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
@@ -365,7 +365,7 @@ fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<Opti
         match stat.kind {
             Kind::Directory => found = stat.ino,
             Kind::File => return Ok(None),
-            // What is written behind it would go elsewhere than it should.
+            // Following it would put the mount elsewhere.
             Kind::Symlink => return Err(Error::NotDirectory),
         }
     }

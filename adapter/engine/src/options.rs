@@ -1,8 +1,9 @@
-//! What a caller chooses when it opens a volume.
+//! Options for opening a volume.
 
 use crate::quota::Quota;
 
-/// When changes are handed to the store. See SEMANTICS for what a kill and a crash lose in each mode.
+/// When changes are handed to the store. See SEMANTICS for what a kill and a crash lose in each
+/// mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// Every operation that changes something is durable when it returns.
@@ -14,7 +15,7 @@ pub enum Mode {
     Lazy,
 }
 
-/// The volume that is used where none is named.
+/// The name of the volume that is used if none is given.
 pub const DEFAULT_VOLUME: &str = "main";
 
 /// How much may stay in memory.
@@ -24,8 +25,8 @@ pub struct CacheLimits {
     pub extent_bytes: usize,
     /// Inodes that are neither open nor dirty.
     pub inodes: usize,
-    /// Bytes of small files and of links' targets, which lie in their inodes. What is dirty may come on
-    /// top of it, up to what fits one commit.
+    /// Bytes of small files and link targets, which lie in their inodes. Dirty ones may exceed it,
+    /// by up to what fits one commit.
     pub inode_bytes: usize,
     /// Directory entries, known-missing names included.
     pub dentries: usize,
@@ -44,18 +45,17 @@ pub struct Options {
     pub volume: String,
     /// When changes are handed to the store.
     pub mode: Mode,
-    /// What may stay in memory.
+    /// Limits of the cache.
     pub cache: CacheLimits,
     /// Bytes of file data that may wait in memory before they are handed to the store.
     pub dirty_bytes_max: usize,
-    /// How long a change may wait before a later change takes it to the store, in nanoseconds.
+    /// How long a change may wait in memory, in nanoseconds. The next change after that stores it.
     pub dirty_age_max_nanoseconds: u64,
-    /// Extent size of a volume that is made by opening it; a power of two from 512 to 1 MiB.
+    /// Extent size of a new volume: a power of two from 512 to 1 MiB.
     pub extent_bytes: u32,
-    /// Files up to this size lie in their inode's record, in a volume that is made by opening it; no
-    /// more than an extent.
+    /// In a new volume, files up to this size lie in their inode's record; at most the extent size.
     pub inline_bytes: u32,
-    /// What the volume may hold from now on; `None` leaves it as it is, and a new volume without limits.
+    /// The quota from now on. `None` keeps the one there is, and gives a new volume none.
     pub quota: Option<Quota>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The number of an inode: a file's identity, for as long as the volume exists. Never given out twice.
+/// The number of an inode: a file's identity. A volume never gives a number out twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InodeNo(pub u64);
 
@@ -11,11 +11,11 @@ impl InodeNo {
     pub const ROOT: Self = Self(1);
 }
 
-/// Which piece of a file: bytes `[index * extent_size, (index + 1) * extent_size)`.
+/// The index of a piece of a file: bytes `[index * extent_size, (index + 1) * extent_size)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ExtentIndex(pub(crate) u64);
 
-/// What an inode is.
+/// The kind of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A file with bytes.
@@ -45,8 +45,8 @@ impl Kind {
     }
 }
 
-/// A point in time: seconds and nanoseconds since 1970-01-01T00:00:00Z; the nanoseconds count forward
-/// from the second, also before 1970.
+/// A point in time, since 1970-01-01T00:00:00Z. The nanoseconds count forward from the second, also
+/// before 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Timestamp {
     /// Seconds, negative before 1970.
@@ -66,41 +66,41 @@ impl Timestamp {
     }
 }
 
-/// Tells the time. The engine asks when it stamps a change, and never otherwise.
+/// Tells the time. The engine asks only when it stamps a change.
 pub trait Clock {
     /// Returns the time of day.
     fn now(&mut self) -> Timestamp;
 }
 
-/// What a directory says about a name.
+/// A directory entry, without its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dentry {
     pub(crate) kind: Kind,
     pub(crate) ino: InodeNo,
-    /// The directory's generation when the name was given: a listing leaves out what is younger than
-    /// itself, or one that is fed new names would never end. 0: not known, older than any listing.
+    /// The directory's generation when the name was added; 0 if it is not known. A listing leaves
+    /// out entries younger than itself: otherwise a listing that is fed new names would never end.
     pub(crate) born: u64,
 }
 
 impl Dentry {
-    /// An entry that is yet to be given its name.
+    /// An entry that has no name yet.
     pub(crate) fn new(kind: Kind, ino: InodeNo) -> Self {
         Self { kind, ino, born: 0 }
     }
 }
 
-/// What the file system knows of an object.
+/// The metadata of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// Its identity.
     pub ino: InodeNo,
     /// What it is.
     pub kind: Kind,
-    /// How many names it has; for a directory two and one for each directory in it.
+    /// The number of its names. A directory has two, and one more for each directory in it.
     pub nlink: u64,
     /// Bytes of a file or of a link's target; entries of a directory.
     pub size: u64,
-    /// Last access as it was set: reading does not change it.
+    /// Last access, as it was set. Reading does not change it.
     pub atime: Timestamp,
     /// Last change of the content.
     pub mtime: Timestamp,
@@ -110,7 +110,7 @@ pub struct Stat {
     pub generation: u64,
 }
 
-/// How a time is to be set.
+/// How to set a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetTime {
     /// Leave it.
@@ -121,25 +121,25 @@ pub enum SetTime {
     At(Timestamp),
 }
 
-/// Tells images apart.
+/// The identity of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageId {
-    /// What people call it, up to 255 bytes. Nothing is decided by it.
+    /// A name for people, up to 255 bytes. Nothing depends on it.
     pub name: String,
-    /// 128 bits of the content: two XXH64 with different seeds. It tells trees apart that differ by
-    /// accident, not ones that someone made alike.
+    /// A digest of the content: two XXH64 with different seeds. It tells apart trees that differ by
+    /// accident, not trees that an attacker made to collide.
     pub digest: [u8; 16],
 }
 
 impl ImageId {
-    /// The start of the digest, as people are shown it.
+    /// The start of the digest, to be shown to people.
     pub fn short_digest(&self) -> String {
         self.digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
 impl fmt::Display for ImageId {
-    /// The name, and the start of the digest.
+    /// Writes the name and the start of the digest.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ({})", self.name.escape_debug(), self.short_digest())
     }
@@ -152,31 +152,32 @@ pub struct MountNo(pub u32);
 /// Where a walk left a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Crossing {
-    /// Onto a mountpoint: the walk goes on with `rest` at the root of what is mounted there.
+    /// Onto a mountpoint. The walk goes on with `rest`, at the root of the mounted volume.
     Down {
-        /// What is mounted there.
+        /// The mount at the mountpoint.
         mount: MountNo,
-        /// The path from there on.
+        /// The rest of the path.
         rest: String,
         /// Symbolic links followed so far.
         links: u32,
     },
-    /// Above the root, from which nothing but the mount below it leads: the walk goes on with `rest`, which
-    /// starts with `..`, at the directory that this volume is mounted on.
+    /// Above the root of the volume. The walk goes on with `rest`, which starts with `..`, at the
+    /// directory that this volume is mounted on.
     Up {
-        /// The path from there on.
+        /// The rest of the path.
         rest: String,
         /// Symbolic links followed so far.
         links: u32,
     },
-    /// To a mount of the table that is no volume ([`Mounted::Elsewhere`](crate::Mounted::Elsewhere)): whoever made the table goes on there, and
-    /// comes back with [`crate::Mounts::resume`].
+    /// To a mount that is no volume of the table
+    /// ([`Mounted::Elsewhere`](crate::Mounted::Elsewhere)). The owner of the table walks on there,
+    /// and comes back with [`Mounts::resume`](crate::Mounts::resume).
     Elsewhere {
         /// The mount.
         mount: MountNo,
-        /// The mount below it that the walk came up from; `None` if it came from above, to the root.
+        /// The mount below from which the walk came up; `None` if it came down, to the root.
         from: Option<MountNo>,
-        /// The path from there on. It starts with `..` if the walk came up.
+        /// The rest of the path. It starts with `..` if the walk came up.
         rest: String,
         /// Symbolic links followed so far.
         links: u32,
@@ -184,9 +185,11 @@ pub enum Crossing {
 }
 
 impl Crossing {
-    /// Onto a mountpoint, with what is behind its name in the path: nothing, or a slash and more.
+    /// Makes a crossing onto a mountpoint. `behind` follows its name in the path: it is empty, or a
+    /// slash and more.
     ///
-    /// Slashes at the path's end belong to its last name, whose meaning they change, and go on with it.
+    /// Slashes at the end of a path belong to its last name and stay with it: they change its
+    /// meaning.
     pub fn down(mount: MountNo, behind: &str, links: u32) -> Self {
         let rest = match behind.trim_start_matches('/') {
             // The mountpoint is the last name itself.

@@ -1,11 +1,14 @@
 //! The `kvfs` command: reads its arguments and leaves the work to the libraries.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
+#![cfg_attr(not(feature = "runtime"), allow(dead_code, reason = "for the commands that need a runtime"))]
 
 // The terminal, files, interrupts and the runtime.
 mod busy;
 mod files;
+#[cfg(feature = "runtime")]
 mod interrupt;
+#[cfg(feature = "runtime")]
 mod runtime;
 mod terminal;
 
@@ -15,16 +18,22 @@ mod parse;
 mod provider;
 
 // Volumes in stores of the host.
+#[cfg(feature = "runtime")]
 mod mounted;
 
 // The commands.
+#[cfg(feature = "runtime")]
 mod check_store;
 mod compose;
+#[cfg(feature = "runtime")]
 mod fsck;
 mod inspect;
+#[cfg(feature = "runtime")]
 mod run;
 
 use clap::{Parser, Subcommand};
+#[cfg(not(feature = "runtime"))]
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Gives WebAssembly components a file system that lives in a key-value store.
@@ -40,10 +49,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Compose(compose::ComposeArgs),
+    #[cfg(feature = "runtime")]
     Run(run::RunArgs),
+    #[cfg(feature = "runtime")]
     Fsck(fsck::FsckArgs),
+    #[cfg(feature = "runtime")]
     CheckStore(check_store::CheckStoreArgs),
     Inspect(inspect::InspectArgs),
+    /// Run, fsck or check-store, which this build does not have.
+    #[cfg(not(feature = "runtime"))]
+    #[command(external_subcommand)]
+    Missing(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
@@ -51,9 +67,18 @@ fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| terminal::usage::<Cli>(&error));
     let done = match cli.command {
         Command::Compose(args) => compose::compose(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "runtime")]
         Command::Run(args) => run::run(&args),
+        #[cfg(feature = "runtime")]
         Command::Fsck(args) => Ok(fsck::fsck(&args)),
+        #[cfg(feature = "runtime")]
         Command::CheckStore(args) => check_store::check_store(&args),
+        #[cfg(not(feature = "runtime"))]
+        Command::Missing(words) => Err(anyhow::anyhow!(
+            "{}: this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck and \
+             check-store, or compose with --provider and run the result with the `wasmtime` command",
+            words.first().map(|word| word.to_string_lossy()).unwrap_or_default()
+        )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -14,7 +14,7 @@ pub(super) enum Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Failure::Call(error)
+        Self::Call(error)
     }
 }
 

@@ -13,10 +13,6 @@ claims![
     a_scan_of_too_many_bytes_counts_as_one_of_as_many_as_allowed,
 ];
 
-/// The least that the contract lets a store state, in the order of its fields; `kvfs` has its reasons in `limits.rs`.
-const LEAST: [(&str, u32); 4] =
-    [("max-key-bytes", 520), ("max-value-bytes", 640), ("max-batch-entries", 2), ("max-batch-bytes", 4096)];
-
 /// Most bytes that the suite puts into one call: a limit over this is not tried out.
 pub(super) const TRIED_BYTES: u32 = 64 << 20;
 
@@ -24,11 +20,17 @@ pub(super) const TRIED_BYTES: u32 = 64 << 20;
 pub(super) const TRIED_ENTRIES: u32 = 1 << 17;
 
 fn the_limits_suffice_for_a_file_system(store: &dyn SyncStore) -> Checked {
-    let Limits { max_key_bytes, max_value_bytes, max_batch_entries, max_batch_bytes, .. } = store.limits()?;
-    let stated = [max_key_bytes, max_value_bytes, max_batch_entries, max_batch_bytes];
-    let unmet: Vec<_> = std::iter::zip(LEAST, stated)
-        .filter(|((_, least), stated)| stated < least)
-        .map(|((name, least), stated)| format!("{name} is {stated}, less than {least}"))
+    let (least, stated) = (Limits::LEAST, store.limits()?);
+    let limits = [
+        ("max-key-bytes", least.max_key_bytes, stated.max_key_bytes),
+        ("max-value-bytes", least.max_value_bytes, stated.max_value_bytes),
+        ("max-batch-entries", least.max_batch_entries, stated.max_batch_entries),
+        ("max-batch-bytes", least.max_batch_bytes, stated.max_batch_bytes),
+    ];
+    let unmet: Vec<_> = limits
+        .into_iter()
+        .filter(|(_, least, stated)| stated < least)
+        .map(|(name, least, stated)| format!("{name} is {stated}, less than {least}"))
         .collect();
     claim!(unmet.is_empty(), "{}", unmet.join("; "));
     Ok(())

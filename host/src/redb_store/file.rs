@@ -60,14 +60,14 @@ type OpenDatabase = dyn Fn(&Builder, &Path) -> Result<Database, DatabaseError> +
 
 impl Opener {
     pub(super) fn file() -> Self {
-        Opener(Arc::new(|builder, path| builder.create(path)))
+        Self(Arc::new(|builder, path| builder.create(path)))
     }
 
     #[cfg(test)]
     pub(super) fn new(
         open: impl Fn(&Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync + 'static,
     ) -> Self {
-        Opener(Arc::new(open))
+        Self(Arc::new(open))
     }
 }
 

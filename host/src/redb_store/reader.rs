@@ -46,7 +46,7 @@ impl RedbReader {
         let recovered = matches!(database, AnyDatabase::Recovered(_));
         let state = State { overlay: Overlay::default(), table: Some(table) };
         let shared = Shared { path: path.to_path_buf(), state, recovered, _database: database };
-        Ok(RedbReader { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Returns the path the store was opened with.

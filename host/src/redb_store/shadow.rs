@@ -45,7 +45,7 @@ impl Shadow {
             Err(redb::BackendError::Io(error)) => return Err(error.into()),
             Err(other) => return Err(Error::other(format!("{other:?}")).into()),
         }
-        Ok(Some(Shadow { file, written: Mutex::new(Written { len, pages: BTreeMap::new() }) }))
+        Ok(Some(Self { file, written: Mutex::new(Written { len, pages: BTreeMap::new() }) }))
     }
 
     fn written(&self) -> Result<MutexGuard<'_, Written>> {

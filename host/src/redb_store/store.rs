@@ -129,7 +129,7 @@ impl RedbStore {
             state: RwLock::new(State { overlay: Overlay::default(), table: Some(table) }),
             _registered: ends::register(Weak::clone(shared)),
         });
-        Ok(RedbStore { shared })
+        Ok(Self { shared })
     }
 
     /// Returns the path the store was opened with.

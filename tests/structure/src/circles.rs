@@ -1,4 +1,4 @@
-//! Files that name each other, directly or through others.
+//! Finds files that name each other, directly or through others.
 
 use crate::crates::FileNo;
 use crate::ties::Tie;

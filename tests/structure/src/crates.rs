@@ -1,23 +1,23 @@
-//! A crate as its sources write it: files, modules, what each module declares, and what is named.
+//! A crate as its sources write it: files, modules, their declarations, and the paths in the code.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// The place of a file in [`Crate::files`].
+/// Index into [`Crate::files`].
 pub(crate) type FileNo = usize;
-/// The place of a module in [`Crate::modules`].
+/// Index into [`Crate::modules`].
 pub(crate) type ModuleNo = usize;
-/// The place of an import in [`Crate::imports`].
+/// Index into [`Crate::imports`].
 pub(crate) type ImportNo = usize;
 
-/// All that was read of one source directory. Its binaries are beside its library, each with its own root.
+/// Everything read from one source directory. A library and its binaries have a root each.
 #[derive(Default)]
 pub(crate) struct Crate {
     pub(crate) files: Vec<File>,
     pub(crate) modules: Vec<Module>,
     pub(crate) imports: Vec<Import>,
     pub(crate) references: Vec<Reference>,
-    /// The file of each `macro_rules!`. Their names are found by textual order, not by path.
+    /// The file of each `macro_rules!`. Macros are found by textual order, not by path.
     pub(crate) macros: HashMap<String, FileNo>,
 }
 
@@ -29,11 +29,11 @@ pub(crate) struct File {
     pub(crate) module: ModuleNo,
     /// Whether only tests reach it.
     pub(crate) test_only: bool,
-    /// The modules that it declares, as groups from the ground up.
+    /// The modules that it declares, in groups from the ground up.
     pub(crate) floors: Vec<Floor>,
 }
 
-/// Modules declared without a blank line or comment between them.
+/// A group of modules declared without a blank line or comment between them.
 pub(crate) struct Floor {
     /// The comment above, empty if there is none.
     pub(crate) name: String,
@@ -47,19 +47,19 @@ pub(crate) struct Module {
     pub(crate) globs: Vec<ImportNo>,
 }
 
-/// Where a module stands.
+/// The place of a module.
 #[derive(Clone, Copy)]
 pub(crate) enum Scope {
     /// The root of a library or binary.
     Root,
     /// A module, in a file of its own or not, and its parent.
     Module(ModuleNo),
-    /// A block with items of its own. It sees the names around it.
+    /// A block with items of its own, and the module around it, whose names it sees.
     Block(ModuleNo),
 }
 
-/// What a name means in a module. A name may mean several things: a module and a function, or what each
-/// of two configurations declares.
+/// A meaning of a name in a module. A name may have several: a module and a function, or one for
+/// each of two configurations.
 pub(crate) enum Entry {
     /// An item, and the variants if it is an enum.
     Item(Vec<String>),
@@ -67,7 +67,7 @@ pub(crate) enum Entry {
     Import(ImportNo),
 }
 
-/// One name, or all names, that a `use` brings into a module.
+/// An import of one name, or of all names, by a `use`.
 pub(crate) struct Import {
     pub(crate) module: ModuleNo,
     pub(crate) path: Vec<String>,
@@ -77,7 +77,7 @@ pub(crate) struct Import {
     pub(crate) line: usize,
 }
 
-/// A path that stands in the code.
+/// A path in the code.
 pub(crate) struct Reference {
     pub(crate) module: ModuleNo,
     pub(crate) path: Vec<String>,
@@ -117,10 +117,10 @@ impl Crate {
         self.parent(module).map_or_else(|| self.nearest(module), |parent| self.root(parent))
     }
 
-    /// The modules around `module` and itself, from the root down.
-    pub(crate) fn line_of(&self, module: ModuleNo) -> Vec<ModuleNo> {
-        let mut line = self.parent(module).map_or_else(Vec::new, |parent| self.line_of(parent));
-        line.push(self.nearest(module));
-        line
+    /// The modules from the root down to `module`.
+    pub(crate) fn ancestry(&self, module: ModuleNo) -> Vec<ModuleNo> {
+        let mut modules = self.parent(module).map_or_else(Vec::new, |parent| self.ancestry(parent));
+        modules.push(self.nearest(module));
+        modules
     }
 }

@@ -1,4 +1,4 @@
-//! The floors of a crate: those that its files declare, or else those that its ties give.
+//! The floors of a crate: declared by its files, or else computed from its ties.
 
 use crate::circles::Graph;
 use crate::crates::{Crate, FileNo, ModuleNo};
@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether `from` lies on a floor below that of `to`.
 ///
-/// The floors that count are those of the innermost module that has both below it.
+/// The floors of the innermost module above both files count.
 pub(crate) fn rises(krate: &Crate, from: FileNo, to: FileNo) -> bool {
-    let from = krate.line_of(krate.files[from].module);
-    let to = krate.line_of(krate.files[to].module);
+    let from = krate.ancestry(krate.files[from].module);
+    let to = krate.ancestry(krate.files[to].module);
     let shared = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
-    // One of them may declare the other, and roots share nothing.
+    // One file may declare the other, and roots share nothing.
     let (Some(&from), Some(&to)) = (from.get(shared), to.get(shared)) else { return false };
     match (floor_of(krate, from), floor_of(krate, to)) {
         (Some(from), Some(to)) => from < to,
@@ -26,11 +26,12 @@ fn floor_of(krate: &Crate, module: ModuleNo) -> Option<usize> {
     floors.iter().position(|floor| floor.modules.contains(&module))
 }
 
-/// The floor of each file by its ties: one above the highest that it names. Files of a circle share one.
+/// Computes the floor of each file: one above the highest that it names. Files of a circle share
+/// one.
 pub(crate) fn heights(graph: &Graph, circles: &[BTreeSet<FileNo>]) -> BTreeMap<FileNo, usize> {
     let mut heights: BTreeMap<FileNo, usize> = graph.keys().map(|&file| (file, 0)).collect();
     let circle_of = |file: FileNo| circles.iter().position(|circle| circle.contains(&file));
-    // A way without circles is no longer than there are files.
+    // A path without circles is no longer than the number of files.
     for _ in graph {
         for (&file, named) in graph {
             for &other in named {

@@ -1,4 +1,4 @@
-//! What a file says of itself: its documentation, and the floors in which it declares modules.
+//! Reads a file's own headings: its documentation, and the floors in which it declares modules.
 
 use crate::crates::{Floor, ModuleNo};
 use std::collections::HashMap;

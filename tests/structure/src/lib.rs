@@ -1,7 +1,7 @@
-//! Reads the sources of a crate and tells which file names what of which other file.
+//! Reads the sources of a crate and finds out which file names what of which other file.
 //!
-//! [`Structure::read`] parses every file that a crate's roots reach and follows each name, through
-//! imports and re-exports, to the file that defines it. Two rules can then be asked for:
+//! [`Structure::read`] parses every file that a crate's roots reach, and follows each name through
+//! imports and re-exports to the file that defines it. It answers for two rules:
 //!
 //! - [`Structure::circles`]: files that name each other, directly or through others. There should be
 //!   none: a reader can then understand a file from those below it.
@@ -11,13 +11,13 @@
 //!
 //! # What counts
 //!
-//! A name counts where it is written: in a path, a type, a pattern, or the tokens of a macro call. The
-//! file that defines the name counts, whatever re-exports the path goes through. Declaring a module and
-//! re-exporting its items ties nothing; tests (`#[cfg(test)]`) are left out.
+//! A name counts where it is written: in a path, a type, a pattern, or the tokens of a macro call.
+//! The file that defines it counts, whatever re-exports the path goes through. Declaring a module
+//! and re-exporting its items count for nothing. Tests (`#[cfg(test)]`) are left out.
 //!
-//! Calls of methods are not seen, as only a compiler knows their types, nor are names that a macro puts
-//! together. A name that no file defines and whose module is known is taken for one that a macro
-//! defines in that module.
+//! Method calls are not seen, because only a compiler knows their types; nor are names that a macro
+//! puts together. A name that no file defines, in a module that is known, is taken for one that a
+//! macro defines in that module.
 
 // The crate as it is written: modules, imports, references.
 mod crates;

@@ -1,24 +1,22 @@
-//! Follows a path through imports and re-exports to the files that define what it names.
+//! Resolves paths through imports and re-exports to the files that define their names.
 
 use crate::crates::{Crate, Entry, FileNo, Import, ImportNo, ModuleNo, Scope};
 
-/// What a path means, and the imports on the way there.
-#[derive(Default)]
+/// The items that a path names, and the imports on the way to them.
 pub(crate) struct Meaning {
     pub(crate) items: Vec<Definition>,
     pub(crate) imports: Vec<ImportNo>,
 }
 
-/// The file that defines a name, and the name there.
+/// A name and the file that defines it.
 pub(crate) struct Definition {
     pub(crate) file: FileNo,
     pub(crate) name: String,
 }
 
-/// The items that `path` names where `module` is the innermost module.
+/// Resolves `path` where `module` is the innermost module.
 ///
-/// Modules are no items: a path that ends at one names nothing yet. Names of other crates mean nothing
-/// here.
+/// A path that ends at a module names no item, nor does a path into another crate.
 pub(crate) fn meaning(krate: &Crate, module: ModuleNo, path: &[String]) -> Meaning {
     let mut search = Search { krate, open: Vec::new(), imports: Vec::new() };
     let targets = search.path(module, path).unwrap_or_default();
@@ -40,8 +38,7 @@ struct Found<'a> {
     variants: &'a [String],
 }
 
-/// One search. It looks at no import a second time while it still follows it, as imports may lead back
-/// to themselves.
+/// One search. Imports may lead back to themselves, so it enters none that it is still following.
 struct Search<'a> {
     krate: &'a Crate,
     open: Vec<ImportNo>,
@@ -49,7 +46,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// What `path` means in `module`; none if its first name is not this crate's, or leads out of it.
+    /// Resolves `path` in `module`; none if the path is another crate's.
     fn path(&mut self, module: ModuleNo, path: &[String]) -> Option<Vec<Target<'a>>> {
         let (first, mut rest) = path.split_first()?;
         let mut targets = match first.as_str() {
@@ -72,12 +69,12 @@ impl<'a> Search<'a> {
                     Target::Item(_) => None,
                 })
                 .collect();
-            // An associated item or a variant: its file is the type's.
+            // An associated item or a variant is in its type's file.
             let Some(&module) = modules.first() else { break };
-            let found: Vec<_> =
-                modules.iter().map(|&module| self.name_below(module, name)).collect::<Vec<_>>();
+            let found: Vec<_> = modules.iter().map(|&module| self.name_below(module, name)).collect();
             if found.iter().all(Option::is_none) {
-                // A type of the same name as the module has it, or else a macro must have defined it.
+                // A type with the module's name may have it. Otherwise a macro must have defined
+                // it.
                 targets.retain(|target| matches!(target, Target::Item(_)));
                 if targets.is_empty() {
                     targets.push(self.made_by_macro(module, name));
@@ -92,7 +89,7 @@ impl<'a> Search<'a> {
         Some(targets)
     }
 
-    /// What `name` means behind `module::`.
+    /// Resolves `name` behind `module::`.
     fn name_below(&mut self, module: ModuleNo, name: &str) -> Option<Vec<Target<'a>>> {
         match name {
             "self" => Some(vec![Target::Module(module)]),
@@ -101,7 +98,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What `name` means where it stands in `module`: blocks see the names around them.
+    /// Resolves `name` where it stands in `module`. A block sees the names around it.
     fn name_around(&mut self, module: ModuleNo, name: &str) -> Option<Vec<Target<'a>>> {
         let found = self.name(module, name);
         let declared = &self.krate.modules[module];
@@ -114,8 +111,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What `module` declares or imports as `name`; none if it does not, an empty list if it is another
-    /// crate's.
+    /// Resolves `name` among what `module` declares and imports. None if it is not there, an empty
+    /// list if it is another crate's.
     fn name(&mut self, module: ModuleNo, name: &str) -> Option<Vec<Target<'a>>> {
         let krate = self.krate;
         let declared = &krate.modules[module];
@@ -164,7 +161,7 @@ impl<'a> Search<'a> {
         is_open.then(Vec::new)
     }
 
-    /// What an import means; none while it is being followed, an empty list if it is another crate's.
+    /// Resolves an import. None while it is being followed, an empty list if it is another crate's.
     fn follow(&mut self, import: ImportNo) -> Option<Vec<Target<'a>>> {
         if self.open.contains(&import) {
             return None;
@@ -184,7 +181,8 @@ impl<'a> Search<'a> {
         Some(Target::Item(Found { file, name: name.to_owned(), variants: &[] }))
     }
 
-    /// A name that `module` does not declare: a macro, or what a macro defines there.
+    /// Takes a name that `module` does not declare for a macro, or for an item that a macro defines
+    /// there.
     fn made_by_macro(&self, module: ModuleNo, name: &str) -> Target<'a> {
         self.macro_named(name).unwrap_or_else(|| {
             let file = self.krate.modules[module].file;

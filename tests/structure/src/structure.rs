@@ -1,4 +1,4 @@
-//! What is asked of a crate's sources, and how its floors are printed.
+//! The questions that can be asked of a crate's sources, and how its floors are printed.
 
 use crate::circles::{self, Circle, Graph};
 use crate::crates::{Crate, FileNo, ModuleNo};
@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The files of a crate and what they name of each other. Displayed, it lists its floors, each file with
-/// the first sentence of its documentation.
+/// The files of a crate and the names that they take from each other. Its `Display` lists the
+/// floors, each file with the first sentence of its documentation.
 pub struct Structure {
     krate: Crate,
     names: Names,
@@ -18,7 +18,7 @@ pub struct Structure {
 }
 
 impl Structure {
-    /// Reads the sources in `dir`: a crate's `src`, which holds `lib.rs`, `main.rs` or both.
+    /// Reads the sources in `dir`: a crate's `src`, with `lib.rs`, `main.rs` or both.
     ///
     /// # Errors
     ///
@@ -32,12 +32,12 @@ impl Structure {
         Ok(Self { krate, names, unreached })
     }
 
-    /// The files that are compiled for more than tests, relative to the source directory.
+    /// The files that are not for tests alone, relative to the source directory.
     pub fn files(&self) -> Vec<&Path> {
         self.numbers().map(|file| self.krate.files[file].path.as_path()).collect()
     }
 
-    /// The files that no module declaration reaches, so that nothing is known of them.
+    /// The files that no module declaration reaches, which were not read.
     pub fn unreached(&self) -> &[PathBuf] {
         &self.unreached
     }
@@ -62,12 +62,14 @@ impl Structure {
         circles.iter().map(circle).collect()
     }
 
-    /// The names that files take from a floor above their own, as the order of `mod` lines declares floors.
+    /// The names that files take from a floor above their own. The order of `mod` lines declares
+    /// the floors.
     pub fn rising(&self) -> Vec<Tie> {
         self.ties_where(|from, to| floors::rises(&self.krate, from, to))
     }
 
-    /// The number of floors that the crate's root declares; of a library and a binary, the library's.
+    /// The number of floors that the crate's root declares. A library's root counts before a
+    /// binary's.
     pub fn declared_floors(&self) -> usize {
         self.krate.files.first().map_or(0, |root| root.floors.len())
     }
@@ -101,7 +103,7 @@ impl Structure {
         ties
     }
 
-    /// Writes the file of `module` and, further in, the floors that it declares.
+    /// Writes the file of `module` and, indented, the floors that it declares.
     fn write_module(&self, f: &mut fmt::Formatter<'_>, module: ModuleNo, depth: usize) -> fmt::Result {
         let file = &self.krate.files[self.krate.modules[module].file];
         let indent = "  ".repeat(depth);

@@ -1,4 +1,4 @@
-//! Which items are compiled for tests alone.
+//! Tells items that are compiled for tests alone.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Token};

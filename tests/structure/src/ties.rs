@@ -1,6 +1,6 @@
-//! Which file names what of which other file.
+//! Collects the names that files take from each other.
 
-use crate::crates::{Crate, FileNo};
+use crate::crates::{Crate, FileNo, ImportNo};
 use crate::resolve::meaning;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -41,8 +41,8 @@ pub(crate) fn ties(krate: &Crate) -> Names {
         meaning.imports
     };
 
-    // Which files reach something through an import.
-    let mut users: HashMap<usize, HashSet<FileNo>> = HashMap::new();
+    // The files that reach an item through each import.
+    let mut users: HashMap<ImportNo, HashSet<FileNo>> = HashMap::new();
     for reference in &krate.references {
         let file = krate.modules[reference.module].file;
         for import in add(file, reference.line, reference.module, &reference.path) {
@@ -59,8 +59,8 @@ pub(crate) fn ties(krate: &Crate) -> Names {
     }
     for (number, import) in krate.imports.iter().enumerate() {
         let file = krate.modules[import.module].file;
-        // An import that others alone reach through is a re-export, `pub` or not. One that nobody names
-        // is a trait's, for its methods.
+        // An import that only other files use is a re-export, `pub` or not. One that nobody names
+        // is a trait's, used for its methods.
         let for_itself = users.get(&number).is_none_or(|users| users.contains(&file));
         if !import.public && !import.glob && for_itself {
             add(file, import.line, import.module, &import.path);

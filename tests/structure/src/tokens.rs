@@ -1,4 +1,4 @@
-//! Paths in tokens that are no Rust until a macro makes Rust of them.
+//! Finds paths in the tokens of macro calls, which are not Rust yet.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
@@ -8,15 +8,15 @@ pub(crate) struct TokenPath {
     pub(crate) line: usize,
 }
 
-/// The paths in `tokens`: those of two names and more, and single names that are a type's or are called.
-/// Other single names may be variables.
+/// Finds the paths in `tokens`: those of two or more names, and single names that are a type's or
+/// are called. Other single names may be variables.
 pub(crate) fn paths(tokens: TokenStream) -> Vec<TokenPath> {
     let mut found = Vec::new();
     scan(&[], tokens, &mut found);
     found
 }
 
-/// Finds the paths in `tokens`, which stand behind `prefix` if they are the list of a `use`.
+/// Finds the paths in `tokens`. `prefix` stands before each of them in the list of a `use`.
 fn scan(prefix: &[String], tokens: TokenStream, found: &mut Vec<TokenPath>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;
@@ -54,8 +54,8 @@ fn behind_colons(tokens: &[TokenTree], at: usize) -> Option<&TokenTree> {
     (is_punct(tokens.get(at + 1), ':') && is_punct(tokens.get(at + 2), ':')).then(|| tokens.get(at + 3))?
 }
 
-/// Whether the name at `at` is looked up where it stands: no field or method, no lifetime, no variable
-/// of a macro, no rest of a longer path.
+/// Whether a path starts at `at`: no field, method or lifetime, no variable of a macro, no rest of
+/// a longer path.
 fn starts_path(tokens: &[TokenTree], at: usize) -> bool {
     let before = |steps: usize| at.checked_sub(steps).map(|place| &tokens[place]);
     match before(1) {
@@ -70,13 +70,13 @@ fn starts_path(tokens: &[TokenTree], at: usize) -> bool {
     }
 }
 
-/// Whether the name at `at` is the one that a `use` gives: the list behind `prefix` says `Old as New`.
+/// Whether the name at `at` is the new one in `old as new`, in the list behind `prefix`.
 fn is_new_name(prefix: &[String], tokens: &[TokenTree], at: usize) -> bool {
     let before = at.checked_sub(1).map(|before| &tokens[before]);
     !prefix.is_empty() && matches!(before, Some(TokenTree::Ident(word)) if word == "as")
 }
 
-/// Whether `path` names something, as far as one can see before a macro runs.
+/// Whether `path` names an item, as far as one can tell before the macro runs.
 fn is_name(path: &[String], next: Option<&TokenTree>) -> bool {
     let [only] = path else { return true };
     let is_called = match next {

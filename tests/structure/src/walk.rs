@@ -1,4 +1,4 @@
-//! Walks the syntax of one file: what it declares, imports and names, and which modules have files.
+//! Walks the syntax of one file: its declarations, imports and paths, and its modules with files.
 
 use crate::crates::{Crate, Entry, FileNo, Import, ModuleNo, Reference, Scope};
 use crate::headings::string_of;
@@ -14,17 +14,17 @@ pub(crate) struct Child {
     pub(crate) name: String,
     /// The module or block that declares it.
     pub(crate) declared_in: ModuleNo,
-    /// What `super` means in it.
+    /// The module that `super` means in it.
     pub(crate) parent: ModuleNo,
     /// The modules around it that have no file of their own.
     pub(crate) around: Vec<String>,
-    /// What `#[path]` says.
+    /// The file in its `#[path]`, if any.
     pub(crate) path_attribute: Option<String>,
     pub(crate) line: usize,
     pub(crate) test_only: bool,
 }
 
-/// Adds to `krate` what the file of `module` declares, imports and names, and returns its modules that
+/// Adds to `krate` what the file of `module` declares, imports and names. Returns its modules that
 /// have files.
 pub(crate) fn walk(krate: &mut Crate, syntax: &syn::File, module: ModuleNo, test_only: bool) -> Vec<Child> {
     let file = krate.modules[module].file;
@@ -38,9 +38,9 @@ struct Walker<'a> {
     file: FileNo,
     /// The innermost module or block.
     module: ModuleNo,
-    /// The modules around the place, inside the file.
+    /// The modules around the current place, inside the file.
     around: Vec<String>,
-    /// Tests' code is walked for the files that it reaches, and for nothing else.
+    /// Tests are walked only for the files that they reach.
     test_only: bool,
     children: Vec<Child>,
 }
@@ -158,7 +158,7 @@ impl<'ast> Visit<'ast> for Walker<'_> {
     }
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        // A path that begins with `::` is another crate's.
+        // A path that starts with `::` is another crate's.
         if !self.test_only && item.leading_colon.is_none() {
             let public = match &item.vis {
                 Visibility::Public(_) => true,
@@ -224,7 +224,7 @@ impl<'ast> Visit<'ast> for Walker<'_> {
     }
 
     fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
-        // A constant or a unit struct; variables are written small.
+        // A constant or a unit struct; variables are in lower case.
         let name = name_of(&pattern.ident);
         if name.starts_with(char::is_uppercase) {
             self.refer(vec![name], pattern.ident.span().start().line);

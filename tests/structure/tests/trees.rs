@@ -209,7 +209,7 @@ fn tests_are_left_out() {
     assert_eq!(read.unreached(), Vec::<&Path>::new());
     assert_eq!(read.files(), [Path::new("lib.rs"), Path::new("a.rs"), Path::new("b.rs")]);
 
-    // What is also compiled for a feature, or without tests, counts.
+    // Code that is compiled for a feature too, or without tests, counts.
     for condition in ["any(test, feature = \"kit\")", "not(test)", "feature = \"kit\""] {
         let text = format!("pub struct A;\n#[cfg({condition})]\nmod kit {{ use crate::b::B; }}");
         assert_eq!(circles(&[BOTH, ("a.rs", &text), b]), ["a.rs b.rs"], "{condition}");

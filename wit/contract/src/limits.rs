@@ -40,6 +40,15 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The least limits that a store may state: what the file system needs.
+    pub const LEAST: Self = Self {
+        max_key_bytes: 520,
+        max_value_bytes: 640,
+        max_batch_entries: 2,
+        max_batch_bytes: 4096,
+        durable: false,
+    };
+
     /// Returns the limits that all of the project's stores have, so that data moves between them.
     pub const fn standard(durable: bool) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What one apply carries, gathered before it is lent to the store.
+//! A batch: the mutations of an apply, gathered before they are lent to the store.
 
 use crate::cache::Cache;
 use crate::store::Mutation;
@@ -6,15 +6,15 @@ use crate::stored::record::TOMBSTONE_BYTES;
 use crate::types::InodeNo;
 use std::ops::Range;
 
-/// The tombstone that takes the place of a deletion; `None` where nothing lies below.
+/// The tombstone to write instead of a deletion; `None` if nothing lies below.
 pub(crate) type Grave = Option<[u8; TOMBSTONE_BYTES]>;
 
-/// Mutations whose keys and small values lie in one buffer; extents stay where they are in the cache.
+/// Mutations. Keys and small values lie in one buffer; extents stay in the cache.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Pending>,
-    /// Where a value is built: it cannot be while its key is read from the same buffer.
+    /// Values are built here, since their keys are read from `bytes` meanwhile.
     scratch: Vec<u8>,
     /// Bytes that count against the store's limit.
     pub(crate) batch_bytes: usize,
@@ -42,11 +42,11 @@ impl Batch {
 
     pub(crate) fn delete(&mut self, key: impl FnOnce(&mut Vec<u8>)) {
         let key = self.key(key);
-        // Above an image it may become the put of a tombstone.
+        // Above an image, a tombstone may be written instead.
         self.push(key, Value::Delete, TOMBSTONE_BYTES);
     }
 
-    /// The keys of some of the mutations, `None` for those that are no deletion.
+    /// Returns the keys of the mutations in `range`, `None` for those that are no deletion.
     pub(crate) fn deletions(&self, range: Range<usize>) -> impl Iterator<Item = Option<&[u8]>> {
         let entries = self.entries.get(range).unwrap_or_default().iter();
         entries.map(|entry| match entry.value {
@@ -55,7 +55,7 @@ impl Batch {
         })
     }
 
-    /// Adds a put; `value` is given the key and an empty buffer to build the value in.
+    /// Adds a put. `value` gets the key, and an empty buffer to build the value in.
     pub(crate) fn put(&mut self, key: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&[u8], &mut Vec<u8>)) {
         let key = self.key(key);
         self.scratch.clear();
@@ -85,15 +85,15 @@ impl Batch {
         self.entries.push(Pending { key, value, bytes });
     }
 
-    /// Bytes of the buffer in use, so that a key can be looked at before it is added.
+    /// Appends a key to the buffer and returns its place.
     fn key(&mut self, key: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
         let start = self.bytes.len();
         key(&mut self.bytes);
         start..self.bytes.len()
     }
 
-    /// Where a piece that starts here must end, to be within so many entries and bytes: one entry at
-    /// least, which is for the store to refuse if it is too large alone.
+    /// Returns the end of a piece that starts at `start` and keeps to the limits. It has at least
+    /// one entry, which the store refuses if it is too large alone.
     pub(crate) fn piece(&self, start: usize, max_entries: usize, max_bytes: usize) -> usize {
         let mut bytes = 0;
         let entries = self.entries.get(start..).unwrap_or_default().iter().take(max_entries.max(1));
@@ -104,9 +104,9 @@ impl Batch {
         (start + fitting.count().max(1)).min(self.entries.len())
     }
 
-    /// Some of the mutations as the store takes them. An extent that is not in memory any more has no place
-    /// in a commit and is left out; commits take only dirty ones, which stay. `graves` has, for each of
-    /// them, the tombstone that takes the place of the deletion of what lies below; it may be empty.
+    /// Returns the mutations in `range` as the store takes them. `graves` has a [`Grave`] for each;
+    /// it may be empty. Extents of a commit are dirty, so they are in memory; others would be left
+    /// out.
     pub(crate) fn mutations<'b>(
         &'b self,
         range: Range<usize>,
@@ -115,7 +115,7 @@ impl Batch {
     ) -> Vec<Mutation<'b>> {
         let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
         let entries = self.entries.get(range).unwrap_or_default();
-        // One more for the superblock.
+        // One more, for the superblock.
         let mut mutations = Vec::with_capacity(entries.len() + 1);
         for (index, Pending { key, value, .. }) in entries.iter().enumerate() {
             let key = slice(key);
@@ -135,7 +135,7 @@ impl Batch {
         mutations
     }
 
-    /// Starts anew, keeping the memory.
+    /// Empties the batch and keeps its memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();

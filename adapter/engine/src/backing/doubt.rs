@@ -1,4 +1,4 @@
-//! Whether a volume can be used, and what an apply of unknown outcome leaves to be done.
+//! Whether a volume can be used, and what to do after an apply of unknown outcome.
 
 use crate::stored::record::journal::Changes;
 use crate::types::InodeNo;
@@ -18,25 +18,25 @@ pub(crate) enum State {
 pub(crate) struct Doubt {
     /// The superblock that it carried.
     pub(super) value: Vec<u8>,
-    /// What ends the commit if it was, for the last apply of a commit.
+    /// What to note if it was applied, for the last apply of a commit.
     pub(super) completes: Option<Completion>,
 }
 
-/// What the end of a commit has to note besides that everything is clean.
+/// What to note at the end of a commit, beside that everything is clean.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Completion {
-    /// Inodes whose announcement of garbage was taken back.
+    /// Inodes whose announcement of garbage the commit took back.
     pub(crate) announced: Vec<InodeNo>,
-    /// Garbage that went along, and where the rest of it starts.
+    /// The inode whose garbage the commit deleted in part, and where the rest starts.
     pub(crate) step: Option<(InodeNo, u64)>,
     /// The changes of the journal that was committed.
     pub(crate) journalled: Changes,
 }
 
-/// What is known of an apply of unknown outcome once the store was asked.
+/// The outcome of a doubtful apply, once the store was asked.
 pub(crate) enum Resolved {
-    /// There was none, or it did not take.
+    /// There was none, or it was not applied.
     NotApplied,
-    /// It took, and ends a commit if there is a completion.
+    /// It was applied. With a completion, it ended a commit.
     Applied(Option<Completion>),
 }

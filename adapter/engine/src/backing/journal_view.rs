@@ -1,4 +1,4 @@
-//! A store seen through its journal: changes that are committed but not in place yet.
+//! A store seen through its journal, whose changes are committed and not in place yet.
 
 use crate::error::Error;
 use crate::limits::MAX_JOURNAL_BYTES;
@@ -24,7 +24,7 @@ pub(crate) fn get(
     Ok(values)
 }
 
-/// As [`KvStore::scan`]; an empty answer says that there is nothing more.
+/// Scans as [`KvStore::scan`]. An empty answer means that there is nothing more.
 pub(crate) fn scan(
     store: &mut dyn KvStore,
     changes: &Changes,
@@ -39,7 +39,7 @@ pub(crate) fn scan(
     let mut start = start.to_vec();
     loop {
         let page = store.scan(&start, end, max_entries, max_bytes)?;
-        // What the page says holds up to its last key; an empty one speaks for all of the range.
+        // A page covers the range up to its last key, an empty one all of it.
         let upper = match page.last() {
             Some(last) => Bound::Included(last.key.clone()),
             None if end.is_empty() => Bound::Unbounded,
@@ -56,7 +56,7 @@ pub(crate) fn scan(
             }
         }
         match upper {
-            // All that the page held is gone: what is behind it counts.
+            // The changes delete all of this page: go on behind it.
             Bound::Included(last) if merged.is_empty() && !was_last => start = [&*last, &[0]].concat(),
             _ => {
                 let first = merged.into_iter().take(max_entries as usize);
@@ -66,7 +66,7 @@ pub(crate) fn scan(
     }
 }
 
-/// A store as it will be once the changes are in place. It takes no changes itself.
+/// A read-only view of a store, with the changes in place.
 pub(crate) struct View<'s> {
     pub(crate) store: &'s mut dyn KvStore,
     pub(crate) changes: Changes,
@@ -96,18 +96,18 @@ impl KvStore for View<'_> {
     }
 }
 
-/// A journal as it lies in the store.
+/// A journal in the store.
 pub(crate) struct StoredJournal {
-    /// What it changes, if it has a commit record.
+    /// Its changes, if it has a commit record.
     pub(crate) committed: Option<Changes>,
     /// The keys of its parts.
     pub(crate) parts: Vec<Vec<u8>>,
 }
 
-/// Reads the journal of a volume whose superblock says that there may be one.
+/// Reads the journal of a volume whose superblock announces one.
 ///
 /// # Errors
-/// The store's, and [`Error::Damaged`] for one that has a commit record and is not whole.
+/// The store's, and [`Error::Damaged`] for a committed journal that is not whole.
 pub(crate) fn read_journal(
     store: &mut dyn KvStore,
     keys: &KeySpace,

@@ -1,8 +1,8 @@
 //! The store behind a volume: reads go through its layers, and every apply is guarded.
 //!
-//! From above, the layers are the changes of a committed journal, the store, and the image below. Every
-//! apply is guarded on the superblock as this opener last wrote it, so nothing is stored after another
-//! opener has raised the epoch.
+//! From above, the layers are the changes of a committed journal, the store, and the image below.
+//! Every apply is guarded on the superblock as this opener last wrote it, so nothing is stored
+//! after another opener has raised the epoch.
 
 pub(crate) mod batch;
 pub(crate) mod doubt;
@@ -22,29 +22,29 @@ use crate::stored::record::superblock::Superblock;
 use crate::stored::record::{Value, tombstone};
 use std::ops::Range;
 
-/// The store of a volume, with what lies above and below it.
+/// The store of a volume, with its layers.
 pub(crate) struct Backing {
     pub(crate) store: Box<dyn KvStore>,
     pub(crate) limits: Limits,
     pub(crate) keys: KeySpace,
-    /// The image that the volume lies on, or that it is.
+    /// The image that the volume lies on, or is.
     pub(crate) lower: Option<Lower>,
     pub(crate) journal: Journal,
-    /// The superblock as it is in the store.
+    /// The superblock in the store.
     pub(crate) committed: Superblock,
-    /// The same to the byte: what applies are guarded on.
+    /// Its value, on which applies are guarded.
     committed_value: Vec<u8>,
     state: State,
-    /// Something was applied that no durable apply has covered yet.
+    /// Something was applied since the last durable apply.
     pub(crate) unsynced: bool,
 }
 
-/// A journal that is not out of the way yet.
+/// A journal that is still in the store.
 #[derive(Default)]
 pub(crate) struct Journal {
-    /// What it changes that is not in place, if it is committed: readers see it so.
+    /// The changes of a committed journal, which readers see, and which are not in place yet.
     pub(crate) changes: Changes,
-    /// Keys of its parts that may be in the store.
+    /// The keys of its parts.
     pub(crate) parts: Vec<Vec<u8>>,
 }
 
@@ -60,12 +60,12 @@ impl Backing {
         Self { store, limits, keys, lower, journal, committed, committed_value, state, unsynced: true }
     }
 
-    /// Entries that one scan may ask for.
+    /// Most entries that a scan asks for.
     pub(crate) fn page_entries(&self) -> u32 {
         READDIR_PAGE_ENTRIES.min(self.limits.max_batch_entries)
     }
 
-    /// Bytes that one scan may ask for.
+    /// Most bytes that a scan asks for.
     pub(crate) fn page_bytes(&self) -> u32 {
         READDIR_PAGE_BYTES.min(self.limits.max_batch_bytes)
     }
@@ -78,8 +78,8 @@ impl Backing {
         u64::from(self.committed.inline_bytes)
     }
 
-    /// Whether the store may hold records of this volume beside the superblock: an image has no store, and
-    /// what nobody has written to lies below as a whole.
+    /// Whether the store may hold records of this volume beside the superblock. An image has no
+    /// store, and a volume on an image that was never written to is all in the image.
     pub(crate) fn asks_store(&self) -> bool {
         match &self.committed.lower {
             Some(lower) => lower.written,
@@ -91,7 +91,8 @@ impl Backing {
         self.layers(self.asks_store()).get(keys)
     }
 
-    /// The records that hold a directory's names: only the image's if the directory's own record is.
+    /// The layers that hold a directory's names: only the image if the directory's own record is
+    /// `below`.
     pub(crate) fn names(&mut self, below: bool) -> Layers<'_> {
         self.layers(!below && self.asks_store())
     }
@@ -111,7 +112,7 @@ impl Backing {
         self.scan_layers(start, end, max_entries, max_bytes).map(|page| page.entries)
     }
 
-    /// As [`Backing::scan`], and tells what is the image's.
+    /// As [`Backing::scan`], and tells which entries are the image's.
     pub(crate) fn scan_layers(
         &mut self,
         start: &[u8],
@@ -122,7 +123,7 @@ impl Backing {
         self.layers(self.asks_store()).scan(start, end, max_entries, max_bytes)
     }
 
-    /// As [`KvStore::scan`], of what the store has of this volume, tombstones included, and not the image.
+    /// Scans the store alone, not the image. Tombstones are included.
     pub(crate) fn scan_above(
         &mut self,
         start: &[u8],
@@ -134,7 +135,8 @@ impl Backing {
         Ok(journal_view::scan(&mut *self.store, changes, start, end, max_entries, max_bytes)?)
     }
 
-    /// For each mutation in `range`, the tombstone to write instead, if any; empty if nothing lies below.
+    /// For each mutation in `range`, the tombstone to write instead, if any; empty if nothing lies
+    /// below.
     pub(crate) fn graves(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Grave>> {
         let Some(lower) = &mut self.lower else { return Ok(Vec::new()) };
         let grave = |key: Option<&[u8]>| match key {
@@ -154,8 +156,8 @@ impl Backing {
         self.state == State::Live
     }
 
-    /// Applies a batch in order, in as many applies as it takes. Each carries `superblock` with the next
-    /// seq, the last one `at_last`.
+    /// Applies a batch in order, in as many applies as it takes. Each carries `superblock` with the
+    /// next seq; the last one carries `at_last`.
     pub(crate) fn apply_in_order(
         &mut self,
         batch: &Batch,
@@ -179,7 +181,7 @@ impl Backing {
         }
     }
 
-    /// Applies a batch, whose extents lie in `cache`, in one apply.
+    /// Applies a batch at once. Its extents lie in `cache`.
     pub(crate) fn apply(
         &mut self,
         batch: &Batch,
@@ -195,7 +197,7 @@ impl Backing {
         self.apply_mutations(Vec::new(), Some(superblock), level)
     }
 
-    /// Applies nothing, durably: what was applied before becomes durable.
+    /// Makes durable what was applied before.
     pub(crate) fn make_durable(&mut self) -> Result<()> {
         self.apply_mutations(Vec::new(), None, Durability::Durable)
     }
@@ -212,7 +214,7 @@ impl Backing {
         self.apply_mutations(batch.mutations(range, cache, &graves), superblock, level)
     }
 
-    /// Applies mutations under the guard of the superblock, which `superblock` replaces.
+    /// Applies mutations, guarded on the stored superblock, which `superblock` replaces.
     fn apply_mutations(
         &mut self,
         mutations: Vec<Mutation<'_>>,
@@ -255,15 +257,15 @@ impl Backing {
         }
     }
 
-    /// Keeps what ends a commit until it is known whether its last apply took.
+    /// Keeps the completion of a commit whose last apply is in doubt.
     pub(crate) fn complete_if_applied(&mut self, completion: Completion) {
         if let State::InDoubt(doubt) = &mut self.state {
             doubt.completes = Some(completion);
         }
     }
 
-    /// Finds out whether the apply of unknown outcome took, by the superblock that it carried. Until
-    /// that is known nothing in memory may change: what is dirty may be stored.
+    /// Asks the store for the superblock, which tells whether the doubtful apply took. Until then
+    /// nothing in memory may change: what is dirty may be stored.
     pub(crate) fn resolve_doubt(&mut self) -> Result<Resolved> {
         let State::InDoubt(doubt) = &self.state else { return Ok(Resolved::NotApplied) };
         let key = self.keys.superblock();
@@ -282,7 +284,7 @@ impl Backing {
         }
         self.committed = Superblock::decode(key, &doubt.value)?;
         self.committed_value = doubt.value;
-        // Applied, but perhaps not made durable.
+        // It may not be durable.
         self.unsynced = true;
         Ok(Resolved::Applied(doubt.completes))
     }

@@ -1,7 +1,7 @@
 //! A store over the image below.
 //!
-//! A value above hides the one below, and a tombstone above hides that there is one. Only this module
-//! knows: everything else sees one volume.
+//! A value above hides the one below, and a tombstone hides that there is one. Only this module
+//! knows: to everything else, it is one volume.
 
 use super::journal_view;
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::types::ImageId;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// What lies below a volume.
+/// The image below a volume.
 #[derive(Debug, Clone)]
 pub(crate) struct Lower {
     image: Image,
@@ -30,7 +30,7 @@ impl Lower {
         self.image.id()
     }
 
-    /// The value of a key. The superblock is not of what lies below: each volume has its own.
+    /// Returns the value of a key. The superblock is never found: each volume has its own.
     pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<&'static [u8]>> {
         match self.keys.inner(key) {
             None | Some([] | [tag::SUPERBLOCK, ..]) => Ok(None),
@@ -38,8 +38,8 @@ impl Lower {
         }
     }
 
-    /// As [`KvStore::scan`], of keys of this volume. Unlike there, all that is left is in the answer unless
-    /// the second half of it says that the limits ended it.
+    /// Scans as [`KvStore::scan`], over keys of this volume. The answer ends with the range, unless
+    /// the flag says that the limits cut it short.
     fn scan(
         &mut self,
         start: &[u8],
@@ -70,7 +70,7 @@ impl Lower {
     }
 }
 
-/// Reads keys through a store, or none if it is known to hold nothing, and through what lies below.
+/// Reads keys from a store and the image below. `store` is `None` if it is known to hold nothing.
 pub(crate) fn get(
     store: Option<&mut dyn KvStore>,
     changes: &Changes,
@@ -98,23 +98,23 @@ pub(crate) fn get(
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     pub(crate) entries: Vec<Entry>,
-    /// For each entry whether it is the image's; empty where nothing lies below.
+    /// For each entry, whether it is the image's. Empty if there is no image.
     below: Vec<bool>,
 }
 
 impl Page {
-    /// Whether the entry at this place is the image's.
+    /// Whether the entry at `place` is the image's.
     pub(crate) fn is_below(&self, place: usize) -> bool {
         self.below.get(place).copied().unwrap_or(false)
     }
 }
 
-/// As [`KvStore::scan`], through a store, or none if it is known to hold nothing, and through what lies
-/// below. An empty answer says that there is nothing more.
+/// Scans as [`KvStore::scan`], over a store and the image below. `store` is `None` if it is known
+/// to hold nothing. An empty answer means that there is nothing more.
 ///
 /// # Cost
-/// Where something lies below, one call more than the store needs for the page: what it has above is
-/// mostly less than a page, and only an empty answer says that this is all.
+/// Above an image, one call more than the store needs for the page. The store usually has less than
+/// a page, and only an empty answer tells that this is all.
 pub(crate) fn scan(
     mut store: Option<&mut dyn KvStore>,
     changes: &Changes,
@@ -133,8 +133,8 @@ pub(crate) fn scan(
     loop {
         let above: Vec<Entry> = above(&start)?;
         let (below, cut) = lower.scan(&start, end, max_entries, max_bytes)?;
-        // Each answer speaks for the keys up to its last one; an empty one, and one from below that nothing
-        // cut, for all of the range. Only what both speak for is known.
+        // Each answer covers the keys up to its last one. An empty one covers the whole range, and
+        // so does one from below that was not cut. Only keys that both cover are known.
         let last_above = above.last().map(|entry| entry.key.clone());
         let last_below = below.last().filter(|_| cut).map(|entry| entry.key.clone());
         let known_to = match (last_above, last_below) {
@@ -146,7 +146,7 @@ pub(crate) fn scan(
         let next = merged.entries.get(before..).unwrap_or_default();
         bytes += next.iter().map(|entry| entry.key.len() + entry.value.len()).sum::<usize>();
         match known_to {
-            // What is known is less than a page, or all hidden: what is behind it counts.
+            // Less than a page is known, or all of it is hidden: go on behind it.
             Some(last) if merged.entries.len() < max_entries as usize && bytes < max_bytes as usize => {
                 start = [&*last, &[0]].concat();
             }
@@ -155,7 +155,8 @@ pub(crate) fn scan(
     }
 }
 
-/// Merges two runs, each in order, up to a key, into a page of so many entries; of two of one key the one above counts.
+/// Merges two ordered runs, up to the key `known_to`, into a page of at most `max_entries`. Of two
+/// values of one key, the one above wins.
 fn merge(
     above: Vec<Entry>,
     below: Vec<Entry>,
@@ -188,9 +189,9 @@ fn merge(
     }
 }
 
-/// The layers of a volume, to be read once.
+/// The layers of a volume, for one read.
 pub(crate) struct Layers<'v> {
-    /// `None` if the store is known to hold nothing of what is asked for.
+    /// `None` if the store is known to hold nothing of it.
     pub(super) store: Option<&'v mut dyn KvStore>,
     pub(super) changes: &'v Changes,
     pub(super) lower: Option<&'v mut Lower>,

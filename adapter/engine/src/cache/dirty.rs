@@ -1,12 +1,12 @@
-//! What has changed and is not stored, beside the flags that the cache keeps with what they are about.
+//! Lists of what is dirty, beside the flags on inodes, names and extents.
 
 use crate::types::InodeNo;
 use std::rc::Rc;
 
-/// Entries of each list that memory is kept for from commit to commit.
+/// Entries of each list whose memory is kept from commit to commit.
 const KEPT_ENTRIES: usize = 256;
 
-/// What is left of an inode that is gone, until the commit that says so.
+/// The remains of a removed inode in the store, until the next commit deletes them.
 #[derive(Debug)]
 pub(crate) struct Removed {
     pub(crate) ino: InodeNo,
@@ -14,23 +14,23 @@ pub(crate) struct Removed {
     pub(crate) orphan_stored: bool,
     /// Entries of a removed directory that the store still holds.
     pub(crate) names: Vec<Rc<str>>,
-    /// Extents to delete in that commit.
+    /// Extents to delete with it.
     pub(crate) extents: Vec<u64>,
 }
 
-/// Extents `[from, to)` in the store that no file has; they are deleted little by little.
+/// Extents `[from, to)` in the store that belong to no file. They are deleted little by little.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PendingReap {
     pub(crate) from: u64,
     pub(crate) to: u64,
     /// A record may be in the store.
     pub(crate) stored: bool,
-    /// The record in the store is not this one.
+    /// The record in the store is missing, or another.
     pub(crate) dirty: bool,
 }
 
-/// What has changed and is not stored. Lists may name things that have been cleaned or removed since;
-/// the flags in the cache decide.
+/// Everything that is dirty. The lists may name things that were cleaned or removed since: the
+/// flags in the cache decide.
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
     pub(crate) inodes: Vec<InodeNo>,
@@ -39,7 +39,7 @@ pub(crate) struct Dirty {
     pub(crate) removed: Vec<Removed>,
     /// Bytes in dirty extents.
     pub(crate) bytes: usize,
-    /// Entries of `removed` and `doomed`, which one commit must be able to hold.
+    /// Deletions in `removed` and `doomed`: one commit must hold them all.
     pub(crate) deletes: usize,
     /// Extents that must go with their inode, and the bytes in them.
     pub(crate) with_inode_extents: usize,
@@ -57,8 +57,8 @@ impl Dirty {
             && self.reaps == 0
     }
 
-    /// Nothing, in the memory of what there was: commits come by the hundred thousand. What a large one took
-    /// is given back.
+    /// Empties the lists and keeps their memory, since commits are frequent. Gives back what a
+    /// large one took.
     pub(crate) fn emptied(self) -> Self {
         let Self { mut inodes, mut dentries, mut extents, mut removed, .. } = self;
         inodes.clear();

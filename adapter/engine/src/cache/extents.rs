@@ -1,4 +1,4 @@
-//! Pieces of files in memory: read, changed, bound to their inodes, dropped.
+//! Extents in memory: inserting, changing, binding to inodes, dropping.
 
 use super::node::Extent;
 use super::table::Cache;
@@ -6,7 +6,7 @@ use crate::stored::record;
 use crate::types::InodeNo;
 
 impl Cache {
-    /// Puts an extent that was read, or found missing, into memory.
+    /// Inserts an extent that was read, or found to be a hole.
     pub(crate) fn insert_extent(&mut self, ino: InodeNo, index: u64, extent: Extent) {
         let Some(node) = self.nodes.get_mut(&ino) else { return };
         self.resident_bytes += extent.cost();
@@ -20,7 +20,7 @@ impl Cache {
         }
     }
 
-    /// Changes an extent in memory, which is made if it was not there, and marks it dirty.
+    /// Changes an extent and marks it dirty. Makes one if there is none in memory.
     pub(crate) fn edit_extent(&mut self, ino: InodeNo, index: u64, edit: impl FnOnce(&mut Vec<u8>)) {
         let Some(node) = self.nodes.get_mut(&ino) else { return };
         let extent = node.extents.entry(index).or_insert_with(|| {
@@ -32,7 +32,7 @@ impl Cache {
         });
         let was_below = extent.is_below();
         if was_below {
-            // The volume has one of its own from here on.
+            // From here on the volume has its own.
             if !node.dirty {
                 self.undo.keep_inode(ino, &node.inode, node.charged);
             }
@@ -61,7 +61,8 @@ impl Cache {
             self.dirty.extents.push((ino, index));
         }
         if was_below {
-            // It may not reach the store before the record that says so: else it would be charged to nobody after a cut.
+            // It must not reach the store before the inode's record: after a cut nobody would be
+            // charged for it.
             extent.with_inode = true;
             self.dirty.with_inode_extents += 1;
             self.dirty.with_inode_bytes += new_length;
@@ -71,7 +72,8 @@ impl Cache {
         }
     }
 
-    /// Binds a dirty extent to its inode's record: it must not reach the store before the record does.
+    /// Binds a dirty extent to its inode's record: it must not reach the store before the record
+    /// does.
     pub(crate) fn bind_extent(&mut self, ino: InodeNo, index: u64) {
         if let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.get_mut(&index))
             && extent.dirty
@@ -83,7 +85,7 @@ impl Cache {
         }
     }
 
-    /// Drops the extents in memory from `from` on, dirty or not: the file has become shorter.
+    /// Drops the extents from `from` on, dirty or not: the file has become shorter.
     pub(crate) fn drop_extents_from(&mut self, ino: InodeNo, from: u64) {
         let Some(node) = self.nodes.get_mut(&ino) else { return };
         let gone: Vec<Extent> =
@@ -95,7 +97,7 @@ impl Cache {
         }
     }
 
-    /// Remembers extents that the store holds and the file no longer has.
+    /// Notes extents that the store holds and the file no longer has.
     pub(crate) fn doom(&mut self, ino: InodeNo, indices: std::ops::Range<u64>) {
         let Some(node) = self.nodes.get_mut(&ino) else { return };
         for index in indices {

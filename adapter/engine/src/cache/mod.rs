@@ -1,12 +1,12 @@
-//! What is in memory of a volume, and what of it is not stored yet.
+//! The cache: the part of a volume that is in memory, and what of it is dirty.
 
-// What there is.
+// Its parts.
 pub(crate) mod dirty;
 mod neighbours;
 pub(crate) mod node;
 mod undo_log;
 
-// The table that holds it, and what is done with it.
+// The table of all inodes, and what is done with it.
 mod table;
 
 mod extents;

@@ -1,4 +1,4 @@
-//! What memory knows of directories' names.
+//! Names of directories in memory.
 
 use super::node::{DirCache, Slot};
 use super::table::Cache;
@@ -6,7 +6,7 @@ use crate::types::{Dentry, InodeNo};
 use std::rc::Rc;
 
 impl Cache {
-    /// Returns the entries known of a directory, an empty set if none were.
+    /// Returns the known entries of a directory, which may be none yet.
     pub(crate) fn dir_mut(&mut self, dir: InodeNo) -> Option<&mut DirCache> {
         let node = self.nodes.get_mut(&dir)?;
         node.referenced = true;
@@ -16,7 +16,7 @@ impl Cache {
         Some(node.dir.get_or_insert_default())
     }
 
-    /// Remembers what the store says of a name, or the image below it, unless something newer is known.
+    /// Notes what the store, or the image below, says of a name, unless something newer is known.
     pub(crate) fn learn_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>, below: bool) {
         let Some(known) = self.dir_mut(dir) else { return };
         if !known.slots.contains_key(name) {
@@ -26,7 +26,8 @@ impl Cache {
         }
     }
 
-    /// Whether a name counts: there is an entry, and it is not the image's. `None` if nothing is known of it.
+    /// Whether the quota counts a name: it exists, and not only in the image. `None` if it is not
+    /// known.
     pub(crate) fn is_charged_name(&self, dir: InodeNo, name: &str) -> Option<bool> {
         let known = self.nodes.get(&dir)?.dir.as_ref()?;
         match known.slots.get(name) {
@@ -35,7 +36,8 @@ impl Cache {
         }
     }
 
-    /// Changes what a name is, and returns what was known of it. The directory must be in memory.
+    /// Sets or removes an entry, and returns what was known of the name. The directory must be in
+    /// memory.
     pub(crate) fn set_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>) -> Option<Slot> {
         let known = self.dir_mut(dir)?;
         let complete = known.complete;
@@ -56,7 +58,7 @@ impl Cache {
             return Some(before);
         }
         let name: Rc<str> = Rc::from(name);
-        // In a directory that is known completely, no slot means that nothing is stored.
+        // In a completely known directory, a name without a slot has no stored entry.
         known.slots.insert(Rc::clone(&name), Slot { entry, dirty: true, stored: !complete, below: false });
         self.dentries += 1;
         if self.undo.armed {
@@ -66,7 +68,8 @@ impl Cache {
         None
     }
 
-    /// How often entries were dropped from memory. While it stays, what was learned is still known.
+    /// How often entries were dropped from memory. While the number stays, everything learned is
+    /// known.
     pub(crate) fn dentry_trims(&self) -> u64 {
         self.dentry_trims
     }

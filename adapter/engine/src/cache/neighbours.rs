@@ -1,9 +1,9 @@
-//! The hash by which inodes lie in memory.
+//! The hash of inode numbers.
 
 use std::hash::Hasher;
 
-/// Hashes inode numbers so that four made one after the other lie side by side in a table: they are mostly used so too,
-/// and a line of the processor's cache holds them. Longer runs would leave no gaps, which removals need.
+/// Places four consecutive inode numbers side by side in a table. They are usually used together,
+/// and share a cache line of the processor. Longer runs would leave no gaps, which removals need.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours(u64);
 
@@ -15,12 +15,12 @@ impl Hasher for Neighbours {
     fn write_u64(&mut self, number: u64) {
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let spread = (number >> 2).wrapping_mul(SPREAD);
-        // The table takes the place from the low bits.
+        // The table takes its index from the low bits.
         self.0 = ((spread ^ (spread >> 32)) << 2) | (number & 3);
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // No number comes here; any hash is a right one.
+        // Never called for inode numbers; any hash will do.
         for byte in bytes {
             self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte));
         }

@@ -10,42 +10,41 @@ use std::rc::Rc;
 
 /// An inode in memory.
 ///
-/// In the order that its fields stand in: what a look at the inode reads lies together, and most looks are the first
-/// for a while.
+/// `repr(C)`: the fields that a lookup reads share a cache line, which is usually cold.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Node {
     pub(super) referenced: bool,
-    /// The bytes in the record were dropped from memory; everything else is there.
+    /// The inline bytes were dropped from memory; the rest is here.
     pub(crate) emptied: bool,
     /// The record differs from what is stored.
     pub(crate) dirty: bool,
     /// A record may be in the store.
     pub(crate) stored: bool,
-    /// The record is that of the image below. Every change of a directory's names changes the directory's own
-    /// record with them, so a directory's names are then all below too.
+    /// The record is the image's. Every change of a directory's names changes the directory's own
+    /// record too, so all its names are then the image's as well.
     pub(crate) below: bool,
     /// An orphan record may be in the store.
     pub(crate) orphan_stored: bool,
     /// The orphan record in the store must be written or deleted.
     pub(crate) orphan_dirty: bool,
     pub(crate) inode: Inode,
-    /// Bytes that the superblock counts for it; `None` while it is the image's and counts for nothing.
+    /// Bytes that the superblock counts for it; `None` while it is the image's, which is free.
     pub(crate) charged: Option<u64>,
     pub(crate) dir: Option<Box<DirCache>>,
-    /// Descriptors and streams that are open on it.
+    /// Open descriptors and streams.
     pub(crate) open: u32,
     pub(crate) dirty_extents: u32,
-    /// Extents from this index on are certainly not in the store, but for those of a reap record.
+    /// From this index on the store has no extents, except those of a reap record.
     pub(crate) stored_end: u64,
-    /// The size in the store: bytes of a stored extent behind a file's mean nothing, and a directory's
-    /// is how many entries a scan of the whole finds.
+    /// The size in the store. Bytes of stored extents behind it mean nothing. For a directory, it
+    /// is the number of entries that a full scan finds.
     pub(crate) stored_size: u64,
     pub(crate) extents: FxHashMap<u64, Extent>,
-    /// Where a sequential reader would go on, and how many extents it was given ahead last time.
+    /// The extent that a sequential reader reads next, and the last read-ahead in extents.
     pub(crate) read_next: u64,
     pub(crate) read_window: u64,
-    /// Extents in the store that the file no longer has; deleted with the next commit.
+    /// Extents in the store that the file no longer has. The next commit deletes them.
     pub(crate) doomed: BTreeSet<u64>,
 }
 
@@ -68,13 +67,13 @@ impl Node {
         }
     }
 
-    /// Whether an extent in memory is the image's.
+    /// Whether the extent is in memory and the image's.
     pub(crate) fn is_below_extent(&self, index: u64) -> bool {
         self.extents.get(&index).is_some_and(Extent::is_below)
     }
 
-    /// Whether the file has an extent at a place: one in memory tells, and of one that is not in memory
-    /// only a file without holes is asked.
+    /// Whether the file has an extent at `index`. One that is not in memory must only be asked for
+    /// in a file without holes.
     pub(crate) fn has_extent(&self, index: u64, extent_bytes: u64) -> bool {
         match self.extents.get(&index) {
             Some(extent) => !extent.hole,
@@ -86,20 +85,20 @@ impl Node {
     }
 }
 
-/// A piece of a file in memory.
+/// An extent in memory.
 #[derive(Debug)]
 pub(crate) struct Extent {
-    /// The stored value: room for the frame, then the bytes; missing bytes are zeros. That of an image stays
-    /// where it is until it is changed.
+    /// The stored value: room for the frame, then the bytes. Missing bytes are zeros. An image's
+    /// value is borrowed until it is changed.
     pub(crate) value: Value,
     pub(crate) dirty: bool,
     /// Nothing is stored here and nothing was written.
     pub(crate) hole: bool,
-    /// The stored value has bytes behind the file's end, which a crash left there. They were dropped
-    /// here, and must be dropped there before the file grows over them.
+    /// A crash left bytes behind the file's end in the stored value. They were dropped here, and
+    /// must be dropped there before the file grows over them.
     pub(crate) trimmed: bool,
-    /// It was cut, or is new below the file's end in the store: it may reach the store only together
-    /// with the inode.
+    /// It must reach the store together with the inode: it was cut, or is new below the file's end
+    /// there.
     pub(crate) with_inode: bool,
     pub(super) referenced: bool,
 }
@@ -120,12 +119,12 @@ impl Extent {
         Self { value, hole: false, trimmed, ..Self::hole() }
     }
 
-    /// Whether it is the image's: a value is where it lies there until it is changed.
+    /// Whether it is the image's, and unchanged.
     pub(crate) fn is_below(&self) -> bool {
         !self.hole && matches!(self.value, Value::Borrowed(_))
     }
 
-    /// Bytes that it takes in memory; a hole is not free.
+    /// Bytes that it takes in memory. A hole is not free.
     pub(super) fn cost(&self) -> usize {
         let bytes = match &self.value {
             Value::Owned(bytes) => bytes.capacity(),
@@ -143,7 +142,7 @@ impl Extent {
     }
 }
 
-/// What is known of a directory's entries.
+/// The known entries of a directory.
 #[derive(Debug, Default)]
 pub(crate) struct DirCache {
     pub(crate) slots: FxHashMap<Rc<str>, Slot>,
@@ -153,15 +152,15 @@ pub(crate) struct DirCache {
     pub(crate) large: bool,
 }
 
-/// What is known of a name.
+/// The known state of a name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
-    /// What the name is now; `None`: missing.
+    /// The entry; `None`: the name does not exist.
     pub(crate) entry: Option<Dentry>,
-    /// It differs from what is stored.
+    /// It differs from the store.
     pub(crate) dirty: bool,
     /// An entry may be in the store.
     pub(crate) stored: bool,
-    /// The entry is the image's, which counts for nothing.
+    /// The entry is the image's, which is free.
     pub(crate) below: bool,
 }

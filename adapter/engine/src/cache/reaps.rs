@@ -1,4 +1,4 @@
-//! Ranges of extents that no file has: those that the store knows of, and those that the next commit announces.
+//! Garbage: ranges of extents that belong to no file, announced in the store or by the next commit.
 
 use super::dirty::{PendingReap, Removed};
 use super::table::Cache;
@@ -6,8 +6,9 @@ use crate::types::InodeNo;
 use rustc_hash::FxHashMap;
 
 impl Cache {
-    /// Turns announcements of garbage, not stored yet, into deletes, as far as so many are allowed: all or the
-    /// start of what a removed inode leaves, and all of what was cut off a file. Returns true if there were any.
+    /// Turns unstored announcements of garbage into at most `max_deletes` deletes: of a removed
+    /// inode all extents or the first ones, of a cut file all or none. Returns whether there were
+    /// any.
     pub(crate) fn delete_what_is_announced(&mut self, max_deletes: u64) -> bool {
         let mut left = max_deletes;
         let dirty = &mut self.dirty;
@@ -39,12 +40,12 @@ impl Cache {
         left < max_deletes
     }
 
-    /// Notes garbage whose record is in the store, or may be.
+    /// Notes garbage whose record is, or may be, in the store.
     pub(crate) fn add_stored_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
         self.reaps.insert(ino, PendingReap { from, to, stored: true, dirty: false });
     }
 
-    /// Whether what the store holds at this place of the file is garbage.
+    /// Whether the stored extent at `index` is garbage.
     pub(crate) fn is_garbage(&self, ino: InodeNo, index: u64) -> bool {
         !self.reaps.is_empty()
             && self.reaps.get(&ino).is_some_and(|reap| reap.from <= index && index < reap.to)

@@ -1,7 +1,7 @@
 //! The table of inodes in memory.
 //!
-//! The store is the permanent state; everything here can be dropped and read again, but for what is
-//! marked dirty. Nothing in this folder calls the store.
+//! The store has the permanent state. Everything here that is not dirty can be dropped and read
+//! again. Nothing in this folder calls the store.
 
 use super::dirty::{Dirty, PendingReap, Removed};
 use super::neighbours::Neighbours;
@@ -18,17 +18,17 @@ use std::hash::BuildHasherDefault;
 
 #[derive(Debug)]
 pub(crate) struct Cache {
-    /// Each in a place of its own: a table of them would move them all whenever it grows.
+    /// Boxed, so that a growing table does not move the nodes.
     pub(super) nodes: HashMap<InodeNo, Box<Node>, BuildHasherDefault<Neighbours>>,
     pub(crate) dirty: Dirty,
     pub(crate) reaps: BTreeMap<InodeNo, PendingReap>,
     pub(super) undo: UndoLog,
     pub(super) limits: CacheLimits,
     pub(super) resident_bytes: usize,
-    /// Bytes in inodes.
+    /// Inline bytes in inodes.
     pub(super) content_bytes: usize,
     pub(super) extents: usize,
-    /// What the last trim could not get below, and some more; 0 if it came to its limit.
+    /// Usage below which another trim is pointless; 0 if the last trim reached its limit.
     pub(super) busy_nodes: usize,
     pub(super) busy_bytes: usize,
     pub(super) busy_content_bytes: usize,
@@ -71,7 +71,7 @@ impl Cache {
         Some(node)
     }
 
-    /// Puts an inode into memory that counts for nothing yet.
+    /// Inserts an inode, which is not charged yet.
     pub(crate) fn insert_node(
         &mut self,
         ino: InodeNo,
@@ -109,7 +109,7 @@ impl Cache {
         place.insert_entry(Box::new(node)).into_mut()
     }
 
-    /// Gives an inode the bytes back that were dropped, from its record.
+    /// Restores the dropped inline bytes of an inode from its record.
     pub(crate) fn refill(&mut self, ino: InodeNo, inode: Inode) -> Result<()> {
         let Some(node) = self.nodes.get_mut(&ino) else { return Ok(()) };
         if (inode.generation, inode.size) != (node.inode.generation, node.inode.size) {
@@ -122,7 +122,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Notes that the bytes in an inode's record have become more or less.
+    /// Notes a change of the number of inline bytes.
     pub(crate) fn content_changed(&mut self, before: usize, after: usize) {
         self.content_bytes = (self.content_bytes + after).saturating_sub(before);
     }
@@ -137,7 +137,7 @@ impl Cache {
         }
     }
 
-    /// Takes an inode out of memory, as if it had never been there.
+    /// Drops an inode from memory.
     pub(super) fn forget_node(&mut self, ino: InodeNo) {
         let Some(node) = self.nodes.remove(&ino) else { return };
         self.content_changed(node.inode.content.bytes(), 0);
@@ -147,10 +147,10 @@ impl Cache {
         self.dentries = self.dentries.saturating_sub(node.dir.map_or(0, |dir| dir.slots.len()));
     }
 
-    /// Takes an inode out of memory for good; what the store holds of it goes into `dirty.removed`.
+    /// Removes an inode for good. Its remains in the store go into `dirty.removed`.
     pub(crate) fn remove_node(&mut self, ino: InodeNo, max_direct_deletes: u64) {
         let Some(mut node) = self.nodes.remove(&ino) else { return };
-        // Its record changed with the last link: there is none to write now.
+        // Removing the last link changed its record, which need not be written now.
         if self.dirty.inodes.last() == Some(&ino) {
             self.dirty.inodes.pop();
         }
@@ -184,7 +184,7 @@ impl Cache {
         }
     }
 
-    /// Notes that extents `[from, to)` in the store are garbage, besides what was noted before.
+    /// Notes that extents `[from, to)` in the store are garbage too.
     pub(crate) fn add_reap(&mut self, ino: InodeNo, from: u64, to: u64) {
         if self.undo.armed {
             self.undo.reaps.push((ino, self.reaps.get(&ino).copied()));
@@ -213,7 +213,7 @@ impl Cache {
     /// Marks everything as stored: the commit that carried it has succeeded.
     pub(crate) fn all_clean(&mut self, extent_bytes: u64) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        // The bytes in inodes could not go for being dirty alone.
+        // Inline bytes that were dirty can be dropped now.
         self.busy_content_bytes = 0;
         if dirty.reaps > 0 {
             for reap in self.reaps.values_mut() {
@@ -251,7 +251,7 @@ impl Cache {
         self.dirty = dirty.emptied();
     }
 
-    /// How many inodes, directory entries and bytes of files are in memory.
+    /// Returns how many inodes, directory entries and bytes of files are in memory.
     pub(crate) fn usage(&self) -> (usize, usize, usize) {
         (self.nodes.len(), self.dentries, self.resident_bytes + self.content_bytes)
     }

@@ -1,16 +1,15 @@
-//! What goes when memory is over its limits: clocks, in which what was used since the hand came by last
-//! is passed over once.
+//! CLOCK eviction when memory is over its limits: recently referenced entries get a second chance.
 
 use super::table::Cache;
 use crate::types::InodeNo;
 
-/// Places of things that are gone that a clock may hold before it is rebuilt.
+/// Stale entries that a clock may hold before it is rebuilt.
 const CLOCK_SLACK: usize = 1024;
 
 impl Cache {
-    /// Drops what need not be kept, down to the limits. Called between operations only.
+    /// Evicts down to the limits. Only called between operations.
     pub(crate) fn trim(&mut self) {
-        // The clocks keep places of things that are gone: rebuild one that holds mostly those.
+        // Clocks keep entries of things that are gone. One that holds mostly those is rebuilt.
         if self.extent_clock.len() > CLOCK_SLACK + 2 * self.extents {
             let live =
                 self.nodes.iter().flat_map(|(ino, node)| node.extents.keys().map(|index| (*ino, *index)));
@@ -38,13 +37,13 @@ impl Cache {
         }
         if self.nodes.len() > self.limits.inodes.max(self.busy_nodes) {
             self.trim_nodes();
-            // What is open or dirty cannot go: only when there is more than that is it worth a look again.
+            // Open and dirty inodes stay: another trim is pointless until there are more.
             let left = self.nodes.len();
             self.busy_nodes = if left > self.limits.inodes { left + left / 8 } else { 0 };
         }
     }
 
-    /// A clock: what was used since the hand came by last is passed over once.
+    /// Evicts extents that were not referenced since the hand last passed.
     fn trim_extents(&mut self) {
         for _ in 0..self.extent_clock.len().saturating_mul(2) {
             if self.resident_bytes <= self.limits.extent_bytes {
@@ -68,7 +67,7 @@ impl Cache {
     fn trim_dentries(&mut self) {
         self.dentry_trims += 1;
         for _ in 0..self.dir_clock.len() {
-            // Well below the limit, so that the next lookup does not come here again.
+            // Stop well below the limit, so that the next lookup does not trim again.
             if self.dentries <= self.limits.dentries / 4 * 3 {
                 break;
             }
@@ -86,10 +85,10 @@ impl Cache {
         }
     }
 
-    /// Drops the bytes in inodes, which stay themselves: they may be open.
+    /// Evicts inline bytes. The inodes stay, for they may be open.
     fn trim_contents(&mut self) {
         for _ in 0..self.node_clock.len().saturating_mul(2) {
-            // Well below the limit, so that the next small file does not come here again.
+            // Stop well below the limit, so that the next small file does not trim again.
             if self.content_bytes <= self.limits.inode_bytes / 4 * 3 {
                 break;
             }

@@ -1,18 +1,18 @@
-//! One change taken back: memory becomes what is stored, as it was before.
+//! Undoes one change: memory becomes again what is stored.
 
 use super::table::Cache;
 use super::undo_log::Counts;
 use crate::types::InodeNo;
 
-/// What is the volume's to set back.
+/// What the volume restores itself.
 pub(crate) struct Undone {
     pub(crate) counts: Counts,
-    /// Inodes without a name whose removal was undone.
+    /// Orphans whose removal was undone.
     pub(crate) orphans: Vec<InodeNo>,
 }
 
 impl Cache {
-    /// Notes from here on what [`Cache::undo`] needs, if `wanted` and if nothing is dirty.
+    /// Starts to log for [`Cache::undo`], if `wanted` and nothing is dirty.
     pub(crate) fn prepare_undo(&mut self, wanted: bool, counts: Counts) {
         let armed = wanted && self.dirty.is_empty();
         if armed || self.undo.armed {
@@ -20,12 +20,12 @@ impl Cache {
         }
     }
 
-    /// Makes what is dirty stay whatever becomes of it: the store is not what it was before.
+    /// Stops logging: the store has changed, so nothing can be undone.
     pub(crate) fn forget_undo(&mut self) {
         self.undo.armed = false;
     }
 
-    /// Notes an inode before it is changed.
+    /// Logs an inode before it is changed.
     pub(crate) fn keep_inode(&mut self, ino: InodeNo) {
         if self.undo.armed
             && let Some(node) = self.nodes.get(&ino).filter(|node| !node.dirty)
@@ -34,7 +34,8 @@ impl Cache {
         }
     }
 
-    /// Takes back everything that is dirty; `None`, and nothing is done, if that is not known to be one change.
+    /// Undoes everything that is dirty. Returns `None`, and does nothing, if it may be more than
+    /// one change.
     pub(crate) fn undo(&mut self, extent_bytes: u64) -> Option<Undone> {
         if !self.undo.armed {
             return None;
@@ -65,7 +66,7 @@ impl Cache {
             }
         }
         for (ino, inode, charged) in undo.inodes.drain(..).rev() {
-            // What was removed is read again.
+            // Removed inodes are read again when needed.
             let Some(node) = self.nodes.get_mut(&ino) else { continue };
             let (before, after) = (node.inode.content.bytes(), inode.content.bytes());
             node.stored_end = inode.extents_end(extent_bytes);
@@ -75,7 +76,7 @@ impl Cache {
             self.content_changed(before, after);
         }
         for (ino, before) in undo.reaps.drain(..).rev() {
-            // What the commit itself has announced is in the store, and stays.
+            // What the commit has announced is in the store, and stays.
             if self.reaps.get(&ino).is_none_or(|reap| reap.dirty) {
                 match before {
                     Some(reap) => drop(self.reaps.insert(ino, reap)),

@@ -1,4 +1,4 @@
-//! What one change has replaced, noted so that the change can be taken back.
+//! The log of what one change has replaced, so that it can be undone.
 
 use super::dirty::PendingReap;
 use super::node::Slot;
@@ -7,19 +7,19 @@ use crate::stored::record::inode::Inode;
 use crate::types::InodeNo;
 use std::rc::Rc;
 
-/// What the volume counts, as it was before.
+/// The counts of the volume before the change.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Counts {
     pub(crate) used: Used,
     pub(crate) next_inode: u64,
 }
 
-/// What a change that starts from a clean cache has replaced. Of extents nothing is kept: the store has them.
+/// What a change of a clean cache has replaced. Extents are not logged: the store has them.
 #[derive(Debug, Default)]
 pub(crate) struct UndoLog {
     pub(super) armed: bool,
     pub(super) counts: Counts,
-    /// With the bytes that were charged for each.
+    /// Each with its charged bytes.
     pub(super) inodes: Vec<(InodeNo, Inode, Option<u64>)>,
     pub(super) names: Vec<(InodeNo, Rc<str>, Option<Slot>)>,
     pub(super) reaps: Vec<(InodeNo, Option<PendingReap>)>,
@@ -33,8 +33,8 @@ impl UndoLog {
         self.reaps.clear();
     }
 
-    /// Notes an inode that is not dirty, before its first change. Later changes find it kept: it is the last one then,
-    /// or kept twice, of which the older counts.
+    /// Logs a clean inode before its first change. An inode may be logged twice: the older entry
+    /// counts.
     pub(super) fn keep_inode(&mut self, ino: InodeNo, inode: &Inode, charged: Option<u64>) {
         if self.armed && self.inodes.last().is_none_or(|(last, ..)| *last != ino) {
             self.inodes.push((ino, inode.clone(), charged));

@@ -1,5 +1,6 @@
-//! A store seen together with the image that a volume of it lies on, if it does, as if the records were all in the
-//! store: so the rest of a check and a repair need not know of images. What says where records are is checked here.
+//! A store seen together with the image that a volume of it lies on, if it does, as if the records
+//! were all in the store: so the rest of a check and a repair need not know of images. What says
+//! where records are is checked here.
 
 use super::picture::{Above, Picture, inode_number};
 use super::report::{Finding, Invariant, Report};
@@ -32,9 +33,9 @@ impl<'s> Layered<'s> {
         self.lower.as_ref().map(Lower::id)
     }
 
-    /// Checks what readers rely on to leave a layer out: they do not ask the store if the superblock says that nothing
-    /// was written, and not for the names of a directory whose own record is the image's. `changes` are committed and
-    /// not in place yet.
+    /// Checks what readers rely on to leave a layer out: they do not ask the store if the
+    /// superblock says that nothing was written, and not for the names of a directory whose own
+    /// record is the image's. `changes` are committed and not in place yet.
     pub(super) fn check(
         &mut self,
         keys: &KeySpace,

@@ -22,7 +22,8 @@ pub(super) fn check_exists(store: &mut dyn KvStore, keys: &KeySpace) -> Result<(
     if store.scan(&start, &end, 1, limits.max_batch_bytes)?.is_empty() { Err(Error::NoEntry) } else { Ok(()) }
 }
 
-/// Reads the volume, and says what is wrong with it. It must lie on the image that is below, if it can be told.
+/// Reads the volume, and says what is wrong with it. It must lie on the image that is below, if it
+/// can be told.
 pub(super) fn look(store: &mut Layered<'_>, keys: &KeySpace) -> Result<(Picture, Report)> {
     let mut report = Report::default();
     let journalled = committed(store, keys, &mut report)?;

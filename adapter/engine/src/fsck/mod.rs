@@ -1,8 +1,9 @@
 //! Checks a whole volume against the numbered invariants of `FORMAT.md`, and repairs it.
 //!
 //! The check reads and changes nothing. It has two halves: [`collect`] reads every record once and
-//! finds what is wrong with it alone; [`relate`] finds what is wrong between records. [`mod@repair`] takes
-//! the picture that the first half makes and changes what does not fit together.
+//! finds what is wrong with it alone; [`relate`] finds what is wrong between records.
+//! [`mod@repair`] takes the picture that the first half makes and changes what does not fit
+//! together.
 
 // What is found.
 mod picture;
@@ -35,10 +36,10 @@ use crate::stored::key::KeySpace;
 /// No writer should be at work: a check that reads while another writes finds what is not so.
 ///
 /// # Errors
-/// The store's; [`crate::Error::NoEntry`] if the store holds nothing of this volume, [`crate::Error::Invalid`] for a
-/// name that no volume can have, [`crate::Error::Format`] for a volume of another format,
-/// [`crate::Error::OtherImage`] for one that lies on an image: that takes [`fsck_overlay`]. What is wrong with
-/// the volume itself is no error but a [`Finding`].
+/// The store's; [`crate::Error::NoEntry`] if the store holds nothing of this volume,
+/// [`crate::Error::Invalid`] for a name that no volume can have, [`crate::Error::Format`] for a
+/// volume of another format, [`crate::Error::OtherImage`] for one that lies on an image: that takes
+/// [`fsck_overlay`]. What is wrong with the volume itself is no error but a [`Finding`].
 ///
 /// # Cost
 /// Reads the whole volume in scans of up to 256 KiB, and keeps some dozen bytes in memory for each

@@ -85,8 +85,8 @@ impl Picture {
         self.above.as_ref().is_none_or(|above| above.inodes.contains(&ino))
     }
 
-    /// How many extents before the end of a file are the image's, as its record may say: an older format has no
-    /// place for it.
+    /// How many extents before the end of a file are the image's, as its record may say: an older
+    /// format has no place for it.
     pub(super) fn extents_below(&self, ino: InodeNo, inode: &Inode) -> u64 {
         let (Some(above), Some(superblock)) = (&self.above, &self.superblock) else { return 0 };
         if !superblock.counts_names() {

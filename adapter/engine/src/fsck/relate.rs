@@ -33,8 +33,8 @@ impl Names {
     }
 }
 
-/// Counts what all sound entries say. Damaged ones are entries of their directory, and have lost what
-/// they named.
+/// Counts what all sound entries say. Damaged ones are entries of their directory, and have lost
+/// what they named.
 pub(super) fn names(picture: &Picture) -> BTreeMap<InodeNo, Names> {
     let mut names: BTreeMap<InodeNo, Names> = BTreeMap::new();
     for (dir, _, entry) in &picture.dentries {

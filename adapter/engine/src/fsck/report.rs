@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Something that must hold in every volume at every moment, also right after a cut. The numbers are
-/// those of `FORMAT.md` and do not change.
+/// Something that must hold in every volume at every moment, also right after a cut. The numbers
+/// are those of `FORMAT.md` and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Invariant {
@@ -28,10 +28,11 @@ pub enum Invariant {
     Parent = 9,
     /// 10: an inode has an orphan record exactly if it has no name, and then its link count is 0.
     Orphan = 10,
-    /// 11: every extent lies before the end of a file that keeps its bytes in extents, or is covered by
-    /// a reap record.
+    /// 11: every extent lies before the end of a file that keeps its bytes in extents, or is
+    /// covered by a reap record.
     ExtentRange = 11,
-    /// 12: a file's inode counts the extents before its end exactly, and those of them that are the image's, if at all.
+    /// 12: a file's inode counts the extents before its end exactly, and those of them that are the
+    /// image's, if at all.
     ExtentCount = 12,
     /// 13: no extent is longer than the volume's extent size.
     ExtentLength = 13,
@@ -41,17 +42,19 @@ pub enum Invariant {
     NextInode = 15,
     /// 16: the superblock counts the inodes exactly; above an image, those that the store has.
     UsedInodes = 16,
-    /// 17: the superblock counts the charged bytes exactly; above an image, those of what the store has.
+    /// 17: the superblock counts the charged bytes exactly; above an image, those of what the store
+    /// has.
     UsedBytes = 17,
-    /// 18: there are records of a journal only where the superblock says that there may be, and a journal
-    /// with a commit record is whole.
+    /// 18: there are records of a journal only where the superblock says that there may be, and a
+    /// journal with a commit record is whole.
     Journal = 18,
     /// 19: no entry is younger than its directory, whose listings would leave it out.
     Birth = 19,
-    /// 20: where a volume on an image has records in the store, its superblock says so, and a directory with names
-    /// there has its inode there: else readers do not look for them.
+    /// 20: where a volume on an image has records in the store, its superblock says so, and a
+    /// directory with names there has its inode there: else readers do not look for them.
     Layer = 20,
-    /// 21: the superblock counts the names exactly, if it counts them; above an image, those that the store has.
+    /// 21: the superblock counts the names exactly, if it counts them; above an image, those that
+    /// the store has.
     UsedNames = 21,
 }
 

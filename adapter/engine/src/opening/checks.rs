@@ -1,4 +1,4 @@
-//! Whether a volume can be opened: its name, its superblock, the image that it lies on.
+//! Checks before a volume is opened: of its name, its superblock, and its image.
 
 use crate::error::{Error, OtherImage, Result};
 use crate::limits::MAX_VOLUME_NAME_BYTES;
@@ -16,7 +16,7 @@ pub(crate) fn check_volume_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fails if there is a volume that has lost its superblock: making a new one would bury what is left.
+/// Fails if a volume has lost its superblock: making a new volume would bury the rest.
 pub(super) fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> {
     let mut root = Vec::new();
     keys.inode(InodeNo::ROOT, &mut root);
@@ -28,13 +28,14 @@ pub(super) fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> 
     }
 }
 
-/// Decodes a superblock and refuses one that this version cannot write to, or not with this image.
+/// Decodes a superblock, and refuses a volume that this version cannot write to, or not above this
+/// image.
 pub(super) fn decode_usable(key: &[u8], value: &[u8], image: Option<&ImageId>) -> Result<Superblock> {
     let superblock = Superblock::decode(key, value)?;
     check_usable(&superblock, image).map(|()| superblock)
 }
 
-/// Refuses an image that was packed for a volume of another name: its checksums cover the name.
+/// Refuses an image that was packed for a volume of another name, which its checksums cover.
 pub(crate) fn check_same_name(image: &Image, volume: &str) -> Result<()> {
     if image.volume() == volume {
         return Ok(());
@@ -45,7 +46,7 @@ pub(crate) fn check_same_name(image: &Image, volume: &str) -> Result<()> {
 /// Refuses a volume that lies on another image than this one.
 pub(crate) fn check_image(superblock: &Superblock, image: Option<&ImageId>) -> Result<()> {
     let recorded = superblock.lower.as_ref().map(|lower| &lower.image);
-    // The name is for people alone.
+    // The image's name is for people only.
     if recorded.map(|image| image.digest) != image.map(|image| image.digest) {
         let (recorded, given) = (recorded.cloned(), image.cloned());
         return Err(Error::OtherImage(Box::new(OtherImage { recorded, given })));
@@ -53,7 +54,7 @@ pub(crate) fn check_image(superblock: &Superblock, image: Option<&ImageId>) -> R
     Ok(())
 }
 
-/// Refuses a volume that this version cannot write to, or not with this image.
+/// Refuses a volume that this version cannot write to, or not above this image.
 pub(crate) fn check_usable(superblock: &Superblock, image: Option<&ImageId>) -> Result<()> {
     check_image(superblock, image)?;
     if superblock.frozen {

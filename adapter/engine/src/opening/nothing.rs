@@ -1,10 +1,10 @@
-//! What an image is opened over: no store, and a clock that stands still.
+//! Stand-ins for an image that is opened alone: an empty store, and a stopped clock.
 
 use crate::limits::MIN_STORE_KEY_BYTES;
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::types::{Clock, Timestamp};
 
-/// The store of an image: there is none. It is never called.
+/// The store of an image, which has none.
 pub(crate) struct NoStore;
 
 impl KvStore for NoStore {
@@ -31,7 +31,7 @@ impl KvStore for NoStore {
     }
 }
 
-/// The clock of what never changes.
+/// The clock of an image, which never changes.
 pub(crate) struct Midnight;
 
 impl Clock for Midnight {

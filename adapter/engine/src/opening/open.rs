@@ -1,4 +1,4 @@
-//! Opens volumes, and makes those that are not there yet.
+//! Opens volumes, making new ones.
 
 use super::checks::check_volume_name;
 use super::nothing::{Midnight, NoStore};
@@ -17,36 +17,40 @@ use crate::volume::room::{check_fit, check_limits};
 impl Volume {
     /// Opens a volume, and makes an empty one if the store has none of this name.
     ///
-    /// The opener becomes the volume's one writer: whoever opened it before can store nothing any
-    /// more, and is told so.
+    /// The opener becomes the volume's only writer: former openers can store nothing any more, and
+    /// are told so.
     ///
     /// # Cost
-    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. One more `get` to
-    /// make a volume, and more if the former opener was cut off in a commit that went through the journal. Once, a
-    /// volume of format minor 2 or older is recounted: one `apply` more, and `scan`s over all its names.
+    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. One more
+    /// `get` to make a volume. More if the former opener was cut off in a commit through the
+    /// journal. The first opening of a volume of format minor 2 or older recounts it: one more
+    /// `apply`, and `scan`s over all its names.
     ///
     /// # Durability
     /// None of its own: the new epoch is buffered, and durable with the first durable commit.
     ///
     /// # Errors
-    /// [`crate::Error::Format`] for a volume that this version cannot use, [`crate::Error::StoreLimits`] for a store
-    /// that cannot carry it, [`crate::Error::Invalid`] for a bad name, and what the store says.
+    /// [`crate::Error::Format`] for a volume that this version cannot use,
+    /// [`crate::Error::StoreLimits`] for a store that cannot hold it, [`crate::Error::Invalid`] for
+    /// a bad name, and the store's.
     pub fn open(store: Box<dyn KvStore>, clock: Box<dyn Clock>, options: Options) -> Result<Self> {
         Self::open_above(store, clock, None, options)
     }
 
-    /// Opens a volume that lies on an image, and makes one if the store has none of this name: at first it
-    /// holds what the image holds, and all changes go to the store. The options' sizes are the image's.
+    /// Opens a volume that lies on an image, and makes one if the store has none of this name. A
+    /// new one holds what the image holds; changes go to the store. The sizes in the options do not
+    /// count: the image's do.
     ///
     /// A volume can only be opened with the image that it was made on.
     ///
     /// # Cost
-    /// As [`Volume::open`]; a call less as long as nothing was written to the volume. Reading what lies in the
-    /// image costs no call as long as that is so, and one `get` where something else was written.
+    /// As [`Volume::open`], one call less as long as nothing was written to the volume. Until then,
+    /// reading from the image costs no call; afterwards, one `get`.
     ///
     /// # Errors
-    /// As [`Volume::open`], and [`crate::Error::OtherImage`] for a volume that was made on another image, or on none;
-    /// [`crate::Error::Format`] for an image that was packed for a volume of another name.
+    /// As [`Volume::open`], and [`crate::Error::OtherImage`] for a volume that was made on another
+    /// image, or on none; [`crate::Error::Format`] for an image that was packed for a volume of
+    /// another name.
     pub fn open_overlay(
         store: Box<dyn KvStore>,
         clock: Box<dyn Clock>,
@@ -56,11 +60,11 @@ impl Volume {
         Self::open_above(store, clock, Some(image), options)
     }
 
-    /// Opens an image alone: a volume that takes no changes and has no store. Of the options only the cache's
-    /// are of use.
+    /// Opens an image alone, as a volume that takes no changes and has no store. Of the options,
+    /// only the cache limits count.
     ///
     /// # Cost
-    /// No store call, ever.
+    /// No store calls.
     ///
     /// # Errors
     /// [`crate::Error::Damaged`] and [`crate::Error::Format`].

@@ -1,4 +1,4 @@
-//! Whether a store holds a volume that can be opened.
+//! Looks for a volume without opening it.
 
 use super::checks::{check_new, check_same_name, check_volume_name, decode_usable};
 use crate::error::Result;
@@ -8,9 +8,10 @@ use crate::stored::key::KeySpace;
 use crate::types::ImageId;
 use crate::volume::room::{check_fit, check_limits};
 
-/// Looks whether a store holds a volume of this name that [`Volume::open`](crate::Volume::open) can use, and changes nothing.
+/// Returns whether a store holds a volume of this name that [`Volume::open`](crate::Volume::open)
+/// can open. Changes nothing.
 ///
-/// Returns false if it holds none: opening would make one.
+/// Where it returns false, opening would make a volume.
 ///
 /// # Errors
 /// As [`Volume::open`](crate::Volume::open).
@@ -21,7 +22,7 @@ pub fn probe(store: &mut dyn KvStore, volume: &str) -> Result<bool> {
     look_at(store, volume, None)
 }
 
-/// As [`probe`], for a volume that is to be opened with an image.
+/// As [`probe`], for a volume to be opened with an image.
 ///
 /// # Errors
 /// As [`Volume::open_overlay`](crate::Volume::open_overlay).

@@ -1,4 +1,4 @@
-//! How an opener becomes the one writer of a volume, and how a volume is made.
+//! How an opener becomes the only writer of a volume, and how a volume is made.
 
 use super::checks::{check_new, check_same_name, decode_usable};
 use crate::error::{Error, Result};
@@ -12,10 +12,10 @@ use crate::types::{Clock, InodeNo, Kind, Timestamp};
 use crate::volume::room::{check_fit, fitting_sizes};
 use xxhash_rust::xxh64::xxh64;
 
-/// Attempts at opening against others that open at the same time.
+/// Attempts to open against others that open at the same time.
 const OPEN_ATTEMPTS: u32 = 16;
 
-/// Becomes the one writer: raises the epoch of the volume there is, or makes one.
+/// Becomes the only writer: raises the epoch of the volume, or makes one.
 pub(super) fn take_over(
     store: &mut dyn KvStore,
     clock: &mut dyn Clock,
@@ -33,7 +33,7 @@ pub(super) fn take_over(
         let (mut superblock, root) = match &found {
             Some(value) => {
                 let mut superblock = decode_usable(&key, value, image.as_deref().map(Image::id))?;
-                // Whoever has the volume now keeps it if this opener cannot use it.
+                // An opener that cannot use the volume must not take it from its writer.
                 check_fit(&superblock, limits)?;
                 superblock.take_over();
                 (superblock, None)
@@ -68,7 +68,7 @@ pub(super) fn take_over(
         let guard = Guard { key: &key, expected: found.as_deref() };
         match store.apply(&[guard], &mutations, Durability::Buffered) {
             Ok(()) => return Ok((superblock, value)),
-            // Another opener was faster, or this one without knowing: look again.
+            // Another opener was faster, or this one succeeded without knowing it: look again.
             Err(StoreError::Conflict | StoreError::UnknownOutcome) => {}
             Err(error) => return Err(error.into()),
         }
@@ -76,7 +76,7 @@ pub(super) fn take_over(
     Err(Error::Store(StoreError::Unavailable("others keep opening the volume".to_owned())))
 }
 
-/// The engine has no randomness: the name and the time of making tell volumes apart.
+/// Makes a volume's uuid of its name and the time: the engine has no randomness.
 pub(crate) fn make_uuid(options: &Options, now: Timestamp) -> [u8; 16] {
     let mut text = options.volume.clone().into_bytes();
     text.extend_from_slice(&now.seconds.to_be_bytes());

@@ -1,9 +1,9 @@
-//! Volumes of earlier formats. Format minor 2 counted no names, charged content alone, and counted what lies in the image
-//! below as the volume's own: such a volume is recounted by its first opener.
+//! Upgrades volumes of earlier formats. Format minor 2 counted no names, charged content alone, and
+//! charged the volume for the image below. The first opener recounts such a volume.
 //!
-//! The count is taken as the volume's one writer, and stored in one apply, which is what makes the volume one of this
-//! format. A cut before it leaves a volume of the earlier format, whose next opener counts again. Files of which an image
-//! has some extents are then noted one after the other; one that is not noted is charged as if all were its own.
+//! It counts as the volume's only writer, and stores the counts in one apply, which upgrades the
+//! volume. After a cut before that, the next opener counts again. Files that share extents with the
+//! image are then noted one after the other. One that is not noted is charged for all its extents.
 
 use crate::error::{Error, Result};
 use crate::quota::Used;
@@ -16,29 +16,29 @@ use crate::types::InodeNo;
 use crate::volume::Volume;
 use std::collections::BTreeMap;
 
-/// What the records of a volume come to.
+/// The result of a recount.
 #[derive(Default)]
 struct Recount {
     used: Used,
-    /// Files in extents, of a volume on an image: where their extents end, how many there are, and how many of those
-    /// are in the store.
+    /// In a volume on an image, for each file in extents: where they end, how many there are, and
+    /// how many of those are in the store.
     files: BTreeMap<InodeNo, (u64, u64, u64)>,
 }
 
 impl Volume {
-    /// Counts what the volume holds by the rules of this format, if that was not done yet.
+    /// Counts the volume's usage by the rules of this format, if that was not done yet.
     ///
-    /// A store that is full lets the volume open: the counts go along with the next apply.
+    /// A full store is no error: the next apply carries the counts.
     ///
     /// # Cost
-    /// Nothing, but for the first opener: an `apply`, and `scan`s over all names; of a volume on an image, over all that
-    /// lies above.
+    /// Nothing, except for the first opener: one `apply`, and `scan`s over all names, or over
+    /// everything above the image.
     pub(crate) fn recount(&mut self) -> Result<()> {
         if self.backing.committed.counts_names() {
             return Ok(());
         }
         let recount = self.count_records()?;
-        // Whatever is applied from here on carries the counts.
+        // Every apply from here on carries the counts.
         self.backing.committed.set_recounted(recount.used);
         self.pending.superblock.set_recounted(recount.used);
         let mut superblock = self.backing.committed.clone();
@@ -49,7 +49,7 @@ impl Volume {
             Err(error) => return Err(error),
         }
         match self.note_shared(&recount) {
-            // It stays dirty, or goes uncounted: both are sound.
+            // What is not noted stays dirty, or is charged in full: both are sound.
             Err(Error::Store(StoreError::QuotaExceeded | StoreError::UnknownOutcome)) => Ok(()),
             outcome => outcome,
         }
@@ -59,7 +59,7 @@ impl Volume {
         let above = self.backing.committed.lower.is_some();
         let mut recount = Recount::default();
         if !above {
-            // What is right in the counts of old stays right.
+            // These old counts are right.
             let inodes = self.backing.committed.used_inodes;
             let records = Used::inode(0).bytes.saturating_mul(inodes);
             recount.used.inodes = inodes;
@@ -84,7 +84,7 @@ impl Volume {
         }
     }
 
-    /// Counts one record. A damaged one is there all the same; what is of no known form is for a check to find.
+    /// Counts one record, even a damaged one. Records of no known form are for a check to find.
     fn count_record(&self, recount: &mut Recount, key: &[u8], value: &[u8]) {
         let extent_bytes = self.backing.extent_bytes();
         let Some((tag, rest)) = self.backing.keys.split(key) else { return };
@@ -115,7 +115,7 @@ impl Volume {
         }
     }
 
-    /// Notes in the records of files how many of their extents are the image's.
+    /// Notes in the inodes of files how many of their extents are the image's.
     fn note_shared(&mut self, recount: &Recount) -> Result<()> {
         let mut noted = false;
         for (ino, (_, all, own)) in &recount.files {
@@ -130,7 +130,7 @@ impl Volume {
             let mut txn = self.begin_change(0)?;
             match txn.inode(*ino) {
                 Ok(inode) if inode.extents == *all => {}
-                // Whoever asks for it is told.
+                // Whoever reads it gets the error.
                 _ => continue,
             }
             let Some(node) = self.cache.node_mut(*ino) else { continue };

@@ -13,7 +13,8 @@ impl Volume {
     /// Takes a hint that a range of a file will be read soon, and fetches the start of it.
     ///
     /// # Errors
-    /// [`Error::BadDescriptor`] for a directory. What fails to be fetched is no error: the read says so.
+    /// [`Error::BadDescriptor`] for a directory. What fails to be fetched is no error: the read
+    /// says so.
     ///
     /// # Cost
     /// Up to one `get`.

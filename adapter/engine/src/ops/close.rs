@@ -8,11 +8,12 @@ use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
 
 impl Volume {
-    /// Closes a descriptor. In mode `close`, a file that was changed is in the store when this returns.
+    /// Closes a descriptor. In mode `close`, a file that was changed is in the store when this
+    /// returns.
     ///
     /// # Errors
-    /// The commit's. The descriptor is closed in any case, and the changes stay dirty: the next commit
-    /// carries them. A caller that has nobody to tell leaves it to [`Volume::tell_later`].
+    /// The commit's. The descriptor is closed in any case, and the changes stay dirty: the next
+    /// commit carries them. A caller that has nobody to tell leaves it to [`Volume::tell_later`].
     ///
     /// # Cost
     /// One `apply` if the file was changed since the last one, else nothing.
@@ -21,8 +22,8 @@ impl Volume {
         if changed && self.options.mode == Mode::Close { self.commit(Durability::Buffered) } else { Ok(()) }
     }
 
-    /// Closes what [`Volume::reopen`] opened. Unlike [`Volume::close`] it stores nothing, unless it was
-    /// the file's last descriptor: libc makes and drops a stream for each seek.
+    /// Closes what [`Volume::reopen`] opened. Unlike [`Volume::close`] it stores nothing, unless it
+    /// was the file's last descriptor: libc makes and drops a stream for each seek.
     ///
     /// # Errors
     /// As [`Volume::close`].
@@ -50,8 +51,8 @@ impl Volume {
         descriptor.kind == Kind::File && (node.dirty || node.dirty_extents > 0)
     }
 
-    /// Removes an inode after its last close, or leaves that to a commit with more room: a close must
-    /// not fail for it.
+    /// Removes an inode after its last close, or leaves that to a commit with more room: a close
+    /// must not fail for it.
     fn remove_or_queue(&mut self, ino: InodeNo) {
         if self.room.fits_removal(&self.cache.dirty) && self.backing.is_live() {
             self.destroy(ino)

@@ -7,9 +7,10 @@ use crate::walking::path::{Ending, resolve};
 use crate::walking::start::Start;
 
 impl Volume {
-    /// Walks a path, as an operation on it would, and fails as that would: with [`Error::Crossing`](crate::Error::Crossing) if the
-    /// path leads out of the volume. With [`Ending::Name`] and [`Ending::File`] what has the last name need not exist,
-    /// with [`Ending::New`] it must not.
+    /// Walks a path, as an operation on it would, and fails as that would: with
+    /// [`Error::Crossing`](crate::Error::Crossing) if the path leads out of the volume. With
+    /// [`Ending::Name`] and [`Ending::File`] what has the last name need not exist, with
+    /// [`Ending::New`] it must not.
     ///
     /// # Cost
     /// The lookups'.

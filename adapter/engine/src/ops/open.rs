@@ -28,12 +28,14 @@ impl Volume {
     /// Opens a file or directory, or makes a file.
     ///
     /// Without `access.write` it is open for reading, whatever `access.read` says. What is opened
-    /// through a directory that may be changed may itself be changed, as on wasmtime's host file system.
+    /// through a directory that may be changed may itself be changed, as on wasmtime's host file
+    /// system.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for `directory` with a flag that makes or cuts files, [`Error::ReadOnly`] for
-    /// a change through a directory that takes none, [`Error::IsDirectory`] for writing to one,
-    /// [`Error::Loop`] for a symbolic link that is not to be followed, and those of path resolution.
+    /// [`Error::Invalid`] for `directory` with a flag that makes or cuts files, [`Error::ReadOnly`]
+    /// for a change through a directory that takes none, [`Error::IsDirectory`] for writing to one,
+    /// [`Error::Loop`] for a symbolic link that is not to be followed, and those of path
+    /// resolution.
     ///
     /// # Durability
     /// A file that it makes or cuts is stored with its close.
@@ -115,7 +117,8 @@ impl Volume {
         self.open_inode(InodeNo::ROOT, Kind::Directory, access)
     }
 
-    /// Opens the same thing once more: a stream lives on when the descriptor it was made from is closed.
+    /// Opens the same thing once more: a stream lives on when the descriptor it was made from is
+    /// closed.
     ///
     /// # Errors
     /// [`Error::TooManyOpen`].

@@ -9,11 +9,12 @@ impl Volume {
     /// Sets what the volume may hold, for this and all later openers. It may be less than it holds.
     ///
     /// # Durability
-    /// Durable when it returns, with everything applied before; what only waits in memory stays there.
+    /// Durable when it returns, with everything applied before; what only waits in memory stays
+    /// there.
     ///
     /// # Errors
-    /// The store's; nothing has changed then. If the outcome is unknown, the new quota counts, and the next
-    /// commit stores it.
+    /// The store's; nothing has changed then. If the outcome is unknown, the new quota counts, and
+    /// the next commit stores it.
     ///
     /// # Cost
     /// One `apply`.

@@ -32,8 +32,9 @@ impl Volume {
         Ok(out.len() - before)
     }
 
-    /// Reads without a copy: shows the bytes that [`Volume::read`] would append, piece by piece where they
-    /// lie in memory. They stay there, and stay as they are, until the volume is used again.
+    /// Reads without a copy: shows the bytes that [`Volume::read`] would append, piece by piece
+    /// where they lie in memory. They stay there, and stay as they are, until the volume is used
+    /// again.
     ///
     /// Returns how many, with the rules, errors and cost of [`Volume::read`].
     pub fn lend(

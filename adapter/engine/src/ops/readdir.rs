@@ -51,7 +51,8 @@ struct Pages {
     page: VecDeque<(Rc<str>, Dentry)>,
     last: bool,
     /// Entries on the pages so far: the directory's count tells the last one, as long as it was not
-    /// changed since the start. `u64::MAX`, which no count is, once a page was read beside what is not stored.
+    /// changed since the start. `u64::MAX`, which no count is, once a page was read beside what is
+    /// not stored.
     seen: u64,
     /// The directory's at the start.
     generation: u64,
@@ -64,14 +65,14 @@ impl Volume {
     /// Starts listing a directory. `.` and `..` are not listed.
     ///
     /// A name that is there from the start of the listing to its end is listed once; one that goes
-    /// meanwhile may be listed before it does, and one that comes is not, but in place of one that was
-    /// there. So a listing ends, with no more entries than there were at its start, whatever happens to
-    /// the directory.
+    /// meanwhile may be listed before it does, and one that comes is not, but in place of one that
+    /// was there. So a listing ends, with no more entries than there were at its start, whatever
+    /// happens to the directory.
     ///
     /// # Cost
     /// Nothing for a small directory that is in memory whole, then or later. Otherwise one `scan` a
-    /// page of up to 1,024 entries and 256 KiB as the listing goes on, no reads of inodes, and before a
-    /// page one `apply` if there are changes that are not stored.
+    /// page of up to 1,024 entries and 256 KiB as the listing goes on, no reads of inodes, and
+    /// before a page one `apply` if there are changes that are not stored.
     pub fn read_directory(&mut self, directory: &Descriptor) -> Result<DirStream> {
         let dir = directory.directory()?;
         let generation = self.begin()?.inode(dir)?.generation;
@@ -135,8 +136,8 @@ impl Volume {
                         pages.page.pop_front();
                         self.snapshot_entries = self.snapshot_entries.saturating_sub(1);
                         pages.after = Some(Rc::clone(&name));
-                        // What came after the start is left out: a guest that renames what it is told to
-                        // behind where it is would never come to an end.
+                        // What came after the start is left out: a guest that renames what it is
+                        // told to behind where it is would never come to an end.
                         match entry.filter(|entry| entry.born <= pages.generation) {
                             Some(Dentry { kind, ino, .. }) => return Ok(Some(DirEntry { name, kind, ino })),
                             None => continue,
@@ -168,8 +169,8 @@ impl Volume {
         )?;
         // Beside what is not stored the store is out of date: each name is looked up then.
         pages.page_generation = if stored_whole { generation } else { generation.wrapping_sub(1) };
-        // Nor does the count tell the end from then on, whatever is stored meanwhile: a page may have names that a
-        // removal takes out of the store after it.
+        // Nor does the count tell the end from then on, whatever is stored meanwhile: a page may
+        // have names that a removal takes out of the store after it.
         pages.seen = if stored_whole { pages.seen.saturating_add(found.len() as u64) } else { u64::MAX };
         let stored = self.cache.node(dir).map(|node| node.stored_size);
         let all = stored_whole && generation == pages.generation && stored == Some(pages.seen);
@@ -198,7 +199,8 @@ impl Volume {
         Ok(())
     }
 
-    /// Names that are not stored yet, of those that belong on a page with this last one, or on the last page.
+    /// Names that are not stored yet, of those that belong on a page with this last one, or on the
+    /// last page.
     fn dirty_names(
         &self,
         dir: InodeNo,

@@ -20,14 +20,15 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for what cannot be
-    /// replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a path that ends in
-    /// `.` or `..`, or in a mountpoint.
+    /// replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a path that
+    /// ends in `.` or `..`, or in a mountpoint.
     ///
     /// # Durability
-    /// In the store when it returns, but in mode `lazy`, with everything written before: a file that was
-    /// written, closed and renamed is there whole or not at all.
+    /// In the store when it returns, but in mode `lazy`, with everything written before: a file
+    /// that was written, closed and renamed is there whole or not at all.
     ///
-    /// In place of something, on a store that has no room for it all the same, it waits as a removal does.
+    /// In place of something, on a store that has no room for it all the same, it waits as a
+    /// removal does.
     ///
     /// # Cost
     /// One `apply`, and the lookups'.
@@ -91,8 +92,8 @@ impl Volume {
         // A name that is there before and after is there for a listing, whatever it names.
         let born = new.entry.map_or(0, |replaced| replaced.born);
         writes.add_name(new.dir, new_name, Dentry { born, ..moved });
-        // Only a directory knows where it lies. A file's own record stays as it is: POSIX leaves it open
-        // whether a rename counts as a change of the file's status.
+        // Only a directory knows where it lies. A file's own record stays as it is: POSIX leaves it
+        // open whether a rename counts as a change of the file's status.
         if moved.kind == Kind::Directory {
             writes.edit(moved.ino, |inode, now| {
                 inode.parent = new.dir;
@@ -103,7 +104,8 @@ impl Volume {
     }
 }
 
-/// Fails unless what is moved, out of a directory, may replace what has the new name, as their kinds go.
+/// Fails unless what is moved, out of a directory, may replace what has the new name, as their
+/// kinds go.
 fn check_kinds(txn: &mut Txn<'_>, (moved, from): (Dentry, InodeNo), replaced: Dentry) -> Result<()> {
     match (moved.kind, replaced.kind) {
         (Kind::Directory, Kind::File | Kind::Symlink) => Err(Error::NotDirectory),
@@ -116,7 +118,8 @@ fn check_kinds(txn: &mut Txn<'_>, (moved, from): (Dentry, InodeNo), replaced: De
     }
 }
 
-/// Whether `dir` is a directory `above` or lies in it. To be asked before other inodes are loaded: it may drop them. Stored parents are not trusted to end at the root.
+/// Whether `dir` is a directory `above` or lies in it. To be asked before other inodes are loaded:
+/// it may drop them. Stored parents are not trusted to end at the root.
 fn is_at_or_above(txn: &mut Txn<'_>, above: InodeNo, dir: InodeNo) -> Result<bool> {
     let mut at = dir;
     let mut steps = 0_u64;

@@ -12,11 +12,12 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::NotEmpty`], [`Error::NotDirectory`] (also for a symbolic link to one),
-    /// [`Error::Busy`] for a mountpoint, [`Error::Invalid`] for a path that ends in `.`; one that ends in `..` is never empty.
+    /// [`Error::Busy`] for a mountpoint, [`Error::Invalid`] for a path that ends in `.`; one that
+    /// ends in `..` is never empty.
     ///
     /// # Durability
-    /// With the next change that is stored, or after [`crate::limits::MAX_GATHERED_REMOVALS`] removals; in
-    /// mode `strict` at once. A kill before that brings the name back.
+    /// With the next change that is stored, or after [`crate::limits::MAX_GATHERED_REMOVALS`]
+    /// removals; in mode `strict` at once. A kill before that brings the name back.
     ///
     /// As [`Volume::unlink_file_at`] it does not fail for what others wrote.
     ///

@@ -9,15 +9,15 @@ impl Volume {
     /// Cuts a file, or lets it grow by a hole.
     ///
     /// # Errors
-    /// [`Error::BadDescriptor`] for a directory, [`Error::Invalid`] unless open for writing (both as
-    /// wasmtime's host file system answers), [`Error::FileTooLarge`].
+    /// [`Error::BadDescriptor`] for a directory, [`Error::Invalid`] unless open for writing (both
+    /// as wasmtime's host file system answers), [`Error::FileTooLarge`].
     ///
     /// # Durability
     /// As a write.
     ///
     /// # Cost
-    /// Nothing, or one `get` for the extent in which the file ends; a file with holes is scanned for
-    /// the extents that it loses.
+    /// Nothing, or one `get` for the extent in which the file ends; a file with holes is scanned
+    /// for the extents that it loses.
     pub fn set_size(&mut self, file: &Descriptor, size: u64) -> Result<()> {
         if file.kind != Kind::File {
             return Err(Error::BadDescriptor);

@@ -13,8 +13,8 @@ impl Volume {
     /// Sets the times of an open file or directory, whatever it was opened for.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`] through a descriptor that may change nothing, [`Error::Invalid`] for a time
-    /// with a billion nanoseconds or more.
+    /// [`Error::ReadOnly`] through a descriptor that may change nothing, [`Error::Invalid`] for a
+    /// time with a billion nanoseconds or more.
     ///
     /// # Durability
     /// As a write.

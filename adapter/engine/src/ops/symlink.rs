@@ -14,9 +14,9 @@ impl Volume {
     /// Makes a symbolic link to `target`, which need not exist.
     ///
     /// # Errors
-    /// [`Error::NotPermitted`] for an absolute target, which no path could follow, [`Error::Exist`],
-    /// [`Error::NoEntry`] for an empty one, [`Error::NameTooLong`] for more than 4,095 bytes or an extent,
-    /// [`Error::Invalid`] for a NUL byte.
+    /// [`Error::NotPermitted`] for an absolute target, which no path could follow,
+    /// [`Error::Exist`], [`Error::NoEntry`] for an empty one, [`Error::NameTooLong`] for more than
+    /// 4,095 bytes or an extent, [`Error::Invalid`] for a NUL byte.
     ///
     /// # Durability
     /// In the store when it returns, but in mode `lazy`.
@@ -30,8 +30,9 @@ impl Volume {
         self.import_symlink_at(target, base, path)
     }
 
-    /// As [`Volume::symlink_at`], for a link that was found elsewhere and is kept as it was: its target may be
-    /// absolute. Such a link can be read and not followed, which is [`Error::NotPermitted`].
+    /// As [`Volume::symlink_at`], for a link that was found elsewhere and is kept as it was: its
+    /// target may be absolute. Such a link can be read and not followed, which is
+    /// [`Error::NotPermitted`].
     ///
     /// # Errors
     /// As there, but for that one.

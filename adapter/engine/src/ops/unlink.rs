@@ -11,15 +11,16 @@ impl Volume {
     /// Removes a name of a file or symbolic link. A file without names stays while it is open.
     ///
     /// # Errors
-    /// [`Error::IsDirectory`] for a directory, [`Error::NotDirectory`] for anything else with a slash
-    /// behind its name.
+    /// [`Error::IsDirectory`] for a directory, [`Error::NotDirectory`] for anything else with a
+    /// slash behind its name.
     ///
     /// # Durability
-    /// With the next change that is stored, or after [`crate::limits::MAX_GATHERED_REMOVALS`] removals; in
-    /// mode `strict` at once. A kill before that brings the name back.
+    /// With the next change that is stored, or after [`crate::limits::MAX_GATHERED_REMOVALS`]
+    /// removals; in mode `strict` at once. A kill before that brings the name back.
     ///
-    /// A removal does not fail for what others wrote: if it brings a commit, and that fails, the next change tells
-    /// the error. In mode `strict`, and when as much waits as one commit can hold, the removal itself tells it.
+    /// A removal does not fail for what others wrote: if it brings a commit, and that fails, the
+    /// next change tells the error. In mode `strict`, and when as much waits as one commit can
+    /// hold, the removal itself tells it.
     ///
     /// # Cost
     /// One `apply`, and the lookup's, however large the file is: many extents are deleted with the
@@ -32,7 +33,8 @@ impl Volume {
         if entry.kind == Kind::Directory {
             return Err(Error::IsDirectory);
         }
-        // A slash behind the name of a link asks for the directory that it leads to, which has another.
+        // A slash behind the name of a link asks for the directory that it leads to, which has
+        // another.
         if found.must_be_dir {
             return Err(Error::NotDirectory);
         }

@@ -20,20 +20,20 @@ pub enum At {
 
 impl Volume {
     /// Writes to a file and returns how many bytes were taken: all, but no more than
-    /// [`crate::limits::MAX_WRITE_BYTES`], and less if the store failed on the way. Behind the end, the
-    /// gap becomes a hole, which takes no room.
+    /// [`crate::limits::MAX_WRITE_BYTES`], and less if the store failed on the way. Behind the end,
+    /// the gap becomes a hole, which takes no room.
     ///
     /// # Errors
     /// [`crate::Error::BadDescriptor`] unless open for writing, [`crate::Error::FileTooLarge`],
-    /// [`crate::Error::NoSpace`]. Nothing was written then; an error of the store in mode `strict` or on
-    /// a descriptor opened for durable writes leaves open what is stored.
+    /// [`crate::Error::NoSpace`]. Nothing was written then; an error of the store in mode `strict`
+    /// or on a descriptor opened for durable writes leaves open what is stored.
     ///
     /// # Durability
     /// In memory, until the close, a sync, or a limit; durable at once on a descriptor opened so.
     ///
     /// # Cost
-    /// Nothing, or one `get` for extents that are overwritten in part and not in memory, or a commit
-    /// where too much is dirty.
+    /// Nothing, or one `get` for extents that are overwritten in part and not in memory, or a
+    /// commit where too much is dirty.
     pub fn write(&mut self, file: &Descriptor, at: At, data: &[u8]) -> Result<usize> {
         file.writable_file()?;
         let data = data.get(..MAX_WRITE_BYTES).unwrap_or(data);
@@ -56,9 +56,9 @@ impl Volume {
         Ok(written)
     }
 
-    /// Writes without a copy, the first half: makes room for `length` bytes and shows it piece by piece, for
-    /// the caller to fill. Until [`Volume::placed`], the second half, the volume may be read and nothing else: a
-    /// commit would store what is not there yet.
+    /// Writes without a copy, the first half: makes room for `length` bytes and shows it piece by
+    /// piece, for the caller to fill. Until [`Volume::placed`], the second half, the volume may be
+    /// read and nothing else: a commit would store what is not there yet.
     ///
     /// Returns false, and has changed nothing, if one transaction does not take all of it:
     /// [`Volume::write`] does.
@@ -96,8 +96,8 @@ impl Volume {
     /// As [`Volume::write`].
     ///
     /// # Errors
-    /// What the store says to the commit that a write may bring. [`Error::Invalid`] without a first half on
-    /// this file.
+    /// What the store says to the commit that a write may bring. [`Error::Invalid`] without a first
+    /// half on this file.
     pub fn placed(&mut self, file: &Descriptor) -> Result<()> {
         let (_, now) = self.pending.placing.take_if(|(ino, _)| *ino == file.ino).ok_or(Error::Invalid)?;
         Writes { volume: self, now, change: Change::Write, durable: file.access.sync }.finish()

@@ -1,7 +1,7 @@
-//! Where records live: the one encoding of keys.
+//! The encoding of keys.
 //!
-//! A key is the length of the volume's name (one byte), the name, a tag, and what the tag asks for,
-//! numbers big-endian, so that a directory's entries and a file's extents lie in order.
+//! A key is the length of the volume's name (one byte), the name, a tag, and the fields of the tag.
+//! Numbers are big-endian, so that a directory's entries and a file's extents lie in order.
 
 use crate::types::{ExtentIndex, InodeNo};
 
@@ -14,7 +14,7 @@ pub(crate) mod tag {
     pub(crate) const EXTENT: u8 = 0x20;
     pub(crate) const REAP: u8 = 0x30;
     pub(crate) const ORPHAN: u8 = 0x31;
-    /// Of a value's frame alone: under the key of any record, there is none.
+    /// Only in the frame of a value, under the key of any record: the record does not exist.
     pub(crate) const TOMBSTONE: u8 = 0x40;
 }
 
@@ -22,12 +22,12 @@ pub(crate) mod tag {
 #[derive(Debug, Clone)]
 pub(crate) struct KeySpace {
     prefix: Vec<u8>,
-    /// Asked for by every commit.
+    /// Kept because every commit needs it.
     superblock: Vec<u8>,
 }
 
 impl KeySpace {
-    /// `volume` has at most 255 bytes, which `Volume::open` checks.
+    /// `volume` has at most 255 bytes: `Volume::open` checks that.
     pub(crate) fn new(volume: &str) -> Self {
         let bytes = volume.as_bytes();
         let length = bytes.len().min(usize::from(u8::MAX));
@@ -75,7 +75,7 @@ impl KeySpace {
         out.extend_from_slice(&ino.0.to_be_bytes());
     }
 
-    /// The record that makes a journal valid. It lies before the journal's parts.
+    /// Builds the key of a journal's commit record, which lies before its parts.
     pub(crate) fn journal_commit(&self, out: &mut Vec<u8>) {
         self.start(tag::JOURNAL, out);
     }
@@ -94,17 +94,17 @@ impl KeySpace {
         (start, end)
     }
 
-    /// What is behind the volume's name in a key of this volume.
+    /// Returns a key without the volume's name, if it is one of this volume.
     pub(crate) fn inner<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
         key.strip_prefix(self.prefix.as_slice())
     }
 
-    /// The key with this behind the volume's name.
+    /// Returns a key of this volume from what [`KeySpace::inner`] returned.
     pub(crate) fn outer(&self, inner: &[u8]) -> Vec<u8> {
         [&self.prefix, inner].concat()
     }
 
-    /// The start of a directory's entries; with `after`, of those behind that name.
+    /// Where a directory's entries start; with `after`, those behind that name.
     pub(crate) fn dentries_from(&self, dir: InodeNo, after: Option<&str>) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.prefix.len() + 10 + after.map_or(0, str::len));
         self.dentry(dir, after.unwrap_or(""), &mut key);
@@ -114,14 +114,14 @@ impl KeySpace {
         key
     }
 
-    /// The end of a directory's entries. The last inode number is never given out.
+    /// Where a directory's entries end. The last inode number is never given out.
     pub(crate) fn dentries_end(&self, dir: InodeNo) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.prefix.len() + 9);
         self.dentry(InodeNo(dir.0.saturating_add(1)), "", &mut key);
         key
     }
 
-    /// The range of all records whose tags lie between two, the second one included.
+    /// The range of all records with tags from one to another, inclusive.
     pub(crate) fn tags_range(&self, first: u8, last: u8) -> (Vec<u8>, Vec<u8>) {
         let (mut start, mut end) = (Vec::new(), Vec::new());
         self.start(first, &mut start);
@@ -129,15 +129,15 @@ impl KeySpace {
         (start, end)
     }
 
-    /// The range of all reap and orphan records: what an opener must know of.
+    /// The range of all reap and orphan records, which an opener reads.
     pub(crate) fn pending_range(&self) -> (Vec<u8>, Vec<u8>) {
         self.tags_range(tag::REAP, tag::ORPHAN)
     }
 
-    /// The range of all keys that start as the volume's do, of whatever form.
+    /// The range of all keys that start with the volume's name, of any form.
     pub(crate) fn volume_range(&self) -> (Vec<u8>, Vec<u8>) {
         let (start, mut end) = (self.prefix.clone(), self.prefix.clone());
-        // The last byte of UTF-8, or the length of no name, is never the highest one.
+        // The last byte is one of UTF-8, or the length of an empty name: never the highest one.
         if let Some(last) = end.last_mut() {
             *last = last.saturating_add(1);
         }
@@ -150,7 +150,7 @@ impl KeySpace {
         Some((*tag, rest))
     }
 
-    /// The index in an extent's key, if it is one of `ino`.
+    /// Returns the index in the key of an extent of `ino`.
     pub(crate) fn extent_index(&self, ino: InodeNo, key: &[u8]) -> Option<u64> {
         match self.split(key)? {
             (tag::EXTENT, rest) => {
@@ -161,7 +161,7 @@ impl KeySpace {
         }
     }
 
-    /// The name in a dentry's key, if it is one of `dir` and valid.
+    /// Returns the name in the key of an entry of `dir`, if it is valid UTF-8.
     pub(crate) fn dentry_name<'k>(&self, dir: InodeNo, key: &'k [u8]) -> Option<&'k str> {
         match self.split(key)? {
             (tag::DENTRY, rest) => std::str::from_utf8(rest.strip_prefix(&dir.0.to_be_bytes())?).ok(),

@@ -1,25 +1,26 @@
-//! Kinds of changes: when each goes to the store, and what is told if it cannot.
+//! Kinds of changes: when each is stored, and what its caller is told if that fails.
 
-/// What kind of change an operation makes: it says when it goes to the store, and what is told if it cannot.
+/// The kind of a change. It decides when the change is stored, and what the caller is told if that
+/// fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// What names mean: stored at once, unless the mode is lazy.
+    /// Of names: stored at once, unless the mode is lazy.
     Names,
-    /// As `Names`, and what had the name goes. For want of room it waits as a removal does.
+    /// As `Names`, replacing what had the name. If the store is full, it waits as a removal does.
     Replacement,
-    /// Names are taken away: with what follows, or when some have gathered. Losing one to a kill brings a
-    /// name back and loses nothing.
+    /// A removal of names: stored with later changes, or when enough have gathered. A kill brings
+    /// the name back and loses nothing.
     Removal,
-    /// Of a file that is open: stored with its close.
+    /// Of an open file: stored with its close.
     Data,
-    /// As `Data`, of bytes that are written.
+    /// As `Data`: a write.
     Write,
-    /// As `Data`, of a file that becomes shorter.
+    /// As `Data`: a file becomes shorter.
     Cut,
 }
 
 impl Change {
-    /// Whether it gives room back instead of taking some.
+    /// Whether it frees room instead of taking some.
     pub(crate) fn frees(self) -> bool {
         matches!(self, Self::Replacement | Self::Removal | Self::Cut)
     }

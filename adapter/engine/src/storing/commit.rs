@@ -1,9 +1,8 @@
-//! Takes what is dirty to the store: one apply if it fits, extents first and the rest last if not, and
-//! through the journal if the rest alone is too large.
+//! Commits: what is dirty goes to the store. In one apply if it fits; otherwise extents go ahead
+//! and the rest follows, through the journal if it is too large for one apply.
 //!
-//! Every apply is guarded on the superblock as this opener last wrote it, so nothing is stored after
-//! another opener has raised the epoch. Everything dirty goes along, so what the store holds is always
-//! the state at some moment of the past, but for bytes of the writes that a cut interrupted.
+//! A commit carries everything dirty. So the store always holds the state of some past moment,
+//! except for bytes of the writes that a cut interrupted.
 
 use super::gather::{Outgoing, all_fit, gather_extents, gather_metadata};
 use crate::backing::batch::Batch;
@@ -16,19 +15,19 @@ use crate::stored::record::superblock::Superblock;
 use crate::types::InodeNo;
 use crate::volume::Volume;
 
-/// How often a commit of unknown outcome is repeated before the caller is told.
+/// How often a commit of unknown outcome is repeated before it fails.
 const DOUBT_ATTEMPTS: u32 = 2;
 
 impl Volume {
     /// Stores everything that is dirty.
     ///
     /// # Cost
-    /// One `apply` if all fits the store's batch limits, none if nothing is dirty (and, for a durable
-    /// commit, nothing was applied since the last one).
+    /// One `apply` if all fits the store's batch limits, none if nothing is dirty (and, for a
+    /// durable commit, nothing was applied since the last one).
     ///
     /// # Errors
-    /// Nothing that failed to be stored is forgotten: it stays dirty and the next commit carries it. Who has
-    /// nobody to tell says so with [`Volume::tell_later`].
+    /// The store's. Everything stays dirty then, and the next commit carries it. A caller that can
+    /// report the error to nobody calls [`Volume::tell_later`].
     pub(crate) fn commit(&mut self, level: Durability) -> Result<()> {
         let outcome = self.try_commit(level);
         self.pending.untold = false;
@@ -39,7 +38,7 @@ impl Volume {
     fn try_commit(&mut self, level: Durability) -> Result<()> {
         debug_assert_eq!(self.pending.placing, None, "bytes that are not in their place yet would be stored");
         let mut outcome = self.commit_once(level);
-        // Going on resolves the doubt first, and repeats only what did not take.
+        // The next attempt resolves the doubt first, and repeats only what was not applied.
         for _ in 0..DOUBT_ATTEMPTS {
             if outcome != Err(Error::Store(StoreError::UnknownOutcome)) {
                 break;
@@ -52,9 +51,9 @@ impl Volume {
         outcome
     }
 
-    /// Gives a full store its room back: deletes the garbage that waits, and lets the next commit delete what
-    /// it removes instead of announcing it. Without this, a removal that goes along with new bytes would be
-    /// refused for ever. Returns true if anything was gained.
+    /// Frees room in a full store: deletes the waiting garbage, and lets the next commit delete
+    /// what it would announce as garbage. Without this, a commit that carries new bytes and a
+    /// removal would be refused for ever. Returns whether that gained anything.
     fn free_the_store(&mut self) -> bool {
         let stored = self.cache.reaps.iter().filter(|(_, reap)| reap.stored && !reap.dirty);
         let stored: Vec<InodeNo> = stored.map(|(ino, _)| *ino).collect();
@@ -114,10 +113,11 @@ impl Volume {
         Ok(())
     }
 
-    /// Sends extents ahead in applies of their own and returns those that still fit the last one.
+    /// Sends extents ahead in their own applies, and returns those that fit the last one.
     ///
-    /// What lies behind the end of a file in the store is announced as garbage first, so that a cut
-    /// leaves nothing that a later growth could show; the last apply takes the announcement back.
+    /// Extents behind the stored end of their file are announced as garbage first. So a cut leaves
+    /// nothing that a later growth of the file could expose. The last apply takes the announcements
+    /// back.
     fn stage_extents<'e>(
         &mut self,
         last: &mut Batch,
@@ -135,7 +135,7 @@ impl Volume {
             }
         }
         for (ino, _, _) in &behind_end {
-            // A record can announce one range; what an older one announced goes first.
+            // A record announces one range: the garbage of an older one is deleted first.
             self.drain_reap(*ino)?;
         }
         let mut batch = Batch::default();
@@ -145,7 +145,7 @@ impl Volume {
             batch.put(|key| self.backing.keys.reap(*ino, key), value);
             last.delete(|key| self.backing.keys.reap(*ino, key));
         }
-        // Numbers whose extents are in the store are taken, also if their inodes never get there.
+        // Reserves these inode numbers even if their inodes are never stored.
         let next_inode = self.pending.superblock.next_inode;
         let mut rest = extents;
         while !rest.is_empty() && !all_fit(&self.backing.limits, last, rest) {
@@ -158,18 +158,19 @@ impl Volume {
                 extent.push_to(&mut batch, &self.backing.keys);
                 sent += 1;
             }
-            // The announcements alone may fill a batch; only a batch that can never hold an extent is wrong.
+            // Announcements alone may fill a batch. Only a store whose batch can hold no extent is
+            // an error.
             if sent == 0 && batch.len() == 0 {
                 return Err(Error::StoreLimits("an extent does not fit an apply"));
             }
-            // Garbage from here on, should this commit not come to its end.
+            // If this commit fails from here on, they are garbage.
             for (ino, from, to) in &behind_end {
                 self.cache.add_stored_reap(*ino, *from, *to);
             }
             let superblock = Superblock { next_inode, ..self.backing.committed.clone() };
             self.backing.apply_in_order(&batch, &self.cache, &superblock, &superblock)?;
             self.backing.unsynced = true;
-            // Some of the bytes may have replaced others, which are not known any more.
+            // They may have replaced bytes that memory does not have.
             self.cache.forget_undo();
             batch.clear();
             rest = rest.get(sent..).unwrap_or_default();
@@ -177,7 +178,7 @@ impl Volume {
         Ok((rest, behind_end.into_iter().map(|(ino, _, _)| ino).collect()))
     }
 
-    /// Makes sure that what the next operation changes still fits one commit with what is dirty.
+    /// Makes sure that the next operation fits one commit with what is dirty.
     ///
     /// # Cost
     /// Nothing, or a commit.
@@ -188,7 +189,7 @@ impl Volume {
         if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
     }
 
-    /// Makes sure that what a removal changes still fits one commit with what is dirty. Bytes that wait may stay.
+    /// As [`Volume::make_room`], for a removal. However many bytes wait, they may stay.
     pub(crate) fn make_room_for_removal(&mut self) -> Result<()> {
         let dirty = &self.cache.dirty;
         let fits = self.room.fits_change_of_names(dirty);

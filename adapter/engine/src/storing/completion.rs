@@ -1,4 +1,4 @@
-//! The end of a commit: its last apply, and what memory notes when it was applied.
+//! The end of a commit: its last apply, after which everything is clean.
 
 use crate::backing::batch::Batch;
 use crate::backing::doubt::{Completion, Resolved};
@@ -8,7 +8,7 @@ use crate::stored::record::superblock::Superblock;
 use crate::volume::Volume;
 
 impl Volume {
-    /// Applies what ends a commit.
+    /// Applies the last batch of a commit.
     pub(crate) fn apply_last(
         &mut self,
         batch: &Batch,
@@ -26,7 +26,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Takes note that the last apply of a commit has been applied.
+    /// Marks everything clean once the last batch of a commit was applied.
     fn complete(&mut self, Completion { announced, step, journalled }: Completion) {
         self.backing.journal.changes = journalled;
         self.pending.superblock = self.backing.committed.clone();
@@ -44,10 +44,11 @@ impl Volume {
         self.backing.unsynced = true;
     }
 
-    /// Finds out whether the apply of unknown outcome took, if there is one, and ends its commit if it did.
+    /// Resolves an apply of unknown outcome, if there is one, and ends its commit if it was
+    /// applied.
     pub(crate) fn resolve_doubt(&mut self) -> Result<()> {
         if let Resolved::Applied(completion) = self.backing.resolve_doubt()? {
-            // Memory as it was before the change would not be what the store is.
+            // Undoing would make memory differ from the store.
             self.cache.forget_undo();
             if let Some(completion) = completion {
                 self.complete(completion);

@@ -1,4 +1,4 @@
-//! Ranges of extents that no file has any more: deleted little by little.
+//! Garbage: extents that belong to no file any more, deleted little by little.
 
 use crate::backing::batch::Batch;
 use crate::cache::dirty::PendingReap;
@@ -9,24 +9,25 @@ use crate::types::{ExtentIndex, InodeNo};
 use crate::volume::Volume;
 use crate::volume::room::RECORD_OVERHEAD_BYTES;
 
-/// Reap records that may wait before commits stop to drain them: an opener reads them all.
+/// Most reap records that may wait: an opener reads them all. With more, a commit drains some
+/// first.
 const MAX_WAITING_REAPS: usize = 128;
 
-/// Garbage ranges wider than this are searched for what exists instead of deleted blindly.
+/// Widest garbage range that is deleted blindly. A wider one is scanned for extents that exist.
 const MAX_BLIND_REAP_EXTENTS: u64 = 4096;
 
-/// Garbage extents deleted before a commit that goes through the journal, each in an apply of its own
-/// on the smallest stores.
+/// Garbage extents deleted before a commit through the journal. On the smallest stores each takes
+/// its own apply.
 const REAP_STEP_JOURNALLED_EXTENTS: u64 = 8;
 
-/// Garbage extents to delete, and where the garbage starts after that.
+/// Garbage extents to delete next, and where the rest of the garbage starts.
 struct ReapStep {
     indices: Vec<u64>,
     next: u64,
 }
 
 impl Volume {
-    /// Deletes the garbage that files with dirty bytes have grown over, before those bytes are stored.
+    /// Deletes garbage that files have grown over, before their new bytes are stored.
     fn drain_where_files_grew(&mut self) -> Result<()> {
         if self.cache.reaps.is_empty() {
             return Ok(());
@@ -48,7 +49,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Deletes all garbage of one inode, in applies of their own. Its record must be in the store.
+    /// Deletes all garbage of an inode in separate applies. Its reap record must be in the store.
     pub(crate) fn drain_reap(&mut self, ino: InodeNo) -> Result<()> {
         while self.cache.reaps.contains_key(&ino) {
             self.drain_step(ino)?;
@@ -56,7 +57,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Returns how many extents it deleted.
+    /// Deletes some garbage of an inode, and returns how many extents.
     fn drain_step(&mut self, ino: InodeNo) -> Result<usize> {
         let room = (self.backing.limits.max_batch_entries / 2)
             .min(self.backing.limits.max_batch_bytes / RECORD_OVERHEAD_BYTES);
@@ -68,7 +69,7 @@ impl Volume {
         let (next, count) = (step.next, step.indices.len());
         let mut batch = Batch::default();
         self.push_reap(&mut batch, ino, step);
-        // The record comes last: until then it covers what is being deleted.
+        // The record is changed last: until then it covers what is being deleted.
         let superblock = self.backing.committed.clone();
         self.backing.apply_in_order(&batch, &self.cache, &superblock, &superblock)?;
         self.backing.unsynced = true;
@@ -76,10 +77,11 @@ impl Volume {
         Ok(count)
     }
 
-    /// Deletes what must go before a commit, or what a commit through the journal does not take along.
+    /// Deletes the garbage that must be deleted before a commit, and some that a commit through the
+    /// journal does not delete.
     pub(crate) fn drain_before_commit(&mut self) -> Result<()> {
         self.drain_where_files_grew()?;
-        // One that is dirty covers extents that are garbage only once this commit has taken.
+        // Extents of a dirty one are garbage only after this commit.
         let waits = |reap: &PendingReap| reap.stored && !reap.dirty;
         while self.cache.reaps.values().filter(|reap| waits(reap)).count() > MAX_WAITING_REAPS
             && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
@@ -95,14 +97,14 @@ impl Volume {
         while left > 0
             && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
         {
-            // An answer of the store may be short: what counts is what was deleted.
+            // The store may have listed fewer: count the extents that were deleted.
             left = left.saturating_sub(self.drain_step(ino)?.max(1));
         }
         Ok(())
     }
 
-    /// Whether what waits to be deleted is more than the quota leaves free. Nobody is charged for it, so it may fill no
-    /// other room: else a guest that writes and removes what it may hold, again and again, fills the store.
+    /// Whether the waiting garbage takes more than the quota leaves free. Garbage is not charged,
+    /// so without this bound a guest could fill the store by writing and removing again and again.
     fn garbage_is_over_quota(&self) -> bool {
         let extents = |reap: &PendingReap| reap.to.saturating_sub(reap.from);
         let stored = self.cache.reaps.values().filter(|reap| reap.stored && !reap.dirty);
@@ -111,17 +113,17 @@ impl Volume {
         garbage > self.pending.superblock.quota_bytes.saturating_sub(self.pending.superblock.used_bytes)
     }
 
-    /// Garbage extents that one apply takes along.
+    /// Garbage extents that one commit deletes along the way.
     fn reap_step_extents(&self) -> u64 {
         REAP_STEP_EXTENTS.min(u64::from(self.backing.limits.max_batch_entries / 4))
     }
 
-    /// The next extents to delete, up to `max_extents` and no less than half of that if there are as many.
+    /// Returns the next extents to delete: up to `max_extents`, and at least half of that if there
+    /// are as many.
     ///
     /// # Cost
-    /// Nothing for a narrow range, whose extents are deleted whether they exist or not. In a wide one,
-    /// which may be mostly holes, a `scan` finds some that do; what comes behind the last of them may be
-    /// dense, and some of it is deleted blindly too.
+    /// Nothing for a narrow range, which is deleted blindly. A wide one may be mostly holes: a
+    /// `scan` finds extents that exist, and some more behind the last of them are deleted blindly.
     fn reap_step(&mut self, ino: InodeNo, max_extents: u64) -> Result<ReapStep> {
         let Some(reap) = self.cache.reaps.get(&ino).copied() else {
             return Ok(ReapStep { indices: Vec::new(), next: u64::MAX });
@@ -143,7 +145,7 @@ impl Volume {
             );
             blind = indices.last().map_or(reap.to, |last| last.saturating_add(1));
             if self.room.journalled {
-                // A delete may cost an apply here: none is made blindly.
+                // Here a delete may cost an apply: nothing is deleted blindly.
                 return Ok(ReapStep { indices, next: blind });
             }
         }
@@ -167,7 +169,7 @@ impl Volume {
         }
     }
 
-    /// Lets a commit take some garbage along, if there is any and room for it.
+    /// Adds deletions of some garbage to a commit, if there is any and room for it.
     pub(crate) fn push_reap_step(
         &mut self,
         batch: &mut Batch,
@@ -185,7 +187,7 @@ impl Volume {
         {
             return None;
         }
-        // Garbage that cannot be looked for now is looked for with the next commit.
+        // If the scan fails, the next commit tries again.
         let step = self.reap_step(ino, self.reap_step_extents()).ok()?;
         let next = step.next;
         self.push_reap(batch, ino, step);

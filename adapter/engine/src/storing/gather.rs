@@ -1,4 +1,4 @@
-//! What a commit has to store: gathers what is dirty in memory into a batch.
+//! Gathers what is dirty into a batch.
 
 use crate::backing::batch::Batch;
 use crate::cache::Cache;
@@ -26,7 +26,7 @@ impl Outgoing {
     }
 }
 
-/// Adds what is dirty but extents: what is removed, names, inodes, and announcements of garbage.
+/// Adds everything dirty except extents: removals, names, inodes, and announcements of garbage.
 pub(super) fn gather_metadata(cache: &Cache, keys: &KeySpace, batch: &mut Batch) {
     for removed in &cache.dirty.removed {
         let ino = removed.ino;
@@ -75,7 +75,7 @@ pub(super) fn gather_metadata(cache: &Cache, keys: &KeySpace, batch: &mut Batch)
     }
 }
 
-/// Seals the dirty extents and returns them: those bound to their inode's record, and the free ones.
+/// Seals the dirty extents. Returns those that are bound to their inodes, and the others.
 pub(super) fn gather_extents(cache: &mut Cache, keys: &KeySpace) -> (Vec<Outgoing>, Vec<Outgoing>) {
     let (mut bound, mut free) = (Vec::new(), Vec::new());
     if cache.dirty.extents.is_empty() {

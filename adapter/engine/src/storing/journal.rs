@@ -1,8 +1,8 @@
 //! Commits that are too large for one apply: written to a journal first, then put in place.
 //!
-//! The journal is valid once its commit record is there, which one apply sees to. From then on readers
-//! see what it changes, here through an overlay, and an opener after a cut puts it in place. Before, it
-//! is nothing, and an opener deletes it. `FORMAT.md` has the bytes and the argument.
+//! One apply writes the commit record, which makes the journal valid. From then on readers see its
+//! changes, here through the journal's view, and an opener after a cut puts them in place. Before
+//! that it means nothing, and an opener deletes it. `FORMAT.md` has the bytes and the argument.
 
 use crate::backing::Journal;
 use crate::backing::batch::Batch;
@@ -18,12 +18,12 @@ use crate::stored::record::journal::{
 use crate::stored::record::superblock::Superblock;
 use crate::volume::Volume;
 
-/// How often an opener tries to put a journal in place if the outcome of an apply is unknown.
+/// How often an opener tries to put a journal in place if outcomes are unknown.
 const SETTLE_ATTEMPTS: u32 = 3;
 
 impl Volume {
-    /// Commits what does not fit one apply. Once the commit record is in the store this succeeds: what
-    /// is left to do is done now if the store lets it, or before the next commit.
+    /// Commits what does not fit one apply. It succeeds once the commit record is in the store. The
+    /// changes are put in place now, or before the next commit if that fails.
     pub(crate) fn commit_through_journal(
         &mut self,
         batch: &Batch,
@@ -37,7 +37,7 @@ impl Volume {
         if bytes.len() > MAX_JOURNAL_BYTES {
             return Err(Error::StoreLimits("a commit does not fit the journal"));
         }
-        // The last chunk lies in the commit record itself: small commits have no other.
+        // The last chunk lies in the commit record itself; small commits have no other.
         let chunk_bytes = self.journal_chunk_bytes();
         let parts_bytes = bytes.len().saturating_sub(1) / chunk_bytes * chunk_bytes;
         let (ahead, rest) = bytes.split_at_checked(parts_bytes).unwrap_or_default();
@@ -69,12 +69,12 @@ impl Volume {
         superblock.set_journal(true);
         completes.journalled = decode_changes(&self.backing.keys, &bytes)?;
         self.apply_last(&commit, superblock, level, completes)?;
-        // The commit is done. What fails from here on is tried again by the next one, or by an opener.
+        // The commit is done. If this fails, the next commit or the next opener tries again.
         let _ = self.settle_journal();
         Ok(())
     }
 
-    /// How many bytes of changes one record of the journal takes.
+    /// Bytes of changes in one record of the journal.
     fn journal_chunk_bytes(&self) -> usize {
         let mut key = Vec::new();
         self.backing.keys.journal_part(0, &mut key);
@@ -85,7 +85,7 @@ impl Volume {
         value_room.saturating_sub(FRAME_BYTES + COMMIT_FIXED_BYTES).max(1)
     }
 
-    /// Puts in place what a committed journal changes, and deletes the journal.
+    /// Puts the changes of a committed journal in place, and deletes the journal.
     ///
     /// # Cost
     /// Nothing if there is no journal.
@@ -99,8 +99,8 @@ impl Volume {
                     None => batch.delete(set_key),
                 }
             }
-            // In this order: everything is in place before the journal is invalid, and it is invalid
-            // before a part of it is missing.
+            // The order matters: everything is in place before the journal becomes invalid, and it
+            // becomes invalid before a part is missing.
             batch.delete(|key| self.backing.keys.journal_commit(key));
             for part in &self.backing.journal.parts {
                 batch.delete(|key| key.extend_from_slice(part));
@@ -117,11 +117,11 @@ impl Volume {
         Ok(())
     }
 
-    /// Puts in place what a former opener has committed to a journal, or deletes what it has not.
+    /// Puts a former opener's journal in place if it is committed, or else deletes it.
     ///
     /// # Errors
-    /// [`Error::Damaged`] for a committed journal that is not whole, and the store's. A store that is
-    /// full lets the volume open: it can be read, and what is missing is put in place with the next commit.
+    /// [`Error::Damaged`] for a committed journal that is not whole, and the store's. A full store
+    /// is no error: the volume can be read, and the next commit puts the rest in place.
     pub(crate) fn recover_journal(&mut self) -> Result<()> {
         if !self.backing.committed.has_journal() {
             return Ok(());

@@ -1,9 +1,9 @@
-//! How what is dirty gets to the store.
+//! Storing: how dirty state gets to the store.
 
 pub(crate) mod change;
 mod gather;
 
-// Each of these is a verb of the volume, and uses those above it in this list.
+// Verbs of the volume, each using those above it.
 mod garbage;
 mod orphans;
 

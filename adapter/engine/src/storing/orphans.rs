@@ -1,4 +1,4 @@
-//! Inodes without a name: removed at once, or with later commits.
+//! Orphans: inodes without a name, removed at once or with later commits.
 
 use crate::error::{Error, Result};
 use crate::load;
@@ -7,7 +7,7 @@ use crate::stored::record::reap;
 use crate::types::InodeNo;
 use crate::volume::Volume;
 
-/// Inodes without a name that one commit removes along: each may cost a `get`.
+/// Orphans that one commit removes along the way: each may cost a `get`.
 const RECLAIMS_PER_COMMIT: u32 = 8;
 
 impl Volume {
@@ -19,11 +19,11 @@ impl Volume {
         self.cache.remove_node(ino, direct);
     }
 
-    /// Reads which garbage former openers left, and which orphans, as far as they come along.
+    /// Reads the garbage that former openers left, and the orphans that come with the same pages.
     pub(crate) fn load_pending(&mut self) -> Result<()> {
         let (mut start, _) = self.backing.keys.pending_range();
-        // Garbage must be known in full before a file grows over it, and a short page need not be the
-        // last; orphans, which come behind it, may wait.
+        // All garbage must be known before a file grows over it, and a short page need not be the
+        // last. Orphans come behind it and may wait.
         while let Some(next) = self.load_pending_page(&start)? {
             start = next;
             if !self.orphans.queue.is_empty() {
@@ -38,7 +38,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Returns where the next page starts, `None` if this one was empty.
+    /// Reads a page. Returns where the next one starts, `None` if this one was empty.
     fn load_pending_page(&mut self, start: &[u8]) -> Result<Option<Vec<u8>>> {
         let (_, end) = self.backing.keys.pending_range();
         let entries =
@@ -61,8 +61,8 @@ impl Volume {
         Ok(entries.last().map(|last| [last.key.as_slice(), &[0]].concat()))
     }
 
-    /// Reads the next orphans that a former opener left, once those known are removed. What fails is
-    /// left to the next opener.
+    /// Reads more of a former opener's orphans once the known ones are removed. If that fails, they
+    /// are left to the next opener.
     fn load_more_orphans(&mut self) {
         if self.orphans.queue.is_empty()
             && let Some(start) = self.orphans.next_page.take()
@@ -71,8 +71,8 @@ impl Volume {
         }
     }
 
-    /// Removes some of the inodes that wait for it, with the commit under way. What fails here is tried
-    /// again by the next opener: the record stays.
+    /// Removes some orphans with the commit under way. If that fails, the next opener tries again:
+    /// the orphan record stays.
     pub(crate) fn reclaim_orphans(&mut self) {
         for _ in 0..RECLAIMS_PER_COMMIT {
             self.load_more_orphans();
@@ -80,7 +80,7 @@ impl Volume {
                 break;
             }
             let Some(ino) = self.orphans.queue.pop_front() else { break };
-            // A page of the store's records may name what this opener has removed, or has open.
+            // The page may name inodes that this opener has removed, or has open.
             let removed = self.cache.dirty.removed.iter().any(|removed| removed.ino == ino);
             if removed || load::node(&mut self.backing, &mut self.cache, ino).is_err() {
                 continue;

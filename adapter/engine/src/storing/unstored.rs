@@ -1,11 +1,12 @@
-//! Commits that failed: who is told, and what a full store means for the operations that follow.
+//! Failed commits: which caller is told, and how operations go on when the store is full.
 //!
-//! Nothing that failed to be stored is forgotten: it stays dirty. This module is about the callers.
+//! What could not be stored stays dirty. This module is about the callers.
 //!
-//! - A close by a drop, a removal and a change that only gathers cannot tell that a commit failed. The next
-//!   change, or sync, tells it once, before it changes anything.
-//! - Once the store has refused for want of room, a change that may need room is stored before it returns, or
-//!   is refused and has changed nothing, until a write is stored. Removals and cuts gather: they give room back.
+//! - A dropped descriptor, a removal and a change that only gathers cannot report a failed commit.
+//!   The next change or sync reports it once, before it changes anything.
+//! - Once the store was full, a change that may need room is stored before it returns, or is
+//!   refused and changes nothing, until a write is stored. Removals and cuts gather: they free
+//!   room.
 
 use super::change::Change;
 use crate::cache::Counts;
@@ -15,13 +16,14 @@ use crate::store::Durability;
 use crate::volume::Volume;
 
 impl Volume {
-    /// Notes a failure that the caller has nobody to tell of: it dropped a descriptor, say. The next change or
-    /// sync tells it, unless what is dirty could be stored by then.
+    /// Notes a failure that the caller cannot report, for example of a dropped descriptor. The next
+    /// change or sync reports it, unless everything dirty is stored by then.
     pub fn tell_later(&mut self, outcome: Result<()>) {
         self.pending.untold |= outcome.is_err();
     }
 
-    /// Stores what is dirty for who only looks: a failure is not theirs to know. Returns whether all is stored.
+    /// Commits for an operation that only reads, and does not report a failure. Returns whether
+    /// everything is stored.
     pub(crate) fn commit_for_a_look(&mut self) -> bool {
         let untold = self.pending.untold;
         let stored = self.commit(Durability::Buffered).is_ok();
@@ -29,8 +31,8 @@ impl Volume {
         stored
     }
 
-    /// Comes before a change, while nothing has changed yet: tells what nobody was told, and refuses what may need
-    /// room as long as what is dirty finds none.
+    /// Called before a change: reports an unreported failure, and refuses a change that may need
+    /// room while the dirty state finds none.
     ///
     /// # Cost
     /// Nothing, unless a commit has failed.
@@ -48,15 +50,16 @@ impl Volume {
         }
     }
 
-    /// Whether a change that has no commit of its own gets one.
+    /// Whether a change that would only gather is stored at once.
     pub(crate) fn is_stored_at_once(&self, change: Change) -> bool {
         self.pending.full && !change.frees()
     }
 
-    /// Says what a change's caller is told of its commit, which the change itself has asked for if `at_once`. A change that is refused for want of room is undone.
+    /// Returns what the caller of a change is told of its commit. `at_once`: the change itself had
+    /// to be stored. Undoes a change that is refused because the store is full.
     pub(crate) fn answer(&mut self, change: Change, at_once: bool, outcome: Result<()>) -> Result<()> {
         let Err(error) = outcome else {
-            // Whatever else was stored may just have been small.
+            // Only a stored write shows that there is room: anything else may just be small.
             self.pending.full &= change != Change::Write;
             return Ok(());
         };
@@ -75,26 +78,26 @@ impl Volume {
         Err(error)
     }
 
-    /// Makes memory what the store is, if it was before the change that the store has refused.
+    /// Undoes the refused change, if memory was as the store before it.
     fn undo(&mut self) {
         let extent_bytes = self.backing.extent_bytes();
         let Some(undone) = self.cache.undo(extent_bytes) else { return };
         let (superblock, before) = (&mut self.pending.superblock, undone.counts);
         superblock.set_used(before.used);
-        // Numbers under which bytes went ahead are taken.
+        // Numbers whose bytes went ahead stay reserved.
         superblock.next_inode = before.next_inode.max(self.backing.committed.next_inode);
-        // Their removal went along.
+        // Their removal was undone too.
         self.orphans.queue.extend(undone.orphans);
         (self.pending.since, self.pending.removals) = (None, 0);
     }
 
-    /// Gets ready to undo a change: only one that starts from what is stored can be undone, and only one that is
-    /// stored before it returns needs to be.
+    /// Starts to log a change for undoing. Only a change of a clean cache can be undone, and only
+    /// one that is stored before it returns needs to be.
     pub(crate) fn prepare_undo(&mut self, change: Change, durable: bool) {
         let stored = match self.options.mode {
             _ if durable => true,
             Mode::Strict => true,
-            // A replacement that finds no room waits.
+            // A replacement waits if the store is full.
             Mode::Close => change == Change::Names || self.is_stored_at_once(change),
             Mode::Lazy => self.is_stored_at_once(change),
         };

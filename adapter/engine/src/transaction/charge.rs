@@ -1,4 +1,4 @@
-//! What a change adds to what the quota counts.
+//! Quota checks: what a change adds to the usage.
 
 use super::txn::Txn;
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use crate::quota::Used;
 use crate::types::InodeNo;
 
 impl Txn<'_> {
-    /// Fails unless the volume's quota allows so much more.
+    /// Fails if the volume's quota does not allow so much more.
     pub(crate) fn check_growth(&self, growth: Used) -> Result<()> {
         let superblock = &self.volume.pending.superblock;
         let fits = |used: u64, more: u64, quota: u64| more == 0 || used.saturating_add(more) <= quota;
@@ -16,12 +16,12 @@ impl Txn<'_> {
         {
             return Err(Error::Quota);
         }
-        // The last inode number ends ranges of keys and is never given out.
+        // The last inode number is never given out: it ends ranges of keys.
         if superblock.next_inode < u64::MAX - 1 { Ok(()) } else { Err(Error::NoSpace) }
     }
 
-    /// What changing an inode adds, whatever the change: one that is the image's comes up, with the bytes in its
-    /// record. It must be in memory.
+    /// The charge for copying up an inode that is still the image's, with its inline bytes; nothing
+    /// for others. It must be in memory.
     pub(crate) fn copy_up(&self, ino: InodeNo) -> Used {
         let extent_bytes = self.volume.backing.extent_bytes();
         match self.volume.cache.node(ino) {
@@ -30,11 +30,11 @@ impl Txn<'_> {
         }
     }
 
-    /// What is charged for a name: nothing if it is the image's. The name is then in memory, for the change to see
-    /// whose it is.
+    /// The charge of a name: nothing if it is the image's. Leaves the name in memory, where the
+    /// change looks it up.
     ///
     /// # Cost
-    /// A lookup, if memory has lost the name since it was looked up.
+    /// A lookup, if the name was evicted meanwhile.
     pub(crate) fn charged_name(&mut self, dir: InodeNo, name: &str) -> Result<Used> {
         let charged = match self.volume.cache.is_charged_name(dir, name) {
             Some(charged) => charged,

@@ -2,6 +2,11 @@
 
 pub(crate) mod txn;
 
+// Their parts for quotas, and for the bytes of files.
 mod charge;
 
-pub(crate) mod file;
+mod extents;
+
+mod read;
+mod resize;
+mod write;

@@ -1,9 +1,9 @@
-//! One operation of the file system as a transaction: first it reads, and may fail; then it writes,
-//! and cannot.
+//! An operation as a transaction: first it reads and may fail, then it writes and cannot fail.
 //!
-//! [`Txn`] answers from memory or the store. Turned into [`Writes`], it changes memory only, through
-//! methods that return nothing: so an operation that fails has changed nothing. What was changed is the
-//! dirty part of the cache, which [`Writes::finish`] commits or leaves to gather with what follows.
+//! [`Txn`] reads from memory or the store. It turns into [`Writes`], which changes memory only,
+//! through methods that cannot fail. So an operation that fails has changed nothing. The changes
+//! are the dirty part of the cache: [`Writes::finish`] commits them, or leaves them to gather with
+//! later ones.
 
 use crate::error::{Error, Result};
 use crate::limits::MAX_GATHERED_REMOVALS;
@@ -26,7 +26,7 @@ pub(crate) struct Writes<'v> {
     pub(crate) volume: &'v mut Volume,
     pub(crate) now: Timestamp,
     pub(crate) change: Change,
-    /// It promises to be durable when it returns, whatever the mode.
+    /// It must be durable when it returns, in any mode.
     pub(crate) durable: bool,
 }
 
@@ -41,11 +41,11 @@ impl Volume {
         Ok(Txn { volume: self })
     }
 
-    /// Starts an operation that will change something, with up to `data_bytes` of file data.
+    /// Starts an operation that changes something, with up to `data_bytes` of file data.
     ///
     /// # Cost
-    /// A commit, if what is dirty already leaves no room for more. One `get` after a commit whose
-    /// outcome is unknown.
+    /// A commit, if what is dirty leaves no room for more. One `get` after a commit of unknown
+    /// outcome.
     pub(crate) fn begin_change(&mut self, data_bytes: usize) -> Result<Txn<'_>> {
         debug_assert_eq!(self.pending.placing, None, "a write was begun and not ended");
         self.backing.check_alive()?;
@@ -54,10 +54,10 @@ impl Volume {
         self.begin()
     }
 
-    /// As [`Volume::begin_change`], for an operation that takes names away.
+    /// As [`Volume::begin_change`], for an operation that removes names.
     ///
     /// # Errors
-    /// The store's, if as much waits as one commit can hold.
+    /// The store's, if one commit can hold no more than waits already.
     pub(crate) fn begin_removal(&mut self) -> Result<Txn<'_>> {
         self.backing.check_alive()?;
         self.resolve_doubt()?;
@@ -73,7 +73,7 @@ impl<'v> Txn<'v> {
         Ok(&node.inode)
     }
 
-    /// The inode of an entry, which must be of the kind that the entry says.
+    /// Returns the inode of an entry, which must be of the entry's kind.
     pub(crate) fn inode_of(&mut self, entry: Dentry) -> Result<&Inode> {
         let inode = self.inode(entry.ino)?;
         if inode.kind == entry.kind {
@@ -83,12 +83,12 @@ impl<'v> Txn<'v> {
         }
     }
 
-    /// What a name is. A directory that was removed while open has no entries.
+    /// Looks a name up. A directory that was removed while open has no entries.
     pub(crate) fn lookup(&mut self, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
         load::dentry(&mut self.volume.backing, &mut self.volume.cache, dir, name)
     }
 
-    /// Fails unless the directory can take a new name.
+    /// Fails if the directory cannot take a new name.
     pub(crate) fn check_accepts_names(&mut self, dir: InodeNo) -> Result<()> {
         let inode = self.inode(dir)?;
         match (inode.kind, inode.nlink) {
@@ -103,14 +103,14 @@ impl<'v> Txn<'v> {
         if self.volume.read_only { Err(Error::ReadOnly) } else { Ok(()) }
     }
 
-    /// Ends the reading half: from here on nothing can fail. That a volume takes no changes is found out here
-    /// and not before, when it is known that the operation does not lead to another one; and here it is told
-    /// that an earlier commit failed, when it is known that this operation would have been done.
+    /// Ends the reading half: from here on nothing can fail. Only now is it known that the
+    /// operation stays on this volume and would be done. So the checks come here: whether the
+    /// volume takes changes, and whether an earlier failure is to be reported.
     pub(crate) fn into_writes(self, change: Change) -> Result<Writes<'v>> {
         self.into_writes_with(change, false)
     }
 
-    /// As [`Txn::into_writes`], for a change that is `durable` when it returns if the descriptor was opened so.
+    /// As [`Txn::into_writes`]. A `durable` change is durable when it returns.
     pub(crate) fn into_writes_with(self, change: Change, durable: bool) -> Result<Writes<'v>> {
         self.check_writable()?;
         self.volume.settle_unstored(change)?;
@@ -126,7 +126,7 @@ impl<'v> Txn<'v> {
 }
 
 impl Writes<'_> {
-    /// Changes an inode that the reading half has loaded, keeping the volume's counts right.
+    /// Changes an inode that the reading half has loaded, and updates the volume's counts.
     pub(crate) fn edit(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Inode, Timestamp)) {
         self.volume.cache.keep_inode(ino);
         let Some(node) = self.volume.cache.node_mut(ino) else {
@@ -143,7 +143,7 @@ impl Writes<'_> {
         self.volume.cache.mark_inode(ino);
     }
 
-    /// Makes an inode. It has no name yet.
+    /// Makes an inode, without a name.
     pub(crate) fn create(&mut self, kind: Kind, parent: InodeNo, content: Content) -> InodeNo {
         let superblock = &mut self.volume.pending.superblock;
         let ino = InodeNo(superblock.next_inode);
@@ -161,10 +161,11 @@ impl Writes<'_> {
         ino
     }
 
-    /// Gives a name to an inode, born now unless it is known to be older. Its link count is the caller's.
+    /// Adds a directory entry, born now unless it has a birth. The caller sets the inode's link
+    /// count.
     pub(crate) fn add_name(&mut self, dir: InodeNo, name: &str, mut entry: Dentry) {
         if entry.born == 0 {
-            // That of the edit below.
+            // The generation after the edit below.
             entry.born = self.volume.cache.node(dir).map_or(0, |node| node.inode.generation.wrapping_add(1));
         }
         self.volume.cache.set_dentry(dir, name, Some(entry));
@@ -180,7 +181,7 @@ impl Writes<'_> {
         });
     }
 
-    /// Takes a name away. What it named keeps its link count.
+    /// Removes a directory entry. The inode keeps its link count.
     pub(crate) fn remove_name(&mut self, dir: InodeNo, name: &str, entry: Dentry) {
         let before = self.volume.cache.set_dentry(dir, name, None);
         if before.is_none_or(|slot| !slot.below) {
@@ -197,8 +198,8 @@ impl Writes<'_> {
         });
     }
 
-    /// Takes one link from an inode, a directory's last ones at once. Without links it goes, now or,
-    /// if it is open, with its last close.
+    /// Removes one link of an inode, or all of a directory. Without links the inode is removed:
+    /// now, or with its last close if it is open.
     pub(crate) fn drop_link(&mut self, ino: InodeNo) {
         self.edit(ino, |inode, now| {
             inode.nlink = if inode.kind == Kind::Directory { 0 } else { inode.nlink.saturating_sub(1) };
@@ -218,8 +219,9 @@ impl Writes<'_> {
     /// Ends the operation.
     ///
     /// # Errors
-    /// The commit's, if the change promises to be stored, or the store was full before. Refused for want of room,
-    /// it is undone if nothing else was dirty; otherwise it stays, in memory, and the next commit tries again.
+    /// The commit's, if the change must be stored before it returns, or if the store was full
+    /// before. A change that is refused because the store is full is undone if nothing else was
+    /// dirty. Otherwise it stays in memory, and the next commit tries again.
     pub(crate) fn finish(self) -> Result<()> {
         let Writes { volume, now, change, durable } = self;
         volume.pending.removals =
@@ -240,7 +242,7 @@ impl Writes<'_> {
         };
         let outcome = volume.commit(level);
         if outcome.is_err() {
-            // What waits is tried again with as many removals more, or as much later.
+            // Try again after as many more removals, or as much more time.
             (volume.pending.removals, volume.pending.since) = (0, Some(now));
         }
         volume.answer(change, at_once, outcome)

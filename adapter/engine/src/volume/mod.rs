@@ -17,45 +17,45 @@ use std::collections::VecDeque;
 
 /// An open volume.
 ///
-/// One thread uses it; its operations are the methods in `ops`. Dropping it without
-/// [`Volume::sync_all`] is what a kill does: see [`Mode`](crate::Mode).
+/// One thread uses it. Dropping it without [`Volume::sync_all`] has the effect of a kill: see
+/// [`Mode`](crate::Mode).
 pub struct Volume {
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) options: Options,
-    /// Takes no changes, by what it is or because the caller wants none now.
+    /// It takes no changes: it is an image, or the caller wants none now.
     pub(crate) read_only: bool,
-    /// Directories on which something else is mounted.
+    /// Directories on which other volumes are mounted.
     pub(crate) mountpoints: Mountpoints,
 
-    /// What is stored.
+    /// The stored state.
     pub(crate) backing: Backing,
-    /// What is in memory, and what of it is dirty.
+    /// The state in memory, with its dirty part.
     pub(crate) cache: Cache,
-    /// What else waits for the next commit.
+    /// The rest of the dirty state.
     pub(crate) pending: Pending,
     pub(crate) orphans: Orphans,
 
-    /// What one commit can hold.
+    /// The capacity of one commit.
     pub(crate) room: Room,
-    /// Memory for commits.
+    /// The buffer of commits.
     pub(crate) batch: Batch,
 
     pub(crate) open_descriptors: u32,
-    /// Names that listings hold.
+    /// Names in memory for open listings.
     pub(crate) snapshot_entries: usize,
 }
 
-/// Inodes without a name that are not open: a former opener left them, or there was no room to remove
-/// them with their last close.
+/// Inodes that have no name and are not open. A former opener left them, or their last close had no
+/// room to remove them.
 #[derive(Default)]
 pub(crate) struct Orphans {
     pub(crate) queue: VecDeque<InodeNo>,
-    /// The key from which the store has more of a former opener's, once those in `queue` are removed.
+    /// The key from which the store has more of them, to be read when `queue` is empty.
     pub(crate) next_page: Option<Vec<u8>>,
 }
 
 impl Volume {
-    /// Puts a volume together of which nothing is in memory.
+    /// Makes a volume with nothing in memory.
     pub(crate) fn new(clock: Box<dyn Clock>, options: Options, backing: Backing, room: Room) -> Self {
         Self {
             clock,
@@ -73,32 +73,33 @@ impl Volume {
         }
     }
 
-    /// Refuses or takes changes from now on, but for those already made, which are still stored. An image
-    /// never takes any.
+    /// Refuses or takes changes from now on. Earlier changes are still stored. An image never takes
+    /// any.
     pub fn set_read_only(&mut self, read_only: bool) {
         let is_image = self.backing.lower.is_some() && self.backing.committed.lower.is_none();
         self.read_only = read_only || is_image;
     }
 
-    /// Says through which mount the next operations come, and whether that takes changes. An image never
-    /// takes any.
+    /// Sets the mount through which the next operations come, and whether it takes changes. An
+    /// image never takes any.
     pub fn enter(&mut self, mount: MountNo, read_only: bool) {
         self.mountpoints.here = mount;
         self.set_read_only(read_only);
     }
 
-    /// Mounts something on a directory: through the mount `seen`, walks that come to `covered` go on
-    /// there. The directory can be neither removed nor renamed from then on; one that it lies in can.
+    /// Mounts something on a directory: walks through the mount `seen` that reach `covered` go on
+    /// in `mount`. From then on the directory itself can be neither removed nor renamed; the
+    /// directories above it can.
     pub fn attach(&mut self, seen: MountNo, covered: InodeNo, mount: MountNo) {
         self.mountpoints.covered.push((seen, covered, mount));
     }
 
-    /// The name this volume has in its store.
+    /// The name of the volume in its store.
     pub fn name(&self) -> &str {
         &self.options.volume
     }
 
-    /// An identity that no other volume has.
+    /// The unique identity of the volume.
     pub fn uuid(&self) -> [u8; 16] {
         self.backing.committed.uuid
     }
@@ -108,17 +109,17 @@ impl Volume {
         self.backing.lower.as_ref().map(|lower| lower.id())
     }
 
-    /// Bytes, inodes and names that the volume uses, as its quota counts them.
+    /// Returns the bytes, inodes and names that the volume uses, as its quota counts them.
     pub fn used(&self) -> Used {
         self.pending.superblock.used()
     }
 
-    /// Returns what the volume may hold. [`Volume::used`] is what it does hold.
+    /// Returns the quota: how much the volume may hold. [`Volume::used`] is how much it does.
     pub fn quota(&self) -> Quota {
         self.pending.superblock.quota()
     }
 
-    /// Inodes, directory entries and bytes of files that are in memory now.
+    /// Returns how many inodes, directory entries and bytes of files are in memory.
     pub fn memory(&self) -> (usize, usize, usize) {
         self.cache.usage()
     }

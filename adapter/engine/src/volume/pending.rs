@@ -3,24 +3,24 @@
 use crate::stored::record::superblock::Superblock;
 use crate::types::{InodeNo, Timestamp};
 
-/// What waits for the next commit, and what became of the last ones.
+/// What waits for the next commit, and how the last one failed, if it did.
 pub(crate) struct Pending {
-    /// The superblock as it will be with the next commit.
+    /// The superblock of the next commit.
     pub(crate) superblock: Superblock,
-    /// Removals that are dirty.
+    /// The number of dirty removals.
     pub(crate) removals: u32,
-    /// When the oldest change that is not stored was made.
+    /// The time of the oldest dirty change.
     pub(crate) since: Option<Timestamp>,
-    /// A write has made room in this file, at this moment, and waits for its bytes.
+    /// The file of a write that waits for its bytes, and the time of the write.
     pub(crate) placing: Option<(InodeNo, Timestamp)>,
-    /// The store has refused a commit for want of room, and no write was stored since.
+    /// The store was full at a commit, and no write was stored since.
     pub(crate) full: bool,
-    /// The last commit failed, and nobody was told.
+    /// The last commit failed, and no caller has been told.
     pub(crate) untold: bool,
 }
 
 impl Pending {
-    /// Nothing waits: the next superblock is the one that is stored.
+    /// Nothing waits: the next superblock is the stored one.
     pub(crate) fn nothing(superblock: Superblock) -> Self {
         Self { superblock, removals: 0, since: None, placing: None, full: false, untold: false }
     }

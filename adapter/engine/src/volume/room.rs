@@ -1,4 +1,4 @@
-//! What fits: the limits of a store, and what follows from them for a volume and its commits.
+//! Room: what a store's limits mean for a volume and its commits.
 
 use crate::cache::dirty::Dirty;
 use crate::error::{Error, Result};
@@ -9,28 +9,27 @@ use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::inode::FIXED_BYTES;
 use crate::stored::record::superblock::{MIN_EXTENT_BYTES, Superblock};
 
-/// Bytes of a record's key and frame and of an inode's fields, taken generously; the superblock is no
-/// longer either.
+/// Bytes of a key, a frame and the fields of an inode, rounded up. The superblock is no longer.
 pub(crate) const RECORD_OVERHEAD_BYTES: u32 =
     limits::MIN_STORE_KEY_BYTES + (FRAME_BYTES + FIXED_BYTES) as u32 + 64;
 
-/// Records that one operation may change besides file data: a rename over an open file changes two
-/// directories, two entries, two inodes and an orphan record; a removal takes direct deletes along.
+/// Records that one operation may change beside file data. A rename over an open file changes two
+/// directories, two entries, two inodes and an orphan record. Direct deletes come on top.
 pub(crate) const ENTRIES_PER_OPERATION: usize = 9;
 
-/// What may gather in memory before it is committed.
+/// How much may be dirty before a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Room {
     entries: usize,
     bytes: usize,
-    /// Of the volume: the longest content of an inode's record, and the size of an extent.
+    /// The longest inline content of an inode, and the extent size.
     content_bytes: usize,
     extent_bytes: u32,
-    /// The store takes less in one apply: most commits go through the journal.
+    /// One apply takes less than that: most commits go through the journal.
     pub(crate) journalled: bool,
 }
 
-/// Fails for a store that no volume fits.
+/// Fails for a store that can hold no volume.
 pub(crate) fn check_limits(limits: &Limits) -> Result<()> {
     if limits.max_key_bytes < limits::MIN_STORE_KEY_BYTES {
         return Err(Error::StoreLimits("max-key-bytes must be at least 520"));
@@ -47,24 +46,24 @@ pub(crate) fn check_limits(limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-/// Longest target of a symbolic link in a volume with extents of this size, in bytes: no inode's record
-/// becomes longer than the volume's other records.
+/// Longest target of a symbolic link, in bytes, in a volume with this extent size. No inode's
+/// record becomes longer than the volume's other records.
 pub(crate) fn max_symlink_bytes(extent_bytes: u32) -> usize {
     MAX_SYMLINK_BYTES.min(extent_bytes as usize)
 }
 
-/// Longest content of an inode's record.
+/// Longest inline content of an inode.
 fn max_content_bytes(superblock: &Superblock) -> usize {
     max_symlink_bytes(superblock.extent_bytes).max(superblock.inline_bytes as usize)
 }
 
-/// Returns what one commit may hold, or fails if there is a record that the store cannot take: each must
-/// fit one value, and one apply beside the superblock.
+/// Returns the room of a commit. Fails if the store cannot take every record: each must fit one
+/// value, and one apply beside the superblock.
 pub(crate) fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<Room> {
     let (extent, content) = (superblock.extent_bytes as usize, max_content_bytes(superblock));
     let overhead = RECORD_OVERHEAD_BYTES as usize;
     let (max_value, max_batch) = (limits.max_value_bytes as usize, limits.max_batch_bytes as usize);
-    // The content of an inode is no longer than an extent.
+    // Inline content is no longer than an extent.
     if FRAME_BYTES + extent > max_value || FRAME_BYTES + FIXED_BYTES + content > max_value {
         return Err(Error::StoreLimits("this volume's records are longer than the store's max-value-bytes"));
     }
@@ -85,7 +84,8 @@ pub(crate) fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<Room
     Ok(Room { entries, bytes, content_bytes: content, extent_bytes, journalled: !direct })
 }
 
-/// The sizes of a new volume: what was asked for, or less if the store carries less.
+/// Returns the extent size and inline limit of a new volume: as asked for, or less if the store
+/// takes less.
 pub(crate) fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
     let value_room = limits.max_value_bytes.saturating_sub((FRAME_BYTES + FIXED_BYTES) as u32);
     let batch_room = |records: u32| (limits.max_batch_bytes / records).saturating_sub(RECORD_OVERHEAD_BYTES);
@@ -93,28 +93,29 @@ pub(crate) fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
     while extent_bytes > value_room.min(batch_room(2)) && extent_bytes > MIN_EXTENT_BYTES {
         extent_bytes /= 2;
     }
-    // A store that takes many records takes a small file in each; one that does not has a journal.
+    // A store that takes many records in an apply must take a small file in each. Otherwise the
+    // journal does.
     let direct = limits.max_batch_entries >= limits::MIN_DIRECT_BATCH_ENTRIES
         && limits.max_batch_bytes >= limits::MIN_DIRECT_BATCH_BYTES;
     let inline_room = batch_room(if direct { limits::MIN_DIRECT_BATCH_ENTRIES / 2 } else { 2 });
-    // What leaves the record must fit the first extent.
+    // Bytes that leave the record must fit the first extent.
     (extent_bytes, options.inline_bytes.min(inline_room).min(value_room).min(extent_bytes))
 }
 
 impl Room {
-    /// Whether what the next operation changes, with its direct deletes, fits one commit with what is dirty.
+    /// Whether another operation, with its direct deletes, fits one commit with what is dirty.
     pub(crate) fn fits_operation(&self, dirty: &Dirty) -> bool {
         let extent_bytes = self.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
         self.fits(dirty, ENTRIES_PER_OPERATION + self.max_direct_deletes() as usize, 2, extent_bytes)
     }
 
-    /// As [`Room::fits_operation`], for one that writes no extent.
+    /// As [`Room::fits_operation`], for an operation that writes no extent.
     pub(crate) fn fits_change_of_names(&self, dirty: &Dirty) -> bool {
         self.fits(dirty, ENTRIES_PER_OPERATION + self.max_direct_deletes() as usize, 2, 0)
     }
 
-    /// Whether so many more mutations, of them `records` with the bytes of a small file, and so many
-    /// bytes of extents fit one commit with everything that must go together already.
+    /// Whether `entries` more mutations, of which `records` carry a small file, and `extent_bytes`
+    /// of extents fit one commit with everything that must go together already.
     fn fits(&self, dirty: &Dirty, entries: usize, records: usize, extent_bytes: usize) -> bool {
         let entries = dirty.metadata_entries() + entries;
         let bytes = (dirty.inodes.len() + records).saturating_mul(self.content_bytes)
@@ -124,13 +125,13 @@ impl Room {
         entries <= self.entries && bytes <= self.bytes
     }
 
-    /// How many extents can be bound to their inodes by the next operation, if
-    /// [`Room::fits_operation`]: at least one.
+    /// How many extents the next operation can bind to their inodes, if [`Room::fits_operation`]:
+    /// at least one.
     pub(crate) fn bound_extents(&self, dirty: &Dirty) -> u64 {
         let entries = dirty.metadata_entries() + ENTRIES_PER_OPERATION;
         let free = self.entries.saturating_sub(entries);
         let extent_bytes = self.extent_bytes.saturating_add(2 * RECORD_OVERHEAD_BYTES) as usize;
-        // Halving until it fits: exact enough, and the largest stores take one look.
+        // Halving is exact enough, and the largest stores fit at once.
         let mut count = free;
         while count > 1 && !self.fits(dirty, ENTRIES_PER_OPERATION, 2, count.saturating_mul(extent_bytes)) {
             count /= 2;
@@ -138,12 +139,12 @@ impl Room {
         count.max(1) as u64
     }
 
-    /// Whether the removal of an inode fits too.
+    /// Whether the removal of an inode fits one commit with what is dirty.
     pub(crate) fn fits_removal(&self, dirty: &Dirty) -> bool {
         self.fits(dirty, 2 + self.max_direct_deletes() as usize, 0, 0)
     }
 
-    /// Extents deleted in the commit that makes them garbage.
+    /// Most extents deleted in the commit that makes them garbage.
     pub(crate) fn max_direct_deletes(&self) -> u64 {
         limits::MAX_DIRECT_DELETES.min(self.entries as u64 / 4)
     }
@@ -153,7 +154,7 @@ impl Room {
 mod tests {
     use super::*;
 
-    /// Whatever a store's limits are, if they are taken at all, a new volume fits it.
+    /// Every store whose limits are accepted can hold a new volume.
     #[test]
     fn a_new_volume_fits_every_store_that_is_taken() {
         for entries in [2, 3, 15, 16, 10_000] {

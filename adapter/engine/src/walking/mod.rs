@@ -1,4 +1,4 @@
-//! Walks along paths.
+//! Walking: where paths start, and where they lead.
 
 pub(crate) mod start;
 pub mod steps;

@@ -1,11 +1,11 @@
-//! Path resolution: the one place that walks names.
+//! Path resolution: the only place that walks names of a volume.
 //!
-//! A path starts at a directory and never leaves it: not by a leading `/`, not by `..`, not by a
-//! symbolic link to either. The last name is special: most operations act on the name and not on what
-//! it leads to, so it is looked up but not entered. What it is for is the [`Ending`].
+//! A path starts at a directory and never leaves it: not by a leading `/`, not by `..`, and not by
+//! a symbolic link to either. The last name is special: most operations act on the name, so it is
+//! looked up but not entered. The [`Ending`] tells what the name is for.
 //!
-//! Nothing is taken from a path before or on the way: what is behind a name says what the name means, in
-//! whichever volume the walk comes to it.
+//! The path is never normalized: slashes and dots behind a name change its meaning, in every volume
+//! that the walk reaches.
 
 use super::steps::{self, Step};
 use crate::error::{Error, Result};
@@ -27,27 +27,29 @@ pub enum Follow {
     No,
 }
 
-/// What the last name of a path is for, which decides how it is taken.
+/// The purpose of the last name of a path, which decides how it is resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// A name that is to be changed or removed, with slashes behind it or without: a symbolic link there is not
-    /// followed, and what is mounted there is not entered.
+    /// A name to change or remove, with or without slashes behind it. A symbolic link there is not
+    /// followed, and a mount there is not entered.
     Name,
-    /// A name that is to be made for what is no directory. As [`Ending::Name`].
+    /// A name to make, for something that is no directory. Resolved as [`Ending::Name`].
     New,
-    /// What it leads to. With slashes behind it a symbolic link is followed in any case.
+    /// The object that the name leads to. With slashes behind it, a symbolic link is always
+    /// followed.
     Object(Follow),
-    /// A file that is made if there is none: a name with slashes behind it is none for a file.
+    /// A file, made if there is none. A name with slashes behind it cannot name a file.
     File(Follow),
 }
 
 impl Ending {
-    /// Whether the last name itself is what the operation is about, and not what it leads to.
+    /// Whether the operation acts on the last name itself.
     pub fn is_name(self) -> bool {
         matches!(self, Self::Name | Self::New)
     }
 
-    /// Whether a symbolic link that has the last name is followed, with slashes behind the name or without.
+    /// Whether a symbolic link with the last name is followed; `slashes` tells whether there are
+    /// some behind it.
     pub fn follows(self, slashes: bool) -> bool {
         match self {
             Self::Name | Self::New => false,
@@ -57,14 +59,14 @@ impl Ending {
     }
 }
 
-/// Where a path ends.
+/// The end of a path.
 #[derive(Debug)]
 pub(crate) struct Found<'p> {
-    /// The directory that holds the last name, or the directory itself where there is no last name.
+    /// The directory with the last name, or the directory itself if there is no last name.
     pub(crate) dir: InodeNo,
     /// The last name; `None` for a path that ends in `.`, `..` or at its start.
     pub(crate) name: Option<Cow<'p, str>>,
-    /// What is there.
+    /// The entry of the last name, or of the directory itself.
     pub(crate) entry: Option<Dentry>,
     /// The path ends in `/` or has no last name: only a directory will do.
     pub(crate) must_be_dir: bool,
@@ -73,7 +75,7 @@ pub(crate) struct Found<'p> {
 }
 
 impl Found<'_> {
-    /// What is there, which must be something.
+    /// Returns the entry, which must exist.
     pub(crate) fn existing(&self) -> Result<Dentry> {
         let entry = self.entry.ok_or(Error::NoEntry)?;
         if self.must_be_dir && entry.kind != Kind::Directory {
@@ -82,19 +84,22 @@ impl Found<'_> {
         Ok(entry)
     }
 
-    /// The last name, for an operation that changes it; a path without one is refused with `otherwise`.
+    /// Returns the last name, for an operation that changes it. Fails with `otherwise` if there is
+    /// none.
     pub(crate) fn last_name(&self, otherwise: Error) -> Result<&str> {
         self.name.as_deref().ok_or(otherwise)
     }
 
-    /// The name that is there and goes: that a volume takes no changes is told before what is there.
+    /// Returns the last name and its entry, for an operation that removes it. That the volume takes
+    /// no changes is reported first.
     pub(crate) fn old_name(&self, txn: &Txn<'_>, otherwise: Error) -> Result<(&str, Dentry)> {
         let name = self.last_name(otherwise)?;
         txn.check_writable()?;
         Ok((name, self.entry.ok_or(Error::NoEntry)?))
     }
 
-    /// The name that is not there and comes: what is in its way is told before that a volume takes no changes.
+    /// Returns the last name, for an operation that adds it. Whatever is in its way is reported
+    /// before that the volume takes no changes.
     pub(crate) fn new_name(&self, txn: &mut Txn<'_>, kind: Kind) -> Result<&str> {
         let name = self.last_name(Error::Exist)?;
         if self.entry.is_some() {
@@ -112,13 +117,14 @@ impl Found<'_> {
 /// Walks `path` from `start`.
 ///
 /// # Cost
-/// Nothing for names that are known; one call for each that is not, and one for each symbolic link on
-/// the way that is not in memory.
+/// Nothing for known names. One call for each other name, and one for each symbolic link on the way
+/// that is not in memory.
 ///
 /// # Errors
-/// [`Error::NotPermitted`] for a path that leaves where it must stay, [`Error::NoEntry`] or
-/// [`Error::NotDirectory`] for a step that cannot be taken, [`Error::Loop`], [`Error::NameTooLong`],
-/// [`Error::Invalid`] for a NUL byte, [`Error::Crossing`] for a path that leads out of the volume.
+/// [`Error::NotPermitted`] for a path that leaves its start, [`Error::NoEntry`] or
+/// [`Error::NotDirectory`] for a step that cannot be taken, [`Error::Loop`],
+/// [`Error::NameTooLong`], [`Error::Invalid`] for a NUL byte, [`Error::Crossing`] for a path that
+/// leads out of the volume.
 pub(crate) fn resolve<'p>(
     txn: &mut Txn<'_>,
     start: Start,
@@ -159,7 +165,7 @@ pub(crate) fn resolve<'p>(
     }
 }
 
-/// A walk leaves the volume: onto a mountpoint, or else above the root.
+/// The error of a walk that leaves the volume: onto a mountpoint, or else above the root.
 #[cold]
 fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
     Error::Crossing(Box::new(match onto {
@@ -169,18 +175,18 @@ fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
 }
 
 enum Walked {
-    /// The path is walked.
+    /// The walk has reached the end of the path.
     End { dir: InodeNo, last: Last, entry: Option<Dentry>, must_be_dir: bool },
-    /// A symbolic link in `dir` comes before what is `behind` it.
+    /// The walk has reached a symbolic link in `dir`; the rest of the path starts at `behind`.
     Link { dir: InodeNo, link: Dentry, behind: usize },
-    /// The path leaves the volume: by a mountpoint, behind which is the rest, or by the `..` that the rest
-    /// starts with.
+    /// The walk leaves the volume: onto `mount`, or above the root by the `..` that the rest starts
+    /// with.
     Out { mount: Option<MountNo>, rest: usize },
 }
 
-/// What a path ends in.
+/// The last name of a path.
 enum Last {
-    /// A name, and where it lies in the path.
+    /// A name, by its range in the path.
     Name(Range<usize>),
     /// `.`, or nothing.
     Dot,
@@ -210,13 +216,14 @@ fn walk(
                     return Err(Error::NotPermitted);
                 }
                 if is_last && ending.is_name() {
-                    // It is refused as a name, wherever it leads: the directory that holds it is not left for it.
+                    // As a name it is refused wherever it leads, so the walk stays in the directory
+                    // that holds it.
                     let entry = Some(Dentry::new(Kind::Directory, dir));
                     return Ok(Walked::End { dir, last: Last::Up, entry, must_be_dir });
                 }
                 if dir == InodeNo::ROOT {
                     let up = Ok(Walked::Out { mount: None, rest: name_start });
-                    // Only damaged parents lead past the floor of this volume to its root.
+                    // Only damaged parents lead past the floor, up to the root.
                     return if floor.is_none() { up } else { Err(Error::NotPermitted) };
                 }
                 let parent = txn.inode(dir)?.parent;

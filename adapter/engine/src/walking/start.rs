@@ -1,18 +1,18 @@
-//! Where the path of an operation starts, and what it may not leave.
+//! Starts of paths, and the directories that they must not leave.
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::types::{InodeNo, Kind};
 
-/// Where an operation's path starts. A [`Descriptor`] is one: the path starts at it and does not leave it.
+/// The start of an operation's path. A path that starts at a [`Descriptor`] does not leave it.
 #[derive(Debug, Clone, Copy)]
 pub struct Start {
     pub(crate) ino: InodeNo,
     pub(crate) kind: Kind,
     pub(crate) mutate_directory: bool,
-    /// The directory that is not left.
+    /// The directory that the path must not leave.
     pub(crate) base: InodeNo,
-    /// Whether that is one of this mount.
+    /// Whether that directory is on this mount.
     pub(crate) is_base_here: bool,
     /// Symbolic links followed on the way here.
     pub(crate) links: u32,
@@ -32,29 +32,29 @@ impl From<&Descriptor> for Start {
 }
 
 impl Start {
-    /// A start that is in no volume. Walks from it are only ever resumed.
+    /// Makes a start outside all volumes. Walks from it are only resumed, never begun.
     pub fn elsewhere(mutate_directory: bool) -> Self {
         let (ino, kind) = (InodeNo::ROOT, Kind::Directory);
         Self { ino, kind, mutate_directory, base: ino, is_base_here: false, links: 0 }
     }
 
-    /// Whether what lies below may be changed by paths from here.
+    /// Whether paths from here may change what lies below.
     pub fn mutates(&self) -> bool {
         self.mutate_directory
     }
 
-    /// The inode that paths start at.
+    /// The inode at which paths start.
     pub fn ino(&self) -> InodeNo {
         self.ino
     }
 
-    /// The same walk where it comes in from another volume, to the directory `at`, after so many symbolic
-    /// links. The directory that it must not leave may be one of the mount that it comes to.
+    /// The start of the same walk on another mount, at the directory `at`, after so many symbolic
+    /// links. `is_base_here`: the directory that it must not leave is on that mount.
     pub fn resumed(self, at: InodeNo, is_base_here: bool, links: u32) -> Self {
         Self { ino: at, kind: Kind::Directory, is_base_here, links, ..self }
     }
 
-    /// The directory that is not left, if it is one of this mount.
+    /// The directory that the path must not leave, if it is on this mount.
     pub(crate) fn floor(&self) -> Option<InodeNo> {
         self.is_base_here.then_some(self.base)
     }
@@ -63,7 +63,7 @@ impl Start {
         if self.kind == Kind::Directory { Ok(*self) } else { Err(Error::NotDirectory) }
     }
 
-    /// The directory, for an operation that changes what lies in it.
+    /// As [`Start::directory`], for an operation that changes what lies below.
     pub(crate) fn mutable_directory(&self) -> Result<Self> {
         let start = self.directory()?;
         if self.mutate_directory { Ok(start) } else { Err(Error::ReadOnly) }

@@ -1,7 +1,7 @@
 //! The names of a path, one by one: what every walker of paths shares.
 //!
-//! The engine walks volumes. Whoever walks something else beside them, such as a directory of the host,
-//! takes its steps from here, so that slashes, dots and links mean the same everywhere.
+//! The engine walks volumes. Whoever walks something else beside them, such as a directory of the
+//! host, takes its steps from here, so that slashes, dots and links mean the same everywhere.
 
 use crate::error::{Error, Result};
 use crate::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
@@ -64,11 +64,12 @@ pub fn check(path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the path that a symbolic link makes of itself and what is `behind` its name, which is nothing
-/// or starts with a slash.
+/// Returns the path behind a symbolic link: its target, then what is `behind` its name, which is
+/// empty or starts with a slash.
 ///
 /// # Errors
-/// [`Error::NotPermitted`] for an absolute target, [`Error::NameTooLong`] for a path that becomes too long.
+/// [`Error::NotPermitted`] for an absolute target, [`Error::NameTooLong`] for a path that becomes
+/// too long.
 pub fn follow_link(target: &str, behind: &str) -> Result<String> {
     if target.starts_with('/') {
         return Err(Error::NotPermitted);
@@ -99,7 +100,8 @@ mod tests {
         assert_eq!(names("a//"), [("a", true, true)]);
         assert_eq!(names("a//b"), [("a", false, false), ("b", true, false)]);
         assert_eq!(names("a/./.."), [("a", false, false), (".", false, false), ("..", true, false)]);
-        // What is left of a path behind a mountpoint or a link may start with slashes, or be nothing else.
+        // The rest of a path, behind a mountpoint or a link, may start with slashes, or be slashes
+        // alone.
         assert_eq!(names("//b/"), [("b", true, true)]);
         assert_eq!(names("//"), [("", true, false)]);
     }

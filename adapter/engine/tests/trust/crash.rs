@@ -1,8 +1,8 @@
 //! Cuts after every apply. The volume found must be the reference at some moment that is not too
 //! old.
 //!
-//! A kill loses what was not applied. A crash also loses applies behind the last durable one, some
-//! or all, from the end. Either way a prefix of the log is left, so checking every prefix checks
+//! A kill loses what was not applied. A crash also loses some or all of the applies behind the last
+//! durable one, from the end. Either way a prefix of the log is left, so checking every prefix checks
 //! every cut. The oldest moment allowed follows from what was acknowledged before the prefix was
 //! complete: `Moment::stored` for a kill, and `Moment::durable` for a crash, which is weaker
 //! wherever the two differ. The runner checks that a sync leaves nothing behind the last durable

@@ -238,6 +238,7 @@ fn every_error_of_the_store_has_its_code() {
         (StoreError::AccessDenied, Code::Access),
         (StoreError::Corrupt(String::new()), Code::Io),
         (StoreError::Other(String::new()), Code::Io),
+        (StoreError::Fault(String::new()), Code::Io),
     ];
     for (error, code) in table {
         assert_eq!(Error::from(error.clone()).code(), code, "{error:?}");

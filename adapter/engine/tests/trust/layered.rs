@@ -5,11 +5,9 @@ use crate::crash::sweep;
 use crate::faults::{one_fault, outage};
 use crate::lower::split;
 use crate::ops::{Base, Op, Setup};
-use crate::run::Runner;
-use crate::run::{Check, run};
+use crate::run::{Check, Runner, run};
 use crate::shrink::{case, first_failure, no_seed_fails};
-use crate::store::TestStore;
-use crate::store::{Sabotage, tag_of};
+use crate::store::{Sabotage, TestStore, tag_of};
 
 fn run_above(setup: &Setup, ops: &[Op]) -> Check {
     let (setup, ops) = split(setup, ops)?;

@@ -56,7 +56,7 @@ pub fn shrink(
 }
 
 /// Formats a failure for printing.
-pub fn told(failure: &str, setup: &Setup, ops: &[Op]) -> String {
+fn report(failure: &str, setup: &Setup, ops: &[Op]) -> String {
     let ops: Vec<String> = ops.iter().map(|op| format!("    {op:?}")).collect();
     format!("{failure}\n{setup:?}\nshortest sequence:\n{}", ops.join("\n"))
 }
@@ -79,7 +79,7 @@ pub fn first_failure(
             if guarded(check, &setup, &ops).is_err() {
                 stop.store(true, Ordering::Relaxed);
                 let (ops, failure) = shrink(&setup, &ops, check);
-                return Some(format!("seed {seed}: {}", told(&failure, &setup, &ops)));
+                return Some(format!("seed {seed}: {}", report(&failure, &setup, &ops)));
             }
         }
         None
@@ -94,7 +94,7 @@ pub fn first_failure(
 pub(crate) fn check_sequence(setup: &Setup, ops: &[Op], check: &(dyn Fn(&Setup, &[Op]) -> Check + Sync)) {
     if guarded(check, setup, ops).is_err() {
         let (ops, failure) = shrink(setup, ops, check);
-        panic!("{}", told(&failure, setup, &ops));
+        panic!("{}", report(&failure, setup, &ops));
     }
 }
 

@@ -85,7 +85,7 @@ impl Extent {
     }
 
     /// Takes pages in that lie right behind; false if these do not.
-    pub(crate) fn join(&mut self, next: Extent) -> bool {
+    pub(crate) fn join(&mut self, next: Self) -> bool {
         let end = self.first.number.checked_add(self.count.into());
         let joined = self.count.checked_add(next.count);
         match joined {

@@ -133,7 +133,7 @@ impl Node {
     }
 
     /// Parts a node that is too large into nodes that are not; none if there are no entries.
-    pub(crate) fn split(self) -> Vec<Node> {
+    pub(crate) fn split(self) -> Vec<Self> {
         match self {
             Self::Leaf(entries) => parts(entries, leaf_bytes).into_iter().map(Self::Leaf).collect(),
             Self::Inner(entries) => parts(entries, inner_bytes).into_iter().map(Self::Inner).collect(),
@@ -141,7 +141,7 @@ impl Node {
     }
 
     /// Joins a node with the one right of it, which is for keys from `key` on; none if they are of two kinds.
-    pub(crate) fn join(self, key: Vec<u8>, right: Node) -> Option<Node> {
+    pub(crate) fn join(self, key: Vec<u8>, right: Self) -> Option<Self> {
         match (self, right) {
             (Self::Leaf(mut left), Self::Leaf(right)) => {
                 left.extend(right);
@@ -181,7 +181,7 @@ impl Node {
     }
 
     /// Reads the page with a name; none if it is not whole, or no node.
-    pub(crate) fn from_page(name: &str, page: &[u8]) -> Option<Node> {
+    pub(crate) fn from_page(name: &str, page: &[u8]) -> Option<Self> {
         let mut from = Read(unseal(name, page)?);
         let (kind, count) = (from.u8()?, from.u32()?);
         let node = match kind {

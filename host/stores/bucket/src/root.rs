@@ -141,7 +141,7 @@ impl Root {
     }
 
     /// Reads a root of an opener, and its changes; none if it is not whole.
-    pub(crate) fn read(opener: Opener, value: &[u8]) -> Option<(Root, Vec<Change>)> {
+    pub(crate) fn read(opener: Opener, value: &[u8]) -> Option<(Self, Vec<Change>)> {
         let (bytes, stored) = value.split_last_chunk::<SUM_BYTES>()?;
         let mut sum = new_sum(opener);
         sum.add(bytes);
@@ -155,7 +155,7 @@ impl Root {
         if tail.bytes(MAGIC.len())? != MAGIC || tail.u8()? != VERSION {
             return None;
         }
-        let mut root = Root { generation: tail.u64()?, next: tail.u64()?, ..Root::default() };
+        let mut root = Self { generation: tail.u64()?, next: tail.u64()?, ..Self::default() };
         let (there, height, page) = (tail.u8()?, tail.u8()?, PageId::read(&mut tail)?);
         root.tree = (there == 1).then_some(Tree { page, height });
         let (log_bytes, garbage, leftovers) = (tail.u32()?, tail.u16()?, tail.u16()?);

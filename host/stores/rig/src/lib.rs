@@ -21,5 +21,5 @@ pub use calls::{Calls, Changes, Pair, State, change};
 pub use known::Known;
 pub use race::{Race, number, the_newer_opener_has_the_store_and_the_older_is_told};
 pub use random::Random;
-pub use trial::{DropsApplies, Medium, OnTrial, Sweep};
+pub use trial::{DropsApplies, Medium, OnTrial, Sweep, SweepOne};
 pub use turns::Handle;

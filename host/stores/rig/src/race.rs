@@ -1,6 +1,6 @@
 //! Several openers of one medium, their calls in every order.
 
-use crate::{Calls, Handle, Pair};
+use crate::{Calls, Handle, Pair, State};
 use kvfs_contract::StoreError;
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ pub struct Race<M, S> {
     /// Opens the store; the number tells apart those who open it at the same moment.
     pub open: fn(&Handle<M>, u64) -> Result<S, StoreError>,
     /// What a step puts beside its mark, so that garbage is left behind.
-    pub ballast: fn(usize) -> Vec<(Vec<u8>, Vec<u8>)>,
+    pub ballast: fn(usize) -> State,
     /// Whether a failed read may mean that another opener is newer. Any other failure ends the test.
     pub may_be_overtaken: fn(&StoreError) -> bool,
 }

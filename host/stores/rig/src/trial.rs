@@ -107,8 +107,11 @@ impl<M: Medium> KvStore for OnTrial<M> {
     }
 }
 
-/// Runs a sequence of operations, looks at every cut of it, and says what the cuts have met. `K` is a kind of sabotage.
-pub struct Sweep<K>(pub fn(&Setup, &[Op], Option<K>) -> Result<Met, String>);
+/// Runs a sequence of operations, looks at every cut of it, and says what the cuts have met.
+pub type SweepOne<K> = fn(&Setup, &[Op], Option<K>) -> Result<Met, String>;
+
+/// Sweeps many sequences. `K` is a kind of sabotage.
+pub struct Sweep<K>(pub SweepOne<K>);
 
 impl<K: Copy + Send + Sync + fmt::Debug> Sweep<K> {
     /// Sweeps random sequences, none of which may fail. Returns what all cuts have met.
@@ -133,7 +136,7 @@ impl<K: Copy + Send + Sync + fmt::Debug> Sweep<K> {
     pub fn above_images(&self, sequences: u64, operations: usize) {
         no_seed_fails(sequences, operations, &|setup, ops| {
             let (setup, ops) = split(setup, ops)?;
-            (self.0)(&setup, &ops, None).map(drop)
+            (self.0)(&setup, ops, None).map(drop)
         });
     }
 

@@ -1,5 +1,5 @@
-//! Repairs what follows from the rest: link counts, sizes, parents, orphan and reap records, garbage, and
-//! at last what the superblock counts.
+//! Repairs what follows from the rest: link counts, sizes, parents, orphan and reap records,
+//! garbage, and at last what the superblock counts.
 
 use super::missing::end_of_reach;
 use super::work::Work;
@@ -19,7 +19,8 @@ pub(super) fn records(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     garbage(work, picture)
 }
 
-/// Stores directories that have names in the store where these are: readers look for names where the directory is.
+/// Stores directories that have names in the store where these are: readers look for names where
+/// the directory is.
 pub(super) fn hidden_names(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     for ino in &picture.hidden_names {
         if let Some(inode) = picture.inodes.get(ino) {
@@ -87,7 +88,8 @@ fn extent_count(work: &Work<'_>, picture: &Picture, ino: InodeNo, inode: &Inode)
     if nothing_lost || work.options.accept_loss { found } else { inode.extents }
 }
 
-/// Stores an inode's record with everything from `right` but the bytes, which the picture does not have.
+/// Stores an inode's record with everything from `right` but the bytes, which the picture does not
+/// have.
 fn rewrite(work: &mut Work<'_>, ino: InodeNo, right: &Inode, what: &str) -> Result<()> {
     let key = work.writer.inode_key(ino);
     let Some(value) = work.writer.value(&key)? else { return Ok(()) };

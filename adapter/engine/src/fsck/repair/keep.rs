@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::types::InodeNo;
 use std::fmt::Write;
 
-/// Keeps a damaged record as a file without a name (which a later stage puts into `lost+found`), and
-/// removes it from its place or puts `instead` there, in one apply.
+/// Keeps a damaged record as a file without a name (which a later stage puts into `lost+found`),
+/// and removes it from its place or puts `instead` there, in one apply.
 ///
 /// A record that is too long for that stays where it is, and is found again.
 pub(super) fn keep_and_remove(

@@ -1,4 +1,5 @@
-//! Repairs what is left of inodes that do not exist, and entries that name something else than they say.
+//! Repairs what is left of inodes that do not exist, and entries that name something else than they
+//! say.
 
 use super::work::Work;
 use crate::error::Result;
@@ -10,8 +11,8 @@ use crate::stored::record::{RecordId, unseal};
 use crate::types::{Dentry, InodeNo, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Directories are made anew where entries lie in them, files where their bytes are left; an entry goes
-/// if it names nothing at all, or lies in what is no directory.
+/// Directories are made anew where entries lie in them, files where their bytes are left; an entry
+/// goes if it names nothing at all, or lies in what is no directory.
 pub(super) fn stage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     let holders = entries_in(picture);
     let mut named_in: BTreeMap<InodeNo, InodeNo> = BTreeMap::new();
@@ -91,8 +92,8 @@ fn directories(
     Ok(())
 }
 
-/// Makes inodes for bytes that have lost theirs. Where a name leads there, only if the loss is accepted:
-/// nothing tells the file's true size.
+/// Makes inodes for bytes that have lost theirs. Where a name leads there, only if the loss is
+/// accepted: nothing tells the file's true size.
 fn files(
     work: &mut Work<'_>,
     picture: &Picture,
@@ -121,8 +122,8 @@ fn has_bytes(work: &Work<'_>, picture: &Picture, ino: InodeNo) -> bool {
     last_extent(work, picture, ino).is_some()
 }
 
-/// The last extent that a file of this number can have had: not garbage, and not further than any file
-/// reaches.
+/// The last extent that a file of this number can have had: not garbage, and not further than any
+/// file reaches.
 pub(super) fn last_extent(work: &Work<'_>, picture: &Picture, ino: InodeNo) -> Option<u64> {
     let end = end_of_reach(work.writer.extent_bytes, picture, ino);
     picture.extents.get(&ino)?.iter().rev().find(|index| **index < end).copied()
@@ -134,8 +135,8 @@ pub(super) fn end_of_reach(extent_bytes: u64, picture: &Picture, ino: InodeNo) -
     picture.reaps.get(&ino).map_or(reach, |reap| reap.from.min(reach))
 }
 
-/// An inode for the extents of this number, which count as one file's. Its size is up to the last byte
-/// that is stored.
+/// An inode for the extents of this number, which count as one file's. Its size is up to the last
+/// byte that is stored.
 pub(super) fn rebuilt_file(work: &mut Work<'_>, picture: &Picture, ino: InodeNo) -> Result<Inode> {
     let content = Content::Inline(Vec::new());
     let mut inode = Inode::new(Kind::File, InodeNo(0), work.writer.clock.now(), content);

@@ -1,10 +1,10 @@
-//! Repairs a volume: finds what is wrong, changes one kind of it, and looks again, until nothing is left
-//! that can be repaired.
+//! Repairs a volume: finds what is wrong, changes one kind of it, and looks again, until nothing is
+//! left that can be repaired.
 //!
-//! A round reads the whole volume and runs the stages below in their order, up to and with the first
-//! that has something to do. So a stage relies on those before it: where links are counted, every entry
-//! is sound and every directory has its place. And a repair that was cut short needs nothing but to be
-//! started again: what it finds is another damaged volume, a little less damaged.
+//! A round reads the whole volume and runs the stages below in their order, up to and with the
+//! first that has something to do. So a stage relies on those before it: where links are counted,
+//! every entry is sound and every directory has its place. And a repair that was cut short needs
+//! nothing but to be started again: what it finds is another damaged volume, a little less damaged.
 //!
 //! | stage | what it repairs | invariants |
 //! |---|---|---|
@@ -49,8 +49,8 @@ use crate::stored::key::KeySpace;
 use crate::types::Clock;
 use crate::volume::room::check_limits;
 
-/// Rounds that a repair takes at most. Each stage runs once or twice; more would be a stage that undoes
-/// another's work.
+/// Rounds that a repair takes at most. Each stage runs once or twice; more would be a stage that
+/// undoes another's work.
 const MAX_ROUNDS: usize = 32;
 
 /// What a repair has found and done.
@@ -67,23 +67,24 @@ pub struct Repair {
 
 /// Checks one volume of a store and repairs it.
 ///
-/// Nothing that a path leads to is dropped. What has lost its name goes to the directory `lost+found`
-/// as `#` and its inode number; a record that cannot be read is kept there as a file of its key and
-/// value. Bytes that are lost stay an error for who reads them, unless [`RepairOptions::accept_loss`]
-/// says otherwise. A sound volume is left as it is to the byte.
+/// Nothing that a path leads to is dropped. What has lost its name goes to the directory
+/// `lost+found` as `#` and its inode number; a record that cannot be read is kept there as a file
+/// of its key and value. Bytes that are lost stay an error for who reads them, unless
+/// [`RepairOptions::accept_loss`] says otherwise. A sound volume is left as it is to the byte.
 ///
 /// # Durability
-/// If anything was changed it is durable when this returns. Every change is an atomic apply, and what
-/// they leave when it is cut short between two of them can be repaired as well.
+/// If anything was changed it is durable when this returns. Every change is an atomic apply, and
+/// what they leave when it is cut short between two of them can be repaired as well.
 ///
 /// # Errors
 /// As [`fsck`](super::fsck); [`Error::Format`] also for a volume that takes no changes;
 /// [`Error::Fenced`] if another opener takes the volume over meanwhile. The repair itself becomes
-/// the volume's one writer when it starts to change something: who had it open can store nothing any more.
+/// the volume's one writer when it starts to change something: who had it open can store nothing
+/// any more.
 ///
 /// # Cost
-/// Each round reads the whole volume as `fsck` does, a handful of rounds for most damage, and one round
-/// for none. What is changed goes to the store in applies of up to its limits.
+/// Each round reads the whole volume as `fsck` does, a handful of rounds for most damage, and one
+/// round for none. What is changed goes to the store in applies of up to its limits.
 pub fn repair(
     store: &mut dyn KvStore,
     clock: &mut dyn Clock,
@@ -94,8 +95,8 @@ pub fn repair(
     repair_layered(Layered::new(store, None), clock, volume, None, options)
 }
 
-/// As [`repair`], for a volume that lies on an image. The image stays as it is: what is wrong with it cannot
-/// be repaired but in the tree that the two are together.
+/// As [`repair`], for a volume that lies on an image. The image stays as it is: what is wrong with
+/// it cannot be repaired but in the tree that the two are together.
 ///
 /// # Errors
 /// As there, and [`Error::OtherImage`] for a volume that lies on another image, or on none.

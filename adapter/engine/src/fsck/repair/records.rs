@@ -12,7 +12,8 @@ use crate::types::{Dentry, InodeNo, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries: one whose damaged value seems to name an inode that lacks just this name is believed.
-/// Of others the record is kept, and the inode, if nothing else names it, goes to `lost+found` later.
+/// Of others the record is kept, and the inode, if nothing else names it, goes to `lost+found`
+/// later.
 pub(super) fn entries(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     let mut names = names(picture);
     for damaged in &picture.damaged_dentries {

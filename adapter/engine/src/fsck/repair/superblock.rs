@@ -84,8 +84,8 @@ pub(super) fn take_over(
     Ok(true)
 }
 
-/// Finds the extent size from what is stored: the one at which all files have as many extents as their
-/// inodes count. `usual` is taken where nothing depends on it.
+/// Finds the extent size from what is stored: the one at which all files have as many extents as
+/// their inodes count. `usual` is taken where nothing depends on it.
 fn extent_bytes(picture: &Picture, damaged: Option<&[u8]>, usual: u32) -> Option<u32> {
     let sizes = (MIN_EXTENT_BYTES.ilog2()..=MAX_EXTENT_BYTES.ilog2()).map(|bits| 1u32 << bits);
     let long_enough = |size: &u32| *size as usize >= picture.longest_extent_bytes;

@@ -1,5 +1,5 @@
-//! Groups of changes that take effect together: what does not fit one apply goes through the journal, as
-//! commits do.
+//! Groups of changes that take effect together: what does not fit one apply goes through the
+//! journal, as commits do.
 
 use super::writer::{Change, Writer, mutation};
 use crate::backing::journal_view::read_journal;
@@ -78,7 +78,8 @@ impl Writer<'_> {
         for (key, value) in journal.committed.unwrap_or_default() {
             self.put((key, value))?;
         }
-        // Everything is in place before the journal is invalid, and it is invalid before a part is missing.
+        // Everything is in place before the journal is invalid, and it is invalid before a part is
+        // missing.
         let commit = self.key(|keys, key| keys.journal_commit(key));
         for key in std::iter::once(commit).chain(journal.parts) {
             self.put((key, None))?;

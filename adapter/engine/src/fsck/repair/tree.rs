@@ -1,4 +1,5 @@
-//! Repairs the tree: every directory gets its one place, and what has lost its name one in `lost+found`.
+//! Repairs the tree: every directory gets its one place, and what has lost its name one in
+//! `lost+found`.
 
 use super::work::Work;
 use super::writer::Change;
@@ -58,8 +59,8 @@ impl<'p> Plan<'p> {
 
     fn directories(&mut self) {
         self.walk(InodeNo::ROOT);
-        // Those without any name first: they are the tops of what has come loose. What remains then are
-        // rings, which have no top, and are cut at the lowest number.
+        // Those without any name first: they are the tops of what has come loose. What remains then
+        // are rings, which have no top, and are cut at the lowest number.
         for ring in [false, true] {
             for (ino, inode) in &self.picture.inodes {
                 let names = self.names.get(ino);
@@ -74,8 +75,8 @@ impl<'p> Plan<'p> {
         }
     }
 
-    /// Places everything below `top`. Of several names of a directory the one counts that is where the
-    /// directory itself says, if the walk comes to it.
+    /// Places everything below `top`. Of several names of a directory the one counts that is where
+    /// the directory itself says, if the walk comes to it.
     fn walk(&mut self, top: InodeNo) {
         let mut queue = VecDeque::from([top]);
         let mut doubtful = VecDeque::new();

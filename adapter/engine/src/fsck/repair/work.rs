@@ -10,8 +10,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RepairOptions {
     /// Makes whole what has lost bytes: zeros where an extent is damaged or missing, and what the
-    /// extents tell where an inode is. Without it such a file stays as it is, and reading what is lost
-    /// stays an error.
+    /// extents tell where an inode is. Without it such a file stays as it is, and reading what is
+    /// lost stays an error.
     pub accept_loss: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the bytes of an image are. `FORMAT.md` has the whole of it.
+//! The byte layout of an image. `FORMAT.md` describes it.
 
 /// Starts every image.
 pub(super) const MAGIC: [u8; 8] = *b"kvfs\x00im\x01";
@@ -12,12 +12,11 @@ pub(super) const HEADER_BYTES: usize = 48;
 /// Bytes of the header that its checksum covers, together with the names.
 pub(super) const HEADER_SUMMED_BYTES: usize = 40;
 
-/// Records of a block, but of the last one, which may have fewer: a search reads one block to its end,
-/// and checks it once.
+/// Records in each block but the last, which may have fewer. A block is the unit of checking.
 pub(super) const BLOCK_RECORDS: usize = 32;
 
-/// Bytes of the table of blocks for each.
+/// Bytes of each block's entry in the table of blocks.
 pub(super) const BLOCK_ENTRY_BYTES: usize = 16;
 
-/// Bytes of a block for each record, before the keys.
+/// Bytes of each record's entry at the start of a block.
 pub(super) const RECORD_ENTRY_BYTES: usize = 10;

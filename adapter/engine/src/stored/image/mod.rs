@@ -1,4 +1,4 @@
-//! The layout of an image, how one is read, and how its records are laid out.
+//! Images: their layout, reading them, and writing them.
 
 mod layout;
 

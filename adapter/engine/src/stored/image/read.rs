@@ -1,8 +1,8 @@
-//! Reads an image where it lies. Every length and offset in it is taken for hostile.
+//! Reads an image in place. Every length and offset in it may be hostile.
 //!
-//! A search compares keys of blocks that are not checked yet. What it leads to is then proved: a block's
-//! checksum covers its place, its records and the first key of the next one, so that a key between the two
-//! first keys is in this block or nowhere.
+//! A search compares keys of unchecked blocks, and then checks the block that it ends at. The
+//! block's checksum covers its place, its records and the first key of the next block. So a key
+//! between the two first keys is in this block or nowhere.
 
 use super::layout::{
     BLOCK_ENTRY_BYTES, BLOCK_RECORDS, FORMAT, HEADER_BYTES, HEADER_SUMMED_BYTES, MAGIC, RECORD_ENTRY_BYTES,
@@ -16,7 +16,7 @@ use xxhash_rust::xxh64::{Xxh64, xxh64};
 
 /// An image, ready to be read.
 ///
-/// Opening costs the same whatever it holds; a part is checked when it is first looked at.
+/// Opening costs the same for every size: each block is checked when it is first read.
 #[derive(Clone)]
 pub struct Image {
     bytes: &'static [u8],
@@ -26,12 +26,12 @@ pub struct Image {
     blocks: usize,
     /// Where the table of blocks starts.
     table_at: usize,
-    /// A bit for each block whose checksum was found right.
+    /// One bit for each block: its checksum was found right.
     checked: Vec<u64>,
 }
 
 impl fmt::Debug for Image {
-    /// Without its bytes.
+    /// Omits the bytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Image").field("id", &self.id).field("volume", &self.volume).finish_non_exhaustive()
     }
@@ -51,7 +51,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
     usize::try_from(u32::from_be_bytes(*bytes)).ok()
 }
 
-/// The checksum of a block: at this place, before a block that starts with this key.
+/// Returns the checksum of a block at this index, before a block that starts with this key.
 pub(super) fn block_sum(index: usize, block: &[u8], next_first: &[u8]) -> u64 {
     xxh64(block, xxh64(next_first, index as u64))
 }
@@ -61,7 +61,7 @@ pub(super) fn header_sum(fixed: &[u8], names: &[u8]) -> u64 {
     xxh64(names, xxh64(fixed, 0))
 }
 
-/// Gathers the digest of an image: its records in order, the superblock's without its uuid.
+/// Computes the digest of an image: of its records in order, the superblock without its uuid.
 pub(crate) struct Digest([Xxh64; 2]);
 
 impl Digest {
@@ -105,7 +105,7 @@ impl Block {
     }
 }
 
-/// What the header of an image says.
+/// The header of an image, decoded.
 struct Header {
     id: ImageId,
     volume: String,
@@ -153,7 +153,7 @@ impl Header {
 }
 
 impl ImageId {
-    /// Reads which image the bytes are, which may have anything behind their end.
+    /// Reads the identity of an image. Anything may follow it in `bytes`.
     ///
     /// # Errors
     /// As [`Image::open`].
@@ -163,10 +163,10 @@ impl ImageId {
 }
 
 impl Image {
-    /// Makes an image of its bytes, which may have anything behind their end.
+    /// Opens an image. Anything may follow it in `bytes`.
     ///
     /// # Errors
-    /// [`Error::Format`] for what is no image or one of a newer version, [`Error::Damaged`].
+    /// [`Error::Format`] for something else, or an image of a newer version; [`Error::Damaged`].
     ///
     /// # Cost
     /// Reads the header.
@@ -176,23 +176,23 @@ impl Image {
         Ok(Self { bytes, id, volume, records, blocks, table_at, checked: vec![0; blocks.div_ceil(64)] })
     }
 
-    /// What tells it from other images.
+    /// Returns the identity of the image.
     pub fn id(&self) -> &ImageId {
         &self.id
     }
 
-    /// The name of the volume whose records it holds. A volume above it must have the same name.
+    /// Returns the name of the packed volume. A volume above the image must have the same name.
     pub fn volume(&self) -> &str {
         &self.volume
     }
 
-    /// Bytes that it takes.
+    /// Returns the size of the image in bytes.
     pub fn size_bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Checks everything that can be checked without reading it as a file system: every block, and that the
-    /// content is the one of the digest.
+    /// Checks everything below the file system: every block, and that the content matches the
+    /// digest.
     ///
     /// # Errors
     /// [`Error::Damaged`].
@@ -223,12 +223,12 @@ impl Image {
         }
     }
 
-    /// The superblock of the volume that was packed.
+    /// Returns the superblock of the packed volume.
     pub(crate) fn superblock(&mut self) -> Result<Superblock> {
         Ok(self.superblock_value()?.0)
     }
 
-    /// As [`Image::superblock`], and to the byte.
+    /// As [`Image::superblock`], with its stored value.
     pub(crate) fn superblock_value(&mut self) -> Result<(Superblock, &'static [u8])> {
         let keys = KeySpace::new(&self.volume);
         let inner = keys.inner(keys.superblock()).unwrap_or_default();
@@ -240,10 +240,10 @@ impl Image {
         Ok((superblock, value))
     }
 
-    /// The value of a key, given without the volume's name.
+    /// Returns the value of a key, which is given without the volume's name.
     ///
     /// # Cost
-    /// A search. The first look into a block of 32 records checks it.
+    /// A search. The first read from a block of 32 records checks it.
     pub(crate) fn get(&mut self, inner: &[u8]) -> Result<Option<&'static [u8]>> {
         let at = self.seek(inner)?;
         match self.record(at)? {
@@ -252,17 +252,18 @@ impl Image {
         }
     }
 
-    /// The place of the first record whose key is not less; the number of all if there is none.
+    /// Returns the index of the first record whose key is not less; the number of records if there
+    /// is none.
     pub(crate) fn seek(&mut self, inner: &[u8]) -> Result<usize> {
         let (mut low, mut high) = (0, self.blocks);
-        // Blocks before `low` start with no greater key, those from `high` on with greater ones.
+        // Blocks before `low` do not start with a greater key, and those from `high` on do.
         while low < high {
             let middle = low + (high - low) / 2;
             let first = self.first_key(middle).ok_or(damaged("a block out of range"))?;
             if first <= inner { low = middle + 1 } else { high = middle }
         }
         let Some(index) = low.checked_sub(1) else {
-            // Less than the very first key, if this is the first block.
+            // The key is less than the first one, if block 0 proves to be the first.
             return if self.blocks == 0 { Ok(0) } else { self.checked_block(0).map(|_| 0) };
         };
         let block = self.checked_block(index)?;
@@ -280,7 +281,8 @@ impl Image {
         Ok(index * BLOCK_RECORDS + low)
     }
 
-    /// Key (without the volume's name) and value of the record at a place, `None` behind the last.
+    /// Returns the key, without the volume's name, and the value of a record; `None` behind the
+    /// last.
     pub(crate) fn record(&mut self, place: usize) -> Result<Option<(&'static [u8], &'static [u8])>> {
         if place >= self.records {
             return Ok(None);
@@ -298,7 +300,7 @@ impl Image {
         self.block(index)?.0.key(0)
     }
 
-    /// A block as the table has it, with its checksum.
+    /// Returns a block and its checksum, as the table has them.
     fn block(&self, index: usize) -> Option<(Block, u64)> {
         if index >= self.blocks {
             return None;
@@ -324,7 +326,7 @@ impl Image {
         if sum != block_sum(index, block.bytes, next.unwrap_or_default()) {
             return Err(damaged("checksum mismatch in a block"));
         }
-        // Who goes from key to key must come forward, whoever computed the checksums.
+        // Keys must ascend even if a hostile image has right checksums: a scan must make progress.
         let keys = (0..block.records).map(|record| block.key(record)).chain(next.map(Some));
         let ascend = keys.clone().zip(keys.skip(1)).all(|(one, other)| one.is_some() && one < other);
         if !ascend || block.key(0).is_none() {
@@ -337,7 +339,7 @@ impl Image {
     }
 }
 
-/// Makes the checksums of the header and of all blocks right, as far as the bytes have any.
+/// Recomputes the checksums of the header and of all blocks that the bytes have.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn reseal(bytes: &mut [u8]) {
     let count = |at| u32_at(bytes, at);

@@ -1,4 +1,4 @@
-//! Lays records out as an image.
+//! Writes records as an image.
 
 use super::layout::{
     BLOCK_ENTRY_BYTES, BLOCK_RECORDS, FORMAT, HEADER_BYTES, HEADER_SUMMED_BYTES, MAGIC, RECORD_ENTRY_BYTES,

@@ -1,4 +1,4 @@
-//! A directory's entry: what a name is, so that listing and a missing name need no inode.
+//! A directory entry: the kind and inode of a name, so that listing and looking up need no inode.
 
 use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
@@ -36,15 +36,15 @@ pub(crate) fn decode(key: &[u8], dir: InodeNo, value: &[u8]) -> Result<Dentry> {
     Ok(Dentry { kind, ino, born })
 }
 
-/// Reads what a damaged value seems to say, for a repair that has other evidence beside it.
+/// Guesses the content of a damaged value, for a repair that has other evidence too.
 pub(crate) fn guess(value: &[u8]) -> Option<Dentry> {
     let (kind, ino) = value.get(FRAME_BYTES..FRAME_BYTES + 9)?.split_first()?;
     let ino = InodeNo(u64::from_be_bytes(ino.try_into().ok()?));
-    // A name without a birth is listed, whenever the listing began.
+    // An entry without a birth is in every listing.
     Some(Dentry::new(Kind::from_byte(*kind)?, ino)).filter(|_| ino > InodeNo::ROOT)
 }
 
-/// Whether a stored name could have been stored by this file system.
+/// Whether this file system could have stored such a name.
 pub(crate) fn is_storable_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= MAX_NAME_BYTES

@@ -1,4 +1,4 @@
-//! The inode: everything about a file but its names, with the bytes of a small one.
+//! The inode: everything about a file but its names, with inline bytes if it is small.
 
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
@@ -7,12 +7,12 @@ use crate::quota::Used;
 use crate::stored::key::tag;
 use crate::types::{InodeNo, Kind, Timestamp};
 
-/// Where a file's bytes are.
+/// The content of an inode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// A directory has none.
+    /// None, for a directory.
     None,
-    /// In the record itself. A shorter vector than the file's size is followed by zeros.
+    /// Inline bytes, in the record itself. Zeros follow up to the file's size.
     Inline(Vec<u8>),
     /// In extents.
     Extents,
@@ -34,17 +34,18 @@ impl Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Inode {
     pub(crate) kind: Kind,
-    /// Names of a file; for a directory two and one for each directory in it. 0: unlinked but open.
+    /// Names of a file. A directory has two, and one more for each directory in it. 0: unlinked,
+    /// but open.
     pub(crate) nlink: u32,
     /// Bytes of a file or target; entries of a directory.
     pub(crate) size: u64,
     /// Extents that exist, so that holes are not charged.
     pub(crate) extents: u64,
-    /// Those of them that are the image's below, and so are not charged either. 0 says that none is, or that it is not
-    /// known: then all are charged.
+    /// Those of them that are the image's, which are not charged either. 0 if none is, or if it is
+    /// not known: then all are charged.
     pub(crate) extents_below: u64,
     pub(crate) generation: u64,
-    /// The directory that a directory lies in; 0 for everything else.
+    /// The parent of a directory; 0 for everything else.
     pub(crate) parent: InodeNo,
     pub(crate) atime: Timestamp,
     pub(crate) mtime: Timestamp,
@@ -87,7 +88,7 @@ impl Inode {
         }
     }
 
-    /// How many extents its size spans.
+    /// The number of extents that its size spans.
     pub(crate) fn extents_end(&self, extent_bytes: u64) -> u64 {
         match self.content {
             Content::Extents => self.size.div_ceil(extent_bytes),
@@ -95,20 +96,20 @@ impl Inode {
         }
     }
 
-    /// Bytes that count against the quota: some for the record, and a file's size, but no more than its extents can
-    /// hold, so that holes and what the image below has are free. A function of the record alone, which keeps the count
-    /// exact.
+    /// Bytes that count against the quota: a fixed charge for the record, and a file's size, but at
+    /// most what its own extents hold. So holes and the image's extents are free. It depends on the
+    /// record alone, which keeps the count exact.
     pub(crate) fn charged_bytes(&self, extent_bytes: u64) -> u64 {
         let own = self.extents.saturating_sub(self.extents_below);
         INODE_CHARGE_BYTES.saturating_add(self.content_bytes(own, extent_bytes))
     }
 
-    /// What counts for it, by its record.
+    /// The charge of the inode, by its record.
     pub(crate) fn used(&self, extent_bytes: u64) -> Used {
         Used { bytes: self.charged_bytes(extent_bytes), inodes: 1, names: 0 }
     }
 
-    /// Bytes of content, if so many extents count.
+    /// The size of the content, if so many extents count.
     pub(crate) fn content_bytes(&self, extents: u64, extent_bytes: u64) -> u64 {
         match self.content {
             Content::Extents => self.size.min(extents.saturating_mul(extent_bytes)),
@@ -117,7 +118,7 @@ impl Inode {
         }
     }
 
-    /// Drops the bytes of a small file or target, for a reader that wants the rest only.
+    /// Drops the inline bytes or the target, for a reader that needs only the rest.
     pub(crate) fn forget_bytes(&mut self) {
         match &mut self.content {
             Content::Inline(bytes) => *bytes = Vec::new(),
@@ -129,7 +130,7 @@ impl Inode {
     /// Appends the value for `key` to the empty `out`.
     pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
         begin(out);
-        // Never more than there are, which no reader would take.
+        // At most all of them: a reader refuses more.
         let below = self.extents_below.min(self.extents).to_be_bytes();
         let (tag_byte, content): (u8, &[u8]) = match &self.content {
             Content::None => (CONTENT_NONE, &[]),
@@ -259,7 +260,7 @@ mod tests {
         (file.size, file.extents, file.extents_below) = (9, 2, 2);
         let mut value = Vec::new();
         file.encode(b"k", &mut value);
-        // The last byte of the extents that exist.
+        // At the last byte of the extents that exist.
         value[crate::stored::record::FRAME_BYTES + 23] = 1;
         seal(b"k", tag::INODE, &mut value);
         assert!(Inode::decode(b"k", InodeNo(5), 4096, &value).is_err(), "more of the image than there is");

@@ -1,4 +1,5 @@
-//! The journal: the changes of a commit that is too large for one apply, in parts and a commit record.
+//! The journal: the changes of a commit that is too large for one apply, in parts and a commit
+//! record.
 
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
@@ -7,10 +8,10 @@ use crate::stored::key::{KeySpace, tag};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh64::xxh64;
 
-/// Keys with their new values; `None` for one that is deleted.
+/// Keys with their new values; `None` for a deletion.
 pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// Bytes of a commit record's body before the end of the changes.
+/// Bytes of a commit record's body before the changes in it.
 pub(crate) const COMMIT_FIXED_BYTES: usize = 24;
 
 const DELETE: u8 = 0;
@@ -18,12 +19,13 @@ const PUT: u8 = 1;
 
 const ID: RecordId = RecordId { tag: tag::JOURNAL, name: "journal", ino: 0 };
 
-/// What makes a journal valid. The changes are the bytes of all parts, and then `rest`.
+/// The commit record, which makes a journal valid. The changes are the bytes of all parts, and then
+/// `rest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Commit<'v> {
     pub(crate) parts: u64,
     pub(crate) parts_bytes: u64,
-    /// XXH64 (seed 0) of the parts' bytes: no part of another journal passes for one of this.
+    /// XXH64 (seed 0) of the bytes of all parts, so that parts of another journal are refused.
     pub(crate) parts_sum: u64,
     pub(crate) rest: &'v [u8],
 }
@@ -61,8 +63,8 @@ pub(crate) fn damaged(found: &'static str) -> crate::error::Error {
     ID.damaged(found)
 }
 
-/// Writes changes as bytes: for each what it is u8, the length of the key u16 and of the value u32, the
-/// key without the volume's name, the value.
+/// Encodes changes. For each: its kind u8, the lengths of the key u16 and of the value u32, the key
+/// without the volume's name, and the value.
 pub(crate) fn encode_changes(keys: &KeySpace, mutations: &[Mutation<'_>]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for mutation in mutations {
@@ -81,7 +83,7 @@ pub(crate) fn encode_changes(keys: &KeySpace, mutations: &[Mutation<'_>]) -> Res
     Ok(out)
 }
 
-/// Reads changes back. They cannot name a key of another volume, the superblock or the journal itself.
+/// Decodes changes. They cannot name a key of another volume, the superblock, or the journal.
 pub(crate) fn decode_changes(keys: &KeySpace, bytes: &[u8]) -> Result<Changes> {
     let mut changes = Changes::default();
     let mut rest = bytes;

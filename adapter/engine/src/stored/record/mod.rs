@@ -1,7 +1,7 @@
-//! What is stored: the frame around every value, and one module per record.
+//! Records: the frame around every value, and one module per record.
 //!
-//! Every stored byte is taken for hostile: decoding checks the frame's checksum first and then every
-//! field, and answers with an error that names the record.
+//! Every stored byte may be hostile. Decoding checks the frame's checksum first and then every
+//! field. Its errors name the record.
 
 pub(crate) mod dentry;
 pub(crate) mod inode;
@@ -14,14 +14,14 @@ use crate::stored::key::tag;
 use std::borrow::Cow;
 use xxhash_rust::xxh64::xxh64;
 
-/// A value, where it lies in an image or as a store gave it.
+/// A value: borrowed from an image, or owned, from a store.
 pub(crate) type Value = Cow<'static, [u8]>;
 
 /// Bytes before the body of every value.
 ///
-/// `[0..8)` checksum, `[8]` frame version, `[9]` tag, `[10..12)` zero, `[12..16)` length of the body.
-/// Numbers are big-endian. The checksum is XXH64 of everything behind it, seeded with XXH64 of the
-/// key, so that a value under a wrong key is damaged too.
+/// `[0..8)` checksum, `[8]` frame version, `[9]` tag, `[10..12)` zero, `[12..16)` length of the
+/// body. Numbers are big-endian. The checksum is XXH64 of everything behind it, seeded with XXH64
+/// of the key, so that a value under a wrong key is damaged too.
 pub(crate) const FRAME_BYTES: usize = 16;
 
 const FRAME_VERSION: u8 = 1;
@@ -44,13 +44,12 @@ fn checksum(key: &[u8], rest: &[u8]) -> [u8; 8] {
     xxh64(rest, xxh64(key, 0)).to_be_bytes()
 }
 
-/// Starts a value in `out`, which must be empty: the frame's place, to be filled by [`seal`].
+/// Starts a value in `out`, which must be empty, with room for the frame. [`seal`] fills it.
 pub(crate) fn begin(out: &mut Vec<u8>) {
     out.resize(FRAME_BYTES, 0);
 }
 
-/// Fills the frame of a value whose body is complete. `value` starts with [`FRAME_BYTES`] bytes of
-/// room, which [`begin`] made.
+/// Fills the frame of a complete value, which [`begin`] started.
 pub(crate) fn seal(key: &[u8], tag: u8, value: &mut [u8]) {
     let body_length = u32::try_from(value.len().saturating_sub(FRAME_BYTES)).unwrap_or(u32::MAX);
     if let Some((sum, rest)) = value.split_first_chunk_mut::<8>() {
@@ -67,16 +66,16 @@ pub(crate) fn seal(key: &[u8], tag: u8, value: &mut [u8]) {
 /// Bytes of a tombstone: a frame without a body.
 pub(crate) const TOMBSTONE_BYTES: usize = FRAME_BYTES;
 
-/// The value that hides what an image holds under this key.
+/// Returns the value that hides the image's value of this key.
 pub(crate) fn tombstone(key: &[u8]) -> [u8; TOMBSTONE_BYTES] {
     let mut value = [0; TOMBSTONE_BYTES];
     seal(key, tag::TOMBSTONE, &mut value);
     value
 }
 
-/// Whether a value is a tombstone. A damaged one is not, and fails the check of what it was taken for.
+/// Whether a value is a tombstone. A damaged one is not, and fails the check as another record.
 pub(crate) fn is_tombstone(key: &[u8], value: &[u8]) -> bool {
-    // The tag first: next to all values are none.
+    // The tag comes first: nearly all values are no tombstones.
     value.len() == TOMBSTONE_BYTES && value.get(9) == Some(&tag::TOMBSTONE) && value == tombstone(key)
 }
 
@@ -104,7 +103,7 @@ pub(crate) fn unseal<'v>(key: &[u8], id: RecordId, value: &'v [u8]) -> Result<&'
     Ok(body)
 }
 
-/// Reads fields from a body; every step says where it failed.
+/// Reads fields from a body. Its errors name the record.
 pub(crate) struct Fields<'b> {
     rest: &'b [u8],
     id: RecordId,

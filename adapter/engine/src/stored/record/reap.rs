@@ -1,11 +1,11 @@
-//! What is to be cleaned up: ranges of garbage extents, and inodes without a name.
+//! Records of cleaning up: ranges of garbage extents, and orphans.
 
 use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::Result;
 use crate::stored::key::tag;
 use crate::types::InodeNo;
 
-/// Extents `[from, to)` of an inode that hold nothing any more. The inode itself may be alive or gone.
+/// Garbage: extents `[from, to)` of an inode, which may exist or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reap {
     pub(crate) ino: InodeNo,

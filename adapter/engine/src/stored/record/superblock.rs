@@ -1,4 +1,4 @@
-//! The superblock: what a volume is, and the one value every commit is guarded on.
+//! The superblock: the properties and counts of a volume. Every commit is guarded on it.
 
 use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
 use crate::error::{Error, Result};
@@ -11,31 +11,31 @@ const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
 
 /// Raised when older versions cannot read the format at all.
 const FORMAT_MAJOR: u16 = 1;
-/// Raised with every addition; older versions go by the feature masks.
+/// Raised with every addition. Older versions decide by the feature masks.
 const FORMAT_MINOR: u16 = 3;
-/// That of a superblock that does not count names, so that it has the same bytes as ever: an image's is frozen, and its
-/// digest covers it.
+/// The minor of a superblock that counts no names. An image's is frozen and covered by its digest,
+/// so its bytes must stay the same.
 const FORMAT_MINOR_WITHOUT_NAMES: u16 = 2;
 
-/// Features that a reader may not know and still read the volume: none yet.
+/// Features that a reader need not know: none yet.
 const RO_COMPAT_KNOWN: u32 = 0;
-/// Feature: there may be a journal. If it has a commit record, the other records are to be read as it
-/// changes them.
+/// Feature: there may be a journal. If it has a commit record, its changes apply to the other
+/// records.
 pub(crate) const INCOMPAT_JOURNAL: u32 = 1;
-/// Feature: directory entries may say when they were born.
+/// Feature: directory entries may have a birth.
 const INCOMPAT_BIRTHS: u32 = 2;
-/// Feature: the volume lies on an image. Without it, what is there is a part of the tree.
+/// Feature: the volume lies on an image. Its own records are only a part of the tree.
 const INCOMPAT_LOWER: u32 = 4;
-/// Feature: names are counted, the counts are of what the store has and not the image below, and inodes may say which
+/// Feature: names are counted, the counts leave the image below out, and inodes may say how many
 /// extents are the image's.
 const INCOMPAT_NAMES: u32 = 8;
 /// Features that a reader must know.
 const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER | INCOMPAT_NAMES;
 
-/// Bounds of the extent size: a power of two within them.
+/// Bounds of the extent size, which is a power of two.
 pub(crate) const MIN_EXTENT_BYTES: u32 = 512;
 pub(crate) const MAX_EXTENT_BYTES: u32 = 1 << 20;
-/// Most bytes that may lie in an inode record.
+/// Most inline bytes of an inode.
 pub(crate) const MAX_INLINE_BYTES: u32 = 64 << 10;
 
 const ID: RecordId = RecordId { tag: tag::SUPERBLOCK, name: "superblock", ino: 0 };
@@ -44,9 +44,9 @@ const ID: RecordId = RecordId { tag: tag::SUPERBLOCK, name: "superblock", ino: 0
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lower {
     pub(crate) image: ImageId,
-    /// Of the image's superblock.
+    /// The seq of the image's superblock.
     pub(crate) seq: u64,
-    /// There may be records of the volume beside this one. Until then, only the image need be asked.
+    /// There may be records of the volume beside this one. Otherwise readers ask only the image.
     pub(crate) written: bool,
 }
 
@@ -58,20 +58,20 @@ pub(crate) struct Superblock {
     pub(crate) uuid: [u8; 16],
     pub(crate) extent_bytes: u32,
     pub(crate) inline_bytes: u32,
-    /// Raised by each exclusive opener; a commit under an older one fails its guard.
+    /// Raised by each opener. A commit under an older epoch fails its guard.
     pub(crate) epoch: u64,
-    /// Raised by each commit, which so leaves a trace even if it changes nothing else here.
+    /// Raised by each commit, so that every commit changes the superblock.
     pub(crate) seq: u64,
     pub(crate) next_inode: u64,
     pub(crate) used_bytes: u64,
     pub(crate) used_inodes: u64,
-    /// 0 in a volume that does not count names yet.
+    /// 0 if names are not counted yet.
     pub(crate) used_names: u64,
     /// `u64::MAX`: no quota.
     pub(crate) quota_bytes: u64,
     pub(crate) quota_inodes: u64,
     pub(crate) quota_names: u64,
-    /// A frozen volume is never changed again: others may lie on it.
+    /// A frozen volume is an image: it never changes again.
     pub(crate) frozen: bool,
     pub(crate) lower: Option<Lower>,
 }
@@ -99,16 +99,17 @@ impl Superblock {
         }
     }
 
-    /// Takes note of a new opener, which writes all that this version knows.
+    /// Changes it for a new opener, of this version.
     pub(crate) fn take_over(&mut self) {
         self.epoch = self.epoch.saturating_add(1);
         self.seq = self.seq.saturating_add(1);
         self.incompat |= INCOMPAT_BIRTHS;
     }
 
-    /// Makes it that of an image: frozen, and without what depends on how the volume came to be. It counts bytes of
-    /// content alone and no names, as the first images did: one tree is one image, whichever version packed it. Its
-    /// uuid is zero, to be set to the digest of what the image holds.
+    /// Makes it the superblock of an image: frozen, and without anything that depends on the
+    /// volume's history. It counts bytes of content and no names, as the first images did, so that
+    /// every version packs a tree into the same image. Its uuid is zero, to be replaced by the
+    /// image's digest.
     pub(crate) fn freeze(&mut self, content_bytes: u64) {
         let (next_inode, used_inodes) = (self.next_inode, self.used_inodes);
         let fresh = Self::new([0; 16], self.extent_bytes, self.inline_bytes);
@@ -117,8 +118,8 @@ impl Superblock {
         *self = Self { next_inode, used_bytes, used_inodes, incompat, frozen: true, ..fresh };
     }
 
-    /// The superblock of a volume that is to lie on the image whose superblock this is. It counts nothing: all there
-    /// is lies in the image.
+    /// Makes the superblock of a new volume above the image that has this one. It counts nothing:
+    /// everything lies in the image.
     pub(crate) fn above(&self, image: ImageId, uuid: [u8; 16]) -> Self {
         Self {
             uuid,
@@ -134,30 +135,32 @@ impl Superblock {
         }
     }
 
-    /// Whether it says that the store holds nothing of the volume but itself: all is as in the image below.
+    /// Whether it says that the store holds nothing else of the volume: all is as in the image.
     pub(crate) fn is_as_its_image(&self) -> bool {
         self.lower.as_ref().is_some_and(|lower| !lower.written)
     }
 
-    /// Says that there is more in the store than the superblock, which readers of a volume on an image ask for.
+    /// Notes that the store holds more than the superblock, so that readers ask it and not only the
+    /// image.
     pub(crate) fn set_written(&mut self) {
         if let Some(lower) = &mut self.lower {
             lower.written = true;
         }
     }
 
-    /// Whether names are counted, and what lies in an image below is not: else the volume is to be recounted.
+    /// Whether names are counted, and the image below is not. Otherwise the volume must be
+    /// recounted.
     pub(crate) fn counts_names(&self) -> bool {
         self.incompat & INCOMPAT_NAMES != 0
     }
 
-    /// Sets what the volume holds, counted by the rules of this version.
+    /// Sets the usage, counted by the rules of this version.
     pub(crate) fn set_recounted(&mut self, used: Used) {
         self.set_used(used);
         self.incompat |= INCOMPAT_NAMES;
     }
 
-    /// What the volume holds, as its quota counts it.
+    /// The usage of the volume, as its quota counts it.
     pub(crate) fn used(&self) -> Used {
         Used { bytes: self.used_bytes, inodes: self.used_inodes, names: self.used_names }
     }

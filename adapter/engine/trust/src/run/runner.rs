@@ -144,6 +144,7 @@ impl Runner {
         self.clock.0.set(seconds);
         self.model.now = time(seconds);
         self.moment = index + 1;
+        self.wrote = None;
         let failed = self.store.0.borrow().faults_injected;
         let outcome = self.apply(op);
         let outcome = outcome.map_err(|what| format!("operation {index} {op:?}: {what}"))?;

@@ -2,7 +2,7 @@
 
 use crate::bucket::{Contents, SimBucket};
 use kvfs_bucket_store::{BucketStore, OpenError, StoreError};
-use kvfs_store_rig::{Calls, Handle, Race, the_newer_opener_has_the_store_and_the_older_is_told};
+use kvfs_store_rig::{Calls, Handle, Race, State, the_newer_opener_has_the_store_and_the_older_is_told};
 
 const RACE: Race<Contents, BucketStore<SimBucket>> = Race {
     open: |handle, tag| match BucketStore::open(SimBucket(handle.clone()), tag) {
@@ -14,7 +14,7 @@ const RACE: Race<Contents, BucketStore<SimBucket>> = Race {
     ballast: |step| {
         let ballast = vec![step as u8; if step % 2 == 0 { 3000 } else { 2000 }];
         let end = ballast[..2000].to_vec();
-        vec![(b"ballast".to_vec(), ballast), (vec![b'z'; 1000], end)]
+        State::from([(b"ballast".to_vec(), ballast), (vec![b'z'; 1000], end)])
     },
     may_be_overtaken: |error| *error == StoreError::AccessDenied,
 };

@@ -81,8 +81,8 @@ impl Cut {
 
 impl Disk {
     /// Returns the disk as it is after the process was killed: nothing is lost.
-    pub(crate) fn after_kill(&self) -> Disk {
-        Disk {
+    pub(crate) fn after_kill(&self) -> Self {
+        Self {
             calls_left: None,
             calls: 0,
             fail: None,
@@ -95,7 +95,7 @@ impl Disk {
 
     /// Returns the disk as it may be after the machine went down: of what was not durable any part is there,
     /// sector by sector and name by name.
-    pub(crate) fn after_crash(&self, random: &mut Random) -> Disk {
+    pub(crate) fn after_crash(&self, random: &mut Random) -> Self {
         const SECTOR_BYTES: usize = 64;
         let mut disk = self.after_kill();
         for inode in disk.inodes.iter_mut().filter(|inode| !inode.pending.is_empty()) {

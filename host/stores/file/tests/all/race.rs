@@ -2,14 +2,16 @@
 
 use crate::disk::{Disk, SimDirectory, taking_turns};
 use kvfs_file_store::{FileReader, FileStore, Options, StoreError};
-use kvfs_store_rig::{Calls, Handle, Race, number, the_newer_opener_has_the_store_and_the_older_is_told};
+use kvfs_store_rig::{
+    Calls, Handle, Race, State, number, the_newer_opener_has_the_store_and_the_older_is_told,
+};
 
 const OPTIONS: Options = Options { min_garbage_bytes: 1 << 10, reserve_bytes: 256 };
 
 const RACE: Race<Disk, FileStore<SimDirectory>> = Race {
     open: |handle, _| FileStore::open_with(SimDirectory(handle.clone()), OPTIONS),
     // Garbage enough for a compaction now and then.
-    ballast: |step| vec![(b"ballast".to_vec(), vec![step as u8; 400])],
+    ballast: |step| State::from([(b"ballast".to_vec(), vec![step as u8; 400])]),
     // A newer opener may have removed the segment that has the value.
     may_be_overtaken: |_| true,
 };
