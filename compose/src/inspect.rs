@@ -22,12 +22,14 @@ pub enum Kind {
     Composed {
         /// The version of kvfs that made it, as the file states.
         version: String,
-        /// The options fixed at build time, as lines `key=value`; empty if every option has its default.
+        /// The options fixed at build time, as lines `key=value`; empty if every option has its
+        /// default.
         config: String,
         /// True if guest and file system are linked at core level.
         linked: bool,
-        /// True if this build makes exactly this file of its parts. Otherwise another build made it, or it was changed
-        /// since: give a store only to the result of [`recompose`](crate::recompose).
+        /// True if this build makes exactly this file of its parts. Otherwise another build made
+        /// it, or it was changed since: give a store only to the result of
+        /// [`recompose`](crate::recompose).
         is_same: bool,
     },
 }
@@ -58,7 +60,8 @@ pub struct Inspection {
 
 /// Inspects a file.
 ///
-/// Its statements are not trusted: its parts are composed again to find out whether it is a composition.
+/// Its statements are not trusted: its parts are composed again to find out whether it is a
+/// composition.
 ///
 /// # Errors
 ///
@@ -164,7 +167,8 @@ impl Inspection {
             Kind::Composed { version, config, linked, .. } => {
                 let joined = if *linked { "linked" } else { "composed" };
                 lines.push(format!("a component {joined} by kvfs {version}"));
-                // Mounts have a list of their own, and the store's line has the options of the provider.
+                // Mounts have a list of their own, and the store's line has the options of the
+                // provider.
                 let own = |line: &&str| {
                     let of = ["mount=", "provider=", "size=", "path=", "bucket="];
                     !of.iter().any(|key| line.starts_with(key))

@@ -215,8 +215,9 @@ fn host_io_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(wit_pa
         .collect()
 }
 
-/// Names the host's file system for a guest, if the adapter imports it: pairs of the adapter's import and the name in the
-/// result. All have one version, since the interfaces use each other's types.
+/// Names the host's file system for a guest, if the adapter imports it: pairs of the adapter's
+/// import and the name in the result. All have one version, since the interfaces use each other's
+/// types.
 fn host_filesystem_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(String, String)> {
     let types = InterfaceName::parse(&guest.host_name("wasi:filesystem/types"));
     let version = types.version().map(|version| format!("@{version}")).unwrap_or_default();

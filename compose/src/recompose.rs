@@ -25,8 +25,8 @@ pub struct Recomposed<'a> {
 }
 
 impl Recomposed<'_> {
-    /// Returns true if this build makes exactly the given bytes of their parts. Otherwise another build made them, or
-    /// they were changed since.
+    /// Returns true if this build makes exactly the given bytes of their parts. Otherwise another
+    /// build made them, or they were changed since.
     pub fn is_same(&self) -> bool {
         matches!(self.bytes, Cow::Borrowed(_))
     }
@@ -45,16 +45,18 @@ impl Recomposed<'_> {
 
 /// Composes the parts of a result again, so that it is safe to give it a store whoever made it.
 ///
-/// A result is a component like any other: every statement in it can be forged. Before an untrusted result gets a store or
-/// a preopened directory, replace it by the return value of this function.
+/// A result is a component like any other: every statement in it can be forged. Before an untrusted
+/// result gets a store or a preopened directory, replace it by the return value of this function.
 ///
-/// The guest then reaches only the volumes and directories that it mounts. The result states its mounts itself: see
-/// [`fixed_mounts`](crate::fixed_mounts). A result of [`Compose::adapter`](crate::Compose::adapter) gets the adapter of
-/// this library. The bytes are not validated: the runtime validates them when it compiles them.
+/// The guest then reaches only the volumes and directories that it mounts. The result states its
+/// mounts itself: see [`fixed_mounts`](crate::fixed_mounts). A result of
+/// [`Compose::adapter`](crate::Compose::adapter) gets the adapter of this library. The bytes are
+/// not validated: the runtime validates them when it compiles them.
 ///
 /// # Errors
 ///
-/// - [`ComposeError::UnknownParts`] if the bytes state no parts, or in a form that this version does not know;
+/// - [`ComposeError::UnknownParts`] if the bytes state no parts, or in a form that this version
+///   does not know;
 /// - [`ComposeError::AsksForStore`] if they import the store nevertheless;
 /// - [`ComposeError::ProviderAsksForStore`] if a provider does that does not come with the library;
 /// - every error of composing.
@@ -70,8 +72,9 @@ pub fn recompose(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     Ok(made)
 }
 
-/// Returns true if [`recompose`] is likely to return the given bytes: they state this version of kvfs, and contain the code
-/// of this library's file system. A caller may use the guess to compile them meanwhile.
+/// Returns true if [`recompose`] is likely to return the given bytes: they state this version of
+/// kvfs, and contain the code of this library's file system. A caller may use the guess to compile
+/// them meanwhile.
 ///
 /// # Cost
 ///

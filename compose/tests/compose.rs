@@ -221,8 +221,8 @@ fn errors_are_one_line_that_says_what_to_do() {
     }
 }
 
-/// Lists the components inside of a component: names of their exports, how many functions they lift, and how many
-/// functions with code they have.
+/// Lists the components inside of a component: names of their exports, how many functions they
+/// lift, and how many functions with code they have.
 fn inner_components(bytes: &[u8]) -> Vec<(Vec<String>, u32, u32)> {
     use wasmparser::{CanonicalFunction, Parser, Payload};
     let mut found = Vec::new();

@@ -1,4 +1,5 @@
-//! What is believed of a file: nothing. A guest is composed, a result is made again of its parts, and all else is refused.
+//! What is believed of a file: nothing. A guest is composed, a result is made again of its parts,
+//! and all else is refused.
 
 use kvfs_compose::{
     Compose, ComposeError, FixedSource, Kind, Link, Mode, Provider, fixed_mounts, fixed_provider, inspect,

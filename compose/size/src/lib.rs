@@ -38,7 +38,8 @@ impl FromStr for ByteSize {
     }
 }
 
-/// The least that a store in memory may hold: with less, a file system does not get as far as its first file.
+/// The least that a store in memory may hold: with less, a file system does not get as far as its
+/// first file.
 pub const MIN_MEMORY_BYTES: u64 = 64 << 10;
 
 /// Reads a number of digits alone; what the standard library takes may have a sign.

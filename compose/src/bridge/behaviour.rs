@@ -402,7 +402,8 @@ fn a_question_about_the_file_systems_own_handle_is_answered_none() {
     let params = |error: &str| [text(error), text("@v-pollable#1002"), text("@channel#4")];
     assert_eq!(rig.call("ask", &params("@v-error#1001")).unwrap(), Some(some(text("known"))));
     assert_eq!(rig.log().len(), 1);
-    // Number 5 holds nothing of the host's. The host is not asked, and what was given is not leaked.
+    // Number 5 holds nothing of the host's. The host is not asked, and what was given is not
+    // leaked.
     assert_eq!(rig.call("ask", &params("@v-error#5")).unwrap(), Some(Val::Option(None)));
     let mut log = rig.log();
     log.sort();

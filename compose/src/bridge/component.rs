@@ -1,5 +1,6 @@
 //! Puts a generated component together: imports, core modules, and one nested component for each
-//! interface it exports. The imports that do not depend on the guest are in [`imports`](super::imports).
+//! interface it exports. The imports that do not depend on the guest are in
+//! [`imports`](super::imports).
 
 use super::generator::Generator;
 use super::imports::instance_type;
@@ -24,12 +25,13 @@ use wit_parser::{Function, InterfaceId, SizeAlign, TypeOwner};
 /// It imports
 ///
 /// - the sources of the wraps;
-/// - [`virtual_import`](super::virtual_import)s, [`BRIDGE_IMPORT`](super::BRIDGE_IMPORT) and the host's `wasi:io`, if
-///   handles of `wasi:io` are converted;
+/// - [`virtual_import`](super::virtual_import)s, [`BRIDGE_IMPORT`](super::BRIDGE_IMPORT) and the
+///   host's `wasi:io`, if handles of `wasi:io` are converted;
 /// - [`COMMIT`], if anything commits;
 /// - the interfaces that the wrapped ones take types from, with these types only.
 ///
-/// It exports the targets and, if it has the host's standard error, a [`COMMIT`] that reports its failure there.
+/// It exports the targets and, if it has the host's standard error, a [`COMMIT`] that reports its
+/// failure there.
 ///
 /// # Errors
 ///
@@ -132,8 +134,8 @@ impl<'a> Generator<'a, '_> {
         Ok(())
     }
 
-    /// Imports an interface, after all those it takes types from. A wrapped interface is imported whole under the
-    /// name of its source, any other with the needed types only under its own name.
+    /// Imports an interface, after all those it takes types from. A wrapped interface is imported
+    /// whole under the name of its source, any other with the needed types only under its own name.
     fn import_interface(&mut self, id: InterfaceId) -> Result<(), Unbridgeable> {
         if self.instances.contains_key(&id) {
             return Ok(());

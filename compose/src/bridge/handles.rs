@@ -25,7 +25,8 @@ pub(super) const KIND_BORROWED_IO: i32 = 4;
 pub(super) const KIND_UNWRAPPED: i32 = 8;
 pub(super) const KIND_RESOURCES: i32 = 12;
 
-/// Indices of the module's functions: imports first, in the order of [`super::shim::Shims::imports`].
+/// Indices of the module's functions: imports first, in the order of
+/// [`super::shim::Shims::imports`].
 pub(super) struct Indices {
     pub(super) callees: u32,
     pub(super) io: u32,
@@ -111,8 +112,8 @@ pub(super) fn unwrap(at: &Indices, io: IoResource) -> Body {
     body
 }
 
-/// `surrender(virtual own) -> host handle`, for handles that a guest returns to the host. Traps if the handle
-/// is the file system's own: there is no call left to refuse.
+/// `surrender(virtual own) -> host handle`, for handles that a guest returns to the host. Traps if
+/// the handle is the file system's own: there is no call left to refuse.
 pub(super) fn surrender(at: &Indices, io: IoResource) -> Body {
     let mut body = Body::new(1);
     body.emit(ask(at.io_function(1, io)));

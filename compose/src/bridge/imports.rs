@@ -1,5 +1,5 @@
-//! The imports of a generated component that do not depend on the guest: both sides' `wasi:io`, and the
-//! adapter's functions.
+//! The imports of a generated component that do not depend on the guest: both sides' `wasi:io`, and
+//! the adapter's functions.
 
 use super::generator::{Generator, IoImports, IoTypes};
 use super::job::{Io, Lifecycle};

@@ -72,7 +72,8 @@ impl Job<'_> {
         })
     }
 
-    /// Returns the number of the wrapped interface that gives the host's standard error, for reports of a failed commit.
+    /// Returns the number of the wrapped interface that gives the host's standard error, for
+    /// reports of a failed commit.
     pub(crate) fn stderr(&self) -> Option<usize> {
         let gives = |wrap: &&Wrap| {
             let mut functions = wrap.functions(self.resolve);

@@ -3,9 +3,9 @@
 //! Lowering a function takes a memory and an allocator for its arguments, and the shims import the
 //! lowered functions. So the memory has a module of its own, which is instantiated first.
 //!
-//! The allocator only moves its top up. Every allocation belongs to one call: the component model lets no
-//! second call in before the first has returned, and the top goes back down at return. A grown memory is
-//! kept for the next large call.
+//! The allocator only moves its top up. Every allocation belongs to one call: the component model
+//! lets no second call in before the first has returned, and the top goes back down at return. A
+//! grown memory is kept for the next large call.
 
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
@@ -15,7 +15,8 @@ use wasm_encoder::{
 /// Start of allocations, in bytes. Below is scratch space: see [`SCRATCH`].
 pub(super) const HEAP: i32 = 64;
 
-/// Address for an `option` of a handle (8 bytes) that a call of the adapter returns. It is read at once.
+/// Address for an `option` of a handle (8 bytes) that a call of the adapter returns. It is read at
+/// once.
 pub(super) const SCRATCH: i32 = 16;
 
 const PAGE_BITS: i32 = 16;

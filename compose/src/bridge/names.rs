@@ -8,8 +8,8 @@ pub(crate) fn virtual_import(interface: &str) -> String {
 /// Import of the adapter's `kvfs:adapter/bridge`.
 pub(crate) const BRIDGE_IMPORT: &str = "bridge";
 
-/// Import of `commit` of the adapter's `kvfs:adapter/lifecycle`, and export of the bridge's `commit`, which reports its
-/// failure.
+/// Import of `commit` of the adapter's `kvfs:adapter/lifecycle`, and export of the bridge's
+/// `commit`, which reports its failure.
 pub(crate) const COMMIT: &str = "commit";
 
 /// Import of `explain` of the adapter's `kvfs:adapter/lifecycle`.

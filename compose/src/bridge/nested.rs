@@ -6,8 +6,8 @@ use wasm_encoder::{ComponentBuilder, ComponentExportKind, ComponentTypeRef, Type
 use wit_parser::{Function, TypeId};
 
 /// A component without code: it imports types and functions one by one and exports them as one
-/// interface. An inline instance would not do, since its functions' types would name resources that it
-/// does not export.
+/// interface. An inline instance would not do, since its functions' types would name resources that
+/// it does not export.
 pub(super) struct Nested<'a> {
     writer: TypeWriter<'a>,
     pub(super) builder: ComponentBuilder,
@@ -47,8 +47,8 @@ impl<'a> Nested<'a> {
         Ok((name, index))
     }
 
-    /// Exports a type. A type of the interface itself is written again over the types exported so far: its
-    /// import has parts that only the outer component has names for.
+    /// Exports a type. A type of the interface itself is written again over the types exported so
+    /// far: its import has parts that only the outer component has names for.
     pub(super) fn export_type(&mut self, name: &str, root: TypeId, own: bool) -> Result<(), Unbridgeable> {
         let info = self.writer.info;
         // A resource's functions carry its first name, not that of an alias.

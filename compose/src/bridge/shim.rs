@@ -1,12 +1,13 @@
 //! The core module of a generated component: one shim for each function that needs code.
 //!
-//! A shim has the signature of the function that it replaces. When it runs, lifting has put strings and
-//! lists into the component's memory, so it passes its parameters on as they are, except handles of
-//! `wasi:io`. It notes borrowed handles in a list. After the call, `finish` walks the list, gives back
-//! lent handles and drops the borrows, as the component model requires.
+//! A shim has the signature of the function that it replaces. When it runs, lifting has put strings
+//! and lists into the component's memory, so it passes its parameters on as they are, except
+//! handles of `wasi:io`. It notes borrowed handles in a list. After the call, `finish` walks the
+//! list, gives back lent handles and drops the borrows, as the component model requires.
 //!
-//! A handle of the file system's own has no host handle inside, so it cannot be passed to the host. A
-//! function that returns an `option` then returns none, without calling the host; any other traps.
+//! A handle of the file system's own has no host handle inside, so it cannot be passed to the host.
+//! A function that returns an `option` then returns none, without calling the host; any other
+//! traps.
 
 use super::handles::*;
 use super::job::{Io, Lifecycle};
@@ -37,7 +38,8 @@ pub(super) struct Shims<'a> {
     /// True if handles of `wasi:io` are converted.
     pub(super) io: bool,
     pub(super) commit: bool,
-    /// The number of the shim whose callee gives the host's standard error, for reports of a failed commit.
+    /// The number of the shim whose callee gives the host's standard error, for reports of a failed
+    /// commit.
     pub(super) stderr: Option<usize>,
     pub(super) functions: Vec<Shim<'a>>,
 }

@@ -1,8 +1,8 @@
 //! Writes code that finds the handles in values and replaces them in place.
 //!
-//! By the canonical ABI, a value is either flattened into core locals or laid out in memory. The walk
-//! follows the type into the branches that hold handles to convert, and calls one function per handle.
-//! Everything else stays bit for bit.
+//! By the canonical ABI, a value is either flattened into core locals or laid out in memory. The
+//! walk follows the type into the branches that hold handles to convert, and calls one function per
+//! handle. Everything else stays bit for bit.
 
 use crate::types::TypeInfo;
 use crate::wasm::code::{Body, Slot, at, cases, flat_types, variant_layout};

@@ -1,7 +1,7 @@
 //! Writes WIT types into a component.
 //!
-//! In a composition, one WIT type can have two forms: with the host's `wasi:io` in it, and with the file
-//! system's. The names that a scope starts with decide which form is written.
+//! In a composition, one WIT type can have two forms: with the host's `wasi:io` in it, and with the
+//! file system's. The names that a scope starts with decide which form is written.
 
 use crate::types::{TypeInfo, Unbridgeable};
 use std::collections::HashMap;

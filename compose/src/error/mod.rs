@@ -80,7 +80,8 @@ pub enum ComposeError {
         interface: String,
     },
 
-    /// The guest imports an interface or a function of the file system that this version does not provide.
+    /// The guest imports an interface or a function of the file system that this version does not
+    /// provide.
     #[error(
         "the guest imports {interface}{}, and {provided} has nothing of that name; build it for that version, or use a newer kvfs", function_suffix(.function)
     )]
@@ -118,7 +119,8 @@ pub enum ComposeError {
         interface: String,
     },
 
-    /// A component states that kvfs composed it, and not of which parts, or in a form that this version does not know.
+    /// A component states that kvfs composed it, and not of which parts, or in a form that this
+    /// version does not know.
     #[error(
         "it has a custom section `kvfs`, as results have, but no parts that this version can compose again; compose the \
          original guest with this kvfs"

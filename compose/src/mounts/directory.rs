@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Reads a directory as a tree. Symbolic links are kept as they are, even if they lead out of it. Hard links
-/// stay names of one file or link. The bytes of files are read when they are packed.
+/// Reads a directory as a tree. Symbolic links are kept as they are, even if they lead out of it.
+/// Hard links stay names of one file or link. The bytes of files are read when they are packed.
 ///
 /// # Errors
 ///

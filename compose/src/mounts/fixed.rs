@@ -52,7 +52,8 @@ pub enum FixedSource<'a> {
     },
 }
 
-/// Reads the mounts of an untrusted configuration, with the checks that composition makes of options.
+/// Reads the mounts of an untrusted configuration, with the checks that composition makes of
+/// options.
 ///
 /// # Errors
 ///
@@ -100,8 +101,8 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
 }
 
 impl FixedMount<'_> {
-    /// Returns the mount that composition was given. The path of a tree, which is not known, is replaced by a text that
-    /// differs from tree to tree.
+    /// Returns the mount that composition was given. The path of a tree, which is not known, is
+    /// replaced by a text that differs from tree to tree.
     fn as_told(&self) -> Mount {
         let tree = |image: &[u8]| format!("{:p}:{}", image.as_ptr(), image.len()).into();
         let source = match &self.source {
@@ -118,8 +119,8 @@ impl FixedMount<'_> {
     }
 }
 
-/// Reads the lines `mount=…` of a configuration. Skips lines that cannot be read, and lines beyond the most that
-/// composition writes.
+/// Reads the lines `mount=…` of a configuration. Skips lines that cannot be read, and lines beyond
+/// the most that composition writes.
 pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'a>> {
     let value = |line: &'_ str, key: &str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
     let lines: Vec<String> =
@@ -145,7 +146,8 @@ pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
     mounts
 }
 
-/// Reads the limits of a volume: its name, bytes, inodes and names. The adapter requires all of them.
+/// Reads the limits of a volume: its name, bytes, inodes and names. The adapter requires all of
+/// them.
 fn read_limits(line: &str) -> Option<(&str, MountLimits)> {
     let mut parts = line.split('\t');
     let (volume, bytes, inodes, names) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

@@ -38,18 +38,18 @@ pub struct Mount {
     pub limits: MountLimits,
 }
 
-/// Limits on the content of a volume, from when it is opened with them. Content beyond them stays. Growth beyond them is
-/// refused with `quota`; everything else goes on working. Without any limit, those of the volume stay; with some, the
-/// others are lifted.
+/// Limits on the content of a volume, from when it is opened with them. Content beyond them stays.
+/// Growth beyond them is refused with `quota`; everything else goes on working. Without any limit,
+/// those of the volume stay; with some, the others are lifted.
 ///
-/// In a volume above a packed tree, only what the guest made or changed counts. The first change of a file copies it up:
-/// its bytes in extents of 32 KiB (a file of up to 4 KiB whole). A directory is copied up with the first name that is
-/// added or removed in it.
+/// In a volume above a packed tree, only what the guest made or changed counts. The first change of
+/// a file copies it up: its bytes in extents of 32 KiB (a file of up to 4 KiB whole). A directory
+/// is copied up with the first name that is added or removed in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MountLimits {
-    /// Bytes of files without their holes, and of link targets, plus 128 for each inode and 64 and its length for each
-    /// name. So it bounds the size of the store, whatever the guest makes.
+    /// Bytes of files without their holes, and of link targets, plus 128 for each inode and 64 and
+    /// its length for each name. So it bounds the size of the store, whatever the guest makes.
     pub bytes: Option<u64>,
     /// Files, directories and links, the root included.
     pub inodes: Option<u64>,
@@ -89,21 +89,22 @@ pub enum MountSource {
         /// Its name; that of [`Compose::volume`](crate::Compose::volume) by default.
         volume: Option<String>,
     },
-    /// A tree that is packed into the component. The guest can only read it. Reads do not reach the store.
+    /// A tree that is packed into the component. The guest can only read it. Reads do not reach the
+    /// store.
     Image {
         /// A directory, or a tar, which may be compressed with gzip.
         tree: PathBuf,
     },
-    /// A packed tree below a volume of the store: the guest reads the tree, and its changes are in the
-    /// volume. The volume belongs to this tree: with another tree it is refused at run time.
+    /// A packed tree below a volume of the store: the guest reads the tree, and its changes are in
+    /// the volume. The volume belongs to this tree: with another tree it is refused at run time.
     Overlay {
         /// A directory, or a tar, which may be compressed with gzip.
         tree: PathBuf,
         /// The volume's name; that of [`Compose::volume`](crate::Compose::volume) by default.
         volume: Option<String>,
     },
-    /// A directory that the host preopens when it runs the result. The result imports `wasi:filesystem` for
-    /// it; the guest sees only this directory.
+    /// A directory that the host preopens when it runs the result. The result imports
+    /// `wasi:filesystem` for it; the guest sees only this directory.
     Host {
         /// The name under which the host preopens it, as in `wasmtime run --dir HOST-DIR::PREOPEN`.
         preopen: String,

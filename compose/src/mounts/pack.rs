@@ -55,12 +55,13 @@ pub(super) struct Packed {
     pub(super) facts: PackedTree,
 }
 
-/// Writes a tree into a new volume of this name, and makes an image of it, with a name for people. The same
-/// tree always gives the same bytes.
+/// Writes a tree into a new volume of this name, and makes an image of it, with a name for people.
+/// The same tree always gives the same bytes.
 ///
 /// # Errors
 ///
-/// [`MountError::Read`] for a file of the host, [`MountError::Pack`] for an entry that the file system refuses.
+/// [`MountError::Read`] for a file of the host, [`MountError::Pack`] for an entry that the file
+/// system refuses.
 pub(super) fn pack(
     purpose: &Purpose,
     tree: &Tree,
@@ -129,8 +130,8 @@ pub(super) fn pack(
     Ok(Packed { image, facts: PackedTree { files, directories, symlinks, file_bytes, image_bytes, digest } })
 }
 
-/// A clock that gives the time of the entry being packed, so that nothing in an image tells when or where it was
-/// made.
+/// A clock that gives the time of the entry being packed, so that nothing in an image tells when or
+/// where it was made.
 #[derive(Clone, Default)]
 struct TreeTime(Rc<Cell<Timestamp>>);
 
@@ -186,8 +187,8 @@ impl Packer<'_> {
         Ok(())
     }
 
-    /// Links the further names of files and symbolic links, and sets all times, those of a directory after those of
-    /// its entries.
+    /// Links the further names of files and symbolic links, and sets all times, those of a
+    /// directory after those of its entries.
     fn links_and_times(&mut self, tree: &Tree, first: &FirstNames<'_>) -> Result<(), MountError> {
         let further = |(path, node): (&'_ str, &Node)| first.of_further(path, &node.content);
         for (path, node) in tree.nodes() {

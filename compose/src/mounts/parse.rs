@@ -9,11 +9,12 @@ use std::str::FromStr;
 impl FromStr for Mount {
     type Err = MountError;
 
-    /// Parses `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
-    /// `host:PREOPEN`, the last one with any number of `,file=NAME=HOST-PATH`.
+    /// Parses `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`. The
+    /// source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or `host:PREOPEN`, the last
+    /// one with any number of `,file=NAME=HOST-PATH`.
     ///
-    /// A comma ends the source, and the last colon of an overlay precedes the volume's name. For paths that
-    /// contain commas or colons, use [`Mount::new`].
+    /// A comma ends the source, and the last colon of an overlay precedes the volume's name. For
+    /// paths that contain commas or colons, use [`Mount::new`].
     fn from_str(text: &str) -> Result<Self, MountError> {
         let (path, rest) = text
             .split_once('=')

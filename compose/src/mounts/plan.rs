@@ -1,4 +1,5 @@
-//! Makes of mounts the images for the adapter's memory, the lines for its configuration and the facts for the report.
+//! Makes of mounts the images for the adapter's memory, the lines for its configuration and the
+//! facts for the report.
 
 use super::mount::{Mount, MountAccess, MountLimits, MountSource};
 use super::pack::{PackedTree, Packing, pack};
@@ -61,8 +62,8 @@ pub(crate) struct Plan {
     pub(crate) mounted: Vec<Mounted>,
 }
 
-/// Checks mounts and packs their trees. Without mounts, the plan is empty and the adapter mounts its volume at
-/// the root.
+/// Checks mounts and packs their trees. Without mounts, the plan is empty and the adapter mounts
+/// its volume at the root.
 ///
 /// # Errors
 ///
@@ -199,7 +200,8 @@ impl Planner<'_> {
                 (format!("image:{offset}:{}", facts.image_bytes), Some(facts))
             }
             MountSource::Overlay { tree, .. } => {
-                // A volume that is mounted twice is one volume, with the mountpoints of both mounts.
+                // A volume that is mounted twice is one volume, with the mountpoints of both
+                // mounts.
                 let paths = volumes.used.get(volume).map(|(_, paths)| paths.as_slice()).unwrap_or_default();
                 let (offset, facts) = self.tree(table, paths, mount, tree, volume)?;
                 (format!("overlay:{offset}:{}:{volume}", facts.image_bytes), Some(facts))

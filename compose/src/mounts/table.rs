@@ -5,7 +5,8 @@ use crate::error::MountError;
 use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use std::collections::HashSet;
 
-/// Most mounts of one composition, the root among them: the adapter looks at each when it steps from one to the other.
+/// Most mounts of one composition, the root among them: the adapter looks at each when it steps
+/// from one to the other.
 pub(crate) use kvfs::limits::MAX_MOUNTS;
 
 /// Checks that a path is absolute and in its one normal form.
@@ -114,8 +115,8 @@ impl Table {
         Ok(table)
     }
 
-    /// Fails if a mount lies in a file map but not directly, or on one of its files: a file map has no directories but
-    /// mountpoints.
+    /// Fails if a mount lies in a file map but not directly, or on one of its files: a file map has
+    /// no directories but mountpoints.
     fn check_file_maps(&self) -> Result<(), MountError> {
         for mount in &self.mounts {
             let MountSource::Host { files, .. } = &mount.source else { continue };

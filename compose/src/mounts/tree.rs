@@ -117,8 +117,8 @@ impl Node {
     }
 }
 
-/// A tree by relative paths, with `/` between names; the root has none. A directory sorts before its
-/// entries.
+/// A tree by relative paths, with `/` between names; the root has none. A directory sorts before
+/// its entries.
 #[derive(Debug)]
 pub(super) struct Tree {
     /// Time of modification of the root.
@@ -169,8 +169,8 @@ impl Tree {
         missing.into_iter().rev().try_for_each(|path| self.put(purpose, path.to_owned(), Node::directory()))
     }
 
-    /// Adds a node, and the missing directories of its path. It replaces a node at its path as unpacking an archive does:
-    /// only an empty directory can be replaced.
+    /// Adds a node, and the missing directories of its path. It replaces a node at its path as
+    /// unpacking an archive does: only an empty directory can be replaced.
     ///
     /// # Errors
     ///
@@ -197,8 +197,8 @@ impl Tree {
         self.nodes.range(inside.clone()..).next().is_some_and(|(path, _)| path.starts_with(&inside))
     }
 
-    /// Resolves a path through the symbolic links on its way. A link that may lead out of the tree (an absolute one, or
-    /// one with `..`) is an error: tar makes such links last.
+    /// Resolves a path through the symbolic links on its way. A link that may lead out of the tree
+    /// (an absolute one, or one with `..`) is an error: tar makes such links last.
     ///
     /// # Errors
     ///

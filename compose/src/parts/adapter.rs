@@ -83,7 +83,8 @@ impl AdapterComponent {
         }
     }
 
-    /// Fails if the guest imports an interface or a function of the file system that the adapter does not have.
+    /// Fails if the guest imports an interface or a function of the file system that the adapter
+    /// does not have.
     pub(crate) fn check_provides(&self, guest: &Guest<'_>) -> Result<(), ComposeError> {
         let exports = &self.resolve.worlds[self.world].exports;
         for (key, item) in &guest.resolve.worlds[guest.world].imports {
@@ -139,8 +140,8 @@ impl AdapterComponent {
             .collect()
     }
 
-    /// Makes a component without code that imports interfaces of the host's `wasi:filesystem` and `wasi:io` whole, under
-    /// these names: the graph takes the types of the imports from it.
+    /// Makes a component without code that imports interfaces of the host's `wasi:filesystem` and
+    /// `wasi:io` whole, under these names: the graph takes the types of the imports from it.
     pub(crate) fn host_types(&self, names: &[String]) -> Result<Vec<u8>, ComposeError> {
         let failed = |reason: String| ComposeError::join("the types of wasi:filesystem", reason);
         let mut resolve = self.resolve.clone();
@@ -170,8 +171,8 @@ impl AdapterComponent {
             .map_err(|e| failed(format!("{e:#}")))
     }
 
-    /// Makes a component that replaces the host's `wasi:io` if no handle of the host can reach the adapter: it has the
-    /// types, and functions that nothing can call.
+    /// Makes a component that replaces the host's `wasi:io` if no handle of the host can reach the
+    /// adapter: it has the types, and functions that nothing can call.
     pub(crate) fn no_host_io(&self) -> Result<Vec<u8>, ComposeError> {
         let exports = self.host_io().into_iter().map(|(id, _)| {
             let item = self.resolve.worlds[self.world].imports[&WorldKey::Interface(id)].clone();
@@ -183,8 +184,9 @@ impl AdapterComponent {
     }
 }
 
-/// Encodes a core module as a component. It imports WASI under the guest's names, so that the result asks the host for the
-/// version that the guest was made for. The component is not validated: the result is validated as a whole.
+/// Encodes a core module as a component. It imports WASI under the guest's names, so that the
+/// result asks the host for the version that the guest was made for. The component is not
+/// validated: the result is validated as a whole.
 fn encode_for(core: &[u8], guest: &Guest<'_>) -> anyhow::Result<Vec<u8>> {
     let (_, bindgen) = wit_component::metadata::decode(core)?;
     let mut names = HashMap::new();

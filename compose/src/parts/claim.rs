@@ -1,11 +1,14 @@
-//! The statement of a result about its parts, from which they can be composed again: two custom sections at its end.
+//! The statement of a result about its parts, from which they can be composed again: two custom
+//! sections at its end.
 //!
-//! `kvfs` is text: the version, the way of joining, the configuration of the file system and of the provider. `kvfs-parts`
-//! tells how to extract the guest, and a provider that does not come with the library, from the bytes before. Each is a
-//! sequence of ranges of the result and of bytes kept for it. Core modules and inner components are in the result
-//! unchanged, so little is kept: the types and names of a guest that was linked.
+//! `kvfs` is text: the version, the way of joining, the configuration of the file system and of the
+//! provider. `kvfs-parts` tells how to extract the guest, and a provider that does not come with
+//! the library, from the bytes before. Each is a sequence of ranges of the result and of bytes kept
+//! for it. Core modules and inner components are in the result unchanged, so little is kept: the
+//! types and names of a guest that was linked.
 //!
-//! The statement is not trusted: users of a result compose the parts again (see [`recompose`](crate::recompose)).
+//! The statement is not trusted: users of a result compose the parts again (see
+//! [`recompose`](crate::recompose)).
 
 use super::mark::Mark;
 use super::pieces::{Pieces, Writer};

@@ -84,8 +84,9 @@ impl<'a> Guest<'a> {
         Ok(Self { bytes, resolve, world, imports, exports, was_core })
     }
 
-    /// Returns the name under which the guest's host provides an interface. If the guest imports it, that
-    /// is the newest of the guest's names, else the interface at the version of the guest's file system.
+    /// Returns the name under which the guest's host provides an interface. If the guest imports
+    /// it, that is the newest of the guest's names, else the interface at the version of the
+    /// guest's file system.
     pub(crate) fn host_name(&self, base: &str) -> String {
         let newest = |matches: &dyn Fn(&InterfaceName) -> bool| {
             self.imports.iter().filter(|n| matches(n)).max_by(|a, b| a.version().cmp(&b.version()))
@@ -102,7 +103,8 @@ impl<'a> Guest<'a> {
     }
 }
 
-/// Fails if a guest imports the store itself: composing would keep that import, and give it all volumes.
+/// Fails if a guest imports the store itself: composing would keep that import, and give it all
+/// volumes.
 fn refuse_store(outline: &Outline) -> Result<(), ComposeError> {
     match outline.store_import() {
         Some(interface) => Err(ComposeError::AsksForStore { interface: interface.to_owned() }),

@@ -61,8 +61,8 @@ impl Mark {
         self.provider.lines().any(|line| line == OWN_PROVIDER)
     }
 
-    /// Returns the provider; `None` for lines that this version does not know. One that does not come with the library is
-    /// returned without its bytes.
+    /// Returns the provider; `None` for lines that this version does not know. One that does not
+    /// come with the library is returned without its bytes.
     pub(crate) fn provider(&self) -> Option<Provider> {
         match self.provider.as_str() {
             "" => Some(Provider::Host),

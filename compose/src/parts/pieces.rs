@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Sections that parts and result have in common, byte for byte: custom sections, core modules, components.
+/// Sections that parts and result have in common, byte for byte: custom sections, core modules,
+/// components.
 const COMMON_SECTIONS: [u8; 3] = [0, 1, 4];
 
 /// Shorter sections are kept instead of looked up.
@@ -29,8 +30,8 @@ fn index_sections(bytes: &[u8]) -> SectionIndex {
 pub(super) struct Writer<'a> {
     body: &'a [u8],
     index: SectionIndex,
-    /// For each part: the number of copied ranges, then for each the number of kept bytes before it, its offset and its
-    /// length, and at last the number of kept bytes after all.
+    /// For each part: the number of copied ranges, then for each the number of kept bytes before
+    /// it, its offset and its length, and at last the number of kept bytes after all.
     pub(super) table: Vec<u8>,
     pub(super) kept: Vec<u8>,
 }

@@ -8,8 +8,8 @@ use wasmparser::{Parser, Payload};
 
 /// Returns the range of a result that has the images of the adapter's component.
 ///
-/// Modules of guest and provider may look as if they had images, and may come before the adapter. So the bytes are
-/// compared.
+/// Modules of guest and provider may look as if they had images, and may come before the adapter.
+/// So the bytes are compared.
 pub(crate) fn find_images(result: &[u8], adapter: &[u8]) -> Result<Range<usize>, ComposeError> {
     // Every module in the adapter's component is the library's.
     let Some((_, given)) = all_images(adapter).next() else { return Ok(0..0) };

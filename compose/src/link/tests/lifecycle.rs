@@ -1,4 +1,5 @@
-//! The wrappers of `wasi:cli/exit` and of exports: what is called in which order, and what comes back.
+//! The wrappers of `wasi:cli/exit` and of exports: what is called in which order, and what comes
+//! back.
 
 use super::super::items::Space;
 use super::super::lifecycle::{End, write_exit, write_export};

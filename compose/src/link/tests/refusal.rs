@@ -1,4 +1,5 @@
-//! Functions of the host that answer none for a handle of the file system's: what is checked, dropped and passed on.
+//! Functions of the host that answer none for a handle of the file system's: what is checked,
+//! dropped and passed on.
 
 use super::super::function::Resource;
 use super::super::handles::{FIRST, TABLE};

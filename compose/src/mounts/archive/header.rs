@@ -41,8 +41,8 @@ const PREFIX: Range<usize> = 345..500;
 const GNU_MAGIC: &[u8] = b"ustar  \0";
 const POSIX_MAGIC: &[u8] = b"ustar\0";
 
-/// Offsets in a header of GNU's format: the pieces of a file with holes, the flag for a block with more pieces, and the
-/// whole size.
+/// Offsets in a header of GNU's format: the pieces of a file with holes, the flag for a block with
+/// more pieces, and the whole size.
 const SPARSE_PIECES: Range<usize> = 386..482;
 const SPARSE_MORE: usize = 482;
 const SPARSE_SIZE: Range<usize> = 483..495;
@@ -60,8 +60,8 @@ pub(super) type Block = [u8; BLOCK_BYTES];
 pub(super) struct Header<'a>(pub(super) &'a Block);
 
 impl<'a> Header<'a> {
-    /// Returns true if the checksum is right. The field of the checksum counts as spaces. Some old programs took bytes as
-    /// signed.
+    /// Returns true if the checksum is right. The field of the checksum counts as spaces. Some old
+    /// programs took bytes as signed.
     pub(super) fn is_whole(&self) -> bool {
         let bytes = self.0.iter().enumerate();
         let bytes = bytes.map(|(at, byte)| if CHECKSUM.contains(&at) { b' ' } else { *byte });
@@ -103,7 +103,8 @@ impl<'a> Header<'a> {
         number(&self.0[MODIFIED])
     }
 
-    /// Returns the pieces of a file with holes in GNU's format, and true if a block with more follows.
+    /// Returns the pieces of a file with holes in GNU's format, and true if a block with more
+    /// follows.
     pub(super) fn pieces(&self) -> Result<(Vec<u64>, bool), String> {
         pieces(&self.0[SPARSE_PIECES], self.0[SPARSE_MORE])
     }
@@ -142,8 +143,8 @@ fn size(field: &[u8]) -> Result<u64, String> {
     u64::try_from(number(field)?).map_err(|_| wrong())
 }
 
-/// Reads a number: octal digits after spaces and before a space or a zero byte; or binary, marked by the first bit, as
-/// GNU tar writes numbers that are negative or have too many digits.
+/// Reads a number: octal digits after spaces and before a space or a zero byte; or binary, marked
+/// by the first bit, as GNU tar writes numbers that are negative or have too many digits.
 fn number(field: &[u8]) -> Result<i64, String> {
     let wrong = || format!("`{}` is no number", field.escape_ascii());
     match field {

@@ -1,7 +1,8 @@
-//! The entries of an archive, each with the extended headers, long names and maps of holes before it.
+//! The entries of an archive, each with the extended headers, long names and maps of holes before
+//! it.
 
 use super::header::{Block, Header, kind, more_pieces};
-use super::records::{Record, Said, parse, refusal, that_count};
+use super::records::{EntryRecords, Record, effective, parse, refusal};
 use super::sparse::Sparse;
 use super::stream::{BLOCK_BYTES, Stream};
 use kvfs::Timestamp;
@@ -60,8 +61,8 @@ pub(super) struct Member {
 /// Reads the entries one after the other.
 pub(super) struct Members {
     stream: Stream,
-    /// Records about all entries that follow: few and short, since each entry goes through them. A global header replaces
-    /// those of the one before it.
+    /// Records about all entries that follow: few and short, since each entry goes through them. A
+    /// global header replaces those of the one before it.
     global: Vec<Record>,
     /// Bytes up to the next header: the rest of the last entry, and the rest of its last block.
     left: u64,
@@ -116,7 +117,7 @@ impl Members {
                     if let Some(reason) = refusal(&records) {
                         return Err(Fault::Refused(reason.to_owned()));
                     }
-                    self.global = that_count(records).map_err(Fault::Refused)?;
+                    self.global = effective(records).map_err(Fault::Refused)?;
                 }
                 kind::LONG_NAME => before.long_name = Some(self.long(&header)?),
                 kind::LONG_TARGET => before.long_target = Some(self.long(&header)?),
@@ -128,7 +129,7 @@ impl Members {
     }
 
     fn member(&mut self, header: &Header<'_>, before: Before) -> Result<Member, Fault> {
-        let said = Said::by(self.global.iter().chain(&before.records)).map_err(Fault::Refused)?;
+        let said = EntryRecords::by(self.global.iter().chain(&before.records)).map_err(Fault::Refused)?;
         let mut sparse = said.sparse;
         let path = sparse.name.take().or(said.path).or(before.long_name).unwrap_or_else(|| header.name());
         let target = said.target.or(before.long_target).unwrap_or_else(|| header.target().to_owned());
@@ -138,7 +139,8 @@ impl Members {
             None => Timestamp { seconds: header.modified().map_err(Fault::Damaged)?, nanoseconds: 0 },
         };
         let stored_bytes = match kind {
-            // Some programs write the size of the target of a link, or the size that a directory may grow to.
+            // Some programs write the size of the target of a link, or the size that a directory
+            // may grow to.
             Kind::Link | Kind::Symlink | Kind::Directory | Kind::Fifo | Kind::Device => 0,
             _ => match said.size_bytes {
                 Some(size) => size,

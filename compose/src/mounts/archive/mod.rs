@@ -7,7 +7,8 @@
 //! | entries with their extended headers | `members`, `records` |
 //! | files with holes | `sparse` |
 //!
-//! The tree is the one that GNU tar would unpack, and archives that GNU tar refuses are refused. A test compares the two.
+//! The tree is the one that GNU tar would unpack, and archives that GNU tar refuses are refused. A
+//! test compares the two.
 
 mod header;
 mod members;
@@ -29,22 +30,23 @@ use kvfs::Timestamp;
 use std::io::ErrorKind;
 use std::rc::Rc;
 
-/// Most bytes of all files of an archive: what fits a component's memory. It stops an archive that expands
-/// without end.
+/// Most bytes of all files of an archive: what fits a component's memory. It stops an archive that
+/// expands without end.
 const MAX_ARCHIVE_BYTES: u64 = MAX_IMAGES_BYTES;
 
 /// Most bytes of a decompressed archive, headers included.
 const MAX_STREAM_BYTES: u64 = 2 * MAX_ARCHIVE_BYTES;
 
-/// Reads an archive into memory, as the tree that unpacking it into an empty directory makes. Of two entries with
-/// one path, the last one counts, except that a directory with entries stays a directory. The archive is read to its end,
-/// where its checksum is.
+/// Reads an archive into memory, as the tree that unpacking it into an empty directory makes. Of
+/// two entries with one path, the last one counts, except that a directory with entries stays a
+/// directory. The archive is read to its end, where its checksum is.
 ///
 /// # Errors
 ///
-/// [`MountError::Archive`] for a file that is no archive, or an archive that is not supported; [`MountError::Damaged`]
-/// if it is cut off or damaged; [`MountError::Read`], [`MountError::Special`], [`MountError::Name`] (also for paths with
-/// `..`), [`MountError::HardLink`] and [`MountError::TooLarge`].
+/// [`MountError::Archive`] for a file that is no archive, or an archive that is not supported;
+/// [`MountError::Damaged`] if it is cut off or damaged; [`MountError::Read`],
+/// [`MountError::Special`], [`MountError::Name`] (also for paths with `..`),
+/// [`MountError::HardLink`] and [`MountError::TooLarge`].
 pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
     let tree = Tree::new(Timestamp::default());
     let mut reader = Reader { purpose, tree, size_bytes: 0, has_header: false, last: None };
@@ -81,7 +83,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Makes an error of the fault that reading the archive, or the entry of this name in it, ended with.
+    /// Makes an error of the fault that reading the archive, or the entry of this name in it, ended
+    /// with.
     fn failed(&self, fault: Fault, within: Option<&str>) -> MountError {
         let place = match (within, &self.last) {
             (Some(name), _) => format!("within `{name}`"),
@@ -172,8 +175,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Normalizes a path of an archive: relative and without `.`. A leading slash means the archive's root, as in
-    /// unpacking.
+    /// Normalizes a path of an archive: relative and without `.`. A leading slash means the
+    /// archive's root, as in unpacking.
     fn name(&self, bytes: &[u8]) -> Result<String, MountError> {
         let text = std::str::from_utf8(bytes).map_err(|_| {
             self.purpose.bad_name(&String::from_utf8_lossy(bytes), "a name that is not UTF-8")
@@ -189,8 +192,8 @@ impl Reader<'_> {
         String::from_utf8(target).map_err(not_text)
     }
 
-    /// Returns the node of a hard link: one more name of a file or a symbolic link, which stays if the first name is
-    /// replaced. `None` for a link to itself.
+    /// Returns the node of a hard link: one more name of a file or a symbolic link, which stays if
+    /// the first name is replaced. `None` for a link to itself.
     fn linked(&self, name: &str, target: &str) -> Result<Option<Node>, MountError> {
         // Unpacking drops everything up to the last `..` of the target.
         let names: Vec<&str> = target.split('/').collect();

@@ -11,8 +11,8 @@ pub(super) struct Record {
     value: Vec<u8>,
 }
 
-/// Parses an extended header. Each record has its length, a space, a key, `=`, a value and a line feed; a value may
-/// contain line feeds too.
+/// Parses an extended header. Each record has its length, a space, a key, `=`, a value and a line
+/// feed; a value may contain line feeds too.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ fn first(bytes: &[u8]) -> Option<(Option<Record>, &[u8])> {
 
 /// The records about an entry, as far as a tree uses them.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct EntryRecords {
     pub(super) path: Option<Vec<u8>>,
     pub(super) target: Option<Vec<u8>>,
     /// Bytes of its data in the archive.
@@ -58,8 +58,9 @@ pub(super) struct Said {
     pub(super) left_out: Option<String>,
 }
 
-impl Said {
-    /// Reads the records about all entries, then those about this one. Of two records with one key, the last one counts.
+impl EntryRecords {
+    /// Reads the records about all entries, then those about this one. Of two records with one key,
+    /// the last one counts.
     ///
     /// # Errors
     ///
@@ -94,13 +95,13 @@ const KEYS: [&str; 5] = ["path", "linkpath", "size", "mtime", "GNU.dumpdir"];
 /// Most bytes of a value about all entries. No path is longer.
 const MAX_GLOBAL_VALUE_BYTES: usize = MAX_PATH_BYTES;
 
-/// Keeps the records about all entries that count: of each known key the last one, or the first wrong one, with which the
-/// entries then fail.
+/// Keeps the records about all entries that count: of each known key the last one, or the first
+/// wrong one, with which the entries then fail.
 ///
 /// # Errors
 ///
 /// Says that a value is longer than any valid one.
-pub(super) fn that_count(records: Vec<Record>) -> Result<Vec<Record>, String> {
+pub(super) fn effective(records: Vec<Record>) -> Result<Vec<Record>, String> {
     let mut kept: Vec<Record> = Vec::new();
     for record in records.into_iter().filter(|record| KEYS.contains(&record.key.as_str())) {
         if record.value.len() > MAX_GLOBAL_VALUE_BYTES {
@@ -110,7 +111,7 @@ pub(super) fn that_count(records: Vec<Record>) -> Result<Vec<Record>, String> {
             ));
         }
         match kept.iter_mut().find(|known| known.key == record.key) {
-            Some(known) if Said::by([&*known]).is_ok() => *known = record,
+            Some(known) if EntryRecords::by([&*known]).is_ok() => *known = record,
             Some(_) => {}
             None => kept.push(record),
         }
@@ -127,8 +128,8 @@ pub(super) fn refusal(global: &[Record]) -> Option<&'static str> {
     has("GNU.sparse.").then_some("a global header has holes, which are those of one file")
 }
 
-/// Finds a file that an incremental archive left out because it had not changed, in the archive's list of a directory.
-/// The list has a letter, a name and a zero byte for each file.
+/// Finds a file that an incremental archive left out because it had not changed, in the archive's
+/// list of a directory. The list has a letter, a name and a zero byte for each file.
 pub(super) fn left_out(list: &[u8]) -> Option<String> {
     let name = list.split(|byte| *byte == 0).find_map(|item| item.strip_prefix(b"N"))?;
     Some(String::from_utf8_lossy(name).into_owned())
@@ -161,12 +162,12 @@ mod tests {
         records.extend(["path", "mtime", "linkpath"].map(|key| record(key, b"5")));
         records.push(record("size", b"many"));
         records.push(record("size", b"3"));
-        let kept = that_count(records).unwrap();
+        let kept = effective(records).unwrap();
         let expected = [("mtime", "5"), ("path", "5"), ("linkpath", "5"), ("size", "many")]
             .map(|(k, v)| record(k, v.as_bytes()));
         assert_eq!(kept, expected);
         let long = record("path", &[b'a'; MAX_PATH_BYTES + 1]);
-        assert!(that_count(vec![long]).unwrap_err().contains("bytes of `path`"));
+        assert!(effective(vec![long]).unwrap_err().contains("bytes of `path`"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Files with holes, as GNU tar writes them: with a map in the header, or in the formats 0.0, 0.1 and 1.0 of extended
-//! headers, which its manual describes ("Storing Sparse Files").
+//! Files with holes, as GNU tar writes them: with a map in the header, or in the formats 0.0, 0.1
+//! and 1.0 of extended headers, which its manual describes ("Storing Sparse Files").
 
 use super::stream::BLOCK_BYTES;
 
@@ -108,8 +108,8 @@ impl Sparse {
     }
 }
 
-/// Reads the map of format 1.0, which precedes the pieces: lines with numbers, the number of pairs first, padded to a
-/// block. Returns the map, and the offset of the pieces.
+/// Reads the map of format 1.0, which precedes the pieces: lines with numbers, the number of pairs
+/// first, padded to a block. Returns the map, and the offset of the pieces.
 fn map_in_front(stored: &[u8]) -> Option<(Vec<u64>, usize)> {
     let mut at = 0;
     let mut number = || -> Option<u64> {

@@ -22,7 +22,8 @@ const OTHERS: [(&[u8], &str); 10] = [
     (b"\0asm", "a WebAssembly file"),
 ];
 
-/// The start of the first block of bzip2, after four bytes. The first three bytes of the file alone may be a name.
+/// The start of the first block of bzip2, after four bytes. The first three bytes of the file alone
+/// may be a name.
 const BZIP2_BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
 
 /// Bytes of a block of a tar, such as a header.
@@ -33,16 +34,16 @@ const START_BYTES: usize = 10;
 
 /// Reads an archive, decompressed if it is compressed.
 ///
-/// The kind of an error tells its cause: `Unsupported` for a file that is no tar, `InvalidData` for a damaged one,
-/// `FileTooLarge`; all others are the system's, with its code.
+/// The kind of an error tells its cause: `Unsupported` for a file that is no tar, `InvalidData` for
+/// a damaged one, `FileTooLarge`; all others are the system's, with its code.
 pub(super) struct Stream {
     bytes: Box<dyn Read>,
     left: u64,
 }
 
 impl Stream {
-    /// Opens a file, with the most bytes that it may have when decompressed. The file may be a pipe, which cannot
-    /// seek.
+    /// Opens a file, with the most bytes that it may have when decompressed. The file may be a
+    /// pipe, which cannot seek.
     pub(super) fn open(file: &Path, max_bytes: u64) -> Result<Self> {
         let mut file = File::open(file)?;
         let mut start = Vec::new();
@@ -56,7 +57,8 @@ impl Stream {
         Ok(Self { bytes, left: max_bytes })
     }
 
-    /// Reads the rest behind the end of the tar, where only zeros may be. So the checksums at the end are checked.
+    /// Reads the rest behind the end of the tar, where only zeros may be. So the checksums at the
+    /// end are checked.
     pub(super) fn finish(mut self) -> Result<()> {
         let mut chunk = vec![0; 64 << 10];
         loop {
@@ -92,8 +94,8 @@ fn other_kind(start: &[u8]) -> Option<&'static str> {
     (*magic != b"BZh" || start.ends_with(BZIP2_BLOCK)).then_some(kind)
 }
 
-/// Decompresses the members of a file one after the other, each with its checksum. Only zeros may follow the last:
-/// tapes are padded with them.
+/// Decompresses the members of a file one after the other, each with its checksum. Only zeros may
+/// follow the last: tapes are padded with them.
 struct Gzip<R> {
     part: Option<GzDecoder<R>>,
 }

@@ -529,7 +529,8 @@ fn files_with_holes_are_filled_in_every_form() {
 #[test]
 fn what_only_gnu_tar_writes_is_read() {
     let place = ArchiveFile::new();
-    // A volume's label, a directory of an incremental archive with its list, and a time before 1970.
+    // A volume's label, a directory of an incremental archive with its list, and a time before
+    // 1970.
     let mut old = tar::Header::new_gnu();
     old.set_path("old").unwrap();
     old.set_entry_type(tar::EntryType::Regular);

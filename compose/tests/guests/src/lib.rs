@@ -1,5 +1,5 @@
-//! Guests made from WIT: components that import and export what a world says, with no code inside. And the sections of
-//! a component, to change one.
+//! Guests made from WIT: components that import and export what a world says, with no code inside.
+//! And the sections of a component, to change one.
 
 use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding};
@@ -15,7 +15,8 @@ pub fn guest(wit: &str, wasi_version: &str) -> Vec<u8> {
     encode(module, &resolve, world)
 }
 
-/// Makes a component of the world `guest` in a WIT text, which may name `kvfs:store`, of a core module in text.
+/// Makes a component of the world `guest` in a WIT text, which may name `kvfs:store`, of a core
+/// module in text.
 pub fn component(wit: &str, wasi_version: &str, module: &str) -> Vec<u8> {
     let (resolve, world) = resolve_beside_store(wit, wasi_version);
     encode(wat::parse_str(module.replace("WASI", wasi_version)).unwrap(), &resolve, world)
