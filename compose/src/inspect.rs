@@ -110,7 +110,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
             };
         }
         (Some(Err(error)), _) => {
-            warnings.push(format!("it says that kvfs composed it, and that is not so: {error}"))
+            warnings.push(format!("it states that kvfs composed it, which is not true: {error}"))
         }
         _ => {}
     }
@@ -128,8 +128,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
 }
 
 /// The warning for a result that this build would make differently.
-const OTHER_BUILD: &str = "this build of kvfs makes something else of the same parts: another build made it, or it was \
-                           changed since; `kvfs run` runs what this build makes of them";
+const OTHER_BUILD: &str = "this build of kvfs makes other bytes of the same parts: another build made it, or it was \
+                           changed since; `kvfs run` runs the bytes of this build";
 
 /// Lists the features without which a file does not validate.
 fn features(bytes: &[u8]) -> Result<Vec<String>, ComposeError> {

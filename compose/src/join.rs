@@ -54,7 +54,8 @@ impl Ingredients<'_> {
         self.images = Cow::default();
         adapter.check_provides(&self.guest)?;
         if self.mounts_host && adapter.host_filesystem().is_empty() {
-            let reason = "it does not import the host's file system, of which a directory is to be mounted";
+            let reason =
+                "it does not import the host's file system, which a mounted directory of the host needs";
             return Err(ComposeError::BadAdapter { reason: reason.into() });
         }
         let host_filesystem = host_filesystem_imports(&adapter, &self.guest);

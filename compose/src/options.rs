@@ -65,7 +65,7 @@ impl FromStr for Link {
         match text {
             "component" => Ok(Self::Component),
             "core" => Ok(Self::Core),
-            _ => Err("there are `component` and `core`".to_owned()),
+            _ => Err("use `component` or `core`".to_owned()),
         }
     }
 }

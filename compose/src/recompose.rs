@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_worth_what_its_guest_is() {
+    fn a_statement_is_only_as_good_as_its_guest() {
         let guest = wat::parse_str(include_str!("../tests/golden/link/guest.wat")).unwrap();
         let composed = Compose::new(&guest).build().unwrap().bytes;
         let made = recompose(&composed).unwrap();

@@ -219,7 +219,7 @@ impl TypeWriter<'_> {
             TypeDefKind::Resource | TypeDefKind::Unknown => {
                 return Err(Unbridgeable::new(
                     self.info.describe(root),
-                    "it comes from nowhere that the composition knows; give it an interface of its own",
+                    "its origin is not known; define it in an interface",
                 ));
             }
         };

@@ -187,7 +187,7 @@ impl<'a> Items<'a> {
                 return Err(NotLinkable::new("it has a component start function"));
             }
             Payload::CustomSection(section) => self.steps.push(Step::Custom(section)),
-            other => return Err(NotLinkable::new(format!("it has a section that is not known: {other:?}"))),
+            other => return Err(NotLinkable::new(format!("it has an unknown section: {other:?}"))),
         }
         Ok(())
     }

@@ -42,9 +42,9 @@ pub struct Mount {
 /// Growth beyond them is refused with `quota`; everything else goes on working. Without any limit,
 /// those of the volume stay; with some, the others are lifted.
 ///
-/// In a volume above a packed tree, only what the guest made or changed counts. The first change of
-/// a file copies it up: its bytes in extents of 32 KiB (a file of up to 4 KiB whole). A directory
-/// is copied up with the first name that is added or removed in it.
+/// In a volume above a packed tree, only what the guest made or changed counts. A file is copied up
+/// with its first change, its bytes in extents of 32 KiB (a file of up to 4 KiB at once). A
+/// directory is copied up with the first name that is added or removed in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MountLimits {

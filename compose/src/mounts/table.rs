@@ -33,7 +33,7 @@ pub(super) fn check_path(path: &str) -> Result<(), MountError> {
         return wrong(format!("is relative; write `{normal}`"));
     }
     if path != normal {
-        return wrong(format!("has slashes to spare; write `{normal}`"));
+        return wrong(format!("has superfluous slashes; write `{normal}`"));
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ impl Mount {
                 || name.len() > MAX_NAME_BYTES
                 || matches!(name, "." | "..")
             {
-                return wrong(name, "is no name of a file; it has 1 to 255 bytes and no slash");
+                return wrong(name, "is not a file name; a name has 1 to 255 bytes and no slash");
             }
             let host_path = file.host_path.as_str();
             let parts = host_path.split('/');
@@ -79,7 +79,7 @@ impl Mount {
                 || host_path.len() > MAX_PATH_BYTES
                 || parts.clone().any(|part| matches!(part, "" | "." | ".."))
             {
-                return wrong(host_path, "is no path below the host's directory, such as ssl/ca.pem");
+                return wrong(host_path, "is not a path below the host's directory, such as ssl/ca.pem");
             }
             if !names.insert(name) {
                 return wrong(name, "is the name of two files; leave one out");

@@ -187,7 +187,9 @@ impl Tree {
         let is_directory = |node: &Node| matches!(node.content, Content::Directory);
         if !is_directory(&node) && self.nodes.get(&place).is_some_and(is_directory) && self.has_inside(&place)
         {
-            return Err(refused("where a directory with something in it is, which is not unpacked either"));
+            return Err(refused(
+                "in the place of a directory that is not empty, which unpacking refuses too",
+            ));
         }
         self.put(purpose, place, node)
     }
@@ -321,9 +323,8 @@ fn check(purpose: &Purpose, path: &str, node: &Node) -> Result<(), MountError> {
         return Err(purpose.bad_name(path, format!("a name of more than {MAX_NAME_BYTES} bytes")));
     }
     match &node.content {
-        Content::Symlink(target) if target.is_empty() || target.len() > MAX_SYMLINK_BYTES => {
-            Err(purpose.bad_name(path, format!("a link whose target has not 1 to {MAX_SYMLINK_BYTES} bytes")))
-        }
+        Content::Symlink(target) if target.is_empty() || target.len() > MAX_SYMLINK_BYTES => Err(purpose
+            .bad_name(path, format!("a link whose target does not have 1 to {MAX_SYMLINK_BYTES} bytes"))),
         Content::Symlink(target) if target.contains('\0') => {
             Err(purpose.bad_name(path, "a link whose target has a zero byte"))
         }

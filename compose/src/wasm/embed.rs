@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_can_be_read_back() {
+    fn a_configuration_can_be_read_back() {
         let text = "mode=lazy\nvolume=große Dinge\n";
         assert_eq!(read_config(&with(text)).unwrap(), text);
     }

@@ -176,7 +176,7 @@ fn pieces_become_one_list_where_the_callers_allocator_says() {
 }
 
 #[test]
-fn a_list_of_no_pieces_has_its_address_checked_too() {
+fn the_address_of_a_list_without_pieces_is_checked_too() {
     let rig = lender();
     for (allocator, comes_back) in [
         (Allocator::Good, true),

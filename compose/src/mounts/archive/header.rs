@@ -139,14 +139,14 @@ fn text(field: &[u8]) -> &[u8] {
 }
 
 fn size(field: &[u8]) -> Result<u64, String> {
-    let wrong = || format!("`{}` is no size", field.escape_ascii());
+    let wrong = || format!("`{}` is not a size", field.escape_ascii());
     u64::try_from(number(field)?).map_err(|_| wrong())
 }
 
 /// Reads a number: octal digits after spaces and before a space or a zero byte; or binary, marked
 /// by the first bit, as GNU tar writes numbers that are negative or have too many digits.
 fn number(field: &[u8]) -> Result<i64, String> {
-    let wrong = || format!("`{}` is no number", field.escape_ascii());
+    let wrong = || format!("`{}` is not a number", field.escape_ascii());
     match field {
         [0x80, rest @ ..] => binary(0, rest).ok_or_else(wrong),
         [0xff, rest @ ..] => binary(-1, rest).ok_or_else(wrong),

@@ -122,7 +122,7 @@ impl Reader<'_> {
             return Err(self.bad("there is nothing in it"));
         };
         if !members.has_end() {
-            return Err(self.damaged(format!("it ends behind `{last}`, without the end that a tar has")));
+            return Err(self.damaged(format!("it ends after `{last}`, without the blocks that end a tar")));
         }
         members.finish().map_err(|fault| self.failed(fault, None))
     }
@@ -158,7 +158,7 @@ impl Reader<'_> {
             Kind::Other(byte) => {
                 let byte = [byte];
                 let byte = byte.escape_ascii();
-                return Err(self.bad(format!("`{name}` is of a kind (`{byte}`) that is not known")));
+                return Err(self.bad(format!("`{name}` is of an unknown kind (`{byte}`)")));
             }
         };
         self.insert(name, Node { content, modified })
@@ -169,7 +169,7 @@ impl Reader<'_> {
             return self.tree.insert(self.purpose, name, node);
         }
         if !matches!(node.content, Content::Directory) {
-            return Err(self.bad("its root is no directory"));
+            return Err(self.bad("its root is not a directory"));
         }
         self.tree.modified = node.modified;
         Ok(())
@@ -182,7 +182,7 @@ impl Reader<'_> {
             self.purpose.bad_name(&String::from_utf8_lossy(bytes), "a name that is not UTF-8")
         })?;
         if text.split('/').any(|part| part == "..") {
-            return Err(self.purpose.bad_name(text, "a path with `..` in it, which is not unpacked either"));
+            return Err(self.purpose.bad_name(text, "a path with `..`, which unpacking refuses too"));
         }
         Ok(parts(text))
     }

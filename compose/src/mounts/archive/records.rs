@@ -68,7 +68,7 @@ impl EntryRecords {
     pub(super) fn by<'r>(records: impl IntoIterator<Item = &'r Record>) -> Result<Self, String> {
         let mut said = Self::default();
         for Record { key, value } in records {
-            let wrong = |what: &str| format!("`{key}={}` is no {what}", value.escape_ascii());
+            let wrong = |what: &str| format!("`{key}={}` is not a {what}", value.escape_ascii());
             let text = str::from_utf8(value).ok();
             match key.as_str() {
                 "path" => said.path = Some(value.clone()),

@@ -39,7 +39,7 @@ impl Sparse {
         }
         let text = str::from_utf8(value).unwrap_or_default();
         let number = |text: &str| {
-            let wrong = || format!("`GNU.sparse.{key}={}` is no number", value.escape_ascii());
+            let wrong = || format!("`GNU.sparse.{key}={}` is not a number", value.escape_ascii());
             text.parse::<u64>().map_err(|_| wrong())
         };
         match key {
@@ -51,7 +51,7 @@ impl Sparse {
             "numbytes" if !self.map.len().is_multiple_of(2) => self.map.push(number(text)?),
             "map" if text.is_empty() => self.map.clear(),
             "map" => self.map = text.split(',').map(number).collect::<Result<_, _>>()?,
-            _ => return Err(format!("a file with holes has `GNU.sparse.{key}` where it is not known")),
+            _ => return Err(format!("a file with holes has an unknown or misplaced `GNU.sparse.{key}`")),
         }
         Ok(())
     }
@@ -64,9 +64,9 @@ impl Sparse {
     pub(super) fn size_bytes(&self) -> Result<u64, String> {
         if !matches!(self.version, [0, 0 | 1] | [1, 0]) {
             let [major, minor] = self.version;
-            return Err(format!("it has holes in the form {major}.{minor}, which is not known"));
+            return Err(format!("it has holes in the unknown format {major}.{minor}"));
         }
-        self.size_bytes.ok_or_else(|| "it has holes, and its size is not said".to_owned())
+        self.size_bytes.ok_or_else(|| "it has holes, and its size is missing".to_owned())
     }
 
     /// Makes the whole file of its data in the archive.
@@ -95,14 +95,14 @@ impl Sparse {
             let range = |start: usize| Some(start..start.checked_add(usize::try_from(*length).ok()?)?);
             let to = usize::try_from(*offset).ok().filter(|offset| *offset >= end).and_then(range);
             let from = range(at);
-            let outside = || wrong("its pieces do not lie in it one behind the other");
+            let outside = || wrong("its pieces do not follow each other inside it");
             let (to, from) = to.zip(from).ok_or_else(outside)?;
             (end, at) = (to.end, from.end);
             let (to, from) = whole.get_mut(to).zip(stored.get(from)).ok_or_else(outside)?;
             to.copy_from_slice(from);
         }
         if at != stored.len() {
-            return Err(wrong("there is more of it than its pieces"));
+            return Err(wrong("it has more data than its pieces"));
         }
         Ok(whole)
     }

@@ -67,7 +67,7 @@ impl Stream {
                 [] => return Ok(()),
                 zeros if zeros.iter().all(|byte| *byte == 0) => {}
                 _ => {
-                    let reason = "something lies behind its end, as when two tars are put together";
+                    let reason = "bytes follow its end, as when two tars are joined";
                     return Err(Error::new(ErrorKind::Unsupported, reason));
                 }
             }
@@ -121,7 +121,7 @@ impl<R: BufRead> Read for Gzip<R> {
             loop {
                 let behind = file.fill_buf()?;
                 if behind.iter().any(|byte| *byte != 0) {
-                    let reason = "gzip: something lies behind what is compressed";
+                    let reason = "gzip: bytes follow the compressed data";
                     return Err(Error::new(ErrorKind::InvalidData, reason));
                 }
                 match behind.len() {

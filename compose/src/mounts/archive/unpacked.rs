@@ -365,10 +365,10 @@ fn odd_archives_are_packed_as_they_are_unpacked() {
 
 /// Where packing differs on purpose: it refuses what would be packed otherwise than it was meant.
 #[test]
-fn what_unpacking_takes_and_packing_does_not_is_this() {
+fn packing_refuses_only_these_archives_that_unpacking_takes() {
     let place = ArchiveFile::new();
     for (tar, words) in [
-        (Tar::default().add(b'Z', b"q", "", b"data"), "`q` is of a kind (`Z`) that is not known"),
+        (Tar::default().add(b'Z', b"q", "", b"data"), "`q` is of an unknown kind (`Z`)"),
         (Tar::default().records(&[("path", "p\0q")]).file("a", ""), "a name with a zero byte"),
         (
             Tar::default().global(&[("GNU.volume.offset", "512")]).file("a", ""),
@@ -382,7 +382,7 @@ fn what_unpacking_takes_and_packing_does_not_is_this() {
                     ("GNU.sparse.map", "0,2"),
                 ])
                 .file("a", "four"),
-            "there is more of it than its pieces",
+            "it has more data than its pieces",
         ),
     ] {
         let mount = place.mount(&tar.end());
