@@ -85,7 +85,7 @@ impl ProviderStore {
         store.set_epoch_deadline(1);
         let provider = bindings::Provider::instantiate(&mut store, &program.component, &linker)
             .map_err(plain)
-            .context("cannot start it; it may import what only its own host has")?;
+            .context("cannot start it; it may import interfaces that only its own host provides")?;
         Ok(Self(Mutex::new(Instance { store, provider })))
     }
 
