@@ -1,8 +1,8 @@
 //! The provider `file`: a store in the files of one directory that the host preopens.
 //!
-//! The store itself is `kvfs-file-store`, which the host crate opens too; this gives it a directory of WASI
-//! and exports it. Composition may write a line `path=GUEST-PATH`: the name under which the host preopens the
-//! directory, [`DEFAULT_PATH`] unless told.
+//! The store itself is `kvfs-file-store`, which the host crate opens too; this gives it a directory
+//! of WASI and exports it. Composition may write a line `path=GUEST-PATH`: the name under which the
+//! host preopens the directory, [`DEFAULT_PATH`] unless told.
 
 #[cfg(target_arch = "wasm32")]
 mod wasi;

@@ -27,8 +27,8 @@ impl WasiDirectory {
         Some(Self(Rc::new(root)))
     }
 
-    /// Asks the directory, or the same one opened in itself: the shim of jco neither lists nor syncs a preopen, but all
-    /// that is opened in it.
+    /// Asks the directory, or the same one opened in itself: the shim of jco neither lists nor
+    /// syncs a preopen, but all that is opened in it.
     fn ask<T>(&self, ask: impl Fn(&wit::Descriptor) -> Result<T, wit::ErrorCode>) -> Result<T, IoError> {
         ask(&self.0)
             .or_else(|first| {

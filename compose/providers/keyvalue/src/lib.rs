@@ -1,7 +1,8 @@
 //! The provider `keyvalue`: a store in a bucket of `wasi:keyvalue`.
 //!
-//! The store itself is `kvfs-bucket-store`; this gives it a bucket of WASI and exports it. Composition may write
-//! a line `bucket=NAME`: what the bucket is called, [`DEFAULT_BUCKET`] unless told.
+//! The store itself is `kvfs-bucket-store`; this gives it a bucket of WASI and exports it.
+//! Composition may write a line `bucket=NAME`: what the bucket is called, [`DEFAULT_BUCKET`] unless
+//! told.
 
 #[cfg(target_arch = "wasm32")]
 mod wasi;

@@ -6,8 +6,8 @@ use kvfs_provider_kit::{Durability, Entry, Guard, Limits, Mutation, Provider, St
 /// The size of the store unless composition says otherwise.
 pub const DEFAULT_SIZE_BYTES: u64 = 1 << 30;
 
-/// The largest size that composition can allow. A component's memory has 4 GiB, and calls, answers and what
-/// lies between allocations have to fit beside the store.
+/// The largest size that composition can allow. A component's memory has 4 GiB, and calls, answers
+/// and what lies between allocations have to fit beside the store.
 pub const MAX_SIZE_BYTES: u64 = 3 << 30;
 
 const LIMITS: Limits = Limits::standard(false);
