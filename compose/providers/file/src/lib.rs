@@ -31,15 +31,15 @@ mod component {
         type Store = FileStore<WasiDirectory>;
 
         fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
-            STORE.with(|place| {
+            STORE.with(|held| {
                 // Nothing in here calls out to anybody who could call back in.
-                let Ok(mut place) = place.try_borrow_mut() else {
+                let Ok(mut held) = held.try_borrow_mut() else {
                     return Err(StoreError::Other("the file store was called from within itself".into()));
                 };
-                let store = match &mut *place {
+                let store = match &mut *held {
                     Some(store) => store,
-                    // What cannot be opened is tried again at the next call.
-                    None => place.insert(open()?),
+                    // The next call tries again to open what cannot be opened.
+                    None => held.insert(open()?),
                 };
                 ask(store)
             })
