@@ -3,8 +3,8 @@
 use crate::{Calls, Changes, Random, State, change};
 use kvfs_contract::StoreError;
 
-/// The states that a store may have: one after each apply, from the last that is certain to the last that was
-/// begun; and how many of the applies were acknowledged.
+/// The states that a store may have: one after each apply, from the last that is certain to the
+/// last that was begun; and how many of the applies were acknowledged.
 pub struct Known {
     states: Vec<State>,
     acknowledged: usize,
@@ -18,7 +18,8 @@ impl Known {
 
     /// Makes random changes until the power goes, and takes note of what is known after each.
     ///
-    /// Of so many applies one is durable, so that nothing before it can be lost; none if it is `None`.
+    /// Of so many applies one is durable, so that nothing before it can be lost; none if it is
+    /// `None`.
     pub fn work(
         &mut self,
         store: &mut impl Calls,
@@ -50,8 +51,8 @@ impl Known {
         }
     }
 
-    /// Returns what the store holds, which must be one of the states that a kill of the program may leave: nothing
-    /// that was acknowledged is lost.
+    /// Returns what the store holds, which must be one of the states that a kill of the program may
+    /// leave: nothing that was acknowledged is lost.
     ///
     /// # Panics
     /// If it is not, saying `what` was done.
@@ -59,8 +60,8 @@ impl Known {
         self.check(store, self.acknowledged, what)
     }
 
-    /// Returns what the store holds, which must be one of the states that a crash of the medium may leave: what is
-    /// lost is a suffix.
+    /// Returns what the store holds, which must be one of the states that a crash of the medium may
+    /// leave: what is lost is a suffix.
     ///
     /// # Panics
     /// If it is not, saying `what` was done.

@@ -1,9 +1,10 @@
 //! What the tests of the stores on simulated media share.
 //!
-//! A test crate brings a medium (a disk, a bucket) that keeps a log of its calls and stops at any of them.
-//! Everything here works over a [`KvStore`](kvfs_contract::KvStore) and such a medium:
+//! A test crate brings a medium (a disk, a bucket) that keeps a log of its calls and stops at any
+//! of them. Everything here works over a [`KvStore`](kvfs_contract::KvStore) and such a medium:
 //!
-//! - [`Handle`] lets threads take turns on the medium, one call at a time, in an order that a seed decides;
+//! - [`Handle`] lets threads take turns on the medium, one call at a time, in an order that a seed
+//!   decides;
 //! - [`Calls`] makes calls of a store short to write;
 //! - [`Known`] is what is known of a store whose program is cut short at any call;
 //! - [`Race`] lets several openers work on one medium;

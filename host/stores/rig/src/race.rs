@@ -13,13 +13,14 @@ pub struct Race<M, S> {
     pub open: fn(&Handle<M>, u64) -> Result<S, StoreError>,
     /// What a step puts beside its mark, so that garbage is left behind.
     pub ballast: fn(usize) -> State,
-    /// Whether a failed read may mean that another opener is newer. Any other failure ends the test.
+    /// Whether a failed read may mean that another opener is newer. Any other failure ends the
+    /// test.
     pub may_be_overtaken: fn(&StoreError) -> bool,
 }
 
 impl<M: Send, S: Calls> Race<M, S> {
-    /// Counts up under a guard, with a mark for each step, and opens anew whenever another opener is newer. Returns the
-    /// marks of the steps that were acknowledged.
+    /// Counts up under a guard, with a mark for each step, and opens anew whenever another opener
+    /// is newer. Returns the marks of the steps that were acknowledged.
     pub fn count_up(&self, handle: &Handle<M>, thread: usize) -> Vec<Vec<u8>> {
         let mut acknowledged = Vec::new();
         let mut store = None;
@@ -51,8 +52,9 @@ impl<M: Send, S: Calls> Race<M, S> {
         acknowledged
     }
 
-    /// Lets a thread for each handle [count up](Self::count_up), and checks that the store that `left` opens afterwards
-    /// has every acknowledged step, and each step once. Returns how many steps were acknowledged.
+    /// Lets a thread for each handle [count up](Self::count_up), and checks that the store that
+    /// `left` opens afterwards has every acknowledged step, and each step once. Returns how many
+    /// steps were acknowledged.
     ///
     /// # Panics
     /// If a step is lost, or taken twice.

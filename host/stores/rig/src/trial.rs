@@ -1,4 +1,5 @@
-//! The engine's own crash test on a store: sequences of its operations, and at every call of the medium a cut.
+//! The engine's own crash test on a store: sequences of its operations, and at every call of the
+//! medium a cut.
 
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use kvfs_trust::below::Below;
@@ -21,7 +22,8 @@ pub trait Medium {
     /// Changes how far the work is that makes the calls.
     fn mark<T>(&self, change: impl FnOnce(&mut Mark) -> T) -> T;
 
-    /// Returns the level at which the store makes the apply with this number: a sabotage changes it.
+    /// Returns the level at which the store makes the apply with this number: a sabotage changes
+    /// it.
     fn level(&self, level: Durability, _number: usize) -> Durability {
         level
     }
@@ -52,8 +54,8 @@ impl<M: Medium> OnTrial<M> {
     }
 }
 
-/// A sound store on a sound medium fails for these two reasons alone: any other is one that the engine must not put up
-/// with.
+/// A sound store on a sound medium fails for these two reasons alone: any other is one that the
+/// engine must not put up with.
 fn strictly(error: StoreError) -> StoreError {
     match error {
         StoreError::Conflict | StoreError::UnknownOutcome => error,

@@ -1,4 +1,5 @@
-//! A bucket in memory that remembers its calls, stops at any of them, and takes turns among threads.
+//! A bucket in memory that remembers its calls, stops at any of them, and takes turns among
+//! threads.
 
 use kvfs_bucket_store::{Bucket, BucketError};
 use kvfs_store_rig::Handle;
@@ -119,7 +120,8 @@ pub(crate) fn change(values: &mut Values, name: &str, value: Option<Vec<u8>>) {
     }
 }
 
-/// Returns what a set that is cut short leaves: all, nothing new, a part, or a part before the end of the old value.
+/// Returns what a set that is cut short leaves: all, nothing new, a part, or a part before the end
+/// of the old value.
 pub(crate) fn part(torn: u64, old: Option<&Vec<u8>>, value: &[u8]) -> Option<Vec<u8>> {
     let cut = value.len() * (torn as usize / 5 % 8) / 8;
     match torn % 5 {

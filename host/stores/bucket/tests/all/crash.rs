@@ -48,7 +48,8 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
             let mut values = Values::new();
             let mut known = Known::certain(State::new());
             let mut finished = false;
-            // The first cut is everywhere; the later ones hit openings and what is left of openings.
+            // The first cut is everywhere; the later ones hit openings and what is left of
+            // openings.
             for round in 0..4 {
                 rounds += 1;
                 let cut = if round == 0 { cut } else { 1 + random.below(40) };

@@ -52,7 +52,8 @@ fn what_is_damaged_or_missing_is_an_error_and_never_other_keys() {
                 }
                 Err(error) => panic!("{name}: {error}"),
                 Ok(found) if name.contains(".page.") => {
-                    // In a large value: the keys are all there, and what reads them has checksums of its own.
+                    // In a large value: the keys are all there, and what reads them has checksums
+                    // of its own.
                     assert!(found.keys().eq(expected.keys()), "{name}");
                     in_values += 1;
                 }

@@ -1,8 +1,8 @@
-//! The engine's own crash test on this store: sequences of its operations, and at every call of the bucket that
-//! changes something the program killed, with any part of a last set there.
+//! The engine's own crash test on this store: sequences of its operations, and at every call of the
+//! bucket that changes something the program killed, with any part of a last set there.
 //!
-//! A bucket that does not keep what it acknowledged loses the end of the calls, and leaves what an earlier cut
-//! leaves: nothing more is to be looked at for it.
+//! A bucket that does not keep what it acknowledged loses the end of the calls, and leaves what an
+//! earlier cut leaves: nothing more is to be looked at for it.
 
 use crate::bucket::{Contents, SimBucket, Values, change, part};
 use kvfs_bucket_store::{BucketStore, OpenError};
@@ -21,7 +21,8 @@ const OPERATIONS: usize = 40;
 enum Sabotage {
     /// Every seventh apply is acknowledged and not made.
     DropsAnApply,
-    /// At a cut the bucket has lost two calls from the end, though it is to keep what it acknowledged.
+    /// At a cut the bucket has lost two calls from the end, though it is to keep what it
+    /// acknowledged.
     LosesTheEnd,
     /// At a cut the bucket has made the call under way, and lost the one before.
     Reorders,

@@ -18,7 +18,8 @@ pub(crate) fn pages_of_an_empty_store(bucket: &SimBucket, store: &mut BucketStor
     bucket.contents(|contents| contents.pages())
 }
 
-/// Keys of a length make nodes of few entries, so that a few hundred keys make a tree of several levels.
+/// Keys of a length make nodes of few entries, so that a few hundred keys make a tree of several
+/// levels.
 fn key(random: &mut Random, key_bytes: usize) -> Vec<u8> {
     let number = random.below(600);
     let mut key = vec![b'k'; key_bytes.max(8)];

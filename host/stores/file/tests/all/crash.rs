@@ -37,7 +37,8 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
             let mut disk = Disk::default();
             let mut known = Known::certain(State::new());
             let mut finished = false;
-            // The first cut is everywhere; the later ones hit openings and compactions of what is left.
+            // The first cut is everywhere; the later ones hit openings and compactions of what is
+            // left.
             for round in 0..4 {
                 rounds += 1;
                 disk.calls_left = Some(if round == 0 { cut } else { 1 + random.below(60) });

@@ -60,8 +60,8 @@ fn durable_keys_that_are_damaged_are_an_error_and_never_missing() {
                         found_out += 1;
                     }
                     Err(error) => panic!("bit {bit} of {name}: {error}"),
-                    // In a value or in the note: the keys are all there, and what reads the values has
-                    // checksums of its own.
+                    // In a value or in the note: the keys are all there, and what reads the values
+                    // has checksums of its own.
                     Ok(mut store) => {
                         let found = store.entries(b"", b"").unwrap();
                         assert_eq!(found.len(), 8, "bit {bit} of {name}");

@@ -1,4 +1,5 @@
-//! A disk in memory that keeps apart what is durable, stops at any call, and takes turns among threads.
+//! A disk in memory that keeps apart what is durable, stops at any call, and takes turns among
+//! threads.
 
 use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
 use kvfs_store_rig::{Handle, Random};
@@ -50,8 +51,8 @@ pub(crate) struct Disk {
     pub(crate) capacity_bytes: Option<usize>,
     /// Entries that are no files.
     pub(crate) directories: BTreeSet<String>,
-    /// Calls of this kind do nothing and say that all is well, from the [`LIES_AFTER`]th apply on; of those that
-    /// write, each ninth.
+    /// Calls of this kind do nothing and say that all is well, from the [`LIES_AFTER`]th apply on;
+    /// of those that write, each ninth.
     pub(crate) lies: Option<&'static str>,
     /// How far the work was that makes the calls.
     pub(crate) mark: Mark,
@@ -93,8 +94,8 @@ impl Disk {
         }
     }
 
-    /// Returns the disk as it may be after the machine went down: of what was not durable any part is there,
-    /// sector by sector and name by name.
+    /// Returns the disk as it may be after the machine went down: of what was not durable any part
+    /// is there, sector by sector and name by name.
     pub(crate) fn after_crash(&self, random: &mut Random) -> Self {
         const SECTOR_BYTES: usize = 64;
         let mut disk = self.after_kill();

@@ -1,5 +1,5 @@
-//! The engine's own crash test on this store: sequences of its operations, and at every call of the disk
-//! the program killed, or the machine down with any part lost of what was not durable.
+//! The engine's own crash test on this store: sequences of its operations, and at every call of the
+//! disk the program killed, or the machine down with any part lost of what was not durable.
 
 use crate::disk::{Disk, LIES_AFTER, SimDirectory};
 use kvfs_contract::{Durability, Limits, StoreError};
@@ -76,7 +76,8 @@ impl Medium for OnDisk {
 /// Runs a sequence, then looks at every cut of it.
 fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, String> {
     let setup = within(setup, &Limits::standard(true));
-    // Some compact at nearly every apply, some now and then; by the setup, which a shorter sequence has too.
+    // Some compact at nearly every apply, some now and then; by the setup, which a shorter sequence
+    // has too.
     let min_garbage_bytes = if setup.scan_entries_max == 1 { 4 << 10 } else { 32 << 10 };
     let options = Options { min_garbage_bytes, reserve_bytes: 256 };
     let lies = match sabotage {
