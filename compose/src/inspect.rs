@@ -29,7 +29,7 @@ pub enum Kind {
         linked: bool,
         /// True if this build makes exactly this file of its parts. Otherwise another build made
         /// it, or it was changed since: give a store only to the result of
-        /// [`recompose`](crate::recompose).
+        /// [`recompose`](crate::recompose()).
         is_same: bool,
     },
 }

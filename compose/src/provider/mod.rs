@@ -45,7 +45,7 @@ pub enum Provider {
     /// never sees it. `kvfs_host` opens the same directory as a store.
     File {
         /// The name under which it is preopened; [`DEFAULT_FILE_PATH`] by default. It has no
-        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES)
+        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`]
         /// bytes.
         path: Option<String>,
     },
@@ -54,7 +54,7 @@ pub enum Provider {
     /// program ends.
     Keyvalue {
         /// The host's name of the bucket; empty by default, which is wasmtime's only one. It has no
-        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES)
+        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`]
         /// bytes.
         bucket: Option<String>,
     },
