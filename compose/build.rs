@@ -1,6 +1,6 @@
 //! Builds the core modules that the library embeds: the adapter and the providers.
 //!
-//! A variable per module names one that is built already, for machines without a wasm toolchain.
+//! For each module, a variable may name a prebuilt one, for machines without a wasm toolchain.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ struct Module {
     prebuilt: &'static str,
     /// Its crate.
     package: &'static str,
-    /// The feature of the crate that makes this module of it.
+    /// The feature of the crate for this module.
     feature: Option<&'static str>,
 }
 
@@ -24,7 +24,7 @@ const MODULES: [Module; 5] = [
         package: "../adapter",
         feature: None,
     },
-    // A module of its own: where nothing of the host is mounted, nothing of this is carried.
+    // A module of its own: compositions without mounts of the host do not carry its code.
     Module {
         variable: "KVFS_ADAPTER_WITH_HOST_CORE",
         prebuilt: "KVFS_ADAPTER_WITH_HOST_WASM",
@@ -53,7 +53,7 @@ const MODULES: [Module; 5] = [
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=build.rs");
-    // Bindings are generated from these, unseen by the nested builds' lists of inputs.
+    // Bindings are generated from these, and the nested builds do not list them as inputs.
     println!("cargo:rerun-if-changed=../wit");
     if let Err(message) = text_modules() {
         eprintln!("{message}");
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Assembles the core modules that linking puts into its results.
+/// Assembles the modules in text that linking puts into its results.
 fn text_modules() -> Result<(), String> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     for name in ["handles", "loans", "text"] {
@@ -96,7 +96,7 @@ impl Module {
         let build = self.feature.iter().fold(build, |build, feature| build.feature(*feature));
         let artifact = build.run().map_err(|e| e.to_string())?;
         artifact.emit_rerun_if_changed();
-        // The next build of the same crate with other features takes this one's place.
+        // The next build of the same crate with other features would overwrite it.
         let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
         let kept = out.join(self.variable.to_lowercase()).with_extension("wasm");
         std::fs::copy(&artifact.wasm, &kept).map_err(|e| format!("{}: {e}", kept.display()))?;

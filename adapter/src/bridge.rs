@@ -1,4 +1,5 @@
-//! `kvfs:adapter/bridge`: the host's handles in and out of our resources, and the end of a program.
+//! `kvfs:adapter/bridge`: moves the host's handles into and out of our resources, and ends a
+//! program.
 
 use crate::adapter::Adapter;
 use crate::bindings::exports::kvfs::adapter::bridge::{
@@ -13,10 +14,10 @@ use crate::poll;
 use crate::table;
 use std::cell::RefCell;
 
-/// Most characters of a store's words in a line: what a stream takes at once is 4,096 bytes.
+/// Most characters of a store's message in a line: a stream takes 4,096 bytes at once.
 const REASON_CHARS: usize = 500;
 
-/// Takes a handle out of its place. A place that is in use right now keeps it.
+/// Takes a handle out of its place. A place that is in use keeps it.
 fn take<T>(place: &RefCell<Option<T>>) -> Option<T> {
     place.try_borrow_mut().ok()?.take()
 }
@@ -103,12 +104,13 @@ impl lifecycle::Guest for Adapter {
 
     fn explain(to: lifecycle::HostOutputStream) {
         let Some(error) = table::failure() else { return };
-        // The store's words may hold anything, and the stream may be a terminal: what is not plain text is not shown.
+        // The store's message may contain anything, and the stream may be a terminal: show plain
+        // text only.
         let why = error.to_string();
         let why = why.chars().map(|char| if char == ' ' || char.is_ascii_graphic() { char } else { '?' });
         let line = "kvfs: not all that was written could be stored: ".chars().chain(why.take(REASON_CHARS));
         let line: String = line.chain(['\n']).collect();
-        // Where this fails there is nobody left to tell.
+        // If this fails, it cannot be reported.
         let _ = to.blocking_write_and_flush(line.as_bytes());
     }
 }

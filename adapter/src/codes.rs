@@ -1,4 +1,4 @@
-//! Errors of the engine as WASI's error codes: the engine has the table, this spells it.
+//! Errors of the engine as WASI's error codes. The engine has the table; this translates its codes.
 
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use kvfs::{Code, Error};

@@ -1,14 +1,15 @@
-//! What composition fixed at build time: how volumes are opened, and where they are seen.
+//! The configuration, fixed when the component was composed: how volumes are opened and where they
+//! are mounted.
 
 use kvfs::{Error, Mode, MountSpec, Mounted, Options, Quota, Result};
 use std::ops::Range;
 
-/// What a mount shows.
+/// The source of a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// A volume of the store.
     Kv { volume: String },
-    /// An image alone; where it lies in the blob.
+    /// An image alone, by its range in the blob.
     Image { image: Range<usize> },
     /// A volume of the store above an image.
     Overlay { image: Range<usize>, volume: String },
@@ -18,10 +19,10 @@ pub(crate) enum Source {
 #[derive(Default)]
 pub(crate) struct Config {
     pub(crate) options: Options,
-    /// Volumes, by the numbers that `mounts` names them with.
+    /// Volumes, by the numbers in `mounts`.
     pub(crate) sources: Vec<Source>,
     pub(crate) mounts: Vec<MountSpec>,
-    /// What volumes may hold.
+    /// Quotas of volumes.
     quotas: Vec<(String, Quota)>,
     /// The mounts of directories of the host, which are among `mounts` too.
     #[cfg(feature = "host-mounts")]
@@ -34,15 +35,15 @@ pub(crate) struct HostSpec {
     pub(crate) path: String,
     pub(crate) read_only: bool,
     pub(crate) preopen: String,
-    /// What is visible of it; everything if this is empty.
+    /// The visible files, by name, with their paths there. If empty, everything is visible.
     pub(crate) files: Vec<(String, String)>,
 }
 
-/// Reads the configuration. Composition has checked the lines; a key that is unknown here was written for a
-/// later version and is left out.
+/// Reads the configuration. Composition has checked the lines. Unknown keys are for a later
+/// version, and ignored.
 ///
 /// # Errors
-/// [`Error::Format`] for a mount that cannot be read: leaving that out would show another tree.
+/// [`Error::Format`] for a mount that cannot be read: ignoring it would show another tree.
 pub(crate) fn read() -> Result<Config> {
     let mut config = Config::default();
     for line in kvfs_wasm_config::text().lines() {
@@ -70,7 +71,7 @@ pub(crate) fn read() -> Result<Config> {
 }
 
 impl Config {
-    /// Takes a mount in: its path, `ro` or `rw`, and its source, with tabs between them.
+    /// Adds a mount from its line: its path, `ro` or `rw`, and its source, separated by tabs.
     fn mount(&mut self, text: &str) -> Option<()> {
         let mut fields = text.split('\t');
         let (path, access, source) = (fields.next()?, fields.next()?, fields.next()?);
@@ -106,7 +107,8 @@ impl Config {
         Some(())
     }
 
-    /// Takes the limits of a volume in: its name, bytes, inodes and names, with tabs between them, `-` for none.
+    /// Adds a quota from its line: the volume's name, bytes, inodes and names, separated by tabs,
+    /// `-` for no limit.
     fn limits(&mut self, text: &str) -> Option<()> {
         let mut fields = text.split('\t');
         let (volume, bytes, inodes, names) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
@@ -116,12 +118,12 @@ impl Config {
         Some(())
     }
 
-    /// What a volume may hold, if that is not left as it is.
+    /// Returns the quota to set on a volume; `None` keeps the one it has.
     pub(crate) fn quota(&self, volume: &str) -> Option<Quota> {
         self.quotas.iter().find(|(name, _)| name == volume).map(|(_, quota)| *quota)
     }
 
-    /// Adds a mount; what is mounted twice is one volume.
+    /// Adds a mount. A source that is mounted twice is one volume.
     fn add(&mut self, path: &str, read_only: bool, source: Source) {
         let volume = self.sources.iter().position(|known| *known == source).unwrap_or_else(|| {
             self.sources.push(source);

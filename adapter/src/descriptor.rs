@@ -19,15 +19,15 @@ use std::cell::{Cell, RefCell};
 
 type WasiResult<T> = std::result::Result<T, ErrorCode>;
 
-/// What a descriptor resource holds.
+/// The content of a descriptor resource.
 pub(crate) struct Object {
     /// The mount that it was opened through.
     mount: MountNo,
-    /// Empty in a preopened directory that was not used yet.
+    /// `None` in a preopened directory that was not used yet.
     descriptor: RefCell<Option<Descriptor>>,
-    /// What `get-flags` answers.
+    /// The flags that `get-flags` returns.
     flags: DescriptorFlags,
-    /// Where paths start, if nothing is open: in the middle of a walk.
+    /// The start of paths in the middle of a walk, when nothing is open.
     #[cfg(feature = "host-mounts")]
     resumed: Option<Start>,
 }
@@ -53,7 +53,7 @@ impl Object {
         }
     }
 
-    /// Where a walk goes on that came from elsewhere, for the paths of one operation.
+    /// Makes the start of a walk that came from elsewhere, for one operation.
     #[cfg(feature = "host-mounts")]
     pub(crate) fn resumed(mount: MountNo, start: Start) -> Self {
         let mut object = Self::new(mount, None, DescriptorFlags::empty());
@@ -66,7 +66,7 @@ impl Object {
         self.mount
     }
 
-    /// Does something with the volume and what this is open on.
+    /// Does something with the volume and the open descriptor.
     #[inline(always)]
     pub(crate) fn with<T>(
         &self,
@@ -85,7 +85,7 @@ impl Object {
         .map_err(|error| to_code(&error))
     }
 
-    /// Opens again what a stream is to write to: a file opened for writing, which no directory can be.
+    /// Reopens the file for a stream that writes to it. Only files can be open for writing.
     fn writer(&self) -> WasiResult<Descriptor> {
         self.with(
             |volume, file| {
@@ -111,8 +111,7 @@ impl Object {
         Ok((&*place.insert(root)).into())
     }
 
-    /// Does something with what a path from here leads to, on whichever volume that is. It is told through
-    /// which mount.
+    /// Does something where a path from here leads, on any volume. Returns the mount, too.
     #[inline(always)]
     fn at<T>(
         &self,
@@ -126,7 +125,7 @@ impl Object {
         .map_err(|error| to_code(&error))
     }
 
-    /// Does something with what two paths lead to, each to what its ending says.
+    /// Does something where two paths lead, each with its ending.
     fn at_both<T>(
         &self,
         path: &str,
@@ -163,7 +162,7 @@ fn to_type(kind: Kind) -> DescriptorType {
     }
 }
 
-/// Times before 1970 have no place in WASI's `datetime`; they are told as not known.
+/// WASI's `datetime` has no times before 1970: they are reported as unknown.
 fn to_datetime(time: Timestamp) -> Option<Datetime> {
     Some(Datetime { seconds: u64::try_from(time.seconds).ok()?, nanoseconds: time.nanoseconds })
 }
@@ -179,8 +178,8 @@ fn to_stat(stat: Stat) -> DescriptorStat {
     }
 }
 
-/// Bits of an inode number that are free for the number of its volume, which makes it one of the whole tree:
-/// libc takes it for `st_ino`, and programs compare it.
+/// The bits of an inode number from here on are free for the number of its volume. Together they
+/// are unique in the tree: libc uses them as `st_ino`, and programs compare them.
 const VOLUME_SHIFT: u32 = 58;
 
 fn to_hash(mount: MountNo, hash: MetadataHash) -> WasiResult<MetadataHashValue> {
@@ -200,7 +199,7 @@ fn to_time(time: NewTimestamp) -> WasiResult<SetTime> {
     })
 }
 
-/// The interface, where all descriptors are open on volumes; see `host` for the other one.
+/// The interface if all descriptors are open on volumes. `host` has the other one.
 #[cfg(not(feature = "host-mounts"))]
 mod interface {
     use super::{ErrorCode, Listing, Object};
@@ -218,7 +217,7 @@ mod interface {
     }
 }
 
-/// What the interface's functions do that take or return a descriptor.
+/// The functions of the interface that take or return descriptors.
 impl Object {
     pub(crate) fn list(&self) -> WasiResult<Listing> {
         let stream = self.with(|volume, directory| volume.read_directory(directory))?;
@@ -278,7 +277,7 @@ impl Object {
         let follow = follow(path_flags);
         let (mount, descriptor) =
             self.at(path, |volume, base, path| volume.open_at(base, path, follow, options, access))?;
-        // As POSIX's F_GETFL: what it was opened with, and reading if nothing was asked for.
+        // As POSIX's F_GETFL: the flags it was opened with, and reading if none was given.
         let flags =
             if flags.contains(DescriptorFlags::WRITE) { flags } else { flags | DescriptorFlags::READ };
         Ok(Self::opened(mount, descriptor, flags))
@@ -440,7 +439,7 @@ impl GuestDescriptor for Object {
     }
 }
 
-/// What a directory-entry-stream resource holds.
+/// The content of a directory-entry-stream resource.
 pub(crate) struct Listing {
     mount: MountNo,
     /// Taken out when it is dropped.

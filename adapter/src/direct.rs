@@ -1,6 +1,7 @@
-//! `kvfs:adapter/direct`: reads and writes whose bytes the glue of a linked component moves itself.
+//! `kvfs:adapter/direct`: reads and writes whose bytes the glue of a linked component copies
+//! itself.
 //!
-//! An address is all that is given away, and only to that glue: it is the one that has our memory.
+//! Only addresses are given away, and only to that glue, which has our memory.
 
 use crate::adapter::Adapter;
 use crate::bindings::exports::kvfs::adapter::direct::{
@@ -13,11 +14,11 @@ use kvfs::At;
 use kvfs::limits::MAX_WRITE_BYTES;
 use std::cell::RefCell;
 
-/// What a first half has left for the second.
+/// The state between the two halves of a write.
 enum Half<E> {
-    /// So many bytes are in their place.
+    /// So many bytes are in place.
     Placed(usize),
-    /// The bytes are in memory of our own: where they go does not take all of them at once.
+    /// The bytes are in a buffer of our own: the file does not take all of them at once.
     Staged(Vec<u8>),
     Failed(E),
 }
@@ -27,11 +28,12 @@ thread_local! {
     static STREAM: RefCell<Option<Half<StreamError>>> = const { RefCell::new(None) };
 }
 
-/// Pieces that nearly all reads and writes have; a list of as many as there was room for is given away as it is.
+/// Nearly all reads and writes have one piece. A list that is full is given away without being
+/// reallocated.
 const ONE: usize = 1;
 
 fn piece(bytes: &[u8]) -> Piece {
-    // Both are below 4 GiB here.
+    // Addresses and lengths are below 4 GiB here.
     Piece { address: bytes.as_ptr().expose_provenance() as u32, length: bytes.len() as u32 }
 }
 
@@ -39,7 +41,7 @@ fn piece_to_fill(bytes: &mut [u8]) -> Piece {
     Piece { address: bytes.as_mut_ptr().expose_provenance() as u32, length: bytes.len() as u32 }
 }
 
-/// Does the first half: asks for a place for so many bytes, and makes one if there is none.
+/// Does the first half: asks `place` for room for so many bytes, or makes a buffer.
 fn first_half<E>(
     length: usize,
     place: impl FnOnce(&mut dyn FnMut(&mut [u8])) -> Result<bool, E>,
@@ -56,7 +58,7 @@ fn first_half<E>(
     }
 }
 
-/// Of a stream of the host nothing is asked here: linked, it is the guest's own.
+/// Streams of the host do not come here: a linked guest has its own.
 fn lend_stream(stream: InputStreamBorrow<'_>, length: u64) -> Result<Vec<Piece>, StreamError> {
     let mut pieces = Vec::with_capacity(ONE);
     match stream.get::<Input>() {
@@ -111,7 +113,7 @@ impl Guest for Adapter {
     }
 
     fn place_descriptor_write(file: DescriptorBorrow<'_>, length: u32, offset: Filesize) -> Vec<Piece> {
-        // More is not taken at once.
+        // One write takes no more.
         let length = (length as usize).min(MAX_WRITE_BYTES);
         let (half, pieces) = first_half(length, |show| {
             file.get::<Root>().with(|volume, file| volume.place(file, At::Offset(offset), length, show))

@@ -1,4 +1,4 @@
-//! `wasi:io/error`: what went wrong with a stream, the file system's or the host's.
+//! `wasi:io/error`: errors of streams, the file system's or the host's.
 
 use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
@@ -7,7 +7,7 @@ use crate::bindings::kvfs::host_io::error::Error as HostError;
 use crate::codes::to_code;
 use std::cell::RefCell;
 
-/// What an error resource holds.
+/// The content of an error resource.
 pub(crate) enum StreamFailure {
     /// The file system's own.
     Ours(kvfs::Error),
@@ -16,7 +16,7 @@ pub(crate) enum StreamFailure {
 }
 
 impl StreamFailure {
-    /// Where the host's handle is, or was before it was lent.
+    /// The place of the host's handle, which is empty while the handle is lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<HostError>>> {
         match self {
             Self::Host(place) => Some(place),
@@ -32,7 +32,7 @@ impl StreamFailure {
         ErrorResource::new(Self::Host(RefCell::new(Some(error))))
     }
 
-    /// The file system's code, if it is its error.
+    /// The error code, if it is the file system's.
     pub(crate) fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Ours(error) => Some(to_code(error)),

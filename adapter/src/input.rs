@@ -1,4 +1,4 @@
-//! Input streams: of a file, or the host's.
+//! Input streams: from files, or the host's.
 
 use crate::bindings::exports::wasi::io::poll::Pollable as PollableResource;
 use crate::bindings::exports::wasi::io::streams::{
@@ -11,7 +11,7 @@ use crate::table;
 use kvfs::{Descriptor, MountNo, Volume};
 use std::cell::{Cell, Ref, RefCell};
 
-/// What an input-stream resource holds.
+/// The content of an input-stream resource.
 pub(crate) enum Input {
     /// A file, from a position on.
     File(FileInput),
@@ -19,19 +19,20 @@ pub(crate) enum Input {
     Host(RefCell<Option<host::InputStream>>),
 }
 
-/// A file that is read from front to back.
+/// A file that is read sequentially.
 pub(crate) struct FileInput {
     mount: MountNo,
     /// Taken out when the stream is dropped.
     descriptor: Cell<Option<Descriptor>>,
     position: Cell<u64>,
-    /// Its end or a failure was reported. Both are for good: guests' libc keeps a stream while the file is written
-    /// through the same descriptor, and relies on an end that stays one. A new stream sees what was added.
+    /// Its end or a failure was reported, which is final. Guests' libc keeps a stream while the
+    /// file is written through the same descriptor, and relies on an end that stays one. A new
+    /// stream sees what was added.
     closed: Cell<bool>,
 }
 
 impl Input {
-    /// Where the host's handle is, or was before it was lent.
+    /// The place of the host's handle, which is empty while the handle is lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<host::InputStream>>> {
         match self {
             Self::Host(place) => Some(place),
@@ -57,7 +58,7 @@ impl Input {
         Ref::filter_map(self.place()?.try_borrow().ok()?, Option::as_ref).ok()
     }
 
-    /// Reads, and waits for the first byte if `wait`. A file never has to.
+    /// Reads. With `wait`, waits for the first byte, which files never need.
     pub(crate) fn read_some(&self, length: u64, wait: bool) -> Result<Vec<u8>, StreamError> {
         match self {
             Self::File(file) => file.read(length),
@@ -82,7 +83,7 @@ impl Input {
 }
 
 impl FileInput {
-    /// Lends the descriptor, which is only gone while the stream is being dropped.
+    /// Lends the descriptor, which is missing only while the stream is being dropped.
     fn with<T>(&self, operation: impl FnOnce(&Descriptor) -> kvfs::Result<T>) -> kvfs::Result<T> {
         let descriptor = self.descriptor.take().ok_or(kvfs::Error::BadDescriptor)?;
         let outcome = operation(&descriptor);
@@ -94,13 +95,13 @@ impl FileInput {
         if self.closed.get() { Err(StreamError::Closed) } else { Ok(()) }
     }
 
-    /// Closes the stream for good at the file's end.
+    /// Closes the stream at the file's end.
     fn end(&self) -> StreamError {
         self.closed.set(true);
         StreamError::Closed
     }
 
-    /// Closes the stream for good with the error that it failed with.
+    /// Closes the stream after an error, and returns it.
     fn fail(&self, error: kvfs::Error) -> StreamError {
         self.closed.set(true);
         StreamError::LastOperationFailed(StreamFailure::ours(error))
@@ -120,7 +121,7 @@ impl FileInput {
         self.advance(length, |volume, file, position, length| volume.lend(file, position, length, show))
     }
 
-    /// Reads on from where the stream is, and goes on by what was read.
+    /// Reads at the stream's position, and advances it.
     #[inline(always)]
     fn advance(
         &self,

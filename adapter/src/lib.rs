@@ -1,16 +1,17 @@
-//! The file system as a component: translates `wasi:filesystem` and `wasi:io` to the engine, and the
-//! engine's store calls to `kvfs:store`. No policy of its own.
+//! The file system as a component. It translates `wasi:filesystem` and `wasi:io` to the engine, and
+//! the engine's store calls to `kvfs:store`. It has no policy of its own.
 //!
-//! It is compiled for `wasm32-unknown-unknown`, where no libc imports WASI behind its back, and natively
-//! is an empty crate. See `wit/adapter.wit` for what it imports and exports.
+//! It is compiled for `wasm32-unknown-unknown`, where no libc adds imports. Natively the crate is
+//! empty. `wit/adapter.wit` has its imports and exports.
 #![cfg(target_arch = "wasm32")]
 
-// Faster than the target's default and 35 KB smaller. Like it, it takes only what `memory.grow` gives,
-// so data that composition places behind the initial memory stays where it is.
+// Faster than the target's default allocator, and 35 KB smaller. Like the default, it uses only
+// memory from `memory.grow`, so data that composition places behind the initial memory stays
+// intact.
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
-// The ground: generated bindings, the host's clock and store as the engine takes them, error codes.
+// The ground: generated bindings, configuration, error codes, and the imported clock and store.
 mod adapter;
 mod bindings;
 mod clock;
@@ -22,7 +23,7 @@ mod store;
 // The mounts of the component.
 mod table;
 
-// Streams, and what waits for them.
+// Pollables and streams.
 mod poll;
 
 mod input;
@@ -32,14 +33,14 @@ mod output;
 // Files and directories of volumes.
 mod descriptor;
 
-// Those of the host beside them.
+// Files and directories of the host.
 #[cfg(feature = "host-mounts")]
 mod host;
 
 // Either.
 mod root;
 
-// What is exported beside them.
+// The other exports.
 mod bridge;
 #[cfg(not(feature = "host-mounts"))]
 mod direct;

@@ -1,4 +1,4 @@
-//! Output streams: to a file, or the host's; and splicing, between all four pairs.
+//! Output streams: to files, or the host's; and splicing between all four pairs.
 
 use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::io::poll::Pollable as PollableResource;
@@ -16,10 +16,10 @@ use std::cell::{Cell, Ref, RefCell};
 /// Bytes that a file's stream takes in one write.
 const PERMIT_BYTES: u64 = kvfs::limits::MAX_WRITE_BYTES as u64;
 
-/// Bytes moved by one splice that goes through us.
+/// Most bytes of one splice that copies through us.
 const SPLICE_BYTES: u64 = 64 << 10;
 
-/// What an output-stream resource holds.
+/// The content of an output-stream resource.
 pub(crate) enum Output {
     /// A file.
     File(FileOutput),
@@ -38,7 +38,7 @@ pub(crate) struct FileOutput {
 }
 
 impl Output {
-    /// Where the host's handle is, or was before it was lent.
+    /// The place of the host's handle, which is empty while the handle is lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<host::OutputStream>>> {
         match self {
             Self::Host(place) => Some(place),
@@ -63,7 +63,7 @@ impl Output {
         Ref::filter_map(self.place()?.try_borrow().ok()?, Option::as_ref).ok()
     }
 
-    /// Asks one side or the other.
+    /// Does something with the file, or with the host's stream.
     fn either<T>(
         &self,
         file: impl FnOnce(&FileOutput) -> Result<T, StreamError>,
@@ -75,8 +75,8 @@ impl Output {
         }
     }
 
-    /// Moves what there is to read and room to write, at most `length` bytes. With `wait`, waits until
-    /// something can be moved or one end is closed.
+    /// Moves up to `length` bytes, as far as there are bytes to read and room to write. With
+    /// `wait`, waits until something can be moved or one end is closed.
     fn splice_some(&self, source: &Input, length: u64, wait: bool) -> Result<u64, StreamError> {
         if let (Some(from), Some(to)) = (source.handle(), self.handle()) {
             let moved = if wait { to.blocking_splice(&from, length) } else { to.splice(&from, length) };
@@ -101,7 +101,7 @@ impl FileOutput {
         if self.closed.get() { Err(StreamError::Closed) } else { Ok(()) }
     }
 
-    /// Writes all of it, or fails for good. What was written before the failure stays written.
+    /// Writes all bytes, or fails and closes the stream. Bytes written before the failure stay.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), StreamError> {
         self.with(|volume, file| {
             let mut rest = bytes;
@@ -114,13 +114,13 @@ impl FileOutput {
         })
     }
 
-    /// The first half of a write without a copy: see [`Volume::place`].
+    /// Writes without a copy, first half: see [`Volume::place`].
     #[cfg(not(feature = "host-mounts"))]
     pub(crate) fn place(&self, length: usize, show: impl FnMut(&mut [u8])) -> Result<bool, StreamError> {
         self.with(|volume, file| volume.place(file, self.at.get(), length, show))
     }
 
-    /// The second half.
+    /// Writes without a copy, second half.
     #[cfg(not(feature = "host-mounts"))]
     pub(crate) fn placed(&self, length: usize) -> Result<(), StreamError> {
         self.with(|volume, file| {
@@ -188,7 +188,7 @@ impl GuestOutputStream for Output {
         self.either(|file| file.write(&contents), |host| host.blocking_write_and_flush(&contents))
     }
 
-    /// What is written is visible at once: nothing is left to flush. Durability is `sync`'s.
+    /// Written bytes are visible at once: there is nothing to flush. `sync` makes them durable.
     fn flush(&self) -> Result<(), StreamError> {
         self.either(FileOutput::check_open, host::OutputStream::flush)
     }

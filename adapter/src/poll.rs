@@ -7,16 +7,16 @@ use crate::bindings::exports::wasi::io::poll::{
 use crate::bindings::kvfs::host_io::poll::{self as host, Pollable as HostPollable};
 use std::cell::{Ref, RefCell};
 
-/// What a pollable resource holds.
+/// The content of a pollable resource.
 pub(crate) enum Pollable {
-    /// A file's stream, which never has to wait.
+    /// A file's stream, which is always ready.
     Ready,
     /// The host's; taken out while it is lent.
     Host(RefCell<Option<HostPollable>>),
 }
 
 impl Pollable {
-    /// Where the host's handle is, or was before it was lent.
+    /// The place of the host's handle, which is empty while the handle is lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<HostPollable>>> {
         match self {
             Self::Host(place) => Some(place),
@@ -46,17 +46,17 @@ impl Guest for Adapter {
         let mut theirs = Vec::new();
         for (index, pollable) in (0_u32..).zip(&pollables) {
             match pollable.get::<Pollable>().handle() {
-                // A handle that is lent out is in use by a call that will return: not a reason to wait.
+                // A lent handle is in use by a call that will return: it counts as ready.
                 None => ours.push(index),
                 Some(handle) => theirs.push((index, handle)),
             }
         }
         if theirs.is_empty() {
-            // An empty list is the caller's fault, and the host's poll says so in the way hosts do.
+            // An empty list is the caller's fault, which the host's poll answers as hosts do.
             return if pollables.is_empty() { host::poll(&[]) } else { ours };
         }
         if !ours.is_empty() {
-            // Nobody waits, but what is ready is told.
+            // Some are ready: do not wait, and report every ready one.
             ours.extend(theirs.iter().filter(|(_, handle)| handle.ready()).map(|(index, _)| *index));
             ours.sort_unstable();
             return ours;

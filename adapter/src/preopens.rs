@@ -6,7 +6,8 @@ use crate::root::Root;
 
 impl Guest for Adapter {
     fn get_directories() -> Vec<(Descriptor, String)> {
-        // The volume is opened when the descriptor is used, where a failure has a code to be told by.
+        // The volume is opened at the first use of the descriptor, which can report a failure by
+        // its code.
         vec![(Descriptor::new(Root::root()), "/".to_owned())]
     }
 }

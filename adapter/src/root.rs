@@ -1,4 +1,4 @@
-//! What a descriptor that the guest has is open on: a volume, or with mounts of the host one of either.
+//! The type behind the guest's descriptors: open on a volume, or with mounts of the host on either.
 
 #[cfg(not(feature = "host-mounts"))]
 pub(crate) use crate::descriptor::Object as Root;

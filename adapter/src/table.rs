@@ -1,4 +1,4 @@
-//! The mounts of the component, set up when a file is first asked for.
+//! The table of mounts of the component, made at the first use of a file.
 
 use crate::clock::WallClock;
 use crate::config::{self, Config, Source};
@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 
 thread_local! {
-    /// Never dropped: a component ends without a word.
+    /// Never dropped: components end without dropping.
     static MOUNTS: RefCell<Option<ManuallyDrop<Mounts>>> = const { RefCell::new(None) };
     static FAILURE: Cell<Option<Error>> = const { Cell::new(None) };
 }
@@ -18,7 +18,7 @@ thread_local! {
 #[inline(always)]
 pub(crate) fn with<T>(operation: impl FnOnce(&mut Mounts) -> Result<T>) -> Result<T> {
     MOUNTS.with(|place| {
-        // Nothing that runs in here comes back here: the store cannot call the guest or us.
+        // Never entered again from within: the store cannot call the guest or us.
         let mut place = place.try_borrow_mut().map_err(|_| Error::Invalid)?;
         let mounts = match &mut *place {
             Some(mounts) => mounts,
@@ -34,7 +34,7 @@ pub(crate) fn with_volume<T>(mount: MountNo, operation: impl FnOnce(&mut Volume)
     with(|mounts| operation(mounts.volume(mount)?))
 }
 
-/// Closes something for a drop, which has no answer: what could not be stored is told by the volume's next change.
+/// Closes something that is dropped. A drop cannot report a failure: the volume's next change does.
 pub(crate) fn let_go(mount: MountNo, close: impl FnOnce(&mut Volume) -> Result<()>) {
     MOUNTS.with(|place| {
         if let Ok(mut place) = place.try_borrow_mut()

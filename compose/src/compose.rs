@@ -44,7 +44,8 @@ impl std::fmt::Debug for Progress<'_> {
 }
 
 impl<'a> Compose<'a> {
-    /// Starts with the bytes of a guest: a component of any WASI 0.2, or a core module for preview1.
+    /// Starts with the bytes of a guest: a component of any WASI 0.2, or a core module for
+    /// preview1.
     pub fn new(guest: &'a [u8]) -> Self {
         Self {
             guest,
@@ -58,8 +59,8 @@ impl<'a> Compose<'a> {
         }
     }
 
-    /// Uses another core module as the adapter. The default is [`ADAPTER`], or [`ADAPTER_WITH_HOST`] with
-    /// mounts of directories of the host.
+    /// Uses another core module as the adapter. The default is [`ADAPTER`], or
+    /// [`ADAPTER_WITH_HOST`] with mounts of directories of the host.
     pub fn adapter(mut self, core_module: impl Into<Cow<'a, [u8]>>) -> Self {
         self.adapter = Some(core_module.into());
         self
@@ -93,11 +94,11 @@ impl<'a> Compose<'a> {
         self
     }
 
-    /// Adds a mount. Without mounts, the volume of the store is the root. With mounts and none at `/`, the root is
-    /// a read-only directory that holds only mountpoints.
+    /// Adds a mount. Without mounts, the volume of the store is the root. With mounts and none at
+    /// `/`, the root is a read-only directory that holds only mountpoints.
     ///
-    /// [`Compose::build`] reads the trees and checks all mounts together. A mount inside another one lies on a
-    /// directory of it, which is made if missing.
+    /// [`Compose::build`] reads the trees and checks all mounts together. A mount inside another
+    /// one lies on a directory of it, which is made if missing.
     ///
     /// ```no_run
     /// use kvfs_compose::{Compose, Mount, MountSource};
@@ -120,10 +121,10 @@ impl<'a> Compose<'a> {
         self
     }
 
-    /// Lets guest and provider both import a package, such as `my:log`, or `wasi:filesystem` if a directory of the host
-    /// is mounted. Otherwise that is refused: the provider may keep the store there, and the guest could reach it past
-    /// the file system. The packages of WASI 0.2 without state (`io`, `clocks`, `random`, `cli`, `sockets`, `http`) are
-    /// always allowed.
+    /// Lets guest and provider both import a package, such as `my:log`, or `wasi:filesystem` if a
+    /// directory of the host is mounted. Otherwise that is refused: the provider may keep the store
+    /// there, and the guest could reach it past the file system. The packages of WASI 0.2 without
+    /// state (`io`, `clocks`, `random`, `cli`, `sockets`, `http`) are always allowed.
     ///
     /// Name the package without its version. [`Compose::build`] checks the name.
     pub fn share(mut self, package: impl Into<String>) -> Self {
@@ -139,10 +140,10 @@ impl<'a> Compose<'a> {
 
     /// Composes.
     ///
-    /// The same input gives the same bytes. Of a tree, names, contents, links and times of modification are
-    /// input. The result exports what the guest exports. It imports no `wasi:filesystem` (except for mounted
-    /// directories of the host and the provider `file`), and beside the imports of the guest only the store and
-    /// the wall clock.
+    /// The same input gives the same bytes. Of a tree, names, contents, links and times of
+    /// modification are input. The result exports what the guest exports. It imports no
+    /// `wasi:filesystem` (except for mounted directories of the host and the provider `file`), and
+    /// beside the imports of the guest only the store and the wall clock.
     ///
     /// # Errors
     ///
@@ -150,9 +151,9 @@ impl<'a> Compose<'a> {
     ///
     /// # Cost
     ///
-    /// Reads the guest without its code, copies it, and validates the result once, which takes most of the
-    /// time. A guest of 32 MB takes under a second, and about four times its size in memory. A packed tree is
-    /// read once, and takes about six times its size in memory.
+    /// Reads the guest without its code, copies it, and validates the result once, which takes most
+    /// of the time. A guest of 32 MB takes under a second, and about four times its size in memory.
+    /// A packed tree is read once, and takes about six times its size in memory.
     pub fn build(self) -> Result<Composed, ComposeError> {
         let mut config = self.config().text()?;
         let guest = Guest::read(self.guest)?;
@@ -179,8 +180,8 @@ impl<'a> Compose<'a> {
     /// Returns the options, with the default mode for the provider.
     fn config(&self) -> Config {
         let mut config = self.config.clone();
-        // A store in memory goes when the file system's own memory goes, so that an early commit makes nothing safer.
-        // With a size it may be full, and the close of a file has to say so.
+        // A store in memory goes when the file system's own memory goes, so that an early commit
+        // makes nothing safer. With a size it may be full, and the close of a file has to say so.
         if matches!(self.provider, Provider::Memory { size_bytes: None }) {
             config.mode.get_or_insert(Mode::Lazy);
         }

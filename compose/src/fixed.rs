@@ -4,8 +4,9 @@ use crate::mounts::{FixedMount, read_lines};
 use crate::parts::Claimed;
 use crate::provider::Provider;
 
-/// Returns the configuration that a component states, as lines `key=value`, those of its provider last. The text is empty
-/// if every option has its default. `None` if the component is no result of composing.
+/// Returns the configuration that a component states, as lines `key=value`, those of its provider
+/// last. The text is empty if every option has its default. `None` if the component is no result of
+/// composing.
 ///
 /// Anybody can write such a statement: see [`fixed_mounts`].
 ///
@@ -36,11 +37,11 @@ pub fn fixed_provider(bytes: &[u8]) -> Option<Provider> {
     }
 }
 
-/// Lists the mounts that a component states, in the order of their paths. The list is empty if the component is no result
-/// of composing.
+/// Lists the mounts that a component states, in the order of their paths. The list is empty if the
+/// component is no result of composing.
 ///
-/// The statement is true of bytes that [`Compose::build`](crate::Compose::build) or [`recompose`](crate::recompose)
-/// returned. Anybody can write any statement into other bytes.
+/// The statement is true of bytes that [`Compose::build`](crate::Compose::build) or
+/// [`recompose`](crate::recompose()) returned. Anybody can write any statement into other bytes.
 ///
 /// # Cost
 ///

@@ -1,7 +1,7 @@
 //! Joins the parts into one component, with wac.
 //!
-//! Names are paired here, without the patch version, and every argument is set explicitly. An import that no part
-//! answers stays an import, and wac merges the imports of all parts.
+//! Names are paired here, without the patch version, and every argument is set explicitly. An
+//! import that no part answers stays an import, and wac merges the imports of all parts.
 
 use crate::bridge::{BRIDGE_IMPORT, COMMIT, EXPLAIN, Job, virtual_import};
 use crate::error::ComposeError;
@@ -201,7 +201,8 @@ impl Joiner {
         Ok(node)
     }
 
-    /// Passes imports of the result that have a node to an instance that imports them by the same name.
+    /// Passes imports of the result that have a node to an instance that imports them by the same
+    /// name.
     fn pass_imports(&mut self, package: PackageId, instance: NodeId) -> Result<(), ComposeError> {
         for name in self.argument_names(package, instance) {
             if let Some(node) = self.imports.get(&name).copied() {
@@ -211,7 +212,8 @@ impl Joiner {
         Ok(())
     }
 
-    /// Passes the exports of the adapter that a generated component imports and has not been given yet.
+    /// Passes the exports of the adapter that a generated component imports and has not been given
+    /// yet.
     fn pass_adapter(
         &mut self,
         package: PackageId,

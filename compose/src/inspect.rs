@@ -1,4 +1,4 @@
-//! Tells what a wasm file is.
+//! Inspects wasm files.
 
 use crate::error::ComposeError;
 use crate::fixed::{fixed_mounts, lines};
@@ -10,7 +10,7 @@ use crate::wasm::Outline;
 use std::fmt;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
-/// What kind of file it is.
+/// The kind of a wasm file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -18,31 +18,33 @@ pub enum Kind {
     CoreModule,
     /// A component.
     Component,
-    /// A component of whose parts this build can make a composition.
+    /// A component whose parts this build can compose again.
     Composed {
-        /// The version of kvfs that made it, as it says.
+        /// The version of kvfs that made it, as the file states.
         version: String,
-        /// What was fixed at build time: lines `key=value`, empty if everything is at its default.
+        /// The options fixed at build time, as lines `key=value`; empty if every option has its
+        /// default.
         config: String,
         /// True if guest and file system are linked at core level.
         linked: bool,
-        /// True if this build makes exactly this file of its parts. Otherwise another build made it, or it was changed
-        /// since, and whoever gives it a store takes what [`recompose`](crate::recompose) makes of them.
+        /// True if this build makes exactly this file of its parts. Otherwise another build made
+        /// it, or it was changed since: give a store only to the result of
+        /// [`recompose`](crate::recompose()).
         is_same: bool,
     },
 }
 
-/// What a wasm file is and needs.
+/// What a wasm file is and what it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// What kind of file it is.
+    /// The kind of the file.
     pub kind: Kind,
-    /// What whoever runs it ought to know: that it asks for the store itself, or says something of itself that is not so.
+    /// Warnings for whoever runs it: it imports the store itself, or states something false.
     pub warnings: Vec<String>,
     /// The size of the file.
     pub size_bytes: usize,
-    /// Where the store of a composed component is, and what the host has to give it.
+    /// Where the store of a composed component is, and what the host has to provide for it.
     pub store: Option<String>,
     /// The mounts of a composed component, described.
     pub mounts: Vec<String>,
@@ -52,13 +54,14 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// The sizes of the core modules inside, in the order of the file.
     pub core_modules_bytes: Vec<usize>,
-    /// The features that a runtime must have beyond those of WebAssembly 1.0, by wasmparser's names.
+    /// The features that it needs beyond WebAssembly 1.0, by wasmparser's names.
     pub features: Vec<String>,
 }
 
 /// Inspects a file.
 ///
-/// Nothing that it says of itself is believed: whether it is a composition shows when its parts are composed again.
+/// Its statements are not trusted: its parts are composed again to find out whether it is a
+/// composition.
 ///
 /// # Errors
 ///
@@ -66,7 +69,7 @@ pub struct Inspection {
 ///
 /// # Cost
 ///
-/// Validates the file once, and again a few times for each feature that it needs.
+/// Validates the file once, and a few more times for each feature that it needs.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
     let outline = Outline::read(bytes)?;
     let features = features(bytes)?;
@@ -107,7 +110,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
             };
         }
         (Some(Err(error)), _) => {
-            warnings.push(format!("it says that kvfs composed it, and that is not so: {error}"))
+            warnings.push(format!("it states that kvfs composed it, which is not true: {error}"))
         }
         _ => {}
     }
@@ -124,17 +127,17 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComposeError> {
     Ok(found)
 }
 
-/// What is said of a result that this build does not make.
-const OTHER_BUILD: &str = "this build of kvfs makes something else of the same parts: another build made it, or it was \
-                           changed since; `kvfs run` runs what this build makes of them";
+/// The warning for a result that this build would make differently.
+const OTHER_BUILD: &str = "this build of kvfs makes other bytes of the same parts: another build made it, or it was \
+                           changed since; `kvfs run` runs the bytes of this build";
 
-/// Finds the features without which a file does not validate.
+/// Lists the features without which a file does not validate.
 fn features(bytes: &[u8]) -> Result<Vec<String>, ComposeError> {
     let validate = |features| Validator::new_with_features(features).validate_all(bytes).map(drop);
     let all = WasmFeatures::all();
     validate(all).map_err(|e| ComposeError::invalid(&e))?;
 
-    // Whole groups are taken away first: most features are needed by no file.
+    // Bisection: most files need few features, so large groups can be ruled out at once.
     let mut left = all;
     let mut needed = Vec::new();
     let candidates: Vec<_> =
@@ -155,7 +158,7 @@ fn features(bytes: &[u8]) -> Result<Vec<String>, ComposeError> {
 }
 
 impl Inspection {
-    /// Says it in lines, one per fact.
+    /// Returns a line per fact.
     fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         match &self.kind {
@@ -164,7 +167,8 @@ impl Inspection {
             Kind::Composed { version, config, linked, .. } => {
                 let joined = if *linked { "linked" } else { "composed" };
                 lines.push(format!("a component {joined} by kvfs {version}"));
-                // Mounts have a list of their own, and the store's line says what a provider was told.
+                // Mounts have a list of their own, and the store's line has the options of the
+                // provider.
                 let own = |line: &&str| {
                     let of = ["mount=", "provider=", "size=", "path=", "bucket="];
                     !of.iter().any(|key| line.starts_with(key))
@@ -197,7 +201,7 @@ impl Inspection {
 }
 
 impl fmt::Display for Inspection {
-    /// Writes one line per fact, each ended, with what the file's makers chose written as [`Visible`] does.
+    /// Writes a line per fact, escaped by [`Visible`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines().iter().try_for_each(|line| writeln!(f, "{}", Visible(line)))
     }

@@ -54,7 +54,8 @@ impl Ingredients<'_> {
         self.images = Cow::default();
         adapter.check_provides(&self.guest)?;
         if self.mounts_host && adapter.host_filesystem().is_empty() {
-            let reason = "it does not import the host's file system, of which a directory is to be mounted";
+            let reason =
+                "it does not import the host's file system, which a mounted directory of the host needs";
             return Err(ComposeError::BadAdapter { reason: reason.into() });
         }
         let host_filesystem = host_filesystem_imports(&adapter, &self.guest);
@@ -215,8 +216,9 @@ fn host_io_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(wit_pa
         .collect()
 }
 
-/// Names the host's file system for a guest, if the adapter imports it: pairs of the adapter's import and the name in the
-/// result. All have one version, since the interfaces use each other's types.
+/// Names the host's file system for a guest, if the adapter imports it: pairs of the adapter's
+/// import and the name in the result. All have one version, since the interfaces use each other's
+/// types.
 fn host_filesystem_imports(adapter: &AdapterComponent, guest: &Guest<'_>) -> Vec<(String, String)> {
     let types = InterfaceName::parse(&guest.host_name("wasi:filesystem/types"));
     let version = types.version().map(|version| format!("@{version}")).unwrap_or_default();

@@ -14,9 +14,11 @@
 //! # }
 //! ```
 //!
-//! [`Compose::mount`] puts more than one volume into the guest's tree, and packs trees into the component.
+//! [`Compose::mount`] puts more than one volume into the guest's tree, and packs trees into the
+//! component.
 //!
-//! Never give a store to bytes that somebody else made, composed or not, as they are: see [`recompose`].
+//! Never give a store to bytes that somebody else made, composed or not, as they are: see
+//! [`recompose`](crate::recompose()).
 //!
 //! Every kind of bad input has an error of its own:
 //!

@@ -37,8 +37,8 @@ impl InterfaceName {
         self.version.as_ref()
     }
 
-    /// Returns true if `self` and `other` are compatible versions of one interface: an import of one
-    /// can be given an export of the other.
+    /// Returns true if `self` and `other` are compatible versions of one interface: an import of
+    /// one can be given an export of the other.
     pub(crate) fn pairs_with(&self, other: &InterfaceName) -> bool {
         self.base == other.base && self.track() == other.track()
     }
@@ -49,7 +49,8 @@ impl InterfaceName {
         in_package && self.version.as_ref().is_some_and(|v| v.major == 0 && v.minor == 2)
     }
 
-    /// Returns the part of the version that compatible versions share, as cargo and WASI read semver.
+    /// Returns the part of the version that compatible versions share, as cargo and WASI read
+    /// semver.
     fn track(&self) -> Option<(u64, u64, u64)> {
         self.version.as_ref().map(|v| match (v.major, v.minor) {
             (0, 0) => (0, 0, v.patch),

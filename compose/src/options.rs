@@ -1,4 +1,5 @@
-//! Options that are fixed at build time, as lines `key=value`. `wasm::embed` writes them into a module.
+//! Options that are fixed at build time, as lines `key=value`. `wasm::embed` writes them into a
+//! module.
 
 use crate::error::ConfigError;
 use crate::limits::MAX_VOLUME_NAME_BYTES;
@@ -47,12 +48,13 @@ impl FromStr for Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Link {
-    /// As components: every file call goes through the runtime, which copies what it passes. Takes any
-    /// guest.
+    /// As components: every file call goes through the runtime, which copies what it passes. Takes
+    /// any guest.
     #[default]
     Component,
-    /// As core modules in one component: a file call is a core-wasm call, several times faster. A guest
-    /// that cannot be linked is composed as components instead; [`Report::not_linked`](crate::Report::not_linked) says why.
+    /// As core modules in one component: a file call is a core-wasm call, several times faster. A
+    /// guest that cannot be linked is composed as components instead;
+    /// [`Report::not_linked`](crate::Report::not_linked) says why.
     Core,
 }
 
@@ -63,7 +65,7 @@ impl FromStr for Link {
         match text {
             "component" => Ok(Self::Component),
             "core" => Ok(Self::Core),
-            _ => Err("there are `component` and `core`".to_owned()),
+            _ => Err("use `component` or `core`".to_owned()),
         }
     }
 }

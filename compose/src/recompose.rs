@@ -1,4 +1,4 @@
-//! Makes the parts of a result into a result again: `TRUST.md` of this crate says why.
+//! Composes the parts of a result again. `TRUST.md` of this crate says why.
 
 use crate::check::Validation;
 use crate::error::ComposeError;
@@ -11,27 +11,27 @@ use crate::shared::check_directories;
 use crate::wasm::Outline;
 use std::borrow::Cow;
 
-/// What [`recompose`] has made.
+/// A result that was composed again.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Recomposed<'a> {
-    /// The component: the bytes that were given, if this build makes the same of their parts.
+    /// The component: the given bytes, if this build makes the same of their parts.
     pub bytes: Cow<'a, [u8]>,
     /// Where its store is.
     pub provider: Provider,
-    /// What was done, as [`Compose::build`](crate::Compose::build) tells it, but for its mounts: these are in
-    /// [`fixed_mounts`](crate::fixed_mounts).
+    /// The report, as [`Compose::build`](crate::Compose::build) gives it but without mounts: see
+    /// [`fixed_mounts`](crate::fixed_mounts) for those.
     pub report: Report,
 }
 
 impl Recomposed<'_> {
-    /// Whether the bytes that were given are what this build makes of their parts. Otherwise another build made them, or
-    /// somebody has changed them since.
+    /// Returns true if this build makes exactly the given bytes of their parts. Otherwise another
+    /// build made them, or they were changed since.
     pub fn is_same(&self) -> bool {
         matches!(self.bytes, Cow::Borrowed(_))
     }
 
-    /// Fails if the store of the host would go to more than the file system: to a provider of its own.
+    /// Fails if a provider that does not come with the library would reach the store of the host.
     pub(crate) fn check_store(&self) -> Result<(), ComposeError> {
         if !self.provider.is_of_its_own() {
             return Ok(());
@@ -43,24 +43,27 @@ impl Recomposed<'_> {
     }
 }
 
-/// Composes the parts of a result again, so that it can be given a store whoever made it.
+/// Composes the parts of a result again, so that it is safe to give it a store whoever made it.
 ///
-/// A result is a component like any other: everything that it says of itself can be forged. Before an untrusted one is
-/// instantiated with a store or a preopened directory, take what this returns in its place.
+/// A result is a component like any other: every statement in it can be forged. Before an untrusted
+/// result gets a store or a preopened directory, replace it by the return value of this function.
 ///
-/// What is safe then is the store beside the volumes that it mounts, and directories that it does not mount. Which these
-/// are it says itself: see [`fixed_mounts`](crate::fixed_mounts). A result of [`Compose::adapter`](crate::Compose::adapter)
-/// gets the adapter of this library. It is not validated: the runtime does that when it compiles it.
+/// The guest then reaches only the volumes and directories that it mounts. The result states its
+/// mounts itself: see [`fixed_mounts`](crate::fixed_mounts). A result of
+/// [`Compose::adapter`](crate::Compose::adapter) gets the adapter of this library. The bytes are
+/// not validated: the runtime validates them when it compiles them.
 ///
 /// # Errors
 ///
-/// [`ComposeError::UnknownParts`] for what says nothing of its parts, or something that this version does not know;
-/// [`ComposeError::AsksForStore`] if it imports the store nevertheless; [`ComposeError::ProviderAsksForStore`] if a provider of
-/// its own does; and all that composing can fail with.
+/// - [`ComposeError::UnknownParts`] if the bytes state no parts, or in a form that this version
+///   does not know;
+/// - [`ComposeError::AsksForStore`] if they import the store nevertheless;
+/// - [`ComposeError::ProviderAsksForStore`] if a provider does that does not come with the library;
+/// - every error of composing.
 ///
 /// # Cost
 ///
-/// That of composing without the validation: some 80 ms for a guest of 40 MB.
+/// As composing without validation: about 80 ms for a guest of 40 MB.
 ///
 #[doc = include_str!("../TRUST.md")]
 pub fn recompose(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
@@ -69,18 +72,19 @@ pub fn recompose(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     Ok(made)
 }
 
-/// Whether [`recompose`] is likely to return the bytes that it is given: they say that this version made them, and have the
-/// code of this library's file system in them. It is a guess, for who could do something else meanwhile.
+/// Returns true if [`recompose`](crate::recompose()) is likely to return the given bytes: they
+/// state this version of kvfs, and contain the code of this library's file system. A caller may use
+/// the guess to compile them meanwhile.
 ///
 /// # Cost
 ///
-/// Looks at the sections of the file.
+/// Reads the sections of the file.
 pub fn may_be_same(bytes: &[u8]) -> bool {
     Claimed::read(bytes).is_some_and(|claimed| claimed.mark.version == env!("CARGO_PKG_VERSION"))
         && parts::has_code_of(bytes, &[ADAPTER, ADAPTER_WITH_HOST])
 }
 
-/// As [`recompose`], with a provider of any kind.
+/// As [`recompose`](crate::recompose()), without the check for a provider that imports the store.
 pub(crate) fn make_again(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     let Some(claimed) = Claimed::read(bytes) else {
         return Err(match Outline::read(bytes)?.store_import() {
@@ -93,7 +97,7 @@ pub(crate) fn make_again(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     if mark.has_own_provider() {
         provider = Provider::Component(claimed.provider().into_owned());
     }
-    // As it is written: what is left out or written twice would not come back.
+    // Composing again must write the same lines: a missing or repeated line would be lost.
     if !provider.is_of_its_own() && parts::provider_lines(&provider) != mark.provider {
         return Err(ComposeError::UnknownParts);
     }
@@ -133,7 +137,7 @@ mod tests {
     use crate::parts::{Mark, Parts};
     use wasm_encoder::{ComponentSection, RawSection};
 
-    /// A file that says it is made of a guest, with nothing in it but that.
+    /// A file that states a guest as its part, and contains nothing else.
     fn claiming(guest: &[u8]) -> Vec<u8> {
         let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
         RawSection { id: 4, data: guest }.append_to_component(&mut bytes);
@@ -144,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_worth_what_its_guest_is() {
+    fn a_statement_is_only_as_good_as_its_guest() {
         let guest = wat::parse_str(include_str!("../tests/golden/link/guest.wat")).unwrap();
         let composed = Compose::new(&guest).build().unwrap().bytes;
         let made = recompose(&composed).unwrap();
         assert!(made.is_same() && made.bytes == composed);
         assert!(may_be_same(&composed));
         assert!(may_be_same(&Compose::new(&guest).link(Link::Core).build().unwrap().bytes));
-        // Nothing was composed here, and yet the guest is: what comes out is a composition like any other.
+        // The file is no composition, and its guest is composed like any other.
         let empty = claiming(&guest);
         let made = recompose(&empty).unwrap();
         assert!(!made.is_same() && made.bytes == composed);

@@ -26,7 +26,8 @@ pub struct Report {
     pub bridged: Vec<Wrapped>,
     /// Imports that the host answers as before.
     pub passed_through: Vec<String>,
-    /// Interfaces that commit at the end of a program or a call: `wasi:cli/exit`, if imported, and exports.
+    /// Interfaces that commit at the end of a program or a call: `wasi:cli/exit`, if imported, and
+    /// exports.
     pub committing: Vec<String>,
     /// The imports of the result.
     pub imports: Vec<String>,
@@ -42,7 +43,8 @@ pub struct Report {
 pub struct Wrapped {
     /// The interface's name.
     pub interface: String,
-    /// The number of functions with code in the bridge: those that take or return handles of `wasi:io`.
+    /// The number of functions with code in the bridge: those that take or return handles of
+    /// `wasi:io`.
     pub shims: usize,
     /// The number of its functions.
     pub functions: usize,

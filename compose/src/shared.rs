@@ -1,7 +1,7 @@
 //! Refuses packages that guest and provider would share.
 //!
-//! A provider keeps the store behind one of its imports. A guest with the same import could read and change the store
-//! past the file system.
+//! A provider keeps the store behind one of its imports. A guest with the same import could read
+//! and change the store past the file system.
 
 use crate::error::{ComposeError, MountError};
 use crate::mounts::{Mount, MountSource};
@@ -11,8 +11,8 @@ use crate::provider::{DEFAULT_FILE_PATH, Provider};
 use crate::wasm::Outline;
 use std::collections::HashSet;
 
-/// Packages of WASI 0.2 without state that a guest could find again. A network leads to a store only with its address and
-/// its secrets.
+/// Packages of WASI 0.2 without state that a guest could find again. A network leads to a store
+/// only with its address and its secrets.
 const KEEP_NOTHING: [&str; 6] =
     ["wasi:io", "wasi:clocks", "wasi:random", "wasi:cli", "wasi:sockets", "wasi:http"];
 
@@ -62,7 +62,8 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Returns the package of an interface without its version, or the name of a function without a package.
+/// Returns the package of an interface without its version, or the name of a function without a
+/// package.
 fn package(name: &InterfaceName) -> &str {
     let base = name.base.split('@').next().unwrap_or(&name.base);
     base.split('/').next().unwrap_or(base)

@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Display, Write};
 
-/// Displays a value on one line, with characters escaped that a terminal acts on or that mislead a reader: control
-/// characters (line ends among them), characters that change the direction of text, and characters without width.
+/// Displays a value on one line, with characters escaped that a terminal acts on or that mislead a
+/// reader: control characters (line ends among them), characters that change the direction of text,
+/// and characters without width.
 ///
-/// Names in a component, errors of a store and everything else that comes from a file or a guest may contain any of
-/// these. Errors and reports of this library hold such text unescaped: display them through `Visible`.
+/// Names in a component, errors of a store and everything else that comes from a file or a guest
+/// may contain any of these. Errors and reports of this library hold such text unescaped: display
+/// them through `Visible`.
 ///
 /// ```
 /// use kvfs_compose::Visible;
@@ -45,7 +47,8 @@ fn is_hidden(c: char) -> bool {
         || matches!(c,
             // Soft hyphen, direction marks, characters without width.
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            // Line and paragraph separators; embedding, override and isolation of directions; invisible operators.
+            // Line and paragraph separators; embedding, override and isolation of directions;
+            // invisible operators.
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             // Byte order mark, annotations, tags.
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

@@ -1,4 +1,4 @@
-//! What holds for every composition.
+//! Claims about every composition.
 
 use kvfs_compose::{Compose, ComposeError, Kind, Link, Mode, Provider, inspect};
 
@@ -23,7 +23,7 @@ fn every_version_of_wasi_02_composes_and_keeps_its_names() {
 
 #[test]
 fn a_guest_of_two_versions_composes() {
-    // As a program and a library in it that were made for different versions.
+    // Like a program with a library that was made for another version.
     let two = r#"
         package test:guest;
         world guest {
@@ -104,14 +104,15 @@ fn a_guest_that_needs_no_bridge_gets_no_io_of_the_host() {
 }
 
 #[test]
-fn what_is_no_wasm_is_told_apart_from_what_is_damaged() {
+fn a_file_that_is_no_wasm_and_a_damaged_one_give_different_errors() {
     assert!(matches!(Compose::new(b"").build(), Err(ComposeError::NotWasm)));
     assert!(matches!(Compose::new(b"#!/bin/sh\n").build(), Err(ComposeError::NotWasm)));
     let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     for length in (4..guest.len()).step_by(guest.len() / 97) {
         match Compose::new(&guest[..length]).build() {
             Err(ComposeError::Invalid { offset, .. }) => assert!(offset <= length as u64),
-            // Cut between two sections it is whole, and has lost its exports or all it had.
+            // Cut between two sections, the file is valid without its exports, or without
+            // everything.
             Err(ComposeError::NothingToVirtualize | ComposeError::NothingToRun) => {}
             other => panic!("cut at {length}: {:?}", other.map(|c| c.report)),
         }
@@ -125,7 +126,7 @@ fn damage_anywhere_is_an_error_and_not_a_panic() {
         for flip in [0x01, 0xff] {
             let mut damaged = guest.clone();
             damaged[at] ^= flip;
-            // Some bytes are names or padding, and what they make is a guest too.
+            // Some bytes are in names or padding, and the changed file is a guest too.
             for link in BOTH {
                 let _ = Compose::new(&damaged).link(link).build();
             }
@@ -134,7 +135,7 @@ fn damage_anywhere_is_an_error_and_not_a_panic() {
 }
 
 #[test]
-fn an_adapter_that_is_none_is_refused() {
+fn a_module_that_is_no_adapter_is_refused() {
     let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     let module = wat::parse_str("(module)").unwrap();
     for adapter in [&b"junk"[..], &module] {
@@ -158,7 +159,7 @@ fn a_provider_takes_the_place_of_the_host() {
 }
 
 #[test]
-fn what_exports_no_store_is_no_provider() {
+fn a_component_that_exports_no_store_is_no_provider() {
     let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
     let module = wat::parse_str("(module)").unwrap();
     let empty = wat::parse_str("(component)").unwrap();
@@ -171,7 +172,7 @@ fn what_exports_no_store_is_no_provider() {
 }
 
 #[test]
-fn a_function_of_a_provider_that_is_missing_or_another_is_named() {
+fn a_missing_or_different_function_of_a_provider_is_named() {
     let wit = include_str!("../../wit/store/kv-store.wit");
     let scan = "scan: func(start: list<u8>, end: list<u8>, max-entries: u32, max-bytes: u32) \
                 -> result<list<entry>, error>;";
@@ -194,7 +195,7 @@ fn a_function_of_a_provider_that_is_missing_or_another_is_named() {
         assert!(matches!(error, ComposeError::BadProvider { .. }), "{error}");
         assert!(error.to_string().contains(named), "{instead}: {error}");
     }
-    // More than the contract asks for is no harm.
+    // Exports beside the contract are allowed.
     let more = wit.replace(scan, &format!("{scan} more: func();"));
     let provider = kvfs_wit_guests::guest(&format!("{more}\nworld guest {{ export kv-store; }}"), "0.2.12");
     assert!(Provider::Component(provider).to_component().unwrap().is_some());
@@ -221,8 +222,8 @@ fn errors_are_one_line_that_says_what_to_do() {
     }
 }
 
-/// Lists the components inside of a component: names of their exports, how many functions they lift, and how many
-/// functions with code they have.
+/// Lists the inner components: names of exports, number of lifted functions, number of functions
+/// with code.
 fn inner_components(bytes: &[u8]) -> Vec<(Vec<String>, u32, u32)> {
     use wasmparser::{CanonicalFunction, Parser, Payload};
     let mut found = Vec::new();
@@ -273,7 +274,7 @@ fn functions_without_handles_of_wasi_io_cost_no_code_in_the_bridge() {
     let functions: usize = bridged.iter().map(|interface| interface.functions).sum();
     assert!(shims > 0 && functions > 2 * shims, "{bridged:?}");
     assert_eq!(lifted as usize, shims, "each function with handles is lifted, and no other: {bridged:?}");
-    // What has no such function at all adds nothing.
+    // Interfaces without such functions add nothing.
     let random =
         "import wasi:sockets/tcp@WASI; import wasi:random/random@WASI; import wasi:clocks/wall-clock@WASI;";
     let (same, again, code_again) = bridge_of(&world(random));

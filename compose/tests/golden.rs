@@ -1,6 +1,12 @@
-//! One directory per guest: `guest.wit` or `guest.wat`, and `expected.txt` with the report of its
-//! composition or the error. With a file `link`, it is to be linked at core level; with `mounts`, these are its mounts, one
-//! a line; with `structure.txt`, that is the order of the items in the result. `BLESS=1` writes what was found as expected.
+//! One directory for each guest, with
+//!
+//! - `guest.wit` or `guest.wat`;
+//! - `expected.txt`: the report of its composition, or the error;
+//! - `link`, if it is linked at core level;
+//! - `mounts`, if it has mounts: one a line;
+//! - `structure.txt`, to compare the order of the items in the result.
+//!
+//! `BLESS=1` overwrites the expectations with the results.
 
 use kvfs_compose::{Compose, ComposeError, Link};
 use std::path::{Path, PathBuf};
@@ -20,8 +26,8 @@ fn guest(directory: &Path) -> Vec<u8> {
     wat::parse_file(directory.join("guest.wat")).unwrap()
 }
 
-/// Lists the items of a component in their order, without what changes with the adapter's code: indices, and how many
-/// exports of core instances are named in a row.
+/// Lists the items of a component in their order. Leaves out what changes with the adapter's code:
+/// indices, and the number of successive aliases of core exports.
 fn structure(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut config = wasmprinter::Config::new();

@@ -1,4 +1,4 @@
-//! What holds for compositions that bring their store along.
+//! Claims about compositions with a provider inside.
 
 use kvfs_compose::{
     Compose, ComposeError, ConfigError, Kind, Link, MAX_MEMORY_BYTES, MEMORY_PROVIDER, MIN_MEMORY_BYTES,
@@ -39,7 +39,7 @@ fn the_size_is_fixed_in_the_result_beside_the_volume() {
 }
 
 #[test]
-fn what_goes_with_the_instance_is_handed_over_late_unless_told_or_it_may_be_full() {
+fn the_mode_is_lazy_by_default_for_a_store_in_memory_without_a_size() {
     let mode = |compose: Compose<'_>| {
         let text = configuration(&compose.build().unwrap().bytes).unwrap_or_default();
         text.lines().find_map(|line| line.strip_prefix("mode=")).map(str::to_owned)
@@ -97,7 +97,7 @@ fn the_directory_of_the_store_is_not_mounted() {
 }
 
 #[test]
-fn sizes_that_cannot_be_are_refused() {
+fn sizes_out_of_range_are_refused() {
     for size_bytes in [0, MIN_MEMORY_BYTES - 1, MAX_MEMORY_BYTES + 1, u64::MAX] {
         let error = with_memory(Some(size_bytes)).unwrap_err();
         assert!(matches!(error, ComposeError::Config(ConfigError::MemorySize { .. })), "{error}");

@@ -1,4 +1,5 @@
-//! What is believed of a file: nothing. A guest is composed, a result is made again of its parts, and all else is refused.
+//! Statements of a file are not trusted: a guest is composed, a result is composed again from its
+//! parts, and everything else is refused.
 
 use kvfs_compose::{
     Compose, ComposeError, FixedSource, Kind, Link, Mode, Provider, fixed_mounts, fixed_provider, inspect,
@@ -13,7 +14,7 @@ fn guest() -> Vec<u8> {
     kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9")
 }
 
-/// A provider that gives every call on to what it imports.
+/// A provider with an import.
 fn provider_with(import: &str) -> Vec<u8> {
     kvfs_wit_guests::guest_beside_store(&provider_wit(import), "0.2.9")
 }
@@ -22,7 +23,7 @@ fn provider_wit(import: &str) -> String {
     format!("package test:provider; world guest {{ {import} export kvfs:store/kv-store@0.1.0; }}")
 }
 
-/// Puts into a module what the adapter has where images are.
+/// Gives a module the export and the data by which the adapter finds its images.
 fn with_decoy(text: String, images: &[u8]) -> String {
     let data = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
     let pair = [65_536, images.len() as u32].map(u32::to_le_bytes).concat();
@@ -44,7 +45,7 @@ fn with_section(bytes: &[u8], name: &str, text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_composition_made_is_made_again_byte_for_byte() {
+fn a_result_is_recomposed_byte_for_byte() {
     let trees = tempfile::tempdir().unwrap();
     let tree = trees.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
@@ -59,7 +60,7 @@ fn what_composition_made_is_made_again_byte_for_byte() {
         Provider::File { path: Some("/state".into()) },
         Provider::Keyvalue { bucket: Some("mine".into()) },
         Provider::Component(provider_with("import my:host/log;")),
-        // One of the library's that comes as a component.
+        // A provider of the library, as a component.
         Provider::Component(Provider::Memory { size_bytes: Some(1 << 20) }.to_component().unwrap().unwrap()),
     ];
     let core = wat::parse_str(
@@ -84,7 +85,7 @@ fn what_composition_made_is_made_again_byte_for_byte() {
                     assert!(again.is_same(), "{link:?} {provider:?} {mounts:?}");
                     assert_eq!(again.bytes.as_ref(), composed.bytes.as_slice());
                     assert_eq!(fixed_mounts(&again.bytes).len(), mounts.len().max(1));
-                    // Takes longest, and does the same once more.
+                    // Slow, and no other case.
                     if mounts.is_empty() {
                         continue;
                     }
@@ -98,7 +99,7 @@ fn what_composition_made_is_made_again_byte_for_byte() {
 }
 
 #[test]
-fn a_guest_that_asks_for_the_store_is_refused_under_every_name_of_it() {
+fn a_guest_that_imports_the_store_is_refused_whatever_the_spelling() {
     let wit = |import: &str| {
         format!(
             "package test:guest; world guest {{ import wasi:filesystem/types@WASI; {import} export wasi:cli/run@WASI; }}"
@@ -111,7 +112,7 @@ fn a_guest_that_asks_for_the_store_is_refused_under_every_name_of_it() {
     let mut guests = vec![component];
     guests
         .extend(["kvfs:store/kv-store@0.1.7", "kvfs:store/kv-store@0.2.0", "kvfs:store/kv-store"].map(named));
-    // A core module has two ways to write the same.
+    // A core module can spell the import in two ways.
     for mangling in [ManglingAndAbi::Standard32, ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync)] {
         guests.push(kvfs_wit_guests::core_module(&import, "0.2.9", mangling));
     }
@@ -134,7 +135,7 @@ fn a_guest_that_asks_for_the_store_is_refused_under_every_name_of_it() {
 }
 
 #[test]
-fn a_section_makes_no_guest_a_composition() {
+fn forged_sections_make_no_guest_a_composition() {
     let text = b"version=0.1.0\nmount=/\trw\thost:secret\nprovider=file\npath=/secret\n";
     let forged = with_section(&guest(), "kvfs", text);
     let with_parts = with_section(&forged, "kvfs-parts", b"\x01\x00\x00");
@@ -144,21 +145,21 @@ fn a_section_makes_no_guest_a_composition() {
         assert!(matches!(recompose(&forged), Err(ComposeError::UnknownParts)));
         let found = inspect(&forged).unwrap();
         assert_eq!(found.kind, Kind::Component);
-        assert!(found.warnings.iter().any(|warning| warning.contains("that is not so")), "{found}");
+        assert!(found.warnings.iter().any(|warning| warning.contains("which is not true")), "{found}");
         assert!(found.mounts.is_empty() && found.store.is_none(), "{found}");
         assert!(fixed_mounts(&forged).is_empty() && fixed_provider(&forged).is_none());
     }
 }
 
 #[test]
-fn what_was_changed_in_a_result_is_not_in_what_is_made_of_its_parts() {
+fn recomposing_undoes_changes_of_a_result() {
     for link in BOTH {
         let honest = Compose::new(&guest()).link(link).volume("v").build().unwrap().bytes;
-        // Something more that gets the store: a module that is called with it.
+        // Another module in it.
         let mut more = sections(&honest);
         let evil = wat::parse_str(r#"(module (func (export "evil")))"#).unwrap();
         more.insert(more.len() - 2, (1, evil));
-        // Another adapter: a byte of its code.
+        // Another byte in the code of the adapter.
         let mut code = honest.clone();
         let at = kvfs_compose::ADAPTER.len() / 2;
         let needle = &kvfs_compose::ADAPTER[at..at + 32];
@@ -221,7 +222,7 @@ fn a_configuration_that_composition_would_not_write_is_refused() {
         let found = inspect(&forged).unwrap();
         assert_eq!(found.kind, Kind::Component, "{instead:?}: {found}");
     }
-    // What `kvfs compose` could be told as well is what it says.
+    // A change to another valid option gives the result of composing with that option.
     let other = with_text(&composed.bytes, |text| text.replace("volume=v", "volume=w"));
     let made = recompose(&other).unwrap();
     assert!(made.bytes == Compose::new(&guest()).mode(Mode::Lazy).volume("w").build().unwrap().bytes);
@@ -240,13 +241,13 @@ fn a_provider_of_its_own_is_not_given_the_store_of_the_host() {
 }
 
 #[test]
-fn a_provider_that_is_the_librarys_is_known_by_its_bytes_and_not_by_what_it_says() {
+fn a_provider_of_the_library_is_recognised_by_its_bytes_not_by_its_statement() {
     let file = Provider::File { path: Some("/data".into()) }.to_component().unwrap().unwrap();
     let mount = || "/h=host:/data".parse().unwrap();
     let built = |bytes| Compose::new(&guest()).provider(Provider::Component(bytes)).mount(mount()).build();
     let error = built(file.clone()).unwrap_err().to_string();
     assert!(error.contains("is the store of the provider `file`"), "{error}");
-    // With one byte of a name changed it is another, whatever its configuration says.
+    // With one byte of a name changed it is another provider, whatever its configuration says.
     let at = file.windows(8).position(|window| window == b"producer").expect("a section of producers");
     let mut other = file;
     other[at + 4] = b'X';
@@ -256,7 +257,7 @@ fn a_provider_that_is_the_librarys_is_known_by_its_bytes_and_not_by_what_it_says
 }
 
 #[test]
-fn guest_and_provider_share_nothing_in_which_the_store_may_be() {
+fn guest_and_provider_share_no_package_that_may_hold_the_store() {
     let world = |import: &str| {
         format!(
             "package test:guest; world guest {{ import wasi:filesystem/types@WASI; import wasi:clocks/wall-clock@WASI; \
@@ -354,7 +355,7 @@ fn images_are_taken_from_nobody_but_the_adapter() {
 }
 
 #[test]
-fn a_configuration_without_end_is_refused_at_once_and_in_few_words() {
+fn a_very_long_configuration_is_refused_fast_and_in_few_words() {
     let composed = Compose::new(&guest()).volume("v").build().unwrap();
     let forged = |instead: &str| with_text(&composed.bytes, |text| text.replace("volume=v\n", instead));
     let said = |bytes: &[u8]| recompose(bytes).unwrap_err().to_string();
@@ -389,7 +390,7 @@ fn a_configuration_without_end_is_refused_at_once_and_in_few_words() {
 }
 
 #[test]
-fn as_many_mounts_as_can_be_composed_can_be_composed_again() {
+fn the_most_mounts_that_can_be_composed_can_be_recomposed() {
     let guest = guest();
     for link in BOTH {
         let compose = (0..63).fold(Compose::new(&guest).link(link), |compose, number| {
@@ -403,8 +404,8 @@ fn as_many_mounts_as_can_be_composed_can_be_composed_again() {
 }
 
 #[test]
-fn what_a_result_could_not_keep_is_an_error_of_composing() {
-    // Sections too short to be looked up in a result.
+fn parts_too_large_to_keep_are_an_error_of_composing() {
+    // Sections too short to be looked up in a result are kept.
     let section = [&[0, 60, 1, b'n'][..], &[7; 58]].concat();
     let guest = [guest(), section.repeat((65 << 20) / section.len())].concat();
     let composed = Compose::new(&guest).build().unwrap();
@@ -414,7 +415,7 @@ fn what_a_result_could_not_keep_is_an_error_of_composing() {
 }
 
 #[test]
-fn what_is_shared_is_the_name_of_a_package() {
+fn only_names_of_packages_can_be_shared() {
     let guest = guest();
     let share = |package: &str| Compose::new(&guest).share(package).build();
     for name in ["my:log", "peek", "a:b:c2", "wasi:filesystem"] {

@@ -1,8 +1,8 @@
-//! The words of the contract, with the bytes that a host uses.
+//! The contract's types, with the bytes that a host uses.
 //!
-//! Calls take borrowed bytes, straight from the guest's memory when a guest calls, so that a store copies
-//! a value once, to where it keeps it. Answers carry [`Bytes`], so that a store that holds the value
-//! already gives it away without a copy.
+//! Calls take borrowed bytes, straight from the guest's memory when a guest calls, so a store
+//! copies a value once, to where it keeps it. Answers carry [`Bytes`], so a store that already
+//! holds the value gives it away without a copy.
 
 use bytes::Bytes;
 
@@ -20,7 +20,7 @@ pub type Guard<'a> = kvfs_contract::Guard<&'a [u8]>;
 /// One change of one key.
 pub type Mutation<'a> = kvfs_contract::Mutation<&'a [u8]>;
 
-/// Returns the error for a lock whose owner panicked: what it protects may be half changed.
+/// Returns the error for a lock whose owner panicked: the data behind it may be half changed.
 pub(crate) fn poisoned(what: &str) -> StoreError {
     StoreError::Fault(format!("a thread panicked while it changed {what}; open the store anew"))
 }

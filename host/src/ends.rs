@@ -1,8 +1,9 @@
-//! The end of the process: stores that nobody closed or dropped end in order all the same.
+//! The end of the process: stores that nobody closed or dropped still end in order.
 //!
-//! `std::process::exit` drops nothing, and hosts of WASI programs call it for their exit codes. So every open store on
-//! disk is registered here, and ended when the process ends in order. A redb file that was not closed is checked whole
-//! at its next opening, and redb then falls back to an older root if the newest one is damaged.
+//! `std::process::exit` drops nothing, and hosts of WASI programs call it for their exit codes. So
+//! every open store on disk is registered here and ended when the process ends in order. A redb
+//! file that was not closed is checked whole at its next opening, and redb then falls back to an
+//! older root if the newest one is damaged.
 
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -10,27 +11,28 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError, TryLockError
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longest wait for calls that are busy with a store, for all stores together: a disk that hangs must not keep the
-/// process from ending.
+/// Longest wait for busy calls of all stores together: a disk that hangs must not keep the process
+/// from ending.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// Longest wait for whoever reads standard error.
+/// Longest wait for the reader of standard error.
 const MAX_TELL_WAIT: Duration = Duration::from_secs(1);
 
-/// A store that has something to do before its process ends.
+/// A store with work to do before its process ends.
 pub(crate) trait Ends: Send + Sync {
-    /// Stores what is not durable yet and closes the store, once no call is busy with it, or not at all after `until`.
-    /// Later calls may wait until the process is gone, so that no guest sees its files fail in its last moment.
+    /// Makes everything durable and closes the store once no call is busy with it; not at all after
+    /// `until`. Later calls may wait until the process is gone, so that no guest sees its files
+    /// fail in its last moment.
     ///
     /// # Errors
-    /// What could not be stored, in words: see [`lament`].
+    /// The changes that could not be stored, in words: see [`lament`].
     fn end(&self, until: Instant) -> Result<(), String>;
 }
 
-/// A store that is open, or is being dropped: then there is no strong reference to it any more.
+/// A registered store. Without a strong reference it is being dropped.
 struct Open {
     id: u64,
-    /// A process that was forked off has no part in its parent's stores.
+    /// The process that opened the store: a forked child has no part in its parent's stores.
     process: u32,
     store: Weak<dyn Ends>,
 }
@@ -38,15 +40,16 @@ struct Open {
 static OPEN: Mutex<Vec<Open>> = Mutex::new(Vec::new());
 static CLOSED: Condvar = Condvar::new();
 
-/// A store's place in the list, which it keeps until it is dropped whole: it is the store's last field.
+/// A store's entry in the list. It is the store's last field, so it lasts until the store is
+/// dropped whole.
 #[derive(Debug)]
 pub(crate) struct Registered(u64);
 
-/// Has a store ended when the process ends while the store is open.
+/// Registers a store to be ended if the process ends while it is open.
 pub(crate) fn register<S: Ends + 'static>(store: Weak<S>) -> Registered {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        // Fails for want of memory alone; then the store is as after a kill.
+        // Fails only without memory; then the store is left as by a kill.
         let _ = c::atexit(end_all);
     });
     let mut open = list();
@@ -66,7 +69,8 @@ fn list() -> MutexGuard<'static, Vec<Open>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs when `main` returns and in `std::process::exit`, not after a signal that ends the process.
+/// Runs when `main` returns and in `std::process::exit`, but not after a signal that ends the
+/// process.
 extern "C" fn end_all() {
     // A panic must not reach the C library.
     let _ = catch_unwind(|| {
@@ -76,9 +80,9 @@ extern "C" fn end_all() {
         let stores: Vec<Arc<dyn Ends>> =
             list().iter().filter(of_process).filter_map(|open| open.store.upgrade()).collect();
         let laments: Vec<String> = stores.iter().filter_map(|store| store.end(until).err()).collect();
-        // Dropped as the last handle, a store would wait for the lock that `end` keeps.
+        // If this dropped the last handle, the store would wait for the lock that `end` keeps.
         std::mem::forget(stores);
-        // Another thread may be dropping a store, and closes it.
+        // Another thread may be dropping a store; that thread closes it.
         let mut open = list();
         while open.iter().filter(of_process).any(|open| open.store.strong_count() == 0) {
             let left = until.saturating_duration_since(Instant::now());
@@ -94,7 +98,7 @@ extern "C" fn end_all() {
     });
 }
 
-/// Takes a lock, also one that a panic left behind; `None` if it is not free until `until`.
+/// Takes a lock, even a poisoned one; `None` if it is not free until `until`.
 pub(crate) fn lock_until<T>(lock: &Mutex<T>, until: Instant) -> Option<MutexGuard<'_, T>> {
     loop {
         match lock.try_lock() {
@@ -108,13 +112,14 @@ pub(crate) fn lock_until<T>(lock: &Mutex<T>, until: Instant) -> Option<MutexGuar
     }
 }
 
-/// Says that a store ended without its last changes.
+/// The message for a store that ended without its last changes.
 pub(crate) fn lament(store: &Path, why: &str) -> String {
     let store = store.to_string_lossy();
     format!("kvfs: {}: cannot store the last changes: {}", store.escape_debug(), why.escape_debug())
 }
 
-/// Writes lines to standard error, since nobody is left to be told; not for long, if nobody reads there either.
+/// Writes lines to standard error, since no caller is left to be told. Gives up soon if nobody
+/// reads there either.
 pub(crate) fn tell(lines: String) {
     let (told, telling) = mpsc::channel::<()>();
     let teller = thread::Builder::new().spawn(move || {
@@ -126,7 +131,8 @@ pub(crate) fn tell(lines: String) {
     }
 }
 
-/// Runs `work` on a thread that is not panicking: redb leaves a file open that is dropped by one that is.
+/// Runs `work` on a thread that is not panicking: redb leaves a file open if a panicking thread
+/// drops it.
 pub(crate) fn calmly(work: impl FnOnce() + Send) {
     if thread::panicking() {
         thread::scope(|scope| drop(scope.spawn(work)));

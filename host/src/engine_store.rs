@@ -1,12 +1,12 @@
-//! A store of the host as the engine's store, for programs that look into volumes themselves.
+//! A store of the host as a store of the engine.
 
 use crate::SyncStore;
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 
 /// A store of the host as a store of the engine, for programs that open volumes without a guest.
 ///
-/// `kvfs::Volume::open` takes one, and so do `kvfs::fsck` and the other functions of the crate `kvfs`.
-/// Values are copied on the way.
+/// `kvfs::Volume::open`, `kvfs::fsck` and the other functions of the crate `kvfs` take one. Values
+/// are copied on the way.
 #[derive(Clone, Debug)]
 pub struct EngineStore<S>(pub S);
 

@@ -1,4 +1,5 @@
-//! A store in the files of a directory: the one that the provider component `file` keeps, opened natively.
+//! A store in the files of a directory: the one that the provider component `file` keeps, opened
+//! natively.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -18,19 +19,20 @@ const LIMITS: Limits = Limits::standard(true);
 
 /// A store in a directory of its own. A clone is another handle on the same store.
 ///
-/// It is the directory that a composition with the provider `file` keeps under `wasmtime run --dir`, so that
-/// tools of the host read and write the same data. There are no locks: whoever opens the directory last has
-/// the store, and older openers, in this process or another, get [`StoreError::AccessDenied`].
+/// A composition with the provider `file` keeps the same directory under `wasmtime run --dir`, so
+/// tools of the host read and write its data. There are no locks: whoever opens the directory last
+/// has the store, and older openers, in this process or another, get [`StoreError::AccessDenied`].
 ///
 /// # Durability
 ///
-/// A buffered apply is in the operating system's hands when it returns: the end of the process loses nothing. A process
-/// that ends by returning from `main` or by [`std::process::exit`] makes everything durable.
+/// The operating system has a buffered apply when it returns, so the end of the process loses
+/// nothing. A process that ends by returning from `main` or by [`std::process::exit`] makes
+/// everything durable.
 ///
 /// # Cost
 ///
-/// All keys are in memory, about 150 bytes for each. An apply is one write, and if durable an `fsync` and a write of
-/// 64 bytes after it.
+/// All keys are in memory, about 150 bytes for each. An apply is one write; a durable one is also
+/// an `fsync` and a write of 64 bytes.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     shared: Arc<Shared>,
@@ -43,15 +45,16 @@ struct Shared {
     _registered: ends::Registered,
 }
 
-/// What a store in a directory held when it was opened; nothing in the directory changes.
+/// A store in a directory, as it was when it was opened. Reading changes nothing in the directory.
 #[derive(Clone)]
 pub struct FileStoreReader(Arc<FileReader<StdDirectory>>);
 
 type Inner = kvfs_file_store::FileStore<StdDirectory>;
 
 impl FileStore {
-    /// Opens the store in a directory, or makes one: the directory too, if only its last part is missing. Where there is
-    /// no store, the directory must be empty; files that come beside a store later are left alone.
+    /// Opens the store in a directory, or makes one. Makes the directory too, if only its last part
+    /// is missing. A directory without a store must be empty; files that others add beside a store
+    /// later are left alone.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -75,11 +78,12 @@ impl FileStore {
         Ok(Self { shared })
     }
 
-    /// Checks that a directory has a store in it, or nothing at all, and changes nothing: [`FileStore::open`] makes no store
-    /// among files of others.
+    /// Checks that a directory holds a store or nothing at all, as [`FileStore::open`] requires.
+    /// Changes nothing.
     ///
     /// # Errors
-    /// [`OpenError::NotAStore`] for any other directory and for what is none, and what the system says.
+    /// [`OpenError::NotAStore`] for a directory of other files and for what is no directory;
+    /// otherwise the system's error.
     pub fn check(path: impl AsRef<Path>) -> Result<(), OpenError> {
         check_own(path.as_ref())
     }
@@ -95,7 +99,7 @@ impl Ends for Shared {
             return Err(ends::lament(&self.path, "a call is still busy with it"));
         };
         let stored = match inner.apply(&[], &[], Durability::Durable) {
-            // Whoever has the store now has these changes too.
+            // The newer opener has these changes too.
             Ok(()) | Err(StoreError::AccessDenied) => Ok(()),
             Err(error) => Err(ends::lament(&self.path, &error.to_string())),
         };
@@ -181,7 +185,7 @@ impl SyncStore for FileStoreReader {
     }
 }
 
-/// Makes the bytes of a page ones that are given away without a copy.
+/// Converts the bytes of a page, so that they are given away without a copy.
 fn shared(page: Vec<kvfs_contract::Entry<Vec<u8>>>) -> Vec<Entry> {
     page.into_iter().map(|entry| entry.map(Bytes::from)).collect()
 }
@@ -197,7 +201,7 @@ fn open_error(path: &Path, error: StoreError) -> OpenError {
     }
 }
 
-/// Refuses a directory that has something in it and no store: whoever named it may have meant another.
+/// Refuses a directory that holds other files and no store: its name may be a mistake.
 fn check_own(path: &Path) -> Result<(), OpenError> {
     directory(path)?;
     let mut foreign = None;
@@ -205,7 +209,7 @@ fn check_own(path: &Path) -> Result<(), OpenError> {
         let name = entry.map_err(|error| OpenError::io(path, error))?.file_name();
         match name.to_str() {
             Some(name) if kvfs_file_store::is_own_name(name) => return Ok(()),
-            // It comes with an empty disk.
+            // A new disk comes with it.
             Some("lost+found") => {}
             _ => drop(foreign.get_or_insert(name)),
         }
@@ -241,12 +245,12 @@ impl Directory for StdDirectory {
         let mut listed = Vec::new();
         for entry in fs::read_dir(&self.0).map_err(io_error)? {
             let entry = entry.map_err(io_error)?;
-            // A name that is no text is none of the store's.
+            // The store has no name that is not Unicode.
             let Ok(name) = entry.file_name().into_string() else { continue };
             let is_file = match entry.file_type() {
                 Ok(kind) if kind.is_symlink() => entry.path().is_file(),
                 Ok(kind) => kind.is_file(),
-                // It was removed in the meantime.
+                // The entry was removed meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(io_error(error)),
             };
@@ -279,7 +283,7 @@ impl Directory for StdDirectory {
     }
 
     fn sync(&self) -> Result<(), IoError> {
-        // Where a directory is no file, its names are the system's business.
+        // Elsewhere a directory cannot be opened as a file, and the system takes care of names.
         #[cfg(unix)]
         fs::File::open(&self.0).and_then(|directory| directory.sync_all()).map_err(io_error)?;
         Ok(())

@@ -1,5 +1,5 @@
-//! The host's side of `wasi-kvfs`: implements `kvfs:store` for [wasmtime], so that a component whose
-//! file system was turned into calls of a key-value store finds one.
+//! The host's side of `wasi-kvfs`: implements `kvfs:store` for [wasmtime]. A component whose file
+//! system was turned into calls of a key-value store finds the store here.
 //!
 //! ```
 //! use kvfs_host::{KvCtx, KvView, MemoryStore};
@@ -27,13 +27,14 @@
 //! # }
 //! ```
 //!
-//! `examples/embed.rs` runs a whole program this way, `examples/bounded.rs` one that may not be trusted with all time and
-//! memory: [`MemoryLimit`] is a part of that.
+//! `examples/embed.rs` runs a whole program this way. `examples/bounded.rs` bounds the time and
+//! memory of a program that is not trusted, the memory with [`MemoryLimit`].
 //!
 //! # Which component
 //!
-//! The linker gives the store to whatever component asks for it, and a hostile one would read and change every volume in
-//! it. Compose guests yourself, or take what `kvfs_compose::recompose` makes of a result from elsewhere: see [`add_to_linker`].
+//! The linker gives the store to any component that asks for it, and a hostile one could read and
+//! change every volume in it. Compose guests yourself, or pass compositions from elsewhere through
+//! `kvfs_compose::recompose`: see [`add_to_linker`].
 //!
 //! # Which store
 //!
@@ -43,25 +44,27 @@
 //! | [`RedbStore`] | in one file | everything | everything up to the last durable apply |
 //! | [`FileStore`] | in the files of a directory, without locks | everything | everything up to the last durable apply |
 //!
-//! [`RedbReader`] reads the file of a `RedbStore` and changes nothing in it, [`FileStoreReader`] the directory of a
-//! `FileStore`.
+//! [`RedbReader`] reads the file of a `RedbStore`, [`FileStoreReader`] the directory of a
+//! `FileStore`; neither changes anything.
 //!
-//! [`Namespaced`] puts many guests into one store, [`Limited`] bounds what one may hold. To bring a store
-//! of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later), four functions
-//! each, and check it with the module `conformance` (feature of the same name).
+//! [`Namespaced`] puts many guests into one store, [`Limited`] bounds how much one may hold. To
+//! bring a store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers
+//! later), four functions each, and check it with the module `conformance` (feature of the same
+//! name). [`EngineStore`] opens volumes without a guest.
 //!
 //! # Closing
 //!
-//! A store is closed in order when its last handle is dropped, and when the process ends by returning from `main` or by
-//! [`std::process::exit`], wherever handles are left. [`AnyStore::close`] closes it at once and reports a failure, which
-//! the other ways can only print. A signal that ends the process closes nothing: a host that may be interrupted catches
-//! it and exits. [`RedbStore`] says what an unclosed file costs.
+//! A store is closed in order when its last handle is dropped, and, wherever handles are left, when
+//! the process ends by returning from `main` or by [`std::process::exit`]. [`AnyStore::close`]
+//! closes it at once and reports a failure, which the other ways can only print. A signal that ends
+//! the process closes nothing, so a host that may be interrupted should catch it and exit.
+//! [`RedbStore`] says what an unclosed file costs.
 //!
 //! # Errors
 //!
-//! A store's [`StoreError`] reaches the guest as an error code, which the file system turns into that of
-//! the file operation. A fault of the host ([`StoreError::Fault`], a panic of the store) ends the guest
-//! with a trap.
+//! A store's [`StoreError`] reaches the guest as an error code, which the file system turns into
+//! the code of the file operation. A fault of the host ([`StoreError::Fault`], a panic of the
+//! store) ends the guest with a trap.
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! An upper bound on what a store holds.
+//! An upper bound on how much a store holds.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use futures_util::lock::Mutex;
 
 use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, StoreFuture};
 
-/// What a [`Limited`] store allows beyond its own limits.
+/// The bounds of a [`Limited`] store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Most bytes of keys and values together.
@@ -33,25 +33,25 @@ impl Quota {
     }
 }
 
-/// A store that may not grow over a quota.
+/// A store with a quota.
 ///
-/// The bytes of all keys and values are counted exactly: an `apply` is refused with
+/// The bytes of all keys and values are counted exactly. An `apply` fails with
 /// [`StoreError::QuotaExceeded`] if it would make the sum larger than it was *and* larger than the
-/// quota. What shrinks it, or leaves it as it is, always passes, also over the quota.
+/// quota. An `apply` that shrinks the sum or leaves it as it is always passes, even over the quota.
 ///
-/// The count is right as long as all writers use this value or clones of it, which share the count.
-/// To bound one namespace of many, wrap the [`Namespaced`](crate::Namespaced) store, not what is below
-/// it.
+/// The count is right as long as all writers use this value or its clones, which share the count.
+/// To bound one namespace of many, wrap the [`Namespaced`](crate::Namespaced) store, not the store
+/// below it.
 ///
 /// # Cost
-/// The first `apply` reads the whole store once, to count it; so does the first after an
-/// [`StoreError::UnknownOutcome`]. Every other one asks for the old values of the keys it changes. Applies
-/// through one value and its clones take place one after another.
+/// The first `apply` reads the whole store once, to count it; so does the first after a
+/// [`StoreError::UnknownOutcome`]. Every other `apply` asks for the old values of the keys it
+/// changes. Applies through one value and its clones take place one after another.
 #[derive(Debug)]
 pub struct Limited<S> {
     inner: Arc<S>,
     quota: Quota,
-    /// The bytes the store holds; `None` while that is not known.
+    /// The bytes in the store; `None` while they are unknown.
     used_bytes: Arc<Mutex<Option<u64>>>,
 }
 
@@ -61,7 +61,7 @@ impl<S> Clone for Limited<S> {
     }
 }
 
-/// What a count asks for at a time.
+/// Bounds of one page of a count.
 const COUNT_PAGE_ENTRIES: u32 = 4096;
 const COUNT_PAGE_BYTES: u32 = 4 << 20;
 
@@ -74,7 +74,7 @@ impl<S: Store> Limited<S> {
     /// Returns the bytes of all keys and values.
     ///
     /// # Errors
-    /// As `scan`, if they have to be counted.
+    /// As `scan`, if the bytes have to be counted.
     pub fn used_bytes(&self) -> StoreFuture<'_, u64> {
         StoreFuture::later(async move {
             let mut used = self.used_bytes.lock().await;
@@ -98,9 +98,9 @@ impl<S: Store> Limited<S> {
         Ok(bytes)
     }
 
-    /// Returns how many bytes the changed keys and their values take now, and how many afterwards.
+    /// Returns the bytes of the changed keys and their values now, and afterwards.
     async fn change(&self, mutations: &[Mutation<'_>]) -> Result<(u64, u64), StoreError> {
-        // Several mutations on one key: the last one counts.
+        // Of several mutations on one key the last one counts.
         let mut last: HashMap<&[u8], Option<usize>> = HashMap::with_capacity(mutations.len());
         for mutation in mutations {
             last.insert(mutation.key(), mutation.value().map(<[u8]>::len));
@@ -108,7 +108,7 @@ impl<S: Store> Limited<S> {
         let after = last.iter().filter_map(|(key, value)| Some(key.len() as u64 + (*value)? as u64)).sum();
         let keys: Vec<&[u8]> = last.into_keys().collect();
         let mut before = 0;
-        // In parts, since the old values together may be more than one answer carries.
+        // In parts: the old values together may be more than one answer carries.
         for keys in keys.chunks(CHANGE_PAGE_KEYS) {
             let values = self.inner.get(keys).await?;
             let sizes = keys
@@ -131,8 +131,7 @@ impl<S: Store> Limited<S> {
     }
 }
 
-/// Keys whose old values are asked for at a time: with the longest values, half of what an answer may
-/// carry.
+/// Keys whose old values are asked for at a time: with the longest values, half an answer.
 const CHANGE_PAGE_KEYS: usize = crate::MAX_ANSWER_BYTES / 2 / crate::MAX_VALUE_BYTES as usize;
 
 impl<S: Store> Store for Limited<S> {
@@ -154,7 +153,7 @@ impl<S: Store> Store for Limited<S> {
         max_entries: u32,
         max_bytes: u32,
     ) -> StoreFuture<'a, Vec<Entry>> {
-        // Larger numbers count as the limits, which are these and not only those of the store within.
+        // Larger numbers count as the limits: these limits, not only those of the store within.
         let (entries, bytes) = (self.quota.max_batch_entries, self.quota.max_batch_bytes);
         self.inner.scan(start, end, max_entries.min(entries), max_bytes.min(bytes))
     }
@@ -177,7 +176,7 @@ impl<S: Store> Store for Limited<S> {
             if after > before && total > self.quota.max_total_bytes {
                 return Err(StoreError::QuotaExceeded);
             }
-            // Not known until the call has said how it ended, also if this future is dropped.
+            // Unknown until the call returns, and still unknown if this future is dropped before.
             *used = None;
             let result = self.inner.apply(guards, mutations, level).await;
             *used = match &result {

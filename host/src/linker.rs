@@ -1,7 +1,7 @@
-//! Puts `kvfs:store/kv-store` into a wasmtime linker, synchronously or not.
+//! Puts `kvfs:store/kv-store` into a wasmtime linker, synchronous or asynchronous.
 //!
-//! A call has three steps, which both ways share: point into the guest's memory (nothing is copied),
-//! ask the store, hand the answer or the error code to the guest.
+//! Both kinds share three steps of a call: point into the guest's memory (nothing is copied), ask
+//! the store, hand the answer or the error code to the guest.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,11 +18,11 @@ use crate::{Calls, Guard, KvView, MAX_BATCH_ENTRIES, Mutation, Store, StoreError
 /// The name of the interface that the linker helpers define.
 pub const INTERFACE: &str = "kvfs:store/kv-store@0.1.0";
 
-/// Most guards in one `apply`. The contract does not count guards; this only keeps a guest from having the
-/// host allocate for a list that no file system needs.
+/// Most guards in one `apply`. The contract does not count guards. This bound keeps a guest from
+/// having the host allocate for a list that no file system needs.
 pub const MAX_GUARDS: u32 = 64 * 1024;
 
-/// What the guest gets: a value, or an error code of the contract.
+/// The result of a call: a value, or an error code of the contract.
 type Outcome<T> = (Result<T, ErrorOut>,);
 type Values = Vec<Option<bytes::Bytes>>;
 type ScanParams = (WasmList<u8>, WasmList<u8>, u32, u32);
@@ -33,14 +33,15 @@ type ApplyParams = (WasmList<GuardIn>, WasmList<MutationIn>, DurabilityIn);
 /// Each call runs the store on the calling thread.
 ///
 /// # Danger
-/// Every component that is instantiated with this linker and imports the interface gets the whole store of its [`KvCtx`](crate::KvCtx),
-/// every volume in it, whether a file system stands between or not: an import looks the same in both. Instantiate
-/// what `kvfs_compose::Compose::build` or `kvfs_compose::recompose` has returned, never bytes that somebody else calls composed. For
-/// guests that must not reach each other's volumes whoever composed them, give each a
-/// [`Namespaced`](crate::Namespaced) store.
+/// Every component that is instantiated with this linker and imports the interface gets the whole
+/// store of its [`KvCtx`](crate::KvCtx), with every volume in it. The linker cannot tell whether a
+/// file system stands between the guest and the store. Instantiate what
+/// `kvfs_compose::Compose::build` or `kvfs_compose::recompose` has returned, never bytes that
+/// somebody else calls composed. Give each guest a [`Namespaced`](crate::Namespaced) store if
+/// guests must not reach each other's volumes whoever composed them.
 ///
 /// # Errors
-/// The linker has the interface already. A guest's calls trap when the store is asynchronous
+/// The linker already has the interface. A guest's calls trap when the store is asynchronous
 /// ([`Store::needs_async`]), panics, or reports a [`StoreError::Fault`].
 pub fn add_to_linker<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut instance = linker.instance(INTERFACE)?;
@@ -78,15 +79,16 @@ pub fn add_to_linker<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::R
 
 /// Adds `kvfs:store/kv-store` to a linker for guests that are called with `call_async`.
 ///
-/// A guest waits without a thread while the store does. A [`SyncStore`](crate::SyncStore) answers on
-/// the calling thread and so holds it for as long as it takes.
+/// A guest waits without a thread while the store does. A [`SyncStore`](crate::SyncStore) answers
+/// on the calling thread, and occupies it meanwhile.
 ///
 /// # Danger
-/// As with [`add_to_linker`]: every component that is instantiated with this linker and imports the interface gets the whole store of its [`KvCtx`](crate::KvCtx),
-/// every volume in it, whoever made it.
+/// As with [`add_to_linker`]: every component that is instantiated with this linker and imports the
+/// interface gets the whole store of its [`KvCtx`](crate::KvCtx), with every volume in it, whoever
+/// made the component.
 ///
 /// # Errors
-/// The linker has the interface already. A guest's calls trap when the store panics or reports a
+/// The linker already has the interface. A guest's calls trap when the store panics or reports a
 /// [`StoreError::Fault`].
 pub fn add_to_linker_async<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut instance = linker.instance(INTERFACE)?;
@@ -133,7 +135,8 @@ pub fn add_to_linker_async<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmt
     Ok(())
 }
 
-/// Counts the call and takes the store out, so that the guest's memory can be borrowed beside it.
+/// Counts the call and clones the store's handle, so that the guest's memory can be borrowed beside
+/// it.
 fn enter<T: KvView>(cx: &mut StoreContextMut<'_, T>, counter: fn(&mut Calls) -> &mut u64) -> Arc<dyn Store> {
     let kv = cx.data_mut().kv();
     *counter(&mut kv.calls) += 1;
@@ -154,7 +157,7 @@ fn items<T: 'static, I: Lift>(
     if list.len() > max_items as usize {
         return Ok(None);
     }
-    // Collected as results, the length would not be known and the vector grown step by step.
+    // Collecting into a result would not know the length, and grow the vector step by step.
     let mut items = Vec::with_capacity(list.len());
     for item in list.iter(cx.as_context_mut())? {
         items.push(item?);
@@ -198,7 +201,7 @@ impl Batch {
     }
 }
 
-/// Asks a store that answers on this thread; its panic becomes a trap of this one guest.
+/// Asks a store that answers on this thread. Its panic becomes a trap of this guest alone.
 fn now<R>(
     store: &dyn Store,
     call: impl FnOnce() -> Result<R, StoreError>,
@@ -212,11 +215,11 @@ fn now<R>(
     catch_unwind(AssertUnwindSafe(call)).map_err(panicked)
 }
 
-/// Asks a store and waits for its answer; its panic becomes a trap of this one guest.
+/// Asks a store and waits for its answer. Its panic becomes a trap of this guest alone.
 async fn later<'a, R: Unpin>(
     call: impl FnOnce() -> StoreFuture<'a, R>,
 ) -> wasmtime::Result<Result<R, StoreError>> {
-    // A store that answers at once does all of its work here, not when it is polled.
+    // A store that answers at once does all of its work here, not when polled.
     let mut answer = catch_unwind(AssertUnwindSafe(call)).map_err(panicked)?;
     std::future::poll_fn(move |cx| {
         let poll = || Pin::new(&mut answer).poll(cx);

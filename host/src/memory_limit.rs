@@ -2,15 +2,15 @@
 
 use wasmtime::ResourceLimiter;
 
-/// The most that one element of a table takes.
+/// Most bytes that one element of a table takes.
 const MAX_TABLE_ELEMENT_BYTES: usize = 16;
 
-/// Bounds the linear memories and tables of all instances in one [`wasmtime::Store`] together: a composed component
-/// has several, and [`wasmtime::StoreLimits`] bounds each by itself.
+/// Bounds the linear memories and tables of all instances in one [`wasmtime::Store`] together: a
+/// composed component has several, and [`wasmtime::StoreLimits`] bounds each by itself.
 ///
-/// Growing beyond the bound fails as on a machine without memory: `memory.grow` returns -1, and most guests then report
-/// that there is none (CPython raises `MemoryError`). A component whose memories are larger from the start is not
-/// instantiated.
+/// Growing beyond the bound fails as on a machine without memory: `memory.grow` returns -1, and
+/// most guests then report that memory is exhausted (CPython raises `MemoryError`). A component
+/// whose memories start larger than the bound is not instantiated.
 ///
 /// ```
 /// use kvfs_host::MemoryLimit;
@@ -24,8 +24,9 @@ const MAX_TABLE_ELEMENT_BYTES: usize = 16;
 /// store.limiter(|state| &mut state.memory);
 /// ```
 ///
-/// It does not bound what the host holds for a guest: the store's own memory (a [`MemoryStore`](crate::MemoryStore) is
-/// bounded by [`Limited`](crate::Limited)), open descriptors, and arguments of calls on their way.
+/// It does not bound what the host holds for a guest: the store's own memory (bound a
+/// [`MemoryStore`](crate::MemoryStore) with [`Limited`](crate::Limited)), open descriptors, and
+/// arguments of calls on their way.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryLimit {
     max_bytes: usize,
@@ -39,7 +40,8 @@ impl MemoryLimit {
         Self { max_bytes, used_bytes: 0, refused: false }
     }
 
-    /// Returns how many bytes the instances have now. Memory of a guest never shrinks, so this is their peak.
+    /// Returns the bytes of all instances now. A guest's memory never shrinks, so this is their
+    /// peak.
     pub fn used_bytes(&self) -> usize {
         self.used_bytes
     }
@@ -49,11 +51,12 @@ impl MemoryLimit {
         self.refused
     }
 
-    /// Charges what is granted, and never takes it back: wasmtime reports failures of growth that it never asked for,
-    /// so a guest could have grown memory taken off its account. What fails after it was granted stays charged.
+    /// Charges every growth that is granted and never takes a charge back, even if the growth fails
+    /// afterwards. wasmtime also reports failures of growth that it never asked for, and a guest
+    /// could use refunds for them to grow beyond the bound.
     fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>, unit_bytes: usize) -> bool {
         if maximum.is_some_and(|maximum| desired > maximum) {
-            // It fails in any case.
+            // Such a growth fails in any case.
             return false;
         }
         let added_bytes = desired.saturating_sub(current).saturating_mul(unit_bytes);

@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, StoreFuture};
 
-/// A part of a store: the keys that begin with a prefix, seen without it.
+/// A part of a store: the keys that begin with a prefix, seen without the prefix.
 ///
-/// Nothing done through it reads or changes any other key, whatever keys and ranges a guest names.
-/// Two namespaces are apart when neither prefix begins with the other; names given to
+/// No call through it reads or changes any other key, whatever keys and ranges a guest names. Two
+/// namespaces are separate when neither prefix begins with the other. Names given to
 /// [`Namespaced::named`] always are.
 ///
 /// # Cost
@@ -27,7 +27,7 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, Store
 pub struct Namespaced<S> {
     inner: S,
     prefix: Box<[u8]>,
-    /// The end of a scan of all of it; empty if it reaches to the end of the store.
+    /// The end of a scan of the whole namespace; empty if that is the end of the store.
     end: Box<[u8]>,
 }
 
@@ -39,8 +39,8 @@ impl<S: Store> Namespaced<S> {
         Self { inner, prefix, end }
     }
 
-    /// Makes a namespace of its own for a name: the prefix is the name's length, in one byte, and the
-    /// name, so that no two names share a key.
+    /// Makes a namespace for a name. The prefix is the name's length in one byte and the name, so
+    /// no two names share a key.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`]: a name over 255 bytes.
@@ -53,8 +53,8 @@ impl<S: Store> Namespaced<S> {
 
     fn limits_of(&self, inner: Limits) -> Limits {
         let prefix_bytes = u32::try_from(self.prefix.len()).unwrap_or(u32::MAX);
-        // Each mutation carries the prefix. Half of the batch is kept for what the caller means to
-        // say, and so many mutations are allowed as fit with their prefixes into the other half.
+        // Each mutation carries the prefix. Half of the batch is kept for the caller's own bytes.
+        // The other half allows as many mutations as it has room for prefixes.
         let most_entries = (inner.max_batch_bytes / 2).checked_div(prefix_bytes).unwrap_or(u32::MAX);
         let max_batch_entries = inner.max_batch_entries.min(most_entries);
         Limits {
@@ -65,8 +65,8 @@ impl<S: Store> Namespaced<S> {
         }
     }
 
-    /// Returns the limits, or an error if the prefix alone is longer than a key may be: an empty key
-    /// would seem to fit then.
+    /// Returns the limits, or an error if the prefix alone is longer than a key may be: an empty
+    /// key would seem to fit then.
     async fn own_limits(&self) -> Result<Limits, StoreError> {
         let inner = self.inner.limits().await?;
         if self.prefix.len() > inner.max_key_bytes as usize {
@@ -100,7 +100,8 @@ impl<S: Store> Store for Namespaced<S> {
         StoreFuture::later(async move {
             let start = [&self.prefix, start].concat();
             let end = if end.is_empty() { self.end.to_vec() } else { [&self.prefix, end].concat() };
-            // Larger numbers count as the limits, and these are lower than those of the store within.
+            // Larger numbers count as the limits, and these are lower than those of the store
+            // within.
             let limits = Store::limits(self).await?;
             let (max_entries, max_bytes) =
                 (max_entries.min(limits.max_batch_entries), max_bytes.min(limits.max_batch_bytes));

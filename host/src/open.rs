@@ -26,16 +26,17 @@ pub enum AnyStore {
 
 /// Opens the store that `url` names:
 ///
-/// - `memory:` an empty [`MemoryStore`], gone with the process; `memory:SIZE`, such as `memory:64M`, one that holds no
-///   more than that;
-/// - `redb:PATH` a [`RedbStore`] in the file `PATH`, made if it does not exist. A file that is not a
-///   store, an empty one too, is refused and left as it is;
-/// - `file:DIR` a [`FileStore`] in the directory `DIR`, made if it does not exist: what a composition with the
-///   provider `file` keeps. A directory of other files is refused and left as it is.
+/// - `memory:`: an empty [`MemoryStore`], gone with the process; `memory:SIZE`, such as
+///   `memory:64M`: one that holds no more than that;
+/// - `redb:PATH`: a [`RedbStore`] in the file `PATH`, made if it does not exist. A file that is not
+///   a store, even an empty one, is refused and left as it is;
+/// - `file:DIR`: a [`FileStore`] in the directory `DIR`, made if it does not exist. A composition
+///   with the provider `file` keeps such a directory. A directory of other files is refused and
+///   left as it is.
 ///
 /// # Errors
-/// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for a size that is none, and whatever
-/// [`RedbStore::open`] and [`FileStore::open`] meet.
+/// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for a size that is none
+/// or too small, and the errors of [`RedbStore::open`] and [`FileStore::open`].
 pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
         Named::Memory(None) => Ok(AnyStore::Memory(MemoryStore::new())),
@@ -45,11 +46,11 @@ pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
     }
 }
 
-/// Opens the store that `url` names as [`open_store`] does, for reading only: nothing is made, and what
-/// there is does not change by a byte, even if its program was killed ([`RedbReader::recovered`]).
+/// Opens the store that `url` names as [`open_store`] does, but for reading only. Nothing is made,
+/// and not a byte of the store changes, even if its program was killed ([`RedbReader::recovered`]).
 ///
 /// # Errors
-/// As [`open_store`]; [`OpenError::NoStore`] where there is none, and for `memory:`, which
+/// As [`open_store`]; [`OpenError::NoStore`] where there is no store, and for `memory:`, which
 /// holds nothing to read.
 pub fn open_store_read_only(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
@@ -69,7 +70,7 @@ fn named(url: &str) -> Result<Named<'_>, OpenError> {
     }
 }
 
-/// Reads the size of a store in memory.
+/// Parses the size of a store in memory.
 fn memory_size(url: &str, size: &str) -> Result<u64, OpenError> {
     let wrong = |why: String| OpenError::MemorySize { url: url.into(), why };
     let ByteSize(size_bytes) = size.parse().map_err(|error: BadSize| wrong(error.to_string()))?;
@@ -81,7 +82,7 @@ fn memory_size(url: &str, size: &str) -> Result<u64, OpenError> {
     Ok(size_bytes)
 }
 
-/// What a URL names.
+/// The store that a URL names.
 enum Named<'u> {
     /// With its size, if it has one.
     Memory(Option<u64>),
@@ -103,10 +104,10 @@ impl AnyStore {
     }
 
     /// Makes everything applied so far durable and closes the store in order, for all handles: see
-    /// [`RedbStore::close`]. Where there is nothing to close, this is [`AnyStore::flush`].
+    /// [`RedbStore::close`]. For a store that has nothing to close, this is [`AnyStore::flush`].
     ///
     /// # Errors
-    /// As a durable `apply`; the store is open then, and closing may be tried again.
+    /// As a durable `apply`. The store is still open then, and closing may be tried again.
     pub fn close(&self) -> Result<(), StoreError> {
         match self {
             Self::Redb(store) => store.close(),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use redb::{DatabaseError, StorageError};
 
-/// Why a store could not be opened, and what to do about it. Whatever is at the path is as it was.
+/// Why a store could not be opened, and what to do about it. What is at the path stays as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The URL names no kind of store that is known.
+    /// The URL names no known kind of store.
     #[error(
         "`{url}` names no store; known are `memory:[SIZE]`, `redb:PATH` and `file:DIR`, such as `redb:state.redb`"
     )]
@@ -17,7 +17,7 @@ pub enum OpenError {
         /// The URL as given.
         url: String,
     },
-    /// What follows `memory:` is no size, or too small a one.
+    /// The text after `memory:` is no size, or too small a size.
     #[error("`{url}`: {why}")]
     MemorySize {
         /// The URL as given.
@@ -25,7 +25,7 @@ pub enum OpenError {
         /// What is wrong with it, in words.
         why: String,
     },
-    /// There is nothing at the path, and it is not to be made.
+    /// There is nothing at the path, and nothing is to be made.
     #[error("{}: there is no such store; check the path", path.display())]
     NoStore {
         /// The path.
@@ -40,12 +40,12 @@ pub enum OpenError {
         /// The directory it would be in.
         directory: PathBuf,
     },
-    /// There is something else at the path.
+    /// Something else is at the path.
     #[error("{} is not a store but {found}; it was left as it is: name another path", path.display())]
     NotAStore {
         /// The path.
         path: PathBuf,
-        /// What is there, in words.
+        /// What was found, in words.
         found: String,
     },
     /// The store was written by a later version.
@@ -59,7 +59,7 @@ pub enum OpenError {
         /// The latest format this program knows.
         known: u32,
     },
-    /// The file is of a redb version that this redb cannot read.
+    /// The file has a version of redb's format that this redb cannot read.
     #[error("{} is a redb file of version {found}, which this program cannot read: \
         convert it with the redb that wrote it, or name another path", path.display())]
     OtherRedb {
@@ -86,12 +86,12 @@ pub enum OpenError {
         /// The path.
         path: PathBuf,
     },
-    /// The file is a redb file, but damaged.
+    /// The store is damaged.
     #[error("{} is damaged ({detail}); restore it from a copy, or name another path", path.display())]
     Damaged {
         /// The path.
         path: PathBuf,
-        /// What is wrong, in words.
+        /// The damage, in words.
         detail: String,
     },
     /// The operating system refused for another reason.
@@ -132,7 +132,7 @@ impl OpenError {
         }
     }
 
-    /// Puts the path the caller knows in place of one it does not.
+    /// Replaces the path by the one that the caller knows.
     pub(crate) fn with_path(mut self, new: &Path) -> Self {
         match &mut self {
             Self::UnknownStore { .. } | Self::MemorySize { .. } => {}

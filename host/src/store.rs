@@ -1,4 +1,5 @@
-//! The contract as traits: [`Store`], which may answer later, and [`SyncStore`], which answers at once.
+//! The contract as traits: [`Store`], which may answer later, and [`SyncStore`], which answers at
+//! once.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -9,39 +10,41 @@ use bytes::Bytes;
 
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError};
 
-/// A store whose calls return when they are done: the trait to implement for memory, a file, or
-/// anything else that needs no executor.
+/// A store whose calls return when they are done. Implement it for memory, a file, or anything else
+/// that needs no executor.
 ///
-/// Every `SyncStore` is a [`Store`]. Its calls run on the thread that runs the guest, also under
-/// [`add_to_linker_async`](crate::add_to_linker_async); a store that waits long (for a network) should
-/// implement [`Store`] instead.
+/// Every `SyncStore` is a [`Store`]. Its calls run on the guest's thread, even under
+/// [`add_to_linker_async`](crate::add_to_linker_async). A store that waits long (for a network)
+/// should implement [`Store`] instead.
 ///
 /// # Contract
 ///
-/// Keys and values are any bytes, also none. Keys are ordered as sequences of unsigned bytes, a prefix
-/// before what it is a prefix of. Calls may come from several threads at once; each is atomic, and
-/// what a call changed, every later call sees (read-your-writes), whatever the durability level.
+/// Keys and values are any bytes, even none. Keys are ordered as sequences of unsigned bytes, a
+/// prefix before what it is a prefix of. Calls may come from several threads at once. Each call is
+/// atomic, and every later call sees its changes (read-your-writes), whatever the durability level.
 /// The module `conformance` (feature of the same name) checks all of this.
 pub trait SyncStore: Send + Sync {
-    /// Returns what one call may carry. Always the same answer.
+    /// Returns the store's limits. Always the same answer.
     fn limits(&self) -> Result<Limits, StoreError>;
 
     /// Returns the values of `keys`, in their order; `None` where a key is absent.
     ///
-    /// A key may be named more than once; no keys is a valid question. All values are of one moment.
+    /// A key may be named more than once; no keys is a valid question. All values are of one
+    /// moment.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`]: more than [`Limits::max_batch_entries`] keys, a key over
     /// [`Limits::max_key_bytes`], or an answer too large to hold in memory.
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError>;
 
-    /// Returns the entries with `start <= key < end`, ascending; an empty `end` is the end of the store.
+    /// Returns the entries with `start <= key < end`, ascending; an empty `end` is the end of the
+    /// store.
     ///
-    /// At most `max_entries` entries and `max_bytes` bytes of keys and values, but at least one entry
-    /// if the range has one and `max_entries` is not 0. Fewer than asked for is allowed, so only an
-    /// empty answer says that the range is done; after any other the caller goes on from the last key
-    /// followed by a zero byte. `start` and `end` may be longer than a key may be. An `end` before
-    /// `start` is an empty range.
+    /// At most `max_entries` entries and `max_bytes` bytes of keys and values, but at least one
+    /// entry if the range has one and `max_entries` is not 0. Fewer than asked for is allowed, so
+    /// only an empty answer says that the range is done; after any other the caller goes on from
+    /// the last key followed by a zero byte. `start` and `end` may be longer than the longest key.
+    /// An `end` before `start` is an empty range.
     fn scan(
         &self,
         start: &[u8],
@@ -52,13 +55,13 @@ pub trait SyncStore: Send + Sync {
 
     /// Applies all mutations if all guards hold, or changes nothing.
     ///
-    /// Guards are checked against the state before the call. Mutations take effect in their order, so
-    /// the last one on a key wins.
+    /// Guards are checked against the state before the call. Mutations take effect in their order,
+    /// so the last one on a key wins.
     ///
     /// # Durability
-    /// At [`Durability::Durable`] this and every earlier `apply` survive a crash of the host when the
-    /// call returns. Without mutations it is a barrier. A store in memory treats both levels alike and
-    /// says so in [`Limits::durable`].
+    /// At [`Durability::Durable`] this and every earlier `apply` survive a crash of the host when
+    /// the call returns. Without mutations it is a barrier. A store in memory treats both levels
+    /// alike and says so in [`Limits::durable`].
     ///
     /// # Errors
     /// [`StoreError::Conflict`]: a guard did not hold. [`StoreError::TooLarge`]: over the limits.
@@ -73,8 +76,8 @@ pub trait SyncStore: Send + Sync {
 
 /// A store: the four functions a guest calls, each of which may answer later.
 ///
-/// The contract of each is that of the function of the same name of [`SyncStore`]. A future that is
-/// dropped before it is done may have applied its call or not, never a part of it.
+/// Each function has the contract of the [`SyncStore`] function with its name. A future that is
+/// dropped before it is done may have applied its call or not, but never a part of it.
 ///
 /// ```
 /// # use kvfs_host::*;
@@ -87,7 +90,7 @@ pub trait SyncStore: Send + Sync {
 /// # }
 /// ```
 pub trait Store: Send + Sync {
-    /// Returns what one call may carry: [`SyncStore::limits`].
+    /// Returns the store's limits: [`SyncStore::limits`].
     fn limits(&self) -> StoreFuture<'_, Limits>;
 
     /// Returns the values of `keys`: [`SyncStore::get`].
@@ -110,14 +113,14 @@ pub trait Store: Send + Sync {
         level: Durability,
     ) -> StoreFuture<'a, ()>;
 
-    /// Returns whether a call may wait for an executor. Such a store is refused by the synchronous
-    /// linker, where it could wait for ever for the very thread that waits for it.
+    /// Returns whether a call may wait for an executor. The synchronous linker refuses such a
+    /// store, because it could wait for ever for the very thread that waits for it.
     fn needs_async(&self) -> bool {
         true
     }
 }
 
-/// The answer of a [`Store`]: there already, or to come.
+/// The answer of a [`Store`], now or later.
 ///
 /// A store that answers at once costs no allocation and no trip through an executor.
 #[must_use = "a store's call does nothing until it is awaited"]
@@ -142,7 +145,7 @@ impl<'a, T> StoreFuture<'a, T> {
 
     /// Waits for the answer on this thread, which sleeps meanwhile.
     ///
-    /// Whatever drives the store must run on another thread.
+    /// The store's own work must run on another thread.
     pub fn wait(self) -> Result<T, StoreError>
     where
         T: Unpin,
@@ -175,7 +178,7 @@ impl<T: Unpin> Future for StoreFuture<'_, T> {
     }
 }
 
-/// Runs a future to its end on this thread, which sleeps while there is nothing to do.
+/// Runs a future to its end on this thread, which sleeps while the future waits.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {
@@ -227,7 +230,7 @@ impl<S: SyncStore + ?Sized> Store for S {
     }
 }
 
-/// A shared store is a store, so that many instances (and wrappers) can use one.
+/// A shared store is a store, so many instances (and wrappers) can use one.
 impl<S: Store + ?Sized> Store for Arc<S> {
     fn limits(&self) -> StoreFuture<'_, Limits> {
         (**self).limits()
@@ -263,8 +266,8 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
 /// Makes a [`SyncStore`] of any [`Store`] by waiting on the calling thread.
 ///
-/// For tools and for wrappers such as [`Namespaced`](crate::Namespaced) around a synchronous store.
-/// An asynchronous store must be driven by another thread, or the wait has no end.
+/// For tools, and for wrappers such as [`Namespaced`](crate::Namespaced) around a synchronous
+/// store. Another thread must drive an asynchronous store, or the wait has no end.
 #[derive(Clone, Debug)]
 pub struct BlockOn<S>(pub S);
 

@@ -1,4 +1,4 @@
-//! What an embedder's store data has to hold for the linker: a context, and a way to reach it.
+//! The context that an embedder's store data holds for the linker, and the trait that reaches it.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use crate::Store;
 
 /// The state of one instance's `kvfs:store`: the store it was given, and counts of its calls.
 ///
-/// The store is the whole namespace the guest can see. For a part of a larger one, wrap it in
-/// [`Namespaced`](crate::Namespaced); for an upper bound, in [`Limited`](crate::Limited).
+/// The store is the whole namespace that the guest can see. For a part of a larger store, wrap it
+/// in [`Namespaced`](crate::Namespaced); for an upper bound, in [`Limited`](crate::Limited).
 pub struct KvCtx {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) calls: Calls,
@@ -20,13 +20,14 @@ impl KvCtx {
         Self { store: Arc::new(store), calls: Calls::default(), failure: None }
     }
 
-    /// Returns why the guest's last `apply` failed, if it did: after the program's end, why not all that it wrote is
-    /// stored. The program's result is a failure then, and a guest that has standard error has written the same there.
+    /// Returns the reason if the guest's last `apply` failed. After the program's end, this tells
+    /// why not everything it wrote is stored. The program's result is a failure then, and a guest
+    /// that has standard error has written the reason there.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 
-    /// Returns how often the guest called each function so far.
+    /// Returns the counts of the guest's calls so far.
     pub fn calls(&self) -> Calls {
         self.calls
     }
@@ -38,7 +39,7 @@ impl std::fmt::Debug for KvCtx {
     }
 }
 
-/// Counts of a guest's calls, refused ones included. A caller's budget is told in these.
+/// Counts of a guest's calls, refused ones included, to hold a budget of calls against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {

@@ -1,9 +1,9 @@
 //! The types of `kvfs:store/kv-store@0.1.0` as they cross the component boundary.
 //!
-//! Written by hand instead of by `bindgen!`: parameters are lifted as [`WasmList`]s, which only point
-//! into the guest's memory, and answers are lowered from the store's own [`Bytes`]. So nothing is
-//! copied or allocated per key or value on the way. Field and case names, and their order, are those of
-//! the WIT; wasmtime compares them with the guest's types when it links.
+//! Written by hand instead of by `bindgen!`: parameters are lifted as [`WasmList`]s, which only
+//! point into the guest's memory, and answers are lowered from the store's own [`Bytes`]. So no key
+//! or value is copied or allocated on the way. Names and order of fields and cases are those of the
+//! WIT; wasmtime compares them with the guest's types when it links.
 
 // The derives implement unsafe traits of wasmtime; they generate no unsafe code of ours.
 #![allow(unsafe_code)]
@@ -33,7 +33,7 @@ impl From<Limits> for LimitsOut {
         Self {
             max_key_bytes: limits.max_key_bytes,
             max_value_bytes: limits.max_value_bytes,
-            // The linker refuses longer lists whatever the store would take.
+            // The linker refuses longer lists, whatever the store would take.
             max_batch_entries: limits.max_batch_entries.min(MAX_BATCH_ENTRIES),
             max_batch_bytes: limits.max_batch_bytes,
             durable: limits.durable,
@@ -121,7 +121,7 @@ pub(crate) enum ErrorOut {
 }
 
 impl ErrorOut {
-    /// Separates what the guest sees from what ends it.
+    /// Separates errors that the guest sees from those that end it.
     ///
     /// # Errors
     /// A trap, for [`StoreError::Fault`].

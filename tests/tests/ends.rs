@@ -261,7 +261,7 @@ fn memory_is_bounded_for_the_guest_and_the_file_system_together() {
 fn bounds_that_bound_nothing_are_refused() {
     let directory = RunDirectory::new("component");
     for (option, value, expected) in [
-        ("--timeout", "0", "no time at all"),
+        ("--timeout", "0", "must be more than zero"),
         ("--timeout", "soon", "such as 500ms, 30s or 5m"),
         ("--max-memory", "much", "such as 64M"),
         ("--max-fuel", "-1", "invalid value"),

@@ -1,5 +1,5 @@
-//! What fuzz targets need of the records: to forge them with a right checksum, and to decode one
-//! alone. Not part of the interface.
+//! For fuzz targets: forges records with right checksums, and decodes single ones. Not part of the
+//! interface.
 
 use crate::error::{Error, Result};
 use crate::stored::key::{KeySpace, tag};
@@ -10,7 +10,7 @@ use crate::stored::record::superblock::{MAX_INLINE_BYTES, Superblock};
 use crate::stored::record::{FRAME_BYTES, RecordId, begin, dentry, reap, seal, unseal};
 use crate::types::{ExtentIndex, InodeNo};
 
-/// Returns `body` as a value for `key`: in a frame that is right in everything.
+/// Returns `body` as a value of `key`, in a correct frame.
 pub fn framed(key: &[u8], tag: u8, body: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(FRAME_BYTES + body.len());
     begin(&mut value);
@@ -19,19 +19,20 @@ pub fn framed(key: &[u8], tag: u8, body: &[u8]) -> Vec<u8> {
     value
 }
 
-/// Decodes the record under `key` and encodes what was found again, key and value. Every decoder of
-/// stored bytes is behind this, by the key's tag.
+/// Decodes a record and encodes it again, key and value. The key's tag chooses the decoder, so
+/// every decoder of stored bytes can be reached.
 ///
-/// What is decoded must come out to the byte as it went in: else two values mean one thing, or one
-/// thing is lost.
+/// Decoded bytes must come out as they went in. Otherwise two values have one meaning, or something
+/// is lost.
 ///
 /// # Errors
-/// A key or a value that is no record; [`Error::Format`] for a superblock of another format.
+/// [`Error::Damaged`] for a key or a value that is no record, [`Error::Format`] for a superblock of
+/// another format.
 pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
     let no_record = Error::damaged("key", 0, "of no known form");
     let keys = KeySpace::new(volume);
     let Some((tag, rest)) = keys.split(key) else { return Err(no_record) };
-    // Of a journal's part it is the index.
+    // For a part of a journal it is the index.
     let ino = InodeNo(rest.first_chunk::<8>().map_or(0, |ino| u64::from_be_bytes(*ino)));
     if !matches!(tag, tag::SUPERBLOCK | tag::JOURNAL) && [0, u64::MAX].contains(&ino.0) {
         return Err(no_record); // Numbers of no inode.
@@ -69,7 +70,7 @@ pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8
         (tag::JOURNAL, 0) => {
             keys.journal_commit(&mut again_key);
             let commit = journal::decode_commit(key, value)?;
-            // Where there are parts these need not start with a change: any answer will do.
+            // With parts, these bytes need not start with a change: any result will do.
             let _ = journal::decode_changes(&keys, commit.rest);
             journal::encode_commit(&commit, key, &mut again);
         }
@@ -82,8 +83,8 @@ pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8
     Ok((again_key, again))
 }
 
-/// Returns these records, in the order of their keys, as an image, whatever they hold. A superblock
-/// that can be decoded becomes that of an image.
+/// Returns records, in the order of their keys, as an image, whatever they hold. A valid superblock
+/// becomes one of an image.
 pub fn image_of(volume: &str, records: &[(Vec<u8>, Vec<u8>)]) -> Option<Vec<u8>> {
     let keys = KeySpace::new(volume);
     let inner = |(key, value): &(Vec<u8>, Vec<u8>)| {
@@ -100,7 +101,7 @@ pub fn image_of(volume: &str, records: &[(Vec<u8>, Vec<u8>)]) -> Option<Vec<u8>>
     crate::stored::image::lay_out(&records, volume, "hostile", [7; 16]).ok()
 }
 
-/// Makes an image's checksums right that cover where its records lie; those of the records stay.
+/// Corrects the checksums of an image's header and blocks, but not those of its records.
 pub fn reseal_image(bytes: &mut [u8]) {
     crate::stored::image::reseal(bytes);
 }

@@ -1,10 +1,10 @@
-//! Images: the records of a volume that will never change again, packed into one string of bytes.
+//! Images: the records of a volume that never changes again, packed into one byte string.
 //!
-//! An image is read where it lies, without a store and without a copy: composition places it in the
+//! An image is read in place, without a store and without a copy: composition puts it into the
 //! adapter's memory. [`pack`] makes one of a volume, [`Image`] reads it,
 //! [`Volume::open_image`](crate::Volume::open_image) and
-//! [`Volume::open_overlay`](crate::Volume::open_overlay) make a file system of it. `FORMAT.md` has
-//! the bytes.
+//! [`Volume::open_overlay`](crate::Volume::open_overlay) make a file system of it. `FORMAT.md`
+//! describes the bytes.
 //!
 //! ```
 //! use kvfs::image::{self, Image};
@@ -50,15 +50,15 @@ pub const MAX_NAME_BYTES: usize = 255;
 
 /// Packs a volume of a store into an image, under a name for people.
 ///
-/// The bytes are a function of what the volume holds, inode numbers and times included, and of the
-/// two names: the same operations under the same clock give the same image, whatever happened to
-/// the volume's epoch. The volume itself is not changed.
+/// The bytes depend only on the content of the volume, with inode numbers and times, and on the two
+/// names, not on its epoch: the same operations under the same clock give the same image. The
+/// volume is not changed.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a name of no or more than 255 bytes, [`Error::Format`] for a volume that
-/// is not at rest (it must have been synced and have nothing unlinked that was open), lies on an
-/// image itself, or is too large for an image, which has less than 4 GiB; [`Error::Damaged`] for
-/// one that [`crate::fsck`] finds something in; [`Error::NoEntry`] if there is none; the store's.
+/// [`Error::Invalid`] for an empty name or one of more than 255 bytes. [`Error::Format`] for a
+/// volume that is not at rest (it must be synced, without orphans), that lies on an image itself,
+/// or that is too large for an image, which has less than 4 GiB. [`Error::Damaged`] if
+/// [`crate::fsck`] finds anything. [`Error::NoEntry`] if there is no such volume. The store's.
 ///
 /// # Cost
 /// Reads the volume twice, and holds its content in memory twice.
@@ -92,7 +92,7 @@ pub fn pack(store: &mut dyn KvStore, volume: &str, name: &str) -> Result<Vec<u8>
     lay_out(&records, volume, name, superblock.uuid)
 }
 
-/// Reads all records, in order, their keys without the volume's name.
+/// Reads all records in order, with keys without the volume's name.
 fn read(store: &mut dyn KvStore, keys: &KeySpace) -> Result<Vec<Record>> {
     let limits = store.limits()?;
     let (max_entries, max_bytes) =

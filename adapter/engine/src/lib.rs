@@ -1,9 +1,8 @@
 //! A file system over an ordered key-value store.
 //!
-//! [`Volume`] is the file system: it opens over anything that implements [`KvStore`], four
-//! functions on keys and values, and has the operations of `wasi:filesystem` as methods. There is
-//! no WIT in it, no clock, no randomness and no I/O but the store, so it runs in a wasm component,
-//! in a test and in a tool alike.
+//! [`Volume`] is the file system. It opens over any [`KvStore`], four functions on keys and values,
+//! and has the operations of `wasi:filesystem` as methods. The crate has no WIT, no clock, no
+//! randomness and no I/O but the store, so it runs in a wasm component, a test and a tool alike.
 //!
 //! ```
 //! use kvfs::{Access, At, Clock, Follow, MemoryStore, OpenFlags, Options, Timestamp, Volume};
@@ -35,10 +34,10 @@
 //! # }
 //! ```
 //!
-//! How it keeps its promises is written beside the sources: `FORMAT.md`, what lies in the store,
-//! and `SEMANTICS.md`, what each operation does and what a cut leaves of it.
+//! Beside the sources, `FORMAT.md` describes the bytes in the store, and `SEMANTICS.md` what each
+//! operation does and what a cut leaves of it.
 
-// The ground: types, bounds and errors that all share, and the store that a volume lies in.
+// The ground: shared types, limits and errors, and the store.
 mod bytes;
 mod descriptor;
 mod error;
@@ -49,39 +48,39 @@ mod quota;
 mod store;
 mod types;
 
-// What is stored, to the byte.
+// The stored bytes: keys, records, images.
 mod stored;
 
-// What is in memory of it.
+// The part of a volume that is in memory.
 mod cache;
 
-// The store behind a volume: what is read through, and what is applied.
+// The store behind a volume: reads through its layers, guarded applies.
 mod backing;
 
-// From there into memory.
+// Loading from there into memory.
 mod load;
 
-// A volume: all of this together.
+// The state of a volume: all of this together.
 mod volume;
 
-// How what is dirty in it gets to the store.
+// Storing what is dirty: commits, the journal, garbage.
 mod storing;
 
 // Operations as transactions.
 mod transaction;
 
-// Paths.
+// Walking paths.
 mod walking;
 
-// The operations, one file each, and how a volume is opened.
+// Opening a volume, and the operations, one file each.
 mod opening;
 mod ops;
 
-// Several volumes as one tree; checks and repairs of stored ones.
+// Several volumes as one tree; checking and repairing stored volumes.
 mod fsck;
 mod mounts;
 
-// Images of them.
+// Packing volumes into images.
 pub mod image;
 
 // For fuzz targets only.

@@ -1,9 +1,9 @@
-//! The host's types as the guest's: the same interface under two names.
+//! Converts between the host's types and the guest's, which are the same interface under two names.
 
 use crate::bindings::exports::wasi::filesystem::types as ours;
 use crate::bindings::kvfs::host_filesystem::types as theirs;
 
-/// Writes a function from one enumeration to another with the same cases.
+/// Defines a function from one enumeration to another with the same cases.
 macro_rules! same_cases {
     ($function:ident, $from:path, $to:path, [$($case:ident),* $(,)?]) => {
         pub(super) fn $function(from: $from) -> $to {

@@ -1,4 +1,4 @@
-//! Listings of directories of the host, with what is mounted in them.
+//! Listings of directories of the host, including mounts in them.
 
 use super::codes::{to_code, to_type};
 use super::mount::HostMount;
@@ -9,7 +9,7 @@ use std::cell::RefCell;
 /// A listing under way.
 pub(crate) struct HostListing {
     stream: Option<theirs::DirectoryEntryStream>,
-    /// Directories that are still to be listed whether the host has them or not: something is mounted there.
+    /// Mountpoints that are still to be listed, whether the host has them or not.
     mounted: RefCell<Vec<String>>,
     /// Files that are still to be listed.
     files: RefCell<Vec<String>>,
@@ -20,7 +20,7 @@ impl HostListing {
         Self { stream: Some(stream), mounted: RefCell::new(mounted), files: RefCell::default() }
     }
 
-    /// The root of a mount that shows some files: those that are there.
+    /// Lists the root of a mount that shows some files: those that exist.
     pub(super) fn of_files(mount: &HostMount, root: &theirs::Descriptor) -> Self {
         let is_there = |path: &str| {
             let stat = root.stat_at(theirs::PathFlags::SYMLINK_FOLLOW, path);
@@ -53,7 +53,7 @@ impl HostListing {
     }
 }
 
-/// Takes a name out, the last one if none is named.
+/// Removes and returns a name, the last one if `name` is `None`.
 fn take(names: &RefCell<Vec<String>>, name: Option<&str>) -> Option<String> {
     let mut names = names.try_borrow_mut().ok()?;
     match name {

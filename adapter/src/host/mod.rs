@@ -1,7 +1,8 @@
-//! Directories of the host, mounted beside volumes. Only in the adapter for compositions that have some.
+//! Directories of the host, mounted beside volumes. Only the adapter for compositions with such
+//! mounts has this module.
 //!
-//! A descriptor is open on a volume or on the host; each operation by a path first finds out where it leads,
-//! from one to the other as often as it takes.
+//! A descriptor is open on a volume or on the host. An operation with a path first finds out where
+//! it leads, crossing from one to the other as often as necessary.
 
 mod codes;
 mod mount;
@@ -15,6 +16,8 @@ mod path;
 
 mod walk;
 
+mod reach;
+
 use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::filesystem::types::{
     Advice, Descriptor as DescriptorResource, DescriptorBorrow, DescriptorFlags, DescriptorStat,
@@ -23,213 +26,16 @@ use crate::bindings::exports::wasi::filesystem::types::{
     OpenFlags, OutputStream, PathFlags,
 };
 use crate::bindings::kvfs::host_filesystem::types as theirs;
-use crate::codes::to_code;
 use crate::descriptor::{self, follow};
 use crate::errors::StreamFailure;
-use crate::table;
-use base::Base;
-use kvfs::{Crossing, Ending, Error, Follow, MountNo, Start};
+use kvfs::{Ending, Follow};
 use listing::HostListing;
-use object::HostObject;
 use path::HostPath;
-use walk::{Walked, walk};
+use reach::object;
+
+pub(crate) use reach::Object;
 
 type WasiResult<T> = Result<T, ErrorCode>;
-
-/// What a descriptor resource holds.
-pub(crate) enum Object {
-    Volume(descriptor::Object),
-    Host(HostObject),
-}
-
-/// Where a path has led.
-enum Reached {
-    /// It stays on volumes, from the object itself.
-    Own,
-    /// On a volume, from where the walk came in.
-    Volume(descriptor::Object, String),
-    /// On the host.
-    Host(HostPath),
-}
-
-/// What a path leads to.
-fn object(flags: PathFlags) -> Ending {
-    Ending::Object(follow(flags))
-}
-
-impl Object {
-    /// The preopened root.
-    pub(crate) fn root() -> Self {
-        match mount::find(MountNo(0)) {
-            Some(mount) => Self::Host(HostObject::root(mount)),
-            None => Self::Volume(descriptor::Object::root()),
-        }
-    }
-
-    /// Finds out where a path leads; with `look`, the host walks none of it by itself.
-    fn reach(&self, path: &str, ending: Ending, look: bool) -> WasiResult<Reached> {
-        let (base, start, mut walked) = match self {
-            Self::Volume(own) => {
-                let seen = table::with(|mounts| {
-                    let start = own.start(mounts)?;
-                    match mounts.locate(own.mount(), start, path, ending) {
-                        Err(Error::Crossing(crossing)) => Ok(Some((start, *crossing))),
-                        // Whatever else it says, the operation says itself.
-                        _ => Ok(None),
-                    }
-                });
-                let Some((start, crossing)) = seen.map_err(|error| to_code(&error))? else {
-                    return Ok(Reached::Own);
-                };
-                (own.mount(), start, self.arrive(crossing, ending, start.mutates(), look)?)
-            }
-            Self::Host(host) => {
-                let walked = (host.mount.number, walk(&Base { look, ..host.base()? }, path, ending, 0)?);
-                (host.mount.number, Start::elsewhere(host.mutate), walked)
-            }
-        };
-        loop {
-            let (from, crossing) = match walked {
-                (_, Walked::Here(place)) => return Ok(Reached::Host(place)),
-                (from, Walked::Out(crossing)) => (from, crossing),
-            };
-            let mut last = None;
-            let seen = table::with(|mounts| {
-                let walked = mounts.resume((base, start), from, crossing, |volume, start, path| {
-                    last = Some((start, path.to_owned()));
-                    volume.locate(start, path, ending)
-                });
-                match walked {
-                    Err(Error::Crossing(crossing)) => Ok(Err(*crossing)),
-                    Ok((mount, ())) => Ok(Ok(mount)),
-                    Err(error) => Err(error),
-                }
-            });
-            match (seen.map_err(|error| to_code(&error))?, last) {
-                (Ok(mount), Some((start, path))) => {
-                    return Ok(Reached::Volume(descriptor::Object::resumed(mount, start), path));
-                }
-                (Ok(_), None) => return Err(ErrorCode::Io),
-                (Err(crossing), _) => walked = self.arrive(crossing, ending, start.mutates(), look)?,
-            }
-        }
-    }
-
-    /// Goes on where a walk comes to a mount of the host.
-    fn arrive(
-        &self,
-        crossing: Crossing,
-        ending: Ending,
-        mutate: bool,
-        look: bool,
-    ) -> WasiResult<(MountNo, Walked)> {
-        let Crossing::Elsewhere { mount: number, from, rest, links } = crossing else {
-            return Err(ErrorCode::Io);
-        };
-        let mount = mount::find(number).ok_or(ErrorCode::Io)?;
-        let covered = mount.nested.iter().find(|(_, inner)| Some(*inner) == from);
-        let covered = covered.map(|(path, _)| path.clone()).unwrap_or_default();
-        let base = match self {
-            // Back where it began: what is open there is still not left.
-            Self::Host(host) if host.mount.number == number && covered.starts_with(host.position()) => {
-                let at = covered.get(host.position().len()..).unwrap_or_default().to_vec();
-                Base { at, look, ..host.base()? }
-            }
-            _ => {
-                let handle = mount.root()?;
-                Base { mount, handle, position: Vec::new(), at: covered, floor: false, mutate, look }
-            }
-        };
-        Ok((number, walk(&base, &rest, ending, links)?))
-    }
-
-    /// Does an operation on what a path leads to: on a volume or on the host.
-    fn at<T>(
-        &self,
-        path: String,
-        ending: Ending,
-        volume: impl FnOnce(&descriptor::Object, String) -> WasiResult<T>,
-        host: impl Fn(&HostPath) -> WasiResult<T>,
-    ) -> WasiResult<T> {
-        let mut reached = self.reach(&path, ending, false)?;
-        if let Reached::Host(place) = &reached {
-            match host(place) {
-                Err(ErrorCode::NotPermitted) if place.may_lead_out => {
-                    reached = self.reach(&path, ending, true)?;
-                }
-                done => return done,
-            }
-        }
-        match (reached, self) {
-            (Reached::Host(place), _) => host(&place),
-            (Reached::Volume(object, path), _) => volume(&object, path),
-            (Reached::Own, Self::Volume(object)) => volume(object, path),
-            (Reached::Own, Self::Host(_)) => Err(ErrorCode::Io),
-        }
-    }
-
-    /// Does an operation on what two paths lead to, each to what its ending says, which must be on one mount.
-    fn at_both<T>(
-        &self,
-        path: String,
-        (other, other_path): (&Self, String),
-        (ending, other_ending): (Ending, Ending),
-        volume: impl FnOnce((&descriptor::Object, &str), (&descriptor::Object, &str)) -> WasiResult<T>,
-        host: impl FnOnce(&HostPath, &HostPath) -> WasiResult<T>,
-    ) -> WasiResult<T> {
-        let one = self.reach(&path, ending, true)?;
-        let two = match other.reach(&other_path, other_ending, true) {
-            Ok(two) => two,
-            Err(error) => {
-                // What is wrong with the first is told first.
-                self.check(&one, &path, ending)?;
-                return Err(error);
-            }
-        };
-        if let (Reached::Host(one), Reached::Host(two)) = (&one, &two)
-            && one.mount.number == two.mount.number
-        {
-            return host(one, two);
-        }
-        match (on_volume(&one, self, &path), on_volume(&two, other, &other_path)) {
-            (Some(one), Some(two)) => volume(one, two),
-            // What is wrong with one of them alone is told first.
-            _ => {
-                self.check(&one, &path, ending)?;
-                other.check(&two, &other_path, other_ending)?;
-                Err(ErrorCode::CrossDevice)
-            }
-        }
-    }
-
-    /// Fails as walking a path on volumes does, where a walk that might lead elsewhere has not told.
-    fn check(&self, reached: &Reached, path: &str, ending: Ending) -> WasiResult<()> {
-        match (reached, self) {
-            (Reached::Host(place), _) => place.check(ending),
-            (Reached::Own, Self::Volume(own)) => {
-                let located = table::with(|mounts| {
-                    let start = own.start(mounts)?;
-                    mounts.locate(own.mount(), start, path, ending).map(drop)
-                });
-                located.map_err(|error| to_code(&error))
-            }
-            (Reached::Own | Reached::Volume(..), _) => Ok(()),
-        }
-    }
-}
-
-/// Where an operation on volumes starts; none if the path has led to the host.
-fn on_volume<'r>(
-    reached: &'r Reached,
-    object: &'r Object,
-    path: &'r str,
-) -> Option<(&'r descriptor::Object, &'r str)> {
-    match (reached, object) {
-        (Reached::Volume(object, path), _) => Some((object, path)),
-        (Reached::Own, Object::Volume(object)) => Some((object, path)),
-        _ => None,
-    }
-}
 
 impl Guest for Adapter {
     type Descriptor = Object;
@@ -244,7 +50,7 @@ impl Guest for Adapter {
     }
 }
 
-/// Does an operation on whichever side the object is open on.
+/// Does an operation on the volume or the host, where the object is open.
 macro_rules! either {
     ($object:ident, $volume:ident => $on_volume:expr, $host:ident => $on_host:expr) => {
         match $object {
@@ -370,7 +176,7 @@ impl GuestDescriptor for Object {
         let ending = if !open_flags.contains(OpenFlags::CREATE) {
             object(path_flags)
         } else if open_flags.contains(OpenFlags::EXCLUSIVE) {
-            // What is to be made anew is a name: a link of that name is in its way.
+            // A file to be made exclusively needs its name: even a symbolic link is in the way.
             Ending::File(Follow::No)
         } else {
             Ending::File(follow(path_flags))
@@ -448,7 +254,7 @@ impl GuestDescriptor for Object {
     }
 }
 
-/// What a directory-entry-stream resource holds.
+/// The content of a directory-entry-stream resource.
 pub(crate) enum Listing {
     Volume(descriptor::Listing),
     Host(HostListing),

@@ -1,4 +1,4 @@
-//! The mounts of directories of the host: found among what it preopens when they are first used.
+//! Mounts of directories of the host: found among its preopened directories at their first use.
 
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use crate::bindings::kvfs::host_filesystem::preopens;
@@ -13,9 +13,9 @@ pub(super) struct HostMount {
     pub(super) number: MountNo,
     pub(super) read_only: bool,
     preopen: String,
-    /// What is visible, by name, with its path there; everything if this is empty.
+    /// The visible files, by name, with their paths there. If empty, everything is visible.
     pub(super) files: Vec<(String, String)>,
-    /// What is mounted directly in it, by the names from its root.
+    /// The mounts directly in it, by the names from its root.
     pub(super) nested: Vec<(Vec<String>, MountNo)>,
     root: RefCell<Option<Rc<Handle>>>,
 }
@@ -33,15 +33,15 @@ fn names(path: &str) -> Vec<String> {
     path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// Numbers the mounts as the table does: in the order of their paths.
+/// Numbers the mounts as the table does, in the order of their paths.
 fn set_up() -> Vec<Rc<HostMount>> {
-    // A configuration that cannot be read is told by the table.
+    // The table reports a configuration that cannot be read.
     let Ok(config) = config::read() else { return Vec::new() };
     let mut paths: Vec<&str> = config.mounts.iter().map(|mount| mount.path.as_str()).collect();
     paths.sort_unstable();
     let numbered: Vec<(MountNo, Vec<String>)> =
         (0..).map(MountNo).zip(paths.iter().map(|path| names(path))).collect();
-    // What it lies in directly is the longest path that it starts with.
+    // A mount lies in the one with the longest path that its own path starts with.
     let holder = |path: &[String]| {
         let around = numbered.iter().filter(|(_, other)| other.len() < path.len() && path.starts_with(other));
         around.max_by_key(|(_, other)| other.len()).map(|(number, _)| *number)
@@ -65,7 +65,7 @@ fn set_up() -> Vec<Rc<HostMount>> {
 }
 
 impl HostMount {
-    /// The directory that is mounted. A host that has not preopened it has no entry of that name.
+    /// Returns the mounted directory. [`ErrorCode::NoEntry`] if the host has not preopened it.
     pub(super) fn root(&self) -> Result<Rc<Handle>, ErrorCode> {
         if let Ok(root) = self.root.try_borrow()
             && let Some(root) = &*root
@@ -76,8 +76,8 @@ impl HostMount {
         let found = preopens.into_iter().find(|(_, name)| *name == self.preopen);
         let handle = Rc::new(found.ok_or(ErrorCode::NoEntry)?.0);
         if self.files.is_empty() && !self.read_only {
-            // What is mounted in it is found by its path, but shall have a directory to lie on, as far as we may
-            // make one.
+            // Mounts in it are found by their paths. All the same they get directories to lie on,
+            // if we may make them.
             for (path, _) in &self.nested {
                 for end in 1..=path.len() {
                     let _ = handle.create_directory_at(&path.get(..end).unwrap_or_default().join("/"));
@@ -90,7 +90,7 @@ impl HostMount {
         Ok(handle)
     }
 
-    /// What is mounted at a path from the root.
+    /// Returns the mount at a path from the root.
     pub(super) fn nested_at(&self, path: &[String]) -> Option<MountNo> {
         self.nested.iter().find(|(known, _)| known == path).map(|(_, number)| *number)
     }

@@ -1,4 +1,4 @@
-//! What a guest has open of the host: files and directories.
+//! Open files and directories of the host.
 
 use super::base::Base;
 use super::codes::{from_flags, to_advice, to_code, to_hash, to_stat, to_time, to_type};
@@ -15,14 +15,15 @@ use std::rc::Rc;
 
 type WasiResult<T> = Result<T, ErrorCode>;
 
-/// A file or directory of the host that is open.
+/// An open file or directory of the host.
 pub(crate) struct HostObject {
     pub(super) mount: Rc<HostMount>,
-    /// Empty in a root that was not used yet.
+    /// `None` in a root that was not used yet.
     handle: Option<Rc<theirs::Descriptor>>,
     position: Vec<String>,
     pub(super) flags: DescriptorFlags,
-    /// Whether paths from here may change something, on this mount if it takes changes and on what is mounted in it.
+    /// Whether paths from here may change anything: on this mount, if it takes changes, and on
+    /// mounts in it.
     pub(super) mutate: bool,
 }
 
@@ -50,7 +51,7 @@ impl HostObject {
         }
     }
 
-    /// Where paths from here start, which they do not leave.
+    /// The start of paths from here, which do not leave it.
     pub(super) fn base(&self) -> WasiResult<Base> {
         Ok(Base {
             mount: self.mount.clone(),
@@ -68,8 +69,8 @@ impl HostObject {
         &self.position
     }
 
-    /// Fails where nothing is to be changed. No file is opened for writing there; but what the host makes of an
-    /// opening is its own matter.
+    /// Fails on a read-only mount. Files are never opened for writing there, but the host may open
+    /// them otherwise than asked.
     fn changes(&self) -> WasiResult<()> {
         if self.mount.read_only { Err(ErrorCode::BadDescriptor) } else { Ok(()) }
     }
@@ -127,7 +128,7 @@ impl HostObject {
         if self.mount.read_only {
             return Err(ErrorCode::ReadOnly);
         }
-        // The directory of a file map is the mount's own, not one of the host's to the guest.
+        // To the guest, the directory of a file map is the mount's own, not the host's.
         if !self.mount.files.is_empty() && self.position.is_empty() {
             return Err(ErrorCode::NotPermitted);
         }

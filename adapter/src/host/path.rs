@@ -1,4 +1,4 @@
-//! What a path has led to in a directory of the host, and the operations on it.
+//! Ends of paths in a directory of the host, and the operations on them.
 
 use super::base::Base;
 use super::codes::{from_flags, to_code, to_flags, to_hash, to_open_flags, to_path_flags, to_stat, to_time};
@@ -14,72 +14,72 @@ use std::rc::Rc;
 
 type WasiResult<T> = Result<T, ErrorCode>;
 
-/// A name, or an object, for one operation on the host.
+/// The end of a path on the host, for one operation: a name, or an object.
 pub(super) struct HostPath {
     pub(super) mount: Rc<HostMount>,
     handle: Rc<theirs::Descriptor>,
-    /// From the handle on, as the host takes it.
+    /// The path from the handle on, for the host.
     path: String,
-    /// The names from the mount's root, where they matter.
+    /// The names from the mount's root, if they matter.
     position: Vec<String>,
     kind: Kind,
     tail: Tail,
     mutate: bool,
-    /// Whether the host walks the path by itself, and a link in it may lead out of the mount: `not-permitted` to the
-    /// host, but not to us.
+    /// Whether the host walks the path itself, and a link in it may lead out of the mount. The host
+    /// then answers `not-permitted`, but we walk on.
     pub(super) may_lead_out: bool,
 }
 
-/// What was behind the last name. The host's path is without it.
+/// What was behind the last name. The path for the host is without it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tail {
     None,
-    /// Slashes, where they are not known to be behind a directory.
+    /// Slashes behind a name that is not known to be a directory.
     Slashes,
-    /// A last name that is none: `.`, which is the directory itself.
+    /// The path ends in `.`, or in slashes behind a directory: the directory itself.
     Dot,
-    /// A last name that is none: `..`.
+    /// The path ends in `..`.
     Up,
 }
 
-/// What may be done to the name.
+/// The kind of a name, which decides what may be done to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Anything.
     Plain,
-    /// Nothing: something is mounted there.
+    /// Nothing: it is a mountpoint.
     Mountpoint,
-    /// The name of a file map: the file may be used, the name stays.
+    /// Using the file, not changing the name: it is in a file map.
     Mapped,
-    /// A name that the file map does not have.
+    /// Nothing: it is not in the file map.
     Hidden,
 }
 
 impl HostPath {
-    /// A path that was looked at: by names from the open directory on.
+    /// Makes the end of a path whose names were looked at, from the open directory on.
     pub(super) fn new(base: &Base, at: Vec<String>, tail: Tail) -> Self {
         let path = if at.is_empty() { ".".to_owned() } else { at.join("/") };
         let position = base.position.iter().cloned().chain(at).collect();
         Self { tail, ..Self::of(base, path, position, Kind::Plain) }
     }
 
-    /// A path that only the host has looked at.
+    /// Makes the end of a path that only the host walks.
     pub(super) fn unseen(base: &Base, path: &str) -> Self {
         let place = Self::of(base, path.to_owned(), base.position.clone(), Kind::Plain);
         Self { may_lead_out: !base.floor, ..place }
     }
 
-    /// A name on which something is mounted.
+    /// Makes a name on which something is mounted.
     pub(super) fn mountpoint(base: &Base, position: Vec<String>, tail: Tail) -> Self {
         Self { tail, ..Self::of(base, String::new(), position, Kind::Mountpoint) }
     }
 
-    /// A name that is not visible.
+    /// Makes a name that is not visible.
     pub(super) fn hidden(base: &Base, tail: Tail) -> Self {
         Self { tail, ..Self::of(base, String::new(), Vec::new(), Kind::Hidden) }
     }
 
-    /// A file that has another name there. What is no file is not visible.
+    /// Makes a name of the file map. Fails unless it leads to a file: nothing else is visible.
     pub(super) fn mapped(base: &Base, position: Vec<String>, (path, tail): (&str, Tail)) -> WasiResult<Self> {
         let stat = base.handle.stat_at(theirs::PathFlags::SYMLINK_FOLLOW, path).map_err(to_code)?;
         if stat.type_ != theirs::DescriptorType::RegularFile {
@@ -94,7 +94,7 @@ impl HostPath {
         Self { mount, handle, path, position, kind, tail, mutate, may_lead_out: false }
     }
 
-    /// Fails unless there is an object to be used.
+    /// Fails if there is no object to use.
     fn object(&self) -> WasiResult<&theirs::Descriptor> {
         match self.kind {
             Kind::Hidden => Err(ErrorCode::NoEntry),
@@ -103,22 +103,24 @@ impl HostPath {
         }
     }
 
-    /// Fails unless changes are taken.
+    /// Fails if no changes are taken.
     fn changes(&self) -> WasiResult<()> {
         if self.mount.read_only || !self.mutate { Err(ErrorCode::ReadOnly) } else { Ok(()) }
     }
 
-    /// Fails unless changes are taken of what is here; that nothing is, is told first.
+    /// Fails if no changes of the object are taken. That there is none is reported first.
     fn changes_of(&self, flags: PathFlags) -> WasiResult<()> {
         self.changes().or_else(|error| self.stat(flags).and(Err(error)))
     }
 
-    /// Whether something is mounted in it, which is found by its path and so would be lost if that changed.
+    /// Whether something is mounted in it. Mounts are found by their paths, so a renaming would
+    /// lose them.
     fn holds_mount(&self) -> bool {
         self.mount.nested.iter().any(|(path, _)| path.starts_with(&self.position))
     }
 
-    /// Fails unless a name may be made here. What is in its way is told before that no changes are taken.
+    /// Fails if the name may not be made. Whatever is in its way is reported before that no changes
+    /// are taken.
     fn new_name(&self, is_directory: bool) -> WasiResult<&theirs::Descriptor> {
         if matches!(self.tail, Tail::Dot | Tail::Up) || matches!(self.kind, Kind::Mountpoint | Kind::Mapped) {
             return Err(ErrorCode::Exist);
@@ -138,8 +140,8 @@ impl HostPath {
         if self.kind == Kind::Hidden { Err(ErrorCode::NotPermitted) } else { Ok(&self.handle) }
     }
 
-    /// Fails unless the name may be taken away. That no changes are taken is told before what is there; a name that is
-    /// `.` or `..` is told before that.
+    /// Fails if the name may not be removed. `.` and `..` are reported first, then that no changes
+    /// are taken, then the rest.
     fn old_name(&self, (dot, up): (ErrorCode, ErrorCode)) -> WasiResult<&theirs::Descriptor> {
         match self.tail {
             Tail::Dot => return Err(dot),
@@ -155,7 +157,7 @@ impl HostPath {
         }
     }
 
-    /// Whether a directory is here, which a link to one is not; fails if nothing is.
+    /// Whether it is a directory, and no link to one. Fails if it does not exist.
     fn is_directory(&self) -> WasiResult<bool> {
         match self.kind {
             Kind::Mountpoint => Ok(true),
@@ -166,7 +168,7 @@ impl HostPath {
         }
     }
 
-    /// Fails as an operation with another path does that leads to another mount.
+    /// Fails as the operation would, if its other path leads to another mount.
     pub(super) fn check(&self, ending: Ending) -> WasiResult<()> {
         match ending {
             Ending::Object(Follow::Yes) => self.stat(PathFlags::SYMLINK_FOLLOW).map(drop),
@@ -179,7 +181,8 @@ impl HostPath {
         }
     }
 
-    /// How a last link is taken: a mapped name is that of a file, whatever it is there.
+    /// Whether to follow a link with the last name: always for a mapped name, which is that of a
+    /// file.
     fn follow(&self, flags: PathFlags) -> theirs::PathFlags {
         let flags = to_path_flags(flags);
         if self.kind == Kind::Mapped { flags | theirs::PathFlags::SYMLINK_FOLLOW } else { flags }
@@ -200,7 +203,7 @@ impl HostPath {
         mtime: NewTimestamp,
     ) -> WasiResult<()> {
         self.changes_of(flags)?;
-        // The directory of a file map is the mount's own, not one of the host's to the guest.
+        // To the guest, the directory of a file map is the mount's own, not the host's.
         if self.kind == Kind::Plain && !self.mount.files.is_empty() {
             return Err(ErrorCode::NotPermitted);
         }
@@ -225,23 +228,24 @@ impl HostPath {
         let handle = self.object()?;
         if self.mount.read_only || !self.mutate {
             self.check_changes_nothing(path_flags, open_flags, flags)?;
-            // The host would open for writing what it is allowed to make.
+            // With `create`, the host would open for writing.
             open_flags.remove(OpenFlags::CREATE);
             flags.remove(DescriptorFlags::MUTATE_DIRECTORY);
         }
         let opened =
             handle.open_at(self.follow(path_flags), &self.path, to_open_flags(open_flags), to_flags(flags));
         let opened = opened.map_err(to_code)?;
-        // It may have become something else since it was looked at.
+        // It may have changed since it was looked at.
         if self.kind == Kind::Mapped && opened.get_type() != Ok(theirs::DescriptorType::RegularFile) {
             return Err(ErrorCode::NoEntry);
         }
         let flags = opened.get_flags().map(from_flags).unwrap_or(flags);
-        // wasmtime tells of no directory that it may be changed in, and none would be.
+        // wasmtime reports no directory as changeable, so keep our own flag.
         Ok(HostObject::new(self.mount.clone(), Rc::new(opened), self.position.clone(), flags, self.mutate))
     }
 
-    /// Fails if opening would change something. Making what is not there is a change, finding what is there is none.
+    /// Fails if opening would change something. Making a file is a change; opening an existing one
+    /// is none.
     fn check_changes_nothing(
         &self,
         path_flags: PathFlags,
@@ -293,7 +297,7 @@ impl HostPath {
     pub(super) fn unlink(&self) -> WasiResult<()> {
         match self.old_name((ErrorCode::IsDirectory, ErrorCode::IsDirectory)) {
             Err(ErrorCode::Busy) => Err(ErrorCode::IsDirectory),
-            // A slash asks for a directory, which has another way to go.
+            // A slash asks for a directory, which `unlink` does not remove.
             Ok(_) if self.tail == Tail::Slashes => {
                 Err(if self.is_directory()? { ErrorCode::IsDirectory } else { ErrorCode::NotDirectory })
             }
@@ -323,7 +327,7 @@ impl HostPath {
         handle.rename_at(&self.path, &new.handle, &new.path).map_err(to_code)
     }
 
-    /// Fails where it matters for a renaming which of the two is a directory, and the host does not see it.
+    /// Makes the checks of a renaming that the host cannot: it sees neither slashes nor mounts.
     fn check_directories(&self, new: &Self) -> WasiResult<()> {
         let slashes = self.tail == Tail::Slashes || new.tail == Tail::Slashes;
         let mounted = self.kind == Kind::Mountpoint || new.kind == Kind::Mountpoint;
@@ -351,16 +355,16 @@ impl HostPath {
     }
 
     pub(super) fn link(&self, new: &Self) -> WasiResult<()> {
-        // Another name for a file of the map would be one for what the map hides.
+        // Another name for a mapped file would be one for a file that the map hides.
         if self.kind == Kind::Mapped {
             return Err(ErrorCode::NotPermitted);
         }
         let handle = self.object()?;
         if new.kind != Kind::Plain || new.tail != Tail::None || new.changes().is_err() {
-            // That nothing is there, is told first.
+            // That it does not exist is reported first.
             self.stat(PathFlags::empty())?;
         }
-        // A link that was to be followed was.
+        // A link that had to be followed was followed.
         let flags = theirs::PathFlags::empty();
         handle.link_at(flags, &self.path, new.new_name(false)?, &new.path).map_err(to_code)
     }

@@ -1,8 +1,9 @@
-//! Where a path leads in a directory of the host, and out of it.
+//! Walks paths in a directory of the host, and out of it.
 //!
-//! The host walks paths itself, and lets none leave the directory. Only where a `..` or a link might lead above the
-//! mount, something is mounted in it, or not everything is visible, each name is looked at here; and so it is where
-//! slashes or dots say more than the names, which hosts take in different ways: they never see them.
+//! The host walks most paths itself, and lets none leave the directory. Each name is looked at here
+//! if a `..` or a link might lead above the mount, if something is mounted in it, or if not
+//! everything is visible. So it is for paths with repeated or trailing slashes and dots, which
+//! hosts treat in different ways: they never see them.
 
 use super::base::Base;
 use super::codes::to_code;
@@ -15,10 +16,10 @@ use kvfs::steps::{self, Step};
 use kvfs::{Crossing, Ending, Error};
 use std::borrow::Cow;
 
-/// Where a walk has led.
+/// The end of a walk.
 pub(super) enum Walked {
     Here(HostPath),
-    /// Onto something that is mounted in it, or above its root.
+    /// Onto a mount in it, or above its root.
     Out(Crossing),
 }
 
@@ -27,7 +28,8 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
     let mount = &base.mount;
     let special = !mount.nested.is_empty() || !mount.files.is_empty() || !base.at.is_empty() || base.look;
     let is_object = matches!(ending, Ending::Object(_));
-    // Where nothing is changed, the host is not asked to: it is known here what is wrong with a path.
+    // Where no changes are taken, the host must not be asked for any: errors of the path are found
+    // here.
     let refuses = (mount.read_only || !base.mutate) && !is_object;
     if !special && !refuses && !path.split('/').any(|name| matches!(name, "" | "." | "..")) {
         return Ok(Walked::Here(HostPath::unseen(base, path)));
@@ -100,7 +102,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                     Ok(DescriptorType::Directory) => {}
                     Ok(_) if slashes => return Err(ErrorCode::NotDirectory),
                     _ if is_last => {}
-                    // Nothing is there, and could not be made, but something is mounted below it.
+                    // It does not exist, and could not be made, but something is mounted below it.
                     Err(HostCode::NoEntry) if mount.leads_to_nested(&full) => {}
                     Ok(_) => return Err(ErrorCode::NotDirectory),
                     Err(error) => return Err(to_code(error)),

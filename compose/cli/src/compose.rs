@@ -56,7 +56,10 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
             anyhow::Error::new(error).context(named)
         })?;
     write_whole(&args.output, &composed.bytes).with_context(|| {
-        format!("cannot write {}, and nothing was changed; name a place that takes it", args.output.display())
+        format!(
+            "cannot write {}, and nothing was changed; name another output, or make room",
+            args.output.display()
+        )
     })?;
     drop(busy);
 

@@ -16,8 +16,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Checks a volume of a store, and repairs it with --repair.
 ///
-/// Without --repair, opens the store read-only. The exit code is that of fsck(8): 0 if the volume is sound, 1 if it was
-/// repaired and is sound now, 4 if it is not sound, 8 if it could not be checked.
+/// Without --repair, opens the store read-only. The exit code is that of fsck(8): 0 if the volume
+/// is sound, 1 if it was repaired and is sound now, 4 if it is not sound, 8 if it could not be
+/// checked.
 #[derive(Args)]
 pub(crate) struct FsckArgs {
     /// The store, such as `redb:PATH`. No guest may be running on it.
@@ -28,14 +29,16 @@ pub(crate) struct FsckArgs {
     volume: String,
     /// A component that was composed with a mount `overlay:` of this volume.
     ///
-    /// The packed tree below the volume is taken from it, and both are checked as the one tree that they form.
+    /// The packed tree below the volume is taken from it, and both are checked as the one tree that
+    /// they form.
     #[arg(long, value_name = "COMPONENT")]
     image: Option<PathBuf>,
-    /// Repairs what is wrong. Nothing that can be read is lost; what has lost its name goes to /lost+found.
+    /// Repairs what is wrong. Nothing that can be read is lost; what has lost its name goes to
+    /// /lost+found.
     #[arg(long)]
     repair: bool,
-    /// Lets the repair fill in lost bytes: zeros for lost pieces of a file, and what is left for a file whose size is
-    /// lost. Otherwise reading them stays an error.
+    /// Lets the repair fill in lost bytes: zeros for lost pieces of a file, and what is left for a
+    /// file whose size is lost. Otherwise reading them stays an error.
     #[arg(long, requires = "repair")]
     accept_loss: bool,
 }
@@ -90,8 +93,8 @@ fn check(args: &FsckArgs) -> Result<u8> {
     repair(args, image)
 }
 
-/// Returns the image that a component states below a volume. Its content must match its digest: a repair by another
-/// tree than the volume was used with would take good records for bad ones.
+/// Returns the image that a component states below a volume. Its content must match its digest: a
+/// repair by another tree than the volume was used with would take good records for bad ones.
 fn image_of(component: &Path, volume: &str) -> Result<Image> {
     let volumes = MountedVolume::all(&fixed_mounts(&read(component)?))?;
     let images = volumes.into_iter().filter_map(|mounted| Some((mounted.name, mounted.image?)));
@@ -136,8 +139,8 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
         text.push(verdict(&done.after));
         if !args.accept_loss {
             text.push(
-                "what is left has lost bytes: replace these files from a copy, or add --accept-loss to make of \
-                 them what is there"
+                "what is left has lost bytes: replace these files from a copy, or add --accept-loss to keep \
+                 what is left of them"
                     .to_owned(),
             );
         }
@@ -158,7 +161,7 @@ fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
         }
         kvfs::Error::OtherImage(images) if images.given.is_none() => {
             anyhow!(
-                "{store}: {images}; name the component that volume `{volume}` was used with, by --image COMPONENT"
+                "{store}: {images}; name the component that volume `{volume}` was used with: --image COMPONENT"
             )
         }
         error => anyhow!(error).context(format!("{store}: cannot check volume `{volume}`")),

@@ -1,4 +1,5 @@
-//! The mounts of a composed component: volumes with the images below them, and directories of the host.
+//! The mounts of a composed component: volumes with the images below them, and directories of the
+//! host.
 
 use anyhow::{Context, Result};
 use kvfs::image::Image;

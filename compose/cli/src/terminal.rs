@@ -1,7 +1,8 @@
 //! The one place that writes to standard output and standard error; lints keep it so.
 //!
-//! Messages contain names and errors that come from guests, files and stores. Every line goes through [`Visible`],
-//! so no message can forget to escape them. The output of a guest itself is passed on as it is.
+//! Messages contain names and errors that come from guests, files and stores. Every line goes
+//! through [`Visible`], so no message can forget to escape them. The output of a guest itself is
+//! passed on as it is.
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -25,7 +26,8 @@ pub(crate) fn complain(error: &anyhow::Error) {
     warn(one_line(&with_causes(error)));
 }
 
-/// Writes an error with its causes. An error of the libraries has its cause in its own text, which is said once.
+/// Writes an error with its causes. An error of the libraries has its cause in its own text, which
+/// is said once.
 fn with_causes(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -43,7 +45,8 @@ pub(crate) fn warn(message: impl Display) {
     stderr(format!("kvfs: {}\n", Visible(message)).as_bytes());
 }
 
-/// Tells the user something on standard error, and below it, indented, lines that are not the command's own.
+/// Tells the user something on standard error, and below it, indented, lines that are not the
+/// command's own.
 pub(crate) fn warn_with<L: Display>(message: impl Display, lines: impl IntoIterator<Item = L>) {
     let lines: String = lines.into_iter().map(|line| format!("    {}\n", Visible(line))).collect();
     stderr(format!("kvfs: {}:\n{lines}", Visible(message)).as_bytes());
@@ -54,8 +57,8 @@ pub(crate) fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
-/// Sends panics and logs through here. KVFS_LOG sets the level of the log, or levels of targets such as
-/// `kvfs=debug,wasmtime=info`.
+/// Sends panics and logs through here. KVFS_LOG sets the level of the log, or levels of targets
+/// such as `kvfs=debug,wasmtime=info`.
 pub(crate) fn start() {
     std::panic::set_hook(Box::new(|panic| warn(one_line(&format!("{panic}; please report it")))));
     let asked = std::env::var("KVFS_LOG").ok().and_then(|asked| asked.parse().ok());
@@ -65,13 +68,14 @@ pub(crate) fn start() {
     tracing_subscriber::registry().with(lines.with_filter(targets)).init();
 }
 
-/// Says what is wrong with the arguments of a command, or prints its `--help` or `--version`, and exits.
+/// Says what is wrong with the arguments of a command, or prints its `--help` or `--version`, and
+/// exits.
 pub(crate) fn usage<C: Parser>(error: &clap::Error) -> ! {
     if !error.use_stderr() {
         error.exit();
     }
-    // The error quotes arguments, and an argument may contain line ends. Parsing the escaped arguments gives the same
-    // error with no line end but clap's own.
+    // The error quotes arguments, and an argument may contain line ends. Parsing the escaped
+    // arguments gives the same error with no line end but clap's own.
     let shown = std::env::args_os().map(|arg| Visible(arg.to_string_lossy()).to_string());
     let text = match C::try_parse_from(shown) {
         Err(same) => same.render().to_string(),

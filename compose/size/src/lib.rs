@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// A number of bytes, read from text such as `65536`, `64K`, `64M` or `2G`, with units of 1,024.
+/// A number of bytes, parsed from text such as `65536`, `64K`, `64M` or `2G`, with units of 1,024.
 ///
 /// ```
 /// use kvfs_size::ByteSize;
@@ -13,9 +13,9 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
-/// Why a text is no number of bytes.
+/// The error for a text that is not a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no size; give bytes, or a number with K, M or G, such as 64M")]
+#[error("`{text}` is not a size; give bytes, or a number with K, M or G, such as 64M")]
 pub struct BadSize {
     /// The text.
     pub text: String,
@@ -38,10 +38,10 @@ impl FromStr for ByteSize {
     }
 }
 
-/// The least that a store in memory may hold: with less, a file system does not get as far as its first file.
+/// Least bytes of a store in memory. With less, a file system has no room for a first file.
 pub const MIN_MEMORY_BYTES: u64 = 64 << 10;
 
-/// Reads a number of digits alone; what the standard library takes may have a sign.
+/// Parses a number of digits only. The standard library would take a sign.
 pub fn whole(digits: &str) -> Option<u64> {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }

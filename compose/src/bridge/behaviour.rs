@@ -397,12 +397,13 @@ fn borrowed_handles_are_lent_for_the_call_and_dropped_after() {
 }
 
 #[test]
-fn a_question_about_the_file_systems_own_handle_is_answered_none() {
+fn a_call_with_a_handle_of_the_file_systems_own_returns_none() {
     let mut rig = Rig::new(PROBE, plan_bridge, Io::Host, |_, _| Some(some(text("known"))));
     let params = |error: &str| [text(error), text("@v-pollable#1002"), text("@channel#4")];
     assert_eq!(rig.call("ask", &params("@v-error#1001")).unwrap(), Some(some(text("known"))));
     assert_eq!(rig.log().len(), 1);
-    // Number 5 holds nothing of the host's. The host is not asked, and what was given is not leaked.
+    // Number 5 holds nothing of the host's. The host is not asked, and what was given is not
+    // leaked.
     assert_eq!(rig.call("ask", &params("@v-error#5")).unwrap(), Some(Val::Option(None)));
     let mut log = rig.log();
     log.sort();
@@ -412,7 +413,7 @@ fn a_question_about_the_file_systems_own_handle_is_answered_none() {
 }
 
 #[test]
-fn a_call_that_has_no_way_to_say_no_traps() {
+fn a_call_that_cannot_return_none_traps() {
     let own_handles: [(&str, Vec<Val>); 3] = [
         ("plain", vec![text("@v-pollable#5")]),
         ("echo", vec![case("poll", text("@v-pollable#5"))]),

@@ -1,5 +1,6 @@
 //! Puts a generated component together: imports, core modules, and one nested component for each
-//! interface it exports. The imports that do not depend on the guest are in [`imports`](super::imports).
+//! interface it exports. The imports that do not depend on the guest are in
+//! [`imports`](super::imports).
 
 use super::generator::Generator;
 use super::imports::instance_type;
@@ -21,10 +22,16 @@ use wit_parser::{Function, InterfaceId, SizeAlign, TypeOwner};
 
 /// Writes the component for a job.
 ///
-/// It imports the sources of the wraps; [`virtual_import`]s and [`BRIDGE_IMPORT`] if `wasi:io` is
-/// converted, together with the host's; [`COMMIT`] if anything commits; and, with their types only, the
-/// interfaces that the wrapped ones take types from. It exports the targets, and a [`COMMIT`] that tells of its
-/// failure if it has the host's standard error.
+/// It imports
+///
+/// - the sources of the wraps;
+/// - [`virtual_import`](super::virtual_import)s, [`BRIDGE_IMPORT`](super::BRIDGE_IMPORT) and the
+///   host's `wasi:io`, if handles of `wasi:io` are converted;
+/// - [`COMMIT`], if anything commits;
+/// - the interfaces that the wrapped ones take types from, with these types only.
+///
+/// It exports the targets and, if it has the host's standard error, a [`COMMIT`] that reports its
+/// failure there.
 ///
 /// # Errors
 ///
@@ -64,7 +71,7 @@ pub(crate) fn generate(job: &Job<'_>) -> Result<Vec<u8>, ComposeError> {
 type Lifted = HashMap<(usize, String), u32>;
 
 impl<'a> Generator<'a, '_> {
-    /// Finds the types that wrapped items take from interfaces which are not wrapped here.
+    /// Finds the types that wrapped items take from interfaces that are not wrapped here.
     fn find_needed(&mut self) -> Result<(), ComposeError> {
         for wrap in &self.job.wraps {
             let types = match &wrap.item {
@@ -127,8 +134,8 @@ impl<'a> Generator<'a, '_> {
         Ok(())
     }
 
-    /// Imports an interface, after all those it takes types from: whole and under the name of its
-    /// source if it is wrapped, else with the needed types only and under its own name.
+    /// Imports an interface, after all those it takes types from. A wrapped interface is imported
+    /// whole under the name of its source, any other with the needed types only under its own name.
     fn import_interface(&mut self, id: InterfaceId) -> Result<(), Unbridgeable> {
         if self.instances.contains_key(&id) {
             return Ok(());
@@ -163,7 +170,7 @@ impl<'a> Generator<'a, '_> {
             }
             let index = self.builder.alias_export(instance, name, ComponentExportKind::Type);
             self.callee.insert(root, index);
-            // With `wasi:io` inside, the caller's type is another one; it is written when exported.
+            // A type with `wasi:io` inside differs for the caller; it is written when exported.
             if !self.info.mentions_io(&wit_parser::Type::Id(root)) {
                 self.caller.insert(root, index);
             }
@@ -338,11 +345,11 @@ impl<'a> Generator<'a, '_> {
         let exported =
             self.builder.export(wrap.target.as_str(), ComponentExportKind::Instance, instance, None);
 
-        // Interfaces that follow must use a type by the name it was exported under, unless the host
-        // gives it a name that lasts.
+        // Later interfaces must use a type by the name it was exported under, unless the host's own
+        // name stays valid.
         for (name, ty) in &interface.types {
             let root = self.info.root(*ty);
-            // An alias is another name for what has its own already.
+            // An alias names a type that has a name already.
             let own = self.info.owner(root) == Some(id) && self.info.is_nominal(root) && root == *ty;
             let ours = self.job.callee == Io::Virtual || self.info.mentions_io(&wit_parser::Type::Id(root));
             if own && ours {

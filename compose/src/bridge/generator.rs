@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use wasm_encoder::ComponentBuilder;
 use wit_parser::{InterfaceId, TypeId};
 
-/// Type indices of `wasi:io`, one side's.
+/// Type indices of the `wasi:io` of one side.
 #[derive(Default)]
 pub(super) struct IoTypes {
     pub(super) resources: HashMap<IoResource, u32>,
     pub(super) stream_error: Option<u32>,
 }
 
-/// What is imported for the conversion of handles.
+/// The imports for the conversion of handles.
 pub(super) struct IoImports {
     pub(super) host: IoTypes,
     pub(super) virtual_: IoTypes,
@@ -27,9 +27,9 @@ pub(super) struct Generator<'a, 'j> {
     pub(super) info: TypeInfo<'a>,
     pub(super) writer: TypeWriter<'a>,
     pub(super) builder: ComponentBuilder,
-    /// The guest's types as the wrapped items have them.
+    /// The guest's types as the wrapped items see them.
     pub(super) callee: Names,
-    /// The guest's types as whoever calls the wrapped items has them.
+    /// The guest's types as the caller of the wrapped items sees them.
     pub(super) caller: Names,
     pub(super) io: Option<IoImports>,
     /// The functions `commit` and `explain`.
@@ -39,6 +39,6 @@ pub(super) struct Generator<'a, 'j> {
     pub(super) instances: HashMap<InterfaceId, u32>,
     /// Imported functions that belong to no interface, by wrap.
     pub(super) functions: HashMap<usize, u32>,
-    /// Types that come from interfaces which are not wrapped here, by interface.
+    /// Types from interfaces that are not wrapped here, by interface.
     pub(super) needed: IndexMap<InterfaceId, IndexSet<TypeId>>,
 }

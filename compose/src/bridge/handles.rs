@@ -1,4 +1,4 @@
-//! The core functions that treat one handle each, and take notes for the end of the call.
+//! Core functions that convert one handle each, and note what to do at the end of the call.
 
 use super::memory::SCRATCH;
 use crate::types::IoResource;
@@ -8,12 +8,12 @@ use wasm_encoder::{BlockType, Instruction as I, ValType};
 /// Index of the imported allocator.
 pub(super) const REALLOC: u32 = 0;
 
-// Globals: the allocator's mark is imported, the others are the module's own.
+// Globals: the top of the allocator is imported, the others are the module's own.
 pub(super) const TOP: u32 = 0;
 pub(super) const REFUSED: u32 = 1;
 pub(super) const PENDING: u32 = 2;
 
-// A note: the next one, what is to be done, and two handles; 4 bytes each.
+// A note: the next note, the kind, and two handles; 4 bytes each.
 pub(super) const NOTE_BYTES: i32 = 16;
 pub(super) const NOTE_KIND: u32 = 4;
 pub(super) const NOTE_A: u32 = 8;
@@ -25,7 +25,8 @@ pub(super) const KIND_BORROWED_IO: i32 = 4;
 pub(super) const KIND_UNWRAPPED: i32 = 8;
 pub(super) const KIND_RESOURCES: i32 = 12;
 
-/// Indices of the module's functions: imports first, in the order of [`super::shim::Shims::imports`].
+/// Indices of the module's functions: imports first, in the order of
+/// [`super::shim::Shims::imports`].
 pub(super) struct Indices {
     pub(super) callees: u32,
     pub(super) io: u32,
@@ -34,7 +35,7 @@ pub(super) struct Indices {
     pub(super) drops: u32,
     pub(super) commit: u32,
     pub(super) explain: u32,
-    /// The commit of shims: `commit`, or the one that tells of its failure.
+    /// The commit that shims call: `commit`, or the one that reports its failure.
     pub(super) end: u32,
     pub(super) push: u32,
     pub(super) finish: u32,
@@ -52,7 +53,7 @@ impl Indices {
     }
 }
 
-/// `push(kind, a, b)`: takes a note for `finish`.
+/// `push(kind, a, b)`: adds a note for `finish`.
 pub(super) fn push() -> Body {
     let mut body = Body::new(3);
     let record = body.local(ValType::I32);
@@ -65,14 +66,14 @@ pub(super) fn push() -> Body {
     body
 }
 
-/// `note(handle)`: notes a handle under one kind.
+/// `note(handle)`: notes a handle of one kind.
 pub(super) fn note(at: &Indices, kind: i32) -> Body {
     let mut body = Body::new(1);
     body.emit([I::I32Const(kind), I::LocalGet(0), I::I32Const(0), I::Call(at.push)]);
     body
 }
 
-/// Calls a function of the adapter that answers an option, and tests for none.
+/// Calls a function of the adapter that returns an option, and tests for none.
 pub(super) fn ask(function: u32) -> [I<'static>; 7] {
     [
         I::LocalGet(0),
@@ -85,7 +86,7 @@ pub(super) fn ask(function: u32) -> [I<'static>; 7] {
     ]
 }
 
-/// `lend(virtual borrow) -> host handle`, to be given back by `finish`.
+/// `lend(virtual borrow) -> host handle`; `finish` gives it back.
 pub(super) fn lend(at: &Indices, io: IoResource) -> Body {
     let mut body = Body::new(1);
     let host = body.local(ValType::I32);
@@ -99,7 +100,7 @@ pub(super) fn lend(at: &Indices, io: IoResource) -> Body {
     body
 }
 
-/// `unwrap(virtual own) -> host handle`, dropped by `finish` if the call is refused after all.
+/// `unwrap(virtual own) -> host handle`; `finish` drops it if the call is refused.
 pub(super) fn unwrap(at: &Indices, io: IoResource) -> Body {
     let mut body = Body::new(1);
     let host = body.local(ValType::I32);
@@ -111,8 +112,8 @@ pub(super) fn unwrap(at: &Indices, io: IoResource) -> Body {
     body
 }
 
-/// `surrender(virtual own) -> host handle`, for what a guest returns to the host. Traps if the
-/// handle is the file system's own: there is no call left that could be refused.
+/// `surrender(virtual own) -> host handle`, for handles that a guest returns to the host. Traps if
+/// the handle is the file system's own: there is no call left to refuse.
 pub(super) fn surrender(at: &Indices, io: IoResource) -> Body {
     let mut body = Body::new(1);
     body.emit(ask(at.io_function(1, io)));

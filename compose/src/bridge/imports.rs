@@ -1,5 +1,5 @@
-//! What a generated component imports whatever the guest is: both sides' `wasi:io`, and the adapter's
-//! functions.
+//! The imports of a generated component that do not depend on the guest: both sides' `wasi:io`, and
+//! the adapter's functions.
 
 use super::generator::{Generator, IoImports, IoTypes};
 use super::job::{Io, Lifecycle};
@@ -40,7 +40,7 @@ impl Generator<'_, '_> {
         Ok(())
     }
 
-    /// Imports the host's `wasi:io`, whole: the adapter is fed from the same imports.
+    /// Imports the host's `wasi:io` whole: the adapter gets the same imports.
     fn import_host_io(&mut self) -> Result<IoTypes, Unbridgeable> {
         let info = TypeInfo { resolve: self.job.host_io.resolve };
         let mut names = Names::new();
@@ -69,7 +69,7 @@ impl Generator<'_, '_> {
         }
     }
 
-    /// Imports the file system's `wasi:io`: only its types.
+    /// Imports the types of the file system's `wasi:io`.
     fn import_virtual_io(&mut self) -> IoTypes {
         let mut out = IoTypes::default();
         for interface in ["error", "poll", "streams"] {
@@ -133,7 +133,7 @@ impl Generator<'_, '_> {
         self.builder.import(BRIDGE_IMPORT, ComponentTypeRef::Instance(ty))
     }
 
-    /// Imports what ends a program: `commit` if anything commits, and `explain` if a failure can be told.
+    /// Imports `commit` if anything commits, and `explain` if a failure can be reported.
     pub(super) fn import_lifecycle(&mut self) {
         let tells = self.job.stderr().is_some();
         if tells || self.job.wraps.iter().any(|wrap| wrap.lifecycle != Lifecycle::Untouched) {
@@ -150,7 +150,7 @@ impl Generator<'_, '_> {
         }
     }
 
-    /// The type of `commit`.
+    /// Writes the type of `commit`.
     pub(super) fn commit_type(&mut self) -> u32 {
         let (result, encoder) = self.builder.type_defined(None);
         encoder.result(None, None);
@@ -165,7 +165,7 @@ fn outer(index: u32) -> wasm_encoder::Alias<'static> {
     wasm_encoder::Alias::Outer { kind: wasm_encoder::ComponentOuterAliasKind::Type, count: 1, index }
 }
 
-/// Writes an interface as the type of an instance: all of it, or only the types in `only`.
+/// Writes an interface as the type of an instance, whole or with only the types in `only`.
 pub(super) fn instance_type(
     info: TypeInfo<'_>,
     id: InterfaceId,

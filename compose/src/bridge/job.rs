@@ -1,9 +1,9 @@
-//! A component to generate: what it wraps, and for whom.
+//! A component to generate.
 
 use crate::types::{TypeInfo, is_stderr};
 use wit_parser::{Function, InterfaceId, Resolve};
 
-/// Which of the two `wasi:io` a component speaks.
+/// The `wasi:io` of one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Io {
     /// The host's.
@@ -17,22 +17,22 @@ pub(crate) enum Io {
 pub(crate) enum Lifecycle {
     /// Never.
     Untouched,
-    /// Before the call, which does not come back.
+    /// Before the call, which does not return.
     CommitBefore,
     /// After the call has returned.
     CommitAfter,
 }
 
-/// What is wrapped.
+/// An item to wrap.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     /// An interface, with all its types and functions.
     Interface(InterfaceId),
-    /// A function that belongs to no interface.
+    /// A function outside of interfaces.
     Function(Box<Function>),
 }
 
-/// One thing to import, wrap and export.
+/// An item to import, wrap and export.
 #[derive(Clone, Debug)]
 pub(crate) struct Wrap {
     /// The name under which the generated component imports it.
@@ -43,27 +43,27 @@ pub(crate) struct Wrap {
     pub(crate) lifecycle: Lifecycle,
 }
 
-/// The host's `wasi:io` as the adapter needs it, under the names of the guest's version.
+/// The host's `wasi:io` with the adapter's types, under the names of the guest's version.
 #[derive(Clone)]
 pub(crate) struct HostIo<'a> {
     /// The adapter's types.
     pub(crate) resolve: &'a Resolve,
-    /// Interfaces of `resolve`, in the order of their dependencies, with the names to import.
+    /// Interfaces of `resolve` with the names to import, dependencies first.
     pub(crate) interfaces: Vec<(InterfaceId, String)>,
 }
 
-/// All that a generated component is made from.
+/// The inputs of a generated component.
 pub(crate) struct Job<'a> {
     /// The guest's types.
     pub(crate) resolve: &'a Resolve,
-    /// Whose `wasi:io` the wrapped items speak. The other one is the caller's.
+    /// The side whose `wasi:io` the wrapped items use. The caller uses the other one.
     pub(crate) callee: Io,
     pub(crate) wraps: Vec<Wrap>,
     pub(crate) host_io: HostIo<'a>,
 }
 
 impl Job<'_> {
-    /// Returns true if any wrapped type mentions `wasi:io`, so that both sides' are imported.
+    /// Returns true if any wrapped type mentions `wasi:io`. Both sides' are imported then.
     pub(crate) fn converts_io(&self) -> bool {
         let info = TypeInfo { resolve: self.resolve };
         self.wraps.iter().any(|wrap| match &wrap.item {
@@ -72,7 +72,8 @@ impl Job<'_> {
         })
     }
 
-    /// Returns the wrapped interface that gives the host's standard error, where a commit that fails is told.
+    /// Returns the number of the wrapped interface that gives the host's standard error, for
+    /// reports of a failed commit.
     pub(crate) fn stderr(&self) -> Option<usize> {
         let gives = |wrap: &&Wrap| {
             let mut functions = wrap.functions(self.resolve);
@@ -82,7 +83,7 @@ impl Job<'_> {
         place.filter(|_| self.callee == Io::Host)
     }
 
-    /// Returns how many functions of a wrapped item get a shim.
+    /// Returns the number of functions of a wrapped item that get a shim.
     pub(crate) fn shim_count(&self, wrap: &Wrap) -> usize {
         let info = TypeInfo { resolve: self.resolve };
         wrap.functions(self.resolve).filter(|function| wrap.needs_shim(info, function)).count()

@@ -1,26 +1,27 @@
 //! The core module that gives a generated component its memory.
 //!
-//! Functions cannot be lowered before there is a memory and an allocator for their arguments, and
-//! the shims import those lowered functions. So memory comes in a module of its own, first.
+//! Lowering a function takes a memory and an allocator for its arguments, and the shims import the
+//! lowered functions. So the memory has a module of its own, which is instantiated first.
 //!
-//! The allocator only moves a mark up. All that is allocated belongs to one call, the component
-//! model lets no second call in before the first has returned, and the mark goes back down at
-//! return. A grown memory is kept for the next large call.
+//! The allocator only moves its top up. Every allocation belongs to one call: the component model
+//! lets no second call in before the first has returned, and the top goes back down at return. A
+//! grown memory is kept for the next large call.
 
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
     GlobalType, Instruction as I, MemorySection, MemoryType, Module, TypeSection, ValType,
 };
 
-/// Where allocation starts, in bytes. Below is scratch space: see [`SCRATCH`].
+/// Start of allocations, in bytes. Below is scratch space: see [`SCRATCH`].
 pub(super) const HEAP: i32 = 64;
 
-/// Where calls of the adapter put an `option` of a handle (8 bytes), which is read at once.
+/// Address for an `option` of a handle (8 bytes) that a call of the adapter returns. It is read at
+/// once.
 pub(super) const SCRATCH: i32 = 16;
 
 const PAGE_BITS: i32 = 16;
 
-/// Makes the module: exports `memory`, `realloc` and the mark, a mutable global, as `top`.
+/// Makes the module. It exports `memory`, `realloc` and the mutable global `top`.
 ///
 /// `realloc` traps if memory cannot grow or an address does not fit 32 bits.
 pub(super) fn module() -> Module {
@@ -80,7 +81,7 @@ fn realloc() -> Function {
             f.instruction(i);
         }
     };
-    // address = top rounded up to the alignment; overflow shows as an address below top
+    // address = top rounded up to the alignment; an overflow gives an address below top
     emit(&[
         I::GlobalGet(TOP),
         I::LocalGet(ALIGN),
@@ -105,7 +106,7 @@ fn realloc() -> Function {
         I::I32LtU,
     ]);
     emit(&[I::If(BlockType::Empty), I::Unreachable, I::End]);
-    // Pages are compared in 64 bits: the last page of a full memory would not fit 32.
+    // Bytes are compared in 64 bits: the end of a full memory does not fit 32.
     emit(&[
         I::LocalGet(END),
         I::I64ExtendI32U,
@@ -134,7 +135,7 @@ fn realloc() -> Function {
         I::LocalGet(END),
         I::GlobalSet(TOP),
     ]);
-    // A block that grows or shrinks keeps the bytes that both sizes have.
+    // A block that grows or shrinks keeps its first bytes, up to the smaller size.
     emit(&[
         I::LocalGet(OLD_SIZE),
         I::If(BlockType::Empty),

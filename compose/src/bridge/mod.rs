@@ -1,21 +1,22 @@
-//! Generates the components that stand between a guest and the host.
+//! Generates the components between a guest and the host.
 //!
-//! Two are generated, by the same code. The *bridge* is called by the guest and calls the host: it
-//! turns the host's `wasi:io` into the file system's. The *envelope* is called by the host and calls
-//! the guest's exports: it commits when a call returns. Each wraps interfaces: it imports one, and
-//! exports it with the same functions and resources.
+//! The same code generates two. The guest calls the *bridge*, which calls the host: it turns the
+//! host's `wasi:io` into the file system's. The host calls the *envelope*, which calls the guest's
+//! exports: it commits when a call returns. Each wraps interfaces: it imports one, and exports it
+//! with the same functions and resources.
 //!
-//! - A function without a type of `wasi:io`, and with nothing to commit, is handed on as it is: no
-//!   code, no cost.
-//! - Any other gets a shim; see [`shim`](self::shim) for what it does with handles, and when it
-//!   traps.
-//! - Resources that an interface defines stay the ones of the component that defined them.
+//! - A function without a type of `wasi:io` and without a commit is passed on as it is: no code, no
+//!   cost.
+//! - Any other function gets a shim. See [`shim`] for how it converts handles, and when
+//!   it traps.
+//! - Resources that an interface defines stay those of the component that defined them.
 //!
-//! No interface is known by name but `wasi:io` and `wasi:filesystem`, which the adapter exports,
-//! `wasi:cli/exit`, which never returns and so has to commit before, and `wasi:cli/stderr`, where it is told
-//! if a commit fails: the bridge has it, and exports a `commit` that does so to the envelope.
+//! Only these interfaces are known by name: `wasi:io` and `wasi:filesystem`, which the adapter
+//! exports; `wasi:cli/exit`, which never returns, so that it commits before the call; and
+//! `wasi:cli/stderr`, for the report of a failed commit. The bridge has standard error, and exports
+//! a `commit` with such a report to the envelope.
 
-// What to generate.
+// The job.
 mod job;
 mod names;
 mod plan;

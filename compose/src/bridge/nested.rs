@@ -5,9 +5,9 @@ use crate::types::Unbridgeable;
 use wasm_encoder::{ComponentBuilder, ComponentExportKind, ComponentTypeRef, TypeBounds};
 use wit_parser::{Function, TypeId};
 
-/// A component that only gives names: it imports types and functions one by one and exports them as
-/// one interface. An instance made inline does not do, as its functions' types would name resources
-/// that it does not export.
+/// A component without code: it imports types and functions one by one and exports them as one
+/// interface. An inline instance would not do, since its functions' types would name resources that
+/// it does not export.
 pub(super) struct Nested<'a> {
     writer: TypeWriter<'a>,
     pub(super) builder: ComponentBuilder,
@@ -33,7 +33,7 @@ impl<'a> Nested<'a> {
         };
         let index = self.builder.import(name.as_str(), ComponentTypeRef::Type(bound));
         self.imported.insert(root, index);
-        // Until a type is exported, or if it never is, functions know it by its import.
+        // Functions name a type by its import until it is exported.
         self.exported.insert(root, index);
         Ok(name)
     }
@@ -47,8 +47,8 @@ impl<'a> Nested<'a> {
         Ok((name, index))
     }
 
-    /// Exports a type. One of the interface's own is written again over the types exported so far:
-    /// its import has parts that only the component around has names for.
+    /// Exports a type. A type of the interface itself is written again over the types exported so
+    /// far: its import has parts that only the outer component has names for.
     pub(super) fn export_type(&mut self, name: &str, root: TypeId, own: bool) -> Result<(), Unbridgeable> {
         let info = self.writer.info;
         // A resource's functions carry its first name, not that of an alias.

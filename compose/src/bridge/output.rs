@@ -6,7 +6,7 @@ use wasm_encoder::{
     GlobalType, ImportSection, MemoryType, Module, TypeSection, ValType,
 };
 
-/// The sections of the module while it is written.
+/// The sections.
 #[derive(Default)]
 pub(super) struct Output {
     types: TypeSection,

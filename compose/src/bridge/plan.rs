@@ -1,4 +1,4 @@
-//! Decides what is wrapped, from the guest's types.
+//! Chooses the interfaces to wrap, from the guest's types.
 
 use super::job::{Io, Item, Lifecycle, Wrap};
 use crate::error::ComposeError;
@@ -8,8 +8,8 @@ use wit_parser::{Resolve, WorldId, WorldItem};
 
 /// Lists the imports of the guest that need a bridge, in the order of the world.
 ///
-/// That is every interface with a type of `wasi:io` in it, but those the adapter exports, and
-/// `wasi:cli/exit`. All other imports stay what they are.
+/// These are the interfaces that mention a type of `wasi:io`, except those the adapter exports, and
+/// `wasi:cli/exit`. All other imports stay as they are.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub(crate) fn plan_envelope(resolve: &Resolve, world: WorldId) -> Result<Vec<Wra
     Ok(wraps)
 }
 
-/// Names the first thing that cannot be carried, before any code is written.
+/// Finds the first type that cannot be carried, before any code is written.
 fn check(info: TypeInfo<'_>, callee: Io, wraps: &[Wrap]) -> Result<(), ComposeError> {
     for wrap in wraps {
         for function in wrap.functions(info.resolve) {

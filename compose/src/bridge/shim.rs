@@ -1,12 +1,13 @@
 //! The core module of a generated component: one shim for each function that needs code.
 //!
-//! A shim has the signature of the function it stands for. Lifting has put strings and lists into
-//! our memory by the time it runs, so it passes its parameters on as they are, but for handles of
-//! `wasi:io`. Borrowed handles are noted in a list when they come in; `finish` walks the list after
-//! the call, gives back what was lent and drops the borrows, which the component model demands.
+//! A shim has the signature of the function that it replaces. When it runs, lifting has put strings
+//! and lists into the component's memory, so it passes its parameters on as they are, except
+//! handles of `wasi:io`. It notes borrowed handles in a list. After the call, `finish` walks the
+//! list, gives back lent handles and drops the borrows, as the component model requires.
 //!
-//! A handle that the host needs and that is the file system's own has no host handle inside. A
-//! function that returns an `option` returns none then, without calling the host; any other traps.
+//! A handle of the file system's own has no host handle inside, so it cannot be passed to the host.
+//! A function that returns an `option` then returns none, without calling the host; any other
+//! traps.
 
 use super::handles::*;
 use super::job::{Io, Lifecycle};
@@ -28,21 +29,22 @@ pub(super) struct Shim<'a> {
     pub(super) lifecycle: Lifecycle,
 }
 
-/// All that goes into one core module.
+/// The inputs of one core module.
 pub(super) struct Shims<'a> {
     pub(super) info: TypeInfo<'a>,
     pub(super) layout: &'a SizeAlign,
-    /// Whose `wasi:io` the called functions speak.
+    /// The side whose `wasi:io` the called functions use.
     pub(super) callee: Io,
-    /// True if handles of `wasi:io` are converted at all.
+    /// True if handles of `wasi:io` are converted.
     pub(super) io: bool,
     pub(super) commit: bool,
-    /// The shim whose callee gives the host's standard error, to tell there of a commit that fails.
+    /// The number of the shim whose callee gives the host's standard error, for reports of a failed
+    /// commit.
     pub(super) stderr: Option<usize>,
     pub(super) functions: Vec<Shim<'a>>,
 }
 
-/// Name of the exported function that frees a call's memory after its result was read.
+/// Export that frees a call's memory after its result was read.
 pub(super) const POST_RETURN: &str = "post-return";
 
 /// Returns the name of an exported shim.
@@ -50,13 +52,13 @@ pub(super) fn shim_name(number: usize) -> String {
     format!("s{number}")
 }
 
-/// A core import of the module: the names it goes by.
+/// A core import of the module.
 pub(super) enum CoreImport {
     /// The function that shim number N calls.
     Callee(usize),
     /// `IO_FUNCTIONS[n]` of a resource.
     Io(usize, IoResource),
-    /// Drops a handle of a resource of `wasi:io`, of one side.
+    /// Drops a handle of a resource of the `wasi:io` of one side.
     DropIo(Io, IoResource),
     /// Drops a handle of another resource.
     Drop(TypeId),
@@ -66,7 +68,7 @@ pub(super) enum CoreImport {
     Explain,
 }
 
-/// `commit()`: commits, and tells on standard error if that fails.
+/// `commit()`: commits, and reports a failure on standard error.
 fn end(at: &Indices, stderr: usize) -> Body {
     let mut body = Body::new(0);
     body.emit([I::Call(at.commit)]);
@@ -75,7 +77,7 @@ fn end(at: &Indices, stderr: usize) -> Body {
 }
 
 impl<'a> Shims<'a> {
-    /// Lists what the module imports, in order, as module `host` and names `0`, `1`, ….
+    /// Lists the imports of the module in order: module `host`, names `0`, `1`, ….
     pub(super) fn imports(&self) -> Vec<CoreImport> {
         let mut imports: Vec<_> = (0..self.functions.len()).map(CoreImport::Callee).collect();
         if self.io {
@@ -95,7 +97,7 @@ impl<'a> Shims<'a> {
         imports
     }
 
-    /// Lists the resources, other than those of `wasi:io`, of which shims may have to drop handles.
+    /// Lists the resources outside of `wasi:io` whose handles shims may have to drop.
     fn dropped(&self) -> Vec<TypeId> {
         let mut out = Vec::new();
         for shim in &self.functions {
@@ -125,12 +127,12 @@ impl<'a> Shims<'a> {
         }
     }
 
-    /// Returns true if the function may answer none instead of calling the host.
+    /// Returns true if the function may return none instead of calling the host.
     fn refusable(&self, function: &Function) -> bool {
         self.callee == Io::Host && self.info.answers_none(function)
     }
 
-    /// Returns true if a parameter holds a handle that may turn out to be the file system's own.
+    /// Returns true if a parameter holds a handle that may be the file system's own.
     fn takes_io(&self, function: &Function) -> bool {
         self.callee == Io::Host && function.params.iter().any(|p| self.info.mentions_io(&p.ty))
     }
@@ -236,7 +238,7 @@ impl<'a> Shims<'a> {
             }
             CoreImport::Io(function, _) => match IO_FUNCTIONS[*function] {
                 "wrap" => (i32s(1), i32s(1)),
-                // unwrap and lend write an option to an address, give-back takes two handles
+                // `unwrap` and `lend` write an option to an address, `give-back` takes two handles.
                 _ => (i32s(2), i32s(0)),
             },
             CoreImport::DropIo(..) | CoreImport::Drop(_) => (i32s(1), i32s(0)),
@@ -245,7 +247,7 @@ impl<'a> Shims<'a> {
         }
     }
 
-    /// `finish(refused)`: settles every note. If the call was refused, owned handles go too.
+    /// `finish(refused)`: settles every note. If the call was refused, drops owned handles too.
     fn finish(&self, at: &Indices, dropped: usize) -> Body {
         const REFUSED_PARAM: u32 = 0;
         let mut body = Body::new(1);
@@ -279,7 +281,7 @@ impl<'a> Shims<'a> {
             case(&mut body, KIND_RESOURCES + 2 * number as i32, drop.to_vec());
             case(&mut body, KIND_RESOURCES + 2 * number as i32 + 1, when(REFUSED_PARAM, drop));
         }
-        // Every kind that is noted is settled above.
+        // Every kind of note is settled above.
         body.emit([I::Unreachable, I::End]);
         body
     }
@@ -361,7 +363,7 @@ impl<'a> Shims<'a> {
         body
     }
 
-    /// Ends the call here if a handle had nothing of the host's inside.
+    /// Ends the call here if a handle has no host handle inside.
     fn refuse(&self, at: &Indices, body: &mut Body, function: &Function, refusable: bool) {
         body.emit([I::GlobalGet(REFUSED), I::If(BlockType::Empty)]);
         if refusable {
@@ -411,7 +413,7 @@ impl Actions for ParamActions<'_, '_> {
                 (Handle::Own(_), Io::Host) => Some(Action::Replace(self.at.unwrap + io as u32)),
                 (Handle::Borrow(_), Io::Host) => Some(Action::Replace(self.at.lend + io as u32)),
                 (Handle::Own(_), Io::Virtual) => Some(Action::Replace(self.at.io_function(0, io))),
-                // Refused before any code is written: a borrow of the host's cannot be wrapped.
+                // `plan` has refused borrows of the host's, which cannot be wrapped.
                 (Handle::Borrow(_), Io::Virtual) => None,
             };
         }

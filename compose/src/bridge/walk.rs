@@ -1,30 +1,30 @@
-//! Code that finds the handles in values and replaces them where they lie.
+//! Writes code that finds the handles in values and replaces them in place.
 //!
-//! A value is either flat, in core locals, or laid out in memory; both are given by the canonical
-//! ABI. The walk follows the type, takes only the branches that hold handles to be treated, and
-//! calls one function per handle. Everything else is not touched: it stays bit for bit.
+//! By the canonical ABI, a value is either flattened into core locals or laid out in memory. The
+//! walk follows the type into the branches that hold handles to convert, and calls one function per
+//! handle. Everything else stays bit for bit.
 
 use crate::types::TypeInfo;
 use crate::wasm::code::{Body, Slot, at, cases, flat_types, variant_layout};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 use wit_parser::{Handle, SizeAlign, Type, TypeDefKind, TypeId};
 
-/// What to do with one handle: a core function of the shim module.
+/// A core function of the shim module to call for one handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// `(handle) -> handle`: replaces it.
     Replace(u32),
-    /// `(handle)`: takes note of it, the handle stays.
+    /// `(handle)`: notes it; the handle stays.
     Note(u32),
 }
 
-/// Decides what to do with a handle of a type, if anything.
+/// Chooses the action for a handle.
 pub(super) trait Actions {
     /// `resource` is a root.
     fn action(&self, handle: &Handle, resource: TypeId) -> Option<Action>;
 }
 
-/// Writes walks over values of one guest's types.
+/// Writes walks over values of a guest's types.
 pub(super) struct Walker<'a> {
     pub(super) info: TypeInfo<'a>,
     pub(super) layout: &'a SizeAlign,
@@ -32,7 +32,7 @@ pub(super) struct Walker<'a> {
 }
 
 impl Walker<'_> {
-    /// Returns true if a value of this type may hold a handle to be treated.
+    /// Returns true if a value of this type may hold a handle with an action.
     pub(super) fn concerns(&self, ty: &Type) -> bool {
         self.info.any(ty, &mut |info, root| match &info.resolve.types[root].kind {
             TypeDefKind::Handle(handle) => self.action(handle).is_some(),
@@ -45,7 +45,7 @@ impl Walker<'_> {
         self.actions.action(handle, self.info.root(*resource))
     }
 
-    /// Treats the handles of a value that lies in memory at `local + offset`.
+    /// Converts the handles of a value in memory at `local + offset`.
     pub(super) fn memory(&self, body: &mut Body, local: u32, offset: u32, ty: &Type) {
         let Type::Id(id) = ty else { return };
         if !self.concerns(ty) {
@@ -102,7 +102,7 @@ impl Walker<'_> {
         }
     }
 
-    /// Treats the handles of a flat value. `slots` are exactly the value's own.
+    /// Converts the handles of a flattened value. `slots` are exactly those of the value.
     pub(super) fn flat(&self, body: &mut Body, slots: &[Slot], ty: &Type) {
         let Type::Id(id) = ty else { return };
         if !self.concerns(ty) {
@@ -114,7 +114,7 @@ impl Walker<'_> {
                 let Some(action) = self.action(handle) else { return };
                 let (local, slot_type) = slots[0];
                 body.emit([I::LocalGet(local)]);
-                // In a variant a handle may share its place with something of 64 bits.
+                // In a variant, a handle may share its slot with a 64-bit value.
                 if slot_type == ValType::I64 {
                     body.emit([I::I32WrapI64]);
                 }

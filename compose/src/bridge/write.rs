@@ -1,7 +1,7 @@
-//! Writing WIT types into a component.
+//! Writes WIT types into a component.
 //!
-//! The same WIT type can have two faces in a composition, one with the host's `wasi:io` in it and one
-//! with the file system's. Which face is written is decided by the names a scope starts with.
+//! In a composition, one WIT type can have two forms: with the host's `wasi:io` in it, and with the
+//! file system's. The names that a scope starts with decide which form is written.
 
 use crate::types::{TypeInfo, Unbridgeable};
 use std::collections::HashMap;
@@ -11,20 +11,20 @@ use wasm_encoder::{
 };
 use wit_parser::{Function, Handle, Type, TypeDefKind, TypeId};
 
-/// The type indices by which roots are known in one scope.
+/// The type indices of roots in one scope.
 pub(crate) type Names = HashMap<TypeId, u32>;
 
 /// A place in a component where types can be written.
 pub(crate) trait Scope {
     /// Starts a new type and returns its index.
     fn new_type(&mut self) -> (u32, ComponentTypeEncoder<'_>);
-    /// Returns the index by which a root is known here.
+    /// Returns the index of a root in this scope.
     fn known(&mut self, root: TypeId) -> Option<u32>;
-    /// Remembers an index for a root.
+    /// Sets the index of a root.
     fn learn(&mut self, root: TypeId, index: u32);
 }
 
-/// The top of a component, ours or a nested one.
+/// The outermost level of a component, generated or nested.
 pub(crate) struct TopScope<'b> {
     pub(crate) builder: &'b mut ComponentBuilder,
     pub(crate) names: &'b mut Names,
@@ -44,7 +44,7 @@ impl Scope for TopScope<'_> {
     }
 }
 
-/// The inside of an instance type. What it does not know it takes from the component around it.
+/// The inside of an instance type. Types that it does not know come from the component around it.
 pub(crate) struct InstanceScope<'b> {
     pub(crate) ty: InstanceType,
     pub(crate) names: Names,
@@ -79,7 +79,7 @@ pub(crate) struct TypeWriter<'a> {
 }
 
 impl TypeWriter<'_> {
-    /// Writes what a type needs and returns how to refer to it.
+    /// Writes the types inside a type, and returns a reference to it.
     pub(crate) fn value(self, scope: &mut dyn Scope, ty: &Type) -> Result<ComponentValType, Unbridgeable> {
         use PrimitiveValType as P;
         let primitive = match ty {
@@ -102,7 +102,7 @@ impl TypeWriter<'_> {
         Ok(ComponentValType::Primitive(primitive))
     }
 
-    /// Returns the index of a root, written now if the scope does not know it.
+    /// Returns the index of a root, after writing it if the scope does not know it.
     pub(crate) fn index(self, scope: &mut dyn Scope, root: TypeId) -> Result<u32, Unbridgeable> {
         if let Some(index) = scope.known(root) {
             return Ok(index);
@@ -207,7 +207,7 @@ impl TypeWriter<'_> {
                 }
                 index
             }
-            // An alias of a primitive: aliases of other types are followed before.
+            // An alias of a primitive type: `root` has followed all others.
             TypeDefKind::Type(inner) => match self.value(scope, inner)? {
                 ComponentValType::Type(index) => index,
                 ComponentValType::Primitive(primitive) => {
@@ -219,14 +219,14 @@ impl TypeWriter<'_> {
             TypeDefKind::Resource | TypeDefKind::Unknown => {
                 return Err(Unbridgeable::new(
                     self.info.describe(root),
-                    "it comes from nowhere that the composition knows; give it an interface of its own",
+                    "its origin is not known; define it in an interface",
                 ));
             }
         };
         Ok(index)
     }
 
-    /// Writes a function's type and returns its index.
+    /// Writes the type of a function and returns its index.
     pub(crate) fn function(self, scope: &mut dyn Scope, function: &Function) -> Result<u32, Unbridgeable> {
         let mut params = Vec::new();
         for p in &function.params {

@@ -21,7 +21,7 @@ pub enum ConfigError {
         length_bytes: usize,
     },
     /// A volume's name has a control character.
-    #[error("a volume's name has no control characters, {name:?} has; choose another")]
+    #[error("a volume's name has no control characters, and {name:?} has some; choose another")]
     VolumeCharacters {
         /// The name.
         name: String,

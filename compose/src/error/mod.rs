@@ -55,8 +55,8 @@ pub enum ComposeError {
 
     /// The guest is a core module without `_start` and without the types of its exports.
     #[error(
-        "nothing can run the module: it has no `_start`, and nothing says which types its exports have ({}); give it a \
-         world by `wasm-tools component embed`, or build it as a component", .functions.join(", ")
+        "nothing can run the module: it has no `_start`, and its exports ({}) have no types; give it a world with \
+         `wasm-tools component embed`, or build it as a component", .functions.join(", ")
     )]
     ExportsWithoutTypes {
         /// The functions that the module exports.
@@ -65,8 +65,8 @@ pub enum ComposeError {
 
     /// The guest exports an interface that it imports, by passing the import on.
     #[error(
-        "the guest exports {interface} and has it from its own import of that name, which cannot be read as WIT; leave \
-         out that export: who needs the interface has it from the host"
+        "the guest exports {interface} by passing on its import of that name, which cannot be read as WIT; leave \
+         out that export: the host has the interface anyway"
     )]
     PassedOn {
         /// The interface.
@@ -80,7 +80,8 @@ pub enum ComposeError {
         interface: String,
     },
 
-    /// The guest imports an interface or a function of the file system that this version does not provide.
+    /// The guest imports an interface or a function of the file system that this version does not
+    /// provide.
     #[error(
         "the guest imports {interface}{}, and {provided} has nothing of that name; build it for that version, or use a newer kvfs", function_suffix(.function)
     )]
@@ -118,7 +119,8 @@ pub enum ComposeError {
         interface: String,
     },
 
-    /// A component states that kvfs composed it, and not of which parts, or in a form that this version does not know.
+    /// A component states that kvfs composed it, and not of which parts, or in a form that this
+    /// version does not know.
     #[error(
         "it has a custom section `kvfs`, as results have, but no parts that this version can compose again; compose the \
          original guest with this kvfs"
@@ -127,7 +129,7 @@ pub enum ComposeError {
 
     /// The parts that a result states cannot be composed.
     #[error(
-        "what it says it was composed of cannot be composed again: {reason}; compose the original guest with this kvfs"
+        "the parts that it states cannot be composed again: {reason}; compose the original guest with this kvfs"
     )]
     BadParts {
         /// What is wrong.
@@ -147,7 +149,7 @@ pub enum ComposeError {
     },
 
     /// The name of a package to share is not valid.
-    #[error("`{}` is no package that guest and provider could share; write its name without a version, such as my:log", cut(.package).escape_debug())]
+    #[error("`{}` is not the name of a package to share; write it without a version, such as my:log", cut(.package).escape_debug())]
     BadShare {
         /// The name.
         package: String,
@@ -155,9 +157,8 @@ pub enum ComposeError {
 
     /// Guest and provider have more bytes beside their modules than a result can keep.
     #[error(
-        "guest and provider have {kept_bytes} bytes of types, names and the like that are not in the result, and at most \
-         {max_bytes} can be kept there for it to be made again; strip them of what is for debugging, or join them as \
-         components"
+        "guest and provider have {kept_bytes} bytes of types, names and the like, and a result keeps at most {max_bytes}; \
+         strip debug information, or join them as components"
     )]
     TooMuchToKeep {
         /// How many bytes they have.

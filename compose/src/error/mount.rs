@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum MountError {
     /// The text does not have the form of a mount.
-    #[error("`{text}` is no mount; write PATH=SOURCE, such as /lib=image:dist/lib or /data=kv:data,ro")]
+    #[error("`{text}` is not a mount; write PATH=SOURCE, such as /lib=image:dist/lib or /data=kv:data,ro")]
     Form {
         /// The text.
         text: String,
@@ -62,9 +62,7 @@ pub enum MountError {
         tree: PathBuf,
     },
     /// A mount without a volume has a limit.
-    #[error(
-        "mount at {path}: it has no volume of the store that a limit could be for; use kv or overlay, or leave the limit out"
-    )]
+    #[error("mount at {path}: it has no volume to limit; use kv or overlay, or leave the limit out")]
     LimitWithoutVolume {
         /// The guest's path.
         path: String,
@@ -81,7 +79,7 @@ pub enum MountError {
     },
     /// The name of a preopened directory is not valid.
     #[error(
-        "mount at {path}: `{}` is no name of a preopened directory; write host:PREOPEN, with the name after `::` in \
+        "mount at {path}: `{}` cannot be the name of a preopened directory; write host:PREOPEN, with the name after `::` in \
          `wasmtime run --dir HOST-DIR::PREOPEN`, without control characters", .preopen.escape_debug()
     )]
     Preopen {
@@ -178,7 +176,7 @@ pub enum MountError {
         error: std::io::Error,
     },
     /// A file is no archive, or an archive with something that an image cannot hold.
-    #[error("mount at {path}: {} is no tar that can be read: {reason}; give a directory, a tar, or a tar compressed with gzip", .file.display())]
+    #[error("mount at {path}: {} cannot be read as a tar: {reason}; give a directory, a tar, or a tar compressed with gzip", .file.display())]
     Archive {
         /// The guest's path.
         path: String,
@@ -225,8 +223,8 @@ pub enum MountError {
     },
     /// The target of a hard link in an archive does not precede it.
     #[error(
-        "mount at {path}: {tree} has a hard link, `{name}`, to `{target}`, which does not stand before it; \
-         pack that too, and first"
+        "mount at {path}: {tree} has a hard link, `{name}`, to `{target}`, which does not precede it; \
+         pack the target too, before the link"
     )]
     HardLink {
         /// The guest's path.
@@ -240,7 +238,7 @@ pub enum MountError {
     },
     /// The mountpoint of another mount is no directory in the tree.
     #[error(
-        "mount at {path}: `{name}` in {tree}, where another mount is to lie, is {kind}; mount that elsewhere"
+        "mount at {path}: `{name}` in {tree} is {kind}, and another mount needs a directory there; mount that elsewhere"
     )]
     Mountpoint {
         /// The guest's path.
@@ -268,7 +266,7 @@ pub enum MountError {
     /// A tree has too many entries, or too many bytes of names.
     #[error(
         "mount at {path}: {tree} has more than {MAX_TREE_ENTRIES} files, directories and links, or more than \
-         {MAX_TREE_NAME_BYTES} bytes of paths and of what links lead to; leave out what the guest does not need, or mount it \
+         {MAX_TREE_NAME_BYTES} bytes of paths and link targets; leave out what the guest does not need, or mount it \
          as a directory of the host, with host:PREOPEN"
     )]
     TooManyEntries {

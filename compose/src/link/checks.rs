@@ -1,4 +1,4 @@
-//! Checks in glue, with the traps of the component model.
+//! Writes checks that trap as the component model does.
 
 use crate::wasm::code::Body;
 use wasm_encoder::{BlockType, Instruction as I, MemArg};
@@ -16,8 +16,8 @@ pub(super) fn check_aligned(body: &mut Body, address: u32, align: u32) {
     }
 }
 
-/// Emits traps if a value of so many bytes cannot be at an address: a value may leave its last bytes
-/// alone, and must have room for them all the same.
+/// Emits traps if a value of `size` bytes cannot be at an address. All its bytes must be in the
+/// memory, also those that carrying it does not touch.
 pub(super) fn check_place(body: &mut Body, address: u32, align: u32, size: u32, memory: u32) {
     check_aligned(body, address, align);
     if let Some(last) = size.checked_sub(1) {
@@ -26,7 +26,7 @@ pub(super) fn check_place(body: &mut Body, address: u32, align: u32, size: u32, 
     }
 }
 
-/// Emits a trap if so many bytes from an address on are not all in a memory.
+/// Emits a trap if the bytes at an address are not all in a memory.
 pub(super) fn check_bounds(body: &mut Body, address: u32, bytes: u32, memory: u32) {
     body.emit([I::LocalGet(address), I::I64ExtendI32U, I::LocalGet(bytes), I::I64ExtendI32U, I::I64Add]);
     body.emit([I::MemorySize(memory), I::I64ExtendI32U, I::I64Const(16), I::I64Shl, I::I64GtU]);

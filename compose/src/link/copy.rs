@@ -1,10 +1,9 @@
-//! Code that carries a value from one memory to another, by its type.
+//! Writes code that copies a value from one memory to another, by its type.
 //!
-//! It does what the runtime does between two components, in the same order and with the same traps:
-//! a discriminant out of range, a string that is not UTF-8, an address that is not aligned or out of
-//! bounds end the program. Only the bytes that are part of the value are carried: what lies in
-//! padding, or in a payload that is not there, stays where it is. Bytes and numbers go in one
-//! `memory.copy`.
+//! The code does what the runtime does between two components, in the same order and with the same
+//! traps: for a discriminant out of range, a string that is not UTF-8, and an address that is not
+//! aligned or out of bounds. It copies only the bytes that are part of the value, not padding or
+//! the payload of another case. Lists of bytes and numbers take one `memory.copy`.
 
 use super::checks::{check_aligned, check_bounds, trap_if};
 use super::error::NotLinkable;
@@ -14,7 +13,7 @@ use crate::wasm::code::{Body, Slot, cases, flat_types, tag_bytes, variant_layout
 use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
 use wit_parser::{Flags, Handle, SizeAlign, Type, TypeDefKind, TypeId};
 
-/// A memory, and the function that allocates in it.
+/// A memory, and the function that allocates in it, by their indices.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Side {
     pub(super) memory: u32,
@@ -22,31 +21,31 @@ pub(super) struct Side {
     pub(super) realloc: Option<u32>,
 }
 
-/// Decides what becomes of handles.
+/// Converts handles.
 pub(super) trait Handles {
-    /// Emits code that replaces the handle on top of the stack.
+    /// Emits code that converts the handle on top of the stack.
     fn carry(&self, body: &mut Body, handle: &Handle, resource: TypeId);
 }
 
-/// Writes code that carries values in one direction.
+/// Writes code that copies values in one direction.
 pub(super) struct Copier<'a> {
     pub(super) info: TypeInfo<'a>,
     pub(super) layout: &'a SizeAlign,
     pub(super) from: Option<Side>,
     pub(super) to: Option<Side>,
     pub(super) handles: &'a dyn Handles,
-    /// Function that checks a string in the memory of `to`. None if the source is trusted.
+    /// Function that checks a string in the memory of `to`. `None` if the source is trusted.
     pub(super) check_text: Option<u32>,
     /// Global that is set while the allocator of `to` runs.
     pub(super) busy: Option<u32>,
-    /// True if a list of bytes comes as a list of the pieces of memory that hold them: see `direct`.
+    /// True if a list of bytes comes as a list of pieces: see `direct`.
     pub(super) pieces: bool,
 }
 
-/// A place in memory: a local with an address, and an offset.
+/// An address in memory: a local, and an offset.
 pub(super) type Address = (u32, u32);
 
-/// Returns true if a value of this type is copied as it lies: any bytes are a value of it.
+/// Returns true if any bytes are a valid value of this type, so that copying takes no checks.
 fn is_plain(info: TypeInfo<'_>, ty: &Type) -> bool {
     match ty {
         Type::Id(id) => match &info.resolve.types[info.root(*id)].kind {
@@ -70,7 +69,7 @@ pub(super) fn is_byte(info: TypeInfo<'_>, ty: &Type) -> bool {
     }
 }
 
-/// Finds a type that cannot be carried.
+/// Fails for a type that linking cannot copy.
 pub(super) fn check_carried(info: TypeInfo<'_>, ty: &Type) -> Result<(), NotLinkable> {
     let strange = info.any(ty, &mut |info, root| {
         use TypeDefKind::{FixedLengthList, Future, Map, Stream, Unknown};
@@ -118,7 +117,8 @@ impl Copier<'_> {
         }
     }
 
-    /// Carries a flat value. The slots are exactly the value's own; those of the target are 0 before.
+    /// Copies a flattened value. The slots are exactly those of the value; the target's are 0
+    /// before.
     pub(super) fn flat(&self, body: &mut Body, from: &[Slot], to: &[Slot], ty: &Type) {
         match self.shape(ty) {
             Shape::Number { .. } => body.emit([I::LocalGet(from[0].0), I::LocalSet(to[0].0)]),
@@ -158,7 +158,7 @@ impl Copier<'_> {
         }
     }
 
-    /// Carries the payload of one case, whose values may share their places with wider ones.
+    /// Copies the payload of one case, whose values may share their slots with wider ones.
     fn flat_case(&self, body: &mut Body, from: &[Slot], to: &[Slot], case: &Type) {
         let types = flat_types(self.info.resolve, case);
         let mut own_from = Vec::new();
@@ -179,7 +179,7 @@ impl Copier<'_> {
         }
     }
 
-    /// Carries a value that lies in memory.
+    /// Copies a value in memory.
     pub(super) fn memory(&self, body: &mut Body, from: Address, to: Address, ty: &Type) {
         let load = |bytes: u32| [I::LocalGet(to.0), I::LocalGet(from.0), self.load(from.1, bytes)];
         match self.shape(ty) {
@@ -233,7 +233,8 @@ impl Copier<'_> {
         }
     }
 
-    /// Carries a list, or a string if no element is given, and returns the locals with its address and length.
+    /// Copies a list, or a string if `element` is `None`, and returns the locals with its address
+    /// and length.
     fn list(&self, body: &mut Body, pointer: u32, length: u32, element: Option<&Type>) -> (u32, u32) {
         if self.pieces && element.is_some_and(|ty| is_byte(self.info, ty)) {
             let memories = (self.from().memory, self.to().memory);
@@ -257,7 +258,7 @@ impl Copier<'_> {
             trap_if(body);
             body.emit([I::LocalGet(wide), I::I32WrapI64, I::LocalSet(bytes)]);
         }
-        // Bounds first: a length that is made up must not make the other side allocate.
+        // Bounds first: an invented length must not make the other side allocate.
         check_bounds(body, pointer, bytes, from.memory);
         let target = self.allocate(body, bytes, align);
 
@@ -272,7 +273,7 @@ impl Copier<'_> {
                 }
             }
             Some(ty) if !is_plain(self.info, ty) => {
-                // A list of none has its address checked too.
+                // The address of an empty list is checked too.
                 check_bounds(body, target, bytes, to.memory);
                 self.elements(body, pointer, target, length, size, ty);
             }
@@ -281,7 +282,7 @@ impl Copier<'_> {
         (target, length)
     }
 
-    /// Allocates so many bytes at the other side and returns the local with the address.
+    /// Allocates `bytes` at the other side and returns the local with the address.
     pub(super) fn allocate(&self, body: &mut Body, bytes: u32, align: u32) -> u32 {
         let target = body.local(ValType::I32);
         let busy = |body: &mut Body, on: i32| {
@@ -326,7 +327,7 @@ impl Copier<'_> {
         }
     }
 
-    /// Makes the word on top of the stack one that the type allows, or traps.
+    /// Normalizes the word on top of the stack to a value of its type, or traps.
     fn make_right(&self, body: &mut Body, word: Word) {
         match word {
             Word::Bool => body.emit([I::I32Const(0), I::I32Ne]),
@@ -347,7 +348,7 @@ impl Copier<'_> {
                 let value = body.local(ValType::I32);
                 body.emit([I::LocalTee(value), I::I32Const(0x11_0000), I::I32GeU]);
                 trap_if(body);
-                // A surrogate: from 0xd800 on, for 0x800.
+                // Surrogates: 0x800 values from 0xd800.
                 body.emit([
                     I::LocalGet(value),
                     I::I32Const(0xd800),
@@ -392,13 +393,13 @@ impl Copier<'_> {
     }
 }
 
-/// How a value is made up.
+/// The shape of a value.
 enum Shape<'a> {
-    /// A number of 4 or 8 bytes, any of which is right.
+    /// A number of 4 or 8 bytes without rules.
     Number {
         bytes: u32,
     },
-    /// One core word with rules.
+    /// One core word with a rule.
     Word(Word),
     Flags(&'a Flags),
     /// A list of elements, or a string.
@@ -407,14 +408,14 @@ enum Shape<'a> {
     Cases(Vec<Option<Type>>),
 }
 
-/// A core word with rules.
+/// The rule of a core word.
 enum Word {
     Bool,
-    /// A number of so many bits.
+    /// A number of this many bits.
     Bits(u32),
-    /// A signed number of so many bytes.
+    /// A signed number of this many bytes.
     Signed(u32),
-    /// One of so many.
+    /// A number below this.
     Below(usize),
     Char,
     Handle(Handle, TypeId),
@@ -432,12 +433,12 @@ impl Word {
     }
 }
 
-/// Returns how many bits of a word of flags mean something.
+/// Returns how many bits of a word of flags are in use.
 fn bits_of_word(flags: &Flags, number: usize) -> u32 {
     flags.flags.len().saturating_sub(32 * number).min(32) as u32
 }
 
-/// Emits the conversion between a value's own core type and the wider one of a place it shares.
+/// Emits the conversion between a value's core type and that of a slot it shares.
 fn convert(body: &mut Body, from: ValType, to: ValType) {
     use ValType::{F32, F64, I32, I64};
     match (from, to) {

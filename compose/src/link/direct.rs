@@ -1,10 +1,11 @@
-//! Bytes of files, moved once: between the guest's memory and where they lie in the adapter's.
+//! Moves bytes of files once: between the guest's memory and their place in the adapter's.
 //!
-//! As a list, bytes are copied twice: into or out of a list in the adapter's memory, and between the
-//! memories. The adapter exports `kvfs:adapter/direct` beside its functions, in which a list of bytes is
-//! replaced: by pieces of memory that hold them, or by its length and a function that says first where they
-//! go. The glue then moves them itself, with the checks and traps of a list. The rule for the names is here,
-//! and what there is is the adapter's matter: there is no table of functions.
+//! Bytes in a list are copied twice: between a list in the adapter's memory and their place there,
+//! and between the memories. The adapter also exports `kvfs:adapter/direct`, with functions that
+//! replace the list: a result by the pieces of memory that hold the bytes, a parameter by its
+//! length, after another function has returned the pieces for the bytes. The glue then moves them
+//! itself, with the checks and traps of a list. Functions are found by the rule for their names:
+//! there is no table of them.
 
 use super::copy::{Copier, is_byte};
 use super::module::{GlueImport, GlueModule};
@@ -14,26 +15,27 @@ use crate::wasm::code::{Body, Slot, flat_types};
 use wasm_encoder::{Instruction as I, ValType};
 use wit_parser::{Function, Type, TypeDefKind, TypeId};
 
-/// The interface of the adapter with such functions.
+/// The interface with these functions.
 pub(super) const INTERFACE: &str = "kvfs:adapter/direct";
 
-/// How a function takes and gives lists of bytes.
+/// How a function takes and returns lists of bytes.
 #[derive(Clone, Debug)]
 pub(super) enum Direct {
     /// As lists.
     Not,
-    /// It gives pieces of memory that hold them.
+    /// As pieces of memory, which it returns.
     Lent,
-    /// It takes their length, after `place` has said where they go.
+    /// As their length, after `place` has returned the pieces for them.
     Placed { place: GlueImport, post_return: Option<GlueImport> },
 }
 
-/// Returns the name that a function of a resource has in [`INTERFACE`]: `[method]file.read` is `file-read`.
+/// Returns the name that a function of a resource has in [`INTERFACE`]: `[method]file.read` is
+/// `file-read`.
 pub(super) fn name_of(function: &str) -> String {
     function.strip_prefix("[method]").unwrap_or(function).replace('.', "-")
 }
 
-/// A function of the adapter that carries lists of bytes, and what stands for it in [`INTERFACE`].
+/// A function of the adapter with lists of bytes, and its counterparts in [`INTERFACE`].
 #[derive(Clone, Copy)]
 pub(super) struct Pair<'r> {
     pub(super) ordinary: &'r Function,
@@ -42,7 +44,7 @@ pub(super) struct Pair<'r> {
 }
 
 impl Pair<'_> {
-    /// Whether the types are those that glue relies on: the same but for the lists of bytes.
+    /// Returns true if the types differ only in the lists of bytes, as glue expects.
     pub(super) fn fits(&self, info: TypeInfo<'_>) -> bool {
         let types = |function: &Function| function.params.iter().map(|param| param.ty).collect::<Vec<_>>();
         let (ordinary, direct) = (types(self.ordinary), types(self.direct));
@@ -66,7 +68,7 @@ impl Pair<'_> {
     }
 }
 
-/// Whether two types are the same but that where one has bytes, the other has pieces.
+/// Returns true if two types are the same, with pieces in the second for bytes in the first.
 fn same_but_bytes(info: TypeInfo<'_>, x: &Type, y: &Type) -> bool {
     if is_bytes(info, x) {
         return is_pieces(info, y);
@@ -88,7 +90,7 @@ fn same_but_bytes(info: TypeInfo<'_>, x: &Type, y: &Type) -> bool {
     }
 }
 
-/// Whether a type is a list of pieces: an address and a length each.
+/// Returns true for a list of pieces, each an address and a length.
 fn is_pieces(info: TypeInfo<'_>, ty: &Type) -> bool {
     let kind = |ty: &Type| match ty {
         Type::Id(id) => Some(&info.resolve.types[info.root(*id)].kind),
@@ -109,12 +111,12 @@ fn is_bytes(info: TypeInfo<'_>, ty: &Type) -> bool {
 }
 
 impl Direct {
-    /// Whether a parameter goes as its length.
+    /// Returns true if a parameter goes as its length.
     pub(super) fn takes_length(&self, info: TypeInfo<'_>, ty: &Type) -> bool {
         matches!(self, Direct::Placed { .. }) && is_bytes(info, ty)
     }
 
-    /// The core parameters of the function, given those it would have with lists.
+    /// Returns the core parameters of the function, given those it would have with lists.
     pub(super) fn params(
         &self,
         info: TypeInfo<'_>,
@@ -132,7 +134,7 @@ impl Direct {
         params
     }
 
-    /// Emits the first half of a call: asks where the bytes go and moves them there.
+    /// Emits the first half of a call: gets the pieces for the bytes and moves them there.
     pub(super) fn fill(
         &self,
         module: &mut GlueModule,

@@ -1,7 +1,7 @@
-//! Writes items of the parts into the result, each when the first item that needs it is written.
+//! Writes items of the parts into the result, each before the first item that refers to it.
 //!
-//! An item is written once, after all that it refers to, and keeps no index: a map per part and space
-//! says where it went. What is not to be written as it stands has a [`Replacement`], set beforehand.
+//! An item is written once, after all that it refers to. A map per part and space has its index in
+//! the result. An item that is not written as it stands has a [`Replacement`].
 
 use super::error::NotLinkable;
 use super::items::{Item, ItemId, Space};
@@ -16,7 +16,7 @@ use wasm_encoder::{
 use wasmparser::{CanonicalFunction, ComponentExport, ComponentImport, ExternalKind};
 
 impl<'a> Linker<'a> {
-    /// Writes an item unless it is written, and returns its index in the result.
+    /// Returns the index of an item in the result, after writing it if it is not there yet.
     pub(super) fn need(&mut self, part: Part, id: ItemId) -> Result<u32, NotLinkable> {
         let source = self.source_mut(part);
         if let Some(index) = source.place(id) {
@@ -62,7 +62,7 @@ impl<'a> Linker<'a> {
         }
     }
 
-    /// Writes an item as it stands, but for the indices in it.
+    /// Writes an item as it stands, with the indices in it mapped.
     pub(super) fn write(&mut self, part: Part, id: ItemId) -> Result<u32, NotLinkable> {
         let items = self.source(part).items.clone();
         let space = id.0;
@@ -114,7 +114,7 @@ impl<'a> Linker<'a> {
         }
     }
 
-    /// Writes a lifted function with another core function than its own.
+    /// Writes a lifted function with another core function.
     fn write_wrapped(
         &mut self,
         part: Part,
@@ -142,7 +142,7 @@ impl<'a> Linker<'a> {
         Ok(self.output.add(Space::Func, &section))
     }
 
-    /// Writes an import. A name that another part has imported already is imported once.
+    /// Writes an import, unless another part has imported the same name already.
     fn write_import(&mut self, part: Part, id: ItemId, name: Option<&str>) -> Result<u32, NotLinkable> {
         let items = self.source(part).items.clone();
         let Item::Import(import) = items.get(id)? else {
@@ -181,9 +181,9 @@ impl<'a> Linker<'a> {
         })
     }
 
-    /// Writes a custom section that names items, with the names of those that were written.
+    /// Writes the custom section with the names of items, for those that were written.
     pub(super) fn write_names(&mut self, reader: wasmparser::ComponentNameSectionReader<'a>) {
-        // Names help people and carry no meaning: those that cannot be read are left out.
+        // Names are for people only, so names that cannot be read are left out.
         let mut section = wasm_encoder::ComponentNameSection::new();
         for subsection in reader {
             let Ok(subsection) = subsection else { break };
@@ -224,7 +224,7 @@ impl<'a> Linker<'a> {
             N::Instances(names) => section.instances(&map(Space::Instance, names)),
             N::Components(names) => section.components(&map(Space::Component, names)),
             N::Funcs(names) => section.funcs(&map(Space::Func, names)),
-            // Nothing that can be linked has values or tags, and what is not known cannot be mapped.
+            // Linkable components have no values and tags, and unknown names cannot be mapped.
             N::Values(_) | N::CoreTags(_) | N::Unknown { .. } => {}
         }
     }
@@ -234,8 +234,8 @@ impl<'a> Linker<'a> {
 struct Encoder<'l, 'a> {
     linker: &'l mut Linker<'a>,
     part: Part,
-    /// How many types are around the place being encoded. Only outside of all of them do indices
-    /// mean the component's own items.
+    /// Number of types around the item being encoded. Only at depth 0 do indices mean items of the
+    /// component.
     depth: u32,
     failed: Option<NotLinkable>,
 }

@@ -1,6 +1,6 @@
 //! Why parts cannot be linked.
 
-/// Why parts cannot be linked, as the end of a sentence. They can be composed all the same.
+/// Why parts cannot be linked, as the end of a sentence. They can still be composed as components.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub(crate) struct NotLinkable {

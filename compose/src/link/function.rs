@@ -1,8 +1,9 @@
-//! Glue for one function: the guest's lowered view of it outside, the adapter's core function inside.
+//! Glue for one function: the guest's lowered view of it outside, the adapter's core function
+//! inside.
 //!
-//! What a lowered import looks like and what lies behind a lifted export differ in little: values lie
-//! in two memories, handles have two meanings, and a result in memory is at an address the caller gave
-//! or at one the callee returns.
+//! A lowered import and the core function of a lifted export differ little: values are in two
+//! memories, handles have two meanings, and a result in memory is at an address from the caller or
+//! from the callee.
 //!
 //! ```text
 //! guest ── glue ─┬─ every handle is the host's ──> the guest's own lowering, same arguments
@@ -22,7 +23,7 @@ use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{Function, Handle, SizeAlign, Type, TypeDefKind, TypeId};
 
-/// What a resource is to linking.
+/// A resource in the handle table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Resource {
     /// Its kind in the handle table.
@@ -31,14 +32,14 @@ pub(super) struct Resource {
     pub(super) shared: bool,
 }
 
-/// One side of a call: where its values lie, and what allocates there.
+/// The memory and the allocator of one side of a call, as imports of the glue.
 #[derive(Clone, Debug)]
 pub(super) struct SideImports {
     pub(super) memory: Option<GlueImport>,
     pub(super) realloc: Option<GlueImport>,
 }
 
-/// A function to be joined.
+/// Glue between a caller and a callee of one function.
 pub(super) struct FunctionGlue<'a> {
     pub(super) info: TypeInfo<'a>,
     pub(super) layout: &'a SizeAlign,
@@ -48,7 +49,7 @@ pub(super) struct FunctionGlue<'a> {
     /// The callee's core function.
     pub(super) target: GlueImport,
     pub(super) post_return: Option<GlueImport>,
-    /// The caller's function as it would be otherwise, for calls in which every handle is the host's.
+    /// The caller's function without linking, for calls in which every handle is the host's.
     pub(super) original: Option<GlueImport>,
     pub(super) resources: &'a HashMap<TypeId, Resource>,
     /// True if handles of the host can reach the guest.
@@ -57,9 +58,9 @@ pub(super) struct FunctionGlue<'a> {
     pub(super) check_params: Option<GlueImport>,
     /// Checks strings in the caller's memory, if the callee is not trusted.
     pub(super) check_results: Option<GlueImport>,
-    /// True if the caller's allocator may be anything and must be kept from calling back.
+    /// True if the caller's allocator is untrusted code, which must not call back.
     pub(super) guard_caller: bool,
-    /// How the target takes and gives lists of bytes, if not as lists.
+    /// How the target takes and returns lists of bytes.
     pub(super) direct: Direct,
 }
 
@@ -207,7 +208,7 @@ impl FunctionGlue<'_> {
         Ok(given)
     }
 
-    /// Calls the host instead if none of the handles is the file system's.
+    /// Emits a call of the host instead, if none of the handles is the file system's.
     fn pass_on(&self, body: &mut Body, given: &[Given], slots: &[Slot], original: u32, caller: Option<Side>) {
         let ours = body.local(ValType::I32);
         for handle in given {
@@ -238,7 +239,7 @@ impl FunctionGlue<'_> {
         body.emit([I::Call(original), I::Return, I::End]);
     }
 
-    /// Carries the parameters over and returns the locals with the callee's arguments.
+    /// Copies the parameters and returns the locals with the callee's arguments.
     fn arguments(
         &self,
         body: &mut Body,
@@ -266,7 +267,7 @@ impl FunctionGlue<'_> {
             for ty in &types {
                 let slots = &slots[from..from + flat_types(self.info.resolve, ty).len()];
                 let to = if self.direct.takes_length(self.info, ty) {
-                    // It stays where it is; the copy comes when there is a place for it.
+                    // `fill` moves the bytes once there is a place for them.
                     check_bounds(body, slots[0].0, slots[1].0, copier.from().memory);
                     body.emit([I::LocalGet(slots[1].0), I::LocalSet(target[at].0)]);
                     1
@@ -280,7 +281,7 @@ impl FunctionGlue<'_> {
         target.into_iter().map(|(local, _)| local).collect()
     }
 
-    /// Carries the result over. Returns the local with it if it is flat.
+    /// Copies the result. Returns its local if it is flat.
     fn result(
         &self,
         body: &mut Body,
@@ -308,22 +309,23 @@ impl FunctionGlue<'_> {
     }
 }
 
-/// How handles are lent for one call.
+/// The functions that lend handles for one call.
 struct Borrows {
-    /// `handle, kind -> rep`: the table's own, for handles that can only be the file system's.
+    /// `handle, kind -> rep` of the table, for handles that can only be the file system's.
     borrow: Option<u32>,
     give_back: Option<u32>,
     /// The same for handles that may be the host's, with a note for `leave`.
     acquire: Option<u32>,
     leave: Option<u32>,
     loans: Option<u32>,
-    /// `handle, kind -> handle`: gives the host's handle for one of ours that only wraps it.
+    /// `handle, kind -> handle`: replaces a handle of the adapter that only wraps one of the host's
+    /// by that.
     settle: Option<u32>,
 }
 
 impl Borrows {
     fn choose(given: &[Given], dispatched: bool, host_handles: bool, module: &mut GlueModule) -> Self {
-        // After dispatch a single handle is known to be ours.
+        // A single handle that is not the host's is the file system's.
         let single = dispatched && given.len() == 1 && given[0].length.is_none();
         let mixed = |g: &Given| g.length.is_some() || (g.resource.shared && host_handles && !single);
         let i32s = [ValType::I32; 2];
@@ -391,7 +393,7 @@ struct ResultHandles<'j, 'a> {
 
 impl Handles for ResultHandles<'_, '_> {
     fn carry(&self, body: &mut Body, _: &Handle, resource: TypeId) {
-        // What the adapter makes has its handle in the guest's table from the start.
+        // A resource that the adapter makes has its handle in the guest's table from the start.
         if let (Some(settle), Some(resource)) = (self.settle, self.glue.resources.get(&resource))
             && resource.shared
         {

@@ -1,4 +1,4 @@
-//! Places glue modules and the modules that come with them in the result.
+//! Puts glue modules, and the modules that they use, into the result.
 
 use super::error::NotLinkable;
 use super::handles;
@@ -13,7 +13,7 @@ use wasm_encoder::{ExportKind, ValType};
 pub(super) static TEXT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/text.wasm"));
 
 impl Linker<'_> {
-    /// Places a planned glue module and returns its instance.
+    /// Returns the instance of a glue module, after placing it if it is only planned.
     pub(super) fn glue_instance(&mut self, number: usize) -> Result<u32, NotLinkable> {
         let (bytes, imports) = match &self.glue[number] {
             Glue::Placed(instance) => return Ok(*instance),
@@ -23,7 +23,7 @@ impl Linker<'_> {
         for (at, (import, kind)) in imports.into_iter().enumerate() {
             exports.push((at.to_string(), kind, self.provide(import, kind)?));
         }
-        // What it imports may have needed the module itself: then it is placed by now.
+        // Its imports may have needed the module itself, and placed it.
         if let Glue::Placed(instance) = self.glue[number] {
             return Ok(instance);
         }
@@ -82,7 +82,7 @@ impl Linker<'_> {
         }
     }
 
-    /// Places the table of handles and returns its instance.
+    /// Returns the instance of the table of handles, after placing it if needed.
     fn handle_table(&mut self) -> Result<u32, NotLinkable> {
         if let Some(instance) = self.table {
             return Ok(instance);

@@ -1,4 +1,5 @@
-//! The table of handles, as the adapter and the glue see it. [`handles.wat`](handles.wat) is the table.
+//! The interface of the table of handles, for the adapter and for glue. The table is
+//! [`handles.wat`](handles.wat).
 
 use super::module::{GlueImport, GlueModule};
 use crate::wasm::code::Body;
@@ -7,16 +8,16 @@ use wasm_encoder::{BlockType, Instruction as I, ValType};
 /// The core module, built from `handles.wat`.
 pub(super) static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/handles.wasm"));
 
-/// The notes of what is lent, built from `loans.wat`.
+/// The notes of lent handles, built from `loans.wat`.
 pub(super) static LOANS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loans.wasm"));
 
-/// The lowest handle of the file system. Every lower number is the runtime's.
+/// The lowest handle of the file system. All lower numbers are the runtime's.
 pub(super) const FIRST: i32 = 0x4000_0000;
 
-/// How many kinds of handles the table tells apart.
+/// The number of kinds of handles in the table.
 pub(super) const KINDS: u32 = 6;
 
-/// What the component model's built-in functions are for a resource of the adapter's own.
+/// The component model's built-in functions, for the adapter's resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     New,
@@ -48,7 +49,7 @@ impl Operation {
     }
 }
 
-/// Writes the built-in functions of all kinds: the table's, with the kind filled in.
+/// Writes the built-in functions of all kinds: those of the table with the kind filled in.
 pub(super) fn write_operations(module: &mut GlueModule) {
     for operation in Operation::ALL {
         let params = [ValType::I32; 2];
@@ -61,13 +62,14 @@ pub(super) fn write_operations(module: &mut GlueModule) {
     }
 }
 
-/// Writes the check that comes first in every call of the guest's: that it does not come from its own allocator.
+/// Writes the check at the start of every call of the guest: it must not come from the guest's
+/// allocator.
 pub(super) fn write_busy(module: &mut GlueModule, body: &mut Body) {
     let busy = module.global(GlueImport::Handles("busy"));
     body.emit([I::GlobalGet(busy), I::If(BlockType::Empty), I::Unreachable, I::End]);
 }
 
-/// Writes the guest's drop of one kind of handle: the table's, or the host's for its own handles.
+/// Writes the guest's drop of one kind of handle: by the table, or by the host for its own handles.
 pub(super) fn write_drop(module: &mut GlueModule, name: &str, kind: u32, host: Option<GlueImport>) {
     let table = module.function(GlueImport::Handles("drop"), &[ValType::I32; 2], &[]);
     let mut body = Body::new(1);

@@ -1,16 +1,16 @@
-;; The table of the guest's handles to what the file system has: descriptors, listings, and its own
+;; The table of the guest's handles to resources of the file system: descriptors, listings, and its own
 ;; streams, pollables and errors.
 ;;
-;; A handle is a number with bit 30 set. The runtime gives out numbers below 2^28, so the two kinds
-;; of handles never meet. Below bit 30 it has ten bits of generation and twenty bits of place:
+;; A handle is a number with bit 30 set. The runtime's handles are below 2^28, so the two never collide.
+;; Below bit 30 it has ten bits of generation and twenty bits of place:
 ;;
 ;;     0 1 GGGGGGGGGG PPPPPPPPPPPPPPPPPPPP
 ;;
-;; A place is 16 bytes: the handle that is valid there (0 in bit 30 if none), the kind of resource, what
-;; the file system knows the resource by, and how often it is lent (or, while free, the next free place).
-;; A handle is right if it equals the number at its place: one made up, one dropped before, and one of
-;; another kind all trap, as the runtime's own do. The generation tells a handle from those that had
-;; its place before; it comes round after 1,024 uses of one place.
+;; A place has 16 bytes: the valid handle (bit 30 is 0 if there is none), the kind of resource, the
+;; file system's representation of the resource, and the number of its loans (or, while free, the next
+;; free place). A handle is valid if it equals the number at its place: an invented one, a dropped one and
+;; one of another kind trap, as the runtime's own do. The generation distinguishes a handle from earlier
+;; ones at its place; it wraps around after 1,024 uses of the place.
 ;;
 ;; There are at most 2^20 handles, 16 MiB of table; one more traps.
 (module
@@ -24,13 +24,13 @@
   (memory $table 1)
   (global $free (mut i32) (i32.const -1))
   (global $places (mut i32) (i32.const 0))
-  ;; Set while the guest's allocator runs: it may not call anything, as the component model says.
+  ;; Set while the guest's allocator runs: by the component model, it may not call imports.
   (global (export "busy") (mut i32) (i32.const 0))
 
   ;; Returns the address of a handle's place, or traps.
   (func $place (param $handle i32) (param $kind i32) (result i32)
     (local $at i32)
-    ;; Below are the runtime's numbers, and what lies at a place that is free.
+    ;; Lower numbers are the runtime's, or those at a free place.
     (if (i32.lt_u (local.get $handle) (i32.const 0x40000000)) (then (unreachable)))
     (local.set $at (i32.shl (i32.and (local.get $handle) (i32.const 0xfffff)) (i32.const 4)))
     (if (i32.ne (i32.load $table (local.get $at)) (local.get $handle)) (then (unreachable)))
@@ -44,7 +44,7 @@
       (then
         (if (i32.eq (global.get $places) (i32.const 0x100000)) (then (unreachable)))
         (local.set $at (i32.shl (global.get $places) (i32.const 4)))
-        ;; 4,096 places are a page.
+        ;; A page has 4,096 places.
         (if (i32.eq (i32.shr_u (local.get $at) (i32.const 16)) (memory.size $table))
           (then
             (if (i32.eq (memory.grow $table (i32.const 1)) (i32.const -1)) (then (unreachable)))))
@@ -60,11 +60,11 @@
     (i32.store $table offset=12 (local.get $at) (i32.const 0))
     (i32.load $table (local.get $at)))
 
-  ;; Returns what the file system knows a handle's resource by.
+  ;; Returns the representation of a handle's resource.
   (func $rep (export "rep") (param $handle i32) (param $kind i32) (result i32)
     (i32.load $table offset=8 (call $place (local.get $handle) (local.get $kind))))
 
-  ;; Removes a handle and returns what it stood for. Traps while it is lent.
+  ;; Removes a handle and returns the representation. Traps while it is lent.
   (func $take (param $handle i32) (param $kind i32) (result i32)
     (local $at i32)
     (local.set $at (call $place (local.get $handle) (local.get $kind)))
@@ -78,7 +78,7 @@
     (global.set $free (i32.shr_u (local.get $at) (i32.const 4)))
     (i32.load $table offset=8 (local.get $at)))
 
-  ;; Removes a handle and its resource.
+  ;; Removes a handle and destroys its resource.
   (func $drop (export "drop") (param $handle i32) (param $kind i32)
     (local $rep i32)
     (local.set $rep (call $take (local.get $handle) (local.get $kind)))
@@ -99,7 +99,7 @@
       (i32.add (i32.load $table offset=12 (local.get $at)) (i32.const 1)))
     (i32.load $table offset=8 (local.get $at)))
 
-  ;; Ends what `borrow` began. The handle is still valid: nothing drops one that is lent.
+  ;; Ends a loan of `borrow`. The handle is still valid: a lent one cannot be dropped.
   (func $give_back (export "give-back") (param $handle i32)
     (local $at i32)
     (local.set $at (i32.shl (i32.and (local.get $handle) (i32.const 0xfffff)) (i32.const 4)))

@@ -1,7 +1,7 @@
 //! The items of a component, by index space.
 //!
-//! Only the outermost level is taken apart. Core modules and inner components are ranges of the input
-//! and are copied as they are; code is never looked at.
+//! Only the outermost level is parsed. Core modules and inner components are copied as ranges of
+//! the input; code is never read.
 
 use super::error::NotLinkable;
 use wasmparser::{
@@ -53,10 +53,10 @@ impl Space {
     }
 }
 
-/// An item: the space it adds to, and its index there.
+/// An item by its space and its index there.
 pub(super) type ItemId = (Space, u32);
 
-/// How an item came to be.
+/// The definition of an item.
 #[derive(Clone, Debug)]
 pub(super) enum Item<'a> {
     /// A core module or an inner component: its bytes.
@@ -68,25 +68,25 @@ pub(super) enum Item<'a> {
     Type(ComponentType<'a>),
     Instance(ComponentInstance<'a>),
     Import(ComponentImport<'a>),
-    /// An export is an item too: a second name for what it exports.
+    /// An export is an item too: another index for the item that it exports.
     Export(ComponentExport<'a>),
 }
 
-/// What stands in the file, in its order.
+/// A step of the file, in its order.
 #[derive(Clone, Debug)]
 pub(super) enum Step<'a> {
     Item(ItemId),
     Custom(CustomSectionReader<'a>),
 }
 
-/// A component taken apart.
+/// The items of a component.
 pub(super) struct Items<'a> {
     spaces: [Vec<Item<'a>>; Space::COUNT],
     pub(super) steps: Vec<Step<'a>>,
 }
 
 impl<'a> Items<'a> {
-    /// Reads a component that is known to be whole.
+    /// Reads a component that is not cut off.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, NotLinkable> {
         let mut items = Self { spaces: Default::default(), steps: Vec::new() };
         let mut depth = 0;
@@ -187,7 +187,7 @@ impl<'a> Items<'a> {
                 return Err(NotLinkable::new("it has a component start function"));
             }
             Payload::CustomSection(section) => self.steps.push(Step::Custom(section)),
-            other => return Err(NotLinkable::new(format!("it has a section that is not known: {other:?}"))),
+            other => return Err(NotLinkable::new(format!("it has an unknown section: {other:?}"))),
         }
         Ok(())
     }
@@ -198,7 +198,7 @@ impl<'a> Items<'a> {
         all.push(item);
     }
 
-    /// Returns an item. The index is one that the component itself used, so it may be anything.
+    /// Returns an item. The index comes from the component, so it may be out of range.
     pub(super) fn get(&self, (space, index): ItemId) -> Result<&Item<'a>, NotLinkable> {
         let item = self.spaces[space as usize].get(index as usize);
         item.ok_or_else(|| NotLinkable::new(format!("index {index} is out of bounds in {space:?}")))
@@ -219,7 +219,7 @@ fn slice(bytes: &[u8], range: std::ops::Range<u64>) -> Result<&[u8], NotLinkable
     range.and_then(|(start, end)| bytes.get(start..end)).ok_or_else(|| NotLinkable::new("it is cut off"))
 }
 
-/// Returns true if an inner component aliases something of the component around it.
+/// Returns true if an inner component aliases an item of the component around it.
 fn reaches_out(inner: &[u8]) -> Result<bool, NotLinkable> {
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(inner) {
@@ -235,7 +235,7 @@ fn reaches_out(inner: &[u8]) -> Result<bool, NotLinkable> {
                     }
                 }
             }
-            // Types see their component's items as outer ones, one level further in.
+            // In a type, the component is one level further out.
             Payload::ComponentTypeSection(section) => {
                 for ty in section {
                     if type_reaches_out(&ty.map_err(damaged)?, depth) {

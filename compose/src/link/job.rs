@@ -2,12 +2,12 @@
 
 use crate::parts::{AdapterComponent, Guest};
 
-/// All that is linked.
+/// The parts, and the names of the host's interfaces.
 pub(crate) struct Job<'a> {
     pub(crate) guest: &'a Guest<'a>,
     pub(crate) adapter: &'a AdapterComponent,
-    /// Names of the host's `wasi:io` in the result, by the adapter's import. None if no handle of the
-    /// host can reach the guest.
+    /// Pairs of the adapter's import of the host's `wasi:io` and the name in the result. `None` if
+    /// no handle of the host can reach the guest.
     pub(crate) host_io: Option<Vec<(String, String)>>,
     /// A component that exports the store.
     pub(crate) provider: Option<&'a [u8]>,

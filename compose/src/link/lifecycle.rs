@@ -1,4 +1,4 @@
-//! The end of a program: what is written becomes durable before `exit` and when an export returns.
+//! Commits at the end of a program: before `exit`, and when an export returns.
 
 use super::function::signature;
 use super::handles::write_busy;
@@ -9,16 +9,18 @@ use wasm_encoder::{BlockType, Instruction as I, ValType};
 use wit_parser::Function;
 use wit_parser::abi::AbiVariant;
 
-/// What ends a program.
+/// The functions that end a program.
 #[derive(Clone)]
 pub(super) struct End {
     pub(super) commit: GlueImport,
-    /// What gives the host's standard error, and what explains there why a commit failed.
+    /// The function that gives the host's standard error, and the one that explains there why a
+    /// commit failed.
     pub(super) tell: Option<(GlueImport, GlueImport)>,
 }
 
 impl End {
-    /// Writes the commit, which leaves 0 on the stack if all is stored, and tells if it is not.
+    /// Writes the commit, which leaves 0 on the stack if everything is stored, and reports a
+    /// failure.
     fn write(self, module: &mut GlueModule, body: &mut Body) {
         let commit = module.function(self.commit, &[], &[ValType::I32]);
         body.emit([I::Call(commit)]);
@@ -49,8 +51,8 @@ pub(super) fn write_exit(
     module.define(name, &params, &results, body);
 }
 
-/// Writes the wrapper of an exported function: calls it, then commits. A commit that fails turns the
-/// result into an error if its type has one without a payload, and traps otherwise.
+/// Writes the wrapper of an exported function: calls it, then commits. A commit that fails turns
+/// the result into an error if its type has one without a payload, and traps otherwise.
 pub(super) fn write_export(
     module: &mut GlueModule,
     name: &str,

@@ -8,7 +8,7 @@ use super::source::Source;
 use std::collections::HashMap;
 use wasm_encoder::ExportKind;
 
-/// The result being made.
+/// The result while it is made.
 pub(super) struct Linker<'a> {
     pub(super) output: Output,
     pub(super) guest: Source<'a>,
@@ -17,17 +17,18 @@ pub(super) struct Linker<'a> {
     /// Imports of the result, by space and name.
     pub(super) imports: HashMap<(Space, String), u32>,
     pub(super) glue: Vec<Glue>,
-    /// Number of the glue module with the table's operations by kind, and of the one for mixed calls.
+    /// Number of the glue module with the operations of the table by kind, and of the one for mixed
+    /// calls.
     pub(super) operations: usize,
     pub(super) mixed: Option<usize>,
-    /// The destructors of the adapter's resources, by kind: core functions of the adapter.
+    /// Core functions of the adapter that destroy its resources, by kind.
     pub(super) destructors: Vec<Option<u32>>,
     pub(super) table: Option<u32>,
     pub(super) loans: Option<u32>,
     pub(super) text: HashMap<(Part, ItemId), u32>,
 }
 
-/// A glue module: planned, and placed when the first function of it is needed.
+/// A glue module, placed when the first function of it is needed.
 pub(super) enum Glue {
     Planned(Vec<u8>, Vec<(GlueImport, ExportKind)>),
     Placed(u32),

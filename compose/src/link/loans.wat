@@ -1,14 +1,14 @@
-;; Handles that are lent for the time of a call with several of them, 4 bytes each, innermost last.
+;; Handles that are lent for a call with several of them: 4 bytes each, those of inner calls last.
 ;;
-;; A module of its own: hosts that hand out memories from a pool allow a module one, unless told otherwise.
+;; A module of its own: by default, hosts that pool memories allow one memory for each module.
 (module
   (memory 1)
   (global $top (mut i32) (i32.const 0))
 
-  ;; Returns how many handles are noted as lent.
+  ;; Returns the number of notes.
   (func (export "loans") (result i32) (global.get $top))
 
-  ;; Notes a handle as lent, with whatever the caller puts into bit 31.
+  ;; Notes a lent handle; bit 31 is for the caller.
   (func (export "note") (param $handle i32)
     (local $at i32)
     (local.set $at (i32.shl (global.get $top) (i32.const 2)))
@@ -17,7 +17,7 @@
     (i32.store (local.get $at) (local.get $handle))
     (global.set $top (i32.add (global.get $top) (i32.const 1))))
 
-  ;; Returns the handle that was noted last, and forgets the note.
+  ;; Removes the last note and returns its handle.
   (func (export "unnote") (result i32)
     (global.set $top (i32.sub (global.get $top) (i32.const 1)))
     (i32.load (i32.shl (global.get $top) (i32.const 2)))))

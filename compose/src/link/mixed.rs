@@ -1,16 +1,16 @@
-//! Calls that have handles of both sides: the host's are taken in for as long as the call lasts.
+//! Calls with handles of both sides: the adapter wraps the host's for the time of the call.
 //!
-//! The adapter knows how to wait for, read and write a stream of the host; it needs it wrapped into one
-//! of its own. So the glue wraps each handle of the host before such a call and unwraps it after. A
-//! wrapped handle never reaches the guest: an error that the host answered and the adapter wrapped is
-//! given as the host's own.
+//! The adapter can wait for, read and write a stream of the host that is wrapped into one of its
+//! own. So glue wraps each handle of the host before such a call and unwraps it after. A wrapped
+//! handle never reaches the guest: it gets an error of the host, which the adapter has wrapped, as
+//! the host's own.
 
 use super::handles::FIRST;
 use super::module::{GlueImport, GlueModule};
 use crate::wasm::code::{Body, at};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 
-/// What the module needs of the adapter for one resource of `wasi:io`.
+/// The functions of the adapter for one resource of `wasi:io`.
 pub(super) struct Wrapping {
     pub(super) kind: u32,
     pub(super) wrap: GlueImport,
@@ -19,20 +19,23 @@ pub(super) struct Wrapping {
     pub(super) probe: Probe,
 }
 
-/// How a handle of the host is shown to be one before it is trusted: the runtime traps if it is not.
+/// A call of the host with a handle before the handle is trusted: the runtime traps if it is not
+/// the host's.
 pub(super) enum Probe {
     /// `handle -> pollable` and the pollable's drop.
     Subscribe(GlueImport, GlueImport),
     /// `handle -> bool`.
     Ready(GlueImport),
-    /// The adapter's own `to-debug-string`, `rep -> address`, and its post-return: it asks the host.
+    /// The adapter's `to-debug-string`, `rep -> address`, which calls the host, and its
+    /// post-return.
     Describe(GlueImport, Option<GlueImport>),
 }
 
-/// Bit of a note that says that the handle wraps one of the host's.
+/// Bit of a note: the handle wraps one of the host's.
 const WRAPPED: i32 = 1 << 31;
 
-/// Writes `acquire`, `leave` and `settle`. Without wrappings, every handle must be the file system's.
+/// Writes `acquire`, `leave` and `settle`. Without wrappings, every handle must be the file
+/// system's.
 pub(super) fn write(module: &mut GlueModule, wrappings: &[Wrapping], adapter_memory: GlueImport) {
     let i32s = [ValType::I32; 2];
     let memory = module.memory(adapter_memory);
@@ -112,7 +115,7 @@ pub(super) fn write(module: &mut GlueModule, wrappings: &[Wrapping], adapter_mem
     body.emit([I::LocalGet(handle), I::I32Const(!WRAPPED), I::I32And, I::LocalTee(handle)]);
     body.emit([I::Call(kind), I::LocalSet(of)]);
     each(module, &mut body, of, &|module, body, wrapping| {
-        // The handle inside is the guest's, which still has it under the same number.
+        // The guest still has the inner handle, under the same number.
         let unwrap = module.function(wrapping.unwrap.clone(), &i32s[..1], &i32s[..1]);
         body.emit([I::LocalGet(handle), I::Call(unwrap), I::Drop]);
     });

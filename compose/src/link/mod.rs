@@ -1,20 +1,20 @@
 //! Links the adapter's core module with the guest's, so that a file call is a core-wasm call.
 //!
-//! The result is the guest's component with the adapter's core modules in it. Everything the guest has
-//! stays; where it lowered a function of `wasi:filesystem` or `wasi:io`, it now gets a function of a
-//! generated *glue* module that calls the adapter's core function. `LINKING.md` of this crate tells
-//! the whole story; the steps are files:
+//! The result is the guest's component with the adapter's core modules in it. The items of the
+//! guest stay, except that a function of `wasi:filesystem` or `wasi:io` that it lowered is replaced
+//! by a function of a generated *glue* module, which calls the adapter's core function.
+//! `LINKING.md` of this crate explains it in full. The steps are files:
 //!
 //! | step | file |
 //! |---|---|
-//! | take components apart, follow items to their origin | `items`, `trace` |
-//! | decide for every item of the parts what becomes of it | `plan` |
-//! | see to it that both sides mean the same by a function | `shape` |
-//! | write items into the result, each before the first that needs it | `emit`, `output` |
+//! | parse components, follow items to their origin | `items`, `trace` |
+//! | choose a replacement for items that are not written as they stand | `plan`, `source` |
+//! | write items into the result, each before the first that refers to it | `emit`, `output` |
 //! | the table of handles | `handles`, `handles.wat` |
-//! | glue: one function, its values, its handles of both kinds, its strings | `function`, `copy`, `mixed`, `text.wat` |
-//! | bytes of files: from where they lie to where they go | `direct` |
-//! | commit at exit and when an export returns | `lifecycle` |
+//! | glue: functions, their values, handles of both sides, strings | `function`, `copy`, `mixed`, `text.wat` |
+//! | glue for bytes of files, moved once | `direct`, `pieces` |
+//! | glue that commits at exit and when an export returns | `lifecycle` |
+//! | put glue into the result | `glue` |
 
 // Parts and their items.
 mod error;
@@ -34,7 +34,7 @@ mod module;
 mod pieces;
 mod refusal;
 
-// The result while it is written, and what becomes of every item.
+// The result while it is written, and the plan for every item.
 mod linker;
 mod output;
 mod plan;
@@ -63,8 +63,8 @@ pub(crate) fn link(job: &Job<'_>) -> Result<Vec<u8>, NotLinkable> {
 }
 
 impl Linker<'_> {
-    /// Writes the core instances of the parts that serve: their modules, what those import, and what
-    /// runs when they start. What they export is not needed, nor its types.
+    /// Writes the core instances of adapter and provider: their modules, the imports of those, and
+    /// what runs when they start. Their exports and types are not needed.
     fn provider_and_adapter(&mut self) -> Result<(), NotLinkable> {
         let parts = [self.provider.as_ref().map(|_| Part::Provider), Some(Part::Adapter)];
         for part in parts.into_iter().flatten() {
@@ -76,8 +76,8 @@ impl Linker<'_> {
         Ok(())
     }
 
-    /// Writes the guest in its order. Types and names of functions follow when they are needed: many
-    /// only served the calls that are gone.
+    /// Writes the guest in its order. Types and aliases of functions are written when they are
+    /// needed: many only served calls that are replaced.
     fn guest(&mut self) -> Result<(), NotLinkable> {
         let items = self.guest.items.clone();
         for step in &items.steps {

@@ -1,4 +1,4 @@
-//! A core module of glue while it is written: what it imports, by where that comes from.
+//! A core module of glue while it is written, with the sources of its imports.
 
 use super::items::ItemId;
 use super::job::Part;
@@ -8,38 +8,38 @@ use wasm_encoder::{
     MemoryType, Module, TypeSection, ValType,
 };
 
-/// Where an import of a glue module comes from.
+/// The source of an import of a glue module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum GlueImport {
     /// An item of a part.
     Item(Part, ItemId),
-    /// A core function of the guest as it would be without linking.
+    /// A core function of the guest, as without linking.
     Original(ItemId),
-    /// A function of an imported interface that needs no memory, lowered.
+    /// A function of an imported interface, lowered without a memory.
     HostFunction(String, &'static str),
     /// The drop of a resource of an imported interface.
     HostDrop(String, String),
     /// An export of the handle table.
     Handles(&'static str),
-    /// An export of the notes of what is lent.
+    /// An export of the notes of lent handles.
     Loans(&'static str),
-    /// An export of the module that takes the host's handles in.
+    /// An export of the module that wraps the host's handles.
     Mixed(&'static str),
     /// The check for UTF-8 in the memory of a part.
     Text(Part, ItemId),
 }
 
-/// Name under which all imports come, by number.
+/// Module name of all imports. Their names are numbers.
 pub(super) const IMPORTS: &str = "0";
 
-/// A core module that is being written.
+/// A core module of glue.
 #[derive(Default)]
 pub(super) struct GlueModule {
     types: TypeSection,
     known_types: Vec<(Vec<ValType>, Vec<ValType>)>,
     imports: ImportSection,
     sources: Vec<(GlueImport, ExportKind)>,
-    /// Index in its own space of each import.
+    /// The index of each import in its own space.
     indices: Vec<u32>,
     imported_functions: u32,
     functions: FunctionSection,
@@ -49,8 +49,8 @@ pub(super) struct GlueModule {
 }
 
 impl GlueModule {
-    /// Imports a function. All imports come before the first function is written, but bodies only name
-    /// imports, so their order among each other does not matter.
+    /// Imports a function. Imports and functions may come in any order: bodies refer only to
+    /// imports, whose indices come first.
     pub(super) fn function(&mut self, import: GlueImport, params: &[ValType], results: &[ValType]) -> u32 {
         let ty = self.type_index(params, results);
         self.import(import, ExportKind::Func, EntityType::Function(ty))
@@ -92,7 +92,7 @@ impl GlueModule {
         self.known_types.len() as u32 - 1
     }
 
-    /// Adds a function of its own, exported. Exports are numbered when all imports are known.
+    /// Defines an exported function. `finish` numbers the exports, when all imports are known.
     pub(super) fn define(&mut self, name: &str, params: &[ValType], results: &[ValType], body: Body) {
         let ty = self.type_index(params, results);
         self.functions.function(ty);
@@ -100,7 +100,7 @@ impl GlueModule {
         self.names.push(name.to_owned());
     }
 
-    /// Returns the module, and what it imports.
+    /// Returns the module and its imports.
     pub(super) fn finish(mut self) -> (Vec<u8>, Vec<(GlueImport, ExportKind)>) {
         for (number, name) in self.names.iter().enumerate() {
             self.exports.export(name, ExportKind::Func, self.imported_functions + number as u32);

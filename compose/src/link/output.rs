@@ -1,4 +1,4 @@
-//! The result while it is written: one item after the other, each known by its index.
+//! The result while it is written: one item after the other, each with its index.
 
 use super::items::Space;
 use wasm_encoder::{
@@ -10,8 +10,8 @@ use wasm_encoder::{
 const CORE_MODULE_SECTION: u8 = 1;
 const COMPONENT_SECTION: u8 = 4;
 
-/// The component being written. Every item gets a section of its own: sections may come in any number
-/// and order, so an item can be put wherever the first one that needs it stands.
+/// The component while it is written. Every item gets a section of its own: sections may come in
+/// any number and order, so an item can be put right before the first one that refers to it.
 #[derive(Default)]
 pub(super) struct Output {
     component: Component,
@@ -58,7 +58,7 @@ impl Output {
         self.add(Space::CoreInstance, &section)
     }
 
-    /// Names an export of a core instance.
+    /// Aliases an export of a core instance.
     pub(super) fn core_export(&mut self, space: Space, instance: u32, name: &str) -> u32 {
         let kind = match space {
             Space::CoreMemory => ExportKind::Memory,
@@ -69,7 +69,7 @@ impl Output {
         self.alias(space, Alias::CoreInstanceExport { instance, kind, name })
     }
 
-    /// Names an export of a component instance.
+    /// Aliases an export of a component instance.
     pub(super) fn export(&mut self, space: Space, instance: u32, name: &str) -> u32 {
         let kind = match space {
             Space::Type => ComponentExportKind::Type,
@@ -91,14 +91,14 @@ impl Output {
         self.add(Space::CoreFunc, &section)
     }
 
-    /// Makes the function that drops a handle of a resource.
+    /// Adds the function that drops a handle of a resource.
     pub(super) fn resource_drop(&mut self, resource: u32) -> u32 {
         let mut section = CanonicalFunctionSection::new();
         section.resource_drop(resource);
         self.add(Space::CoreFunc, &section)
     }
 
-    /// Defines a resource that nothing makes: it keeps types valid which mention it.
+    /// Defines a resource without instances, to keep types valid that mention it.
     pub(super) fn placeholder_resource(&mut self) -> u32 {
         let mut section = ComponentTypeSection::new();
         section.resource(ValType::I32, None);

@@ -1,4 +1,4 @@
-//! Lists of bytes in pieces: each an address and a length in the adapter's memory.
+//! Writes code for lists of bytes in pieces, each an address and a length in the adapter's memory.
 
 use super::checks::check_bounds;
 use crate::wasm::code::Body;
@@ -7,9 +7,10 @@ use wasm_encoder::{BlockType, Instruction as I, MemArg, ValType};
 /// Bytes of a piece: its address and its length.
 const PIECE_BYTES: i32 = 8;
 
-/// Emits code that makes one list of the bytes in pieces, and returns the locals with its address and length.
+/// Emits code that makes one list of the bytes in pieces, and returns the locals with its address
+/// and length.
 ///
-/// `allocate` emits code that makes room for so many bytes, and returns the local with its address.
+/// `allocate` emits code that allocates the bytes, and returns the local with the address.
 pub(super) fn gather(
     body: &mut Body,
     pieces: (u32, u32),
@@ -22,7 +23,7 @@ pub(super) fn gather(
         body.emit([I::LocalGet(length), I::LocalGet(piece.1), I::I32Add, I::LocalSet(length)]);
     });
     let target = allocate(body, length);
-    // A list of none has its address checked too.
+    // The address of an empty list is checked too.
     check_bounds(body, target, length, guest);
     let to = body.local(ValType::I32);
     body.emit([I::LocalGet(target), I::LocalSet(to)]);

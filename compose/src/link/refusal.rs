@@ -1,7 +1,7 @@
-//! A function of the host that takes handles of `wasi:io` and answers an option: it answers none for one of the file
-//! system's, of which the host knows nothing.
+//! Glue for functions of the host that take handles of `wasi:io` and return an option. For a handle
+//! of the file system, which the host does not know, it returns none.
 //!
-//! What was given away with the call is gone then too, as if the host had answered.
+//! Handles that the call gives away are dropped then, as if the host had answered.
 
 use super::error::NotLinkable;
 use super::function::{Resource, signature};
@@ -18,7 +18,7 @@ use wit_parser::{Function, Handle, Type, TypeDefKind, TypeId};
 pub(super) struct Refusal<'a> {
     pub(super) info: TypeInfo<'a>,
     pub(super) function: &'a Function,
-    /// The guest's memory, where results lie that are not flat.
+    /// The guest's memory, for results that are not flat.
     pub(super) memory: Option<GlueImport>,
     /// The function as the guest lowered it.
     pub(super) original: GlueImport,
@@ -29,7 +29,7 @@ pub(super) struct Refusal<'a> {
 /// A handle among the parameters.
 struct Given {
     local: u32,
-    /// What the table knows it as, if it may be the file system's.
+    /// Its resource in the table, if it may be the file system's.
     resource: Option<Resource>,
     /// The host's drop, if the call gives the handle away.
     drop: Option<GlueImport>,
@@ -40,7 +40,7 @@ impl Refusal<'_> {
     ///
     /// # Errors
     ///
-    /// Handles are inside of other values, where this does not look for them.
+    /// Handles inside of other values are not supported.
     pub(super) fn write(&self, module: &mut GlueModule, name: &str) -> Result<(), NotLinkable> {
         let outside = self.info.resolve.wasm_signature(AbiVariant::GuestImport, self.function);
         let (params, results) = signature(self.info, AbiVariant::GuestImport, self.function);
@@ -74,7 +74,7 @@ impl Refusal<'_> {
         Ok(())
     }
 
-    /// Traps if one of the file system's handles that are lent is none.
+    /// Emits a trap if a lent handle of the file system is not valid.
     fn check_lent(&self, module: &mut GlueModule, body: &mut Body, given: &[Given]) {
         for handle in given.iter().filter(|handle| handle.drop.is_none()) {
             let Some(resource) = handle.resource else { continue };
@@ -86,7 +86,7 @@ impl Refusal<'_> {
         }
     }
 
-    /// Drops what the call gives away, be it the file system's or the host's.
+    /// Drops the handles that the call gives away, the file system's and the host's.
     fn drop_given(&self, module: &mut GlueModule, body: &mut Body, given: Vec<Given>) {
         for Given { local, resource, drop } in given {
             let Some(drop) = drop else { continue };

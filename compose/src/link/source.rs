@@ -1,4 +1,4 @@
-//! A part while its items are written: where they went, and what takes the place of some.
+//! A part while its items are written: their indices in the result, and the replacements of some.
 
 use super::handles::Operation;
 use super::items::{ItemId, Items};
@@ -6,22 +6,23 @@ use super::job::Part;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// What becomes of an item instead of being written as it stands.
+/// The replacement of an item that is not written as it stands.
 #[derive(Clone, Debug)]
 pub(super) enum Replacement {
-    /// Another part's item takes its place.
+    /// An item of another part.
     Same(Part, ItemId),
     /// A function of a glue module, by the module's number and the export's name.
     Glue(usize, String),
     /// An operation of the handle table, for one kind of handle.
     Handle(Operation, u32),
-    /// A lifted function whose core function is wrapped by one of a glue module.
+    /// The lifted function with a core function of a glue module, which wraps its own.
     Wrapped(usize, String),
-    /// An import under another name.
+    /// The import under another name.
     Rename(String),
-    /// An interface that the adapter answers. Only calls of its functions can be kept.
+    /// Nothing: the adapter answers the interface. Anything but a call of its functions is an
+    /// error.
     Answered(String),
-    /// A resource that only the adapter has now.
+    /// A resource without instances, since only the adapter has that resource now.
     Placeholder,
 }
 
@@ -30,7 +31,7 @@ pub(super) struct Source<'a> {
     pub(super) items: Rc<Items<'a>>,
     pub(super) replacements: HashMap<ItemId, Replacement>,
     pub(super) written: HashMap<ItemId, u32>,
-    /// Items being written, to find a component that refers to what comes later.
+    /// Items that are being written, to find a component that refers to a later item.
     pub(super) open: Vec<ItemId>,
 }
 
@@ -44,7 +45,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Returns where an item went, if it was written.
+    /// Returns the index of an item in the result, if it was written.
     pub(super) fn place(&self, id: ItemId) -> Option<u32> {
         self.written.get(&id).copied()
     }

@@ -1,4 +1,4 @@
-;; Tells whether bytes are UTF-8: traps if they are not, as lifting a string does.
+;; Traps if bytes are not UTF-8, as lifting a string does.
 ;;
 ;; Table 3-7 of the Unicode Standard gives the well-formed sequences.
 (module
@@ -34,7 +34,7 @@
       (local.set $at (i32.add (local.get $at) (i32.const 1)))
       (br_if $next (i32.lt_u (local.get $byte) (i32.const 0x80)))
       (call $within (local.get $byte) (i32.const 0xc2) (i32.const 0xf4))
-      ;; The second byte: most leads allow all continuations, four do not.
+      ;; The second byte: all lead bytes but four allow any continuation.
       (local.set $low (i32.const 0x80))
       (local.set $high (i32.const 0xbf))
       (if (i32.eq (local.get $byte) (i32.const 0xe0)) (then (local.set $low (i32.const 0xa0))))

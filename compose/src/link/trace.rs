@@ -1,4 +1,4 @@
-//! Follows items of a component to where they come from.
+//! Follows items of a component to their origin.
 
 use super::error::NotLinkable;
 use super::items::{Item, ItemId, Items, Space, damaged};
@@ -8,7 +8,7 @@ use wasmparser::{
     ComponentType, ExternalKind, Instance, MemoryType, Parser, Payload, TypeRef,
 };
 
-/// A lifted function: the core function behind it and how it speaks.
+/// A lifted function: its core function and its options.
 #[derive(Clone, Debug)]
 pub(super) struct Lifted {
     /// The item that lifts it.
@@ -26,11 +26,12 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Takes options apart.
+    /// Reads options.
     ///
     /// # Errors
     ///
-    /// Strings that are not UTF-8, and all that is asynchronous or garbage-collected.
+    /// Strings that are not UTF-8, asynchronous functions, and garbage-collected types are not
+    /// supported.
     pub(super) fn of(options: &[CanonicalOption]) -> Result<Self, NotLinkable> {
         let mut found = Self::default();
         for option in options {
@@ -54,11 +55,11 @@ impl Options {
     }
 }
 
-/// What a component exports under one name, by the names inside.
+/// The items of an exported instance, by name.
 pub(super) type Exports = HashMap<String, (ComponentExternalKind, u32)>;
 
 impl<'a> Items<'a> {
-    /// Returns the name of the import that an instance is.
+    /// Returns the name of the import that an instance is, if it is one.
     pub(super) fn import_of_instance(&self, index: u32) -> Option<&'a str> {
         match self.get((Space::Instance, index)).ok()? {
             Item::Import(import) => Some(import.name.name),
@@ -66,7 +67,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// Returns interface and name of a function or type that comes from an imported instance.
+    /// Returns interface and name of a function or type of an imported instance.
     pub(super) fn imported(&self, id: ItemId) -> Option<(&'a str, &'a str)> {
         match self.get(id).ok()? {
             Item::Alias(ComponentAlias::InstanceExport { instance_index, name, .. }) => {
@@ -77,7 +78,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// Lists the exports of the component: the name and what it names.
+    /// Lists the exports of the component with their items.
     pub(super) fn exports(&self) -> impl Iterator<Item = (&'a str, ComponentExternalKind, u32)> {
         [Space::Instance, Space::Func].into_iter().flat_map(|space| {
             self.all(space).iter().filter_map(|item| match item {
@@ -87,7 +88,7 @@ impl<'a> Items<'a> {
         })
     }
 
-    /// Lists what an exported instance holds, by name, as items of this component.
+    /// Lists the items of an exported instance by name, as items of this component.
     pub(super) fn exports_of(&self, instance: u32) -> Result<Exports, NotLinkable> {
         match self.get((Space::Instance, instance))? {
             Item::Export(export) => self.exports_of(export.index),
@@ -123,7 +124,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// Returns the lifted function that a function is.
+    /// Returns the lifted function behind a function.
     pub(super) fn lifted(&self, function: u32) -> Result<Lifted, NotLinkable> {
         let item = (Space::Func, function);
         match self.get(item)? {
@@ -135,7 +136,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// Returns the index of the definition that a resource type is, with its destructor.
+    /// Returns the index of the definition of a resource type, with its destructor.
     pub(super) fn resource(&self, ty: u32) -> Option<(u32, Option<u32>)> {
         match self.get((Space::Type, ty)).ok()? {
             Item::Export(export) => self.resource(export.index),
@@ -186,7 +187,7 @@ enum MemoryOf<'a> {
     Import(&'a str, &'a str),
 }
 
-/// Finds what a core module exports as a memory of this name.
+/// Finds an exported memory of a core module.
 fn memory_of_module<'a>(module: &'a [u8], name: &str) -> Result<Option<MemoryOf<'a>>, NotLinkable> {
     let mut imported = Vec::new();
     let mut own = Vec::new();

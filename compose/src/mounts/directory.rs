@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Reads what is in a directory. Symbolic links are taken as they are, be it that they lead out of it;
-/// names of one file or link stay names of one. The bytes of files are read when they are packed.
+/// Reads a directory as a tree. Symbolic links are kept as they are, even if they lead out of it.
+/// Hard links stay names of one file or link. The bytes of files are read when they are packed.
 ///
 /// # Errors
 ///
@@ -19,7 +19,7 @@ pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
     let root = &purpose.tree;
     let metadata = std::fs::metadata(root).map_err(|error| purpose.unreadable(root, error))?;
     let mut reader = Reader { purpose, tree: Tree::new(modified(&metadata)), shared: HashMap::new() };
-    // Not by recursion: a tree may be as deep as paths are long.
+    // A loop, since a tree may be deeper than the stack allows.
     let mut waiting = vec![(root.clone(), String::new())];
     while let Some((directory, path)) = waiting.pop() {
         waiting.extend(reader.directory(&directory, &path)?);
@@ -30,12 +30,12 @@ pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
 struct Reader<'a> {
     purpose: &'a Purpose,
     tree: Tree,
-    /// The files and symbolic links that have several names.
+    /// Files and symbolic links with several names, by identity.
     shared: HashMap<(u64, u64), Content>,
 }
 
 impl Reader<'_> {
-    /// Adds what is in one directory, and returns the directories among it.
+    /// Adds the entries of one directory, and returns the directories among them.
     fn directory(&mut self, directory: &Path, path: &str) -> Result<Vec<(PathBuf, String)>, MountError> {
         let unreadable = |error| self.purpose.unreadable(directory, error);
         let entries = std::fs::read_dir(directory).map_err(unreadable)?;
@@ -43,7 +43,7 @@ impl Reader<'_> {
         for entry in entries {
             names.push(entry.map_err(unreadable)?.file_name());
         }
-        // Which name of a file it is read by must not depend on the directory's order.
+        // The name by which a file is read must not depend on the directory's order.
         names.sort();
         let mut directories = Vec::new();
         for name in names {
@@ -61,12 +61,12 @@ impl Reader<'_> {
             }
             self.tree.insert(self.purpose, path, Node { content, modified: modified(&metadata) })?;
         }
-        // The last is taken first.
+        // The caller takes the last one first.
         directories.reverse();
         Ok(directories)
     }
 
-    /// Returns what is at a path; what was met under another name, once more.
+    /// Returns the node at a path; one with several names is made once.
     fn content(&mut self, file: &Path, path: &str, metadata: &Metadata) -> Result<Content, MountError> {
         if metadata.is_dir() {
             return Ok(Content::Directory);
@@ -94,7 +94,7 @@ impl Reader<'_> {
     }
 }
 
-/// Says what something is that cannot be packed.
+/// Describes a file type that cannot be packed.
 #[cfg(unix)]
 fn special(metadata: &Metadata) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
@@ -113,7 +113,7 @@ fn special(_: &Metadata) -> &'static str {
     "a special file"
 }
 
-/// Returns the identity of what has several names.
+/// Returns the identity of a file with several names.
 #[cfg(unix)]
 fn shared(metadata: &Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
@@ -125,7 +125,7 @@ fn shared(_: &Metadata) -> Option<(u64, u64)> {
     None
 }
 
-/// Returns when it was changed last; the time 0 where the host does not say.
+/// Returns the time of modification; 0 if the host does not tell.
 fn modified(metadata: &Metadata) -> Timestamp {
     let Ok(time) = metadata.modified() else { return Timestamp::default() };
     to_timestamp(time)
@@ -137,7 +137,7 @@ fn to_timestamp(time: SystemTime) -> Timestamp {
             seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
             nanoseconds: since.subsec_nanos(),
         },
-        // Before 1970: whole seconds down, and what is left up.
+        // Before 1970: round the seconds down, and count the nanoseconds up from there.
         Err(before) => {
             let before = before.duration();
             let whole = i64::try_from(before.as_secs()).unwrap_or(i64::MAX);

@@ -8,7 +8,7 @@ use crate::options::{Mode, check_volume};
 use kvfs::image::ImageId;
 use std::fmt;
 
-/// A mount of a component that is composed.
+/// A mount of a composed component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FixedMount<'a> {
@@ -16,13 +16,13 @@ pub struct FixedMount<'a> {
     pub path: String,
     /// Whether the guest may change it.
     pub access: MountAccess,
-    /// How much its volume may hold.
+    /// The limits of its volume.
     pub limits: MountLimits,
-    /// What is there.
+    /// The source.
     pub source: FixedSource<'a>,
 }
 
-/// Where the files of a [`FixedMount`] are.
+/// The source of a [`FixedMount`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FixedSource<'a> {
@@ -33,12 +33,12 @@ pub enum FixedSource<'a> {
     },
     /// A packed tree.
     Image {
-        /// The image, as `kvfs::image` reads it.
+        /// The image, in the format of `kvfs::image`.
         image: &'a [u8],
     },
     /// A packed tree below a volume of the store.
     Overlay {
-        /// The image, as `kvfs::image` reads it.
+        /// The image, in the format of `kvfs::image`.
         image: &'a [u8],
         /// The volume's name.
         volume: String,
@@ -47,16 +47,17 @@ pub enum FixedSource<'a> {
     Host {
         /// The name under which it is preopened.
         preopen: String,
-        /// What is visible in it; everything if this is empty.
+        /// The visible files; empty if everything is visible.
         files: Vec<MappedFile>,
     },
 }
 
-/// Reads the mounts of a configuration that may be anybody's, and checks it as composition checks what it is told.
+/// Reads the mounts of an untrusted configuration, with the checks that composition makes of
+/// options.
 ///
 /// # Errors
 ///
-/// What is wrong, in words; also a line that only another version knows.
+/// Says what is wrong. A line that this version does not know is an error too.
 pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<FixedMount<'a>>, String> {
     // The adapter reads as far as the first zero byte.
     if config.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
@@ -67,7 +68,7 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
     for line in config.lines() {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         let known = match key {
-            // Of two lines one reader would take the first, and another the last.
+            // One reader would take the first of two lines, and another the last.
             "mode" => mode.replace(value).is_none() && value.parse::<Mode>().is_ok(),
             "volume" => volume.replace(value).is_none() && check_volume(value).is_ok(),
             "mount" => {
@@ -100,8 +101,8 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
 }
 
 impl FixedMount<'_> {
-    /// Returns the mount that composition was told, with something that tells trees apart in the place of their
-    /// paths.
+    /// Returns the mount that composition was given. The path of a tree, which is not known, is
+    /// replaced by a text that differs from tree to tree.
     fn as_told(&self) -> Mount {
         let tree = |image: &[u8]| format!("{:p}:{}", image.as_ptr(), image.len()).into();
         let source = match &self.source {
@@ -118,8 +119,8 @@ impl FixedMount<'_> {
     }
 }
 
-/// Reads the lines `mount=…` of a configuration. What cannot be read is left out, and what comes behind as many lines as
-/// composition writes at most.
+/// Reads the lines `mount=…` of a configuration. Skips lines that cannot be read, and lines beyond
+/// the most that composition writes.
 pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'a>> {
     let value = |line: &'_ str, key: &str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
     let lines: Vec<String> =
@@ -145,7 +146,8 @@ pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
     mounts
 }
 
-/// Reads the limits of a volume: its name, bytes, inodes and names, all of which the adapter asks for.
+/// Reads the limits of a volume: its name, bytes, inodes and names. The adapter requires all of
+/// them.
 fn read_limits(line: &str) -> Option<(&str, MountLimits)> {
     let mut parts = line.split('\t');
     let (volume, bytes, inodes, names) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -186,7 +188,7 @@ fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
     Some(FixedMount { path: path.to_owned(), access, limits: MountLimits::default(), source })
 }
 
-/// Takes `OFFSET:LENGTH` and what follows a further colon apart, and cuts the image out of all.
+/// Parses `OFFSET:LENGTH[:REST]`, and returns that range of all images and the rest.
 fn slice<'a, 't>(images: &'a [u8], text: &'t str) -> Option<(&'a [u8], Option<&'t str>)> {
     let (offset, rest) = text.split_once(':')?;
     let (length, rest) = rest.split_once(':').map_or((rest, None), |(length, rest)| (length, Some(rest)));

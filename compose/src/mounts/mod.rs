@@ -1,15 +1,15 @@
-//! Mounts: what a composition has at which path, and the trees that it packs.
+//! Mounts: the sources at the paths of a guest, and the trees that composition packs.
 //!
 //! | step | file |
 //! |---|---|
 //! | a mount, from its parts or from text | `mount`, `parse` |
-//! | all of them as one table: each at its own path, each in its parent | `table` |
+//! | all mounts as one table, each in its parent | `table` |
 //! | a tree, from a directory or an archive | `tree`, `directory`, `archive` |
 //! | a tree as an image: the records of a volume | `pack` |
 //! | images and lines for the adapter | `plan` |
-//! | what a component was given | `fixed` |
+//! | the mounts of a composed component | `fixed` |
 
-// Mounts, one and all.
+// Mounts, single and together.
 mod mount;
 mod parse;
 mod table;
@@ -20,7 +20,7 @@ mod directory;
 mod pack;
 mod tree;
 
-// What composition makes of mounts, and reads back.
+// Mounts as configuration and images, written and read back.
 mod fixed;
 mod plan;
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// What the guest finds at a path.
+/// A path of the guest, and the source of the files there.
 ///
-/// It is made of its parts, or read from the text that the command takes
+/// It is made of its parts, or parsed from the text that the command takes
 /// (`PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`):
 ///
 /// ```
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 /// # Ok::<(), kvfs_compose::MountError>(())
 /// ```
 ///
-/// What is wrong with a text is told:
+/// The error for a text says what is wrong:
 ///
 /// ```
 /// let error = "data=kv".parse::<kvfs_compose::Mount>().unwrap_err();
@@ -30,42 +30,42 @@ use std::path::PathBuf;
 pub struct Mount {
     /// The guest's path: absolute, without `.`, `..` and empty parts, of at most 4,095 bytes.
     pub path: String,
-    /// What is there.
+    /// The source.
     pub source: MountSource,
     /// Whether the guest may change it.
     pub access: MountAccess,
-    /// How much its volume may hold.
+    /// The limits of its volume.
     pub limits: MountLimits,
 }
 
-/// How much a volume may hold from the time on that it is opened so. What it holds already stays; growth over
-/// it is refused with `quota`, and everything else goes on working. Without any, those that the volume has stay;
-/// where only some are given, the others are lifted.
+/// Limits on the content of a volume, from when it is opened with them. Content beyond them stays.
+/// Growth beyond them is refused with `quota`; everything else goes on working. Without any limit,
+/// those of the volume stay; with some, the others are lifted.
 ///
-/// Of a volume above a packed tree only what lies above the tree counts: what the guest made or changed. A file comes
-/// above with its first change, its bytes by extents of 32 KiB (a file of up to 4 KiB at once), a directory with the first
-/// name that comes or goes in it.
+/// In a volume above a packed tree, only what the guest made or changed counts. A file is copied up
+/// with its first change, its bytes in extents of 32 KiB (a file of up to 4 KiB at once). A
+/// directory is copied up with the first name that is added or removed in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MountLimits {
-    /// Bytes of files, holes not counted, and of links' targets; with them 128 for each inode, and 64 and its length for
-    /// each name. So it bounds what the store takes, whatever the guest makes.
+    /// Bytes of files without their holes, and of link targets, plus 128 for each inode and 64 and
+    /// its length for each name. So it bounds the size of the store, whatever the guest makes.
     pub bytes: Option<u64>,
-    /// Files, directories and links, the root being one.
+    /// Files, directories and links, the root included.
     pub inodes: Option<u64>,
     /// Names: a file has as many as it has hard links.
     pub names: Option<u64>,
 }
 
 impl MountLimits {
-    /// Whether there is none.
+    /// Returns true if there is no limit.
     pub(super) fn is_none(&self) -> bool {
         *self == Self::default()
     }
 }
 
 impl fmt::Display for MountLimits {
-    /// Writes what the command takes, with a comma before each.
+    /// Writes the options as the command takes them, each after a comma.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(bytes) = self.bytes {
             write!(f, ",max-bytes={bytes}")?;
@@ -80,69 +80,70 @@ impl fmt::Display for MountLimits {
     }
 }
 
-/// Where the files of a mount are.
+/// The source of the files of a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MountSource {
     /// A volume of the store.
     Volume {
-        /// Its name; that of [`Compose::volume`](crate::Compose::volume) unless told.
+        /// Its name; that of [`Compose::volume`](crate::Compose::volume) by default.
         volume: Option<String>,
     },
-    /// A tree that is packed into the component. The guest can only read it, and reading it asks no store.
+    /// A tree that is packed into the component. The guest can only read it. Reads do not reach the
+    /// store.
     Image {
         /// A directory, or a tar, which may be compressed with gzip.
         tree: PathBuf,
     },
-    /// A packed tree below a volume of the store: the guest reads the tree, and what it changes is in the
-    /// volume. The volume belongs to this tree: with another one it is refused at run time.
+    /// A packed tree below a volume of the store: the guest reads the tree, and its changes are in
+    /// the volume. The volume belongs to this tree: with another tree it is refused at run time.
     Overlay {
         /// A directory, or a tar, which may be compressed with gzip.
         tree: PathBuf,
-        /// The volume's name; that of [`Compose::volume`](crate::Compose::volume) unless told.
+        /// The volume's name; that of [`Compose::volume`](crate::Compose::volume) by default.
         volume: Option<String>,
     },
-    /// A directory of the host, which it preopens when it runs the result. The result imports
-    /// `wasi:filesystem` for it, of which the guest gets to see this directory alone.
+    /// A directory that the host preopens when it runs the result. The result imports
+    /// `wasi:filesystem` for it; the guest sees only this directory.
     Host {
         /// The name under which the host preopens it, as in `wasmtime run --dir HOST-DIR::PREOPEN`.
         preopen: String,
-        /// What is visible in it; everything if this is empty.
+        /// The visible files; empty if everything is visible.
         files: Vec<MappedFile>,
     },
 }
 
-/// A file or directory of the host that is visible under a name of its own, where not everything is.
+/// A file or directory of the host in a mount that shows only some, under a name of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MappedFile {
-    /// The name that the guest finds it by, directly in the mount.
+    /// The guest's name of it, directly in the mount.
     pub name: String,
-    /// The path that it has in the host's directory.
+    /// Its path in the host's directory.
     pub host_path: String,
 }
 
 impl MappedFile {
-    /// Makes what is at a path of the host's directory visible under a name.
+    /// Makes a path of the host's directory visible under a name.
     pub fn new(name: impl Into<String>, host_path: impl Into<String>) -> Self {
         Self { name: name.into(), host_path: host_path.into() }
     }
 }
 
-/// Whether the guest may change what is mounted.
+/// Whether the guest may change the files of a mount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MountAccess {
-    /// Every change is refused with `read-only`.
+    /// Refuses every change with `read-only`.
     ReadOnly,
-    /// As the source allows: an image allows nothing.
+    /// Allows the changes that the source allows; an image allows none.
     #[default]
     ReadWrite,
 }
 
 impl Mount {
-    /// Makes a mount that the guest may change, if its source can be changed at all. The path is checked by
-    /// [`Compose::build`](crate::Compose::build).
+    /// Makes a mount that the guest may change, if the source allows changes.
+    /// [`Compose::build`](crate::Compose::build) checks the path.
     pub fn new(path: impl Into<String>, source: MountSource) -> Self {
         let access = match source {
             MountSource::Image { .. } => MountAccess::ReadOnly,
@@ -151,25 +152,25 @@ impl Mount {
         Self { path: path.into(), source, access, limits: MountLimits::default() }
     }
 
-    /// Lets the guest only read it.
+    /// Makes it read-only.
     pub fn read_only(mut self) -> Self {
         self.access = MountAccess::ReadOnly;
         self
     }
 
-    /// Lets its volume grow to so many bytes; see [`MountLimits`].
+    /// Limits its volume to this many bytes; see [`MountLimits`].
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.limits.bytes = Some(bytes);
         self
     }
 
-    /// Lets its volume grow to so many files, directories and links; see [`MountLimits`].
+    /// Limits its volume to this many files, directories and links; see [`MountLimits`].
     pub fn max_inodes(mut self, inodes: u64) -> Self {
         self.limits.inodes = Some(inodes);
         self
     }
 
-    /// Lets its volume grow to so many names; see [`MountLimits`].
+    /// Limits its volume to this many names; see [`MountLimits`].
     pub fn max_names(mut self, names: u64) -> Self {
         self.limits.names = Some(names);
         self
@@ -186,7 +187,7 @@ impl fmt::Display for MountAccess {
 }
 
 impl fmt::Display for MountSource {
-    /// Writes what the command takes. A path that is not Unicode is written with replacements.
+    /// Writes the text that the command takes. Bytes of a path that are not Unicode are replaced.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let with = |f: &mut fmt::Formatter<'_>, volume: &Option<String>| match volume {
             Some(volume) => write!(f, ":{volume}"),
@@ -207,7 +208,7 @@ impl fmt::Display for MountSource {
 }
 
 impl fmt::Display for Mount {
-    /// Writes what the command takes.
+    /// Writes the text that the command takes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.path, self.source)?;
         match (&self.source, self.access) {

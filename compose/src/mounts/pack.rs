@@ -12,22 +12,22 @@ use std::fs::File;
 use std::io::Read;
 use std::rc::Rc;
 
-/// Bytes of a file of the host that are read at once.
+/// Bytes of a file of the host that are read in one call.
 const CHUNK_BYTES: usize = kvfs::limits::MAX_WRITE_BYTES;
 
-/// How far the packing of trees has come. See [`Compose::on_packing`](crate::Compose::on_packing).
+/// The progress of packing trees, for [`Compose::on_packing`](crate::Compose::on_packing).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Packing<'a> {
-    /// The mount whose tree is being packed: the guest's path.
+    /// The guest's path of the mount whose tree is being packed.
     pub path: &'a str,
     /// Files, directories and links of this tree.
     pub entries: usize,
-    /// How many of them are packed.
+    /// The number of them that are packed.
     pub entries_done: usize,
     /// Bytes of its files.
     pub bytes: u64,
-    /// How many of them are packed.
+    /// The number of them that are packed.
     pub bytes_done: u64,
 }
 
@@ -37,30 +37,31 @@ pub struct Packing<'a> {
 pub struct PackedTree {
     /// Files, counted by their names.
     pub files: usize,
-    /// Directories, the root not counted.
+    /// Directories without the root.
     pub directories: usize,
     /// Symbolic links, counted by their names.
     pub symlinks: usize,
     /// Bytes of the files.
     pub file_bytes: u64,
-    /// Bytes that the image takes in the component.
+    /// Bytes of the image.
     pub image_bytes: u64,
-    /// What the image is known by: a volume above it goes with this one alone.
+    /// The identity of the image. A volume above it refuses another one.
     pub digest: String,
 }
 
-/// An image, and what is told of it.
+/// An image, and its entry in the report.
 pub(super) struct Packed {
     pub(super) image: Vec<u8>,
     pub(super) facts: PackedTree,
 }
 
-/// Writes a tree into a new volume of this name, and makes an image of it, with a name for people. The same
-/// tree gives the same bytes.
+/// Writes a tree into a new volume of this name, and makes an image of it, with a name for people.
+/// The same tree always gives the same bytes.
 ///
 /// # Errors
 ///
-/// [`MountError::Read`] for a file of the host, [`MountError::Pack`] for what the file system does not take.
+/// [`MountError::Read`] for a file of the host, [`MountError::Pack`] for an entry that the file
+/// system refuses.
 pub(super) fn pack(
     purpose: &Purpose,
     tree: &Tree,
@@ -70,7 +71,7 @@ pub(super) fn pack(
 ) -> Result<Packed, MountError> {
     let store = MemoryStore::default();
     let time = TreeTime::default();
-    // The volume's birth is no one's business: it would make each packing another.
+    // Without a time of birth: packing the same tree again must give the same bytes.
     let options = Options { volume: volume_name.to_owned(), mode: Mode::Lazy, ..Options::default() };
     let refused = |name: &str, error| MountError::Pack {
         path: purpose.path.clone(),
@@ -129,8 +130,8 @@ pub(super) fn pack(
     Ok(Packed { image, facts: PackedTree { files, directories, symlinks, file_bytes, image_bytes, digest } })
 }
 
-/// The time for the file system: of what is being packed, so that nothing in an image tells when or where
-/// it was made.
+/// A clock that gives the time of the entry being packed, so that nothing in an image tells when or
+/// where it was made.
 #[derive(Clone, Default)]
 struct TreeTime(Rc<Cell<Timestamp>>);
 
@@ -186,8 +187,8 @@ impl Packer<'_> {
         Ok(())
     }
 
-    /// Makes the further names of files and symbolic links, and sets all times, those of a directory behind those
-    /// of what is in it.
+    /// Links the further names of files and symbolic links, and sets all times, those of a
+    /// directory after those of its entries.
     fn links_and_times(&mut self, tree: &Tree, first: &FirstNames<'_>) -> Result<(), MountError> {
         let further = |(path, node): (&'_ str, &Node)| first.of_further(path, &node.content);
         for (path, node) in tree.nodes() {
@@ -196,7 +197,7 @@ impl Packer<'_> {
                 linked.map_err(|error| (self.refused)(path, error))?;
             }
         }
-        // A further name has no time of its own.
+        // A hard link has the times of its file.
         for (path, node) in tree.nodes().rev().filter(|entry| further(*entry).is_none()) {
             self.set_times(path, node.modified)?;
         }

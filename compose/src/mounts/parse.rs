@@ -1,4 +1,4 @@
-//! Reads a mount from the text that the command takes.
+//! Parses the text of a mount.
 
 use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::table::check_path;
@@ -9,11 +9,12 @@ use std::str::FromStr;
 impl FromStr for Mount {
     type Err = MountError;
 
-    /// Reads `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
-    /// `host:PREOPEN`, the last one with any number of `,file=NAME=HOST-PATH`.
+    /// Parses `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`. The
+    /// source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or `host:PREOPEN`, the last
+    /// one with any number of `,file=NAME=HOST-PATH`.
     ///
-    /// A comma ends the source, and the last colon of an overlay stands before the volume's name. For paths
-    /// that have these there is [`Mount::new`].
+    /// A comma ends the source, and the last colon of an overlay precedes the volume's name. For
+    /// paths that contain commas or colons, use [`Mount::new`].
     fn from_str(text: &str) -> Result<Self, MountError> {
         let (path, rest) = text
             .split_once('=')
@@ -44,7 +45,7 @@ impl FromStr for Mount {
     }
 }
 
-/// Reads a limit; none if it is not one.
+/// Parses a limit.
 fn parse_limit(limits: &mut MountLimits, text: &str) -> Option<()> {
     let (name, number) = text.split_once('=')?;
     match name {

@@ -1,4 +1,5 @@
-//! What mounts come to: images for the adapter's memory, lines for its configuration, facts for the report.
+//! Makes of mounts the images for the adapter's memory, the lines for its configuration and the
+//! facts for the report.
 
 use super::mount::{Mount, MountAccess, MountLimits, MountSource};
 use super::pack::{PackedTree, Packing, pack};
@@ -19,17 +20,17 @@ const IMAGE_VOLUME: &str = "image";
 /// The name, for people, of the image that holds nothing but mountpoints.
 const ROOT_NAME: &str = "mountpoints";
 
-/// What was mounted.
+/// A mount in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mounted {
     /// The guest's path.
     pub path: String,
-    /// What is there, as the command takes it.
+    /// The source, as the command takes it.
     pub source: String,
     /// Whether the guest may change it.
     pub access: MountAccess,
-    /// How much its volume may hold.
+    /// The limits of its volume.
     pub limits: MountLimits,
     /// The tree that was packed for it.
     pub tree: Option<PackedTree>,
@@ -49,24 +50,24 @@ impl fmt::Display for Mounted {
     }
 }
 
-/// All that composition needs of mounts.
+/// The mounts as composition needs them.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// Lines `mount=…` of the adapter's configuration.
     pub(crate) lines: String,
-    /// All images, one behind the other.
+    /// All images, one after the other.
     pub(crate) images: Vec<u8>,
-    /// Whether directories of the host are among them.
+    /// True if directories of the host are mounted.
     pub(crate) host: bool,
     pub(crate) mounted: Vec<Mounted>,
 }
 
-/// Checks mounts and packs their trees. Without mounts there is nothing: the adapter mounts its volume at
-/// the root then.
+/// Checks mounts and packs their trees. Without mounts, the plan is empty and the adapter mounts
+/// its volume at the root.
 ///
 /// # Errors
 ///
-/// One for each thing that can be wrong with a mount or its tree.
+/// See [`MountError`].
 pub(crate) fn plan(
     mounts: &[Mount],
     default_volume: &str,
@@ -90,12 +91,12 @@ pub(crate) fn plan(
     Ok(planner.plan)
 }
 
-/// The volumes of the store that are mounted, and where.
+/// The mounted volumes of the store.
 pub(super) struct Volumes<'a> {
     default: &'a str,
-    /// Paths of the mounts of each volume, with the tree below it.
+    /// The tree below each volume, and the paths of its mounts.
     used: HashMap<&'a str, (Option<&'a Path>, Vec<&'a str>)>,
-    /// What each volume may hold, in the order of the mounts.
+    /// The limits of each volume, in the order of the mounts.
     limits: Vec<(&'a str, MountLimits)>,
 }
 
@@ -129,7 +130,7 @@ impl<'a> Volumes<'a> {
         Ok(volumes)
     }
 
-    /// Takes note of a volume's limits; none if they are not those noted before.
+    /// Notes a volume's limits; `None` if they differ from those noted before.
     fn limit(&mut self, name: &'a str, limits: MountLimits) -> Option<()> {
         if limits.is_none() {
             return Some(());
@@ -151,7 +152,7 @@ impl<'a> Volumes<'a> {
         Some(())
     }
 
-    /// Returns the name of a mount's volume, if it has one.
+    /// Returns the name of the volume of a mount, if it has one.
     fn name(&self, mount: &'a Mount) -> Option<&'a str> {
         match &mount.source {
             MountSource::Volume { volume } | MountSource::Overlay { volume, .. } => {
@@ -162,18 +163,18 @@ impl<'a> Volumes<'a> {
     }
 }
 
-/// What an image is made of: its tree, the volume name, the mountpoints in it.
+/// The inputs of an image: its tree, the volume name, the mountpoints in it.
 type Recipe = (String, String, Vec<String>);
 
 struct Planner<'a> {
     plan: Plan,
-    /// Offset and facts of the images that there are already.
+    /// Offsets and facts of the images so far.
     packed: HashMap<Recipe, (usize, PackedTree)>,
     progress: &'a dyn Fn(Packing<'_>),
 }
 
 impl Planner<'_> {
-    /// Mounts an empty directory at the root, for other mounts to lie in.
+    /// Mounts a directory with nothing but mountpoints at the root.
     fn bare_root(&mut self, table: &Table) -> Result<(), MountError> {
         let purpose = Purpose { path: "/".into(), tree: "".into() };
         let mut tree = Tree::new(Timestamp::default());
@@ -199,7 +200,8 @@ impl Planner<'_> {
                 (format!("image:{offset}:{}", facts.image_bytes), Some(facts))
             }
             MountSource::Overlay { tree, .. } => {
-                // A volume that is mounted twice is one volume, with the mountpoints of both places.
+                // A volume that is mounted twice is one volume, with the mountpoints of both
+                // mounts.
                 let paths = volumes.used.get(volume).map(|(_, paths)| paths.as_slice()).unwrap_or_default();
                 let (offset, facts) = self.tree(table, paths, mount, tree, volume)?;
                 (format!("overlay:{offset}:{}:{volume}", facts.image_bytes), Some(facts))
@@ -256,7 +258,7 @@ impl Planner<'_> {
         Ok(done)
     }
 
-    /// Adds an image, and returns where it lies among all.
+    /// Adds an image, and returns its offset among all.
     fn image(
         &mut self,
         purpose: &Purpose,
@@ -276,14 +278,14 @@ impl Planner<'_> {
     }
 }
 
-/// Writes a volume's limits for the adapter: its name, bytes, inodes and names, `-` for what is not limited.
+/// Writes a volume's limits for the adapter: its name, bytes, inodes and names, `-` for no limit.
 fn limits_line(volume: &str, limits: MountLimits) -> String {
     let number = |limit: Option<u64>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
     let (bytes, inodes, names) = (number(limits.bytes), number(limits.inodes), number(limits.names));
     format!("limits={volume}\t{bytes}\t{inodes}\t{names}\n")
 }
 
-/// Names a tree for people, without telling where it lay: by the last part of its path.
+/// Names a tree for people by the last part of its path, which does not tell where it lay.
 fn name_of(source: &Path) -> String {
     let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let found = last(source).or_else(|| last(&source.canonicalize().ok()?));

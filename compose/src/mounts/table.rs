@@ -1,14 +1,15 @@
-//! All mounts of a composition, as one tree.
+//! All mounts of a composition as one tree.
 
 use super::mount::{MappedFile, Mount, MountAccess, MountSource};
 use crate::error::MountError;
 use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use std::collections::HashSet;
 
-/// Most mounts of one composition, the root among them: the adapter looks at each when it steps from one to the other.
+/// Most mounts of one composition, the root among them: the adapter looks at each when it steps
+/// from one to the other.
 pub(crate) use kvfs::limits::MAX_MOUNTS;
 
-/// Fails unless a path is absolute and in its one normal form.
+/// Checks that a path is absolute and in its one normal form.
 pub(super) fn check_path(path: &str) -> Result<(), MountError> {
     let wrong = |reason: String| Err(MountError::Path { path: path.to_owned(), reason });
     if path.is_empty() {
@@ -32,13 +33,13 @@ pub(super) fn check_path(path: &str) -> Result<(), MountError> {
         return wrong(format!("is relative; write `{normal}`"));
     }
     if path != normal {
-        return wrong(format!("has slashes to spare; write `{normal}`"));
+        return wrong(format!("has superfluous slashes; write `{normal}`"));
     }
     Ok(())
 }
 
 impl Mount {
-    /// Fails if something is wrong with this mount, whatever the others are.
+    /// Checks this mount by itself.
     pub(super) fn check(&self) -> Result<(), MountError> {
         check_path(&self.path)?;
         let has_volume = matches!(self.source, MountSource::Volume { .. } | MountSource::Overlay { .. });
@@ -70,7 +71,7 @@ impl Mount {
                 || name.len() > MAX_NAME_BYTES
                 || matches!(name, "." | "..")
             {
-                return wrong(name, "is no name of a file; it has 1 to 255 bytes and no slash");
+                return wrong(name, "is not a file name; a name has 1 to 255 bytes and no slash");
             }
             let host_path = file.host_path.as_str();
             let parts = host_path.split('/');
@@ -78,7 +79,7 @@ impl Mount {
                 || host_path.len() > MAX_PATH_BYTES
                 || parts.clone().any(|part| matches!(part, "" | "." | ".."))
             {
-                return wrong(host_path, "is no path below the host's directory, such as ssl/ca.pem");
+                return wrong(host_path, "is not a path below the host's directory, such as ssl/ca.pem");
             }
             if !names.insert(name) {
                 return wrong(name, "is the name of two files; leave one out");
@@ -88,16 +89,16 @@ impl Mount {
     }
 }
 
-/// The mounts in the order of their paths, so that each comes behind the one it lies in.
+/// The mounts in the order of their paths, so that each comes after the one that it lies in.
 #[derive(Debug)]
 pub(super) struct Table {
     mounts: Vec<Mount>,
 }
 
 impl Table {
-    /// Checks every mount and all of them together.
+    /// Checks every mount by itself and all together.
     pub(super) fn new(mounts: &[Mount]) -> Result<Self, MountError> {
-        // Without one at the root, a directory is mounted there for the others to lie in.
+        // Without a mount at the root, composition mounts a directory there.
         let has_root = mounts.is_empty() || mounts.iter().any(|mount| mount.path == "/");
         let count = mounts.len() + usize::from(!has_root);
         if count > MAX_MOUNTS {
@@ -114,8 +115,8 @@ impl Table {
         Ok(table)
     }
 
-    /// Fails if a mount lies where a file map has no place for it: there is nothing in it but its files and, beside
-    /// them, mountpoints.
+    /// Fails if a mount lies in a file map but not directly, or on one of its files: a file map has
+    /// no directories but mountpoints.
     fn check_file_maps(&self) -> Result<(), MountError> {
         for mount in &self.mounts {
             let MountSource::Host { files, .. } = &mount.source else { continue };
@@ -139,13 +140,13 @@ impl Table {
         &self.mounts
     }
 
-    /// Lists the mounts that lie directly in the one at `path`, by their paths below it.
+    /// Lists the mounts whose parent is the mount at `path`, by their paths below it.
     pub(super) fn mountpoints_in(&self, path: &str) -> Vec<&str> {
         let inside = self.mounts.iter().filter(|mount| self.parent(&mount.path) == Some(path));
         inside.filter_map(|mount| below(path, &mount.path)).collect()
     }
 
-    /// Returns the path of the mount in which the mount at `path` lies; none for the root.
+    /// Returns the path of the mount that the mount at `path` lies in; `None` for the root.
     fn parent(&self, path: &str) -> Option<&str> {
         let around = self.mounts.iter().filter(|mount| below(&mount.path, path).is_some());
         let nearest = around.max_by_key(|mount| mount.path.len()).map(|mount| mount.path.as_str());
@@ -153,7 +154,7 @@ impl Table {
     }
 }
 
-/// Returns what of a path comes below a directory; none if it does not lie in it.
+/// Returns the part of a path below a directory; `None` if it does not lie in it.
 fn below<'a>(directory: &str, path: &'a str) -> Option<&'a str> {
     let rest = path.strip_prefix(directory.trim_end_matches('/'))?.strip_prefix('/')?;
     if rest.is_empty() { None } else { Some(rest) }

@@ -219,7 +219,7 @@ fn archives_are_packed_compressed_or_not() {
 }
 
 #[test]
-fn what_a_directory_cannot_bring_is_named() {
+fn an_entry_of_a_directory_that_cannot_be_packed_is_named() {
     use std::os::unix::ffi::OsStrExt;
     let dir = tempfile::tempdir().unwrap();
     let mount = format!("/x=image:{}", dir.path().display());

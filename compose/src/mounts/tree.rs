@@ -1,4 +1,4 @@
-//! A tree to be packed: what lies where, in one order whatever it was read from.
+//! A tree to pack: its entries in an order that does not depend on where they were read from.
 
 use crate::error::MountError;
 use crate::limits::{MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES};
@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-/// Most symbolic links that are followed on the way to one path, as Linux does.
+/// Most symbolic links on the way to one path, as in Linux.
 const MAX_LINKS: usize = 40;
 
-/// For which mount a tree is read: errors name both.
+/// The mount that a tree is read for, for errors.
 #[derive(Clone, Debug)]
 pub(super) struct Purpose {
     /// The guest's path.
     pub(super) path: String,
-    /// The tree, as it was given.
+    /// The path of the tree.
     pub(super) tree: PathBuf,
 }
 
@@ -48,17 +48,17 @@ impl Purpose {
     }
 }
 
-/// Where the bytes of a file are.
+/// The bytes of a file.
 #[derive(Debug)]
 pub(super) enum Bytes {
-    /// In a file of the host, which had this many when it was looked at.
+    /// In a file of the host, with its size when the tree was read.
     Disk(PathBuf, u64),
-    /// Here.
+    /// In memory.
     Here(Vec<u8>),
 }
 
 impl Bytes {
-    /// How many there are, as far as is known before they are read.
+    /// Returns their number, as known before they are read.
     fn len(&self) -> u64 {
         match self {
             Self::Disk(_, size) => *size,
@@ -70,14 +70,14 @@ impl Bytes {
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Directory,
-    /// A file. Names of one file share it, so that each keeps it whatever becomes of the others.
+    /// A file, shared by all its names, so that each keeps it if others are replaced.
     File(Rc<Bytes>),
-    /// A symbolic link, with its target as it is. Names of one link share it.
+    /// A symbolic link with its target, shared by all its names.
     Symlink(Rc<String>),
 }
 
 impl Content {
-    /// Says what it is, with an article.
+    /// Describes it, with an article.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Directory => "a directory",
@@ -86,7 +86,7 @@ impl Content {
         }
     }
 
-    /// Tells one object from all others, whatever names it has; a directory has but one.
+    /// Returns an identity that all names of one file or link share; a directory has one name only.
     fn identity(&self) -> Option<*const ()> {
         match self {
             Self::Directory => None,
@@ -103,12 +103,12 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// A directory that is there for what is in it, so it has no time.
+    /// Makes a directory that is implied by a path in it, and has no time of its own.
     fn directory() -> Self {
         Self { content: Content::Directory, modified: Timestamp::default() }
     }
 
-    /// Bytes beside its path that name something.
+    /// Returns the bytes of names beside its path.
     fn named_bytes(&self) -> usize {
         match &self.content {
             Content::Symlink(target) => target.len(),
@@ -117,16 +117,16 @@ impl Node {
     }
 }
 
-/// A tree by paths: relative, with `/` between names, none for the root. A directory sorts before what is
-/// in it.
+/// A tree by relative paths, with `/` between names; the root has none. A directory sorts before
+/// its entries.
 #[derive(Debug)]
 pub(super) struct Tree {
-    /// Of the root.
+    /// Time of modification of the root.
     pub(super) modified: Timestamp,
     nodes: BTreeMap<String, Node>,
-    /// Bytes of all paths and targets of links.
+    /// Bytes of all paths and link targets.
     named_bytes: usize,
-    /// Most entries, and most of these bytes.
+    /// Most entries, and most bytes of names.
     max: (usize, usize),
 }
 
@@ -140,7 +140,7 @@ impl Tree {
         }
     }
 
-    /// Puts a node at a path whose directories are there.
+    /// Puts a node at a path whose directories exist.
     ///
     /// # Errors
     ///
@@ -160,35 +160,36 @@ impl Tree {
         Err(MountError::TooManyEntries { path: purpose.path.clone(), tree: purpose.tree_name() })
     }
 
-    /// Makes the directories at a path that are not there, be it all on the way to it.
+    /// Makes the missing directories of a path, itself included.
     fn directories(&mut self, purpose: &Purpose, path: &str) -> Result<(), MountError> {
-        // Around a directory that is there, all are: most often the last.
+        // If a directory exists, so do those around it. Usually the last one does.
         let ends = [path.len()].into_iter().chain(path.rmatch_indices('/').map(|(end, _)| end));
         let missing: Vec<&str> =
             ends.map(|end| &path[..end]).take_while(|path| !self.nodes.contains_key(*path)).collect();
         missing.into_iter().rev().try_for_each(|path| self.put(purpose, path.to_owned(), Node::directory()))
     }
 
-    /// Adds something, with the directories on the way to it if they are not there. What was at its path before is
-    /// replaced, as when an archive is unpacked: a directory keeps what is in it, so something else can only take
-    /// its place when it is empty.
+    /// Adds a node, and the missing directories of its path. It replaces a node at its path as
+    /// unpacking an archive does: only an empty directory can be replaced.
     ///
     /// # Errors
     ///
-    /// [`MountError::Name`] for what a guest could not name, and for what is not unpacked either;
+    /// [`MountError::Name`] for a node that a guest could not name, or that unpacking would refuse;
     /// [`MountError::TooManyEntries`].
     pub(super) fn insert(&mut self, purpose: &Purpose, path: String, node: Node) -> Result<(), MountError> {
         check(purpose, &path, &node)?;
         let refused = |reason| purpose.bad_name(&path, reason);
-        let place = self.place(&path).map_err(refused)?;
+        let place = self.resolve(&path).map_err(refused)?;
         if let Some((directory, _)) = place.rsplit_once('/') {
-            // An archive need not name the directories in it.
+            // An archive may leave out its directories.
             self.directories(purpose, directory)?;
         }
         let is_directory = |node: &Node| matches!(node.content, Content::Directory);
         if !is_directory(&node) && self.nodes.get(&place).is_some_and(is_directory) && self.has_inside(&place)
         {
-            return Err(refused("where a directory with something in it is, which is not unpacked either"));
+            return Err(refused(
+                "in the place of a directory that is not empty, which unpacking refuses too",
+            ));
         }
         self.put(purpose, place, node)
     }
@@ -198,19 +199,19 @@ impl Tree {
         self.nodes.range(inside.clone()..).next().is_some_and(|(path, _)| path.starts_with(&inside))
     }
 
-    /// Finds where a path leads: through the symbolic links on its way that lead to directories of the tree. Links
-    /// that may lead elsewhere, with `/` in front or `..`, are not made before all else is unpacked.
+    /// Resolves a path through the symbolic links on its way. A link that may lead out of the tree
+    /// (an absolute one, or one with `..`) is an error: tar makes such links last.
     ///
     /// # Errors
     ///
-    /// Why nothing can be there.
-    fn place(&self, path: &str) -> Result<String, &'static str> {
+    /// Says why nothing can be at the path.
+    fn resolve(&self, path: &str) -> Result<String, &'static str> {
         let Some((directory, _)) = path.rsplit_once('/') else { return Ok(path.to_owned()) };
         if matches!(self.nodes.get(directory), Some(Node { content: Content::Directory, .. })) {
             return Ok(path.to_owned());
         }
         let (mut place, mut links) = (String::new(), 0);
-        // What is still to go, the next name last; a name of a link's target must be there.
+        // The names still to resolve, the next one last. A name from a link's target must exist.
         let mut rest: Vec<(&str, bool)> = path.rsplit('/').map(|name| (name, false)).collect();
         while let Some((name, is_of_link)) = rest.pop() {
             let around = place.len();
@@ -243,7 +244,7 @@ impl Tree {
         Ok(place)
     }
 
-    /// Makes sure that there is a directory at `path`, for something to be mounted on.
+    /// Makes the mountpoint `path`, unless it is a directory already.
     pub(super) fn mountpoint(&mut self, purpose: &Purpose, path: &str) -> Result<(), MountError> {
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
         for part in ends.map(|end| &path[..end]) {
@@ -263,17 +264,17 @@ impl Tree {
         self.directories(purpose, path)
     }
 
-    /// Returns what is at a path, whose last part may be a link.
+    /// Returns the node at a path, without following a link at its end.
     pub(super) fn find(&self, path: &str) -> Option<&Node> {
-        self.nodes.get(&self.place(path).ok()?)
+        self.nodes.get(&self.resolve(path).ok()?)
     }
 
-    /// Whether two paths lead to one place.
+    /// Returns true if two paths resolve to the same one.
     pub(super) fn is_same(&self, one: &str, other: &str) -> bool {
-        matches!((self.place(one), self.place(other)), (Ok(one), Ok(other)) if one == other)
+        matches!((self.resolve(one), self.resolve(other)), (Ok(one), Ok(other)) if one == other)
     }
 
-    /// Bytes that its files have, as far as is known before they are read.
+    /// Returns the bytes of all files, as known before they are read.
     pub(super) fn file_bytes(&self) -> u64 {
         let first = self.first_names();
         let bytes = self.nodes().map(|(path, node)| match &node.content {
@@ -283,7 +284,7 @@ impl Tree {
         bytes.fold(0, u64::saturating_add)
     }
 
-    /// Finds the first name of every file and symbolic link, in the order of the nodes.
+    /// Finds the first name of every file and symbolic link, in order.
     pub(super) fn first_names(&self) -> FirstNames<'_> {
         let mut names = HashMap::new();
         for (path, node) in self.nodes() {
@@ -294,7 +295,7 @@ impl Tree {
         FirstNames(names)
     }
 
-    /// Lists everything but the root, in order.
+    /// Lists all nodes but the root, in order.
     pub(super) fn nodes(&self) -> impl DoubleEndedIterator<Item = (&str, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
     }
@@ -304,13 +305,13 @@ impl Tree {
 pub(super) struct FirstNames<'a>(HashMap<*const (), &'a str>);
 
 impl<'a> FirstNames<'a> {
-    /// Returns the first name of what has `path` as another one.
+    /// Returns the first name of the file or link at `path`; `None` if `path` is that.
     pub(super) fn of_further(&self, path: &str, content: &Content) -> Option<&'a str> {
         self.0.get(&content.identity()?).copied().filter(|first| *first != path)
     }
 }
 
-/// Fails for what no guest could name or read.
+/// Checks that a guest can name and read a node.
 fn check(purpose: &Purpose, path: &str, node: &Node) -> Result<(), MountError> {
     if path.len() > MAX_PATH_BYTES {
         return Err(purpose.bad_name(path, format!("a path of more than {MAX_PATH_BYTES} bytes")));
@@ -322,9 +323,8 @@ fn check(purpose: &Purpose, path: &str, node: &Node) -> Result<(), MountError> {
         return Err(purpose.bad_name(path, format!("a name of more than {MAX_NAME_BYTES} bytes")));
     }
     match &node.content {
-        Content::Symlink(target) if target.is_empty() || target.len() > MAX_SYMLINK_BYTES => {
-            Err(purpose.bad_name(path, format!("a link whose target has not 1 to {MAX_SYMLINK_BYTES} bytes")))
-        }
+        Content::Symlink(target) if target.is_empty() || target.len() > MAX_SYMLINK_BYTES => Err(purpose
+            .bad_name(path, format!("a link whose target does not have 1 to {MAX_SYMLINK_BYTES} bytes"))),
         Content::Symlink(target) if target.contains('\0') => {
             Err(purpose.bad_name(path, "a link whose target has a zero byte"))
         }

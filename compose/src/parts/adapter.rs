@@ -10,19 +10,19 @@ use wit_parser::{InterfaceId, ManglingAndAbi, Resolve, World, WorldId, WorldItem
 
 /// The adapter's core module: the file system, as built together with this crate.
 ///
-/// It carries its world in a custom section, as wit-bindgen leaves it.
+/// A custom section of it, written by wit-bindgen, has its world.
 pub static ADAPTER: &[u8] = include_bytes!(env!("KVFS_ADAPTER_CORE"));
 
-/// The same with the host's file system: for mounts of directories of the host.
+/// The same with access to the host's file system, for mounts of directories of the host.
 pub static ADAPTER_WITH_HOST: &[u8] = include_bytes!(env!("KVFS_ADAPTER_WITH_HOST_CORE"));
 
-/// Package under which the adapter imports the host's `wasi:filesystem`, if it does.
+/// Package under which [`ADAPTER_WITH_HOST`] imports the host's `wasi:filesystem`.
 const HOST_FILESYSTEM: &str = "kvfs:host-filesystem";
 
 /// Package under which the adapter imports the host's `wasi:io`.
 const HOST_IO: &str = "kvfs:host-io";
 
-/// What an adapter exports at least.
+/// Interfaces that every adapter exports.
 const EXPORTS: [&str; 7] = [
     "wasi:io/error",
     "wasi:io/poll",
@@ -33,7 +33,7 @@ const EXPORTS: [&str; 7] = [
     "kvfs:adapter/lifecycle",
 ];
 
-/// The adapter as a component, for one guest.
+/// The adapter as a component for one guest.
 pub(crate) struct AdapterComponent {
     pub(crate) bytes: Vec<u8>,
     pub(crate) resolve: Resolve,
@@ -62,7 +62,7 @@ impl AdapterComponent {
         Ok(adapter)
     }
 
-    /// Sees to it that the parts are there on which composition relies.
+    /// Checks the imports and exports that composition relies on.
     fn check(&self) -> Result<(), ComposeError> {
         let missing = |reason: String| Err(ComposeError::BadAdapter { reason });
         for base in EXPORTS {
@@ -83,8 +83,8 @@ impl AdapterComponent {
         }
     }
 
-    /// Fails if the guest imports something of the file system's interfaces that the adapter's version of them does not
-    /// have.
+    /// Fails if the guest imports an interface or a function of the file system that the adapter
+    /// does not have.
     pub(crate) fn check_provides(&self, guest: &Guest<'_>) -> Result<(), ComposeError> {
         let exports = &self.resolve.worlds[self.world].exports;
         for (key, item) in &guest.resolve.worlds[guest.world].imports {
@@ -140,12 +140,12 @@ impl AdapterComponent {
             .collect()
     }
 
-    /// Makes a component that imports interfaces of the host's `wasi:filesystem` and `wasi:io` whole, under these
-    /// names, and does nothing: whoever composes takes the types of the imports from it.
+    /// Makes a component without code that imports interfaces of the host's `wasi:filesystem` and
+    /// `wasi:io` whole, under these names: the graph takes the types of the imports from it.
     pub(crate) fn host_types(&self, names: &[String]) -> Result<Vec<u8>, ComposeError> {
         let failed = |reason: String| ComposeError::join("the types of wasi:filesystem", reason);
         let mut resolve = self.resolve.clone();
-        // What the adapter exports has these interfaces whole, under their own names.
+        // The adapter exports these interfaces whole, under their own names.
         let exports = self.resolve.worlds[self.world].exports.iter();
         let mut imports = WorldItems::default();
         for (key, item) in exports {
@@ -156,7 +156,7 @@ impl AdapterComponent {
             let package = resolve.interfaces[*id].package;
             let package = package.ok_or_else(|| failed(format!("{name} has no package")))?;
             resolve.packages[package].name.version = wanted.version().cloned();
-            // What its types are made of comes before it: the adapter has that too.
+            // The interfaces that its types use come first; the adapter has those too.
             for used in self.resolve.interface_direct_deps(*id).map(WorldKey::Interface) {
                 let world = &self.resolve.worlds[self.world];
                 if let Some(item) = world.exports.get(&used).or_else(|| world.imports.get(&used)) {
@@ -171,8 +171,8 @@ impl AdapterComponent {
             .map_err(|e| failed(format!("{e:#}")))
     }
 
-    /// Makes a component that stands in for the host's `wasi:io` where no handle of the host can
-    /// ever reach the adapter: it has the types, and functions that nothing can call.
+    /// Makes a component that replaces the host's `wasi:io` if no handle of the host can reach the
+    /// adapter: it has the types, and functions that nothing can call.
     pub(crate) fn no_host_io(&self) -> Result<Vec<u8>, ComposeError> {
         let exports = self.host_io().into_iter().map(|(id, _)| {
             let item = self.resolve.worlds[self.world].imports[&WorldKey::Interface(id)].clone();
@@ -184,8 +184,9 @@ impl AdapterComponent {
     }
 }
 
-/// Encodes a core module. It imports WASI under the guest's names, so that the host is asked for the
-/// version that the guest was made for. The component is not validated: the result is, as a whole.
+/// Encodes a core module as a component. It imports WASI under the guest's names, so that the
+/// result asks the host for the version that the guest was made for. The component is not
+/// validated: the result is validated as a whole.
 fn encode_for(core: &[u8], guest: &Guest<'_>) -> anyhow::Result<Vec<u8>> {
     let (_, bindgen) = wit_component::metadata::decode(core)?;
     let mut names = HashMap::new();
@@ -199,7 +200,7 @@ fn encode_for(core: &[u8], guest: &Guest<'_>) -> anyhow::Result<Vec<u8>> {
     ComponentEncoder::default().validate(false).import_name_map(names).module(core)?.encode()
 }
 
-/// Encodes a component of a new world beside a known one, with no code in it.
+/// Encodes a component without code, of a new world in the package of a known one.
 fn encode_world(
     mut resolve: Resolve,
     beside: WorldId,

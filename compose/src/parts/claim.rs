@@ -1,11 +1,14 @@
-//! What a result says of its parts, so that the same can be made of them again: two custom sections at its end.
+//! The statement of a result about its parts, from which they can be composed again: two custom
+//! sections at its end.
 //!
-//! `kvfs` is text: the version, how it is joined, the configuration of the file system and of the provider. `kvfs-parts`
-//! says how to get the guest, and a provider that does not come with the library, out of the bytes before: each is a
-//! sequence of pieces of the result and of bytes kept for it. Core modules and inner components are in the result as they
-//! were, so what is kept is small: the types and names of a guest that was linked.
+//! `kvfs` is text: the version, the way of joining, the configuration of the file system and of the
+//! provider. `kvfs-parts` tells how to extract the guest, and a provider that does not come with
+//! the library, from the bytes before. Each is a sequence of ranges of the result and of bytes kept
+//! for it. Core modules and inner components are in the result unchanged, so little is kept: the
+//! types and names of a guest that was linked.
 //!
-//! Nothing of it is believed. Whoever uses a result composes the parts again (see [`recompose`](crate::recompose)).
+//! The statement is not trusted: users of a result compose the parts again (see
+//! [`recompose`](crate::recompose())).
 
 use super::mark::Mark;
 use super::pieces::{Pieces, Writer};
@@ -25,23 +28,23 @@ pub(crate) const MARK: &str = "kvfs";
 /// Name of the custom section with the pieces.
 const PIECES: &str = "kvfs-parts";
 
-/// The form of the pieces.
+/// The version of the format of the pieces.
 const FORM: u8 = 1;
 
-/// What a result is made of, beside what comes with the library.
+/// The parts of a result that do not come with the library.
 pub(crate) struct Parts<'a> {
     pub(crate) guest: &'a [u8],
-    /// A provider of its own; empty without one.
+    /// A provider that does not come with the library; empty without one.
     pub(crate) provider: &'a [u8],
-    /// Where in the result all images lie, one behind the other.
+    /// The range of all images in the result, one after the other.
     pub(crate) images: Range<usize>,
 }
 
-/// Writes both sections behind a result.
+/// Appends both sections to a result.
 ///
 /// # Errors
 ///
-/// [`ComposeError::TooMuchToKeep`]; and [`ComposeError::Join`] if what was written could not be read back.
+/// [`ComposeError::TooMuchToKeep`], and [`ComposeError::Join`] if the sections cannot be read back.
 pub(crate) fn append(result: &mut Vec<u8>, mark: &Mark, parts: &Parts<'_>) -> Result<(), ComposeError> {
     let mut writer = Writer::new(result);
     writer.part(parts.guest);
@@ -56,31 +59,31 @@ pub(crate) fn append(result: &mut Vec<u8>, mark: &Mark, parts: &Parts<'_>) -> Re
     write_number(&mut data, table.len());
     data.append(&mut table);
     write_number(&mut data, kept.len());
-    // Reading from memory and compressing it do not fail.
+    // Compressing from memory to memory does not fail.
     let _ = DeflateEncoder::new(kept.as_slice(), Compression::default()).read_to_end(&mut data);
     for (name, data) in [(MARK, mark.text().into_bytes()), (PIECES, data)] {
         CustomSection { name: name.into(), data: data.into() }.append_to_component(result);
     }
-    // What runs does not depend on it, and yet a result of which nothing can be made again is none.
+    // The result would run without the sections, but it could not be composed again.
     match Claimed::read(result) {
         Some(claimed) if claimed.mark == *mark => Ok(()),
         _ => Err(ComposeError::join("the parts", "what was written of them cannot be read back")),
     }
 }
 
-/// What a result says it is made of.
+/// The parts that a result states.
 pub(crate) struct Claimed<'a> {
     pub(crate) mark: Mark,
     guest: Pieces<'a>,
     provider: Pieces<'a>,
-    /// All images, one behind the other.
+    /// All images, one after the other.
     pub(crate) images: &'a [u8],
-    /// What the pieces keep.
+    /// The kept bytes of all pieces.
     kept: Vec<u8>,
 }
 
 impl<'a> Claimed<'a> {
-    /// Reads both sections; none if they are not there, or not what [`append`] writes.
+    /// Reads both sections; `None` if they are missing or not in the format of [`append`].
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (body, text, data) = split(bytes)?;
         let mark = Mark::parse(std::str::from_utf8(text).ok()?);
@@ -105,30 +108,30 @@ impl<'a> Claimed<'a> {
         Some(Self { mark, guest, provider, images, kept })
     }
 
-    /// Puts the guest together.
+    /// Assembles the guest.
     pub(crate) fn guest(&self) -> Cow<'a, [u8]> {
         self.guest.put_together(&self.kept)
     }
 
-    /// Puts a provider of its own together; empty without one.
+    /// Assembles a provider that does not come with the library; empty without one.
     pub(crate) fn provider(&self) -> Cow<'a, [u8]> {
         self.provider.put_together(&self.kept)
     }
 }
 
-/// Returns the text of a section `kvfs`, wherever it stands at the outermost level.
+/// Returns the text of a section `kvfs` anywhere at the outermost level.
 pub(crate) fn mark_text(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let sections = sections(bytes)?;
     let mut named = sections.iter().filter_map(|section| custom(bytes, section));
     named.find(|(name, _)| *name == MARK.as_bytes()).map(|(_, data)| String::from_utf8_lossy(data))
 }
 
-/// Whether a result has both sections at its end, whatever is in them.
+/// Returns true if a file has both sections at its end, whatever their content.
 pub(crate) fn is_marked(bytes: &[u8]) -> bool {
     split(bytes).is_some()
 }
 
-/// Takes a result apart: what is before the sections, and what is in them.
+/// Splits a result into the bytes before the sections and the data of both.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let sections = sections(bytes)?;
     let [.., mark, pieces] = sections.as_slice() else { return None };
@@ -195,7 +198,7 @@ mod tests {
     #[test]
     fn what_reading_would_not_take_is_not_written() {
         let whole = component(&[(1, &[1; 100])]);
-        // Beside what is in it: the header, and the section's identifier and length.
+        // 13 bytes: the header, and the section's identifier and length.
         let mut types = vec![7; MAX_KEPT_BYTES as usize - 13];
         let most = component(&[(7, &types)]);
         assert_eq!(most.len() as u64, MAX_KEPT_BYTES);
@@ -211,7 +214,7 @@ mod tests {
             append(&component(&[(7, &types)]), &mark()),
             Err(ComposeError::TooMuchToKeep { .. })
         ));
-        // A line more than was meant.
+        // A name with a line end adds a line.
         let two = Mark { shared: vec!["a:b\nlink=core".into()], ..Mark::default() };
         assert!(matches!(append(b"", &two), Err(ComposeError::Join { .. })));
     }
@@ -222,7 +225,7 @@ mod tests {
         let mut whole = component(&[(4, &guest)]);
         append(&mut whole, &mark(), &Parts { guest: &guest, provider: &[], images: 20..40 }).unwrap();
         assert!(Claimed::read(&whole).is_some());
-        // Whatever is cut or changed: an answer, and no panic.
+        // Nothing that is cut or changed panics.
         for length in 0..whole.len() {
             assert!(Claimed::read(&whole[..length]).is_none(), "{length}");
         }

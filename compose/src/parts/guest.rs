@@ -1,4 +1,4 @@
-//! Reads what is to be composed and makes it a component with known types.
+//! Reads a guest as a component with known types.
 
 use super::claim;
 use crate::error::{ComposeError, one_line};
@@ -10,7 +10,7 @@ use wasmparser::BinaryReaderError;
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::{Resolve, WorldId};
 
-/// A component to be composed.
+/// A component to compose.
 pub(crate) struct Guest<'a> {
     pub(crate) bytes: Cow<'a, [u8]>,
     pub(crate) resolve: Resolve,
@@ -26,7 +26,7 @@ impl<'a> Guest<'a> {
     ///
     /// # Errors
     ///
-    /// Every way in which an input can be unfit; nothing later refuses the guest as a whole.
+    /// Every error about the guest as a whole: no later step refuses it.
     pub(crate) fn read(input: &'a [u8]) -> Result<Self, ComposeError> {
         let mut outline = Outline::read(input)?;
         if claim::is_marked(input) {
@@ -84,8 +84,8 @@ impl<'a> Guest<'a> {
         Ok(Self { bytes, resolve, world, imports, exports, was_core })
     }
 
-    /// Returns the name under which the guest's host provides an interface: the guest's own name if
-    /// it imports it, the newest if several versions, else the interface at the version of the
+    /// Returns the name under which the guest's host provides an interface. If the guest imports
+    /// it, that is the newest of the guest's names, else the interface at the version of the
     /// guest's file system.
     pub(crate) fn host_name(&self, base: &str) -> String {
         let newest = |matches: &dyn Fn(&InterfaceName) -> bool| {
@@ -103,7 +103,8 @@ impl<'a> Guest<'a> {
     }
 }
 
-/// Fails if a guest asks for the store itself: its imports stay what they are, so it would be given all volumes.
+/// Fails if a guest imports the store itself: composing would keep that import, and give it all
+/// volumes.
 fn refuse_store(outline: &Outline) -> Result<(), ComposeError> {
     match outline.store_import() {
         Some(interface) => Err(ComposeError::AsksForStore { interface: interface.to_owned() }),
@@ -112,7 +113,7 @@ fn refuse_store(outline: &Outline) -> Result<(), ComposeError> {
 }
 
 fn encode_core(input: &[u8], outline: &Outline) -> Result<Vec<u8>, ComposeError> {
-    // The encoder takes what it is given for valid, so a damaged module has to be found here.
+    // The encoder expects a valid module, so this has to find a damaged one.
     wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all())
         .validate_all(input)
         .map_err(|e| ComposeError::invalid(&e))?;

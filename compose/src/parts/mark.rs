@@ -1,4 +1,4 @@
-//! What a result says of itself in words: the text of the section `kvfs`.
+//! The text in the section `kvfs` of a result.
 
 use crate::options::Link;
 use crate::provider::Provider;
@@ -6,13 +6,13 @@ use crate::provider::Provider;
 /// A line of the text: guest and file system are linked at core level.
 const LINKED: &str = "link=core";
 
-/// A line of the text: the provider is a component of its own.
+/// A line of the text: the provider does not come with the library.
 pub(super) const OWN_PROVIDER: &str = "provider=component";
 
-/// Keys of the lines that are not the file system's own.
+/// Keys of the lines that do not configure the file system.
 const NOT_CONFIG: [&str; 7] = ["version", "link", "share", "provider", "size", "path", "bucket"];
 
-/// What a result says of itself. Anybody can write that.
+/// The text that a result states. Anybody can write such a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// The version of kvfs that made it.
@@ -22,7 +22,7 @@ pub(crate) struct Mark {
     pub(crate) shared: Vec<String>,
     /// The configuration of the file system: lines `key=value`.
     pub(crate) config: String,
-    /// The lines of the provider; empty if the store is the host's.
+    /// The lines of the provider; empty for [`Provider::Host`].
     pub(crate) provider: String,
 }
 
@@ -56,16 +56,13 @@ impl Mark {
         text + &self.config + &self.provider
     }
 
-    /// Whether the provider is a component of its own.
+    /// Returns true if the provider does not come with the library.
     pub(crate) fn has_own_provider(&self) -> bool {
         self.provider.lines().any(|line| line == OWN_PROVIDER)
     }
 
-    /// Returns where the store is. A provider of its own comes without its bytes.
-    ///
-    /// # Errors
-    ///
-    /// None for lines that this version does not know.
+    /// Returns the provider; `None` for lines that this version does not know. One that does not
+    /// come with the library is returned without its bytes.
     pub(crate) fn provider(&self) -> Option<Provider> {
         match self.provider.as_str() {
             "" => Some(Provider::Host),
@@ -75,7 +72,7 @@ impl Mark {
     }
 }
 
-/// Returns the lines that say which provider it is.
+/// Returns the lines of a provider.
 pub(crate) fn provider_lines(provider: &Provider) -> String {
     match provider {
         Provider::Component(_) => format!("{OWN_PROVIDER}\n"),

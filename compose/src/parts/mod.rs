@@ -1,4 +1,4 @@
-//! The parts of a composition: the guest, the adapter, and what a result says of them.
+//! The parts of a composition: the guest, the adapter, and the statement of a result about them.
 
 mod adapter;
 mod claim;

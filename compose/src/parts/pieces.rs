@@ -1,4 +1,4 @@
-//! Parts as pieces of a result and bytes that are kept for them.
+//! Writes and reads parts as pieces: ranges of a result, and kept bytes.
 
 use crate::limits::MAX_KEPT_BYTES;
 use crate::wasm::sections::{read_number, sections, write_number};
@@ -6,43 +6,44 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Sections that a result has byte for byte from its parts: custom ones, core modules, components.
-const KEPT_WHOLE: [u8; 3] = [0, 1, 4];
+/// Sections that parts and result have in common, byte for byte: custom sections, core modules,
+/// components.
+const COMMON_SECTIONS: [u8; 3] = [0, 1, 4];
 
-/// A section that is shorter is kept instead of looked up.
+/// Shorter sections are kept instead of looked up.
 const SHORT_BYTES: usize = 64;
 
-/// Sections that can be pointed to, by what they are and how long.
+/// The sections of a result that pieces may refer to, by identifier and length.
 type SectionIndex = HashMap<(u8, usize), Vec<Range<usize>>>;
 
-fn places(bytes: &[u8]) -> SectionIndex {
-    let mut places = SectionIndex::new();
+fn index_sections(bytes: &[u8]) -> SectionIndex {
+    let mut index = SectionIndex::new();
     for section in sections(bytes).unwrap_or_default() {
-        if KEPT_WHOLE.contains(&section.id) && section.body.len() >= SHORT_BYTES {
-            places.entry((section.id, section.body.len())).or_default().push(section.body);
+        if COMMON_SECTIONS.contains(&section.id) && section.body.len() >= SHORT_BYTES {
+            index.entry((section.id, section.body.len())).or_default().push(section.body);
         }
     }
-    places
+    index
 }
 
 /// Writes parts as pieces.
 pub(super) struct Writer<'a> {
     body: &'a [u8],
-    places: SectionIndex,
-    /// For each part: how many pieces, then for each piece how many kept bytes come first, and offset and length of what
-    /// is copied after them.
+    index: SectionIndex,
+    /// For each part: the number of copied ranges, then for each the number of kept bytes before
+    /// it, its offset and its length, and at last the number of kept bytes after all.
     pub(super) table: Vec<u8>,
     pub(super) kept: Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(body: &'a [u8]) -> Self {
-        Self { body, places: places(body), table: Vec::new(), kept: Vec::new() }
+        Self { body, index: index_sections(body), table: Vec::new(), kept: Vec::new() }
     }
 
     pub(super) fn part(&mut self, part: &[u8]) {
         const COMPONENT: u8 = 4;
-        // Joined as a component, the part is in the result whole.
+        // A composed part is in the result as a whole component.
         let copies: Vec<(Range<usize>, usize)> = match self.find(COMPONENT, part) {
             Some(offset) => vec![(0..part.len(), offset)],
             None => {
@@ -67,7 +68,7 @@ impl<'a> Writer<'a> {
         write_number(&mut self.table, kept.len());
     }
 
-    /// Notes a part that is a range of the result.
+    /// Writes a part that is one range of the result.
     pub(super) fn range(&mut self, range: Range<usize>) {
         let copies = usize::from(!range.is_empty());
         write_number(&mut self.table, copies);
@@ -78,19 +79,19 @@ impl<'a> Writer<'a> {
     }
 
     fn find(&self, id: u8, bytes: &[u8]) -> Option<usize> {
-        let mut same = self.places.get(&(id, bytes.len()))?.iter();
+        let mut same = self.index.get(&(id, bytes.len()))?.iter();
         same.find(|range| self.body.get((*range).clone()) == Some(bytes)).map(|range| range.start)
     }
 }
 
-/// A part: bytes that are kept, and bytes of the result, in turns.
+/// A part: kept bytes and ranges of the result in turns.
 pub(super) struct Pieces<'a> {
     pieces: Vec<(Range<usize>, &'a [u8])>,
     pub(super) length: usize,
 }
 
 impl<'a> Pieces<'a> {
-    /// Reads a part's entry of the table, and counts in `used` what it takes of the kept bytes.
+    /// Reads a part from the table, and adds its kept bytes to `used`.
     pub(super) fn read(table: &mut &[u8], used: &mut usize, body: &'a [u8]) -> Option<Self> {
         let mut found = Self { pieces: Vec::new(), length: 0 };
         let mut copies = read_number(table)?;
@@ -105,7 +106,7 @@ impl<'a> Pieces<'a> {
             };
             found.length = found.length.checked_add(kept.len())?.checked_add(copied.len())?;
             found.pieces.push((kept, copied));
-            // Nothing is in two parts or twice in one, so that a short file cannot ask for much memory.
+            // No range is in a part twice, so a short file cannot ask for much memory.
             if found.length > body.len() + MAX_KEPT_BYTES as usize {
                 return None;
             }
@@ -116,7 +117,7 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// Returns the one range of the result that the part is, or nothing.
+    /// Returns the part if it is one range of the result, or empty.
     pub(super) fn whole(&self) -> Option<&'a [u8]> {
         match self.pieces.as_slice() {
             [(none, copied), (last, _)] if none.is_empty() && last.is_empty() => Some(copied),

@@ -1,4 +1,4 @@
-//! Finds the library's own content in a result: the images that were given to the adapter, and the adapter's code.
+//! Finds the images and the code of the adapter in a result.
 
 use crate::error::ComposeError;
 use crate::wasm::embed::read_images;
@@ -6,19 +6,19 @@ use crate::wasm::sections::sections;
 use std::ops::Range;
 use wasmparser::{Parser, Payload};
 
-/// Returns where in a result the images are that its adapter was given.
+/// Returns the range of a result that has the images of the adapter's component.
 ///
-/// Guest and provider may have modules that look as if they had images, and may come before the adapter. So the place is
-/// one where these very bytes are.
+/// Modules of guest and provider may look as if they had images, and may come before the adapter.
+/// So the bytes are compared.
 pub(crate) fn find_images(result: &[u8], adapter: &[u8]) -> Result<Range<usize>, ComposeError> {
-    // In the adapter's component there are no modules but the library's.
+    // Every module in the adapter's component is the library's.
     let Some((_, given)) = all_images(adapter).next() else { return Ok(0..0) };
     let found = all_images(result).find(|(_, images)| *images == given);
     let found = found.map(|(starts, images)| starts..starts + images.len());
     found.ok_or_else(|| ComposeError::join("the images", "they are not where the adapter looks for them"))
 }
 
-/// Lists what all modules of a component have in the place of images, and where.
+/// Lists the images of all modules of a component, with their offsets.
 fn all_images(component: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let payloads = Parser::new(0).parse_all(component).map_while(Result::ok);
     payloads.filter_map(|payload| {
@@ -30,7 +30,7 @@ fn all_images(component: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
-/// Whether the code of one of these modules is in a result, as it is.
+/// Returns true if a result has the unchanged code of one of these modules.
 pub(crate) fn has_code_of(result: &[u8], modules: &[&[u8]]) -> bool {
     const CODE: u8 = 10;
     let code = |module: &[u8]| {
@@ -42,7 +42,7 @@ pub(crate) fn has_code_of(result: &[u8], modules: &[&[u8]]) -> bool {
         .filter_map(|module| module.get(code(module)?))
         .filter(|code| !code.is_empty())
         .collect();
-    // The adapter is in the result, or in a component of it, or in one of that.
+    // The adapter is in the result, in a component of it, or in a component of that.
     let mut waiting = vec![(result, 0)];
     while let Some((component, depth)) = waiting.pop() {
         for section in sections(component).unwrap_or_default() {

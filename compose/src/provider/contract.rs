@@ -1,4 +1,5 @@
-//! Checks that a provider exports the contract: function by function, so that the error names the function.
+//! Checks that a provider exports the contract: function by function, so that the error names the
+//! function.
 
 use crate::error::one_line;
 use crate::types::{TypeInfo, same_function};

@@ -41,18 +41,21 @@ pub enum Provider {
         size_bytes: Option<u64>,
     },
     /// A directory that the host preopens when it runs the result, as with
-    /// `wasmtime run --dir STATE::/kvfs`. The result imports `wasi:filesystem` for it; the guest never
-    /// sees it. `kvfs_host` opens the same directory as a store.
+    /// `wasmtime run --dir STATE::/kvfs`. The result imports `wasi:filesystem` for it; the guest
+    /// never sees it. `kvfs_host` opens the same directory as a store.
     File {
-        /// The name under which it is preopened; [`DEFAULT_FILE_PATH`] by default. It has no control
-        /// characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES) bytes.
+        /// The name under which it is preopened; [`DEFAULT_FILE_PATH`] by default. It has no
+        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`]
+        /// bytes.
         path: Option<String>,
     },
-    /// A bucket of the host's `wasi:keyvalue` 0.2.0-draft, which the result imports. The host decides how long it keeps
-    /// the values: `wasmtime run -S keyvalue` forgets them when the program ends.
+    /// A bucket of the host's `wasi:keyvalue` 0.2.0-draft, which the result imports. The host
+    /// decides how long it keeps the values: `wasmtime run -S keyvalue` forgets them when the
+    /// program ends.
     Keyvalue {
         /// The host's name of the bucket; empty by default, which is wasmtime's only one. It has no
-        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES) bytes.
+        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`]
+        /// bytes.
         bucket: Option<String>,
     },
     /// The bytes of a component that exports `kvfs:store/kv-store`. The result has its imports.
@@ -148,7 +151,8 @@ impl Provider {
         }
     }
 
-    /// Returns the provider as a component, after checking its exports; `None` for [`Provider::Host`].
+    /// Returns the provider as a component, after checking its exports; `None` for
+    /// [`Provider::Host`].
     ///
     /// # Errors
     ///

@@ -109,7 +109,8 @@ impl<'a> TypeInfo<'a> {
         Some(if name == "stream-error" { Special::StreamError } else { Special::UnknownIo })
     }
 
-    /// Returns true if a type is of `wasi:io` or `wasi:filesystem`, or contains such a type at any depth.
+    /// Returns true if a type is of `wasi:io` or `wasi:filesystem`, or contains such a type at any
+    /// depth.
     pub(crate) fn mentions_io(self, ty: &Type) -> bool {
         self.any(ty, &mut |info, root| {
             matches!(
@@ -124,8 +125,8 @@ impl<'a> TypeInfo<'a> {
         function.params.iter().map(|p| &p.ty).chain(&function.result).any(|ty| self.mentions_io(ty))
     }
 
-    /// Returns true if a function takes a handle of `wasi:io` and returns an option: it can return none for a handle
-    /// that is not the callee's.
+    /// Returns true if a function takes a handle of `wasi:io` and returns an option: it can return
+    /// none for a handle that is not the callee's.
     pub(crate) fn answers_none(self, function: &Function) -> bool {
         let is_option = |kind: &TypeDefKind| matches!(kind, TypeDefKind::Option(_));
         self.result_is(function, is_option) && function.params.iter().any(|p| self.mentions_io(&p.ty))

@@ -1,7 +1,7 @@
 //! Compares functions and types of two components.
 //!
-//! The component model compares types by structure and by the names in it. Glue is written from one side's types: if
-//! the other side's differed, memory would be read with the wrong layout.
+//! The component model compares types by structure and by the names in it. Glue is written from one
+//! side's types: if the other side's differed, memory would be read with the wrong layout.
 
 use super::info::TypeInfo;
 use crate::names::InterfaceName;

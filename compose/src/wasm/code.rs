@@ -43,16 +43,17 @@ pub(crate) fn at(offset: u32, align_log2: u32) -> MemArg {
     MemArg { offset: u64::from(offset), align: align_log2, memory_index: 0 }
 }
 
-/// Emits a call of `explain` if a commit has failed, with the stream that `stderr` returns. The status of the commit is
-/// on top of the stack and stays there.
+/// Emits a call of `explain` if a commit has failed, with the stream that `stderr` returns. The
+/// status of the commit is on top of the stack and stays there.
 pub(crate) fn explain_failure(body: &mut Body, stderr: u32, explain: u32) {
     let failed = body.local(ValType::I32);
     body.emit([I::LocalTee(failed), I::If(BlockType::Empty), I::Call(stderr), I::Call(explain), I::End]);
     body.emit([I::LocalGet(failed)]);
 }
 
-/// Emits code that turns a success of `exit` into a failure if a commit has failed. Takes the status of the commit from
-/// the stack (0: everything is stored) and changes the status in the first of the parameters of `exit`.
+/// Emits code that turns a success of `exit` into a failure if a commit has failed. Takes the
+/// status of the commit from the stack (0: everything is stored) and changes the status in the
+/// first of the parameters of `exit`.
 pub(crate) fn settle_status(body: &mut Body, params: &[ValType]) {
     if params.first() == Some(&ValType::I32) {
         body.emit([I::LocalGet(0), I::I32Eqz, I::I32And, I::If(BlockType::Empty)]);
@@ -62,8 +63,9 @@ pub(crate) fn settle_status(body: &mut Body, params: &[ValType]) {
     }
 }
 
-/// Returns the code for a call that has returned and whose data could not be stored. If the result's type has an error
-/// without a payload (`plain_error`), the result, flat or in memory, becomes that error. Otherwise the code traps.
+/// Returns the code for a call that has returned and whose data could not be stored. If the
+/// result's type has an error without a payload (`plain_error`), the result, flat or in memory,
+/// becomes that error. Otherwise the code traps.
 pub(crate) fn report_failure(
     plain_error: bool,
     area: Option<(u32, u32)>,
@@ -115,8 +117,8 @@ pub(crate) fn tag_bytes(cases: usize) -> u32 {
     }
 }
 
-/// Returns the core types of a flattened value. Callers pass only values that the canonical ABI flattens in a parameter
-/// list or a result, which are short.
+/// Returns the core types of a flattened value. Callers pass only values that the canonical ABI
+/// flattens in a parameter list or a result, which are short.
 pub(crate) fn flat_types(resolve: &Resolve, ty: &Type) -> Vec<ValType> {
     let mut storage = [WasmType::I32; Resolve::MAX_FLAT_PARAMS];
     let mut flat = FlatTypes::new(&mut storage);

@@ -1,13 +1,13 @@
 //! Writes configuration and images into a core module, the adapter's or a provider's.
 //!
-//! A module has a static of zero bytes for its configuration, and exports its address and capacity as the globals
-//! `kvfs_config` and `kvfs_config_len`. Composition adds an active data segment with lines `key=value`, ended by a
-//! zero byte. An empty text means defaults.
+//! A module has a static of zero bytes for its configuration, and exports its address and capacity
+//! as the globals `kvfs_config` and `kvfs_config_len`. Composition adds an active data segment with
+//! lines `key=value`, ended by a zero byte. An empty text means defaults.
 //!
-//! Images lie behind the module's initial memory, whose minimum grows by their size. A module that takes images exports
-//! `kvfs_image`, the address of a static of two 32-bit numbers: composition writes the images' address and length there.
-//! A runtime that maps initial memory copy-on-write, as wasmtime does, reads only the pages of an image that the guest
-//! asks for.
+//! Images lie behind the module's initial memory, whose minimum grows by their size. A module that
+//! takes images exports `kvfs_image`, the address of a static of two 32-bit numbers: composition
+//! writes the images' address and length there. A runtime that maps initial memory copy-on-write,
+//! as wasmtime does, reads only the pages of an image that the guest asks for.
 
 use crate::error::{ComposeError, ConfigError, MountError};
 use std::borrow::Cow;
@@ -77,7 +77,8 @@ fn written_to<'a>(segments: &[(u32, &'a [u8])], address: u32) -> Option<&'a [u8]
     segments.iter().rev().find(|(start, _)| *start == address).map(|(_, data)| *data)
 }
 
-/// Returns the address of the end of a module's initial memory, and the number of pages for this many bytes.
+/// Returns the address of the end of a module's initial memory, and the number of pages for this
+/// many bytes.
 fn behind_memory(core: &[u8], size_bytes: u64) -> Result<(u32, u64), ComposeError> {
     for payload in Parser::new(0).parse_all(core) {
         if let Payload::MemorySection(section) = payload.map_err(|e| bad(&e))? {
@@ -116,8 +117,8 @@ impl ConfigStatic {
     fn find(core: &[u8]) -> Result<Self, ComposeError> {
         let address = exported(core, "kvfs_config")?;
         let length = exported(core, "kvfs_config_len")?;
-        // The linker exports the address of a static that holds the capacity. An exported number where no data lies
-        // is the capacity itself.
+        // The linker exports the address of a static that holds the capacity. An exported number
+        // where no data lies is the capacity itself.
         let stored = segments(core)?.into_iter().find_map(|(start, data)| {
             let at = length.checked_sub(start)? as usize;
             data.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_can_be_read_back() {
+    fn a_configuration_can_be_read_back() {
         let text = "mode=lazy\nvolume=große Dinge\n";
         assert_eq!(read_config(&with(text)).unwrap(), text);
     }

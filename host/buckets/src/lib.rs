@@ -1,7 +1,7 @@
 //! Buckets of `wasi:keyvalue` in memory. They outlive the instances that use them.
 //!
-//! Put [`Buckets`] beside a [`ResourceTable`] into the data of a store, and give guests the interface with
-//! [`add_to_linker`].
+//! Put [`Buckets`] beside a [`ResourceTable`] into the data of a store, and give guests the
+//! interface with [`add_to_linker`].
 
 use bindings::wasi::keyvalue::store as wit;
 use std::collections::HashMap;
@@ -37,8 +37,8 @@ struct End {
 }
 
 impl Buckets {
-    /// Returns the same buckets for an instance that is ended in its call `number`, as a kill would: after the call has
-    /// taken effect if `done`, before otherwise.
+    /// Returns the same buckets for an instance that is ended in its call `number`, as a kill
+    /// would: after the call has taken effect if `done`, before otherwise.
     pub fn ending_in_call(&self, number: u64, done: bool) -> Self {
         let end = End { calls_left: AtomicU64::new(number), done };
         Self { all: self.all.clone(), end: Some(Arc::new(end)) }

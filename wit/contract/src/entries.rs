@@ -4,9 +4,9 @@ use crate::{Guard, Key, KeyRange, KeyRef, Mutation, StoreError};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
-/// Bytes that an entry counts for beside its key and value: its place in the tree, whose nodes are half full
-/// at worst, and the heads of its allocations. So a bound on the sum holds for memory also when values are
-/// empty.
+/// Bytes that an entry counts for beside its key and value: its place in the tree, whose nodes are
+/// half full at worst, and the heads of its allocations. So a bound on the sum holds for memory
+/// also when values are empty.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 160;
 
 /// An ordered map that counts what its entries take: the core of every store in memory.
@@ -25,7 +25,8 @@ impl<V> Default for Entries<V> {
 }
 
 impl<V: AsRef<[u8]>> Entries<V> {
-    /// Returns what the entries take: the bytes of all keys and values, and [`ENTRY_OVERHEAD_BYTES`] for each.
+    /// Returns what the entries take: the bytes of all keys and values, and
+    /// [`ENTRY_OVERHEAD_BYTES`] for each.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes
     }
@@ -65,8 +66,8 @@ impl<V: AsRef<[u8]>> Entries<V> {
         }
     }
 
-    /// Checks the guards of an `apply`, and that its mutations do not make the store both larger than it is and
-    /// larger than `size_bytes`.
+    /// Checks the guards of an `apply`, and that its mutations do not make the store both larger
+    /// than it is and larger than `size_bytes`.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] and [`StoreError::QuotaExceeded`].

@@ -1,8 +1,9 @@
-//! The words of the contract `kvfs:store/kv-store` (`wit/store/kv-store.wit`) in Rust, once for all.
+//! The words of the contract `kvfs:store/kv-store` (`wit/store/kv-store.wit`) in Rust, once for
+//! all.
 //!
-//! The file system, the stores and the hosts share these types; each re-exports those that its users
-//! need. They are generic over the bytes: calls take borrowed bytes, straight from the caller's memory,
-//! and answers carry owned or shared ones, whichever the store has.
+//! The file system, the stores and the hosts share these types; each re-exports those that its
+//! users need. They are generic over the bytes: calls take borrowed bytes, straight from the
+//! caller's memory, and answers carry owned or shared ones, whichever the store has.
 //!
 //! | module | holds |
 //! |---|---|

@@ -7,7 +7,7 @@ use crate::types::InodeNo;
 use std::ops::Range;
 
 /// The tombstone to write instead of a deletion; `None` if nothing lies below.
-pub(crate) type Grave = Option<[u8; TOMBSTONE_BYTES]>;
+pub(crate) type Tombstone = Option<[u8; TOMBSTONE_BYTES]>;
 
 /// Mutations. Keys and small values lie in one buffer; extents stay in the cache.
 #[derive(Debug, Default)]
@@ -104,14 +104,14 @@ impl Batch {
         (start + fitting.count().max(1)).min(self.entries.len())
     }
 
-    /// Returns the mutations in `range` as the store takes them. `graves` has a [`Grave`] for each;
+    /// Returns the mutations in `range` as the store takes them. `tombstones` has a [`Tombstone`] for each;
     /// it may be empty. Extents of a commit are dirty, so they are in memory; others would be left
     /// out.
     pub(crate) fn mutations<'b>(
         &'b self,
         range: Range<usize>,
         cache: &'b Cache,
-        graves: &'b [Grave],
+        tombstones: &'b [Tombstone],
     ) -> Vec<Mutation<'b>> {
         let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
         let entries = self.entries.get(range).unwrap_or_default();
@@ -120,7 +120,7 @@ impl Batch {
         for (index, Pending { key, value, .. }) in entries.iter().enumerate() {
             let key = slice(key);
             match value {
-                Value::Delete => mutations.push(match graves.get(index) {
+                Value::Delete => mutations.push(match tombstones.get(index) {
                     Some(Some(value)) => Mutation::Put { key, value },
                     _ => Mutation::Delete { key },
                 }),

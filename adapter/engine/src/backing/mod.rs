@@ -9,7 +9,7 @@ pub(crate) mod doubt;
 pub(crate) mod journal_view;
 pub(crate) mod overlay;
 
-use self::batch::{Batch, Grave};
+use self::batch::{Batch, Tombstone};
 use self::doubt::{Completion, Doubt, Resolved, State};
 use self::overlay::{Layers, Lower, Page};
 use crate::cache::Cache;
@@ -137,17 +137,16 @@ impl Backing {
 
     /// For each mutation in `range`, the tombstone to write instead, if any; empty if nothing lies
     /// below.
-    pub(crate) fn graves(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Grave>> {
+    pub(crate) fn tombstones(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Tombstone>> {
         let Some(lower) = &mut self.lower else { return Ok(Vec::new()) };
-        let grave = |key: Option<&[u8]>| match key {
+        let hiding = |key: Option<&[u8]>| match key {
             Some(key) => Ok(lower.get(key)?.map(|_| tombstone(key))),
             None => Ok(None),
         };
-        batch.deletions(range).map(grave).collect()
+        batch.deletions(range).map(hiding).collect()
     }
 
-    /// # Errors
-    /// [`Error::Fenced`] once another opener has taken the volume over.
+    /// Fails with [`Error::Fenced`] once another opener has taken the volume over.
     pub(crate) fn check_alive(&self) -> Result<()> {
         if self.state == State::Fenced { Err(Error::Fenced) } else { Ok(()) }
     }
@@ -210,8 +209,8 @@ impl Backing {
         superblock: Option<Superblock>,
         level: Durability,
     ) -> Result<()> {
-        let graves = self.graves(batch, range.clone())?;
-        self.apply_mutations(batch.mutations(range, cache, &graves), superblock, level)
+        let tombstones = self.tombstones(batch, range.clone())?;
+        self.apply_mutations(batch.mutations(range, cache, &tombstones), superblock, level)
     }
 
     /// Applies mutations, guarded on the stored superblock, which `superblock` replaces.

@@ -1,4 +1,4 @@
-//! Reads every record of a volume and checks each alone.
+//! Reads every record of a volume, and checks each by itself.
 
 use super::picture::{DamagedDentry, Picture, inode_number};
 use super::report::{Finding, Invariant, Report};
@@ -46,7 +46,7 @@ pub(super) fn collect(store: &mut dyn KvStore, keys: &KeySpace, report: &mut Rep
     Ok(picture)
 }
 
-/// Takes one record into the picture; what is wrong with it is told to `found`.
+/// Adds one record to the picture. Reports what is wrong with it to `found`.
 fn record(
     picture: &mut Picture,
     keys: &KeySpace,

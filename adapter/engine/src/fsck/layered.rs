@@ -1,6 +1,5 @@
-//! A store seen together with the image that a volume of it lies on, if it does, as if the records
-//! were all in the store: so the rest of a check and a repair need not know of images. What says
-//! where records are is checked here.
+//! A store together with the image below, if there is one, as one store: so the rest of a check and
+//! a repair need not know of images. Only the invariants about layers are checked here.
 
 use super::picture::{Above, Picture, inode_number};
 use super::report::{Finding, Invariant, Report};
@@ -33,9 +32,9 @@ impl<'s> Layered<'s> {
         self.lower.as_ref().map(Lower::id)
     }
 
-    /// Checks what readers rely on to leave a layer out: they do not ask the store if the
-    /// superblock says that nothing was written, and not for the names of a directory whose own
-    /// record is the image's. `changes` are committed and not in place yet.
+    /// Checks what lets readers skip the store: a superblock that says that nothing was written,
+    /// and for the names of a directory, a directory whose own record is the image's. `changes` are
+    /// committed and not in place yet.
     pub(super) fn check(
         &mut self,
         keys: &KeySpace,
@@ -89,7 +88,7 @@ impl<'s> Layered<'s> {
     }
 }
 
-/// Takes note of a record in the store that a quota counts.
+/// Notes a record in the store that a quota counts.
 fn note_above(above: &mut Above, picture: &Picture, keys: &KeySpace, key: &[u8]) {
     let Some((tag, rest)) = keys.split(key) else { return };
     let Some((ino, rest)) = inode_number(rest) else { return };
@@ -148,19 +147,19 @@ impl KvStore for Layered<'_> {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> std::result::Result<(), StoreError> {
-        let mut graves = Vec::new();
+        let mut tombstones = Vec::new();
         for mutation in mutations {
-            graves.push(match (mutation, &mut self.lower) {
+            tombstones.push(match (mutation, &mut self.lower) {
                 (Mutation::Delete { key }, Some(lower)) => {
                     lower.get(key).map_err(to_store_error)?.map(|_| tombstone(key))
                 }
                 _ => None,
             });
         }
-        let buried = mutations.iter().zip(&graves).map(|(mutation, grave)| match (*mutation, grave) {
+        let hiding = mutations.iter().zip(&tombstones).map(|(mutation, value)| match (*mutation, value) {
             (Mutation::Delete { key }, Some(value)) => Mutation::Put { key, value },
             (mutation, _) => mutation,
         });
-        self.store.apply(guards, &buried.collect::<Vec<_>>(), level)
+        self.store.apply(guards, &hiding.collect::<Vec<_>>(), level)
     }
 }

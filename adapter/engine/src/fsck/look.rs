@@ -1,4 +1,4 @@
-//! One look at a volume: reads it, and says what is wrong with it.
+//! One look at a volume: reads it and finds what is wrong.
 
 use super::collect::collect;
 use super::layered::Layered;
@@ -15,25 +15,25 @@ use crate::stored::record::is_tombstone;
 use crate::stored::record::journal::Changes;
 use crate::stored::record::superblock::Superblock;
 
-/// Fails unless the store itself holds something of the volume.
+/// Fails if the store itself holds nothing of the volume.
 pub(super) fn check_exists(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> {
     let (start, end) = keys.volume_range();
     let limits = store.limits()?;
     if store.scan(&start, &end, 1, limits.max_batch_bytes)?.is_empty() { Err(Error::NoEntry) } else { Ok(()) }
 }
 
-/// Reads the volume, and says what is wrong with it. It must lie on the image that is below, if it
-/// can be told.
+/// Reads the volume and finds what is wrong with it. Fails if its superblock can be read and names
+/// another image.
 pub(super) fn look(store: &mut Layered<'_>, keys: &KeySpace) -> Result<(Picture, Report)> {
     let mut report = Report::default();
     let journalled = committed(store, keys, &mut report)?;
     let mut changes = journalled.clone();
     if store.image().is_some() {
-        // The view lies above the image, where what a tombstone hides is just not there.
-        let is_grave = |key: &[u8], value: &Option<Vec<u8>>| {
+        // The view lies above the image, where a hidden record is just missing.
+        let is_hidden = |key: &[u8], value: &Option<Vec<u8>>| {
             value.as_ref().is_some_and(|value| is_tombstone(key, value))
         };
-        changes.iter_mut().filter(|(key, value)| is_grave(key, value)).for_each(|(_, value)| *value = None);
+        changes.iter_mut().filter(|(key, value)| is_hidden(key, value)).for_each(|(_, value)| *value = None);
     }
     let mut picture = collect(&mut View { store, changes }, keys, &mut report)?;
     store.check(keys, &journalled, &mut picture, &mut report)?;
@@ -42,14 +42,14 @@ pub(super) fn look(store: &mut Layered<'_>, keys: &KeySpace) -> Result<(Picture,
     Ok((picture, report))
 }
 
-/// The changes of a journal that a cut commit left, to be put in place.
+/// Returns the changes of a committed journal that are not in place yet.
 fn committed(store: &mut Layered<'_>, keys: &KeySpace, report: &mut Report) -> Result<Changes> {
     let superblock = store.get(&[keys.superblock()])?.into_iter().next().flatten();
     let superblock = superblock.and_then(|value| Superblock::decode(keys.superblock(), &value).ok());
     if let Some(superblock) = &superblock {
         check_image(superblock, store.image())?;
     }
-    // Without a superblock nothing says that there is none.
+    // Without a superblock, there may be a journal.
     if superblock.is_some_and(|superblock| !superblock.has_journal()) {
         return Ok(Changes::new());
     }

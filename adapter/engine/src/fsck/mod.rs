@@ -1,15 +1,14 @@
 //! Checks a whole volume against the numbered invariants of `FORMAT.md`, and repairs it.
 //!
-//! The check reads and changes nothing. It has two halves: [`collect`] reads every record once and
-//! finds what is wrong with it alone; [`relate`] finds what is wrong between records.
-//! [`mod@repair`] takes the picture that the first half makes and changes what does not fit
-//! together.
+//! A check changes nothing. It has two halves: [`collect`] reads every record once and checks it by
+//! itself; [`relate`] checks the records against each other. [`mod@repair`] uses the picture that
+//! the first half makes, and changes what does not fit together.
 
-// What is found.
+// Records and findings.
 mod picture;
 mod report;
 
-// Finding it.
+// The parts of a check.
 mod collect;
 mod layered;
 mod paths;
@@ -33,16 +32,16 @@ use crate::stored::key::KeySpace;
 
 /// Checks one volume of a store and changes nothing.
 ///
-/// No writer should be at work: a check that reads while another writes finds what is not so.
+/// No writer should be active: its commits between the reads of a check look like damage.
 ///
 /// # Errors
 /// The store's; [`crate::Error::NoEntry`] if the store holds nothing of this volume,
 /// [`crate::Error::Invalid`] for a name that no volume can have, [`crate::Error::Format`] for a
-/// volume of another format, [`crate::Error::OtherImage`] for one that lies on an image: that takes
-/// [`fsck_overlay`]. What is wrong with the volume itself is no error but a [`Finding`].
+/// volume of another format, [`crate::Error::OtherImage`] for one that lies on an image, for which
+/// [`fsck_overlay`] is. Damage of the volume is no error but a [`Finding`].
 ///
 /// # Cost
-/// Reads the whole volume in scans of up to 256 KiB, and keeps some dozen bytes in memory for each
+/// Reads the whole volume in scans of up to 256 KiB, and keeps a few dozen bytes in memory for each
 /// record.
 pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
     check_volume_name(volume)?;
@@ -50,7 +49,7 @@ pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
     look(&mut Layered::new(store, None), &keys).map(|(_, report)| report)
 }
 
-/// As [`fsck`], for a volume that lies on an image: checks the tree that they are together.
+/// As [`fsck`], for a volume that lies on an image: checks the tree that both make together.
 ///
 /// # Errors
 /// As there, and [`crate::Error::OtherImage`] for a volume that lies on another image, or on none.

@@ -1,4 +1,4 @@
-//! Says of findings which path of the volume they hurt.
+//! Adds paths to findings.
 
 use super::picture::Picture;
 use super::report::Report;
@@ -7,7 +7,7 @@ use crate::stored::key::{KeySpace, tag};
 use crate::types::InodeNo;
 use std::collections::BTreeMap;
 
-/// A name of each inode, with the directory that it is in.
+/// One name of each inode, with its directory.
 type NamesOf<'p> = BTreeMap<InodeNo, (InodeNo, &'p str)>;
 
 pub(super) fn name(picture: &Picture, keys: &KeySpace, report: &mut Report) {
@@ -28,8 +28,8 @@ pub(super) fn name(picture: &Picture, keys: &KeySpace, report: &mut Report) {
     }
 }
 
-/// The path of an inode, or of a name in it; nothing if parents form a ring, or for a path that no
-/// operation could take.
+/// Returns the path of an inode, or of a name in it; `None` if parents form a ring, or if the path
+/// is too long for operations.
 fn path(names_of: &NamesOf<'_>, ino: InodeNo, name: Option<&str>) -> Option<String> {
     let (mut names, mut bytes, mut at) = (Vec::from_iter(name), 0, ino);
     while at != InodeNo::ROOT {

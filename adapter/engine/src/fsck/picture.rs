@@ -1,4 +1,4 @@
-//! What a volume holds: everything that is needed to compare records with each other.
+//! The picture of a volume: everything needed to compare its records with each other.
 
 use crate::quota::Used;
 use crate::stored::record::inode::Inode;
@@ -11,50 +11,50 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(super) struct Picture {
     pub(super) superblock: Option<Superblock>,
-    /// The superblock to the byte, be it damaged; `None` if there is none.
+    /// The superblock's value, even if damaged; `None` if there is none.
     pub(super) superblock_value: Option<Vec<u8>>,
     /// Keys of no known form.
     pub(super) strange_keys: Vec<Vec<u8>>,
     /// Whether there is a record of a journal.
     pub(super) has_journal: bool,
-    /// Keys of a journal that the superblock does not know.
+    /// Keys of a journal that the superblock does not announce.
     pub(super) stray_journal: Vec<Vec<u8>>,
     /// Without the bytes of small files.
     pub(super) inodes: BTreeMap<InodeNo, Inode>,
-    /// Inodes whose record is damaged: nothing that refers to them is wrong for that alone.
+    /// Inodes with a damaged record. Entries that name them are not wrong for that.
     pub(super) damaged_inodes: BTreeSet<InodeNo>,
     pub(super) dentries: Vec<(InodeNo, String, Dentry)>,
     pub(super) damaged_dentries: Vec<DamagedDentry>,
-    /// Indices in ascending order, damaged extents included: they exist.
+    /// Indices in ascending order, including damaged extents, which exist.
     pub(super) extents: BTreeMap<InodeNo, Vec<u64>>,
-    /// Extents that cannot be read, too long ones included.
+    /// Extents that cannot be read, or are too long.
     pub(super) damaged_extents: Vec<(InodeNo, u64)>,
-    /// The most bytes that a sound extent holds.
+    /// The size of the longest sound extent, in bytes.
     pub(super) longest_extent_bytes: usize,
     pub(super) reaps: BTreeMap<InodeNo, reap::Reap>,
     pub(super) damaged_reaps: BTreeSet<InodeNo>,
-    /// Damaged ones included: they say what they say by being there.
+    /// Including damaged ones: their existence is all they say.
     pub(super) orphans: BTreeSet<InodeNo>,
     pub(super) damaged_orphans: BTreeSet<InodeNo>,
-    /// What lies above the image, if one lies below.
+    /// The store's part of a volume on an image.
     pub(super) above: Option<Above>,
-    /// Whether the store holds anything above an image but a superblock.
+    /// Whether the store holds more above an image than a superblock.
     pub(super) written: bool,
-    /// Directories with names in the store whose own record is the image's.
+    /// Directories that have names in the store but whose own record is the image's.
     pub(super) hidden_names: BTreeSet<InodeNo>,
 }
 
-/// What the store has of a volume that lies on an image: what a quota counts.
+/// The store's part of a volume on an image: what a quota counts.
 #[derive(Debug, Default)]
 pub(super) struct Above {
     pub(super) inodes: BTreeSet<InodeNo>,
     pub(super) names: Used,
-    /// How many extents before the ends of their files.
+    /// Counts of extents before the ends of their files.
     pub(super) extents: BTreeMap<InodeNo, u64>,
 }
 
 impl Picture {
-    /// What the superblock is to count, damaged inodes left out.
+    /// The usage that the superblock should count, without damaged inodes.
     pub(super) fn used(&self) -> Used {
         let Some(superblock) = &self.superblock else { return Used::default() };
         let extent_bytes = u64::from(superblock.extent_bytes);
@@ -73,20 +73,20 @@ impl Picture {
         own.fold(names, |used, (_, inode)| used.and(inode.used(extent_bytes)))
     }
 
-    /// Bytes of all content, wherever it lies: what format minor 2 charged.
+    /// Bytes of all content, in the store and the image: the charge of format minor 2.
     pub(super) fn content_bytes(&self) -> u64 {
         let extent_bytes = self.superblock.as_ref().map_or(0, |superblock| superblock.extent_bytes.into());
         let content = |inode: &Inode| inode.content_bytes(inode.extents, extent_bytes);
         self.inodes.values().map(content).fold(0, u64::saturating_add)
     }
 
-    /// Whether an inode's record is in the store and not that of an image.
+    /// Whether an inode's record is in the store, not the image's.
     pub(super) fn is_above(&self, ino: InodeNo) -> bool {
         self.above.as_ref().is_none_or(|above| above.inodes.contains(&ino))
     }
 
-    /// How many extents before the end of a file are the image's, as its record may say: an older
-    /// format has no place for it.
+    /// How many extents before the end of a file are the image's, and should be noted in its
+    /// record; 0 in an older format, which cannot note it.
     pub(super) fn extents_below(&self, ino: InodeNo, inode: &Inode) -> u64 {
         let (Some(above), Some(superblock)) = (&self.above, &self.superblock) else { return 0 };
         if !superblock.counts_names() {
@@ -98,7 +98,7 @@ impl Picture {
         all.saturating_sub(above.extents.get(&ino).copied().unwrap_or(0))
     }
 
-    /// Whether a record of this inode is there, be it damaged.
+    /// Whether the inode has a record, even a damaged one.
     pub(super) fn exists(&self, ino: InodeNo) -> bool {
         self.inodes.contains_key(&ino) || self.damaged_inodes.contains(&ino)
     }
@@ -117,24 +117,24 @@ impl Picture {
         highest.into_iter().flatten().max().unwrap_or(InodeNo::ROOT).0
     }
 
-    /// The highest inode number in use, be it by an entry alone.
+    /// The highest inode number in use, even if only by an entry.
     pub(super) fn highest_inode(&self) -> u64 {
         let named = self.dentries.iter().map(|(_, _, entry)| entry.ino.0).max().unwrap_or_default();
         self.highest_record().max(named)
     }
 }
 
-/// An entry whose value is damaged: the name is known from the key.
+/// An entry with a damaged value. Its name is known from the key.
 #[derive(Debug)]
 pub(super) struct DamagedDentry {
     pub(super) dir: InodeNo,
     pub(super) name: String,
-    /// What the damaged value seems to say.
+    /// A guess at the damaged value.
     pub(super) hint: Option<Dentry>,
 }
 
-/// The inode number that a key's first eight bytes behind the tag hold, with what follows it.
-/// `None` for the two that no inode has: 0, and the last.
+/// Returns the inode number in the first eight bytes behind a key's tag, and what follows it.
+/// `None` for 0 and the last number, which no inode has.
 pub(super) fn inode_number(rest: &[u8]) -> Option<(InodeNo, &[u8])> {
     let (number, rest) = rest.split_first_chunk::<8>()?;
     let number = u64::from_be_bytes(*number);

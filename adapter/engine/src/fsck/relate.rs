@@ -1,4 +1,4 @@
-//! Checks what must hold between the records of a volume.
+//! Checks the records of a volume against each other.
 
 use super::picture::Picture;
 use super::report::{Finding, Invariant, Report};
@@ -7,7 +7,7 @@ use crate::stored::record::inode::{Content, Inode};
 use crate::types::{ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeMap;
 
-/// What the entries of a volume say of an inode.
+/// What the entries of a volume say about one inode.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// Entries that name it.
@@ -33,8 +33,8 @@ impl Names {
     }
 }
 
-/// Counts what all sound entries say. Damaged ones are entries of their directory, and have lost
-/// what they named.
+/// Counts all entries. Damaged ones count for their directory, but not for the inode that they
+/// named.
 pub(super) fn names(picture: &Picture) -> BTreeMap<InodeNo, Names> {
     let mut names: BTreeMap<InodeNo, Names> = BTreeMap::new();
     for (dir, _, entry) in &picture.dentries {
@@ -132,7 +132,7 @@ impl Relate<'_> {
 
     fn inodes(&mut self, names: &BTreeMap<InodeNo, Names>) {
         let (picture, none) = (self.picture, Names::default());
-        // A damaged entry has lost the inode that it named.
+        // A damaged entry may have named it.
         let names_are_known = picture.damaged_dentries.is_empty();
         for (ino, inode) in &picture.inodes {
             let names = names.get(ino).unwrap_or(&none);
@@ -171,7 +171,7 @@ impl Relate<'_> {
         let picture = self.picture;
         let directories =
             || picture.inodes.iter().filter(|(_, inode)| inode.kind == Kind::Directory && inode.nlink > 0);
-        // Directories from which parents lead to the root.
+        // Directories whose parents lead to the root.
         let mut rooted: BTreeMap<InodeNo, bool> = BTreeMap::from([(InodeNo::ROOT, true)]);
         for (ino, inode) in directories() {
             let named_in = names.get(ino).and_then(|names| names.dir);
@@ -184,7 +184,7 @@ impl Relate<'_> {
                 if let Some(known) = rooted.get(&at) {
                     break *known;
                 }
-                // A step that is being walked already closes a ring.
+                // A directory that is already on this walk closes a ring.
                 rooted.insert(at, false);
                 path.push(at);
                 match picture.inodes.get(&at) {

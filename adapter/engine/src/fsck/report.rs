@@ -1,9 +1,9 @@
-//! What a check says: the invariants, and what breaks them.
+//! The report of a check: the invariants, and findings that break them.
 
 use std::fmt;
 
-/// Something that must hold in every volume at every moment, also right after a cut. The numbers
-/// are those of `FORMAT.md` and do not change.
+/// An invariant of every volume at every moment, also right after a cut. The numbers are those of
+/// `FORMAT.md` and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Invariant {
@@ -68,9 +68,9 @@ impl Invariant {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What does not hold.
+    /// The invariant that does not hold.
     pub invariant: Invariant,
-    /// The key of the record that breaks it, to the byte; one that should exist, if it is missing.
+    /// The key of the record that breaks it, or of the record that is missing.
     pub key: Vec<u8>,
     /// What was found, in words.
     pub what: String,
@@ -84,7 +84,7 @@ impl fmt::Display for Finding {
         write_hex(f, &self.key)?;
         write!(f, ": {}", self.what)?;
         match &self.path {
-            // A name may hold anything but `/` and NUL; a line must stay one.
+            // A name may contain line breaks, and a finding must stay one line.
             Some(path) => write!(f, " ({})", path.escape_debug()),
             None => Ok(()),
         }
@@ -95,25 +95,25 @@ pub(super) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-/// What a check has seen and found.
+/// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// Everything that is wrong; a volume without findings is sound.
     pub findings: Vec<Finding>,
-    /// Inodes, those without a name included.
+    /// Inodes, including orphans.
     pub inodes: u64,
     /// Names.
     pub dentries: u64,
     /// Extents of files.
     pub extents: u64,
-    /// Extents that wait to be deleted, which is nothing wrong.
+    /// Garbage extents, which is nothing wrong.
     pub garbage_extents: u64,
-    /// Inodes that a next opener will remove, which is nothing wrong.
+    /// Orphans that the next opener removes, which is nothing wrong.
     pub orphans: u64,
     /// Bytes as the quota counts them.
     pub used_bytes: u64,
-    /// Bytes of files and of links' targets, holes not counted, those in an image below included.
+    /// Bytes of files without holes and of link targets, including those in an image below.
     pub content_bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Takes hints on what will be read.
+//! Takes hints about reads to come.
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
@@ -6,15 +6,14 @@ use crate::load;
 use crate::types::Kind;
 use crate::volume::Volume;
 
-/// Most extents that an announcement fetches.
+/// Most extents that one hint fetches.
 const MAX_ADVISED_EXTENTS: u64 = 8;
 
 impl Volume {
     /// Takes a hint that a range of a file will be read soon, and fetches the start of it.
     ///
     /// # Errors
-    /// [`Error::BadDescriptor`] for a directory. What fails to be fetched is no error: the read
-    /// says so.
+    /// [`Error::BadDescriptor`] for a directory. A failed fetch is no error: the read reports it.
     ///
     /// # Cost
     /// Up to one `get`.
@@ -33,7 +32,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Checks that a file can be advised on; other hints than [`Volume::will_need`] change nothing.
+    /// Checks that a descriptor takes hints. Hints other than [`Volume::will_need`] do nothing.
     ///
     /// # Errors
     /// [`Error::BadDescriptor`] for a directory.

@@ -8,22 +8,22 @@ use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
 
 impl Volume {
-    /// Closes a descriptor. In mode `close`, a file that was changed is in the store when this
-    /// returns.
+    /// Closes a descriptor. In mode `close`, a changed file is in the store when this returns.
     ///
     /// # Errors
-    /// The commit's. The descriptor is closed in any case, and the changes stay dirty: the next
-    /// commit carries them. A caller that has nobody to tell leaves it to [`Volume::tell_later`].
+    /// The commit's. The descriptor is closed all the same, and the changes stay dirty: the next
+    /// commit carries them. A caller that cannot report the error passes it to
+    /// [`Volume::tell_later`].
     ///
     /// # Cost
-    /// One `apply` if the file was changed since the last one, else nothing.
+    /// One `apply` if the file has unstored changes, else nothing.
     pub fn close(&mut self, descriptor: Descriptor) -> Result<()> {
         let changed = self.release(&descriptor);
         if changed && self.options.mode == Mode::Close { self.commit(Durability::Buffered) } else { Ok(()) }
     }
 
-    /// Closes what [`Volume::reopen`] opened. Unlike [`Volume::close`] it stores nothing, unless it
-    /// was the file's last descriptor: libc makes and drops a stream for each seek.
+    /// Closes a descriptor of [`Volume::reopen`]. Unlike [`Volume::close`], it stores the file only
+    /// if this was its last descriptor: libc makes and drops a stream for each seek.
     ///
     /// # Errors
     /// As [`Volume::close`].
@@ -37,7 +37,7 @@ impl Volume {
         }
     }
 
-    /// Returns whether the file has changes that are not stored.
+    /// Returns whether the file has unstored changes.
     fn release(&mut self, descriptor: &Descriptor) -> bool {
         self.open_descriptors = self.open_descriptors.saturating_sub(1);
         let Some(node) = self.cache.node_mut(descriptor.ino) else { return false };
@@ -51,7 +51,7 @@ impl Volume {
         descriptor.kind == Kind::File && (node.dirty || node.dirty_extents > 0)
     }
 
-    /// Removes an inode after its last close, or leaves that to a commit with more room: a close
+    /// Removes an inode after its last close. If there is no room, a later commit does: a close
     /// must not fail for it.
     fn remove_or_queue(&mut self, ino: InodeNo) {
         if self.room.fits_removal(&self.cache.dirty) && self.backing.is_live() {

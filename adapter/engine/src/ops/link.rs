@@ -16,10 +16,10 @@ impl Volume {
     /// [`Error::NotPermitted`] for a directory, [`Error::Exist`], [`Error::TooManyLinks`].
     ///
     /// # Durability
-    /// In the store when it returns, but in mode `lazy`.
+    /// In the store when it returns, except in mode `lazy`.
     ///
     /// # Cost
-    /// One `apply`, and the lookups'.
+    /// One `apply`, and those of the lookups.
     pub fn link_at(
         &mut self,
         old_base: impl Into<Start>,

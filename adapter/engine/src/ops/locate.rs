@@ -7,13 +7,13 @@ use crate::walking::path::{Ending, resolve};
 use crate::walking::start::Start;
 
 impl Volume {
-    /// Walks a path, as an operation on it would, and fails as that would: with
+    /// Walks a path as an operation on it would, and fails as that would: with
     /// [`Error::Crossing`](crate::Error::Crossing) if the path leads out of the volume. With
-    /// [`Ending::Name`] and [`Ending::File`] what has the last name need not exist, with
-    /// [`Ending::New`] it must not.
+    /// [`Ending::Name`] and [`Ending::File`] the last name need not exist; with [`Ending::New`] it
+    /// must not.
     ///
     /// # Cost
-    /// The lookups'.
+    /// Those of the lookups.
     pub fn locate(&mut self, start: impl Into<Start>, path: &str, ending: Ending) -> Result<()> {
         let start = start.into().directory()?;
         let mut txn = self.begin()?;

@@ -13,13 +13,13 @@ impl Volume {
     /// Makes an empty directory.
     ///
     /// # Errors
-    /// [`Error::Exist`] if there is something of this name, a symbolic link to nowhere included.
+    /// [`crate::Error::Exist`] if the name exists, even as a symbolic link to nowhere.
     ///
     /// # Durability
-    /// In the store when it returns, but in mode `lazy`.
+    /// In the store when it returns, except in mode `lazy`.
     ///
     /// # Cost
-    /// One `apply`, and the lookup's.
+    /// One `apply`, and those of the lookup.
     pub fn create_directory_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
         let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;

@@ -11,16 +11,16 @@ use crate::volume::Volume;
 use crate::walking::path::{Ending, Follow, resolve};
 use crate::walking::start::Start;
 
-/// How `open_at` treats what it finds, or does not find.
+/// What `open_at` does if the name exists, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OpenFlags {
     /// Make a file if there is none.
     pub create: bool,
-    /// Fail unless it is a directory.
+    /// Fail for anything but a directory.
     pub directory: bool,
-    /// With `create`: fail if there is something.
+    /// With `create`: fail if the name exists.
     pub exclusive: bool,
-    /// Cut the file to length 0.
+    /// Truncate the file to length 0.
     pub truncate: bool,
 }
 
@@ -28,17 +28,17 @@ impl Volume {
     /// Opens a file or directory, or makes a file.
     ///
     /// Without `access.write` it is open for reading, whatever `access.read` says. What is opened
-    /// through a directory that may be changed may itself be changed, as on wasmtime's host file
+    /// through a directory that may be changed may be changed too, as on wasmtime's host file
     /// system.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for `directory` with a flag that makes or cuts files, [`Error::ReadOnly`]
-    /// for a change through a directory that takes none, [`Error::IsDirectory`] for writing to one,
-    /// [`Error::Loop`] for a symbolic link that is not to be followed, and those of path
-    /// resolution.
+    /// [`Error::Invalid`] for `directory` with a flag that makes or truncates files,
+    /// [`Error::ReadOnly`] for a change through a directory that takes none, [`Error::IsDirectory`]
+    /// for writing to a directory, [`Error::Loop`] for a symbolic link with [`Follow::No`], and
+    /// those of path resolution.
     ///
     /// # Durability
-    /// A file that it makes or cuts is stored with its close.
+    /// A file that it makes or truncates is stored with its close.
     ///
     /// # Cost
     /// Nothing for a known name of a known inode.
@@ -106,7 +106,7 @@ impl Volume {
     /// Opens the root directory, for reading and changing.
     ///
     /// # Errors
-    /// As reading an inode, and [`Error::TooManyOpen`].
+    /// Those of reading an inode, and [`Error::TooManyOpen`].
     ///
     /// # Cost
     /// One `get` the first time.
@@ -117,8 +117,7 @@ impl Volume {
         self.open_inode(InodeNo::ROOT, Kind::Directory, access)
     }
 
-    /// Opens the same thing once more: a stream lives on when the descriptor it was made from is
-    /// closed.
+    /// Opens the same object once more: a stream outlives the descriptor that it was made from.
     ///
     /// # Errors
     /// [`Error::TooManyOpen`].

@@ -6,14 +6,14 @@ use crate::store::{Durability, StoreError};
 use crate::volume::Volume;
 
 impl Volume {
-    /// Sets what the volume may hold, for this and all later openers. It may be less than it holds.
+    /// Sets the quota, for this and all later openers. It may be less than the volume holds.
     ///
     /// # Durability
-    /// Durable when it returns, with everything applied before; what only waits in memory stays
-    /// there.
+    /// Durable when it returns, together with everything applied before. Dirty state stays in
+    /// memory.
     ///
     /// # Errors
-    /// The store's; nothing has changed then. If the outcome is unknown, the new quota counts, and
+    /// The store's, and nothing has changed. If the outcome is unknown, the new quota counts, and
     /// the next commit stores it.
     ///
     /// # Cost

@@ -9,16 +9,16 @@ use crate::volume::Volume;
 impl Volume {
     /// Appends up to `length` bytes of a file, from `offset` on, to `out`.
     ///
-    /// Returns how many; less than asked only at the file's end and over
-    /// [`crate::limits::MAX_READ_BYTES`], 0 at or behind the end. The access time stays.
+    /// Returns how many: all of `length`, up to [`crate::limits::MAX_READ_BYTES`] and the end of
+    /// the file; 0 at or behind the end. The access time stays.
     ///
     /// # Errors
     /// [`crate::Error::BadDescriptor`] unless open for reading, [`crate::Error::IsDirectory`],
     /// [`crate::Error::Damaged`] rather than wrong bytes.
     ///
     /// # Cost
-    /// Nothing for what is in memory; one `get` for all that is not, with some extents ahead for a
-    /// sequential reader. A small file lies in its inode.
+    /// Nothing for bytes in memory, one `get` for all others. A sequential reader gets some extents
+    /// ahead. A small file lies in its inode.
     pub fn read(
         &mut self,
         file: &Descriptor,
@@ -32,9 +32,8 @@ impl Volume {
         Ok(out.len() - before)
     }
 
-    /// Reads without a copy: shows the bytes that [`Volume::read`] would append, piece by piece
-    /// where they lie in memory. They stay there, and stay as they are, until the volume is used
-    /// again.
+    /// Reads without a copy: shows the bytes that [`Volume::read`] would append, piece by piece, in
+    /// place. They stay there unchanged until the volume is used again.
     ///
     /// Returns how many, with the rules, errors and cost of [`Volume::read`].
     pub fn lend(

@@ -9,13 +9,13 @@ use crate::volume::Volume;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Entries of a directory that a stream may hold at its start instead of reading pages.
+/// Most names that one listing holds from its start on instead of reading pages.
 const MAX_SNAPSHOT_ENTRIES: usize = 4096;
 
-/// Entries that all streams together may hold so.
+/// Most entries that all listings together hold.
 const MAX_HELD_ENTRIES: usize = 256 << 10;
 
-/// Entries of a page when the listings together hold as many as they may.
+/// Entries of a page when the listings hold that many.
 const SMALL_PAGE_ENTRIES: u32 = 16;
 
 /// An entry of a directory.
@@ -23,13 +23,13 @@ const SMALL_PAGE_ENTRIES: u32 = 16;
 pub struct DirEntry {
     /// Its name.
     pub name: Rc<str>,
-    /// What it names.
+    /// The kind of what it names.
     pub kind: Kind,
     /// The inode it names.
     pub ino: InodeNo,
 }
 
-/// A listing of a directory under way. It must be given to [`Volume::close_directory`].
+/// A listing under way. Give it to [`Volume::close_directory`].
 #[derive(Debug)]
 #[must_use = "a listing that is not closed keeps its directory open"]
 pub struct DirStream {
@@ -39,9 +39,9 @@ pub struct DirStream {
 
 #[derive(Debug)]
 enum Source {
-    /// The names at the start, for a directory that was in memory whole.
+    /// The names at the start, of a directory that was completely in memory.
     Snapshot { names: Vec<Rc<str>>, next: usize },
-    /// Pages from the store, in the order of the names' bytes.
+    /// Pages from the store, in byte order of names.
     Pages(Pages),
 }
 
@@ -50,13 +50,13 @@ struct Pages {
     after: Option<Rc<str>>,
     page: VecDeque<(Rc<str>, Dentry)>,
     last: bool,
-    /// Entries on the pages so far: the directory's count tells the last one, as long as it was not
-    /// changed since the start. `u64::MAX`, which no count is, once a page was read beside what is
-    /// not stored.
+    /// Entries on the pages so far. When they reach the directory's count, the page is the last
+    /// one, if the directory did not change since the start. `u64::MAX`, which is no count, after a
+    /// page was read while the directory was dirty.
     seen: u64,
-    /// The directory's at the start.
+    /// The directory's generation at the start.
     generation: u64,
-    /// The directory's when `page` was read.
+    /// The directory's generation when `page` was read.
     page_generation: u64,
     trims: u64,
 }
@@ -64,15 +64,14 @@ struct Pages {
 impl Volume {
     /// Starts listing a directory. `.` and `..` are not listed.
     ///
-    /// A name that is there from the start of the listing to its end is listed once; one that goes
-    /// meanwhile may be listed before it does, and one that comes is not, but in place of one that
-    /// was there. So a listing ends, with no more entries than there were at its start, whatever
-    /// happens to the directory.
+    /// Names present throughout appear once. Removed names may appear before they are removed. New
+    /// names do not appear, unless they replace a name that was there. So a listing always ends,
+    /// with no more entries than there were at its start.
     ///
     /// # Cost
-    /// Nothing for a small directory that is in memory whole, then or later. Otherwise one `scan` a
-    /// page of up to 1,024 entries and 256 KiB as the listing goes on, no reads of inodes, and
-    /// before a page one `apply` if there are changes that are not stored.
+    /// Nothing for a small directory that is completely in memory, now or later. Otherwise one
+    /// `scan` for each page of up to 1,024 entries and 256 KiB, as the listing goes on, and one
+    /// `apply` before a page if there are unstored changes. Inodes are not read.
     pub fn read_directory(&mut self, directory: &Descriptor) -> Result<DirStream> {
         let dir = directory.directory()?;
         let generation = self.begin()?.inode(dir)?.generation;
@@ -109,10 +108,11 @@ impl Volume {
     /// Returns the next entry of a listing, `None` at its end.
     ///
     /// # Errors
-    /// The store's, and [`crate::Error::Damaged`]. The listing can be tried again from where it is.
+    /// The store's, and [`crate::Error::Damaged`]. The listing stays where it is and can be tried
+    /// again.
     ///
     /// # Cost
-    /// As said at [`Volume::read_directory`].
+    /// See [`Volume::read_directory`].
     pub fn next_entry(&mut self, stream: &mut DirStream) -> Result<Option<DirEntry>> {
         let dir = stream.directory.ino;
         loop {
@@ -128,7 +128,8 @@ impl Volume {
                 Source::Pages(pages) => {
                     if let Some((name, entry)) = pages.page.front().cloned() {
                         let mut txn = self.begin()?;
-                        // A page is as old as it is: a directory that was changed since is asked.
+                        // The page may be out of date: look the name up if the directory has
+                        // changed.
                         let entry = match txn.inode(dir)?.generation == pages.page_generation {
                             true => Some(entry),
                             false => txn.lookup(dir, &name)?,
@@ -136,8 +137,8 @@ impl Volume {
                         pages.page.pop_front();
                         self.snapshot_entries = self.snapshot_entries.saturating_sub(1);
                         pages.after = Some(Rc::clone(&name));
-                        // What came after the start is left out: a guest that renames what it is
-                        // told to behind where it is would never come to an end.
+                        // Leave out entries younger than the listing: a guest that renames each
+                        // entry to behind its place would never reach the end.
                         match entry.filter(|entry| entry.born <= pages.generation) {
                             Some(Dentry { kind, ino, .. }) => return Ok(Some(DirEntry { name, kind, ino })),
                             None => continue,
@@ -156,7 +157,7 @@ impl Volume {
         let generation = self.begin()?.inode(dir)?.generation;
         let stored_whole = self.cache.dirty.is_empty() || self.commit_for_a_look();
         self.backing.check_alive()?;
-        // Many listings at once share what may lie in memory: then each gets little at a time.
+        // Many listings at once share the memory: each then gets small pages.
         let full = self.snapshot_entries + READDIR_PAGE_ENTRIES as usize > MAX_HELD_ENTRIES;
         let max_entries = if full { SMALL_PAGE_ENTRIES } else { READDIR_PAGE_ENTRIES };
         let found = load::names(
@@ -167,10 +168,10 @@ impl Volume {
             max_entries,
             READDIR_PAGE_BYTES,
         )?;
-        // Beside what is not stored the store is out of date: each name is looked up then.
+        // The store is out of date if the commit failed: each name is then looked up.
         pages.page_generation = if stored_whole { generation } else { generation.wrapping_sub(1) };
-        // Nor does the count tell the end from then on, whatever is stored meanwhile: a page may
-        // have names that a removal takes out of the store after it.
+        // From then on the count does not tell the end either: a later commit may remove names of
+        // this page from the store.
         pages.seen = if stored_whole { pages.seen.saturating_add(found.len() as u64) } else { u64::MAX };
         let stored = self.cache.node(dir).map(|node| node.stored_size);
         let all = stored_whole && generation == pages.generation && stored == Some(pages.seen);
@@ -189,7 +190,7 @@ impl Volume {
         }
         pages.page.extend(page);
         self.snapshot_entries += pages.page.len();
-        // Every name was seen and none forgotten since: the directory is known whole.
+        // Every name was seen, and none was evicted since: the directory is known completely.
         if pages.last
             && self.cache.dentry_trims() == pages.trims
             && let Some(known) = self.cache.dir_mut(dir)
@@ -199,8 +200,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Names that are not stored yet, of those that belong on a page with this last one, or on the
-    /// last page.
+    /// Dirty names that belong on a page that ends with `last`, or on the last page.
     fn dirty_names(
         &self,
         dir: InodeNo,
@@ -220,7 +220,7 @@ impl Volume {
     /// Ends a listing.
     ///
     /// # Errors
-    /// None but those of [`Volume::close_stream`].
+    /// Those of [`Volume::close_stream`].
     pub fn close_directory(&mut self, stream: DirStream) -> Result<()> {
         let held = match &stream.source {
             Source::Snapshot { names, .. } => names.len(),
@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    /// Refuses every apply while it is told to.
+    /// Refuses every apply while its flag is set.
     #[derive(Clone, Default)]
     struct Refusing(MemoryStore, Rc<Cell<bool>>);
 

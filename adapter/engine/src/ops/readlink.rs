@@ -7,7 +7,7 @@ use crate::walking::path::{Ending, Follow, resolve};
 use crate::walking::start::Start;
 
 impl Volume {
-    /// Returns the target of a symbolic link, as it was given.
+    /// Returns the target of a symbolic link, as it was written.
     ///
     /// # Errors
     /// [`Error::Invalid`] for anything else.

@@ -9,29 +9,28 @@ use crate::volume::Volume;
 use crate::walking::path::{Ending, resolve};
 use crate::walking::start::Start;
 
-/// Directories on the way up after which memory is brought back to its limits.
+/// Directories on the way up after which the cache is trimmed.
 const TRIM_STEPS: u64 = 1024;
 
 impl Volume {
-    /// Gives what has one name another, in place of what had that one.
+    /// Renames an entry, replacing an entry at the new path.
     ///
-    /// The checks are those that a kernel makes above a file system: two names of one inode stay as
-    /// they are, a directory replaces only an empty directory and does not move into itself.
+    /// The rules are those of a kernel: two names of one inode stay as they are; a directory
+    /// replaces only an empty directory, and does not move into itself.
     ///
     /// # Errors
-    /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for what cannot be
-    /// replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a path that
-    /// ends in `.` or `..`, or in a mountpoint.
+    /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for an entry that
+    /// cannot be replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a
+    /// path that ends in `.`, `..` or a mountpoint.
     ///
     /// # Durability
-    /// In the store when it returns, but in mode `lazy`, with everything written before: a file
-    /// that was written, closed and renamed is there whole or not at all.
+    /// In the store when it returns, except in mode `lazy`, together with everything written
+    /// before: a file that was written, closed and renamed is there completely or not at all.
     ///
-    /// In place of something, on a store that has no room for it all the same, it waits as a
-    /// removal does.
+    /// If it replaces an entry and the store is full, it waits as a removal does.
     ///
     /// # Cost
-    /// One `apply`, and the lookups'.
+    /// One `apply`, and those of the lookups.
     pub fn rename_at(
         &mut self,
         old_base: impl Into<Start>,
@@ -89,11 +88,11 @@ impl Volume {
             writes.drop_link(replaced.ino);
         }
         writes.remove_name(old.dir, old_name, moved);
-        // A name that is there before and after is there for a listing, whatever it names.
+        // A replaced name keeps its birth: to a listing it was there all the time.
         let born = new.entry.map_or(0, |replaced| replaced.born);
         writes.add_name(new.dir, new_name, Dentry { born, ..moved });
-        // Only a directory knows where it lies. A file's own record stays as it is: POSIX leaves it
-        // open whether a rename counts as a change of the file's status.
+        // Only a directory's record names its parent. A file's record stays as it is: POSIX leaves
+        // open whether a rename changes the file's status.
         if moved.kind == Kind::Directory {
             writes.edit(moved.ino, |inode, now| {
                 inode.parent = new.dir;
@@ -104,12 +103,12 @@ impl Volume {
     }
 }
 
-/// Fails unless what is moved, out of a directory, may replace what has the new name, as their
-/// kinds go.
+/// Fails if the kinds of the two forbid that `moved`, out of the directory `from`, replaces
+/// `replaced`.
 fn check_kinds(txn: &mut Txn<'_>, (moved, from): (Dentry, InodeNo), replaced: Dentry) -> Result<()> {
     match (moved.kind, replaced.kind) {
         (Kind::Directory, Kind::File | Kind::Symlink) => Err(Error::NotDirectory),
-        // It holds what is moved, which is told first.
+        // It holds what is moved, which is reported first.
         (Kind::File | Kind::Symlink, Kind::Directory) if is_at_or_above(txn, replaced.ino, from)? => {
             Err(Error::NotEmpty)
         }
@@ -118,8 +117,8 @@ fn check_kinds(txn: &mut Txn<'_>, (moved, from): (Dentry, InodeNo), replaced: De
     }
 }
 
-/// Whether `dir` is a directory `above` or lies in it. To be asked before other inodes are loaded:
-/// it may drop them. Stored parents are not trusted to end at the root.
+/// Whether `dir` is the directory `above`, or lies below it. Call it before loading other inodes,
+/// which it may evict. Stored parents may form a ring.
 fn is_at_or_above(txn: &mut Txn<'_>, above: InodeNo, dir: InodeNo) -> Result<bool> {
     let mut at = dir;
     let mut steps = 0_u64;
@@ -130,7 +129,7 @@ fn is_at_or_above(txn: &mut Txn<'_>, above: InodeNo, dir: InodeNo) -> Result<boo
         at = txn.inode(at)?.parent;
         steps += 1;
         if steps.is_multiple_of(TRIM_STEPS) {
-            // Nothing is held over this loop, so a deep tree need not be in memory whole.
+            // The loop needs none of the earlier inodes, so a deep tree need not fit in memory.
             txn.volume.cache.trim();
         }
         if at == InodeNo(0) || steps > txn.volume.pending.superblock.next_inode {

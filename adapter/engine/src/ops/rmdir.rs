@@ -11,18 +11,18 @@ impl Volume {
     /// Removes an empty directory. Open descriptors of it stay valid and see no entries.
     ///
     /// # Errors
-    /// [`Error::NotEmpty`], [`Error::NotDirectory`] (also for a symbolic link to one),
-    /// [`Error::Busy`] for a mountpoint, [`Error::Invalid`] for a path that ends in `.`; one that
-    /// ends in `..` is never empty.
+    /// [`Error::NotEmpty`], also for a path that ends in `..`; [`Error::NotDirectory`], also for a
+    /// symbolic link to a directory; [`Error::Busy`] for a mountpoint; [`Error::Invalid`] for a
+    /// path that ends in `.`.
     ///
     /// # Durability
-    /// With the next change that is stored, or after [`crate::limits::MAX_GATHERED_REMOVALS`]
+    /// Stored with the next stored change, or after [`crate::limits::MAX_GATHERED_REMOVALS`]
     /// removals; in mode `strict` at once. A kill before that brings the name back.
     ///
-    /// As [`Volume::unlink_file_at`] it does not fail for what others wrote.
+    /// As with [`Volume::unlink_file_at`], a failed commit of other changes does not fail it.
     ///
     /// # Cost
-    /// One `apply`, and the lookup's.
+    /// One `apply`, and those of the lookup.
     pub fn remove_directory_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
         let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_removal()?;

@@ -1,4 +1,4 @@
-//! Cuts files and lets them grow.
+//! Truncates and extends files.
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
@@ -6,18 +6,18 @@ use crate::types::Kind;
 use crate::volume::Volume;
 
 impl Volume {
-    /// Cuts a file, or lets it grow by a hole.
+    /// Truncates a file, or extends it by a hole.
     ///
     /// # Errors
-    /// [`Error::BadDescriptor`] for a directory, [`Error::Invalid`] unless open for writing (both
-    /// as wasmtime's host file system answers), [`Error::FileTooLarge`].
+    /// [`Error::BadDescriptor`] for a directory, [`Error::Invalid`] if it is not open for writing,
+    /// both as wasmtime's host file system; [`Error::FileTooLarge`].
     ///
     /// # Durability
     /// As a write.
     ///
     /// # Cost
-    /// Nothing, or one `get` for the extent in which the file ends; a file with holes is scanned
-    /// for the extents that it loses.
+    /// Nothing, or one `get` for the extent in which the file ends. If a file with holes is
+    /// truncated, a `scan` for the extents that it loses.
     pub fn set_size(&mut self, file: &Descriptor, size: u64) -> Result<()> {
         if file.kind != Kind::File {
             return Err(Error::BadDescriptor);

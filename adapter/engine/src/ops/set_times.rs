@@ -10,11 +10,11 @@ use crate::walking::path::{Ending, Follow, resolve};
 use crate::walking::start::Start;
 
 impl Volume {
-    /// Sets the times of an open file or directory, whatever it was opened for.
+    /// Sets the times of an open file or directory, with any access.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`] through a descriptor that may change nothing, [`Error::Invalid`] for a
-    /// time with a billion nanoseconds or more.
+    /// [`Error::ReadOnly`] for a descriptor that may change nothing, [`Error::Invalid`] for a
+    /// billion nanoseconds or more.
     ///
     /// # Durability
     /// As a write.
@@ -30,13 +30,13 @@ impl Volume {
         set(txn, descriptor.ino, atime, mtime, Change::Data)
     }
 
-    /// Sets the times of what a path leads to.
+    /// Sets the times of the object that a path leads to.
     ///
     /// # Errors
     /// As [`Volume::set_times`], and those of path resolution.
     ///
     /// # Durability
-    /// In the store when it returns, but in mode `lazy`.
+    /// In the store when it returns, except in mode `lazy`.
     ///
     /// # Cost
     /// One `apply`.

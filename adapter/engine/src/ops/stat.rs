@@ -1,4 +1,4 @@
-//! Says what is known of an object, and what tells objects apart.
+//! Returns the metadata of objects, and their identities.
 
 use crate::descriptor::Descriptor;
 use crate::error::Result;
@@ -9,17 +9,17 @@ use crate::walking::path::{Ending, Follow, resolve};
 use crate::walking::start::Start;
 use xxhash_rust::xxh64::xxh64;
 
-/// What `metadata-hash` answers.
+/// The result of `metadata-hash`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetadataHash {
-    /// The inode number: libc takes it for `st_ino`, so it must stay while the file does.
+    /// The inode number. libc uses it as `st_ino`, so a file must keep it.
     pub lower: u64,
     /// Differs between volumes, and changes with the file's content and metadata.
     pub upper: u64,
 }
 
 impl Volume {
-    /// Returns what is known of an open file or directory.
+    /// Returns the metadata of an open file or directory.
     ///
     /// # Cost
     /// Nothing.
@@ -28,10 +28,10 @@ impl Volume {
         Ok(to_stat(ino, self.begin()?.inode(ino)?))
     }
 
-    /// Returns what is known of what a path leads to.
+    /// Returns the metadata of the object that a path leads to.
     ///
     /// # Cost
-    /// Nothing for a known name, found or missing, of a known inode.
+    /// Nothing for known names, existing or missing, and known inodes.
     pub fn stat_at(&mut self, base: impl Into<Start>, path: &str, follow: Follow) -> Result<Stat> {
         let dir = base.into().directory()?;
         let mut txn = self.begin()?;
@@ -48,7 +48,7 @@ impl Volume {
         Ok(self.hash(&stat))
     }
 
-    /// As [`Volume::metadata_hash`], for what a path leads to.
+    /// As [`Volume::metadata_hash`], for the object that a path leads to.
     ///
     /// # Cost
     /// As [`Volume::stat_at`].

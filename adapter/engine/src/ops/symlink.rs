@@ -19,10 +19,10 @@ impl Volume {
     /// 4,095 bytes or an extent, [`Error::Invalid`] for a NUL byte.
     ///
     /// # Durability
-    /// In the store when it returns, but in mode `lazy`.
+    /// In the store when it returns, except in mode `lazy`.
     ///
     /// # Cost
-    /// One `apply`, and the lookup's.
+    /// One `apply`, and those of the lookup.
     pub fn symlink_at(&mut self, target: &str, base: impl Into<Start>, path: &str) -> Result<()> {
         if target.starts_with('/') {
             return Err(Error::NotPermitted);
@@ -30,12 +30,11 @@ impl Volume {
         self.import_symlink_at(target, base, path)
     }
 
-    /// As [`Volume::symlink_at`], for a link that was found elsewhere and is kept as it was: its
-    /// target may be absolute. Such a link can be read and not followed, which is
-    /// [`Error::NotPermitted`].
+    /// As [`Volume::symlink_at`], for a link that is imported unchanged: its target may be
+    /// absolute. Such a link can be read; following it is [`Error::NotPermitted`].
     ///
     /// # Errors
-    /// As there, but for that one.
+    /// As there, without [`Error::NotPermitted`].
     pub fn import_symlink_at(&mut self, target: &str, base: impl Into<Start>, path: &str) -> Result<()> {
         let dir = base.into().mutable_directory()?;
         if target.is_empty() {

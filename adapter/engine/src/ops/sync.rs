@@ -6,10 +6,10 @@ use crate::store::Durability;
 use crate::volume::Volume;
 
 impl Volume {
-    /// Makes everything durable that was done on the volume, not this file alone.
+    /// Makes everything on the volume durable, not this file alone.
     ///
     /// # Errors
-    /// The store's. A failed sync stays failed until one succeeds: nothing dirty is ever taken for
+    /// The store's. Everything stays dirty then: a later sync does not succeed before all of it is
     /// stored.
     ///
     /// # Cost
@@ -18,13 +18,13 @@ impl Volume {
         self.commit(Durability::Durable)
     }
 
-    /// Stores everything, durably. What a program's end does.
+    /// Stores everything, durably, as the end of a program does.
     ///
     /// # Errors
-    /// The store's. Nothing is forgotten: calling it again tries again.
+    /// The store's. Everything stays dirty then: another call tries again.
     ///
     /// # Cost
-    /// One `apply`, or more if the changes are over the store's batch limits; none if nothing was
+    /// One `apply`, or more if the changes exceed the store's batch limits; none if nothing has
     /// changed since the last one.
     pub fn sync_all(&mut self) -> Result<()> {
         self.commit(Durability::Durable)

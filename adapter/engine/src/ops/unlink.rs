@@ -8,23 +8,22 @@ use crate::walking::path::{Ending, resolve};
 use crate::walking::start::Start;
 
 impl Volume {
-    /// Removes a name of a file or symbolic link. A file without names stays while it is open.
+    /// Removes a name of a file or symbolic link. A file without names exists while it is open.
     ///
     /// # Errors
     /// [`Error::IsDirectory`] for a directory, [`Error::NotDirectory`] for anything else with a
     /// slash behind its name.
     ///
     /// # Durability
-    /// With the next change that is stored, or after [`crate::limits::MAX_GATHERED_REMOVALS`]
+    /// Stored with the next stored change, or after [`crate::limits::MAX_GATHERED_REMOVALS`]
     /// removals; in mode `strict` at once. A kill before that brings the name back.
     ///
-    /// A removal does not fail for what others wrote: if it brings a commit, and that fails, the
-    /// next change tells the error. In mode `strict`, and when as much waits as one commit can
-    /// hold, the removal itself tells it.
+    /// A failed commit of other changes does not fail a removal: the next change reports it. In
+    /// mode `strict`, and when one commit can hold no more, the removal itself reports it.
     ///
     /// # Cost
-    /// One `apply`, and the lookup's, however large the file is: many extents are deleted with the
-    /// commits that follow.
+    /// One `apply`, and those of the lookup, for any size of the file: later commits delete many
+    /// extents.
     pub fn unlink_file_at(&mut self, base: impl Into<Start>, path: &str) -> Result<()> {
         let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_removal()?;
@@ -33,8 +32,7 @@ impl Volume {
         if entry.kind == Kind::Directory {
             return Err(Error::IsDirectory);
         }
-        // A slash behind the name of a link asks for the directory that it leads to, which has
-        // another.
+        // A slash behind the name of a link asks for its directory, which has another name.
         if found.must_be_dir {
             return Err(Error::NotDirectory);
         }

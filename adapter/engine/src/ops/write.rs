@@ -19,21 +19,22 @@ pub enum At {
 }
 
 impl Volume {
-    /// Writes to a file and returns how many bytes were taken: all, but no more than
-    /// [`crate::limits::MAX_WRITE_BYTES`], and less if the store failed on the way. Behind the end,
-    /// the gap becomes a hole, which takes no room.
+    /// Writes to a file and returns how many bytes it took: all, up to
+    /// [`crate::limits::MAX_WRITE_BYTES`], or fewer if the store failed on the way. A gap behind
+    /// the end becomes a hole, which takes no room.
     ///
     /// # Errors
     /// [`crate::Error::BadDescriptor`] unless open for writing, [`crate::Error::FileTooLarge`],
-    /// [`crate::Error::NoSpace`]. Nothing was written then; an error of the store in mode `strict`
-    /// or on a descriptor opened for durable writes leaves open what is stored.
+    /// [`crate::Error::NoSpace`]. Nothing was written then. After an error of the store, in mode
+    /// `strict` or on a descriptor opened for durable writes, the bytes may be stored or not.
     ///
     /// # Durability
-    /// In memory, until the close, a sync, or a limit; durable at once on a descriptor opened so.
+    /// In memory until the close, a sync, or a limit. Durable at once on a descriptor opened for
+    /// that.
     ///
     /// # Cost
-    /// Nothing, or one `get` for extents that are overwritten in part and not in memory, or a
-    /// commit where too much is dirty.
+    /// Nothing; one `get` for extents that are overwritten in part and not in memory; a commit if
+    /// too much is dirty.
     pub fn write(&mut self, file: &Descriptor, at: At, data: &[u8]) -> Result<usize> {
         file.writable_file()?;
         let data = data.get(..MAX_WRITE_BYTES).unwrap_or(data);
@@ -49,19 +50,19 @@ impl Volume {
             match self.write_piece(file, at, rest) {
                 Ok(length) => written += length,
                 Err(error) if written == 0 => return Err(error),
-                // What is written is written; the next call meets the error again, if it lasts.
+                // Some bytes are written: the next call reports the error, if it lasts.
                 Err(_) => break,
             }
         }
         Ok(written)
     }
 
-    /// Writes without a copy, the first half: makes room for `length` bytes and shows it piece by
-    /// piece, for the caller to fill. Until [`Volume::placed`], the second half, the volume may be
-    /// read and nothing else: a commit would store what is not there yet.
+    /// Writes without a copy, first half: makes room for `length` bytes and shows it piece by
+    /// piece, for the caller to fill. Until the second half, [`Volume::placed`], the volume may
+    /// only be read: a commit would store bytes that are not there yet.
     ///
-    /// Returns false, and has changed nothing, if one transaction does not take all of it:
-    /// [`Volume::write`] does.
+    /// Returns false and changes nothing if one transaction cannot take all of it. Use
+    /// [`Volume::write`] then.
     ///
     /// # Errors
     /// As [`Volume::write`]; nothing has changed then.
@@ -90,20 +91,20 @@ impl Volume {
         Ok(true)
     }
 
-    /// Ends a write of which [`Volume::place`] was the first half.
+    /// Writes without a copy, second half: ends the write that [`Volume::place`] began.
     ///
     /// # Durability
     /// As [`Volume::write`].
     ///
     /// # Errors
-    /// What the store says to the commit that a write may bring. [`Error::Invalid`] without a first
-    /// half on this file.
+    /// The store's, for a commit that the write causes. [`Error::Invalid`] without a first half on
+    /// this file.
     pub fn placed(&mut self, file: &Descriptor) -> Result<()> {
         let (_, now) = self.pending.placing.take_if(|(ino, _)| *ino == file.ino).ok_or(Error::Invalid)?;
         Writes { volume: self, now, change: Change::Write, durable: file.access.sync }.finish()
     }
 
-    /// Writes what one transaction takes, nearly always all, and returns how much that is.
+    /// Writes as much as one transaction takes, nearly always all, and returns how much.
     fn write_piece(&mut self, file: &Descriptor, at: At, data: &[u8]) -> Result<usize> {
         let (txn, plan) = self.plan_write(file.ino, at, data.len())?;
         let mut writes = txn.into_writes_with(Change::Write, file.access.sync)?;
@@ -112,7 +113,7 @@ impl Volume {
         Ok(plan.length)
     }
 
-    /// Starts a transaction and finds out what is to be written where in it.
+    /// Starts a transaction and plans its write.
     fn plan_write(&mut self, ino: InodeNo, at: At, length: usize) -> Result<(Txn<'_>, Plan)> {
         let mut txn = self.begin_change(length)?;
         let offset = match at {
@@ -125,11 +126,11 @@ impl Volume {
     }
 }
 
-/// What one transaction writes.
+/// The write of one transaction.
 struct Plan {
     offset: u64,
     length: usize,
-    /// There are bytes in memory already where these go.
+    /// It only replaces bytes in memory.
     overwrites: bool,
 }
 

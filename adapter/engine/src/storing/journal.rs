@@ -31,9 +31,9 @@ impl Volume {
         level: Durability,
         mut completes: Completion,
     ) -> Result<()> {
-        let graves = self.backing.graves(batch, 0..batch.len())?;
+        let tombstones = self.backing.tombstones(batch, 0..batch.len())?;
         let bytes =
-            encode_changes(&self.backing.keys, &batch.mutations(0..batch.len(), &self.cache, &graves))?;
+            encode_changes(&self.backing.keys, &batch.mutations(0..batch.len(), &self.cache, &tombstones))?;
         if bytes.len() > MAX_JOURNAL_BYTES {
             return Err(Error::StoreLimits("a commit does not fit the journal"));
         }

@@ -10,11 +10,12 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Exit code for a store that does not keep the contract. A store that could not be checked gives 1.
+/// Exit code for a store that does not keep the contract. A store that could not be checked gives
+/// 1.
 const BROKEN: u8 = 4;
 
-/// Interrupts of a claim that takes too long: one for the check itself, and two for emptying the store after it, with the
-/// old instance and with a new one.
+/// Interrupts of a claim that takes too long: one for the check itself, and two for emptying the
+/// store after it, with the old instance and with a new one.
 const INTERRUPTS: u32 = 3;
 
 /// Opens the store again, as after the end of the process that had it open.

@@ -17,25 +17,26 @@ use std::time::Duration;
 
 /// Checks that a store or a provider keeps the contract of kvfs:store: one line for each claim.
 ///
-/// The store must be empty and is left empty. A claim that cannot be judged (the store is too small for it, or its limits
-/// are higher than what is tried) does not fail; it is counted separately. A provider has 60 seconds for each claim, or
-/// the time of --timeout; after a trap the check goes on with a new instance. The exit code is 0 if every checked claim
-/// holds, 4 if one does not, 1 if nothing could be checked.
+/// The store must be empty and is left empty. A claim that cannot be judged (the store is too small
+/// for it, or its limits are higher than what is tried) does not fail; it is counted separately. A
+/// provider has 60 seconds for each claim, or the time of --timeout; after a trap the check goes on
+/// with a new instance. The exit code is 0 if every checked claim holds, 4 if one does not, 1 if
+/// nothing could be checked.
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct CheckStoreArgs {
     /// A store of the host: `memory:[SIZE]`, `redb:PATH` or `file:DIR`.
     #[arg(long, conflicts_with = "provider")]
     store: Option<String>,
-    /// A provider: `memory[:SIZE]`, `file[:GUEST-DIR]`, `keyvalue[:BUCKET]` (on buckets in memory), or a component that
-    /// exports kvfs:store/kv-store.
+    /// A provider: `memory[:SIZE]`, `file[:GUEST-DIR]`, `keyvalue[:BUCKET]` (on buckets in memory),
+    /// or a component that exports kvfs:store/kv-store.
     #[arg(long, value_name = "memory[:SIZE]|file[:GUEST-DIR]|keyvalue[:BUCKET]|FILE.wasm")]
     provider: Option<String>,
     /// Gives the provider a directory; may be given many times.
     #[arg(long, value_name = "HOST-DIR::GUEST-DIR", requires = "provider", value_parser = parse_directory)]
     dir: Vec<(PathBuf, String)>,
-    /// The time for each claim, such as 500ms, 30s or 5m; a number alone is seconds. A provider that takes longer is
-    /// interrupted, and the claim fails.
+    /// The time for each claim, such as 500ms, 30s or 5m; a number alone is seconds. A provider
+    /// that takes longer is interrupted, and the claim fails.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time)]
     timeout: Duration,
 }
@@ -49,10 +50,11 @@ pub(crate) fn check_store(args: &CheckStoreArgs) -> Result<ExitCode> {
         }
         (None, Some(name)) => {
             let Some(bytes) = provider(name)?.to_component().context(name.clone())? else {
-                bail!("{name} is no provider; check a store of the host with --store");
+                bail!("{name} is not a provider; check a store of the host with --store");
             };
             if name == "file" || name.starts_with("file:") {
-                // The provider would make a store among the files of a directory that is not a store.
+                // The provider would make a store among the files of a directory that is not a
+                // store.
                 args.dir.iter().try_for_each(|(directory, _)| FileStore::check(directory))?;
             }
             let program = Program::new(&bytes, &args.dir).with_context(|| name.clone())?;

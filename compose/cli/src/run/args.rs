@@ -8,25 +8,28 @@ use std::path::{Path, PathBuf};
 
 /// Runs a guest on a store, after composing it if it is not composed yet.
 ///
-/// The exit code is the guest's; 134 after a trap, 130 after an interrupt, and 124, 137 or 152 if --timeout, --max-memory
-/// or --max-fuel ended the guest. The store is closed in order in all of these cases.
+/// The exit code is the guest's; 134 after a trap, 130 after an interrupt, and 124, 137 or 152 if
+/// --timeout, --max-memory or --max-fuel ended the guest. The store is closed in order in all of
+/// these cases.
 ///
-/// A guest that says it is composed is composed again from its parts, so that nothing in it reaches the store past the
-/// file system. A guest that asks for the store itself is refused: see --allow-raw-store.
+/// A guest that says it is composed is composed again from its parts, so that nothing in it reaches
+/// the store past the file system. A guest that asks for the store itself is refused: see
+/// --allow-raw-store.
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// The store: `memory:[SIZE]`, gone at the end, of at most SIZE (such as 64M); `redb:PATH`, a file that is made if
-    /// missing; or `file:DIR`, a directory that is empty, missing or such a store.
+    /// The store: `memory:[SIZE]`, gone at the end, of at most SIZE (such as 64M); `redb:PATH`, a
+    /// file that is made if missing; or `file:DIR`, a directory that is empty, missing or such a
+    /// store.
     #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR", default_value = "memory:")]
     pub(super) store: String,
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     pub(super) env: Vec<(String, String)>,
-    /// Preopens a directory of the host under a name, for a mount host:PREOPEN or for a provider; may be given many
-    /// times.
+    /// Preopens a directory of the host under a name, for a mount host:PREOPEN or for a provider;
+    /// may be given many times.
     ///
-    /// The guest sees only what is mounted of it; a provider that does not come with kvfs sees all. A name that neither
-    /// asks for is refused.
+    /// The guest sees only what is mounted of it; a provider that does not come with kvfs sees all.
+    /// A name that neither asks for is refused.
     #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
     pub(super) dir: Vec<(PathBuf, String)>,
     /// Lets the guest use the host's network and look up names.
@@ -34,9 +37,9 @@ pub(crate) struct RunArgs {
     pub(super) inherit_network: bool,
     /// DANGEROUS. Runs a guest that asks for the store itself (`kvfs inspect` says so) as it is.
     ///
-    /// It can read, change and remove everything in the store, in every volume and of every other guest; kvfs does not
-    /// stand between. Only for a component that you have written yourself or trust with all that. It gets no
-    /// directories.
+    /// It can read, change and remove everything in the store, in every volume and of every other
+    /// guest; kvfs does not stand between. Only for a component that you have written yourself or
+    /// trust with all that. It gets no directories.
     #[arg(long, conflicts_with = "dir")]
     pub(super) allow_raw_store: bool,
     #[command(flatten)]

@@ -13,15 +13,16 @@ use wasmtime::{Config, Engine, Trap};
 // No doc comment: clap would take it for the command's.
 #[derive(Args)]
 pub(super) struct Bounds {
-    /// Ends the guest after a time, such as 500ms, 30s or 5m; a number alone is seconds. The exit code is then 124.
+    /// Ends the guest after a time, such as 500ms, 30s or 5m; a number alone is seconds. The exit
+    /// code is then 124.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(super) timeout: Option<Duration>,
-    /// Limits the memory of the guest and the file system beside it together, such as 256M. Beyond it, the guest is told
-    /// that there is no memory; if it cannot go on, the exit code is 137.
+    /// Limits the memory of the guest and the file system beside it together, such as 256M. Beyond
+    /// it, the guest is told that there is no memory; if it cannot go on, the exit code is 137.
     #[arg(long, value_name = "SIZE", value_parser = |text: &str| text.parse::<ByteSize>())]
     pub(super) max_memory: Option<ByteSize>,
-    /// Ends the guest after this many units of fuel, about one for each instruction. The same run takes the same fuel on
-    /// every machine. The exit code is then 152.
+    /// Ends the guest after this many units of fuel, about one for each instruction. The same run
+    /// takes the same fuel on every machine. The exit code is then 152.
     #[arg(long, value_name = "UNITS")]
     pub(super) max_fuel: Option<u64>,
 }
@@ -29,14 +30,16 @@ pub(super) struct Bounds {
 /// Exit code after --timeout: that of timeout(1).
 const TIMED_OUT: u8 = 124;
 
-/// Exit code for a guest that could not go on without more memory: what a shell shows for a program killed because the
-/// machine has no memory left.
+/// Exit code for a guest that could not go on without more memory: what a shell shows for a program
+/// killed because the machine has no memory left.
 const OUT_OF_MEMORY: u8 = 137;
 
-/// Exit code after --max-fuel: what a shell shows for a program that has used up its processor time.
+/// Exit code after --max-fuel: what a shell shows for a program that has used up its processor
+/// time.
 const OUT_OF_FUEL: u8 = 152;
 
-/// Time that a guest may spend, after its own is over, in a call of the host: such a call cannot be interrupted.
+/// Time that a guest may spend, after its own is over, in a call of the host: such a call cannot be
+/// interrupted.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Compiles guests with the checks that the bounds need, and no others: they cost time.
@@ -76,7 +79,8 @@ impl Watchdog {
     }
 }
 
-/// Returns the message and the exit code for a guest that a bound has ended; `None` if something else has.
+/// Returns the message and the exit code for a guest that a bound has ended; `None` if something
+/// else has.
 pub(super) fn ended_by(
     bounds: &Bounds,
     trap: Option<&Trap>,

@@ -112,7 +112,8 @@ pub(super) fn call(
     Ok(ExitCode::from(TRAPPED))
 }
 
-/// Formats a trap with its causes and stack frames, one line each even if names in it contain line ends.
+/// Formats a trap with its causes and stack frames, one line each even if names in it contain line
+/// ends.
 fn describe_trap(error: &wasmtime::Error) -> String {
     let mut text = format!("{error:?}");
     // The runtime does not escape the names of functions.

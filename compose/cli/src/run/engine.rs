@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use std::path::PathBuf;
 use wasmtime::{Cache, CacheConfig, Engine};
 
-/// Stack that a guest may use. Interpreters recurse deeply on deeply nested input. They bound the depth
-/// themselves, for a stack as large as a process has.
+/// Stack that a guest may use. Interpreters recurse deeply on deeply nested input. They bound the
+/// depth themselves, for a stack as large as a process has.
 pub(super) const GUEST_STACK_BYTES: usize = 64 << 20;
 
 /// Stack that the host's part of a call needs below the guest's.
@@ -26,8 +26,8 @@ pub(super) fn engine(bounds: &Bounds) -> Result<Engine> {
     Engine::new(&config).map_err(plain)
 }
 
-/// Keeps compiled guests in the user's cache directory, under a hash of their content and the runtime's
-/// version. A guest is compiled again if its entry cannot be read.
+/// Keeps compiled guests in the user's cache directory, under a hash of their content and the
+/// runtime's version. A guest is compiled again if its entry cannot be read.
 fn compile_cache() -> Result<Cache> {
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     let absolute = |path: &PathBuf| path.is_absolute();

@@ -57,7 +57,8 @@ pub(super) fn load(args: &RunArgs) -> Result<Loaded> {
     let (compiled, composed, provider) = match again {
         None => (compile(composed.as_deref().unwrap_or(&input)), composed, None),
         Some(again) => {
-            // Compiling takes minutes without a cache: worth it early only if recomposing will likely change nothing.
+            // Compiling takes minutes without a cache: worth it early only if recomposing will
+            // likely change nothing.
             let early = may_be_same(&input).then(|| compile(&input));
             let (made, provider) = again.finish()?;
             let compiled = match (&made, early) {
@@ -75,8 +76,8 @@ pub(super) fn load(args: &RunArgs) -> Result<Loaded> {
     Ok(Loaded { component: compiled?, volumes, directories, provider })
 }
 
-/// A thread that composes a result again from its parts: what a file says of itself is not trusted. The same bytes
-/// usually come out, so the input is compiled meanwhile.
+/// A thread that composes a result again from its parts: what a file says of itself is not trusted.
+/// The same bytes usually come out, so the input is compiled meanwhile.
 struct Recomposing(JoinHandle<Result<Made, ComposeError>>);
 
 /// The recomposed bytes, unless they equal the input, and the provider inside.

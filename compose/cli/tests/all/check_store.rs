@@ -1,4 +1,4 @@
-//! `kvfs check-store`: what it says of good stores, of bad ones and of those that it cannot check.
+//! `kvfs check-store` on stores that keep the contract, that break it, and that it cannot check.
 
 use super::{kvfs, store_with_volume, workshop};
 use std::path::Path;
@@ -26,7 +26,7 @@ fn check_store_checks_stores_and_providers() {
         let outlives = stdout.contains("is_there_when_the_store_is_opened_again");
         assert_eq!(outlives, !args[1].starts_with("memory"), "{stdout}");
     }
-    // In use by now: nothing is touched, and that is said.
+    // Without its directory, the provider cannot be checked.
     let guest = kvfs(dir.path(), &["check-store", "--provider", "file"]);
     assert_eq!(guest.status.code(), Some(1), "a directory is missing: {guest:?}");
     assert!(String::from_utf8_lossy(&guest.stderr).contains("--dir"), "{guest:?}");
@@ -36,12 +36,12 @@ fn check_store_checks_stores_and_providers() {
     }
 }
 
-/// The example as the page on writing a provider says to build it.
+/// Builds the example as the page on providers says.
 #[test]
 fn the_example_provider_keeps_the_contract() {
     let dir = workshop();
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../providers/example");
-    // Beside what the build script has built, so that a wasm `std` is there already.
+    // In the directory of the build script, so that its wasm `std` is used.
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("wasm");
     let module = kvfs_wasm_build::Build::new(package).target_dir(built).run().unwrap().wasm;
     let module = std::fs::read(module).unwrap();
@@ -109,7 +109,7 @@ fn check_store_does_not_blame_a_small_store_for_its_size() {
     }
 }
 
-/// A provider that keeps nothing, and does something else in a scan of 10 entries.
+/// A provider that keeps nothing, and runs `does` in a scan of 10 entries.
 fn provider(does: &str) -> Vec<u8> {
     let wit = "package test:provider; world guest {
         import wasi:io/poll@WASI;
@@ -165,7 +165,7 @@ fn check_store_goes_on_after_a_provider_that_traps_or_hangs() {
         );
         assert!(!stdout.contains("cannot enter") && stdout.contains("33 claims checked"), "{stdout}");
     }
-    // What waits in the host is given up, after what was found before it.
+    // A provider that waits in the host ends the check, after the claims before.
     let waits = "(call $block (call $after (i64.const 1000000000000)))";
     std::fs::write(dir.path().join("provider.wasm"), provider(waits)).unwrap();
     let output = kvfs(dir.path(), &["check-store", "--provider", "provider.wasm", "--timeout", "1"]);

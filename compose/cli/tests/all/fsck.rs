@@ -1,4 +1,4 @@
-//! `kvfs fsck`: what it says of stores that are sound and of others, and what it leaves alone.
+//! `kvfs fsck` on sound and on damaged stores: its report, its repairs, and what it leaves alone.
 
 use super::{Noon, files, kvfs, store_of, store_with_volume, workshop};
 use kvfs::image::Image;
@@ -9,7 +9,7 @@ use std::path::Path;
 fn fsck_tells_a_sound_volume_from_one_that_is_not_and_repairs_it() {
     let dir = workshop();
     store_with_volume(&dir.path().join("good.redb"), |_| {});
-    // Behind the format, masks, uuid, sizes, epoch, seq and next inode: the bytes and inodes in use.
+    // After format, masks, uuid, sizes, epoch, seq and next inode: the bytes and inodes in use.
     store_with_volume(&dir.path().join("bad.redb"), |superblock| superblock[16 + 80] = 7);
     let run = |args: &[&str]| {
         let output = kvfs(dir.path(), &[&["fsck", "--store"], args].concat());
@@ -100,7 +100,7 @@ fn fsck_reads_a_store_whose_program_was_killed_without_changing_it() {
     let dir = workshop();
     let path = |name: &str| dir.path().join(name);
     store_with_volume(&path("live.redb"), |_| {});
-    // Open for writing, and not closed: its bytes are what a kill leaves.
+    // Open for writing and not closed, as a kill leaves it.
     let live = kvfs_host::RedbStore::open(path("live.redb")).unwrap();
     let put = [kvfs_host::Mutation::Put { key: b"\x01z", value: b"of another volume" }];
     kvfs_host::SyncStore::apply(&live, &[], &put, kvfs_host::Durability::Durable).unwrap();
@@ -128,7 +128,7 @@ fn fsck_says_which_file_has_lost_bytes() {
     store_with_volume(&store, |_| {});
     {
         use kvfs_host::{Durability, Mutation, RedbStore, SyncStore};
-        // A file of the volume, written by the engine, with a bit of its second extent flipped.
+        // A file written by the engine, with a bit of its second extent flipped.
         let open = RedbStore::open(&store).unwrap();
         let entries = SyncStore::scan(&open, b"", b"", 100, 1 << 20).unwrap();
         let memory = kvfs::MemoryStore::from_entries(
@@ -164,7 +164,8 @@ fn fsck_says_which_file_has_lost_bytes() {
     assert_eq!(run(&[]).0, Some(0));
 }
 
-/// Makes a store whose volume `main` lies on the image of a component, with a file changed and one removed.
+/// Makes a store whose volume `main` lies on the image of a component, with a file changed and one
+/// removed.
 fn store_above(component: &Path, path: &Path, change: impl FnOnce(&mut [u8])) {
     let component = std::fs::read(component).unwrap();
     let FixedSource::Overlay { image, .. } = &fixed_mounts(&component)[0].source else {
@@ -202,7 +203,7 @@ fn fsck_checks_a_volume_together_with_the_tree_below_it() {
         assert!(done.status.success(), "{done:?}");
     }
     store_above(&path("on.wasm"), &path("good.redb"), |_| {});
-    // The bytes and inodes in use, as in a volume on nothing.
+    // The bytes and inodes in use, as in a volume without a tree below.
     store_above(&path("on.wasm"), &path("bad.redb"), |superblock| superblock[16 + 80] ^= 7);
     let run = |args: &[&str]| {
         let output = kvfs(dir.path(), &[&["fsck", "--store"], args].concat());

@@ -1,4 +1,4 @@
-//! The command: what it says and leaves behind when something is wrong.
+//! The command: its messages and exit codes, and what it leaves behind after an error.
 
 mod check_store;
 mod fsck;
@@ -28,7 +28,7 @@ fn files(directory: &Path) -> Vec<String> {
     names
 }
 
-/// A directory with one guest of each kind.
+/// Makes a directory with one guest of each kind.
 fn workshop() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
@@ -68,7 +68,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["compose", "guest.wasm", "-o", "x.wasm", "--volume", ""], "a volume's name"),
         (&["run", "nothing.wasm"], "nothing to virtualize"),
         (&["run", "--store", "dir:x", "guest.wasm"], "names no store"),
-        (&["run", "--store", "memory:1.5M", "guest.wasm"], "is no size"),
+        (&["run", "--store", "memory:1.5M", "guest.wasm"], "is not a size"),
         (&["run", "--store", "memory:1K", "guest.wasm"], "at least 65536 bytes"),
         (&["run", "--mode", "lazy", "done.wasm"], "already composed"),
         (
@@ -99,7 +99,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
 fn a_full_disk_leaves_the_old_file() {
     let dir = workshop();
     std::fs::write(dir.path().join("out.wasm"), b"old").unwrap();
-    // A limit on the size of files stands in for a disk without room.
+    // A limit on the size of files acts as a full disk.
     let script = "ulimit -f 40; trap '' XFSZ; exec \"$0\" compose guest.wasm -o out.wasm";
     let output = Command::new("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_kvfs")])
@@ -129,9 +129,9 @@ fn composing_tells_what_it_did_and_inspect_finds_it() {
 }
 
 #[test]
-fn a_trap_is_told_and_has_a_code_of_its_own() {
+fn a_trap_is_reported_and_has_an_exit_code_of_its_own() {
     let dir = workshop();
-    // A guest without code inside: its `run` is unreachable.
+    // The guest has no code: its `run` is unreachable.
     let output = kvfs(dir.path(), &["run", "guest.wasm"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(134), "{stderr}");
@@ -174,7 +174,7 @@ fn run_asks_for_the_directories_that_are_mounted() {
             assert_eq!(output.status.code(), Some(1), "{stderr}");
             assert!(stderr.contains("at /work") && stderr.contains("--dir HOST-DIR::given"), "{stderr}");
         }
-        // This guest does nothing but trap.
+        // The guest does nothing but trap.
         assert_eq!(run(&["--dir", "shared::given"]).status.code(), Some(134));
     }
 }
@@ -188,14 +188,14 @@ impl kvfs::Clock for Noon {
     }
 }
 
-/// Makes a store with an empty volume `main`, and lets `change` at the superblock's value.
+/// Makes a store with an empty volume `main`. `change` may change the value of the superblock.
 fn store_with_volume(path: &Path, change: impl FnOnce(&mut [u8])) {
     let memory = kvfs::MemoryStore::default();
     drop(kvfs::Volume::open(Box::new(memory.clone()), Box::new(Noon), kvfs::Options::default()).unwrap());
     store_of(path, &memory, change);
 }
 
-/// Copies what was made in memory to a new store, and lets `change` at the superblock's value.
+/// Copies a store in memory to a new one. `change` may change the value of the superblock.
 fn store_of(path: &Path, memory: &kvfs::MemoryStore, change: impl FnOnce(&mut [u8])) {
     use kvfs_host::{Durability, Mutation, RedbStore, SyncStore};
     use xxhash_rust::xxh64::xxh64;
@@ -204,7 +204,7 @@ fn store_of(path: &Path, memory: &kvfs::MemoryStore, change: impl FnOnce(&mut [u
     let (key, value) = &mut entries[0];
     assert_eq!(key, b"\x04main\x00", "the superblock comes first");
     change(value);
-    // FORMAT: a value starts with the checksum of what is behind it, seeded with its key's.
+    // FORMAT: a value starts with the checksum of its other bytes, seeded with that of its key.
     let sum = xxh64(&value[8..], xxh64(key, 0));
     value[..8].copy_from_slice(&sum.to_be_bytes());
     let store = RedbStore::open(path).unwrap();
@@ -213,7 +213,7 @@ fn store_of(path: &Path, memory: &kvfs::MemoryStore, change: impl FnOnce(&mut [u
 }
 
 #[test]
-fn a_volume_of_a_newer_format_is_left_alone_and_told() {
+fn a_volume_of_a_newer_format_is_reported_and_left_alone() {
     let dir = workshop();
     // Frame (16 bytes), magic (8), then the major version.
     store_with_volume(&dir.path().join("new.redb"), |superblock| superblock[25] += 1);

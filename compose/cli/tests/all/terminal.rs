@@ -1,4 +1,4 @@
-//! What reaches a terminal: nothing that it acts on, whoever has chosen the name.
+//! Nothing that a terminal acts on reaches it, wherever a name comes from.
 
 use super::{Noon, kvfs, store_of, workshop};
 use std::collections::BTreeSet;
@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 use wasm_encoder as enc;
 
-/// A name that clears the screen, rings, turns the direction of text, and starts a line of its own.
+/// A name that clears the screen, rings the bell, changes the direction of text, and starts a new
+/// line.
 const EVIL: &str = "e\x1b[2J\x07\x7f\u{9b}31m\u{202e}\u{2066}\u{200f}\r\nFORGED";
 
-/// The same for where a name may have no control characters.
+/// The same for names that may have no control characters.
 const TURNED: &str = "t\u{202e}\u{2067}\u{200f}FORGED";
 
 /// A core module of preview1 that traps in a function of that name.
@@ -20,7 +21,7 @@ fn trapping() -> Vec<u8> {
     let (i32, i64) = (enc::ValType::I32, enc::ValType::I64);
     types.ty().function([i32, i32, i32, i32, i32, i64, i64, i32, i32], [i32]);
     let mut imports = enc::ImportSection::new();
-    // So that it uses files.
+    // Makes it a guest with files.
     imports.import("wasi_snapshot_preview1", "path_open", enc::EntityType::Function(1));
     let mut functions = enc::FunctionSection::new();
     functions.function(0).function(0);
@@ -61,7 +62,7 @@ fn names(functions: &[u32]) -> enc::NameSection {
     names
 }
 
-/// A core module with such names for what it imports and exports.
+/// A core module with such names of imports and exports.
 fn strange(import: bool) -> Vec<u8> {
     let mut module = enc::Module::new();
     let mut types = enc::TypeSection::new();
@@ -87,7 +88,7 @@ fn strange(import: bool) -> Vec<u8> {
     module.finish()
 }
 
-/// A component that imports something of that name, which no component may.
+/// A component with an import of that name, which is not valid.
 fn misnamed() -> Vec<u8> {
     let mut component = enc::Component::new();
     let mut types = enc::ComponentTypeSection::new();
@@ -99,7 +100,7 @@ fn misnamed() -> Vec<u8> {
     component.finish()
 }
 
-/// A provider that answers every call with an error of such words.
+/// A provider that answers every call with an error of that text.
 fn provider() -> Vec<u8> {
     let escaped: String = EVIL.bytes().map(|byte| format!("\\{byte:02x}")).collect();
     let length = EVIL.len();
@@ -118,7 +119,7 @@ fn provider() -> Vec<u8> {
     kvfs_wit_guests::component(wit, "0.2.9", &module)
 }
 
-/// A tar with an entry of that name that no image can hold.
+/// A tar with an entry of that name, which no image can hold.
 fn tar() -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
@@ -130,7 +131,7 @@ fn tar() -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// A store whose volume has a damaged file of that name.
+/// Makes a store whose volume has a damaged file of that name.
 fn damaged_store(path: &Path) {
     let memory = kvfs::MemoryStore::default();
     let mut volume =
@@ -147,7 +148,7 @@ fn damaged_store(path: &Path) {
     store_of(path, &kvfs::MemoryStore::from_entries(entries), |_| {});
 }
 
-/// Fails if a terminal would act on something of it, or a name has started a line.
+/// Fails if a terminal would act on a part of the text, or a name has started a line.
 fn check(args: &[&str], output: &Output) {
     for stream in [&output.stdout, &output.stderr] {
         let text =
@@ -162,7 +163,7 @@ fn check(args: &[&str], output: &Output) {
 }
 
 #[test]
-fn nothing_that_a_terminal_acts_on_is_said_whoever_has_made_it() {
+fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     let dir = workshop();
     let path = |name: &str| dir.path().join(name);
     let write = |name: &str, bytes: &[u8]| std::fs::write(path(name), bytes).unwrap();
@@ -283,7 +284,7 @@ fn nothing_that_a_terminal_acts_on_is_said_whoever_has_made_it() {
         let all = [output.stdout, output.stderr].concat();
         quoting += usize::from(all.windows(6).any(|window| window == b"FORGED"));
     }
-    // Otherwise little was looked at. The others say nothing of such names.
+    // Most cases must quote such a name, or the check sees little.
     assert!(quoting * 2 > cases.len(), "{quoting} of {} outputs quote such a name", cases.len());
     let help = String::from_utf8(kvfs(dir.path(), &["--help"]).stdout).unwrap();
     let commands =
@@ -308,7 +309,7 @@ fn the_log_is_escaped_too() {
         let output = Command::new(env!("CARGO_BIN_EXE_kvfs"))
             .args(args)
             .current_dir(dir.path())
-            // A cache that cannot be made is a warning in the log, with its path.
+            // The log has a warning with the path of a cache that cannot be made.
             .env("XDG_CACHE_HOME", dir.path().join("trapping.wasm").join(EVIL))
             .env("KVFS_LOG", "debug")
             .output()
@@ -323,7 +324,7 @@ fn the_log_is_escaped_too() {
 }
 
 #[test]
-fn what_a_guest_writes_is_its_own() {
+fn the_output_of_a_guest_is_passed_on_unchanged() {
     let dir = workshop();
     let module = r#"(module
         (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))

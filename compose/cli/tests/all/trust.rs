@@ -1,4 +1,4 @@
-//! Who is given the store and directories of the host by `kvfs run`.
+//! `kvfs run` gives the store and directories of the host only to those that may have them.
 
 use super::{kvfs, store_with_volume, workshop};
 use kvfs_host::{RedbStore, SyncStore};
@@ -78,7 +78,7 @@ fn a_guest_that_asks_for_the_store_gets_it_only_if_that_is_allowed_by_name() {
     assert!(help.contains("--allow-raw-store") && help.contains("DANGEROUS"), "{help}");
 }
 
-/// Puts two sections behind a component, as results have.
+/// Appends two sections to a component, as results have.
 pub(super) fn marked(bytes: &[u8], text: &str) -> Vec<u8> {
     use wasm_encoder::ComponentSection;
     let mut bytes = bytes.to_vec();
@@ -134,7 +134,7 @@ fn a_directory_that_nobody_asks_for_is_not_handed_on() {
             let guest = format!("{guest}.wasm");
             let given: &[&str] = if asks { &["--dir", "secret::/given"] } else { &[] };
             let run = |more: &[&str]| kvfs(dir.path(), &[&["run"], given, more, &[&guest]].concat());
-            // This guest does nothing but trap.
+            // The guest does nothing but trap.
             let output = run(&[]);
             assert_eq!(output.status.code(), Some(134), "{guest}: {}", said(&output));
             let output = run(&["--dir", "secret::/other"]);
@@ -173,7 +173,7 @@ fn a_result_whose_own_provider_imports_the_store_is_not_run_unasked() {
 #[test]
 fn a_result_runs_with_the_file_system_of_this_build_whatever_is_in_it() {
     let dir = workshop();
-    // A guest that ends well, so that a run of it is told from a trap.
+    // A guest that exits with success, to distinguish its run from a trap.
     let wit =
         "package test:guest; world guest { import wasi:filesystem/preopens@WASI; export wasi:cli/run@WASI; }";
     let module = r#"(module
@@ -186,7 +186,8 @@ fn a_result_runs_with_the_file_system_of_this_build_whatever_is_in_it() {
         let output = kvfs(dir.path(), &["compose", "quiet.wasm", "-o", "out.wasm", "--link", link]);
         assert!(output.status.success(), "{}", said(&output));
         let mut bytes = std::fs::read(dir.path().join("out.wasm")).unwrap();
-        // Garbage in the middle of the adapter's code: what validates no more can only run if it is not used.
+        // Garbage in the adapter's code: the file would not validate, so it runs only if that code
+        // is not used.
         let at = kvfs_compose::ADAPTER.len() / 2;
         let needle = &kvfs_compose::ADAPTER[at..at + 32];
         let place = bytes.windows(32).position(|window| window == needle).expect("the adapter's code");

@@ -1,4 +1,4 @@
-//! What the adapter exports, imports and defines.
+//! Plans the exports, imports and resources of the adapter.
 
 use super::planner::{Planner, functions};
 use crate::link::error::NotLinkable;
@@ -21,7 +21,7 @@ use wit_parser::abi::AbiVariant;
 const HOST_IO: &str = "kvfs:host-io";
 
 impl Planner<'_> {
-    /// Finds the core functions and the resources behind what the adapter exports.
+    /// Finds the core functions and the resources behind the adapter's exports.
     pub(super) fn plan_adapter_exports(&mut self) -> Result<(), NotLinkable> {
         let exports: Vec<_> = self.adapter.exports().collect();
         for (name, kind, index) in exports {
@@ -65,7 +65,8 @@ impl Planner<'_> {
         GlueImport::Item(Part::Adapter, (Space::CoreFunc, lifted.core_func))
     }
 
-    /// What ends a program. A guest that has standard error is told there of a commit that fails.
+    /// Returns the functions that end a program. If the guest has standard error, a failed commit
+    /// is reported there.
     pub(super) fn end(&self) -> Result<End, NotLinkable> {
         let guest = &self.job.guest;
         let info = TypeInfo { resolve: &guest.resolve };
@@ -74,7 +75,7 @@ impl Planner<'_> {
             self.job.host_io.is_some() && is_stderr(interface) && info.gives_stderr(function)
         });
         let lifecycle = |name| Ok(self.core(self.lift("kvfs:adapter/lifecycle", name)?));
-        // Of two versions always the same one.
+        // Of two versions, always the same one.
         let tell = match gives.map(|((interface, _), _)| interface).min() {
             Some(interface) => {
                 Some((GlueImport::HostFunction(interface.clone(), GET_STDERR), lifecycle("explain")?))
@@ -84,7 +85,7 @@ impl Planner<'_> {
         Ok(End { commit: lifecycle("commit")?, tell })
     }
 
-    /// Decides about what the adapter imports and about its resources.
+    /// Plans the adapter's imports and resources.
     pub(super) fn plan_adapter_items(&mut self) -> Result<(), NotLinkable> {
         let resolve = &self.job.adapter.resolve;
         let info = TypeInfo { resolve };

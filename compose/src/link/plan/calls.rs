@@ -1,4 +1,4 @@
-//! What the guest calls, and the types that only served those calls.
+//! Plans the calls of the guest, and the types that only served those calls.
 
 use super::groups::Groups;
 use super::planner::{Functions, Planner, functions, is_answered, layout, side_imports};
@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use wasmparser::{CanonicalFunction, CanonicalOption, ComponentExternalKind, ComponentInstance};
 use wit_parser::{Function, Resolve, SizeAlign, TypeId, WorldId};
 
-/// What one component's types say.
+/// The types of one component.
 struct Types<'r> {
     info: TypeInfo<'r>,
     layout: SizeAlign,
@@ -37,7 +37,7 @@ struct Call<'c> {
 }
 
 impl Planner<'_> {
-    /// Refuses guests whose inner parts would get handles that they do not know.
+    /// Refuses guests whose inner components would get handles of the file system.
     pub(super) fn check_guest(&self) -> Result<(), NotLinkable> {
         if self.job.host_io.is_some() {
             let io = self.job.guest.imports.iter().filter(|n| n.is_wasi02("wasi:io"));
@@ -74,7 +74,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Takes out of the guest what the adapter answers.
+    /// Replaces the interfaces that the adapter answers, and their types.
     pub(super) fn plan_guest_types(&mut self) {
         let answered = |name: &InterfaceName| {
             name.is_wasi02("wasi:filesystem") || (name.is_wasi02("wasi:io") && self.job.host_io.is_none())
@@ -107,7 +107,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Maps the resources of a component's types to what they are to linking.
+    /// Maps the resources of a component's types to those of the table.
     fn resources(&self, resolve: &Resolve) -> HashMap<TypeId, Resource> {
         let info = TypeInfo { resolve };
         let mut found = HashMap::new();
@@ -126,7 +126,7 @@ impl Planner<'_> {
         found
     }
 
-    /// Gives every call that the guest lowered its glue, where it needs any.
+    /// Gives glue to the calls of the guest that need it.
     pub(super) fn plan_guest_calls(&mut self) -> Result<(), NotLinkable> {
         let job = self.job;
         let ours = self.types(&job.adapter.resolve, job.adapter.world, true);
@@ -170,7 +170,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// A drop of a handle that may be the file system's.
+    /// Gives glue to the drop of a handle that may be the file system's.
     fn dropping(&self, groups: &mut Groups, id: ItemId, resource: u32) {
         let Some((interface, name)) = self.guest.imported((Space::Type, resource)) else { return };
         let key = (InterfaceName::parse(interface).base, name.to_owned());
@@ -180,7 +180,7 @@ impl Planner<'_> {
         handles::write_drop(module, &name, *kind, host.then_some(GlueImport::Original(id)));
     }
 
-    /// A call of a function that the adapter has.
+    /// Gives glue to a call that the adapter answers.
     fn answered(
         &self,
         groups: &mut Groups,
@@ -224,7 +224,8 @@ impl Planner<'_> {
         glue.write(module, &name)
     }
 
-    /// The function to call in place of one that the adapter has: one that moves no bytes, if there is one.
+    /// Returns the function of [`direct::INTERFACE`] to call in place of an ordinary one, if there
+    /// is one.
     fn direct<'l>(
         &'l self,
         ours: &Types<'_>,
@@ -240,7 +241,7 @@ impl Planner<'_> {
         let Some((function, found)) = find(&name) else { return (lifted, Direct::Not) };
         let place = find(&place);
         let pair = direct::Pair { ordinary, direct: function, place: place.map(|(function, _)| function) };
-        // An adapter of another version may mean something else by the name.
+        // An adapter of another version may have something else under the name.
         match place {
             _ if !pair.fits(ours.info) => (lifted, Direct::Not),
             None => (found, Direct::Lent),
@@ -253,7 +254,7 @@ impl Planner<'_> {
         }
     }
 
-    /// A call of the host that answers none for handles that the host cannot know.
+    /// Gives glue to a call of the host that returns none for handles of the file system.
     fn refused(&self, groups: &mut Groups, theirs: &Types<'_>, call: &Call<'_>) -> Result<(), NotLinkable> {
         let options = self.options(call.options)?;
         let refusal = Refusal {
@@ -267,7 +268,7 @@ impl Planner<'_> {
         refusal.write(module, &name)
     }
 
-    /// Takes the options of a call apart and looks at its memory.
+    /// Reads the options of a call and checks its memory.
     fn options(&self, options: &[CanonicalOption]) -> Result<Options, NotLinkable> {
         let options = Options::of(options)?;
         options.memory.map_or(Ok(()), |memory| self.check_memory(memory))?;

@@ -1,4 +1,4 @@
-//! What the guest exports.
+//! Plans the exports of the guest.
 
 use super::planner::Planner;
 use crate::link::error::NotLinkable;
@@ -11,7 +11,7 @@ use crate::types::TypeInfo;
 use wit_parser::{Function, WorldItem};
 
 impl<'a> Planner<'a> {
-    /// Wraps what the guest exports.
+    /// Wraps the exports of the guest, which commit when they return.
     pub(super) fn plan_guest_exports(&mut self) -> Result<(), NotLinkable> {
         let resolve = &self.job.guest.resolve;
         let info = TypeInfo { resolve };

@@ -1,4 +1,4 @@
-//! Glue modules while calls are planned: one for all calls with the same memory and allocator.
+//! Groups calls into glue modules: one for all calls with the same memory and allocator.
 
 use super::planner::Planner;
 use crate::link::items::ItemId;
@@ -15,7 +15,7 @@ struct Group {
     calls: Vec<ItemId>,
 }
 
-/// All calls of one part that get glue.
+/// The calls of one part that get glue.
 #[derive(Default)]
 pub(super) struct Groups(Vec<Group>);
 
@@ -33,7 +33,7 @@ impl Groups {
         (&mut group.module, call.1.to_string())
     }
 
-    /// Keeps the modules and gives every call its function.
+    /// Plans the modules, and replaces every call by its function.
     pub(super) fn settle(self, planner: &mut Planner<'_>, part: Part) {
         for group in self.0 {
             let number = planner.planned(group.module);

@@ -1,4 +1,4 @@
-//! What several parts import.
+//! Plans the imports of several parts.
 
 use super::planner::Planner;
 use crate::link::error::NotLinkable;
@@ -8,7 +8,7 @@ use crate::link::source::Replacement;
 use std::collections::{HashMap, HashSet};
 use wasmparser::{ComponentType, ComponentTypeRef, InstanceTypeDeclaration};
 
-/// Names the exports that an import must have.
+/// Lists the exports that an import requires.
 fn exports_of_import(items: &Items<'_>, id: ItemId) -> HashSet<String> {
     let Ok(Item::Import(import)) = items.get(id) else { return HashSet::new() };
     let ComponentTypeRef::Instance(ty) = import.ty else { return HashSet::new() };
@@ -23,7 +23,7 @@ fn exports_of_import(items: &Items<'_>, id: ItemId) -> HashSet<String> {
 }
 
 impl Planner<'_> {
-    /// Sees to it that an interface which several parts import is imported once, with all that any of
+    /// Imports an interface that several parts import once, by the import that has all that any of
     /// them needs.
     pub(super) fn plan_shared_imports(&mut self) -> Result<(), NotLinkable> {
         let mut by_name: HashMap<String, Vec<(Part, ItemId)>> = HashMap::new();

@@ -1,4 +1,4 @@
-//! What calls with handles of both sides need of the adapter and of the host.
+//! Plans the module for calls with handles of both sides.
 
 use super::planner::Planner;
 use crate::link::error::NotLinkable;

@@ -1,4 +1,4 @@
-//! Decides what becomes of the items of every part, before anything is written.
+//! Plans the replacements of items and the glue, before anything is written.
 
 mod adapter;
 mod calls;

@@ -69,7 +69,7 @@ impl<'a> Planner<'a> {
         self.replacements.insert((part, id), replacement);
     }
 
-    /// Keeps a module for when it is needed, and returns its number.
+    /// Plans a module, which is placed when it is needed, and returns its number.
     pub(super) fn planned(&mut self, module: GlueModule) -> usize {
         let (bytes, imports) = module.finish();
         self.glue.push(Glue::Planned(bytes, imports));
@@ -77,7 +77,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Returns where a part's values lie.
+/// Returns the memory and the allocator of a part, as imports of glue.
 pub(super) fn side_imports(part: Part, options: Options) -> SideImports {
     SideImports {
         memory: options.memory.map(|index| GlueImport::Item(part, (Space::CoreMemory, index))),

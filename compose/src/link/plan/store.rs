@@ -1,4 +1,4 @@
-//! The adapter's calls of the store, if the store is linked in too.
+//! Plans the adapter's calls of a linked provider.
 
 use super::groups::Groups;
 use super::planner::{Planner, functions, layout, side_imports};
@@ -15,7 +15,7 @@ use crate::types::same_function;
 use std::collections::HashMap;
 
 impl Planner<'_> {
-    /// Joins the adapter's calls of the store with a linked provider.
+    /// Gives glue to the adapter's calls of the store, if there is a provider.
     pub(super) fn link_store(&mut self, calls: Vec<(ItemId, String, Options)>) -> Result<(), NotLinkable> {
         let (Some(items), Some(bytes)) = (&self.provider, self.job.provider) else { return Ok(()) };
         let unreadable =

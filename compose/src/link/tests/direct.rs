@@ -1,4 +1,5 @@
-//! Bytes that the glue moves itself: from pieces to a list, from a list to pieces, and never past a check.
+//! Bytes that the glue moves itself: from pieces to a list, from a list to pieces, and never past a
+//! check.
 
 use super::super::direct::{Direct, INTERFACE, Pair, name_of};
 use super::super::function::{FunctionGlue, SideImports, signature};
@@ -30,7 +31,8 @@ const LENDER: &str = r#"
   (func $place (unreachable))
 "#;
 
-/// Gives a place of two pieces, of which the first takes 4 bytes, and answers the length that it was told.
+/// Gives a place of two pieces, of which the first takes 4 bytes, and answers the length that it
+/// was told.
 const TAKER: &str = r#"
   (func $place (param $length i32) (param $at i64) (result i32)
     (i64.store (i32.const 1024) (i64.const 0x4000007d0)) ;; 2000, 4
@@ -101,7 +103,8 @@ impl Rig {
         Self { engine, glued }
     }
 
-    /// Calls with these flat arguments and returns both memories, the caller's first. None if it traps.
+    /// Calls with these flat arguments and returns both memories, the caller's first. None if it
+    /// traps.
     fn call(&self, arguments: &[u64], allocator: Allocator) -> Option<[Vec<u8>; 2]> {
         let mut store = Store::new(&self.engine, ());
         let (caller, callee) = self.glued.instantiate(&mut store);
@@ -173,7 +176,7 @@ fn pieces_become_one_list_where_the_callers_allocator_says() {
 }
 
 #[test]
-fn a_list_of_no_pieces_has_its_address_checked_too() {
+fn the_address_of_a_list_without_pieces_is_checked_too() {
     let rig = lender();
     for (allocator, comes_back) in [
         (Allocator::Good, true),

@@ -1,7 +1,9 @@
-//! Joined functions against the runtime: the same two core modules, with glue between them and as two components.
+//! Joined functions against the runtime: the same two core modules, with glue between them and as
+//! two components.
 //!
-//! Both memories must be the same after a call, byte for byte; they are filled with a pattern before, so that a byte
-//! which is not part of a value shows if it is carried. A call traps one way if and only if it does the other.
+//! Both memories must be the same after a call, byte for byte; they are filled with a pattern
+//! before, so that a byte which is not part of a value shows if it is carried. A call traps one way
+//! if and only if it does the other.
 
 use super::super::direct::Direct;
 use super::super::function::{FunctionGlue, SideImports, signature};

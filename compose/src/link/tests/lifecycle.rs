@@ -1,4 +1,5 @@
-//! The wrappers of `wasi:cli/exit` and of exports: what is called in which order, and what comes back.
+//! The wrappers of `wasi:cli/exit` and of exports: what is called in which order, and what comes
+//! back.
 
 use super::super::items::Space;
 use super::super::lifecycle::{End, write_exit, write_export};
@@ -192,7 +193,7 @@ fn exit_from_the_guests_allocator_traps_and_commits_nothing() {
 }
 
 #[test]
-fn a_commit_that_fails_is_told_on_standard_error_before_anything_else() {
+fn a_failed_commit_is_reported_on_standard_error_first() {
     for (name, answer, expected) in [
         ("run", Some(0), "original , commit, stderr, explain 7"),
         ("count", Some(64), "original 0 1, commit, stderr, explain 7"),

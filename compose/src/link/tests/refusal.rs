@@ -1,4 +1,5 @@
-//! Functions of the host that answer none for a handle of the file system's: what is checked, dropped and passed on.
+//! Functions of the host that answer none for a handle of the file system's: what is checked,
+//! dropped and passed on.
 
 use super::super::function::Resource;
 use super::super::handles::{FIRST, TABLE};
@@ -137,7 +138,7 @@ impl Rig {
 }
 
 #[test]
-fn the_hosts_handles_are_the_hosts_affair() {
+fn handles_of_the_host_go_to_the_host() {
     let mut rig = Rig::new("ask");
     assert_eq!(rig.ask(1, 2), Some(()));
     assert_eq!(rig.log(), ["asked 1"]);
@@ -145,7 +146,7 @@ fn the_hosts_handles_are_the_hosts_affair() {
 }
 
 #[test]
-fn one_handle_of_the_file_systems_makes_the_answer_none_and_all_that_was_given_is_dropped() {
+fn a_handle_of_the_file_system_gives_none_and_owned_handles_are_dropped() {
     let channel = "dropped test:t/i.channel 3";
     for (error_is_ours, pollable_is_ours) in [(true, false), (false, true), (true, true)] {
         let mut rig = Rig::new("ask");
@@ -163,7 +164,7 @@ fn one_handle_of_the_file_systems_makes_the_answer_none_and_all_that_was_given_i
 }
 
 #[test]
-fn handles_that_are_none_trap_and_drop_nothing() {
+fn invalid_handles_trap_and_drop_nothing() {
     for kind in [ERROR, POLLABLE] {
         let mut rig = Rig::new("ask");
         let good = [rig.handle(10, ERROR), rig.handle(20, POLLABLE)];
@@ -176,7 +177,7 @@ fn handles_that_are_none_trap_and_drop_nothing() {
 }
 
 #[test]
-fn a_question_from_the_guests_allocator_traps() {
+fn a_call_from_the_guests_allocator_traps() {
     let mut rig = Rig::new("ask");
     rig.busy.set(&mut rig.store, Val::I32(1)).unwrap();
     assert_eq!(rig.ask(1, 2), None);

@@ -1,4 +1,5 @@
-//! Random WIT functions, and random values of them as they lie in registers and in memory: most are right.
+//! Random WIT functions, and random values of them as they lie in registers and in memory: most are
+//! right.
 
 use super::Rng;
 use crate::types::TypeInfo;

@@ -1,9 +1,9 @@
-//! A header of a tar: the block that stands before each entry.
+//! Headers of a tar: the block before each entry.
 
 use super::stream::BLOCK_BYTES;
 use std::ops::Range;
 
-/// Kinds of entries, as the header has them.
+/// Kinds of entries in a header.
 pub(super) mod kind {
     pub(in super::super) const OLD_FILE: u8 = 0;
     pub(in super::super) const FILE: u8 = b'0';
@@ -14,12 +14,12 @@ pub(super) mod kind {
     pub(in super::super) const DIRECTORY: u8 = b'5';
     pub(in super::super) const FIFO: u8 = b'6';
     pub(in super::super) const CONTIGUOUS: u8 = b'7';
-    /// Records about the next entry; Solaris wrote the other letter.
+    /// Records about the next entry. Solaris wrote `X`.
     pub(in super::super) const RECORDS: u8 = b'x';
     pub(in super::super) const SOLARIS_RECORDS: u8 = b'X';
     /// Records about all entries that follow.
     pub(in super::super) const GLOBAL_RECORDS: u8 = b'g';
-    // What only GNU tar writes.
+    // Only GNU tar writes these.
     pub(in super::super) const LONG_NAME: u8 = b'L';
     pub(in super::super) const LONG_TARGET: u8 = b'K';
     pub(in super::super) const SPARSE: u8 = b'S';
@@ -37,21 +37,21 @@ const TARGET: Range<usize> = 157..257;
 const MAGIC: Range<usize> = 257..265;
 const PREFIX: Range<usize> = 345..500;
 
-/// The format that GNU tar has of its own, with holes in the header and no prefix of the name.
+/// The magic of GNU tar's own format, with holes in the header and without a prefix of the name.
 const GNU_MAGIC: &[u8] = b"ustar  \0";
 const POSIX_MAGIC: &[u8] = b"ustar\0";
 
-/// Where a header of GNU's format says which pieces of a file with holes there are, whether blocks with more of them
-/// follow, and the whole size.
+/// Offsets in a header of GNU's format: the pieces of a file with holes, the flag for a block with
+/// more pieces, and the whole size.
 const SPARSE_PIECES: Range<usize> = 386..482;
 const SPARSE_MORE: usize = 482;
 const SPARSE_SIZE: Range<usize> = 483..495;
 
-/// The same in a block that follows.
+/// The same in a block with more pieces.
 const MORE_PIECES: Range<usize> = 0..504;
 const MORE_MORE: usize = 504;
 
-/// Bytes of a number, and of a piece, which is two.
+/// Bytes of a number, and of a piece, which has two numbers.
 const NUMBER_BYTES: usize = 12;
 const PIECE_BYTES: usize = 2 * NUMBER_BYTES;
 
@@ -60,8 +60,8 @@ pub(super) type Block = [u8; BLOCK_BYTES];
 pub(super) struct Header<'a>(pub(super) &'a Block);
 
 impl<'a> Header<'a> {
-    /// Whether the checksum is that of the block. It counts its own bytes as spaces; some old programs took bytes
-    /// for signed.
+    /// Returns true if the checksum is right. The field of the checksum counts as spaces. Some old
+    /// programs took bytes as signed.
     pub(super) fn is_whole(&self) -> bool {
         let bytes = self.0.iter().enumerate();
         let bytes = bytes.map(|(at, byte)| if CHECKSUM.contains(&at) { b' ' } else { *byte });
@@ -98,28 +98,29 @@ impl<'a> Header<'a> {
         size(&self.0[SIZE])
     }
 
-    /// When the file was changed last, in seconds.
+    /// Returns the time of modification in seconds.
     pub(super) fn modified(&self) -> Result<i64, String> {
         number(&self.0[MODIFIED])
     }
 
-    /// The pieces of a file with holes in GNU's format, and whether a block with more follows.
+    /// Returns the pieces of a file with holes in GNU's format, and true if a block with more
+    /// follows.
     pub(super) fn pieces(&self) -> Result<(Vec<u64>, bool), String> {
         pieces(&self.0[SPARSE_PIECES], self.0[SPARSE_MORE])
     }
 
-    /// The size of a file with its holes in GNU's format.
+    /// Returns the size of a file with its holes in GNU's format.
     pub(super) fn whole_size_bytes(&self) -> Result<u64, String> {
         size(&self.0[SPARSE_SIZE])
     }
 }
 
-/// Reads a block with more pieces of a file, and whether another follows.
+/// Reads a block with more pieces of a file, and returns true beside them if another follows.
 pub(super) fn more_pieces(block: &Block) -> Result<(Vec<u64>, bool), String> {
     pieces(&block[MORE_PIECES], block[MORE_MORE])
 }
 
-/// Reads offsets and lengths by turns, up to the first piece that is none.
+/// Reads offsets and lengths in turns, up to the first empty field.
 fn pieces(list: &[u8], more: u8) -> Result<(Vec<u64>, bool), String> {
     let mut numbers = Vec::new();
     for piece in list.as_chunks::<PIECE_BYTES>().0 {
@@ -132,20 +133,20 @@ fn pieces(list: &[u8], more: u8) -> Result<(Vec<u64>, bool), String> {
     Ok((numbers, more != 0))
 }
 
-/// Returns what stands before the first zero byte.
+/// Returns the bytes before the first zero byte.
 fn text(field: &[u8]) -> &[u8] {
     field.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn size(field: &[u8]) -> Result<u64, String> {
-    let wrong = || format!("`{}` is no size", field.escape_ascii());
+    let wrong = || format!("`{}` is not a size", field.escape_ascii());
     u64::try_from(number(field)?).map_err(|_| wrong())
 }
 
-/// Reads a number: octal digits with spaces before and a space or zero byte behind them, or, marked by the first
-/// bit, binary, as GNU tar writes what is negative or has too many digits.
+/// Reads a number: octal digits after spaces and before a space or a zero byte; or binary, marked
+/// by the first bit, as GNU tar writes numbers that are negative or have too many digits.
 fn number(field: &[u8]) -> Result<i64, String> {
-    let wrong = || format!("`{}` is no number", field.escape_ascii());
+    let wrong = || format!("`{}` is not a number", field.escape_ascii());
     match field {
         [0x80, rest @ ..] => binary(0, rest).ok_or_else(wrong),
         [0xff, rest @ ..] => binary(-1, rest).ok_or_else(wrong),
@@ -189,6 +190,7 @@ mod tests {
         {
             assert!(number(wrong).is_err(), "{}", wrong.escape_ascii());
         }
-        assert_eq!(size(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff").unwrap_err().len(), 61);
+        let negative = size(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff").unwrap_err();
+        assert_eq!(negative, format!("`{}` is not a size", r"\xff".repeat(12)));
     }
 }

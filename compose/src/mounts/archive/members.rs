@@ -1,7 +1,8 @@
-//! The entries of an archive, each with all that stands before it: extended headers, long names, maps of holes.
+//! The entries of an archive, each with the extended headers, long names and maps of holes before
+//! it.
 
 use super::header::{Block, Header, kind, more_pieces};
-use super::records::{Record, Said, parse, refusal, that_count};
+use super::records::{EntryRecords, Record, effective, parse, refusal};
 use super::sparse::Sparse;
 use super::stream::{BLOCK_BYTES, Stream};
 use kvfs::Timestamp;
@@ -10,28 +11,28 @@ use std::io::Read;
 /// Most bytes of an extended header or a long name.
 const MAX_EXTENDED_BYTES: u64 = 16 << 20;
 
-/// Most pieces of a file with holes whose map stands in headers.
+/// Most pieces of a file with holes whose map is in headers.
 const MAX_PIECES: usize = 1 << 20;
 
-/// Why an archive cannot be read on.
+/// Why reading an archive ended.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The file, or what it is decompressed with, says so.
+    /// An error of the file or of decompressing it.
     Stream(std::io::Error),
-    /// It ends in the middle.
+    /// The archive is cut off.
     Ended,
-    /// It is not whole, or not what was written.
+    /// The archive is damaged.
     Damaged(String),
-    /// It has what cannot be taken.
+    /// The archive has something that is not supported.
     Refused(String),
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
     Directory,
-    /// A directory with the list that an incremental archive has of it.
+    /// A directory with its list in an incremental archive.
     DumpedDirectory,
     Symlink,
     /// A hard link.
@@ -47,31 +48,32 @@ pub(super) enum Kind {
 pub(super) struct Member {
     pub(super) kind: Kind,
     pub(super) path: Vec<u8>,
-    /// What a link leads to; empty without one.
+    /// The target of a link; empty for other kinds.
     pub(super) target: Vec<u8>,
     pub(super) modified: Timestamp,
-    /// Bytes that the archive has of it.
+    /// Bytes of its data in the archive.
     pub(super) stored_bytes: u64,
     pub(super) sparse: Sparse,
-    /// A file of this directory that an incremental archive left out.
+    /// A file in this directory that an incremental archive left out.
     pub(super) left_out: Option<String>,
 }
 
 /// Reads the entries one after the other.
 pub(super) struct Members {
     stream: Stream,
-    /// Records about all entries that follow, few and short, as each entry goes through them. A global header puts an end to what the one before it said.
+    /// Records about all entries that follow: few and short, since each entry goes through them. A
+    /// global header replaces those of the one before it.
     global: Vec<Record>,
-    /// Bytes up to the next header: of the last entry, and of its last block.
+    /// Bytes up to the next header: the rest of the last entry, and the rest of its last block.
     left: u64,
     padding: u64,
-    /// Whether its start is that of an archive.
+    /// True if its start is that of an archive.
     has_header: bool,
-    /// Whether the blocks of zeros were met that an archive ends with.
+    /// True once the blocks of zeros at the end of an archive were read.
     has_end: bool,
 }
 
-/// What stood before an entry about it.
+/// The headers before an entry that are about it.
 #[derive(Default)]
 struct Before {
     records: Vec<Record>,
@@ -92,7 +94,7 @@ impl Members {
         self.has_end
     }
 
-    /// Returns the next entry, none at the end. What was not read of the last one is passed over.
+    /// Returns the next entry; `None` at the end. Skips the unread data of the last one.
     pub(super) fn next(&mut self) -> Result<Option<Member>, Fault> {
         let mut before = Before::default();
         loop {
@@ -115,11 +117,11 @@ impl Members {
                     if let Some(reason) = refusal(&records) {
                         return Err(Fault::Refused(reason.to_owned()));
                     }
-                    self.global = that_count(records).map_err(Fault::Refused)?;
+                    self.global = effective(records).map_err(Fault::Refused)?;
                 }
                 kind::LONG_NAME => before.long_name = Some(self.long(&header)?),
                 kind::LONG_TARGET => before.long_target = Some(self.long(&header)?),
-                // Says something about the archive, and has no numbers.
+                // Is about the archive, and has no numbers.
                 kind::LABEL => {}
                 _ => return self.member(&header, before).map(Some),
             }
@@ -127,7 +129,7 @@ impl Members {
     }
 
     fn member(&mut self, header: &Header<'_>, before: Before) -> Result<Member, Fault> {
-        let said = Said::by(self.global.iter().chain(&before.records)).map_err(Fault::Refused)?;
+        let said = EntryRecords::by(self.global.iter().chain(&before.records)).map_err(Fault::Refused)?;
         let mut sparse = said.sparse;
         let path = sparse.name.take().or(said.path).or(before.long_name).unwrap_or_else(|| header.name());
         let target = said.target.or(before.long_target).unwrap_or_else(|| header.target().to_owned());
@@ -137,7 +139,8 @@ impl Members {
             None => Timestamp { seconds: header.modified().map_err(Fault::Damaged)?, nanoseconds: 0 },
         };
         let stored_bytes = match kind {
-            // Some programs tell the size of what a link leads to, or what a directory may grow to.
+            // Some programs write the size of the target of a link, or the size that a directory
+            // may grow to.
             Kind::Link | Kind::Symlink | Kind::Directory | Kind::Fifo | Kind::Device => 0,
             _ => match said.size_bytes {
                 Some(size) => size,
@@ -165,7 +168,7 @@ impl Members {
         Ok(Member { kind, path, target, modified, stored_bytes, sparse, left_out: said.left_out })
     }
 
-    /// Reads what the archive has of the last entry.
+    /// Reads the data of the last entry.
     pub(super) fn stored(&mut self) -> Result<Vec<u8>, Fault> {
         let mut bytes = Vec::new();
         let read = (&mut self.stream).take(self.left).read_to_end(&mut bytes).map_err(Fault::Stream)?;
@@ -173,7 +176,7 @@ impl Members {
         if self.left > 0 { Err(Fault::Ended) } else { Ok(bytes) }
     }
 
-    /// Reads what lies behind the end: see [`Stream::finish`].
+    /// Reads the rest behind the end: see [`Stream::finish`].
     pub(super) fn finish(self) -> Result<(), Fault> {
         self.stream.finish().map_err(Fault::Stream)
     }
@@ -182,7 +185,7 @@ impl Members {
         parse(&self.extended(header)?).map_err(Fault::Refused)
     }
 
-    /// Reads a long name, which a zero byte ends.
+    /// Reads a long name, up to a zero byte.
     fn long(&mut self, header: &Header<'_>) -> Result<Vec<u8>, Fault> {
         let mut bytes = self.extended(header)?;
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
@@ -190,7 +193,7 @@ impl Members {
         Ok(bytes)
     }
 
-    /// Reads what stands behind the header of an entry that is about another.
+    /// Reads the data of an entry that is about another one.
     fn extended(&mut self, header: &Header<'_>) -> Result<Vec<u8>, Fault> {
         let size = header.size_bytes().map_err(Fault::Damaged)?;
         if size > MAX_EXTENDED_BYTES {
@@ -207,7 +210,7 @@ impl Members {
         self.padding = size.wrapping_neg() % BLOCK_BYTES as u64;
     }
 
-    /// Reads a block; none, if the archive ends before it.
+    /// Reads a block; `None` if the archive ends before it.
     fn block(&mut self) -> Result<Option<Block>, Fault> {
         let mut block = [0; BLOCK_BYTES];
         let mut length = 0;
@@ -229,9 +232,9 @@ impl Members {
 
 fn kind_of(byte: u8, path: &[u8]) -> Kind {
     match byte {
-        // Archives older than the kind of directories tell them by the slash.
+        // Archives from before there was a kind for directories mark them by the slash.
         kind::OLD_FILE | kind::FILE | kind::CONTIGUOUS if path.ends_with(b"/") => Kind::Directory,
-        // What is marked as a file with holes in another format than GNU's has its map in records, or none.
+        // A file with holes in another format than GNU's has its map in records, or none.
         kind::OLD_FILE | kind::FILE | kind::CONTIGUOUS | kind::SPARSE => Kind::File,
         kind::LINK => Kind::Link,
         kind::SYMLINK => Kind::Symlink,

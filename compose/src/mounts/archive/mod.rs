@@ -1,13 +1,14 @@
 //! Reads a tar as a tree.
 //!
-//! | what | file |
+//! | step | file |
 //! |---|---|
-//! | the archive's bytes, decompressed and to their end | `stream` |
+//! | the bytes of the archive, decompressed, to the end | `stream` |
 //! | the block before an entry | `header` |
-//! | entries, with what extended headers say of them | `members`, `records` |
+//! | entries with their extended headers | `members`, `records` |
 //! | files with holes | `sparse` |
 //!
-//! What comes of an archive is what GNU tar leaves on a disk, and what that refuses is refused. A test compares the two.
+//! The tree is the one that GNU tar would unpack, and archives that GNU tar refuses are refused. A
+//! test compares the two.
 
 mod header;
 mod members;
@@ -29,22 +30,23 @@ use kvfs::Timestamp;
 use std::io::ErrorKind;
 use std::rc::Rc;
 
-/// Most bytes that the files of an archive may have together: what fits a component's memory, so that an
-/// archive that expands without end comes to one.
+/// Most bytes of all files of an archive: what fits a component's memory. It stops an archive that
+/// expands without end.
 const MAX_ARCHIVE_BYTES: u64 = MAX_IMAGES_BYTES;
 
-/// Most bytes that an archive may have, decompressed, with what is not of its files.
+/// Most bytes of a decompressed archive, headers included.
 const MAX_STREAM_BYTES: u64 = 2 * MAX_ARCHIVE_BYTES;
 
-/// Reads an archive into memory: what unpacking it into an empty directory leaves. Where a path comes twice, the
-/// last one counts, but a directory with something in it stays one. It is read to its end, since that is where its
-/// checksum is.
+/// Reads an archive into memory, as the tree that unpacking it into an empty directory makes. Of
+/// two entries with one path, the last one counts, except that a directory with entries stays a
+/// directory. The archive is read to its end, where its checksum is.
 ///
 /// # Errors
 ///
-/// [`MountError::Archive`] for what is no archive and what an archive cannot bring; [`MountError::Damaged`] for a
-/// cut or damaged one; [`MountError::Read`], [`MountError::Special`], [`MountError::Name`] (paths with `..` are
-/// among those), [`MountError::HardLink`] and [`MountError::TooLarge`].
+/// [`MountError::Archive`] for a file that is no archive, or an archive that is not supported;
+/// [`MountError::Damaged`] if it is cut off or damaged; [`MountError::Read`],
+/// [`MountError::Special`], [`MountError::Name`] (also for paths with `..`),
+/// [`MountError::HardLink`] and [`MountError::TooLarge`].
 pub(super) fn read(purpose: &Purpose) -> Result<Tree, MountError> {
     let tree = Tree::new(Timestamp::default());
     let mut reader = Reader { purpose, tree, size_bytes: 0, has_header: false, last: None };
@@ -58,7 +60,7 @@ struct Reader<'a> {
     purpose: &'a Purpose,
     tree: Tree,
     size_bytes: u64,
-    /// Whether its start is that of an archive.
+    /// True if its start is that of an archive.
     has_header: bool,
     /// The path of the last entry.
     last: Option<String>,
@@ -81,11 +83,12 @@ impl Reader<'_> {
         }
     }
 
-    /// Says what a fault means that reading the archive, or the entry of this name in it, ended with.
+    /// Makes an error of the fault that reading the archive, or the entry of this name in it, ended
+    /// with.
     fn failed(&self, fault: Fault, within: Option<&str>) -> MountError {
         let place = match (within, &self.last) {
             (Some(name), _) => format!("within `{name}`"),
-            (None, Some(last)) => format!("behind `{last}`"),
+            (None, Some(last)) => format!("after `{last}`"),
             (None, None) => "at its start".to_owned(),
         };
         match fault {
@@ -119,7 +122,7 @@ impl Reader<'_> {
             return Err(self.bad("there is nothing in it"));
         };
         if !members.has_end() {
-            return Err(self.damaged(format!("it ends behind `{last}`, without the end that a tar has")));
+            return Err(self.damaged(format!("it ends after `{last}`, without the blocks that end a tar")));
         }
         members.finish().map_err(|fault| self.failed(fault, None))
     }
@@ -155,7 +158,7 @@ impl Reader<'_> {
             Kind::Other(byte) => {
                 let byte = [byte];
                 let byte = byte.escape_ascii();
-                return Err(self.bad(format!("`{name}` is of a kind (`{byte}`) that is not known")));
+                return Err(self.bad(format!("`{name}` is of an unknown kind (`{byte}`)")));
             }
         };
         self.insert(name, Node { content, modified })
@@ -166,20 +169,20 @@ impl Reader<'_> {
             return self.tree.insert(self.purpose, name, node);
         }
         if !matches!(node.content, Content::Directory) {
-            return Err(self.bad("its root is no directory"));
+            return Err(self.bad("its root is not a directory"));
         }
         self.tree.modified = node.modified;
         Ok(())
     }
 
-    /// Takes a path of an archive apart: relative, without `.`; a slash in front means the archive's root, as
-    /// when it is unpacked.
+    /// Normalizes a path of an archive: relative and without `.`. A leading slash means the
+    /// archive's root, as in unpacking.
     fn name(&self, bytes: &[u8]) -> Result<String, MountError> {
         let text = std::str::from_utf8(bytes).map_err(|_| {
             self.purpose.bad_name(&String::from_utf8_lossy(bytes), "a name that is not UTF-8")
         })?;
         if text.split('/').any(|part| part == "..") {
-            return Err(self.purpose.bad_name(text, "a path with `..` in it, which is not unpacked either"));
+            return Err(self.purpose.bad_name(text, "a path with `..`, which unpacking refuses too"));
         }
         Ok(parts(text))
     }
@@ -189,10 +192,10 @@ impl Reader<'_> {
         String::from_utf8(target).map_err(not_text)
     }
 
-    /// Returns what a hard link makes: one more name of a file or a symbolic link, which keeps it whatever becomes
-    /// of the first. A link to itself makes nothing.
+    /// Returns the node of a hard link: one more name of a file or a symbolic link, which stays if
+    /// the first name is replaced. `None` for a link to itself.
     fn linked(&self, name: &str, target: &str) -> Result<Option<Node>, MountError> {
-        // Unpacking takes for the target what stands behind the last `..`.
+        // Unpacking drops everything up to the last `..` of the target.
         let names: Vec<&str> = target.split('/').collect();
         let inside = names.rsplit(|name| *name == "..").next().unwrap_or_default().join("/");
         let inside = parts(&inside);
@@ -211,7 +214,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Fails for an incremental archive that has only what had changed.
+    /// Fails for an incremental archive without the files that had not changed.
     fn check_whole(&self, name: &str, left_out: Option<String>) -> Result<(), MountError> {
         let Some(file) = left_out else { return Ok(()) };
         let path = [name, &file].join("/");
@@ -234,13 +237,13 @@ impl Reader<'_> {
         Ok(bytes)
     }
 
-    /// Reads what the archive has of an entry.
+    /// Reads the data of an entry.
     fn stored(&self, name: &str, size: u64, members: &mut Members) -> Result<Vec<u8>, MountError> {
         self.check_size(size)?;
         members.stored().map_err(|fault| self.failed(fault, Some(name)))
     }
 
-    /// Fails if there is no room for so many more bytes.
+    /// Fails if there is no room for this many more bytes.
     fn check_size(&self, more: u64) -> Result<(), MountError> {
         match self.size_bytes.saturating_add(more) {
             size_bytes if size_bytes > MAX_ARCHIVE_BYTES => {
@@ -251,13 +254,13 @@ impl Reader<'_> {
     }
 }
 
-/// Leaves out what of a path means nothing: `.`, and slashes in front, behind, or one after the other.
+/// Drops `.` and superfluous slashes from a path.
 fn parts(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     parts.join("/")
 }
 
-/// Writes a text so that it stays one line and shows what it is made of, whatever bytes an archive has.
+/// Escapes bytes of an archive for a message of one line.
 fn printable(text: &str) -> String {
     let mut shown = String::new();
     for part in text.chars() {

@@ -1,4 +1,4 @@
-//! Records of extended headers: what they say of one entry, or of all that follow.
+//! Records of extended headers, about one entry or about all that follow.
 
 use super::sparse::Sparse;
 use kvfs::Timestamp;
@@ -11,15 +11,15 @@ pub(super) struct Record {
     value: Vec<u8>,
 }
 
-/// Takes an extended header apart: its records have, each, their length, a space, a key, `=`, a value, and a line
-/// feed, which may also be in the value.
+/// Parses an extended header. Each record has its length, a space, a key, `=`, a value and a line
+/// feed; a value may contain line feeds too.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// Says what is wrong with it.
 pub(super) fn parse(mut bytes: &[u8]) -> Result<Vec<Record>, String> {
     let mut records = Vec::new();
-    // Some programs fill it up with zeros.
+    // Some programs pad it with zeros.
     while bytes.first().is_some_and(|byte| *byte != 0) {
         let (record, rest) = first(bytes).ok_or("an extended header has a record that cannot be read")?;
         records.extend(record);
@@ -28,7 +28,7 @@ pub(super) fn parse(mut bytes: &[u8]) -> Result<Vec<Record>, String> {
     Ok(records)
 }
 
-/// Takes the first record; none, if its key is no text.
+/// Parses the first record. A record whose key is no text is left out.
 fn first(bytes: &[u8]) -> Option<(Option<Record>, &[u8])> {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = bytes.iter().position(|byte| !is_blank(byte))?;
@@ -44,30 +44,31 @@ fn first(bytes: &[u8]) -> Option<(Option<Record>, &[u8])> {
     Some((key.map(|key| Record { key: key.to_owned(), value }), rest))
 }
 
-/// What records say of an entry, as far as a tree takes it.
+/// The records about an entry, as far as a tree uses them.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct EntryRecords {
     pub(super) path: Option<Vec<u8>>,
     pub(super) target: Option<Vec<u8>>,
-    /// Bytes that the archive has of it.
+    /// Bytes of its data in the archive.
     pub(super) size_bytes: Option<u64>,
-    /// When the file was changed last, to the nanosecond.
+    /// The time of modification, to the nanosecond.
     pub(super) modified: Option<Timestamp>,
     pub(super) sparse: Sparse,
-    /// A file of this directory that an incremental archive left out.
+    /// A file in this directory that an incremental archive left out.
     pub(super) left_out: Option<String>,
 }
 
-impl Said {
-    /// Reads the records about all entries, then those about this one: of two with a key the last one counts.
+impl EntryRecords {
+    /// Reads the records about all entries, then those about this one. Of two records with one key,
+    /// the last one counts.
     ///
     /// # Errors
     ///
-    /// What is wrong with a value.
+    /// Says what is wrong with a value.
     pub(super) fn by<'r>(records: impl IntoIterator<Item = &'r Record>) -> Result<Self, String> {
         let mut said = Self::default();
         for Record { key, value } in records {
-            let wrong = |what: &str| format!("`{key}={}` is no {what}", value.escape_ascii());
+            let wrong = |what: &str| format!("`{key}={}` is not a {what}", value.escape_ascii());
             let text = str::from_utf8(value).ok();
             match key.as_str() {
                 "path" => said.path = Some(value.clone()),
@@ -88,19 +89,19 @@ impl Said {
     }
 }
 
-/// Keys of the records that say something of an entry, but for those about holes.
+/// Keys of the records about an entry, except those about holes.
 const KEYS: [&str; 5] = ["path", "linkpath", "size", "mtime", "GNU.dumpdir"];
 
-/// Most bytes of a value that is said of all entries. No path is longer.
+/// Most bytes of a value about all entries. No path is longer.
 const MAX_GLOBAL_VALUE_BYTES: usize = MAX_PATH_BYTES;
 
-/// Keeps of the records about all entries those that count: of each known key the last, or the first with which something
-/// is wrong, which the entries then fail with.
+/// Keeps the records about all entries that count: of each known key the last one, or the first
+/// wrong one, with which the entries then fail.
 ///
 /// # Errors
 ///
-/// That a value is longer than any can be.
-pub(super) fn that_count(records: Vec<Record>) -> Result<Vec<Record>, String> {
+/// Says that a value is longer than any valid one.
+pub(super) fn effective(records: Vec<Record>) -> Result<Vec<Record>, String> {
     let mut kept: Vec<Record> = Vec::new();
     for record in records.into_iter().filter(|record| KEYS.contains(&record.key.as_str())) {
         if record.value.len() > MAX_GLOBAL_VALUE_BYTES {
@@ -110,7 +111,7 @@ pub(super) fn that_count(records: Vec<Record>) -> Result<Vec<Record>, String> {
             ));
         }
         match kept.iter_mut().find(|known| known.key == record.key) {
-            Some(known) if Said::by([&*known]).is_ok() => *known = record,
+            Some(known) if EntryRecords::by([&*known]).is_ok() => *known = record,
             Some(_) => {}
             None => kept.push(record),
         }
@@ -118,7 +119,7 @@ pub(super) fn that_count(records: Vec<Record>) -> Result<Vec<Record>, String> {
     Ok(kept)
 }
 
-/// Says why records about all entries cannot be taken, if they cannot.
+/// Says why records about all entries are not supported, if they are not.
 pub(super) fn refusal(global: &[Record]) -> Option<&'static str> {
     let has = |start: &str| global.iter().any(|record| record.key.starts_with(start));
     if has("GNU.volume.offset") {
@@ -127,14 +128,14 @@ pub(super) fn refusal(global: &[Record]) -> Option<&'static str> {
     has("GNU.sparse.").then_some("a global header has holes, which are those of one file")
 }
 
-/// Finds, in the list of a directory that an incremental archive has, a file that it left out for not having
-/// changed. The list has a letter and a name for each, with a zero byte behind it.
+/// Finds a file that an incremental archive left out because it had not changed, in the archive's
+/// list of a directory. The list has a letter, a name and a zero byte for each file.
 pub(super) fn left_out(list: &[u8]) -> Option<String> {
     let name = list.split(|byte| *byte == 0).find_map(|item| item.strip_prefix(b"N"))?;
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
-/// Reads the seconds of an extended header, such as `1700000000.25` or `-1.5`.
+/// Parses the seconds of an extended header, such as `1700000000.25` or `-1.5`.
 fn parse_time(text: &str) -> Option<Timestamp> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let seconds: i64 = whole.parse().ok()?;
@@ -161,12 +162,12 @@ mod tests {
         records.extend(["path", "mtime", "linkpath"].map(|key| record(key, b"5")));
         records.push(record("size", b"many"));
         records.push(record("size", b"3"));
-        let kept = that_count(records).unwrap();
+        let kept = effective(records).unwrap();
         let expected = [("mtime", "5"), ("path", "5"), ("linkpath", "5"), ("size", "many")]
             .map(|(k, v)| record(k, v.as_bytes()));
         assert_eq!(kept, expected);
         let long = record("path", &[b'a'; MAX_PATH_BYTES + 1]);
-        assert!(that_count(vec![long]).unwrap_err().contains("bytes of `path`"));
+        assert!(effective(vec![long]).unwrap_err().contains("bytes of `path`"));
     }
 
     #[test]

@@ -1,35 +1,35 @@
-//! Files with holes, as GNU tar writes them: with a map in the header, or in the forms 0.0, 0.1 and 1.0 of extended
-//! headers, which its manual describes ("Storing Sparse Files").
+//! Files with holes, as GNU tar writes them: with a map in the header, or in the formats 0.0, 0.1
+//! and 1.0 of extended headers, which its manual describes ("Storing Sparse Files").
 
 use super::stream::BLOCK_BYTES;
 
-/// What the headers of an entry say of holes.
+/// The headers of an entry that are about holes.
 #[derive(Default)]
 pub(super) struct Sparse {
-    /// Whether there is any of it.
+    /// True if there are any.
     pub(super) is_there: bool,
-    /// The path of the file, where the entry has one that was made up.
+    /// The path of the file, if the header of the entry has a placeholder.
     pub(super) name: Option<Vec<u8>>,
     size_bytes: Option<u64>,
-    /// How many pieces there are.
+    /// The number of pieces.
     count: Option<u64>,
-    /// Offset and length of each piece, by turns.
+    /// Offset and length of each piece, in turns.
     map: Vec<u64>,
     version: [u64; 2],
 }
 
 impl Sparse {
-    /// Takes a map that stands in the header itself: offsets and lengths by turns, and the whole size.
+    /// Makes it of the map in the header itself: offsets and lengths in turns, and the whole size.
     pub(super) fn in_header(map: Vec<u64>, size_bytes: u64) -> Self {
         let count = Some(map.len() as u64 / 2);
         Self { is_there: true, map, count, size_bytes: Some(size_bytes), ..Self::default() }
     }
 
-    /// Takes one record, if it is about holes.
+    /// Adds a record, if it is about holes.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// Says what is wrong with it.
     pub(super) fn take(&mut self, key: &str, value: &[u8]) -> Result<(), String> {
         let Some(key) = key.strip_prefix("GNU.sparse.") else { return Ok(()) };
         self.is_there = true;
@@ -39,7 +39,7 @@ impl Sparse {
         }
         let text = str::from_utf8(value).unwrap_or_default();
         let number = |text: &str| {
-            let wrong = || format!("`GNU.sparse.{key}={}` is no number", value.escape_ascii());
+            let wrong = || format!("`GNU.sparse.{key}={}` is not a number", value.escape_ascii());
             text.parse::<u64>().map_err(|_| wrong())
         };
         match key {
@@ -51,29 +51,29 @@ impl Sparse {
             "numbytes" if !self.map.len().is_multiple_of(2) => self.map.push(number(text)?),
             "map" if text.is_empty() => self.map.clear(),
             "map" => self.map = text.split(',').map(number).collect::<Result<_, _>>()?,
-            _ => return Err(format!("a file with holes has `GNU.sparse.{key}` where it is not known")),
+            _ => return Err(format!("a file with holes has an unknown or misplaced `GNU.sparse.{key}`")),
         }
         Ok(())
     }
 
-    /// Returns how many bytes the file has with its holes.
+    /// Returns the size of the file with its holes.
     ///
     /// # Errors
     ///
-    /// That it is not said, or that the form is another.
+    /// Says that the size is missing, or that the format is not known.
     pub(super) fn size_bytes(&self) -> Result<u64, String> {
         if !matches!(self.version, [0, 0 | 1] | [1, 0]) {
             let [major, minor] = self.version;
-            return Err(format!("it has holes in the form {major}.{minor}, which is not known"));
+            return Err(format!("it has holes in the unknown format {major}.{minor}"));
         }
-        self.size_bytes.ok_or_else(|| "it has holes, and its size is not said".to_owned())
+        self.size_bytes.ok_or_else(|| "it has holes, and its size is missing".to_owned())
     }
 
-    /// Makes the whole file of what the archive has of it.
+    /// Makes the whole file of its data in the archive.
     ///
     /// # Errors
     ///
-    /// That the pieces are not as they must be.
+    /// Says what is wrong with the pieces.
     pub(super) fn fill(mut self, stored: &[u8]) -> Result<Vec<u8>, String> {
         let wrong = |what: &str| format!("it has holes, and {what}");
         let mut at = 0;
@@ -95,21 +95,21 @@ impl Sparse {
             let range = |start: usize| Some(start..start.checked_add(usize::try_from(*length).ok()?)?);
             let to = usize::try_from(*offset).ok().filter(|offset| *offset >= end).and_then(range);
             let from = range(at);
-            let outside = || wrong("its pieces do not lie in it one behind the other");
+            let outside = || wrong("its pieces do not follow each other inside it");
             let (to, from) = to.zip(from).ok_or_else(outside)?;
             (end, at) = (to.end, from.end);
             let (to, from) = whole.get_mut(to).zip(stored.get(from)).ok_or_else(outside)?;
             to.copy_from_slice(from);
         }
         if at != stored.len() {
-            return Err(wrong("there is more of it than its pieces"));
+            return Err(wrong("it has more data than its pieces"));
         }
         Ok(whole)
     }
 }
 
-/// Reads the map of form 1.0, which stands before the pieces: lines with numbers, how many pairs there are first,
-/// filled up to a block. Returns it, and where the pieces start.
+/// Reads the map of format 1.0, which precedes the pieces: lines with numbers, the number of pairs
+/// first, padded to a block. Returns the map, and the offset of the pieces.
 fn map_in_front(stored: &[u8]) -> Option<(Vec<u64>, usize)> {
     let mut at = 0;
     let mut number = || -> Option<u64> {
@@ -120,7 +120,7 @@ fn map_in_front(stored: &[u8]) -> Option<(Vec<u64>, usize)> {
     };
     let count = number()?;
     let mut map = Vec::new();
-    // Ends with the bytes, whatever the count says.
+    // The end of the bytes ends the loop, whatever the count.
     for _ in 0..count.checked_mul(2)? {
         map.push(number()?);
     }

@@ -1,14 +1,14 @@
-//! The bytes of an archive: found out what they are, decompressed, read to their very end.
+//! The bytes of an archive: recognized, decompressed, and read to their end.
 
 use flate2::bufread::GzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Error, ErrorKind, Read, Result};
 use std::path::Path;
 
-/// How a file that is compressed with gzip starts.
+/// The first bytes of gzip.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// How files start that are taken for a tar, and what they are.
+/// First bytes of files that people take for a tar, and what the files are.
 const OTHERS: [(&[u8], &str); 10] = [
     (b"\xfd7zXZ\0", "compressed with xz"),
     (b"BZh", "compressed with bzip2"),
@@ -22,27 +22,28 @@ const OTHERS: [(&[u8], &str); 10] = [
     (b"\0asm", "a WebAssembly file"),
 ];
 
-/// What the first block of bzip2 starts with, behind four bytes: its first three alone may be a name.
+/// The start of the first block of bzip2, after four bytes. The first three bytes of the file alone
+/// may be a name.
 const BZIP2_BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
 
 /// Bytes of a block of a tar, such as a header.
 pub(super) const BLOCK_BYTES: usize = 512;
 
-/// Bytes that tell one kind from the other.
+/// Bytes that are enough to recognize a file.
 const START_BYTES: usize = 10;
 
-/// Reads an archive as it lies in its file, or decompressed.
+/// Reads an archive, decompressed if it is compressed.
 ///
-/// Its errors say by their kind what they are: the system's, with its code; `Unsupported` for what is no tar;
-/// `InvalidData` for what is damaged; `FileTooLarge`.
+/// The kind of an error tells its cause: `Unsupported` for a file that is no tar, `InvalidData` for
+/// a damaged one, `FileTooLarge`; all others are the system's, with its code.
 pub(super) struct Stream {
     bytes: Box<dyn Read>,
     left: u64,
 }
 
 impl Stream {
-    /// Opens a file that may be one that cannot be sought, such as a pipe, with the most bytes that it may
-    /// come to.
+    /// Opens a file, with the most bytes that it may have when decompressed. The file may be a
+    /// pipe, which cannot seek.
     pub(super) fn open(file: &Path, max_bytes: u64) -> Result<Self> {
         let mut file = File::open(file)?;
         let mut start = Vec::new();
@@ -56,8 +57,8 @@ impl Stream {
         Ok(Self { bytes, left: max_bytes })
     }
 
-    /// Reads what lies behind the end of the tar, where only zeros may be: so the checksums are met that stand
-    /// at the end.
+    /// Reads the rest behind the end of the tar, where only zeros may be. So the checksums at the
+    /// end are checked.
     pub(super) fn finish(mut self) -> Result<()> {
         let mut chunk = vec![0; 64 << 10];
         loop {
@@ -66,7 +67,7 @@ impl Stream {
                 [] => return Ok(()),
                 zeros if zeros.iter().all(|byte| *byte == 0) => {}
                 _ => {
-                    let reason = "something lies behind its end, as when two tars are put together";
+                    let reason = "bytes follow its end, as when two tars are joined";
                     return Err(Error::new(ErrorKind::Unsupported, reason));
                 }
             }
@@ -87,14 +88,14 @@ impl Read for Stream {
     }
 }
 
-/// Says what a file is that is no tar, as its first bytes tell.
+/// Describes a file that is no tar, by its first bytes.
 fn other_kind(start: &[u8]) -> Option<&'static str> {
     let (magic, kind) = OTHERS.iter().find(|(magic, _)| start.starts_with(magic))?;
     (*magic != b"BZh" || start.ends_with(BZIP2_BLOCK)).then_some(kind)
 }
 
-/// Decompresses the parts of a file one after the other, each with its checksum, and takes nothing but zeros
-/// behind the last: tapes are filled with them.
+/// Decompresses the members of a file one after the other, each with its checksum. Only zeros may
+/// follow the last: tapes are padded with them.
 struct Gzip<R> {
     part: Option<GzDecoder<R>>,
 }
@@ -120,7 +121,7 @@ impl<R: BufRead> Read for Gzip<R> {
             loop {
                 let behind = file.fill_buf()?;
                 if behind.iter().any(|byte| *byte != 0) {
-                    let reason = "gzip: something lies behind what is compressed";
+                    let reason = "gzip: bytes follow the compressed data";
                     return Err(Error::new(ErrorKind::InvalidData, reason));
                 }
                 match behind.len() {
@@ -134,7 +135,7 @@ impl<R: BufRead> Read for Gzip<R> {
     }
 }
 
-/// Tells the decoder's errors from those of the file below it.
+/// Distinguishes the errors of the decoder from those of the file below it.
 fn damaged(error: Error) -> Error {
     let reason = match error.kind() {
         _ if error.raw_os_error().is_some() => return error,

@@ -134,7 +134,7 @@ impl ArchiveFile {
 }
 
 #[test]
-fn what_an_archive_cannot_bring_is_named() {
+fn an_entry_of_an_archive_that_cannot_be_packed_is_named() {
     let place = ArchiveFile::new();
     let one = |kind, name, link, bytes| Tar::default().add(kind, name, link, bytes).end();
     let regular = one(b'0', b"f", "", &[7; 5000]);
@@ -144,15 +144,15 @@ fn what_an_archive_cannot_bring_is_named() {
     for (bytes, words) in [
         (one(b'6', b"dir/fifo", "", b""), "has a pipe, `dir/fifo`"),
         (one(b'3', b"null", "", b""), "has a device, `null`"),
-        (one(b'0', b"../up", "", b"x"), "has `../up`, a path with `..` in it, which is not unpacked either"),
-        (Tar::default().directory("d").file("d/../d/a", "").end(), "has `d/../d/a`, a path with `..` in it"),
+        (one(b'0', b"../up", "", b"x"), "has `../up`, a path with `..`, which unpacking refuses too"),
+        (Tar::default().directory("d").file("d/../d/a", "").end(), "has `d/../d/a`, a path with `..`"),
         (
             Tar::default().file("d/f", "").file("d", "").end(),
-            "has `d`, where a directory with something in it is",
+            "has `d`, in the place of a directory that is not empty",
         ),
         (
             Tar::default().file("d/f", "").symlink("d", "d/f").end(),
-            "has `d`, where a directory with something in",
+            "has `d`, in the place of a directory that is",
         ),
         (Tar::default().file("f", "").file("f/g", "").end(), "has `f/g`, below a file"),
         (
@@ -176,32 +176,29 @@ fn what_an_archive_cannot_bring_is_named() {
             "one part of an archive in several",
         ),
         (Tar::default().global(&[("GNU.sparse.size", "5")]).file("f", "").end(), "a global header has holes"),
-        (Tar::default().records(&[("mtime", "soon")]).file("f", "").end(), "`mtime=soon` is no time"),
-        (Tar::default().global(&[("size", "-5")]).file("f", "").end(), "`size=-5` is no size"),
+        (Tar::default().records(&[("mtime", "soon")]).file("f", "").end(), "`mtime=soon` is not a time"),
+        (Tar::default().global(&[("size", "-5")]).file("f", "").end(), "`size=-5` is not a size"),
         (one(b'x', b"records", "", b"7 path\n"), "an extended header has a record that cannot be read"),
         (
             Tar::default().add_header(header(b'x', b"records", "", 1 << 33), b"").end(),
             "has 8589934592 bytes, and at most",
         ),
         (one(b'0', b"bad\xff", "", b"x"), "a name that is not UTF-8"),
-        (one(b'1', b"second", "first", b""), "`second`, to `first`, which does not stand before it"),
+        (one(b'1', b"second", "first", b""), "`second`, to `first`, which does not precede it"),
         (Tar::default().directory("d").link("e", "d").end(), "`e` leads to `d`, which is a directory"),
-        (one(b'1', b"./", "f", b""), "`f`, which does not stand before it"),
-        (Tar::default().file("f", "").link("./", "f").end(), "its root is no directory"),
+        (one(b'1', b"./", "f", b""), "`f`, which does not precede it"),
+        (Tar::default().file("f", "").link("./", "f").end(), "its root is not a directory"),
         (one(b'2', b"link", "", b""), "`link`"),
         (one(b'Z', b"what", "", b""), "(`Z`)"),
-        (one(0x1b, b"a\x1b[2J\nb", "", b""), r"`a\u{1b}[2J\nb` is of a kind (`\x1b`)"),
+        (one(0x1b, b"a\x1b[2J\nb", "", b""), r"`a\u{1b}[2J\nb` is of an unknown kind (`\x1b`)"),
         (one(b'M', b"what", "", b""), "one part of an archive in several"),
         (Tar::default().label("label").end(), "there is nothing in it"),
         (regular[..4000].to_vec(), "FILE is damaged: it ends within `f`; make it or fetch it again"),
-        (regular[..300].to_vec(), "FILE is no tar that can be read: it does not start like one"),
-        (second[..1300].to_vec(), "FILE is damaged: it ends behind `f`"),
-        (spoiled, "FILE is damaged: behind `f`: archive header checksum"),
-        (b"#!/bin/sh\nexit\n".repeat(100), "FILE is no tar that can be read: it does not start like one"),
-        (
-            (0..=255).cycle().take(4096).collect(),
-            "FILE is no tar that can be read: it does not start like one",
-        ),
+        (regular[..300].to_vec(), "FILE cannot be read as a tar: it does not start like one"),
+        (second[..1300].to_vec(), "FILE is damaged: it ends after `f`"),
+        (spoiled, "FILE is damaged: after `f`: archive header checksum"),
+        (b"#!/bin/sh\nexit\n".repeat(100), "FILE cannot be read as a tar: it does not start like one"),
+        ((0..=255).cycle().take(4096).collect(), "FILE cannot be read as a tar: it does not start like one"),
         (Vec::new(), "there is nothing in it"),
         (vec![0; 10240], "there is nothing in it"),
         (
@@ -221,14 +218,14 @@ fn what_an_archive_cannot_bring_is_named() {
 }
 
 #[test]
-fn an_archive_has_its_end() {
+fn an_archive_without_its_end_is_damaged() {
     let place = ArchiveFile::new();
     let tar = Tar::default().file("a", "first").file("b", "second");
     let whole = tar.clone().end();
-    // Right between two entries, and behind the last.
+    // Right between two entries, and after the last.
     for (length, last) in [(1024, "a"), (2048, "b")] {
         let error = place.refused(&whole[..length]);
-        let words = format!("FILE is damaged: it ends behind `{last}`, without the end that a tar has");
+        let words = format!("FILE is damaged: it ends after `{last}`, without the blocks that end a tar");
         assert!(error.contains(&words), "{error}");
         let error = place.refused(&compressed(&whole[..length]));
         assert!(error.contains(&words), "{error}");
@@ -239,11 +236,11 @@ fn an_archive_has_its_end() {
     // Unpacking would leave the second one out, silently.
     let two = [whole, Tar::default().file("c", "third").end()].concat();
     let error = place.refused(&two);
-    assert!(error.contains("something lies behind its end, as when two tars are put together"), "{error}");
+    assert!(error.contains("bytes follow its end, as when two tars are joined"), "{error}");
 }
 
 #[test]
-fn what_gzip_compressed_is_read_to_its_checksum() {
+fn gzip_is_read_to_its_checksum() {
     let place = ArchiveFile::new();
     let text = "0123456789abcdef".repeat(1000);
     let tar = Tar::default().file("a", &text).end();
@@ -263,8 +260,8 @@ fn what_gzip_compressed_is_read_to_its_checksum() {
         (good[..good.len() - 8].to_vec(), "gzip: it is cut off"),
         (good[..good.len() / 2].to_vec(), "gzip: it is cut off"),
         (good[..5].to_vec(), "gzip: it is cut off"),
-        ([&good[..], b"garbage"].concat(), "gzip: something lies behind what is compressed"),
-        ([&good[..], &[0; 600], b"x"].concat(), "gzip: something lies behind what is compressed"),
+        ([&good[..], b"garbage"].concat(), "gzip: bytes follow the compressed data"),
+        ([&good[..], &[0; 600], b"x"].concat(), "gzip: bytes follow the compressed data"),
         ([&good[..], b"\x1f\x8bgarbage"].concat(), "gzip: "),
     ] {
         let error = place.refused(&bytes);
@@ -325,7 +322,7 @@ fn a_hard_link_to_a_symbolic_link_is_one_too() {
 }
 
 #[test]
-fn what_a_global_header_says_is_said_of_all_entries_up_to_the_next() {
+fn a_global_header_is_about_all_entries_up_to_the_next_one() {
     let (early, late) = (("mtime", "1500000000.25"), ("mtime", "1600000000"));
     let tar = Tar::default().global(&[early]).file("a", "").directory("d").symlink("s", "a");
     let tar = tar.records(&[late]).file("own", "").global(&[("comment", "x")]).file("b", "");
@@ -347,7 +344,7 @@ fn what_a_global_header_says_is_said_of_all_entries_up_to_the_next() {
 }
 
 #[test]
-fn links_and_directories_have_no_bytes_whatever_size_is_told_of_them() {
+fn links_and_directories_have_no_bytes_whatever_their_stated_size() {
     let tar = Tar::default().file("a", "text").add_header(header(b'1', b"l", "a", 4), b"");
     let tar = tar.add_header(header(b'2', b"s", "a", 4), b"").add_header(header(b'5', b"d", "", 600), b"");
     let tar = tar.add_header(header(b'0', b"e/", "", 600), b"").records(&[("size", "4")]).link("m", "a");
@@ -371,7 +368,7 @@ fn entries_below_a_symbolic_link_lie_where_it_leads() {
 }
 
 #[test]
-fn a_directory_with_nothing_in_it_is_replaced() {
+fn an_empty_directory_is_replaced() {
     let tar = Tar::default().file("f", "text").directory("a").directory("b").directory("c");
     let mut opened = ArchiveFile::new().open(&tar.file("a", "file").symlink("b", "f").link("c", "f").end());
     assert_eq!(opened.names("."), ["a", "b", "c", "f"]);
@@ -394,7 +391,7 @@ fn records_have_line_feeds_in_values_and_the_last_of_two_counts() {
 
 /// Messages name what is wrong with the first entry, and do not say that there is no archive.
 #[test]
-fn an_old_map_of_holes_that_is_wrong_is_what_is_named() {
+fn a_wrong_map_of_holes_in_a_header_is_named() {
     let place = ArchiveFile::new();
     let map = |pieces: &[(u64, u64)], whole: u64| {
         let mut header = tar::Header::new_gnu();
@@ -420,17 +417,17 @@ fn an_old_map_of_holes_that_is_wrong_is_what_is_named() {
     for (bytes, words) in [
         (
             tar(map(&pieces, 4097), &bytes),
-            "FILE is damaged: `s`: it has holes, and its pieces do not lie in it",
+            "FILE is damaged: `s`: it has holes, and its pieces do not follow each other inside it",
         ),
         (
             tar(map(&[(512, 512), (0, 512)], 5000), &bytes[..1024]),
-            "`s`: it has holes, and its pieces do not lie",
+            "`s`: it has holes, and its pieces do not follow each other",
         ),
         (tar(map(&[(0, 4), (1024, 512)], 5000), &bytes[..516]), "a piece of it does not start on a block"),
         (tar(extended, &bytes), "FILE is damaged: at its start: `s` has holes, and in their map `"),
         (
             tar(garbage, &bytes),
-            "FILE is damaged: at its start: `s` has holes, and in their map `zzzzzzzzzzzz` is no number",
+            "FILE is damaged: at its start: `s` has holes, and in their map `zzzzzzzzzzzz` is not a number",
         ),
         (tar(map(&[], 99_999_999_999), b""), "the packed trees have 99999999999 bytes"),
     ] {
@@ -508,18 +505,21 @@ fn files_with_holes_are_filled_in_every_form() {
     let error = refused(&[&place.mount(&after(huge))]);
     assert!(error.contains("the packed trees have 99999999999 bytes"), "{error}");
     for (tar, words) in [
-        (versioned("1", "3\n0\n512\n1024\n512\n4096\n4\n"), "`d/sparse`: it has holes in the form 1.1"),
+        (
+            versioned("1", "3\n0\n512\n1024\n512\n4096\n4\n"),
+            "`d/sparse`: it has holes in the unknown format 1.1",
+        ),
         (versioned("0", "99999999\n0\n512\n"), "FILE is damaged: `d/sparse`: it has holes, and their map"),
         (mapped("0,512,1024,512"), "their map is not whole"),
         (mapped("0,512,1024,512,4096"), "their map is not whole"),
-        (mapped("0,512,1024,512,4096,5"), "do not lie in it one behind the other"),
-        (mapped("0,512,100,512,4096,4"), "do not lie in it one behind the other"),
-        (mapped("0,512,1024,512,4999,4"), "do not lie in it one behind the other"),
-        (mapped("0,512,1024,512,4096,18446744073709551615"), "do not lie in it one behind the other"),
+        (mapped("0,512,1024,512,4096,5"), "do not follow each other inside it"),
+        (mapped("0,512,100,512,4096,4"), "do not follow each other inside it"),
+        (mapped("0,512,1024,512,4999,4"), "do not follow each other inside it"),
+        (mapped("0,512,1024,512,4096,18446744073709551615"), "do not follow each other inside it"),
         (mapped("0,512,1024,4,4096,512"), "a piece of it does not start on a block"),
-        (mapped("0,512,1024,512,4096,3"), "there is more of it than its pieces"),
-        (mapped("0,512,1024,512,4096,x"), "is no number"),
-        (no_size, "its size is not said"),
+        (mapped("0,512,1024,512,4096,3"), "it has more data than its pieces"),
+        (mapped("0,512,1024,512,4096,x"), "is not a number"),
+        (no_size, "its size is missing"),
     ] {
         let error = place.refused(&after(tar));
         assert!(error.contains(words), "{words}: {error}");
@@ -527,9 +527,10 @@ fn files_with_holes_are_filled_in_every_form() {
 }
 
 #[test]
-fn what_only_gnu_tar_writes_is_read() {
+fn entries_that_only_gnu_tar_writes_are_read() {
     let place = ArchiveFile::new();
-    // A volume's label, a directory of an incremental archive with its list, and a time before 1970.
+    // A volume's label, a directory of an incremental archive with its list, and a time before
+    // 1970.
     let mut old = tar::Header::new_gnu();
     old.set_path("old").unwrap();
     old.set_entry_type(tar::EntryType::Regular);

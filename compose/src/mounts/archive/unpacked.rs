@@ -1,5 +1,5 @@
-//! Odd archives, packed and unpacked: what an image of one holds is what GNU tar leaves on a disk, and what that
-//! fails at is refused.
+//! Odd archives, packed and unpacked: what an image of one holds is what GNU tar leaves on a disk,
+//! and what that fails at is refused.
 
 use super::tests::{ArchiveFile, Tar, header};
 use crate::mounts::tests::{Opened, planned};
@@ -15,8 +15,8 @@ use std::process::Command;
 /// What is at each path: kind, content, time, and the first path of the same object.
 type Found = BTreeMap<String, String>;
 
-/// Before this, in seconds, lie all times that the archives of this test have, and behind it those that the machine's
-/// clock tells. What has the time of unpacking has none in an image.
+/// Before this, in seconds, lie all times that the archives of this test have, and behind it those
+/// that the machine's clock tells. What has the time of unpacking has none in an image.
 const NOW: i64 = 1_750_000_000;
 
 /// Unpacks an archive; the error, if it does not end well.
@@ -116,8 +116,8 @@ fn with_first_names(mut found: Found, names: &BTreeMap<String, u64>) -> Found {
     found
 }
 
-/// Leaves out the times of directories that have that of unpacking: also those have it that were given a time and
-/// then something more, through a link.
+/// Leaves out the times of directories that have that of unpacking: also those have it that were
+/// given a time and then something more, through a link.
 fn without_changed_times(theirs: &Found, mut ours: Found) -> Found {
     for (path, told) in theirs.iter().filter(|(_, told)| told.starts_with("directory, at 0.")) {
         if let Some(ours) = ours.get_mut(path).filter(|ours| ours.starts_with("directory, ")) {
@@ -365,10 +365,10 @@ fn odd_archives_are_packed_as_they_are_unpacked() {
 
 /// Where packing differs on purpose: it refuses what would be packed otherwise than it was meant.
 #[test]
-fn what_unpacking_takes_and_packing_does_not_is_this() {
+fn packing_refuses_only_these_archives_that_unpacking_takes() {
     let place = ArchiveFile::new();
     for (tar, words) in [
-        (Tar::default().add(b'Z', b"q", "", b"data"), "`q` is of a kind (`Z`) that is not known"),
+        (Tar::default().add(b'Z', b"q", "", b"data"), "`q` is of an unknown kind (`Z`)"),
         (Tar::default().records(&[("path", "p\0q")]).file("a", ""), "a name with a zero byte"),
         (
             Tar::default().global(&[("GNU.volume.offset", "512")]).file("a", ""),
@@ -382,7 +382,7 @@ fn what_unpacking_takes_and_packing_does_not_is_this() {
                     ("GNU.sparse.map", "0,2"),
                 ])
                 .file("a", "four"),
-            "there is more of it than its pieces",
+            "it has more data than its pieces",
         ),
     ] {
         let mount = place.mount(&tar.end());
@@ -417,8 +417,8 @@ const NAMES: [&str; 18] = [
     "a", "b", "d", "d/", "./d", "d/a", "d/b", "/d//a", "d/e", "d/e/a", "s", "s/a", "s/e/a", "t", "t/a",
     "t/b", "a/b", "d/s",
 ];
-/// Links to `..` and `/` are not followed before all else is there, and one of them is not replaced by another,
-/// which is a fault of tar 1.34: they have one name.
+/// Links to `..` and `/` are not followed before all else is there, and one of them is not replaced
+/// by another, which is a fault of tar 1.34: they have one name.
 const TARGETS: [&str; 8] = ["a", "d", "./d/", "e", "t", "s", ".", "d/e"];
 const ELSEWHERE: [&str; 3] = ["/a", "../a", "d/../a"];
 const KINDS: &[u8] = b"00000555222111\x007";

@@ -1,5 +1,5 @@
-//! Guests made from WIT: components that import and export what a world says, with no code inside. And the sections of
-//! a component, to change one.
+//! Guests made from WIT: components without code that import and export what a world says. And
+//! tools to change the sections of a component.
 
 use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding};
@@ -15,13 +15,15 @@ pub fn guest(wit: &str, wasi_version: &str) -> Vec<u8> {
     encode(module, &resolve, world)
 }
 
-/// Makes a component of the world `guest` in a WIT text, which may name `kvfs:store`, of a core module in text.
+/// Makes a component of a core module in text and the world `guest` in a WIT text, which may name
+/// `kvfs:store`.
 pub fn component(wit: &str, wasi_version: &str, module: &str) -> Vec<u8> {
     let (resolve, world) = resolve_beside_store(wit, wasi_version);
     encode(wat::parse_str(module.replace("WASI", wasi_version)).unwrap(), &resolve, world)
 }
 
-/// As [`guest`], for a world that may name `kvfs:store`, several of `wasi:keyvalue`, and `my:host`.
+/// As [`guest`], for a world that may name `kvfs:store`, versions of `wasi:keyvalue`, and
+/// `my:host`.
 pub fn guest_beside_store(wit: &str, wasi_version: &str) -> Vec<u8> {
     let (resolve, world) = resolve_beside_store(wit, wasi_version);
     let module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
@@ -36,7 +38,7 @@ pub fn guest_changed(wit: &str, wasi_version: &str, change: impl FnOnce(String) 
     encode(wat::parse_str(text).unwrap(), &resolve, world)
 }
 
-/// As [`guest_beside_store`], a core module that has the world's types in it.
+/// As [`guest_beside_store`], as a core module with the types of the world in it.
 pub fn core_module(wit: &str, wasi_version: &str, mangling: ManglingAndAbi) -> Vec<u8> {
     let (resolve, world) = resolve_beside_store(wit, wasi_version);
     let mut module = wit_component::dummy_module(&resolve, world, mangling);
@@ -77,7 +79,7 @@ fn resolve(wit: &str, wasi_version: &str) -> (Resolve, WorldId) {
         .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("wasi-"))
         .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
-            // Whether something was there in that version already is left out.
+            // Without the gates, every version has all items.
             let gates = ["@since", "@deprecated"];
             let stays = |line: &&str| !gates.iter().any(|gate| line.trim_start().starts_with(gate));
             let lines = text.lines().filter(stays);
@@ -85,7 +87,7 @@ fn resolve(wit: &str, wasi_version: &str) -> (Resolve, WorldId) {
             group(&path, &text)
         })
         .collect();
-    // In the order of their dependencies, whatever the directory's order is.
+    // Sorted, so that the order of the directory does not matter; then dependencies first.
     groups.sort_by_key(|g| g.main.name.to_string());
     while !groups.is_empty() {
         let known: Vec<_> = resolve.package_names.keys().cloned().collect();
@@ -109,7 +111,7 @@ fn group(path: &Path, text: &str) -> UnresolvedPackageGroup {
     map.parse().map_err(|(_, error)| error.to_string()).unwrap()
 }
 
-/// A world with one of everything that CPython imports.
+/// A world with an interface of every package that CPython imports.
 pub const COMMAND: &str = r#"
 package test:guest;
 
@@ -149,7 +151,7 @@ pub fn sections(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     found
 }
 
-/// Makes a component of its sections.
+/// Makes a component of sections.
 pub fn whole(sections: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     for (id, data) in sections {
@@ -160,7 +162,7 @@ pub fn whole(sections: &[(u8, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-/// Changes the text that a result has about itself.
+/// Changes the text of the section `kvfs` of a result.
 pub fn with_text(bytes: &[u8], change: impl FnOnce(String) -> String) -> Vec<u8> {
     let mut sections = sections(bytes);
     let at = sections.len() - 2;

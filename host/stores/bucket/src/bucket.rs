@@ -1,18 +1,19 @@
-//! What the store asks of a bucket.
+//! The bucket that the store needs.
 
 use kvfs_contract::StoreError;
 use std::fmt;
 
-/// Values by name. Names are ASCII letters, digits and dots, values have at most 64 KiB. Names that do not start
-/// with `kvfs.` are left alone.
+/// A service that keeps values by name. Names are ASCII letters, digits and dots; values have at
+/// most 64 KiB. The store leaves names alone that do not start with `kvfs.`.
 ///
 /// # Order and durability
 ///
-/// - A call takes place at some moment between its start and its return, for all who use the bucket: what was set
-///   before is what a later get finds, whoever asks.
-/// - What is left after a crash, of the client or of the bucket, is what some first part of the calls made it, in
-///   their order; of the last `set` of them, part of the value may be there instead of all of it. What has returned
-///   is lost only if the bucket does not keep what it acknowledged, and then with everything after it.
+/// - A call takes place at one moment between its start and its return, for all who use the bucket:
+///   a get finds what was set before, whoever asks.
+/// - A crash, of the client or of the bucket, leaves the result of some first part of the calls, in
+///   their order; of the last `set` among them, only a part of the value may be there. A bucket
+///   that keeps what it acknowledged loses no call that has returned; one that does not loses a
+///   suffix of the calls.
 /// - A call that failed took place or did not; it does not take place later.
 pub trait Bucket {
     /// Returns the value of a name.
@@ -21,7 +22,7 @@ pub trait Bucket {
     /// Sets the value of a name, whether it had one or not.
     fn set(&self, name: &str, value: &[u8]) -> Result<(), BucketError>;
 
-    /// Removes a name and its value. That it is not there is no error.
+    /// Removes a name and its value. Removing an absent name is not an error.
     fn delete(&self, name: &str) -> Result<(), BucketError>;
 }
 
@@ -29,14 +30,15 @@ pub trait Bucket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BucketError {
-    /// The bucket may not be used so.
+    /// The bucket denies this use.
     Denied,
     /// Anything else, in the host's words.
     Failed(String),
 }
 
 impl BucketError {
-    /// Returns what the failure means to the caller of the store, for the value of this name.
+    /// Returns the error of a store's call that failed because of this one, on the value of this
+    /// name.
     pub(crate) fn at(&self, name: &str) -> StoreError {
         match self {
             Self::Denied => StoreError::AccessDenied,

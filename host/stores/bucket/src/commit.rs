@@ -1,5 +1,5 @@
-//! Commits: a root that says what has changed, or the tree written anew, and what becomes of a set whose outcome is
-//! not known.
+//! Commits: a root with the new changes, or the tree rewritten; and what to do about a root whose
+//! `set` has an unknown outcome.
 
 use crate::bucket::Bucket;
 use crate::garbage::spill;
@@ -12,12 +12,12 @@ use crate::update::update;
 use kvfs_contract::{Mutation, StoreError};
 use std::collections::BTreeMap;
 
-/// Most changes in a root that remove a key or give it a large value: the pages that it had go when the tree is
-/// written. With the file system's 32 KiB that is 4 MiB.
+/// Most changes in a root that remove a key or give it a large value. Their old pages go when the
+/// tree is written. With the file system's 32 KiB that is 4 MiB.
 const MAX_SHADOWS: usize = 128;
 
 impl<B: Bucket> Session<B> {
-    /// Writes what a root is to refer to.
+    /// Writes the pages that the next root will refer to.
     pub(crate) fn prepare(&mut self, mutations: &[Mutation<&[u8]>]) -> Result<Commit, StoreError> {
         let last: BTreeMap<&[u8], Option<&[u8]>> =
             mutations.iter().map(|mutation| (mutation.key(), mutation.value())).collect();
@@ -26,7 +26,7 @@ impl<B: Bucket> Session<B> {
         let shadows = last.values().filter(|value| value.is_none_or(is_long)).count();
         let fits = self.log.len() + bytes <= LOG_BYTES && self.shadows + shadows <= MAX_SHADOWS;
         let writes_pages = !fits || last.values().flatten().any(|value| is_long(value));
-        // Nobody removes the pages of an opener that writes when it is not its turn any more.
+        // Nobody would remove the pages of an opener that writes after it was replaced.
         if writes_pages && !self.head.is_held(&self.pages.bucket)? {
             self.state = State::Fenced;
             return Err(StoreError::AccessDenied);
@@ -58,7 +58,7 @@ impl<B: Bucket> Session<B> {
         if garbage.len() > ROOT_EXTENTS {
             root.spilled = Some(spill(&mut writer, &root.garbage.split_off(ROOT_EXTENTS))?);
         }
-        // Last to be removed, as it says what else is.
+        // Removed last, because it lists the rest.
         garbage.splice(0..0, root.spilled);
         root.next = writer.next;
         let written = writer.finish();
@@ -72,7 +72,7 @@ impl<B: Bucket> Session<B> {
         Ok(Commit { root, value, appended, written, changes, garbage })
     }
 
-    /// Sets a root that says the same.
+    /// Sets a root with the same contents.
     pub(crate) fn commit_nothing(&mut self) -> Result<(), StoreError> {
         let root = Root {
             generation: self.root.generation + 1,
@@ -101,7 +101,7 @@ impl<B: Bucket> Session<B> {
             Err(StoreError::AccessDenied) => return Err(StoreError::AccessDenied),
             Err(_) => {
                 self.unsettled = Some(commit);
-                // Perhaps it says now what became of it.
+                // The bucket may be able to tell by now.
                 return match self.settle() {
                     Ok(true) => Ok(()),
                     _ => Err(StoreError::UnknownOutcome),
@@ -129,7 +129,8 @@ impl<B: Bucket> Session<B> {
         self.pages.bucket.set(&name, value).map_err(|error| error.at(&name))
     }
 
-    /// Finds out what became of a root. Returns true if it counts now and did not before.
+    /// Finds out whether a root of unknown outcome was set. Returns true if it counts now and did
+    /// not before.
     pub(crate) fn settle(&mut self) -> Result<bool, StoreError> {
         let Some(commit) = self.unsettled.take() else { return Ok(false) };
         let name = self.head.opener.root(commit.root.generation);
@@ -145,7 +146,8 @@ impl<B: Bucket> Session<B> {
                 Ok(true)
             }
             (Ok(_), Ok(true)) => {
-                // The next root takes its slot. Its pages are garbage, under numbers that are not used again.
+                // The next root takes its slot. Its pages are garbage, and their numbers are not
+                // used again.
                 let first = PageId { opener: self.head.opener, number: self.root.next };
                 let count = commit.written.next.saturating_sub(self.root.next);
                 self.root.next = commit.written.next;
@@ -165,7 +167,7 @@ impl<B: Bucket> Session<B> {
         }
     }
 
-    /// Makes the store what a root says that was set.
+    /// Brings the session to the state of a root that was set.
     fn finish(&mut self, mut commit: Commit) {
         self.pages.take_in(&mut commit.written);
         if commit.appended.empties() {
@@ -180,7 +182,8 @@ impl<B: Bucket> Session<B> {
         self.sweep();
     }
 
-    /// Removes garbage. What the bucket does not remove now is tried again after the next commit.
+    /// Removes garbage. Pages that the bucket does not remove now are tried again after the next
+    /// commit.
     pub(crate) fn sweep(&mut self) {
         while let Some(extent) = self.garbage.last() {
             if !extent.pages().all(|page| self.pages.bucket.delete(&page.name()).is_ok()) {
@@ -191,7 +194,7 @@ impl<B: Bucket> Session<B> {
     }
 }
 
-/// Returns whether a change may leave pages that nobody reads any more.
+/// Returns whether a change may leave pages in the tree that nobody reads any more.
 pub(crate) fn is_shadow(value: Option<&Value>) -> bool {
     !matches!(value, Some(Value::Inline(_)))
 }

@@ -1,4 +1,4 @@
-//! Why a store could not be opened, and how damage is told.
+//! Why a store could not be opened, and the error for damage.
 
 use kvfs_contract::StoreError;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::fmt;
 /// Why a store could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// Another program opened the store at the same moment, a little later. To try again would take the store
-    /// from it.
+    /// Another program opened the store at the same moment, a little later. Another attempt would
+    /// take the store from it.
     Overtaken,
     /// The store or its bucket failed.
     Store(StoreError),
@@ -37,7 +37,7 @@ impl std::error::Error for OpenError {
     }
 }
 
-/// The error for a value of the bucket that is not what was set.
+/// Returns the error for a value of the bucket that differs from the value that was set.
 pub(crate) fn damaged(name: &str, how: &str) -> StoreError {
     StoreError::Corrupt(format!("{name} {how}; restore the bucket from a copy"))
 }

@@ -1,4 +1,4 @@
-//! Pages that list garbage, where it is more than a root holds.
+//! Pages that list garbage, for garbage beyond what a root holds.
 
 use crate::bucket::{Bucket, BucketError};
 use crate::error::damaged;
@@ -7,7 +7,7 @@ use crate::pages::{Pages, Writer};
 use crate::wire::{Read, Write, seal, unseal};
 use kvfs_contract::StoreError;
 
-/// Extents in a page of garbage.
+/// Extents in one page.
 const SPILLED_EXTENTS: usize = 2000;
 
 /// Writes pages that list garbage.
@@ -27,7 +27,7 @@ pub(crate) fn spill<B: Bucket>(writer: &mut Writer<'_, B>, garbage: &[Extent]) -
     spilled.ok_or_else(|| StoreError::Unavailable("there is no garbage".into()))
 }
 
-/// Reads the pages that list garbage. One that is missing was removed after what it lists.
+/// Reads the pages that list garbage. A missing one was removed, after the garbage it listed.
 pub(crate) fn spilled_garbage<B: Bucket>(
     pages: &Pages<B>,
     spilled: Extent,

@@ -1,17 +1,20 @@
-//! The right to write: who has it, and how it is taken.
+//! The head: the right to write, who has it and how it is taken.
 //!
-//! Whoever opens the store puts their name into the head and only then reads; a writer looks at the head after it set
-//! a root, and only then acknowledges. So whatever was acknowledged, the next opener has read.
+//! An opener puts its name into the head and only then reads. A writer looks at the head after it
+//! set a root, and only then acknowledges. So the next opener has read everything that was
+//! acknowledged.
 //!
-//! Two who open at once must not both go on from the same root. Before it replaces a head an opener notes whose it
-//! was in the claims of its epoch, and before it goes on it makes its own claim and looks at the head again. Of two
-//! that found no claim, only one can find its name there: if the one that named itself later does, and the other did
-//! before that, then the claim of the other was there for it to find. So of all who claim an epoch at most one ever
-//! sets a root, and the next opener finds it.
+//! Of two that open at once, only one may go on from the root. Before it replaces a head, an opener
+//! adds the head's owner to the claims of the owner's epoch; before it goes on, it makes its own
+//! claim and looks at the head again. Of two that found no claim, only one finds its name in the
+//! head: if the later one does, and the other had found its own before, then the other's claim was
+//! there for the later one to find. So of all who claim an epoch at most one ever sets a root, and
+//! the next opener finds it.
 //!
-//! No more can be had from values that are only read and written: with three at once, one that is held up between
-//! looking for a claim and making its own may write over the claim of one that went on. That one's root is then found
-//! by [`LAST`], unless a fourth, held up before setting that, writes over it too.
+//! Values that can only be read and written allow no more. Of three at once, one that is held up
+//! between looking for a claim and making its own may overwrite the claim of one that went on. That
+//! one's root is then found through [`LAST`], unless a fourth, held up before it sets that,
+//! overwrites it too.
 
 use crate::bucket::Bucket;
 use crate::error::{OpenError, damaged};
@@ -19,16 +22,17 @@ use crate::names::{HEAD, HEAD_COPY, LAST, Opener, claim};
 use crate::wire::{Read, seal, unseal};
 use kvfs_contract::StoreError;
 
-/// Most claims that are followed from the head on.
+/// Most claims followed from the head on.
 const MAX_CLAIMS: u64 = 1000;
 
-/// How many claims are kept behind the newest: an opener that was held up between two calls finds what happened.
+/// Claims kept behind the newest, so that an opener that was held up between two calls finds what
+/// happened.
 pub(crate) const CLAIMS_KEPT: u64 = 64;
 
-/// Most openers in the claims of one epoch: more than ever come at the same moment.
+/// Most openers in the claims of one epoch: more than ever open at the same moment.
 const MAX_OPENERS: usize = 16;
 
-/// The right to write, until somebody newer takes it.
+/// The right to write, until a newer opener takes it.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) opener: Opener,
@@ -40,7 +44,7 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Overtaken`] if another opener came in between: it is the newer one.
+    /// [`OpenError::Overtaken`] if a newer opener came between.
     pub(crate) fn take<B: Bucket>(bucket: &B, tag: u64) -> Result<Self, OpenError> {
         let before = newest(bucket)?;
         let mut epoch = before.map_or(0, |opener| opener.epoch);
@@ -66,19 +70,19 @@ impl Head {
         Self { opener, value: sealed(HEAD, &[opener]) }
     }
 
-    /// Says that this opener has set its first root.
+    /// Records that this opener has set its first root.
     pub(crate) fn set_last<B: Bucket>(&self, bucket: &B) -> Result<(), StoreError> {
         set(bucket, LAST, &sealed(LAST, &[self.opener]))
     }
 
-    /// Returns whether nobody newer has the store.
+    /// Returns whether no newer opener has the store.
     pub(crate) fn is_held<B: Bucket>(&self, bucket: &B) -> Result<bool, StoreError> {
         Ok(get(bucket, HEAD)?.as_deref() == Some(&self.value))
     }
 }
 
-/// Returns who opened the store under a number, or tried to; none if there is no claim. Those whose claim was cut
-/// short are left out: they did not get further.
+/// Returns the openers that claimed an epoch; `None` if there is no claim. A claim that was cut
+/// short names nobody, because its opener did not get further.
 pub(crate) fn claimed<B: Bucket>(bucket: &B, epoch: u64) -> Result<Option<Vec<Opener>>, StoreError> {
     let name = claim(epoch);
     let Some(value) = get(bucket, &name)? else { return Ok(None) };
@@ -87,11 +91,11 @@ pub(crate) fn claimed<B: Bucket>(bucket: &B, epoch: u64) -> Result<Option<Vec<Op
     Ok(Some(openers))
 }
 
-/// What the bucket knows of the last opener who set a root.
+/// The last opener who set a root, as far as the bucket tells.
 pub(crate) enum Last {
     /// There is no store.
     Nobody,
-    /// Saying so was cut short.
+    /// The value that tells was cut short.
     Unknown,
     Is(Opener),
 }
@@ -107,8 +111,8 @@ pub(crate) fn last<B: Bucket>(bucket: &B) -> Result<Last, StoreError> {
     })
 }
 
-/// Returns the newest opener that the head names, who is among the claims of its epoch then. There may be newer
-/// claims.
+/// Returns the newest opener that the head names, after adding it to the claims of its epoch. There
+/// may be newer claims.
 fn newest<B: Bucket>(bucket: &B) -> Result<Option<Opener>, StoreError> {
     let head = get(bucket, HEAD)?;
     if let Some([opener]) = head.as_deref().and_then(|value| read(HEAD, value)).as_deref() {
@@ -119,14 +123,14 @@ fn newest<B: Bucket>(bucket: &B) -> Result<Option<Opener>, StoreError> {
             let name = claim(opener.epoch);
             set(bucket, &name, &sealed(&name, &openers))?;
         }
-        // The next to be set is the head: if that is cut short too, the copy must be whole.
+        // The head is set next. If that is cut short too, the copy must be whole.
         let copy = get(bucket, HEAD_COPY)?.and_then(|copy| read(HEAD_COPY, &copy));
         if !matches!(copy.as_deref(), Some([_])) {
             set(bucket, HEAD_COPY, &sealed(HEAD_COPY, &[*opener]))?;
         }
         return Ok(Some(*opener));
     }
-    // The head was set when the power went. The copy is older, and then has its claim.
+    // The head was cut short. The copy is older, so its opener has a claim.
     let copy = get(bucket, HEAD_COPY)?;
     let Some(copy) = copy else { return Ok(None) };
     match read(HEAD_COPY, &copy).as_deref() {

@@ -2,18 +2,18 @@
 
 use crate::wire::{Read, Write};
 
-/// The value that says which opener is the newest. What a writer looks at.
+/// The head: names the newest opener. Writers look at it.
 pub(crate) const HEAD: &str = "kvfs.head";
 
-/// A copy of it, for when setting it was cut short.
+/// A copy of the head, in case setting the head is cut short.
 pub(crate) const HEAD_COPY: &str = "kvfs.head.copy";
 
-/// The value that says which opener was the last to set a root. It is there if there is a store, whatever else is
+/// Names the last opener who set a root. It is there whenever there is a store, even if all else is
 /// missing.
 pub(crate) const LAST: &str = "kvfs.last";
 
-/// Whoever has the store open, or had: the number of the opening, and a random number that tells apart those who
-/// take the same one at the same time.
+/// An opener, past or present: the number of the opening, and a random number that tells apart
+/// openers with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Opener {
     pub(crate) epoch: u64,
@@ -41,12 +41,12 @@ impl Opener {
     }
 }
 
-/// Names the value that says who opened the store under a number.
+/// Returns the name of the claims of an epoch.
 pub(crate) fn claim(epoch: u64) -> String {
     format!("kvfs.claim.{epoch:x}")
 }
 
-/// A page: its opener, and its number among that opener's.
+/// A page: its opener, and its number among that opener's pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PageId {
     pub(crate) opener: Opener,
@@ -68,7 +68,7 @@ impl PageId {
     }
 }
 
-/// What [`PageId::write`] appends.
+/// Bytes that [`PageId::write`] appends.
 pub(crate) const PAGE_ID_BYTES: usize = 24;
 
 /// Pages of one opener with consecutive numbers.
@@ -84,7 +84,7 @@ impl Extent {
         Self { first, count: 1 }
     }
 
-    /// Takes pages in that lie right behind; false if these do not.
+    /// Adds pages that follow directly; returns false if these do not.
     pub(crate) fn join(&mut self, next: Self) -> bool {
         let end = self.first.number.checked_add(self.count.into());
         let joined = self.count.checked_add(next.count);
@@ -97,7 +97,7 @@ impl Extent {
         }
     }
 
-    /// Returns its pages. Numbers that cannot be are left out.
+    /// Returns its pages, without impossible numbers.
     pub(crate) fn pages(self) -> impl DoubleEndedIterator<Item = PageId> {
         let PageId { opener, number } = self.first;
         let end = number.saturating_add(self.count.into());
@@ -114,5 +114,5 @@ impl Extent {
     }
 }
 
-/// What [`Extent::write`] appends.
+/// Bytes that [`Extent::write`] appends.
 pub(crate) const EXTENT_BYTES: usize = PAGE_ID_BYTES + 4;

@@ -6,17 +6,17 @@ use crate::wire::{Read, Write, seal, unseal};
 /// Longest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
 
-/// Most bytes of a node without its head and checksum. A change rewrites one node per level, so smaller is less to
-/// write, and larger fewer levels.
+/// Most bytes of a node without its head and checksum. A change rewrites one node per level:
+/// smaller nodes are less to write, larger ones make fewer levels.
 pub(crate) const NODE_BYTES: usize = 16 << 10;
 
-/// A node with fewer bytes is joined with the one beside it.
+/// A node with fewer bytes is joined with its neighbour.
 pub(crate) const SMALL_NODE_BYTES: usize = NODE_BYTES / 4;
 
 /// Values up to this length lie in nodes and roots; longer ones have pages of their own.
 pub(crate) const INLINE_BYTES: usize = 2048;
 
-/// Most bytes of a page of a large value: what a bucket takes at least.
+/// Most bytes of a page of a large value: every bucket takes so many.
 pub(crate) const CHUNK_BYTES: usize = 64 << 10;
 
 const LEAF: u8 = 1;
@@ -25,7 +25,7 @@ const INLINE: u8 = 1;
 const PAGED: u8 = 2;
 const DELETED: u8 = 0;
 
-/// A value of the store, or where it is.
+/// A value of the store, or its location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Inline(Vec<u8>),
@@ -45,7 +45,7 @@ impl Value {
         }
     }
 
-    /// Returns the pages it has.
+    /// Returns its pages.
     pub(crate) fn pages(&self) -> Option<Extent> {
         match *self {
             Self::Inline(_) => None,
@@ -56,7 +56,7 @@ impl Value {
     }
 }
 
-/// A change of one key: its new value, or none.
+/// A change of one key: its new value, or `None` to remove it.
 pub(crate) type Change = (Vec<u8>, Option<Value>);
 
 /// Appends a change, or an entry of a leaf.
@@ -95,7 +95,7 @@ pub(crate) fn read_change(from: &mut Read<'_>) -> Option<Change> {
     Some((key, value))
 }
 
-/// Returns what [`write_change`] appends, in bytes, for a key's new value.
+/// Returns how many bytes [`write_change`] appends for a key's new value.
 pub(crate) fn logged_bytes(key: &[u8], value: Option<&[u8]>) -> usize {
     3 + key.len()
         + match value {
@@ -110,7 +110,7 @@ pub(crate) fn logged_bytes(key: &[u8], value: Option<&[u8]>) -> usize {
 pub(crate) enum Node {
     /// Keys with their values.
     Leaf(Vec<(Vec<u8>, Value)>),
-    /// Children with the least key each is for; the first also has those before it.
+    /// Children, each with the least key that it is for. The first child is also for lesser keys.
     Inner(Vec<(Vec<u8>, PageId)>),
 }
 
@@ -132,7 +132,7 @@ impl Node {
         }
     }
 
-    /// Parts a node that is too large into nodes that are not; none if there are no entries.
+    /// Splits a node into nodes that are not too large; an empty one into none.
     pub(crate) fn split(self) -> Vec<Self> {
         match self {
             Self::Leaf(entries) => parts(entries, leaf_bytes).into_iter().map(Self::Leaf).collect(),
@@ -140,7 +140,8 @@ impl Node {
         }
     }
 
-    /// Joins a node with the one right of it, which is for keys from `key` on; none if they are of two kinds.
+    /// Joins a node with its right neighbour, which is for keys from `key` on. Returns `None` if
+    /// one is a leaf and the other is not.
     pub(crate) fn join(self, key: Vec<u8>, right: Self) -> Option<Self> {
         match (self, right) {
             (Self::Leaf(mut left), Self::Leaf(right)) => {
@@ -148,7 +149,7 @@ impl Node {
                 Some(Self::Leaf(left))
             }
             (Self::Inner(mut left), Self::Inner(mut right)) => {
-                // Its first child is also for keys between the two.
+                // The right node's first child is also for keys between the two nodes.
                 if let Some((first, _)) = right.first_mut() {
                     *first = key;
                 }
@@ -159,7 +160,7 @@ impl Node {
         }
     }
 
-    /// Returns the value of the page with a name.
+    /// Returns the bytes of the page with this name.
     pub(crate) fn to_page(&self, name: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size_bytes() + 16);
         match self {
@@ -180,7 +181,7 @@ impl Node {
         seal(name, out)
     }
 
-    /// Reads the page with a name; none if it is not whole, or no node.
+    /// Reads the page with this name; `None` if it is not whole, or no node.
     pub(crate) fn from_page(name: &str, page: &[u8]) -> Option<Self> {
         let mut from = Read(unseal(name, page)?);
         let (kind, count) = (from.u8()?, from.u32()?);
@@ -220,7 +221,7 @@ fn inner_bytes((key, _): &(Vec<u8>, PageId)) -> usize {
     2 + key.len() + PAGE_ID_BYTES
 }
 
-/// Parts entries so that each part fits a node, of about the same sizes.
+/// Splits entries into parts of about the same size that each fit a node.
 fn parts<T>(entries: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     let total: usize = entries.iter().map(&bytes).sum();
     let target = total.div_ceil(total.div_ceil(NODE_BYTES).max(1));

@@ -1,4 +1,5 @@
-//! Opens the store of a bucket: takes the right to write, reads the newest root, and removes what others left.
+//! Opens the store of a bucket: takes the right to write, reads the newest root, and removes what
+//! others left.
 
 use crate::bucket::Bucket;
 use crate::commit::is_shadow;
@@ -17,22 +18,23 @@ use std::collections::BTreeMap;
 impl<B: Bucket> BucketStore<B> {
     /// Opens the store of a bucket, or makes one where there is none.
     ///
-    /// `tag` is a random number: two programs that open the store at the same moment must not have the same.
+    /// `tag` is a random number. Two programs that open the store at the same moment need different
+    /// ones.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if there was a store and none of its roots is whole; [`OpenError::Overtaken`] if another
-    /// program opens it at this moment, and is a little later.
+    /// [`StoreError::Corrupt`] if there was a store and none of its roots is whole;
+    /// [`OpenError::Overtaken`] if another program opens it at the same moment, a little later.
     ///
     /// # Cost
     ///
-    /// About ten gets and six sets, whatever the store holds.
+    /// About ten gets and six sets, whatever the size of the store.
     pub fn open(bucket: B, tag: u64) -> Result<Self, OpenError> {
         let pages = Pages::new(bucket);
         let head = Head::take(&pages.bucket, tag)?;
         let found = match find_root(&pages.bucket, head.opener.epoch) {
             Ok(found) => found,
-            // Somebody newer may have removed what was to be read.
+            // A newer opener may have removed what was to be read.
             Err(_) if !head.is_held(&pages.bucket)? => return Err(OpenError::Overtaken),
             Err(error) => return Err(error.into()),
         };
@@ -40,7 +42,7 @@ impl<B: Bucket> BucketStore<B> {
     }
 }
 
-/// Sets a root of its own that says what was found, and opens the store with it.
+/// Sets an own root with the same contents as the one found, and opens the store with it.
 fn build<B: Bucket>(pages: Pages<B>, head: Head, found: Found) -> Result<Session<B>, OpenError> {
     let had_leftovers = !found.root.leftovers.is_empty();
     let mut root = found.root;
@@ -50,7 +52,7 @@ fn build<B: Bucket>(pages: Pages<B>, head: Head, found: Found) -> Result<Session
         let forgotten = root.leftovers.len().saturating_sub(MAX_LEFTOVERS);
         root.leftovers.drain(..forgotten);
     }
-    // Pages that list garbage stay as they are until the garbage is gone.
+    // Pages that list garbage stay until that garbage is gone.
     let spilled = root.spilled;
     (root.next, root.generation) = (0, 0);
     let mut changes = Vec::new();
@@ -76,7 +78,7 @@ fn build<B: Bucket>(pages: Pages<B>, head: Head, found: Found) -> Result<Session
         return Err(OpenError::Overtaken);
     }
 
-    // From here on this is the root that everybody finds: what others left can go.
+    // From here on every opener finds this root, so what others left can go.
     session.log.append(appended);
     session.overlay.extend(found.changes);
     if let Some(spilled) = spilled {
@@ -89,21 +91,21 @@ fn build<B: Bucket>(pages: Pages<B>, head: Head, found: Found) -> Result<Session
     if session.clean_up(&found.gone) {
         session.root.leftovers.clear();
         if had_leftovers {
-            // Openers that change nothing would pass them on, more each time.
+            // Without this, openers that change nothing would pass on ever more leftovers.
             session.commit_nothing()?;
         }
     }
     Ok(session)
 }
 
-/// What an opener finds.
+/// The state that an opener finds.
 #[derive(Default)]
 struct Found {
     root: Root,
     changes: Vec<Change>,
-    /// Whose root it is; none in an empty bucket.
+    /// The opener whose root it is; `None` in an empty bucket.
     opener: Option<Opener>,
-    /// All whose roots are of no use any more, that one too.
+    /// All openers whose roots are useless now, that one included.
     gone: Vec<Opener>,
 }
 
@@ -150,8 +152,8 @@ fn newest_root<B: Bucket>(bucket: &B, opener: Opener) -> Result<Option<(Root, Ve
 }
 
 impl<B: Bucket> Session<B> {
-    /// Removes the roots of openers that are gone, the pages they wrote for a commit that never was, and old claims.
-    /// Returns false if something is left.
+    /// Removes the roots of past openers, the pages they wrote for commits that never happened, and
+    /// old claims. Returns false if something is left.
     fn clean_up(&self, gone: &[Opener]) -> bool {
         self.remove_roots(gone)
             && self.root.leftovers.iter().all(|first| self.remove_run(*first))
@@ -166,8 +168,8 @@ impl<B: Bucket> Session<B> {
         self.pages.bucket.delete(name).is_ok()
     }
 
-    /// Removes pages from a number on. They were written one after the other, so the first that is missing is the
-    /// end; and are removed backwards, so that this is so whenever it ends.
+    /// Removes pages from a number on. They were written one after the other, so the first missing
+    /// one is the end. They are removed backwards, so this still holds if removing ends early.
     fn remove_run(&self, first: PageId) -> bool {
         let mut run = Extent { first, count: 0 };
         loop {
@@ -181,7 +183,8 @@ impl<B: Bucket> Session<B> {
         run.pages().rev().all(|page| self.remove(&page.name()))
     }
 
-    /// Removes the claim that is one too many, and roots that its opener may have set when it was no more its turn.
+    /// Removes the oldest claim beyond those kept, and roots that its openers may have set after
+    /// they were replaced.
     fn remove_old_claim(&self) -> bool {
         let Some(epoch) = self.head.opener.epoch.checked_sub(CLAIMS_KEPT).filter(|epoch| *epoch > 0) else {
             return true;

@@ -8,14 +8,15 @@ use kvfs_contract::StoreError;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Most bytes of nodes in memory, as they are in the bucket; decoded they take two or three times that.
+/// Most bytes of cached nodes, counted as they are in the bucket; decoded they take two or three
+/// times as much.
 const CACHE_BYTES: usize = 8 << 20;
 
-/// A bucket's pages, and the nodes among them that were used lately.
+/// The pages of a bucket, with a cache of nodes.
 pub(crate) struct Pages<B> {
     pub(crate) bucket: B,
     nodes: HashMap<PageId, Arc<Node>>,
-    /// Those that were used before the last time there were too many.
+    /// Nodes used before the cache was last full.
     older: HashMap<PageId, Arc<Node>>,
     bytes: usize,
 }
@@ -25,7 +26,7 @@ impl<B: Bucket> Pages<B> {
         Self { bucket, nodes: HashMap::new(), older: HashMap::new(), bytes: 0 }
     }
 
-    /// Returns a node. A leaf is asked for with height 0, any other with more.
+    /// Returns a node. Leaves have height 0, other nodes more.
     pub(crate) fn node(&mut self, id: PageId, height: u8) -> Result<Arc<Node>, StoreError> {
         let node = match self.nodes.get(&id) {
             Some(node) => node.clone(),
@@ -52,7 +53,7 @@ impl<B: Bucket> Pages<B> {
         Ok(Arc::new(node))
     }
 
-    /// Keeps a node for later.
+    /// Caches a node.
     fn keep(&mut self, id: PageId, node: Arc<Node>) {
         let size = node.size_bytes();
         if self.bytes + size > CACHE_BYTES / 2 {
@@ -93,10 +94,11 @@ impl<B: Bucket> Pages<B> {
     }
 }
 
-/// Pages that a commit in the making writes, and those that are garbage after it.
+/// Pages that a commit in the making writes, and pages that become garbage with it.
 ///
-/// Nothing refers to what was written before a root is set, and the root before still has the number that the next
-/// attempt starts from: so what is left of a failed attempt is written over, or found by the next opener.
+/// Nothing refers to the new pages before the root is set, and the previous root still has the page
+/// number that the next attempt starts from. So the next attempt overwrites what a failed one left,
+/// or the next opener finds it.
 pub(crate) struct Writer<'a, B> {
     pub(crate) pages: &'a mut Pages<B>,
     opener: Opener,
@@ -105,7 +107,7 @@ pub(crate) struct Writer<'a, B> {
     pub(crate) fresh: Vec<(PageId, Arc<Node>)>,
 }
 
-/// What a [`Writer`] did.
+/// The result of a [`Writer`].
 #[derive(Default)]
 pub(crate) struct Written {
     pub(crate) next: u64,
@@ -161,7 +163,7 @@ impl<'a, B: Bucket> Writer<'a, B> {
 }
 
 impl<B: Bucket> Pages<B> {
-    /// Takes the nodes of a commit that is done into the cache.
+    /// Caches the nodes of a finished commit.
     pub(crate) fn take_in(&mut self, written: &mut Written) {
         for (id, node) in written.fresh.drain(..) {
             self.keep(id, node);

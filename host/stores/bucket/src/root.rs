@@ -1,4 +1,4 @@
-//! The root: what a commit sets.
+//! The root: the value that a commit sets.
 //!
 //! ```text
 //! log         changes since the tree was written, in their order
@@ -8,45 +8,46 @@
 //! checksum    8 bytes, of the opener and all of the above
 //! ```
 //!
-//! The tail is at the end, so that what was appended to the log before is not hashed again.
+//! The tail is at the end, so that the older part of the log is not hashed again.
 
 use crate::names::{EXTENT_BYTES, Extent, Opener, PAGE_ID_BYTES, PageId};
 use crate::node::{Change, read_change};
 use crate::tree::Tree;
 use crate::wire::{Read, SUM_BYTES, Sum, Write};
 
-/// Most bytes of changes in a root. A commit sets half of it on average, and one in many rewrites the tree.
+/// Most bytes of changes in a root. A commit sets half of it on average, and one in many rewrites
+/// the tree.
 pub(crate) const LOG_BYTES: usize = 24 << 10;
 
 /// Most extents of garbage in a root; more go into pages of their own.
 pub(crate) const ROOT_EXTENTS: usize = 512;
 
-/// Most openers in a row that are gone and not yet cleaned up behind.
+/// Most past openers in a row that are not yet cleaned up after.
 pub(crate) const MAX_LEFTOVERS: usize = 64;
 
-/// A tree of [`NODE_BYTES`](crate::node::NODE_BYTES) nodes has no more levels.
+/// Most levels of a tree of [`NODE_BYTES`](crate::node::NODE_BYTES) nodes.
 const MAX_HEIGHT: u8 = 32;
 
 const MAGIC: &[u8; 8] = b"kvfs-bkt";
 const VERSION: u8 = 1;
 const TAIL_BYTES: usize = 8 + 1 + 8 + 8 + (2 + PAGE_ID_BYTES) + 4 + 2 + 2 + EXTENT_BYTES;
 
-/// What a root says beside its log.
+/// The contents of a root beside its log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Root {
-    /// Counts the roots of an opener, and names their slots.
+    /// Numbers the roots of an opener, and picks their slots.
     pub(crate) generation: u64,
     /// The number of the opener's next page.
     pub(crate) next: u64,
     pub(crate) tree: Option<Tree>,
-    /// Pages to remove, those that are listed in `spilled` left out.
+    /// Pages to remove, without those listed in `spilled`.
     pub(crate) garbage: Vec<Extent>,
-    /// Pages that list garbage, and are garbage when that is removed.
+    /// Pages that list garbage. They are garbage themselves once that is removed.
     pub(crate) spilled: Option<Extent>,
     pub(crate) leftovers: Vec<PageId>,
 }
 
-/// The changes since the tree was written, as they are in a root.
+/// The changes since the tree was written, as a root holds them.
 pub(crate) struct Log {
     bytes: Vec<u8>,
     sum: Sum,
@@ -62,7 +63,8 @@ impl Log {
         self.bytes.len()
     }
 
-    /// Returns the root with changes appended to the log, and how to append them for good.
+    /// Returns the root with changes appended to the log, and the appended part for
+    /// [`Log::append`].
     pub(crate) fn with(&mut self, changes: &[u8], root: &Root) -> (Vec<u8>, Appended) {
         let mut sum = self.sum.clone();
         sum.add(changes);
@@ -87,7 +89,7 @@ impl Log {
         (value, Appended { changes: Vec::new(), sum: None })
     }
 
-    /// Makes the log what it is in a root that was set.
+    /// Brings the log to its state in a root that was set.
     pub(crate) fn append(&mut self, appended: Appended) {
         match appended.sum {
             Some(sum) => {
@@ -102,21 +104,21 @@ impl Log {
     }
 }
 
-/// What a root that is being set does to the log: it appends, or empties it.
+/// The effect on the log of a root that is being set: it grows, or becomes empty.
 pub(crate) struct Appended {
     changes: Vec<u8>,
     sum: Option<Sum>,
 }
 
 impl Appended {
-    /// Returns whether the log is empty then: all changes are in the tree.
+    /// Returns whether the log becomes empty, because all changes are in the tree.
     pub(crate) fn empties(&self) -> bool {
         self.sum.is_none()
     }
 }
 
 impl Root {
-    /// Returns what follows the log, without the checksum.
+    /// Returns the bytes behind the log, without the checksum.
     fn rest(&self, log_bytes: usize) -> Vec<u8> {
         let lists = self.garbage.len() * EXTENT_BYTES + self.leftovers.len() * PAGE_ID_BYTES;
         let mut out = Vec::with_capacity(lists + TAIL_BYTES + SUM_BYTES);
@@ -140,7 +142,7 @@ impl Root {
         out
     }
 
-    /// Reads a root of an opener, and its changes; none if it is not whole.
+    /// Reads a root of an opener and its changes; `None` if it is not whole.
     pub(crate) fn read(opener: Opener, value: &[u8]) -> Option<(Self, Vec<Change>)> {
         let (bytes, stored) = value.split_last_chunk::<SUM_BYTES>()?;
         let mut sum = new_sum(opener);

@@ -1,4 +1,5 @@
-//! An opener of the store: the right to write, the root it set last, and the changes since the tree was written.
+//! A session of an opener: the right to write, its last root, and the changes since the tree was
+//! written.
 
 use crate::bucket::Bucket;
 use crate::head::Head;
@@ -11,21 +12,21 @@ use kvfs_contract::{Entry, Guard, StoreError};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// An opener of the store.
+/// A session of an opener.
 pub(crate) struct Session<B> {
     pub(crate) pages: Pages<B>,
     pub(crate) head: Head,
     /// The last root that was set, without its garbage.
     pub(crate) root: Root,
     pub(crate) log: Log,
-    /// What the log of the root says of each key.
+    /// The changes in the root's log, by key.
     pub(crate) overlay: BTreeMap<Vec<u8>, Option<Value>>,
-    /// How many of them, at most, are for keys whose pages in the tree nobody reads any more.
+    /// At most so many of them are for keys whose pages in the tree nobody reads any more.
     pub(crate) shadows: usize,
-    /// Pages to remove: nothing refers to them from the last root on.
+    /// Pages to remove: nothing has referred to them since the last root.
     pub(crate) garbage: Vec<Extent>,
     pub(crate) state: State,
-    /// A root of which it is not known whether it was set, or counts.
+    /// A commit whose root may have been set or not, or may not count.
     pub(crate) unsettled: Option<Commit>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) enum State {
     Fenced,
 }
 
-/// What becomes of the store when a root is set.
+/// The state of the store once a root is set.
 pub(crate) struct Commit {
     pub(crate) root: Root,
     pub(crate) value: Vec<u8>,
@@ -47,7 +48,7 @@ pub(crate) struct Commit {
 }
 
 impl<B: Bucket> Session<B> {
-    /// Returns the value of a key, or where it is.
+    /// Returns the value of a key, or its location.
     pub(crate) fn find(&mut self, key: &[u8]) -> Result<Option<Value>, StoreError> {
         if let Some(value) = self.overlay.get(key) {
             return Ok(value.clone());
@@ -59,7 +60,7 @@ impl<B: Bucket> Session<B> {
     pub(crate) fn holds(&mut self, guard: &Guard<&[u8]>) -> Result<bool, StoreError> {
         match (self.find(guard.key)?, guard.expected) {
             (None, None) => Ok(true),
-            // Read only where the length does not decide.
+            // A read is needed only if the lengths are equal.
             (Some(value), Some(expected)) if value.len() == expected.len() => {
                 Ok(self.pages.value(&value)? == expected)
             }
@@ -67,7 +68,7 @@ impl<B: Bucket> Session<B> {
         }
     }
 
-    /// Returns entries of a range, as long as `take` says yes to their bytes.
+    /// Returns entries of a range while `take` accepts their bytes.
     pub(crate) fn page(
         &mut self,
         start: &[u8],
@@ -87,7 +88,7 @@ impl<B: Bucket> Session<B> {
             let mut new =
                 self.overlay.range::<[u8], _>(from_low).take_while(|(key, _)| in_leaf(key)).peekable();
             loop {
-                // The lesser key of both; of two that are the same, the new one counts.
+                // Takes the lesser key of both; of equal keys the new one counts.
                 let (key, value) = match (old.peek().copied(), new.peek().copied()) {
                     (None, None) => break,
                     (Some((key, value)), newer) if newer.is_none_or(|(newer, _)| key < newer) => {
@@ -115,7 +116,7 @@ impl<B: Bucket> Session<B> {
         Ok(found)
     }
 
-    /// Says that the store is a newer opener's if that is why something is missing.
+    /// Replaces the error for damage if a newer opener has removed what is missing.
     pub(crate) fn blame(&mut self, error: StoreError) -> StoreError {
         if matches!(error, StoreError::Corrupt(_))
             && matches!(self.head.is_held(&self.pages.bucket), Ok(false))

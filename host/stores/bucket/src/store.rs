@@ -1,4 +1,5 @@
-//! The store and its calls: a tree in the bucket, and the changes since it was written in memory and in the root.
+//! The store and its calls: a tree in the bucket, and the changes since it was written in memory
+//! and in the root.
 
 use crate::bucket::Bucket;
 use crate::node::MAX_VALUE_BYTES;
@@ -7,24 +8,26 @@ use crate::wire::MAX_KEY_BYTES;
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, ScanBudget, StoreError, gather};
 use std::fmt;
 
-/// Most extents that wait for a bucket which does not remove them, before nothing more is changed.
+/// Most extents of garbage that a bucket fails to remove before the store takes no more changes.
 const MAX_GARBAGE_EXTENTS: usize = 64 << 10;
 
 const LIMITS: Limits = Limits::standard(true);
 
 /// An ordered key-value store in a bucket.
 ///
-/// [`KvStore`] is its contract. The functions below are what that is made of: they keep to no limits but
-/// [`MAX_KEY_BYTES`] and [`MAX_VALUE_BYTES`].
+/// [`KvStore`] is its contract. The functions below have no limits but [`MAX_KEY_BYTES`] and
+/// [`MAX_VALUE_BYTES`].
 ///
 /// # Two at once
 ///
-/// The newer opener has the store. The older one's next [`BucketStore::change`] is not acknowledged, and every
-/// later one fails with [`StoreError::AccessDenied`]; what it had been acknowledged is in the newer one's store.
+/// The newer opener has the store. The older one's next [`BucketStore::change`] is not
+/// acknowledged, and every later one fails with [`StoreError::AccessDenied`]. The newer one finds
+/// everything that was acknowledged to the older.
 ///
 /// # Memory
 ///
-/// Some 25 MiB of tree nodes and the changes of at most one root, beside what a call takes and returns.
+/// About 25 MiB of tree nodes, and the changes of at most one root, beside the arguments and
+/// results of calls.
 pub struct BucketStore<B>(pub(crate) Session<B>);
 
 impl<B: Bucket> BucketStore<B> {
@@ -32,8 +35,8 @@ impl<B: Bucket> BucketStore<B> {
     ///
     /// # Cost
     ///
-    /// Nothing for a short value in a node that is in memory; else a `get` of the bucket for each node on the way,
-    /// and for each 64 KiB of a value of more than 2 KiB.
+    /// Nothing for a short value in a cached node. Otherwise a `get` of the bucket for each node on
+    /// the way, and for each 64 KiB of a value of more than 2 KiB.
     pub fn value(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let session = &mut self.0;
         session.settle()?;
@@ -42,12 +45,12 @@ impl<B: Bucket> BucketStore<B> {
         found.map_err(|error| session.blame(error))
     }
 
-    /// Returns entries with `start <= key < end` in order, as long as `take` says yes to the sum of the lengths of key
-    /// and value; an empty `end` is the end of the store.
+    /// Returns entries with `start <= key < end` in order while `take` accepts the sum of the
+    /// lengths of key and value; an empty `end` is the end of the store.
     ///
     /// # Cost
     ///
-    /// As [`BucketStore::value`] for each entry, and for each leaf with nothing but removed entries.
+    /// As [`BucketStore::value`] for each entry, and for each leaf whose entries are all removed.
     pub fn page(
         &mut self,
         start: &[u8],
@@ -58,7 +61,8 @@ impl<B: Bucket> BucketStore<B> {
         self.0.page(start, end, take).map_err(|error| self.0.blame(error))
     }
 
-    /// Applies all mutations if all guards hold, or changes nothing. Of several mutations of one key the last counts.
+    /// Applies all mutations if all guards hold, or changes nothing. Of several mutations of one
+    /// key the last counts.
     ///
     /// # Durability
     ///
@@ -66,12 +70,14 @@ impl<B: Bucket> BucketStore<B> {
     ///
     /// # Errors
     ///
-    /// After [`StoreError::UnknownOutcome`] the call may have been applied; after any other error it was not.
+    /// After [`StoreError::UnknownOutcome`] the call may have been applied; after any other error
+    /// it was not.
     ///
     /// # Cost
     ///
-    /// A `set` of up to 40 KiB and a `get` of 40 bytes; a `set` for each 64 KiB of a value of more than 2 KiB; and once
-    /// in 24 KiB of changes a `set` for each node of the tree that changes, and a `delete` for its old page.
+    /// A `set` of up to 40 KiB and a `get` of 40 bytes; a `set` for each 64 KiB of a value of more
+    /// than 2 KiB; and once in 24 KiB of changes a `set` for each node of the tree that changes,
+    /// and a `delete` for its old page.
     pub fn change(
         &mut self,
         guards: &[Guard<&[u8]>],
@@ -128,7 +134,7 @@ impl<B: Bucket> KvStore for BucketStore<B> {
         self.page(start, end, |entry_bytes| page.take(entry_bytes))
     }
 
-    // The bucket has one level: what it acknowledged it keeps.
+    // The bucket has one level: it keeps what it acknowledged.
     fn apply(
         &mut self,
         guards: &[Guard<&[u8]>],

@@ -1,4 +1,4 @@
-//! Looks things up in the tree.
+//! Looks up keys in the tree.
 
 use crate::bucket::Bucket;
 use crate::error::damaged;
@@ -8,18 +8,18 @@ use crate::pages::Pages;
 use kvfs_contract::StoreError;
 use std::sync::Arc;
 
-/// Where a tree starts: leaves have height 0.
+/// The root node of a tree and its height; leaves have height 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tree {
     pub(crate) page: PageId,
     pub(crate) height: u8,
 }
 
-/// The leaf that a key belongs in.
+/// The leaf for a key.
 #[derive(Debug)]
 pub(crate) struct Leaf {
     node: Arc<Node>,
-    /// The key that the next leaf starts from; none if this is the last.
+    /// The first key of the next leaf; `None` if this is the last.
     pub(crate) end: Option<Vec<u8>>,
 }
 
@@ -37,16 +37,16 @@ impl Leaf {
     }
 }
 
-/// Returns which child a key belongs to.
+/// Returns the index of the child for a key.
 pub(crate) fn child_of(children: &[(Vec<u8>, PageId)], key: &[u8]) -> usize {
     children.partition_point(|(least, _)| &least[..] <= key).saturating_sub(1)
 }
 
-/// Returns the leaf that a key belongs in; none if the tree is empty.
+/// Returns the leaf for a key; `None` if the tree is empty.
 ///
 /// # Cost
 ///
-/// A `get` of the bucket for each node that is not in memory.
+/// A `get` of the bucket for each node that is not cached.
 pub(crate) fn leaf<B: Bucket>(
     pages: &mut Pages<B>,
     tree: Option<Tree>,
@@ -64,7 +64,7 @@ pub(crate) fn leaf<B: Bucket>(
         let Some((_, id)) = children.get(child) else {
             return Err(damaged(&page.name(), "has no children"));
         };
-        // A node of height 0 is a leaf: what has children has more.
+        // Nodes with children have a height of at least 1: a node of height 0 is a leaf.
         (page, height) = (*id, height - 1);
     }
 }

@@ -1,4 +1,5 @@
-//! Brings changes into the tree: writes new nodes along their ways, and counts the old ones as garbage.
+//! Applies changes to the tree: writes new nodes on the way to each change, and counts the old ones
+//! as garbage.
 
 use crate::bucket::Bucket;
 use crate::error::damaged;
@@ -9,11 +10,11 @@ use crate::tree::Tree;
 use kvfs_contract::StoreError;
 use std::sync::Arc;
 
-/// Returns the tree with changes, which are in ascending order, one for a key.
+/// Returns the tree with the changes, which are in ascending order, one for a key.
 ///
 /// # Errors
 ///
-/// Those of the bucket, and damage: the tree from before is as it was.
+/// Those of the bucket, and damage. The old tree stays as it was.
 pub(crate) fn update<B: Bucket>(
     writer: &mut Writer<'_, B>,
     tree: Option<Tree>,
@@ -32,7 +33,7 @@ pub(crate) fn update<B: Bucket>(
         height += 1;
     }
     let Some(mut node) = nodes.pop() else { return Ok(None) };
-    // What has one child is no use at the top. That child is there already.
+    // A node with one child is no use at the top. That child exists already.
     let mut top = None;
     while let Node::Inner(children) = &node
         && let [(_, only)] = children[..]
@@ -50,8 +51,8 @@ pub(crate) fn update<B: Bucket>(
     Ok(Some(Tree { page, height }))
 }
 
-/// Returns the nodes that take the place of one, none if all it had is removed. The first is for the keys that the
-/// old one was for, each other for those from its first key on.
+/// Returns the nodes that replace one; none if all its entries are removed. The first is for the
+/// keys that the old node was for, each other one for keys from its first key on.
 fn update_node<B: Bucket>(
     writer: &mut Writer<'_, B>,
     page: PageId,
@@ -78,7 +79,7 @@ fn update_node<B: Bucket>(
             continue;
         }
         for (part, node) in update_node(writer, *child, height - 1, mine)?.into_iter().enumerate() {
-            // The first child of all also has keys before its own.
+            // The first child of all is also for lesser keys.
             let first = node.first_key();
             let least = if part == 0 { first.min(least) } else { first }.to_vec();
             slots.push(Slot { least, node: Child::New(node) });
@@ -107,7 +108,7 @@ enum Child {
     New(Node),
 }
 
-/// Joins new nodes that have become small with those beside them.
+/// Joins new nodes that have become small with their neighbours.
 fn join_small<B: Bucket>(
     writer: &mut Writer<'_, B>,
     slots: &mut Vec<Slot>,
@@ -134,13 +135,13 @@ fn join_small<B: Bucket>(
             let least = if part == 0 { least.clone() } else { node.first_key().to_vec() };
             slots.insert(left + part, Slot { least, node: Child::New(node) });
         }
-        // One that is still small is joined with the next, too.
+        // A node that is still small is joined with the next one, too.
         at = if count == 1 { left } else { left + count };
     }
     Ok(())
 }
 
-/// Returns a leaf with changes. Pages of values that it has no more are garbage.
+/// Returns a leaf with the changes. Pages of values that it loses are garbage.
 fn merge_leaf<B: Bucket>(
     writer: &mut Writer<'_, B>,
     entries: &[(Vec<u8>, Value)],
@@ -166,7 +167,7 @@ fn merge_leaf<B: Bucket>(
 }
 
 impl<B: Bucket> Writer<'_, B> {
-    /// Returns a node, also one that was just written.
+    /// Returns a node, even one that was just written.
     fn read(&mut self, page: PageId, height: u8) -> Result<Arc<Node>, StoreError> {
         match self.fresh.iter().rfind(|(id, _)| *id == page) {
             Some((_, node)) => Ok(node.clone()),
@@ -174,7 +175,7 @@ impl<B: Bucket> Writer<'_, B> {
         }
     }
 
-    /// Returns a node of a child, which is garbage then if it was written before.
+    /// Takes the node of a child. If it was written before, its page is garbage now.
     fn take(&mut self, child: Child, height: u8) -> Result<Node, StoreError> {
         match child {
             Child::New(node) => Ok(node),

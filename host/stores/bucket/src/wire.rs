@@ -1,4 +1,5 @@
-//! Numbers and byte strings in values of the bucket: big-endian, lengths first, a checksum at the end.
+//! Encodes numbers and byte strings in values of the bucket: big-endian, lengths first, a checksum
+//! at the end.
 
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
@@ -8,14 +9,15 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// Bytes of a checksum.
 pub(crate) const SUM_BYTES: usize = 8;
 
-/// Appends the checksum of a value to it. Covers the name too, so that a misplaced value is found.
+/// Appends its checksum to a value. The checksum covers the name too, so a misplaced value is
+/// found.
 pub(crate) fn seal(name: &str, mut value: Vec<u8>) -> Vec<u8> {
     let sum = sum(name, &value);
     value.extend_from_slice(&sum.to_be_bytes());
     value
 }
 
-/// Returns what was sealed under a name; none if it is not whole.
+/// Returns the bytes sealed under a name; `None` if they are not whole.
 pub(crate) fn unseal<'a>(name: &str, value: &'a [u8]) -> Option<&'a [u8]> {
     let (bytes, stored) = value.split_last_chunk::<SUM_BYTES>()?;
     (sum(name, bytes) == u64::from_be_bytes(*stored)).then_some(bytes)
@@ -25,7 +27,7 @@ fn sum(name: &str, bytes: &[u8]) -> u64 {
     xxh64(bytes, xxh64(name.as_bytes(), 0))
 }
 
-/// A checksum that grows with what is appended; that of [`seal`] for the same bytes.
+/// A checksum that grows with appended bytes, equal to that of [`seal`] for the same bytes.
 #[derive(Clone)]
 pub(crate) struct Sum(Xxh64);
 
@@ -77,7 +79,7 @@ impl Write for Vec<u8> {
     }
 }
 
-/// Takes numbers and byte strings from the front: none where they end too early.
+/// Decodes numbers and byte strings from the front; `None` where the bytes end too early.
 pub(crate) struct Read<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Read<'a> {

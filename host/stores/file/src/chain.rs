@@ -1,4 +1,4 @@
-//! Reads the segments that count: the newest that is whole, and those it lists.
+//! Reads the segments that count: the newest one that is whole, and those that it lists.
 
 use crate::directory::{Directory, IoKind};
 use crate::index::Index;
@@ -7,7 +7,7 @@ use crate::record::{FLAG_START, changes};
 use crate::segment::{Segment, Start, read_closed, read_open, segment_name};
 use kvfs_contract::StoreError;
 
-/// What was read of a store.
+/// The segments that count, read.
 pub(crate) struct Read<F> {
     pub(crate) older: Vec<Older<F>>,
     pub(crate) index: Index,
@@ -49,7 +49,7 @@ pub(crate) fn read_chain<D: Directory>(directory: &D, segments: &[u64]) -> Resul
     Ok(Read { older, index })
 }
 
-/// Brings the changes of a segment into the index.
+/// Applies the changes of a segment to the index.
 fn take_in(index: &mut Index, epoch: u64, segment: &Segment) -> Result<(), StoreError> {
     for record in segment.records.iter().filter(|record| record.header.flags & FLAG_START == 0) {
         let changes = changes(&record.index, record.header.values_bytes).ok_or_else(|| {

@@ -1,7 +1,7 @@
-//! Writes what is live into a new segment and removes the others.
+//! Compaction: copies live entries into a new segment and removes the other segments.
 //!
-//! The new segment has an epoch of its own, claimed like an opener's, so that readers find it by the same
-//! rules: a snapshot counts from its last record on, and before that as nothing.
+//! The new segment has an epoch of its own, claimed like an opener's, so readers find it by the
+//! same rules. A snapshot counts once its last record is there, and does not exist before that.
 
 use crate::directory::{Directory, File, IoError};
 use crate::lease::{Lease, remove};
@@ -11,18 +11,18 @@ use crate::reserve;
 use crate::segment::{MAX_EPOCH, lease_name, segment_name};
 use kvfs_contract::StoreError;
 
-/// Most bytes of a snapshot's record: what compaction holds in memory.
+/// Most bytes of one record of a snapshot: compaction holds one in memory.
 const MAX_RECORD_BYTES: usize = 1 << 20;
 
-/// How many segments there may be, and one more for so many live bytes: each open file costs something,
-/// and so does copying what is live.
+/// Bounds on the number of segments; between them, live bytes allow one more for each 64 MiB. Each
+/// open file costs something, and so does copying live entries.
 const MIN_SEGMENTS: u64 = 16;
 const MAX_SEGMENTS: u64 = 256;
 const LIVE_BYTES_PER_SEGMENT: u64 = 64 << 20;
 
-/// Compacts if more than half of the files, and not little, is garbage.
+/// Compacts if garbage is more than half of the files and more than a minimum.
 ///
-/// What fails leaves the store as it was, or takes its right to write: then the next call says so.
+/// A failure leaves the store as it was, or takes its right to write; the next call says so.
 pub(crate) fn if_due<D: Directory>(log: &mut Log<D>) {
     if log.full_until_live_bytes.is_some() {
         return if_due_when_full(log);
@@ -36,8 +36,8 @@ pub(crate) fn if_due<D: Directory>(log: &mut Log<D>) {
     }
 }
 
-/// As [`if_due`], where garbage is in the way however little it is. Tried again each time that half of what
-/// was live is gone.
+/// As [`if_due`] on a full disk, where any garbage is in the way. Tries again each time half of the
+/// live bytes is gone.
 fn if_due_when_full<D: Directory>(log: &mut Log<D>) {
     let live = log.index.live_bytes;
     let due = log.full_until_live_bytes.is_some_and(|at_most| live <= at_most);
@@ -54,13 +54,13 @@ fn if_due_when_full<D: Directory>(log: &mut Log<D>) {
 pub(crate) fn after_open<D: Directory>(log: &mut Log<D>) {
     let allowed = MIN_SEGMENTS + log.index.live_bytes / LIVE_BYTES_PER_SEGMENT;
     if log.older.len() as u64 > allowed.min(MAX_SEGMENTS) {
-        // The store is as usable as before if this fails.
+        // A failure leaves the store as usable as it was.
         let _ = compact(log);
     }
     if_due(log);
 }
 
-/// Writes the snapshot and changes over to it.
+/// Writes the snapshot and switches to it.
 pub(crate) fn compact<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> {
     let epoch = log.own.lease.epoch + 1;
     if epoch > MAX_EPOCH {
@@ -82,14 +82,14 @@ pub(crate) fn compact<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> 
     let mut snapshot = match write_all(log, lease, file) {
         Ok(snapshot) => snapshot,
         Err(error) => {
-            // Without its end the snapshot is nothing to anybody.
+            // A snapshot without its end counts for nobody.
             let _ = remove(&log.directory, &name);
             let _ = remove(&log.directory, &lease_name(epoch));
             return Err(error);
         }
     };
 
-    // From here on whoever opens the store may take it for the truth, so there is no way back.
+    // From here on an opener may find the snapshot whole and build on it, so there is no way back.
     let own = &mut snapshot.own;
     let end = Builder::new().finish(FLAG_END, epoch, own.sequence, own.end, 0);
     let ended =
@@ -122,7 +122,7 @@ pub(crate) fn compact<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> 
         (location.epoch, location.offset) = (epoch, offset);
     }
     for old in garbage {
-        // What stays is removed by the next opener.
+        // The next opener removes what is left.
         let _ = remove(&log.directory, &segment_name(old));
         let _ = remove(&log.directory, &lease_name(old));
     }
@@ -135,7 +135,7 @@ struct Snapshot<F> {
     values: Vec<(u64, u32)>,
 }
 
-/// Writes everything but the end.
+/// Writes everything but the end of the snapshot.
 fn write_all<D: Directory>(
     log: &Log<D>,
     lease: Lease<D::File>,

@@ -1,24 +1,23 @@
-//! What the store asks of a directory.
+//! The directory that the store needs.
 
 use kvfs_contract::StoreError;
 use std::fmt;
 
-/// A directory that holds the store's files and maybe others, which are left alone.
+/// A directory that holds the store's files, and perhaps other files, which the store leaves alone.
 ///
 /// # Durability
 ///
-/// Nothing is safe from a crash of the machine before [`File::sync`], and no name before
-/// [`Directory::sync`]; in what order the rest reaches the disk, or whether it does, is open. From the end of
-/// a process everything is safe that a call has returned for.
+/// When a call has returned, its effect survives the end of the process. A crash of the machine may
+/// lose any of it, in any order, until [`File::sync`] for bytes and [`Directory::sync`] for names.
 pub trait Directory {
     /// An open file. It stays usable when its name is removed.
     type File: File;
 
-    /// Returns all entries. Those that come or go meanwhile may be among them or not.
+    /// Returns all entries. One that comes or goes meanwhile may be in the list or not.
     fn list(&self) -> Result<Vec<Listed>, IoError>;
 
-    /// Makes a new file, open for reading and writing. [`IoKind::Exists`] if the name is taken: of several
-    /// that ask at once, one gets it.
+    /// Creates a file, open for reading and writing. Of several callers that ask for one name at
+    /// once, one gets it; the others fail with [`IoKind::Exists`], as does a name that is taken.
     fn create(&self, name: &str) -> Result<Self::File, IoError>;
 
     /// Opens a file for reading.
@@ -42,10 +41,10 @@ pub trait File {
     /// Reads up to `length` bytes from `offset` on: fewer only where the file ends.
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError>;
 
-    /// Writes all bytes at `offset`. After an error any of them may be there.
+    /// Writes all bytes at `offset`. After an error any part of them may be there.
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError>;
 
-    /// Makes what was written durable, by whomever it was written.
+    /// Makes all writes to the file durable, whoever made them.
     fn sync(&self) -> Result<(), IoError>;
 }
 
@@ -54,25 +53,25 @@ pub trait File {
 pub struct Listed {
     /// Its name.
     pub name: String,
-    /// Whether it is a file, or a link to one: not a directory, a device or a pipe.
+    /// True for a file or a link to one; false for a directory, a device or a pipe.
     pub is_file: bool,
 }
 
-/// What is known of an open file beside its bytes.
+/// The status of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Its length, in bytes.
     pub size_bytes: u64,
-    /// How many names it has: none once it was removed. Where the system does not tell, always the same.
+    /// The number of its names, 0 once it is removed. Constant where the system does not tell.
     pub names: u64,
 }
 
 /// Why a call of a [`Directory`] failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IoError {
-    /// What the store has to know.
+    /// The kind, as far as the store tells kinds apart.
     pub kind: IoKind,
-    /// The system's words.
+    /// The system's message.
     pub text: String,
 }
 
@@ -97,7 +96,8 @@ impl IoError {
         Self { kind, text: text.into() }
     }
 
-    /// Returns what the failure means to the caller of the store, for the file of this name.
+    /// Returns the error of a store's call that failed because of this one, on the file of this
+    /// name.
     pub(crate) fn at(&self, name: &str) -> StoreError {
         match self.kind {
             IoKind::NoSpace => StoreError::QuotaExceeded,

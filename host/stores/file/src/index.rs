@@ -1,4 +1,4 @@
-//! The index: where the value of each key lies.
+//! The index: for each key, the location of its value.
 
 use crate::directory::File;
 use crate::record::KEY_OVERHEAD_BYTES;
@@ -6,22 +6,22 @@ use crate::segment::segment_name;
 use kvfs_contract::{Key, KeyRef, Mutation, StoreError, key_range};
 use std::collections::BTreeMap;
 
-/// Values up to this length may be kept in memory: the file system's records of files and names.
+/// Longest value that may be cached: the file system's records of files and names are shorter.
 const MAX_CACHED_VALUE_BYTES: usize = 256;
 
-/// Most bytes of values kept in memory.
+/// Most bytes of cached values.
 const MAX_CACHE_BYTES: usize = 32 << 20;
 
 /// Locations of values, by key.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) locations: BTreeMap<Key, Location>,
-    /// What the entries would take in a segment of their own.
+    /// What the entries would take in one segment.
     pub(crate) live_bytes: u64,
     cached_bytes: usize,
 }
 
-/// Where one value lies.
+/// The location of one value.
 #[derive(Debug)]
 pub(crate) struct Location {
     pub(crate) epoch: u64,
@@ -49,7 +49,8 @@ impl Index {
         self.locations.get(&KeyRef::new(key))
     }
 
-    /// Returns the locations of `start <= key < end` in order; an empty `end` is the end.
+    /// Returns the locations of `start <= key < end` in order; an empty `end` is the end of the
+    /// store.
     pub(crate) fn range(&self, start: &[u8], end: &[u8]) -> impl Iterator<Item = (&Key, &Location)> {
         let range = key_range(start, end).map(|(start, end)| {
             self.locations.range::<KeyRef<'_>, _>((start.map(KeyRef::new), end.map(KeyRef::new)))
@@ -87,7 +88,7 @@ impl Index {
         self.cached_bytes -= old.cached.as_ref().map_or(0, |value| value.len());
     }
 
-    /// Keeps a small value in memory, while there is room.
+    /// Caches a small value while there is room.
     pub(crate) fn keep(&mut self, key: &[u8], value: &[u8]) {
         if value.len() > MAX_CACHED_VALUE_BYTES || self.cached_bytes + value.len() > MAX_CACHE_BYTES {
             return;
@@ -101,7 +102,7 @@ impl Index {
     }
 }
 
-/// What an entry takes in a segment.
+/// Returns what an entry takes in a segment.
 fn cost(key_bytes: usize, length: u32) -> u64 {
     (KEY_OVERHEAD_BYTES + key_bytes) as u64 + u64::from(length)
 }

@@ -1,13 +1,13 @@
-//! The right to write: who has it, and how it is taken.
+//! The lease: the right to write, who has it and how it is taken.
 
 use crate::directory::{Directory, File, IoKind};
 use crate::segment::{MAX_EPOCH, Name, lease_name, parse_name};
 use kvfs_contract::StoreError;
 
-/// A number of one's own, and the file that says whether it is still the newest.
+/// An opener's epoch, and the file that says whether it is still the newest.
 ///
-/// The file is looked at through the descriptor that made it: a program that was held up may make another
-/// file of the same name, which means nothing to anybody.
+/// The file is looked at through the descriptor that created it. A program that was held up may
+/// create another file of the same name, which then means nothing.
 #[derive(Debug)]
 pub(crate) struct Lease<F> {
     pub(crate) epoch: u64,
@@ -17,9 +17,10 @@ pub(crate) struct Lease<F> {
 }
 
 impl<F: File> Lease<F> {
-    /// Claims a number: none if it is taken, or not the newest any more.
+    /// Claims an epoch. Returns `None` if it is taken, or if a greater one is already claimed.
     ///
-    /// Every other opener who claims a greater number after this returned finds this lease in the directory.
+    /// Every opener that claims a greater epoch after this returns finds this lease in the
+    /// directory.
     pub(crate) fn claim<D: Directory<File = F>>(
         directory: &D,
         epoch: u64,
@@ -30,25 +31,26 @@ impl<F: File> Lease<F> {
             Err(error) if error.kind == IoKind::Exists => return Ok(None),
             Err(error) => return Err(error.at(&name)),
         };
-        // The name may have been free because somebody newer removed it.
+        // The name may be free because a newer opener removed it.
         if names(directory)?.iter().any(|name| name.epoch() > epoch) {
             remove(directory, &name)?;
             return Ok(None);
         }
-        // It has a name now, unless somebody newer has removed it, who has written into it before.
+        // The lease has its name now, unless a newer opener wrote into it and removed it.
         let status = file.status().map_err(|error| error.at(&name))?;
         Ok(Some(Self { epoch, file, names_are_told: status.names > 0 }))
     }
 
-    /// Returns whether nobody has claimed a greater number and got as far as reading.
+    /// Returns whether the lease is held: nobody with a greater epoch has got as far as reading.
     ///
-    /// A lease that is gone is not held: an opener that does not find it does not write into it.
+    /// A lease without a name is not held, because an opener that does not find it cannot write
+    /// into it.
     pub(crate) fn is_held(&self) -> Result<bool, StoreError> {
         let status = self.file.status().map_err(|error| error.at(&lease_name(self.epoch)))?;
         Ok(status.size_bytes == 0 && (status.names > 0 || !self.names_are_told))
     }
 
-    /// Takes the right to write from everybody older.
+    /// Takes the right to write from every older opener.
     pub(crate) fn revoke_older<D: Directory<File = F>>(&self, directory: &D) -> Result<(), StoreError> {
         for name in names(directory)? {
             let Name::Lease(epoch) = name else { continue };
@@ -60,7 +62,7 @@ impl<F: File> Lease<F> {
     }
 }
 
-/// Takes the right to write from an epoch. A lease is only removed when it says so itself.
+/// Takes the right to write from an epoch: writes into its lease, and only then removes it.
 fn revoke<D: Directory>(directory: &D, epoch: u64) -> Result<(), StoreError> {
     let name = lease_name(epoch);
     match directory.open_for_writing(&name) {
@@ -76,7 +78,7 @@ pub(crate) fn names<D: Directory>(directory: &D) -> Result<Vec<Name>, StoreError
     Ok(listed.iter().filter(|entry| entry.is_file).filter_map(|entry| parse_name(&entry.name)).collect())
 }
 
-/// Returns the next number that nothing in the directory has, be it a file or not.
+/// Returns the next epoch that no entry of the directory has in its name, whether a file or not.
 pub(crate) fn next_epoch<D: Directory>(directory: &D) -> Result<u64, StoreError> {
     let listed = directory.list().map_err(|error| error.at("the directory"))?;
     let numbered = listed.iter().filter_map(|entry| Some((parse_name(&entry.name)?.epoch(), &entry.name)));
@@ -89,7 +91,7 @@ pub(crate) fn next_epoch<D: Directory>(directory: &D) -> Result<u64, StoreError>
     }
 }
 
-/// Removes a name that may be gone already.
+/// Removes a name that may already be gone.
 pub(crate) fn remove<D: Directory>(directory: &D, name: &str) -> Result<(), StoreError> {
     match directory.remove(name) {
         Err(error) if error.kind != IoKind::NotFound => Err(error.at(name)),

@@ -1,13 +1,13 @@
 //! A key-value store in the files of one directory, without file locks.
 //!
-//! It runs wherever there is a [`Directory`]: inside a component over `wasi:filesystem`, natively over the
-//! operating system's files, and in tests over a simulated disk. `README.md` beside the crate describes the
-//! files and why nothing is lost.
+//! It runs wherever there is a [`Directory`]: inside a component over `wasi:filesystem`, natively
+//! over the operating system's files, and in tests over a simulated disk. `README.md` beside the
+//! crate describes the files and argues why nothing is lost.
 //!
-//! - A *segment* is a file of records, written by one opener and never by another; a record is one `apply`.
-//! - A *lease* is an empty file whose creation claims the next number, the opener's *epoch*. Whoever opens the
-//!   directory writes into the older leases; a writer acknowledges nothing once its own is not empty.
-//! - The *index*, in memory, says for each key where its value lies.
+//! - A *segment* is a file of records, written by one opener only; a record is one `apply`.
+//! - A *lease* is an empty file whose creation claims the next number, the opener's *epoch*. A new
+//!   opener writes into the older leases; a writer acknowledges nothing once its own is not empty.
+//! - The *index*, in memory, gives the location of each key's value.
 
 mod directory;
 mod record;
@@ -26,7 +26,7 @@ mod reader;
 mod remedy;
 mod store;
 
-/// Returns whether a file of this name in a directory says that a store is there.
+/// Returns whether a file of this name is a sign of a store in its directory.
 pub fn is_own_name(name: &str) -> bool {
     segment::parse_name(name).is_some() || name == reserve::NAME
 }

@@ -1,4 +1,5 @@
-//! The files of an open store: a segment to append to, older ones to read from, and the index in memory.
+//! The files of an open store: a segment to append to, older ones to read from, and the index in
+//! memory.
 
 use crate::directory::{Directory, File, IoError};
 use crate::index::{Index, Location};
@@ -8,28 +9,29 @@ use crate::reserve;
 use crate::segment::segment_name;
 use kvfs_contract::{Mutation, StoreError};
 
-/// The files of an open store, and what is known of them.
+/// The files of an open store, and its state.
 #[derive(Debug)]
 pub(crate) struct Log<D: Directory> {
     pub(crate) directory: D,
     pub(crate) own: Own<D::File>,
-    /// The segments before the own, oldest first.
+    /// The segments before the own one, oldest first.
     pub(crate) older: Vec<Older<D::File>>,
     pub(crate) index: Index,
     pub(crate) state: State,
-    /// Compaction is tried again when the files have so many bytes.
+    /// Size of the files at which compaction is tried again.
     pub(crate) compact_at_bytes: u64,
-    /// If the disk is full: compaction is tried once so few bytes are live.
+    /// On a full disk: compaction is tried once so few bytes are live.
     pub(crate) full_until_live_bytes: Option<u64>,
     pub(crate) options: Options,
 }
 
-/// What can be chosen when a store is opened.
+/// Options for opening a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The store is compacted when garbage is more than what is live and more than this; 16 MiB unless told.
+    /// Least garbage for a compaction, which also waits until garbage is more than the live bytes;
+    /// 16 MiB unless told.
     pub min_garbage_bytes: u64,
-    /// Room on the disk that is kept for opening and removing when it is full; 1 MiB unless told.
+    /// Room kept on the disk for opening and removing when it is full; 1 MiB unless told.
     pub reserve_bytes: usize,
 }
 
@@ -47,19 +49,19 @@ pub(crate) struct Own<F> {
     pub(crate) end: u64,
     pub(crate) sequence: u64,
     pub(crate) synced_to: u64,
-    /// Whether the file's name is durable, and all names before it.
+    /// The file's name is durable, and so are all names before it.
     pub(crate) name_synced: bool,
-    /// Whether there may be a whole record at the end that was not acknowledged.
+    /// The end may hold a whole record that was not acknowledged.
     pub(crate) leftover: bool,
 }
 
 impl<F: File> Own<F> {
-    /// Writes a record at the end, or nothing that anybody takes for one.
+    /// Writes a record at the end. After an error no reader may take it for a record.
     fn write_record(&mut self, record: &[u8]) -> Result<(), StoreError> {
         let Err(error) = self.file.write(self.end, record) else { return Ok(()) };
         let cut_off = |size_bytes| size_bytes < self.end + record.len() as u64;
         let cut_off = self.file.status().is_ok_and(|status| cut_off(status.size_bytes));
-        // If it may be there whole, nobody may find it: without its header it is nothing.
+        // It may be there whole. Without its header it is no record.
         if !cut_off && self.file.write(self.end, &[0; HEADER_BYTES]).is_err() {
             self.leftover = true;
             return Err(StoreError::UnknownOutcome);
@@ -67,11 +69,11 @@ impl<F: File> Own<F> {
         Err(error.at(&segment_name(self.lease.epoch)))
     }
 
-    /// Takes note, in memory and in the file, that all of the segment is durable.
+    /// Notes, in memory and in the file, that all of the segment is durable.
     ///
-    /// Without it what was written before the last sync could not be told from the end that a crash leaves.
-    /// The next record is written over the note, and says the same. A crash may keep the note or not, as it
-    /// may have been written or not.
+    /// Without the note a reader could not tell bytes from before the last sync from the end that a
+    /// crash leaves. The next record overwrites the note and says the same. A crash may lose the
+    /// note, as it may lose a write that never happened.
     pub(crate) fn note_synced(&mut self) {
         self.synced_to = self.end;
         let note =
@@ -93,18 +95,18 @@ pub(crate) enum State {
     Writable,
     /// A newer opener has the store.
     Fenced,
-    /// What the disk holds is not known any more.
+    /// The contents of the disk are unknown. In words: why.
     Broken(String),
 }
 
 impl<D: Directory> Log<D> {
-    /// Reads a value from the segment that has it.
+    /// Reads a value from its segment.
     pub(crate) fn read(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
         location.read(older_file(&self.older, location.epoch).unwrap_or(&self.own.file))
     }
 
-    /// Writes a record and takes its changes into the index once it is certain to be read by whoever opens
-    /// the store next.
+    /// Writes a record, and applies its changes to the index once the next opener is certain to
+    /// read it.
     pub(crate) fn append(&mut self, mutations: &[Mutation<&[u8]>]) -> Result<(), StoreError> {
         let own = &mut self.own;
         let io = |error: IoError| error.at(&segment_name(own.lease.epoch));
@@ -130,8 +132,9 @@ impl<D: Directory> Log<D> {
             }
             reserve::without(&self.directory, self.options.reserve_bytes, || own.write_record(&record))?;
         }
-        // Whoever took the lease before this may have read the segment before the write above. If it is held,
-        // whoever takes it will read the segment after it.
+        // A newer opener that took the lease before this moment may have read the segment before
+        // the write above. While the lease is held, a later one will read the segment after the
+        // write.
         match own.lease.is_held() {
             Ok(true) => {}
             Ok(false) => {
@@ -158,7 +161,7 @@ impl<D: Directory> Log<D> {
         Ok(())
     }
 
-    /// Makes everything in the own segment durable; what is in older ones was when this one was begun.
+    /// Makes everything in the own segment durable. Older segments were durable when it began.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
         let own = &mut self.own;
         if own.synced_to == own.end && own.name_synced {
@@ -169,8 +172,8 @@ impl<D: Directory> Log<D> {
             false => self.directory.sync(),
         });
         if let Err(error) = synced {
-            // The system may have dropped what it could not write, and say at the next attempt that all is
-            // well.
+            // The system may have dropped what it could not write, and report success at the next
+            // attempt.
             self.state = State::Broken(format!("a sync failed ({error}); open the store anew"));
             return Err(StoreError::UnknownOutcome);
         }

@@ -1,4 +1,4 @@
-//! Opens a directory: claims the next epoch, ends the older ones, and reads what they left.
+//! Opens a directory: claims the next epoch, ends the older openers, and reads what they left.
 
 use crate::chain::read_chain;
 use crate::compact;
@@ -14,10 +14,10 @@ use kvfs_contract::StoreError;
 /// How often opening starts anew because another program opened the store at the same time.
 const MAX_ATTEMPTS: usize = 16;
 
-/// How far an attempt came.
+/// The result of an attempt to open.
 enum Attempt<T> {
     Done(T),
-    /// A newer opener was in between.
+    /// A newer opener came between.
     Overtaken,
 }
 
@@ -26,7 +26,8 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if something is missing that was durable; nothing was changed then but leases.
+    /// [`StoreError::Corrupt`] if something durable is missing; nothing but leases has changed
+    /// then.
     ///
     /// # Cost
     ///
@@ -62,13 +63,13 @@ fn attempt<D: Directory + Clone>(directory: &D, options: Options) -> Result<Atte
     let Some(lease) = Lease::claim(directory, epoch)? else { return Ok(Attempt::Overtaken) };
     let opened = attempt_with(directory, options, lease);
     if opened.is_err() {
-        // Nobody misses it: it was to keep others from nothing but this.
+        // Nobody misses the lease: it only kept others from this attempt.
         let _ = remove(directory, &lease_name(epoch));
     }
     opened
 }
 
-/// Opens with a number of one's own.
+/// Opens with a lease of its own.
 fn attempt_with<D: Directory + Clone>(
     directory: &D,
     options: Options,
@@ -77,7 +78,7 @@ fn attempt_with<D: Directory + Clone>(
     let epoch = lease.epoch;
     lease.revoke_older(directory)?;
 
-    // Only now are the segments read: their writers acknowledge nothing any more.
+    // Segments are read only now, when their writers acknowledge nothing any more.
     let mut segments: Vec<u64> = names(directory)?.into_iter().filter_map(Name::segment).collect();
     segments.sort_unstable();
     if segments.last().is_some_and(|&last| last >= epoch) {
@@ -85,12 +86,12 @@ fn attempt_with<D: Directory + Clone>(
     }
     let read = match read_chain(directory, &segments) {
         Ok(read) => read,
-        // Somebody newer may have removed what was to be read.
+        // A newer opener may have removed the missing file.
         Err(_) if !lease.is_held()? => return Ok(Attempt::Overtaken),
         Err(error) => return Err(error),
     };
     if let Some(last) = read.older.last() {
-        // What the own segment builds on must not be lost before it is.
+        // The segments below the own one must be durable before it is.
         let name = segment_name(last.epoch);
         last.file.sync().map_err(|error| error.at(&name))?;
         directory.sync().map_err(|error| error.at("the directory"))?;
@@ -108,7 +109,8 @@ fn attempt_with<D: Directory + Clone>(
     }
     let start = start.finish(FLAG_START, epoch, 0, 0, 0);
     if let Err(error) = file.write(0, &start) {
-        // Whoever found it whole may build on it, and only what is cut off may go.
+        // An opener that found the start whole may build on it, so only one that was cut off may
+        // go.
         if file.status().is_ok_and(|status| status.size_bytes < start.len() as u64) {
             let _ = remove(directory, &name);
         }
@@ -117,7 +119,7 @@ fn attempt_with<D: Directory + Clone>(
     if !lease.is_held()? {
         return Ok(Attempt::Overtaken);
     }
-    // Whoever claims a number from here on finds the start above, and builds on what it lists.
+    // Openers from here on find the start above and build on the segments it lists.
     for garbage in segments.iter().filter(|&&epoch| !read.older.iter().any(|older| older.epoch == epoch)) {
         remove(directory, &segment_name(*garbage))?;
     }

@@ -1,4 +1,4 @@
-//! Reads a store and changes nothing in its directory.
+//! A reader of a store, which changes nothing in the directory.
 
 use crate::chain::{Read, read_chain};
 use crate::directory::Directory;
@@ -8,22 +8,22 @@ use crate::log::older_file;
 use crate::segment::Name;
 use kvfs_contract::{Entry, StoreError};
 
-/// How often reading starts anew because the files changed in the meantime.
+/// How often reading starts anew because the files changed meanwhile.
 const MAX_ATTEMPTS: usize = 16;
 
-/// What a store held when it was opened for reading.
+/// The entries of a store at the moment it was opened for reading.
 ///
-/// A program that has the store goes on undisturbed; what it removes in the meantime, when it compacts, is
-/// still read.
+/// A program that writes to the store goes on undisturbed. Segments that it removes in a compaction
+/// stay readable here.
 pub struct FileReader<D: Directory>(Read<D::File>);
 
 impl<D: Directory> FileReader<D> {
-    /// Reads the keys of the store in a directory; none if there is no store.
+    /// Reads the keys of the store in a directory; `None` if there is no store.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if something is missing that was durable; [`StoreError::Unavailable`] if a
-    /// program that has the store changes its files again and again while they are read.
+    /// [`StoreError::Corrupt`] if something durable is missing; [`StoreError::Unavailable`] if a
+    /// writer changes its files again and again while they are read.
     pub fn open(directory: &D) -> Result<Option<Self>, StoreError> {
         let mut listed = segments(directory)?;
         let mut failed = None;
@@ -35,8 +35,8 @@ impl<D: Directory> FileReader<D> {
             if let Ok(Some(_)) = read {
                 return read;
             }
-            // A program that compacts makes a segment and removes those before it: some of those that were
-            // listed may be gone, and the new one may not have been listed.
+            // A compaction creates a segment and removes those before it: listed segments may be
+            // gone, and the new one may be missing from the list.
             let again = segments(directory)?;
             if again == listed {
                 return read;

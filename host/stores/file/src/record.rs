@@ -7,36 +7,39 @@
 //! 16 sequence  u64       40 hash of the index u64
 //! ```
 //!
-//! Numbers are little-endian, hashes XXH64. The index holds for each change the key's length (u16), the
-//! value's length plus one (u32; 0 for a removal), and the key; the values follow each other in that order.
-//! `synced-to` is the offset up to which the segment was durable when the record was written.
+//! Numbers are little-endian, hashes XXH64. The index holds for each change the key's length (u16),
+//! the value's length plus one (u32; 0 for a removal), and the key; the values follow each other in
+//! that order. `synced-to` is the offset up to which the segment was durable when the record was
+//! written.
 //!
-//! A *note* is a header alone, at the offset up to which it says that the segment is durable. It is no part of
-//! the sequence: the next record is written over it.
+//! A *note* is a header alone, at the offset up to which it declares the segment durable. It has no
+//! place in the sequence: the next record overwrites it.
 
 use xxhash_rust::xxh64::xxh64;
 
 pub(crate) const HEADER_BYTES: usize = 64;
 const MAGIC: [u8; 4] = *b"kvf1";
 
-/// The first record of a segment; its index lists the segments before it: epoch u64, accepted bytes u64.
+/// The first record of a segment. Its index lists the segments before it: epoch u64, accepted bytes
+/// u64.
 pub(crate) const FLAG_START: u32 = 1;
-/// A start whose segment holds everything itself, once a record with [`FLAG_END`] follows.
+/// A start of a snapshot: the segment holds everything itself, once a record with [`FLAG_END`]
+/// follows.
 pub(crate) const FLAG_SNAPSHOT: u32 = 2;
 /// The end of a snapshot.
 pub(crate) const FLAG_END: u32 = 4;
 
-/// A note: nothing but its `synced-to`, which is where it lies.
+/// A note: only its `synced-to` counts, which is the offset where it lies.
 pub(crate) const FLAG_NOTE: u32 = 8;
-/// The sequence of a note. No record gets there, so whoever reads records stops at a note.
+/// The sequence number of a note. No record has it, so a reader of records stops at a note.
 pub(crate) const NOTE_SEQUENCE: u64 = u64::MAX;
 
-/// Most bytes of an index: a batch of the largest size that is all keys, with what each takes beside.
+/// Most bytes of an index: a batch of the largest size that is all keys, with their overhead.
 pub(crate) const MAX_INDEX_BYTES: u32 = 32 << 20;
 /// Most bytes of values: a batch of the largest size.
 pub(crate) const MAX_VALUES_BYTES: u32 = 16 << 20;
 
-/// What an index takes for a key beside its bytes.
+/// Bytes of an index for each key beside the key itself.
 pub(crate) const KEY_OVERHEAD_BYTES: usize = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +55,12 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Returns what the whole record takes.
+    /// Returns the size of the whole record.
     pub(crate) fn record_bytes(&self) -> u64 {
         HEADER_BYTES as u64 + u64::from(self.index_bytes) + u64::from(self.values_bytes)
     }
 
-    /// Reads the header of a record at `offset` of a segment; none if there is no whole one.
+    /// Reads the header of a record at `offset` of a segment; `None` if it is not whole.
     pub(crate) fn read(bytes: &[u8], offset: u64) -> Option<Self> {
         let bytes: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
         let u32_at = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
@@ -88,7 +91,7 @@ impl Header {
     }
 }
 
-/// A record in the making: room for the header, then the index; the values are added at the end.
+/// A record in the making: room for the header, then the index. The values follow at the end.
 pub(crate) struct Builder {
     bytes: Vec<u8>,
     values: Vec<u8>,
@@ -99,9 +102,9 @@ impl Builder {
         Self { bytes: vec![0; HEADER_BYTES], values: Vec::new() }
     }
 
-    /// Adds a change. Returns where its value lies behind the record's index.
+    /// Adds a change. Returns the offset of its value behind the record's index.
     pub(crate) fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> u32 {
-        // Lengths are within the limits of the contract, far below these types' ends.
+        // The contract's limits keep lengths far below the ends of these types.
         self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
         let length = value.map_or(0, |value| value.len() as u32 + 1);
         self.bytes.extend_from_slice(&length.to_le_bytes());
@@ -111,7 +114,7 @@ impl Builder {
         at
     }
 
-    /// Adds a segment to a start.
+    /// Adds a segment to the list in a start.
     pub(crate) fn push_segment(&mut self, epoch: u64, accepted_bytes: u64) {
         self.bytes.extend_from_slice(&epoch.to_le_bytes());
         self.bytes.extend_from_slice(&accepted_bytes.to_le_bytes());
@@ -127,7 +130,7 @@ impl Builder {
         self.bytes.len() as u64
     }
 
-    /// Ends the record, for a place in a segment.
+    /// Finishes the record for its offset in a segment.
     pub(crate) fn finish(
         self,
         flags: u32,
@@ -157,10 +160,10 @@ impl Builder {
     }
 }
 
-/// One change of an index: the key, and the length of its value or none for a removal.
+/// One change of an index: the key, and the length of its value or `None` for a removal.
 pub(crate) type Change<'a> = (&'a [u8], Option<u32>);
 
-/// Reads an index; none if it is not made of whole changes whose values take `values_bytes`.
+/// Reads an index; `None` if it is not a run of whole changes whose values take `values_bytes`.
 pub(crate) fn changes(mut index: &[u8], values_bytes: u32) -> Option<Vec<Change<'_>>> {
     let mut found = Vec::new();
     let mut values = 0u64;

@@ -1,11 +1,11 @@
-//! What to do about a damaged store.
+//! The remedy for a damaged store.
 
 use kvfs_contract::StoreError;
 
-/// Adds to the words of a damaged store what to do about it.
+/// Adds the remedy to the message of a damaged store.
 ///
-/// The functions of [`KvStore`](kvfs_contract::KvStore) do so themselves; the others leave it to callers,
-/// who may know more.
+/// The functions of [`KvStore`](kvfs_contract::KvStore) do so themselves. The store's other
+/// functions leave it to callers, who may know a better one.
 pub fn with_remedy(error: StoreError) -> StoreError {
     match error {
         StoreError::Corrupt(why) => StoreError::Corrupt(format!("{why}; restore the directory from a copy")),

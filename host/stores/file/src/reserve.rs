@@ -1,17 +1,18 @@
-//! Room on the disk for what has to work when it is full: opening the store, and removing from it.
+//! The reserve: room for the calls that must work on a full disk, which are opening the store and
+//! removing from it.
 //!
-//! A file of no meaning keeps it. It is removed for such a call and made anew after it, with what is left:
-//! so nothing else gets the room.
+//! A file without meaning keeps the room. Such a call removes the file, and makes it anew
+//! afterwards from the room that is left, so nothing else gets it.
 
 use crate::directory::{Directory, File};
 
 /// The name of the file. No segment has the number 0.
 pub(crate) const NAME: &str = "0000000000000000.reserve";
 
-/// Bytes that are written at once.
+/// Bytes written at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Makes the reserve, if there is none or a smaller one, as far as there is room.
+/// Makes the reserve as large as there is room, unless it is large enough already.
 pub(crate) fn keep<D: Directory>(directory: &D, size_bytes: usize) {
     let there = directory.open(NAME).and_then(|file| file.status());
     if there.is_ok_and(|status| status.size_bytes >= size_bytes as u64) {
@@ -29,7 +30,7 @@ pub(crate) fn keep<D: Directory>(directory: &D, size_bytes: usize) {
     }
 }
 
-/// Gives the room to whatever comes next.
+/// Frees the room for the next call.
 pub(crate) fn give_up<D: Directory>(directory: &D) {
     let _ = directory.remove(NAME);
 }
@@ -42,7 +43,7 @@ pub(crate) fn without<D: Directory, T>(directory: &D, size_bytes: usize, call: i
     result
 }
 
-/// Returns bytes that no file system makes smaller, as some do with zeros (xorshift64).
+/// Returns bytes that no file system compresses, as some do with zeros (xorshift64).
 fn chunk(state: &mut u64, length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {

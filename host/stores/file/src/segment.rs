@@ -1,13 +1,14 @@
-//! Reads the records of a segment and decides where its valid part ends.
+//! Reads the records of a segment and finds the end of its valid part.
 
 use crate::directory::{File, IoError};
 use crate::record::{FLAG_END, FLAG_SNAPSHOT, FLAG_START, HEADER_BYTES, Header, segments};
 use kvfs_contract::StoreError;
 
-/// Bytes that are read at once where what follows is not known.
+/// Bytes read at once where the length of what follows is unknown.
 const WINDOW_BYTES: usize = 64 << 10;
 
-/// The greatest number: what is above is not the store's. Each opening takes one, and each compaction.
+/// The greatest epoch: files with greater numbers are not the store's. Each opening takes one
+/// epoch, and so does each compaction.
 pub(crate) const MAX_EPOCH: u64 = (1 << 48) - 1;
 
 /// The name of an epoch's segment.
@@ -20,7 +21,7 @@ pub(crate) fn lease_name(epoch: u64) -> String {
     format!("{epoch:016x}.lease")
 }
 
-/// What a name in the directory stands for.
+/// The meaning of a name in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Segment(u64),
@@ -42,7 +43,7 @@ impl Name {
     }
 }
 
-/// Reads a name; none if it is not the store's.
+/// Parses a name; `None` if it is not the store's.
 pub(crate) fn parse_name(name: &str) -> Option<Name> {
     let (number, kind) = name.split_once('.')?;
     let epoch = u64::from_str_radix(number, 16).ok().filter(|&epoch| epoch <= MAX_EPOCH)?;
@@ -51,12 +52,12 @@ pub(crate) fn parse_name(name: &str) -> Option<Name> {
         "lease" => Name::Lease(epoch),
         _ => return None,
     };
-    // One spelling for each: `1.kvfs` and `+0…1.kvfs` are somebody else's.
+    // Each has one spelling: `1.kvfs` and `+0…1.kvfs` are somebody else's.
     let spelling = if kind == "kvfs" { segment_name(epoch) } else { lease_name(epoch) };
     (spelling == name).then_some(parsed)
 }
 
-/// One record that was read: where it is, and its index.
+/// One record that was read: its offset and its index.
 pub(crate) struct Record {
     pub(crate) offset: u64,
     pub(crate) header: Header,
@@ -75,9 +76,9 @@ impl Record {
 
 /// How a segment starts.
 pub(crate) enum Start {
-    /// Behind other segments: epochs and accepted bytes, oldest first.
+    /// Behind other segments: their epochs and accepted bytes, oldest first.
     After(Vec<(u64, u64)>),
-    /// With everything that was there before.
+    /// With a snapshot of everything before.
     Snapshot,
 }
 
@@ -94,14 +95,14 @@ impl Segment {
     }
 }
 
-/// Reads a segment whose end is not known: its writer was replaced, killed or struck by a crash.
+/// Reads a segment whose end is unknown: its writer was replaced, killed or struck by a crash.
 ///
-/// The valid part ends before the first record that is not whole. None if not even the start (of a snapshot:
-/// the whole snapshot) is: its writer never acknowledged anything.
+/// The valid part ends before the first record that is not whole. Returns `None` if the start
+/// itself is not whole, or a snapshot has no end: its writer never acknowledged anything.
 ///
 /// # Errors
 ///
-/// [`StoreError::Corrupt`] if something is missing that a later record or a note says was durable.
+/// [`StoreError::Corrupt`] if bytes are missing that a later record or a note declares durable.
 pub(crate) fn read_open<F: File>(file: &F, epoch: u64) -> Result<Option<Segment>, StoreError> {
     let name = segment_name(epoch);
     let io = |error: IoError| error.at(&name);
@@ -114,7 +115,8 @@ pub(crate) fn read_open<F: File>(file: &F, epoch: u64) -> Result<Option<Segment>
     let headers = records.iter().map(|record| record.header).chain(noted);
     let durable_to = headers.map(|header| header.synced_to).max().unwrap_or(0);
 
-    // What was durable is whole. Of the rest each value is looked at: a crash keeps any part of it.
+    // Durable records are whole. The values of the others are checked: a crash keeps any part of
+    // them.
     let mut valid = records.len();
     for (number, record) in records.iter().enumerate() {
         if record.end() > durable_to {
@@ -138,11 +140,12 @@ pub(crate) fn read_open<F: File>(file: &F, epoch: u64) -> Result<Option<Segment>
     Ok(Some(Segment { start, records }))
 }
 
-/// Reads a segment of which a later one says how far it is valid.
+/// Reads a segment whose valid length a later segment states.
 ///
 /// # Errors
 ///
-/// [`StoreError::Corrupt`] if it is not: the later one was written after this was durable.
+/// [`StoreError::Corrupt`] if it is shorter: the later segment was written after this one was
+/// durable.
 pub(crate) fn read_closed<F: File>(file: &F, epoch: u64, accepted: u64) -> Result<Segment, StoreError> {
     let name = segment_name(epoch);
     let size = file.status().map_err(|error| error.at(&name))?.size_bytes;
@@ -158,7 +161,7 @@ fn damaged(name: &str, at: u64) -> StoreError {
     StoreError::Corrupt(format!("{name} is damaged at byte {at}"))
 }
 
-/// Reads records with whole headers and indexes, one after the other, up to `limit`.
+/// Reads consecutive records with whole headers and indexes, up to `limit`.
 fn read_records<F: File>(file: &F, epoch: u64, limit: u64) -> Result<Vec<Record>, StoreError> {
     let name = segment_name(epoch);
     let mut records: Vec<Record> = Vec::new();
@@ -180,7 +183,7 @@ fn read_records<F: File>(file: &F, epoch: u64, limit: u64) -> Result<Vec<Record>
     Ok(records)
 }
 
-/// Part of a file in memory, so that many small records take one read.
+/// A part of a file in memory, so that one read serves many small records.
 struct Window<'a, F> {
     file: &'a F,
     name: &'a str,
@@ -189,7 +192,7 @@ struct Window<'a, F> {
 }
 
 impl<F: File> Window<'_, F> {
-    /// Returns `length` bytes from `offset` on: fewer only where the file ends.
+    /// Returns `length` bytes from `offset` on; fewer only at the end of the file.
     fn read(&mut self, offset: u64, length: usize) -> Result<&[u8], StoreError> {
         let inside = |start: u64, have: usize| {
             let at = usize::try_from(offset.checked_sub(start)?).ok()?;
@@ -223,7 +226,8 @@ fn start_of(records: &[Record]) -> Option<Start> {
     }
 }
 
-/// Looks behind the valid part, up to `size`, for records and notes, and returns the furthest offset that one says was durable.
+/// Searches for records and notes behind the valid part, up to `size`, and returns the furthest
+/// offset that one of them declares durable.
 fn durable_further_on<F: File>(
     file: &F,
     epoch: u64,
@@ -234,7 +238,7 @@ fn durable_further_on<F: File>(
     let mut furthest = None;
     let mut offset = from;
     while offset < size {
-        // What was added since the size was asked for belongs to a writer that goes on.
+        // Bytes added after the size was read belong to a writer that goes on.
         let length = (size - offset).min((WINDOW_BYTES + HEADER_BYTES - 1) as u64) as usize;
         let bytes = file.read(offset, length);
         let bytes = bytes.map_err(|error| error.at(&name))?;

@@ -7,21 +7,21 @@ use crate::remedy::with_remedy;
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, ScanBudget, StoreError, gather};
 use std::fmt;
 
-/// Most keys: each takes about 150 bytes of memory, of which a component has 4 GiB.
+/// Most keys: each takes about 150 bytes of memory, and a component has 4 GiB.
 pub const MAX_ENTRIES: usize = 8 << 20;
 
 const LIMITS: Limits = Limits::standard(true);
 
 /// A key-value store in a directory.
 ///
-/// [`KvStore`] is its contract. The functions below are what that is made of: they keep to no limits but
-/// those of the format, which are keys of 64 KiB, and 16 MiB for a value and for all changes of one call.
+/// [`KvStore`] is its contract. The functions below have no limits but those of the format: keys of
+/// 64 KiB, and 16 MiB for a value and for all changes of one call.
 ///
 /// # Two at once
 ///
-/// The newer opener has the store. The older one's next [`FileStore::change`] is not acknowledged, and every
-/// later one fails with [`StoreError::AccessDenied`]; what it had been acknowledged is in the newer one's
-/// store.
+/// The newer opener has the store. The older one's next [`FileStore::change`] is not acknowledged,
+/// and every later one fails with [`StoreError::AccessDenied`]. The newer one finds everything that
+/// was acknowledged to the older.
 pub struct FileStore<D: Directory>(pub(crate) Log<D>);
 
 impl<D: Directory> FileStore<D> {
@@ -29,7 +29,7 @@ impl<D: Directory> FileStore<D> {
     ///
     /// # Cost
     ///
-    /// One read of a file, none for a small value that was used before.
+    /// One read of a file; none for a small value that was used before.
     pub fn value(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(location) = self.0.index.get(key) else { return Ok(None) };
         if let Some(value) = &location.cached {
@@ -40,8 +40,8 @@ impl<D: Directory> FileStore<D> {
         Ok(Some(value))
     }
 
-    /// Returns entries with `start <= key < end` in order, as long as `take` says yes to the sum of the lengths
-    /// of key and value; an empty `end` is the end of the store.
+    /// Returns entries with `start <= key < end` in order while `take` accepts the sum of the
+    /// lengths of key and value; an empty `end` is the end of the store.
     ///
     /// # Cost
     ///
@@ -71,17 +71,19 @@ impl<D: Directory> FileStore<D> {
     ///
     /// # Durability
     ///
-    /// From the end of the process everything is safe that was acknowledged; from a crash of the machine
-    /// everything up to the last durable apply, and a crash loses a suffix only.
+    /// Everything acknowledged survives the end of the process. A crash of the machine loses at
+    /// most a suffix after the last durable apply.
     ///
     /// # Errors
     ///
-    /// After [`StoreError::UnknownOutcome`] the call may have been applied; after any other error it was not.
-    /// On a full disk a call that removes more bytes than it puts works as long as there is a reserve.
+    /// After [`StoreError::UnknownOutcome`] the call may have been applied; after any other error
+    /// it was not. On a full disk, a call that removes more bytes than it puts works as long as
+    /// there is a reserve.
     ///
     /// # Cost
     ///
-    /// One write and one look at the lease; if durable, a sync and a write of 64 bytes that none waits for.
+    /// One write and one look at the lease; if durable, also a sync, and a write of 64 bytes that
+    /// nobody waits for.
     pub fn change(
         &mut self,
         guards: &[Guard<&[u8]>],
@@ -115,7 +117,7 @@ impl<D: Directory> FileStore<D> {
     fn holds(&mut self, guard: &Guard<&[u8]>) -> Result<bool, StoreError> {
         match (self.0.index.get(guard.key), guard.expected) {
             (None, None) => Ok(true),
-            // Read only where the length does not decide.
+            // A read is needed only if the lengths are equal.
             (Some(location), Some(expected)) if location.length as usize == expected.len() => {
                 Ok(guard.holds(self.value(guard.key)?.as_deref()))
             }

@@ -1,5 +1,5 @@
-//! The engine's crash test on a store: sequences of file operations, cut at every call of the
-//! medium.
+//! The engine's own crash test on a store: sequences of its operations, and at every call of the
+//! medium a cut.
 
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use kvfs_trust::below::Below;
@@ -22,7 +22,8 @@ pub trait Medium {
     /// Changes the progress that the medium records with each of its calls.
     fn mark<T>(&self, change: impl FnOnce(&mut Mark) -> T) -> T;
 
-    /// Returns the level of the apply with this number. A sabotage may lower `level`.
+    /// Returns the level at which the store makes the apply with this number: a sabotage changes
+    /// it.
     fn level(&self, level: Durability, _number: usize) -> Durability {
         level
     }
@@ -53,8 +54,8 @@ impl<M: Medium> OnTrial<M> {
     }
 }
 
-/// A sound store on a sound medium fails for these two reasons only. Any other becomes an error that
-/// the engine must report.
+/// A sound store on a sound medium fails for these two reasons alone: any other is one that the
+/// engine must not put up with.
 fn strictly(error: StoreError) -> StoreError {
     match error {
         StoreError::Conflict | StoreError::UnknownOutcome => error,

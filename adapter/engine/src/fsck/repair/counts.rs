@@ -1,5 +1,5 @@
-//! Repairs what follows from the rest: link counts, sizes, parents, orphan and reap records,
-//! garbage, and at last what the superblock counts.
+//! Repairs what follows from other records: link counts, sizes, parents, orphan and reap records,
+//! garbage, and last the counts of the superblock.
 
 use super::missing::end_of_reach;
 use super::work::Work;
@@ -19,8 +19,8 @@ pub(super) fn records(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     garbage(work, picture)
 }
 
-/// Stores directories that have names in the store where these are: readers look for names where
-/// the directory is.
+/// Copies directories up that have names in the store: readers look for names only where the
+/// directory's own record is.
 pub(super) fn hidden_names(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     for ino in &picture.hidden_names {
         if let Some(inode) = picture.inodes.get(ino) {
@@ -64,7 +64,8 @@ fn inodes(work: &mut Work<'_>, picture: &Picture, names: &BTreeMap<InodeNo, Name
             what.push(format!("it now counts {} extents instead of {}", right.extents, inode.extents));
         }
         let below = picture.extents_below(*ino, &right);
-        // What is brought up has its extents still below. Above, none counted is right too.
+        // A copied-up file still has its extents in the image. In the store, a count of none is
+        // right too.
         if !picture.is_above(*ino) || ![0, below].contains(&right.extents_below) {
             right.extents_below = below;
         }
@@ -78,8 +79,8 @@ fn inodes(work: &mut Work<'_>, picture: &Picture, names: &BTreeMap<InodeNo, Name
     Ok(())
 }
 
-/// The number of extents to be counted: those that are there. A count of more says that some are
-/// lost, which stays visible unless the loss is accepted; it is a wrong count if none is missing.
+/// The right count of extents: those that exist. If more are counted, and some are missing, they
+/// are lost: the count stays, so that the loss stays visible, unless it is accepted.
 fn extent_count(work: &Work<'_>, picture: &Picture, ino: InodeNo, inode: &Inode) -> u64 {
     let end = inode.extents_end(work.writer.extent_bytes);
     let indices = picture.extents.get(&ino).map_or(&[][..], Vec::as_slice);
@@ -88,8 +89,8 @@ fn extent_count(work: &Work<'_>, picture: &Picture, ino: InodeNo, inode: &Inode)
     if nothing_lost || work.options.accept_loss { found } else { inode.extents }
 }
 
-/// Stores an inode's record with everything from `right` but the bytes, which the picture does not
-/// have.
+/// Stores an inode's record with everything from `right` except the inline bytes, which the picture
+/// does not have.
 fn rewrite(work: &mut Work<'_>, ino: InodeNo, right: &Inode, what: &str) -> Result<()> {
     let key = work.writer.inode_key(ino);
     let Some(value) = work.writer.value(&key)? else { return Ok(()) };
@@ -172,7 +173,7 @@ pub(super) fn superblock(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     let mut right = superblock.clone();
     right.next_inode = right.next_inode.max(picture.highest_inode().saturating_add(1));
     right.used_names = used.names;
-    // What a damaged inode is charged with is not known.
+    // The charge of a damaged inode is not known.
     if picture.damaged_inodes.is_empty() {
         (right.used_inodes, right.used_bytes) = (used.inodes, used.bytes);
     }

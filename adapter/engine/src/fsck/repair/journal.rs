@@ -1,12 +1,12 @@
-//! The journal: what a cut commit has left is put in place before anything is repaired.
+//! The journal of a cut commit: put in place before anything is repaired.
 
 use super::keep::remove_journal_record;
 use super::work::Work;
 use crate::error::{Error, Result};
 
-/// Puts a committed journal in place, and removes one that was not committed. One that was and is
-/// damaged is lost: its records are kept where they fit, and what it has changed in part is for the
-/// other stages.
+/// Puts a committed journal in place, and removes one that was not committed. A damaged committed
+/// journal is lost: its records are kept if they fit, and other stages repair what it has changed
+/// in part.
 pub(super) fn settle(work: &mut Work<'_>) -> Result<()> {
     let key = work.writer.key(|keys, key| keys.journal_commit(key));
     match work.writer.settle_journal() {

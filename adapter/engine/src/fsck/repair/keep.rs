@@ -6,10 +6,10 @@ use crate::error::Result;
 use crate::types::InodeNo;
 use std::fmt::Write;
 
-/// Keeps a damaged record as a file without a name (which a later stage puts into `lost+found`),
-/// and removes it from its place or puts `instead` there, in one apply.
+/// Keeps a damaged record as a file without a name, and removes it from its place or puts `instead`
+/// there, in one apply.
 ///
-/// A record that is too long for that stays where it is, and is found again.
+/// A record that is too long for that stays in its place.
 pub(super) fn keep_and_remove(
     work: &mut Work<'_>,
     key: Vec<u8>,
@@ -28,7 +28,7 @@ pub(super) fn keep_and_remove(
     Ok(())
 }
 
-/// The file that keeps a record: a line of text with the key, then the value as it was.
+/// Makes the file that keeps a record: a line of text with the key, then the value unchanged.
 pub(super) fn kept_record(work: &mut Work<'_>, key: &[u8], value: &[u8]) -> Result<(InodeNo, Vec<Change>)> {
     let mut text = String::from("damaged record of key ");
     for byte in key {
@@ -41,7 +41,7 @@ pub(super) fn kept_record(work: &mut Work<'_>, key: &[u8], value: &[u8]) -> Resu
     work.writer.new_file(&bytes)
 }
 
-/// Takes a journal's record out of the way, and keeps it if one apply can do both.
+/// Removes a record of a journal, and keeps it if one apply can do both.
 pub(super) fn remove_journal_record(work: &mut Work<'_>, key: Vec<u8>, what: &str) -> Result<()> {
     let Some(value) = work.writer.value(&key)? else { return Ok(()) };
     let (ino, mut group) = kept_record(work, &key, &value)?;

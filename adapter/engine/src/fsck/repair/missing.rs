@@ -1,5 +1,4 @@
-//! Repairs what is left of inodes that do not exist, and entries that name something else than they
-//! say.
+//! Repairs the remains of missing inodes, and entries of another kind than their inode.
 
 use super::work::Work;
 use crate::error::Result;
@@ -11,8 +10,8 @@ use crate::stored::record::{RecordId, unseal};
 use crate::types::{Dentry, InodeNo, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Directories are made anew where entries lie in them, files where their bytes are left; an entry
-/// goes if it names nothing at all, or lies in what is no directory.
+/// Makes missing directories that have entries, and missing files that have bytes. Removes entries
+/// that name nothing, or that lie in something that is no directory.
 pub(super) fn stage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     let holders = entries_in(picture);
     let mut named_in: BTreeMap<InodeNo, InodeNo> = BTreeMap::new();
@@ -24,7 +23,7 @@ pub(super) fn stage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     for (dir, name, entry) in &picture.dentries {
         let key = work.writer.dentry_key(*dir, name);
         if picture.inodes.get(dir).is_some_and(|inode| inode.kind != Kind::Directory) {
-            // What it names goes to lost+found, if it has no other name.
+            // The inode that it names goes to lost+found, if it has no other name.
             work.writer.put((key.clone(), None))?;
             work.note(
                 key,
@@ -51,7 +50,7 @@ pub(super) fn stage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     Ok(())
 }
 
-/// The directories that entries lie in, sound or damaged.
+/// The directories of all entries, sound or damaged.
 pub(super) fn entries_in(picture: &Picture) -> BTreeSet<InodeNo> {
     let damaged = picture.damaged_dentries.iter().map(|damaged| damaged.dir);
     picture.dentries.iter().map(|(dir, _, _)| *dir).chain(damaged).collect()
@@ -72,13 +71,13 @@ fn directories(
         work.writer.put(work.writer.inode_change(ino, &directory))?;
         work.note(work.writer.inode_key(ino), "the directory's inode was made anew");
     }
-    // One that is there and is no directory cannot be the root.
+    // If it exists and is no directory, it cannot be the root.
     if let Some(inode) = picture.inodes.get(&InodeNo::ROOT).filter(|inode| inode.kind != Kind::Directory) {
         let key = work.writer.inode_key(InodeNo::ROOT);
         let moved = work.writer.new_inode_number()?;
         let Some(value) = work.writer.value(&key)? else { return Ok(()) };
         let mut group = Vec::new();
-        // With its bytes if they lie in it; extents of the root's number become garbage.
+        // Its inline bytes are kept; extents under the root's number become garbage.
         if !matches!(inode.content, Content::Extents)
             && let Ok(whole) = Inode::decode(&key, InodeNo::ROOT, work.writer.inline_bytes(), &value)
         {
@@ -92,8 +91,8 @@ fn directories(
     Ok(())
 }
 
-/// Makes inodes for bytes that have lost theirs. Where a name leads there, only if the loss is
-/// accepted: nothing tells the file's true size.
+/// Makes inodes for extents that have lost theirs. If a name leads there, only if the loss is
+/// accepted: the file's true size is not known.
 fn files(
     work: &mut Work<'_>,
     picture: &Picture,
@@ -122,21 +121,20 @@ fn has_bytes(work: &Work<'_>, picture: &Picture, ino: InodeNo) -> bool {
     last_extent(work, picture, ino).is_some()
 }
 
-/// The last extent that a file of this number can have had: not garbage, and not further than any
-/// file reaches.
+/// The last extent that a file of this number can have had: not garbage, and within the largest
+/// file.
 pub(super) fn last_extent(work: &Work<'_>, picture: &Picture, ino: InodeNo) -> Option<u64> {
     let end = end_of_reach(work.writer.extent_bytes, picture, ino);
     picture.extents.get(&ino)?.iter().rev().find(|index| **index < end).copied()
 }
 
-/// Where the extents end that an inode of this number could have, if it is not there to be asked.
+/// The end of the extents that a missing inode of this number could have.
 pub(super) fn end_of_reach(extent_bytes: u64, picture: &Picture, ino: InodeNo) -> u64 {
     let reach = MAX_FILE_BYTES / extent_bytes.max(1);
     picture.reaps.get(&ino).map_or(reach, |reap| reap.from.min(reach))
 }
 
-/// An inode for the extents of this number, which count as one file's. Its size is up to the last
-/// byte that is stored.
+/// Makes an inode for the extents of this number. Its size ends at the last stored byte.
 pub(super) fn rebuilt_file(work: &mut Work<'_>, picture: &Picture, ino: InodeNo) -> Result<Inode> {
     let content = Content::Inline(Vec::new());
     let mut inode = Inode::new(Kind::File, InodeNo(0), work.writer.clock.now(), content);
@@ -147,7 +145,7 @@ pub(super) fn rebuilt_file(work: &mut Work<'_>, picture: &Picture, ino: InodeNo)
     let id = RecordId { tag: tag::EXTENT, name: "extent", ino: ino.0 };
     let tail = unseal(&key, id, &value).map_or(extent_bytes, |body| (body.len() as u64).min(extent_bytes));
     inode.content = Content::Extents;
-    // A byte at least: the extent is there, so the file reaches it.
+    // At least one byte: the extent exists, so the file reaches it.
     inode.size = last.saturating_mul(extent_bytes).saturating_add(tail.max(1));
     let indices = picture.extents.get(&ino).map_or(&[][..], Vec::as_slice);
     inode.extents = indices.iter().filter(|index| **index <= last).count() as u64;

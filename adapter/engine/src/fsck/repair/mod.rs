@@ -1,10 +1,10 @@
-//! Repairs a volume: finds what is wrong, changes one kind of it, and looks again, until nothing is
-//! left that can be repaired.
+//! Repairs a volume: finds what is wrong, repairs one kind of damage, and looks again, until
+//! nothing is left that can be repaired.
 //!
-//! A round reads the whole volume and runs the stages below in their order, up to and with the
-//! first that has something to do. So a stage relies on those before it: where links are counted,
-//! every entry is sound and every directory has its place. And a repair that was cut short needs
-//! nothing but to be started again: what it finds is another damaged volume, a little less damaged.
+//! A round reads the whole volume and runs the stages below in order, until one has changed
+//! something. So each stage can rely on those before it: when links are counted, every entry is
+//! sound and every directory has its place. A repair that was cut short is just started again: it
+//! finds a volume that is a little less damaged.
 //!
 //! | stage | what it repairs | invariants |
 //! |---|---|---|
@@ -49,17 +49,17 @@ use crate::stored::key::KeySpace;
 use crate::types::Clock;
 use crate::volume::room::check_limits;
 
-/// Rounds that a repair takes at most. Each stage runs once or twice; more would be a stage that
-/// undoes another's work.
+/// Most rounds of a repair. Each stage runs once or twice: more would mean that stages undo each
+/// other's work.
 const MAX_ROUNDS: usize = 32;
 
-/// What a repair has found and done.
+/// The result of a repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repair {
     /// What was wrong before.
     pub before: Report,
-    /// What was changed, in its order.
+    /// The changes, in order.
     pub fixes: Vec<Fix>,
     /// What is still wrong.
     pub after: Report,
@@ -67,24 +67,23 @@ pub struct Repair {
 
 /// Checks one volume of a store and repairs it.
 ///
-/// Nothing that a path leads to is dropped. What has lost its name goes to the directory
-/// `lost+found` as `#` and its inode number; a record that cannot be read is kept there as a file
-/// of its key and value. Bytes that are lost stay an error for who reads them, unless
-/// [`RepairOptions::accept_loss`] says otherwise. A sound volume is left as it is to the byte.
+/// Nothing that a path leads to is dropped. Inodes that have lost their names go to the directory
+/// `lost+found`, as `#` and their number. A record that cannot be read is kept there, as a file of
+/// its key and value. Lost bytes stay an error for their readers, unless
+/// [`RepairOptions::accept_loss`] is set. A sound volume is not changed by a byte.
 ///
 /// # Durability
-/// If anything was changed it is durable when this returns. Every change is an atomic apply, and
-/// what they leave when it is cut short between two of them can be repaired as well.
+/// All changes are durable when this returns. Every change is an atomic apply, and a repair that is
+/// cut short between two of them leaves a volume that can be repaired.
 ///
 /// # Errors
 /// As [`fsck`](super::fsck); [`Error::Format`] also for a volume that takes no changes;
-/// [`Error::Fenced`] if another opener takes the volume over meanwhile. The repair itself becomes
-/// the volume's one writer when it starts to change something: who had it open can store nothing
-/// any more.
+/// [`Error::Fenced`] if another opener takes the volume over meanwhile. The repair becomes the
+/// volume's only writer before its first change: former openers can store nothing any more.
 ///
 /// # Cost
-/// Each round reads the whole volume as `fsck` does, a handful of rounds for most damage, and one
-/// round for none. What is changed goes to the store in applies of up to its limits.
+/// Each round reads the whole volume, as `fsck` does. Most damage takes a handful of rounds, a
+/// sound volume one. Changes go to the store in applies up to its limits.
 pub fn repair(
     store: &mut dyn KvStore,
     clock: &mut dyn Clock,
@@ -95,8 +94,8 @@ pub fn repair(
     repair_layered(Layered::new(store, None), clock, volume, None, options)
 }
 
-/// As [`repair`], for a volume that lies on an image. The image stays as it is: what is wrong with
-/// it cannot be repaired but in the tree that the two are together.
+/// As [`repair`], for a volume that lies on an image. The image is not changed: its damage is
+/// repaired by records above it.
 ///
 /// # Errors
 /// As there, and [`Error::OtherImage`] for a volume that lies on another image, or on none.
@@ -154,7 +153,7 @@ fn repair_layered<'s>(
 /// Plans and makes the changes of one kind.
 type Stage<'s> = fn(&mut Work<'s>, &Picture) -> Result<()>;
 
-/// Runs the stages up to and with the first that changes something. Returns whether one did.
+/// Runs the stages until one changes something. Returns whether one did.
 fn round<'s>(work: &mut Work<'s>, picture: &Picture) -> Result<bool> {
     let Some(superblock) = &picture.superblock else {
         return Err(Error::damaged("superblock", 0, "gone while the volume was repaired"));

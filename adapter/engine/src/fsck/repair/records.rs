@@ -1,4 +1,4 @@
-//! Repairs records that cannot be read, each by itself.
+//! Repairs records that cannot be read.
 
 use super::keep::{keep_and_remove, remove_journal_record};
 use super::missing::{entries_in, last_extent, rebuilt_file};
@@ -11,9 +11,9 @@ use crate::stored::record::inode::Content;
 use crate::types::{Dentry, InodeNo, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Entries: one whose damaged value seems to name an inode that lacks just this name is believed.
-/// Of others the record is kept, and the inode, if nothing else names it, goes to `lost+found`
-/// later.
+/// Repairs damaged entries. If the guess at a damaged value names an inode that lacks just this
+/// name, it is believed. Other records are kept; their inodes go to `lost+found` later if nothing
+/// else names them.
 pub(super) fn entries(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     let mut names = names(picture);
     for damaged in &picture.damaged_dentries {
@@ -48,7 +48,7 @@ fn lacks_a_name(
     }
 }
 
-/// Everything else that is damaged.
+/// Repairs all other damaged records.
 pub(super) fn others(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     for key in &picture.strange_keys {
         keep_and_remove(work, key.clone(), "a record of no known form", None)?;
@@ -63,7 +63,8 @@ pub(super) fn others(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     extents(work, picture)
 }
 
-/// A record that says what is garbage: what lies behind its file's end is, whatever it said.
+/// Repairs reap records: extents behind the end of their file are garbage, whatever the record
+/// said.
 fn reaps(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     for ino in &picture.damaged_reaps {
         let key = work.writer.reap_key(*ino);
@@ -113,7 +114,7 @@ fn inodes(work: &mut Work<'_>, picture: &Picture, names: &BTreeMap<InodeNo, Name
             let change = work.writer.inode_change(*ino, &directory);
             keep_and_remove(work, key, "the directory's inode", Some(vec![change]))?;
         } else if kind.is_some() && !work.options.accept_loss {
-            // Its names stay, and reading it stays an error.
+            // It keeps its names, and reading it stays an error.
         } else if kind == Some(Kind::Symlink) {
             let mut link = rebuilt_file(work, picture, *ino)?;
             (link.kind, link.size, link.extents) = (Kind::Symlink, 0, 0);
@@ -143,7 +144,7 @@ fn inodes(work: &mut Work<'_>, picture: &Picture, names: &BTreeMap<InodeNo, Name
     Ok(())
 }
 
-/// A file that was unlinked goes, as it would have with its last close.
+/// Removes an unlinked file, as its last close would have done.
 fn remove_unlinked(work: &mut Work<'_>, picture: &Picture, ino: InodeNo, key: Vec<u8>) -> Result<()> {
     let mut group: Vec<Change> = vec![(key.clone(), None), (work.writer.orphan_key(ino), None)];
     if let Some(last) = picture.extents.get(&ino).and_then(|indices| indices.last()) {

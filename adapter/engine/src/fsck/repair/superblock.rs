@@ -1,4 +1,4 @@
-//! Becomes the volume's writer, and makes a superblock where there is none that can be read.
+//! Becomes the volume's writer, and makes a superblock if none can be read.
 
 use super::keep::kept_record;
 use super::work::{Below, Work};
@@ -13,10 +13,10 @@ use crate::stored::record::superblock::{MAX_EXTENT_BYTES, MIN_EXTENT_BYTES, Supe
 use crate::types::InodeNo;
 use crate::volume::room::{check_fit, fitting_sizes};
 
-/// Where the extent size stands in a superblock's value.
+/// The place of the extent size in a superblock's value.
 const EXTENT_BYTES_AT: usize = FRAME_BYTES + 40;
 
-/// Returns whether the volume can be repaired: it cannot if its extent size is not known any more.
+/// Returns whether the volume can be repaired: not if its extent size is lost.
 pub(super) fn take_over(
     work: &mut Work<'_>,
     picture: &Picture,
@@ -62,7 +62,7 @@ pub(super) fn take_over(
     }
     superblock.next_inode = picture.highest_record().saturating_add(1).max(superblock.next_inode);
     check_fit(&superblock, work.writer.limits())?;
-    // It would have known of the journal that there is.
+    // The lost superblock announced the journal.
     superblock.set_journal(picture.has_journal);
     work.writer.extent_bytes = u64::from(extent_bytes);
     work.writer.superblock = Some(superblock.clone());
@@ -84,13 +84,13 @@ pub(super) fn take_over(
     Ok(true)
 }
 
-/// Finds the extent size from what is stored: the one at which all files have as many extents as
-/// their inodes count. `usual` is taken where nothing depends on it.
+/// Finds the extent size with which all files have as many extents as their inodes count; `usual`
+/// if nothing depends on it.
 fn extent_bytes(picture: &Picture, damaged: Option<&[u8]>, usual: u32) -> Option<u32> {
     let sizes = (MIN_EXTENT_BYTES.ilog2()..=MAX_EXTENT_BYTES.ilog2()).map(|bits| 1u32 << bits);
     let long_enough = |size: &u32| *size as usize >= picture.longest_extent_bytes;
     let fitting: Vec<u32> = sizes.filter(long_enough).filter(|size| counts_agree(picture, *size)).collect();
-    // The damage need not have hit it.
+    // The damage may have spared it.
     let said = damaged
         .and_then(|value| value.get(EXTENT_BYTES_AT..)?.first_chunk::<4>())
         .map(|bytes| u32::from_be_bytes(*bytes))
@@ -100,7 +100,7 @@ fn extent_bytes(picture: &Picture, damaged: Option<&[u8]>, usual: u32) -> Option
         _ if said.is_some_and(|said| fitting.is_empty() || fitting.contains(&said)) => said,
         [only] => Some(*only),
         [] => None,
-        // As long as there are but first extents, every size says the same of them.
+        // With first extents alone, every size fits.
         [first, ..] if picture.extents.values().all(|indices| indices.iter().all(|index| *index == 0)) => {
             Some(if fitting.contains(&usual) { usual } else { *first })
         }

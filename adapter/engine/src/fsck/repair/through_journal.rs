@@ -1,5 +1,5 @@
-//! Groups of changes that take effect together: what does not fit one apply goes through the
-//! journal, as commits do.
+//! Groups of changes that take effect together. A group that does not fit one apply goes through
+//! the journal, as commits do.
 
 use super::writer::{Change, Writer, mutation};
 use crate::backing::journal_view::read_journal;
@@ -27,8 +27,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Stores changes that are too many for one apply so that they take effect together. Those of
-    /// records that a journal does not carry follow.
+    /// Stores a group that is too large for one apply. Changes of records that a journal does not
+    /// carry follow it.
     fn put_through_journal(&mut self, group: Vec<Change>) -> Result<()> {
         self.flush()?;
         let carried = [tag::INODE, tag::DENTRY, tag::EXTENT, tag::REAP, tag::ORPHAN];
@@ -64,10 +64,10 @@ impl Writer<'_> {
         others.into_iter().try_for_each(|change| self.put(change))
     }
 
-    /// Puts the journal in place that there may be, and removes it. Returns whether there was one.
+    /// Puts the journal in place, and removes it. Returns whether there was one.
     ///
     /// # Errors
-    /// [`Error::Damaged`] for one that was committed and is not whole: it is left as it is.
+    /// [`Error::Damaged`] for a committed journal that is not whole, which is not changed.
     pub(super) fn settle_journal(&mut self) -> Result<bool> {
         if !self.superblock.as_ref().is_some_and(|superblock| superblock.has_journal()) {
             return Ok(false);
@@ -78,8 +78,8 @@ impl Writer<'_> {
         for (key, value) in journal.committed.unwrap_or_default() {
             self.put((key, value))?;
         }
-        // Everything is in place before the journal is invalid, and it is invalid before a part is
-        // missing.
+        // Everything is in place before the journal becomes invalid, and it becomes invalid before
+        // a part is missing.
         let commit = self.key(|keys, key| keys.journal_commit(key));
         for key in std::iter::once(commit).chain(journal.parts) {
             self.put((key, None))?;

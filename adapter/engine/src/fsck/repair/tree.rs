@@ -1,5 +1,5 @@
-//! Repairs the tree: every directory gets its one place, and what has lost its name one in
-//! `lost+found`.
+//! Repairs the tree: every directory gets one place, and inodes that have lost their names get one
+//! in `lost+found`.
 
 use super::work::Work;
 use super::writer::Change;
@@ -9,7 +9,7 @@ use crate::fsck::relate::{Names, names};
 use crate::types::{Dentry, InodeNo, Kind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The directory in the root for what has lost its name, as other file systems call it.
+/// The directory for inodes that have lost their names, called as in other file systems.
 const LOST_AND_FOUND: &str = "lost+found";
 
 pub(super) fn stage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
@@ -32,7 +32,7 @@ pub(super) fn stage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     Ok(())
 }
 
-/// Finds a way from the root to every directory.
+/// Finds a path from the root to every directory.
 struct Plan<'p> {
     picture: &'p Picture,
     names: &'p BTreeMap<InodeNo, Names>,
@@ -59,8 +59,8 @@ impl<'p> Plan<'p> {
 
     fn directories(&mut self) {
         self.walk(InodeNo::ROOT);
-        // Those without any name first: they are the tops of what has come loose. What remains then
-        // are rings, which have no top, and are cut at the lowest number.
+        // Directories without a name come first: they are the tops of loose trees. The rest are
+        // rings without a top, which are cut at the lowest number.
         for ring in [false, true] {
             for (ino, inode) in &self.picture.inodes {
                 let names = self.names.get(ino);
@@ -75,8 +75,8 @@ impl<'p> Plan<'p> {
         }
     }
 
-    /// Places everything below `top`. Of several names of a directory the one counts that is where
-    /// the directory itself says, if the walk comes to it.
+    /// Places everything below `top`. If a directory has several names, the one in its recorded
+    /// parent counts, if the walk reaches it.
     fn walk(&mut self, top: InodeNo) {
         let mut queue = VecDeque::from([top]);
         let mut doubtful = VecDeque::new();
@@ -103,7 +103,7 @@ impl<'p> Plan<'p> {
     }
 }
 
-/// Gives each of `lost` a name in `lost+found`, which is made if it is missing.
+/// Gives each of `lost` a name in `lost+found`, making that directory if it is missing.
 fn adopt(work: &mut Work<'_>, picture: &Picture, lost: &[InodeNo]) -> Result<()> {
     if lost.is_empty() {
         return Ok(());
@@ -126,7 +126,7 @@ fn adopt(work: &mut Work<'_>, picture: &Picture, lost: &[InodeNo]) -> Result<()>
         }
         let entry = Dentry::new(inode.kind, *ino);
         let mut group: Vec<Change> = vec![work.writer.dentry_change(shelter, &name, entry)];
-        // With both, an opener would remove what has a name.
+        // With both a name and an orphan record, an opener would remove it.
         if picture.orphans.contains(ino) {
             group.push((work.writer.orphan_key(*ino), None));
         }
@@ -137,7 +137,7 @@ fn adopt(work: &mut Work<'_>, picture: &Picture, lost: &[InodeNo]) -> Result<()>
     Ok(())
 }
 
-/// The directory for what is lost, and its name in the root.
+/// Returns the directory for lost inodes, and its name in the root.
 fn shelter(work: &mut Work<'_>, picture: &Picture, lost: &[InodeNo]) -> Result<(InodeNo, String)> {
     let in_root: BTreeMap<&str, Dentry> = picture
         .dentries

@@ -1,4 +1,4 @@
-//! A repair under way: what it may do, what it has done, and what it writes with.
+//! A repair under way: its options, its fixes, and its writer.
 
 use super::writer::Writer;
 use crate::fsck::report::write_hex;
@@ -6,19 +6,19 @@ use crate::stored::record::superblock::Superblock;
 use crate::types::ImageId;
 use std::fmt;
 
-/// What a repair may do.
+/// Options of a repair.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RepairOptions {
-    /// Makes whole what has lost bytes: zeros where an extent is damaged or missing, and what the
-    /// extents tell where an inode is. Without it such a file stays as it is, and reading what is
-    /// lost stays an error.
+    /// Completes files that have lost bytes: zeros for damaged or missing extents, and a new inode
+    /// by the extents for a lost one. Without it such a file is not changed, and reading its lost
+    /// part stays an error.
     pub accept_loss: bool,
 }
 
-/// One thing that a repair has changed.
+/// One change of a repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
-    /// The key of the record that was changed, made or removed, to the byte.
+    /// The key of the record that was changed, made or removed.
     pub key: Vec<u8>,
     /// What was done, in words.
     pub what: String,
@@ -46,7 +46,7 @@ pub(super) struct Work<'s> {
 }
 
 impl Work<'_> {
-    /// Notes what is done to the record under `key`.
+    /// Notes what was done to the record under `key`.
     pub(super) fn note(&mut self, key: Vec<u8>, what: impl Into<String>) {
         self.fixes.push(Fix { key, what: what.into() });
     }

@@ -20,13 +20,13 @@ pub(super) struct Writer<'s> {
     pub(super) clock: &'s mut dyn Clock,
     pub(super) keys: KeySpace,
     limits: Limits,
-    /// The superblock as it will be with the next apply; none before the volume is taken over.
+    /// The superblock of the next apply; `None` before the volume is taken over.
     pub(super) superblock: Option<Superblock>,
-    /// The superblock as it is in the store, to the byte.
+    /// The superblock's value in the store.
     stored: Option<Vec<u8>>,
     pub(super) extent_bytes: u64,
     next_inode: u64,
-    /// Numbers that entries name, be it that nothing is there: a new inode must not come under one.
+    /// Numbers that entries name, even if no inode has them: a new inode must not get one.
     named: BTreeSet<u64>,
     changes: Vec<Change>,
     changes_bytes: usize,
@@ -53,7 +53,7 @@ impl<'s> Writer<'s> {
         &self.limits
     }
 
-    /// Writes `superblock` in place of what was read, with `others`, and so becomes the one writer.
+    /// Replaces the superblock that was found, with `others`, and so becomes the only writer.
     pub(super) fn take_over(
         &mut self,
         found: Option<&[u8]>,
@@ -66,7 +66,7 @@ impl<'s> Writer<'s> {
         self.apply(Durability::Buffered)
     }
 
-    /// New inodes get numbers above all that are in use.
+    /// Makes new inodes get numbers above all numbers in use.
     pub(super) fn start_numbers_above(&mut self, picture: &Picture) {
         let next = self.superblock.as_ref().map_or(0, |superblock| superblock.next_inode);
         self.next_inode = next.max(picture.highest_record().saturating_add(1));
@@ -77,10 +77,10 @@ impl<'s> Writer<'s> {
         self.superblock.as_ref().map_or(0, |superblock| superblock.inline_bytes)
     }
 
-    /// A number for a new inode. It is used up with the next apply.
+    /// Returns a number for a new inode. The next apply reserves it.
     pub(super) fn new_inode_number(&mut self) -> Result<InodeNo> {
         while self.named.contains(&self.next_inode) {
-            // Entries may name any number, the last too.
+            // Entries may name any number, even the last.
             self.next_inode = self.next_inode.saturating_add(1);
             if self.next_inode == u64::MAX {
                 break;
@@ -101,7 +101,7 @@ impl<'s> Writer<'s> {
         Ok(InodeNo(number))
     }
 
-    /// Whether the store takes each of `group`, be it through the journal.
+    /// Whether the store takes all of `group`, at once or through the journal.
     pub(super) fn fits(&self, group: &[Change]) -> bool {
         let (_, bytes) = self.room();
         let fits_alone = |(key, value): &Change| {
@@ -119,7 +119,7 @@ impl<'s> Writer<'s> {
         group.len() <= entries && bytes_of(group) <= bytes && group.iter().all(short)
     }
 
-    /// What an apply can carry beside the superblock.
+    /// Entries and bytes that an apply can carry beside the superblock.
     pub(super) fn room(&self) -> (usize, usize) {
         let superblock = self.stored.as_ref().map_or(512, Vec::len) + self.keys.superblock().len() + 8;
         let bytes = (self.limits.max_batch_bytes as usize).saturating_sub(superblock);
@@ -141,12 +141,12 @@ impl<'s> Writer<'s> {
         self.put_together(vec![change])
     }
 
-    /// Stores what has gathered.
+    /// Stores the changes that have gathered.
     pub(super) fn flush(&mut self) -> Result<()> {
         if self.changes.is_empty() { Ok(()) } else { self.apply(Durability::Buffered) }
     }
 
-    /// Stores the superblock as it was changed.
+    /// Stores the changed superblock.
     pub(super) fn put_superblock(&mut self) -> Result<()> {
         self.apply(Durability::Buffered)
     }
@@ -177,7 +177,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Reads one record to the byte.
+    /// Reads the value of one record.
     pub(super) fn value(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         Ok(self.store.get(&[key])?.into_iter().next().flatten())
     }
@@ -187,7 +187,7 @@ impl<'s> Writer<'s> {
         Ok(self.store.scan(start, end, self.limits.max_batch_entries, self.limits.max_batch_bytes)?)
     }
 
-    /// A key of this volume.
+    /// Builds a key of this volume.
     pub(super) fn key(&self, build: impl FnOnce(&KeySpace, &mut Vec<u8>)) -> Vec<u8> {
         let mut key = Vec::new();
         build(&self.keys, &mut key);
@@ -230,12 +230,12 @@ impl<'s> Writer<'s> {
         sealed(self.orphan_key(ino), reap::encode_orphan)
     }
 
-    /// A directory as it is made: its counts are for a later stage to set.
+    /// Makes a directory's inode. A later stage sets its counts.
     pub(super) fn new_directory(&mut self, parent: InodeNo) -> Inode {
         Inode::new(Kind::Directory, parent, self.clock.now(), Content::None)
     }
 
-    /// A new file of `bytes`, without a name yet: returns its number and the records to store.
+    /// Makes a file of `bytes`, without a name. Returns its number and the records to store.
     pub(super) fn new_file(&mut self, bytes: &[u8]) -> Result<(InodeNo, Vec<Change>)> {
         let ino = self.new_inode_number()?;
         let mut inode = Inode::new(Kind::File, InodeNo(0), self.clock.now(), Content::Extents);

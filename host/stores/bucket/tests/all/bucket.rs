@@ -1,4 +1,4 @@
-//! A bucket in memory. It logs its calls, stops at any of them, and lets threads take turns.
+//! A bucket in memory that logs its calls, stops at any of them, and serves threads in turns.
 
 use kvfs_bucket_store::{Bucket, BucketError};
 use kvfs_store_rig::Handle;
@@ -7,28 +7,28 @@ use std::collections::BTreeMap;
 
 pub(crate) type Values = BTreeMap<String, Vec<u8>>;
 
-/// A bucket's values, the calls that made them, and the settings of a test.
+/// The values of a bucket, and their history.
 #[derive(Clone, Default)]
 pub(crate) struct Contents {
     pub(crate) values: Values,
-    /// Changing calls in order: the name, and its value afterwards.
+    /// Calls that changed something, in order: the name, and its value afterwards.
     pub(crate) log: Vec<(String, Option<Vec<u8>>)>,
-    /// The progress of the run at each of these calls.
+    /// For each of them, how far the work was that made it.
     pub(crate) marks: Vec<Mark>,
     /// The progress of the run now.
     pub(crate) mark: Mark,
-    /// The values before the first of these calls.
+    /// The values before all of them.
     pub(crate) before: Values,
-    /// Changing calls left; the power is cut in the middle of the last.
+    /// Calls that change something until the power goes in the middle of one.
     pub(crate) calls_left: Option<u64>,
-    /// Decides what a set leaves behind when it is cut.
+    /// Decides what a set that is cut short leaves.
     pub(crate) torn: u64,
-    /// Decides for every call whether it fails, before or after it takes effect.
+    /// Decides for every call whether it fails: not at all, before it did anything, or after.
     pub(crate) fail: Option<fn(&Call<'_>) -> Failing>,
     pub(crate) calls: u64,
 }
 
-/// A call, as [`Contents::fail`] sees it.
+/// A call, for a decision about it.
 pub(crate) struct Call<'a> {
     pub(crate) number: u64,
     pub(crate) what: &'static str,
@@ -47,7 +47,7 @@ impl Contents {
         Self { before: values.clone(), values, ..Self::default() }
     }
 
-    /// Returns the values after all calls but the last `calls`. The last call kept may be torn.
+    /// Returns what some first part of the calls leaves; the last of them may be torn.
     pub(crate) fn after_losing(&self, calls: usize, torn: Option<u64>) -> Values {
         let mut values = self.before.clone();
         let kept = &self.log[..self.log.len() - calls];
@@ -119,8 +119,8 @@ pub(crate) fn change(values: &mut Values, name: &str, value: Option<Vec<u8>>) {
     }
 }
 
-/// Returns what a cut set leaves: the new value, the old one, a part of the new one, nothing in it,
-/// or a part of the new value before the rest of the old one.
+/// Returns what a set that is cut short leaves: all, nothing new, a part, or a part in front of the
+/// end of the old value.
 pub(crate) fn part(torn: u64, old: Option<&Vec<u8>>, value: &[u8]) -> Option<Vec<u8>> {
     let cut = value.len() * (torn as usize / 5 % 8) / 8;
     match torn % 5 {

@@ -52,12 +52,13 @@ fn what_is_damaged_or_missing_is_an_error_and_never_other_keys() {
                 }
                 Err(error) => panic!("{name}: {error}"),
                 Ok(found) if name.contains(".page.") => {
-                    // The damage is in a large value. All keys are there, and readers of values
-                    // have checksums of their own.
+                    // In a large value: all keys are there, and readers of values have checksums of
+                    // their own.
                     assert!(found.keys().eq(expected.keys()), "{name}");
                     in_values += 1;
                 }
-                // The root looks torn: the one before it is a commit older, or says the same.
+                // A root that looks torn: the one before it is a commit older, or has the same
+                // contents.
                 Ok(found) => assert!(found.len().abs_diff(expected.len()) <= 2, "{name}"),
             }
         }

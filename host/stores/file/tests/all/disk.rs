@@ -1,4 +1,4 @@
-//! A disk in memory. It tells durable from pending data, stops at any call, and lets threads take
+//! A disk in memory that keeps apart what is durable, stops at any call, and serves threads in
 //! turns.
 
 use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
@@ -31,46 +31,46 @@ fn put(bytes: &mut Vec<u8>, offset: usize, part: &[u8]) {
     bytes[offset..offset + part.len()].copy_from_slice(part);
 }
 
-/// The number of applies that are made honestly before a sabotage starts.
+/// Applies that are made honestly before any promise is broken.
 pub(crate) const LIES_AFTER: usize = 4;
 
-/// The disk's files, and the settings of a test.
+/// The contents of the disk.
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
     inodes: Vec<Arc<Inode>>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
-    /// Changing calls left until the power is cut.
+    /// Calls that change something until the power goes.
     pub(crate) calls_left: Option<u64>,
     pub(crate) calls: u64,
     /// Calls of this kind fail with this kind of error.
     pub(crate) fail: Option<(&'static str, IoKind)>,
-    /// Whether files hide how many names they have, as on some systems.
+    /// The system does not tell how many names a file has.
     pub(crate) tells_no_names: bool,
     /// The most bytes that all files together may have.
     pub(crate) capacity_bytes: Option<usize>,
     /// Names of directories.
     pub(crate) directories: BTreeSet<String>,
-    /// Calls of this kind do nothing and succeed once more than [`LIES_AFTER`] applies have begun.
-    /// Of writes, only every ninth does so.
+    /// From the [`LIES_AFTER`]th apply on, calls of this kind do nothing and report success; of
+    /// writes, every ninth.
     pub(crate) lies: Option<&'static str>,
-    /// The progress of the run that makes the calls.
+    /// How far the work is that makes the calls.
     pub(crate) mark: Mark,
-    /// If kept, the disk before each changing call.
+    /// The disk before each call that changes something, if it is kept.
     pub(crate) cuts: Option<Vec<Cut>>,
 }
 
-/// The disk at a call.
+/// A disk before a call.
 #[derive(Clone)]
 pub(crate) struct Cut {
     pub(crate) disk: Disk,
     pub(crate) mark: Mark,
-    /// The inode, the offset and the bytes, if the call is a write: it can be done in part.
+    /// The call, if it can be done in part.
     write: Option<(usize, usize, Vec<u8>)>,
 }
 
 impl Cut {
-    /// Returns the disk with a part of the call's bytes, if the call is a write.
+    /// Returns the disk with a part of the call's write, if the call writes.
     pub(crate) fn torn(&self, random: &mut Random) -> Option<Disk> {
         let (inode, offset, bytes) = self.write.as_ref()?;
         let part = bytes[..random.below(1 + bytes.len() as u64) as usize].to_vec();
@@ -81,7 +81,7 @@ impl Cut {
 }
 
 impl Disk {
-    /// Returns the disk after a kill of the process, which loses nothing.
+    /// Returns the disk after a kill of the process: nothing is lost.
     pub(crate) fn after_kill(&self) -> Self {
         Self {
             calls_left: None,
@@ -94,8 +94,8 @@ impl Disk {
         }
     }
 
-    /// Returns the disk as a crash of the machine may leave it: with any part of the data that was
-    /// not durable, sector by sector and name by name.
+    /// Returns the disk after a crash of the machine: any part of what was not durable is there,
+    /// sector by sector and name by name.
     pub(crate) fn after_crash(&self, random: &mut Random) -> Self {
         const SECTOR_BYTES: usize = 64;
         let mut disk = self.after_kill();
@@ -143,7 +143,7 @@ impl Disk {
         self.names.remove(name);
     }
 
-    /// Returns how many bytes a file has room for from `offset` on.
+    /// Returns how many bytes fit into a file from an offset on.
     fn room(&self, inode: usize, offset: usize) -> usize {
         let Some(capacity) = self.capacity_bytes else { return usize::MAX };
         let used: usize = self.names.values().map(|&inode| self.inodes[inode].content().len()).sum();
@@ -169,7 +169,7 @@ impl Disk {
         }
     }
 
-    /// Keeps a copy of the disk if cuts are kept.
+    /// Keeps a copy of the disk, if copies are wanted.
     pub(crate) fn keep_cut(&mut self) {
         if let Some(mut cuts) = self.cuts.take() {
             cuts.push(Cut { disk: self.after_kill(), mark: self.mark, write: None });
@@ -321,7 +321,7 @@ impl File for SimFile {
             if let Some(cut) = disk.cuts.as_mut().and_then(|cuts| cuts.last_mut()) {
                 cut.write = Some((self.inode, offset as usize, bytes.to_vec()));
             }
-            // When the power goes, a part is written; the number of the call decides how much.
+            // Any part may be there when the power goes; the number of the call decides how much.
             let part = if whole { bytes.len() } else { bytes.len() * (disk.calls as usize % 4) / 3 };
             let part = bytes[..part.min(bytes.len())].to_vec();
             Arc::make_mut(&mut disk.inodes[self.inode]).pending.push((offset as usize, part));
