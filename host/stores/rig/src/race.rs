@@ -13,14 +13,17 @@ pub struct Race<M, S> {
     pub open: fn(&Handle<M>, u64) -> Result<S, StoreError>,
     /// Entries that a step puts beside its mark, so that later steps leave garbage.
     pub ballast: fn(usize) -> State,
-    /// Whether a failed read may mean that another opener is newer. Any other failure ends the
-    /// test.
+    /// Whether a read may fail like this because another opener is newer. Any other failure is a
+    /// bug and panics.
     pub may_be_overtaken: fn(&StoreError) -> bool,
 }
 
 impl<M: Send, S: Calls> Race<M, S> {
-    /// Counts up under a guard, with a mark for each step, and opens anew whenever another opener
-    /// is newer. Returns the marks of the steps that were acknowledged.
+    /// Counts up under a guard, with a mark for each step, and reopens the store whenever another
+    /// opener is newer. Returns the marks of the acknowledged steps.
+    ///
+    /// # Panics
+    /// If a call fails for another reason.
     pub fn count_up(&self, handle: &Handle<M>, thread: usize) -> Vec<Vec<u8>> {
         let mut acknowledged = Vec::new();
         let mut store = None;
@@ -52,9 +55,9 @@ impl<M: Send, S: Calls> Race<M, S> {
         acknowledged
     }
 
-    /// Lets a thread for each handle [count up](Self::count_up), and checks that the store that
-    /// `left` opens afterwards has every acknowledged step, and each step once. Returns how many
-    /// steps were acknowledged.
+    /// Lets one thread per handle [count up](Self::count_up). Then checks the store that `left`
+    /// opens: it must hold every acknowledged step, and each step once. Returns the number of
+    /// acknowledged steps.
     ///
     /// # Panics
     /// If a step was lost or taken twice.

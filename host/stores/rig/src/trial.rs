@@ -22,8 +22,7 @@ pub trait Medium {
     /// Changes the progress that the medium records with each of its calls.
     fn mark<T>(&self, change: impl FnOnce(&mut Mark) -> T) -> T;
 
-    /// Returns the level at which the store makes the apply with this number: a sabotage changes
-    /// it.
+    /// Returns the level of the apply with this number. A sabotage may lower `level`.
     fn level(&self, level: Durability, _number: usize) -> Durability {
         level
     }

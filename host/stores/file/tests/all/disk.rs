@@ -51,8 +51,8 @@ pub(crate) struct Disk {
     pub(crate) capacity_bytes: Option<usize>,
     /// Names of directories.
     pub(crate) directories: BTreeSet<String>,
-    /// From the [`LIES_AFTER`]th apply on, calls of this kind do nothing and report success; of
-    /// writes, every ninth.
+    /// Once more than [`LIES_AFTER`] applies have begun, calls of this kind do nothing and report
+    /// success; of writes, every ninth.
     pub(crate) lies: Option<&'static str>,
     /// How far the work is that makes the calls.
     pub(crate) mark: Mark,
