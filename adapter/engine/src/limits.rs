@@ -1,5 +1,7 @@
 //! Every bound of the file system, with its reason.
 
+use kvfs_contract::Limits;
+
 /// Longest name of a directory entry, in bytes. Every common file system allows as much, and it
 /// keeps keys under 520 bytes.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -68,15 +70,15 @@ pub const REAP_STEP_EXTENTS: u64 = 64;
 
 /// Smallest `max-batch-entries` of a usable store: the superblock, which is in every apply, and one
 /// record.
-pub const MIN_STORE_BATCH_ENTRIES: u32 = 2;
+pub const MIN_STORE_BATCH_ENTRIES: u32 = Limits::LEAST.max_batch_entries;
 
 /// Smallest `max-batch-bytes` of a usable store: the longest key with its record, twice, and an
 /// extent of a useful size.
-pub const MIN_STORE_BATCH_BYTES: u32 = 4 << 10;
+pub const MIN_STORE_BATCH_BYTES: u32 = Limits::LEAST.max_batch_bytes;
 
 /// Smallest `max-value-bytes` of a usable store: an inode with a symbolic link as long as the
 /// smallest extent.
-pub const MIN_STORE_VALUE_BYTES: u32 = 640;
+pub const MIN_STORE_VALUE_BYTES: u32 = Limits::LEAST.max_value_bytes;
 
 /// Smallest `max-batch-entries` with which commits are one apply: the records that one rename may
 /// change, and some data. On a store with less, commits go through the journal.
@@ -92,7 +94,7 @@ pub const JOURNAL_ENTRIES: usize = 64;
 pub const MAX_JOURNAL_BYTES: usize = 64 << 20;
 
 /// Smallest `max-key-bytes` of a usable store.
-pub const MIN_STORE_KEY_BYTES: u32 = 520;
+pub const MIN_STORE_KEY_BYTES: u32 = Limits::LEAST.max_key_bytes;
 
 /// Longest volume name, in bytes: its length is one byte of every key.
 pub const MAX_VOLUME_NAME_BYTES: usize = 255;

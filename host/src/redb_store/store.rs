@@ -193,7 +193,8 @@ impl SyncStore for RedbStore {
 impl Shared {
     /// Reads; waits for a writer only if redb has given up on the file.
     fn read<R>(&self, ask: impl Fn(&State) -> Result<R, StorageError>) -> Result<R, StoreError> {
-        // The lock on the state is released by now: opening the file again takes it for writing.
+        // This statement releases the lock on the state: opening the file again takes it for
+        // writing.
         let asked = ask(&*self.state()?);
         match asked {
             Err(error) if given_up(&error) => self.read_as_writer(&mut *self.lock_writer()?, ask),

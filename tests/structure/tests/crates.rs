@@ -72,3 +72,13 @@ fn contract() {
 fn structure() {
     check("tests/structure/src", 10, 50);
 }
+
+#[test]
+fn harness() {
+    check("tests/src", 14, 20);
+}
+
+#[test]
+fn build() {
+    check("adapter/build/src", 5, 5);
+}
