@@ -1,4 +1,4 @@
-//! What is known of a store whose program is cut short at any call.
+//! The states that a store may have after a cut of its program at any call.
 
 use crate::{Calls, Changes, Random, State, change};
 use kvfs_contract::StoreError;
@@ -11,12 +11,12 @@ pub struct Known {
 }
 
 impl Known {
-    /// Knows the state of a store.
+    /// Starts from a store with this state.
     pub fn certain(state: State) -> Self {
         Self { states: vec![state], acknowledged: 0 }
     }
 
-    /// Makes random changes until the power goes, and takes note of what is known after each.
+    /// Makes random changes until the power goes, and records the states that the store may have.
     ///
     /// Of so many applies one is durable, so that nothing before it can be lost; none if it is
     /// `None`.
@@ -55,7 +55,7 @@ impl Known {
     /// leave: nothing that was acknowledged is lost.
     ///
     /// # Panics
-    /// If it is not, saying `what` was done.
+    /// If the store has any other state. The message begins with `what`.
     pub fn check_killed(&self, store: &mut impl Calls, what: &str) -> State {
         self.check(store, self.acknowledged, what)
     }
@@ -64,7 +64,7 @@ impl Known {
     /// leave: what is lost is a suffix.
     ///
     /// # Panics
-    /// If it is not, saying `what` was done.
+    /// If the store has any other state. The message begins with `what`.
     pub fn check_crashed(&self, store: &mut impl Calls, what: &str) -> State {
         self.check(store, 0, what)
     }

@@ -1,4 +1,4 @@
-//! What the tests of the stores on simulated media share.
+//! The test rig of the stores: crashes, races and the engine's crash test on simulated media.
 //!
 //! A test crate brings a medium (a disk, a bucket) that keeps a log of its calls and stops at any
 //! of them. Everything here works over a [`KvStore`](kvfs_contract::KvStore) and such a medium:

@@ -9,9 +9,9 @@ const APPLIES: usize = 12;
 
 /// How openers race on a medium `M`.
 pub struct Race<M, S> {
-    /// Opens the store; the number tells apart those who open it at the same moment.
+    /// Opens the store. The number is the thread's: concurrent openers have different ones.
     pub open: fn(&Handle<M>, u64) -> Result<S, StoreError>,
-    /// What a step puts beside its mark, so that garbage is left behind.
+    /// Entries that a step puts beside its mark, so that later steps leave garbage.
     pub ballast: fn(usize) -> State,
     /// Whether a failed read may mean that another opener is newer. Any other failure ends the
     /// test.
@@ -57,7 +57,7 @@ impl<M: Send, S: Calls> Race<M, S> {
     /// steps were acknowledged.
     ///
     /// # Panics
-    /// If a step is lost, or taken twice.
+    /// If a step was lost or taken twice.
     pub fn run(&self, handles: &[Handle<M>], seed: u64, left: impl FnOnce() -> S) -> usize {
         let what = format!("seed {seed}");
         let acknowledged =
@@ -78,10 +78,11 @@ pub fn number(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(bytes.try_into().expect("8 bytes"))
 }
 
-/// Checks the rule for two openers of one medium; `open` opens the store once more each time.
+/// Checks two openers of one medium: the newer one has the store, and the older one's applies fail.
+/// Each call of `open` opens the store anew.
 ///
 /// # Panics
-/// If the rule does not hold.
+/// If this does not hold.
 pub fn the_newer_opener_has_the_store_and_the_older_is_told<S: Calls>(mut open: impl FnMut() -> S) {
     let mut older = open();
     older.set(&[], &[(b"a", Some(b"1"))], false).unwrap();

@@ -15,7 +15,7 @@ pub(crate) struct Contents {
     pub(crate) log: Vec<(String, Option<Vec<u8>>)>,
     /// For each of them, how far the work was that made it.
     pub(crate) marks: Vec<Mark>,
-    /// How far it is now.
+    /// The progress of the run now.
     pub(crate) mark: Mark,
     /// The values before all of them.
     pub(crate) before: Values,
@@ -136,7 +136,7 @@ pub(crate) fn part(torn: u64, old: Option<&Vec<u8>>, value: &[u8]) -> Option<Vec
     }
 }
 
-/// A bucket.
+/// A handle on a bucket.
 #[derive(Clone)]
 pub(crate) struct SimBucket(pub(crate) Handle<Contents>);
 

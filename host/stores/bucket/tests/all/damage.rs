@@ -1,4 +1,4 @@
-//! A bucket whose values were damaged or lost, or are somebody else's.
+//! A bucket whose values are damaged, lost, or another program's.
 
 use crate::bucket::{Contents, SimBucket, Values};
 use kvfs_bucket_store::{BucketStore, OpenError, StoreError};
@@ -73,7 +73,7 @@ fn a_store_that_lost_all_its_roots_or_its_claims_is_not_an_empty_one() {
         values.retain(|name, _| !name.starts_with(lost));
         let opened = open(values);
         if lost != "kvfs.root." {
-            // The head still names its opener, or a claim does.
+            // The head or a claim still names the opener.
             assert_eq!(opened.unwrap().entries(b"", b"").unwrap().len(), 120);
         } else {
             assert!(matches!(&opened, Err(OpenError::Store(StoreError::Corrupt(_)))), "{opened:?}");

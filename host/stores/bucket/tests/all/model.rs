@@ -11,7 +11,7 @@ pub(crate) fn pages_of_an_empty_store(bucket: &SimBucket, store: &mut BucketStor
     for part in keys.chunks(1000) {
         store.make(part, true).unwrap();
     }
-    // More changes than a root holds.
+    // More changes than a root holds, so that they go to the tree.
     for _ in 0..40 {
         store.set(&[], &[(&[b'x'; MAX_KEY_BYTES], None)], true).unwrap();
     }
@@ -37,7 +37,7 @@ fn random_calls_agree_with_an_ordered_map_and_nothing_is_left_behind() {
         let mut model = State::new();
         let mut most_pages = 0;
         for step in 0..2500 {
-            // More puts than removals, and later the other way round.
+            // First more puts than removals, later more removals than puts.
             let growing = step % 1000 < 600;
             let changes: Changes = (0..random.below(8))
                 .map(|_| {

@@ -1,4 +1,4 @@
-//! A directory whose files were damaged, or are somebody else's.
+//! A directory whose files are damaged, or another program's.
 
 use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileStore, Options, StoreError};

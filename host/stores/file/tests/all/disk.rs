@@ -47,9 +47,9 @@ pub(crate) struct Disk {
     pub(crate) fail: Option<(&'static str, IoKind)>,
     /// The system does not tell how many names a file has.
     pub(crate) tells_no_names: bool,
-    /// Most bytes of all files together.
+    /// The most bytes that all files together may have.
     pub(crate) capacity_bytes: Option<usize>,
-    /// Entries that are no files.
+    /// Names of directories.
     pub(crate) directories: BTreeSet<String>,
     /// From the [`LIES_AFTER`]th apply on, calls of this kind do nothing and report success; of
     /// writes, every ninth.
@@ -150,7 +150,7 @@ impl Disk {
         (self.inodes[inode].content().len() + capacity).saturating_sub(used + offset)
     }
 
-    /// Counts a call that changes something. Returns false if the power goes in the middle of it.
+    /// Counts a changing call. Returns false if the power goes in the middle of it.
     fn step(&mut self, kind: &'static str) -> Result<bool, IoError> {
         if let Some((failing, error)) = self.fail
             && failing == kind
