@@ -209,7 +209,7 @@ pub(crate) fn extents(
         let borrowed: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
         let values = backing.get(&borrowed)?;
         if values.len() != batch.len() {
-            return Err(Error::damaged("store answer", ino.0, "of another length than the question"));
+            return Err(Error::damaged("store answer", ino.0, "not one value for each key"));
         }
         for ((index, key), value) in batch.iter().zip(&keys).zip(values) {
             let extent = match value {

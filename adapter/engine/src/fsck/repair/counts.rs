@@ -132,7 +132,7 @@ fn reaps(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
         let waits = |index: &u64| end.max(*from) <= *index && index < to;
         if from < to && indices.iter().any(waits) {
             work.writer.put(work.writer.reap_change(*ino, end, *to))?;
-            work.note(key, format!("the reap record covers nothing before extent {end} any more"));
+            work.note(key, format!("the reap record now starts at extent {end}"));
         } else {
             work.writer.put((key.clone(), None))?;
             work.note(key, "the reap record was removed: no garbage waits for it");

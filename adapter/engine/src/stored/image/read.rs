@@ -219,7 +219,7 @@ impl Image {
         if digest.end() == self.id.digest {
             Ok(())
         } else {
-            Err(damaged("its content is not that of its digest"))
+            Err(damaged("its content does not match its digest"))
         }
     }
 

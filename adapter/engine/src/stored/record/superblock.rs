@@ -289,7 +289,7 @@ impl Superblock {
         }
         fields.end()?;
         if superblock.lower.is_some() != (incompat & INCOMPAT_LOWER != 0) {
-            return Err(ID.damaged("an image below that its features do not tell of, or none"));
+            return Err(ID.damaged("its features and its image do not match"));
         }
         let size = superblock.extent_bytes;
         if !(MIN_EXTENT_BYTES..=MAX_EXTENT_BYTES).contains(&size) || !size.is_power_of_two() {
