@@ -94,7 +94,7 @@ impl Object {
         )
     }
 
-    /// Where paths from here start.
+    /// Returns the start of paths from here.
     #[inline(always)]
     pub(crate) fn start(&self, mounts: &mut Mounts) -> Result<Start> {
         #[cfg(feature = "host-mounts")]

@@ -90,7 +90,7 @@ fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &st
     Ok(entry)
 }
 
-/// What memory knows of a name: `None` if nothing, `Some(None)` if the name does not exist.
+/// Returns what memory knows of a name: `None` if nothing, `Some(None)` if the name does not exist.
 fn known_dentry(cache: &Cache, dir: InodeNo, name: &str) -> Result<Option<Option<Dentry>>> {
     let Some(node) = cache.node(dir) else { return Ok(None) };
     if node.inode.kind != Kind::Directory {

@@ -30,7 +30,7 @@ pub(super) struct HostPath {
     pub(super) may_lead_out: bool,
 }
 
-/// What was behind the last name. The path for the host is without it.
+/// The end of a path, behind its last name. The path for the host is without it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tail {
     None,

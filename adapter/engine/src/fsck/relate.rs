@@ -7,7 +7,7 @@ use crate::stored::record::inode::{Content, Inode};
 use crate::types::{ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeMap;
 
-/// What the entries of a volume say about one inode.
+/// The entries that name one inode, and those that lie in it.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// Entries that name it.
