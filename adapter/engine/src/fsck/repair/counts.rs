@@ -19,7 +19,7 @@ pub(super) fn records(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     garbage(work, picture)
 }
 
-/// Copies directories up that have names in the store: readers look for names only where the
+/// Copies up directories that have names in the store: readers look for names only where the
 /// directory's own record is.
 pub(super) fn hidden_names(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     for ino in &picture.hidden_names {

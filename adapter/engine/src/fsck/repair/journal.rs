@@ -1,4 +1,4 @@
-//! The journal of a cut commit: put in place before anything is repaired.
+//! Puts the journal of an interrupted commit in place, before anything is repaired.
 
 use super::keep::remove_journal_record;
 use super::work::Work;
