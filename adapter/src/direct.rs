@@ -28,8 +28,8 @@ thread_local! {
     static STREAM: RefCell<Option<Half<StreamError>>> = const { RefCell::new(None) };
 }
 
-/// Nearly all reads and writes have one piece. A list that is full is given away without being
-/// reallocated.
+/// The usual number of pieces of a read or a write. A list without spare room is given away without
+/// being reallocated.
 const ONE: usize = 1;
 
 fn piece(bytes: &[u8]) -> Piece {

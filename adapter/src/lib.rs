@@ -37,7 +37,7 @@ mod descriptor;
 #[cfg(feature = "host-mounts")]
 mod host;
 
-// Either.
+// The type behind descriptors, which may be of either.
 mod root;
 
 // The other exports.

@@ -20,7 +20,7 @@ pub const MAX_SYMLINK_DEPTH: u32 = 40;
 /// Largest file, in bytes: offsets are signed 64-bit numbers in every libc.
 pub const MAX_FILE_BYTES: u64 = i64::MAX as u64;
 
-/// Most names of one file: btrfs's limit. The record has 32 bits.
+/// Most names of one file: ext4's limit. The record has 32 bits.
 pub const MAX_LINKS: u32 = 65_000;
 
 /// Bytes that a quota charges for each inode beside its content: its record in the store, and the

@@ -69,8 +69,8 @@ impl HostObject {
         &self.position
     }
 
-    /// Fails on a read-only mount. Files are never opened for writing there, but the host may open
-    /// them otherwise than asked.
+    /// Fails on a read-only mount. No file is opened for writing there, but the host may grant more
+    /// than was asked for.
     fn changes(&self) -> WasiResult<()> {
         if self.mount.read_only { Err(ErrorCode::BadDescriptor) } else { Ok(()) }
     }

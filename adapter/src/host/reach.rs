@@ -1,4 +1,5 @@
-//! Where the path of an operation leads: on volumes, on the host, and from one to the other.
+//! Finds out where the path of an operation leads: on volumes, on the host, and from one to the
+//! other.
 
 use super::base::Base;
 use super::mount;
@@ -19,7 +20,7 @@ pub(crate) enum Object {
     Host(HostObject),
 }
 
-/// Where a path has led.
+/// The end of a path.
 enum Reached {
     /// It stays on volumes: do the operation on the object itself.
     Own,
@@ -180,7 +181,7 @@ impl Object {
         }
     }
 
-    /// Fails as the operation would on one path, which walking to it may not have done.
+    /// Fails as the operation would on this path alone. Walking it may not have found the error.
     fn check(&self, reached: &Reached, path: &str, ending: Ending) -> WasiResult<()> {
         match (reached, self) {
             (Reached::Host(place), _) => place.check(ending),

@@ -27,7 +27,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    pub(super) fn new(plan: &Plan, path: &str) -> Opened {
+    pub(super) fn new(plan: &Plan, path: &str) -> Self {
         let mounts = read_lines(&plan.lines, &plan.images);
         let mount = mounts.iter().find(|mount| mount.path == path).unwrap();
         let image = match &mount.source {
@@ -38,7 +38,7 @@ impl Opened {
         image.verify().unwrap();
         let mut volume = Volume::open_image(image, Options::default()).unwrap();
         let root = volume.root().unwrap();
-        Opened { volume, root }
+        Self { volume, root }
     }
 
     pub(super) fn text(&mut self, path: &str) -> String {

@@ -117,7 +117,7 @@ impl Rig {
         let new = function(&mut store, &table, "new");
         let busy = table.get_global(&mut store, "busy").unwrap();
         let glue = glue.get_func(&mut store, "f").unwrap();
-        Rig { store, glue, new, memory, busy, log }
+        Self { store, glue, new, memory, busy, log }
     }
 
     fn handle(&mut self, rep: u32, kind: u32) -> i32 {

@@ -186,7 +186,7 @@ impl Inode {
                 extents_below = fields.u64()?;
                 fields.end()?;
                 if !(1..=extents).contains(&extents_below) {
-                    return Err(id.damaged("more extents of the image than there are, or none"));
+                    return Err(id.damaged("the count of the image's extents is out of range"));
                 }
                 Content::Extents
             }
