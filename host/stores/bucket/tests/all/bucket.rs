@@ -13,7 +13,7 @@ pub(crate) struct Contents {
     pub(crate) values: Values,
     /// Calls that changed something, in order: the name, and its value afterwards.
     pub(crate) log: Vec<(String, Option<Vec<u8>>)>,
-    /// For each of them, how far the work was that made it.
+    /// For each of them, the progress of the run.
     pub(crate) marks: Vec<Mark>,
     /// The progress of the run now.
     pub(crate) mark: Mark,

@@ -48,7 +48,7 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
             let mut values = Values::new();
             let mut known = Known::certain(State::new());
             let mut finished = false;
-            // The first cut is everywhere; later cuts hit openings, and the rests of openings.
+            // The first cut is everywhere; later cuts hit openings and what they left.
             for round in 0..4 {
                 rounds += 1;
                 let cut = if round == 0 { cut } else { 1 + random.below(40) };

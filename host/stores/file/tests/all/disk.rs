@@ -54,7 +54,7 @@ pub(crate) struct Disk {
     /// Once more than [`LIES_AFTER`] applies have begun, calls of this kind do nothing and report
     /// success; of writes, every ninth.
     pub(crate) lies: Option<&'static str>,
-    /// How far the work is that makes the calls.
+    /// The progress of the run that makes the calls.
     pub(crate) mark: Mark,
     /// The disk before each call that changes something, if it is kept.
     pub(crate) cuts: Option<Vec<Cut>>,
