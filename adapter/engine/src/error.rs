@@ -13,8 +13,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The descriptor is not open for this kind of access, or is of the wrong kind.
     BadDescriptor,
-    /// The path names a mountpoint, the directory that it starts from, or one on the way. None of them
-    /// can be moved or removed.
+    /// The path names a mountpoint, the directory that it starts from, or one on the way. None of
+    /// them can be moved or removed.
     Busy,
     /// The name must not exist, and does.
     Exist,

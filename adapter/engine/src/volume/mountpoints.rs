@@ -1,9 +1,10 @@
 //! Mountpoints: directories of a volume that another mount covers.
 //!
-//! An operation knows one volume. If its path leads out of the volume, it ends before it has changed
-//! anything, with [`Error::Crossing`](crate::Error::Crossing), which tells how to go on. The table
-//! of mounts then repeats the operation on the next volume, from a [`Start`](crate::Start) that
-//! carries the count of symbolic links and the directory that must not be left.
+//! An operation knows one volume. If its path leads out of the volume, it ends before it has
+//! changed anything, with [`Error::Crossing`](crate::Error::Crossing), which tells how to go on.
+//! The table of mounts then repeats the operation on the next volume, from a
+//! [`Start`](crate::Start) that carries the count of symbolic links and the directory that must not
+//! be left.
 
 use crate::types::{InodeNo, MountNo};
 
