@@ -1,4 +1,4 @@
-//! The remedy for a damaged store.
+//! Words for errors: the remedy for a damaged store, and the reason of another error.
 
 use kvfs_contract::StoreError;
 
@@ -10,5 +10,13 @@ pub fn with_remedy(error: StoreError) -> StoreError {
     match error {
         StoreError::Corrupt(why) => StoreError::Corrupt(format!("{why}; restore the directory from a copy")),
         error => error,
+    }
+}
+
+/// Returns the words of an error for a message that says itself that the store cannot be reached.
+pub(crate) fn reason(error: StoreError) -> String {
+    match error {
+        StoreError::Unavailable(why) => why,
+        error => error.to_string(),
     }
 }
