@@ -83,7 +83,7 @@ impl<V: AsRef<[u8]>> Entries<V> {
         if size_bytes == u64::MAX {
             return Ok(());
         }
-        // More than the mutations can add, and nearly always far from the size.
+        // At least what the mutations add, and nearly always far from the size.
         let most: u64 =
             mutations.iter().map(|mutation| ENTRY_OVERHEAD_BYTES + mutation.size_bytes() as u64).sum();
         if self.used_bytes.saturating_add(most) <= size_bytes {
@@ -104,7 +104,7 @@ impl<V: AsRef<[u8]>> Entries<V> {
     }
 }
 
-/// What an entry counts for.
+/// Returns the bytes that an entry counts for.
 fn cost(key: &[u8], value: &[u8]) -> u64 {
     ENTRY_OVERHEAD_BYTES + key.len() as u64 + value.len() as u64
 }
