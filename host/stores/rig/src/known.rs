@@ -1,4 +1,4 @@
-//! What is known of a store whose program is cut short at any call.
+//! Knowledge of a store whose program is cut short at any call.
 
 use crate::{Calls, Changes, Random, State, change};
 use kvfs_contract::StoreError;
@@ -11,15 +11,15 @@ pub struct Known {
 }
 
 impl Known {
-    /// Knows the state of a store.
+    /// Starts from the known state of a store.
     pub fn certain(state: State) -> Self {
         Self { states: vec![state], acknowledged: 0 }
     }
 
-    /// Makes random changes until the power goes, and takes note of what is known after each.
+    /// Makes random changes until the power goes, and notes the possible states after each.
     ///
-    /// Of so many applies one is durable, so that nothing before it can be lost; none if it is
-    /// `None`.
+    /// One in `durable_one_in` applies is durable, so that nothing before it can be lost; none if it
+    /// is `None`.
     pub fn work(
         &mut self,
         store: &mut impl Calls,

@@ -1,4 +1,4 @@
-//! What the tests of the stores on simulated media share.
+//! Tools of the stores' tests on simulated media.
 //!
 //! A test crate brings a medium (a disk, a bucket) that keeps a log of its calls and stops at any
 //! of them. Everything here works over a [`KvStore`](kvfs_contract::KvStore) and such a medium:
@@ -6,7 +6,7 @@
 //! - [`Handle`] lets threads take turns on the medium, one call at a time, in an order that a seed
 //!   decides;
 //! - [`Calls`] makes calls of a store short to write;
-//! - [`Known`] is what is known of a store whose program is cut short at any call;
+//! - [`Known`] has the states that a store may be in after its program was cut short at any call;
 //! - [`Race`] lets several openers work on one medium;
 //! - [`OnTrial`] puts the engine's own crash test on the store.
 
