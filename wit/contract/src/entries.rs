@@ -132,12 +132,18 @@ mod tests {
             entries.set(key, Some(b"value".to_vec()));
         }
         entries.set(b"a", Some(Vec::new()));
-        let keys = |range| entries.range(range).map(|(key, _)| key.to_vec()).collect::<Vec<_>>();
-        assert_eq!(keys(key_range(b"", b"").unwrap()), [&b"a"[..], b"b", &long]);
-        assert_eq!(keys(key_range(b"b", &long).unwrap()), [b"b"]);
+        let keys = |entries: &Entries<Vec<u8>>, start: &[u8], end: &[u8]| -> Vec<Vec<u8>> {
+            entries.range(key_range(start, end).unwrap()).map(|(key, _)| key.to_vec()).collect()
+        };
+        assert_eq!(keys(&entries, b"", b""), [&b"a"[..], b"b", &long]);
+        assert_eq!(keys(&entries, b"b", &long), [b"b"]);
         assert_eq!(entries.get(&long).map(Vec::as_slice), Some(&b"value"[..]));
         assert_eq!(entries.used_bytes(), 3 * ENTRY_OVERHEAD_BYTES + 1 + (1 + 5) + (100 + 5));
-        for key in [&long[..], b"b", b"a", b"never"] {
+        // Bounds may be longer than every key, and the empty key is a key like others.
+        entries.set(b"", Some(Vec::new()));
+        assert_eq!(keys(&entries, b"", &[b'b'; 5000]), [&b""[..], b"a", b"b"]);
+        assert_eq!(keys(&entries, &[b'b'; 5000], b""), [&long[..]]);
+        for key in [&long[..], b"b", b"a", b"", b"never"] {
             entries.set(key, None);
         }
         assert_eq!((entries.iter().count(), entries.used_bytes()), (0, 0));
