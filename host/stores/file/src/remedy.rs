@@ -20,3 +20,16 @@ pub(crate) fn reason(error: StoreError) -> String {
         error => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_does_not_say_again_that_the_store_cannot_be_reached() {
+        let unreachable = StoreError::Unavailable("1.lease: no such device".into());
+        assert_eq!(reason(unreachable), "1.lease: no such device");
+        let corrupt = StoreError::Corrupt("1.kvfs is missing".into());
+        assert_eq!(reason(corrupt), "the store is damaged: 1.kvfs is missing");
+    }
+}
