@@ -1,4 +1,4 @@
-//! What a result states of itself: configuration, provider and mounts.
+//! Reads the statements of a result about itself: configuration, provider and mounts.
 
 use crate::mounts::{FixedMount, read_lines};
 use crate::parts::Claimed;

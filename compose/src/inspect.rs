@@ -34,7 +34,7 @@ pub enum Kind {
     },
 }
 
-/// What a wasm file is and what it needs.
+/// The result of [`inspect`](crate::inspect()): what a wasm file is, and what it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {

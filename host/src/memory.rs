@@ -39,8 +39,8 @@ impl Default for MemoryStore {
 const LIMITS: Limits = Limits::standard(false);
 
 impl MemoryStore {
-    /// What an entry counts for beside its bytes: its place in the tree, and the heads of its
-    /// allocations. The provider `memory` counts so too: one size means the same in both.
+    /// Bytes that an entry counts for beside its key and value: its place in the tree, and the heads
+    /// of its allocations. The provider `memory` counts so too: one size means the same in both.
     pub const ENTRY_OVERHEAD_BYTES: u64 = ENTRY_OVERHEAD_BYTES;
 
     /// Makes an empty store, as large as memory is.

@@ -56,10 +56,13 @@ enum Command {
     #[cfg(feature = "runtime")]
     CheckStore(check_store::CheckStoreArgs),
     Inspect(inspect::InspectArgs),
-    /// Run, fsck or check-store, which this build does not have.
+    /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(external_subcommand)]
-    Missing(Vec<OsString>),
+    #[command(name = "run", aliases = ["fsck", "check-store"], hide = true, disable_help_flag = true)]
+    NeedsRuntime {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -74,10 +77,9 @@ fn main() -> ExitCode {
         #[cfg(feature = "runtime")]
         Command::CheckStore(args) => check_store::check_store(&args),
         #[cfg(not(feature = "runtime"))]
-        Command::Missing(words) => Err(anyhow::anyhow!(
-            "{}: this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck and \
-             check-store, or compose with --provider and run the result with the `wasmtime` command",
-            words.first().map(|word| word.to_string_lossy()).unwrap_or_default()
+        Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
+            "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck and \
+             check-store, or compose with --provider and run the result with the `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -27,7 +27,7 @@ pub static KEYVALUE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_KEYVALU
 /// The default name under which the host preopens the directory of [`Provider::File`].
 pub const DEFAULT_FILE_PATH: &str = "/kvfs";
 
-/// Where a composition gets its store from.
+/// The source of the store of a composition.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Provider {

@@ -17,7 +17,7 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, S
 /// handle.
 ///
 /// Not a byte of the file changes, and nothing is made beside it, so neither file nor directory
-/// need be writable. Meanwhile others may read the file, but not write it. Every `apply` is
+/// need be writable. While it is open, others may read the file, but not write it. Every `apply` is
 /// [`StoreError::ReadOnly`], unless a guard fails it first.
 ///
 /// A file whose program was killed is as its last commit left it, but redb has to recover its own

@@ -363,8 +363,8 @@ impl Shared {
 
     /// Closes the file.
     ///
-    /// Changes that cannot be stored, in words, unless the last caller was told.
-    /// What cannot be stored any more, in words, unless its caller knows.
+    /// # Errors
+    /// The changes that could not be stored, in words; none if their caller was told.
     fn close_at_last(&self, writer: &mut Writer) -> Result<(), String> {
         if writer.closed {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How much one `get` answers with.
+//! The answer of a `get`, and its bound.
 
 use crate::StoreError;
 

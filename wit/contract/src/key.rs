@@ -44,16 +44,16 @@ impl<'a> Borrow<KeyRef<'a>> for Key {
 /// is longer. The rest is borrowed, so that looking one up allocates nothing.
 ///
 /// # Order
-/// That of unsigned bytes, a prefix first. Where the padded numbers of two keys are equal and one
-/// is no longer than they reach, it equals the other up to its own end, so the shorter is a prefix
-/// of the longer.
+/// That of unsigned bytes, a prefix first. If the numbers of two keys are equal and one of the keys
+/// ends among them, only padding can hide a difference: the shorter key is a prefix of the longer
+/// one.
 #[derive(Clone, Debug)]
 pub struct KeyRef<'a> {
     words: [u64; WORDS],
     tail: Tail<'a>,
 }
 
-/// What the numbers do not say.
+/// The end of a key: its length, or the bytes behind the numbers.
 #[derive(Clone, Debug)]
 enum Tail<'a> {
     /// The key ends among the numbers, after so many bytes.

@@ -1,5 +1,5 @@
-//! What one call may carry, and its check. Callers are hostile: each of these bounds memory that a
-//! caller could otherwise make the store hold.
+//! Limits of a call, and their check. Callers are hostile: each limit bounds memory that a caller
+//! could otherwise make the store hold.
 
 use crate::{Guard, Mutation, StoreError};
 
@@ -18,8 +18,9 @@ pub const MAX_BATCH_ENTRIES: u32 = 16 * 1024;
 /// 128 MiB in one call unless the embedder says otherwise.
 pub const MAX_BATCH_BYTES: u32 = 16 << 20;
 
-/// What one call may carry. A caller that stays within the limits sees [`StoreError::TooLarge`]
-/// only from a `get` whose answer would be larger than the store hands out at once.
+/// The most that one call may carry. A caller that stays within the limits gets
+/// [`StoreError::TooLarge`] only from a `get` whose answer would be larger than the store returns at
+/// once.
 ///
 /// The values do not change while a store lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl Limits {
             fits(mutation.key().len(), self.max_key_bytes)?;
             fits(mutation.value().map_or(0, <[u8]>::len), self.max_value_bytes)?;
             batch_bytes += mutation.size_bytes();
-            // Checked in the loop, the sum passes the limit by one mutation at most and cannot
+            // Checked in the loop: the sum exceeds the limit by one mutation at most, so it cannot
             // overflow.
             fits(batch_bytes, self.max_batch_bytes)?;
         }

@@ -1,4 +1,4 @@
-//! What an `apply` changes, and how far it goes.
+//! Changes of an `apply`, and levels of durability.
 
 /// One change of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

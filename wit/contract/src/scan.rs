@@ -1,4 +1,4 @@
-//! The rules of `scan` that need nothing of a store.
+//! Rules of `scan` for every store: its range, and how much one page holds.
 
 use std::ops::Bound;
 

@@ -1,4 +1,4 @@
-//! The four functions.
+//! The four functions of a store, as a trait.
 
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError};
 

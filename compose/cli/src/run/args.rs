@@ -68,6 +68,6 @@ impl RunArgs {
 fn parse_variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("it has the form NAME=VALUE".into()),
+        _ => Err("it must have the form NAME=VALUE".into()),
     }
 }

@@ -1,4 +1,4 @@
-//! What the provider components of kvfs share.
+//! The common part of the provider components of kvfs.
 //!
 //! A provider is a component that exports `kvfs:store/kv-store`. Here it is a type that implements
 //! [`Provider`], as every [`KvStore`] does, and a [`Singleton`] that holds the component's one
