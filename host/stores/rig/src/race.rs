@@ -11,7 +11,7 @@ const APPLIES: usize = 12;
 pub struct Race<M, S> {
     /// Opens the store; the number tells apart those who open it at the same moment.
     pub open: fn(&Handle<M>, u64) -> Result<S, StoreError>,
-    /// What a step puts beside its mark, so that garbage is left behind.
+    /// Entries that a step puts beside its mark, so that it leaves garbage behind.
     pub ballast: fn(usize) -> State,
     /// Whether a failed read may mean that another opener is newer. Any other failure ends the
     /// test.
