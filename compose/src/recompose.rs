@@ -58,7 +58,7 @@ impl Recomposed<'_> {
 /// - [`ComposeError::UnknownParts`] if the bytes state no parts, or in a form that this version
 ///   does not know;
 /// - [`ComposeError::AsksForStore`] if they import the store nevertheless;
-/// - [`ComposeError::ProviderAsksForStore`] if a provider does that does not come with the library;
+/// - [`ComposeError::ProviderAsksForStore`] if a provider does, and does not come with the library;
 /// - every error of composing.
 ///
 /// # Cost

@@ -165,7 +165,7 @@ fn a_tree_packed_twice_gives_the_same_bytes_wherever_it_lies() {
         set_time(dir.path(), 1_600_000_007);
     }
     let images = |dir: &TempDir| {
-        // What it is called must not count: it is named by the last part of its path.
+        // An image has the last part of its tree's path in it, so both trees get the same one.
         let place = dir.path().join("..").join(dir.path().file_name().unwrap());
         let named = dir.path().with_file_name("kvfs-tree-of-the-test");
         let _ = fs::remove_file(&named);

@@ -66,7 +66,7 @@ impl<B: Bucket> BucketStore<B> {
     ///
     /// # Durability
     ///
-    /// What is acknowledged is as safe as anything that the bucket acknowledged: see [`Bucket`].
+    /// An acknowledged call is as safe as anything that the bucket acknowledged: see [`Bucket`].
     ///
     /// # Errors
     ///
