@@ -18,6 +18,8 @@ mod clock;
 mod codes;
 mod config;
 mod errors;
+#[cfg(feature = "host-mounts")]
+mod host_slot;
 mod store;
 
 // The mounts of the component.

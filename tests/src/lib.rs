@@ -33,7 +33,7 @@ pub use kvfs_buckets::Buckets;
 pub use program::{Calling, Network, Output, Program};
 pub use request::Answer;
 pub use session::Session;
-pub use tree::Tree;
+pub use tree::{Tree, set_times};
 
 /// Returns cargo's target directory. The harness keeps there what it makes once.
 pub fn target_dir() -> &'static std::path::Path {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use kvfs_buckets::Buckets;
-use kvfs_host::{Calls, KvCtx, MemoryStore};
+use kvfs_host::{Calls, KvCtx, MemoryLimit, MemoryStore};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings;
@@ -46,6 +46,7 @@ pub struct Program {
     stderr_fails: bool,
     network: Network,
     time_limit: Duration,
+    max_memory_bytes: Option<usize>,
     files: Files,
     preopens: Vec<(PathBuf, String)>,
     calling: Calling,
@@ -115,6 +116,7 @@ impl Program {
             stderr_fails: false,
             network: Network::None,
             time_limit: Duration::from_secs(60),
+            max_memory_bytes: None,
             files: Files::None,
             preopens: Vec::new(),
             calling: Calling::SyncOnThread,
@@ -155,6 +157,13 @@ impl Program {
     /// Sets the time after which the guest is stopped; one minute by default.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
+        self
+    }
+
+    /// Bounds the memory of the guest and its file system together, as `--max-memory` does; without
+    /// a bound by default.
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory_bytes = Some(bytes);
         self
     }
 
@@ -292,9 +301,13 @@ impl Program {
             kv,
             buckets: self.buckets.clone(),
             written: Vec::new(),
+            memory: MemoryLimit::new(self.max_memory_bytes.unwrap_or(usize::MAX)),
         };
 
         let mut store = Store::new(&self.engine, state);
+        if self.max_memory_bytes.is_some() {
+            store.limiter(|state| &mut state.memory);
+        }
         store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
         Ok(store)
     }

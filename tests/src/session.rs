@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use kvfs_buckets::{Buckets, BucketsView};
-use kvfs_host::{KvCtx, KvView};
+use kvfs_host::{KvCtx, KvView, MemoryLimit};
 use wasmtime::Store;
 use wasmtime::component::{Instance, ResourceTable, Val};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) kv: KvCtx,
     pub(crate) written: Written,
     pub(crate) buckets: Buckets,
+    /// Used if the program has a bound on its memory.
+    pub(crate) memory: MemoryLimit,
 }
 
 impl State {

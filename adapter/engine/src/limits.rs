@@ -38,6 +38,11 @@ pub const MAX_MOUNTS: usize = 64;
 /// in the runtime's handle table.
 pub const MAX_OPEN_DESCRIPTORS: u32 = 65_536;
 
+/// Most descriptors, streams and listings open at once in directories of the host, all mounts
+/// together. Each may be an open file of the host's process, which usually may have 1,024 on Linux:
+/// a guest must not leave the host, or other guests in it, without any.
+pub const MAX_HOST_DESCRIPTORS: u32 = 512;
+
 /// Most bytes that one read returns: it bounds the memory that a guest can make the file system
 /// allocate.
 pub const MAX_READ_BYTES: usize = 1 << 20;

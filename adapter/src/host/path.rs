@@ -9,6 +9,7 @@ use crate::bindings::exports::wasi::filesystem::types::{
     PathFlags,
 };
 use crate::bindings::kvfs::host_filesystem::types as theirs;
+use crate::host_slot::HostSlot;
 use kvfs::{Ending, Follow};
 use std::rc::Rc;
 
@@ -232,6 +233,7 @@ impl HostPath {
             open_flags.remove(OpenFlags::CREATE);
             flags.remove(DescriptorFlags::MUTATE_DIRECTORY);
         }
+        let slot = HostSlot::take()?;
         let opened =
             handle.open_at(self.follow(path_flags), &self.path, to_open_flags(open_flags), to_flags(flags));
         let opened = opened.map_err(to_code)?;
@@ -241,7 +243,8 @@ impl HostPath {
         }
         let flags = opened.get_flags().map(from_flags).unwrap_or(flags);
         // wasmtime reports no directory as changeable, so keep our own flag.
-        Ok(HostObject::new(self.mount.clone(), Rc::new(opened), self.position.clone(), flags, self.mutate))
+        let opened = (Rc::new(opened), slot);
+        Ok(HostObject::new(self.mount.clone(), opened, self.position.clone(), flags, self.mutate))
     }
 
     /// Fails if opening would change something. Making a file is a change; opening an existing one
