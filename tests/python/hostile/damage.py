@@ -59,8 +59,8 @@ harmless(b"all", read, "/wide/1000")
 
 # Names that are anything but plain are kept as they are.
 STRANGE = ["\x1b[2J\x1b[H", "\x1b]0;title\x07", "a\nb", "\r", "\t", "\x7f", "\u202egnp.exe", "\u200b", "\ufeff",
-           "e\u0301", "\u00e9", "K", "\u212a", "-rf", "*", "?", "'", '"', "`id`", "$(id)", ";id", "%s%n", "\\", " ", "a ",
-           "\U0001f600", "." * 255, "...", "CON", "a:b", "con.txt", "\u00fe" * 127]
+           "e\u0301", "\u00e9", "K", "\u212a", "-rf", "*", "?", "'", '"', "`id`", "$(id)", ";id", "%s%n", "\\", " ",
+           "a ", "\U0001f600", "." * 255, "...", "CON", "a:b", "con.txt", "\u00fe" * 127]
 for place in ["/names", "/host/scratch/names"]:
     os.mkdir(place)
     for name in STRANGE:
