@@ -50,7 +50,8 @@
 //! [`Namespaced`] puts many guests into one store, [`Limited`] bounds how much one may hold. To
 //! bring a store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers
 //! later), four functions each, and check it with the module `conformance` (feature of the same
-//! name). [`EngineStore`] opens volumes without a guest.
+//! name). [`key_range`], [`ScanBudget`] and [`gather`] help with the answers. [`EngineStore`] opens
+//! volumes without a guest.
 //!
 //! # Closing
 //!
@@ -92,7 +93,7 @@ pub mod conformance;
 
 pub use contract::{
     Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
-    MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, StoreError,
+    MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, ScanBudget, StoreError, gather, key_range,
 };
 pub use engine_store::EngineStore;
 pub use file_store::{FileStore, FileStoreReader};
