@@ -3,7 +3,7 @@
 use super::checks::{Heads, check_new, check_volume_name};
 use super::take_over::OPEN_ATTEMPTS;
 use crate::error::{Error, Result};
-use crate::quota::{Settings, Used};
+use crate::quota::{Quota, Settings, Used};
 use crate::store::{Durability, Guard, KvStore, Mutation, StoreError};
 use crate::stored::key::KeySpace;
 use crate::stored::record::settings::SettingsRecord;
@@ -108,8 +108,5 @@ fn superblock_of(store: &mut dyn KvStore, heads: &Heads, keys: &KeySpace) -> Res
 }
 
 fn public(superblock: &Superblock, record: &SettingsRecord) -> Settings {
-    let mut settings = Settings::default();
-    settings.quota = superblock.quota();
-    settings.quota.file_bytes = record.max_file_bytes();
-    settings
+    Settings { quota: Quota { file_bytes: record.max_file_bytes(), ..superblock.quota() } }
 }

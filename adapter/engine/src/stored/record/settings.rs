@@ -163,6 +163,8 @@ mod tests {
         SettingsRecord { generation: 7, fields }
     }
 
+    type Change = fn(&mut Vec<u8>);
+
     fn again(settings: &SettingsRecord) -> Result<SettingsRecord> {
         SettingsRecord::decode(b"k", &settings.encode(b"k"))
     }
@@ -204,23 +206,23 @@ mod tests {
             assert!(matches!(again(&with(fields)), Err(Error::Damaged(_))));
         }
         let good = with(&[(0x8001, b"one"), (0x8002, b"two")]).encode(b"k");
-        let forged = |change: &dyn Fn(&mut Vec<u8>)| {
+        let forged = |change: Change| {
             let mut value = good.clone();
             change(&mut value);
             seal(b"k", tag::SETTINGS, &mut value);
             SettingsRecord::decode(b"k", &value)
         };
-        assert!(forged(&|_| {}).is_ok());
-        let changes: [&dyn Fn(&mut Vec<u8>); 6] = [
-            &|value| value[FRAME_BYTES] = 0,
-            &|value| value[FRAME_BYTES + 1] = 1,
+        assert!(forged(|_| {}).is_ok());
+        let changes: [Change; 6] = [
+            |value| value[FRAME_BYTES] = 0,
+            |value| value[FRAME_BYTES + 1] = 1,
             // The second number is that of the first, and then less.
-            &|value| value[FRAME_BYTES + 4 + 6 + 3 + 1] = 1,
-            &|value| value[FRAME_BYTES + 4 + 6 + 3 + 1] = 0,
-            &|value| value[FRAME_BYTES + 4 + 2] = 0xff,
-            &|value| value.push(0),
+            |value| value[FRAME_BYTES + 4 + 6 + 3 + 1] = 1,
+            |value| value[FRAME_BYTES + 4 + 6 + 3 + 1] = 0,
+            |value| value[FRAME_BYTES + 4 + 2] = 0xff,
+            |value| value.push(0),
         ];
-        for (number, change) in changes.iter().enumerate() {
+        for (number, change) in changes.into_iter().enumerate() {
             assert!(matches!(forged(change), Err(Error::Damaged(_))), "{number}");
         }
     }
