@@ -1,9 +1,11 @@
 //! A volume: one file-system tree in a store, and the state that all operations share.
 
+pub(crate) mod allowance;
 pub(crate) mod mountpoints;
 pub(crate) mod pending;
 pub(crate) mod room;
 
+use self::allowance::Amounts;
 use self::mountpoints::Mountpoints;
 use self::pending::Pending;
 use self::room::Room;
@@ -41,6 +43,8 @@ pub struct Volume {
     /// The buffer of commits.
     pub(crate) batch: Batch,
 
+    /// How much may be held in memory and open.
+    pub(crate) allowed: Amounts,
     pub(crate) open_descriptors: u32,
     /// Names in memory for open listings.
     pub(crate) snapshot_entries: usize,
@@ -63,6 +67,7 @@ impl Volume {
             read_only: false,
             mountpoints: Mountpoints::default(),
             cache: Cache::new(options.cache),
+            allowed: Amounts::of_options(&options),
             options,
             pending: Pending::nothing(backing.committed.clone(), &backing.settings),
             backing,

@@ -24,6 +24,7 @@ mod refused;
 mod regressions;
 mod repair;
 mod settings;
+mod shares;
 mod slashes;
 mod upgrade;
 
