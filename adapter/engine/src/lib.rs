@@ -79,6 +79,7 @@ mod ops;
 // Several volumes as one tree; checking and repairing stored volumes.
 mod fsck;
 mod mounts;
+mod shares;
 
 // Packing volumes into images.
 pub mod image;
@@ -100,10 +101,10 @@ pub use fsck::{
 };
 pub use memory::MemoryStore;
 pub use mounts::{Located, MountSpec, Mounted, Mounts, Opener};
-pub use opening::{probe, probe_overlay};
+pub use opening::{probe, probe_overlay, set_settings, settings};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
 pub use options::{CacheLimits, DEFAULT_VOLUME, Mode, Options};
-pub use quota::{Quota, Used};
+pub use quota::{Quota, Settings, Used};
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 pub use types::{Clock, Crossing, InodeNo, Kind, MountNo, SetTime, Stat, Timestamp};
 pub use volume::Volume;

@@ -17,8 +17,12 @@ pub const MAX_SYMLINK_BYTES: usize = 4095;
 /// Most symbolic links followed on one path: Linux's `MAXSYMLINKS`. More count as a loop.
 pub const MAX_SYMLINK_DEPTH: u32 = 40;
 
-/// Largest file, in bytes: offsets are signed 64-bit numbers in every libc.
+/// Largest file, in bytes: offsets are signed 64-bit numbers in every libc. A volume may have a
+/// smaller limit of its own: [`crate::Quota::file_bytes`].
 pub const MAX_FILE_BYTES: u64 = i64::MAX as u64;
+
+/// Longest settings record of a volume, in bytes, frame included. Every opener reads it.
+pub const MAX_SETTINGS_BYTES: usize = 64 << 10;
 
 /// Most names of one file: ext4's limit. The record has 32 bits.
 pub const MAX_LINKS: u32 = 65_000;
@@ -34,9 +38,18 @@ pub const NAME_CHARGE_BYTES: u64 = 64;
 /// Most mounts of one tree. Each may be a volume with its own caches.
 pub const MAX_MOUNTS: usize = 64;
 
-/// Most descriptors open at once, streams included. Each costs a few dozen bytes here, and as many
-/// in the runtime's handle table.
+/// Most descriptors open at once, streams included, in all volumes of a table together. Each costs
+/// a few dozen bytes here, and as many in the runtime's handle table.
 pub const MAX_OPEN_DESCRIPTORS: u32 = 65_536;
+
+/// Most changed records beside file data that wait in all volumes of a table together, so that one
+/// volume leaves to the others what it has beyond its share. One alone has no more than fit one
+/// commit.
+pub const MAX_DIRTY_ENTRIES: usize = 16 << 10;
+
+/// Most entries that all listings under way together hold, in all volumes of a table. Beyond that
+/// they read smaller pages.
+pub const MAX_HELD_ENTRIES: usize = 256 << 10;
 
 /// Most descriptors, streams and listings open at once in directories of the host, all mounts
 /// together. Each may be an open file of the host's process, which usually may have 1,024 on Linux:

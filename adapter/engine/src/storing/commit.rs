@@ -102,6 +102,7 @@ impl Volume {
         let mut superblock = self.pending.superblock.clone();
         superblock.seq = self.backing.committed.seq.saturating_add(1);
         superblock.incompat = self.backing.committed.incompat;
+        superblock.set_settings(self.backing.committed.settings);
         superblock.lower.clone_from(&self.backing.committed.lower);
         let completes = Completion { announced, step, journalled: Changes::new() };
         if all_fit(&self.backing.limits, batch, &[]) {
@@ -185,7 +186,7 @@ impl Volume {
     pub(crate) fn make_room(&mut self, data_bytes: usize) -> Result<()> {
         let dirty = &self.cache.dirty;
         let full = !self.room.fits_operation(dirty)
-            || dirty.bytes.saturating_add(data_bytes) > self.options.dirty_bytes_max;
+            || dirty.bytes.saturating_add(data_bytes) > self.allowed.dirty_bytes();
         if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
     }
 

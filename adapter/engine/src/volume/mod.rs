@@ -1,17 +1,20 @@
 //! A volume: one file-system tree in a store, and the state that all operations share.
 
+pub(crate) mod allowance;
 pub(crate) mod mountpoints;
 pub(crate) mod pending;
 pub(crate) mod room;
 
+use self::allowance::Amounts;
 use self::mountpoints::Mountpoints;
 use self::pending::Pending;
 use self::room::Room;
 use crate::backing::Backing;
 use crate::backing::batch::Batch;
 use crate::cache::Cache;
+use crate::limits::MAX_FILE_BYTES;
 use crate::options::Options;
-use crate::quota::{Quota, Used};
+use crate::quota::{Quota, Settings, Used};
 use crate::types::{Clock, ImageId, InodeNo, MountNo};
 use std::collections::VecDeque;
 
@@ -40,6 +43,8 @@ pub struct Volume {
     /// The buffer of commits.
     pub(crate) batch: Batch,
 
+    /// How much may be held in memory and open.
+    pub(crate) allowed: Amounts,
     pub(crate) open_descriptors: u32,
     /// Names in memory for open listings.
     pub(crate) snapshot_entries: usize,
@@ -62,8 +67,9 @@ impl Volume {
             read_only: false,
             mountpoints: Mountpoints::default(),
             cache: Cache::new(options.cache),
+            allowed: Amounts::of_options(&options),
             options,
-            pending: Pending::nothing(backing.committed.clone()),
+            pending: Pending::nothing(backing.committed.clone(), &backing.settings),
             backing,
             orphans: Orphans::default(),
             room,
@@ -116,7 +122,14 @@ impl Volume {
 
     /// Returns the quota: how much the volume may hold. [`Volume::used`] is how much it does.
     pub fn quota(&self) -> Quota {
-        self.pending.superblock.quota()
+        let limit = self.pending.max_file_bytes;
+        let file_bytes = (limit < MAX_FILE_BYTES).then_some(limit);
+        Quota { file_bytes, ..self.pending.superblock.quota() }
+    }
+
+    /// Returns what was set for the volume.
+    pub fn settings(&self) -> Settings {
+        Settings { quota: self.quota() }
     }
 
     /// Returns how many inodes, directory entries and bytes of files are in memory.

@@ -23,6 +23,8 @@ mod quota;
 mod refused;
 mod regressions;
 mod repair;
+mod settings;
+mod shares;
 mod slashes;
 mod upgrade;
 
