@@ -7,6 +7,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends text as the inside of a JSON string. A line can be shown on a terminal: everything that
 /// a terminal acts on, or that hides or turns what stands beside it, is escaped.
+#[inline(never)]
 pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     // Nearly every name is plain.

@@ -1,18 +1,19 @@
 //! One line of the log.
 
 use crate::escape::push_escaped;
-use std::io::Write;
 
 /// Most bytes of a text in a line before they are escaped. The file system takes no longer path and
 /// no longer target of a link.
 pub const MAX_TEXT_BYTES: usize = 4095;
+
+/// Digits of the largest number.
+const MAX_DIGITS: usize = 20;
 
 /// A line that is being written. It ends with [`Line::end`]; a line that is dropped before counts
 /// with a result of its own.
 #[derive(Debug)]
 pub struct Line<'l> {
     lines: &'l mut Vec<u8>,
-    /// Where it starts among the lines.
     ended: bool,
 }
 
@@ -22,6 +23,7 @@ impl<'l> Line<'l> {
     }
 
     /// Adds a number.
+    #[inline(never)]
     pub fn number(&mut self, key: &str, value: u64) {
         self.key(key);
         push_number(self.lines, value);
@@ -35,6 +37,7 @@ impl<'l> Line<'l> {
 
     /// Adds a path: the base, a slash if there is none, and the rest. If both together are longer
     /// than [`MAX_TEXT_BYTES`], the rest stands alone: a long base must not hide what it was for.
+    #[inline(never)]
     pub fn path(&mut self, key: &str, base: &str, rest: &str) {
         self.key(key);
         self.lines.push(b'"');
@@ -52,6 +55,7 @@ impl<'l> Line<'l> {
     }
 
     /// Adds words that need no escapes, with commas between.
+    #[inline(never)]
     pub fn words(&mut self, key: &str, words: impl IntoIterator<Item = &'static str>) {
         self.key(key);
         self.lines.push(b'"');
@@ -80,6 +84,7 @@ impl<'l> Line<'l> {
         self.ended = true;
     }
 
+    #[inline(never)]
     fn close(&mut self, result: &str) {
         self.ended = true;
         self.key("result");
@@ -88,12 +93,14 @@ impl<'l> Line<'l> {
         self.raw(b"\"}\n");
     }
 
+    #[inline(never)]
     fn key(&mut self, key: &str) {
         self.raw(b",\"");
         self.raw(key.as_bytes());
         self.raw(b"\":");
     }
 
+    #[inline(never)]
     fn raw(&mut self, bytes: &[u8]) {
         self.lines.extend_from_slice(bytes);
     }
@@ -108,7 +115,30 @@ impl Drop for Line<'_> {
 }
 
 /// Appends a number in digits.
-pub(crate) fn push_number(out: &mut Vec<u8>, value: u64) {
-    // Writing into memory does not fail.
-    let _ = write!(out, "{value}");
+pub(crate) fn push_number(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; MAX_DIGITS];
+    let mut start = MAX_DIGITS;
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + (value % 10) as u8;
+        value /= 10;
+        start -= 1;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_digits() {
+        for value in [0, 7, 10, 99, 1_234_567_890, u64::MAX] {
+            let mut out = Vec::new();
+            push_number(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+        }
+    }
 }

@@ -87,6 +87,7 @@ impl Log {
     }
 
     /// Counts an event and begins its line. `None` if it has no room and is lost.
+    #[inline(never)]
     pub fn begin(&mut self, op: &str, time: Time) -> Option<Line<'_>> {
         self.end_span();
         self.last = self.last.saturating_add(1);
@@ -157,6 +158,7 @@ impl Log {
     }
 
     /// Writes how many events were lost, if any were and there is room.
+    #[inline(never)]
     pub fn tell_lost(&mut self) {
         self.end_span();
         if self.lines.len() + MAX_TAIL_BYTES > BUFFER_BYTES {
@@ -192,6 +194,7 @@ impl Log {
         lost.last = self.last;
     }
 
+    #[inline(never)]
     fn end_span(&mut self) {
         if let Some(OpenSpan { bytes, calls, result, .. }) = self.span.take() {
             let mut line = Line::new(&mut self.lines);

@@ -80,12 +80,13 @@ pub(super) fn tell(
 }
 
 /// Writes a read or a write that has ended.
+#[inline(never)]
 pub(super) fn transfer(
     span: Span,
     is_change: bool,
     bytes: u64,
     result: &'static str,
-    start: impl FnOnce(&mut Line<'_>),
+    start: &mut dyn FnMut(&mut Line<'_>),
 ) {
     with(|active| {
         if active.log.wants(is_change) {
@@ -96,10 +97,12 @@ pub(super) fn transfer(
 }
 
 /// Ends a call of the guest: stores the lines if the call has changed the store, or if many wait.
+#[inline(never)]
 pub(crate) fn settle() {
     settle_after(false);
 }
 
+#[inline(never)]
 fn settle_after(has_left: bool) {
     let must = CHANGED.take() || (has_left && CHANGES_LEAVE);
     with(|active| {
@@ -133,6 +136,7 @@ pub(super) fn after_commit(level: Durability, is_done: bool) {
 }
 
 /// Returns why no change may be made now: the log is required, and cannot be stored.
+#[inline(never)]
 pub(crate) fn refusal() -> Option<kvfs::Error> {
     let refused = with(|active| {
         if !active.required || active.failure.is_none() {

@@ -50,6 +50,7 @@ impl File {
     }
 
     /// Adds the number and the path, joined with the rest.
+    #[inline(never)]
     fn write(&self, line: &mut Line<'_>, rest: &str) {
         line.number("fd", self.number);
         match &self.path {
@@ -93,21 +94,23 @@ impl Opened {
         (op, is_change): (&'static str, bool),
         path: &str,
         outcome: &Result<T, ErrorCode>,
-        more: impl FnOnce(&mut Line<'_>, Option<&T>),
+        mut more: impl FnMut(&mut Line<'_>, Option<&T>),
     ) {
-        tell(op, is_change, result_of(outcome), |line| {
+        tell(op, is_change, result_of(outcome), &mut |line: &mut Line<'_>| {
             self.0.write(line, path);
             more(line, outcome.as_ref().ok());
         });
     }
 
     /// Adds the second path of a call, which starts here.
+    #[inline(never)]
     pub(crate) fn write_second(&self, line: &mut Line<'_>, path: &str) {
         line.number("to_fd", self.0.number);
         line.path("to", self.0.path.as_deref().unwrap_or_default(), path);
     }
 
     /// Writes a read or a write at an offset.
+    #[inline(never)]
     pub(crate) fn transfer(
         &self,
         op: &'static str,
@@ -117,7 +120,9 @@ impl Opened {
     ) {
         let span = Span { op, fd: self.0.number, stream: 0, offset: Some(offset) };
         let bytes = *moved.as_ref().unwrap_or(&0);
-        transfer(span, is_change, bytes, result_of(&moved), |line| self.0.write(line, ""));
+        transfer(span, is_change, bytes, result_of(&moved), &mut |line: &mut Line<'_>| {
+            self.0.write(line, "")
+        });
     }
 
     pub(crate) fn flow(&self, offset: Option<u64>) -> Flow {
@@ -132,7 +137,7 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let result = take_dropped().map_or("ok", |code| code.name());
-        tell("close", self.0.is_for_changes, result, |line| self.0.write(line, ""));
+        tell("close", self.0.is_for_changes, result, &mut |line: &mut Line<'_>| self.0.write(line, ""));
     }
 }
 
@@ -146,11 +151,12 @@ pub(crate) struct Flow {
 
 impl Flow {
     /// Writes a read or a write.
+    #[inline(never)]
     pub(crate) fn transfer(&self, op: &'static str, is_change: bool, bytes: u64, result: &'static str) {
         let offset = self.offset.get();
         self.offset.set(offset.map(|offset| offset.saturating_add(bytes)));
         let span = Span { op, fd: self.file.number, stream: self.stream, offset };
-        transfer(span, is_change, bytes, result, |line| {
+        transfer(span, is_change, bytes, result, &mut |line: &mut Line<'_>| {
             self.file.write(line, "");
             if offset.is_none() {
                 line.flag("append");
@@ -162,7 +168,9 @@ impl Flow {
 impl Drop for Flow {
     fn drop(&mut self) {
         match take_dropped() {
-            Some(code) => tell("close-stream", true, code.name(), |line| self.file.write(line, "")),
+            Some(code) => {
+                tell("close-stream", true, code.name(), &mut |line: &mut Line<'_>| self.file.write(line, ""))
+            }
             None => settle(),
         }
     }
@@ -189,7 +197,7 @@ impl Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         take_dropped();
-        tell("read-directory", false, self.result.get(), |line| {
+        tell("read-directory", false, self.result.get(), &mut |line: &mut Line<'_>| {
             self.file.write(line, "");
             line.number("entries", self.entries.get());
         });

@@ -58,7 +58,7 @@ impl Node {
         op: Op,
         path: &str,
         call: impl FnOnce(&Root) -> WasiResult<T>,
-        more: impl FnOnce(&mut Line<'_>, Option<&T>),
+        more: impl FnMut(&mut Line<'_>, Option<&T>),
     ) -> WasiResult<T> {
         let Some(seen) = &self.seen else { return call(&self.own) };
         let outcome = permitted(op).and_then(|()| call(&self.own));
@@ -105,6 +105,7 @@ impl Node {
 }
 
 /// Refuses changes that a required log could not tell of.
+#[inline(never)]
 fn permitted((_, is_change): Op) -> WasiResult<()> {
     match if is_change { audit::refusal() } else { None } {
         Some(error) => Err(to_code(&error)),
@@ -135,6 +136,7 @@ fn opening(
     words.into_iter().filter(|(_, is_set)| *is_set).map(|(word, _)| word)
 }
 
+#[inline(never)]
 fn times(line: &mut Line<'_>, times: [(&'static str, NewTimestamp); 2]) {
     for (key, time) in times {
         match time {
