@@ -55,6 +55,11 @@ impl Audit {
         self
     }
 
+    /// Returns whether the lines go beside the volumes.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.0.volume.is_none()
+    }
+
     /// Returns the line of the adapter's configuration.
     pub(crate) fn line(&self, is_mounted: impl Fn(&str) -> bool) -> Result<String, ConfigError> {
         if let Some(name) = &self.0.volume {

@@ -68,7 +68,7 @@ mod recompose;
 pub use audit::Audit;
 pub use compose::Compose;
 pub use error::{ComposeError, ConfigError, MountError};
-pub use fixed::{configuration, fixed_mounts, fixed_provider};
+pub use fixed::{configuration, fixed_mounts, fixed_provider, keeps_audit_log};
 pub use inspect::{Inspection, Kind, inspect};
 pub use join::Composed;
 pub use kvfs_audit::Level as AuditLevel;

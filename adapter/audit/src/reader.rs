@@ -28,7 +28,7 @@ pub enum Found<'a> {
 /// Reads records, run by run and each run in order.
 ///
 /// Records are not trusted: a line that comes out of here has the form of a line of the log.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reader {
     /// The place that comes next.
     next: Option<Key>,
@@ -40,6 +40,16 @@ impl Reader {
     /// Starts before the first record of a run.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Starts at a record in the middle of a run: those before are not missed.
+    pub fn starting_at(key: Key) -> Self {
+        Self { next: Some(key), part: Vec::new() }
+    }
+
+    /// Returns the place of the record that comes next; 0 before the first.
+    pub fn next_seq(&self) -> u64 {
+        self.next.map_or(0, |key| key.seq)
     }
 
     /// Reads the next record.

@@ -1,5 +1,7 @@
 //! A moment, as text.
 
+use std::fmt;
+
 /// A moment: nanoseconds within a second since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time {
@@ -35,6 +37,15 @@ impl SecondCache {
         let mut fraction = *b".000000000Z";
         put_digits(&mut fraction, 1, 9, u64::from(time.nanoseconds.min(999_999_999)));
         out.extend_from_slice(&fraction);
+    }
+}
+
+/// Writes the moment as the log does.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::new();
+        SecondCache::default().push(&mut text, *self);
+        f.write_str(&String::from_utf8_lossy(&text))
     }
 }
 

@@ -62,11 +62,13 @@ fn now() -> Time {
 }
 
 /// Writes an event of a call that has ended.
+// Not generic and not inlined: it is in every call, and rarely used.
+#[inline(never)]
 pub(super) fn tell(
     op: &'static str,
     is_change: bool,
     result: &'static str,
-    write: impl FnOnce(&mut Line<'_>),
+    write: &mut dyn FnMut(&mut Line<'_>),
 ) {
     with(|active| {
         if active.log.wants(is_change)

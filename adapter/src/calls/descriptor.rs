@@ -60,10 +60,21 @@ impl Node {
         call: impl FnOnce(&Root) -> WasiResult<T>,
         more: impl FnMut(&mut Line<'_>, Option<&T>),
     ) -> WasiResult<T> {
-        let Some(seen) = &self.seen else { return call(&self.own) };
-        let outcome = permitted(op).and_then(|()| call(&self.own));
-        seen.tell(op, path, &outcome, more);
+        // One copy of the call: it is inlined.
+        let outcome = match self.permitted(op) {
+            Ok(()) => call(&self.own),
+            Err(code) => Err(code),
+        };
+        if let Some(seen) = &self.seen {
+            seen.tell(op, path, &outcome, more);
+        }
         outcome
+    }
+
+    /// Refuses changes that a required log could not tell of.
+    #[inline(always)]
+    fn permitted(&self, (_, is_change): Op) -> WasiResult<()> {
+        if is_change && self.seen.is_some() { refused() } else { Ok(()) }
     }
 
     /// Gives a new stream to the log. `offset` is that of its first byte.
@@ -93,24 +104,24 @@ impl Node {
         call: impl FnOnce(&Root) -> WasiResult<T>,
         bytes: impl FnOnce(&T) -> u64,
     ) -> WasiResult<T> {
-        let Some(seen) = &self.seen else { return call(&self.own) };
-        let outcome = permitted((op, is_change)).and_then(|()| call(&self.own));
-        let moved = match &outcome {
-            Ok(done) => Ok(bytes(done)),
-            Err(code) => Err(*code),
+        let outcome = match self.permitted((op, is_change)) {
+            Ok(()) => call(&self.own),
+            Err(code) => Err(code),
         };
-        seen.transfer(op, is_change, offset, moved);
+        if let Some(seen) = &self.seen {
+            let moved = match &outcome {
+                Ok(done) => Ok(bytes(done)),
+                Err(code) => Err(*code),
+            };
+            seen.transfer(op, is_change, offset, moved);
+        }
         outcome
     }
 }
 
-/// Refuses changes that a required log could not tell of.
 #[inline(never)]
-fn permitted((_, is_change): Op) -> WasiResult<()> {
-    match if is_change { audit::refusal() } else { None } {
-        Some(error) => Err(to_code(&error)),
-        None => Ok(()),
-    }
+fn refused() -> WasiResult<()> {
+    audit::refusal().map_or(Ok(()), |error| Err(to_code(&error)))
 }
 
 /// Names what a file is opened for.
@@ -268,14 +279,12 @@ impl GuestDescriptor for Node {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> WasiResult<DescriptorResource> {
-        let Some(seen) = &self.seen else {
-            let own = self.own.open(path_flags, &path, open_flags, flags)?;
-            return Ok(DescriptorResource::new(Told::new(own)));
-        };
         let is_for_changes = flags.contains(DescriptorFlags::WRITE)
             || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
         let op = ("open-at", is_for_changes);
-        let opened = permitted(op).and_then(|()| self.own.open(path_flags, &path, open_flags, flags));
+        self.permitted(op)?;
+        let opened = self.own.open(path_flags, &path, open_flags, flags);
+        let Some(seen) = &self.seen else { return opened.map(|own| DescriptorResource::new(Told::new(own))) };
         let opened = opened.map(|own| Self { own, seen: Some(seen.open(&path, is_for_changes)) });
         seen.tell(op, &path, &opened, |line, opened| {
             line.words("flags", opening(path_flags, open_flags, flags));

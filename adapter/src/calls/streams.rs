@@ -38,6 +38,14 @@ pub(super) fn tell_read<T>(
     seen.transfer(op, false, outcome.as_ref().map_or(0, bytes), result_of(outcome));
 }
 
+/// Refuses changes that a required log could not tell of.
+fn refused() -> StreamResult<()> {
+    match audit::refusal() {
+        Some(error) => Err(StreamError::LastOperationFailed(StreamFailure::ours(error))),
+        None => Ok(()),
+    }
+}
+
 impl InputNode {
     #[inline(always)]
     pub(crate) fn reading<T>(
@@ -84,35 +92,34 @@ impl OutputNode {
         length: u64,
         write: impl FnOnce() -> StreamResult<()>,
     ) -> StreamResult<()> {
-        let Some(seen) = &self.seen else { return write() };
-        if let Some(error) = audit::refusal() {
-            let outcome = Err(StreamError::LastOperationFailed(StreamFailure::ours(error)));
-            seen.transfer(op, true, 0, result_of(&outcome));
-            return outcome;
-        }
-        let before = self.own.written_bytes();
-        let outcome = write();
-        let written = match (before, self.own.written_bytes()) {
-            (Some(before), Some(after)) => after.saturating_sub(before),
-            // Of a failure of the host, nobody knows.
-            _ => {
-                if outcome.is_ok() {
-                    length
-                } else {
-                    0
-                }
-            }
+        let before = match &self.seen {
+            Some(_) => self.written_before()?,
+            None => None,
         };
-        seen.transfer(op, true, written, result_of(&outcome));
+        let outcome = write();
+        if let Some(seen) = &self.seen {
+            let written = match (before, self.own.written_bytes()) {
+                (Some(before), Some(after)) => after.saturating_sub(before),
+                _ if outcome.is_ok() => length,
+                // Of a failure of the host, nobody knows.
+                _ => 0,
+            };
+            seen.transfer(op, true, written, result_of(&outcome));
+        }
         outcome
+    }
+
+    /// Returns the bytes that were written so far, or refuses to write more.
+    #[inline(never)]
+    fn written_before(&self) -> StreamResult<Option<u64>> {
+        refused()?;
+        Ok(self.own.written_bytes())
     }
 
     fn splice_from(&self, source: InputStreamBorrow<'_>, len: u64, wait: bool) -> StreamResult<u64> {
         let source = source.get::<InputNode>();
-        if self.seen.is_some()
-            && let Some(error) = audit::refusal()
-        {
-            return Err(StreamError::LastOperationFailed(StreamFailure::ours(error)));
+        if self.seen.is_some() {
+            refused()?;
         }
         let outcome = self.own.splice_some(&source.own, len, wait);
         if let Some(seen) = &source.seen {
