@@ -2,6 +2,7 @@
 //! are mounted.
 
 use kvfs::{Error, Mode, MountSpec, Mounted, Options, Quota, Result};
+use kvfs_audit::Settings;
 use std::ops::Range;
 
 /// The source of a mount.
@@ -24,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) mounts: Vec<MountSpec>,
     /// Quotas of volumes.
     quotas: Vec<(String, Quota)>,
+    /// The audit log; `None` if there is none.
+    pub(crate) audit: Option<Settings>,
     /// The mounts of directories of the host, which are among `mounts` too.
     #[cfg(feature = "host-mounts")]
     pub(crate) hosts: Vec<HostSpec>,
@@ -59,6 +62,12 @@ pub(crate) fn read() -> Result<Config> {
             Some(("limits", limits)) => {
                 let read = config.limits(limits);
                 read.ok_or(Error::Format("the limits of a volume cannot be read"))?;
+            }
+            Some(("audit", settings)) => {
+                // Without the log that was asked for, nothing may work.
+                let read = settings.parse();
+                config.audit =
+                    Some(read.map_err(|_| Error::Format("the settings of the audit log cannot be read"))?);
             }
             _ => {}
         }

@@ -39,7 +39,8 @@ mod visible;
 mod types;
 mod wasm;
 
-// The choices of a caller: options, mounts, and the provider of the store.
+// The choices of a caller: options, the audit log, mounts, and the provider of the store.
+mod audit;
 mod mounts;
 mod options;
 mod provider;
@@ -64,11 +65,13 @@ mod compose;
 mod inspect;
 mod recompose;
 
+pub use audit::Audit;
 pub use compose::Compose;
 pub use error::{ComposeError, ConfigError, MountError};
-pub use fixed::{configuration, fixed_mounts, fixed_provider};
+pub use fixed::{configuration, fixed_mounts, fixed_provider, keeps_audit_log};
 pub use inspect::{Inspection, Kind, inspect};
 pub use join::Composed;
+pub use kvfs_audit::Level as AuditLevel;
 pub use kvfs_size::{BadSize, ByteSize};
 pub use limits::{MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES, MIN_MEMORY_BYTES};
 pub use mounts::{

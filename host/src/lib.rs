@@ -47,7 +47,8 @@
 //! [`RedbReader`] reads the file of a `RedbStore`, [`FileStoreReader`] the directory of a
 //! `FileStore`; neither changes anything.
 //!
-//! [`Namespaced`] puts many guests into one store, [`Limited`] bounds how much one may hold. To
+//! [`Namespaced`] puts many guests into one store, [`Limited`] bounds how much one may hold,
+//! [`Audited`] hands you the audit log of a guest. To
 //! bring a store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers
 //! later), four functions each, and check it with the module `conformance` (feature of the same
 //! name). [`key_range`], [`ScanBudget`] and [`gather`] help with the answers. [`EngineStore`] opens
@@ -78,6 +79,7 @@ mod store;
 mod view;
 mod wire;
 
+mod audited;
 mod engine_store;
 mod file_store;
 mod limited;
@@ -91,6 +93,7 @@ mod open;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
+pub use audited::{AuditLine, Audited};
 pub use contract::{
     Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
     MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, ScanBudget, StoreError, gather, key_range,
@@ -109,4 +112,5 @@ pub use store::{BlockOn, Store, StoreFuture, SyncStore};
 pub use view::{Calls, KvCtx, KvView};
 
 pub use bytes::Bytes;
+pub use kvfs_audit::RunId as AuditRun;
 pub use kvfs_size::BadSize;

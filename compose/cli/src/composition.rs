@@ -1,10 +1,10 @@
 //! The options of composition, for `compose` and `run`.
 
 use clap::Args;
-use kvfs_compose::{Compose, Link, Mode, Mount};
+use kvfs_compose::{Audit, Compose, Link, Mode, Mount};
 
 /// Every option of [`CompositionArgs`], for messages.
-pub(crate) const COMPOSITION_OPTIONS: &str = "--link, --mode, --volume, --mount and --share";
+pub(crate) const COMPOSITION_OPTIONS: &str = "--link, --mode, --volume, --mount, --audit and --share";
 
 // No doc comment: clap would take it for the command's.
 #[derive(Args, Clone)]
@@ -39,6 +39,17 @@ pub(crate) struct CompositionArgs {
         value_parser = |text: &str| text.parse::<Mount>()
     )]
     mount: Vec<Mount>,
+    /// Keeps an audit log of what the guest does to files: `changes`, or `all` calls.
+    ///
+    /// The lines go into the store, beside the volumes, and `kvfs audit` shows them; `volume=NAME` writes them
+    /// to files of a volume that no mount shows. A run writes at most max-bytes=SIZE [default: 256M]. With
+    /// `required`, nothing is changed that cannot be logged. Events without a line are counted.
+    #[arg(
+        long,
+        value_name = "changes|all[,max-bytes=SIZE][,volume=NAME][,required]",
+        value_parser = |text: &str| text.parse::<Audit>()
+    )]
+    pub(crate) audit: Option<Audit>,
     /// Lets guest and provider both import a package, such as my:log; may be given many times.
     ///
     /// Otherwise that is refused: the guest could reach the store past the file system. The packages of
@@ -51,8 +62,9 @@ pub(crate) struct CompositionArgs {
 impl CompositionArgs {
     /// Returns whether any option is given.
     pub(crate) fn is_given(&self) -> bool {
-        let Self { link, mode, volume, mount, share } = self;
-        link.is_some() || mode.is_some() || volume.is_some() || !mount.is_empty() || !share.is_empty()
+        let Self { link, mode, volume, mount, audit, share } = self;
+        let has_option = link.is_some() || mode.is_some() || volume.is_some() || audit.is_some();
+        has_option || !mount.is_empty() || !share.is_empty()
     }
 
     /// Starts composing a guest with these options.
@@ -66,6 +78,9 @@ impl CompositionArgs {
         }
         if let Some(volume) = &self.volume {
             compose = compose.volume(volume);
+        }
+        if let Some(audit) = &self.audit {
+            compose = compose.audit(audit.clone());
         }
         compose = self.share.iter().fold(compose, Compose::share);
         self.mount.iter().cloned().fold(compose, Compose::mount)

@@ -23,6 +23,8 @@ mod mounted;
 
 // The commands.
 #[cfg(feature = "runtime")]
+mod audit;
+#[cfg(feature = "runtime")]
 mod check_store;
 mod compose;
 #[cfg(feature = "runtime")]
@@ -54,11 +56,13 @@ enum Command {
     #[cfg(feature = "runtime")]
     Fsck(fsck::FsckArgs),
     #[cfg(feature = "runtime")]
+    Audit(audit::AuditArgs),
+    #[cfg(feature = "runtime")]
     CheckStore(check_store::CheckStoreArgs),
     Inspect(inspect::InspectArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "check-store"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -75,11 +79,13 @@ fn main() -> ExitCode {
         #[cfg(feature = "runtime")]
         Command::Fsck(args) => Ok(fsck::fsck(&args)),
         #[cfg(feature = "runtime")]
+        Command::Audit(args) => audit::audit(&args),
+        #[cfg(feature = "runtime")]
         Command::CheckStore(args) => check_store::check_store(&args),
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
-            "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck and \
-             check-store, or compose with --provider and run the result with the `wasmtime` command"
+            "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
+             audit and check-store, or compose with --provider and run the result with the `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -3,6 +3,7 @@
 use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::plan::Volumes;
 use super::table::{MAX_MOUNTS, Table};
+use crate::audit::Audit;
 use crate::error::{MountError, cut};
 use crate::options::{Mode, check_volume};
 use kvfs::image::ImageId;
@@ -64,13 +65,18 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
         return Err("its configuration has a control character".into());
     }
     let (mut count, mut limits_count) = (0, 0);
-    let (mut mode, mut volume) = (None, None);
+    let (mut mode, mut volume, mut audit) = (None, None, None);
     for line in config.lines() {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         let known = match key {
             // One reader would take the first of two lines, and another the last.
             "mode" => mode.replace(value).is_none() && value.parse::<Mode>().is_ok(),
             "volume" => volume.replace(value).is_none() && check_volume(value).is_ok(),
+            "audit" => {
+                let read = Audit::of_line(value);
+                let is_known = read.is_some();
+                audit.replace(read).is_none() && is_known
+            }
             "mount" => {
                 count += 1;
                 read_line(value, images).is_some()
@@ -96,6 +102,14 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
         let as_told: Vec<Mount> = mounts.iter().map(FixedMount::as_told).collect();
         let table = Table::new(&as_told).map_err(said)?;
         Volumes::of(&table, volume.unwrap_or(kvfs::DEFAULT_VOLUME)).map_err(said)?;
+    }
+    let is_mounted = |name: &str| {
+        let mut mounted = mounts.iter().map(|mount| &mount.source);
+        (count == 0 && volume.unwrap_or(kvfs::DEFAULT_VOLUME) == name)
+            || mounted.any(|source| matches!(source, FixedSource::Volume { volume } | FixedSource::Overlay { volume, .. } if volume == name))
+    };
+    if let Some(audit) = audit.flatten() {
+        audit.line(is_mounted).map_err(|error| cut(&error.to_string()).into_owned())?;
     }
     Ok(mounts)
 }

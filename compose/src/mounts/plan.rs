@@ -60,6 +60,8 @@ pub(crate) struct Plan {
     /// True if directories of the host are mounted.
     pub(crate) host: bool,
     pub(crate) mounted: Vec<Mounted>,
+    /// The volumes of the store that are mounted.
+    pub(crate) volumes: Vec<String>,
 }
 
 /// Checks mounts and packs their trees. Without mounts, the plan is empty and the adapter mounts
@@ -74,7 +76,7 @@ pub(crate) fn plan(
     progress: &dyn Fn(Packing<'_>),
 ) -> Result<Plan, MountError> {
     if mounts.is_empty() {
-        return Ok(Plan::default());
+        return Ok(Plan { volumes: vec![default_volume.to_owned()], ..Plan::default() });
     }
     let table = Table::new(mounts)?;
     let volumes = Volumes::of(&table, default_volume)?;
@@ -88,6 +90,7 @@ pub(crate) fn plan(
     for (volume, limits) in &volumes.limits {
         planner.plan.lines += &limits_line(volume, *limits);
     }
+    planner.plan.volumes = volumes.used.keys().map(|name| (*name).to_owned()).collect();
     Ok(planner.plan)
 }
 

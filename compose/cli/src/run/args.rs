@@ -32,6 +32,10 @@ pub(crate) struct RunArgs {
     /// of it. A name that no mount and no provider asks for is refused.
     #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
     pub(super) dir: Vec<(PathBuf, String)>,
+    /// Appends the audit log to FILE instead of the store; it is made if missing. Only with --audit, or for a
+    /// guest that was composed with it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) audit_file: Option<PathBuf>,
     /// Lets the guest use the host's network and look up names.
     #[arg(long)]
     pub(super) inherit_network: bool,
