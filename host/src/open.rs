@@ -1,11 +1,14 @@
 //! Stores by name: `memory:[SIZE]`, `redb:PATH` and `file:DIR`.
 
+use std::future::Future;
+
 use bytes::Bytes;
+use kvfs_sealed_store::{OpenError as SealError, STORE_HEADER_KEY, UserKey};
 use kvfs_size::{BadSize, ByteSize, MIN_MEMORY_BYTES};
 
 use crate::{
-    Durability, Entry, FileStore, FileStoreReader, Guard, Limits, MemoryStore, Mutation, OpenError,
-    RedbReader, RedbStore, StoreError, SyncStore,
+    BlockOn, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, MemoryStore, Mutation, OpenError,
+    RedbReader, RedbStore, Sealed, StoreError, StoreFuture, SyncStore,
 };
 
 /// A store named by a URL: see [`open_store`]. A clone is another handle on the same store.
@@ -22,6 +25,8 @@ pub enum AnyStore {
     File(FileStore),
     /// `file:DIR`, opened for reading only.
     FileReader(FileStoreReader),
+    /// One of the others, sealed.
+    Sealed(BlockOn<Sealed<AnyStore>>),
 }
 
 /// Opens the store that `url` names:
@@ -36,8 +41,67 @@ pub enum AnyStore {
 ///
 /// # Errors
 /// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for a size that is none
-/// or too small, and the errors of [`RedbStore::open`] and [`FileStore::open`].
+/// or too small, [`OpenError::Sealed`] for a sealed store, and the errors of [`RedbStore::open`] and
+/// [`FileStore::open`].
 pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
+    unsealed(url, open_any(url)?)
+}
+
+/// Opens the sealed store that `url` names: see [`open_store`] and [`Sealed::open`].
+///
+/// # Errors
+/// As [`open_store`], and [`OpenError::Seal`].
+pub fn open_sealed_store(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
+    sealed(url, Sealed::open(open_any(url)?, key))
+}
+
+/// Opens the sealed store that `url` names for reading only: see [`open_store_read_only`] and
+/// [`Sealed::open_existing`].
+///
+/// # Errors
+/// As [`open_store_read_only`], and [`OpenError::Seal`].
+pub fn open_sealed_store_read_only(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
+    sealed(url, Sealed::open_existing(open_any_read_only(url)?, key))
+}
+
+/// Changes the key of the sealed store that `url` names: see [`Sealed::rewrap`].
+///
+/// # Errors
+/// As [`open_store`], [`OpenError::NoStore`] where there is no store, and [`OpenError::Seal`].
+pub fn rekey_store(url: &str, from: &UserKey, to: &UserKey) -> Result<(), OpenError> {
+    // Where nothing is, nothing is made.
+    drop(open_any_read_only(url)?);
+    let store = open_any(url)?;
+    let seal = |source: SealError| OpenError::Seal { url: url.into(), source };
+    wait(Sealed::rewrap(store.clone(), from, to)).map_err(seal)?;
+    store.close().map_err(|error| seal(error.into()))
+}
+
+/// Waits for a call of a store that answers at once.
+fn wait<T: Send + Unpin>(call: impl Future<Output = Result<T, SealError>> + Send) -> Result<T, SealError> {
+    StoreFuture::later(async move { Ok(call.await) }).wait()?
+}
+
+fn sealed(
+    url: &str,
+    store: impl Future<Output = Result<Sealed<AnyStore>, SealError>> + Send,
+) -> Result<AnyStore, OpenError> {
+    match wait(store) {
+        Ok(store) => Ok(AnyStore::Sealed(BlockOn(store))),
+        Err(source) => Err(OpenError::Seal { url: url.into(), source }),
+    }
+}
+
+/// Refuses a sealed store, in which entries that are not sealed would make a mess.
+fn unsealed(url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
+    match SyncStore::get(&store, &[STORE_HEADER_KEY]).map(|values| values.iter().any(Option::is_some)) {
+        Ok(false) => Ok(store),
+        Ok(true) => Err(OpenError::Sealed { url: url.into() }),
+        Err(error) => Err(OpenError::Seal { url: url.into(), source: error.into() }),
+    }
+}
+
+fn open_any(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
         Named::Memory(None) => Ok(AnyStore::Memory(MemoryStore::new())),
         Named::Memory(Some(size_bytes)) => Ok(AnyStore::Memory(MemoryStore::with_size(size_bytes))),
@@ -53,6 +117,10 @@ pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
 /// As [`open_store`]; [`OpenError::NoStore`] where there is no store, and for `memory:`, which
 /// holds nothing to read.
 pub fn open_store_read_only(url: &str) -> Result<AnyStore, OpenError> {
+    unsealed(url, open_any_read_only(url)?)
+}
+
+fn open_any_read_only(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
         Named::Memory(_) => Err(OpenError::NoStore { path: url.into() }),
         Named::Redb(path) => Ok(AnyStore::RedbReader(RedbReader::open(path)?)),
@@ -100,6 +168,7 @@ impl AnyStore {
             Self::Memory(_) | Self::RedbReader(_) | Self::FileReader(_) => Ok(()),
             Self::File(store) => store.apply(&[], &[], Durability::Durable),
             Self::Redb(store) => store.flush(),
+            Self::Sealed(store) => store.0.inner().flush(),
         }
     }
 
@@ -111,7 +180,18 @@ impl AnyStore {
     pub fn close(&self) -> Result<(), StoreError> {
         match self {
             Self::Redb(store) => store.close(),
+            Self::Sealed(store) => store.0.inner().close(),
             _ => self.flush(),
+        }
+    }
+
+    /// Returns whether the program that had the store open did not close it in order: see
+    /// [`RedbReader::recovered`].
+    pub fn recovered(&self) -> bool {
+        match self {
+            Self::RedbReader(store) => store.recovered(),
+            Self::Sealed(store) => store.0.inner().recovered(),
+            _ => false,
         }
     }
 
@@ -122,6 +202,7 @@ impl AnyStore {
             Self::RedbReader(store) => store,
             Self::File(store) => store,
             Self::FileReader(store) => store,
+            Self::Sealed(store) => store,
         }
     }
 }

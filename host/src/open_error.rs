@@ -94,6 +94,20 @@ pub enum OpenError {
         /// The damage, in words.
         detail: String,
     },
+    /// The store is sealed, and no key was given.
+    #[error("`{url}` is sealed; give the key file or the passphrase that it was sealed with")]
+    Sealed {
+        /// The URL as given.
+        url: String,
+    },
+    /// The store cannot be opened with the key.
+    #[error("`{url}`: {source}")]
+    Seal {
+        /// The URL as given.
+        url: String,
+        /// Why not.
+        source: kvfs_sealed_store::OpenError,
+    },
     /// The operating system refused for another reason.
     #[error("cannot open {}: {source}", path.display())]
     Io {
@@ -135,7 +149,8 @@ impl OpenError {
     /// Replaces the path by the one that the caller knows.
     pub(crate) fn with_path(mut self, new: &Path) -> Self {
         match &mut self {
-            Self::UnknownStore { .. } | Self::MemorySize { .. } => {}
+            Self::UnknownStore { .. } | Self::MemorySize { .. } | Self::Sealed { .. } | Self::Seal { .. } => {
+            }
             Self::MissingDirectory { path, .. }
             | Self::NotAStore { path, .. }
             | Self::NewerFormat { path, .. }

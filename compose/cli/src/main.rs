@@ -20,6 +20,8 @@ mod provider;
 // Volumes in stores of the host.
 #[cfg(feature = "runtime")]
 mod mounted;
+#[cfg(feature = "runtime")]
+mod sealing;
 
 // The commands.
 #[cfg(feature = "runtime")]
@@ -28,6 +30,8 @@ mod compose;
 #[cfg(feature = "runtime")]
 mod fsck;
 mod inspect;
+#[cfg(feature = "runtime")]
+mod rekey;
 #[cfg(feature = "runtime")]
 mod run;
 
@@ -55,8 +59,10 @@ enum Command {
     Fsck(fsck::FsckArgs),
     #[cfg(feature = "runtime")]
     CheckStore(check_store::CheckStoreArgs),
+    #[cfg(feature = "runtime")]
+    Rekey(rekey::RekeyArgs),
     Inspect(inspect::InspectArgs),
-    /// Run, fsck or check-store, which this build does not have.
+    /// Run, fsck, check-store or rekey, which this build does not have.
     #[cfg(not(feature = "runtime"))]
     #[command(external_subcommand)]
     Missing(Vec<OsString>),
@@ -73,10 +79,12 @@ fn main() -> ExitCode {
         Command::Fsck(args) => Ok(fsck::fsck(&args)),
         #[cfg(feature = "runtime")]
         Command::CheckStore(args) => check_store::check_store(&args),
+        #[cfg(feature = "runtime")]
+        Command::Rekey(args) => rekey::rekey(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "runtime"))]
         Command::Missing(words) => Err(anyhow::anyhow!(
-            "{}: this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck and \
-             check-store, or compose with --provider and run the result with the `wasmtime` command",
+            "{}: this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
+             check-store and rekey, or compose with --provider and run the result with the `wasmtime` command",
             words.first().map(|word| word.to_string_lossy()).unwrap_or_default()
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),

@@ -14,7 +14,6 @@ pub(crate) use args::RunArgs;
 use call::call;
 use engine::{GUEST_STACK_BYTES, HOST_STACK_BYTES};
 use kvfs_compose::{DEFAULT_FILE_PATH, Provider};
-use kvfs_host::open_store;
 use load::{Loaded, load};
 use std::process::ExitCode;
 use wasmtime::component::Component;
@@ -41,8 +40,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             bail!("{guest}: no mount and no provider in it asks for a directory {preopen}; leave --dir out");
         }
     }
+    if args.key.is_given() && !imports(&component, "kvfs:store/kv-store@") {
+        bail!(
+            "{guest}: it has its store within, which a key does not seal; leave the key out, or run it on --store"
+        );
+    }
     interrupt::end_in_order()?;
-    let kv = open_store(&args.store)?;
+    let kv = args.key.open(&args.store)?;
     for volume in &volumes {
         volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
     }

@@ -41,11 +41,11 @@
 //! # }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (memory, random) = (Memory::default(), Counter(0));
-//! let key = UserKey::from_key_file(&[7; 32])?;
+//! let key = UserKey::from_key_file(vec![7; 32])?;
 //! let seal = Seal { key: &key, cost: Cost::DEFAULT, create: true };
 //! let mut store = now(SealedStore::open(Blocking::new(memory), seal, random))?;
-//! store.apply(&[], &[Mutation::Put { key: b"k", value: b"v" }], Durability::Durable)?;
-//! assert_eq!(store.get(&[b"k"])?, [Some(b"v".to_vec())]);
+//! KvStore::apply(&mut store, &[], &[Mutation::Put { key: b"k", value: b"v" }], Durability::Durable)?;
+//! assert_eq!(KvStore::get(&mut store, &[b"k"])?, [Some(b"v".to_vec())]);
 //! # Ok(())
 //! # }
 //! ```

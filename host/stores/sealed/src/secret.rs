@@ -49,11 +49,12 @@ impl UserKey {
     ///
     /// # Errors
     /// [`BadKey`]: it is shorter than 32 bytes or longer than 4,096.
-    pub fn from_key_file(content: &[u8]) -> Result<Self, BadKey> {
+    pub fn from_key_file(content: Vec<u8>) -> Result<Self, BadKey> {
+        let content = Zeroizing::new(content);
         match content.len() {
             found if found < MIN_KEY_FILE_BYTES => Err(BadKey::TooShort { found }),
             found if found > MAX_SECRET_BYTES => Err(BadKey::TooLong),
-            _ => Ok(Self(Kind::File(Zeroizing::new(content.to_vec())))),
+            _ => Ok(Self(Kind::File(content))),
         }
     }
 
@@ -61,11 +62,12 @@ impl UserKey {
     ///
     /// # Errors
     /// [`BadKey`]: it is empty or longer than 4,096 bytes.
-    pub fn from_passphrase(passphrase: &[u8]) -> Result<Self, BadKey> {
+    pub fn from_passphrase(passphrase: Vec<u8>) -> Result<Self, BadKey> {
+        let passphrase = Zeroizing::new(passphrase);
         match passphrase.len() {
             0 => Err(BadKey::Empty),
             found if found > MAX_SECRET_BYTES => Err(BadKey::TooLong),
-            _ => Ok(Self(Kind::Passphrase(Zeroizing::new(passphrase.to_vec())))),
+            _ => Ok(Self(Kind::Passphrase(passphrase))),
         }
     }
 }

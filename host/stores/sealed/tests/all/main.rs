@@ -1,1 +1,10 @@
-fn main() {}
+//! The sealed store over a store in memory that counts, remembers its calls, and stops at any of them.
+
+mod disk;
+
+mod damage;
+mod engine;
+mod guards;
+mod hidden;
+mod listing;
+mod opening;
