@@ -57,7 +57,7 @@ fn a_name_looks_different_in_each_directory_and_each_volume() {
     store.set(&[], &[(&entry(3, &"n".repeat(255)), Some(b"")), (&entry(3, "n"), Some(b""))], false).unwrap();
     let below = disk.entries();
     let lengths: Vec<_> = below
-        .range::<[u8], _>(&[&[2], &entry(3, "")[..]].concat()[..]..)
+        .range([&[2], &entry(3, "")[..]].concat()..)
         .map(|(key, value)| (key.len(), value.len()))
         .take(2)
         .collect();
