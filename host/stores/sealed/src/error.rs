@@ -8,10 +8,10 @@ use kvfs_contract::{Limits, StoreError};
 #[non_exhaustive]
 pub enum OpenError {
     /// The key opens nothing here.
-    #[error("this is not the store's key: give the passphrase or key file that it was sealed with")]
+    #[error("this is not the store's key; give the passphrase or key file that it was sealed with")]
     WrongKey,
     /// The store is sealed with a key file, and a passphrase was given, or the other way round.
-    #[error("the store is sealed with a {sealed_with}, not with a {given}: give that")]
+    #[error("the store is sealed with a {sealed_with}, not with a {given}; give that")]
     OtherKind {
         /// What opens it.
         sealed_with: &'static str,
@@ -19,20 +19,20 @@ pub enum OpenError {
         given: &'static str,
     },
     /// The store has entries that are not sealed.
-    #[error("the store has data that is not sealed: open it without a key, or copy the files to a new store")]
+    #[error("the store has data that is not sealed; open it without a key, or copy the files to a new store")]
     NotSealed,
     /// The store is empty, and nothing was to be made.
-    #[error("the store is empty: nothing is sealed in it yet")]
+    #[error("the store is empty; nothing is sealed in it yet")]
     Empty,
     /// The header fails its checksum, or is no header at all.
-    #[error("the header of the sealed store is damaged ({why}): restore the store from a copy")]
+    #[error("the header of the sealed store is damaged ({why}); restore the store from a copy")]
     DamagedHeader {
         /// What is wrong with it.
         why: &'static str,
     },
     /// The header asks for more memory or time than any header of this program.
     #[error(
-        "the header asks for {memory_kib} KiB and {passes} passes to check a passphrase, more than is allowed: \
+        "the header asks for {memory_kib} KiB and {passes} passes to check a passphrase, more than is allowed; \
          restore the store from a copy"
     )]
     Cost {
@@ -42,7 +42,7 @@ pub enum OpenError {
         passes: u32,
     },
     /// The store was sealed by a later version.
-    #[error("the store is sealed in form {found}; this program knows form 1: use a newer one")]
+    #[error("the store is sealed in form {found}; this program knows form 1; use a newer one")]
     Newer {
         /// The form found.
         found: u8,

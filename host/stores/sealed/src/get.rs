@@ -32,7 +32,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
                     let (whose, value) = Self::open_entry(&ring, located, sealed.as_ref())?;
                     if whose != *key {
                         return Err(StoreError::Corrupt(
-                            "two names have one tag: choose another name".into(),
+                            "two names have one tag; choose another name".into(),
                         ));
                     }
                     Some(value)

@@ -29,7 +29,7 @@ pub(crate) enum Kind {
 pub enum BadKey {
     /// The key file is too short to be one.
     #[error(
-        "a key file has at least {MIN_KEY_FILE_BYTES} random bytes, and this one has {found}: \
+        "a key file has at least {MIN_KEY_FILE_BYTES} random bytes, and this one has {found}; \
         make one with `head -c 32 /dev/urandom`"
     )]
     TooShort {
@@ -37,10 +37,10 @@ pub enum BadKey {
         found: usize,
     },
     /// The passphrase is empty.
-    #[error("the passphrase is empty: choose one that nobody guesses")]
+    #[error("the passphrase is empty; choose one that nobody guesses")]
     Empty,
     /// The key file or passphrase is too long.
-    #[error("a key file or passphrase has at most {MAX_SECRET_BYTES} bytes: is this the right file?")]
+    #[error("a key file or passphrase has at most {MAX_SECRET_BYTES} bytes; name another file")]
     TooLong,
 }
 

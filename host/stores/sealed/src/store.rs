@@ -89,7 +89,7 @@ fn header_key(prefix: &[u8]) -> Vec<u8> {
 
 fn lost_key(prefix: &[u8]) -> StoreError {
     StoreError::Corrupt(format!(
-        "there are sealed entries of `{}` without their key: restore the store from a copy",
+        "there are sealed entries of `{}` without their key; restore the store from a copy",
         show(prefix)
     ))
 }
@@ -153,7 +153,7 @@ impl<C> SealedStore<C> {
     ) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
         let damaged = |what: &str| {
             StoreError::Corrupt(format!(
-                "the sealed value at `{}` {what}: restore the store from a copy",
+                "the sealed value at `{}` {what}; restore the store from a copy",
                 show(located)
             ))
         };
@@ -209,7 +209,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
         let key = opened.and_then(|opened| Some(Zeroizing::new(*opened.first_chunk::<32>()?)));
         let key = key.ok_or_else(|| {
             StoreError::Corrupt(format!(
-                "the key of `{}` was changed, or moved there: restore the store from a copy",
+                "the key of `{}` was changed, or moved there; restore the store from a copy",
                 show(prefix)
             ))
         })?;

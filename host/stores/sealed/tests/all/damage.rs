@@ -43,7 +43,7 @@ fn read(below: State, what: &str) -> Found {
     let mut store = match open_with(&disk, &key(1)) {
         Ok(store) => store,
         Err(error) => {
-            assert!(error.to_string().contains(": "), "{what}: {error} does not say what to do");
+            assert!(error.to_string().contains("; "), "{what}: {error} does not say what to do");
             return Found::Error;
         }
     };
