@@ -17,11 +17,10 @@ const MAX_READ_BYTES: u64 = 1 << 16;
 
 // No doc comment: clap would take it for the command's.
 #[derive(Args)]
-#[group(multiple = false)]
 pub(crate) struct KeyArgs {
     /// Encrypts the store with the key in this file: at least 32 random bytes. An empty store becomes
     /// an encrypted one; a store with data must have been encrypted with this key.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
     key_file: Option<PathBuf>,
     /// Encrypts the store with the passphrase in this file, less a line end. Without --key-file and
     /// this, KVFS_PASSPHRASE is the passphrase, if it is set.

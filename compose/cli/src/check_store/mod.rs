@@ -24,10 +24,9 @@ use std::time::Duration;
 /// with a new instance. The exit code is 0 if every checked claim holds, 4 if one does not, 1 if
 /// nothing could be checked.
 #[derive(Args)]
-#[group(required = true, multiple = true)]
 pub(crate) struct CheckStoreArgs {
     /// A store of the host: `memory:[SIZE]`, `redb:PATH` or `file:DIR`.
-    #[arg(long, conflicts_with = "provider")]
+    #[arg(long, conflicts_with = "provider", required_unless_present = "provider")]
     store: Option<String>,
     #[command(flatten)]
     key: KeyArgs,
