@@ -162,9 +162,7 @@ fn round(sealed: bool) -> Result<Times, Error> {
         paths.iter().try_for_each(|path| read(&mut volume, path).map(discard))
     })?;
     timed(&mut times, "open + read 64 KiB + close, cold", 200, || {
-        (0..200).try_for_each(|file| {
-            read(&mut volume, &format!("large-{file}")).map(discard)
-        })
+        (0..200).try_for_each(|file| read(&mut volume, &format!("large-{file}")).map(discard))
     })?;
     let mut volume = open(&memory, sealed)?;
     timed(&mut times, "readdir of 100, cold, per entry", all, || {

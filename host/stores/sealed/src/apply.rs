@@ -1,6 +1,7 @@
 //! Changing entries.
 
 use crate::below::AsyncKvStore;
+use crate::cipher::NONCE_BYTES;
 use crate::guards::Remembered;
 use crate::keys::Ring;
 use crate::layout::{prefix, split};
@@ -120,7 +121,11 @@ impl<C: AsyncKvStore> SealedStore<C> {
     }
 
     fn seal(&self, ring: &Ring, mutations: &[Mutation<&[u8]>]) -> Result<Vec<Sealed>, StoreError> {
-        let mut random = self.random();
+        // All at once: the system is asked for random bytes with a call.
+        let puts = mutations.iter().filter(|mutation| mutation.value().is_some()).count();
+        let mut nonces = vec![[0; NONCE_BYTES]; puts];
+        self.random().fill(nonces.as_flattened_mut())?;
+        let mut nonces = nonces.iter();
         let mut sealed = Vec::with_capacity(mutations.len());
         for mutation in mutations {
             let key = mutation.key();
@@ -130,8 +135,10 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 None => None,
                 Some(value) => {
                     let keys = ring.get(prefix(key));
-                    let keys = keys.ok_or_else(|| StoreError::Fault("a put without its key".into()))?;
-                    Some(self.seal_value(keys, (key, &located), value, &mut **random)?)
+                    let (keys, nonce) = keys
+                        .zip(nonces.next())
+                        .ok_or_else(|| StoreError::Fault("a put without its key".into()))?;
+                    Some(self.seal_value(keys, (key, &located), value, nonce)?)
                 }
             };
             sealed.push(Sealed { located, value });

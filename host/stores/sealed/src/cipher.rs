@@ -1,7 +1,6 @@
 //! Sealing and opening values, and tags for names.
 
 use crate::layout::NAME_TAG_BYTES;
-use crate::random::Random;
 use crate::secret::Key;
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
@@ -15,6 +14,9 @@ use zeroize::Zeroizing;
 const FORM: u8 = 1;
 
 pub(crate) const NONCE_BYTES: usize = 24;
+/// Random bytes that are used once.
+pub(crate) type Nonce = [u8; NONCE_BYTES];
+
 pub(crate) const TAG_BYTES: usize = 16;
 
 /// Bytes that sealing adds: the form, a nonce and a tag.
@@ -37,27 +39,26 @@ impl Cipher {
         Self(XChaCha20Poly1305::new(key.as_slice().try_into().expect("a key of 32 bytes")))
     }
 
-    /// Appends the sealed form of `parts`, one after the other, to `out`.
+    /// Appends the sealed form of `parts`, one after the other, to `out`. No two calls have the
+    /// same nonce.
     ///
     /// # Errors
-    /// Those of the random source.
+    /// [`StoreError::TooLarge`]: over the limit of the cipher, 256 GiB.
     pub(crate) fn seal(
         &self,
         place: &[u8],
         parts: &[&[u8]],
-        random: &mut dyn Random,
+        nonce: &Nonce,
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
-        let mut nonce = XNonce::default();
-        random.fill(&mut nonce)?;
         out.reserve(SEAL_OVERHEAD + parts.iter().map(|part| part.len()).sum::<usize>());
         out.push(FORM);
-        out.extend_from_slice(&nonce);
+        out.extend_from_slice(nonce);
         let start = out.len();
         parts.iter().for_each(|part| out.extend_from_slice(part));
         let tag = self
             .0
-            .encrypt_inout_detached(&nonce, place, (&mut out[start..]).into())
+            .encrypt_inout_detached(&XNonce::from(*nonce), place, (&mut out[start..]).into())
             .map_err(|_| StoreError::TooLarge)?;
         out.extend_from_slice(&tag);
         Ok(())

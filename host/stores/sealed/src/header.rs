@@ -1,6 +1,6 @@
 //! The store's header: the store's key, wrapped by the user's.
 
-use crate::cipher::{Broken, Cipher, SEAL_OVERHEAD, expand};
+use crate::cipher::{Broken, Cipher, NONCE_BYTES, SEAL_OVERHEAD, expand};
 use crate::error::OpenError;
 use crate::layout::STORE_HEADER_KEY;
 use crate::random::Random;
@@ -122,6 +122,8 @@ pub(crate) fn wrap(
 ) -> Result<Vec<u8>, OpenError> {
     let mut salt = [0; SALT_BYTES];
     random.fill(&mut salt)?;
+    let mut nonce = [0; NONCE_BYTES];
+    random.fill(&mut nonce)?;
     let fixed = match user {
         Kind::File(_) => Fixed { kind: KEY_FILE, cost: Cost { memory_kib: 0, passes: 0, lanes: 0 }, salt },
         Kind::Passphrase(_) => Fixed { kind: PASSPHRASE, cost, salt },
@@ -129,7 +131,7 @@ pub(crate) fn wrap(
     let wrapping = Cipher::new(&fixed.wrapping_key(user)?);
     let mut header = fixed.to_bytes();
     let place = place(&header);
-    wrapping.seal(&place, &[store_key.as_slice()], random, &mut header)?;
+    wrapping.seal(&place, &[store_key.as_slice()], &nonce, &mut header)?;
     header.extend_from_slice(&checksum(&header));
     Ok(header)
 }

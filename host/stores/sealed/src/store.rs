@@ -1,7 +1,7 @@
 //! A sealed store: what it knows, and its keys.
 
 use crate::below::AsyncKvStore;
-use crate::cipher::{Broken, Cipher, PrefixKeys, SEAL_OVERHEAD};
+use crate::cipher::{Broken, Cipher, NONCE_BYTES, Nonce, PrefixKeys, SEAL_OVERHEAD};
 use crate::guards::Guarded;
 use crate::keys::{KnownPrefixes, Ring};
 use crate::layout::{ENTRIES, KEY_OVERHEAD, PREFIX_HEADERS, behind, prefix, show, split, stored};
@@ -132,14 +132,14 @@ impl<C> SealedStore<C> {
         keys: &PrefixKeys,
         (key, located): (&[u8], &[u8]),
         value: &[u8],
-        random: &mut dyn Random,
+        nonce: &Nonce,
     ) -> Result<Vec<u8>, StoreError> {
         let mut sealed = Vec::new();
         match split(key) {
-            None => keys.values.seal(located, &[value], random, &mut sealed)?,
+            None => keys.values.seal(located, &[value], nonce, &mut sealed)?,
             Some((_, name)) => {
                 let length = u16::try_from(name.len()).map_err(|_| StoreError::TooLarge)?.to_be_bytes();
-                keys.values.seal(located, &[&length, name, value], random, &mut sealed)?;
+                keys.values.seal(located, &[&length, name, value], nonce, &mut sealed)?;
             }
         }
         Ok(sealed)
@@ -257,10 +257,11 @@ impl<C: AsyncKvStore> SealedStore<C> {
         let located = header_key(prefix);
         let mut header = Vec::new();
         {
+            let (mut key, mut nonce) = (Zeroizing::new([0; 32]), [0; NONCE_BYTES]);
             let mut random = self.random();
-            let mut key = Zeroizing::new([0; 32]);
             random.fill(key.as_mut_slice())?;
-            self.store_key.seal(&located, &[key.as_slice()], &mut **random, &mut header)?;
+            random.fill(&mut nonce)?;
+            self.store_key.seal(&located, &[key.as_slice()], &nonce, &mut header)?;
         }
         let guards = [Guard { key: &located[..], expected: None }];
         let puts = [Mutation::Put { key: &located[..], value: &header[..] }];

@@ -4,6 +4,7 @@ mod disk;
 
 mod damage;
 mod engine;
+mod format;
 mod guards;
 mod hidden;
 mod listing;
