@@ -39,8 +39,8 @@ pub(crate) struct HostSpec {
     pub(crate) files: Vec<(String, String)>,
 }
 
-/// Reads the configuration. Composition has checked the lines. Unknown keys are for a later
-/// version, and ignored.
+/// Reads the configuration. Composition has checked the lines. Keys that only a later version knows
+/// are ignored.
 ///
 /// # Errors
 /// [`Error::Format`] for a mount that cannot be read: ignoring it would show another tree.

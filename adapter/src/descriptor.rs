@@ -94,7 +94,7 @@ impl Object {
         )
     }
 
-    /// Where paths from here start.
+    /// Returns the start of paths from here.
     #[inline(always)]
     pub(crate) fn start(&self, mounts: &mut Mounts) -> Result<Start> {
         #[cfg(feature = "host-mounts")]
@@ -178,8 +178,9 @@ fn to_stat(stat: Stat) -> DescriptorStat {
     }
 }
 
-/// The bits of an inode number from here on are free for the number of its volume. Together they
-/// are unique in the tree: libc uses them as `st_ino`, and programs compare them.
+/// The lowest of the bits of an inode number that are free, and get the number of its volume. So
+/// inode numbers are unique in the whole tree: libc uses them as `st_ino`, and programs compare
+/// them.
 const VOLUME_SHIFT: u32 = 58;
 
 fn to_hash(mount: MountNo, hash: MetadataHash) -> WasiResult<MetadataHashValue> {

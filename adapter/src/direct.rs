@@ -28,8 +28,8 @@ thread_local! {
     static STREAM: RefCell<Option<Half<StreamError>>> = const { RefCell::new(None) };
 }
 
-/// Nearly all reads and writes have one piece. A list that is full is given away without being
-/// reallocated.
+/// The usual number of pieces of a read or a write. A list without spare room is given away without
+/// being reallocated.
 const ONE: usize = 1;
 
 fn piece(bytes: &[u8]) -> Piece {
@@ -63,7 +63,7 @@ fn lend_stream(stream: InputStreamBorrow<'_>, length: u64) -> Result<Vec<Piece>,
     let mut pieces = Vec::with_capacity(ONE);
     match stream.get::<Input>() {
         Input::File(file) => file.lend(length, |bytes| pieces.push(piece(bytes)))?,
-        Input::Host(_) => return Err(StreamError::Closed),
+        Input::Host { .. } => return Err(StreamError::Closed),
     }
     Ok(pieces)
 }
@@ -71,7 +71,7 @@ fn lend_stream(stream: InputStreamBorrow<'_>, length: u64) -> Result<Vec<Piece>,
 fn place_stream(stream: OutputStreamBorrow<'_>, length: u32) -> Vec<Piece> {
     let (half, pieces) = first_half(length as usize, |show| match stream.get::<Output>() {
         Output::File(file) => file.place(length as usize, show),
-        Output::Host(_) => Err(StreamError::Closed),
+        Output::Host { .. } => Err(StreamError::Closed),
     });
     STREAM.set(Some(half));
     pieces

@@ -51,7 +51,7 @@ impl GuestError for StreamFailure {
             Self::Ours(error) => error.to_string(),
             Self::Host(host) => match host.try_borrow().as_deref() {
                 Ok(Some(error)) => error.to_debug_string(),
-                _ => "an error of the host that is lent out".to_owned(),
+                _ => "an error of the host that is in use".to_owned(),
             },
         }
     }

@@ -6,6 +6,8 @@ use crate::bindings::exports::wasi::io::streams::{
 };
 use crate::bindings::kvfs::host_io::streams as host;
 use crate::errors::StreamFailure;
+#[cfg(feature = "host-mounts")]
+use crate::host_slot::HostSlot;
 use crate::poll::Pollable;
 use crate::table;
 use kvfs::{Descriptor, MountNo, Volume};
@@ -16,7 +18,12 @@ pub(crate) enum Input {
     /// A file, from a position on.
     File(FileInput),
     /// The host's; taken out while it is lent.
-    Host(RefCell<Option<host::InputStream>>),
+    Host {
+        place: RefCell<Option<host::InputStream>>,
+        /// `None` if it is no file's.
+        #[cfg(feature = "host-mounts")]
+        _slot: Option<HostSlot>,
+    },
 }
 
 /// A file that is read sequentially.
@@ -35,7 +42,7 @@ impl Input {
     /// The place of the host's handle, which is empty while the handle is lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<host::InputStream>>> {
         match self {
-            Self::Host(place) => Some(place),
+            Self::Host { place, .. } => Some(place),
             _ => None,
         }
     }
@@ -50,7 +57,17 @@ impl Input {
     }
 
     pub(crate) fn host(handle: host::InputStream) -> InputStreamResource {
-        InputStreamResource::new(Self::Host(RefCell::new(Some(handle))))
+        InputStreamResource::new(Self::Host {
+            place: RefCell::new(Some(handle)),
+            #[cfg(feature = "host-mounts")]
+            _slot: None,
+        })
+    }
+
+    /// As [`Self::host`], for the stream of a file of the host.
+    #[cfg(feature = "host-mounts")]
+    pub(crate) fn counted(handle: host::InputStream, slot: HostSlot) -> InputStreamResource {
+        InputStreamResource::new(Self::Host { place: RefCell::new(Some(handle)), _slot: Some(slot) })
     }
 
     /// The host's handle, if it is there.
@@ -62,7 +79,7 @@ impl Input {
     pub(crate) fn read_some(&self, length: u64, wait: bool) -> Result<Vec<u8>, StreamError> {
         match self {
             Self::File(file) => file.read(length),
-            Self::Host(_) => {
+            Self::Host { .. } => {
                 let handle = self.handle().ok_or(StreamError::Closed)?;
                 let bytes = if wait { handle.blocking_read(length) } else { handle.read(length) };
                 bytes.map_err(from_host)
@@ -73,7 +90,7 @@ impl Input {
     fn skip_some(&self, length: u64, wait: bool) -> Result<u64, StreamError> {
         match self {
             Self::File(file) => file.skip(length),
-            Self::Host(_) => {
+            Self::Host { .. } => {
                 let handle = self.handle().ok_or(StreamError::Closed)?;
                 let skipped = if wait { handle.blocking_skip(length) } else { handle.skip(length) };
                 skipped.map_err(from_host)

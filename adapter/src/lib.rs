@@ -18,6 +18,8 @@ mod clock;
 mod codes;
 mod config;
 mod errors;
+#[cfg(feature = "host-mounts")]
+mod host_slot;
 mod store;
 
 // The mounts of the component.
@@ -37,7 +39,7 @@ mod descriptor;
 #[cfg(feature = "host-mounts")]
 mod host;
 
-// Either.
+// The type behind descriptors, which may be of either.
 mod root;
 
 // The other exports.

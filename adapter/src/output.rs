@@ -7,6 +7,8 @@ use crate::bindings::exports::wasi::io::streams::{
 };
 use crate::bindings::kvfs::host_io::streams as host;
 use crate::errors::StreamFailure;
+#[cfg(feature = "host-mounts")]
+use crate::host_slot::HostSlot;
 use crate::input::{Input, from_host};
 use crate::poll::Pollable;
 use crate::table;
@@ -24,7 +26,12 @@ pub(crate) enum Output {
     /// A file.
     File(FileOutput),
     /// The host's; taken out while it is lent.
-    Host(RefCell<Option<host::OutputStream>>),
+    Host {
+        place: RefCell<Option<host::OutputStream>>,
+        /// `None` if it is no file's.
+        #[cfg(feature = "host-mounts")]
+        _slot: Option<HostSlot>,
+    },
 }
 
 /// A file that is written from a position on, or at its end.
@@ -41,7 +48,7 @@ impl Output {
     /// The place of the host's handle, which is empty while the handle is lent.
     pub(crate) fn place(&self) -> Option<&RefCell<Option<host::OutputStream>>> {
         match self {
-            Self::Host(place) => Some(place),
+            Self::Host { place, .. } => Some(place),
             _ => None,
         }
     }
@@ -56,7 +63,17 @@ impl Output {
     }
 
     pub(crate) fn host(handle: host::OutputStream) -> OutputStreamResource {
-        OutputStreamResource::new(Self::Host(RefCell::new(Some(handle))))
+        OutputStreamResource::new(Self::Host {
+            place: RefCell::new(Some(handle)),
+            #[cfg(feature = "host-mounts")]
+            _slot: None,
+        })
+    }
+
+    /// As [`Self::host`], for the stream of a file of the host.
+    #[cfg(feature = "host-mounts")]
+    pub(crate) fn counted(handle: host::OutputStream, slot: HostSlot) -> OutputStreamResource {
+        OutputStreamResource::new(Self::Host { place: RefCell::new(Some(handle)), _slot: Some(slot) })
     }
 
     fn handle(&self) -> Option<Ref<'_, host::OutputStream>> {
@@ -71,7 +88,7 @@ impl Output {
     ) -> Result<T, StreamError> {
         match self {
             Self::File(output) => file(output),
-            Self::Host(_) => host(&*self.handle().ok_or(StreamError::Closed)?).map_err(from_host),
+            Self::Host { .. } => host(&*self.handle().ok_or(StreamError::Closed)?).map_err(from_host),
         }
     }
 

@@ -25,7 +25,7 @@ impl KvStore for ImportedStore {
         if values.len() == keys.len() {
             Ok(values)
         } else {
-            Err(StoreError::Corrupt("the store answered another number of keys than it was asked".to_owned()))
+            Err(StoreError::Corrupt("the store did not return one value for each key".to_owned()))
         }
     }
 

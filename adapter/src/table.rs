@@ -56,7 +56,7 @@ pub(crate) fn sync_all() -> Result<()> {
     outcome
 }
 
-/// Why the last [`sync_all`] failed.
+/// Returns the error of the last [`sync_all`], if it failed.
 pub(crate) fn failure() -> Option<Error> {
     FAILURE.take()
 }

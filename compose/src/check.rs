@@ -22,11 +22,11 @@ pub(crate) enum Validation {
 
 /// Checks a result and returns its imports.
 ///
-/// A result validates and exports what the guest exports. It imports no file system, and beside the
-/// imports of the guest only the store and the wall clock. With a provider, it has the provider's
-/// imports and does not import the store. With mounted directories of the host, it may import
-/// `host_filesystem`, and `wasi:io` with it: pairs of the adapter's import and the name in the
-/// result.
+/// A result is valid, which `validation` may leave to the runtime, and exports what the guest
+/// exports. It imports no file system, and beside the imports of the guest only the store and the
+/// wall clock. With a provider, it may have the provider's imports and does not import the store.
+/// With mounted directories of the host, it may import `host_filesystem` (pairs of the adapter's
+/// import and the name in the result), and `wasi:io` with it.
 ///
 /// # Errors
 ///

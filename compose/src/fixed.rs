@@ -1,4 +1,4 @@
-//! What a result states of itself: configuration, provider and mounts.
+//! Reads the statements of a result about itself: configuration, provider and mounts.
 
 use crate::mounts::{FixedMount, read_lines};
 use crate::parts::Claimed;
@@ -41,7 +41,7 @@ pub fn fixed_provider(bytes: &[u8]) -> Option<Provider> {
 /// component is no result of composing.
 ///
 /// The statement is true of bytes that [`Compose::build`](crate::Compose::build) or
-/// [`recompose`](crate::recompose) returned. Anybody can write any statement into other bytes.
+/// [`recompose`](crate::recompose()) returned. Anybody can write any statement into other bytes.
 ///
 /// # Cost
 ///

@@ -29,12 +29,12 @@ pub enum Kind {
         linked: bool,
         /// True if this build makes exactly this file of its parts. Otherwise another build made
         /// it, or it was changed since: give a store only to the result of
-        /// [`recompose`](crate::recompose).
+        /// [`recompose`](crate::recompose()).
         is_same: bool,
     },
 }
 
-/// What a wasm file is and what it needs.
+/// The result of [`inspect`](crate::inspect()): what a wasm file is, and what it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {

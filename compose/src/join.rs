@@ -21,7 +21,7 @@ use wit_parser::WorldItem;
 pub struct Composed {
     /// The component.
     pub bytes: Vec<u8>,
-    /// What composing did.
+    /// The report of what composing did.
     pub report: Report,
 }
 

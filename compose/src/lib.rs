@@ -18,7 +18,7 @@
 //! component.
 //!
 //! Never give a store to bytes that somebody else made, composed or not, as they are: see
-//! [`recompose`].
+//! [`recompose`](crate::recompose()).
 //!
 //! Every kind of bad input has an error of its own:
 //!

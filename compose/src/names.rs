@@ -39,7 +39,7 @@ impl InterfaceName {
 
     /// Returns true if `self` and `other` are compatible versions of one interface: an import of
     /// one can be given an export of the other.
-    pub(crate) fn pairs_with(&self, other: &InterfaceName) -> bool {
+    pub(crate) fn pairs_with(&self, other: &Self) -> bool {
         self.base == other.base && self.track() == other.track()
     }
 

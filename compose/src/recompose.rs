@@ -58,7 +58,7 @@ impl Recomposed<'_> {
 /// - [`ComposeError::UnknownParts`] if the bytes state no parts, or in a form that this version
 ///   does not know;
 /// - [`ComposeError::AsksForStore`] if they import the store nevertheless;
-/// - [`ComposeError::ProviderAsksForStore`] if a provider does that does not come with the library;
+/// - [`ComposeError::ProviderAsksForStore`] if a provider does, and does not come with the library;
 /// - every error of composing.
 ///
 /// # Cost
@@ -72,9 +72,9 @@ pub fn recompose(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     Ok(made)
 }
 
-/// Returns true if [`recompose`] is likely to return the given bytes: they state this version of
-/// kvfs, and contain the code of this library's file system. A caller may use the guess to compile
-/// them meanwhile.
+/// Returns true if [`recompose`](crate::recompose()) is likely to return the given bytes: they
+/// state this version of kvfs, and contain the code of this library's file system. A caller may use
+/// the guess to compile them meanwhile.
 ///
 /// # Cost
 ///
@@ -84,7 +84,7 @@ pub fn may_be_same(bytes: &[u8]) -> bool {
         && parts::has_code_of(bytes, &[ADAPTER, ADAPTER_WITH_HOST])
 }
 
-/// As [`recompose`], without the check for a provider that imports the store.
+/// As [`recompose`](crate::recompose()), without the check for a provider that imports the store.
 pub(crate) fn make_again(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     let Some(claimed) = Claimed::read(bytes) else {
         return Err(match Outline::read(bytes)?.store_import() {

@@ -6,7 +6,7 @@ use crate::parts::{AdapterComponent, Guest};
 use crate::visible::Visible;
 use std::fmt;
 
-/// What composition did with every import and export of the guest.
+/// The report of a composition: what it did with every import and export of the guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {

@@ -113,3 +113,4 @@ pub use store::{BlockOn, Store, StoreFuture, SyncStore};
 pub use view::{Calls, KvCtx, KvView};
 
 pub use bytes::Bytes;
+pub use kvfs_size::BadSize;

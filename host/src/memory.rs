@@ -10,8 +10,8 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
 /// A store in memory: an ordered map behind a lock.
 ///
-/// A clone is another handle on the same data, so that a second instance in the same process finds
-/// what the first one wrote. The data goes with the last handle. Reading gives out shared bytes and
+/// A clone is another handle on the same data, so a second instance in the same process finds what
+/// the first one wrote. The data goes with the last handle. Reading gives out shared bytes and
 /// copies no values; writing copies each value once.
 ///
 /// ```
@@ -39,8 +39,8 @@ impl Default for MemoryStore {
 const LIMITS: Limits = Limits::standard(false);
 
 impl MemoryStore {
-    /// What an entry counts for beside its bytes: its place in the tree, and the heads of its allocations. The provider
-    /// `memory` counts so too: one size means the same in both.
+    /// Bytes that an entry counts for beside its key and value: its place in the tree, and the heads
+    /// of its allocations. The provider `memory` counts so too: one size means the same in both.
     pub const ENTRY_OVERHEAD_BYTES: u64 = ENTRY_OVERHEAD_BYTES;
 
     /// Makes an empty store, as large as memory is.

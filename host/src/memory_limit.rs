@@ -5,8 +5,8 @@ use wasmtime::ResourceLimiter;
 /// Most bytes that one element of a table takes.
 const MAX_TABLE_ELEMENT_BYTES: usize = 16;
 
-/// Bounds the linear memories and tables of all instances in one [`wasmtime::Store`] together: a composed component
-/// has several, and [`wasmtime::StoreLimits`] bounds each by itself.
+/// Bounds the linear memories and tables of all instances in one [`wasmtime::Store`] together: a
+/// composed component has several, and [`wasmtime::StoreLimits`] bounds each by itself.
 ///
 /// Growing beyond the bound fails as on a machine without memory: `memory.grow` returns -1, and
 /// most guests then report that memory is exhausted (CPython raises `MemoryError`). A component

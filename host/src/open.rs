@@ -4,7 +4,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use kvfs_sealed_store::{OpenError as SealError, STORE_HEADER_KEY, UserKey};
-use kvfs_size::{BadSize, ByteSize, MIN_MEMORY_BYTES};
+use kvfs_size::{ByteSize, MIN_MEMORY_BYTES};
 
 use crate::{
     BlockOn, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, MemoryStore, Mutation, OpenError,
@@ -40,8 +40,8 @@ pub enum AnyStore {
 ///   left as it is.
 ///
 /// # Errors
-/// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for a size that is none
-/// or too small, [`OpenError::Sealed`] for a sealed store, and the errors of [`RedbStore::open`] and
+/// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for text that is not a
+/// size, [`OpenError::MemoryTooSmall`], [`OpenError::Sealed`] for a sealed store, and the errors of [`RedbStore::open`] and
 /// [`FileStore::open`].
 pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
     unsealed(url, open_any(url)?)
@@ -140,14 +140,11 @@ fn named(url: &str) -> Result<Named<'_>, OpenError> {
 
 /// Parses the size of a store in memory.
 fn memory_size(url: &str, size: &str) -> Result<u64, OpenError> {
-    let wrong = |why: String| OpenError::MemorySize { url: url.into(), why };
-    let ByteSize(size_bytes) = size.parse().map_err(|error: BadSize| wrong(error.to_string()))?;
-    if size_bytes < MIN_MEMORY_BYTES {
-        return Err(wrong(format!(
-            "a store in memory has at least {MIN_MEMORY_BYTES} bytes; choose a larger size"
-        )));
+    let wrong = |source| OpenError::MemorySize { url: url.into(), source };
+    match size.parse().map_err(wrong)? {
+        ByteSize(size_bytes @ MIN_MEMORY_BYTES..) => Ok(size_bytes),
+        _ => Err(OpenError::MemoryTooSmall { url: url.into() }),
     }
-    Ok(size_bytes)
 }
 
 /// The store that a URL names.

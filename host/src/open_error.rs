@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use kvfs_size::{BadSize, MIN_MEMORY_BYTES};
 use redb::{DatabaseError, StorageError};
 
 /// Why a store could not be opened, and what to do about it. What is at the path stays as it was.
@@ -17,13 +18,19 @@ pub enum OpenError {
         /// The URL as given.
         url: String,
     },
-    /// The text after `memory:` is no size, or too small a size.
-    #[error("`{url}`: {why}")]
+    /// The text after `memory:` is not a size.
+    #[error("`{url}`: {source}")]
     MemorySize {
         /// The URL as given.
         url: String,
-        /// What is wrong with it, in words.
-        why: String,
+        /// The error for the text.
+        source: BadSize,
+    },
+    /// A store in memory would be too small for a file system.
+    #[error("`{url}`: a store in memory has at least {MIN_MEMORY_BYTES} bytes; choose a larger size")]
+    MemoryTooSmall {
+        /// The URL as given.
+        url: String,
     },
     /// There is nothing at the path, and nothing is to be made.
     #[error("{}: there is no such store; check the path", path.display())]
@@ -149,8 +156,11 @@ impl OpenError {
     /// Replaces the path by the one that the caller knows.
     pub(crate) fn with_path(mut self, new: &Path) -> Self {
         match &mut self {
-            Self::UnknownStore { .. } | Self::MemorySize { .. } | Self::Sealed { .. } | Self::Seal { .. } => {
-            }
+            Self::UnknownStore { .. }
+            | Self::MemorySize { .. }
+            | Self::MemoryTooSmall { .. }
+            | Self::Sealed { .. }
+            | Self::Seal { .. } => {}
             Self::MissingDirectory { path, .. }
             | Self::NotAStore { path, .. }
             | Self::NewerFormat { path, .. }

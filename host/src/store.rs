@@ -1,4 +1,5 @@
-//! The contract as traits: [`Store`], which may answer later, and [`SyncStore`], which answers at once.
+//! The contract as traits: [`Store`], which may answer later, and [`SyncStore`], which answers at
+//! once.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -28,14 +29,16 @@ pub trait SyncStore: Send + Sync {
 
     /// Returns the values of `keys`, in their order; `None` where a key is absent.
     ///
-    /// A key may be named more than once; no keys is a valid question. All values are of one moment.
+    /// A key may be named more than once; no keys is a valid question. All values are of one
+    /// moment.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`]: more than [`Limits::max_batch_entries`] keys, a key over
     /// [`Limits::max_key_bytes`], or an answer too large to hold in memory.
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError>;
 
-    /// Returns the entries with `start <= key < end`, ascending; an empty `end` is the end of the store.
+    /// Returns the entries with `start <= key < end`, ascending; an empty `end` is the end of the
+    /// store.
     ///
     /// At most `max_entries` entries and `max_bytes` bytes of keys and values, but at least one
     /// entry if the range has one and `max_entries` is not 0. Fewer than asked for is allowed, so
@@ -52,8 +55,8 @@ pub trait SyncStore: Send + Sync {
 
     /// Applies all mutations if all guards hold, or changes nothing.
     ///
-    /// Guards are checked against the state before the call. Mutations take effect in their order, so
-    /// the last one on a key wins.
+    /// Guards are checked against the state before the call. Mutations take effect in their order,
+    /// so the last one on a key wins.
     ///
     /// # Durability
     /// At [`Durability::Durable`] this and every earlier `apply` survive a crash of the host when

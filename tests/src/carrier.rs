@@ -11,7 +11,7 @@ use wasmtime_wasi_io::streams::StreamError as Failure;
 
 use self::bindings::exports::kvfs::guests::handler::Job;
 use self::bindings::kvfs::guests::carrier::{Host, HostChannel, Pair, Parcel};
-use crate::program::{Session, State};
+use crate::session::{Session, State};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -35,9 +35,6 @@ pub struct Channel {
 impl Pollable for Channel {
     async fn ready(&mut self) {}
 }
-
-/// The host's ends of the streams that it gave the guest to write to.
-pub(crate) type Written = Vec<(String, MemoryOutputPipe)>;
 
 const OUTPUT_BYTES: usize = 1 << 20;
 

@@ -8,22 +8,32 @@
 //! - [`differential`] runs one in several ways and compares all observations, with the [`Tree`] it
 //!   leaves.
 
-pub mod carrier;
-pub mod differential;
+// Guests, the runtimes that run them, and the files that they leave.
 pub mod engine;
 mod faulty;
 pub mod guests;
 pub mod kinds;
-mod program;
 pub mod stock;
 mod tree;
 
+// An instance of a guest, and the calls of it.
+mod session;
+
+pub mod carrier;
+mod request;
+
+// Whole runs, one by one and compared.
+mod program;
+
+pub mod differential;
+
 use anyhow::Context;
 pub use faulty::FaultyOutput;
-pub use tree::Tree;
-
 pub use kvfs_buckets::Buckets;
-pub use program::{Answer, Calling, Network, Output, Program, Session};
+pub use program::{Calling, Network, Output, Program};
+pub use request::Answer;
+pub use session::Session;
+pub use tree::{Tree, set_times};
 
 /// Returns cargo's target directory. The harness keeps there what it makes once.
 pub fn target_dir() -> &'static std::path::Path {

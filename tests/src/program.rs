@@ -1,26 +1,23 @@
 //! One run of a command component, from its arguments to its exit code.
 
-mod request;
-
-pub use request::Answer;
-
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use kvfs_buckets::{Buckets, BucketsView};
-use kvfs_host::{Calls, KvCtx, KvView, MemoryStore};
-use wasmtime::component::{Component, Instance, Linker, ResourceTable, Val};
+use anyhow::bail;
+use kvfs_buckets::Buckets;
+use kvfs_host::{Calls, KvCtx, MemoryLimit, MemoryStore};
+use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::sockets::SocketAddrUse;
-use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::engine::{STACK_BYTES, TICK};
 use crate::faulty::FaultyOutput;
+use crate::session::{Session, State};
 
 /// More than any test prints; a guest that prints more gets an error.
 const OUTPUT_BYTES: usize = 16 << 20;
@@ -32,7 +29,7 @@ const THREAD_STACK_BYTES: usize = STACK_BYTES + (4 << 20);
 /// The network that a guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// Nobody.
+    /// No network.
     None,
     /// Loopback only, through sockets; any address through http.
     Loopback,
@@ -49,6 +46,7 @@ pub struct Program {
     stderr_fails: bool,
     network: Network,
     time_limit: Duration,
+    max_memory_bytes: Option<usize>,
     files: Files,
     preopens: Vec<(PathBuf, String)>,
     calling: Calling,
@@ -118,6 +116,7 @@ impl Program {
             stderr_fails: false,
             network: Network::None,
             time_limit: Duration::from_secs(60),
+            max_memory_bytes: None,
             files: Files::None,
             preopens: Vec::new(),
             calling: Calling::SyncOnThread,
@@ -158,6 +157,13 @@ impl Program {
     /// Sets the time after which the guest is stopped; one minute by default.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
+        self
+    }
+
+    /// Bounds the memory of the guest and its file system together, as `--max-memory` does; without
+    /// a bound by default.
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory_bytes = Some(bytes);
         self
     }
 
@@ -295,9 +301,13 @@ impl Program {
             kv,
             buckets: self.buckets.clone(),
             written: Vec::new(),
+            memory: MemoryLimit::new(self.max_memory_bytes.unwrap_or(usize::MAX)),
         };
 
         let mut store = Store::new(&self.engine, state);
+        if self.max_memory_bytes.is_some() {
+            store.limiter(|state| &mut state.memory);
+        }
         store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
         Ok(store)
     }
@@ -344,70 +354,4 @@ struct Ended {
     result: wasmtime::Result<Result<(), ()>>,
     instantiation: Duration,
     took: Duration,
-}
-
-/// An instance whose exports are called one by one.
-pub struct Session {
-    pub(crate) store: Store<State>,
-    pub(crate) instance: Instance,
-}
-
-impl Session {
-    /// Calls a function by name and returns its results. The function is in the given exported
-    /// interface, or at the top level with `None`.
-    ///
-    /// # Errors
-    ///
-    /// No such function, parameters of other types, or a trap.
-    pub fn call(
-        &mut self,
-        interface: Option<&str>,
-        function: &str,
-        params: &[Val],
-    ) -> anyhow::Result<Vec<Val>> {
-        let at = interface.map(|name| {
-            let export = self.instance.get_export_index(&mut self.store, None, name);
-            export.with_context(|| format!("no interface {name}"))
-        });
-        let at = at.transpose()?;
-        let export = self.instance.get_export_index(&mut self.store, at.as_ref(), function);
-        let export = export.with_context(|| format!("no function {function}"))?;
-        let callee = self.instance.get_func(&mut self.store, export).context("not a function")?;
-        let mut results = vec![Val::Bool(false); callee.ty(&self.store).results().len()];
-        callee.call(&mut self.store, params, &mut results)?;
-        Ok(results)
-    }
-}
-
-pub(crate) struct State {
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    pub(crate) table: ResourceTable,
-    kv: KvCtx,
-    pub(crate) written: crate::carrier::Written,
-    buckets: Buckets,
-}
-
-impl State {
-    fn buckets(&mut self) -> BucketsView<'_> {
-        BucketsView { buckets: &self.buckets, table: &mut self.table }
-    }
-}
-
-impl KvView for State {
-    fn kv(&mut self) -> &mut KvCtx {
-        &mut self.kv
-    }
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl WasiHttpView for State {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: Default::default() }
-    }
 }

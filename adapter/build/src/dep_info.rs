@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Lists the files named in the dep-info file, the manifest of each, and the workspace's manifest
 /// and lock file.

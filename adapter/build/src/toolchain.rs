@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Error;
+use crate::error::Error;
 
 /// The oldest compiler that can build the workspace: the `rust-version` of its manifest.
 const OLDEST: (u32, u32) = parse_minor(env!("CARGO_PKG_RUST_VERSION"));

@@ -1,4 +1,4 @@
-//! How the bytes of a read or a write move: copied, or lent in place.
+//! Sinks and sources: the bytes of a read or a write, copied or lent in place.
 
 /// Zeros to lend for holes.
 static ZEROS: [u8; 4096] = [0; 4096];
@@ -92,7 +92,7 @@ impl<F: FnMut(&mut [u8])> Source for ToFill<F> {
     }
 }
 
-/// Gives `length` bytes of `bytes`, from `from` on, to a sink; zeros stand for missing ones.
+/// Gives `length` bytes of `bytes`, from `from` on, to a sink. Gives zeros for missing bytes.
 pub(crate) fn copy_out(bytes: &[u8], from: usize, length: usize, sink: &mut impl Sink) {
     let there = bytes.get(from..).unwrap_or_default();
     let there = there.get(..length).unwrap_or(there);

@@ -13,7 +13,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The descriptor is not open for this kind of access, or is of the wrong kind.
     BadDescriptor,
-    /// The path names the directory it starts from, or one on the way, which cannot be moved.
+    /// The path names a mountpoint, the directory that it starts from, or one on the way. None of
+    /// them can be moved or removed.
     Busy,
     /// The name must not exist, and does.
     Exist,
@@ -58,7 +59,7 @@ pub enum Error {
     Store(StoreError),
     /// The store's limits are too small for this file system.
     StoreLimits(&'static str),
-    /// The store holds something that this version cannot read.
+    /// This version cannot use the volume or image, or not for this operation.
     Format(&'static str),
     /// The path leads to another volume, where the operation goes on. It has changed nothing here.
     Crossing(Box<Crossing>),
@@ -98,14 +99,14 @@ impl fmt::Display for OtherImage {
     }
 }
 
-/// What is wrong with a stored value.
+/// The damage of a stored value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// Which record.
+    /// The kind of record.
     pub record: &'static str,
     /// The inode, or the directory's inode, that it belongs to; 0 for the superblock.
     pub ino: u64,
-    /// What was found.
+    /// The defect.
     pub found: &'static str,
 }
 
@@ -202,7 +203,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::BadDescriptor => "the descriptor is not open for this",
-            Self::Busy => "it cannot be moved by this path",
+            Self::Busy => "it is a mountpoint, or cannot be moved by this path",
             Self::Exist => "the name exists already",
             Self::FileTooLarge => "the file would be too large",
             Self::Invalid => "an argument is invalid",
@@ -230,7 +231,7 @@ impl fmt::Display for Error {
             }
             Self::Store(store) => return store.fmt(f),
             Self::StoreLimits(what) => return write!(f, "the store's limits are too small: {what}"),
-            Self::Format(what) => return write!(f, "the volume cannot be opened: {what}"),
+            Self::Format(what) => return write!(f, "the volume or image cannot be used: {what}"),
             Self::Crossing(_) => "the path leads to another volume",
             Self::CrossDevice => "the two paths lead to different mounts",
             Self::OtherImage(images) => return images.fmt(f),

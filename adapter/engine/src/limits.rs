@@ -1,5 +1,7 @@
 //! Every bound of the file system, with its reason.
 
+use kvfs_contract::Limits;
+
 /// Longest name of a directory entry, in bytes. Every common file system allows as much, and it
 /// keeps keys under 520 bytes.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -18,7 +20,7 @@ pub const MAX_SYMLINK_DEPTH: u32 = 40;
 /// Largest file, in bytes: offsets are signed 64-bit numbers in every libc.
 pub const MAX_FILE_BYTES: u64 = i64::MAX as u64;
 
-/// Most names of one file: btrfs's limit. The record has 32 bits.
+/// Most names of one file: ext4's limit. The record has 32 bits.
 pub const MAX_LINKS: u32 = 65_000;
 
 /// Bytes that a quota charges for each inode beside its content: its record in the store, and the
@@ -35,6 +37,11 @@ pub const MAX_MOUNTS: usize = 64;
 /// Most descriptors open at once, streams included. Each costs a few dozen bytes here, and as many
 /// in the runtime's handle table.
 pub const MAX_OPEN_DESCRIPTORS: u32 = 65_536;
+
+/// Most descriptors, streams and listings open at once in directories of the host, all mounts
+/// together. Each may be an open file of the host's process, which usually may have 1,024 on Linux:
+/// a guest must not leave the host, or other guests in it, without any.
+pub const MAX_HOST_DESCRIPTORS: u32 = 512;
 
 /// Most bytes that one read returns: it bounds the memory that a guest can make the file system
 /// allocate.
@@ -68,15 +75,15 @@ pub const REAP_STEP_EXTENTS: u64 = 64;
 
 /// Smallest `max-batch-entries` of a usable store: the superblock, which is in every apply, and one
 /// record.
-pub const MIN_STORE_BATCH_ENTRIES: u32 = 2;
+pub const MIN_STORE_BATCH_ENTRIES: u32 = Limits::LEAST.max_batch_entries;
 
 /// Smallest `max-batch-bytes` of a usable store: the longest key with its record, twice, and an
 /// extent of a useful size.
-pub const MIN_STORE_BATCH_BYTES: u32 = 4 << 10;
+pub const MIN_STORE_BATCH_BYTES: u32 = Limits::LEAST.max_batch_bytes;
 
 /// Smallest `max-value-bytes` of a usable store: an inode with a symbolic link as long as the
 /// smallest extent.
-pub const MIN_STORE_VALUE_BYTES: u32 = 640;
+pub const MIN_STORE_VALUE_BYTES: u32 = Limits::LEAST.max_value_bytes;
 
 /// Smallest `max-batch-entries` with which commits are one apply: the records that one rename may
 /// change, and some data. On a store with less, commits go through the journal.
@@ -92,7 +99,7 @@ pub const JOURNAL_ENTRIES: usize = 64;
 pub const MAX_JOURNAL_BYTES: usize = 64 << 20;
 
 /// Smallest `max-key-bytes` of a usable store.
-pub const MIN_STORE_KEY_BYTES: u32 = 520;
+pub const MIN_STORE_KEY_BYTES: u32 = Limits::LEAST.max_key_bytes;
 
 /// Longest volume name, in bytes: its length is one byte of every key.
 pub const MAX_VOLUME_NAME_BYTES: usize = 255;

@@ -90,7 +90,7 @@ fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &st
     Ok(entry)
 }
 
-/// What memory knows of a name: `None` if nothing, `Some(None)` if the name does not exist.
+/// Returns what memory knows of a name: `None` if nothing, `Some(None)` if the name does not exist.
 fn known_dentry(cache: &Cache, dir: InodeNo, name: &str) -> Result<Option<Option<Dentry>>> {
     let Some(node) = cache.node(dir) else { return Ok(None) };
     if node.inode.kind != Kind::Directory {
@@ -209,7 +209,7 @@ pub(crate) fn extents(
         let borrowed: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
         let values = backing.get(&borrowed)?;
         if values.len() != batch.len() {
-            return Err(Error::damaged("store answer", ino.0, "of another length than the question"));
+            return Err(Error::damaged("store answer", ino.0, "not one value for each key"));
         }
         for ((index, key), value) in batch.iter().zip(&keys).zip(values) {
             let extent = match value {

@@ -12,13 +12,13 @@ use crate::walking::start::Start;
 pub struct MountSpec {
     /// Its place: `/`, or an absolute path of plain names.
     pub path: String,
-    /// What is seen there.
+    /// The volume, or something else, that is seen there.
     pub mounted: Mounted,
     /// Whether operations through this mount change nothing.
     pub read_only: bool,
 }
 
-/// What is seen at a mount.
+/// The content of a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mounted {
     /// A volume, by a number of the caller's. One volume may be seen at several places.
@@ -132,7 +132,7 @@ impl Mounts {
             Some(volume) => (volume, false),
             None => (place.insert((self.open)(number)?), true),
         };
-        // A single mount never changes.
+        // With a single mount, the first call has told the volume all.
         if !alone || is_new {
             volume.enter(mount, read_only);
         }

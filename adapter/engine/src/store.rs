@@ -1,4 +1,5 @@
-//! The store below the file system: the words of `kvfs:store/kv-store`, with the bytes that the engine uses.
+//! The store below the file system: the words of `kvfs:store/kv-store`, with the bytes that the
+//! engine uses.
 
 pub use kvfs_contract::{Durability, KvStore, Limits, StoreError};
 

@@ -94,7 +94,7 @@ impl Dentry {
 pub struct Stat {
     /// Its identity.
     pub ino: InodeNo,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// The number of its names. A directory has two, and one more for each directory in it.
     pub nlink: u64,
@@ -149,10 +149,10 @@ impl fmt::Display for ImageId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct MountNo(pub u32);
 
-/// Where a walk left a volume.
+/// The exit of a walk from a volume, and how the walk goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Crossing {
-    /// Onto a mountpoint. The walk goes on with `rest`, at the root of the mounted volume.
+    /// Onto a mountpoint. The walk goes on with `rest`, at the root of that mount.
     Down {
         /// The mount at the mountpoint.
         mount: MountNo,

@@ -4,11 +4,12 @@ use super::codes::{to_code, to_type};
 use super::mount::HostMount;
 use crate::bindings::exports::wasi::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 use crate::bindings::kvfs::host_filesystem::types as theirs;
+use crate::host_slot::HostSlot;
 use std::cell::RefCell;
 
 /// A listing under way.
 pub(crate) struct HostListing {
-    stream: Option<theirs::DirectoryEntryStream>,
+    stream: Option<(theirs::DirectoryEntryStream, HostSlot)>,
     /// Mountpoints that are still to be listed, whether the host has them or not.
     mounted: RefCell<Vec<String>>,
     /// Files that are still to be listed.
@@ -16,7 +17,7 @@ pub(crate) struct HostListing {
 }
 
 impl HostListing {
-    pub(super) fn new(stream: theirs::DirectoryEntryStream, mounted: Vec<String>) -> Self {
+    pub(super) fn new(stream: (theirs::DirectoryEntryStream, HostSlot), mounted: Vec<String>) -> Self {
         Self { stream: Some(stream), mounted: RefCell::new(mounted), files: RefCell::default() }
     }
 
@@ -36,7 +37,7 @@ impl HostListing {
     }
 
     pub(super) fn next(&self) -> Result<Option<DirectoryEntry>, ErrorCode> {
-        if let Some(stream) = &self.stream
+        if let Some((stream, _)) = &self.stream
             && let Some(entry) = stream.read_directory_entry().map_err(to_code)?
         {
             let type_ = if take(&self.mounted, Some(&entry.name)).is_some() {

@@ -9,6 +9,7 @@ use crate::bindings::exports::wasi::filesystem::types::{
     MetadataHashValue, NewTimestamp, OutputStream,
 };
 use crate::bindings::kvfs::host_filesystem::types as theirs;
+use crate::host_slot::HostSlot;
 use crate::input::Input;
 use crate::output::Output;
 use std::rc::Rc;
@@ -25,23 +26,25 @@ pub(crate) struct HostObject {
     /// Whether paths from here may change anything: on this mount, if it takes changes, and on
     /// mounts in it.
     pub(super) mutate: bool,
+    /// `None` for a root, which is open once for all.
+    _slot: Option<HostSlot>,
 }
 
 impl HostObject {
     pub(super) fn new(
         mount: Rc<HostMount>,
-        handle: Rc<theirs::Descriptor>,
+        (handle, slot): (Rc<theirs::Descriptor>, HostSlot),
         position: Vec<String>,
         flags: DescriptorFlags,
         mutate: bool,
     ) -> Self {
-        Self { mount, handle: Some(handle), position, flags, mutate }
+        Self { mount, handle: Some(handle), position, flags, mutate, _slot: Some(slot) }
     }
 
     /// The root of a mount.
     pub(super) fn root(mount: Rc<HostMount>) -> Self {
         let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
-        Self { mount, handle: None, position: Vec::new(), flags, mutate: true }
+        Self { mount, handle: None, position: Vec::new(), flags, mutate: true, _slot: None }
     }
 
     pub(super) fn handle(&self) -> WasiResult<Rc<theirs::Descriptor>> {
@@ -69,8 +72,8 @@ impl HostObject {
         &self.position
     }
 
-    /// Fails on a read-only mount. Files are never opened for writing there, but the host may open
-    /// them otherwise than asked.
+    /// Fails on a read-only mount. No file is opened for writing there, but the host may grant more
+    /// than was asked for.
     fn changes(&self) -> WasiResult<()> {
         if self.mount.read_only { Err(ErrorCode::BadDescriptor) } else { Ok(()) }
     }
@@ -83,17 +86,20 @@ impl HostObject {
     }
 
     pub(super) fn read_via_stream(&self, offset: Filesize) -> WasiResult<InputStream> {
-        self.do_with(|file| file.read_via_stream(offset)).map(Input::host)
+        let slot = HostSlot::take()?;
+        self.do_with(|file| file.read_via_stream(offset)).map(|stream| Input::counted(stream, slot))
     }
 
     pub(super) fn write_via_stream(&self, offset: Filesize) -> WasiResult<OutputStream> {
         self.changes()?;
-        self.do_with(|file| file.write_via_stream(offset)).map(Output::host)
+        let slot = HostSlot::take()?;
+        self.do_with(|file| file.write_via_stream(offset)).map(|stream| Output::counted(stream, slot))
     }
 
     pub(super) fn append_via_stream(&self) -> WasiResult<OutputStream> {
         self.changes()?;
-        self.do_with(theirs::Descriptor::append_via_stream).map(Output::host)
+        let slot = HostSlot::take()?;
+        self.do_with(theirs::Descriptor::append_via_stream).map(|stream| Output::counted(stream, slot))
     }
 
     pub(super) fn advise(&self, offset: Filesize, length: Filesize, advice: Advice) -> WasiResult<()> {
@@ -170,6 +176,7 @@ impl HostObject {
             _ => None,
         });
         let mounted = names.collect();
-        Ok(HostListing::new(handle.read_directory().map_err(to_code)?, mounted))
+        let slot = HostSlot::take()?;
+        Ok(HostListing::new((handle.read_directory().map_err(to_code)?, slot), mounted))
     }
 }

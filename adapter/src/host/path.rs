@@ -9,6 +9,7 @@ use crate::bindings::exports::wasi::filesystem::types::{
     PathFlags,
 };
 use crate::bindings::kvfs::host_filesystem::types as theirs;
+use crate::host_slot::HostSlot;
 use kvfs::{Ending, Follow};
 use std::rc::Rc;
 
@@ -30,13 +31,13 @@ pub(super) struct HostPath {
     pub(super) may_lead_out: bool,
 }
 
-/// What was behind the last name. The path for the host is without it.
+/// The end of a path, behind its last name. The path for the host is without it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tail {
     None,
     /// Slashes behind a name that is not known to be a directory.
     Slashes,
-    /// The path ends in `.`, or in slashes behind a directory: the directory itself.
+    /// The path ends in `.`, or has no name at all: the directory itself.
     Dot,
     /// The path ends in `..`.
     Up,
@@ -108,7 +109,7 @@ impl HostPath {
         if self.mount.read_only || !self.mutate { Err(ErrorCode::ReadOnly) } else { Ok(()) }
     }
 
-    /// Fails if no changes of the object are taken. That there is none is reported first.
+    /// Fails if no changes of the object are taken. Reports a missing object first.
     fn changes_of(&self, flags: PathFlags) -> WasiResult<()> {
         self.changes().or_else(|error| self.stat(flags).and(Err(error)))
     }
@@ -119,7 +120,7 @@ impl HostPath {
         self.mount.nested.iter().any(|(path, _)| path.starts_with(&self.position))
     }
 
-    /// Fails if the name may not be made. Whatever is in its way is reported before that no changes
+    /// Fails if the name may not be made. Reports anything in its way first, then that no changes
     /// are taken.
     fn new_name(&self, is_directory: bool) -> WasiResult<&theirs::Descriptor> {
         if matches!(self.tail, Tail::Dot | Tail::Up) || matches!(self.kind, Kind::Mountpoint | Kind::Mapped) {
@@ -140,8 +141,8 @@ impl HostPath {
         if self.kind == Kind::Hidden { Err(ErrorCode::NotPermitted) } else { Ok(&self.handle) }
     }
 
-    /// Fails if the name may not be removed. `.` and `..` are reported first, then that no changes
-    /// are taken, then the rest.
+    /// Fails if the name may not be removed. Reports `.` and `..` first, then that no changes are
+    /// taken, then the rest.
     fn old_name(&self, (dot, up): (ErrorCode, ErrorCode)) -> WasiResult<&theirs::Descriptor> {
         match self.tail {
             Tail::Dot => return Err(dot),
@@ -181,8 +182,8 @@ impl HostPath {
         }
     }
 
-    /// Whether to follow a link with the last name: always for a mapped name, which is that of a
-    /// file.
+    /// Whether to follow a link with the last name. A mapped name is always followed: it stands for
+    /// a file.
     fn follow(&self, flags: PathFlags) -> theirs::PathFlags {
         let flags = to_path_flags(flags);
         if self.kind == Kind::Mapped { flags | theirs::PathFlags::SYMLINK_FOLLOW } else { flags }
@@ -232,6 +233,7 @@ impl HostPath {
             open_flags.remove(OpenFlags::CREATE);
             flags.remove(DescriptorFlags::MUTATE_DIRECTORY);
         }
+        let slot = HostSlot::take()?;
         let opened =
             handle.open_at(self.follow(path_flags), &self.path, to_open_flags(open_flags), to_flags(flags));
         let opened = opened.map_err(to_code)?;
@@ -241,7 +243,8 @@ impl HostPath {
         }
         let flags = opened.get_flags().map(from_flags).unwrap_or(flags);
         // wasmtime reports no directory as changeable, so keep our own flag.
-        Ok(HostObject::new(self.mount.clone(), Rc::new(opened), self.position.clone(), flags, self.mutate))
+        let opened = (Rc::new(opened), slot);
+        Ok(HostObject::new(self.mount.clone(), opened, self.position.clone(), flags, self.mutate))
     }
 
     /// Fails if opening would change something. Making a file is a change; opening an existing one
@@ -279,7 +282,7 @@ impl HostPath {
 
     pub(super) fn readlink(&self) -> WasiResult<String> {
         let handle = self.object()?;
-        // A mapped name is that of a file.
+        // A mapped name stands for a file.
         if self.kind == Kind::Mapped {
             Err(ErrorCode::Invalid)
         } else {
@@ -361,7 +364,7 @@ impl HostPath {
         }
         let handle = self.object()?;
         if new.kind != Kind::Plain || new.tail != Tail::None || new.changes().is_err() {
-            // That it does not exist is reported first.
+            // A missing object is reported first.
             self.stat(PathFlags::empty())?;
         }
         // A link that had to be followed was followed.

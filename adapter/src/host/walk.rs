@@ -1,9 +1,12 @@
 //! Walks paths in a directory of the host, and out of it.
 //!
 //! The host walks most paths itself, and lets none leave the directory. Each name is looked at here
-//! if a `..` or a link might lead above the mount, if something is mounted in it, or if not
-//! everything is visible. So it is for paths with repeated or trailing slashes and dots, which
-//! hosts treat in different ways: they never see them.
+//!
+//! - if the path has empty names, `.` or `..`: hosts treat trailing slashes and dots in different
+//!   ways, so they never see any;
+//! - if something is mounted in the directory, or not everything in it is visible;
+//! - if a symbolic link may lead above the mount;
+//! - if the operation changes something and no changes are taken.
 
 use super::base::Base;
 use super::codes::to_code;

@@ -18,7 +18,7 @@ pub(crate) struct ComposeArgs {
     /// Where to write the result.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Where the store comes from:
+    /// The source of the store.
     ///
     ///   host       the host that runs the result
     ///   memory     memory of at most SIZE (such as 64M or 2G; 1G by default), gone with the program

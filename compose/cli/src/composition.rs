@@ -29,9 +29,9 @@ pub(crate) struct CompositionArgs {
     ///   overlay:DIR-or-TAR[:VOLUME]             a packed tree below a volume that takes the changes
     ///   host:PREOPEN[,file=NAME=HOST-PATH ...]  a directory that the host preopens, or named files of it
     ///
-    /// A TAR may be compressed with gzip. Options after a source with a volume limit what the volume may hold:
-    /// max-bytes=SIZE (such as 64M), max-inodes=NUMBER, max-names=NUMBER; what lies in a packed tree is not
-    /// counted. After any source, ro makes it read-only. Without a mount, the volume is at `/`.
+    /// A TAR may be compressed with gzip. Three options bound the content of a volume: max-bytes=SIZE (such
+    /// as 64M), max-inodes=NUMBER and max-names=NUMBER; a packed tree below it does not count. After any
+    /// source, ro makes it read-only. Without a mount, the volume is at `/`.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -41,9 +41,9 @@ pub(crate) struct CompositionArgs {
     mount: Vec<Mount>,
     /// Lets guest and provider both import a package, such as my:log; may be given many times.
     ///
-    /// Otherwise that is refused, since the guest could reach the store past the file system. The parts of
-    /// WASI 0.2 that keep no state are always allowed. wasi:filesystem must be named here if a directory of
-    /// the host is mounted and FILE.wasm uses it too.
+    /// Otherwise that is refused: the guest could reach the store past the file system. The packages of
+    /// WASI 0.2 without state are always allowed. Name wasi:filesystem here if a directory of the host is
+    /// mounted and FILE.wasm imports wasi:filesystem too.
     #[arg(long, value_name = "PACKAGE")]
     share: Vec<String>,
 }

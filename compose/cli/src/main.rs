@@ -62,10 +62,13 @@ enum Command {
     #[cfg(feature = "runtime")]
     Rekey(rekey::RekeyArgs),
     Inspect(inspect::InspectArgs),
-    /// Run, fsck, check-store or rekey, which this build does not have.
+    /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(external_subcommand)]
-    Missing(Vec<OsString>),
+    #[command(name = "run", aliases = ["fsck", "check-store", "rekey"], hide = true, disable_help_flag = true)]
+    NeedsRuntime {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -82,10 +85,9 @@ fn main() -> ExitCode {
         #[cfg(feature = "runtime")]
         Command::Rekey(args) => rekey::rekey(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "runtime"))]
-        Command::Missing(words) => Err(anyhow::anyhow!(
-            "{}: this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             check-store and rekey, or compose with --provider and run the result with the `wasmtime` command",
-            words.first().map(|word| word.to_string_lossy()).unwrap_or_default()
+        Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
+            "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
+             check-store and rekey, or compose with --provider and run the result with the `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(crate) fn parse_directory(text: &str) -> Result<(PathBuf, String), String> {
     match text.split_once("::") {
         Some((host, guest)) if !host.is_empty() && !guest.is_empty() => Ok((host.into(), guest.to_owned())),
-        _ => Err("it has the form HOST-DIR::GUEST-DIR".into()),
+        _ => Err("it must have the form HOST-DIR::GUEST-DIR".into()),
     }
 }
 
@@ -14,7 +14,7 @@ pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let time = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => humantime::parse_duration(text).map_err(|_| {
-            "it is a number of seconds, or numbers with units, such as 500ms, 30s or 5m".to_owned()
+            "it must be a number of seconds, or numbers with units, such as 500ms, 30s or 5m".to_owned()
         })?,
     };
     if time.is_zero() { Err("it must be more than zero".into()) } else { Ok(time) }

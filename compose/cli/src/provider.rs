@@ -11,7 +11,7 @@ pub(crate) fn provider(name: &str) -> Result<Provider> {
     Ok(match (kind, rest) {
         ("host", None) => Provider::Host,
         ("memory" | "file" | "keyvalue", Some("")) => {
-            bail!("--provider {name}: nothing follows the colon; write `{kind}`, or say what follows")
+            bail!("--provider {name}: nothing follows the colon; write `{kind}`, or a value after the colon")
         }
         ("memory", None) => Provider::Memory { size_bytes: None },
         ("memory", Some(size)) => Provider::Memory { size_bytes: Some(size.parse::<ByteSize>()?.0) },

@@ -1,4 +1,4 @@
-//! What the commands share of wasmtime.
+//! Settings and helpers for wasmtime that the commands share.
 
 use crate::terminal::one_line;
 use wasmtime::Config;

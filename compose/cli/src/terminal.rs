@@ -28,7 +28,7 @@ pub(crate) fn complain(error: &anyhow::Error) {
 
 /// Writes an error with its causes. An error of the libraries has its cause in its own text, which
 /// is said once.
-fn with_causes(error: &anyhow::Error) -> String {
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {

@@ -7,7 +7,7 @@
 //!
 //! - A function without a type of `wasi:io` and without a commit is passed on as it is: no code, no
 //!   cost.
-//! - Any other function gets a shim. See [`shim`](self::shim) for how it converts handles, and when
+//! - Any other function gets a shim. See [`shim`] for how it converts handles, and when
 //!   it traps.
 //! - Resources that an interface defines stay those of the component that defined them.
 //!

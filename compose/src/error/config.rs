@@ -2,7 +2,7 @@
 
 use crate::limits::{MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES, MIN_MEMORY_BYTES};
 
-/// Which option is not valid.
+/// Why an option is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -209,7 +209,7 @@ pub enum MountError {
         /// What it is, with an article.
         kind: &'static str,
     },
-    /// A guest could not use a name in a tree, or unpacking would leave the tree.
+    /// A guest could not use a name in a tree, or unpacking would refuse it.
     #[error("mount at {path}: {tree} has `{name}`, {reason}; rename it")]
     Name {
         /// The guest's path.

@@ -424,11 +424,11 @@ enum Word {
 impl Word {
     fn bytes(&self) -> u32 {
         match self {
-            Word::Bool => 1,
-            Word::Bits(bits) => bits / 8,
-            Word::Signed(bytes) => *bytes,
-            Word::Below(count) => tag_bytes(*count),
-            Word::Char | Word::Handle(..) => 4,
+            Self::Bool => 1,
+            Self::Bits(bits) => bits / 8,
+            Self::Signed(bytes) => *bytes,
+            Self::Below(count) => tag_bytes(*count),
+            Self::Char | Self::Handle(..) => 4,
         }
     }
 }

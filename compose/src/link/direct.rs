@@ -113,7 +113,7 @@ fn is_bytes(info: TypeInfo<'_>, ty: &Type) -> bool {
 impl Direct {
     /// Returns true if a parameter goes as its length.
     pub(super) fn takes_length(&self, info: TypeInfo<'_>, ty: &Type) -> bool {
-        matches!(self, Direct::Placed { .. }) && is_bytes(info, ty)
+        matches!(self, Self::Placed { .. }) && is_bytes(info, ty)
     }
 
     /// Returns the core parameters of the function, given those it would have with lists.
@@ -144,7 +144,7 @@ impl Direct {
         arguments: &[u32],
         params: &[ValType],
     ) {
-        let Direct::Placed { place, post_return } = self else { return };
+        let Self::Placed { place, post_return } = self else { return };
         let (guest, adapter) = (copier.from().memory, copier.to().memory);
         let place = module.function(place.clone(), params, &[ValType::I32]);
         let answer = body.local(ValType::I32);

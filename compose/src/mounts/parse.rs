@@ -23,7 +23,7 @@ impl FromStr for Mount {
         check_path(path)?;
         let mut parts = rest.split(',');
         let source = parse_source(path, parts.next().unwrap_or_default())?;
-        let mut mount = Mount::new(path, source);
+        let mut mount = Self::new(path, source);
         for option in parts {
             let unknown = || MountError::UnknownOption { path: path.to_owned(), option: option.to_owned() };
             match (option, &mut mount.source) {

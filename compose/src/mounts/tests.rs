@@ -27,7 +27,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    pub(super) fn new(plan: &Plan, path: &str) -> Opened {
+    pub(super) fn new(plan: &Plan, path: &str) -> Self {
         let mounts = read_lines(&plan.lines, &plan.images);
         let mount = mounts.iter().find(|mount| mount.path == path).unwrap();
         let image = match &mount.source {
@@ -38,7 +38,7 @@ impl Opened {
         image.verify().unwrap();
         let mut volume = Volume::open_image(image, Options::default()).unwrap();
         let root = volume.root().unwrap();
-        Opened { volume, root }
+        Self { volume, root }
     }
 
     pub(super) fn text(&mut self, path: &str) -> String {
@@ -165,7 +165,7 @@ fn a_tree_packed_twice_gives_the_same_bytes_wherever_it_lies() {
         set_time(dir.path(), 1_600_000_007);
     }
     let images = |dir: &TempDir| {
-        // What it is called must not count: it is named by the last part of its path.
+        // An image has the last part of its tree's path in it, so both trees get the same one.
         let place = dir.path().join("..").join(dir.path().file_name().unwrap());
         let named = dir.path().with_file_name("kvfs-tree-of-the-test");
         let _ = fs::remove_file(&named);

@@ -349,7 +349,7 @@ mod tests {
     fn a_tree_has_so_many_entries_with_those_that_only_paths_name() {
         let (purpose, mut tree) = tree((4, 1000));
         tree.insert(&purpose, "a/b/c".into(), Node::directory()).unwrap();
-        // What is there is not counted twice.
+        // The node that was there is not counted twice.
         tree.insert(&purpose, "a/b".into(), Node::directory()).unwrap();
         tree.insert(&purpose, "a/b/c".into(), link("x")).unwrap();
         tree.insert(&purpose, "a/d".into(), link("x")).unwrap();

@@ -8,7 +8,7 @@
 //! types and names of a guest that was linked.
 //!
 //! The statement is not trusted: users of a result compose the parts again (see
-//! [`recompose`](crate::recompose)).
+//! [`recompose`](crate::recompose())).
 
 use super::mark::Mark;
 use super::pieces::{Pieces, Writer};

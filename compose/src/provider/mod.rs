@@ -27,7 +27,7 @@ pub static KEYVALUE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_KEYVALU
 /// The default name under which the host preopens the directory of [`Provider::File`].
 pub const DEFAULT_FILE_PATH: &str = "/kvfs";
 
-/// Where a composition gets its store from.
+/// The source of the store of a composition.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Provider {
@@ -45,7 +45,7 @@ pub enum Provider {
     /// never sees it. `kvfs_host` opens the same directory as a store.
     File {
         /// The name under which it is preopened; [`DEFAULT_FILE_PATH`] by default. It has no
-        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES)
+        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`]
         /// bytes.
         path: Option<String>,
     },
@@ -54,7 +54,7 @@ pub enum Provider {
     /// program ends.
     Keyvalue {
         /// The host's name of the bucket; empty by default, which is wasmtime's only one. It has no
-        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`](crate::MAX_VOLUME_NAME_BYTES)
+        /// control characters and at most [`MAX_VOLUME_NAME_BYTES`]
         /// bytes.
         bucket: Option<String>,
     },

@@ -1,5 +1,5 @@
-//! Claims about `apply`: guards, order, atomicity, levels. None takes more than two mutations in a batch, which is
-//! what every store must take.
+//! Claims about `apply`: guards, order, atomicity, levels. No batch has more than two mutations,
+//! which every store must take.
 
 use super::claim::{Checked, claim, claims, delete, everything, put, value_of, write, write_all};
 use crate::{Durability, Guard, StoreError, SyncStore};
@@ -146,7 +146,7 @@ fn guarded_counting_loses_nothing_between_threads(store: &dyn SyncStore) -> Chec
     const EACH: u32 = 50;
     write(store, &[put(b"count", &0u32.to_be_bytes())])?;
     let count = || -> Checked {
-        // Behind every conflict is another thread's success.
+        // Every conflict is another thread's success.
         let mut conflicts_left = THREADS * EACH;
         for _ in 0..EACH {
             loop {

@@ -1,14 +1,14 @@
-//! What a claim is, and the calls that claims make.
+//! Claims, and the calls that they make.
 
 use crate::{Durability, Limits, Mutation, StoreError, SyncStore};
 
 /// Why a claim does not hold, or cannot be checked.
 pub(super) enum Failure {
-    /// The store did something else than the contract says.
+    /// The store broke the contract.
     Broken(String),
-    /// A call failed that should not.
+    /// A call failed that must not fail.
     Call(StoreError),
-    /// It takes more than the suite does.
+    /// The claim needs more than the suite uses.
     Beyond(String),
 }
 
@@ -21,7 +21,7 @@ impl From<StoreError> for Failure {
 pub(super) type Checked = Result<(), Failure>;
 pub(super) type Claims = &'static [(&'static str, fn(&dyn SyncStore) -> Checked)];
 
-/// Names functions as claims.
+/// Makes claims of functions.
 macro_rules! claims {
     ($($claim:ident),* $(,)?) => {
         pub(super) const CLAIMS: $crate::conformance::claim::Claims = &[$((stringify!($claim), $claim)),*];
@@ -58,7 +58,7 @@ pub(super) fn value_of(store: &dyn SyncStore, key: &[u8]) -> Result<Option<bytes
 
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
-/// Applies in as many calls as the limits make of it, without guards.
+/// Applies in as many calls as the limits require, without guards.
 pub(super) fn write_all(
     store: &dyn SyncStore,
     mutations: &[Mutation<'_>],
@@ -74,7 +74,8 @@ pub(super) fn write_all(
     Ok(())
 }
 
-/// How many of the first mutations fit into one batch; at least one, which may be over the limits by itself.
+/// Returns how many of the first mutations fit into one batch: at least one, which may be over the
+/// limits by itself.
 pub(super) fn batch_len(limits: &Limits, mutations: &[Mutation<'_>]) -> usize {
     let mut bytes_left = limits.max_batch_bytes as usize;
     let fits = mutations.iter().take(limits.max_batch_entries as usize).take_while(|mutation| {
@@ -90,7 +91,8 @@ pub(super) fn everything(store: &dyn SyncStore) -> Result<Vec<Pair>, Failure> {
     pages(store, b"", b"", 1000, 1 << 20)
 }
 
-/// Most entries that a store can hold after what the suite puts into it, and far more: a scan that gives more has no end.
+/// Far more entries than a store can hold after the suite's calls: a scan that returns more has no
+/// end.
 const MAX_ENTRIES: usize = 1 << 20;
 
 pub(super) fn pages(

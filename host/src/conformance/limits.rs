@@ -1,4 +1,4 @@
-//! Claims about limits: what is within them works, and a scan keeps to them by itself.
+//! Claims about limits: calls within them work, and a scan keeps to them by itself.
 
 use super::claim::{Checked, Failure, claim, claims, delete, everything, put, value_of, write, write_all};
 use crate::{Durability, Guard, Limits, Mutation, StoreError, SyncStore};
@@ -13,7 +13,7 @@ claims![
     a_scan_of_too_many_bytes_counts_as_one_of_as_many_as_allowed,
 ];
 
-/// Most bytes that the suite puts into one call: a limit over this is not tried out.
+/// Most bytes that the suite puts into one call. A higher limit is not tried out.
 pub(super) const TRIED_BYTES: u32 = 64 << 20;
 
 /// Most entries that the suite puts into one call.
@@ -44,7 +44,7 @@ fn the_limits_do_not_change(store: &dyn SyncStore) -> Checked {
     Ok(())
 }
 
-/// Applies something large to an empty store. One that is too small for it is to stay empty.
+/// Applies something large to an empty store. A store that is too small for it must stay empty.
 fn fill(store: &dyn SyncStore, mutations: &[Mutation<'_>], level: Durability) -> Checked {
     let result = write_all(store, mutations, level);
     if let Err(StoreError::QuotaExceeded) = result
@@ -56,7 +56,7 @@ fn fill(store: &dyn SyncStore, mutations: &[Mutation<'_>], level: Durability) ->
     Ok(result?)
 }
 
-/// The longest value that the limits allow beside a key, as far as the suite goes.
+/// Returns the longest value that the limits allow beside a key, as far as the suite goes.
 fn value_bytes_max(limits: &Limits, key_bytes: u32) -> u32 {
     limits.max_value_bytes.min(limits.max_batch_bytes.saturating_sub(key_bytes)).min(TRIED_BYTES)
 }
@@ -72,7 +72,7 @@ fn keys_and_values_of_the_longest_length_work(store: &dyn SyncStore) -> Checked 
     store.apply(&[guard], &[put(b"a", b"")], Durability::Durable)?;
     let found = everything(store)?;
     claim!(found.len() == 2 && found[1] == (key, value), "scan gave {} entries", found.len());
-    // The longest value may have had to make room for the key.
+    // The longest value may have had to leave room for the key.
     write(store, &[delete(b"a")])?;
     write(store, &[delete(&found[1].0)])?;
     let value = vec![8; value_bytes_max(&limits, 1) as usize];
@@ -81,7 +81,7 @@ fn keys_and_values_of_the_longest_length_work(store: &dyn SyncStore) -> Checked 
     Ok(())
 }
 
-/// Says that a limit is too high to be tried out.
+/// Fails a claim about a limit that is too high to be tried out.
 pub(super) fn beyond<T>(name: &str, limit: u32) -> Result<T, Failure> {
     Err(Failure::Beyond(format!("{name} is {limit}, more than the suite tries")))
 }
@@ -105,7 +105,7 @@ fn a_batch_of_as_many_entries_as_allowed_works(store: &dyn SyncStore) -> Checked
     Ok(())
 }
 
-/// Keys, and values that with them are some bytes, none of them longer than may be.
+/// Returns keys and values that together have so many bytes, none longer than allowed.
 pub(super) struct Large {
     keys: Vec<[u8; 4]>,
     value: Vec<u8>,
@@ -118,7 +118,7 @@ impl Large {
         let longest = u64::from(value_bytes_max(limits, 4)) + 4;
         let count = u32::try_from(bytes.div_ceil(longest)).ok().filter(|count| *count <= entries_max)?;
         let last_bytes = bytes - u64::from(count - 1) * longest;
-        // The last of them may be so short that it has no room for a key; then it is one byte more or two.
+        // The last entry may be too short for a key; then there are one or two bytes more.
         let last_bytes = last_bytes.saturating_sub(4) as usize;
         Some(Self { keys: numbered(count), value: vec![3; longest as usize - 4], last_bytes })
     }
@@ -134,7 +134,7 @@ fn a_batch_of_as_many_bytes_as_allowed_works(store: &dyn SyncStore) -> Checked {
     let limits = store.limits()?;
     let longest = u64::from(value_bytes_max(&limits, 4)) + 4;
     let entries = limits.max_batch_entries.min(TRIED_ENTRIES);
-    // Whole entries, so that it is never more than allowed.
+    // Whole entries only, so the sum is never more than allowed.
     let count = (u64::from(limits.max_batch_bytes.min(TRIED_BYTES)) / longest).min(u64::from(entries));
     let Some(large) = Large::new(&limits, count.max(1) * longest, entries) else {
         return Err(Failure::Beyond("no entry fits into a batch".into()));
@@ -149,7 +149,8 @@ fn a_batch_of_as_many_bytes_as_allowed_works(store: &dyn SyncStore) -> Checked {
     Ok(())
 }
 
-/// Asks for more than allowed at once, and looks that no more comes than allowed, and nothing is left out.
+/// Asks for more than allowed at once, and checks that no more comes than allowed and that nothing
+/// is left out.
 fn scan_is_cut(store: &dyn SyncStore, entries: usize) -> Checked {
     let limits = store.limits()?;
     let (mut start, mut seen) = (Vec::new(), 0);

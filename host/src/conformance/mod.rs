@@ -9,8 +9,8 @@
 //! assert!(report.passed(), "{report}");
 //! ```
 //!
-//! An asynchronous store is checked through [`BlockOn`](crate::BlockOn). What only a restart shows
-//! (that a durable apply survives a crash) is beyond this suite: kill a process and look.
+//! Check an asynchronous store through [`BlockOn`](crate::BlockOn). Whether a durable apply
+//! survives a crash is beyond this suite: kill a process and look.
 
 mod claim;
 mod report;
@@ -32,11 +32,13 @@ pub use session::Open;
 use crate::{StoreError, SyncStore};
 use session::{Borrowed, Session};
 
-/// Checks every claim of the contract that one instance shows, on a store that must be empty and is left empty.
+/// Checks every claim of the contract that one instance can show, on a store that must be empty and
+/// is left empty.
 ///
-/// A store that holds anything is left alone, and the report says so. To check one that is in use, give
-/// it a [`Namespaced`](crate::Namespaced) of its own. The suite keeps within the limits that the store states, writes
-/// at most 64 MiB at once, and does not blame a store that is too small for a claim: see [`Verdict::NotChecked`].
+/// A store that holds anything is left alone, and the report says so. To check a store that is in
+/// use, give the suite a [`Namespaced`](crate::Namespaced) part of it. The suite keeps within the
+/// limits that the store states, writes at most 64 MiB at once, and does not blame a store that is
+/// too small for a claim: see [`Verdict::NotChecked`].
 pub fn check(store: &dyn SyncStore) -> Report {
     let mut open = || -> Result<Box<dyn SyncStore + '_>, StoreError> { Ok(Box::new(Borrowed(store))) };
     let mut watch = |_: Progress<'_>| {};
@@ -47,9 +49,10 @@ pub fn check(store: &dyn SyncStore) -> Report {
     session.report()
 }
 
-/// Checks what a store keeps from one opening to the next. It must be empty and is left empty.
+/// Checks that a store keeps its entries from one opening to the next. It must be empty and is left
+/// empty.
 ///
-/// What only a crash of the machine shows is beyond this.
+/// The effects of a crash of the machine are beyond this.
 pub fn check_reopening(open: &mut Open<'_>) -> Report {
     let mut watch = |_: Progress<'_>| {};
     let mut session = Session::new(open, &mut watch);
@@ -59,10 +62,11 @@ pub fn check_reopening(open: &mut Open<'_>) -> Report {
     session.report()
 }
 
-/// Checks everything: as [`check`], and as [`check_reopening`] if the store says that it is durable.
+/// Checks everything: as [`check`], and as [`check_reopening`] if the store says that it is
+/// durable.
 ///
-/// After a [`StoreError::Fault`] (a trap of a component, a panic) the store is opened anew, so that the claims that
-/// follow are checked all the same. `watch` is told of each claim before and after.
+/// After a [`StoreError::Fault`] (a trap of a component, a panic) the store is opened anew, so that
+/// the following claims are still checked. `watch` is told of each claim before and after.
 pub fn check_all(open: &mut Open<'_>, watch: &mut dyn FnMut(Progress<'_>)) -> Report {
     let mut session = Session::new(open, watch);
     if session.start() {

@@ -10,7 +10,7 @@ claims![random_calls_agree_with_an_ordered_map];
 const STEPS: u32 = 600;
 const SEED: u64 = 0x5EED;
 
-/// xorshift64*: the calls need no better, and no crate.
+/// xorshift64*: good enough for calls, without another crate.
 struct Random(u64);
 
 impl Random {
@@ -67,7 +67,7 @@ fn scan(store: &dyn SyncStore, random: &mut Random, model: &Model, step: u32) ->
     let found = store.scan(&start, &end, max_entries, 1 << 20)?;
     let in_range = |key: &Vec<u8>| *key >= start && (end.is_empty() || *key < end);
     let wanted: Vec<_> = model.iter().filter(|(key, _)| in_range(key)).take(max_entries as usize).collect();
-    // Fewer than asked for is allowed, none of some is not.
+    // A page may hold fewer than asked for, but not none of some.
     let same = found.len() <= wanted.len()
         && found.is_empty() == wanted.is_empty()
         && found.iter().zip(&wanted).all(|(entry, (key, value))| entry.key == *key && entry.value == *value);

@@ -1,4 +1,4 @@
-//! Claims about what is over the limits: it is refused, and changes nothing.
+//! Claims about calls over the limits: they are refused, and change nothing.
 
 use super::claim::{Checked, Failure, claim, claims, delete, everything, put};
 use super::limits::{Large, TRIED_BYTES, TRIED_ENTRIES, beyond, numbered};
@@ -16,7 +16,7 @@ fn refused(store: &dyn SyncStore, what: &str, mutations: &[Mutation<'_>]) -> Che
     for level in [Durability::Buffered, Durability::Durable] {
         match store.apply(&[], mutations, level) {
             Err(StoreError::TooLarge) => {}
-            // It is too small to get as far as its own limits.
+            // The store is too small to reach its own limits.
             Err(error @ StoreError::QuotaExceeded) => return Err(error.into()),
             result => claim!(false, "{what} gave {result:?}"),
         }
@@ -67,7 +67,8 @@ fn a_batch_of_too_many_bytes_is_refused_whole(store: &dyn SyncStore) -> Checked 
     if limits.max_batch_bytes >= TRIED_BYTES {
         return beyond("max-batch-bytes", limits.max_batch_bytes);
     }
-    // As little as possible too much, and more than one entry, or it is the entry that is refused.
+    // As little too much as possible, in more than one entry: otherwise the entry itself would be
+    // refused.
     let bytes = u64::from(limits.max_batch_bytes) + 1;
     match Large::new(&limits, bytes.max(16), limits.max_batch_entries) {
         Some(large) => refused(store, "a batch of too many bytes", &large.puts()),

@@ -31,7 +31,8 @@ const ORDERED: [&[u8]; 12] = [
 ];
 
 fn fill(store: &dyn SyncStore) -> Checked {
-    // Not in order, and half of it later, so that stores that gather changes have two places to look.
+    // Out of order, and half of it later, so that stores that gather changes have two places to
+    // look.
     let mut keys = ORDERED;
     keys.reverse();
     let (some, others) = keys.split_at(5);

@@ -1,7 +1,8 @@
-//! Claims about what is there after the end of whoever applied it, for stores that outlive their openers.
+//! Claims about stores that outlive their openers: what the next opener finds.
 //!
-//! An opener that ends is told nothing, so these claims see what a store leaves to be done later. They do not see
-//! what a crash of the machine takes: whether a store waits for the disk shows only there.
+//! An opener ends without being told, so these claims notice a store that leaves work for later.
+//! They do not see the effects of a crash of the machine: only that shows whether a store waits for
+//! the disk.
 
 use super::claim::{Checked, claim, delete, everything, put, value_of, write, write_all};
 use super::session::Session;
@@ -61,7 +62,7 @@ fn removed_stays_removed(session: &mut Session<'_, '_>) -> Checked {
     Ok(())
 }
 
-/// A store that writes down a batch before it looks at the guards does it again when it is opened.
+/// A store that logs a batch before it checks the guards applies it again when it is opened.
 fn refused_is_not_there(session: &mut Session<'_, '_>) -> Checked {
     for level in [Durability::Buffered, Durability::Durable] {
         let store = session.reopened()?;
@@ -78,15 +79,16 @@ fn refused_is_not_there(session: &mut Session<'_, '_>) -> Checked {
     Ok(())
 }
 
-/// Applies that write down their own number in two places, so that what is there says which of them count.
+/// Applies that record their own number in two places, so that the entries tell which applies
+/// count.
 const STEPS: u8 = 24;
 
-/// `step` sets the key `last`, and a key of its own; every third removes the key that the step before it set, and
-/// sets it no more. So each overwrites what the one before has done.
+/// `step` sets the key `last` and a key of its own. Every third step also removes the key that the
+/// step before set, which is not set again. So each step overwrites the work of the one before.
 fn step(store: &dyn SyncStore, step: u8, level: Durability) -> Checked {
     let (own, before) = ([b'k', step], [b'k', step.wrapping_sub(1)]);
     let number = [step];
-    // Of a few lengths, so that a store that keeps long values elsewhere has both.
+    // Of several lengths, in case a store keeps long values elsewhere.
     let limits = store.limits()?;
     let long = limits.max_value_bytes.min(limits.max_batch_bytes / 2).min(3000) as usize;
     let value = vec![step; if step % 4 == 1 { long } else { 1 }];
@@ -97,7 +99,8 @@ fn step(store: &dyn SyncStore, step: u8, level: Durability) -> Checked {
     Ok(())
 }
 
-/// What is there after the steps before `count`: pairs of a key and the first byte of its value.
+/// Returns the entries after the steps before `count`: pairs of a key and the first byte of its
+/// value.
 fn after(count: u8) -> Vec<(Vec<u8>, u8)> {
     let own = |step: u8| step % 3 != 2 && !((step + 1) % 3 == 2 && step + 1 < count);
     let mut all: Vec<_> = (0..count).filter(|step| own(*step)).map(|step| (vec![b'k', step], step)).collect();
@@ -105,7 +108,7 @@ fn after(count: u8) -> Vec<(Vec<u8>, u8)> {
     all
 }
 
-/// Returns after how many steps the store is as it is, `None` if it is as after none of them.
+/// Returns the number of steps that the entries correspond to; `None` if there is no such number.
 fn steps_there(store: &dyn SyncStore) -> Result<Option<u8>, super::claim::Failure> {
     let found: Vec<_> = everything(store)?
         .into_iter()
@@ -114,8 +117,8 @@ fn steps_there(store: &dyn SyncStore) -> Result<Option<u8>, super::claim::Failur
     Ok((0..=STEPS).find(|count| found == after(*count)))
 }
 
-/// Makes the steps, the last one before `durable` at level durable by itself or by a barrier, and returns how many of
-/// them are there when the store is opened again.
+/// Makes the steps, with the last one before `durable` at level durable, by itself or by a barrier.
+/// Returns how many of them are there when the store is opened again.
 fn steps(
     session: &mut Session<'_, '_>,
     durable: u8,
@@ -137,7 +140,7 @@ fn steps(
     let store = session.reopened()?;
     let there = steps_there(store)?;
     if let Some(count) = there.filter(|count| *count > 0 && *count < STEPS) {
-        // What is there can be built upon.
+        // The entries found can be built upon.
         step(store, count, Durability::Durable)?;
         let more = steps_there(session.reopened()?)?;
         claim!(

@@ -1,46 +1,47 @@
-//! What the suite has to say.
+//! The suite's report.
 
 use std::fmt;
 
-/// What came of each claim.
+/// The outcome of each claim.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The claims in the order in which they were checked.
     pub outcomes: Vec<Outcome>,
 }
 
-/// What came of one claim.
+/// The outcome of one claim.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The claim, such as `keys_are_ordered_as_unsigned_bytes`.
     pub claim: &'static str,
-    /// Whether the store keeps it.
+    /// Whether the claim holds.
     pub verdict: Verdict,
 }
 
-/// Whether a store keeps a claim.
+/// Whether a claim holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It does.
+    /// It holds.
     Holds,
-    /// Nobody knows, and the store is not to blame, or was already blamed for it. In words: why.
+    /// Unknown: the store is not to blame, or was already blamed for it. In words: why.
     NotChecked(String),
-    /// It does not. In words: what the store did.
+    /// It does not hold. In words: what the store did.
     Fails(String),
 }
 
-/// What happens while a suite runs.
+/// Progress of a suite.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
-    /// A claim is going to be checked.
+    /// A claim is about to be checked.
     Starts(&'static str),
-    /// What came of it.
+    /// The outcome of a claim.
     Ends(&'a Outcome),
 }
 
 impl Report {
-    /// Returns whether the store was checked and no claim fails. Claims that were not checked are none that fail.
+    /// Returns whether the store was checked and no claim fails. Claims that were not checked do
+    /// not count as failing.
     pub fn passed(&self) -> bool {
         self.holding() > 0 && self.failing() == 0
     }

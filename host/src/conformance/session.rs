@@ -1,4 +1,4 @@
-//! Runs claims one after the other, so that what one of them met is not held against the next.
+//! Runs claims one after the other, so that no claim suffers from the one before.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::report::{Outcome, Progress, Report, Verdict};
 use super::watched::{Seen, Watched, shortened};
 use crate::{Durability, Limits, StoreError, SyncStore};
 
-/// Opens the store once more. What had it open before is gone, without having been told anything.
+/// Opens the store once more. Its previous opener is gone, without having been told anything.
 pub type Open<'a> = dyn FnMut() -> Result<Box<dyn SyncStore + 'a>, StoreError> + 'a;
 
 pub(super) struct Session<'s, 'a> {
@@ -17,7 +17,7 @@ pub(super) struct Session<'s, 'a> {
     store: Option<Watched<'a>>,
     seen: Arc<Seen>,
     outcomes: Vec<Outcome>,
-    /// Why nothing more can be checked.
+    /// The reason why nothing more can be checked.
     stopped: Option<String>,
 }
 
@@ -48,21 +48,21 @@ impl<'s, 'a> Session<'s, 'a> {
         self.store.as_ref().ok_or_else(|| Failure::Broken("the store is not open".into()))
     }
 
-    /// Opens the store once more. What had it open is gone, without having been told.
+    /// Opens the store once more. Its previous opener is gone, without having been told.
     pub(super) fn reopened(&mut self) -> Result<&Watched<'a>, Failure> {
         self.store = None;
         self.store()
     }
 
-    /// Looks whether there is a store, empty, that takes changes, and returns whether there is.
+    /// Returns whether there is a store that is empty and takes changes.
     ///
-    /// If not, the report says so in its only outcome, and nothing was changed.
+    /// If not, the report has this as its only outcome, and nothing was changed.
     pub(super) fn start(&mut self) -> bool {
         const CLAIM: &str = "the_store_is_empty_and_takes_changes";
         (self.watch)(Progress::Starts(CLAIM));
         self.seen.begin(false);
         let verdict = match (self.open)() {
-            // It would be a wrong word on the store: nobody has seen it.
+            // Nobody has seen the store, so it is not to blame.
             Err(error) => Verdict::NotChecked(shortened(&error.to_string())),
             Ok(store) => {
                 drop(store);
@@ -98,14 +98,14 @@ impl<'s, 'a> Session<'s, 'a> {
         }
     }
 
-    /// Checks claims of which one instance is enough.
+    /// Checks claims that need only one instance.
     pub(super) fn claims(&mut self, claims: Claims, over_allowed: bool) {
         for (claim, check) in claims {
             self.claim(claim, over_allowed, |session| check(session.store()?));
         }
     }
 
-    /// Checks a claim on the empty store, and leaves it empty again.
+    /// Checks a claim on the empty store, and empties it again.
     pub(super) fn claim(
         &mut self,
         claim: &'static str,
@@ -127,8 +127,9 @@ impl<'s, 'a> Session<'s, 'a> {
         self.outcomes.push(outcome);
     }
 
-    /// Empties the store after a claim, with a fresh instance if the old one is of no use: a claim begins on an
-    /// empty store, so it is the same to it whether the store forgets or not. Without an empty store it all ends.
+    /// Empties the store after a claim, with a fresh instance if the old one is useless: a claim
+    /// begins on an empty store, so it does not matter to it whether the store forgets. If the
+    /// store cannot be emptied, the session stops.
     fn tidy(&mut self, claim: &str, verdict: Verdict) -> Verdict {
         let lost = self.seen.faulted();
         if lost {
@@ -145,7 +146,7 @@ impl<'s, 'a> Session<'s, 'a> {
         }
     }
 
-    /// Empties the store, or says why not.
+    /// Empties the store, or returns why it cannot.
     fn empty(&mut self, level: Durability) -> Option<String> {
         self.seen.begin(false);
         let result = self.store().and_then(|store| clear(store, level));
@@ -156,7 +157,7 @@ impl<'s, 'a> Session<'s, 'a> {
     }
 }
 
-/// A store that says of its first call that it cannot work here breaks no contract.
+/// A store that fails its first call with the reason that it cannot work here breaks no contract.
 fn out_of_reach(failure: Failure) -> Failure {
     match failure {
         Failure::Call(

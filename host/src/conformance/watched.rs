@@ -1,5 +1,5 @@
-//! The store as the claims see it: every call is looked at, so that a claim that comes out wrong is put down to
-//! the right cause.
+//! The store as the claims see it. Every call is watched, so that a failed claim is put down to the
+//! right cause.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,37 +7,38 @@ use super::claim::{Checked, Failure};
 use super::report::Verdict;
 use crate::{Bytes, Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
-/// What a store must be able to hold before it may say that it is full. No file system fits into less.
+/// Bytes that a store must be able to hold before it may say that it is full. No file system fits
+/// into less.
 const SMALLEST_STORE_BYTES: u64 = 16 << 10;
 
-/// What an entry may cost a store beside its bytes.
+/// Most bytes that an entry may cost a store beside its own bytes.
 const ENTRY_OVERHEAD_BYTES: u64 = 256;
 
 /// Most characters of a reason: a claim that prints what it found may have found megabytes.
 const WHY_CHARS_MAX: usize = 400;
 
-/// A store under watch.
+/// A store that is watched.
 pub(super) struct Watched<'a> {
     pub(super) store: Box<dyn SyncStore + 'a>,
     pub(super) limits: Limits,
     pub(super) seen: Arc<Seen>,
 }
 
-/// What was seen since a claim began.
+/// Observations since a claim began.
 #[derive(Default)]
 pub(super) struct Seen(Mutex<Notes>);
 
 #[derive(Default)]
 struct Notes {
-    /// Whether the claim is about what is over the limits.
+    /// The claim is about calls over the limits.
     over_allowed: bool,
     /// A call of the suite that the stated limits do not allow.
     over: Option<String>,
-    /// The first fault: all that follows in the claim may follow from it.
+    /// The first fault: everything after it in the claim may follow from it.
     fault: Option<String>,
-    /// The store can hold no more than this since the claim began on an empty one.
+    /// The store has taken at most so much since the claim began on an empty one.
     held_at_most_bytes: u64,
-    /// An `apply` was refused for want of room that cannot have wanted any.
+    /// An `apply` that needs no room was refused for lack of room.
     false_quota: Option<String>,
 }
 
@@ -51,12 +52,12 @@ impl Seen {
         *self.notes() = Notes { over_allowed, ..Notes::default() };
     }
 
-    /// Returns whether a call failed by a fault, after which an instance is of no use.
+    /// Returns whether a call failed by a fault, after which an instance is useless.
     pub(super) fn faulted(&self) -> bool {
         self.notes().fault.is_some()
     }
 
-    /// Says what a claim's result means.
+    /// Returns the verdict for a claim's result.
     pub(super) fn judge(&self, result: Checked) -> Verdict {
         let notes = self.notes();
         let Err(failure) = result else { return Verdict::Holds };
@@ -78,7 +79,7 @@ impl Seen {
     }
 }
 
-/// Cuts a reason where it gets too long to be read, and puts it on one line.
+/// Shortens a reason that is too long to read, and puts it on one line.
 pub(super) fn shortened(why: &str) -> String {
     let line = why.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(WHY_CHARS_MAX) {
@@ -88,7 +89,7 @@ pub(super) fn shortened(why: &str) -> String {
 }
 
 impl Watched<'_> {
-    /// Notes a fault, and passes on what the store said.
+    /// Notes a fault, and passes on the store's result.
     fn said<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Fault(why)) = &answer {
             self.seen.notes().fault.get_or_insert_with(|| why.clone());
@@ -96,7 +97,7 @@ impl Watched<'_> {
         answer
     }
 
-    /// Keeps a call that is over the limits from the store, unless the claim is about just that.
+    /// Keeps a call that is over the limits from the store, unless the claim is about such calls.
     fn within(&self, fits: Result<(), StoreError>, call: &str) -> Result<(), StoreError> {
         let mut notes = self.seen.notes();
         if fits.is_err() && !notes.over_allowed {
@@ -106,7 +107,7 @@ impl Watched<'_> {
         Ok(())
     }
 
-    /// Counts what an `apply` may make the store hold, and returns whether it does nothing but remove.
+    /// Counts the bytes that an `apply` may add, and returns whether it only removes.
     fn grow(&self, mutations: &[Mutation<'_>]) -> bool {
         let entry = |mutation: &Mutation<'_>| {
             let value_bytes = mutation.value().map(<[u8]>::len)?;
@@ -141,7 +142,7 @@ impl SyncStore for Watched<'_> {
         self.within(self.limits.check_get(keys), "get")?;
         let values = self.said(self.store.get(keys))?;
         if values.len() != keys.len() {
-            // Claims may take it for granted from here on.
+            // Claims may rely on it from here on.
             let why = format!("get of {} keys gave {} values", keys.len(), values.len());
             return self.said(Err(StoreError::Fault(why)));
         }

@@ -1,4 +1,4 @@
-//! The redb file: opened so that nothing else is ever damaged, and written in whole transactions.
+//! The redb file: opened without ever damaging anything else, and written in whole transactions.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -15,13 +15,13 @@ use super::overlay::Overlay;
 use super::shadow::Shadow;
 use crate::{Mutation, OpenError};
 
-/// What redb keeps of the file in memory. The file system above has caches of its own.
+/// Memory for redb's cache. The file system above has caches of its own.
 const CACHE_BYTES: usize = 64 << 20;
 
 /// The first bytes of a redb file.
 const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
 
-/// The table's name carries the version of the format: a later one is told by its name.
+/// The table's name carries the version of the format, so a later format is known by its name.
 const TABLE_PREFIX: &str = "kvfs-";
 pub(super) const TABLE_NAME: &str = "kvfs-1";
 const FORMAT: u32 = 1;
@@ -29,7 +29,7 @@ const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefin
 
 pub(super) type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
-/// What is said of a file at which redb panicked.
+/// The message for a file at which redb panicked.
 pub(super) const NO_SENSE: &str = "redb could not make sense of it";
 
 /// A database that is open for reading only.
@@ -40,7 +40,7 @@ pub(super) enum AnyDatabase {
     Recovered(#[allow(dead_code, reason = "held for its lock")] Database),
 }
 
-/// A file that is read only, and a snapshot of its table.
+/// A file open for reading only, and a snapshot of its table.
 pub(super) struct Reading {
     pub(super) database: AnyDatabase,
     pub(super) table: Table,
@@ -52,7 +52,7 @@ pub(super) struct OpenFile {
     pub(super) table: Table,
 }
 
-/// How redb gets at a file: as it is, or in tests through something that fails.
+/// Opens the file for redb: as it is, or in tests through something that fails.
 #[derive(Clone)]
 pub(super) struct Opener(Arc<OpenDatabase>);
 
@@ -89,8 +89,8 @@ pub(super) fn open(path: &Path, opener: &Opener) -> Result<OpenFile, OpenError> 
     trusted(path, || open_database(path, opener))
 }
 
-/// Opens the store at `path` again. Never makes one: what was buffered belongs to the store that was
-/// there.
+/// Opens the store at `path` again. Never makes one: the buffered changes belong to the store that
+/// was there.
 pub(super) fn reopen(path: &Path, opener: &Opener) -> Result<OpenFile, OpenError> {
     look_at(path)?.ok_or_else(|| OpenError::NoStore { path: path.into() })?;
     trusted(path, || open_database(path, opener))
@@ -103,7 +103,7 @@ pub(super) fn open_reading(path: &Path) -> Result<Reading, OpenError> {
         let fail = |error: DatabaseError| OpenError::of_redb(path, error);
         match builder().open_read_only(path) {
             Ok(db) => reading(path, &db).map(|table| Reading { database: AnyDatabase::AsIs(db), table }),
-            // It was not closed in order: redb would have to write to it first.
+            // The file was not closed in order, and redb would have to write to it first.
             Err(DatabaseError::RepairAborted) => {
                 let file = File::open(path).map_err(|error| OpenError::io(path, error))?;
                 let shadow = Shadow::new(file).map_err(fail)?;
@@ -129,7 +129,8 @@ fn reading(path: &Path, db: &impl ReadableDatabase) -> Result<Table, OpenError> 
     snapshot(db).map_err(|error| OpenError::of_redb(path, error.into()))
 }
 
-/// redb trusts a file that was closed in order and may panic at one that was damaged since.
+/// Calls `open` and catches its panics: redb trusts a file that was closed in order, and may panic
+/// at one that was damaged since.
 fn trusted<T>(path: &Path, open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     catch_unwind(AssertUnwindSafe(open))
         .unwrap_or_else(|_| Err(OpenError::Damaged { path: path.into(), detail: NO_SENSE.into() }))
@@ -141,8 +142,8 @@ fn builder() -> Builder {
     builder
 }
 
-/// Returns what is known of a file that may be a store, `None` if there is none; an error if there is
-/// anything else.
+/// Returns what is known of a file that may be a store; `None` if there is no file. Fails if
+/// something else is there.
 fn look_at(path: &Path) -> Result<Option<fs::Metadata>, OpenError> {
     let io = |source| OpenError::io(path, source);
     let metadata = match fs::metadata(path) {
@@ -170,8 +171,9 @@ fn look_at(path: &Path) -> Result<Option<fs::Metadata>, OpenError> {
     }
 }
 
-/// Makes a new store under a name of its own and then gives it the right name, which fails if there is
-/// a file by now. So a crash, a full disk or a second process never leave half a store at `path`.
+/// Makes a new store under a temporary name and then gives it the right name, which fails if a file
+/// has that name by now. So a crash, a full disk or a second process never leaves half a store at
+/// `path`.
 fn create(path: &Path, opener: &Opener) -> Result<(), OpenError> {
     let io = |source| OpenError::io(path, source);
     let directory = match path.parent() {
@@ -191,13 +193,13 @@ fn create(path: &Path, opener: &Opener) -> Result<(), OpenError> {
     drop(open_database(&unfinished.0, opener).map_err(|error| error.with_path(path))?);
     match fs::hard_link(&unfinished.0, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        // Some file systems know no hard links; renaming is the next best.
+        // Some file systems have no hard links. Renaming is the next best.
         Err(_) => fs::rename(&unfinished.0, path).map_err(io),
         Ok(()) => Ok(()),
     }
 }
 
-/// A file that goes when its maker is done with it, however that ends.
+/// A file that is removed when its maker is done with it, however that ends.
 struct Unfinished(PathBuf);
 
 impl Drop for Unfinished {
@@ -219,7 +221,8 @@ fn open_database(path: &Path, opener: &Opener) -> Result<OpenFile, OpenError> {
     Ok(OpenFile { db, table })
 }
 
-/// Returns whether our table is there; an error if the database is somebody else's, or a later one.
+/// Returns whether our table is there. Fails if the database is somebody else's, or of a later
+/// format.
 fn check_tables(path: &Path, db: &impl ReadableDatabase) -> Result<bool, OpenError> {
     let storage = |error: StorageError| OpenError::of_redb(path, error.into());
     let transaction = db.begin_read().map_err(|error| storage(of_transaction(error)))?;
@@ -246,8 +249,8 @@ fn check_tables(path: &Path, db: &impl ReadableDatabase) -> Result<bool, OpenErr
     }
 }
 
-/// Writes the buffered changes and then `mutations` in one durable transaction.
-/// Returns a snapshot of the table after it.
+/// Writes the buffered changes and then `mutations` in one durable transaction. Returns a snapshot
+/// of the table after it.
 pub(super) fn commit(
     db: &Database,
     overlay: &Overlay,
@@ -273,8 +276,8 @@ pub(super) fn commit(
     snapshot(db)
 }
 
-/// Returns whether the table is as the buffered changes and then `mutations` leave it.
-/// Since a transaction is atomic, this tells whether a failed commit took place.
+/// Returns whether the table is as the buffered changes and then `mutations` leave it. A
+/// transaction is atomic, so this tells whether a failed commit took place.
 pub(super) fn holds_all(
     table: &Table,
     overlay: &Overlay,

@@ -1,4 +1,4 @@
-//! A store on disk: one redb file, with what is not durable yet gathered in memory in front of it.
+//! A store on disk: one redb file, with changes that are not durable yet in memory in front of it.
 
 mod overlay;
 mod shadow;

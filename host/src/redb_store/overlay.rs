@@ -1,4 +1,4 @@
-//! The changes that wait in memory for the next commit, in front of what the file holds.
+//! The overlay: changes that wait in memory for the next commit, in front of the file.
 
 use std::collections::{BTreeMap, btree_map};
 
@@ -8,7 +8,7 @@ use redb::{AccessGuard, StorageError};
 
 use crate::{Entry, Mutation};
 
-/// What an entry costs beside its bytes: two handles, the map's node, two allocations. A guest that
+/// Memory of an entry beside its bytes: two handles, the map's node, two allocations. A guest that
 /// writes empty values must not escape the bound on memory.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
 
@@ -20,7 +20,7 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
-    /// What the changes take in memory; 0 only if there are none.
+    /// Memory that the changes take; 0 only if there are none.
     pub(super) fn size_bytes(&self) -> usize {
         self.size_bytes
     }
@@ -29,7 +29,8 @@ impl Overlay {
         *self = Self::default();
     }
 
-    /// Returns what is known of a key: nothing, that it was removed, or its value.
+    /// Returns the change of a key: `None` if there is none, `Some(None)` if it was removed, or its
+    /// new value.
     pub(super) fn get(&self, key: &[u8]) -> Option<Option<&Bytes>> {
         self.changes.get(key).map(Option::as_ref)
     }
@@ -38,7 +39,7 @@ impl Overlay {
         self.changes.iter()
     }
 
-    /// The changes as mutations.
+    /// Returns the changes as mutations.
     pub(super) fn mutations(&self) -> Vec<Mutation<'_>> {
         self.changes
             .iter()
@@ -67,7 +68,7 @@ impl Overlay {
         }
     }
 
-    /// Returns a page of the entries of `range`: those of the file, as the changes here leave them.
+    /// Returns a page of the entries of `range`: those of the file with the changes applied.
     pub(super) fn merge(
         &self,
         range: KeyRange<'_>,

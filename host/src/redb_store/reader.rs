@@ -1,4 +1,4 @@
-//! A store on disk that is only read: for a check, and for files that may not be written.
+//! A store on disk opened for reading only: for checks, and for files that may not be written.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -13,15 +13,16 @@ use super::overlay::Overlay;
 use super::state::{LIMITS, State, store_error};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
-/// The file of a [`RedbStore`](crate::RedbStore), opened for reading only. A clone is another handle.
+/// The file of a [`RedbStore`](crate::RedbStore), opened for reading only. A clone is another
+/// handle.
 ///
-/// Not a byte of the file changes, and nothing is made beside it: neither file nor directory need
-/// be writable. While it is open, others may read the file and nobody write it. Every `apply`
-/// is [`StoreError::ReadOnly`], unless a guard fails it first.
+/// Not a byte of the file changes, and nothing is made beside it, so neither file nor directory
+/// need be writable. While it is open, others may read the file, but not write it. Every `apply` is
+/// [`StoreError::ReadOnly`], unless a guard fails it first.
 ///
 /// A file whose program was killed is as its last commit left it, but redb has to recover its own
-/// bookkeeping before it reads. That is done in memory here ([`RedbReader::recovered`]) and on disk by
-/// the next who opens the file for writing. It takes time in proportion to the file's size.
+/// bookkeeping before it reads. The reader recovers in memory ([`RedbReader::recovered`]); the next
+/// writer recovers on disk. Recovery takes time in proportion to the file's size.
 #[derive(Clone)]
 pub struct RedbReader {
     shared: Arc<Shared>,
@@ -54,7 +55,7 @@ impl RedbReader {
         &self.shared.path
     }
 
-    /// Returns whether the file was not closed in order, and had to be recovered in memory.
+    /// Returns whether the file was not closed in order, and was recovered in memory.
     pub fn recovered(&self) -> bool {
         self.shared.recovered
     }

@@ -1,7 +1,9 @@
-//! Room on the disk: a full one is noticed while it can still be told, and leaves enough for removals.
+//! Room on the disk: notices a full disk before changes are acknowledged, and leaves room for
+//! removals.
 //!
-//! What is buffered has been acknowledged. So no more of it waits than there is room for, and what would grow is
-//! refused before the last of the disk is used up: a removal writes pages too before it gives any back.
+//! Buffered changes have been acknowledged, so no more of them wait than the disk has room for.
+//! Changes that grow the store are refused before the last of the disk is used up, because a
+//! removal writes pages too before it frees any.
 
 use std::path::Path;
 
@@ -11,26 +13,27 @@ use super::file::of_transaction;
 use super::state::State;
 use crate::Mutation;
 
-/// Room on the disk that only removals may use.
+/// Room on the disk for removals alone.
 const RESERVE_BYTES: u64 = 512 << 10;
 
-/// Bytes in the file for each byte of changes: redb's pages have sizes of powers of two, and the pages above a changed
-/// one are written anew.
+/// Bytes in the file for each byte of changes: redb's pages have sizes of powers of two, and a
+/// change rewrites the pages above it.
 const FILE_BYTES_PER_BYTE: u64 = 2;
 
-/// What is known of the room for a file.
+/// The known room for a file.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    /// Bytes of changes for which the disk has room, as it was when it was looked at.
+    /// Bytes of changes for which the disk had room when it was last asked.
     on_disk_bytes: usize,
-    /// Bytes of changes for which the file has pages that are free, at least.
+    /// Bytes of changes for which the file has free pages, at least.
     in_file_bytes: usize,
-    /// The file was looked at since the last commit.
+    /// The file was examined since the last commit.
     looked_into: bool,
 }
 
 impl Room {
-    /// Whether there is room for so many bytes of changes on the disk, far more than which there mostly is.
+    /// Returns whether the disk has room for so many bytes of changes; nearly always it has far
+    /// more.
     pub(super) fn is_plenty(&mut self, path: &Path, bytes: usize) -> bool {
         if bytes > self.on_disk_bytes {
             self.on_disk_bytes = changes(free_bytes(path).saturating_sub(RESERVE_BYTES));
@@ -38,7 +41,8 @@ impl Room {
         bytes <= self.on_disk_bytes
     }
 
-    /// Takes room for a commit of so many bytes of changes, on the disk and in the file. Returns false if there is none.
+    /// Takes room for a commit of so many bytes of changes, on the disk and in the file. Returns
+    /// false if there is none.
     pub(super) fn take(&mut self, db: &Database, path: &Path, bytes: usize) -> Result<bool, StorageError> {
         let needed = bytes.saturating_sub(self.on_disk_bytes);
         if needed > self.in_file_bytes && !self.looked_into {
@@ -50,19 +54,19 @@ impl Room {
         Ok(taken.is_some())
     }
 
-    /// A commit has changed both.
+    /// Notes that a commit has changed both.
     pub(super) fn changed(&mut self) {
         (self.on_disk_bytes, self.looked_into) = (0, false);
     }
 }
 
-/// How many bytes of changes so many bytes of the file take.
+/// Returns how many bytes of changes fit into so many bytes of the file.
 fn changes(file_bytes: u64) -> usize {
     usize::try_from(file_bytes / FILE_BYTES_PER_BYTE).unwrap_or(usize::MAX)
 }
 
-/// What the disk has free for a file. Where nothing tells, the commit does: some file systems have no answer, others
-/// one of zeros.
+/// Returns the bytes that the disk has free for a file. Where the system does not tell, the commit
+/// finds out: some file systems have no answer, others one of zeros.
 #[cfg(unix)]
 fn free_bytes(path: &Path) -> u64 {
     match rustix::fs::statvfs(path) {
@@ -76,7 +80,7 @@ fn free_bytes(_: &Path) -> u64 {
     u64::MAX
 }
 
-/// What is free within a file. redb looks at all of it.
+/// Returns the bytes that are free within a file. redb walks all of it.
 fn free_inside_bytes(db: &Database, path: &Path) -> Result<u64, StorageError> {
     let transaction = db.begin_write().map_err(of_transaction)?;
     let stats = transaction.stats()?;
@@ -85,7 +89,7 @@ fn free_inside_bytes(db: &Database, path: &Path) -> Result<u64, StorageError> {
     Ok(backed_bytes(path)?.saturating_sub(used))
 }
 
-/// Bytes of a file that have a place on the disk.
+/// Returns the bytes of a file that have a place on the disk.
 fn backed_bytes(path: &Path) -> Result<u64, StorageError> {
     let metadata = std::fs::metadata(path).map_err(StorageError::Io)?;
     #[cfg(unix)]
@@ -95,7 +99,7 @@ fn backed_bytes(path: &Path) -> Result<u64, StorageError> {
     Ok(backed.min(metadata.len()))
 }
 
-/// Whether mutations make what is stored larger.
+/// Returns whether mutations make the stored data larger.
 pub(super) fn grows(state: &State, mutations: &[Mutation<'_>]) -> Result<bool, StorageError> {
     let (mut before, mut after) = (0, 0);
     for mutation in mutations {

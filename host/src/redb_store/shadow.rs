@@ -12,14 +12,14 @@ use redb::backends::FileBackend;
 /// Bytes that are shadowed together when one of them is written.
 const PAGE_BYTES: usize = 4096;
 
-/// Where redb's locks that stand for something else than bytes start. Of all before it a writer holds an
-/// exclusive lock and a reader a shared one.
+/// Start of redb's lock bytes that stand for something other than data. A writer holds an exclusive
+/// lock on everything before it, and a reader a shared one.
 const LOCKS_START: u64 = 1 << 62;
 
-/// Reads a file, and keeps what is written in memory: so redb can recover a database that was not
-/// closed in order, and the file stays as it is to the byte.
+/// Reads a file and keeps writes in memory. So redb can recover a database that was not closed in
+/// order, and not a byte of the file changes.
 ///
-/// The file is locked as long as this lives: its writers wait or are refused, other readers are not.
+/// The file is locked as long as this lives: writers wait or are refused, other readers are not.
 /// Recovery writes a few pages for each gigabyte of the file.
 #[derive(Debug)]
 pub(super) struct Shadow {
@@ -30,12 +30,12 @@ pub(super) struct Shadow {
 #[derive(Debug)]
 struct Written {
     len: u64,
-    /// By the page's number.
+    /// Pages by number.
     pages: BTreeMap<u64, Box<[u8; PAGE_BYTES]>>,
 }
 
 impl Shadow {
-    /// Takes a file that was opened for reading. `None` if a writer has it open.
+    /// Takes a file that was opened for reading; `None` if a writer has it open.
     pub(super) fn new(file: File) -> std::result::Result<Option<Self>, redb::DatabaseError> {
         let len = file.metadata()?.len();
         let file = FileBackend::new(file)?;
@@ -52,7 +52,7 @@ impl Shadow {
         self.written.lock().map_err(|_| Error::other("a thread panicked in the middle of a write"))
     }
 
-    /// A page of the file, with zeros behind its end.
+    /// Returns a page of the file, with zeros behind the file's end.
     fn page(&self, number: u64) -> Result<Box<[u8; PAGE_BYTES]>> {
         let mut page = Box::new([0; PAGE_BYTES]);
         let start = number * PAGE_BYTES as u64;
@@ -65,8 +65,8 @@ impl Shadow {
     }
 }
 
-/// The pages that `[offset, offset + length)` touches: number, start in the page, start in the range,
-/// and bytes.
+/// The pages that `[offset, offset + length)` touches: number, start in the page, start in the
+/// range, and bytes.
 fn pieces(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize, usize)> {
     let mut done = 0;
     std::iter::from_fn(move || {
@@ -101,7 +101,7 @@ impl StorageBackend for Shadow {
 
     fn set_len(&self, len: u64) -> Result<()> {
         let mut written = self.written()?;
-        // What is cut off must read as zeros when the file grows again.
+        // Bytes cut off now must read as zeros when the file grows again.
         let old = std::mem::replace(&mut written.len, len);
         let mut at = len;
         while at < old {

@@ -1,4 +1,4 @@
-//! What a reader needs: the gathered changes, and a snapshot of the file from before them.
+//! The state that readers need: the buffered changes, and a snapshot of the file from before them.
 
 use std::io::ErrorKind;
 
@@ -14,7 +14,7 @@ pub(super) const LIMITS: Limits = Limits::standard(true);
 
 pub(super) struct State {
     pub(super) overlay: Overlay,
-    /// `None` once the store is closed: a snapshot keeps the file open and locked.
+    /// `None` once the store is closed, because a snapshot keeps the file open and locked.
     pub(super) table: Option<Table>,
 }
 
@@ -72,12 +72,12 @@ pub(super) fn poisoned() -> StoreError {
     contract::poisoned("a redb store")
 }
 
-/// Returns whether redb will answer nothing more until the file is opened anew, as after an I/O error.
+/// Returns whether redb answers nothing more until the file is opened anew, as after an I/O error.
 pub(super) fn given_up(error: &StorageError) -> bool {
     matches!(error, StorageError::PreviousIo | StorageError::DatabaseClosed)
 }
 
-/// Says what a failure of redb means to the caller of the store.
+/// Converts a failure of redb to the error for the caller of the store.
 pub(super) fn store_error(error: StorageError) -> StoreError {
     match error {
         StorageError::Corrupted(text) => StoreError::Corrupt(text),

@@ -1,9 +1,9 @@
 //! The open file and its calls.
 //!
-//! Two locks. `writer` orders the applies and is held while the disk works. `state` is what a reader
-//! needs: the gathered changes and a snapshot of the file from before them. It is only ever held for
-//! moments, so that reading goes on while a durable apply waits for the disk; both halves change
-//! together, so that a reader never sees a half of an apply.
+//! There are two locks. `writer` orders the applies and is held while the disk works. `state` has
+//! what readers need: the buffered changes, and a snapshot of the file from before them. It is only
+//! held for moments, so reading goes on while a durable apply waits for the disk. Both halves
+//! change together, so a reader never sees half of an apply.
 
 #[cfg(test)]
 mod tests;
@@ -23,50 +23,52 @@ use super::state::{LIMITS, State, given_up, poisoned, store_error};
 use crate::ends::{self, Ends};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
-/// Most bytes of buffered changes that wait in memory; the apply that would pass it commits.
-/// It bounds the host's memory and is one batch of the largest size.
+/// Most bytes of buffered changes in memory; an apply that would exceed it commits. It bounds the
+/// host's memory, and is one batch of the largest size.
 pub const MAX_BUFFERED_BYTES: usize = 16 << 20;
 
-/// The age at which a buffered change is committed by the next apply that comes along. As long as
-/// ext4 leaves data in memory by default.
+/// Age at which the next apply commits a buffered change: as long as ext4 leaves data in memory by
+/// default.
 pub const MAX_BUFFERED_AGE: Duration = Duration::from_secs(5);
 
 /// A store in one [redb](https://docs.rs/redb) file. A clone is another handle on the same store.
 ///
-/// The file holds one table, [`RedbStore::TABLE`], of keys and values as they are. It is locked while
-/// it is open: one process at a time.
+/// The file holds one table, [`RedbStore::TABLE`], of keys and values as they are. It is locked
+/// while it is open, so one process has it at a time.
 ///
 /// # Durability
 ///
-/// - [`Durability::Durable`]: one redb transaction, on disk (`fsync`) when the call returns, together
-///   with every buffered apply before it. So what a crash loses is a suffix, and each apply, being
-///   within one transaction, is there whole or not at all.
-/// - [`Durability::Buffered`]: in this process's memory, visible to every handle and safe from whatever
-///   becomes of the guest. If the *process* is killed or the machine stops, it is lost, with all that
-///   was buffered after the last commit. Commits happen at a durable apply, at
-///   [`RedbStore::flush`], when [`MAX_BUFFERED_BYTES`] are waiting or the oldest has waited for
-///   [`MAX_BUFFERED_AGE`] (looked at when an apply comes), and when the last handle is dropped.
+/// - [`Durability::Durable`]: one redb transaction with every buffered apply before it, on disk
+///   (`fsync`) when the call returns. So a crash loses a suffix, and each apply, within one
+///   transaction, is there whole or not at all.
+/// - [`Durability::Buffered`]: in this process's memory, visible to every handle and safe from
+///   whatever becomes of the guest. If the *process* is killed or the machine stops, everything
+///   buffered after the last commit is lost. Commits happen at a durable apply, at
+///   [`RedbStore::flush`], when [`MAX_BUFFERED_BYTES`] are waiting or the oldest change has waited
+///   for [`MAX_BUFFERED_AGE`] (checked at each apply), and when the last handle is dropped.
 ///
-/// No more waits than the disk has room for, and the last half MiB is for removals: what would grow then is refused
-/// when it is applied, and not when it is to become durable. When a write fails all the same, nothing buffered is lost: it stays in memory and visible,
-/// and the next commit tries again.
+/// No more changes wait than the disk has room for, and the last half MiB is for removals. So an
+/// apply that grows the store beyond that is refused at once, not when it is to become durable.
+/// When a write fails all the same, nothing buffered is lost: it stays in memory and visible, and
+/// the next commit tries again.
 ///
 /// # Closing
 ///
-/// A file that is closed in order opens at once the next time, and redb notices damage to it. One that is not is checked
-/// whole, and a page damaged meanwhile can take every change since an older commit with it. The file is closed in order
-/// by [`RedbStore::close`], which reports whether that went well; when the last handle is dropped; and when the process
-/// ends by returning from `main` or by [`std::process::exit`], whatever handles are left and wherever they are. A process
-/// that is ended by a signal closes nothing: catch `SIGINT` and `SIGTERM`, and exit.
+/// A file that was closed in order opens at once the next time, and redb notices damage to it. Any
+/// other file is checked whole, and a page damaged meanwhile can take every change since an older
+/// commit with it. The file is closed in order by [`RedbStore::close`], which reports whether that
+/// went well; when the last handle is dropped; and, wherever handles are left, when the process
+/// ends by returning from `main` or by [`std::process::exit`]. A signal that ends the process
+/// closes nothing: catch `SIGINT` and `SIGTERM`, and exit.
 ///
-/// If the last buffered changes cannot be stored when a file closes without [`RedbStore::close`], one line on standard
-/// error says so.
+/// If the last buffered changes cannot be stored when a file closes without [`RedbStore::close`],
+/// one line on standard error says so.
 ///
 /// # Cost
 ///
-/// A buffered apply touches memory only, and changes of one key replace each other there, so the file
-/// does not grow with them. A durable one costs an `fsync`. A read that is not answered from the
-/// buffered changes walks redb's tree, whose pages are cached (64 MiB).
+/// A buffered apply touches memory only, and changes of one key replace each other there, so the
+/// file does not grow with them. A durable one costs an `fsync`. A read that the buffered changes
+/// do not answer walks redb's tree, whose pages are cached (64 MiB).
 #[derive(Clone, Debug)]
 pub struct RedbStore {
     shared: Arc<Shared>,
@@ -83,23 +85,23 @@ struct Shared {
 
 #[derive(Debug)]
 struct Writer {
-    /// `None` after a failed write, until the file has been opened again: redb refuses everything
-    /// after an I/O error.
+    /// `None` after a failed write, until the file is opened again: redb refuses everything after
+    /// an I/O error.
     db: Option<Database>,
-    /// What the failed write carried beside the buffered changes, as long as nobody could look whether
-    /// it is in the file.
+    /// The mutations of the failed write, beside the buffered changes, until it is known whether
+    /// they are in the file.
     doubt: Option<Overlay>,
-    /// When the oldest of the buffered changes was made.
+    /// When the oldest buffered change was made.
     buffered_since: Option<Instant>,
-    /// The last commit failed, and its caller knows.
+    /// The last commit failed, and its caller was told.
     failing: bool,
-    /// The store is closed: nothing opens the file again.
+    /// The store is closed, and nothing opens the file again.
     closed: bool,
     room: Room,
 }
 
 impl RedbStore {
-    /// The name of the table that holds the entries: keys and values are byte strings (`&[u8]`).
+    /// The name of the table of entries. Keys and values are byte strings (`&[u8]`).
     pub const TABLE: &str = file::TABLE_NAME;
 
     /// Opens a store, or makes one where there is no file.
@@ -107,7 +109,7 @@ impl RedbStore {
     /// After a crash redb verifies the file first, which takes time in proportion to its size.
     ///
     /// # Errors
-    /// See [`OpenError`]. A file that is no store, an empty one too, is never written to.
+    /// See [`OpenError`]. A file that is no store, even an empty one, is never written to.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(path.as_ref(), Opener::file())
     }
@@ -137,20 +139,21 @@ impl RedbStore {
         &self.shared.path
     }
 
-    /// Makes everything applied so far durable. Dropping the last handle does the same, but has no way
-    /// to say that it failed.
+    /// Makes everything applied so far durable. Dropping the last handle does the same, but cannot
+    /// report a failure.
     ///
     /// # Errors
-    /// As a durable `apply`; what was buffered stays so.
+    /// As a durable `apply`; buffered changes stay buffered.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.shared.apply(&[], &[], Durability::Durable)
     }
 
-    /// Makes everything applied so far durable and closes the file in order, for all handles: every later call of any
-    /// of them is [`StoreError::Unavailable`]. Closing twice is no error.
+    /// Makes everything applied so far durable and closes the file in order, for all handles. Later
+    /// calls of any handle fail with [`StoreError::Unavailable`]. Closing twice is no error.
     ///
     /// # Errors
-    /// As a durable `apply`. The store is open then, and what was buffered stays so: closing may be tried again.
+    /// As a durable `apply`. The store is still open then and buffered changes stay buffered, so
+    /// closing may be tried again.
     pub fn close(&self) -> Result<(), StoreError> {
         self.shared.close()
     }
@@ -188,9 +191,10 @@ impl SyncStore for RedbStore {
 }
 
 impl Shared {
-    /// Reads, without waiting for a writer unless redb has given up on the file.
+    /// Reads; waits for a writer only if redb has given up on the file.
     fn read<R>(&self, ask: impl Fn(&State) -> Result<R, StorageError>) -> Result<R, StoreError> {
-        // The lock on the state must be gone before the file is opened again, which takes it for writing.
+        // This statement releases the lock on the state: opening the file again takes it for
+        // writing.
         let asked = ask(&*self.state()?);
         match asked {
             Err(error) if given_up(&error) => self.read_as_writer(&mut *self.lock_writer()?, ask),
@@ -198,7 +202,7 @@ impl Shared {
         }
     }
 
-    /// Reads, and once more after opening the file anew if redb has given up on it.
+    /// Reads, and reads again after reopening the file if redb has given up on it.
     fn read_as_writer<R>(
         &self,
         writer: &mut Writer,
@@ -231,7 +235,7 @@ impl Shared {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
-        // Only the holder of `writer` changes anything, so what is seen here holds until the end.
+        // Only the holder of `writer` changes anything, so the result holds until the end.
         let (hold, waiting_bytes) =
             self.read_as_writer(writer, |state| Ok((state.holds_all(guards)?, state.overlay.size_bytes())))?;
         if !hold {
@@ -282,8 +286,8 @@ impl Shared {
             }
             Err(error) => {
                 // redb refuses everything after an I/O error. Opened anew, the file is in the state
-                // before or after the transaction; what is buffered here is still to be written in
-                // both cases.
+                // before or after the transaction. In both cases the buffered changes are still to
+                // be written.
                 writer.db = None;
                 let reason = store_error(error);
                 if !mutations.is_empty() {
@@ -292,7 +296,7 @@ impl Shared {
                     writer.doubt = Some(doubt);
                 }
                 match self.reopen_if_closed(writer) {
-                    // It may be in the file yet not safely on disk.
+                    // The write may be in the file, yet not safely on disk.
                     Ok(Some(true)) => Err(StoreError::UnknownOutcome),
                     Ok(_) => Err(reason),
                     Err(_) if writer.doubt.is_some() => Err(StoreError::UnknownOutcome),
@@ -302,7 +306,8 @@ impl Shared {
         }
     }
 
-    /// Opens the file anew after a failed write. Returns whether that write took place, if one failed.
+    /// Opens the file anew after a failed write. Returns whether that write took place, if one
+    /// failed.
     fn reopen_if_closed(&self, writer: &mut Writer) -> Result<Option<bool>, StoreError> {
         if writer.closed {
             return Err(StoreError::Unavailable(format!("the store {} is closed", self.path.display())));
@@ -318,8 +323,8 @@ impl Shared {
             let mutations = doubt.mutations();
             let there = file::holds_all(&table, &state.overlay, &mutations).map_err(store_error)?;
             if there {
-                // What is buffered lies in front of the file and would hide a part of it. Here it is whole
-                // in front, and the next commit writes it again.
+                // The buffered changes lie in front of the file and would hide a part of this
+                // write. So all of it goes in front, and the next commit writes it again.
                 state.overlay.extend(&mutations);
             }
             took_place = Some(there);
@@ -359,7 +364,7 @@ impl Shared {
     /// Closes the file.
     ///
     /// # Errors
-    /// What cannot be stored any more, in words, unless its caller knows.
+    /// The changes that could not be stored, in words; none if their caller was told.
     fn close_at_last(&self, writer: &mut Writer) -> Result<(), String> {
         if writer.closed {
             return Ok(());
@@ -367,7 +372,7 @@ impl Shared {
         let known = writer.failing;
         let stored = self.apply_as_writer(writer, &[], &[], Durability::Durable);
         writer.closed = true;
-        // Closes it in order, if it can be.
+        // Closes the file in order if possible.
         writer.db = None;
         match stored {
             Err(error) if !known => Err(ends::lament(&self.path, &error.to_string())),
@@ -390,7 +395,7 @@ impl Ends for Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         ends::calmly(|| {
-            // A panic of redb while it wrote is no reason to leave the file open.
+            // The file must be closed even if redb panicked while it wrote.
             let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(lament) = self.close_at_last(&mut writer) {
                 ends::tell(lament);

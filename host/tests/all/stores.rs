@@ -79,8 +79,12 @@ fn a_memory_store_by_name_may_have_a_size() {
         SyncStore::apply(&store, &[], &[Mutation::Delete { key: b"a" }], Durability::Buffered).unwrap();
     }
     for url in ["memory:much", "memory:-1", "memory:1.5M", "memory:63K", "memory:0"] {
-        let error = open_store(url).map(drop).unwrap_err().to_string();
-        assert!(error.contains(url), "{error}");
+        let error = open_store(url).map(drop).unwrap_err();
+        assert!(error.to_string().contains(url), "{error}");
+        // A text that is not a size has an error of its own.
+        let is_size = matches!(url, "memory:63K" | "memory:0");
+        assert_eq!(matches!(error, kvfs_host::OpenError::MemoryTooSmall { .. }), is_size, "{error:?}");
+        assert_eq!(std::error::Error::source(&error).is_none(), is_size, "{error:?}");
     }
     let store = open_store("memory:").unwrap();
     let large = vec![1; 1 << 20];

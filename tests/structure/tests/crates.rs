@@ -1,11 +1,11 @@
-//! The rules on the crates of the workspace: no circles of files, and floors that the
-//! root of each crate declares. `cargo test -p kvfs-structure -- --nocapture` prints every crate's floors.
+//! The rules on the crates of the workspace: no circles of files, and floors that the root of each
+//! crate declares. `cargo test -p kvfs-structure -- --nocapture` prints every crate's floors.
 
 use kvfs_structure::Structure;
 use std::path::Path;
 
-/// Checks the crate whose sources are in `dir`. It must have at least so many files and names that files
-/// take from each other: a check that sees nothing finds no circle.
+/// Checks the crate whose sources are in `dir`. It must have at least so many files and names that
+/// files take from each other: a check that sees nothing finds no circle.
 fn check(dir: &str, min_files: usize, min_ties: usize) {
     let structure =
         Structure::read(Path::new("../..").join(dir)).unwrap_or_else(|error| panic!("{dir}: {error}"));
@@ -72,4 +72,14 @@ fn contract() {
 #[test]
 fn structure() {
     check("tests/structure/src", 10, 50);
+}
+
+#[test]
+fn harness() {
+    check("tests/src", 14, 20);
+}
+
+#[test]
+fn build() {
+    check("adapter/build/src", 5, 5);
 }

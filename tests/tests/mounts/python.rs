@@ -1,8 +1,5 @@
 //! CPython with a packed standard library.
 
-use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
-
 use super::{WAYS, joined, mounts, store};
 use crate::python::bare;
 use kvfs_tests::{Program, engine, guests};
@@ -76,22 +73,6 @@ open /work/new/ w EISDIR
 mkdir /work/made/
 ";
 
-/// Sets the same time everywhere in a tree, so that every run packs the same image and compiles it
-/// once.
-fn set_times(dir: &Path) {
-    for entry in dir.read_dir().unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            set_times(&path);
-        } else {
-            let time = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-            std::fs::File::open(path).unwrap().set_modified(time).unwrap();
-        }
-    }
-    let time = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    std::fs::File::open(dir).unwrap().set_modified(time).unwrap();
-}
-
 #[test]
 fn modules_are_imported_from_a_packed_library_and_files_copied_between_mounts() {
     let dir = tempfile::tempdir().unwrap();
@@ -100,7 +81,7 @@ fn modules_are_imported_from_a_packed_library_and_files_copied_between_mounts() 
     std::fs::write(library.join("this_is_packed/__init__.py"), PACKED_ONLY).unwrap();
     std::fs::write(library.join("this_is_packed/inner.py"), "VALUE = 42\n").unwrap();
     bare().host_files(&library).args(["-c", UNPACK]).run().unwrap().success();
-    set_times(&library);
+    kvfs_tests::set_times(&library).unwrap();
 
     let guest = std::fs::read(guests::python().unwrap()).unwrap();
     for link in WAYS {

@@ -1,5 +1,7 @@
 //! The CPython guest. Every test runs twice: composed with the file system, and linked with it.
 
+#[cfg(unix)]
+mod attacked;
 mod sequences;
 
 use std::sync::OnceLock;
@@ -27,6 +29,9 @@ macro_rules! joined_by {
             mod command;
             #[path = "full.rs"]
             mod full;
+            #[cfg(unix)]
+            #[path = "hostile.rs"]
+            mod hostile;
             #[path = "lifecycle.rs"]
             mod lifecycle;
             #[path = "network.rs"]
@@ -38,6 +43,13 @@ macro_rules! joined_by {
 
             /// The same way, as an argument of the command.
             pub(crate) const LINK: &str = $argument;
+
+            /// Returns the interpreter with the mounts that the hostile scripts attack.
+            #[cfg(unix)]
+            fn attacked() -> &'static super::attacked::Attacked {
+                static ATTACKED: OnceLock<super::attacked::Attacked> = OnceLock::new();
+                ATTACKED.get_or_init(|| super::attacked::Attacked::new(&super::guest(), $link))
+            }
 
             /// Returns the interpreter with the file system inside, on a store.
             pub(crate) fn on(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {

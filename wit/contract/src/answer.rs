@@ -1,11 +1,12 @@
-//! How much one `get` answers with.
+//! The answer of a `get`, and its bound.
 
 use crate::StoreError;
 
 /// Most bytes of values in one answer of `get`. A caller can name one large key many times.
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// The answer of a `get` in the making: values in the order of the keys, within [`MAX_ANSWER_BYTES`].
+/// The answer of a `get` in the making: values in the order of the keys, within
+/// [`MAX_ANSWER_BYTES`].
 #[derive(Debug)]
 pub struct Answer<V> {
     values: Vec<Option<V>>,

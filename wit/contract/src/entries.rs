@@ -4,9 +4,9 @@ use crate::{Guard, Key, KeyRange, KeyRef, Mutation, StoreError};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
-/// Bytes that an entry counts for beside its key and value: its place in the tree, whose nodes are half full
-/// at worst, and the heads of its allocations. So a bound on the sum holds for memory also when values are
-/// empty.
+/// Bytes that an entry counts for beside its key and value: its place in the tree, whose nodes are
+/// half full at worst, and the heads of its allocations. So a bound on the sum holds for memory
+/// also when values are empty.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 160;
 
 /// An ordered map that counts what its entries take: the core of every store in memory.
@@ -25,7 +25,8 @@ impl<V> Default for Entries<V> {
 }
 
 impl<V: AsRef<[u8]>> Entries<V> {
-    /// Returns what the entries take: the bytes of all keys and values, and [`ENTRY_OVERHEAD_BYTES`] for each.
+    /// Returns what the entries take: the bytes of all keys and values, and
+    /// [`ENTRY_OVERHEAD_BYTES`] for each.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes
     }
@@ -65,8 +66,8 @@ impl<V: AsRef<[u8]>> Entries<V> {
         }
     }
 
-    /// Checks the guards of an `apply`, and that its mutations do not make the store both larger than it is and
-    /// larger than `size_bytes`.
+    /// Checks the guards of an `apply`, and that its mutations do not make the store both larger
+    /// than it is and larger than `size_bytes`.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] and [`StoreError::QuotaExceeded`].
@@ -82,7 +83,7 @@ impl<V: AsRef<[u8]>> Entries<V> {
         if size_bytes == u64::MAX {
             return Ok(());
         }
-        // More than the mutations can add, and nearly always far from the size.
+        // At least what the mutations add, and nearly always far from the size.
         let most: u64 =
             mutations.iter().map(|mutation| ENTRY_OVERHEAD_BYTES + mutation.size_bytes() as u64).sum();
         if self.used_bytes.saturating_add(most) <= size_bytes {
@@ -103,7 +104,7 @@ impl<V: AsRef<[u8]>> Entries<V> {
     }
 }
 
-/// What an entry counts for.
+/// Returns the bytes that an entry counts for.
 fn cost(key: &[u8], value: &[u8]) -> u64 {
     ENTRY_OVERHEAD_BYTES + key.len() as u64 + value.len() as u64
 }
@@ -131,12 +132,18 @@ mod tests {
             entries.set(key, Some(b"value".to_vec()));
         }
         entries.set(b"a", Some(Vec::new()));
-        let keys = |range| entries.range(range).map(|(key, _)| key.to_vec()).collect::<Vec<_>>();
-        assert_eq!(keys(key_range(b"", b"").unwrap()), [&b"a"[..], b"b", &long]);
-        assert_eq!(keys(key_range(b"b", &long).unwrap()), [b"b"]);
+        let keys = |entries: &Entries<Vec<u8>>, start: &[u8], end: &[u8]| -> Vec<Vec<u8>> {
+            entries.range(key_range(start, end).unwrap()).map(|(key, _)| key.to_vec()).collect()
+        };
+        assert_eq!(keys(&entries, b"", b""), [&b"a"[..], b"b", &long]);
+        assert_eq!(keys(&entries, b"b", &long), [b"b"]);
         assert_eq!(entries.get(&long).map(Vec::as_slice), Some(&b"value"[..]));
         assert_eq!(entries.used_bytes(), 3 * ENTRY_OVERHEAD_BYTES + 1 + (1 + 5) + (100 + 5));
-        for key in [&long[..], b"b", b"a", b"never"] {
+        // Bounds may be longer than every key, and the empty key is a key like others.
+        entries.set(b"", Some(Vec::new()));
+        assert_eq!(keys(&entries, b"", &[b'b'; 5000]), [&b""[..], b"a", b"b"]);
+        assert_eq!(keys(&entries, &[b'b'; 5000], b""), [&long[..]]);
+        for key in [&long[..], b"b", b"a", b"", b"never"] {
             entries.set(key, None);
         }
         assert_eq!((entries.iter().count(), entries.used_bytes()), (0, 0));

@@ -1,4 +1,4 @@
-//! What `scan` returns.
+//! Entries, as `scan` returns them.
 
 /// A key with its value. Neither needs to be text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

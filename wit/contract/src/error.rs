@@ -4,7 +4,8 @@ use std::fmt;
 
 /// Why a call of a store failed. Unless said otherwise, nothing changed.
 ///
-/// Every case but [`Fault`](Self::Fault) crosses the component boundary as the case of the same name.
+/// Every case but [`Fault`](Self::Fault) crosses the component boundary as the case of the same
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
     /// A guard did not hold. Nothing was applied; the caller reads again and decides anew.
@@ -13,11 +14,11 @@ pub enum StoreError {
     UnknownOutcome,
     /// The store cannot be reached now. Nothing was applied; the call may be repeated.
     Unavailable(String),
-    /// A key, a value or the batch is over the limits, or the answer is larger than the store hands out
-    /// at once.
+    /// A key, a value or the batch is over the limits, or the answer is larger than the store hands
+    /// out at once.
     TooLarge,
-    /// The namespace may not grow any more, or the disk is full. A call that only shrinks the namespace
-    /// still works, unless the disk itself is full.
+    /// The namespace may not grow any more, or the disk is full. A call that only shrinks the
+    /// namespace still works, unless the disk itself is full.
     QuotaExceeded,
     /// The namespace takes no changes.
     ReadOnly,
@@ -27,8 +28,8 @@ pub enum StoreError {
     Corrupt(String),
     /// Anything else, in words.
     Other(String),
-    /// The host itself is broken (a panic, a poisoned lock, a wrong set-up). A guest never sees this: its
-    /// call traps, and the embedder gets the text as the cause.
+    /// The host itself is broken (a panic, a poisoned lock, a wrong set-up). A guest never sees
+    /// this: its call traps, and the embedder gets the text as the cause.
     Fault(String),
 }
 
@@ -53,7 +54,8 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// Converts an error between [`StoreError`] and an enum generated from the WIT, whose cases have the same names.
+/// Converts an error between [`StoreError`] and an enum generated from the WIT, whose cases have
+/// the same names.
 ///
 /// Arms for cases that only one of the two has follow the types.
 ///

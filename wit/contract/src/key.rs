@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::ops::Deref;
 
-/// Most bytes that lie in the map's own nodes. The file system's keys are a volume's name, a few numbers
-/// and a file's name, so nearly all fit.
+/// Most bytes that lie in the map's own nodes. The file system's keys are a volume's name, a few
+/// numbers and a file's name, so nearly all fit.
 const INLINE_BYTES: usize = 40;
 const WORDS: usize = INLINE_BYTES / 8;
 
@@ -40,19 +40,20 @@ impl<'a> Borrow<KeyRef<'a>> for Key {
     }
 }
 
-/// A key to look up: its first bytes as big-endian numbers, padded with zeros, and the rest if it is longer.
-/// The rest is borrowed, so that looking one up allocates nothing.
+/// A key to look up: its first bytes as big-endian numbers, padded with zeros, and the rest if it
+/// is longer. The rest is borrowed, so that looking one up allocates nothing.
 ///
 /// # Order
-/// That of unsigned bytes, a prefix first. Where the padded numbers of two keys are equal and one is no
-/// longer than they reach, it equals the other up to its own end, so the shorter is a prefix of the longer.
+/// That of unsigned bytes, a prefix first. If the numbers of two keys are equal and one of the keys
+/// ends among them, only padding can hide a difference: the shorter key is a prefix of the longer
+/// one.
 #[derive(Clone, Debug)]
 pub struct KeyRef<'a> {
     words: [u64; WORDS],
     tail: Tail<'a>,
 }
 
-/// What the numbers do not say.
+/// The end of a key: its length, or the bytes behind the numbers.
 #[derive(Clone, Debug)]
 enum Tail<'a> {
     /// The key ends among the numbers, after so many bytes.
@@ -150,8 +151,8 @@ mod tests {
 
     #[test]
     fn order_and_bytes_are_those_of_slices() {
-        // Every length around the places where words and the inline part end, with bytes that padding
-        // and signs could be confused by.
+        // Every length around the places where words and the inline part end, with bytes that
+        // padding and signs could be confused by.
         let mut keys = Vec::new();
         for length in (0..=18).chain(30..=50).chain([1024]) {
             for fill in [0, 1, 0x7f, 0x80, 0xff] {

@@ -1,17 +1,18 @@
-//! The words of the contract `kvfs:store/kv-store` (`wit/store/kv-store.wit`) in Rust, once for all.
+//! The contract `kvfs:store/kv-store` (`wit/store/kv-store.wit`) in Rust: its types, limits and
+//! checks.
 //!
-//! The file system, the stores and the hosts share these types; each re-exports those that its users
-//! need. They are generic over the bytes: calls take borrowed bytes, straight from the caller's memory,
-//! and answers carry owned or shared ones, whichever the store has.
+//! The file system, the stores and the hosts share these types; each re-exports those that its
+//! users need. They are generic over the bytes: calls take borrowed bytes, straight from the
+//! caller's memory, and answers carry owned or shared ones, whichever the store has.
 //!
-//! | module | holds |
+//! | items | purpose |
 //! |---|---|
-//! | [`Limits`] and the `MAX_` constants | what one call may carry, and its check |
-//! | [`Entry`], [`Guard`], [`Mutation`], [`Durability`] | what calls take and give |
-//! | [`StoreError`] | why a call failed |
+//! | [`Limits`] and the `MAX_` constants | bounds of a call, and their check |
+//! | [`Entry`], [`Guard`], [`Mutation`], [`Durability`] | arguments and answers of calls |
+//! | [`StoreError`] | the error of a call |
 //! | [`KvStore`] | the four functions |
-//! | [`Answer`], [`ScanBudget`], [`key_range`] | rules of `get` and `scan` that need nothing of a store |
-//! | [`Key`], [`KeyRef`], [`Entries`] | an ordered map in memory that counts what it holds |
+//! | [`Answer`], [`ScanBudget`], [`key_range`] | rules of `get` and `scan` for every store |
+//! | [`Key`], [`KeyRef`], [`Entries`] | an ordered map in memory that counts its bytes |
 
 mod answer;
 mod entry;

@@ -1,25 +1,26 @@
-//! What one call may carry, and its check. Callers are hostile: each of these bounds memory that a
-//! caller could otherwise make the store hold.
+//! Limits of a call, and their check. Callers are hostile: each limit bounds memory that a caller
+//! could otherwise make the store hold.
 
 use crate::{Guard, Mutation, StoreError};
 
-/// Longest key of the project's stores. The file system needs 520 bytes; the rest is for the prefixes of
-/// namespaces.
+/// Longest key of the project's stores. The file system needs 520 bytes; the rest is for the
+/// prefixes of namespaces.
 pub const MAX_KEY_BYTES: u32 = 1024;
 
 /// Longest value of the project's stores: 32 extents of the default size.
 pub const MAX_VALUE_BYTES: u32 = 1 << 20;
 
-/// Most mutations in one `apply` and keys in one `get` of the project's stores. The linker of the host
-/// refuses longer lists for every store, before it makes room for them.
+/// Most mutations in one `apply` and keys in one `get` of the project's stores. The linker of the
+/// host refuses longer lists for every store, before it makes room for them.
 pub const MAX_BATCH_ENTRIES: u32 = 16 * 1024;
 
-/// Most bytes of mutations in one `apply` of the project's stores. wasmtime itself takes at most 128 MiB
-/// in one call unless the embedder says otherwise.
+/// Most bytes of mutations in one `apply` of the project's stores. wasmtime itself takes at most
+/// 128 MiB in one call unless the embedder says otherwise.
 pub const MAX_BATCH_BYTES: u32 = 16 << 20;
 
-/// What one call may carry. A caller that stays within the limits sees [`StoreError::TooLarge`] only from
-/// a `get` whose answer would be larger than the store hands out at once.
+/// The most that one call may carry. A caller that stays within the limits gets
+/// [`StoreError::TooLarge`] only from a `get` whose answer would be larger than the store returns at
+/// once.
 ///
 /// The values do not change while a store lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +29,14 @@ pub struct Limits {
     pub max_key_bytes: u32,
     /// Longest value, in bytes. The file system needs at least 640.
     pub max_value_bytes: u32,
-    /// Most mutations in one `apply`, and most keys in one `get`. Guards are not counted. The file system
-    /// needs at least 2, and is fast from 16 on.
+    /// Most mutations in one `apply`, and most keys in one `get`. Guards are not counted. The file
+    /// system needs at least 2, and is fast from 16 on.
     pub max_batch_entries: u32,
-    /// Most bytes in one `apply`: the sum of the lengths of all keys and values of its mutations. The file
-    /// system needs at least 4,096, and is fast from 16 KiB on.
+    /// Most bytes in one `apply`: the sum of the lengths of all keys and values of its mutations.
+    /// The file system needs at least 4,096, and is fast from 16 KiB on.
     pub max_batch_bytes: u32,
-    /// Whether an `apply` at level [`Durable`](crate::Durability::Durable) survives a crash of the host. A
-    /// store in memory says false, and treats both levels alike.
+    /// Whether an `apply` at level [`Durable`](crate::Durability::Durable) survives a crash of the
+    /// host. A store in memory says false, and treats both levels alike.
     pub durable: bool,
 }
 
@@ -86,7 +87,8 @@ impl Limits {
             fits(mutation.key().len(), self.max_key_bytes)?;
             fits(mutation.value().map_or(0, <[u8]>::len), self.max_value_bytes)?;
             batch_bytes += mutation.size_bytes();
-            // Checked in the loop, the sum passes the limit by one mutation at most and cannot overflow.
+            // Checked in the loop: the sum exceeds the limit by one mutation at most, so it cannot
+            // overflow.
             fits(batch_bytes, self.max_batch_bytes)?;
         }
         Ok(())

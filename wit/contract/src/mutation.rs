@@ -1,4 +1,4 @@
-//! What an `apply` changes, and how far it goes.
+//! Changes of an `apply`, and levels of durability.
 
 /// One change of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl<B: AsRef<[u8]>> Mutation<B> {
         }
     }
 
-    /// Returns what the mutation counts for in [`Limits::max_batch_bytes`](crate::Limits::max_batch_bytes).
+    /// Returns what the mutation counts for in
+    /// [`Limits::max_batch_bytes`](crate::Limits::max_batch_bytes).
     pub fn size_bytes(&self) -> usize {
         let mutation = self.borrowed();
         mutation.key().len() + mutation.value().map_or(0, <[u8]>::len)
@@ -66,7 +67,7 @@ pub enum Durability {
     /// Visible to every later call and safe from the end of the calling instance, however it ends.
     /// A crash of the host may lose it.
     Buffered,
-    /// As `Buffered`, and safe from a crash of the host. Every earlier `apply` of the instance becomes
-    /// durable with it, so what a crash loses is always a suffix.
+    /// As `Buffered`, and safe from a crash of the host. Every earlier `apply` of the instance
+    /// becomes durable with it, so what a crash loses is always a suffix.
     Durable,
 }

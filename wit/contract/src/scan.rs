@@ -1,4 +1,4 @@
-//! The rules of `scan` that need nothing of a store.
+//! Rules of `scan` for every store: its range, and how much one page holds.
 
 use std::ops::Bound;
 
@@ -26,7 +26,8 @@ impl ScanBudget {
         }
     }
 
-    /// Takes room for an entry, by the sum of the lengths of its key and value; false when the page is full.
+    /// Takes room for an entry, by the sum of the lengths of its key and value; false when the page
+    /// is full.
     ///
     /// The first entry always fits, or the caller could never go on.
     pub fn take(&mut self, entry_bytes: usize) -> bool {
@@ -43,8 +44,8 @@ impl ScanBudget {
 /// A range of keys as ordered maps take it.
 pub type KeyRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
-/// Returns the bounds of `start <= key < end`, where an empty `end` is the end of the store; `None` for an
-/// empty range, at which ordered maps panic.
+/// Returns the bounds of `start <= key < end`, where an empty `end` is the end of the store; `None`
+/// for an empty range, at which ordered maps panic.
 pub fn key_range<'a>(start: &'a [u8], end: &'a [u8]) -> Option<KeyRange<'a>> {
     match end {
         [] => Some((Bound::Included(start), Bound::Unbounded)),

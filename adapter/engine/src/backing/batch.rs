@@ -104,9 +104,9 @@ impl Batch {
         (start + fitting.count().max(1)).min(self.entries.len())
     }
 
-    /// Returns the mutations in `range` as the store takes them. `tombstones` has a [`Tombstone`] for each;
-    /// it may be empty. Extents of a commit are dirty, so they are in memory; others would be left
-    /// out.
+    /// Returns the mutations in `range` as the store takes them. `tombstones` has a [`Tombstone`]
+    /// for each, or is empty. An extent that is not in memory is left out. Those of a commit are
+    /// dirty, and so always in memory.
     pub(crate) fn mutations<'b>(
         &'b self,
         range: Range<usize>,

@@ -1,9 +1,9 @@
-//! Whether a volume can be used, and what to do after an apply of unknown outcome.
+//! The state of an open volume: live, fenced, or in doubt after an apply of unknown outcome.
 
 use crate::stored::record::journal::Changes;
 use crate::types::InodeNo;
 
-/// Whether a volume can be used.
+/// The state of an open volume.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Live,
@@ -18,11 +18,11 @@ pub(crate) enum State {
 pub(crate) struct Doubt {
     /// The superblock that it carried.
     pub(super) value: Vec<u8>,
-    /// What to note if it was applied, for the last apply of a commit.
+    /// The completion of the commit, if this was its last apply.
     pub(super) completes: Option<Completion>,
 }
 
-/// What to note at the end of a commit, beside that everything is clean.
+/// The notes for the end of a commit, after which everything is clean.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Completion {
     /// Inodes whose announcement of garbage the commit took back.

@@ -39,12 +39,12 @@ pub(crate) struct Backing {
     pub(crate) unsynced: bool,
 }
 
-/// A journal that is still in the store.
+/// The journal that is, or may be, in the store.
 #[derive(Default)]
 pub(crate) struct Journal {
-    /// The changes of a committed journal, which readers see, and which are not in place yet.
+    /// The changes of a committed journal that are not in place yet. Readers see them.
     pub(crate) changes: Changes,
-    /// The keys of its parts.
+    /// The keys of parts that may be in the store, of a journal that is committed or was begun.
     pub(crate) parts: Vec<Vec<u8>>,
 }
 

@@ -113,7 +113,7 @@ impl Cache {
     pub(crate) fn refill(&mut self, ino: InodeNo, inode: Inode) -> Result<()> {
         let Some(node) = self.nodes.get_mut(&ino) else { return Ok(()) };
         if (inode.generation, inode.size) != (node.inode.generation, node.inode.size) {
-            return Err(Error::damaged("inode", ino.0, "another than it was"));
+            return Err(Error::damaged("inode", ino.0, "it has changed in the store"));
         }
         node.referenced = true;
         node.emptied = false;

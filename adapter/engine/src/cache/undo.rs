@@ -1,10 +1,10 @@
-//! Undoes one change: memory becomes again what is stored.
+//! Undoes one change, so that memory is again as the store.
 
 use super::table::Cache;
 use super::undo_log::Counts;
 use crate::types::InodeNo;
 
-/// What the volume restores itself.
+/// The part of an undo that is left to the volume.
 pub(crate) struct Undone {
     pub(crate) counts: Counts,
     /// Orphans whose removal was undone.
@@ -76,7 +76,7 @@ impl Cache {
             self.content_changed(before, after);
         }
         for (ino, before) in undo.reaps.drain(..).rev() {
-            // What the commit has announced is in the store, and stays.
+            // Garbage that the commit has announced stays: the announcement is in the store.
             if self.reaps.get(&ino).is_none_or(|reap| reap.dirty) {
                 match before {
                     Some(reap) => drop(self.reaps.insert(ino, reap)),

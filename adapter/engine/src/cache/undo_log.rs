@@ -1,4 +1,4 @@
-//! The log of what one change has replaced, so that it can be undone.
+//! The log of one change: the state that it has replaced, so that it can be undone.
 
 use super::dirty::PendingReap;
 use super::node::Slot;
@@ -14,7 +14,8 @@ pub(crate) struct Counts {
     pub(crate) next_inode: u64,
 }
 
-/// What a change of a clean cache has replaced. Extents are not logged: the store has them.
+/// The state that a change of a clean cache has replaced. Extents are not logged: the store has
+/// them.
 #[derive(Debug, Default)]
 pub(crate) struct UndoLog {
     pub(super) armed: bool,

@@ -1,5 +1,5 @@
-//! A store together with the image below, if there is one, as one store: so the rest of a check and
-//! a repair need not know of images. Only the invariants about layers are checked here.
+//! A store and the image below it, if there is one, as one store. So the rest of a check and of a
+//! repair need not know of images. The invariants about layers are checked here.
 
 use super::picture::{Above, Picture, inode_number};
 use super::report::{Finding, Invariant, Report};
@@ -32,9 +32,9 @@ impl<'s> Layered<'s> {
         self.lower.as_ref().map(Lower::id)
     }
 
-    /// Checks what lets readers skip the store: a superblock that says that nothing was written,
-    /// and for the names of a directory, a directory whose own record is the image's. `changes` are
-    /// committed and not in place yet.
+    /// Checks the two marks that let readers skip the store. A superblock says that nothing was
+    /// written above the image; and if a directory's own record is the image's, so are its names.
+    /// `changes` are committed and not in place yet.
     pub(super) fn check(
         &mut self,
         keys: &KeySpace,

@@ -37,8 +37,8 @@ use crate::stored::key::KeySpace;
 /// # Errors
 /// The store's; [`crate::Error::NoEntry`] if the store holds nothing of this volume,
 /// [`crate::Error::Invalid`] for a name that no volume can have, [`crate::Error::Format`] for a
-/// volume of another format, [`crate::Error::OtherImage`] for one that lies on an image, for which
-/// [`fsck_overlay`] is. Damage of the volume is no error but a [`Finding`].
+/// volume of another format, [`crate::Error::OtherImage`] for one that lies on an image: use
+/// [`fsck_overlay`]. Damage of the volume is no error but a [`Finding`].
 ///
 /// # Cost
 /// Reads the whole volume in scans of up to 256 KiB, and keeps a few dozen bytes in memory for each

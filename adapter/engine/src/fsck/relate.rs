@@ -7,7 +7,7 @@ use crate::stored::record::inode::{Content, Inode};
 use crate::types::{ExtentIndex, InodeNo, Kind};
 use std::collections::BTreeMap;
 
-/// What the entries of a volume say about one inode.
+/// The entries that name one inode, and those that lie in it.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// Entries that name it.
@@ -107,7 +107,7 @@ impl Relate<'_> {
             let wrong_directory = match picture.inodes.get(dir) {
                 Some(Inode { kind: Kind::Directory, nlink: 1.., .. }) => None,
                 Some(Inode { kind: Kind::Directory, .. }) => Some("lies in a directory without a name"),
-                Some(_) => Some("lies in what is no directory"),
+                Some(_) => Some("lies in something that is no directory"),
                 None if self.picture.exists(*dir) => None,
                 None => Some("lies in a directory that does not exist"),
             };
@@ -248,7 +248,7 @@ impl Relate<'_> {
             }
             let below = picture.extents_below(*ino, inode);
             if inode.extents_below != 0 && inode.extents_below != below {
-                let what = format!("of the image it counts {} extents, it has {below}", inode.extents_below);
+                let what = format!("counts {} extents of the image, it has {below}", inode.extents_below);
                 self.at_inode(Invariant::ExtentCount, *ino, what);
             }
             let in_extents = matches!(inode.content, Content::Extents);

@@ -65,14 +65,14 @@ impl Invariant {
     }
 }
 
-/// One thing that is wrong.
+/// One defect of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The invariant that does not hold.
     pub invariant: Invariant,
     /// The key of the record that breaks it, or of the record that is missing.
     pub key: Vec<u8>,
-    /// What was found, in words.
+    /// The defect, in words.
     pub what: String,
     /// A path to the file or directory that the record belongs to, if one leads there.
     pub path: Option<String>,

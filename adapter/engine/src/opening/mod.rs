@@ -1,4 +1,4 @@
-//! Opening a volume: looking for it, making it, becoming its one writer.
+//! Opening a volume: looking for it, making it, becoming its only writer.
 
 mod nothing;
 

@@ -5,7 +5,7 @@ use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreErr
 use crate::types::{Clock, Timestamp};
 
 /// The store of an image, which has none.
-pub(crate) struct NoStore;
+pub(super) struct NoStore;
 
 impl KvStore for NoStore {
     fn limits(&mut self) -> Result<Limits, StoreError> {
@@ -32,7 +32,7 @@ impl KvStore for NoStore {
 }
 
 /// The clock of an image, which never changes.
-pub(crate) struct Midnight;
+pub(super) struct Midnight;
 
 impl Clock for Midnight {
     fn now(&mut self) -> Timestamp {

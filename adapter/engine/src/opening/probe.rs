@@ -11,7 +11,7 @@ use crate::volume::room::{check_fit, check_limits};
 /// Returns whether a store holds a volume of this name that [`Volume::open`](crate::Volume::open)
 /// can open. Changes nothing.
 ///
-/// Where it returns false, opening would make a volume.
+/// If it returns false, opening would make a volume.
 ///
 /// # Errors
 /// As [`Volume::open`](crate::Volume::open).

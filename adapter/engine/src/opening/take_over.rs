@@ -1,4 +1,4 @@
-//! How an opener becomes the only writer of a volume, and how a volume is made.
+//! Takes a volume over, to become its only writer, or makes it.
 
 use super::checks::{check_new, check_same_name, decode_usable};
 use crate::error::{Error, Result};

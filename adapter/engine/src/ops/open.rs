@@ -11,7 +11,7 @@ use crate::volume::Volume;
 use crate::walking::path::{Ending, Follow, resolve};
 use crate::walking::start::Start;
 
-/// What `open_at` does if the name exists, or does not.
+/// Flags of `open_at`: what to do if the name exists, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OpenFlags {
     /// Make a file if there is none.

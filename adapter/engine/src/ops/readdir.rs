@@ -52,7 +52,7 @@ struct Pages {
     last: bool,
     /// Entries on the pages so far. When they reach the directory's count, the page is the last
     /// one, if the directory did not change since the start. `u64::MAX`, which is no count, after a
-    /// page was read while the directory was dirty.
+    /// page was read while changes could not be stored.
     seen: u64,
     /// The directory's generation at the start.
     generation: u64,

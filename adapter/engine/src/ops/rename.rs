@@ -1,4 +1,4 @@
-//! Renames entries, replacing what has the new name.
+//! Renames entries, replacing an entry of the new name.
 
 use crate::error::{Error, Result};
 use crate::quota::Used;
@@ -103,8 +103,7 @@ impl Volume {
     }
 }
 
-/// Fails if the kinds of the two forbid that `moved`, out of the directory `from`, replaces
-/// `replaced`.
+/// Fails if `moved`, which leaves the directory `from`, cannot replace `replaced` for their kinds.
 fn check_kinds(txn: &mut Txn<'_>, (moved, from): (Dentry, InodeNo), replaced: Dentry) -> Result<()> {
     match (moved.kind, replaced.kind) {
         (Kind::Directory, Kind::File | Kind::Symlink) => Err(Error::NotDirectory),

@@ -9,12 +9,12 @@ use crate::transaction::txn::{Txn, Writes};
 use crate::types::InodeNo;
 use crate::volume::Volume;
 
-/// Where a write goes.
+/// The place of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum At {
-    /// To this offset.
+    /// At this offset.
     Offset(u64),
-    /// To the file's end as it is at this moment.
+    /// At the current end of the file.
     End,
 }
 

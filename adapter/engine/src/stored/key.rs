@@ -27,7 +27,7 @@ pub(crate) struct KeySpace {
 }
 
 impl KeySpace {
-    /// `volume` has at most 255 bytes: `Volume::open` checks that.
+    /// Makes the keys of `volume`, which has at most 255 bytes: opening checks that.
     pub(crate) fn new(volume: &str) -> Self {
         let bytes = volume.as_bytes();
         let length = bytes.len().min(usize::from(u8::MAX));
@@ -104,7 +104,7 @@ impl KeySpace {
         [&self.prefix, inner].concat()
     }
 
-    /// Where a directory's entries start; with `after`, those behind that name.
+    /// Returns the start of a directory's entries; with `after`, of those behind that name.
     pub(crate) fn dentries_from(&self, dir: InodeNo, after: Option<&str>) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.prefix.len() + 10 + after.map_or(0, str::len));
         self.dentry(dir, after.unwrap_or(""), &mut key);
@@ -114,7 +114,7 @@ impl KeySpace {
         key
     }
 
-    /// Where a directory's entries end. The last inode number is never given out.
+    /// Returns the end of a directory's entries. The last inode number is never given out.
     pub(crate) fn dentries_end(&self, dir: InodeNo) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.prefix.len() + 9);
         self.dentry(InodeNo(dir.0.saturating_add(1)), "", &mut key);

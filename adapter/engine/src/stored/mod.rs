@@ -1,4 +1,4 @@
-//! What is stored, to the byte: keys, records, and images of volumes.
+//! The stored bytes: keys, records, and images of volumes.
 
 pub(crate) mod key;
 

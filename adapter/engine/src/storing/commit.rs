@@ -189,7 +189,8 @@ impl Volume {
         if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
     }
 
-    /// As [`Volume::make_room`], for a removal. However many bytes wait, they may stay.
+    /// As [`Volume::make_room`], for a removal. It adds no bytes, so the bound on dirty bytes does
+    /// not count.
     pub(crate) fn make_room_for_removal(&mut self) -> Result<()> {
         let dirty = &self.cache.dirty;
         let fits = self.room.fits_change_of_names(dirty);

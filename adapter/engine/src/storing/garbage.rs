@@ -81,7 +81,7 @@ impl Volume {
     /// journal does not delete.
     pub(crate) fn drain_before_commit(&mut self) -> Result<()> {
         self.drain_where_files_grew()?;
-        // Extents of a dirty one are garbage only after this commit.
+        // The extents of a dirty reap become garbage only with this commit.
         let waits = |reap: &PendingReap| reap.stored && !reap.dirty;
         while self.cache.reaps.values().filter(|reap| waits(reap)).count() > MAX_WAITING_REAPS
             && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
@@ -97,7 +97,7 @@ impl Volume {
         while left > 0
             && let Some(ino) = self.cache.reaps.iter().find(|(_, reap)| waits(reap)).map(|(ino, _)| *ino)
         {
-            // The store may have listed fewer: count the extents that were deleted.
+            // The scan may have found fewer: count the extents that were deleted.
             left = left.saturating_sub(self.drain_step(ino)?.max(1));
         }
         Ok(())

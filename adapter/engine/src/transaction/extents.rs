@@ -1,4 +1,4 @@
-//! What reads, writes and changes of size share: how bytes lie in extents.
+//! The bytes of files in extents: the parts that reads, writes and changes of size share.
 
 use super::txn::{Txn, Writes};
 use crate::error::Result;

@@ -57,7 +57,7 @@ impl Volume {
     /// As [`Volume::begin_change`], for an operation that removes names.
     ///
     /// # Errors
-    /// The store's, if one commit can hold no more than waits already.
+    /// The store's, if the changes that wait already fill a commit.
     pub(crate) fn begin_removal(&mut self) -> Result<Txn<'_>> {
         self.backing.check_alive()?;
         self.resolve_doubt()?;

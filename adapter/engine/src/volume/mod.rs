@@ -24,7 +24,7 @@ pub struct Volume {
     pub(crate) options: Options,
     /// It takes no changes: it is an image, or the caller wants none now.
     pub(crate) read_only: bool,
-    /// Directories on which other volumes are mounted.
+    /// Directories on which something is mounted.
     pub(crate) mountpoints: Mountpoints,
 
     /// The stored state.

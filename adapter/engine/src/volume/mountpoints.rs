@@ -1,8 +1,8 @@
-//! Mountpoints: directories of a volume that another volume's root covers.
+//! Mountpoints: directories of a volume that another mount covers.
 //!
-//! The engine knows one volume at a time. Where a walk leaves it, the operation ends before
-//! anything is changed, with [`Error::Crossing`](crate::Error::Crossing), which says how to go on.
-//! Whoever keeps the table of mounts repeats the operation on the other volume, from a
+//! An operation knows one volume. If its path leads out of the volume, it ends before it has
+//! changed anything, with [`Error::Crossing`](crate::Error::Crossing), which tells how to go on.
+//! The table of mounts then repeats the operation on the next volume, from a
 //! [`Start`](crate::Start) that carries the count of symbolic links and the directory that must not
 //! be left.
 

@@ -3,7 +3,7 @@
 use crate::stored::record::superblock::Superblock;
 use crate::types::{InodeNo, Timestamp};
 
-/// What waits for the next commit, and how the last one failed, if it did.
+/// The state that waits for the next commit, and the failure of the last one, if it failed.
 pub(crate) struct Pending {
     /// The superblock of the next commit.
     pub(crate) superblock: Superblock,
@@ -20,7 +20,7 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Nothing waits: the next superblock is the stored one.
+    /// Makes the state with nothing dirty: the next superblock is the stored one.
     pub(crate) fn nothing(superblock: Superblock) -> Self {
         Self { superblock, removals: 0, since: None, placing: None, full: false, untold: false }
     }

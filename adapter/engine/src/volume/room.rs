@@ -93,8 +93,8 @@ pub(crate) fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
     while extent_bytes > value_room.min(batch_room(2)) && extent_bytes > MIN_EXTENT_BYTES {
         extent_bytes /= 2;
     }
-    // A store that takes many records in an apply must take a small file in each. Otherwise the
-    // journal does.
+    // A store whose commits are one apply must take as many small files in it as `check_fit` asks
+    // for. With the journal, an apply that takes two records is enough.
     let direct = limits.max_batch_entries >= limits::MIN_DIRECT_BATCH_ENTRIES
         && limits.max_batch_bytes >= limits::MIN_DIRECT_BATCH_BYTES;
     let inline_room = batch_room(if direct { limits::MIN_DIRECT_BATCH_ENTRIES / 2 } else { 2 });

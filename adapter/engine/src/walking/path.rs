@@ -4,16 +4,15 @@
 //! a symbolic link to either. The last name is special: most operations act on the name, so it is
 //! looked up but not entered. The [`Ending`] tells what the name is for.
 //!
-//! The path is never normalized: slashes and dots behind a name change its meaning, in every volume
-//! that the walk reaches.
+//! A path is never normalized: slashes and dots behind a name change the meaning of the name, in
+//! every volume that the walk reaches.
 
 use super::steps::{self, Step};
 use crate::error::{Error, Result};
 use crate::limits::MAX_SYMLINK_DEPTH;
 use crate::stored::record::inode::Content;
 use crate::transaction::txn::Txn;
-use crate::types::{Crossing, MountNo};
-use crate::types::{Dentry, InodeNo, Kind};
+use crate::types::{Crossing, Dentry, InodeNo, Kind, MountNo};
 use crate::walking::start::Start;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -48,8 +47,7 @@ impl Ending {
         matches!(self, Self::Name | Self::New)
     }
 
-    /// Whether a symbolic link with the last name is followed; `slashes` tells whether there are
-    /// some behind it.
+    /// Whether a symbolic link with the last name is followed, with `slashes` behind it or without.
     pub fn follows(self, slashes: bool) -> bool {
         match self {
             Self::Name | Self::New => false,
@@ -90,16 +88,16 @@ impl Found<'_> {
         self.name.as_deref().ok_or(otherwise)
     }
 
-    /// Returns the last name and its entry, for an operation that removes it. That the volume takes
-    /// no changes is reported first.
+    /// Returns the last name and its entry, for an operation that removes it. Reports a volume that
+    /// takes no changes before a missing entry.
     pub(crate) fn old_name(&self, txn: &Txn<'_>, otherwise: Error) -> Result<(&str, Dentry)> {
         let name = self.last_name(otherwise)?;
         txn.check_writable()?;
         Ok((name, self.entry.ok_or(Error::NoEntry)?))
     }
 
-    /// Returns the last name, for an operation that adds it. Whatever is in its way is reported
-    /// before that the volume takes no changes.
+    /// Returns the last name, for an operation that adds it. Reports anything in its way before a
+    /// volume that takes no changes.
     pub(crate) fn new_name(&self, txn: &mut Txn<'_>, kind: Kind) -> Result<&str> {
         let name = self.last_name(Error::Exist)?;
         if self.entry.is_some() {

@@ -48,8 +48,9 @@ impl Start {
         self.ino
     }
 
-    /// The start of the same walk on another mount, at the directory `at`, after so many symbolic
-    /// links. `is_base_here`: the directory that it must not leave is on that mount.
+    /// Returns the start of the same walk on another mount: at the directory `at`, after `links`
+    /// symbolic links. `is_base_here` tells whether the directory that it must not leave is on that
+    /// mount.
     pub fn resumed(self, at: InodeNo, is_base_here: bool, links: u32) -> Self {
         Self { ino: at, kind: Kind::Directory, is_base_here, links, ..self }
     }

@@ -1,7 +1,7 @@
 //! The names of a path, one by one: what every walker of paths shares.
 //!
-//! The engine walks volumes. Whoever walks something else beside them, such as a directory of the
-//! host, takes its steps from here, so that slashes, dots and links mean the same everywhere.
+//! The engine walks volumes. A walker of something else, such as a directory of the host, takes its
+//! steps from here too, so that slashes, dots and links mean the same everywhere.
 
 use crate::error::{Error, Result};
 use crate::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
@@ -9,13 +9,13 @@ use crate::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 /// One name of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step<'p> {
-    /// The name. It is empty at the end of a path that ends in slashes.
+    /// The name. It is empty if nothing but slashes is left of the path.
     pub name: &'p str,
-    /// Where the name starts in the path.
+    /// The start of the name in the path.
     pub start: usize,
-    /// Where the name ends in the path: there the next step begins.
+    /// The end of the name in the path, where the next step begins.
     pub end: usize,
-    /// Nothing but slashes is behind the name.
+    /// Nothing follows the name, or nothing but slashes.
     pub is_last: bool,
     /// The name is the last one, with slashes behind it: only a directory will do.
     pub must_be_dir: bool,
@@ -43,7 +43,7 @@ impl<'p> Step<'p> {
     }
 }
 
-/// Fails unless an operation can take `path`.
+/// Fails if no operation can take `path`.
 ///
 /// # Errors
 /// [`Error::NoEntry`] for an empty path, [`Error::NameTooLong`], [`Error::Invalid`] for a NUL byte,
@@ -64,8 +64,8 @@ pub fn check(path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the path behind a symbolic link: its target, then what is `behind` its name, which is
-/// empty or starts with a slash.
+/// Returns the path that replaces a symbolic link and the rest of its path: the target, then
+/// `behind`, which follows the link's name. It is empty or starts with a slash.
 ///
 /// # Errors
 /// [`Error::NotPermitted`] for an absolute target, [`Error::NameTooLong`] for a path that becomes

@@ -173,7 +173,7 @@ fn a_directory_of_200_000_entries_is_listed_while_it_changes() {
         volume.close(file).unwrap();
         most = most.max(volume.memory().1);
     }
-    // Some thousand dirty names may wait; clean ones are bounded by the cache.
+    // The cache bounds clean names; up to 10,000 dirty ones may wait beside it.
     assert!(most <= 20_000 + 10_000, "{most} entries in memory");
     let mut listing = volume.read_directory(&root).unwrap();
     let mut seen = Vec::new();
@@ -255,7 +255,7 @@ fn regression_bytes_of_small_files_in_memory_are_not_bounded() {
     for (mode, held) in [(Mode::Close, true), (Mode::Close, false), (Mode::Lazy, true)] {
         let cache = CacheLimits { inode_bytes, ..CacheLimits::default() };
         let (store, mut volume, root) = open(Options { mode, cache, ..Options::default() });
-        // A commit's size, which in mode `lazy` may be dirty.
+        // In mode `lazy` as many bytes may be dirty as a commit holds.
         let dirty = if mode == Mode::Lazy { 16 << 20 } else { 4096 };
         let most = inode_bytes + inode_bytes / 4 + dirty;
         let (mut files, mut peak) = (Vec::new(), 0);

@@ -10,19 +10,6 @@ pub trait Below: KvStore {
     fn reopen(&mut self) -> Result<(), StoreError>;
 }
 
-/// A key and an optional value: a guard or a mutation as the providers' stores take it.
-pub type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
-
-/// Converts an apply's guards and mutations for the providers' stores.
-pub fn pairs<'a>(guards: &[Guard<'a>], mutations: &[Mutation<'a>]) -> (Vec<Pair<'a>>, Vec<Pair<'a>>) {
-    let mutation = |mutation: &Mutation<'a>| match *mutation {
-        Mutation::Put { key, value } => (key, Some(value)),
-        Mutation::Delete { key } => (key, None),
-    };
-    let guards = guards.iter().map(|guard| (guard.key, guard.expected));
-    (guards.collect(), mutations.iter().map(mutation).collect())
-}
-
 /// A store below whose answers are compared with the expected ones.
 pub struct Kept(pub Box<dyn Below>);
 

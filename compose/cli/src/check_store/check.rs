@@ -1,7 +1,7 @@
 //! Checks the contract claim by claim, within a time for each.
 
 use crate::busy::Busy;
-use crate::terminal::say;
+use crate::terminal::{say, with_causes};
 use anyhow::{Result, bail};
 use kvfs_host::conformance::{self, Outcome, Progress, Report, Verdict};
 use kvfs_host::{StoreError, SyncStore};
@@ -98,7 +98,7 @@ impl Check<'_> {
 
 /// Checks all claims, and sends notes as long as somebody receives them.
 fn check(open: &Open<'_>, notes: &Sender<Note>) -> Report {
-    let mut open = || open().map_err(|error| StoreError::Other(format!("{error:#}")));
+    let mut open = || open().map_err(|error| StoreError::Other(with_causes(&error)));
     conformance::check_all(&mut open, &mut |progress| {
         let note = match progress {
             Progress::Starts(claim) => Note::Starts(claim),

@@ -5,6 +5,7 @@ use crate::terminal::one_line;
 use anyhow::{Context, Result};
 use bindings::exports::kvfs::store::kv_store as wit;
 use kvfs_buckets::{Buckets, BucketsView};
+use kvfs_contract::convert_error;
 use kvfs_host::{Bytes, Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
@@ -171,15 +172,6 @@ impl SyncStore for ProviderStore {
 }
 
 fn store_error(error: wit::Error) -> StoreError {
-    match error {
-        wit::Error::Conflict => StoreError::Conflict,
-        wit::Error::UnknownOutcome => StoreError::UnknownOutcome,
-        wit::Error::Unavailable(why) => StoreError::Unavailable(why),
-        wit::Error::TooLarge => StoreError::TooLarge,
-        wit::Error::QuotaExceeded => StoreError::QuotaExceeded,
-        wit::Error::ReadOnly => StoreError::ReadOnly,
-        wit::Error::AccessDenied => StoreError::AccessDenied,
-        wit::Error::Corrupt(why) => StoreError::Corrupt(why),
-        wit::Error::Other(why) => StoreError::Other(why),
-    }
+    use wit::Error;
+    convert_error!(error, Error => StoreError)
 }

@@ -31,8 +31,8 @@ pub(crate) struct RunArgs {
     /// Preopens a directory of the host under a name, for a mount host:PREOPEN or for a provider;
     /// may be given many times.
     ///
-    /// The guest sees only what is mounted of it; a provider that does not come with kvfs sees all.
-    /// A name that neither asks for is refused.
+    /// The guest sees only what is mounted of it; a provider that does not come with kvfs sees all
+    /// of it. A name that no mount and no provider asks for is refused.
     #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
     pub(super) dir: Vec<(PathBuf, String)>,
     /// Lets the guest use the host's network and look up names.
@@ -40,9 +40,9 @@ pub(crate) struct RunArgs {
     pub(super) inherit_network: bool,
     /// DANGEROUS. Runs a guest that asks for the store itself (`kvfs inspect` says so) as it is.
     ///
-    /// It can read, change and remove everything in the store, in every volume and of every other
-    /// guest; kvfs does not stand between. Only for a component that you have written yourself or
-    /// trust with all that. It gets no directories.
+    /// It can read, change and remove everything in the store, every volume and those of other
+    /// guests included, past kvfs. Only for a component that you have written yourself or trust with
+    /// all that. It gets no directories.
     #[arg(long, conflicts_with = "dir")]
     pub(super) allow_raw_store: bool,
     #[command(flatten)]
@@ -71,6 +71,6 @@ impl RunArgs {
 fn parse_variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("it has the form NAME=VALUE".into()),
+        _ => Err("it must have the form NAME=VALUE".into()),
     }
 }

@@ -75,7 +75,7 @@ impl Watchdog {
                 std::process::exit(TIMED_OUT.into());
             }
         });
-        Watchdog(ended)
+        Self(ended)
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) fn call(
     let called = Command::instantiate(&mut store, component, &linker)
         .map(|command| command.wasi_cli_run().call_run(&mut store));
     drop(watchdog);
-    // A guest that has standard error has been told and can say so itself.
+    // With standard error among the imports, composition has made the component report this itself.
     if !matches!(called, Ok(Ok(Ok(()))))
         && !imports(component, "wasi:cli/stderr@")
         && let Some(why) = store.data().kv.failure()

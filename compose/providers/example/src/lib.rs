@@ -1,6 +1,7 @@
 //! A whole provider, to start from: an ordered map in the component's memory.
 //!
-//! What a store of your own changes is `Map` and how an `apply` reaches the place where data is kept.
+//! A store of your own has something else in the place of `Map`, and its own way to bring an `apply`
+//! there.
 
 use exports::kvfs::store::kv_store::{Durability, Entry, Error, Guard, Guest, Limits, Mutation};
 use std::cell::RefCell;
@@ -11,13 +12,15 @@ wit_bindgen::generate!({ path: "../../../wit/store", world: "kvfs:store/provider
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What one call may carry. The file system works within any limits that the contract allows.
+/// The most that one call may carry. The file system works within any limits that the contract
+/// allows.
 const LIMITS: Limits = Limits {
     max_key_bytes: 1024,
     max_value_bytes: 1 << 20,
     max_batch_entries: 4096,
     max_batch_bytes: 8 << 20,
-    // Gone with the instance. A store that says true keeps every apply, also a buffered one, for the next.
+    // The data goes with the instance. A store that says true keeps every apply, even a buffered
+    // one, for the next instance.
     durable: false,
 };
 
@@ -65,7 +68,8 @@ impl Guest for Component {
             let mut page = Vec::new();
             for (key, value) in map.range((Bound::Included(start), end)) {
                 let bytes = key.len() + value.len();
-                // The first entry is given even if it is too large, or the caller could never go on.
+                // The first entry is returned even if it is too large, or the caller could never go
+                // on.
                 if entries_left == 0 || (bytes > bytes_left && !page.is_empty()) {
                     break;
                 }
@@ -79,11 +83,11 @@ impl Guest for Component {
     fn apply(guards: Vec<Guard>, mutations: Vec<Mutation>, _level: Durability) -> Result<(), Error> {
         check_limits(&guards, &mutations)?;
         STORE.with_borrow_mut(|map| {
-            // All guards are checked before anything changes: it is all or nothing.
+            // All guards are checked before anything changes.
             if guards.iter().any(|guard| map.get(&guard.key) != guard.expected.as_ref()) {
                 return Err(Error::Conflict);
             }
-            // In their order: the last one of a key wins.
+            // In their order: the last mutation of a key wins.
             for mutation in mutations {
                 match mutation {
                     Mutation::Put(Entry { key, value }) => drop(map.insert(key, value)),

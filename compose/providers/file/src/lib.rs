@@ -1,8 +1,8 @@
 //! The provider `file`: a store in the files of one directory that the host preopens.
 //!
-//! The store itself is `kvfs-file-store`, which the host crate opens too; this gives it a directory of WASI
-//! and exports it. Composition may write a line `path=GUEST-PATH`: the name under which the host preopens the
-//! directory, [`DEFAULT_PATH`] unless told.
+//! The store itself is `kvfs-file-store`, which the host crate opens too; this gives it a directory
+//! of WASI and exports it. Composition may write a line `path=GUEST-PATH`: the name under which the
+//! host preopens the directory, [`DEFAULT_PATH`] unless told.
 
 #[cfg(target_arch = "wasm32")]
 mod wasi;
@@ -31,15 +31,15 @@ mod component {
         type Store = FileStore<WasiDirectory>;
 
         fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
-            STORE.with(|place| {
+            STORE.with(|held| {
                 // Nothing in here calls out to anybody who could call back in.
-                let Ok(mut place) = place.try_borrow_mut() else {
+                let Ok(mut held) = held.try_borrow_mut() else {
                     return Err(StoreError::Other("the file store was called from within itself".into()));
                 };
-                let store = match &mut *place {
+                let store = match &mut *held {
                     Some(store) => store,
-                    // What cannot be opened is tried again at the next call.
-                    None => place.insert(open()?),
+                    // The next call tries again to open what cannot be opened.
+                    None => held.insert(open()?),
                 };
                 ask(store)
             })

@@ -14,7 +14,7 @@ mod bindings {
     });
 }
 
-/// Bytes that are asked for at a time; the host gives fewer if it likes.
+/// Bytes asked for at a time. The host may give fewer.
 const READ_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ impl WasiDirectory {
         Some(Self(Rc::new(root)))
     }
 
-    /// Asks the directory, or the same one opened in itself: the shim of jco neither lists nor syncs a preopen, but all
-    /// that is opened in it.
+    /// Asks the directory, or the same directory opened in itself: the shim of jco lists and syncs
+    /// no preopen, but does so for what is opened in it.
     fn ask<T>(&self, ask: impl Fn(&wit::Descriptor) -> Result<T, wit::ErrorCode>) -> Result<T, IoError> {
         ask(&self.0)
             .or_else(|first| {
@@ -57,7 +57,7 @@ impl Directory for WasiDirectory {
         let entries = self.ask(wit::Descriptor::read_directory)?;
         let mut listed = Vec::new();
         while let Some(entry) = entries.read_directory_entry().map_err(to_error)? {
-            // What cannot be told, or is a link, is found out when it is opened.
+            // Opening a link, or an entry of unknown type, finds out what it is.
             let is_file = matches!(entry.type_, Type::RegularFile | Type::SymbolicLink | Type::Unknown);
             listed.push(Listed { name: entry.name, is_file });
         }

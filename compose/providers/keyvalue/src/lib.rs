@@ -1,12 +1,13 @@
 //! The provider `keyvalue`: a store in a bucket of `wasi:keyvalue`.
 //!
-//! The store itself is `kvfs-bucket-store`; this gives it a bucket of WASI and exports it. Composition may write
-//! a line `bucket=NAME`: what the bucket is called, [`DEFAULT_BUCKET`] unless told.
+//! The store itself is `kvfs-bucket-store`; this gives it a bucket of WASI and exports it.
+//! Composition may write a line `bucket=NAME`: the name of the bucket, [`DEFAULT_BUCKET`] unless
+//! told.
 
 #[cfg(target_arch = "wasm32")]
 mod wasi;
 
-/// What the bucket is called: the only one that wasmtime has.
+/// The default name of the bucket: the only one that wasmtime has.
 pub const DEFAULT_BUCKET: &str = "";
 
 #[cfg(target_arch = "wasm32")]
@@ -24,7 +25,7 @@ mod component {
     enum Open {
         NotYet,
         Is(BucketStore<WasiBucket>),
-        /// Another opener was newer: to try again would take the store from it.
+        /// A newer opener has the store. Another attempt would take it from that one.
         Overtaken,
     }
 
@@ -38,16 +39,16 @@ mod component {
         type Store = BucketStore<WasiBucket>;
 
         fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
-            STORE.with(|place| {
+            STORE.with(|held| {
                 // Nothing in here calls out to anybody who could call back in.
-                let Ok(mut place) = place.try_borrow_mut() else {
+                let Ok(mut held) = held.try_borrow_mut() else {
                     return Err(StoreError::Other("the bucket's store was called from within itself".into()));
                 };
-                if let Open::NotYet = *place {
-                    // What cannot be opened is tried again at the next call.
-                    *place = open()?;
+                if let Open::NotYet = *held {
+                    // The next call tries again to open what cannot be opened.
+                    *held = open()?;
                 }
-                match &mut *place {
+                match &mut *held {
                     Open::Is(store) => ask(store),
                     Open::NotYet | Open::Overtaken => Err(StoreError::AccessDenied),
                 }
@@ -58,7 +59,7 @@ mod component {
     fn open() -> Result<Open, StoreError> {
         let text = kvfs_wasm_config::text();
         let name = text.lines().find_map(|line| line.strip_prefix("bucket=")).unwrap_or(DEFAULT_BUCKET);
-        // Opened once: wasmtime's buckets in memory are copied each time.
+        // Opened once: wasmtime copies its buckets in memory each time.
         let bucket = WasiBucket::open(name).map_err(|error| {
             StoreError::Unavailable(format!("the bucket `{name}` cannot be opened: {error}"))
         })?;

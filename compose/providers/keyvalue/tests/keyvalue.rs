@@ -1,4 +1,5 @@
-//! The provider natively: the contract, on a bucket in memory that outlives it.
+//! The store of the provider, natively: the contract, on a bucket in memory that outlives the
+//! store.
 
 use kvfs_bucket_store::{Bucket, BucketError, BucketStore};
 use kvfs_host::conformance;

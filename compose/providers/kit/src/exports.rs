@@ -1,4 +1,4 @@
-//! The component's exports: between the types of the bindings and those of the contract.
+//! The component's exports: converts between the types of the bindings and those of the contract.
 
 use crate::bindings::exports::kvfs::store::kv_store as wit;
 use crate::{Durability, Entry, Guard, Mutation, Provider, StoreError};
@@ -10,7 +10,7 @@ pub trait Singleton {
     /// The provider.
     type Store: Provider;
 
-    /// Calls `ask` with the provider, made or opened before if this is the first call.
+    /// Calls `ask` with the provider; the first call makes or opens it.
     fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, StoreError>) -> Result<T, StoreError>;
 }
 
@@ -62,6 +62,6 @@ impl<S: Singleton> wit::Guest for S {
 }
 
 fn error_out(error: StoreError) -> Error {
-    // A component has no other way to say that it is broken.
+    // Bindings have no case for a broken component.
     convert_error!(error, StoreError => Error, StoreError::Fault(why) => Error::Other(why))
 }

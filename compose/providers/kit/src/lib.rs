@@ -1,11 +1,11 @@
-//! What the provider components of kvfs share.
+//! The common part of the provider components of kvfs.
 //!
 //! A provider is a component that exports `kvfs:store/kv-store`. Here it is a type that implements
-//! [`Provider`], as every [`KvStore`] does, and a [`Singleton`] that holds the one of the component;
-//! [`export!`](bindings::export) makes the component's exports of the singleton.
+//! [`Provider`], as every [`KvStore`] does, and a [`Singleton`] that holds the component's one
+//! provider. [`export!`](bindings::export) makes the exports of the singleton.
 //!
-//! Everything compiles natively too, where the feature `native` makes a store of the host crate of any
-//! provider, so that it is tested as such.
+//! Everything compiles natively too. The feature `native` makes a store of the host crate of any
+//! provider, to test it as such.
 
 mod exports;
 #[cfg(feature = "native")]

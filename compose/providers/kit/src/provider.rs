@@ -11,10 +11,10 @@ pub type Guard = kvfs_contract::Guard<Vec<u8>>;
 /// One change of one key, as it comes in.
 pub type Mutation = kvfs_contract::Mutation<Vec<u8>>;
 
-/// A store inside a component. The contract of each function is that of [`KvStore`], and every `KvStore` is a
-/// provider.
+/// A store inside a component. Each function has the contract of its namesake in [`KvStore`], and
+/// every `KvStore` is a provider.
 ///
-/// What comes in is owned: a provider that implements this itself can keep a value without a copy.
+/// Arguments are owned, so a provider that implements this itself can keep a value without a copy.
 pub trait Provider {
     /// Returns the store's limits. Always the same answer.
     fn limits(&mut self) -> Result<Limits, StoreError>;
@@ -22,7 +22,8 @@ pub trait Provider {
     /// Returns the values of keys, in their order.
     fn get(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
-    /// Returns a page of the entries with `start <= key < end`; an empty `end` is the end of the store.
+    /// Returns a page of the entries with `start <= key < end`; an empty `end` is the end of the
+    /// store.
     fn scan(
         &mut self,
         start: &[u8],

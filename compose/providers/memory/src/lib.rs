@@ -1,6 +1,6 @@
 //! The provider `memory`: a store in the component's own memory, gone with the instance.
 //!
-//! It imports nothing. What it may hold is fixed by composition with a line `size=BYTES`.
+//! It imports nothing. Composition fixes its size with a line `size=BYTES`.
 
 mod store;
 

@@ -6,8 +6,8 @@ use kvfs_provider_kit::{Durability, Entry, Guard, Limits, Mutation, Provider, St
 /// The size of the store unless composition says otherwise.
 pub const DEFAULT_SIZE_BYTES: u64 = 1 << 30;
 
-/// The largest size that composition can allow. A component's memory has 4 GiB, and calls, answers and what
-/// lies between allocations have to fit beside the store.
+/// The largest size that composition can allow. A component's memory has 4 GiB, which calls,
+/// answers and gaps between allocations share with the store.
 pub const MAX_SIZE_BYTES: u64 = 3 << 30;
 
 const LIMITS: Limits = Limits::standard(false);
@@ -32,7 +32,7 @@ impl MemoryStore {
         Self { entries: Entries::default(), size_bytes: size_bytes.min(MAX_SIZE_BYTES) }
     }
 
-    /// Makes an empty store as the lines of composition say.
+    /// Makes an empty store with the size in the lines of composition.
     pub fn configured(text: &str) -> Self {
         let size = text.lines().find_map(|line| line.strip_prefix("size=")?.parse().ok());
         Self::new(size.unwrap_or(DEFAULT_SIZE_BYTES))

@@ -1,4 +1,4 @@
-//! The provider natively: the contract, and what is its own.
+//! The provider, natively: the contract, and its size.
 
 use kvfs_host::conformance;
 use kvfs_provider_kit::native::Native;

@@ -134,7 +134,7 @@ impl Planner<'_> {
         }
         let number = self.planned(stubs);
         for id in stubbed {
-            self.replacement(Part::Adapter, id, Replacement::Glue(number, id.1.to_string()));
+            self.replace(Part::Adapter, id, Replacement::Glue(number, id.1.to_string()));
         }
         self.link_store(store)?;
 

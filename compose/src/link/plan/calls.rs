@@ -103,7 +103,7 @@ impl Planner<'_> {
             }
         }
         for (id, replacement) in replacements {
-            self.replacement(Part::Guest, id, replacement);
+            self.replace(Part::Guest, id, replacement);
         }
     }
 

@@ -58,7 +58,7 @@ impl<'a> Planner<'a> {
         }
         let number = self.planned(module);
         for item in wrapped {
-            self.replacement(Part::Guest, item, Replacement::Wrapped(number, item.1.to_string()));
+            self.replace(Part::Guest, item, Replacement::Wrapped(number, item.1.to_string()));
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ impl Groups {
         for group in self.0 {
             let number = planner.planned(group.module);
             for call in group.calls {
-                planner.replacement(part, call, Replacement::Glue(number, call.1.to_string()));
+                planner.replace(part, call, Replacement::Glue(number, call.1.to_string()));
             }
         }
     }

@@ -50,7 +50,7 @@ impl Planner<'_> {
                 .ok_or_else(|| NotLinkable::new(format!("two parts import different functions of {name}")))?;
             for (other, other_id) in importers {
                 if (other, other_id) != (part, id) {
-                    self.replacement(other, other_id, Replacement::Same(part, id));
+                    self.replace(other, other_id, Replacement::Same(part, id));
                 }
             }
         }

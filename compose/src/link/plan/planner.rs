@@ -65,7 +65,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn replacement(&mut self, part: Part, id: ItemId, replacement: Replacement) {
+    pub(super) fn replace(&mut self, part: Part, id: ItemId, replacement: Replacement) {
         self.replacements.insert((part, id), replacement);
     }
 

@@ -238,7 +238,7 @@ fn every_direct_function_of_the_adapter_stands_for_one_that_it_has() {
         assert!(pair.fits(info), "{name}");
         halves[usize::from(place.is_some())] += 1;
 
-        // What has another type is not taken for it.
+        // A function of another type is not taken for it.
         let without = if place.is_some() { None } else { direct.get("place-descriptor-write") };
         assert!(!Pair { place: without, ..pair }.fits(info), "{name}");
         assert!(!Pair { direct: pair.ordinary, ..pair }.fits(info), "{name}");

@@ -28,7 +28,7 @@ const VALUES: usize = 512;
 const RESULT: usize = 5120;
 const HEAP: usize = 6144;
 
-/// What an allocator may do wrong, or right in an unusual way.
+/// The behaviour of an allocator: wrong, or right in an unusual way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Allocator {
     Good,

@@ -25,7 +25,7 @@ interface i {
 world w { import i; }
 ";
 
-/// What the parts around have: a memory, and the note that the guest's allocator is running.
+/// The state of the parts around: a memory, and the note that the guest's allocator is running.
 const HOLDER: &str =
     r#"(module (memory (export "memory") 1) (global (export "busy") (mut i32) (i32.const 0)))"#;
 

@@ -81,7 +81,7 @@ struct Glued {
     callee: Module,
     glue: Module,
     imports: Vec<GlueImport>,
-    /// What the callee calls its functions, by the numbers that the glue knows them by.
+    /// The callee's names of its functions, by the glue's numbers.
     names: Vec<&'static str>,
     text: Module,
     table: Module,

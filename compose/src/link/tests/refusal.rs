@@ -117,7 +117,7 @@ impl Rig {
         let new = function(&mut store, &table, "new");
         let busy = table.get_global(&mut store, "busy").unwrap();
         let glue = glue.get_func(&mut store, "f").unwrap();
-        Rig { store, glue, new, memory, busy, log }
+        Self { store, glue, new, memory, busy, log }
     }
 
     fn handle(&mut self, rep: u32, kind: u32) -> i32 {
@@ -157,7 +157,7 @@ fn a_handle_of_the_file_system_gives_none_and_owned_handles_are_dropped() {
         let of_pollable =
             if pollable_is_ours { "destroyed 1 20" } else { "dropped wasi:io/poll@0.2.12.pollable 2" };
         assert_eq!(rig.log(), [of_pollable, channel]);
-        // What was only lent is still there.
+        // Handles that were only lent are still there.
         let again = rig.ask(error, 2).is_some();
         assert!(again && (!pollable_is_ours || rig.ask(error, pollable).is_none()));
     }

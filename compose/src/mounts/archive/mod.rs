@@ -88,7 +88,7 @@ impl Reader<'_> {
     fn failed(&self, fault: Fault, within: Option<&str>) -> MountError {
         let place = match (within, &self.last) {
             (Some(name), _) => format!("within `{name}`"),
-            (None, Some(last)) => format!("behind `{last}`"),
+            (None, Some(last)) => format!("after `{last}`"),
             (None, None) => "at its start".to_owned(),
         };
         match fault {

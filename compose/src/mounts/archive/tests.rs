@@ -145,14 +145,14 @@ fn an_entry_of_an_archive_that_cannot_be_packed_is_named() {
         (one(b'6', b"dir/fifo", "", b""), "has a pipe, `dir/fifo`"),
         (one(b'3', b"null", "", b""), "has a device, `null`"),
         (one(b'0', b"../up", "", b"x"), "has `../up`, a path with `..`, which unpacking refuses too"),
-        (Tar::default().directory("d").file("d/../d/a", "").end(), "has `d/../d/a`, a path with `..` in it"),
+        (Tar::default().directory("d").file("d/../d/a", "").end(), "has `d/../d/a`, a path with `..`"),
         (
             Tar::default().file("d/f", "").file("d", "").end(),
-            "has `d`, where a directory with something in it is",
+            "has `d`, in the place of a directory that is not empty",
         ),
         (
             Tar::default().file("d/f", "").symlink("d", "d/f").end(),
-            "has `d`, where a directory with something in",
+            "has `d`, in the place of a directory that is",
         ),
         (Tar::default().file("f", "").file("f/g", "").end(), "has `f/g`, below a file"),
         (
@@ -190,13 +190,13 @@ fn an_entry_of_an_archive_that_cannot_be_packed_is_named() {
         (Tar::default().file("f", "").link("./", "f").end(), "its root is not a directory"),
         (one(b'2', b"link", "", b""), "`link`"),
         (one(b'Z', b"what", "", b""), "(`Z`)"),
-        (one(0x1b, b"a\x1b[2J\nb", "", b""), r"`a\u{1b}[2J\nb` is of a kind (`\x1b`)"),
+        (one(0x1b, b"a\x1b[2J\nb", "", b""), r"`a\u{1b}[2J\nb` is of an unknown kind (`\x1b`)"),
         (one(b'M', b"what", "", b""), "one part of an archive in several"),
         (Tar::default().label("label").end(), "there is nothing in it"),
         (regular[..4000].to_vec(), "FILE is damaged: it ends within `f`; make it or fetch it again"),
         (regular[..300].to_vec(), "FILE cannot be read as a tar: it does not start like one"),
-        (second[..1300].to_vec(), "FILE is damaged: it ends behind `f`"),
-        (spoiled, "FILE is damaged: behind `f`: archive header checksum"),
+        (second[..1300].to_vec(), "FILE is damaged: it ends after `f`"),
+        (spoiled, "FILE is damaged: after `f`: archive header checksum"),
         (b"#!/bin/sh\nexit\n".repeat(100), "FILE cannot be read as a tar: it does not start like one"),
         ((0..=255).cycle().take(4096).collect(), "FILE cannot be read as a tar: it does not start like one"),
         (Vec::new(), "there is nothing in it"),
@@ -222,7 +222,7 @@ fn an_archive_without_its_end_is_damaged() {
     let place = ArchiveFile::new();
     let tar = Tar::default().file("a", "first").file("b", "second");
     let whole = tar.clone().end();
-    // Right between two entries, and behind the last.
+    // Right between two entries, and after the last.
     for (length, last) in [(1024, "a"), (2048, "b")] {
         let error = place.refused(&whole[..length]);
         let words = format!("FILE is damaged: it ends after `{last}`, without the blocks that end a tar");
@@ -417,11 +417,11 @@ fn a_wrong_map_of_holes_in_a_header_is_named() {
     for (bytes, words) in [
         (
             tar(map(&pieces, 4097), &bytes),
-            "FILE is damaged: `s`: it has holes, and its pieces do not lie in it",
+            "FILE is damaged: `s`: it has holes, and its pieces do not follow each other inside it",
         ),
         (
             tar(map(&[(512, 512), (0, 512)], 5000), &bytes[..1024]),
-            "`s`: it has holes, and its pieces do not lie",
+            "`s`: it has holes, and its pieces do not follow each other",
         ),
         (tar(map(&[(0, 4), (1024, 512)], 5000), &bytes[..516]), "a piece of it does not start on a block"),
         (tar(extended, &bytes), "FILE is damaged: at its start: `s` has holes, and in their map `"),
@@ -505,7 +505,10 @@ fn files_with_holes_are_filled_in_every_form() {
     let error = refused(&[&place.mount(&after(huge))]);
     assert!(error.contains("the packed trees have 99999999999 bytes"), "{error}");
     for (tar, words) in [
-        (versioned("1", "3\n0\n512\n1024\n512\n4096\n4\n"), "`d/sparse`: it has holes in the form 1.1"),
+        (
+            versioned("1", "3\n0\n512\n1024\n512\n4096\n4\n"),
+            "`d/sparse`: it has holes in the unknown format 1.1",
+        ),
         (versioned("0", "99999999\n0\n512\n"), "FILE is damaged: `d/sparse`: it has holes, and their map"),
         (mapped("0,512,1024,512"), "their map is not whole"),
         (mapped("0,512,1024,512,4096"), "their map is not whole"),

@@ -1,5 +1,4 @@
-//! What the store says and holds when its disk fails: a file that stops writing, syncing or reading at any
-//! call, and one whose bytes rot.
+//! The store on a failing disk: writes, syncs or reads that fail at any call, and bytes that rot.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -15,16 +14,16 @@ use super::super::file::Opener;
 use super::super::reader::RedbReader;
 use super::*;
 
-/// What the disk does when its turn has come.
+/// The disk's failure when its turn has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Trouble {
-    /// Writes fail, and nothing of them is there.
+    /// Writes fail and leave nothing.
     Write,
     /// Writes fail half way.
     TornWrite,
-    /// `fsync` fails, and what was written since the last one is lost.
+    /// `fsync` fails, and loses what was written since the last one.
     SyncLoses,
-    /// `fsync` fails, and what was written is there all the same.
+    /// `fsync` fails, and keeps what was written.
     SyncKeeps,
     /// Reads fail.
     Read,
@@ -32,11 +31,11 @@ enum Trouble {
     Full,
 }
 
-/// A disk: the same one however often the file on it is opened.
+/// A disk that outlives each opening of the file on it.
 #[derive(Debug, Default)]
 struct Disk {
     calls: AtomicU64,
-    /// The trouble, the first call it hits, and how many.
+    /// The trouble, the number of the first call that it hits, and how many it hits.
     trouble: Mutex<Option<(Trouble, u64, u64)>>,
     hit: AtomicU64,
     /// The disk is gone: nothing opens.
@@ -47,7 +46,7 @@ struct Disk {
 struct FaultyFile {
     disk: Arc<Disk>,
     file: FileBackend,
-    /// What the file had where it was written since the last sync.
+    /// The old bytes wherever the file was written since the last sync.
     unsynced: Mutex<Unsynced>,
 }
 
@@ -142,7 +141,7 @@ impl StorageBackend for FaultyFile {
             None => self.file.sync_data(),
             Some(Trouble::SyncKeeps) => Err(broken()),
             Some(_) => {
-                // The newest first, so that what was written twice becomes what it was at first.
+                // The newest first, so that bytes written twice get their first value back.
                 for (offset, old) in unsynced.old.iter().rev() {
                     let end = offset + old.len() as u64;
                     if self.file.len()? < end {
@@ -235,8 +234,9 @@ fn applied(model: &Model, step: u32) -> Model {
     model
 }
 
-/// Works on a store while its disk fails at the `at`th call and `count - 1` more, and compares what it
-/// says with what it holds, at the time and in the file afterwards. Returns how often the disk failed.
+/// Works on a store while its disk fails at the `at`th call and the `count - 1` calls after it.
+/// Compares the store's answers with its contents, at the time and in the file afterwards. Returns
+/// how often the disk failed.
 fn troubled(trouble: Trouble, at: u64, count: u64) -> u64 {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.redb");
@@ -265,7 +265,8 @@ fn troubled(trouble: Trouble, at: u64, count: u64) -> u64 {
             Err(StoreError::Unavailable(_) | StoreError::QuotaExceeded) => {}
             Err(error) => panic!("{}", story(step, &error.to_string())),
         }
-        // What was applied is seen whatever the disk does, or the store says that it cannot be reached.
+        // Every apply is visible whatever the disk does, or the store says that it cannot be
+        // reached.
         match all_of(&store) {
             Ok(found) => assert!(found == model, "{}", story(step, "another state is seen")),
             Err(StoreError::Unavailable(_)) => {}
@@ -273,7 +274,7 @@ fn troubled(trouble: Trouble, at: u64, count: u64) -> u64 {
         }
     }
     disk.heal();
-    // Nothing that was applied is lost, once the disk works again.
+    // Nothing that was applied is lost once the disk works again.
     store.flush().unwrap();
     assert!(all_of(&store).unwrap() == model, "{}", story(99, "lost after the disk has healed"));
     drop(store);
@@ -321,7 +322,7 @@ fn an_unknown_outcome_is_said_when_the_disk_is_gone_after_a_failed_sync() {
         let put = [Mutation::Put { key: key.as_bytes(), value }];
         let outcome = store.apply(&[], &put, Durability::Durable);
         assert!(matches!(outcome, Err(StoreError::UnknownOutcome)), "{trouble:?}: {outcome:?}");
-        // Until the disk is back nothing is answered, and no wrong answer is given.
+        // Until the disk is back the store gives no answer, and no wrong one.
         let get = SyncStore::get(&store, &[key.as_bytes()]);
         assert!(matches!(get, Err(StoreError::Unavailable(_)) | Ok(_)), "{get:?}");
         assert!(matches!(store.flush(), Err(StoreError::Unavailable(_))));
@@ -345,7 +346,7 @@ fn regression_a_read_after_a_failed_write_does_not_wait_for_itself() {
     disk.gone.store(true, Ordering::Relaxed);
     assert!(matches!(store.flush(), Err(StoreError::Unavailable(_))));
     disk.heal();
-    // Not the buffered key, which needs no file: the file has to be opened again.
+    // The buffered key needs no file; the file has to be opened again for others.
     let other = store.clone();
     let asked = std::thread::spawn(move || SyncStore::get(&other, &[b"other", b"key"]).unwrap());
     let patience = Instant::now();
@@ -395,8 +396,8 @@ fn rotten_bytes_give_errors_and_no_other_bytes() {
                 refused += 1;
             }
             Err(other) => panic!("page {page}: {other}"),
-            // redb checks its checksums only when it recovers; what lies above checks its own. Here it
-            // is enough that nothing panics.
+            // redb checks its checksums only when it recovers, and the layers above check their
+            // own. Here it is enough that nothing panics.
             Ok(store) => {
                 let _ = all_of(&store);
                 read += 1;
@@ -414,7 +415,7 @@ fn a_killed_file_is_read_as_its_last_commit_left_it() {
     let store = RedbStore::open(&path).unwrap();
     store.apply(&[], &mutations(&changes(1)), Durability::Durable).unwrap();
     assert!(matches!(RedbReader::open(&path), Err(OpenError::Busy { .. })), "a writer has it open");
-    // What a kill leaves: the bytes of the file as they are now.
+    // A kill leaves the bytes of the file as they are now.
     let killed = directory.path().join("killed.redb");
     std::fs::copy(&path, &killed).unwrap();
     let before = std::fs::read(&killed).unwrap();

@@ -5,11 +5,11 @@
 //! acknowledged.
 //!
 //! Of two that open at once, only one may go on from the root. Before it replaces a head, an opener
-//! adds the head's owner to the claims of that epoch; before it goes on, it makes its own claim and
-//! looks at the head again. Of two that found no claim, only one finds its name in the head: if the
-//! later one does, and the other had found its own before, then the other's claim was there for the
-//! later one to find. So of all who claim an epoch at most one ever sets a root, and the next
-//! opener finds it.
+//! adds the head's owner to the claims of the owner's epoch; before it goes on, it makes its own
+//! claim and looks at the head again. Of two that found no claim, only one finds its name in the
+//! head: if the later one does, and the other had found its own before, then the other's claim was
+//! there for the later one to find. So of all who claim an epoch at most one ever sets a root, and
+//! the next opener finds it.
 //!
 //! Values that can only be read and written allow no more. Of three at once, one that is held up
 //! between looking for a claim and making its own may overwrite the claim of one that went on. That

@@ -1,4 +1,5 @@
-//! Opens the store of a bucket: takes the right to write, reads the newest root, and removes what others left.
+//! Opens the store of a bucket: takes the right to write, reads the newest root, and removes what
+//! others left.
 
 use crate::bucket::Bucket;
 use crate::commit::is_shadow;

@@ -1,4 +1,5 @@
-//! The store and its calls: a tree in the bucket, and the changes since it was written in memory and in the root.
+//! The store and its calls: a tree in the bucket, and the changes since it was written in memory
+//! and in the root.
 
 use crate::bucket::Bucket;
 use crate::node::MAX_VALUE_BYTES;
@@ -60,15 +61,17 @@ impl<B: Bucket> BucketStore<B> {
         self.0.page(start, end, take).map_err(|error| self.0.blame(error))
     }
 
-    /// Applies all mutations if all guards hold, or changes nothing. Of several mutations of one key the last counts.
+    /// Applies all mutations if all guards hold, or changes nothing. Of several mutations of one
+    /// key the last counts.
     ///
     /// # Durability
     ///
-    /// What is acknowledged is as safe as anything that the bucket acknowledged: see [`Bucket`].
+    /// An acknowledged call is as safe as anything that the bucket acknowledged: see [`Bucket`].
     ///
     /// # Errors
     ///
-    /// After [`StoreError::UnknownOutcome`] the call may have been applied; after any other error it was not.
+    /// After [`StoreError::UnknownOutcome`] the call may have been applied; after any other error
+    /// it was not.
     ///
     /// # Cost
     ///

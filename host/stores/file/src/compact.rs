@@ -7,6 +7,7 @@ use crate::directory::{Directory, File, IoError};
 use crate::lease::{Lease, remove};
 use crate::log::{Log, Own, State};
 use crate::record::{Builder, FLAG_END, FLAG_SNAPSHOT, FLAG_START};
+use crate::remedy::reason;
 use crate::reserve;
 use crate::segment::{MAX_EPOCH, lease_name, segment_name};
 use kvfs_contract::StoreError;
@@ -109,7 +110,8 @@ pub(crate) fn compact<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> 
             return Err(StoreError::AccessDenied);
         }
         Err(error) => {
-            log.state = State::Broken(format!("compaction failed at its end ({error}); open the store anew"));
+            let why = reason(error.clone());
+            log.state = State::Broken(format!("compaction failed at its end ({why}); open the store anew"));
             return Err(error);
         }
     }

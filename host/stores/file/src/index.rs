@@ -16,7 +16,7 @@ const MAX_CACHE_BYTES: usize = 32 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) locations: BTreeMap<Key, Location>,
-    /// What the entries would take in one segment.
+    /// Bytes that the entries would take in one segment.
     pub(crate) live_bytes: u64,
     cached_bytes: usize,
 }

@@ -62,8 +62,7 @@ impl<F: File> Lease<F> {
     }
 }
 
-/// Takes the right to write from an epoch. Writes into its lease before removing it, so that the
-/// writer sees one or the other.
+/// Takes the right to write from an epoch: writes into its lease, and only then removes it.
 fn revoke<D: Directory>(directory: &D, epoch: u64) -> Result<(), StoreError> {
     let name = lease_name(epoch);
     match directory.open_for_writing(&name) {

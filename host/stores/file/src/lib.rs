@@ -11,6 +11,7 @@
 
 mod directory;
 mod record;
+mod remedy;
 
 mod lease;
 mod reserve;
@@ -23,7 +24,6 @@ mod log;
 mod compact;
 mod open;
 mod reader;
-mod remedy;
 mod store;
 
 /// Returns whether a file of this name is a sign of a store in its directory.

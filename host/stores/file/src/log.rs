@@ -1,4 +1,5 @@
-//! The files of an open store: a segment to append to, older ones to read from, and the index in memory.
+//! The files of an open store: a segment to append to, older ones to read from, and the index in
+//! memory.
 
 use crate::directory::{Directory, File, IoError};
 use crate::index::{Index, Location};

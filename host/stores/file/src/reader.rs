@@ -5,6 +5,7 @@ use crate::directory::Directory;
 use crate::index::Location;
 use crate::lease::names;
 use crate::log::older_file;
+use crate::remedy::reason;
 use crate::segment::Name;
 use kvfs_contract::{Entry, StoreError};
 
@@ -44,7 +45,7 @@ impl<D: Directory> FileReader<D> {
             listed = again;
             failed = read.err();
         }
-        let last = failed.map_or(String::new(), |error| format!(" (at last: {error})"));
+        let last = failed.map_or(String::new(), |error| format!(" (at last: {})", reason(error)));
         Err(StoreError::Unavailable(format!(
             "its files changed while they were read, {MAX_ATTEMPTS} times{last}; it is in use, or damaged: \
              try again when no program has it open"

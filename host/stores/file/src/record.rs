@@ -7,9 +7,10 @@
 //! 16 sequence  u64       40 hash of the index u64
 //! ```
 //!
-//! Numbers are little-endian, hashes XXH64. The index holds for each change the key's length (u16), the
-//! value's length plus one (u32; 0 for a removal), and the key; the values follow each other in that order.
-//! `synced-to` is the offset up to which the segment was durable when the record was written.
+//! Numbers are little-endian, hashes XXH64. The index holds for each change the key's length (u16),
+//! the value's length plus one (u32; 0 for a removal), and the key; the values follow each other in
+//! that order. `synced-to` is the offset up to which the segment was durable when the record was
+//! written.
 //!
 //! A *note* is a header alone, at the offset up to which it declares the segment durable. It has no
 //! place in the sequence: the next record overwrites it.

@@ -1,4 +1,4 @@
-//! Calls of a store, short to write.
+//! Short forms of a store's calls.
 
 use kvfs_contract::{Durability, Guard, KvStore, MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, Mutation, StoreError};
 use std::collections::BTreeMap;
@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 /// The entries of a store.
 pub type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Changes of an apply: keys with their new values, or none to remove them.
+/// Changes of an apply: keys with their new values; `None` removes a key.
 pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// A key with a value, or none: a guard or a mutation.
+/// A key and an optional value: a guard or a mutation.
 pub type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// Calls of a store, short to write.
+/// Short forms of a store's calls.
 pub trait Calls: KvStore {
     /// Returns the value of a key.
     fn value_of(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -32,7 +32,7 @@ pub trait Calls: KvStore {
         }
     }
 
-    /// Applies what the pairs say.
+    /// Applies `pairs` under `guards`.
     fn set(&mut self, guards: &[Pair<'_>], pairs: &[Pair<'_>], durable: bool) -> Result<(), StoreError> {
         let guards: Vec<_> = guards.iter().map(|&(key, expected)| Guard { key, expected }).collect();
         let mutations: Vec<_> = pairs
@@ -46,7 +46,7 @@ pub trait Calls: KvStore {
         self.apply(&guards, &mutations, level)
     }
 
-    /// Applies changes.
+    /// Applies `changes` without guards.
     fn make(&mut self, changes: &[(Vec<u8>, Option<Vec<u8>>)], durable: bool) -> Result<(), StoreError> {
         let pairs: Vec<Pair<'_>> = changes.iter().map(|(key, value)| (&key[..], value.as_deref())).collect();
         self.set(&[], &pairs, durable)
@@ -55,7 +55,7 @@ pub trait Calls: KvStore {
 
 impl<S: KvStore> Calls for S {}
 
-/// Makes changes in a map.
+/// Makes `changes` in a map.
 pub fn change(state: &mut State, changes: &[(Vec<u8>, Option<Vec<u8>>)]) {
     for (key, value) in changes {
         match value {

@@ -1,24 +1,26 @@
-//! What is known of a store whose program is cut short at any call.
+//! The states that a store may have after a cut of its program at any call.
 
 use crate::{Calls, Changes, Random, State, change};
 use kvfs_contract::StoreError;
 
-/// The states that a store may have: one after each apply, from the last that is certain to the last that was
-/// begun; and how many of the applies were acknowledged.
+/// The states that a store may have, and the number of acknowledged applies.
+///
+/// The first state is certain. Each apply adds one, up to the last apply that was begun.
 pub struct Known {
     states: Vec<State>,
     acknowledged: usize,
 }
 
 impl Known {
-    /// Knows the state of a store.
+    /// Starts from a store with this state.
     pub fn certain(state: State) -> Self {
         Self { states: vec![state], acknowledged: 0 }
     }
 
-    /// Makes random changes until the power goes, and takes note of what is known after each.
+    /// Makes random changes until the power goes, and records the states that the store may have.
     ///
-    /// Of so many applies one is durable, so that nothing before it can be lost; none if it is `None`.
+    /// One of `durable_one_in` applies is durable, and then its state is certain. With `None` every
+    /// apply is buffered.
     pub fn work(
         &mut self,
         store: &mut impl Calls,
@@ -50,20 +52,20 @@ impl Known {
         }
     }
 
-    /// Returns what the store holds, which must be one of the states that a kill of the program may leave: nothing
-    /// that was acknowledged is lost.
+    /// Checks and returns the store's state after a kill of the program, which loses no acknowledged
+    /// apply.
     ///
     /// # Panics
-    /// If it is not, saying `what` was done.
+    /// If the store has any other state. The message begins with `what`.
     pub fn check_killed(&self, store: &mut impl Calls, what: &str) -> State {
         self.check(store, self.acknowledged, what)
     }
 
-    /// Returns what the store holds, which must be one of the states that a crash of the medium may leave: what is
-    /// lost is a suffix.
+    /// Checks and returns the store's state after a crash of the medium, which may lose the last
+    /// applies.
     ///
     /// # Panics
-    /// If it is not, saying `what` was done.
+    /// If the store has any other state. The message begins with `what`.
     pub fn check_crashed(&self, store: &mut impl Calls, what: &str) -> State {
         self.check(store, 0, what)
     }

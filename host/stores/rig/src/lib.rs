@@ -1,13 +1,14 @@
-//! What the tests of the stores on simulated media share.
+//! The test rig of the stores: crashes, races and the engine's crash test on simulated media.
 //!
-//! A test crate brings a medium (a disk, a bucket) that keeps a log of its calls and stops at any of them.
-//! Everything here works over a [`KvStore`](kvfs_contract::KvStore) and such a medium:
+//! Each store's tests bring a medium (a disk, a bucket) that can stop at any call. The rig works
+//! over a [`KvStore`](kvfs_contract::KvStore) on such a medium:
 //!
-//! - [`Handle`] lets threads take turns on the medium, one call at a time, in an order that a seed decides;
-//! - [`Calls`] makes calls of a store short to write;
-//! - [`Known`] is what is known of a store whose program is cut short at any call;
-//! - [`Race`] lets several openers work on one medium;
-//! - [`OnTrial`] puts the engine's own crash test on the store.
+//! - [`Handle`] lets threads take turns on the medium, one call at a time, in an order that a seed
+//!   decides;
+//! - [`Calls`] adds short forms of a store's calls;
+//! - [`Known`] tracks the states that a store may have after a cut at any call;
+//! - [`Race`] runs several openers on one medium;
+//! - [`OnTrial`] and [`Sweep`] run the engine's crash test on a store.
 
 mod random;
 

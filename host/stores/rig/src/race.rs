@@ -9,17 +9,21 @@ const APPLIES: usize = 12;
 
 /// How openers race on a medium `M`.
 pub struct Race<M, S> {
-    /// Opens the store; the number tells apart those who open it at the same moment.
+    /// Opens the store. The number is the thread's: concurrent openers have different ones.
     pub open: fn(&Handle<M>, u64) -> Result<S, StoreError>,
-    /// What a step puts beside its mark, so that garbage is left behind.
+    /// Entries that a step puts beside its mark, so that later steps leave garbage.
     pub ballast: fn(usize) -> State,
-    /// Whether a failed read may mean that another opener is newer. Any other failure ends the test.
+    /// Whether a read may fail like this because another opener is newer. Any other failure is a
+    /// bug and panics.
     pub may_be_overtaken: fn(&StoreError) -> bool,
 }
 
 impl<M: Send, S: Calls> Race<M, S> {
-    /// Counts up under a guard, with a mark for each step, and opens anew whenever another opener is newer. Returns the
-    /// marks of the steps that were acknowledged.
+    /// Counts up under a guard, with a mark for each step, and reopens the store whenever another
+    /// opener is newer. Returns the marks of the acknowledged steps.
+    ///
+    /// # Panics
+    /// If a call fails for another reason.
     pub fn count_up(&self, handle: &Handle<M>, thread: usize) -> Vec<Vec<u8>> {
         let mut acknowledged = Vec::new();
         let mut store = None;
@@ -51,11 +55,12 @@ impl<M: Send, S: Calls> Race<M, S> {
         acknowledged
     }
 
-    /// Lets a thread for each handle [count up](Self::count_up), and checks that the store that `left` opens afterwards
-    /// has every acknowledged step, and each step once. Returns how many steps were acknowledged.
+    /// Lets one thread per handle [count up](Self::count_up). Then checks the store that `left`
+    /// opens: it must hold every acknowledged step, and each step once. Returns the number of
+    /// acknowledged steps.
     ///
     /// # Panics
-    /// If a step is lost, or taken twice.
+    /// If a step was lost or taken twice.
     pub fn run(&self, handles: &[Handle<M>], seed: u64, left: impl FnOnce() -> S) -> usize {
         let what = format!("seed {seed}");
         let acknowledged =
@@ -76,10 +81,11 @@ pub fn number(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(bytes.try_into().expect("8 bytes"))
 }
 
-/// Checks the rule for two openers of one medium; `open` opens the store once more each time.
+/// Checks two openers of one medium: the newer one has the store, and the older one's applies fail.
+/// Each call of `open` opens the store anew.
 ///
 /// # Panics
-/// If the rule does not hold.
+/// If this does not hold.
 pub fn the_newer_opener_has_the_store_and_the_older_is_told<S: Calls>(mut open: impl FnMut() -> S) {
     let mut older = open();
     older.set(&[], &[(b"a", Some(b"1"))], false).unwrap();

@@ -1,4 +1,5 @@
-//! The engine's own crash test on a store: sequences of its operations, and at every call of the medium a cut.
+//! The engine's own crash test on a store: sequences of its operations, and at every call of the
+//! medium a cut.
 
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use kvfs_trust::below::Below;
@@ -15,13 +16,13 @@ pub trait Medium {
     /// The store under test.
     type Store: KvStore;
 
-    /// Opens the store; the number tells apart two openings of one program.
+    /// Opens the store. The number tells two openings by one program apart.
     fn open(&self, opening: u64) -> Result<Self::Store, StoreError>;
 
-    /// Changes how far the work is that makes the calls.
+    /// Changes the progress that the medium records with each of its calls.
     fn mark<T>(&self, change: impl FnOnce(&mut Mark) -> T) -> T;
 
-    /// Returns the level at which the store makes the apply with this number: a sabotage changes it.
+    /// Returns the level of the apply with this number. A sabotage may lower `level`.
     fn level(&self, level: Durability, _number: usize) -> Durability {
         level
     }
@@ -52,8 +53,8 @@ impl<M: Medium> OnTrial<M> {
     }
 }
 
-/// A sound store on a sound medium fails for these two reasons alone: any other is one that the engine must not put up
-/// with.
+/// A sound store on a sound medium fails for these two reasons alone: any other is one that the
+/// engine must not put up with.
 fn strictly(error: StoreError) -> StoreError {
     match error {
         StoreError::Conflict | StoreError::UnknownOutcome => error,
@@ -107,17 +108,17 @@ impl<M: Medium> KvStore for OnTrial<M> {
     }
 }
 
-/// Runs a sequence of operations, looks at every cut of it, and says what the cuts have met.
+/// Runs a sequence of operations, checks every cut of it, and counts the cuts by kind.
 pub type SweepOne<K> = fn(&Setup, &[Op], Option<K>) -> Result<Met, String>;
 
 /// Sweeps many sequences. `K` is a kind of sabotage.
 pub struct Sweep<K>(pub SweepOne<K>);
 
 impl<K: Copy + Send + Sync + fmt::Debug> Sweep<K> {
-    /// Sweeps random sequences, none of which may fail. Returns what all cuts have met.
+    /// Sweeps random sequences, none of which may fail. Returns the counts of all cuts.
     ///
     /// # Panics
-    /// If one fails, with the shortest sequence that does.
+    /// If a sequence fails. The message has the shortest one that fails.
     pub fn many(&self, sequences: u64, operations: usize) -> Met {
         let all = Mutex::new(Met::default());
         let check = |setup: &Setup, ops: &[Op]| -> Check {
@@ -129,7 +130,7 @@ impl<K: Copy + Send + Sync + fmt::Debug> Sweep<K> {
         all.into_inner().unwrap()
     }
 
-    /// As [`Sweep::many`], above an image.
+    /// Like [`Self::many`], above an image.
     ///
     /// # Panics
     /// If a sequence fails.
@@ -143,7 +144,7 @@ impl<K: Copy + Send + Sync + fmt::Debug> Sweep<K> {
     /// Checks that sweeps notice each kind of sabotage: a suite that cannot fail proves nothing.
     ///
     /// # Panics
-    /// If one is not noticed.
+    /// If one kind is not noticed.
     pub fn notices(&self, kinds: impl IntoIterator<Item = K>, operations: usize) {
         for kind in kinds {
             let check = |setup: &Setup, ops: &[Op]| (self.0)(setup, ops, Some(kind)).map(drop);

@@ -3,7 +3,7 @@
 use crate::Random;
 use std::sync::{Arc, Condvar, Mutex};
 
-/// A handle on a medium, for one thread if there are turns.
+/// A handle on a medium. With turns, each thread has its own.
 pub struct Handle<M> {
     shared: Arc<Shared<M>>,
     thread: usize,
@@ -46,7 +46,7 @@ impl<M> Handle<M> {
         Self { shared: Arc::new(shared), thread: 0 }
     }
 
-    /// Makes handles for threads that take turns, each of so many calls on average.
+    /// Makes one handle per thread. The threads take turns of `calls_per_turn` calls on average.
     pub fn taking_turns(medium: M, threads: usize, seed: u64, calls_per_turn: u64) -> Vec<Self> {
         let first = Self::new(medium);
         let running = (0..threads).collect();
@@ -55,12 +55,12 @@ impl<M> Handle<M> {
         (0..threads).map(|thread| Self { thread, ..first.clone() }).collect()
     }
 
-    /// Looks at the medium, or changes it, beside the calls of the store.
+    /// Reads or changes the medium without waiting for a turn.
     pub fn look<T>(&self, look: impl FnOnce(&mut M) -> T) -> T {
         look(&mut self.shared.medium.lock().unwrap())
     }
 
-    /// Makes a call of the store, when it is this thread's turn.
+    /// Makes a call of the medium when it is this thread's turn.
     pub fn call<T>(&self, call: impl FnOnce(&mut M) -> T) -> T {
         let mut turns = self.shared.turns.lock().unwrap();
         while turns.as_ref().is_some_and(|turns| turns.current != self.thread) {
@@ -84,10 +84,10 @@ impl<M> Handle<M> {
         self.shared.changed.notify_all();
     }
 
-    /// Runs a thread for each handle to its end, and returns what they return, in their order.
+    /// Runs one thread per handle to its end, and returns their results in order.
     ///
     /// # Panics
-    /// If one of them does, saying `what`.
+    /// If a thread panics. The message is `what`.
     pub fn run_all<T: Send>(handles: &[Self], what: &str, run: impl Fn(&Self, usize) -> T + Sync) -> Vec<T>
     where
         M: Send,
@@ -101,7 +101,7 @@ impl<M> Handle<M> {
                     scope.spawn(move || {
                         let run = std::panic::AssertUnwindSafe(|| run(handle, thread));
                         let result = std::panic::catch_unwind(run);
-                        // Or the others wait for ever for this one's turn to end.
+                        // Otherwise the other threads would wait for ever for this turn to end.
                         handle.done();
                         result.unwrap_or_else(|_| panic!("{what}"))
                     })

@@ -19,7 +19,7 @@ pub(super) fn records(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     garbage(work, picture)
 }
 
-/// Copies directories up that have names in the store: readers look for names only where the
+/// Copies up directories that have names in the store: readers look for names only where the
 /// directory's own record is.
 pub(super) fn hidden_names(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
     for ino in &picture.hidden_names {
@@ -132,7 +132,7 @@ fn reaps(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
         let waits = |index: &u64| end.max(*from) <= *index && index < to;
         if from < to && indices.iter().any(waits) {
             work.writer.put(work.writer.reap_change(*ino, end, *to))?;
-            work.note(key, format!("the reap record covers nothing before extent {end} any more"));
+            work.note(key, format!("the reap record now starts at extent {end}"));
         } else {
             work.writer.put((key.clone(), None))?;
             work.note(key, "the reap record was removed: no garbage waits for it");

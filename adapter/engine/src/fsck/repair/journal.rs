@@ -1,4 +1,4 @@
-//! The journal of a cut commit: put in place before anything is repaired.
+//! Puts the journal of an interrupted commit in place, before anything is repaired.
 
 use super::keep::remove_journal_record;
 use super::work::Work;
@@ -12,7 +12,10 @@ pub(super) fn settle(work: &mut Work<'_>) -> Result<()> {
     match work.writer.settle_journal() {
         Ok(false) => Ok(()),
         Ok(true) => {
-            work.note(key, "the journal of a commit that was cut short was brought to its end");
+            work.note(
+                key,
+                "the journal of an interrupted commit was put in place, or removed if it was not committed",
+            );
             Ok(())
         }
         Err(Error::Damaged(_)) => {
@@ -31,7 +34,7 @@ pub(super) fn settle(work: &mut Work<'_>) -> Result<()> {
             work.writer.flush()?;
             work.writer.set_journal(false);
             work.writer.put_superblock()?;
-            work.note(key, "what was committed to the damaged journal, and not in place yet, is lost");
+            work.note(key, "changes that were only in the damaged journal are lost");
             Ok(())
         }
         Err(error) => Err(error),

@@ -27,7 +27,7 @@ pub(super) fn stage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
             work.writer.put((key.clone(), None))?;
             work.note(
                 key,
-                format!("the entry for inode {} was removed: it lay in no directory", entry.ino.0),
+                format!("the entry for inode {} was removed: it was not in a directory", entry.ino.0),
             );
             continue;
         }
@@ -44,7 +44,7 @@ pub(super) fn stage(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
         };
         if kind != entry.kind {
             work.writer.put(work.writer.dentry_change(*dir, name, Dentry { kind, ..*entry }))?;
-            work.note(key, format!("the entry says now that inode {} is a {kind:?}", entry.ino.0));
+            work.note(key, format!("the entry now says that inode {} is a {kind:?}", entry.ino.0));
         }
     }
     Ok(())

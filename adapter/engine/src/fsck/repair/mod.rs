@@ -57,11 +57,11 @@ const MAX_ROUNDS: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repair {
-    /// What was wrong before.
+    /// The state before the repair.
     pub before: Report,
     /// The changes, in order.
     pub fixes: Vec<Fix>,
-    /// What is still wrong.
+    /// The state after it, with the damage that is left.
     pub after: Report,
 }
 

@@ -22,7 +22,10 @@ pub(super) fn entries(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
             Some(entry) => {
                 names.entry(entry.ino).or_default().count += 1;
                 work.writer.put(work.writer.dentry_change(damaged.dir, &damaged.name, entry))?;
-                work.note(key, format!("the entry names inode {} again, which had lost a name", entry.ino.0));
+                work.note(
+                    key,
+                    format!("the entry names inode {} again, which lacked this name", entry.ino.0),
+                );
             }
             None => keep_and_remove(work, key, "the entry", None)?,
         }
@@ -73,7 +76,7 @@ fn reaps(work: &mut Work<'_>, picture: &Picture) -> Result<()> {
         match last.filter(|last| *last >= end && !picture.damaged_inodes.contains(ino)) {
             Some(last) => {
                 work.writer.put(work.writer.reap_change(*ino, end, last.saturating_add(1)))?;
-                work.note(key, format!("the reap record covers what lies behind extent {end} again"));
+                work.note(key, format!("the reap record now covers the extents from {end} on"));
             }
             None => {
                 work.writer.put((key.clone(), None))?;
@@ -151,7 +154,10 @@ fn remove_unlinked(work: &mut Work<'_>, picture: &Picture, ino: InodeNo, key: Ve
         group.push(work.writer.reap_change(ino, 0, last.saturating_add(1)));
     }
     work.writer.put_group(group)?;
-    work.note(key, "the damaged inode of a file without a name, which waited to be removed, was removed");
+    work.note(
+        key,
+        "the damaged inode of a file without a name was removed, as the next opener would have done",
+    );
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub struct RepairOptions {
 pub struct Fix {
     /// The key of the record that was changed, made or removed.
     pub key: Vec<u8>,
-    /// What was done, in words.
+    /// The change, in words.
     pub what: String,
 }
 

@@ -24,7 +24,7 @@ pub struct Image {
     volume: String,
     records: usize,
     blocks: usize,
-    /// Where the table of blocks starts.
+    /// The start of the table of blocks.
     table_at: usize,
     /// One bit for each block: its checksum was found right.
     checked: Vec<u64>,
@@ -87,7 +87,7 @@ impl Digest {
     }
 }
 
-/// Where the records of one block lie.
+/// One block: its bytes, and its number of records.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     bytes: &'static [u8],
@@ -111,7 +111,7 @@ struct Header {
     volume: String,
     records: usize,
     blocks: usize,
-    /// Where the table of blocks starts.
+    /// The start of the table of blocks.
     table_at: usize,
     /// Bytes of the image.
     total: usize,
@@ -219,7 +219,7 @@ impl Image {
         if digest.end() == self.id.digest {
             Ok(())
         } else {
-            Err(damaged("its content is not that of its digest"))
+            Err(damaged("its content does not match its digest"))
         }
     }
 

@@ -186,7 +186,7 @@ impl Inode {
                 extents_below = fields.u64()?;
                 fields.end()?;
                 if !(1..=extents).contains(&extents_below) {
-                    return Err(id.damaged("more extents of the image than there are, or none"));
+                    return Err(id.damaged("the count of the image's extents is out of range"));
                 }
                 Content::Extents
             }
@@ -260,7 +260,7 @@ mod tests {
         (file.size, file.extents, file.extents_below) = (9, 2, 2);
         let mut value = Vec::new();
         file.encode(b"k", &mut value);
-        // At the last byte of the extents that exist.
+        // The last byte of the number of extents: there is one, and two are the image's.
         value[crate::stored::record::FRAME_BYTES + 23] = 1;
         seal(b"k", tag::INODE, &mut value);
         assert!(Inode::decode(b"k", InodeNo(5), 4096, &value).is_err(), "more of the image than there is");

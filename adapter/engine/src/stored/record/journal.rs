@@ -73,7 +73,7 @@ pub(crate) fn encode_changes(keys: &KeySpace, mutations: &[Mutation<'_>]) -> Res
             Mutation::Delete { key } => (DELETE, key, &[]),
         };
         let inner = keys.inner(key).unwrap_or_default();
-        let too_long = |_| damaged("a change that is too long for it");
+        let too_long = |_| damaged("a change is too long");
         out.push(what);
         out.extend_from_slice(&u16::try_from(inner.len()).map_err(too_long)?.to_be_bytes());
         out.extend_from_slice(&u32::try_from(value.len()).map_err(too_long)?.to_be_bytes());
@@ -96,7 +96,7 @@ pub(crate) fn decode_changes(keys: &KeySpace, bytes: &[u8]) -> Result<Changes> {
         rest = fields.rest();
         if !matches!(inner.first(), Some(&(tag::INODE | tag::DENTRY | tag::EXTENT | tag::REAP | tag::ORPHAN)))
         {
-            return Err(ID.damaged("a change of what is no record of files"));
+            return Err(ID.damaged("a change of a record that no journal carries"));
         }
         let value = match what {
             PUT => Some(value.to_vec()),

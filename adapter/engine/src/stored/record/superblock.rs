@@ -17,7 +17,7 @@ const FORMAT_MINOR: u16 = 3;
 /// so its bytes must stay the same.
 const FORMAT_MINOR_WITHOUT_NAMES: u16 = 2;
 
-/// Features that a reader need not know: none yet.
+/// The known features that a reader may ignore: none yet.
 const RO_COMPAT_KNOWN: u32 = 0;
 /// Feature: there may be a journal. If it has a commit record, its changes apply to the other
 /// records.
@@ -29,7 +29,7 @@ const INCOMPAT_LOWER: u32 = 4;
 /// Feature: names are counted, the counts leave the image below out, and inodes may say how many
 /// extents are the image's.
 const INCOMPAT_NAMES: u32 = 8;
-/// Features that a reader must know.
+/// The known features that a reader must support.
 const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER | INCOMPAT_NAMES;
 
 /// Bounds of the extent size, which is a power of two.
@@ -99,7 +99,7 @@ impl Superblock {
         }
     }
 
-    /// Changes it for a new opener, of this version.
+    /// Raises the epoch for a new opener, and sets the features that its records may use.
     pub(crate) fn take_over(&mut self) {
         self.epoch = self.epoch.saturating_add(1);
         self.seq = self.seq.saturating_add(1);
@@ -289,7 +289,7 @@ impl Superblock {
         }
         fields.end()?;
         if superblock.lower.is_some() != (incompat & INCOMPAT_LOWER != 0) {
-            return Err(ID.damaged("an image below that its features do not tell of, or none"));
+            return Err(ID.damaged("its features and its image do not match"));
         }
         let size = superblock.extent_bytes;
         if !(MIN_EXTENT_BYTES..=MAX_EXTENT_BYTES).contains(&size) || !size.is_power_of_two() {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 const VOLUME: &str = "v";
 const PREFIX: [u8; 2] = [1, b'v'];
 
-/// A store takes no longer keys.
+/// The longest key that a store takes.
 const MAX_KEY_BYTES: usize = LARGE.max_key_bytes as usize;
 
 /// Input: one byte whose lowest bit says whether the value gets a right frame; one byte with the

@@ -1,4 +1,4 @@
-//! A bucket in memory that remembers its calls, stops at any of them, and takes turns among threads.
+//! A bucket in memory that logs its calls, stops at any of them, and serves threads in turns.
 
 use kvfs_bucket_store::{Bucket, BucketError};
 use kvfs_store_rig::Handle;
@@ -7,28 +7,28 @@ use std::collections::BTreeMap;
 
 pub(crate) type Values = BTreeMap<String, Vec<u8>>;
 
-/// What a bucket holds, and how it got there.
+/// The values of a bucket, and their history.
 #[derive(Clone, Default)]
 pub(crate) struct Contents {
     pub(crate) values: Values,
-    /// Calls that changed something, in their order: the name, and what it had afterwards.
+    /// Calls that changed something, in order: the name, and its value afterwards.
     pub(crate) log: Vec<(String, Option<Vec<u8>>)>,
-    /// How far the work was that made them, for each.
+    /// For each of them, the progress of the run.
     pub(crate) marks: Vec<Mark>,
-    /// How far it is now.
+    /// The progress of the run now.
     pub(crate) mark: Mark,
-    /// What the bucket held before them.
+    /// The values before all of them.
     pub(crate) before: Values,
-    /// Calls that change something, until the power is cut in the middle of one.
+    /// Calls that change something until the power goes in the middle of one.
     pub(crate) calls_left: Option<u64>,
-    /// Decides what a set leaves that is cut short.
+    /// Decides what a set that is cut short leaves.
     pub(crate) torn: u64,
-    /// Decides for every call if it fails: none, before it did anything, or after.
+    /// Decides for every call whether it fails: not at all, before it did anything, or after.
     pub(crate) fail: Option<fn(&Call<'_>) -> Failing>,
     pub(crate) calls: u64,
 }
 
-/// A call, as a decision sees it.
+/// A call, for a decision about it.
 pub(crate) struct Call<'a> {
     pub(crate) number: u64,
     pub(crate) what: &'static str,
@@ -47,7 +47,7 @@ impl Contents {
         Self { before: values.clone(), values, ..Self::default() }
     }
 
-    /// Returns what some first part of the calls left, of which the last may be torn.
+    /// Returns what some first part of the calls leaves; the last of them may be torn.
     pub(crate) fn after_losing(&self, calls: usize, torn: Option<u64>) -> Values {
         let mut values = self.before.clone();
         let kept = &self.log[..self.log.len() - calls];
@@ -119,7 +119,8 @@ pub(crate) fn change(values: &mut Values, name: &str, value: Option<Vec<u8>>) {
     }
 }
 
-/// Returns what a set that is cut short leaves: all, nothing new, a part, or a part before the end of the old value.
+/// Returns what a set that is cut short leaves: all, nothing new, a part, or a part in front of the
+/// end of the old value.
 pub(crate) fn part(torn: u64, old: Option<&Vec<u8>>, value: &[u8]) -> Option<Vec<u8>> {
     let cut = value.len() * (torn as usize / 5 % 8) / 8;
     match torn % 5 {
@@ -135,7 +136,7 @@ pub(crate) fn part(torn: u64, old: Option<&Vec<u8>>, value: &[u8]) -> Option<Vec
     }
 }
 
-/// A bucket.
+/// A handle on a bucket.
 #[derive(Clone)]
 pub(crate) struct SimBucket(pub(crate) Handle<Contents>);
 

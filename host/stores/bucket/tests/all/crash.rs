@@ -22,7 +22,7 @@ fn work(store: &mut BucketStore<SimBucket>, known: &mut Known, random: &mut Rand
     known.work(store, random, applies, None, changes);
 }
 
-/// Opens the store, which must have a state that is known, and checks that it takes changes.
+/// Opens the store, which must have a known state, and checks that it takes changes.
 fn open_and_check(
     values: Values,
     what: &str,
@@ -48,7 +48,7 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
             let mut values = Values::new();
             let mut known = Known::certain(State::new());
             let mut finished = false;
-            // The first cut is everywhere; the later ones hit openings and what is left of openings.
+            // The first cut is everywhere; later cuts hit openings and what they left.
             for round in 0..4 {
                 rounds += 1;
                 let cut = if round == 0 { cut } else { 1 + random.below(40) };
@@ -65,7 +65,7 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
                 let killed = bucket.contents(|contents| contents.values.clone());
                 let (looked_at, state) =
                     open_and_check(killed, &what, |store, what| known.check_killed(store, what));
-                // A bucket that does not keep what it acknowledged loses the end of it.
+                // A bucket that does not keep what it acknowledged loses the end of the calls.
                 let lost = bucket.contents(|contents| {
                     let calls = random.below(1 + contents.log.len() as u64) as usize;
                     contents.after_losing(calls, random.chance(2).then(|| random.below(40)))
@@ -134,7 +134,7 @@ fn openers_in_a_row_leave_few_names() {
         state = known.last();
         values = bucket.contents(|contents| contents.values.clone());
         let others = values.keys().filter(|name| !name.starts_with("kvfs.page.")).count();
-        // The head and its copy, the mark, two roots, and claims.
+        // The head and its copy, the last opener, two roots, and claims.
         assert!(others <= 3 + 2 + 65, "{others} names at opening {opening}");
     }
     let bucket = SimBucket::new(Contents::new(values));

@@ -1,10 +1,10 @@
-//! A bucket whose values were damaged or lost, or are somebody else's.
+//! A bucket whose values are damaged, lost, or another program's.
 
 use crate::bucket::{Contents, SimBucket, Values};
 use kvfs_bucket_store::{BucketStore, OpenError, StoreError};
 use kvfs_store_rig::{Calls, Changes};
 
-/// A store with a tree, a log and large values, and what its bucket holds.
+/// The bucket of a store with a tree, a log and large values.
 fn values() -> Values {
     let bucket = SimBucket::new(Contents::default());
     let mut store = BucketStore::open(bucket.clone(), 1).unwrap();
@@ -52,11 +52,13 @@ fn what_is_damaged_or_missing_is_an_error_and_never_other_keys() {
                 }
                 Err(error) => panic!("{name}: {error}"),
                 Ok(found) if name.contains(".page.") => {
-                    // In a large value: the keys are all there, and what reads them has checksums of its own.
+                    // In a large value: all keys are there, and readers of values have checksums of
+                    // their own.
                     assert!(found.keys().eq(expected.keys()), "{name}");
                     in_values += 1;
                 }
-                // A root that looks torn: the one before it is a commit older, or says the same.
+                // A root that looks torn: the one before it is a commit older, or has the same
+                // contents.
                 Ok(found) => assert!(found.len().abs_diff(expected.len()) <= 2, "{name}"),
             }
         }
@@ -71,7 +73,7 @@ fn a_store_that_lost_all_its_roots_or_its_claims_is_not_an_empty_one() {
         values.retain(|name, _| !name.starts_with(lost));
         let opened = open(values);
         if lost != "kvfs.root." {
-            // The head still names its opener, or a claim does.
+            // The head or a claim still names the opener.
             assert_eq!(opened.unwrap().entries(b"", b"").unwrap().len(), 120);
         } else {
             assert!(matches!(&opened, Err(OpenError::Store(StoreError::Corrupt(_)))), "{opened:?}");

@@ -1,8 +1,8 @@
-//! The engine's own crash test on this store: sequences of its operations, and at every call of the bucket that
-//! changes something the program killed, with any part of a last set there.
+//! The engine's own crash test on this store: sequences of its operations. At every call of the
+//! bucket that changes something the program is killed, with any part of the last set there.
 //!
-//! A bucket that does not keep what it acknowledged loses the end of the calls, and leaves what an earlier cut
-//! leaves: nothing more is to be looked at for it.
+//! A bucket that does not keep what it acknowledged loses the end of the calls. That leaves what an
+//! earlier cut leaves, so it needs no cuts of its own.
 
 use crate::bucket::{Contents, SimBucket, Values, change, part};
 use kvfs_bucket_store::{BucketStore, OpenError};
@@ -16,12 +16,13 @@ use kvfs_trust::store::{Map, TestStore};
 const SEQUENCES: u64 = 400;
 const OPERATIONS: usize = 40;
 
-/// How the store, or its bucket, breaks what it promises.
+/// A broken promise of the store or its bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sabotage {
     /// Every seventh apply is acknowledged and not made.
     DropsAnApply,
-    /// At a cut the bucket has lost two calls from the end, though it is to keep what it acknowledged.
+    /// At a cut the bucket has lost the last two calls, though it promises to keep what it
+    /// acknowledged.
     LosesTheEnd,
     /// At a cut the bucket has made the call under way, and lost the one before.
     Reorders,
@@ -42,7 +43,7 @@ impl Medium for SimBucket {
     }
 }
 
-/// Runs a sequence, then looks at every cut of it.
+/// Runs a sequence, then checks every cut of it.
 fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, String> {
     let setup = within(setup, &Limits::standard(true));
     let bucket = SimBucket::new(Contents::default());
@@ -55,7 +56,7 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
     let calls = made.log.len();
     let mut cuts = Cuts::new(ran);
     let mut values = Values::new();
-    // What was there before each of the last two calls.
+    // The values before each of the last two calls.
     let mut before = [values.clone(), values.clone()];
     for call in 0..=calls {
         let mut random = Random::new(call as u64);
@@ -78,7 +79,7 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
             left.push(torn);
         }
         for (mut left, how) in left.into_iter().zip(["before", "in the middle of"]) {
-            // Openers that are killed, most of them before they are done.
+            // Openers that are killed, mostly before they are done.
             for _ in 0..random.below(3) {
                 let calls_left = Some(1 + random.below(20));
                 let torn = random.below(40);

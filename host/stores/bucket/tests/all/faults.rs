@@ -1,4 +1,4 @@
-//! Calls of the bucket that fail, at once or after they did what they should.
+//! Calls of the bucket that fail, before or after they did their work.
 
 use crate::bucket::{Contents, Failing, SimBucket};
 use crate::model::pages_of_an_empty_store;
@@ -16,7 +16,7 @@ fn what_is_said_of_a_call_is_so_whichever_calls_of_the_bucket_fail() {
         let fail: fn(&crate::bucket::Call<'_>) -> Failing = match seed % 3 {
             0 => |call| if call.number % 13 == 0 { Failing::Before } else { Failing::No },
             1 => |call| if call.number % 17 == 0 { Failing::After } else { Failing::No },
-            // Two in a row, also what would find out about the first.
+            // Two in a row, so that the call that would find out about the first fails too.
             _ => |call| match call.number % 31 {
                 0 | 1 if call.what == "get" || call.name.contains("root") => Failing::After,
                 2 => Failing::Before,
@@ -32,7 +32,7 @@ fn what_is_said_of_a_call_is_so_whichever_calls_of_the_bucket_fail() {
                 Ok(()) => drop(model.insert(key, value)),
                 Err(StoreError::UnknownOutcome) => {
                     unknown += 1;
-                    // Reading says, and says the same from then on.
+                    // Reading tells, and tells the same from then on.
                     let found = loop {
                         match store.value_of(&key) {
                             Ok(found) => break found,
@@ -48,7 +48,7 @@ fn what_is_said_of_a_call_is_so_whichever_calls_of_the_bucket_fail() {
                 Err(error) => panic!("seed {seed}, step {step}: {error}"),
             }
             if random.chance(30) {
-                // What it says is what the next opener finds.
+                // The next opener finds what the store says.
                 let values = bucket.contents(|contents| contents.values.clone());
                 let mut next = BucketStore::open(SimBucket::new(Contents::new(values)), 2).unwrap();
                 assert_eq!(next.entries(b"", b"").unwrap(), model, "seed {seed}, step {step}");
@@ -56,7 +56,7 @@ fn what_is_said_of_a_call_is_so_whichever_calls_of_the_bucket_fail() {
         }
         bucket.contents(|contents| contents.fail = None);
         assert_eq!(store.entries(b"", b"").unwrap(), model, "seed {seed}");
-        // Pages of a commit that failed are written over, or the next opener removes them.
+        // A later commit overwrites the pages of one that failed, or the next opener removes them.
         let mut store = BucketStore::open(bucket.clone(), 2).unwrap();
         assert_eq!(pages_of_an_empty_store(&bucket, &mut store), 0, "seed {seed}");
     }

@@ -1,5 +1,5 @@
-//! The store on a simulated bucket: against an ordered map, cut at every call, raced for, damaged, and under the
-//! engine.
+//! The store on a simulated bucket: against an ordered map, cut at every call, raced for, damaged,
+//! and under the engine.
 
 mod bucket;
 mod crash;

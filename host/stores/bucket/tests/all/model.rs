@@ -1,24 +1,25 @@
-//! Random calls, against an ordered map.
+//! Random calls, compared with an ordered map.
 
 use crate::bucket::{Contents, SimBucket};
 use kvfs_bucket_store::{BucketStore, MAX_KEY_BYTES, MAX_VALUE_BYTES, StoreError};
 use kvfs_contract::Mutation;
 use kvfs_store_rig::{Calls, Changes, Random, State, change};
 
-/// Removes everything, until that is in the tree too, and returns how many pages are left.
+/// Removes everything, until the removals are in the tree too, and returns how many pages are left.
 pub(crate) fn pages_of_an_empty_store(bucket: &SimBucket, store: &mut BucketStore<SimBucket>) -> usize {
     let keys: Vec<_> = store.entries(b"", b"").unwrap().into_keys().map(|key| (key, None)).collect();
     for part in keys.chunks(1000) {
         store.make(part, true).unwrap();
     }
-    // More changes than a root holds.
+    // More changes than a root holds, so that they go to the tree.
     for _ in 0..40 {
         store.set(&[], &[(&[b'x'; MAX_KEY_BYTES], None)], true).unwrap();
     }
     bucket.contents(|contents| contents.pages())
 }
 
-/// Keys of a length make nodes of few entries, so that a few hundred keys make a tree of several levels.
+/// Keys of a length: long ones make nodes of few entries, so a few hundred keys make a tree of
+/// several levels.
 fn key(random: &mut Random, key_bytes: usize) -> Vec<u8> {
     let number = random.below(600);
     let mut key = vec![b'k'; key_bytes.max(8)];
@@ -36,7 +37,7 @@ fn random_calls_agree_with_an_ordered_map_and_nothing_is_left_behind() {
         let mut model = State::new();
         let mut most_pages = 0;
         for step in 0..2500 {
-            // More puts than removals, and later the other way round.
+            // First more puts than removals, later more removals than puts.
             let growing = step % 1000 < 600;
             let changes: Changes = (0..random.below(8))
                 .map(|_| {
@@ -111,7 +112,7 @@ fn large_values_are_kept_in_parts_and_removed_with_them() {
 fn a_large_batch_is_one_commit_and_its_garbage_is_removed_whole() {
     let bucket = SimBucket::new(Contents::default());
     let mut store = BucketStore::open(bucket.clone(), 1).unwrap();
-    // Written in two orders, so that the pages to remove are not in few runs.
+    // Written in two orders, so that the garbage is not in a few runs.
     let names = |number: u64| (number * 7919 % 4001).to_be_bytes().to_vec();
     for round in 0..3 {
         let puts: Changes =
@@ -142,7 +143,7 @@ fn an_apply_costs_one_set_and_one_get_unless_the_log_is_full() {
     let least = calls.iter().filter(|calls| **calls == 2).count();
     assert!(least > 1900, "{least} of 2000 took two calls");
     assert!(calls.iter().sum::<u64>() < 2 * 2000 + 600, "{} calls", calls.iter().sum::<u64>());
-    // Opening does not depend on what there is.
+    // Opening costs the same whatever the store holds.
     let before = bucket.contents(|contents| contents.calls);
     BucketStore::open(bucket.clone(), 2).unwrap();
     let opening = bucket.contents(|contents| contents.calls) - before;

@@ -10,7 +10,7 @@ const RACE: Race<Contents, BucketStore<SimBucket>> = Race {
         Err(OpenError::Overtaken) => Err(StoreError::AccessDenied),
         Err(OpenError::Store(error)) => Err(error),
     },
-    // Pages to be removed with the next step, and changes that do not fit a log for long.
+    // Pages that are garbage after the next step, and changes that soon overflow a log.
     ballast: |step| {
         let ballast = vec![step as u8; if step % 2 == 0 { 3000 } else { 2000 }];
         let end = ballast[..2000].to_vec();

@@ -4,7 +4,7 @@ use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileStore, IoKind, Options, StoreError};
 use kvfs_store_rig::{Calls, Changes, Known, Random, State};
 
-/// So that a few hundred applies compact several times.
+/// Small enough that a few hundred applies compact several times.
 const OPTIONS: Options = Options { min_garbage_bytes: 4 << 10, reserve_bytes: 256 };
 
 fn changes(random: &mut Random) -> Changes {
@@ -37,7 +37,7 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
             let mut disk = Disk::default();
             let mut known = Known::certain(State::new());
             let mut finished = false;
-            // The first cut is everywhere; the later ones hit openings and compactions of what is left.
+            // The first cut is everywhere; later cuts hit openings and compactions of the rest.
             for round in 0..4 {
                 rounds += 1;
                 disk.calls_left = Some(if round == 0 { cut } else { 1 + random.below(60) });
@@ -52,12 +52,12 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
                 let what = format!("{what}, crash");
                 let (mut store, crashed) = open(directory.disk(|disk| disk.after_crash(&mut random)), &what);
                 known.check_crashed(&mut store, &what);
-                // On from one of them, as the opener that looked left it.
+                // Goes on from one of the two, as the opener that checked it left it.
                 let next = if random.chance(2) { looked_at } else { crashed };
                 disk = next.disk(|disk| disk.after_kill());
                 let mut store = FileStore::open_with(SimDirectory::new(disk.clone()), OPTIONS).unwrap();
                 known = Known::certain(store.entries(b"", b"").unwrap());
-                // What was found then is durable: the opening above synced it.
+                // The state found then is durable: the opening above synced it.
             }
             cuts += 1;
             if finished {

@@ -1,4 +1,4 @@
-//! A directory whose files were damaged, or are somebody else's.
+//! A directory whose files are damaged, or another program's.
 
 use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileStore, Options, StoreError};
@@ -6,10 +6,10 @@ use kvfs_store_rig::Calls;
 
 const OPTIONS: Options = Options { min_garbage_bytes: 16 << 20, reserve_bytes: 256 };
 
-/// What a note takes, the last thing in a segment whose writer ended after a durable apply.
+/// The size of a note, which ends a segment whose writer ended after a durable apply.
 const NOTE_BYTES: usize = 64;
 
-/// A store of two openers with durable values, and its disk.
+/// The disk of a store with durable values of two openers.
 fn disk() -> Disk {
     let directory = SimDirectory::new(Disk::default());
     for opener in 0..2u8 {
@@ -22,7 +22,7 @@ fn disk() -> Disk {
     directory.disk(|disk| disk.after_kill())
 }
 
-/// A store that was compacted at its last apply, which was durable, and its disk.
+/// The disk of a store that was compacted at its last apply, a durable one.
 fn compacted_disk() -> Disk {
     let directory = SimDirectory::new(Disk::default());
     let options = Options { min_garbage_bytes: 1 << 10, ..OPTIONS };
@@ -43,7 +43,7 @@ fn segments(disk: &Disk) -> Vec<String> {
 
 #[test]
 fn durable_keys_that_are_damaged_are_an_error_and_never_missing() {
-    // A header for each record, and an index that takes 6 bytes and the key for each change.
+    // A header for each record, and 6 bytes and the key in an index for each change.
     let two_segments = 64 + 4 * (64 + 8) + (64 + 16) + 4 * (64 + 8);
     let snapshot = 64 + (64 + 8 * 7) + 64;
     for (whole, files, checked_bytes) in [(disk(), 2, two_segments), (compacted_disk(), 1, snapshot)] {
@@ -60,8 +60,8 @@ fn durable_keys_that_are_damaged_are_an_error_and_never_missing() {
                         found_out += 1;
                     }
                     Err(error) => panic!("bit {bit} of {name}: {error}"),
-                    // In a value or in the note: the keys are all there, and what reads the values has
-                    // checksums of its own.
+                    // In a value or in the note: all keys are there, and readers of values have
+                    // checksums of their own.
                     Ok(mut store) => {
                         let found = store.entries(b"", b"").unwrap();
                         assert_eq!(found.len(), 8, "bit {bit} of {name}");
@@ -160,7 +160,7 @@ fn what_is_no_file_or_has_an_absurd_number_is_in_nobodys_way() {
     let reader = kvfs_file_store::FileReader::open(&directory).unwrap().unwrap();
     assert_eq!(reader.value(b"b").unwrap().as_deref(), Some(&b"2"[..]));
 
-    // The last number is taken: whoever put it there is told its name.
+    // The last number is taken. The error tells whoever put it there its name.
     directory.create("0000ffffffffffff.kvfs").unwrap();
     let error = FileStore::open_with(directory, OPTIONS).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("0000ffffffffffff.kvfs"), "{error}");

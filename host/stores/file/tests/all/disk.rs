@@ -1,4 +1,5 @@
-//! A disk in memory that keeps apart what is durable, stops at any call, and takes turns among threads.
+//! A disk in memory that keeps apart what is durable, stops at any call, and serves threads in
+//! turns.
 
 use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
 use kvfs_store_rig::{Handle, Random};
@@ -30,46 +31,46 @@ fn put(bytes: &mut Vec<u8>, offset: usize, part: &[u8]) {
     bytes[offset..offset + part.len()].copy_from_slice(part);
 }
 
-/// So many applies are made as they should be, before anything is done to break a promise.
+/// Applies that are made honestly before any promise is broken.
 pub(crate) const LIES_AFTER: usize = 4;
 
-/// What the disk holds.
+/// The contents of the disk.
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
     inodes: Vec<Arc<Inode>>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
-    /// Calls that change something, until the power is cut.
+    /// Calls that change something until the power goes.
     pub(crate) calls_left: Option<u64>,
     pub(crate) calls: u64,
-    /// Calls of this kind fail, with this kind of error.
+    /// Calls of this kind fail with this kind of error.
     pub(crate) fail: Option<(&'static str, IoKind)>,
-    /// As where the system does not tell how many names a file has.
+    /// The system does not tell how many names a file has.
     pub(crate) tells_no_names: bool,
-    /// Most bytes of all files together.
+    /// The most bytes that all files together may have.
     pub(crate) capacity_bytes: Option<usize>,
-    /// Entries that are no files.
+    /// Names of directories.
     pub(crate) directories: BTreeSet<String>,
-    /// Calls of this kind do nothing and say that all is well, from the [`LIES_AFTER`]th apply on; of those that
-    /// write, each ninth.
+    /// Once more than [`LIES_AFTER`] applies have begun, calls of this kind do nothing and report
+    /// success; of writes, every ninth.
     pub(crate) lies: Option<&'static str>,
-    /// How far the work was that makes the calls.
+    /// The progress of the run that makes the calls.
     pub(crate) mark: Mark,
-    /// What was there before each call that changes something, where it is kept.
+    /// The disk before each call that changes something, if it is kept.
     pub(crate) cuts: Option<Vec<Cut>>,
 }
 
-/// A disk when a call was made.
+/// A disk before a call.
 #[derive(Clone)]
 pub(crate) struct Cut {
     pub(crate) disk: Disk,
     pub(crate) mark: Mark,
-    /// The call, if it is one that can be done in part.
+    /// The call, if it can be done in part.
     write: Option<(usize, usize, Vec<u8>)>,
 }
 
 impl Cut {
-    /// Returns the disk with a part of what the call writes, if it does.
+    /// Returns the disk with a part of the call's write, if the call writes.
     pub(crate) fn torn(&self, random: &mut Random) -> Option<Disk> {
         let (inode, offset, bytes) = self.write.as_ref()?;
         let part = bytes[..random.below(1 + bytes.len() as u64) as usize].to_vec();
@@ -80,7 +81,7 @@ impl Cut {
 }
 
 impl Disk {
-    /// Returns the disk as it is after the process was killed: nothing is lost.
+    /// Returns the disk after a kill of the process: nothing is lost.
     pub(crate) fn after_kill(&self) -> Self {
         Self {
             calls_left: None,
@@ -93,7 +94,7 @@ impl Disk {
         }
     }
 
-    /// Returns the disk as it may be after the machine went down: of what was not durable any part is there,
+    /// Returns the disk after a crash of the machine: any part of what was not durable is there,
     /// sector by sector and name by name.
     pub(crate) fn after_crash(&self, random: &mut Random) -> Self {
         const SECTOR_BYTES: usize = 64;
@@ -142,14 +143,14 @@ impl Disk {
         self.names.remove(name);
     }
 
-    /// Returns how many bytes can be written to a file from an offset on.
+    /// Returns how many bytes fit into a file from an offset on.
     fn room(&self, inode: usize, offset: usize) -> usize {
         let Some(capacity) = self.capacity_bytes else { return usize::MAX };
         let used: usize = self.names.values().map(|&inode| self.inodes[inode].content().len()).sum();
         (self.inodes[inode].content().len() + capacity).saturating_sub(used + offset)
     }
 
-    /// Counts a call that changes something. Returns false if the power goes in the middle of it.
+    /// Counts a changing call. Returns false if the power goes in the middle of it.
     fn step(&mut self, kind: &'static str) -> Result<bool, IoError> {
         if let Some((failing, error)) = self.fail
             && failing == kind
@@ -168,7 +169,7 @@ impl Disk {
         }
     }
 
-    /// Keeps what is there, if that is wanted.
+    /// Keeps a copy of the disk, if copies are wanted.
     pub(crate) fn keep_cut(&mut self) {
         if let Some(mut cuts) = self.cuts.take() {
             cuts.push(Cut { disk: self.after_kill(), mark: self.mark, write: None });
@@ -320,7 +321,7 @@ impl File for SimFile {
             if let Some(cut) = disk.cuts.as_mut().and_then(|cuts| cuts.last_mut()) {
                 cut.write = Some((self.inode, offset as usize, bytes.to_vec()));
             }
-            // Any part may be there when the power goes; how much, the number of the call decides.
+            // Any part may be there when the power goes; the number of the call decides how much.
             let part = if whole { bytes.len() } else { bytes.len() * (disk.calls as usize % 4) / 3 };
             let part = bytes[..part.min(bytes.len())].to_vec();
             Arc::make_mut(&mut disk.inodes[self.inode]).pending.push((offset as usize, part));

@@ -1,5 +1,6 @@
-//! The engine's own crash test on this store: sequences of its operations, and at every call of the disk
-//! the program killed, or the machine down with any part lost of what was not durable.
+//! The engine's own crash test on this store: sequences of its operations. At every call of the
+//! disk the program is killed, or the machine goes down and any part of what was not durable is
+//! lost.
 
 use crate::disk::{Disk, LIES_AFTER, SimDirectory};
 use kvfs_contract::{Durability, Limits, StoreError};
@@ -17,10 +18,10 @@ static COMPACTIONS: AtomicU64 = AtomicU64::new(0);
 const SEQUENCES: u64 = 200;
 const OPERATIONS: usize = 40;
 
-/// How the store, or its disk, breaks what it promises.
+/// A broken promise of the store or its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sabotage {
-    /// A durable apply is acknowledged without a sync, once the volume is there.
+    /// A durable apply is acknowledged without a sync, once the volume exists.
     NoSync,
     /// Every seventh apply is acknowledged and not made.
     DropsAnApply,
@@ -28,12 +29,12 @@ enum Sabotage {
     Disk(&'static str),
 }
 
-/// A directory, and how its store is opened.
+/// A directory with the options of its store.
 struct OnDisk {
     directory: SimDirectory,
     options: Options,
     sabotage: Option<Sabotage>,
-    /// What the segments took after the last apply.
+    /// The size of the segments after the last apply.
     size_bytes: Cell<u64>,
 }
 
@@ -73,10 +74,11 @@ impl Medium for OnDisk {
     }
 }
 
-/// Runs a sequence, then looks at every cut of it.
+/// Runs a sequence, then checks every cut of it.
 fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, String> {
     let setup = within(setup, &Limits::standard(true));
-    // Some compact at nearly every apply, some now and then; by the setup, which a shorter sequence has too.
+    // Some sequences compact at nearly every apply, others now and then. The setup decides, because
+    // a shortened sequence has the same one.
     let min_garbage_bytes = if setup.scan_entries_max == 1 { 4 << 10 } else { 32 << 10 };
     let options = Options { min_garbage_bytes, reserve_bytes: 256 };
     let lies = match sabotage {
@@ -100,7 +102,7 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
             let Some(disk) = disk else { continue };
             for loss in [Loss::Nothing, Loss::NotDurable] {
                 let mut disk = disk.clone();
-                // Openers that are killed, most of them before they are done.
+                // Openers that are killed, mostly before they are done.
                 for _ in 0..random.below(3) {
                     if loss == Loss::NotDurable && random.chance(3) {
                         disk = disk.after_crash(&mut random);

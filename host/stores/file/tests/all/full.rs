@@ -1,4 +1,4 @@
-//! A disk without room.
+//! A full disk.
 
 use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileStore, IoKind, Options, StoreError};
@@ -11,7 +11,7 @@ fn open(disk: Disk) -> (FileStore<SimDirectory>, SimDirectory) {
     (FileStore::open_with(directory.clone(), OPTIONS).unwrap(), directory)
 }
 
-/// Puts keys until there is no room. Returns how many there are.
+/// Puts keys until the disk is full. Returns how many there are.
 fn fill(store: &mut FileStore<SimDirectory>) -> u16 {
     for number in 0..u16::MAX {
         match store.set(&[], &[(&number.to_be_bytes(), Some(&[1; 100]))], number % 5 == 0) {
@@ -40,7 +40,7 @@ fn on_a_full_disk_keys_are_removed_and_the_store_is_opened() {
         assert_eq!(store.entries(b"", b"").unwrap().len(), usize::from(keys) - 10);
         store.set(&[], &[(&(10 + opening).to_be_bytes(), None)], true).unwrap();
     }
-    // Many in one call, as there are more of them than the reserve has room for one by one.
+    // Many in one call: the reserve has no room for all of them one by one.
     let all: Vec<_> = (0..keys).map(u16::to_be_bytes).collect();
     let removals: Vec<(&[u8], Option<&[u8]>)> = all.iter().map(|key| (&key[..], None)).collect();
     for some in removals.chunks(64) {

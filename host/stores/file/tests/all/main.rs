@@ -1,4 +1,5 @@
-//! The store on a simulated disk: cut at every call, crashed, raced for, damaged, and under the engine.
+//! The store on a simulated disk: cut at every call, crashed, raced for, damaged, and under the
+//! engine.
 
 mod crash;
 mod damage;

@@ -7,7 +7,7 @@ use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::bindings::sync::Proxy;
 
-use super::Session;
+use crate::session::Session;
 
 /// The answer to a request, and the end of the call that gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
