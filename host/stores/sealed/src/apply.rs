@@ -1,7 +1,7 @@
 //! Changing entries.
 
 use crate::below::AsyncKvStore;
-use crate::cipher::NONCE_BYTES;
+use crate::cipher::{NONCE_BYTES, Sealer};
 use crate::guards::Remembered;
 use crate::keys::Ring;
 use crate::layout::{prefix, split};
@@ -36,7 +36,7 @@ impl Drop for NamesChange<'_> {
             let (group, name) = split(mutation.key())?;
             Some((group, name, mutation.value().is_some()))
         });
-        lock(self.listings).end(self.done.then_some(names));
+        lock(self.listings).end(self.done, names);
     }
 }
 
@@ -52,7 +52,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
         level: Durability,
     ) -> Result<(), StoreError> {
         self.limits.check_apply(guards, mutations)?;
-        let ring = self.keys_for(guards, mutations).await?;
+        let mut ring = self.keys_for(guards, mutations).await?;
         let sealed = self.seal(&ring, mutations)?;
         let below: Vec<Mutation<&[u8]>> = sealed
             .iter()
@@ -64,7 +64,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
         let located = guards
             .iter()
             .map(|guard| {
-                Self::locate(&ring, guard.key)
+                self.locate(&ring, guard.key)
                     .ok_or_else(|| StoreError::Fault("a guard without its key".into()))
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -72,7 +72,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
         let mut change = self.begin(mutations);
         let mut rereads = 0;
         let result = loop {
-            let expected = match self.expected(&ring, guards, &located).await {
+            let expected = match self.expected(&mut ring, guards, &located).await {
                 Ok(expected) => expected,
                 Err(error) => break Err(error),
             };
@@ -117,28 +117,39 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 self.make_key(&mut ring, prefix).await?;
             }
         }
+        // What is only removed needs no key made; but if one is lost, the entry cannot be found.
+        let removed = mutations.iter().map(Mutation::key).filter(|key| split(key).is_some());
+        self.check_unused(&mut ring, &prefixes(removed)).await?;
         Ok(ring)
     }
 
     fn seal(&self, ring: &Ring, mutations: &[Mutation<&[u8]>]) -> Result<Vec<Sealed>, StoreError> {
-        // All at once: the system is asked for random bytes with a call.
-        let puts = mutations.iter().filter(|mutation| mutation.value().is_some()).count();
-        let mut nonces = vec![[0; NONCE_BYTES]; puts];
-        self.random().fill(nonces.as_flattened_mut())?;
-        let mut nonces = nonces.iter();
+        let mut nonce = [0; NONCE_BYTES];
+        if mutations.iter().any(|mutation| mutation.value().is_some()) {
+            self.random().fill(&mut nonce)?;
+        }
+        let mut sealer: Option<(&[u8], Sealer)> = None;
+        let mut number = 0;
         let mut sealed = Vec::with_capacity(mutations.len());
         for mutation in mutations {
             let key = mutation.key();
             // Without a key of its prefix, a hidden entry cannot be there to be removed.
-            let Some(located) = Self::locate(ring, key) else { continue };
+            let Some(located) = self.locate(ring, key) else { continue };
             let value = match mutation.value() {
                 None => None,
                 Some(value) => {
-                    let keys = ring.get(prefix(key));
-                    let (keys, nonce) = keys
-                        .zip(nonces.next())
-                        .ok_or_else(|| StoreError::Fault("a put without its key".into()))?;
-                    Some(self.seal_value(keys, (key, &located), value, nonce)?)
+                    let prefix = prefix(key);
+                    let (_, sealer) = match &mut sealer {
+                        Some(known) if known.0 == prefix => known,
+                        other => {
+                            let keys = ring
+                                .get(prefix)
+                                .ok_or_else(|| StoreError::Fault("a put without its key".into()))?;
+                            other.insert((prefix, keys.values.sealer(&nonce)))
+                        }
+                    };
+                    number += 1;
+                    Some(Self::seal_value(sealer, number, (key, &located), value)?)
                 }
             };
             sealed.push(Sealed { located, value });
@@ -152,7 +163,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
     /// [`StoreError::Conflict`]: a key has another value.
     async fn expected(
         &self,
-        ring: &Ring,
+        ring: &mut Ring,
         guards: &[Guard<&[u8]>],
         located: &[Vec<u8>],
     ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
@@ -166,10 +177,15 @@ impl<C: AsyncKvStore> SealedStore<C> {
             (0..guards.len()).filter(|&at| guards[at].expected.is_some() && expected[at].is_none()).collect();
         for page in unknown.chunks(GUARD_PAGE_KEYS.min(self.below_limits.max_batch_entries as usize)) {
             let keys: Vec<&[u8]> = page.iter().map(|&at| &located[at][..]).collect();
-            let found = self.below.get(&keys).await?;
+            let found = self.get_below(&keys).await?;
             for (&at, found) in page.iter().zip(found) {
                 let sealed = found.ok_or(StoreError::Conflict)?;
-                let (key, value) = Self::open_entry(ring, &located[at], sealed.as_ref())?;
+                let prefix = prefix(guards[at].key);
+                if ring.get(prefix).is_none() {
+                    // Another writer has begun the volume since the keys were read.
+                    ring.extend(self.ring(&BTreeSet::from([prefix])).await?);
+                }
+                let (key, value) = self.open_entry(ring, &located[at], sealed.as_ref())?;
                 if key != guards[at].key || Some(&value[..]) != guards[at].expected {
                     return Err(StoreError::Conflict);
                 }

@@ -30,16 +30,38 @@ pub enum OpenError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The header asks for more memory or time than any header of this program.
+    /// The header is gone, and sealed entries are there.
     #[error(
-        "the header asks for {memory_kib} KiB and {passes} passes to check a passphrase, more than is allowed; \
-         restore the store from a copy"
+        "the header of the sealed store is missing, and no key opens its entries without it; \
+         restore the header from a copy of the store"
     )]
-    Cost {
+    HeaderGone,
+    /// The header, or the caller, asks for more memory or time than is allowed.
+    #[error(
+        "{memory_kib} KiB, {passes} passes and {lanes} lanes to check a passphrase are more than is allowed; \
+         restore the store from a copy, or choose a lower cost for a new one"
+    )]
+    CostTooHigh {
         /// Memory for Argon2id.
         memory_kib: u32,
         /// Passes of Argon2id.
         passes: u32,
+        /// Lanes of Argon2id.
+        lanes: u32,
+    },
+    /// The header, or the caller, asks for less than Argon2id takes: 8 KiB for each lane, 1 pass, 1
+    /// lane.
+    #[error(
+        "{memory_kib} KiB, {passes} passes and {lanes} lanes to check a passphrase are less than Argon2id takes; \
+         restore the store from a copy, or choose a higher cost for a new one"
+    )]
+    CostTooLow {
+        /// Memory for Argon2id.
+        memory_kib: u32,
+        /// Passes of Argon2id.
+        passes: u32,
+        /// Lanes of Argon2id.
+        lanes: u32,
     },
     /// The store was sealed by a later version.
     #[error("the store is sealed in form {found}; this program knows form 1; use a newer one")]

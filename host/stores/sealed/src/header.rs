@@ -1,11 +1,11 @@
 //! The store's header: the store's key, wrapped by the user's.
 
-use crate::cipher::{Broken, Cipher, NONCE_BYTES, SEAL_OVERHEAD, expand};
+use crate::cipher::{Broken, Cipher, NONCE_BYTES, expand};
 use crate::error::OpenError;
-use crate::layout::STORE_HEADER_KEY;
+use crate::layout::{SEAL_OVERHEAD, STORE_HEADER_KEY};
 use crate::random::Random;
 use crate::secret::{Key, Kind};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use hkdf::Hkdf;
 use kvfs_contract::StoreError;
 use sha2::{Digest, Sha256};
@@ -22,21 +22,29 @@ const PASSPHRASE: u8 = 2;
 const SALT_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 8;
 
+/// A hash of the user's key.
+const COMMITMENT_BYTES: usize = 32;
+
+/// Everything before the commitment.
+const PARAMS_BYTES: usize = 8 + 2 + 2 + 3 * 4 + SALT_BYTES;
+
 /// Everything before the wrapped key, which is bound to it.
-const FIXED_BYTES: usize = 8 + 2 + 2 + 3 * 4 + SALT_BYTES;
+const FIXED_BYTES: usize = PARAMS_BYTES + COMMITMENT_BYTES;
 const WRAPPED_BYTES: usize = SEAL_OVERHEAD + 32;
 const HEADER_BYTES: usize = FIXED_BYTES + WRAPPED_BYTES + CHECKSUM_BYTES;
 
-/// Most memory that a header may ask for to check a passphrase.
-pub const MAX_MEMORY_KIB: u32 = 1 << 20;
+/// Most memory that a header may ask for to check a passphrase: 256 MiB. Whoever can write the
+/// store chooses it, and the opener pays.
+pub const MAX_MEMORY_KIB: u32 = 256 << 10;
 
 /// Most passes over that memory.
 pub const MAX_PASSES: u32 = 16;
 
-const MAX_LANES: u32 = 16;
+/// Most lanes.
+pub const MAX_LANES: u32 = 16;
 
-/// The most memory times passes, so that no header takes minutes.
-const MAX_WORK_KIB: u64 = 4 << 20;
+/// The most memory times passes, 2 GiB: ten times the default, some seconds.
+const MAX_WORK_KIB: u64 = 2 << 20;
 
 /// How much memory and time Argon2id takes for a passphrase. A key file needs none of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,19 +63,31 @@ impl Cost {
 
     fn params(self) -> Result<Params, OpenError> {
         let Self { memory_kib, passes, lanes } = self;
-        let refused = OpenError::Cost { memory_kib, passes };
         if memory_kib > MAX_MEMORY_KIB
             || passes > MAX_PASSES
             || lanes > MAX_LANES
             || u64::from(memory_kib) * u64::from(passes) > MAX_WORK_KIB
         {
-            return Err(refused);
+            return Err(OpenError::CostTooHigh { memory_kib, passes, lanes });
         }
-        Params::new(memory_kib, passes, lanes, Some(32)).map_err(|_| refused)
+        let too_low = |_| OpenError::CostTooLow { memory_kib, passes, lanes };
+        Params::new(memory_kib, passes, lanes, Some(32)).map_err(too_low)
     }
 }
 
-/// A header, from its beginning to the wrapped key.
+/// What the user's key becomes with the salt of a header.
+struct Stretched {
+    /// Wraps the store's key.
+    wrapping: Cipher,
+    /// Stands in the header. Poly1305 alone does not commit to a key: whoever writes a header could
+    /// make a wrapped key that many passphrases open, and find out by trying which of them is the
+    /// user's (Len, Grubbs, Ristenpart: Partitioning Oracle Attacks, USENIX Security 2021). A hash
+    /// of the key that is compared first takes that away (Albertini et al.: How to Abuse and Fix
+    /// Authenticated Encryption Without Key Commitment, USENIX Security 2022, section 5).
+    commitment: [u8; COMMITMENT_BYTES],
+}
+
+/// The beginning of a header.
 struct Fixed {
     kind: u8,
     cost: Cost,
@@ -86,21 +106,35 @@ impl Fixed {
         bytes
     }
 
-    /// Derives the key that wraps the store's.
-    fn wrapping_key(&self, user: &Kind) -> Result<Key, OpenError> {
-        match user {
-            Kind::File(content) => {
-                Ok(expand(&Hkdf::new(Some(&self.salt), content), b"kvfs sealed key file 1"))
-            }
+    /// Derives what wraps the store's key, and the commitment to it.
+    fn stretch(&self, user: &Kind) -> Result<Stretched, OpenError> {
+        let derived = match user {
+            Kind::File(content) => Hkdf::<Sha256>::new(Some(&self.salt), content),
             Kind::Passphrase(passphrase) => {
-                let mut key = Zeroizing::new([0; 32]);
-                Argon2::new(Algorithm::Argon2id, Version::V0x13, self.cost.params()?)
-                    .hash_password_into(passphrase, &self.salt, key.as_mut_slice())
-                    .map_err(|error| StoreError::Fault(format!("Argon2id: {error}")))?;
-                Ok(key)
+                let mut stretched = Zeroizing::new([0; 32]);
+                argon2id(self.cost, &self.salt, passphrase, &mut stretched)?;
+                Hkdf::new(Some(&self.salt), stretched.as_slice())
             }
-        }
+        };
+        Ok(Stretched {
+            wrapping: Cipher::new(expand(&derived, b"kvfs sealed wrapping 1")),
+            commitment: *expand(&derived, b"kvfs sealed commitment 1"),
+        })
     }
+}
+
+/// Stretches a passphrase in memory that is wiped behind it.
+fn argon2id(
+    cost: Cost,
+    salt: &[u8; SALT_BYTES],
+    passphrase: &[u8],
+    key: &mut [u8; 32],
+) -> Result<(), OpenError> {
+    let params = cost.params()?;
+    let mut memory = Zeroizing::new(vec![Block::default(); params.block_count()]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(passphrase, salt, key, memory.as_mut_slice())
+        .map_err(|error| StoreError::Fault(format!("Argon2id: {error}")).into())
 }
 
 /// What the wrapped key is bound to: the key of the header and all before it.
@@ -128,10 +162,11 @@ pub(crate) fn wrap(
         Kind::File(_) => Fixed { kind: KEY_FILE, cost: Cost { memory_kib: 0, passes: 0, lanes: 0 }, salt },
         Kind::Passphrase(_) => Fixed { kind: PASSPHRASE, cost, salt },
     };
-    let wrapping = Cipher::new(&fixed.wrapping_key(user)?);
+    let Stretched { wrapping, commitment } = fixed.stretch(user)?;
     let mut header = fixed.to_bytes();
+    header.extend_from_slice(&commitment);
     let place = place(&header);
-    wrapping.seal(&place, &[store_key.as_slice()], &nonce, &mut header)?;
+    wrapping.sealer(&nonce).seal(0, &place, &[store_key.as_slice()], &mut header)?;
     header.extend_from_slice(&checksum(&header));
     Ok(header)
 }
@@ -163,14 +198,17 @@ pub(crate) fn unwrap(header: &[u8], user: &Kind) -> Result<Key, OpenError> {
         return Err(OpenError::OtherKind { sealed_with, given: user.name() });
     }
     let fixed = Fixed { kind, cost, salt };
-    let wrapping = Cipher::new(&fixed.wrapping_key(user)?);
+    let Stretched { wrapping, commitment } = fixed.stretch(user)?;
+    // What is compared is in the store for all to read: the time that it takes tells nothing.
+    if commitment != header[PARAMS_BYTES..FIXED_BYTES] {
+        return Err(OpenError::WrongKey);
+    }
     let wrapped = &header[FIXED_BYTES..FIXED_BYTES + WRAPPED_BYTES];
-    let opened = Zeroizing::new(wrapping.open(&place(&header[..FIXED_BYTES]), wrapped).map_err(
-        |broken| match broken {
-            Broken::Changed => OpenError::WrongKey,
-            Broken::Form(_) => damaged("its wrapped key has an unknown form"),
-        },
-    )?);
+    let opened = wrapping.open(&place(&header[..FIXED_BYTES]), wrapped).map_err(|broken| match broken {
+        Broken::Changed => damaged("its wrapped key was changed"),
+        Broken::Form(_) => damaged("its wrapped key has an unknown form"),
+    })?;
+    let opened = Zeroizing::new(opened);
     let mut key = Zeroizing::new([0; 32]);
     key.copy_from_slice(&opened);
     Ok(key)

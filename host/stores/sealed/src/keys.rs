@@ -36,4 +36,9 @@ impl Ring {
     pub(crate) fn insert(&mut self, prefix: &[u8], keys: Arc<PrefixKeys>) {
         self.0.insert(prefix.into(), keys);
     }
+
+    /// Adds the keys of another ring.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
 }

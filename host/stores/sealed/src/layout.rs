@@ -6,6 +6,12 @@
 /// The key of the store's header. A store that has it is sealed.
 pub const STORE_HEADER_KEY: &[u8] = b"\x00kvfs-sealed";
 
+/// The form of sealed values that this program writes and knows.
+pub(crate) const FORM: u8 = 1;
+
+/// Bytes that sealing adds: the form, a nonce (24) and a tag (16).
+pub(crate) const SEAL_OVERHEAD: usize = 1 + 24 + 16;
+
 /// What is before the prefix in the key of its header.
 pub(crate) const PREFIX_HEADERS: u8 = 1;
 
@@ -53,11 +59,9 @@ pub(crate) fn stored(key: &[u8]) -> Vec<u8> {
     stored
 }
 
-/// Returns the first key behind all that begin with `group`.
+/// Returns the first key behind all that begin with `group`; an empty one if there is none.
 pub(crate) fn behind(group: &[u8]) -> Vec<u8> {
     let mut end = group.to_vec();
-    // A group has the tag of directory entries in it, a prefix the length of its name: neither is
-    // all ones where it counts.
     while let Some(last) = end.pop() {
         if last < u8::MAX {
             end.push(last + 1);
@@ -65,6 +69,32 @@ pub(crate) fn behind(group: &[u8]) -> Vec<u8> {
         }
     }
     end
+}
+
+/// Returns the range in which the stored keys of a prefix lie. Keys with the empty prefix do not
+/// lie together: the range is that of some of them.
+pub(crate) fn stored_range(prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let end = match &behind(prefix)[..] {
+        _ if prefix.is_empty() => stored(&[1]),
+        [] => ENTRIES_END.to_vec(),
+        end => stored(end),
+    };
+    (stored(prefix), end)
+}
+
+/// Whether an entry below is the key of a prefix, or sealed, by its form.
+///
+/// An open entry of a volume does not look so: where the second byte is one of its name, a length
+/// that fits is a control character, and its value has a frame (`FORMAT.md`), which a sealed one
+/// has with a chance of 2⁻²⁴.
+pub(crate) fn looks_sealed(key: &[u8], value: &[u8]) -> bool {
+    let frame = matches!(value.get(8..12), Some([1, _, 0, 0]));
+    let sealed = value.len() >= SEAL_OVERHEAD && value[0] == FORM && !frame;
+    match key {
+        [PREFIX_HEADERS, rest @ ..] => prefix(rest) == rest && sealed,
+        [ENTRIES, rest @ ..] => (rest.first() == Some(&0) || !prefix(rest).is_empty()) && sealed,
+        _ => false,
+    }
 }
 
 /// Writes a stored key for an error: what is text as text, the rest as hexadecimal digits.
@@ -113,5 +143,18 @@ mod tests {
             let behind = behind(group);
             assert!([group, &[0xff; 300]].concat() < behind && group < &behind[..]);
         }
+    }
+
+    #[test]
+    fn the_range_of_every_prefix_has_its_keys() {
+        for prefix in [&b"\x01v"[..], b"\x01\xff", b"\xfe\xff", &[0xff; 256]] {
+            let (start, end) = stored_range(prefix);
+            for rest in [&b""[..], b"\0", b"\xff\xff"] {
+                let key = stored(&[prefix, rest].concat());
+                assert!(start <= key && key < end, "{prefix:?}");
+            }
+        }
+        let (start, end) = stored_range(b"");
+        assert!(start <= stored(b"\0odd") && stored(b"\0odd") < end && end < stored(b"\x01v"));
     }
 }

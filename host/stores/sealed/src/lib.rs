@@ -62,6 +62,7 @@ mod secret;
 mod guards;
 mod keys;
 mod listing;
+mod salvage;
 
 mod store;
 
@@ -74,9 +75,9 @@ mod kv_store;
 
 pub use below::{AsyncKvStore, Blocking, now};
 pub use error::OpenError;
-pub use header::{Cost, MAX_MEMORY_KIB, MAX_PASSES};
+pub use header::{Cost, MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES};
 pub use layout::{NAME_TAG_BYTES, STORE_HEADER_KEY};
-pub use open::{Seal, rewrap};
+pub use open::{Seal, is_sealed, rewrap};
 pub use random::Random;
 pub use secret::{BadKey, MAX_SECRET_BYTES, MIN_KEY_FILE_BYTES, UserKey};
 pub use store::SealedStore;

@@ -72,13 +72,18 @@ impl Listings {
         (self.under_way == 0).then_some(Moment(self.changes))
     }
 
+    /// Forgets the names of a directory.
+    pub(crate) fn forget(&mut self, group: &[u8]) {
+        self.groups.retain(|(other, _)| other != group);
+    }
+
     /// Keeps the names of a directory that were read from `since` on, if nothing changed since.
     pub(crate) fn keep(&mut self, since: Option<Moment>, group: &[u8], names: Names) {
         let unchanged = self.under_way == 0 && since.is_some_and(|Moment(changes)| changes == self.changes);
         if !unchanged || names.names.is_none() {
             return;
         }
-        self.groups.retain(|(other, _)| other != group);
+        self.forget(group);
         if self.groups.len() >= MAX_LISTINGS {
             self.groups.remove(0);
         }
@@ -97,22 +102,92 @@ impl Listings {
         self.changes += 1;
     }
 
-    /// Notes that it is done. `changes`: group, name, and whether the name is there now; none if
-    /// nobody knows.
-    pub(crate) fn end<'c>(&mut self, changes: Option<impl Iterator<Item = (&'c [u8], &'c [u8], bool)>>) {
-        self.under_way -= 1;
+    /// Notes that it has ended. `changes`: group, name, and whether the name is there if it was done;
+    /// nobody knows otherwise.
+    ///
+    /// Of two applies at once nobody knows which came first, so the names that the first to end
+    /// changes are forgotten. Nothing is kept while another is under way.
+    pub(crate) fn end<'c>(
+        &mut self,
+        done: bool,
+        changes: impl Iterator<Item = (&'c [u8], &'c [u8], bool)>,
+    ) {
+        self.under_way = self.under_way.saturating_sub(1);
         self.changes += 1;
-        let Some(changes) = changes else {
-            self.groups.clear();
-            return;
-        };
         if self.groups.is_empty() {
             return;
         }
+        let known = done && self.under_way == 0;
         for (group, name, is_there) in changes {
-            if let Some((_, names)) = self.groups.iter_mut().find(|(other, _)| other == group) {
+            if !known {
+                self.forget(group);
+            } else if let Some((_, names)) = self.groups.iter_mut().find(|(other, _)| other == group) {
                 if is_there { names.insert(name) } else { names.remove(name) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keeping(group: &[u8]) -> Listings {
+        let mut listings = Listings::default();
+        let mut names = Names::new();
+        names.insert(b"a");
+        listings.keep(listings.moment(), group, names);
+        listings
+    }
+
+    fn names(listings: &Listings, group: &[u8]) -> Option<Vec<Vec<u8>>> {
+        listings.page(group, b"", 10)
+    }
+
+    #[test]
+    fn an_apply_changes_the_names_that_are_kept() {
+        let mut listings = keeping(b"g");
+        listings.begin();
+        assert_eq!(names(&listings, b"g"), None, "while it is under way");
+        listings.end(true, [(&b"g"[..], &b"b"[..], true), (b"g", b"a", false)].into_iter());
+        assert_eq!(names(&listings, b"g"), Some(vec![b"b".to_vec()]));
+    }
+
+    #[test]
+    fn names_changed_by_two_applies_at_once_or_by_one_that_failed_are_forgotten() {
+        let mut listings = keeping(b"g");
+        listings.begin();
+        listings.begin();
+        // The one that the store below took last may end first.
+        listings.end(true, [(&b"g"[..], &b"b"[..], false)].into_iter());
+        listings.end(true, [(&b"g"[..], &b"b"[..], true)].into_iter());
+        assert_eq!(names(&listings, b"g"), None);
+        let mut listings = keeping(b"g");
+        listings.begin();
+        listings.end(false, [(&b"g"[..], &b"b"[..], true)].into_iter());
+        assert_eq!(names(&listings, b"g"), None);
+    }
+
+    #[test]
+    fn an_apply_elsewhere_leaves_what_is_kept() {
+        for done in [true, false] {
+            let mut listings = keeping(b"g");
+            listings.begin();
+            listings.end(done, [(&b"h"[..], &b"b"[..], true)].into_iter());
+            assert_eq!(names(&listings, b"g"), Some(vec![b"a".to_vec()]));
+        }
+    }
+
+    #[test]
+    fn names_read_beside_an_apply_are_not_kept() {
+        let mut listings = Listings::default();
+        let since = listings.moment();
+        listings.begin();
+        listings.keep(since, b"g", Names::new());
+        listings.end(true, std::iter::empty());
+        listings.keep(since, b"g", Names::new());
+        assert_eq!(names(&listings, b"g"), None);
+        listings.keep(listings.moment(), b"g", Names::new());
+        assert_eq!(names(&listings, b"g"), Some(vec![]));
     }
 }

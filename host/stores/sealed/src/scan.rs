@@ -8,7 +8,7 @@
 use crate::below::AsyncKvStore;
 use crate::keys::Ring;
 use crate::layout::{ENTRIES_END, behind, split, stored};
-use crate::listing::Names;
+use crate::listing::{Moment, Names};
 use crate::store::{SealedStore, lock, prefixes};
 use kvfs_contract::{Entry, StoreError};
 use std::collections::BTreeMap;
@@ -74,6 +74,16 @@ impl Picked {
     }
 }
 
+/// How far a page came by the names that are kept of a directory.
+enum Known {
+    /// The page is full.
+    Full,
+    /// The directory has no more entries in the range.
+    End,
+    /// The names are not known (any more); go on from this key.
+    Lost(Vec<u8>),
+}
+
 /// Whether a key is in a range.
 fn within(key: &[u8], (from, end): (&[u8], &[u8])) -> bool {
     from <= key && (end.is_empty() || key < end)
@@ -102,17 +112,22 @@ impl<C: AsyncKvStore> SealedStore<C> {
             (_, None) => stored(end),
         };
         let mut from = start.to_vec();
+        // Whether the directory at `from` is being begun: what is kept of it may be older.
+        let mut begins = false;
         'pages: while !page.is_full() && within(&from, (start, end)) {
             let group = split(&from).map(|(group, _)| group.to_vec());
-            if let Some(group) = &group
-                && let Some(full) = self.list_known(group, (&from, end), &mut page).await?
-            {
-                if full {
-                    break;
+            if let Some(group) = group.as_deref().filter(|_| !begins) {
+                match self.list_known(group, (&from, end), &mut page).await? {
+                    Known::Full => break,
+                    Known::End => {
+                        from = behind(group);
+                        continue;
+                    }
+                    Known::Lost(next) => from = next,
                 }
-                from = behind(group);
-                continue;
             }
+            begins = false;
+            let since = lock(&self.listings).moment();
             let mut below_start = stored(group.as_deref().unwrap_or(&from));
             if group.is_some() {
                 below_start.push(0); // The directory's entries, without the key that is only the group.
@@ -128,7 +143,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
             while let Some(first) = rest.first() {
                 let key = first.key.as_ref().get(1..).unwrap_or_default();
                 let Some((group, _)) = split(key) else {
-                    let (key, value) = Self::open_entry(&ring, first.key.as_ref(), first.value.as_ref())?;
+                    let (key, value) = self.open_entry(&ring, first.key.as_ref(), first.value.as_ref())?;
                     if !page.push(key, value) {
                         break 'pages;
                     }
@@ -141,9 +156,10 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 };
                 let run = rest.iter().take_while(in_group).count();
                 if run < rest.len() {
+                    lock(&self.listings).forget(group);
                     let mut entries = rest[..run]
                         .iter()
-                        .map(|entry| Self::open_entry(&ring, entry.key.as_ref(), entry.value.as_ref()))
+                        .map(|entry| self.open_entry(&ring, entry.key.as_ref(), entry.value.as_ref()))
                         .collect::<Result<Vec<_>, _>>()?;
                     entries.retain(|(key, _)| within(key, (&from, end)));
                     entries.sort_unstable();
@@ -156,10 +172,11 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 } else if run < found.len() {
                     // There may be more of it: go on with a page that begins with it.
                     from = [group, b"\0"].concat();
+                    begins = true;
                     continue 'pages;
                 } else {
                     let group = group.to_vec();
-                    if self.list_all(&group, found, (&from, end), &mut page).await? {
+                    if self.list_all(&group, (found, since), (&from, end), &mut page).await? {
                         break 'pages;
                     }
                     from = behind(&group);
@@ -192,16 +209,16 @@ impl<C: AsyncKvStore> SealedStore<C> {
         self.ring(&prefixes(keys)).await
     }
 
-    /// Adds the entries of a directory to a page, of which `found` are the first below. Returns
-    /// whether the page is full.
+    /// Adds the entries of a directory to a page, of which `found` are the first below, read from
+    /// `since` on. Returns whether the page is full.
     async fn list_all(
         &self,
         group: &[u8],
-        mut found: Vec<Entry<C::Bytes>>,
+        (mut found, since): (Vec<Entry<C::Bytes>>, Option<Moment>),
         range: (&[u8], &[u8]),
         page: &mut Page,
     ) -> Result<bool, StoreError> {
-        let since = lock(&self.listings).moment();
+        lock(&self.listings).forget(group);
         let ring = self.ring_of(&found).await?;
         let mut picked = Picked { entries: BTreeMap::new(), bytes: 0, cut: None };
         let mut names = Names::new();
@@ -209,7 +226,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
         while let Some(last) = found.last() {
             let next = [last.key.as_ref(), b"\0"].concat();
             for entry in &found {
-                let (key, value) = Self::open_entry(&ring, entry.key.as_ref(), entry.value.as_ref())?;
+                let (key, value) = self.open_entry(&ring, entry.key.as_ref(), entry.value.as_ref())?;
                 names.insert(&key[group.len()..]);
                 if within(&key, range) {
                     picked.offer(page, key, value);
@@ -229,23 +246,25 @@ impl<C: AsyncKvStore> SealedStore<C> {
         Ok(picked.cut.is_some())
     }
 
-    /// Adds the entries of a directory to a page if its names are known. Returns whether the page
-    /// is full, or none if they are not known.
+    /// Adds the entries of a directory to a page, as long as its names are known.
     async fn list_known(
         &self,
         group: &[u8],
         (from, end): (&[u8], &[u8]),
         page: &mut Page,
-    ) -> Result<Option<bool>, StoreError> {
+    ) -> Result<Known, StoreError> {
         let mut from = from[group.len()..].to_vec();
         let mut most = NAMES_PAGE.min(self.limits.max_batch_entries as usize);
         loop {
             let asked = most.min(page.max_entries - page.entries.len());
-            let Some(mut names) = lock(&self.listings).page(group, &from, asked) else { return Ok(None) };
+            let known = lock(&self.listings).page(group, &from, asked);
+            let Some(mut names) = known else { return Ok(Known::Lost([group, &from].concat())) };
             let keys =
                 |names: &[Vec<u8>]| names.iter().map(|name| [group, name].concat()).collect::<Vec<_>>();
             names.retain(|name| within(&[group, name].concat(), (group, end)));
-            let Some(last) = names.last() else { return Ok(Some(page.is_full())) };
+            let Some(last) = names.last() else {
+                return Ok(if page.is_full() { Known::Full } else { Known::End });
+            };
             let next = [&last[..], b"\0"].concat();
             let keys = keys(&names);
             let asked: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
@@ -261,11 +280,11 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 // Another writer may have removed it.
                 let Some(value) = value else { continue };
                 if !page.push(key, value) {
-                    return Ok(Some(true));
+                    return Ok(Known::Full);
                 }
             }
             if page.is_full() {
-                return Ok(Some(true));
+                return Ok(Known::Full);
             }
             from = next;
         }

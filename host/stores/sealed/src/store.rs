@@ -1,12 +1,15 @@
 //! A sealed store: what it knows, and its keys.
 
 use crate::below::AsyncKvStore;
-use crate::cipher::{Broken, Cipher, NONCE_BYTES, Nonce, PrefixKeys, SEAL_OVERHEAD};
+use crate::cipher::{Broken, Cipher, NONCE_BYTES, PrefixKeys, Sealer};
 use crate::guards::Guarded;
 use crate::keys::{KnownPrefixes, Ring};
-use crate::layout::{ENTRIES, KEY_OVERHEAD, PREFIX_HEADERS, behind, prefix, show, split, stored};
+use crate::layout::{
+    ENTRIES, KEY_OVERHEAD, PREFIX_HEADERS, SEAL_OVERHEAD, prefix, show, split, stored, stored_range,
+};
 use crate::listing::Listings;
 use crate::random::Random;
+use crate::salvage::Damaged;
 use kvfs_contract::{Durability, Guard, Limits, Mutation, StoreError};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,6 +22,9 @@ const VALUE_OVERHEAD: u32 = SEAL_OVERHEAD as u32 + 2;
 /// Bytes that a mutation has more than the caller's: what a hidden name adds to the value it does
 /// not add to the key.
 const MUTATION_OVERHEAD: u32 = KEY_OVERHEAD + VALUE_OVERHEAD;
+
+/// Longest key, whatever the store below takes: the length of a hidden name is a u16.
+const MAX_SEALED_KEY_BYTES: u32 = 4096;
 
 /// A store that seals what it is given before it hands it to the store below.
 ///
@@ -41,6 +47,8 @@ pub struct SealedStore<C> {
     prefixes: Mutex<KnownPrefixes>,
     pub(crate) guarded: Mutex<Guarded>,
     pub(crate) listings: Mutex<Listings>,
+    /// What did not open, if such values are to be handed out as empty ones.
+    salvage: Option<Mutex<Damaged>>,
 }
 
 impl<C> fmt::Debug for SealedStore<C> {
@@ -51,7 +59,7 @@ impl<C> fmt::Debug for SealedStore<C> {
 
 /// Returns the limits of a sealed store over one with these limits.
 pub(crate) fn limits_over(below: &Limits) -> Limits {
-    let max_key_bytes = below.max_key_bytes.saturating_sub(KEY_OVERHEAD);
+    let max_key_bytes = below.max_key_bytes.saturating_sub(KEY_OVERHEAD).min(MAX_SEALED_KEY_BYTES);
     // An eighth of a batch is kept for what sealing adds.
     let max_batch_entries = below.max_batch_entries.min(below.max_batch_bytes / 8 / MUTATION_OVERHEAD);
     Limits {
@@ -105,7 +113,29 @@ impl<C> SealedStore<C> {
             prefixes: Mutex::default(),
             guarded: Mutex::default(),
             listings: Mutex::default(),
+            salvage: None,
         }
+    }
+
+    /// Hands out values that do not open as empty ones from now on, for the check or the repair of
+    /// a volume. See [`does_not_open`](Self::does_not_open) for their number.
+    ///
+    /// An entry whose name does not open is handed out under a name with a `/`, which no file has.
+    /// It can be read, guarded, replaced and removed under that name. All that this store's
+    /// [`StoreError::Corrupt`] told is silent from now on, so nothing but a check of each record
+    /// may read through it.
+    #[must_use]
+    pub fn salvaging(self) -> Self {
+        Self { salvage: Some(Mutex::default()), ..self }
+    }
+
+    pub(crate) fn is_salvaging(&self) -> bool {
+        self.salvage.is_some()
+    }
+
+    /// Returns how many values did not open so far; 0 without [`salvaging`](Self::salvaging).
+    pub fn does_not_open(&self) -> usize {
+        self.salvage.as_ref().map_or(0, |damaged| lock(damaged).count())
     }
 
     /// Returns the store below.
@@ -118,37 +148,59 @@ impl<C> SealedStore<C> {
     }
 
     /// Returns the key below of a key; `None` if that takes a key of the prefix that there is not.
-    pub(crate) fn locate(ring: &Ring, key: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn locate(&self, ring: &Ring, key: &[u8]) -> Option<Vec<u8>> {
         let Some((group, name)) = split(key) else { return Some(stored(key)) };
+        if let Some(damaged) = &self.salvage
+            && let Some(located) = lock(damaged).located(key)
+        {
+            return Some(located.clone());
+        }
         let keys = ring.get(prefix(key))?;
         let mut located = stored(group);
         located.extend_from_slice(&keys.name_tag(group, name));
         Some(located)
     }
 
-    /// Seals the value of `key`, which lies at `located`.
+    /// Seals the value of `key`, which lies at `located` and has a number among those of its apply.
     pub(crate) fn seal_value(
-        &self,
-        keys: &PrefixKeys,
+        sealer: &Sealer,
+        number: u64,
         (key, located): (&[u8], &[u8]),
         value: &[u8],
-        nonce: &Nonce,
     ) -> Result<Vec<u8>, StoreError> {
         let mut sealed = Vec::new();
         match split(key) {
-            None => keys.values.seal(located, &[value], nonce, &mut sealed)?,
+            None => sealer.seal(number, located, &[value], &mut sealed)?,
             Some((_, name)) => {
                 let length = u16::try_from(name.len()).map_err(|_| StoreError::TooLarge)?.to_be_bytes();
-                keys.values.seal(located, &[&length, name, value], nonce, &mut sealed)?;
+                sealer.seal(number, located, &[&length, name, value], &mut sealed)?;
             }
         }
         Ok(sealed)
     }
 
-    /// Opens the value that lies at `located`, and returns its key and itself.
+    /// Opens the value that lies at `located`, and returns its key and itself. A salvage makes an
+    /// empty value of one that does not open.
     pub(crate) fn open_entry(
+        &self,
         ring: &Ring,
         located: &[u8],
+        sealed: &[u8],
+    ) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+        let [ENTRIES, key @ ..] = located else {
+            return Err(StoreError::Fault("the store below returned a key outside the range".into()));
+        };
+        let prefix = prefix(key);
+        let keys = ring.get(prefix).ok_or_else(|| lost_key(prefix))?;
+        match (Self::open_value(keys, (key, located), sealed), &self.salvage) {
+            (Err(error), Some(damaged)) => Ok((lock(damaged).note(located, key, error)?, Vec::new())),
+            (opened, _) => opened,
+        }
+    }
+
+    fn open_value(
+        keys: &PrefixKeys,
+        (key, located): (&[u8], &[u8]),
         sealed: &[u8],
     ) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
         let damaged = |what: &str| {
@@ -157,11 +209,6 @@ impl<C> SealedStore<C> {
                 show(located)
             ))
         };
-        let [ENTRIES, key @ ..] = located else {
-            return Err(StoreError::Fault("the store below returned a key outside the range".into()));
-        };
-        let prefix = prefix(key);
-        let keys = ring.get(prefix).ok_or_else(|| lost_key(prefix))?;
         let mut value = keys.values.open(located, sealed).map_err(|broken| match broken {
             Broken::Changed => damaged("was changed, or moved there from another key"),
             Broken::Form(form) => damaged(&format!("has form {form}, which is damage or of a newer version")),
@@ -178,6 +225,16 @@ impl<C> SealedStore<C> {
 }
 
 impl<C: AsyncKvStore> SealedStore<C> {
+    /// Returns values of the store below, one for each key.
+    pub(crate) async fn get_below(&self, keys: &[&[u8]]) -> Result<Vec<Option<C::Bytes>>, StoreError> {
+        let values = self.below.get(keys).await?;
+        if values.len() == keys.len() {
+            return Ok(values);
+        }
+        let (found, asked) = (values.len(), keys.len());
+        Err(StoreError::Fault(format!("the store below returned {found} values for {asked} keys")))
+    }
+
     /// Returns the keys of prefixes, as far as they have one.
     pub(crate) async fn ring(&self, prefixes: &BTreeSet<&[u8]>) -> Result<Ring, StoreError> {
         let mut ring = Ring::default();
@@ -194,7 +251,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
         for prefixes in missing.chunks(self.below_limits.max_batch_entries as usize) {
             let located: Vec<Vec<u8>> = prefixes.iter().map(|prefix| header_key(prefix)).collect();
             let keys: Vec<&[u8]> = located.iter().map(Vec::as_slice).collect();
-            let headers = self.below.get(&keys).await?;
+            let headers = self.get_below(&keys).await?;
             for ((prefix, located), header) in prefixes.iter().zip(&located).zip(headers) {
                 if let Some(header) = header {
                     self.learn(&mut ring, prefix, located, header.as_ref())?;
@@ -221,6 +278,9 @@ impl<C: AsyncKvStore> SealedStore<C> {
 
     /// Makes sure that prefixes without a key have no entries: a key that is lost must not make
     /// them seem empty.
+    ///
+    /// # Cost
+    /// One scan below for each.
     pub(crate) async fn check_unused(
         &self,
         ring: &mut Ring,
@@ -230,18 +290,14 @@ impl<C: AsyncKvStore> SealedStore<C> {
             if ring.get(prefix).is_some() {
                 continue;
             }
-            // Keys of other forms do not lie together: these are some of them.
-            let end = if prefix.is_empty() { stored(&[1]) } else { stored(&behind(prefix)) };
-            if self.below.scan(&stored(prefix), &end, 1, 0).await?.is_empty() {
+            let (start, end) = stored_range(prefix);
+            if self.below.scan(&start, &end, 1, 0).await?.is_empty() {
                 continue;
             }
             // Another writer may have come in between.
-            let now = self.ring(&BTreeSet::from([prefix])).await?;
-            if now.get(prefix).is_none() {
+            ring.extend(self.ring(&BTreeSet::from([prefix])).await?);
+            if ring.get(prefix).is_none() {
                 return Err(lost_key(prefix));
-            }
-            if let Some(keys) = lock(&self.prefixes).get(prefix) {
-                ring.insert(prefix, keys);
             }
         }
         Ok(())
@@ -261,15 +317,16 @@ impl<C: AsyncKvStore> SealedStore<C> {
             let mut random = self.random();
             random.fill(key.as_mut_slice())?;
             random.fill(&mut nonce)?;
-            self.store_key.seal(&located, &[key.as_slice()], &nonce, &mut header)?;
+            self.store_key.sealer(&nonce).seal(0, &located, &[key.as_slice()], &mut header)?;
         }
         let guards = [Guard { key: &located[..], expected: None }];
         let puts = [Mutation::Put { key: &located[..], value: &header[..] }];
-        // Buffered: what needs the key is applied later, and a crash loses a suffix.
-        match self.below.apply(&guards, &puts, Durability::Buffered).await {
+        // Durable: another instance may use the key at once, and its durable applies need not make
+        // this one durable.
+        match self.below.apply(&guards, &puts, Durability::Durable).await {
             Ok(()) => self.learn(ring, prefix, &located, &header),
             Err(error @ (StoreError::Conflict | StoreError::UnknownOutcome)) => {
-                let headers = self.below.get(&[&located[..]]).await?;
+                let headers = self.get_below(&[&located[..]]).await?;
                 match headers.into_iter().next().flatten() {
                     Some(header) => self.learn(ring, prefix, &located, header.as_ref()),
                     None => Err(error),

@@ -226,3 +226,67 @@ fn a_file_of_a_volume_reads_right_or_not_at_all_whatever_bit_is_flipped() {
     }
     assert!(refused > 4 * 8 * 60, "{refused} refused, {right} right");
 }
+
+#[test]
+fn removing_a_name_under_a_lost_key_of_a_volume_is_an_error_and_not_done() {
+    let mut lost = sealed();
+    lost.remove(&b"\x01\x01v"[..]);
+    let disk = Disk::new(lost.clone(), Limits::standard(true));
+    let removed = open(&disk).set(&[], &[(&entry(1, "a"), None)], false);
+    assert!(matches!(&removed, Err(StoreError::Corrupt(text)) if text.contains("without their key")), "{removed:?}");
+    assert!(disk.entries() == lost);
+    // Where nothing ever was, there is nothing to remove.
+    let empty = Disk::empty();
+    open(&empty).set(&[], &[(&entry(1, "a"), None)], false).unwrap();
+    assert_eq!(empty.entries().len(), 1);
+}
+
+#[test]
+fn a_prefix_of_the_highest_bytes_is_not_taken_for_an_unused_one() {
+    let (open_key, hidden) = ([&[0xff; 256][..], b"\0"].concat(), [&[0xff; 256][..], &entry(1, "a")[2..]].concat());
+    let disk = Disk::empty();
+    open(&disk).set(&[], &[(&open_key, Some(b"1")), (&hidden, Some(b"1"))], false).unwrap();
+    disk.contents(|contents| contents.entries.retain(|key, _| key[0] != 1));
+    for key in [&open_key, &hidden] {
+        let put = open(&disk).set(&[], &[(key, Some(b"new"))], false);
+        assert!(matches!(put, Err(StoreError::Corrupt(_))), "{put:?}");
+    }
+}
+
+#[test]
+fn a_store_without_its_header_is_told_from_one_that_was_never_sealed() {
+    use kvfs_sealed_store::{Blocking, is_sealed, now};
+    let ask = |entries: &State| {
+        let disk = Disk::new(entries.clone(), Limits::standard(true));
+        let opened = open_with(&disk, &key(1)).map(drop);
+        assert!(disk.entries() == *entries, "it was changed");
+        (opened, now(is_sealed(&Blocking::new(disk))))
+    };
+    let whole = sealed();
+    assert_eq!(ask(&whole), (Ok(()), Ok(true)));
+    let mut lost = whole.clone();
+    lost.remove(&b"\0kvfs-sealed"[..]);
+    assert_eq!(ask(&lost), (Err(OpenError::HeaderGone), Err(OpenError::HeaderGone)));
+    // Also if only entries, or only keys of volumes, are left.
+    for kind in [1, 2] {
+        let some: State = lost.clone().into_iter().filter(|(key, _)| key[0] == kind).collect();
+        assert_eq!(ask(&some).1, Err(OpenError::HeaderGone), "{kind}");
+    }
+    // Volumes with the shortest names have keys in the same place.
+    for name in ["v", "vv", "\u{1}", "\u{1}v"] {
+        let disk = Disk::empty();
+        let options = kvfs::Options { volume: name.into(), ..kvfs::Options::default() };
+        struct Noon;
+        impl kvfs::Clock for Noon {
+            fn now(&mut self) -> kvfs::Timestamp {
+                kvfs::Timestamp { seconds: 43_200, nanoseconds: 0 }
+            }
+        }
+        let mut volume = kvfs::Volume::open(Box::new(disk.clone()), Box::new(Noon), options).unwrap();
+        for length in 1..=255 {
+            crate::hidden::write_file(&mut volume, &"n".repeat(length), &vec![1; length]);
+        }
+        drop(volume);
+        assert_eq!(ask(&disk.entries()), (Err(OpenError::NotSealed), Ok(false)), "{name:?}");
+    }
+}

@@ -159,3 +159,21 @@ fn a_name_removed_by_another_writer_is_left_out() {
     let next = page(&mut store, &from, &entry(6, ""), 100, 1 << 20);
     assert!(!next.contains_key(gone) && next.len() >= 99, "{} names", next.len());
 }
+
+#[test]
+fn a_directory_with_more_names_than_are_kept_is_listed_all_the_same() {
+    let disk = Disk::empty();
+    let mut store = open(&disk);
+    let name = |number: usize| entry(5, &format!("{:0>250}", number * 7919 % 60_013));
+    let expected: State = (0..60_000).map(|number| (name(number), vec![7; 3])).collect();
+    let all: Vec<_> = expected.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
+    all.chunks(5000).for_each(|some| store.make(some, false).unwrap());
+    let (mut from, mut found) = (entry(5, ""), State::new());
+    loop {
+        let next = page(&mut store, &from, &entry(6, ""), 16_384, 16 << 20);
+        let Some((last, _)) = next.last_key_value() else { break };
+        from = [&last[..], b"\0"].concat();
+        found.extend(next);
+    }
+    assert!(found == expected);
+}

@@ -8,4 +8,7 @@ mod format;
 mod guards;
 mod hidden;
 mod listing;
+mod meddling;
 mod opening;
+mod salvage;
+mod together;

@@ -98,17 +98,22 @@ fn a_header_that_asks_for_too_much_is_refused_before_it_gets_it() {
         move |bytes: &mut [u8]| bytes[at..at + 4].copy_from_slice(&number.to_be_bytes())
     };
     for (at, number) in
-        [(12, u32::MAX), (12, (1 << 20) + 1), (16, 17), (16, u32::MAX), (20, 17), (20, 0), (16, 0), (12, 0)]
+        [(12, u32::MAX), (12, (256 << 10) + 1), (16, 17), (16, u32::MAX), (20, 17), (20, u32::MAX)]
     {
         let refused = forge(&set(at, number));
-        assert!(matches!(refused, OpenError::Cost { .. }), "{at} {number}: {refused}");
+        assert!(matches!(refused, OpenError::CostTooHigh { .. }), "{at} {number}: {refused}");
+    }
+    for (at, number) in [(20, 0), (16, 0), (12, 0), (12, 7)] {
+        let refused = forge(&set(at, number));
+        assert!(matches!(refused, OpenError::CostTooLow { .. }), "{at} {number}: {refused}");
+        assert!(refused.to_string().contains("less than"), "{refused}");
     }
     assert!(matches!(
         forge(&|bytes| {
-            set(12, 1 << 20)(bytes);
-            set(16, 16)(bytes)
+            set(12, 256 << 10)(bytes);
+            set(16, 9)(bytes)
         }),
-        OpenError::Cost { .. }
+        OpenError::CostTooHigh { .. }
     ));
     // Cheaper or dearer than it was: the key does not open it.
     assert_eq!(forge(&set(16, 2)), OpenError::WrongKey);
@@ -119,7 +124,7 @@ fn a_header_that_asks_for_too_much_is_refused_before_it_gets_it() {
     let expensive = Cost { memory_kib: 1 << 21, ..CHEAP };
     let seal = Seal { key: &passphrase("p"), cost: expensive, create: true };
     let refused = now(SealedStore::open(Blocking::new(Disk::empty()), seal, Seeded::new()));
-    assert!(matches!(refused, Err(OpenError::Cost { .. })), "a cost that no opener would take");
+    assert!(matches!(refused, Err(OpenError::CostTooHigh { .. })), "a cost that no opener would take");
 }
 
 /// As the README says: the first 8 bytes of SHA-256.
