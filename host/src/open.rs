@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use kvfs_sealed_store::{OpenError as SealError, STORE_HEADER_KEY, UserKey};
+use kvfs_sealed_store::{OpenError as SealError, UserKey};
 use kvfs_size::{ByteSize, MIN_MEMORY_BYTES};
 
 use crate::{
@@ -64,17 +64,45 @@ pub fn open_sealed_store_read_only(url: &str, key: &UserKey) -> Result<AnyStore,
     sealed(url, Sealed::open_existing(open_any_read_only(url)?, key))
 }
 
+/// Opens the sealed store that `url` names for the repair of a volume: see [`Sealed::salvage`].
+///
+/// # Errors
+/// As [`open_sealed_store`], and [`SealError::Empty`] for an empty store.
+pub fn salvage_sealed_store(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
+    sealed(url, Sealed::salvage(open_any(url)?, key))
+}
+
+/// Opens the sealed store that `url` names for the check of a volume, for reading only: see
+/// [`Sealed::salvage`].
+///
+/// # Errors
+/// As [`open_sealed_store_read_only`].
+pub fn salvage_sealed_store_read_only(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
+    sealed(url, Sealed::salvage(open_any_read_only(url)?, key))
+}
+
 /// Changes the key of the sealed store that `url` names: see [`Sealed::rewrap`].
 ///
 /// # Errors
-/// As [`open_store`], [`OpenError::NoStore`] where there is no store, and [`OpenError::Seal`].
+/// As [`open_store`], [`OpenError::NoStore`] where there is no store, [`OpenError::Seal`], and
+/// [`OpenError::Rekeyed`] if only closing the store failed.
 pub fn rekey_store(url: &str, from: &UserKey, to: &UserKey) -> Result<(), OpenError> {
     // Where nothing is, nothing is made.
     drop(open_any_read_only(url)?);
     let store = open_any(url)?;
-    let seal = |source: SealError| OpenError::Seal { url: url.into(), source };
-    wait(Sealed::rewrap(store.clone(), from, to)).map_err(seal)?;
-    store.close().map_err(|error| seal(error.into()))
+    rekey(url, store.clone(), from, to, || store.close())
+}
+
+fn rekey(
+    url: &str,
+    store: impl crate::Store,
+    from: &UserKey,
+    to: &UserKey,
+    close: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), OpenError> {
+    wait(Sealed::rewrap(store, from, to)).map_err(|source| OpenError::Seal { url: url.into(), source })?;
+    // The new header is durable by now.
+    close().map_err(|source| OpenError::Rekeyed { url: url.into(), source })
 }
 
 /// Waits for a call of a store that answers at once.
@@ -94,10 +122,10 @@ fn sealed(
 
 /// Refuses a sealed store, in which entries that are not sealed would make a mess.
 fn unsealed(url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
-    match SyncStore::get(&store, &[STORE_HEADER_KEY]).map(|values| values.iter().any(Option::is_some)) {
+    match wait(Sealed::is_sealed(store.clone())) {
         Ok(false) => Ok(store),
         Ok(true) => Err(OpenError::Sealed { url: url.into() }),
-        Err(error) => Err(OpenError::Seal { url: url.into(), source: error.into() }),
+        Err(source) => Err(OpenError::Seal { url: url.into(), source }),
     }
 }
 
@@ -192,6 +220,14 @@ impl AnyStore {
         }
     }
 
+    /// Returns how many values of a sealed store did not open so far: see [`Sealed::does_not_open`].
+    pub fn does_not_open(&self) -> usize {
+        match self {
+            Self::Sealed(store) => store.0.does_not_open(),
+            _ => 0,
+        }
+    }
+
     fn inner(&self) -> &dyn SyncStore {
         match self {
             Self::Memory(store) => store,
@@ -230,5 +266,42 @@ impl SyncStore for AnyStore {
         level: Durability,
     ) -> Result<(), StoreError> {
         self.inner().apply(guards, mutations, level)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> UserKey {
+        UserKey::from_key_file(vec![byte; 32]).unwrap()
+    }
+
+    #[test]
+    fn a_rekey_that_fails_only_at_closing_says_that_the_key_has_changed() {
+        let store = MemoryStore::new();
+        wait(Sealed::open(store.clone(), &key(1))).unwrap();
+        let fails = || Err(StoreError::Unavailable("the disk is gone".into()));
+        let error = rekey("redb:x", store.clone(), &key(1), &key(2), fails).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("the new key opens it") && text.contains("the disk is gone"), "{text}");
+        assert_eq!(wait(Sealed::open(store.clone(), &key(1))).unwrap_err(), SealError::WrongKey);
+        wait(Sealed::open(store.clone(), &key(2))).unwrap();
+        // A rekey that failed before says nothing of the kind.
+        let error = rekey("redb:x", store, &key(1), &key(3), || Ok(())).unwrap_err();
+        assert!(matches!(error, OpenError::Seal { source: SealError::WrongKey, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_sealed_store_that_lost_its_header_is_refused_with_and_without_a_key() {
+        let store = MemoryStore::new();
+        let sealed = wait(Sealed::open(store.clone(), &key(1))).unwrap();
+        let put = [Mutation::Put { key: b"\x01v\0", value: b"value" }];
+        crate::Store::apply(&sealed, &[], &put, Durability::Buffered).wait().unwrap();
+        let gone = [Mutation::Delete { key: kvfs_sealed_store::STORE_HEADER_KEY }];
+        SyncStore::apply(&store, &[], &gone, Durability::Buffered).unwrap();
+        let refused = unsealed("memory:", AnyStore::Memory(store.clone())).unwrap_err();
+        assert!(matches!(refused, OpenError::Seal { source: SealError::HeaderGone, .. }), "{refused}");
+        assert_eq!(wait(Sealed::open(store, &key(1))).unwrap_err(), SealError::HeaderGone);
     }
 }

@@ -107,6 +107,14 @@ pub enum OpenError {
         /// The URL as given.
         url: String,
     },
+    /// The key of a sealed store was changed, and then the store could not be closed in order.
+    #[error("`{url}`: the new key opens it from now on, but closing it failed: {source}; check the disk")]
+    Rekeyed {
+        /// The URL as given.
+        url: String,
+        /// Why closing failed.
+        source: crate::StoreError,
+    },
     /// The store cannot be opened with the key.
     #[error("`{url}`: {source}")]
     Seal {
@@ -160,7 +168,8 @@ impl OpenError {
             | Self::MemorySize { .. }
             | Self::MemoryTooSmall { .. }
             | Self::Sealed { .. }
-            | Self::Seal { .. } => {}
+            | Self::Seal { .. }
+            | Self::Rekeyed { .. } => {}
             Self::MissingDirectory { path, .. }
             | Self::NotAStore { path, .. }
             | Self::NewerFormat { path, .. }

@@ -17,8 +17,14 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, Store
 /// volumes and which records belong together stay visible. The README of `kvfs-sealed-store` says
 /// it all, byte by byte.
 ///
+/// Names are hidden in keys of the file system's form alone, so seal within a [`Namespaced`]:
+/// `Sealed::open(Namespaced::named(store, "alice")?, &key)`. The other way round, contents are
+/// sealed and **all names of files stay readable**, as the prefix hides from `Sealed` what is a name.
+///
+/// [`Namespaced`]: crate::Namespaced
+///
 /// # Cost
-/// As many calls as without it in nearly all cases; for each value 41 bytes, 1 to 2 µs, and 1 ns for
+/// As many calls as without it in nearly all cases; for each value 41 bytes, about 1 µs, and 1 ns for
 /// each byte. The limits shrink by what sealing adds. A directory that does not fit a page is read
 /// whole for the first page of its listing.
 ///
@@ -69,6 +75,31 @@ impl<S: Store> Sealed<S> {
     /// As [`Sealed::open`]; [`OpenError::Empty`] for an empty store.
     pub async fn open_existing(inner: S, key: &UserKey) -> Result<Self, OpenError> {
         Self::with(inner, Seal { key, cost: Cost::DEFAULT, create: false }).await
+    }
+
+    /// Opens a store that is sealed already for the check or the repair of a volume: values that do
+    /// not open are handed out as empty ones, which the check reports as damaged records. See
+    /// [`SealedStore::salvaging`]. Do not run a guest on it.
+    ///
+    /// # Errors
+    /// As [`Sealed::open_existing`].
+    pub async fn salvage(inner: S, key: &UserKey) -> Result<Self, OpenError> {
+        let seal = Seal { key, cost: Cost::DEFAULT, create: false };
+        let store = SealedStore::open(Below(inner), seal, SystemRandom).await?;
+        Ok(Self(Arc::new(store.salvaging())))
+    }
+
+    /// Returns how many values did not open so far; 0 but for one opened by [`Sealed::salvage`].
+    pub fn does_not_open(&self) -> usize {
+        self.0.does_not_open()
+    }
+
+    /// Returns whether a store is sealed.
+    ///
+    /// # Errors
+    /// [`OpenError::HeaderGone`] for a sealed store that has lost its header, and the store's.
+    pub async fn is_sealed(inner: S) -> Result<bool, OpenError> {
+        kvfs_sealed_store::is_sealed(&Below(inner)).await
     }
 
     async fn with(inner: S, seal: Seal<'_>) -> Result<Self, OpenError> {

@@ -65,15 +65,24 @@ pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
 fn check(args: &FsckArgs) -> Result<u8> {
     interrupt::end_in_order()?;
     let image = args.image.as_deref().map(|component| image_of(component, &args.volume)).transpose()?;
-    let store = args.key.open_read_only(&args.store)?;
-    let recovered = store.recovered();
-    let mut store = EngineStore(store);
+    let opened = args.key.open_to_check(&args.store)?;
+    let recovered = opened.recovered();
+    let mut store = EngineStore(opened.clone());
     let report = match &image {
         Some(image) => kvfs::fsck_overlay(&mut store, &args.volume, image.clone()),
         None => kvfs::fsck(&mut store, &args.volume),
     };
     drop(store);
+    let closed = opened.does_not_open();
+    drop(opened);
     let report = report.map_err(|error| explain(args, error))?;
+    if closed > 0 {
+        warn(format_args!(
+            "{}: values that do not open: {closed}; each was changed or moved, is a finding below, and has \
+             lost its content",
+            args.store
+        ));
+    }
     if !args.repair {
         if recovered {
             warn(format_args!(
@@ -123,7 +132,7 @@ fn image_of(component: &Path, volume: &str) -> Result<Image> {
 }
 
 fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
-    let store = args.key.open(&args.store)?;
+    let store = args.key.open_to_repair(&args.store)?;
     let options = kvfs::RepairOptions { accept_loss: args.accept_loss };
     let (mut volumes, mut clock) = (EngineStore(store.clone()), SystemClock);
     let done = match image {

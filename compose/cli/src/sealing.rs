@@ -1,10 +1,13 @@
 //! The key of a sealed store.
 
+use crate::terminal::warn;
 use anyhow::{Context, Result};
 use clap::Args;
 use kvfs_host::{
-    AnyStore, UserKey, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only,
+    AnyStore, UserKey, open_sealed_store, open_store, open_store_read_only, salvage_sealed_store,
+    salvage_sealed_store_read_only,
 };
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -23,7 +26,8 @@ pub(crate) struct KeyArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
     key_file: Option<PathBuf>,
     /// Encrypts the store with the passphrase in this file, less a line end. Without --key-file and
-    /// this, KVFS_PASSPHRASE is the passphrase, if it is set.
+    /// this, KVFS_PASSPHRASE is the passphrase, if it is set; other programs of yours can read it in
+    /// /proc/PID/environ.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
@@ -42,11 +46,28 @@ impl KeyArgs {
         })
     }
 
-    /// Opens a store for reading only, with the key if there is one.
-    pub(crate) fn open_read_only(&self, url: &str) -> Result<AnyStore> {
+    /// Warns if the environment has a passphrase that `what` makes no use of.
+    pub(crate) fn warn_if_unused(&self, what: impl Display) {
+        if std::env::var_os(PASSPHRASE).is_some() {
+            warn(format_args!("{what}: {PASSPHRASE} is set, and nothing is encrypted with it"));
+        }
+    }
+
+    /// Opens a store to check a volume of it, for reading only, with the key if there is one. Values
+    /// that do not open are empty.
+    pub(crate) fn open_to_check(&self, url: &str) -> Result<AnyStore> {
         Ok(match self.key()? {
-            Some(key) => open_sealed_store_read_only(url, &key)?,
+            Some(key) => salvage_sealed_store_read_only(url, &key)?,
             None => open_store_read_only(url)?,
+        })
+    }
+
+    /// Opens a store to repair a volume of it, with the key if there is one. Values that do not open
+    /// are empty.
+    pub(crate) fn open_to_repair(&self, url: &str) -> Result<AnyStore> {
+        Ok(match self.key()? {
+            Some(key) => salvage_sealed_store(url, &key)?,
+            None => open_store(url)?,
         })
     }
 
@@ -83,8 +104,27 @@ pub(crate) fn passphrase_file(path: &Path) -> Result<UserKey> {
 /// the key stays behind.
 fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(MAX_READ_BYTES as usize + 64);
-    File::open(path)
-        .and_then(|file| file.take(MAX_READ_BYTES).read_to_end(&mut bytes))
-        .with_context(|| format!("cannot read {}; check the path", path.display()))?;
+    let read = |file: File| {
+        warn_of_readers(path, &file)?;
+        file.take(MAX_READ_BYTES).read_to_end(&mut bytes)
+    };
+    File::open(path).and_then(read).with_context(|| format!("cannot read {}; check the path", path.display()))?;
     Ok(bytes)
+}
+
+/// Warns if others than the file's owner may read it.
+#[cfg(unix)]
+fn warn_of_readers(path: &Path, file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let found = file.metadata()?;
+    if found.is_file() && found.mode() & 0o077 != 0 {
+        let path = path.display();
+        warn(format_args!("{path}: others than its owner may use this key; take that away: chmod 600 {path}"));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_: &Path, _: &File) -> std::io::Result<()> {
+    Ok(())
 }

@@ -54,6 +54,7 @@ pub(crate) fn check_store(args: &CheckStoreArgs) -> Result<ExitCode> {
             if args.key.is_given() {
                 bail!("{name} keeps its entries itself, and a key does not encrypt them; leave the key out");
             }
+            args.key.warn_if_unused(name);
             let Some(bytes) = provider(name)?.to_component().context(name.clone())? else {
                 bail!("{name} is not a provider; check a store of the host with --store");
             };

@@ -40,10 +40,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             bail!("{guest}: no mount and no provider in it asks for a directory {preopen}; leave --dir out");
         }
     }
-    if args.key.is_given() && !imports(&component, "kvfs:store/kv-store@") {
-        bail!(
-            "{guest}: it has its store within, which a key does not seal; leave the key out, or run it on --store"
-        );
+    if !imports(&component, "kvfs:store/kv-store@") {
+        if args.key.is_given() {
+            bail!(
+                "{guest}: it has its store within, which a key does not seal; leave the key out, or run it on --store"
+            );
+        }
+        args.key.warn_if_unused(&guest);
     }
     interrupt::end_in_order()?;
     let kv = args.key.open(&args.store)?;

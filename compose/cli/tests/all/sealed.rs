@@ -55,7 +55,15 @@ fn workshop_with_programs() -> tempfile::TempDir {
     write("other", &[8; 32]);
     write("phrase", b"correct horse\n");
     write("short", b"short");
+    for secret in ["key", "other", "phrase", "short"] {
+        only_for_owner(&dir.path().join(secret));
+    }
     dir
+}
+
+fn only_for_owner(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn text(output: &Output) -> String {
@@ -193,10 +201,75 @@ fn encrypted_stores_keep_the_contract_and_providers_take_no_key() {
             "{output:?}"
         );
     }
+    // A passphrase in the environment is not refused, as it may be there for other commands.
+    let with_passphrase = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_kvfs"))
+            .args(args)
+            .current_dir(dir.path())
+            .env("XDG_CACHE_HOME", dir.path().join("cache"))
+            .env("KVFS_PASSPHRASE", "correct horse")
+            .output()
+            .unwrap();
+        assert!(text(&output).contains("nothing is encrypted with it"), "{output:?}");
+        assert!(output.status.success(), "{output:?}");
+    };
+    with_passphrase(&["check-store", "--provider", "memory"]);
     let provider = kvfs(dir.path(), &["check-store", "--provider", "memory", "--key-file", "key"]);
     assert!(text(&provider).contains("leave the key out"), "{provider:?}");
     let compose = ["compose", "writes.wasm", "-o", "kept.wasm", "--provider", "memory"];
     assert!(kvfs(dir.path(), &compose).status.success());
+    with_passphrase(&["run", "kept.wasm"]);
     let run = kvfs(dir.path(), &["run", "--key-file", "key", "kept.wasm"]);
     assert!(!run.status.success() && text(&run).contains("its store within"), "{run:?}");
+}
+
+#[test]
+fn a_key_that_others_may_read_is_warned_of_and_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = workshop_with_programs();
+    let run = || kvfs(dir.path(), &["run", "--store", "memory:", "--key-file", "key", "writes.wasm"]);
+    assert_eq!(text(&run()), "");
+    for mode in [0o640, 0o604, 0o620] {
+        std::fs::set_permissions(dir.path().join("key"), std::fs::Permissions::from_mode(mode)).unwrap();
+        let output = run();
+        assert!(output.status.success() && text(&output).contains("chmod 600 key"), "{mode:o}: {output:?}");
+    }
+}
+
+#[test]
+fn fsck_goes_on_behind_a_value_that_does_not_open_and_repairs_the_rest() {
+    use kvfs_host::{Durability, Mutation, RedbStore, SyncStore};
+    let dir = workshop_with_programs();
+    let (url, key) = ("redb:sealed.redb", ["--key-file", "key"]);
+    let run = |program: &str| kvfs(dir.path(), &[&["run", "--store", url], &key[..], &[program]].concat());
+    let fsck = |more: &[&str]| kvfs(dir.path(), &[&["fsck", "--store", url], &key[..], more].concat());
+    assert!(run("writes.wasm").status.success());
+    // The entry of the file: its name is lost with it.
+    let store = RedbStore::open(dir.path().join("sealed.redb")).unwrap();
+    let entries = SyncStore::scan(&store, b"", b"", 1000, 1 << 20).unwrap();
+    let dentry = entries.iter().find(|entry| entry.key.starts_with(b"\x02\x04main\x11")).unwrap();
+    let mut value = dentry.value.to_vec();
+    value[30] ^= 1;
+    let change = [Mutation::Put { key: &dentry.key, value: &value }];
+    SyncStore::apply(&store, &[], &change, Durability::Durable).unwrap();
+    store.close().unwrap();
+    drop(store);
+    // A guest gets an error, and no other file.
+    assert!(!run("reads.wasm").status.success());
+    let found = fsck(&[]);
+    assert_eq!(found.status.code(), Some(4), "{found:?}");
+    let said = text(&found);
+    assert!(said.contains("values that do not open: 1;") && said.contains("findings"), "{said}");
+    let repaired = fsck(&["--repair"]);
+    assert_eq!(repaired.status.code(), Some(1), "{repaired:?}");
+    let sound = fsck(&[]);
+    assert!(sound.status.success() && text(&sound).ends_with("sound\n"), "{sound:?}");
+    // The content is under lost+found, as only the name was lost.
+    let below = kvfs_host::open_sealed_store(
+        &format!("redb:{}", dir.path().join("sealed.redb").display()),
+        &kvfs_host::UserKey::from_key_file(vec![7; 32]).unwrap(),
+    )
+    .unwrap();
+    let values = SyncStore::scan(&below, b"", b"", 1000, 1 << 20).unwrap();
+    assert!(values.iter().any(|entry| entry.value.windows(CONTENT.len()).any(|part| part == CONTENT.as_bytes())));
 }

@@ -36,7 +36,7 @@ const MAX_SEALED_KEY_BYTES: u32 = 4096;
 ///
 /// # Cost
 /// One call below for each `get` and each `apply`, and one more for the first that meets a volume.
-/// A guard on a key that this instance did not write or guard before is read first. See the README
+/// A guard on a key that this instance did not guard before is read first. See the README
 /// for `scan`.
 pub struct SealedStore<C> {
     pub(crate) below: C,

@@ -1,7 +1,9 @@
 //! Guards: which values they hold for, and which reads they cost.
 
 use crate::disk::{Counts, Disk, entry, open};
-use kvfs_contract::StoreError;
+use crate::meddling::Meddling;
+use kvfs_contract::{Durability, Guard, Mutation, StoreError};
+use kvfs_sealed_store::now;
 use kvfs_store_rig::Calls;
 
 const KEY: &[u8] = b"\x01v\0";
@@ -91,4 +93,24 @@ fn gets_and_scans_take_one_call_once_a_volume_is_known() {
     assert_eq!(disk.counted(), Counts { gets: 1, ..Counts::default() });
     kvfs_contract::KvStore::scan(&mut store, b"\x01v\x20", b"\x01v\x21", 10, 1000).unwrap();
     assert_eq!(disk.counted(), Counts { scans: 1, ..Counts::default() });
+}
+
+#[test]
+fn a_store_below_that_answers_short_is_faulty_and_no_guard_is_taken_for_absent() {
+    let disk = Disk::empty();
+    open(&disk).set(&[], &[(KEY, Some(b"0")), (b"\x01v\x01", Some(b"0"))], false).unwrap();
+    let meddling = Meddling::new(&disk);
+    let store = meddling.open().unwrap();
+    assert_eq!(now(store.get(&[KEY])).unwrap(), [Some(b"0".to_vec())]);
+    meddling.answer_short();
+    let guards = [
+        Guard { key: KEY, expected: Some(&b"0"[..]) },
+        Guard { key: &b"\x01v\x01"[..], expected: Some(&b"0"[..]) },
+    ];
+    let before = disk.entries();
+    let change = [Mutation::Put { key: KEY, value: &b"1"[..] }];
+    let done = now(store.apply(&guards, &change, Durability::Buffered));
+    assert!(matches!(&done, Err(StoreError::Fault(text)) if text.contains("1 values for 2 keys")), "{done:?}");
+    assert!(matches!(now(store.get(&[KEY])), Err(StoreError::Fault(_))));
+    assert!(disk.entries() == before);
 }

@@ -25,6 +25,8 @@ struct Plan {
     applies: usize,
     /// Whether applies wait.
     holds_applies: bool,
+    /// Whether a get answers with a value less than it was asked for.
+    answers_short: bool,
 }
 
 /// A disk with a plan. A clone has the same.
@@ -50,6 +52,11 @@ impl Meddling {
     /// Makes applies wait, or lets them go on.
     pub(crate) fn hold_applies(&self, hold: bool) {
         self.plan.lock().unwrap().holds_applies = hold;
+    }
+
+    /// Makes gets answer with a value less.
+    pub(crate) fn answer_short(&self) {
+        self.plan.lock().unwrap().answers_short = true;
     }
 
     /// Returns whether the work was done.
@@ -89,7 +96,11 @@ impl AsyncKvStore for Meddling {
     }
 
     async fn get<'a>(&'a self, keys: &'a [&'a [u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.call(At::Get).get(keys)
+        let mut values = self.call(At::Get).get(keys)?;
+        if self.plan.lock().unwrap().answers_short {
+            values.pop();
+        }
+        Ok(values)
     }
 
     async fn scan<'a>(

@@ -204,3 +204,18 @@ fn an_opening_cut_at_any_call_is_an_opening_for_the_next() {
     }
     assert!(made > 2 && made < 24, "{made}");
 }
+
+#[test]
+fn keys_are_bounded_however_long_the_store_below_takes_them() {
+    let below = Limits { max_key_bytes: u32::MAX, max_batch_bytes: 64 << 20, ..Limits::standard(true) };
+    let disk = Disk::new(State::new(), below);
+    let mut store = open(&disk);
+    let longest = store.limits().max_key_bytes as usize;
+    assert_eq!(longest, 4096);
+    let name = |bytes: usize| [&b"\x01v\x11\0\0\0\0\0\0\0\x01"[..], &vec![b'n'; bytes - 11]].concat();
+    store.set(&[], &[(&name(longest), Some(b"kept"))], false).unwrap();
+    assert_eq!(store.value_of(&name(longest)).unwrap().as_deref(), Some(&b"kept"[..]));
+    for bytes in [longest + 1, 70_000] {
+        assert_eq!(store.set(&[], &[(&name(bytes), Some(b""))], false), Err(StoreError::TooLarge));
+    }
+}
