@@ -48,11 +48,11 @@
 //! `FileStore`; neither changes anything.
 //!
 //! [`Namespaced`] puts many guests into one store, [`Limited`] bounds how much one may hold,
-//! [`Audited`] hands you the audit log of a guest. To
-//! bring a store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers
-//! later), four functions each, and check it with the module `conformance` (feature of the same
-//! name). [`key_range`], [`ScanBudget`] and [`gather`] help with the answers. [`EngineStore`] opens
-//! volumes without a guest.
+//! [`Sealed`] encrypts what is stored, and [`Audited`] hands you the audit log of a guest. To bring a
+//! store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later), four
+//! functions each, and check it with the module `conformance` (feature of the same name).
+//! [`key_range`], [`ScanBudget`] and [`gather`] help with the answers. [`EngineStore`] opens volumes
+//! without a guest.
 //!
 //! # Closing
 //!
@@ -87,6 +87,7 @@ mod linker;
 mod memory;
 mod namespaced;
 mod redb_store;
+mod sealed;
 
 mod open;
 
@@ -100,14 +101,19 @@ pub use contract::{
 };
 pub use engine_store::EngineStore;
 pub use file_store::{FileStore, FileStoreReader};
+pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
 pub use limited::{Limited, Quota};
 pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
 pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
-pub use open::{AnyStore, open_store, open_store_read_only};
+pub use open::{
+    AnyStore, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only, rekey_store,
+    salvage_sealed_store, salvage_sealed_store_read_only,
+};
 pub use open_error::OpenError;
 pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbStore};
+pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};
 pub use view::{Calls, KvCtx, KvView};
 

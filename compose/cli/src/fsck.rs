@@ -3,12 +3,13 @@
 use crate::files::read;
 use crate::interrupt;
 use crate::mounted::MountedVolume;
+use crate::sealing::KeyArgs;
 use crate::terminal::{complain, say, warn};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use kvfs::image::Image;
 use kvfs_compose::fixed_mounts;
-use kvfs_host::{AnyStore, EngineStore, open_store, open_store_read_only};
+use kvfs_host::EngineStore;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ pub(crate) struct FsckArgs {
     /// The store, such as `redb:PATH`. No guest may be running on it.
     #[arg(long)]
     store: String,
+    #[command(flatten)]
+    key: KeyArgs,
     /// The volume of the store to check.
     #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
     volume: String,
@@ -62,15 +65,24 @@ pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
 fn check(args: &FsckArgs) -> Result<u8> {
     interrupt::end_in_order()?;
     let image = args.image.as_deref().map(|component| image_of(component, &args.volume)).transpose()?;
-    let store = open_store_read_only(&args.store)?;
-    let recovered = matches!(&store, AnyStore::RedbReader(reader) if reader.recovered());
-    let mut store = EngineStore(store);
+    let opened = args.key.open_to_check(&args.store)?;
+    let recovered = opened.recovered();
+    let mut store = EngineStore(opened.clone());
     let report = match &image {
         Some(image) => kvfs::fsck_overlay(&mut store, &args.volume, image.clone()),
         None => kvfs::fsck(&mut store, &args.volume),
     };
     drop(store);
+    let closed = opened.does_not_open();
+    drop(opened);
     let report = report.map_err(|error| explain(args, error))?;
+    if closed > 0 {
+        warn(format_args!(
+            "{}: values that do not open: {closed}; each was changed or moved, is a finding below, and has \
+             lost its content",
+            args.store
+        ));
+    }
     if !args.repair {
         if recovered {
             warn(format_args!(
@@ -85,7 +97,10 @@ fn check(args: &FsckArgs) -> Result<u8> {
     if report.is_clean() {
         if recovered {
             // Opening the file for writing recovers it.
-            open_store(&args.store)?.close().with_context(|| format!("{}: cannot recover it", args.store))?;
+            args.key
+                .open(&args.store)?
+                .close()
+                .with_context(|| format!("{}: cannot recover it", args.store))?;
         }
         say([summary(args, &report), verdict(&report)])?;
         return Ok(0);
@@ -117,7 +132,7 @@ fn image_of(component: &Path, volume: &str) -> Result<Image> {
 }
 
 fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
-    let store = open_store(&args.store)?;
+    let store = args.key.open_to_repair(&args.store)?;
     let options = kvfs::RepairOptions { accept_loss: args.accept_loss };
     let (mut volumes, mut clock) = (EngineStore(store.clone()), SystemClock);
     let done = match image {

@@ -20,6 +20,8 @@ mod provider;
 // Volumes in stores of the host.
 #[cfg(feature = "runtime")]
 mod mounted;
+#[cfg(feature = "runtime")]
+mod sealing;
 
 // The commands.
 #[cfg(feature = "runtime")]
@@ -30,6 +32,8 @@ mod compose;
 #[cfg(feature = "runtime")]
 mod fsck;
 mod inspect;
+#[cfg(feature = "runtime")]
+mod rekey;
 #[cfg(feature = "runtime")]
 mod run;
 
@@ -59,10 +63,12 @@ enum Command {
     Audit(audit::AuditArgs),
     #[cfg(feature = "runtime")]
     CheckStore(check_store::CheckStoreArgs),
+    #[cfg(feature = "runtime")]
+    Rekey(rekey::RekeyArgs),
     Inspect(inspect::InspectArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "audit", "check-store"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -82,10 +88,12 @@ fn main() -> ExitCode {
         Command::Audit(args) => audit::audit(&args),
         #[cfg(feature = "runtime")]
         Command::CheckStore(args) => check_store::check_store(&args),
+        #[cfg(feature = "runtime")]
+        Command::Rekey(args) => rekey::rekey(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit and check-store, or compose with --provider and run the result with the `wasmtime` command"
+             audit, check-store and rekey, or compose with --provider and run the result with the `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -40,6 +40,8 @@ macro_rules! joined_by {
             mod packages;
             #[path = "processes.rs"]
             pub(crate) mod processes;
+            #[path = "sealed.rs"]
+            mod sealed;
 
             /// The same way, as an argument of the command.
             pub(crate) const LINK: &str = $argument;

@@ -3,6 +3,7 @@
 use super::bounds::Bounds;
 use crate::composition::CompositionArgs;
 use crate::parse::parse_directory;
+use crate::sealing::KeyArgs;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,8 @@ pub(crate) struct RunArgs {
     /// store.
     #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR", default_value = "memory:")]
     pub(super) store: String,
+    #[command(flatten)]
+    pub(super) key: KeyArgs,
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     pub(super) env: Vec<(String, String)>,

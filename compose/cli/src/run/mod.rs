@@ -16,7 +16,6 @@ use audit_file::audit_file;
 use call::call;
 use engine::{GUEST_STACK_BYTES, HOST_STACK_BYTES};
 use kvfs_compose::{DEFAULT_FILE_PATH, Provider};
-use kvfs_host::open_store;
 use load::{Loaded, load};
 use std::process::ExitCode;
 use wasmtime::component::Component;
@@ -48,8 +47,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         Some(path) => Some(audit_file(path, audit, &component).with_context(|| guest.clone())?),
         None => None,
     };
+    if !imports(&component, "kvfs:store/kv-store@") {
+        if args.key.is_given() {
+            bail!(
+                "{guest}: it has its store within, which a key does not seal; leave the key out, or run it on --store"
+            );
+        }
+        args.key.warn_if_unused(&guest);
+    }
     interrupt::end_in_order()?;
-    let kv = open_store(&args.store)?;
+    let kv = args.key.open(&args.store)?;
     for volume in &volumes {
         volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
     }

@@ -2,6 +2,7 @@
 
 mod check_store;
 mod fsck;
+mod sealed;
 mod terminal;
 mod trust;
 
