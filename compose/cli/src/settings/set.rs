@@ -64,9 +64,9 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
     interrupt::end_in_order()?;
     // Opening a store for writing makes one that does not exist, so it is looked at first.
     let store = open_store_read_only(&args.at.store)?;
-    match args.replace {
-        true => drop(store),
-        false => drop(read(&args.at, store)?),
+    match read(&args.at, store) {
+        Err(error) if !(args.replace && is_damage(&error)) => return Err(error),
+        _ => {}
     }
     let store = open_store(&args.at.store)?;
     let mut volumes = EngineStore(store.clone());
@@ -86,6 +86,12 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
         warn("the volume holds more than that already: it keeps it, and growth is refused");
     }
     say(lines(&args.at, &settings, used))
+}
+
+/// Whether settings cannot be read, though the rest of the volume can.
+fn is_damage(error: &anyhow::Error) -> bool {
+    let damage = error.downcast_ref::<kvfs::Error>();
+    matches!(damage, Some(kvfs::Error::Damaged(damage)) if damage.record == "settings")
 }
 
 fn change(quota: &mut Quota, given: [Option<Limit>; 4]) {

@@ -86,7 +86,8 @@ fn what_cannot_be_set_is_one_line_and_changes_nothing() {
         let (code, stdout, stderr) = settings(dir.path(), &args);
         assert!(code != Some(0) && stdout.is_empty(), "{args:?}: {stdout}");
         assert!(stderr.contains(expected), "{args:?}: {stderr}");
-        assert_eq!((files(dir.path()), std::fs::read(path("s.redb")).unwrap()), before, "{args:?}");
+        let after = (files(dir.path()), std::fs::read(path("s.redb")).unwrap());
+        assert!(after == before, "{args:?} changed something");
     }
 }
 
