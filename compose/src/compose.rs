@@ -3,6 +3,7 @@
 use crate::audit::Audit;
 use crate::check::Validation;
 use crate::error::ComposeError;
+use crate::instance::InstanceLimits;
 use crate::join::{Composed, Ingredients};
 use crate::mounts::{Mount, Packing, plan};
 use crate::options::{Config, Link, Mode};
@@ -104,6 +105,13 @@ impl<'a> Compose<'a> {
     /// None without a log. See `adapter/AUDIT.md` for that of a log.
     pub fn audit(mut self, audit: Audit) -> Self {
         self.audit = Some(audit);
+        self
+    }
+
+    /// Sets what the file system of one instance may hold, all its volumes together.
+    /// [`Compose::build`] checks the limits.
+    pub fn instance_limits(mut self, limits: InstanceLimits) -> Self {
+        self.config.limits = limits;
         self
     }
 

@@ -41,6 +41,7 @@ mod wasm;
 
 // The choices of a caller: options, the audit log, mounts, and the provider of the store.
 mod audit;
+mod instance;
 mod mounts;
 mod options;
 mod provider;
@@ -70,10 +71,14 @@ pub use compose::Compose;
 pub use error::{ComposeError, ConfigError, MountError};
 pub use fixed::{configuration, fixed_mounts, fixed_provider, keeps_audit_log};
 pub use inspect::{Inspection, Kind, inspect};
+pub use instance::InstanceLimits;
 pub use join::Composed;
 pub use kvfs_audit::Level as AuditLevel;
 pub use kvfs_size::{BadSize, ByteSize};
-pub use limits::{MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES, MIN_MEMORY_BYTES};
+pub use limits::{
+    MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES,
+    MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_MEMORY_BYTES,
+};
 pub use mounts::{
     FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountSource, Mounted, PackedTree,
     Packing,

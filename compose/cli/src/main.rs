@@ -22,6 +22,8 @@ mod provider;
 mod mounted;
 #[cfg(feature = "runtime")]
 mod sealing;
+#[cfg(feature = "runtime")]
+mod volume;
 
 // The commands.
 #[cfg(feature = "runtime")]
@@ -36,6 +38,8 @@ mod inspect;
 mod rekey;
 #[cfg(feature = "runtime")]
 mod run;
+#[cfg(feature = "runtime")]
+mod settings;
 
 use clap::{Parser, Subcommand};
 #[cfg(not(feature = "runtime"))]
@@ -65,10 +69,12 @@ enum Command {
     CheckStore(check_store::CheckStoreArgs),
     #[cfg(feature = "runtime")]
     Rekey(rekey::RekeyArgs),
+    #[cfg(feature = "runtime")]
+    Settings(settings::SettingsArgs),
     Inspect(inspect::InspectArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey", "settings"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -90,10 +96,13 @@ fn main() -> ExitCode {
         Command::CheckStore(args) => check_store::check_store(&args),
         #[cfg(feature = "runtime")]
         Command::Rekey(args) => rekey::rekey(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "runtime")]
+        Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit, check-store and rekey, or compose with --provider and run the result with the `wasmtime` command"
+             audit, check-store, rekey and settings, or compose with --provider and run the result with the \
+             `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };
