@@ -19,6 +19,7 @@ mod journal;
 mod layered;
 mod model_test;
 mod mounts;
+mod patterns;
 mod quota;
 mod refused;
 mod regressions;
