@@ -11,6 +11,7 @@ mod read;
 mod readdir;
 mod readlink;
 mod rename;
+mod rights;
 mod rmdir;
 mod set_size;
 mod set_times;

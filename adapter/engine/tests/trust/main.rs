@@ -20,6 +20,7 @@ mod layered;
 mod model_test;
 mod mounts;
 mod patterns;
+mod places;
 mod quota;
 mod refused;
 mod regressions;
