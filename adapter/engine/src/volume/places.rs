@@ -37,6 +37,12 @@ impl Volume {
         self.policy.as_ref().is_some_and(|policy| policy.grant(place.rights) == Grant::Hide)
     }
 
+    /// Whether a name in a directory is not to be seen.
+    #[inline(always)]
+    pub(crate) fn is_hidden_name(&self, directory: Place, name: &str) -> bool {
+        self.policy.is_some() && self.is_hidden(self.place_below(directory, name))
+    }
+
     /// The place of the root.
     #[cold]
     fn place_of_root(&self) -> Place {

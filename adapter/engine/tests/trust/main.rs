@@ -25,6 +25,7 @@ mod quota;
 mod refused;
 mod regressions;
 mod repair;
+mod rights;
 mod slashes;
 mod upgrade;
 
