@@ -277,6 +277,12 @@ impl Policy {
         rule.map_or(Grant::Allow(self.default), |(grant, _)| *grant)
     }
 
+    /// Whether the policy gives the same rights at the paths of two states, and at all paths below
+    /// them.
+    pub fn is_same(&self, one: PathState, other: PathState) -> bool {
+        self.grant(one) == self.grant(other) && one.same_below(other)
+    }
+
     /// What the policy gives at a path of plain names with slashes between them. A path below a
     /// hidden one is hidden.
     pub fn at(&self, path: &str) -> Grant {

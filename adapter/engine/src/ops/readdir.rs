@@ -127,7 +127,9 @@ impl Volume {
                     let Some(name) = names.get(*next).map(Rc::clone) else { return Ok(None) };
                     let entry = self.begin()?.lookup(dir, &name)?;
                     *next += 1;
-                    if let Some(Dentry { kind, ino, .. }) = entry.filter(|_| !self.is_hidden_name(place, &name)) {
+                    if let Some(Dentry { kind, ino, .. }) =
+                        entry.filter(|_| !self.is_hidden_name(place, &name))
+                    {
                         return Ok(Some(DirEntry { name, kind, ino }));
                     }
                 }

@@ -28,7 +28,7 @@ impl Volume {
 
     /// Whether two places of directories have the same rights, and all places below them.
     pub(crate) fn has_same_rules(&self, one: Place, other: Place) -> bool {
-        self.rights(one) == self.rights(other) && one.rights.same_below(other.rights)
+        self.policy.as_ref().is_none_or(|policy| policy.is_same(one.rights, other.rights))
     }
 
     /// Whether nothing is to be seen at a place.

@@ -115,7 +115,8 @@ impl Tree {
 
     fn times(&mut self, path: &str) -> Outcome {
         let time = SetTime::At(Timestamp { seconds: 7, nanoseconds: 0 });
-        self.at(path, |volume, start, path| volume.set_times_at(start, path, Follow::Yes, time, time)).map(drop)
+        self.at(path, |volume, start, path| volume.set_times_at(start, path, Follow::Yes, time, time))
+            .map(drop)
     }
 
     fn both<T>(
@@ -184,8 +185,13 @@ fn policy(default: Rights, rules: &[&str]) -> Policy {
 
 #[test]
 fn each_right_gives_its_operations_and_no_others() {
-    let rules =
-        ["dir-read lists", "dir-mutate makes", "dir-mutate makes/**", "file-read reads/*", "file-write writes/*"];
+    let rules = [
+        "dir-read lists",
+        "dir-mutate makes",
+        "dir-mutate makes/**",
+        "file-read reads/*",
+        "file-write writes/*",
+    ];
     let fill = |tree: &mut Tree| {
         for directory in ["lists", "makes", "reads", "writes"] {
             tree.mkdir(directory).unwrap();
@@ -198,7 +204,8 @@ fn each_right_gives_its_operations_and_no_others() {
             let file = format!("{directory}/file");
             assert_eq!(tree.stat(&file).unwrap().size, 5);
             assert_eq!(tree.hash(&file), Ok(()));
-            let names = if directory == "lists" { Ok(vec!["file".to_owned()]) } else { Err(Code::NotPermitted) };
+            let names =
+                if directory == "lists" { Ok(vec!["file".to_owned()]) } else { Err(Code::NotPermitted) };
             assert_eq!(tree.names(directory), names);
             let is = |wanted| if directory == wanted { Ok(()) } else { DENIED };
             assert_eq!(tree.try_open(&file, FLAGS, READ), is("reads"), "{file}");
@@ -253,7 +260,8 @@ fn a_name_is_changed_only_if_both_it_and_its_directory_allow_it() {
 
 #[test]
 fn other_names_give_no_more_rights() {
-    let rules = ["file-read+dir-mutate conf/**", "dir-mutate conf/secret/**", "file-read+file-write conf/pinned"];
+    let rules =
+        ["file-read+dir-mutate conf/**", "dir-mutate conf/secret/**", "file-read+file-write conf/pinned"];
     let fill = |tree: &mut Tree| {
         for directory in ["conf", "conf/secret", "free", "conf/dir"] {
             tree.mkdir(directory).unwrap();
@@ -265,7 +273,8 @@ fn other_names_give_no_more_rights() {
         tree.symlink("../conf/secret", "free/door").unwrap();
     };
     everywhere(policy(Rights::ALL, &rules), fill, |tree| {
-        for (old, new) in [("conf/main", "free/main"), ("conf/secret/key", "conf/key"), ("conf/main", "conf/pinned")]
+        for (old, new) in
+            [("conf/main", "free/main"), ("conf/secret/key", "conf/key"), ("conf/main", "conf/pinned")]
         {
             assert_eq!(tree.link(old, new), if new == "conf/pinned" { DENIED } else { COPY }, "{old}");
             assert_eq!(tree.rename(old, new), if new == "conf/pinned" { DENIED } else { COPY }, "{old}");
@@ -308,7 +317,16 @@ fn a_hidden_path_is_absent() {
         tree.symlink("../secret", "dir/door").unwrap();
     };
     everywhere(policy(Rights::ALL, &rules), fill, |tree| {
-        for hidden in [".env", "dir/.env", "secret", "secret/open", "secret/..", "secret/../dir", "dir/door/../dir", "dir/door/open"] {
+        for hidden in [
+            ".env",
+            "dir/.env",
+            "secret",
+            "secret/open",
+            "secret/..",
+            "secret/../dir",
+            "dir/door/../dir",
+            "dir/door/open",
+        ] {
             assert_eq!(tree.stat(hidden).map(drop), ABSENT, "{hidden}");
             assert_eq!(tree.hash(hidden), if hidden == "dir/door" { Ok(()) } else { ABSENT }, "{hidden}");
             assert_eq!(tree.try_open(hidden, FLAGS, READ), ABSENT, "{hidden}");
@@ -366,20 +384,44 @@ fn descriptors_keep_what_they_were_opened_with() {
     };
     everywhere(policy(Rights::ALL, &rules), fill, |tree| {
         let reader = tree.file("kept/file", FLAGS, READ).unwrap();
-        assert_eq!(tree.with(&reader, |volume, file| volume.write(file, Offset::End, b"x")), Err(Code::BadDescriptor));
+        assert_eq!(
+            tree.with(&reader, |volume, file| volume.write(file, Offset::End, b"x")),
+            Err(Code::BadDescriptor)
+        );
         assert_eq!(tree.with(&reader, |volume, file| volume.set_size(file, 0)), Err(Code::Invalid));
         let now = SetTime::Now;
-        assert_eq!(tree.with(&reader, |volume, file| volume.set_times(file, now, now)), Err(Code::NotPermitted));
+        assert_eq!(
+            tree.with(&reader, |volume, file| volume.set_times(file, now, now)),
+            Err(Code::NotPermitted)
+        );
         let again = tree.with(&reader, |volume, file| volume.reopen(file)).unwrap();
         let again = At(reader.0, again);
-        assert_eq!(tree.with(&again, |volume, file| volume.set_times(file, now, now)), Err(Code::NotPermitted));
+        assert_eq!(
+            tree.with(&again, |volume, file| volume.set_times(file, now, now)),
+            Err(Code::NotPermitted)
+        );
         // A directory that may not be listed is a start of paths all the same.
         let directory = tree.file("dir", OpenFlags { directory: true, ..FLAGS }, READ).unwrap();
-        assert_eq!(tree.with(&directory, |volume, at| volume.read_directory(at).map(drop)), Err(Code::NotPermitted));
-        assert_eq!(tree.with(&directory, |volume, at| volume.set_times(at, now, now)), Err(Code::NotPermitted));
-        assert_eq!(tree.with(&directory, |volume, at| volume.unlink_file_at(at, "file")), Err(Code::NotPermitted));
-        assert_eq!(tree.with(&directory, |volume, at| volume.create_directory_at(at, "d")), Err(Code::NotPermitted));
-        assert_eq!(tree.with(&directory, |volume, at| volume.stat_at(at, "file", Follow::No)).unwrap().size, 5);
+        assert_eq!(
+            tree.with(&directory, |volume, at| volume.read_directory(at).map(drop)),
+            Err(Code::NotPermitted)
+        );
+        assert_eq!(
+            tree.with(&directory, |volume, at| volume.set_times(at, now, now)),
+            Err(Code::NotPermitted)
+        );
+        assert_eq!(
+            tree.with(&directory, |volume, at| volume.unlink_file_at(at, "file")),
+            Err(Code::NotPermitted)
+        );
+        assert_eq!(
+            tree.with(&directory, |volume, at| volume.create_directory_at(at, "d")),
+            Err(Code::NotPermitted)
+        );
+        assert_eq!(
+            tree.with(&directory, |volume, at| volume.stat_at(at, "file", Follow::No)).unwrap().size,
+            5
+        );
         // A writer goes on when its file gets a name with fewer rights.
         let writer = tree.file("free/other", FLAGS, BOTH).unwrap();
         tree.rename("free/other", "kept/other").unwrap_err();
