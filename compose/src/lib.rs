@@ -69,11 +69,12 @@ pub use error::{ComposeError, ConfigError, MountError};
 pub use fixed::{configuration, fixed_mounts, fixed_provider};
 pub use inspect::{Inspection, Kind, inspect};
 pub use join::Composed;
+pub use kvfs::{Grant, Policy, PolicyError, Rights};
 pub use kvfs_size::{BadSize, ByteSize};
 pub use limits::{MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES, MIN_MEMORY_BYTES};
 pub use mounts::{
-    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountSource, Mounted, PackedTree,
-    Packing,
+    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountRules, MountSource, Mounted,
+    PackedTree, Packing,
 };
 pub use options::{Link, Mode};
 pub use parts::{ADAPTER, ADAPTER_WITH_HOST};

@@ -200,6 +200,14 @@ impl Default for Policy {
     }
 }
 
+impl fmt::Display for Policy {
+    /// Writes the default rights and the rules, such as `allow all; hide **/.env`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "allow {}", self.default)?;
+        self.rules().try_for_each(|(grant, pattern)| write!(f, "; {grant} {pattern}"))
+    }
+}
+
 impl Policy {
     /// Makes a policy without rules.
     pub fn new(default: Rights) -> Self {

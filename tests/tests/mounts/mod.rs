@@ -8,6 +8,7 @@ mod images;
 mod limits;
 mod overlays;
 mod python;
+mod rights;
 mod stock;
 
 use std::path::Path;

@@ -4,6 +4,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod above;
+mod confined;
 mod cost;
 mod crash;
 mod exhaustive;
