@@ -73,6 +73,7 @@ pub use fixed::{configuration, fixed_mounts, fixed_provider, keeps_audit_log};
 pub use inspect::{Inspection, Kind, inspect};
 pub use instance::InstanceLimits;
 pub use join::Composed;
+pub use kvfs::{Grant, Policy, PolicyError, Rights};
 pub use kvfs_audit::Level as AuditLevel;
 pub use kvfs_size::{BadSize, ByteSize};
 pub use limits::{
@@ -80,8 +81,8 @@ pub use limits::{
     MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_MEMORY_BYTES,
 };
 pub use mounts::{
-    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountSource, Mounted, PackedTree,
-    Packing,
+    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountRules, MountSource, Mounted,
+    PackedTree, Packing,
 };
 pub use options::{Link, Mode};
 pub use parts::{ADAPTER, ADAPTER_WITH_HOST};

@@ -101,7 +101,7 @@ pub enum ConfigError {
     },
     /// The configuration is longer than the adapter's static for it.
     #[error(
-        "the configuration has {length_bytes} bytes and the adapter takes {capacity_bytes}; shorten the names of volumes and mounts"
+        "the configuration has {length_bytes} bytes and the adapter takes {capacity_bytes}; shorten the names of volumes and mounts, or write fewer rules"
     )]
     TooLong {
         /// The length of the text, with the zero that ends it.

@@ -13,7 +13,8 @@ impl Volume {
     /// Gives a file or symbolic link one more name.
     ///
     /// # Errors
-    /// [`Error::NotPermitted`] for a directory, [`Error::Exist`], [`Error::TooManyLinks`].
+    /// [`Error::NotPermitted`] for a directory, [`Error::Exist`], [`Error::TooManyLinks`],
+    /// [`Error::CrossDevice`] if the policy gives more rights at the new name than at the old one.
     ///
     /// # Durability
     /// In the store when it returns, except in mode `lazy`.
@@ -30,12 +31,14 @@ impl Volume {
     ) -> Result<()> {
         let (old_dir, new_dir) = (old_base.into().mutable_directory()?, new_base.into().mutable_directory()?);
         let mut txn = self.begin_change(0)?;
-        let entry = resolve(&mut txn, old_dir, old_path, Ending::Object(follow))?.existing()?;
+        let old = resolve(&mut txn, old_dir, old_path, Ending::Object(follow))?;
+        let entry = old.existing()?;
         let found = resolve(&mut txn, new_dir, new_path, Ending::New)?;
         let name = found.new_name(&mut txn, Kind::File)?;
         if entry.kind == Kind::Directory {
             return Err(Error::NotPermitted);
         }
+        txn.check_no_more_rights(old.place, found.place)?;
         if txn.inode_of(entry)?.nlink >= MAX_LINKS {
             return Err(Error::TooManyLinks);
         }

@@ -2,6 +2,8 @@
 
 use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
+use crate::place::Place;
+use crate::policy::Rights;
 use crate::quota::Used;
 use crate::stored::record::inode::Content;
 use crate::storing::change::Change;
@@ -23,6 +25,13 @@ pub struct OpenFlags {
     pub truncate: bool,
 }
 
+/// The rights that opening a file for some access needs.
+fn rights_of(access: Access) -> Rights {
+    let read = if access.read { Rights::FILE_READ } else { Rights::NONE };
+    let write = if access.write { Rights::FILE_WRITE } else { Rights::NONE };
+    read | write
+}
+
 impl Volume {
     /// Opens a file or directory, or makes a file.
     ///
@@ -33,7 +42,8 @@ impl Volume {
     /// # Errors
     /// [`Error::Invalid`] for `directory` with a flag that makes or truncates files,
     /// [`Error::ReadOnly`] for a change through a directory that takes none, [`Error::IsDirectory`]
-    /// for writing to a directory, [`Error::Loop`] for a symbolic link with [`Follow::No`], and
+    /// for writing to a directory, [`Error::Loop`] for a symbolic link with [`Follow::No`],
+    /// [`Error::NotPermitted`] for a file that the policy does not let it read, write or make, and
     /// those of path resolution.
     ///
     /// # Durability
@@ -65,17 +75,19 @@ impl Volume {
         let follow = if exclusive { Follow::No } else { follow };
         let ending = if flags.create { Ending::File(follow) } else { Ending::Object(follow) };
         let found = resolve(&mut txn, dir, path, ending)?;
+        let place = found.place;
         let Some(entry) = found.entry else {
             if !flags.create {
                 return Err(Error::NoEntry);
             }
             let name = found.new_name(&mut txn, Kind::File)?;
+            txn.check_right(place, rights_of(access))?;
             txn.check_growth(Used::inode(0).and(Used::name(name)).and(txn.copy_up(found.dir)))?;
             let mut writes = txn.into_writes(Change::Data)?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
             writes.add_name(found.dir, name, Dentry::new(Kind::File, ino));
             writes.finish()?;
-            return self.open_inode(ino, Kind::File, access);
+            return self.open_inode(ino, Kind::File, access, place);
         };
         if exclusive {
             return Err(Error::Exist);
@@ -92,6 +104,10 @@ impl Volume {
         if access.write || flags.truncate {
             txn.check_writable()?;
         }
+        if entry.kind == Kind::File {
+            let truncate = if flags.truncate { Rights::FILE_WRITE } else { Rights::NONE };
+            txn.check_right(place, rights_of(access) | truncate)?;
+        }
         let size = txn.inode_of(entry)?.size;
         if flags.truncate && size > 0 {
             let resize = txn.prepare_resize(entry.ino, 0)?;
@@ -99,7 +115,7 @@ impl Volume {
             writes.resize(entry.ino, resize);
             writes.finish()?;
         }
-        self.open_inode(entry.ino, entry.kind, access)
+        self.open_inode(entry.ino, entry.kind, access, place)
     }
 
     /// Opens the root directory, for reading and changing.
@@ -113,7 +129,7 @@ impl Volume {
         let mut txn = self.begin()?;
         txn.inode(InodeNo::ROOT)?;
         let access = Access { read: true, mutate_directory: true, ..Access::default() };
-        self.open_inode(InodeNo::ROOT, Kind::Directory, access)
+        self.open_inode(InodeNo::ROOT, Kind::Directory, access, self.place_of(InodeNo::ROOT))
     }
 
     /// Opens the same object once more: a stream outlives the descriptor that it was made from.
@@ -121,7 +137,7 @@ impl Volume {
     /// # Errors
     /// [`Error::TooManyOpen`].
     pub fn reopen(&mut self, descriptor: &Descriptor) -> Result<Descriptor> {
-        self.open_inode(descriptor.ino, descriptor.kind, descriptor.access)
+        self.open_inode(descriptor.ino, descriptor.kind, descriptor.access, descriptor.place)
     }
 
     /// Fails if no more can be opened.
@@ -130,11 +146,17 @@ impl Volume {
     }
 
     /// Counts a new descriptor of an inode in memory.
-    pub(crate) fn open_inode(&mut self, ino: InodeNo, kind: Kind, access: Access) -> Result<Descriptor> {
+    pub(crate) fn open_inode(
+        &mut self,
+        ino: InodeNo,
+        kind: Kind,
+        access: Access,
+        place: Place,
+    ) -> Result<Descriptor> {
         self.check_may_open()?;
         let node = self.cache.node_mut(ino).ok_or(Error::damaged("inode", ino.0, "not in memory"))?;
         node.open = node.open.saturating_add(1);
         self.open_descriptors += 1;
-        Ok(Descriptor { ino, kind, access })
+        Ok(Descriptor { ino, kind, access, place })
     }
 }

@@ -1,6 +1,7 @@
 //! Renames entries, replacing an entry of the new name.
 
 use crate::error::{Error, Result};
+use crate::place::Place;
 use crate::quota::Used;
 use crate::storing::change::Change;
 use crate::transaction::txn::Txn;
@@ -21,7 +22,8 @@ impl Volume {
     /// # Errors
     /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for an entry that
     /// cannot be replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a
-    /// path that ends in `.`, `..` or a mountpoint.
+    /// path that ends in `.`, `..` or a mountpoint, [`Error::CrossDevice`] for a file that would have
+    /// more rights than before, or a directory below which other rules would match.
     ///
     /// # Durability
     /// In the store when it returns, except in mode `lazy`, together with everything written
@@ -44,6 +46,7 @@ impl Volume {
         let new = resolve(&mut txn, new_dir, new_path, Ending::Name)?;
         let new_name = new.last_name(Error::Busy)?;
         let (old_name, moved) = old.old_name(&txn, Error::Busy)?;
+        new.check_may_change(&txn)?;
         if (old.must_be_dir || new.must_be_dir) && moved.kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }
@@ -56,6 +59,7 @@ impl Volume {
         if let Some(replaced) = new.entry {
             check_kinds(&mut txn, (moved, old.dir), replaced)?;
         }
+        check_places(&txn, moved, (old.place, new.place))?;
         let is_mountpoint = |entry: Dentry| txn.volume.mountpoints.cover(entry.ino);
         if is_mountpoint(moved) || new.entry.is_some_and(is_mountpoint) {
             return Err(Error::Busy);
@@ -100,6 +104,20 @@ impl Volume {
             });
         }
         writes.finish()
+    }
+}
+
+/// Fails if renaming gives more rights than the old name does: a program that may do so copies
+/// instead, and needs the rights for that.
+fn check_places(txn: &Txn<'_>, moved: Dentry, (old, new): (Place, Place)) -> Result<()> {
+    match moved.kind {
+        Kind::File | Kind::Symlink => txn.check_no_more_rights(old, new),
+        // Rules must find below it what they found before.
+        Kind::Directory if !txn.volume.has_same_rules(old, new) => Err(Error::CrossDevice),
+        Kind::Directory if txn.volume.has_rules() && txn.volume.mountpoints.way_to(moved.ino).is_some() => {
+            Err(Error::Busy)
+        }
+        Kind::Directory => Ok(()),
     }
 }
 

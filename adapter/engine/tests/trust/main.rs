@@ -4,6 +4,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod above;
+mod confined;
 mod cost;
 mod crash;
 mod exhaustive;
@@ -19,10 +20,13 @@ mod journal;
 mod layered;
 mod model_test;
 mod mounts;
+mod patterns;
+mod places;
 mod quota;
 mod refused;
 mod regressions;
 mod repair;
+mod rights;
 mod settings;
 mod shares;
 mod slashes;
