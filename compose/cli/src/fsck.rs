@@ -3,7 +3,6 @@
 use crate::files::read;
 use crate::interrupt;
 use crate::mounted::MountedVolume;
-use crate::sealing::KeyArgs;
 use crate::terminal::{complain, say, warn};
 use crate::volume::VolumeArgs;
 use anyhow::{Context, Result, anyhow, bail};
@@ -162,7 +161,7 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
 
 /// Explains an error of the check, and what to do about it.
 fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
-    let VolumeArgs { store, volume } = &args.at;
+    let VolumeArgs { store, volume, .. } = &args.at;
     match error {
         kvfs::Error::OtherImage(images) if images.given.is_none() => {
             anyhow!(
