@@ -45,6 +45,7 @@ pub mod limits;
 mod memory;
 mod options;
 mod quota;
+mod scrub;
 mod store;
 mod types;
 
@@ -104,6 +105,7 @@ pub use opening::{probe, probe_overlay};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
 pub use options::{CacheLimits, DEFAULT_VOLUME, Mode, Options};
 pub use quota::{Quota, Used};
+pub use scrub::{MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Scope, Scrubbing, SecretError};
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 pub use types::{Clock, Crossing, InodeNo, Kind, MountNo, SetTime, Stat, Timestamp};
 pub use volume::Volume;

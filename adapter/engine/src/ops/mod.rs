@@ -12,6 +12,7 @@ mod readdir;
 mod readlink;
 mod rename;
 mod rmdir;
+mod scrub;
 mod set_size;
 mod set_times;
 mod stat;

@@ -12,6 +12,7 @@ use crate::backing::batch::Batch;
 use crate::cache::Cache;
 use crate::options::Options;
 use crate::quota::{Quota, Used};
+use crate::scrub::Scrubbing;
 use crate::types::{Clock, ImageId, InodeNo, MountNo};
 use std::collections::VecDeque;
 
@@ -26,6 +27,9 @@ pub struct Volume {
     pub(crate) read_only: bool,
     /// Directories on which something is mounted.
     pub(crate) mountpoints: Mountpoints,
+
+    /// The secrets that must not reach the store.
+    pub(crate) scrubbing: Option<Box<Scrubbing>>,
 
     /// The stored state.
     pub(crate) backing: Backing,
@@ -61,6 +65,7 @@ impl Volume {
             clock,
             read_only: false,
             mountpoints: Mountpoints::default(),
+            scrubbing: None,
             cache: Cache::new(options.cache),
             options,
             pending: Pending::nothing(backing.committed.clone()),

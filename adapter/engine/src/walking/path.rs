@@ -143,6 +143,10 @@ pub(crate) fn resolve<'p>(
                         rest.get(range.clone()).map(|name| Cow::Owned(name.to_owned()))
                     }
                 };
+                let name = name.map(|name| match txn.volume.masked_name(&name) {
+                    Cow::Owned(masked) => Cow::Owned(masked),
+                    Cow::Borrowed(_) => name,
+                });
                 return Ok(Found { dir, name, entry, must_be_dir, ends_up: matches!(last, Last::Up) });
             }
             Walked::Out { mount, rest: from } => {

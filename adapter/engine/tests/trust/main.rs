@@ -23,6 +23,7 @@ mod quota;
 mod refused;
 mod regressions;
 mod repair;
+mod scrub;
 mod slashes;
 mod upgrade;
 
