@@ -2,6 +2,8 @@
 //! names.
 
 mod masks;
+mod order;
+mod watch;
 mod world;
 
 use crate::ops::Setup;
@@ -38,7 +40,7 @@ fn run(seed: u64) -> Check {
     for step in 0..80 {
         world.step(&mut rng).map_err(|what| format!("step {step}: {what}\n{:?}", world.setup))?;
     }
-    LOOKED.fetch_add(world.looked, Ordering::Relaxed);
+    LOOKED.fetch_add(world.watch.looked, Ordering::Relaxed);
     MASKED.fetch_add(world.masked, Ordering::Relaxed);
     Ok(())
 }

@@ -2,12 +2,13 @@
 //! through.
 
 use super::masks::Clear;
+use super::watch::{Watch, all_files, fail, open};
 use crate::fixture::{CREATE, WRITE};
 use crate::ops::Setup;
 use crate::rng::Rng;
-use crate::run::{Check, TestClock};
-use crate::store::{Map, TestStore};
-use kvfs::{Access, At, Descriptor, DirEntry, Error, Follow, Kind, OpenFlags, Scope, Scrubbing, Volume};
+use crate::run::Check;
+use crate::store::TestStore;
+use kvfs::{At, Descriptor, Error, Follow, OpenFlags, Volume};
 use std::collections::BTreeMap;
 
 /// A file, by the numbers of this test: hard links share one.
@@ -26,28 +27,8 @@ pub struct World {
     open: Vec<(Descriptor, Id)>,
     /// Secrets that are written piece by piece: where each starts in its file.
     plans: Vec<(Id, u64, usize)>,
-    /// The store after each apply that was checked.
-    seen: Map,
-    checked: usize,
-    /// Applies after which the files were read, of those after which the records were.
-    pub looked: usize,
+    pub watch: Watch,
     pub masked: usize,
-}
-
-fn fail(what: &str, error: Error) -> String {
-    format!("{what}: {error:?}")
-}
-
-/// Opens a volume with its policy.
-fn open(setup: &Setup, store: &TestStore, clear: &Clear) -> Result<(Volume, Descriptor), String> {
-    let clock = Box::new(TestClock::default());
-    let mut volume = setup
-        .open(Box::new(store.clone()), clock, setup.options())
-        .map_err(|error| fail("opening", error))?;
-    let policy = Scrubbing::new([5; 16], &clear.borrowed(), Scope::All).unwrap();
-    volume.set_scrubbing(Some(policy)).map_err(|error| fail("setting the policy", error))?;
-    let root = volume.root().map_err(|error| fail("the root", error))?;
-    Ok((volume, root))
 }
 
 impl World {
@@ -64,9 +45,7 @@ impl World {
             names: BTreeMap::new(),
             open: Vec::new(),
             plans: Vec::new(),
-            seen: Map::new(),
-            checked: 0,
-            looked: 0,
+            watch: Watch::default(),
             masked: 0,
         };
         world.adopt()?;
@@ -360,63 +339,11 @@ impl World {
         Ok(())
     }
 
-    /// Requires that no record of the store has a secret, and no file, after each apply since the
-    /// last check.
     fn check_store(&mut self, rng: &mut Rng) -> Check {
-        let log: Vec<_> = self.store.0.borrow().log[self.checked..].to_vec();
-        self.checked += log.len();
-        for applied in log {
-            for (key, value) in &applied.changes {
-                let value = value.as_deref().unwrap_or_default();
-                if self.clear.is_in(key) || self.clear.is_in(value) {
-                    return Err(format!("a secret in the record of key {}", key.escape_ascii()));
-                }
-            }
-            applied.replay(&mut self.seen);
-            if rng.chance(2) {
-                self.looked += 1;
-                self.check_files()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Requires that no file and no name of a cut here has a secret.
-    fn check_files(&self) -> Check {
-        let store = TestStore::from_map(self.seen.clone(), self.setup.limits);
-        let (mut volume, root) = open(&self.setup, &store, &self.clear)?;
-        for (path, _, bytes) in all_files(&mut volume, &root)? {
-            if self.clear.is_in(&bytes) || self.clear.is_in(path.as_bytes()) {
-                return Err(format!("after a cut, {path:?} of {} bytes has a secret", bytes.len()));
-            }
-        }
-        Ok(())
+        self.watch.check(&self.store, &self.setup, &self.clear, &mut || rng.chance(2))
     }
 }
 
 fn expect(outcome: Result<(), Error>, expected: Error) -> Check {
     if outcome == Err(expected.clone()) { Ok(()) } else { Err(format!("{outcome:?}, not {expected:?}")) }
-}
-
-/// Returns all files of the root, each with its inode's number and its bytes.
-fn all_files(volume: &mut Volume, root: &Descriptor) -> Result<Vec<(String, u64, Vec<u8>)>, String> {
-    let failed = |error| fail("reading everything", error);
-    let mut stream = volume.read_directory(root).map_err(failed)?;
-    let mut names = Vec::new();
-    while let Some(DirEntry { name, kind, .. }) = volume.next_entry(&mut stream).map_err(failed)? {
-        names.extend((kind == Kind::File).then_some(name));
-    }
-    volume.close_directory(stream).map_err(failed)?;
-    let mut found = Vec::new();
-    for name in names {
-        let file = volume
-            .open_at(root, &name, Follow::No, OpenFlags::default(), Access::default())
-            .map_err(failed)?;
-        let mut bytes = Vec::new();
-        volume.read(&file, 0, 1 << 20, &mut bytes).map_err(failed)?;
-        let ino = file.ino().0;
-        volume.close(file).map_err(failed)?;
-        found.push((name.to_string(), ino, bytes));
-    }
-    Ok(found)
 }
