@@ -113,7 +113,8 @@ impl Config {
         let mut fields = text.split('\t');
         let (volume, bytes, inodes, names) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
-        let quota = Quota { bytes: number(bytes)?, inodes: number(inodes)?, names: number(names)? };
+        let (bytes, inodes, names) = (number(bytes)?, number(inodes)?, number(names)?);
+        let quota = Quota { bytes, inodes, names, ..Quota::default() };
         self.quotas.push((volume.to_owned(), quota));
         Some(())
     }

@@ -6,6 +6,7 @@ use crate::stored::key::{KeySpace, tag};
 use crate::stored::record::dentry::is_storable_name;
 use crate::stored::record::inode::Inode;
 use crate::stored::record::journal;
+use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::{MAX_INLINE_BYTES, Superblock};
 use crate::stored::record::{FRAME_BYTES, RecordId, begin, dentry, reap, seal, unseal};
 use crate::types::{ExtentIndex, InodeNo};
@@ -26,15 +27,15 @@ pub fn framed(key: &[u8], tag: u8, body: &[u8]) -> Vec<u8> {
 /// is lost.
 ///
 /// # Errors
-/// [`Error::Damaged`] for a key or a value that is no record, [`Error::Format`] for a superblock of
-/// another format.
+/// [`Error::Damaged`] for a key or a value that is no record, [`Error::Format`] for a superblock or
+/// settings of another format.
 pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
     let no_record = Error::damaged("key", 0, "of no known form");
     let keys = KeySpace::new(volume);
     let Some((tag, rest)) = keys.split(key) else { return Err(no_record) };
     // For a part of a journal it is the index.
     let ino = InodeNo(rest.first_chunk::<8>().map_or(0, |ino| u64::from_be_bytes(*ino)));
-    if !matches!(tag, tag::SUPERBLOCK | tag::JOURNAL) && [0, u64::MAX].contains(&ino.0) {
+    if !matches!(tag, tag::SUPERBLOCK | tag::SETTINGS | tag::JOURNAL) && [0, u64::MAX].contains(&ino.0) {
         return Err(no_record); // Numbers of no inode.
     }
     let (mut again_key, mut again) = (Vec::new(), Vec::new());
@@ -42,6 +43,12 @@ pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8
         (tag::SUPERBLOCK, 0) => {
             again_key.extend_from_slice(keys.superblock());
             again = Superblock::decode(key, value)?.encode(key);
+        }
+        (tag::SETTINGS, 0) => {
+            again_key = keys.settings();
+            let settings = SettingsRecord::decode(key, value)?;
+            settings.check_known(false)?;
+            again = settings.encode(key);
         }
         (tag::INODE, 8) => {
             keys.inode(ino, &mut again_key);

@@ -101,10 +101,10 @@ pub use fsck::{
 };
 pub use memory::MemoryStore;
 pub use mounts::{Located, MountSpec, Mounted, Mounts, Opener};
-pub use opening::{probe, probe_overlay};
+pub use opening::{probe, probe_overlay, set_settings, settings};
 pub use ops::{At, DirEntry, DirStream, MetadataHash, OpenFlags};
 pub use options::{CacheLimits, DEFAULT_VOLUME, Mode, Options};
-pub use quota::{Quota, Used};
+pub use quota::{Quota, Settings, Used};
 pub use scrub::{MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Scope, Scrubbing, SecretError};
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 pub use types::{Clock, Crossing, InodeNo, Kind, MountNo, SetTime, Stat, Timestamp};

@@ -17,8 +17,12 @@ pub const MAX_SYMLINK_BYTES: usize = 4095;
 /// Most symbolic links followed on one path: Linux's `MAXSYMLINKS`. More count as a loop.
 pub const MAX_SYMLINK_DEPTH: u32 = 40;
 
-/// Largest file, in bytes: offsets are signed 64-bit numbers in every libc.
+/// Largest file, in bytes: offsets are signed 64-bit numbers in every libc. A volume may have a
+/// smaller limit of its own: [`crate::Quota::file_bytes`].
 pub const MAX_FILE_BYTES: u64 = i64::MAX as u64;
+
+/// Longest settings record of a volume, in bytes, frame included. Every opener reads it.
+pub const MAX_SETTINGS_BYTES: usize = 64 << 10;
 
 /// Most names of one file: ext4's limit. The record has 32 bits.
 pub const MAX_LINKS: u32 = 65_000;

@@ -5,7 +5,8 @@
 
 use crate::limits::{INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
 
-/// How much a volume may hold. Growth over it is refused with [`crate::Error::Quota`]. A volume
+/// How much a volume may hold. Growth over it is refused, with [`crate::Error::Quota`] where no
+/// other error is named. A volume
 /// that already holds more keeps it, and every other operation works.
 ///
 /// A volume on an image is charged only for what was made or changed above the image.
@@ -18,6 +19,18 @@ pub struct Quota {
     pub inodes: Option<u64>,
     /// Directory entries: one for each name of a file. `None`: no limit.
     pub names: Option<u64>,
+    /// Bytes of the largest file, holes included. A write that begins below the limit is cut short
+    /// there; all other growth over it fails with [`crate::Error::FileTooLarge`]. `None`: no limit
+    /// but [`crate::limits::MAX_FILE_BYTES`].
+    pub file_bytes: Option<u64>,
+}
+
+/// What hosts and tools set for a volume, for all who open it. No operation of a guest reaches it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How much the volume may hold.
+    pub quota: Quota,
 }
 
 /// The usage of a volume, as its [`Quota`] counts it.

@@ -1,6 +1,7 @@
 //! The state of an open volume: live, fenced, or in doubt after an apply of unknown outcome.
 
 use crate::stored::record::journal::Changes;
+use crate::stored::record::settings::SettingsRecord;
 use crate::types::InodeNo;
 
 /// The state of an open volume.
@@ -18,6 +19,8 @@ pub(crate) enum State {
 pub(crate) struct Doubt {
     /// The superblock that it carried.
     pub(super) value: Vec<u8>,
+    /// The settings that it carried.
+    pub(super) settings: Option<SettingsRecord>,
     /// The completion of the commit, if this was its last apply.
     pub(super) completes: Option<Completion>,
 }

@@ -18,6 +18,7 @@ use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::stored::key::KeySpace;
 use crate::stored::record::journal::Changes;
+use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
 use crate::stored::record::{Value, tombstone};
 use std::ops::Range;
@@ -34,6 +35,8 @@ pub(crate) struct Backing {
     pub(crate) committed: Superblock,
     /// Its value, on which applies are guarded.
     committed_value: Vec<u8>,
+    /// The settings in the store.
+    pub(crate) settings: SettingsRecord,
     state: State,
     /// Something was applied since the last durable apply.
     pub(crate) unsynced: bool,
@@ -54,10 +57,11 @@ impl Backing {
         limits: Limits,
         keys: KeySpace,
         lower: Option<Lower>,
-        (committed, committed_value): (Superblock, Vec<u8>),
+        (committed, committed_value, settings): (Superblock, Vec<u8>, SettingsRecord),
     ) -> Self {
         let (journal, state) = (Journal::default(), State::Live);
-        Self { store, limits, keys, lower, journal, committed, committed_value, state, unsynced: true }
+        let unsynced = true;
+        Self { store, limits, keys, lower, journal, committed, committed_value, settings, state, unsynced }
     }
 
     /// Most entries that a scan asks for.
@@ -193,12 +197,27 @@ impl Backing {
 
     /// Applies the superblock alone.
     pub(crate) fn apply_superblock(&mut self, superblock: Superblock, level: Durability) -> Result<()> {
-        self.apply_mutations(Vec::new(), Some(superblock), level)
+        self.apply_mutations(Vec::new(), Some(superblock), None, level)
+    }
+
+    /// Applies the superblock, and the settings if they differ from the stored ones.
+    pub(crate) fn apply_settings(
+        &mut self,
+        mut superblock: Superblock,
+        mut settings: SettingsRecord,
+        level: Durability,
+    ) -> Result<()> {
+        if settings.says_what(&self.settings) {
+            return self.apply_superblock(superblock, level);
+        }
+        settings.follow(self.settings.generation());
+        superblock.set_settings(settings.generation());
+        self.apply_mutations(Vec::new(), Some(superblock), Some(settings), level)
     }
 
     /// Makes durable what was applied before.
     pub(crate) fn make_durable(&mut self) -> Result<()> {
-        self.apply_mutations(Vec::new(), None, Durability::Durable)
+        self.apply_mutations(Vec::new(), None, None, Durability::Durable)
     }
 
     fn apply_range(
@@ -210,14 +229,16 @@ impl Backing {
         level: Durability,
     ) -> Result<()> {
         let tombstones = self.tombstones(batch, range.clone())?;
-        self.apply_mutations(batch.mutations(range, cache, &tombstones), superblock, level)
+        self.apply_mutations(batch.mutations(range, cache, &tombstones), superblock, None, level)
     }
 
-    /// Applies mutations, guarded on the stored superblock, which `superblock` replaces.
+    /// Applies mutations, guarded on the stored superblock, which `superblock` replaces, as
+    /// `settings` replaces the stored ones.
     fn apply_mutations(
         &mut self,
         mutations: Vec<Mutation<'_>>,
         mut superblock: Option<Superblock>,
+        settings: Option<SettingsRecord>,
         level: Durability,
     ) -> Result<()> {
         if let Some(lower) = superblock.as_mut().and_then(|superblock| superblock.lower.as_mut()) {
@@ -226,6 +247,13 @@ impl Backing {
         let key = self.keys.superblock();
         let value = superblock.as_ref().map(|superblock| superblock.encode(key));
         let mut mutations: Vec<Mutation<'_>> = mutations;
+        let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
+        if let Some((key, value)) = &stored_settings {
+            mutations.push(match value {
+                Some(value) => Mutation::Put { key, value },
+                None => Mutation::Delete { key },
+            });
+        }
         if let Some(value) = &value {
             mutations.push(Mutation::Put { key, value });
         }
@@ -237,11 +265,14 @@ impl Backing {
                 if let (Some(superblock), Some(value)) = (superblock, value) {
                     (self.committed, self.committed_value) = (superblock, value);
                 }
+                if let Some(settings) = settings {
+                    self.settings = settings;
+                }
                 Ok(())
             }
             Err(StoreError::UnknownOutcome) => {
                 let value = value.unwrap_or_else(|| self.committed_value.clone());
-                self.state = State::InDoubt(Doubt { value, completes: None });
+                self.state = State::InDoubt(Doubt { value, settings, completes: None });
                 Err(Error::Store(StoreError::UnknownOutcome))
             }
             Err(StoreError::Conflict) => {
@@ -283,6 +314,9 @@ impl Backing {
         }
         self.committed = Superblock::decode(key, &doubt.value)?;
         self.committed_value = doubt.value;
+        if let Some(settings) = doubt.settings {
+            self.settings = settings;
+        }
         // It may not be durable.
         self.unsynced = true;
         Ok(Resolved::Applied(doubt.completes))

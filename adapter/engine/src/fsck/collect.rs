@@ -8,6 +8,7 @@ use crate::store::{Entry, KvStore};
 use crate::stored::key::{KeySpace, tag};
 use crate::stored::record::dentry::is_storable_name;
 use crate::stored::record::inode::Inode;
+use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::{MAX_EXTENT_BYTES, MAX_INLINE_BYTES, Superblock};
 use crate::stored::record::{RecordId, dentry, journal, reap, unseal};
 use crate::types::InodeNo;
@@ -63,6 +64,17 @@ fn record(
         match Superblock::decode(key, value) {
             Ok(superblock) => picture.superblock = Some(superblock),
             Err(error @ Error::Format(_)) => return Err(error),
+            Err(error) => found(Invariant::Value, error.to_string()),
+        }
+        return Ok(());
+    }
+    if (tag, rest) == (tag::SETTINGS, &[]) {
+        picture.has_settings = true;
+        match SettingsRecord::decode(key, value) {
+            Ok(settings) => {
+                settings.check_known(false)?;
+                picture.settings = Some(settings);
+            }
             Err(error) => found(Invariant::Value, error.to_string()),
         }
         return Ok(());

@@ -57,7 +57,7 @@ impl<'s> Layered<'s> {
             start.push(0);
             for entry in &page {
                 let Some((tag, rest)) = keys.split(&entry.key) else { continue };
-                written |= tag != tag::SUPERBLOCK;
+                written |= !matches!(tag, tag::SUPERBLOCK | tag::SETTINGS);
                 if !is_tombstone(&entry.key, &entry.value) {
                     note_above(&mut above, picture, keys, &entry.key);
                 }

@@ -3,6 +3,7 @@
 use crate::quota::Used;
 use crate::stored::record::inode::Inode;
 use crate::stored::record::reap;
+use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
 use crate::types::{Dentry, InodeNo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,10 @@ pub(super) struct Picture {
     pub(super) superblock: Option<Superblock>,
     /// The superblock's value, even if damaged; `None` if there is none.
     pub(super) superblock_value: Option<Vec<u8>>,
+    /// The settings, if they can be read.
+    pub(super) settings: Option<SettingsRecord>,
+    /// Whether there are settings, even damaged ones.
+    pub(super) has_settings: bool,
     /// Keys of no known form.
     pub(super) strange_keys: Vec<Vec<u8>>,
     /// Whether there is a record of a journal.

@@ -72,6 +72,7 @@ pub(super) fn relate(picture: &Picture, keys: &KeySpace, report: &mut Report) {
     relate.extents();
     relate.reaps();
     relate.counters();
+    relate.settings();
 }
 
 impl Relate<'_> {
@@ -256,6 +257,23 @@ impl Relate<'_> {
                 self.at_inode(Invariant::ExtentCount, *ino, "an empty file keeps its bytes in extents");
             }
         }
+    }
+
+    fn settings(&mut self) {
+        let picture = self.picture;
+        let Some(superblock) = &picture.superblock else { return };
+        let told = superblock.settings;
+        let what = match &picture.settings {
+            Some(settings) if settings.generation() == told => return,
+            Some(_) if told == 0 => "there are settings, of which the superblock does not tell".to_owned(),
+            Some(settings) => {
+                format!("of generation {}, the superblock tells of {told}", settings.generation())
+            }
+            // Their damage is told.
+            None if picture.has_settings || told == 0 => return,
+            None => "the settings are lost".to_owned(),
+        };
+        self.found(Invariant::Settings, |keys, key| key.extend_from_slice(&keys.settings()), what);
     }
 
     fn reaps(&mut self) {

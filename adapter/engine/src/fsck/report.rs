@@ -56,6 +56,9 @@ pub enum Invariant {
     /// 21: the superblock counts the names exactly, if it counts them; above an image, those that
     /// the store has.
     UsedNames = 21,
+    /// 22: there are settings exactly where the superblock says so, and of the generation that it
+    /// says: else nobody opens the volume.
+    Settings = 22,
 }
 
 impl Invariant {

@@ -5,6 +5,7 @@ use crate::limits::MAX_VOLUME_NAME_BYTES;
 use crate::store::KvStore;
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
+use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
 use crate::types::{ImageId, InodeNo};
 
@@ -25,6 +26,30 @@ pub(super) fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> 
             Err(Error::damaged("superblock", 0, "missing, though there is a root; a repair can make it"))
         }
         None => Ok(()),
+    }
+}
+
+/// What the store has of a volume as a whole: the values of its superblock and of its settings.
+pub(super) struct Heads {
+    pub(super) superblock: Option<Vec<u8>>,
+    settings: Option<Vec<u8>>,
+}
+
+impl Heads {
+    /// # Cost
+    /// One `get`.
+    pub(super) fn read(store: &mut dyn KvStore, keys: &KeySpace) -> Result<Self> {
+        let mut values = store.get(&[keys.superblock(), &keys.settings()])?.into_iter();
+        let (superblock, settings) = (values.next().flatten(), values.next().flatten());
+        Ok(Self { superblock, settings })
+    }
+
+    /// Returns the settings, of which the superblock tells so. Fails if they are not those, or if
+    /// this version does not know all that a writer must.
+    pub(super) fn settings(&self, keys: &KeySpace, superblock: &Superblock) -> Result<SettingsRecord> {
+        let generation = superblock.settings;
+        let settings = SettingsRecord::of_volume(&keys.settings(), self.settings.as_deref(), generation)?;
+        settings.check_known(true).map(|()| settings)
     }
 }
 

@@ -5,9 +5,11 @@ mod nothing;
 pub(crate) mod checks;
 
 mod probe;
+mod set;
 pub(crate) mod take_over;
 mod upgrade;
 
 mod open;
 
 pub use probe::{probe, probe_overlay};
+pub use set::{set_settings, settings};

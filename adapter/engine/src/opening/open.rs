@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::store::KvStore;
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
+use crate::stored::record::settings::SettingsRecord;
 use crate::types::Clock;
 use crate::volume::Volume;
 use crate::volume::room::{check_fit, check_limits};
@@ -21,8 +22,9 @@ impl Volume {
     /// are told so.
     ///
     /// # Cost
-    /// Four store calls, whatever the volume holds: `get-limits`, `get`, `apply`, `scan`. One more
-    /// `get` to make a volume. More if the former opener was cut off in a commit through the
+    /// Four store calls, whatever the volume holds: `get-limits`, `get` (of two keys), `apply`,
+    /// `scan`. One more `get` to make a volume. One more `apply` if the options bring another limit
+    /// of file sizes than the stored one. More if the former opener was cut off in a commit through the
     /// journal. The first opening of a volume of format minor 2 or older recounts it: one more
     /// `apply`, and `scan`s over all its names.
     ///
@@ -32,7 +34,8 @@ impl Volume {
     /// # Errors
     /// [`crate::Error::Format`] for a volume that this version cannot use,
     /// [`crate::Error::StoreLimits`] for a store that cannot hold it, [`crate::Error::Invalid`] for
-    /// a bad name, and the store's.
+    /// a bad name, [`crate::Error::Damaged`] for a superblock or settings that cannot be read, and
+    /// the store's.
     pub fn open(store: Box<dyn KvStore>, clock: Box<dyn Clock>, options: Options) -> Result<Self> {
         Self::open_above(store, clock, None, options)
     }
@@ -76,7 +79,7 @@ impl Volume {
         let limits = NoStore.limits()?;
         let room = check_fit(&superblock, &limits)?;
         let lower = Some(Lower::new(image, keys.clone()));
-        let committed = (superblock, value.to_vec());
+        let committed = (superblock, value.to_vec(), SettingsRecord::default());
         let mut backing = Backing::new(Box::new(NoStore), limits, keys, lower, committed);
         backing.unsynced = false;
         let mut volume = Self::new(Box::new(Midnight), options, backing, room);
@@ -102,6 +105,9 @@ impl Volume {
         volume.recover_journal()?;
         volume.load_pending()?;
         volume.recount()?;
+        if let Some(quota) = volume.options.quota {
+            volume.adopt_quota(quota)?;
+        }
         Ok(volume)
     }
 }

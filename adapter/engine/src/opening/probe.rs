@@ -1,6 +1,6 @@
 //! Looks for a volume without opening it.
 
-use super::checks::{check_new, check_same_name, check_volume_name, decode_usable};
+use super::checks::{Heads, check_new, check_same_name, check_volume_name, decode_usable};
 use crate::error::Result;
 use crate::store::KvStore;
 use crate::stored::image::Image;
@@ -36,9 +36,9 @@ fn look_at(store: &mut dyn KvStore, volume: &str, image: Option<&ImageId>) -> Re
     let limits = store.limits()?;
     check_limits(&limits)?;
     let keys = KeySpace::new(volume);
-    let key = keys.superblock();
-    match store.get(&[key])?.into_iter().next().flatten() {
-        Some(value) => check_fit(&decode_usable(key, &value, image)?, &limits).map(|_| true),
-        None => check_new(store, &keys).map(|()| false),
-    }
+    let heads = Heads::read(store, &keys)?;
+    let Some(value) = &heads.superblock else { return check_new(store, &keys).map(|()| false) };
+    let superblock = decode_usable(keys.superblock(), value, image)?;
+    check_fit(&superblock, &limits)?;
+    heads.settings(&keys, &superblock).map(|_| true)
 }

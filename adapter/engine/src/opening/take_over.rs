@@ -1,19 +1,20 @@
 //! Takes a volume over, to become its only writer, or makes it.
 
-use super::checks::{check_new, check_same_name, decode_usable};
+use super::checks::{Heads, check_new, check_same_name, decode_usable};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
 use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
 use crate::types::{Clock, InodeNo, Kind, Timestamp};
 use crate::volume::room::{check_fit, fitting_sizes};
 use xxhash_rust::xxh64::xxh64;
 
 /// Attempts to open against others that open at the same time.
-const OPEN_ATTEMPTS: u32 = 16;
+pub(super) const OPEN_ATTEMPTS: u32 = 16;
 
 /// Becomes the only writer: raises the epoch of the volume, or makes one.
 pub(super) fn take_over(
@@ -23,14 +24,15 @@ pub(super) fn take_over(
     options: &Options,
     limits: &Limits,
     mut image: Option<&mut Image>,
-) -> Result<(Superblock, Vec<u8>)> {
+) -> Result<(Superblock, Vec<u8>, SettingsRecord)> {
     if let Some(image) = &image {
         check_same_name(image, &options.volume)?;
     }
     let key = keys.superblock().to_vec();
-    for _ in 0..OPEN_ATTEMPTS {
-        let found = store.get(&[&key])?.into_iter().next().flatten();
-        let (mut superblock, root) = match &found {
+    for attempt in 0..OPEN_ATTEMPTS {
+        let heads = Heads::read(store, keys)?;
+        let found = &heads.superblock;
+        let (mut superblock, root) = match found {
             Some(value) => {
                 let mut superblock = decode_usable(&key, value, image.as_deref().map(Image::id))?;
                 // An opener that cannot use the volume must not take it from its writer.
@@ -57,6 +59,12 @@ pub(super) fn take_over(
                 }
             }
         };
+        let settings = match heads.settings(keys, &superblock) {
+            Ok(settings) => settings,
+            // A store may answer with halves of before and after a change.
+            Err(Error::Damaged(_)) if attempt == 0 => continue,
+            Err(error) => return Err(error),
+        };
         if let Some(quota) = options.quota {
             superblock.set_quota(quota);
         }
@@ -67,7 +75,7 @@ pub(super) fn take_over(
         }
         let guard = Guard { key: &key, expected: found.as_deref() };
         match store.apply(&[guard], &mutations, Durability::Buffered) {
-            Ok(()) => return Ok((superblock, value)),
+            Ok(()) => return Ok((superblock, value, settings)),
             // Another opener was faster, or this one succeeded without knowing it: look again.
             Err(StoreError::Conflict | StoreError::UnknownOutcome) => {}
             Err(error) => return Err(error.into()),

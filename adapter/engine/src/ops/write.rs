@@ -21,8 +21,9 @@ pub enum At {
 
 impl Volume {
     /// Writes to a file and returns how many bytes it took: all, up to
-    /// [`crate::limits::MAX_WRITE_BYTES`], or fewer if the store failed on the way. A gap behind
-    /// the end becomes a hole, which takes no room.
+    /// [`crate::limits::MAX_WRITE_BYTES`], or fewer if the store failed on the way or the limit of
+    /// [`crate::Quota::file_bytes`] was reached. A gap behind the end becomes a hole, which takes
+    /// no room.
     ///
     /// # Errors
     /// [`crate::Error::BadDescriptor`] unless open for writing, [`crate::Error::FileTooLarge`],
@@ -131,6 +132,7 @@ impl Volume {
             At::Offset(offset) => offset,
             At::End => txn.inode(ino)?.size,
         };
+        let length = txn.within_file_limit(offset, length)?;
         let overwrites = txn.is_overwrite(ino, offset, length)?;
         let length = if overwrites { length } else { txn.prepare_write(ino, offset, length)? };
         Ok((txn, Plan { offset, length, overwrites }))

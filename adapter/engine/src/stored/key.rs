@@ -8,6 +8,7 @@ use crate::types::{ExtentIndex, InodeNo};
 /// Tags of records, the byte after the volume's name.
 pub(crate) mod tag {
     pub(crate) const SUPERBLOCK: u8 = 0x00;
+    pub(crate) const SETTINGS: u8 = 0x01;
     pub(crate) const JOURNAL: u8 = 0x02;
     pub(crate) const INODE: u8 = 0x10;
     pub(crate) const DENTRY: u8 = 0x11;
@@ -46,6 +47,13 @@ impl KeySpace {
 
     pub(crate) fn superblock(&self) -> &[u8] {
         &self.superblock
+    }
+
+    /// Returns the key of the settings.
+    pub(crate) fn settings(&self) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.prefix.len() + 1);
+        self.start(tag::SETTINGS, &mut key);
+        key
     }
 
     pub(crate) fn inode(&self, ino: InodeNo, out: &mut Vec<u8>) {

@@ -102,6 +102,7 @@ impl Volume {
         let mut superblock = self.pending.superblock.clone();
         superblock.seq = self.backing.committed.seq.saturating_add(1);
         superblock.incompat = self.backing.committed.incompat;
+        superblock.set_settings(self.backing.committed.settings);
         superblock.lower.clone_from(&self.backing.committed.lower);
         let completes = Completion { announced, step, journalled: Changes::new() };
         if all_fit(&self.backing.limits, batch, &[]) {

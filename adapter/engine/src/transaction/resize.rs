@@ -4,7 +4,6 @@ use super::extents::to_usize;
 use super::txn::{Txn, Writes};
 use crate::cache::Node;
 use crate::error::{Error, Result};
-use crate::limits::MAX_FILE_BYTES;
 use crate::quota::Used;
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::inode::{Content, Inode};
@@ -40,9 +39,6 @@ struct Extents {
 impl Txn<'_> {
     /// Plans a change of size: loads what it needs, and checks that it is allowed.
     pub(crate) fn prepare_resize(&mut self, ino: InodeNo, size: u64) -> Result<Resize> {
-        if size > MAX_FILE_BYTES {
-            return Err(Error::FileTooLarge);
-        }
         let extent_bytes = self.volume.backing.extent_bytes();
         let inline_bytes = self.volume.backing.inline_bytes();
         self.inode(ino)?;
@@ -52,6 +48,10 @@ impl Txn<'_> {
         let (inode, is_below) = (&node.inode, node.charged.is_none());
         if inode.kind != Kind::File {
             return Err(Error::Invalid);
+        }
+        // What is larger already may shrink to any size.
+        if size > inode.size && size > self.volume.pending.max_file_bytes {
+            return Err(Error::FileTooLarge);
         }
         let (old_size, has) = (inode.size, Extents { all: inode.extents, below: inode.extents_below });
         let (old_end, new_end) = (old_size.div_ceil(extent_bytes), size.div_ceil(extent_bytes));

@@ -12,6 +12,19 @@ use crate::stored::record::inode::Content;
 use crate::types::InodeNo;
 
 impl Txn<'_> {
+    /// Returns how many bytes of a write the volume's limit for files allows: as on Linux, one that
+    /// begins below the limit is cut short there.
+    pub(crate) fn within_file_limit(&self, offset: u64, length: usize) -> Result<usize> {
+        let end = offset.checked_add(length as u64).filter(|end| *end <= MAX_FILE_BYTES);
+        let end = end.ok_or(Error::FileTooLarge)?;
+        let limit = self.volume.pending.max_file_bytes;
+        match limit.checked_sub(offset) {
+            _ if end <= limit => Ok(length),
+            Some(room @ 1..) => Ok(to_usize(room)),
+            _ => Err(Error::FileTooLarge),
+        }
+    }
+
     /// Whether a write only replaces bytes that are in memory, as databases do to their pages. It
     /// then has nothing to load, count or charge. Not so in a scrubbed file, whose extents must go
     /// to the store together.
@@ -38,10 +51,7 @@ impl Txn<'_> {
     /// Prepares a write of `length` bytes at `offset`: loads what it needs, and checks that it is
     /// allowed. Returns how many of the bytes one transaction takes, at least one.
     pub(crate) fn prepare_write(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<usize> {
-        let end = offset
-            .checked_add(length as u64)
-            .filter(|end| *end <= MAX_FILE_BYTES)
-            .ok_or(Error::FileTooLarge)?;
+        let end = offset.saturating_add(length as u64);
         let extent_bytes = self.volume.backing.extent_bytes();
         let inline_bytes = self.volume.backing.inline_bytes();
         let inode = self.inode(ino)?;

@@ -10,8 +10,9 @@ use self::room::Room;
 use crate::backing::Backing;
 use crate::backing::batch::Batch;
 use crate::cache::Cache;
+use crate::limits::MAX_FILE_BYTES;
 use crate::options::Options;
-use crate::quota::{Quota, Used};
+use crate::quota::{Quota, Settings, Used};
 use crate::scrub::Scrubbing;
 use crate::types::{Clock, ImageId, InodeNo, MountNo};
 use std::collections::VecDeque;
@@ -68,7 +69,7 @@ impl Volume {
             scrubbing: None,
             cache: Cache::new(options.cache),
             options,
-            pending: Pending::nothing(backing.committed.clone()),
+            pending: Pending::nothing(backing.committed.clone(), &backing.settings),
             backing,
             orphans: Orphans::default(),
             room,
@@ -121,7 +122,14 @@ impl Volume {
 
     /// Returns the quota: how much the volume may hold. [`Volume::used`] is how much it does.
     pub fn quota(&self) -> Quota {
-        self.pending.superblock.quota()
+        let limit = self.pending.max_file_bytes;
+        let file_bytes = (limit < MAX_FILE_BYTES).then_some(limit);
+        Quota { file_bytes, ..self.pending.superblock.quota() }
+    }
+
+    /// Returns what was set for the volume.
+    pub fn settings(&self) -> Settings {
+        Settings { quota: self.quota() }
     }
 
     /// Returns how many inodes, directory entries and bytes of files are in memory.

@@ -1,5 +1,7 @@
 //! The dirty state of a volume, beside what the cache marks.
 
+use crate::limits::MAX_FILE_BYTES;
+use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
 use crate::types::{InodeNo, Timestamp};
 
@@ -7,6 +9,8 @@ use crate::types::{InodeNo, Timestamp};
 pub(crate) struct Pending {
     /// The superblock of the next commit.
     pub(crate) superblock: Superblock,
+    /// The largest file of the volume, in bytes, stored or not.
+    pub(crate) max_file_bytes: u64,
     /// The number of dirty removals.
     pub(crate) removals: u32,
     /// The time of the oldest dirty change.
@@ -21,7 +25,16 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// Makes the state with nothing dirty: the next superblock is the stored one.
-    pub(crate) fn nothing(superblock: Superblock) -> Self {
-        Self { superblock, removals: 0, since: None, placing: None, full: false, untold: false }
+    pub(crate) fn nothing(superblock: Superblock, settings: &SettingsRecord) -> Self {
+        let max_file_bytes = settings.max_file_bytes().unwrap_or(MAX_FILE_BYTES);
+        Self {
+            superblock,
+            max_file_bytes,
+            removals: 0,
+            since: None,
+            placing: None,
+            full: false,
+            untold: false,
+        }
     }
 }

@@ -5,8 +5,10 @@ use crate::error::{Error, Result};
 use crate::limits::{self, MAX_SYMLINK_BYTES};
 use crate::options::Options;
 use crate::store::Limits;
+use crate::stored::key::KeySpace;
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::inode::FIXED_BYTES;
+use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::{MIN_EXTENT_BYTES, Superblock};
 
 /// Bytes of a key, a frame and the fields of an inode, rounded up. The superblock is no longer.
@@ -82,6 +84,29 @@ pub(crate) fn check_fit(superblock: &Superblock, limits: &Limits) -> Result<Room
     };
     let extent_bytes = superblock.extent_bytes;
     Ok(Room { entries, bytes, content_bytes: content, extent_bytes, journalled: !direct })
+}
+
+/// Fails if a store cannot take settings: they are one value, and one apply with the superblock.
+pub(crate) fn check_settings_fit(
+    settings: &SettingsRecord,
+    superblock: &Superblock,
+    keys: &KeySpace,
+    limits: &Limits,
+) -> Result<()> {
+    let (key, value) = settings.stored(keys);
+    let bytes = value.map_or(0, |value| value.len());
+    // One byte more tells of the settings.
+    let beside = key.len() + keys.superblock().len() + superblock.encoded_bytes() + 1;
+    if bytes > limits::MAX_SETTINGS_BYTES {
+        return Err(Error::StoreLimits("settings have at most 64 KiB"));
+    }
+    if bytes > limits.max_value_bytes as usize {
+        return Err(Error::StoreLimits("the settings are longer than the store's max-value-bytes"));
+    }
+    if bytes + beside > limits.max_batch_bytes as usize {
+        return Err(Error::StoreLimits("the settings do not fit the store's max-batch-bytes"));
+    }
+    Ok(())
 }
 
 /// Returns the extent size and inline limit of a new volume: as asked for, or less if the store

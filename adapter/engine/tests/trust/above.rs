@@ -342,7 +342,7 @@ fn a_rename_deep_down_keeps_names_of_the_image_free() {
 
     let store = TestStore::new(LARGE);
     let cache = CacheLimits { dentries: 1, ..CacheLimits::default() };
-    let quota = Some(Quota { bytes: None, inodes: None, names: Some(4) });
+    let quota = Some(Quota { names: Some(4), ..Quota::default() });
     let options = Options { cache, quota, ..Options::default() };
     let (kept, clock) = (Box::new(store.clone()), Box::new(TestClock::default()));
     let mut volume = Volume::open_overlay(kept, clock, image.clone(), options).unwrap();

@@ -24,6 +24,7 @@ mod refused;
 mod regressions;
 mod repair;
 mod scrub;
+mod settings;
 mod slashes;
 mod upgrade;
 

@@ -22,7 +22,7 @@ fn the_last_byte_inode_and_name_of_a_quota_are_granted_and_no_more() {
     for limits in [LARGE, JOURNALLED[0], JOURNALLED[3]] {
         let store = TestStore::new(limits);
         let full = used(5000 + 3 * INODE + 3 * (NAME + 1), 3, 3);
-        let quota = Quota { bytes: Some(full.bytes), inodes: Some(3), names: Some(3) };
+        let quota = Quota { bytes: Some(full.bytes), inodes: Some(3), names: Some(3), file_bytes: None };
         let (mut volume, root) = open(&store, Some(quota));
         let file = create(&mut volume, &root, "a");
         volume.create_directory_at(&root, "d").unwrap();
@@ -73,7 +73,7 @@ fn the_last_byte_inode_and_name_of_a_quota_are_granted_and_no_more() {
 
 #[test]
 fn a_quota_is_unset_after_a_failure_and_set_after_an_unknown_outcome() {
-    let quota = Quota { bytes: Some(10), inodes: Some(10), names: Some(10) };
+    let quota = Quota { bytes: Some(10), inodes: Some(10), names: Some(10), file_bytes: None };
     for (fault, is_set) in [
         (Fault::Unavailable, false),
         (Fault::ReadOnly, false),

@@ -161,7 +161,7 @@ fn the_contents_of_old_volumes_are_counted_to_the_byte() {
     let mut expected = Used::default();
     // A file of 1,000 bytes and 21 names, a directory, a file of 4 bytes and a link to `small`.
     (expected.bytes, expected.inodes, expected.names) = (1009 + 5 * 128 + 24 * 64 + 148, 5, 24);
-    let quota = Quota { bytes: Some(100_000), inodes: Some(50), names: None };
+    let quota = Quota { bytes: Some(100_000), inodes: Some(50), ..Quota::default() };
     assert_eq!(with(&known("known-plain")), (expected, quota));
     // Above the image: one extent of eight, the cut tail of another file, a small file with new
     // times and one more name, a new file, and a name moved within a directory.
@@ -229,7 +229,7 @@ fn an_old_volume_opens_on_a_full_store_or_after_unknown_outcomes() {
 fn a_quota_that_the_first_opener_brings_is_kept() {
     let old = known("known-plain");
     let store = old.store();
-    let quota = Quota { bytes: None, inodes: None, names: Some(25) };
+    let quota = Quota { names: Some(25), ..Quota::default() };
     let mut volume = old.open_with(&store, Some(quota)).unwrap();
     let root = volume.root().unwrap();
     volume.link_at(&root, "a", Follow::No, &root, "more").unwrap();

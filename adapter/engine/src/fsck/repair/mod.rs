@@ -11,6 +11,7 @@
 //! | [`superblock`] | no superblock, or a damaged one | 2, 3 |
 //! | [`journal`] | a journal that is not in place yet | 18 |
 //! | [`records`] | entries, reaps, orphans, inodes, extents whose value is damaged; keys of no known form | 1, 2, 13 |
+//! | [`settings`] | settings of which the superblock does not tell; lost ones, if the loss is accepted | 22 |
 //! | [`missing`] | names without inodes, inodes lost with their bytes left | 4, 5, 6, 11 |
 //! | [`tree`] | directories that no path leads to, directories and files without a name | 6, 7, 9, 10 |
 //! | [`counts`] | link counts, sizes, parents, orphan and reap records, garbage extents | 4, 7 to 12, 14, 19 |
@@ -29,6 +30,7 @@ mod counts;
 mod journal;
 mod missing;
 mod records;
+mod settings;
 mod superblock;
 mod tree;
 
@@ -161,9 +163,10 @@ fn round<'s>(work: &mut Work<'s>, picture: &Picture) -> Result<bool> {
     work.writer.extent_bytes = u64::from(superblock.extent_bytes);
     work.writer.start_numbers_above(picture);
     let before = work.fixes.len();
-    let stages: [Stage<'s>; 7] = [
+    let stages: [Stage<'s>; 8] = [
         |work, picture| records::entries(work, picture),
         |work, picture| records::others(work, picture),
+        |work, picture| settings::stage(work, picture),
         |work, picture| missing::stage(work, picture),
         |work, picture| tree::stage(work, picture),
         |work, picture| counts::records(work, picture),

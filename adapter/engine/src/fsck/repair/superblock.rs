@@ -9,6 +9,7 @@ use crate::opening::take_over::make_uuid;
 use crate::options::Options;
 use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::inode::Content;
+use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::{MAX_EXTENT_BYTES, MIN_EXTENT_BYTES, Superblock};
 use crate::types::InodeNo;
 use crate::volume::room::{check_fit, fitting_sizes};
@@ -24,6 +25,9 @@ pub(super) fn take_over(
     below: Option<&Below>,
 ) -> Result<bool> {
     let found = picture.superblock_value.as_deref();
+    if let Some(settings) = &picture.settings {
+        settings.check_known(true)?;
+    }
     if let Some(superblock) = &picture.superblock {
         check_usable(superblock, below.map(|below| &below.id))?;
         check_fit(superblock, work.writer.limits())?;
@@ -60,6 +64,10 @@ pub(super) fn take_over(
     if picture.written {
         superblock.set_written();
     }
+    if picture.has_settings {
+        // If they are damaged, it tells of them all the same: they must not be lifted in silence.
+        superblock.set_settings(picture.settings.as_ref().map_or(1, SettingsRecord::generation));
+    }
     superblock.next_inode = picture.highest_record().saturating_add(1).max(superblock.next_inode);
     check_fit(&superblock, work.writer.limits())?;
     // The lost superblock announced the journal.
@@ -77,9 +85,10 @@ pub(super) fn take_over(
         }
     }
     work.writer.take_over(found, superblock, others)?;
+    let unless = if picture.settings.is_some() { ", except for what the settings say" } else { "" };
     work.note(
         key,
-        format!("made anew with extents of {extent_bytes} bytes; quotas are lost, and the uuid is new{kept}"),
+        format!("made anew with extents of {extent_bytes} bytes; quotas are lost{unless}, and the uuid is new{kept}"),
     );
     Ok(true)
 }

@@ -7,6 +7,7 @@ pub(crate) mod dentry;
 pub(crate) mod inode;
 pub(crate) mod journal;
 pub(crate) mod reap;
+pub(crate) mod settings;
 pub(crate) mod superblock;
 
 use crate::error::{Error, Result};
@@ -148,6 +149,10 @@ impl<'b> Fields<'b> {
         let (head, rest) = self.rest.split_at_checked(length).ok_or(self.id.damaged("too short"))?;
         self.rest = rest;
         Ok(head)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
     }
 
     pub(crate) fn rest(self) -> &'b [u8] {

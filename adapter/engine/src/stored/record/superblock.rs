@@ -12,7 +12,9 @@ const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
 /// Raised when older versions cannot read the format at all.
 const FORMAT_MAJOR: u16 = 1;
 /// Raised with every addition. Older versions decide by the feature masks.
-const FORMAT_MINOR: u16 = 3;
+const FORMAT_MINOR: u16 = 4;
+/// The minor of a superblock without settings, which older versions read.
+const FORMAT_MINOR_WITHOUT_SETTINGS: u16 = 3;
 /// The minor of a superblock that counts no names. An image's is frozen and covered by its digest,
 /// so its bytes must stay the same.
 const FORMAT_MINOR_WITHOUT_NAMES: u16 = 2;
@@ -29,8 +31,11 @@ const INCOMPAT_LOWER: u32 = 4;
 /// Feature: names are counted, the counts leave the image below out, and inodes may say how many
 /// extents are the image's.
 const INCOMPAT_NAMES: u32 = 8;
+/// Feature: there is a settings record. Who does not read it would break what it says.
+const INCOMPAT_SETTINGS: u32 = 16;
 /// The known features that a reader must support.
-const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER | INCOMPAT_NAMES;
+const INCOMPAT_KNOWN: u32 =
+    INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER | INCOMPAT_NAMES | INCOMPAT_SETTINGS;
 
 /// Bounds of the extent size, which is a power of two.
 pub(crate) const MIN_EXTENT_BYTES: u32 = 512;
@@ -74,6 +79,10 @@ pub(crate) struct Superblock {
     /// A frozen volume is an image: it never changes again.
     pub(crate) frozen: bool,
     pub(crate) lower: Option<Lower>,
+    /// The generation of the settings record, 0 if there is none. One byte tells apart the records
+    /// that a read beside a change may meet; more would not fit the room that every apply reserves
+    /// for a superblock.
+    pub(crate) settings: u8,
 }
 
 impl Superblock {
@@ -96,6 +105,7 @@ impl Superblock {
             quota_names: u64::MAX,
             frozen: false,
             lower: None,
+            settings: 0,
         }
     }
 
@@ -129,6 +139,7 @@ impl Superblock {
             used_inodes: 0,
             used_names: 0,
             incompat: self.incompat | INCOMPAT_LOWER | INCOMPAT_NAMES,
+            settings: 0,
             frozen: false,
             lower: Some(Lower { image, seq: self.seq, written: false }),
             ..self.clone()
@@ -169,12 +180,14 @@ impl Superblock {
         (self.used_bytes, self.used_inodes, self.used_names) = (used.bytes, used.inodes, used.names);
     }
 
+    /// The quota, but for the largest file, which is in the settings record.
     pub(crate) fn quota(&self) -> Quota {
         let limit = |number: u64| (number != u64::MAX).then_some(number);
         Quota {
             bytes: limit(self.quota_bytes),
             inodes: limit(self.quota_inodes),
             names: limit(self.quota_names),
+            file_bytes: None,
         }
     }
 
@@ -182,6 +195,13 @@ impl Superblock {
         self.quota_bytes = quota.bytes.unwrap_or(u64::MAX);
         self.quota_inodes = quota.inodes.unwrap_or(u64::MAX);
         self.quota_names = quota.names.unwrap_or(u64::MAX);
+    }
+
+    /// Sets the generation of the settings record, 0 if there is none.
+    pub(crate) fn set_settings(&mut self, generation: u8) {
+        self.settings = generation;
+        self.incompat =
+            (self.incompat & !INCOMPAT_SETTINGS) | (INCOMPAT_SETTINGS * u32::from(generation > 0));
     }
 
     /// Whether there may be a journal in the store.
@@ -196,14 +216,18 @@ impl Superblock {
     /// The length of what [`Superblock::encode`] returns.
     pub(crate) fn encoded_bytes(&self) -> usize {
         let lower = self.lower.as_ref().map_or(0, |lower| lower.image.name.len() + 16 + 8 + 1);
-        FRAME_BYTES + 106 + lower + if self.counts_names() { 16 } else { 0 }
+        FRAME_BYTES + 106 + lower + if self.counts_names() { 16 } else { 0 } + usize::from(self.settings > 0)
     }
 
     pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(192);
         begin(&mut out);
         out.extend_from_slice(&MAGIC);
-        let minor = if self.counts_names() { FORMAT_MINOR } else { FORMAT_MINOR_WITHOUT_NAMES };
+        let minor = match (self.counts_names(), self.settings) {
+            (_, 1..) => FORMAT_MINOR,
+            (true, 0) => FORMAT_MINOR_WITHOUT_SETTINGS,
+            (false, 0) => FORMAT_MINOR_WITHOUT_NAMES,
+        };
         out.extend_from_slice(&FORMAT_MAJOR.to_be_bytes());
         out.extend_from_slice(&minor.to_be_bytes());
         for mask in [self.compat, self.ro_compat, self.incompat] {
@@ -239,6 +263,9 @@ impl Superblock {
             for number in [self.used_names, self.quota_names] {
                 out.extend_from_slice(&number.to_be_bytes());
             }
+        }
+        if self.settings > 0 {
+            out.push(self.settings);
         }
         seal(key, tag::SUPERBLOCK, &mut out);
         out
@@ -283,9 +310,16 @@ impl Superblock {
                 _ => return Err(ID.damaged("frozen flag is neither 0 nor 1")),
             },
             lower: decode_lower(&mut fields)?,
+            settings: 0,
         };
         if superblock.counts_names() {
             (superblock.used_names, superblock.quota_names) = (fields.u64()?, fields.u64()?);
+        }
+        if incompat & INCOMPAT_SETTINGS != 0 {
+            superblock.settings = fields.u8()?;
+            if superblock.settings == 0 || superblock.frozen {
+                return Err(ID.damaged("its features and its settings do not match"));
+            }
         }
         fields.end()?;
         if superblock.lower.is_some() != (incompat & INCOMPAT_LOWER != 0) {
@@ -342,6 +376,10 @@ mod tests {
         let mut above = superblock.above(ImageId { name: "base".into(), digest: [3; 16] }, [8; 16]);
         assert_eq!(Superblock::decode(b"k", &above.encode(b"k")).unwrap(), above);
         assert_eq!(above.encode(b"k").len(), above.encoded_bytes());
+        above.set_settings(255);
+        assert_eq!(Superblock::decode(b"k", &above.encode(b"k")).unwrap(), above);
+        assert_eq!(above.encode(b"k").len(), above.encoded_bytes());
+        above.set_settings(0);
         above.incompat = superblock.incompat;
         assert!(Superblock::decode(b"k", &above.encode(b"k")).is_err(), "an image that no feature tells of");
     }
@@ -356,6 +394,17 @@ mod tests {
         value[super::super::FRAME_BYTES + MAGIC.len() + 1] += 1;
         seal(b"k", tag::SUPERBLOCK, &mut value);
         assert!(matches!(Superblock::decode(b"k", &value), Err(Error::Format(_))));
+    }
+
+    #[test]
+    fn settings_that_the_features_and_the_generation_do_not_both_tell_of_are_damage() {
+        let mut superblock = Superblock::new([7; 16], 32 << 10, 4096);
+        superblock.set_settings(1);
+        superblock.settings = 0;
+        assert!(matches!(Superblock::decode(b"k", &superblock.encode(b"k")), Err(Error::Damaged(_))));
+        superblock.set_settings(1);
+        superblock.frozen = true;
+        assert!(matches!(Superblock::decode(b"k", &superblock.encode(b"k")), Err(Error::Damaged(_))));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) fn forge(map: &mut Map, rng: &mut Rng) {
 
 /// Chooses a kind first and then a record of it, if there is one: most records are file bytes.
 fn choose(map: &Map, rng: &mut Rng) -> Option<(Vec<u8>, Rc<[u8]>)> {
-    let tag = rng.pick(&[0x00, 0x02, 0x10, 0x11, 0x30, 0x31, 0x20, 0xff]);
+    let tag = rng.pick(&[0x00, 0x01, 0x02, 0x10, 0x11, 0x30, 0x31, 0x20, 0xff]);
     let count = map.keys().filter(|key| tag_of(key) == tag).count();
     let of_tag = |key: &[u8]| count == 0 || tag_of(key) == tag;
     let count = if count == 0 { map.len() } else { count };
@@ -110,7 +110,7 @@ fn other_key(key: &[u8], rng: &mut Rng) -> Vec<u8> {
     }
     other.extend_from_slice(&number(rng).to_be_bytes());
     match other[tag_at] {
-        0x00 => other.truncate(tag_at + 1),
+        0x00 | 0x01 => other.truncate(tag_at + 1),
         0x02 if rng.chance(2) => other.truncate(tag_at + 1),
         0x20 => other.extend_from_slice(&number(rng).to_be_bytes()),
         0x11 => {

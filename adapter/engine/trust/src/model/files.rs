@@ -53,25 +53,35 @@ impl Model {
         Ok(id)
     }
 
-    pub fn write(&mut self, id: Id, at: At, data: &[u8]) -> Answer<u64> {
+    /// Returns how many bytes it took.
+    pub fn write(&mut self, id: Id, at: At, data: &[u8]) -> Answer<usize> {
         let now = self.now;
         let offset = match at {
             At::Offset(offset) => offset,
             At::End => self.bytes(id).size,
         };
         if data.is_empty() {
-            return Ok(offset);
+            return Ok(0);
         }
         if offset.checked_add(data.len() as u64).is_none_or(|end| end > MAX_FILE_BYTES) {
             return Err(Code::FileTooLarge);
         }
+        let room = self.max_file_bytes().saturating_sub(offset);
+        if room == 0 {
+            return Err(Code::FileTooLarge);
+        }
+        let data = &data[..data.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
         let cost = self.cost_after(id, |cost, layout| cost.write(offset, data.len() as u64, layout))?;
         let object = self.edit(id);
         let Content::File(bytes) = &mut object.content else { panic!("not a file") };
         bytes.cost = cost;
         bytes.write(offset, data);
         (object.mtime, object.ctime) = (now, now);
-        Ok(offset)
+        Ok(data.len())
+    }
+
+    fn max_file_bytes(&self) -> u64 {
+        self.quota.file_bytes.unwrap_or(MAX_FILE_BYTES)
     }
 
     pub fn read(&self, id: Id, offset: u64, length: u64) -> Vec<u8> {
@@ -80,7 +90,7 @@ impl Model {
 
     pub fn set_size(&mut self, id: Id, size: u64) -> Answer<()> {
         let now = self.now;
-        if size > MAX_FILE_BYTES {
+        if size > self.max_file_bytes().max(self.bytes(id).size) {
             return Err(Code::FileTooLarge);
         }
         let cost = self.cost_after(id, |cost, layout| cost.resize(size, layout))?;

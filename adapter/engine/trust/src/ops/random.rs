@@ -62,7 +62,13 @@ pub(super) fn quota(rng: &mut Rng) -> Quota {
         (Some(31_000), _) => Some(7),
         _ => None,
     };
-    Quota { bytes, inodes, names }
+    let file_bytes = match (bytes, inodes) {
+        (Some(1000), Some(7)) => Some(0),
+        (Some(4000), None) | (None, Some(5)) => Some(700),
+        (Some(31_000), _) | (None, None) => Some(9000),
+        _ => None,
+    };
+    Quota { bytes, inodes, names, file_bytes }
 }
 
 fn offset(rng: &mut Rng) -> u64 {

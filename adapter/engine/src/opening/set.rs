@@ -1,0 +1,112 @@
+//! Shows and sets the settings of a volume without opening it: for hosts and tools.
+
+use super::checks::{Heads, check_new, check_volume_name};
+use super::take_over::OPEN_ATTEMPTS;
+use crate::error::{Error, Result};
+use crate::quota::{Quota, Settings, Used};
+use crate::store::{Durability, Guard, KvStore, Mutation, StoreError};
+use crate::stored::key::KeySpace;
+use crate::stored::record::settings::SettingsRecord;
+use crate::stored::record::superblock::Superblock;
+use crate::volume::room::check_settings_fit;
+
+/// Returns the settings of a volume of a store, and what the volume uses. Changes nothing. A volume
+/// above an image needs no image for this.
+///
+/// # Errors
+/// [`Error::NoEntry`] if there is no such volume, [`Error::Invalid`] for a name that no volume can
+/// have, [`Error::Damaged`] for settings that cannot be read, [`Error::Format`] for a volume of a
+/// newer version or an image, and the store's.
+///
+/// # Cost
+/// One `get`.
+pub fn settings(store: &mut dyn KvStore, volume: &str) -> Result<(Settings, Used)> {
+    check_volume_name(volume)?;
+    let keys = KeySpace::new(volume);
+    let heads = Heads::read(store, &keys)?;
+    let superblock = superblock_of(store, &heads, &keys)?;
+    let record = heads.settings(&keys, &superblock)?;
+    Ok((public(&superblock, &record), superblock.used()))
+}
+
+/// Changes the settings of a volume of a store. `change` gets the stored ones, or the reason why
+/// they cannot be read ([`Error::Damaged`]); what it returns replaces them, or fails.
+///
+/// This takes the volume over, as opening it does: a program that has it open can store nothing any
+/// more, so that nobody goes on by the former settings. A volume above an image needs no image.
+///
+/// `change` is called again if others open the volume meanwhile.
+///
+/// # Durability
+/// Durable when it returns.
+///
+/// # Errors
+/// As [`settings`], except for damaged settings; [`Error::StoreLimits`] for settings that do not
+/// fit the store; [`Error::Format`] for a limit of names on a volume of a format that counts none
+/// (the next program that opens it counts them); those of `change`. Nothing has changed then.
+///
+/// # Cost
+/// `get-limits`, one `get` and one `apply`.
+pub fn set_settings(
+    store: &mut dyn KvStore,
+    volume: &str,
+    change: &mut dyn FnMut(Result<Settings>) -> Result<Settings>,
+) -> Result<()> {
+    check_volume_name(volume)?;
+    let keys = KeySpace::new(volume);
+    let limits = store.limits()?;
+    for attempt in 0..OPEN_ATTEMPTS {
+        let heads = Heads::read(store, &keys)?;
+        let found = superblock_of(store, &heads, &keys)?;
+        let record = match heads.settings(&keys, &found) {
+            // A store may answer with halves of before and after a change.
+            Err(Error::Damaged(_)) if attempt == 0 => continue,
+            Err(error @ Error::Damaged(_)) => Err(error),
+            record => Ok(record?),
+        };
+        let before = record.clone().unwrap_or_default();
+        let settings = change(record.map(|record| public(&found, &record)))?;
+        if settings.quota.names.is_some() && !found.counts_names() {
+            return Err(Error::Format("it counts no names yet; open it once for writing, as a guest does"));
+        }
+        let mut superblock = found.clone();
+        superblock.take_over();
+        superblock.set_quota(settings.quota);
+        let mut record = before.with(&settings);
+        record.follow(found.settings);
+        superblock.set_settings(record.generation());
+        check_settings_fit(&record, &superblock, &keys, &limits)?;
+        let (key, value) = record.stored(&keys);
+        let superblock_value = superblock.encode(keys.superblock());
+        let guard = Guard { key: keys.superblock(), expected: heads.superblock.as_deref() };
+        let mutations = [
+            match &value {
+                Some(value) => Mutation::Put { key: &key, value },
+                None => Mutation::Delete { key: &key },
+            },
+            Mutation::Put { key: keys.superblock(), value: &superblock_value },
+        ];
+        match store.apply(&[guard], &mutations, Durability::Durable) {
+            Ok(()) => return Ok(()),
+            // Another opener was faster, or the settings are stored without knowing it: look again.
+            Err(StoreError::Conflict | StoreError::UnknownOutcome) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Store(StoreError::Unavailable("others keep opening the volume".to_owned())))
+}
+
+fn superblock_of(store: &mut dyn KvStore, heads: &Heads, keys: &KeySpace) -> Result<Superblock> {
+    let Some(value) = heads.superblock.as_deref() else {
+        return check_new(store, keys).and(Err(Error::NoEntry));
+    };
+    let superblock = Superblock::decode(keys.superblock(), value)?;
+    if superblock.frozen {
+        return Err(Error::Format("it is frozen: an image that others lie on has no settings"));
+    }
+    Ok(superblock)
+}
+
+fn public(superblock: &Superblock, record: &SettingsRecord) -> Settings {
+    Settings { quota: Quota { file_bytes: record.max_file_bytes(), ..superblock.quota() } }
+}

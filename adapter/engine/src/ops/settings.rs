@@ -1,0 +1,78 @@
+//! Sets what hosts and tools set for a volume: its quota, and the rest of its settings.
+
+use crate::error::{Error, Result};
+use crate::limits::MAX_FILE_BYTES;
+use crate::quota::{Quota, Settings};
+use crate::store::{Durability, StoreError};
+use crate::volume::Volume;
+use crate::volume::room::check_settings_fit;
+
+impl Volume {
+    /// Sets the quota, for this and all later openers. It may be less than the volume holds.
+    ///
+    /// Durability, errors and cost are those of [`Volume::set_settings`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_quota(&mut self, quota: Quota) -> Result<()> {
+        self.set_settings(&Settings { quota, ..self.settings() })
+    }
+
+    /// Sets the settings, for this and all later openers.
+    ///
+    /// # Durability
+    /// Durable when it returns, together with everything applied before. Dirty state stays in
+    /// memory.
+    ///
+    /// # Errors
+    /// The store's, and nothing has changed; [`Error::StoreLimits`] if the settings do not fit it.
+    /// If the outcome is unknown, the new settings count for this opener. The next commit stores
+    /// the limits of bytes, inodes and names; set the rest again.
+    ///
+    /// # Cost
+    /// One `apply`.
+    pub fn set_settings(&mut self, settings: &Settings) -> Result<()> {
+        self.backing.check_alive()?;
+        self.resolve_doubt()?;
+        let before = self.quota();
+        let record = self.backing.settings.with(settings);
+        let mut superblock = self.backing.committed.clone();
+        superblock.seq = superblock.seq.saturating_add(1);
+        superblock.set_quota(settings.quota);
+        check_settings_fit(&record, &superblock, &self.backing.keys, &self.backing.limits)?;
+        self.count_by(settings.quota);
+        let outcome = self.backing.apply_settings(superblock, record, Durability::Durable);
+        match &outcome {
+            Ok(()) => self.backing.unsynced = false,
+            Err(Error::Store(StoreError::UnknownOutcome)) => self.backing.unsynced = true,
+            Err(_) => self.count_by(before),
+        }
+        outcome
+    }
+
+    /// Stores the part of an opener's quota that is in the settings record. The rest is in the
+    /// superblock that the opener wrote.
+    ///
+    /// # Cost
+    /// Nothing if it is stored already, else one `apply`.
+    pub(crate) fn adopt_quota(&mut self, quota: Quota) -> Result<()> {
+        self.pending.max_file_bytes = quota.file_bytes.unwrap_or(MAX_FILE_BYTES).min(MAX_FILE_BYTES);
+        let record = self.backing.settings.with(&Settings { quota, ..self.settings() });
+        if record.says_what(&self.backing.settings) {
+            return Ok(());
+        }
+        let mut superblock = self.backing.committed.clone();
+        superblock.seq = superblock.seq.saturating_add(1);
+        check_settings_fit(&record, &superblock, &self.backing.keys, &self.backing.limits)?;
+        match self.backing.apply_settings(superblock, record, Durability::Buffered) {
+            // It counts for this opener all the same, and a full volume must open, to be emptied.
+            Err(Error::Store(StoreError::QuotaExceeded | StoreError::UnknownOutcome)) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn count_by(&mut self, quota: Quota) {
+        self.pending.superblock.set_quota(quota);
+        self.pending.max_file_bytes = quota.file_bytes.unwrap_or(MAX_FILE_BYTES).min(MAX_FILE_BYTES);
+    }
+}
