@@ -86,7 +86,12 @@ impl Config {
             let file = |field: &str| field.split_once('=').map(|(name, at)| (name.to_owned(), at.to_owned()));
             let files = fields.map(file).collect::<Option<_>>()?;
             let (path, preopen) = (path.to_owned(), rest.to_owned());
-            self.mounts.push(MountSpec { path: path.clone(), mounted: Mounted::Elsewhere, read_only });
+            self.mounts.push(MountSpec {
+                path: path.clone(),
+                mounted: Mounted::Elsewhere,
+                read_only,
+                policy: None,
+            });
             self.hosts.push(HostSpec { path, read_only, preopen, files });
             return Some(());
         }
@@ -130,7 +135,12 @@ impl Config {
             self.sources.push(source);
             self.sources.len() - 1
         });
-        self.mounts.push(MountSpec { path: path.to_owned(), mounted: Mounted::Volume(volume), read_only });
+        self.mounts.push(MountSpec {
+            path: path.to_owned(),
+            mounted: Mounted::Volume(volume),
+            read_only,
+            policy: None,
+        });
     }
 }
 

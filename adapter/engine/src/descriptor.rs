@@ -1,6 +1,7 @@
 //! Descriptors: references to inodes, with the access they were opened for.
 
 use crate::error::{Error, Result};
+use crate::place::Place;
 use crate::types::{InodeNo, Kind};
 
 /// The access that a descriptor gives.
@@ -27,6 +28,8 @@ pub struct Descriptor {
     pub(crate) ino: InodeNo,
     pub(crate) kind: Kind,
     pub(crate) access: Access,
+    /// The place that it was opened at. The name may have changed since.
+    pub(crate) place: Place,
 }
 
 impl Descriptor {

@@ -107,3 +107,13 @@ pub const MIN_STORE_KEY_BYTES: u32 = Limits::LEAST.max_key_bytes;
 
 /// Longest volume name, in bytes: its length is one byte of every key.
 pub const MAX_VOLUME_NAME_BYTES: usize = 255;
+
+/// Longest pattern of paths, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 1024;
+
+/// Most braces around one another in a pattern: each is a call of the parser.
+pub const MAX_PATTERN_DEPTH: usize = 4;
+
+/// Most names of all patterns of a set: a path's state is a `u128`, of which eight bits are the
+/// number of a pattern.
+pub const MAX_PATTERN_NAMES: u32 = 120;

@@ -2,10 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::limits::MAX_MOUNTS;
+use crate::policy::{Grant, Policy};
 use crate::types::{Crossing, InodeNo, Kind, MountNo};
 use crate::volume::Volume;
 use crate::walking::path::{Ending, Follow};
 use crate::walking::start::Start;
+use std::rc::Rc;
 
 /// A mount: its place in the tree, what is seen there, and whether it can be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct MountSpec {
     pub mounted: Mounted,
     /// Whether operations through this mount change nothing.
     pub read_only: bool,
+    /// What operations through this mount may do at which of its paths; `None` for everything.
+    pub policy: Option<Rc<Policy>>,
 }
 
 /// The content of a mount.
@@ -74,7 +78,8 @@ impl Mounts {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a table without a root, with two mounts at one place, with a path
-    /// that is not absolute and plain, or with more than [`crate::limits::MAX_MOUNTS`] mounts.
+    /// that is not absolute and plain, with a mount at a path that the policy of another one hides,
+    /// or with more than [`crate::limits::MAX_MOUNTS`] mounts.
     pub fn new(specs: Vec<MountSpec>, open: Opener) -> Result<Self> {
         let numbers = specs.iter().filter_map(|spec| spec.mounted.volume());
         let count = numbers.max().unwrap_or(0).saturating_add(1);
@@ -89,6 +94,14 @@ impl Mounts {
             mounts.insert(place.ok_or(Error::Invalid)?, Mount { spec, above: None });
         }
         if mounts.first().is_none_or(|first| first.spec.path != "/") {
+            return Err(Error::Invalid);
+        }
+        let hidden = |(place, mount): (usize, &Mount)| {
+            let (holder, rest) = holder(mounts.get(..place)?, &mount.spec.path)?;
+            let policy = mounts.get(holder)?.spec.policy.as_ref()?;
+            (policy.at(rest) == Grant::Hide).then_some(())
+        };
+        if mounts.iter().enumerate().any(|mount| hidden(mount).is_some()) {
             return Err(Error::Invalid);
         }
         let mut volumes = Vec::new();
@@ -125,7 +138,7 @@ impl Mounts {
     fn use_volume(&mut self, mount: MountNo) -> Result<&mut Volume> {
         let alone = self.mounts.len() == 1;
         let spec = &self.mount(mount)?.spec;
-        let read_only = spec.read_only;
+        let (read_only, policy) = (spec.read_only, spec.policy.clone());
         let number = spec.mounted.volume().ok_or(Error::BadDescriptor)?;
         let place = self.volumes.get_mut(number).ok_or(Error::BadDescriptor)?;
         let (volume, is_new) = match place {
@@ -135,6 +148,7 @@ impl Mounts {
         // With a single mount, the first call has told the volume all.
         if !alone || is_new {
             volume.enter(mount, read_only);
+            volume.set_policy(policy);
         }
         Ok(volume)
     }
@@ -284,10 +298,7 @@ impl Mounts {
         while let Some(mount) = self.mounts.get(self.attached) {
             let path = mount.spec.path.clone();
             let ahead = self.mounts.get(..self.attached).unwrap_or_default();
-            // The mount that it lies in is the last one whose path its own starts with.
-            let holder =
-                ahead.iter().rposition(|above| below(&above.spec.path, &path).is_some()).unwrap_or(0);
-            let rest = ahead.get(holder).and_then(|above| below(&above.spec.path, &path)).unwrap_or_default();
+            let (holder, rest) = holder(ahead, &path).unwrap_or_default();
             let (above, number) = (mount_no(holder), mount_no(self.attached));
             if self.is_elsewhere(above)? {
                 // A mount elsewhere finds it by its path, not by a directory of ours.
@@ -298,15 +309,19 @@ impl Mounts {
                 continue;
             }
             let volume = self.use_volume(above)?;
-            // The table may make the directory even on a read-only mount.
+            // The table may make the directory even on a mount that lets the guest make none.
             volume.enter(above, false);
+            volume.set_policy(None);
             let root = volume.root()?;
-            let covered = make_directories(volume, (&root).into(), rest);
+            let way = make_directories(volume, (&root).into(), rest);
             volume.close(root)?;
             // If a file is in the way, nothing leads to the mount until the file is removed and the
             // table made again.
-            if let Some(covered) = covered? {
-                volume.attach(above, covered, number);
+            if let Some(way) = way?
+                && let Some((_, covered)) = way.last()
+            {
+                let covered = *covered;
+                volume.attach(above, way, number);
                 if let Some(mount) = self.mounts.get_mut(self.attached) {
                     mount.above = Some((above, covered));
                 }
@@ -340,6 +355,13 @@ fn names(path: &str) -> Option<impl Iterator<Item = &str>> {
     (path.len() <= crate::limits::MAX_PATH_BYTES && names.clone().all(plain)).then_some(names)
 }
 
+/// Returns the mount that a path lies in, of those that come before it, and the rest of the path.
+fn holder<'p>(ahead: &[Mount], path: &'p str) -> Option<(usize, &'p str)> {
+    // The last one whose path its own starts with.
+    let around = |(number, above): (usize, &Mount)| Some((number, below(&above.spec.path, path)?));
+    ahead.iter().enumerate().rev().find_map(around)
+}
+
 /// Returns the rest of a path that lies below another, without a leading slash.
 fn below<'p>(above: &str, path: &'p str) -> Option<&'p str> {
     match above {
@@ -348,10 +370,11 @@ fn below<'p>(above: &str, path: &'p str) -> Option<&'p str> {
     }
 }
 
-/// Makes sure that there is a directory at a path, and returns it; `None` if a file is in the way.
+/// Makes sure that there is a directory at a path, and returns the directories on the way to it,
+/// each with its name; `None` if a file is in the way.
 /// Symbolic links are not followed: a mount lies where the table says.
-fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<Option<InodeNo>> {
-    let mut found = InodeNo::ROOT;
+fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<Option<Vec<(String, InodeNo)>>> {
+    let mut way = Vec::new();
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
     for end in ends {
         let prefix = path.get(..end).unwrap_or(path);
@@ -363,11 +386,14 @@ fn make_directories(volume: &mut Volume, root: Start, path: &str) -> Result<Opti
             stat => stat?,
         };
         match stat.kind {
-            Kind::Directory => found = stat.ino,
+            Kind::Directory => {
+                let name = prefix.rsplit('/').next().unwrap_or_default();
+                way.push((name.to_owned(), stat.ino));
+            }
             Kind::File => return Ok(None),
             // Following it would put the mount elsewhere.
             Kind::Symlink => return Err(Error::NotDirectory),
         }
     }
-    Ok(Some(found))
+    Ok(Some(way))
 }

@@ -13,7 +13,8 @@ impl Volume {
     /// Gives a file or symbolic link one more name.
     ///
     /// # Errors
-    /// [`Error::NotPermitted`] for a directory, [`Error::Exist`], [`Error::TooManyLinks`].
+    /// [`Error::NotPermitted`] for a directory, [`Error::Exist`], [`Error::TooManyLinks`],
+    /// [`Error::CrossDevice`] if only one of the names is scrubbed.
     ///
     /// # Durability
     /// In the store when it returns, except in mode `lazy`.
@@ -30,15 +31,20 @@ impl Volume {
     ) -> Result<()> {
         let (old_dir, new_dir) = (old_base.into().mutable_directory()?, new_base.into().mutable_directory()?);
         let mut txn = self.begin_change(0)?;
-        let entry = resolve(&mut txn, old_dir, old_path, Ending::Object(follow))?.existing()?;
+        let old = resolve(&mut txn, old_dir, old_path, Ending::Object(follow))?;
+        let entry = old.existing()?;
         let found = resolve(&mut txn, new_dir, new_path, Ending::New)?;
         let name = found.new_name(&mut txn, Kind::File)?;
         if entry.kind == Kind::Directory {
             return Err(Error::NotPermitted);
         }
+        if entry.kind == Kind::File && txn.volume.scrubs_at(old.place) != txn.volume.scrubs_at(found.place) {
+            return Err(Error::CrossDevice);
+        }
         if txn.inode_of(entry)?.nlink >= MAX_LINKS {
             return Err(Error::TooManyLinks);
         }
+        txn.volume.note_place(entry.ino, old.place);
         txn.check_growth(Used::name(name).and(txn.copy_up(entry.ino)).and(txn.copy_up(found.dir)))?;
         let mut writes = txn.into_writes(Change::Names)?;
         writes.edit(entry.ino, |inode, now| {

@@ -10,6 +10,7 @@ mod read;
 mod readdir;
 mod readlink;
 mod rename;
+mod rights;
 mod rmdir;
 mod scrub;
 mod set_size;

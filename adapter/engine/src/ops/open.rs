@@ -3,6 +3,7 @@
 use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
 use crate::limits::MAX_OPEN_DESCRIPTORS;
+use crate::place::Place;
 use crate::quota::Used;
 use crate::stored::record::inode::Content;
 use crate::storing::change::Change;
@@ -66,6 +67,7 @@ impl Volume {
         let follow = if exclusive { Follow::No } else { follow };
         let ending = if flags.create { Ending::File(follow) } else { Ending::Object(follow) };
         let found = resolve(&mut txn, dir, path, ending)?;
+        let place = found.place;
         let Some(entry) = found.entry else {
             if !flags.create {
                 return Err(Error::NoEntry);
@@ -75,8 +77,9 @@ impl Volume {
             let mut writes = txn.into_writes(Change::Data)?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
             writes.add_name(found.dir, name, Dentry::new(Kind::File, ino));
+            writes.volume.note_place(ino, place);
             writes.finish()?;
-            return self.open_inode(ino, Kind::File, access);
+            return self.open_inode(ino, Kind::File, access, place);
         };
         if exclusive {
             return Err(Error::Exist);
@@ -94,13 +97,14 @@ impl Volume {
             txn.check_writable()?;
         }
         let size = txn.inode_of(entry)?.size;
+        txn.volume.note_place(entry.ino, place);
         if flags.truncate && size > 0 {
             let resize = txn.prepare_resize(entry.ino, 0)?;
             let mut writes = txn.into_writes(resize.change())?;
             writes.resize(entry.ino, resize);
             writes.finish()?;
         }
-        self.open_inode(entry.ino, entry.kind, access)
+        self.open_inode(entry.ino, entry.kind, access, place)
     }
 
     /// Opens the root directory, for reading and changing.
@@ -114,7 +118,7 @@ impl Volume {
         let mut txn = self.begin()?;
         txn.inode(InodeNo::ROOT)?;
         let access = Access { read: true, mutate_directory: true, ..Access::default() };
-        self.open_inode(InodeNo::ROOT, Kind::Directory, access)
+        self.open_inode(InodeNo::ROOT, Kind::Directory, access, self.place_of(InodeNo::ROOT))
     }
 
     /// Opens the same object once more: a stream outlives the descriptor that it was made from.
@@ -122,7 +126,7 @@ impl Volume {
     /// # Errors
     /// [`Error::TooManyOpen`].
     pub fn reopen(&mut self, descriptor: &Descriptor) -> Result<Descriptor> {
-        self.open_inode(descriptor.ino, descriptor.kind, descriptor.access)
+        self.open_inode(descriptor.ino, descriptor.kind, descriptor.access, descriptor.place)
     }
 
     /// Fails if no more can be opened.
@@ -131,11 +135,17 @@ impl Volume {
     }
 
     /// Counts a new descriptor of an inode in memory.
-    pub(crate) fn open_inode(&mut self, ino: InodeNo, kind: Kind, access: Access) -> Result<Descriptor> {
+    pub(crate) fn open_inode(
+        &mut self,
+        ino: InodeNo,
+        kind: Kind,
+        access: Access,
+        place: Place,
+    ) -> Result<Descriptor> {
         self.check_may_open()?;
         let node = self.cache.node_mut(ino).ok_or(Error::damaged("inode", ino.0, "not in memory"))?;
         node.open = node.open.saturating_add(1);
         self.open_descriptors += 1;
-        Ok(Descriptor { ino, kind, access })
+        Ok(Descriptor { ino, kind, access, place })
     }
 }

@@ -94,13 +94,3 @@ impl Volume {
         Ok(())
     }
 }
-
-impl Volume {
-    /// TEMPORARY, until settings carry it.
-    #[doc(hidden)]
-    pub fn set_scrubbing(&mut self, scrubbing: Option<crate::scrub::Scrubbing>) -> Result<()> {
-        self.commit(crate::store::Durability::Buffered)?;
-        self.scrubbing = scrubbing.map(|scrubbing| Box::new(scrubbing.numbered(1)));
-        Ok(())
-    }
-}

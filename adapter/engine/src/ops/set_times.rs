@@ -50,8 +50,10 @@ impl Volume {
     ) -> Result<()> {
         let dir = base.into().mutable_directory()?;
         let mut txn = self.begin_change(0)?;
-        let entry = resolve(&mut txn, dir, path, Ending::Object(follow))?.existing()?;
+        let found = resolve(&mut txn, dir, path, Ending::Object(follow))?;
+        let entry = found.existing()?;
         txn.inode_of(entry)?;
+        txn.volume.note_place(entry.ino, found.place);
         set(txn, entry.ino, atime, mtime, Change::Names)
     }
 }

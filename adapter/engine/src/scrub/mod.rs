@@ -10,4 +10,4 @@ mod secrets;
 mod scrubbing;
 
 pub use scrubbing::{Scope, Scrubbing};
-pub use secrets::{MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, SecretError};
+pub use secrets::{MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, ScrubbingError};

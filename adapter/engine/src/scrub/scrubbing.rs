@@ -1,6 +1,14 @@
 //! The policy of a volume, as a host or tool sets it and as the volume keeps it.
 
-use super::secrets::{Known, MAX_SECRETS, SALT_BYTES, SecretError, Secrets, is_length, is_mask};
+use super::secrets::{Known, MAX_SECRETS, SALT_BYTES, ScrubbingError, Secrets, is_length, is_mask};
+
+use crate::pattern::{PathState, Patterns};
+
+/// Scopes, as a field has them. Of a volume that scrubs nothing any more, the number stays.
+const KIND_NONE: u8 = 0;
+const KIND_ALL: u8 = 1;
+const KIND_EXCEPT: u8 = 2;
+const KIND_ONLY: u8 = 3;
 
 /// Which files of a volume are scrubbed. Names and targets of links are scrubbed in each case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +28,12 @@ pub enum Scope {
 /// [`Scrubbing::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scrubbing {
-    pub(super) scope: Scope,
+    scope: Scope,
+    patterns: Patterns,
     /// Counts the policies of the volume, from 1: files note the last one that they were found
     /// clean of.
-    pub(super) number: u16,
-    pub(super) secrets: Secrets,
+    number: u16,
+    secrets: Secrets,
 }
 
 impl Scrubbing {
@@ -36,10 +45,13 @@ impl Scrubbing {
     /// can be guessed is found out, whatever its length. `salt` is to be random, and another one
     /// for each volume, so that a guess serves for one volume only.
     ///
+    /// Patterns are those of [`Patterns::add`], of paths from the root of the volume.
+    ///
     /// # Errors
-    /// [`SecretError`], which shows no secret.
-    pub fn new(salt: [u8; SALT_BYTES], secrets: &[&[u8]], scope: Scope) -> Result<Self, SecretError> {
-        Ok(Self { scope, number: 0, secrets: Secrets::new(salt, secrets)? })
+    /// [`ScrubbingError`], which shows no secret.
+    pub fn new(salt: [u8; SALT_BYTES], secrets: &[&[u8]], scope: Scope) -> Result<Self, ScrubbingError> {
+        let patterns = compiled(&scope)?;
+        Ok(Self { scope, patterns, number: 0, secrets: Secrets::new(salt, secrets)? })
     }
 
     /// The files that are scrubbed.
@@ -65,9 +77,14 @@ impl Scrubbing {
         &self.secrets
     }
 
-    /// Makes it the volume's next policy.
-    pub(crate) fn numbered(self, number: u16) -> Self {
-        Self { number, ..self }
+    /// Makes it the policy that follows the one of the number `before`.
+    ///
+    /// The first one has a number of its salt. If settings were lost, and with them the number,
+    /// files that were clean of the former policy are hardly taken for clean of this one.
+    pub(crate) fn following(self, before: Option<u16>) -> Self {
+        let [first, second, ..] = self.secrets.salt;
+        let number = before.unwrap_or(u16::from_be_bytes([first, second])).wrapping_add(1);
+        Self { number: number.max(1), ..self }
     }
 
     /// The number of the policy in its volume.
@@ -75,12 +92,37 @@ impl Scrubbing {
         self.number
     }
 
+    /// Whether some files are scrubbed and others are not, by their paths.
+    #[inline(always)]
+    pub(crate) fn has_patterns(&self) -> bool {
+        self.scope != Scope::All
+    }
+
+    /// The state of the volume's root in the patterns.
+    pub(crate) fn start(&self) -> PathState {
+        self.patterns.start()
+    }
+
+    /// The state of a name in a directory.
+    pub(crate) fn step(&self, directory: PathState, name: &str) -> PathState {
+        self.patterns.step(directory, name)
+    }
+
+    /// Whether a file of this state is scrubbed.
+    pub(crate) fn scrubs(&self, state: PathState) -> bool {
+        match self.scope {
+            Scope::All => true,
+            Scope::Except(_) => state.matched().is_none(),
+            Scope::Only(_) => state.matched().is_some(),
+        }
+    }
+
     /// Appends the field of the settings record that keeps the policy.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let (kind, patterns) = match &self.scope {
-            Scope::All => (1, [].as_slice()),
-            Scope::Except(patterns) => (2, patterns.as_slice()),
-            Scope::Only(patterns) => (3, patterns.as_slice()),
+            Scope::All => (KIND_ALL, [].as_slice()),
+            Scope::Except(patterns) => (KIND_EXCEPT, patterns.as_slice()),
+            Scope::Only(patterns) => (KIND_ONLY, patterns.as_slice()),
         };
         let Secrets { salt, mask, known, .. } = &self.secrets;
         out.extend_from_slice(&[kind, *mask]);
@@ -99,11 +141,26 @@ impl Scrubbing {
         }
     }
 
-    /// Reads the field. `None` if it is damaged.
-    pub(crate) fn decode(mut field: &[u8]) -> Option<Self> {
+    /// Appends the field of a volume that scrubs nothing any more. `number` is that of its last
+    /// policy.
+    pub(crate) fn encode_none(number: u16, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[KIND_NONE, 0]);
+        out.extend_from_slice(&number.to_be_bytes());
+    }
+
+    /// Returns the number of the last policy from the field.
+    pub(crate) fn number_of(field: &[u8]) -> Option<u16> {
+        field.get(2..).and_then(<[u8]>::first_chunk).copied().map(u16::from_be_bytes)
+    }
+
+    /// Reads the field: `Some(None)` if nothing is scrubbed any more, `None` if it is damaged.
+    pub(crate) fn decode(mut field: &[u8]) -> Option<Option<Self>> {
         let rest = &mut field;
         let [kind, mask] = take::<2>(rest)?;
         let number = u16::from_be_bytes(take(rest)?);
+        if kind == KIND_NONE {
+            return (mask == 0 && rest.is_empty()).then_some(None);
+        }
         let salt = take::<SALT_BYTES>(rest)?;
         let count = usize::from(u16::from_be_bytes(take(rest)?));
         if !is_mask(mask) || number == 0 || !(1..=MAX_SECRETS).contains(&count) {
@@ -126,13 +183,27 @@ impl Scrubbing {
             *rest = behind;
         }
         let scope = match kind {
-            1 if patterns.is_empty() => Scope::All,
-            2 => Scope::Except(patterns),
-            3 => Scope::Only(patterns),
+            KIND_ALL if patterns.is_empty() => Scope::All,
+            KIND_EXCEPT => Scope::Except(patterns),
+            KIND_ONLY => Scope::Only(patterns),
             _ => return None,
         };
-        Some(Self { scope, number, secrets: Secrets::of_known(salt, mask, known) })
+        let patterns = compiled(&scope).ok()?;
+        Some(Some(Self { scope, patterns, number, secrets: Secrets::of_known(salt, mask, known) }))
     }
+}
+
+fn compiled(scope: &Scope) -> Result<Patterns, ScrubbingError> {
+    let mut patterns = Patterns::default();
+    let list = match scope {
+        Scope::All => return Ok(patterns),
+        Scope::Except(list) | Scope::Only(list) => list,
+    };
+    for (number, pattern) in (1..).zip(list) {
+        let added = patterns.add(pattern);
+        added.map_err(|error| ScrubbingError::Pattern { number, error })?;
+    }
+    if patterns.is_empty() { Err(ScrubbingError::NoPattern) } else { Ok(patterns) }
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -147,7 +218,7 @@ mod tests {
     use super::*;
 
     fn policy(scope: Scope) -> Scrubbing {
-        Scrubbing::new([7; SALT_BYTES], &[b"password", b"another secret"], scope).unwrap().numbered(3)
+        Scrubbing::new([7; SALT_BYTES], &[b"password", b"another secret"], scope).unwrap().following(Some(2))
     }
 
     fn encoded(policy: &Scrubbing) -> Vec<u8> {
@@ -161,10 +232,33 @@ mod tests {
         let patterns = || vec!["**/*.log".to_owned(), "a".to_owned()];
         for scope in [Scope::All, Scope::Except(patterns()), Scope::Only(patterns())] {
             let policy = policy(scope);
-            assert_eq!(Scrubbing::decode(&encoded(&policy)), Some(policy));
+            assert_eq!(Scrubbing::decode(&encoded(&policy)), Some(Some(policy)));
         }
         assert_eq!(policy(Scope::All).secret_lengths(), [8, 14]);
         assert_eq!(policy(Scope::All).mask(), '*');
+        let mut none = Vec::new();
+        Scrubbing::encode_none(7, &mut none);
+        assert_eq!(Scrubbing::decode(&none), Some(None));
+        assert_eq!(Scrubbing::number_of(&none), Some(7));
+    }
+
+    #[test]
+    fn policies_of_one_volume_have_numbers_of_their_own() {
+        let number = |before| policy(Scope::All).following(before).number();
+        assert_eq!([number(Some(7)), number(Some(u16::MAX))], [8, 1]);
+        assert_eq!(number(None), 0x0708);
+        assert_eq!(
+            Scrubbing::new([0xff; 16], &[b"password"], Scope::All).unwrap().following(None).number(),
+            1
+        );
+    }
+
+    #[test]
+    fn patterns_that_cannot_be_read_are_refused() {
+        let new = |scope| Scrubbing::new([7; SALT_BYTES], &[b"password"], scope).unwrap_err();
+        assert_eq!(new(Scope::Only(vec![])), ScrubbingError::NoPattern);
+        let bad = new(Scope::Except(vec!["good".to_owned(), "[a".to_owned()]));
+        assert!(matches!(bad, ScrubbingError::Pattern { number: 2, .. }), "{bad:?}");
     }
 
     #[test]
@@ -182,7 +276,7 @@ mod tests {
             field[at] = byte;
             Scrubbing::decode(&field)
         };
-        assert_eq!(bad(0, 0), None, "an unknown scope");
+        assert_eq!(bad(0, 4), None, "an unknown scope");
         assert_eq!(bad(1, b'/'), None, "a mask that no name takes");
         assert_eq!(bad(3, 0), None, "no number");
         assert_eq!(bad(21, 0), None, "no secret");

@@ -4,6 +4,7 @@
 //! the others SHA-256 decides. So the time for a byte does not depend on how many secrets there
 //! are, nor on their lengths.
 
+use crate::pattern::PatternError;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt;
@@ -31,10 +32,10 @@ const FILTER_VALUES: usize = 1 << 16;
 /// Spreads the bytes that the filter is computed from.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Why secrets were refused. Neither variant nor message holds any byte of a secret.
+/// Why a policy was refused. Neither variant nor message holds any byte of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SecretError {
+pub enum ScrubbingError {
     /// There is none, or there are more than [`MAX_SECRETS`].
     Number {
         /// How many were given.
@@ -54,9 +55,18 @@ pub enum SecretError {
     },
     /// The secrets together have all printable characters, so none is left for the mask.
     NoMask,
+    /// The scope is by patterns, and there are none.
+    NoPattern,
+    /// A pattern cannot be read, or there are too many.
+    Pattern {
+        /// Its number among those given, from 1.
+        number: usize,
+        /// The defect.
+        error: PatternError,
+    },
 }
 
-impl fmt::Display for SecretError {
+impl fmt::Display for ScrubbingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number { given: 0 } => f.write_str("there is no secret; give at least one"),
@@ -71,11 +81,22 @@ impl fmt::Display for SecretError {
             Self::NoMask => f.write_str(
                 "the secrets have every printable character, so none is left to mask them with; give fewer",
             ),
+            Self::NoPattern => {
+                f.write_str("there is no pattern that says which files are scrubbed; give one")
+            }
+            Self::Pattern { number, error } => write!(f, "pattern {number} cannot be used: {error}"),
         }
     }
 }
 
-impl std::error::Error for SecretError {}
+impl std::error::Error for ScrubbingError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Pattern { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// What is known of one secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -108,24 +129,24 @@ impl fmt::Debug for Secrets {
 
 impl Secrets {
     /// Makes the digests of secrets.
-    pub(super) fn new(salt: [u8; SALT_BYTES], secrets: &[&[u8]]) -> Result<Self, SecretError> {
+    pub(super) fn new(salt: [u8; SALT_BYTES], secrets: &[&[u8]]) -> Result<Self, ScrubbingError> {
         if secrets.is_empty() || secrets.len() > MAX_SECRETS {
-            return Err(SecretError::Number { given: secrets.len() });
+            return Err(ScrubbingError::Number { given: secrets.len() });
         }
         let mut known = Vec::with_capacity(secrets.len());
         for (number, secret) in (1..).zip(secrets) {
             let bytes = secret.len();
             let length = u16::try_from(bytes).ok().filter(|_| is_length(bytes));
             let (Some(length), Some(head)) = (length, secret.first_chunk()) else {
-                return Err(SecretError::Length { number, bytes });
+                return Err(ScrubbingError::Length { number, bytes });
             };
             if secret.contains(&0) {
-                return Err(SecretError::Nul { number });
+                return Err(ScrubbingError::Nul { number });
             }
             known.push(Known { filter: filter(&salt, *head), length, digest: digest(&salt, secret) });
         }
         let is_free = |byte: &u8| is_mask(*byte) && !secrets.iter().any(|secret| secret.contains(byte));
-        let mask = [b'*'].into_iter().chain(b'!'..=b'~').find(is_free).ok_or(SecretError::NoMask)?;
+        let mask = [b'*'].into_iter().chain(b'!'..=b'~').find(is_free).ok_or(ScrubbingError::NoMask)?;
         Ok(Self::of_known(salt, mask, known))
     }
 
@@ -303,10 +324,10 @@ mod tests {
         assert_eq!(secrets(&[b"a*b*c*d*"]).mask, b'!');
         assert_eq!(secrets(&[b"********"]).mask, b'!');
         let all: Vec<u8> = (b'!'..=b'~').collect();
-        assert_eq!(Secrets::new([0; 16], &[&all]), Err(SecretError::NoMask));
+        assert_eq!(Secrets::new([0; 16], &[&all]), Err(ScrubbingError::NoMask));
         // A slash or a dot would change what a name means.
         let most: Vec<u8> = all.into_iter().filter(|byte| !matches!(byte, b'/' | b'.')).collect();
-        assert_eq!(Secrets::new([0; 16], &[&most]), Err(SecretError::NoMask));
+        assert_eq!(Secrets::new([0; 16], &[&most]), Err(ScrubbingError::NoMask));
     }
 
     #[test]
@@ -324,11 +345,11 @@ mod tests {
     #[test]
     fn secrets_out_of_bounds_are_refused_without_being_shown() {
         let new = |of: &[&[u8]]| Secrets::new([0; 16], of).unwrap_err();
-        assert_eq!(new(&[]), SecretError::Number { given: 0 });
-        assert_eq!(new(&[b"12345678".as_slice(); 65]), SecretError::Number { given: 65 });
-        assert_eq!(new(&[b"12345678", b"1234567"]), SecretError::Length { number: 2, bytes: 7 });
-        assert_eq!(new(&[&[b'a'; 1025]]), SecretError::Length { number: 1, bytes: 1025 });
-        assert_eq!(new(&[b"1234\x005678"]), SecretError::Nul { number: 1 });
+        assert_eq!(new(&[]), ScrubbingError::Number { given: 0 });
+        assert_eq!(new(&[b"12345678".as_slice(); 65]), ScrubbingError::Number { given: 65 });
+        assert_eq!(new(&[b"12345678", b"1234567"]), ScrubbingError::Length { number: 2, bytes: 7 });
+        assert_eq!(new(&[&[b'a'; 1025]]), ScrubbingError::Length { number: 1, bytes: 1025 });
+        assert_eq!(new(&[b"1234\x005678"]), ScrubbingError::Nul { number: 1 });
         assert!(!format!("{:?}", secrets(&[b"password"])).contains("password"));
     }
 

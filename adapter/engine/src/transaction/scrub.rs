@@ -5,7 +5,7 @@ use super::extents::{Part, parts, to_usize};
 use super::txn::{Txn, Writes};
 use crate::bytes::{Sink, copy_out};
 use crate::error::{Error, Result};
-use crate::scrub::Scope;
+use crate::place::Place;
 use crate::stored::record::inode::Content;
 use crate::types::InodeNo;
 use crate::volume::Volume;
@@ -43,8 +43,32 @@ impl Volume {
 
     #[cold]
     fn is_in_scope(&self, ino: InodeNo) -> bool {
-        let is_all = self.scrubbing.as_ref().is_some_and(|scrubbing| *scrubbing.scope() == Scope::All);
-        is_all || self.cache.node(ino).is_some_and(|node| node.scrubbed)
+        self.scrubbing.as_ref().is_some_and(|scrubbing| !scrubbing.has_patterns())
+            || self.cache.node(ino).is_some_and(|node| node.scrubbed)
+    }
+
+    /// Notes the place at which a file in memory was found: it decides whether the file is
+    /// scrubbed, for all who have it open.
+    #[inline(always)]
+    pub(crate) fn note_place(&mut self, ino: InodeNo, place: Place) {
+        if self.scrubbing.is_some() {
+            self.note_scrubbed(ino, self.scrubs_at(place));
+        }
+    }
+
+    /// A file of several names, which are older than the policy, is scrubbed if one of them that
+    /// was used is.
+    #[cold]
+    fn note_scrubbed(&mut self, ino: InodeNo, scrubbed: bool) {
+        if let Some(node) = self.cache.node_mut(ino) {
+            node.scrubbed = scrubbed || (node.scrubbed && node.inode.nlink != 1);
+        }
+    }
+
+    /// Whether a file in memory must be looked through before it has a scrubbed name.
+    pub(crate) fn is_unclean(&self, ino: InodeNo) -> bool {
+        self.scrubbing.is_some()
+            && self.cache.node(ino).is_some_and(|node| node.inode.clean_of != self.scrubbing_number())
     }
 
     /// The name under which the volume has what a guest calls `name`.

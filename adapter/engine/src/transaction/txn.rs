@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::limits::MAX_GATHERED_REMOVALS;
 use crate::load;
 use crate::options::Mode;
+use crate::place::Place;
+use crate::policy::Rights;
 use crate::quota::name_bytes;
 use crate::store::Durability;
 use crate::stored::record::inode::{Content, Inode};
@@ -85,8 +87,7 @@ impl<'v> Txn<'v> {
 
     /// Looks a name up. A directory that was removed while open has no entries.
     pub(crate) fn lookup(&mut self, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
-        let name = self.volume.masked_name(name);
-        load::dentry(&mut self.volume.backing, &mut self.volume.cache, dir, &name)
+        load::dentry(&mut self.volume.backing, &mut self.volume.cache, dir, name)
     }
 
     /// Fails if the directory cannot take a new name.
@@ -102,6 +103,18 @@ impl<'v> Txn<'v> {
     /// Fails if the volume takes no changes.
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.volume.read_only { Err(Error::ReadOnly) } else { Ok(()) }
+    }
+
+    /// Fails if the policy does not give a right at a place.
+    pub(crate) fn check_right(&self, place: Place, right: Rights) -> Result<()> {
+        if self.volume.rights(place).contains(right) { Ok(()) } else { Err(Error::NotPermitted) }
+    }
+
+    /// Fails if a file that is named at the place `old` may be read or written at the place `new`,
+    /// and not there.
+    pub(crate) fn check_no_more_rights(&self, old: Place, new: Place) -> Result<()> {
+        let of_file = |place| self.volume.rights(place).intersection(Rights::FILE_READ | Rights::FILE_WRITE);
+        if of_file(old).contains(of_file(new)) { Ok(()) } else { Err(Error::CrossDevice) }
     }
 
     /// Ends the reading half: from here on nothing can fail. Only now is it known that the

@@ -2,6 +2,7 @@
 
 pub(crate) mod mountpoints;
 pub(crate) mod pending;
+mod places;
 pub(crate) mod room;
 
 use self::mountpoints::Mountpoints;
@@ -12,10 +13,12 @@ use crate::backing::batch::Batch;
 use crate::cache::Cache;
 use crate::limits::MAX_FILE_BYTES;
 use crate::options::Options;
+use crate::policy::Policy;
 use crate::quota::{Quota, Settings, Used};
 use crate::scrub::Scrubbing;
 use crate::types::{Clock, ImageId, InodeNo, MountNo};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// An open volume.
 ///
@@ -26,6 +29,8 @@ pub struct Volume {
     pub(crate) options: Options,
     /// It takes no changes: it is an image, or the caller wants none now.
     pub(crate) read_only: bool,
+    /// What may be done at which paths; `None` if everything may.
+    pub(crate) policy: Option<Rc<Policy>>,
     /// Directories on which something is mounted.
     pub(crate) mountpoints: Mountpoints,
 
@@ -65,6 +70,7 @@ impl Volume {
         Self {
             clock,
             read_only: false,
+            policy: None,
             mountpoints: Mountpoints::default(),
             scrubbing: None,
             cache: Cache::new(options.cache),
@@ -93,11 +99,22 @@ impl Volume {
         self.set_read_only(read_only);
     }
 
-    /// Mounts something on a directory: walks through the mount `seen` that reach `covered` go on
-    /// in `mount`. From then on the directory itself can be neither removed nor renamed; the
-    /// directories above it can.
-    pub fn attach(&mut self, seen: MountNo, covered: InodeNo, mount: MountNo) {
-        self.mountpoints.covered.push((seen, covered, mount));
+    /// Sets what the next operations may do at which paths; `None` for everything. A descriptor
+    /// keeps the access that it was opened with.
+    ///
+    /// Give the policy before anything is opened: a descriptor of a directory carries its place in
+    /// the policy of that time.
+    pub fn set_policy(&mut self, policy: Option<Rc<Policy>>) {
+        self.policy = policy;
+    }
+
+    /// Mounts something on a directory: walks through the mount `seen` that reach it go on in
+    /// `mount`. From then on the directory itself can be neither removed nor renamed; the
+    /// directories above it can, unless there are rules on paths.
+    ///
+    /// `way` has the directories from below the root down to it, each with its name and inode.
+    pub fn attach(&mut self, seen: MountNo, way: Vec<(String, InodeNo)>, mount: MountNo) {
+        self.mountpoints.add(seen, way, mount);
     }
 
     /// The name of the volume in its store.
@@ -129,7 +146,12 @@ impl Volume {
 
     /// Returns what was set for the volume.
     pub fn settings(&self) -> Settings {
-        Settings { quota: self.quota() }
+        Settings { quota: self.quota(), scrubbing: self.scrubbing.as_deref().cloned() }
+    }
+
+    /// Scrubs from now on by what is stored.
+    pub(crate) fn adopt_scrubbing(&mut self) {
+        self.scrubbing = self.backing.settings.scrubbing().map(Box::new);
     }
 
     /// Returns how many inodes, directory entries and bytes of files are in memory.

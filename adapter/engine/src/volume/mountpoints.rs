@@ -12,11 +12,27 @@ use crate::types::{InodeNo, MountNo};
 #[derive(Debug, Default)]
 pub(crate) struct Mountpoints {
     pub(super) here: MountNo,
-    /// For each: the mount that it is seen through, the covered directory, and the mount on it.
-    pub(super) covered: Vec<(MountNo, InodeNo, MountNo)>,
+    covered: Vec<Covered>,
+}
+
+#[derive(Debug)]
+struct Covered {
+    /// The mount that it is seen through.
+    seen: MountNo,
+    ino: InodeNo,
+    /// The mount on it.
+    mount: MountNo,
+    /// The directories from below the root down to it, with their names.
+    way: Vec<(String, InodeNo)>,
 }
 
 impl Mountpoints {
+    /// Adds the mount `mount` on the last directory of a way.
+    pub(super) fn add(&mut self, seen: MountNo, way: Vec<(String, InodeNo)>, mount: MountNo) {
+        let ino = way.last().map_or(InodeNo::ROOT, |(_, ino)| *ino);
+        self.covered.push(Covered { seen, ino, mount, way });
+    }
+
     /// Returns the mount on a directory.
     pub(crate) fn at(&self, ino: InodeNo) -> Option<MountNo> {
         // Nearly all volumes have none.
@@ -25,12 +41,23 @@ impl Mountpoints {
 
     #[cold]
     fn find(&self, ino: InodeNo) -> Option<MountNo> {
-        let here = |(seen, covered, _): &&(MountNo, InodeNo, MountNo)| (*seen, *covered) == (self.here, ino);
-        self.covered.iter().find(here).map(|(_, _, mount)| *mount)
+        let here = |covered: &&Covered| (covered.seen, covered.ino) == (self.here, ino);
+        self.covered.iter().find(here).map(|covered| covered.mount)
     }
 
     /// Whether anything is mounted on a directory, seen through any mount.
     pub(crate) fn cover(&self, ino: InodeNo) -> bool {
-        self.covered.iter().any(|(_, covered, _)| *covered == ino)
+        self.covered.iter().any(|covered| covered.ino == ino)
+    }
+
+    /// Returns the directories from below the root down to one that has a mount on it or below it,
+    /// as they were when the mounts were attached.
+    pub(crate) fn way_to(&self, directory: InodeNo) -> Option<&[(String, InodeNo)]> {
+        let ways =
+            self.covered.iter().filter(|covered| covered.seen == self.here).map(|covered| &covered.way);
+        ways.into_iter().find_map(|way| {
+            let end = way.iter().position(|(_, ino)| *ino == directory)?;
+            way.get(..=end)
+        })
     }
 }

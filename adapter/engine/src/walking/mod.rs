@@ -3,4 +3,6 @@
 pub(crate) mod start;
 pub mod steps;
 
+mod track;
+
 pub(crate) mod path;

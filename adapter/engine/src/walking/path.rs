@@ -8,8 +8,11 @@
 //! every volume that the walk reaches.
 
 use super::steps::{self, Step};
+use super::track::Track;
 use crate::error::{Error, Result};
 use crate::limits::MAX_SYMLINK_DEPTH;
+use crate::place::Place;
+use crate::policy::Rights;
 use crate::stored::record::inode::Content;
 use crate::transaction::txn::Txn;
 use crate::types::{Crossing, Dentry, InodeNo, Kind, MountNo};
@@ -62,10 +65,14 @@ impl Ending {
 pub(crate) struct Found<'p> {
     /// The directory with the last name, or the directory itself if there is no last name.
     pub(crate) dir: InodeNo,
+    /// The place of that directory.
+    pub(crate) dir_place: Place,
     /// The last name; `None` for a path that ends in `.`, `..` or at its start.
     pub(crate) name: Option<Cow<'p, str>>,
     /// The entry of the last name, or of the directory itself.
     pub(crate) entry: Option<Dentry>,
+    /// The place of the last name, or of the directory itself.
+    pub(crate) place: Place,
     /// The path ends in `/` or has no last name: only a directory will do.
     pub(crate) must_be_dir: bool,
     /// The path ends in `..`.
@@ -93,7 +100,16 @@ impl Found<'_> {
     pub(crate) fn old_name(&self, txn: &Txn<'_>, otherwise: Error) -> Result<(&str, Dentry)> {
         let name = self.last_name(otherwise)?;
         txn.check_writable()?;
-        Ok((name, self.entry.ok_or(Error::NoEntry)?))
+        let entry = self.entry.ok_or(Error::NoEntry)?;
+        self.check_may_change(txn)?;
+        Ok((name, entry))
+    }
+
+    /// Fails if the last name may not be added, removed, replaced or renamed. At a hidden name it
+    /// may not, whether there is anything or not.
+    pub(crate) fn check_may_change(&self, txn: &Txn<'_>) -> Result<()> {
+        txn.check_right(self.dir_place, Rights::DIR_MUTATE)?;
+        txn.check_right(self.place, Rights::DIR_MUTATE)
     }
 
     /// Returns the last name, for an operation that adds it. Reports anything in its way before a
@@ -107,6 +123,7 @@ impl Found<'_> {
             return Err(Error::NoEntry);
         }
         txn.check_writable()?;
+        self.check_may_change(txn)?;
         txn.check_accepts_names(self.dir)?;
         Ok(name)
     }
@@ -132,10 +149,11 @@ pub(crate) fn resolve<'p>(
     steps::check(path)?;
     let mut links = start.links;
     let mut dir = start.ino;
+    let mut track = Track::new(txn.volume, start);
     let mut rest: Cow<'p, str> = Cow::Borrowed(path);
     loop {
-        match walk(txn, start.floor(), dir, &rest, ending)? {
-            Walked::End { dir, last, entry, must_be_dir } => {
+        match walk(txn, (start.floor(), &mut track), dir, &rest, ending)? {
+            Walked::End { dir, last, entry, place, must_be_dir } => {
                 let name = match (&last, rest) {
                     (Last::Dot | Last::Up, _) => None,
                     (Last::Name(range), Cow::Borrowed(rest)) => rest.get(range.clone()).map(Cow::Borrowed),
@@ -147,7 +165,9 @@ pub(crate) fn resolve<'p>(
                     Cow::Owned(masked) => Cow::Owned(masked),
                     Cow::Borrowed(_) => name,
                 });
-                return Ok(Found { dir, name, entry, must_be_dir, ends_up: matches!(last, Last::Up) });
+                let dir_place = track.here();
+                let ends_up = matches!(last, Last::Up);
+                return Ok(Found { dir, dir_place, name, entry, place, must_be_dir, ends_up });
             }
             Walked::Out { mount, rest: from } => {
                 return Err(crossing(mount, rest.get(from..).unwrap_or_default(), links));
@@ -178,7 +198,7 @@ fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
 
 enum Walked {
     /// The walk has reached the end of the path.
-    End { dir: InodeNo, last: Last, entry: Option<Dentry>, must_be_dir: bool },
+    End { dir: InodeNo, last: Last, entry: Option<Dentry>, place: Place, must_be_dir: bool },
     /// The walk has reached a symbolic link in `dir`; the rest of the path starts at `behind`.
     Link { dir: InodeNo, link: Dentry, behind: usize },
     /// The walk leaves the volume: onto `mount`, or above the root by the `..` that the rest starts
@@ -198,7 +218,7 @@ enum Last {
 
 fn walk(
     txn: &mut Txn<'_>,
-    floor: Option<InodeNo>,
+    (floor, track): (Option<InodeNo>, &mut Track),
     start: InodeNo,
     path: &str,
     ending: Ending,
@@ -221,7 +241,7 @@ fn walk(
                     // As a name it is refused wherever it leads, so the walk stays in the directory
                     // that holds it.
                     let entry = Some(Dentry::new(Kind::Directory, dir));
-                    return Ok(Walked::End { dir, last: Last::Up, entry, must_be_dir });
+                    return Ok(Walked::End { dir, last: Last::Up, entry, place: track.here(), must_be_dir });
                 }
                 if dir == InodeNo::ROOT {
                     let up = Ok(Walked::Out { mount: None, rest: name_start });
@@ -229,13 +249,20 @@ fn walk(
                     return if floor.is_none() { up } else { Err(Error::NotPermitted) };
                 }
                 let parent = txn.inode(dir)?.parent;
-                dir = if parent == InodeNo(0) { return Err(Error::NoEntry) } else { parent };
+                if parent == InodeNo(0) {
+                    return Err(Error::NoEntry);
+                }
+                track.up(txn.volume, dir, parent)?;
+                dir = parent;
             }
             _ => {
                 if must_be_dir && matches!(ending, Ending::File(_)) {
                     return Err(Error::IsDirectory);
                 }
-                let entry = txn.lookup(dir, name)?;
+                let name = txn.volume.masked_name(name);
+                let entry = txn.lookup(dir, &name)?;
+                let place = track.at(txn.volume, &name);
+                let entry = entry.filter(|_| !txn.volume.is_hidden(place));
                 if let Some(entry) = entry
                     && let Some(mount) = txn.volume.mountpoints.at(entry.ino)
                     && !(is_last && ending.is_name())
@@ -249,14 +276,17 @@ fn walk(
                         }
                         _ => {
                             let last = Last::Name(name_start..name_end);
-                            return Ok(Walked::End { dir, last, entry, must_be_dir });
+                            return Ok(Walked::End { dir, last, entry, place, must_be_dir });
                         }
                     }
                 }
                 match entry {
                     None => return Err(Error::NoEntry),
                     Some(entry) => match entry.kind {
-                        Kind::Directory => dir = entry.ino,
+                        Kind::Directory => {
+                            track.down(place);
+                            dir = entry.ino;
+                        }
                         Kind::Symlink => return Ok(Walked::Link { dir, link: entry, behind: name_end }),
                         Kind::File => return Err(Error::NotDirectory),
                     },
@@ -266,7 +296,7 @@ fn walk(
         if is_last {
             let entry = Some(Dentry::new(Kind::Directory, dir));
             let last = if name == ".." { Last::Up } else { Last::Dot };
-            return Ok(Walked::End { dir, last, entry, must_be_dir: true });
+            return Ok(Walked::End { dir, last, entry, place: track.here(), must_be_dir: true });
         }
         at = name_end;
     }

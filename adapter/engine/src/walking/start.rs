@@ -2,6 +2,7 @@
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::place::Place;
 use crate::types::{InodeNo, Kind};
 
 /// The start of an operation's path. A path that starts at a [`Descriptor`] does not leave it.
@@ -16,6 +17,8 @@ pub struct Start {
     pub(crate) is_base_here: bool,
     /// Symbolic links followed on the way here.
     pub(crate) links: u32,
+    /// Its place; `None` for a start on another mount than the descriptor's, which computes it.
+    pub(crate) place: Option<Place>,
 }
 
 impl From<&Descriptor> for Start {
@@ -27,6 +30,7 @@ impl From<&Descriptor> for Start {
             base: descriptor.ino,
             is_base_here: true,
             links: 0,
+            place: Some(descriptor.place),
         }
     }
 }
@@ -35,7 +39,7 @@ impl Start {
     /// Makes a start outside all volumes. Walks from it are only resumed, never begun.
     pub fn elsewhere(mutate_directory: bool) -> Self {
         let (ino, kind) = (InodeNo::ROOT, Kind::Directory);
-        Self { ino, kind, mutate_directory, base: ino, is_base_here: false, links: 0 }
+        Self { ino, kind, mutate_directory, base: ino, is_base_here: false, links: 0, place: None }
     }
 
     /// Whether paths from here may change what lies below.
@@ -52,7 +56,7 @@ impl Start {
     /// symbolic links. `is_base_here` tells whether the directory that it must not leave is on that
     /// mount.
     pub fn resumed(self, at: InodeNo, is_base_here: bool, links: u32) -> Self {
-        Self { ino: at, kind: Kind::Directory, is_base_here, links, ..self }
+        Self { ino: at, kind: Kind::Directory, is_base_here, links, place: None, ..self }
     }
 
     /// The directory that the path must not leave, if it is on this mount.

@@ -19,6 +19,8 @@ mod journal;
 mod layered;
 mod model_test;
 mod mounts;
+mod patterns;
+mod places;
 mod quota;
 mod refused;
 mod regressions;

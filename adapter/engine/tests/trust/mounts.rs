@@ -13,8 +13,8 @@ use kvfs::{
 const READ: Access = Access { read: true, write: false, mutate_directory: true, sync: false };
 const DIRECTORY: OpenFlags = OpenFlags { create: false, directory: true, exclusive: false, truncate: false };
 
-fn spec(path: &str, volume: usize, read_only: bool) -> MountSpec {
-    MountSpec { path: path.to_owned(), mounted: Mounted::Volume(volume), read_only }
+pub(crate) fn spec(path: &str, volume: usize, read_only: bool) -> MountSpec {
+    MountSpec { path: path.to_owned(), mounted: Mounted::Volume(volume), read_only, policy: None }
 }
 
 fn options(volume: &str) -> Options {
@@ -24,6 +24,12 @@ fn options(volume: &str) -> Options {
 /// A table of the volumes `v0`, `v1`, … of one store. Number 9 is an image.
 fn table(specs: Vec<MountSpec>) -> (TestStore, Mounts) {
     let store = TestStore::new(LARGE);
+    let mounts = table_on(&store, specs);
+    (store, mounts)
+}
+
+/// As [`table`], on a store that may have the volumes already.
+pub(crate) fn table_on(store: &TestStore, specs: Vec<MountSpec>) -> Mounts {
     let image = packed(|volume, root| {
         write(volume, root, "packed", b"in the image");
         volume.create_directory_at(root, "inside").unwrap();
@@ -37,23 +43,23 @@ fn table(specs: Vec<MountSpec>) -> (TestStore, Mounts) {
             Volume::open(Box::new(given.clone()), Box::new(TestClock::default()), options)
         }
     };
-    (store, Mounts::new(specs, Box::new(open)).unwrap())
+    Mounts::new(specs, Box::new(open)).unwrap()
 }
 
 /// A descriptor and the mount that it was opened through.
-struct At(MountNo, Descriptor);
+pub(crate) struct At(pub(crate) MountNo, pub(crate) Descriptor);
 
 impl At {
-    fn start(&self) -> (MountNo, Start) {
+    pub(crate) fn start(&self) -> (MountNo, Start) {
         (self.0, (&self.1).into())
     }
 }
 
-fn root(mounts: &mut Mounts) -> At {
+pub(crate) fn root(mounts: &mut Mounts) -> At {
     At(MountNo(0), mounts.volume(MountNo(0)).unwrap().root().unwrap())
 }
 
-fn open(mounts: &mut Mounts, at: &At, path: &str) -> At {
+pub(crate) fn open(mounts: &mut Mounts, at: &At, path: &str) -> At {
     let (mount, start) = at.start();
     let opened = mounts.walk(mount, start, path, |volume, start, path| {
         volume.open_at(start, path, Follow::Yes, DIRECTORY, READ)
@@ -62,29 +68,29 @@ fn open(mounts: &mut Mounts, at: &At, path: &str) -> At {
     At(mount, descriptor)
 }
 
-fn stat(mounts: &mut Mounts, at: &At, path: &str) -> Result<(MountNo, Stat)> {
+pub(crate) fn stat(mounts: &mut Mounts, at: &At, path: &str) -> Result<(MountNo, Stat)> {
     let (mount, start) = at.start();
     mounts.walk(mount, start, path, |volume, start, path| volume.stat_at(start, path, Follow::Yes))
 }
 
-fn make(mounts: &mut Mounts, at: &At, path: &str) -> Result<()> {
+pub(crate) fn make(mounts: &mut Mounts, at: &At, path: &str) -> Result<()> {
     let (mount, start) = at.start();
     let made = mounts.walk(mount, start, path, |volume, start, path| volume.create_directory_at(start, path));
     made.map(drop)
 }
 
-fn remove(mounts: &mut Mounts, at: &At, path: &str) -> Result<()> {
+pub(crate) fn remove(mounts: &mut Mounts, at: &At, path: &str) -> Result<()> {
     let (mount, start) = at.start();
     mounts.walk(mount, start, path, |volume, start, path| volume.remove_directory_at(start, path)).map(drop)
 }
 
-fn link(mounts: &mut Mounts, at: &At, target: &str, path: &str) {
+pub(crate) fn link(mounts: &mut Mounts, at: &At, target: &str, path: &str) {
     let (mount, start) = at.start();
     let made = mounts.walk(mount, start, path, |volume, start, path| volume.symlink_at(target, start, path));
     made.unwrap();
 }
 
-fn rename(mounts: &mut Mounts, at: &At, old: &str, new: &str) -> Result<()> {
+pub(crate) fn rename(mounts: &mut Mounts, at: &At, old: &str, new: &str) -> Result<()> {
     let (mount, start) = at.start();
     mounts.walk_both(
         (mount, start, old),
@@ -94,13 +100,13 @@ fn rename(mounts: &mut Mounts, at: &At, old: &str, new: &str) -> Result<()> {
     )
 }
 
-fn names(mounts: &mut Mounts, at: &At) -> Vec<String> {
+pub(crate) fn names(mounts: &mut Mounts, at: &At) -> Vec<String> {
     let volume = mounts.volume(at.0).unwrap();
     let found = crate::tree::list(volume, &at.1).unwrap();
     found.into_iter().map(|(name, ..)| name).collect()
 }
 
-fn code<T>(outcome: Result<T>) -> Code {
+pub(crate) fn code<T>(outcome: Result<T>) -> Code {
     match outcome {
         Ok(_) => panic!("it should have failed"),
         Err(error) => error.code(),

@@ -1,14 +1,24 @@
 //! What scrubbing must do, in the simplest way: secrets in clear, and a search at every place.
 
-/// The secrets of a test.
+use kvfs::Scope;
+
+/// The secrets of a test, and the files in which they are masked.
 #[derive(Debug, Clone)]
-pub struct Clear(pub Vec<Vec<u8>>);
+pub struct Clear {
+    pub secrets: Vec<Vec<u8>>,
+    pub scope: Scope,
+}
 
 impl Clear {
+    /// Secrets that are masked in all files.
+    pub fn everywhere(secrets: Vec<Vec<u8>>) -> Self {
+        Self { secrets, scope: Scope::All }
+    }
+
     /// Masks every byte of every occurrence.
     pub fn mask(&self, bytes: &[u8]) -> Vec<u8> {
         let mut masked = bytes.to_vec();
-        for secret in &self.0 {
+        for secret in &self.secrets {
             for (at, window) in bytes.windows(secret.len()).enumerate() {
                 if window == secret {
                     masked[at..at + secret.len()].fill(b'*');
@@ -20,10 +30,10 @@ impl Clear {
 
     /// Whether there is a secret in these bytes.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
-        self.0.iter().any(|secret| bytes.windows(secret.len()).any(|window| window == secret))
+        self.secrets.iter().any(|secret| bytes.windows(secret.len()).any(|window| window == secret))
     }
 
     pub fn borrowed(&self) -> Vec<&[u8]> {
-        self.0.iter().map(Vec::as_slice).collect()
+        self.secrets.iter().map(Vec::as_slice).collect()
     }
 }

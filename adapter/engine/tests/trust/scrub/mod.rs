@@ -29,7 +29,7 @@ fn random_secrets(rng: &mut Rng) -> Clear {
     if rng.chance(2) {
         secrets.push(letters(rng, long, 4));
     }
-    Clear(secrets)
+    Clear::everywhere(secrets)
 }
 
 fn run(seed: u64) -> Check {

@@ -25,7 +25,7 @@ fn bytes(start: &[u8], end: &[u8]) -> Vec<u8> {
 /// extents end with the start of the secret. `writes` of so many bytes each.
 fn overwrite(limits: Limits, mode: Mode, writes: usize, backwards: bool) {
     let setup = Setup { limits, mode, extent_bytes: EXTENT as u32, inline_bytes: 0, ..Setup::plain() };
-    let clear = Clear(vec![SECRET.to_vec()]);
+    let clear = Clear::everywhere(vec![SECRET.to_vec()]);
     let store = crate::store::TestStore::new(limits);
     let (mut volume, root) = open(&setup, &store, &clear).unwrap();
     let file = volume.open_at(&root, "file", Follow::No, CREATE, WRITE).unwrap();

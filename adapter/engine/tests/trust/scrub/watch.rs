@@ -4,7 +4,7 @@ use super::masks::Clear;
 use crate::ops::Setup;
 use crate::run::{Check, TestClock};
 use crate::store::{Map, TestStore};
-use kvfs::{Access, Descriptor, DirEntry, Error, Follow, Kind, OpenFlags, Scope, Scrubbing, Volume};
+use kvfs::{Access, Descriptor, DirEntry, Error, Follow, Kind, OpenFlags, Scrubbing, Volume};
 
 /// The part of a store's log that was checked.
 #[derive(Default)]
@@ -66,8 +66,11 @@ pub fn open(setup: &Setup, store: &TestStore, clear: &Clear) -> Result<(Volume, 
     let mut volume = setup
         .open(Box::new(store.clone()), clock, setup.options())
         .map_err(|error| fail("opening", error))?;
-    let policy = Scrubbing::new([5; 16], &clear.borrowed(), Scope::All).unwrap();
-    volume.set_scrubbing(Some(policy)).map_err(|error| fail("setting the policy", error))?;
+    if volume.settings().scrubbing.is_none() {
+        let mut settings = volume.settings();
+        settings.scrubbing = Some(Scrubbing::new([5; 16], &clear.borrowed(), clear.scope.clone()).unwrap());
+        volume.set_settings(&settings).map_err(|error| fail("setting the policy", error))?;
+    }
     let root = volume.root().map_err(|error| fail("the root", error))?;
     Ok((volume, root))
 }

@@ -88,7 +88,7 @@ impl World {
     }
 
     fn text(&self, rng: &mut Rng) -> Vec<u8> {
-        let secret = self.clear.0[rng.below(self.clear.0.len() as u64) as usize].clone();
+        let secret = self.clear.secrets[rng.below(self.clear.secrets.len() as u64) as usize].clone();
         let length = secret.len() as u64;
         let cut = |rng: &mut Rng| {
             let from = rng.below(length);
@@ -119,7 +119,7 @@ impl World {
         let plan = self.plans.iter().copied().find(|(of, ..)| *of == id).filter(|_| !rng.chance(3));
         let (at, data) = match plan {
             Some((_, start, secret)) => {
-                let secret = &self.clear.0[secret];
+                let secret = &self.clear.secrets[secret];
                 let from = rng.below(secret.len() as u64);
                 let to = from + 1 + rng.below(secret.len() as u64 - from);
                 (At::Offset(start + from), secret[from as usize..to as usize].to_vec())
@@ -129,7 +129,7 @@ impl World {
         };
         if rng.chance(6) {
             self.plans.retain(|(of, ..)| *of != id);
-            let secret = rng.below(self.clear.0.len() as u64) as usize;
+            let secret = rng.below(self.clear.secrets.len() as u64) as usize;
             self.plans.push((id, rng.below(size + 600), secret));
         }
         self.write_at(which, at, &data)
@@ -193,7 +193,7 @@ impl World {
     /// A name, sometimes with a secret in it, and what it must become.
     fn name(&self, rng: &mut Rng) -> (String, String) {
         let plain = format!("file-{}", rng.below(6));
-        let secret = &self.clear.0[rng.below(self.clear.0.len() as u64) as usize];
+        let secret = &self.clear.secrets[rng.below(self.clear.secrets.len() as u64) as usize];
         let secret = String::from_utf8_lossy(secret).into_owned();
         let name = match rng.below(4) {
             0 if secret.len() < 200 => format!("{plain}{secret}"),
@@ -299,7 +299,7 @@ impl World {
 
     /// Makes a directory with a secret as its name, finds it under that name, and removes it.
     fn make_directory(&mut self, rng: &mut Rng) -> Check {
-        let secret = &self.clear.0[0];
+        let secret = &self.clear.secrets[0];
         let name = format!("d-{}", String::from_utf8_lossy(secret));
         let path = format!("{name}/in it");
         // A kill may have brought them back.
