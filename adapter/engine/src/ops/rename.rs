@@ -23,7 +23,8 @@ impl Volume {
     /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for an entry that
     /// cannot be replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a
     /// path that ends in `.`, `..` or a mountpoint, [`Error::CrossDevice`] for a file that would have
-    /// more rights than before, or a directory below which other rules would match.
+    /// more rights than before, or a directory below which other rules would match,
+    /// and for a file of several names of which one is to be scrubbed and others not.
     ///
     /// # Durability
     /// In the store when it returns, except in mode `lazy`, together with everything written
@@ -96,7 +97,10 @@ impl Volume {
         let scrubs = (txn.volume.scrubs_at(old.place), txn.volume.scrubs_at(new.place));
         let becomes_other = moved.kind == Kind::File && scrubs.0 != scrubs.1;
         if becomes_other {
-            txn.inode_of(moved)?;
+            // Its other names would stay as they are.
+            if txn.inode_of(moved)?.nlink > 1 {
+                return Err(Error::CrossDevice);
+            }
             if scrubs.1 && !looked && txn.volume.is_unclean(moved.ino) {
                 return Ok(Outcome::Unclean(moved.ino));
             }

@@ -10,9 +10,9 @@ use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
 use std::ops::Range;
 
-/// Bytes that are looked through at once, in a file that is older than the policy. Far more than
-/// two secrets.
-const STEP_BYTES: usize = 256 << 10;
+/// Bytes that are looked through at once, in a file that is older than the policy: the largest
+/// extent, so that no extent is written while a part of it was not looked at.
+const STEP_BYTES: usize = 1 << 20;
 
 impl Volume {
     /// As [`Volume::write`], for a scrubbed file. `data` is no longer than one write takes.

@@ -28,6 +28,15 @@ impl Clear {
         masked
     }
 
+    /// Whether the file of a name in the root is scrubbed: by the prefix of its name.
+    pub fn scrubs(&self, name: &str) -> bool {
+        match &self.scope {
+            Scope::All => true,
+            Scope::Except(_) => !name.starts_with("open-"),
+            Scope::Only(_) => name.starts_with("file-"),
+        }
+    }
+
     /// Whether there is a secret in these bytes.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         self.secrets.iter().any(|secret| bytes.windows(secret.len()).any(|window| window == secret))

@@ -6,12 +6,17 @@ mod order;
 mod watch;
 mod world;
 
-use crate::ops::Setup;
+use crate::lower::base_of;
+use crate::ops::{Base, Setup};
 use crate::rng::Rng;
-use crate::run::Check;
+use crate::run::{Check, TestClock};
+use crate::store::TestStore;
+use kvfs::Scope;
+use kvfs::image::{Image, pack};
 use masks::Clear;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use world::World;
+use world::{World, write_old};
 
 static LOOKED: AtomicUsize = AtomicUsize::new(0);
 static MASKED: AtomicUsize = AtomicUsize::new(0);
@@ -29,14 +34,33 @@ fn random_secrets(rng: &mut Rng) -> Clear {
     if rng.chance(2) {
         secrets.push(letters(rng, long, 4));
     }
-    Clear::everywhere(secrets)
+    let patterns = |pattern: &str| vec![pattern.to_owned()];
+    let scope = match rng.below(4) {
+        0 => Scope::Except(patterns("open-*")),
+        1 => Scope::Only(patterns("file-*")),
+        _ => Scope::All,
+    };
+    Clear { secrets, scope }
+}
+
+/// A setup above an image whose files have secrets.
+fn above_image(setup: Setup, clear: &Clear, rng: &mut Rng) -> Result<Setup, String> {
+    let base = base_of(&setup, &[])?;
+    let mut store = TestStore::new(setup.limits);
+    let opened = setup.open(Box::new(store.clone()), Box::new(TestClock::default()), setup.options());
+    let written = opened.and_then(|volume| write_old(volume, clear, rng));
+    let packed = written.and_then(|()| pack(&mut store, "v", "with secrets"));
+    let bytes: &'static [u8] = packed.map_err(|error| format!("packing: {error:?}"))?.leak();
+    let image = Image::open(bytes).map_err(|error| format!("the image: {error:?}"))?;
+    Ok(Setup { base: Some(Rc::new(Base { image, bytes, ..base })), ..setup })
 }
 
 fn run(seed: u64) -> Check {
     let mut rng = Rng::new(seed);
     let setup = Setup { quota: None, scan_entries_max: u32::MAX, ..Setup::random(&mut rng) };
     let clear = random_secrets(&mut rng);
-    let mut world = World::new(setup, clear)?;
+    let setup = if rng.chance(4) { above_image(setup, &clear, &mut rng)? } else { setup };
+    let mut world = World::new(setup, clear, &mut rng)?;
     for step in 0..80 {
         world.step(&mut rng).map_err(|what| format!("step {step}: {what}\n{:?}", world.setup))?;
     }

@@ -6,10 +6,19 @@ use super::watch::{Watch, all_files, fail, open};
 use crate::fixture::{CREATE, WRITE};
 use crate::ops::Setup;
 use crate::rng::Rng;
-use crate::run::Check;
+use crate::run::{Check, TestClock};
 use crate::store::TestStore;
 use kvfs::{At, Descriptor, Error, Follow, OpenFlags, Volume};
 use std::collections::BTreeMap;
+
+/// A file as it must be.
+#[derive(Debug, Clone)]
+struct File {
+    bytes: Vec<u8>,
+    scrubbed: bool,
+    /// It is older than the policy, or the image's, and may still have secrets.
+    is_old: bool,
+}
 
 /// A file, by the numbers of this test: hard links share one.
 type Id = usize;
@@ -20,8 +29,7 @@ pub struct World {
     pub store: TestStore,
     pub volume: Volume,
     pub root: Descriptor,
-    /// The bytes of each file.
-    files: Vec<Vec<u8>>,
+    files: Vec<File>,
     /// The names of files, as they must be in the store.
     names: BTreeMap<String, Id>,
     open: Vec<(Descriptor, Id)>,
@@ -29,12 +37,22 @@ pub struct World {
     plans: Vec<(Id, u64, usize)>,
     pub watch: Watch,
     pub masked: usize,
+    /// There were files before the policy.
+    is_old: bool,
 }
 
 impl World {
-    pub fn new(setup: Setup, clear: Clear) -> Result<Self, String> {
+    /// Starts with a new volume, or with files that are older than the policy.
+    pub fn new(setup: Setup, clear: Clear, rng: &mut Rng) -> Result<Self, String> {
         let store = TestStore::new(setup.limits);
+        let is_old = setup.base.is_some() || rng.chance(3);
+        if setup.base.is_none() && is_old {
+            let opened = setup.open(Box::new(store.clone()), Box::new(TestClock::default()), setup.options());
+            write_old(opened.map_err(|error| fail("opening", error))?, &clear, rng)
+                .map_err(|error| fail("old files", error))?;
+        }
         let (volume, root) = open(&setup, &store, &clear)?;
+        let watch = if is_old { Watch::from_now(&store) } else { Watch::default() };
         let mut world = Self {
             setup,
             clear,
@@ -45,22 +63,24 @@ impl World {
             names: BTreeMap::new(),
             open: Vec::new(),
             plans: Vec::new(),
-            watch: Watch::default(),
+            watch,
             masked: 0,
+            is_old,
         };
-        world.adopt()?;
+        world.adopt(is_old)?;
         Ok(world)
     }
 
     /// Takes the files that the volume shows for those that it must show.
-    fn adopt(&mut self) -> Check {
+    fn adopt(&mut self, is_old: bool) -> Check {
         (self.files, self.names) = (Vec::new(), BTreeMap::new());
         self.open.clear();
         self.plans.clear();
         let mut ids = BTreeMap::new();
         for (path, ino, bytes) in all_files(&mut self.volume, &self.root)? {
             let id = *ids.entry(ino).or_insert_with(|| {
-                self.files.push(bytes);
+                let scrubbed = self.clear.scrubs(&path);
+                self.files.push(File { is_old: is_old && self.clear.is_in(&bytes), bytes, scrubbed });
                 self.files.len() - 1
             });
             self.names.insert(path, id);
@@ -88,24 +108,7 @@ impl World {
     }
 
     fn text(&self, rng: &mut Rng) -> Vec<u8> {
-        let secret = self.clear.secrets[rng.below(self.clear.secrets.len() as u64) as usize].clone();
-        let length = secret.len() as u64;
-        let cut = |rng: &mut Rng| {
-            let from = rng.below(length);
-            (from as usize, (from + 1 + rng.below(length - from)) as usize)
-        };
-        match rng.below(9) {
-            0 => secret,
-            1 | 2 => secret[..cut(rng).1].to_vec(),
-            3 | 4 => secret[cut(rng).0..].to_vec(),
-            5 => {
-                let (from, to) = cut(rng);
-                secret[from..to].to_vec()
-            }
-            6 => [self.text(rng), self.text(rng)].concat(),
-            7 => vec![0; rng.below(700) as usize + 1],
-            _ => (0..rng.below(1500) + 1).map(|_| b"abcd"[rng.below(4) as usize]).collect(),
-        }
+        text(&self.clear, rng)
     }
 
     /// Writes at random, or the next part of a secret that is written in random parts.
@@ -115,7 +118,7 @@ impl World {
         }
         let which = rng.below(self.open.len() as u64) as usize;
         let id = self.open[which].1;
-        let size = self.files[id].len() as u64;
+        let size = self.files[id].bytes.len() as u64;
         let plan = self.plans.iter().copied().find(|(of, ..)| *of == id).filter(|_| !rng.chance(3));
         let (at, data) = match plan {
             Some((_, start, secret)) => {
@@ -141,7 +144,9 @@ impl World {
         if taken != data.len() {
             return Err(format!("{taken} of {} bytes were written", data.len()));
         }
-        let bytes = &mut self.files[id];
+        let before = self.masked_if_old(id);
+        let bytes = &mut self.files[id].bytes;
+        *bytes = before;
         let offset = match at {
             At::End => bytes.len(),
             At::Offset(offset) => offset as usize,
@@ -150,16 +155,28 @@ impl World {
             bytes.resize(offset + data.len(), 0);
         }
         bytes[offset..offset + data.len()].copy_from_slice(data);
-        let masked = self.clear.mask(bytes);
-        self.masked += usize::from(masked != *bytes);
-        *bytes = masked;
+        if self.files[id].scrubbed {
+            let masked = self.clear.mask(&self.files[id].bytes);
+            self.masked += usize::from(masked != self.files[id].bytes);
+            self.files[id].bytes = masked;
+        }
         self.check_file(which)
+    }
+
+    /// The bytes of a file before a write: an old one is looked through first.
+    fn masked_if_old(&mut self, id: Id) -> Vec<u8> {
+        let file = &mut self.files[id];
+        if file.scrubbed && std::mem::take(&mut file.is_old) {
+            return self.clear.mask(&file.bytes);
+        }
+        file.bytes.clone()
     }
 
     fn check_file(&mut self, which: usize) -> Check {
         let (file, id) = (&self.open[which].0, self.open[which].1);
         let mut found = Vec::new();
-        let expected = &mut self.files[id];
+        let is_old = self.files[id].is_old;
+        let expected = &mut self.files[id].bytes;
         self.volume
             .read(file, 0, expected.len() + 1, &mut found)
             .map_err(|error| fail("reading back", error))?;
@@ -170,7 +187,11 @@ impl World {
         // each of them.
         let only_masked = |(found, expected): (&u8, &u8)| found == expected || *found == b'*';
         let in_parts = self.setup.limits.max_batch_bytes < 1 << 20;
-        if in_parts && found.len() == expected.len() && found.iter().zip(&*expected).all(only_masked) {
+        // A change of an old file's metadata may have masked it.
+        if (in_parts || is_old)
+            && found.len() == expected.len()
+            && found.iter().zip(&*expected).all(only_masked)
+        {
             *expected = found;
             return Ok(());
         }
@@ -184,15 +205,16 @@ impl World {
         }
         let which = rng.below(self.open.len() as u64) as usize;
         let (file, id) = (&self.open[which].0, self.open[which].1);
-        let size = rng.below(self.files[id].len() as u64 * 5 / 4 + 10);
+        let size = rng.below(self.files[id].bytes.len() as u64 * 5 / 4 + 10);
         self.volume.set_size(file, size).map_err(|error| fail("set-size", error))?;
-        self.files[id].resize(size as usize, 0);
+        self.files[id].bytes = self.masked_if_old(id);
+        self.files[id].bytes.resize(size as usize, 0);
         self.check_file(which)
     }
 
     /// A name, sometimes with a secret in it, and what it must become.
     fn name(&self, rng: &mut Rng) -> (String, String) {
-        let plain = format!("file-{}", rng.below(6));
+        let plain = format!("{}-{}", if rng.chance(3) { "open" } else { "file" }, rng.below(5));
         let secret = &self.clear.secrets[rng.below(self.clear.secrets.len() as u64) as usize];
         let secret = String::from_utf8_lossy(secret).into_owned();
         let name = match rng.below(4) {
@@ -211,12 +233,13 @@ impl World {
             .volume
             .open_at(&self.root, &name, Follow::No, flags, WRITE)
             .map_err(|error| fail("open", error))?;
+        let scrubbed = self.clear.scrubs(&masked);
         let id = *self.names.entry(masked).or_insert_with(|| {
-            self.files.push(Vec::new());
+            self.files.push(File { bytes: Vec::new(), scrubbed, is_old: false });
             self.files.len() - 1
         });
         if flags.truncate {
-            self.files[id].clear();
+            self.files[id].bytes.clear();
         }
         self.open.push((file, id));
         self.check_file(self.open.len() - 1)
@@ -238,10 +261,21 @@ impl World {
         let Some(id) = self.names.get(&masked_old).copied() else {
             return expect(outcome, Error::NoEntry);
         };
+        let scrubbed = self.clear.scrubs(&masked_new);
+        let names = self.names.values().filter(|other| **other == id).count();
+        if scrubbed != self.clear.scrubs(&masked_old) && names > 1 && self.names.get(&masked_new) != Some(&id)
+        {
+            return expect(outcome, Error::CrossDevice);
+        }
         outcome.map_err(|error| fail("rename", error))?;
         // Two names of one file stay as they are.
         if self.names.get(&masked_new) != Some(&id) {
             self.names.remove(&masked_old);
+            if scrubbed && !std::mem::replace(&mut self.files[id].scrubbed, scrubbed) {
+                self.files[id].is_old = false;
+                self.files[id].bytes = self.clear.mask(&self.files[id].bytes);
+            }
+            self.files[id].scrubbed = scrubbed;
             self.names.insert(masked_new, id);
         }
         Ok(())
@@ -253,6 +287,9 @@ impl World {
         match self.names.get(&masked_old).copied() {
             None => expect(outcome, Error::NoEntry),
             Some(_) if self.names.contains_key(&masked_new) => expect(outcome, Error::Exist),
+            Some(_) if self.clear.scrubs(&masked_old) != self.clear.scrubs(&masked_new) => {
+                expect(outcome, Error::CrossDevice)
+            }
             Some(id) => {
                 self.names.insert(masked_new, id);
                 outcome.map_err(|error| fail("link", error))
@@ -327,10 +364,10 @@ impl World {
         }
         (self.volume, self.root) = open(&self.setup, &self.store, &self.clear)?;
         let (files, names) = (self.files.clone(), self.names.clone());
-        self.adopt()?;
-        if synced {
-            let by_name = |files: &[Vec<u8>], names: &BTreeMap<String, Id>| -> BTreeMap<String, Vec<u8>> {
-                names.iter().map(|(name, id)| (name.clone(), files[*id].clone())).collect()
+        self.adopt(self.is_old)?;
+        if synced && !self.is_old {
+            let by_name = |files: &[File], names: &BTreeMap<String, Id>| -> BTreeMap<String, Vec<u8>> {
+                names.iter().map(|(name, id)| (name.clone(), files[*id].bytes.clone())).collect()
             };
             if by_name(&files, &names) != by_name(&self.files, &self.names) {
                 return Err("a sync and another opening changed files".to_owned());
@@ -340,10 +377,55 @@ impl World {
     }
 
     fn check_store(&mut self, rng: &mut Rng) -> Check {
-        self.watch.check(&self.store, &self.setup, &self.clear, &mut || rng.chance(2))
+        let is_old = self.is_old;
+        self.watch.check(&self.store, &self.setup, &self.clear, &mut || !is_old && rng.chance(2))
     }
 }
 
 fn expect(outcome: Result<(), Error>, expected: Error) -> Check {
     if outcome == Err(expected.clone()) { Ok(()) } else { Err(format!("{outcome:?}, not {expected:?}")) }
+}
+
+/// A secret, a part of one, or other bytes.
+fn text(clear: &Clear, rng: &mut Rng) -> Vec<u8> {
+    let secret = clear.secrets[rng.below(clear.secrets.len() as u64) as usize].clone();
+    let length = secret.len() as u64;
+    let cut = |rng: &mut Rng| {
+        let from = rng.below(length);
+        (from as usize, (from + 1 + rng.below(length - from)) as usize)
+    };
+    match rng.below(9) {
+        0 => secret,
+        1 | 2 => secret[..cut(rng).1].to_vec(),
+        3 | 4 => secret[cut(rng).0..].to_vec(),
+        5 => {
+            let (from, to) = cut(rng);
+            secret[from..to].to_vec()
+        }
+        6 => [text(clear, rng), text(clear, rng)].concat(),
+        7 => vec![0; rng.below(700) as usize + 1],
+        _ => (0..rng.below(1500) + 1).map(|_| b"abcd"[rng.below(4) as usize]).collect(),
+    }
+}
+
+/// Makes files with secrets in them, some large, some sparse, one with two names.
+pub fn write_old(mut volume: Volume, clear: &Clear, rng: &mut Rng) -> Result<(), Error> {
+    let root = volume.root()?;
+    for number in 0..3 {
+        for prefix in ["file", "open"] {
+            let name = format!("{prefix}-{number}");
+            let file = volume.open_at(&root, &name, Follow::No, CREATE, WRITE)?;
+            for _ in 0..rng.below(6) {
+                let at = rng.below(12_000) * rng.below(2);
+                volume.write(&file, At::Offset(at), &text(clear, rng))?;
+                volume.write(&file, At::End, &text(clear, rng))?;
+            }
+            volume.close(file)?;
+            if rng.chance(2) {
+                volume.link_at(&root, &name, Follow::No, &root, &format!("{prefix}-{}", number + 2)).ok();
+            }
+        }
+    }
+    volume.close(root)?;
+    volume.sync_all()
 }
