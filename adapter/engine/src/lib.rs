@@ -48,6 +48,7 @@ mod pattern;
 mod place;
 mod policy;
 mod quota;
+mod scrub;
 mod store;
 mod types;
 
@@ -110,6 +111,7 @@ pub use options::{CacheLimits, DEFAULT_VOLUME, Mode, Options};
 pub use pattern::{PathState, PatternError, Patterns};
 pub use policy::{Grant, Policy, PolicyError, Rights};
 pub use quota::{Quota, Settings, Used};
+pub use scrub::{MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Scope, Scrubbing, ScrubbingError};
 pub use store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 pub use types::{Clock, Crossing, InodeNo, Kind, MountNo, SetTime, Stat, Timestamp};
 pub use volume::Volume;

@@ -42,6 +42,8 @@ fn read_node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<(
     }
     if below {
         inode.extents_below = inode.extents;
+        // Policies are numbered by the volume, not by its image.
+        inode.clean_of = 0;
     }
     let charged = (!below).then(|| inode.charged_bytes(extent_bytes));
     let node = cache.insert_node(ino, inode, true, extent_bytes);

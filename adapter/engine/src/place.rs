@@ -7,4 +7,6 @@ use crate::pattern::PathState;
 pub(crate) struct Place {
     /// In the policy of the mount.
     pub(crate) rights: PathState,
+    /// In the patterns of the volume's scrubbing.
+    pub(crate) scrub: PathState,
 }

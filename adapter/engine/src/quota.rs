@@ -4,6 +4,7 @@
 //! record.
 
 use crate::limits::{INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
+use crate::scrub::Scrubbing;
 
 /// How much a volume may hold. Growth over it is refused, with [`crate::Error::Quota`] where no
 /// other error is named. A volume
@@ -31,6 +32,8 @@ pub struct Quota {
 pub struct Settings {
     /// How much the volume may hold.
     pub quota: Quota,
+    /// Which secrets are masked, and in which files. `None`: none.
+    pub scrubbing: Option<Scrubbing>,
 }
 
 /// The usage of a volume, as its [`Quota`] counts it.

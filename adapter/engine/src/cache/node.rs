@@ -32,6 +32,8 @@ pub(crate) struct Node {
     /// Bytes that the superblock counts for it; `None` while it is the image's, which is free.
     pub(crate) charged: Option<u64>,
     pub(crate) dir: Option<Box<DirCache>>,
+    /// It is a file that the volume's policy of scrubbing names, by the path that last led to it.
+    pub(crate) scrubbed: bool,
     /// Open descriptors and streams.
     pub(crate) open: u32,
     pub(crate) dirty_extents: u32,

@@ -114,6 +114,7 @@ impl Cache {
             read_next: 0,
             read_window: 1,
             dir: None,
+            scrubbed: false,
             referenced: true,
         };
         self.content_bytes += node.inode.content.bytes();

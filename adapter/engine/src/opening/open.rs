@@ -102,6 +102,7 @@ impl Volume {
         let lower = image.map(|image| Lower::new(image, keys.clone()));
         let backing = Backing::new(store, limits, keys, lower, committed);
         let mut volume = Self::new(clock, options, backing, room);
+        volume.adopt_scrubbing();
         volume.recover_journal()?;
         volume.load_pending()?;
         volume.recount()?;

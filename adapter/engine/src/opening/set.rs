@@ -108,5 +108,6 @@ fn superblock_of(store: &mut dyn KvStore, heads: &Heads, keys: &KeySpace) -> Res
 }
 
 fn public(superblock: &Superblock, record: &SettingsRecord) -> Settings {
-    Settings { quota: Quota { file_bytes: record.max_file_bytes(), ..superblock.quota() } }
+    let quota = Quota { file_bytes: record.max_file_bytes(), ..superblock.quota() };
+    Settings { quota, scrubbing: record.scrubbing() }
 }

@@ -14,7 +14,8 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::NotPermitted`] for a directory, [`Error::Exist`], [`Error::TooManyLinks`],
-    /// [`Error::CrossDevice`] if the policy gives more rights at the new name than at the old one.
+    /// [`Error::CrossDevice`] if the policy gives more rights at the new name than at the old one,
+    /// or if only one of the names is scrubbed.
     ///
     /// # Durability
     /// In the store when it returns, except in mode `lazy`.
@@ -39,9 +40,13 @@ impl Volume {
             return Err(Error::NotPermitted);
         }
         txn.check_no_more_rights(old.place, found.place)?;
+        if entry.kind == Kind::File && txn.volume.scrubs_at(old.place) != txn.volume.scrubs_at(found.place) {
+            return Err(Error::CrossDevice);
+        }
         if txn.inode_of(entry)?.nlink >= MAX_LINKS {
             return Err(Error::TooManyLinks);
         }
+        txn.volume.note_place(entry.ino, old.place);
         txn.check_growth(Used::name(name).and(txn.copy_up(entry.ino)).and(txn.copy_up(found.dir)))?;
         let mut writes = txn.into_writes(Change::Names)?;
         writes.edit(entry.ino, |inode, now| {

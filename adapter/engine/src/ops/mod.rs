@@ -12,6 +12,7 @@ mod readlink;
 mod rename;
 mod rights;
 mod rmdir;
+mod scrub;
 mod set_size;
 mod set_times;
 mod settings;

@@ -86,6 +86,7 @@ impl Volume {
             let mut writes = txn.into_writes(Change::Data)?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
             writes.add_name(found.dir, name, Dentry::new(Kind::File, ino));
+            writes.volume.note_place(ino, place);
             writes.finish()?;
             return self.open_inode(ino, Kind::File, access, place);
         };
@@ -109,6 +110,7 @@ impl Volume {
             txn.check_right(place, rights_of(access) | truncate)?;
         }
         let size = txn.inode_of(entry)?.size;
+        txn.volume.note_place(entry.ino, place);
         if flags.truncate && size > 0 {
             let resize = txn.prepare_resize(entry.ino, 0)?;
             let mut writes = txn.into_writes(resize.change())?;

@@ -23,7 +23,8 @@ impl Volume {
     /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for an entry that
     /// cannot be replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a
     /// path that ends in `.`, `..` or a mountpoint, [`Error::CrossDevice`] for a file that would have
-    /// more rights than before, or a directory below which other rules would match.
+    /// more rights than before, or a directory below which other rules would match,
+    /// and for a file of several names of which one is to be scrubbed and others not.
     ///
     /// # Durability
     /// In the store when it returns, except in mode `lazy`, together with everything written
@@ -32,7 +33,9 @@ impl Volume {
     /// If it replaces an entry and the store is full, it waits as a removal does.
     ///
     /// # Cost
-    /// One `apply`, and those of the lookups.
+    /// One `apply`, and those of the lookups. A file that gets a scrubbed name is read, unless that
+    /// was done before, and its secrets are written over first: a cut leaves it with some of them
+    /// masked, under its old name.
     pub fn rename_at(
         &mut self,
         old_base: impl Into<Start>,
@@ -41,6 +44,22 @@ impl Volume {
         new_path: &str,
     ) -> Result<()> {
         let (old_dir, new_dir) = (old_base.into().mutable_directory()?, new_base.into().mutable_directory()?);
+        match self.rename((old_dir, old_path), (new_dir, new_path), false)? {
+            Outcome::Done => Ok(()),
+            Outcome::Unclean(ino) => {
+                self.look_through(ino)?;
+                self.rename((old_dir, old_path), (new_dir, new_path), true).map(drop)
+            }
+        }
+    }
+
+    /// Renames, unless a file is to get a scrubbed name that was not `looked` through yet.
+    fn rename(
+        &mut self,
+        (old_dir, old_path): (Start, &str),
+        (new_dir, new_path): (Start, &str),
+        looked: bool,
+    ) -> Result<Outcome> {
         let mut txn = self.begin_change(0)?;
         let old = resolve(&mut txn, old_dir, old_path, Ending::Name)?;
         let new = resolve(&mut txn, new_dir, new_path, Ending::Name)?;
@@ -54,7 +73,7 @@ impl Volume {
             return Err(Error::Invalid);
         }
         if new.entry.is_some_and(|replaced| replaced.ino == moved.ino) {
-            return Ok(());
+            return Ok(Outcome::Done);
         }
         if let Some(replaced) = new.entry {
             check_kinds(&mut txn, (moved, old.dir), replaced)?;
@@ -75,6 +94,17 @@ impl Volume {
         if moved.kind == Kind::Directory {
             txn.inode_of(moved)?;
         }
+        let scrubs = (txn.volume.scrubs_at(old.place), txn.volume.scrubs_at(new.place));
+        let becomes_other = moved.kind == Kind::File && scrubs.0 != scrubs.1;
+        if becomes_other {
+            // Its other names would stay as they are.
+            if txn.inode_of(moved)?.nlink > 1 {
+                return Err(Error::CrossDevice);
+            }
+            if scrubs.1 && !looked && txn.volume.is_unclean(moved.ino) {
+                return Ok(Outcome::Unclean(moved.ino));
+            }
+        }
         let mut growth = Used::name(new_name).and(txn.copy_up(new.dir));
         if old.dir != new.dir {
             growth = growth.and(txn.copy_up(old.dir));
@@ -85,6 +115,7 @@ impl Volume {
         let gone = txn.charged_name(old.dir, old_name)?.and(txn.charged_name(new.dir, new_name)?);
         txn.check_growth(growth.without(gone))?;
 
+        let new_place = new.place;
         let change = if new.entry.is_some() { Change::Replacement } else { Change::Names };
         let mut writes = txn.into_writes(change)?;
         if let Some(replaced) = new.entry {
@@ -103,8 +134,23 @@ impl Volume {
                 inode.ctime = now;
             });
         }
-        writes.finish()
+        if becomes_other && scrubs.1 {
+            writes.volume.note_place(moved.ino, new_place);
+        }
+        writes.finish()?;
+        // A rename that failed may have been undone, so only now is nothing masked any more.
+        if becomes_other {
+            self.note_place(moved.ino, new_place);
+        }
+        Ok(Outcome::Done)
     }
+}
+
+/// The outcome of a rename.
+enum Outcome {
+    Done,
+    /// Nothing was changed: this file must be looked through before it has a scrubbed name.
+    Unclean(InodeNo),
 }
 
 /// Fails if renaming gives more rights than the old name does: a program that may do so copies

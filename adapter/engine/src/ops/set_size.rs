@@ -25,6 +25,10 @@ impl Volume {
         if !file.access.write {
             return Err(Error::Invalid);
         }
+        if size > 0 && self.scrubs(file.ino) {
+            // The extent in which it ends is stored anew.
+            self.look_through(file.ino)?;
+        }
         let mut txn = self.begin_change(0)?;
         let resize = txn.prepare_resize(file.ino, size)?;
         let mut writes = txn.into_writes_with(resize.change(), file.access.sync)?;

@@ -56,6 +56,7 @@ impl Volume {
         let found = resolve(&mut txn, dir, path, Ending::Object(follow))?;
         let entry = found.existing()?;
         txn.inode_of(entry)?;
+        txn.volume.note_place(entry.ino, found.place);
         set(txn, (entry.ino, entry.kind, found.place), atime, mtime, Change::Names)
     }
 }

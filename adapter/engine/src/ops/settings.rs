@@ -26,14 +26,23 @@ impl Volume {
     ///
     /// # Errors
     /// The store's, and nothing has changed; [`Error::StoreLimits`] if the settings do not fit it.
-    /// If the outcome is unknown, the new settings count for this opener. The next commit stores
-    /// the limits of bytes, inodes and names; set the rest again.
+    /// If the outcome is unknown, the new limits count for this opener. The next commit stores the
+    /// limits of bytes, inodes and names; set the rest again. [`Error::Busy`] if the scrubbing is
+    /// to change while anything is open.
     ///
     /// # Cost
-    /// One `apply`.
+    /// One `apply`, and a commit before it if the scrubbing changes.
     pub fn set_settings(&mut self, settings: &Settings) -> Result<()> {
         self.backing.check_alive()?;
         self.resolve_doubt()?;
+        if settings.scrubbing.as_ref() != self.scrubbing.as_deref() {
+            // Files in memory know whether they are scrubbed by the policy that is to go.
+            if self.open_descriptors > 0 {
+                return Err(Error::Busy);
+            }
+            // What goes ahead of a commit must not meet bytes that the new policy has masked.
+            self.commit(Durability::Buffered)?;
+        }
         let before = self.quota();
         let record = self.backing.settings.with(settings);
         let mut superblock = self.backing.committed.clone();
@@ -43,7 +52,10 @@ impl Volume {
         self.count_by(settings.quota);
         let outcome = self.backing.apply_settings(superblock, record, Durability::Durable);
         match &outcome {
-            Ok(()) => self.backing.unsynced = false,
+            Ok(()) => {
+                self.backing.unsynced = false;
+                self.adopt_scrubbing();
+            }
             Err(Error::Store(StoreError::UnknownOutcome)) => self.backing.unsynced = true,
             Err(_) => self.count_by(before),
         }

@@ -46,6 +46,7 @@ impl Volume {
         if target.as_bytes().contains(&0) {
             return Err(Error::Invalid);
         }
+        let target = self.masked_name(target).into_owned();
         let mut txn = self.begin_change(0)?;
         let found = resolve(&mut txn, dir, path, Ending::New)?;
         let name = found.new_name(&mut txn, Kind::Symlink)?;

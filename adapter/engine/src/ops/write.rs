@@ -8,6 +8,7 @@ use crate::storing::change::Change;
 use crate::transaction::txn::{Txn, Writes};
 use crate::types::InodeNo;
 use crate::volume::Volume;
+use std::borrow::Cow;
 
 /// The place of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +43,16 @@ impl Volume {
         if data.is_empty() {
             return Ok(0);
         }
+        if self.scrubs(file.ino) {
+            return self.write_scrubbed(file.ino, file.access.sync, at, data);
+        }
         let mut written = 0;
         while let Some(rest) = data.get(written..).filter(|rest| !rest.is_empty()) {
             let at = match at {
                 At::Offset(offset) => At::Offset(offset.saturating_add(written as u64)),
                 At::End => At::End,
             };
-            match self.write_piece(file, at, rest) {
+            match self.write_piece(file.ino, file.access.sync, at, rest) {
                 Ok(length) => written += length,
                 Err(error) if written == 0 => return Err(error),
                 // Some bytes are written: the next call reports the error, if it lasts.
@@ -62,8 +66,8 @@ impl Volume {
     /// piece, for the caller to fill. Until the second half, [`Volume::placed`], the volume may
     /// only be read: a commit would store bytes that are not there yet.
     ///
-    /// Returns false and changes nothing if one transaction cannot take all of it. Use
-    /// [`Volume::write`] then.
+    /// Returns false and changes nothing if one transaction cannot take all of it, or if the file
+    /// is scrubbed: then the bytes must be seen first. Use [`Volume::write`] then.
     ///
     /// # Errors
     /// As [`Volume::write`]; nothing has changed then.
@@ -78,7 +82,7 @@ impl Volume {
         show: impl FnMut(&mut [u8]),
     ) -> Result<bool> {
         let ino = file.writable_file()?;
-        if length == 0 || length > MAX_WRITE_BYTES {
+        if length == 0 || length > MAX_WRITE_BYTES || self.scrubs(ino) {
             return Ok(false);
         }
         let (txn, plan) = self.plan_write(ino, at, length)?;
@@ -106,10 +110,17 @@ impl Volume {
     }
 
     /// Writes as much as one transaction takes, nearly always all, and returns how much.
-    fn write_piece(&mut self, file: &Descriptor, at: At, data: &[u8]) -> Result<usize> {
-        let (txn, plan) = self.plan_write(file.ino, at, data.len())?;
-        let mut writes = txn.into_writes_with(Change::Write, file.access.sync)?;
-        plan.carry_out(&mut writes, file.ino, &mut &*data);
+    pub(super) fn write_piece(&mut self, ino: InodeNo, sync: bool, at: At, data: &[u8]) -> Result<usize> {
+        let (mut txn, plan) = self.plan_write(ino, at, data.len())?;
+        let mut data = Cow::Borrowed(data);
+        if plan.length < data.len() && txn.volume.scrubs(ino) {
+            // What is behind the piece is still as it was.
+            let piece = data.get(..plan.length).unwrap_or_default();
+            let masked = txn.mask_write(ino, plan.offset, piece)?;
+            data = Cow::Owned(masked.written(plan.length).to_vec());
+        }
+        let mut writes = txn.into_writes_with(Change::Write, sync)?;
+        plan.carry_out(&mut writes, ino, &mut &*data);
         writes.finish()?;
         Ok(plan.length)
     }

@@ -50,6 +50,7 @@ impl Volume {
         if let Resolved::Applied(completion) = self.backing.resolve_doubt()? {
             // Undoing would make memory differ from the store.
             self.cache.forget_undo();
+            self.adopt_scrubbing();
             if let Some(completion) = completion {
                 self.complete(completion);
             }

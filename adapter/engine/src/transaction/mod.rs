@@ -9,4 +9,5 @@ mod extents;
 
 mod read;
 mod resize;
+mod scrub;
 mod write;

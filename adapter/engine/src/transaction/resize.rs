@@ -103,8 +103,18 @@ impl Txn<'_> {
 
     /// Counts the extents of a file from an index on, in the store, in the image and in memory.
     fn count_extents_from(&mut self, ino: InodeNo, from: u64) -> Result<Extents> {
+        let (all, below) = self.find_extents_from(ino, from)?;
+        Ok(Extents { all: all.len() as u64, below: below.len() as u64 })
+    }
+
+    /// Finds the extents of a file from an index on, and those of them that are the image's.
+    pub(super) fn find_extents_from(
+        &mut self,
+        ino: InodeNo,
+        from: u64,
+    ) -> Result<(BTreeSet<u64>, BTreeSet<u64>)> {
         let volume = &mut *self.volume;
-        let Some(node) = volume.cache.node(ino) else { return Ok(Extents::default()) };
+        let Some(node) = volume.cache.node(ino) else { return Ok(Default::default()) };
         let stored_end = node.stored_end;
         let mut below = BTreeSet::new();
         let mut found: BTreeSet<u64> = node
@@ -142,7 +152,7 @@ impl Txn<'_> {
                 next = index.saturating_add(1);
             }
         }
-        Ok(Extents { all: found.len() as u64, below: below.len() as u64 })
+        Ok((found, below))
     }
 }
 
@@ -151,6 +161,7 @@ impl Writes<'_> {
     pub(crate) fn resize(&mut self, ino: InodeNo, resize: Resize) {
         let inline_bytes = self.volume.backing.inline_bytes();
         let Resize { size, removed, .. } = resize;
+        let policy = self.volume.scrubbing_number();
         let Some(node) = self.volume.cache.node(ino) else { return };
         let inode: &Inode = &node.inode;
         let (old_size, inline) = (inode.size, matches!(inode.content, Content::Inline(_)));
@@ -171,6 +182,7 @@ impl Writes<'_> {
             inode.extents_below = inode.extents_below.saturating_sub(removed.below);
             debug_assert!(size > 0 || (inode.extents, inode.extents_below) == (0, 0) || inline);
             inode.size = size;
+            inode.clean_of = if size == 0 { policy } else { inode.clean_of };
             (inode.mtime, inode.ctime) = (now, now);
         });
     }

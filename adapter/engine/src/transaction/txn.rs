@@ -149,6 +149,9 @@ impl Writes<'_> {
     /// Changes an inode that the reading half has loaded, and updates the volume's counts.
     pub(crate) fn edit(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Inode, Timestamp)) {
         self.volume.cache.keep_inode(ino);
+        if self.volume.scrubbing.is_some() {
+            self.mask_inline(ino);
+        }
         let Some(node) = self.volume.cache.node_mut(ino) else {
             debug_assert!(false, "edited an inode that was not loaded");
             return;
@@ -168,7 +171,10 @@ impl Writes<'_> {
         let superblock = &mut self.volume.pending.superblock;
         let ino = InodeNo(superblock.next_inode);
         superblock.next_inode = superblock.next_inode.saturating_add(1);
-        let inode = Inode::new(kind, parent, self.now, content);
+        let mut inode = Inode::new(kind, parent, self.now, content);
+        if let (Some(scrubbing), Kind::File) = (&self.volume.scrubbing, kind) {
+            inode.clean_of = scrubbing.number();
+        }
         let extent_bytes = self.volume.backing.extent_bytes();
         let node = self.volume.cache.insert_node(ino, inode, false, extent_bytes);
         node.charge_to(&mut self.volume.pending.superblock);

@@ -26,10 +26,14 @@ impl Txn<'_> {
     }
 
     /// Whether a write only replaces bytes that are in memory, as databases do to their pages. It
-    /// then has nothing to load, count or charge.
+    /// then has nothing to load, count or charge. Not so in a scrubbed file, whose extents must go
+    /// to the store together.
     pub(crate) fn is_overwrite(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<bool> {
         let extent_bytes = self.volume.backing.extent_bytes();
         self.inode(ino)?;
+        if self.volume.scrubs(ino) {
+            return Ok(false);
+        }
         let Some(node) = self.volume.cache.node(ino) else { return Ok(false) };
         let end = offset.saturating_add(length as u64);
         if !matches!(node.inode.content, Content::Extents) || end > node.inode.size {
@@ -81,8 +85,8 @@ impl Txn<'_> {
     }
 
     /// Returns how much of a write one transaction takes. New extents before the file's stored end,
-    /// and those that replace an image's, must be stored together with their inode: one apply
-    /// bounds their number.
+    /// those that replace an image's, and all of a scrubbed file must be stored together with their
+    /// inode: one apply bounds their number.
     fn bound_length(&self, ino: InodeNo, offset: u64, length: usize) -> usize {
         let extent_bytes = self.volume.backing.extent_bytes();
         let Some(node) = self.volume.cache.node(ino) else { return length };
@@ -95,8 +99,9 @@ impl Txn<'_> {
         if end - first <= room {
             return length;
         }
+        let scrubs = self.volume.scrubs(ino);
         for index in first..end {
-            if !node.has_extent(index, extent_bytes) || node.is_below_extent(index) {
+            if scrubs || !node.has_extent(index, extent_bytes) || node.is_below_extent(index) {
                 if room == 0 {
                     return to_usize(index.saturating_mul(extent_bytes).saturating_sub(offset)).min(length);
                 }
@@ -143,13 +148,16 @@ impl Writes<'_> {
         let end = offset.saturating_add(length as u64);
         let Some(node) = self.volume.cache.node(ino) else { return };
         let inline = matches!(node.inode.content, Content::Inline(_));
-        if inline && node.inode.size.max(end) <= inline_bytes {
+        let is_small = inline && node.inode.size.max(end) <= inline_bytes;
+        let scrubs = self.volume.scrubs(ino);
+        if is_small {
             self.edit(ino, |inode, now| {
                 if let Content::Inline(bytes) = &mut inode.content {
                     // Trailing zeros of the file need not be kept.
                     copy_in(bytes, to_usize(offset), length, source);
                 }
                 inode.size = inode.size.max(end);
+                inode.clean_of = if scrubs { inode.clean_of } else { 0 };
                 (inode.mtime, inode.ctime) = (now, now);
             });
             return;
@@ -168,13 +176,14 @@ impl Writes<'_> {
                 }
                 copy_in(value, FRAME_BYTES + within, length, source);
             });
-            if !there {
+            if !there || scrubs {
                 self.bind_new_extent(ino, index);
             }
         }
         self.edit(ino, |inode, now| {
             inode.extents = inode.extents.saturating_add(made);
             inode.size = inode.size.max(end);
+            inode.clean_of = if scrubs { inode.clean_of } else { 0 };
             (inode.mtime, inode.ctime) = (now, now);
         });
     }
@@ -186,6 +195,7 @@ impl Writes<'_> {
             let place = |value: &mut Vec<u8>| copy_in(value, FRAME_BYTES + within, length, source);
             self.volume.cache.edit_extent(ino, index, place);
         }
-        self.edit(ino, |inode, now| (inode.mtime, inode.ctime) = (now, now));
+        // Nobody has looked for secrets in these bytes.
+        self.edit(ino, |inode, now| (inode.clean_of, inode.mtime, inode.ctime) = (0, now, now));
     }
 }

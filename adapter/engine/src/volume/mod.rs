@@ -17,6 +17,7 @@ use crate::limits::MAX_FILE_BYTES;
 use crate::options::Options;
 use crate::policy::Policy;
 use crate::quota::{Quota, Settings, Used};
+use crate::scrub::Scrubbing;
 use crate::types::{Clock, ImageId, InodeNo, MountNo};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -34,6 +35,9 @@ pub struct Volume {
     pub(crate) policy: Option<Rc<Policy>>,
     /// Directories on which something is mounted.
     pub(crate) mountpoints: Mountpoints,
+
+    /// The secrets that must not reach the store.
+    pub(crate) scrubbing: Option<Box<Scrubbing>>,
 
     /// The stored state.
     pub(crate) backing: Backing,
@@ -72,6 +76,7 @@ impl Volume {
             read_only: false,
             policy: None,
             mountpoints: Mountpoints::default(),
+            scrubbing: None,
             cache: Cache::new(options.cache),
             allowed: Amounts::of_options(&options),
             options,
@@ -146,7 +151,12 @@ impl Volume {
 
     /// Returns what was set for the volume.
     pub fn settings(&self) -> Settings {
-        Settings { quota: self.quota() }
+        Settings { quota: self.quota(), scrubbing: self.scrubbing.as_deref().cloned() }
+    }
+
+    /// Scrubs from now on by what is stored.
+    pub(crate) fn adopt_scrubbing(&mut self) {
+        self.scrubbing = self.backing.settings.scrubbing().map(Box::new);
     }
 
     /// Returns how many inodes, directory entries and bytes of files are in memory.

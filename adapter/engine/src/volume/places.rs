@@ -14,7 +14,7 @@ impl Volume {
     /// Whether there are rules on paths.
     #[inline(always)]
     pub(crate) fn has_rules(&self) -> bool {
-        self.policy.is_some()
+        self.policy.is_some() || self.scrubbing.as_ref().is_some_and(|scrubbing| scrubbing.has_patterns())
     }
 
     /// The rights at a place.
@@ -26,9 +26,17 @@ impl Volume {
         }
     }
 
-    /// Whether two places of directories have the same rights, and all places below them.
+    /// Whether two places of directories have the same rights and scrubbing, and all places below
+    /// them.
     pub(crate) fn has_same_rules(&self, one: Place, other: Place) -> bool {
         self.policy.as_ref().is_none_or(|policy| policy.is_same(one.rights, other.rights))
+            && one.scrub.same_below(other.scrub)
+    }
+
+    /// Whether a file at a place is scrubbed.
+    #[inline(always)]
+    pub(crate) fn scrubs_at(&self, place: Place) -> bool {
+        self.scrubbing.as_ref().is_some_and(|scrubbing| scrubbing.scrubs(place.scrub))
     }
 
     /// Whether nothing is to be seen at a place.
@@ -46,14 +54,18 @@ impl Volume {
     /// The place of the root.
     #[cold]
     fn place_of_root(&self) -> Place {
-        Place { rights: self.policy.as_ref().map_or_else(Default::default, |policy| policy.start()) }
+        Place {
+            rights: self.policy.as_ref().map(|policy| policy.start()).unwrap_or_default(),
+            scrub: self.scrubbing.as_ref().map(|scrubbing| scrubbing.start()).unwrap_or_default(),
+        }
     }
 
     /// The place of a name in a directory.
     #[cold]
     pub(crate) fn place_below(&self, directory: Place, name: &str) -> Place {
         let rights = self.policy.as_ref().map(|policy| policy.step(directory.rights, name));
-        Place { rights: rights.unwrap_or_default() }
+        let scrub = self.scrubbing.as_ref().map(|scrubbing| scrubbing.step(directory.scrub, name));
+        Place { rights: rights.unwrap_or_default(), scrub: scrub.unwrap_or_default() }
     }
 
     /// The place of a directory at which a walk arrives: the root, or one with a mount on it.
@@ -81,6 +93,7 @@ impl Volume {
     }
 
     fn place_at_end(&self, way: &[(String, InodeNo)]) -> Place {
-        way.iter().fold(self.place_of_root(), |place, (name, _)| self.place_below(place, name))
+        let below = |place, (name, _): &(String, InodeNo)| self.place_below(place, &self.masked_name(name));
+        way.iter().fold(self.place_of_root(), below)
     }
 }

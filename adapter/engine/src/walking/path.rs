@@ -161,6 +161,10 @@ pub(crate) fn resolve<'p>(
                         rest.get(range.clone()).map(|name| Cow::Owned(name.to_owned()))
                     }
                 };
+                let name = name.map(|name| match txn.volume.masked_name(&name) {
+                    Cow::Owned(masked) => Cow::Owned(masked),
+                    Cow::Borrowed(_) => name,
+                });
                 let dir_place = track.here();
                 let ends_up = matches!(last, Last::Up);
                 return Ok(Found { dir, dir_place, name, entry, place, must_be_dir, ends_up });
@@ -255,8 +259,9 @@ fn walk(
                 if must_be_dir && matches!(ending, Ending::File(_)) {
                     return Err(Error::IsDirectory);
                 }
-                let entry = txn.lookup(dir, name)?;
-                let place = track.at(txn.volume, name);
+                let name = txn.volume.masked_name(name);
+                let entry = txn.lookup(dir, &name)?;
+                let place = track.at(txn.volume, &name);
                 let entry = entry.filter(|_| !txn.volume.is_hidden(place));
                 if let Some(entry) = entry
                     && let Some(mount) = txn.volume.mountpoints.at(entry.ino)

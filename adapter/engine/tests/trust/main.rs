@@ -27,6 +27,7 @@ mod refused;
 mod regressions;
 mod repair;
 mod rights;
+mod scrub;
 mod settings;
 mod shares;
 mod slashes;

@@ -50,6 +50,9 @@ pub(crate) struct Inode {
     pub(crate) atime: Timestamp,
     pub(crate) mtime: Timestamp,
     pub(crate) ctime: Timestamp,
+    /// The number of the last policy of scrubbing whose secrets the file is known not to have; 0:
+    /// of none.
+    pub(crate) clean_of: u16,
     pub(crate) content: Content,
 }
 
@@ -84,6 +87,7 @@ impl Inode {
             atime: now,
             mtime: now,
             ctime: now,
+            clean_of: 0,
             content,
         }
     }
@@ -139,7 +143,8 @@ impl Inode {
             Content::Extents => (CONTENT_EXTENTS, &[]),
             Content::Target(target) => (CONTENT_TARGET, target.as_bytes()),
         };
-        out.extend_from_slice(&[self.kind.to_byte(), tag_byte, 0, 0]);
+        out.extend_from_slice(&[self.kind.to_byte(), tag_byte]);
+        out.extend_from_slice(&self.clean_of.to_be_bytes());
         out.extend_from_slice(&self.nlink.to_be_bytes());
         for number in [self.size, self.extents, self.generation, self.parent.0] {
             out.extend_from_slice(&number.to_be_bytes());
@@ -157,7 +162,8 @@ impl Inode {
         let mut fields = Fields::new(unseal(key, id, value)?, id);
         let kind = Kind::from_byte(fields.u8()?).ok_or(id.damaged("unknown kind"))?;
         let tag_byte = fields.u8()?;
-        if fields.u16()? != 0 {
+        let clean_of = fields.u16()?;
+        if clean_of != 0 && kind != Kind::File {
             return Err(id.damaged("reserved bytes are not zero"));
         }
         let nlink = fields.u32()?;
@@ -211,6 +217,7 @@ impl Inode {
             atime,
             mtime,
             ctime,
+            clean_of,
             content,
         })
     }
@@ -234,11 +241,13 @@ mod tests {
         assert_eq!(round(&file).unwrap(), file);
         file.content = Content::Extents;
         file.size = MAX_FILE_BYTES;
+        file.clean_of = 0x1234;
         assert_eq!(round(&file).unwrap(), file);
         (file.extents, file.extents_below) = (7, 7);
         assert_eq!(round(&file).unwrap(), file);
         let directory = Inode::new(Kind::Directory, InodeNo(9), now, Content::None);
         assert_eq!(round(&directory).unwrap(), directory);
+        assert!(round(&Inode { clean_of: 1, ..directory }).is_err(), "only files are scrubbed");
         let link = Inode::new(Kind::Symlink, InodeNo::ROOT, now, Content::Target("a/b".into()));
         assert_eq!(round(&link).unwrap(), link);
     }

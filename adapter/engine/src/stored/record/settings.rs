@@ -8,6 +8,7 @@ use super::{Fields, RecordId, begin, seal, unseal};
 use crate::error::{Error, Result};
 use crate::limits::{MAX_FILE_BYTES, MAX_SETTINGS_BYTES};
 use crate::quota::Settings;
+use crate::scrub::Scrubbing;
 use crate::stored::key::{KeySpace, tag};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,9 @@ const FOR_WRITERS: u16 = 0x4000;
 
 /// The largest file, u64. Readers need not know it.
 const MAX_FILE_BYTES_FIELD: u16 = FOR_WRITERS | 1;
+
+/// Secrets that are masked, and files in which they are. Readers need not know it.
+const SCRUBBING_FIELD: u16 = FOR_WRITERS | 2;
 
 const ID: RecordId = RecordId { tag: tag::SETTINGS, name: "settings", ino: 0 };
 
@@ -59,6 +63,11 @@ impl SettingsRecord {
         Some(u64::from_be_bytes(value.first_chunk().copied()?))
     }
 
+    /// What is scrubbed, as it was set.
+    pub(crate) fn scrubbing(&self) -> Option<Scrubbing> {
+        Scrubbing::decode(self.fields.get(&SCRUBBING_FIELD)?).flatten()
+    }
+
     /// Returns a copy that says what `settings` do, as far as the superblock does not say it, and
     /// keeps fields that this version does not know.
     pub(crate) fn with(&self, settings: &Settings) -> Self {
@@ -66,7 +75,22 @@ impl SettingsRecord {
         // More than any file can have is no limit.
         let max_file_bytes = settings.quota.file_bytes.filter(|bytes| *bytes < MAX_FILE_BYTES);
         changed.set(MAX_FILE_BYTES_FIELD, max_file_bytes.map(|bytes| bytes.to_be_bytes().to_vec()));
+        if settings.scrubbing != self.scrubbing() {
+            let number = self.scrubbing_number();
+            let mut field = Vec::new();
+            match settings.scrubbing.clone() {
+                Some(scrubbing) => scrubbing.following(number).encode(&mut field),
+                // The next policy must not have the number of this one.
+                None => Scrubbing::encode_none(number.unwrap_or(0), &mut field),
+            }
+            changed.set(SCRUBBING_FIELD, Some(field));
+        }
         changed
+    }
+
+    /// The number of the last policy of scrubbing, which may be no more.
+    fn scrubbing_number(&self) -> Option<u16> {
+        self.fields.get(&SCRUBBING_FIELD).and_then(|field| Scrubbing::number_of(field))
     }
 
     fn set(&mut self, id: u16, value: Option<Vec<u8>>) {
@@ -94,7 +118,8 @@ impl SettingsRecord {
     /// or as one who writes to the volume.
     pub(crate) fn check_known(&self, writes: bool) -> Result<()> {
         let may_ignore = FOR_WHO_KNOWS_IT | if writes { 0 } else { FOR_WRITERS };
-        let unknown = |id: &&u16| **id != MAX_FILE_BYTES_FIELD && **id & may_ignore == 0;
+        let known = [MAX_FILE_BYTES_FIELD, SCRUBBING_FIELD];
+        let unknown = |id: &&u16| !known.contains(id) && **id & may_ignore == 0;
         match self.fields.keys().find(unknown) {
             Some(_) => Err(Error::Format("it has settings of a newer version; use that version")),
             None => Ok(()),
@@ -147,6 +172,11 @@ impl SettingsRecord {
             if !bytes.is_ok_and(|bytes| bytes < MAX_FILE_BYTES) {
                 return Err(ID.damaged("the largest file is out of range"));
             }
+        }
+        if let Some(value) = settings.fields.get(&SCRUBBING_FIELD)
+            && Scrubbing::decode(value).is_none()
+        {
+            return Err(ID.damaged("what is scrubbed is malformed"));
         }
         Ok(settings)
     }
