@@ -108,7 +108,9 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         warn_of_readers(path, &file)?;
         file.take(MAX_READ_BYTES).read_to_end(&mut bytes)
     };
-    File::open(path).and_then(read).with_context(|| format!("cannot read {}; check the path", path.display()))?;
+    File::open(path)
+        .and_then(read)
+        .with_context(|| format!("cannot read {}; check the path", path.display()))?;
     Ok(bytes)
 }
 
@@ -119,7 +121,9 @@ fn warn_of_readers(path: &Path, file: &File) -> std::io::Result<()> {
     let found = file.metadata()?;
     if found.is_file() && found.mode() & 0o077 != 0 {
         let path = path.display();
-        warn(format_args!("{path}: others than its owner may use this key; take that away: chmod 600 {path}"));
+        warn(format_args!(
+            "{path}: others than its owner may use this key; take that away: chmod 600 {path}"
+        ));
     }
     Ok(())
 }

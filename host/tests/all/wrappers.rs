@@ -153,7 +153,9 @@ fn readable(all: &MemoryStore, store: impl kvfs_host::Store) -> (bool, bool) {
     let entries = SyncStore::scan(all, b"", b"", MAX_SCAN_ENTRIES, MAX_SCAN_BYTES).unwrap();
     let holds = |part: &[u8]| {
         entries.iter().any(|entry| {
-            [&entry.key, &entry.value].iter().any(|bytes| bytes.windows(part.len()).any(|window| window == part))
+            [&entry.key, &entry.value]
+                .iter()
+                .any(|bytes| bytes.windows(part.len()).any(|window| window == part))
         })
     };
     (holds(b"secret-name"), holds(b"secret-content"))

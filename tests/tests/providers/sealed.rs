@@ -15,7 +15,8 @@ fn provider() -> Provider {
 }
 
 fn script(state: &Path, key: &Path, component: &Path, steps: &[&str]) -> Output {
-    let options = [format!("--dir={}::/kvfs", state.display()), format!("--dir={}::/kvfs-key", key.display())];
+    let options =
+        [format!("--dir={}::/kvfs", state.display()), format!("--dir={}::/kvfs-key", key.display())];
     run(&[&options[0], &options[1]], component, &[&["script"], steps].concat())
 }
 

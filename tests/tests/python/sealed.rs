@@ -163,7 +163,8 @@ for where in ['/proc/self/environ', '/proc/1/environ', '/proc/self/cmdline', '/d
         pass
 for directory, _, files in os.walk('/'):
     for file in files:
-        if b'correct horse' in open(os.path.join(directory, file), 'rb').read():
+        path = os.path.join(directory, file)
+        if not os.path.islink(path) and b'correct horse' in open(path, 'rb').read():
             found.append(file)
 print(found)
 ";

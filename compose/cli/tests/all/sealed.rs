@@ -271,5 +271,7 @@ fn fsck_goes_on_behind_a_value_that_does_not_open_and_repairs_the_rest() {
     )
     .unwrap();
     let values = SyncStore::scan(&below, b"", b"", 1000, 1 << 20).unwrap();
-    assert!(values.iter().any(|entry| entry.value.windows(CONTENT.len()).any(|part| part == CONTENT.as_bytes())));
+    assert!(
+        values.iter().any(|entry| entry.value.windows(CONTENT.len()).any(|part| part == CONTENT.as_bytes()))
+    );
 }

@@ -44,10 +44,12 @@ fn key() -> Result<UserKey, StoreError> {
             "no directory is preopened as {KEY_PATH}; run with --dir DIR::{KEY_PATH}, and the key in DIR/{KEY_NAME}"
         ))
     })?;
-    let content = directory.open(KEY_NAME).and_then(|file| file.read(0, MAX_SECRET_BYTES + 1)).map_err(|error| {
-        StoreError::Unavailable(format!("cannot read {KEY_PATH}/{KEY_NAME}: {error}; put the key there"))
-    })?;
-    UserKey::from_key_file(content).map_err(|error| StoreError::Other(format!("{KEY_PATH}/{KEY_NAME}: {error}")))
+    let content =
+        directory.open(KEY_NAME).and_then(|file| file.read(0, MAX_SECRET_BYTES + 1)).map_err(|error| {
+            StoreError::Unavailable(format!("cannot read {KEY_PATH}/{KEY_NAME}: {error}; put the key there"))
+        })?;
+    UserKey::from_key_file(content)
+        .map_err(|error| StoreError::Other(format!("{KEY_PATH}/{KEY_NAME}: {error}")))
 }
 
 /// The random bytes of the host.

@@ -67,10 +67,8 @@ impl Cipher {
     fn subkey(&self, nonce: &Nonce) -> ChaCha20Poly1305 {
         let mut input = [0; SUBKEY_BYTES];
         input.copy_from_slice(&nonce[..SUBKEY_BYTES]);
-        let subkey = Zeroizing::new(<[u8; 32]>::from(chacha20::hchacha::<R20>(
-            (&*self.0).into(),
-            &input.into(),
-        )));
+        let subkey =
+            Zeroizing::new(<[u8; 32]>::from(chacha20::hchacha::<R20>((&*self.0).into(), &input.into())));
         ChaCha20Poly1305::new((&*subkey).into())
     }
 

@@ -24,7 +24,8 @@ impl<C: AsyncKvStore> SealedStore<C> {
             // A value under a prefix that had no key a moment ago: another writer has begun it. Its
             // hidden entries may be there too, so all is read again.
             let mut there = keys.iter().zip(&located).filter(|(_, located)| located.is_some()).zip(&found);
-            if repeated || !there.any(|((key, _), value)| value.is_some() && ring.get(prefix(key)).is_none()) {
+            if repeated || !there.any(|((key, _), value)| value.is_some() && ring.get(prefix(key)).is_none())
+            {
                 break (located, found);
             }
             ring = self.ring(&prefixes(keys.iter().copied())).await?;

@@ -107,11 +107,7 @@ impl Listings {
     ///
     /// Of two applies at once nobody knows which came first, so the names that the first to end
     /// changes are forgotten. Nothing is kept while another is under way.
-    pub(crate) fn end<'c>(
-        &mut self,
-        done: bool,
-        changes: impl Iterator<Item = (&'c [u8], &'c [u8], bool)>,
-    ) {
+    pub(crate) fn end<'c>(&mut self, done: bool, changes: impl Iterator<Item = (&'c [u8], &'c [u8], bool)>) {
         self.under_way = self.under_way.saturating_sub(1);
         self.changes += 1;
         if self.groups.is_empty() {

@@ -233,7 +233,10 @@ fn removing_a_name_under_a_lost_key_of_a_volume_is_an_error_and_not_done() {
     lost.remove(&b"\x01\x01v"[..]);
     let disk = Disk::new(lost.clone(), Limits::standard(true));
     let removed = open(&disk).set(&[], &[(&entry(1, "a"), None)], false);
-    assert!(matches!(&removed, Err(StoreError::Corrupt(text)) if text.contains("without their key")), "{removed:?}");
+    assert!(
+        matches!(&removed, Err(StoreError::Corrupt(text)) if text.contains("without their key")),
+        "{removed:?}"
+    );
     assert!(disk.entries() == lost);
     // Where nothing ever was, there is nothing to remove.
     let empty = Disk::empty();
@@ -243,7 +246,8 @@ fn removing_a_name_under_a_lost_key_of_a_volume_is_an_error_and_not_done() {
 
 #[test]
 fn a_prefix_of_the_highest_bytes_is_not_taken_for_an_unused_one() {
-    let (open_key, hidden) = ([&[0xff; 256][..], b"\0"].concat(), [&[0xff; 256][..], &entry(1, "a")[2..]].concat());
+    let (open_key, hidden) =
+        ([&[0xff; 256][..], b"\0"].concat(), [&[0xff; 256][..], &entry(1, "a")[2..]].concat());
     let disk = Disk::empty();
     open(&disk).set(&[], &[(&open_key, Some(b"1")), (&hidden, Some(b"1"))], false).unwrap();
     disk.contents(|contents| contents.entries.retain(|key, _| key[0] != 1));

@@ -110,7 +110,10 @@ fn a_store_below_that_answers_short_is_faulty_and_no_guard_is_taken_for_absent()
     let before = disk.entries();
     let change = [Mutation::Put { key: KEY, value: &b"1"[..] }];
     let done = now(store.apply(&guards, &change, Durability::Buffered));
-    assert!(matches!(&done, Err(StoreError::Fault(text)) if text.contains("1 values for 2 keys")), "{done:?}");
+    assert!(
+        matches!(&done, Err(StoreError::Fault(text)) if text.contains("1 values for 2 keys")),
+        "{done:?}"
+    );
     assert!(matches!(now(store.get(&[KEY])), Err(StoreError::Fault(_))));
     assert!(disk.entries() == before);
 }

@@ -76,7 +76,8 @@ fn one_damaged_value_costs_a_repair_one_file_and_no_other() {
 
         let mut store = salvaging(&disk);
         let repair =
-            kvfs::repair(&mut store, &mut Noon, kvfs::DEFAULT_VOLUME, RepairOptions { accept_loss: true }).unwrap();
+            kvfs::repair(&mut store, &mut Noon, kvfs::DEFAULT_VOLUME, RepairOptions { accept_loss: true })
+                .unwrap();
         assert!(repair.after.is_clean(), "{located:?}: {:?}", repair.after);
         assert_eq!(store.does_not_open(), 1);
         // Everything opens again, without a salvage.
@@ -140,7 +141,10 @@ fn bytes_that_somebody_put_there_are_never_handed_out() {
     assert_eq!(store.set(&[(&stand_in, Some(b"1"))], &[], false), Err(StoreError::Conflict));
     store.set(&[(&stand_in, Some(b""))], &[(&stand_in, None)], false).unwrap();
     store.set(&[], &[(b"\x01v\x10", Some(b"new"))], false).unwrap();
-    assert_eq!(open(&disk).entries(b"", b"").unwrap(), State::from([(b"\x01v\x10".to_vec(), b"new".to_vec())]));
+    assert_eq!(
+        open(&disk).entries(b"", b"").unwrap(),
+        State::from([(b"\x01v\x10".to_vec(), b"new".to_vec())])
+    );
     assert_eq!(store.does_not_open(), 2);
 }
 
@@ -149,5 +153,7 @@ fn a_lost_key_of_a_volume_stays_an_error() {
     let disk = disk_with_files();
     disk.contents(|contents| contents.entries.retain(|key, _| key[0] != 1));
     let ended = kvfs::fsck(&mut salvaging(&disk), kvfs::DEFAULT_VOLUME);
-    assert!(matches!(&ended, Err(kvfs::Error::Store(StoreError::Corrupt(text))) if text.contains("without their key")));
+    assert!(
+        matches!(&ended, Err(kvfs::Error::Store(StoreError::Corrupt(text))) if text.contains("without their key"))
+    );
 }
