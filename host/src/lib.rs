@@ -48,9 +48,9 @@
 //! `FileStore`; neither changes anything.
 //!
 //! [`Namespaced`] puts many guests into one store, [`Limited`] bounds how much one may hold,
-//! [`Sealed`] encrypts what is stored. To bring a store of your own, implement [`SyncStore`] (answers
-//! at once) or [`Store`] (answers later), four functions each, and check it with the module
-//! `conformance` (feature of the same name). [`EngineStore`] opens volumes without a guest.
+//! [`Sealed`] encrypts what is stored. To bring a store of your own, implement [`SyncStore`]
+//! (answers at once) or [`Store`] (answers later), four functions each, and check it with the
+//! module `conformance` (feature of the same name). [`EngineStore`] opens volumes without a guest.
 //!
 //! # Closing
 //!
