@@ -41,8 +41,8 @@ pub enum AnyStore {
 ///
 /// # Errors
 /// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for text that is not a
-/// size, [`OpenError::MemoryTooSmall`], [`OpenError::Sealed`] for a sealed store, and the errors of [`RedbStore::open`] and
-/// [`FileStore::open`].
+/// size, [`OpenError::MemoryTooSmall`], [`OpenError::Sealed`] for a sealed store, and the errors of
+/// [`RedbStore::open`] and [`FileStore::open`].
 pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
     unsealed(url, open_any(url)?)
 }
@@ -220,7 +220,8 @@ impl AnyStore {
         }
     }
 
-    /// Returns how many values of a sealed store did not open so far: see [`Sealed::does_not_open`].
+    /// Returns how many values of a sealed store did not open so far: see
+    /// [`Sealed::does_not_open`].
     pub fn does_not_open(&self) -> usize {
         match self {
             Self::Sealed(store) => store.0.does_not_open(),

@@ -19,14 +19,15 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, Store
 ///
 /// Names are hidden in keys of the file system's form alone, so seal within a [`Namespaced`]:
 /// `Sealed::open(Namespaced::named(store, "alice")?, &key)`. The other way round, contents are
-/// sealed and **all names of files stay readable**, as the prefix hides from `Sealed` what is a name.
+/// sealed and **all names of files stay readable**, as the prefix hides from `Sealed` what is a
+/// name.
 ///
 /// [`Namespaced`]: crate::Namespaced
 ///
 /// # Cost
-/// As many calls as without it in nearly all cases; for each value 41 bytes, about 1 µs, and 1 ns for
-/// each byte. The limits shrink by what sealing adds. A directory that does not fit a page is read
-/// whole for the first page of its listing.
+/// As many calls as without it in nearly all cases; for each value 41 bytes, about 1 µs, and 1 ns
+/// for each byte. The limits shrink by what sealing adds. A directory that does not fit a page is
+/// read whole for the first page of its listing.
 ///
 /// ```
 /// use kvfs_host::{Durability, MemoryStore, Mutation, Sealed, Store, UserKey};

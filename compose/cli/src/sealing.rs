@@ -21,13 +21,13 @@ const MAX_READ_BYTES: u64 = 1 << 16;
 // No doc comment: clap would take it for the command's.
 #[derive(Args)]
 pub(crate) struct KeyArgs {
-    /// Encrypts the store with the key in this file: at least 32 random bytes. An empty store becomes
-    /// an encrypted one; a store with data must have been encrypted with this key.
+    /// Encrypts the store with the key in this file: at least 32 random bytes. An empty store
+    /// becomes an encrypted one; a store with data must have been encrypted with this key.
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
     key_file: Option<PathBuf>,
     /// Encrypts the store with the passphrase in this file, less a line end. Without --key-file and
-    /// this, KVFS_PASSPHRASE is the passphrase, if it is set; other programs of yours can read it in
-    /// /proc/PID/environ.
+    /// this, KVFS_PASSPHRASE is the passphrase, if it is set; other programs of yours can read it
+    /// in /proc/PID/environ.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
@@ -53,8 +53,8 @@ impl KeyArgs {
         }
     }
 
-    /// Opens a store to check a volume of it, for reading only, with the key if there is one. Values
-    /// that do not open are empty.
+    /// Opens a store to check a volume of it, for reading only, with the key if there is one.
+    /// Values that do not open are empty.
     pub(crate) fn open_to_check(&self, url: &str) -> Result<AnyStore> {
         Ok(match self.key()? {
             Some(key) => salvage_sealed_store_read_only(url, &key)?,
@@ -62,8 +62,8 @@ impl KeyArgs {
         })
     }
 
-    /// Opens a store to repair a volume of it, with the key if there is one. Values that do not open
-    /// are empty.
+    /// Opens a store to repair a volume of it, with the key if there is one. Values that do not
+    /// open are empty.
     pub(crate) fn open_to_repair(&self, url: &str) -> Result<AnyStore> {
         Ok(match self.key()? {
             Some(key) => salvage_sealed_store(url, &key)?,

@@ -59,7 +59,7 @@ attacks! {
 }
 
 /// Scripts that end otherwise than by their last line: they have tests of their own.
-const OTHER_ENDS: [&str; 3] = ["abandoned", "endless", "raw_calls"];
+const OTHER_ENDS: [&str; 4] = ["abandoned", "endless", "key", "raw_calls"];
 
 /// The memory of a guest and its file system. CPython starts with about 36 MiB.
 const MEMORY_BYTES: usize = 256 << 20;

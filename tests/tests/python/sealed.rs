@@ -150,23 +150,14 @@ fn run(component: &Path, store: &Path, passphrase: Option<&str>, args: &[&str]) 
     command.arg(component).arg("--").args(args).output().unwrap()
 }
 
-/// A guest that looks for its key: in its environment, its arguments, and every file.
-const SEARCH: &str = "
-import os, sys
-found = [name for name, value in os.environ.items() if 'KVFS' in name or 'correct horse' in value]
-found += [argument for argument in sys.argv[1:] if 'key' in argument]
-for where in ['/proc/self/environ', '/proc/1/environ', '/proc/self/cmdline', '/dev/urandom', '/key', 'key', '../key']:
-    try:
-        open(where, 'rb').read(16)
-        found.append(where)
-    except OSError:
-        pass
-for directory, _, files in os.walk('/'):
-    for file in files:
-        if b'correct horse' in open(os.path.join(directory, file), 'rb').read():
-            found.append(file)
-print(found)
-";
+/// A guest that looks for its key, and the attempts that it makes.
+const SEARCH: &str = concat!(
+    include_str!("../../python/hostile/attack.py"),
+    "\n",
+    include_str!("../../python/hostile/key.py"),
+    "\nprint(attempts)\n"
+);
+const ATTEMPTS: usize = 5 * 2 + 2 + 10 * 4 + 7 * 8 + 3 + 2;
 
 #[test]
 fn a_guest_of_the_command_finds_no_key_and_does_not_start_without_the_right_one() {
@@ -178,13 +169,19 @@ fn a_guest_of_the_command_finds_no_key_and_does_not_start_without_the_right_one(
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(stdout(run(Some("correct horse"), &["-c", WRITER])), "written\n");
-    assert_eq!(stdout(run(Some("correct horse"), &["-c", SEARCH])), "[]\n");
+    assert_eq!(stdout(run(Some("correct horse"), &["-c", SEARCH])), format!("{ATTEMPTS}\n"));
     assert_eq!(stdout(run(Some("correct horse"), &["-c", READER])), "found\n");
     assert_eq!(secrets_in(&std::fs::read(&store).unwrap()), [""; 0]);
     for wrong in [None, Some("wrong horse"), Some("")] {
         let output = run(wrong, &["-c", "print('started')"]);
         assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
     }
+    // A script that finds nothing where there is something proves nothing.
+    let told = format!("import os\nos.environ['TOLD'] = 'correct' + ' horse'\n{SEARCH}");
+    assert!(!run(Some("correct horse"), &["-c", &told]).status.success());
+    let kept = format!("open('/kept', 'w').write('correct' + ' horse')\n{SEARCH}");
+    assert!(!run(Some("correct horse"), &["-c", &kept]).status.success());
+    assert_eq!(stdout(run(Some("correct horse"), &["-c", "import os; os.unlink('/kept')"])), "");
     // What was refused changed nothing.
     assert_eq!(stdout(run(Some("correct horse"), &["-c", READER])), "found\n");
 }

@@ -1,4 +1,5 @@
-//! What sealing costs the file system: the engine on a store in memory, as it is and sealed, in one run.
+//! What sealing costs the file system: the engine on a store in memory, as it is and sealed, in one
+//! run.
 //!
 //! ```sh
 //! cargo bench -p kvfs-sealed-store

@@ -44,7 +44,8 @@ impl<C: AsyncKvStore> SealedStore<C> {
     /// Applies mutations under guards: see [`KvStore::apply`](kvfs_contract::KvStore::apply).
     ///
     /// # Errors
-    /// Those of the store below, and [`StoreError::Corrupt`] for a guarded value that does not open.
+    /// Those of the store below, and [`StoreError::Corrupt`] for a guarded value that does not
+    /// open.
     pub async fn apply(
         &self,
         guards: &[Guard<&[u8]>],

@@ -102,8 +102,8 @@ impl Listings {
         self.changes += 1;
     }
 
-    /// Notes that it has ended. `changes`: group, name, and whether the name is there if it was done;
-    /// nobody knows otherwise.
+    /// Notes that it has ended. `changes`: group, name, and whether the name is there if it was
+    /// done; nobody knows otherwise.
     ///
     /// Of two applies at once nobody knows which came first, so the names that the first to end
     /// changes are forgotten. Nothing is kept while another is under way.

@@ -1,5 +1,5 @@
-//! The engine's own tests on this store: sequences against the reference, and sequences of which every
-//! cut between two calls of the store below is looked at.
+//! The engine's own tests on this store: sequences against the reference, and sequences of which
+//! every cut between two calls of the store below is looked at.
 
 use crate::disk::{Disk, Sealed, key, open_with};
 use kvfs_contract::{Limits, StoreError};

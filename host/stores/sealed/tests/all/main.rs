@@ -1,4 +1,5 @@
-//! The sealed store over a store in memory that counts, remembers its calls, and stops at any of them.
+//! The sealed store over a store in memory that counts, remembers its calls, and stops at any of
+//! them.
 
 mod disk;
 
