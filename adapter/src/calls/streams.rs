@@ -116,6 +116,12 @@ impl OutputNode {
         Ok(self.own.written_bytes())
     }
 
+    /// Refuses to write if a required log could not tell of it.
+    #[cfg(not(feature = "host-mounts"))]
+    pub(crate) fn permitted(&self) -> StreamResult<()> {
+        if self.seen.is_some() { refused() } else { Ok(()) }
+    }
+
     fn splice_from(&self, source: InputStreamBorrow<'_>, len: u64, wait: bool) -> StreamResult<u64> {
         let source = source.get::<InputNode>();
         if self.seen.is_some() {

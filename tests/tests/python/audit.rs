@@ -287,6 +287,7 @@ os.write(file, b'before')
 os.mkdir('/refuse-now')
 refused = 0
 for call in (lambda: os.mkdir('/a'), lambda: os.mkdir('/data/a'), lambda: os.write(file, b'x'),
+             # In a linked guest, the bytes are put in place before the call that may be refused.
              lambda: os.pwrite(file, b'x', 0), lambda: os.ftruncate(file, 0), lambda: os.unlink('/data/open'),
              lambda: os.rename('/data/open', '/data/n'), lambda: os.open('/n', os.O_CREAT | os.O_WRONLY),
              lambda: os.utime('/data/open', (0, 0)), lambda: os.symlink('a', '/s'), lambda: os.rmdir('/refuse-now')):
@@ -295,11 +296,11 @@ for call in (lambda: os.mkdir('/a'), lambda: os.mkdir('/data/a'), lambda: os.wri
     except OSError as error:
         assert error.errno in (errno.ENOSPC, errno.EIO), error
         refused += 1
-print(refused, os.listdir('/'), os.pread(file, 100, 0), flush=True)
+print(refused, sorted(os.listdir('/')), os.pread(file, 100, 0), flush=True)
 os.abort()
 ";
     let output = run(audited_required(&store), script);
-    assert_eq!(output.stdout, "11 ['refuse-now', 'data'] b'before'\n", "{output:#?}");
+    assert_eq!(output.stdout, "11 ['data', 'refuse-now'] b'before'\n", "{output:#?}");
 }
 
 #[test]
@@ -466,5 +467,5 @@ fn a_volume_that_no_mount_shows_takes_the_lines() {
     assert_eq!(between_marks(&first, short), between_marks(&lines(&*other), short));
     let long = parse(&(files[names[1]].clone() + &files[names[2]]));
     assert_eq!(check_numbers(&long), 0);
-    assert!(long.len() > 200_000);
+    assert!(long.len() > 200_000, "{} {} {:?}", long.len(), long[long.len() - 1], files.values().map(String::len).collect::<Vec<_>>());
 }
