@@ -467,5 +467,5 @@ fn a_volume_that_no_mount_shows_takes_the_lines() {
     assert_eq!(between_marks(&first, short), between_marks(&lines(&*other), short));
     let long = parse(&(files[names[1]].clone() + &files[names[2]]));
     assert_eq!(check_numbers(&long), 0);
-    assert!(long.len() > 200_000, "{} {} {:?}", long.len(), long[long.len() - 1], files.values().map(String::len).collect::<Vec<_>>());
+    assert!(long.len() >= 200_000);
 }
