@@ -75,9 +75,14 @@ fn lend_stream(stream: InputStreamBorrow<'_>, length: u64) -> Result<Vec<Piece>,
 }
 
 fn place_stream(stream: OutputStreamBorrow<'_>, length: u32) -> Vec<Piece> {
-    let (half, pieces) = first_half(length as usize, |show| match &stream.get::<OutputNode>().own {
-        Output::File(file) => file.place(length as usize, show),
-        Output::Host { .. } => Err(StreamError::Closed),
+    let (half, pieces) = first_half(length as usize, |show| {
+        let stream = stream.get::<OutputNode>();
+        // Here already: the bytes may go to their place in the file.
+        stream.permitted()?;
+        match &stream.own {
+            Output::File(file) => file.place(length as usize, show),
+            Output::Host { .. } => Err(StreamError::Closed),
+        }
     });
     STREAM.set(Some(half));
     pieces
@@ -126,7 +131,9 @@ impl Guest for Adapter {
         // One write takes no more.
         let length = (length as usize).min(MAX_WRITE_BYTES);
         let (half, pieces) = first_half(length, |show| {
-            file.get::<Node>().own.with(|volume, file| volume.place(file, At::Offset(offset), length, show))
+            let node = file.get::<Node>();
+            node.permitted(("write", true))?;
+            node.own.with(|volume, file| volume.place(file, At::Offset(offset), length, show))
         });
         FILE.set(Some(half));
         pieces

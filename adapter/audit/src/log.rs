@@ -91,7 +91,7 @@ impl Log {
     pub fn begin(&mut self, op: &str, time: Time) -> Option<Line<'_>> {
         self.end_span();
         self.last = self.last.saturating_add(1);
-        if self.bytes() >= self.max_bytes || !self.has_room() {
+        if self.is_at_bound() || !self.has_room() {
             self.lose();
             return None;
         }
@@ -136,6 +136,11 @@ impl Log {
     /// Returns whether so much waits that it should be stored now.
     pub fn is_full(&self) -> bool {
         self.lines.len() >= FULL_BYTES
+    }
+
+    /// Returns whether the run has all the lines that it may have.
+    pub fn is_at_bound(&self) -> bool {
+        self.bytes() >= self.max_bytes
     }
 
     /// Returns whether nothing waits.

@@ -3,8 +3,8 @@
 use super::sink::Sink;
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use crate::clock::WallClock;
-use crate::config;
-use kvfs::{Clock, Durability, StoreError};
+use crate::config::{self, Config};
+use kvfs::{Clock, Durability, Error, Result, StoreError};
 use kvfs_audit::{Line, Log, Span, Time};
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -17,7 +17,7 @@ struct Active {
     sink: Sink,
     required: bool,
     /// Why the sink has failed last; `None` if it did not.
-    failure: Option<StoreError>,
+    failure: Option<Error>,
 }
 
 thread_local! {
@@ -45,10 +45,10 @@ pub(super) fn start() -> bool {
         return true;
     }
     // The table of mounts reports a configuration that cannot be read.
-    let Some(settings) = config::read().ok().and_then(|config| config.audit) else { return false };
+    let Ok(Config { audit: Some(settings), options, .. }) = config::read() else { return false };
     ACTIVE.with(|place| {
         if let Ok(mut place) = place.try_borrow_mut() {
-            let (log, sink) = (Log::new(&settings), Sink::new());
+            let (log, sink) = (Log::new(&settings), Sink::new(&settings, options));
             *place =
                 Some(ManuallyDrop::new(Active { log, sink, required: settings.required, failure: None }));
         }
@@ -117,16 +117,23 @@ fn settle_after(has_left: bool) {
 
 /// Stores the lines that have to be stored before a commit. A failure is one of the commit if the
 /// log is required.
-pub(super) fn before_commit(level: Durability) -> Result<(), StoreError> {
+pub(super) fn before_commit(level: Durability) -> std::result::Result<(), StoreError> {
     let flushed = with(|active| {
         if level == Durability::Durable || active.required {
             let flushed = active.flush(Durability::Buffered);
-            if active.required { flushed } else { Ok(()) }
+            if active.required { flushed.map_err(to_store_error) } else { Ok(()) }
         } else {
             Ok(())
         }
     });
     flushed.unwrap_or(Ok(()))
+}
+
+fn to_store_error(error: Error) -> StoreError {
+    match error {
+        Error::Store(error) => error,
+        other => StoreError::Other(format!("the audit log: {other}")),
+    }
 }
 
 /// Notes that a volume has called the store. The call may have changed it even if it failed.
@@ -137,16 +144,21 @@ pub(super) fn after_commit(level: Durability, is_done: bool) {
     }
 }
 
-/// Returns why no change may be made now: the log is required, and cannot be stored.
+/// Returns why no change may be made now: the log is required, and takes no line.
 #[inline(never)]
-pub(crate) fn refusal() -> Option<kvfs::Error> {
+pub(crate) fn refusal() -> Option<Error> {
     let refused = with(|active| {
-        if !active.required || active.failure.is_none() {
-            return None;
+        if !active.required {
+            None
+        } else if active.log.is_at_bound() {
+            Some(Error::Store(StoreError::QuotaExceeded))
+        } else if active.failure.is_some() {
+            active.flush(Durability::Buffered).err()
+        } else {
+            None
         }
-        active.flush(Durability::Buffered).err()
     });
-    refused.flatten().map(kvfs::Error::Store)
+    refused.flatten()
 }
 
 /// Notes why a drop has failed to store, which the guest is not told.
@@ -160,7 +172,7 @@ pub(super) fn take_dropped() -> Option<ErrorCode> {
 }
 
 /// Stores all lines durably, and how many events have none.
-pub(crate) fn finish() -> Result<(), ()> {
+pub(crate) fn finish() -> std::result::Result<(), ()> {
     CHANGED.set(false);
     let outcome = with(|active| {
         // First what waits: the line of lost events needs its room.
@@ -182,7 +194,7 @@ pub(crate) fn failure() -> Option<String> {
 }
 
 impl Active {
-    fn flush(&mut self, level: Durability) -> Result<(), StoreError> {
+    fn flush(&mut self, level: Durability) -> Result<()> {
         let outcome = self.sink.put(&mut self.log, level);
         self.failure = outcome.clone().err();
         outcome

@@ -7,7 +7,12 @@
 //! - At the end of every call that has changed the store, before the guest goes on. So nothing that
 //!   the guest did is in the store without its line.
 
-// Where lines go to.
+// Where lines go: records of the store, or files of a volume.
+mod run;
+
+mod files;
+mod records;
+
 mod sink;
 
 // The log of the component.

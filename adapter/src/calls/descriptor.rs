@@ -73,7 +73,7 @@ impl Node {
 
     /// Refuses changes that a required log could not tell of.
     #[inline(always)]
-    fn permitted(&self, (_, is_change): Op) -> WasiResult<()> {
+    pub(crate) fn permitted(&self, (_, is_change): Op) -> WasiResult<()> {
         if is_change && self.seen.is_some() { refused() } else { Ok(()) }
     }
 

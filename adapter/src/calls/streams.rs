@@ -46,6 +46,16 @@ fn refused() -> StreamResult<()> {
     }
 }
 
+/// As [`refused`], with an event.
+#[inline(never)]
+fn tell_refusal(seen: &Flow, op: &'static str) -> StreamResult<()> {
+    let outcome = refused();
+    if outcome.is_err() {
+        seen.transfer(op, true, 0, result_of(&outcome));
+    }
+    outcome
+}
+
 impl InputNode {
     #[inline(always)]
     pub(crate) fn reading<T>(
@@ -93,7 +103,10 @@ impl OutputNode {
         write: impl FnOnce() -> StreamResult<()>,
     ) -> StreamResult<()> {
         let before = match &self.seen {
-            Some(_) => self.written_before()?,
+            Some(seen) => {
+                tell_refusal(seen, op)?;
+                self.own.written_bytes()
+            }
             None => None,
         };
         let outcome = write();
@@ -109,17 +122,16 @@ impl OutputNode {
         outcome
     }
 
-    /// Returns the bytes that were written so far, or refuses to write more.
-    #[inline(never)]
-    fn written_before(&self) -> StreamResult<Option<u64>> {
-        refused()?;
-        Ok(self.own.written_bytes())
+    /// Refuses to write if a required log could not tell of it.
+    #[cfg(not(feature = "host-mounts"))]
+    pub(crate) fn permitted(&self) -> StreamResult<()> {
+        if self.seen.is_some() { refused() } else { Ok(()) }
     }
 
     fn splice_from(&self, source: InputStreamBorrow<'_>, len: u64, wait: bool) -> StreamResult<u64> {
         let source = source.get::<InputNode>();
-        if self.seen.is_some() {
-            refused()?;
+        if let Some(seen) = &self.seen {
+            tell_refusal(seen, "write")?;
         }
         let outcome = self.own.splice_some(&source.own, len, wait);
         if let Some(seen) = &source.seen {

@@ -7,12 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use kvfs::image::Image;
 use kvfs::{Access, At, Clock, Follow, OpenFlags, Options, Timestamp, Volume};
-use kvfs_compose::{Compose, FixedSource, Link, fixed_mounts};
+use kvfs_audit::{Found, Key, Reader};
+use kvfs_compose::{Audit, AuditLevel, Compose, FixedSource, Link, fixed_mounts};
 use kvfs_host::{EngineStore, MemoryStore, SyncStore};
 use kvfs_tests::{Output, Program, Tree, set_times};
+use serde_json::Value;
 use tempfile::TempDir;
 use wasmtime::component::Component;
 
@@ -34,6 +36,9 @@ const RECORDS_BYTES: usize = 4096;
 /// Most bytes of the store after a script. Scripts remove what is large, but some of its records
 /// wait for later commits.
 const STORE_BYTES: usize = 16 << 20;
+
+/// Most bytes of the audit log of one script, but for its last lines.
+const LOG_BYTES: u64 = 8 << 20;
 
 /// Mounts of the attacked tree, with `{}` for the tree that is packed.
 const MOUNTS: [&str; 9] = [
@@ -63,7 +68,8 @@ impl Attacked {
         set_times(packed.path()).unwrap();
         let mounts =
             MOUNTS.map(|mount| mount.replace("{}", packed.path().to_str().unwrap()).parse().unwrap());
-        let compose = mounts.into_iter().fold(Compose::new(guest).link(link), Compose::mount);
+        let compose = Compose::new(guest).link(link).audit(Audit::new(AuditLevel::All).max_bytes(LOG_BYTES));
+        let compose = mounts.into_iter().fold(compose, Compose::mount);
         let composed = compose.build().unwrap();
         assert_eq!(composed.report.not_linked, None);
         let image = fixed_mounts(&composed.bytes).into_iter().find_map(|mount| match mount.source {
@@ -274,6 +280,8 @@ impl Scene<'_> {
         ensure!(small <= SMALL_BYTES + RECORDS_BYTES, "/small takes {small} bytes of the store");
         ensure!(all <= STORE_BYTES, "the store takes {all} bytes");
 
+        self.check_log()?;
+
         ensure!(!output.stdout.contains(SECRET) && !output.stderr.contains(SECRET), "printed the secret");
         let has_secret =
             |value: &Vec<u8>| value.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
@@ -292,6 +300,41 @@ impl Scene<'_> {
         ensure!(now.records.len() == before.records.len(), "removed records");
         ensure!(now.tree == before.tree, "changed {:#?}\ninto {:#?}", before.tree, now.tree);
         ensure!(now.times == before.times, "changed {:?}\ninto {:?}", before.times, now.times);
+        Ok(())
+    }
+
+    /// Checks that the audit log is whole: all records are there, all are lines, none is missing in
+    /// their numbers, and there are no more bytes than it may have.
+    fn check_log(&self) -> anyhow::Result<()> {
+        let (mut start, end) = kvfs_audit::key_end();
+        let (mut next, mut bytes, mut wrong) = (1, 0, None);
+        let mut tell = |found: Found<'_>| match found {
+            Found::Line(line) => {
+                let Ok(line) = serde_json::from_str::<Value>(line) else {
+                    wrong = Some(line.to_owned());
+                    return;
+                };
+                let first = line["n"].as_u64().or(line["first"].as_u64());
+                if first != Some(next) {
+                    wrong = Some(format!("{line}, and not {next}"));
+                }
+                next += line["lost"].as_u64().unwrap_or(1);
+            }
+            other => wrong = Some(format!("{other:?}")),
+        };
+        let mut reader = Reader::new();
+        loop {
+            let page = SyncStore::scan(&self.store, &start, &end, 1024, 1 << 20)?;
+            let Some(last) = page.last() else { break };
+            start = [&last.key[..], &[0]].concat();
+            for entry in &page {
+                bytes += entry.value.len() as u64;
+                reader.record(Key::parse(&entry.key).context("a key in the log")?, &entry.value, &mut tell);
+            }
+        }
+        reader.end(&mut tell);
+        ensure!(wrong.is_none(), "the audit log has {wrong:?}");
+        ensure!(bytes < LOG_BYTES + (1 << 20), "the audit log has {bytes} bytes");
         Ok(())
     }
 }

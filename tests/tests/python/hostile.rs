@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::attacked::{unprotected, with_prelude};
 use super::{attacked, bare};
+use kvfs_host::{Durability, Mutation, SyncStore};
 use kvfs_tests::Output;
 
 /// A script of `tests/python/hostile`.
@@ -58,8 +59,9 @@ attacks! {
     damage      243 "trees that are hard to keep, names hard to print"     "wasmer#6127, agentfs#271"
 }
 
-/// Scripts that end otherwise than by their last line: they have tests of their own.
-const OTHER_ENDS: [&str; 4] = ["abandoned", "endless", "key", "raw_calls"];
+/// Scripts that end otherwise than by their last line, or attack another tree: they have tests of
+/// their own.
+const OTHER_ENDS: [&str; 5] = ["abandoned", "audit", "endless", "key", "raw_calls"];
 
 /// The memory of a guest and its file system. CPython starts with about 36 MiB.
 const MEMORY_BYTES: usize = 256 << 20;
@@ -149,6 +151,26 @@ fn the_check_from_outside_notices_harm() {
         assert_eq!(output.code, Some(0), "{harm}: {output:#?}");
         let found = scene.check(&output).map_or_else(|harm| harm.to_string(), |()| String::new());
         assert!(found.starts_with(noticed) && found.is_empty() == noticed.is_empty(), "{harm}: {found}");
+    }
+}
+
+#[test]
+fn the_check_of_the_log_sees_calls_on_the_host_and_notices_damage() {
+    let scene = attacked().lay_out();
+    let output = scene.program("write('/host/scratch/f'); names('/map'); os.abort()").run().unwrap();
+    scene.check(&output).unwrap();
+    let (start, end) = kvfs_audit::key_end();
+    let entries = SyncStore::scan(&scene.store, &start, &end, 1024, 1 << 20).unwrap();
+    let text: String = entries.iter().map(|entry| String::from_utf8_lossy(&entry.value)).collect();
+    // The guest has ended itself; the lines about the host were stored before.
+    assert!(text.contains(r#""op":"open-at","fd":1,"path":"/host/scratch/f","flags":"write,"#), "{text}");
+    for (key, value) in entries.iter().map(|entry| (&entry.key, &entry.value)) {
+        let harm = |value: &[u8]| {
+            SyncStore::apply(&scene.store, &[], &[Mutation::Put { key, value }], Durability::Buffered).unwrap();
+            scene.check(&output).err().map(|harm| harm.to_string()).unwrap_or_default()
+        };
+        assert!(harm(&value[..value.len() - 1]).starts_with("the audit log has"));
+        assert_eq!(harm(value), "");
     }
 }
 
