@@ -358,7 +358,7 @@ impl HostPath {
 
     pub(super) fn remove_directory(&self) -> WasiResult<()> {
         match self.old_name((ErrorCode::Invalid, ErrorCode::NotEmpty)) {
-            Err(ErrorCode::NotPermitted) => Err(ErrorCode::NotDirectory),
+            Err(ErrorCode::NotPermitted) if self.kind == Kind::Mapped => Err(ErrorCode::NotDirectory),
             handle => handle?.remove_directory_at(&self.path).map_err(to_code),
         }
     }
