@@ -159,10 +159,10 @@ impl HostPath {
             return Err(ErrorCode::NotPermitted);
         }
         // Anything in its way is reported first.
-        self.may_change().or_else(|error| match self.stat(PathFlags::empty()) {
-            Ok(_) => Err(ErrorCode::Exist),
-            Err(ErrorCode::NoEntry) => Err(error),
-            Err(other) => Err(other),
+        self.may_change().map_err(|error| match self.stat(PathFlags::empty()) {
+            Ok(_) => ErrorCode::Exist,
+            Err(ErrorCode::NoEntry) => error,
+            Err(other) => other,
         })?;
         Ok(&self.handle)
     }
@@ -358,7 +358,7 @@ impl HostPath {
 
     pub(super) fn remove_directory(&self) -> WasiResult<()> {
         match self.old_name((ErrorCode::Invalid, ErrorCode::NotEmpty)) {
-            Err(ErrorCode::NotPermitted) => Err(ErrorCode::NotDirectory),
+            Err(ErrorCode::NotPermitted) if self.kind == Kind::Mapped => Err(ErrorCode::NotDirectory),
             handle => handle?.remove_directory_at(&self.path).map_err(to_code),
         }
     }

@@ -41,10 +41,12 @@ pub(crate) struct CompositionArgs {
     ///   overlay:DIR-or-TAR[:VOLUME]             a packed tree below a volume that takes the changes
     ///   host:PREOPEN[,file=NAME=HOST-PATH ...]  a directory that the host preopens, or named files of it
     ///
-    /// A TAR may be compressed with gzip. Four options bound the content of a volume: max-bytes=SIZE (such
-    /// as 64M), max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for each file; a packed tree
-    /// below it does not count. After any source, ro makes it read-only. Without a mount, the volume is at
-    /// `/`.
+    /// A TAR may be compressed with gzip. allow=RIGHTS gives less than all of the rights dir-read, dir-mutate,
+    /// file-read and file-write (joined by +, or none), and policy=FILE gives others at single paths: a line
+    /// such as `hide **/.env` or `all tmp/**` for each rule, of which the last one that matches decides. Four
+    /// options bound the content of a volume: max-bytes=SIZE (such as 64M), max-inodes=NUMBER,
+    /// max-names=NUMBER and max-file-bytes=SIZE for each file; a packed tree below it does not count. After
+    /// any source, ro makes it read-only. Without a mount, the volume is at `/`.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -123,6 +125,8 @@ mod tests {
             "max-inodes=",
             "max-names=",
             "max-file-bytes=",
+            "allow=RIGHTS",
+            "policy=FILE",
             ", ro makes",
         ] {
             assert!(help.contains(part), "{part}: {help}");

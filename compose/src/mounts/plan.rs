@@ -88,7 +88,7 @@ pub(crate) fn plan(
     for mount in &mut mounts {
         // The path is what an error about a file names.
         mount.check()?;
-        mount.rules = mount.read_policy()?.map_or(MountRules::None, MountRules::Given);
+        mount.rules = mount.rules.read(&mount.path, mount.allow)?.map_or(MountRules::None, MountRules::Given);
     }
     let table = Table::new(&mounts)?;
     let volumes = Volumes::of(&table, default_volume)?;

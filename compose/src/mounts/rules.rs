@@ -1,6 +1,5 @@
 //! The rules of a mount: what a guest may do at which of its paths.
 
-use super::mount::Mount;
 use crate::error::MountError;
 use kvfs::{Policy, PolicyError, Rights};
 use std::fmt;
@@ -11,7 +10,7 @@ use std::path::{Path, PathBuf};
 const MAX_RULES_FILE_BYTES: u64 = 64 << 10;
 
 /// The rules of a mount, in order. The last one that matches a path decides;
-/// [`Mount::allow`](Mount::allow()) says what may be done where none does.
+/// [`Mount::allow`](crate::Mount::allow()) says what may be done where none does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MountRules {
@@ -42,38 +41,39 @@ impl fmt::Display for MountRules {
     }
 }
 
-impl Mount {
-    /// Returns its policy, reading the file of its rules; `None` if everything is allowed.
-    pub(super) fn read_policy(&self) -> Result<Option<Policy>, MountError> {
-        let mut policy = match &self.rules {
-            MountRules::None => Policy::default(),
-            MountRules::File(file) => self.read_rules(file)?,
-            MountRules::Given(policy) => policy.clone(),
+impl MountRules {
+    /// Returns the policy of the mount at `path`, reading the file of its rules; `None` if
+    /// everything is allowed.
+    pub(super) fn read(&self, path: &str, allow: Rights) -> Result<Option<Policy>, MountError> {
+        let mut policy = match self {
+            Self::None => Policy::default(),
+            Self::File(file) => read_file(path, file)?,
+            Self::Given(policy) => policy.clone(),
         };
-        policy.set_default_rights(self.allow);
+        policy.set_default_rights(allow);
         Ok(Some(policy).filter(|policy| *policy != Policy::default()))
     }
+}
 
-    fn read_rules(&self, file: &Path) -> Result<Policy, MountError> {
-        let unreadable = |error| MountError::Read { path: self.path.clone(), file: file.to_owned(), error };
-        let mut text = String::new();
-        let opened = std::fs::File::open(file).map_err(unreadable)?;
-        opened.take(MAX_RULES_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-        if text.len() as u64 > MAX_RULES_FILE_BYTES {
-            let (path, file) = (self.path.clone(), file.to_owned());
-            return Err(MountError::RulesTooLarge { path, file, max_bytes: MAX_RULES_FILE_BYTES });
-        }
-        let mut policy = Policy::default();
-        for (number, line) in (1..).zip(text.lines()) {
-            add_line(&mut policy, line).map_err(|error| MountError::Rule {
-                path: self.path.clone(),
-                file: file.to_owned(),
-                line: number,
-                error,
-            })?;
-        }
-        Ok(policy)
+fn read_file(path: &str, file: &Path) -> Result<Policy, MountError> {
+    let unreadable = |error| MountError::Read { path: path.to_owned(), file: file.to_owned(), error };
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    opened.take(MAX_RULES_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_RULES_FILE_BYTES {
+        let (path, file) = (path.to_owned(), file.to_owned());
+        return Err(MountError::RulesTooLarge { path, file, max_bytes: MAX_RULES_FILE_BYTES });
     }
+    let mut policy = Policy::default();
+    for (number, line) in (1..).zip(text.lines()) {
+        add_line(&mut policy, line).map_err(|error| MountError::Rule {
+            path: path.to_owned(),
+            file: file.to_owned(),
+            line: number,
+            error,
+        })?;
+    }
+    Ok(policy)
 }
 
 /// Adds the rule of a line, if it has one.
@@ -103,6 +103,7 @@ pub(super) fn read_default(text: Option<&str>) -> Option<Option<Policy>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mounts::Mount;
 
     fn read(text: &str) -> Result<Option<Policy>, String> {
         let directory = tempfile::tempdir().unwrap();
@@ -110,7 +111,7 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let mount: Mount = format!("/=kv,policy={}", file.display()).parse().unwrap();
         let told = |error: MountError| error.to_string().replace(&*file.display().to_string(), "FILE");
-        mount.read_policy().map_err(told)
+        mount.rules.read(&mount.path, mount.allow).map_err(told)
     }
 
     #[test]
@@ -134,7 +135,8 @@ mod tests {
             let error = read(text).unwrap_err();
             assert!(error.starts_with("mount at /: ") && error.contains(part), "{error}");
         }
-        let error = "/d=kv,policy=no/such".parse::<Mount>().unwrap().read_policy().unwrap_err();
+        let missing = MountRules::File("no/such".into());
+        let error = missing.read("/d", Rights::ALL).unwrap_err();
         assert!(error.to_string().starts_with("mount at /d: cannot read no/such: "), "{error}");
     }
 }

@@ -41,7 +41,7 @@ const STORE_BYTES: usize = 16 << 20;
 const LOG_BYTES: u64 = 8 << 20;
 
 /// Mounts of the attacked tree, with `{}` for the tree that is packed.
-const MOUNTS: [&str; 9] = [
+const MOUNTS: [&str; 11] = [
     "/=kv",
     "/locked=kv:locked,ro",
     "/image=image:{}",
@@ -51,7 +51,25 @@ const MOUNTS: [&str; 9] = [
     "/host=host:shared",
     "/given=host:given,ro",
     "/map=host:given,ro,file=conf=kept",
+    "/ruled=kv:ruled,allow=dir-read+file-read,policy={}.rules",
+    "/ruled-host=host:ruled,allow=dir-read+file-read,policy={}.rules",
 ];
+
+/// What may be done in `/ruled` and `/ruled-host`, whose directories may be listed and files read.
+const RULES: &str = "\
+all free
+all free/**
+none closed
+none closed/**
+dir-mutate drop
+dir-mutate+file-write drop/**
+file-read+file-write free/pinned
+hide hidden
+hide **/.env
+";
+
+/// Where a script may change something in `/ruled` and `/ruled-host`.
+const RULED_FREE: [&str; 2] = ["free/", "drop/"];
 
 /// The interpreter, joined with all mounts.
 pub(super) struct Attacked {
@@ -62,12 +80,14 @@ pub(super) struct Attacked {
 
 impl Attacked {
     pub(super) fn new(guest: &[u8], link: Link) -> Self {
-        let packed = tempfile::tempdir().unwrap();
-        plain(packed.path());
-        symlink("/kept", packed.path().join("absolute")).unwrap();
-        set_times(packed.path()).unwrap();
-        let mounts =
-            MOUNTS.map(|mount| mount.replace("{}", packed.path().to_str().unwrap()).parse().unwrap());
+        let around = tempfile::tempdir().unwrap();
+        let packed = around.path().join("packed");
+        fs::create_dir(&packed).unwrap();
+        fs::write(around.path().join("packed.rules"), RULES).unwrap();
+        plain(&packed);
+        symlink("/kept", packed.join("absolute")).unwrap();
+        set_times(&packed).unwrap();
+        let mounts = MOUNTS.map(|mount| mount.replace("{}", packed.to_str().unwrap()).parse().unwrap());
         let compose = Compose::new(guest).link(link).audit(Audit::new(AuditLevel::All).max_bytes(LOG_BYTES));
         let compose = mounts.into_iter().fold(compose, Compose::mount);
         let composed = compose.build().unwrap();
@@ -93,6 +113,16 @@ impl Attacked {
             put(volume, "dir/inside", "inside");
         });
         fill(&store, "other", |volume| put(volume, "secret", SECRET));
+        fill(&store, "ruled", |volume| {
+            let root = volume.root().unwrap();
+            for (path, content) in ruled() {
+                match content {
+                    Some(content) => put(volume, path, content),
+                    None => volume.create_directory_at(&root, path).unwrap(),
+                }
+            }
+            volume.close(root).unwrap();
+        });
         let mut scene = Scene { attacked: self, store, around, before: State::default() };
         scene.before = scene.state();
         scene
@@ -117,10 +147,43 @@ fn host(around: &Path) {
         }
     }
     fs::write(around.join("given/unlisted"), "not in the file map").unwrap();
+    lay_ruled(&around.join("ruled"));
+    symlink("hidden/file", around.join("ruled/to-hidden")).unwrap();
+    symlink("../hidden", around.join("ruled/conf/to-hidden")).unwrap();
     fs::create_dir(around.join("shared/scratch")).unwrap();
     fs::create_dir(around.join("outside")).unwrap();
     fs::write(around.join("outside/secret"), SECRET).unwrap();
     fs::write(around.join("outside/outsider"), "").unwrap();
+}
+
+/// Directories, and files with their content, where rules hold.
+fn ruled() -> [(&'static str, Option<&'static str>); 14] {
+    [
+        ("conf", None),
+        ("conf/main", Some("conf")),
+        ("conf/dir", None),
+        ("closed", None),
+        ("closed/file", Some(SECRET)),
+        ("drop", None),
+        ("free", None),
+        ("free/file", Some("free")),
+        ("free/pinned", Some("pinned")),
+        ("free/dir", None),
+        ("free/.env", Some(SECRET)),
+        ("hidden", None),
+        ("hidden/file", Some(SECRET)),
+        ("hidden/dir", None),
+    ]
+}
+
+fn lay_ruled(dir: &Path) {
+    fs::create_dir(dir).unwrap();
+    for (path, content) in ruled() {
+        match content {
+            Some(content) => fs::write(dir.join(path), content).unwrap(),
+            None => fs::create_dir(dir.join(path)).unwrap(),
+        }
+    }
 }
 
 /// Makes the files that each mount has.
@@ -163,6 +226,8 @@ struct State {
     records: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The host's directories, without the one in which scripts may write.
     tree: Tree,
+    /// The volume `ruled`, where scripts may change nothing.
+    ruled: Tree,
     /// The times of everything in them.
     times: BTreeMap<String, (i64, i64)>,
 }
@@ -182,6 +247,7 @@ impl Scene<'_> {
         let dir = |name| self.around.path().join(name);
         // The host preopens more than is mounted.
         let program = program.preopen(dir("shared"), "shared").preopen(dir("given"), "given");
+        let program = program.preopen(dir("ruled"), "ruled");
         program.preopen(dir("outside"), "outside").args(["-c", &format!("{PRELUDE}\n{script}")])
     }
 
@@ -235,15 +301,21 @@ impl Scene<'_> {
 
     fn state(&self) -> State {
         let mut tree = Tree::of_directory(self.around.path()).unwrap();
-        tree.0.retain(|path, _| !path.starts_with("shared/scratch/"));
+        let is_free = |path: &str| RULED_FREE.iter().any(|free| path.starts_with(free));
+        tree.0.retain(|path, _| {
+            let ruled = path.strip_prefix("ruled/").is_some_and(is_free);
+            !path.starts_with("shared/scratch/") && (!ruled || path.ends_with("/.env"))
+        });
+        let mut ruled = Tree::of_volume(&self.store, "ruled").unwrap();
+        ruled.0.retain(|path, _| !is_free(path) || path.ends_with("/.env"));
         let time = |path: &String| {
             let about = self.around.path().join(path).symlink_metadata().unwrap();
             (path.clone(), (about.mtime(), about.mtime_nsec()))
         };
-        let times = tree.0.keys().filter(|path| *path != "shared/scratch").map(time).collect();
+        let times = tree.0.keys().filter(|path| !CHANGING.contains(&path.as_str())).map(time).collect();
         let mut records = self.records(&["locked", "other"]);
         records.remove(b"\x06locked\0".as_slice());
-        State { records, tree, times }
+        State { records, tree, ruled, times }
     }
 
     /// Checks from outside that nothing was harmed: the volumes are sound, those that are read-only
@@ -251,7 +323,7 @@ impl Scene<'_> {
     /// came out.
     pub(super) fn check(&self, output: &Output) -> anyhow::Result<()> {
         let store = || EngineStore(self.store.clone());
-        for name in ["main", "small", "files", "locked", "other"] {
+        for name in ["main", "small", "files", "locked", "other", "ruled"] {
             // A volume is made at its first use.
             if kvfs::probe(&mut store(), name)? {
                 let report = kvfs::fsck(&mut store(), name)?;
@@ -287,8 +359,16 @@ impl Scene<'_> {
             |value: &Vec<u8>| value.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
         let mine = self.records(&["main", "small", "files", "over"]);
         ensure!(!mine.values().any(has_secret), "copied the secret into the store");
-        let scratch = Tree::of_directory(&self.around.path().join("shared/scratch"))?;
-        ensure!(!format!("{scratch:?}").contains(SECRET), "copied the secret to the host");
+        for free in ["shared/scratch", "ruled/free", "ruled/drop"] {
+            let mut tree = Tree::of_directory(&self.around.path().join(free))?;
+            tree.0.remove(".env");
+            ensure!(!format!("{tree:?}").contains(SECRET), "copied the secret to the host");
+        }
+        let mut ruled = Tree::of_volume(&self.store, "ruled")?;
+        ruled.0.retain(|path, _| {
+            RULED_FREE.iter().any(|free| path.starts_with(free)) && !path.ends_with("/.env")
+        });
+        ensure!(!format!("{ruled:?}").contains(SECRET), "copied the secret to where it may be read");
 
         let (now, before) = (self.state(), &self.before);
         let changed = now.records.iter().find(|(key, value)| before.records.get(*key) != Some(*value));
@@ -298,6 +378,7 @@ impl Scene<'_> {
             changed.map(|(key, _)| key.escape_ascii().to_string())
         );
         ensure!(now.records.len() == before.records.len(), "removed records");
+        ensure!(now.ruled == before.ruled, "changed {:#?}\ninto {:#?}", before.ruled, now.ruled);
         ensure!(now.tree == before.tree, "changed {:#?}\ninto {:#?}", before.tree, now.tree);
         ensure!(now.times == before.times, "changed {:?}\ninto {:?}", before.times, now.times);
         Ok(())
@@ -339,6 +420,9 @@ impl Scene<'_> {
     }
 }
 
+/// Directories of the host whose times scripts may change.
+const CHANGING: [&str; 4] = ["shared/scratch", "ruled/free", "ruled/drop", "ruled/free/pinned"];
+
 /// Lays the tree out in one writable directory of the host, where nothing is protected.
 pub(super) fn unprotected(dir: &Path) {
     for name in ["locked", "image", "over", "small", "files", "given"] {
@@ -349,6 +433,9 @@ pub(super) fn unprotected(dir: &Path) {
     }
     fs::create_dir(dir.join("map")).unwrap();
     fs::write(dir.join("map/conf"), "kept").unwrap();
+    for name in ["ruled", "ruled-host"] {
+        lay_ruled(&dir.join(name));
+    }
     fs::create_dir_all(dir.join("host/scratch")).unwrap();
     plain(&dir.join("host"));
 }

@@ -45,6 +45,7 @@ attacks! {
     own_links   219 "links out, in circles, to read-only mounts"           "CVE-2024-38358, gondolin#46"
     swapped      37 "objects swapped by guest and host during a use"       "GHSA-vqjp-4c8c-hfgg"
     read_only   302 "changes of read-only mounts, and past a file map"     "GHSA-2r75-cxrj-cmph, GHSA-4ch3-9j33-3pmj, mirage#104, eryx#71"
+    rights      758 "changes, bytes and names that a policy denies"          "eryx#71, mirage#104"
     across      372 "objects and names across mounts and volumes"          "GHSA-4ch3-9j33-3pmj, sandbox-sdk#866"
     search      129 "all that can be read, for a secret"                   "sandbox-sdk#866"
     descriptors  52 "closed, reused, wrong and forged descriptors"         "wasmer#6431"
@@ -122,7 +123,7 @@ fn forged_calls_of_imports_end_the_guest_alone() {
 /// Without this, a script that attacks nothing would pass.
 #[test]
 fn scripts_notice_a_tree_that_protects_nothing() {
-    for name in ["own_links", "swapped", "read_only", "across", "quota", "file_size"] {
+    for name in ["own_links", "swapped", "read_only", "rights", "across", "quota", "file_size"] {
         let attack = ATTACKS.iter().find(|attack| attack.name == name).unwrap();
         let dir = tempfile::tempdir().unwrap();
         unprotected(dir.path());
@@ -141,6 +142,8 @@ fn the_check_from_outside_notices_harm() {
         ("os.unlink('/host/dir/inside')", "changed Tree"),
         ("os.link('/host/kept', '/host/scratch/second')", "changed Tree"),
         ("os.utime('/host/kept', (1, 1))", "changed {"),
+        ("write('/ruled/free/f', SECRET)", "copied the secret to where it may be read"),
+        ("write('/ruled-host/free/f', SECRET)", "copied the secret to the host"),
         ("write('/f', SECRET)", "copied the secret into the store"),
         ("write('/host/scratch/f', SECRET)", "copied the secret to the host"),
         ("print(SECRET.decode())", "printed the secret"),
