@@ -5,7 +5,6 @@ use super::Volume;
 use crate::limits::{MAX_DIRTY_ENTRIES, MAX_HELD_ENTRIES};
 use crate::options::{CacheLimits, Options};
 use crate::store::Durability;
-use std::array;
 
 /// How much of each kind is held, or may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +30,13 @@ impl Amounts {
         Self([extent_bytes, inodes, inode_bytes, dentries, dirty, entries, open, MAX_HELD_ENTRIES])
     }
 
-    fn of_each(self, other: Self, of_two: impl Fn(usize, usize) -> usize) -> Self {
-        Self(array::from_fn(|kind| {
-            let at = |amounts: &Self| amounts.0.get(kind).copied().unwrap_or_default();
-            of_two(at(&self), at(&other))
-        }))
+    // One function for all, not inlined: it is not called often enough to be worth its size.
+    #[inline(never)]
+    fn of_each(mut self, other: Self, of_two: fn(usize, usize) -> usize) -> Self {
+        for (one, other) in self.0.iter_mut().zip(other.0) {
+            *one = of_two(*one, other);
+        }
+        self
     }
 
     pub(crate) fn and(self, other: Self) -> Self {
