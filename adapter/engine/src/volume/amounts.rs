@@ -1,10 +1,7 @@
-//! What a volume may hold in memory and open now: as its options say, or less if it shares with
-//! others.
+//! Amounts of what a volume holds in memory and open, or may hold.
 
-use super::Volume;
 use crate::limits::{MAX_DIRTY_ENTRIES, MAX_HELD_ENTRIES};
 use crate::options::{CacheLimits, Options};
-use crate::store::Durability;
 
 /// How much of each kind is held, or may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +19,17 @@ const HELD_ENTRIES: usize = 7;
 impl Amounts {
     pub(crate) const NONE: Self = Self([0; KINDS]);
 
+    /// What a volume holds: in its cache, dirty bytes and records, descriptors, entries of listings.
+    pub(crate) fn new(cache: CacheLimits, dirty: (usize, usize), open: u32, held_entries: usize) -> Self {
+        let CacheLimits { extent_bytes, inodes, inode_bytes, dentries } = cache;
+        let (bytes, entries) = dirty;
+        Self([extent_bytes, inodes, inode_bytes, dentries, bytes, entries, open as usize, held_entries])
+    }
+
     /// The most that a volume with these options holds.
     pub(crate) fn of_options(options: &Options) -> Self {
-        let CacheLimits { extent_bytes, inodes, inode_bytes, dentries } = options.cache;
-        let (dirty, open) = (options.max_dirty_bytes, options.max_open_descriptors as usize);
-        let entries = MAX_DIRTY_ENTRIES;
-        Self([extent_bytes, inodes, inode_bytes, dentries, dirty, entries, open, MAX_HELD_ENTRIES])
+        let dirty = (options.max_dirty_bytes, MAX_DIRTY_ENTRIES);
+        Self::new(options.cache, dirty, options.max_open_descriptors, MAX_HELD_ENTRIES)
     }
 
     // One function for all, not inlined: it is not called often enough to be worth its size.
@@ -77,6 +79,10 @@ impl Amounts {
         self.0[DIRTY_BYTES]
     }
 
+    pub(crate) fn dirty_entries(&self) -> usize {
+        self.0[DIRTY_ENTRIES]
+    }
+
     pub(crate) fn open(&self) -> usize {
         self.0[OPEN]
     }
@@ -85,38 +91,8 @@ impl Amounts {
         self.0[HELD_ENTRIES]
     }
 
-    fn cache(&self) -> CacheLimits {
+    pub(crate) fn cache(&self) -> CacheLimits {
         let [extent_bytes, inodes, inode_bytes, dentries, ..] = self.0;
         CacheLimits { extent_bytes, inodes, inode_bytes, dentries }
-    }
-}
-
-impl Volume {
-    /// How much is held now.
-    pub(crate) fn held(&self) -> Amounts {
-        let CacheLimits { extent_bytes, inodes, inode_bytes, dentries } = self.cache.held();
-        let (dirty, entries) = (self.cache.dirty.bytes, self.cache.dirty.metadata_entries());
-        let (open, held_entries) = (self.open_descriptors as usize, self.snapshot_entries);
-        Amounts([extent_bytes, inodes, inode_bytes, dentries, dirty, entries, open, held_entries])
-    }
-
-    /// Sets how much may be held from the next operation on, but no more than the options say.
-    pub(crate) fn allow(&mut self, amounts: Amounts) {
-        self.allowed = amounts.min(Amounts::of_options(&self.options));
-        self.cache.set_limits(self.allowed.cache());
-    }
-
-    /// Gives back what is held beyond `amounts`, as far as possible: evicts, and stores what is
-    /// dirty. The next change or sync tells if storing failed.
-    pub(crate) fn give_back(&mut self, amounts: Amounts) {
-        let dirty = &self.cache.dirty;
-        let too_dirty =
-            dirty.bytes > amounts.dirty_bytes() || dirty.metadata_entries() > amounts.0[DIRTY_ENTRIES];
-        if too_dirty && self.pending.placing.is_none() {
-            let outcome = self.commit(Durability::Buffered);
-            self.tell_later(outcome);
-        }
-        self.cache.set_limits(amounts.cache());
-        self.cache.trim();
     }
 }
