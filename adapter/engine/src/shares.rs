@@ -1,7 +1,8 @@
 //! Shares: the volumes of one table hold no more together than one of them alone may.
 
+use crate::store::Durability;
 use crate::volume::Volume;
-use crate::volume::allowance::Amounts;
+use crate::volume::amounts::Amounts;
 
 /// Operations after which a volume that none of them used gives back all that it can.
 const IDLE_OPERATIONS: u32 = 1024;
@@ -112,5 +113,34 @@ impl Shares {
     fn rest_for(&self, number: usize) -> Amounts {
         let own = self.places.get(number).map_or(Amounts::NONE, |place| place.held);
         self.total.without(self.sum.without(own))
+    }
+}
+
+impl Volume {
+    /// How much is held now.
+    fn held(&self) -> Amounts {
+        let dirty = &self.cache.dirty;
+        let dirty = (dirty.bytes, dirty.metadata_entries());
+        Amounts::new(self.cache.held(), dirty, self.open_descriptors, self.snapshot_entries)
+    }
+
+    /// Sets how much may be held from the next operation on, but no more than the options say.
+    fn allow(&mut self, amounts: Amounts) {
+        self.allowed = amounts.min(Amounts::of_options(&self.options));
+        self.cache.set_limits(self.allowed.cache());
+    }
+
+    /// Gives back what is held beyond `amounts`, as far as possible: evicts, and stores what is
+    /// dirty. The next change or sync tells if storing failed.
+    fn give_back(&mut self, amounts: Amounts) {
+        let dirty = &self.cache.dirty;
+        let too_dirty =
+            dirty.bytes > amounts.dirty_bytes() || dirty.metadata_entries() > amounts.dirty_entries();
+        if too_dirty && self.pending.placing.is_none() {
+            let outcome = self.commit(Durability::Buffered);
+            self.tell_later(outcome);
+        }
+        self.cache.set_limits(amounts.cache());
+        self.cache.trim();
     }
 }

@@ -43,8 +43,7 @@ for file, number, path in held:
     harmless(bytes([number]) * 300_000, os.pread, file, 300_000, 0)
     os.close(file)
     os.unlink(path)
-os.sync() if hasattr(os, "sync") else None
-for file in PATHS[:1]:
-    descriptor = os.open(file, os.O_RDWR)
-    os.fsync(descriptor)
-    os.close(descriptor)
+write("/synced")
+file = os.open("/synced", os.O_RDWR)
+os.fsync(file)
+os.close(file)

@@ -1,12 +1,12 @@
 //! A volume: one file-system tree in a store, and the state that all operations share.
 
-pub(crate) mod allowance;
+pub(crate) mod amounts;
 pub(crate) mod mountpoints;
 pub(crate) mod pending;
 mod places;
 pub(crate) mod room;
 
-use self::allowance::Amounts;
+use self::amounts::Amounts;
 use self::mountpoints::Mountpoints;
 use self::pending::Pending;
 use self::room::Room;
