@@ -1,11 +1,12 @@
 //! `kvfs audit`.
 
 use crate::interrupt;
+use crate::sealing::KeyArgs;
 use crate::terminal::{say, warn};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use kvfs_audit::{Found, Key, Reader, RunId, Time, key_end, run_range};
-use kvfs_host::{AnyStore, Durability, Entry, Mutation, SyncStore, open_store, open_store_read_only};
+use kvfs_host::{AnyStore, Durability, Entry, Mutation, SyncStore};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ pub(crate) struct AuditArgs {
     /// The store, such as `redb:PATH`. No guest may be running on it.
     #[arg(long)]
     store: String,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Shows the events of this run alone, as --list names it.
     #[arg(long, value_parser = parse_run)]
     run: Option<RunId>,
@@ -46,7 +49,7 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<ExitCode> {
     if let Some(first) = args.remove_before {
         return remove_before(args, first);
     }
-    let store = open_store_read_only(&args.store)?;
+    let store = args.key.open_to_check(&args.store)?;
     if args.list {
         return list(args, &store);
     }
@@ -120,7 +123,7 @@ fn list(args: &AuditArgs, store: &AnyStore) -> Result<ExitCode> {
 }
 
 fn remove_before(args: &AuditArgs, first: RunId) -> Result<ExitCode> {
-    let store = open_store(&args.store)?;
+    let store = args.key.open(&args.store)?;
     let (start, _) = key_end();
     let (end, _) = run_range(first);
     let mut keys = Vec::new();
