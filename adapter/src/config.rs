@@ -1,8 +1,9 @@
 //! The configuration, fixed when the component was composed: how volumes are opened and where they
 //! are mounted.
 
-use kvfs::{Error, Mode, MountSpec, Mounted, Options, Quota, Result};
+use kvfs::{CacheLimits, Error, Mode, MountSpec, Mounted, Options, Quota, Result};
 use std::ops::Range;
+use std::str::FromStr;
 
 /// The source of a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,15 @@ pub(crate) fn read() -> Result<Config> {
             Some(("mode", "close")) => config.options.mode = Mode::Close,
             Some(("mode", "lazy")) => config.options.mode = Mode::Lazy,
             Some(("volume", name)) => name.clone_into(&mut config.options.volume),
+            Some(("max-descriptors", number)) => {
+                config.options.max_open_descriptors = limit(number)?;
+                #[cfg(feature = "host-mounts")]
+                crate::host_slot::allow(config.options.max_open_descriptors);
+            }
+            Some(("max-cached-bytes", number)) => {
+                config.options.cache = CacheLimits::of_bytes(limit(number)?)
+            }
+            Some(("max-dirty-bytes", number)) => config.options.max_dirty_bytes = limit(number)?,
             Some(("mount", mount)) => {
                 let known = config.mount(mount);
                 known.ok_or(Error::Format("a mount is of a kind that this adapter does not know"))?;
@@ -112,14 +122,19 @@ impl Config {
         Some(())
     }
 
-    /// Adds a quota from its line: the volume's name, bytes, inodes and names, separated by tabs,
-    /// `-` for no limit.
+    /// Adds a quota from its line: the volume's name, `file:` and the largest file if that is
+    /// limited, bytes, inodes and names, separated by tabs, `-` for no limit.
     fn limits(&mut self, text: &str) -> Option<()> {
         let mut fields = text.split('\t');
-        let (volume, bytes, inodes, names) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let (volume, mut bytes) = (fields.next()?, fields.next()?);
+        let mut file_bytes = None;
+        if let Some(largest) = bytes.strip_prefix("file:") {
+            (file_bytes, bytes) = (Some(largest.parse().ok()?), fields.next()?);
+        }
+        let (inodes, names) = (fields.next()?, fields.next()?);
         let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
         let (bytes, inodes, names) = (number(bytes)?, number(inodes)?, number(names)?);
-        let quota = Quota { bytes, inodes, names, ..Quota::default() };
+        let quota = Quota { bytes, inodes, names, file_bytes };
         self.quotas.push((volume.to_owned(), quota));
         Some(())
     }
@@ -142,6 +157,11 @@ impl Config {
             policy: None,
         });
     }
+}
+
+/// Reads a limit of the instance.
+fn limit<T: FromStr>(number: &str) -> Result<T> {
+    number.parse().map_err(|_| Error::Format("a limit of the instance is no number"))
 }
 
 fn range(offset: &str, length: &str) -> Option<Range<usize>> {

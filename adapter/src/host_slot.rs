@@ -6,6 +6,12 @@ use std::cell::Cell;
 
 thread_local! {
     static OPEN: Cell<u32> = const { Cell::new(0) };
+    static MOST: Cell<u32> = const { Cell::new(MAX_HOST_DESCRIPTORS) };
+}
+
+/// Limits what may be open, below the usual limit.
+pub(crate) fn allow(most: u32) {
+    MOST.set(most.min(MAX_HOST_DESCRIPTORS));
 }
 
 /// The place of one descriptor, stream or listing of the host. Given back when dropped.
@@ -17,7 +23,7 @@ impl HostSlot {
     /// Takes a place. Fails if all are taken.
     pub(crate) fn take() -> Result<Self, ErrorCode> {
         let open = OPEN.get();
-        if open >= MAX_HOST_DESCRIPTORS {
+        if open >= MOST.get() {
             return Err(ErrorCode::InsufficientMemory);
         }
         OPEN.set(open + 1);

@@ -2,6 +2,7 @@
 
 use crate::check::Validation;
 use crate::error::ComposeError;
+use crate::instance::InstanceLimits;
 use crate::join::{Composed, Ingredients};
 use crate::mounts::{Mount, Packing, plan};
 use crate::options::{Config, Link, Mode};
@@ -91,6 +92,13 @@ impl<'a> Compose<'a> {
     /// characters, which [`Compose::build`] checks.
     pub fn volume(mut self, name: impl Into<String>) -> Self {
         self.config.volume = Some(name.into());
+        self
+    }
+
+    /// Sets what the file system of one instance may hold, all its volumes together.
+    /// [`Compose::build`] checks the limits.
+    pub fn instance_limits(mut self, limits: InstanceLimits) -> Self {
+        self.config.limits = limits;
         self
     }
 

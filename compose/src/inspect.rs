@@ -170,7 +170,7 @@ impl Inspection {
                 // Mounts have a list of their own, and the store's line has the options of the
                 // provider.
                 let own = |line: &&str| {
-                    let of = ["mount=", "provider=", "size=", "path=", "bucket="];
+                    let of = ["mount=", "limits=", "provider=", "size=", "path=", "bucket="];
                     !of.iter().any(|key| line.starts_with(key))
                 };
                 let config = config.lines().filter(own).collect::<Vec<_>>().join(", ");

@@ -40,6 +40,7 @@ mod types;
 mod wasm;
 
 // The choices of a caller: options, mounts, and the provider of the store.
+mod instance;
 mod mounts;
 mod options;
 mod provider;
@@ -68,9 +69,13 @@ pub use compose::Compose;
 pub use error::{ComposeError, ConfigError, MountError};
 pub use fixed::{configuration, fixed_mounts, fixed_provider};
 pub use inspect::{Inspection, Kind, inspect};
+pub use instance::InstanceLimits;
 pub use join::Composed;
 pub use kvfs_size::{BadSize, ByteSize};
-pub use limits::{MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES, MIN_MEMORY_BYTES};
+pub use limits::{
+    MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES,
+    MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_MEMORY_BYTES,
+};
 pub use mounts::{
     FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountSource, Mounted, PackedTree,
     Packing,

@@ -10,6 +10,23 @@ pub const MIN_MEMORY_BYTES: u64 = kvfs_size::MIN_MEMORY_BYTES;
 /// answers.
 pub const MAX_MEMORY_BYTES: u64 = 3 << 30;
 
+/// Fewest and most descriptors, streams and listings that an instance may have open at once.
+pub const MIN_DESCRIPTORS: u32 = 16;
+/// See [`MIN_DESCRIPTORS`].
+pub const MAX_DESCRIPTORS: u32 = kvfs::limits::MAX_OPEN_DESCRIPTORS;
+
+/// Fewest and most bytes that an instance may be told to cache. The most leaves room in the 4 GiB of
+/// a component's memory for images.
+pub const MIN_CACHED_BYTES: u64 = 1 << 20;
+/// See [`MIN_CACHED_BYTES`].
+pub const MAX_CACHED_BYTES: u64 = 1 << 30;
+
+/// Fewest and most bytes of files that may be told to wait for a commit. The fewest are two extents
+/// of the usual size: with less, each write would be a commit.
+pub const MIN_DIRTY_BYTES: u64 = 64 << 10;
+/// See [`MIN_DIRTY_BYTES`].
+pub const MAX_DIRTY_BYTES: u64 = 256 << 20;
+
 /// Most files, directories and links of a tree that is packed.
 pub(crate) const MAX_TREE_ENTRIES: usize = 2 << 20;
 

@@ -2,6 +2,7 @@
 //! module.
 
 use crate::error::ConfigError;
+use crate::instance::InstanceLimits;
 use crate::limits::MAX_VOLUME_NAME_BYTES;
 use std::fmt;
 use std::str::FromStr;
@@ -75,6 +76,7 @@ impl FromStr for Link {
 pub(crate) struct Config {
     pub(crate) mode: Option<Mode>,
     pub(crate) volume: Option<String>,
+    pub(crate) limits: InstanceLimits,
 }
 
 impl Config {
@@ -88,7 +90,7 @@ impl Config {
             check_volume(name)?;
             text += &format!("volume={name}\n");
         }
-        Ok(text)
+        Ok(text + &self.limits.lines()?)
     }
 
     /// Returns the volume of mounts that name none.
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn names_of_volumes_are_checked() {
-        let volume = |name: &str| Config { mode: None, volume: Some(name.into()) }.text();
+        let volume = |name: &str| Config { volume: Some(name.into()), ..Config::default() }.text();
         assert!(volume(&"v".repeat(255)).is_ok());
         assert!(matches!(volume(""), Err(ConfigError::VolumeLength { length_bytes: 0 })));
         assert!(matches!(volume(&"v".repeat(256)), Err(ConfigError::VolumeLength { length_bytes: 256 })));

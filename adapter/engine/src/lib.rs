@@ -83,6 +83,7 @@ mod ops;
 // Several volumes as one tree; checking and repairing stored volumes.
 mod fsck;
 mod mounts;
+mod shares;
 
 // Packing volumes into images.
 pub mod image;

@@ -38,9 +38,18 @@ pub const NAME_CHARGE_BYTES: u64 = 64;
 /// Most mounts of one tree. Each may be a volume with its own caches.
 pub const MAX_MOUNTS: usize = 64;
 
-/// Most descriptors open at once, streams included. Each costs a few dozen bytes here, and as many
-/// in the runtime's handle table.
+/// Most descriptors open at once, streams included, in all volumes of a table together. Each costs
+/// a few dozen bytes here, and as many in the runtime's handle table.
 pub const MAX_OPEN_DESCRIPTORS: u32 = 65_536;
+
+/// Most changed records beside file data that wait in all volumes of a table together, so that one
+/// volume leaves to the others what it has beyond its share. One alone has no more than fit one
+/// commit.
+pub const MAX_DIRTY_ENTRIES: usize = 16 << 10;
+
+/// Most entries that all listings under way together hold, in all volumes of a table. Beyond that
+/// they read smaller pages.
+pub const MAX_HELD_ENTRIES: usize = 256 << 10;
 
 /// Most descriptors, streams and listings open at once in directories of the host, all mounts
 /// together. Each may be an open file of the host's process, which usually may have 1,024 on Linux:

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::limits::MAX_MOUNTS;
 use crate::policy::{Grant, Policy};
+use crate::shares::Shares;
 use crate::types::{Crossing, InodeNo, Kind, MountNo};
 use crate::volume::Volume;
 use crate::walking::path::{Ending, Follow};
@@ -47,10 +48,14 @@ pub type Opener = Box<dyn FnMut(usize) -> Result<Volume>>;
 /// Several volumes as one tree.
 ///
 /// A volume is opened at its first use. If that fails, the next use tries again.
+///
+/// The volumes share what the limits of their [`Options`](crate::Options) bound: cached and dirty
+/// bytes, and open descriptors. Together they hold no more than the largest of these limits.
 pub struct Mounts {
     /// In the order of their paths, so a mount comes after the one that it lies in.
     mounts: Vec<Mount>,
     volumes: Vec<Option<Volume>>,
+    shares: Shares,
     open: Opener,
     /// How many of the mounts are attached to the volumes that they lie in.
     attached: usize,
@@ -107,7 +112,7 @@ impl Mounts {
         let mut volumes = Vec::new();
         volumes.resize_with(count, || None);
         // The root needs no attaching.
-        Ok(Self { mounts, volumes, open, attached: 1 })
+        Ok(Self { mounts, volumes, shares: Shares::new(count), open, attached: 1 })
     }
 
     /// Returns the volume of a mount, opened and ready to be used through this mount.
@@ -141,10 +146,12 @@ impl Mounts {
         let (read_only, policy) = (spec.read_only, spec.policy.clone());
         let number = spec.mounted.volume().ok_or(Error::BadDescriptor)?;
         let place = self.volumes.get_mut(number).ok_or(Error::BadDescriptor)?;
-        let (volume, is_new) = match place {
-            Some(volume) => (volume, false),
-            None => (place.insert((self.open)(number)?), true),
-        };
+        let is_new = place.is_none();
+        if is_new {
+            self.shares.add(place.insert((self.open)(number)?));
+        }
+        self.shares.turn_to(number, &mut self.volumes);
+        let volume = self.volumes.get_mut(number).and_then(Option::as_mut).ok_or(Error::BadDescriptor)?;
         // With a single mount, the first call has told the volume all.
         if !alone || is_new {
             volume.enter(mount, read_only);
@@ -156,6 +163,10 @@ impl Mounts {
     /// Returns the volume of a mount, if it was opened.
     pub fn opened(&mut self, mount: MountNo) -> Option<&mut Volume> {
         let number = self.volume_number(mount)?;
+        if self.mounts.len() > 1 {
+            // What it closes counts for the others.
+            self.shares.turn_to(number, &mut self.volumes);
+        }
         self.volumes.get_mut(number)?.as_mut()
     }
 

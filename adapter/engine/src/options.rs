@@ -1,5 +1,6 @@
 //! Options for opening a volume.
 
+use crate::limits::MAX_OPEN_DESCRIPTORS;
 use crate::quota::Quota;
 
 /// When changes are handed to the store. See SEMANTICS for what a kill and a crash lose in each
@@ -32,9 +33,21 @@ pub struct CacheLimits {
     pub dentries: usize,
 }
 
+impl CacheLimits {
+    /// What the limits bound together by default, in bytes.
+    pub const DEFAULT_BYTES: usize = 64 << 20;
+
+    /// Returns limits of about so many bytes together: a quarter for extents, one for small files
+    /// and targets, one for inodes and one for entries, each of which counts with its bookkeeping.
+    pub const fn of_bytes(bytes: usize) -> Self {
+        let quarter = bytes / 4;
+        Self { extent_bytes: quarter, inodes: quarter / 512, inode_bytes: quarter, dentries: quarter / 128 }
+    }
+}
+
 impl Default for CacheLimits {
     fn default() -> Self {
-        Self { extent_bytes: 16 << 20, inodes: 32 << 10, inode_bytes: 16 << 20, dentries: 128 << 10 }
+        Self::of_bytes(Self::DEFAULT_BYTES)
     }
 }
 
@@ -45,12 +58,17 @@ pub struct Options {
     pub volume: String,
     /// When changes are handed to the store.
     pub mode: Mode,
-    /// Limits of the cache.
+    /// Limits of the cache. Volumes of one [`crate::Mounts`] share the cache, and what may be dirty
+    /// and open: together they hold no more than the largest limits of any of them.
     pub cache: CacheLimits,
-    /// Bytes of file data that may wait in memory before they are handed to the store.
-    pub dirty_bytes_max: usize,
+    /// Bytes of file data that may wait in memory before they are handed to the store. One write,
+    /// of up to [`crate::limits::MAX_WRITE_BYTES`], may exceed it.
+    pub max_dirty_bytes: usize,
     /// How long a change may wait in memory, in nanoseconds. The next change after that stores it.
-    pub dirty_age_max_nanoseconds: u64,
+    pub max_dirty_age_nanoseconds: u64,
+    /// Descriptors open at once, streams and listings included: up to
+    /// [`crate::limits::MAX_OPEN_DESCRIPTORS`].
+    pub max_open_descriptors: u32,
     /// Extent size of a new volume: a power of two from 512 to 1 MiB.
     pub extent_bytes: u32,
     /// In a new volume, files up to this size lie in their inode's record; at most the extent size.
@@ -65,8 +83,9 @@ impl Default for Options {
             volume: DEFAULT_VOLUME.to_owned(),
             mode: Mode::default(),
             cache: CacheLimits::default(),
-            dirty_bytes_max: 8 << 20,
-            dirty_age_max_nanoseconds: 1_000_000_000,
+            max_dirty_bytes: 8 << 20,
+            max_dirty_age_nanoseconds: 1_000_000_000,
+            max_open_descriptors: MAX_OPEN_DESCRIPTORS,
             extent_bytes: 32 << 10,
             inline_bytes: 4 << 10,
             quota: None,

@@ -1,10 +1,11 @@
 //! The options of composition, for `compose` and `run`.
 
 use clap::Args;
-use kvfs_compose::{Compose, Link, Mode, Mount};
+use kvfs_compose::{ByteSize, Compose, InstanceLimits, Link, Mode, Mount};
 
 /// Every option of [`CompositionArgs`], for messages.
-pub(crate) const COMPOSITION_OPTIONS: &str = "--link, --mode, --volume, --mount and --share";
+pub(crate) const COMPOSITION_OPTIONS: &str =
+    "--link, --mode, --volume, --mount, --share, --max-descriptors, --cache-size and --dirty-size";
 
 // No doc comment: clap would take it for the command's.
 #[derive(Args, Clone)]
@@ -20,6 +21,17 @@ pub(crate) struct CompositionArgs {
     /// The volume to mount where no other is named [default: main].
     #[arg(long)]
     volume: Option<String>,
+    /// Bounds the descriptors, streams and listings that the guest may have open at once, over all mounts:
+    /// 16 to 65536 [default: 65536].
+    #[arg(long, value_name = "NUMBER")]
+    max_descriptors: Option<u32>,
+    /// Bounds what the file system caches, over all volumes: 1M to 1G [default: 64M].
+    #[arg(long, value_name = "SIZE", value_parser = |text: &str| text.parse::<ByteSize>())]
+    cache_size: Option<ByteSize>,
+    /// Bounds the file data that waits for a commit, over all volumes: 64K to 256M [default: 8M, or half of
+    /// a smaller cache].
+    #[arg(long, value_name = "SIZE", value_parser = |text: &str| text.parse::<ByteSize>())]
+    dirty_size: Option<ByteSize>,
     /// Mounts a source at a path of the guest; may be given many times.
     ///
     /// SOURCE is one of
@@ -29,9 +41,10 @@ pub(crate) struct CompositionArgs {
     ///   overlay:DIR-or-TAR[:VOLUME]             a packed tree below a volume that takes the changes
     ///   host:PREOPEN[,file=NAME=HOST-PATH ...]  a directory that the host preopens, or named files of it
     ///
-    /// A TAR may be compressed with gzip. Three options bound the content of a volume: max-bytes=SIZE (such
-    /// as 64M), max-inodes=NUMBER and max-names=NUMBER; a packed tree below it does not count. After any
-    /// source, ro makes it read-only. Without a mount, the volume is at `/`.
+    /// A TAR may be compressed with gzip. Four options bound the content of a volume: max-bytes=SIZE (such
+    /// as 64M), max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for each file; a packed tree
+    /// below it does not count. After any source, ro makes it read-only. Without a mount, the volume is at
+    /// `/`.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -51,8 +64,10 @@ pub(crate) struct CompositionArgs {
 impl CompositionArgs {
     /// Returns whether any option is given.
     pub(crate) fn is_given(&self) -> bool {
-        let Self { link, mode, volume, mount, share } = self;
-        link.is_some() || mode.is_some() || volume.is_some() || !mount.is_empty() || !share.is_empty()
+        let Self { link, mode, volume, max_descriptors, cache_size, dirty_size, mount, share } = self;
+        let limits = max_descriptors.is_some() || cache_size.is_some() || dirty_size.is_some();
+        let named = !mount.is_empty() || !share.is_empty();
+        link.is_some() || mode.is_some() || volume.is_some() || limits || named
     }
 
     /// Starts composing a guest with these options.
@@ -67,6 +82,11 @@ impl CompositionArgs {
         if let Some(volume) = &self.volume {
             compose = compose.volume(volume);
         }
+        let mut limits = InstanceLimits::default();
+        limits.max_descriptors = self.max_descriptors;
+        limits.max_cached_bytes = self.cache_size.map(|size| size.0);
+        limits.max_dirty_bytes = self.dirty_size.map(|size| size.0);
+        compose = compose.instance_limits(limits);
         compose = self.share.iter().fold(compose, Compose::share);
         self.mount.iter().cloned().fold(compose, Compose::mount)
     }
@@ -88,6 +108,7 @@ mod tests {
             "max-bytes=",
             "max-inodes=",
             "max-names=",
+            "max-file-bytes=",
             ", ro makes",
         ] {
             assert!(help.contains(part), "{part}: {help}");

@@ -4,6 +4,7 @@ use crate::files::read;
 use crate::interrupt;
 use crate::mounted::MountedVolume;
 use crate::terminal::{complain, say, warn};
+use crate::volume::VolumeArgs;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use kvfs::image::Image;
@@ -21,12 +22,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// checked.
 #[derive(Args)]
 pub(crate) struct FsckArgs {
-    /// The store, such as `redb:PATH`. No guest may be running on it.
-    #[arg(long)]
-    store: String,
-    /// The volume of the store to check.
-    #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
-    volume: String,
+    #[command(flatten)]
+    at: VolumeArgs,
     /// A component that was composed with a mount `overlay:` of this volume.
     ///
     /// The packed tree below the volume is taken from it, and both are checked as the one tree that
@@ -61,13 +58,13 @@ pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
 
 fn check(args: &FsckArgs) -> Result<u8> {
     interrupt::end_in_order()?;
-    let image = args.image.as_deref().map(|component| image_of(component, &args.volume)).transpose()?;
-    let store = open_store_read_only(&args.store)?;
+    let image = args.image.as_deref().map(|component| image_of(component, &args.at.volume)).transpose()?;
+    let store = open_store_read_only(&args.at.store)?;
     let recovered = matches!(&store, AnyStore::RedbReader(reader) if reader.recovered());
     let mut store = EngineStore(store);
     let report = match &image {
-        Some(image) => kvfs::fsck_overlay(&mut store, &args.volume, image.clone()),
-        None => kvfs::fsck(&mut store, &args.volume),
+        Some(image) => kvfs::fsck_overlay(&mut store, &args.at.volume, image.clone()),
+        None => kvfs::fsck(&mut store, &args.at.volume),
     };
     drop(store);
     let report = report.map_err(|error| explain(args, error))?;
@@ -76,7 +73,7 @@ fn check(args: &FsckArgs) -> Result<u8> {
             warn(format_args!(
                 "{} was not closed in order: this is what its last commit left; the next program that \
                  opens it for writing recovers the file itself, as --repair does",
-                args.store
+                args.at.store
             ));
         }
         say(lines(&report.findings).into_iter().chain([summary(args, &report), verdict(&report)]))?;
@@ -85,7 +82,9 @@ fn check(args: &FsckArgs) -> Result<u8> {
     if report.is_clean() {
         if recovered {
             // Opening the file for writing recovers it.
-            open_store(&args.store)?.close().with_context(|| format!("{}: cannot recover it", args.store))?;
+            open_store(&args.at.store)?
+                .close()
+                .with_context(|| format!("{}: cannot recover it", args.at.store))?;
         }
         say([summary(args, &report), verdict(&report)])?;
         return Ok(0);
@@ -117,15 +116,15 @@ fn image_of(component: &Path, volume: &str) -> Result<Image> {
 }
 
 fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
-    let store = open_store(&args.store)?;
+    let store = open_store(&args.at.store)?;
     let options = kvfs::RepairOptions { accept_loss: args.accept_loss };
     let (mut volumes, mut clock) = (EngineStore(store.clone()), SystemClock);
     let done = match image {
-        Some(image) => kvfs::repair_overlay(&mut volumes, &mut clock, &args.volume, image, options),
-        None => kvfs::repair(&mut volumes, &mut clock, &args.volume, options),
+        Some(image) => kvfs::repair_overlay(&mut volumes, &mut clock, &args.at.volume, image, options),
+        None => kvfs::repair(&mut volumes, &mut clock, &args.at.volume, options),
     }
     .map_err(|error| explain(args, error))?;
-    store.close().with_context(|| format!("{}: cannot make the repair durable", args.store))?;
+    store.close().with_context(|| format!("{}: cannot make the repair durable", args.at.store))?;
     let mut text = lines(&done.before.findings);
     text.extend(lines(&done.fixes));
     if !done.after.is_clean() {
@@ -151,20 +150,14 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
 
 /// Explains an error of the check, and what to do about it.
 fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
-    let (store, volume) = (&args.store, &args.volume);
+    let VolumeArgs { store, volume } = &args.at;
     match error {
-        kvfs::Error::NoEntry => {
-            anyhow!("{store}: there is no volume `{volume}` in it; name another with --volume")
-        }
-        kvfs::Error::Fenced => {
-            anyhow!("{store}: a program has opened volume `{volume}` meanwhile; end it, and try again")
-        }
         kvfs::Error::OtherImage(images) if images.given.is_none() => {
             anyhow!(
                 "{store}: {images}; name the component that volume `{volume}` was used with: --image COMPONENT"
             )
         }
-        error => anyhow!(error).context(format!("{store}: cannot check volume `{volume}`")),
+        error => args.at.explain(error, "check"),
     }
 }
 
@@ -176,7 +169,7 @@ fn summary(args: &FsckArgs, report: &kvfs::Report) -> String {
     format!(
         "volume {}: {} inodes, {} names, {} extents, {} bytes of content, {} charged; {} extents and {} files wait to \
          be removed",
-        args.volume,
+        args.at.volume,
         report.inodes,
         report.dentries,
         report.extents,

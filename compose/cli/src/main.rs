@@ -20,6 +20,8 @@ mod provider;
 // Volumes in stores of the host.
 #[cfg(feature = "runtime")]
 mod mounted;
+#[cfg(feature = "runtime")]
+mod volume;
 
 // The commands.
 #[cfg(feature = "runtime")]
@@ -30,6 +32,8 @@ mod fsck;
 mod inspect;
 #[cfg(feature = "runtime")]
 mod run;
+#[cfg(feature = "runtime")]
+mod settings;
 
 use clap::{Parser, Subcommand};
 #[cfg(not(feature = "runtime"))]
@@ -55,10 +59,12 @@ enum Command {
     Fsck(fsck::FsckArgs),
     #[cfg(feature = "runtime")]
     CheckStore(check_store::CheckStoreArgs),
+    #[cfg(feature = "runtime")]
+    Settings(settings::SettingsArgs),
     Inspect(inspect::InspectArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "check-store"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "check-store", "settings"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -76,10 +82,12 @@ fn main() -> ExitCode {
         Command::Fsck(args) => Ok(fsck::fsck(&args)),
         #[cfg(feature = "runtime")]
         Command::CheckStore(args) => check_store::check_store(&args),
+        #[cfg(feature = "runtime")]
+        Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
-            "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck and \
-             check-store, or compose with --provider and run the result with the `wasmtime` command"
+            "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
+             check-store and settings, or compose with --provider and run the result with the `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };

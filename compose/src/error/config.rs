@@ -1,6 +1,9 @@
 //! Errors of options.
 
-use crate::limits::{MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES, MIN_MEMORY_BYTES};
+use crate::limits::{
+    MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES,
+    MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_MEMORY_BYTES,
+};
 
 /// Why an option is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +36,38 @@ pub enum ConfigError {
     MemorySize {
         /// The size.
         size_bytes: u64,
+    },
+    /// The limit of open descriptors is out of range.
+    #[error(
+        "an instance may have {MIN_DESCRIPTORS} to {MAX_DESCRIPTORS} descriptors open, not {descriptors}; choose \
+         another number"
+    )]
+    Descriptors {
+        /// The limit.
+        descriptors: u32,
+    },
+    /// The limit of the cache is out of range.
+    #[error("a cache has {MIN_CACHED_BYTES} to {MAX_CACHED_BYTES} bytes, not {bytes}; choose another size")]
+    CachedBytes {
+        /// The limit.
+        bytes: u64,
+    },
+    /// The limit of dirty bytes is out of range.
+    #[error("{MIN_DIRTY_BYTES} to {MAX_DIRTY_BYTES} bytes may be dirty, not {bytes}; choose another size")]
+    DirtyBytes {
+        /// The limit.
+        bytes: u64,
+    },
+    /// More may be dirty than cached.
+    #[error(
+        "{dirty_bytes} bytes are to be dirty at most: no more than the {cached_bytes} that may be cached can be; \
+         choose less, or a larger cache"
+    )]
+    DirtierThanCache {
+        /// The limit of dirty bytes.
+        dirty_bytes: u64,
+        /// The limit of the cache.
+        cached_bytes: u64,
     },
     /// The name of the directory of the provider `file` is not valid.
     #[error(

@@ -45,7 +45,7 @@ pub enum MountError {
     /// There is no such option.
     #[error(
         "mount at {path}: no option `{option}` after the comma; there are ro, rw, max-bytes=SIZE (such as 64M), \
-         max-inodes=NUMBER and max-names=NUMBER for a volume, and file=NAME=HOST-PATH for host:PREOPEN"
+         max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for a volume, and file=NAME=HOST-PATH for host:PREOPEN"
     )]
     UnknownOption {
         /// The guest's path.

@@ -4,6 +4,7 @@ use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::plan::Volumes;
 use super::table::{MAX_MOUNTS, Table};
 use crate::error::{MountError, cut};
+use crate::instance::InstanceLimits;
 use crate::options::{Mode, check_volume};
 use kvfs::image::ImageId;
 use std::fmt;
@@ -64,7 +65,7 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
         return Err("its configuration has a control character".into());
     }
     let (mut count, mut limits_count) = (0, 0);
-    let (mut mode, mut volume) = (None, None);
+    let (mut mode, mut volume, mut instance) = (None, None, InstanceLimits::default());
     for line in config.lines() {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         let known = match key {
@@ -79,7 +80,7 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
                 limits_count += 1;
                 read_limits(value).is_some()
             }
-            _ => false,
+            limit => instance.read(limit, value).is_some(),
         };
         if !known {
             let line = cut(line);
@@ -90,6 +91,7 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
             return Err(format!("its configuration has more than {MAX_MOUNTS} mounts, or limits"));
         }
     }
+    instance.check().map_err(|error| error.to_string())?;
     let mounts = read_lines(config, images);
     let said = |error: MountError| cut(&error.to_string()).into_owned();
     if count > 0 {
@@ -146,16 +148,23 @@ pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
     mounts
 }
 
-/// Reads the limits of a volume: its name, bytes, inodes and names. The adapter requires all of
-/// them.
+/// Reads the limits of a volume: its name, the size of files if that is limited, bytes, inodes and
+/// names. The adapter requires all of them.
 fn read_limits(line: &str) -> Option<(&str, MountLimits)> {
-    let mut parts = line.split('\t');
-    let (volume, bytes, inodes, names) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let mut parts = line.split('\t').peekable();
+    let volume = parts.next()?;
+    let file = parts.next_if(|part| part.starts_with("file:"));
+    let file_bytes = match file.and_then(|part| part.strip_prefix("file:")) {
+        Some(bytes) => Some(bytes.parse().ok()?),
+        None => None,
+    };
+    let (bytes, inodes, names) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
         return None;
     }
     let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
-    Some((volume, MountLimits { bytes: number(bytes)?, inodes: number(inodes)?, names: number(names)? }))
+    let (bytes, inodes, names) = (number(bytes)?, number(inodes)?, number(names)?);
+    Some((volume, MountLimits { bytes, inodes, names, file_bytes }))
 }
 
 fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 /// A path of the guest, and the source of the files there.
 ///
 /// It is made of its parts, or parsed from the text that the command takes
-/// (`PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`):
+/// (`PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`
+/// `[,max-file-bytes=SIZE]`):
 ///
 /// ```
 /// use kvfs_compose::{Mount, MountSource};
@@ -39,8 +40,8 @@ pub struct Mount {
 }
 
 /// Limits on the content of a volume, from when it is opened with them. Content beyond them stays.
-/// Growth beyond them is refused with `quota`; everything else goes on working. Without any limit,
-/// those of the volume stay; with some, the others are lifted.
+/// Growth beyond them is refused with `quota`, of a file with `file-too-large`; everything else goes
+/// on working. Without any limit, those of the volume stay; with some, the others are lifted.
 ///
 /// In a volume above a packed tree, only what the guest made or changed counts. A file is copied up
 /// with its first change, its bytes in extents of 32 KiB (a file of up to 4 KiB at once). A
@@ -55,6 +56,8 @@ pub struct MountLimits {
     pub inodes: Option<u64>,
     /// Names: a file has as many as it has hard links.
     pub names: Option<u64>,
+    /// Bytes of the largest file, holes included. A write that begins below is cut short there.
+    pub file_bytes: Option<u64>,
 }
 
 impl MountLimits {
@@ -75,6 +78,9 @@ impl fmt::Display for MountLimits {
         }
         if let Some(names) = self.names {
             write!(f, ",max-names={names}")?;
+        }
+        if let Some(bytes) = self.file_bytes {
+            write!(f, ",max-file-bytes={bytes}")?;
         }
         Ok(())
     }
@@ -173,6 +179,12 @@ impl Mount {
     /// Limits its volume to this many names; see [`MountLimits`].
     pub fn max_names(mut self, names: u64) -> Self {
         self.limits.names = Some(names);
+        self
+    }
+
+    /// Limits the files of its volume to this many bytes each; see [`MountLimits`].
+    pub fn max_file_bytes(mut self, bytes: u64) -> Self {
+        self.limits.file_bytes = Some(bytes);
         self
     }
 }

@@ -9,8 +9,8 @@ use std::str::FromStr;
 impl FromStr for Mount {
     type Err = MountError;
 
-    /// Parses `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`. The
-    /// source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or `host:PREOPEN`, the last
+    /// Parses `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`
+    /// `[,max-file-bytes=SIZE]`. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or `host:PREOPEN`, the last
     /// one with any number of `,file=NAME=HOST-PATH`.
     ///
     /// A comma ends the source, and the last colon of an overlay precedes the volume's name. For
@@ -52,6 +52,7 @@ fn parse_limit(limits: &mut MountLimits, text: &str) -> Option<()> {
         "max-bytes" => limits.bytes = Some(number.parse::<ByteSize>().ok()?.0),
         "max-inodes" => limits.inodes = Some(whole(number)?),
         "max-names" => limits.names = Some(whole(number)?),
+        "max-file-bytes" => limits.file_bytes = Some(number.parse::<ByteSize>().ok()?.0),
         _ => return None,
     }
     Some(())
@@ -101,6 +102,8 @@ mod tests {
             "/data=overlay:t,ro,max-inodes=100",
             "/data=kv,max-names=7",
             "/data=kv,max-bytes=65536,max-inodes=100,max-names=200",
+            "/data=kv,max-file-bytes=0",
+            "/data=kv,max-bytes=65536,max-inodes=100,max-names=200,max-file-bytes=4096",
             "/lib=image:dist/lib",
             "/lib=image:a:b",
             "/=overlay:base.tar.gz",
@@ -148,6 +151,8 @@ mod tests {
             ("/lib=kv,max-files=1", "`max-files=1`"),
             ("/lib=kv,max-names=", "`max-names=`"),
             ("/lib=kv,max-names=1M", "`max-names=1M`"),
+            ("/lib=kv,max-file-bytes=x", "`max-file-bytes=x`"),
+            ("/lib=host:x,max-file-bytes=1", "has no volume"),
             ("/lib=image:x,max-names=1", "has no volume"),
             ("/lib=image:x,max-bytes=1M", "has no volume"),
             ("/lib=host:x,max-bytes=1M", "has no volume"),

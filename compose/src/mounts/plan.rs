@@ -143,6 +143,7 @@ impl<'a> Volumes<'a> {
             (&mut known.bytes, limits.bytes),
             (&mut known.inodes, limits.inodes),
             (&mut known.names, limits.names),
+            (&mut known.file_bytes, limits.file_bytes),
         ] {
             if known.is_some() && new.is_some() && *known != new {
                 return None;
@@ -278,11 +279,14 @@ impl Planner<'_> {
     }
 }
 
-/// Writes a volume's limits for the adapter: its name, bytes, inodes and names, `-` for no limit.
+/// Writes a volume's limits for the adapter: its name, bytes, inodes and names, `-` for no limit. A
+/// limit of file sizes comes first, as `file:` and the number: an adapter that does not know it
+/// refuses the line.
 fn limits_line(volume: &str, limits: MountLimits) -> String {
     let number = |limit: Option<u64>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
     let (bytes, inodes, names) = (number(limits.bytes), number(limits.inodes), number(limits.names));
-    format!("limits={volume}\t{bytes}\t{inodes}\t{names}\n")
+    let file = limits.file_bytes.map_or_else(String::new, |bytes| format!("file:{bytes}\t"));
+    format!("limits={volume}\t{file}{bytes}\t{inodes}\t{names}\n")
 }
 
 /// Names a tree for people by the last part of its path, which does not tell where it lay.

@@ -337,6 +337,11 @@ fn limits_belong_to_a_volume() {
     let both = planned(&["/=kv,max-bytes=1M,max-names=8", "/a=kv,max-bytes=1M,max-inodes=5"]).unwrap();
     assert!(both.lines.ends_with("limits=main\t1048576\t5\t8\n"), "{}", both.lines);
     refused(&["/=kv,max-names=1", "/a=kv,max-names=2"]);
+    refused(&["/=kv,max-file-bytes=1", "/a=kv,max-file-bytes=2"]);
+    let files = planned(&["/=kv,max-file-bytes=1M", "/a=kv,max-bytes=5"]).unwrap();
+    assert!(files.lines.ends_with("limits=main\tfile:1048576\t5\t-\t-\n"), "{}", files.lines);
+    let read = read_lines(&files.lines, &files.images);
+    assert_eq!(read[1].to_string(), "/a rw: volume `main`,max-bytes=5,max-file-bytes=1048576");
     let error = refused(&["/=kv,max-bytes=1M", "/a=kv,max-bytes=2M"]);
     assert!(error.contains("volume `main` has one limit at / and another at /a"), "{error}");
 }

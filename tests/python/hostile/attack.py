@@ -5,6 +5,7 @@
 #   /image           a packed tree            the same, and absolute -> /kept
 #   /over            a volume above that tree
 #   /small           a volume with 256 KiB, 64 inodes and 96 names
+#   /files           a volume with 64 KiB for each file, and 4 MiB
 #   /host            a directory of the host  as /locked, and links that lead outside
 #   /given           another, read-only       the same
 #   /map             the same directory by a file map: conf is its kept

@@ -5,6 +5,7 @@ mod crossing;
 mod host;
 mod host_guarded;
 mod images;
+mod instance;
 mod limits;
 mod overlays;
 mod python;

@@ -25,6 +25,9 @@ const SECRET: &str = "the secret of another";
 /// The limits of `/small`.
 const SMALL_BYTES: usize = 256 << 10;
 
+/// The limit of each file of `/files`.
+const FILE_BYTES: u64 = 64 << 10;
+
 /// The records of a volume that no limit charges: superblock and counters.
 const RECORDS_BYTES: usize = 4096;
 
@@ -33,12 +36,13 @@ const RECORDS_BYTES: usize = 4096;
 const STORE_BYTES: usize = 16 << 20;
 
 /// Mounts of the attacked tree, with `{}` for the tree that is packed.
-const MOUNTS: [&str; 8] = [
+const MOUNTS: [&str; 9] = [
     "/=kv",
     "/locked=kv:locked,ro",
     "/image=image:{}",
     "/over=overlay:{}:over",
     "/small=kv:small,max-bytes=256K,max-inodes=64,max-names=96",
+    "/files=kv:files,max-file-bytes=64K,max-bytes=4M",
     "/host=host:shared",
     "/given=host:given,ro",
     "/map=host:given,ro,file=conf=kept",
@@ -241,7 +245,7 @@ impl Scene<'_> {
     /// came out.
     pub(super) fn check(&self, output: &Output) -> anyhow::Result<()> {
         let store = || EngineStore(self.store.clone());
-        for name in ["main", "small", "locked", "other"] {
+        for name in ["main", "small", "files", "locked", "other"] {
             // A volume is made at its first use.
             if kvfs::probe(&mut store(), name)? {
                 let report = kvfs::fsck(&mut store(), name)?;
@@ -257,14 +261,23 @@ impl Scene<'_> {
         let bytes = |volumes: &[&str]| {
             self.records(volumes).iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
         };
-        let (small, all) = (bytes(&["small"]), bytes(&["main", "small", "over"]));
+        let (small, all) = (bytes(&["small"]), bytes(&["main", "small", "files", "over"]));
+        for (record, value) in self.records(&["files"]) {
+            // Of an inode's record: its kind, and its size.
+            let size = value
+                .get(24..32)
+                .and_then(|size| size.first_chunk())
+                .map_or(0, |size| u64::from_be_bytes(*size));
+            let is_file = record.get(6) == Some(&0x10) && value.get(16) == Some(&1);
+            ensure!(!is_file || size <= FILE_BYTES, "a file in /files has {size} bytes");
+        }
         ensure!(small <= SMALL_BYTES + RECORDS_BYTES, "/small takes {small} bytes of the store");
         ensure!(all <= STORE_BYTES, "the store takes {all} bytes");
 
         ensure!(!output.stdout.contains(SECRET) && !output.stderr.contains(SECRET), "printed the secret");
         let has_secret =
             |value: &Vec<u8>| value.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
-        let mine = self.records(&["main", "small", "over"]);
+        let mine = self.records(&["main", "small", "files", "over"]);
         ensure!(!mine.values().any(has_secret), "copied the secret into the store");
         let scratch = Tree::of_directory(&self.around.path().join("shared/scratch"))?;
         ensure!(!format!("{scratch:?}").contains(SECRET), "copied the secret to the host");
@@ -285,7 +298,7 @@ impl Scene<'_> {
 
 /// Lays the tree out in one writable directory of the host, where nothing is protected.
 pub(super) fn unprotected(dir: &Path) {
-    for name in ["locked", "image", "over", "small", "given"] {
+    for name in ["locked", "image", "over", "small", "files", "given"] {
         fs::create_dir(dir.join(name)).unwrap();
     }
     for name in ["locked", "image", "over", "given"] {

@@ -48,6 +48,8 @@ attacks! {
     search      129 "all that can be read, for a secret"                   "sandbox-sdk#866"
     descriptors  52 "closed, reused, wrong and forged descriptors"         "wasmer#6431"
     held_open    11 "descriptors, listings and streams without end"        "GHSA-q554-3cjc-rx7p"
+    spread      165 "all that can be held, over many mounts at once"          "GHSA-q554-3cjc-rx7p"
+    file_size    70 "files over the limit of a file"                       "none"
     quota        39 "bytes, inodes and names over the limits"              "agentos#1813, wasmer#6064"
     far_offsets 144 "offsets and sizes up to 2^64"                         "eryx f4e3979"
     giant_calls 104 "giant buffers, paths and answers"                     "GHSA-x84v-gj2h-g759"
@@ -118,7 +120,7 @@ fn forged_calls_of_imports_end_the_guest_alone() {
 /// Without this, a script that attacks nothing would pass.
 #[test]
 fn scripts_notice_a_tree_that_protects_nothing() {
-    for name in ["own_links", "swapped", "read_only", "across", "quota"] {
+    for name in ["own_links", "swapped", "read_only", "across", "quota", "file_size"] {
         let attack = ATTACKS.iter().find(|attack| attack.name == name).unwrap();
         let dir = tempfile::tempdir().unwrap();
         unprotected(dir.path());

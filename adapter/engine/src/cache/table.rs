@@ -61,6 +61,21 @@ impl Cache {
         }
     }
 
+    /// Sets the limits for the next trim.
+    pub(crate) fn set_limits(&mut self, limits: CacheLimits) {
+        self.limits = limits;
+    }
+
+    /// How much is held of what the limits bound.
+    pub(crate) fn held(&self) -> CacheLimits {
+        CacheLimits {
+            extent_bytes: self.resident_bytes,
+            inodes: self.nodes.len(),
+            inode_bytes: self.content_bytes,
+            dentries: self.dentries,
+        }
+    }
+
     pub(crate) fn node(&self, ino: InodeNo) -> Option<&Node> {
         self.nodes.get(&ino).map(Box::as_ref)
     }

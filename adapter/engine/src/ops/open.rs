@@ -2,7 +2,6 @@
 
 use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
-use crate::limits::MAX_OPEN_DESCRIPTORS;
 use crate::place::Place;
 use crate::quota::Used;
 use crate::stored::record::inode::Content;
@@ -131,7 +130,7 @@ impl Volume {
 
     /// Fails if no more can be opened.
     pub(crate) fn check_may_open(&self) -> Result<()> {
-        if self.open_descriptors < MAX_OPEN_DESCRIPTORS { Ok(()) } else { Err(Error::TooManyOpen) }
+        if (self.open_descriptors as usize) < self.allowed.open() { Ok(()) } else { Err(Error::TooManyOpen) }
     }
 
     /// Counts a new descriptor of an inode in memory.

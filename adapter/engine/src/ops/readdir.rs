@@ -12,9 +12,6 @@ use std::rc::Rc;
 /// Most names that one listing holds from its start on instead of reading pages.
 const MAX_SNAPSHOT_ENTRIES: usize = 4096;
 
-/// Most entries that all listings together hold.
-const MAX_HELD_ENTRIES: usize = 256 << 10;
-
 /// Entries of a page when the listings hold that many.
 const SMALL_PAGE_ENTRIES: u32 = 16;
 
@@ -76,7 +73,8 @@ impl Volume {
         let dir = directory.directory()?;
         let generation = self.begin()?.inode(dir)?.generation;
         let directory = self.reopen(directory)?;
-        let room = MAX_HELD_ENTRIES.saturating_sub(self.snapshot_entries).min(MAX_SNAPSHOT_ENTRIES);
+        let room =
+            self.allowed.held_entries().saturating_sub(self.snapshot_entries).min(MAX_SNAPSHOT_ENTRIES);
         let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
         let source = match known.filter(|known| known.complete && known.slots.len() <= room) {
             Some(known) => {
@@ -158,7 +156,7 @@ impl Volume {
         let stored_whole = self.cache.dirty.is_empty() || self.commit_for_a_look();
         self.backing.check_alive()?;
         // Many listings at once share the memory: each then gets small pages.
-        let full = self.snapshot_entries + READDIR_PAGE_ENTRIES as usize > MAX_HELD_ENTRIES;
+        let full = self.snapshot_entries + READDIR_PAGE_ENTRIES as usize > self.allowed.held_entries();
         let max_entries = if full { SMALL_PAGE_ENTRIES } else { READDIR_PAGE_ENTRIES };
         let found = load::names(
             &mut self.backing,

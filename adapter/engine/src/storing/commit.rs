@@ -186,7 +186,7 @@ impl Volume {
     pub(crate) fn make_room(&mut self, data_bytes: usize) -> Result<()> {
         let dirty = &self.cache.dirty;
         let full = !self.room.fits_operation(dirty)
-            || dirty.bytes.saturating_add(data_bytes) > self.options.dirty_bytes_max;
+            || dirty.bytes.saturating_add(data_bytes) > self.allowed.dirty_bytes();
         if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
     }
 

@@ -255,7 +255,7 @@ impl Writes<'_> {
             (Mode::Close, Change::Removal) if volume.pending.removals >= MAX_GATHERED_REMOVALS => {
                 Durability::Buffered
             }
-            _ if at_once || now.nanoseconds_since(since) > volume.options.dirty_age_max_nanoseconds => {
+            _ if at_once || now.nanoseconds_since(since) > volume.options.max_dirty_age_nanoseconds => {
                 Durability::Buffered
             }
             _ => return Ok(()),

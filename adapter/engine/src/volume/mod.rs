@@ -1,10 +1,12 @@
 //! A volume: one file-system tree in a store, and the state that all operations share.
 
+pub(crate) mod amounts;
 pub(crate) mod mountpoints;
 pub(crate) mod pending;
 mod places;
 pub(crate) mod room;
 
+use self::amounts::Amounts;
 use self::mountpoints::Mountpoints;
 use self::pending::Pending;
 use self::room::Room;
@@ -50,6 +52,8 @@ pub struct Volume {
     /// The buffer of commits.
     pub(crate) batch: Batch,
 
+    /// How much may be held in memory and open.
+    pub(crate) allowed: Amounts,
     pub(crate) open_descriptors: u32,
     /// Names in memory for open listings.
     pub(crate) snapshot_entries: usize,
@@ -74,6 +78,7 @@ impl Volume {
             mountpoints: Mountpoints::default(),
             scrubbing: None,
             cache: Cache::new(options.cache),
+            allowed: Amounts::of_options(&options),
             options,
             pending: Pending::nothing(backing.committed.clone(), &backing.settings),
             backing,

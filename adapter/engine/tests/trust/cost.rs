@@ -3,7 +3,7 @@
 use crate::fixture::{WRITE, open_volume, write};
 use crate::run::TestClock;
 use crate::store::{Calls, LARGE, Map, TestStore};
-use kvfs::{Access, At, Descriptor, Follow, OpenFlags, Options, Volume};
+use kvfs::{Access, At, Descriptor, Follow, OpenFlags, Options, Quota, Volume};
 use std::cell::OnceCell;
 
 fn open(store: &TestStore) -> (Volume, Descriptor) {
@@ -95,6 +95,56 @@ fn a_small_file_is_made_written_and_closed_with_one_apply() {
         assert_eq!((calls.applies, calls.total()), (1, 1), "{bytes}");
         let again = cost(&store, || write_file(&mut volume, &root, &format!("new{bytes}"), bytes));
         assert!(again.total() <= 1, "{bytes}: {again:?}");
+    }
+}
+
+/// Files are made at the same cost however many there are: in one directory and in a tree, with a
+/// quota and without.
+#[test]
+fn filling_with_100_000_files_stays_flat() {
+    const FILES: usize = 100_000;
+    const COUNTED: usize = 500;
+    for (in_tree, quota) in [(false, false), (false, true), (true, false), (true, true)] {
+        let store = TestStore::new(LARGE);
+        let most = |number: u64| quota.then_some(number);
+        let quota = Quota {
+            bytes: most(1 << 30),
+            inodes: most(1 << 20),
+            names: most(1 << 20),
+            file_bytes: most(1 << 20),
+        };
+        let options =
+            Options { quota: Some(quota), max_dirty_age_nanoseconds: u64::MAX, ..Options::default() };
+        let (mut volume, root) = open_volume(&store, options);
+        let mut counts = Vec::new();
+        let path = |number: usize| match in_tree {
+            true => format!("d{:03}/{number:06}", number / 500),
+            false => format!("{number:06}"),
+        };
+        for start in (0..FILES).step_by(COUNTED) {
+            if in_tree {
+                volume.create_directory_at(&root, &format!("d{:03}", start / 500)).unwrap();
+            }
+            // The log would hold all bytes once more.
+            store.0.borrow_mut().log.clear();
+            let before = store.0.borrow().map.len();
+            let calls = cost(&store, || {
+                for number in start..start + COUNTED {
+                    write_file(&mut volume, &root, &path(number), 100);
+                }
+            });
+            let mutations: usize = store.0.borrow().log.iter().map(|applied| applied.changes.len()).sum();
+            counts.push((calls, mutations, store.0.borrow().map.len() - before));
+        }
+        // The first files are made before the directory is known to be large.
+        for at in [1000, 10_000, FILES - COUNTED] {
+            let (calls, mutations, records) = counts[at / COUNTED];
+            assert_eq!((calls.applies, calls.scans, records), (COUNTED as u64, 0, 2 * COUNTED), "at {at}");
+            assert_eq!((calls, mutations), (counts[1].0, counts[1].1), "at {at}, in a tree: {in_tree}");
+        }
+        let used = volume.used();
+        let directories = if in_tree { 200 } else { 0 };
+        assert_eq!((used.inodes, used.names), (100_001 + directories, 100_000 + directories));
     }
 }
 

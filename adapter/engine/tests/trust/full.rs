@@ -395,7 +395,7 @@ fn fills_up(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Check {
     store.0.borrow_mut().sabotage = sabotage;
     let mut runner = Runner::new(setup, store.clone(), false)?;
     runner.drops = true;
-    let mut rng = Rng::new(ops.len() as u64 + setup.extent_bytes as u64 + setup.dirty_bytes_max as u64);
+    let mut rng = Rng::new(ops.len() as u64 + setup.extent_bytes as u64 + setup.max_dirty_bytes as u64);
     for (index, op) in ops.iter().enumerate() {
         if index == ops.len() / 3 {
             store.set_room(rng.pick(&[0, 500, 3000, 20_000]));

@@ -198,12 +198,12 @@ fn a_directory_of_200_000_entries_is_listed_while_it_changes() {
 #[test]
 fn memory_is_bounded_while_a_guest_only_writes() {
     let cache = CacheLimits { extent_bytes: 1 << 20, inodes: 100, dentries: 100, inode_bytes: 0 };
-    let dirty_bytes_max = 1 << 20;
+    let max_dirty_bytes = 1 << 20;
     let (store, mut volume, root) = open(Options {
         mode: Mode::Lazy,
         cache,
-        dirty_bytes_max,
-        dirty_age_max_nanoseconds: u64::MAX,
+        max_dirty_bytes,
+        max_dirty_age_nanoseconds: u64::MAX,
         ..Options::default()
     });
     let file = create(&mut volume, &root, "a");
@@ -211,7 +211,7 @@ fn memory_is_bounded_while_a_guest_only_writes() {
     for number in 0..50 {
         volume.write(&file, At::Offset(number << 20), &data).unwrap();
         let (_, _, bytes) = volume.memory();
-        assert!(bytes <= (1 << 20) + dirty_bytes_max + (2 << 20), "{bytes} bytes in memory");
+        assert!(bytes <= (1 << 20) + max_dirty_bytes + (2 << 20), "{bytes} bytes in memory");
     }
     let mut bytes = Vec::new();
     for offset in (0..50 << 20).step_by(1 << 20) {

@@ -27,6 +27,7 @@ mod regressions;
 mod repair;
 mod scrub;
 mod settings;
+mod shares;
 mod slashes;
 mod upgrade;
 

@@ -2,6 +2,7 @@
 
 mod check_store;
 mod fsck;
+mod settings;
 mod terminal;
 mod trust;
 
@@ -50,7 +51,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
     assert!(kvfs(path, &kept).status.success());
     std::fs::create_dir(path.join("taken")).unwrap();
     let before = files(path);
-    let cases: [(&[&str], &str); 22] = [
+    let cases: [(&[&str], &str); 27] = [
         (&["compose", "missing.wasm", "-o", "x.wasm"], "cannot read missing.wasm"),
         (&["compose", "script.wasm", "-o", "x.wasm"], "not a WebAssembly file"),
         (&["compose", "cut.wasm", "-o", "x.wasm"], "truncated or damaged WebAssembly at byte "),
@@ -73,9 +74,14 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["run", "--mode", "lazy", "done.wasm"], "already composed"),
         (
             &["run", "--volume", "v", "done.wasm"],
-            "run it without --link, --mode, --volume, --mount and --share",
+            "run it without --link, --mode, --volume, --mount, --share, ",
         ),
         (&["run", "--mount", "/=kv", "done.wasm"], "already composed"),
+        (&["run", "--cache-size", "8M", "done.wasm"], "already composed"),
+        (&["compose", "guest.wasm", "-o", "x.wasm", "--max-descriptors", "3"], "16 to 65536"),
+        (&["compose", "guest.wasm", "-o", "x.wasm", "--cache-size", "2G"], "not 2147483648"),
+        (&["compose", "guest.wasm", "-o", "x.wasm", "--dirty-size", "512"], "not 512"),
+        (&["run", "--dirty-size", "3M", "--cache-size", "2M", "guest.wasm"], "no more than the 2097152"),
         (&["run", "--link", "core", "done.wasm"], "already composed"),
         (&["run", "--share", "my:log", "done.wasm"], "already composed"),
         (&["run", "--share", "my:log", "--allow-raw-store", "done.wasm"], "already composed"),
@@ -115,15 +121,20 @@ fn a_full_disk_leaves_the_old_file() {
 #[test]
 fn composing_tells_what_it_did_and_inspect_finds_it() {
     let dir = workshop();
-    let composed =
-        kvfs(dir.path(), &["compose", "guest.wasm", "-o", "out.wasm", "--mode", "strict", "--volume", "v"]);
+    let options = ["--mode", "strict", "--volume", "v", "--max-descriptors", "99", "--cache-size", "8M"];
+    let composed = kvfs(dir.path(), &[&["compose", "guest.wasm", "-o", "out.wasm"][..], &options].concat());
     let stdout = String::from_utf8(composed.stdout).unwrap();
     for expected in ["virtualized:", "bridged:", "passed through:", "  kvfs:store/kv-store@0.1.0"] {
         assert!(stdout.contains(expected), "{expected}: {stdout}");
     }
     let inspected = kvfs(dir.path(), &["inspect", "out.wasm"]);
     let stdout = String::from_utf8(inspected.stdout).unwrap();
-    for expected in ["composed by kvfs", "mode=strict, volume=v", "needs:", "wasi:cli/run@0.2.9"] {
+    for expected in [
+        "composed by kvfs",
+        "mode=strict, volume=v, max-descriptors=99, max-cached-bytes=8388608, max-dirty-bytes=4194304\n",
+        "needs:",
+        "wasi:cli/run@0.2.9",
+    ] {
         assert!(stdout.contains(expected), "{expected}: {stdout}");
     }
 }

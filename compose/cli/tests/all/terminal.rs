@@ -241,6 +241,17 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         case(&[&["fsck"], args].concat());
     }
     for args in [
+        &["--store", "redb:repaired.redb"][..],
+        &["--store", &store],
+        &["--store", EVIL],
+        &["--store", "redb:damaged.redb", "--volume", EVIL],
+        &["--store", "redb:damaged.redb", "--volume", TURNED],
+    ] {
+        case(&[&["settings"], args].concat());
+        case(&[&["settings", "set"], args, &["--replace"]].concat());
+        case(&[&["settings", "set"], args, &["--max-bytes", EVIL]].concat());
+    }
+    for args in [
         &["--volume", EVIL][..],
         &["--mode", EVIL],
         &["--link", EVIL],
@@ -253,6 +264,8 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         &["--mount", &format!("/x=host:{EVIL}")],
         &["--mount", &format!("/{TURNED}=kv"), "--mount", &format!("/{TURNED}=kv")],
         &["--share", EVIL],
+        &["--cache-size", EVIL],
+        &["--max-descriptors", EVIL],
         &[&format!("--{EVIL}")],
     ] {
         case(&[&["compose", "guest.wasm", "-o", "x.wasm"], args].concat());

@@ -10,7 +10,6 @@ use crate::limits::{MAX_FILE_BYTES, MAX_SETTINGS_BYTES};
 use crate::quota::Settings;
 use crate::scrub::Scrubbing;
 use crate::stored::key::{KeySpace, tag};
-use std::collections::BTreeMap;
 
 /// Whoever does not know a field with this bit may ignore it, and keeps it.
 const FOR_WHO_KNOWS_IT: u16 = 0x8000;
@@ -30,8 +29,8 @@ const ID: RecordId = RecordId { tag: tag::SETTINGS, name: "settings", ino: 0 };
 pub(crate) struct SettingsRecord {
     /// As in the superblock: 0 if there is no record.
     generation: u8,
-    /// All fields, also those that this version does not know.
-    fields: BTreeMap<u16, Vec<u8>>,
+    /// All fields in the order of their numbers, also those that this version does not know.
+    fields: Vec<(u16, Vec<u8>)>,
 }
 
 impl SettingsRecord {
@@ -59,13 +58,13 @@ impl SettingsRecord {
 
     /// The largest file, in bytes, as it was set.
     pub(crate) fn max_file_bytes(&self) -> Option<u64> {
-        let value = self.fields.get(&MAX_FILE_BYTES_FIELD)?;
+        let value = self.field(MAX_FILE_BYTES_FIELD)?;
         Some(u64::from_be_bytes(value.first_chunk().copied()?))
     }
 
     /// What is scrubbed, as it was set.
     pub(crate) fn scrubbing(&self) -> Option<Scrubbing> {
-        Scrubbing::decode(self.fields.get(&SCRUBBING_FIELD)?).flatten()
+        Scrubbing::decode(self.field(SCRUBBING_FIELD)?).flatten()
     }
 
     /// Returns a copy that says what `settings` do, as far as the superblock does not say it, and
@@ -90,14 +89,19 @@ impl SettingsRecord {
 
     /// The number of the last policy of scrubbing, which may be no more.
     fn scrubbing_number(&self) -> Option<u16> {
-        self.fields.get(&SCRUBBING_FIELD).and_then(|field| Scrubbing::number_of(field))
+        self.field(SCRUBBING_FIELD).and_then(Scrubbing::number_of)
     }
 
     fn set(&mut self, id: u16, value: Option<Vec<u8>>) {
-        match value {
-            Some(value) => drop(self.fields.insert(id, value)),
-            None => drop(self.fields.remove(&id)),
+        self.fields.retain(|(known, _)| *known != id);
+        if let Some(value) = value {
+            let at = self.fields.iter().position(|(known, _)| *known > id).unwrap_or(self.fields.len());
+            self.fields.insert(at, (id, value));
         }
+    }
+
+    fn field(&self, id: u16) -> Option<&[u8]> {
+        self.fields.iter().find(|(known, _)| *known == id).map(|(_, value)| value.as_slice())
     }
 
     /// Gives changed settings the generation behind `before`: 0 without fields, when there is no
@@ -119,10 +123,10 @@ impl SettingsRecord {
     pub(crate) fn check_known(&self, writes: bool) -> Result<()> {
         let may_ignore = FOR_WHO_KNOWS_IT | if writes { 0 } else { FOR_WRITERS };
         let known = [MAX_FILE_BYTES_FIELD, SCRUBBING_FIELD];
-        let unknown = |id: &&u16| !known.contains(id) && **id & may_ignore == 0;
-        match self.fields.keys().find(unknown) {
-            Some(_) => Err(Error::Format("it has settings of a newer version; use that version")),
-            None => Ok(()),
+        let unknown = |(id, _): &(u16, Vec<u8>)| !known.contains(id) && *id & may_ignore == 0;
+        match self.fields.iter().any(unknown) {
+            true => Err(Error::Format("it has settings of a newer version; use that version")),
+            false => Ok(()),
         }
     }
 
@@ -152,28 +156,28 @@ impl SettingsRecord {
             return Err(ID.damaged("longer than settings can be"));
         }
         let mut rest = Fields::new(unseal(key, ID, value)?, ID);
-        let mut settings = Self { generation: rest.u8()?, fields: BTreeMap::new() };
+        let mut settings = Self { generation: rest.u8()?, fields: Vec::new() };
         if settings.generation == 0 || rest.bytes(3)? != [0; 3] {
             return Err(ID.damaged("malformed start"));
         }
         while !rest.is_empty() {
             let (id, length) = (rest.u16()?, rest.u32()?);
-            if settings.fields.last_key_value().is_some_and(|(last, _)| *last >= id) {
+            if settings.fields.last().is_some_and(|(last, _)| *last >= id) {
                 return Err(ID.damaged("fields out of order"));
             }
             let value = rest.bytes(usize::try_from(length).unwrap_or(usize::MAX))?;
-            settings.fields.insert(id, value.to_vec());
+            settings.fields.push((id, value.to_vec()));
         }
         if settings.fields.is_empty() {
             return Err(ID.damaged("no fields"));
         }
-        if let Some(value) = settings.fields.get(&MAX_FILE_BYTES_FIELD) {
-            let bytes = <[u8; 8]>::try_from(value.as_slice()).map(u64::from_be_bytes);
+        if let Some(value) = settings.field(MAX_FILE_BYTES_FIELD) {
+            let bytes = <[u8; 8]>::try_from(value).map(u64::from_be_bytes);
             if !bytes.is_ok_and(|bytes| bytes < MAX_FILE_BYTES) {
                 return Err(ID.damaged("the largest file is out of range"));
             }
         }
-        if let Some(value) = settings.fields.get(&SCRUBBING_FIELD)
+        if let Some(value) = settings.field(SCRUBBING_FIELD)
             && Scrubbing::decode(value).is_none()
         {
             return Err(ID.damaged("what is scrubbed is malformed"));
@@ -189,8 +193,9 @@ mod tests {
     use crate::stored::record::FRAME_BYTES;
 
     fn with(fields: &[(u16, &[u8])]) -> SettingsRecord {
-        let fields = fields.iter().map(|(id, value)| (*id, value.to_vec())).collect();
-        SettingsRecord { generation: 7, fields }
+        let mut settings = SettingsRecord { generation: 7, fields: Vec::new() };
+        fields.iter().for_each(|(id, value)| settings.set(*id, Some(value.to_vec())));
+        settings
     }
 
     type Change = fn(&mut Vec<u8>);

@@ -17,8 +17,8 @@ pub struct Setup {
     pub scan_entries_max: u32,
     pub mode: Mode,
     pub cache: CacheLimits,
-    pub dirty_bytes_max: usize,
-    pub dirty_age_max_nanoseconds: u64,
+    pub max_dirty_bytes: usize,
+    pub max_dirty_age_nanoseconds: u64,
     pub extent_bytes: u32,
     pub inline_bytes: u32,
     pub quota: Option<Quota>,
@@ -38,8 +38,8 @@ impl Setup {
             scan_entries_max: rng.pick(&[u32::MAX, 1, 3]),
             mode: rng.pick(&[Mode::Strict, Mode::Close, Mode::Close, Mode::Lazy, Mode::Lazy]),
             cache: rng.pick(&[tiny, tiny, CacheLimits::default()]),
-            dirty_bytes_max: rng.pick(&[1, 3000, 4 << 20]),
-            dirty_age_max_nanoseconds: rng.pick(&[u64::MAX, u64::MAX, 20_000_000_000]),
+            max_dirty_bytes: rng.pick(&[1, 3000, 4 << 20]),
+            max_dirty_age_nanoseconds: rng.pick(&[u64::MAX, u64::MAX, 20_000_000_000]),
             // Larger extents would not fit every store, and the engine would make them smaller.
             extent_bytes: if journalled { 512 } else { rng.pick(&[512, 512, 4096]) },
             inline_bytes: rng.pick(&[0, 64, 600, 4096]),
@@ -57,8 +57,8 @@ impl Setup {
             scan_entries_max: u32::MAX,
             mode: Mode::Close,
             cache: options.cache,
-            dirty_bytes_max: options.dirty_bytes_max,
-            dirty_age_max_nanoseconds: u64::MAX,
+            max_dirty_bytes: options.max_dirty_bytes,
+            max_dirty_age_nanoseconds: u64::MAX,
             extent_bytes: options.extent_bytes,
             inline_bytes: options.inline_bytes,
             quota: None,
@@ -71,11 +71,12 @@ impl Setup {
             volume: "v".to_owned(),
             mode: self.mode,
             cache: self.cache,
-            dirty_bytes_max: self.dirty_bytes_max,
-            dirty_age_max_nanoseconds: self.dirty_age_max_nanoseconds,
+            max_dirty_bytes: self.max_dirty_bytes,
+            max_dirty_age_nanoseconds: self.max_dirty_age_nanoseconds,
             extent_bytes: self.extent_bytes,
             inline_bytes: self.inline_bytes,
             quota: self.quota,
+            ..Options::default()
         }
     }
 }

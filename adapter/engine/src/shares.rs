@@ -1,0 +1,146 @@
+//! Shares: the volumes of one table hold no more together than one of them alone may.
+
+use crate::store::Durability;
+use crate::volume::Volume;
+use crate::volume::amounts::Amounts;
+
+/// Operations after which a volume that none of them used gives back all that it can.
+const IDLE_OPERATIONS: u32 = 1024;
+
+/// What the volumes of a table hold, and what they may hold together.
+///
+/// Only the volume that was used last changes what it holds. So one addition keeps the sum, however
+/// many volumes there are.
+#[derive(Debug)]
+pub(crate) struct Shares {
+    /// The most that any of them may hold.
+    total: Amounts,
+    /// Each volume of the table.
+    places: Vec<Place>,
+    /// What all hold.
+    sum: Amounts,
+    last: Option<usize>,
+    /// Operations since idle volumes were looked for.
+    operations: u32,
+    /// Volumes that were in use then.
+    were_in_use: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    /// What it held when it was used last.
+    held: Amounts,
+    /// It was used since idle volumes were looked for.
+    in_use: bool,
+}
+
+impl Shares {
+    pub(crate) fn new(volumes: usize) -> Self {
+        let places = vec![Place { held: Amounts::NONE, in_use: false }; volumes];
+        Self { total: Amounts::NONE, places, sum: Amounts::NONE, last: None, operations: 0, were_in_use: 0 }
+    }
+
+    /// Adds a volume that was opened.
+    pub(crate) fn add(&mut self, volume: &Volume) {
+        self.total = self.total.max(Amounts::of_options(&volume.options));
+    }
+
+    /// Notes that a volume is used next, which may hold what the others leave. If that is less than
+    /// an equal share, the others give back what they hold beyond theirs.
+    pub(crate) fn turn_to(&mut self, number: usize, volumes: &mut [Option<Volume>]) {
+        self.operations = self.operations.saturating_add(1);
+        let look = self.operations >= IDLE_OPERATIONS;
+        if self.last == Some(number) && !look {
+            return;
+        }
+        if let Some(last) = self.last.replace(number) {
+            self.count(last, volumes);
+        }
+        if let Some(place) = self.places.get_mut(number) {
+            place.in_use = true;
+        }
+        if look {
+            self.take_from(number, volumes, |place| if place.in_use { None } else { Some(Amounts::NONE) });
+            self.were_in_use = self.in_use();
+            self.operations = 0;
+            self.places.iter_mut().for_each(|place| place.in_use = false);
+        }
+        let share = self.total.share(self.in_use().max(self.were_in_use));
+        if self.rest_for(number).is_less_than(share) {
+            self.take_from(number, volumes, |_| Some(share));
+        }
+        let rest = self.rest_for(number).max(share);
+        if let Some(Some(volume)) = volumes.get_mut(number) {
+            volume.allow(rest);
+        }
+    }
+
+    /// Makes the volumes but `number` give back what they hold beyond what `leave` says, if
+    /// anything.
+    fn take_from(
+        &mut self,
+        number: usize,
+        volumes: &mut [Option<Volume>],
+        leave: impl Fn(&Place) -> Option<Amounts>,
+    ) {
+        for other in (0..volumes.len()).filter(|other| *other != number) {
+            let left = self
+                .places
+                .get(other)
+                .and_then(|place| leave(place).filter(|left| left.is_exceeded_by(place.held)));
+            if let (Some(left), Some(Some(volume))) = (left, volumes.get_mut(other)) {
+                volume.give_back(left);
+                self.count(other, volumes);
+            }
+        }
+    }
+
+    fn in_use(&self) -> usize {
+        self.places.iter().filter(|place| place.in_use).count()
+    }
+
+    /// Counts again what a volume holds.
+    fn count(&mut self, number: usize, volumes: &[Option<Volume>]) {
+        let (Some(Some(volume)), Some(place)) = (volumes.get(number), self.places.get_mut(number)) else {
+            return;
+        };
+        let held = volume.held();
+        self.sum = self.sum.without(place.held).and(held);
+        place.held = held;
+    }
+
+    /// What the others leave for a volume.
+    fn rest_for(&self, number: usize) -> Amounts {
+        let own = self.places.get(number).map_or(Amounts::NONE, |place| place.held);
+        self.total.without(self.sum.without(own))
+    }
+}
+
+impl Volume {
+    /// How much is held now.
+    fn held(&self) -> Amounts {
+        let dirty = &self.cache.dirty;
+        let dirty = (dirty.bytes, dirty.metadata_entries());
+        Amounts::new(self.cache.held(), dirty, self.open_descriptors, self.snapshot_entries)
+    }
+
+    /// Sets how much may be held from the next operation on, but no more than the options say.
+    fn allow(&mut self, amounts: Amounts) {
+        self.allowed = amounts.min(Amounts::of_options(&self.options));
+        self.cache.set_limits(self.allowed.cache());
+    }
+
+    /// Gives back what is held beyond `amounts`, as far as possible: evicts, and stores what is
+    /// dirty. The next change or sync tells if storing failed.
+    fn give_back(&mut self, amounts: Amounts) {
+        let dirty = &self.cache.dirty;
+        let too_dirty =
+            dirty.bytes > amounts.dirty_bytes() || dirty.metadata_entries() > amounts.dirty_entries();
+        if too_dirty && self.pending.placing.is_none() {
+            let outcome = self.commit(Durability::Buffered);
+            self.tell_later(outcome);
+        }
+        self.cache.set_limits(amounts.cache());
+        self.cache.trim();
+    }
+}

@@ -1,0 +1,98 @@
+//! Amounts of what a volume holds in memory and open, or may hold.
+
+use crate::limits::{MAX_DIRTY_ENTRIES, MAX_HELD_ENTRIES};
+use crate::options::{CacheLimits, Options};
+
+/// How much of each kind is held, or may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Amounts([usize; KINDS]);
+
+const KINDS: usize = 8;
+
+// What can be given back comes first: what the cache holds, in the order of `CacheLimits`, and
+// what is dirty.
+const DIRTY_BYTES: usize = 4;
+const DIRTY_ENTRIES: usize = 5;
+const OPEN: usize = 6;
+const HELD_ENTRIES: usize = 7;
+
+impl Amounts {
+    pub(crate) const NONE: Self = Self([0; KINDS]);
+
+    /// What a volume holds: in its cache, dirty bytes and records, descriptors, entries of listings.
+    pub(crate) fn new(cache: CacheLimits, dirty: (usize, usize), open: u32, held_entries: usize) -> Self {
+        let CacheLimits { extent_bytes, inodes, inode_bytes, dentries } = cache;
+        let (bytes, entries) = dirty;
+        Self([extent_bytes, inodes, inode_bytes, dentries, bytes, entries, open as usize, held_entries])
+    }
+
+    /// The most that a volume with these options holds.
+    pub(crate) fn of_options(options: &Options) -> Self {
+        let dirty = (options.max_dirty_bytes, MAX_DIRTY_ENTRIES);
+        Self::new(options.cache, dirty, options.max_open_descriptors, MAX_HELD_ENTRIES)
+    }
+
+    // One function for all, not inlined: it is not called often enough to be worth its size.
+    #[inline(never)]
+    fn of_each(mut self, other: Self, of_two: fn(usize, usize) -> usize) -> Self {
+        for (one, other) in self.0.iter_mut().zip(other.0) {
+            *one = of_two(*one, other);
+        }
+        self
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        self.of_each(other, usize::saturating_add)
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        self.of_each(other, usize::saturating_sub)
+    }
+
+    pub(crate) fn max(self, other: Self) -> Self {
+        self.of_each(other, usize::max)
+    }
+
+    pub(crate) fn min(self, other: Self) -> Self {
+        self.of_each(other, usize::min)
+    }
+
+    /// An equal share for each of so many volumes. Of what cannot be given back there are no
+    /// shares: it goes to whoever comes first.
+    pub(crate) fn share(self, volumes: usize) -> Self {
+        let mut share = Self(self.0.map(|amount| amount / volumes.max(1)));
+        (share.0[OPEN], share.0[HELD_ENTRIES]) = (0, 0);
+        share
+    }
+
+    /// Whether it is less of any kind.
+    pub(crate) fn is_less_than(self, other: Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(one, other)| one < other)
+    }
+
+    /// Whether of any kind that can be given back there is less than `held`.
+    pub(crate) fn is_exceeded_by(self, held: Self) -> bool {
+        self.0.iter().zip(&held.0).take(OPEN).any(|(may, holds)| may < holds)
+    }
+
+    pub(crate) fn dirty_bytes(&self) -> usize {
+        self.0[DIRTY_BYTES]
+    }
+
+    pub(crate) fn dirty_entries(&self) -> usize {
+        self.0[DIRTY_ENTRIES]
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.0[OPEN]
+    }
+
+    pub(crate) fn held_entries(&self) -> usize {
+        self.0[HELD_ENTRIES]
+    }
+
+    pub(crate) fn cache(&self) -> CacheLimits {
+        let [extent_bytes, inodes, inode_bytes, dentries, ..] = self.0;
+        CacheLimits { extent_bytes, inodes, inode_bytes, dentries }
+    }
+}

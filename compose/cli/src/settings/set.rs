@@ -1,0 +1,109 @@
+//! `kvfs settings set`.
+
+use super::show::{lines, read};
+use crate::interrupt;
+use crate::terminal::{say, warn};
+use crate::volume::VolumeArgs;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use kvfs::{Quota, Settings, Used};
+use kvfs_compose::ByteSize;
+use kvfs_host::{EngineStore, open_store, open_store_read_only};
+
+/// Changes settings of a volume, for all who open it from then on.
+///
+/// A volume that holds more than a new limit keeps it: growth is refused, and everything else works.
+/// A guest that has the volume open is shut out of it, as by every other opener.
+#[derive(Args)]
+pub(super) struct SetArgs {
+    #[command(flatten)]
+    at: VolumeArgs,
+    /// Limits the bytes of the volume, such as 64M; `none` lifts the limit.
+    #[arg(long, value_name = "SIZE|none", value_parser = size)]
+    max_bytes: Option<Limit>,
+    /// Limits its files, directories and links.
+    #[arg(long, value_name = "NUMBER|none", value_parser = number)]
+    max_inodes: Option<Limit>,
+    /// Limits its names.
+    #[arg(long, value_name = "NUMBER|none", value_parser = number)]
+    max_names: Option<Limit>,
+    /// Limits the size of each file.
+    #[arg(long, value_name = "SIZE|none", value_parser = size)]
+    max_file_bytes: Option<Limit>,
+    /// Replaces all settings: what is not given is lifted. The only way to set damaged settings anew.
+    #[arg(long)]
+    replace: bool,
+}
+
+/// A new limit; `None` lifts it.
+#[derive(Clone, Copy)]
+struct Limit(Option<u64>);
+
+fn size(text: &str) -> Result<Limit, String> {
+    let size = |text: &str| text.parse::<ByteSize>().map(|size| size.0).map_err(|error| error.to_string());
+    limit(text, size)
+}
+
+fn number(text: &str) -> Result<Limit, String> {
+    let wrong = |_| format!("`{text}` is no number; give a number, or none");
+    limit(text, |text| text.parse::<u64>().map_err(wrong))
+}
+
+fn limit(text: &str, read: impl Fn(&str) -> Result<u64, String>) -> Result<Limit, String> {
+    if text == "none" { Ok(Limit(None)) } else { read(text).map(|limit| Limit(Some(limit))) }
+}
+
+pub(super) fn set(args: &SetArgs) -> Result<()> {
+    let given = [args.max_bytes, args.max_inodes, args.max_names, args.max_file_bytes];
+    if given.iter().all(Option::is_none) && !args.replace {
+        bail!(
+            "nothing to set; give --max-bytes, --max-inodes, --max-names or --max-file-bytes, or --replace, which \
+             lifts all that is not given"
+        );
+    }
+    interrupt::end_in_order()?;
+    // Opening a store for writing makes one that does not exist, so it is looked at first.
+    let store = open_store_read_only(&args.at.store)?;
+    match read(&args.at, store) {
+        Err(error) if !(args.replace && is_damage(&error)) => return Err(error),
+        _ => {}
+    }
+    let store = open_store(&args.at.store)?;
+    let mut volumes = EngineStore(store.clone());
+    let done = kvfs::set_settings(&mut volumes, &args.at.volume, &mut |before| {
+        let mut settings = match (before, args.replace) {
+            (Ok(_) | Err(kvfs::Error::Damaged(_)), true) => Settings::default(),
+            (before, _) => before?,
+        };
+        change(&mut settings.quota, given);
+        Ok(settings)
+    });
+    let told = done.map_err(|error| args.at.explain(error, "set the settings of"));
+    let closed = store.close().with_context(|| format!("{}: cannot make them durable", args.at.store));
+    told.and(closed)?;
+    let (settings, used) = read(&args.at, open_store_read_only(&args.at.store)?)?;
+    if is_over(&settings.quota, used) {
+        warn("the volume holds more than that already: it keeps it, and growth is refused");
+    }
+    say(lines(&args.at, &settings, used))
+}
+
+/// Whether settings cannot be read, though the rest of the volume can.
+fn is_damage(error: &anyhow::Error) -> bool {
+    let damage = error.downcast_ref::<kvfs::Error>();
+    matches!(damage, Some(kvfs::Error::Damaged(damage)) if damage.record == "settings")
+}
+
+fn change(quota: &mut Quota, given: [Option<Limit>; 4]) {
+    let places = [&mut quota.bytes, &mut quota.inodes, &mut quota.names, &mut quota.file_bytes];
+    for (place, given) in places.into_iter().zip(given) {
+        if let Some(Limit(limit)) = given {
+            *place = limit;
+        }
+    }
+}
+
+fn is_over(quota: &Quota, used: Used) -> bool {
+    let over = |limit: Option<u64>, used: u64| limit.is_some_and(|limit| used > limit);
+    over(quota.bytes, used.bytes) || over(quota.inodes, used.inodes) || over(quota.names, used.names)
+}

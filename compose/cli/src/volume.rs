@@ -1,0 +1,31 @@
+//! A volume of a store, named by arguments.
+
+use anyhow::anyhow;
+use clap::Args;
+
+// No doc comment: clap would take it for the command's.
+#[derive(Args)]
+pub(crate) struct VolumeArgs {
+    /// The store, such as `redb:PATH`. No guest may be running on it.
+    #[arg(long)]
+    pub(crate) store: String,
+    /// The volume of the store.
+    #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
+    pub(crate) volume: String,
+}
+
+impl VolumeArgs {
+    /// Explains why something cannot be done with the volume, and what to do about it.
+    pub(crate) fn explain(&self, error: kvfs::Error, doing: &str) -> anyhow::Error {
+        let Self { store, volume } = self;
+        match error {
+            kvfs::Error::NoEntry => {
+                anyhow!("{store}: there is no volume `{volume}` in it; name another with --volume")
+            }
+            kvfs::Error::Fenced => {
+                anyhow!("{store}: a program has opened volume `{volume}` meanwhile; end it, and try again")
+            }
+            error => anyhow!(error).context(format!("{store}: cannot {doing} volume `{volume}`")),
+        }
+    }
+}

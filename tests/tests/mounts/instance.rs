@@ -1,0 +1,93 @@
+//! Limits of files and of an instance, as CPython sees them: what is over them is refused or takes
+//! turns in memory, and what was there stays whole.
+
+use super::{WAYS, mounts, store};
+use crate::python::{composed, linked};
+use kvfs_compose::{Compose, InstanceLimits, Link};
+use kvfs_tests::{Program, engine, guests};
+use wasmtime::component::Component;
+
+const LIMITED: &str = "
+import errno, os
+
+def refused(code, call, *arguments):
+    try:
+        result = call(*arguments)
+    except OSError as error:
+        assert error.errno == code, error
+    else:
+        raise AssertionError(f'{call.__name__} returned {result!r}')
+
+# 30 descriptors over three mounts; the program itself holds some.
+held = []
+try:
+    while len(held) < 40:
+        held.append(os.open(['/f', '/a/f', '/b/f'][len(held) % 3], os.O_RDWR | os.O_CREAT))
+except OSError as error:
+    assert error.errno == errno.ENOMEM, error
+assert 20 <= len(held) < 30, len(held)
+for path in ['/f', '/a/f', '/b/f', '/new', '/a/new', '/b/new']:
+    refused(errno.ENOMEM, os.open, path, os.O_RDWR | os.O_CREAT)
+assert not os.path.exists('/a/new')
+for file in held:
+    os.close(file)
+
+# More than may be cached, and far more than may wait: nothing fails.
+for number in range(60):
+    for mount in ['', '/a', '/b']:
+        with open(f'{mount}/{number}', 'wb') as file:
+            file.write(bytes([number]) * 10_000)
+    with open('/a/large', 'ab') as file:
+        file.write(bytes([number]) * 100_000)
+for number in range(60):
+    for mount in ['', '/a', '/b']:
+        assert open(f'{mount}/{number}', 'rb').read() == bytes([number]) * 10_000
+assert open('/a/large', 'rb').read() == b''.join(bytes([number]) * 100_000 for number in range(60))
+
+# Files of the root have 10,240 bytes at most.
+file = os.open('/file', os.O_RDWR | os.O_CREAT)
+assert os.pwrite(file, b'x' * 20_000, 0) == 10_240
+refused(errno.EFBIG, os.pwrite, file, b'x', 10_240)
+refused(errno.EFBIG, os.ftruncate, file, 10_241)
+os.close(file)
+assert os.path.getsize('/file') == 10_240
+";
+
+/// Another component on the same store, without limits of its own.
+const LATER: &str = "
+import errno, os
+try:
+    os.truncate('/file', 10_241)
+except OSError as error:
+    print(errno.errorcode[error.errno], os.path.getsize('/file'))
+held = [os.open('/file', os.O_RDONLY) for _ in range(100)]
+print(len(held))
+";
+
+fn joined(guest: &[u8], link: Link, limits: InstanceLimits) -> Component {
+    let mounts = mounts(&["/=kv,max-file-bytes=10K", "/a=kv:a", "/b=kv:b"], ".".as_ref());
+    let compose = Compose::new(guest).link(link).instance_limits(limits);
+    let composed = mounts.into_iter().fold(compose, Compose::mount).build().unwrap();
+    assert_eq!(composed.report.not_linked, None);
+    // Whoever does not believe the file gets the same limits.
+    let again = kvfs_compose::recompose(&composed.bytes).unwrap();
+    assert!(*again.bytes == *composed.bytes);
+    engine::compile(engine::interruptible(), &composed.bytes).unwrap()
+}
+
+#[test]
+fn limits_of_files_and_of_an_instance_hold_over_all_mounts() {
+    let guest = std::fs::read(guests::python().unwrap()).unwrap();
+    let limits =
+        InstanceLimits::default().max_descriptors(30).max_cached_bytes(1 << 20).max_dirty_bytes(64 << 10);
+    for link in WAYS {
+        let store = store();
+        let limited = joined(&guest, link, limits);
+        Program::new(&limited).store(store.clone()).args(["-c", LIMITED]).run().unwrap().success();
+        let later = match link {
+            Link::Core => linked::on(&store),
+            _ => composed::on(&store),
+        };
+        assert_eq!(later.args(["-c", LATER]).run().unwrap().success(), "EFBIG 10240\n100\n");
+    }
+}
