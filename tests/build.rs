@@ -49,6 +49,9 @@ fn build_all() -> Result<(), Error> {
     for (package, variable) in RAW {
         build(Build::new(package), variable)?;
     }
+    // Apart, as the same file without the feature is part of the library.
+    let sealed = Build::new("../compose/providers/file").feature("sealed");
+    build(sealed.target_dir(target_dir().join("wasm-sealed")), "KVFS_SEALED_PROVIDER")?;
     let installed =
         |target| Toolchain::find(target).is_ok_and(|toolchain| toolchain.std == StdSource::Installed);
     if WITH_LIBC.iter().all(|(target, _)| installed(target)) {

@@ -2,11 +2,13 @@
 //! program.
 
 use crate::adapter::Adapter;
+use crate::audit;
 use crate::bindings::exports::kvfs::adapter::bridge::{
     Error, ErrorBorrow, Guest, HostError, HostInputStream, HostOutputStream, HostPollable, InputStream,
     InputStreamBorrow, OutputStream, OutputStreamBorrow, Pollable, PollableBorrow,
 };
 use crate::bindings::exports::kvfs::adapter::lifecycle;
+use crate::calls::{InputNode, OutputNode};
 use crate::errors::StreamFailure;
 use crate::input::Input;
 use crate::output::Output;
@@ -57,11 +59,11 @@ impl Guest for Adapter {
     }
 
     fn unwrap_input_stream(handle: InputStream) -> Option<HostInputStream> {
-        take(handle.get::<Input>().place()?)
+        take(handle.get::<InputNode>().own.place()?)
     }
 
     fn unwrap_output_stream(handle: OutputStream) -> Option<HostOutputStream> {
-        take(handle.get::<Output>().place()?)
+        take(handle.get::<OutputNode>().own.place()?)
     }
 
     fn lend_error(handle: ErrorBorrow<'_>) -> Option<HostError> {
@@ -73,11 +75,11 @@ impl Guest for Adapter {
     }
 
     fn lend_input_stream(handle: InputStreamBorrow<'_>) -> Option<HostInputStream> {
-        take(handle.get::<Input>().place()?)
+        take(handle.get::<InputNode>().own.place()?)
     }
 
     fn lend_output_stream(handle: OutputStreamBorrow<'_>) -> Option<HostOutputStream> {
-        take(handle.get::<Output>().place()?)
+        take(handle.get::<OutputNode>().own.place()?)
     }
 
     fn give_back_error(to: ErrorBorrow<'_>, handle: HostError) {
@@ -89,28 +91,36 @@ impl Guest for Adapter {
     }
 
     fn give_back_input_stream(to: InputStreamBorrow<'_>, handle: HostInputStream) {
-        give_back(to.get::<Input>().place(), handle);
+        give_back(to.get::<InputNode>().own.place(), handle);
     }
 
     fn give_back_output_stream(to: OutputStreamBorrow<'_>, handle: HostOutputStream) {
-        give_back(to.get::<Output>().place(), handle);
+        give_back(to.get::<OutputNode>().own.place(), handle);
     }
+}
+
+/// Writes a line. The store's message may contain anything, and the stream may be a terminal: shows
+/// plain text only.
+fn explain(to: &lifecycle::HostOutputStream, what: &str, why: &str) {
+    let why = why.chars().map(|char| if char == ' ' || char.is_ascii_graphic() { char } else { '?' });
+    let line: String = what.chars().chain(why.take(REASON_CHARS)).chain(['\n']).collect();
+    // If this fails, it cannot be reported.
+    let _ = to.blocking_write_and_flush(line.as_bytes());
 }
 
 impl lifecycle::Guest for Adapter {
     fn commit() -> Result<(), ()> {
-        table::sync_all().map_err(|_| ())
+        let stored = table::sync_all().map_err(|_| ());
+        // Last: the log tells of the commit's failure as of any other, and is durable itself then.
+        stored.and(audit::finish())
     }
 
     fn explain(to: lifecycle::HostOutputStream) {
-        let Some(error) = table::failure() else { return };
-        // The store's message may contain anything, and the stream may be a terminal: show plain
-        // text only.
-        let why = error.to_string();
-        let why = why.chars().map(|char| if char == ' ' || char.is_ascii_graphic() { char } else { '?' });
-        let line = "kvfs: not all that was written could be stored: ".chars().chain(why.take(REASON_CHARS));
-        let line: String = line.chain(['\n']).collect();
-        // If this fails, it cannot be reported.
-        let _ = to.blocking_write_and_flush(line.as_bytes());
+        if let Some(error) = table::failure() {
+            explain(&to, "kvfs: not all that was written could be stored: ", &error.to_string());
+        }
+        if let Some(why) = audit::failure() {
+            explain(&to, "kvfs: the audit log could not be stored: ", &why);
+        }
     }
 }

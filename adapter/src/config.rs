@@ -1,8 +1,10 @@
 //! The configuration, fixed when the component was composed: how volumes are opened and where they
 //! are mounted.
 
-use kvfs::{CacheLimits, Error, Mode, MountSpec, Mounted, Options, Quota, Result};
+use kvfs::{CacheLimits, Error, Mode, MountSpec, Mounted, Options, Policy, Quota, Result};
+use kvfs_audit::Settings;
 use std::ops::Range;
+use std::rc::Rc;
 use std::str::FromStr;
 
 /// The source of a mount.
@@ -25,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) mounts: Vec<MountSpec>,
     /// Quotas of volumes.
     quotas: Vec<(String, Quota)>,
+    /// The audit log; `None` if there is none.
+    pub(crate) audit: Option<Settings>,
     /// The mounts of directories of the host, which are among `mounts` too.
     #[cfg(feature = "host-mounts")]
     pub(crate) hosts: Vec<HostSpec>,
@@ -66,25 +70,42 @@ pub(crate) fn read() -> Result<Config> {
                 let known = config.mount(mount);
                 known.ok_or(Error::Format("a mount is of a kind that this adapter does not know"))?;
             }
+            Some(("rule", rule)) => {
+                let read = config.rule(rule);
+                read.ok_or(Error::Format("a rule of a mount cannot be read"))?;
+            }
             Some(("limits", limits)) => {
                 let read = config.limits(limits);
                 read.ok_or(Error::Format("the limits of a volume cannot be read"))?;
+            }
+            Some(("audit", settings)) => {
+                // Without the log that was asked for, nothing may work.
+                let read = settings.parse();
+                config.audit =
+                    Some(read.map_err(|_| Error::Format("the settings of the audit log cannot be read"))?);
             }
             _ => {}
         }
     }
     if config.mounts.is_empty() {
         let volume = config.options.volume.clone();
-        config.add("/", false, Source::Kv { volume });
+        config.add("/", false, None, Source::Kv { volume });
     }
     Ok(config)
 }
 
 impl Config {
     /// Adds a mount from its line: its path, `ro` or `rw`, and its source, separated by tabs.
+    ///
+    /// With a policy it has `ro:RIGHTS` or `rw:RIGHTS`, which an adapter that knows no policies
+    /// refuses. The rules follow on lines of their own.
     fn mount(&mut self, text: &str) -> Option<()> {
         let mut fields = text.split('\t');
         let (path, access, source) = (fields.next()?, fields.next()?, fields.next()?);
+        let (access, policy) = match access.split_once(':') {
+            Some((access, rights)) => (access, Some(Rc::new(Policy::new(rights.parse().ok()?)))),
+            None => (access, None),
+        };
         let read_only = match access {
             "ro" => true,
             "rw" => false,
@@ -96,12 +117,8 @@ impl Config {
             let file = |field: &str| field.split_once('=').map(|(name, at)| (name.to_owned(), at.to_owned()));
             let files = fields.map(file).collect::<Option<_>>()?;
             let (path, preopen) = (path.to_owned(), rest.to_owned());
-            self.mounts.push(MountSpec {
-                path: path.clone(),
-                mounted: Mounted::Elsewhere,
-                read_only,
-                policy: None,
-            });
+            let mounted = Mounted::Elsewhere;
+            self.mounts.push(MountSpec { path: path.clone(), mounted, read_only, policy });
             self.hosts.push(HostSpec { path, read_only, preopen, files });
             return Some(());
         }
@@ -118,8 +135,14 @@ impl Config {
             }
             _ => return None,
         };
-        self.add(path, read_only, source);
+        self.add(path, read_only, policy, source);
         Some(())
+    }
+
+    /// Adds a rule to the policy of the mount before it.
+    fn rule(&mut self, text: &str) -> Option<()> {
+        let policy = self.mounts.last_mut()?.policy.as_mut()?;
+        Rc::get_mut(policy)?.add_line(text).ok()
     }
 
     /// Adds a quota from its line: the volume's name, `file:` and the largest file if that is
@@ -145,17 +168,13 @@ impl Config {
     }
 
     /// Adds a mount. A source that is mounted twice is one volume.
-    fn add(&mut self, path: &str, read_only: bool, source: Source) {
+    fn add(&mut self, path: &str, read_only: bool, policy: Option<Rc<Policy>>, source: Source) {
         let volume = self.sources.iter().position(|known| *known == source).unwrap_or_else(|| {
             self.sources.push(source);
             self.sources.len() - 1
         });
-        self.mounts.push(MountSpec {
-            path: path.to_owned(),
-            mounted: Mounted::Volume(volume),
-            read_only,
-            policy: None,
-        });
+        let mounted = Mounted::Volume(volume);
+        self.mounts.push(MountSpec { path: path.to_owned(), mounted, read_only, policy });
     }
 }
 

@@ -1,10 +1,8 @@
 //! `wasi:filesystem/types`: descriptors and listings.
 
 use crate::bindings::exports::wasi::filesystem::types::{
-    Advice, Descriptor as DescriptorResource, DescriptorBorrow, DescriptorFlags, DescriptorStat,
-    DescriptorType, DirectoryEntry, DirectoryEntryStream as StreamResource, ErrorCode, Filesize,
-    GuestDescriptor, GuestDirectoryEntryStream, InputStream, MetadataHashValue, NewTimestamp, OpenFlags,
-    OutputStream, PathFlags,
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, Filesize,
+    InputStream, MetadataHashValue, NewTimestamp, OpenFlags, OutputStream, PathFlags,
 };
 use crate::bindings::wasi::clocks::wall_clock::Datetime;
 use crate::codes::to_code;
@@ -200,25 +198,13 @@ fn to_time(time: NewTimestamp) -> WasiResult<SetTime> {
     })
 }
 
-/// The interface if all descriptors are open on volumes. `host` has the other one.
+/// Returns the code of a stream's failure, if it is the file system's.
 #[cfg(not(feature = "host-mounts"))]
-mod interface {
-    use super::{ErrorCode, Listing, Object};
-    use crate::adapter::Adapter;
-    use crate::bindings::exports::wasi::filesystem::types::{ErrorBorrow, Guest};
-    use crate::errors::StreamFailure;
-
-    impl Guest for Adapter {
-        type Descriptor = Object;
-        type DirectoryEntryStream = Listing;
-
-        fn filesystem_error_code(err: ErrorBorrow<'_>) -> Option<ErrorCode> {
-            err.get::<StreamFailure>().code()
-        }
-    }
+pub(crate) fn failure_code(failure: &crate::errors::StreamFailure) -> Option<ErrorCode> {
+    failure.code()
 }
 
-/// The functions of the interface that take or return descriptors.
+/// The functions of the interface.
 impl Object {
     pub(crate) fn list(&self) -> WasiResult<Listing> {
         let stream = self.with(|volume, directory| volume.read_directory(directory))?;
@@ -283,10 +269,8 @@ impl Object {
             if flags.contains(DescriptorFlags::WRITE) { flags } else { flags | DescriptorFlags::READ };
         Ok(Self::opened(mount, descriptor, flags))
     }
-}
 
-impl GuestDescriptor for Object {
-    fn read_via_stream(&self, offset: Filesize) -> WasiResult<InputStream> {
+    pub(crate) fn read_via_stream(&self, offset: Filesize) -> WasiResult<InputStream> {
         let stream = self.with(|volume, file| match file.kind() {
             Kind::Directory => Err(Error::IsDirectory),
             _ if file.access().read => volume.reopen(file),
@@ -295,15 +279,15 @@ impl GuestDescriptor for Object {
         Ok(Input::file(self.mount, stream, offset))
     }
 
-    fn write_via_stream(&self, offset: Filesize) -> WasiResult<OutputStream> {
+    pub(crate) fn write_via_stream(&self, offset: Filesize) -> WasiResult<OutputStream> {
         Ok(Output::file(self.mount, self.writer()?, At::Offset(offset)))
     }
 
-    fn append_via_stream(&self) -> WasiResult<OutputStream> {
+    pub(crate) fn append_via_stream(&self) -> WasiResult<OutputStream> {
         Ok(Output::file(self.mount, self.writer()?, At::End))
     }
 
-    fn advise(&self, offset: Filesize, length: Filesize, advice: Advice) -> WasiResult<()> {
+    pub(crate) fn advise(&self, offset: Filesize, length: Filesize, advice: Advice) -> WasiResult<()> {
         self.with(|volume, file| match advice {
             Advice::WillNeed => volume.will_need(file, offset, length),
             Advice::Normal | Advice::Sequential | Advice::Random | Advice::DontNeed | Advice::NoReuse => {
@@ -312,130 +296,96 @@ impl GuestDescriptor for Object {
         })
     }
 
-    fn sync_data(&self) -> WasiResult<()> {
+    pub(crate) fn sync_data(&self) -> WasiResult<()> {
         self.with(|volume, descriptor| volume.sync(descriptor))
     }
 
-    fn get_flags(&self) -> WasiResult<DescriptorFlags> {
+    pub(crate) fn get_flags(&self) -> WasiResult<DescriptorFlags> {
         Ok(self.flags)
     }
 
-    fn get_type(&self) -> WasiResult<DescriptorType> {
+    pub(crate) fn get_type(&self) -> WasiResult<DescriptorType> {
         self.with(|_, descriptor| Ok(to_type(descriptor.kind())))
     }
 
-    fn set_size(&self, size: Filesize) -> WasiResult<()> {
+    pub(crate) fn set_size(&self, size: Filesize) -> WasiResult<()> {
         self.with(|volume, file| volume.set_size(file, size))
     }
 
-    fn set_times(&self, atime: NewTimestamp, mtime: NewTimestamp) -> WasiResult<()> {
+    pub(crate) fn set_times(&self, atime: NewTimestamp, mtime: NewTimestamp) -> WasiResult<()> {
         let (atime, mtime) = (to_time(atime)?, to_time(mtime)?);
         self.with(|volume, descriptor| volume.set_times(descriptor, atime, mtime))
     }
 
-    fn read(&self, length: Filesize, offset: Filesize) -> WasiResult<(Vec<u8>, bool)> {
+    pub(crate) fn read(&self, length: Filesize, offset: Filesize) -> WasiResult<(Vec<u8>, bool)> {
         let wanted = usize::try_from(length).unwrap_or(usize::MAX);
         let mut bytes = Vec::new();
         let count = self.with(|volume, file| volume.read(file, offset, wanted, &mut bytes))?;
         Ok((bytes, count == 0))
     }
 
-    fn write(&self, buffer: Vec<u8>, offset: Filesize) -> WasiResult<Filesize> {
-        self.with(|volume, file| volume.write(file, At::Offset(offset), &buffer))
-            .map(|count| count as Filesize)
+    pub(crate) fn write(&self, bytes: &[u8], offset: Filesize) -> WasiResult<Filesize> {
+        self.with(|volume, file| volume.write(file, At::Offset(offset), bytes)).map(|count| count as Filesize)
     }
 
-    fn read_directory(&self) -> WasiResult<StreamResource> {
-        self.list().map(StreamResource::new)
-    }
-
-    fn sync(&self) -> WasiResult<()> {
+    pub(crate) fn sync(&self) -> WasiResult<()> {
         self.with(|volume, descriptor| volume.sync(descriptor))
     }
 
-    fn create_directory_at(&self, path: String) -> WasiResult<()> {
-        self.at(&path, |volume, base, path| volume.create_directory_at(base, path)).map(drop)
+    pub(crate) fn create_directory_at(&self, path: &str) -> WasiResult<()> {
+        self.at(path, |volume, base, path| volume.create_directory_at(base, path)).map(drop)
     }
 
-    fn stat(&self) -> WasiResult<DescriptorStat> {
+    pub(crate) fn stat(&self) -> WasiResult<DescriptorStat> {
         self.with(|volume, descriptor| volume.stat(descriptor)).map(to_stat)
     }
 
-    fn stat_at(&self, path_flags: PathFlags, path: String) -> WasiResult<DescriptorStat> {
+    pub(crate) fn stat_at(&self, path_flags: PathFlags, path: &str) -> WasiResult<DescriptorStat> {
         let follow = follow(path_flags);
-        let found = self.at(&path, |volume, base, path| volume.stat_at(base, path, follow))?;
+        let found = self.at(path, |volume, base, path| volume.stat_at(base, path, follow))?;
         Ok(to_stat(found.1))
     }
 
-    fn set_times_at(
+    pub(crate) fn set_times_at(
         &self,
         path_flags: PathFlags,
-        path: String,
+        path: &str,
         atime: NewTimestamp,
         mtime: NewTimestamp,
     ) -> WasiResult<()> {
         let (atime, mtime) = (to_time(atime)?, to_time(mtime)?);
         let follow = follow(path_flags);
-        self.at(&path, |volume, base, path| volume.set_times_at(base, path, follow, atime, mtime)).map(drop)
+        self.at(path, |volume, base, path| volume.set_times_at(base, path, follow, atime, mtime)).map(drop)
     }
 
-    fn link_at(
-        &self,
-        old_path_flags: PathFlags,
-        old_path: String,
-        new_descriptor: DescriptorBorrow<'_>,
-        new_path: String,
-    ) -> WasiResult<()> {
-        self.link(old_path_flags, &old_path, new_descriptor.get(), &new_path)
+    pub(crate) fn readlink_at(&self, path: &str) -> WasiResult<String> {
+        Ok(self.at(path, |volume, base, path| volume.readlink_at(base, path))?.1)
     }
 
-    fn open_at(
-        &self,
-        path_flags: PathFlags,
-        path: String,
-        open_flags: OpenFlags,
-        flags: DescriptorFlags,
-    ) -> WasiResult<DescriptorResource> {
-        self.open(path_flags, &path, open_flags, flags).map(DescriptorResource::new)
+    pub(crate) fn remove_directory_at(&self, path: &str) -> WasiResult<()> {
+        self.at(path, |volume, base, path| volume.remove_directory_at(base, path)).map(drop)
     }
 
-    fn readlink_at(&self, path: String) -> WasiResult<String> {
-        Ok(self.at(&path, |volume, base, path| volume.readlink_at(base, path))?.1)
+    pub(crate) fn symlink_at(&self, target: &str, path: &str) -> WasiResult<()> {
+        self.at(path, |volume, base, path| volume.symlink_at(target, base, path)).map(drop)
     }
 
-    fn remove_directory_at(&self, path: String) -> WasiResult<()> {
-        self.at(&path, |volume, base, path| volume.remove_directory_at(base, path)).map(drop)
+    pub(crate) fn unlink_file_at(&self, path: &str) -> WasiResult<()> {
+        self.at(path, |volume, base, path| volume.unlink_file_at(base, path)).map(drop)
     }
 
-    fn rename_at(
-        &self,
-        old_path: String,
-        new_descriptor: DescriptorBorrow<'_>,
-        new_path: String,
-    ) -> WasiResult<()> {
-        self.rename(&old_path, new_descriptor.get(), &new_path)
-    }
-
-    fn symlink_at(&self, old_path: String, new_path: String) -> WasiResult<()> {
-        self.at(&new_path, |volume, base, new_path| volume.symlink_at(&old_path, base, new_path)).map(drop)
-    }
-
-    fn unlink_file_at(&self, path: String) -> WasiResult<()> {
-        self.at(&path, |volume, base, path| volume.unlink_file_at(base, path)).map(drop)
-    }
-
-    fn is_same_object(&self, other: DescriptorBorrow<'_>) -> bool {
-        self.is_same(other.get())
-    }
-
-    fn metadata_hash(&self) -> WasiResult<MetadataHashValue> {
+    pub(crate) fn metadata_hash(&self) -> WasiResult<MetadataHashValue> {
         to_hash(self.mount, self.with(|volume, descriptor| volume.metadata_hash(descriptor))?)
     }
 
-    fn metadata_hash_at(&self, path_flags: PathFlags, path: String) -> WasiResult<MetadataHashValue> {
+    pub(crate) fn metadata_hash_at(
+        &self,
+        path_flags: PathFlags,
+        path: &str,
+    ) -> WasiResult<MetadataHashValue> {
         let follow = follow(path_flags);
         let (mount, hash) =
-            self.at(&path, |volume, base, path| volume.metadata_hash_at(base, path, follow))?;
+            self.at(path, |volume, base, path| volume.metadata_hash_at(base, path, follow))?;
         to_hash(mount, hash)
     }
 }
@@ -447,8 +397,8 @@ pub(crate) struct Listing {
     stream: Cell<Option<DirStream>>,
 }
 
-impl GuestDirectoryEntryStream for Listing {
-    fn read_directory_entry(&self) -> WasiResult<Option<DirectoryEntry>> {
+impl Listing {
+    pub(crate) fn next(&self) -> WasiResult<Option<DirectoryEntry>> {
         let Some(mut stream) = self.stream.take() else { return Err(ErrorCode::BadDescriptor) };
         let entry = table::with_volume(self.mount, |volume| volume.next_entry(&mut stream));
         self.stream.set(Some(stream));

@@ -7,6 +7,7 @@ use crate::adapter::Adapter;
 use crate::bindings::exports::kvfs::adapter::direct::{
     DescriptorBorrow, ErrorCode, Filesize, Guest, InputStreamBorrow, OutputStreamBorrow, Piece, StreamError,
 };
+use crate::calls::{InputNode, Node, OutputNode};
 use crate::input::Input;
 use crate::output::Output;
 use crate::root::Root;
@@ -58,33 +59,45 @@ fn first_half<E>(
     }
 }
 
+fn bytes_of(pieces: &[Piece]) -> u64 {
+    pieces.iter().map(|piece| u64::from(piece.length)).sum()
+}
+
 /// Streams of the host do not come here: a linked guest has its own.
 fn lend_stream(stream: InputStreamBorrow<'_>, length: u64) -> Result<Vec<Piece>, StreamError> {
     let mut pieces = Vec::with_capacity(ONE);
-    match stream.get::<Input>() {
-        Input::File(file) => file.lend(length, |bytes| pieces.push(piece(bytes)))?,
-        Input::Host { .. } => return Err(StreamError::Closed),
-    }
-    Ok(pieces)
+    let stream = stream.get::<InputNode>();
+    let outcome = match &stream.own {
+        Input::File(file) => file.lend(length, |bytes| pieces.push(piece(bytes))),
+        Input::Host { .. } => Err(StreamError::Closed),
+    };
+    stream.reading("read", outcome.map(|()| pieces), |pieces| bytes_of(pieces))
 }
 
 fn place_stream(stream: OutputStreamBorrow<'_>, length: u32) -> Vec<Piece> {
-    let (half, pieces) = first_half(length as usize, |show| match stream.get::<Output>() {
-        Output::File(file) => file.place(length as usize, show),
-        Output::Host { .. } => Err(StreamError::Closed),
+    let (half, pieces) = first_half(length as usize, |show| {
+        let stream = stream.get::<OutputNode>();
+        // Here already: the bytes may go to their place in the file.
+        stream.permitted()?;
+        match &stream.own {
+            Output::File(file) => file.place(length as usize, show),
+            Output::Host { .. } => Err(StreamError::Closed),
+        }
     });
     STREAM.set(Some(half));
     pieces
 }
 
 /// A file's stream has nothing to flush.
-fn write_stream(stream: OutputStreamBorrow<'_>) -> Result<(), StreamError> {
-    match (STREAM.take(), stream.get::<Output>()) {
+fn write_stream(stream: OutputStreamBorrow<'_>, length: u32) -> Result<(), StreamError> {
+    let stream = stream.get::<OutputNode>();
+    let half = STREAM.take();
+    stream.writing("write", length.into(), || match (half, &stream.own) {
         (Some(Half::Placed(length)), Output::File(file)) => file.placed(length),
         (Some(Half::Staged(bytes)), Output::File(file)) => file.write(&bytes),
         (Some(Half::Failed(error)), _) => Err(error),
         _ => Err(StreamError::Closed),
-    }
+    })
 }
 
 impl Guest for Adapter {
@@ -95,9 +108,11 @@ impl Guest for Adapter {
     ) -> Result<(Vec<Piece>, bool), ErrorCode> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let mut pieces = Vec::with_capacity(ONE);
-        let count = file
-            .get::<Root>()
-            .with(|volume, file| volume.lend(file, offset, length, |bytes| pieces.push(piece(bytes))))?;
+        let node = file.get::<Node>();
+        let lend = |own: &Root| {
+            own.with(|volume, file| volume.lend(file, offset, length, |bytes| pieces.push(piece(bytes))))
+        };
+        let count = node.moved(("read", false), offset, lend, |count| *count as u64)?;
         Ok((pieces, count == 0))
     }
 
@@ -116,15 +131,17 @@ impl Guest for Adapter {
         // One write takes no more.
         let length = (length as usize).min(MAX_WRITE_BYTES);
         let (half, pieces) = first_half(length, |show| {
-            file.get::<Root>().with(|volume, file| volume.place(file, At::Offset(offset), length, show))
+            let node = file.get::<Node>();
+            node.permitted(("write", true))?;
+            node.own.with(|volume, file| volume.place(file, At::Offset(offset), length, show))
         });
         FILE.set(Some(half));
         pieces
     }
 
     fn descriptor_write(file: DescriptorBorrow<'_>, _: u32, offset: Filesize) -> Result<Filesize, ErrorCode> {
-        let file = file.get::<Root>();
-        match FILE.take() {
+        let half = FILE.take();
+        let write = |file: &Root| match half {
             Some(Half::Placed(length)) => {
                 file.with(|volume, file| volume.placed(file))?;
                 Ok(length as Filesize)
@@ -134,15 +151,16 @@ impl Guest for Adapter {
                 .map(|count| count as Filesize),
             Some(Half::Failed(error)) => Err(error),
             None => Err(ErrorCode::Invalid),
-        }
+        };
+        file.get::<Node>().moved(("write", true), offset, write, |bytes| *bytes)
     }
 
     fn place_output_stream_write(stream: OutputStreamBorrow<'_>, length: u32) -> Vec<Piece> {
         place_stream(stream, length)
     }
 
-    fn output_stream_write(stream: OutputStreamBorrow<'_>, _: u32) -> Result<(), StreamError> {
-        write_stream(stream)
+    fn output_stream_write(stream: OutputStreamBorrow<'_>, length: u32) -> Result<(), StreamError> {
+        write_stream(stream, length)
     }
 
     fn place_output_stream_blocking_write_and_flush(
@@ -154,8 +172,8 @@ impl Guest for Adapter {
 
     fn output_stream_blocking_write_and_flush(
         stream: OutputStreamBorrow<'_>,
-        _: u32,
+        length: u32,
     ) -> Result<(), StreamError> {
-        write_stream(stream)
+        write_stream(stream, length)
     }
 }

@@ -1,9 +1,8 @@
 //! Input streams: from files, or the host's.
 
+use crate::audit::Told;
 use crate::bindings::exports::wasi::io::poll::Pollable as PollableResource;
-use crate::bindings::exports::wasi::io::streams::{
-    GuestInputStream, InputStream as InputStreamResource, StreamError,
-};
+use crate::bindings::exports::wasi::io::streams::{InputStream as InputStreamResource, StreamError};
 use crate::bindings::kvfs::host_io::streams as host;
 use crate::errors::StreamFailure;
 #[cfg(feature = "host-mounts")]
@@ -48,26 +47,27 @@ impl Input {
     }
 
     pub(crate) fn file(mount: MountNo, descriptor: Descriptor, offset: u64) -> InputStreamResource {
-        InputStreamResource::new(Self::File(FileInput {
+        InputStreamResource::new(Told::new(Self::File(FileInput {
             mount,
             descriptor: Cell::new(Some(descriptor)),
             position: Cell::new(offset),
             closed: Cell::new(false),
-        }))
+        })))
     }
 
     pub(crate) fn host(handle: host::InputStream) -> InputStreamResource {
-        InputStreamResource::new(Self::Host {
+        InputStreamResource::new(Told::new(Self::Host {
             place: RefCell::new(Some(handle)),
             #[cfg(feature = "host-mounts")]
             _slot: None,
-        })
+        }))
     }
 
     /// As [`Self::host`], for the stream of a file of the host.
     #[cfg(feature = "host-mounts")]
     pub(crate) fn counted(handle: host::InputStream, slot: HostSlot) -> InputStreamResource {
-        InputStreamResource::new(Self::Host { place: RefCell::new(Some(handle)), _slot: Some(slot) })
+        let own = Self::Host { place: RefCell::new(Some(handle)), _slot: Some(slot) };
+        InputStreamResource::new(Told::new(own))
     }
 
     /// The host's handle, if it is there.
@@ -87,7 +87,7 @@ impl Input {
         }
     }
 
-    fn skip_some(&self, length: u64, wait: bool) -> Result<u64, StreamError> {
+    pub(crate) fn skip_some(&self, length: u64, wait: bool) -> Result<u64, StreamError> {
         match self {
             Self::File(file) => file.skip(length),
             Self::Host { .. } => {
@@ -198,24 +198,8 @@ pub(crate) fn from_host(error: host::StreamError) -> StreamError {
     }
 }
 
-impl GuestInputStream for Input {
-    fn read(&self, len: u64) -> Result<Vec<u8>, StreamError> {
-        self.read_some(len, false)
-    }
-
-    fn blocking_read(&self, len: u64) -> Result<Vec<u8>, StreamError> {
-        self.read_some(len, true)
-    }
-
-    fn skip(&self, len: u64) -> Result<u64, StreamError> {
-        self.skip_some(len, false)
-    }
-
-    fn blocking_skip(&self, len: u64) -> Result<u64, StreamError> {
-        self.skip_some(len, true)
-    }
-
-    fn subscribe(&self) -> PollableResource {
+impl Input {
+    pub(crate) fn subscribe(&self) -> PollableResource {
         match self.handle() {
             Some(handle) => Pollable::host(handle.subscribe()),
             None => Pollable::ready_now(),

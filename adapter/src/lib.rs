@@ -22,6 +22,9 @@ mod errors;
 mod host_slot;
 mod store;
 
+// What the guest did, as events.
+mod audit;
+
 // The mounts of the component.
 mod table;
 
@@ -41,6 +44,9 @@ mod host;
 
 // The type behind descriptors, which may be of either.
 mod root;
+
+// The exported interfaces of files, listings and streams.
+mod calls;
 
 // The other exports.
 mod bridge;

@@ -1,10 +1,8 @@
 //! Output streams: to files, or the host's; and splicing between all four pairs.
 
-use crate::adapter::Adapter;
+use crate::audit::Told;
 use crate::bindings::exports::wasi::io::poll::Pollable as PollableResource;
-use crate::bindings::exports::wasi::io::streams::{
-    Guest, GuestOutputStream, InputStreamBorrow, OutputStream as OutputStreamResource, StreamError,
-};
+use crate::bindings::exports::wasi::io::streams::{OutputStream as OutputStreamResource, StreamError};
 use crate::bindings::kvfs::host_io::streams as host;
 use crate::errors::StreamFailure;
 #[cfg(feature = "host-mounts")]
@@ -42,6 +40,8 @@ pub(crate) struct FileOutput {
     at: Cell<At>,
     /// Writing failed, and was reported.
     closed: Cell<bool>,
+    /// Bytes written through the stream, those before a failure included.
+    written_bytes: Cell<u64>,
 }
 
 impl Output {
@@ -54,26 +54,36 @@ impl Output {
     }
 
     pub(crate) fn file(mount: MountNo, descriptor: Descriptor, at: At) -> OutputStreamResource {
-        OutputStreamResource::new(Self::File(FileOutput {
+        OutputStreamResource::new(Told::new(Self::File(FileOutput {
             mount,
             descriptor: Cell::new(Some(descriptor)),
             at: Cell::new(at),
             closed: Cell::new(false),
-        }))
+            written_bytes: Cell::new(0),
+        })))
     }
 
     pub(crate) fn host(handle: host::OutputStream) -> OutputStreamResource {
-        OutputStreamResource::new(Self::Host {
+        OutputStreamResource::new(Told::new(Self::Host {
             place: RefCell::new(Some(handle)),
             #[cfg(feature = "host-mounts")]
             _slot: None,
-        })
+        }))
     }
 
     /// As [`Self::host`], for the stream of a file of the host.
     #[cfg(feature = "host-mounts")]
     pub(crate) fn counted(handle: host::OutputStream, slot: HostSlot) -> OutputStreamResource {
-        OutputStreamResource::new(Self::Host { place: RefCell::new(Some(handle)), _slot: Some(slot) })
+        let own = Self::Host { place: RefCell::new(Some(handle)), _slot: Some(slot) };
+        OutputStreamResource::new(Told::new(own))
+    }
+
+    /// Returns the bytes written through the stream of a file, those before a failure included.
+    pub(crate) fn written_bytes(&self) -> Option<u64> {
+        match self {
+            Self::File(file) => Some(file.written_bytes.get()),
+            Self::Host { .. } => None,
+        }
     }
 
     fn handle(&self) -> Option<Ref<'_, host::OutputStream>> {
@@ -94,7 +104,7 @@ impl Output {
 
     /// Moves up to `length` bytes, as far as there are bytes to read and room to write. With
     /// `wait`, waits until something can be moved or one end is closed.
-    fn splice_some(&self, source: &Input, length: u64, wait: bool) -> Result<u64, StreamError> {
+    pub(crate) fn splice_some(&self, source: &Input, length: u64, wait: bool) -> Result<u64, StreamError> {
         if let (Some(from), Some(to)) = (source.handle(), self.handle()) {
             let moved = if wait { to.blocking_splice(&from, length) } else { to.splice(&from, length) };
             return moved.map_err(from_host);
@@ -148,6 +158,7 @@ impl FileOutput {
     }
 
     fn go_on(&self, count: usize) {
+        self.written_bytes.set(self.written_bytes.get().saturating_add(count as u64));
         if let At::Offset(offset) = self.at.get() {
             self.at.set(At::Offset(offset.saturating_add(count as u64)));
         }
@@ -187,53 +198,41 @@ impl Drop for FileOutput {
     }
 }
 
-impl Guest for Adapter {
-    type InputStream = Input;
-    type OutputStream = Output;
-}
-
-impl GuestOutputStream for Output {
-    fn check_write(&self) -> Result<u64, StreamError> {
+/// The functions of the interface.
+impl Output {
+    pub(crate) fn check_write(&self) -> Result<u64, StreamError> {
         self.either(|file| file.check_open().map(|()| PERMIT_BYTES), host::OutputStream::check_write)
     }
 
-    fn write(&self, contents: Vec<u8>) -> Result<(), StreamError> {
-        self.either(|file| file.write(&contents), |host| host.write(&contents))
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), StreamError> {
+        self.either(|file| file.write(bytes), |host| host.write(bytes))
     }
 
-    fn blocking_write_and_flush(&self, contents: Vec<u8>) -> Result<(), StreamError> {
-        self.either(|file| file.write(&contents), |host| host.blocking_write_and_flush(&contents))
+    pub(crate) fn blocking_write_and_flush(&self, bytes: &[u8]) -> Result<(), StreamError> {
+        self.either(|file| file.write(bytes), |host| host.blocking_write_and_flush(bytes))
     }
 
     /// Written bytes are visible at once: there is nothing to flush. `sync` makes them durable.
-    fn flush(&self) -> Result<(), StreamError> {
+    pub(crate) fn flush(&self) -> Result<(), StreamError> {
         self.either(FileOutput::check_open, host::OutputStream::flush)
     }
 
-    fn blocking_flush(&self) -> Result<(), StreamError> {
+    pub(crate) fn blocking_flush(&self) -> Result<(), StreamError> {
         self.either(FileOutput::check_open, host::OutputStream::blocking_flush)
     }
 
-    fn subscribe(&self) -> PollableResource {
+    pub(crate) fn subscribe(&self) -> PollableResource {
         match self.handle() {
             Some(handle) => Pollable::host(handle.subscribe()),
             None => Pollable::ready_now(),
         }
     }
 
-    fn write_zeroes(&self, len: u64) -> Result<(), StreamError> {
-        self.either(|file| file.write_zeroes(len), |host| host.write_zeroes(len))
+    pub(crate) fn write_zeroes(&self, length: u64) -> Result<(), StreamError> {
+        self.either(|file| file.write_zeroes(length), |host| host.write_zeroes(length))
     }
 
-    fn blocking_write_zeroes_and_flush(&self, len: u64) -> Result<(), StreamError> {
-        self.either(|file| file.write_zeroes(len), |host| host.blocking_write_zeroes_and_flush(len))
-    }
-
-    fn splice(&self, src: InputStreamBorrow<'_>, len: u64) -> Result<u64, StreamError> {
-        self.splice_some(src.get(), len, false)
-    }
-
-    fn blocking_splice(&self, src: InputStreamBorrow<'_>, len: u64) -> Result<u64, StreamError> {
-        self.splice_some(src.get(), len, true)
+    pub(crate) fn blocking_write_zeroes_and_flush(&self, length: u64) -> Result<(), StreamError> {
+        self.either(|file| file.write_zeroes(length), |host| host.blocking_write_zeroes_and_flush(length))
     }
 }

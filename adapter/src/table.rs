@@ -1,10 +1,12 @@
 //! The table of mounts of the component, made at the first use of a file.
 
+use crate::audit::{self, AuditedStore};
 use crate::clock::WallClock;
+use crate::codes::to_code;
 use crate::config::{self, Config, Source};
 use crate::store::ImportedStore;
 use kvfs::image::Image;
-use kvfs::{Error, MountNo, Mounts, Options, Result, Volume};
+use kvfs::{Error, KvStore, MountNo, Mounts, Options, Result, Volume};
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 
@@ -41,6 +43,9 @@ pub(crate) fn let_go(mount: MountNo, close: impl FnOnce(&mut Volume) -> Result<(
             && let Some(volume) = place.as_mut().and_then(|mounts| mounts.opened(mount))
         {
             let outcome = close(volume);
+            if let Err(error) = &outcome {
+                audit::drop_failed(to_code(error));
+            }
             volume.tell_later(outcome);
         }
     });
@@ -78,12 +83,15 @@ fn open(source: &Source, config: &Config) -> Result<Volume> {
         quota: config.quota(volume),
         ..config.options.clone()
     };
+    let store = || -> Box<dyn KvStore> {
+        if config.audit.is_some() { Box::new(AuditedStore) } else { Box::new(ImportedStore) }
+    };
     match source {
-        Source::Kv { volume } => Volume::open(Box::new(ImportedStore), Box::new(WallClock), named(volume)),
+        Source::Kv { volume } => Volume::open(store(), Box::new(WallClock), named(volume)),
         Source::Image { image } => Volume::open_image(image_at(image.clone())?, config.options.clone()),
         Source::Overlay { image, volume } => {
             let image = image_at(image.clone())?;
-            Volume::open_overlay(Box::new(ImportedStore), Box::new(WallClock), image, named(volume))
+            Volume::open_overlay(store(), Box::new(WallClock), image, named(volume))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The builder of a composition.
 
+use crate::audit::Audit;
 use crate::check::Validation;
 use crate::error::ComposeError;
 use crate::instance::InstanceLimits;
@@ -28,6 +29,7 @@ pub struct Compose<'a> {
     adapter: Option<Cow<'a, [u8]>>,
     provider: Provider,
     config: Config,
+    audit: Option<Audit>,
     mounts: Vec<Mount>,
     shared: Vec<String>,
     progress: Progress<'a>,
@@ -53,6 +55,7 @@ impl<'a> Compose<'a> {
             adapter: None,
             provider: Provider::Host,
             config: Config::default(),
+            audit: None,
             mounts: Vec::new(),
             shared: Vec::new(),
             progress: Progress(&|_| {}),
@@ -92,6 +95,16 @@ impl<'a> Compose<'a> {
     /// characters, which [`Compose::build`] checks.
     pub fn volume(mut self, name: impl Into<String>) -> Self {
         self.config.volume = Some(name.into());
+        self
+    }
+
+    /// Keeps an audit log; none by default.
+    ///
+    /// # Cost
+    ///
+    /// None without a log. See `adapter/AUDIT.md` for that of a log.
+    pub fn audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
         self
     }
 
@@ -169,6 +182,9 @@ impl<'a> Compose<'a> {
         shared::check_store_directory(&provider, &self.mounts)?;
         let plan = plan(&self.mounts, self.config.volume(), self.progress.0)?;
         config += &plan.lines;
+        if let Some(audit) = &self.audit {
+            config += &audit.line(|name| plan.volumes.iter().any(|volume| volume == name))?;
+        }
         let own = if plan.host { ADAPTER_WITH_HOST } else { ADAPTER };
         let joined = Ingredients {
             guest,

@@ -1,5 +1,6 @@
 //! Reads the statements of a result about itself: configuration, provider and mounts.
 
+use crate::audit::Audit;
 use crate::mounts::{FixedMount, read_lines};
 use crate::parts::Claimed;
 use crate::provider::Provider;
@@ -49,4 +50,18 @@ pub fn fixed_provider(bytes: &[u8]) -> Option<Provider> {
 pub fn fixed_mounts(bytes: &[u8]) -> Vec<FixedMount<'_>> {
     let claimed = Claimed::read(bytes);
     claimed.map(|claimed| read_lines(&claimed.mark.config, claimed.images)).unwrap_or_default()
+}
+
+/// Returns whether a component states that it keeps an audit log beside its volumes.
+///
+/// Anybody can write such a statement: see [`fixed_mounts`].
+///
+/// # Cost
+///
+/// As [`configuration`].
+pub fn keeps_audit_log(bytes: &[u8]) -> bool {
+    let claimed = Claimed::read(bytes);
+    let audit = |line: &str| Audit::of_line(line.strip_prefix("audit=")?);
+    claimed
+        .is_some_and(|claimed| claimed.mark.config.lines().filter_map(audit).any(|audit| audit.is_beside()))
 }

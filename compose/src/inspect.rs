@@ -1,5 +1,6 @@
 //! Inspects wasm files.
 
+use crate::audit::Audit;
 use crate::error::ComposeError;
 use crate::fixed::{fixed_mounts, lines};
 use crate::options::Link;
@@ -167,15 +168,18 @@ impl Inspection {
             Kind::Composed { version, config, linked, .. } => {
                 let joined = if *linked { "linked" } else { "composed" };
                 lines.push(format!("a component {joined} by kvfs {version}"));
-                // Mounts have a list of their own, and the store's line has the options of the
+                // Mounts have a list of their own, the log has a line, and the store's line has the options of the
                 // provider.
                 let own = |line: &&str| {
-                    let of = ["mount=", "limits=", "provider=", "size=", "path=", "bucket="];
+                    let of =
+                        ["audit=", "mount=", "rule=", "limits=", "provider=", "size=", "path=", "bucket="];
                     !of.iter().any(|key| line.starts_with(key))
                 };
+                let audit = config.lines().find_map(|line| Audit::of_line(line.strip_prefix("audit=")?));
                 let config = config.lines().filter(own).collect::<Vec<_>>().join(", ");
                 lines
                     .push(format!("configuration: {}", if config.is_empty() { "defaults" } else { &config }));
+                lines.extend(audit.map(|audit| format!("audit log: {audit}")));
             }
         }
         lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));

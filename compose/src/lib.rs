@@ -39,7 +39,8 @@ mod visible;
 mod types;
 mod wasm;
 
-// The choices of a caller: options, mounts, and the provider of the store.
+// The choices of a caller: options, the audit log, mounts, and the provider of the store.
+mod audit;
 mod instance;
 mod mounts;
 mod options;
@@ -65,20 +66,23 @@ mod compose;
 mod inspect;
 mod recompose;
 
+pub use audit::Audit;
 pub use compose::Compose;
 pub use error::{ComposeError, ConfigError, MountError};
-pub use fixed::{configuration, fixed_mounts, fixed_provider};
+pub use fixed::{configuration, fixed_mounts, fixed_provider, keeps_audit_log};
 pub use inspect::{Inspection, Kind, inspect};
 pub use instance::InstanceLimits;
 pub use join::Composed;
+pub use kvfs::{Grant, Policy, PolicyError, Rights};
+pub use kvfs_audit::Level as AuditLevel;
 pub use kvfs_size::{BadSize, ByteSize};
 pub use limits::{
     MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES,
     MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_MEMORY_BYTES,
 };
 pub use mounts::{
-    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountSource, Mounted, PackedTree,
-    Packing,
+    FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountRules, MountSource, Mounted,
+    PackedTree, Packing,
 };
 pub use options::{Link, Mode};
 pub use parts::{ADAPTER, ADAPTER_WITH_HOST};

@@ -2,8 +2,8 @@
 //! parts, and everything else is refused.
 
 use kvfs_compose::{
-    Compose, ComposeError, FixedSource, Kind, Link, Mode, Provider, fixed_mounts, fixed_provider, inspect,
-    recompose,
+    Compose, ComposeError, FixedSource, Kind, Link, Mode, Mount, Policy, Provider, Rights, fixed_mounts,
+    fixed_provider, inspect, recompose,
 };
 use kvfs_wit_guests::{sections, whole, with_text};
 use wit_parser::ManglingAndAbi;
@@ -209,6 +209,13 @@ fn a_configuration_that_composition_would_not_write_is_refused() {
         ("volume=v\n", "limits=v\t-\t-\t-\t-\n"),
         ("volume=v\n", "mount=/\tro\timage:0:0:v\n"),
         ("volume=v\n", "mount=/\trw\toverlay:0:0\n"),
+        ("volume=v\n", "mount=/\trw:read\tkv:v\n"),
+        ("volume=v\n", "mount=/\trw:\tkv:v\n"),
+        ("volume=v\n", "mount=/\trw\tkv:v\nrule=hide a\n"),
+        ("volume=v\n", "rule=hide a\nmount=/\trw:all\tkv:v\n"),
+        ("volume=v\n", "mount=/\trw:all\tkv:v\nrule=hide\n"),
+        ("volume=v\n", "mount=/\trw:all\tkv:v\nrule=hide a//b\n"),
+        ("volume=v\n", "mount=/\trw:all\tkv:v\nrule=hide a\nmount=/a\trw\tkv:w\n"),
         ("volume=v\n", "share=my:log@1.0.0\n"),
         ("volume=v\n", "provider=component\n"),
         ("volume=v\n", "provider=tape\n"),
@@ -442,4 +449,49 @@ fn only_names_of_packages_can_be_shared() {
         assert!(matches!(&error, ComposeError::BadShare { package } if package == name), "{name:?}: {error}");
         assert!(!error.to_string().contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn a_policy_is_stated_shown_and_recomposed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rules");
+    std::fs::write(&file, "# Two.\nhide **/.env\nall tmp/{a,b}/**\n").unwrap();
+    let text = "allow dir-read+file-read; hide **/.env; all tmp/{a,b}/**";
+    let from_file =
+        format!("/=kv,allow=dir-read+file-read,policy={}", file.display()).parse::<Mount>().unwrap();
+    let policy = Policy::new(Rights::DIR_READ | Rights::FILE_READ);
+    let policy = policy.hide("**/.env").unwrap().allow("tmp/{a,b}/**", Rights::ALL).unwrap();
+    let built = "/=kv".parse::<Mount>().unwrap().policy(policy.clone());
+    for link in BOTH {
+        let composed = |mount: &Mount| {
+            let host = "/work=host:shared,allow=none".parse().unwrap();
+            Compose::new(&guest()).link(link).mount(mount.clone()).mount(host).build().unwrap()
+        };
+        let composed = [composed(&from_file), composed(&built)];
+        assert!(composed[0].bytes == composed[1].bytes, "a file and a builder say the same");
+        let bytes = &composed[0].bytes;
+        assert!(recompose(bytes).unwrap().is_same());
+        let mounts = fixed_mounts(bytes);
+        assert_eq!(mounts[0].policy.as_ref(), Some(&policy));
+        assert_eq!(mounts[1].policy, Some(Policy::new(Rights::NONE)));
+        for shown in [inspect(bytes).unwrap().to_string(), composed[0].report.to_string()] {
+            assert!(shown.contains(text), "{shown}");
+            assert!(shown.contains("allow none"), "{shown}");
+        }
+        // Rules taken out are other options, and not what was composed.
+        let without = with_text(bytes, |text| text.replace("rule=hide **/.env\n", ""));
+        assert!(!recompose(&without).unwrap().is_same());
+    }
+}
+
+#[test]
+fn rules_that_do_not_fit_the_configuration_are_refused() {
+    let mut policy = Policy::default();
+    for number in 100..220 {
+        policy = policy.hide(&format!("{number}{}", "a".repeat(250))).unwrap();
+    }
+    let mount = |text: &str| text.parse::<Mount>().unwrap().policy(policy.clone());
+    let built = Compose::new(&guest()).mount(mount("/=kv")).mount(mount("/work=host:shared")).build();
+    let error = built.unwrap_err().to_string();
+    assert!(error.contains("write fewer rules"), "{error}");
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use kvfs_host::{KvCtx, KvView, MemoryStore, RedbStore, add_to_linker, add_to_linker_async};
+use kvfs_host::{KvCtx, KvView, MemoryStore, RedbStore, Sealed, UserKey, add_to_linker, add_to_linker_async};
 use wasmtime::component::{Component, Linker, TypedFunc};
 use wasmtime::{Config, Engine, Store};
 
@@ -130,6 +130,11 @@ fn main() -> wasmtime::Result<()> {
     calls("memory store, synchronous linker", KvCtx::new(MemoryStore::new()), false, false)?;
     calls("memory store, asynchronous linker", KvCtx::new(MemoryStore::new()), true, false)?;
     bare("memory store, no guest", MemoryStore::new())?;
+    let key = UserKey::from_key_file(vec![7; 32])?;
+    let sealed = tokio::runtime::Builder::new_current_thread()
+        .build()?
+        .block_on(Sealed::open(MemoryStore::new(), &key))?;
+    calls("sealed memory store, synchronous linker", KvCtx::new(sealed), false, false)?;
     let directory = tempfile::tempdir()?;
     let redb = RedbStore::open(directory.path().join("state.redb"))?;
     calls("redb store, synchronous linker", KvCtx::new(redb), false, true)

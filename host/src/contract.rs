@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 pub use kvfs_contract::{
     Durability, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES, MAX_SCAN_BYTES,
-    MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, StoreError,
+    MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, ScanBudget, StoreError, gather, key_range,
 };
 
 /// A key with its value, as `scan` returns it.

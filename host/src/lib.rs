@@ -47,10 +47,12 @@
 //! [`RedbReader`] reads the file of a `RedbStore`, [`FileStoreReader`] the directory of a
 //! `FileStore`; neither changes anything.
 //!
-//! [`Namespaced`] puts many guests into one store, [`Limited`] bounds how much one may hold. To
-//! bring a store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers
-//! later), four functions each, and check it with the module `conformance` (feature of the same
-//! name). [`EngineStore`] opens volumes without a guest.
+//! [`Namespaced`] puts many guests into one store, [`Limited`] bounds how much one may hold,
+//! [`Sealed`] encrypts what is stored, and [`Audited`] hands you the audit log of a guest. To bring a
+//! store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later), four
+//! functions each, and check it with the module `conformance` (feature of the same name).
+//! [`key_range`], [`ScanBudget`] and [`gather`] help with the answers. [`EngineStore`] opens volumes
+//! without a guest.
 //!
 //! # Closing
 //!
@@ -77,6 +79,7 @@ mod store;
 mod view;
 mod wire;
 
+mod audited;
 mod engine_store;
 mod file_store;
 mod limited;
@@ -84,28 +87,36 @@ mod linker;
 mod memory;
 mod namespaced;
 mod redb_store;
+mod sealed;
 
 mod open;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
+pub use audited::{AuditLine, Audited};
 pub use contract::{
     Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
-    MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, StoreError,
+    MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, ScanBudget, StoreError, gather, key_range,
 };
 pub use engine_store::EngineStore;
 pub use file_store::{FileStore, FileStoreReader};
+pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
 pub use limited::{Limited, Quota};
 pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
 pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
-pub use open::{AnyStore, open_store, open_store_read_only};
+pub use open::{
+    AnyStore, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only, rekey_store,
+    salvage_sealed_store, salvage_sealed_store_read_only,
+};
 pub use open_error::OpenError;
 pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbStore};
+pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};
 pub use view::{Calls, KvCtx, KvView};
 
 pub use bytes::Bytes;
+pub use kvfs_audit::RunId as AuditRun;
 pub use kvfs_size::BadSize;

@@ -10,6 +10,10 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, Store
 /// namespaces are separate when neither prefix begins with the other. Names given to
 /// [`Namespaced::named`] always are.
 ///
+/// To encrypt a namespace, seal it within:
+/// `Sealed::open(Namespaced::named(store, "alice")?, &key)`. [`Sealed`](crate::Sealed) says why not
+/// the other way round.
+///
 /// # Cost
 /// One copy of each key, to put the prefix before it. The limits shrink by the prefixes.
 ///

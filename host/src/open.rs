@@ -1,11 +1,14 @@
 //! Stores by name: `memory:[SIZE]`, `redb:PATH` and `file:DIR`.
 
+use std::future::Future;
+
 use bytes::Bytes;
+use kvfs_sealed_store::{OpenError as SealError, UserKey};
 use kvfs_size::{ByteSize, MIN_MEMORY_BYTES};
 
 use crate::{
-    Durability, Entry, FileStore, FileStoreReader, Guard, Limits, MemoryStore, Mutation, OpenError,
-    RedbReader, RedbStore, StoreError, SyncStore,
+    BlockOn, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, MemoryStore, Mutation, OpenError,
+    RedbReader, RedbStore, Sealed, StoreError, StoreFuture, SyncStore,
 };
 
 /// A store named by a URL: see [`open_store`]. A clone is another handle on the same store.
@@ -22,6 +25,8 @@ pub enum AnyStore {
     File(FileStore),
     /// `file:DIR`, opened for reading only.
     FileReader(FileStoreReader),
+    /// One of the others, sealed.
+    Sealed(BlockOn<Sealed<AnyStore>>),
 }
 
 /// Opens the store that `url` names:
@@ -36,9 +41,95 @@ pub enum AnyStore {
 ///
 /// # Errors
 /// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for text that is not a
-/// size, [`OpenError::MemoryTooSmall`], and the errors of [`RedbStore::open`] and
-/// [`FileStore::open`].
+/// size, [`OpenError::MemoryTooSmall`], [`OpenError::Sealed`] for a sealed store, and the errors of
+/// [`RedbStore::open`] and [`FileStore::open`].
 pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
+    unsealed(url, open_any(url)?)
+}
+
+/// Opens the sealed store that `url` names: see [`open_store`] and [`Sealed::open`].
+///
+/// # Errors
+/// As [`open_store`], and [`OpenError::Seal`].
+pub fn open_sealed_store(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
+    sealed(url, Sealed::open(open_any(url)?, key))
+}
+
+/// Opens the sealed store that `url` names for reading only: see [`open_store_read_only`] and
+/// [`Sealed::open_existing`].
+///
+/// # Errors
+/// As [`open_store_read_only`], and [`OpenError::Seal`].
+pub fn open_sealed_store_read_only(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
+    sealed(url, Sealed::open_existing(open_any_read_only(url)?, key))
+}
+
+/// Opens the sealed store that `url` names for the repair of a volume: see [`Sealed::salvage`].
+///
+/// # Errors
+/// As [`open_sealed_store`], and [`SealError::Empty`] for an empty store.
+pub fn salvage_sealed_store(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
+    sealed(url, Sealed::salvage(open_any(url)?, key))
+}
+
+/// Opens the sealed store that `url` names for the check of a volume, for reading only: see
+/// [`Sealed::salvage`].
+///
+/// # Errors
+/// As [`open_sealed_store_read_only`].
+pub fn salvage_sealed_store_read_only(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
+    sealed(url, Sealed::salvage(open_any_read_only(url)?, key))
+}
+
+/// Changes the key of the sealed store that `url` names: see [`Sealed::rewrap`].
+///
+/// # Errors
+/// As [`open_store`], [`OpenError::NoStore`] where there is no store, [`OpenError::Seal`], and
+/// [`OpenError::Rekeyed`] if only closing the store failed.
+pub fn rekey_store(url: &str, from: &UserKey, to: &UserKey) -> Result<(), OpenError> {
+    // Where nothing is, nothing is made.
+    drop(open_any_read_only(url)?);
+    let store = open_any(url)?;
+    rekey(url, store.clone(), from, to, || store.close())
+}
+
+fn rekey(
+    url: &str,
+    store: impl crate::Store,
+    from: &UserKey,
+    to: &UserKey,
+    close: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), OpenError> {
+    wait(Sealed::rewrap(store, from, to)).map_err(|source| OpenError::Seal { url: url.into(), source })?;
+    // The new header is durable by now.
+    close().map_err(|source| OpenError::Rekeyed { url: url.into(), source })
+}
+
+/// Waits for a call of a store that answers at once.
+fn wait<T: Send + Unpin>(call: impl Future<Output = Result<T, SealError>> + Send) -> Result<T, SealError> {
+    StoreFuture::later(async move { Ok(call.await) }).wait()?
+}
+
+fn sealed(
+    url: &str,
+    store: impl Future<Output = Result<Sealed<AnyStore>, SealError>> + Send,
+) -> Result<AnyStore, OpenError> {
+    match wait(store) {
+        Ok(store) => Ok(AnyStore::Sealed(BlockOn(store))),
+        Err(source) => Err(OpenError::Seal { url: url.into(), source }),
+    }
+}
+
+/// Refuses a sealed store, in which entries that are not sealed would make a mess.
+fn unsealed(url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
+    match wait(Sealed::is_sealed(store.clone())) {
+        Ok(false) => Ok(store),
+        Ok(true) => Err(OpenError::Sealed { url: url.into() }),
+        Err(source) => Err(OpenError::Seal { url: url.into(), source }),
+    }
+}
+
+fn open_any(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
         Named::Memory(None) => Ok(AnyStore::Memory(MemoryStore::new())),
         Named::Memory(Some(size_bytes)) => Ok(AnyStore::Memory(MemoryStore::with_size(size_bytes))),
@@ -54,6 +145,10 @@ pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
 /// As [`open_store`]; [`OpenError::NoStore`] where there is no store, and for `memory:`, which
 /// holds nothing to read.
 pub fn open_store_read_only(url: &str) -> Result<AnyStore, OpenError> {
+    unsealed(url, open_any_read_only(url)?)
+}
+
+fn open_any_read_only(url: &str) -> Result<AnyStore, OpenError> {
     match named(url)? {
         Named::Memory(_) => Err(OpenError::NoStore { path: url.into() }),
         Named::Redb(path) => Ok(AnyStore::RedbReader(RedbReader::open(path)?)),
@@ -98,6 +193,7 @@ impl AnyStore {
             Self::Memory(_) | Self::RedbReader(_) | Self::FileReader(_) => Ok(()),
             Self::File(store) => store.apply(&[], &[], Durability::Durable),
             Self::Redb(store) => store.flush(),
+            Self::Sealed(store) => store.0.inner().flush(),
         }
     }
 
@@ -109,7 +205,27 @@ impl AnyStore {
     pub fn close(&self) -> Result<(), StoreError> {
         match self {
             Self::Redb(store) => store.close(),
+            Self::Sealed(store) => store.0.inner().close(),
             _ => self.flush(),
+        }
+    }
+
+    /// Returns whether the program that had the store open did not close it in order: see
+    /// [`RedbReader::recovered`].
+    pub fn recovered(&self) -> bool {
+        match self {
+            Self::RedbReader(store) => store.recovered(),
+            Self::Sealed(store) => store.0.inner().recovered(),
+            _ => false,
+        }
+    }
+
+    /// Returns how many values of a sealed store did not open so far: see
+    /// [`Sealed::does_not_open`].
+    pub fn does_not_open(&self) -> usize {
+        match self {
+            Self::Sealed(store) => store.0.does_not_open(),
+            _ => 0,
         }
     }
 
@@ -120,6 +236,7 @@ impl AnyStore {
             Self::RedbReader(store) => store,
             Self::File(store) => store,
             Self::FileReader(store) => store,
+            Self::Sealed(store) => store,
         }
     }
 }
@@ -150,5 +267,42 @@ impl SyncStore for AnyStore {
         level: Durability,
     ) -> Result<(), StoreError> {
         self.inner().apply(guards, mutations, level)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> UserKey {
+        UserKey::from_key_file(vec![byte; 32]).unwrap()
+    }
+
+    #[test]
+    fn a_rekey_that_fails_only_at_closing_says_that_the_key_has_changed() {
+        let store = MemoryStore::new();
+        wait(Sealed::open(store.clone(), &key(1))).unwrap();
+        let fails = || Err(StoreError::Unavailable("the disk is gone".into()));
+        let error = rekey("redb:x", store.clone(), &key(1), &key(2), fails).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("the new key opens it") && text.contains("the disk is gone"), "{text}");
+        assert_eq!(wait(Sealed::open(store.clone(), &key(1))).unwrap_err(), SealError::WrongKey);
+        wait(Sealed::open(store.clone(), &key(2))).unwrap();
+        // A rekey that failed before says nothing of the kind.
+        let error = rekey("redb:x", store, &key(1), &key(3), || Ok(())).unwrap_err();
+        assert!(matches!(error, OpenError::Seal { source: SealError::WrongKey, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_sealed_store_that_lost_its_header_is_refused_with_and_without_a_key() {
+        let store = MemoryStore::new();
+        let sealed = wait(Sealed::open(store.clone(), &key(1))).unwrap();
+        let put = [Mutation::Put { key: b"\x01v\0", value: b"value" }];
+        crate::Store::apply(&sealed, &[], &put, Durability::Buffered).wait().unwrap();
+        let gone = [Mutation::Delete { key: kvfs_sealed_store::STORE_HEADER_KEY }];
+        SyncStore::apply(&store, &[], &gone, Durability::Buffered).unwrap();
+        let refused = unsealed("memory:", AnyStore::Memory(store.clone())).unwrap_err();
+        assert!(matches!(refused, OpenError::Seal { source: SealError::HeaderGone, .. }), "{refused}");
+        assert_eq!(wait(Sealed::open(store, &key(1))).unwrap_err(), SealError::HeaderGone);
     }
 }

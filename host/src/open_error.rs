@@ -101,6 +101,28 @@ pub enum OpenError {
         /// The damage, in words.
         detail: String,
     },
+    /// The store is sealed, and no key was given.
+    #[error("`{url}` is sealed; give the key file or the passphrase that it was sealed with")]
+    Sealed {
+        /// The URL as given.
+        url: String,
+    },
+    /// The key of a sealed store was changed, and then the store could not be closed in order.
+    #[error("`{url}`: the new key opens it from now on, but closing it failed: {source}; check the disk")]
+    Rekeyed {
+        /// The URL as given.
+        url: String,
+        /// Why closing failed.
+        source: crate::StoreError,
+    },
+    /// The store cannot be opened with the key.
+    #[error("`{url}`: {source}")]
+    Seal {
+        /// The URL as given.
+        url: String,
+        /// Why not.
+        source: kvfs_sealed_store::OpenError,
+    },
     /// The operating system refused for another reason.
     #[error("cannot open {}: {source}", path.display())]
     Io {
@@ -142,7 +164,12 @@ impl OpenError {
     /// Replaces the path by the one that the caller knows.
     pub(crate) fn with_path(mut self, new: &Path) -> Self {
         match &mut self {
-            Self::UnknownStore { .. } | Self::MemorySize { .. } | Self::MemoryTooSmall { .. } => {}
+            Self::UnknownStore { .. }
+            | Self::MemorySize { .. }
+            | Self::MemoryTooSmall { .. }
+            | Self::Sealed { .. }
+            | Self::Seal { .. }
+            | Self::Rekeyed { .. } => {}
             Self::MissingDirectory { path, .. }
             | Self::NotAStore { path, .. }
             | Self::NewerFormat { path, .. }

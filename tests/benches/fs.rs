@@ -2,7 +2,7 @@
 //! run.
 //!
 //! The same guest runs composed and linked, on a memory store and on a redb file. Linked, it also
-//! runs in mode lazy, and with the store inside the component. Unchanged, it runs on a tmpfs
+//! runs in mode lazy, with an audit log, and with the store inside the component. Unchanged, it runs on a tmpfs
 //! directory, in wasmtime's fastest setting and in the default one for embedders. Then it runs with
 //! each provider in the component, beside the same store in the host.
 //!
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use kvfs_compose::{Compose, Link, Mode, Provider};
+use kvfs_compose::{Audit, AuditLevel, Compose, Link, Mode, Provider};
 use kvfs_host::{MemoryStore, RedbStore};
 use kvfs_tests::{Calling, Output, Program, engine, guests};
 use wasmtime::component::Component;
@@ -86,6 +86,8 @@ enum Way {
     Store(Link, Store),
     /// Linked, on the memory store, in mode lazy: the store gets nothing before it must.
     Lazy,
+    /// Linked, on the memory store, with an audit log of all calls.
+    Audited,
     /// Linked, with the store in the component.
     Inside,
     Host(Calling),
@@ -97,7 +99,7 @@ enum Store {
     Redb,
 }
 
-const WAYS: [(&str, Way); 8] = [
+const WAYS: [(&str, Way); 9] = [
     ("composed/memory", Way::Store(Link::Component, Store::Memory)),
     ("composed/redb", Way::Store(Link::Component, Store::Redb)),
     ("linked/memory", Way::Store(Link::Core, Store::Memory)),
@@ -106,6 +108,7 @@ const WAYS: [(&str, Way); 8] = [
     ("linked/inside", Way::Inside),
     ("host, fastest", Way::Host(Calling::SyncOnThread)),
     ("host, default", Way::Host(Calling::Async)),
+    ("linked/audited", Way::Audited),
 ];
 const COMPOSED: usize = 0;
 const LINKED: usize = 2;
@@ -185,6 +188,7 @@ struct Guest {
     composed: Component,
     linked: Component,
     lazy: Component,
+    audited: Component,
     inside: Component,
 }
 
@@ -193,6 +197,7 @@ impl Guest {
         let compile = |component: &[u8]| engine::compile(engine::plain(), component);
         let linked = || Compose::new(bare).link(Link::Core);
         let lazy = linked().mode(Mode::Lazy).build()?;
+        let audited = linked().audit(Audit::new(AuditLevel::All)).build()?;
         let inside = linked().provider(Provider::Memory { size_bytes: None }).build()?;
         Ok(Self {
             bytes: bare.to_owned(),
@@ -200,6 +205,7 @@ impl Guest {
             composed: compile(&guests::joined(bare, Link::Component)?)?,
             linked: compile(&guests::joined(bare, Link::Core)?)?,
             lazy: compile(&lazy.bytes)?,
+            audited: compile(&audited.bytes)?,
             inside: compile(&inside.bytes)?,
         })
     }
@@ -220,6 +226,7 @@ impl Guest {
                 Program::new(self.joined(link)).store(Arc::new(store))
             }
             Way::Lazy => Program::new(&self.lazy).store(Arc::new(MemoryStore::new())),
+            Way::Audited => Program::new(&self.audited).store(Arc::new(MemoryStore::new())),
             Way::Inside => Program::new(&self.inside),
             Way::Host(calling) => Program::new(&self.bare).host_files(dir.path()).calling(calling),
         };

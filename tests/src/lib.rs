@@ -27,6 +27,11 @@ mod program;
 
 pub mod differential;
 
+/// The examples of the page for users of eryx-vfs, executed.
+#[cfg(doctest)]
+#[doc = include_str!("../../host/FROM-ERYX-VFS.md")]
+struct FromEryxVfs;
+
 use anyhow::Context;
 pub use faulty::FaultyOutput;
 pub use kvfs_buckets::Buckets;

@@ -37,14 +37,24 @@ impl Tree {
     ///
     /// The volume breaks an invariant or cannot be read. A store without a volume is an empty tree.
     pub fn of_store(store: &MemoryStore) -> anyhow::Result<Self> {
+        Self::of_volume(store, kvfs::DEFAULT_VOLUME)
+    }
+
+    /// Reads a volume of a store, after checking it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tree::of_store`].
+    pub fn of_volume(store: &MemoryStore, name: &str) -> anyhow::Result<Self> {
         let mut tree = Self::default();
         let engine_store = || EngineStore(store.clone());
-        if !kvfs::probe(&mut engine_store(), kvfs::DEFAULT_VOLUME)? {
+        if !kvfs::probe(&mut engine_store(), name)? {
             return Ok(tree);
         }
-        let report = kvfs::fsck(&mut engine_store(), kvfs::DEFAULT_VOLUME)?;
+        let report = kvfs::fsck(&mut engine_store(), name)?;
         ensure!(report.is_clean(), "the volume that the guest left is damaged: {report:?}");
-        let mut volume = Volume::open(Box::new(engine_store()), Box::new(NoTime), Options::default())?;
+        let options = Options { volume: name.into(), ..Options::default() };
+        let mut volume = Volume::open(Box::new(engine_store()), Box::new(NoTime), options)?;
         let root = volume.root()?;
         tree.add_volume(&mut volume, &root, "")?;
         volume.close(root)?;

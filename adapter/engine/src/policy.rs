@@ -200,6 +200,14 @@ impl Default for Policy {
     }
 }
 
+impl fmt::Display for Policy {
+    /// Writes the default rights and the rules, such as `allow all; hide **/.env`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "allow {}", self.default)?;
+        self.rules().try_for_each(|(grant, pattern)| write!(f, "; {grant} {pattern}"))
+    }
+}
+
 impl Policy {
     /// Makes a policy without rules.
     pub fn new(default: Rights) -> Self {
@@ -275,6 +283,12 @@ impl Policy {
     pub fn grant(&self, state: PathState) -> Grant {
         let rule = state.matched().and_then(|rule| self.rules.get(rule));
         rule.map_or(Grant::Allow(self.default), |(grant, _)| *grant)
+    }
+
+    /// Whether the policy gives the same rights at the paths of two states, and at all paths below
+    /// them.
+    pub fn is_same(&self, one: PathState, other: PathState) -> bool {
+        self.grant(one) == self.grant(other) && one.same_below(other)
     }
 
     /// What the policy gives at a path of plain names with slashes between them. A path below a

@@ -18,12 +18,9 @@ mod walk;
 
 mod reach;
 
-use crate::adapter::Adapter;
 use crate::bindings::exports::wasi::filesystem::types::{
-    Advice, Descriptor as DescriptorResource, DescriptorBorrow, DescriptorFlags, DescriptorStat,
-    DescriptorType, DirectoryEntry, DirectoryEntryStream as StreamResource, ErrorBorrow, ErrorCode, Filesize,
-    Guest, GuestDescriptor, GuestDirectoryEntryStream, InputStream, MetadataHashValue, NewTimestamp,
-    OpenFlags, OutputStream, PathFlags,
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, Filesize,
+    InputStream, MetadataHashValue, NewTimestamp, OpenFlags, OutputStream, PathFlags,
 };
 use crate::bindings::kvfs::host_filesystem::types as theirs;
 use crate::descriptor::{self, follow};
@@ -37,17 +34,12 @@ pub(crate) use reach::Object;
 
 type WasiResult<T> = Result<T, ErrorCode>;
 
-impl Guest for Adapter {
-    type Descriptor = Object;
-    type DirectoryEntryStream = Listing;
-
-    fn filesystem_error_code(err: ErrorBorrow<'_>) -> Option<ErrorCode> {
-        let failure = err.get::<StreamFailure>();
-        failure.code().or_else(|| {
-            let place = failure.place()?.try_borrow().ok()?;
-            theirs::filesystem_error_code(place.as_ref()?).map(codes::to_code)
-        })
-    }
+/// Returns the code of a stream's failure, the file system's or the host's.
+pub(crate) fn failure_code(failure: &StreamFailure) -> Option<ErrorCode> {
+    failure.code().or_else(|| {
+        let place = failure.place()?.try_borrow().ok()?;
+        theirs::filesystem_error_code(place.as_ref()?).map(codes::to_code)
+    })
 }
 
 /// Does an operation on the volume or the host, where the object is open.
@@ -60,65 +52,65 @@ macro_rules! either {
     };
 }
 
-impl GuestDescriptor for Object {
-    fn read_via_stream(&self, offset: Filesize) -> WasiResult<InputStream> {
+/// The functions of the interface.
+impl Object {
+    pub(crate) fn read_via_stream(&self, offset: Filesize) -> WasiResult<InputStream> {
         either!(self, volume => volume.read_via_stream(offset), host => host.read_via_stream(offset))
     }
 
-    fn write_via_stream(&self, offset: Filesize) -> WasiResult<OutputStream> {
+    pub(crate) fn write_via_stream(&self, offset: Filesize) -> WasiResult<OutputStream> {
         either!(self, volume => volume.write_via_stream(offset), host => host.write_via_stream(offset))
     }
 
-    fn append_via_stream(&self) -> WasiResult<OutputStream> {
+    pub(crate) fn append_via_stream(&self) -> WasiResult<OutputStream> {
         either!(self, volume => volume.append_via_stream(), host => host.append_via_stream())
     }
 
-    fn advise(&self, offset: Filesize, length: Filesize, advice: Advice) -> WasiResult<()> {
+    pub(crate) fn advise(&self, offset: Filesize, length: Filesize, advice: Advice) -> WasiResult<()> {
         either!(self, volume => volume.advise(offset, length, advice), host => host.advise(offset, length, advice))
     }
 
-    fn sync_data(&self) -> WasiResult<()> {
+    pub(crate) fn sync_data(&self) -> WasiResult<()> {
         either!(self, volume => volume.sync_data(), host => host.sync_data())
     }
 
-    fn get_flags(&self) -> WasiResult<DescriptorFlags> {
+    pub(crate) fn get_flags(&self) -> WasiResult<DescriptorFlags> {
         either!(self, volume => volume.get_flags(), host => host.get_flags())
     }
 
-    fn get_type(&self) -> WasiResult<DescriptorType> {
+    pub(crate) fn get_type(&self) -> WasiResult<DescriptorType> {
         either!(self, volume => volume.get_type(), host => host.get_type())
     }
 
-    fn set_size(&self, size: Filesize) -> WasiResult<()> {
+    pub(crate) fn set_size(&self, size: Filesize) -> WasiResult<()> {
         either!(self, volume => volume.set_size(size), host => host.set_size(size))
     }
 
-    fn set_times(&self, atime: NewTimestamp, mtime: NewTimestamp) -> WasiResult<()> {
+    pub(crate) fn set_times(&self, atime: NewTimestamp, mtime: NewTimestamp) -> WasiResult<()> {
         either!(self, volume => volume.set_times(atime, mtime), host => host.set_times(atime, mtime))
     }
 
-    fn read(&self, length: Filesize, offset: Filesize) -> WasiResult<(Vec<u8>, bool)> {
+    pub(crate) fn read(&self, length: Filesize, offset: Filesize) -> WasiResult<(Vec<u8>, bool)> {
         either!(self, volume => volume.read(length, offset), host => host.read(length, offset))
     }
 
-    fn write(&self, buffer: Vec<u8>, offset: Filesize) -> WasiResult<Filesize> {
-        either!(self, volume => volume.write(buffer, offset), host => host.write(&buffer, offset))
+    pub(crate) fn write(&self, bytes: &[u8], offset: Filesize) -> WasiResult<Filesize> {
+        either!(self, volume => volume.write(bytes, offset), host => host.write(bytes, offset))
     }
 
-    fn read_directory(&self) -> WasiResult<StreamResource> {
-        let listing = either!(
+    pub(crate) fn list(&self) -> WasiResult<Listing> {
+        Ok(either!(
             self,
             volume => Listing::Volume(volume.list()?),
             host => Listing::Host(host.list()?)
-        );
-        Ok(StreamResource::new(listing))
+        ))
     }
 
-    fn sync(&self) -> WasiResult<()> {
+    pub(crate) fn sync(&self) -> WasiResult<()> {
         either!(self, volume => volume.sync(), host => host.sync())
     }
 
-    fn create_directory_at(&self, path: String) -> WasiResult<()> {
+    pub(crate) fn create_directory_at(&self, path: &str) -> WasiResult<()> {
         self.at(
             path,
             Ending::Name,
@@ -127,18 +119,18 @@ impl GuestDescriptor for Object {
         )
     }
 
-    fn stat(&self) -> WasiResult<DescriptorStat> {
+    pub(crate) fn stat(&self) -> WasiResult<DescriptorStat> {
         either!(self, volume => volume.stat(), host => host.stat())
     }
 
-    fn stat_at(&self, flags: PathFlags, path: String) -> WasiResult<DescriptorStat> {
+    pub(crate) fn stat_at(&self, flags: PathFlags, path: &str) -> WasiResult<DescriptorStat> {
         self.at(path, object(flags), |volume, path| volume.stat_at(flags, path), |host| host.stat(flags))
     }
 
-    fn set_times_at(
+    pub(crate) fn set_times_at(
         &self,
         flags: PathFlags,
-        path: String,
+        path: &str,
         atime: NewTimestamp,
         mtime: NewTimestamp,
     ) -> WasiResult<()> {
@@ -150,29 +142,29 @@ impl GuestDescriptor for Object {
         )
     }
 
-    fn link_at(
+    pub(crate) fn link(
         &self,
         old_flags: PathFlags,
-        old_path: String,
-        new_descriptor: DescriptorBorrow<'_>,
-        new_path: String,
+        old_path: &str,
+        new: &Self,
+        new_path: &str,
     ) -> WasiResult<()> {
         self.at_both(
             old_path,
-            (new_descriptor.get(), new_path),
+            (new, new_path),
             (object(old_flags), Ending::New),
             |(old, old_path), (new, new_path)| old.link(old_flags, old_path, new, new_path),
             HostPath::link,
         )
     }
 
-    fn open_at(
+    pub(crate) fn open(
         &self,
         path_flags: PathFlags,
-        path: String,
+        path: &str,
         open_flags: OpenFlags,
         flags: DescriptorFlags,
-    ) -> WasiResult<DescriptorResource> {
+    ) -> WasiResult<Self> {
         let ending = if !open_flags.contains(OpenFlags::CREATE) {
             object(path_flags)
         } else if open_flags.contains(OpenFlags::EXCLUSIVE) {
@@ -181,20 +173,19 @@ impl GuestDescriptor for Object {
         } else {
             Ending::File(follow(path_flags))
         };
-        let opened = self.at(
+        self.at(
             path,
             ending,
-            |volume, path| volume.open(path_flags, &path, open_flags, flags).map(Object::Volume),
+            |volume, path| volume.open(path_flags, path, open_flags, flags).map(Object::Volume),
             |host| host.open(path_flags, open_flags, flags).map(Object::Host),
-        )?;
-        Ok(DescriptorResource::new(opened))
+        )
     }
 
-    fn readlink_at(&self, path: String) -> WasiResult<String> {
+    pub(crate) fn readlink_at(&self, path: &str) -> WasiResult<String> {
         self.at(path, Ending::Object(Follow::No), |volume, path| volume.readlink_at(path), HostPath::readlink)
     }
 
-    fn remove_directory_at(&self, path: String) -> WasiResult<()> {
+    pub(crate) fn remove_directory_at(&self, path: &str) -> WasiResult<()> {
         self.at(
             path,
             Ending::Name,
@@ -203,48 +194,42 @@ impl GuestDescriptor for Object {
         )
     }
 
-    fn rename_at(
-        &self,
-        old_path: String,
-        new_descriptor: DescriptorBorrow<'_>,
-        new_path: String,
-    ) -> WasiResult<()> {
+    pub(crate) fn rename(&self, old_path: &str, new: &Self, new_path: &str) -> WasiResult<()> {
         self.at_both(
             old_path,
-            (new_descriptor.get(), new_path),
+            (new, new_path),
             (Ending::Name, Ending::Name),
             |(old, old_path), (new, new_path)| old.rename(old_path, new, new_path),
             HostPath::rename,
         )
     }
 
-    fn symlink_at(&self, target: String, path: String) -> WasiResult<()> {
-        let on_host = target.clone();
+    pub(crate) fn symlink_at(&self, target: &str, path: &str) -> WasiResult<()> {
         self.at(
             path,
             Ending::New,
             |volume, path| volume.symlink_at(target, path),
-            |host| host.symlink(&on_host),
+            |host| host.symlink(target),
         )
     }
 
-    fn unlink_file_at(&self, path: String) -> WasiResult<()> {
+    pub(crate) fn unlink_file_at(&self, path: &str) -> WasiResult<()> {
         self.at(path, Ending::Name, |volume, path| volume.unlink_file_at(path), HostPath::unlink)
     }
 
-    fn is_same_object(&self, other: DescriptorBorrow<'_>) -> bool {
-        match (self, other.get::<Self>()) {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
             (Self::Volume(one), Self::Volume(other)) => one.is_same(other),
             (Self::Host(one), Self::Host(other)) => one.is_same(other),
             _ => false,
         }
     }
 
-    fn metadata_hash(&self) -> WasiResult<MetadataHashValue> {
+    pub(crate) fn metadata_hash(&self) -> WasiResult<MetadataHashValue> {
         either!(self, volume => volume.metadata_hash(), host => host.hash())
     }
 
-    fn metadata_hash_at(&self, flags: PathFlags, path: String) -> WasiResult<MetadataHashValue> {
+    pub(crate) fn metadata_hash_at(&self, flags: PathFlags, path: &str) -> WasiResult<MetadataHashValue> {
         self.at(
             path,
             object(flags),
@@ -260,10 +245,10 @@ pub(crate) enum Listing {
     Host(HostListing),
 }
 
-impl GuestDirectoryEntryStream for Listing {
-    fn read_directory_entry(&self) -> WasiResult<Option<DirectoryEntry>> {
+impl Listing {
+    pub(crate) fn next(&self) -> WasiResult<Option<DirectoryEntry>> {
         match self {
-            Self::Volume(listing) => listing.read_directory_entry(),
+            Self::Volume(listing) => listing.next(),
             Self::Host(listing) => listing.next(),
         }
     }

@@ -1,10 +1,10 @@
 //! Mounts of directories of the host: found among its preopened directories at their first use.
 
-use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
+use crate::bindings::exports::wasi::filesystem::types::{DescriptorType, ErrorCode};
 use crate::bindings::kvfs::host_filesystem::preopens;
 use crate::bindings::kvfs::host_filesystem::types::Descriptor as Handle;
 use crate::config;
-use kvfs::MountNo;
+use kvfs::{Grant, MountNo, PathState, Policy, Rights};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -12,6 +12,8 @@ use std::rc::Rc;
 pub(super) struct HostMount {
     pub(super) number: MountNo,
     pub(super) read_only: bool,
+    /// What may be done at which paths; `None` if everything may.
+    pub(super) policy: Option<Rc<Policy>>,
     preopen: String,
     /// The visible files, by name, with their paths there. If empty, everything is visible.
     pub(super) files: Vec<(String, String)>,
@@ -27,6 +29,20 @@ thread_local! {
 /// Returns a mount, if it is one of the host's.
 pub(super) fn find(number: MountNo) -> Option<Rc<HostMount>> {
     MOUNTS.with(|mounts| mounts.iter().find(|mount| mount.number == number).cloned())
+}
+
+fn state(policy: &Policy, path: &[String]) -> PathState {
+    path.iter().fold(policy.start(), |state, name| policy.step(state, name))
+}
+
+/// Fails unless a policy allows it.
+pub(super) fn allow(allows: bool) -> Result<(), ErrorCode> {
+    if allows { Ok(()) } else { Err(ErrorCode::NotPermitted) }
+}
+
+/// The right that setting an object's times needs.
+pub(super) fn right_to_set_times(type_: DescriptorType) -> Rights {
+    if type_ == DescriptorType::Directory { Rights::DIR_MUTATE } else { Rights::FILE_WRITE }
 }
 
 fn names(path: &str) -> Vec<String> {
@@ -55,6 +71,7 @@ fn set_up() -> Vec<Rc<HostMount>> {
         Some(Rc::new(HostMount {
             number: *number,
             read_only: host.read_only,
+            policy: config.mounts.iter().find(|mount| mount.path == host.path)?.policy.clone(),
             preopen: host.preopen.clone(),
             files: host.files.clone(),
             nested: nested.collect(),
@@ -88,6 +105,21 @@ impl HostMount {
             *place = Some(handle.clone());
         }
         Ok(handle)
+    }
+
+    /// Whether nothing is to be seen at a path from the root.
+    pub(super) fn hides(&self, path: &[String]) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.grant(state(policy, path)) == Grant::Hide)
+    }
+
+    /// The rights at a path from the root.
+    pub(super) fn rights(&self, path: &[String]) -> Rights {
+        self.policy.as_ref().map_or(Rights::ALL, |policy| policy.grant(state(policy, path)).rights())
+    }
+
+    /// Whether the rights are the same at two paths, and at all paths below them.
+    pub(super) fn has_same_rules(&self, one: &[String], other: &[String]) -> bool {
+        self.policy.as_ref().is_none_or(|policy| policy.is_same(state(policy, one), state(policy, other)))
     }
 
     /// Returns the mount at a path from the root.

@@ -3,7 +3,7 @@
 use super::base::Base;
 use super::codes::{from_flags, to_advice, to_code, to_hash, to_stat, to_time, to_type};
 use super::listing::HostListing;
-use super::mount::HostMount;
+use super::mount::{HostMount, allow, right_to_set_times};
 use crate::bindings::exports::wasi::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, Filesize, InputStream,
     MetadataHashValue, NewTimestamp, OutputStream,
@@ -12,6 +12,7 @@ use crate::bindings::kvfs::host_filesystem::types as theirs;
 use crate::host_slot::HostSlot;
 use crate::input::Input;
 use crate::output::Output;
+use kvfs::Rights;
 use std::rc::Rc;
 
 type WasiResult<T> = Result<T, ErrorCode>;
@@ -72,10 +73,21 @@ impl HostObject {
         &self.position
     }
 
-    /// Fails on a read-only mount. No file is opened for writing there, but the host may grant more
-    /// than was asked for.
+    /// Fails where files may not be written. No file is opened for writing there, but the host may
+    /// grant more than was asked for.
     fn changes(&self) -> WasiResult<()> {
-        if self.mount.read_only { Err(ErrorCode::BadDescriptor) } else { Ok(()) }
+        let writes = !self.mount.read_only && self.rights().contains(Rights::FILE_WRITE);
+        if writes { Ok(()) } else { Err(ErrorCode::BadDescriptor) }
+    }
+
+    /// Fails where files may not be read, for the same reason.
+    fn reads(&self) -> WasiResult<()> {
+        if self.rights().contains(Rights::FILE_READ) { Ok(()) } else { Err(ErrorCode::BadDescriptor) }
+    }
+
+    /// The rights at the path that it was opened at.
+    fn rights(&self) -> Rights {
+        self.mount.rights(&self.position)
     }
 
     fn do_with<T>(
@@ -86,6 +98,7 @@ impl HostObject {
     }
 
     pub(super) fn read_via_stream(&self, offset: Filesize) -> WasiResult<InputStream> {
+        self.reads()?;
         let slot = HostSlot::take()?;
         self.do_with(|file| file.read_via_stream(offset)).map(|stream| Input::counted(stream, slot))
     }
@@ -138,10 +151,14 @@ impl HostObject {
         if !self.mount.files.is_empty() && self.position.is_empty() {
             return Err(ErrorCode::NotPermitted);
         }
+        if self.rights() != Rights::ALL {
+            allow(self.rights().contains(right_to_set_times(self.get_type()?)))?;
+        }
         self.do_with(|file| file.set_times(to_time(atime), to_time(mtime)))
     }
 
     pub(super) fn read(&self, length: Filesize, offset: Filesize) -> WasiResult<(Vec<u8>, bool)> {
+        self.reads()?;
         self.do_with(|file| file.read(length, offset))
     }
 
@@ -166,6 +183,7 @@ impl HostObject {
     }
 
     pub(super) fn list(&self) -> WasiResult<HostListing> {
+        allow(self.rights().contains(Rights::DIR_READ))?;
         let handle = self.handle()?;
         if self.position.is_empty() && !self.mount.files.is_empty() {
             return Ok(HostListing::of_files(&self.mount, &handle));
@@ -177,6 +195,7 @@ impl HostObject {
         });
         let mounted = names.collect();
         let slot = HostSlot::take()?;
-        Ok(HostListing::new((handle.read_directory().map_err(to_code)?, slot), mounted))
+        let stream = (handle.read_directory().map_err(to_code)?, slot);
+        Ok(HostListing::new(&self.mount, &self.position, stream, mounted))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::base::Base;
 use super::codes::{from_flags, to_code, to_flags, to_hash, to_open_flags, to_path_flags, to_stat, to_time};
-use super::mount::HostMount;
+use super::mount::{HostMount, allow, right_to_set_times};
 use super::object::HostObject;
 use crate::bindings::exports::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
@@ -10,7 +10,7 @@ use crate::bindings::exports::wasi::filesystem::types::{
 };
 use crate::bindings::kvfs::host_filesystem::types as theirs;
 use crate::host_slot::HostSlot;
-use kvfs::{Ending, Follow};
+use kvfs::{Ending, Follow, Rights};
 use std::rc::Rc;
 
 type WasiResult<T> = Result<T, ErrorCode>;
@@ -52,7 +52,7 @@ enum Kind {
     Mountpoint,
     /// Using the file, not changing the name: it is in a file map.
     Mapped,
-    /// Nothing: it is not in the file map.
+    /// Nothing: it is not in the file map, or the policy hides it.
     Hidden,
 }
 
@@ -109,6 +109,23 @@ impl HostPath {
         if self.mount.read_only || !self.mutate { Err(ErrorCode::ReadOnly) } else { Ok(()) }
     }
 
+    /// The rights at the name.
+    fn rights(&self) -> Rights {
+        self.mount.rights(&self.position)
+    }
+
+    /// Fails if the policy does not let the name be added, removed, replaced or renamed.
+    fn may_change(&self) -> WasiResult<()> {
+        let directory = self.position.split_last().map_or(Rights::ALL, |(_, above)| self.mount.rights(above));
+        allow(directory.intersection(self.rights()).contains(Rights::DIR_MUTATE))
+    }
+
+    /// Fails if the policy gives more rights to a file at a new name than it gives at this one.
+    fn may_become(&self, new: &Self) -> WasiResult<()> {
+        let of_file = |path: &Self| path.rights().intersection(Rights::FILE_READ | Rights::FILE_WRITE);
+        if of_file(self).contains(of_file(new)) { Ok(()) } else { Err(ErrorCode::CrossDevice) }
+    }
+
     /// Fails if no changes of the object are taken. Reports a missing object first.
     fn changes_of(&self, flags: PathFlags) -> WasiResult<()> {
         self.changes().or_else(|error| self.stat(flags).and(Err(error)))
@@ -138,7 +155,16 @@ impl HostPath {
             return Err(ErrorCode::NoEntry);
         }
         self.changes()?;
-        if self.kind == Kind::Hidden { Err(ErrorCode::NotPermitted) } else { Ok(&self.handle) }
+        if self.kind == Kind::Hidden {
+            return Err(ErrorCode::NotPermitted);
+        }
+        // Anything in its way is reported first.
+        self.may_change().map_err(|error| match self.stat(PathFlags::empty()) {
+            Ok(_) => ErrorCode::Exist,
+            Err(ErrorCode::NoEntry) => error,
+            Err(other) => other,
+        })?;
+        Ok(&self.handle)
     }
 
     /// Fails if the name may not be removed. Reports `.` and `..` first, then that no changes are
@@ -154,7 +180,11 @@ impl HostPath {
             Kind::Hidden => Err(ErrorCode::NoEntry),
             Kind::Mapped if self.tail == Tail::Slashes => Err(ErrorCode::NotDirectory),
             Kind::Mapped => Err(ErrorCode::NotPermitted),
-            Kind::Plain => Ok(&self.handle),
+            Kind::Plain => {
+                // A missing name is reported first.
+                self.may_change().or_else(|error| self.stat(PathFlags::empty()).and(Err(error)))?;
+                Ok(&self.handle)
+            }
         }
     }
 
@@ -208,6 +238,9 @@ impl HostPath {
         if self.kind == Kind::Plain && !self.mount.files.is_empty() {
             return Err(ErrorCode::NotPermitted);
         }
+        if self.rights() != Rights::ALL {
+            allow(self.rights().contains(right_to_set_times(self.stat(flags)?.type_)))?;
+        }
         let set = self.object()?.set_times_at(self.follow(flags), &self.path, to_time(atime), to_time(mtime));
         set.map_err(to_code)
     }
@@ -233,6 +266,9 @@ impl HostPath {
             open_flags.remove(OpenFlags::CREATE);
             flags.remove(DescriptorFlags::MUTATE_DIRECTORY);
         }
+        if self.mount.policy.is_some() {
+            self.check_rights(path_flags, &mut open_flags, flags)?;
+        }
         let slot = HostSlot::take()?;
         let opened =
             handle.open_at(self.follow(path_flags), &self.path, to_open_flags(open_flags), to_flags(flags));
@@ -245,6 +281,36 @@ impl HostPath {
         // wasmtime reports no directory as changeable, so keep our own flag.
         let opened = (Rc::new(opened), slot);
         Ok(HostObject::new(self.mount.clone(), opened, self.position.clone(), flags, self.mutate))
+    }
+
+    /// Fails if the policy does not let it be opened, or made.
+    fn check_rights(
+        &self,
+        path_flags: PathFlags,
+        open_flags: &mut OpenFlags,
+        flags: DescriptorFlags,
+    ) -> WasiResult<()> {
+        let writes = flags.contains(DescriptorFlags::WRITE);
+        let reads = flags.contains(DescriptorFlags::READ) || !writes;
+        let read = if reads { Rights::FILE_READ } else { Rights::NONE };
+        let write = if writes { Rights::FILE_WRITE } else { Rights::NONE };
+        let exclusive = open_flags.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
+        match self.stat(if exclusive { PathFlags::empty() } else { path_flags }) {
+            Ok(_) if exclusive => Err(ErrorCode::Exist),
+            Ok(stat) if stat.type_ == DescriptorType::RegularFile => {
+                // If it goes in the meantime, it must not be made anew.
+                open_flags.remove(OpenFlags::CREATE);
+                let truncate = open_flags.contains(OpenFlags::TRUNCATE);
+                let truncate = if truncate { Rights::FILE_WRITE } else { Rights::NONE };
+                allow(self.rights().contains(read | write | truncate))
+            }
+            Err(ErrorCode::NoEntry) if open_flags.contains(OpenFlags::CREATE) => {
+                self.may_change()?;
+                allow(self.rights().contains(read | write))
+            }
+            // The host reports it.
+            _ => Ok(()),
+        }
     }
 
     /// Fails if opening would change something. Making a file is a change; opening an existing one
@@ -292,7 +358,7 @@ impl HostPath {
 
     pub(super) fn remove_directory(&self) -> WasiResult<()> {
         match self.old_name((ErrorCode::Invalid, ErrorCode::NotEmpty)) {
-            Err(ErrorCode::NotPermitted) => Err(ErrorCode::NotDirectory),
+            Err(ErrorCode::NotPermitted) if self.kind == Kind::Mapped => Err(ErrorCode::NotDirectory),
             handle => handle?.remove_directory_at(&self.path).map_err(to_code),
         }
     }
@@ -326,6 +392,15 @@ impl HostPath {
         }
         if new.kind != Kind::Plain || self.holds_mount() || new.holds_mount() {
             return Err(ErrorCode::Busy);
+        }
+        if self.mount.policy.is_some() {
+            new.may_change()?;
+            // Rules must find below a directory what they found before.
+            if !self.is_directory()? {
+                self.may_become(new)?;
+            } else if !self.mount.has_same_rules(&self.position, &new.position) {
+                return Err(ErrorCode::CrossDevice);
+            }
         }
         handle.rename_at(&self.path, &new.handle, &new.path).map_err(to_code)
     }
@@ -369,6 +444,10 @@ impl HostPath {
         }
         // A link that had to be followed was followed.
         let flags = theirs::PathFlags::empty();
-        handle.link_at(flags, &self.path, new.new_name(false)?, &new.path).map_err(to_code)
+        let new_handle = new.new_name(false)?;
+        if self.mount.policy.is_some() && !self.is_directory()? {
+            self.may_become(new)?;
+        }
+        handle.link_at(flags, &self.path, new_handle, &new.path).map_err(to_code)
     }
 }

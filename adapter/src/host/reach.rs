@@ -125,23 +125,23 @@ impl Object {
     /// Does an operation where a path leads, on a volume or on the host.
     pub(super) fn at<T>(
         &self,
-        path: String,
+        path: &str,
         ending: Ending,
-        volume: impl FnOnce(&descriptor::Object, String) -> WasiResult<T>,
+        volume: impl FnOnce(&descriptor::Object, &str) -> WasiResult<T>,
         host: impl Fn(&HostPath) -> WasiResult<T>,
     ) -> WasiResult<T> {
-        let mut reached = self.reach(&path, ending, false)?;
+        let mut reached = self.reach(path, ending, false)?;
         if let Reached::Host(place) = &reached {
             match host(place) {
                 Err(ErrorCode::NotPermitted) if place.may_lead_out => {
-                    reached = self.reach(&path, ending, true)?;
+                    reached = self.reach(path, ending, true)?;
                 }
                 done => return done,
             }
         }
         match (reached, self) {
             (Reached::Host(place), _) => host(&place),
-            (Reached::Volume(object, path), _) => volume(&object, path),
+            (Reached::Volume(object, path), _) => volume(&object, &path),
             (Reached::Own, Self::Volume(object)) => volume(object, path),
             (Reached::Own, Self::Host(_)) => Err(ErrorCode::Io),
         }
@@ -150,18 +150,18 @@ impl Object {
     /// Does an operation where two paths lead, each with its ending. Both must be on one mount.
     pub(super) fn at_both<T>(
         &self,
-        path: String,
-        (other, other_path): (&Self, String),
+        path: &str,
+        (other, other_path): (&Self, &str),
         (ending, other_ending): (Ending, Ending),
         volume: impl FnOnce((&descriptor::Object, &str), (&descriptor::Object, &str)) -> WasiResult<T>,
         host: impl FnOnce(&HostPath, &HostPath) -> WasiResult<T>,
     ) -> WasiResult<T> {
-        let one = self.reach(&path, ending, true)?;
-        let two = match other.reach(&other_path, other_ending, true) {
+        let one = self.reach(path, ending, true)?;
+        let two = match other.reach(other_path, other_ending, true) {
             Ok(two) => two,
             Err(error) => {
                 // Errors of the first path are reported first.
-                self.check(&one, &path, ending)?;
+                self.check(&one, path, ending)?;
                 return Err(error);
             }
         };
@@ -170,12 +170,12 @@ impl Object {
         {
             return host(one, two);
         }
-        match (on_volume(&one, self, &path), on_volume(&two, other, &other_path)) {
+        match (on_volume(&one, self, path), on_volume(&two, other, other_path)) {
             (Some(one), Some(two)) => volume(one, two),
             // Errors of a single path are reported first.
             _ => {
-                self.check(&one, &path, ending)?;
-                other.check(&two, &other_path, other_ending)?;
+                self.check(&one, path, ending)?;
+                other.check(&two, other_path, other_ending)?;
                 Err(ErrorCode::CrossDevice)
             }
         }

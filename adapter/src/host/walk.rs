@@ -4,7 +4,8 @@
 //!
 //! - if the path has empty names, `.` or `..`: hosts treat trailing slashes and dots in different
 //!   ways, so they never see any;
-//! - if something is mounted in the directory, or not everything in it is visible;
+//! - if something is mounted in the directory, not everything in it is visible, or the mount has a
+//!   policy;
 //! - if a symbolic link may lead above the mount;
 //! - if the operation changes something and no changes are taken.
 
@@ -29,7 +30,8 @@ pub(super) enum Walked {
 pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> Result<Walked, ErrorCode> {
     steps::check(path).map_err(refused)?;
     let mount = &base.mount;
-    let special = !mount.nested.is_empty() || !mount.files.is_empty() || !base.at.is_empty() || base.look;
+    let ruled = !mount.nested.is_empty() || !mount.files.is_empty() || mount.policy.is_some();
+    let special = ruled || !base.at.is_empty() || base.look;
     let is_object = matches!(ending, Ending::Object(_));
     // Where no changes are taken, the host must not be asked for any: errors of the path are found
     // here.
@@ -68,6 +70,12 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
                     return Err(ErrorCode::IsDirectory);
                 }
                 let tail = if slashes { Tail::Slashes } else { Tail::None };
+                if mount.hides(&full) {
+                    return match is_last {
+                        true => Ok(Walked::Here(HostPath::hidden(base, tail))),
+                        false => Err(ErrorCode::NoEntry),
+                    };
+                }
                 if let Some(nested) = mount.nested_at(&full) {
                     if is_last && is_name {
                         return Ok(Walked::Here(HostPath::mountpoint(base, full, tail)));

@@ -1,11 +1,11 @@
 //! The options of composition, for `compose` and `run`.
 
 use clap::Args;
-use kvfs_compose::{ByteSize, Compose, InstanceLimits, Link, Mode, Mount};
+use kvfs_compose::{Audit, ByteSize, Compose, InstanceLimits, Link, Mode, Mount};
 
 /// Every option of [`CompositionArgs`], for messages.
 pub(crate) const COMPOSITION_OPTIONS: &str =
-    "--link, --mode, --volume, --mount, --share, --max-descriptors, --cache-size and --dirty-size";
+    "--link, --mode, --volume, --mount, --audit, --share, --max-descriptors, --cache-size and --dirty-size";
 
 // No doc comment: clap would take it for the command's.
 #[derive(Args, Clone)]
@@ -41,10 +41,12 @@ pub(crate) struct CompositionArgs {
     ///   overlay:DIR-or-TAR[:VOLUME]             a packed tree below a volume that takes the changes
     ///   host:PREOPEN[,file=NAME=HOST-PATH ...]  a directory that the host preopens, or named files of it
     ///
-    /// A TAR may be compressed with gzip. Four options bound the content of a volume: max-bytes=SIZE (such
-    /// as 64M), max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for each file; a packed tree
-    /// below it does not count. After any source, ro makes it read-only. Without a mount, the volume is at
-    /// `/`.
+    /// A TAR may be compressed with gzip. allow=RIGHTS gives less than all of the rights dir-read, dir-mutate,
+    /// file-read and file-write (joined by +, or none), and policy=FILE gives others at single paths: a line
+    /// such as `hide **/.env` or `all tmp/**` for each rule, of which the last one that matches decides. Four
+    /// options bound the content of a volume: max-bytes=SIZE (such as 64M), max-inodes=NUMBER,
+    /// max-names=NUMBER and max-file-bytes=SIZE for each file; a packed tree below it does not count. After
+    /// any source, ro makes it read-only. Without a mount, the volume is at `/`.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -52,6 +54,17 @@ pub(crate) struct CompositionArgs {
         value_parser = |text: &str| text.parse::<Mount>()
     )]
     mount: Vec<Mount>,
+    /// Keeps an audit log of what the guest does to files: `changes`, or `all` calls.
+    ///
+    /// The lines go into the store, beside the volumes, and `kvfs audit` shows them; `volume=NAME` writes them
+    /// to files of a volume that no mount shows. A run writes at most max-bytes=SIZE [default: 256M]. With
+    /// `required`, nothing is changed that cannot be logged. Events without a line are counted.
+    #[arg(
+        long,
+        value_name = "changes|all[,max-bytes=SIZE][,volume=NAME][,required]",
+        value_parser = |text: &str| text.parse::<Audit>()
+    )]
+    pub(crate) audit: Option<Audit>,
     /// Lets guest and provider both import a package, such as my:log; may be given many times.
     ///
     /// Otherwise that is refused: the guest could reach the store past the file system. The packages of
@@ -64,9 +77,9 @@ pub(crate) struct CompositionArgs {
 impl CompositionArgs {
     /// Returns whether any option is given.
     pub(crate) fn is_given(&self) -> bool {
-        let Self { link, mode, volume, max_descriptors, cache_size, dirty_size, mount, share } = self;
+        let Self { link, mode, volume, max_descriptors, cache_size, dirty_size, mount, audit, share } = self;
         let limits = max_descriptors.is_some() || cache_size.is_some() || dirty_size.is_some();
-        let named = !mount.is_empty() || !share.is_empty();
+        let named = !mount.is_empty() || !share.is_empty() || audit.is_some();
         link.is_some() || mode.is_some() || volume.is_some() || limits || named
     }
 
@@ -81,6 +94,9 @@ impl CompositionArgs {
         }
         if let Some(volume) = &self.volume {
             compose = compose.volume(volume);
+        }
+        if let Some(audit) = &self.audit {
+            compose = compose.audit(audit.clone());
         }
         let mut limits = InstanceLimits::default();
         limits.max_descriptors = self.max_descriptors;
@@ -109,6 +125,8 @@ mod tests {
             "max-inodes=",
             "max-names=",
             "max-file-bytes=",
+            "allow=RIGHTS",
+            "policy=FILE",
             ", ro makes",
         ] {
             assert!(help.contains(part), "{part}: {help}");

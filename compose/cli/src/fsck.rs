@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use kvfs::image::Image;
 use kvfs_compose::fixed_mounts;
-use kvfs_host::{AnyStore, EngineStore, open_store, open_store_read_only};
+use kvfs_host::EngineStore;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,15 +59,24 @@ pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
 fn check(args: &FsckArgs) -> Result<u8> {
     interrupt::end_in_order()?;
     let image = args.image.as_deref().map(|component| image_of(component, &args.at.volume)).transpose()?;
-    let store = open_store_read_only(&args.at.store)?;
-    let recovered = matches!(&store, AnyStore::RedbReader(reader) if reader.recovered());
-    let mut store = EngineStore(store);
+    let opened = args.at.key.open_to_check(&args.at.store)?;
+    let recovered = opened.recovered();
+    let mut store = EngineStore(opened.clone());
     let report = match &image {
         Some(image) => kvfs::fsck_overlay(&mut store, &args.at.volume, image.clone()),
         None => kvfs::fsck(&mut store, &args.at.volume),
     };
     drop(store);
+    let closed = opened.does_not_open();
+    drop(opened);
     let report = report.map_err(|error| explain(args, error))?;
+    if closed > 0 {
+        warn(format_args!(
+            "{}: values that do not open: {closed}; each was changed or moved, is a finding below, and has \
+             lost its content",
+            args.at.store
+        ));
+    }
     if !args.repair {
         if recovered {
             warn(format_args!(
@@ -82,7 +91,9 @@ fn check(args: &FsckArgs) -> Result<u8> {
     if report.is_clean() {
         if recovered {
             // Opening the file for writing recovers it.
-            open_store(&args.at.store)?
+            args.at
+                .key
+                .open(&args.at.store)?
                 .close()
                 .with_context(|| format!("{}: cannot recover it", args.at.store))?;
         }
@@ -116,7 +127,7 @@ fn image_of(component: &Path, volume: &str) -> Result<Image> {
 }
 
 fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
-    let store = open_store(&args.at.store)?;
+    let store = args.at.key.open_to_repair(&args.at.store)?;
     let options = kvfs::RepairOptions { accept_loss: args.accept_loss };
     let (mut volumes, mut clock) = (EngineStore(store.clone()), SystemClock);
     let done = match image {
@@ -150,7 +161,7 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
 
 /// Explains an error of the check, and what to do about it.
 fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
-    let VolumeArgs { store, volume } = &args.at;
+    let VolumeArgs { store, volume, .. } = &args.at;
     match error {
         kvfs::Error::OtherImage(images) if images.given.is_none() => {
             anyhow!(

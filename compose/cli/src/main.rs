@@ -21,15 +21,21 @@ mod provider;
 #[cfg(feature = "runtime")]
 mod mounted;
 #[cfg(feature = "runtime")]
+mod sealing;
+#[cfg(feature = "runtime")]
 mod volume;
 
 // The commands.
+#[cfg(feature = "runtime")]
+mod audit;
 #[cfg(feature = "runtime")]
 mod check_store;
 mod compose;
 #[cfg(feature = "runtime")]
 mod fsck;
 mod inspect;
+#[cfg(feature = "runtime")]
+mod rekey;
 #[cfg(feature = "runtime")]
 mod run;
 #[cfg(feature = "runtime")]
@@ -58,13 +64,17 @@ enum Command {
     #[cfg(feature = "runtime")]
     Fsck(fsck::FsckArgs),
     #[cfg(feature = "runtime")]
+    Audit(audit::AuditArgs),
+    #[cfg(feature = "runtime")]
     CheckStore(check_store::CheckStoreArgs),
+    #[cfg(feature = "runtime")]
+    Rekey(rekey::RekeyArgs),
     #[cfg(feature = "runtime")]
     Settings(settings::SettingsArgs),
     Inspect(inspect::InspectArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "check-store", "settings"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey", "settings"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -81,13 +91,18 @@ fn main() -> ExitCode {
         #[cfg(feature = "runtime")]
         Command::Fsck(args) => Ok(fsck::fsck(&args)),
         #[cfg(feature = "runtime")]
+        Command::Audit(args) => audit::audit(&args),
+        #[cfg(feature = "runtime")]
         Command::CheckStore(args) => check_store::check_store(&args),
+        #[cfg(feature = "runtime")]
+        Command::Rekey(args) => rekey::rekey(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             check-store and settings, or compose with --provider and run the result with the `wasmtime` command"
+             audit, check-store, rekey and settings, or compose with --provider and run the result with the \
+             `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -1,5 +1,6 @@
 //! A volume of a store, named by arguments.
 
+use crate::sealing::KeyArgs;
 use anyhow::anyhow;
 use clap::Args;
 
@@ -9,6 +10,8 @@ pub(crate) struct VolumeArgs {
     /// The store, such as `redb:PATH`. No guest may be running on it.
     #[arg(long)]
     pub(crate) store: String,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
     /// The volume of the store.
     #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
     pub(crate) volume: String,
@@ -17,7 +20,7 @@ pub(crate) struct VolumeArgs {
 impl VolumeArgs {
     /// Explains why something cannot be done with the volume, and what to do about it.
     pub(crate) fn explain(&self, error: kvfs::Error, doing: &str) -> anyhow::Error {
-        let Self { store, volume } = self;
+        let Self { store, volume, .. } = self;
         match error {
             kvfs::Error::NoEntry => {
                 anyhow!("{store}: there is no volume `{volume}` in it; name another with --volume")

@@ -87,9 +87,21 @@ pub enum ConfigError {
         /// The name.
         bucket: String,
     },
+    /// The text is no audit log.
+    #[error("`{text}` is no audit log; use changes or all, then ,max-bytes=SIZE ,volume=NAME or ,required")]
+    Audit {
+        /// The text.
+        text: String,
+    },
+    /// The volume of the audit log is mounted, so the guest could reach it.
+    #[error("the volume {name:?} takes the audit log and is mounted too; choose another for one of them")]
+    AuditVolumeMounted {
+        /// The name.
+        name: String,
+    },
     /// The configuration is longer than the adapter's static for it.
     #[error(
-        "the configuration has {length_bytes} bytes and the adapter takes {capacity_bytes}; shorten the names of volumes and mounts"
+        "the configuration has {length_bytes} bytes and the adapter takes {capacity_bytes}; shorten the names of volumes and mounts, or write fewer rules"
     )]
     TooLong {
         /// The length of the text, with the zero that ends it.

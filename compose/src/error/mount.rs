@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use crate::limits::{MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES};
+use kvfs::PolicyError;
 use kvfs::limits::MAX_MOUNTS;
 use std::path::PathBuf;
 
@@ -44,14 +45,59 @@ pub enum MountError {
     },
     /// There is no such option.
     #[error(
-        "mount at {path}: no option `{option}` after the comma; there are ro, rw, max-bytes=SIZE (such as 64M), \
-         max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for a volume, and file=NAME=HOST-PATH for host:PREOPEN"
+        "mount at {path}: no option `{option}` after the comma; there are ro, rw, allow=RIGHTS, policy=FILE, \
+         max-bytes=SIZE (such as 64M), max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for a volume, and \
+         file=NAME=HOST-PATH for host:PREOPEN"
     )]
     UnknownOption {
         /// The guest's path.
         path: String,
         /// The option.
         option: String,
+    },
+    /// The rights of a mount cannot be read.
+    #[error("mount at {path}: `allow={}`: {error}", .text.escape_debug())]
+    Rights {
+        /// The guest's path.
+        path: String,
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        #[source]
+        error: PolicyError,
+    },
+    /// A rule of a file cannot be read.
+    #[error("mount at {path}: {}, line {line}: {error}", .file.display())]
+    Rule {
+        /// The guest's path.
+        path: String,
+        /// The file of the host.
+        file: PathBuf,
+        /// The line, the first being 1.
+        line: usize,
+        /// What is wrong with it.
+        #[source]
+        error: PolicyError,
+    },
+    /// A file of rules is too large.
+    #[error("mount at {path}: {} has more than {max_bytes} bytes of rules; is it another file?", .file.display())]
+    RulesTooLarge {
+        /// The guest's path.
+        path: String,
+        /// The file of the host.
+        file: PathBuf,
+        /// The most that is read.
+        max_bytes: u64,
+    },
+    /// A mount lies at a path that rules hide.
+    #[error(
+        "mount at {path}: the rules of the mount at {around} hide it; hide less there, or mount elsewhere"
+    )]
+    HiddenMountpoint {
+        /// The guest's path.
+        path: String,
+        /// Where the mount with the rules is.
+        around: String,
     },
     /// An image is mounted for writing.
     #[error("mount at {path}: an image is read-only; use overlay:{}, which keeps changes in the store", .tree.display())]

@@ -2,10 +2,13 @@
 
 use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::plan::Volumes;
+use super::rules;
 use super::table::{MAX_MOUNTS, Table};
+use crate::audit::Audit;
 use crate::error::{MountError, cut};
 use crate::instance::InstanceLimits;
 use crate::options::{Mode, check_volume};
+use kvfs::Policy;
 use kvfs::image::ImageId;
 use std::fmt;
 
@@ -17,6 +20,8 @@ pub struct FixedMount<'a> {
     pub path: String,
     /// Whether the guest may change it.
     pub access: MountAccess,
+    /// What the guest may do at which paths; `None` if everything is allowed.
+    pub policy: Option<Policy>,
     /// The limits of its volume.
     pub limits: MountLimits,
     /// The source.
@@ -65,17 +70,28 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
         return Err("its configuration has a control character".into());
     }
     let (mut count, mut limits_count) = (0, 0);
-    let (mut mode, mut volume, mut instance) = (None, None, InstanceLimits::default());
+    let (mut mode, mut volume, mut audit, mut instance) = (None, None, None, InstanceLimits::default());
+    let mut policy = None;
     for line in config.lines() {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         let known = match key {
             // One reader would take the first of two lines, and another the last.
             "mode" => mode.replace(value).is_none() && value.parse::<Mode>().is_ok(),
             "volume" => volume.replace(value).is_none() && check_volume(value).is_ok(),
+            "audit" => {
+                let read = Audit::of_line(value);
+                let is_known = read.is_some();
+                audit.replace(read).is_none() && is_known
+            }
             "mount" => {
                 count += 1;
-                read_line(value, images).is_some()
+                let mount = read_line(value, images);
+                let known = mount.is_some();
+                policy = mount.and_then(|mount| mount.policy);
+                known
             }
+            // Of the mount before it. A policy bounds its rules.
+            "rule" => policy.as_mut().is_some_and(|policy| policy.add_line(value).is_ok()),
             "limits" => {
                 limits_count += 1;
                 read_limits(value).is_some()
@@ -99,6 +115,14 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
         let table = Table::new(&as_told).map_err(said)?;
         Volumes::of(&table, volume.unwrap_or(kvfs::DEFAULT_VOLUME)).map_err(said)?;
     }
+    let is_mounted = |name: &str| {
+        let mut mounted = mounts.iter().map(|mount| &mount.source);
+        (count == 0 && volume.unwrap_or(kvfs::DEFAULT_VOLUME) == name)
+            || mounted.any(|source| matches!(source, FixedSource::Volume { volume } | FixedSource::Overlay { volume, .. } if volume == name))
+    };
+    if let Some(audit) = audit.flatten() {
+        audit.line(is_mounted).map_err(|error| cut(&error.to_string()).into_owned())?;
+    }
     Ok(mounts)
 }
 
@@ -117,7 +141,11 @@ impl FixedMount<'_> {
                 MountSource::Host { preopen: preopen.clone(), files: files.clone() }
             }
         };
-        Mount { path: self.path.clone(), source, access: self.access, limits: self.limits }
+        let mount = Mount { access: self.access, limits: self.limits, ..Mount::new(&self.path, source) };
+        match &self.policy {
+            Some(policy) => mount.policy(policy.clone()),
+            None => mount,
+        }
     }
 }
 
@@ -125,19 +153,32 @@ impl FixedMount<'_> {
 /// the most that composition writes.
 pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'a>> {
     let value = |line: &'_ str, key: &str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
-    let lines: Vec<String> =
-        config.lines().filter_map(|line| value(line, "mount")).take(MAX_MOUNTS).collect();
-    if lines.is_empty() {
+    let lines = config.lines().filter(|line| value(line, "mount").is_some()).take(MAX_MOUNTS);
+    if lines.count() == 0 {
         let volume = config.lines().find_map(|line| value(line, "volume"));
         let volume = volume.unwrap_or_else(|| kvfs::DEFAULT_VOLUME.to_owned());
         let source = FixedSource::Volume { volume };
         let (path, limits) = ("/".to_owned(), MountLimits::default());
-        return vec![FixedMount { path, access: MountAccess::ReadWrite, limits, source }];
+        return vec![FixedMount { path, access: MountAccess::ReadWrite, policy: None, limits, source }];
     }
     let limits = config.lines().filter_map(|line| value(line, "limits")).take(MAX_MOUNTS);
     let limits: Vec<String> = limits.collect();
     let limits: Vec<(&str, MountLimits)> = limits.iter().filter_map(|line| read_limits(line)).collect();
-    let mut mounts: Vec<_> = lines.iter().filter_map(|line| read_line(line, images)).collect();
+    let mut mounts: Vec<FixedMount<'_>> = Vec::new();
+    let (mut count, mut is_read) = (0, false);
+    for line in config.lines() {
+        if let Some(line) = value(line, "mount") {
+            count += 1;
+            let mount = read_line(&line, images).filter(|_| count <= MAX_MOUNTS);
+            is_read = mount.is_some();
+            mounts.extend(mount);
+        } else if let Some(rule) = value(line, "rule").filter(|_| is_read)
+            && let Some(policy) = mounts.last_mut().and_then(|mount| mount.policy.as_mut())
+        {
+            // A policy bounds its rules.
+            let _ = policy.add_line(&rule);
+        }
+    }
     for mount in &mut mounts {
         if let FixedSource::Volume { volume } | FixedSource::Overlay { volume, .. } = &mount.source
             && let Some((_, limits)) = limits.iter().find(|(name, _)| name == volume)
@@ -170,6 +211,9 @@ fn read_limits(line: &str) -> Option<(&str, MountLimits)> {
 fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
     let mut parts = line.splitn(3, '\t');
     let (path, access, source) = (parts.next()?, parts.next()?, parts.next()?);
+    let (access, rights) =
+        access.split_once(':').map_or((access, None), |(access, rights)| (access, Some(rights)));
+    let policy = rules::read_default(rights)?;
     let access = match access {
         "ro" => MountAccess::ReadOnly,
         "rw" => MountAccess::ReadWrite,
@@ -194,7 +238,7 @@ fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
         }
         _ => return None,
     };
-    Some(FixedMount { path: path.to_owned(), access, limits: MountLimits::default(), source })
+    Some(FixedMount { path: path.to_owned(), access, policy, limits: MountLimits::default(), source })
 }
 
 /// Parses `OFFSET:LENGTH[:REST]`, and returns that range of all images and the rest.
@@ -225,6 +269,10 @@ impl fmt::Display for FixedMount<'_> {
                 let files: Vec<_> = files.iter().map(file).collect();
                 if files.is_empty() { Ok(()) } else { write!(f, ", of it {}", files.join(", ")) }
             }
+        }?;
+        match &self.policy {
+            Some(policy) => write!(f, ", {policy}"),
+            None => Ok(()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | step | file |
 //! |---|---|
 //! | a mount, from its parts or from text | `mount`, `parse` |
+//! | what a guest may do at which paths | `rules` |
 //! | all mounts as one table, each in its parent | `table` |
 //! | a tree, from a directory or an archive | `tree`, `directory`, `archive` |
 //! | a tree as an image: the records of a volume | `pack` |
@@ -12,6 +13,7 @@
 // Mounts, single and together.
 mod mount;
 mod parse;
+mod rules;
 mod table;
 
 // Trees and their images.
@@ -30,6 +32,7 @@ pub use mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
 pub use pack::{PackedTree, Packing};
 pub use plan::Mounted;
 pub(crate) use plan::plan;
+pub use rules::MountRules;
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,15 @@
 //! One mount.
 
+use super::rules::MountRules;
+use kvfs::{Policy, Rights};
 use std::fmt;
 use std::path::PathBuf;
 
 /// A path of the guest, and the source of the files there.
 ///
 /// It is made of its parts, or parsed from the text that the command takes
-/// (`PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`
-/// `[,max-file-bytes=SIZE]`):
+/// (`PATH=SOURCE[,ro|rw][,allow=RIGHTS][,policy=FILE][,max-bytes=SIZE][,max-inodes=NUMBER]`
+/// `[,max-names=NUMBER][,max-file-bytes=SIZE]`):
 ///
 /// ```
 /// use kvfs_compose::{Mount, MountSource};
@@ -35,6 +37,11 @@ pub struct Mount {
     pub source: MountSource,
     /// Whether the guest may change it.
     pub access: MountAccess,
+    /// What the guest may do where no rule matches; see [`Rights`]. A read-only mount takes no
+    /// changes all the same.
+    pub allow: Rights,
+    /// What it may do at which paths.
+    pub rules: MountRules,
     /// The limits of its volume.
     pub limits: MountLimits,
 }
@@ -155,12 +162,39 @@ impl Mount {
             MountSource::Image { .. } => MountAccess::ReadOnly,
             _ => MountAccess::ReadWrite,
         };
-        Self { path: path.into(), source, access, limits: MountLimits::default() }
+        let (allow, rules) = (Rights::ALL, MountRules::None);
+        Self { path: path.into(), source, access, allow, rules, limits: MountLimits::default() }
     }
 
     /// Makes it read-only.
     pub fn read_only(mut self) -> Self {
         self.access = MountAccess::ReadOnly;
+        self
+    }
+
+    /// Lets the guest do only this where no rule matches.
+    pub fn allow(mut self, rights: Rights) -> Self {
+        self.allow = rights;
+        self
+    }
+
+    /// Sets what the guest may do at which paths, and where no rule matches.
+    ///
+    /// A volume that is mounted at two paths has the policy of each at each.
+    ///
+    /// ```
+    /// use kvfs_compose::{Mount, MountSource, Policy, Rights};
+    ///
+    /// let data = MountSource::Volume { volume: Some("data".into()) };
+    /// let read = Rights::DIR_READ | Rights::FILE_READ;
+    /// let policy = Policy::new(read).allow("tmp/**", Rights::ALL)?.hide("**/.env")?;
+    /// let mount = Mount::new("/data", data).policy(policy);
+    /// assert_eq!(mount.allow, read);
+    /// # Ok::<(), kvfs_compose::PolicyError>(())
+    /// ```
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.allow = policy.default_rights();
+        self.rules = MountRules::Given(policy);
         self
     }
 
@@ -227,6 +261,9 @@ impl fmt::Display for Mount {
             (MountSource::Image { .. }, _) | (_, MountAccess::ReadWrite) => {}
             (_, MountAccess::ReadOnly) => f.write_str(",ro")?,
         }
-        write!(f, "{}", self.limits)
+        if self.allow != Rights::ALL {
+            write!(f, ",allow={}", self.allow)?;
+        }
+        write!(f, "{}{}", self.rules, self.limits)
     }
 }

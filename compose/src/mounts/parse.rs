@@ -1,6 +1,7 @@
 //! Parses the text of a mount.
 
 use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
+use super::rules::MountRules;
 use super::table::check_path;
 use crate::error::MountError;
 use kvfs_size::{ByteSize, whole};
@@ -9,8 +10,10 @@ use std::str::FromStr;
 impl FromStr for Mount {
     type Err = MountError;
 
-    /// Parses `PATH=SOURCE[,ro|rw][,max-bytes=SIZE][,max-inodes=NUMBER][,max-names=NUMBER]`
-    /// `[,max-file-bytes=SIZE]`. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or `host:PREOPEN`, the last
+    /// Parses `PATH=SOURCE[,ro|rw][,allow=RIGHTS][,policy=FILE]` and `[,max-bytes=SIZE]`
+    /// `[,max-inodes=NUMBER][,max-names=NUMBER][,max-file-bytes=SIZE]` after it. RIGHTS are `none`,
+    /// `all`, or names joined by `+`, such as `dir-read+file-read`; FILE has rules, see
+    /// [`MountRules::File`]. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or `host:PREOPEN`, the last
     /// one with any number of `,file=NAME=HOST-PATH`.
     ///
     /// A comma ends the source, and the last colon of an overlay precedes the volume's name. For
@@ -29,6 +32,15 @@ impl FromStr for Mount {
             match (option, &mut mount.source) {
                 ("ro", _) => mount.access = MountAccess::ReadOnly,
                 ("rw", _) => mount.access = MountAccess::ReadWrite,
+                (option, _) if option.starts_with("allow=") => {
+                    let rights = option.trim_start_matches("allow=");
+                    let wrong =
+                        |error| MountError::Rights { path: path.to_owned(), text: rights.to_owned(), error };
+                    mount.allow = rights.parse().map_err(wrong)?;
+                }
+                (option, _) if option.strip_prefix("policy=").is_some_and(|file| !file.is_empty()) => {
+                    mount.rules = MountRules::File(option.trim_start_matches("policy=").into());
+                }
                 (limit, _) if limit.starts_with("max-") => {
                     parse_limit(&mut mount.limits, limit).ok_or_else(unknown)?;
                 }
@@ -111,6 +123,9 @@ mod tests {
             "/=overlay:/a b:upper,ro",
             "/work=host:.",
             "/work=host:/a:b,ro",
+            "/data=kv,ro,allow=none",
+            "/data=kv,allow=dir-read+file-read,policy=a/rules,max-names=7",
+            "/work=host:.,allow=dir-read,policy=rules",
             "/etc=host:/etc,file=hosts=hosts,file=ca.pem=ssl/certs/ca.pem,ro",
         ] {
             assert_eq!(text.parse::<Mount>().unwrap().to_string(), text);
@@ -139,6 +154,10 @@ mod tests {
             ("/a\tb=kv", "control"),
             ("/lib=tmpfs", "`tmpfs`"),
             ("/lib=kv:", "`kv:`"),
+            ("/lib=kv,allow=read", "mount at /lib: `allow=read`: there is no such right; write `hide`"),
+            ("/lib=kv,allow=hide", "`allow=hide`"),
+            ("/lib=kv,allow=", "`allow=`"),
+            ("/lib=kv,policy=", "no option `policy=`"),
             ("/lib=image", "image:DIR-or-TAR"),
             ("/lib=image:", "image:DIR-or-TAR"),
             ("/lib=overlay::v", "overlay:DIR-or-TAR"),

@@ -3,13 +3,14 @@
 
 use super::mount::{Mount, MountAccess, MountLimits, MountSource};
 use super::pack::{PackedTree, Packing, pack};
+use super::rules::{self, MountRules};
 use super::table::Table;
 use super::tree::{Purpose, Tree};
 use super::{archive, directory};
 use crate::error::MountError;
 use crate::limits::MAX_IMAGES_BYTES;
 use crate::options::check_volume;
-use kvfs::Timestamp;
+use kvfs::{Policy, Timestamp};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
@@ -30,6 +31,8 @@ pub struct Mounted {
     pub source: String,
     /// Whether the guest may change it.
     pub access: MountAccess,
+    /// What the guest may do at which paths; `None` if everything is allowed.
+    pub policy: Option<Policy>,
     /// The limits of its volume.
     pub limits: MountLimits,
     /// The tree that was packed for it.
@@ -39,6 +42,9 @@ pub struct Mounted {
 impl fmt::Display for Mounted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}{}", self.path, self.access, self.source, self.limits)?;
+        if let Some(policy) = &self.policy {
+            write!(f, ", {policy}")?;
+        }
         match &self.tree {
             Some(tree) => write!(
                 f,
@@ -60,6 +66,8 @@ pub(crate) struct Plan {
     /// True if directories of the host are mounted.
     pub(crate) host: bool,
     pub(crate) mounted: Vec<Mounted>,
+    /// The volumes of the store that are mounted.
+    pub(crate) volumes: Vec<String>,
 }
 
 /// Checks mounts and packs their trees. Without mounts, the plan is empty and the adapter mounts
@@ -74,9 +82,15 @@ pub(crate) fn plan(
     progress: &dyn Fn(Packing<'_>),
 ) -> Result<Plan, MountError> {
     if mounts.is_empty() {
-        return Ok(Plan::default());
+        return Ok(Plan { volumes: vec![default_volume.to_owned()], ..Plan::default() });
     }
-    let table = Table::new(mounts)?;
+    let mut mounts = mounts.to_vec();
+    for mount in &mut mounts {
+        // The path is what an error about a file names.
+        mount.check()?;
+        mount.rules = mount.rules.read(&mount.path, mount.allow)?.map_or(MountRules::None, MountRules::Given);
+    }
+    let table = Table::new(&mounts)?;
     let volumes = Volumes::of(&table, default_volume)?;
     let mut planner = Planner { plan: Plan::default(), packed: HashMap::new(), progress };
     if !table.mounts().iter().any(|mount| mount.path == "/") {
@@ -88,6 +102,7 @@ pub(crate) fn plan(
     for (volume, limits) in &volumes.limits {
         planner.plan.lines += &limits_line(volume, *limits);
     }
+    planner.plan.volumes = volumes.used.keys().map(|name| (*name).to_owned()).collect();
     Ok(planner.plan)
 }
 
@@ -183,7 +198,7 @@ impl Planner<'_> {
             tree.mountpoint(&purpose, mountpoint)?;
         }
         let (offset, packed) = self.image(&purpose, &tree, IMAGE_VOLUME, ROOT_NAME)?;
-        self.line("/", MountAccess::ReadOnly, &format!("image:{offset}:{}", packed.image_bytes));
+        self.line(("/", MountAccess::ReadOnly, None), &format!("image:{offset}:{}", packed.image_bytes));
         Ok(())
     }
 
@@ -213,19 +228,25 @@ impl Planner<'_> {
                 (format!("host:{preopen}{}", files.collect::<String>()), None)
             }
         };
-        self.line(&mount.path, mount.access, &source);
+        let policy = match &mount.rules {
+            MountRules::Given(policy) => Some(policy),
+            MountRules::None | MountRules::File(_) => None,
+        };
+        self.line((&mount.path, mount.access, policy), &source);
         self.plan.mounted.push(Mounted {
             path: mount.path.clone(),
             source: mount.source.to_string(),
             access: mount.access,
+            policy: policy.cloned(),
             limits: mount.limits,
             tree: packed,
         });
         Ok(())
     }
 
-    fn line(&mut self, path: &str, access: MountAccess, source: &str) {
-        self.plan.lines += &format!("mount={path}\t{access}\t{source}\n");
+    fn line(&mut self, (path, access, policy): (&str, MountAccess, Option<&Policy>), source: &str) {
+        let (rights, rules) = rules::lines(policy);
+        self.plan.lines += &format!("mount={path}\t{access}{rights}\t{source}\n{rules}");
     }
 
     /// Packs a tree with the mountpoints of the mounts at `paths`, once.

@@ -1,7 +1,9 @@
 //! All mounts of a composition as one tree.
 
 use super::mount::{MappedFile, Mount, MountAccess, MountSource};
+use super::rules::MountRules;
 use crate::error::MountError;
+use kvfs::Grant;
 use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use std::collections::HashSet;
 
@@ -112,7 +114,22 @@ impl Table {
         }
         let table = Self { mounts };
         table.check_file_maps()?;
+        table.check_hidden()?;
         Ok(table)
+    }
+
+    /// Fails if a mount lies at a path that the rules of the mount around it hide: nobody could
+    /// come to it. Rules in a file must have been read.
+    fn check_hidden(&self) -> Result<(), MountError> {
+        for mount in &self.mounts {
+            let MountRules::Given(policy) = &mount.rules else { continue };
+            let hidden = |mountpoint: &&str| policy.at(mountpoint) == Grant::Hide;
+            if let Some(mountpoint) = self.mountpoints_in(&mount.path).into_iter().find(hidden) {
+                let path = format!("{}/{mountpoint}", mount.path.trim_end_matches('/'));
+                return Err(MountError::HiddenMountpoint { path, around: mount.path.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// Fails if a mount lies in a file map but not directly, or on one of its files: a file map has
@@ -191,6 +208,24 @@ mod tests {
         let said = |other: &str| table(&[map, other]).unwrap_err().to_string();
         assert!(said("/a/b/c=kv").starts_with("mount at /a/b/c: the files mapped at /a have no directories"));
         assert!(said("/a/two=kv").starts_with("mount at /a/two: a file mapped at /a has this name"));
+    }
+
+    #[test]
+    fn no_mount_lies_at_a_hidden_path() {
+        let rules = |rule: &str| {
+            let mut policy = kvfs::Policy::default();
+            policy.add_line(rule).unwrap();
+            let mount: Mount = "/a=kv".parse().unwrap();
+            let mounts = [mount.policy(policy), "/a/b/c=kv:1".parse().unwrap(), "/d=kv:2".parse().unwrap()];
+            Table::new(&mounts).map(drop).map_err(|error| error.to_string())
+        };
+        for rule in ["hide b", "hide b/c", "hide **", "hide **/c"] {
+            let said = rules(rule).unwrap_err();
+            assert!(said.starts_with("mount at /a/b/c: the rules of the mount at /a hide it"), "{said}");
+        }
+        for rule in ["none **", "hide d", "hide b/d", "hide b/c/e", "hide a/b"] {
+            assert_eq!(rules(rule), Ok(()), "{rule}");
+        }
     }
 
     #[test]

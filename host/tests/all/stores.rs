@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use kvfs_host::{
     BlockOn, Bytes, Durability, Entry, Guard, Limited, Limits, MAX_BATCH_ENTRIES, MAX_SCAN_BYTES,
-    MAX_VALUE_BYTES, MemoryStore, Mutation, Namespaced, Quota, RedbStore, StoreError, StoreFuture, SyncStore,
-    conformance, open_store,
+    MAX_VALUE_BYTES, MemoryStore, Mutation, Namespaced, Quota, RedbStore, Sealed, StoreError, StoreFuture,
+    SyncStore, UserKey, conformance, open_store,
 };
 
 fn conforms(store: &dyn SyncStore) {
@@ -357,4 +357,19 @@ fn unknown_urls_say_what_is_known() {
         assert!(text.contains("memory:") && text.contains("redb:PATH"), "{url}: {text}");
         assert!(text.contains(&format!("`{url}`")), "{text}");
     }
+}
+
+fn seal<S: kvfs_host::Store>(store: S) -> Sealed<S> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(Sealed::open(store, &UserKey::from_key_file(vec![7; 32]).unwrap())).unwrap()
+}
+
+#[test]
+fn a_sealed_store_conforms_alone_and_with_other_wrappers() {
+    conforms(&BlockOn(seal(MemoryStore::new())));
+    let (_directory, redb) = redb();
+    conforms(&BlockOn(seal(redb)));
+    conforms(&BlockOn(seal(Namespaced::named(MemoryStore::new(), "tenant").unwrap())));
+    conforms(&BlockOn(Namespaced::named(seal(MemoryStore::new()), "tenant").unwrap()));
+    conforms(&BlockOn(seal(Limited::new(MemoryStore::new(), Quota::total_bytes(1 << 30)))));
 }

@@ -2,7 +2,7 @@
 
 use kvfs_host::{
     BlockOn, Durability, Guard, Limited, MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MemoryStore, Mutation, Namespaced,
-    Quota, StoreError, SyncStore,
+    Quota, Sealed, StoreError, SyncStore, UserKey,
 };
 
 use crate::put;
@@ -141,4 +141,40 @@ fn a_call_given_up_half_way_does_not_spoil_the_count() {
             .wait()
             .unwrap();
     }
+}
+
+/// Which of a file's name and content are readable in a store, after they were put through one
+/// that lies on it.
+fn readable(all: &MemoryStore, store: impl kvfs_host::Store) -> (bool, bool) {
+    let name = b"\x01v\x11\0\0\0\0\0\0\0\x01secret-name";
+    let store = BlockOn(store);
+    store.apply(&[], &[put(name, b"secret-content")], Durability::Buffered).unwrap();
+    assert_eq!(crate::value_of(&store, name).as_deref(), Some(&b"secret-content"[..]));
+    let entries = SyncStore::scan(all, b"", b"", MAX_SCAN_ENTRIES, MAX_SCAN_BYTES).unwrap();
+    let holds = |part: &[u8]| {
+        entries.iter().any(|entry| {
+            [&entry.key, &entry.value]
+                .iter()
+                .any(|bytes| bytes.windows(part.len()).any(|window| window == part))
+        })
+    };
+    (holds(b"secret-name"), holds(b"secret-content"))
+}
+
+#[test]
+fn names_are_hidden_in_a_namespace_that_is_sealed_within_and_not_around_it() {
+    let key = UserKey::from_key_file(vec![7; 32]).unwrap();
+    let wait = |all: MemoryStore| -> Sealed<MemoryStore> {
+        let sealed = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        sealed.block_on(Sealed::open(all, &key)).unwrap()
+    };
+    let all = MemoryStore::new();
+    let space = Namespaced::named(all.clone(), "alice").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let within = runtime.block_on(Sealed::open(space, &key)).unwrap();
+    assert_eq!(readable(&all, within), (false, false));
+    // The other way round, as the pages say: only contents are hidden.
+    let all = MemoryStore::new();
+    let around = Namespaced::named(wait(all.clone()), "alice").unwrap();
+    assert_eq!(readable(&all, around), (true, false));
 }

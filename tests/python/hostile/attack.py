@@ -9,6 +9,11 @@
 #   /host            a directory of the host  as /locked, and links that lead outside
 #   /given           another, read-only       the same
 #   /map             the same directory by a file map: conf is its kept
+#   /ruled           a volume with a policy   conf/main and conf/dir can only be read; free can be
+#                                             changed, but for the name free/pinned; drop takes files
+#                                             and gives none back; closed gives nothing; hidden and
+#                                             each .env are absent
+#   /ruled-host      a directory of the host  the same, and links to hidden
 #
 # Out of reach: the volume `other` of the same store, and the directories around `/host`. Both hold
 # a secret.

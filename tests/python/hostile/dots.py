@@ -39,4 +39,5 @@ for path in ["/" + "x" * 256, "/" + "a/" * 3000, "/" + "\u00e9" * 200, "/host/" 
     refused("ENAMETOOLONG", os.mkdir, path)
 for path in ["/\udcff", "/host/\udc80", b"/\xff", b"/\xc0\xae\xc0\xae/f", b"/host/\xed\xa0\x80"]:
     refused("EILSEQ", open, path, "w")
-assert names("/") == sorted(["f", "files", "given", "host", "image", "locked", "map", "over", "small"])
+roots = "f files given host image locked map over ruled ruled-host small"
+assert names("/") == roots.split()

@@ -60,6 +60,7 @@ fn host() {
 fn stores() {
     check("host/stores/file/src", 8, 50);
     check("host/stores/bucket/src", 10, 60);
+    check("host/stores/sealed/src", 12, 60);
     check("host/stores/rig/src", 5, 8);
 }
 

@@ -9,6 +9,7 @@ mod instance;
 mod limits;
 mod overlays;
 mod python;
+mod rights;
 mod stock;
 
 use std::path::Path;

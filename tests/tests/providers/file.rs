@@ -6,9 +6,11 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 
 use super::{composed, python, run, success};
-use kvfs_compose::{Compose, Provider};
+use kvfs_audit::{Found, Key, Reader};
+use kvfs_compose::{Audit, AuditLevel, Compose, Link, Provider};
 use kvfs_host::{Durability, FileStore, Mutation, SyncStore, open_store};
 use kvfs_tests::{Program, engine, guests, stock};
+use serde_json::Value;
 
 const FILE: Provider = Provider::File { path: None };
 
@@ -80,6 +82,33 @@ fn a_volume_moves_between_the_store_of_the_host_and_the_provider() {
     );
     assert_eq!(provider(&["rm c", "cat d/b"]), "rm c: ok\ncat d/b: \"two\"\n");
     assert_eq!(host(&["ls ."]), "ls .: [DescriptorType::Directory d]\n");
+}
+
+#[test]
+fn the_audit_log_of_a_guest_in_the_stock_command_is_in_its_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, path) = (dir.path().join("state"), dir.path().join("audited.wasm"));
+    std::fs::create_dir(&state).unwrap();
+    for link in [Link::Component, Link::Core] {
+        let compose = Compose::new(guests::rust().unwrap()).link(link).provider(FILE);
+        let audited = compose.audit(Audit::new(AuditLevel::Changes)).build().unwrap();
+        std::fs::write(&path, audited.bytes).unwrap();
+        success(&run(&[&option(&state)], &path, &["script", "mkdir d", "mv d e", "cat no", "rmdir e"]));
+    }
+    let store = open_store(&format!("file:{}", state.display())).unwrap();
+    let (start, end) = kvfs_audit::key_end();
+    let (mut reader, mut lines) = (Reader::new(), Vec::new());
+    for entry in SyncStore::scan(&store, &start, &end, 1000, 1 << 20).unwrap() {
+        let key = Key::parse(&entry.key).unwrap();
+        reader.record(key, &entry.value, &mut |found| match found {
+            Found::Line(line) => lines.push(serde_json::from_str::<Value>(line).unwrap()),
+            other => panic!("{other:?}"),
+        });
+    }
+    let told = |line: &Value| format!("{} {} {}", line["n"], line["op"], line["path"]);
+    let told: Vec<String> = lines.iter().map(told).collect();
+    let run = [r#"1 "create-directory-at" "/d""#, r#"2 "rename-at" "/d""#, r#"3 "remove-directory-at" "/e""#];
+    assert_eq!(told, [run, run].concat(), "one run for each way to join");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod file_kills;
 mod keyvalue;
 mod memory;
 mod runtimes;
+mod sealed;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -7,12 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use kvfs::image::Image;
 use kvfs::{Access, At, Clock, Follow, OpenFlags, Options, Timestamp, Volume};
-use kvfs_compose::{Compose, FixedSource, Link, fixed_mounts};
+use kvfs_audit::{Found, Key, Reader};
+use kvfs_compose::{Audit, AuditLevel, Compose, FixedSource, Link, fixed_mounts};
 use kvfs_host::{EngineStore, MemoryStore, SyncStore};
 use kvfs_tests::{Output, Program, Tree, set_times};
+use serde_json::Value;
 use tempfile::TempDir;
 use wasmtime::component::Component;
 
@@ -35,8 +37,11 @@ const RECORDS_BYTES: usize = 4096;
 /// wait for later commits.
 const STORE_BYTES: usize = 16 << 20;
 
+/// Most bytes of the audit log of one script, but for its last lines.
+const LOG_BYTES: u64 = 8 << 20;
+
 /// Mounts of the attacked tree, with `{}` for the tree that is packed.
-const MOUNTS: [&str; 9] = [
+const MOUNTS: [&str; 11] = [
     "/=kv",
     "/locked=kv:locked,ro",
     "/image=image:{}",
@@ -46,7 +51,25 @@ const MOUNTS: [&str; 9] = [
     "/host=host:shared",
     "/given=host:given,ro",
     "/map=host:given,ro,file=conf=kept",
+    "/ruled=kv:ruled,allow=dir-read+file-read,policy={}.rules",
+    "/ruled-host=host:ruled,allow=dir-read+file-read,policy={}.rules",
 ];
+
+/// What may be done in `/ruled` and `/ruled-host`, whose directories may be listed and files read.
+const RULES: &str = "\
+all free
+all free/**
+none closed
+none closed/**
+dir-mutate drop
+dir-mutate+file-write drop/**
+file-read+file-write free/pinned
+hide hidden
+hide **/.env
+";
+
+/// Where a script may change something in `/ruled` and `/ruled-host`.
+const RULED_FREE: [&str; 2] = ["free/", "drop/"];
 
 /// The interpreter, joined with all mounts.
 pub(super) struct Attacked {
@@ -57,13 +80,16 @@ pub(super) struct Attacked {
 
 impl Attacked {
     pub(super) fn new(guest: &[u8], link: Link) -> Self {
-        let packed = tempfile::tempdir().unwrap();
-        plain(packed.path());
-        symlink("/kept", packed.path().join("absolute")).unwrap();
-        set_times(packed.path()).unwrap();
-        let mounts =
-            MOUNTS.map(|mount| mount.replace("{}", packed.path().to_str().unwrap()).parse().unwrap());
-        let compose = mounts.into_iter().fold(Compose::new(guest).link(link), Compose::mount);
+        let around = tempfile::tempdir().unwrap();
+        let packed = around.path().join("packed");
+        fs::create_dir(&packed).unwrap();
+        fs::write(around.path().join("packed.rules"), RULES).unwrap();
+        plain(&packed);
+        symlink("/kept", packed.join("absolute")).unwrap();
+        set_times(&packed).unwrap();
+        let mounts = MOUNTS.map(|mount| mount.replace("{}", packed.to_str().unwrap()).parse().unwrap());
+        let compose = Compose::new(guest).link(link).audit(Audit::new(AuditLevel::All).max_bytes(LOG_BYTES));
+        let compose = mounts.into_iter().fold(compose, Compose::mount);
         let composed = compose.build().unwrap();
         assert_eq!(composed.report.not_linked, None);
         let image = fixed_mounts(&composed.bytes).into_iter().find_map(|mount| match mount.source {
@@ -87,6 +113,16 @@ impl Attacked {
             put(volume, "dir/inside", "inside");
         });
         fill(&store, "other", |volume| put(volume, "secret", SECRET));
+        fill(&store, "ruled", |volume| {
+            let root = volume.root().unwrap();
+            for (path, content) in ruled() {
+                match content {
+                    Some(content) => put(volume, path, content),
+                    None => volume.create_directory_at(&root, path).unwrap(),
+                }
+            }
+            volume.close(root).unwrap();
+        });
         let mut scene = Scene { attacked: self, store, around, before: State::default() };
         scene.before = scene.state();
         scene
@@ -111,10 +147,43 @@ fn host(around: &Path) {
         }
     }
     fs::write(around.join("given/unlisted"), "not in the file map").unwrap();
+    lay_ruled(&around.join("ruled"));
+    symlink("hidden/file", around.join("ruled/to-hidden")).unwrap();
+    symlink("../hidden", around.join("ruled/conf/to-hidden")).unwrap();
     fs::create_dir(around.join("shared/scratch")).unwrap();
     fs::create_dir(around.join("outside")).unwrap();
     fs::write(around.join("outside/secret"), SECRET).unwrap();
     fs::write(around.join("outside/outsider"), "").unwrap();
+}
+
+/// Directories, and files with their content, where rules hold.
+fn ruled() -> [(&'static str, Option<&'static str>); 14] {
+    [
+        ("conf", None),
+        ("conf/main", Some("conf")),
+        ("conf/dir", None),
+        ("closed", None),
+        ("closed/file", Some(SECRET)),
+        ("drop", None),
+        ("free", None),
+        ("free/file", Some("free")),
+        ("free/pinned", Some("pinned")),
+        ("free/dir", None),
+        ("free/.env", Some(SECRET)),
+        ("hidden", None),
+        ("hidden/file", Some(SECRET)),
+        ("hidden/dir", None),
+    ]
+}
+
+fn lay_ruled(dir: &Path) {
+    fs::create_dir(dir).unwrap();
+    for (path, content) in ruled() {
+        match content {
+            Some(content) => fs::write(dir.join(path), content).unwrap(),
+            None => fs::create_dir(dir.join(path)).unwrap(),
+        }
+    }
 }
 
 /// Makes the files that each mount has.
@@ -157,6 +226,8 @@ struct State {
     records: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The host's directories, without the one in which scripts may write.
     tree: Tree,
+    /// The volume `ruled`, where scripts may change nothing.
+    ruled: Tree,
     /// The times of everything in them.
     times: BTreeMap<String, (i64, i64)>,
 }
@@ -176,6 +247,7 @@ impl Scene<'_> {
         let dir = |name| self.around.path().join(name);
         // The host preopens more than is mounted.
         let program = program.preopen(dir("shared"), "shared").preopen(dir("given"), "given");
+        let program = program.preopen(dir("ruled"), "ruled");
         program.preopen(dir("outside"), "outside").args(["-c", &format!("{PRELUDE}\n{script}")])
     }
 
@@ -229,15 +301,21 @@ impl Scene<'_> {
 
     fn state(&self) -> State {
         let mut tree = Tree::of_directory(self.around.path()).unwrap();
-        tree.0.retain(|path, _| !path.starts_with("shared/scratch/"));
+        let is_free = |path: &str| RULED_FREE.iter().any(|free| path.starts_with(free));
+        tree.0.retain(|path, _| {
+            let ruled = path.strip_prefix("ruled/").is_some_and(is_free);
+            !path.starts_with("shared/scratch/") && (!ruled || path.ends_with("/.env"))
+        });
+        let mut ruled = Tree::of_volume(&self.store, "ruled").unwrap();
+        ruled.0.retain(|path, _| !is_free(path) || path.ends_with("/.env"));
         let time = |path: &String| {
             let about = self.around.path().join(path).symlink_metadata().unwrap();
             (path.clone(), (about.mtime(), about.mtime_nsec()))
         };
-        let times = tree.0.keys().filter(|path| *path != "shared/scratch").map(time).collect();
+        let times = tree.0.keys().filter(|path| !CHANGING.contains(&path.as_str())).map(time).collect();
         let mut records = self.records(&["locked", "other"]);
         records.remove(b"\x06locked\0".as_slice());
-        State { records, tree, times }
+        State { records, tree, ruled, times }
     }
 
     /// Checks from outside that nothing was harmed: the volumes are sound, those that are read-only
@@ -245,7 +323,7 @@ impl Scene<'_> {
     /// came out.
     pub(super) fn check(&self, output: &Output) -> anyhow::Result<()> {
         let store = || EngineStore(self.store.clone());
-        for name in ["main", "small", "files", "locked", "other"] {
+        for name in ["main", "small", "files", "locked", "other", "ruled"] {
             // A volume is made at its first use.
             if kvfs::probe(&mut store(), name)? {
                 let report = kvfs::fsck(&mut store(), name)?;
@@ -274,13 +352,23 @@ impl Scene<'_> {
         ensure!(small <= SMALL_BYTES + RECORDS_BYTES, "/small takes {small} bytes of the store");
         ensure!(all <= STORE_BYTES, "the store takes {all} bytes");
 
+        self.check_log()?;
+
         ensure!(!output.stdout.contains(SECRET) && !output.stderr.contains(SECRET), "printed the secret");
         let has_secret =
             |value: &Vec<u8>| value.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
         let mine = self.records(&["main", "small", "files", "over"]);
         ensure!(!mine.values().any(has_secret), "copied the secret into the store");
-        let scratch = Tree::of_directory(&self.around.path().join("shared/scratch"))?;
-        ensure!(!format!("{scratch:?}").contains(SECRET), "copied the secret to the host");
+        for free in ["shared/scratch", "ruled/free", "ruled/drop"] {
+            let mut tree = Tree::of_directory(&self.around.path().join(free))?;
+            tree.0.remove(".env");
+            ensure!(!format!("{tree:?}").contains(SECRET), "copied the secret to the host");
+        }
+        let mut ruled = Tree::of_volume(&self.store, "ruled")?;
+        ruled.0.retain(|path, _| {
+            RULED_FREE.iter().any(|free| path.starts_with(free)) && !path.ends_with("/.env")
+        });
+        ensure!(!format!("{ruled:?}").contains(SECRET), "copied the secret to where it may be read");
 
         let (now, before) = (self.state(), &self.before);
         let changed = now.records.iter().find(|(key, value)| before.records.get(*key) != Some(*value));
@@ -290,11 +378,50 @@ impl Scene<'_> {
             changed.map(|(key, _)| key.escape_ascii().to_string())
         );
         ensure!(now.records.len() == before.records.len(), "removed records");
+        ensure!(now.ruled == before.ruled, "changed {:#?}\ninto {:#?}", before.ruled, now.ruled);
         ensure!(now.tree == before.tree, "changed {:#?}\ninto {:#?}", before.tree, now.tree);
         ensure!(now.times == before.times, "changed {:?}\ninto {:?}", before.times, now.times);
         Ok(())
     }
+
+    /// Checks that the audit log is whole: all records are there, all are lines, none is missing in
+    /// their numbers, and there are no more bytes than it may have.
+    fn check_log(&self) -> anyhow::Result<()> {
+        let (mut start, end) = kvfs_audit::key_end();
+        let (mut next, mut bytes, mut wrong) = (1, 0, None);
+        let mut tell = |found: Found<'_>| match found {
+            Found::Line(line) => {
+                let Ok(line) = serde_json::from_str::<Value>(line) else {
+                    wrong = Some(line.to_owned());
+                    return;
+                };
+                let first = line["n"].as_u64().or(line["first"].as_u64());
+                if first != Some(next) {
+                    wrong = Some(format!("{line}, and not {next}"));
+                }
+                next += line["lost"].as_u64().unwrap_or(1);
+            }
+            other => wrong = Some(format!("{other:?}")),
+        };
+        let mut reader = Reader::new();
+        loop {
+            let page = SyncStore::scan(&self.store, &start, &end, 1024, 1 << 20)?;
+            let Some(last) = page.last() else { break };
+            start = [&last.key[..], &[0]].concat();
+            for entry in &page {
+                bytes += entry.value.len() as u64;
+                reader.record(Key::parse(&entry.key).context("a key in the log")?, &entry.value, &mut tell);
+            }
+        }
+        reader.end(&mut tell);
+        ensure!(wrong.is_none(), "the audit log has {wrong:?}");
+        ensure!(bytes < LOG_BYTES + (1 << 20), "the audit log has {bytes} bytes");
+        Ok(())
+    }
 }
+
+/// Directories of the host whose times scripts may change.
+const CHANGING: [&str; 4] = ["shared/scratch", "ruled/free", "ruled/drop", "ruled/free/pinned"];
 
 /// Lays the tree out in one writable directory of the host, where nothing is protected.
 pub(super) fn unprotected(dir: &Path) {
@@ -306,6 +433,9 @@ pub(super) fn unprotected(dir: &Path) {
     }
     fs::create_dir(dir.join("map")).unwrap();
     fs::write(dir.join("map/conf"), "kept").unwrap();
+    for name in ["ruled", "ruled-host"] {
+        lay_ruled(&dir.join(name));
+    }
     fs::create_dir_all(dir.join("host/scratch")).unwrap();
     plain(&dir.join("host"));
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::attacked::{unprotected, with_prelude};
 use super::{attacked, bare};
+use kvfs_host::{Durability, Mutation, SyncStore};
 use kvfs_tests::Output;
 
 /// A script of `tests/python/hostile`.
@@ -44,6 +45,7 @@ attacks! {
     own_links   219 "links out, in circles, to read-only mounts"           "CVE-2024-38358, gondolin#46"
     swapped      37 "objects swapped by guest and host during a use"       "GHSA-vqjp-4c8c-hfgg"
     read_only   302 "changes of read-only mounts, and past a file map"     "GHSA-2r75-cxrj-cmph, GHSA-4ch3-9j33-3pmj, mirage#104, eryx#71"
+    rights      758 "changes, bytes and names that a policy denies"          "eryx#71, mirage#104"
     across      372 "objects and names across mounts and volumes"          "GHSA-4ch3-9j33-3pmj, sandbox-sdk#866"
     search      129 "all that can be read, for a secret"                   "sandbox-sdk#866"
     descriptors  52 "closed, reused, wrong and forged descriptors"         "wasmer#6431"
@@ -58,8 +60,9 @@ attacks! {
     damage      243 "trees that are hard to keep, names hard to print"     "wasmer#6127, agentfs#271"
 }
 
-/// Scripts that end otherwise than by their last line: they have tests of their own.
-const OTHER_ENDS: [&str; 3] = ["abandoned", "endless", "raw_calls"];
+/// Scripts that end otherwise than by their last line, or attack another tree: they have tests of
+/// their own.
+const OTHER_ENDS: [&str; 5] = ["abandoned", "audit", "endless", "key", "raw_calls"];
 
 /// The memory of a guest and its file system. CPython starts with about 36 MiB.
 const MEMORY_BYTES: usize = 256 << 20;
@@ -120,7 +123,7 @@ fn forged_calls_of_imports_end_the_guest_alone() {
 /// Without this, a script that attacks nothing would pass.
 #[test]
 fn scripts_notice_a_tree_that_protects_nothing() {
-    for name in ["own_links", "swapped", "read_only", "across", "quota", "file_size"] {
+    for name in ["own_links", "swapped", "read_only", "rights", "across", "quota", "file_size"] {
         let attack = ATTACKS.iter().find(|attack| attack.name == name).unwrap();
         let dir = tempfile::tempdir().unwrap();
         unprotected(dir.path());
@@ -139,6 +142,8 @@ fn the_check_from_outside_notices_harm() {
         ("os.unlink('/host/dir/inside')", "changed Tree"),
         ("os.link('/host/kept', '/host/scratch/second')", "changed Tree"),
         ("os.utime('/host/kept', (1, 1))", "changed {"),
+        ("write('/ruled/free/f', SECRET)", "copied the secret to where it may be read"),
+        ("write('/ruled-host/free/f', SECRET)", "copied the secret to the host"),
         ("write('/f', SECRET)", "copied the secret into the store"),
         ("write('/host/scratch/f', SECRET)", "copied the secret to the host"),
         ("print(SECRET.decode())", "printed the secret"),
@@ -149,6 +154,26 @@ fn the_check_from_outside_notices_harm() {
         assert_eq!(output.code, Some(0), "{harm}: {output:#?}");
         let found = scene.check(&output).map_or_else(|harm| harm.to_string(), |()| String::new());
         assert!(found.starts_with(noticed) && found.is_empty() == noticed.is_empty(), "{harm}: {found}");
+    }
+}
+
+#[test]
+fn the_check_of_the_log_sees_calls_on_the_host_and_notices_damage() {
+    let scene = attacked().lay_out();
+    let output = scene.program("write('/host/scratch/f'); names('/map'); os.abort()").run().unwrap();
+    scene.check(&output).unwrap();
+    let (start, end) = kvfs_audit::key_end();
+    let entries = SyncStore::scan(&scene.store, &start, &end, 1024, 1 << 20).unwrap();
+    let text: String = entries.iter().map(|entry| String::from_utf8_lossy(&entry.value)).collect();
+    // The guest has ended itself; the lines about the host were stored before.
+    assert!(text.contains(r#""op":"open-at","fd":1,"path":"/host/scratch/f","flags":"write,"#), "{text}");
+    for (key, value) in entries.iter().map(|entry| (&entry.key, &entry.value)) {
+        let harm = |value: &[u8]| {
+            SyncStore::apply(&scene.store, &[], &[Mutation::Put { key, value }], Durability::Buffered).unwrap();
+            scene.check(&output).err().map(|harm| harm.to_string()).unwrap_or_default()
+        };
+        assert!(harm(&value[..value.len() - 1]).starts_with("the audit log has"));
+        assert_eq!(harm(value), "");
     }
 }
 

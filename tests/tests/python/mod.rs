@@ -6,7 +6,7 @@ mod sequences;
 
 use std::sync::OnceLock;
 
-use kvfs_compose::Link;
+use kvfs_compose::{Compose, Link};
 use kvfs_tests::{Program, engine, guests};
 use wasmtime::component::Component;
 
@@ -25,6 +25,8 @@ macro_rules! joined_by {
             use std::sync::{Arc, OnceLock};
             use wasmtime::component::Component;
 
+            #[path = "audit.rs"]
+            mod audit;
             #[path = "command.rs"]
             mod command;
             #[path = "full.rs"]
@@ -40,9 +42,33 @@ macro_rules! joined_by {
             mod packages;
             #[path = "processes.rs"]
             pub(crate) mod processes;
+            #[path = "sealed.rs"]
+            mod sealed;
 
             /// The same way, as an argument of the command.
             pub(crate) const LINK: &str = $argument;
+
+            /// Returns the interpreter on three volumes, one in another, with an audit log of all calls.
+            fn audited_all(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
+                static COMPONENT: OnceLock<Component> = OnceLock::new();
+                let component = COMPONENT.get_or_init(|| super::join_audited($link, "all,max-bytes=32M"));
+                kvfs_tests::Program::new(component).store(store.clone())
+            }
+
+            /// As [`audited_all`], with a log of changes without which nothing may change.
+            fn audited_required(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
+                static COMPONENT: OnceLock<Component> = OnceLock::new();
+                let component =
+                    COMPONENT.get_or_init(|| super::join_audited($link, "changes,required,max-bytes=128K"));
+                kvfs_tests::Program::new(component).store(store.clone())
+            }
+
+            /// As [`audited_all`], with the log in the volume `log`.
+            fn audited_volume(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
+                static COMPONENT: OnceLock<Component> = OnceLock::new();
+                let component = COMPONENT.get_or_init(|| super::join_audited($link, "all,volume=log"));
+                kvfs_tests::Program::new(component).store(store.clone())
+            }
 
             /// Returns the interpreter with the mounts that the hostile scripts attack.
             #[cfg(unix)]
@@ -66,6 +92,16 @@ joined_by!(linked, kvfs_compose::Link::Core, "core");
 
 fn join(link: Link) -> Component {
     compile(&guests::joined(&guest(), link).expect("joining the CPython guest"))
+}
+
+/// Joins the guest with three volumes, one in another, and an audit log.
+fn join_audited(link: Link, audit: &str) -> Component {
+    let guest = guest();
+    let mounts = ["/=kv", "/data=kv:data", "/data/deep=kv:deep"].map(|mount| mount.parse().unwrap());
+    let compose = Compose::new(&guest).link(link).audit(audit.parse().unwrap());
+    let composed = mounts.into_iter().fold(compose, Compose::mount).build().unwrap();
+    assert_eq!(composed.report.not_linked, None);
+    compile(&composed.bytes)
 }
 
 fn guest() -> Vec<u8> {

@@ -14,7 +14,8 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::NotPermitted`] for a directory, [`Error::Exist`], [`Error::TooManyLinks`],
-    /// [`Error::CrossDevice`] if only one of the names is scrubbed.
+    /// [`Error::CrossDevice`] if the policy gives more rights at the new name than at the old one,
+    /// or if only one of the names is scrubbed.
     ///
     /// # Durability
     /// In the store when it returns, except in mode `lazy`.
@@ -38,6 +39,7 @@ impl Volume {
         if entry.kind == Kind::Directory {
             return Err(Error::NotPermitted);
         }
+        txn.check_no_more_rights(old.place, found.place)?;
         if entry.kind == Kind::File && txn.volume.scrubs_at(old.place) != txn.volume.scrubs_at(found.place) {
             return Err(Error::CrossDevice);
         }

@@ -3,6 +3,7 @@
 use crate::descriptor::{Access, Descriptor};
 use crate::error::{Error, Result};
 use crate::place::Place;
+use crate::policy::Rights;
 use crate::quota::Used;
 use crate::stored::record::inode::Content;
 use crate::storing::change::Change;
@@ -24,6 +25,13 @@ pub struct OpenFlags {
     pub truncate: bool,
 }
 
+/// The rights that opening a file for some access needs.
+fn rights_of(access: Access) -> Rights {
+    let read = if access.read { Rights::FILE_READ } else { Rights::NONE };
+    let write = if access.write { Rights::FILE_WRITE } else { Rights::NONE };
+    read | write
+}
+
 impl Volume {
     /// Opens a file or directory, or makes a file.
     ///
@@ -34,7 +42,8 @@ impl Volume {
     /// # Errors
     /// [`Error::Invalid`] for `directory` with a flag that makes or truncates files,
     /// [`Error::ReadOnly`] for a change through a directory that takes none, [`Error::IsDirectory`]
-    /// for writing to a directory, [`Error::Loop`] for a symbolic link with [`Follow::No`], and
+    /// for writing to a directory, [`Error::Loop`] for a symbolic link with [`Follow::No`],
+    /// [`Error::NotPermitted`] for a file that the policy does not let it read, write or make, and
     /// those of path resolution.
     ///
     /// # Durability
@@ -72,6 +81,7 @@ impl Volume {
                 return Err(Error::NoEntry);
             }
             let name = found.new_name(&mut txn, Kind::File)?;
+            txn.check_right(place, rights_of(access))?;
             txn.check_growth(Used::inode(0).and(Used::name(name)).and(txn.copy_up(found.dir)))?;
             let mut writes = txn.into_writes(Change::Data)?;
             let ino = writes.create(Kind::File, found.dir, Content::Inline(Vec::new()));
@@ -94,6 +104,10 @@ impl Volume {
         }
         if access.write || flags.truncate {
             txn.check_writable()?;
+        }
+        if entry.kind == Kind::File {
+            let truncate = if flags.truncate { Rights::FILE_WRITE } else { Rights::NONE };
+            txn.check_right(place, rights_of(access) | truncate)?;
         }
         let size = txn.inode_of(entry)?.size;
         txn.volume.note_place(entry.ino, place);

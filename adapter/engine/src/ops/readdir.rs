@@ -4,6 +4,7 @@ use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::load;
+use crate::policy::Rights;
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
 use std::collections::VecDeque;
@@ -61,9 +62,12 @@ struct Pages {
 impl Volume {
     /// Starts listing a directory. `.` and `..` are not listed.
     ///
-    /// Names present throughout appear once. Removed names may appear before they are removed. New
+    /// Names that the policy hides do not appear. Other names present throughout appear once. Removed names may appear before they are removed. New
     /// names do not appear, unless they replace a name that was there. So a listing always ends,
     /// with no more entries than there were at its start.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotDirectory`], [`crate::Error::NotPermitted`] if the policy does not let it be listed.
     ///
     /// # Cost
     /// Nothing for a small directory that is completely in memory, now or later. Otherwise one
@@ -71,7 +75,9 @@ impl Volume {
     /// `apply` before a page if there are unstored changes. Inodes are not read.
     pub fn read_directory(&mut self, directory: &Descriptor) -> Result<DirStream> {
         let dir = directory.directory()?;
-        let generation = self.begin()?.inode(dir)?.generation;
+        let mut txn = self.begin()?;
+        txn.check_right(directory.place, Rights::DIR_READ)?;
+        let generation = txn.inode(dir)?.generation;
         let directory = self.reopen(directory)?;
         let room =
             self.allowed.held_entries().saturating_sub(self.snapshot_entries).min(MAX_SNAPSHOT_ENTRIES);
@@ -112,14 +118,16 @@ impl Volume {
     /// # Cost
     /// See [`Volume::read_directory`].
     pub fn next_entry(&mut self, stream: &mut DirStream) -> Result<Option<DirEntry>> {
-        let dir = stream.directory.ino;
+        let (dir, place) = (stream.directory.ino, stream.directory.place);
         loop {
             match &mut stream.source {
                 Source::Snapshot { names, next } => {
                     let Some(name) = names.get(*next).map(Rc::clone) else { return Ok(None) };
                     let entry = self.begin()?.lookup(dir, &name)?;
                     *next += 1;
-                    if let Some(Dentry { kind, ino, .. }) = entry {
+                    if let Some(Dentry { kind, ino, .. }) =
+                        entry.filter(|_| !self.is_hidden_name(place, &name))
+                    {
                         return Ok(Some(DirEntry { name, kind, ino }));
                     }
                 }
@@ -137,7 +145,8 @@ impl Volume {
                         pages.after = Some(Rc::clone(&name));
                         // Leave out entries younger than the listing: a guest that renames each
                         // entry to behind its place would never reach the end.
-                        match entry.filter(|entry| entry.born <= pages.generation) {
+                        let entry = entry.filter(|entry| entry.born <= pages.generation);
+                        match entry.filter(|_| !self.is_hidden_name(place, &name)) {
                             Some(Dentry { kind, ino, .. }) => return Ok(Some(DirEntry { name, kind, ino })),
                             None => continue,
                         }

@@ -66,7 +66,6 @@ impl Volume {
         let new_name = new.last_name(Error::Busy)?;
         let (old_name, moved) = old.old_name(&txn, Error::Busy)?;
         new.check_may_change(&txn)?;
-        check_places(&txn, moved, (old.place, new.place))?;
         if (old.must_be_dir || new.must_be_dir) && moved.kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }
@@ -79,6 +78,7 @@ impl Volume {
         if let Some(replaced) = new.entry {
             check_kinds(&mut txn, (moved, old.dir), replaced)?;
         }
+        check_places(&txn, moved, (old.place, new.place))?;
         let is_mountpoint = |entry: Dentry| txn.volume.mountpoints.cover(entry.ino);
         if is_mountpoint(moved) || new.entry.is_some_and(is_mountpoint) {
             return Err(Error::Busy);

@@ -2,9 +2,11 @@
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
+use crate::place::Place;
+use crate::policy::Rights;
 use crate::storing::change::Change;
 use crate::transaction::txn::Txn;
-use crate::types::{InodeNo, SetTime, Timestamp};
+use crate::types::{InodeNo, Kind, SetTime, Timestamp};
 use crate::volume::Volume;
 use crate::walking::path::{Ending, Follow, resolve};
 use crate::walking::start::Start;
@@ -14,7 +16,8 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::ReadOnly`] for a descriptor that may change nothing, [`Error::Invalid`] for a
-    /// billion nanoseconds or more.
+    /// billion nanoseconds or more, [`Error::NotPermitted`] if the policy gives no right to change
+    /// it where it was opened.
     ///
     /// # Durability
     /// As a write.
@@ -27,7 +30,7 @@ impl Volume {
         }
         let mut txn = self.begin_change(0)?;
         txn.inode(descriptor.ino)?;
-        set(txn, descriptor.ino, atime, mtime, Change::Data)
+        set(txn, (descriptor.ino, descriptor.kind, descriptor.place), atime, mtime, Change::Data)
     }
 
     /// Sets the times of the object that a path leads to.
@@ -54,11 +57,17 @@ impl Volume {
         let entry = found.existing()?;
         txn.inode_of(entry)?;
         txn.volume.note_place(entry.ino, found.place);
-        set(txn, entry.ino, atime, mtime, Change::Names)
+        set(txn, (entry.ino, entry.kind, found.place), atime, mtime, Change::Names)
     }
 }
 
-fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, change: Change) -> Result<()> {
+fn set(
+    txn: Txn<'_>,
+    (ino, kind, place): (InodeNo, Kind, Place),
+    atime: SetTime,
+    mtime: SetTime,
+    change: Change,
+) -> Result<()> {
     for time in [atime, mtime] {
         if matches!(time, SetTime::At(Timestamp { nanoseconds: 1_000_000_000.., .. })) {
             return Err(Error::Invalid);
@@ -67,6 +76,8 @@ fn set(txn: Txn<'_>, ino: InodeNo, atime: SetTime, mtime: SetTime, change: Chang
     if (atime, mtime) == (SetTime::Keep, SetTime::Keep) {
         return Ok(());
     }
+    let right = if kind == Kind::Directory { Rights::DIR_MUTATE } else { Rights::FILE_WRITE };
+    txn.check_right(place, right)?;
     txn.check_growth(txn.copy_up(ino))?;
     let mut writes = txn.into_writes(change)?;
     writes.edit(ino, |inode, now| {

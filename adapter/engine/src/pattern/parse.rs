@@ -69,6 +69,12 @@ fn error(at: usize, what: &'static str) -> PatternError {
     PatternError { at, what }
 }
 
+/// Returns the text of parts that are characters only.
+fn text(parts: &[Part]) -> Option<String> {
+    let char = |part: &Part| if let Part::Char(char) = part { Some(*char) } else { None };
+    parts.iter().map(char).collect()
+}
+
 struct Parser<'p> {
     pattern: &'p str,
     at: usize,
@@ -105,9 +111,7 @@ impl Parser<'_> {
         if let [Part::Many] = *self.parts {
             return Ok(Segment::Any);
         }
-        let chars =
-            self.parts.iter().map(|part| if let Part::Char(char) = part { Some(*char) } else { None });
-        if let Some(text) = chars.collect::<Option<String>>() {
+        if let Some(text) = text(&self.parts) {
             return match &*text {
                 "." | ".." => Err(error(start, "`.` and `..` are no names of files; leave them out")),
                 text if text.len() > MAX_NAME_BYTES => {
@@ -115,6 +119,11 @@ impl Parser<'_> {
                 }
                 text => Ok(Segment::Text(text.into())),
             };
+        }
+        // Most patterns are so, as `*.key`.
+        let mut stars = self.parts.splitn(2, |part| *part == Part::Many);
+        if let (Some(start), Some(end)) = (stars.next().and_then(text), stars.next().and_then(text)) {
+            return Ok(Segment::Ends(start.into(), end.into()));
         }
         if self.parts.len() > MAX_SEGMENT_PARTS {
             let what = "this name has too many parts; write fewer alternatives, or `*` for a part of it";

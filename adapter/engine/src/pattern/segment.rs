@@ -11,6 +11,8 @@ pub(super) enum Segment {
     Text(Box<str>),
     /// Any name.
     Any,
+    /// Any name with this start and this end, which do not overlap.
+    Ends(Box<str>, Box<str>),
     /// Any name that these parts match, up to [`MAX_SEGMENT_PARTS`].
     Parts(Box<[Part]>),
 }
@@ -37,11 +39,25 @@ impl Segment {
     /// segment's parts.
     pub(super) fn matches(&self, name: &str) -> bool {
         match self {
-            Self::Text(text) => **text == *name,
+            Self::Text(text) => text.len() == name.len() && starts_with(name, text),
             Self::Any => true,
+            Self::Ends(start, end) => {
+                let is_long_enough = name.len() >= start.len() + end.len();
+                is_long_enough && starts_with(name, start) && ends_with(name, end)
+            }
             Self::Parts(parts) => matches(parts, name),
         }
     }
+}
+
+// Nearly all comparisons fail at the first byte, for which a call of `memcmp` is dear. The caller has
+// compared the lengths.
+fn starts_with(name: &str, start: &str) -> bool {
+    name.bytes().zip(start.bytes()).all(|(one, other)| one == other)
+}
+
+fn ends_with(name: &str, end: &str) -> bool {
+    name.bytes().rev().zip(end.bytes().rev()).all(|(one, other)| one == other)
 }
 
 fn matches(parts: &[Part], name: &str) -> bool {

@@ -140,7 +140,7 @@ impl Txn<'_> {
         let inode = self.inode(ino)?;
         let (size, all) = (inode.size, inode.extents);
         if matches!(inode.content, Content::Inline(_)) || all >= inode.extents_end(extent_bytes) {
-            return Ok(vec![0..size]);
+            return Ok(Vec::from([0..size]));
         }
         let mut stretches: Vec<Range<u64>> = Vec::new();
         for index in self.find_extents_from(ino, 0)?.0 {

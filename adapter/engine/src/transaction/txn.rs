@@ -105,9 +105,15 @@ impl<'v> Txn<'v> {
         if self.volume.read_only { Err(Error::ReadOnly) } else { Ok(()) }
     }
 
-    /// Fails if the policy does not give a right at a place.
-    pub(crate) fn check_right(&self, place: Place, right: Rights) -> Result<()> {
-        if self.volume.rights(place).contains(right) { Ok(()) } else { Err(Error::NotPermitted) }
+    /// Fails if the policy does not give rights at a place. That the volume takes no changes is
+    /// reported first.
+    pub(crate) fn check_right(&self, place: Place, needed: Rights) -> Result<()> {
+        let changes = needed != needed.intersection(Rights::DIR_READ | Rights::FILE_READ);
+        match self.volume.rights(place).contains(needed) {
+            true => Ok(()),
+            false if changes && self.volume.read_only => Err(Error::ReadOnly),
+            false => Err(Error::NotPermitted),
+        }
     }
 
     /// Fails if a file that is named at the place `old` may be read or written at the place `new`,

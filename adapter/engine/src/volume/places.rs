@@ -29,8 +29,7 @@ impl Volume {
     /// Whether two places of directories have the same rights and scrubbing, and all places below
     /// them.
     pub(crate) fn has_same_rules(&self, one: Place, other: Place) -> bool {
-        self.rights(one) == self.rights(other)
-            && one.rights.same_below(other.rights)
+        self.policy.as_ref().is_none_or(|policy| policy.is_same(one.rights, other.rights))
             && one.scrub.same_below(other.scrub)
     }
 
@@ -44,6 +43,12 @@ impl Volume {
     #[inline(always)]
     pub(crate) fn is_hidden(&self, place: Place) -> bool {
         self.policy.as_ref().is_some_and(|policy| policy.grant(place.rights) == Grant::Hide)
+    }
+
+    /// Whether a name in a directory is not to be seen.
+    #[inline(always)]
+    pub(crate) fn is_hidden_name(&self, directory: Place, name: &str) -> bool {
+        self.policy.is_some() && self.is_hidden(self.place_below(directory, name))
     }
 
     /// The place of the root.

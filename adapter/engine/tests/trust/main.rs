@@ -4,6 +4,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod above;
+mod confined;
 mod cost;
 mod crash;
 mod exhaustive;
@@ -25,6 +26,7 @@ mod quota;
 mod refused;
 mod regressions;
 mod repair;
+mod rights;
 mod scrub;
 mod settings;
 mod shares;

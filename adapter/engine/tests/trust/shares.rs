@@ -16,7 +16,8 @@ fn table(options: Options) -> (TestStore, Mounts, Vec<Descriptor>) {
     let store = TestStore::new(LARGE);
     let path = |number| if number == 0 { "/".to_owned() } else { format!("/{number:02}") };
     let mounted = |number| Mounted::Volume(number as usize);
-    let spec = |number| MountSpec { path: path(number), mounted: mounted(number), read_only: false };
+    let spec =
+        |number| MountSpec { path: path(number), mounted: mounted(number), read_only: false, policy: None };
     let given = store.clone();
     let open = move |number: usize| {
         let options = Options { volume: format!("v{number}"), ..options.clone() };

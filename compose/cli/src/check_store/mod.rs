@@ -6,10 +6,11 @@ mod provider_store;
 use crate::interrupt;
 use crate::parse::{parse_directory, parse_time};
 use crate::provider::provider;
+use crate::sealing::KeyArgs;
 use anyhow::{Context, Result, bail};
 use check::{Check, Open};
 use clap::Args;
-use kvfs_host::{FileStore, open_store};
+use kvfs_host::FileStore;
 use provider_store::{Program, ProviderStore};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,11 +24,12 @@ use std::time::Duration;
 /// with a new instance. The exit code is 0 if every checked claim holds, 4 if one does not, 1 if
 /// nothing could be checked.
 #[derive(Args)]
-#[group(required = true, multiple = true)]
 pub(crate) struct CheckStoreArgs {
     /// A store of the host: `memory:[SIZE]`, `redb:PATH` or `file:DIR`.
-    #[arg(long, conflicts_with = "provider")]
+    #[arg(long, conflicts_with = "provider", required_unless_present = "provider")]
     store: Option<String>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// A provider: `memory[:SIZE]`, `file[:GUEST-DIR]`, `keyvalue[:BUCKET]` (on buckets in memory),
     /// or a component that exports kvfs:store/kv-store.
     #[arg(long, value_name = "memory[:SIZE]|file[:GUEST-DIR]|keyvalue[:BUCKET]|FILE.wasm")]
@@ -46,9 +48,13 @@ pub(crate) fn check_store(args: &CheckStoreArgs) -> Result<ExitCode> {
     let limit = args.timeout;
     match (&args.store, &args.provider) {
         (Some(url), _) => {
-            Check { name: url, open: &|| Ok(Box::new(open_store(url)?)), interrupt: None, limit }.run()
+            Check { name: url, open: &|| Ok(Box::new(args.key.open(url)?)), interrupt: None, limit }.run()
         }
         (None, Some(name)) => {
+            if args.key.is_given() {
+                bail!("{name} keeps its entries itself, and a key does not encrypt them; leave the key out");
+            }
+            args.key.warn_if_unused(name);
             let Some(bytes) = provider(name)?.to_component().context(name.clone())? else {
                 bail!("{name} is not a provider; check a store of the host with --store");
             };

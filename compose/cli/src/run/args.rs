@@ -3,6 +3,7 @@
 use super::bounds::Bounds;
 use crate::composition::CompositionArgs;
 use crate::parse::parse_directory;
+use crate::sealing::KeyArgs;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,8 @@ pub(crate) struct RunArgs {
     /// store.
     #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR", default_value = "memory:")]
     pub(super) store: String,
+    #[command(flatten)]
+    pub(super) key: KeyArgs,
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     pub(super) env: Vec<(String, String)>,
@@ -32,6 +35,10 @@ pub(crate) struct RunArgs {
     /// of it. A name that no mount and no provider asks for is refused.
     #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
     pub(super) dir: Vec<(PathBuf, String)>,
+    /// Appends the audit log to FILE instead of the store; it is made if missing. Only with --audit, or for a
+    /// guest that was composed with it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) audit_file: Option<PathBuf>,
     /// Lets the guest use the host's network and look up names.
     #[arg(long)]
     pub(super) inherit_network: bool,

@@ -7,7 +7,7 @@ use crate::runtime::{imports, plain};
 use crate::terminal::{one_line, warn, warn_with};
 use anyhow::{Context, Result};
 use kvfs_compose::Visible;
-use kvfs_host::{AnyStore, KvCtx, KvView, MemoryLimit};
+use kvfs_host::{KvCtx, KvView, MemoryLimit};
 use std::process::ExitCode;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -40,7 +40,7 @@ pub(super) fn call(
     args: &RunArgs,
     component: &Component,
     directories: &[MountedDirectory],
-    kv: AnyStore,
+    kv: impl kvfs_host::Store + 'static,
 ) -> Result<ExitCode> {
     let mut linker = Linker::new(component.engine());
     // Toolchains import this part of WASI 0.2, which is off by default.

@@ -1,6 +1,7 @@
 //! `kvfs run`: a guest on a store, in wasmtime.
 
 mod args;
+mod audit_file;
 mod bounds;
 mod call;
 mod engine;
@@ -11,17 +12,18 @@ use crate::mounted::MountedDirectory;
 use crate::runtime::imports;
 use anyhow::{Context, Result, bail};
 pub(crate) use args::RunArgs;
+use audit_file::audit_file;
 use call::call;
 use engine::{GUEST_STACK_BYTES, HOST_STACK_BYTES};
 use kvfs_compose::{DEFAULT_FILE_PATH, Provider};
-use kvfs_host::open_store;
 use load::{Loaded, load};
 use std::process::ExitCode;
 use wasmtime::component::Component;
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let guest = args.guest().display().to_string();
-    let Loaded { component, volumes, directories, provider } = load(args).with_context(|| guest.clone())?;
+    let Loaded { component, volumes, directories, provider, audit } =
+        load(args).with_context(|| guest.clone())?;
     if let Some(Provider::File { path }) = &provider {
         let path = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
         if !args.dir.iter().any(|(_, preopen)| preopen == path) {
@@ -41,13 +43,28 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             bail!("{guest}: no mount and no provider in it asks for a directory {preopen}; leave --dir out");
         }
     }
+    let audit_file = match &args.audit_file {
+        Some(path) => Some(audit_file(path, audit, &component).with_context(|| guest.clone())?),
+        None => None,
+    };
+    if !imports(&component, "kvfs:store/kv-store@") {
+        if args.key.is_given() {
+            bail!(
+                "{guest}: it has its store within, which a key does not seal; leave the key out, or run it on --store"
+            );
+        }
+        args.key.warn_if_unused(&guest);
+    }
     interrupt::end_in_order()?;
-    let kv = open_store(&args.store)?;
+    let kv = args.key.open(&args.store)?;
     for volume in &volumes {
         volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
     }
     let result = std::thread::scope(|scope| {
-        let call = || call(args, &component, &directories, kv.clone());
+        let call = || match audit_file {
+            Some(file) => call(args, &component, &directories, file.before(kv.clone())),
+            None => call(args, &component, &directories, kv.clone()),
+        };
         let stack_bytes = GUEST_STACK_BYTES + HOST_STACK_BYTES;
         let guest = std::thread::Builder::new().stack_size(stack_bytes).spawn_scoped(scope, call)?;
         guest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

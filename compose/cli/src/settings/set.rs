@@ -1,5 +1,6 @@
 //! `kvfs settings set`.
 
+use super::scrub::ScrubArgs;
 use super::show::{lines, read};
 use crate::interrupt;
 use crate::terminal::{say, warn};
@@ -8,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use kvfs::{Quota, Settings, Used};
 use kvfs_compose::ByteSize;
-use kvfs_host::{EngineStore, open_store, open_store_read_only};
+use kvfs_host::EngineStore;
 
 /// Changes settings of a volume, for all who open it from then on.
 ///
@@ -30,6 +31,8 @@ pub(super) struct SetArgs {
     /// Limits the size of each file.
     #[arg(long, value_name = "SIZE|none", value_parser = size)]
     max_file_bytes: Option<Limit>,
+    #[command(flatten)]
+    scrub: ScrubArgs,
     /// Replaces all settings: what is not given is lifted. The only way to set damaged settings anew.
     #[arg(long)]
     replace: bool,
@@ -55,20 +58,23 @@ fn limit(text: &str, read: impl Fn(&str) -> Result<u64, String>) -> Result<Limit
 
 pub(super) fn set(args: &SetArgs) -> Result<()> {
     let given = [args.max_bytes, args.max_inodes, args.max_names, args.max_file_bytes];
-    if given.iter().all(Option::is_none) && !args.replace {
+    let scrubbing = args.scrub.read()?;
+    if given.iter().all(Option::is_none) && scrubbing.is_none() && !args.replace {
         bail!(
-            "nothing to set; give --max-bytes, --max-inodes, --max-names or --max-file-bytes, or --replace, which \
+            "nothing to set; give --max-bytes, --max-inodes, --max-names, --max-file-bytes or --scrub, or --replace, which \
              lifts all that is not given"
         );
     }
     interrupt::end_in_order()?;
     // Opening a store for writing makes one that does not exist, so it is looked at first.
-    let store = open_store_read_only(&args.at.store)?;
+    let store = args.at.key.open_to_check(&args.at.store)?;
     match read(&args.at, store) {
         Err(error) if !(args.replace && is_damage(&error)) => return Err(error),
         _ => {}
     }
-    let store = open_store(&args.at.store)?;
+    // Settings that do not open can be replaced.
+    let key = &args.at.key;
+    let store = if args.replace { key.open_to_repair(&args.at.store) } else { key.open(&args.at.store) }?;
     let mut volumes = EngineStore(store.clone());
     let done = kvfs::set_settings(&mut volumes, &args.at.volume, &mut |before| {
         let mut settings = match (before, args.replace) {
@@ -76,14 +82,22 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
             (before, _) => before?,
         };
         change(&mut settings.quota, given);
+        if let Some(scrubbing) = &scrubbing {
+            settings.scrubbing.clone_from(scrubbing);
+        }
         Ok(settings)
     });
     let told = done.map_err(|error| args.at.explain(error, "set the settings of"));
     let closed = store.close().with_context(|| format!("{}: cannot make them durable", args.at.store));
     told.and(closed)?;
-    let (settings, used) = read(&args.at, open_store_read_only(&args.at.store)?)?;
+    let (settings, used) = read(&args.at, args.at.key.open_to_check(&args.at.store)?)?;
     if is_over(&settings.quota, used) {
         warn("the volume holds more than that already: it keeps it, and growth is refused");
+    }
+    if matches!(scrubbing, Some(Some(_))) && used.inodes > 1 {
+        warn(
+            "what is in the volume already is masked when it is next written to, and names stay as they are",
+        );
     }
     say(lines(&args.at, &settings, used))
 }

@@ -4,10 +4,10 @@ use crate::terminal::say;
 use crate::volume::VolumeArgs;
 use anyhow::{Result, anyhow};
 use kvfs::{Quota, Settings, Used};
-use kvfs_host::{AnyStore, EngineStore, open_store_read_only};
+use kvfs_host::{AnyStore, EngineStore};
 
 pub(super) fn show(args: &VolumeArgs) -> Result<()> {
-    let store = open_store_read_only(&args.store)?;
+    let store = args.key.open_to_check(&args.store)?;
     let (settings, used) = read(args, store)?;
     say(lines(args, &settings, used))
 }
@@ -16,7 +16,7 @@ pub(super) fn show(args: &VolumeArgs) -> Result<()> {
 pub(super) fn read(args: &VolumeArgs, store: AnyStore) -> Result<(Settings, Used)> {
     kvfs::settings(&mut EngineStore(store), &args.volume).map_err(|error| match error {
         kvfs::Error::Damaged(damage) if damage.record == "settings" => {
-            let VolumeArgs { store, volume } = args;
+            let VolumeArgs { store, volume, .. } = args;
             anyhow!(kvfs::Error::Damaged(damage)).context(format!(
                 "{store}: volume `{volume}` is not opened by anybody before they are set anew, all of them: \
                  kvfs settings set --replace"
@@ -30,11 +30,13 @@ pub(super) fn read(args: &VolumeArgs, store: AnyStore) -> Result<(Settings, Used
 pub(super) fn lines(args: &VolumeArgs, settings: &Settings, used: Used) -> Vec<String> {
     let Quota { bytes, inodes, names, file_bytes } = settings.quota;
     let limit = |limit: Option<u64>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
-    vec![
+    let mut lines = vec![
         format!("volume {} of {}", args.volume, args.store),
         format!("max-bytes: {}, {} used", limit(bytes), used.bytes),
         format!("max-inodes: {}, {} used", limit(inodes), used.inodes),
         format!("max-names: {}, {} used", limit(names), used.names),
         format!("max-file-bytes: {}", limit(file_bytes)),
-    ]
+    ];
+    lines.extend(super::scrub::lines(settings.scrubbing.as_ref()));
+    lines
 }

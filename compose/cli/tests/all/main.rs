@@ -1,7 +1,9 @@
 //! The command: its messages and exit codes, and what it leaves behind after an error.
 
+mod audit;
 mod check_store;
 mod fsck;
+mod sealed;
 mod settings;
 mod terminal;
 mod trust;
@@ -51,8 +53,15 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
     assert!(kvfs(path, &kept).status.success());
     std::fs::create_dir(path.join("taken")).unwrap();
     let before = files(path);
-    let cases: [(&[&str], &str); 27] = [
+    let cases: [(&[&str], &str); 31] = [
         (&["compose", "missing.wasm", "-o", "x.wasm"], "cannot read missing.wasm"),
+        (
+            &["compose", "guest.wasm", "-o", "x.wasm", "--audit", "some"],
+            "is no audit log; use changes or all",
+        ),
+        (&["compose", "guest.wasm", "-o", "x.wasm", "--audit", "all,volume=main"], "is mounted too"),
+        (&["run", "--audit", "all", "done.wasm"], "already composed"),
+        (&["run", "--audit-file", "x.jsonl", "guest.wasm"], "compose it with --audit changes"),
         (&["compose", "script.wasm", "-o", "x.wasm"], "not a WebAssembly file"),
         (&["compose", "cut.wasm", "-o", "x.wasm"], "truncated or damaged WebAssembly at byte "),
         (&["compose", "nothing.wasm", "-o", "x.wasm"], "nothing to virtualize"),
@@ -74,7 +83,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["run", "--mode", "lazy", "done.wasm"], "already composed"),
         (
             &["run", "--volume", "v", "done.wasm"],
-            "run it without --link, --mode, --volume, --mount, --share, ",
+            "run it without --link, --mode, --volume, --mount, --audit, --share, ",
         ),
         (&["run", "--mount", "/=kv", "done.wasm"], "already composed"),
         (&["run", "--cache-size", "8M", "done.wasm"], "already composed"),

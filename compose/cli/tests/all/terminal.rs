@@ -286,6 +286,11 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     case(&["check-store", "--store", &store]);
     case(&["check-store", "--provider", "provider.wasm", "--dir", &format!("{EVIL}/none::x")]);
     case(&["check-store", "--store", "memory:", "--timeout", EVIL]);
+    write("key", &[7; 32]);
+    case(&["rekey", "--store", &store, "--key-file", "key", "--new-key-file", "key"]);
+    case(&["rekey", "--store", "redb:damaged.redb", "--key-file", EVIL, "--new-key-file", "key"]);
+    case(&["rekey", "--store", "redb:damaged.redb", "--key-file", "key", "--new-passphrase-file", EVIL]);
+    case(&["fsck", "--store", &store, "--passphrase-file", EVIL]);
     case(&[EVIL]);
     case(&["inspect", &format!("{EVIL}/none")]);
 

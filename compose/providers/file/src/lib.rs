@@ -3,9 +3,14 @@
 //! The store itself is `kvfs-file-store`, which the host crate opens too; this gives it a directory
 //! of WASI and exports it. Composition may write a line `path=GUEST-PATH`: the name under which the
 //! host preopens the directory, [`DEFAULT_PATH`] unless told.
+//!
+//! With the feature `sealed`, the store is encrypted with a key from a second directory.
 
 #[cfg(target_arch = "wasm32")]
 mod wasi;
+
+#[cfg(all(target_arch = "wasm32", feature = "sealed"))]
+mod sealed;
 
 /// The name under which the host preopens the directory.
 pub const DEFAULT_PATH: &str = "/kvfs";
@@ -18,17 +23,22 @@ mod component {
     use kvfs_provider_kit::{Singleton, StoreError};
     use std::cell::RefCell;
 
+    #[cfg(not(feature = "sealed"))]
+    type Store = FileStore<WasiDirectory>;
+    #[cfg(feature = "sealed")]
+    type Store = crate::sealed::Sealed;
+
     #[global_allocator]
     static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
     thread_local! {
-        static STORE: RefCell<Option<FileStore<WasiDirectory>>> = const { RefCell::new(None) };
+        static STORE: RefCell<Option<Store>> = const { RefCell::new(None) };
     }
 
     struct Component;
 
     impl Singleton for Component {
-        type Store = FileStore<WasiDirectory>;
+        type Store = Store;
 
         fn with<T>(ask: impl FnOnce(&mut Self::Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
             STORE.with(|held| {
@@ -46,7 +56,7 @@ mod component {
         }
     }
 
-    fn open() -> Result<FileStore<WasiDirectory>, StoreError> {
+    fn open() -> Result<Store, StoreError> {
         let text = kvfs_wasm_config::text();
         let path = text.lines().find_map(|line| line.strip_prefix("path=")).unwrap_or(DEFAULT_PATH);
         let directory = WasiDirectory::find(path).ok_or_else(|| {
@@ -54,7 +64,10 @@ mod component {
                 "no directory is preopened as {path}; run with --dir DIR::{path}"
             ))
         })?;
-        FileStore::open(directory).map_err(with_remedy)
+        let store = FileStore::open(directory).map_err(with_remedy)?;
+        #[cfg(feature = "sealed")]
+        let store = crate::sealed::seal(store)?;
+        Ok(store)
     }
 
     #[allow(unsafe_code, unreachable_pub)]

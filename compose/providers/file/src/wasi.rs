@@ -3,7 +3,7 @@
 use crate::wasi::bindings::wasi::filesystem::preopens::get_directories;
 use crate::wasi::bindings::wasi::filesystem::types as wit;
 use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
-use std::rc::Rc;
+use std::sync::Arc;
 
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
 mod bindings {
@@ -18,13 +18,13 @@ mod bindings {
 const READ_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug)]
-pub(crate) struct WasiDirectory(Rc<wit::Descriptor>);
+pub(crate) struct WasiDirectory(Arc<wit::Descriptor>);
 
 impl WasiDirectory {
     /// Finds the directory that the host preopens under a name.
     pub(crate) fn find(path: &str) -> Option<Self> {
         let (root, _) = get_directories().into_iter().find(|(_, name)| name == path)?;
-        Some(Self(Rc::new(root)))
+        Some(Self(Arc::new(root)))
     }
 
     /// Asks the directory, or the same directory opened in itself: the shim of jco lists and syncs

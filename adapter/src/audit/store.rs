@@ -1,0 +1,40 @@
+//! The store below volumes that are audited.
+
+use super::active::{after_commit, before_commit};
+use crate::store::ImportedStore;
+use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+
+/// The imported store, with the log's lines stored in order with the commits.
+pub(crate) struct AuditedStore;
+
+impl KvStore for AuditedStore {
+    fn limits(&mut self) -> Result<Limits, StoreError> {
+        ImportedStore.limits()
+    }
+
+    fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        ImportedStore.get(keys)
+    }
+
+    fn scan(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        ImportedStore.scan(start, end, max_entries, max_bytes)
+    }
+
+    fn apply(
+        &mut self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        before_commit(level)?;
+        let outcome = ImportedStore.apply(guards, mutations, level);
+        after_commit(level, outcome.is_ok());
+        outcome
+    }
+}

@@ -1,0 +1,134 @@
+//! The key of a sealed store.
+
+use crate::terminal::warn;
+use anyhow::{Context, Result};
+use clap::Args;
+use kvfs_host::{
+    AnyStore, UserKey, open_sealed_store, open_store, open_store_read_only, salvage_sealed_store,
+    salvage_sealed_store_read_only,
+};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The environment variable with a passphrase.
+const PASSPHRASE: &str = "KVFS_PASSPHRASE";
+
+/// More than a key file or a passphrase may have.
+const MAX_READ_BYTES: u64 = 1 << 16;
+
+// No doc comment: clap would take it for the command's.
+#[derive(Args)]
+pub(crate) struct KeyArgs {
+    /// Encrypts the store with the key in this file: at least 32 random bytes. An empty store
+    /// becomes an encrypted one; a store with data must have been encrypted with this key.
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
+    key_file: Option<PathBuf>,
+    /// Encrypts the store with the passphrase in this file, less a line end. Without --key-file and
+    /// this, KVFS_PASSPHRASE is the passphrase, if it is set; other programs of yours can read it
+    /// in /proc/PID/environ.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl KeyArgs {
+    /// Returns whether an argument names a key.
+    pub(crate) fn is_given(&self) -> bool {
+        self.key_file.is_some() || self.passphrase_file.is_some()
+    }
+
+    /// Opens a store, with the key if there is one.
+    pub(crate) fn open(&self, url: &str) -> Result<AnyStore> {
+        Ok(match self.key()? {
+            Some(key) => open_sealed_store(url, &key)?,
+            None => open_store(url)?,
+        })
+    }
+
+    /// Warns if the environment has a passphrase that `what` makes no use of.
+    pub(crate) fn warn_if_unused(&self, what: impl Display) {
+        if std::env::var_os(PASSPHRASE).is_some() {
+            warn(format_args!("{what}: {PASSPHRASE} is set, and nothing is encrypted with it"));
+        }
+    }
+
+    /// Opens a store to check a volume of it, for reading only, with the key if there is one.
+    /// Values that do not open are empty.
+    pub(crate) fn open_to_check(&self, url: &str) -> Result<AnyStore> {
+        Ok(match self.key()? {
+            Some(key) => salvage_sealed_store_read_only(url, &key)?,
+            None => open_store_read_only(url)?,
+        })
+    }
+
+    /// Opens a store to repair a volume of it, with the key if there is one. Values that do not
+    /// open are empty.
+    pub(crate) fn open_to_repair(&self, url: &str) -> Result<AnyStore> {
+        Ok(match self.key()? {
+            Some(key) => salvage_sealed_store(url, &key)?,
+            None => open_store(url)?,
+        })
+    }
+
+    /// Returns the key: of an argument, or of the environment.
+    pub(crate) fn key(&self) -> Result<Option<UserKey>> {
+        match (&self.key_file, &self.passphrase_file) {
+            (Some(path), _) => key_file(path).map(Some),
+            (_, Some(path)) => passphrase_file(path).map(Some),
+            (None, None) => match std::env::var_os(PASSPHRASE) {
+                Some(passphrase) => {
+                    let key = UserKey::from_passphrase(passphrase.into_encoded_bytes());
+                    Ok(Some(key.context(PASSPHRASE)?))
+                }
+                None => Ok(None),
+            },
+        }
+    }
+}
+
+pub(crate) fn key_file(path: &Path) -> Result<UserKey> {
+    UserKey::from_key_file(read(path)?).with_context(|| path.display().to_string())
+}
+
+pub(crate) fn passphrase_file(path: &Path) -> Result<UserKey> {
+    let mut passphrase = read(path)?;
+    if passphrase.last() == Some(&b'\n') {
+        passphrase.pop();
+        passphrase.pop_if(|last| *last == b'\r');
+    }
+    UserKey::from_passphrase(passphrase).with_context(|| path.display().to_string())
+}
+
+/// Reads a file that may have no end, as /dev/urandom. The buffer is not moved, so that no copy of
+/// the key stays behind.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(MAX_READ_BYTES as usize + 64);
+    let read = |file: File| {
+        warn_of_readers(path, &file)?;
+        file.take(MAX_READ_BYTES).read_to_end(&mut bytes)
+    };
+    File::open(path)
+        .and_then(read)
+        .with_context(|| format!("cannot read {}; check the path", path.display()))?;
+    Ok(bytes)
+}
+
+/// Warns if others than the file's owner may read it.
+#[cfg(unix)]
+fn warn_of_readers(path: &Path, file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let found = file.metadata()?;
+    if found.is_file() && found.mode() & 0o077 != 0 {
+        let path = path.display();
+        warn(format_args!(
+            "{path}: others than its owner may use this key; take that away: chmod 600 {path}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_: &Path, _: &File) -> std::io::Result<()> {
+    Ok(())
+}
