@@ -86,8 +86,8 @@ fn add_line(policy: &mut Policy, line: &str) -> Result<(), PolicyError> {
     policy.add(grant.parse()?, pattern.trim_start())
 }
 
-/// Writes a policy for the adapter: the rights where no rule matches, for the line of its mount, and
-/// a line for each rule.
+/// Writes a policy for the adapter: the rights where no rule matches, for the line of its mount,
+/// and a line for each rule.
 pub(super) fn lines(policy: Option<&Policy>) -> (String, String) {
     let Some(policy) = policy else { return Default::default() };
     let rules = policy.rules().map(|(grant, pattern)| format!("rule={grant} {pattern}\n"));

@@ -1,5 +1,5 @@
-//! The audit log of a program: every call is there once, in order, and nothing that the program does
-//! hides or forges one.
+//! The audit log of a program: every call is there once, in order, and nothing that the program
+//! does hides or forges one.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,8 +40,8 @@ fn lines(store: &impl SyncStore) -> Vec<Value> {
     lines
 }
 
-/// Checks that events are numbered without a gap, but for those that a line counts as lost, and that
-/// time does not run backwards. Returns the number of lost events.
+/// Checks that events are numbered without a gap, but for those that a line counts as lost, and
+/// that time does not run backwards. Returns the number of lost events.
 fn check_numbers(lines: &[Value]) -> u64 {
     let (mut next, mut lost, mut time) = (1, 0, String::new());
     for line in lines {
@@ -133,7 +133,8 @@ except OSError:
 os.mkdir('/end')
 ";
 
-/// What [`CALLS`] does in a directory `R`, which it lists as `L`, without the hashes that libc asks for.
+/// What [`CALLS`] does in a directory `R`, which it lists as `L`, without the hashes that libc asks
+/// for.
 const EVENTS: &str = "\
 open-at Rf flags=read,write,mutate-directory,create,symlink-follow ok
 write-via-stream Rf offset=0 ok

@@ -12,7 +12,8 @@ use wasmtime::component::Component;
 /// The file.
 pub(super) struct AuditFile(File);
 
-/// Opens the file. `is_logged` says whether the guest was composed with a log that goes to its store.
+/// Opens the file. `is_logged` says whether the guest was composed with a log that goes to its
+/// store.
 ///
 /// # Errors
 /// Says why there would be nothing in the file.
