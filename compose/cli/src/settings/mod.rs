@@ -1,7 +1,10 @@
 //! `kvfs settings`.
 
-mod set;
+mod scrub;
+
 mod show;
+
+mod set;
 
 use crate::volume::VolumeArgs;
 use anyhow::Result;
