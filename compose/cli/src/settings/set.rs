@@ -13,8 +13,8 @@ use kvfs_host::EngineStore;
 
 /// Changes settings of a volume, for all who open it from then on.
 ///
-/// A volume that holds more than a new limit keeps it: growth is refused, and everything else works.
-/// A guest that has the volume open is shut out of it, as by every other opener.
+/// A volume that holds more than a new limit keeps it: growth is refused, and everything else
+/// works. A guest that has the volume open is shut out of it, as by every other opener.
 #[derive(Args)]
 pub(super) struct SetArgs {
     #[command(flatten)]
@@ -33,7 +33,8 @@ pub(super) struct SetArgs {
     max_file_bytes: Option<Limit>,
     #[command(flatten)]
     scrub: ScrubArgs,
-    /// Replaces all settings: what is not given is lifted. The only way to set damaged settings anew.
+    /// Replaces all settings: what is not given is lifted. Damaged settings can be set in no other
+    /// way.
     #[arg(long)]
     replace: bool,
 }
