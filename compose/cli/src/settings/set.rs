@@ -89,7 +89,7 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
         Ok(settings)
     });
     let told = done.map_err(|error| args.at.explain(error, "set the settings of"));
-    let closed = store.close().with_context(|| format!("{}: cannot make them durable", args.at.store));
+    let closed = store.close().with_context(|| format!("{}: cannot make the settings durable", args.at.store));
     told.and(closed)?;
     let (settings, used) = read(&args.at, args.at.key.open_to_check(&args.at.store)?)?;
     if is_over(&settings.quota, used) {
