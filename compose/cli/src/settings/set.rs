@@ -62,8 +62,8 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
     let scrubbing = args.scrub.read()?;
     if given.iter().all(Option::is_none) && scrubbing.is_none() && !args.replace {
         bail!(
-            "nothing to set; give --max-bytes, --max-inodes, --max-names, --max-file-bytes or --scrub, or --replace, which \
-             lifts all that is not given"
+            "nothing to set; give --max-bytes, --max-inodes, --max-names, --max-file-bytes or --scrub, or \
+             --replace, which lifts all that is not given"
         );
     }
     interrupt::end_in_order()?;
@@ -89,7 +89,8 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
         Ok(settings)
     });
     let told = done.map_err(|error| args.at.explain(error, "set the settings of"));
-    let closed = store.close().with_context(|| format!("{}: cannot make the settings durable", args.at.store));
+    let closed =
+        store.close().with_context(|| format!("{}: cannot make the settings durable", args.at.store));
     told.and(closed)?;
     let (settings, used) = read(&args.at, args.at.key.open_to_check(&args.at.store)?)?;
     if is_over(&settings.quota, used) {
