@@ -36,7 +36,7 @@ const UNREADABLE: &str = r#"{"unreadable":true}"#;
 /// of an `apply` gets the lines before again; otherwise it gets each line once.
 ///
 /// A guest logs only if it was composed with [`Compose::audit`]. Put this wrapper outside all
-/// others that change keys, such as [`Namespaced`](crate::Namespaced).
+/// others that change keys: [`Namespaced`](crate::Namespaced) and [`Sealed`](crate::Sealed).
 ///
 /// [`Compose::audit`]: https://docs.rs/kvfs-compose/latest/kvfs_compose/struct.Compose.html#method.audit
 ///
