@@ -300,7 +300,7 @@ impl GuestDescriptor for Node {
             look("readlink-at"),
             &path,
             |own| own.readlink_at(&path),
-            |line, target| target.into_iter().for_each(|target| line.text("target", target)),
+            |line, target| target.into_iter().for_each(|target| audit::text(line, "target", target)),
         )
     }
 
@@ -328,7 +328,7 @@ impl GuestDescriptor for Node {
             change("symlink-at"),
             &new_path,
             |own| own.symlink_at(&old_path, &new_path),
-            |line, _| line.text("target", &old_path),
+            |line, _| audit::text(line, "target", &old_path),
         )
     }
 
