@@ -130,7 +130,7 @@ fn a_scrubbed_volume_takes_its_secret_in_no_way() {
     scene.scrub(SCRUBBED);
     let output = scene.program(&script).max_memory(MEMORY_BYTES).run().unwrap();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert_eq!(output.stdout, "97 attempts\n");
+    assert_eq!(output.stdout, "78 attempts\n");
     scene.check(&output).unwrap_or_else(|harm| panic!("{harm}"));
     // What was in the directory that is not scrubbed is removed and may be garbage still.
     assert_eq!(scene.records_with(SCRUBBED), [""; 0]);

@@ -148,7 +148,10 @@ fn damaged_settings_are_set_anew_only_all_together() {
     assert_eq!(set(&["--replace", "--max-bytes", "1M"]).0, Some(0));
     assert_eq!(fsck(&[]).status.code(), Some(0));
     let text = shown(dir.path(), "redb:s.redb");
-    assert!(text.contains("max-bytes: 1048576,") && text.ends_with("max-file-bytes: none\n"), "{text}");
+    assert!(
+        text.contains("max-bytes: 1048576,") && text.ends_with("max-file-bytes: none\nscrub: none\n"),
+        "{text}"
+    );
 }
 
 #[test]
