@@ -71,6 +71,14 @@ macro_rules! joined_by {
                 kvfs_tests::Program::new(component).store(store.clone())
             }
 
+            /// As [`audited_required`], with the log in the volume `log`.
+            fn audited_required_volume(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
+                static COMPONENT: OnceLock<Component> = OnceLock::new();
+                let component =
+                    COMPONENT.get_or_init(|| super::join_audited($link, "changes,required,volume=log"));
+                kvfs_tests::Program::new(component).store(store.clone())
+            }
+
             /// Returns the interpreter with the mounts that the hostile scripts attack.
             #[cfg(unix)]
             fn attacked() -> &'static super::attacked::Attacked {
