@@ -33,7 +33,7 @@ fn overwrite(limits: Limits, mode: Mode, writes: usize, backwards: bool) {
     assert_eq!(volume.write(&file, At::Offset(0), &old), Ok(old.len()));
     volume.sync_all().unwrap();
     let mut watch = Watch::default();
-    let mut look = |watch: &mut Watch| watch.check(&store, &setup, &clear, &mut || true).unwrap();
+    let look = |watch: &mut Watch| watch.check(&store, &setup, &clear, &mut || true).unwrap();
     look(&mut watch);
     let mut places: Vec<usize> = (0..new.len()).step_by(writes).collect();
     if backwards {
