@@ -111,8 +111,10 @@ fn preload_dir(backing: &mut Backing, cache: &mut Cache, dir: InodeNo) -> Result
         known.large = true;
     }
     let page = names(backing, cache, dir, None, DIR_PRELOAD_ENTRIES, DIR_PRELOAD_BYTES)?;
-    // A store may return less than was asked for: only the count tells that this is all.
-    let all = page.is_empty() || cache.node(dir).is_some_and(|node| node.stored_size == page.len() as u64);
+    // A store may return less than was asked for: only the count tells that this is all. In doubt,
+    // the page may be of after an apply that the count knows nothing of.
+    let counted = || cache.node(dir).is_some_and(|node| node.stored_size == page.len() as u64);
+    let all = backing.is_live() && (page.is_empty() || counted());
     if let Some(known) = cache.dir_mut(dir) {
         known.complete = all;
         known.large = !all;

@@ -58,7 +58,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Compose(compose::ComposeArgs),
+    Compose(Box<compose::ComposeArgs>),
     #[cfg(feature = "runtime")]
     Run(run::RunArgs),
     #[cfg(feature = "runtime")]

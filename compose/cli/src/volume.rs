@@ -8,7 +8,9 @@ use clap::Args;
 #[derive(Args)]
 pub(crate) struct VolumeArgs {
     /// The store, such as `redb:PATH`. No guest may be running on it.
-    #[arg(long)]
+    // The group tells `settings` whether these arguments are given: clap leaves a group without
+    // members if it has arguments of another struct.
+    #[arg(long, group = "VolumeArgs")]
     pub(crate) store: String,
     #[command(flatten)]
     pub(crate) key: KeyArgs,

@@ -13,8 +13,8 @@ impl FromStr for Mount {
     /// Parses `PATH=SOURCE[,ro|rw][,allow=RIGHTS][,policy=FILE]` and `[,max-bytes=SIZE]`
     /// `[,max-inodes=NUMBER][,max-names=NUMBER][,max-file-bytes=SIZE]` after it. RIGHTS are `none`,
     /// `all`, or names joined by `+`, such as `dir-read+file-read`; FILE has rules, see
-    /// [`MountRules::File`]. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or `host:PREOPEN`, the last
-    /// one with any number of `,file=NAME=HOST-PATH`.
+    /// [`MountRules::File`]. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
+    /// `host:PREOPEN`, the last one with any number of `,file=NAME=HOST-PATH`.
     ///
     /// A comma ends the source, and the last colon of an overlay precedes the volume's name. For
     /// paths that contain commas or colons, use [`Mount::new`].

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, ensure};
 use kvfs::image::Image;
-use kvfs::{Access, At, Clock, Follow, OpenFlags, Options, Timestamp, Volume};
+use kvfs::{Access, At, Clock, Follow, OpenFlags, Options, Scope, Scrubbing, Timestamp, Volume};
 use kvfs_audit::{Found, Key, Reader};
 use kvfs_compose::{Audit, AuditLevel, Compose, FixedSource, Link, fixed_mounts};
 use kvfs_host::{EngineStore, MemoryStore, SyncStore};
@@ -241,6 +241,29 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// Scrubs the volume at `/` of a secret, but for the directory `open`.
+    pub(super) fn scrub(&self, secret: &str) {
+        fill(&self.store, "main", |volume| {
+            let scope = Scope::Except(vec!["open/**".to_owned()]);
+            let mut settings = volume.settings();
+            settings.scrubbing = Some(Scrubbing::new([9; 16], &[secret.as_bytes()], scope).unwrap());
+            volume.set_settings(&settings).unwrap();
+        });
+    }
+
+    /// The records of the volume at `/` and of the audit log that have some text.
+    pub(super) fn records_with(&self, text: &str) -> Vec<String> {
+        let has = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        let records = self.records(&["main"]);
+        let (start, end) = kvfs_audit::key_end();
+        let log = SyncStore::scan(&self.store, &start, &end, u32::MAX, u32::MAX).unwrap();
+        assert!(!log.is_empty(), "no log");
+        let log = log.iter().map(|entry| (&*entry.key, &*entry.value));
+        let found = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).chain(log);
+        let found = found.filter(|(key, value)| has(key) || has(value));
+        found.map(|(key, _)| key.escape_ascii().to_string()).collect()
+    }
+
     /// Returns a run of a script, the prelude in front.
     pub(super) fn program(&self, script: &str) -> Program {
         let program = Program::new(&self.attacked.component).store(Arc::new(self.store.clone()));

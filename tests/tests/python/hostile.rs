@@ -1,7 +1,7 @@
 //! Scripts that try to break out of the file system, over its limits, or the tree itself. Each says
-//! in its first comment what it tries and what must happen, and checks that from inside. The harness
-//! checks from outside that nothing else has changed. A script that does not make all of its attempts
-//! fails.
+//! in its first comment what it tries and what must happen, and checks that from inside. The
+//! harness checks from outside that nothing else has changed. A script that does not make all of
+//! its attempts fails.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ attacks! {
 
 /// Scripts that end otherwise than by their last line, or attack another tree: they have tests of
 /// their own.
-const OTHER_ENDS: [&str; 5] = ["abandoned", "audit", "endless", "key", "raw_calls"];
+const OTHER_ENDS: [&str; 6] = ["abandoned", "audit", "endless", "key", "raw_calls", "scrub"];
 
 /// The memory of a guest and its file system. CPython starts with about 36 MiB.
 const MEMORY_BYTES: usize = 256 << 20;
@@ -118,6 +118,25 @@ fn forged_calls_of_imports_end_the_guest_alone() {
         let output = ends(script, way, Duration::from_secs(60));
         assert!(matches!(output.code, None | Some(1)), "{way}: {output:#?}");
     }
+}
+
+/// A secret that the volume at `/` is scrubbed of.
+const SCRUBBED: &str = "battery-staple-of-a-horse";
+
+#[test]
+fn a_scrubbed_volume_takes_its_secret_in_no_way() {
+    let script = counted(include_str!("../../python/hostile/scrub.py"));
+    let scene = attacked().lay_out();
+    scene.scrub(SCRUBBED);
+    let output = scene.program(&script).max_memory(MEMORY_BYTES).run().unwrap();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(output.stdout, "78 attempts\n");
+    scene.check(&output).unwrap_or_else(|harm| panic!("{harm}"));
+    // What was in the directory that is not scrubbed is removed and may be garbage still.
+    assert_eq!(scene.records_with(SCRUBBED), [""; 0]);
+    // The script notices a volume that is not scrubbed.
+    let output = attacked().lay_out().program(&script).run().unwrap();
+    assert!(output.stderr.contains("AssertionError: not harmless"), "{output:#?}");
 }
 
 /// Without this, a script that attacks nothing would pass.

@@ -4,7 +4,10 @@ use crate::fixture::{CREATE, WRITE, create, open_volume, read};
 use crate::ops::Setup;
 use crate::run::TestClock;
 use crate::store::{Applied, Fault, Map, SMALL, TestStore};
-use kvfs::{Access, At, Descriptor, Follow, Limits, Mode, OpenFlags, Options, SetTime, Volume, fsck};
+use kvfs::{
+    Access, At, CacheLimits, Descriptor, Error, Follow, Limits, Mode, OpenFlags, Options, SetTime, Volume,
+    fsck,
+};
 
 struct Fixture {
     store: TestStore,
@@ -412,4 +415,32 @@ fn regression_a_full_store_stays_full_when_new_bytes_follow_a_removal() {
     fixture.check();
     let (mut volume, root) = fixture.open();
     assert_eq!(volume.stat_at(&root, "again", Follow::No).unwrap().size, 50_000);
+}
+
+/// The page of a small store had as many names as were counted before an apply of unknown outcome,
+/// which had added one: the directory was taken for complete, and its last name for missing.
+#[test]
+fn regression_a_lookup_in_doubt_hides_the_names_behind_a_page() {
+    for (call, fault) in (0..6).flat_map(|call| [(call, Fault::GoneApplied), (call, Fault::GoneNotApplied)]) {
+        let cache = CacheLimits { dentries: 0, ..CacheLimits::default() };
+        let fixture = Fixture::new(SMALL, Options { cache, ..options() });
+        fixture.store.0.borrow_mut().scan_entries_max = 3;
+        let (mut volume, root) = fixture.open();
+        for name in ["b", "c", "d"] {
+            volume.create_directory_at(&root, name).unwrap();
+        }
+        volume.sync_all().unwrap();
+        fixture.store.set_fault(fault, call, u64::MAX);
+        let made = volume.create_directory_at(&root, "a");
+        fixture.store.clear_fault();
+        // Looks do not ask whether the apply took.
+        volume.stat_at(&root, "e", Follow::No).unwrap_err();
+        for name in ["b", "c", "d"] {
+            assert!(volume.stat_at(&root, name, Follow::No).is_ok(), "{name}, {fault:?} at {call}: {made:?}");
+        }
+        assert_eq!(volume.create_directory_at(&root, "d"), Err(Error::Exist), "{fault:?} at {call}");
+        volume.sync_all().unwrap();
+        drop(volume);
+        fixture.check();
+    }
 }

@@ -1,5 +1,6 @@
 //! `kvfs settings set`.
 
+use super::scrub::ScrubArgs;
 use super::show::{lines, read};
 use crate::interrupt;
 use crate::terminal::{say, warn};
@@ -12,8 +13,8 @@ use kvfs_host::EngineStore;
 
 /// Changes settings of a volume, for all who open it from then on.
 ///
-/// A volume that holds more than a new limit keeps it: growth is refused, and everything else works.
-/// A guest that has the volume open is shut out of it, as by every other opener.
+/// A volume that holds more than a new limit keeps it: growth is refused, and everything else
+/// works. A guest that has the volume open is shut out of it, as by every other opener.
 #[derive(Args)]
 pub(super) struct SetArgs {
     #[command(flatten)]
@@ -30,7 +31,10 @@ pub(super) struct SetArgs {
     /// Limits the size of each file.
     #[arg(long, value_name = "SIZE|none", value_parser = size)]
     max_file_bytes: Option<Limit>,
-    /// Replaces all settings: what is not given is lifted. The only way to set damaged settings anew.
+    #[command(flatten)]
+    scrub: ScrubArgs,
+    /// Replaces all settings: what is not given is lifted. Damaged settings can be set in no other
+    /// way.
     #[arg(long)]
     replace: bool,
 }
@@ -55,10 +59,11 @@ fn limit(text: &str, read: impl Fn(&str) -> Result<u64, String>) -> Result<Limit
 
 pub(super) fn set(args: &SetArgs) -> Result<()> {
     let given = [args.max_bytes, args.max_inodes, args.max_names, args.max_file_bytes];
-    if given.iter().all(Option::is_none) && !args.replace {
+    let scrubbing = args.scrub.read()?;
+    if given.iter().all(Option::is_none) && scrubbing.is_none() && !args.replace {
         bail!(
-            "nothing to set; give --max-bytes, --max-inodes, --max-names or --max-file-bytes, or --replace, which \
-             lifts all that is not given"
+            "nothing to set; give --max-bytes, --max-inodes, --max-names, --max-file-bytes or --scrub, or \
+             --replace, which lifts all that is not given"
         );
     }
     interrupt::end_in_order()?;
@@ -78,14 +83,23 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
             (before, _) => before?,
         };
         change(&mut settings.quota, given);
+        if let Some(scrubbing) = &scrubbing {
+            settings.scrubbing.clone_from(scrubbing);
+        }
         Ok(settings)
     });
     let told = done.map_err(|error| args.at.explain(error, "set the settings of"));
-    let closed = store.close().with_context(|| format!("{}: cannot make them durable", args.at.store));
+    let closed =
+        store.close().with_context(|| format!("{}: cannot make the settings durable", args.at.store));
     told.and(closed)?;
     let (settings, used) = read(&args.at, args.at.key.open_to_check(&args.at.store)?)?;
     if is_over(&settings.quota, used) {
         warn("the volume holds more than that already: it keeps it, and growth is refused");
+    }
+    if matches!(scrubbing, Some(Some(_))) && used.inodes > 1 {
+        warn(
+            "what is in the volume already is masked when it is next written to, and names stay as they are",
+        );
     }
     say(lines(&args.at, &settings, used))
 }

@@ -18,7 +18,7 @@ pub(super) fn read(args: &VolumeArgs, store: AnyStore) -> Result<(Settings, Used
         kvfs::Error::Damaged(damage) if damage.record == "settings" => {
             let VolumeArgs { store, volume, .. } = args;
             anyhow!(kvfs::Error::Damaged(damage)).context(format!(
-                "{store}: volume `{volume}` is not opened by anybody before they are set anew, all of them: \
+                "{store}: nobody can open volume `{volume}` until all of its settings are set anew; use \
                  kvfs settings set --replace"
             ))
         }
@@ -30,11 +30,13 @@ pub(super) fn read(args: &VolumeArgs, store: AnyStore) -> Result<(Settings, Used
 pub(super) fn lines(args: &VolumeArgs, settings: &Settings, used: Used) -> Vec<String> {
     let Quota { bytes, inodes, names, file_bytes } = settings.quota;
     let limit = |limit: Option<u64>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
-    vec![
+    let mut lines = vec![
         format!("volume {} of {}", args.volume, args.store),
         format!("max-bytes: {}, {} used", limit(bytes), used.bytes),
         format!("max-inodes: {}, {} used", limit(inodes), used.inodes),
         format!("max-names: {}, {} used", limit(names), used.names),
         format!("max-file-bytes: {}", limit(file_bytes)),
-    ]
+    ];
+    lines.extend(super::scrub::lines(settings.scrubbing.as_ref()));
+    lines
 }

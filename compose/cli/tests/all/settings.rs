@@ -17,8 +17,8 @@ fn shown(directory: &Path, store: &str) -> String {
     stdout
 }
 
-const NONE: &str =
-    "max-bytes: none, 128 used\nmax-inodes: none, 1 used\nmax-names: none, 0 used\nmax-file-bytes: none\n";
+const NONE: &str = "max-bytes: none, 128 used\nmax-inodes: none, 1 used\nmax-names: none, 0 used\n\
+                    max-file-bytes: none\nscrub: none\n";
 
 #[test]
 fn settings_are_set_shown_and_lifted() {
@@ -39,7 +39,7 @@ fn settings_are_set_shown_and_lifted() {
         assert!(code == Some(0) && stderr.is_empty(), "{stderr}");
         let expected = format!(
             "volume main of {store}\nmax-bytes: 67108864, 128 used\nmax-inodes: 9, 1 used\nmax-names: 8, 0 used\n\
-             max-file-bytes: 1024\n"
+             max-file-bytes: 1024\nscrub: none\n"
         );
         assert_eq!(stdout, expected);
         assert_eq!(shown(dir.path(), store), expected);
@@ -48,7 +48,7 @@ fn settings_are_set_shown_and_lifted() {
         assert_eq!(settings(dir.path(), &[&["set", "--store", store][..], &some].concat()).0, Some(0));
         let text = shown(dir.path(), store);
         assert!(text.contains("max-bytes: 67108864,") && text.contains("max-names: none,"), "{text}");
-        assert!(text.ends_with("max-file-bytes: 5\n"), "{text}");
+        assert!(text.ends_with("max-file-bytes: 5\nscrub: none\n"), "{text}");
         let fsck = kvfs(dir.path(), &["fsck", "--store", store]);
         assert_eq!(fsck.status.code(), Some(0), "{fsck:?}");
         let (code, stdout, stderr) =
@@ -148,5 +148,56 @@ fn damaged_settings_are_set_anew_only_all_together() {
     assert_eq!(set(&["--replace", "--max-bytes", "1M"]).0, Some(0));
     assert_eq!(fsck(&[]).status.code(), Some(0));
     let text = shown(dir.path(), "redb:s.redb");
-    assert!(text.contains("max-bytes: 1048576,") && text.ends_with("max-file-bytes: none\n"), "{text}");
+    assert!(
+        text.contains("max-bytes: 1048576,") && text.ends_with("max-file-bytes: none\nscrub: none\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn secrets_are_set_from_a_file_and_never_shown_or_stored() {
+    let dir = workshop();
+    let path = |name: &str| dir.path().join(name);
+    store_with_volume(&path("s.redb"), |_| {});
+    std::fs::write(path("secrets"), "correct horse\r\nbattery staple\n\n").unwrap();
+    let set = |args: &[&str]| settings(dir.path(), &[&["set", "--store", "redb:s.redb"], args].concat());
+    let (code, stdout, stderr) =
+        set(&["--scrub", "except", "--scrub-path", "tmp/**", "--secret-file", "secrets", "--max-names", "9"]);
+    assert!(code == Some(0) && stderr.is_empty(), "{stderr}");
+    let expected = "scrub: except\nscrub-path: tmp/**\nsecrets: 2, of 13, 14 bytes\n";
+    assert!(stdout.ends_with(expected), "{stdout}");
+    // Other settings are set without it, and leave it.
+    assert_eq!(set(&["--max-names", "none"]).0, Some(0));
+    assert!(shown(dir.path(), "redb:s.redb").ends_with(expected));
+    let stored = std::fs::read(path("s.redb")).unwrap();
+    for secret in ["correct horse", "battery staple"] {
+        assert!(!stored.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+    }
+    assert_eq!(kvfs(dir.path(), &["fsck", "--store", "redb:s.redb"]).status.code(), Some(0));
+    let (code, stdout, stderr) = set(&["--scrub", "none"]);
+    assert!(code == Some(0) && stdout.ends_with("scrub: none\n"), "{stdout}{stderr}");
+}
+
+#[test]
+fn what_cannot_be_scrubbed_is_refused_without_showing_a_secret() {
+    let dir = workshop();
+    let path = |name: &str| dir.path().join(name);
+    store_with_volume(&path("s.redb"), |_| {});
+    std::fs::write(path("secrets"), "correct horse\n").unwrap();
+    std::fs::write(path("short"), "correct horse\nhunter2\n").unwrap();
+    let before = files(dir.path());
+    for (args, expected) in [
+        (&["--scrub", "all"][..], "needs --secret-file"),
+        (&["--scrub", "none", "--secret-file", "secrets"], "takes no --secret-file"),
+        (&["--scrub", "all", "--scrub-path", "a", "--secret-file", "secrets"], "leave it out"),
+        (&["--scrub", "only", "--secret-file", "secrets"], "no pattern"),
+        (&["--scrub", "only", "--scrub-path", "[a", "--secret-file", "secrets"], "pattern 1"),
+        (&["--scrub", "all", "--secret-file", "short"], "secret 2 has 7 bytes"),
+        (&["--scrub", "all", "--secret-file", "missing"], "missing: cannot read"),
+    ] {
+        let (code, _, stderr) = settings(dir.path(), &[&["set", "--store", "redb:s.redb"], args].concat());
+        assert!(code == Some(1) && stderr.contains(expected), "{args:?}: {code:?} {stderr}");
+        assert!(!stderr.contains("hunter2") && !stderr.contains("horse"), "{stderr}");
+    }
+    assert_eq!(files(dir.path()), before);
 }

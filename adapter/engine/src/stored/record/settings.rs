@@ -208,7 +208,7 @@ mod tests {
     fn settings_survive_encoding_unknown_fields_included() {
         let mut settings = with(&[(0x8001, b"kept"), (3, b"")]);
         let quota = Quota { file_bytes: Some(5000), ..Quota::default() };
-        settings = settings.with(&Settings { quota });
+        settings = settings.with(&Settings { quota, scrubbing: None });
         let read = again(&settings).unwrap();
         assert_eq!(read, settings);
         assert_eq!(read.max_file_bytes(), Some(5000));

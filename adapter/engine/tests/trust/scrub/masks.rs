@@ -39,7 +39,14 @@ impl Clear {
 
     /// Whether there is a secret in these bytes.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
-        self.secrets.iter().any(|secret| bytes.windows(secret.len()).any(|window| window == secret))
+        self.places(bytes).next().is_some()
+    }
+
+    /// Where secrets start.
+    pub fn places(&self, bytes: &[u8]) -> impl Iterator<Item = usize> {
+        self.secrets
+            .iter()
+            .flat_map(move |secret| (0..bytes.len()).filter(move |at| bytes[*at..].starts_with(secret)))
     }
 
     pub fn borrowed(&self) -> Vec<&[u8]> {

@@ -3,6 +3,7 @@
 
 mod masks;
 mod order;
+mod policy;
 mod watch;
 mod world;
 
