@@ -1,9 +1,13 @@
 //! Secrets of scrubbed volumes, which are masked in lines of the log as they are in the volumes.
 
-use kvfs::Scrubbing;
+use kvfs::{MAX_SECRET_BYTES, Scrubbing};
 use kvfs_audit::{Line, MAX_TEXT_BYTES};
 use std::borrow::Cow;
 use std::cell::RefCell;
+
+/// Most bytes of a text that are looked through: a line has no more, but a secret may begin in it
+/// and end behind.
+const MAX_MASKED_BYTES: usize = MAX_TEXT_BYTES + MAX_SECRET_BYTES;
 
 thread_local! {
     /// The policies of the volumes that were opened so far.
@@ -19,8 +23,9 @@ fn has_masks() -> bool {
     MASKS.with_borrow(|masks| !masks.is_empty())
 }
 
-/// Returns a text of the guest's without secrets.
+/// Returns the start of a text of the guest's without secrets.
 fn masked(text: &str) -> Cow<'_, str> {
+    let text = text.get(..text.floor_char_boundary(MAX_MASKED_BYTES)).unwrap_or_default();
     MASKS.with_borrow(|masks| {
         masks.iter().fold(Cow::Borrowed(text), |text, scrubbing| match scrubbing.masked(&text) {
             Cow::Borrowed(_) => text,
