@@ -1,5 +1,5 @@
-//! The types behind the guest's descriptors and listings: open on a volume, or with mounts of the host
-//! on either.
+//! The types behind the guest's descriptors and listings: open on a volume, or with mounts of the
+//! host on either.
 
 #[cfg(not(feature = "host-mounts"))]
 pub(crate) use crate::descriptor::{Listing, Object as Root, failure_code};

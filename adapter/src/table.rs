@@ -72,7 +72,11 @@ fn set_up() -> Result<Mounts> {
     let mounts = std::mem::take(&mut config.mounts);
     let open = move |number: usize| {
         let source = config.sources.get(number).ok_or(Error::Invalid)?;
-        open(source, &config)
+        let volume = open(source, &config)?;
+        if config.audit.is_some() {
+            audit::mask(volume.settings().scrubbing);
+        }
+        Ok(volume)
     };
     Mounts::new(mounts, Box::new(open))
 }

@@ -168,8 +168,8 @@ impl Inspection {
             Kind::Composed { version, config, linked, .. } => {
                 let joined = if *linked { "linked" } else { "composed" };
                 lines.push(format!("a component {joined} by kvfs {version}"));
-                // Mounts have a list of their own, the log has a line, and the store's line has the options of the
-                // provider.
+                // Mounts have a list of their own, the log has a line, and the store's line has the
+                // options of the provider.
                 let own = |line: &&str| {
                     let of =
                         ["audit=", "mount=", "rule=", "limits=", "provider=", "size=", "path=", "bucket="];

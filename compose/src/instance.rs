@@ -17,8 +17,9 @@ use std::fmt::Write;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InstanceLimits {
-    /// Descriptors, streams and listings open at once, 16 to 65,536, which is the default. Opening
-    /// more fails with `insufficient-memory`. In directories of the host there are 512 at most.
+    /// Descriptors, streams and listings of volumes open at once, 16 to 65,536, which is the default.
+    /// Opening more fails with `insufficient-memory`. In directories of the host as many more may be
+    /// open, but 512 at most.
     pub max_descriptors: Option<u32>,
     /// Bytes of files, inodes and names that are cached, 1 MiB to 1 GiB, by default 64 MiB. More
     /// makes the file system evict; it never fails. What is open or dirty stays, and may exceed it.

@@ -15,8 +15,8 @@ pub const MIN_DESCRIPTORS: u32 = 16;
 /// See [`MIN_DESCRIPTORS`].
 pub const MAX_DESCRIPTORS: u32 = kvfs::limits::MAX_OPEN_DESCRIPTORS;
 
-/// Fewest and most bytes that an instance may be told to cache. The most leaves room in the 4 GiB of
-/// a component's memory for images.
+/// Fewest and most bytes that an instance may be told to cache. The most leaves room in the 4 GiB
+/// of a component's memory for images.
 pub const MIN_CACHED_BYTES: u64 = 1 << 20;
 /// See [`MIN_CACHED_BYTES`].
 pub const MAX_CACHED_BYTES: u64 = 1 << 30;

@@ -29,13 +29,14 @@ const UNREADABLE: &str = r#"{"unreadable":true}"#;
 
 /// A store that hands the audit logs of its guests to a callback, and stores everything else.
 ///
-/// The callback gets each line once, in order within a run, before the guest's call that wrote it
-/// returns, and before the commit that follows it. If it fails, the lines count as not stored: the
-/// file system keeps them, calls again with the same lines, and counts what finds no room. So a
-/// callback that fails in the middle of a call gets the lines before again.
+/// The callback gets the lines in order within a run, when the file system would store them: before
+/// a call that has changed the store returns, before a durable commit, when 64 KiB of lines wait,
+/// and at the end. If it fails, the lines count as not stored: the file system keeps them, calls
+/// again with the same lines, and counts what finds no room. So a callback that fails in the middle
+/// of an `apply` gets the lines before again; otherwise it gets each line once.
 ///
 /// A guest logs only if it was composed with [`Compose::audit`]. Put this wrapper outside all
-/// others that change keys, such as [`Namespaced`](crate::Namespaced).
+/// others that change keys: [`Namespaced`](crate::Namespaced) and [`Sealed`](crate::Sealed).
 ///
 /// [`Compose::audit`]: https://docs.rs/kvfs-compose/latest/kvfs_compose/struct.Compose.html#method.audit
 ///

@@ -48,11 +48,11 @@
 //! `FileStore`; neither changes anything.
 //!
 //! [`Namespaced`] puts many guests into one store, [`Limited`] bounds how much one may hold,
-//! [`Sealed`] encrypts what is stored, and [`Audited`] hands you the audit log of a guest. To bring a
-//! store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later), four
-//! functions each, and check it with the module `conformance` (feature of the same name).
-//! [`key_range`], [`ScanBudget`] and [`gather`] help with the answers. [`EngineStore`] opens volumes
-//! without a guest.
+//! [`Sealed`] encrypts what is stored, and [`Audited`] hands you the audit log of a guest. To bring
+//! a store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later),
+//! four functions each, and check it with the module `conformance` (feature of the same name).
+//! [`key_range`], [`ScanBudget`] and [`gather`] help with the answers. [`EngineStore`] opens
+//! volumes without a guest.
 //!
 //! # Closing
 //!

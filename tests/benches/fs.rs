@@ -2,9 +2,9 @@
 //! run.
 //!
 //! The same guest runs composed and linked, on a memory store and on a redb file. Linked, it also
-//! runs in mode lazy, with an audit log, and with the store inside the component. Unchanged, it runs on a tmpfs
-//! directory, in wasmtime's fastest setting and in the default one for embedders. Then it runs with
-//! each provider in the component, beside the same store in the host.
+//! runs in mode lazy, with an audit log, and with the store inside the component. Unchanged, it
+//! runs on a tmpfs directory, in wasmtime's fastest setting and in the default one for embedders.
+//! Then it runs with each provider in the component, beside the same store in the host.
 //!
 //! Each number is the median of several rounds. A round goes through all ways, so that a busy
 //! moment of the machine hits none alone. `KVFS_BENCH_ROUNDS` sets the number of rounds.

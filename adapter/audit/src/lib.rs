@@ -1,8 +1,8 @@
 //! The audit log: what a guest did to files, as JSON lines in records of a store.
 //!
-//! The file system writes with [`Log`] and [`record`]. Hosts and tools read with [`Reader`]. Nothing
-//! here does I/O, so it runs in a component, a test and a tool alike. `adapter/AUDIT.md` describes
-//! the lines.
+//! The file system writes with [`Log`] and [`record`]. Hosts and tools read with [`Reader`].
+//! Nothing here does I/O, so it runs in a component, a test and a tool alike. `adapter/AUDIT.md`
+//! describes the lines.
 //!
 //! ```
 //! use kvfs_audit::{Level, Log, Settings, Time};

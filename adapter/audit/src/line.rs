@@ -29,8 +29,8 @@ impl<'l> Line<'l> {
         push_number(self.lines, value);
     }
 
-    /// Adds text of at most [`MAX_TEXT_BYTES`]. Longer text is cut at its end, and the line then has
-    /// `"cut":true`.
+    /// Adds text of at most [`MAX_TEXT_BYTES`]. Longer text is cut at its end, and the line then
+    /// has `"cut":true`.
     pub fn text(&mut self, key: &str, text: &str) {
         self.path(key, "", text);
     }

@@ -106,8 +106,9 @@ impl Log {
         Some(Line::new(&mut self.lines))
     }
 
-    /// Adds a read or a write of so many bytes. Calls that each go on where the last one ended, with
-    /// no other event between, are one event. `now` and `start` are called if a new event begins.
+    /// Adds a read or a write of so many bytes. Calls that each go on where the last one ended,
+    /// with no other event between, are one event. `now` and `start` are called if a new event
+    /// begins.
     pub fn transfer(
         &mut self,
         span: Span,

@@ -118,6 +118,8 @@ fn is_line(text: &str) -> bool {
         let Some(after) = string(rest).and_then(|rest| rest.strip_prefix(':')) else { return false };
         let digits = after.len() - after.trim_start_matches(|char: char| char.is_ascii_digit()).len();
         let after = match digits {
+            // JSON has no number with a zero before it.
+            2..=20 if after.starts_with('0') => None,
             1..=20 => after.get(digits..),
             0 => after.strip_prefix("true").or_else(|| string(after)),
             _ => None,
@@ -237,9 +239,12 @@ mod tests {
 
     #[test]
     fn only_lines_of_the_form_of_ours_come_out() {
-        for good in
-            ["{\"a\":1}", "{\"a\":\"\\u001b\",\"b\":true}", "{\"lost\":18446744073709551615,\"first\":1}"]
-        {
+        for good in [
+            "{\"a\":1}",
+            "{\"a\":0}",
+            "{\"a\":\"\\u001b\",\"b\":true}",
+            "{\"lost\":18446744073709551615,\"first\":1}",
+        ] {
             assert!(is_line(good), "{good}");
             serde_json::from_str::<serde_json::Value>(good).unwrap();
         }
@@ -259,6 +264,7 @@ mod tests {
             "{\"a\":\"\\x\"}",
             "{\"a\":\"\\u00g0\"}",
             "{\"a\":-1}",
+            "{\"a\":007}",
             "{\"a\":123456789012345678901}",
             "{\"a\":1 }",
             " {\"a\":1}",

@@ -26,8 +26,8 @@ pub(crate) struct SecondCache {
 }
 
 impl SecondCache {
-    /// Appends a moment as RFC 3339, with nine digits of the fraction. A moment that it cannot write
-    /// becomes the nearest that it can.
+    /// Appends a moment as RFC 3339, with nine digits of the fraction. A moment that it cannot
+    /// write becomes the nearest that it can.
     pub(crate) fn push(&mut self, out: &mut Vec<u8>, time: Time) {
         let seconds = time.seconds.clamp(0, LATEST_SECONDS);
         if self.seconds != Some(seconds) {

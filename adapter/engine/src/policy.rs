@@ -13,7 +13,7 @@ use std::str::FromStr;
 pub struct Rights(u8);
 
 impl Rights {
-    /// None.
+    /// No right.
     pub const NONE: Self = Self(0);
     /// Listing a directory.
     pub const DIR_READ: Self = Self(1);
@@ -24,7 +24,7 @@ impl Rights {
     pub const FILE_READ: Self = Self(4);
     /// Changing the bytes, the size and the times of a file.
     pub const FILE_WRITE: Self = Self(8);
-    /// All.
+    /// All rights.
     pub const ALL: Self = Self(15);
 
     /// The single rights, with their names in text.
@@ -93,7 +93,7 @@ impl FromStr for Rights {
 pub enum Grant {
     /// These rights.
     Allow(Rights),
-    /// None: the path does not exist for the guest. A path below it does not either.
+    /// None: the path is absent for the guest, and so is everything below it.
     Hide,
 }
 

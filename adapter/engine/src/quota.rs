@@ -7,8 +7,8 @@ use crate::limits::{INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
 use crate::scrub::Scrubbing;
 
 /// How much a volume may hold. Growth over it is refused, with [`crate::Error::Quota`] where no
-/// other error is named. A volume
-/// that already holds more keeps it, and every other operation works.
+/// other error is named. A volume that already holds more keeps it, and every other operation
+/// works.
 ///
 /// A volume on an image is charged only for what was made or changed above the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

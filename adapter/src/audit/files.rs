@@ -20,13 +20,16 @@ pub(super) struct Files {
     written_bytes: u64,
     /// Whether the volume has something that the store has not, or not durably.
     is_unsynced: bool,
+    /// Whether the volume has lines that the store has refused.
+    is_refused: bool,
 }
 
 impl Files {
     pub(super) fn new(volume: &str, options: Options) -> Self {
         // Each close stores, whatever the guest's own volumes do.
         let options = Options { volume: volume.to_owned(), quota: None, mode: Mode::Close, ..options };
-        Self { options, volume: None, run: None, number: 0, written_bytes: 0, is_unsynced: false }
+        let (is_unsynced, is_refused) = (false, false);
+        Self { options, volume: None, run: None, number: 0, written_bytes: 0, is_unsynced, is_refused }
     }
 
     /// Writes all lines that wait, and stores them at this level.
@@ -38,11 +41,13 @@ impl Files {
             Some(volume) => volume,
             None => Volume::open(Box::new(ImportedStore), Box::new(WallClock), self.options.clone())?,
         };
-        let outcome = self.write(&mut volume, log).and_then(|()| match level {
-            Durability::Durable => volume.sync_all(),
-            Durability::Buffered => Ok(()),
-        });
-        self.is_unsynced = outcome.is_err() || level == Durability::Buffered;
+        let must_sync = self.is_refused || level == Durability::Durable;
+        let written = self.write(&mut volume, log);
+        // Lines that the log has handed over and the store has refused are tried again here: nothing
+        // else would find out whether the store takes them now.
+        let outcome = written.and_then(|()| if must_sync { volume.sync_all() } else { Ok(()) });
+        self.is_refused = outcome.is_err();
+        self.is_unsynced = outcome.is_err() || !must_sync;
         // An opener that came later has taken it over: no call of this one succeeds any more.
         self.volume = Some(volume);
         outcome
@@ -57,14 +62,16 @@ impl Files {
             self.written_bytes = 0;
         }
         let file = self.open(volume)?;
-        let lines = log.lines();
-        // One write takes all: the log waits with less than the most bytes of a write.
-        let written = volume.write(&file, At::End, lines);
-        let outcome = written.map(|bytes| {
-            // The volume has them now, and stores them with a later commit if this one fails.
-            log.forget(bytes);
-            self.written_bytes = self.written_bytes.saturating_add(bytes as u64);
-        });
+        let mut outcome = Ok(());
+        // One write takes all: the log waits with less than the most bytes of a write. It takes less
+        // if the store or a limit is in the way, and the next one says which.
+        while outcome.is_ok() && !log.is_empty() {
+            outcome = volume.write(&file, At::End, log.lines()).map(|bytes| {
+                // The volume has them now, and stores them with a later commit if this one fails.
+                log.forget(bytes);
+                self.written_bytes = self.written_bytes.saturating_add(bytes as u64);
+            });
+        }
         let closed = volume.close(file);
         outcome.and(closed)
     }

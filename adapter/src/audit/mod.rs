@@ -18,10 +18,14 @@ mod sink;
 // The log of the component.
 mod active;
 
+// What its lines must not have.
+mod masks;
+
 // What uses it: the store below volumes, and the resources of the guest.
 mod seen;
 mod store;
 
 pub(crate) use active::{drop_failed, failure, finish, refusal, settle};
+pub(crate) use masks::{mask, text};
 pub(crate) use seen::{Flow, Listed, Opened, Told};
 pub(crate) use store::AuditedStore;

@@ -1,6 +1,7 @@
 //! What the log knows of the guest's resources.
 
 use super::active::{settle, start, take_dropped, tell, transfer};
+use super::masks;
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use kvfs_audit::{Line, MAX_TEXT_BYTES, Span};
 use std::cell::Cell;
@@ -54,8 +55,8 @@ impl File {
     fn write(&self, line: &mut Line<'_>, rest: &str) {
         line.number("fd", self.number);
         match &self.path {
-            Some(path) => line.path("path", path, rest),
-            None if !rest.is_empty() => line.text("path", rest),
+            Some(path) => masks::path(line, "path", path, rest),
+            None if !rest.is_empty() => masks::text(line, "path", rest),
             None => {}
         }
     }
@@ -106,7 +107,7 @@ impl Opened {
     #[inline(never)]
     pub(crate) fn write_second(&self, line: &mut Line<'_>, path: &str) {
         line.number("to_fd", self.0.number);
-        line.path("to", self.0.path.as_deref().unwrap_or_default(), path);
+        masks::path(line, "to", self.0.path.as_deref().unwrap_or_default(), path);
     }
 
     /// Writes a read or a write at an offset.

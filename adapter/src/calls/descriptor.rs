@@ -282,8 +282,10 @@ impl GuestDescriptor for Node {
         let is_for_changes = flags.contains(DescriptorFlags::WRITE)
             || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
         let op = ("open-at", is_for_changes);
-        self.permitted(op)?;
-        let opened = self.own.open(path_flags, &path, open_flags, flags);
+        let opened = match self.permitted(op) {
+            Ok(()) => self.own.open(path_flags, &path, open_flags, flags),
+            Err(code) => Err(code),
+        };
         let Some(seen) = &self.seen else { return opened.map(|own| DescriptorResource::new(Told::new(own))) };
         let opened = opened.map(|own| Self { own, seen: Some(seen.open(&path, is_for_changes)) });
         seen.tell(op, &path, &opened, |line, opened| {
@@ -300,7 +302,7 @@ impl GuestDescriptor for Node {
             look("readlink-at"),
             &path,
             |own| own.readlink_at(&path),
-            |line, target| target.into_iter().for_each(|target| line.text("target", target)),
+            |line, target| target.into_iter().for_each(|target| audit::text(line, "target", target)),
         )
     }
 
@@ -328,7 +330,7 @@ impl GuestDescriptor for Node {
             change("symlink-at"),
             &new_path,
             |own| own.symlink_at(&old_path, &new_path),
-            |line, _| line.text("target", &old_path),
+            |line, _| audit::text(line, "target", &old_path),
         )
     }
 

@@ -297,7 +297,8 @@ impl HostPath {
         let exclusive = open_flags.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
         match self.stat(if exclusive { PathFlags::empty() } else { path_flags }) {
             Ok(_) if exclusive => Err(ErrorCode::Exist),
-            Ok(stat) if stat.type_ == DescriptorType::RegularFile => {
+            // Sockets and the like are opened as files are.
+            Ok(stat) if !matches!(stat.type_, DescriptorType::Directory | DescriptorType::SymbolicLink) => {
                 // If it goes in the meantime, it must not be made anew.
                 open_flags.remove(OpenFlags::CREATE);
                 let truncate = open_flags.contains(OpenFlags::TRUNCATE);

@@ -14,22 +14,22 @@ pub(crate) struct CompositionArgs {
     /// which makes a file call a core-wasm call.
     #[arg(long, value_name = "component|core", value_parser = |text: &str| text.parse::<Link>())]
     link: Option<Link>,
-    /// When writes are committed: `strict` (each operation), `close` (the default) or `lazy` (the default
-    /// with `--provider memory` without a size, which is gone with the program in any case).
+    /// When writes are committed: `strict` (each operation), `close` (the default) or `lazy` (the
+    /// default with `--provider memory` without a size, which is gone with the program anyway).
     #[arg(long, value_parser = |text: &str| text.parse::<Mode>())]
     mode: Option<Mode>,
     /// The volume to mount where no other is named [default: main].
     #[arg(long)]
     volume: Option<String>,
-    /// Bounds the descriptors, streams and listings that the guest may have open at once, over all mounts:
-    /// 16 to 65536 [default: 65536].
+    /// Bounds the descriptors, streams and listings that the guest may have open at once, over all
+    /// mounts: 16 to 65536 [default: 65536].
     #[arg(long, value_name = "NUMBER")]
     max_descriptors: Option<u32>,
     /// Bounds what the file system caches, over all volumes: 1M to 1G [default: 64M].
     #[arg(long, value_name = "SIZE", value_parser = |text: &str| text.parse::<ByteSize>())]
     cache_size: Option<ByteSize>,
-    /// Bounds the file data that waits for a commit, over all volumes: 64K to 256M [default: 8M, or half of
-    /// a smaller cache].
+    /// Bounds the file data that waits for a commit, over all volumes: 64K to 256M [default: 8M, or
+    /// half of a smaller cache].
     #[arg(long, value_name = "SIZE", value_parser = |text: &str| text.parse::<ByteSize>())]
     dirty_size: Option<ByteSize>,
     /// Mounts a source at a path of the guest; may be given many times.
@@ -41,12 +41,13 @@ pub(crate) struct CompositionArgs {
     ///   overlay:DIR-or-TAR[:VOLUME]             a packed tree below a volume that takes the changes
     ///   host:PREOPEN[,file=NAME=HOST-PATH ...]  a directory that the host preopens, or named files of it
     ///
-    /// A TAR may be compressed with gzip. allow=RIGHTS gives less than all of the rights dir-read, dir-mutate,
-    /// file-read and file-write (joined by +, or none), and policy=FILE gives others at single paths: a line
-    /// such as `hide **/.env` or `all tmp/**` for each rule, of which the last one that matches decides. Four
-    /// options bound the content of a volume: max-bytes=SIZE (such as 64M), max-inodes=NUMBER,
-    /// max-names=NUMBER and max-file-bytes=SIZE for each file; a packed tree below it does not count. After
-    /// any source, ro makes it read-only. Without a mount, the volume is at `/`.
+    /// A TAR may be compressed with gzip. allow=RIGHTS gives less than all of the rights dir-read,
+    /// dir-mutate, file-read and file-write (joined by +, or none), and policy=FILE gives others at
+    /// single paths: a line such as `hide **/.env` or `all tmp/**` for each rule, of which the last
+    /// one that matches decides. Four options bound the content of a volume: max-bytes=SIZE (such
+    /// as 64M), max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for each file; a packed
+    /// tree below it does not count. After any source, ro makes it read-only. Without a mount, the
+    /// volume is at `/`.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -56,9 +57,10 @@ pub(crate) struct CompositionArgs {
     mount: Vec<Mount>,
     /// Keeps an audit log of what the guest does to files: `changes`, or `all` calls.
     ///
-    /// The lines go into the store, beside the volumes, and `kvfs audit` shows them; `volume=NAME` writes them
-    /// to files of a volume that no mount shows. A run writes at most max-bytes=SIZE [default: 256M]. With
-    /// `required`, nothing is changed that cannot be logged. Events without a line are counted.
+    /// The lines go into the store, beside the volumes, and `kvfs audit` shows them; `volume=NAME`
+    /// writes them to files of a volume that no mount shows. A run writes at most max-bytes=SIZE
+    /// [default: 256M]. With `required`, nothing is changed that cannot be logged. Events without a
+    /// line are counted.
     #[arg(
         long,
         value_name = "changes|all[,max-bytes=SIZE][,volume=NAME][,required]",
@@ -67,9 +69,9 @@ pub(crate) struct CompositionArgs {
     pub(crate) audit: Option<Audit>,
     /// Lets guest and provider both import a package, such as my:log; may be given many times.
     ///
-    /// Otherwise that is refused: the guest could reach the store past the file system. The packages of
-    /// WASI 0.2 without state are always allowed. Name wasi:filesystem here if a directory of the host is
-    /// mounted and FILE.wasm imports wasi:filesystem too.
+    /// Otherwise that is refused: the guest could reach the store past the file system. The
+    /// packages of WASI 0.2 without state are always allowed. Name wasi:filesystem here if a
+    /// directory of the host is mounted and FILE.wasm imports wasi:filesystem too.
     #[arg(long, value_name = "PACKAGE")]
     share: Vec<String>,
 }

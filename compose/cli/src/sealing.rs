@@ -25,9 +25,9 @@ pub(crate) struct KeyArgs {
     /// becomes an encrypted one; a store with data must have been encrypted with this key.
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
     key_file: Option<PathBuf>,
-    /// Encrypts the store with the passphrase in this file, less a line end. Without --key-file and
-    /// this, KVFS_PASSPHRASE is the passphrase, if it is set; other programs of yours can read it
-    /// in /proc/PID/environ.
+    /// Encrypts the store with the passphrase in this file, without its last line end. Without this
+    /// and --key-file, KVFS_PASSPHRASE is the passphrase, if it is set; other programs of yours can
+    /// read it in /proc/PID/environ.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }

@@ -55,6 +55,16 @@ pub enum MountError {
         /// The option.
         option: String,
     },
+    /// An option stands twice.
+    #[error(
+        "mount at {path}: `{option}=` stands twice, and only one can count; write it once, or all rules in one file"
+    )]
+    OptionTwice {
+        /// The guest's path.
+        path: String,
+        /// The name of the option.
+        option: String,
+    },
     /// The rights of a mount cannot be read.
     #[error("mount at {path}: `allow={}`: {error}", .text.escape_debug())]
     Rights {

@@ -47,8 +47,8 @@ pub struct Mount {
 }
 
 /// Limits on the content of a volume, from when it is opened with them. Content beyond them stays.
-/// Growth beyond them is refused with `quota`, of a file with `file-too-large`; everything else goes
-/// on working. Without any limit, those of the volume stay; with some, the others are lifted.
+/// Growth beyond them is refused with `quota`, of a file with `file-too-large`; everything else
+/// goes on working. Without any limit, those of the volume stay; with some, the others are lifted.
 ///
 /// In a volume above a packed tree, only what the guest made or changed counts. A file is copied up
 /// with its first change, its bytes in extents of 32 KiB (a file of up to 4 KiB at once). A

@@ -13,8 +13,8 @@ impl FromStr for Mount {
     /// Parses `PATH=SOURCE[,ro|rw][,allow=RIGHTS][,policy=FILE]` and `[,max-bytes=SIZE]`
     /// `[,max-inodes=NUMBER][,max-names=NUMBER][,max-file-bytes=SIZE]` after it. RIGHTS are `none`,
     /// `all`, or names joined by `+`, such as `dir-read+file-read`; FILE has rules, see
-    /// [`MountRules::File`]. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or `host:PREOPEN`, the last
-    /// one with any number of `,file=NAME=HOST-PATH`.
+    /// [`MountRules::File`]. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
+    /// `host:PREOPEN`, the last one with any number of `,file=NAME=HOST-PATH`.
     ///
     /// A comma ends the source, and the last colon of an overlay precedes the volume's name. For
     /// paths that contain commas or colons, use [`Mount::new`].
@@ -27,19 +27,27 @@ impl FromStr for Mount {
         let mut parts = rest.split(',');
         let source = parse_source(path, parts.next().unwrap_or_default())?;
         let mut mount = Self::new(path, source);
+        let mut given = Vec::new();
         for option in parts {
+            // Of two policies, the last one would lift what the first one keeps from the guest.
+            if let Some((name, _)) = option.split_once('=').filter(|(name, _)| *name != "file") {
+                if given.contains(&name) {
+                    return Err(MountError::OptionTwice { path: path.to_owned(), option: name.to_owned() });
+                }
+                given.push(name);
+            }
             let unknown = || MountError::UnknownOption { path: path.to_owned(), option: option.to_owned() };
             match (option, &mut mount.source) {
                 ("ro", _) => mount.access = MountAccess::ReadOnly,
                 ("rw", _) => mount.access = MountAccess::ReadWrite,
                 (option, _) if option.starts_with("allow=") => {
-                    let rights = option.trim_start_matches("allow=");
+                    let rights = option.strip_prefix("allow=").unwrap_or_default();
                     let wrong =
                         |error| MountError::Rights { path: path.to_owned(), text: rights.to_owned(), error };
                     mount.allow = rights.parse().map_err(wrong)?;
                 }
                 (option, _) if option.strip_prefix("policy=").is_some_and(|file| !file.is_empty()) => {
-                    mount.rules = MountRules::File(option.trim_start_matches("policy=").into());
+                    mount.rules = MountRules::File(option.strip_prefix("policy=").unwrap_or_default().into());
                 }
                 (limit, _) if limit.starts_with("max-") => {
                     parse_limit(&mut mount.limits, limit).ok_or_else(unknown)?;
@@ -158,6 +166,10 @@ mod tests {
             ("/lib=kv,allow=hide", "`allow=hide`"),
             ("/lib=kv,allow=", "`allow=`"),
             ("/lib=kv,policy=", "no option `policy=`"),
+            ("/lib=kv,policy=a,ro,policy=b", "mount at /lib: `policy=` stands twice"),
+            ("/lib=kv,allow=none,allow=all", "`allow=` stands twice"),
+            ("/lib=kv,allow=allow=none", "no such right"),
+            ("/lib=kv,max-bytes=1,max-bytes=2", "`max-bytes=` stands twice"),
             ("/lib=image", "image:DIR-or-TAR"),
             ("/lib=image:", "image:DIR-or-TAR"),
             ("/lib=overlay::v", "overlay:DIR-or-TAR"),

@@ -14,14 +14,14 @@ const MAX_RULES_FILE_BYTES: u64 = 64 << 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MountRules {
-    /// None.
+    /// No rules.
     #[default]
     None,
     /// Those of this file, which is read when the component is composed.
     ///
     /// A line is a rule: rights, a space, and a pattern of paths ([`kvfs::Patterns::add`] has their
     /// syntax), such as `hide **/.env`, `dir-read+file-read conf/**`, `all tmp/**` or
-    /// `none secret/**`. Empty lines and lines that begin with `#` say nothing.
+    /// `none secret/**`. Empty lines and lines that begin with `#` are skipped.
     File(PathBuf),
     /// Those of this policy.
     Given(Policy),
@@ -86,8 +86,8 @@ fn add_line(policy: &mut Policy, line: &str) -> Result<(), PolicyError> {
     policy.add(grant.parse()?, pattern.trim_start())
 }
 
-/// Writes a policy for the adapter: the rights where no rule matches, for the line of its mount, and
-/// a line for each rule.
+/// Writes a policy for the adapter: the rights where no rule matches, for the line of its mount,
+/// and a line for each rule.
 pub(super) fn lines(policy: Option<&Policy>) -> (String, String) {
     let Some(policy) = policy else { return Default::default() };
     let rules = policy.rules().map(|(grant, pattern)| format!("rule={grant} {pattern}\n"));

@@ -1,6 +1,7 @@
 //! Tests of the stores, the wrappers and the linker, in one binary because each binary links
 //! wasmtime.
 
+mod audited;
 mod broken;
 mod ends;
 mod linker;

@@ -251,11 +251,16 @@ impl Scene<'_> {
         });
     }
 
-    /// The records of the volume at `/` that have some text.
+    /// The records of the volume at `/` and of the audit log that have some text.
     pub(super) fn records_with(&self, text: &str) -> Vec<String> {
         let has = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         let records = self.records(&["main"]);
-        let found = records.iter().filter(|(key, value)| has(key) || has(value));
+        let (start, end) = kvfs_audit::key_end();
+        let log = SyncStore::scan(&self.store, &start, &end, u32::MAX, u32::MAX).unwrap();
+        assert!(!log.is_empty(), "no log");
+        let log = log.iter().map(|entry| (&*entry.key, &*entry.value));
+        let found = records.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).chain(log);
+        let found = found.filter(|(key, value)| has(key) || has(value));
         found.map(|(key, _)| key.escape_ascii().to_string()).collect()
     }
 

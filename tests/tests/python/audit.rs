@@ -1,5 +1,5 @@
-//! The audit log of a program: every call is there once, in order, and nothing that the program does
-//! hides or forges one.
+//! The audit log of a program: every call is there once, in order, and nothing that the program
+//! does hides or forges one.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use kvfs_host::{
 use kvfs_tests::Program;
 use serde_json::Value;
 
-use super::{audited_all, audited_required, audited_volume};
+use super::{audited_all, audited_required, audited_required_volume, audited_volume};
 
 /// Returns the records of all logs in a store.
 fn records(store: &impl SyncStore) -> Vec<(Key, Vec<u8>)> {
@@ -40,8 +40,8 @@ fn lines(store: &impl SyncStore) -> Vec<Value> {
     lines
 }
 
-/// Checks that events are numbered without a gap, but for those that a line counts as lost, and that
-/// time does not run backwards. Returns the number of lost events.
+/// Checks that events are numbered without a gap, but for those that a line counts as lost, and
+/// that time does not run backwards. Returns the number of lost events.
 fn check_numbers(lines: &[Value]) -> u64 {
     let (mut next, mut lost, mut time) = (1, 0, String::new());
     for line in lines {
@@ -133,7 +133,8 @@ except OSError:
 os.mkdir('/end')
 ";
 
-/// What [`CALLS`] does in a directory `R`, which it lists as `L`, without the hashes that libc asks for.
+/// What [`CALLS`] does in a directory `R`, which it lists as `L`, without the hashes that libc asks
+/// for.
 const EVENTS: &str = "\
 open-at Rf flags=read,write,mutate-directory,create,symlink-follow ok
 write-via-stream Rf offset=0 ok
@@ -202,7 +203,7 @@ fn a_callback_gets_the_lines_and_the_store_does_not() {
     assert_eq!(between_marks(&told, short), between_marks(&lines(&*stored), short));
 }
 
-/// Refuses records of the log after a name is made, until another one is.
+/// Refuses what is of the log, its volume `log` included, after a name is made, until another one is.
 struct Refusing {
     store: MemoryStore,
     refuses: AtomicBool,
@@ -230,7 +231,8 @@ impl SyncStore for Refusing {
     fn apply(&self, guards: &[Guard<'_>], mutations: &[Mutation<'_>], level: Durability) -> Result<(), StoreError> {
         for mutation in mutations {
             let key = mutation.key();
-            if Key::parse(key).is_some() && self.refuses.load(Ordering::Relaxed) {
+            let is_of_log = Key::parse(key).is_some() || key.starts_with(b"\x03log");
+            if is_of_log && self.refuses.load(Ordering::Relaxed) {
                 return Err(StoreError::QuotaExceeded);
             }
             for (name, refuses) in [(&b"refuse-now"[..], true), (b"take-again", false)] {
@@ -279,7 +281,6 @@ fn a_log_that_cannot_be_stored_at_the_end_is_told() {
 
 #[test]
 fn a_required_log_lets_nothing_change_while_it_cannot_be_stored() {
-    let store = Refusing::new();
     let script = "
 import errno, os
 file = os.open('/data/open', os.O_CREAT | os.O_RDWR)
@@ -299,8 +300,10 @@ for call in (lambda: os.mkdir('/a'), lambda: os.mkdir('/data/a'), lambda: os.wri
 print(refused, sorted(os.listdir('/')), os.pread(file, 100, 0), flush=True)
 os.abort()
 ";
-    let output = run(audited_required(&store), script);
-    assert_eq!(output.stdout, "11 ['data', 'refuse-now'] b'before'\n", "{output:#?}");
+    for program in [audited_required(&Refusing::new()), audited_required_volume(&Refusing::new())] {
+        let output = run(program, script);
+        assert_eq!(output.stdout, "11 ['data', 'refuse-now'] b'before'\n", "{output:#?}");
+    }
 }
 
 #[test]
@@ -315,11 +318,17 @@ try:
         made += 1
 except OSError as error:
     assert error.errno == errno.ENOSPC, error
+for call in (lambda: os.open('/n', os.O_CREAT | os.O_WRONLY), lambda: os.unlink('/0')):
+    try:
+        call()
+        assert False, 'not refused'
+    except OSError as error:
+        assert error.errno == errno.ENOSPC, error
 print(made)
 ";
     let made: usize = run(audited_required(&store), script).success().trim().parse().unwrap();
     let lines = lines(&*store);
-    assert_eq!(check_numbers(&lines), 1, "the refused one");
+    assert_eq!(check_numbers(&lines), 3, "the refused ones");
     let logged = lines.iter().filter(|line| line["op"] == "create-directory-at").count();
     assert_eq!(logged, made);
     assert!(lines.iter().map(|line| line.to_string().len()).sum::<usize>() < 200 << 10);

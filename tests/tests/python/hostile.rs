@@ -1,7 +1,7 @@
 //! Scripts that try to break out of the file system, over its limits, or the tree itself. Each says
-//! in its first comment what it tries and what must happen, and checks that from inside. The harness
-//! checks from outside that nothing else has changed. A script that does not make all of its attempts
-//! fails.
+//! in its first comment what it tries and what must happen, and checks that from inside. The
+//! harness checks from outside that nothing else has changed. A script that does not make all of
+//! its attempts fails.
 
 use std::time::Duration;
 

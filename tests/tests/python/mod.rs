@@ -48,7 +48,8 @@ macro_rules! joined_by {
             /// The same way, as an argument of the command.
             pub(crate) const LINK: &str = $argument;
 
-            /// Returns the interpreter on three volumes, one in another, with an audit log of all calls.
+            /// Returns the interpreter on three volumes, one in another, with an audit log of all
+            /// calls.
             fn audited_all(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
                 static COMPONENT: OnceLock<Component> = OnceLock::new();
                 let component = COMPONENT.get_or_init(|| super::join_audited($link, "all,max-bytes=32M"));
@@ -67,6 +68,14 @@ macro_rules! joined_by {
             fn audited_volume(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
                 static COMPONENT: OnceLock<Component> = OnceLock::new();
                 let component = COMPONENT.get_or_init(|| super::join_audited($link, "all,volume=log"));
+                kvfs_tests::Program::new(component).store(store.clone())
+            }
+
+            /// As [`audited_required`], with the log in the volume `log`.
+            fn audited_required_volume(store: &Arc<impl kvfs_host::Store + 'static>) -> kvfs_tests::Program {
+                static COMPONENT: OnceLock<Component> = OnceLock::new();
+                let component =
+                    COMPONENT.get_or_init(|| super::join_audited($link, "changes,required,volume=log"));
                 kvfs_tests::Program::new(component).store(store.clone())
             }
 

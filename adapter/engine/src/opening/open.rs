@@ -24,8 +24,8 @@ impl Volume {
     /// # Cost
     /// Four store calls, whatever the volume holds: `get-limits`, `get` (of two keys), `apply`,
     /// `scan`. One more `get` to make a volume. One more `apply` if the options bring another limit
-    /// of file sizes than the stored one. More if the former opener was cut off in a commit through the
-    /// journal. The first opening of a volume of format minor 2 or older recounts it: one more
+    /// of file sizes than the stored one. More if the former opener was cut off in a commit through
+    /// the journal. The first opening of a volume of format minor 2 or older recounts it: one more
     /// `apply`, and `scan`s over all its names.
     ///
     /// # Durability

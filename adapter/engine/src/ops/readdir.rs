@@ -62,12 +62,14 @@ struct Pages {
 impl Volume {
     /// Starts listing a directory. `.` and `..` are not listed.
     ///
-    /// Names that the policy hides do not appear. Other names present throughout appear once. Removed names may appear before they are removed. New
-    /// names do not appear, unless they replace a name that was there. So a listing always ends,
-    /// with no more entries than there were at its start.
+    /// Names that the policy hides do not appear. Other names present throughout appear once.
+    /// Removed names may appear before they are removed. New names do not appear, unless they
+    /// replace a name that was there. So a listing always ends, with no more entries than there
+    /// were at its start.
     ///
     /// # Errors
-    /// [`crate::Error::NotDirectory`], [`crate::Error::NotPermitted`] if the policy does not let it be listed.
+    /// [`crate::Error::NotDirectory`], [`crate::Error::NotPermitted`] if the policy does not let it
+    /// be listed.
     ///
     /// # Cost
     /// Nothing for a small directory that is completely in memory, now or later. Otherwise one

@@ -22,9 +22,9 @@ impl Volume {
     /// # Errors
     /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for an entry that
     /// cannot be replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a
-    /// path that ends in `.`, `..` or a mountpoint, [`Error::CrossDevice`] for a file that would have
-    /// more rights than before, or a directory below which other rules would match,
-    /// and for a file of several names of which one is to be scrubbed and others not.
+    /// path that ends in `.`, `..` or a mountpoint, [`Error::CrossDevice`] for a file that would
+    /// have more rights than before, or a directory below which other rules would match, and for a
+    /// file of several names of which one is to be scrubbed and others not.
     ///
     /// # Durability
     /// In the store when it returns, except in mode `lazy`, together with everything written

@@ -6,6 +6,7 @@
 
 use super::write::At;
 use crate::error::Result;
+use crate::limits::MAX_FILE_BYTES;
 use crate::types::{InodeNo, Kind};
 use crate::volume::Volume;
 use std::ops::Range;
@@ -81,7 +82,9 @@ impl Volume {
                 let mut at = start.saturating_add(found.start as u64);
                 let mut rest = masked.get(found).unwrap_or_default();
                 while !rest.is_empty() {
-                    let length = self.write_piece(ino, false, At::Offset(at), rest)?;
+                    // The volume's limit may be younger than the file, which does not grow.
+                    let length =
+                        self.write_piece_below(MAX_FILE_BYTES, (ino, false), At::Offset(at), rest)?;
                     at = at.saturating_add(length as u64);
                     rest = rest.get(length..).unwrap_or_default();
                 }

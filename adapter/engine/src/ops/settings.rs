@@ -15,6 +15,9 @@ impl Volume {
     /// # Errors
     /// As there.
     pub fn set_quota(&mut self, quota: Quota) -> Result<()> {
+        self.backing.check_alive()?;
+        // It may bring other settings.
+        self.resolve_doubt()?;
         self.set_settings(&Settings { quota, ..self.settings() })
     }
 

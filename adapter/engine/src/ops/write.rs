@@ -85,7 +85,7 @@ impl Volume {
         if length == 0 || length > MAX_WRITE_BYTES || self.scrubs(ino) {
             return Ok(false);
         }
-        let (txn, plan) = self.plan_write(ino, at, length)?;
+        let (txn, plan) = self.plan_write(ino, at, length, self.pending.max_file_bytes)?;
         if plan.length < length {
             return Ok(false);
         }
@@ -111,7 +111,18 @@ impl Volume {
 
     /// Writes as much as one transaction takes, nearly always all, and returns how much.
     pub(super) fn write_piece(&mut self, ino: InodeNo, sync: bool, at: At, data: &[u8]) -> Result<usize> {
-        let (mut txn, plan) = self.plan_write(ino, at, data.len())?;
+        self.write_piece_below(self.pending.max_file_bytes, (ino, sync), at, data)
+    }
+
+    /// As [`Volume::write_piece`], with another limit of files than the volume's.
+    pub(super) fn write_piece_below(
+        &mut self,
+        max_file_bytes: u64,
+        (ino, sync): (InodeNo, bool),
+        at: At,
+        data: &[u8],
+    ) -> Result<usize> {
+        let (mut txn, plan) = self.plan_write(ino, at, data.len(), max_file_bytes)?;
         let mut data = Cow::Borrowed(data);
         if plan.length < data.len() && txn.volume.scrubs(ino) {
             // What is behind the piece is still as it was.
@@ -126,13 +137,19 @@ impl Volume {
     }
 
     /// Starts a transaction and plans its write.
-    fn plan_write(&mut self, ino: InodeNo, at: At, length: usize) -> Result<(Txn<'_>, Plan)> {
+    fn plan_write(
+        &mut self,
+        ino: InodeNo,
+        at: At,
+        length: usize,
+        max_file_bytes: u64,
+    ) -> Result<(Txn<'_>, Plan)> {
         let mut txn = self.begin_change(length)?;
         let offset = match at {
             At::Offset(offset) => offset,
             At::End => txn.inode(ino)?.size,
         };
-        let length = txn.within_file_limit(offset, length)?;
+        let length = Txn::within_file_limit(max_file_bytes, offset, length)?;
         let overwrites = txn.is_overwrite(ino, offset, length)?;
         let length = if overwrites { length } else { txn.prepare_write(ino, offset, length)? };
         Ok((txn, Plan { offset, length, overwrites }))

@@ -50,8 +50,8 @@ impl Segment {
     }
 }
 
-// Nearly all comparisons fail at the first byte, for which a call of `memcmp` is dear. The caller has
-// compared the lengths.
+// Nearly all comparisons fail at the first byte, for which a call of `memcmp` is dear. The caller
+// has compared the lengths.
 fn starts_with(name: &str, start: &str) -> bool {
     name.bytes().zip(start.bytes()).all(|(one, other)| one == other)
 }

@@ -3,6 +3,7 @@
 use super::secrets::{Known, MAX_SECRETS, SALT_BYTES, ScrubbingError, Secrets, is_length, is_mask};
 
 use crate::pattern::{PathState, Patterns};
+use std::borrow::Cow;
 
 /// Scopes, as a field has them. Of a volume that scrubs nothing any more, the number stays.
 const KIND_NONE: u8 = 0;
@@ -70,6 +71,14 @@ impl Scrubbing {
     /// The character that the bytes of secrets become.
     pub fn mask(&self) -> char {
         char::from(self.secrets.mask)
+    }
+
+    /// Returns a text without secrets: as names are stored.
+    ///
+    /// # Cost
+    /// A hash of each byte for each length of a secret.
+    pub fn masked<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.secrets.mask_text(text)
     }
 
     /// What is looked for.

@@ -202,15 +202,16 @@ impl Secrets {
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
-        let mut masked = String::with_capacity(text.len());
-        for (at, character) in text.char_indices() {
-            let end = at + character.len_utf8();
-            if found.iter().any(|range| range.start < end && at < range.end) {
-                masked.extend((at..end).map(|_| char::from(self.mask)));
-            } else {
-                masked.push(character);
-            }
+        let (mut masked, mut done) = (String::with_capacity(text.len()), 0);
+        for range in found {
+            // The character in which the secret before this one ends may be masked already.
+            let start = text.floor_char_boundary(range.start).max(done);
+            let end = text.ceil_char_boundary(range.end);
+            masked.push_str(text.get(done..start).unwrap_or_default());
+            masked.extend((start..end).map(|_| char::from(self.mask)));
+            done = end;
         }
+        masked.push_str(text.get(done..).unwrap_or_default());
         Cow::Owned(masked)
     }
 

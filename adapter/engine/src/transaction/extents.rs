@@ -84,8 +84,8 @@ impl Writes<'_> {
 
     /// Binds a new extent to its inode's record if it lies before the file's stored end. Stored
     /// alone, it would be an extent that the stored inode does not count, or it would replace bytes
-    /// that only an unstored truncation has removed. In a scrubbed file, the start of a secret in it
-    /// might meet the rest of the secret in a neighbour that is still as it was.
+    /// that only an unstored truncation has removed. In a scrubbed file, the start of a secret in
+    /// it might meet the rest of the secret in a neighbour that is still as it was.
     pub(super) fn bind_new_extent(&mut self, ino: InodeNo, index: u64) {
         if self.volume.cache.node(ino).is_some_and(|node| index < node.stored_end) {
             self.volume.cache.bind_extent(ino, index);

@@ -12,12 +12,11 @@ use crate::stored::record::inode::Content;
 use crate::types::InodeNo;
 
 impl Txn<'_> {
-    /// Returns how many bytes of a write the volume's limit for files allows: as on Linux, one that
-    /// begins below the limit is cut short there.
-    pub(crate) fn within_file_limit(&self, offset: u64, length: usize) -> Result<usize> {
+    /// Returns how many bytes of a write a limit for files allows: as on Linux, one that begins
+    /// below the limit is cut short there.
+    pub(crate) fn within_file_limit(limit: u64, offset: u64, length: usize) -> Result<usize> {
         let end = offset.checked_add(length as u64).filter(|end| *end <= MAX_FILE_BYTES);
         let end = end.ok_or(Error::FileTooLarge)?;
-        let limit = self.volume.pending.max_file_bytes;
         match limit.checked_sub(offset) {
             _ if end <= limit => Ok(length),
             Some(room @ 1..) => Ok(to_usize(room)),

@@ -19,7 +19,7 @@ const HELD_ENTRIES: usize = 7;
 impl Amounts {
     pub(crate) const NONE: Self = Self([0; KINDS]);
 
-    /// What a volume holds: in its cache, dirty bytes and records, descriptors, entries of listings.
+    /// What a volume holds: its cache, dirty bytes and records, descriptors, entries of listings.
     pub(crate) fn new(cache: CacheLimits, dirty: (usize, usize), open: u32, held_entries: usize) -> Self {
         let CacheLimits { extent_bytes, inodes, inode_bytes, dentries } = cache;
         let (bytes, entries) = dirty;

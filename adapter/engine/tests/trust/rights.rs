@@ -492,3 +492,40 @@ fn a_policy_reads_what_it_writes_and_names_its_errors() {
     }
     assert_eq!(policy.rules().len(), 2, "a refused rule leaves nothing behind");
 }
+
+#[test]
+fn through_another_mount_of_its_volume_a_file_moves_by_the_rules_of_that_mount() {
+    let store = TestStore::new(LARGE);
+    let names = Rights::DIR_READ | Rights::DIR_MUTATE;
+    let a = policy(names, &["file-read+dir-mutate open/**"]);
+    let b = policy(names, &[]);
+    let table = |ruled: bool| {
+        let given = |policy: &Policy| ruled.then(|| Rc::new(policy.clone()));
+        mounts::table_on(
+            &store,
+            vec![
+                mounts::spec("/", 0, false),
+                MountSpec { policy: given(&a), ..mounts::spec("/a", 1, false) },
+                MountSpec { policy: given(&b), ..mounts::spec("/b", 1, false) },
+            ],
+        )
+    };
+    let tree = |ruled| {
+        let mut mounts = table(ruled);
+        let top = mounts::root(&mut mounts);
+        Tree { mounts, top, prefix: String::new() }
+    };
+    let mut plain = tree(false);
+    plain.mkdir("a/open").unwrap();
+    plain.mkdir("a/secret").unwrap();
+    plain.write("a/secret/file", b"secret").unwrap();
+    plain.mounts.sync_all().unwrap();
+    drop(plain);
+    let mut ruled = tree(true);
+    assert_eq!(ruled.read("a/secret/file"), Err(Code::NotPermitted));
+    assert_eq!(ruled.read("b/secret/file"), Err(Code::NotPermitted));
+    assert_eq!(ruled.rename("a/secret/file", "a/open/file"), Err(Code::CrossDevice));
+    // SEMANTICS says so, and what to do.
+    assert_eq!(ruled.rename("b/secret/file", "b/open/file"), Ok(()));
+    assert_eq!(ruled.read("a/open/file"), Ok(b"secret".to_vec()));
+}

@@ -7,8 +7,8 @@ use kvfs::fuzzing::framed;
 use kvfs::image::{Image, pack};
 use kvfs::{
     At, Code, Descriptor, Durability, Entry, Error, Follow, Guard, Invariant, KvStore, Limits, Mutation,
-    OpenFlags, Options, Quota, RepairOptions, Report, Settings, StoreError, Volume, fsck, probe, repair,
-    set_settings, settings,
+    OpenFlags, Options, Quota, RepairOptions, Report, Scope, Scrubbing, Settings, StoreError, Volume, fsck,
+    probe, repair, set_settings, settings,
 };
 use std::rc::Rc;
 
@@ -117,6 +117,34 @@ fn what_is_larger_than_the_limit_is_read_and_shrinks() {
         volume.set_quota(Quota::default()).unwrap();
         assert_eq!(volume.write(&file, At::End, &[9; 9]), Ok(9));
         assert_eq!(volume.stat(&file).unwrap().size, 1009);
+        volume.close(file).unwrap();
+        volume.sync_all().unwrap();
+        assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
+    }
+}
+
+#[test]
+fn what_is_larger_than_the_limit_is_scrubbed_behind_it_too() {
+    const SECRET: &[u8] = b"a secret of old";
+    for (size, at) in [(3000, 2000), (3000, 995), (200_000, 150_000)] {
+        let store = TestStore::new(LARGE);
+        let (mut volume, root) = open(&store);
+        let mut bytes = vec![b'.'; size];
+        bytes[at..at + SECRET.len()].copy_from_slice(SECRET);
+        write(&mut volume, &root, "a", &bytes);
+        volume.close(root).unwrap();
+        let mut settings = volume.settings();
+        settings.quota = largest(1000);
+        settings.scrubbing = Some(Scrubbing::new([5; 16], &[SECRET], Scope::All).unwrap());
+        volume.set_settings(&settings).unwrap();
+        let root = volume.root().unwrap();
+        let file = create(&mut volume, &root, "a");
+        assert_eq!(volume.write(&file, At::Offset(0), b"new"), Ok(3));
+        bytes[..3].copy_from_slice(b"new");
+        bytes[at..at + SECRET.len()].fill(b'*');
+        assert_eq!(read(&mut volume, &root, "a"), Ok(bytes));
+        assert_eq!(volume.write(&file, At::Offset(1000), b"x"), Err(Error::FileTooLarge));
+        volume.set_size(&file, size as u64 - 1).unwrap();
         volume.close(file).unwrap();
         volume.sync_all().unwrap();
         assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());

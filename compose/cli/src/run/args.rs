@@ -35,8 +35,8 @@ pub(crate) struct RunArgs {
     /// of it. A name that no mount and no provider asks for is refused.
     #[arg(long, value_name = "HOST-DIR::PREOPEN", value_parser = parse_directory)]
     pub(super) dir: Vec<(PathBuf, String)>,
-    /// Appends the audit log to FILE instead of the store; it is made if missing. Only with --audit, or for a
-    /// guest that was composed with it.
+    /// Appends the audit log to FILE instead of the store; it is made if missing. Only with
+    /// --audit, or for a guest that was composed with it.
     #[arg(long, value_name = "FILE")]
     pub(super) audit_file: Option<PathBuf>,
     /// Lets the guest use the host's network and look up names.
@@ -45,8 +45,8 @@ pub(crate) struct RunArgs {
     /// DANGEROUS. Runs a guest that asks for the store itself (`kvfs inspect` says so) as it is.
     ///
     /// It can read, change and remove everything in the store, every volume and those of other
-    /// guests included, past kvfs. Only for a component that you have written yourself or trust with
-    /// all that. It gets no directories.
+    /// guests included, past kvfs. Only for a component that you have written yourself or trust
+    /// with all that. It gets no directories.
     #[arg(long, conflicts_with = "dir")]
     pub(super) allow_raw_store: bool,
     #[command(flatten)]

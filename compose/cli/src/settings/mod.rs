@@ -12,9 +12,9 @@ use clap::{Args, Subcommand};
 
 /// Shows the settings of a volume of a store, and changes them with `set`.
 ///
-/// Settings are limits for all who open the volume, whatever component they run. A mount with limits
-/// replaces them when it is opened. A store that does not exist is not made, and neither is a
-/// volume.
+/// Settings are limits, and secrets that are masked. They count for all who open the volume,
+/// whatever component they run. A mount with limits replaces the limits when it is opened. A store
+/// that does not exist is not made, and neither is a volume.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct SettingsArgs {

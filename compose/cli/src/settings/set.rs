@@ -13,8 +13,8 @@ use kvfs_host::EngineStore;
 
 /// Changes settings of a volume, for all who open it from then on.
 ///
-/// A volume that holds more than a new limit keeps it: growth is refused, and everything else works.
-/// A guest that has the volume open is shut out of it, as by every other opener.
+/// A volume that holds more than a new limit keeps it: growth is refused, and everything else
+/// works. A guest that has the volume open is shut out of it, as by every other opener.
 #[derive(Args)]
 pub(super) struct SetArgs {
     #[command(flatten)]
@@ -33,7 +33,8 @@ pub(super) struct SetArgs {
     max_file_bytes: Option<Limit>,
     #[command(flatten)]
     scrub: ScrubArgs,
-    /// Replaces all settings: what is not given is lifted. The only way to set damaged settings anew.
+    /// Replaces all settings: what is not given is lifted. Damaged settings can be set in no other
+    /// way.
     #[arg(long)]
     replace: bool,
 }
@@ -61,8 +62,8 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
     let scrubbing = args.scrub.read()?;
     if given.iter().all(Option::is_none) && scrubbing.is_none() && !args.replace {
         bail!(
-            "nothing to set; give --max-bytes, --max-inodes, --max-names, --max-file-bytes or --scrub, or --replace, which \
-             lifts all that is not given"
+            "nothing to set; give --max-bytes, --max-inodes, --max-names, --max-file-bytes or --scrub, or \
+             --replace, which lifts all that is not given"
         );
     }
     interrupt::end_in_order()?;
@@ -88,7 +89,8 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
         Ok(settings)
     });
     let told = done.map_err(|error| args.at.explain(error, "set the settings of"));
-    let closed = store.close().with_context(|| format!("{}: cannot make them durable", args.at.store));
+    let closed =
+        store.close().with_context(|| format!("{}: cannot make the settings durable", args.at.store));
     told.and(closed)?;
     let (settings, used) = read(&args.at, args.at.key.open_to_check(&args.at.store)?)?;
     if is_over(&settings.quota, used) {

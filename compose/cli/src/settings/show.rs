@@ -18,7 +18,7 @@ pub(super) fn read(args: &VolumeArgs, store: AnyStore) -> Result<(Settings, Used
         kvfs::Error::Damaged(damage) if damage.record == "settings" => {
             let VolumeArgs { store, volume, .. } = args;
             anyhow!(kvfs::Error::Damaged(damage)).context(format!(
-                "{store}: volume `{volume}` is not opened by anybody before they are set anew, all of them: \
+                "{store}: nobody can open volume `{volume}` until all of its settings are set anew; use \
                  kvfs settings set --replace"
             ))
         }

@@ -96,3 +96,18 @@ fn damaged_missing_and_forged_records_are_told_and_nothing_of_them_is_shown() {
     }
     assert!(!told.contains('\x1b') && !String::from_utf8(output.stdout).unwrap().contains('\x1b'));
 }
+
+#[test]
+fn removing_from_a_store_that_is_not_there_makes_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = audit(dir.path(), &["--remove-before", &"f".repeat(32)]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no such store"), "{output:?}");
+    assert_eq!(
+        std::fs::read_dir(dir.path())
+            .unwrap()
+            .filter(|entry| { entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("s.redb") })
+            .count(),
+        0
+    );
+}

@@ -275,3 +275,75 @@ fn fsck_goes_on_behind_a_value_that_does_not_open_and_repairs_the_rest() {
         values.iter().any(|entry| entry.value.windows(CONTENT.len()).any(|part| part == CONTENT.as_bytes()))
     );
 }
+
+#[test]
+fn the_audit_log_of_an_encrypted_store_is_sealed_in_it_and_read_with_its_key() {
+    use kvfs_host::{Durability, Mutation, RedbStore, SyncStore};
+    let dir = workshop_with_programs();
+    let (url, path, key) = ("redb:sealed.redb", dir.path().join("sealed.redb"), ["--key-file", "key"]);
+    let with_key = |args: &[&str]| kvfs(dir.path(), &[args, &key[..]].concat());
+    let run = |program: &str| {
+        kvfs(dir.path(), &["run", "--store", url, "--key-file", "key", "--audit", "all", program])
+    };
+    assert!(run("writes.wasm").status.success() && run("reads.wasm").status.success());
+    // The log has the name; the file has not.
+    let shown = with_key(&["audit", "--store", url]);
+    assert!(shown.status.success() && text(&shown).contains(&format!("\"path\":\"/{NAME}\"")), "{shown:?}");
+    assert!(!holds(&path, NAME), "a name of the log in clear");
+    let listed = text(&with_key(&["audit", "--store", url, "--list"]));
+    let runs: Vec<&str> = listed.lines().map(|line| &line[..32]).collect();
+    assert_eq!(runs.len(), 2, "{listed}");
+    for more in [&[][..], &["--list"], &["--remove-before", runs[1]]] {
+        for (key, expected) in
+            [(&[][..], "is sealed; give the key"), (&["--key-file", "other"], "not the store's key")]
+        {
+            let refused = kvfs(dir.path(), &[&["audit", "--store", url], more, key].concat());
+            assert!(refused.status.code() == Some(1) && text(&refused).contains(expected), "{refused:?}");
+        }
+    }
+    // Nothing of it is the volume's.
+    let checked = with_key(&["fsck", "--store", url]);
+    assert!(checked.status.success() && text(&checked).ends_with("sound\n"), "{checked:?}");
+
+    // A record that does not open is told, and can be removed; the other run is shown.
+    let store = RedbStore::open(&path).unwrap();
+    let entries = SyncStore::scan(&store, b"\x02\0audit", b"\x02\0audiu", 1000, 1 << 20).unwrap();
+    let mut value = entries[0].value.to_vec();
+    value[30] ^= 1;
+    let change = [Mutation::Put { key: &entries[0].key, value: &value }];
+    SyncStore::apply(&store, &[], &change, Durability::Durable).unwrap();
+    store.close().unwrap();
+    drop(store);
+    let shown = with_key(&["audit", "--store", url]);
+    assert_eq!(shown.status.code(), Some(4), "{shown:?}");
+    assert!(text(&shown).contains(&format!("run {}: record 0 is damaged", runs[0])), "{shown:?}");
+    assert_eq!(with_key(&["audit", "--store", url, "--run", runs[1]]).status.code(), Some(0));
+    let removed = with_key(&["audit", "--store", url, "--remove-before", runs[1]]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert!(with_key(&["audit", "--store", url]).status.success());
+    assert_eq!(text(&with_key(&["audit", "--store", url, "--list"])).lines().count(), 1);
+    let nothing = with_key(&["audit", "--store", "redb:none.redb", "--remove-before", runs[1]]);
+    assert!(
+        text(&nothing).contains("no such store") && !dir.path().join("none.redb").exists(),
+        "{nothing:?}"
+    );
+}
+
+#[test]
+fn a_file_takes_the_log_of_an_encrypted_store_in_clear() {
+    let dir = workshop_with_programs();
+    let url = "redb:sealed.redb";
+    // What a run that was killed has left.
+    std::fs::write(dir.path().join("log.jsonl"), "{\"n\":1,\"t\":\"20").unwrap();
+    let options =
+        ["run", "--store", url, "--key-file", "key", "--audit", "changes", "--audit-file", "log.jsonl"];
+    let written = kvfs(dir.path(), &[&options[..], &["writes.wasm"]].concat());
+    assert!(written.status.success(), "{written:?}");
+    let log = std::fs::read_to_string(dir.path().join("log.jsonl")).unwrap();
+    let mut lines = log.lines().skip(1);
+    assert!(lines.next().is_some_and(|line| line.starts_with("{\"n\":1,") && line.contains(NAME)), "{log}");
+    assert!(log.lines().skip(1).all(|line| line.ends_with('}')), "{log}");
+    assert!(!holds(&dir.path().join("sealed.redb"), NAME));
+    let audit = kvfs(dir.path(), &["audit", "--store", url, "--key-file", "key"]);
+    assert!(audit.status.success() && text(&audit).is_empty(), "the store has none of it: {audit:?}");
+}

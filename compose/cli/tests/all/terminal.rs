@@ -172,6 +172,7 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     write("exports.wasm", &strange(false));
     write("misnamed.wasm", &misnamed());
     write("provider.wasm", &provider());
+    write("evil.rules", format!("all {EVIL}\\n{EVIL}\\n").as_bytes());
     write("evil.tar", &tar());
     write(EVIL, b"\0asm\x0d\0\x01\0");
     let guest = std::fs::read(path("guest.wasm")).unwrap();
@@ -250,7 +251,18 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         case(&[&["settings"], args].concat());
         case(&[&["settings", "set"], args, &["--replace"]].concat());
         case(&[&["settings", "set"], args, &["--max-bytes", EVIL]].concat());
+        case(&[&["settings", "set"], args, &["--scrub", "all", "--secret-file", EVIL]].concat());
+        case(&[&["settings", "set"], args, &["--scrub", "only", "--scrub-path", EVIL]].concat());
     }
+    for args in [
+        &["--store", EVIL][..],
+        &["--store", &store],
+        &["--store", "redb:damaged.redb", "--run", EVIL],
+        &["--store", "redb:damaged.redb", "--remove-before", EVIL],
+    ] {
+        case(&[&["audit"], args].concat());
+    }
+    case(&["run", "--audit-file", EVIL, "guest.wasm"]);
     for args in [
         &["--volume", EVIL][..],
         &["--mode", EVIL],
@@ -263,6 +275,11 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         &["--mount", "/x=image:evil.tar"],
         &["--mount", &format!("/x=host:{EVIL}")],
         &["--mount", &format!("/{TURNED}=kv"), "--mount", &format!("/{TURNED}=kv")],
+        &["--mount", &format!("/x=kv,allow={EVIL}")],
+        &["--mount", &format!("/x=kv,policy={EVIL}/none")],
+        &["--mount", "/x=kv,policy=evil.rules"],
+        &["--audit", EVIL],
+        &["--audit", &format!("all,volume={EVIL}")],
         &["--share", EVIL],
         &["--cache-size", EVIL],
         &["--max-descriptors", EVIL],
