@@ -35,6 +35,9 @@ const UNREADABLE: &str = r#"{"unreadable":true}"#;
 /// again with the same lines, and counts what finds no room. So a callback that fails in the middle
 /// of an `apply` gets the lines before again; otherwise it gets each line once.
 ///
+/// One callback runs at a time for all guests of a wrapper: a slow one delays them all. It must not
+/// write to a store that this wrapper, or a clone of it, audits: that waits for itself.
+///
 /// A guest logs only if it was composed with [`Compose::audit`]. Put this wrapper outside all
 /// others that change keys: [`Namespaced`](crate::Namespaced) and [`Sealed`](crate::Sealed).
 ///
