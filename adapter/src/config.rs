@@ -3,6 +3,7 @@
 
 use kvfs::{CacheLimits, Error, Mode, MountSpec, Mounted, Options, Policy, Quota, Result};
 use kvfs_audit::Settings;
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::rc::Rc;
 use std::str::FromStr;
@@ -44,12 +45,24 @@ pub(crate) struct HostSpec {
     pub(crate) files: Vec<(String, String)>,
 }
 
-/// Reads the configuration. Composition has checked the lines. Keys that only a later version knows
-/// are ignored.
+thread_local! {
+    static CONFIG: OnceCell<Result<&'static Config>> = const { OnceCell::new() };
+}
+
+/// Returns the configuration, which is read once: the log, the table of mounts and directories of
+/// the host all ask for it.
 ///
 /// # Errors
 /// [`Error::Format`] for a mount that cannot be read: ignoring it would show another tree.
-pub(crate) fn read() -> Result<Config> {
+pub(crate) fn get() -> Result<&'static Config> {
+    // Never dropped: components end without dropping.
+    let leak = |config| &*Box::leak(Box::new(config));
+    CONFIG.with(|config| config.get_or_init(|| read().map(leak)).clone())
+}
+
+/// Reads the configuration. Composition has checked the lines. Keys that only a later version knows
+/// are ignored.
+fn read() -> Result<Config> {
     let mut config = Config::default();
     for line in kvfs_wasm_config::text().lines() {
         match line.split_once('=') {

@@ -68,17 +68,16 @@ pub(crate) fn failure() -> Option<Error> {
 
 #[cold]
 fn set_up() -> Result<Mounts> {
-    let mut config = config::read()?;
-    let mounts = std::mem::take(&mut config.mounts);
+    let config = config::get()?;
     let open = move |number: usize| {
         let source = config.sources.get(number).ok_or(Error::Invalid)?;
-        let volume = open(source, &config)?;
+        let volume = open(source, config)?;
         if config.audit.is_some() {
             audit::mask(volume.settings().scrubbing);
         }
         Ok(volume)
     };
-    Mounts::new(mounts, Box::new(open))
+    Mounts::new(config.mounts.clone(), Box::new(open))
 }
 
 fn open(source: &Source, config: &Config) -> Result<Volume> {

@@ -45,10 +45,10 @@ pub(super) fn start() -> bool {
         return true;
     }
     // The table of mounts reports a configuration that cannot be read.
-    let Ok(Config { audit: Some(settings), options, .. }) = config::read() else { return false };
+    let Ok(Config { audit: Some(settings), options, .. }) = config::get() else { return false };
     ACTIVE.with(|place| {
         if let Ok(mut place) = place.try_borrow_mut() {
-            let (log, sink) = (Log::new(&settings), Sink::new(&settings, options));
+            let (log, sink) = (Log::new(settings), Sink::new(settings, options.clone()));
             *place =
                 Some(ManuallyDrop::new(Active { log, sink, required: settings.required, failure: None }));
         }

@@ -109,10 +109,7 @@ impl Node {
             Err(code) => Err(code),
         };
         if let Some(seen) = &self.seen {
-            let moved = match &outcome {
-                Ok(done) => Ok(bytes(done)),
-                Err(code) => Err(*code),
-            };
+            let moved = outcome.as_ref().map(bytes).map_err(|code| *code);
             seen.transfer(op, is_change, offset, moved);
         }
         outcome

@@ -52,7 +52,7 @@ fn names(path: &str) -> Vec<String> {
 /// Numbers the mounts as the table does, in the order of their paths.
 fn set_up() -> Vec<Rc<HostMount>> {
     // The table reports a configuration that cannot be read.
-    let Ok(config) = config::read() else { return Vec::new() };
+    let Ok(config) = config::get() else { return Vec::new() };
     let mut paths: Vec<&str> = config.mounts.iter().map(|mount| mount.path.as_str()).collect();
     paths.sort_unstable();
     let numbered: Vec<(MountNo, Vec<String>)> =
