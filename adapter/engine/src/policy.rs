@@ -40,6 +40,12 @@ impl Rights {
         self.0 & other.0 == other.0
     }
 
+    /// Whether a file may be read or written with these rights, and not with `others`. Then it gets
+    /// no name with these by a link or a rename.
+    pub fn give_a_file_more_than(self, others: Self) -> bool {
+        !others.contains(self.intersection(Self::FILE_READ | Self::FILE_WRITE))
+    }
+
     /// The rights that are in both sets.
     pub fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)

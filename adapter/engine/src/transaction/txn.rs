@@ -119,8 +119,8 @@ impl<'v> Txn<'v> {
     /// Fails if a file that is named at the place `old` may be read or written at the place `new`,
     /// and not there.
     pub(crate) fn check_no_more_rights(&self, old: Place, new: Place) -> Result<()> {
-        let of_file = |place| self.volume.rights(place).intersection(Rights::FILE_READ | Rights::FILE_WRITE);
-        if of_file(old).contains(of_file(new)) { Ok(()) } else { Err(Error::CrossDevice) }
+        let (old, new) = (self.volume.rights(old), self.volume.rights(new));
+        if new.give_a_file_more_than(old) { Err(Error::CrossDevice) } else { Ok(()) }
     }
 
     /// Ends the reading half: from here on nothing can fail. Only now is it known that the
