@@ -55,9 +55,14 @@ mod error;
 mod layout;
 mod random;
 
+mod secret;
+
+mod mac;
+
+mod aead;
+
 mod cipher;
 mod header;
-mod secret;
 
 mod guards;
 mod keys;
