@@ -57,6 +57,9 @@ mod random;
 
 mod secret;
 
+#[cfg(target_pointer_width = "64")]
+mod poly1305;
+
 mod mac;
 
 mod aead;
