@@ -1,4 +1,4 @@
-//! What sealing costs the file system: the engine on a store in memory, as it is and sealed, in one
+//! The cost of sealing for the file system: the engine on a store in memory, as it is and sealed, in one
 //! run.
 //!
 //! ```sh
