@@ -120,7 +120,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 self.make_key(&mut ring, prefix).await?;
             }
         }
-        // What is only removed needs no key made; but if one is lost, the entry cannot be found.
+        // A removal needs no key made; but if one is lost, the entry cannot be found.
         let removed = mutations.iter().map(Mutation::key).filter(|key| split(key).is_some());
         self.check_unused(&mut ring, &prefixes(removed)).await?;
         Ok(ring)

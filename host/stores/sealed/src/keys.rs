@@ -50,7 +50,7 @@ impl Ring {
         self.find(prefix).ok().map(|at| &self.0[at].keys)
     }
 
-    /// Whether all of these have a key.
+    /// Returns true if all of these have a key.
     pub(crate) fn has_all(&self, prefixes: &[&[u8]]) -> bool {
         prefixes.iter().all(|prefix| self.find(prefix).is_ok())
     }

@@ -46,7 +46,7 @@ pub struct SealedStore<C> {
     prefixes: Mutex<KnownPrefixes>,
     pub(crate) guarded: Mutex<Guarded>,
     pub(crate) listings: Mutex<Listings>,
-    /// What did not open, if such values are to be handed out as empty ones.
+    /// Values that did not open, if such are to be handed out as empty ones.
     salvage: Option<Mutex<Damaged>>,
 }
 
