@@ -175,9 +175,9 @@ impl Config {
         Some(())
     }
 
-    /// Returns the quota to set on a volume; `None` keeps the one it has.
-    pub(crate) fn quota(&self, volume: &str) -> Option<Quota> {
-        self.quotas.iter().find(|(name, _)| name == volume).map(|(_, quota)| *quota)
+    /// Returns the limits of this component on a volume, beside those that were set for it.
+    pub(crate) fn quota(&self, volume: &str) -> Quota {
+        self.quotas.iter().find(|(name, _)| name == volume).map(|(_, quota)| *quota).unwrap_or_default()
     }
 
     /// Adds a mount. A source that is mounted twice is one volume.

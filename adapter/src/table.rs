@@ -83,7 +83,7 @@ fn set_up() -> Result<Mounts> {
 fn open(source: &Source, config: &Config) -> Result<Volume> {
     let named = |volume: &str| Options {
         volume: volume.to_owned(),
-        quota: config.quota(volume),
+        own_quota: config.quota(volume),
         ..config.options.clone()
     };
     let store = || -> Box<dyn KvStore> {

@@ -7,8 +7,8 @@ use crate::limits::{
 use kvfs::CacheLimits;
 use std::fmt::Write;
 
-/// What the file system of one instance of the result may hold in memory and open, all its volumes
-/// together. `None`: the default.
+/// Bounds of one instance of the result: what all its volumes together may hold in memory and open.
+/// `None`: the default.
 ///
 /// ```
 /// let limits = kvfs_compose::InstanceLimits::default().max_descriptors(100).max_cached_bytes(8 << 20);

@@ -9,7 +9,7 @@ use kvfs_audit::{Found, Key, Reader, RunId};
 
 use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, StoreFuture};
 
-/// What an audit log tells its host.
+/// A line of an audit log, as its host gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditLine<'a> {
     /// The run: one instance of a component.
@@ -154,7 +154,7 @@ impl<S: Store> Store for Audited<S> {
         if level == Durability::Buffered {
             return StoreFuture::ready(self.tell(key, value));
         }
-        // What was stored before must be durable all the same. First, as a record that is told is
+        // Earlier applies must be durable all the same. First, as a record that is told is
         // not told again.
         let barrier = self.inner.apply(&[], &[], level);
         if self.inner.needs_async() {

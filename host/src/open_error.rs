@@ -52,7 +52,7 @@ pub enum OpenError {
     NotAStore {
         /// The path.
         path: PathBuf,
-        /// What was found, in words.
+        /// The file's kind, in words.
         found: String,
     },
     /// The store was written by a later version.

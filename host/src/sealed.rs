@@ -25,8 +25,8 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, Store
 /// [`Namespaced`]: crate::Namespaced
 ///
 /// # Cost
-/// As many calls as without it in nearly all cases; for each value 41 bytes, about 1 µs, and 1 ns
-/// for each byte. The limits shrink by what sealing adds. A directory that does not fit a page is
+/// As many calls as without it in nearly all cases; for each value 41 bytes, about 0.3 µs, and
+/// 1 ns for each byte. The limits shrink by what sealing adds. A directory that does not fit a page is
 /// read whole for the first page of its listing.
 ///
 /// ```

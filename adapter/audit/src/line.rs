@@ -15,11 +15,13 @@ const MAX_DIGITS: usize = 20;
 pub struct Line<'l> {
     lines: &'l mut Vec<u8>,
     ended: bool,
+    /// Whether the line has `"cut":true` already: a key stands once in an object.
+    cut: bool,
 }
 
 impl<'l> Line<'l> {
     pub(crate) fn new(lines: &'l mut Vec<u8>) -> Self {
-        Self { lines, ended: false }
+        Self { lines, ended: false, cut: false }
     }
 
     /// Adds a number.
@@ -49,7 +51,8 @@ impl<'l> Line<'l> {
         let end = rest.floor_char_boundary(MAX_TEXT_BYTES);
         push_escaped(self.lines, rest.get(..end).unwrap_or_default());
         self.lines.push(b'"');
-        if end < rest.len() {
+        if end < rest.len() && !self.cut {
+            self.cut = true;
             self.raw(b",\"cut\":true");
         }
     }

@@ -324,6 +324,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_with_two_long_texts_says_once_that_it_is_cut() {
+        let mut log = log();
+        let mut line = log.begin("rename-at", Time::default()).unwrap();
+        line.path("path", "", &"a".repeat(MAX_TEXT_BYTES + 1));
+        line.path("to", "", &"b".repeat(MAX_TEXT_BYTES + 1));
+        line.end("name-too-long");
+        log.begin("rename-at", Time::default()).unwrap().text("path", &"c".repeat(MAX_TEXT_BYTES + 1));
+        let lines = String::from_utf8(log.lines().to_vec()).unwrap();
+        let times: Vec<usize> = lines.lines().map(|line| line.matches("\"cut\":true").count()).collect();
+        assert_eq!(times, [1, 1]);
+    }
+
+    #[test]
     fn a_line_that_nobody_ended_is_a_line_all_the_same() {
         let mut log = log();
         drop(log.begin("stat", Time::default()));

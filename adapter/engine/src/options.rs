@@ -75,6 +75,9 @@ pub struct Options {
     pub inline_bytes: u32,
     /// The quota from now on. `None` keeps the one there is, and gives a new volume none.
     pub quota: Option<Quota>,
+    /// Limits of this opener alone, beside the volume's quota: of each limit, the smaller counts.
+    /// They are not stored.
+    pub own_quota: Quota,
 }
 
 impl Default for Options {
@@ -89,6 +92,7 @@ impl Default for Options {
             extent_bytes: 32 << 10,
             inline_bytes: 4 << 10,
             quota: None,
+            own_quota: Quota::default(),
         }
     }
 }

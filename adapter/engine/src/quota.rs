@@ -26,6 +26,22 @@ pub struct Quota {
     pub file_bytes: Option<u64>,
 }
 
+impl Quota {
+    /// Returns of each limit the smaller of two.
+    pub(crate) fn within(self, other: Self) -> Self {
+        let smaller = |limit: Option<u64>, other: Option<u64>| match (limit, other) {
+            (Some(limit), Some(other)) => Some(limit.min(other)),
+            (limit, other) => limit.or(other),
+        };
+        Self {
+            bytes: smaller(self.bytes, other.bytes),
+            inodes: smaller(self.inodes, other.inodes),
+            names: smaller(self.names, other.names),
+            file_bytes: smaller(self.file_bytes, other.file_bytes),
+        }
+    }
+}
+
 /// What hosts and tools set for a volume, for all who open it. No operation of a guest reaches it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -123,10 +123,8 @@ fn list(args: &AuditArgs, store: &AnyStore) -> Result<ExitCode> {
 }
 
 fn remove_before(args: &AuditArgs, first: RunId) -> Result<ExitCode> {
-    // Opening a store for writing makes one that does not exist, so it is looked at first.
-    drop(args.key.open_to_check(&args.store)?);
     // A record that does not open goes like every other.
-    let store = args.key.open_to_repair(&args.store)?;
+    let store = args.key.look_first(&args.store, |_| Ok(()), KeyArgs::open_to_repair)?;
     let (start, _) = key_end();
     let (end, _) = run_range(first);
     let mut keys = Vec::new();

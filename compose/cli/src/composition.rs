@@ -46,8 +46,8 @@ pub(crate) struct CompositionArgs {
     /// single paths: a line such as `hide **/.env` or `all tmp/**` for each rule, of which the last
     /// one that matches decides. Four options bound the content of a volume: max-bytes=SIZE (such
     /// as 64M), max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for each file; a packed
-    /// tree below it does not count. After any source, ro makes it read-only. Without a mount, the
-    /// volume is at `/`.
+    /// tree below it does not count, and where `kvfs settings` has set a limit too, the smaller
+    /// counts. After any source, ro makes it read-only. Without a mount, the volume is at `/`.
     #[arg(
         long,
         verbatim_doc_comment,

@@ -71,6 +71,18 @@ impl KeyArgs {
         })
     }
 
+    /// Looks at a store with `look`, and then opens it for writing with `open`: opening a store for
+    /// writing makes one that does not exist.
+    pub(crate) fn look_first(
+        &self,
+        url: &str,
+        look: impl FnOnce(AnyStore) -> Result<()>,
+        open: impl FnOnce(&Self, &str) -> Result<AnyStore>,
+    ) -> Result<AnyStore> {
+        look(self.open_to_check(url)?)?;
+        open(self, url)
+    }
+
     /// Returns the key: of an argument, or of the environment.
     pub(crate) fn key(&self) -> Result<Option<UserKey>> {
         match (&self.key_file, &self.passphrase_file) {

@@ -23,7 +23,7 @@ pub enum ComposeError {
     Invalid {
         /// Where reading failed, in bytes from the start of the file.
         offset: u64,
-        /// What the reader found.
+        /// The message of the reader.
         reason: String,
     },
 
@@ -32,7 +32,7 @@ pub enum ComposeError {
         "a core module that cannot be made a component: {reason}; build it for wasm32-wasip1 or wasm32-wasip2"
     )]
     CoreModule {
-        /// What the encoder found.
+        /// The message of the encoder.
         reason: String,
     },
 
@@ -41,7 +41,7 @@ pub enum ComposeError {
         "a component whose interfaces cannot be read as WIT: {reason}; build it with a current toolchain"
     )]
     Undecodable {
-        /// What the decoder found.
+        /// The message of the decoder.
         reason: String,
     },
 
@@ -132,7 +132,7 @@ pub enum ComposeError {
         "the parts that it states cannot be composed again: {reason}; compose the original guest with this kvfs"
     )]
     BadParts {
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
 
@@ -183,14 +183,14 @@ pub enum ComposeError {
     /// The module given to [`Compose::adapter`](crate::Compose::adapter) is not an adapter.
     #[error("not an adapter of kvfs: {reason}; use the one that comes with this version")]
     BadAdapter {
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 
     /// The provider is not a component that exports the store.
     #[error("not a provider: {reason}; give a component that exports kvfs:store/kv-store@0.1.0")]
     BadProvider {
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 
@@ -205,9 +205,9 @@ pub enum ComposeError {
     /// The parts do not fit together.
     #[error("cannot join {part}: {reason}; report this together with the guest's output of `kvfs inspect`")]
     Join {
-        /// What was being joined, in words or as the interface's name.
+        /// The parts being joined, in words or as the interface's name.
         part: String,
-        /// What the graph or the encoder found.
+        /// The message of the graph or the encoder.
         reason: String,
     },
 

@@ -21,7 +21,7 @@ pub enum MountError {
     Path {
         /// The path.
         path: String,
-        /// What is wrong with it, and what to do.
+        /// The fault, and what to do.
         reason: String,
     },
     /// There is no such source.
@@ -72,7 +72,7 @@ pub enum MountError {
         path: String,
         /// The text.
         text: String,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         error: PolicyError,
     },
@@ -85,7 +85,7 @@ pub enum MountError {
         file: PathBuf,
         /// The line, the first being 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         error: PolicyError,
     },
@@ -151,7 +151,7 @@ pub enum MountError {
         path: String,
         /// The name or the path.
         text: String,
-        /// What is wrong with it, and what to do.
+        /// The fault, and what to do.
         reason: &'static str,
     },
     /// The mounted directory of the host is the store of the provider `file`.
@@ -203,7 +203,7 @@ pub enum MountError {
     Volume {
         /// The guest's path.
         path: String,
-        /// What is wrong with the name.
+        /// The fault of the name.
         #[source]
         error: ConfigError,
     },
@@ -238,7 +238,7 @@ pub enum MountError {
         path: String,
         /// The file of the host.
         file: PathBuf,
-        /// What was found.
+        /// The value found.
         reason: String,
     },
     /// An archive is cut off or damaged.
@@ -248,7 +248,7 @@ pub enum MountError {
         path: String,
         /// The file of the host.
         file: PathBuf,
-        /// What was found.
+        /// The value found.
         reason: String,
     },
     /// An entry of a tree is neither file, directory nor link.
@@ -262,7 +262,7 @@ pub enum MountError {
         tree: String,
         /// Its path in the tree.
         name: String,
-        /// What it is, with an article.
+        /// Its kind, with an article.
         kind: &'static str,
     },
     /// A guest could not use a name in a tree, or unpacking would refuse it.
@@ -274,7 +274,7 @@ pub enum MountError {
         tree: String,
         /// Its path in the tree; bytes that are not Unicode are replaced.
         name: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The target of a hard link in an archive does not precede it.
@@ -303,7 +303,7 @@ pub enum MountError {
         tree: String,
         /// The path in the tree.
         name: String,
-        /// What it is, with an article.
+        /// Its kind, with an article.
         kind: &'static str,
     },
     /// The file system refused an entry of a tree.

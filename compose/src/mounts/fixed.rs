@@ -18,9 +18,9 @@ use std::fmt;
 pub struct FixedMount<'a> {
     /// The guest's path.
     pub path: String,
-    /// Whether the guest may change it.
+    /// The guest's access.
     pub access: MountAccess,
-    /// What the guest may do at which paths; `None` if everything is allowed.
+    /// Rights at single paths; `None` if everything is allowed.
     pub policy: Option<Policy>,
     /// The limits of its volume.
     pub limits: MountLimits,

@@ -35,20 +35,21 @@ pub struct Mount {
     pub path: String,
     /// The source.
     pub source: MountSource,
-    /// Whether the guest may change it.
+    /// The guest's access.
     pub access: MountAccess,
-    /// What the guest may do where no rule matches; see [`Rights`]. A read-only mount takes no
+    /// Rights where no rule matches; see [`Rights`]. A read-only mount takes no
     /// changes all the same.
     pub allow: Rights,
-    /// What it may do at which paths.
+    /// Rights at single paths.
     pub rules: MountRules,
     /// The limits of its volume.
     pub limits: MountLimits,
 }
 
-/// Limits on the content of a volume, from when it is opened with them. Content beyond them stays.
+/// Limits on the content of a volume, for this component alone: they are not stored. Where the
+/// volume has a limit too (`kvfs settings set`), the smaller counts. Content beyond them stays.
 /// Growth beyond them is refused with `quota`, of a file with `file-too-large`; everything else
-/// goes on working. Without any limit, those of the volume stay; with some, the others are lifted.
+/// goes on working.
 ///
 /// In a volume above a packed tree, only what the guest made or changed counts. A file is copied up
 /// with its first change, its bytes in extents of 32 KiB (a file of up to 4 KiB at once). A
@@ -143,7 +144,7 @@ impl MappedFile {
     }
 }
 
-/// Whether the guest may change the files of a mount.
+/// A guest's access to the files of a mount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MountAccess {

@@ -29,9 +29,9 @@ pub struct Mounted {
     pub path: String,
     /// The source, as the command takes it.
     pub source: String,
-    /// Whether the guest may change it.
+    /// The guest's access.
     pub access: MountAccess,
-    /// What the guest may do at which paths; `None` if everything is allowed.
+    /// Rights at single paths; `None` if everything is allowed.
     pub policy: Option<Policy>,
     /// The limits of its volume.
     pub limits: MountLimits,

@@ -266,7 +266,7 @@ fn mounts_lie_on_directories_of_the_tree_around_them() {
     let mut root = Opened::new(&plan, "/");
     assert_eq!(root.stat("data").kind, Kind::Directory);
     assert_eq!(root.stat("lib/other/place").kind, Kind::Directory);
-    // That one lies in the volume on `/lib/deep`, which the adapter sees to.
+    // This mountpoint lies in the volume on `/lib/deep`: the adapter makes it.
     assert_eq!(root.names("lib/deep"), ["er"]);
     // Made for a mount, a directory has no time.
     assert_eq!(root.stat("data").mtime.seconds, 0);

@@ -32,7 +32,7 @@ pub struct Buckets {
 struct End {
     /// Calls up to and with that call.
     calls_left: AtomicU64,
-    /// Whether that call takes effect first.
+    /// True if that call takes effect first.
     done: bool,
 }
 

@@ -14,11 +14,11 @@ pub struct Report {
 pub struct Outcome {
     /// The claim, such as `keys_are_ordered_as_unsigned_bytes`.
     pub claim: &'static str,
-    /// Whether the claim holds.
+    /// The verdict on the claim.
     pub verdict: Verdict,
 }
 
-/// Whether a claim holds.
+/// The verdict on a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {

@@ -63,7 +63,7 @@ fn lines_of_stores_that_are_namespaced_or_sealed_are_handed_over_and_not_stored(
     send(&store, key(1), "{\"n\":3}\n", Durability::Durable).unwrap();
     assert_eq!(taken(&told), [A, B, "{\"n\":3}"]);
     assert_eq!(SyncStore::scan(&memory, b"", b"", 100, 10_000).unwrap().len(), before);
-    // What is no record of a log goes to the store.
+    // Entries that are no records of a log go to the store.
     SyncStore::apply(&store, &[], &[put(b"\x01v\0", b"v")], Durability::Buffered).unwrap();
     assert_eq!(crate::value_of(&store, b"\x01v\0").as_deref(), Some(&b"v"[..]));
     assert_eq!(taken(&told), [""; 0]);

@@ -143,8 +143,8 @@ fn a_call_given_up_half_way_does_not_spoil_the_count() {
     }
 }
 
-/// Which of a file's name and content are readable in a store, after they were put through one
-/// that lies on it.
+/// Returns whether a file's name and content are readable in a store, after they were put through
+/// one that lies on it.
 fn readable(all: &MemoryStore, store: impl kvfs_host::Store) -> (bool, bool) {
     let name = b"\x01v\x11\0\0\0\0\0\0\0\x01secret-name";
     let store = BlockOn(store);

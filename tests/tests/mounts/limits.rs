@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Steps, WAYS, store, stored_bytes, tree};
-use kvfs_host::MemoryStore;
+use kvfs::Quota;
+use kvfs_host::{EngineStore, MemoryStore};
 
 /// The quota's charges, beside content and the bytes of names.
 const INODE: usize = 128;
@@ -47,17 +48,7 @@ fn a_volume_holds_what_its_mount_allows_and_no_more() {
                 ("mkdir d", "ok"),
             ],
         );
-        // Limits stay with the volume, so another process finds them. A mount with a higher limit
-        // gives more room.
-        let same = Steps::new(link, &["/=kv", "/small=kv:small"], dir.path());
-        same.expect(
-            &store,
-            &[
-                ("mkdir small/d", "error quota"),
-                ("ln c e", "error quota"),
-                ("ls small", "[DescriptorType::RegularFile b, DescriptorType::Directory c]"),
-            ],
-        );
+        // Another component has limits of its own: higher ones give more room.
         let more = Steps::new(link, &["/=kv,max-names=4", "/small=kv:small,max-inodes=4"], dir.path());
         more.expect(
             &store,
@@ -68,6 +59,42 @@ fn a_volume_holds_what_its_mount_allows_and_no_more() {
                 ("ln c f", "error quota"),
             ],
         );
+        let none = Steps::new(link, &["/=kv", "/small=kv:small"], dir.path());
+        none.expect(&store, &[("mkdir small/e", "ok"), ("ln c f", "ok")]);
+    }
+}
+
+/// A mount with any limit lifted all that a tool had set.
+#[test]
+fn regression_of_what_was_set_for_a_volume_and_a_mounts_limits_the_smaller_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    for link in WAYS {
+        let store = store();
+        let steps = |limits: &str| Steps::new(link, &[&format!("/=kv{limits}")], dir.path());
+        steps("").expect(&store, &[("create a", "ok")]);
+        let set = |names, file_bytes| {
+            let mut volumes = EngineStore((*store).clone());
+            kvfs::set_settings(&mut volumes, "main", &mut |settings| {
+                settings.map(|mut settings| {
+                    settings.quota = Quota { names, file_bytes, ..Quota::default() };
+                    settings
+                })
+            })
+            .unwrap();
+        };
+        set(Some(2), Some(5));
+        let lower = ",max-names=9,max-inodes=9,max-file-bytes=3";
+        steps(lower).expect(
+            &store,
+            &[("ln a b", "ok"), ("ln a c", "error quota"), ("resize a 4", "error file-too-large")],
+        );
+        let higher = ",max-names=9,max-file-bytes=1M";
+        steps(higher).expect(
+            &store,
+            &[("ln a c", "error quota"), ("resize a 5", "ok"), ("resize a 6", "error file-too-large")],
+        );
+        set(None, None);
+        steps(higher).expect(&store, &[("ln a c", "ok"), ("resize a 6", "ok")]);
     }
 }
 

@@ -44,7 +44,7 @@ impl<'a> Borrow<KeyRef<'a>> for Key {
 /// is longer. The rest is borrowed, so that looking one up allocates nothing.
 ///
 /// # Order
-/// That of unsigned bytes, a prefix first. If the numbers of two keys are equal and one of the keys
+/// As unsigned bytes, a prefix first. If the numbers of two keys are equal and one of the keys
 /// ends among them, only padding can hide a difference: the shorter key is a prefix of the longer
 /// one.
 #[derive(Clone, Debug)]

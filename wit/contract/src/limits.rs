@@ -35,7 +35,7 @@ pub struct Limits {
     /// Most bytes in one `apply`: the sum of the lengths of all keys and values of its mutations.
     /// The file system needs at least 4,096, and is fast from 16 KiB on.
     pub max_batch_bytes: u32,
-    /// Whether an `apply` at level [`Durable`](crate::Durability::Durable) survives a crash of the
+    /// True if an `apply` at level [`Durable`](crate::Durability::Durable) survives a crash of the
     /// host. A store in memory says false, and treats both levels alike.
     pub durable: bool,
 }

@@ -85,7 +85,7 @@ impl Volume {
         if length == 0 || length > MAX_WRITE_BYTES || self.scrubs(ino) {
             return Ok(false);
         }
-        let (txn, plan) = self.plan_write(ino, at, length, self.pending.max_file_bytes)?;
+        let (txn, plan) = self.plan_write(ino, at, length, self.max_file_bytes())?;
         if plan.length < length {
             return Ok(false);
         }
@@ -111,7 +111,7 @@ impl Volume {
 
     /// Writes as much as one transaction takes, nearly always all, and returns how much.
     pub(super) fn write_piece(&mut self, ino: InodeNo, sync: bool, at: At, data: &[u8]) -> Result<usize> {
-        self.write_piece_below(self.pending.max_file_bytes, (ino, sync), at, data)
+        self.write_piece_below(self.max_file_bytes(), (ino, sync), at, data)
     }
 
     /// As [`Volume::write_piece`], with another limit of files than the volume's.

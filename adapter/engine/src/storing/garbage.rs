@@ -110,7 +110,8 @@ impl Volume {
         let stored = self.cache.reaps.values().filter(|reap| reap.stored && !reap.dirty);
         let garbage =
             stored.map(extents).fold(0, u64::saturating_add).saturating_mul(self.backing.extent_bytes());
-        garbage > self.pending.superblock.quota_bytes.saturating_sub(self.pending.superblock.used_bytes)
+        let used = self.pending.superblock.used_bytes;
+        self.counting_quota().bytes.is_some_and(|limit| garbage > limit.saturating_sub(used))
     }
 
     /// Garbage extents that one commit deletes along the way.

@@ -9,10 +9,13 @@ impl Txn<'_> {
     /// Fails if the volume's quota does not allow so much more.
     pub(crate) fn check_growth(&self, growth: Used) -> Result<()> {
         let superblock = &self.volume.pending.superblock;
-        let fits = |used: u64, more: u64, quota: u64| more == 0 || used.saturating_add(more) <= quota;
-        if !fits(superblock.used_bytes, growth.bytes, superblock.quota_bytes)
-            || !fits(superblock.used_inodes, growth.inodes, superblock.quota_inodes)
-            || !fits(superblock.used_names, growth.names, superblock.quota_names)
+        let quota = self.volume.counting_quota();
+        let fits = |used: u64, more: u64, limit: Option<u64>| {
+            more == 0 || limit.is_none_or(|limit| used.saturating_add(more) <= limit)
+        };
+        if !fits(superblock.used_bytes, growth.bytes, quota.bytes)
+            || !fits(superblock.used_inodes, growth.inodes, quota.inodes)
+            || !fits(superblock.used_names, growth.names, quota.names)
         {
             return Err(Error::Quota);
         }

@@ -50,7 +50,7 @@ impl Txn<'_> {
             return Err(Error::Invalid);
         }
         // What is larger already may shrink to any size.
-        if size > inode.size && size > self.volume.pending.max_file_bytes {
+        if size > inode.size && size > self.volume.max_file_bytes() {
             return Err(Error::FileTooLarge);
         }
         let (old_size, has) = (inode.size, Extents { all: inode.extents, below: inode.extents_below });

@@ -142,11 +142,23 @@ impl Volume {
         self.pending.superblock.used()
     }
 
-    /// Returns the quota: how much the volume may hold. [`Volume::used`] is how much it does.
+    /// Returns the quota of the volume: how much it may hold. [`Volume::used`] is how much it does.
+    /// [`Options::own_quota`] is not part of it.
     pub fn quota(&self) -> Quota {
         let limit = self.pending.max_file_bytes;
         let file_bytes = (limit < MAX_FILE_BYTES).then_some(limit);
         Quota { file_bytes, ..self.pending.superblock.quota() }
+    }
+
+    /// The quota that counts for this opener: of each limit, the smaller of the volume's and its own.
+    pub(crate) fn counting_quota(&self) -> Quota {
+        self.quota().within(self.options.own_quota)
+    }
+
+    /// The largest file that this opener may make, in bytes.
+    pub(crate) fn max_file_bytes(&self) -> u64 {
+        let own = self.options.own_quota.file_bytes.unwrap_or(MAX_FILE_BYTES);
+        self.pending.max_file_bytes.min(own)
     }
 
     /// Returns what was set for the volume.

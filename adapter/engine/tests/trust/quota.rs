@@ -93,6 +93,72 @@ fn a_quota_is_unset_after_a_failure_and_set_after_an_unknown_outcome() {
     }
 }
 
+/// A host composes a guest with limits of its own; a tool has set others for the volume.
+#[test]
+fn of_each_limit_the_smaller_of_the_openers_and_the_volumes_counts_and_none_is_stored() {
+    let create = |volume: &mut Volume, root: &Descriptor, name: &str| {
+        volume.open_at(root, name, Follow::No, CREATE, WRITE)
+    };
+    let set = Quota { bytes: None, inodes: Some(3), names: Some(9), file_bytes: Some(100) };
+    for (own, inodes, names, file_bytes) in [
+        (Quota::default(), 3, 9, 100),
+        (Quota { inodes: Some(2), ..Quota::default() }, 2, 9, 100),
+        (Quota { inodes: Some(50), names: Some(2), ..Quota::default() }, 3, 2, 100),
+        (Quota { file_bytes: Some(40), ..Quota::default() }, 3, 9, 40),
+        (Quota { file_bytes: Some(200), names: Some(200), ..Quota::default() }, 3, 9, 100),
+    ] {
+        let store = TestStore::new(LARGE);
+        open(&store, Some(set)).0.sync_all().unwrap();
+        let options = Options { own_quota: own, ..Options::default() };
+        store.reset_calls();
+        let (mut volume, root) = open_volume(&store, options);
+        assert_eq!((store.calls().applies, volume.quota()), (1, set), "{own:?}");
+        let file = create(&mut volume, &root, "0").unwrap();
+        assert_eq!(volume.write(&file, At::Offset(0), &[1; 300]), Ok(file_bytes as usize), "{own:?}");
+        assert_eq!(volume.set_size(&file, file_bytes + 1), Err(Error::FileTooLarge), "{own:?}");
+        assert_eq!(volume.place(&file, At::End, 1, |_| {}), Err(Error::FileTooLarge), "{own:?}");
+        // The root counts as one.
+        for inode in 2..inodes.min(names + 1) {
+            let file = create(&mut volume, &root, &inode.to_string()).unwrap();
+            volume.close(file).unwrap();
+        }
+        if inodes <= names {
+            assert_eq!(create(&mut volume, &root, "last").err(), Some(Error::Quota), "{own:?}");
+        }
+        let made = volume.used().names;
+        for name in made..names {
+            volume.link_at(&root, "0", Follow::No, &root, &format!("link {name}")).unwrap();
+        }
+        assert_eq!(volume.link_at(&root, "0", Follow::No, &root, "last"), Err(Error::Quota), "{own:?}");
+        volume.close(file).unwrap();
+        volume.sync_all().unwrap();
+        drop(volume);
+        assert_eq!(open(&store, None).0.quota(), set, "the volume keeps what was set: {own:?}");
+        assert!(fsck(&mut store.clone(), "main").unwrap().is_clean());
+    }
+}
+
+#[test]
+fn an_openers_bytes_count_beside_the_volumes() {
+    for (set, own, limit) in
+        [(None, Some(5000), 5000), (Some(5000), Some(9000), 5000), (Some(9000), Some(5000), 5000)]
+    {
+        let store = TestStore::new(LARGE);
+        let bytes = |bytes| Quota { bytes, ..Quota::default() };
+        open(&store, Some(bytes(set))).0.sync_all().unwrap();
+        let (mut volume, root) = open_volume(&store, Options { own_quota: bytes(own), ..Options::default() });
+        let file = volume.open_at(&root, "a", Follow::No, CREATE, WRITE).unwrap();
+        let room = limit - volume.used().bytes;
+        assert_eq!(volume.set_size(&file, room), Ok(()), "a hole is free");
+        assert_eq!(volume.write(&file, At::Offset(0), &vec![1; room as usize + 1]), Err(Error::Quota));
+        volume.write(&file, At::Offset(0), &vec![1; room as usize]).unwrap();
+        volume.close(file).unwrap();
+        assert_eq!(volume.create_directory_at(&root, "d"), Err(Error::Quota));
+        volume.unlink_file_at(&root, "a").unwrap();
+        volume.create_directory_at(&root, "d").unwrap();
+    }
+}
+
 #[test]
 fn a_quota_is_durable_when_it_is_set() {
     let store = TestStore::new(LARGE);

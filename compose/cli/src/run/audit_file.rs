@@ -2,6 +2,7 @@
 
 use crate::runtime::imports;
 use anyhow::{Context, Result, bail};
+use kvfs_audit::RunId;
 use kvfs_host::{AnyStore, Audited, StoreError};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -34,9 +35,29 @@ pub(super) fn audit_file(path: &Path, is_logged: bool, component: &Component) ->
              `kvfs audit --store file:DIR`"
         );
     }
-    let file = OpenOptions::new().append(true).create(true).open(path);
+    let file = private(OpenOptions::new().append(true).create(true)).open(path);
     let to = file.with_context(|| format!("cannot write the audit log to {}", path.display()))?;
     Ok(AuditFile(Appended { to, ends_within_line: ends_within_line(path) }))
+}
+
+/// Makes a new file one that its owner alone may read: it names files of the guest.
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// Returns a line with the id of its run first, which tells apart the lines of several runs in one
+/// file.
+fn with_run(run: RunId, line: &str) -> String {
+    match line.strip_prefix('{') {
+        Some(rest) => format!("{{\"run\":\"{run}\",{rest}"),
+        None => line.to_owned(),
+    }
 }
 
 /// Returns whether a file ends with a piece of a line. One that may not be read counts as one that
@@ -77,7 +98,7 @@ impl AuditFile {
         let file = Mutex::new(self.0);
         Audited::new(store, move |event| {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.line(event.line)
+            file.line(&with_run(event.run, event.line))
                 .map_err(|error| StoreError::Unavailable(format!("the file of the audit log: {error}")))
         })
     }
@@ -129,6 +150,19 @@ mod tests {
             assert!(whole.iter().all(|line| [first, second].contains(line)), "{room}: {text}");
             assert!(!text.lines().any(str::is_empty), "{room}: {text}");
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn its_owner_alone_may_read_a_new_file_and_another_one_stays_as_it_is() {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |name: &str| dir.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+        OpenOptions::new().append(true).create(true).mode(0o640).open(dir.path().join("old")).unwrap();
+        for name in ["new", "old"] {
+            private(OpenOptions::new().append(true).create(true)).open(dir.path().join(name)).unwrap();
+        }
+        assert_eq!((mode("new"), mode("old")), (0o600, 0o640));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(super) struct Loaded {
     pub(super) directories: Vec<MountedDirectory>,
     /// The provider inside a guest that was composed before.
     pub(super) provider: Option<Provider>,
-    /// Whether it keeps an audit log beside its volumes.
+    /// True if it keeps an audit log beside its volumes.
     pub(super) audit: bool,
 }
 

@@ -3,6 +3,7 @@
 use super::scrub::ScrubArgs;
 use super::show::{lines, read};
 use crate::interrupt;
+use crate::sealing::KeyArgs;
 use crate::terminal::{say, warn};
 use crate::volume::VolumeArgs;
 use anyhow::{Context, Result, bail};
@@ -67,15 +68,13 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
         );
     }
     interrupt::end_in_order()?;
-    // Opening a store for writing makes one that does not exist, so it is looked at first.
-    let store = args.at.key.open_to_check(&args.at.store)?;
-    match read(&args.at, store) {
-        Err(error) if !(args.replace && is_damage(&error)) => return Err(error),
-        _ => {}
-    }
+    let look = |store| match read(&args.at, store) {
+        Err(error) if !(args.replace && is_damage(&error)) => Err(error),
+        _ => Ok(()),
+    };
     // Settings that do not open can be replaced.
-    let key = &args.at.key;
-    let store = if args.replace { key.open_to_repair(&args.at.store) } else { key.open(&args.at.store) }?;
+    let open = if args.replace { KeyArgs::open_to_repair } else { KeyArgs::open };
+    let store = args.at.key.look_first(&args.at.store, look, open)?;
     let mut volumes = EngineStore(store.clone());
     let done = kvfs::set_settings(&mut volumes, &args.at.volume, &mut |before| {
         let mut settings = match (before, args.replace) {
@@ -104,7 +103,7 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
     say(lines(&args.at, &settings, used))
 }
 
-/// Whether settings cannot be read, though the rest of the volume can.
+/// Returns true if settings cannot be read, though the rest of the volume can.
 fn is_damage(error: &anyhow::Error) -> bool {
     let damage = error.downcast_ref::<kvfs::Error>();
     matches!(damage, Some(kvfs::Error::Damaged(damage)) if damage.record == "settings")

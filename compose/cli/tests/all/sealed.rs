@@ -333,16 +333,25 @@ fn the_audit_log_of_an_encrypted_store_is_sealed_in_it_and_read_with_its_key() {
 fn a_file_takes_the_log_of_an_encrypted_store_in_clear() {
     let dir = workshop_with_programs();
     let url = "redb:sealed.redb";
-    // What a run that was killed has left.
+    // A killed run has left a piece of a line.
     std::fs::write(dir.path().join("log.jsonl"), "{\"n\":1,\"t\":\"20").unwrap();
     let options =
         ["run", "--store", url, "--key-file", "key", "--audit", "changes", "--audit-file", "log.jsonl"];
-    let written = kvfs(dir.path(), &[&options[..], &["writes.wasm"]].concat());
-    assert!(written.status.success(), "{written:?}");
+    for _ in 0..2 {
+        let written = kvfs(dir.path(), &[&options[..], &["writes.wasm"]].concat());
+        assert!(written.status.success(), "{written:?}");
+    }
     let log = std::fs::read_to_string(dir.path().join("log.jsonl")).unwrap();
-    let mut lines = log.lines().skip(1);
-    assert!(lines.next().is_some_and(|line| line.starts_with("{\"n\":1,") && line.contains(NAME)), "{log}");
-    assert!(log.lines().skip(1).all(|line| line.ends_with('}')), "{log}");
+    let lines: Vec<&str> = log.lines().skip(1).collect();
+    assert!(lines.first().is_some_and(|line| line.contains(",\"n\":1,") && line.contains(NAME)), "{log}");
+    assert!(lines.iter().all(|line| line.ends_with('}')), "{log}");
+    // Each line says of which run it is: the two runs have the same numbers.
+    let run = |line: &&str| line.strip_prefix("{\"run\":\"")?.split_once('"').map(|(run, _)| run.to_owned());
+    let mut runs: Vec<String> = lines.iter().map(|line| run(line).expect("a run")).collect();
+    assert!(runs.is_sorted() && runs.iter().all(|run| run.len() == 32), "{log}");
+    runs.dedup();
+    assert_eq!(runs.len(), 2, "{log}");
+    assert_eq!(lines.iter().filter(|line| line.contains(",\"n\":1,")).count(), 2, "{log}");
     assert!(!holds(&dir.path().join("sealed.redb"), NAME));
     let audit = kvfs(dir.path(), &["audit", "--store", url, "--key-file", "key"]);
     assert!(audit.status.success() && text(&audit).is_empty(), "the store has none of it: {audit:?}");

@@ -43,7 +43,7 @@ fn settings_are_set_shown_and_lifted() {
         );
         assert_eq!(stdout, expected);
         assert_eq!(shown(dir.path(), store), expected);
-        // What is not given stays.
+        // Settings that are not given stay.
         let some = ["--max-names", "none", "--max-file-bytes", "5"];
         assert_eq!(settings(dir.path(), &[&["set", "--store", store][..], &some].concat()).0, Some(0));
         let text = shown(dir.path(), store);

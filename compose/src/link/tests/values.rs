@@ -283,7 +283,7 @@ impl Values<'_> {
                     if let Some(Some(ty)) = cases.get(case) {
                         slots.extend(self.flat(ty));
                     }
-                    // What another case would have there.
+                    // The bytes that another case would have there.
                     while slots.len() < flat_types(resolve, &Type::Id(id)).len() {
                         slots.push(self.rng.next());
                     }

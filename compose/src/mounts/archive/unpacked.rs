@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-/// What is at each path: kind, content, time, and the first path of the same object.
+/// The object at each path: kind, content, time, and the first path of the same object.
 type Found = BTreeMap<String, String>;
 
 /// Before this, in seconds, lie all times that the archives of this test have, and behind it those
@@ -409,7 +409,7 @@ struct Entry {
     target: &'static str,
     text: String,
     records: Vec<(&'static str, String)>,
-    /// Whether the records are of a global header.
+    /// True if the records are of a global header.
     is_global: bool,
 }
 

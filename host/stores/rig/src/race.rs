@@ -13,7 +13,7 @@ pub struct Race<M, S> {
     pub open: fn(&Handle<M>, u64) -> Result<S, StoreError>,
     /// Entries that a step puts beside its mark, so that later steps leave garbage.
     pub ballast: fn(usize) -> State,
-    /// Whether a read may fail like this because another opener is newer. Any other failure is a
+    /// True if a read may fail like this because another opener is newer. Any other failure is a
     /// bug and panics.
     pub may_be_overtaken: fn(&StoreError) -> bool,
 }

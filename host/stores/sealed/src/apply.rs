@@ -8,7 +8,6 @@ use crate::layout::{prefix, split};
 use crate::listing::Listings;
 use crate::store::{SealedStore, lock, prefixes};
 use kvfs_contract::{Durability, Guard, Mutation, StoreError};
-use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 /// Most guarded values that are read in one call: with the longest values, half an answer.
@@ -109,16 +108,19 @@ impl<C: AsyncKvStore> SealedStore<C> {
         mutations: &[Mutation<&[u8]>],
     ) -> Result<Ring, StoreError> {
         let all = guards.iter().map(|guard| guard.key).chain(mutations.iter().map(Mutation::key));
-        let mut ring = self.ring(&prefixes(all)).await?;
+        let all = prefixes(all);
+        let mut ring = self.ring(&all).await?;
+        if ring.has_all(&all) {
+            return Ok(ring);
+        }
         let puts = mutations.iter().filter(|mutation| mutation.value().is_some()).map(Mutation::key);
         let hidden = guards.iter().map(|guard| guard.key).filter(|key| split(key).is_some());
-        let needed: BTreeSet<&[u8]> = prefixes(puts.chain(hidden));
-        for prefix in needed {
+        for prefix in prefixes(puts.chain(hidden)) {
             if ring.get(prefix).is_none() {
                 self.make_key(&mut ring, prefix).await?;
             }
         }
-        // What is only removed needs no key made; but if one is lost, the entry cannot be found.
+        // A removal needs no key made; but if one is lost, the entry cannot be found.
         let removed = mutations.iter().map(Mutation::key).filter(|key| split(key).is_some());
         self.check_unused(&mut ring, &prefixes(removed)).await?;
         Ok(ring)
@@ -184,7 +186,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 let prefix = prefix(guards[at].key);
                 if ring.get(prefix).is_none() {
                     // Another writer has begun the volume since the keys were read.
-                    ring.extend(self.ring(&BTreeSet::from([prefix])).await?);
+                    ring.extend(self.ring(&[prefix]).await?);
                 }
                 let (key, value) = self.open_entry(ring, &located[at], sealed.as_ref())?;
                 if key != guards[at].key || Some(&value[..]) != guards[at].expected {

@@ -1,12 +1,12 @@
 //! Sealing and opening values, and tags for names.
 
+use crate::aead;
 use crate::layout::{FORM, NAME_TAG_BYTES, SEAL_OVERHEAD};
+use crate::mac::TAG_BYTES;
 use crate::secret::Key;
 use chacha20::R20;
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce as ShortNonce, Tag};
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use kvfs_contract::StoreError;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -14,8 +14,6 @@ use zeroize::Zeroizing;
 pub(crate) const NONCE_BYTES: usize = SEAL_OVERHEAD - 1 - TAG_BYTES;
 /// Random bytes that are used once.
 pub(crate) type Nonce = [u8; NONCE_BYTES];
-
-const TAG_BYTES: usize = 16;
 
 /// Why a sealed value does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +34,7 @@ pub(crate) struct Cipher(Key);
 /// Seals the values of one apply, with nonces that have their first 16 bytes in common. XChaCha20
 /// derives a subkey from these (draft-irtf-cfrg-xchacha-03, section 2.3), so it is derived once.
 pub(crate) struct Sealer {
-    subkey: ChaCha20Poly1305,
+    subkey: Key,
     nonce: Nonce,
 }
 
@@ -53,10 +51,10 @@ fn numbered(base: &Nonce, number: u64) -> Nonce {
 }
 
 /// The nonce of ChaCha20 under a subkey: zeros, and the rest of a long nonce.
-fn short(nonce: &Nonce) -> ShortNonce {
-    let mut short = [0; 12];
+fn short(nonce: &Nonce) -> [u8; aead::NONCE_BYTES] {
+    let mut short = [0; aead::NONCE_BYTES];
     short[4..].copy_from_slice(&nonce[SUBKEY_BYTES..]);
-    ShortNonce::from(short)
+    short
 }
 
 impl Cipher {
@@ -64,12 +62,10 @@ impl Cipher {
         Self(key)
     }
 
-    fn subkey(&self, nonce: &Nonce) -> ChaCha20Poly1305 {
+    fn subkey(&self, nonce: &Nonce) -> Key {
         let mut input = [0; SUBKEY_BYTES];
         input.copy_from_slice(&nonce[..SUBKEY_BYTES]);
-        let subkey =
-            Zeroizing::new(<[u8; 32]>::from(chacha20::hchacha::<R20>((&*self.0).into(), &input.into())));
-        ChaCha20Poly1305::new((&*subkey).into())
+        Zeroizing::new(chacha20::hchacha::<R20>((&*self.0).into(), &input.into()).into())
     }
 
     /// Returns what seals the values of one apply. `nonce` is random, and used for no other.
@@ -86,9 +82,8 @@ impl Cipher {
         let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(Broken::Changed)?;
         let (body, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Broken::Changed)?;
         let mut value = body.to_vec();
-        self.subkey(nonce)
-            .decrypt_inout_detached(&short(nonce), place, value.as_mut_slice().into(), &Tag::from(*tag))
-            .map_err(|_| Broken::Changed)?;
+        aead::open(&self.subkey(nonce), &short(nonce), place, &mut value, tag)
+            .map_err(|aead::Changed| Broken::Changed)?;
         Ok(value)
     }
 }
@@ -112,10 +107,8 @@ impl Sealer {
         out.extend_from_slice(&nonce);
         let start = out.len();
         parts.iter().for_each(|part| out.extend_from_slice(part));
-        let tag = self
-            .subkey
-            .encrypt_inout_detached(&short(&nonce), place, (&mut out[start..]).into())
-            .map_err(|_| StoreError::TooLarge)?;
+        let tag = aead::seal(&self.subkey, &short(&nonce), place, &mut out[start..])
+            .map_err(|aead::TooLong| StoreError::TooLarge)?;
         out.extend_from_slice(&tag);
         Ok(())
     }
@@ -171,5 +164,29 @@ mod tests {
             assert_eq!(nonces.len(), 16_384);
             assert!(nonces.iter().all(|nonce| nonce[..SUBKEY_BYTES] == base[..SUBKEY_BYTES]));
         }
+    }
+
+    #[test]
+    fn opens_the_example_of_the_draft() {
+        // draft-irtf-cfrg-xchacha-03, section A.3.1.
+        let hex = |text: &str| -> Vec<u8> {
+            let digits: Vec<u8> =
+                text.bytes().map(|digit| char::from(digit).to_digit(16).unwrap() as u8).collect();
+            digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+        };
+        let mut sealed = vec![FORM];
+        sealed.extend(0x40..0x58);
+        sealed.extend(hex("bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb\
+             731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b452\
+             2f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9\
+             21f9664c97637da9768812f615c68b13b52e"));
+        sealed.extend(hex("c0875924c1c7987947deafd8780acf49"));
+        let mut key = Key::default();
+        key.iter_mut().zip(0x80..).for_each(|(byte, value)| *byte = value);
+        let place = hex("50515253c0c1c2c3c4c5c6c7");
+        let opened = Cipher::new(key).open(&place, &sealed).unwrap();
+        let text = "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, \
+                    sunscreen would be it.";
+        assert_eq!(opened, text.as_bytes());
     }
 }

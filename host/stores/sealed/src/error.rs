@@ -13,9 +13,9 @@ pub enum OpenError {
     /// The store is sealed with a key file, and a passphrase was given, or the other way round.
     #[error("the store is sealed with a {sealed_with}, not with a {given}; give that")]
     OtherKind {
-        /// What opens it.
+        /// The kind of key that opens it.
         sealed_with: &'static str,
-        /// What was given.
+        /// The kind of key that was given.
         given: &'static str,
     },
     /// The store has entries that are not sealed.
@@ -27,7 +27,7 @@ pub enum OpenError {
     /// The header fails its checksum, or is no header at all.
     #[error("the header of the sealed store is damaged ({why}); restore the store from a copy")]
     DamagedHeader {
-        /// What is wrong with it.
+        /// The fault.
         why: &'static str,
     },
     /// The header is gone, and sealed entries are there.

@@ -12,10 +12,13 @@ impl<C: AsyncKvStore> SealedStore<C> {
     /// Those of the store below, and [`StoreError::Corrupt`] for a value that does not open.
     pub async fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.limits.check_get(keys)?;
-        let mut ring = self.ring(&prefixes(keys.iter().copied())).await?;
-        // Without a key, it is not known where a hidden entry would be.
-        let hidden = keys.iter().copied().filter(|key| split(key).is_some());
-        self.check_unused(&mut ring, &prefixes(hidden)).await?;
+        let all = prefixes(keys.iter().copied());
+        let mut ring = self.ring(&all).await?;
+        if !ring.has_all(&all) {
+            // Without a key, it is not known where a hidden entry would be.
+            let hidden = keys.iter().copied().filter(|key| split(key).is_some());
+            self.check_unused(&mut ring, &prefixes(hidden)).await?;
+        }
         let mut repeated = false;
         let (located, found) = loop {
             let located: Vec<Option<Vec<u8>>> = keys.iter().map(|key| self.locate(&ring, key)).collect();
@@ -28,7 +31,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
             {
                 break (located, found);
             }
-            ring = self.ring(&prefixes(keys.iter().copied())).await?;
+            ring = self.ring(&all).await?;
             repeated = true;
         };
         let mut found = found.into_iter();

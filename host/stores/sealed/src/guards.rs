@@ -15,8 +15,8 @@ pub(crate) struct Remembered {
     pub(crate) sealed: Vec<u8>,
 }
 
-/// What guarded keys had when this store last wrote or read them. Another writer may have changed
-/// them since; then the guard below fails, and the key is read.
+/// Values of guarded keys from when this store last wrote or read them. Another writer may have
+/// changed them since; then the guard below fails, and the key is read.
 #[derive(Default)]
 pub(crate) struct Guarded(HashMap<Vec<u8>, Remembered>);
 

@@ -75,7 +75,7 @@ impl Cost {
     }
 }
 
-/// What the user's key becomes with the salt of a header.
+/// Keys derived from the user's key and the salt of a header.
 struct Stretched {
     /// Wraps the store's key.
     wrapping: Cipher,
@@ -137,7 +137,7 @@ fn argon2id(
         .map_err(|error| StoreError::Fault(format!("Argon2id: {error}")).into())
 }
 
-/// What the wrapped key is bound to: the key of the header and all before it.
+/// Returns the place that the wrapped key is bound to: the key of the header and all before it.
 fn place(fixed: &[u8]) -> Vec<u8> {
     [STORE_HEADER_KEY, fixed].concat()
 }
@@ -199,7 +199,7 @@ pub(crate) fn unwrap(header: &[u8], user: &Kind) -> Result<Key, OpenError> {
     }
     let fixed = Fixed { kind, cost, salt };
     let Stretched { wrapping, commitment } = fixed.stretch(user)?;
-    // What is compared is in the store for all to read: the time that it takes tells nothing.
+    // The commitment is in the store for all to read: the time of comparing it tells nothing.
     if commitment != header[PARAMS_BYTES..FIXED_BYTES] {
         return Err(OpenError::WrongKey);
     }

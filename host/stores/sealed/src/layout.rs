@@ -1,4 +1,4 @@
-//! Which parts of a key are hidden, and where entries lie in the store below.
+//! The hidden parts of keys, and the places of entries in the store below.
 //!
 //! This is all that a sealed store knows of what lies in it: the keys of `FORMAT.md`. Any other key
 //! works too and stays as it is.
@@ -12,10 +12,10 @@ pub(crate) const FORM: u8 = 1;
 /// Bytes that sealing adds: the form, a nonce (24) and a tag (16).
 pub(crate) const SEAL_OVERHEAD: usize = 1 + 24 + 16;
 
-/// What is before the prefix in the key of its header.
+/// First byte of the key of a prefix's header.
 pub(crate) const PREFIX_HEADERS: u8 = 1;
 
-/// What is before the key of an entry.
+/// First byte of the stored key of an entry.
 pub(crate) const ENTRIES: u8 = 2;
 
 /// Where the entries end.
@@ -82,7 +82,7 @@ pub(crate) fn stored_range(prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (stored(prefix), end)
 }
 
-/// Whether an entry below is the key of a prefix, or sealed, by its form.
+/// Returns true if an entry below has the form of a prefix's key or of a sealed entry.
 ///
 /// An open entry of a volume does not look so: where the second byte is one of its name, a length
 /// that fits is a control character, and its value has a frame (`FORMAT.md`), which a sealed one

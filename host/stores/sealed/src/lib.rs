@@ -55,9 +55,17 @@ mod error;
 mod layout;
 mod random;
 
+mod secret;
+
+#[cfg(target_pointer_width = "64")]
+mod poly1305;
+
+mod mac;
+
+mod aead;
+
 mod cipher;
 mod header;
-mod secret;
 
 mod guards;
 mod keys;

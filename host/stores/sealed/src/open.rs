@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 pub struct Seal<'k> {
     /// The key that opens it.
     pub key: &'k UserKey,
-    /// What a passphrase is to cost where the store is made. A store that is there has its own.
+    /// The cost of a passphrase where the store is made. A store that is there has its own.
     pub cost: Cost,
-    /// Whether an empty store becomes a sealed one.
+    /// True to make an empty store a sealed one.
     pub create: bool,
 }
 
@@ -81,7 +81,7 @@ pub async fn is_sealed(below: &impl AsyncKvStore) -> Result<bool, OpenError> {
     Ok(matches!(find(below).await?, Found::Header(_)))
 }
 
-/// What a store has.
+/// The content of a store, as far as opening it asks.
 enum Found {
     /// A header.
     Header(Vec<u8>),

@@ -84,7 +84,7 @@ enum Known {
     Lost(Vec<u8>),
 }
 
-/// Whether a key is in a range.
+/// Returns true if a key is in a range.
 fn within(key: &[u8], (from, end): (&[u8], &[u8])) -> bool {
     from <= key && (end.is_empty() || key < end)
 }
@@ -112,7 +112,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
             (_, None) => stored(end),
         };
         let mut from = start.to_vec();
-        // Whether the directory at `from` is being begun: what is kept of it may be older.
+        // True if the directory at `from` is being begun: names kept of it may be older.
         let mut begins = false;
         'pages: while !page.is_full() && within(&from, (start, end)) {
             let group = split(&from).map(|(group, _)| group.to_vec());

@@ -3,7 +3,7 @@
 use crate::below::AsyncKvStore;
 use crate::cipher::{Broken, Cipher, NONCE_BYTES, PrefixKeys, Sealer};
 use crate::guards::Guarded;
-use crate::keys::{KnownPrefixes, Ring};
+use crate::keys::{Known, KnownPrefixes, Ring};
 use crate::layout::{
     ENTRIES, KEY_OVERHEAD, PREFIX_HEADERS, SEAL_OVERHEAD, prefix, show, split, stored, stored_range,
 };
@@ -11,9 +11,8 @@ use crate::listing::Listings;
 use crate::random::Random;
 use crate::salvage::Damaged;
 use kvfs_contract::{Durability, Guard, Limits, Mutation, StoreError};
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
 /// Bytes that a stored value has more than the caller's, without a hidden name.
@@ -47,7 +46,7 @@ pub struct SealedStore<C> {
     prefixes: Mutex<KnownPrefixes>,
     pub(crate) guarded: Mutex<Guarded>,
     pub(crate) listings: Mutex<Listings>,
-    /// What did not open, if such values are to be handed out as empty ones.
+    /// Values that did not open, if such are to be handed out as empty ones.
     salvage: Option<Mutex<Damaged>>,
 }
 
@@ -77,17 +76,17 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the prefixes of keys.
-pub(crate) fn prefixes<'k>(keys: impl Iterator<Item = &'k [u8]>) -> BTreeSet<&'k [u8]> {
-    let mut prefixes = BTreeSet::new();
-    let mut last = None;
+/// Returns the prefixes of keys, each once and in order.
+pub(crate) fn prefixes<'k>(keys: impl Iterator<Item = &'k [u8]>) -> Vec<&'k [u8]> {
+    let mut prefixes = Vec::new();
     for key in keys {
         let prefix = prefix(key);
-        if last != Some(prefix) {
-            prefixes.insert(prefix);
-            last = Some(prefix);
+        if prefixes.last() != Some(&prefix) {
+            prefixes.push(prefix);
         }
     }
+    prefixes.sort_unstable();
+    prefixes.dedup();
     prefixes
 }
 
@@ -236,14 +235,14 @@ impl<C: AsyncKvStore> SealedStore<C> {
     }
 
     /// Returns the keys of prefixes, as far as they have one.
-    pub(crate) async fn ring(&self, prefixes: &BTreeSet<&[u8]>) -> Result<Ring, StoreError> {
+    pub(crate) async fn ring(&self, prefixes: &[&[u8]]) -> Result<Ring, StoreError> {
         let mut ring = Ring::default();
         let mut missing = Vec::new();
         {
             let known = lock(&self.prefixes);
             for &prefix in prefixes {
                 match known.get(prefix) {
-                    Some(keys) => ring.insert(prefix, keys),
+                    Some(known) => ring.insert(known),
                     None => missing.push(prefix),
                 }
             }
@@ -270,9 +269,9 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 show(prefix)
             ))
         })?;
-        let keys = Arc::new(PrefixKeys::new(&key));
-        lock(&self.prefixes).insert(prefix, keys.clone());
-        ring.insert(prefix, keys);
+        let known = Known::new(prefix, PrefixKeys::new(&key));
+        lock(&self.prefixes).insert(known.clone());
+        ring.insert(known);
         Ok(())
     }
 
@@ -281,11 +280,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
     ///
     /// # Cost
     /// One scan below for each.
-    pub(crate) async fn check_unused(
-        &self,
-        ring: &mut Ring,
-        prefixes: &BTreeSet<&[u8]>,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn check_unused(&self, ring: &mut Ring, prefixes: &[&[u8]]) -> Result<(), StoreError> {
         for &prefix in prefixes {
             if ring.get(prefix).is_some() {
                 continue;
@@ -295,7 +290,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 continue;
             }
             // Another writer may have come in between.
-            ring.extend(self.ring(&BTreeSet::from([prefix])).await?);
+            ring.extend(self.ring(&[prefix]).await?);
             if ring.get(prefix).is_none() {
                 return Err(lost_key(prefix));
             }
@@ -305,8 +300,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
 
     /// Makes a key for a prefix that has none.
     pub(crate) async fn make_key(&self, ring: &mut Ring, prefix: &[u8]) -> Result<(), StoreError> {
-        let one = BTreeSet::from([prefix]);
-        self.check_unused(ring, &one).await?;
+        self.check_unused(ring, &[prefix]).await?;
         if ring.get(prefix).is_some() {
             return Ok(());
         }

@@ -29,7 +29,7 @@ fn sealed() -> State {
     disk.entries()
 }
 
-/// What reading everything from a changed store gave.
+/// The outcome of reading everything from a changed store.
 #[derive(Debug, PartialEq)]
 enum Found {
     All,

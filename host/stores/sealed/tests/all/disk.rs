@@ -36,7 +36,7 @@ pub(crate) struct Contents {
     pub(crate) log: Option<Vec<Step>>,
     /// Calls until the power goes.
     pub(crate) calls_left: Option<u64>,
-    /// Whether the next apply is made, and nobody is told.
+    /// Makes the next apply, and tells nobody.
     pub(crate) loses_answer: bool,
 }
 

@@ -93,7 +93,7 @@ impl Random for Counting {
     }
 }
 
-/// What the stores of `the_bytes_of_a_store_never_change` have below.
+/// The entries below the stores of `the_bytes_of_a_store_never_change`.
 fn golden() -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut text = String::new();

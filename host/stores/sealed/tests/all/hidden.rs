@@ -1,4 +1,4 @@
-//! What is hidden, and what is not.
+//! The hidden parts of a sealed store, and the visible ones.
 
 use crate::disk::{Disk, entry, open};
 use kvfs::{Access, At, Clock, Follow, OpenFlags, Options, Timestamp, Volume};

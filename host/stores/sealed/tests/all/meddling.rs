@@ -23,9 +23,9 @@ struct Plan {
     gets: usize,
     scans: usize,
     applies: usize,
-    /// Whether applies wait.
+    /// Makes applies wait.
     holds_applies: bool,
-    /// Whether a get answers with a value less than it was asked for.
+    /// Makes a get answer with a value less than it was asked for.
     answers_short: bool,
 }
 
