@@ -9,7 +9,7 @@ use xxhash_rust::xxh64::xxh64;
 use crate::random::Random;
 
 /// An extent of 32 KiB with the 16 bytes that the file system puts in front.
-pub const EXTENT_BYTES: usize = 32_784;
+pub(crate) const EXTENT_BYTES: usize = 32_784;
 
 /// Checksum and version in front of each value.
 pub(crate) const HEAD_BYTES: usize = 16;

@@ -17,5 +17,5 @@ pub mod torture;
 
 pub mod report;
 
-pub use stores::{ALL, Kind};
+pub use stores::{ALL, Kind, Sabotage};
 pub use trial::{Trial, Tuning};

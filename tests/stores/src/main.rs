@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use kvfs_size::ByteSize;
-use kvfs_store_trials::{Kind, bench, report::Report};
+use kvfs_store_trials::report::Report;
+use kvfs_store_trials::{Kind, Tuning, bench, torture};
 
 /// Benches and tortures key-value stores behind one trait.
 #[derive(Parser)]
@@ -21,9 +22,14 @@ struct Command {
 enum Trial {
     /// Measures times and space.
     Bench(Bench),
+    /// Damages stores, kills their processes, fills their disk, and opens them twice.
+    Torture(Torture),
     /// Part of `bench`: a process of its own.
     #[command(hide = true, subcommand)]
     BenchChild(BenchChild),
+    /// Part of `torture`: a process of its own.
+    #[command(hide = true, subcommand)]
+    TortureChild(TortureChild),
 }
 
 #[derive(Args)]
@@ -83,6 +89,95 @@ struct Bench {
     many_keys: u64,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum TorturePart {
+    Damage,
+    Kills,
+    FullDisk,
+    Beside,
+}
+
+#[derive(Args)]
+struct Torture {
+    #[command(flatten)]
+    common: Common,
+    /// Only this part; may be repeated.
+    #[arg(long)]
+    only: Vec<TorturePart>,
+    /// From which everything random follows.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Keys of a store.
+    #[arg(long, default_value_t = 1_000)]
+    keys: u64,
+    /// Applies of a store.
+    #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u64).range(8..))]
+    applies: u64,
+    /// Damaged variants of each store.
+    #[arg(long, default_value_t = 110)]
+    variants: u64,
+    /// Kills.
+    #[arg(long, default_value_t = 40)]
+    kills: u64,
+    /// Size of the disk that is filled.
+    #[arg(long, default_value = "256M")]
+    disk: ByteSize,
+}
+
+#[derive(Args)]
+struct Child {
+    #[arg(long)]
+    store: Kind,
+    #[arg(long)]
+    dir: PathBuf,
+    #[arg(long)]
+    small: bool,
+}
+
+#[derive(Args)]
+struct HistoryArguments {
+    #[arg(long)]
+    seed: u64,
+    #[arg(long)]
+    keys: u64,
+}
+
+#[derive(Subcommand)]
+enum TortureChild {
+    Write {
+        #[command(flatten)]
+        child: Child,
+        #[command(flatten)]
+        history: HistoryArguments,
+        #[arg(long)]
+        from: u64,
+        #[arg(long)]
+        to: u64,
+    },
+    Look {
+        #[command(flatten)]
+        child: Child,
+        #[command(flatten)]
+        history: HistoryArguments,
+        #[arg(long)]
+        durable: u64,
+        #[arg(long)]
+        last: u64,
+    },
+    FullDisk {
+        #[command(flatten)]
+        child: Child,
+        #[arg(long)]
+        ballast: PathBuf,
+    },
+    Serve {
+        #[command(flatten)]
+        child: Child,
+        #[arg(long)]
+        reader: bool,
+    },
+}
+
 #[derive(Subcommand)]
 enum BenchChild {
     Fill {
@@ -110,6 +205,8 @@ fn main() -> ExitCode {
             bench::child_fill(store, &dir, fill, close)
         }
         Trial::BenchChild(BenchChild::Open { store, dir }) => bench::child_open(store, &dir),
+        Trial::Torture(arguments) => run_torture(&arguments),
+        Trial::TortureChild(child) => run_torture_child(child),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -149,6 +246,49 @@ fn run_bench(arguments: &Bench) -> Result<()> {
     arguments
         .common
         .run(|kinds, exe, tell| bench::run(kinds, &parts, &sizes, &arguments.common.dir, exe, tell))
+}
+
+fn run_torture(arguments: &Torture) -> Result<()> {
+    let part = |part: &TorturePart| match part {
+        TorturePart::Damage => torture::Part::Damage,
+        TorturePart::Kills => torture::Part::Kills,
+        TorturePart::FullDisk => torture::Part::FullDisk,
+        TorturePart::Beside => torture::Part::Beside,
+    };
+    let parts: Vec<torture::Part> = match arguments.only.as_slice() {
+        [] => torture::PARTS.to_vec(),
+        only => only.iter().map(part).collect(),
+    };
+    let sizes = torture::Sizes {
+        seed: arguments.seed,
+        keys: arguments.keys,
+        applies: arguments.applies,
+        variants: arguments.variants,
+        kills: arguments.kills,
+        disk_bytes: arguments.disk.0,
+    };
+    let dir = &arguments.common.dir;
+    arguments.common.run(|kinds, exe, tell| torture::run(kinds, &parts, &sizes, dir, exe, tell))
+}
+
+fn run_torture_child(child: TortureChild) -> Result<()> {
+    let tuning = |child: &Child| Tuning { small: child.small };
+    let which = |history: &HistoryArguments| torture::Which { seed: history.seed, keys: history.keys };
+    match child {
+        TortureChild::Write { child, history, from, to } => {
+            torture::child_write(child.store, &child.dir, tuning(&child), which(&history), from, to)
+        }
+        TortureChild::Look { child, history, durable, last } => {
+            torture::child_look(child.store, &child.dir, tuning(&child), which(&history), durable, last);
+            Ok(())
+        }
+        TortureChild::FullDisk { child, ballast } => {
+            torture::child_full_disk(child.store, &child.dir, tuning(&child), &ballast)
+        }
+        TortureChild::Serve { child, reader } => {
+            torture::child_serve(child.store, &child.dir, tuning(&child), reader)
+        }
+    }
 }
 
 impl Common {

@@ -99,9 +99,15 @@ impl fmt::Display for Report {
     }
 }
 
+/// Longest text in the table.
+const MAX_CELL_CHARS: usize = 32;
+
 /// Returns a value as text of a few letters.
 fn cell(value: &Value) -> Option<String> {
     match value {
+        Value::String(text) if text.chars().count() > MAX_CELL_CHARS => {
+            Some(text.chars().take(MAX_CELL_CHARS - 1).chain(['…']).collect())
+        }
         Value::String(text) => Some(text.clone()),
         Value::Bool(yes) => Some(if *yes { "yes" } else { "no" }.into()),
         Value::Number(number) if number.is_f64() => {
