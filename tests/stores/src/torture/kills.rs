@@ -33,19 +33,18 @@ pub(super) fn run(
         let least = 1 + random.below(sizes.applies / 4 + 1);
         let later = Duration::from_micros(random.below(MAX_WAIT_MICROS));
         let claim = children.write_and_kill(dir, &history, from, least, later)?;
-        let sound = match children.look(dir, &claim)? {
+        let outcome = children.look(dir, &claim)?;
+        let mut sound = false;
+        match &outcome {
             Outcome::Verdict(verdict) if !verdict.told() && verdict.panics == 0 => {
+                sound = verdict.sound();
                 let is_lost = verdict.stale + verdict.vanished + verdict.came_back + verdict.wrong > 0;
                 lost += u64::from(is_lost);
-                torn += u64::from(!is_lost && !verdict.whole);
+                torn += u64::from(!is_lost && !sound);
                 from = verdict.mark + 1;
-                !is_lost && verdict.whole
             }
-            _ => {
-                failed += 1;
-                false
-            }
-        };
+            _ => failed += 1,
+        }
         if !sound {
             disk::remove(dir)?;
             std::fs::create_dir_all(dir)?;

@@ -46,6 +46,12 @@ impl Verdict {
         self.stale + self.vanished + self.came_back > 0 && !self.told() && self.panics == 0
     }
 
+    /// Returns whether everything is as it must be of a store that nothing was done to.
+    pub(super) fn sound(&self) -> bool {
+        let bad = self.wrong + self.stale + self.vanished + self.came_back + self.panics;
+        bad == 0 && !self.told() && self.right == self.expected && self.whole
+    }
+
     /// Returns the part of the keys that can be read.
     pub(super) fn readable(&self) -> f64 {
         if self.expected == 0 { 1.0 } else { self.right as f64 / self.expected as f64 }
