@@ -140,11 +140,11 @@ fn attempt(dir: &Path, old: &Path, damage: Damage, random: &mut Random) -> io::R
                 Damage::TornPage => fs::read(old.join(&name)).unwrap_or_default(),
                 _ => Vec::new(),
             };
+            let older = older.get(from..).unwrap_or_default().iter().chain(std::iter::repeat(&0));
             let mut changed = false;
-            for at in from..end {
-                let byte = older.get(at).copied().unwrap_or(0);
-                changed |= bytes[at] != byte;
-                bytes[at] = byte;
+            for (byte, older) in bytes[from..end].iter_mut().zip(older) {
+                changed |= byte != older;
+                *byte = *older;
             }
             if !changed {
                 return Ok(None);

@@ -176,7 +176,7 @@ impl<'c> Look<'c> {
         let as_of_mark = |(key, state): &(&[u8], u64)| {
             let before = self.versions[*key].iter().rev().find(|(number, _)| *number <= mark);
             // Two removals look alike.
-            let removed_by = |number: u64| self.versions[*key].iter().any(|it| *it == (number, None));
+            let removed_by = |number: u64| self.versions[*key].contains(&(number, None));
             before.map_or(0, |(number, _)| *number) == *state
                 || before.is_none_or(|(_, length)| length.is_none()) && (*state == 0 || removed_by(*state))
         };
