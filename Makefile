@@ -10,7 +10,10 @@ TIMES = 10
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS = 60
 
-.PHONY: help setup demo test soak fuzz bench lint clean
+# Further arguments of `make bench-stores` and `make torture-stores`, such as --store NAME or --help.
+ARGS =
+
+.PHONY: help setup demo test soak fuzz bench bench-stores torture-stores lint clean
 
 help:
 	@echo 'make demo    CPython on a key-value store: two processes, one store (sets up only what it needs)'
@@ -18,6 +21,8 @@ help:
 	@echo 'make soak    the random tests with new seeds, TIMES=$(TIMES) times as many cases'
 	@echo 'make fuzz    libFuzzer on each target of the engine, FUZZ_SECONDS=$(FUZZ_SECONDS) each (needs cargo-fuzz, C++)'
 	@echo 'make bench   the cost of file operations, beside the host file system'
+	@echo 'make bench-stores    the stores of the host beside those of others, ARGS="--help" for what to vary'
+	@echo 'make torture-stores  the same stores, damaged, killed, on a full disk and opened twice'
 	@echo 'make lint    formatting and lints'
 	@echo 'make setup   install what the tests need: wasm targets, componentize-py, -js, wasmtime (several), zig'
 	@echo 'make clean   remove all build output'
@@ -42,6 +47,12 @@ fuzz:
 bench:
 	@.ci/setup bench
 	@env -u RUST_BACKTRACE cargo bench --package kvfs-tests --bench fs
+
+bench-stores:
+	@cargo run --release --package kvfs-store-trials -- bench --dir '$(TARGET)/store-trials' $(ARGS)
+
+torture-stores:
+	@cargo run --release --package kvfs-store-trials -- torture --dir '$(TARGET)/store-trials' $(ARGS)
 
 lint:
 	cargo fmt --all --check

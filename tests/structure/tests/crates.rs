@@ -80,6 +80,11 @@ fn harness() {
 }
 
 #[test]
+fn store_trials() {
+    check("tests/stores/src", 25, 60);
+}
+
+#[test]
 fn build() {
     check("adapter/build/src", 5, 5);
 }
