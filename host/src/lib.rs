@@ -73,9 +73,10 @@
 mod contract;
 mod ends;
 mod memory_limit;
-mod open_error;
 mod store;
 
+mod marked;
+mod open_error;
 mod view;
 mod wire;
 
@@ -104,11 +105,12 @@ pub use file_store::{FileStore, FileStoreReader};
 pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
 pub use limited::{Limited, Quota};
 pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
+pub use marked::{Mark, Marked, Rollback, mark_path};
 pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
 pub use open::{
-    AnyStore, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only, rekey_store,
+    AnyStore, OpenOptions, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only, rekey_store,
     salvage_sealed_store, salvage_sealed_store_read_only,
 };
 pub use open_error::OpenError;

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use kvfs_sealed_store::{OpenError as SealError, UserKey};
 use kvfs_size::{ByteSize, MIN_MEMORY_BYTES};
 
+use crate::marked::{Beside, OnRollback};
 use crate::{
-    BlockOn, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, MemoryStore, Mutation, OpenError,
-    RedbReader, RedbStore, Sealed, StoreError, StoreFuture, SyncStore,
+    BlockOn, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, Marked, MemoryStore, Mutation,
+    OpenError, RedbReader, RedbStore, Sealed, StoreError, StoreFuture, SyncStore,
 };
 
 /// A store named by a URL: see [`open_store`]. A clone is another handle on the same store.
@@ -18,9 +19,9 @@ pub enum AnyStore {
     /// `memory:[SIZE]`
     Memory(MemoryStore),
     /// `redb:PATH`
-    Redb(RedbStore),
+    Redb(Marked<RedbStore>),
     /// `redb:PATH`, opened for reading only.
-    RedbReader(RedbReader),
+    RedbReader(Marked<RedbReader>),
     /// `file:DIR`
     File(FileStore),
     /// `file:DIR`, opened for reading only.
@@ -29,22 +30,122 @@ pub enum AnyStore {
     Sealed(BlockOn<Sealed<AnyStore>>),
 }
 
+/// How to open a store by its URL. Without options, [`OpenOptions::open`] is [`open_store`].
+///
+/// ```
+/// # fn main() -> Result<(), kvfs_host::OpenError> {
+/// use kvfs_host::{OpenError, OpenOptions};
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let url = format!("redb:{}", directory.path().join("state.redb").display());
+/// let store = match OpenOptions::new().open(&url) {
+///     Err(OpenError::RolledBack { rollback, .. }) => {
+///         eprintln!("going on without what is lost: {rollback}");
+///         OpenOptions::new().accept_loss(true).open(&url)?
+///     }
+///     opened => opened?,
+/// };
+/// # drop(store);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Default)]
+pub struct OpenOptions<'k> {
+    key: Option<&'k UserKey>,
+    on_rollback: OnRollback,
+    read_only: bool,
+    salvage: bool,
+}
+
+impl<'k> OpenOptions<'k> {
+    /// Opens for reading and writing, without a key, and no store that has lost anything.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens a sealed store with its key; an empty one becomes a sealed one: see [`Sealed::open`].
+    pub fn key(self, key: &'k UserKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// Opens for reading only. Nothing is made, and not a byte of the store changes, even if its
+    /// program was killed ([`RedbReader::recovered`]).
+    pub fn read_only(self, read_only: bool) -> Self {
+        Self { read_only, ..self }
+    }
+
+    /// Opens for the check or the repair of a volume: see [`Sealed::salvage`].
+    pub fn salvage(self, salvage: bool) -> Self {
+        Self { salvage, ..self }
+    }
+
+    /// Opens a store even if it has lost durable applies ([`OpenError::RolledBack`]). Opened for
+    /// writing, it then counts as it is from now on.
+    pub fn accept_loss(self, accept: bool) -> Self {
+        let on_rollback = if accept { OnRollback::Accept } else { OnRollback::Refuse };
+        Self { on_rollback, ..self }
+    }
+
+    /// Opens the store that `url` names: see [`open_store`].
+    ///
+    /// # Errors
+    /// As [`open_store`]; with a key, [`OpenError::Seal`] and not [`OpenError::Sealed`]; for reading
+    /// only, [`OpenError::NoStore`] where there is no store, and for `memory:`, which holds nothing
+    /// to read.
+    pub fn open(&self, url: &str) -> Result<AnyStore, OpenError> {
+        let Some(key) = self.key else { return unsealed(url, self.open_any(url)?) };
+        if self.salvage {
+            return sealed(url, Sealed::salvage(self.open_any(url)?, key));
+        }
+        if self.read_only {
+            return sealed(url, Sealed::open_existing(self.open_any(url)?, key));
+        }
+        sealed(url, Sealed::open(self.open_any(url)?, key))
+    }
+
+    /// Opens a store that is sealed or not, as it lies.
+    fn open_any(&self, url: &str) -> Result<AnyStore, OpenError> {
+        let named = named(url)?;
+        if self.read_only {
+            return match named {
+                Named::Memory(_) => Err(OpenError::NoStore { path: url.into() }),
+                Named::Redb(path) => {
+                    let beside = Beside::of_file(path.as_ref(), self.on_rollback);
+                    Ok(AnyStore::RedbReader(RedbReader::open_marked(beside)?))
+                }
+                Named::File(path) => Ok(AnyStore::FileReader(FileStoreReader::open(path)?)),
+            };
+        }
+        match named {
+            Named::Memory(None) => Ok(AnyStore::Memory(MemoryStore::new())),
+            Named::Memory(Some(size_bytes)) => Ok(AnyStore::Memory(MemoryStore::with_size(size_bytes))),
+            Named::Redb(path) => {
+                let beside = Beside::of_file(path.as_ref(), self.on_rollback);
+                Ok(AnyStore::Redb(RedbStore::open_marked(beside)?))
+            }
+            Named::File(path) => Ok(AnyStore::File(FileStore::open(path)?)),
+        }
+    }
+}
+
 /// Opens the store that `url` names:
 ///
 /// - `memory:`: an empty [`MemoryStore`], gone with the process; `memory:SIZE`, such as
 ///   `memory:64M`: one that holds no more than that;
-/// - `redb:PATH`: a [`RedbStore`] in the file `PATH`, made if it does not exist. A file that is not
-///   a store, even an empty one, is refused and left as it is;
+/// - `redb:PATH`: a [`RedbStore`] in the file `PATH`, made if it does not exist, with its mark in
+///   `PATH.mark` ([`Marked`]). A file that is not a store, even an empty one, is refused and left as
+///   it is;
 /// - `file:DIR`: a [`FileStore`] in the directory `DIR`, made if it does not exist. A composition
 ///   with the provider `file` keeps such a directory. A directory of other files is refused and
 ///   left as it is.
 ///
 /// # Errors
 /// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for text that is not a
-/// size, [`OpenError::MemoryTooSmall`], [`OpenError::Sealed`] for a sealed store, and the errors of
+/// size, [`OpenError::MemoryTooSmall`], [`OpenError::Sealed`] for a sealed store,
+/// [`OpenError::RolledBack`] for one that has lost what it acknowledged, and the errors of
 /// [`RedbStore::open`] and [`FileStore::open`].
 pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
-    unsealed(url, open_any(url)?)
+    OpenOptions::new().open(url)
 }
 
 /// Opens the sealed store that `url` names: see [`open_store`] and [`Sealed::open`].
@@ -52,7 +153,7 @@ pub fn open_store(url: &str) -> Result<AnyStore, OpenError> {
 /// # Errors
 /// As [`open_store`], and [`OpenError::Seal`].
 pub fn open_sealed_store(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
-    sealed(url, Sealed::open(open_any(url)?, key))
+    OpenOptions::new().key(key).open(url)
 }
 
 /// Opens the sealed store that `url` names for reading only: see [`open_store_read_only`] and
@@ -61,7 +162,7 @@ pub fn open_sealed_store(url: &str, key: &UserKey) -> Result<AnyStore, OpenError
 /// # Errors
 /// As [`open_store_read_only`], and [`OpenError::Seal`].
 pub fn open_sealed_store_read_only(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
-    sealed(url, Sealed::open_existing(open_any_read_only(url)?, key))
+    OpenOptions::new().key(key).read_only(true).open(url)
 }
 
 /// Opens the sealed store that `url` names for the repair of a volume: see [`Sealed::salvage`].
@@ -69,7 +170,7 @@ pub fn open_sealed_store_read_only(url: &str, key: &UserKey) -> Result<AnyStore,
 /// # Errors
 /// As [`open_sealed_store`], and [`SealError::Empty`] for an empty store.
 pub fn salvage_sealed_store(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
-    sealed(url, Sealed::salvage(open_any(url)?, key))
+    OpenOptions::new().key(key).salvage(true).open(url)
 }
 
 /// Opens the sealed store that `url` names for the check of a volume, for reading only: see
@@ -78,7 +179,17 @@ pub fn salvage_sealed_store(url: &str, key: &UserKey) -> Result<AnyStore, OpenEr
 /// # Errors
 /// As [`open_sealed_store_read_only`].
 pub fn salvage_sealed_store_read_only(url: &str, key: &UserKey) -> Result<AnyStore, OpenError> {
-    sealed(url, Sealed::salvage(open_any_read_only(url)?, key))
+    OpenOptions::new().key(key).read_only(true).salvage(true).open(url)
+}
+
+/// Opens the store that `url` names as [`open_store`] does, but for reading only. Nothing is made,
+/// and not a byte of the store changes, even if its program was killed ([`RedbReader::recovered`]).
+///
+/// # Errors
+/// As [`open_store`]; [`OpenError::NoStore`] where there is no store, and for `memory:`, which
+/// holds nothing to read.
+pub fn open_store_read_only(url: &str) -> Result<AnyStore, OpenError> {
+    OpenOptions::new().read_only(true).open(url)
 }
 
 /// Changes the key of the sealed store that `url` names: see [`Sealed::rewrap`].
@@ -87,10 +198,22 @@ pub fn salvage_sealed_store_read_only(url: &str, key: &UserKey) -> Result<AnySto
 /// As [`open_store`], [`OpenError::NoStore`] where there is no store, [`OpenError::Seal`], and
 /// [`OpenError::Rekeyed`] if only closing the store failed.
 pub fn rekey_store(url: &str, from: &UserKey, to: &UserKey) -> Result<(), OpenError> {
-    // Where nothing is, nothing is made.
-    drop(open_any_read_only(url)?);
-    let store = open_any(url)?;
-    rekey(url, store.clone(), from, to, || store.close())
+    OpenOptions::new().key(from).rekey(url, to)
+}
+
+impl OpenOptions<'_> {
+    /// Changes the key of the sealed store that `url` names to another, `to`: see
+    /// [`Sealed::rewrap`].
+    ///
+    /// # Errors
+    /// As [`rekey_store`]; [`OpenError::Sealed`] if the options have no key.
+    pub fn rekey(&self, url: &str, to: &UserKey) -> Result<(), OpenError> {
+        let Some(from) = self.key else { return Err(OpenError::Sealed { url: url.into() }) };
+        // Where nothing is, nothing is made.
+        drop(self.read_only(true).open_any(url)?);
+        let store = self.read_only(false).open_any(url)?;
+        rekey(url, store.clone(), from, to, || store.close())
+    }
 }
 
 fn rekey(
@@ -126,33 +249,6 @@ fn unsealed(url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
         Ok(false) => Ok(store),
         Ok(true) => Err(OpenError::Sealed { url: url.into() }),
         Err(source) => Err(OpenError::Seal { url: url.into(), source }),
-    }
-}
-
-fn open_any(url: &str) -> Result<AnyStore, OpenError> {
-    match named(url)? {
-        Named::Memory(None) => Ok(AnyStore::Memory(MemoryStore::new())),
-        Named::Memory(Some(size_bytes)) => Ok(AnyStore::Memory(MemoryStore::with_size(size_bytes))),
-        Named::Redb(path) => Ok(AnyStore::Redb(RedbStore::open(path)?)),
-        Named::File(path) => Ok(AnyStore::File(FileStore::open(path)?)),
-    }
-}
-
-/// Opens the store that `url` names as [`open_store`] does, but for reading only. Nothing is made,
-/// and not a byte of the store changes, even if its program was killed ([`RedbReader::recovered`]).
-///
-/// # Errors
-/// As [`open_store`]; [`OpenError::NoStore`] where there is no store, and for `memory:`, which
-/// holds nothing to read.
-pub fn open_store_read_only(url: &str) -> Result<AnyStore, OpenError> {
-    unsealed(url, open_any_read_only(url)?)
-}
-
-fn open_any_read_only(url: &str) -> Result<AnyStore, OpenError> {
-    match named(url)? {
-        Named::Memory(_) => Err(OpenError::NoStore { path: url.into() }),
-        Named::Redb(path) => Ok(AnyStore::RedbReader(RedbReader::open(path)?)),
-        Named::File(path) => Ok(AnyStore::FileReader(FileStoreReader::open(path)?)),
     }
 }
 
@@ -204,7 +300,7 @@ impl AnyStore {
     /// As a durable `apply`. The store is still open then, and closing may be tried again.
     pub fn close(&self) -> Result<(), StoreError> {
         match self {
-            Self::Redb(store) => store.close(),
+            Self::Redb(store) => store.flush().and_then(|()| store.inner().close()),
             Self::Sealed(store) => store.0.inner().close(),
             _ => self.flush(),
         }
@@ -214,9 +310,18 @@ impl AnyStore {
     /// [`RedbReader::recovered`].
     pub fn recovered(&self) -> bool {
         match self {
-            Self::RedbReader(store) => store.recovered(),
+            Self::RedbReader(store) => store.inner().recovered(),
             Self::Sealed(store) => store.0.inner().recovered(),
             _ => false,
+        }
+    }
+
+    /// Returns why the mark beside the store could not be written: see [`Marked::trouble`].
+    pub fn mark_trouble(&self) -> Option<String> {
+        match self {
+            Self::Redb(store) => store.trouble(),
+            Self::Sealed(store) => store.0.inner().mark_trouble(),
+            _ => None,
         }
     }
 

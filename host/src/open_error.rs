@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use kvfs_size::{BadSize, MIN_MEMORY_BYTES};
 use redb::{DatabaseError, StorageError};
 
+use crate::{Rollback, StoreError};
+
 /// Why a store could not be opened, and what to do about it. What is at the path stays as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -101,6 +103,17 @@ pub enum OpenError {
         /// The damage, in words.
         detail: String,
     },
+    /// The store has lost durable applies that it had acknowledged.
+    #[error("{} has lost what it had acknowledged as durable, as {} tells: {rollback}; put the right file back, \
+        or accept the loss and go on with what is there: --accept-loss", path.display(), mark.display())]
+    RolledBack {
+        /// The path of the store.
+        path: PathBuf,
+        /// The path of its mark.
+        mark: PathBuf,
+        /// How much is lost.
+        rollback: Box<Rollback>,
+    },
     /// The store is sealed, and no key was given.
     #[error("`{url}` is sealed; give the key file or the passphrase that it was sealed with")]
     Sealed {
@@ -113,7 +126,7 @@ pub enum OpenError {
         /// The URL as given.
         url: String,
         /// Why closing failed.
-        source: crate::StoreError,
+        source: StoreError,
     },
     /// The store cannot be opened with the key.
     #[error("`{url}`: {source}")]
@@ -161,6 +174,18 @@ impl OpenError {
         }
     }
 
+    /// Converts the failure of a call that a store answered while it was opened.
+    pub(crate) fn of_store(path: &Path, error: StoreError) -> Self {
+        let path = path.to_path_buf();
+        match error {
+            StoreError::Corrupt(detail) => Self::Damaged { path, detail },
+            StoreError::ReadOnly => Self::ReadOnly { path },
+            StoreError::QuotaExceeded => Self::DiskFull { path },
+            StoreError::Unavailable(why) => Self::Io { path, source: std::io::Error::other(why) },
+            error => Self::Io { path, source: std::io::Error::other(error) },
+        }
+    }
+
     /// Replaces the path by the one that the caller knows.
     pub(crate) fn with_path(mut self, new: &Path) -> Self {
         match &mut self {
@@ -179,6 +204,7 @@ impl OpenError {
             | Self::ReadOnly { path }
             | Self::DiskFull { path }
             | Self::Damaged { path, .. }
+            | Self::RolledBack { path, .. }
             | Self::Io { path, .. } => *path = new.to_path_buf(),
         }
         self

@@ -1,6 +1,10 @@
 //! A store on disk: one redb file, with changes that are not durable yet in memory in front of it.
 
 mod overlay;
+mod pages;
+mod quiet;
+
+mod gate;
 mod shadow;
 
 mod file;

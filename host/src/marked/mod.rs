@@ -1,0 +1,17 @@
+//! A store whose loss of durable applies is noticed when it is opened.
+
+mod mark;
+
+mod mark_file;
+mod rollback;
+
+mod store;
+
+mod beside;
+
+pub use beside::mark_path;
+pub(crate) use beside::{Beside, OnRollback};
+pub use mark::Mark;
+pub(crate) use mark::MARK_KEY;
+pub use rollback::Rollback;
+pub use store::Marked;
