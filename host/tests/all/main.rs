@@ -5,6 +5,7 @@ mod audited;
 mod broken;
 mod ends;
 mod linker;
+mod marks;
 mod redb_files;
 mod reopening;
 mod stores;
