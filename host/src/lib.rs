@@ -110,8 +110,8 @@ pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
 pub use open::{
-    AnyStore, OpenOptions, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only, rekey_store,
-    salvage_sealed_store, salvage_sealed_store_read_only,
+    AnyStore, OpenOptions, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only,
+    rekey_store, salvage_sealed_store, salvage_sealed_store_read_only,
 };
 pub use open_error::OpenError;
 pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbStore};

@@ -21,6 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// is sound, 1 if it was repaired and is sound now, 4 if it is not sound, 8 if it could not be
 /// checked.
 #[derive(Args)]
+#[command(mut_arg("accept_loss", |arg| arg.help(ACCEPT_LOSS)))]
 pub(crate) struct FsckArgs {
     #[command(flatten)]
     at: VolumeArgs,
@@ -34,11 +35,11 @@ pub(crate) struct FsckArgs {
     /// /lost+found.
     #[arg(long)]
     repair: bool,
-    /// Lets the repair fill in lost bytes: zeros for lost pieces of a file, and what is left for a
-    /// file whose size is lost. Otherwise reading them stays an error.
-    #[arg(long, requires = "repair")]
-    accept_loss: bool,
 }
+
+const ACCEPT_LOSS: &str = "Checks the store even if it has lost what it had acknowledged as durable, as its mark \
+    beside it tells. With --repair, lets the repair fill in lost bytes too: zeros for lost pieces of a file, and what \
+    is left for a file whose size is lost; otherwise reading them stays an error";
 
 // The exit codes of fsck(8). A sound volume gives 0.
 
@@ -128,7 +129,7 @@ fn image_of(component: &Path, volume: &str) -> Result<Image> {
 
 fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
     let store = args.at.key.open_to_repair(&args.at.store)?;
-    let options = kvfs::RepairOptions { accept_loss: args.accept_loss };
+    let options = kvfs::RepairOptions { accept_loss: args.at.key.accepts_loss() };
     let (mut volumes, mut clock) = (EngineStore(store.clone()), SystemClock);
     let done = match image {
         Some(image) => kvfs::repair_overlay(&mut volumes, &mut clock, &args.at.volume, image, options),
@@ -147,7 +148,7 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
         text.push("repaired: it is sound now".to_owned());
     } else {
         text.push(verdict(&done.after));
-        if !args.accept_loss {
+        if !args.at.key.accepts_loss() {
             text.push(
                 "what is left has lost bytes: replace these files from a copy, or add --accept-loss to keep \
                  what is left of them"

@@ -68,8 +68,12 @@ impl MarkFile {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let file =
-                    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)?;
+                let file = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(&self.path)?;
                 none.insert(file)
             }
         };

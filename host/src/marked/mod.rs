@@ -11,7 +11,7 @@ mod beside;
 
 pub use beside::mark_path;
 pub(crate) use beside::{Beside, OnRollback};
-pub use mark::Mark;
 pub(crate) use mark::MARK_KEY;
+pub use mark::Mark;
 pub use rollback::Rollback;
 pub use store::Marked;

@@ -126,7 +126,9 @@ impl<S: SyncStore> Marked<S> {
         let mark = beside.check(own)?;
         let limits = Limits {
             max_batch_entries: inner_limits.max_batch_entries.saturating_sub(1),
-            max_batch_bytes: inner_limits.max_batch_bytes.saturating_sub((MARK_KEY.len() + MARK_BYTES) as u32),
+            max_batch_bytes: inner_limits
+                .max_batch_bytes
+                .saturating_sub((MARK_KEY.len() + MARK_BYTES) as u32),
             ..inner_limits
         };
         let state = State { own, file: beside.file(mark), trouble: None };
@@ -201,7 +203,11 @@ impl<S: SyncStore> Shared<S> {
         let base = own.map_or_else(Mark::first, Ok)?;
         // Higher than both, so that the state that was lost is never taken for a newer one.
         let next = Mark { applies: base.applies.max(mark.map_or(0, |mark| mark.applies)), ..base }.next();
-        self.inner.apply(&[], &[Mutation::Put { key: MARK_KEY, value: &next.encode() }], Durability::Durable)?;
+        self.inner.apply(
+            &[],
+            &[Mutation::Put { key: MARK_KEY, value: &next.encode() }],
+            Durability::Durable,
+        )?;
         state.own = Some(next);
         state.trouble = state.file.replace(&next).err().map(|error| error.to_string());
         Ok(())

@@ -158,7 +158,11 @@ impl StorageBackend for Gate {
         self.0.file.unlock_range(start, end)
     }
 
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> std::result::Result<bool, BackendError> {
+    fn query_lock_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> std::result::Result<bool, BackendError> {
         self.0.file.query_lock_range(start, end)
     }
 }

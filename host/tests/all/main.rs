@@ -5,6 +5,7 @@ mod audited;
 mod broken;
 mod ends;
 mod linker;
+mod mark_crashes;
 mod marks;
 mod redb_files;
 mod reopening;

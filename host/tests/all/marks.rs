@@ -23,7 +23,10 @@ fn rolled_back(opened: Result<AnyStore, OpenError>) -> Rollback {
     match opened.map(drop) {
         Err(error @ OpenError::RolledBack { .. }) => {
             let text = error.to_string();
-            assert!(text.contains("--accept-loss") && text.contains(".mark") && !text.contains('\n'), "{text}");
+            assert!(
+                text.contains("--accept-loss") && text.contains(".mark") && !text.contains('\n'),
+                "{text}"
+            );
             let OpenError::RolledBack { rollback, .. } = error else { unreachable!() };
             *rollback
         }
@@ -266,7 +269,10 @@ fn threads_raise_the_mark_together() {
     });
     assert_eq!(applies(&store), 4 * 13);
     drop(store);
-    assert_eq!(SyncStore::scan(&open_store(&url(&path)).unwrap(), b"", b"", 1000, 10_000).unwrap().len(), 100);
+    assert_eq!(
+        SyncStore::scan(&open_store(&url(&path)).unwrap(), b"", b"", 1000, 10_000).unwrap().len(),
+        100
+    );
 }
 
 #[test]
@@ -355,7 +361,10 @@ fn a_mark_that_cannot_be_written_or_read_is_told() {
     fs::remove_file(mark_path(&path)).unwrap();
     fs::create_dir(mark_path(&path)).unwrap();
     let refused = open_store(&url(&path)).map(drop);
-    assert!(matches!(&refused, Err(OpenError::Io { path: named, .. }) if *named == mark_path(&path)), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(OpenError::Io { path: named, .. }) if *named == mark_path(&path)),
+        "{refused:?}"
+    );
 }
 
 #[cfg(unix)]
@@ -470,12 +479,19 @@ fn flip_bits(variants: u32, open: impl Fn(&Path) -> Found) -> Vec<Found> {
 fn no_flipped_bit_of_a_killed_store_loses_durable_entries_in_silence() {
     let marked = flip_bits(120, |path| match open_store(&url(path)) {
         Ok(store) => look(&store),
-        Err(OpenError::RolledBack { .. } | OpenError::Damaged { .. } | OpenError::OtherRedb { .. }) => Found::Refused,
+        Err(OpenError::RolledBack { .. } | OpenError::Damaged { .. } | OpenError::OtherRedb { .. }) => {
+            Found::Refused
+        }
         Err(OpenError::NotAStore { .. }) => Found::Refused,
         Err(error) => panic!("{error:?}"),
     });
     let count = |all: &[Found], what| all.iter().filter(|found| **found == what).count();
-    println!("refused {}, told {}, whole {}", count(&marked, Found::Refused), count(&marked, Found::Told), count(&marked, Found::Whole));
+    println!(
+        "refused {}, told {}, whole {}",
+        count(&marked, Found::Refused),
+        count(&marked, Found::Told),
+        count(&marked, Found::Whole)
+    );
     assert_eq!(count(&marked, Found::SilentLoss), 0, "{marked:?}");
     assert!(count(&marked, Found::Refused) > 10, "{marked:?}");
     let read_only = flip_bits(60, |path| match open_store_read_only(&url(path)) {
