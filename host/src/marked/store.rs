@@ -290,6 +290,10 @@ impl<S: SyncStore> SyncStore for Marked<S> {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>, StoreError> {
+        // Larger numbers count as the limits, and these are lower than those of the store within.
+        let limits = &self.shared.limits;
+        let (max_entries, max_bytes) =
+            (max_entries.min(limits.max_batch_entries), max_bytes.min(limits.max_batch_bytes));
         let mut page = self.shared.inner.scan(start, end, max_entries, max_bytes)?;
         // A page is ascending, so nearly always its first key tells.
         let may_hold = page.first().is_some_and(|first| first.key <= MARK_KEY);
