@@ -90,7 +90,10 @@ mod namespaced;
 mod redb_store;
 mod sealed;
 
+mod copying;
 mod open;
+
+mod repair_copy;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -100,6 +103,7 @@ pub use contract::{
     Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
     MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, ScanBudget, StoreError, gather, key_range,
 };
+pub use copying::Amount;
 pub use engine_store::EngineStore;
 pub use file_store::{FileStore, FileStoreReader};
 pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
@@ -114,7 +118,8 @@ pub use open::{
     rekey_store, salvage_sealed_store, salvage_sealed_store_read_only,
 };
 pub use open_error::OpenError;
-pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbStore};
+pub use redb_store::{Damage, MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbSalvage, RedbStore};
+pub use repair_copy::RepairCopy;
 pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};
 pub use view::{Calls, KvCtx, KvView};

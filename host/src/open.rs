@@ -1,6 +1,7 @@
 //! Stores by name: `memory:[SIZE]`, `redb:PATH` and `file:DIR`.
 
 use std::future::Future;
+use std::path::Path;
 
 use bytes::Bytes;
 use kvfs_sealed_store::{OpenError as SealError, UserKey};
@@ -8,8 +9,8 @@ use kvfs_size::{ByteSize, MIN_MEMORY_BYTES};
 
 use crate::marked::{Beside, OnRollback};
 use crate::{
-    BlockOn, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, Marked, MemoryStore, Mutation,
-    OpenError, RedbReader, RedbStore, Sealed, StoreError, StoreFuture, SyncStore,
+    BlockOn, Damage, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, Marked, MemoryStore,
+    Mutation, OpenError, RedbReader, RedbSalvage, RedbStore, Sealed, StoreError, StoreFuture, SyncStore,
 };
 
 /// A store named by a URL: see [`open_store`]. A clone is another handle on the same store.
@@ -22,6 +23,10 @@ pub enum AnyStore {
     Redb(Marked<RedbStore>),
     /// `redb:PATH`, opened for reading only.
     RedbReader(Marked<RedbReader>),
+    /// `redb:PATH`, opened for reading what is left of a damaged one.
+    RedbSalvage(Marked<RedbSalvage>),
+    /// The copy of a `redb:PATH` that is being repaired: see [`OpenOptions::repair_copy`].
+    RepairedRedb(RedbStore),
     /// `file:DIR`
     File(FileStore),
     /// `file:DIR`, opened for reading only.
@@ -74,7 +79,8 @@ impl<'k> OpenOptions<'k> {
         Self { read_only, ..self }
     }
 
-    /// Opens for the check or the repair of a volume: see [`Sealed::salvage`].
+    /// Opens for the check or the repair of a volume. A sealed store: see [`Sealed::salvage`]. The
+    /// file of a redb store, for reading only, even if it is damaged: see [`RedbSalvage`].
     pub fn salvage(self, salvage: bool) -> Self {
         Self { salvage, ..self }
     }
@@ -93,14 +99,32 @@ impl<'k> OpenOptions<'k> {
     /// only, [`OpenError::NoStore`] where there is no store, and for `memory:`, which holds nothing
     /// to read.
     pub fn open(&self, url: &str) -> Result<AnyStore, OpenError> {
-        let Some(key) = self.key else { return unsealed(url, self.open_any(url)?) };
+        self.open_over(url, self.open_any(url)?)
+    }
+
+    /// Opens `store`, which lies as it is, with the key.
+    pub(crate) fn open_over(&self, url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
+        let Some(key) = self.key else { return unsealed(url, store) };
         if self.salvage {
-            return sealed(url, Sealed::salvage(self.open_any(url)?, key));
+            return sealed(url, Sealed::salvage(store, key));
         }
         if self.read_only {
-            return sealed(url, Sealed::open_existing(self.open_any(url)?, key));
+            return sealed(url, Sealed::open_existing(store, key));
         }
-        sealed(url, Sealed::open(self.open_any(url)?, key))
+        sealed(url, Sealed::open(store, key))
+    }
+
+    /// Names a store in the file at `path`, and its mark.
+    pub(crate) fn beside(&self, path: &Path) -> Beside {
+        Beside::of_file(path, self.on_rollback)
+    }
+
+    /// Returns the path of a store that is one file.
+    pub(crate) fn file_of(url: &str) -> Result<Option<&str>, OpenError> {
+        Ok(match named(url)? {
+            Named::Redb(path) => Some(path),
+            Named::Memory(_) | Named::File(_) => None,
+        })
     }
 
     /// Opens a store that is sealed or not, as it lies.
@@ -110,7 +134,10 @@ impl<'k> OpenOptions<'k> {
             return match named {
                 Named::Memory(_) => Err(OpenError::NoStore { path: url.into() }),
                 Named::Redb(path) => {
-                    let beside = Beside::of_file(path.as_ref(), self.on_rollback);
+                    let beside = self.beside(path.as_ref());
+                    if self.salvage {
+                        return Ok(AnyStore::RedbSalvage(RedbSalvage::open_marked(beside)?));
+                    }
                     Ok(AnyStore::RedbReader(RedbReader::open_marked(beside)?))
                 }
                 Named::File(path) => Ok(AnyStore::FileReader(FileStoreReader::open(path)?)),
@@ -120,7 +147,7 @@ impl<'k> OpenOptions<'k> {
             Named::Memory(None) => Ok(AnyStore::Memory(MemoryStore::new())),
             Named::Memory(Some(size_bytes)) => Ok(AnyStore::Memory(MemoryStore::with_size(size_bytes))),
             Named::Redb(path) => {
-                let beside = Beside::of_file(path.as_ref(), self.on_rollback);
+                let beside = self.beside(path.as_ref());
                 Ok(AnyStore::Redb(RedbStore::open_marked(beside)?))
             }
             Named::File(path) => Ok(AnyStore::File(FileStore::open(path)?)),
@@ -286,9 +313,10 @@ impl AnyStore {
     /// As a durable `apply`.
     pub fn flush(&self) -> Result<(), StoreError> {
         match self {
-            Self::Memory(_) | Self::RedbReader(_) | Self::FileReader(_) => Ok(()),
+            Self::Memory(_) | Self::RedbReader(_) | Self::RedbSalvage(_) | Self::FileReader(_) => Ok(()),
             Self::File(store) => store.apply(&[], &[], Durability::Durable),
             Self::Redb(store) => store.flush(),
+            Self::RepairedRedb(store) => store.flush(),
             Self::Sealed(store) => store.0.inner().flush(),
         }
     }
@@ -311,8 +339,19 @@ impl AnyStore {
     pub fn recovered(&self) -> bool {
         match self {
             Self::RedbReader(store) => store.inner().recovered(),
+            Self::RedbSalvage(store) => store.inner().recovered(),
             Self::Sealed(store) => store.0.inner().recovered(),
             _ => false,
+        }
+    }
+
+    /// Returns the damage that was met so far in a store opened by [`OpenOptions::salvage`] for
+    /// reading only: see [`RedbSalvage::damage`].
+    pub fn damage(&self) -> Damage {
+        match self {
+            Self::RedbSalvage(store) => store.inner().damage(),
+            Self::Sealed(store) => store.0.inner().damage(),
+            _ => Damage::default(),
         }
     }
 
@@ -338,7 +377,9 @@ impl AnyStore {
         match self {
             Self::Memory(store) => store,
             Self::Redb(store) => store,
+            Self::RepairedRedb(store) => store,
             Self::RedbReader(store) => store,
+            Self::RedbSalvage(store) => store,
             Self::File(store) => store,
             Self::FileReader(store) => store,
             Self::Sealed(store) => store,

@@ -95,6 +95,17 @@ pub enum OpenError {
         /// The path.
         path: PathBuf,
     },
+    /// A second copy of the store may not fit on the disk.
+    #[error("{} needs {needed_bytes} bytes on the disk for a copy, and {free_bytes} are free; free some and try again",
+        path.display())]
+    NoRoom {
+        /// The path.
+        path: PathBuf,
+        /// The size of the store.
+        needed_bytes: u64,
+        /// What is free on its disk.
+        free_bytes: u64,
+    },
     /// The store is damaged.
     #[error("{} is damaged ({detail}); restore it from a copy, or name another path", path.display())]
     Damaged {
@@ -203,6 +214,7 @@ impl OpenError {
             | Self::NoStore { path }
             | Self::ReadOnly { path }
             | Self::DiskFull { path }
+            | Self::NoRoom { path, .. }
             | Self::Damaged { path, .. }
             | Self::RolledBack { path, .. }
             | Self::Io { path, .. } => *path = new.to_path_buf(),

@@ -3,7 +3,7 @@
 use crate::terminal::warn;
 use anyhow::{Context, Result};
 use clap::Args;
-use kvfs_host::{AnyStore, OpenOptions, UserKey};
+use kvfs_host::{AnyStore, OpenError, OpenOptions, RepairCopy, UserKey};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
@@ -50,10 +50,20 @@ impl KeyArgs {
     }
 
     fn open_as(&self, url: &str, with: impl FnOnce(OpenOptions<'_>) -> OpenOptions<'_>) -> Result<AnyStore> {
+        self.options(|options| with(options).open(url))
+    }
+
+    /// Calls with the options for opening the store.
+    fn options<T>(&self, call: impl FnOnce(OpenOptions<'_>) -> Result<T, OpenError>) -> Result<T> {
         let key = self.key()?;
         let options = OpenOptions::new().accept_loss(self.accept_loss);
-        let options = key.iter().fold(options, |options, key| options.key(key));
-        Ok(with(options).open(url)?)
+        Ok(call(key.iter().fold(options, |options, key| options.key(key)))?)
+    }
+
+    /// Copies what can be read of a store to repair a volume of it: see
+    /// [`OpenOptions::repair_copy`].
+    pub(crate) fn repair_copy(&self, url: &str) -> Result<Option<RepairCopy>> {
+        self.options(|options| options.salvage(true).repair_copy(url, &mut |_| {}))
     }
 
     /// Warns if the environment has a passphrase that `what` makes no use of.

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::mark::Mark;
+use super::mark::{MARK_KEY, Mark};
 use super::mark_file::{MarkFile, read_mark};
 use super::rollback::Rollback;
-use crate::OpenError;
+use crate::{Durability, Mutation, OpenError, StoreError, SyncStore};
 
 /// Returns the path of the mark of a store in the file at `path`: the same with `.mark` behind it.
 /// Symbolic links are followed, so that one store has one mark.
@@ -97,6 +97,26 @@ impl Beside {
                 rollback: Box::new(rollback),
             }),
         }
+    }
+
+    /// Puts into `copy`, which is to take the place of the store, a mark that is newer than the
+    /// store's own and than the one beside it. Returns it; `None` if there has been none.
+    pub(crate) fn succeed(
+        &self,
+        own: Option<Mark>,
+        copy: &impl SyncStore,
+    ) -> Result<Option<Mark>, StoreError> {
+        let mark = read_mark(&self.mark).ok().flatten();
+        let Some(base) = own.or(mark) else { return Ok(None) };
+        let applies = mark.map_or(0, |mark| mark.applies).max(base.applies);
+        let next = Mark { applies, ..base }.next();
+        copy.apply(&[], &[Mutation::Put { key: MARK_KEY, value: &next.encode() }], Durability::Durable)?;
+        Ok(Some(next))
+    }
+
+    /// Writes the mark beside the store, and forgets the one before.
+    pub(crate) fn replace(&self, mark: &Mark) -> std::io::Result<()> {
+        self.file(None).replace(mark)
     }
 
     pub(super) fn file(&self, found: Option<Mark>) -> MarkFile {

@@ -155,7 +155,7 @@ pub(super) fn open_reading(path: &Path) -> Result<Reading, OpenError> {
     })
 }
 
-fn reading(path: &Path, db: &impl ReadableDatabase) -> Result<Table, OpenError> {
+pub(super) fn reading(path: &Path, db: &impl ReadableDatabase) -> Result<Table, OpenError> {
     if !check_tables(path, db)? {
         let found = "a redb database without tables".into();
         return Err(OpenError::NotAStore { path: path.into(), found });
@@ -165,11 +165,11 @@ fn reading(path: &Path, db: &impl ReadableDatabase) -> Result<Table, OpenError> 
 
 /// Calls `open` and catches its panics: redb trusts a file that was closed in order, and may panic
 /// at one that was damaged since.
-fn trusted<T>(path: &Path, open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+pub(super) fn trusted<T>(path: &Path, open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     quietly(open).unwrap_or_else(|| Err(OpenError::Damaged { path: path.into(), detail: NO_SENSE.into() }))
 }
 
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Error, Result};
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use redb::StorageBackend;
@@ -41,6 +42,24 @@ impl Shadow {
 
     fn pages(&self) -> Result<MutexGuard<'_, Pages>> {
         self.pages.lock().map_err(|_| Error::other("a thread panicked in the middle of a write"))
+    }
+}
+
+/// Returns whether a program has a redb file open.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn is_locked(path: &Path) -> Result<bool> {
+    let file = FileBackend::new(File::options().read(true).write(true).open(path)?).map_err(Error::other)?;
+    match file.try_lock_range(Bound::Included(0), Bound::Excluded(LOCKS_START)) {
+        Ok(is_free) => {
+            file.close()?;
+            Ok(!is_free)
+        }
+        // Nobody can tell.
+        Err(redb::BackendError::Unsupported) => Ok(false),
+        Err(redb::BackendError::Io(error)) => Err(error),
+        Err(other) => Err(Error::other(format!("{other:?}"))),
     }
 }
 

@@ -9,6 +9,7 @@ mod mark_crashes;
 mod marks;
 mod redb_files;
 mod reopening;
+mod salvage;
 mod stores;
 mod suite;
 mod wrappers;
