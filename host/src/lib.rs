@@ -93,6 +93,7 @@ mod sealed;
 mod copying;
 mod open;
 
+mod copy_store;
 mod repair_copy;
 
 #[cfg(any(test, feature = "conformance"))]
@@ -103,13 +104,14 @@ pub use contract::{
     Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
     MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, ScanBudget, StoreError, gather, key_range,
 };
+pub use copy_store::{CopyError, CopySide, CopyStep, StoreCopy, copy_store};
 pub use copying::Amount;
 pub use engine_store::EngineStore;
 pub use file_store::{FileStore, FileStoreReader};
 pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
 pub use limited::{Limited, Quota};
 pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
-pub use marked::{Mark, Marked, Rollback, mark_path};
+pub use marked::{Mark, Marked, Rollback, mark_path, read_mark};
 pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;

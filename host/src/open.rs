@@ -9,7 +9,7 @@ use kvfs_size::{ByteSize, MIN_MEMORY_BYTES};
 
 use crate::marked::{Beside, OnRollback};
 use crate::{
-    BlockOn, Damage, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, Marked, MemoryStore,
+    BlockOn, Damage, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, Mark, Marked, MemoryStore,
     Mutation, OpenError, RedbReader, RedbSalvage, RedbStore, Sealed, StoreError, StoreFuture, SyncStore,
 };
 
@@ -60,7 +60,12 @@ pub struct OpenOptions<'k> {
     on_rollback: OnRollback,
     read_only: bool,
     salvage: bool,
+    unfinished: bool,
+    as_it_lies: bool,
 }
+
+/// The key of the marker of a copy that is not done: see [`copy_store`](crate::copy_store).
+pub(crate) const COPY_KEY: &[u8] = b"\x00kvfs-copying";
 
 impl<'k> OpenOptions<'k> {
     /// Opens for reading and writing, without a key, and no store that has lost anything.
@@ -92,6 +97,17 @@ impl<'k> OpenOptions<'k> {
         Self { on_rollback, ..self }
     }
 
+    /// Opens a sealed store without its key, as it lies: entries are sealed, and keys have another
+    /// form. For tools that look at a store; opens for reading only.
+    pub fn as_it_lies(self, as_it_lies: bool) -> Self {
+        Self { as_it_lies, read_only: self.read_only || as_it_lies, ..self }
+    }
+
+    /// Opens a copy that is not done.
+    pub(crate) fn unfinished(self, unfinished: bool) -> Self {
+        Self { unfinished, ..self }
+    }
+
     /// Opens the store that `url` names: see [`open_store`].
     ///
     /// # Errors
@@ -104,6 +120,9 @@ impl<'k> OpenOptions<'k> {
 
     /// Opens `store`, which lies as it is, with the key.
     pub(crate) fn open_over(&self, url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
+        if self.as_it_lies {
+            return Ok(store);
+        }
         let Some(key) = self.key else { return unsealed(url, store) };
         if self.salvage {
             return sealed(url, Sealed::salvage(store, key));
@@ -119,6 +138,14 @@ impl<'k> OpenOptions<'k> {
         Beside::of_file(path, self.on_rollback)
     }
 
+    /// Returns the path of a store; `None` for one in memory.
+    pub(crate) fn path_of(url: &str) -> Result<Option<&str>, OpenError> {
+        Ok(match named(url)? {
+            Named::Redb(path) | Named::File(path) => Some(path),
+            Named::Memory(_) => None,
+        })
+    }
+
     /// Returns the path of a store that is one file.
     pub(crate) fn file_of(url: &str) -> Result<Option<&str>, OpenError> {
         Ok(match named(url)? {
@@ -128,7 +155,19 @@ impl<'k> OpenOptions<'k> {
     }
 
     /// Opens a store that is sealed or not, as it lies.
-    fn open_any(&self, url: &str) -> Result<AnyStore, OpenError> {
+    pub(crate) fn open_any(&self, url: &str) -> Result<AnyStore, OpenError> {
+        let store = self.open_named(url)?;
+        if !self.unfinished {
+            let marker = store.get(&[COPY_KEY]);
+            let marker = marker.map_err(|error| OpenError::of_store(url.as_ref(), error))?;
+            if marker.into_iter().any(|marker| marker.is_some()) {
+                return Err(OpenError::CutOff { url: url.into() });
+            }
+        }
+        Ok(store)
+    }
+
+    fn open_named(&self, url: &str) -> Result<AnyStore, OpenError> {
         let named = named(url)?;
         if self.read_only {
             return match named {
@@ -352,6 +391,18 @@ impl AnyStore {
             Self::RedbSalvage(store) => store.inner().damage(),
             Self::Sealed(store) => store.0.inner().damage(),
             _ => Damage::default(),
+        }
+    }
+
+    /// Returns the store's own mark and the path of the one beside it, if it is of a kind that has
+    /// one.
+    pub fn marks(&self) -> Option<(Option<Mark>, &Path)> {
+        match self {
+            Self::Redb(store) => Some((store.mark(), store.mark_path())),
+            Self::RedbReader(store) => Some((store.mark(), store.mark_path())),
+            Self::RedbSalvage(store) => Some((store.mark(), store.mark_path())),
+            Self::Sealed(store) => store.0.inner().marks(),
+            _ => None,
         }
     }
 

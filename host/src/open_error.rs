@@ -125,6 +125,12 @@ pub enum OpenError {
         /// How much is lost.
         rollback: Box<Rollback>,
     },
+    /// The store is the beginning of a copy.
+    #[error("`{url}` is a copy that was cut off; go on with `kvfs store copy --continue`, or remove it")]
+    CutOff {
+        /// The URL as given.
+        url: String,
+    },
     /// The store is sealed, and no key was given.
     #[error("`{url}` is sealed; give the key file or the passphrase that it was sealed with")]
     Sealed {
@@ -203,6 +209,7 @@ impl OpenError {
             Self::UnknownStore { .. }
             | Self::MemorySize { .. }
             | Self::MemoryTooSmall { .. }
+            | Self::CutOff { .. }
             | Self::Sealed { .. }
             | Self::Seal { .. }
             | Self::Rekeyed { .. } => {}

@@ -60,6 +60,14 @@ impl KeyArgs {
         Ok(call(key.iter().fold(options, |options, key| options.key(key)))?)
     }
 
+    /// Opens a store to look at it, even if it has lost durable applies: with its key, or as it
+    /// lies.
+    pub(crate) fn open_to_look(&self, url: &str, as_it_lies: bool) -> Result<AnyStore> {
+        let key = if as_it_lies { None } else { self.key()? };
+        let options = OpenOptions::new().read_only(true).accept_loss(true).as_it_lies(as_it_lies);
+        Ok(key.iter().fold(options, |options, key| options.key(key)).open(url)?)
+    }
+
     /// Copies what can be read of a store to repair a volume of it: see
     /// [`OpenOptions::repair_copy`].
     pub(crate) fn repair_copy(&self, url: &str) -> Result<Option<RepairCopy>> {

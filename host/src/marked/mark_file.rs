@@ -26,7 +26,7 @@ pub(super) struct MarkFile {
 ///
 /// # Errors
 /// The system's: a mark that cannot be read is not taken for a missing one.
-pub(crate) fn read_mark(path: &Path) -> io::Result<Option<Mark>> {
+pub fn read_mark(path: impl AsRef<Path>) -> io::Result<Option<Mark>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

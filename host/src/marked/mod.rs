@@ -13,5 +13,6 @@ pub use beside::mark_path;
 pub(crate) use beside::{Beside, OnRollback};
 pub(crate) use mark::MARK_KEY;
 pub use mark::Mark;
+pub use mark_file::read_mark;
 pub use rollback::Rollback;
 pub use store::Marked;

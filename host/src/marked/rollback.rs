@@ -38,7 +38,7 @@ pub enum Rollback {
 impl Rollback {
     /// Compares a store's own mark with the one beside the store. A store without a mark beside it
     /// may have been moved, and is believed.
-    pub(crate) fn find(store: Option<Mark>, mark: Option<Mark>) -> Option<Self> {
+    pub fn find(store: Option<Mark>, mark: Option<Mark>) -> Option<Self> {
         let mark = mark?;
         match store {
             None => Some(Self::NotMarked { mark }),
