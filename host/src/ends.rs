@@ -77,8 +77,9 @@ extern "C" fn end_all() {
         let until = Instant::now() + MAX_WAIT;
         let process = std::process::id();
         let of_process = |open: &&Open| open.process == process;
+        // A store that wraps another was opened after it, and has work for it to do.
         let stores: Vec<Arc<dyn Ends>> =
-            list().iter().filter(of_process).filter_map(|open| open.store.upgrade()).collect();
+            list().iter().rev().filter(of_process).filter_map(|open| open.store.upgrade()).collect();
         let laments: Vec<String> = stores.iter().filter_map(|store| store.end(until).err()).collect();
         // If this dropped the last handle, the store would wait for the lock that `end` keeps.
         std::mem::forget(stores);

@@ -69,7 +69,7 @@ impl FileStore {
             Err(_) => Self::check(path)?,
             Ok(()) => {}
         }
-        let inner = Inner::open(directory(path)?).map_err(|error| open_error(path, error))?;
+        let inner = Inner::open(directory(path)?).map_err(|error| OpenError::of_store(path, error))?;
         let shared = Arc::new_cyclic(|shared| Shared {
             path: path.into(),
             inner: Mutex::new(inner),
@@ -119,7 +119,7 @@ impl FileStoreReader {
         if !path.exists() {
             return Err(none());
         }
-        let reader = FileReader::open(&directory(path)?).map_err(|error| open_error(path, error))?;
+        let reader = FileReader::open(&directory(path)?).map_err(|error| OpenError::of_store(path, error))?;
         reader.map(|reader| Self(Arc::new(reader))).ok_or_else(none)
     }
 }
@@ -188,17 +188,6 @@ impl SyncStore for FileStoreReader {
 /// Converts the bytes of a page, so that they are given away without a copy.
 fn shared(page: Vec<kvfs_contract::Entry<Vec<u8>>>) -> Vec<Entry> {
     page.into_iter().map(|entry| entry.map(Bytes::from)).collect()
-}
-
-fn open_error(path: &Path, error: StoreError) -> OpenError {
-    let path = path.to_path_buf();
-    match error {
-        StoreError::Corrupt(detail) => OpenError::Damaged { path, detail },
-        StoreError::ReadOnly => OpenError::ReadOnly { path },
-        StoreError::QuotaExceeded => OpenError::DiskFull { path },
-        StoreError::Unavailable(why) => OpenError::Io { path, source: io::Error::other(why) },
-        error => OpenError::Io { path, source: io::Error::other(error) },
-    }
 }
 
 /// Refuses a directory that holds other files and no store: its name may be a mistake.

@@ -73,9 +73,10 @@
 mod contract;
 mod ends;
 mod memory_limit;
-mod open_error;
 mod store;
 
+mod marked;
+mod open_error;
 mod view;
 mod wire;
 
@@ -89,7 +90,11 @@ mod namespaced;
 mod redb_store;
 mod sealed;
 
+mod copying;
 mod open;
+
+mod copy_store;
+mod repair_copy;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -99,20 +104,24 @@ pub use contract::{
     Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
     MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, ScanBudget, StoreError, gather, key_range,
 };
+pub use copy_store::{CopyError, CopySide, CopyStep, StoreCopy, copy_store};
+pub use copying::Amount;
 pub use engine_store::EngineStore;
 pub use file_store::{FileStore, FileStoreReader};
 pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
 pub use limited::{Limited, Quota};
 pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
+pub use marked::{Mark, Marked, Rollback, mark_path, read_mark};
 pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
 pub use open::{
-    AnyStore, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only, rekey_store,
-    salvage_sealed_store, salvage_sealed_store_read_only,
+    AnyStore, OpenOptions, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only,
+    rekey_store, salvage_sealed_store, salvage_sealed_store_read_only,
 };
 pub use open_error::OpenError;
-pub use redb_store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbStore};
+pub use redb_store::{Damage, MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbSalvage, RedbStore};
+pub use repair_copy::RepairCopy;
 pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};
 pub use view::{Calls, KvCtx, KvView};

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use kvfs_size::{BadSize, MIN_MEMORY_BYTES};
 use redb::{DatabaseError, StorageError};
 
+use crate::{Rollback, StoreError};
+
 /// Why a store could not be opened, and what to do about it. What is at the path stays as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -93,6 +95,17 @@ pub enum OpenError {
         /// The path.
         path: PathBuf,
     },
+    /// A second copy of the store may not fit on the disk.
+    #[error("{} needs {needed_bytes} bytes on the disk for a copy, and {free_bytes} are free; free some and try again",
+        path.display())]
+    NoRoom {
+        /// The path.
+        path: PathBuf,
+        /// The size of the store.
+        needed_bytes: u64,
+        /// What is free on its disk.
+        free_bytes: u64,
+    },
     /// The store is damaged.
     #[error("{} is damaged ({detail}); restore it from a copy, or name another path", path.display())]
     Damaged {
@@ -100,6 +113,23 @@ pub enum OpenError {
         path: PathBuf,
         /// The damage, in words.
         detail: String,
+    },
+    /// The store has lost durable applies that it had acknowledged.
+    #[error("{} has lost what it had acknowledged as durable, as {} tells: {rollback}; put the right file back, \
+        or accept the loss and go on with what is there: --accept-loss", path.display(), mark.display())]
+    RolledBack {
+        /// The path of the store.
+        path: PathBuf,
+        /// The path of its mark.
+        mark: PathBuf,
+        /// How much is lost.
+        rollback: Box<Rollback>,
+    },
+    /// The store is the beginning of a copy.
+    #[error("`{url}` is a copy that was cut off; go on with `kvfs store copy --continue`, or remove it")]
+    CutOff {
+        /// The URL as given.
+        url: String,
     },
     /// The store is sealed, and no key was given.
     #[error("`{url}` is sealed; give the key file or the passphrase that it was sealed with")]
@@ -113,7 +143,7 @@ pub enum OpenError {
         /// The URL as given.
         url: String,
         /// Why closing failed.
-        source: crate::StoreError,
+        source: StoreError,
     },
     /// The store cannot be opened with the key.
     #[error("`{url}`: {source}")]
@@ -161,12 +191,25 @@ impl OpenError {
         }
     }
 
+    /// Converts the failure of a call that a store answered while it was opened.
+    pub(crate) fn of_store(path: &Path, error: StoreError) -> Self {
+        let path = path.to_path_buf();
+        match error {
+            StoreError::Corrupt(detail) => Self::Damaged { path, detail },
+            StoreError::ReadOnly => Self::ReadOnly { path },
+            StoreError::QuotaExceeded => Self::DiskFull { path },
+            StoreError::Unavailable(why) => Self::Io { path, source: std::io::Error::other(why) },
+            error => Self::Io { path, source: std::io::Error::other(error) },
+        }
+    }
+
     /// Replaces the path by the one that the caller knows.
     pub(crate) fn with_path(mut self, new: &Path) -> Self {
         match &mut self {
             Self::UnknownStore { .. }
             | Self::MemorySize { .. }
             | Self::MemoryTooSmall { .. }
+            | Self::CutOff { .. }
             | Self::Sealed { .. }
             | Self::Seal { .. }
             | Self::Rekeyed { .. } => {}
@@ -178,7 +221,9 @@ impl OpenError {
             | Self::NoStore { path }
             | Self::ReadOnly { path }
             | Self::DiskFull { path }
+            | Self::NoRoom { path, .. }
             | Self::Damaged { path, .. }
+            | Self::RolledBack { path, .. }
             | Self::Io { path, .. } => *path = new.to_path_buf(),
         }
         self

@@ -43,6 +43,27 @@ impl Busy {
         }
     }
 
+    /// Returns whether somebody sees it.
+    pub(crate) fn is_seen(&self) -> bool {
+        !self.0.is_hidden()
+    }
+
+    /// Shows a bar of bytes done, with their rate and the time that remains.
+    pub(crate) fn bytes(&self, what: &'static str, done: u64, total: u64) {
+        let bar = &self.0;
+        if bar.length() != Some(total) || bar.message() != what {
+            bar.set_length(total);
+            bar.set_message(what);
+            bar.reset_eta();
+            if let Ok(style) = ProgressStyle::with_template(
+                "{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
+            ) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+        }
+        bar.set_position(done);
+    }
+
     fn spinner() -> ProgressStyle {
         ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
             .unwrap_or_else(|_| ProgressStyle::default_spinner())

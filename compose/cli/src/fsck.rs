@@ -1,15 +1,16 @@
 //! `kvfs fsck`.
 
+use crate::busy::Busy;
 use crate::files::read;
 use crate::interrupt;
 use crate::mounted::MountedVolume;
-use crate::terminal::{complain, say, warn};
+use crate::terminal::{complain, say, warn, warn_with};
 use crate::volume::VolumeArgs;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use kvfs::image::Image;
 use kvfs_compose::fixed_mounts;
-use kvfs_host::EngineStore;
+use kvfs_host::{AnyStore, Damage, EngineStore};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,10 +18,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Checks a volume of a store, and repairs it with --repair.
 ///
-/// Without --repair, opens the store read-only. The exit code is that of fsck(8): 0 if the volume
+/// Without --repair, opens the store read-only. A store in one file (`redb:PATH`) is repaired on a
+/// copy beside it, which then takes its place, and stays as PATH.damaged-1; others are repaired
+/// where they lie. A store that is damaged itself is read around the damage. The exit code is that of fsck(8): 0 if the volume
 /// is sound, 1 if it was repaired and is sound now, 4 if it is not sound, 8 if it could not be
 /// checked.
 #[derive(Args)]
+#[command(mut_arg("accept_loss", |arg| arg.help(ACCEPT_LOSS)))]
 pub(crate) struct FsckArgs {
     #[command(flatten)]
     at: VolumeArgs,
@@ -34,11 +38,14 @@ pub(crate) struct FsckArgs {
     /// /lost+found.
     #[arg(long)]
     repair: bool,
-    /// Lets the repair fill in lost bytes: zeros for lost pieces of a file, and what is left for a
-    /// file whose size is lost. Otherwise reading them stays an error.
+    /// Removes the store as it was once it is repaired, instead of keeping it beside the new one.
     #[arg(long, requires = "repair")]
-    accept_loss: bool,
+    discard_damaged: bool,
 }
+
+const ACCEPT_LOSS: &str = "Checks the store even if it has lost what it had acknowledged as durable, as its mark \
+    beside it tells. With --repair, lets the repair fill in lost bytes too: zeros for lost pieces of a file, and what \
+    is left for a file whose size is lost; otherwise reading them stays an error";
 
 // The exit codes of fsck(8). A sound volume gives 0.
 
@@ -67,9 +74,16 @@ fn check(args: &FsckArgs) -> Result<u8> {
         None => kvfs::fsck(&mut store, &args.at.volume),
     };
     drop(store);
-    let closed = opened.does_not_open();
+    let (closed, damage) = (opened.does_not_open(), opened.damage());
     drop(opened);
-    let report = report.map_err(|error| explain(args, error))?;
+    tell_damage(args, &damage);
+    let report = match report {
+        // What the check lacks may be what is lost; the repair works with what is left.
+        Err(kvfs::Error::Store(_) | kvfs::Error::Damaged(_)) if args.repair && !damage.is_none() => {
+            return repair(args, image);
+        }
+        report => report.map_err(|error| explain(args, error))?,
+    };
     if closed > 0 {
         warn(format_args!(
             "{}: values that do not open: {closed}; each was changed or moved, is a finding below, and has \
@@ -77,18 +91,19 @@ fn check(args: &FsckArgs) -> Result<u8> {
             args.at.store
         ));
     }
+    let is_sound = report.is_clean() && damage.is_none();
     if !args.repair {
-        if recovered {
+        if recovered && damage.is_none() {
             warn(format_args!(
                 "{} was not closed in order: this is what its last commit left; the next program that \
                  opens it for writing recovers the file itself, as --repair does",
                 args.at.store
             ));
         }
-        say(lines(&report.findings).into_iter().chain([summary(args, &report), verdict(&report)]))?;
-        return Ok(if report.is_clean() { 0 } else { UNSOUND });
+        say(lines(&report.findings).into_iter().chain([summary(args, &report), verdict(&report, &damage)]))?;
+        return Ok(if is_sound { 0 } else { UNSOUND });
     }
-    if report.is_clean() {
+    if is_sound {
         if recovered {
             // Opening the file for writing recovers it.
             args.at
@@ -97,10 +112,28 @@ fn check(args: &FsckArgs) -> Result<u8> {
                 .close()
                 .with_context(|| format!("{}: cannot recover it", args.at.store))?;
         }
-        say([summary(args, &report), verdict(&report)])?;
+        say([summary(args, &report), verdict(&report, &damage)])?;
         return Ok(0);
     }
     repair(args, image)
+}
+
+/// Tells of damage of the store itself.
+fn tell_damage(args: &FsckArgs, damage: &Damage) {
+    let store = &args.at.store;
+    if damage.is_none() {
+        return;
+    }
+    let ranges = damage.ranges.iter().map(|(from, to)| match to {
+        Some(to) => format!("from key {} to before {}", from.escape_ascii(), to.escape_ascii()),
+        None => format!("from key {} on", from.escape_ascii()),
+    });
+    let what = format!("{store} is damaged itself: {damage}");
+    if damage.ranges.is_empty() {
+        warn(what);
+    } else {
+        warn_with(what, ranges);
+    }
 }
 
 /// Returns the image that a component states below a volume. Its content must match its digest: a
@@ -127,15 +160,54 @@ fn image_of(component: &Path, volume: &str) -> Result<Image> {
 }
 
 fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
-    let store = args.at.key.open_to_repair(&args.at.store)?;
-    let options = kvfs::RepairOptions { accept_loss: args.accept_loss };
+    let busy = Busy::new("copying what can be read");
+    let copy = args.at.key.repair_copy(&args.at.store)?;
+    drop(busy);
+    let Some(copy) = copy else {
+        let store = args.at.key.open_to_repair(&args.at.store)?;
+        let done = repair_volume(args, &store, image)?;
+        store.close().with_context(|| format!("{}: cannot make the repair durable", args.at.store))?;
+        say(repaired_lines(args, &done))?;
+        return Ok(code(&done));
+    };
+    let (damage, amount) = (copy.damage(), copy.amount());
+    let done = match repair_volume(args, copy.store(), image) {
+        Ok(done) => done,
+        Err(error) => {
+            copy.discard();
+            return Err(error);
+        }
+    };
+    let kept = copy
+        .finish(!args.discard_damaged)
+        .with_context(|| format!("{}: cannot put the repaired store in its place", args.at.store))?;
+    let mut text = repaired_lines(args, &done);
+    text.push(format!("copied {} keys, {} bytes: {damage}", amount.entries, amount.bytes));
+    if !damage.ranges.is_empty() {
+        text.push("other volumes of the store may have lost entries too: check each of them".to_owned());
+    }
+    if let Some(kept) = kept {
+        text.push(format!("the store as it was is {}; remove it when nothing is missed", kept.display()));
+    }
+    say(text)?;
+    Ok(code(&done))
+}
+
+fn repair_volume(args: &FsckArgs, store: &AnyStore, image: Option<Image>) -> Result<kvfs::Repair> {
+    let options = kvfs::RepairOptions { accept_loss: args.at.key.accepts_loss() };
     let (mut volumes, mut clock) = (EngineStore(store.clone()), SystemClock);
-    let done = match image {
+    match image {
         Some(image) => kvfs::repair_overlay(&mut volumes, &mut clock, &args.at.volume, image, options),
         None => kvfs::repair(&mut volumes, &mut clock, &args.at.volume, options),
     }
-    .map_err(|error| explain(args, error))?;
-    store.close().with_context(|| format!("{}: cannot make the repair durable", args.at.store))?;
+    .map_err(|error| explain(args, error))
+}
+
+fn code(done: &kvfs::Repair) -> u8 {
+    if done.after.is_clean() { REPAIRED } else { UNSOUND }
+}
+
+fn repaired_lines(args: &FsckArgs, done: &kvfs::Repair) -> Vec<String> {
     let mut text = lines(&done.before.findings);
     text.extend(lines(&done.fixes));
     if !done.after.is_clean() {
@@ -146,8 +218,8 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
     if done.after.is_clean() {
         text.push("repaired: it is sound now".to_owned());
     } else {
-        text.push(verdict(&done.after));
-        if !args.accept_loss {
+        text.push(verdict(&done.after, &Damage::default()));
+        if !args.at.key.accepts_loss() {
             text.push(
                 "what is left has lost bytes: replace these files from a copy, or add --accept-loss to keep \
                  what is left of them"
@@ -155,8 +227,7 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
             );
         }
     }
-    say(text)?;
-    Ok(if done.after.is_clean() { REPAIRED } else { UNSOUND })
+    text
 }
 
 /// Explains an error of the check, and what to do about it.
@@ -191,9 +262,10 @@ fn summary(args: &FsckArgs, report: &kvfs::Report) -> String {
     )
 }
 
-fn verdict(report: &kvfs::Report) -> String {
+fn verdict(report: &kvfs::Report, damage: &Damage) -> String {
     match report.findings.len() {
-        0 => "sound".to_owned(),
+        0 if damage.is_none() => "sound".to_owned(),
+        0 => "the volume is sound, and the store is damaged: --repair makes a sound one of it".to_owned(),
         count => format!("{count} findings; the numbers are those of FORMAT.md"),
     }
 }

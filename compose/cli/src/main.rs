@@ -40,6 +40,8 @@ mod rekey;
 mod run;
 #[cfg(feature = "runtime")]
 mod settings;
+#[cfg(feature = "runtime")]
+mod store;
 
 use clap::{Parser, Subcommand};
 #[cfg(not(feature = "runtime"))]
@@ -71,10 +73,12 @@ enum Command {
     Rekey(rekey::RekeyArgs),
     #[cfg(feature = "runtime")]
     Settings(settings::SettingsArgs),
+    #[cfg(feature = "runtime")]
+    Store(store::StoreArgs),
     Inspect(inspect::InspectArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey", "settings"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey", "settings", "store"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -98,10 +102,12 @@ fn main() -> ExitCode {
         Command::Rekey(args) => rekey::rekey(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "runtime")]
+        Command::Store(args) => store::store(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit, check-store, rekey and settings, or compose with --provider and run the result with the \
+             audit, check-store, rekey, settings and store, or compose with --provider and run the result with the \
              `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),

@@ -4,7 +4,7 @@ use crate::sealing::{KeyArgs, key_file, passphrase_file};
 use crate::terminal::say;
 use anyhow::{Result, bail};
 use clap::Args;
-use kvfs_host::rekey_store;
+use kvfs_host::OpenOptions;
 use std::path::PathBuf;
 
 /// Changes the key file or the passphrase of an encrypted store.
@@ -44,6 +44,6 @@ pub(crate) fn rekey(args: &RekeyArgs) -> Result<()> {
         (_, Some(path)) => passphrase_file(path)?,
         (None, None) => bail!("the new key is missing; name it with --new-key-file or --new-passphrase-file"),
     };
-    rekey_store(&args.store, &from, &to)?;
+    OpenOptions::new().key(&from).accept_loss(args.key.accepts_loss()).rekey(&args.store, &to)?;
     say([format!("{}: the new key opens it from now on; the old one does not", args.store)])
 }

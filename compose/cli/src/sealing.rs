@@ -3,10 +3,7 @@
 use crate::terminal::warn;
 use anyhow::{Context, Result};
 use clap::Args;
-use kvfs_host::{
-    AnyStore, UserKey, open_sealed_store, open_store, open_store_read_only, salvage_sealed_store,
-    salvage_sealed_store_read_only,
-};
+use kvfs_host::{AnyStore, OpenError, OpenOptions, RepairCopy, UserKey};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
@@ -30,9 +27,18 @@ pub(crate) struct KeyArgs {
     /// read it in /proc/PID/environ.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Opens the store even if it has lost what it had acknowledged as durable, as its mark beside
+    /// it tells. It then counts as it is.
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 impl KeyArgs {
+    /// Returns whether losses are accepted.
+    pub(crate) fn accepts_loss(&self) -> bool {
+        self.accept_loss
+    }
+
     /// Returns whether an argument names a key.
     pub(crate) fn is_given(&self) -> bool {
         self.key_file.is_some() || self.passphrase_file.is_some()
@@ -40,10 +46,32 @@ impl KeyArgs {
 
     /// Opens a store, with the key if there is one.
     pub(crate) fn open(&self, url: &str) -> Result<AnyStore> {
-        Ok(match self.key()? {
-            Some(key) => open_sealed_store(url, &key)?,
-            None => open_store(url)?,
-        })
+        self.open_as(url, |options| options)
+    }
+
+    fn open_as(&self, url: &str, with: impl FnOnce(OpenOptions<'_>) -> OpenOptions<'_>) -> Result<AnyStore> {
+        self.options(|options| with(options).open(url))
+    }
+
+    /// Calls with the options for opening the store.
+    fn options<T>(&self, call: impl FnOnce(OpenOptions<'_>) -> Result<T, OpenError>) -> Result<T> {
+        let key = self.key()?;
+        let options = OpenOptions::new().accept_loss(self.accept_loss);
+        Ok(call(key.iter().fold(options, |options, key| options.key(key)))?)
+    }
+
+    /// Opens a store to look at it, even if it has lost durable applies: with its key, or as it
+    /// lies.
+    pub(crate) fn open_to_look(&self, url: &str, as_it_lies: bool) -> Result<AnyStore> {
+        let key = if as_it_lies { None } else { self.key()? };
+        let options = OpenOptions::new().read_only(true).accept_loss(true).as_it_lies(as_it_lies);
+        Ok(key.iter().fold(options, |options, key| options.key(key)).open(url)?)
+    }
+
+    /// Copies what can be read of a store to repair a volume of it: see
+    /// [`OpenOptions::repair_copy`].
+    pub(crate) fn repair_copy(&self, url: &str) -> Result<Option<RepairCopy>> {
+        self.options(|options| options.salvage(true).repair_copy(url, &mut |_| {}))
     }
 
     /// Warns if the environment has a passphrase that `what` makes no use of.
@@ -56,19 +84,13 @@ impl KeyArgs {
     /// Opens a store to check a volume of it, for reading only, with the key if there is one.
     /// Values that do not open are empty.
     pub(crate) fn open_to_check(&self, url: &str) -> Result<AnyStore> {
-        Ok(match self.key()? {
-            Some(key) => salvage_sealed_store_read_only(url, &key)?,
-            None => open_store_read_only(url)?,
-        })
+        self.open_as(url, |options| options.read_only(true).salvage(true))
     }
 
     /// Opens a store to repair a volume of it, with the key if there is one. Values that do not
     /// open are empty.
     pub(crate) fn open_to_repair(&self, url: &str) -> Result<AnyStore> {
-        Ok(match self.key()? {
-            Some(key) => salvage_sealed_store(url, &key)?,
-            None => open_store(url)?,
-        })
+        self.open_as(url, |options| options.salvage(true))
     }
 
     /// Looks at a store with `look`, and then opens it for writing with `open`: opening a store for

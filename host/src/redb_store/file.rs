@@ -2,8 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+#[cfg(test)]
 use std::sync::Arc;
 
 use redb::{
@@ -11,8 +11,11 @@ use redb::{
     StorageError, TableDefinition, TableError, TableHandle, TransactionError,
 };
 
+use super::gate::Gate;
 use super::overlay::Overlay;
+use super::quiet::{NO_SENSE, quietly};
 use super::shadow::Shadow;
+use crate::marked::{Beside, MARK_KEY};
 use crate::{Mutation, OpenError};
 
 /// Memory for redb's cache. The file system above has caches of its own.
@@ -28,9 +31,6 @@ const FORMAT: u32 = 1;
 const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new(TABLE_NAME);
 
 pub(super) type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
-
-/// The message for a file at which redb panicked.
-pub(super) const NO_SENSE: &str = "redb could not make sense of it";
 
 /// A database that is open for reading only.
 pub(super) enum AnyDatabase {
@@ -52,22 +52,51 @@ pub(super) struct OpenFile {
     pub(super) table: Table,
 }
 
-/// Opens the file for redb: as it is, or in tests through something that fails.
+/// Opens the file for redb, and checks it against its mark, if it has one.
 #[derive(Clone)]
-pub(super) struct Opener(Arc<OpenDatabase>);
+pub(super) struct Opener {
+    #[cfg(test)]
+    other: Option<Arc<OpenDatabase>>,
+    beside: Option<Beside>,
+}
 
+#[cfg(test)]
 type OpenDatabase = dyn Fn(&Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync;
 
 impl Opener {
-    pub(super) fn file() -> Self {
-        Self(Arc::new(|builder, path| builder.create(path)))
+    /// With a mark beside it, a file that has lost what it says is not opened and not changed.
+    pub(super) fn file(beside: Option<Beside>) -> Self {
+        Self {
+            #[cfg(test)]
+            other: None,
+            beside,
+        }
     }
 
+    /// Opens the file through something that fails.
     #[cfg(test)]
     pub(super) fn new(
         open: impl Fn(&Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(open))
+        Self { other: Some(Arc::new(open)), beside: None }
+    }
+
+    /// Opens a database, which writes nothing before the gate is released.
+    fn open(&self, path: &Path) -> Result<(Database, Option<Gate>), DatabaseError> {
+        #[cfg(test)]
+        if let Some(open) = &self.other {
+            return Ok((open(&builder(), path)?, None));
+        }
+        let gate = Gate::open(path)?;
+        Ok((builder().create_with_backend(gate.clone())?, Some(gate)))
+    }
+
+    /// Checks the table against the mark beside it.
+    fn check(&self, path: &Path, table: &Table) -> Result<(), OpenError> {
+        let Some(beside) = &self.beside else { return Ok(()) };
+        let found = redb::ReadableTable::get(table, MARK_KEY)
+            .map_err(|error| OpenError::of_redb(path, error.into()))?;
+        beside.check(beside.own(found.as_ref().map(|found| found.value()))?).map(drop)
     }
 }
 
@@ -84,7 +113,12 @@ pub(super) fn open(path: &Path, opener: &Opener) -> Result<OpenFile, OpenError> 
             return Err(OpenError::ReadOnly { path: path.into() });
         }
         Some(_) => {}
-        None => create(path, opener)?,
+        None => {
+            if let Some(beside) = &opener.beside {
+                beside.check_missing()?;
+            }
+            create(path, opener)?;
+        }
     }
     trusted(path, || open_database(path, opener))
 }
@@ -121,7 +155,7 @@ pub(super) fn open_reading(path: &Path) -> Result<Reading, OpenError> {
     })
 }
 
-fn reading(path: &Path, db: &impl ReadableDatabase) -> Result<Table, OpenError> {
+pub(super) fn reading(path: &Path, db: &impl ReadableDatabase) -> Result<Table, OpenError> {
     if !check_tables(path, db)? {
         let found = "a redb database without tables".into();
         return Err(OpenError::NotAStore { path: path.into(), found });
@@ -131,12 +165,11 @@ fn reading(path: &Path, db: &impl ReadableDatabase) -> Result<Table, OpenError> 
 
 /// Calls `open` and catches its panics: redb trusts a file that was closed in order, and may panic
 /// at one that was damaged since.
-fn trusted<T>(path: &Path, open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
-    catch_unwind(AssertUnwindSafe(open))
-        .unwrap_or_else(|_| Err(OpenError::Damaged { path: path.into(), detail: NO_SENSE.into() }))
+pub(super) fn trusted<T>(path: &Path, open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    quietly(open).unwrap_or_else(|| Err(OpenError::Damaged { path: path.into(), detail: NO_SENSE.into() }))
 }
 
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder
@@ -211,13 +244,17 @@ impl Drop for Unfinished {
 fn open_database(path: &Path, opener: &Opener) -> Result<OpenFile, OpenError> {
     let fail = |error: DatabaseError| OpenError::of_redb(path, error);
     let storage = |error: StorageError| fail(error.into());
-    let db = (opener.0)(&builder(), path).map_err(fail)?;
+    let (db, gate) = opener.open(path).map_err(fail)?;
     if !check_tables(path, &db)? {
         let transaction = db.begin_write().map_err(|error| storage(of_transaction(error)))?;
         transaction.open_table(TABLE).map_err(|error| storage(of_table(error)))?;
         transaction.commit().map_err(|error| storage(of_commit(error)))?;
     }
     let table = snapshot(&db).map_err(storage)?;
+    opener.check(path, &table)?;
+    if let Some(gate) = gate {
+        gate.release().map_err(|error| OpenError::io(path, error))?;
+    }
     Ok(OpenFile { db, table })
 }
 

@@ -1,6 +1,5 @@
 //! A store on disk opened for reading only: for checks, and for files that may not be written.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +9,9 @@ use redb::StorageError;
 
 use super::file::{self, AnyDatabase, Reading};
 use super::overlay::Overlay;
+use super::quiet::calling;
 use super::state::{LIMITS, State, store_error};
+use crate::marked::{Beside, Marked};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 /// The file of a [`RedbStore`](crate::RedbStore), opened for reading only. A clone is another
@@ -50,6 +51,15 @@ impl RedbReader {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Opens a store for reading, and checks it against its mark.
+    pub(crate) fn open_marked(beside: Beside) -> Result<Marked<Self>, OpenError> {
+        match Self::open(&beside.store) {
+            Ok(reader) => Marked::with(reader, beside, false),
+            Err(error @ OpenError::NoStore { .. }) => beside.check_missing().and(Err(error)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Returns the path the store was opened with.
     pub fn path(&self) -> &Path {
         &self.shared.path
@@ -61,9 +71,7 @@ impl RedbReader {
     }
 
     fn read<R>(&self, ask: impl FnOnce(&State) -> Result<R, StorageError>) -> Result<R, StoreError> {
-        // redb may panic at a file that was damaged after it was closed in order.
-        let asked = catch_unwind(AssertUnwindSafe(|| ask(&self.shared.state)));
-        asked.unwrap_or_else(|_| Err(StorageError::Corrupted(file::NO_SENSE.into()))).map_err(store_error)
+        calling(|| ask(&self.shared.state)).map_err(store_error)
     }
 }
 

@@ -68,7 +68,7 @@ fn changes(file_bytes: u64) -> usize {
 /// Returns the bytes that the disk has free for a file. Where the system does not tell, the commit
 /// finds out: some file systems have no answer, others one of zeros.
 #[cfg(unix)]
-fn free_bytes(path: &Path) -> u64 {
+pub(crate) fn free_bytes(path: &Path) -> u64 {
     match rustix::fs::statvfs(path) {
         Ok(disk) if disk.f_blocks > 0 => disk.f_bavail.saturating_mul(disk.f_frsize),
         _ => u64::MAX,
@@ -76,7 +76,7 @@ fn free_bytes(path: &Path) -> u64 {
 }
 
 #[cfg(not(unix))]
-fn free_bytes(_: &Path) -> u64 {
+pub(crate) fn free_bytes(_: &Path) -> u64 {
     u64::MAX
 }
 

@@ -1,16 +1,15 @@
 //! A file that is only read, under a database that believes it writes.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Error, ErrorKind, Result};
+use std::io::{Error, Result};
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
-/// Bytes that are shadowed together when one of them is written.
-const PAGE_BYTES: usize = 4096;
+use super::pages::Pages;
 
 /// Start of redb's lock bytes that stand for something other than data. A writer holds an exclusive
 /// lock on everything before it, and a reader a shared one.
@@ -24,14 +23,7 @@ const LOCKS_START: u64 = 1 << 62;
 #[derive(Debug)]
 pub(super) struct Shadow {
     file: FileBackend,
-    written: Mutex<Written>,
-}
-
-#[derive(Debug)]
-struct Written {
-    len: u64,
-    /// Pages by number.
-    pages: BTreeMap<u64, Box<[u8; PAGE_BYTES]>>,
+    pages: Mutex<Pages>,
 }
 
 impl Shadow {
@@ -45,76 +37,43 @@ impl Shadow {
             Err(redb::BackendError::Io(error)) => return Err(error.into()),
             Err(other) => return Err(Error::other(format!("{other:?}")).into()),
         }
-        Ok(Some(Self { file, written: Mutex::new(Written { len, pages: BTreeMap::new() }) }))
+        Ok(Some(Self { file, pages: Mutex::new(Pages::new(len)) }))
     }
 
-    fn written(&self) -> Result<MutexGuard<'_, Written>> {
-        self.written.lock().map_err(|_| Error::other("a thread panicked in the middle of a write"))
-    }
-
-    /// Returns a page of the file, with zeros behind the file's end.
-    fn page(&self, number: u64) -> Result<Box<[u8; PAGE_BYTES]>> {
-        let mut page = Box::new([0; PAGE_BYTES]);
-        let start = number * PAGE_BYTES as u64;
-        let there = self.file.len()?.saturating_sub(start).min(PAGE_BYTES as u64);
-        // At most a page's length, which fits.
-        if let Some(there) = page.get_mut(..there as usize).filter(|there| !there.is_empty()) {
-            self.file.read(start, there)?;
-        }
-        Ok(page)
+    fn pages(&self) -> Result<MutexGuard<'_, Pages>> {
+        self.pages.lock().map_err(|_| Error::other("a thread panicked in the middle of a write"))
     }
 }
 
-/// The pages that `[offset, offset + length)` touches: number, start in the page, start in the
-/// range, and bytes.
-fn pieces(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize, usize)> {
-    let mut done = 0;
-    std::iter::from_fn(move || {
-        let at = offset + done as u64;
-        let within = (at % PAGE_BYTES as u64) as usize;
-        let bytes = (PAGE_BYTES - within).min(length - done);
-        let piece = (at / PAGE_BYTES as u64, within, done, bytes);
-        done += bytes;
-        (bytes > 0).then_some(piece)
-    })
+/// Returns whether a program has a redb file open.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn is_locked(path: &Path) -> Result<bool> {
+    let file = FileBackend::new(File::options().read(true).write(true).open(path)?).map_err(Error::other)?;
+    match file.try_lock_range(Bound::Included(0), Bound::Excluded(LOCKS_START)) {
+        Ok(is_free) => {
+            file.close()?;
+            Ok(!is_free)
+        }
+        // Nobody can tell.
+        Err(redb::BackendError::Unsupported) => Ok(false),
+        Err(redb::BackendError::Io(error)) => Err(error),
+        Err(other) => Err(Error::other(format!("{other:?}"))),
+    }
 }
 
 impl StorageBackend for Shadow {
     fn len(&self) -> Result<u64> {
-        Ok(self.written()?.len)
+        Ok(self.pages()?.len())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let written = self.written()?;
-        if offset.checked_add(out.len() as u64).is_none_or(|end| end > written.len) {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        for (number, within, done, bytes) in pieces(offset, out.len()) {
-            let Some(out) = out.get_mut(done..done + bytes) else { continue };
-            match written.pages.get(&number) {
-                Some(page) => out.copy_from_slice(&page[within..within + bytes]),
-                None => out.copy_from_slice(&self.page(number)?[within..within + bytes]),
-            }
-        }
-        Ok(())
+        self.pages()?.read(&self.file, offset, out)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
-        let mut written = self.written()?;
-        // Bytes cut off now must read as zeros when the file grows again.
-        let old = std::mem::replace(&mut written.len, len);
-        let mut at = len;
-        while at < old {
-            let (number, within) = (at / PAGE_BYTES as u64, (at % PAGE_BYTES as u64) as usize);
-            let mut page = match written.pages.remove(&number) {
-                Some(page) => page,
-                None => self.page(number)?,
-            };
-            page[within..].fill(0);
-            written.pages.insert(number, page);
-            at = (number + 1) * PAGE_BYTES as u64;
-        }
-        Ok(())
+        self.pages()?.set_len(&self.file, len)
     }
 
     fn sync_data(&self) -> Result<()> {
@@ -122,20 +81,7 @@ impl StorageBackend for Shadow {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
-        let mut written = self.written()?;
-        if offset.checked_add(data.len() as u64).is_none_or(|end| end > written.len) {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        for (number, within, done, bytes) in pieces(offset, data.len()) {
-            let Some(data) = data.get(done..done + bytes) else { continue };
-            let mut page = match written.pages.remove(&number) {
-                Some(page) => page,
-                None => self.page(number)?,
-            };
-            page[within..within + bytes].copy_from_slice(data);
-            written.pages.insert(number, page);
-        }
-        Ok(())
+        self.pages()?.write(&self.file, offset, data)
     }
 
     fn close(&self) -> Result<()> {

@@ -72,9 +72,10 @@ pub(super) fn poisoned() -> StoreError {
     contract::poisoned("a redb store")
 }
 
-/// Returns whether redb answers nothing more until the file is opened anew, as after an I/O error.
+/// Returns whether redb answers nothing more until the file is opened anew, as after an I/O error or
+/// one of its panics.
 pub(super) fn given_up(error: &StorageError) -> bool {
-    matches!(error, StorageError::PreviousIo | StorageError::DatabaseClosed)
+    matches!(error, StorageError::PreviousIo | StorageError::DatabaseClosed | StorageError::LockPoisoned(_))
 }
 
 /// Converts a failure of redb to the error for the caller of the store.

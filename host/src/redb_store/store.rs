@@ -18,9 +18,11 @@ use redb::{Database, DatabaseError, StorageError};
 
 use super::file::{self, OpenFile, Opener};
 use super::overlay::Overlay;
+use super::quiet::{calling, quietly};
 use super::room::{self, Room};
 use super::state::{LIMITS, State, given_up, poisoned, store_error};
 use crate::ends::{self, Ends};
+use crate::marked::{Beside, Marked};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 /// Most bytes of buffered changes in memory; an apply that would exceed it commits. It bounds the
@@ -110,8 +112,18 @@ impl RedbStore {
     ///
     /// # Errors
     /// See [`OpenError`]. A file that is no store, even an empty one, is never written to.
+    ///
+    /// This opens the newest state that redb finds sound, also one from before applies that were
+    /// acknowledged as durable. [`open_store`](crate::open_store) opens no such file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_with(path.as_ref(), Opener::file())
+        Self::open_with(path.as_ref(), Opener::file(None))
+    }
+
+    /// Opens a store with its mark, or makes one where there is no file. A store that is less than
+    /// its mark says is not opened, and not a byte of it changes.
+    pub(crate) fn open_marked(beside: Beside) -> Result<Marked<Self>, OpenError> {
+        let store = Self::open_with(&beside.store, Opener::file(Some(beside.clone())))?;
+        Marked::with(store, beside, true)
     }
 
     fn open_with(path: &Path, opener: Opener) -> Result<Self, OpenError> {
@@ -195,7 +207,7 @@ impl Shared {
     fn read<R>(&self, ask: impl Fn(&State) -> Result<R, StorageError>) -> Result<R, StoreError> {
         // This statement releases the lock on the state: opening the file again takes it for
         // writing.
-        let asked = ask(&*self.state()?);
+        let asked = calling_state(&*self.state()?, &ask);
         match asked {
             Err(error) if given_up(&error) => self.read_as_writer(&mut *self.lock_writer()?, ask),
             result => result.map_err(store_error),
@@ -209,13 +221,13 @@ impl Shared {
         ask: impl Fn(&State) -> Result<R, StorageError>,
     ) -> Result<R, StoreError> {
         self.reopen_if_closed(writer)?;
-        let asked = ask(&*self.state()?);
+        let asked = calling_state(&*self.state()?, &ask);
         match asked {
-            Err(error) if given_up(&error) => writer.db = None,
+            Err(error) if given_up(&error) => writer.drop_db(),
             result => return result.map_err(store_error),
         }
         self.reopen_if_closed(writer)?;
-        ask(&*self.state()?).map_err(store_error)
+        calling_state(&*self.state()?, &ask).map_err(store_error)
     }
 
     fn apply(
@@ -246,7 +258,8 @@ impl Shared {
             && self.read_as_writer(writer, |state| room::grows(state, mutations))?;
         if is_short {
             let Writer { db: Some(db), room, .. } = &mut *writer else { return Err(closed()) };
-            if !room.take(db, &self.path, waiting_bytes + new_bytes).map_err(store_error)? {
+            let taken = calling(|| room.take(db, &self.path, waiting_bytes + new_bytes));
+            if !taken.map_err(store_error)? {
                 return Err(StoreError::QuotaExceeded);
             }
         }
@@ -273,7 +286,7 @@ impl Shared {
         let Some(db) = &writer.db else { return Err(closed()) };
         let written = {
             let state = self.state()?;
-            file::commit(db, &state.overlay, mutations)
+            calling(|| file::commit(db, &state.overlay, mutations))
         };
         match written {
             Ok(table) => {
@@ -288,7 +301,7 @@ impl Shared {
                 // redb refuses everything after an I/O error. Opened anew, the file is in the state
                 // before or after the transaction. In both cases the buffered changes are still to
                 // be written.
-                writer.db = None;
+                writer.drop_db();
                 let reason = store_error(error);
                 if !mutations.is_empty() {
                     let mut doubt = Overlay::default();
@@ -321,7 +334,8 @@ impl Shared {
         let mut took_place = None;
         if let Some(doubt) = &writer.doubt {
             let mutations = doubt.mutations();
-            let there = file::holds_all(&table, &state.overlay, &mutations).map_err(store_error)?;
+            let there =
+                calling(|| file::holds_all(&table, &state.overlay, &mutations)).map_err(store_error)?;
             if there {
                 // The buffered changes lie in front of the file and would hide a part of this
                 // write. So all of it goes in front, and the next commit writes it again.
@@ -353,12 +367,16 @@ impl Shared {
         }
         self.apply_as_writer(&mut writer, &[], &[], Durability::Durable)?;
         writer.closed = true;
-        self.state.write().map_err(|_| poisoned())?.table = None;
-        match writer.db.take().map(Database::close) {
-            None | Some(Ok(())) => Ok(()),
-            Some(Err(DatabaseError::Storage(error))) => Err(store_error(error)),
-            Some(Err(error)) => Err(StoreError::Unavailable(error.to_string())),
-        }
+        let table = self.state.write().map_err(|_| poisoned())?.table.take();
+        let db = writer.db.take();
+        let closed = calling(|| {
+            drop(table);
+            db.map_or(Ok(()), Database::close).map_err(|error| match error {
+                DatabaseError::Storage(error) => error,
+                other => StorageError::Corrupted(other.to_string()),
+            })
+        });
+        closed.map_err(store_error)
     }
 
     /// Closes the file.
@@ -373,7 +391,7 @@ impl Shared {
         let stored = self.apply_as_writer(writer, &[], &[], Durability::Durable);
         writer.closed = true;
         // Closes the file in order if possible.
-        writer.db = None;
+        writer.drop_db();
         match stored {
             Err(error) if !known => Err(ends::lament(&self.path, &error.to_string())),
             _ => Ok(()),
@@ -402,6 +420,21 @@ impl Drop for Shared {
             }
         });
     }
+}
+
+impl Writer {
+    fn drop_db(&mut self) {
+        let db = self.db.take();
+        let _ = quietly(|| drop(db));
+    }
+}
+
+/// Reads, and catches redb's panics at a damaged file.
+fn calling_state<R>(
+    state: &State,
+    ask: &impl Fn(&State) -> Result<R, StorageError>,
+) -> Result<R, StorageError> {
+    calling(|| ask(state))
 }
 
 fn closed() -> StoreError {

@@ -10,6 +10,7 @@ mod load;
 use crate::interrupt;
 use crate::mounted::MountedDirectory;
 use crate::runtime::imports;
+use crate::terminal::{one_line, warn};
 use anyhow::{Context, Result, bail};
 pub(crate) use args::RunArgs;
 use audit_file::audit_file;
@@ -73,6 +74,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let closed = kv.close().with_context(|| format!("{}: cannot make the data durable", args.store));
     let code = result.with_context(|| guest)?;
     closed?;
+    if let Some(why) = kv.mark_trouble() {
+        warn(format_args!(
+            "{}: its mark cannot be written, so a loss may go unnoticed: {}",
+            args.store,
+            one_line(&why)
+        ));
+    }
     Ok(code)
 }
 

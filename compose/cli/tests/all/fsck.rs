@@ -239,3 +239,41 @@ fn fsck_checks_a_volume_together_with_the_tree_below_it() {
     assert!(code == Some(1) && stdout.ends_with("sound now\n"), "{stdout}");
     assert_eq!(run(&["redb:bad.redb", "--image", "on.wasm"]).0, Some(0));
 }
+
+#[test]
+fn fsck_reads_around_damage_of_the_store_itself_and_repairs_it_on_a_copy() {
+    let dir = workshop();
+    let path = |name: &str| dir.path().join(name);
+    super::store::store_with_files(&path("whole.redb"));
+    let mut bytes = std::fs::read(path("whole.redb")).unwrap();
+    // The page with the end of a file of 78,000 bytes: all of its leaf goes.
+    let at = bytes.windows(500).rposition(|window| window == [40; 500]).unwrap();
+    let page = at / 4096 * 4096;
+    let leaf = (0..=page).rev().step_by(4096).find(|page| bytes[*page] == 1 && bytes[page + 1] == 0).unwrap();
+    bytes[leaf..leaf + 4096].fill(0);
+    std::fs::write(path("state.redb"), &bytes).unwrap();
+    let run = |args: &[&str]| {
+        let output = kvfs(dir.path(), &[&["fsck", "--store", "redb:state.redb"], args].concat());
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(!stderr.contains("panicked") && !stderr.contains("report it"), "{stderr}");
+        (output.status.code(), stdout, stderr)
+    };
+    let (code, stdout, stderr) = run(&[]);
+    assert_eq!(code, Some(4), "{stdout}{stderr}");
+    assert!(
+        stderr.contains("is damaged itself: the entries of one range of keys cannot be read"),
+        "{stderr}"
+    );
+    assert!(stdout.contains("/dir/file-"), "{stdout}");
+    assert!(std::fs::read(path("state.redb")).unwrap() == bytes, "a check has changed the store");
+    let (code, stdout, stderr) = run(&["--repair", "--accept-loss"]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    assert!(stdout.contains("state.redb.damaged-1; remove it"), "{stdout}");
+    assert!(std::fs::read(path("state.redb.damaged-1")).unwrap() == bytes);
+    let (code, stdout, stderr) = run(&[]);
+    assert!(code == Some(0) && stderr.is_empty(), "{stdout}{stderr}");
+    std::fs::write(path("state.redb"), &bytes).unwrap();
+    std::fs::remove_file(path("state.redb.damaged-1")).unwrap();
+    assert_eq!(run(&["--repair", "--accept-loss", "--discard-damaged"]).0, Some(1));
+    assert!(!path("state.redb.damaged-1").exists() && !path("state.redb.repair").exists());
+}

@@ -5,6 +5,7 @@ mod check_store;
 mod fsck;
 mod sealed;
 mod settings;
+mod store;
 mod terminal;
 mod trust;
 

@@ -148,6 +148,16 @@ fn damaged_store(path: &Path) {
     store_of(path, &kvfs::MemoryStore::from_entries(entries), |_| {});
 }
 
+/// Makes a store with a volume of such a name, and a key that belongs to no volume.
+fn evil_volume(path: &Path) {
+    use kvfs_host::{Durability, Mutation, RedbStore, SyncStore};
+    let mut key = vec![EVIL.len() as u8];
+    key.extend_from_slice(EVIL.as_bytes());
+    key.push(0);
+    let puts = [Mutation::Put { key: &key, value: b"x" }, Mutation::Put { key: b"\xFFz", value: b"x" }];
+    SyncStore::apply(&RedbStore::open(path).unwrap(), &[], &puts, Durability::Durable).unwrap();
+}
+
 /// Fails if a terminal would act on a part of the text, or a name has started a line.
 fn check(args: &[&str], output: &Output) {
     for stream in [&output.stdout, &output.stderr] {
@@ -200,6 +210,7 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     write("unknown.wasm", &kvfs_wit_guests::with_text(&plain, |text| text + "later=\x1b[31mFORGED\n"));
     damaged_store(&path("damaged.redb"));
     std::fs::copy(path("damaged.redb"), path("repaired.redb")).unwrap();
+    evil_volume(&path("evil.redb"));
 
     let mut cases: Vec<Vec<String>> = Vec::new();
     let mut case = |args: &[&str]| cases.push(args.iter().map(|arg| (*arg).to_owned()).collect());
@@ -261,6 +272,21 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         &["--store", "redb:damaged.redb", "--remove-before", EVIL],
     ] {
         case(&[&["audit"], args].concat());
+    }
+    for args in [
+        &["info", EVIL][..],
+        &["info", &store],
+        &["info", "redb:evil.redb"],
+        &["info", "redb:evil.redb", "--json"],
+        &["info", "redb:damaged.redb", "--key-file", EVIL],
+        &["copy", EVIL, "redb:copy.redb"],
+        &["copy", "redb:evil.redb", &store],
+        &["copy", "redb:evil.redb", EVIL],
+        &["copy", "redb:evil.redb", &format!("redb:{EVIL}")],
+        &["copy", "redb:evil.redb", &format!("redb:{EVIL}"), "--continue"],
+        &["copy", &store, "redb:copy.redb", "--to-key-file", EVIL],
+    ] {
+        case(&[&["store"], args].concat());
     }
     case(&["run", "--audit-file", EVIL, "guest.wasm"]);
     for args in [
