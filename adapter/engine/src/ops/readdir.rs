@@ -78,7 +78,7 @@ impl Volume {
     pub fn read_directory(&mut self, directory: &Descriptor) -> Result<DirStream> {
         let dir = directory.directory()?;
         let mut txn = self.begin()?;
-        txn.check_right(directory.place, Rights::DIR_READ)?;
+        txn.check_right(txn.volume.places.get(directory.place), Rights::DIR_READ)?;
         let generation = txn.inode(dir)?.generation;
         let directory = self.reopen(directory)?;
         let room =
@@ -120,7 +120,7 @@ impl Volume {
     /// # Cost
     /// See [`Volume::read_directory`].
     pub fn next_entry(&mut self, stream: &mut DirStream) -> Result<Option<DirEntry>> {
-        let (dir, place) = (stream.directory.ino, stream.directory.place);
+        let (dir, place) = (stream.directory.ino, self.places.get(stream.directory.place));
         loop {
             match &mut stream.source {
                 Source::Snapshot { names, next } => {

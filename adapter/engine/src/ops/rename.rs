@@ -78,7 +78,7 @@ impl Volume {
         if let Some(replaced) = new.entry {
             check_kinds(&mut txn, (moved, old.dir), replaced)?;
         }
-        check_places(&txn, moved, (old.place, new.place))?;
+        check_places(&txn, moved, (old.place(), new.place()))?;
         let is_mountpoint = |entry: Dentry| txn.volume.mountpoints.cover(entry.ino);
         if is_mountpoint(moved) || new.entry.is_some_and(is_mountpoint) {
             return Err(Error::Busy);
@@ -94,7 +94,7 @@ impl Volume {
         if moved.kind == Kind::Directory {
             txn.inode_of(moved)?;
         }
-        let scrubs = (txn.volume.scrubs_at(old.place), txn.volume.scrubs_at(new.place));
+        let scrubs = (txn.volume.scrubs_at(old.place()), txn.volume.scrubs_at(new.place()));
         let becomes_other = moved.kind == Kind::File && scrubs.0 != scrubs.1;
         if becomes_other {
             // Its other names would stay as they are.
@@ -115,7 +115,7 @@ impl Volume {
         let gone = txn.charged_name(old.dir, old_name)?.and(txn.charged_name(new.dir, new_name)?);
         txn.check_growth(growth.without(gone))?;
 
-        let new_place = new.place;
+        let new_place = new.place();
         let change = if new.entry.is_some() { Change::Replacement } else { Change::Names };
         let mut writes = txn.into_writes(change)?;
         if let Some(replaced) = new.entry {

@@ -65,14 +65,11 @@ impl Ending {
 pub(crate) struct Found<'p> {
     /// The directory with the last name, or the directory itself if there is no last name.
     pub(crate) dir: InodeNo,
-    /// The place of that directory.
-    pub(crate) dir_place: Place,
     /// The last name; `None` for a path that ends in `.`, `..` or at its start.
     pub(crate) name: Option<Cow<'p, str>>,
     /// The entry of the last name, or of the directory itself.
     pub(crate) entry: Option<Dentry>,
-    /// The place of the last name, or of the directory itself.
-    pub(crate) place: Place,
+    track: Track,
     /// The path ends in `/` or has no last name: only a directory will do.
     pub(crate) must_be_dir: bool,
     /// The path ends in `..`.
@@ -80,6 +77,12 @@ pub(crate) struct Found<'p> {
 }
 
 impl Found<'_> {
+    /// The place of the last name, or of the directory itself.
+    #[inline(always)]
+    pub(crate) fn place(&self) -> Place {
+        self.track.name()
+    }
+
     /// Returns the entry, which must exist.
     pub(crate) fn existing(&self) -> Result<Dentry> {
         let entry = self.entry.ok_or(Error::NoEntry)?;
@@ -108,8 +111,8 @@ impl Found<'_> {
     /// Fails if the last name may not be added, removed, replaced or renamed. At a hidden name it
     /// may not, whether there is anything or not.
     pub(crate) fn check_may_change(&self, txn: &Txn<'_>) -> Result<()> {
-        txn.check_right(self.dir_place, Rights::DIR_MUTATE)?;
-        txn.check_right(self.place, Rights::DIR_MUTATE)
+        txn.check_right(self.track.here(), Rights::DIR_MUTATE)?;
+        txn.check_right(self.place(), Rights::DIR_MUTATE)
     }
 
     /// Returns the last name, for an operation that adds it. Reports anything in its way before a
@@ -153,7 +156,7 @@ pub(crate) fn resolve<'p>(
     let mut rest: Cow<'p, str> = Cow::Borrowed(path);
     loop {
         match walk(txn, (start.floor(), &mut track), dir, &rest, ending)? {
-            Walked::End { dir, last, entry, place, must_be_dir } => {
+            Walked::End { dir, last, entry, must_be_dir } => {
                 let name = match (&last, rest) {
                     (Last::Dot | Last::Up, _) => None,
                     (Last::Name(range), Cow::Borrowed(rest)) => rest.get(range.clone()).map(Cow::Borrowed),
@@ -165,9 +168,8 @@ pub(crate) fn resolve<'p>(
                     Cow::Owned(masked) => Cow::Owned(masked),
                     Cow::Borrowed(_) => name,
                 });
-                let dir_place = track.here();
                 let ends_up = matches!(last, Last::Up);
-                return Ok(Found { dir, dir_place, name, entry, place, must_be_dir, ends_up });
+                return Ok(Found { dir, name, entry, track, must_be_dir, ends_up });
             }
             Walked::Out { mount, rest: from } => {
                 return Err(crossing(mount, rest.get(from..).unwrap_or_default(), links));
@@ -198,7 +200,7 @@ fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
 
 enum Walked {
     /// The walk has reached the end of the path.
-    End { dir: InodeNo, last: Last, entry: Option<Dentry>, place: Place, must_be_dir: bool },
+    End { dir: InodeNo, last: Last, entry: Option<Dentry>, must_be_dir: bool },
     /// The walk has reached a symbolic link in `dir`; the rest of the path starts at `behind`.
     Link { dir: InodeNo, link: Dentry, behind: usize },
     /// The walk leaves the volume: onto `mount`, or above the root by the `..` that the rest starts
@@ -241,7 +243,8 @@ fn walk(
                     // As a name it is refused wherever it leads, so the walk stays in the directory
                     // that holds it.
                     let entry = Some(Dentry::new(Kind::Directory, dir));
-                    return Ok(Walked::End { dir, last: Last::Up, entry, place: track.here(), must_be_dir });
+                    track.stay();
+                    return Ok(Walked::End { dir, last: Last::Up, entry, must_be_dir });
                 }
                 if dir == InodeNo::ROOT {
                     let up = Ok(Walked::Out { mount: None, rest: name_start });
@@ -261,8 +264,7 @@ fn walk(
                 }
                 let name = txn.volume.masked_name(name);
                 let entry = txn.lookup(dir, &name)?;
-                let place = track.at(txn.volume, &name);
-                let entry = entry.filter(|_| !txn.volume.is_hidden(place));
+                let entry = if track.hides(txn.volume, &name) { None } else { entry };
                 if let Some(entry) = entry
                     && let Some(mount) = txn.volume.mountpoints.at(entry.ino)
                     && !(is_last && ending.is_name())
@@ -276,7 +278,7 @@ fn walk(
                         }
                         _ => {
                             let last = Last::Name(name_start..name_end);
-                            return Ok(Walked::End { dir, last, entry, place, must_be_dir });
+                            return Ok(Walked::End { dir, last, entry, must_be_dir });
                         }
                     }
                 }
@@ -284,7 +286,7 @@ fn walk(
                     None => return Err(Error::NoEntry),
                     Some(entry) => match entry.kind {
                         Kind::Directory => {
-                            track.down(place);
+                            track.down();
                             dir = entry.ino;
                         }
                         Kind::Symlink => return Ok(Walked::Link { dir, link: entry, behind: name_end }),
@@ -296,7 +298,8 @@ fn walk(
         if is_last {
             let entry = Some(Dentry::new(Kind::Directory, dir));
             let last = if name == ".." { Last::Up } else { Last::Dot };
-            return Ok(Walked::End { dir, last, entry, place: track.here(), must_be_dir: true });
+            track.stay();
+            return Ok(Walked::End { dir, last, entry, must_be_dir: true });
         }
         at = name_end;
     }
