@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::load;
 use crate::policy::Rights;
+use crate::sort::sorted;
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
 use std::collections::VecDeque;
@@ -189,9 +190,11 @@ impl Volume {
         let mut page: Vec<(Rc<str>, Dentry)> =
             found.into_iter().map(|(name, entry)| (Rc::from(name), entry)).collect();
         if !more.is_empty() {
-            page.extend(more);
-            page.sort_by(|one, other| one.0.cmp(&other.0));
-            page.dedup_by(|one, other| one.0 == other.0);
+            // The names of the store are in order.
+            let is_new = |name: &str| page.binary_search_by(|(known, _)| (**known).cmp(name)).is_err();
+            let new: Vec<_> = more.into_iter().filter(|(name, _)| is_new(name)).collect();
+            page.extend(new);
+            page = sorted(page);
             if page.len() > max_entries as usize {
                 page.truncate(max_entries as usize);
                 pages.last = false;
