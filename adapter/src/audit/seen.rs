@@ -11,19 +11,6 @@ use std::rc::Rc;
 /// its number alone; the event that opened it has the path.
 const MAX_PATHS_BYTES: usize = 4 << 20;
 
-/// A resource, and what the log knows of it: nothing if there is no log.
-pub(crate) struct Told<T, S> {
-    // Dropped first: what the log knows hears how it ended.
-    pub(crate) own: T,
-    pub(crate) seen: Option<S>,
-}
-
-impl<T, S> Told<T, S> {
-    pub(crate) fn new(own: T) -> Self {
-        Self { own, seen: None }
-    }
-}
-
 /// An open file or directory: its number and its path.
 struct File {
     number: u64,

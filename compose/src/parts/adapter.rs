@@ -13,8 +13,30 @@ use wit_parser::{InterfaceId, ManglingAndAbi, Resolve, World, WorldId, WorldItem
 /// A custom section of it, written by wit-bindgen, has its world.
 pub static ADAPTER: &[u8] = include_bytes!(env!("KVFS_ADAPTER_CORE"));
 
+/// The same with the audit log.
+pub static ADAPTER_WITH_AUDIT: &[u8] = include_bytes!(env!("KVFS_ADAPTER_WITH_AUDIT_CORE"));
+
 /// The same with access to the host's file system, for mounts of directories of the host.
 pub static ADAPTER_WITH_HOST: &[u8] = include_bytes!(env!("KVFS_ADAPTER_WITH_HOST_CORE"));
+
+/// The same with both.
+pub static ADAPTER_WITH_HOST_AND_AUDIT: &[u8] =
+    include_bytes!(env!("KVFS_ADAPTER_WITH_HOST_AND_AUDIT_CORE"));
+
+/// All adapters of this library.
+pub(crate) static ADAPTERS: [&[u8]; 4] =
+    [ADAPTER, ADAPTER_WITH_AUDIT, ADAPTER_WITH_HOST, ADAPTER_WITH_HOST_AND_AUDIT];
+
+/// Returns the smallest adapter for a configuration.
+pub(crate) fn adapter_for(mounts_host: bool, config: &str) -> &'static [u8] {
+    let keeps_audit_log = config.lines().any(|line| line.starts_with("audit="));
+    match (mounts_host, keeps_audit_log) {
+        (false, false) => ADAPTER,
+        (false, true) => ADAPTER_WITH_AUDIT,
+        (true, false) => ADAPTER_WITH_HOST,
+        (true, true) => ADAPTER_WITH_HOST_AND_AUDIT,
+    }
+}
 
 /// Package under which [`ADAPTER_WITH_HOST`] imports the host's `wasi:filesystem`.
 const HOST_FILESYSTEM: &str = "kvfs:host-filesystem";
