@@ -16,6 +16,7 @@ use crate::policy::Rights;
 use crate::stored::record::inode::Content;
 use crate::transaction::txn::Txn;
 use crate::types::{Crossing, Dentry, InodeNo, Kind, MountNo};
+use crate::volume::Volume;
 use crate::walking::start::Start;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -164,10 +165,10 @@ pub(crate) fn resolve<'p>(
                         rest.get(range.clone()).map(|name| Cow::Owned(name.to_owned()))
                     }
                 };
-                let name = name.map(|name| match txn.volume.masked_name(&name) {
-                    Cow::Owned(masked) => Cow::Owned(masked),
-                    Cow::Borrowed(_) => name,
-                });
+                let name = match &txn.volume.scrubbing {
+                    None => name,
+                    Some(_) => name.map(|name| masked(txn.volume, name)),
+                };
                 let ends_up = matches!(last, Last::Up);
                 return Ok(Found { dir, name, entry, track, must_be_dir, ends_up });
             }
@@ -186,6 +187,14 @@ pub(crate) fn resolve<'p>(
                 (dir, rest) = (at, Cow::Owned(steps::follow_link(target, behind)?));
             }
         }
+    }
+}
+
+#[cold]
+fn masked<'p>(volume: &Volume, name: Cow<'p, str>) -> Cow<'p, str> {
+    match volume.masked_name(&name) {
+        Cow::Owned(masked) => Cow::Owned(masked),
+        Cow::Borrowed(_) => name,
     }
 }
 
@@ -216,6 +225,20 @@ enum Last {
     Dot,
     /// `..`.
     Up,
+}
+
+/// Looks a name up, as far as the policy shows it.
+#[inline(always)]
+fn look(txn: &mut Txn<'_>, track: &mut Track, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
+    let entry = txn.lookup(dir, name)?;
+    Ok(if track.hides(txn.volume, name) { None } else { entry })
+}
+
+/// As [`look`], for the name that a scrubbed volume has instead.
+#[cold]
+fn look_masked(txn: &mut Txn<'_>, track: &mut Track, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
+    let name = txn.volume.masked_name(name);
+    look(txn, track, dir, &name)
 }
 
 fn walk(
@@ -262,9 +285,10 @@ fn walk(
                 if must_be_dir && matches!(ending, Ending::File(_)) {
                     return Err(Error::IsDirectory);
                 }
-                let name = txn.volume.masked_name(name);
-                let entry = txn.lookup(dir, &name)?;
-                let entry = if track.hides(txn.volume, &name) { None } else { entry };
+                let entry = match &txn.volume.scrubbing {
+                    None => look(txn, track, dir, name)?,
+                    Some(_) => look_masked(txn, track, dir, name)?,
+                };
                 if let Some(entry) = entry
                     && let Some(mount) = txn.volume.mountpoints.at(entry.ino)
                     && !(is_last && ending.is_name())
