@@ -43,7 +43,7 @@ impl Opened {
         match *self {}
     }
 
-    pub(crate) fn flow(&self, _offset: Option<u64>) -> Flow {
+    pub(crate) fn flow(&self, _offset: Option<u64>) -> Option<Flow> {
         match *self {}
     }
 

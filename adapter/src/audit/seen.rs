@@ -113,8 +113,9 @@ impl Opened {
         });
     }
 
-    pub(crate) fn flow(&self, offset: Option<u64>) -> Flow {
-        Flow { file: self.0.clone(), stream: next_number(), offset: Cell::new(offset) }
+    /// A new stream, `None` only in adapters without a log.
+    pub(crate) fn flow(&self, offset: Option<u64>) -> Option<Flow> {
+        Some(Flow { file: self.0.clone(), stream: next_number(), offset: Cell::new(offset) })
     }
 
     pub(crate) fn listed(&self) -> Listed {
