@@ -40,7 +40,9 @@ impl Volume {
             return Err(Error::NotPermitted);
         }
         txn.check_no_more_rights(old.place(), found.place())?;
-        if entry.kind == Kind::File && txn.volume.scrubs_at(old.place()) != txn.volume.scrubs_at(found.place()) {
+        if entry.kind == Kind::File
+            && txn.volume.scrubs_at(old.place()) != txn.volume.scrubs_at(found.place())
+        {
             return Err(Error::CrossDevice);
         }
         if txn.inode_of(entry)?.nlink >= MAX_LINKS {
