@@ -22,7 +22,8 @@ impl Volume {
     /// # Errors
     /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for an entry that
     /// cannot be replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a
-    /// path that ends in `.`, `..` or a mountpoint, [`Error::CrossDevice`] for a file that would
+    /// path that ends in `.`, `..` or a mountpoint, or a directory above a mountpoint that has rules
+    /// on paths or is seen through another mount, [`Error::CrossDevice`] for a file that would
     /// have more rights than before, or a directory below which other rules would match, and for a
     /// file of several names of which one is to be scrubbed and others not.
     ///
@@ -163,6 +164,8 @@ fn check_places(txn: &Txn<'_>, moved: Dentry, (old, new): (Place, Place)) -> Res
         Kind::Directory if txn.volume.has_rules() && txn.volume.mountpoints.way_to(moved.ino).is_some() => {
             Err(Error::Busy)
         }
+        // The mount that shows the mountpoint may have rules on the way to it.
+        Kind::Directory if txn.volume.mountpoints.lead_elsewhere(moved.ino) => Err(Error::Busy),
         Kind::Directory => Ok(()),
     }
 }
