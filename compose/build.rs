@@ -13,41 +13,53 @@ struct Module {
     prebuilt: &'static str,
     /// Its crate.
     package: &'static str,
-    /// The feature of the crate for this module.
-    feature: Option<&'static str>,
+    /// The features of the crate for this module.
+    features: &'static [&'static str],
 }
 
-const MODULES: [Module; 5] = [
+const MODULES: [Module; 7] = [
     Module {
         variable: "KVFS_ADAPTER_CORE",
         prebuilt: "KVFS_ADAPTER_WASM",
         package: "../adapter",
-        feature: None,
+        features: &[],
     },
-    // A module of its own: compositions without mounts of the host do not carry its code.
+    // Modules of their own: a composition carries no code for what it does not use.
+    Module {
+        variable: "KVFS_ADAPTER_WITH_AUDIT_CORE",
+        prebuilt: "KVFS_ADAPTER_WITH_AUDIT_WASM",
+        package: "../adapter",
+        features: &["audit"],
+    },
     Module {
         variable: "KVFS_ADAPTER_WITH_HOST_CORE",
         prebuilt: "KVFS_ADAPTER_WITH_HOST_WASM",
         package: "../adapter",
-        feature: Some("host-mounts"),
+        features: &["host-mounts"],
+    },
+    Module {
+        variable: "KVFS_ADAPTER_WITH_HOST_AND_AUDIT_CORE",
+        prebuilt: "KVFS_ADAPTER_WITH_HOST_AND_AUDIT_WASM",
+        package: "../adapter",
+        features: &["host-mounts", "audit"],
     },
     Module {
         variable: "KVFS_PROVIDER_FILE_CORE",
         prebuilt: "KVFS_PROVIDER_FILE_WASM",
         package: "providers/file",
-        feature: None,
+        features: &[],
     },
     Module {
         variable: "KVFS_PROVIDER_KEYVALUE_CORE",
         prebuilt: "KVFS_PROVIDER_KEYVALUE_WASM",
         package: "providers/keyvalue",
-        feature: None,
+        features: &[],
     },
     Module {
         variable: "KVFS_PROVIDER_MEMORY_CORE",
         prebuilt: "KVFS_PROVIDER_MEMORY_WASM",
         package: "providers/memory",
-        feature: None,
+        features: &[],
     },
 ];
 
@@ -93,7 +105,7 @@ impl Module {
             return path.canonicalize().map_err(|e| format!("{}: {}: {e}", self.prebuilt, path.display()));
         }
         let build = kvfs_wasm_build::Build::new(self.package);
-        let build = self.feature.iter().fold(build, |build, feature| build.feature(*feature));
+        let build = self.features.iter().fold(build, |build, feature| build.feature(*feature));
         let artifact = build.run().map_err(|e| e.to_string())?;
         artifact.emit_rerun_if_changed();
         // The next build of the same crate with other features would overwrite it.

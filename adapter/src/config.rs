@@ -2,6 +2,7 @@
 //! are mounted.
 
 use kvfs::{CacheLimits, Error, Mode, MountSpec, Mounted, Options, Policy, Quota, Result};
+#[cfg(feature = "audit")]
 use kvfs_audit::Settings;
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -29,6 +30,7 @@ pub(crate) struct Config {
     /// Quotas of volumes.
     quotas: Vec<(String, Quota)>,
     /// The audit log; `None` if there is none.
+    #[cfg(feature = "audit")]
     pub(crate) audit: Option<Settings>,
     /// The mounts of directories of the host, which are among `mounts` too.
     #[cfg(feature = "host-mounts")]
@@ -91,6 +93,12 @@ fn read() -> Result<Config> {
                 let read = config.limits(limits);
                 read.ok_or(Error::Format("the limits of a volume cannot be read"))?;
             }
+            #[cfg(not(feature = "audit"))]
+            Some(("audit", _)) => {
+                let why = "the configuration asks for an audit log, which this adapter cannot keep";
+                return Err(Error::Format(why));
+            }
+            #[cfg(feature = "audit")]
             Some(("audit", settings)) => {
                 // Without the log that was asked for, nothing may work.
                 let read = settings.parse();

@@ -42,28 +42,16 @@ impl Guest for Adapter {
     type Pollable = Pollable;
 
     fn poll(pollables: Vec<PollableBorrow<'_>>) -> Vec<u32> {
-        let mut ours = Vec::new();
-        let mut theirs = Vec::new();
-        for (index, pollable) in (0_u32..).zip(&pollables) {
-            match pollable.get::<Pollable>().handle() {
-                // A lent handle is in use by a call that will return: it counts as ready.
-                None => ours.push(index),
-                Some(handle) => theirs.push((index, handle)),
-            }
-        }
-        if theirs.is_empty() {
-            // An empty list is the caller's fault, which the host's poll answers as hosts do.
-            return if pollables.is_empty() { host::poll(&[]) } else { ours };
-        }
-        if !ours.is_empty() {
+        // A lent handle is in use by a call that will return: like ours, it counts as ready.
+        let all: Vec<_> = pollables.iter().map(|pollable| pollable.get::<Pollable>().handle()).collect();
+        if all.iter().any(Option::is_none) {
             // Some are ready: do not wait, and report every ready one.
-            ours.extend(theirs.iter().filter(|(_, handle)| handle.ready()).map(|(index, _)| *index));
-            ours.sort_unstable();
-            return ours;
+            let ready = (0_u32..).zip(&all).filter(|(_, handle)| handle.as_ref().is_none_or(|it| it.ready()));
+            return ready.map(|(index, _)| index).collect();
         }
-        let handles: Vec<&HostPollable> = theirs.iter().map(|(_, handle)| &**handle).collect();
-        let ready = host::poll(&handles);
-        ready.into_iter().filter_map(|at| theirs.get(at as usize).map(|(index, _)| *index)).collect()
+        // An empty list is the caller's fault, which the host's poll answers as hosts do.
+        let handles: Vec<&HostPollable> = all.iter().flatten().map(|handle| &**handle).collect();
+        host::poll(&handles)
     }
 }
 

@@ -1,12 +1,10 @@
 //! The table of mounts of the component, made at the first use of a file.
 
-use crate::audit::{self, AuditedStore};
+use crate::audit;
 use crate::clock::WallClock;
-use crate::codes::to_code;
 use crate::config::{self, Config, Source};
-use crate::store::ImportedStore;
 use kvfs::image::Image;
-use kvfs::{Error, KvStore, MountNo, Mounts, Options, Result, Volume};
+use kvfs::{Error, MountNo, Mounts, Options, Result, Volume};
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 
@@ -24,7 +22,7 @@ pub(crate) fn with<T>(operation: impl FnOnce(&mut Mounts) -> Result<T>) -> Resul
         let mut place = place.try_borrow_mut().map_err(|_| Error::Invalid)?;
         let mounts = match &mut *place {
             Some(mounts) => mounts,
-            None => place.insert(ManuallyDrop::new(set_up()?)),
+            None => set_up(&mut place)?,
         };
         operation(mounts)
     })
@@ -44,7 +42,7 @@ pub(crate) fn let_go(mount: MountNo, close: impl FnOnce(&mut Volume) -> Result<(
         {
             let outcome = close(volume);
             if let Err(error) = &outcome {
-                audit::drop_failed(to_code(error));
+                audit::drop_failed(error);
             }
             volume.tell_later(outcome);
         }
@@ -66,18 +64,18 @@ pub(crate) fn failure() -> Option<Error> {
     FAILURE.take()
 }
 
+/// Makes the table. Not inlined: every exported call would have a copy.
 #[cold]
-fn set_up() -> Result<Mounts> {
+#[inline(never)]
+fn set_up(place: &mut Option<ManuallyDrop<Mounts>>) -> Result<&mut ManuallyDrop<Mounts>> {
     let config = config::get()?;
     let open = move |number: usize| {
         let source = config.sources.get(number).ok_or(Error::Invalid)?;
         let volume = open(source, config)?;
-        if config.audit.is_some() {
-            audit::mask(volume.settings().scrubbing);
-        }
+        audit::mask(&volume, config);
         Ok(volume)
     };
-    Mounts::new(config.mounts.clone(), Box::new(open))
+    Ok(place.insert(ManuallyDrop::new(Mounts::new(config.mounts.clone(), Box::new(open))?)))
 }
 
 fn open(source: &Source, config: &Config) -> Result<Volume> {
@@ -86,15 +84,12 @@ fn open(source: &Source, config: &Config) -> Result<Volume> {
         own_quota: config.quota(volume),
         ..config.options.clone()
     };
-    let store = || -> Box<dyn KvStore> {
-        if config.audit.is_some() { Box::new(AuditedStore) } else { Box::new(ImportedStore) }
-    };
     match source {
-        Source::Kv { volume } => Volume::open(store(), Box::new(WallClock), named(volume)),
+        Source::Kv { volume } => Volume::open(audit::store(config), Box::new(WallClock), named(volume)),
         Source::Image { image } => Volume::open_image(image_at(image.clone())?, config.options.clone()),
         Source::Overlay { image, volume } => {
             let image = image_at(image.clone())?;
-            Volume::open_overlay(store(), Box::new(WallClock), image, named(volume))
+            Volume::open_overlay(audit::store(config), Box::new(WallClock), image, named(volume))
         }
     }
 }

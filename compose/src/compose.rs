@@ -7,7 +7,7 @@ use crate::instance::InstanceLimits;
 use crate::join::{Composed, Ingredients};
 use crate::mounts::{Mount, Packing, plan};
 use crate::options::{Config, Link, Mode};
-use crate::parts::{ADAPTER, ADAPTER_WITH_HOST, Guest};
+use crate::parts::{Guest, adapter_for};
 use crate::provider::Provider;
 use crate::shared;
 use std::borrow::Cow;
@@ -63,8 +63,8 @@ impl<'a> Compose<'a> {
         }
     }
 
-    /// Uses another core module as the adapter. The default is [`ADAPTER`], or
-    /// [`ADAPTER_WITH_HOST`] with mounts of directories of the host.
+    /// Uses another core module as the adapter. The default is [`ADAPTER`](crate::ADAPTER), or the
+    /// one with what the composition uses: an audit log, mounts of directories of the host.
     pub fn adapter(mut self, core_module: impl Into<Cow<'a, [u8]>>) -> Self {
         self.adapter = Some(core_module.into());
         self
@@ -185,7 +185,7 @@ impl<'a> Compose<'a> {
         if let Some(audit) = &self.audit {
             config += &audit.line(|name| plan.volumes.iter().any(|volume| volume == name))?;
         }
-        let own = if plan.host { ADAPTER_WITH_HOST } else { ADAPTER };
+        let own = adapter_for(plan.host, &config);
         let joined = Ingredients {
             guest,
             adapter: self.adapter.as_deref().unwrap_or(own),

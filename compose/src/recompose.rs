@@ -4,7 +4,7 @@ use crate::check::Validation;
 use crate::error::ComposeError;
 use crate::join::Ingredients;
 use crate::mounts::{FixedSource, check_config};
-use crate::parts::{self, ADAPTER, ADAPTER_WITH_HOST, Claimed, Guest};
+use crate::parts::{self, ADAPTERS, Claimed, Guest, adapter_for};
 use crate::provider::Provider;
 use crate::report::Report;
 use crate::shared::check_directories;
@@ -81,7 +81,7 @@ pub fn recompose(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
 /// Reads the sections of the file.
 pub fn may_be_same(bytes: &[u8]) -> bool {
     Claimed::read(bytes).is_some_and(|claimed| claimed.mark.version == env!("CARGO_PKG_VERSION"))
-        && parts::has_code_of(bytes, &[ADAPTER, ADAPTER_WITH_HOST])
+        && parts::has_code_of(bytes, &ADAPTERS)
 }
 
 /// As [`recompose`](crate::recompose()), without the check for a provider that imports the store.
@@ -114,7 +114,7 @@ pub(crate) fn make_again(bytes: &[u8]) -> Result<Recomposed<'_>, ComposeError> {
     let mounts_host = hosts().next().is_some();
     let composed = Ingredients {
         guest: Guest::read(&guest)?,
-        adapter: if mounts_host { ADAPTER_WITH_HOST } else { ADAPTER },
+        adapter: adapter_for(mounts_host, &mark.config),
         config: mark.config.clone(),
         images: Cow::Borrowed(claimed.images),
         mounts_host,

@@ -1,7 +1,7 @@
 //! Descriptors: references to inodes, with the access they were opened for.
 
 use crate::error::{Error, Result};
-use crate::place::Place;
+use crate::place::PlaceNo;
 use crate::types::{InodeNo, Kind};
 
 /// The access that a descriptor gives.
@@ -29,7 +29,7 @@ pub struct Descriptor {
     pub(crate) kind: Kind,
     pub(crate) access: Access,
     /// The place that it was opened at. The name may have changed since.
-    pub(crate) place: Place,
+    pub(crate) place: PlaceNo,
 }
 
 impl Descriptor {

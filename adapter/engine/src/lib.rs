@@ -49,6 +49,7 @@ mod place;
 mod policy;
 mod quota;
 mod scrub;
+mod sort;
 mod store;
 mod types;
 

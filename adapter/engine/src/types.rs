@@ -16,7 +16,7 @@ impl InodeNo {
 pub(crate) struct ExtentIndex(pub(crate) u64);
 
 /// The kind of an inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A file with bytes.
     File,
@@ -73,7 +73,7 @@ pub trait Clock {
 }
 
 /// A directory entry, without its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Dentry {
     pub(crate) kind: Kind,
     pub(crate) ino: InodeNo,

@@ -3,6 +3,7 @@
 use super::sink::Sink;
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use crate::clock::WallClock;
+use crate::codes::to_code;
 use crate::config::{self, Config};
 use kvfs::{Clock, Durability, Error, Result, StoreError};
 use kvfs_audit::{Line, Log, Span, Time};
@@ -162,8 +163,8 @@ pub(crate) fn refusal() -> Option<Error> {
 }
 
 /// Notes why a drop has failed to store, which the guest is not told.
-pub(crate) fn drop_failed(code: ErrorCode) {
-    DROPPED.set(Some(code));
+pub(crate) fn drop_failed(error: &Error) {
+    DROPPED.set(Some(to_code(error)));
 }
 
 /// Takes why the last drop has failed.

@@ -1,6 +1,7 @@
 //! Secrets of scrubbed volumes, which are masked in lines of the log as they are in the volumes.
 
-use kvfs::{MAX_SECRET_BYTES, Scrubbing};
+use crate::config::Config;
+use kvfs::{MAX_SECRET_BYTES, Scrubbing, Volume};
 use kvfs_audit::{Line, MAX_TEXT_BYTES};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -15,8 +16,10 @@ thread_local! {
 }
 
 /// Masks the secrets of a volume from now on, whatever mount a path leads through.
-pub(crate) fn mask(scrubbing: Option<Scrubbing>) {
-    MASKS.with_borrow_mut(|masks| masks.extend(scrubbing));
+pub(crate) fn mask(volume: &Volume, config: &Config) {
+    if config.audit.is_some() {
+        MASKS.with_borrow_mut(|masks| masks.extend(volume.settings().scrubbing));
+    }
 }
 
 fn has_masks() -> bool {

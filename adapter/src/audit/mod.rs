@@ -8,24 +8,47 @@
 //!   the guest did is in the store without its line.
 
 // Where lines go: records of the store, or files of a volume.
+#[cfg(feature = "audit")]
 mod run;
 
+#[cfg(feature = "audit")]
 mod files;
+#[cfg(feature = "audit")]
 mod records;
 
+#[cfg(feature = "audit")]
 mod sink;
 
 // The log of the component.
+#[cfg(feature = "audit")]
 mod active;
 
 // What its lines must not have.
+#[cfg(feature = "audit")]
 mod masks;
 
 // What uses it: the store below volumes, and the resources of the guest.
+#[cfg(feature = "audit")]
 mod seen;
+#[cfg(feature = "audit")]
 mod store;
 
+// The same for compositions without a log, which carry no code of it.
+#[cfg(not(feature = "audit"))]
+mod none;
+
+mod told;
+
+#[cfg(feature = "audit")]
 pub(crate) use active::{drop_failed, failure, finish, refusal, settle};
+#[cfg(feature = "audit")]
 pub(crate) use masks::{mask, text};
-pub(crate) use seen::{Flow, Listed, Opened, Told};
-pub(crate) use store::AuditedStore;
+#[cfg(not(feature = "audit"))]
+pub(crate) use none::{
+    Flow, Listed, Opened, drop_failed, failure, finish, mask, refusal, settle, store, text,
+};
+#[cfg(feature = "audit")]
+pub(crate) use seen::{Flow, Listed, Opened};
+#[cfg(feature = "audit")]
+pub(crate) use store::store;
+pub(crate) use told::Told;

@@ -11,19 +11,6 @@ use std::rc::Rc;
 /// its number alone; the event that opened it has the path.
 const MAX_PATHS_BYTES: usize = 4 << 20;
 
-/// A resource, and what the log knows of it: nothing if there is no log.
-pub(crate) struct Told<T, S> {
-    // Dropped first: what the log knows hears how it ended.
-    pub(crate) own: T,
-    pub(crate) seen: Option<S>,
-}
-
-impl<T, S> Told<T, S> {
-    pub(crate) fn new(own: T) -> Self {
-        Self { own, seen: None }
-    }
-}
-
 /// An open file or directory: its number and its path.
 struct File {
     number: u64,
@@ -126,8 +113,9 @@ impl Opened {
         });
     }
 
-    pub(crate) fn flow(&self, offset: Option<u64>) -> Flow {
-        Flow { file: self.0.clone(), stream: next_number(), offset: Cell::new(offset) }
+    /// A new stream, `None` only in adapters without a log.
+    pub(crate) fn flow(&self, offset: Option<u64>) -> Option<Flow> {
+        Some(Flow { file: self.0.clone(), stream: next_number(), offset: Cell::new(offset) })
     }
 
     pub(crate) fn listed(&self) -> Listed {

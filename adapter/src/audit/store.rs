@@ -1,11 +1,17 @@
 //! The store below volumes that are audited.
 
 use super::active::{after_commit, before_commit};
+use crate::config::Config;
 use crate::store::ImportedStore;
 use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 
+/// Returns the store below volumes.
+pub(crate) fn store(config: &Config) -> Box<dyn KvStore> {
+    if config.audit.is_some() { Box::new(AuditedStore) } else { Box::new(ImportedStore) }
+}
+
 /// The imported store, with the log's lines stored in order with the commits.
-pub(crate) struct AuditedStore;
+struct AuditedStore;
 
 impl KvStore for AuditedStore {
     fn limits(&mut self) -> Result<Limits, StoreError> {

@@ -86,7 +86,7 @@ impl Node {
     ) -> WasiResult<OutputStream> {
         let Some(seen) = &self.seen else { return stream };
         let stream = stream.map(|mut stream| {
-            stream.get_mut::<OutputNode>().seen = Some(seen.flow(offset));
+            stream.get_mut::<OutputNode>().seen = seen.flow(offset);
             stream
         });
         seen.tell(op, "", &stream, |line, _| {
@@ -160,7 +160,7 @@ impl GuestDescriptor for Node {
         let stream = self.own.read_via_stream(offset);
         let Some(seen) = &self.seen else { return stream };
         let stream = stream.map(|mut stream| {
-            stream.get_mut::<InputNode>().seen = Some(seen.flow(Some(offset)));
+            stream.get_mut::<InputNode>().seen = seen.flow(Some(offset));
             stream
         });
         seen.tell(look("read-via-stream"), "", &stream, |line, _| line.number("offset", offset));

@@ -13,8 +13,29 @@ use wit_parser::{InterfaceId, ManglingAndAbi, Resolve, World, WorldId, WorldItem
 /// A custom section of it, written by wit-bindgen, has its world.
 pub static ADAPTER: &[u8] = include_bytes!(env!("KVFS_ADAPTER_CORE"));
 
+/// The same with the audit log.
+pub static ADAPTER_WITH_AUDIT: &[u8] = include_bytes!(env!("KVFS_ADAPTER_WITH_AUDIT_CORE"));
+
 /// The same with access to the host's file system, for mounts of directories of the host.
 pub static ADAPTER_WITH_HOST: &[u8] = include_bytes!(env!("KVFS_ADAPTER_WITH_HOST_CORE"));
+
+/// The same with both.
+pub static ADAPTER_WITH_HOST_AND_AUDIT: &[u8] = include_bytes!(env!("KVFS_ADAPTER_WITH_HOST_AND_AUDIT_CORE"));
+
+/// All adapters of this library.
+pub(crate) static ADAPTERS: [&[u8]; 4] =
+    [ADAPTER, ADAPTER_WITH_AUDIT, ADAPTER_WITH_HOST, ADAPTER_WITH_HOST_AND_AUDIT];
+
+/// Returns the smallest adapter for a configuration.
+pub(crate) fn adapter_for(mounts_host: bool, config: &str) -> &'static [u8] {
+    let keeps_audit_log = config.lines().any(|line| line.starts_with("audit="));
+    match (mounts_host, keeps_audit_log) {
+        (false, false) => ADAPTER,
+        (false, true) => ADAPTER_WITH_AUDIT,
+        (true, false) => ADAPTER_WITH_HOST,
+        (true, true) => ADAPTER_WITH_HOST_AND_AUDIT,
+    }
+}
 
 /// Package under which [`ADAPTER_WITH_HOST`] imports the host's `wasi:filesystem`.
 const HOST_FILESYSTEM: &str = "kvfs:host-filesystem";
@@ -229,4 +250,35 @@ type WorldItems = wit_parser::IndexMap<WorldKey, WorldItem>;
 
 fn bad(error: anyhow::Error) -> ComposeError {
     ComposeError::BadAdapter { reason: one_line(&format!("{error:#}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The most bytes of each adapter. Every composition carries one: a feature that few use gets
+    /// a core of its own.
+    const MAX_BYTES: [usize; 4] = [612_000, 677_000, 672_000, 727_000];
+
+    #[test]
+    fn adapters_stay_lean() {
+        for (adapter, most) in ADAPTERS.iter().zip(MAX_BYTES) {
+            let bytes = adapter.len();
+            assert!(bytes <= most, "an adapter has {bytes} bytes, and may have {most}");
+            assert!(bytes > most / 100 * 96, "an adapter has {bytes} bytes: lower its bound of {most}");
+        }
+    }
+
+    #[test]
+    fn an_adapter_carries_the_log_and_the_host_only_where_they_are_used() {
+        let has = |adapter: &[u8], word: &str| adapter.windows(word.len()).any(|w| w == word.as_bytes());
+        for (mounts_host, audited) in [(false, false), (false, true), (true, false), (true, true)] {
+            let config = if audited { "mode=close\naudit=all\t5\t-\t-\n" } else { "mode=close\n" };
+            let adapter = adapter_for(mounts_host, config);
+            // The names of functions and of imports.
+            assert_eq!(has(adapter, "kvfs_audit"), audited);
+            assert_eq!(has(adapter, HOST_FILESYSTEM), mounts_host);
+            assert!(ADAPTERS.contains(&adapter));
+        }
+    }
 }

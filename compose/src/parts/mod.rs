@@ -7,8 +7,8 @@ mod mark;
 mod pieces;
 mod search;
 
-pub(crate) use adapter::AdapterComponent;
-pub use adapter::{ADAPTER, ADAPTER_WITH_HOST};
+pub use adapter::{ADAPTER, ADAPTER_WITH_AUDIT, ADAPTER_WITH_HOST, ADAPTER_WITH_HOST_AND_AUDIT};
+pub(crate) use adapter::{ADAPTERS, AdapterComponent, adapter_for};
 pub(crate) use claim::{Claimed, Parts, append, mark_text};
 pub(crate) use guest::Guest;
 pub(crate) use mark::{Mark, provider_lines};

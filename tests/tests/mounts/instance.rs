@@ -1,9 +1,9 @@
 //! Limits of files and of an instance, as CPython sees them: what is over them is refused or takes
 //! turns in memory, and what was there stays whole.
 
-use super::{WAYS, mounts, store};
+use super::{WAYS, mounts, store, stored_bytes};
 use crate::python::{composed, linked};
-use kvfs_compose::{Compose, InstanceLimits, Link};
+use kvfs_compose::{ADAPTER, ADAPTER_WITH_AUDIT, Audit, AuditLevel, Compose, InstanceLimits, Link};
 use kvfs_tests::{Program, engine, guests};
 use wasmtime::component::Component;
 
@@ -87,5 +87,25 @@ fn limits_of_files_and_of_an_instance_hold_over_all_mounts() {
             _ => composed::on(&store),
         };
         assert_eq!(later.args(["-c", LATER]).run().unwrap().success(), "10241\n100\n");
+    }
+}
+
+#[test]
+fn nothing_works_with_an_adapter_that_cannot_keep_the_log_asked_for() {
+    for link in WAYS {
+        let run = |adapter: &'static [u8]| {
+            let guest = guests::rust().unwrap();
+            let audit = Audit::new(AuditLevel::Changes);
+            let composed = Compose::new(guest).link(link).audit(audit).adapter(adapter).build().unwrap();
+            let component = engine::compile(engine::interruptible(), &composed.bytes).unwrap();
+            let store = store();
+            let program = Program::new(&component).store(store.clone()).args(["bench", "1"]);
+            (program.run().unwrap(), stored_bytes(&store))
+        };
+        let (output, _) = run(ADAPTER_WITH_AUDIT);
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        let (output, bytes) = run(ADAPTER);
+        assert_eq!((output.code, bytes), (Some(1), 0), "{}", output.stderr);
+        assert!(output.stderr.contains("mkdir bench"), "{}", output.stderr);
     }
 }

@@ -47,8 +47,9 @@ pub(crate) fn scan(
             None => Bound::Excluded(end.to_vec()),
         };
         let was_last = page.is_empty();
-        let mut merged: BTreeMap<Vec<u8>, Vec<u8>> =
-            page.into_iter().map(|entry| (entry.key, entry.value)).collect();
+        let mut merged = BTreeMap::new();
+        // Not collected: that would sort what is sorted.
+        merged.extend(page.into_iter().map(|entry| (entry.key, entry.value)));
         for (key, change) in changes.range((Bound::Included(start), upper.clone())) {
             match change {
                 Some(value) => drop(merged.insert(key.clone(), value.clone())),

@@ -40,6 +40,7 @@ impl Volume {
     /// Returns whether the file has unstored changes.
     fn release(&mut self, descriptor: &Descriptor) -> bool {
         self.open_descriptors = self.open_descriptors.saturating_sub(1);
+        self.places.forget(descriptor.place);
         let Some(node) = self.cache.node_mut(descriptor.ino) else { return false };
         node.open = node.open.saturating_sub(1);
         if node.inode.nlink == 0 {

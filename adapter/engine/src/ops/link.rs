@@ -39,14 +39,16 @@ impl Volume {
         if entry.kind == Kind::Directory {
             return Err(Error::NotPermitted);
         }
-        txn.check_no_more_rights(old.place, found.place)?;
-        if entry.kind == Kind::File && txn.volume.scrubs_at(old.place) != txn.volume.scrubs_at(found.place) {
+        txn.check_no_more_rights(old.place(), found.place())?;
+        if entry.kind == Kind::File
+            && txn.volume.scrubs_at(old.place()) != txn.volume.scrubs_at(found.place())
+        {
             return Err(Error::CrossDevice);
         }
         if txn.inode_of(entry)?.nlink >= MAX_LINKS {
             return Err(Error::TooManyLinks);
         }
-        txn.volume.note_place(entry.ino, old.place);
+        txn.volume.note_place(entry.ino, old.place());
         txn.check_growth(Used::name(name).and(txn.copy_up(entry.ino)).and(txn.copy_up(found.dir)))?;
         let mut writes = txn.into_writes(Change::Names)?;
         writes.edit(entry.ino, |inode, now| {

@@ -75,7 +75,7 @@ impl Volume {
         let follow = if exclusive { Follow::No } else { follow };
         let ending = if flags.create { Ending::File(follow) } else { Ending::Object(follow) };
         let found = resolve(&mut txn, dir, path, ending)?;
-        let place = found.place;
+        let place = found.place();
         let Some(entry) = found.entry else {
             if !flags.create {
                 return Err(Error::NoEntry);
@@ -139,7 +139,8 @@ impl Volume {
     /// # Errors
     /// [`Error::TooManyOpen`].
     pub fn reopen(&mut self, descriptor: &Descriptor) -> Result<Descriptor> {
-        self.open_inode(descriptor.ino, descriptor.kind, descriptor.access, descriptor.place)
+        let place = self.places.get(descriptor.place);
+        self.open_inode(descriptor.ino, descriptor.kind, descriptor.access, place)
     }
 
     /// Fails if no more can be opened.
@@ -159,6 +160,6 @@ impl Volume {
         let node = self.cache.node_mut(ino).ok_or(Error::damaged("inode", ino.0, "not in memory"))?;
         node.open = node.open.saturating_add(1);
         self.open_descriptors += 1;
-        Ok(Descriptor { ino, kind, access, place })
+        Ok(Descriptor { ino, kind, access, place: self.places.keep(place) })
     }
 }

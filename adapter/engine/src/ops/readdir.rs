@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::load;
 use crate::policy::Rights;
+use crate::sort::sorted;
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
 use std::collections::VecDeque;
@@ -78,7 +79,7 @@ impl Volume {
     pub fn read_directory(&mut self, directory: &Descriptor) -> Result<DirStream> {
         let dir = directory.directory()?;
         let mut txn = self.begin()?;
-        txn.check_right(directory.place, Rights::DIR_READ)?;
+        txn.check_right(txn.volume.places.get(directory.place), Rights::DIR_READ)?;
         let generation = txn.inode(dir)?.generation;
         let directory = self.reopen(directory)?;
         let room =
@@ -120,7 +121,7 @@ impl Volume {
     /// # Cost
     /// See [`Volume::read_directory`].
     pub fn next_entry(&mut self, stream: &mut DirStream) -> Result<Option<DirEntry>> {
-        let (dir, place) = (stream.directory.ino, stream.directory.place);
+        let (dir, place) = (stream.directory.ino, self.places.get(stream.directory.place));
         loop {
             match &mut stream.source {
                 Source::Snapshot { names, next } => {
@@ -189,9 +190,11 @@ impl Volume {
         let mut page: Vec<(Rc<str>, Dentry)> =
             found.into_iter().map(|(name, entry)| (Rc::from(name), entry)).collect();
         if !more.is_empty() {
-            page.extend(more);
-            page.sort_by(|one, other| one.0.cmp(&other.0));
-            page.dedup_by(|one, other| one.0 == other.0);
+            // The names of the store are in order.
+            let is_new = |name: &str| page.binary_search_by(|(known, _)| (**known).cmp(name)).is_err();
+            let new: Vec<_> = more.into_iter().filter(|(name, _)| is_new(name)).collect();
+            page.extend(new);
+            page = sorted(page);
             if page.len() > max_entries as usize {
                 page.truncate(max_entries as usize);
                 pages.last = false;

@@ -22,7 +22,8 @@ impl Volume {
     /// # Errors
     /// [`Error::IsDirectory`], [`Error::NotDirectory`] or [`Error::NotEmpty`] for an entry that
     /// cannot be replaced, [`Error::Invalid`] for a directory into itself, [`Error::Busy`] for a
-    /// path that ends in `.`, `..` or a mountpoint, [`Error::CrossDevice`] for a file that would
+    /// path that ends in `.`, `..` or a mountpoint, or a directory above a mountpoint that has rules
+    /// on paths or is seen through another mount, [`Error::CrossDevice`] for a file that would
     /// have more rights than before, or a directory below which other rules would match, and for a
     /// file of several names of which one is to be scrubbed and others not.
     ///
@@ -78,7 +79,7 @@ impl Volume {
         if let Some(replaced) = new.entry {
             check_kinds(&mut txn, (moved, old.dir), replaced)?;
         }
-        check_places(&txn, moved, (old.place, new.place))?;
+        check_places(&txn, moved, (old.place(), new.place()))?;
         let is_mountpoint = |entry: Dentry| txn.volume.mountpoints.cover(entry.ino);
         if is_mountpoint(moved) || new.entry.is_some_and(is_mountpoint) {
             return Err(Error::Busy);
@@ -94,7 +95,7 @@ impl Volume {
         if moved.kind == Kind::Directory {
             txn.inode_of(moved)?;
         }
-        let scrubs = (txn.volume.scrubs_at(old.place), txn.volume.scrubs_at(new.place));
+        let scrubs = (txn.volume.scrubs_at(old.place()), txn.volume.scrubs_at(new.place()));
         let becomes_other = moved.kind == Kind::File && scrubs.0 != scrubs.1;
         if becomes_other {
             // Its other names would stay as they are.
@@ -115,7 +116,7 @@ impl Volume {
         let gone = txn.charged_name(old.dir, old_name)?.and(txn.charged_name(new.dir, new_name)?);
         txn.check_growth(growth.without(gone))?;
 
-        let new_place = new.place;
+        let new_place = new.place();
         let change = if new.entry.is_some() { Change::Replacement } else { Change::Names };
         let mut writes = txn.into_writes(change)?;
         if let Some(replaced) = new.entry {
@@ -163,6 +164,8 @@ fn check_places(txn: &Txn<'_>, moved: Dentry, (old, new): (Place, Place)) -> Res
         Kind::Directory if txn.volume.has_rules() && txn.volume.mountpoints.way_to(moved.ino).is_some() => {
             Err(Error::Busy)
         }
+        // The mount that shows the mountpoint may have rules on the way to it.
+        Kind::Directory if txn.volume.mountpoints.lead_elsewhere(moved.ino) => Err(Error::Busy),
         Kind::Directory => Ok(()),
     }
 }

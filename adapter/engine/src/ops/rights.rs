@@ -20,6 +20,6 @@ impl Volume {
         let mut txn = self.begin()?;
         let found = resolve(&mut txn, dir, path, Ending::Object(follow))?;
         found.existing()?;
-        Ok(txn.volume.rights(found.place))
+        Ok(txn.volume.rights(found.place()))
     }
 }

@@ -30,7 +30,8 @@ impl Volume {
         }
         let mut txn = self.begin_change(0)?;
         txn.inode(descriptor.ino)?;
-        set(txn, (descriptor.ino, descriptor.kind, descriptor.place), atime, mtime, Change::Data)
+        let place = txn.volume.places.get(descriptor.place);
+        set(txn, (descriptor.ino, descriptor.kind, place), atime, mtime, Change::Data)
     }
 
     /// Sets the times of the object that a path leads to.
@@ -56,8 +57,8 @@ impl Volume {
         let found = resolve(&mut txn, dir, path, Ending::Object(follow))?;
         let entry = found.existing()?;
         txn.inode_of(entry)?;
-        txn.volume.note_place(entry.ino, found.place);
-        set(txn, (entry.ino, entry.kind, found.place), atime, mtime, Change::Names)
+        txn.volume.note_place(entry.ino, found.place());
+        set(txn, (entry.ino, entry.kind, found.place()), atime, mtime, Change::Names)
     }
 }
 

@@ -37,7 +37,7 @@ impl Volume {
             return Err(Error::NotDirectory);
         }
         txn.inode_of(entry)?;
-        txn.volume.note_place(entry.ino, found.place);
+        txn.volume.note_place(entry.ino, found.place());
         txn.inode(found.dir)?;
         let mut writes = txn.into_writes(Change::Removal)?;
         writes.remove_name(found.dir, name, entry);

@@ -5,8 +5,10 @@
 //! are, nor on their lengths.
 
 use crate::pattern::PatternError;
+use crate::sort::sorted;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::cmp::{Ordering, Reverse};
 use std::fmt;
 use std::ops::Range;
 
@@ -106,6 +108,20 @@ pub(super) struct Known {
     pub(super) digest: [u8; DIGEST_BYTES],
 }
 
+impl Ord for Known {
+    /// Of one value of the filter, longer secrets come first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |known: &Self| (known.filter, Reverse(known.length), known.digest);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Known {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// The secrets of a volume, ready to be looked for.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secrets {
@@ -151,8 +167,8 @@ impl Secrets {
     }
 
     /// Makes them of what a volume keeps, which the caller has checked.
-    pub(super) fn of_known(salt: [u8; SALT_BYTES], mask: u8, mut known: Vec<Known>) -> Self {
-        known.sort_unstable_by_key(|known| (known.filter, std::cmp::Reverse(known.length), known.digest));
+    pub(super) fn of_known(salt: [u8; SALT_BYTES], mask: u8, known: Vec<Known>) -> Self {
+        let mut known = sorted(known);
         known.dedup();
         let mut seen = vec![0_u64; FILTER_VALUES / 64].into_boxed_slice();
         for known in &known {

@@ -2,6 +2,7 @@
 
 use crate::backing::batch::Batch;
 use crate::cache::Cache;
+use crate::sort::sorted;
 use crate::store::Limits;
 use crate::stored::key::{KeySpace, tag};
 use crate::stored::record::{dentry, reap, seal};
@@ -12,6 +13,7 @@ use crate::volume::room::RECORD_OVERHEAD_BYTES;
 const MAX_EXTENT_KEY_BYTES: usize = 1 + 255 + 1 + 16;
 
 /// A dirty extent on its way to the store.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Outgoing {
     pub(super) ino: InodeNo,
     pub(super) index: u64,
@@ -98,11 +100,12 @@ pub(super) fn gather_extents(cache: &mut Cache, keys: &KeySpace) -> (Vec<Outgoin
     }
     cache.dirty.extents = extents;
     // An extent that was cut off and written again is listed twice.
-    for list in [&mut bound, &mut free] {
-        list.sort_unstable_by_key(|extent| (extent.ino, extent.index));
-        list.dedup_by_key(|extent| (extent.ino, extent.index));
-    }
-    (bound, free)
+    let once = |list| {
+        let mut list = sorted(list);
+        list.dedup();
+        list
+    };
+    (once(bound), once(free))
 }
 
 /// Whether the metadata, the superblock and these extents fit one apply.

@@ -117,12 +117,10 @@ impl Txn<'_> {
         let Some(node) = volume.cache.node(ino) else { return Ok(Default::default()) };
         let stored_end = node.stored_end;
         let mut below = BTreeSet::new();
-        let mut found: BTreeSet<u64> = node
-            .extents
-            .iter()
-            .filter(|(index, extent)| **index >= from && !extent.hole)
-            .map(|(index, _)| *index)
-            .collect();
+        let mut found = BTreeSet::new();
+        let known = node.extents.iter().filter(|(index, extent)| **index >= from && !extent.hole);
+        // Not collected: that would sort, with much code.
+        found.extend(known.map(|(index, _)| *index));
         let mut next = from;
         while next < stored_end {
             let (mut start, mut end) = (Vec::new(), Vec::new());

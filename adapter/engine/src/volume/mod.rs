@@ -15,6 +15,7 @@ use crate::backing::batch::Batch;
 use crate::cache::Cache;
 use crate::limits::MAX_FILE_BYTES;
 use crate::options::Options;
+use crate::place::Places;
 use crate::policy::Policy;
 use crate::quota::{Quota, Settings, Used};
 use crate::scrub::Scrubbing;
@@ -55,6 +56,7 @@ pub struct Volume {
     /// How much may be held in memory and open.
     pub(crate) allowed: Amounts,
     pub(crate) open_descriptors: u32,
+    pub(crate) places: Places,
     /// Names in memory for open listings.
     pub(crate) snapshot_entries: usize,
 }
@@ -86,6 +88,7 @@ impl Volume {
             room,
             batch: Batch::default(),
             open_descriptors: 0,
+            places: Places::default(),
             snapshot_entries: 0,
         }
     }

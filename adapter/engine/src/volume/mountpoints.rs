@@ -50,6 +50,12 @@ impl Mountpoints {
         self.covered.iter().any(|covered| covered.ino == ino)
     }
 
+    /// Whether a directory is on the way to a mountpoint that only other mounts show.
+    pub(crate) fn lead_elsewhere(&self, directory: InodeNo) -> bool {
+        let mut others = self.covered.iter().filter(|covered| covered.seen != self.here);
+        others.any(|covered| covered.way.iter().any(|(_, ino)| *ino == directory))
+    }
+
     /// Returns the directories from below the root down to one that has a mount on it or below it,
     /// as they were when the mounts were attached.
     pub(crate) fn way_to(&self, directory: InodeNo) -> Option<&[(String, InodeNo)]> {

@@ -16,6 +16,7 @@ use crate::policy::Rights;
 use crate::stored::record::inode::Content;
 use crate::transaction::txn::Txn;
 use crate::types::{Crossing, Dentry, InodeNo, Kind, MountNo};
+use crate::volume::Volume;
 use crate::walking::start::Start;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -65,14 +66,11 @@ impl Ending {
 pub(crate) struct Found<'p> {
     /// The directory with the last name, or the directory itself if there is no last name.
     pub(crate) dir: InodeNo,
-    /// The place of that directory.
-    pub(crate) dir_place: Place,
     /// The last name; `None` for a path that ends in `.`, `..` or at its start.
     pub(crate) name: Option<Cow<'p, str>>,
     /// The entry of the last name, or of the directory itself.
     pub(crate) entry: Option<Dentry>,
-    /// The place of the last name, or of the directory itself.
-    pub(crate) place: Place,
+    track: Track,
     /// The path ends in `/` or has no last name: only a directory will do.
     pub(crate) must_be_dir: bool,
     /// The path ends in `..`.
@@ -80,6 +78,12 @@ pub(crate) struct Found<'p> {
 }
 
 impl Found<'_> {
+    /// The place of the last name, or of the directory itself.
+    #[inline(always)]
+    pub(crate) fn place(&self) -> Place {
+        self.track.name()
+    }
+
     /// Returns the entry, which must exist.
     pub(crate) fn existing(&self) -> Result<Dentry> {
         let entry = self.entry.ok_or(Error::NoEntry)?;
@@ -108,8 +112,8 @@ impl Found<'_> {
     /// Fails if the last name may not be added, removed, replaced or renamed. At a hidden name it
     /// may not, whether there is anything or not.
     pub(crate) fn check_may_change(&self, txn: &Txn<'_>) -> Result<()> {
-        txn.check_right(self.dir_place, Rights::DIR_MUTATE)?;
-        txn.check_right(self.place, Rights::DIR_MUTATE)
+        txn.check_right(self.track.here(), Rights::DIR_MUTATE)?;
+        txn.check_right(self.place(), Rights::DIR_MUTATE)
     }
 
     /// Returns the last name, for an operation that adds it. Reports anything in its way before a
@@ -153,7 +157,7 @@ pub(crate) fn resolve<'p>(
     let mut rest: Cow<'p, str> = Cow::Borrowed(path);
     loop {
         match walk(txn, (start.floor(), &mut track), dir, &rest, ending)? {
-            Walked::End { dir, last, entry, place, must_be_dir } => {
+            Walked::End { dir, last, entry, must_be_dir } => {
                 let name = match (&last, rest) {
                     (Last::Dot | Last::Up, _) => None,
                     (Last::Name(range), Cow::Borrowed(rest)) => rest.get(range.clone()).map(Cow::Borrowed),
@@ -161,13 +165,12 @@ pub(crate) fn resolve<'p>(
                         rest.get(range.clone()).map(|name| Cow::Owned(name.to_owned()))
                     }
                 };
-                let name = name.map(|name| match txn.volume.masked_name(&name) {
-                    Cow::Owned(masked) => Cow::Owned(masked),
-                    Cow::Borrowed(_) => name,
-                });
-                let dir_place = track.here();
+                let name = match &txn.volume.scrubbing {
+                    None => name,
+                    Some(_) => name.map(|name| masked(txn.volume, name)),
+                };
                 let ends_up = matches!(last, Last::Up);
-                return Ok(Found { dir, dir_place, name, entry, place, must_be_dir, ends_up });
+                return Ok(Found { dir, name, entry, track, must_be_dir, ends_up });
             }
             Walked::Out { mount, rest: from } => {
                 return Err(crossing(mount, rest.get(from..).unwrap_or_default(), links));
@@ -187,6 +190,14 @@ pub(crate) fn resolve<'p>(
     }
 }
 
+#[cold]
+fn masked<'p>(volume: &Volume, name: Cow<'p, str>) -> Cow<'p, str> {
+    match volume.masked_name(&name) {
+        Cow::Owned(masked) => Cow::Owned(masked),
+        Cow::Borrowed(_) => name,
+    }
+}
+
 /// The error of a walk that leaves the volume: onto a mountpoint, or else above the root.
 #[cold]
 fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
@@ -198,7 +209,7 @@ fn crossing(onto: Option<MountNo>, rest: &str, links: u32) -> Error {
 
 enum Walked {
     /// The walk has reached the end of the path.
-    End { dir: InodeNo, last: Last, entry: Option<Dentry>, place: Place, must_be_dir: bool },
+    End { dir: InodeNo, last: Last, entry: Option<Dentry>, must_be_dir: bool },
     /// The walk has reached a symbolic link in `dir`; the rest of the path starts at `behind`.
     Link { dir: InodeNo, link: Dentry, behind: usize },
     /// The walk leaves the volume: onto `mount`, or above the root by the `..` that the rest starts
@@ -214,6 +225,20 @@ enum Last {
     Dot,
     /// `..`.
     Up,
+}
+
+/// Looks a name up, as far as the policy shows it.
+#[inline(always)]
+fn look(txn: &mut Txn<'_>, track: &mut Track, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
+    let entry = txn.lookup(dir, name)?;
+    Ok(if track.hides(txn.volume, name) { None } else { entry })
+}
+
+/// As [`look`], for the name that a scrubbed volume has instead.
+#[cold]
+fn look_masked(txn: &mut Txn<'_>, track: &mut Track, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
+    let name = txn.volume.masked_name(name);
+    look(txn, track, dir, &name)
 }
 
 fn walk(
@@ -241,7 +266,8 @@ fn walk(
                     // As a name it is refused wherever it leads, so the walk stays in the directory
                     // that holds it.
                     let entry = Some(Dentry::new(Kind::Directory, dir));
-                    return Ok(Walked::End { dir, last: Last::Up, entry, place: track.here(), must_be_dir });
+                    track.stay();
+                    return Ok(Walked::End { dir, last: Last::Up, entry, must_be_dir });
                 }
                 if dir == InodeNo::ROOT {
                     let up = Ok(Walked::Out { mount: None, rest: name_start });
@@ -259,10 +285,10 @@ fn walk(
                 if must_be_dir && matches!(ending, Ending::File(_)) {
                     return Err(Error::IsDirectory);
                 }
-                let name = txn.volume.masked_name(name);
-                let entry = txn.lookup(dir, &name)?;
-                let place = track.at(txn.volume, &name);
-                let entry = entry.filter(|_| !txn.volume.is_hidden(place));
+                let entry = match &txn.volume.scrubbing {
+                    None => look(txn, track, dir, name)?,
+                    Some(_) => look_masked(txn, track, dir, name)?,
+                };
                 if let Some(entry) = entry
                     && let Some(mount) = txn.volume.mountpoints.at(entry.ino)
                     && !(is_last && ending.is_name())
@@ -276,7 +302,7 @@ fn walk(
                         }
                         _ => {
                             let last = Last::Name(name_start..name_end);
-                            return Ok(Walked::End { dir, last, entry, place, must_be_dir });
+                            return Ok(Walked::End { dir, last, entry, must_be_dir });
                         }
                     }
                 }
@@ -284,7 +310,7 @@ fn walk(
                     None => return Err(Error::NoEntry),
                     Some(entry) => match entry.kind {
                         Kind::Directory => {
-                            track.down(place);
+                            track.down();
                             dir = entry.ino;
                         }
                         Kind::Symlink => return Ok(Walked::Link { dir, link: entry, behind: name_end }),
@@ -296,7 +322,8 @@ fn walk(
         if is_last {
             let entry = Some(Dentry::new(Kind::Directory, dir));
             let last = if name == ".." { Last::Up } else { Last::Dot };
-            return Ok(Walked::End { dir, last, entry, place: track.here(), must_be_dir: true });
+            track.stay();
+            return Ok(Walked::End { dir, last, entry, must_be_dir: true });
         }
         at = name_end;
     }

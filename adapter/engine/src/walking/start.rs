@@ -2,7 +2,7 @@
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
-use crate::place::Place;
+use crate::place::PlaceNo;
 use crate::types::{InodeNo, Kind};
 
 /// The start of an operation's path. A path that starts at a [`Descriptor`] does not leave it.
@@ -18,7 +18,7 @@ pub struct Start {
     /// Symbolic links followed on the way here.
     pub(crate) links: u32,
     /// Its place; `None` for a start on another mount than the descriptor's, which computes it.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<PlaceNo>,
 }
 
 impl From<&Descriptor> for Start {

@@ -529,3 +529,39 @@ fn through_another_mount_of_its_volume_a_file_moves_by_the_rules_of_that_mount()
     assert_eq!(ruled.rename("b/secret/file", "b/open/file"), Ok(()));
     assert_eq!(ruled.read("a/open/file"), Ok(b"secret".to_vec()));
 }
+
+#[test]
+fn through_another_mount_of_its_volume_no_directory_on_the_way_to_a_mountpoint_moves() {
+    let store = TestStore::new(LARGE);
+    let names = Rights::DIR_READ | Rights::DIR_MUTATE;
+    let table = |ruled: bool| {
+        let hides = policy(names, &["hide secret", "hide secret/**"]);
+        let mounts = mounts::table_on(
+            &store,
+            vec![
+                mounts::spec("/", 0, false),
+                MountSpec { policy: ruled.then(|| Rc::new(hides)), ..mounts::spec("/a", 1, false) },
+                mounts::spec("/a/outer/inner/point", 2, false),
+                mounts::spec("/b", 1, false),
+            ],
+        );
+        let mut mounts = mounts;
+        let top = mounts::root(&mut mounts);
+        Tree { mounts, top, prefix: String::new() }
+    };
+    for ruled in [true, false] {
+        let mut tree = table(ruled);
+        // The mounts make their directories.
+        assert_eq!(tree.read("a/outer/inner/point/none"), Err(Code::NoEntry));
+        let _ = tree.mkdir("b/secret");
+        for held in ["b/outer", "b/outer/inner", "b/outer/inner/point"] {
+            assert_eq!(tree.rename(held, "b/secret/moved"), Err(Code::Busy), "{held}");
+        }
+        tree.mkdir("b/outer/beside").unwrap();
+        assert_eq!(tree.rename("b/outer/beside", "b/secret/moved"), Ok(()));
+        tree.mounts.sync_all().unwrap();
+        // Through the mount that shows the mountpoint, as Linux does, unless there are rules.
+        let moved = tree.rename("a/outer", "a/other");
+        assert_eq!(moved, if ruled { Err(Code::Busy) } else { Ok(()) });
+    }
+}
