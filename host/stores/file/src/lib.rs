@@ -10,25 +10,35 @@
 //! - The *index*, in memory, gives the location of each key's value.
 
 mod directory;
+mod names;
 mod record;
 mod remedy;
 
 mod lease;
+mod list;
+mod records;
 mod reserve;
+
+mod index;
+mod own;
 mod segment;
 
 mod chain;
-mod index;
+
 mod log;
 
-mod compact;
+mod roll;
+
+mod copy;
+
+mod collect;
 mod open;
 mod reader;
 mod store;
 
 /// Returns whether a file of this name is a sign of a store in its directory.
 pub fn is_own_name(name: &str) -> bool {
-    segment::parse_name(name).is_some() || name == reserve::NAME
+    names::parse_name(name).is_some() || name == reserve::NAME
 }
 
 pub use directory::{Directory, File, IoError, IoKind, Listed, Status};

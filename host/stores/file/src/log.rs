@@ -1,12 +1,15 @@
 //! The files of an open store: a segment to append to, older ones to read from, and the index in
 //! memory.
 
+use crate::chain::{Older, older_file};
 use crate::directory::{Directory, File, IoError};
 use crate::index::{Index, Location};
-use crate::lease::Lease;
-use crate::record::{Builder, FLAG_NOTE, HEADER_BYTES, NOTE_SEQUENCE};
+use crate::lease::remove;
+use crate::list::{List, ListedSegment};
+use crate::names::segment_name;
+use crate::own::Own;
+use crate::record::Builder;
 use crate::reserve;
-use crate::segment::segment_name;
 use kvfs_contract::{Mutation, StoreError};
 
 /// The files of an open store, and its state.
@@ -16,11 +19,19 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) own: Own<D::File>,
     /// The segments before the own one, oldest first.
     pub(crate) older: Vec<Older<D::File>>,
+    /// Segments that count no more, and go once that is durable.
+    pub(crate) retired: Vec<Retired>,
+    /// Names were created since the directory was last made durable.
+    pub(crate) new_names: bool,
     pub(crate) index: Index,
     pub(crate) state: State,
-    /// Size of the files at which compaction is tried again.
-    pub(crate) compact_at_bytes: u64,
-    /// On a full disk: compaction is tried once so few bytes are live.
+    /// Size of the files at which a collection that failed is tried again.
+    pub(crate) collect_at_bytes: u64,
+    /// Size of the own segment at which a roll that failed is tried again.
+    pub(crate) roll_at_bytes: u64,
+    /// Segments that cannot be collected, because they are damaged.
+    pub(crate) stays: Vec<u64>,
+    /// On a full disk: a collection is tried once so few bytes are live.
     pub(crate) full_until_live_bytes: Option<u64>,
     pub(crate) options: Options,
 }
@@ -28,66 +39,33 @@ pub(crate) struct Log<D: Directory> {
 /// Options for opening a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Least garbage for a compaction, which also waits until garbage is more than the live bytes;
-    /// 16 MiB unless told.
+    /// Garbage that is always put up with; 4 MiB unless told.
     pub min_garbage_bytes: u64,
     /// Room kept on the disk for opening and removing when it is full; 1 MiB unless told.
     pub reserve_bytes: usize,
+    /// A segment ends at this size, or at a 64th of the live bytes if that is more; 32 MiB unless
+    /// told.
+    pub min_segment_bytes: u64,
+    /// A segment ends at this size however much is live; 1 GiB unless told.
+    pub max_segment_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { min_garbage_bytes: 16 << 20, reserve_bytes: 1 << 20 }
-    }
-}
-
-/// The segment that this opener writes.
-#[derive(Debug)]
-pub(crate) struct Own<F> {
-    pub(crate) lease: Lease<F>,
-    pub(crate) file: F,
-    pub(crate) end: u64,
-    pub(crate) sequence: u64,
-    pub(crate) synced_to: u64,
-    /// The file's name is durable, and so are all names before it.
-    pub(crate) name_synced: bool,
-    /// The end may hold a whole record that was not acknowledged.
-    pub(crate) leftover: bool,
-}
-
-impl<F: File> Own<F> {
-    /// Writes a record at the end. After an error no reader may take it for a record.
-    fn write_record(&mut self, record: &[u8]) -> Result<(), StoreError> {
-        let Err(error) = self.file.write(self.end, record) else { return Ok(()) };
-        let cut_off = |size_bytes| size_bytes < self.end + record.len() as u64;
-        let cut_off = self.file.status().is_ok_and(|status| cut_off(status.size_bytes));
-        // It may be there whole. Without its header it is no record.
-        if !cut_off && self.file.write(self.end, &[0; HEADER_BYTES]).is_err() {
-            self.leftover = true;
-            return Err(StoreError::UnknownOutcome);
+        Self {
+            min_garbage_bytes: 4 << 20,
+            reserve_bytes: 1 << 20,
+            min_segment_bytes: 32 << 20,
+            max_segment_bytes: 1 << 30,
         }
-        Err(error.at(&segment_name(self.lease.epoch)))
-    }
-
-    /// Notes, in memory and in the file, that all of the segment is durable.
-    ///
-    /// Without the note a reader could not tell bytes from before the last sync from the end that a
-    /// crash leaves. The next record overwrites the note and says the same. A crash may lose the
-    /// note, as it may lose a write that never happened.
-    pub(crate) fn note_synced(&mut self) {
-        self.synced_to = self.end;
-        let note =
-            Builder::new().finish(FLAG_NOTE, self.lease.epoch, NOTE_SEQUENCE, self.end, self.synced_to);
-        let _ = self.file.write(self.end, &note);
     }
 }
 
-/// A segment that is only read.
+/// A segment that counts no more.
 #[derive(Debug)]
-pub(crate) struct Older<F> {
+pub(crate) struct Retired {
     pub(crate) epoch: u64,
-    pub(crate) file: F,
-    pub(crate) accepted_bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,16 +87,12 @@ impl<D: Directory> Log<D> {
     /// read it.
     pub(crate) fn append(&mut self, mutations: &[Mutation<&[u8]>]) -> Result<(), StoreError> {
         let own = &mut self.own;
-        let io = |error: IoError| error.at(&segment_name(own.lease.epoch));
-        if own.leftover {
-            own.file.write(own.end, &[0; HEADER_BYTES]).map_err(io)?;
-            own.leftover = false;
-        }
+        own.clear_leftover()?;
         let mut builder = Builder::new();
         let at: Vec<u32> = mutations.iter().map(|m| builder.push(m.key(), m.value())).collect();
         let values_at = own.end + builder.values_at();
-        let record = builder.finish(0, own.lease.epoch, own.sequence, own.end, own.synced_to);
-        let written = own.write_record(&record);
+        let record = own.finish(builder, 0);
+        let written = own.write(&record);
         if self.full_until_live_bytes.is_some() && written.is_ok() && !self.index.shrinks_by(mutations) {
             self.full_until_live_bytes = None;
         }
@@ -130,7 +104,7 @@ impl<D: Directory> Log<D> {
             if !self.index.shrinks_by(mutations) {
                 return Err(error);
             }
-            reserve::without(&self.directory, self.options.reserve_bytes, || own.write_record(&record))?;
+            reserve::without(&self.directory, self.options.reserve_bytes, || own.write(&record))?;
         }
         // A newer opener that took the lease before this moment may have read the segment before
         // the write above. While the lease is held, a later one will read the segment after the
@@ -146,8 +120,7 @@ impl<D: Directory> Log<D> {
                 return Err(StoreError::UnknownOutcome);
             }
         }
-        own.end += record.len() as u64;
-        own.sequence += 1;
+        own.accept(&record);
         let epoch = own.lease.epoch;
         for (mutation, at) in mutations.iter().zip(at) {
             match *mutation {
@@ -155,41 +128,88 @@ impl<D: Directory> Log<D> {
                     self.index.put(key, epoch, values_at + u64::from(at), value.len() as u32);
                     self.index.keep(key, value);
                 }
-                Mutation::Delete { key } => self.index.delete(key),
+                Mutation::Delete { key } => self.index.delete(key, epoch),
             }
         }
         Ok(())
     }
 
-    /// Makes everything in the own segment durable. Older segments were durable when it began.
+    /// Makes everything durable: older segments before the own one says so of itself. Then removes
+    /// the segments that count no more.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
-        let own = &mut self.own;
-        if own.synced_to == own.end && own.name_synced {
+        if self.own.synced_to == self.own.end && !self.new_names && self.retired.is_empty() {
             return Ok(());
         }
-        let synced = own.file.sync().and_then(|()| match own.name_synced {
-            true => Ok(()),
-            false => self.directory.sync(),
-        });
-        if let Err(error) = synced {
-            // The system may have dropped what it could not write, and report success at the next
-            // attempt.
-            self.state = State::Broken(format!("a sync failed ({error}); open the store anew"));
-            return Err(StoreError::UnknownOutcome);
+        if let Err(error) = self.sync_files() {
+            return Err(self.sync_failed(&error));
         }
-        own.name_synced = true;
-        own.note_synced();
+        self.new_names = false;
+        for older in &mut self.older {
+            older.durable_bytes = older.accepted_bytes;
+        }
+        self.own.note_synced();
+        for retired in self.retired.drain(..) {
+            // The next opener removes what is left.
+            let _ = remove(&self.directory, &segment_name(retired.epoch));
+        }
         Ok(())
     }
 
-    /// Returns the bytes of all segments of the store.
+    fn sync_files(&self) -> Result<(), IoError> {
+        let not_durable = self.older.iter().filter(|older| older.durable_bytes < older.accepted_bytes);
+        not_durable.map(|older| &older.file).chain([&self.own.file]).try_for_each(File::sync)?;
+        if self.new_names { self.directory.sync() } else { Ok(()) }
+    }
+
+    /// Makes the oldest segments durable until at most this much is not.
+    pub(crate) fn sync_oldest(&mut self, at_most: u64) -> Result<(), StoreError> {
+        let mut left: u64 = self.older.iter().map(|older| older.accepted_bytes - older.durable_bytes).sum();
+        if left > at_most && self.new_names {
+            if let Err(error) = self.directory.sync() {
+                return Err(self.sync_failed(&error));
+            }
+            self.new_names = false;
+        }
+        for number in 0..self.older.len() {
+            let older = &mut self.older[number];
+            if left <= at_most {
+                break;
+            }
+            if older.durable_bytes < older.accepted_bytes {
+                if let Err(error) = older.file.sync() {
+                    return Err(self.sync_failed(&error));
+                }
+                left -= older.accepted_bytes - older.durable_bytes;
+                older.durable_bytes = older.accepted_bytes;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_failed(&mut self, error: &IoError) -> StoreError {
+        // The system may have dropped what it could not write, and report success at the next
+        // attempt.
+        self.state = State::Broken(format!("a sync failed ({error}); open the store anew"));
+        StoreError::UnknownOutcome
+    }
+
+    /// Returns the list for a segment after the own one, without some of the segments.
+    pub(crate) fn list(&self, without: &[u64]) -> List {
+        let own = (self.own.lease.epoch, self.own.end, self.own.synced_to);
+        let older = self.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
+        let all = older.chain([own]).filter(|(epoch, ..)| !without.contains(epoch));
+        let segments = all.map(|(epoch, accepted_bytes, durable_bytes)| ListedSegment {
+            epoch,
+            accepted_bytes,
+            durable_bytes,
+            live_bytes: 0,
+            removal_bytes: 0,
+        });
+        List { segments: segments.collect(), ..List::default() }
+    }
+
+    /// Returns the bytes of all segments that count.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.own.end + self.older.iter().map(|older| older.accepted_bytes).sum::<u64>()
     }
-}
-
-/// Returns the file of an older segment.
-pub(crate) fn older_file<F>(older: &[Older<F>], epoch: u64) -> Option<&F> {
-    let found = older.binary_search_by_key(&epoch, |older| older.epoch).ok()?;
-    older.get(found).map(|older| &older.file)
 }

@@ -1,13 +1,14 @@
 //! Opens a directory: claims the next epoch, ends the older openers, and reads what they left.
 
 use crate::chain::read_chain;
-use crate::compact;
-use crate::directory::{Directory, File, IoKind};
+use crate::collect;
+use crate::directory::Directory;
 use crate::lease::{Lease, names, next_epoch, remove};
-use crate::log::{Log, Options, Own, State};
-use crate::record::{Builder, FLAG_START};
+use crate::list::{List, ListedSegment};
+use crate::log::{Log, Options, Retired, State};
+use crate::names::{Name, lease_name};
+use crate::own::{NotBegun, Own};
 use crate::reserve;
-use crate::segment::{Name, lease_name, segment_name};
 use crate::store::FileStore;
 use kvfs_contract::StoreError;
 
@@ -31,7 +32,7 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// # Cost
     ///
-    /// Reads all keys, and the values that were not durable; two syncs.
+    /// Reads all keys, and the values that were not durable.
     pub fn open(directory: D) -> Result<Self, StoreError> {
         Self::open_with(directory, Options::default())
     }
@@ -50,7 +51,7 @@ impl<D: Directory + Clone> FileStore<D> {
             }
             if let Attempt::Done(mut log) = attempted? {
                 reserve::keep(&directory, options.reserve_bytes);
-                compact::after_open(&mut log);
+                collect::if_due(&mut log);
                 return Ok(Self(log));
             }
         }
@@ -90,48 +91,37 @@ fn attempt_with<D: Directory + Clone>(
         Err(_) if !lease.is_held()? => return Ok(Attempt::Overtaken),
         Err(error) => return Err(error),
     };
-    if let Some(last) = read.older.last() {
-        // The segments below the own one must be durable before it is.
-        let name = segment_name(last.epoch);
-        last.file.sync().map_err(|error| error.at(&name))?;
-        directory.sync().map_err(|error| error.at("the directory"))?;
-    }
-
-    let name = segment_name(epoch);
-    let file = match directory.create(&name) {
-        Ok(file) => file,
-        Err(error) if error.kind == IoKind::Exists => return Ok(Attempt::Overtaken),
-        Err(error) => return Err(error.at(&name)),
+    let list = read.older.iter().map(|older| ListedSegment {
+        epoch: older.epoch,
+        accepted_bytes: older.accepted_bytes,
+        durable_bytes: older.durable_bytes,
+        live_bytes: 0,
+        removal_bytes: 0,
+    });
+    let list = List { segments: list.collect(), ..List::default() };
+    let own = match Own::begin(directory, lease, &list, 0) {
+        Ok(own) => own,
+        Err(NotBegun::Exists) => return Ok(Attempt::Overtaken),
+        Err(NotBegun::Undone(error, _) | NotBegun::Unknown(error)) => return Err(error),
     };
-    let mut start = Builder::new();
-    for older in &read.older {
-        start.push_segment(older.epoch, older.accepted_bytes);
-    }
-    let start = start.finish(FLAG_START, epoch, 0, 0, 0);
-    if let Err(error) = file.write(0, &start) {
-        // An opener that found the start whole may build on it, so only one that was cut off may
-        // go.
-        if file.status().is_ok_and(|status| status.size_bytes < start.len() as u64) {
-            let _ = remove(directory, &name);
-        }
-        return Err(error.at(&name));
-    }
-    if !lease.is_held()? {
+    if !own.lease.is_held()? {
         return Ok(Attempt::Overtaken);
     }
-    // Openers from here on find the start above and build on the segments it lists.
-    for garbage in segments.iter().filter(|&&epoch| !read.older.iter().any(|older| older.epoch == epoch)) {
-        remove(directory, &segment_name(*garbage))?;
-    }
-    let end = start.len() as u64;
-    let own = Own { lease, file, end, sequence: 1, synced_to: 0, name_synced: false, leftover: false };
+    // Openers from here on find the start above and build on the segments it lists. The others go
+    // once the start is durable: a crash that loses it may make one of them count again.
+    let retired = segments.iter().filter(|&&epoch| !read.older.iter().any(|older| older.epoch == epoch));
+    let retired = retired.map(|&epoch| Retired { epoch, bytes: 0 }).collect();
     Ok(Attempt::Done(Log {
         directory: directory.clone(),
         own,
         older: read.older,
+        retired,
+        new_names: true,
         index: read.index,
         state: State::Writable,
-        compact_at_bytes: 0,
+        collect_at_bytes: 0,
+        roll_at_bytes: 0,
+        stays: Vec::new(),
         full_until_live_bytes: None,
         options,
     }))

@@ -1,12 +1,11 @@
 //! A reader of a store, which changes nothing in the directory.
 
-use crate::chain::{Read, read_chain};
+use crate::chain::{Read, older_file, read_chain};
 use crate::directory::Directory;
 use crate::index::Location;
 use crate::lease::names;
-use crate::log::older_file;
+use crate::names::Name;
 use crate::remedy::reason;
-use crate::segment::Name;
 use kvfs_contract::{Entry, StoreError};
 
 /// How often reading starts anew because the files changed meanwhile.

@@ -1,9 +1,10 @@
 //! The open store and its calls.
 
-use crate::compact;
+use crate::collect;
 use crate::directory::Directory;
 use crate::log::{Log, State};
 use crate::remedy::with_remedy;
+use crate::roll;
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, ScanBudget, StoreError, gather};
 use std::fmt;
 
@@ -110,7 +111,8 @@ impl<D: Directory> FileStore<D> {
         if level == Durability::Durable {
             self.0.sync()?;
         }
-        compact::if_due(&mut self.0);
+        roll::if_due(&mut self.0);
+        collect::if_due(&mut self.0);
         Ok(())
     }
 

@@ -5,5 +5,7 @@ mod crash;
 mod damage;
 mod disk;
 mod engine;
+mod fixtures;
 mod full;
 mod race;
+mod rolling;

@@ -6,7 +6,12 @@ use kvfs_store_rig::{
     Calls, Handle, Race, State, number, the_newer_opener_has_the_store_and_the_older_is_told,
 };
 
-const OPTIONS: Options = Options { min_garbage_bytes: 1 << 10, reserve_bytes: 256 };
+const OPTIONS: Options = Options {
+    min_garbage_bytes: 1 << 10,
+    reserve_bytes: 256,
+    min_segment_bytes: 1 << 10,
+    max_segment_bytes: 1 << 30,
+};
 
 const RACE: Race<Disk, FileStore<SimDirectory>> = Race {
     open: |handle, _| FileStore::open_with(SimDirectory(handle.clone()), OPTIONS),
