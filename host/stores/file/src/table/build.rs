@@ -2,7 +2,7 @@
 
 use super::block::{BlockBuilder, MAX_KEY_BYTES, shared_bytes};
 use super::error::TableError;
-use super::footer::{FOOTER_BYTES, Footer, seed};
+use super::footer::{Footer, seed};
 use super::place::{Child, Place};
 use crate::directory::File;
 use xxhash_rust::xxh64::xxh64;
@@ -105,13 +105,12 @@ impl<'a, F: File> TableBuilder<'a, F> {
             entries: self.entries,
             tombstones: self.tombstones,
             root,
-            size_bytes: self.end() + FOOTER_BYTES as u64,
         };
-        let (bytes, digest) = footer.to_bytes(self.number);
+        let (bytes, digest) = footer.to_bytes(self.number, self.end());
         self.pending.extend_from_slice(&bytes);
         self.flush()?;
-        let Footer { size_bytes, entries, tombstones, .. } = footer;
-        Ok(Built { size_bytes, digest, entries, tombstones })
+        let Footer { entries, tombstones, .. } = footer;
+        Ok(Built { size_bytes: self.written, digest, entries, tombstones })
     }
 
     /// Closes the block of a level, and those above that it fills.

@@ -1,20 +1,21 @@
 //! The end of a table: what it is and where its root is.
 //!
 //! ```text
-//!  0 magic "kvt1"       24 tombstones  u64        48 hash of the root        u64
-//!  4 levels     u32     32 root offset u64        56 size of the file        u64
-//!  8 number     u64     40 root bytes  u32        64 hash of bytes 0..64     u64, seeded
-//! 16 entries    u64     44 zero        u32
+//!  0 magic "kvt1"       16 entries     u64        40 root bytes  u32
+//!  4 levels     u32     24 tombstones  u64        44 zero        u32
+//!  8 number     u64     32 root offset u64        48 hash of the root    u64
+//!                                                 56 hash of bytes 0..56 u64
 //! ```
 //!
-//! Numbers are little-endian, hashes XXH64, seeded as [`seed`] says.
+//! Numbers are little-endian, hashes XXH64, seeded as [`seed`] says: so a footer is whole only at
+//! its own offset, and a file that is longer or shorter has none at its end.
 
 use super::block::MAX_BLOCK_BYTES;
 use super::error::TableError;
 use super::place::Child;
 use xxhash_rust::xxh64::xxh64;
 
-pub(crate) const FOOTER_BYTES: usize = 72;
+pub(crate) const FOOTER_BYTES: usize = 64;
 const MAGIC: [u8; 4] = *b"kvt1";
 
 /// Most levels of blocks. Each has at most half as many blocks as the one below.
@@ -29,12 +30,11 @@ pub(crate) struct Footer {
     /// How many of the entries are tombstones.
     pub(crate) tombstones: u64,
     pub(crate) root: Child,
-    pub(crate) size_bytes: u64,
 }
 
 impl Footer {
-    /// Returns the bytes, and the table's digest.
-    pub(crate) fn to_bytes(self, number: u64) -> ([u8; FOOTER_BYTES], u64) {
+    /// Returns the bytes for this offset, and the table's digest.
+    pub(crate) fn to_bytes(self, number: u64, at: u64) -> ([u8; FOOTER_BYTES], u64) {
         let mut bytes = [0; FOOTER_BYTES];
         bytes[0..4].copy_from_slice(&MAGIC);
         bytes[4..8].copy_from_slice(&self.levels.to_le_bytes());
@@ -44,9 +44,8 @@ impl Footer {
         bytes[32..40].copy_from_slice(&self.root.offset.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.root.length.to_le_bytes());
         bytes[48..56].copy_from_slice(&self.root.hash.to_le_bytes());
-        bytes[56..64].copy_from_slice(&self.size_bytes.to_le_bytes());
-        let digest = xxh64(&bytes[..64], seed(number, self.size_bytes - FOOTER_BYTES as u64));
-        bytes[64..72].copy_from_slice(&digest.to_le_bytes());
+        let digest = xxh64(&bytes[..56], seed(number, at));
+        bytes[56..64].copy_from_slice(&digest.to_le_bytes());
         (bytes, digest)
     }
 
@@ -58,21 +57,14 @@ impl Footer {
             let bytes: &[u8; FOOTER_BYTES] = bytes.try_into().ok()?;
             let u32_at = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
             let u64_at = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-            let digest = u64_at(64)?;
-            let whole = bytes[..4] == MAGIC && digest == xxh64(&bytes[..64], seed(number, at));
+            let digest = u64_at(56)?;
+            let whole = bytes[..4] == MAGIC && digest == xxh64(&bytes[..56], seed(number, at));
             let root = Child { offset: u64_at(32)?, length: u32_at(40)?, hash: u64_at(48)? };
-            let footer = Self {
-                levels: u32_at(4)?,
-                entries: u64_at(16)?,
-                tombstones: u64_at(24)?,
-                root,
-                size_bytes: u64_at(56)?,
-            };
+            let footer = Self { levels: u32_at(4)?, entries: u64_at(16)?, tombstones: u64_at(24)?, root };
             (whole && u64_at(8)? == number).then_some((footer, digest))
         };
         let (footer, digest) = parse().ok_or_else(|| damaged("it does not end in a whole footer"))?;
-        let in_bounds = footer.size_bytes == size_bytes
-            && (1..=MAX_LEVELS).contains(&footer.levels)
+        let in_bounds = (1..=MAX_LEVELS).contains(&footer.levels)
             && footer.tombstones <= footer.entries
             && is_below(footer.root, at);
         if in_bounds { Ok((footer, digest)) } else { Err(damaged("a number in its footer is out of bounds")) }

@@ -14,6 +14,7 @@ use xxhash_rust::xxh64::xxh64;
 pub(crate) struct Table<F> {
     file: F,
     number: u64,
+    size_bytes: u64,
     pub(super) footer: Footer,
     digest: u64,
     root: Arc<Block>,
@@ -41,7 +42,8 @@ impl<F: File> Table<F> {
         let (footer, digest) = Footer::read(&bytes, number, size_bytes)?;
         let root = read_block(&file, number, footer.root, footer.levels - 1)?;
         let root = Arc::new(root);
-        Ok(Self { file, number, footer, digest, root, opening: cache.opening(), cache: Arc::clone(cache) })
+        let (opening, cache) = (cache.opening(), Arc::clone(cache));
+        Ok(Self { file, number, size_bytes, footer, digest, root, opening, cache })
     }
 
     /// Returns the number in its name.
@@ -55,7 +57,7 @@ impl<F: File> Table<F> {
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
-        self.footer.size_bytes
+        self.size_bytes
     }
 
     /// Returns the number of entries, tombstones included.
