@@ -22,6 +22,8 @@ mod reserve;
 mod index;
 mod own;
 mod segment;
+#[allow(dead_code, unused_imports, reason = "the log does not use tables yet")]
+mod table;
 
 mod chain;
 
