@@ -9,3 +9,4 @@ mod fixtures;
 mod full;
 mod race;
 mod rolling;
+mod tables;
