@@ -10,3 +10,4 @@ mod full;
 mod race;
 mod rolling;
 mod tables;
+mod volumes;
