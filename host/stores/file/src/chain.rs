@@ -1,74 +1,239 @@
-//! Reads the segments that count: the newest one that is whole, and those that it lists.
+//! Reads the segments that count: the newest one whose list is whole, and those that it lists.
 
-use crate::directory::{Directory, IoKind};
-use crate::index::Index;
-use crate::log::Older;
-use crate::record::{FLAG_START, changes};
-use crate::segment::{Segment, Start, read_closed, read_open, segment_name};
+use crate::directory::{Directory, File, IoKind};
+use crate::index::{Index, Kept};
+use crate::list::{List, ListedSegment, ListedTable};
+use crate::names::{segment_name, table_name};
+use crate::records::{Records, WINDOW_BYTES};
+use crate::segment::{Head, damaged, read_head, whole_to_with_values};
+use crate::table::{Cache, Table};
+use crate::usage::Used;
 use kvfs_contract::StoreError;
+use std::sync::Arc;
+
+/// A segment that is only read.
+#[derive(Debug)]
+pub(crate) struct Older<F> {
+    pub(crate) epoch: u64,
+    pub(crate) file: F,
+    /// How much of it counts.
+    pub(crate) accepted_bytes: u64,
+    /// How much of it is known to be durable.
+    pub(crate) durable_bytes: u64,
+}
 
 /// The segments that count, read.
 pub(crate) struct Read<F> {
+    /// Oldest first.
     pub(crate) older: Vec<Older<F>>,
-    pub(crate) index: Index,
+    pub(crate) index: Index<F>,
+    /// What the tables cover.
+    pub(crate) covered: Covered,
+    /// What reading the segments that they do not cover costs.
+    pub(crate) replay_bytes: u64,
+    /// Segments that were collected of late: epochs and accepted bytes.
+    pub(crate) collected: Vec<(u64, u64)>,
+    /// A table was not as it must be, so the index was made anew.
+    pub(crate) rebuilt: bool,
 }
 
-/// Reads the newest segment that has a whole start, and those that it builds on.
-pub(crate) fn read_chain<D: Directory>(directory: &D, segments: &[u64]) -> Result<Read<D::File>, StoreError> {
-    let open = |epoch: u64| {
-        let name = segment_name(epoch);
-        directory.open(&name).map_err(|error| match error.kind {
-            IoKind::NotFound => StoreError::Corrupt(format!("{name} is missing")),
-            _ => error.at(&name),
-        })
-    };
-    let mut chain = Vec::new();
+/// What the tables cover of the segments.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Covered {
+    /// All segments before this epoch; 0 without tables.
+    pub(crate) before: u64,
+    /// These segments, with the usage that the tables alone make of them.
+    pub(crate) segments: Vec<(u64, Used)>,
+}
+
+impl Covered {
+    /// Returns the usage that the tables make of a segment.
+    pub(crate) fn of(&self, epoch: u64) -> Used {
+        let found = self.segments.binary_search_by_key(&epoch, |(epoch, _)| *epoch).ok();
+        found.and_then(|found| self.segments.get(found)).map(|(_, used)| *used).unwrap_or_default()
+    }
+}
+
+/// Reads the newest segment that has a whole start and whose list is whole, and those that it
+/// builds on. `segments` are the epochs in the directory, ascending.
+pub(crate) fn read_chain<D: Directory>(
+    directory: &D,
+    segments: &[u64],
+    cache: &Arc<Cache>,
+) -> Result<Read<D::File>, StoreError> {
     for &epoch in segments.iter().rev() {
-        let file = open(epoch)?;
-        if let Some(segment) = read_open(&file, epoch)? {
-            if let Start::After(before) = &segment.start {
-                for &(epoch, accepted) in before {
-                    let file = open(epoch)?;
-                    let segment = read_closed(&file, epoch, accepted)?;
-                    chain.push((epoch, file, segment));
-                }
-            }
-            chain.push((epoch, file, segment));
-            break;
+        let file = open(directory, epoch)?.ok_or_else(|| missing(epoch))?;
+        let Some(head) = read_head(&file, epoch)? else { continue };
+        let Some(mut older) = follow(directory, &head)? else { continue };
+        older.push(Older { epoch, file, accepted_bytes: head.end, durable_bytes: head.durable_to });
+        if let Some(read) = through_tables(directory, &head, &mut older, cache)? {
+            return Ok(read);
         }
+        let rebuilt = !head.list.tables.is_empty();
+        let (index, replay_bytes) = from_segments(&older, cache)?;
+        let (covered, collected) = (Covered::default(), head.list.collected);
+        return Ok(Read { older, index, covered, replay_bytes, collected, rebuilt });
     }
-    let mut index = Index::default();
-    let mut older = Vec::new();
-    for (epoch, file, segment) in chain {
-        take_in(&mut index, epoch, &segment)?;
-        older.push(Older { epoch, file, accepted_bytes: segment.accepted_bytes() });
-    }
-    if !older.is_sorted_by(|a, b| a.epoch < b.epoch) {
-        return Err(StoreError::Corrupt("segments are listed out of order".into()));
-    }
-    Ok(Read { older, index })
+    let index = Index::new(Arc::clone(cache));
+    let (older, covered, collected) = (Vec::new(), Covered::default(), Vec::new());
+    Ok(Read { older, index, covered, replay_bytes: 0, collected, rebuilt: false })
 }
 
-/// Applies the changes of a segment to the index.
-fn take_in(index: &mut Index, epoch: u64, segment: &Segment) -> Result<(), StoreError> {
-    for record in segment.records.iter().filter(|record| record.header.flags & FLAG_START == 0) {
-        let changes = changes(&record.index, record.header.values_bytes).ok_or_else(|| {
-            StoreError::Corrupt(format!(
-                "{}: the index at byte {} is none",
-                segment_name(epoch),
-                record.offset
-            ))
-        })?;
-        let mut offset = record.values_at();
-        for (key, length) in changes {
-            match length {
-                Some(length) => {
-                    index.put(key, epoch, offset, length);
-                    offset += u64::from(length);
-                }
-                None => index.delete(key),
+/// Opens the segments that a head lists. Returns `None` if one ends early, which makes the head
+/// void: a crash lost the end of what was not durable, and so everything behind it.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] if something durable is missing.
+fn follow<D: Directory>(directory: &D, head: &Head) -> Result<Option<Vec<Older<D::File>>>, StoreError> {
+    let mut older = Vec::new();
+    for &ListedSegment { epoch, accepted_bytes, durable_bytes, .. } in &head.list.segments {
+        // A head that is durable, be it in part, was made so after what it lists.
+        let durable_bytes = if head.durable_to > 0 { accepted_bytes } else { durable_bytes };
+        let Some(file) = open(directory, epoch)? else {
+            if durable_bytes == 0 {
+                return Ok(None);
             }
+            return Err(missing(epoch));
+        };
+        let size = file.status().map_err(|error| error.at(&segment_name(epoch)))?.size_bytes;
+        let whole_to = match durable_bytes.min(size) {
+            whole_to if whole_to == accepted_bytes || whole_to < durable_bytes => whole_to,
+            from => whole_to_with_values(&file, epoch, from, accepted_bytes)?,
+        };
+        if whole_to < durable_bytes {
+            return Err(damaged(epoch, whole_to));
+        }
+        if whole_to < accepted_bytes {
+            return Ok(None);
+        }
+        older.push(Older { epoch, file, accepted_bytes, durable_bytes });
+    }
+    Ok(Some(older))
+}
+
+/// Makes the index of the tables and of the segments that they do not cover. Returns `None` if
+/// there are no tables, or one is not as it must be; `older` is unchanged then.
+fn through_tables<D: Directory>(
+    directory: &D,
+    head: &Head,
+    older: &mut Vec<Older<D::File>>,
+    cache: &Arc<Cache>,
+) -> Result<Option<Read<D::File>>, StoreError> {
+    let List { replay_from, segments, tables, collected } = &head.list;
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    let mut index = Index::new(Arc::clone(cache));
+    for listed in tables {
+        let Some(table) = open_table(directory, listed, cache)? else { return Ok(None) };
+        index.tables.push(Kept { table, is_durable: head.durable_to > 0 });
+    }
+    let covered = segments.iter().take_while(|listed| listed.epoch < *replay_from);
+    let covered = covered.map(|listed| {
+        (listed.epoch, Used { live_bytes: listed.live_bytes, removal_bytes: listed.removal_bytes })
+    });
+    let covered = Covered { before: *replay_from, segments: covered.collect() };
+    for (epoch, used) in &covered.segments {
+        index.usage.enter(*epoch, *used);
+    }
+    let mut replay_bytes = 0;
+    for segment in older.iter().filter(|segment| segment.epoch >= *replay_from) {
+        match replay(segment.epoch, &segment.file, segment.accepted_bytes, &mut index) {
+            Ok(bytes) => replay_bytes += bytes,
+            Err(_) if index.is_damaged() => return Ok(None),
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+    let older = std::mem::take(older);
+    let collected = collected.clone();
+    Ok(Some(Read { older, index, covered, replay_bytes, collected, rebuilt: false }))
+}
+
+/// Opens a table that a list has; `None` if it is not there, or is another.
+fn open_table<D: Directory>(
+    directory: &D,
+    listed: &ListedTable,
+    cache: &Arc<Cache>,
+) -> Result<Option<Table<D::File>>, StoreError> {
+    let name = table_name(listed.epoch);
+    let file = match directory.open(&name) {
+        Ok(file) => file,
+        Err(error) if error.kind == IoKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.at(&name)),
+    };
+    match Table::open(file, listed.epoch, cache) {
+        Ok(table) if table.size_bytes() == listed.size_bytes && table.digest() == listed.hash => {
+            Ok(Some(table))
+        }
+        Ok(_) | Err(crate::table::TableError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the index of the segments alone, and returns what it cost.
+fn from_segments<F: File>(older: &[Older<F>], cache: &Arc<Cache>) -> Result<(Index<F>, u64), StoreError> {
+    let mut index = Index::new(Arc::clone(cache));
+    let mut replay_bytes = 0;
+    for segment in older {
+        replay_bytes += replay(segment.epoch, &segment.file, segment.accepted_bytes, &mut index)?;
+    }
+    Ok((index, replay_bytes))
+}
+
+/// Applies the changes of a segment to the index, and returns what it cost.
+pub(crate) fn replay<F: File>(
+    epoch: u64,
+    file: &F,
+    accepted_bytes: u64,
+    index: &mut Index<F>,
+) -> Result<u64, StoreError> {
+    index.usage.enter(epoch, Used::default());
+    let mut records = Records::new(file, epoch, 0, accepted_bytes);
+    let mut bytes = 0;
+    while let Some(record) = records.next()? {
+        bytes += replay_bytes_of(record.header.record_bytes(), record.index.len());
+        if record.has_changes() {
+            index.take_in(&record)?;
+        }
+    }
+    match records.offset() {
+        end if end == accepted_bytes => Ok(bytes),
+        end => Err(damaged(epoch, end)),
+    }
+}
+
+/// Returns how much is read to replay a record.
+pub(crate) fn replay_bytes_of(record_bytes: u64, index_bytes: usize) -> u64 {
+    record_bytes.min((WINDOW_BYTES + index_bytes) as u64)
+}
+
+impl<F: File> Read<F> {
+    /// Makes the index anew, of the segments alone.
+    pub(crate) fn rebuild(&mut self) -> Result<(), StoreError> {
+        let (index, replay_bytes) = from_segments(&self.older, &self.index.cache)?;
+        (self.index, self.replay_bytes) = (index, replay_bytes);
+        self.covered = Covered::default();
+        self.rebuilt = true;
+        Ok(())
+    }
+}
+
+fn open<D: Directory>(directory: &D, epoch: u64) -> Result<Option<D::File>, StoreError> {
+    let name = segment_name(epoch);
+    match directory.open(&name) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind == IoKind::NotFound => Ok(None),
+        Err(error) => Err(error.at(&name)),
+    }
+}
+
+fn missing(epoch: u64) -> StoreError {
+    StoreError::Corrupt(format!("{} is missing", segment_name(epoch)))
+}
+
+/// Returns the file of an older segment.
+pub(crate) fn older_file<F>(older: &[Older<F>], epoch: u64) -> Option<&F> {
+    let found = older.binary_search_by_key(&epoch, |older| older.epoch).ok()?;
+    older.get(found).map(|older| &older.file)
 }

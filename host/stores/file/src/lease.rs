@@ -1,7 +1,7 @@
 //! The lease: the right to write, who has it and how it is taken.
 
 use crate::directory::{Directory, File, IoKind};
-use crate::segment::{MAX_EPOCH, Name, lease_name, parse_name};
+use crate::names::{MAX_EPOCH, Name, lease_name, parse_name};
 use kvfs_contract::StoreError;
 
 /// An opener's epoch, and the file that says whether it is still the newest.

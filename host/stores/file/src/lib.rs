@@ -5,30 +5,51 @@
 //! crate describes the files and argues why nothing is lost.
 //!
 //! - A *segment* is a file of records, written by one opener only; a record is one `apply`.
-//! - A *lease* is an empty file whose creation claims the next number, the opener's *epoch*. A new
-//!   opener writes into the older leases; a writer acknowledges nothing once its own is not empty.
-//! - The *index*, in memory, gives the location of each key's value.
+//! - A *lease* is an empty file whose creation claims the next number, the writer's *epoch*. It
+//!   writes into the older leases; a writer acknowledges nothing once its own is not empty, and goes
+//!   on with the next number.
+//! - The *index* gives the location of each key's value: recent changes in memory, the others in
+//!   *tables*, sorted files that are made of the segments and can be made anew.
 
 mod directory;
+mod names;
 mod record;
 mod remedy;
 
 mod lease;
+mod list;
+mod records;
 mod reserve;
+mod small;
+mod table;
+mod usage;
+
+mod location;
+mod own;
 mod segment;
 
-mod chain;
 mod index;
+
+mod chain;
+
 mod log;
 
-mod compact;
+mod roll;
+
+mod checkpoint;
+mod copy;
+
+mod collect;
 mod open;
 mod reader;
+
+mod turn;
+
 mod store;
 
 /// Returns whether a file of this name is a sign of a store in its directory.
 pub fn is_own_name(name: &str) -> bool {
-    segment::parse_name(name).is_some() || name == reserve::NAME
+    names::parse_name(name).is_some() || name == reserve::NAME
 }
 
 pub use directory::{Directory, File, IoError, IoKind, Listed, Status};
@@ -36,4 +57,4 @@ pub use kvfs_contract::StoreError;
 pub use log::Options;
 pub use reader::FileReader;
 pub use remedy::with_remedy;
-pub use store::{FileStore, MAX_ENTRIES};
+pub use store::FileStore;

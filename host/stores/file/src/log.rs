@@ -1,12 +1,17 @@
-//! The files of an open store: a segment to append to, older ones to read from, and the index in
-//! memory.
+//! The files of an open store: a segment to append to, older ones to read from, and the index.
 
+use crate::chain::{Covered, Older, older_file, replay_bytes_of};
 use crate::directory::{Directory, File, IoError};
-use crate::index::{Index, Location};
-use crate::lease::Lease;
-use crate::record::{Builder, FLAG_NOTE, HEADER_BYTES, NOTE_SEQUENCE};
+use crate::index::{Index, shrinks};
+use crate::lease::remove;
+use crate::list::{List, ListedSegment, ListedTable, MAX_COLLECTED};
+use crate::location::Location;
+use crate::names::{Name, segment_name};
+use crate::own::Own;
+use crate::record::Builder;
 use crate::reserve;
-use crate::segment::segment_name;
+use crate::turn::Doubtful;
+use crate::usage::Used;
 use kvfs_contract::{Mutation, StoreError};
 
 /// The files of an open store, and its state.
@@ -16,11 +21,29 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) own: Own<D::File>,
     /// The segments before the own one, oldest first.
     pub(crate) older: Vec<Older<D::File>>,
-    pub(crate) index: Index,
+    /// Files that count no more, and go once that is durable.
+    pub(crate) retired: Vec<Retired>,
+    /// Segments that were collected of late: epochs and accepted bytes.
+    pub(crate) collected: Vec<(u64, u64)>,
+    /// Names were created since the directory was last made durable.
+    pub(crate) new_names: bool,
+    pub(crate) index: Index<D::File>,
+    /// What the tables of the index cover.
+    pub(crate) covered: Covered,
+    /// What an opening would read of the segments that the tables do not cover.
+    pub(crate) replay_bytes: u64,
+    /// How often the index was made anew because a table was damaged.
+    pub(crate) rebuilt: u64,
     pub(crate) state: State,
-    /// Size of the files at which compaction is tried again.
-    pub(crate) compact_at_bytes: u64,
-    /// On a full disk: compaction is tried once so few bytes are live.
+    /// Size of the files at which a collection that failed is tried again.
+    pub(crate) collect_at_bytes: u64,
+    /// What there must be to replay before a checkpoint that failed is tried again.
+    pub(crate) checkpoint_at_bytes: u64,
+    /// Size of the own segment at which a roll that failed is tried again.
+    pub(crate) roll_at_bytes: u64,
+    /// Segments that cannot be collected, because they are damaged.
+    pub(crate) stays: Vec<u64>,
+    /// On a full disk: a collection is tried once so few bytes are live.
     pub(crate) full_until_live_bytes: Option<u64>,
     pub(crate) options: Options,
 }
@@ -28,98 +51,96 @@ pub(crate) struct Log<D: Directory> {
 /// Options for opening a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Least garbage for a compaction, which also waits until garbage is more than the live bytes;
-    /// 16 MiB unless told.
+    /// Garbage that is always put up with; 4 MiB unless told.
     pub min_garbage_bytes: u64,
     /// Room kept on the disk for opening and removing when it is full; 1 MiB unless told.
     pub reserve_bytes: usize,
+    /// A segment ends at this size, or at a 64th of the live bytes if that is more; 32 MiB unless
+    /// told.
+    pub min_segment_bytes: u64,
+    /// A segment ends at this size however much is live; 1 GiB unless told.
+    pub max_segment_bytes: u64,
+    /// Most changes of the index in memory, at 50 to 150 bytes each; 100,000 unless told. More make
+    /// a checkpoint.
+    pub max_recent_changes: usize,
+    /// Most bytes of segments that an opening reads for the index, about; 32 MiB unless told. More
+    /// make a checkpoint.
+    pub max_replay_bytes: u64,
+    /// Most bytes of blocks of tables in memory; 32 MiB unless told.
+    pub max_cache_bytes: usize,
+}
+
+impl Options {
+    /// What holds unless told.
+    pub const DEFAULT: Self = Self {
+        min_garbage_bytes: 4 << 20,
+        reserve_bytes: 1 << 20,
+        min_segment_bytes: 32 << 20,
+        max_segment_bytes: 1 << 30,
+        max_recent_changes: 100_000,
+        max_replay_bytes: 32 << 20,
+        max_cache_bytes: 32 << 20,
+    };
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { min_garbage_bytes: 16 << 20, reserve_bytes: 1 << 20 }
+        Self::DEFAULT
     }
 }
 
-/// The segment that this opener writes.
+/// A segment or table that counts no more.
 #[derive(Debug)]
-pub(crate) struct Own<F> {
-    pub(crate) lease: Lease<F>,
-    pub(crate) file: F,
-    pub(crate) end: u64,
-    pub(crate) sequence: u64,
-    pub(crate) synced_to: u64,
-    /// The file's name is durable, and so are all names before it.
-    pub(crate) name_synced: bool,
-    /// The end may hold a whole record that was not acknowledged.
-    pub(crate) leftover: bool,
-}
-
-impl<F: File> Own<F> {
-    /// Writes a record at the end. After an error no reader may take it for a record.
-    fn write_record(&mut self, record: &[u8]) -> Result<(), StoreError> {
-        let Err(error) = self.file.write(self.end, record) else { return Ok(()) };
-        let cut_off = |size_bytes| size_bytes < self.end + record.len() as u64;
-        let cut_off = self.file.status().is_ok_and(|status| cut_off(status.size_bytes));
-        // It may be there whole. Without its header it is no record.
-        if !cut_off && self.file.write(self.end, &[0; HEADER_BYTES]).is_err() {
-            self.leftover = true;
-            return Err(StoreError::UnknownOutcome);
-        }
-        Err(error.at(&segment_name(self.lease.epoch)))
-    }
-
-    /// Notes, in memory and in the file, that all of the segment is durable.
-    ///
-    /// Without the note a reader could not tell bytes from before the last sync from the end that a
-    /// crash leaves. The next record overwrites the note and says the same. A crash may lose the
-    /// note, as it may lose a write that never happened.
-    pub(crate) fn note_synced(&mut self) {
-        self.synced_to = self.end;
-        let note =
-            Builder::new().finish(FLAG_NOTE, self.lease.epoch, NOTE_SEQUENCE, self.end, self.synced_to);
-        let _ = self.file.write(self.end, &note);
-    }
-}
-
-/// A segment that is only read.
-#[derive(Debug)]
-pub(crate) struct Older<F> {
-    pub(crate) epoch: u64,
-    pub(crate) file: F,
-    pub(crate) accepted_bytes: u64,
+pub(crate) struct Retired {
+    pub(crate) name: Name,
+    pub(crate) bytes: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Writable,
-    /// A newer opener has the store.
-    Fenced,
+    /// A newer opener has the store. A record may be in doubt.
+    Fenced(Option<Doubtful>),
     /// The contents of the disk are unknown. In words: why.
     Broken(String),
 }
 
 impl<D: Directory> Log<D> {
+    pub(crate) fn is_writable(&self) -> bool {
+        self.state == State::Writable
+    }
+
     /// Reads a value from its segment.
     pub(crate) fn read(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
-        location.read(older_file(&self.older, location.epoch).unwrap_or(&self.own.file))
+        if location.epoch == self.own.lease.epoch {
+            return location.read(&self.own.file);
+        }
+        match older_file(&self.older, location.epoch) {
+            Some(file) => location.read(file),
+            None => Err(of_no_segment(location)),
+        }
     }
 
     /// Writes a record, and applies its changes to the index once the next opener is certain to
     /// read it.
     pub(crate) fn append(&mut self, mutations: &[Mutation<&[u8]>]) -> Result<(), StoreError> {
+        let before = self.index.find_all(mutations)?;
+        let shrinks = || shrinks(mutations, &before);
         let own = &mut self.own;
-        let io = |error: IoError| error.at(&segment_name(own.lease.epoch));
-        if own.leftover {
-            own.file.write(own.end, &[0; HEADER_BYTES]).map_err(io)?;
-            own.leftover = false;
+        // Seldom does another opener take the lease while a record is written. Mostly it was some
+        // time ago, and this keeps the record from being in doubt.
+        if !own.lease.is_held()? {
+            self.state = State::Fenced(None);
+            return Err(StoreError::AccessDenied);
         }
+        own.clear_leftover()?;
         let mut builder = Builder::new();
         let at: Vec<u32> = mutations.iter().map(|m| builder.push(m.key(), m.value())).collect();
+        let index_bytes = builder.values_at() as usize;
         let values_at = own.end + builder.values_at();
-        let record = builder.finish(0, own.lease.epoch, own.sequence, own.end, own.synced_to);
-        let written = own.write_record(&record);
-        if self.full_until_live_bytes.is_some() && written.is_ok() && !self.index.shrinks_by(mutations) {
+        let record = own.finish(builder, 0);
+        let written = own.write(&record);
+        if self.full_until_live_bytes.is_some() && written.is_ok() && !shrinks() {
             self.full_until_live_bytes = None;
         }
         if let Err(error) = written {
@@ -127,10 +148,10 @@ impl<D: Directory> Log<D> {
                 return Err(error);
             }
             self.full_until_live_bytes.get_or_insert(u64::MAX);
-            if !self.index.shrinks_by(mutations) {
+            if !shrinks() {
                 return Err(error);
             }
-            reserve::without(&self.directory, self.options.reserve_bytes, || own.write_record(&record))?;
+            reserve::without(&self.directory, self.options.reserve_bytes, || own.write(&record))?;
         }
         // A newer opener that took the lease before this moment may have read the segment before
         // the write above. While the lease is held, a later one will read the segment after the
@@ -138,7 +159,7 @@ impl<D: Directory> Log<D> {
         match own.lease.is_held() {
             Ok(true) => {}
             Ok(false) => {
-                self.state = State::Fenced;
+                self.fenced_with(&record);
                 return Err(StoreError::UnknownOutcome);
             }
             Err(_) => {
@@ -146,50 +167,120 @@ impl<D: Directory> Log<D> {
                 return Err(StoreError::UnknownOutcome);
             }
         }
-        own.end += record.len() as u64;
-        own.sequence += 1;
+        own.accept(&record);
         let epoch = own.lease.epoch;
-        for (mutation, at) in mutations.iter().zip(at) {
+        self.replay_bytes += replay_bytes_of(record.len() as u64, index_bytes);
+        for ((mutation, at), before) in mutations.iter().zip(at).zip(before) {
             match *mutation {
                 Mutation::Put { key, value } => {
-                    self.index.put(key, epoch, values_at + u64::from(at), value.len() as u32);
-                    self.index.keep(key, value);
+                    let (offset, length) = (values_at + u64::from(at), value.len() as u32);
+                    self.index.change(key, Some(Location { epoch, offset, length }), epoch, before);
+                    self.index.small.keep(key, value);
                 }
-                Mutation::Delete { key } => self.index.delete(key),
+                Mutation::Delete { key } => self.index.change(key, None, epoch, before),
             }
         }
         Ok(())
     }
 
-    /// Makes everything in the own segment durable. Older segments were durable when it began.
+    /// Makes everything durable: older segments before the own one says so of itself. Then removes
+    /// the files that count no more.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
-        let own = &mut self.own;
-        if own.synced_to == own.end && own.name_synced {
+        if self.own.synced_to == self.own.end && !self.new_names && self.retired.is_empty() {
             return Ok(());
         }
-        let synced = own.file.sync().and_then(|()| match own.name_synced {
-            true => Ok(()),
-            false => self.directory.sync(),
-        });
-        if let Err(error) = synced {
-            // The system may have dropped what it could not write, and report success at the next
-            // attempt.
-            self.state = State::Broken(format!("a sync failed ({error}); open the store anew"));
-            return Err(StoreError::UnknownOutcome);
+        if let Err(error) = self.sync_files() {
+            return Err(self.sync_failed(&error));
         }
-        own.name_synced = true;
-        own.note_synced();
+        self.new_names = false;
+        for older in &mut self.older {
+            older.durable_bytes = older.accepted_bytes;
+        }
+        for kept in &mut self.index.tables {
+            kept.is_durable = true;
+        }
+        self.own.note_synced();
+        for retired in self.retired.drain(..) {
+            // The next opener removes what is left.
+            let _ = remove(&self.directory, &retired.name.text());
+        }
         Ok(())
     }
 
-    /// Returns the bytes of all segments of the store.
+    fn sync_files(&self) -> Result<(), IoError> {
+        let not_durable = self.older.iter().filter(|older| older.durable_bytes < older.accepted_bytes);
+        let tables = self.index.tables.iter().filter(|kept| !kept.is_durable);
+        let files = not_durable.map(|older| &older.file).chain(tables.map(|kept| kept.table.file()));
+        files.chain([&self.own.file]).try_for_each(File::sync)?;
+        if self.new_names { self.directory.sync() } else { Ok(()) }
+    }
+
+    /// Makes the oldest segments durable until at most this much is not.
+    pub(crate) fn sync_oldest(&mut self, at_most: u64) -> Result<(), StoreError> {
+        let mut left: u64 = self.older.iter().map(|older| older.accepted_bytes - older.durable_bytes).sum();
+        if left > at_most && self.new_names {
+            if let Err(error) = self.directory.sync() {
+                return Err(self.sync_failed(&error));
+            }
+            self.new_names = false;
+        }
+        for number in 0..self.older.len() {
+            let older = &mut self.older[number];
+            if left <= at_most {
+                break;
+            }
+            if older.durable_bytes < older.accepted_bytes {
+                if let Err(error) = older.file.sync() {
+                    return Err(self.sync_failed(&error));
+                }
+                left -= older.accepted_bytes - older.durable_bytes;
+                older.durable_bytes = older.accepted_bytes;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_failed(&mut self, error: &IoError) -> StoreError {
+        // The system may have dropped what it could not write, and report success at the next
+        // attempt.
+        self.state = State::Broken(format!("a sync failed ({error}); open the store anew"));
+        StoreError::UnknownOutcome
+    }
+
+    /// Returns the list for a segment after the own one, without some of the segments.
+    pub(crate) fn list(&self, without: &[u64]) -> List {
+        let own = (self.own.lease.epoch, self.own.end, self.own.synced_to);
+        let older = self.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
+        let (gone, stay): (Vec<_>, Vec<_>) =
+            older.chain([own]).partition(|(epoch, ..)| without.contains(epoch));
+        let tables = self.index.tables.iter().map(|kept| kept.listed()).collect();
+        let gone = gone.into_iter().map(|(epoch, accepted_bytes, _)| (epoch, accepted_bytes));
+        let mut collected: Vec<_> = self.collected.iter().copied().chain(gone).collect();
+        collected.drain(..collected.len().saturating_sub(MAX_COLLECTED));
+        List { collected, ..list(stay.into_iter(), &self.covered, tables) }
+    }
+
+    /// Returns the bytes of all segments that count.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.own.end + self.older.iter().map(|older| older.accepted_bytes).sum::<u64>()
     }
 }
 
-/// Returns the file of an older segment.
-pub(crate) fn older_file<F>(older: &[Older<F>], epoch: u64) -> Option<&F> {
-    let found = older.binary_search_by_key(&epoch, |older| older.epoch).ok()?;
-    older.get(found).map(|older| &older.file)
+/// Returns the list of these segments (epoch, accepted and durable bytes) and tables.
+pub(crate) fn list(
+    segments: impl Iterator<Item = (u64, u64, u64)>,
+    covered: &Covered,
+    tables: Vec<ListedTable>,
+) -> List {
+    let segments = segments.map(|(epoch, accepted_bytes, durable_bytes)| {
+        let Used { live_bytes, removal_bytes } = covered.of(epoch);
+        ListedSegment { epoch, accepted_bytes, durable_bytes, live_bytes, removal_bytes }
+    });
+    List { replay_from: covered.before, segments: segments.collect(), tables, collected: Vec::new() }
+}
+
+/// Returns the error for a value in a segment that does not count.
+pub(crate) fn of_no_segment(location: &Location) -> StoreError {
+    let name = segment_name(location.epoch);
+    StoreError::Corrupt(format!("a value is in {name}, which is not among the segments"))
 }

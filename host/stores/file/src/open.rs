@@ -1,18 +1,23 @@
-//! Opens a directory: claims the next epoch, ends the older openers, and reads what they left.
+//! Opens a directory: claims the next epoch, takes the store from older openers, and reads what they
+//! left.
 
 use crate::chain::read_chain;
-use crate::compact;
-use crate::directory::{Directory, File, IoKind};
+use crate::checkpoint;
+use crate::collect;
+use crate::directory::Directory;
 use crate::lease::{Lease, names, next_epoch, remove};
-use crate::log::{Log, Options, Own, State};
-use crate::record::{Builder, FLAG_START};
+use crate::list::List;
+use crate::log::{Log, Options, Retired, State, list};
+use crate::names::{Name, lease_name};
+use crate::own::{NotBegun, Own};
 use crate::reserve;
-use crate::segment::{Name, lease_name, segment_name};
 use crate::store::FileStore;
+use crate::table::Cache;
+use crate::usage::Used;
 use kvfs_contract::StoreError;
 
 /// How often opening starts anew because another program opened the store at the same time.
-const MAX_ATTEMPTS: usize = 16;
+const MAX_ATTEMPTS: u32 = 16;
 
 /// The result of an attempt to open.
 enum Attempt<T> {
@@ -31,7 +36,8 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// # Cost
     ///
-    /// Reads all keys, and the values that were not durable; two syncs.
+    /// Opens each segment and table, and reads the keys that no table has, and the values that were
+    /// not durable.
     pub fn open(directory: D) -> Result<Self, StoreError> {
         Self::open_with(directory, Options::default())
     }
@@ -42,23 +48,35 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// As [`FileStore::open`].
     pub fn open_with(directory: D, options: Options) -> Result<Self, StoreError> {
-        for _ in 0..MAX_ATTEMPTS {
-            let mut attempted = attempt(&directory, options);
-            if matches!(attempted, Err(StoreError::QuotaExceeded)) {
-                attempted =
-                    reserve::without(&directory, options.reserve_bytes, || attempt(&directory, options));
-            }
-            if let Attempt::Done(mut log) = attempted? {
-                reserve::keep(&directory, options.reserve_bytes);
-                compact::after_open(&mut log);
-                return Ok(Self(log));
-            }
-        }
-        Err(StoreError::Unavailable("other programs keep opening the store; run one at a time".into()))
+        let mut log = take(&directory, options)?;
+        reserve::keep(&directory, options.reserve_bytes);
+        checkpoint::if_due(&mut log);
+        collect::if_due(&mut log);
+        Ok(Self(log))
     }
 }
 
-fn attempt<D: Directory + Clone>(directory: &D, options: Options) -> Result<Attempt<Log<D>>, StoreError> {
+/// Takes the store, from another opener if there is one.
+pub(crate) fn take<D: Directory + Clone>(directory: &D, options: Options) -> Result<Log<D>, StoreError> {
+    for number in 0..MAX_ATTEMPTS {
+        let mut attempted = attempt(directory, options);
+        if matches!(attempted, Err(StoreError::QuotaExceeded)) {
+            attempted = reserve::without(directory, options.reserve_bytes, || attempt(directory, options));
+        }
+        if let Attempt::Done(log) = attempted? {
+            return Ok(*log);
+        }
+        directory.pause(number);
+    }
+    Err(StoreError::Unavailable(
+        "other programs keep opening the store; try again when it is less busy".into(),
+    ))
+}
+
+fn attempt<D: Directory + Clone>(
+    directory: &D,
+    options: Options,
+) -> Result<Attempt<Box<Log<D>>>, StoreError> {
     let epoch = next_epoch(directory)?;
     let Some(lease) = Lease::claim(directory, epoch)? else { return Ok(Attempt::Overtaken) };
     let opened = attempt_with(directory, options, lease);
@@ -74,65 +92,63 @@ fn attempt_with<D: Directory + Clone>(
     directory: &D,
     options: Options,
     lease: Lease<D::File>,
-) -> Result<Attempt<Log<D>>, StoreError> {
+) -> Result<Attempt<Box<Log<D>>>, StoreError> {
     let epoch = lease.epoch;
     lease.revoke_older(directory)?;
 
     // Segments are read only now, when their writers acknowledge nothing any more.
-    let mut segments: Vec<u64> = names(directory)?.into_iter().filter_map(Name::segment).collect();
+    let names = names(directory)?;
+    let mut segments: Vec<u64> = names.iter().copied().filter_map(Name::segment).collect();
     segments.sort_unstable();
     if segments.last().is_some_and(|&last| last >= epoch) {
         return Ok(Attempt::Overtaken);
     }
-    let read = match read_chain(directory, &segments) {
+    let read = match read_chain(directory, &segments, &Cache::new(options.max_cache_bytes)) {
         Ok(read) => read,
         // A newer opener may have removed the missing file.
         Err(_) if !lease.is_held()? => return Ok(Attempt::Overtaken),
         Err(error) => return Err(error),
     };
-    if let Some(last) = read.older.last() {
-        // The segments below the own one must be durable before it is.
-        let name = segment_name(last.epoch);
-        last.file.sync().map_err(|error| error.at(&name))?;
-        directory.sync().map_err(|error| error.at("the directory"))?;
-    }
-
-    let name = segment_name(epoch);
-    let file = match directory.create(&name) {
-        Ok(file) => file,
-        Err(error) if error.kind == IoKind::Exists => return Ok(Attempt::Overtaken),
-        Err(error) => return Err(error.at(&name)),
+    let older = read.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
+    let tables: Vec<_> = read.index.tables.iter().map(|kept| kept.listed()).collect();
+    let collected = read.collected;
+    let list = List { collected: collected.clone(), ..list(older, &read.covered, tables) };
+    let own = match Own::begin(directory, lease, &list, 0) {
+        Ok(own) => own,
+        Err(NotBegun::Exists) => return Ok(Attempt::Overtaken),
+        Err(NotBegun::Undone(error) | NotBegun::Unknown(error)) => return Err(error),
     };
-    let mut start = Builder::new();
-    for older in &read.older {
-        start.push_segment(older.epoch, older.accepted_bytes);
-    }
-    let start = start.finish(FLAG_START, epoch, 0, 0, 0);
-    if let Err(error) = file.write(0, &start) {
-        // An opener that found the start whole may build on it, so only one that was cut off may
-        // go.
-        if file.status().is_ok_and(|status| status.size_bytes < start.len() as u64) {
-            let _ = remove(directory, &name);
-        }
-        return Err(error.at(&name));
-    }
-    if !lease.is_held()? {
+    if !own.lease.is_held()? {
         return Ok(Attempt::Overtaken);
     }
-    // Openers from here on find the start above and build on the segments it lists.
-    for garbage in segments.iter().filter(|&&epoch| !read.older.iter().any(|older| older.epoch == epoch)) {
-        remove(directory, &segment_name(*garbage))?;
-    }
-    let end = start.len() as u64;
-    let own = Own { lease, file, end, sequence: 1, synced_to: 0, name_synced: false, leftover: false };
-    Ok(Attempt::Done(Log {
+    // Openers from here on find the start above and build on the segments it lists. The others go
+    // once the start is durable: a crash that loses it may make one of them count again.
+    let counts = |name: &Name| match *name {
+        Name::Segment(epoch) => list.segments.iter().any(|listed| listed.epoch == epoch),
+        Name::Table(epoch) => list.tables.iter().any(|listed| listed.epoch == epoch),
+        Name::Lease(_) => true,
+    };
+    let retired = names.into_iter().filter(|name| !counts(name));
+    let retired = retired.map(|name| Retired { name, bytes: 0 }).collect();
+    let mut index = read.index;
+    index.usage.enter(own.lease.epoch, Used::default());
+    Ok(Attempt::Done(Box::new(Log {
         directory: directory.clone(),
         own,
         older: read.older,
-        index: read.index,
+        retired,
+        collected,
+        new_names: true,
+        index,
+        covered: read.covered,
+        replay_bytes: read.replay_bytes,
+        rebuilt: u64::from(read.rebuilt),
         state: State::Writable,
-        compact_at_bytes: 0,
+        collect_at_bytes: 0,
+        roll_at_bytes: 0,
+        checkpoint_at_bytes: 0,
+        stays: Vec::new(),
         full_until_live_bytes: None,
         options,
-    }))
+    })))
 }

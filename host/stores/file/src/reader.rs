@@ -1,25 +1,30 @@
 //! A reader of a store, which changes nothing in the directory.
 
-use crate::chain::{Read, read_chain};
-use crate::directory::Directory;
-use crate::index::Location;
+use crate::chain::{Read, older_file, read_chain};
+use crate::directory::{Directory, File};
 use crate::lease::names;
-use crate::log::older_file;
+use crate::location::Location;
+use crate::log::of_no_segment;
+use crate::names::Name;
 use crate::remedy::reason;
-use crate::segment::Name;
+use crate::table::Cache;
 use kvfs_contract::{Entry, StoreError};
+use std::sync::{Mutex, PoisonError};
+
+/// Most bytes of blocks of tables in memory.
+const MAX_CACHE_BYTES: usize = 8 << 20;
 
 /// How often reading starts anew because the files changed meanwhile.
 const MAX_ATTEMPTS: usize = 16;
 
 /// The entries of a store at the moment it was opened for reading.
 ///
-/// A program that writes to the store goes on undisturbed. Segments that it removes in a compaction
-/// stay readable here.
-pub struct FileReader<D: Directory>(Read<D::File>);
+/// A program that writes to the store goes on undisturbed. Files that it removes stay readable
+/// here.
+pub struct FileReader<D: Directory>(Mutex<Read<D::File>>);
 
 impl<D: Directory> FileReader<D> {
-    /// Reads the keys of the store in a directory; `None` if there is no store.
+    /// Opens the store in a directory; `None` if there is no store.
     ///
     /// # Errors
     ///
@@ -28,16 +33,17 @@ impl<D: Directory> FileReader<D> {
     pub fn open(directory: &D) -> Result<Option<Self>, StoreError> {
         let mut listed = segments(directory)?;
         let mut failed = None;
+        let cache = Cache::new(MAX_CACHE_BYTES);
         for _ in 0..MAX_ATTEMPTS {
             let read = match listed.is_empty() {
                 true => Ok(None),
-                false => read_chain(directory, &listed).map(|read| Some(Self(read))),
+                false => read_chain(directory, &listed, &cache).map(|read| Some(Self(Mutex::new(read)))),
             };
             if let Ok(Some(_)) = read {
                 return read;
             }
-            // A compaction creates a segment and removes those before it: listed segments may be
-            // gone, and the new one may be missing from the list.
+            // A writer begins segments and removes others: listed ones may be gone, and a new one
+            // may be missing from the list.
             let again = segments(directory)?;
             if again == listed {
                 return read;
@@ -54,7 +60,7 @@ impl<D: Directory> FileReader<D> {
 
     /// Returns the value of a key.
     pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.index.get(key).map(|location| self.read(location)).transpose()
+        self.ask(|read| read.index.find(key)?.map(|location| value_at(read, &location)).transpose())
     }
 
     /// Returns entries of a range, as [`FileStore::page`](crate::FileStore::page) does.
@@ -64,16 +70,42 @@ impl<D: Directory> FileReader<D> {
         end: &[u8],
         mut take: impl FnMut(usize) -> bool,
     ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
-        let range = self.0.index.range(start, end);
-        let page = range.take_while(|(key, location)| take(key.len() + location.length as usize));
-        page.map(|(key, location)| Ok(Entry { key: key.to_vec(), value: self.read(location)? })).collect()
+        let (mut page, mut next, mut done) = (Vec::new(), start.to_vec(), false);
+        self.ask(|read| {
+            // Goes on behind what was taken if the index was made anew meanwhile.
+            let from = next.clone();
+            for found in read.index.range(&from, end)? {
+                let (key, location) = found?;
+                done = done || !take(key.len() + location.length as usize);
+                if done {
+                    break;
+                }
+                next.clone_from(&key);
+                next.push(0);
+                page.push(Entry { value: value_at(read, &location)?, key });
+            }
+            Ok(())
+        })?;
+        Ok(page)
     }
 
-    fn read(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
-        let file = older_file(&self.0.older, location.epoch)
-            .ok_or_else(|| StoreError::Corrupt("a value is in a segment that was not read".into()))?;
-        location.read(file)
+    /// Asks, and asks once more if a table turned out damaged: the segments have all of it.
+    fn ask<T>(&self, mut ask: impl FnMut(&Read<D::File>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        // No call leaves the index half changed, so a panic elsewhere is no harm.
+        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match ask(&read) {
+            Err(_) if read.index.is_damaged() => {
+                read.rebuild()?;
+                ask(&read)
+            }
+            result => result,
+        }
     }
+}
+
+fn value_at<F: File>(read: &Read<F>, location: &Location) -> Result<Vec<u8>, StoreError> {
+    let file = older_file(&read.older, location.epoch).ok_or_else(|| of_no_segment(location))?;
+    location.read(file)
 }
 
 fn segments<D: Directory>(directory: &D) -> Result<Vec<u64>, StoreError> {

@@ -20,17 +20,22 @@ use xxhash_rust::xxh64::xxh64;
 pub(crate) const HEADER_BYTES: usize = 64;
 const MAGIC: [u8; 4] = *b"kvf1";
 
-/// The first record of a segment. Its index lists the segments before it: epoch u64, accepted bytes
-/// u64.
+/// The first record of a segment. Its index lists the segments before it.
 pub(crate) const FLAG_START: u32 = 1;
-/// A start of a snapshot: the segment holds everything itself, once a record with [`FLAG_END`]
-/// follows.
+/// A start of a snapshot, which older versions wrote: the segment holds everything itself, once a
+/// record with [`FLAG_END`] follows.
 pub(crate) const FLAG_SNAPSHOT: u32 = 2;
-/// The end of a snapshot.
+/// The end of a snapshot or of copied records.
 pub(crate) const FLAG_END: u32 = 4;
 
 /// A note: only its `synced-to` counts, which is the offset where it lies.
 pub(crate) const FLAG_NOTE: u32 = 8;
+/// A start with a list of the present form. Older versions, which do not know the flag, take the
+/// list for one of the first form, miss a segment and refuse the store.
+pub(crate) const FLAG_LIST: u32 = 16;
+/// A start of copied records: the segment counts once a record with [`FLAG_END`] follows.
+pub(crate) const FLAG_COPIES: u32 = 32;
+
 /// The sequence number of a note. No record has it, so a reader of records stops at a note.
 pub(crate) const NOTE_SEQUENCE: u64 = u64::MAX;
 
@@ -114,10 +119,15 @@ impl Builder {
         at
     }
 
-    /// Adds a segment to the list in a start.
-    pub(crate) fn push_segment(&mut self, epoch: u64, accepted_bytes: u64) {
-        self.bytes.extend_from_slice(&epoch.to_le_bytes());
-        self.bytes.extend_from_slice(&accepted_bytes.to_le_bytes());
+    /// Makes the record of a start, whose index is a list.
+    pub(crate) fn with_list(list: &[u8]) -> Self {
+        let mut builder = Self::new();
+        builder.bytes.extend_from_slice(list);
+        builder
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.len() == HEADER_BYTES
     }
 
     /// Returns the bytes so far, header included.
@@ -179,15 +189,6 @@ pub(crate) fn changes(mut index: &[u8], values_bytes: u32) -> Option<Vec<Change<
     (values == u64::from(values_bytes)).then_some(found)
 }
 
-/// Reads the segments that a start lists.
-pub(crate) fn segments(index: &[u8]) -> Option<Vec<(u64, u64)>> {
-    let pairs = index.chunks(16).map(|pair| {
-        let epoch = u64::from_le_bytes(*pair.first_chunk()?);
-        Some((epoch, u64::from_le_bytes(*pair.get(8..)?.first_chunk()?)))
-    });
-    pairs.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +224,5 @@ mod tests {
         for (index, values) in [(&b"\x01"[..], 0), (b"\x05\0\0\0\0\0abc", 0), (b"\x01\0\x03\0\0\0a", 1)] {
             assert_eq!(changes(index, values), None);
         }
-        assert_eq!(segments(&[0; 15]), None);
     }
 }

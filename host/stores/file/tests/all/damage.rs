@@ -4,7 +4,12 @@ use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileStore, Options, StoreError};
 use kvfs_store_rig::Calls;
 
-const OPTIONS: Options = Options { min_garbage_bytes: 16 << 20, reserve_bytes: 256 };
+const OPTIONS: Options = Options {
+    min_garbage_bytes: 16 << 20,
+    reserve_bytes: 256,
+    min_segment_bytes: 1 << 20,
+    ..Options::DEFAULT
+};
 
 /// The size of a note, which ends a segment whose writer ended after a durable apply.
 const NOTE_BYTES: usize = 64;
@@ -44,9 +49,10 @@ fn segments(disk: &Disk) -> Vec<String> {
 #[test]
 fn durable_keys_that_are_damaged_are_an_error_and_never_missing() {
     // A header for each record, and 6 bytes and the key in an index for each change.
-    let two_segments = 64 + 4 * (64 + 8) + (64 + 16) + 4 * (64 + 8);
-    let snapshot = 64 + (64 + 8 * 7) + 64;
-    for (whole, files, checked_bytes) in [(disk(), 2, two_segments), (compacted_disk(), 1, snapshot)] {
+    // A start has a list: 16 bytes, 40 for each segment, and 16 for each that was collected.
+    let two_segments = (64 + 16) + 4 * (64 + 8) + (64 + 16 + 40) + 4 * (64 + 8);
+    let copies = (64 + 16 + 16) + (64 + 8 * 7) + 64;
+    for (whole, files, checked_bytes) in [(disk(), 2, two_segments), (compacted_disk(), 1, copies)] {
         let segments = segments(&whole);
         assert_eq!(segments.len(), files);
         let mut found_out = 0;

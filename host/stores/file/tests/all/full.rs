@@ -4,7 +4,12 @@ use crate::disk::{Disk, SimDirectory};
 use kvfs_file_store::{FileStore, IoKind, Options, StoreError};
 use kvfs_store_rig::Calls;
 
-const OPTIONS: Options = Options { min_garbage_bytes: 16 << 20, reserve_bytes: 4 << 10 };
+const OPTIONS: Options = Options {
+    min_garbage_bytes: 16 << 20,
+    reserve_bytes: 6 << 10,
+    min_segment_bytes: 1 << 20,
+    ..Options::DEFAULT
+};
 
 fn open(disk: Disk) -> (FileStore<SimDirectory>, SimDirectory) {
     let directory = SimDirectory::new(disk);
@@ -68,7 +73,7 @@ fn openers_in_a_row_on_a_full_disk_all_get_in_as_long_as_the_reserve_lasts() {
 fn an_opening_that_fails_leaves_nothing_behind() {
     let (mut store, directory) = open(Disk::default());
     store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
-    for kind in ["write", "write half", "sync"] {
+    for kind in ["write", "write half", "create"] {
         let again = SimDirectory::new(directory.disk(|disk| disk.after_kill()));
         let mut before = again.disk(|disk| disk.names());
         again.disk(|disk| disk.fail = Some((kind, IoKind::NoSpace)));

@@ -1,0 +1,175 @@
+//! Copies what counts of some segments into a new one, and goes on writing there.
+//!
+//! The new segment counts once the record behind the copies is there, and does not exist before
+//! that: a copy that fails is removed. The segments that were copied lose their names only after
+//! the new one is durable.
+
+use crate::chain::{Older, replay_bytes_of};
+use crate::directory::{Directory, File};
+use crate::index::changes_of;
+use crate::lease::remove;
+use crate::location::Location;
+use crate::log::{Log, Retired, State};
+use crate::names::{Name, lease_name, segment_name};
+use crate::own::Own;
+use crate::record::{Builder, FLAG_COPIES, FLAG_END};
+use crate::records::{Record, Records};
+use crate::roll::{begin, switch};
+use crate::segment::damaged;
+use kvfs_contract::StoreError;
+
+/// Most bytes of one record of copies, unless a single value is longer: a copy holds one in memory.
+const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// Copies live entries, and the removals that are still needed, of `victims` and switches to the
+/// copy.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] if one of them is damaged: it stays then, and so does the damage, where
+/// its checksums find it.
+pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<(), StoreError> {
+    let collected = log.list(victims).collected;
+    let mut next = begin(log, FLAG_COPIES, victims)?;
+    let copied = copy_all(log, &mut next, victims);
+    if let Err((StoreError::Corrupt(_), epoch)) = copied
+        && !log.index.is_damaged()
+    {
+        log.stays.push(epoch);
+    }
+    let copied = copied.map_err(|(error, _)| error).and_then(|()| {
+        let end = next.finish(Builder::new(), FLAG_END);
+        next.write(&end).map(|()| next.accept(&end))
+    });
+    if let Err(error) = copied {
+        if next.leftover {
+            let why = "it is unknown whether a copy ended; open the store anew";
+            log.state = State::Broken(why.into());
+        } else {
+            // Without its end it counts for nobody.
+            let _ = remove(&log.directory, &segment_name(next.lease.epoch));
+            let _ = remove(&log.directory, &lease_name(next.lease.epoch));
+        }
+        return Err(error);
+    }
+    switch(log, next)?;
+    log.collected = collected;
+    let (victims, kept): (Vec<Older<D::File>>, _) =
+        std::mem::take(&mut log.older).into_iter().partition(|older| victims.contains(&older.epoch));
+    log.older = kept;
+    // The copies are found by reading them again: they are many, and memory is short.
+    let mut copies = Records::new(&log.own.file, log.own.lease.epoch, 0, log.own.end);
+    while let Some(record) = copies.next()? {
+        log.replay_bytes += replay_bytes_of(record.header.record_bytes(), record.index.len());
+        if record.has_changes() {
+            log.index.move_to(&record)?;
+        }
+    }
+    if copies.offset() != log.own.end {
+        let error = damaged(log.own.lease.epoch, copies.offset());
+        log.state = State::Broken(format!("{error}, just after it was written; open the store anew"));
+        return Err(error);
+    }
+    for victim in victims {
+        log.index.usage.forget(victim.epoch);
+        log.retired.push(Retired { name: Name::Segment(victim.epoch), bytes: victim.accepted_bytes });
+    }
+    Ok(())
+}
+
+/// Copies all victims. An error comes with the victim's epoch.
+fn copy_all<D: Directory>(
+    log: &Log<D>,
+    next: &mut Own<D::File>,
+    victims: &[u64],
+) -> Result<(), (StoreError, u64)> {
+    let own = (log.own.lease.epoch, &log.own.file, log.own.end);
+    let older = log.older.iter().map(|older| (older.epoch, &older.file, older.accepted_bytes));
+    let all: Vec<_> = older.chain([own]).collect();
+    let oldest_kept = all.iter().map(|(epoch, ..)| *epoch).find(|epoch| !victims.contains(epoch));
+    let mut builder = Builder::new();
+    for &(epoch, file, accepted_bytes) in all.iter().filter(|(epoch, ..)| victims.contains(epoch)) {
+        let keeps_removals = oldest_kept.is_some_and(|oldest| oldest < epoch);
+        let mut records = Records::new(file, epoch, 0, accepted_bytes);
+        copy_segment(log, next, &mut builder, &mut records, file, keeps_removals)
+            .and_then(|()| match records.offset() {
+                end if end == accepted_bytes => Ok(()),
+                end => Err(damaged(epoch, end)),
+            })
+            .map_err(|error| (error, epoch))?;
+    }
+    flush(next, &mut builder).map_err(|error| (error, next.lease.epoch))
+}
+
+fn copy_segment<D: Directory>(
+    log: &Log<D>,
+    next: &mut Own<D::File>,
+    builder: &mut Builder,
+    records: &mut Records<'_, D::File>,
+    file: &D::File,
+    keeps_removals: bool,
+) -> Result<(), StoreError> {
+    while let Some(record) = records.next()? {
+        if record.has_changes() {
+            copy_record(log, next, builder, &record, file, keeps_removals)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies what counts of a record.
+fn copy_record<D: Directory>(
+    log: &Log<D>,
+    next: &mut Own<D::File>,
+    builder: &mut Builder,
+    record: &Record,
+    file: &D::File,
+    keeps_removals: bool,
+) -> Result<(), StoreError> {
+    let epoch = record.header.epoch;
+    let mut values = None;
+    let mut at = 0;
+    for (key, length) in changes_of(record)? {
+        let Some(length) = length else {
+            // A later put of the key is in a later segment, and hides older ones itself.
+            if keeps_removals && log.index.find(key)?.is_none() {
+                make_room(next, builder, key.len())?;
+                builder.push(key, None);
+            }
+            continue;
+        };
+        let offset = record.values_at() + at as u64;
+        let from = at;
+        at += length as usize;
+        if log.index.find(key)? != Some(Location { epoch, offset, length }) {
+            continue;
+        }
+        let values = match &values {
+            Some(values) => values,
+            None => {
+                let whole = record.values(file)?.ok_or_else(|| damaged(epoch, record.values_at()))?;
+                values.insert(whole)
+            }
+        };
+        // The values are as long as the changes say.
+        let value = values.get(from..at).ok_or_else(|| damaged(epoch, record.values_at()))?;
+        make_room(next, builder, key.len() + value.len())?;
+        builder.push(key, Some(value));
+    }
+    Ok(())
+}
+
+/// Writes the record in the making if so much more would make it too long.
+fn make_room<F: File>(next: &mut Own<F>, builder: &mut Builder, bytes: usize) -> Result<(), StoreError> {
+    if builder.size_bytes() + bytes > MAX_RECORD_BYTES { flush(next, builder) } else { Ok(()) }
+}
+
+fn flush<F: File>(next: &mut Own<F>, builder: &mut Builder) -> Result<(), StoreError> {
+    if builder.is_empty() {
+        return Ok(());
+    }
+    let record = next.finish(std::mem::replace(builder, Builder::new()), 0);
+    next.file.write(next.end, &record).map_err(|error| error.at(&segment_name(next.lease.epoch)))?;
+    next.accept(&record);
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Walks over the records of a segment, whole headers and indexes only.
+
+use crate::directory::File;
+use crate::names::segment_name;
+use crate::record::{FLAG_END, FLAG_START, HEADER_BYTES, Header};
+use kvfs_contract::StoreError;
+
+/// Bytes read at once where the length of what follows is unknown.
+pub(crate) const WINDOW_BYTES: usize = 64 << 10;
+
+/// One record: its offset, header and index.
+pub(crate) struct Record {
+    pub(crate) offset: u64,
+    pub(crate) header: Header,
+    pub(crate) index: Vec<u8>,
+}
+
+impl Record {
+    pub(crate) fn end(&self) -> u64 {
+        self.offset + self.header.record_bytes()
+    }
+
+    pub(crate) fn values_at(&self) -> u64 {
+        self.offset + HEADER_BYTES as u64 + u64::from(self.header.index_bytes)
+    }
+
+    /// Returns whether its index has changes: it is neither a start nor an end.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.header.flags & (FLAG_START | FLAG_END) == 0
+    }
+
+    /// Reads its values; `None` if they are not whole.
+    pub(crate) fn values<F: File>(&self, file: &F) -> Result<Option<Vec<u8>>, StoreError> {
+        let values = file.read(self.values_at(), self.header.values_bytes as usize);
+        let values = values.map_err(|error| error.at(&segment_name(self.header.epoch)))?;
+        Ok(self.header.values_are_whole(&values).then_some(values))
+    }
+}
+
+/// A walk over consecutive records. It ends before the first whose header or index is not whole.
+pub(crate) struct Records<'a, F> {
+    file: &'a F,
+    epoch: u64,
+    name: String,
+    offset: u64,
+    limit: u64,
+    /// The number of the next record; unknown before the first one of a walk from the middle.
+    sequence: Option<u64>,
+    window_at: u64,
+    window: Vec<u8>,
+}
+
+impl<'a, F: File> Records<'a, F> {
+    /// Begins a walk at `from`, where a record begins, up to `limit`.
+    pub(crate) fn new(file: &'a F, epoch: u64, from: u64, limit: u64) -> Self {
+        let sequence = (from == 0).then_some(0);
+        let name = segment_name(epoch);
+        Self { file, epoch, name, offset: from, limit, sequence, window_at: 0, window: Vec::new() }
+    }
+
+    /// Returns the end of the last record.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Reads the next record.
+    pub(crate) fn next(&mut self) -> Result<Option<Record>, StoreError> {
+        let offset = self.offset;
+        let Some(header) = Header::read(self.read(offset, HEADER_BYTES)?, offset) else { return Ok(None) };
+        let in_order = header.epoch == self.epoch && self.sequence.is_none_or(|next| next == header.sequence);
+        if !in_order || header.record_bytes() > self.limit.saturating_sub(offset) {
+            return Ok(None);
+        }
+        let index = self.read(offset + HEADER_BYTES as u64, header.index_bytes as usize)?.to_vec();
+        if !header.index_is_whole(&index) {
+            return Ok(None);
+        }
+        let record = Record { offset, header, index };
+        self.offset = record.end();
+        self.sequence = header.sequence.checked_add(1);
+        Ok(self.sequence.map(|_| record))
+    }
+
+    /// Returns `length` bytes from `offset` on, fewer only at the end of the file. One read serves
+    /// many small records.
+    fn read(&mut self, offset: u64, length: usize) -> Result<&[u8], StoreError> {
+        let inside = |start: u64, have: usize| {
+            let at = usize::try_from(offset.checked_sub(start)?).ok()?;
+            (at.checked_add(length)? <= have).then_some(at)
+        };
+        let at = match inside(self.window_at, self.window.len()) {
+            Some(at) => at,
+            None => {
+                let bytes = self.file.read(offset, length.max(WINDOW_BYTES));
+                self.window = bytes.map_err(|error| error.at(&self.name))?;
+                self.window_at = offset;
+                0
+            }
+        };
+        let end = (at + length).min(self.window.len());
+        Ok(self.window.get(at..end).unwrap_or_default())
+    }
+}

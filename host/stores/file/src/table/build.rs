@@ -1,0 +1,173 @@
+//! Writes a table from keys in ascending order, in bounded memory.
+
+use super::block::{BlockBuilder, MAX_KEY_BYTES, shared_bytes};
+use super::error::TableError;
+use super::footer::{Footer, seed};
+use super::place::{Child, Place};
+use crate::directory::File;
+use xxhash_rust::xxh64::xxh64;
+
+/// Bytes written at once.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// A table in the making. It holds one block of each level and up to 256 KiB that are not written.
+///
+/// Nothing is synced. A file that is not finished is no table.
+#[derive(Debug)]
+pub(crate) struct TableBuilder<'a, F> {
+    file: &'a F,
+    number: u64,
+    written: u64,
+    pending: Vec<u8>,
+    /// The blocks in the making, those of places first.
+    levels: Vec<BlockBuilder>,
+    /// The separator of the block of places in the making: its keys are not below it, and the keys
+    /// before are.
+    separator: Vec<u8>,
+    last_key: Option<Vec<u8>>,
+    entries: u64,
+    tombstones: u64,
+}
+
+/// A table that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Built {
+    pub(crate) size_bytes: u64,
+    /// Stands for all of the table's bytes.
+    pub(crate) digest: u64,
+    pub(crate) entries: u64,
+    /// How many of the entries are tombstones.
+    pub(crate) tombstones: u64,
+}
+
+impl<'a, F: File> TableBuilder<'a, F> {
+    /// Begins a table in an empty file.
+    pub(crate) fn new(file: &'a F, number: u64) -> Self {
+        Self {
+            file,
+            number,
+            written: 0,
+            pending: Vec::new(),
+            levels: vec![BlockBuilder::default()],
+            separator: Vec::new(),
+            last_key: None,
+            entries: 0,
+            tombstones: 0,
+        }
+    }
+
+    /// Adds a key, which must be greater than all before.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Damaged`] if it is not, since keys in disorder come from damaged tables.
+    pub(crate) fn push(&mut self, key: &[u8], place: Place) -> Result<(), TableError> {
+        let damaged = |why| TableError::Damaged { number: self.number, at: self.written, why };
+        if key.len() > MAX_KEY_BYTES {
+            return Err(damaged("a key that it is to have is too long"));
+        }
+        if self.last_key.as_ref().is_some_and(|last| **last >= *key) {
+            return Err(damaged("the keys that it is to have are not in order"));
+        }
+        let places = &mut self.levels[0];
+        let last = self.last_key.get_or_insert_default();
+        if places.is_empty() && self.entries > 0 {
+            // The shortest key between the two.
+            let shared = shared_bytes(last, key);
+            self.separator.clear();
+            self.separator.extend_from_slice(&key[..key.len().min(shared + 1)]);
+        }
+        places.push_place(key, place);
+        last.clear();
+        last.extend_from_slice(key);
+        self.entries += 1;
+        self.tombstones += u64::from(place == Place::Gone);
+        if places.is_full_of_places() {
+            self.close(0)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rest. The file is a table then.
+    pub(crate) fn finish(mut self) -> Result<Built, TableError> {
+        let mut level = 0;
+        // The last level has the root: no block of it was closed.
+        while level + 1 < self.levels.len() {
+            if !self.levels[level].is_empty() {
+                self.close(level)?;
+            }
+            level += 1;
+        }
+        let (_, block) = self.levels[level].finish(level as u32);
+        let root = self.write_block(&block)?;
+        let footer = Footer {
+            levels: self.levels.len() as u32,
+            entries: self.entries,
+            tombstones: self.tombstones,
+            root,
+        };
+        let (bytes, digest) = footer.to_bytes(self.number, self.end());
+        self.pending.extend_from_slice(&bytes);
+        self.flush()?;
+        let Footer { entries, tombstones, .. } = footer;
+        Ok(Built { size_bytes: self.written, digest, entries, tombstones })
+    }
+
+    /// Closes the block of a level, and those above that it fills.
+    fn close(&mut self, mut level: usize) -> Result<(), TableError> {
+        loop {
+            let (first, block) = self.levels[level].finish(level as u32);
+            let child = self.write_block(&block)?;
+            if self.levels.len() == level + 1 {
+                self.levels.push(BlockBuilder::default());
+            }
+            let separator = if level == 0 { &self.separator } else { &first };
+            level += 1;
+            self.levels[level].push_child(separator, child);
+            if !self.levels[level].is_full_of_children() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write_block(&mut self, block: &[u8]) -> Result<Child, TableError> {
+        let offset = self.end();
+        let hash = xxh64(block, seed(self.number, offset));
+        self.pending.extend_from_slice(block);
+        if self.pending.len() >= WRITE_BYTES {
+            self.flush()?;
+        }
+        // A block's bytes are bounded far below the end of the type.
+        Ok(Child { offset, length: block.len() as u32, hash })
+    }
+
+    fn end(&self) -> u64 {
+        self.written + self.pending.len() as u64
+    }
+
+    fn flush(&mut self) -> Result<(), TableError> {
+        let written = self.file.write(self.written, &self.pending);
+        written.map_err(|source| TableError::Io { number: self.number, source })?;
+        self.written += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+/// Writes a table of entries that are in ascending order of their keys.
+///
+/// # Errors
+///
+/// The first error of the entries, or as [`TableBuilder::push`]. The file is no table then.
+pub(crate) fn build<F: File>(
+    file: &F,
+    number: u64,
+    entries: impl Iterator<Item = Result<(Vec<u8>, Place), TableError>>,
+) -> Result<Built, TableError> {
+    let mut builder = TableBuilder::new(file, number);
+    for entry in entries {
+        let (key, place) = entry?;
+        builder.push(&key, place)?;
+    }
+    builder.finish()
+}
