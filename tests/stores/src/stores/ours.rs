@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use kvfs_host::{
     AnyStore, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, Mutation, OpenError, RedbReader,
-    RedbStore, StoreError, SyncStore,
+    StoreError, SyncStore, open_store,
 };
 
 use crate::Trial;
@@ -16,8 +16,8 @@ pub(super) const REDB_NAME: &str = "store.redb";
 struct Ours(AnyStore);
 
 pub(super) fn redb(dir: &Path) -> Result<Box<dyn Trial>, StoreError> {
-    let store = RedbStore::open(dir.join(REDB_NAME)).map_err(open_error)?;
-    Ok(Box::new(Ours(AnyStore::Redb(store))))
+    let store = open_store(&format!("redb:{}", dir.join(REDB_NAME).display())).map_err(open_error)?;
+    Ok(Box::new(Ours(store)))
 }
 
 pub(super) fn redb_reader(dir: &Path) -> Result<Box<dyn SyncStore>, StoreError> {
