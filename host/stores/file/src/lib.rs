@@ -20,6 +20,7 @@ mod records;
 mod reserve;
 
 mod index;
+mod mark;
 mod own;
 mod segment;
 #[allow(dead_code, unused_imports, reason = "the log does not use tables yet")]
@@ -38,6 +39,8 @@ mod open;
 mod reader;
 mod store;
 
+mod salvage;
+
 /// Returns whether a file of this name is a sign of a store in its directory.
 pub fn is_own_name(name: &str) -> bool {
     names::parse_name(name).is_some() || name == reserve::NAME
@@ -48,4 +51,5 @@ pub use kvfs_contract::StoreError;
 pub use log::Options;
 pub use reader::FileReader;
 pub use remedy::with_remedy;
+pub use salvage::{Lost, MAX_REPORTED, Salvaged, salvage};
 pub use store::{FileStore, MAX_ENTRIES};

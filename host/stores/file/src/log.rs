@@ -6,6 +6,7 @@ use crate::directory::{Directory, File, IoError};
 use crate::index::{Index, Location};
 use crate::lease::remove;
 use crate::list::{List, ListedSegment};
+use crate::mark::Marker;
 use crate::names::segment_name;
 use crate::own::Own;
 use crate::record::Builder;
@@ -17,6 +18,7 @@ use kvfs_contract::{Mutation, StoreError};
 pub(crate) struct Log<D: Directory> {
     pub(crate) directory: D,
     pub(crate) own: Own<D::File>,
+    pub(crate) marker: Marker<D::File>,
     /// The segments before the own one, oldest first.
     pub(crate) older: Vec<Older<D::File>>,
     /// Segments that count no more, and go once that is durable.
@@ -48,16 +50,25 @@ pub struct Options {
     pub min_segment_bytes: u64,
     /// A segment ends at this size however much is live; 1 GiB unless told.
     pub max_segment_bytes: u64,
+    /// Opens a store that has lost what was durable, as far as a mark tells, with what is there;
+    /// the marks that tell of more are removed. False unless told.
+    pub accept_loss: bool,
+}
+
+impl Options {
+    /// The options of a store that was told none.
+    pub const DEFAULT: Self = Self {
+        min_garbage_bytes: 4 << 20,
+        reserve_bytes: 1 << 20,
+        min_segment_bytes: 32 << 20,
+        max_segment_bytes: 1 << 30,
+        accept_loss: false,
+    };
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            min_garbage_bytes: 4 << 20,
-            reserve_bytes: 1 << 20,
-            min_segment_bytes: 32 << 20,
-            max_segment_bytes: 1 << 30,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -148,6 +159,7 @@ impl<D: Directory> Log<D> {
             older.durable_bytes = older.accepted_bytes;
         }
         self.own.note_synced();
+        self.marker.put(&self.directory, self.own.lease.epoch, self.own.synced_to);
         for retired in self.retired.drain(..) {
             // The next opener removes what is left.
             let _ = remove(&self.directory, &segment_name(retired.epoch));

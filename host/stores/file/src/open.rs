@@ -6,6 +6,7 @@ use crate::directory::Directory;
 use crate::lease::{Lease, names, next_epoch, remove};
 use crate::list::{List, ListedSegment};
 use crate::log::{Log, Options, Retired, State};
+use crate::mark::{Marker, check, read_marks};
 use crate::names::{Name, lease_name};
 use crate::own::{NotBegun, Own};
 use crate::reserve;
@@ -80,12 +81,20 @@ fn attempt_with<D: Directory + Clone>(
     lease.revoke_older(directory)?;
 
     // Segments are read only now, when their writers acknowledge nothing any more.
-    let mut segments: Vec<u64> = names(directory)?.into_iter().filter_map(Name::segment).collect();
+    let names = names(directory)?;
+    let mut segments: Vec<u64> = names.iter().copied().filter_map(Name::segment).collect();
     segments.sort_unstable();
     if segments.last().is_some_and(|&last| last >= epoch) {
         return Ok(Attempt::Overtaken);
     }
-    let read = match read_chain(directory, &segments) {
+    let marks = read_marks(directory, &names)?;
+    let read = read_chain(directory, &segments).and_then(|read| {
+        if !options.accept_loss {
+            check(&marks, &read.accepted())?;
+        }
+        Ok(read)
+    });
+    let read = match read {
         Ok(read) => read,
         // A newer opener may have removed the missing file.
         Err(_) if !lease.is_held()? => return Ok(Attempt::Overtaken),
@@ -107,6 +116,10 @@ fn attempt_with<D: Directory + Clone>(
     if !own.lease.is_held()? {
         return Ok(Attempt::Overtaken);
     }
+    let mut marker = Marker::new(&names);
+    if options.accept_loss && check(&marks, &read.accepted()).is_err() {
+        marker.forget(directory)?;
+    }
     // Openers from here on find the start above and build on the segments it lists. The others go
     // once the start is durable: a crash that loses it may make one of them count again.
     let retired = segments.iter().filter(|&&epoch| !read.older.iter().any(|older| older.epoch == epoch));
@@ -114,6 +127,7 @@ fn attempt_with<D: Directory + Clone>(
     Ok(Attempt::Done(Log {
         directory: directory.clone(),
         own,
+        marker,
         older: read.older,
         retired,
         new_names: true,

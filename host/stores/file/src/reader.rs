@@ -3,7 +3,9 @@
 use crate::chain::{Read, older_file, read_chain};
 use crate::directory::Directory;
 use crate::index::Location;
-use crate::lease::names;
+use crate::lease;
+use crate::log::Options;
+use crate::mark::{check, read_marks};
 use crate::names::Name;
 use crate::remedy::reason;
 use kvfs_contract::{Entry, StoreError};
@@ -25,19 +27,26 @@ impl<D: Directory> FileReader<D> {
     /// [`StoreError::Corrupt`] if something durable is missing; [`StoreError::Unavailable`] if a
     /// writer changes its files again and again while they are read.
     pub fn open(directory: &D) -> Result<Option<Self>, StoreError> {
-        let mut listed = segments(directory)?;
+        Self::open_with(directory, Options::default())
+    }
+
+    /// As [`FileReader::open`], with other options. The directory stays as it is, even if a loss is
+    /// accepted.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileReader::open`].
+    pub fn open_with(directory: &D, options: Options) -> Result<Option<Self>, StoreError> {
+        let mut listed = names(directory)?;
         let mut failed = None;
         for _ in 0..MAX_ATTEMPTS {
-            let read = match listed.is_empty() {
-                true => Ok(None),
-                false => read_chain(directory, &listed).map(|read| Some(Self(read))),
-            };
+            let read = read(directory, &listed, options);
             if let Ok(Some(_)) = read {
                 return read;
             }
             // A compaction creates a segment and removes those before it: listed segments may be
             // gone, and the new one may be missing from the list.
-            let again = segments(directory)?;
+            let again = names(directory)?;
             if again == listed {
                 return read;
             }
@@ -75,8 +84,30 @@ impl<D: Directory> FileReader<D> {
     }
 }
 
-fn segments<D: Directory>(directory: &D) -> Result<Vec<u64>, StoreError> {
-    let mut segments: Vec<u64> = names(directory)?.into_iter().filter_map(Name::segment).collect();
+/// Reads the segments of these names; `None` if there is no store.
+fn read<D: Directory>(
+    directory: &D,
+    names: &[Name],
+    options: Options,
+) -> Result<Option<FileReader<D>>, StoreError> {
+    // Marks first: what a writer adds meanwhile is not missing then.
+    let marks = read_marks(directory, names)?;
+    let mut segments: Vec<u64> = names.iter().copied().filter_map(Name::segment).collect();
     segments.sort_unstable();
-    Ok(segments)
+    if segments.is_empty() && (marks.is_empty() || options.accept_loss) {
+        return Ok(None);
+    }
+    let read = read_chain(directory, &segments)?;
+    if !options.accept_loss {
+        check(&marks, &read.accepted())?;
+    }
+    Ok(Some(FileReader(read)))
+}
+
+/// Lists the segments and marks, in order.
+fn names<D: Directory>(directory: &D) -> Result<Vec<Name>, StoreError> {
+    let mut names = lease::names(directory)?;
+    names.retain(|name| matches!(name, Name::Segment(_) | Name::Mark(_)));
+    names.sort_unstable();
+    Ok(names)
 }

@@ -10,6 +10,7 @@ const OPTIONS: Options = Options {
     reserve_bytes: 256,
     min_segment_bytes: 2 << 10,
     max_segment_bytes: 1 << 30,
+    accept_loss: false,
 };
 
 fn changes(random: &mut Random) -> Changes {

@@ -9,6 +9,7 @@ const OPTIONS: Options = Options {
     reserve_bytes: 256,
     min_segment_bytes: 1 << 20,
     max_segment_bytes: 1 << 30,
+    accept_loss: false,
 };
 
 /// The size of a note, which ends a segment whose writer ended after a durable apply.

@@ -7,5 +7,7 @@ mod disk;
 mod engine;
 mod fixtures;
 mod full;
+mod marks;
 mod race;
 mod rolling;
+mod salvage;

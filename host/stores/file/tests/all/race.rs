@@ -11,6 +11,7 @@ const OPTIONS: Options = Options {
     reserve_bytes: 256,
     min_segment_bytes: 1 << 10,
     max_segment_bytes: 1 << 30,
+    accept_loss: false,
 };
 
 const RACE: Race<Disk, FileStore<SimDirectory>> = Race {

@@ -9,6 +9,7 @@ const OPTIONS: Options = Options {
     reserve_bytes: 256,
     min_segment_bytes: 1 << 10,
     max_segment_bytes: 1 << 30,
+    accept_loss: false,
 };
 
 const STEPS: u8 = 60;
