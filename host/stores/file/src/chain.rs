@@ -1,12 +1,15 @@
 //! Reads the segments that count: the newest one whose list is whole, and those that it lists.
 
 use crate::directory::{Directory, File, IoKind};
-use crate::index::Index;
-use crate::list::ListedSegment;
-use crate::names::segment_name;
-use crate::records::Records;
+use crate::index::{Index, Kept};
+use crate::list::{List, ListedSegment, ListedTable};
+use crate::names::{segment_name, table_name};
+use crate::records::{Records, WINDOW_BYTES};
 use crate::segment::{Head, damaged, read_head, whole_to_with_values};
+use crate::table::{Cache, Table};
+use crate::usage::Used;
 use kvfs_contract::StoreError;
+use std::sync::Arc;
 
 /// A segment that is only read.
 #[derive(Debug)]
@@ -23,7 +26,30 @@ pub(crate) struct Older<F> {
 pub(crate) struct Read<F> {
     /// Oldest first.
     pub(crate) older: Vec<Older<F>>,
-    pub(crate) index: Index,
+    pub(crate) index: Index<F>,
+    /// What the tables cover.
+    pub(crate) covered: Covered,
+    /// What reading the segments that they do not cover costs.
+    pub(crate) replay_bytes: u64,
+    /// A table was not as it must be, so the index was made anew.
+    pub(crate) rebuilt: bool,
+}
+
+/// What the tables cover of the segments.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Covered {
+    /// All segments before this epoch; 0 without tables.
+    pub(crate) before: u64,
+    /// These segments, with the usage that the tables alone make of them.
+    pub(crate) segments: Vec<(u64, Used)>,
+}
+
+impl Covered {
+    /// Returns the usage that the tables make of a segment.
+    pub(crate) fn of(&self, epoch: u64) -> Used {
+        let found = self.segments.binary_search_by_key(&epoch, |(epoch, _)| *epoch).ok();
+        found.and_then(|found| self.segments.get(found)).map(|(_, used)| *used).unwrap_or_default()
+    }
 }
 
 impl<F> Read<F> {
@@ -35,19 +61,26 @@ impl<F> Read<F> {
 
 /// Reads the newest segment that has a whole start and whose list is whole, and those that it
 /// builds on. `segments` are the epochs in the directory, ascending.
-pub(crate) fn read_chain<D: Directory>(directory: &D, segments: &[u64]) -> Result<Read<D::File>, StoreError> {
+pub(crate) fn read_chain<D: Directory>(
+    directory: &D,
+    segments: &[u64],
+    cache: &Arc<Cache>,
+) -> Result<Read<D::File>, StoreError> {
     for &epoch in segments.iter().rev() {
         let file = open(directory, epoch)?.ok_or_else(|| missing(epoch))?;
         let Some(head) = read_head(&file, epoch)? else { continue };
         let Some(mut older) = follow(directory, &head)? else { continue };
         older.push(Older { epoch, file, accepted_bytes: head.end, durable_bytes: head.durable_to });
-        let mut index = Index::default();
-        for segment in &older {
-            replay(segment, &mut index)?;
+        if let Some(read) = through_tables(directory, &head, &mut older, cache)? {
+            return Ok(read);
         }
-        return Ok(Read { older, index });
+        let rebuilt = !head.list.tables.is_empty();
+        let (index, replay_bytes) = from_segments(&older, cache)?;
+        return Ok(Read { older, index, covered: Covered::default(), replay_bytes, rebuilt });
     }
-    Ok(Read { older: Vec::new(), index: Index::default() })
+    let index = Index::new(Arc::clone(cache));
+    let (older, covered) = (Vec::new(), Covered::default());
+    Ok(Read { older, index, covered, replay_bytes: 0, rebuilt: false })
 }
 
 /// Opens the segments that a head lists. Returns `None` if one ends early, which makes the head
@@ -83,17 +116,109 @@ fn follow<D: Directory>(directory: &D, head: &Head) -> Result<Option<Vec<Older<D
     Ok(Some(older))
 }
 
-/// Applies the changes of a segment to the index.
-fn replay<F: File>(segment: &Older<F>, index: &mut Index) -> Result<(), StoreError> {
-    let mut records = Records::new(&segment.file, segment.epoch, 0, segment.accepted_bytes);
+/// Makes the index of the tables and of the segments that they do not cover. Returns `None` if
+/// there are no tables, or one is not as it must be; `older` is unchanged then.
+fn through_tables<D: Directory>(
+    directory: &D,
+    head: &Head,
+    older: &mut Vec<Older<D::File>>,
+    cache: &Arc<Cache>,
+) -> Result<Option<Read<D::File>>, StoreError> {
+    let List { replay_from, segments, tables } = &head.list;
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    let mut index = Index::new(Arc::clone(cache));
+    for listed in tables {
+        let Some(table) = open_table(directory, listed, cache)? else { return Ok(None) };
+        index.tables.push(Kept { table, is_durable: head.durable_to > 0 });
+    }
+    let covered = segments.iter().take_while(|listed| listed.epoch < *replay_from);
+    let covered = covered.map(|listed| {
+        (listed.epoch, Used { live_bytes: listed.live_bytes, removal_bytes: listed.removal_bytes })
+    });
+    let covered = Covered { before: *replay_from, segments: covered.collect() };
+    for (epoch, used) in &covered.segments {
+        index.usage.enter(*epoch, *used);
+    }
+    let mut replay_bytes = 0;
+    for segment in older.iter().filter(|segment| segment.epoch >= *replay_from) {
+        match replay(segment.epoch, &segment.file, segment.accepted_bytes, &mut index) {
+            Ok(bytes) => replay_bytes += bytes,
+            Err(_) if index.is_damaged() => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    let older = std::mem::take(older);
+    Ok(Some(Read { older, index, covered, replay_bytes, rebuilt: false }))
+}
+
+/// Opens a table that a list has; `None` if it is not there, or is another.
+fn open_table<D: Directory>(
+    directory: &D,
+    listed: &ListedTable,
+    cache: &Arc<Cache>,
+) -> Result<Option<Table<D::File>>, StoreError> {
+    let name = table_name(listed.epoch);
+    let file = match directory.open(&name) {
+        Ok(file) => file,
+        Err(error) if error.kind == IoKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.at(&name)),
+    };
+    match Table::open(file, listed.epoch, cache) {
+        Ok(table) if table.size_bytes() == listed.size_bytes && table.digest() == listed.hash => {
+            Ok(Some(table))
+        }
+        Ok(_) | Err(crate::table::TableError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the index of the segments alone, and returns what it cost.
+fn from_segments<F: File>(older: &[Older<F>], cache: &Arc<Cache>) -> Result<(Index<F>, u64), StoreError> {
+    let mut index = Index::new(Arc::clone(cache));
+    let mut replay_bytes = 0;
+    for segment in older {
+        replay_bytes += replay(segment.epoch, &segment.file, segment.accepted_bytes, &mut index)?;
+    }
+    Ok((index, replay_bytes))
+}
+
+/// Applies the changes of a segment to the index, and returns what it cost.
+pub(crate) fn replay<F: File>(
+    epoch: u64,
+    file: &F,
+    accepted_bytes: u64,
+    index: &mut Index<F>,
+) -> Result<u64, StoreError> {
+    index.usage.enter(epoch, Used::default());
+    let mut records = Records::new(file, epoch, 0, accepted_bytes);
+    let mut bytes = 0;
     while let Some(record) = records.next()? {
+        bytes += replay_bytes_of(record.header.record_bytes(), record.index.len());
         if record.has_changes() {
             index.take_in(&record)?;
         }
     }
     match records.offset() {
-        end if end == segment.accepted_bytes => Ok(()),
-        end => Err(damaged(segment.epoch, end)),
+        end if end == accepted_bytes => Ok(bytes),
+        end => Err(damaged(epoch, end)),
+    }
+}
+
+/// Returns how much is read to replay a record.
+pub(crate) fn replay_bytes_of(record_bytes: u64, index_bytes: usize) -> u64 {
+    record_bytes.min((WINDOW_BYTES + index_bytes) as u64)
+}
+
+impl<F: File> Read<F> {
+    /// Makes the index anew, of the segments alone.
+    pub(crate) fn rebuild(&mut self) -> Result<(), StoreError> {
+        let (index, replay_bytes) = from_segments(&self.older, &self.index.cache)?;
+        (self.index, self.replay_bytes) = (index, replay_bytes);
+        self.covered = Covered::default();
+        self.rebuilt = true;
+        Ok(())
     }
 }
 

@@ -4,11 +4,13 @@
 //! that: a copy that fails is removed. The segments that were copied lose their names only after
 //! the new one is durable.
 
+use crate::chain::{Older, replay_bytes_of};
 use crate::directory::{Directory, File};
 use crate::index::changes_of;
 use crate::lease::remove;
+use crate::location::Location;
 use crate::log::{Log, Retired, State};
-use crate::names::{lease_name, segment_name};
+use crate::names::{Name, lease_name, segment_name};
 use crate::own::Own;
 use crate::record::{Builder, FLAG_COPIES, FLAG_END};
 use crate::records::{Record, Records};
@@ -29,7 +31,9 @@ const MAX_RECORD_BYTES: usize = 1 << 20;
 pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<(), StoreError> {
     let mut next = begin(log, FLAG_COPIES, victims)?;
     let copied = copy_all(log, &mut next, victims);
-    if let Err((StoreError::Corrupt(_), epoch)) = copied {
+    if let Err((StoreError::Corrupt(_), epoch)) = copied
+        && !log.index.is_damaged()
+    {
         log.stays.push(epoch);
     }
     let copied = copied.map_err(|(error, _)| error).and_then(|()| {
@@ -48,12 +52,13 @@ pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<()
         return Err(error);
     }
     switch(log, next)?;
-    let (victims, kept) =
-        std::mem::take(&mut log.older).into_iter().partition(|o| victims.contains(&o.epoch));
+    let (victims, kept): (Vec<Older<D::File>>, _) =
+        std::mem::take(&mut log.older).into_iter().partition(|older| victims.contains(&older.epoch));
     log.older = kept;
     // The copies are found by reading them again: they are many, and memory is short.
     let mut copies = Records::new(&log.own.file, log.own.lease.epoch, 0, log.own.end);
     while let Some(record) = copies.next()? {
+        log.replay_bytes += replay_bytes_of(record.header.record_bytes(), record.index.len());
         if record.has_changes() {
             log.index.move_to(&record)?;
         }
@@ -63,10 +68,9 @@ pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<()
         log.state = State::Broken(format!("{error}, just after it was written; open the store anew"));
         return Err(error);
     }
-    let victims: Vec<crate::chain::Older<D::File>> = victims;
     for victim in victims {
         log.index.usage.forget(victim.epoch);
-        log.retired.push(Retired { epoch: victim.epoch, bytes: victim.accepted_bytes });
+        log.retired.push(Retired { name: Name::Segment(victim.epoch), bytes: victim.accepted_bytes });
     }
     Ok(())
 }
@@ -126,7 +130,7 @@ fn copy_record<D: Directory>(
     for (key, length) in changes_of(record)? {
         let Some(length) = length else {
             // A later put of the key is in a later segment, and hides older ones itself.
-            if keeps_removals && log.index.get(key).is_none() {
+            if keeps_removals && log.index.find(key)?.is_none() {
                 make_room(next, builder, key.len())?;
                 builder.push(key, None);
             }
@@ -135,7 +139,7 @@ fn copy_record<D: Directory>(
         let offset = record.values_at() + at as u64;
         let from = at;
         at += length as usize;
-        if log.index.get(key).is_none_or(|location| (location.epoch, location.offset) != (epoch, offset)) {
+        if log.index.find(key)? != Some(Location { epoch, offset, length }) {
             continue;
         }
         let values = match &values {

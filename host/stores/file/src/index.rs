@@ -1,150 +1,211 @@
-//! The index: for each key, the location of its value; for each segment, how much of it is in use.
+//! The index: for each key, the location of its value. Recent changes are in memory, the others in
+//! tables on disk.
 
 use crate::directory::File;
+use crate::list::ListedTable;
+use crate::location::Location;
 use crate::names::segment_name;
 use crate::record::{Change, KEY_OVERHEAD_BYTES, changes};
 use crate::records::Record;
+use crate::small::Small;
+use crate::table::{Cache, Caching, Entry, Merge, Place, Table, TableError};
+use crate::usage::Usage;
 use kvfs_contract::{Key, KeyRef, Mutation, StoreError, key_range};
 use std::collections::BTreeMap;
-
-/// Longest value that may be cached: the file system's records of files and names are shorter.
-const MAX_CACHED_VALUE_BYTES: usize = 256;
-
-/// Most bytes of cached values.
-const MAX_CACHE_BYTES: usize = 32 << 20;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Locations of values, by key.
-#[derive(Debug, Default)]
-pub(crate) struct Index {
-    pub(crate) locations: BTreeMap<Key, Location>,
-    pub(crate) usage: Usage,
-    cached_bytes: usize,
-}
-
-/// The bytes in use of the segments.
-#[derive(Debug, Default)]
-pub(crate) struct Usage {
-    segments: BTreeMap<u64, Used>,
-    live_bytes: u64,
-}
-
-/// The bytes in use of a segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Used {
-    /// What the index names.
-    pub(crate) live_bytes: u64,
-    /// Removals, which must stay as long as an older segment may have the key.
-    pub(crate) removal_bytes: u64,
-}
-
-impl Usage {
-    /// Returns the bytes that all entries would take in one segment.
-    pub(crate) fn live_bytes(&self) -> u64 {
-        self.live_bytes
-    }
-
-    /// Returns the bytes in use of a segment.
-    pub(crate) fn of(&self, epoch: u64) -> Used {
-        self.segments.get(&epoch).copied().unwrap_or_default()
-    }
-
-    fn add(&mut self, epoch: u64, bytes: u64) {
-        self.segments.entry(epoch).or_default().live_bytes += bytes;
-        self.live_bytes += bytes;
-    }
-
-    fn take(&mut self, epoch: u64, bytes: u64) {
-        self.live_bytes = self.live_bytes.saturating_sub(bytes);
-        if let Some(used) = self.segments.get_mut(&epoch) {
-            used.live_bytes = used.live_bytes.saturating_sub(bytes);
-        }
-    }
-
-    fn add_removal(&mut self, epoch: u64, bytes: u64) {
-        self.segments.entry(epoch).or_default().removal_bytes += bytes;
-    }
-
-    /// Forgets a segment that does not count any more.
-    pub(crate) fn forget(&mut self, epoch: u64) {
-        let used = self.segments.remove(&epoch).unwrap_or_default();
-        self.live_bytes = self.live_bytes.saturating_sub(used.live_bytes);
-    }
-}
-
-/// The location of one value.
 #[derive(Debug)]
-pub(crate) struct Location {
-    pub(crate) epoch: u64,
-    pub(crate) offset: u64,
-    pub(crate) length: u32,
-    pub(crate) cached: Option<Box<[u8]>>,
+pub(crate) struct Index<F> {
+    /// The changes that no table has.
+    recent: BTreeMap<Key, Place>,
+    /// The newest first. They may name segments that do not count any more: then the key is gone,
+    /// or there is something newer of it.
+    pub(crate) tables: Vec<Kept<F>>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) usage: Usage,
+    pub(crate) small: Small,
+    /// A table turned out damaged.
+    damaged: AtomicBool,
 }
 
-impl Location {
-    /// Reads the value from its file.
-    pub(crate) fn read<F: File>(&self, file: &F) -> Result<Vec<u8>, StoreError> {
-        let name = segment_name(self.epoch);
-        let value = file.read(self.offset, self.length as usize).map_err(|error| error.at(&name))?;
-        if value.len() == self.length as usize {
-            Ok(value)
-        } else {
-            let end = self.offset + u64::from(self.length);
-            Err(StoreError::Corrupt(format!("{name} ends before byte {end}")))
-        }
+/// A table in use.
+#[derive(Debug)]
+pub(crate) struct Kept<F> {
+    pub(crate) table: Table<F>,
+    /// Its bytes are known to be durable.
+    pub(crate) is_durable: bool,
+}
+
+impl<F: File> Kept<F> {
+    /// Returns what a list says of it.
+    pub(crate) fn listed(&self) -> ListedTable {
+        let Self { table, .. } = self;
+        ListedTable { epoch: table.number(), size_bytes: table.size_bytes(), hash: table.digest() }
     }
 }
 
-impl Index {
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Location> {
-        self.locations.get(&KeyRef::new(key))
+impl<F: File> Index<F> {
+    /// Makes an empty index.
+    pub(crate) fn new(cache: Arc<Cache>) -> Self {
+        Self {
+            recent: BTreeMap::new(),
+            tables: Vec::new(),
+            cache,
+            usage: Usage::default(),
+            small: Small::default(),
+            damaged: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns whether a table turned out damaged. Everything fails then until the index is made
+    /// anew.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of changes that no table has.
+    pub(crate) fn recent_changes(&self) -> usize {
+        self.recent.len()
+    }
+
+    /// Notes whether a table is damaged.
+    pub(crate) fn seen(&self, error: TableError) -> StoreError {
+        if matches!(error, TableError::Damaged { .. }) {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
+        error.into()
+    }
+
+    /// Returns the location of a key's value.
+    ///
+    /// # Cost
+    ///
+    /// One search in memory; for a key without a recent change, also one in each table until one
+    /// has it.
+    pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Location>, StoreError> {
+        if let Some(place) = self.recent.get(&KeyRef::new(key)) {
+            return Ok(Location::of(*place));
+        }
+        for Kept { table, .. } in &self.tables {
+            if let Some(place) = table.get(key).map_err(|error| self.seen(error))? {
+                return Ok(self.counting(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the locations of the keys of changes, to be handed to [`Self::change`].
+    pub(crate) fn find_all(
+        &self,
+        mutations: &[Mutation<&[u8]>],
+    ) -> Result<Vec<Option<Location>>, StoreError> {
+        mutations.iter().map(|mutation| self.find(mutation.key())).collect()
+    }
+
+    /// Returns the location if its segment counts.
+    fn counting(&self, place: Place) -> Option<Location> {
+        Location::of(place).filter(|location| self.usage.has(location.epoch))
     }
 
     /// Returns the locations of `start <= key < end` in order; an empty `end` is the end of the
     /// store.
-    pub(crate) fn range(&self, start: &[u8], end: &[u8]) -> impl Iterator<Item = (&Key, &Location)> {
-        let range = key_range(start, end).map(|(start, end)| {
-            self.locations.range::<KeyRef<'_>, _>((start.map(KeyRef::new), end.map(KeyRef::new)))
+    pub(crate) fn range<'a>(
+        &'a self,
+        start: &'a [u8],
+        end: &'a [u8],
+    ) -> Result<impl Iterator<Item = Result<(Vec<u8>, Location), StoreError>> + 'a, StoreError> {
+        let merged = self.merge(start, end, self.tables.len(), Caching::Keep)?;
+        Ok(merged.filter_map(|entry| match entry {
+            Ok((key, place)) => self.counting(place).map(|location| Ok((key, location))),
+            Err(error) => Some(Err(self.seen(error))),
+        }))
+    }
+
+    /// Returns everything recent and in the newest tables, removals included.
+    pub(crate) fn newest(&self, tables: usize) -> Result<impl Iterator<Item = Entry> + '_, StoreError> {
+        let merged = self.merge(&[], &[], tables, Caching::Pass)?;
+        let all = tables == self.tables.len();
+        Ok(merged.filter_map(move |entry| match entry {
+            Ok((key, place)) => match self.counting(place) {
+                Some(location) => Some(Ok((key, location.place()))),
+                // An older table may have the key.
+                None => (!all).then_some(Ok((key, Place::Gone))),
+            },
+            error => Some(error),
+        }))
+    }
+
+    fn merge<'a>(
+        &'a self,
+        start: &'a [u8],
+        end: &'a [u8],
+        tables: usize,
+        caching: Caching,
+    ) -> Result<Merge<'a>, StoreError> {
+        let recent = key_range(start, end).map(|(start, end)| {
+            self.recent.range::<KeyRef<'_>, _>((start.map(KeyRef::new), end.map(KeyRef::new)))
         });
-        range.into_iter().flatten()
+        let recent = recent.into_iter().flatten().map(|(key, place)| Ok((key.to_vec(), *place)));
+        let recent: Box<dyn Iterator<Item = Entry> + 'a> = Box::new(recent);
+        let tables = self.tables.iter().take(tables).map(|kept| {
+            let range: Box<dyn Iterator<Item = Entry> + 'a> = Box::new(kept.table.range(start, end, caching));
+            range
+        });
+        Merge::new([recent].into_iter().chain(tables)).map_err(|error| self.seen(error))
     }
 
     /// Takes in the changes of a record.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if its index is none.
+    /// [`StoreError::Corrupt`] if its index is none, or if a table is damaged.
     pub(crate) fn take_in(&mut self, record: &Record) -> Result<(), StoreError> {
         let epoch = record.header.epoch;
         let mut offset = record.values_at();
         for (key, length) in changes_of(record)? {
-            match length {
-                Some(length) => {
-                    self.put(key, epoch, offset, length);
-                    offset += u64::from(length);
-                }
-                None => self.delete(key, epoch),
-            }
+            let before = self.find(key)?;
+            let location = length.map(|length| Location { epoch, offset, length });
+            self.change(key, location, epoch, before);
+            offset += u64::from(length.unwrap_or(0));
         }
         Ok(())
     }
 
-    pub(crate) fn put(&mut self, key: &[u8], epoch: u64, offset: u64, length: u32) {
-        self.usage.add(epoch, cost(key.len(), length));
-        let location = Location { epoch, offset, length, cached: None };
-        if let Some(old) = self.locations.insert(Key::new(key), location) {
-            self.forget(key.len(), &old);
+    /// Changes the location of a key by a record of this epoch; `None` removes it. `before` is the
+    /// location before the record.
+    pub(crate) fn change(
+        &mut self,
+        key: &[u8],
+        location: Option<Location>,
+        epoch: u64,
+        before: Option<Location>,
+    ) {
+        self.small.forget(key);
+        let replaced = match location {
+            Some(location) => {
+                self.usage.add(epoch, cost(key.len(), location.length));
+                self.recent.insert(Key::new(key), location.place())
+            }
+            None => {
+                self.usage.add_removal(epoch, cost(key.len(), 0));
+                // Without tables nothing must be hidden.
+                match self.tables.is_empty() {
+                    true => self.recent.remove(&KeyRef::new(key)),
+                    false => self.recent.insert(Key::new(key), Place::Gone),
+                }
+            }
+        };
+        // An earlier change of the same record counts more than what was before it.
+        let before = if let Some(place) = replaced { Location::of(place) } else { before };
+        if let Some(before) = before {
+            self.usage.take(before.epoch, cost(key.len(), before.length));
         }
     }
 
-    /// Removes a key by a record of this epoch.
-    pub(crate) fn delete(&mut self, key: &[u8], epoch: u64) {
-        self.usage.add_removal(epoch, cost(key.len(), 0));
-        if let Some(old) = self.locations.remove(&KeyRef::new(key)) {
-            self.forget(key.len(), &old);
-        }
-    }
-
-    /// Takes in a record of copies: values that are cached stay so.
+    /// Takes in a record of copies. The segments that were copied are forgotten afterwards, with
+    /// all that is live in them.
     ///
     /// # Errors
     ///
@@ -157,44 +218,30 @@ impl Index {
                 self.usage.add_removal(epoch, cost(key.len(), 0));
                 continue;
             };
-            if let Some(location) = self.locations.get_mut(&KeyRef::new(key)) {
-                self.usage.take(location.epoch, cost(key.len(), location.length));
-                self.usage.add(epoch, cost(key.len(), length));
-                (location.epoch, location.offset) = (epoch, offset);
-            }
+            self.usage.add(epoch, cost(key.len(), length));
+            self.recent.insert(Key::new(key), Location { epoch, offset, length }.place());
             offset += u64::from(length);
         }
         Ok(())
     }
 
-    /// Returns whether keys and values together have fewer bytes after these changes.
-    pub(crate) fn shrinks_by(&self, mutations: &[Mutation<&[u8]>]) -> bool {
-        let (mut before, mut after) = (0, 0);
-        for mutation in mutations {
-            let key_bytes = mutation.key().len() as u64;
-            before += self.get(mutation.key()).map_or(0, |old| key_bytes + u64::from(old.length));
-            after += mutation.value().map_or(0, |value| key_bytes + value.len() as u64);
-        }
-        after < before
+    /// Puts a table in the place of everything recent and of the newest tables, which it returns.
+    pub(crate) fn adopt(&mut self, table: Table<F>, replaces: usize) -> Vec<Kept<F>> {
+        self.recent.clear();
+        let kept = Kept { table, is_durable: false };
+        self.tables.splice(..replaces.min(self.tables.len()), [kept]).collect()
     }
+}
 
-    fn forget(&mut self, key_bytes: usize, old: &Location) {
-        self.usage.take(old.epoch, cost(key_bytes, old.length));
-        self.cached_bytes -= old.cached.as_ref().map_or(0, |value| value.len());
+/// Returns whether keys and values together have fewer bytes after these changes.
+pub(crate) fn shrinks(mutations: &[Mutation<&[u8]>], before: &[Option<Location>]) -> bool {
+    let (mut old_bytes, mut new_bytes) = (0, 0);
+    for (mutation, before) in mutations.iter().zip(before) {
+        let key_bytes = mutation.key().len() as u64;
+        old_bytes += before.map_or(0, |old| key_bytes + u64::from(old.length));
+        new_bytes += mutation.value().map_or(0, |value| key_bytes + value.len() as u64);
     }
-
-    /// Caches a small value while there is room.
-    pub(crate) fn keep(&mut self, key: &[u8], value: &[u8]) {
-        if value.len() > MAX_CACHED_VALUE_BYTES || self.cached_bytes + value.len() > MAX_CACHE_BYTES {
-            return;
-        }
-        if let Some(location) = self.locations.get_mut(&KeyRef::new(key))
-            && location.cached.is_none()
-        {
-            location.cached = Some(value.into());
-            self.cached_bytes += value.len();
-        }
-    }
+    new_bytes < old_bytes
 }
 
 /// Reads the changes of a record.

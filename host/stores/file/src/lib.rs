@@ -7,7 +7,8 @@
 //! - A *segment* is a file of records, written by one opener only; a record is one `apply`.
 //! - A *lease* is an empty file whose creation claims the next number, the opener's *epoch*. A new
 //!   opener writes into the older leases; a writer acknowledges nothing once its own is not empty.
-//! - The *index*, in memory, gives the location of each key's value.
+//! - The *index* gives the location of each key's value: recent changes in memory, the others in
+//!   *tables*, sorted files that are made of the segments and can be made anew.
 
 mod directory;
 mod names;
@@ -18,13 +19,16 @@ mod lease;
 mod list;
 mod records;
 mod reserve;
+mod small;
+mod table;
+mod usage;
 
-mod index;
+mod location;
 mod mark;
 mod own;
 mod segment;
-#[allow(dead_code, unused_imports, reason = "the log does not use tables yet")]
-mod table;
+
+mod index;
 
 mod chain;
 
@@ -32,6 +36,7 @@ mod log;
 
 mod roll;
 
+mod checkpoint;
 mod copy;
 
 mod collect;
@@ -52,4 +57,4 @@ pub use log::Options;
 pub use reader::FileReader;
 pub use remedy::with_remedy;
 pub use salvage::{Lost, MAX_REPORTED, Salvaged, salvage};
-pub use store::{FileStore, MAX_ENTRIES};
+pub use store::FileStore;

@@ -1,16 +1,17 @@
-//! The files of an open store: a segment to append to, older ones to read from, and the index in
-//! memory.
+//! The files of an open store: a segment to append to, older ones to read from, and the index.
 
-use crate::chain::{Older, older_file};
+use crate::chain::{Covered, Older, older_file, replay_bytes_of};
 use crate::directory::{Directory, File, IoError};
-use crate::index::{Index, Location};
+use crate::index::{Index, shrinks};
 use crate::lease::remove;
-use crate::list::{List, ListedSegment};
+use crate::list::{List, ListedSegment, ListedTable};
+use crate::location::Location;
 use crate::mark::Marker;
-use crate::names::segment_name;
+use crate::names::{Name, segment_name};
 use crate::own::Own;
 use crate::record::Builder;
 use crate::reserve;
+use crate::usage::Used;
 use kvfs_contract::{Mutation, StoreError};
 
 /// The files of an open store, and its state.
@@ -21,14 +22,22 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) marker: Marker<D::File>,
     /// The segments before the own one, oldest first.
     pub(crate) older: Vec<Older<D::File>>,
-    /// Segments that count no more, and go once that is durable.
+    /// Files that count no more, and go once that is durable.
     pub(crate) retired: Vec<Retired>,
     /// Names were created since the directory was last made durable.
     pub(crate) new_names: bool,
-    pub(crate) index: Index,
+    pub(crate) index: Index<D::File>,
+    /// What the tables of the index cover.
+    pub(crate) covered: Covered,
+    /// What an opening would read of the segments that the tables do not cover.
+    pub(crate) replay_bytes: u64,
+    /// How often the index was made anew because a table was damaged.
+    pub(crate) rebuilt: u64,
     pub(crate) state: State,
     /// Size of the files at which a collection that failed is tried again.
     pub(crate) collect_at_bytes: u64,
+    /// What there must be to replay before a checkpoint that failed is tried again.
+    pub(crate) checkpoint_at_bytes: u64,
     /// Size of the own segment at which a roll that failed is tried again.
     pub(crate) roll_at_bytes: u64,
     /// Segments that cannot be collected, because they are damaged.
@@ -50,18 +59,29 @@ pub struct Options {
     pub min_segment_bytes: u64,
     /// A segment ends at this size however much is live; 1 GiB unless told.
     pub max_segment_bytes: u64,
+    /// Most changes of the index in memory, at 50 to 150 bytes each; 100,000 unless told. More make
+    /// a checkpoint.
+    pub max_recent_changes: usize,
+    /// Most bytes of segments that an opening reads for the index, about; 32 MiB unless told. More
+    /// make a checkpoint.
+    pub max_replay_bytes: u64,
+    /// Most bytes of blocks of tables in memory; 32 MiB unless told.
+    pub max_cache_bytes: usize,
     /// Opens a store that has lost what was durable, as far as a mark tells, with what is there;
     /// the marks that tell of more are removed. False unless told.
     pub accept_loss: bool,
 }
 
 impl Options {
-    /// The options of a store that was told none.
+    /// What holds unless told.
     pub const DEFAULT: Self = Self {
         min_garbage_bytes: 4 << 20,
         reserve_bytes: 1 << 20,
         min_segment_bytes: 32 << 20,
         max_segment_bytes: 1 << 30,
+        max_recent_changes: 100_000,
+        max_replay_bytes: 32 << 20,
+        max_cache_bytes: 32 << 20,
         accept_loss: false,
     };
 }
@@ -72,10 +92,10 @@ impl Default for Options {
     }
 }
 
-/// A segment that counts no more.
+/// A segment or table that counts no more.
 #[derive(Debug)]
 pub(crate) struct Retired {
-    pub(crate) epoch: u64,
+    pub(crate) name: Name,
     pub(crate) bytes: u64,
 }
 
@@ -89,22 +109,35 @@ pub(crate) enum State {
 }
 
 impl<D: Directory> Log<D> {
+    pub(crate) fn is_writable(&self) -> bool {
+        self.state == State::Writable
+    }
+
     /// Reads a value from its segment.
     pub(crate) fn read(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
-        location.read(older_file(&self.older, location.epoch).unwrap_or(&self.own.file))
+        if location.epoch == self.own.lease.epoch {
+            return location.read(&self.own.file);
+        }
+        match older_file(&self.older, location.epoch) {
+            Some(file) => location.read(file),
+            None => Err(of_no_segment(location)),
+        }
     }
 
     /// Writes a record, and applies its changes to the index once the next opener is certain to
     /// read it.
     pub(crate) fn append(&mut self, mutations: &[Mutation<&[u8]>]) -> Result<(), StoreError> {
+        let before = self.index.find_all(mutations)?;
+        let shrinks = || shrinks(mutations, &before);
         let own = &mut self.own;
         own.clear_leftover()?;
         let mut builder = Builder::new();
         let at: Vec<u32> = mutations.iter().map(|m| builder.push(m.key(), m.value())).collect();
+        let index_bytes = builder.values_at() as usize;
         let values_at = own.end + builder.values_at();
         let record = own.finish(builder, 0);
         let written = own.write(&record);
-        if self.full_until_live_bytes.is_some() && written.is_ok() && !self.index.shrinks_by(mutations) {
+        if self.full_until_live_bytes.is_some() && written.is_ok() && !shrinks() {
             self.full_until_live_bytes = None;
         }
         if let Err(error) = written {
@@ -112,7 +145,7 @@ impl<D: Directory> Log<D> {
                 return Err(error);
             }
             self.full_until_live_bytes.get_or_insert(u64::MAX);
-            if !self.index.shrinks_by(mutations) {
+            if !shrinks() {
                 return Err(error);
             }
             reserve::without(&self.directory, self.options.reserve_bytes, || own.write(&record))?;
@@ -133,20 +166,22 @@ impl<D: Directory> Log<D> {
         }
         own.accept(&record);
         let epoch = own.lease.epoch;
-        for (mutation, at) in mutations.iter().zip(at) {
+        self.replay_bytes += replay_bytes_of(record.len() as u64, index_bytes);
+        for ((mutation, at), before) in mutations.iter().zip(at).zip(before) {
             match *mutation {
                 Mutation::Put { key, value } => {
-                    self.index.put(key, epoch, values_at + u64::from(at), value.len() as u32);
-                    self.index.keep(key, value);
+                    let (offset, length) = (values_at + u64::from(at), value.len() as u32);
+                    self.index.change(key, Some(Location { epoch, offset, length }), epoch, before);
+                    self.index.small.keep(key, value);
                 }
-                Mutation::Delete { key } => self.index.delete(key, epoch),
+                Mutation::Delete { key } => self.index.change(key, None, epoch, before),
             }
         }
         Ok(())
     }
 
     /// Makes everything durable: older segments before the own one says so of itself. Then removes
-    /// the segments that count no more.
+    /// the files that count no more.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
         if self.own.synced_to == self.own.end && !self.new_names && self.retired.is_empty() {
             return Ok(());
@@ -158,18 +193,23 @@ impl<D: Directory> Log<D> {
         for older in &mut self.older {
             older.durable_bytes = older.accepted_bytes;
         }
+        for kept in &mut self.index.tables {
+            kept.is_durable = true;
+        }
         self.own.note_synced();
         self.marker.put(&self.directory, self.own.lease.epoch, self.own.synced_to);
         for retired in self.retired.drain(..) {
             // The next opener removes what is left.
-            let _ = remove(&self.directory, &segment_name(retired.epoch));
+            let _ = remove(&self.directory, &retired.name.text());
         }
         Ok(())
     }
 
     fn sync_files(&self) -> Result<(), IoError> {
         let not_durable = self.older.iter().filter(|older| older.durable_bytes < older.accepted_bytes);
-        not_durable.map(|older| &older.file).chain([&self.own.file]).try_for_each(File::sync)?;
+        let tables = self.index.tables.iter().filter(|kept| !kept.is_durable);
+        let files = not_durable.map(|older| &older.file).chain(tables.map(|kept| kept.table.file()));
+        files.chain([&self.own.file]).try_for_each(File::sync)?;
         if self.new_names { self.directory.sync() } else { Ok(()) }
     }
 
@@ -210,18 +250,31 @@ impl<D: Directory> Log<D> {
         let own = (self.own.lease.epoch, self.own.end, self.own.synced_to);
         let older = self.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
         let all = older.chain([own]).filter(|(epoch, ..)| !without.contains(epoch));
-        let segments = all.map(|(epoch, accepted_bytes, durable_bytes)| ListedSegment {
-            epoch,
-            accepted_bytes,
-            durable_bytes,
-            live_bytes: 0,
-            removal_bytes: 0,
-        });
-        List { segments: segments.collect(), ..List::default() }
+        let tables = &self.index.tables;
+        list(all, &self.covered, tables.iter().map(|kept| kept.listed()).collect())
     }
 
     /// Returns the bytes of all segments that count.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.own.end + self.older.iter().map(|older| older.accepted_bytes).sum::<u64>()
     }
+}
+
+/// Returns the list of these segments (epoch, accepted and durable bytes) and tables.
+pub(crate) fn list(
+    segments: impl Iterator<Item = (u64, u64, u64)>,
+    covered: &Covered,
+    tables: Vec<ListedTable>,
+) -> List {
+    let segments = segments.map(|(epoch, accepted_bytes, durable_bytes)| {
+        let Used { live_bytes, removal_bytes } = covered.of(epoch);
+        ListedSegment { epoch, accepted_bytes, durable_bytes, live_bytes, removal_bytes }
+    });
+    List { replay_from: covered.before, segments: segments.collect(), tables }
+}
+
+/// Returns the error for a value in a segment that does not count.
+pub(crate) fn of_no_segment(location: &Location) -> StoreError {
+    let name = segment_name(location.epoch);
+    StoreError::Corrupt(format!("a value is in {name}, which is not among the segments"))
 }

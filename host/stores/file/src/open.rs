@@ -1,16 +1,18 @@
 //! Opens a directory: claims the next epoch, ends the older openers, and reads what they left.
 
 use crate::chain::read_chain;
+use crate::checkpoint;
 use crate::collect;
 use crate::directory::Directory;
 use crate::lease::{Lease, names, next_epoch, remove};
-use crate::list::{List, ListedSegment};
-use crate::log::{Log, Options, Retired, State};
+use crate::log::{Log, Options, Retired, State, list};
 use crate::mark::{Marker, check, read_marks};
 use crate::names::{Name, lease_name};
 use crate::own::{NotBegun, Own};
 use crate::reserve;
 use crate::store::FileStore;
+use crate::table::Cache;
+use crate::usage::Used;
 use kvfs_contract::StoreError;
 
 /// How often opening starts anew because another program opened the store at the same time.
@@ -33,7 +35,8 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// # Cost
     ///
-    /// Reads all keys, and the values that were not durable.
+    /// Opens each segment and table, and reads the keys that no table has, and the values that were
+    /// not durable.
     pub fn open(directory: D) -> Result<Self, StoreError> {
         Self::open_with(directory, Options::default())
     }
@@ -52,6 +55,7 @@ impl<D: Directory + Clone> FileStore<D> {
             }
             if let Attempt::Done(mut log) = attempted? {
                 reserve::keep(&directory, options.reserve_bytes);
+                checkpoint::if_due(&mut log);
                 collect::if_due(&mut log);
                 return Ok(Self(log));
             }
@@ -88,7 +92,8 @@ fn attempt_with<D: Directory + Clone>(
         return Ok(Attempt::Overtaken);
     }
     let marks = read_marks(directory, &names)?;
-    let read = read_chain(directory, &segments).and_then(|read| {
+    let cache = Cache::new(options.max_cache_bytes);
+    let read = read_chain(directory, &segments, &cache).and_then(|read| {
         if !options.accept_loss {
             check(&marks, &read.accepted())?;
         }
@@ -100,18 +105,13 @@ fn attempt_with<D: Directory + Clone>(
         Err(_) if !lease.is_held()? => return Ok(Attempt::Overtaken),
         Err(error) => return Err(error),
     };
-    let list = read.older.iter().map(|older| ListedSegment {
-        epoch: older.epoch,
-        accepted_bytes: older.accepted_bytes,
-        durable_bytes: older.durable_bytes,
-        live_bytes: 0,
-        removal_bytes: 0,
-    });
-    let list = List { segments: list.collect(), ..List::default() };
+    let older = read.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
+    let tables: Vec<_> = read.index.tables.iter().map(|kept| kept.listed()).collect();
+    let list = list(older, &read.covered, tables);
     let own = match Own::begin(directory, lease, &list, 0) {
         Ok(own) => own,
         Err(NotBegun::Exists) => return Ok(Attempt::Overtaken),
-        Err(NotBegun::Undone(error, _) | NotBegun::Unknown(error)) => return Err(error),
+        Err(NotBegun::Undone(error) | NotBegun::Unknown(error)) => return Err(error),
     };
     if !own.lease.is_held()? {
         return Ok(Attempt::Overtaken);
@@ -122,8 +122,15 @@ fn attempt_with<D: Directory + Clone>(
     }
     // Openers from here on find the start above and build on the segments it lists. The others go
     // once the start is durable: a crash that loses it may make one of them count again.
-    let retired = segments.iter().filter(|&&epoch| !read.older.iter().any(|older| older.epoch == epoch));
-    let retired = retired.map(|&epoch| Retired { epoch, bytes: 0 }).collect();
+    let counts = |name: &Name| match *name {
+        Name::Segment(epoch) => list.segments.iter().any(|listed| listed.epoch == epoch),
+        Name::Table(epoch) => list.tables.iter().any(|listed| listed.epoch == epoch),
+        Name::Lease(_) | Name::Mark(_) => true,
+    };
+    let retired = names.into_iter().filter(|name| !counts(name));
+    let retired = retired.map(|name| Retired { name, bytes: 0 }).collect();
+    let mut index = read.index;
+    index.usage.enter(own.lease.epoch, Used::default());
     Ok(Attempt::Done(Log {
         directory: directory.clone(),
         own,
@@ -131,10 +138,14 @@ fn attempt_with<D: Directory + Clone>(
         older: read.older,
         retired,
         new_names: true,
-        index: read.index,
+        index,
+        covered: read.covered,
+        replay_bytes: read.replay_bytes,
+        rebuilt: u64::from(read.rebuilt),
         state: State::Writable,
         collect_at_bytes: 0,
         roll_at_bytes: 0,
+        checkpoint_at_bytes: 0,
         stays: Vec::new(),
         full_until_live_bytes: None,
         options,

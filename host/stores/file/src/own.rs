@@ -22,11 +22,11 @@ pub(crate) struct Own<F> {
 }
 
 /// Why a segment was not begun.
-pub(crate) enum NotBegun<F> {
+pub(crate) enum NotBegun {
     /// Its name is taken.
     Exists,
-    /// It is not there, nor is any part of it that counts. The lease comes back.
-    Undone(StoreError, Lease<F>),
+    /// It is not there, nor is any part of it that counts.
+    Undone(StoreError),
     /// Its start may be there whole, so others may build on it.
     Unknown(StoreError),
 }
@@ -38,12 +38,12 @@ impl<F: File> Own<F> {
         lease: Lease<F>,
         list: &List,
         flags: u32,
-    ) -> Result<Self, NotBegun<F>> {
+    ) -> Result<Self, NotBegun> {
         let name = segment_name(lease.epoch);
         let file = match directory.create(&name) {
             Ok(file) => file,
             Err(error) if error.kind == IoKind::Exists => return Err(NotBegun::Exists),
-            Err(error) => return Err(NotBegun::Undone(error.at(&name), lease)),
+            Err(error) => return Err(NotBegun::Undone(error.at(&name))),
         };
         let start = Builder::with_list(&list.to_bytes());
         let start = start.finish(FLAG_START | FLAG_LIST | flags, lease.epoch, 0, 0, 0);
@@ -52,7 +52,7 @@ impl<F: File> Own<F> {
             // may go.
             let cut_off = file.status().is_ok_and(|status| status.size_bytes < start.len() as u64);
             return Err(match cut_off && remove(directory, &name).is_ok() {
-                true => NotBegun::Undone(error.at(&name), lease),
+                true => NotBegun::Undone(error.at(&name)),
                 false => NotBegun::Unknown(error.at(&name)),
             });
         }

@@ -1,26 +1,31 @@
 //! A reader of a store, which changes nothing in the directory.
 
 use crate::chain::{Read, older_file, read_chain};
-use crate::directory::Directory;
-use crate::index::Location;
+use crate::directory::{Directory, File};
 use crate::lease;
-use crate::log::Options;
+use crate::location::Location;
+use crate::log::{Options, of_no_segment};
 use crate::mark::{check, read_marks};
 use crate::names::Name;
 use crate::remedy::reason;
+use crate::table::Cache;
 use kvfs_contract::{Entry, StoreError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most bytes of blocks of tables in memory.
+const MAX_CACHE_BYTES: usize = 8 << 20;
 
 /// How often reading starts anew because the files changed meanwhile.
 const MAX_ATTEMPTS: usize = 16;
 
 /// The entries of a store at the moment it was opened for reading.
 ///
-/// A program that writes to the store goes on undisturbed. Segments that it removes in a compaction
-/// stay readable here.
-pub struct FileReader<D: Directory>(Read<D::File>);
+/// A program that writes to the store goes on undisturbed. Files that it removes stay readable
+/// here.
+pub struct FileReader<D: Directory>(Mutex<Read<D::File>>);
 
 impl<D: Directory> FileReader<D> {
-    /// Reads the keys of the store in a directory; `None` if there is no store.
+    /// Opens the store in a directory; `None` if there is no store.
     ///
     /// # Errors
     ///
@@ -39,13 +44,14 @@ impl<D: Directory> FileReader<D> {
     pub fn open_with(directory: &D, options: Options) -> Result<Option<Self>, StoreError> {
         let mut listed = names(directory)?;
         let mut failed = None;
+        let cache = Cache::new(MAX_CACHE_BYTES);
         for _ in 0..MAX_ATTEMPTS {
-            let read = read(directory, &listed, options);
+            let read = read(directory, &listed, &cache, options);
             if let Ok(Some(_)) = read {
                 return read;
             }
-            // A compaction creates a segment and removes those before it: listed segments may be
-            // gone, and the new one may be missing from the list.
+            // A writer begins segments and removes others: listed ones may be gone, and a new one
+            // may be missing from the list.
             let again = names(directory)?;
             if again == listed {
                 return read;
@@ -62,7 +68,7 @@ impl<D: Directory> FileReader<D> {
 
     /// Returns the value of a key.
     pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.index.get(key).map(|location| self.read(location)).transpose()
+        self.ask(|read| read.index.find(key)?.map(|location| value_at(read, &location)).transpose())
     }
 
     /// Returns entries of a range, as [`FileStore::page`](crate::FileStore::page) does.
@@ -72,22 +78,49 @@ impl<D: Directory> FileReader<D> {
         end: &[u8],
         mut take: impl FnMut(usize) -> bool,
     ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
-        let range = self.0.index.range(start, end);
-        let page = range.take_while(|(key, location)| take(key.len() + location.length as usize));
-        page.map(|(key, location)| Ok(Entry { key: key.to_vec(), value: self.read(location)? })).collect()
+        let (mut page, mut next, mut done) = (Vec::new(), start.to_vec(), false);
+        self.ask(|read| {
+            // Goes on behind what was taken if the index was made anew meanwhile.
+            let from = next.clone();
+            for found in read.index.range(&from, end)? {
+                let (key, location) = found?;
+                done = done || !take(key.len() + location.length as usize);
+                if done {
+                    break;
+                }
+                next.clone_from(&key);
+                next.push(0);
+                page.push(Entry { value: value_at(read, &location)?, key });
+            }
+            Ok(())
+        })?;
+        Ok(page)
     }
 
-    fn read(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
-        let file = older_file(&self.0.older, location.epoch)
-            .ok_or_else(|| StoreError::Corrupt("a value is in a segment that was not read".into()))?;
-        location.read(file)
+    /// Asks, and asks once more if a table turned out damaged: the segments have all of it.
+    fn ask<T>(&self, mut ask: impl FnMut(&Read<D::File>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        // No call leaves the index half changed, so a panic elsewhere is no harm.
+        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match ask(&read) {
+            Err(_) if read.index.is_damaged() => {
+                read.rebuild()?;
+                ask(&read)
+            }
+            result => result,
+        }
     }
+}
+
+fn value_at<F: File>(read: &Read<F>, location: &Location) -> Result<Vec<u8>, StoreError> {
+    let file = older_file(&read.older, location.epoch).ok_or_else(|| of_no_segment(location))?;
+    location.read(file)
 }
 
 /// Reads the segments of these names; `None` if there is no store.
 fn read<D: Directory>(
     directory: &D,
     names: &[Name],
+    cache: &Arc<Cache>,
     options: Options,
 ) -> Result<Option<FileReader<D>>, StoreError> {
     // Marks first: what a writer adds meanwhile is not missing then.
@@ -97,11 +130,11 @@ fn read<D: Directory>(
     if segments.is_empty() && (marks.is_empty() || options.accept_loss) {
         return Ok(None);
     }
-    let read = read_chain(directory, &segments)?;
+    let read = read_chain(directory, &segments, cache)?;
     if !options.accept_loss {
         check(&marks, &read.accepted())?;
     }
-    Ok(Some(FileReader(read)))
+    Ok(Some(FileReader(Mutex::new(read))))
 }
 
 /// Lists the segments and marks, in order.

@@ -6,10 +6,12 @@
 use crate::chain::Older;
 use crate::directory::Directory;
 use crate::lease::{Lease, remove};
+use crate::list::List;
 use crate::log::{Log, State};
 use crate::names::{MAX_EPOCH, lease_name};
 use crate::own::{NotBegun, Own};
 use crate::remedy::reason;
+use crate::usage::Used;
 use kvfs_contract::StoreError;
 
 /// Growth of the own segment after which a roll that failed is tried again.
@@ -54,6 +56,13 @@ pub(crate) fn begin<D: Directory>(
     flags: u32,
     without: &[u64],
 ) -> Result<Own<D::File>, StoreError> {
+    let lease = claim(log)?;
+    let list = log.list(without);
+    begin_with(log, lease, &list, flags)
+}
+
+/// Claims the next epoch.
+pub(crate) fn claim<D: Directory>(log: &mut Log<D>) -> Result<Lease<D::File>, StoreError> {
     let epoch = log.own.lease.epoch + 1;
     if epoch > MAX_EPOCH {
         return Err(StoreError::Unavailable("there are no more numbers for segments".into()));
@@ -61,26 +70,35 @@ pub(crate) fn begin<D: Directory>(
     // What may be left at the own end of a record that was not acknowledged must not come back if
     // the next segment turns out void.
     log.own.clear_leftover()?;
-    let Some(lease) = Lease::claim(&log.directory, epoch)? else {
-        log.state = State::Fenced;
-        return Err(StoreError::AccessDenied);
-    };
-    match Own::begin(&log.directory, lease, &log.list(without), flags) {
-        Ok(own) => Ok(own),
-        Err(not_begun) => {
-            let _ = remove(&log.directory, &lease_name(epoch));
-            Err(match not_begun {
-                NotBegun::Exists => StoreError::Unavailable("the next segment is there already".into()),
-                NotBegun::Undone(error, _) => error,
-                NotBegun::Unknown(error) => {
-                    let why = reason(error.clone());
-                    log.state =
-                        State::Broken(format!("a segment was not begun ({why}); open the store anew"));
-                    error
-                }
-            })
+    match Lease::claim(&log.directory, epoch)? {
+        Some(lease) => Ok(lease),
+        None => {
+            log.state = State::Fenced;
+            Err(StoreError::AccessDenied)
         }
     }
+}
+
+/// Begins the segment of a lease. The lease is gone after an error.
+pub(crate) fn begin_with<D: Directory>(
+    log: &mut Log<D>,
+    lease: Lease<D::File>,
+    list: &List,
+    flags: u32,
+) -> Result<Own<D::File>, StoreError> {
+    let epoch = lease.epoch;
+    Own::begin(&log.directory, lease, list, flags).map_err(|not_begun| {
+        let _ = remove(&log.directory, &lease_name(epoch));
+        match not_begun {
+            NotBegun::Exists => StoreError::Unavailable("the next segment is there already".into()),
+            NotBegun::Undone(error) => error,
+            NotBegun::Unknown(error) => {
+                let why = reason(error.clone());
+                log.state = State::Broken(format!("a segment was not begun ({why}); open the store anew"));
+                error
+            }
+        }
+    })
 }
 
 /// Goes on in another segment, whose start is there whole.
@@ -102,6 +120,7 @@ pub(crate) fn switch<D: Directory>(log: &mut Log<D>, next: Own<D::File>) -> Resu
     // Nobody misses it: the new lease is the one that counts.
     let _ = remove(&log.directory, &lease_name(own.lease.epoch));
     log.new_names = true;
+    log.index.usage.enter(log.own.lease.epoch, Used::default());
     log.older.push(Older {
         epoch: own.lease.epoch,
         file: own.file,

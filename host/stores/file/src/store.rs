@@ -1,5 +1,6 @@
 //! The open store and its calls.
 
+use crate::checkpoint;
 use crate::collect;
 use crate::directory::Directory;
 use crate::log::{Log, State};
@@ -8,8 +9,8 @@ use crate::roll;
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, ScanBudget, StoreError, gather};
 use std::fmt;
 
-/// Most keys: each takes about 150 bytes of memory, and a component has 4 GiB.
-pub const MAX_ENTRIES: usize = 8 << 20;
+/// What an opening after an orderly end may have to replay, about.
+const MAX_REPLAY_AT_END_BYTES: u64 = 256 << 10;
 
 const LIMITS: Limits = Limits::standard(true);
 
@@ -30,15 +31,18 @@ impl<D: Directory> FileStore<D> {
     ///
     /// # Cost
     ///
-    /// One read of a file; none for a small value that was used before.
+    /// One read of a file; none for a small value that was used before. For a key without recent
+    /// changes, also a read of each table until one has it, unless the blocks are in memory.
     pub fn value(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(location) = self.0.index.get(key) else { return Ok(None) };
-        if let Some(value) = &location.cached {
+        if let Some(value) = self.0.index.small.get(key) {
             return Ok(Some(value.to_vec()));
         }
-        let value = self.0.read(location)?;
-        self.0.index.keep(key, &value);
-        Ok(Some(value))
+        self.ask(|log| {
+            let Some(location) = log.index.find(key)? else { return Ok(None) };
+            let value = log.read(&location)?;
+            log.index.small.keep(key, &value);
+            Ok(Some(value))
+        })
     }
 
     /// Returns entries with `start <= key < end` in order while `take` accepts the sum of the
@@ -53,18 +57,42 @@ impl<D: Directory> FileStore<D> {
         end: &[u8],
         mut take: impl FnMut(usize) -> bool,
     ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
-        let mut page = Vec::new();
-        for (key, location) in self.0.index.range(start, end) {
-            if !take(key.len() + location.length as usize) {
-                break;
+        let (mut page, mut next, mut done) = (Vec::new(), start.to_vec(), false);
+        self.ask(|log| {
+            // Goes on behind what was taken if the index was made anew meanwhile.
+            let from = next.clone();
+            for found in log.index.range(&from, end)? {
+                let (key, location) = found?;
+                done = done || !take(key.len() + location.length as usize);
+                if done {
+                    break;
+                }
+                let value = match log.index.small.get(&key) {
+                    Some(value) => value.to_vec(),
+                    None => log.read(&location)?,
+                };
+                next.clone_from(&key);
+                next.push(0);
+                page.push(Entry { key, value });
             }
-            let value = match &location.cached {
-                Some(value) => value.to_vec(),
-                None => self.0.read(location)?,
-            };
-            page.push(Entry { key: key.to_vec(), value });
-        }
+            Ok(())
+        })?;
         Ok(page)
+    }
+
+    /// Asks, and asks once more if a table turned out damaged: the segments have all of it.
+    fn ask<T>(&mut self, mut ask: impl FnMut(&mut Log<D>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.0.index.is_damaged() {
+            checkpoint::rebuild(&mut self.0)?;
+        }
+        match ask(&mut self.0) {
+            // Nothing was changed: locations are found before anything is written.
+            Err(StoreError::Corrupt(_)) if self.0.index.is_damaged() => {
+                checkpoint::rebuild(&mut self.0)?;
+                ask(&mut self.0)
+            }
+            result => result,
+        }
     }
 
     /// Applies all mutations if all guards hold, or changes nothing. Without mutations and at level
@@ -83,8 +111,9 @@ impl<D: Directory> FileStore<D> {
     ///
     /// # Cost
     ///
-    /// One write and one look at the lease; if durable, also a sync, and a write of 64 bytes that
-    /// nobody waits for.
+    /// One write and one look at the lease; if durable, also a sync of each file that is not yet
+    /// durable, and a write of 64 bytes that nobody waits for. Looks up each key. A call may end
+    /// with a checkpoint, or with a copy of up to a segment to free the space of others.
     pub fn change(
         &mut self,
         guards: &[Guard<&[u8]>],
@@ -96,40 +125,62 @@ impl<D: Directory> FileStore<D> {
             State::Fenced => return Err(StoreError::AccessDenied),
             State::Broken(why) => return Err(StoreError::Unavailable(why.clone())),
         }
-        for guard in guards {
-            if !self.holds(guard)? {
-                return Err(StoreError::Conflict);
+        self.ask(|log| {
+            for guard in guards {
+                if !holds(log, guard)? {
+                    return Err(StoreError::Conflict);
+                }
             }
-        }
-        if !mutations.is_empty() {
-            let puts = mutations.iter().filter(|mutation| mutation.value().is_some()).count();
-            if self.0.index.locations.len() + puts > MAX_ENTRIES && puts > 0 {
-                return Err(StoreError::QuotaExceeded);
-            }
-            self.0.append(mutations)?;
-        }
+            if mutations.is_empty() { Ok(()) } else { log.append(mutations) }
+        })?;
         if level == Durability::Durable {
             self.0.sync()?;
         }
+        checkpoint::if_due(&mut self.0);
         roll::if_due(&mut self.0);
         collect::if_due(&mut self.0);
         Ok(())
     }
 
-    fn holds(&mut self, guard: &Guard<&[u8]>) -> Result<bool, StoreError> {
-        match (self.0.index.get(guard.key), guard.expected) {
-            (None, None) => Ok(true),
-            // A read is needed only if the lengths are equal.
-            (Some(location), Some(expected)) if location.length as usize == expected.len() => {
-                Ok(guard.holds(self.value(guard.key)?.as_deref()))
-            }
-            _ => Ok(false),
+    /// Makes everything durable, with a checkpoint if the next opening gains by it.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileStore::change`].
+    pub fn end(&mut self) -> Result<(), StoreError> {
+        let replays_much = self.0.replay_bytes > MAX_REPLAY_AT_END_BYTES && self.0.index.recent_changes() > 0;
+        if replays_much && self.0.is_writable() {
+            // Without it the next opening takes longer, and is as good.
+            let _ = checkpoint::checkpoint(&mut self.0);
         }
+        self.change(&[], &[], Durability::Durable)
     }
 
     /// Returns the bytes of all segments of the store.
     pub fn size_bytes(&self) -> u64 {
         self.0.size_bytes()
+    }
+
+    /// Returns how often the index was made anew because a table was missing or damaged. That takes
+    /// long and loses nothing.
+    pub fn rebuilt(&self) -> u64 {
+        self.0.rebuilt
+    }
+}
+
+fn holds<D: Directory>(log: &mut Log<D>, guard: &Guard<&[u8]>) -> Result<bool, StoreError> {
+    if let Some(value) = log.index.small.get(guard.key) {
+        return Ok(guard.holds(Some(value)));
+    }
+    match (log.index.find(guard.key)?, guard.expected) {
+        (None, None) => Ok(true),
+        // A read is needed only if the lengths are equal.
+        (Some(location), Some(expected)) if location.length as usize == expected.len() => {
+            let value = log.read(&location)?;
+            log.index.small.keep(guard.key, &value);
+            Ok(guard.holds(Some(&value)))
+        }
+        _ => Ok(false),
     }
 }
 

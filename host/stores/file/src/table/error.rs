@@ -1,7 +1,7 @@
 //! Why a table could not be read or built.
 
-use super::name::table_name;
 use crate::directory::IoError;
+use crate::names::table_name;
 use kvfs_contract::StoreError;
 use std::fmt;
 

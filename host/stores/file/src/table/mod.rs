@@ -8,7 +8,6 @@
 //! Nothing that is read is trusted. A table that is damaged is an error that names its number, and
 //! is built anew from the segments.
 
-mod name;
 mod varint;
 
 mod place;
@@ -27,10 +26,11 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use build::{Built, TableBuilder, build};
+pub(crate) use build::build;
+#[cfg(test)]
+pub(crate) use build::Built;
 pub(crate) use cache::Cache;
 pub(crate) use error::TableError;
 pub(crate) use merge::{Entry, Merge};
-pub(crate) use name::table_name;
 pub(crate) use place::Place;
-pub(crate) use read::{Caching, Range, Table};
+pub(crate) use read::{Caching, Table};

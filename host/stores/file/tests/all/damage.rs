@@ -8,8 +8,7 @@ const OPTIONS: Options = Options {
     min_garbage_bytes: 16 << 20,
     reserve_bytes: 256,
     min_segment_bytes: 1 << 20,
-    max_segment_bytes: 1 << 30,
-    accept_loss: false,
+    ..Options::DEFAULT
 };
 
 /// The size of a note, which ends a segment whose writer ended after a durable apply.

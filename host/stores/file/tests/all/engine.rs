@@ -80,13 +80,14 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
     // Some sequences roll and collect at nearly every apply, others now and then. The setup decides, because
     // a shortened sequence has the same one.
     let min_garbage_bytes = if setup.scan_entries_max == 1 { 4 << 10 } else { 32 << 10 };
+    let max_recent_changes = if setup.scan_entries_max == 1 { 20 } else { 100 };
     let min_segment_bytes = min_garbage_bytes / 2;
     let options = Options {
         min_garbage_bytes,
         reserve_bytes: 256,
         min_segment_bytes,
-        max_segment_bytes: 1 << 30,
-        accept_loss: false,
+        max_recent_changes,
+        ..Options::DEFAULT
     };
     let lies = match sabotage {
         Some(Sabotage::Disk(what)) => Some(what),

@@ -8,8 +8,7 @@ const OPTIONS: Options = Options {
     min_garbage_bytes: 16 << 20,
     reserve_bytes: 6 << 10,
     min_segment_bytes: 1 << 20,
-    max_segment_bytes: 1 << 30,
-    accept_loss: false,
+    ..Options::DEFAULT
 };
 
 fn open(disk: Disk) -> (FileStore<SimDirectory>, SimDirectory) {

@@ -11,3 +11,4 @@ mod marks;
 mod race;
 mod rolling;
 mod salvage;
+mod tables;

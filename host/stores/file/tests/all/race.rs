@@ -10,8 +10,9 @@ const OPTIONS: Options = Options {
     min_garbage_bytes: 1 << 10,
     reserve_bytes: 256,
     min_segment_bytes: 1 << 10,
-    max_segment_bytes: 1 << 30,
-    accept_loss: false,
+    max_recent_changes: 30,
+    max_cache_bytes: 4 << 10,
+    ..Options::DEFAULT
 };
 
 const RACE: Race<Disk, FileStore<SimDirectory>> = Race {

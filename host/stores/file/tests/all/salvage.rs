@@ -8,8 +8,7 @@ const OPTIONS: Options = Options {
     min_garbage_bytes: 1 << 20,
     reserve_bytes: 256,
     min_segment_bytes: 1 << 10,
-    max_segment_bytes: 1 << 30,
-    accept_loss: false,
+    ..Options::DEFAULT
 };
 
 /// A store whose every apply is known, by the segment and the offset of its record.
