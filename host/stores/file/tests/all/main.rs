@@ -12,3 +12,4 @@ mod race;
 mod rolling;
 mod salvage;
 mod tables;
+mod volumes;
