@@ -54,6 +54,13 @@ impl Covered {
     }
 }
 
+impl<F> Read<F> {
+    /// Returns the epochs that count with their accepted bytes, ascending.
+    pub(crate) fn accepted(&self) -> Vec<(u64, u64)> {
+        self.older.iter().map(|older| (older.epoch, older.accepted_bytes)).collect()
+    }
+}
+
 /// Reads the newest segment that has a whole start and whose list is whole, and those that it
 /// builds on. `segments` are the epochs in the directory, ascending.
 pub(crate) fn read_chain<D: Directory>(

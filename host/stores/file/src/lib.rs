@@ -25,6 +25,7 @@ mod table;
 mod usage;
 
 mod location;
+mod mark;
 mod own;
 mod segment;
 
@@ -47,6 +48,8 @@ mod turn;
 
 mod store;
 
+mod salvage;
+
 /// Returns whether a file of this name is a sign of a store in its directory.
 pub fn is_own_name(name: &str) -> bool {
     names::parse_name(name).is_some() || name == reserve::NAME
@@ -57,4 +60,5 @@ pub use kvfs_contract::StoreError;
 pub use log::Options;
 pub use reader::FileReader;
 pub use remedy::with_remedy;
+pub use salvage::{Lost, MAX_REPORTED, Salvaged, salvage};
 pub use store::FileStore;

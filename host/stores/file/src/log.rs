@@ -6,6 +6,7 @@ use crate::index::{Index, shrinks};
 use crate::lease::remove;
 use crate::list::{List, ListedSegment, ListedTable, MAX_COLLECTED};
 use crate::location::Location;
+use crate::mark::Marker;
 use crate::names::{Name, segment_name};
 use crate::own::Own;
 use crate::record::Builder;
@@ -19,6 +20,7 @@ use kvfs_contract::{Mutation, StoreError};
 pub(crate) struct Log<D: Directory> {
     pub(crate) directory: D,
     pub(crate) own: Own<D::File>,
+    pub(crate) marker: Marker<D::File>,
     /// The segments before the own one, oldest first.
     pub(crate) older: Vec<Older<D::File>>,
     /// Files that count no more, and go once that is durable.
@@ -68,6 +70,9 @@ pub struct Options {
     pub max_replay_bytes: u64,
     /// Most bytes of blocks of tables in memory; 32 MiB unless told.
     pub max_cache_bytes: usize,
+    /// Opens a store that has lost what was durable, as far as a mark tells, with what is there;
+    /// the marks that tell of more are removed. False unless told.
+    pub accept_loss: bool,
 }
 
 impl Options {
@@ -80,6 +85,7 @@ impl Options {
         max_recent_changes: 100_000,
         max_replay_bytes: 32 << 20,
         max_cache_bytes: 32 << 20,
+        accept_loss: false,
     };
 }
 
@@ -200,6 +206,7 @@ impl<D: Directory> Log<D> {
             kept.is_durable = true;
         }
         self.own.note_synced();
+        self.marker.put(&self.directory, self.own.lease.epoch, self.own.synced_to);
         for retired in self.retired.drain(..) {
             // The next opener removes what is left.
             let _ = remove(&self.directory, &retired.name.text());

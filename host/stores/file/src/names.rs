@@ -19,25 +19,31 @@ pub(crate) fn table_name(epoch: u64) -> String {
     format!("{epoch:016x}.table")
 }
 
+/// The name of the mark of an epoch's segment.
+pub(crate) fn mark_name(epoch: u64) -> String {
+    format!("{epoch:016x}.mark")
+}
+
 /// The meaning of a name in the directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Name {
     Segment(u64),
     Lease(u64),
     Table(u64),
+    Mark(u64),
 }
 
 impl Name {
     pub(crate) fn epoch(self) -> u64 {
         match self {
-            Self::Segment(epoch) | Self::Lease(epoch) | Self::Table(epoch) => epoch,
+            Self::Segment(epoch) | Self::Lease(epoch) | Self::Table(epoch) | Self::Mark(epoch) => epoch,
         }
     }
 
     pub(crate) fn segment(self) -> Option<u64> {
         match self {
             Self::Segment(epoch) => Some(epoch),
-            Self::Lease(_) | Self::Table(_) => None,
+            Self::Lease(_) | Self::Table(_) | Self::Mark(_) => None,
         }
     }
 
@@ -47,6 +53,7 @@ impl Name {
             Self::Segment(epoch) => segment_name(epoch),
             Self::Lease(epoch) => lease_name(epoch),
             Self::Table(epoch) => table_name(epoch),
+            Self::Mark(epoch) => mark_name(epoch),
         }
     }
 }
@@ -59,6 +66,7 @@ pub(crate) fn parse_name(name: &str) -> Option<Name> {
         "kvfs" => Name::Segment(epoch),
         "lease" => Name::Lease(epoch),
         "table" => Name::Table(epoch),
+        "mark" => Name::Mark(epoch),
         _ => return None,
     };
     // Each has one spelling: `1.kvfs` and `+0…1.kvfs` are somebody else's.
@@ -74,6 +82,7 @@ mod tests {
         assert_eq!(parse_name("00000000000000ff.kvfs"), Some(Name::Segment(255)));
         assert_eq!(parse_name("0000000000000001.lease"), Some(Name::Lease(1)));
         assert_eq!(parse_name("0000000000000001.table"), Some(Name::Table(1)));
+        assert_eq!(parse_name("0000000000000001.mark"), Some(Name::Mark(1)));
         assert_eq!(parse_name("0000ffffffffffff.lease"), Some(Name::Lease(MAX_EPOCH)));
         for name in [
             "1.kvfs",

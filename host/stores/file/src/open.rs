@@ -8,6 +8,7 @@ use crate::directory::Directory;
 use crate::lease::{Lease, names, next_epoch, remove};
 use crate::list::List;
 use crate::log::{Log, Options, Retired, State, list};
+use crate::mark::{Marker, check, read_marks};
 use crate::names::{Name, lease_name};
 use crate::own::{NotBegun, Own};
 use crate::reserve;
@@ -103,7 +104,15 @@ fn attempt_with<D: Directory + Clone>(
     if segments.last().is_some_and(|&last| last >= epoch) {
         return Ok(Attempt::Overtaken);
     }
-    let read = match read_chain(directory, &segments, &Cache::new(options.max_cache_bytes)) {
+    let marks = read_marks(directory, &names)?;
+    let cache = Cache::new(options.max_cache_bytes);
+    let read = read_chain(directory, &segments, &cache).and_then(|read| {
+        if !options.accept_loss {
+            check(&marks, &read.accepted())?;
+        }
+        Ok(read)
+    });
+    let read = match read {
         Ok(read) => read,
         // A newer opener may have removed the missing file.
         Err(_) if !lease.is_held()? => return Ok(Attempt::Overtaken),
@@ -121,12 +130,16 @@ fn attempt_with<D: Directory + Clone>(
     if !own.lease.is_held()? {
         return Ok(Attempt::Overtaken);
     }
+    let mut marker = Marker::new(&names);
+    if options.accept_loss && check(&marks, &read.accepted()).is_err() {
+        marker.forget(directory)?;
+    }
     // Openers from here on find the start above and build on the segments it lists. The others go
     // once the start is durable: a crash that loses it may make one of them count again.
     let counts = |name: &Name| match *name {
         Name::Segment(epoch) => list.segments.iter().any(|listed| listed.epoch == epoch),
         Name::Table(epoch) => list.tables.iter().any(|listed| listed.epoch == epoch),
-        Name::Lease(_) => true,
+        Name::Lease(_) | Name::Mark(_) => true,
     };
     let retired = names.into_iter().filter(|name| !counts(name));
     let retired = retired.map(|name| Retired { name, bytes: 0 }).collect();
@@ -135,6 +148,7 @@ fn attempt_with<D: Directory + Clone>(
     Ok(Attempt::Done(Box::new(Log {
         directory: directory.clone(),
         own,
+        marker,
         older: read.older,
         retired,
         collected,

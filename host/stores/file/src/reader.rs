@@ -2,14 +2,15 @@
 
 use crate::chain::{Read, older_file, read_chain};
 use crate::directory::{Directory, File};
-use crate::lease::names;
+use crate::lease;
 use crate::location::Location;
-use crate::log::of_no_segment;
+use crate::log::{Options, of_no_segment};
+use crate::mark::{check, read_marks};
 use crate::names::Name;
 use crate::remedy::reason;
 use crate::table::Cache;
 use kvfs_contract::{Entry, StoreError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most bytes of blocks of tables in memory.
 const MAX_CACHE_BYTES: usize = 8 << 20;
@@ -31,20 +32,27 @@ impl<D: Directory> FileReader<D> {
     /// [`StoreError::Corrupt`] if something durable is missing; [`StoreError::Unavailable`] if a
     /// writer changes its files again and again while they are read.
     pub fn open(directory: &D) -> Result<Option<Self>, StoreError> {
-        let mut listed = segments(directory)?;
+        Self::open_with(directory, Options::default())
+    }
+
+    /// As [`FileReader::open`], with other options. The directory stays as it is, even if a loss is
+    /// accepted.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileReader::open`].
+    pub fn open_with(directory: &D, options: Options) -> Result<Option<Self>, StoreError> {
+        let mut listed = names(directory)?;
         let mut failed = None;
         let cache = Cache::new(MAX_CACHE_BYTES);
         for _ in 0..MAX_ATTEMPTS {
-            let read = match listed.is_empty() {
-                true => Ok(None),
-                false => read_chain(directory, &listed, &cache).map(|read| Some(Self(Mutex::new(read)))),
-            };
+            let read = read(directory, &listed, &cache, options);
             if let Ok(Some(_)) = read {
                 return read;
             }
             // A writer begins segments and removes others: listed ones may be gone, and a new one
             // may be missing from the list.
-            let again = segments(directory)?;
+            let again = names(directory)?;
             if again == listed {
                 return read;
             }
@@ -108,8 +116,31 @@ fn value_at<F: File>(read: &Read<F>, location: &Location) -> Result<Vec<u8>, Sto
     location.read(file)
 }
 
-fn segments<D: Directory>(directory: &D) -> Result<Vec<u64>, StoreError> {
-    let mut segments: Vec<u64> = names(directory)?.into_iter().filter_map(Name::segment).collect();
+/// Reads the segments of these names; `None` if there is no store.
+fn read<D: Directory>(
+    directory: &D,
+    names: &[Name],
+    cache: &Arc<Cache>,
+    options: Options,
+) -> Result<Option<FileReader<D>>, StoreError> {
+    // Marks first: what a writer adds meanwhile is not missing then.
+    let marks = read_marks(directory, names)?;
+    let mut segments: Vec<u64> = names.iter().copied().filter_map(Name::segment).collect();
     segments.sort_unstable();
-    Ok(segments)
+    if segments.is_empty() && (marks.is_empty() || options.accept_loss) {
+        return Ok(None);
+    }
+    let read = read_chain(directory, &segments, cache)?;
+    if !options.accept_loss {
+        check(&marks, &read.accepted())?;
+    }
+    Ok(Some(FileReader(Mutex::new(read))))
+}
+
+/// Lists the segments and marks, in order.
+fn names<D: Directory>(directory: &D) -> Result<Vec<Name>, StoreError> {
+    let mut names = lease::names(directory)?;
+    names.retain(|name| matches!(name, Name::Segment(_) | Name::Mark(_)));
+    names.sort_unstable();
+    Ok(names)
 }

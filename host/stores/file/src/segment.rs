@@ -72,7 +72,8 @@ pub(crate) fn read_head<F: File>(file: &F, epoch: u64) -> Result<Option<Head>, S
     Ok(Some(Head { list, end: valid_to, durable_to }))
 }
 
-fn list_of(start: &Record) -> Option<List> {
+/// Returns the list in a segment's first record.
+pub(crate) fn list_of(start: &Record) -> Option<List> {
     let epoch = start.header.epoch;
     match start.header.flags {
         flags if flags & FLAG_SNAPSHOT != 0 => Some(List::default()),
