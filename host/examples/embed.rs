@@ -45,7 +45,7 @@ fn main() -> wasmtime::Result<()> {
     kvfs_host::add_to_linker(&mut linker)?;
 
     // 3. Give the guest a store. No directory is preopened: its files are only in the store.
-    //    `RedbStore::open("state.redb")?` instead keeps them for the next run.
+    //    `FileStore::open("state")?` instead keeps them for the next run.
     let kv = KvCtx::new(MemoryStore::new());
     let wasi = WasiCtx::builder().args(&args).inherit_stdio().build();
     let mut store = Store::new(&engine, State { wasi, table: ResourceTable::new(), kv });

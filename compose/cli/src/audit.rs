@@ -16,7 +16,7 @@ use std::process::ExitCode;
 /// and 4 if some are missing or damaged, which standard error tells.
 #[derive(Args)]
 pub(crate) struct AuditArgs {
-    /// The store, such as `redb:PATH`. No guest may be running on it.
+    /// The store, such as `file:DIR`. No guest may be running on it.
     #[arg(long)]
     store: String,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// to a new store.
 #[derive(Args)]
 pub(crate) struct RekeyArgs {
-    /// The store, such as `redb:PATH`. No guest may be running on it.
+    /// The store, such as `file:DIR`. No guest may be running on it.
     #[arg(long)]
     store: String,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use clap::Args;
 // No doc comment: clap would take it for the command's.
 #[derive(Args)]
 pub(crate) struct VolumeArgs {
-    /// The store, such as `redb:PATH`. No guest may be running on it.
+    /// The store, such as `file:DIR`. No guest may be running on it.
     // The group tells `settings` whether these arguments are given: clap leaves a group without
     // members if it has arguments of another struct.
     #[arg(long, group = "VolumeArgs")]
