@@ -1,17 +1,24 @@
 //! Counts what a guest holds open in directories of the host.
 
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
-use kvfs::limits::MAX_HOST_DESCRIPTORS;
+use crate::table;
+use kvfs::limits::{MAX_HOST_DESCRIPTORS, MAX_OPEN_DESCRIPTORS};
 use std::cell::Cell;
 
 thread_local! {
     static OPEN: Cell<u32> = const { Cell::new(0) };
-    static MOST: Cell<u32> = const { Cell::new(MAX_HOST_DESCRIPTORS) };
+    /// The most that the instance may have open: here and in volumes.
+    static MOST: Cell<u32> = const { Cell::new(MAX_OPEN_DESCRIPTORS) };
 }
 
-/// Limits what may be open, below the usual limit.
+/// Sets how many descriptors, streams and listings the instance may have open.
 pub(crate) fn allow(most: u32) {
-    MOST.set(most.min(MAX_HOST_DESCRIPTORS));
+    MOST.set(most);
+}
+
+/// Returns how many are open in directories of the host.
+pub(crate) fn count() -> u32 {
+    OPEN.get()
 }
 
 /// The place of one descriptor, stream or listing of the host. Given back when dropped.
@@ -20,10 +27,10 @@ pub(crate) fn allow(most: u32) {
 pub(crate) struct HostSlot(());
 
 impl HostSlot {
-    /// Takes a place. Fails if all are taken.
+    /// Takes a place. Fails if all are taken, here or in the instance.
     pub(crate) fn take() -> Result<Self, ErrorCode> {
         let open = OPEN.get();
-        if open >= MOST.get() {
+        if open >= MAX_HOST_DESCRIPTORS || open.saturating_add(table::open_descriptors()) >= MOST.get() {
             return Err(ErrorCode::InsufficientMemory);
         }
         OPEN.set(open + 1);

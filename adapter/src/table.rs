@@ -49,6 +49,16 @@ pub(crate) fn let_go(mount: MountNo, close: impl FnOnce(&mut Volume) -> Result<(
     });
 }
 
+/// Returns how many descriptors, streams and listings are open in volumes.
+#[cfg(feature = "host-mounts")]
+pub(crate) fn open_descriptors() -> u32 {
+    // Nothing asks while an operation on a volume is under way.
+    let count = |place: &RefCell<Option<ManuallyDrop<Mounts>>>| {
+        place.try_borrow().map(|place| place.as_ref().map_or(0, |mounts| mounts.open_descriptors()))
+    };
+    MOUNTS.with(count).unwrap_or(u32::MAX)
+}
+
 /// Stores everything, durably.
 pub(crate) fn sync_all() -> Result<()> {
     let outcome = MOUNTS.with(|place| match place.try_borrow_mut() {
@@ -75,7 +85,11 @@ fn set_up(place: &mut Option<ManuallyDrop<Mounts>>) -> Result<&mut ManuallyDrop<
         audit::mask(&volume, config);
         Ok(volume)
     };
-    Ok(place.insert(ManuallyDrop::new(Mounts::new(config.mounts.clone(), Box::new(open))?)))
+    #[cfg_attr(not(feature = "host-mounts"), expect(unused_mut))]
+    let mut mounts = Mounts::new(config.mounts.clone(), Box::new(open))?;
+    #[cfg(feature = "host-mounts")]
+    mounts.count_outside(crate::host_slot::count);
+    Ok(place.insert(ManuallyDrop::new(mounts)))
 }
 
 fn open(source: &Source, config: &Config) -> Result<Volume> {

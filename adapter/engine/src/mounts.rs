@@ -115,6 +115,17 @@ impl Mounts {
         Ok(Self { mounts, volumes, shares: Shares::new(count), open, attached: 1 })
     }
 
+    /// Takes the descriptors that `count` returns from what the volumes may have open together: they
+    /// are open in mounts that the owner of the table serves itself.
+    pub fn count_outside(&mut self, count: fn() -> u32) {
+        self.shares.count_outside(count);
+    }
+
+    /// Returns how many descriptors, streams and listings are open in all volumes.
+    pub fn open_descriptors(&self) -> u32 {
+        self.volumes.iter().flatten().map(|volume| volume.open_descriptors).fold(0, u32::saturating_add)
+    }
+
     /// Returns the volume of a mount, opened and ready to be used through this mount.
     ///
     /// # Errors

@@ -20,6 +20,10 @@ pub(crate) struct Shares {
     /// What all hold.
     sum: Amounts,
     last: Option<usize>,
+    /// Counts descriptors that are open beside those of the volumes, and take from their total.
+    outside: Option<fn() -> u32>,
+    /// Their number when a volume was last told what it may hold.
+    told_outside: u32,
     /// Operations since idle volumes were looked for.
     operations: u32,
     /// Volumes that were in use then.
@@ -37,7 +41,16 @@ struct Place {
 impl Shares {
     pub(crate) fn new(volumes: usize) -> Self {
         let places = vec![Place { held: Amounts::NONE, in_use: false }; volumes];
-        Self { total: Amounts::NONE, places, sum: Amounts::NONE, last: None, operations: 0, were_in_use: 0 }
+        Self {
+            total: Amounts::NONE,
+            places,
+            sum: Amounts::NONE,
+            last: None,
+            outside: None,
+            told_outside: 0,
+            operations: 0,
+            were_in_use: 0,
+        }
     }
 
     /// Adds a volume that was opened.
@@ -45,14 +58,21 @@ impl Shares {
         self.total = self.total.max(Amounts::of_options(&volume.options));
     }
 
+    /// Takes the descriptors that `count` returns from what the volumes may have open together.
+    pub(crate) fn count_outside(&mut self, count: fn() -> u32) {
+        self.outside = Some(count);
+    }
+
     /// Notes that a volume is used next, which may hold what the others leave. If that is less than
     /// an equal share, the others give back what they hold beyond theirs.
     pub(crate) fn turn_to(&mut self, number: usize, volumes: &mut [Option<Volume>]) {
         self.operations = self.operations.saturating_add(1);
         let look = self.operations >= IDLE_OPERATIONS;
-        if self.last == Some(number) && !look {
+        let outside = self.outside.map_or(0, |count| count());
+        if self.last == Some(number) && !look && self.told_outside == outside {
             return;
         }
+        self.told_outside = outside;
         if let Some(last) = self.last.replace(number) {
             self.count(last, volumes);
         }
@@ -112,7 +132,8 @@ impl Shares {
     /// What the others leave for a volume.
     fn rest_for(&self, number: usize) -> Amounts {
         let own = self.places.get(number).map_or(Amounts::NONE, |place| place.held);
-        self.total.without(self.sum.without(own))
+        let others = self.sum.without(own).and(Amounts::open_alone(self.told_outside));
+        self.total.without(others)
     }
 }
 

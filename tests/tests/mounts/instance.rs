@@ -62,6 +62,55 @@ held = [os.open('/file', os.O_RDONLY) for _ in range(100)]
 print(len(held))
 ";
 
+/// Opens in a volume and in a directory of the host by turns.
+const OF_THE_HOST: &str = "
+import errno, os
+
+def fill(paths):
+    held = []
+    try:
+        while len(held) < 60:
+            held.append(os.open(paths[len(held) % len(paths)], os.O_RDONLY))
+    except OSError as error:
+        assert error.errno == errno.ENOMEM, error
+    return held
+
+open('/f', 'w').close()
+for paths in [['/h/f'], ['/f'], ['/f', '/h/f'], ['/h/f', '/f', '/f']]:
+    held = fill(paths)
+    assert 20 <= len(held) < 30, (paths, len(held))
+    for path in ['/f', '/h/f']:
+        try:
+            os.open(path, os.O_RDONLY)
+            raise AssertionError(f'{path} is one too many')
+        except OSError as error:
+            assert error.errno == errno.ENOMEM, error
+    # One that is closed makes room in either.
+    os.close(held.pop())
+    held.append(os.open('/f', os.O_RDONLY))
+    os.close(held.pop())
+    held.append(os.open('/h/f', os.O_RDONLY))
+    for file in held:
+        os.close(file)
+print(len(held))
+";
+
+#[test]
+fn descriptors_of_the_host_count_in_the_sum() {
+    let guest = std::fs::read(guests::python().unwrap()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "").unwrap();
+    for link in WAYS {
+        let limits = InstanceLimits::default().max_descriptors(30);
+        let compose = Compose::new(&guest).link(link).instance_limits(limits);
+        let mounts = mounts(&["/=kv", "/h=host:shared"], ".".as_ref());
+        let composed = mounts.into_iter().fold(compose, Compose::mount).build().unwrap();
+        let component = engine::compile(engine::interruptible(), &composed.bytes).unwrap();
+        let program = Program::new(&component).store(store()).preopen(dir.path(), "shared");
+        program.args(["-c", OF_THE_HOST]).run().unwrap().success();
+    }
+}
+
 fn joined(guest: &[u8], link: Link, limits: InstanceLimits) -> Component {
     let mounts = mounts(&["/=kv,max-file-bytes=10K", "/a=kv:a", "/b=kv:b"], ".".as_ref());
     let compose = Compose::new(guest).link(link).instance_limits(limits);

@@ -26,6 +26,13 @@ impl Amounts {
         Self([extent_bytes, inodes, inode_bytes, dentries, bytes, entries, open as usize, held_entries])
     }
 
+    /// So many descriptors, and nothing else.
+    pub(crate) fn open_alone(open: u32) -> Self {
+        let mut amounts = Self::NONE;
+        amounts.0[OPEN] = open as usize;
+        amounts
+    }
+
     /// The most that a volume with these options holds.
     pub(crate) fn of_options(options: &Options) -> Self {
         let dirty = (options.max_dirty_bytes, MAX_DIRTY_ENTRIES);

@@ -8,6 +8,7 @@ use kvfs::{
     At, CacheLimits, Code, Descriptor, Error, Follow, Mode, MountNo, MountSpec, Mounted, Mounts, Options,
     Result, Volume, fsck,
 };
+use std::cell::Cell;
 
 const VOLUMES: u32 = 16;
 
@@ -67,6 +68,36 @@ fn descriptors_are_counted_over_all_volumes() {
         let refused = make(&mut mounts, &roots, (other + 1) % VOLUMES, "c");
         assert_eq!(refused.err(), Some(Error::TooManyOpen), "turn {turn}");
     }
+}
+
+thread_local! {
+    static OUTSIDE: Cell<u32> = const { Cell::new(0) };
+}
+
+#[test]
+fn what_is_open_outside_counts_in_the_sum_from_one_call_to_the_next() {
+    let (_store, mut mounts, roots) = table(Options { max_open_descriptors: 40, ..Options::default() });
+    mounts.count_outside(|| OUTSIDE.get());
+    let mut held = Vec::new();
+    // The same volume again and again: it is told of each change.
+    for outside in [0, 25, 3, 0, 40, 10, 33] {
+        OUTSIDE.set(outside);
+        let before = mounts.open_descriptors();
+        let made = loop {
+            match make(&mut mounts, &roots, 0, "a") {
+                Ok(file) => held.push(file),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(made, Error::TooManyOpen);
+        assert_eq!(mounts.open_descriptors(), before.max(40_u32.saturating_sub(outside)), "{outside}");
+        for file in held.drain(..) {
+            volume(&mut mounts, 0).close(file).unwrap();
+        }
+    }
+    assert_eq!(mounts.open_descriptors(), VOLUMES, "the roots");
+    OUTSIDE.set(0);
+    make(&mut mounts, &roots, 1, "b").map(|file| volume(&mut mounts, 1).close(file)).unwrap().unwrap();
 }
 
 #[test]
