@@ -249,7 +249,9 @@ fn fsck_reads_around_damage_of_the_store_itself_and_repairs_it_on_a_copy() {
     // The page with the end of a file of 78,000 bytes: all of its leaf goes.
     let at = bytes.windows(500).rposition(|window| window == [40; 500]).unwrap();
     let page = at / 4096 * 4096;
-    let leaf = (0..=page).rev().step_by(4096).find(|page| bytes[*page] == 1 && bytes[page + 1] == 0).unwrap();
+    let is_leaf =
+        |page: &usize| bytes[*page] == 1 && (1..100).contains(&bytes[*page + 2]) && bytes[*page + 3] == 0;
+    let leaf = (0..=page / 4096).rev().map(|page| page * 4096).find(is_leaf).unwrap();
     bytes[leaf..leaf + 4096].fill(0);
     std::fs::write(path("state.redb"), &bytes).unwrap();
     let run = |args: &[&str]| {
