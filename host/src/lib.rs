@@ -54,6 +54,14 @@
 //! [`key_range`], [`ScanBudget`] and [`gather`] help with the answers. [`EngineStore`] opens
 //! volumes without a guest.
 //!
+//! # What a store has lost
+//!
+//! [`open_store`] notices that the file of a [`RedbStore`] has lost durable applies that it had
+//! acknowledged, by damage or because an older copy was put in its place: see [`Marked`], which does
+//! the same for a store of your own. [`OpenOptions::accept_loss`] opens it all the same.
+//! [`RedbSalvage`] reads around damage of a file, [`OpenOptions::repair_copy`] makes a sound store of
+//! what can be read, and [`copy_store`] takes a store to another kind.
+//!
 //! # Closing
 //!
 //! A store is closed in order when its last handle is dropped, and, wherever handles are left, when

@@ -167,7 +167,7 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
         let store = args.at.key.open_to_repair(&args.at.store)?;
         let done = repair_volume(args, &store, image)?;
         store.close().with_context(|| format!("{}: cannot make the repair durable", args.at.store))?;
-        say(repaired_lines(args, &done))?;
+        say(repaired_lines(args, &done, Vec::new()))?;
         return Ok(code(&done));
     };
     let (damage, amount) = (copy.damage(), copy.amount());
@@ -181,15 +181,14 @@ fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {
     let kept = copy
         .finish(!args.discard_damaged)
         .with_context(|| format!("{}: cannot put the repaired store in its place", args.at.store))?;
-    let mut text = repaired_lines(args, &done);
-    text.push(format!("copied {} keys, {} bytes: {damage}", amount.entries, amount.bytes));
+    let mut notes = vec![format!("copied {} keys, {} bytes: {damage}", amount.entries, amount.bytes)];
     if !damage.ranges.is_empty() {
-        text.push("other volumes of the store may have lost entries too: check each of them".to_owned());
+        notes.push("other volumes of the store may have lost entries too: check each of them".to_owned());
     }
     if let Some(kept) = kept {
-        text.push(format!("the store as it was is {}; remove it when nothing is missed", kept.display()));
+        notes.push(format!("the store as it was is {}; remove it when nothing is missed", kept.display()));
     }
-    say(text)?;
+    say(repaired_lines(args, &done, notes))?;
     Ok(code(&done))
 }
 
@@ -207,13 +206,14 @@ fn code(done: &kvfs::Repair) -> u8 {
     if done.after.is_clean() { REPAIRED } else { UNSOUND }
 }
 
-fn repaired_lines(args: &FsckArgs, done: &kvfs::Repair) -> Vec<String> {
+fn repaired_lines(args: &FsckArgs, done: &kvfs::Repair, notes: Vec<String>) -> Vec<String> {
     let mut text = lines(&done.before.findings);
     text.extend(lines(&done.fixes));
     if !done.after.is_clean() {
         text.push("still wrong:".to_owned());
         text.extend(lines(&done.after.findings));
     }
+    text.extend(notes);
     text.push(summary(args, &done.after));
     if done.after.is_clean() {
         text.push("repaired: it is sound now".to_owned());

@@ -515,3 +515,27 @@ fn a_mark_says_which_store_and_when() {
     assert_eq!(store.mark_path(), mark_path(&path));
     assert!(store.mark_path().to_string_lossy().ends_with("state.redb.mark"));
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_a_mark() {
+    use std::time::Instant;
+    let (_directory, path) = fresh_path();
+    let bare = RedbStore::open(path.with_extension("bare")).unwrap();
+    let marked = open_store(&url(&path)).unwrap();
+    let stores: [(&str, &dyn SyncStore); 2] = [("bare", &bare), ("marked", &marked)];
+    let keys: Vec<[u8; 20]> = (0..4).map(|number| [number; 20]).collect();
+    let value = [7; 60];
+    let batch: Vec<_> = keys.iter().map(|key| put(key, &value)).collect();
+    for (level, calls) in [(Durability::Buffered, 20_000), (Durability::Durable, 200)] {
+        let mut best = [f64::MAX; 2];
+        for _ in 0..7 {
+            for (best, (_, store)) in best.iter_mut().zip(stores) {
+                let begun = Instant::now();
+                (0..calls).for_each(|_| store.apply(&[], &batch, level).unwrap());
+                *best = best.min(begun.elapsed().as_secs_f64() * 1e6 / f64::from(calls));
+            }
+        }
+        println!("{level:?}, 4 puts of 80 bytes: bare {:.3} µs, marked {:.3} µs", best[0], best[1]);
+    }
+}

@@ -240,5 +240,6 @@ impl About<'_> {
 }
 
 fn time(seconds: i64) -> String {
-    kvfs_audit::Time { seconds, nanoseconds: 0 }.to_string()
+    let text = kvfs_audit::Time { seconds, nanoseconds: 0 }.to_string();
+    text.split_once('.').map_or_else(|| text.clone(), |(second, _)| format!("{second}Z"))
 }

@@ -249,11 +249,17 @@ fn fsck_reads_around_damage_of_the_store_itself_and_repairs_it_on_a_copy() {
     // The page with the end of a file of 78,000 bytes: all of its leaf goes.
     let at = bytes.windows(500).rposition(|window| window == [40; 500]).unwrap();
     let page = at / 4096 * 4096;
-    let leaf = (0..=page).rev().step_by(4096).find(|page| bytes[*page] == 1 && bytes[page + 1] == 0).unwrap();
+    let is_leaf =
+        |page: &usize| bytes[*page] == 1 && (1..100).contains(&bytes[*page + 2]) && bytes[*page + 3] == 0;
+    let leaf = (0..=page / 4096).rev().map(|page| page * 4096).find(is_leaf).unwrap();
     bytes[leaf..leaf + 4096].fill(0);
     std::fs::write(path("state.redb"), &bytes).unwrap();
+    // One of the two has it.
+    let check = ["fsck", "--store", "redb:state.redb", "--volume"];
+    let is_hurt = |volume: &&str| !kvfs(dir.path(), &[&check[..], &[volume]].concat()).status.success();
+    let volume = ["main", "second"].into_iter().find(is_hurt).expect("a damaged volume");
     let run = |args: &[&str]| {
-        let output = kvfs(dir.path(), &[&["fsck", "--store", "redb:state.redb"], args].concat());
+        let output = kvfs(dir.path(), &[&check[..], &[volume], args].concat());
         let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         assert!(!stderr.contains("panicked") && !stderr.contains("report it"), "{stderr}");
         (output.status.code(), stdout, stderr)
