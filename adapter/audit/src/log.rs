@@ -17,7 +17,7 @@ const FULL_BYTES: usize = BUFFER_BYTES / 2;
 /// Longest tail of an open span, and longest line that tells of lost events.
 const MAX_TAIL_BYTES: usize = 256;
 
-/// Which reads or writes may be one event: those that go on where the last one ended.
+/// Reads or writes that may be one event: each goes on where the last one ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The operation.
