@@ -22,7 +22,7 @@ mod errors;
 mod host_slot;
 mod store;
 
-// What the guest did, as events.
+// Events: the audit log.
 mod audit;
 
 // The mounts of the component.

@@ -46,6 +46,23 @@ impl fmt::Display for RunId {
     }
 }
 
+/// Finds a free number for [`RunId::new`], if 0 is taken. Those before it usually are, so it asks
+/// twice for each binary digit of their count.
+///
+/// # Errors
+/// Those of `is_taken`.
+pub fn first_free<E>(mut is_taken: impl FnMut(u64) -> Result<bool, E>) -> Result<u64, E> {
+    let (mut taken, mut free) = (0, 1_u64);
+    while free < u64::MAX && is_taken(free)? {
+        (taken, free) = (free, free.saturating_mul(2));
+    }
+    while free - taken > 1 {
+        let middle = taken + (free - taken) / 2;
+        if is_taken(middle)? { taken = middle } else { free = middle }
+    }
+    Ok(free)
+}
+
 /// The key of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
@@ -111,6 +128,23 @@ mod tests {
             assert!(start.as_slice() <= bytes.as_slice() && bytes.as_slice() < end.as_slice());
             assert_eq!(RunId::parse(&key.run.to_string()), Some(key.run));
         }
+    }
+
+    #[test]
+    fn the_first_free_number_is_found_with_few_questions() {
+        for taken in (1..300).chain([65_535, 65_536, 65_537, u64::MAX - 1, u64::MAX]) {
+            let mut asked = 0;
+            let found = first_free(|number| {
+                asked += 1;
+                Ok::<_, ()>(number < taken)
+            });
+            assert_eq!(found, Ok(taken));
+            assert!(asked <= 2 * (64 - taken.leading_zeros()), "{asked} for {taken}");
+        }
+        // With gaps, any free one will do.
+        let found = first_free(|number| Ok::<_, ()>(number % 7 != 4)).unwrap();
+        assert_eq!(found % 7, 4);
+        assert_eq!(first_free(|_| Err("broken")), Err("broken"));
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub mod record;
 mod log;
 mod reader;
 
-pub use key::{KEY_BYTES, Key, MAX_RUN, RunId, first_key, key_end, run_range};
-pub use line::{Line, MAX_TEXT_BYTES};
+pub use key::{KEY_BYTES, Key, MAX_RUN, RunId, first_free, first_key, key_end, run_range};
+pub use line::{Line, MAX_TEXT_BYTES, whole_lines};
 pub use log::{BUFFER_BYTES, Log, MAX_LINE_BYTES, Span};
 pub use reader::{Found, Reader};
 pub use settings::{BadSettings, DEFAULT_MAX_BYTES, Level, Settings};

@@ -117,6 +117,12 @@ impl Drop for Line<'_> {
     }
 }
 
+/// Returns how many of the first `room` bytes of lines are whole lines.
+pub fn whole_lines(lines: &[u8], room: usize) -> usize {
+    let fitting = lines.get(..room).unwrap_or(lines);
+    fitting.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
+}
+
 /// Appends a number in digits.
 pub(crate) fn push_number(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0; MAX_DIGITS];
@@ -135,6 +141,15 @@ pub(crate) fn push_number(out: &mut Vec<u8>, mut value: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_lines_end_with_a_line() {
+        let lines = b"one\ntwo\nthree\n";
+        for (room, bytes) in [(0, 0), (3, 0), (4, 4), (7, 4), (8, 8), (13, 8), (14, 14), (99, 14)] {
+            assert_eq!(whole_lines(lines, room), bytes, "{room}");
+        }
+        assert_eq!(whole_lines(b"", 5), 0);
+    }
 
     #[test]
     fn numbers_are_written_in_digits() {

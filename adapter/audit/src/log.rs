@@ -17,7 +17,7 @@ const FULL_BYTES: usize = BUFFER_BYTES / 2;
 /// Longest tail of an open span, and longest line that tells of lost events.
 const MAX_TAIL_BYTES: usize = 256;
 
-/// Which reads or writes may be one event: those that go on where the last one ended.
+/// Reads or writes that may be one event: each goes on where the last one ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The operation.
@@ -63,6 +63,8 @@ pub struct Log {
     stored_bytes: u64,
     span: Option<OpenSpan>,
     lost: Option<Lost>,
+    /// Events that lines beyond the bound have told to be lost.
+    told_beyond: u64,
     seconds: SecondCache,
 }
 
@@ -77,6 +79,7 @@ impl Log {
             stored_bytes: 0,
             span: None,
             lost: None,
+            told_beyond: 0,
             seconds: SecondCache::default(),
         }
     }
@@ -163,12 +166,20 @@ impl Log {
         self.stored_bytes = self.stored_bytes.saturating_add(bytes as u64);
     }
 
-    /// Writes how many events were lost, if any were and there is room.
+    /// Writes how many events were lost, if any were and there is room. Beyond the bound of the
+    /// run, waits until twice as many are lost as were told: a run may go on for years, and its
+    /// lines are to have a bound all the same.
     #[inline(never)]
     pub fn tell_lost(&mut self) {
         self.end_span();
         if self.lines.len() + MAX_TAIL_BYTES > BUFFER_BYTES {
             return;
+        }
+        if self.is_at_bound() {
+            if self.lost() < self.told_beyond {
+                return;
+            }
+            self.told_beyond = self.told_beyond.saturating_add(self.lost());
         }
         if let Some(Lost { count, first, last }) = self.lost.take() {
             for (key, value) in [("{\"lost\":", count), (",\"first\":", first), (",\"last\":", last)] {
@@ -305,6 +316,28 @@ mod tests {
         assert!(log.bytes() < 600 && log.lost() > 900);
         log.tell_lost();
         assert_eq!(values(&mut log)[0]["last"], 1000);
+    }
+
+    #[test]
+    fn a_run_beyond_its_bound_tells_of_lost_events_ever_more_rarely() {
+        let mut log = Log::new(&Settings { max_bytes: 500, ..Settings::new(Level::All) });
+        let (mut told, mut lines) = (0, 0);
+        for number in 1..=10_000_u64 {
+            if let Some(line) = log.begin("stat", Time::default()) {
+                line.end("ok");
+            }
+            log.tell_lost();
+            let seen = values(&mut log);
+            let counts = seen.iter().filter_map(|line| line["lost"].as_u64());
+            lines += counts.clone().count();
+            told += counts.sum::<u64>();
+            let known = told + log.lost();
+            assert!(known <= number && (known == 0 || told >= known / 2), "{told} of {known}");
+            let stored = log.lines().len();
+            log.forget(stored);
+        }
+        assert!((10..=16).contains(&lines), "{lines}");
+        assert!(log.bytes() < 2000, "{}", log.bytes());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::key::{Key, RunId};
 use crate::log::MAX_LINE_BYTES;
 use crate::record::Record;
 
-/// What a record tells.
+/// An item of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Found<'a> {

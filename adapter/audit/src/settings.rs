@@ -1,4 +1,4 @@
-//! What is logged and where to, as text in a component's configuration.
+//! Settings of the log: its events and its place, as text in a component's configuration.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Most bytes of lines of one run, if nothing else is set.
 pub const DEFAULT_MAX_BYTES: u64 = 256 << 20;
 
-/// Which operations are events.
+/// The operations that are events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Level {
@@ -41,7 +41,7 @@ impl FromStr for Level {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Which operations are events.
+    /// The operations that are events.
     pub level: Level,
     /// Most bytes of lines of one run. Events beyond are counted as lost.
     pub max_bytes: u64,

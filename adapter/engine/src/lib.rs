@@ -102,7 +102,8 @@ struct Semantics;
 pub use descriptor::{Access, Descriptor};
 pub use error::{Code, Damage, Error, OtherImage, Result};
 pub use fsck::{
-    Finding, Fix, Invariant, Repair, RepairOptions, Report, fsck, fsck_overlay, repair, repair_overlay,
+    Finding, Fix, HalfScrubbed, Invariant, Repair, RepairOptions, Report, fsck, fsck_overlay, repair,
+    repair_overlay,
 };
 pub use memory::MemoryStore;
 pub use mounts::{Located, MountSpec, Mounted, Mounts, Opener};

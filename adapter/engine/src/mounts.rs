@@ -19,7 +19,7 @@ pub struct MountSpec {
     pub mounted: Mounted,
     /// Whether operations through this mount change nothing.
     pub read_only: bool,
-    /// What operations through this mount may do at which of its paths; `None` for everything.
+    /// The rights of operations through this mount at each path; `None` for all rights.
     pub policy: Option<Rc<Policy>>,
 }
 
@@ -175,7 +175,7 @@ impl Mounts {
     pub fn opened(&mut self, mount: MountNo) -> Option<&mut Volume> {
         let number = self.volume_number(mount)?;
         if self.mounts.len() > 1 {
-            // What it closes counts for the others.
+            // A close gives room to the others.
             self.shares.turn_to(number, &mut self.volumes);
         }
         self.volumes.get_mut(number)?.as_mut()

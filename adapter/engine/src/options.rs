@@ -34,7 +34,7 @@ pub struct CacheLimits {
 }
 
 impl CacheLimits {
-    /// What the limits bound together by default, in bytes.
+    /// The sum of the default limits, in bytes.
     pub const DEFAULT_BYTES: usize = 64 << 20;
 
     /// Returns limits of about so many bytes together: a quarter for extents, one for small files

@@ -94,7 +94,7 @@ impl FromStr for Rights {
     }
 }
 
-/// What a policy gives at a path.
+/// The grant of a policy at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grant {
     /// These rights.
@@ -285,7 +285,7 @@ impl Policy {
         self.patterns.step(directory, name)
     }
 
-    /// What the policy gives at the path of a state.
+    /// Returns the grant at the path of a state.
     pub fn grant(&self, state: PathState) -> Grant {
         let rule = state.matched().and_then(|rule| self.rules.get(rule));
         rule.map_or(Grant::Allow(self.default), |(grant, _)| *grant)
@@ -297,7 +297,7 @@ impl Policy {
         self.grant(one) == self.grant(other) && one.same_below(other)
     }
 
-    /// What the policy gives at a path of plain names with slashes between them. A path below a
+    /// Returns the grant at a path of plain names with slashes between them. A path below a
     /// hidden one is hidden.
     pub fn at(&self, path: &str) -> Grant {
         let mut state = self.start();

@@ -42,13 +42,14 @@ impl Quota {
     }
 }
 
-/// What hosts and tools set for a volume, for all who open it. No operation of a guest reaches it.
+/// Settings of a volume by hosts and tools, for all who open it. No operation of a guest reaches
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Settings {
     /// How much the volume may hold.
     pub quota: Quota,
-    /// Which secrets are masked, and in which files. `None`: none.
+    /// The secrets to mask, and the files to mask them in; `None` for none.
     pub scrubbing: Option<Scrubbing>,
 }
 

@@ -7,7 +7,7 @@ use crate::volume::amounts::Amounts;
 /// Operations after which a volume that none of them used gives back all that it can.
 const IDLE_OPERATIONS: u32 = 1024;
 
-/// What the volumes of a table hold, and what they may hold together.
+/// The amounts that the volumes of a table hold, and may hold together.
 ///
 /// Only the volume that was used last changes what it holds. So one addition keeps the sum, however
 /// many volumes there are.
@@ -17,7 +17,7 @@ pub(crate) struct Shares {
     total: Amounts,
     /// Each volume of the table.
     places: Vec<Place>,
-    /// What all hold.
+    /// The sum over all volumes.
     sum: Amounts,
     last: Option<usize>,
     /// Counts descriptors that are open beside those of the volumes, and take from their total.
@@ -32,7 +32,7 @@ pub(crate) struct Shares {
 
 #[derive(Debug, Clone)]
 struct Place {
-    /// What it held when it was used last.
+    /// The amounts that it held when it was used last.
     held: Amounts,
     /// It was used since idle volumes were looked for.
     in_use: bool,
@@ -129,7 +129,7 @@ impl Shares {
         place.held = held;
     }
 
-    /// What the others leave for a volume.
+    /// The rest that the others leave for a volume.
     fn rest_for(&self, number: usize) -> Amounts {
         let own = self.places.get(number).map_or(Amounts::NONE, |place| place.held);
         let others = self.sum.without(own).and(Amounts::open_alone(self.told_outside));

@@ -1,12 +1,12 @@
 //! Lines as files of a volume that no mount shows.
 
-use super::run::{MAX_SAME_TIME, begin_run};
+use super::run::{begin_other_run, begin_run};
 use crate::clock::WallClock;
 use crate::store::ImportedStore;
 use kvfs::{Access, At, Descriptor, Durability, Error, Follow, Mode, OpenFlags, Options, Result, Volume};
-use kvfs_audit::{Log, RunId};
+use kvfs_audit::{Log, RunId, whole_lines};
 
-/// Size from which on another file is begun.
+/// Most bytes of a file, unless the volume takes no file as large.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// The files of this run: `audit-RUN-NUMBER.jsonl` in the root.
@@ -53,23 +53,39 @@ impl Files {
         outcome
     }
 
+    /// Writes all lines that wait, to files of whole lines. Only a line that is longer than a file
+    /// may be goes on in the next one.
     fn write(&mut self, volume: &mut Volume, log: &mut Log) -> Result<()> {
-        if log.is_empty() {
-            return Ok(());
+        let most = volume.quota().file_bytes.unwrap_or(u64::MAX).clamp(1, MAX_FILE_BYTES);
+        while !log.is_empty() {
+            let room = usize::try_from(most.saturating_sub(self.written_bytes)).unwrap_or(usize::MAX);
+            let bytes = match whole_lines(log.lines(), room) {
+                0 if self.written_bytes == 0 => room.min(log.lines().len()),
+                bytes => bytes,
+            };
+            if bytes == 0 {
+                self.number = self.number.saturating_add(1);
+                self.written_bytes = 0;
+                continue;
+            }
+            self.append(volume, log, bytes)?;
         }
-        if self.written_bytes >= MAX_FILE_BYTES {
-            self.number = self.number.saturating_add(1);
-            self.written_bytes = 0;
-        }
+        Ok(())
+    }
+
+    /// Writes so many bytes of lines to the file of this number.
+    fn append(&mut self, volume: &mut Volume, log: &mut Log, mut bytes: usize) -> Result<()> {
         let file = self.open(volume)?;
         let mut outcome = Ok(());
         // One write takes all: the log waits with less than the most bytes of a write. It takes less
         // if the store or a limit is in the way, and the next one says which.
-        while outcome.is_ok() && !log.is_empty() {
-            outcome = volume.write(&file, At::End, log.lines()).map(|bytes| {
+        while outcome.is_ok() && bytes > 0 {
+            let lines = log.lines().get(..bytes).unwrap_or_default();
+            outcome = volume.write(&file, At::End, lines).map(|taken| {
                 // The volume has them now, and stores them with a later commit if this one fails.
-                log.forget(bytes);
-                self.written_bytes = self.written_bytes.saturating_add(bytes as u64);
+                log.forget(taken);
+                bytes = bytes.saturating_sub(taken);
+                self.written_bytes = self.written_bytes.saturating_add(taken as u64);
             });
         }
         let closed = volume.close(file);
@@ -78,28 +94,40 @@ impl Files {
 
     fn open(&mut self, volume: &mut Volume) -> Result<Descriptor> {
         let root = volume.root()?;
-        let access = Access { write: true, ..Access::default() };
-        let mut open = |run: RunId, number: u64, exclusive: bool| {
-            let flags = OpenFlags { create: true, exclusive, ..OpenFlags::default() };
-            volume.open_at(&root, &format!("audit-{run}-{number}.jsonl"), Follow::No, flags, access)
-        };
-        let file = match self.run {
-            Some(run) => open(run, self.number, false),
-            // The first file must be new: another run may have begun at the same nanosecond.
-            None => (0..MAX_SAME_TIME)
-                .find_map(|attempt| {
-                    let run = begin_run(attempt);
-                    match open(run, self.number, true) {
-                        Err(Error::Exist) => None,
-                        file => {
-                            self.run = Some(run);
-                            Some(file)
-                        }
-                    }
-                })
-                .unwrap_or(Err(Error::Exist)),
-        };
+        let file = self.open_in(volume, &root);
         volume.close(root)?;
         file
     }
+
+    fn open_in(&mut self, volume: &mut Volume, root: &Descriptor) -> Result<Descriptor> {
+        let access = Access { write: true, ..Access::default() };
+        let open = |volume: &mut Volume, run: RunId, number: u64, exclusive: bool| {
+            let flags = OpenFlags { create: true, exclusive, ..OpenFlags::default() };
+            volume.open_at(root, &name(run, number), Follow::No, flags, access)
+        };
+        if let Some(run) = self.run {
+            return open(volume, run, self.number, false);
+        }
+        // The first file must be new: another run may have begun at the same nanosecond.
+        let mut run = begin_run();
+        let file = match open(volume, run, self.number, true) {
+            Err(Error::Exist) => {
+                run =
+                    begin_other_run(|run| match volume.stat_at(root, &name(run, self.number), Follow::No) {
+                        Err(Error::NoEntry) => Ok(false),
+                        found => found.map(|_| true),
+                    })?;
+                open(volume, run, self.number, true)
+            }
+            file => file,
+        };
+        if file.is_ok() {
+            self.run = Some(run);
+        }
+        file
+    }
+}
+
+fn name(run: RunId, number: u64) -> String {
+    format!("audit-{run}-{number}.jsonl")
 }

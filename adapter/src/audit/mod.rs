@@ -23,11 +23,11 @@ mod sink;
 #[cfg(feature = "audit")]
 mod active;
 
-// What its lines must not have.
+// Masks for secrets in its lines.
 #[cfg(feature = "audit")]
 mod masks;
 
-// What uses it: the store below volumes, and the resources of the guest.
+// Its users: the store below volumes, and the resources of the guest.
 #[cfg(feature = "audit")]
 mod seen;
 #[cfg(feature = "audit")]

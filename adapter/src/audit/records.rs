@@ -1,10 +1,10 @@
 //! Lines as records of the store, beside the volumes.
 
-use super::run::{MAX_SAME_TIME, begin_run};
+use super::run::{MAX_RACES, begin_other_run, begin_run};
 use crate::store::ImportedStore;
 use kvfs::{Durability, Guard, KvStore, Mutation, StoreError};
 use kvfs_audit::record::{self, Record};
-use kvfs_audit::{BUFFER_BYTES, KEY_BYTES, Key, Log};
+use kvfs_audit::{BUFFER_BYTES, KEY_BYTES, Key, Log, first_key};
 
 /// The records of this run.
 pub(super) struct Records {
@@ -72,7 +72,7 @@ impl Records {
                 *self.max_value_bytes.insert(limits.max_value_bytes.min(in_batch) as usize)
             }
         };
-        let key = *self.next.get_or_insert_with(|| Key { run: begin_run(0), seq: 0 });
+        let key = *self.next.get_or_insert_with(|| Key { run: begin_run(), seq: 0 });
         let lines = log.lines();
         let bytes = record::next_bytes(lines, max_value_bytes);
         let lines = lines.get(..bytes).unwrap_or_default();
@@ -87,16 +87,21 @@ impl Records {
     /// instances never share one.
     fn send(&mut self, level: Durability) -> Result<(), StoreError> {
         let Some(mut key) = self.next else { return Ok(()) };
-        for attempt in 1..=MAX_SAME_TIME {
+        for _ in 0..MAX_RACES {
             let bytes = key.to_bytes();
             let guard = [Guard { key: &bytes[..], expected: None }];
             let guards = if key.seq == 0 { &guard[..] } else { &[] };
             match ImportedStore.apply(guards, &[Mutation::Put { key: &bytes, value: &self.value }], level) {
                 Err(StoreError::Conflict) if !self.is_stored(&bytes)? => {
+                    let is_taken = |run| {
+                        let found = ImportedStore.get(&[&first_key(run)])?;
+                        Ok(found.iter().any(Option::is_some))
+                    };
+                    let run = begin_other_run(is_taken)?;
                     // Its checksum covers the key, so it is written again for the next one.
                     let old = std::mem::take(&mut self.value);
                     let lines = Record::read(key, &old).map_or(&[][..], |record| record.lines);
-                    key = Key { run: begin_run(attempt), seq: 0 };
+                    key = Key { run, seq: 0 };
                     Record { continues: false, lines }.write(key, &mut self.value);
                     self.next = Some(key);
                 }

@@ -1,4 +1,4 @@
-//! What the log knows of the guest's resources.
+//! Descriptors, streams and listings of the guest, as the log knows them.
 
 use super::active::{settle, start, take_dropped, tell, transfer};
 use super::masks;
@@ -56,7 +56,7 @@ impl Drop for File {
     }
 }
 
-/// What the log knows of a descriptor. Writes the event of its close.
+/// A descriptor, as the log knows it. Writes the event of its close.
 pub(crate) struct Opened(Rc<File>);
 
 impl Opened {
@@ -130,7 +130,7 @@ impl Drop for Opened {
     }
 }
 
-/// What the log knows of a stream.
+/// A stream, as the log knows it.
 pub(crate) struct Flow {
     file: Rc<File>,
     stream: u64,
@@ -165,7 +165,7 @@ impl Drop for Flow {
     }
 }
 
-/// What the log knows of a listing. Writes its event, when the listing ends.
+/// A listing, as the log knows it. Writes its event when the listing ends.
 pub(crate) struct Listed {
     file: Rc<File>,
     entries: Cell<u64>,

@@ -100,7 +100,11 @@ fn check(args: &FsckArgs) -> Result<u8> {
                 args.at.store
             ));
         }
-        say(lines(&report.findings).into_iter().chain([summary(args, &report), verdict(&report, &damage)]))?;
+        let half = half_scrubbed(&report);
+        say(lines(&report.findings)
+            .into_iter()
+            .chain(half)
+            .chain([summary(args, &report), verdict(&report, &damage)]))?;
         return Ok(if is_sound { 0 } else { UNSOUND });
     }
     if is_sound {
@@ -112,7 +116,7 @@ fn check(args: &FsckArgs) -> Result<u8> {
                 .close()
                 .with_context(|| format!("{}: cannot recover it", args.at.store))?;
         }
-        say([summary(args, &report), verdict(&report, &damage)])?;
+        say(half_scrubbed(&report).into_iter().chain([summary(args, &report), verdict(&report, &damage)]))?;
         return Ok(0);
     }
     repair(args, image)
@@ -245,6 +249,21 @@ fn explain(args: &FsckArgs, error: kvfs::Error) -> anyhow::Error {
 
 fn lines(items: &[impl Display]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()
+}
+
+/// Lists the files that take secrets by some of their names. They are no findings.
+fn half_scrubbed(report: &kvfs::Report) -> Vec<String> {
+    let mut lines = lines(&report.half_scrubbed_names);
+    let more = report.half_scrubbed.saturating_sub(lines.len() as u64);
+    if more > 0 {
+        lines.push(format!("{more} more files are scrubbed by some of their names only"));
+    }
+    if report.half_scrubbed > 0 {
+        lines.push(
+            "through the names that are not scrubbed, secrets get into the store; remove them".to_owned(),
+        );
+    }
+    lines
 }
 
 fn summary(args: &FsckArgs, report: &kvfs::Report) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use kvfs::{Access, Clock, Follow, OpenFlags, Options, Timestamp, Volume};
+use kvfs::{Access, Clock, Follow, OpenFlags, Options, Settings, Timestamp, Volume};
 use kvfs_audit::{Found, Key, Reader, key_end};
 use kvfs_host::{
     Audited, Durability, EngineStore, Entry, Guard, Limits, MemoryStore, Mutation, StoreError, SyncStore,
@@ -477,4 +477,77 @@ fn a_volume_that_no_mount_shows_takes_the_lines() {
     let long = parse(&(files[names[1]].clone() + &files[names[2]]));
     assert_eq!(check_numbers(&long), 0);
     assert!(long.len() >= 200_000);
+}
+
+#[test]
+fn a_volume_of_small_files_takes_the_lines_in_many() {
+    const MOST: u64 = 2000;
+    let (store, other) = (Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new()));
+    files_of_log(&store);
+    let mut set = |settings: kvfs::Result<Settings>| {
+        settings.map(|mut settings| {
+            settings.quota.file_bytes = Some(MOST);
+            settings
+        })
+    };
+    kvfs::set_settings(&mut EngineStore((*store).clone()), "log", &mut set).unwrap();
+    // Then lines that are longer than a file may be.
+    let long = format!("{CALLS}\nfor number in range(5): os.path.exists('/' + 'long/' * 700)\n");
+    run(audited_volume(&store), &long).success();
+    run(audited_all(&other), CALLS).success();
+
+    let files = files_of_log(&store);
+    assert!(files.len() > 10, "{:?}", files.keys());
+    let number = |name: &str| name.trim_end_matches(".jsonl").rsplit('-').next().unwrap().parse::<u64>().unwrap();
+    let mut in_order: Vec<(u64, &String)> = files.iter().map(|(name, text)| (number(name), text)).collect();
+    in_order.sort_unstable();
+    assert!(in_order.iter().all(|(_, text)| text.len() as u64 <= MOST));
+    let ends = in_order.iter().filter(|(_, text)| text.ends_with('\n')).count();
+    assert!(ends < files.len() && ends >= 5, "{ends} of {} end with a line", files.len());
+    let text: String = in_order.iter().map(|(_, text)| text.as_str()).collect();
+    let told: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(check_numbers(&told), 0);
+    assert_eq!(between_marks(&told, short), between_marks(&lines(&*other), short));
+}
+
+/// A store in which the first hundred ids of runs are taken at every time.
+struct Crowded(MemoryStore);
+
+const TAKEN: u64 = 100;
+
+fn is_taken(key: &[u8]) -> bool {
+    let number = |key: Key| u64::from_be_bytes(key.run.0[8..].try_into().unwrap());
+    Key::parse(key).is_some_and(|key| key.seq == 0 && number(key) < TAKEN)
+}
+
+impl SyncStore for Crowded {
+    fn limits(&self) -> Result<Limits, StoreError> {
+        SyncStore::limits(&self.0)
+    }
+
+    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<bytes::Bytes>>, StoreError> {
+        let found = SyncStore::get(&self.0, keys)?.into_iter().zip(keys);
+        Ok(found.map(|(value, key)| if is_taken(key) { Some("another".into()) } else { value }).collect())
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8], entries: u32, bytes: u32) -> Result<Vec<Entry>, StoreError> {
+        SyncStore::scan(&self.0, start, end, entries, bytes)
+    }
+
+    fn apply(&self, guards: &[Guard<'_>], mutations: &[Mutation<'_>], level: Durability) -> Result<(), StoreError> {
+        if guards.iter().any(|guard| is_taken(guard.key)) {
+            return Err(StoreError::Conflict);
+        }
+        SyncStore::apply(&self.0, guards, mutations, level)
+    }
+}
+
+#[test]
+fn a_run_gets_an_id_however_many_others_began_at_its_time() {
+    let store = Arc::new(Crowded(MemoryStore::new()));
+    run(audited_all(&store), CALLS).success();
+    let runs: std::collections::BTreeSet<_> = records(&*store).into_iter().map(|(key, _)| key.run).collect();
+    let [run] = Vec::from_iter(runs)[..] else { panic!("more than one run") };
+    assert_eq!(run.0[8..], TAKEN.to_be_bytes());
+    assert_eq!(check_numbers(&lines(&*store)), 0);
 }

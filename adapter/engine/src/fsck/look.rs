@@ -6,6 +6,7 @@ use super::paths;
 use super::picture::Picture;
 use super::relate::relate;
 use super::report::{Finding, Invariant, Report};
+use super::scrubbed;
 use crate::backing::journal_view::{View, read_journal};
 use crate::error::{Error, Result};
 use crate::opening::checks::check_image;
@@ -39,6 +40,7 @@ pub(super) fn look(store: &mut Layered<'_>, keys: &KeySpace) -> Result<(Picture,
     store.check(keys, &journalled, &mut picture, &mut report)?;
     relate(&picture, keys, &mut report);
     paths::name(&picture, keys, &mut report);
+    scrubbed::list(&picture, &mut report);
     Ok((picture, report))
 }
 

@@ -13,13 +13,14 @@ mod collect;
 mod layered;
 mod paths;
 mod relate;
+mod scrubbed;
 
 mod look;
 
 mod repair;
 
 pub use repair::{Fix, Repair, RepairOptions, repair, repair_overlay};
-pub use report::{Finding, Invariant, Report};
+pub use report::{Finding, HalfScrubbed, Invariant, Report};
 
 use self::layered::Layered;
 use self::look::{check_exists, look};

@@ -118,6 +118,28 @@ pub struct Report {
     pub used_bytes: u64,
     /// Bytes of files without holes and of link targets, including those in an image below.
     pub content_bytes: u64,
+    /// Files that are scrubbed by some of their names only, which is nothing wrong: the names are
+    /// older than the policy. Through the others, secrets get into the store.
+    pub half_scrubbed: u64,
+    /// Two names of each of them, of the first 1,000.
+    pub half_scrubbed_names: Vec<HalfScrubbed>,
+}
+
+/// Two names of a file, of which one is scrubbed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HalfScrubbed {
+    /// The path of a name by which the file is scrubbed.
+    pub scrubbed: String,
+    /// The path of a name by which it is not.
+    pub other: String,
+}
+
+impl fmt::Display for HalfScrubbed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names may contain line breaks, and this must stay one line.
+        let (scrubbed, other) = (self.scrubbed.escape_debug(), self.other.escape_debug());
+        write!(f, "{scrubbed} is scrubbed, and {other}, the same file, is not")
+    }
 }
 
 impl Report {

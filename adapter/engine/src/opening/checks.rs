@@ -29,7 +29,7 @@ pub(super) fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> 
     }
 }
 
-/// What the store has of a volume as a whole: the values of its superblock and of its settings.
+/// The stored values that describe a volume as a whole: its superblock and its settings.
 pub(super) struct Heads {
     pub(super) superblock: Option<Vec<u8>>,
     settings: Option<Vec<u8>>,

@@ -49,7 +49,7 @@ impl Volume {
             Err(error) => return Err(error),
         }
         match self.note_shared(&recount) {
-            // What is not noted stays dirty, or is charged in full: both are sound.
+            // An inode without a note stays dirty, or is charged in full: both are sound.
             Err(Error::Store(StoreError::QuotaExceeded | StoreError::UnknownOutcome)) => Ok(()),
             outcome => outcome,
         }

@@ -43,7 +43,7 @@ impl Volume {
             if self.open_descriptors > 0 {
                 return Err(Error::Busy);
             }
-            // What goes ahead of a commit must not meet bytes that the new policy has masked.
+            // Extents that go ahead of a commit must not meet bytes that the new policy has masked.
             self.commit(Durability::Buffered)?;
         }
         let before = self.quota();

@@ -125,7 +125,7 @@ impl Volume {
         let (mut txn, plan) = self.plan_write(ino, at, data.len(), max_file_bytes)?;
         let mut data = Cow::Borrowed(data);
         if plan.length < data.len() && txn.volume.scrubs(ino) {
-            // What is behind the piece is still as it was.
+            // The bytes behind the piece are the old ones still.
             let piece = data.get(..plan.length).unwrap_or_default();
             let masked = txn.mask_write(ino, plan.offset, piece)?;
             data = Cow::Owned(masked.written(plan.length).to_vec());

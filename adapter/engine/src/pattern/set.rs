@@ -30,8 +30,8 @@ struct Position {
     pattern: u8,
 }
 
-/// What a set of patterns knows of a path: which of its patterns matches the path, and which can
-/// match paths below it.
+/// The state of a set of patterns at a path: the pattern that matches it, and those that can match
+/// paths below it.
 ///
 /// Paths of equal states cannot be told apart by any pattern of the set, nor can what lies below
 /// them.

@@ -6,7 +6,7 @@
 // The ground: the secrets.
 mod secrets;
 
-// What a volume keeps of them, and of the files that are scrubbed.
+// The record of them, and of the files that are scrubbed.
 mod scrubbing;
 
 pub use scrubbing::{Scope, Scrubbing};

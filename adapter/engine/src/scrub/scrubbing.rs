@@ -22,7 +22,7 @@ pub enum Scope {
     Only(Vec<String>),
 }
 
-/// What is scrubbed from a volume: secrets, and the files in which they are masked.
+/// A policy of scrubbing: secrets, and the files in which they are masked.
 ///
 /// Each byte of a secret becomes a mask (`*`, or another printable character if a secret has a
 /// `*`), so sizes and offsets stay. The secrets themselves are not kept: see
@@ -81,7 +81,7 @@ impl Scrubbing {
         self.secrets.mask_text(text)
     }
 
-    /// What is looked for.
+    /// The secrets.
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
     }

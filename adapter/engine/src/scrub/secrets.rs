@@ -100,7 +100,7 @@ impl std::error::Error for ScrubbingError {
     }
 }
 
-/// What is known of one secret.
+/// The traces of one secret: enough to recognise it, not to tell it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) filter: u16,

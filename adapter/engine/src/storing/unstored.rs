@@ -1,6 +1,6 @@
 //! Failed commits: which caller is told, and how operations go on when the store is full.
 //!
-//! What could not be stored stays dirty. This module is about the callers.
+//! Changes that could not be stored stay dirty. This module is about the callers.
 //!
 //! - A dropped descriptor, a removal and a change that only gathers cannot report a failed commit.
 //!   The next change or sync reports it once, before it changes anything.

@@ -49,7 +49,7 @@ impl Txn<'_> {
         if inode.kind != Kind::File {
             return Err(Error::Invalid);
         }
-        // What is larger already may shrink to any size.
+        // A file that is larger already may shrink to any size.
         if size > inode.size && size > self.volume.max_file_bytes() {
             return Err(Error::FileTooLarge);
         }

@@ -32,7 +32,7 @@ pub struct Volume {
     pub(crate) options: Options,
     /// It takes no changes: it is an image, or the caller wants none now.
     pub(crate) read_only: bool,
-    /// What may be done at which paths; `None` if everything may.
+    /// The rights at each path; `None` for all rights everywhere.
     pub(crate) policy: Option<Rc<Policy>>,
     /// Directories on which something is mounted.
     pub(crate) mountpoints: Mountpoints,

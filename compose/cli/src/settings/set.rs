@@ -8,7 +8,7 @@ use crate::terminal::{say, warn};
 use crate::volume::VolumeArgs;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use kvfs::{Quota, Settings, Used};
+use kvfs::{Quota, Scope, Scrubbing, Settings, Used};
 use kvfs_compose::ByteSize;
 use kvfs_host::EngineStore;
 
@@ -99,8 +99,18 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
         warn(
             "what is in the volume already is masked when it is next written to, and names stay as they are",
         );
+        if names_some_files(&scrubbing) {
+            warn(
+                "a file that has names of both kinds already takes secrets through those that are not scrubbed; `kvfs \
+                 fsck` lists such files",
+            );
+        }
     }
     say(lines(&args.at, &settings, used))
+}
+
+fn names_some_files(scrubbing: &Option<Option<Scrubbing>>) -> bool {
+    matches!(scrubbing, Some(Some(scrubbing)) if *scrubbing.scope() != Scope::All)
 }
 
 /// Returns true if settings cannot be read, though the rest of the volume can.

@@ -17,7 +17,7 @@
 //! | [`counts`] | link counts, sizes, parents, orphan and reap records, garbage extents | 4, 7 to 12, 14, 19 |
 //! | [`counts`] | what the superblock counts | 15 to 17 |
 
-// What the stages share.
+// The ground of all stages.
 mod writer;
 
 mod through_journal;

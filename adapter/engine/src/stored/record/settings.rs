@@ -62,7 +62,7 @@ impl SettingsRecord {
         Some(u64::from_be_bytes(value.first_chunk().copied()?))
     }
 
-    /// What is scrubbed, as it was set.
+    /// Returns the policy of scrubbing, as it was set.
     pub(crate) fn scrubbing(&self) -> Option<Scrubbing> {
         Scrubbing::decode(self.field(SCRUBBING_FIELD)?).flatten()
     }

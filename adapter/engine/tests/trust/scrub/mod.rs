@@ -58,7 +58,7 @@ fn above_image(setup: Setup, clear: &Clear, rng: &mut Rng) -> Result<Setup, Stri
 
 fn run(seed: u64) -> Check {
     let mut rng = Rng::new(seed);
-    let setup = Setup { quota: None, scan_entries_max: u32::MAX, ..Setup::random(&mut rng) };
+    let setup = Setup { quota: None, scan_entries_max: u32::MAX, scrubs: false, ..Setup::random(&mut rng) };
     let clear = random_secrets(&mut rng);
     let setup = if rng.chance(4) { above_image(setup, &clear, &mut rng)? } else { setup };
     let mut world = World::new(setup, clear, &mut rng)?;

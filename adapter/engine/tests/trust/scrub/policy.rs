@@ -119,3 +119,50 @@ fn only_the_volume_with_a_policy_masks_names_and_bytes() {
     };
     assert_eq!(["\x02v0", "\x02v1", "\x02v2"].map(has_secret), [true, false, true]);
 }
+
+#[test]
+fn a_check_lists_files_that_are_scrubbed_by_some_of_their_names() {
+    let store = TestStore::new(LARGE);
+    let mut volume = reopened(&store, &[]);
+    let root = volume.root().unwrap();
+    volume.create_directory_at(&root, "logs").unwrap();
+    volume.create_directory_at(&root, "logs/deep").unwrap();
+    for file in ["one", "logs/two", "three", "logs/four\n"] {
+        write(&mut volume, &root, file, b"x");
+    }
+    for (old, new) in [("one", "logs/deep/one"), ("logs/two", "logs/deep/two"), ("three", "third")] {
+        volume.link_at(&root, old, Follow::No, &root, new).unwrap();
+    }
+    volume.link_at(&root, "logs/four\n", Follow::No, &root, "four").unwrap();
+    volume.close(root).unwrap();
+    volume.sync_all().unwrap();
+    let names = |report: &kvfs::Report| -> Vec<String> {
+        assert!(report.is_clean(), "{report:?}");
+        assert_eq!(report.half_scrubbed, report.half_scrubbed_names.len() as u64);
+        report.half_scrubbed_names.iter().map(ToString::to_string).collect()
+    };
+    let check = || names(&fsck(&mut store.clone(), "main").unwrap());
+    assert_eq!(check(), [""; 0]);
+    let one = |scrubbed, other| format!("{scrubbed} is scrubbed, and {other}, the same file, is not");
+    for (scope, expected) in [
+        (Scope::All, vec![]),
+        (
+            Scope::Only(vec!["logs/**".into()]),
+            vec![one("/logs/deep/one", "/one"), one("/logs/four\\n", "/four")],
+        ),
+        (
+            Scope::Except(vec!["logs/deep/**".into()]),
+            vec![one("/one", "/logs/deep/one"), one("/logs/two", "/logs/deep/two")],
+        ),
+    ] {
+        set(&mut volume, &[b"password"], scope).unwrap();
+        volume.sync_all().unwrap();
+        assert_eq!(check(), expected);
+    }
+    // Without its other name, it is not listed any more.
+    let root = volume.root().unwrap();
+    volume.unlink_file_at(&root, "one").unwrap();
+    volume.close(root).unwrap();
+    volume.sync_all().unwrap();
+    assert_eq!(check(), [one("/logs/two", "/logs/deep/two")]);
+}

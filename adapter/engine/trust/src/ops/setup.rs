@@ -6,9 +6,13 @@ use crate::rng::Rng;
 use crate::store::{JOURNALLED, LARGE, SMALL};
 use kvfs::image::Image;
 use kvfs::{
-    CacheLimits, Clock, Error, KvStore, Limits, Mode, Options, Quota, Repair, RepairOptions, Report, Volume,
+    CacheLimits, Clock, Error, KvStore, Limits, Mode, Options, Quota, Repair, RepairOptions, Report, Scope,
+    Scrubbing, Volume,
 };
 use std::rc::Rc;
+
+/// Bytes that no operation writes.
+const SECRET: &[u8] = b"no operation writes this";
 
 /// The set-up of a volume and its store.
 #[derive(Debug, Clone)]
@@ -22,6 +26,8 @@ pub struct Setup {
     pub extent_bytes: u32,
     pub inline_bytes: u32,
     pub quota: Option<Quota>,
+    /// Whether the volume masks secrets. The operations write none, so that nothing else may change.
+    pub scrubs: bool,
     /// The image below the volume, if any.
     pub base: Option<Rc<Base>>,
 }
@@ -33,7 +39,7 @@ impl Setup {
         let direct = [SMALL, SMALL, middle, Limits { max_batch_bytes: 64 << 10, ..LARGE }, LARGE];
         let journalled = rng.chance(3);
         let limits = if journalled { rng.pick(&JOURNALLED) } else { rng.pick(&direct) };
-        Self {
+        let mut setup = Self {
             limits,
             scan_entries_max: rng.pick(&[u32::MAX, 1, 3]),
             mode: rng.pick(&[Mode::Strict, Mode::Close, Mode::Close, Mode::Lazy, Mode::Lazy]),
@@ -45,8 +51,12 @@ impl Setup {
             inline_bytes: rng.pick(&[0, 64, 600, 4096]),
             // Usage is exact only where no removal waits for room in a commit.
             quota: (limits == LARGE && rng.chance(2)).then(|| quota(rng)),
+            scrubs: false,
             base: None,
-        }
+        };
+        // Not drawn: what was found with earlier draws must stay what it is.
+        setup.scrubs = setup.inline_bytes == 64;
+        setup
     }
 
     /// The default options, on a store with large limits.
@@ -62,6 +72,7 @@ impl Setup {
             extent_bytes: options.extent_bytes,
             inline_bytes: options.inline_bytes,
             quota: None,
+            scrubs: false,
             base: None,
         }
     }
@@ -104,10 +115,16 @@ impl Setup {
         clock: Box<dyn Clock>,
         options: Options,
     ) -> Result<Volume, Error> {
-        match &self.base {
+        let mut volume = match &self.base {
             Some(base) => Volume::open_overlay(store, clock, base.image.clone(), options),
             None => Volume::open(store, clock, options),
+        }?;
+        let mut settings = volume.settings();
+        if self.scrubs && settings.scrubbing.is_none() {
+            settings.scrubbing = Scrubbing::new([1; 16], &[SECRET], Scope::All).ok();
+            volume.set_settings(&settings)?;
         }
+        Ok(volume)
     }
 
     /// Checks the volume, with its image if there is one.
