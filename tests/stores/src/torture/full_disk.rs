@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use kvfs_host::{Durability, Mutation, StoreError};
 use serde_json::{Value, json};
 
-use super::Sizes;
 use super::caught::{self, Failed};
 use super::children::Children;
+use super::sizes::Sizes;
 use crate::content::{key, value};
 use crate::report::Report;
 use crate::{Kind, Trial, Tuning, disk};
