@@ -12,10 +12,10 @@ mod trial;
 
 mod stores;
 
+pub mod report;
+
 pub mod bench;
 pub mod torture;
-
-pub mod report;
 
 pub use stores::{ALL, Kind, Sabotage};
 pub use trial::{Trial, Tuning};

@@ -32,6 +32,17 @@ pub struct Tuning {
 /// The limits of all adapters.
 pub(crate) const LIMITS: Limits = Limits::standard(true);
 
+/// Stands in front of each key where a library has no empty key.
+pub(crate) const KEY_PREFIX: u8 = b'k';
+
+/// Returns a key with [`KEY_PREFIX`] in front.
+pub(crate) fn stored_key(key: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(key.len() + 1);
+    stored.push(KEY_PREFIX);
+    stored.extend_from_slice(key);
+    stored
+}
+
 /// Fails if a guard does not hold for what `find` returns.
 pub(crate) fn hold(
     guards: &[Guard<'_>],

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use kvfs_host::Durability;
 
-use super::Sizes;
 use super::entries::{BATCH, Pool, extent_key, put_extents};
+use super::sizes::Sizes;
 use super::timing::micros;
 use crate::random::Random;
 use crate::report::Report;

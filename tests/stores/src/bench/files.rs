@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use kvfs_host::{Durability, Mutation};
 
-use super::Sizes;
 use super::entries::Pool;
+use super::sizes::Sizes;
 use super::small::create;
 use super::timing::micros;
 use crate::content::{HEAD_BYTES, key};

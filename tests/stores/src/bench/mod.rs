@@ -1,6 +1,7 @@
 //! The bench: times of calls, space, and openings.
 
 mod entries;
+mod sizes;
 mod timing;
 
 mod extents;
@@ -16,6 +17,7 @@ use crate::report::Report;
 use crate::{Kind, disk};
 
 pub use opening::{Fill, child_fill, child_open};
+pub use sizes::Sizes;
 
 /// A part of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,29 +34,6 @@ pub enum Part {
 
 /// All parts, in their order.
 pub const PARTS: [Part; 4] = [Part::Extents, Part::Small, Part::Files, Part::Opening];
-
-/// Sizes of the bench.
-#[derive(Clone, Debug)]
-pub struct Sizes {
-    /// Times that everything is measured, stores in turn; the least time counts.
-    pub rounds: u32,
-    /// Bytes of an extent.
-    pub extent_bytes: usize,
-    /// MiB of extents that are streamed.
-    pub stream_mib: u64,
-    /// Reads of an extent at random; a quarter as many writes.
-    pub random: u64,
-    /// Batches of four small puts.
-    pub small: u64,
-    /// Durable puts.
-    pub durable: u64,
-    /// Files of 1,000 bytes.
-    pub files: u64,
-    /// Bytes on the disk of the large store that is opened; 0 leaves it out.
-    pub large_bytes: u64,
-    /// Keys of the store of many keys that is opened; 0 leaves it out.
-    pub many_keys: u64,
-}
 
 /// Measures all parts for all kinds in directories of their own below `dir`. `exe` is a program
 /// that takes the children's commands. `tell` is told what comes next.

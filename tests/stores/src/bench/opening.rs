@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use kvfs_host::{Durability, Mutation};
 use serde_json::{Value, json};
 
-use super::Sizes;
 use super::entries::{BATCH, Pool, put_extents};
+use super::sizes::Sizes;
 use crate::content::{EXTENT_BYTES, MARK, key};
 use crate::report::Report;
 use crate::{Kind, Trial, Tuning, disk};

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use kvfs_host::{Durability, Mutation};
 
-use super::Sizes;
 use super::entries::Pool;
+use super::sizes::Sizes;
 use super::timing::micros;
 use crate::content::{MARK, key};
 use crate::report::Report;

@@ -9,14 +9,11 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Pers
 use kvfs_contract::{ScanBudget, gather, key_range};
 use kvfs_host::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
-use crate::trial::{LIMITS, hold, io_error, lock};
+use crate::trial::{KEY_PREFIX, LIMITS, hold, io_error, lock, stored_key};
 use crate::{Trial, Tuning};
 
 /// Memory for blocks, as redb has here.
 const CACHE_BYTES: u64 = 64 << 20;
-
-/// In front of each key: fjall has no empty key.
-const PREFIX: u8 = b'k';
 
 /// Most bytes of changes in memory before they become a table, for small trials.
 const SMALL_MEMTABLE_BYTES: u64 = 256 << 10;
@@ -49,13 +46,6 @@ pub(super) fn open_reader(dir: &Path, tuning: Tuning, blobs: bool) -> Result<Box
     Ok(open(dir, tuning, blobs)?)
 }
 
-fn stored_key(key: &[u8]) -> Vec<u8> {
-    let mut stored = Vec::with_capacity(key.len() + 1);
-    stored.push(PREFIX);
-    stored.extend_from_slice(key);
-    stored
-}
-
 impl SyncStore for Fjall {
     fn limits(&self) -> Result<Limits, StoreError> {
         Ok(LIMITS)
@@ -73,7 +63,7 @@ impl SyncStore for Fjall {
     fn scan(&self, start: &[u8], end: &[u8], entries: u32, bytes: u32) -> Result<Vec<Entry>, StoreError> {
         let Some((from, to)) = key_range(start, end) else { return Ok(Vec::new()) };
         let (from, to) = (from.map(stored_key), to.map(stored_key));
-        let to = if matches!(to, Bound::Unbounded) { Bound::Excluded(vec![PREFIX + 1]) } else { to };
+        let to = if matches!(to, Bound::Unbounded) { Bound::Excluded(vec![KEY_PREFIX + 1]) } else { to };
         let mut budget = ScanBudget::new(entries, bytes);
         let mut page = Vec::new();
         for entry in self.db.snapshot().range::<Vec<u8>, _>(&self.keyspace, (from, to)) {

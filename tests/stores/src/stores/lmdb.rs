@@ -10,13 +10,10 @@ use kvfs_contract::{ScanBudget, gather, key_range};
 use kvfs_host::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
 use crate::Trial;
-use crate::trial::{LIMITS, hold, io_error, lock};
+use crate::trial::{LIMITS, hold, io_error, lock, stored_key};
 
 /// Addresses that the file may grow into. LMDB needs to know beforehand.
 const MAP_BYTES: usize = 64 << 30;
-
-/// In front of each key: LMDB has no empty key.
-const PREFIX: u8 = b'k';
 
 type Entries = Database<'static, Raw, Raw>;
 
@@ -63,13 +60,6 @@ fn environment(dir: &Path, flags: EnvFlags) -> Result<Env<WithoutTls>, StoreErro
     options.map_size(MAP_BYTES);
     // SAFETY: the trial changes the files only while nothing has them open.
     unsafe { options.flags(flags).open(dir) }.map_err(error)
-}
-
-fn stored_key(key: &[u8]) -> Vec<u8> {
-    let mut stored = Vec::with_capacity(key.len() + 1);
-    stored.push(PREFIX);
-    stored.extend_from_slice(key);
-    stored
 }
 
 fn value(entries: &Entries, transaction: &RoTxn<'_>, key: &[u8]) -> Result<Option<Bytes>, StoreError> {

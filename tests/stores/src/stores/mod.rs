@@ -4,6 +4,7 @@ mod fjall;
 mod lmdb;
 mod ours;
 mod redb;
+mod sabotage;
 mod sabotaged;
 mod sqlite;
 
@@ -14,6 +15,8 @@ use std::str::FromStr;
 use kvfs_host::{StoreError, SyncStore};
 
 use crate::{Trial, Tuning};
+
+pub use sabotage::Sabotage;
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,23 +41,6 @@ pub enum Kind {
     File,
     /// A store that is sabotaged, to show that the torture notices.
     Sabotaged(Sabotage),
-}
-
-/// What a sabotaged store does wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sabotage {
-    /// Opens as it was some applies ago.
-    RollsBack,
-    /// Flips a bit of some values.
-    WrongByte,
-    /// Has no entry for some keys.
-    LosesKey,
-    /// Panics at some keys.
-    Panics,
-    /// Aborts the process at some keys.
-    Aborts,
-    /// Makes half of an apply at a kill.
-    TearsApply,
 }
 
 /// All kinds that are compared, in the order of the table.

@@ -11,7 +11,7 @@ use kvfs_host::{
 };
 use xxhash_rust::xxh64::xxh64;
 
-use super::Sabotage;
+use super::sabotage::Sabotage;
 use crate::Trial;
 use crate::trial::lock;
 

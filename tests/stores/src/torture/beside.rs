@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Stdio};
 
 use anyhow::{Context, Result};
-use kvfs_host::{Durability, Mutation, StoreError, SyncStore};
+use kvfs_host::{Durability, Mutation, SyncStore};
 use serde_json::json;
 
-use super::caught::{self, Failed};
+use super::caught;
 use super::children::{Children, Running};
 use crate::content::{key, value};
 use crate::report::Report;
@@ -166,7 +166,7 @@ pub(super) fn child(kind: Kind, dir: &Path, tuning: Tuning, reader: bool) -> Res
     };
     let store = match opened {
         Ok(store) => store,
-        Err(failed) => return say(&text_of(&failed)),
+        Err(failed) => return say(&failed.to_string()),
     };
     say("open")?;
     for line in std::io::stdin().lines() {
@@ -184,7 +184,7 @@ pub(super) fn child(kind: Kind, dir: &Path, tuning: Tuning, reader: bool) -> Res
                 let put = Mutation::Put { key: &key, value: &wanted };
                 match caught::call(|| plain.apply(&[], &[put], Durability::Durable)) {
                     Ok(()) => say("ok")?,
-                    Err(failed) => say(&text_of(&failed))?,
+                    Err(failed) => say(&failed.to_string())?,
                 }
             }
             "get" => match caught::call(|| plain.get(&[&key])) {
@@ -193,7 +193,7 @@ pub(super) fn child(kind: Kind, dir: &Path, tuning: Tuning, reader: bool) -> Res
                     Some(found) if found == wanted => say("ok")?,
                     Some(_) => say("wrong")?,
                 },
-                Err(failed) => say(&text_of(&failed))?,
+                Err(failed) => say(&failed.to_string())?,
             },
             _ => break,
         }
@@ -207,14 +207,6 @@ pub(super) fn child(kind: Kind, dir: &Path, tuning: Tuning, reader: bool) -> Res
     };
     match closed {
         Ok(()) => say("closed"),
-        Err(failed) => say(&text_of(&failed)),
-    }
-}
-
-fn text_of(failed: &Failed) -> String {
-    match failed {
-        Failed::Panic => "panic".into(),
-        Failed::Error(StoreError::AccessDenied) => "access denied".into(),
-        Failed::Error(error) => error.to_string(),
+        Err(failed) => say(&failed.to_string()),
     }
 }

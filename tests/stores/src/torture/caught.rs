@@ -1,5 +1,6 @@
 //! Panics of libraries: counted, and none ends the look at a store.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,6 +26,15 @@ pub(super) fn in_threads() -> u64 {
 pub(super) enum Failed {
     Error(StoreError),
     Panic,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panic => f.write_str("panic"),
+            Self::Error(error) => write!(f, "{error}"),
+        }
+    }
 }
 
 /// Calls a store.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::Sizes;
 use super::children::{Children, Outcome};
 use super::damage::{Damage, damage};
+use super::sizes::Sizes;
 use super::verify::Claim;
 use crate::content::History;
 use crate::disk;

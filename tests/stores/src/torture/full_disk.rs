@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use kvfs_host::{Durability, Mutation, StoreError};
 use serde_json::{Value, json};
 
-use super::Sizes;
 use super::caught::{self, Failed};
 use super::children::Children;
+use super::sizes::Sizes;
 use crate::content::{key, value};
 use crate::report::Report;
 use crate::{Kind, Trial, Tuning, disk};
@@ -105,7 +105,7 @@ fn fill(kind: Kind, dir: &Path, tuning: Tuning, ballast: &Path) -> Result<Value>
                 // It may be there or not: the error can be of the sync.
                 doubtful.insert(number, ());
                 error = name_of(&failed).into();
-                error_text = Some(text_of(&failed));
+                error_text = Some(failed.to_string());
                 break;
             }
         }
@@ -126,7 +126,7 @@ fn fill(kind: Kind, dir: &Path, tuning: Tuning, ballast: &Path) -> Result<Value>
             }
             Err(failed) => {
                 doubtful.insert(*number, ());
-                removal_error.get_or_insert(text_of(&failed));
+                removal_error.get_or_insert(failed.to_string());
             }
         }
     }
@@ -141,11 +141,11 @@ fn fill(kind: Kind, dir: &Path, tuning: Tuning, ballast: &Path) -> Result<Value>
         again = "when opened anew";
     }
     if let Some(store) = store.take() {
-        close_error = caught::call(|| store.close()).err().map(|failed| text_of(&failed));
+        close_error = caught::call(|| store.close()).err().map(|failed| failed.to_string());
     }
     let reopened = match caught::call(|| kind.open(dir, tuning)) {
         Err(failed) => {
-            again_error.get_or_insert(text_of(&failed));
+            again_error.get_or_insert(failed.to_string());
             "does not open".to_owned()
         }
         Ok(store) => {
@@ -177,7 +177,7 @@ fn put(store: &dyn Trial, number: u64, level: Durability) -> Result<(), StoreErr
 /// Puts some more entries, now that there is room.
 fn more(store: &dyn Trial, expected: &mut Expected) -> Result<(), String> {
     for number in MAX_PUTS..MAX_PUTS + AGAIN {
-        caught::call(|| put(store, number, Durability::Durable)).map_err(|failed| text_of(&failed))?;
+        caught::call(|| put(store, number, Durability::Durable)).map_err(|failed| failed.to_string())?;
         expected.insert(number, ());
     }
     Ok(())
@@ -213,12 +213,5 @@ fn name_of(failed: &Failed) -> &'static str {
         Failed::Error(StoreError::Unavailable(_)) => "unavailable",
         Failed::Error(StoreError::UnknownOutcome) => "unknown outcome",
         Failed::Error(_) => "other",
-    }
-}
-
-fn text_of(failed: &Failed) -> String {
-    match failed {
-        Failed::Panic => "panic".into(),
-        Failed::Error(error) => error.to_string(),
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::Sizes;
 use super::children::{Children, Outcome};
+use super::sizes::Sizes;
 use crate::content::History;
 use crate::disk;
 use crate::random::Random;

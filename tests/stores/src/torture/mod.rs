@@ -2,6 +2,7 @@
 
 mod caught;
 mod damage;
+mod sizes;
 mod verdict;
 mod write;
 
@@ -24,6 +25,8 @@ use crate::report::Report;
 use crate::{Kind, Tuning, disk};
 use children::Children;
 
+pub use sizes::Sizes;
+
 /// A part of the torture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -39,23 +42,6 @@ pub enum Part {
 
 /// All parts, in their order.
 pub const PARTS: [Part; 4] = [Part::Damage, Part::Kills, Part::FullDisk, Part::Beside];
-
-/// Sizes of the torture.
-#[derive(Clone, Debug)]
-pub struct Sizes {
-    /// From which everything random follows, but for the moments of kills.
-    pub seed: u64,
-    /// Keys that a history changes.
-    pub keys: u64,
-    /// Applies of a history, and a quarter of them at most between two kills.
-    pub applies: u64,
-    /// Damaged variants of each store.
-    pub variants: u64,
-    /// Kills.
-    pub kills: u64,
-    /// Bytes of the small disk.
-    pub disk_bytes: u64,
-}
 
 /// Tortures all kinds in directories of their own below `dir`. `exe` is a program that takes the
 /// children's commands. `tell` is told what comes next.

@@ -124,14 +124,8 @@ pub(super) fn look(kind: Kind, dir: &Path, tuning: Tuning, claim: &Claim) -> Ver
 impl<'c> Look<'c> {
     fn failed(&mut self, failed: Failed) {
         self.verdict.failed_calls += 1;
-        let text = match failed {
-            Failed::Error(error) => error.to_string(),
-            Failed::Panic => {
-                self.verdict.panics += 1;
-                "panic".into()
-            }
-        };
-        self.verdict.error.get_or_insert(text);
+        self.verdict.panics += u64::from(matches!(failed, Failed::Panic));
+        self.verdict.error.get_or_insert(failed.to_string());
     }
 
     /// Counts the answer for a key. Returns the key's state, if it is one that it may have.
