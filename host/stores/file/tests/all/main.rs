@@ -9,4 +9,5 @@ mod fixtures;
 mod full;
 mod race;
 mod rolling;
+mod storm;
 mod tables;
