@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod engine;
 mod fixtures;
+mod forged;
 mod full;
 mod race;
 mod rolling;
