@@ -12,3 +12,4 @@ mod race;
 mod rolling;
 mod storm;
 mod tables;
+mod unreadable;
