@@ -2,10 +2,11 @@
 //! natively.
 
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kvfs_contract::{KvStore, ScanBudget, gather};
@@ -17,22 +18,27 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, S
 
 const LIMITS: Limits = Limits::standard(true);
 
+/// Longest first wait for another opener that was faster; each further one may be twice as long.
+const MIN_PAUSE_MICROS: u64 = 200;
+const MAX_PAUSE_DOUBLINGS: u32 = 9;
+
 /// A store in a directory of its own. A clone is another handle on the same store.
 ///
 /// A composition with the provider `file` keeps the same directory under `wasmtime run --dir`, so
-/// tools of the host read and write its data. There are no locks: whoever opens the directory last
-/// has the store, and older openers, in this process or another, get [`StoreError::AccessDenied`].
+/// tools of the host read and write its data. There are no locks: openers, in this process or
+/// others, take turns, and each apply sees those of all others before it.
 ///
 /// # Durability
 ///
 /// The operating system has a buffered apply when it returns, so the end of the process loses
 /// nothing. A process that ends by returning from `main` or by [`std::process::exit`] makes
-/// everything durable.
+/// everything durable, and the next opening short.
 ///
 /// # Cost
 ///
-/// All keys are in memory, about 150 bytes for each. An apply is one write; a durable one is also
-/// an `fsync` and a write of 64 bytes.
+/// At most about 100 MiB of memory, however many keys there are. An apply is one write; a durable
+/// one is also an `fsync` and a write of 64 bytes. An apply after another opener's opens the store
+/// anew.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     shared: Arc<Shared>,
@@ -98,11 +104,7 @@ impl Ends for Shared {
         let Some(mut inner) = ends::lock_until(&self.inner, until) else {
             return Err(ends::lament(&self.path, "a call is still busy with it"));
         };
-        let stored = match inner.apply(&[], &[], Durability::Durable) {
-            // The newer opener has these changes too.
-            Ok(()) | Err(StoreError::AccessDenied) => Ok(()),
-            Err(error) => Err(ends::lament(&self.path, &error.to_string())),
-        };
+        let stored = inner.end().map_err(|error| ends::lament(&self.path, &error.to_string()));
         std::mem::forget(inner);
         stored
     }
@@ -280,6 +282,13 @@ impl Directory for StdDirectory {
 
     fn remove(&self, name: &str) -> Result<(), IoError> {
         fs::remove_file(self.0.join(name)).map_err(io_error)
+    }
+
+    fn pause(&self, attempts: u32) {
+        // The standard library's only source of random numbers: each hasher has keys of its own.
+        let random = RandomState::new().build_hasher().finish();
+        let most_micros = MIN_PAUSE_MICROS << attempts.min(MAX_PAUSE_DOUBLINGS);
+        std::thread::sleep(Duration::from_micros(random % most_micros));
     }
 
     fn sync(&self) -> Result<(), IoError> {

@@ -19,7 +19,7 @@ pub const DEFAULT_PATH: &str = "/kvfs";
 mod component {
     use crate::DEFAULT_PATH;
     use crate::wasi::WasiDirectory;
-    use kvfs_file_store::{FileStore, with_remedy};
+    use kvfs_file_store::{FileStore, Options, with_remedy};
     use kvfs_provider_kit::{Singleton, StoreError};
     use std::cell::RefCell;
 
@@ -30,6 +30,9 @@ mod component {
 
     #[global_allocator]
     static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
+    /// A component's memory never shrinks, so its cache is smaller than a host's.
+    const OPTIONS: Options = Options { max_cache_bytes: 8 << 20, ..Options::DEFAULT };
 
     thread_local! {
         static STORE: RefCell<Option<Store>> = const { RefCell::new(None) };
@@ -64,7 +67,7 @@ mod component {
                 "no directory is preopened as {path}; run with --dir DIR::{path}"
             ))
         })?;
-        let store = FileStore::open(directory).map_err(with_remedy)?;
+        let store = FileStore::open_with(directory, OPTIONS).map_err(with_remedy)?;
         #[cfg(feature = "sealed")]
         let store = crate::sealed::seal(store)?;
         Ok(store)

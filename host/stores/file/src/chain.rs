@@ -31,6 +31,8 @@ pub(crate) struct Read<F> {
     pub(crate) covered: Covered,
     /// What reading the segments that they do not cover costs.
     pub(crate) replay_bytes: u64,
+    /// Segments that were collected of late: epochs and accepted bytes.
+    pub(crate) collected: Vec<(u64, u64)>,
     /// A table was not as it must be, so the index was made anew.
     pub(crate) rebuilt: bool,
 }
@@ -69,11 +71,12 @@ pub(crate) fn read_chain<D: Directory>(
         }
         let rebuilt = !head.list.tables.is_empty();
         let (index, replay_bytes) = from_segments(&older, cache)?;
-        return Ok(Read { older, index, covered: Covered::default(), replay_bytes, rebuilt });
+        let (covered, collected) = (Covered::default(), head.list.collected);
+        return Ok(Read { older, index, covered, replay_bytes, collected, rebuilt });
     }
     let index = Index::new(Arc::clone(cache));
-    let (older, covered) = (Vec::new(), Covered::default());
-    Ok(Read { older, index, covered, replay_bytes: 0, rebuilt: false })
+    let (older, covered, collected) = (Vec::new(), Covered::default(), Vec::new());
+    Ok(Read { older, index, covered, replay_bytes: 0, collected, rebuilt: false })
 }
 
 /// Opens the segments that a head lists. Returns `None` if one ends early, which makes the head
@@ -117,7 +120,7 @@ fn through_tables<D: Directory>(
     older: &mut Vec<Older<D::File>>,
     cache: &Arc<Cache>,
 ) -> Result<Option<Read<D::File>>, StoreError> {
-    let List { replay_from, segments, tables } = &head.list;
+    let List { replay_from, segments, tables, collected } = &head.list;
     if tables.is_empty() {
         return Ok(None);
     }
@@ -143,7 +146,8 @@ fn through_tables<D: Directory>(
         }
     }
     let older = std::mem::take(older);
-    Ok(Some(Read { older, index, covered, replay_bytes, rebuilt: false }))
+    let collected = collected.clone();
+    Ok(Some(Read { older, index, covered, replay_bytes, collected, rebuilt: false }))
 }
 
 /// Opens a table that a list has; `None` if it is not there or cannot be read, or is another.

@@ -30,6 +30,7 @@ const MAX_RECORD_BYTES: usize = 1 << 20;
 /// [`StoreError::Corrupt`] if one of them is damaged, [`StoreError::Unavailable`] if it cannot be
 /// read: it stays then, and so does the damage, where its checksums find it.
 pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<(), StoreError> {
+    let collected = log.list(victims).collected;
     let mut next = begin(log, FLAG_COPIES, victims)?;
     let copied = copy_all(log, &mut next, victims);
     if let Err((StoreError::Corrupt(_) | StoreError::Unavailable(_), epoch)) = copied
@@ -59,6 +60,7 @@ pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<()
         log.state = State::Broken(format!("a copy was not read back ({why}); open the store anew"));
         return Err(error);
     }
+    log.collected = collected;
     let (victims, kept): (Vec<Older<D::File>>, _) =
         std::mem::take(&mut log.older).into_iter().partition(|older| victims.contains(&older.epoch));
     log.older = kept;

@@ -31,6 +31,10 @@ pub trait Directory {
 
     /// Makes the names durable.
     fn sync(&self) -> Result<(), IoError>;
+
+    /// Waits a moment, longer after more attempts, because another program was faster. Two that wait
+    /// for each other should wait differently long.
+    fn pause(&self, _attempts: u32) {}
 }
 
 /// An open file.

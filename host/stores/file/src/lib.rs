@@ -5,8 +5,9 @@
 //! crate describes the files and argues why nothing is lost.
 //!
 //! - A *segment* is a file of records, written by one opener only; a record is one `apply`.
-//! - A *lease* is an empty file whose creation claims the next number, the opener's *epoch*. A new
-//!   opener writes into the older leases; a writer acknowledges nothing once its own is not empty.
+//! - A *lease* is an empty file whose creation claims the next number, the writer's *epoch*. It
+//!   writes into the older leases; a writer acknowledges nothing once its own is not empty, and goes
+//!   on with the next number.
 //! - The *index* gives the location of each key's value: recent changes in memory, the others in
 //!   *tables*, sorted files that are made of the segments and can be made anew.
 
@@ -41,6 +42,9 @@ mod copy;
 mod collect;
 mod open;
 mod reader;
+
+mod turn;
+
 mod store;
 
 /// Returns whether a file of this name is a sign of a store in its directory.

@@ -3,10 +3,13 @@
 //! ```text
 //!  0 replay from  u64     then, for each segment, oldest first:    then, for each table, newest first:
 //!  8 segments     u32        0 epoch          u64                     0 epoch           u64
-//! 12 tables       u32        8 accepted bytes u64                     8 size in bytes   u64
-//!                           16 durable bytes  u64                    16 hash of its end u64
+//! 12 tables       u16        8 accepted bytes u64                     8 size in bytes   u64
+//! 14 collected    u16       16 durable bytes  u64                    16 hash of its end u64
 //!                           24 live bytes     u64
-//!                           32 removal bytes  u64
+//!                           32 removal bytes  u64                  then, for each segment that was
+//!                                                                  collected of late, oldest first:
+//!                                                                     0 epoch           u64
+//!                                                                     8 accepted bytes  u64
 //! ```
 //!
 //! The first form of the list was epochs and accepted bytes alone, without the head of 16 bytes; its
@@ -22,6 +25,10 @@ pub(crate) const MAX_SEGMENT_BYTES: u64 = 1 << 46;
 /// Most tables that a list may have.
 pub(crate) const MAX_LISTED_TABLES: usize = 64;
 
+/// Most segments in a list that were collected. Their writers may still ask how much of them
+/// counted.
+pub(crate) const MAX_COLLECTED: usize = 32;
+
 /// The segments and tables of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct List {
@@ -31,6 +38,8 @@ pub(crate) struct List {
     pub(crate) segments: Vec<ListedSegment>,
     /// Newest first.
     pub(crate) tables: Vec<ListedTable>,
+    /// Segments that were collected of late: epochs and accepted bytes.
+    pub(crate) collected: Vec<(u64, u64)>,
 }
 
 /// A segment in a list.
@@ -61,13 +70,15 @@ impl List {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.replay_from.to_le_bytes().to_vec();
         bytes.extend_from_slice(&(self.segments.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&(self.tables.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(self.tables.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(&(self.collected.len() as u16).to_le_bytes());
         let segments = self
             .segments
             .iter()
             .flat_map(|s| [s.epoch, s.accepted_bytes, s.durable_bytes, s.live_bytes, s.removal_bytes]);
         let tables = self.tables.iter().flat_map(|table| [table.epoch, table.size_bytes, table.hash]);
-        for number in segments.chain(tables) {
+        let collected = self.collected.iter().flat_map(|&(epoch, accepted_bytes)| [epoch, accepted_bytes]);
+        for number in segments.chain(tables).chain(collected) {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes
@@ -77,15 +88,17 @@ impl List {
     pub(crate) fn from_bytes(bytes: &[u8], epoch: u64) -> Option<Self> {
         let replay_from = u64::from_le_bytes(*bytes.first_chunk()?);
         let segments = u32::from_le_bytes(*bytes.get(8..)?.first_chunk()?) as usize;
-        let tables = u32::from_le_bytes(*bytes.get(12..)?.first_chunk()?) as usize;
-        if segments > MAX_LISTED_SEGMENTS || tables > MAX_LISTED_TABLES {
+        let tables = usize::from(u16::from_le_bytes(*bytes.get(12..)?.first_chunk()?));
+        let collected = usize::from(u16::from_le_bytes(*bytes.get(14..)?.first_chunk()?));
+        if segments > MAX_LISTED_SEGMENTS || tables > MAX_LISTED_TABLES || collected > MAX_COLLECTED {
             return None;
         }
         let numbers = numbers(bytes.get(16..)?)?;
-        if numbers.len() != segments * 5 + tables * 3 {
+        if numbers.len() != segments * 5 + tables * 3 + collected * 2 {
             return None;
         }
-        let (of_segments, of_tables) = numbers.split_at_checked(segments * 5)?;
+        let (of_segments, rest) = numbers.split_at_checked(segments * 5)?;
+        let (of_tables, of_collected) = rest.split_at_checked(tables * 3)?;
         let segments = of_segments.chunks_exact(5).map(|s| ListedSegment {
             epoch: s[0],
             accepted_bytes: s[1],
@@ -95,7 +108,8 @@ impl List {
         });
         let tables =
             of_tables.chunks_exact(3).map(|t| ListedTable { epoch: t[0], size_bytes: t[1], hash: t[2] });
-        let list = Self { replay_from, segments: segments.collect(), tables: tables.collect() };
+        let collected = of_collected.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+        let list = Self { replay_from, segments: segments.collect(), tables: tables.collect(), collected };
         list.is_possible(epoch).then_some(list)
     }
 
@@ -109,7 +123,7 @@ impl List {
         });
         let segments =
             segments.collect::<Option<Vec<_>>>().filter(|found| found.len() <= MAX_LISTED_SEGMENTS)?;
-        let list = Self { replay_from: 0, segments, tables: Vec::new() };
+        let list = Self { segments, ..Self::default() };
         list.is_possible(epoch).then_some(list)
     }
 
@@ -150,6 +164,7 @@ mod tests {
             replay_from: 4,
             segments: vec![segment(1), segment(3), segment(4)],
             tables: vec![table(4), table(2)],
+            collected: vec![(2, 700)],
         }
     }
 

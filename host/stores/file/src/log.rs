@@ -4,13 +4,14 @@ use crate::chain::{Covered, Older, older_file, replay_bytes_of};
 use crate::directory::{Directory, File, IoError};
 use crate::index::{Index, shrinks};
 use crate::lease::remove;
-use crate::list::{List, ListedSegment, ListedTable};
+use crate::list::{List, ListedSegment, ListedTable, MAX_COLLECTED};
 use crate::location::Location;
 use crate::names::{Name, segment_name};
 use crate::own::Own;
 use crate::record::Builder;
 use crate::remedy::reason;
 use crate::reserve;
+use crate::turn::Doubtful;
 use crate::usage::Used;
 use kvfs_contract::{Mutation, StoreError};
 
@@ -23,6 +24,8 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) older: Vec<Older<D::File>>,
     /// Files that count no more, and go once that is durable.
     pub(crate) retired: Vec<Retired>,
+    /// Segments that were collected of late: epochs and accepted bytes.
+    pub(crate) collected: Vec<(u64, u64)>,
     /// Names were created since the directory was last made durable.
     pub(crate) new_names: bool,
     pub(crate) index: Index<D::File>,
@@ -97,8 +100,8 @@ pub(crate) struct Retired {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Writable,
-    /// A newer opener has the store.
-    Fenced,
+    /// A newer opener has the store. A record may be in doubt.
+    Fenced(Option<Doubtful>),
     /// The contents of the disk are unknown. In words: why.
     Broken(String),
 }
@@ -125,6 +128,12 @@ impl<D: Directory> Log<D> {
         let before = self.index.find_all(mutations)?;
         let shrinks = || shrinks(mutations, &before);
         let own = &mut self.own;
+        // Seldom does another opener take the lease while a record is written. Mostly it was some
+        // time ago, and this keeps the record from being in doubt.
+        if !own.lease.is_held()? {
+            self.state = State::Fenced(None);
+            return Err(StoreError::AccessDenied);
+        }
         own.clear_leftover()?;
         let mut builder = Builder::new();
         let at: Vec<u32> = mutations.iter().map(|m| builder.push(m.key(), m.value())).collect();
@@ -151,7 +160,7 @@ impl<D: Directory> Log<D> {
         match own.lease.is_held() {
             Ok(true) => {}
             Ok(false) => {
-                self.state = State::Fenced;
+                self.fenced_with(&record);
                 return Err(StoreError::UnknownOutcome);
             }
             Err(error) => {
@@ -246,9 +255,13 @@ impl<D: Directory> Log<D> {
     pub(crate) fn list(&self, without: &[u64]) -> List {
         let own = (self.own.lease.epoch, self.own.end, self.own.synced_to);
         let older = self.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
-        let all = older.chain([own]).filter(|(epoch, ..)| !without.contains(epoch));
-        let tables = &self.index.tables;
-        list(all, &self.covered, tables.iter().map(|kept| kept.listed()).collect())
+        let (gone, stay): (Vec<_>, Vec<_>) =
+            older.chain([own]).partition(|(epoch, ..)| without.contains(epoch));
+        let tables = self.index.tables.iter().map(|kept| kept.listed()).collect();
+        let gone = gone.into_iter().map(|(epoch, accepted_bytes, _)| (epoch, accepted_bytes));
+        let mut collected: Vec<_> = self.collected.iter().copied().chain(gone).collect();
+        collected.drain(..collected.len().saturating_sub(MAX_COLLECTED));
+        List { collected, ..list(stay.into_iter(), &self.covered, tables) }
     }
 
     /// Returns the bytes of all segments that count.
@@ -267,7 +280,7 @@ pub(crate) fn list(
         let Used { live_bytes, removal_bytes } = covered.of(epoch);
         ListedSegment { epoch, accepted_bytes, durable_bytes, live_bytes, removal_bytes }
     });
-    List { replay_from: covered.before, segments: segments.collect(), tables }
+    List { replay_from: covered.before, segments: segments.collect(), tables, collected: Vec::new() }
 }
 
 /// Returns the error for a value in a segment that does not count.

@@ -1,10 +1,12 @@
-//! Opens a directory: claims the next epoch, ends the older openers, and reads what they left.
+//! Opens a directory: claims the next epoch, takes the store from older openers, and reads what they
+//! left.
 
 use crate::chain::read_chain;
 use crate::checkpoint;
 use crate::collect;
 use crate::directory::Directory;
 use crate::lease::{Lease, names, next_epoch, remove};
+use crate::list::List;
 use crate::log::{Log, Options, Retired, State, list};
 use crate::names::{Name, lease_name};
 use crate::own::{NotBegun, Own};
@@ -15,7 +17,7 @@ use crate::usage::Used;
 use kvfs_contract::StoreError;
 
 /// How often opening starts anew because another program opened the store at the same time.
-const MAX_ATTEMPTS: usize = 16;
+const MAX_ATTEMPTS: u32 = 16;
 
 /// The result of an attempt to open.
 enum Attempt<T> {
@@ -46,24 +48,35 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// As [`FileStore::open`].
     pub fn open_with(directory: D, options: Options) -> Result<Self, StoreError> {
-        for _ in 0..MAX_ATTEMPTS {
-            let mut attempted = attempt(&directory, options);
-            if matches!(attempted, Err(StoreError::QuotaExceeded)) {
-                attempted =
-                    reserve::without(&directory, options.reserve_bytes, || attempt(&directory, options));
-            }
-            if let Attempt::Done(mut log) = attempted? {
-                reserve::keep(&directory, options.reserve_bytes);
-                checkpoint::if_due(&mut log);
-                collect::if_due(&mut log);
-                return Ok(Self(log));
-            }
-        }
-        Err(StoreError::Unavailable("other programs keep opening the store; run one at a time".into()))
+        let mut log = take(&directory, options)?;
+        reserve::keep(&directory, options.reserve_bytes);
+        checkpoint::if_due(&mut log);
+        collect::if_due(&mut log);
+        Ok(Self(log))
     }
 }
 
-fn attempt<D: Directory + Clone>(directory: &D, options: Options) -> Result<Attempt<Log<D>>, StoreError> {
+/// Takes the store, from another opener if there is one.
+pub(crate) fn take<D: Directory + Clone>(directory: &D, options: Options) -> Result<Log<D>, StoreError> {
+    for number in 0..MAX_ATTEMPTS {
+        let mut attempted = attempt(directory, options);
+        if matches!(attempted, Err(StoreError::QuotaExceeded)) {
+            attempted = reserve::without(directory, options.reserve_bytes, || attempt(directory, options));
+        }
+        if let Attempt::Done(log) = attempted? {
+            return Ok(*log);
+        }
+        directory.pause(number);
+    }
+    Err(StoreError::Unavailable(
+        "other programs keep opening the store; try again when it is less busy".into(),
+    ))
+}
+
+fn attempt<D: Directory + Clone>(
+    directory: &D,
+    options: Options,
+) -> Result<Attempt<Box<Log<D>>>, StoreError> {
     let epoch = next_epoch(directory)?;
     let Some(lease) = Lease::claim(directory, epoch)? else { return Ok(Attempt::Overtaken) };
     let opened = attempt_with(directory, options, lease);
@@ -79,7 +92,7 @@ fn attempt_with<D: Directory + Clone>(
     directory: &D,
     options: Options,
     lease: Lease<D::File>,
-) -> Result<Attempt<Log<D>>, StoreError> {
+) -> Result<Attempt<Box<Log<D>>>, StoreError> {
     let epoch = lease.epoch;
     lease.revoke_older(directory)?;
 
@@ -98,7 +111,8 @@ fn attempt_with<D: Directory + Clone>(
     };
     let older = read.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
     let tables: Vec<_> = read.index.tables.iter().map(|kept| kept.listed()).collect();
-    let list = list(older, &read.covered, tables);
+    let collected = read.collected;
+    let list = List { collected: collected.clone(), ..list(older, &read.covered, tables) };
     let own = match Own::begin(directory, lease, &list, 0) {
         Ok(own) => own,
         Err(NotBegun::Exists) => return Ok(Attempt::Overtaken),
@@ -118,11 +132,12 @@ fn attempt_with<D: Directory + Clone>(
     let retired = retired.map(|name| Retired { name, bytes: 0 }).collect();
     let mut index = read.index;
     index.usage.enter(own.lease.epoch, Used::default());
-    Ok(Attempt::Done(Log {
+    Ok(Attempt::Done(Box::new(Log {
         directory: directory.clone(),
         own,
         older: read.older,
         retired,
+        collected,
         new_names: true,
         index,
         covered: read.covered,
@@ -135,5 +150,5 @@ fn attempt_with<D: Directory + Clone>(
         stays: Vec::new(),
         full_until_live_bytes: None,
         options,
-    }))
+    })))
 }

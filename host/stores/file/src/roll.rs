@@ -73,7 +73,7 @@ pub(crate) fn claim<D: Directory>(log: &mut Log<D>) -> Result<Lease<D::File>, St
     match Lease::claim(&log.directory, epoch)? {
         Some(lease) => Ok(lease),
         None => {
-            log.state = State::Fenced;
+            log.state = State::Fenced(None);
             Err(StoreError::AccessDenied)
         }
     }
@@ -106,7 +106,7 @@ pub(crate) fn switch<D: Directory>(log: &mut Log<D>, next: Own<D::File>) -> Resu
     match next.lease.is_held() {
         Ok(true) => {}
         Ok(false) => {
-            log.state = State::Fenced;
+            log.state = State::Fenced(None);
             return Err(StoreError::AccessDenied);
         }
         Err(error) => {

@@ -6,11 +6,15 @@ use crate::directory::Directory;
 use crate::log::{Log, State};
 use crate::remedy::with_remedy;
 use crate::roll;
+use crate::turn::{self, Fate};
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, ScanBudget, StoreError, gather};
 use std::fmt;
 
 /// What an opening after an orderly end may have to replay, about.
 const MAX_REPLAY_AT_END_BYTES: u64 = 256 << 10;
+
+/// How often a change is tried again because another opener took the store meanwhile.
+const MAX_TURNS: u32 = 16;
 
 const LIMITS: Limits = Limits::standard(true);
 
@@ -19,14 +23,14 @@ const LIMITS: Limits = Limits::standard(true);
 /// [`KvStore`] is its contract. The functions below have no limits but those of the format: keys of
 /// 64 KiB, and 16 MiB for a value and for all changes of one call.
 ///
-/// # Two at once
+/// # Several at once
 ///
-/// The newer opener has the store. The older one's next [`FileStore::change`] is not acknowledged,
-/// and every later one fails with [`StoreError::AccessDenied`]. The newer one finds everything that
-/// was acknowledged to the older.
+/// Programs take turns: whoever changes something takes the store from the others, with everything
+/// that was acknowledged to them. Guards are checked against that. Reads see everything up to the
+/// last change of this opener at least, and may not see later changes of others.
 pub struct FileStore<D: Directory>(pub(crate) Log<D>);
 
-impl<D: Directory> FileStore<D> {
+impl<D: Directory + Clone> FileStore<D> {
     /// Returns the value of a key.
     ///
     /// # Cost
@@ -106,12 +110,13 @@ impl<D: Directory> FileStore<D> {
     /// # Errors
     ///
     /// After [`StoreError::UnknownOutcome`] the call may have been applied; after any other error
-    /// it was not. On a full disk, a call that removes more bytes than it puts works as long as
+    /// it was not. [`StoreError::Unavailable`] if other openers change the store again and again
+    /// meanwhile. On a full disk, a call that removes more bytes than it puts works as long as
     /// there is a reserve.
     ///
     /// # Cost
     ///
-    /// One write and one look at the lease; if durable, also a sync of each file that is not yet
+    /// One write and two looks at the lease; if durable, also a sync of each file that is not yet
     /// durable, and a write of 64 bytes that nobody waits for. Looks up each key. A call may end
     /// with a checkpoint, or with a copy of up to a segment to free the space of others.
     pub fn change(
@@ -120,19 +125,11 @@ impl<D: Directory> FileStore<D> {
         mutations: &[Mutation<&[u8]>],
         level: Durability,
     ) -> Result<(), StoreError> {
-        match &self.0.state {
-            State::Writable => {}
-            State::Fenced => return Err(StoreError::AccessDenied),
-            State::Broken(why) => return Err(StoreError::Unavailable(why.clone())),
+        if !guards.is_empty() || !mutations.is_empty() {
+            self.in_turn(guards, mutations)?;
+        } else if let State::Broken(why) = &self.0.state {
+            return Err(StoreError::Unavailable(why.clone()));
         }
-        self.ask(|log| {
-            for guard in guards {
-                if !holds(log, guard)? {
-                    return Err(StoreError::Conflict);
-                }
-            }
-            if mutations.is_empty() { Ok(()) } else { log.append(mutations) }
-        })?;
         if level == Durability::Durable {
             self.0.sync()?;
         }
@@ -140,6 +137,36 @@ impl<D: Directory> FileStore<D> {
         roll::if_due(&mut self.0);
         collect::if_due(&mut self.0);
         Ok(())
+    }
+
+    /// Checks the guards and appends when it is this opener's turn, and makes it so.
+    fn in_turn(&mut self, guards: &[Guard<&[u8]>], mutations: &[Mutation<&[u8]>]) -> Result<(), StoreError> {
+        for number in 0..MAX_TURNS {
+            match self.0.state {
+                State::Writable => {}
+                State::Broken(ref why) => return Err(StoreError::Unavailable(why.clone())),
+                State::Fenced(doubtful) => {
+                    // The record in doubt is this call's unless an earlier call said so already.
+                    let in_doubt = number > 0 && doubtful.is_some();
+                    match turn::take_back(&mut self.0) {
+                        Ok(Some(Fate::Counts)) if in_doubt => return Ok(()),
+                        Ok(Some(Fate::Unknown)) if in_doubt => return Err(StoreError::UnknownOutcome),
+                        Err(_) if in_doubt => return Err(StoreError::UnknownOutcome),
+                        Err(error) => return Err(error),
+                        Ok(_) => {}
+                    }
+                }
+            }
+            let result = self.ask(|log| attempt(log, guards, mutations));
+            if !matches!(self.0.state, State::Fenced(_)) {
+                return result;
+            }
+            self.0.directory.pause(number);
+        }
+        Err(match self.0.state {
+            State::Fenced(Some(_)) => StoreError::UnknownOutcome,
+            _ => StoreError::Unavailable("other programs keep changing the store; try again".into()),
+        })
     }
 
     /// Makes everything durable, with a checkpoint if the next opening gains by it.
@@ -168,6 +195,27 @@ impl<D: Directory> FileStore<D> {
     }
 }
 
+/// Checks the guards and appends. Another opener may have the store instead: the state says so then,
+/// and the result means nothing.
+fn attempt<D: Directory>(
+    log: &mut Log<D>,
+    guards: &[Guard<&[u8]>],
+    mutations: &[Mutation<&[u8]>],
+) -> Result<(), StoreError> {
+    let mut all_hold = true;
+    for guard in guards {
+        all_hold = all_hold && holds(log, guard)?;
+    }
+    if all_hold && !mutations.is_empty() {
+        return log.append(mutations);
+    }
+    // What was compared is the store's state as long as nobody else has taken it.
+    if !log.own.lease.is_held()? {
+        log.state = State::Fenced(None);
+    }
+    if all_hold { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
 fn holds<D: Directory>(log: &mut Log<D>, guard: &Guard<&[u8]>) -> Result<bool, StoreError> {
     if let Some(value) = log.index.small.get(guard.key) {
         return Ok(guard.holds(Some(value)));
@@ -184,7 +232,7 @@ fn holds<D: Directory>(log: &mut Log<D>, guard: &Guard<&[u8]>) -> Result<bool, S
     }
 }
 
-impl<D: Directory> KvStore for FileStore<D> {
+impl<D: Directory + Clone> KvStore for FileStore<D> {
     fn limits(&mut self) -> Result<Limits, StoreError> {
         Ok(LIMITS)
     }

@@ -16,6 +16,9 @@ pub struct Race<M, S> {
     /// Whether a read may fail like this because another opener is newer. Any other failure is a
     /// bug and panics.
     pub may_be_overtaken: fn(&StoreError) -> bool,
+    /// Openers take turns: an older one goes on, and its guards are checked against what the newer
+    /// ones did. Otherwise an older one never makes a change again, so no guard of it fails.
+    pub takes_turns: bool,
 }
 
 impl<M: Send, S: Calls> Race<M, S> {
@@ -48,7 +51,10 @@ impl<M: Send, S: Calls> Race<M, S> {
             pairs.extend(ballast.iter().map(|(key, value)| (&key[..], Some(&value[..]))));
             match open.set(&[guard], &pairs, step % 5 == 0) {
                 Ok(()) => acknowledged.push(mark),
-                Err(StoreError::AccessDenied | StoreError::UnknownOutcome) => store = None,
+                // Another opener was faster, or all of them took the store from each other too often.
+                Err(StoreError::Conflict | StoreError::Unavailable(_)) if self.takes_turns => {}
+                Err(StoreError::AccessDenied) if !self.takes_turns => store = None,
+                Err(StoreError::UnknownOutcome) => store = None,
                 Err(error) => panic!("thread {thread}, step {step}: {error}"),
             }
         }

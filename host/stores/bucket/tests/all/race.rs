@@ -17,6 +17,7 @@ const RACE: Race<Contents, BucketStore<SimBucket>> = Race {
         State::from([(b"ballast".to_vec(), ballast), (vec![b'z'; 1000], end)])
     },
     may_be_overtaken: |error| *error == StoreError::AccessDenied,
+    takes_turns: false,
 };
 
 #[test]

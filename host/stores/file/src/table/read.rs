@@ -65,6 +65,7 @@ impl<F: File> Table<F> {
         self.footer.entries
     }
 
+    #[cfg(test)]
     pub(crate) fn tombstones(&self) -> u64 {
         self.footer.tombstones
     }

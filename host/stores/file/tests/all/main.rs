@@ -13,3 +13,4 @@ mod rolling;
 mod storm;
 mod tables;
 mod unreadable;
+mod volumes;

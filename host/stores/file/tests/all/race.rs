@@ -2,9 +2,7 @@
 
 use crate::disk::{Disk, SimDirectory, taking_turns};
 use kvfs_file_store::{FileReader, FileStore, Options, StoreError};
-use kvfs_store_rig::{
-    Calls, Handle, Race, State, number, the_newer_opener_has_the_store_and_the_older_is_told,
-};
+use kvfs_store_rig::{Calls, Handle, Race, Random, State, number};
 
 const OPTIONS: Options = Options {
     min_garbage_bytes: 1 << 10,
@@ -19,8 +17,9 @@ const RACE: Race<Disk, FileStore<SimDirectory>> = Race {
     open: |handle, _| FileStore::open_with(SimDirectory(handle.clone()), OPTIONS),
     // Garbage enough for a compaction now and then.
     ballast: |step| State::from([(b"ballast".to_vec(), vec![step as u8; 400])]),
-    // A newer opener may have removed the segment that has the value.
-    may_be_overtaken: |_| true,
+    // Files that others removed stay open.
+    may_be_overtaken: |_| false,
+    takes_turns: true,
 };
 
 fn open(directory: &SimDirectory) -> FileStore<SimDirectory> {
@@ -78,31 +77,89 @@ fn a_reader_beside_a_writer_that_compacts_finds_a_sound_store() {
 }
 
 #[test]
-fn the_newer_opener_has_the_store() {
+fn two_openers_take_turns_and_guards_see_what_the_other_did() {
     let directory = SimDirectory::new(Disk::default());
-    the_newer_opener_has_the_store_and_the_older_is_told(|| open(&directory));
+    let mut first = open(&directory);
+    first.set(&[], &[(b"a", Some(b"1"))], false).unwrap();
+    let mut second = open(&directory);
+    assert_eq!(second.value_of(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    first.set(&[(b"a", Some(b"1"))], &[(b"a", Some(b"2"))], false).unwrap();
+    // The second one's view is old until it changes something.
+    let late = second.set(&[(b"a", Some(b"1"))], &[(b"b", Some(b"1"))], true);
+    assert_eq!(late, Err(StoreError::Conflict));
+    assert_eq!(second.value_of(b"a").unwrap().as_deref(), Some(&b"2"[..]));
+    second.set(&[(b"a", Some(b"2"))], &[(b"a", Some(b"3"))], true).unwrap();
+    // A guard that fails in an old view may hold.
+    first.set(&[(b"a", Some(b"3"))], &[(b"a", Some(b"4"))], false).unwrap();
+    // Guards alone are checked against the newest state too.
+    assert_eq!(second.set(&[(b"a", Some(b"3"))], &[], false), Err(StoreError::Conflict));
+    second.set(&[(b"a", Some(b"4"))], &[], false).unwrap();
+    let mut third = open(&directory);
+    assert_eq!(third.value_of(b"a").unwrap().as_deref(), Some(&b"4"[..]));
 }
 
 #[test]
-fn a_writer_whose_lease_is_removed_has_lost_the_store() {
+fn openers_that_take_turns_for_long_keep_the_store_small_and_each_others_keys() {
     let directory = SimDirectory::new(Disk::default());
-    let mut older = open(&directory);
-    older.set(&[], &[(b"a", Some(b"1"))], false).unwrap();
-    directory.disk(|disk| disk.names().iter().filter(|n| n.ends_with(".lease")).for_each(|n| disk.forget(n)));
-    let mut newer = open(&directory);
-    newer.set(&[], &[(b"a", Some(b"2"))], false).unwrap();
-    assert_eq!(older.set(&[], &[(b"a", Some(b"3"))], true), Err(StoreError::UnknownOutcome));
-    assert_eq!(older.set(&[], &[(b"a", Some(b"3"))], true), Err(StoreError::AccessDenied));
-    newer.set(&[], &[(b"a", Some(b"4"))], true).unwrap();
+    let mut stores: Vec<_> = (0..3).map(|_| open(&directory)).collect();
+    let mut random = Random::new(9);
+    let mut state = State::new();
+    for step in 0..900u32 {
+        let who = random.below(3) as usize;
+        let key = [who as u8, random.below(40) as u8];
+        let value = vec![step as u8; random.below(60) as usize];
+        let old = state.get(&key[..]).cloned();
+        stores[who].set(&[(&key, old.as_deref())], &[(&key, Some(&value))], step % 9 == 0).unwrap();
+        state.insert(key.to_vec(), value);
+        // Each sees all of its own, and what the others had done before its last change.
+        let own = stores[who].entries(&[], &[]).unwrap();
+        assert_eq!(own, state, "step {step}");
+        let names = directory.disk(|disk| disk.names().len());
+        assert!(names < 60, "{names} files at step {step}");
+    }
+    let disk = directory.disk(|disk| disk.after_kill());
+    assert_eq!(open(&SimDirectory::new(disk)).entries(b"", b"").unwrap(), state);
 }
 
 #[test]
-fn where_names_are_not_counted_the_lease_itself_decides() {
-    let directory = SimDirectory::new(Disk::default());
-    directory.disk(|disk| disk.tells_no_names = true);
-    let mut older = open(&directory);
-    older.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
-    let mut newer = open(&directory);
-    assert_eq!(older.set(&[], &[(b"a", Some(b"2"))], true), Err(StoreError::UnknownOutcome));
-    newer.set(&[], &[(b"a", Some(b"3"))], true).unwrap();
+fn a_writer_whose_lease_is_removed_goes_on() {
+    for tells_no_names in [false, true] {
+        let directory = SimDirectory::new(Disk::default());
+        directory.disk(|disk| disk.tells_no_names = tells_no_names);
+        let mut older = open(&directory);
+        older.set(&[], &[(b"a", Some(b"1"))], false).unwrap();
+        if !tells_no_names {
+            let is_lease = |name: &&String| name.ends_with(".lease");
+            directory.disk(|disk| disk.names().iter().filter(is_lease).for_each(|n| disk.forget(n)));
+        }
+        let mut newer = open(&directory);
+        newer.set(&[], &[(b"b", Some(b"2"))], false).unwrap();
+        older.set(&[], &[(b"c", Some(b"3"))], true).unwrap();
+        newer.set(&[(b"c", Some(b"3"))], &[(b"a", Some(b"4"))], true).unwrap();
+        let expected = [(b"a", b"4"), (b"b", b"2"), (b"c", b"3")].map(|(k, v)| (k.to_vec(), v.to_vec()));
+        assert_eq!(open(&directory).entries(b"", b"").unwrap(), State::from(expected));
+    }
+}
+
+#[test]
+fn a_crash_of_openers_that_take_turns_loses_a_suffix() {
+    for seed in 0..60 {
+        let directory = SimDirectory::new(Disk::default());
+        let mut stores: Vec<_> = (0..2).map(|_| open(&directory)).collect();
+        let mut random = Random::new(seed);
+        let mut durable = 0;
+        for step in 0..40u8 {
+            let is_durable = random.chance(8);
+            let who = random.below(2) as usize;
+            stores[who].set(&[], &[(&[step], Some(&[step; 90]))], is_durable).unwrap();
+            if is_durable {
+                durable = usize::from(step) + 1;
+            }
+        }
+        let disk = directory.disk(|disk| disk.after_crash(&mut random));
+        let found = open(&SimDirectory::new(disk)).entries(b"", b"").unwrap();
+        assert!(found.len() >= durable, "seed {seed}: {} of {durable} durable steps", found.len());
+        let first: Vec<_> = (0..found.len() as u8).map(|step| vec![step]).collect();
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), first, "seed {seed}: not a prefix");
+    }
 }

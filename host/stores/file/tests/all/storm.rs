@@ -108,7 +108,7 @@ fn found(disk: &Disk, options: Options, random: &mut Random, what: &str) -> (Sta
 
 /// Works until the power goes or enough was done.
 fn work(
-    store: &mut FileStore<SimDirectory>,
+    stores: &mut [FileStore<SimDirectory>],
     directory: &SimDirectory,
     model: &mut Model,
     random: &mut Random,
@@ -117,7 +117,14 @@ fn work(
 ) {
     let keys = [3, 12, 40][random.below(3) as usize];
     let durable_one_in = [2, 8, 40][random.below(3) as usize];
+    let (mut writer, changes_hands_one_in) = (stores.len() - 1, [2, 10][random.below(2) as usize]);
+    // Only the last writer has seen everything.
+    let mut has_newest = false;
     for number in 0..applies {
+        if random.chance(changes_hands_one_in) {
+            writer = random.below(stores.len() as u64) as usize;
+        }
+        let store = &mut stores[writer];
         let durable = random.chance(durable_one_in);
         let changes = changes(random, model.states.len() as u32 * 1000 + number as u32, keys);
         if random.chance(30) {
@@ -130,7 +137,9 @@ fn work(
         change(&mut state, &changes);
         model.states.truncate(model.acknowledged + 1);
         model.states.push(state);
-        match store.make(&changes, durable) {
+        let result = store.make(&changes, durable);
+        has_newest = result.is_ok();
+        match result {
             Ok(()) => {
                 model.acknowledged += 1;
                 if durable {
@@ -146,7 +155,7 @@ fn work(
                 return;
             }
         }
-        if random.chance(25) {
+        if has_newest && random.chance(25) {
             match store.entries(b"", b"") {
                 Ok(entries) => assert_eq!(entries, *model.now(), "{what}, apply {number}"),
                 Err(error) => {
@@ -156,7 +165,7 @@ fn work(
             }
         }
     }
-    if random.chance(3) && store.end().is_ok() {
+    if random.chance(3) && has_newest && stores[writer].end().is_ok() {
         model.is_certain();
     }
 }
@@ -170,6 +179,7 @@ fn storm(seed: u64) -> Storm {
         let what = format!("seed {seed}, round {round}");
         disk.calls_left = random.chance(2).then(|| 1 + random.below(150));
         let directory = SimDirectory::new(disk);
+        let mut stores = Vec::new();
         for opener in 0..1 + random.below(3) {
             let Ok(mut store) = FileStore::open_with(directory.clone(), options) else { break };
             let what = format!("{what}, opener {opener}");
@@ -183,10 +193,12 @@ fn storm(seed: u64) -> Storm {
                 });
             }
             let applies = random.below(80);
-            work(&mut store, &directory, &mut model, &mut random, applies, &what);
-            directory.disk(|disk| disk.fail = None);
             rebuilt += store.rebuilt();
+            stores.push(store);
+            work(&mut stores, &directory, &mut model, &mut random, applies, &what);
+            directory.disk(|disk| disk.fail = None);
         }
+        rebuilt += stores.iter().map(FileStore::rebuilt).sum::<u64>();
         let crash = random.chance(2);
         let (what, least) = match crash {
             true => (format!("{what}, crash"), 0),
