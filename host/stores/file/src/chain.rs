@@ -157,7 +157,7 @@ fn through_tables<D: Directory>(
     Ok(Some(Read { older, index, covered, replay_bytes, collected, rebuilt: false }))
 }
 
-/// Opens a table that a list has; `None` if it is not there, or is another.
+/// Opens a table that a list has; `None` if it is not there or cannot be read, or is another.
 fn open_table<D: Directory>(
     directory: &D,
     listed: &ListedTable,
@@ -166,15 +166,14 @@ fn open_table<D: Directory>(
     let name = table_name(listed.epoch);
     let file = match directory.open(&name) {
         Ok(file) => file,
-        Err(error) if error.kind == IoKind::NotFound => return Ok(None),
+        Err(error) if matches!(error.kind, IoKind::NotFound | IoKind::Other) => return Ok(None),
         Err(error) => return Err(error.at(&name)),
     };
     match Table::open(file, listed.epoch, cache) {
         Ok(table) if table.size_bytes() == listed.size_bytes && table.digest() == listed.hash => {
             Ok(Some(table))
         }
-        Ok(_) | Err(crate::table::TableError::Damaged { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+        _ => Ok(None),
     }
 }
 

@@ -137,7 +137,7 @@ fn write_table<D: Directory>(
 /// Notes that a table is damaged, unless it is the one in the making.
 fn of_merge<D: Directory>(log: &Log<D>, epoch: u64, error: TableError) -> StoreError {
     match error {
-        TableError::Damaged { number, .. } if number == epoch => error.into(),
+        TableError::Damaged { number, .. } | TableError::Io { number, .. } if number == epoch => error.into(),
         _ => log.index.seen(error),
     }
 }

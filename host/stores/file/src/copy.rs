@@ -14,6 +14,7 @@ use crate::names::{Name, lease_name, segment_name};
 use crate::own::Own;
 use crate::record::{Builder, FLAG_COPIES, FLAG_END};
 use crate::records::{Record, Records};
+use crate::remedy::reason;
 use crate::roll::{begin, switch};
 use crate::segment::damaged;
 use kvfs_contract::StoreError;
@@ -26,13 +27,13 @@ const MAX_RECORD_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 ///
-/// [`StoreError::Corrupt`] if one of them is damaged: it stays then, and so does the damage, where
-/// its checksums find it.
+/// [`StoreError::Corrupt`] if one of them is damaged, [`StoreError::Unavailable`] if it cannot be
+/// read: it stays then, and so does the damage, where its checksums find it.
 pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<(), StoreError> {
     let collected = log.list(victims).collected;
     let mut next = begin(log, FLAG_COPIES, victims)?;
     let copied = copy_all(log, &mut next, victims);
-    if let Err((StoreError::Corrupt(_), epoch)) = copied
+    if let Err((StoreError::Corrupt(_) | StoreError::Unavailable(_), epoch)) = copied
         && !log.index.is_damaged()
     {
         log.stays.push(epoch);
@@ -53,11 +54,26 @@ pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<()
         return Err(error);
     }
     switch(log, next)?;
+    if let Err(error) = move_to_copies(log) {
+        // The victims stay readable: some keys are still looked for there.
+        let why = reason(error.clone());
+        log.state = State::Broken(format!("a copy was not read back ({why}); open the store anew"));
+        return Err(error);
+    }
     log.collected = collected;
     let (victims, kept): (Vec<Older<D::File>>, _) =
         std::mem::take(&mut log.older).into_iter().partition(|older| victims.contains(&older.epoch));
     log.older = kept;
-    // The copies are found by reading them again: they are many, and memory is short.
+    for victim in victims {
+        log.index.usage.forget(victim.epoch);
+        log.retired.push(Retired { name: Name::Segment(victim.epoch), bytes: victim.accepted_bytes });
+    }
+    Ok(())
+}
+
+/// Makes the index name the copies, which are found by reading them again: they are many, and memory
+/// is short.
+fn move_to_copies<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> {
     let mut copies = Records::new(&log.own.file, log.own.lease.epoch, 0, log.own.end);
     while let Some(record) = copies.next()? {
         log.replay_bytes += replay_bytes_of(record.header.record_bytes(), record.index.len());
@@ -65,16 +81,10 @@ pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<()
             log.index.move_to(&record)?;
         }
     }
-    if copies.offset() != log.own.end {
-        let error = damaged(log.own.lease.epoch, copies.offset());
-        log.state = State::Broken(format!("{error}, just after it was written; open the store anew"));
-        return Err(error);
+    match copies.offset() {
+        end if end == log.own.end => Ok(()),
+        end => Err(damaged(log.own.lease.epoch, end)),
     }
-    for victim in victims {
-        log.index.usage.forget(victim.epoch);
-        log.retired.push(Retired { name: Name::Segment(victim.epoch), bytes: victim.accepted_bytes });
-    }
-    Ok(())
 }
 
 /// Copies all victims. An error comes with the victim's epoch.

@@ -26,7 +26,7 @@ pub(crate) struct Index<F> {
     pub(crate) cache: Arc<Cache>,
     pub(crate) usage: Usage,
     pub(crate) small: Small,
-    /// A table turned out damaged.
+    /// A table turned out damaged or unreadable.
     damaged: AtomicBool,
 }
 
@@ -70,11 +70,9 @@ impl<F: File> Index<F> {
         self.recent.len()
     }
 
-    /// Notes whether a table is damaged.
+    /// Notes that a table is damaged, or cannot be read, which comes to the same.
     pub(crate) fn seen(&self, error: TableError) -> StoreError {
-        if matches!(error, TableError::Damaged { .. }) {
-            self.damaged.store(true, Ordering::Relaxed);
-        }
+        self.damaged.store(true, Ordering::Relaxed);
         error.into()
     }
 
@@ -197,8 +195,13 @@ impl<F: File> Index<F> {
                 }
             }
         };
-        // An earlier change of the same record counts more than what was before it.
-        let before = if let Some(place) = replaced { Location::of(place) } else { before };
+        // An earlier change of the same record counts more than what was before it. Without tables
+        // everything is recent.
+        let before = match replaced {
+            Some(place) => Location::of(place),
+            None if self.tables.is_empty() => None,
+            None => before,
+        };
         if let Some(before) = before {
             self.usage.take(before.epoch, cost(key.len(), before.length));
         }
@@ -259,4 +262,47 @@ pub(crate) fn changes_of(record: &Record) -> Result<Vec<Change<'_>>, StoreError>
 /// Returns what an entry takes in a segment.
 fn cost(key_bytes: usize, length: u32) -> u64 {
     (KEY_OVERHEAD_BYTES + key_bytes) as u64 + u64::from(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{IoError, Status};
+
+    /// No file: an index without tables reads none.
+    enum NoFile {}
+
+    impl File for NoFile {
+        fn status(&self) -> Result<Status, IoError> {
+            match *self {}
+        }
+
+        fn read(&self, _: u64, _: usize) -> Result<Vec<u8>, IoError> {
+            match *self {}
+        }
+
+        fn write(&self, _: u64, _: &[u8]) -> Result<(), IoError> {
+            match *self {}
+        }
+
+        fn sync(&self) -> Result<(), IoError> {
+            match *self {}
+        }
+    }
+
+    #[test]
+    fn what_a_key_took_is_taken_away_once_however_often_a_record_changes_it() {
+        let at = |offset| Some(Location { epoch: 1, offset, length: 100 });
+        for changes in [vec![None, None], vec![None, at(900)], vec![at(900), None, at(900), None]] {
+            let mut index = Index::<NoFile>::new(Cache::new(0));
+            index.change(b"a", at(100), 1, None);
+            index.change(b"b", at(300), 1, None);
+            let before = index.find(b"a").unwrap();
+            for location in &changes {
+                index.change(b"a", *location, 1, before);
+            }
+            let keys = 1 + u64::from(changes.last().is_some_and(Option::is_some));
+            assert_eq!(index.usage.live_bytes(), keys * cost(1, 100), "{changes:?}");
+        }
+    }
 }

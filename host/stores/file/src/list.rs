@@ -18,6 +18,10 @@
 /// Most segments that a list may have.
 pub(crate) const MAX_LISTED_SEGMENTS: usize = 1 << 16;
 
+/// Most bytes of a segment in a list. A whole store of the first form may be one; file systems have
+/// longer files, whose holes take no room.
+pub(crate) const MAX_SEGMENT_BYTES: u64 = 1 << 46;
+
 /// Most tables that a list may have.
 pub(crate) const MAX_LISTED_TABLES: usize = 64;
 
@@ -127,6 +131,7 @@ impl List {
         let whole = |s: &ListedSegment| {
             let used = s.live_bytes.checked_add(s.removal_bytes);
             s.epoch < epoch
+                && s.accepted_bytes <= MAX_SEGMENT_BYTES
                 && s.durable_bytes <= s.accepted_bytes
                 && used.is_some_and(|used| used <= s.accepted_bytes)
         };
@@ -190,6 +195,18 @@ mod tests {
             spoil(&mut list);
             assert_eq!(List::from_bytes(&list.to_bytes(), 5), None, "{number}");
         }
+    }
+
+    #[test]
+    fn lengths_have_a_sum() {
+        let mut list = list();
+        list.segments[2].accepted_bytes = MAX_SEGMENT_BYTES;
+        assert_eq!(List::from_bytes(&list.to_bytes(), 5), Some(list.clone()));
+        list.segments[2].accepted_bytes += 1;
+        assert_eq!(List::from_bytes(&list.to_bytes(), 5), None);
+        assert!(MAX_SEGMENT_BYTES.checked_mul(MAX_LISTED_SEGMENTS as u64 + 1).is_some());
+        let first_form: Vec<u8> = [1, u64::MAX].iter().flat_map(|number| number.to_le_bytes()).collect();
+        assert_eq!(List::from_first_form(&first_form, 3), None);
     }
 
     #[test]

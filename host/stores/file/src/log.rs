@@ -10,6 +10,7 @@ use crate::mark::Marker;
 use crate::names::{Name, segment_name};
 use crate::own::Own;
 use crate::record::Builder;
+use crate::remedy::reason;
 use crate::reserve;
 use crate::turn::Doubtful;
 use crate::usage::Used;
@@ -168,8 +169,11 @@ impl<D: Directory> Log<D> {
                 self.fenced_with(&record);
                 return Err(StoreError::UnknownOutcome);
             }
-            Err(_) => {
-                own.leftover = true;
+            Err(error) => {
+                // Another opener may have read the record, so it must stay as it is.
+                let why = reason(error);
+                self.state =
+                    State::Broken(format!("a lease could not be looked at ({why}); open the store anew"));
                 return Err(StoreError::UnknownOutcome);
             }
         }

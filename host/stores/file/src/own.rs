@@ -19,6 +19,8 @@ pub(crate) struct Own<F> {
     pub(crate) synced_to: u64,
     /// The end may hold a whole record that was not acknowledged.
     pub(crate) leftover: bool,
+    /// Up to where writes that failed may have left bytes.
+    pub(crate) left_to: u64,
 }
 
 /// Why a segment was not begun.
@@ -57,7 +59,16 @@ impl<F: File> Own<F> {
             });
         }
         let end = start.len() as u64;
-        Ok(Self { lease, file, start_bytes: end, end, sequence: 1, synced_to: 0, leftover: false })
+        Ok(Self {
+            lease,
+            file,
+            start_bytes: end,
+            end,
+            sequence: 1,
+            synced_to: 0,
+            leftover: false,
+            left_to: 0,
+        })
     }
 
     /// Makes a record of what goes to the end.
@@ -67,9 +78,15 @@ impl<F: File> Own<F> {
 
     /// Writes a record at the end. After an error no reader may take it for a record.
     pub(crate) fn write(&mut self, record: &[u8]) -> Result<(), StoreError> {
-        let Err(error) = self.file.write(self.end, record) else { return Ok(()) };
-        let cut_off = |size_bytes| size_bytes < self.end + record.len() as u64;
-        let cut_off = self.file.status().is_ok_and(|status| cut_off(status.size_bytes));
+        let end = self.end + record.len() as u64;
+        // What a longer write left behind may look like records: values are whatever a guest wants.
+        let written = match end < self.left_to {
+            true => self.file.write(self.end, &[record, &[0; HEADER_BYTES]].concat()),
+            false => self.file.write(self.end, record),
+        };
+        let Err(error) = written else { return Ok(()) };
+        self.left_to = self.left_to.max(end);
+        let cut_off = self.file.status().is_ok_and(|status| status.size_bytes < end);
         // It may be there whole. Without its header it is no record.
         if !cut_off && self.file.write(self.end, &[0; HEADER_BYTES]).is_err() {
             self.leftover = true;

@@ -91,7 +91,7 @@ impl<D: Directory + Clone> FileStore<D> {
         }
         match ask(&mut self.0) {
             // Nothing was changed: locations are found before anything is written.
-            Err(StoreError::Corrupt(_)) if self.0.index.is_damaged() => {
+            Err(_) if self.0.index.is_damaged() => {
                 checkpoint::rebuild(&mut self.0)?;
                 ask(&mut self.0)
             }

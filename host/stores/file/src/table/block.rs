@@ -133,6 +133,11 @@ impl Block {
         self.level
     }
 
+    /// Returns whether it has no entries.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries_end == 0
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
         self.bytes.len()
     }

@@ -1,12 +1,13 @@
 //! The two kinds of entry payloads: places of values, and children in the tree of blocks.
 
 use super::varint::{put, take, unzigzag, zigzag};
+use crate::record::MAX_VALUES_BYTES;
 
 /// What a table knows of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The value is in a segment. The sum of `offset` and `length` fits a `u64`; nothing else is
-    /// known of the numbers, which come from a file.
+    /// The value is in a segment. `length` is one that a record may have, and the sum of `offset` and
+    /// `length` fits a `u64`; nothing else is known of the numbers, which come from a file.
     At { epoch: u64, offset: u64, length: u32 },
     /// The key was removed: a tombstone.
     Gone,
@@ -33,7 +34,7 @@ impl Behind {
 
     pub(crate) fn take_place(&mut self, bytes: &[u8], at: &mut usize) -> Option<Place> {
         let Some(length) = take(bytes, at)?.checked_sub(1) else { return Some(Place::Gone) };
-        let length = u32::try_from(length).ok()?;
+        let length = u32::try_from(length).ok().filter(|&length| length <= MAX_VALUES_BYTES)?;
         let epoch = self.epoch.wrapping_add(unzigzag(take(bytes, at)?));
         let base = if epoch == self.epoch { self.end } else { 0 };
         let offset = base.wrapping_add(unzigzag(take(bytes, at)?));
@@ -78,7 +79,7 @@ mod tests {
             at(5, 4096 + 32784, 32784),
             Place::Gone,
             at(5, 4096 + 2 * 32784, 0),
-            at(u64::MAX, 0, u32::MAX),
+            at(u64::MAX, 0, MAX_VALUES_BYTES),
             at(0, u64::MAX - 7, 7),
         ];
         let (mut bytes, mut behind, mut lengths) = (Vec::new(), Behind::default(), Vec::new());
@@ -100,5 +101,14 @@ mod tests {
         let place = Place::At { epoch: 1, offset: u64::MAX, length: 1 };
         Behind::default().put_place(&mut bytes, place);
         assert_eq!(Behind::default().take_place(&bytes, &mut 0), None);
+    }
+
+    #[test]
+    fn a_value_that_is_longer_than_a_record_may_be_is_refused() {
+        for length in [MAX_VALUES_BYTES + 1, u32::MAX] {
+            let mut bytes = Vec::new();
+            Behind::default().put_place(&mut bytes, Place::At { epoch: 1, offset: 64, length });
+            assert_eq!(Behind::default().take_place(&bytes, &mut 0), None, "{length} bytes");
+        }
     }
 }

@@ -113,6 +113,10 @@ impl<F: File> Table<F> {
             return Err(self.malformed(parent_at));
         }
         let read = Arc::new(read_block(&self.file, self.number, block, level)?);
+        // A walk must find a key in each, or many parents of one block keep it for ever.
+        if read.is_empty() {
+            return Err(self.malformed(block.offset));
+        }
         if caching == Caching::Keep {
             self.cache.insert(self.opening, block.offset, &read);
         }
@@ -208,19 +212,19 @@ impl<F: File> Range<'_, F> {
                 continue;
             };
             let key = &step.cursor.key;
-            if key.as_slice() < self.start {
-                continue;
-            }
-            // Keys out of order would keep a caller that goes on behind the last one for ever.
+            // Keys out of order would keep a caller that goes on behind the last one for ever, and
+            // this walk, if they are before the start.
             if last.as_ref().is_some_and(|last| last >= key) {
                 return Err(self.table.malformed(at));
+            }
+            last.get_or_insert_default().clone_from(key);
+            if key.as_slice() < self.start {
+                continue;
             }
             if !self.end.is_empty() && key.as_slice() >= self.end {
                 self.state = Walk::End;
                 return Ok(None);
             }
-            let last = last.get_or_insert_default();
-            last.clone_from(key);
             return Ok(Some((key.clone(), place)));
         }
     }

@@ -45,6 +45,10 @@ pub(crate) struct Disk {
     pub(crate) calls: u64,
     /// Calls of this kind fail with this kind of error.
     pub(crate) fail: Option<(&'static str, IoKind)>,
+    /// Reads until all further ones fail.
+    pub(crate) reads_left: Option<u64>,
+    /// Files of which no read succeeds.
+    unreadable: BTreeSet<usize>,
     /// The system does not tell how many names a file has.
     pub(crate) tells_no_names: bool,
     /// The most bytes that all files together may have.
@@ -88,6 +92,7 @@ impl Disk {
             calls: 0,
             fail: None,
             lies: None,
+            reads_left: None,
             mark: Mark::default(),
             cuts: None,
             ..self.clone()
@@ -101,8 +106,17 @@ impl Disk {
         let mut disk = self.after_kill();
         for inode in disk.inodes.iter_mut().filter(|inode| !inode.pending.is_empty()) {
             let inode = Arc::make_mut(inode);
-            for (offset, part) in std::mem::take(&mut inode.pending) {
-                let keep = random.below(3);
+            // All of a file, nothing, what was written first, or any part of each write.
+            let mode = random.below(5);
+            let pending = std::mem::take(&mut inode.pending);
+            let first = random.below(1 + pending.len() as u64) as usize;
+            for (number, (offset, part)) in pending.into_iter().enumerate() {
+                let keep = match mode {
+                    0 => 0,
+                    1 => 2,
+                    2 if number < first => 0,
+                    _ => random.below(3),
+                };
                 for (number, sector) in part.chunks(SECTOR_BYTES).enumerate() {
                     if keep == 0 || keep == 1 && random.chance(2) {
                         put(&mut inode.durable, offset + number * SECTOR_BYTES, sector);
@@ -112,8 +126,9 @@ impl Disk {
         }
         let mut names = BTreeMap::new();
         let all: Vec<_> = self.names.keys().chain(self.durable_names.keys()).cloned().collect();
+        let lost_one_in = 2 + random.below(8);
         for name in all {
-            let from = if random.chance(2) { &self.names } else { &self.durable_names };
+            let from = if random.chance(lost_one_in) { &self.durable_names } else { &self.names };
             if let Some(inode) = from.get(&name) {
                 names.insert(name, *inode);
             }
@@ -129,6 +144,11 @@ impl Disk {
         let mut bytes = inode.content();
         change(&mut bytes);
         *inode = Arc::new(Inode { durable: bytes, pending: Vec::new() });
+    }
+
+    /// Makes each read of a file fail, as a disk does that finds a sector damaged itself.
+    pub(crate) fn make_unreadable(&mut self, name: &str) {
+        self.unreadable.insert(self.names[name]);
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
@@ -282,6 +302,9 @@ impl File for SimFile {
     fn status(&self) -> Result<Status, IoError> {
         self.directory.0.call(|disk| {
             disk.alive()?;
+            if let Some(("status", error)) = disk.fail {
+                return Err(IoError::new(error, "this call fails"));
+            }
             let names = match disk.tells_no_names {
                 true => 0,
                 false => disk.names.values().filter(|&&inode| inode == self.inode).count(),
@@ -294,6 +317,11 @@ impl File for SimFile {
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
         self.directory.0.call(|disk| {
             disk.alive()?;
+            let no_more = disk.reads_left == Some(0);
+            disk.reads_left = disk.reads_left.map(|left| left.saturating_sub(1));
+            if no_more || disk.unreadable.contains(&self.inode) {
+                return Err(IoError::new(IoKind::Other, "the disk cannot read this"));
+            }
             let content = disk.inodes[self.inode].content();
             let start = (offset as usize).min(content.len());
             Ok(content[start..(start + length).min(content.len())].to_vec())

@@ -232,3 +232,39 @@ fn a_key_that_shares_more_than_the_key_before_has_is_malformed() {
         damaged_at(walked, "a walk");
     }
 }
+
+/// A table of so many levels, in which each block names the one below many times.
+fn tower(lowest: &[u8], levels: u32) -> MemoryFile {
+    let (mut bytes, mut block, mut at) = (Vec::new(), lowest.to_vec(), 0);
+    for level in 1..levels {
+        let child = Child { offset: at, length: block.len() as u32, hash: xxh64(&block, seed(7, at)) };
+        let mut builder = BlockBuilder::default();
+        for number in 0..=255 {
+            builder.push_child(if number == 0 { b"" } else { std::slice::from_ref(&number) }, child);
+        }
+        bytes.append(&mut block);
+        at = bytes.len() as u64;
+        block = builder.finish(level).1;
+    }
+    let root = Child { offset: at, length: block.len() as u32, hash: xxh64(&block, seed(7, at)) };
+    bytes.append(&mut block);
+    let footer = Footer { levels, entries: 9, tombstones: 0, root };
+    let (end, _) = footer.to_bytes(7, bytes.len() as u64);
+    bytes.extend_from_slice(&end);
+    MemoryFile::of(bytes)
+}
+
+#[test]
+fn a_walk_ends_where_many_parents_claim_one_block() {
+    let mut places = BlockBuilder::default();
+    places.push_place(b"b", Place::Gone);
+    let places = places.finish(0).1;
+    let empty = BlockBuilder::default().finish(0).1;
+    for (lowest, start) in [(&empty, &b""[..]), (&empty, b"c"), (&places, b""), (&places, b"c")] {
+        let file = tower(lowest, 32);
+        let table = open(&file, 7, 1 << 20).unwrap();
+        let walked = table.range(start, b"", Caching::Keep).try_for_each(|entry| entry.map(|_| ()));
+        damaged_at(walked, &format!("{} bytes, from {start:?}", lowest.len()));
+        assert!(file.reads.get() < 200);
+    }
+}
