@@ -20,8 +20,14 @@ const MAX_SHORT_SEGMENTS: usize = 16;
 /// A segment is much shorter than others with one byte for so many of theirs.
 const SHORT: u64 = 4;
 
-/// Most segments that count no more and still have their names.
-const MAX_RETIRED_SEGMENTS: usize = 8;
+/// Most files that count no more and still have their names.
+const MAX_RETIRED: usize = 8;
+
+/// As [`LIVE_PER_GARBAGE`], of a store at rest.
+const LIVE_PER_GARBAGE_AT_REST: u64 = 10;
+
+/// Most collections at an orderly end, which nobody wants to wait for long.
+const MAX_COLLECTIONS_AT_END: usize = 8;
 
 /// A segment that may be collected.
 #[derive(Clone, Copy, Debug)]
@@ -67,17 +73,29 @@ pub(crate) fn if_due<D: Directory>(log: &mut Log<D>) {
     if log.size_bytes() < log.collect_at_bytes {
         return;
     }
-    let victims = due(log);
+    let spare = log.index.usage.live_bytes() / LIVE_PER_GARBAGE + log.options.min_garbage_bytes;
+    let victims = due(log, spare);
     if !victims.is_empty() && collect(log, &victims).is_err() {
         log.collect_at_bytes = log.size_bytes() + log.options.min_garbage_bytes;
     }
 }
 
-/// Returns the segments to collect.
-fn due<D: Directory>(log: &Log<D>) -> Vec<u64> {
+/// Collects more than while the store is in use, for a while.
+pub(crate) fn at_end<D: Directory>(log: &mut Log<D>) {
+    let spare = log.index.usage.live_bytes() / LIVE_PER_GARBAGE_AT_REST + log.options.min_garbage_bytes;
+    for _ in 0..MAX_COLLECTIONS_AT_END {
+        let victims = due(log, spare);
+        // A failure leaves the garbage.
+        if victims.is_empty() || !log.is_writable() || collect(log, &victims).is_err() {
+            return;
+        }
+    }
+}
+
+/// Returns the segments to collect if there is more garbage than is put up with.
+fn due<D: Directory>(log: &Log<D>, spare: u64) -> Vec<u64> {
     let all = candidates(log);
     let oldest = all.first().map(|oldest| oldest.epoch);
-    let spare = log.index.usage.live_bytes() / LIVE_PER_GARBAGE + log.options.min_garbage_bytes;
     let garbage: u64 = all.iter().map(Candidate::garbage_bytes).sum();
     // Removals count for something until they are in the oldest segment.
     let removals: u64 = all.iter().skip(1).map(|candidate| candidate.removal_bytes).sum();
@@ -111,9 +129,17 @@ fn due<D: Directory>(log: &Log<D>) -> Vec<u64> {
 
 fn collect<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<(), StoreError> {
     copy(log, victims)?;
+    drop_retired_if_due(log)
+}
+
+/// Makes everything durable, so that files that count no more can go, if they are many or large.
+pub(crate) fn drop_retired_if_due<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> {
+    if log.retired.is_empty() || !log.is_writable() {
+        return Ok(());
+    }
     let retired: u64 = log.retired.iter().map(|retired| retired.bytes).sum();
     let spare = log.index.usage.live_bytes() / BYTES_PER_GARBAGE / 2 + log.options.min_garbage_bytes;
-    if retired > spare || log.retired.len() > MAX_RETIRED_SEGMENTS { log.sync() } else { Ok(()) }
+    if retired > spare || log.retired.len() > MAX_RETIRED { log.sync() } else { Ok(()) }
 }
 
 /// As [`if_due`] on a full disk, where any garbage is in the way. Tries again each time half of the

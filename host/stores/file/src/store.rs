@@ -136,6 +136,8 @@ impl<D: Directory + Clone> FileStore<D> {
         checkpoint::if_due(&mut self.0);
         roll::if_due(&mut self.0);
         collect::if_due(&mut self.0);
+        // A failure takes the right to write; the next call says so.
+        let _ = collect::drop_retired_if_due(&mut self.0);
         Ok(())
     }
 
@@ -169,12 +171,20 @@ impl<D: Directory + Clone> FileStore<D> {
         })
     }
 
-    /// Makes everything durable, with a checkpoint if the next opening gains by it.
+    /// Makes everything durable, with less garbage, and with a checkpoint if the next opening gains
+    /// by it. The store can be used on.
+    ///
+    /// # Cost
+    ///
+    /// Up to eight copies of a segment, the table of a checkpoint, and the syncs.
     ///
     /// # Errors
     ///
     /// As [`FileStore::change`].
     pub fn end(&mut self) -> Result<(), StoreError> {
+        if self.0.is_writable() && self.0.full_until_live_bytes.is_none() && !self.0.index.is_damaged() {
+            collect::at_end(&mut self.0);
+        }
         let replays_much = self.0.replay_bytes > MAX_REPLAY_AT_END_BYTES && self.0.index.recent_changes() > 0;
         if replays_much && self.0.is_writable() {
             // Without it the next opening takes longer, and is as good.
