@@ -8,7 +8,7 @@ use crate::roll::segment_bytes;
 use kvfs_contract::StoreError;
 
 /// Garbage that is put up with: one byte for so many live ones.
-const LIVE_PER_GARBAGE: u64 = 5;
+const LIVE_PER_GARBAGE: u64 = 2;
 
 /// A segment is worth a copy if one byte of so many of it is garbage.
 const BYTES_PER_GARBAGE: u64 = 8;
