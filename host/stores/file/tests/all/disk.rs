@@ -45,6 +45,8 @@ pub(crate) struct Disk {
     pub(crate) calls: u64,
     /// Calls of this kind fail with this kind of error.
     pub(crate) fail: Option<(&'static str, IoKind)>,
+    /// Nobody is told the status of a file after more calls than that.
+    pub(crate) no_status_after: Option<u64>,
     /// Reads until all further ones fail.
     pub(crate) reads_left: Option<u64>,
     /// Files of which no read succeeds.
@@ -93,6 +95,7 @@ impl Disk {
             fail: None,
             lies: None,
             reads_left: None,
+            no_status_after: None,
             mark: Mark::default(),
             cuts: None,
             ..self.clone()
@@ -302,8 +305,8 @@ impl File for SimFile {
     fn status(&self) -> Result<Status, IoError> {
         self.directory.0.call(|disk| {
             disk.alive()?;
-            if let Some(("status", error)) = disk.fail {
-                return Err(IoError::new(error, "this call fails"));
+            if disk.no_status_after.is_some_and(|calls| disk.calls > calls) {
+                return Err(IoError::new(IoKind::Other, "this call fails"));
             }
             let names = match disk.tells_no_names {
                 true => 0,
