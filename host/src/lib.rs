@@ -76,6 +76,7 @@ mod memory_limit;
 mod open_error;
 mod store;
 
+mod file_names;
 mod view;
 mod wire;
 
@@ -89,6 +90,8 @@ mod namespaced;
 mod redb_store;
 mod sealed;
 
+mod file_salvage;
+
 mod open;
 
 #[cfg(any(test, feature = "conformance"))]
@@ -100,7 +103,9 @@ pub use contract::{
     MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, MAX_VALUE_BYTES, Mutation, ScanBudget, StoreError, gather, key_range,
 };
 pub use engine_store::EngineStore;
+pub use file_salvage::FileSalvage;
 pub use file_store::{FileStore, FileStoreReader};
+pub use kvfs_file_store::{Lost, Salvaged};
 pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
 pub use limited::{Limited, Quota};
 pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
