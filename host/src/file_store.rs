@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kvfs_contract::{KvStore, ScanBudget, gather};
-use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind, Listed, Status, with_remedy};
+use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind, Listed, Options, Status, with_remedy};
 
 use crate::contract::poisoned;
 use crate::ends::{self, Ends};
+use crate::file_names::{resume, whereabouts};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 const LIMITS: Limits = Limits::standard(true);
@@ -55,7 +56,7 @@ struct Shared {
 #[derive(Clone)]
 pub struct FileStoreReader(Arc<FileReader<StdDirectory>>);
 
-type Inner = kvfs_file_store::FileStore<StdDirectory>;
+pub(crate) type Inner = kvfs_file_store::FileStore<StdDirectory>;
 
 impl FileStore {
     /// Opens the store in a directory, or makes one. Makes the directory too, if only its last part
@@ -65,7 +66,22 @@ impl FileStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path, false)
+    }
+
+    /// Opens a store even if it has lost what was durable, as far as its marks tell. It counts as
+    /// it is from then on.
+    ///
+    /// # Errors
+    /// As [`FileStore::open`], but for such a loss.
+    pub fn accept_loss(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path, true)
+    }
+
+    fn open_with(path: impl AsRef<Path>, accept_loss: bool) -> Result<Self, OpenError> {
         let path = path.as_ref();
+        let options = Options { accept_loss, ..Options::DEFAULT };
+        resume(path)?;
         match fs::create_dir(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let directory = path.parent().unwrap_or(path).to_path_buf();
@@ -75,7 +91,7 @@ impl FileStore {
             Err(_) => Self::check(path)?,
             Ok(()) => {}
         }
-        let inner = Inner::open(directory(path)?).map_err(|error| OpenError::of_store(path, error))?;
+        let inner = Inner::open_with(directory(path)?, options).map_err(|error| OpenError::of_store(path, error))?;
         let shared = Arc::new_cyclic(|shared| Shared {
             path: path.into(),
             inner: Mutex::new(inner),
@@ -116,7 +132,7 @@ impl FileStoreReader {
     /// # Errors
     /// See [`OpenError`]; [`OpenError::NoStore`] where there is none.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let path = path.as_ref();
+        let path = &whereabouts(path.as_ref());
         let none = || OpenError::NoStore { path: path.into() };
         if !path.exists() {
             return Err(none());
@@ -214,7 +230,7 @@ fn check_own(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn directory(path: &Path) -> Result<StdDirectory, OpenError> {
+pub(crate) fn directory(path: &Path) -> Result<StdDirectory, OpenError> {
     if path.is_dir() {
         Ok(StdDirectory(path.into()))
     } else {
@@ -224,10 +240,10 @@ fn directory(path: &Path) -> Result<StdDirectory, OpenError> {
 
 /// A directory of the operating system.
 #[derive(Clone, Debug)]
-struct StdDirectory(PathBuf);
+pub(crate) struct StdDirectory(PathBuf);
 
 #[derive(Debug)]
-struct StdFile(fs::File);
+pub(crate) struct StdFile(fs::File);
 
 impl Directory for StdDirectory {
     type File = StdFile;

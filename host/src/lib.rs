@@ -83,6 +83,7 @@ mod ends;
 mod memory_limit;
 mod store;
 
+mod file_names;
 mod marked;
 mod open_error;
 mod view;
@@ -99,6 +100,8 @@ mod redb_store;
 mod sealed;
 
 mod copying;
+mod file_salvage;
+
 mod open;
 
 mod copy_store;
@@ -115,7 +118,9 @@ pub use contract::{
 pub use copy_store::{CopyError, CopySide, CopyStep, StoreCopy, copy_store};
 pub use copying::Amount;
 pub use engine_store::EngineStore;
+pub use file_salvage::FileSalvage;
 pub use file_store::{FileStore, FileStoreReader};
+pub use kvfs_file_store::{Lost, Salvaged};
 pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
 pub use limited::{Limited, Quota};
 pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};

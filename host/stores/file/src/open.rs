@@ -120,7 +120,7 @@ fn attempt_with<D: Directory + Clone>(
     };
     let older = read.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
     let tables: Vec<_> = read.index.tables.iter().map(|kept| kept.listed()).collect();
-    let collected = read.collected;
+    let collected = read.collected.clone();
     let list = List { collected: collected.clone(), ..list(older, &read.covered, tables) };
     let own = match Own::begin(directory, lease, &list, 0) {
         Ok(own) => own,
@@ -163,6 +163,7 @@ fn attempt_with<D: Directory + Clone>(
         checkpoint_at_bytes: 0,
         stays: Vec::new(),
         full_until_live_bytes: None,
-        options,
+        // A loss later on, which a turn taken back would find, was accepted by nobody.
+        options: Options { accept_loss: false, ..options },
     })))
 }

@@ -87,7 +87,7 @@ pub struct Lost {
 /// # Cost
 ///
 /// Reads every file twice, writes what was ever put and not collected.
-pub fn salvage<D: Directory + Clone, T: Directory>(
+pub fn salvage<D: Directory, T: Directory + Clone>(
     from: &D,
     to: &mut FileStore<T>,
 ) -> Result<Salvaged, StoreError> {
@@ -116,14 +116,14 @@ pub fn salvage<D: Directory + Clone, T: Directory>(
 }
 
 /// What was taken so far.
-struct Taken<'a, T: Directory> {
+struct Taken<'a, T: Directory + Clone> {
     to: &'a mut FileStore<T>,
     report: Salvaged,
     /// Keys whose last value may be damaged.
     doubtful: BTreeSet<Vec<u8>>,
 }
 
-impl<T: Directory> Taken<'_, T> {
+impl<T: Directory + Clone> Taken<'_, T> {
     fn take<F: File>(&mut self, segment: &Counted<F>) -> Result<(), StoreError> {
         let &Counted { epoch, ref file, limit, known_to } = segment;
         let name = segment_name(epoch);

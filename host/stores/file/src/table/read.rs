@@ -66,10 +66,6 @@ impl<F: File> Table<F> {
     }
 
     #[cfg(test)]
-    pub(crate) fn tombstones(&self) -> u64 {
-        self.footer.tombstones
-    }
-
     pub(crate) fn file(&self) -> &F {
         &self.file
     }
