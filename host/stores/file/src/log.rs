@@ -12,7 +12,6 @@ use crate::own::Own;
 use crate::record::Builder;
 use crate::remedy::reason;
 use crate::reserve;
-use crate::turn::Doubtful;
 use crate::usage::Used;
 use kvfs_contract::{Mutation, StoreError};
 
@@ -112,7 +111,21 @@ pub(crate) enum State {
     Broken(String),
 }
 
+/// A record that was written when another opener may have had the store already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Doubtful {
+    pub(crate) epoch: u64,
+    pub(crate) end: u64,
+}
+
 impl<D: Directory> Log<D> {
+    /// Notes that another opener has the store, whether it has the record that was just written or
+    /// not.
+    pub(crate) fn fenced_with(&mut self, record: &[u8]) {
+        let end = self.own.end + record.len() as u64;
+        self.state = State::Fenced(Some(Doubtful { epoch: self.own.lease.epoch, end }));
+    }
+
     pub(crate) fn is_writable(&self) -> bool {
         self.state == State::Writable
     }

@@ -2,8 +2,6 @@
 //! left.
 
 use crate::chain::read_chain;
-use crate::checkpoint;
-use crate::collect;
 use crate::directory::Directory;
 use crate::lease::{Lease, names, next_epoch, remove};
 use crate::list::List;
@@ -12,7 +10,6 @@ use crate::mark::{Marker, check, read_marks};
 use crate::names::{Name, lease_name};
 use crate::own::{NotBegun, Own};
 use crate::reserve;
-use crate::store::FileStore;
 use crate::table::Cache;
 use crate::usage::Used;
 use kvfs_contract::StoreError;
@@ -25,36 +22,6 @@ enum Attempt<T> {
     Done(T),
     /// A newer opener came between.
     Overtaken,
-}
-
-impl<D: Directory + Clone> FileStore<D> {
-    /// Opens the store in a directory, or makes one where there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Corrupt`] if something durable is missing; nothing but leases has changed
-    /// then.
-    ///
-    /// # Cost
-    ///
-    /// Opens each segment and table, and reads the keys that no table has, and the values that were
-    /// not durable.
-    pub fn open(directory: D) -> Result<Self, StoreError> {
-        Self::open_with(directory, Options::default())
-    }
-
-    /// As [`FileStore::open`], with other options.
-    ///
-    /// # Errors
-    ///
-    /// As [`FileStore::open`].
-    pub fn open_with(directory: D, options: Options) -> Result<Self, StoreError> {
-        let mut log = take(&directory, options)?;
-        reserve::keep(&directory, options.reserve_bytes);
-        checkpoint::if_due(&mut log);
-        collect::if_due(&mut log);
-        Ok(Self(log))
-    }
 }
 
 /// Takes the store, from another opener if there is one.

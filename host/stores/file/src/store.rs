@@ -3,8 +3,10 @@
 use crate::checkpoint;
 use crate::collect;
 use crate::directory::Directory;
-use crate::log::{Log, State};
+use crate::log::{Log, Options, State};
+use crate::open;
 use crate::remedy::with_remedy;
+use crate::reserve;
 use crate::roll;
 use crate::turn::{self, Fate};
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, ScanBudget, StoreError, gather};
@@ -31,6 +33,34 @@ const LIMITS: Limits = Limits::standard(true);
 pub struct FileStore<D: Directory>(pub(crate) Log<D>);
 
 impl<D: Directory + Clone> FileStore<D> {
+    /// Opens the store in a directory, or makes one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if something durable is missing; nothing but leases has changed
+    /// then.
+    ///
+    /// # Cost
+    ///
+    /// Opens each segment and table, and reads the keys that no table has, and the values that were
+    /// not durable.
+    pub fn open(directory: D) -> Result<Self, StoreError> {
+        Self::open_with(directory, Options::default())
+    }
+
+    /// As [`FileStore::open`], with other options.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileStore::open`].
+    pub fn open_with(directory: D, options: Options) -> Result<Self, StoreError> {
+        let mut log = open::take(&directory, options)?;
+        reserve::keep(&directory, options.reserve_bytes);
+        checkpoint::if_due(&mut log);
+        collect::if_due(&mut log);
+        Ok(Self(log))
+    }
+
     /// Returns the value of a key.
     ///
     /// # Cost

@@ -2,17 +2,10 @@
 //! write takes it.
 
 use crate::directory::{Directory, File};
-use crate::log::{Log, State};
+use crate::log::{Doubtful, Log, State};
 use crate::open::take;
 use crate::record::HEADER_BYTES;
 use kvfs_contract::StoreError;
-
-/// A record that was written when another opener may have had the store already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Doubtful {
-    epoch: u64,
-    end: u64,
-}
 
 /// What became of a doubtful record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +16,6 @@ pub(crate) enum Fate {
     Void,
     /// Its segment was collected, and many others since.
     Unknown,
-}
-
-impl<D: Directory> Log<D> {
-    /// Notes that another opener has the store, whether it has the record that was just written or
-    /// not.
-    pub(crate) fn fenced_with(&mut self, record: &[u8]) {
-        let end = self.own.end + record.len() as u64;
-        self.state = State::Fenced(Some(Doubtful { epoch: self.own.lease.epoch, end }));
-    }
 }
 
 /// Opens the store anew with the next epoch if another opener has it. Returns what became of the
