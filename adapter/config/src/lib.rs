@@ -1,13 +1,13 @@
 //! Build-time configuration: reads what composition wrote into the module.
 //!
 //! A module that links this crate exports three constants: `kvfs_config`, the address of a zeroed
-//! static, `kvfs_config_len`, its length in bytes, and `kvfs_config_version`. Composition adds a data segment with lines
-//! `key=value` at that address; the first zero byte ends the text. If nothing is written,
-//! everything is at its default.
+//! static, `kvfs_config_len`, its length in bytes, and `kvfs_config_version`. Composition adds a
+//! data segment with lines `key=value` at that address; the first zero byte ends the text. If
+//! nothing is written, everything is at its default.
 //!
-//! With the feature `image` there is one more, `kvfs_image`: the address of two four-byte numbers in
-//! the module's byte order. They are the address and the length of a blob that composition placed
-//! behind the module's initial memory. Zeros mean that there is none.
+//! With the feature `image` there is one more, `kvfs_image`: the address of two four-byte numbers
+//! in the module's byte order. They are the address and the length of a blob that composition
+//! placed behind the module's initial memory. Zeros mean that there is none.
 
 use std::cell::UnsafeCell;
 
