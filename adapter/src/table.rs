@@ -51,7 +51,7 @@ pub(crate) fn let_go(mount: MountNo, close: impl FnOnce(&mut Volume) -> Result<(
 
 /// Returns how many descriptors, streams and listings are open in volumes.
 #[cfg(feature = "host-mounts")]
-pub(crate) fn open_descriptors() -> u32 {
+fn open_descriptors() -> u32 {
     // Nothing asks while an operation on a volume is under way.
     let count = |place: &RefCell<Option<ManuallyDrop<Mounts>>>| {
         place.try_borrow().map(|place| place.as_ref().map_or(0, |mounts| mounts.open_descriptors()))
@@ -88,7 +88,10 @@ fn set_up(place: &mut Option<ManuallyDrop<Mounts>>) -> Result<&mut ManuallyDrop<
     #[cfg_attr(not(feature = "host-mounts"), expect(unused_mut))]
     let mut mounts = Mounts::new(config.mounts.clone(), Box::new(open))?;
     #[cfg(feature = "host-mounts")]
-    mounts.count_outside(crate::host_slot::count);
+    {
+        mounts.count_outside(crate::host_slot::count);
+        crate::host_slot::count_volumes(open_descriptors);
+    }
     Ok(place.insert(ManuallyDrop::new(mounts)))
 }
 

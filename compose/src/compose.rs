@@ -10,6 +10,7 @@ use crate::options::{Config, Link, Mode};
 use crate::parts::{Guest, adapter_for};
 use crate::provider::Provider;
 use crate::shared;
+use crate::wasm::embed::config_version;
 use std::borrow::Cow;
 
 /// Composes a guest with the file system.
@@ -186,9 +187,13 @@ impl<'a> Compose<'a> {
             config += &audit.line(|name| plan.volumes.iter().any(|volume| volume == name))?;
         }
         let own = adapter_for(plan.host, &config);
+        let adapter = self.adapter.as_deref().unwrap_or(own);
+        if self.audit.is_some() {
+            check_keeps_log(adapter)?;
+        }
         let joined = Ingredients {
             guest,
-            adapter: self.adapter.as_deref().unwrap_or(own),
+            adapter,
             config,
             images: Cow::Owned(plan.images),
             mounts_host: plan.host,
@@ -211,4 +216,12 @@ impl<'a> Compose<'a> {
         }
         config
     }
+}
+
+/// The version of the configuration that has the key `audit`. Adapters before it ignore the key.
+const AUDIT_VERSION: u32 = 1;
+
+fn check_keeps_log(adapter: &[u8]) -> Result<(), ComposeError> {
+    let (found, needed) = (config_version(adapter)?, AUDIT_VERSION);
+    if found < needed { Err(ComposeError::OldAdapter { found, needed }) } else { Ok(()) }
 }

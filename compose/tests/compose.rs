@@ -1,6 +1,6 @@
 //! Claims about every composition.
 
-use kvfs_compose::{Compose, ComposeError, Kind, Link, Mode, Provider, inspect};
+use kvfs_compose::{ADAPTER, Audit, AuditLevel, Compose, ComposeError, Kind, Link, Mode, Provider, inspect};
 
 const BOTH: [Link; 2] = [Link::Component, Link::Core];
 
@@ -141,6 +141,29 @@ fn a_module_that_is_no_adapter_is_refused() {
     for adapter in [&b"junk"[..], &module] {
         let error = Compose::new(&guest).adapter(adapter).build().unwrap_err();
         assert!(matches!(error, ComposeError::BadAdapter { .. }), "{error}");
+    }
+}
+
+/// An adapter from before the audit log ignored the key: nothing was logged, and nobody was told.
+#[test]
+fn regression_an_audit_log_takes_an_adapter_that_knows_of_it() {
+    let guest = kvfs_wit_guests::guest(kvfs_wit_guests::COMMAND, "0.2.9");
+    let mut old = ADAPTER.to_vec();
+    let name = b"kvfs_config_version";
+    let places: Vec<usize> = (0..old.len() - name.len()).filter(|at| old[*at..].starts_with(name)).collect();
+    for at in &places {
+        old[at + name.len() - 1] = b'?';
+    }
+    assert!(!places.is_empty());
+    for link in BOTH {
+        let compose = || Compose::new(&guest).link(link);
+        let audit = || Audit::new(AuditLevel::Changes);
+        let error = compose().adapter(&old).audit(audit()).build().unwrap_err();
+        assert!(matches!(error, ComposeError::OldAdapter { found: 0, needed: 1 }), "{error}");
+        assert!(error.to_string().starts_with("the adapter has version 0 of the configuration"), "{error}");
+        compose().adapter(&old).build().unwrap();
+        compose().adapter(ADAPTER).audit(audit()).build().unwrap();
+        compose().audit(audit()).build().unwrap();
     }
 }
 

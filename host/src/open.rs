@@ -189,7 +189,10 @@ impl<'k> OpenOptions<'k> {
                 let beside = self.beside(path.as_ref());
                 Ok(AnyStore::Redb(RedbStore::open_marked(beside)?))
             }
-            Named::File(path) => Ok(AnyStore::File(FileStore::open(path)?)),
+            Named::File(path) => Ok(AnyStore::File(match self.on_rollback {
+                OnRollback::Refuse => FileStore::open(path)?,
+                OnRollback::Accept => FileStore::accept_loss(path)?,
+            })),
         }
     }
 }

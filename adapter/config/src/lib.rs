@@ -1,13 +1,13 @@
 //! Build-time configuration: reads what composition wrote into the module.
 //!
-//! A module that links this crate exports two constants: `kvfs_config`, the address of a zeroed
-//! static, and `kvfs_config_len`, its length in bytes. Composition adds a data segment with lines
-//! `key=value` at that address; the first zero byte ends the text. If nothing is written,
-//! everything is at its default.
+//! A module that links this crate exports three constants: `kvfs_config`, the address of a zeroed
+//! static, `kvfs_config_len`, its length in bytes, and `kvfs_config_version`. Composition adds a
+//! data segment with lines `key=value` at that address; the first zero byte ends the text. If
+//! nothing is written, everything is at its default.
 //!
-//! With the feature `image` there is a third, `kvfs_image`: the address of two four-byte numbers in
-//! the module's byte order. They are the address and the length of a blob that composition placed
-//! behind the module's initial memory. Zeros mean that there is none.
+//! With the feature `image` there is one more, `kvfs_image`: the address of two four-byte numbers
+//! in the module's byte order. They are the address and the length of a blob that composition
+//! placed behind the module's initial memory. Zeros mean that there is none.
 
 use std::cell::UnsafeCell;
 
@@ -31,6 +31,12 @@ static kvfs_config: ConfigBytes = ConfigBytes(UnsafeCell::new([0; CAPACITY_BYTES
 #[allow(unsafe_code, non_upper_case_globals)]
 #[unsafe(no_mangle)]
 static kvfs_config_len: u32 = CAPACITY_BYTES as u32;
+
+/// The version of the configuration that this module reads. Composition checks it before it writes
+/// a key that an older module would ignore at a loss. 1: `audit`.
+#[allow(unsafe_code, non_upper_case_globals)]
+#[unsafe(no_mangle)]
+static kvfs_config_version: u32 = 1;
 
 /// Returns the lines; empty if everything is at its default.
 ///

@@ -187,6 +187,19 @@ pub enum ComposeError {
         reason: String,
     },
 
+    /// The module given to [`Compose::adapter`](crate::Compose::adapter) is older than the audit
+    /// log, and would keep none.
+    #[error(
+        "the adapter has version {found} of the configuration, and an audit log takes {needed}: it would keep \
+         no log; use the adapter that comes with this version, or leave the log out"
+    )]
+    OldAdapter {
+        /// The version of the configuration that the adapter reads; 0 before there were versions.
+        found: u32,
+        /// The lowest version with an audit log.
+        needed: u32,
+    },
+
     /// The provider is not a component that exports the store.
     #[error("not a provider: {reason}; give a component that exports kvfs:store/kv-store@0.1.0")]
     BadProvider {

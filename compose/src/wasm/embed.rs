@@ -55,6 +55,13 @@ pub(crate) fn embed<'a>(core: &'a [u8], text: &str, images: &[u8]) -> Result<Cow
     if additions.data.is_empty() { Ok(Cow::Borrowed(core)) } else { additions.apply(core).map(Cow::Owned) }
 }
 
+/// Returns the version of the configuration that a core module reads; 0 for one that does not say.
+pub(crate) fn config_version(core: &[u8]) -> Result<u32, ComposeError> {
+    let globals = exported_constants(core)?;
+    let version = globals.iter().find(|(name, _)| name == "kvfs_config_version");
+    version.map_or(Ok(0), |(_, constant)| number(core, *constant))
+}
+
 /// Returns the text that a core module was configured with, if any.
 pub(crate) fn read_config(core: &[u8]) -> Option<String> {
     let target = ConfigStatic::find(core).ok()?;
@@ -117,14 +124,18 @@ impl ConfigStatic {
     fn find(core: &[u8]) -> Result<Self, ComposeError> {
         let address = exported(core, "kvfs_config")?;
         let length = exported(core, "kvfs_config_len")?;
-        // The linker exports the address of a static that holds the capacity. An exported number
-        // where no data lies is the capacity itself.
-        let stored = segments(core)?.into_iter().find_map(|(start, data)| {
-            let at = length.checked_sub(start)? as usize;
-            data.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
-        });
-        Ok(Self { address, capacity_bytes: stored.unwrap_or(length) })
+        Ok(Self { address, capacity_bytes: number(core, length)? })
     }
+}
+
+/// Returns the number behind an exported constant. The linker exports the address of a static that
+/// holds it. A constant that points to no data is the number itself.
+fn number(core: &[u8], constant: u32) -> Result<u32, ComposeError> {
+    let stored = segments(core)?.into_iter().find_map(|(start, data)| {
+        let at = constant.checked_sub(start)? as usize;
+        data.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
+    });
+    Ok(stored.unwrap_or(constant))
 }
 
 fn constant(expr: &wasmparser::ConstExpr<'_>) -> Option<u32> {
