@@ -5,9 +5,9 @@ mod mark;
 mod mark_file;
 mod rollback;
 
-mod store;
-
 mod beside;
+
+mod store;
 
 pub use beside::mark_path;
 pub(crate) use beside::{Beside, OnRollback};

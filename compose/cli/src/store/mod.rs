@@ -1,9 +1,8 @@
 //! `kvfs store`.
 
-mod copy;
-
 mod volumes;
 
+mod copy;
 mod info;
 
 use anyhow::Result;
