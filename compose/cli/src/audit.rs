@@ -1,7 +1,7 @@
 //! `kvfs audit`.
 
 use crate::interrupt;
-use crate::sealing::KeyArgs;
+use crate::sealing::{KeyArgs, tell_damage};
 use crate::terminal::{say, warn};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -50,10 +50,10 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<ExitCode> {
         return remove_before(args, first);
     }
     let store = args.key.open_to_check(&args.store)?;
-    if args.list {
-        return list(args, &store);
-    }
-    show(args, &store)
+    let code = if args.list { list(args, &store) } else { show(args, &store) };
+    let damage = store.damage();
+    tell_damage(&args.store, &damage);
+    Ok(if damage.is_none() { code? } else { code.map(|_| ExitCode::from(UNSOUND))? })
 }
 
 /// Calls `each` with the records of a range, in the order of their keys.

@@ -4,7 +4,8 @@ use crate::busy::Busy;
 use crate::files::read;
 use crate::interrupt;
 use crate::mounted::MountedVolume;
-use crate::terminal::{complain, say, warn, warn_with};
+use crate::sealing::tell_damage;
+use crate::terminal::{complain, say, warn};
 use crate::volume::VolumeArgs;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -76,7 +77,7 @@ fn check(args: &FsckArgs) -> Result<u8> {
     drop(store);
     let (closed, damage) = (opened.does_not_open(), opened.damage());
     drop(opened);
-    tell_damage(args, &damage);
+    tell_damage(&args.at.store, &damage);
     let report = match report {
         // What the check lacks may be what is lost; the repair works with what is left.
         Err(kvfs::Error::Store(_) | kvfs::Error::Damaged(_)) if args.repair && !damage.is_none() => {
@@ -120,24 +121,6 @@ fn check(args: &FsckArgs) -> Result<u8> {
         return Ok(0);
     }
     repair(args, image)
-}
-
-/// Tells of damage of the store itself.
-fn tell_damage(args: &FsckArgs, damage: &Damage) {
-    let store = &args.at.store;
-    if damage.is_none() {
-        return;
-    }
-    let ranges = damage.ranges.iter().map(|(from, to)| match to {
-        Some(to) => format!("from key {} to before {}", from.escape_ascii(), to.escape_ascii()),
-        None => format!("from key {} on", from.escape_ascii()),
-    });
-    let what = format!("{store} is damaged itself: {damage}");
-    if damage.ranges.is_empty() {
-        warn(what);
-    } else {
-        warn_with(what, ranges);
-    }
 }
 
 /// Returns the image that a component states below a volume. Its content must match its digest: a

@@ -1,9 +1,9 @@
 //! The key of a sealed store.
 
-use crate::terminal::warn;
+use crate::terminal::{warn, warn_with};
 use anyhow::{Context, Result};
 use clap::Args;
-use kvfs_host::{AnyStore, OpenError, OpenOptions, RepairCopy, UserKey};
+use kvfs_host::{AnyStore, Damage, OpenError, OpenOptions, RepairCopy, UserKey};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
@@ -118,6 +118,23 @@ impl KeyArgs {
                 None => Ok(None),
             },
         }
+    }
+}
+
+/// Tells of damage of the store itself.
+pub(crate) fn tell_damage(store: &str, damage: &Damage) {
+    if damage.is_none() {
+        return;
+    }
+    let ranges = damage.ranges.iter().map(|(from, to)| match to {
+        Some(to) => format!("from key {} to before {}", from.escape_ascii(), to.escape_ascii()),
+        None => format!("from key {} on", from.escape_ascii()),
+    });
+    let what = format!("{store} is damaged itself: {damage}");
+    if damage.ranges.is_empty() {
+        warn(what);
+    } else {
+        warn_with(what, ranges);
     }
 }
 

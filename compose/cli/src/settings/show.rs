@@ -1,5 +1,6 @@
 //! `kvfs settings`: shows them.
 
+use crate::sealing::tell_damage;
 use crate::terminal::say;
 use crate::volume::VolumeArgs;
 use anyhow::{Result, anyhow};
@@ -8,7 +9,9 @@ use kvfs_host::{AnyStore, EngineStore};
 
 pub(super) fn show(args: &VolumeArgs) -> Result<()> {
     let store = args.key.open_to_check(&args.store)?;
-    let (settings, used) = read(args, store)?;
+    let found = read(args, store.clone());
+    tell_damage(&args.store, &store.damage());
+    let (settings, used) = found?;
     say(lines(args, &settings, used))
 }
 
