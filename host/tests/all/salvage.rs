@@ -47,7 +47,7 @@ impl Random {
 }
 
 /// Damages a file in one of several ways, in a part that is in use.
-fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
+fn damage(bytes: &mut [u8], random: &mut Random) {
     let pages: Vec<usize> = (1..bytes.len() / 4096)
         .filter(|page| bytes[page * 4096..][..4096].iter().any(|byte| *byte != 0))
         .collect();
@@ -95,8 +95,7 @@ fn readable(store: &AnyStore) -> usize {
     }
     let got =
         |number: &u32| value_of(store, &number.to_be_bytes()).is_some_and(|found| found == value(*number));
-    let both = (0..ENTRIES).filter(got).filter(|number| scanned.contains(number)).count();
-    both
+    (0..ENTRIES).filter(got).filter(|number| scanned.contains(number)).count()
 }
 
 #[test]
