@@ -15,6 +15,7 @@ mod object;
 mod path;
 
 mod walk;
+mod way;
 
 mod reach;
 

@@ -12,7 +12,7 @@ use std::rc::Rc;
 pub(super) struct HostMount {
     pub(super) number: MountNo,
     pub(super) read_only: bool,
-    /// What may be done at which paths; `None` if everything may.
+    /// The rights at each path; `None` for all rights everywhere.
     pub(super) policy: Option<Rc<Policy>>,
     preopen: String,
     /// The visible files, by name, with their paths there. If empty, everything is visible.
@@ -53,8 +53,13 @@ fn names(path: &str) -> Vec<String> {
 fn set_up() -> Vec<Rc<HostMount>> {
     // The table reports a configuration that cannot be read.
     let Ok(config) = config::get() else { return Vec::new() };
-    let mut paths: Vec<&str> = config.mounts.iter().map(|mount| mount.path.as_str()).collect();
-    paths.sort_unstable();
+    let mut paths: Vec<&str> = Vec::new();
+    for mount in &config.mounts {
+        // A sort would take more code than all the rest of this.
+        if let Err(place) = paths.binary_search(&mount.path.as_str()) {
+            paths.insert(place, &mount.path);
+        }
+    }
     let numbered: Vec<(MountNo, Vec<String>)> =
         (0..).map(MountNo).zip(paths.iter().map(|path| names(path))).collect();
     // A mount lies in the one with the longest path that its own path starts with.

@@ -12,6 +12,7 @@
 use super::base::Base;
 use super::codes::to_code;
 use super::path::{HostPath, Tail};
+use super::way::Way;
 use crate::bindings::exports::wasi::filesystem::types::ErrorCode;
 use crate::bindings::kvfs::host_filesystem::types::{DescriptorType, ErrorCode as HostCode, PathFlags};
 use crate::codes;
@@ -40,7 +41,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
         return Ok(Walked::Here(HostPath::unseen(base, path)));
     }
     let is_name = ending.is_name();
-    let mut at = base.at.clone();
+    let mut at = Way::new(base);
     let mut path = Cow::Borrowed(path);
     let mut next = 0;
     loop {
@@ -50,71 +51,68 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
         match name {
             "" | "." => {}
             ".." => {
-                if at.is_empty() && base.floor {
+                if at.names.is_empty() && base.floor {
                     return Err(ErrorCode::NotPermitted);
                 }
                 if is_last && is_name {
-                    return Ok(Walked::Here(HostPath::new(base, at, Tail::Up)));
+                    return Ok(Walked::Here(HostPath::new(base, at.names, Tail::Up)));
                 }
-                if at.pop().is_none() {
+                if !at.up() {
                     let rest = path.get(step.start..).unwrap_or_default().to_owned();
                     return Ok(Walked::Out(Crossing::Up { rest, links }));
                 }
             }
             _ => {
-                let mut full = base.position.clone();
-                full.extend(at.iter().cloned());
-                let in_root = full.is_empty();
-                full.push(name.to_owned());
+                let in_root = at.full.is_empty();
                 if slashes && matches!(ending, Ending::File(_)) {
                     return Err(ErrorCode::IsDirectory);
                 }
                 let tail = if slashes { Tail::Slashes } else { Tail::None };
-                if mount.hides(&full) {
+                at.down(name);
+                if at.is_hidden() {
                     return match is_last {
                         true => Ok(Walked::Here(HostPath::hidden(base, tail))),
                         false => Err(ErrorCode::NoEntry),
                     };
                 }
-                if let Some(nested) = mount.nested_at(&full) {
+                if let Some(nested) = mount.nested_at(&at.full) {
                     if is_last && is_name {
-                        return Ok(Walked::Here(HostPath::mountpoint(base, full, tail)));
+                        return Ok(Walked::Here(HostPath::mountpoint(base, at.full, tail)));
                     }
                     return Ok(Walked::Out(Crossing::down(nested, behind, links)));
                 }
                 if in_root && !mount.files.is_empty() {
                     return match mount.file(name) {
                         Some(file) if is_last && (!slashes || is_name) => {
-                            Ok(Walked::Here(HostPath::mapped(base, full, (file, tail))?))
+                            Ok(Walked::Here(HostPath::mapped(base, at.full, (file, tail))?))
                         }
                         Some(_) => Err(ErrorCode::NotDirectory),
                         None if is_last => Ok(Walked::Here(HostPath::hidden(base, tail))),
                         None => Err(ErrorCode::NoEntry),
                     };
                 }
-                at.push(name.to_owned());
                 if is_last && !ending.follows(slashes) {
-                    return Ok(Walked::Here(HostPath::new(base, at, tail)));
+                    return Ok(Walked::Here(HostPath::new(base, at.names, tail)));
                 }
-                let here = at.join("/");
-                match base.handle.stat_at(PathFlags::empty(), &here).map(|stat| stat.type_) {
+                let (handle, here) = at.here();
+                match handle.stat_at(PathFlags::empty(), here).map(|stat| stat.type_) {
                     Ok(DescriptorType::SymbolicLink) => {
-                        at.pop();
                         links += 1;
                         if links > MAX_SYMLINK_DEPTH {
                             return Err(ErrorCode::Loop);
                         }
-                        let target = base.handle.readlink_at(&here).map_err(to_code)?;
+                        let target = handle.readlink_at(here).map_err(to_code)?;
                         let followed = steps::follow_link(&target, behind).map_err(refused)?;
                         steps::check(&followed).map_err(refused)?;
                         (path, next) = (Cow::Owned(followed), 0);
+                        at.up();
                         continue;
                     }
-                    Ok(DescriptorType::Directory) => {}
+                    Ok(DescriptorType::Directory) => at.anchor(),
                     Ok(_) if slashes => return Err(ErrorCode::NotDirectory),
                     _ if is_last => {}
                     // It does not exist, and could not be made, but something is mounted below it.
-                    Err(HostCode::NoEntry) if mount.leads_to_nested(&full) => {}
+                    Err(HostCode::NoEntry) if mount.leads_to_nested(&at.full) => {}
                     Ok(_) => return Err(ErrorCode::NotDirectory),
                     Err(error) => return Err(to_code(error)),
                 }
@@ -122,7 +120,7 @@ pub(super) fn walk(base: &Base, path: &str, ending: Ending, mut links: u32) -> R
         }
         if is_last {
             let tail = if matches!(name, "" | ".") { Tail::Dot } else { Tail::None };
-            return Ok(Walked::Here(HostPath::new(base, at, tail)));
+            return Ok(Walked::Here(HostPath::new(base, at.names, tail)));
         }
         next = step.end;
     }

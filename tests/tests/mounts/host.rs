@@ -291,3 +291,41 @@ fn directories_of_the_host_in_the_stock_command() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     }
 }
+
+#[test]
+fn deep_paths_with_rules_lead_where_their_names_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let down = |depth: usize| "d/".repeat(depth);
+    let up = |steps: usize| "../".repeat(steps);
+    fs::create_dir_all(dir.path().join(down(100))).unwrap();
+    for depth in 0..=100 {
+        let path = |name: &str| dir.path().join(down(depth)).join(name);
+        fs::write(path("depth"), depth.to_string()).unwrap();
+        fs::write(path("secret"), "secret").unwrap();
+        std::os::unix::fs::symlink(format!("{}depth", up(depth.min(40))), path("higher")).unwrap();
+    }
+    fs::write(dir.path().join("rules"), "hide **/secret\n").unwrap();
+    for link in WAYS {
+        let steps = Steps::new(link, &["/=kv", "/work=host:shared,policy={}/rules"], dir.path());
+        let zigzag = "../d/".repeat(60);
+        let mut expected = vec![("write own mine".to_owned(), "ok".to_owned())];
+        for depth in [31, 32, 33, 63, 64, 65, 99] {
+            let at = format!("cat work/{}", down(depth));
+            expected.extend([
+                (format!("{at}depth"), format!("\"{depth}\"")),
+                (format!("{at}{zigzag}depth"), format!("\"{depth}\"")),
+                (format!("{at}{}depth", up(30)), format!("\"{}\"", depth - 30)),
+                (format!("{at}higher"), format!("\"{}\"", depth.saturating_sub(40))),
+                (format!("{at}d/{}{}depth", up(depth + 1), down(5)), "\"5\"".to_owned()),
+                (format!("{at}secret"), "error no-entry".to_owned()),
+                (format!("{at}d/../secret"), "error no-entry".to_owned()),
+                (format!("{at}missing/../depth"), "error no-entry".to_owned()),
+                (format!("{at}depth/../depth"), "error not-directory".to_owned()),
+                (format!("{at}{}own", up(depth + 1)), "\"mine\"".to_owned()),
+                (format!("{at}{}own", up(depth + 2)), "error not-permitted".to_owned()),
+            ]);
+        }
+        let expected: Vec<_> = expected.iter().map(|(step, seen)| (step.as_str(), seen.as_str())).collect();
+        expect(&steps, dir.path(), &store(), &expected);
+    }
+}
