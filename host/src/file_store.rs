@@ -91,7 +91,8 @@ impl FileStore {
             Err(_) => Self::check(path)?,
             Ok(()) => {}
         }
-        let inner = Inner::open_with(directory(path)?, options).map_err(|error| OpenError::of_store(path, error))?;
+        let inner =
+            Inner::open_with(directory(path)?, options).map_err(|error| OpenError::of_store(path, error))?;
         let shared = Arc::new_cyclic(|shared| Shared {
             path: path.into(),
             inner: Mutex::new(inner),
