@@ -66,6 +66,10 @@ impl<F: File> Table<F> {
     }
 
     #[cfg(test)]
+    pub(crate) fn tombstones(&self) -> u64 {
+        self.footer.tombstones
+    }
+
     pub(crate) fn file(&self) -> &F {
         &self.file
     }
