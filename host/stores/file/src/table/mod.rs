@@ -26,9 +26,9 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use build::build;
 #[cfg(test)]
-pub(crate) use build::{Built, TableBuilder};
+pub(crate) use build::Built;
+pub(crate) use build::build;
 pub(crate) use cache::Cache;
 pub(crate) use error::TableError;
 pub(crate) use merge::{Entry, Merge};
