@@ -26,7 +26,7 @@ fn step(store: &mut FileStore<SimDirectory>, state: &mut State, random: &mut Ran
         let value = vec![number as u8; random.below(60) as usize];
         let again = vec![number as u8; random.below(400) as usize];
         // One key twice in one call: the later one counts.
-        store.set(&[], &[(&key, Some(&again)), (&key, Some(&value))], number % 40 == 0).unwrap();
+        store.set(&[], &[(&key, Some(&again)), (&key, Some(&value))], number.is_multiple_of(40)).unwrap();
         state.insert(key, value);
     }
 }
