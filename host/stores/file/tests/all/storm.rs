@@ -57,6 +57,7 @@ fn options(random: &mut Random) -> Options {
         max_recent_changes: pick(&[4, 12, 40, 400]) as usize,
         max_replay_bytes: pick(&[600, 3 << 10, 1 << 20]),
         max_cache_bytes: pick(&[0, 4 << 10]) as usize,
+        accept_loss: false,
     }
 }
 
