@@ -65,11 +65,6 @@ impl<F: File> Table<F> {
         self.footer.entries
     }
 
-    #[cfg(test)]
-    pub(crate) fn tombstones(&self) -> u64 {
-        self.footer.tombstones
-    }
-
     pub(crate) fn file(&self) -> &F {
         &self.file
     }
