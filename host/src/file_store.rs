@@ -133,12 +133,26 @@ impl FileStoreReader {
     /// # Errors
     /// See [`OpenError`]; [`OpenError::NoStore`] where there is none.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path, false)
+    }
+
+    /// Opens a store even if it has lost what was durable, as far as its marks tell.
+    ///
+    /// # Errors
+    /// As [`FileStoreReader::open`], but for such a loss.
+    pub fn accept_loss(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path, true)
+    }
+
+    fn open_with(path: impl AsRef<Path>, accept_loss: bool) -> Result<Self, OpenError> {
         let path = &whereabouts(path.as_ref());
         let none = || OpenError::NoStore { path: path.into() };
         if !path.exists() {
             return Err(none());
         }
-        let reader = FileReader::open(&directory(path)?).map_err(|error| OpenError::of_store(path, error))?;
+        let options = Options { accept_loss, ..Options::DEFAULT };
+        let reader = FileReader::open_with(&directory(path)?, options)
+            .map_err(|error| OpenError::of_store(path, error))?;
         reader.map(|reader| Self(Arc::new(reader))).ok_or_else(none)
     }
 }

@@ -179,7 +179,10 @@ impl<'k> OpenOptions<'k> {
                     }
                     Ok(AnyStore::RedbReader(RedbReader::open_marked(beside)?))
                 }
-                Named::File(path) => Ok(AnyStore::FileReader(FileStoreReader::open(path)?)),
+                Named::File(path) => Ok(AnyStore::FileReader(match self.on_rollback {
+                    OnRollback::Refuse => FileStoreReader::open(path)?,
+                    OnRollback::Accept => FileStoreReader::accept_loss(path)?,
+                })),
             };
         }
         match named {

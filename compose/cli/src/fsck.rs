@@ -4,6 +4,7 @@ use crate::busy::Busy;
 use crate::files::read;
 use crate::interrupt;
 use crate::mounted::MountedVolume;
+use crate::salvage::{directory_of, is_damage, notes, salvage};
 use crate::sealing::tell_damage;
 use crate::terminal::{complain, say, warn};
 use crate::volume::VolumeArgs;
@@ -20,10 +21,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Checks a volume of a store, and repairs it with --repair.
 ///
 /// Without --repair, opens the store read-only. A store in one file (`redb:PATH`) is repaired on a
-/// copy beside it, which then takes its place, and stays as PATH.damaged-1; others are repaired
-/// where they lie. A store that is damaged itself is read around the damage. The exit code is that of fsck(8): 0 if the volume
-/// is sound, 1 if it was repaired and is sound now, 4 if it is not sound, 8 if it could not be
-/// checked.
+/// copy beside it, which then takes its place, and stays as PATH.damaged-1. A damaged store in a
+/// directory (`file:DIR`) is copied as far as it can be read, likewise. Others are repaired where
+/// they lie. The exit code is that of fsck(8): 0 if the volume is sound, 1 if it was repaired and is
+/// sound now, 4 if it is not sound, 8 if it could not be checked.
 #[derive(Args)]
 #[command(mut_arg("accept_loss", |arg| arg.help(ACCEPT_LOSS)))]
 pub(crate) struct FsckArgs {
@@ -67,7 +68,12 @@ pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
 fn check(args: &FsckArgs) -> Result<u8> {
     interrupt::end_in_order()?;
     let image = args.image.as_deref().map(|component| image_of(component, &args.at.volume)).transpose()?;
-    let opened = args.at.key.open_to_check(&args.at.store)?;
+    let opened = match (args.at.key.open_to_check(&args.at.store), directory_of(&args.at.store)) {
+        (Err(error), Some(directory)) if is_damage(&error) => {
+            return salvage_first(args, directory, image, error);
+        }
+        (opened, _) => opened?,
+    };
     let recovered = opened.recovered();
     let mut store = EngineStore(opened.clone());
     let report = match &image {
@@ -78,12 +84,15 @@ fn check(args: &FsckArgs) -> Result<u8> {
     let (closed, damage) = (opened.does_not_open(), opened.damage());
     drop(opened);
     tell_damage(&args.at.store, &damage);
-    let report = match report {
+    let report = match (report, directory_of(&args.at.store)) {
         // What the check lacks may be what is lost; the repair works with what is left.
-        Err(kvfs::Error::Store(_) | kvfs::Error::Damaged(_)) if args.repair && !damage.is_none() => {
+        (Err(kvfs::Error::Store(_) | kvfs::Error::Damaged(_)), _) if args.repair && !damage.is_none() => {
             return repair(args, image);
         }
-        report => report.map_err(|error| explain(args, error))?,
+        (Err(error @ kvfs::Error::Store(kvfs::StoreError::Corrupt(_))), Some(directory)) => {
+            return salvage_first(args, directory, image, explain(args, error));
+        }
+        (report, _) => report.map_err(|error| explain(args, error))?,
     };
     if closed > 0 {
         warn(format_args!(
@@ -144,6 +153,29 @@ fn image_of(component: &Path, volume: &str) -> Result<Image> {
     bail!(
         "{component}: it was composed with no packed tree below volume `{volume}`; {has} (`kvfs inspect` lists its mounts)"
     )
+}
+
+/// Repairs a volume of a damaged store in a directory, on a copy of what can be read.
+fn salvage_first(
+    args: &FsckArgs,
+    directory: &Path,
+    image: Option<Image>,
+    damage: anyhow::Error,
+) -> Result<u8> {
+    if !args.repair {
+        return Err(damage.context("the store is damaged; --repair makes a new one of what can be read"));
+    }
+    warn(format_args!("{damage:#}"));
+    let busy = Busy::new("copying what can be read");
+    let salvaged = salvage(&args.at.store, directory);
+    drop(busy);
+    let salvaged = salvaged?;
+    let store = args.at.key.open_to_repair(&args.at.store)?;
+    let done = repair_volume(args, &store, image)
+        .with_context(|| format!("the store as it was is {}; it can be put back", salvaged.kept.display()))?;
+    store.close().with_context(|| format!("{}: cannot make the repair durable", args.at.store))?;
+    say(repaired_lines(args, &done, notes(&salvaged, args.discard_damaged)?))?;
+    Ok(code(&done))
 }
 
 fn repair(args: &FsckArgs, image: Option<Image>) -> Result<u8> {

@@ -21,6 +21,8 @@ mod provider;
 #[cfg(feature = "runtime")]
 mod mounted;
 #[cfg(feature = "runtime")]
+mod salvage;
+#[cfg(feature = "runtime")]
 mod sealing;
 #[cfg(feature = "runtime")]
 mod volume;

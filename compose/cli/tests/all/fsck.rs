@@ -65,6 +65,45 @@ fn fsck_reads_a_store_of_files_and_repairs_it() {
 }
 
 #[test]
+fn fsck_copies_what_can_be_read_of_a_damaged_store_of_files() {
+    use kvfs_host::{Durability, FileStore, Mutation, RedbStore, SyncStore};
+    let dir = workshop();
+    let path = |name: &str| dir.path().join(name);
+    store_with_volume(&path("good.redb"), |_| {});
+    let entries =
+        SyncStore::scan(&RedbStore::open(path("good.redb")).unwrap(), b"", b"", 100, 1 << 20).unwrap();
+    let store = FileStore::open(path("state")).unwrap();
+    for entry in &entries {
+        let put = Mutation::Put { key: &entry.key, value: &entry.value };
+        SyncStore::apply(&store, &[], &[put], Durability::Durable).unwrap();
+    }
+    drop(store);
+    let segments = std::fs::read_dir(path("state")).unwrap().map(|entry| entry.unwrap().path());
+    let segments = segments.filter(|path| path.extension().is_some_and(|extension| extension == "kvfs"));
+    let newest = segments.max().unwrap();
+    // The start of the segment: without it, nothing behind it counts.
+    let mut bytes = std::fs::read(&newest).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
+    let damaged = files(&path("state"));
+    let run = |args: &[&str]| {
+        let output = kvfs(dir.path(), &[&["fsck", "--store", "file:state"], args].concat());
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, _, stderr) = run(&[]);
+    assert!(code == Some(8) && stderr.contains("--repair makes a new one"), "{stderr}");
+    assert_eq!(files(&path("state")), damaged, "a check changes nothing");
+    let (code, stdout, stderr) = run(&["--repair"]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    assert!(stdout.contains("\ncopied ") || stdout.starts_with("copied "), "{stdout}");
+    assert!(stdout.ends_with("sound now\n"), "{stdout}");
+    assert!(path("state.damaged-1").is_dir());
+    let (code, stdout, _) = run(&[]);
+    assert!(code == Some(0) && stdout.ends_with("sound\n"), "{stdout}");
+}
+
+#[test]
 fn fsck_makes_no_store_and_changes_none_that_it_cannot_check() {
     let dir = workshop();
     let path = |name: &str| dir.path().join(name);
