@@ -1,14 +1,15 @@
 //! Opens a directory: claims the next epoch, takes the store from older openers, and reads what they
 //! left.
 
-use crate::chain::read_chain;
-use crate::directory::Directory;
+use crate::chain::{Older, read_chain};
+use crate::directory::{Directory, File, IoError};
 use crate::lease::{Lease, names, next_epoch, remove};
 use crate::list::List;
 use crate::log::{Log, Options, Retired, State, list};
 use crate::mark::{Marker, check, read_marks};
-use crate::names::{Name, lease_name};
+use crate::names::{Name, lease_name, segment_name};
 use crate::own::{NotBegun, Own};
+use crate::record::HEADER_BYTES;
 use crate::reserve;
 use crate::table::Cache;
 use crate::usage::Used;
@@ -85,6 +86,9 @@ fn attempt_with<D: Directory + Clone>(
         Err(_) if !lease.is_held()? => return Ok(Attempt::Overtaken),
         Err(error) => return Err(error),
     };
+    if let Some(last) = read.older.last() {
+        settle_end(last)?;
+    }
     let older = read.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
     let tables: Vec<_> = read.index.tables.iter().map(|kept| kept.listed()).collect();
     let collected = read.collected.clone();
@@ -133,4 +137,15 @@ fn attempt_with<D: Directory + Clone>(
         // A loss later on, which a turn taken back would find, was accepted by nobody.
         options: Options { accept_loss: false, ..options },
     })))
+}
+
+/// Makes what lies behind the end of the newest segment stay as it was read. A record that was
+/// written there and taken back would otherwise count again after a crash that keeps the one write
+/// and loses the other, behind everything that is built on the segment now.
+fn settle_end<F: File>(last: &Older<F>) -> Result<(), StoreError> {
+    let at = |error: IoError| error.at(&segment_name(last.epoch));
+    let size = last.file.status().map_err(at)?.size_bytes;
+    let is_note =
+        last.durable_bytes == last.accepted_bytes && size <= last.accepted_bytes + HEADER_BYTES as u64;
+    if size > last.accepted_bytes && !is_note { last.file.sync().map_err(at) } else { Ok(()) }
 }
