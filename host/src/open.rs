@@ -374,6 +374,7 @@ impl AnyStore {
     pub fn close(&self) -> Result<(), StoreError> {
         match self {
             Self::Redb(store) => store.flush().and_then(|()| store.inner().close()),
+            Self::File(store) => store.close(),
             Self::Sealed(store) => store.0.inner().close(),
             _ => self.flush(),
         }
