@@ -103,6 +103,10 @@ fn due<D: Directory>(log: &Log<D>, spare: u64) -> Vec<u64> {
     let is_short = |candidate: &Candidate| candidate.bytes < segment_bytes / SHORT;
     // The own segment still grows.
     let short = all.iter().rev().skip(1).filter(|candidate| is_short(candidate)).count();
+    // Every apply comes here, and most go no further.
+    if garbage <= spare && removals <= spare && short <= MAX_SHORT_SEGMENTS {
+        return Vec::new();
+    }
 
     let mut movable: Vec<_> = all.into_iter().filter(|it| !log.stays.contains(&it.epoch)).collect();
     movable.sort_by_key(|candidate| std::cmp::Reverse(candidate.garbage_share()));
