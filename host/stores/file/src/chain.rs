@@ -5,7 +5,7 @@ use crate::index::{Index, Kept};
 use crate::list::{List, ListedSegment, ListedTable};
 use crate::names::{segment_name, table_name};
 use crate::records::{Records, WINDOW_BYTES};
-use crate::segment::{Head, damaged, read_head, whole_to_with_values};
+use crate::segment::{Head, damaged, open_segment, read_head, whole_to_with_values};
 use crate::table::{Cache, Table};
 use crate::usage::Used;
 use kvfs_contract::StoreError;
@@ -69,7 +69,7 @@ pub(crate) fn read_chain<D: Directory>(
     cache: &Arc<Cache>,
 ) -> Result<Read<D::File>, StoreError> {
     for &epoch in segments.iter().rev() {
-        let file = open(directory, epoch)?.ok_or_else(|| missing(epoch))?;
+        let file = open_segment(directory, epoch)?.ok_or_else(|| missing(epoch))?;
         let Some(head) = read_head(&file, epoch)? else { continue };
         let Some(mut older) = follow(directory, &head)? else { continue };
         older.push(Older { epoch, file, accepted_bytes: head.end, durable_bytes: head.durable_to });
@@ -97,7 +97,7 @@ fn follow<D: Directory>(directory: &D, head: &Head) -> Result<Option<Vec<Older<D
     for &ListedSegment { epoch, accepted_bytes, durable_bytes, .. } in &head.list.segments {
         // A head that is durable, be it in part, was made so after what it lists.
         let durable_bytes = if head.durable_to > 0 { accepted_bytes } else { durable_bytes };
-        let Some(file) = open(directory, epoch)? else {
+        let Some(file) = open_segment(directory, epoch)? else {
             if durable_bytes == 0 {
                 return Ok(None);
             }
@@ -222,15 +222,6 @@ impl<F: File> Read<F> {
         self.covered = Covered::default();
         self.rebuilt = true;
         Ok(())
-    }
-}
-
-fn open<D: Directory>(directory: &D, epoch: u64) -> Result<Option<D::File>, StoreError> {
-    let name = segment_name(epoch);
-    match directory.open(&name) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind == IoKind::NotFound => Ok(None),
-        Err(error) => Err(error.at(&name)),
     }
 }
 

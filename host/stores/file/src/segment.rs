@@ -1,6 +1,6 @@
 //! Finds the end of a segment's valid part.
 
-use crate::directory::File;
+use crate::directory::{Directory, File, IoKind};
 use crate::list::List;
 use crate::names::segment_name;
 use crate::record::{FLAG_COPIES, FLAG_END, FLAG_LIST, FLAG_SNAPSHOT, FLAG_START, HEADER_BYTES, Header};
@@ -79,6 +79,16 @@ pub(crate) fn list_of(start: &Record) -> Option<List> {
         flags if flags & FLAG_SNAPSHOT != 0 => Some(List::default()),
         flags if flags & FLAG_LIST != 0 => List::from_bytes(&start.index, epoch),
         _ => List::from_first_form(&start.index, epoch),
+    }
+}
+
+/// Opens the file of a segment; `None` if it is not there.
+pub(crate) fn open_segment<D: Directory>(directory: &D, epoch: u64) -> Result<Option<D::File>, StoreError> {
+    let name = segment_name(epoch);
+    match directory.open(&name) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind == IoKind::NotFound => Ok(None),
+        Err(error) => Err(error.at(&name)),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Which segments count in a damaged store, and how much of each.
 
 use super::scan::{Piece, Scan};
-use crate::directory::{Directory, File, IoKind};
+use crate::directory::{Directory, File};
 use crate::list::List;
 use crate::mark::Mark;
 use crate::names::segment_name;
 use crate::record::{FLAG_COPIES, FLAG_END, FLAG_SNAPSHOT};
-use crate::segment::list_of;
+use crate::segment::{list_of, open_segment};
 use kvfs_contract::StoreError;
 
 /// A segment that counts.
@@ -44,7 +44,7 @@ pub(crate) fn plan<D: Directory>(
     let mut list = None;
     let mut rest = epochs.iter().rev();
     for &epoch in rest.by_ref() {
-        let Some(file) = open(directory, epoch)? else { continue };
+        let Some(file) = open_segment(directory, epoch)? else { continue };
         let mut surveyed = survey(file, epoch)?;
         list = surveyed.list.take();
         newest.push(surveyed);
@@ -54,7 +54,7 @@ pub(crate) fn plan<D: Directory>(
     }
     let mut counted = Vec::new();
     for listed in list.unwrap_or_default().segments {
-        let file = open(directory, listed.epoch)?;
+        let file = open_segment(directory, listed.epoch)?;
         let (epoch, limit) = (listed.epoch, listed.accepted_bytes);
         counted.push(Counted { epoch, file, limit, known_to: limit });
     }
@@ -93,13 +93,4 @@ fn survey<F: File>(file: F, epoch: u64) -> Result<Surveyed<F>, StoreError> {
     ended |= durable_to > 0;
     let list = list.filter(|_| ended || !needs_end);
     Ok(Surveyed { epoch, file, size_bytes, durable_to, list })
-}
-
-fn open<D: Directory>(directory: &D, epoch: u64) -> Result<Option<D::File>, StoreError> {
-    let name = segment_name(epoch);
-    match directory.open(&name) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind == IoKind::NotFound => Ok(None),
-        Err(error) => Err(error.at(&name)),
-    }
 }
