@@ -1,4 +1,4 @@
-//! Names beside a store in a directory, where a salvage puts things.
+//! Names beside a store, where repairs and salvages put things.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,6 +6,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
+
+/// Most damaged stores that are kept beside the repaired one.
+pub(crate) const MAX_KEPT: u32 = 1000;
 
 /// Behind the name of a store: a salvaged one that is whole and waits for its name.
 pub(crate) const REPAIRED: &str = ".repaired";
@@ -31,6 +34,11 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
+}
+
+/// Returns the names under which a damaged store may be kept, the first ones first.
+pub(crate) fn kept_names(path: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..=MAX_KEPT).map(move |number| with_suffix(path, &format!(".damaged-{number}")))
 }
 
 pub(crate) fn is_there(path: &Path) -> Result<bool, OpenError> {

@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 use kvfs_file_store::{Salvaged, salvage};
 
 use crate::OpenError;
-use crate::file_names::{REPAIRED, is_there, rename, resume, sync_parent, with_suffix};
+use crate::file_names::{MAX_KEPT, REPAIRED, is_there, kept_names, rename, resume, sync_parent, with_suffix};
 use crate::file_store::{FileStore, Inner, directory};
-
-/// Most damaged directories that are kept beside a store.
-const MAX_KEPT: u32 = 1000;
 
 /// A store that was salvaged.
 #[derive(Debug)]
@@ -78,8 +75,7 @@ fn fill(path: &Path, new: &Path) -> Result<Salvaged, OpenError> {
 
 /// Gives the damaged directory another name.
 fn keep(path: &Path) -> Result<PathBuf, OpenError> {
-    for number in 1..=MAX_KEPT {
-        let kept = with_suffix(path, &format!(".damaged-{number}"));
+    for kept in kept_names(path) {
         if !is_there(&kept)? {
             rename(path, &kept)?;
             return Ok(kept);

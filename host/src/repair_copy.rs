@@ -6,12 +6,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::copying::{Amount, copy_all};
+use crate::file_names::{kept_names, sync_parent, with_suffix};
 use crate::marked::{Beside, Marked};
 use crate::redb_store::{free_bytes, is_locked};
 use crate::{AnyStore, Damage, OpenError, OpenOptions, RedbSalvage, RedbStore, StoreError};
-
-/// Most damaged files that are kept beside a store.
-const MAX_KEPT: u32 = 1000;
 
 /// A copy of all that can be read of a store in one file, to be repaired and put in its place.
 ///
@@ -110,7 +108,7 @@ impl RepairCopy {
         drop(original);
         fs::rename(&copy_path, &path).map_err(io(&path))?;
         std::mem::forget(unfinished);
-        sync_directory(&path).map_err(io(&path))?;
+        sync_parent(&path)?;
         #[cfg(unix)]
         drop(original);
         if let Some(own) = own {
@@ -135,12 +133,6 @@ impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         let _ = fs::remove_file(self.0);
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 /// Removes what a killed repair has left.
@@ -178,8 +170,7 @@ fn check_room(path: &Path) -> Result<(), OpenError> {
 
 /// Gives the file a second name, under which it stays.
 fn keep_as(path: &Path) -> Result<PathBuf, OpenError> {
-    for number in 1..=MAX_KEPT {
-        let kept = with_suffix(path, &format!(".damaged-{number}"));
+    for kept in kept_names(path) {
         match fs::hard_link(path, &kept) {
             Ok(()) => return Ok(kept),
             // A repair that was killed after this has left it.
@@ -206,14 +197,4 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_same_file(_: &Path, _: &Path) -> bool {
     false
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    // Elsewhere a directory cannot be opened as a file, and the system takes care of names.
-    #[cfg(unix)]
-    if let Some(directory) = path.parent() {
-        File::open(directory)?.sync_all()?;
-    }
-    let _ = path;
-    Ok(())
 }
