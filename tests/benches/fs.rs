@@ -2,7 +2,8 @@
 //! run.
 //!
 //! The same guest runs composed and linked, on a memory store and on a redb file. Linked, it also
-//! runs in mode lazy, with an audit log, and with the store inside the component. Unchanged, it
+//! runs on a store in a directory, together and alone, in mode lazy, with an audit log, and with the
+//! store inside the component. Unchanged, it
 //! runs on a tmpfs directory, in wasmtime's fastest setting and in the default one for embedders.
 //! Then it runs with each provider in the component, beside the same store in the host.
 //!
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use kvfs_compose::{Audit, AuditLevel, Compose, Link, Mode, Provider};
-use kvfs_host::{MemoryStore, RedbStore};
+use kvfs_host::{FileOptions, MemoryStore, RedbStore, StoreAccess};
 use kvfs_tests::{Calling, Output, Program, engine, guests};
 use wasmtime::component::Component;
 
@@ -97,9 +98,10 @@ enum Way {
 enum Store {
     Memory,
     Redb,
+    File(StoreAccess),
 }
 
-const WAYS: [(&str, Way); 9] = [
+const WAYS: [(&str, Way); 11] = [
     ("composed/memory", Way::Store(Link::Component, Store::Memory)),
     ("composed/redb", Way::Store(Link::Component, Store::Redb)),
     ("linked/memory", Way::Store(Link::Core, Store::Memory)),
@@ -109,6 +111,8 @@ const WAYS: [(&str, Way); 9] = [
     ("host, fastest", Way::Host(Calling::SyncOnThread)),
     ("host, default", Way::Host(Calling::Async)),
     ("linked/audited", Way::Audited),
+    ("linked/file", Way::Store(Link::Core, Store::File(StoreAccess::Together))),
+    ("linked/alone", Way::Store(Link::Core, Store::File(StoreAccess::Alone))),
 ];
 const COMPOSED: usize = 0;
 const LINKED: usize = 2;
@@ -175,8 +179,11 @@ fn one_way(way: &str, guest: &Guest, rounds: usize, scratch: &Path) -> anyhow::R
     Ok(())
 }
 
-/// Makes a directory in memory, so that the disk is not measured.
+/// Makes a directory in memory, so that the disk is not measured; or below `KVFS_BENCH_DIR`.
 fn scratch() -> std::io::Result<tempfile::TempDir> {
+    if let Some(dir) = std::env::var_os("KVFS_BENCH_DIR") {
+        return tempfile::tempdir_in(dir);
+    }
     let tmpfs = Path::new("/dev/shm");
     if tmpfs.is_dir() { tempfile::tempdir_in(tmpfs) } else { tempfile::tempdir() }
 }
@@ -223,6 +230,10 @@ impl Guest {
             }
             Way::Store(link, Store::Redb) => {
                 let store = RedbStore::open(dir.path().join("state.redb"))?;
+                Program::new(self.joined(link)).store(Arc::new(store))
+            }
+            Way::Store(link, Store::File(access)) => {
+                let store = FileOptions::new().access(access).open(dir.path().join("state"))?;
                 Program::new(self.joined(link)).store(Arc::new(store))
             }
             Way::Lazy => Program::new(&self.lazy).store(Arc::new(MemoryStore::new())),
