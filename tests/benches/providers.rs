@@ -25,7 +25,7 @@ type Both = (&'static str, fn() -> Provider);
 /// The stores that exist in both places.
 const STORES: [Both; 3] = [
     ("memory", || Provider::Memory { size_bytes: None }),
-    ("file", || Provider::File { path: Some("/".into()) }),
+    ("file", || Provider::File { path: Some("/".into()), accept_loss: false }),
     ("keyvalue", || Provider::Keyvalue { bucket: None }),
 ];
 
