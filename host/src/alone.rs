@@ -12,6 +12,10 @@ use kvfs_contract::{ScanBudget, gather, key_range};
 use crate::gathered::{Changes, DiskRoom, grows};
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError};
 
+/// Bytes from which on an apply goes to the store at once: beside writing so much, a call costs
+/// nothing, and waiting would copy it.
+const MIN_DIRECT_BYTES: usize = 256 << 10;
+
 /// Least entries to ask the store behind for: the first ones may all be removed by what waits.
 const MIN_PAGE_ENTRIES: u32 = 32;
 
@@ -104,7 +108,7 @@ impl<B: Behind> Alone<B> {
         // An acknowledged change must find room later. Removals may always wait: they make room.
         let is_short = !self.room.is_plenty(&self.path, self.waiting.size_bytes() + new_bytes)
             && grows(mutations, |key| self.waiting.value(key, || self.behind.value(key)))?;
-        if self.waiting.must_commit(new_bytes, level) || is_short {
+        if self.waiting.must_commit(new_bytes, level) || is_short || new_bytes >= MIN_DIRECT_BYTES {
             let committed = self.commit(mutations, level);
             self.is_failing = committed.is_err();
             return committed;
@@ -174,6 +178,8 @@ impl<B: Behind> Alone<B> {
 
     fn check_held(&mut self) -> Result<(), StoreError> {
         self.is_taken = self.is_taken || !self.behind.is_held()?;
+        // Whoever calls is told.
+        self.is_failing = self.is_failing || self.is_taken;
         self.check_taken()
     }
 
