@@ -44,6 +44,9 @@
 //! | [`RedbStore`] | in one file | everything | everything up to the last durable apply |
 //! | [`FileStore`] | in the files of a directory, without locks | everything | everything up to the last durable apply |
 //!
+//! A `FileStore` that is had alone ([`StoreAccess`]) takes small changes faster, and loses the last of
+//! them to a kill, as a `RedbStore` does.
+//!
 //! [`RedbReader`] reads the file of a `RedbStore`, [`FileStoreReader`] the directory of a
 //! `FileStore`; neither changes anything.
 //!
