@@ -1,6 +1,6 @@
 //! The inode: everything about a file but its names, with inline bytes if it is small.
 
-use super::{Fields, RecordId, begin, seal, unseal};
+use super::{Fields, RecordId, framed, unseal};
 use crate::error::Result;
 use crate::limits::{INODE_CHARGE_BYTES, MAX_FILE_BYTES, MAX_SYMLINK_BYTES};
 use crate::quota::Used;
@@ -131,9 +131,12 @@ impl Inode {
         }
     }
 
-    /// Appends the value for `key` to the empty `out`.
+    /// Appends the value for `key` to `out`.
     pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
-        begin(out);
+        framed(key, tag::INODE, out, |out| self.encode_body(out));
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
         // At most all of them: a reader refuses more.
         let below = self.extents_below.min(self.extents).to_be_bytes();
         let (tag_byte, content): (u8, &[u8]) = match &self.content {
@@ -154,7 +157,6 @@ impl Inode {
             out.extend_from_slice(&time.nanoseconds.to_be_bytes());
         }
         out.extend_from_slice(content);
-        seal(key, tag::INODE, out);
     }
 
     pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Self> {
@@ -225,6 +227,7 @@ impl Inode {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seal;
     use super::*;
 
     fn round(inode: &Inode) -> Result<Inode> {

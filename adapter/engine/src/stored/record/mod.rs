@@ -4,6 +4,8 @@
 //! field. Its errors name the record.
 
 pub(crate) mod dentry;
+#[cfg(test)]
+mod golden;
 pub(crate) mod inode;
 pub(crate) mod journal;
 pub(crate) mod reap;
@@ -61,6 +63,16 @@ pub(crate) fn seal(key: &[u8], tag: u8, value: &mut [u8]) {
             head[4..8].copy_from_slice(&body_length.to_be_bytes());
         }
         *sum = checksum(key, rest);
+    }
+}
+
+/// Appends a value to `out`: the frame, around the body that `body` appends.
+pub(crate) fn framed(key: &[u8], tag: u8, out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_BYTES]);
+    body(out);
+    if let Some(value) = out.get_mut(start..) {
+        seal(key, tag, value);
     }
 }
 

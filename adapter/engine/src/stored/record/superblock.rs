@@ -1,6 +1,6 @@
 //! The superblock: the properties and counts of a volume. Every commit is guarded on it.
 
-use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
+use super::{FRAME_BYTES, Fields, RecordId, framed, unseal};
 use crate::error::{Error, Result};
 use crate::limits::{INODE_CHARGE_BYTES, MAX_VOLUME_NAME_BYTES};
 use crate::quota::{Quota, Used};
@@ -220,8 +220,17 @@ impl Superblock {
     }
 
     pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(192);
-        begin(&mut out);
+        let mut out = Vec::with_capacity(self.encoded_bytes());
+        self.encode_into(key, &mut out);
+        out
+    }
+
+    /// Appends the value for `key` to `out`.
+    pub(crate) fn encode_into(&self, key: &[u8], out: &mut Vec<u8>) {
+        framed(key, tag::SUPERBLOCK, out, |out| self.encode_body(out));
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&MAGIC);
         let minor = match (self.counts_names(), self.settings) {
             (_, 1..) => FORMAT_MINOR,
@@ -267,8 +276,6 @@ impl Superblock {
         if self.settings > 0 {
             out.push(self.settings);
         }
-        seal(key, tag::SUPERBLOCK, &mut out);
-        out
     }
 
     /// Decodes a superblock and refuses what this version cannot handle.
@@ -359,6 +366,7 @@ fn decode_lower(fields: &mut Fields<'_>) -> Result<Option<Lower>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seal;
     use super::*;
 
     #[test]
