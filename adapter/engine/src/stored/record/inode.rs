@@ -1,6 +1,6 @@
 //! The inode: everything about a file but its names, with inline bytes if it is small.
 
-use super::{Fields, RecordId, framed, unseal};
+use super::{Fields, Fixed, RecordId, framed, unseal};
 use crate::error::Result;
 use crate::limits::{INODE_CHARGE_BYTES, MAX_FILE_BYTES, MAX_SYMLINK_BYTES};
 use crate::quota::Used;
@@ -146,16 +146,18 @@ impl Inode {
             Content::Extents => (CONTENT_EXTENTS, &[]),
             Content::Target(target) => (CONTENT_TARGET, target.as_bytes()),
         };
-        out.extend_from_slice(&[self.kind.to_byte(), tag_byte]);
-        out.extend_from_slice(&self.clean_of.to_be_bytes());
-        out.extend_from_slice(&self.nlink.to_be_bytes());
+        let mut fixed = Fixed::<FIXED_BYTES>::new();
+        fixed.put([self.kind.to_byte(), tag_byte]);
+        fixed.put(self.clean_of.to_be_bytes());
+        fixed.put(self.nlink.to_be_bytes());
         for number in [self.size, self.extents, self.generation, self.parent.0] {
-            out.extend_from_slice(&number.to_be_bytes());
+            fixed.put(number.to_be_bytes());
         }
         for time in [self.atime, self.mtime, self.ctime] {
-            out.extend_from_slice(&time.seconds.to_be_bytes());
-            out.extend_from_slice(&time.nanoseconds.to_be_bytes());
+            fixed.put(time.seconds.to_be_bytes());
+            fixed.put(time.nanoseconds.to_be_bytes());
         }
+        fixed.append_to(out);
         out.extend_from_slice(content);
     }
 

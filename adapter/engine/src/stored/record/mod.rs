@@ -76,6 +76,32 @@ pub(crate) fn framed(key: &[u8], tag: u8, out: &mut Vec<u8>, body: impl FnOnce(&
     }
 }
 
+/// Fields of a fixed length together. They are appended to a value at once: most commits encode an
+/// inode or two and a superblock, and appending field by field checks the room for each.
+pub(crate) struct Fixed<const N: usize> {
+    bytes: [u8; N],
+    at: usize,
+}
+
+impl<const N: usize> Fixed<N> {
+    pub(crate) fn new() -> Self {
+        Self { bytes: [0; N], at: 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn put<const M: usize>(&mut self, field: [u8; M]) {
+        if let Some(place) = self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut) {
+            *place = field;
+        }
+        self.at += M;
+    }
+
+    pub(crate) fn append_to(self, out: &mut Vec<u8>) {
+        debug_assert_eq!(self.at, N, "fields that do not fill their bytes");
+        out.extend_from_slice(&self.bytes);
+    }
+}
+
 /// Bytes of a tombstone: a frame without a body.
 pub(crate) const TOMBSTONE_BYTES: usize = FRAME_BYTES;
 
