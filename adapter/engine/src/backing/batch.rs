@@ -4,10 +4,14 @@ use crate::cache::Cache;
 use crate::store::Mutation;
 use crate::stored::record::TOMBSTONE_BYTES;
 use crate::types::InodeNo;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// The tombstone to write instead of a deletion; `None` if nothing lies below.
 pub(crate) type Tombstone = Option<[u8; TOMBSTONE_BYTES]>;
+
+/// Mutations as the store takes them. Those of nearly every commit lie on the stack.
+pub(crate) type Mutations<'b> = SmallVec<[Mutation<'b>; 8]>;
 
 /// Mutations. Their keys lie in one buffer, and small values in another, where they are built while
 /// their keys are read. Extents stay in the cache.
@@ -110,11 +114,11 @@ impl Batch {
         range: Range<usize>,
         cache: &'b Cache,
         tombstones: &'b [Tombstone],
-    ) -> Vec<Mutation<'b>> {
+    ) -> Mutations<'b> {
         let value_at = |range: &Range<usize>| self.values.get(range.clone()).unwrap_or_default();
         let entries = self.entries.get(range).unwrap_or_default();
         // One more, for the superblock.
-        let mut mutations = Vec::with_capacity(entries.len() + 1);
+        let mut mutations = Mutations::with_capacity(entries.len() + 1);
         for (index, Pending { key, value, .. }) in entries.iter().enumerate() {
             let key = self.keys.get(key.clone()).unwrap_or_default();
             match value {
