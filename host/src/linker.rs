@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use smallvec::SmallVec;
 use wasmtime::component::{Lift, Linker, WasmList};
 use wasmtime::{AsContextMut, StoreContextMut};
 
@@ -154,29 +153,26 @@ fn items<T: 'static, I: Lift>(
     cx: &mut StoreContextMut<'_, T>,
     list: &WasmList<I>,
     max_items: u32,
-) -> wasmtime::Result<Option<Few<I>>> {
+) -> wasmtime::Result<Option<Vec<I>>> {
     if list.len() > max_items as usize {
         return Ok(None);
     }
     // Collecting into a result would not know the length, and grow the vector step by step.
-    let mut items = Few::with_capacity(list.len());
+    let mut items = Vec::with_capacity(list.len());
     for item in list.iter(cx.as_context_mut())? {
         items.push(item?);
     }
     Ok(Some(items))
 }
 
-fn slices<'a, T: 'static>(cx: &'a StoreContextMut<'_, T>, lists: &[WasmList<u8>]) -> Few<&'a [u8]> {
+fn slices<'a, T: 'static>(cx: &'a StoreContextMut<'_, T>, lists: &[WasmList<u8>]) -> Vec<&'a [u8]> {
     lists.iter().map(|list| list.as_le_slice(cx)).collect()
 }
 
-/// A list that needs no memory of its own if it is short, as those of most calls are.
-type Few<T> = SmallVec<[T; 8]>;
-
 /// The parameters of an `apply`, as pointers into the guest's memory.
 struct Batch {
-    guards: Few<GuardIn>,
-    mutations: Few<MutationIn>,
+    guards: Vec<GuardIn>,
+    mutations: Vec<MutationIn>,
 }
 
 impl Batch {
@@ -190,7 +186,7 @@ impl Batch {
         Ok(Some(Self { guards, mutations }))
     }
 
-    fn borrow<'a, T: 'static>(&self, cx: &'a StoreContextMut<'_, T>) -> (Few<Guard<'a>>, Few<Mutation<'a>>) {
+    fn borrow<'a, T: 'static>(&self, cx: &'a StoreContextMut<'_, T>) -> (Vec<Guard<'a>>, Vec<Mutation<'a>>) {
         let guards = self.guards.iter().map(|guard| Guard {
             key: guard.key.as_le_slice(cx),
             expected: guard.expected.as_ref().map(|value| value.as_le_slice(cx)),

@@ -106,21 +106,36 @@ impl Batch {
         (start + fitting.count().max(1)).min(self.entries.len())
     }
 
-    /// Returns the mutations in `range` as the store takes them. `tombstones` has a [`Tombstone`]
-    /// for each, or is empty. An extent that is not in memory is left out. Those of a commit are
-    /// dirty, and so always in memory.
-    pub(crate) fn mutations<'b>(
-        &'b self,
-        range: Range<usize>,
-        cache: &'b Cache,
-        tombstones: &'b [Tombstone],
-    ) -> Mutations<'b> {
-        let value_at = |range: &Range<usize>| self.values.get(range.clone()).unwrap_or_default();
-        let entries = self.entries.get(range).unwrap_or_default();
+    /// Empties the batch and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+        self.values.clear();
+        self.entries.clear();
+        self.batch_bytes = 0;
+    }
+}
+
+/// A piece of a batch that goes to the store in one apply.
+pub(crate) struct Piece<'b> {
+    pub(crate) batch: &'b Batch,
+    pub(crate) range: Range<usize>,
+    /// Its extents lie here.
+    pub(crate) cache: &'b Cache,
+    /// One for each mutation, or none at all.
+    pub(crate) tombstones: &'b [Tombstone],
+}
+
+impl<'b> Piece<'b> {
+    /// Returns the mutations as the store takes them. An extent that is not in memory is left out.
+    /// Those of a commit are dirty, and so always in memory.
+    pub(crate) fn mutations(self) -> Mutations<'b> {
+        let Self { batch, range, cache, tombstones } = self;
+        let value_at = |range: &Range<usize>| batch.values.get(range.clone()).unwrap_or_default();
+        let entries = batch.entries.get(range).unwrap_or_default();
         // One more, for the superblock.
         let mut mutations = Mutations::with_capacity(entries.len() + 1);
         for (index, Pending { key, value, .. }) in entries.iter().enumerate() {
-            let key = self.keys.get(key.clone()).unwrap_or_default();
+            let key = batch.keys.get(key.clone()).unwrap_or_default();
             match value {
                 Value::Delete => mutations.push(match tombstones.get(index) {
                     Some(Some(value)) => Mutation::Put { key, value },
@@ -135,13 +150,5 @@ impl Batch {
             }
         }
         mutations
-    }
-
-    /// Empties the batch and keeps its memory.
-    pub(crate) fn clear(&mut self) {
-        self.keys.clear();
-        self.values.clear();
-        self.entries.clear();
-        self.batch_bytes = 0;
     }
 }

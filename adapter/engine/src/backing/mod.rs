@@ -9,7 +9,7 @@ pub(crate) mod doubt;
 pub(crate) mod journal_view;
 pub(crate) mod overlay;
 
-use self::batch::{Batch, Mutations, Tombstone};
+use self::batch::{Batch, Mutations, Piece, Tombstone};
 use self::doubt::{Completion, Doubt, Resolved, State};
 use self::overlay::{Layers, Lower, Page};
 use crate::cache::Cache;
@@ -210,7 +210,7 @@ impl Backing {
 
     /// Applies the superblock alone.
     pub(crate) fn apply_superblock(&mut self, superblock: Superblock, level: Durability) -> Result<()> {
-        self.apply_mutations(Mutations::new(), Some(superblock), None, level)
+        self.apply_mutations(None, Some(superblock), None, level)
     }
 
     /// Applies the superblock, and the settings if they differ from the stored ones.
@@ -225,12 +225,12 @@ impl Backing {
         }
         settings.follow(self.settings.generation());
         superblock.set_settings(settings.generation());
-        self.apply_mutations(Mutations::new(), Some(superblock), Some(settings), level)
+        self.apply_mutations(None, Some(superblock), Some(settings), level)
     }
 
     /// Makes durable what was applied before.
     pub(crate) fn make_durable(&mut self) -> Result<()> {
-        self.apply_mutations(Mutations::new(), None, None, Durability::Durable)
+        self.apply_mutations(None, None, None, Durability::Durable)
     }
 
     fn apply_range(
@@ -242,29 +242,30 @@ impl Backing {
         level: Durability,
     ) -> Result<()> {
         let tombstones = self.tombstones(batch, range.clone())?;
-        self.apply_mutations(batch.mutations(range, cache, &tombstones), superblock, None, level)
+        let piece = Piece { batch, range, cache, tombstones: &tombstones };
+        self.apply_mutations(Some(piece), superblock, None, level)
     }
 
     /// Applies mutations, guarded on the stored superblock, which `superblock` replaces, as
     /// `settings` replaces the stored ones.
     fn apply_mutations(
         &mut self,
-        mutations: Mutations<'_>,
+        piece: Option<Piece<'_>>,
         mut superblock: Option<Superblock>,
         settings: Option<SettingsRecord>,
         level: Durability,
     ) -> Result<()> {
+        let key = self.keys.superblock();
+        let mut value = std::mem::take(&mut self.spare_value);
+        let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
+        let mut mutations = piece.map_or_else(Mutations::new, Piece::mutations);
         if let Some(lower) = superblock.as_mut().and_then(|superblock| superblock.lower.as_mut()) {
             lower.written |= !mutations.is_empty();
         }
-        let key = self.keys.superblock();
-        let mut value = std::mem::take(&mut self.spare_value);
         value.clear();
         if let Some(superblock) = &superblock {
             superblock.encode_into(key, &mut value);
         }
-        let mut mutations: Mutations<'_> = mutations;
-        let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
         if let Some((key, value)) = &stored_settings {
             mutations.push(match value {
                 Some(value) => Mutation::Put { key, value },
