@@ -10,7 +10,7 @@ TIMES = 10
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS = 60
 
-# Further arguments of `make bench-stores` and `make torture-stores`, such as --store NAME or --help.
+# Further arguments of `make bench`, `make bench-stores` and `make torture-stores`, such as --store NAME or --help.
 ARGS =
 
 .PHONY: help setup demo test soak fuzz bench bench-stores torture-stores lint clean
@@ -46,7 +46,7 @@ fuzz:
 # RUST_BACKTRACE would add a backtrace for every error code of the host to the measurement.
 bench:
 	@.ci/setup bench
-	@env -u RUST_BACKTRACE cargo bench --package kvfs-tests --bench fs
+	@env -u RUST_BACKTRACE cargo run --release --package kvfs-bench -- run $(ARGS)
 
 bench-stores:
 	@cargo run --release --package kvfs-store-trials -- bench --dir '$(TARGET)/store-trials' $(ARGS)

@@ -106,8 +106,24 @@ impl SyncStore for MemoryStore {
         let mut entries = self.entries.write().map_err(|_| poisoned("a memory store"))?;
         entries.check(guards, mutations, self.size_bytes)?;
         for mutation in mutations {
-            entries.set(mutation.key(), mutation.value().map(Bytes::copy_from_slice));
+            match mutation {
+                Mutation::Put { key, value } => entries.put_with(key, |old| replaced(old, value)),
+                Mutation::Delete { key } => entries.remove(key),
+            }
         }
         Ok(())
     }
+}
+
+/// Returns a value that has replaced `old`: in place if it has the same length and no reader holds
+/// it. The records that most commits write again, a volume's superblock and a directory's inode,
+/// keep their lengths.
+fn replaced(old: Bytes, value: &[u8]) -> Bytes {
+    if old.len() == value.len()
+        && let Ok(mut own) = old.try_into_mut()
+    {
+        own.copy_from_slice(value);
+        return own.freeze();
+    }
+    Bytes::copy_from_slice(value)
 }

@@ -5,7 +5,7 @@
 //! that it means nothing, and an opener deletes it. `FORMAT.md` has the bytes and the argument.
 
 use crate::backing::Journal;
-use crate::backing::batch::Batch;
+use crate::backing::batch::{Batch, Piece};
 use crate::backing::doubt::Completion;
 use crate::backing::journal_view::read_journal;
 use crate::error::{Error, Result};
@@ -32,8 +32,8 @@ impl Volume {
         mut completes: Completion,
     ) -> Result<()> {
         let tombstones = self.backing.tombstones(batch, 0..batch.len())?;
-        let bytes =
-            encode_changes(&self.backing.keys, &batch.mutations(0..batch.len(), &self.cache, &tombstones))?;
+        let whole = Piece { batch, range: 0..batch.len(), cache: &self.cache, tombstones: &tombstones };
+        let bytes = encode_changes(&self.backing.keys, &whole.mutations())?;
         if bytes.len() > MAX_JOURNAL_BYTES {
             return Err(Error::StoreLimits("a commit does not fit the journal"));
         }

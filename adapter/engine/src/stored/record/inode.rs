@@ -1,6 +1,6 @@
 //! The inode: everything about a file but its names, with inline bytes if it is small.
 
-use super::{Fields, RecordId, begin, seal, unseal};
+use super::{Fields, Fixed, RecordId, framed, unseal};
 use crate::error::Result;
 use crate::limits::{INODE_CHARGE_BYTES, MAX_FILE_BYTES, MAX_SYMLINK_BYTES};
 use crate::quota::Used;
@@ -131,9 +131,12 @@ impl Inode {
         }
     }
 
-    /// Appends the value for `key` to the empty `out`.
+    /// Appends the value for `key` to `out`.
     pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
-        begin(out);
+        framed(key, tag::INODE, out, |out| self.encode_body(out));
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
         // At most all of them: a reader refuses more.
         let below = self.extents_below.min(self.extents).to_be_bytes();
         let (tag_byte, content): (u8, &[u8]) = match &self.content {
@@ -143,18 +146,19 @@ impl Inode {
             Content::Extents => (CONTENT_EXTENTS, &[]),
             Content::Target(target) => (CONTENT_TARGET, target.as_bytes()),
         };
-        out.extend_from_slice(&[self.kind.to_byte(), tag_byte]);
-        out.extend_from_slice(&self.clean_of.to_be_bytes());
-        out.extend_from_slice(&self.nlink.to_be_bytes());
+        let mut fixed = Fixed::<FIXED_BYTES>::new();
+        fixed.put([self.kind.to_byte(), tag_byte]);
+        fixed.put(self.clean_of.to_be_bytes());
+        fixed.put(self.nlink.to_be_bytes());
         for number in [self.size, self.extents, self.generation, self.parent.0] {
-            out.extend_from_slice(&number.to_be_bytes());
+            fixed.put(number.to_be_bytes());
         }
         for time in [self.atime, self.mtime, self.ctime] {
-            out.extend_from_slice(&time.seconds.to_be_bytes());
-            out.extend_from_slice(&time.nanoseconds.to_be_bytes());
+            fixed.put(time.seconds.to_be_bytes());
+            fixed.put(time.nanoseconds.to_be_bytes());
         }
+        fixed.append_to(out);
         out.extend_from_slice(content);
-        seal(key, tag::INODE, out);
     }
 
     pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Self> {
@@ -225,6 +229,7 @@ impl Inode {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seal;
     use super::*;
 
     fn round(inode: &Inode) -> Result<Inode> {
