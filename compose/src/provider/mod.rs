@@ -191,7 +191,7 @@ impl fmt::Display for Provider {
                 f.write_str("in the component's memory, gone with it")?;
                 size_bytes.map_or(Ok(()), |size_bytes| write!(f, ", of at most {size_bytes} bytes"))
             }
-            Self::File { path } => {
+            Self::File { path, .. } => {
                 let path = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
                 write!(f, "in a directory that the host preopens as {path}: run it with --dir STATE::{path}")
             }
