@@ -38,8 +38,8 @@ const MAX_PAUSE_DOUBLINGS: u32 = 9;
 /// # Cost
 ///
 /// At most about 100 MiB of memory, however many keys there are. An apply is one write; a durable
-/// one is also an `fsync` and a write of 64 bytes. An apply after another opener's opens the store
-/// anew.
+/// one is also an `fsync` and a write of 64 bytes. An apply after another opener's reads what that
+/// one appended, or opens the store anew if it did more than that.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     shared: Arc<Shared>,
@@ -315,6 +315,13 @@ impl Directory for StdDirectory {
 
     fn remove(&self, name: &str) -> Result<(), IoError> {
         fs::remove_file(self.0.join(name)).map_err(io_error)
+    }
+
+    fn random(&self) -> Result<[u8; 16], IoError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| IoError::new(IoKind::Other, format!("the system has none: {error}")))?;
+        Ok(bytes)
     }
 
     fn pause(&self, attempts: u32) {

@@ -56,13 +56,16 @@ fn on_a_full_disk_keys_are_removed_and_the_store_is_opened() {
 
 #[test]
 fn openers_in_a_row_on_a_full_disk_all_get_in_as_long_as_the_reserve_lasts() {
+    // Each start lists all segments before it.
+    let options = Options { reserve_bytes: 8 << 10, ..OPTIONS };
     let mut disk = Disk::default();
     disk.capacity_bytes = Some(64 << 10);
-    let (mut store, directory) = open(disk);
-    let keys = fill(&mut store);
+    let directory = SimDirectory::new(disk);
+    let keys = fill(&mut FileStore::open_with(directory.clone(), options).unwrap());
     let mut disk = directory.disk(|disk| disk.after_kill());
     for opening in 0..12u16 {
-        let (mut store, directory) = open(disk);
+        let directory = SimDirectory::new(disk);
+        let mut store = FileStore::open_with(directory.clone(), options).unwrap();
         assert_eq!(store.entries(b"", b"").unwrap().len(), usize::from(keys - opening));
         store.set(&[], &[(&opening.to_be_bytes(), None)], true).unwrap();
         disk = directory.disk(|disk| disk.after_kill());
