@@ -51,7 +51,7 @@ pub(crate) struct Read<F> {
     pub(crate) collected: Vec<(u64, u64)>,
     /// A table was not as it must be, so the index was made anew.
     pub(crate) rebuilt: bool,
-    /// What others appended to what is known already. The index is empty then.
+    /// Changes that others appended to what is known already. The index is empty then.
     pub(crate) tail: Option<Tail>,
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn read_chain<D: Directory>(
         let (accepted_bytes, durable_bytes, salt) = (head.end, head.durable_to, head.salt);
         older.push(Older { epoch, file, accepted_bytes, durable_bytes, salt });
         let parts = || older.iter().map(|older| (older.part(), &older.file));
-        // Whatever is wrong there, reading all of it finds out.
+        // An error does not matter: reading all of it finds out.
         let tail = known.and_then(|known| known.tail(&head.list, parts()).ok().flatten());
         if let Some(tail) = tail {
             let index = Index::new(Arc::clone(cache));

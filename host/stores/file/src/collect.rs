@@ -104,7 +104,7 @@ pub(crate) fn at_end<D: Directory>(log: &mut Log<D>) {
     }
 }
 
-/// What to collect.
+/// The segments to collect, or when to look again.
 enum Due {
     /// These segments.
     Now(Vec<u64>),

@@ -1,5 +1,5 @@
-//! What an opener still knows when it takes the store back: so that it reads only what others
-//! appended meanwhile.
+//! The knowledge of an opener from its last turn. With it, the opener reads only what others
+//! appended when it takes the store back.
 
 use crate::directory::File;
 use crate::index::changes_of;
@@ -11,7 +11,7 @@ use kvfs_contract::StoreError;
 /// Most bytes of indexes of what others appended. An opening reads more one record at a time.
 const MAX_TAIL_BYTES: usize = 4 << 20;
 
-/// What an opener knows from its last turn.
+/// The knowledge of an opener from its last turn.
 #[derive(Debug)]
 pub(crate) struct Known {
     /// The segments as far as they were read or written, oldest first. The last is its own.
@@ -22,7 +22,7 @@ pub(crate) struct Known {
     pub(crate) collected: Vec<(u64, u64)>,
 }
 
-/// What others appended.
+/// Changes that others appended.
 pub(crate) struct Tail {
     /// The segments that they began.
     pub(crate) begun: Vec<u64>,

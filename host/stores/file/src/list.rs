@@ -60,7 +60,7 @@ pub(crate) struct ListedSegment {
     pub(crate) salt: Salt,
 }
 
-/// What is known of a segment that counts: its epoch, its accepted and durable bytes, and its salt.
+/// A segment that counts: its epoch, its accepted and durable bytes, and its salt.
 pub(crate) type Part = (u64, u64, u64, Salt);
 
 /// A table in a list.

@@ -30,7 +30,7 @@ enum Attempt<T> {
 /// An open store.
 pub(crate) struct Taken<D: Directory> {
     pub(crate) log: Log<D>,
-    /// What is to be added to the index of which the opener knows; the store's own is empty then.
+    /// Changes for the index that the opener has from its last turn; the log's own is empty then.
     pub(crate) tail: Option<Tail>,
 }
 

@@ -20,8 +20,8 @@ pub(crate) struct Salt {
 }
 
 impl Salt {
-    /// That of segments that older versions wrote, and of each start: no salt. No guest decides
-    /// what a segment begins with.
+    /// No salt: of segments that older versions wrote, and of each start. No guest decides what a
+    /// segment begins with.
     pub(crate) const NONE: Self = Self { seed: 0, tail: 0 };
 
     /// Makes a salt of the directory's randomness.

@@ -29,7 +29,7 @@ pub(crate) enum Fate {
 ///
 /// # Cost
 ///
-/// That of an opening; a sync if the record does not count.
+/// Up to that of an opening, and a sync if the record does not count.
 pub(crate) fn take_back<D: Directory + Clone>(log: &mut Log<D>) -> Result<Option<Fate>, StoreError> {
     let State::Fenced(doubtful) = log.state else { return Ok(None) };
     let Taken { log: taken, tail } = take(&log.directory, log.options, log.known().as_ref())?;

@@ -9,7 +9,7 @@ const OPTIONS: Options = Options { reserve_bytes: 256, ..Options::DEFAULT };
 
 const SEGMENT: &str = "0000000000000001.kvfs";
 
-/// What a guest may know of the place where its record is to be, and the salt, which it may not.
+/// The place where a guest wants its record, which it may guess, and the salt, which it may not.
 #[derive(Clone, Copy)]
 struct Place {
     sequence: u64,
@@ -57,7 +57,7 @@ fn what_a_failed_write_left_behind_is_no_record() {
         let directory = SimDirectory::new(Disk::default());
         let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
         let end = store.size_bytes();
-        // What follows is shorter and ends a byte behind the beginning of the failed value.
+        // The next record is shorter and ends a byte behind the beginning of the failed value.
         let (next_bytes, value_at) = (64 + 7 + 1, 64 + 7);
         let mut value = vec![7; next_bytes - value_at];
         let (offset, salt) = (end + next_bytes as u64, directory.disk(|disk| salt(disk)));

@@ -50,7 +50,7 @@ fn no_crash_completes_a_write_that_failed_in_the_middle() {
     let directory = SimDirectory::new(Disk::default());
     let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
     store.set(&[], &[(b"base", Some(b"0"))], true).unwrap();
-    // What is missing of the record is zeros, as holes are and parts of other records.
+    // The missing part of the record is zeros, as holes are and parts of other records.
     directory.disk(|disk| disk.fail = Some(("write half", IoKind::NoSpace)));
     assert_eq!(store.set(&[], &[(b"refused", Some(&[0; 700]))], false), Err(StoreError::QuotaExceeded));
     directory.disk(|disk| disk.fail = None);
