@@ -1,4 +1,4 @@
-//! `cargo bench -p kvfs-tests --bench instances`: what an instance costs, as one of 1,000 in a
+//! `cargo bench -p kvfs-bench --bench instances`: what an instance costs, as one of 1,000 in a
 //! process with the pooling allocator.
 //!
 //! The Rust guest runs unchanged on a directory of the host, and linked and composed on a memory
