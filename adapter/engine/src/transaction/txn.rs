@@ -77,12 +77,18 @@ impl<'v> Txn<'v> {
 
     /// Returns the inode of an entry, which must be of the entry's kind.
     pub(crate) fn inode_of(&mut self, entry: Dentry) -> Result<&Inode> {
-        let inode = self.inode(entry.ino)?;
-        if inode.kind == entry.kind {
-            Ok(inode)
-        } else {
-            Err(Error::damaged("inode", entry.ino.0, "of another kind than its entry"))
-        }
+        of_kind(entry, self.inode(entry.ino)?)
+    }
+
+    /// Returns an inode for its attributes: its inline bytes or target may not be in memory.
+    pub(crate) fn attributes(&mut self, ino: InodeNo) -> Result<&Inode> {
+        load::attributes(&mut self.volume.backing, &mut self.volume.cache, ino)?;
+        self.volume.cache.attributes(ino).ok_or(Error::damaged("inode", ino.0, "not in memory"))
+    }
+
+    /// As [`Txn::attributes`], of an entry, whose kind the inode must have.
+    pub(crate) fn attributes_of(&mut self, entry: Dentry) -> Result<&Inode> {
+        of_kind(entry, self.attributes(entry.ino)?)
     }
 
     /// Looks a name up. A directory that was removed while open has no entries.
@@ -142,6 +148,14 @@ impl<'v> Txn<'v> {
             change,
             durable,
         })
+    }
+}
+
+fn of_kind(entry: Dentry, inode: &Inode) -> Result<&Inode> {
+    if inode.kind == entry.kind {
+        Ok(inode)
+    } else {
+        Err(Error::damaged("inode", entry.ino.0, "of another kind than its entry"))
     }
 }
 
