@@ -105,8 +105,8 @@ impl FileOptions {
 ///
 /// At most about 100 MiB of memory, however many keys there are. Together, an apply is one write;
 /// alone, a buffered one touches memory only, and looks whether another opener has come. A durable
-/// one is also an `fsync` and a write of 64 bytes. An apply after another opener's opens the store
-/// anew.
+/// one is also an `fsync` and a write of 64 bytes. An apply after another opener's reads what that
+/// one appended, or opens the store anew if it did more than that.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     shared: Arc<Shared>,

@@ -77,6 +77,13 @@ impl Directory for StdDirectory {
         fs::remove_file(self.0.join(name)).map_err(io_error)
     }
 
+    fn random(&self) -> Result<[u8; 16], IoError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| IoError::new(IoKind::Other, format!("the system has none: {error}")))?;
+        Ok(bytes)
+    }
+
     fn pause(&self, attempts: u32) {
         // The standard library's only source of random numbers: each hasher has keys of its own.
         let random = RandomState::new().build_hasher().finish();

@@ -41,8 +41,8 @@ pub enum Provider {
         size_bytes: Option<u64>,
     },
     /// A directory that the host preopens when it runs the result, as with
-    /// `wasmtime run --dir STATE::/kvfs`. The result imports `wasi:filesystem` for it; the guest
-    /// never sees it. `kvfs_host` opens the same directory as a store.
+    /// `wasmtime run --dir STATE::/kvfs`. The result imports `wasi:filesystem` for it, and
+    /// `wasi:random`; the guest never sees the directory. `kvfs_host` opens it as a store too.
     File {
         /// The name under which it is preopened; [`DEFAULT_FILE_PATH`] by default. It has no
         /// control characters and at most [`MAX_VOLUME_NAME_BYTES`]
@@ -191,7 +191,7 @@ impl fmt::Display for Provider {
                 f.write_str("in the component's memory, gone with it")?;
                 size_bytes.map_or(Ok(()), |size_bytes| write!(f, ", of at most {size_bytes} bytes"))
             }
-            Self::File { path } => {
+            Self::File { path, .. } => {
                 let path = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
                 write!(f, "in a directory that the host preopens as {path}: run it with --dir STATE::{path}")
             }

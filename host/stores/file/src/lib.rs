@@ -15,6 +15,7 @@ mod directory;
 mod names;
 mod record;
 mod remedy;
+mod salt;
 
 mod lease;
 mod list;
@@ -30,6 +31,8 @@ mod own;
 mod segment;
 
 mod index;
+
+mod known;
 
 mod chain;
 

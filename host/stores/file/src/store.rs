@@ -54,7 +54,7 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// As [`FileStore::open`].
     pub fn open_with(directory: D, options: Options) -> Result<Self, StoreError> {
-        let mut log = open::take(&directory, options)?;
+        let mut log = open::take(&directory, options, None)?.log;
         reserve::keep(&directory, options.reserve_bytes);
         checkpoint::if_due(&mut log);
         collect::if_due(&mut log);
@@ -162,6 +162,9 @@ impl<D: Directory + Clone> FileStore<D> {
         }
         if level == Durability::Durable {
             self.0.sync()?;
+        }
+        if !self.0.is_writable() {
+            return Ok(());
         }
         checkpoint::if_due(&mut self.0);
         roll::if_due(&mut self.0);
