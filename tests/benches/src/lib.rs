@@ -41,3 +41,7 @@ mod floors;
 pub mod targets;
 
 pub mod table;
+
+pub mod plots;
+
+pub mod page;

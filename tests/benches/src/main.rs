@@ -1,6 +1,6 @@
 //! `make bench`: measures, prints, and makes the page.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -11,7 +11,7 @@ use kvfs_bench::composing::Joining;
 use kvfs_bench::measure::{self, Contender, Plan};
 use kvfs_bench::results::Results;
 use kvfs_bench::workload::Class;
-use kvfs_bench::{table, way, workload};
+use kvfs_bench::{page, table, way, workload};
 
 /// Measures file operations on stores of every kind, beside the host's file system.
 #[derive(Parser)]
@@ -29,6 +29,9 @@ enum What {
     Show {
         /// The results, as `run --json` wrote them.
         json: PathBuf,
+        /// Also writes the page and its plots into DIR.
+        #[arg(long, value_name = "DIR")]
+        page: Option<PathBuf>,
     },
     /// Lists workloads and ways.
     List,
@@ -66,6 +69,9 @@ struct Run {
     /// Also writes all samples to FILE.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also writes the page and its plots into DIR.
+    #[arg(long, value_name = "DIR")]
+    page: Option<PathBuf>,
     /// A directory of a file system in memory.
     #[arg(long, value_name = "DIR", default_value = "/dev/shm")]
     tmpfs: PathBuf,
@@ -80,7 +86,7 @@ struct Run {
 fn main() -> ExitCode {
     let done = match Command::parse().what {
         What::Run(arguments) => run(&arguments),
-        What::Show { json } => Results::read(&json).map(|results| print!("{}", table::text(&results))),
+        What::Show { json, page } => show(&json, page.as_deref()),
         What::List => {
             list();
             Ok(())
@@ -131,10 +137,20 @@ fn run(arguments: &Run) -> Result<()> {
     bar.finish_and_clear();
     let results = results?;
     print!("{}", table::text(&results));
-    match &arguments.json {
-        Some(path) => results.write(path),
+    // First, so that a page that cannot be written costs no measurement.
+    if let Some(path) = &arguments.json {
+        results.write(path)?;
+    }
+    match &arguments.page {
+        Some(dir) => page::write(&results, dir),
         None => Ok(()),
     }
+}
+
+fn show(json: &Path, page: Option<&Path>) -> Result<()> {
+    let results = Results::read(json)?;
+    print!("{}", table::text(&results));
+    page.map_or(Ok(()), |dir| page::write(&results, dir))
 }
 
 fn list() {

@@ -206,6 +206,24 @@ impl Cache {
         self.content_bytes = (self.content_bytes + after).saturating_sub(before);
     }
 
+    /// Changes an inode, with one look-up: logs it for undoing before, and marks its record as
+    /// changed. Returns false if it is not in memory.
+    pub(crate) fn edit_inode(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Node)) -> bool {
+        let Some(node) = self.nodes.get_mut(&ino) else { return false };
+        debug_assert!(!node.emptied, "edited an inode whose bytes were not loaded");
+        node.referenced = true;
+        if !node.dirty {
+            self.undo.keep_inode(ino, &node.inode, node.charged);
+            node.dirty = true;
+            self.dirty.inodes.push(ino);
+        }
+        let before = node.inode.content.bytes();
+        edit(node);
+        let after = node.inode.content.bytes();
+        self.content_changed(before, after);
+        true
+    }
+
     /// Marks the inode's record as changed.
     pub(crate) fn mark_inode(&mut self, ino: InodeNo) {
         if let Some(node) = self.nodes.get_mut(&ino)

@@ -162,22 +162,17 @@ fn of_kind(entry: Dentry, inode: &Inode) -> Result<&Inode> {
 impl Writes<'_> {
     /// Changes an inode that the reading half has loaded, and updates the volume's counts.
     pub(crate) fn edit(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Inode, Timestamp)) {
-        self.volume.cache.keep_inode(ino);
         if self.volume.scrubbing.is_some() {
+            self.volume.cache.keep_inode(ino);
             self.mask_inline(ino);
         }
-        let Some(node) = self.volume.cache.node_mut(ino) else {
-            debug_assert!(false, "edited an inode that was not loaded");
-            return;
-        };
-        debug_assert!(!node.emptied, "edited an inode whose bytes were not loaded");
-        let content_before = node.inode.content.bytes();
-        edit(&mut node.inode, self.now);
-        node.inode.generation = node.inode.generation.wrapping_add(1);
-        node.charge_to(&mut self.volume.pending.superblock);
-        let content_after = node.inode.content.bytes();
-        self.volume.cache.content_changed(content_before, content_after);
-        self.volume.cache.mark_inode(ino);
+        let superblock = &mut self.volume.pending.superblock;
+        let there = self.volume.cache.edit_inode(ino, |node| {
+            edit(&mut node.inode, self.now);
+            node.inode.generation = node.inode.generation.wrapping_add(1);
+            node.charge_to(superblock);
+        });
+        debug_assert!(there, "edited an inode that was not loaded");
     }
 
     /// Makes an inode, without a name.

@@ -28,6 +28,7 @@ mod refused;
 mod regressions;
 mod repair;
 mod rights;
+mod scale;
 mod scrub;
 mod settings;
 mod shares;
