@@ -132,6 +132,7 @@ impl Cache {
             dirty_extents: 0,
             read_next: 0,
             read_window: 1,
+            last_used: None,
             dir: None,
             scrubbed: false,
             referenced: true,
