@@ -85,6 +85,11 @@ impl Cache {
         }
     }
 
+    /// Returns the most bytes of extents that the next trim leaves.
+    pub(crate) fn most_extent_bytes(&self) -> usize {
+        self.limits.extent_bytes
+    }
+
     /// How much is held of what the limits bound.
     pub(crate) fn held(&self) -> CacheLimits {
         CacheLimits {
