@@ -78,7 +78,7 @@ const ROWS: [Row; 14] = [
             let flags = OpenFlags::default();
             let file = scene.volume.open_at(&scene.dir, name, Follow::No, flags, Access::default()).unwrap();
             let mut bytes = Vec::new();
-            scene.volume.read(&file, 0, PAGE_BYTES, &mut bytes).unwrap();
+            scene.volume.read(&file, 0, PAGE_BYTES as usize, &mut bytes).unwrap();
             assert_eq!(bytes.len(), 100);
             scene.volume.close(file).unwrap();
         })
@@ -100,13 +100,13 @@ const ROWS: [Row; 14] = [
     row("read, per MiB", Of::Bytes, (9.0, 33.0, 1.0), |scene| {
         scene.large(MIB, |volume, file, at| {
             let mut bytes = Vec::new();
-            volume.read(file, at, MIB, &mut bytes).unwrap();
+            volume.read(file, at, MIB as usize, &mut bytes).unwrap();
         })
     }),
     row("read by 4 KiB, per MiB", Of::Bytes, (9.0, 33.0, 1.0), |scene| {
         scene.large(MIB, |volume, file, at| {
             for page in 0..MIB / PAGE_BYTES {
-                volume.read(file, at + page * PAGE_BYTES, PAGE_BYTES, &mut Vec::new()).unwrap();
+                volume.read(file, at + page * PAGE_BYTES, PAGE_BYTES as usize, &mut Vec::new()).unwrap();
             }
         })
     }),
@@ -122,7 +122,7 @@ const ROWS: [Row; 14] = [
     row("4 KiB read at random", Of::Bytes, (1.1, 1.1, 1.0), |scene| {
         scene.pages(|volume, file, at| {
             let mut bytes = Vec::new();
-            volume.read(file, at, PAGE_BYTES, &mut bytes).unwrap();
+            volume.read(file, at, PAGE_BYTES as usize, &mut bytes).unwrap();
             assert_eq!(bytes, [1; PAGE_BYTES as usize]);
         })
     }),
