@@ -127,3 +127,38 @@ fn replaced(old: Bytes, value: &[u8]) -> Bytes {
     }
     Bytes::copy_from_slice(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(store: &MemoryStore, value: &[u8]) {
+        store.apply(&[], &[Mutation::Put { key: b"k", value }], Durability::Buffered).unwrap();
+    }
+
+    fn get(store: &MemoryStore) -> Bytes {
+        SyncStore::get(store, &[b"k"]).unwrap().remove(0).unwrap()
+    }
+
+    #[test]
+    fn bytes_that_a_reader_holds_stay_as_they_were() {
+        let store = MemoryStore::new();
+        put(&store, b"one");
+        let held = get(&store);
+        put(&store, b"two");
+        put(&store, b"six");
+        assert_eq!((held.as_ref(), get(&store).as_ref()), (&b"one"[..], &b"six"[..]));
+    }
+
+    #[test]
+    fn a_value_of_the_same_length_takes_the_place_of_the_old_one() {
+        let store = MemoryStore::new();
+        put(&store, b"one");
+        let place = get(&store).as_ptr();
+        put(&store, b"two");
+        assert_eq!((get(&store).as_ptr(), get(&store).as_ref()), (place, &b"two"[..]));
+        let used = store.used_bytes().unwrap();
+        put(&store, b"three");
+        assert_eq!(store.used_bytes().unwrap(), used + 2);
+    }
+}

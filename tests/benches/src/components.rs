@@ -94,7 +94,7 @@ fn bytes_of(guest: Guest) -> Result<Vec<u8>> {
 fn provider(inside: Inside) -> Provider {
     match inside {
         Inside::Memory => Provider::Memory { size_bytes: None },
-        Inside::File => Provider::File { path: None },
+        Inside::File => Provider::File { path: None, accept_loss: false },
         Inside::Bucket => Provider::Keyvalue { bucket: None },
     }
 }

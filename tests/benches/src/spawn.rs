@@ -14,8 +14,9 @@ use crate::workload::Workload;
 ///
 /// It is called as `COMMAND WORKLOAD GUEST COMPONENT DIR ARGUMENTS…`: the workload's name, `rust` or
 /// `python`, the guest's component as it is, an empty directory, and the guest's arguments. It
-/// prints the lines that the guest prints (see [`crate::lines`]), and may add lines for memory. It
-/// ends with code 0, or with 3 if it cannot run this workload.
+/// prints the lines that the guest prints (see [`crate::lines`]), and may add lines for memory. An
+/// operation that it lacks has the line `NAME \t unsupported`. It ends with code 0, with 1 if the
+/// guest failed, whose lines before count, or with 3 if it cannot run this workload.
 #[derive(Clone, Debug)]
 pub struct Contender {
     /// The name of the way.
@@ -23,8 +24,12 @@ pub struct Contender {
     command: Vec<String>,
 }
 
+/// The code of a guest that failed: it met something that the contender lacks.
+const FAILED: i32 = 1;
 /// The code of a contender that cannot run a workload.
 const CANNOT: i32 = 3;
+/// Ends the line of an operation that a contender lacks.
+const UNSUPPORTED: &str = "\tunsupported";
 
 impl FromStr for Contender {
     type Err = String;
@@ -59,12 +64,22 @@ impl Contender {
         command.args(first).args([workload.name, &workload.guest.to_string()]).arg(component).arg(dir);
         command.args(workload.arguments(size));
         let output = command.output().with_context(|| format!("cannot start {program}"))?;
+        let run = || format!("the contender {} runs {}", self.name, workload.name);
+        let able = supported(&String::from_utf8_lossy(&output.stdout));
         match output.status.code() {
-            Some(0) => lines::parse(&String::from_utf8_lossy(&output.stdout)).map(Some),
-            Some(CANNOT) => Ok(None),
+            Some(0 | FAILED) if !able.is_empty() => {
+                if !output.stderr.is_empty() {
+                    eprintln!("{}: {}", run(), said(&output.stderr));
+                }
+                lines::parse(&able).map(Some)
+            }
+            Some(0 | FAILED | CANNOT) => {
+                eprintln!("{}, which it cannot: {}", run(), said(&output.stderr));
+                Ok(None)
+            }
             _ => bail!("{}: {}", output.status, said(&output.stderr)),
         }
-        .with_context(|| format!("the contender {} runs {}", self.name, workload.name))
+        .with_context(run)
     }
 }
 
@@ -90,6 +105,11 @@ pub(crate) fn child(exe: &Path, child: &Child) -> Result<Vec<Line>> {
     lines::parse(&String::from_utf8_lossy(&output.stdout)).with_context(what)
 }
 
+/// Leaves out what a contender lacks.
+fn supported(stdout: &str) -> String {
+    stdout.lines().filter(|line| !line.ends_with(UNSUPPORTED)).map(|line| format!("{line}\n")).collect()
+}
+
 fn said(stderr: &[u8]) -> String {
     String::from_utf8_lossy(stderr).trim().to_owned()
 }
@@ -97,6 +117,40 @@ fn said(stderr: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload;
+
+    /// Runs a contender that is a shell script.
+    #[cfg(unix)]
+    fn run(script: &str) -> Result<Option<Vec<Line>>> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("contender");
+        std::fs::write(&path, script)?;
+        let contender: Contender =
+            format!("other=sh {}", path.display()).parse().map_err(anyhow::Error::msg)?;
+        let workload = workload::find("operations").context("there is no such workload")?;
+        contender.run(workload, 50, Path::new("guest.wasm"), dir.path())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_contender_lacks_is_left_out_and_ends_nothing() {
+        let names =
+            |script| run(script).unwrap().map(|lines| lines.into_iter().map(|line| line.name).collect());
+        let both: Option<Vec<String>> = Some(vec!["stat".into(), "unlink".into()]);
+        assert_eq!(names("printf 'stat\\t1\\t5\\nrename\\tunsupported\\nunlink\\t2\\t9\\n'"), both);
+        assert_eq!(names("printf 'stat\\t1\\t5\\nunlink\\t2\\t9\\n'; exit 1"), both);
+        let none: Option<Vec<String>> = None;
+        assert_eq!(names("printf 'stat\\tunsupported\\n'"), none);
+        assert_eq!(names("exit 1"), none);
+        assert_eq!(names("exit 3"), none);
+        assert!(
+            run("printf 'stat\\t1\\t5\\n'; exit 2")
+                .unwrap_err()
+                .to_string()
+                .contains("other runs operations")
+        );
+        assert!(run("printf 'stat\\t1\\n'").is_err());
+    }
 
     #[test]
     fn contenders_have_a_name_of_their_own_and_a_command() {

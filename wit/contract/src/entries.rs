@@ -166,6 +166,25 @@ mod tests {
     }
 
     #[test]
+    fn a_value_made_of_the_old_one_is_counted_as_it_becomes() {
+        let mut entries = Entries::default();
+        let longer = |mut old: Vec<u8>| {
+            old.push(b'x');
+            old
+        };
+        for length in 1..4 {
+            entries.put_with(b"key", longer);
+            assert_eq!(entries.get(b"key").map(Vec::len), Some(length));
+            assert_eq!(entries.used_bytes(), ENTRY_OVERHEAD_BYTES + 3 + length as u64);
+        }
+        entries.put_with(b"key", |_| Vec::new());
+        assert_eq!(entries.used_bytes(), ENTRY_OVERHEAD_BYTES + 3);
+        entries.remove(b"key");
+        entries.remove(b"never");
+        assert_eq!((entries.iter().count(), entries.used_bytes()), (0, 0));
+    }
+
+    #[test]
     fn growth_ends_exactly_at_the_size_and_shrinking_always_passes() {
         let entry = |value_bytes: u64| ENTRY_OVERHEAD_BYTES + 1 + value_bytes;
         let (hundred, more) = (vec![7; 100], vec![7; 101]);

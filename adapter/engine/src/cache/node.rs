@@ -152,6 +152,20 @@ pub(crate) struct DirCache {
     pub(crate) complete: bool,
     /// Too large to be read whole at the first look.
     pub(crate) large: bool,
+    /// No name is greater, if it is known. So names that are made in order need no look at the
+    /// store, however many there are.
+    pub(crate) end: Option<Rc<str>>,
+}
+
+impl DirCache {
+    /// Notes that a name exists.
+    pub(super) fn raise_end(&mut self, name: &Rc<str>) {
+        if let Some(end) = &mut self.end
+            && *name > *end
+        {
+            *end = Rc::clone(name);
+        }
+    }
 }
 
 /// The known state of a name.

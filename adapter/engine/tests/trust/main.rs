@@ -17,6 +17,7 @@ mod hostile;
 mod hostile_records;
 mod images;
 mod journal;
+mod large;
 mod layered;
 mod model_test;
 mod mounts;

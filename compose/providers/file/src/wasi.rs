@@ -2,6 +2,7 @@
 
 use crate::wasi::bindings::wasi::filesystem::preopens::get_directories;
 use crate::wasi::bindings::wasi::filesystem::types as wit;
+use crate::wasi::bindings::wasi::random::random::get_random_bytes;
 use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
 use std::sync::Arc;
 
@@ -79,6 +80,12 @@ impl Directory for WasiDirectory {
 
     fn remove(&self, name: &str) -> Result<(), IoError> {
         self.0.unlink_file_at(name).map_err(to_error)
+    }
+
+    fn random(&self) -> Result<[u8; 16], IoError> {
+        get_random_bytes(16)
+            .try_into()
+            .map_err(|_| IoError::new(IoKind::Other, "the host gave another number of random bytes"))
     }
 
     fn sync(&self) -> Result<(), IoError> {

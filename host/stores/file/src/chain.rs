@@ -2,10 +2,13 @@
 
 use crate::directory::{Directory, File, IoKind};
 use crate::index::{Index, Kept};
-use crate::list::{List, ListedSegment, ListedTable};
+use crate::known::{Known, Tail};
+use crate::list::{List, ListedSegment, ListedTable, Part};
+use crate::mark::Mark;
 use crate::names::{segment_name, table_name};
-use crate::records::{Records, WINDOW_BYTES};
-use crate::segment::{Head, damaged, open_segment, read_head, whole_to_with_values};
+use crate::records::{Records, replay_bytes_of};
+use crate::salt::Salt;
+use crate::segment::{Head, damaged, open_segment, read_head, salt_left, whole_to_with_values};
 use crate::table::{Cache, Table};
 use crate::usage::Used;
 use kvfs_contract::StoreError;
@@ -20,6 +23,19 @@ pub(crate) struct Older<F> {
     pub(crate) accepted_bytes: u64,
     /// How much of it is known to be durable.
     pub(crate) durable_bytes: u64,
+    pub(crate) salt: Salt,
+}
+
+impl<F: File> Older<F> {
+    /// Returns what a list says of it.
+    pub(crate) fn part(&self) -> Part {
+        (self.epoch, self.accepted_bytes, self.durable_bytes, self.salt)
+    }
+
+    /// Walks over its records.
+    pub(crate) fn records(&self) -> Records<'_, F> {
+        Records::new(&self.file, self.epoch, 0, self.accepted_bytes, Some(self.salt))
+    }
 }
 
 /// The segments that count, read.
@@ -35,6 +51,8 @@ pub(crate) struct Read<F> {
     pub(crate) collected: Vec<(u64, u64)>,
     /// A table was not as it must be, so the index was made anew.
     pub(crate) rebuilt: bool,
+    /// Changes that others appended to what is known already. The index is empty then.
+    pub(crate) tail: Option<Tail>,
 }
 
 /// What the tables cover of the segments.
@@ -62,28 +80,43 @@ impl<F> Read<F> {
 }
 
 /// Reads the newest segment that has a whole start and whose list is whole, and those that it
-/// builds on. `segments` are the epochs in the directory, ascending.
+/// builds on. `segments` are the epochs in the directory, ascending; `marks` have the salt of one
+/// whose start is damaged. Of what is `known` only the rest is read.
 pub(crate) fn read_chain<D: Directory>(
     directory: &D,
     segments: &[u64],
+    marks: &[Mark],
     cache: &Arc<Cache>,
+    known: Option<&Known>,
 ) -> Result<Read<D::File>, StoreError> {
     for &epoch in segments.iter().rev() {
         let file = open_segment(directory, epoch)?.ok_or_else(|| missing(epoch))?;
-        let Some(head) = read_head(&file, epoch)? else { continue };
-        let Some(mut older) = follow(directory, &head)? else { continue };
-        older.push(Older { epoch, file, accepted_bytes: head.end, durable_bytes: head.durable_to });
+        let salt_left = || salt_left(directory, &file, epoch, segments, marks);
+        let Some(head) = read_head(&file, epoch, salt_left)? else { continue };
+        let Some(mut older) = follow(directory, &head, known)? else { continue };
+        let (accepted_bytes, durable_bytes, salt) = (head.end, head.durable_to, head.salt);
+        older.push(Older { epoch, file, accepted_bytes, durable_bytes, salt });
+        let parts = || older.iter().map(|older| (older.part(), &older.file));
+        // An error does not matter: reading all of it finds out.
+        let tail = known.and_then(|known| known.tail(&head.list, parts()).ok().flatten());
+        if let Some(tail) = tail {
+            let index = Index::new(Arc::clone(cache));
+            let (covered, collected) = (covered_by(&head.list), head.list.collected);
+            let replay_bytes = tail.replay_bytes;
+            let tail = Some(tail);
+            return Ok(Read { older, index, covered, replay_bytes, collected, rebuilt: false, tail });
+        }
         if let Some(read) = through_tables(directory, &head, &mut older, cache)? {
             return Ok(read);
         }
         let rebuilt = !head.list.tables.is_empty();
         let (index, replay_bytes) = from_segments(&older, cache)?;
         let (covered, collected) = (Covered::default(), head.list.collected);
-        return Ok(Read { older, index, covered, replay_bytes, collected, rebuilt });
+        return Ok(Read { older, index, covered, replay_bytes, collected, rebuilt, tail: None });
     }
     let index = Index::new(Arc::clone(cache));
     let (older, covered, collected) = (Vec::new(), Covered::default(), Vec::new());
-    Ok(Read { older, index, covered, replay_bytes: 0, collected, rebuilt: false })
+    Ok(Read { older, index, covered, replay_bytes: 0, collected, rebuilt: false, tail: None })
 }
 
 /// Opens the segments that a head lists. Returns `None` if one ends early, which makes the head
@@ -92,9 +125,13 @@ pub(crate) fn read_chain<D: Directory>(
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] if something durable is missing.
-fn follow<D: Directory>(directory: &D, head: &Head) -> Result<Option<Vec<Older<D::File>>>, StoreError> {
+fn follow<D: Directory>(
+    directory: &D,
+    head: &Head,
+    known: Option<&Known>,
+) -> Result<Option<Vec<Older<D::File>>>, StoreError> {
     let mut older = Vec::new();
-    for &ListedSegment { epoch, accepted_bytes, durable_bytes, .. } in &head.list.segments {
+    for &ListedSegment { epoch, accepted_bytes, durable_bytes, salt, .. } in &head.list.segments {
         // A head that is durable, be it in part, was made so after what it lists.
         let durable_bytes = if head.durable_to > 0 { accepted_bytes } else { durable_bytes };
         let Some(file) = open_segment(directory, epoch)? else {
@@ -103,10 +140,14 @@ fn follow<D: Directory>(directory: &D, head: &Head) -> Result<Option<Vec<Older<D
             }
             return Err(missing(epoch));
         };
+        if known.is_some_and(|known| known.has(epoch, accepted_bytes, salt)) {
+            older.push(Older { epoch, file, accepted_bytes, durable_bytes, salt });
+            continue;
+        }
         let size = file.status().map_err(|error| error.at(&segment_name(epoch)))?.size_bytes;
         let whole_to = match durable_bytes.min(size) {
             whole_to if whole_to == accepted_bytes || whole_to < durable_bytes => whole_to,
-            from => whole_to_with_values(&file, epoch, from, accepted_bytes)?,
+            from => whole_to_with_values(&file, epoch, from, accepted_bytes, salt)?,
         };
         if whole_to < durable_bytes {
             return Err(damaged(epoch, whole_to));
@@ -114,7 +155,7 @@ fn follow<D: Directory>(directory: &D, head: &Head) -> Result<Option<Vec<Older<D
         if whole_to < accepted_bytes {
             return Ok(None);
         }
-        older.push(Older { epoch, file, accepted_bytes, durable_bytes });
+        older.push(Older { epoch, file, accepted_bytes, durable_bytes, salt });
     }
     Ok(Some(older))
 }
@@ -127,7 +168,7 @@ fn through_tables<D: Directory>(
     older: &mut Vec<Older<D::File>>,
     cache: &Arc<Cache>,
 ) -> Result<Option<Read<D::File>>, StoreError> {
-    let List { replay_from, segments, tables, collected } = &head.list;
+    let List { replay_from, tables, collected, .. } = &head.list;
     if tables.is_empty() {
         return Ok(None);
     }
@@ -136,17 +177,13 @@ fn through_tables<D: Directory>(
         let Some(table) = open_table(directory, listed, cache)? else { return Ok(None) };
         index.tables.push(Kept { table, is_durable: head.durable_to > 0 });
     }
-    let covered = segments.iter().take_while(|listed| listed.epoch < *replay_from);
-    let covered = covered.map(|listed| {
-        (listed.epoch, Used { live_bytes: listed.live_bytes, removal_bytes: listed.removal_bytes })
-    });
-    let covered = Covered { before: *replay_from, segments: covered.collect() };
+    let covered = covered_by(&head.list);
     for (epoch, used) in &covered.segments {
         index.usage.enter(*epoch, *used);
     }
     let mut replay_bytes = 0;
     for segment in older.iter().filter(|segment| segment.epoch >= *replay_from) {
-        match replay(segment.epoch, &segment.file, segment.accepted_bytes, &mut index) {
+        match replay(segment.epoch, segment.records(), segment.accepted_bytes, &mut index) {
             Ok(bytes) => replay_bytes += bytes,
             Err(_) if index.is_damaged() => return Ok(None),
             Err(error) => return Err(error),
@@ -154,7 +191,16 @@ fn through_tables<D: Directory>(
     }
     let older = std::mem::take(older);
     let collected = collected.clone();
-    Ok(Some(Read { older, index, covered, replay_bytes, collected, rebuilt: false }))
+    Ok(Some(Read { older, index, covered, replay_bytes, collected, rebuilt: false, tail: None }))
+}
+
+/// Returns what the tables of a list cover.
+fn covered_by(list: &List) -> Covered {
+    let covered = list.segments.iter().take_while(|listed| listed.epoch < list.replay_from);
+    let covered = covered.map(|listed| {
+        (listed.epoch, Used { live_bytes: listed.live_bytes, removal_bytes: listed.removal_bytes })
+    });
+    Covered { before: list.replay_from, segments: covered.collect() }
 }
 
 /// Opens a table that a list has; `None` if it is not there or cannot be read, or is another.
@@ -182,7 +228,7 @@ fn from_segments<F: File>(older: &[Older<F>], cache: &Arc<Cache>) -> Result<(Ind
     let mut index = Index::new(Arc::clone(cache));
     let mut replay_bytes = 0;
     for segment in older {
-        replay_bytes += replay(segment.epoch, &segment.file, segment.accepted_bytes, &mut index)?;
+        replay_bytes += replay(segment.epoch, segment.records(), segment.accepted_bytes, &mut index)?;
     }
     Ok((index, replay_bytes))
 }
@@ -190,12 +236,11 @@ fn from_segments<F: File>(older: &[Older<F>], cache: &Arc<Cache>) -> Result<(Ind
 /// Applies the changes of a segment to the index, and returns what it cost.
 pub(crate) fn replay<F: File>(
     epoch: u64,
-    file: &F,
+    mut records: Records<'_, F>,
     accepted_bytes: u64,
     index: &mut Index<F>,
 ) -> Result<u64, StoreError> {
     index.usage.enter(epoch, Used::default());
-    let mut records = Records::new(file, epoch, 0, accepted_bytes);
     let mut bytes = 0;
     while let Some(record) = records.next()? {
         bytes += replay_bytes_of(record.header.record_bytes(), record.index.len());
@@ -207,11 +252,6 @@ pub(crate) fn replay<F: File>(
         end if end == accepted_bytes => Ok(bytes),
         end => Err(damaged(epoch, end)),
     }
-}
-
-/// Returns how much is read to replay a record.
-pub(crate) fn replay_bytes_of(record_bytes: u64, index_bytes: usize) -> u64 {
-    record_bytes.min((WINDOW_BYTES + index_bytes) as u64)
 }
 
 impl<F: File> Read<F> {

@@ -5,13 +5,13 @@
 //! crash loses some of it, the index is made of the segments alone.
 
 use crate::chain::{Covered, replay};
-use crate::directory::{Directory, File};
+use crate::directory::{Directory, File, IoKind};
 use crate::index::Index;
 use crate::lease::remove;
 use crate::list::List;
 use crate::log::{Log, Retired};
 use crate::names::{Name, lease_name, table_name};
-use crate::roll::{begin_with, claim, switch};
+use crate::roll::{begin_with, claim, number_is_taken, switch};
 use crate::table::{Table, TableError, build};
 use crate::usage::Used;
 use kvfs_contract::StoreError;
@@ -26,15 +26,18 @@ const GROWTH: u64 = 4;
 /// Most tables: a search for a key that no table has costs something in each.
 const MAX_TABLES: usize = 8;
 
-/// How much more there must be to replay before a checkpoint that failed is tried again.
+/// How much more there must be to replay before a checkpoint that failed is tried again; after each
+/// further failure, twice as much.
 const RETRY_BYTES: u64 = 1 << 20;
+const MAX_RETRY_BYTES: u64 = 64 << 20;
 
 /// Makes a checkpoint if an opening would take long without.
 ///
 /// A failure leaves the store as it was, or takes its right to write; the next call says so.
 pub(crate) fn if_due<D: Directory>(log: &mut Log<D>) {
     let changes = log.index.recent_changes();
-    let segments = log.older.iter().rev().take_while(|older| older.epoch >= log.covered.before).count();
+    let recent = log.older.iter().rev().take_while(|older| older.epoch >= log.covered.before);
+    let segments = recent.take(MAX_RECENT_SEGMENTS + 1).count();
     let due = changes >= log.options.max_recent_changes
         || log.replay_bytes >= log.options.max_replay_bytes
         || segments > MAX_RECENT_SEGMENTS && changes > 0;
@@ -42,8 +45,13 @@ pub(crate) fn if_due<D: Directory>(log: &mut Log<D>) {
         return;
     }
     match checkpoint(log) {
-        Ok(()) => log.checkpoint_at_bytes = 0,
-        Err(_) => log.checkpoint_at_bytes = log.replay_bytes.saturating_add(RETRY_BYTES),
+        Ok(()) => (log.checkpoint_at_bytes, log.checkpoint_retry_bytes) = (0, 0),
+        Err(_) => {
+            // A merge writes most of the tables anew, perhaps to find that the disk is full.
+            let retry = log.checkpoint_retry_bytes.saturating_mul(2).clamp(RETRY_BYTES, MAX_RETRY_BYTES);
+            log.checkpoint_retry_bytes = retry;
+            log.checkpoint_at_bytes = log.replay_bytes.saturating_add(retry);
+        }
     }
 }
 
@@ -55,7 +63,13 @@ pub(crate) fn checkpoint<D: Directory>(log: &mut Log<D>) -> Result<(), StoreErro
     let give_up = |log: &Log<D>| {
         let _ = remove(&log.directory, &table_name(epoch));
     };
-    let table = match write_table(log, epoch, replaces) {
+    let name = table_name(epoch);
+    let created = match log.directory.create(&name) {
+        Ok(file) => Ok(file),
+        Err(error) if error.kind == IoKind::Exists => Err(number_is_taken(log, &name)),
+        Err(error) => Err(error.at(&name)),
+    };
+    let table = match created.and_then(|file| write_table(log, file, epoch, replaces)) {
         Ok(table) => table,
         Err(error) => {
             give_up(log);
@@ -119,17 +133,19 @@ fn tables_to_merge<D: Directory>(log: &Log<D>) -> usize {
 
 fn write_table<D: Directory>(
     log: &Log<D>,
+    file: D::File,
     epoch: u64,
     replaces: usize,
 ) -> Result<Table<D::File>, StoreError> {
-    let name = table_name(epoch);
-    let file = log.directory.create(&name).map_err(|error| error.at(&name))?;
-    let built =
-        build(&file, epoch, log.index.newest(replaces)?).map_err(|error| of_merge(log, epoch, error))?;
+    let merged = log.index.tables.iter().take(replaces).map(|kept| kept.table.entries());
+    let most = merged.fold(log.index.recent_changes() as u64, u64::saturating_add);
+    let entries = log.index.newest(replaces)?;
+    let built = build(&file, epoch, most, entries).map_err(|error| of_merge(log, epoch, error))?;
     let table = Table::open(file, epoch, &log.index.cache)?;
     if table.digest() == built.digest {
         Ok(table)
     } else {
+        let name = table_name(epoch);
         Err(StoreError::Corrupt(format!("{name} changed just after it was written")))
     }
 }
@@ -151,16 +167,16 @@ pub(crate) fn rebuild<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> 
     let mut index = Index::new(Arc::clone(&log.index.cache));
     let mut replay_bytes = 0;
     for older in &log.older {
-        replay_bytes += replay(older.epoch, &older.file, older.accepted_bytes, &mut index)?;
+        replay_bytes += replay(older.epoch, older.records(), older.accepted_bytes, &mut index)?;
     }
     let own = &log.own;
-    replay_bytes += replay(own.lease.epoch, &own.file, own.end, &mut index)?;
+    replay_bytes += replay(own.lease.epoch, own.records(), own.end, &mut index)?;
     let damaged = std::mem::replace(&mut log.index, index);
     let retired = damaged
         .tables
         .iter()
         .map(|kept| Retired { name: Name::Table(kept.table.number()), bytes: kept.table.size_bytes() });
-    log.retired.extend(retired);
+    log.unused.extend(retired);
     log.covered = Covered::default();
     log.replay_bytes = replay_bytes;
     log.rebuilt += 1;

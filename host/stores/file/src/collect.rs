@@ -23,6 +23,9 @@ const SHORT: u64 = 4;
 /// Most files that count no more and still have their names.
 const MAX_RETIRED: usize = 8;
 
+/// So many looks at all segments, at most, while the garbage that is always put up with is made.
+const LOOKS: u64 = 64;
+
 /// As [`LIVE_PER_GARBAGE`], of a store at rest.
 const LIVE_PER_GARBAGE_AT_REST: u64 = 10;
 
@@ -70,12 +73,21 @@ pub(crate) fn if_due<D: Directory>(log: &mut Log<D>) {
     if log.full_until_live_bytes.is_some() {
         return if_due_when_full(log);
     }
-    if log.size_bytes() < log.collect_at_bytes {
+    if log.activity_bytes() < log.collect_at_activity {
+        return;
+    }
+    if log.collect_at_bytes > 0 && log.size_bytes() < log.collect_at_bytes {
         return;
     }
     let spare = log.index.usage.live_bytes() / LIVE_PER_GARBAGE + log.options.min_garbage_bytes;
-    let victims = due(log, spare);
-    if !victims.is_empty() && collect(log, &victims).is_err() {
+    let victims = match due(log, spare) {
+        Due::Now(victims) => victims,
+        Due::NotBefore(bytes) => {
+            log.collect_at_activity = log.activity_bytes().saturating_add(bytes);
+            return;
+        }
+    };
+    if collect(log, &victims).is_err() {
         log.collect_at_bytes = log.size_bytes() + log.options.min_garbage_bytes;
     }
 }
@@ -84,16 +96,24 @@ pub(crate) fn if_due<D: Directory>(log: &mut Log<D>) {
 pub(crate) fn at_end<D: Directory>(log: &mut Log<D>) {
     let spare = log.index.usage.live_bytes() / LIVE_PER_GARBAGE_AT_REST + log.options.min_garbage_bytes;
     for _ in 0..MAX_COLLECTIONS_AT_END {
-        let victims = due(log, spare);
+        let Due::Now(victims) = due(log, spare) else { return };
         // A failure leaves the garbage.
-        if victims.is_empty() || !log.is_writable() || collect(log, &victims).is_err() {
+        if !log.is_writable() || collect(log, &victims).is_err() {
             return;
         }
     }
 }
 
+/// The segments to collect, or when to look again.
+enum Due {
+    /// These segments.
+    Now(Vec<u64>),
+    /// Nothing, until so many more bytes were written or became garbage, or a segment begins.
+    NotBefore(u64),
+}
+
 /// Returns the segments to collect if there is more garbage than is put up with.
-fn due<D: Directory>(log: &Log<D>, spare: u64) -> Vec<u64> {
+fn due<D: Directory>(log: &Log<D>, spare: u64) -> Due {
     let all = candidates(log);
     let oldest = all.first().map(|oldest| oldest.epoch);
     let garbage: u64 = all.iter().map(Candidate::garbage_bytes).sum();
@@ -103,9 +123,11 @@ fn due<D: Directory>(log: &Log<D>, spare: u64) -> Vec<u64> {
     let is_short = |candidate: &Candidate| candidate.bytes < segment_bytes / SHORT;
     // The own segment still grows.
     let short = all.iter().rev().skip(1).filter(|candidate| is_short(candidate)).count();
-    // Every apply comes here, and most go no further.
+    // A byte that becomes garbage adds to it and takes half a byte from what is put up with.
+    let slack = spare.saturating_sub(garbage.max(removals));
+    let not_before = Due::NotBefore((slack / 2).max(log.options.min_garbage_bytes / LOOKS));
     if garbage <= spare && removals <= spare && short <= MAX_SHORT_SEGMENTS {
-        return Vec::new();
+        return not_before;
     }
 
     let mut movable: Vec<_> = all.into_iter().filter(|it| !log.stays.contains(&it.epoch)).collect();
@@ -116,7 +138,7 @@ fn due<D: Directory>(log: &Log<D>, spare: u64) -> Vec<u64> {
         victims
             .extend(movable.iter().map(|candidate| candidate.epoch).filter(|&epoch| Some(epoch) == oldest));
     } else if (garbage <= spare || !worth) && short <= MAX_SHORT_SEGMENTS {
-        return victims;
+        return if victims.is_empty() { not_before } else { Due::Now(victims) };
     }
     // The copy begins a segment, so it takes in what fits into one.
     let mut left = segment_bytes;
@@ -128,7 +150,7 @@ fn due<D: Directory>(log: &Log<D>, spare: u64) -> Vec<u64> {
             victims.push(candidate.epoch);
         }
     }
-    victims
+    if victims.is_empty() { not_before } else { Due::Now(victims) }
 }
 
 fn collect<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<(), StoreError> {

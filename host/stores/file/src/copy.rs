@@ -4,16 +4,16 @@
 //! that: a copy that fails is removed. The segments that were copied lose their names only after
 //! the new one is durable.
 
-use crate::chain::{Older, replay_bytes_of};
+use crate::chain::Older;
 use crate::directory::{Directory, File};
 use crate::index::changes_of;
 use crate::lease::remove;
 use crate::location::Location;
 use crate::log::{Log, Retired, State};
 use crate::names::{Name, lease_name, segment_name};
-use crate::own::Own;
+use crate::own::{NotWritten, Own};
 use crate::record::{Builder, FLAG_COPIES, FLAG_END};
-use crate::records::{Record, Records};
+use crate::records::{Record, Records, replay_bytes_of};
 use crate::remedy::reason;
 use crate::roll::{begin, switch};
 use crate::segment::damaged;
@@ -38,20 +38,22 @@ pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<()
     {
         log.stays.push(epoch);
     }
-    let copied = copied.map_err(|(error, _)| error).and_then(|()| {
+    let copied = copied.map_err(|(error, _)| NotWritten::Undone(error)).and_then(|()| {
         let end = next.finish(Builder::new(), FLAG_END);
         next.write(&end).map(|()| next.accept(&end))
     });
-    if let Err(error) = copied {
-        if next.leftover {
-            let why = "it is unknown whether a copy ended; open the store anew";
-            log.state = State::Broken(why.into());
-        } else {
-            // Without its end it counts for nobody.
-            let _ = remove(&log.directory, &segment_name(next.lease.epoch));
-            let _ = remove(&log.directory, &lease_name(next.lease.epoch));
-        }
-        return Err(error);
+    if let Err(not_written) = copied {
+        let not_written = match not_written {
+            NotWritten::Undone(_) => {
+                // Without its end it counts for nobody, and no crash gives it one.
+                let _ = remove(&log.directory, &segment_name(next.lease.epoch));
+                let _ = remove(&log.directory, &lease_name(next.lease.epoch));
+                not_written
+            }
+            NotWritten::InDoubt => NotWritten::Unknown("it is unknown whether a copy ended".into()),
+            NotWritten::Unknown(_) => not_written,
+        };
+        return Err(log.state.after(not_written));
     }
     switch(log, next)?;
     if let Err(error) = move_to_copies(log) {
@@ -74,7 +76,7 @@ pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<()
 /// Makes the index name the copies, which are found by reading them again: they are many, and memory
 /// is short.
 fn move_to_copies<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> {
-    let mut copies = Records::new(&log.own.file, log.own.lease.epoch, 0, log.own.end);
+    let mut copies = log.own.records();
     while let Some(record) = copies.next()? {
         log.replay_bytes += replay_bytes_of(record.header.record_bytes(), record.index.len());
         if record.has_changes() {
@@ -93,14 +95,14 @@ fn copy_all<D: Directory>(
     next: &mut Own<D::File>,
     victims: &[u64],
 ) -> Result<(), (StoreError, u64)> {
-    let own = (log.own.lease.epoch, &log.own.file, log.own.end);
-    let older = log.older.iter().map(|older| (older.epoch, &older.file, older.accepted_bytes));
+    let own = (log.own.lease.epoch, &log.own.file, log.own.end, log.own.salt);
+    let older = log.older.iter().map(|older| (older.epoch, &older.file, older.accepted_bytes, older.salt));
     let all: Vec<_> = older.chain([own]).collect();
     let oldest_kept = all.iter().map(|(epoch, ..)| *epoch).find(|epoch| !victims.contains(epoch));
     let mut builder = Builder::new();
-    for &(epoch, file, accepted_bytes) in all.iter().filter(|(epoch, ..)| victims.contains(epoch)) {
+    for &(epoch, file, accepted_bytes, salt) in all.iter().filter(|(epoch, ..)| victims.contains(epoch)) {
         let keeps_removals = oldest_kept.is_some_and(|oldest| oldest < epoch);
-        let mut records = Records::new(file, epoch, 0, accepted_bytes);
+        let mut records = Records::new(file, epoch, 0, accepted_bytes, Some(salt));
         copy_segment(log, next, &mut builder, &mut records, file, keeps_removals)
             .and_then(|()| match records.offset() {
                 end if end == accepted_bytes => Ok(()),

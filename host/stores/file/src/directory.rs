@@ -32,6 +32,9 @@ pub trait Directory {
     /// Makes the names durable.
     fn sync(&self) -> Result<(), IoError>;
 
+    /// Returns random bytes that no guest can guess.
+    fn random(&self) -> Result<[u8; 16], IoError>;
+
     /// Waits a moment, longer after more attempts, because another program was faster. Two that wait
     /// for each other should wait differently long.
     fn pause(&self, _attempts: u32) {}

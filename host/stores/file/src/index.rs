@@ -8,7 +8,7 @@ use crate::names::segment_name;
 use crate::record::{Change, KEY_OVERHEAD_BYTES, changes};
 use crate::records::Record;
 use crate::small::Small;
-use crate::table::{Cache, Caching, Entry, Merge, Place, Table, TableError};
+use crate::table::{Cache, Caching, Entry, KeyHash, Merge, Place, Table, TableError};
 use crate::usage::Usage;
 use kvfs_contract::{Key, KeyRef, Mutation, StoreError, key_range};
 use std::collections::BTreeMap;
@@ -80,14 +80,15 @@ impl<F: File> Index<F> {
     ///
     /// # Cost
     ///
-    /// One search in memory; for a key without a recent change, also one in each table until one
-    /// has it.
+    /// One search in memory; for a key without a recent change, also a look at the filter of each
+    /// table until one has the key, and a search in that one.
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Location>, StoreError> {
         if let Some(place) = self.recent.get(&KeyRef::new(key)) {
             return Ok(Location::of(*place));
         }
+        let hash = KeyHash::of(key);
         for Kept { table, .. } in &self.tables {
-            if let Some(place) = table.get(key).map_err(|error| self.seen(error))? {
+            if let Some(place) = table.find(key, hash).map_err(|error| self.seen(error))? {
                 return Ok(self.counting(place));
             }
         }
@@ -165,6 +166,7 @@ impl<F: File> Index<F> {
         for (key, length) in changes_of(record)? {
             let before = self.find(key)?;
             let location = length.map(|length| Location { epoch, offset, length });
+            self.small.forget(key);
             self.change(key, location, epoch, before);
             offset += u64::from(length.unwrap_or(0));
         }
@@ -172,7 +174,7 @@ impl<F: File> Index<F> {
     }
 
     /// Changes the location of a key by a record of this epoch; `None` removes it. `before` is the
-    /// location before the record.
+    /// location before the record. The caller sees to the small value of the key.
     pub(crate) fn change(
         &mut self,
         key: &[u8],
@@ -180,7 +182,6 @@ impl<F: File> Index<F> {
         epoch: u64,
         before: Option<Location>,
     ) {
-        self.small.forget(key);
         let replaced = match location {
             Some(location) => {
                 self.usage.add(epoch, cost(key.len(), location.length));

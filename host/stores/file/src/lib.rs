@@ -15,6 +15,7 @@ mod directory;
 mod names;
 mod record;
 mod remedy;
+mod salt;
 
 mod lease;
 mod list;
@@ -30,6 +31,8 @@ mod own;
 mod segment;
 
 mod index;
+
+mod known;
 
 mod chain;
 
@@ -49,6 +52,10 @@ mod turn;
 mod store;
 
 mod salvage;
+
+/// The key of the marker by which a store is the beginning of a copy: whoever opens one with it must
+/// refuse it, unless to go on with the copy. No volume has the key.
+pub const COPY_MARKER_KEY: &[u8] = b"\x00kvfs-copying";
 
 /// Returns whether a file of this name is a sign of a store in its directory.
 pub fn is_own_name(name: &str) -> bool {

@@ -7,13 +7,15 @@
 //! 14 collected    u16       16 durable bytes  u64                    16 hash of its end u64
 //!                           24 live bytes     u64
 //!                           32 removal bytes  u64                  then, for each segment that was
-//!                                                                  collected of late, oldest first:
+//!                           40 salt   16 bytes                     collected of late, oldest first:
 //!                                                                     0 epoch           u64
 //!                                                                     8 accepted bytes  u64
 //! ```
 //!
-//! The first form of the list was epochs and accepted bytes alone, without the head of 16 bytes; its
+//! The second form of the list had no salts. The first form of the list was epochs and accepted bytes alone, without the head of 16 bytes; its
 //! writers made segments durable before they listed them.
+
+use crate::salt::Salt;
 
 /// Most segments that a list may have.
 pub(crate) const MAX_LISTED_SEGMENTS: usize = 1 << 16;
@@ -43,7 +45,7 @@ pub(crate) struct List {
 }
 
 /// A segment in a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ListedSegment {
     pub(crate) epoch: u64,
     /// How much of it counts.
@@ -54,7 +56,12 @@ pub(crate) struct ListedSegment {
     pub(crate) live_bytes: u64,
     /// The removals in it; 0 in a segment to replay.
     pub(crate) removal_bytes: u64,
+    /// Its salt, so that it need not be read, and if its start gets damaged.
+    pub(crate) salt: Salt,
 }
+
+/// A segment that counts: its epoch, its accepted and durable bytes, and its salt.
+pub(crate) type Part = (u64, u64, u64, Salt);
 
 /// A table in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +79,10 @@ impl List {
         bytes.extend_from_slice(&(self.segments.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&(self.tables.len() as u16).to_le_bytes());
         bytes.extend_from_slice(&(self.collected.len() as u16).to_le_bytes());
-        let segments = self
-            .segments
-            .iter()
-            .flat_map(|s| [s.epoch, s.accepted_bytes, s.durable_bytes, s.live_bytes, s.removal_bytes]);
+        let segments = self.segments.iter().flat_map(|s| {
+            let [seed, tail] = s.salt.to_numbers();
+            [s.epoch, s.accepted_bytes, s.durable_bytes, s.live_bytes, s.removal_bytes, seed, tail]
+        });
         let tables = self.tables.iter().flat_map(|table| [table.epoch, table.size_bytes, table.hash]);
         let collected = self.collected.iter().flat_map(|&(epoch, accepted_bytes)| [epoch, accepted_bytes]);
         for number in segments.chain(tables).chain(collected) {
@@ -86,6 +93,16 @@ impl List {
 
     /// Reads a list in a segment of this epoch; `None` if it is none.
     pub(crate) fn from_bytes(bytes: &[u8], epoch: u64) -> Option<Self> {
+        Self::read(bytes, epoch, 7)
+    }
+
+    /// Reads a list of the second form.
+    pub(crate) fn from_second_form(bytes: &[u8], epoch: u64) -> Option<Self> {
+        Self::read(bytes, epoch, 5)
+    }
+
+    /// Reads a list with so many numbers for each segment.
+    fn read(bytes: &[u8], epoch: u64, per_segment: usize) -> Option<Self> {
         let replay_from = u64::from_le_bytes(*bytes.first_chunk()?);
         let segments = u32::from_le_bytes(*bytes.get(8..)?.first_chunk()?) as usize;
         let tables = usize::from(u16::from_le_bytes(*bytes.get(12..)?.first_chunk()?));
@@ -94,17 +111,21 @@ impl List {
             return None;
         }
         let numbers = numbers(bytes.get(16..)?)?;
-        if numbers.len() != segments * 5 + tables * 3 + collected * 2 {
+        if numbers.len() != segments * per_segment + tables * 3 + collected * 2 {
             return None;
         }
-        let (of_segments, rest) = numbers.split_at_checked(segments * 5)?;
+        let (of_segments, rest) = numbers.split_at_checked(segments * per_segment)?;
         let (of_tables, of_collected) = rest.split_at_checked(tables * 3)?;
-        let segments = of_segments.chunks_exact(5).map(|s| ListedSegment {
+        let segments = of_segments.chunks_exact(per_segment).map(|s| ListedSegment {
             epoch: s[0],
             accepted_bytes: s[1],
             durable_bytes: s[2],
             live_bytes: s[3],
             removal_bytes: s[4],
+            salt: s
+                .get(5..)
+                .and_then(|salt| salt.first_chunk())
+                .map_or(Salt::NONE, |it| Salt::from_numbers(*it)),
         });
         let tables =
             of_tables.chunks_exact(3).map(|t| ListedTable { epoch: t[0], size_bytes: t[1], hash: t[2] });
@@ -119,7 +140,7 @@ impl List {
         let segments = numbers.chunks(2).map(|pair| {
             let &[epoch, accepted_bytes] = pair else { return None };
             let durable_bytes = accepted_bytes;
-            Some(ListedSegment { epoch, accepted_bytes, durable_bytes, live_bytes: 0, removal_bytes: 0 })
+            Some(ListedSegment { epoch, accepted_bytes, durable_bytes, ..ListedSegment::default() })
         });
         let segments =
             segments.collect::<Option<Vec<_>>>().filter(|found| found.len() <= MAX_LISTED_SEGMENTS)?;
@@ -158,6 +179,7 @@ mod tests {
             durable_bytes: 500,
             live_bytes: 300,
             removal_bytes: 20,
+            salt: Salt::from_numbers([epoch, 9]),
         };
         let table = |epoch| ListedTable { epoch, size_bytes: 4096, hash: u64::MAX - epoch };
         List {
@@ -177,6 +199,20 @@ mod tests {
         }
         assert_eq!(List::from_bytes(&[&bytes[..], &[0; 8]].concat(), 5), None);
         assert_eq!(List::from_bytes(&List::default().to_bytes(), 1), Some(List::default()));
+    }
+
+    #[test]
+    fn a_list_of_the_second_form_has_no_salts() {
+        let mut without = list();
+        without.segments.iter_mut().for_each(|segment| segment.salt = Salt::NONE);
+        let mut bytes = list().to_bytes();
+        for number in (0..3).rev() {
+            let at = 16 + 56 * number + 40;
+            bytes.drain(at..at + 16);
+        }
+        assert_eq!(List::from_second_form(&bytes, 5), Some(without));
+        assert_eq!(List::from_bytes(&bytes, 5), None);
+        assert_eq!(List::from_second_form(&list().to_bytes(), 5), None);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! The files of an open store: a segment to append to, older ones to read from, and the index.
 
-use crate::chain::{Covered, Older, older_file, replay_bytes_of};
+use crate::chain::{Covered, Older, older_file};
 use crate::directory::{Directory, File, IoError};
 use crate::index::{Index, shrinks};
+use crate::known::Known;
 use crate::lease::remove;
-use crate::list::{List, ListedSegment, ListedTable, MAX_COLLECTED};
+use crate::list::{List, ListedSegment, ListedTable, MAX_COLLECTED, Part};
 use crate::location::Location;
-use crate::mark::Marker;
+use crate::mark::{Mark, Marker};
 use crate::names::{Name, segment_name};
-use crate::own::Own;
+use crate::own::{NotWritten, Own};
 use crate::record::Builder;
+use crate::records::replay_bytes_of;
 use crate::remedy::reason;
 use crate::reserve;
 use crate::usage::Used;
@@ -25,6 +27,9 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) older: Vec<Older<D::File>>,
     /// Files that count no more, and go once that is durable.
     pub(crate) retired: Vec<Retired>,
+    /// Tables that are damaged and that the own start still lists. They count no more once the next
+    /// segment begins.
+    pub(crate) unused: Vec<Retired>,
     /// Segments that were collected of late: epochs and accepted bytes.
     pub(crate) collected: Vec<(u64, u64)>,
     /// Names were created since the directory was last made durable.
@@ -39,8 +44,14 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) state: State,
     /// Size of the files at which a collection that failed is tried again.
     pub(crate) collect_at_bytes: u64,
+    /// The activity before which no collection is due.
+    pub(crate) collect_at_activity: u64,
+    /// All bytes that were appended since the opening.
+    pub(crate) appended_bytes: u64,
     /// What there must be to replay before a checkpoint that failed is tried again.
     pub(crate) checkpoint_at_bytes: u64,
+    /// How much more that was at the last failure.
+    pub(crate) checkpoint_retry_bytes: u64,
     /// Size of the own segment at which a roll that failed is tried again.
     pub(crate) roll_at_bytes: u64,
     /// Segments that cannot be collected, because they are damaged.
@@ -73,6 +84,9 @@ pub struct Options {
     /// Opens a store that has lost what was durable, as far as a mark tells, with what is there;
     /// the marks that tell of more are removed. False unless told.
     pub accept_loss: bool,
+    /// Never takes the store back from another opener: once one has it, each change is
+    /// [`StoreError::Unavailable`]. False unless told.
+    pub alone: bool,
 }
 
 impl Options {
@@ -86,6 +100,7 @@ impl Options {
         max_replay_bytes: 32 << 20,
         max_cache_bytes: 32 << 20,
         accept_loss: false,
+        alone: false,
     };
 }
 
@@ -109,6 +124,20 @@ pub(crate) enum State {
     Fenced(Option<Doubtful>),
     /// The contents of the disk are unknown. In words: why.
     Broken(String),
+}
+
+impl State {
+    /// Takes in that a record was not written. Returns the error to report.
+    pub(crate) fn after(&mut self, not_written: NotWritten) -> StoreError {
+        match not_written {
+            NotWritten::Undone(error) => error,
+            NotWritten::InDoubt => StoreError::UnknownOutcome,
+            NotWritten::Unknown(why) => {
+                *self = Self::Broken(format!("{why}; open the store anew"));
+                StoreError::UnknownOutcome
+            }
+        }
+    }
 }
 
 /// A record that was written when another opener may have had the store already.
@@ -153,25 +182,23 @@ impl<D: Directory> Log<D> {
             self.state = State::Fenced(None);
             return Err(StoreError::AccessDenied);
         }
-        own.clear_leftover()?;
         let mut builder = Builder::new();
         let at: Vec<u32> = mutations.iter().map(|m| builder.push(m.key(), m.value())).collect();
         let index_bytes = builder.values_at() as usize;
         let values_at = own.end + builder.values_at();
         let record = own.finish(builder, 0);
-        let written = own.write(&record);
-        if self.full_until_live_bytes.is_some() && written.is_ok() && !shrinks() {
+        let mut written = own.write(&record);
+        if let Err(NotWritten::Undone(StoreError::QuotaExceeded)) = written {
+            self.full_until_live_bytes.get_or_insert(u64::MAX);
+            if shrinks() {
+                let reserve_bytes = self.options.reserve_bytes;
+                written = reserve::without(&self.directory, reserve_bytes, || own.write(&record));
+            }
+        } else if self.full_until_live_bytes.is_some() && written.is_ok() && !shrinks() {
             self.full_until_live_bytes = None;
         }
-        if let Err(error) = written {
-            if error != StoreError::QuotaExceeded {
-                return Err(error);
-            }
-            self.full_until_live_bytes.get_or_insert(u64::MAX);
-            if !shrinks() {
-                return Err(error);
-            }
-            reserve::without(&self.directory, self.options.reserve_bytes, || own.write(&record))?;
+        if let Err(not_written) = written {
+            return Err(self.state.after(not_written));
         }
         // A newer opener that took the lease before this moment may have read the segment before
         // the write above. While the lease is held, a later one will read the segment after the
@@ -191,6 +218,7 @@ impl<D: Directory> Log<D> {
             }
         }
         own.accept(&record);
+        self.appended_bytes += record.len() as u64;
         let epoch = own.lease.epoch;
         self.replay_bytes += replay_bytes_of(record.len() as u64, index_bytes);
         for ((mutation, at), before) in mutations.iter().zip(at).zip(before) {
@@ -200,7 +228,10 @@ impl<D: Directory> Log<D> {
                     self.index.change(key, Some(Location { epoch, offset, length }), epoch, before);
                     self.index.small.keep(key, value);
                 }
-                Mutation::Delete { key } => self.index.change(key, None, epoch, before),
+                Mutation::Delete { key } => {
+                    self.index.change(key, None, epoch, before);
+                    self.index.small.forget(key);
+                }
             }
         }
         Ok(())
@@ -208,6 +239,9 @@ impl<D: Directory> Log<D> {
 
     /// Makes everything durable: older segments before the own one says so of itself. Then removes
     /// the files that count no more.
+    ///
+    /// Once another opener has the store, only syncs: that opener may count a record behind the own
+    /// end, where the note would lie, and decides what counts.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
         if self.own.synced_to == self.own.end && !self.new_names && self.retired.is_empty() {
             return Ok(());
@@ -222,8 +256,12 @@ impl<D: Directory> Log<D> {
         for kept in &mut self.index.tables {
             kept.is_durable = true;
         }
+        if !self.is_writable() {
+            return Ok(());
+        }
         self.own.note_synced();
-        self.marker.put(&self.directory, self.own.lease.epoch, self.own.synced_to);
+        let (epoch, durable_bytes, salt) = (self.own.lease.epoch, self.own.synced_to, self.own.salt);
+        self.marker.put(&self.directory, Mark { epoch, durable_bytes, salt });
         for retired in self.retired.drain(..) {
             // The next opener removes what is left.
             let _ = remove(&self.directory, &retired.name.text());
@@ -273,15 +311,35 @@ impl<D: Directory> Log<D> {
 
     /// Returns the list for a segment after the own one, without some of the segments.
     pub(crate) fn list(&self, without: &[u64]) -> List {
-        let own = (self.own.lease.epoch, self.own.end, self.own.synced_to);
-        let older = self.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
+        let own = (self.own.lease.epoch, self.own.end, self.own.synced_to, self.own.salt);
+        let older = self.older.iter().map(Older::part);
         let (gone, stay): (Vec<_>, Vec<_>) =
             older.chain([own]).partition(|(epoch, ..)| without.contains(epoch));
         let tables = self.index.tables.iter().map(|kept| kept.listed()).collect();
-        let gone = gone.into_iter().map(|(epoch, accepted_bytes, _)| (epoch, accepted_bytes));
+        let gone = gone.into_iter().map(|(epoch, accepted_bytes, ..)| (epoch, accepted_bytes));
         let mut collected: Vec<_> = self.collected.iter().copied().chain(gone).collect();
         collected.drain(..collected.len().saturating_sub(MAX_COLLECTED));
         List { collected, ..list(stay.into_iter(), &self.covered, tables) }
+    }
+
+    /// Returns what is known of the store, for the next turn; `None` if the index is of no use.
+    pub(crate) fn known(&self) -> Option<Known> {
+        if self.index.is_damaged() {
+            return None;
+        }
+        let own = (self.own.lease.epoch, self.own.end, self.own.synced_to, self.own.salt);
+        Some(Known {
+            parts: self.older.iter().map(Older::part).chain([own]).collect(),
+            tables: self.index.tables.iter().map(|kept| kept.listed()).collect(),
+            covered_before: self.covered.before,
+            collected: self.collected.clone(),
+        })
+    }
+
+    /// Returns the bytes that were written or became garbage since the opening, a number that only
+    /// grows.
+    pub(crate) fn activity_bytes(&self) -> u64 {
+        self.appended_bytes.saturating_add(self.index.usage.freed_bytes())
     }
 
     /// Returns the bytes of all segments that count.
@@ -290,15 +348,15 @@ impl<D: Directory> Log<D> {
     }
 }
 
-/// Returns the list of these segments (epoch, accepted and durable bytes) and tables.
+/// Returns the list of these segments and tables.
 pub(crate) fn list(
-    segments: impl Iterator<Item = (u64, u64, u64)>,
+    segments: impl Iterator<Item = Part>,
     covered: &Covered,
     tables: Vec<ListedTable>,
 ) -> List {
-    let segments = segments.map(|(epoch, accepted_bytes, durable_bytes)| {
+    let segments = segments.map(|(epoch, accepted_bytes, durable_bytes, salt)| {
         let Used { live_bytes, removal_bytes } = covered.of(epoch);
-        ListedSegment { epoch, accepted_bytes, durable_bytes, live_bytes, removal_bytes }
+        ListedSegment { epoch, accepted_bytes, durable_bytes, live_bytes, removal_bytes, salt }
     });
     List { replay_from: covered.before, segments: segments.collect(), tables, collected: Vec::new() }
 }

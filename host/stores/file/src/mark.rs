@@ -5,17 +5,20 @@
 //! not go on, unless the loss is accepted.
 //!
 //! ```text
-//!  0 magic "kvm1"       8 epoch         u64     24 zeros
-//!  4 zero    u32       16 durable bytes u64     56 hash of bytes 0..56 u64
+//!  0 magic "kvm1"       8 epoch         u64     24 salt of the segment, 16 bytes
+//!  4 zero    u32       16 durable bytes u64     40 zeros
+//!                                               56 hash of bytes 0..56 u64
 //! ```
 //!
 //! Numbers are little-endian; the hash is XXH64. The file has two such slots, written alternately
 //! in place, so that a write that a crash tears leaves the mark before it. Nothing syncs a mark: a
-//! crash that loses it leaves less to compare with, and nothing wrong.
+//! crash that loses it leaves less to compare with, and nothing wrong. Its salt tells records from
+//! values if the start of the segment is damaged.
 
 use crate::directory::{Directory, File, IoKind};
 use crate::lease::remove;
 use crate::names::{Name, mark_name, segment_name};
+use crate::salt::Salt;
 use kvfs_contract::StoreError;
 use xxhash_rust::xxh64::xxh64;
 
@@ -27,6 +30,7 @@ const MAGIC: [u8; 4] = *b"kvm1";
 pub(crate) struct Mark {
     pub(crate) epoch: u64,
     pub(crate) durable_bytes: u64,
+    pub(crate) salt: Salt,
 }
 
 impl Mark {
@@ -35,6 +39,7 @@ impl Mark {
         bytes[0..4].copy_from_slice(&MAGIC);
         bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.durable_bytes.to_le_bytes());
+        bytes[24..40].copy_from_slice(&self.salt.to_bytes());
         let hash = xxh64(&bytes[..56], 0);
         bytes[56..64].copy_from_slice(&hash.to_le_bytes());
         bytes
@@ -44,7 +49,8 @@ impl Mark {
     fn from_bytes(bytes: &[u8], epoch: u64) -> Option<Self> {
         let bytes: &[u8; SLOT_BYTES] = bytes.try_into().ok()?;
         let durable_bytes = u64::from_le_bytes(*bytes.get(16..)?.first_chunk()?);
-        let mark = Self { epoch, durable_bytes };
+        let salt = Salt::from_bytes(*bytes.get(24..)?.first_chunk()?);
+        let mark = Self { epoch, durable_bytes, salt };
         (mark.to_bytes() == *bytes).then_some(mark)
     }
 }
@@ -76,7 +82,7 @@ pub(crate) fn read_marks<D: Directory>(directory: &D, names: &[Name]) -> Result<
 /// [`StoreError::Corrupt`] if a durable part is missing.
 pub(crate) fn check(marks: &[Mark], read: &[(u64, u64)]) -> Result<(), StoreError> {
     let newest = read.last().map(|&(epoch, _)| epoch);
-    for &Mark { epoch, durable_bytes } in marks {
+    for &Mark { epoch, durable_bytes, .. } in marks {
         let found = read.iter().find(|(of, _)| *of == epoch).map(|&(_, accepted_bytes)| accepted_bytes);
         let what = match found {
             Some(accepted_bytes) if accepted_bytes >= durable_bytes => continue,
@@ -121,7 +127,8 @@ impl<F: File> Marker<F> {
     ///
     /// A mark that cannot be written, on a full disk for example, is left out: an older one stays,
     /// and says something weaker that is as true.
-    pub(crate) fn put<D: Directory<File = F>>(&mut self, directory: &D, epoch: u64, durable_bytes: u64) {
+    pub(crate) fn put<D: Directory<File = F>>(&mut self, directory: &D, mark: Mark) {
+        let epoch = mark.epoch;
         let current = match self.current.take() {
             Some(current) if current.epoch == epoch => Some(current),
             before => {
@@ -132,8 +139,7 @@ impl<F: File> Marker<F> {
         };
         let Some(mut current) = current else { return };
         let at = if current.second_slot { SLOT_BYTES as u64 } else { 0 };
-        let bytes = Mark { epoch, durable_bytes }.to_bytes();
-        if current.file.write(at, &bytes).is_ok() {
+        if current.file.write(at, &mark.to_bytes()).is_ok() {
             current.second_slot = !current.second_slot;
             for older in self.older.drain(..) {
                 // The next opener removes what is left.
@@ -155,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_any_flipped_bit_is_found() {
-        let mark = Mark { epoch: 7, durable_bytes: 1 << 40 };
+        let mark = Mark { epoch: 7, durable_bytes: 1 << 40, salt: Salt::from_numbers([3, 4]) };
         let bytes = mark.to_bytes();
         assert_eq!(Mark::from_bytes(&bytes, 7), Some(mark));
         assert_eq!(Mark::from_bytes(&bytes, 8), None, "another segment's");
@@ -172,7 +178,8 @@ mod tests {
 
     #[test]
     fn less_than_a_mark_says_is_an_error_and_a_collected_segment_is_none() {
-        let marks = [Mark { epoch: 4, durable_bytes: 100 }, Mark { epoch: 6, durable_bytes: 200 }];
+        let mark = |epoch, durable_bytes| Mark { epoch, durable_bytes, salt: Salt::NONE };
+        let marks = [mark(4, 100), mark(6, 200)];
         let read: [&[(u64, u64)]; 4] =
             [&[(4, 100), (6, 200)], &[(6, 300)], &[(3, 5), (7, 0)], &[(4, 1000), (6, 200)]];
         for read in read {

@@ -3,6 +3,7 @@
 
 use crate::chain::{Older, read_chain};
 use crate::directory::{Directory, File, IoError};
+use crate::known::{Known, Tail};
 use crate::lease::{Lease, names, next_epoch, remove};
 use crate::list::List;
 use crate::log::{Log, Options, Retired, State, list};
@@ -11,6 +12,7 @@ use crate::names::{Name, lease_name, segment_name};
 use crate::own::{NotBegun, Own};
 use crate::record::HEADER_BYTES;
 use crate::reserve;
+use crate::salt::Salt;
 use crate::table::Cache;
 use crate::usage::Used;
 use kvfs_contract::StoreError;
@@ -25,15 +27,28 @@ enum Attempt<T> {
     Overtaken,
 }
 
-/// Takes the store, from another opener if there is one.
-pub(crate) fn take<D: Directory + Clone>(directory: &D, options: Options) -> Result<Log<D>, StoreError> {
+/// An open store.
+pub(crate) struct Taken<D: Directory> {
+    pub(crate) log: Log<D>,
+    /// Changes for the index that the opener has from its last turn; the log's own is empty then.
+    pub(crate) tail: Option<Tail>,
+}
+
+/// Takes the store, from another opener if there is one. `known` is what the opener knows from its
+/// last turn.
+pub(crate) fn take<D: Directory + Clone>(
+    directory: &D,
+    options: Options,
+    known: Option<&Known>,
+) -> Result<Taken<D>, StoreError> {
+    let attempt = || attempt(directory, options, known);
     for number in 0..MAX_ATTEMPTS {
-        let mut attempted = attempt(directory, options);
+        let mut attempted = attempt();
         if matches!(attempted, Err(StoreError::QuotaExceeded)) {
-            attempted = reserve::without(directory, options.reserve_bytes, || attempt(directory, options));
+            attempted = reserve::without(directory, options.reserve_bytes, attempt);
         }
-        if let Attempt::Done(log) = attempted? {
-            return Ok(*log);
+        if let Attempt::Done(taken) = attempted? {
+            return Ok(*taken);
         }
         directory.pause(number);
     }
@@ -45,10 +60,11 @@ pub(crate) fn take<D: Directory + Clone>(directory: &D, options: Options) -> Res
 fn attempt<D: Directory + Clone>(
     directory: &D,
     options: Options,
-) -> Result<Attempt<Box<Log<D>>>, StoreError> {
+    known: Option<&Known>,
+) -> Result<Attempt<Box<Taken<D>>>, StoreError> {
     let epoch = next_epoch(directory)?;
     let Some(lease) = Lease::claim(directory, epoch)? else { return Ok(Attempt::Overtaken) };
-    let opened = attempt_with(directory, options, lease);
+    let opened = attempt_with(directory, options, lease, known);
     if opened.is_err() {
         // Nobody misses the lease: it only kept others from this attempt.
         let _ = remove(directory, &lease_name(epoch));
@@ -61,7 +77,8 @@ fn attempt_with<D: Directory + Clone>(
     directory: &D,
     options: Options,
     lease: Lease<D::File>,
-) -> Result<Attempt<Box<Log<D>>>, StoreError> {
+    known: Option<&Known>,
+) -> Result<Attempt<Box<Taken<D>>>, StoreError> {
     let epoch = lease.epoch;
     lease.revoke_older(directory)?;
 
@@ -74,7 +91,7 @@ fn attempt_with<D: Directory + Clone>(
     }
     let marks = read_marks(directory, &names)?;
     let cache = Cache::new(options.max_cache_bytes);
-    let read = read_chain(directory, &segments, &cache).and_then(|read| {
+    let read = read_chain(directory, &segments, &marks, &cache, known).and_then(|read| {
         if !options.accept_loss {
             check(&marks, &read.accepted())?;
         }
@@ -89,8 +106,11 @@ fn attempt_with<D: Directory + Clone>(
     if let Some(last) = read.older.last() {
         settle_end(last)?;
     }
-    let older = read.older.iter().map(|older| (older.epoch, older.accepted_bytes, older.durable_bytes));
-    let tables: Vec<_> = read.index.tables.iter().map(|kept| kept.listed()).collect();
+    let older = read.older.iter().map(Older::part);
+    let tables: Vec<_> = match (&read.tail, known) {
+        (Some(_), Some(known)) => known.tables.clone(),
+        _ => read.index.tables.iter().map(|kept| kept.listed()).collect(),
+    };
     let collected = read.collected.clone();
     let list = List { collected: collected.clone(), ..list(older, &read.covered, tables) };
     let own = match Own::begin(directory, lease, &list, 0) {
@@ -100,6 +120,10 @@ fn attempt_with<D: Directory + Clone>(
     };
     if !own.lease.is_held()? {
         return Ok(Attempt::Overtaken);
+    }
+    if read.older.last().is_some_and(|last| last.salt == Salt::NONE) {
+        // If a crash tore the first start with a salt, its segment would look like the older ones.
+        own.file.sync().map_err(|error| error.at(&segment_name(epoch)))?;
     }
     let mut marker = Marker::new(&names);
     if options.accept_loss && check(&marks, &read.accepted()).is_err() {
@@ -116,12 +140,13 @@ fn attempt_with<D: Directory + Clone>(
     let retired = retired.map(|name| Retired { name, bytes: 0 }).collect();
     let mut index = read.index;
     index.usage.enter(own.lease.epoch, Used::default());
-    Ok(Attempt::Done(Box::new(Log {
+    let log = Log {
         directory: directory.clone(),
         own,
         marker,
         older: read.older,
         retired,
+        unused: Vec::new(),
         collected,
         new_names: true,
         index,
@@ -130,13 +155,17 @@ fn attempt_with<D: Directory + Clone>(
         rebuilt: u64::from(read.rebuilt),
         state: State::Writable,
         collect_at_bytes: 0,
+        collect_at_activity: 0,
+        appended_bytes: 0,
         roll_at_bytes: 0,
         checkpoint_at_bytes: 0,
+        checkpoint_retry_bytes: 0,
         stays: Vec::new(),
         full_until_live_bytes: None,
         // A loss later on, which a turn taken back would find, was accepted by nobody.
         options: Options { accept_loss: false, ..options },
-    })))
+    };
+    Ok(Attempt::Done(Box::new(Taken { log, tail: read.tail })))
 }
 
 /// Makes what lies behind the end of the newest segment stay as it was read. A record that was

@@ -130,7 +130,7 @@ fn read<D: Directory>(
     if segments.is_empty() && (marks.is_empty() || options.accept_loss) {
         return Ok(None);
     }
-    let read = read_chain(directory, &segments, cache)?;
+    let read = read_chain(directory, &segments, &marks, cache, None)?;
     if !options.accept_loss {
         check(&marks, &read.accepted())?;
     }

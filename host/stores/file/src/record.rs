@@ -3,7 +3,7 @@
 //! ```text
 //!  0 magic "kvf1"        24 synced-to   u64       48 hash of the values  u64
 //!  4 flags     u32       32 index bytes u32       56 hash of bytes 0..56 u64, seeded with
-//!  8 epoch     u64       36 value bytes u32          the record's offset in its segment
+//!  8 epoch     u64       36 value bytes u32          the record's offset and the salt
 //! 16 sequence  u64       40 hash of the index u64
 //! ```
 //!
@@ -12,9 +12,13 @@
 //! that order. `synced-to` is the offset up to which the segment was durable when the record was
 //! written.
 //!
+//! A segment has a salt, which its start has in front of its list ([`FLAG_SALT`]). The header of the
+//! start itself, and all headers in segments that older versions wrote, are hashed without it.
+//!
 //! A *note* is a header alone, at the offset up to which it declares the segment durable. It has no
 //! place in the sequence: the next record overwrites it.
 
+use crate::salt::Salt;
 use xxhash_rust::xxh64::xxh64;
 
 pub(crate) const HEADER_BYTES: usize = 64;
@@ -35,6 +39,9 @@ pub(crate) const FLAG_NOTE: u32 = 8;
 pub(crate) const FLAG_LIST: u32 = 16;
 /// A start of copied records: the segment counts once a record with [`FLAG_END`] follows.
 pub(crate) const FLAG_COPIES: u32 = 32;
+/// A start whose index is the segment's salt and then a list with the salts of others. Versions
+/// that do not know the flag take it for a list that is none, and refuse the store.
+pub(crate) const FLAG_SALT: u32 = 64;
 
 /// The sequence number of a note. No record has it, so a reader of records stops at a note.
 pub(crate) const NOTE_SEQUENCE: u64 = u64::MAX;
@@ -65,12 +72,13 @@ impl Header {
         HEADER_BYTES as u64 + u64::from(self.index_bytes) + u64::from(self.values_bytes)
     }
 
-    /// Reads the header of a record at `offset` of a segment; `None` if it is not whole.
-    pub(crate) fn read(bytes: &[u8], offset: u64) -> Option<Self> {
+    /// Reads the header of a record at `offset` of a segment with this salt; `None` if it is not
+    /// whole. The start of a segment has none.
+    pub(crate) fn read(bytes: &[u8], offset: u64, salt: Salt) -> Option<Self> {
         let bytes: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
         let u32_at = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
         let u64_at = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-        if bytes[..4] != MAGIC || u64_at(56)? != xxh64(&bytes[..56], offset) {
+        if bytes[..4] != MAGIC || u64_at(56)? != salt.hash(&bytes[..56], offset) {
             return None;
         }
         let header = Self {
@@ -85,6 +93,13 @@ impl Header {
         };
         let bounded = header.index_bytes <= MAX_INDEX_BYTES && header.values_bytes <= MAX_VALUES_BYTES;
         bounded.then_some(header)
+    }
+
+    /// Returns the flags of a header that is perhaps damaged elsewhere; `None` if it does not even
+    /// begin as one.
+    pub(crate) fn flags_left(bytes: &[u8]) -> Option<u32> {
+        let flags = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
+        bytes.starts_with(&MAGIC).then_some(flags)
     }
 
     pub(crate) fn index_is_whole(&self, index: &[u8]) -> bool {
@@ -119,9 +134,10 @@ impl Builder {
         at
     }
 
-    /// Makes the record of a start, whose index is a list.
-    pub(crate) fn with_list(list: &[u8]) -> Self {
+    /// Makes the record of a start, whose index is a salt and a list.
+    pub(crate) fn with_list(salt: Salt, list: &[u8]) -> Self {
         let mut builder = Self::new();
+        builder.bytes.extend_from_slice(&salt.to_bytes());
         builder.bytes.extend_from_slice(list);
         builder
     }
@@ -140,7 +156,7 @@ impl Builder {
         self.bytes.len() as u64
     }
 
-    /// Finishes the record for its offset in a segment.
+    /// Finishes the record for its offset in a segment of this salt.
     pub(crate) fn finish(
         self,
         flags: u32,
@@ -148,6 +164,7 @@ impl Builder {
         sequence: u64,
         offset: u64,
         synced_to: u64,
+        salt: Salt,
     ) -> Vec<u8> {
         let Self { mut bytes, values } = self;
         let index = &bytes[HEADER_BYTES..];
@@ -162,7 +179,7 @@ impl Builder {
         header.extend_from_slice(&(values.len() as u32).to_le_bytes());
         header.extend_from_slice(&index_hash.to_le_bytes());
         header.extend_from_slice(&xxh64(&values, 0).to_le_bytes());
-        let hash = xxh64(&header, offset);
+        let hash = salt.hash(&header, offset);
         header.extend_from_slice(&hash.to_le_bytes());
         bytes[..HEADER_BYTES].copy_from_slice(&header);
         bytes.extend_from_slice(&values);
@@ -193,15 +210,17 @@ pub(crate) fn changes(mut index: &[u8], values_bytes: u32) -> Option<Vec<Change<
 mod tests {
     use super::*;
 
+    const SALT: Salt = Salt::from_numbers([1, 2]);
+
     #[test]
     fn what_is_built_is_read_and_any_flipped_bit_is_found() {
         let mut builder = Builder::new();
         assert_eq!(builder.push(b"key", Some(b"value")), 0);
         assert_eq!(builder.push(b"gone", None), 5);
         assert_eq!(builder.push(b"", Some(b"")), 5);
-        let record = builder.finish(0, 7, 3, 640, 128);
+        let record = builder.finish(0, 7, 3, 640, 128, SALT);
         let whole = |record: &[u8]| {
-            let header = Header::read(record, 640)?;
+            let header = Header::read(record, 640, SALT)?;
             let (index, values) = record[HEADER_BYTES..].split_at_checked(header.index_bytes as usize)?;
             (header.index_is_whole(index) && header.values_are_whole(values)).then_some(header)
         };
@@ -211,7 +230,8 @@ mod tests {
         let index = &record[HEADER_BYTES..HEADER_BYTES + header.index_bytes as usize];
         let expected: [Change<'_>; 3] = [(b"key", Some(5)), (b"gone", None), (b"", Some(0))];
         assert_eq!(changes(index, header.values_bytes).unwrap(), expected);
-        assert_eq!(Header::read(&record, 641), None, "at another place it is no record");
+        assert_eq!(Header::read(&record, 641, SALT), None, "at another place it is no record");
+        assert_eq!(Header::read(&record, 640, Salt::NONE), None, "nor in another segment");
         for bit in 0..record.len() * 8 {
             let mut damaged = record.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);

@@ -2,7 +2,8 @@
 
 use crate::directory::File;
 use crate::names::segment_name;
-use crate::record::{FLAG_END, FLAG_START, HEADER_BYTES, Header};
+use crate::record::{FLAG_END, FLAG_SALT, FLAG_START, HEADER_BYTES, Header};
+use crate::salt::Salt;
 use kvfs_contract::StoreError;
 
 /// Bytes read at once where the length of what follows is unknown.
@@ -37,6 +38,14 @@ impl Record {
     }
 }
 
+/// Returns the salt that the first record of a segment gives it.
+fn salt_of(start: &Record) -> Salt {
+    match start.index.first_chunk() {
+        Some(&bytes) if start.header.flags & FLAG_SALT != 0 => Salt::from_bytes(bytes),
+        _ => Salt::NONE,
+    }
+}
+
 /// A walk over consecutive records. It ends before the first whose header or index is not whole.
 pub(crate) struct Records<'a, F> {
     file: &'a F,
@@ -46,16 +55,24 @@ pub(crate) struct Records<'a, F> {
     limit: u64,
     /// The number of the next record; unknown before the first one of a walk from the middle.
     sequence: Option<u64>,
+    /// `None` if it is unknown, because the start is damaged. Then there are no records behind it.
+    salt: Option<Salt>,
     window_at: u64,
     window: Vec<u8>,
 }
 
 impl<'a, F: File> Records<'a, F> {
-    /// Begins a walk at `from`, where a record begins, up to `limit`.
-    pub(crate) fn new(file: &'a F, epoch: u64, from: u64, limit: u64) -> Self {
+    /// Begins a walk at `from`, where a record begins, up to `limit`. A whole start says the salt
+    /// itself.
+    pub(crate) fn new(file: &'a F, epoch: u64, from: u64, limit: u64, salt: Option<Salt>) -> Self {
         let sequence = (from == 0).then_some(0);
         let name = segment_name(epoch);
-        Self { file, epoch, name, offset: from, limit, sequence, window_at: 0, window: Vec::new() }
+        Self { file, epoch, name, offset: from, limit, sequence, salt, window_at: 0, window: Vec::new() }
+    }
+
+    /// Returns the segment's salt, as far as it is known.
+    pub(crate) fn salt(&self) -> Option<Salt> {
+        self.salt
     }
 
     /// Returns the end of the last record.
@@ -66,7 +83,10 @@ impl<'a, F: File> Records<'a, F> {
     /// Reads the next record.
     pub(crate) fn next(&mut self) -> Result<Option<Record>, StoreError> {
         let offset = self.offset;
-        let Some(header) = Header::read(self.read(offset, HEADER_BYTES)?, offset) else { return Ok(None) };
+        let salt = if offset == 0 { Some(Salt::NONE) } else { self.salt };
+        let Some(salt) = salt else { return Ok(None) };
+        let header = Header::read(self.read(offset, HEADER_BYTES)?, offset, salt);
+        let Some(header) = header else { return Ok(None) };
         let in_order = header.epoch == self.epoch && self.sequence.is_none_or(|next| next == header.sequence);
         if !in_order || header.record_bytes() > self.limit.saturating_sub(offset) {
             return Ok(None);
@@ -76,6 +96,9 @@ impl<'a, F: File> Records<'a, F> {
             return Ok(None);
         }
         let record = Record { offset, header, index };
+        if offset == 0 {
+            self.salt = Some(salt_of(&record));
+        }
         self.offset = record.end();
         self.sequence = header.sequence.checked_add(1);
         Ok(self.sequence.map(|_| record))
@@ -100,4 +123,9 @@ impl<'a, F: File> Records<'a, F> {
         let end = (at + length).min(self.window.len());
         Ok(self.window.get(at..end).unwrap_or_default())
     }
+}
+
+/// Returns how much is read to replay a record.
+pub(crate) fn replay_bytes_of(record_bytes: u64, index_bytes: usize) -> u64 {
+    record_bytes.min((WINDOW_BYTES + index_bytes) as u64)
 }

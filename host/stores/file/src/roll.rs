@@ -8,7 +8,7 @@ use crate::directory::Directory;
 use crate::lease::{Lease, remove};
 use crate::list::List;
 use crate::log::{Log, State};
-use crate::names::{MAX_EPOCH, lease_name};
+use crate::names::{MAX_EPOCH, lease_name, segment_name};
 use crate::own::{NotBegun, Own};
 use crate::remedy::reason;
 use crate::usage::Used;
@@ -69,7 +69,9 @@ pub(crate) fn claim<D: Directory>(log: &mut Log<D>) -> Result<Lease<D::File>, St
     }
     // What may be left at the own end of a record that was not acknowledged must not come back if
     // the next segment turns out void.
-    log.own.clear_leftover()?;
+    if let Err(not_written) = log.own.clear_leftover() {
+        return Err(log.state.after(not_written));
+    }
     match Lease::claim(&log.directory, epoch)? {
         Some(lease) => Ok(lease),
         None => {
@@ -90,7 +92,7 @@ pub(crate) fn begin_with<D: Directory>(
     Own::begin(&log.directory, lease, list, flags).map_err(|not_begun| {
         let _ = remove(&log.directory, &lease_name(epoch));
         match not_begun {
-            NotBegun::Exists => StoreError::Unavailable("the next segment is there already".into()),
+            NotBegun::Exists => number_is_taken(log, &segment_name(epoch)),
             NotBegun::Undone(error) => error,
             NotBegun::Unknown(error) => {
                 let why = reason(error.clone());
@@ -99,6 +101,13 @@ pub(crate) fn begin_with<D: Directory>(
             }
         }
     })
+}
+
+/// Gives the store up to whoever comes next, because the next number has files already that could
+/// not be removed. The next change opens the store anew with a greater number.
+pub(crate) fn number_is_taken<D: Directory>(log: &mut Log<D>, name: &str) -> StoreError {
+    log.state = State::Fenced(None);
+    StoreError::Unavailable(format!("{name} is there already"))
 }
 
 /// Goes on in another segment, whose start is there whole.
@@ -120,12 +129,15 @@ pub(crate) fn switch<D: Directory>(log: &mut Log<D>, next: Own<D::File>) -> Resu
     // Nobody misses it: the new lease is the one that counts.
     let _ = remove(&log.directory, &lease_name(own.lease.epoch));
     log.new_names = true;
+    log.retired.append(&mut log.unused);
+    log.collect_at_activity = 0;
     log.index.usage.enter(log.own.lease.epoch, Used::default());
     log.older.push(Older {
         epoch: own.lease.epoch,
         file: own.file,
         accepted_bytes: own.end,
         durable_bytes: own.synced_to,
+        salt: own.salt,
     });
     Ok(())
 }

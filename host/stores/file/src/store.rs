@@ -54,7 +54,7 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// As [`FileStore::open`].
     pub fn open_with(directory: D, options: Options) -> Result<Self, StoreError> {
-        let mut log = open::take(&directory, options)?;
+        let mut log = open::take(&directory, options, None)?.log;
         reserve::keep(&directory, options.reserve_bytes);
         checkpoint::if_due(&mut log);
         collect::if_due(&mut log);
@@ -163,6 +163,9 @@ impl<D: Directory + Clone> FileStore<D> {
         if level == Durability::Durable {
             self.0.sync()?;
         }
+        if !self.0.is_writable() {
+            return Ok(());
+        }
         checkpoint::if_due(&mut self.0);
         roll::if_due(&mut self.0);
         collect::if_due(&mut self.0);
@@ -180,6 +183,11 @@ impl<D: Directory + Clone> FileStore<D> {
                 State::Fenced(doubtful) => {
                     // The record in doubt is this call's unless an earlier call said so already.
                     let in_doubt = number > 0 && doubtful.is_some();
+                    if self.0.options.alone && !in_doubt {
+                        return Err(StoreError::Unavailable("another program has opened the store".into()));
+                    } else if self.0.options.alone {
+                        return Err(StoreError::UnknownOutcome);
+                    }
                     match turn::take_back(&mut self.0) {
                         Ok(Some(Fate::Counts)) if in_doubt => return Ok(()),
                         Ok(Some(Fate::Unknown)) if in_doubt => return Err(StoreError::UnknownOutcome),
@@ -221,6 +229,15 @@ impl<D: Directory + Clone> FileStore<D> {
             let _ = checkpoint::checkpoint(&mut self.0);
         }
         self.change(&[], &[], Durability::Durable)
+    }
+
+    /// Returns whether no other opener has taken the store since.
+    ///
+    /// # Errors
+    ///
+    /// The directory's.
+    pub fn is_held(&self) -> Result<bool, StoreError> {
+        self.0.own.lease.is_held()
     }
 
     /// Returns the bytes of all segments of the store.

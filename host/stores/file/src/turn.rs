@@ -1,10 +1,10 @@
 //! Takes the store back from another opener: the lease is a token, and whoever has something to
 //! write takes it.
 
-use crate::directory::{Directory, File};
+use crate::directory::Directory;
 use crate::log::{Doubtful, Log, State};
-use crate::open::take;
-use crate::record::HEADER_BYTES;
+use crate::open::{Taken, take};
+use crate::usage::Used;
 use kvfs_contract::StoreError;
 
 /// What became of a doubtful record.
@@ -24,20 +24,37 @@ pub(crate) enum Fate {
 /// # Errors
 ///
 /// As [`FileStore::open`](crate::FileStore::open). The store is as it was then: fenced, and readable
-/// as far as files that were open go.
+/// as far as files that were open go. [`StoreError::UnknownOutcome`] if the record may count after
+/// a crash.
+///
+/// # Cost
+///
+/// Up to that of an opening, and a sync if the record does not count.
 pub(crate) fn take_back<D: Directory + Clone>(log: &mut Log<D>) -> Result<Option<Fate>, StoreError> {
     let State::Fenced(doubtful) = log.state else { return Ok(None) };
-    let taken = take(&log.directory, log.options)?;
+    let Taken { log: taken, tail } = take(&log.directory, log.options, log.known().as_ref())?;
     let left = std::mem::replace(log, taken);
     log.rebuilt += left.rebuilt;
-    Ok(doubtful.map(|doubtful| {
-        let fate = fate(log, doubtful);
-        if fate == Fate::Void {
-            // So that it does not count after all if a crash loses everything behind it.
-            let _ = left.own.file.write(left.own.end, &[0; HEADER_BYTES]);
+    if let Some(tail) = tail {
+        let epoch = log.own.lease.epoch;
+        log.index = left.index;
+        log.replay_bytes += left.replay_bytes;
+        for epoch in tail.begun.into_iter().chain([epoch]) {
+            log.index.usage.enter(epoch, Used::default());
         }
-        fate
-    }))
+        // If a table is damaged, the index is made anew before anybody asks it.
+        let _ = tail.records.iter().try_for_each(|record| log.index.take_in(record));
+    }
+    let Some(doubtful) = doubtful else { return Ok(None) };
+    let fate = fate(log, doubtful);
+    if fate == Fate::Void
+        && let Err(error) = left.own.void()
+    {
+        let why = format!("a record that does not count could not be overwritten ({error})");
+        log.state = State::Broken(format!("{why}; open the store anew"));
+        return Err(StoreError::UnknownOutcome);
+    }
+    Ok(Some(fate))
 }
 
 fn fate<D: Directory>(log: &Log<D>, doubtful: Doubtful) -> Fate {

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Usage {
     segments: BTreeMap<u64, Used>,
     live_bytes: u64,
+    /// All bytes that were taken away, and those of removals.
+    freed_bytes: u64,
 }
 
 /// The bytes in use of a segment.
@@ -22,6 +24,11 @@ impl Usage {
     /// Returns the bytes that all entries would take in one segment.
     pub(crate) fn live_bytes(&self) -> u64 {
         self.live_bytes
+    }
+
+    /// Returns the bytes that were taken away or added as removals since it was made.
+    pub(crate) fn freed_bytes(&self) -> u64 {
+        self.freed_bytes
     }
 
     /// Returns the bytes in use of a segment.
@@ -51,6 +58,7 @@ impl Usage {
 
     /// Takes bytes away that the index does not name any more.
     pub(crate) fn take(&mut self, epoch: u64, bytes: u64) {
+        self.freed_bytes = self.freed_bytes.saturating_add(bytes);
         if let Some(used) = self.segments.get_mut(&epoch) {
             let bytes = bytes.min(used.live_bytes);
             used.live_bytes -= bytes;
@@ -60,6 +68,7 @@ impl Usage {
 
     /// Adds the bytes of a removal.
     pub(crate) fn add_removal(&mut self, epoch: u64, bytes: u64) {
+        self.freed_bytes = self.freed_bytes.saturating_add(bytes);
         let used = self.segments.entry(epoch).or_default();
         used.removal_bytes = used.removal_bytes.saturating_add(bytes);
     }

@@ -161,7 +161,29 @@ impl Inode {
         out.extend_from_slice(content);
     }
 
+    /// Decodes the value of `key`.
     pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Self> {
+        Self::decode_with(key, ino, inline_bytes, value, true)
+    }
+
+    /// As [`Inode::decode`], without the inline bytes or the target.
+    pub(crate) fn decode_attributes(
+        key: &[u8],
+        ino: InodeNo,
+        inline_bytes: u32,
+        value: &[u8],
+    ) -> Result<Self> {
+        Self::decode_with(key, ino, inline_bytes, value, false)
+    }
+
+    #[inline(never)]
+    fn decode_with(
+        key: &[u8],
+        ino: InodeNo,
+        inline_bytes: u32,
+        value: &[u8],
+        with_bytes: bool,
+    ) -> Result<Self> {
         let id = id(ino);
         let mut fields = Fields::new(unseal(key, id, value)?, id);
         let kind = Kind::from_byte(fields.u8()?).ok_or(id.damaged("unknown kind"))?;
@@ -201,12 +223,11 @@ impl Inode {
                 Content::Extents
             }
             (Kind::File, CONTENT_INLINE) if length <= size && size <= u64::from(inline_bytes) => {
-                Content::Inline(rest.to_vec())
+                Content::Inline(if with_bytes { rest.to_vec() } else { Vec::new() })
             }
             (Kind::Symlink, CONTENT_TARGET) if rest.len() <= MAX_SYMLINK_BYTES && length == size => {
-                Content::Target(
-                    std::str::from_utf8(rest).map_err(|_| id.damaged("target is not UTF-8"))?.into(),
-                )
+                let target = std::str::from_utf8(rest).map_err(|_| id.damaged("target is not UTF-8"))?;
+                Content::Target(if with_bytes { target.into() } else { Box::default() })
             }
             _ => return Err(id.damaged("content does not fit the kind and size")),
         };
@@ -255,6 +276,10 @@ mod tests {
         assert!(round(&Inode { clean_of: 1, ..directory }).is_err(), "only files are scrubbed");
         let link = Inode::new(Kind::Symlink, InodeNo::ROOT, now, Content::Target("a/b".into()));
         assert_eq!(round(&link).unwrap(), link);
+        let mut value = Vec::new();
+        link.encode(b"k", &mut value);
+        let attributes = Inode::decode_attributes(b"k", InodeNo(5), 4096, &value).unwrap();
+        assert_eq!(attributes, Inode { content: Content::Target(Box::default()), ..link });
     }
 
     #[test]

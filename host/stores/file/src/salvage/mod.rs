@@ -125,7 +125,7 @@ struct Taken<'a, T: Directory + Clone> {
 
 impl<T: Directory + Clone> Taken<'_, T> {
     fn take<F: File>(&mut self, segment: &Counted<F>) -> Result<(), StoreError> {
-        let &Counted { epoch, ref file, limit, known_to } = segment;
+        let &Counted { epoch, ref file, limit, known_to, salt } = segment;
         let name = segment_name(epoch);
         let lost = |from, to, records| Lost { file: name.clone(), from, to, records };
         let Some(file) = file else {
@@ -134,7 +134,7 @@ impl<T: Directory + Clone> Taken<'_, T> {
         };
         let size_bytes = file.status().map_err(|error| error.at(&name))?.size_bytes;
         let end = limit.min(size_bytes);
-        let mut scan = Scan::new(file, epoch, end);
+        let mut scan = Scan::new(file, epoch, end, salt);
         while let Some(piece) = scan.next()? {
             match piece {
                 Piece::Record(record) if record.has_changes() => self.take_record(&record, file)?,

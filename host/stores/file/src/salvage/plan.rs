@@ -6,7 +6,8 @@ use crate::list::List;
 use crate::mark::Mark;
 use crate::names::segment_name;
 use crate::record::{FLAG_COPIES, FLAG_END, FLAG_SNAPSHOT};
-use crate::segment::{list_of, open_segment};
+use crate::salt::Salt;
+use crate::segment::{list_of, open_segment, salt_left};
 use kvfs_contract::StoreError;
 
 /// A segment that counts.
@@ -19,6 +20,8 @@ pub(crate) struct Counted<F> {
     pub(crate) limit: u64,
     /// What is damaged before it is lost; what is damaged behind it is what a crash left.
     pub(crate) known_to: u64,
+    /// `None` if nothing that is left tells it.
+    pub(crate) salt: Option<Salt>,
 }
 
 /// A segment as its own records tell.
@@ -27,6 +30,7 @@ struct Surveyed<F> {
     file: F,
     size_bytes: u64,
     durable_to: u64,
+    salt: Option<Salt>,
     /// What its start lists, if that is whole and counts.
     list: Option<List>,
 }
@@ -45,7 +49,8 @@ pub(crate) fn plan<D: Directory>(
     let mut rest = epochs.iter().rev();
     for &epoch in rest.by_ref() {
         let Some(file) = open_segment(directory, epoch)? else { continue };
-        let mut surveyed = survey(file, epoch)?;
+        let salt = salt_left(directory, &file, epoch, epochs, marks)?;
+        let mut surveyed = survey(file, epoch, salt)?;
         list = surveyed.list.take();
         newest.push(surveyed);
         if list.is_some() {
@@ -56,10 +61,10 @@ pub(crate) fn plan<D: Directory>(
     for listed in list.unwrap_or_default().segments {
         let file = open_segment(directory, listed.epoch)?;
         let (epoch, limit) = (listed.epoch, listed.accepted_bytes);
-        counted.push(Counted { epoch, file, limit, known_to: limit });
+        counted.push(Counted { epoch, file, limit, known_to: limit, salt: Some(listed.salt) });
     }
-    for Surveyed { epoch, file, size_bytes, durable_to, .. } in newest.into_iter().rev() {
-        counted.push(Counted { epoch, file: Some(file), limit: size_bytes, known_to: durable_to });
+    for Surveyed { epoch, file, size_bytes, durable_to, salt, .. } in newest.into_iter().rev() {
+        counted.push(Counted { epoch, file: Some(file), limit: size_bytes, known_to: durable_to, salt });
     }
     for mark in marks {
         let newest = counted.last().map_or(0, |last| last.epoch);
@@ -67,7 +72,7 @@ pub(crate) fn plan<D: Directory>(
             Some(counted) => counted.known_to = counted.known_to.max(mark.durable_bytes),
             None if mark.epoch > newest => {
                 let (epoch, known_to) = (mark.epoch, mark.durable_bytes);
-                counted.push(Counted { epoch, file: None, limit: 0, known_to });
+                counted.push(Counted { epoch, file: None, limit: 0, known_to, salt: None });
             }
             None => {}
         }
@@ -75,9 +80,9 @@ pub(crate) fn plan<D: Directory>(
     Ok(counted)
 }
 
-fn survey<F: File>(file: F, epoch: u64) -> Result<Surveyed<F>, StoreError> {
+fn survey<F: File>(file: F, epoch: u64, noted: Option<Salt>) -> Result<Surveyed<F>, StoreError> {
     let size_bytes = file.status().map_err(|error| error.at(&segment_name(epoch)))?.size_bytes;
-    let mut scan = Scan::new(&file, epoch, size_bytes);
+    let mut scan = Scan::new(&file, epoch, size_bytes, noted);
     let (mut list, mut needs_end, mut ended) = (None, false, false);
     while let Some(piece) = scan.next()? {
         let Piece::Record(record) = piece else { continue };
@@ -89,8 +94,8 @@ fn survey<F: File>(file: F, epoch: u64) -> Result<Surveyed<F>, StoreError> {
         // Only what follows the end of copies was ever made durable.
         ended |= flags & FLAG_END != 0 || record.header.synced_to > 0;
     }
-    let durable_to = scan.durable_to();
+    let (durable_to, salt) = (scan.durable_to(), scan.salt());
     ended |= durable_to > 0;
     let list = list.filter(|_| ended || !needs_end);
-    Ok(Surveyed { epoch, file, size_bytes, durable_to, list })
+    Ok(Surveyed { epoch, file, size_bytes, durable_to, salt, list })
 }

@@ -4,6 +4,7 @@ use crate::directory::File;
 use crate::names::segment_name;
 use crate::record::{HEADER_BYTES, Header, NOTE_SEQUENCE};
 use crate::records::{Record, Records, WINDOW_BYTES};
+use crate::salt::Salt;
 use kvfs_contract::StoreError;
 
 /// What a walk comes to.
@@ -21,10 +22,10 @@ pub(crate) enum Piece {
 
 /// A walk over records up to a limit. Where a record is damaged, it goes on at the next whole one.
 ///
-/// A whole header has the hash of its bytes, its offset and its epoch, and a number that fits in
-/// the sequence, so old bytes and copies of other segments are not taken for records. A guest that
-/// writes what would be the record at that offset of that segment into a file is: behind a damaged
-/// header nothing tells the bytes of a value from those of a record.
+/// A whole header has the hash of its bytes, its offset and the segment's salt, its epoch, and a
+/// number that fits in the sequence, so old bytes, copies of other segments and values of guests are
+/// not taken for records. Segments that older versions wrote have no salt: there a guest's value may
+/// be taken for a record behind a damaged header.
 pub(crate) struct Scan<'a, F> {
     file: &'a F,
     epoch: u64,
@@ -37,8 +38,9 @@ pub(crate) struct Scan<'a, F> {
 }
 
 impl<'a, F: File> Scan<'a, F> {
-    pub(crate) fn new(file: &'a F, epoch: u64, limit: u64) -> Self {
-        let records = Records::new(file, epoch, 0, limit);
+    /// Begins at the start. `salt` is the segment's as others tell; a whole start says it itself.
+    pub(crate) fn new(file: &'a F, epoch: u64, limit: u64, salt: Option<Salt>) -> Self {
+        let records = Records::new(file, epoch, 0, limit, salt);
         Self { file, epoch, limit, records, sequence: 0, durable_to: 0 }
     }
 
@@ -47,9 +49,18 @@ impl<'a, F: File> Scan<'a, F> {
         self.durable_to
     }
 
+    /// Returns the segment's salt, as far as it is known.
+    pub(crate) fn salt(&self) -> Option<Salt> {
+        self.records.salt()
+    }
+
     /// Returns the end of what was walked over.
     pub(crate) fn offset(&self) -> u64 {
         self.records.offset()
+    }
+
+    fn walk(&self, from: u64) -> Records<'a, F> {
+        Records::new(self.file, self.epoch, from, self.limit, self.records.salt())
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Piece>, StoreError> {
@@ -66,7 +77,7 @@ impl<'a, F: File> Scan<'a, F> {
             let header = self.header(from)?;
             if header.is_some_and(|header| header.sequence == NOTE_SEQUENCE) {
                 self.durable_to = self.durable_to.max(from);
-                self.records = Records::new(self.file, self.epoch, from + HEADER_BYTES as u64, self.limit);
+                self.records = self.walk(from + HEADER_BYTES as u64);
                 if self.find(from + HEADER_BYTES as u64, None)?.is_none() {
                     // What lies behind the last note is what a crash left.
                     return Ok(None);
@@ -74,11 +85,11 @@ impl<'a, F: File> Scan<'a, F> {
                 continue;
             }
             let Some((to, sequence)) = self.find(from, header)? else {
-                self.records = Records::new(self.file, self.epoch, self.limit, self.limit);
+                self.records = self.walk(self.limit);
                 return Ok(Some(Piece::Lost { from, to: self.limit, records: None }));
             };
             let records = Some(sequence.saturating_sub(self.sequence));
-            self.records = Records::new(self.file, self.epoch, to, self.limit);
+            self.records = self.walk(to);
             return Ok(Some(Piece::Lost { from, to, records }));
         }
     }
@@ -100,7 +111,9 @@ impl<'a, F: File> Scan<'a, F> {
             let bytes = self.read(offset, length)?;
             for at in 0..bytes.len().min(WINDOW_BYTES) {
                 let at_offset = offset + at as u64;
-                if Header::read(bytes.get(at..).unwrap_or_default(), at_offset).is_some()
+                let salt = self.records.salt();
+                let header = salt.and_then(|salt| Header::read(bytes.get(at..)?, at_offset, salt));
+                if header.is_some()
                     && let Some(sequence) = self.whole_record(from, at_offset)?
                 {
                     return Ok(Some((at_offset, sequence)));
@@ -120,7 +133,7 @@ impl<'a, F: File> Scan<'a, F> {
         if !possible.contains(&header.sequence) {
             return Ok(None);
         }
-        let whole = Records::new(self.file, self.epoch, at, self.limit).next()?.is_some();
+        let whole = self.walk(at).next()?.is_some();
         Ok(whole.then_some(header.sequence))
     }
 
@@ -130,7 +143,9 @@ impl<'a, F: File> Scan<'a, F> {
             return Ok(None);
         }
         let bytes = self.read(at, (self.limit - at).min(HEADER_BYTES as u64) as usize)?;
-        Ok(Header::read(&bytes, at).filter(|header| header.epoch == self.epoch))
+        let salt = if at == 0 { Some(Salt::NONE) } else { self.records.salt() };
+        let header = salt.and_then(|salt| Header::read(&bytes, at, salt));
+        Ok(header.filter(|header| header.epoch == self.epoch))
     }
 
     fn read(&self, at: u64, length: usize) -> Result<Vec<u8>, StoreError> {

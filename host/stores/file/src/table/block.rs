@@ -128,6 +128,16 @@ impl Block {
         Ok(Self { bytes, entries_end, restarts, level })
     }
 
+    /// Makes a page of a filter, which has no entries, to be cached beside blocks.
+    pub(crate) fn of_filter(bytes: Vec<u8>) -> Self {
+        Self { bytes, entries_end: 0, restarts: 0, level: u32::MAX }
+    }
+
+    /// Returns all its bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Returns its distance from the blocks of places, which have level 0.
     pub(crate) fn level(&self) -> u32 {
         self.level

@@ -2,15 +2,18 @@
 
 use super::block::{BlockBuilder, MAX_KEY_BYTES, shared_bytes};
 use super::error::TableError;
-use super::footer::{Footer, seed};
+use super::filter::{FilterBuilder, PAGE_BYTES, page_hash};
+use super::footer::Footer;
 use super::place::{Child, Place};
+use super::seed::seed;
 use crate::directory::File;
 use xxhash_rust::xxh64::xxh64;
 
 /// Bytes written at once.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// A table in the making. It holds one block of each level and up to 256 KiB that are not written.
+/// A table in the making. It holds one block of each level, up to 256 KiB that are not written, and
+/// its filter.
 ///
 /// Nothing is synced. A file that is not finished is no table.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub(crate) struct TableBuilder<'a, F> {
     last_key: Option<Vec<u8>>,
     entries: u64,
     tombstones: u64,
+    filter: Option<FilterBuilder>,
 }
 
 /// A table that was written.
@@ -41,8 +45,9 @@ pub(crate) struct Built {
 }
 
 impl<'a, F: File> TableBuilder<'a, F> {
-    /// Begins a table in an empty file.
-    pub(crate) fn new(file: &'a F, number: u64) -> Self {
+    /// Begins a table in an empty file, with a filter for up to so many keys unless they are too
+    /// many.
+    pub(crate) fn new(file: &'a F, number: u64, max_filtered_keys: u64) -> Self {
         Self {
             file,
             number,
@@ -53,6 +58,7 @@ impl<'a, F: File> TableBuilder<'a, F> {
             last_key: None,
             entries: 0,
             tombstones: 0,
+            filter: FilterBuilder::new(max_filtered_keys),
         }
     }
 
@@ -78,6 +84,9 @@ impl<'a, F: File> TableBuilder<'a, F> {
             self.separator.extend_from_slice(&key[..key.len().min(shared + 1)]);
         }
         places.push_place(key, place);
+        if let Some(filter) = &mut self.filter {
+            filter.add(key);
+        }
         last.clear();
         last.extend_from_slice(key);
         self.entries += 1;
@@ -100,12 +109,23 @@ impl<'a, F: File> TableBuilder<'a, F> {
         }
         let (_, block) = self.levels[level].finish(level as u32);
         let root = self.write_block(&block)?;
+        // Whoever has the root has the keys of a table without other blocks.
+        let filter = self.filter.take().filter(|_| self.levels.len() > 1);
         let footer = Footer {
             levels: self.levels.len() as u32,
             entries: self.entries,
             tombstones: self.tombstones,
             root,
+            filter_pages: filter.as_ref().map_or(0, FilterBuilder::pages),
         };
+        for page in filter.map_or(Vec::new(), FilterBuilder::into_pages).chunks(PAGE_BYTES) {
+            let hash = page_hash(page, self.number, self.end(), root.hash);
+            self.pending.extend_from_slice(page);
+            self.pending.extend_from_slice(&hash.to_le_bytes());
+            if self.pending.len() >= WRITE_BYTES {
+                self.flush()?;
+            }
+        }
         let (bytes, digest) = footer.to_bytes(self.number, self.end());
         self.pending.extend_from_slice(&bytes);
         self.flush()?;
@@ -154,7 +174,8 @@ impl<'a, F: File> TableBuilder<'a, F> {
     }
 }
 
-/// Writes a table of entries that are in ascending order of their keys.
+/// Writes a table of entries that are in ascending order of their keys, with a filter for up to so
+/// many.
 ///
 /// # Errors
 ///
@@ -162,9 +183,10 @@ impl<'a, F: File> TableBuilder<'a, F> {
 pub(crate) fn build<F: File>(
     file: &F,
     number: u64,
+    max_filtered_keys: u64,
     entries: impl Iterator<Item = Result<(Vec<u8>, Place), TableError>>,
 ) -> Result<Built, TableError> {
-    let mut builder = TableBuilder::new(file, number);
+    let mut builder = TableBuilder::new(file, number, max_filtered_keys);
     for entry in entries {
         let (key, place) = entry?;
         builder.push(&key, place)?;

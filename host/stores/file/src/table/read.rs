@@ -3,8 +3,10 @@
 use super::block::{Block, Cursor, Malformed};
 use super::cache::{Cache, Opening};
 use super::error::TableError;
-use super::footer::{FOOTER_BYTES, Footer, is_below, seed};
+use super::filter::{KeyHash, PAGE_BYTES, STORED_PAGE_BYTES, page_hash};
+use super::footer::{FOOTER_BYTES, Footer, is_below};
 use super::place::{Child, Place};
+use super::seed::seed;
 use crate::directory::File;
 use std::sync::Arc;
 use xxhash_rust::xxh64::xxh64;
@@ -69,12 +71,23 @@ impl<F: File> Table<F> {
         &self.file
     }
 
-    /// Returns what the table says of a key; `None` if it says nothing.
+    /// As [`Self::find`].
+    #[cfg(test)]
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Place>, TableError> {
+        self.find(key, KeyHash::of(key))
+    }
+
+    /// Returns what the table says of a key with this hash; `None` if it says nothing.
     ///
     /// # Cost
     ///
-    /// One block of each level below the root, from the cache or by a read.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Place>, TableError> {
+    /// One block of each level below the root, and before them, if the table has a filter, one page
+    /// of it, which alone answers for nearly all keys that the table does not have. They are read
+    /// from the cache or from the file.
+    pub(crate) fn find(&self, key: &[u8], hash: KeyHash) -> Result<Option<Place>, TableError> {
+        if !self.may_have(hash)? {
+            return Ok(None);
+        }
         let mut block = Arc::clone(&self.root);
         let mut at = self.footer.root.offset;
         while block.level() > 0 {
@@ -83,6 +96,30 @@ impl<F: File> Table<F> {
             at = child.offset;
         }
         block.place(key).map_err(|_| self.malformed(at))
+    }
+
+    /// Asks the filter.
+    fn may_have(&self, hash: KeyHash) -> Result<bool, TableError> {
+        let Footer { filter_pages, root, .. } = self.footer;
+        let page_at = || self.footer.page_at(hash.page(filter_pages), self.size_bytes);
+        let Some(at) = (filter_pages > 0).then(page_at).flatten() else { return Ok(true) };
+        let page = match self.cache.get(self.opening, at) {
+            Some(page) => page,
+            None => {
+                let io = |source| TableError::Io { number: self.number, source };
+                let mut bytes = self.file.read(at, STORED_PAGE_BYTES).map_err(io)?;
+                let stored = bytes.split_off(bytes.len().min(PAGE_BYTES));
+                let expected = page_hash(&bytes, self.number, at, root.hash);
+                if stored != expected.to_le_bytes() {
+                    let why = "a page of its filter has another checksum";
+                    return Err(TableError::Damaged { number: self.number, at, why });
+                }
+                let page = Arc::new(Block::of_filter(bytes));
+                self.cache.insert(self.opening, at, &page);
+                page
+            }
+        };
+        Ok(hash.may_be_in(page.bytes(), filter_pages))
     }
 
     /// Returns the entries with `start <= key < end` in order; an empty `end` is the end of the

@@ -49,9 +49,10 @@ fn segments(disk: &Disk) -> Vec<String> {
 #[test]
 fn durable_keys_that_are_damaged_are_an_error_and_never_missing() {
     // A header for each record, and 6 bytes and the key in an index for each change.
-    // A start has a list: 16 bytes, 40 for each segment, and 16 for each that was collected.
-    let two_segments = (64 + 16) + 4 * (64 + 8) + (64 + 16 + 40) + 4 * (64 + 8);
-    let copies = (64 + 16 + 16) + (64 + 8 * 7) + 64;
+    // A start has a salt of 16 bytes and a list: 16 bytes, 56 for each segment, and 16 for each that
+    // was collected.
+    let two_segments = (64 + 32) + 4 * (64 + 8) + (64 + 32 + 56) + 4 * (64 + 8);
+    let copies = (64 + 32 + 16) + (64 + 8 * 7) + 64;
     for (whole, files, checked_bytes) in [(disk(), 2, two_segments), (compacted_disk(), 1, copies)] {
         let segments = segments(&whole);
         assert_eq!(segments.len(), files);

@@ -55,6 +55,10 @@ pub(crate) struct Disk {
     pub(crate) tells_no_names: bool,
     /// The most bytes that all files together may have.
     pub(crate) capacity_bytes: Option<usize>,
+    /// Bytes that were read so far.
+    pub(crate) read_bytes: u64,
+    /// The state of the source of random bytes.
+    random: u128,
     /// Names of directories.
     pub(crate) directories: BTreeSet<String>,
     /// Once more than [`LIES_AFTER`] applies have begun, calls of this kind do nothing and report
@@ -139,6 +143,24 @@ impl Disk {
         disk.names = names.clone();
         disk.durable_names = names;
         disk
+    }
+
+    /// Returns the disk after a crash that loses all names that are not durable, and of each file the
+    /// last writes that are not.
+    pub(crate) fn after_losing(&self, writes: usize) -> Self {
+        let mut disk = self.after_kill();
+        disk.names.clone_from(&disk.durable_names);
+        for inode in &mut disk.inodes {
+            let kept = inode.pending.len().saturating_sub(writes);
+            Arc::make_mut(inode).pending.truncate(kept);
+        }
+        disk
+    }
+
+    /// Makes a file, as another program does.
+    pub(crate) fn put_file(&mut self, name: &str, bytes: &[u8]) {
+        self.names.insert(name.into(), self.inodes.len());
+        self.inodes.push(Arc::new(Inode { durable: bytes.to_vec(), pending: Vec::new() }));
     }
 
     /// Changes the bytes of a file, as a failing disk does.
@@ -281,6 +303,14 @@ impl Directory for SimDirectory {
         })
     }
 
+    fn random(&self) -> Result<[u8; 16], IoError> {
+        let number = self.0.look(|disk| {
+            disk.random = disk.random.wrapping_add(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+            disk.random
+        });
+        Ok((number ^ number >> 59).wrapping_mul(0xDA94_2042_E4DD_58B5_2360_ED05_1FC6_5DA4).to_le_bytes())
+    }
+
     fn sync(&self) -> Result<(), IoError> {
         self.0.call(|disk| {
             // Without power nothing was promised.
@@ -327,7 +357,9 @@ impl File for SimFile {
             }
             let content = disk.inodes[self.inode].content();
             let start = (offset as usize).min(content.len());
-            Ok(content[start..(start + length).min(content.len())].to_vec())
+            let part = content[start..(start + length).min(content.len())].to_vec();
+            disk.read_bytes += part.len() as u64;
+            Ok(part)
         })
     }
 

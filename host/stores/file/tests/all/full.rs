@@ -1,8 +1,11 @@
 //! A full disk.
 
 use crate::disk::{Disk, SimDirectory};
-use kvfs_file_store::{FileStore, IoKind, Options, StoreError};
+use crate::steered::{Moment, Steered};
+use kvfs_file_store::{FileStore, IoError, IoKind, Options, StoreError};
 use kvfs_store_rig::Calls;
+use std::cell::Cell;
+use std::rc::Rc;
 
 const OPTIONS: Options = Options {
     min_garbage_bytes: 16 << 20,
@@ -56,13 +59,16 @@ fn on_a_full_disk_keys_are_removed_and_the_store_is_opened() {
 
 #[test]
 fn openers_in_a_row_on_a_full_disk_all_get_in_as_long_as_the_reserve_lasts() {
+    // Each start lists all segments before it.
+    let options = Options { reserve_bytes: 8 << 10, ..OPTIONS };
     let mut disk = Disk::default();
     disk.capacity_bytes = Some(64 << 10);
-    let (mut store, directory) = open(disk);
-    let keys = fill(&mut store);
+    let directory = SimDirectory::new(disk);
+    let keys = fill(&mut FileStore::open_with(directory.clone(), options).unwrap());
     let mut disk = directory.disk(|disk| disk.after_kill());
     for opening in 0..12u16 {
-        let (mut store, directory) = open(disk);
+        let directory = SimDirectory::new(disk);
+        let mut store = FileStore::open_with(directory.clone(), options).unwrap();
         assert_eq!(store.entries(b"", b"").unwrap().len(), usize::from(keys - opening));
         store.set(&[], &[(&opening.to_be_bytes(), None)], true).unwrap();
         disk = directory.disk(|disk| disk.after_kill());
@@ -107,4 +113,32 @@ fn a_reserve_that_was_used_is_whole_again_once_there_is_room() {
     disk.capacity_bytes = None;
     let (_, directory) = open(disk);
     assert_eq!(reserve(&directory), OPTIONS.reserve_bytes);
+}
+
+#[test]
+fn a_checkpoint_that_fails_is_tried_less_and_less_often() {
+    let options = Options { max_replay_bytes: 1 << 20, ..OPTIONS };
+    let directory = SimDirectory::new(Disk::default());
+    let steered = Steered::new(&directory);
+    let mut store = FileStore::open_with(steered.clone(), options).unwrap();
+    let (tries, is_full) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(true)));
+    let (counted, full) = (Rc::clone(&tries), Rc::clone(&is_full));
+    steered.at(move |moment| match moment {
+        Moment::Writes(name, _) if name.ends_with(".table") && full.get() => {
+            counted.set(counted.get() + 1);
+            Err(IoError::new(IoKind::NoSpace, "no room for a merge"))
+        }
+        _ => Ok(()),
+    });
+    // A record counts with 64 KiB of what there is to replay.
+    for number in 0..14 * 16u32 {
+        store.set(&[], &[(&number.to_be_bytes(), Some(&[1; 64 << 10]))], true).unwrap();
+    }
+    assert!((3..6).contains(&tries.get()), "{} tries in 14 MiB", tries.get());
+    is_full.set(false);
+    for number in 0..16 * 16u32 {
+        store.set(&[], &[(&number.to_be_bytes(), Some(&[1; 64 << 10]))], true).unwrap();
+    }
+    let tables = |name: &String| name.ends_with(".table");
+    assert!(directory.disk(|disk| disk.names().iter().any(tables)), "there is room again");
 }

@@ -163,3 +163,40 @@ fn a_crash_of_openers_that_take_turns_loses_a_suffix() {
         assert_eq!(found.into_keys().collect::<Vec<_>>(), first, "seed {seed}: not a prefix");
     }
 }
+
+#[test]
+fn a_turn_reads_what_others_appended_and_no_more() {
+    let options = Options { max_recent_changes: 1_000, min_segment_bytes: 64 << 10, ..Options::DEFAULT };
+    let directory = SimDirectory::new(Disk::default());
+    let opened = || FileStore::open_with(directory.clone(), options).unwrap();
+    let mut stores = [opened(), opened()];
+    let mut state = State::new();
+    let mut put = |store: &mut FileStore<SimDirectory>, key: &[u8], length: usize| {
+        let value = vec![key.len() as u8; length];
+        store.set(&[], &[(key, Some(&value))], false).unwrap();
+        state.insert(key.to_vec(), value);
+        state.clone()
+    };
+    for step in 0..800u32 {
+        put(&mut stores[0], &step.to_be_bytes(), 300);
+    }
+    let (mut least, mut most) = (u64::MAX, 0);
+    for turn in 0..400u32 {
+        let store = &mut stores[1 - turn as usize % 2];
+        let before = directory.disk(|disk| disk.read_bytes);
+        put(store, &[b't', turn as u8, (turn >> 8) as u8], 20);
+        let read = directory.disk(|disk| disk.read_bytes) - before;
+        let expected = put(store, b"last", turn as usize % 40);
+        if turn > 0 {
+            (least, most) = (least.min(read), most.max(read));
+        }
+        if turn % 20 == 0 {
+            assert_eq!(store.entries(b"", b"").unwrap(), expected, "turn {turn}");
+            let disk = directory.disk(|disk| disk.after_kill());
+            assert_eq!(open(&SimDirectory::new(disk)).entries(b"", b"").unwrap(), expected, "turn {turn}");
+        }
+    }
+    // Now and then a checkpoint or a collection of the other makes it read everything.
+    assert!(least < 8 << 10, "{least} bytes in a turn");
+    assert!(most > 16 << 10, "{most} bytes in a turn");
+}

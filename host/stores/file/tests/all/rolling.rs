@@ -144,7 +144,7 @@ fn a_damaged_record_is_not_copied_and_its_segment_stays() {
     }
     let name = segments(&directory.disk(|disk| disk.clone())).remove(0);
     // The value of the first step.
-    directory.disk(|disk| disk.edit(&name, |bytes| bytes[64 + 16 + 64 + 6 + 1 + 50] ^= 1));
+    directory.disk(|disk| disk.edit(&name, |bytes| bytes[64 + 32 + 64 + 6 + 1 + 50] ^= 1));
     for round in 0..400u32 {
         store.set(&[], &[(&[1 + (round % 13) as u8], Some(&[round as u8; 100]))], true).unwrap();
     }

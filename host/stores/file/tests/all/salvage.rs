@@ -156,7 +156,7 @@ fn opens_or_says_why(disk: &Disk, what: &str) {
 fn what_is_behind_a_damaged_start_is_taken() {
     let history = written(2, OPTIONS);
     for name in segments(&history.disk) {
-        for at in 0..64 + 16 {
+        for at in 0..64 + 32 {
             let mut damaged = history.disk.clone();
             damaged.edit(&name, |bytes| bytes[at] ^= 1 << (at % 8));
             let (found, report) = salvaged(&damaged);
@@ -262,17 +262,19 @@ fn collected_segments_do_not_come_back() {
 
 #[test]
 fn any_damage_ends_in_a_store_and_a_report() {
-    let (mut whole, mut damaged) = (0, 0);
+    let (mut whole, mut damaged, mut unknown) = (0, 0, 0);
     for seed in 0..400 {
         let mut random = Random::new(seed);
         let history = written(seed % 5, OPTIONS);
         let mut disk = history.disk.clone();
         let names = disk.names();
+        let mut hit = Vec::new();
         for _ in 0..1 + random.below(6) {
             let name = &names[random.below(names.len() as u64) as usize];
             if !disk.names().contains(name) {
                 continue;
             }
+            hit.push(name.clone());
             match random.below(8) {
                 0 => disk.forget(name),
                 kind => disk.edit(name, |bytes| {
@@ -291,9 +293,14 @@ fn any_damage_ends_in_a_store_and_a_report() {
         }
         let (found, report) = salvaged(&disk);
         let expected = history.state(|_| false);
-        if report.is_whole() {
+        // Nothing else says how much the newest segment had.
+        let newest = segments(&history.disk).pop().unwrap();
+        let nobody_knows = hit.contains(&newest) && hit.iter().any(|name| name.ends_with(".mark"));
+        if report.is_whole() && nobody_knows {
+            unknown += 1;
+        } else if report.is_whole() {
             // Only names of no meaning, or marks, were damaged.
-            assert_eq!(found, expected, "seed {seed}");
+            assert_eq!(found, expected, "seed {seed}: {hit:?}");
             whole += 1;
         } else {
             damaged += 1;
@@ -305,5 +312,5 @@ fn any_damage_ends_in_a_store_and_a_report() {
             assert!(was_put || report.doubtful.contains(key), "seed {seed}: a value that nobody put");
         }
     }
-    assert!(damaged > 200 && whole > 10, "{damaged} {whole}");
+    assert!(damaged > 200 && whole > 10 && unknown < 8, "{damaged} {whole} {unknown}");
 }

@@ -3,7 +3,8 @@
 //!
 //! This is the command line of every contender. Only the component and its arguments matter here:
 //! the files are in memory, and DIR stays empty. Standard output, standard error and the exit code
-//! are the guest's. `--name` prints the versions.
+//! are the guest's; a trap ends with 1, and other failures with 2. Behind the guest's lines one says
+//! how much memory the process took. `--name` prints the versions.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,16 +26,20 @@ const OUTPUT_BYTES: usize = 16 << 20;
 /// Tells the guest to report an operation that fails as unsupported, and to go on.
 const GO_ON: &str = "KVFS_BENCH_GO_ON";
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match &arguments[..] {
+    let done = match &arguments[..] {
         [only] if only == "--name" => {
             println!("{NAME}");
             Ok(ExitCode::SUCCESS)
         }
         [_workload, _guest, component, _dir, arguments @ ..] => run(Path::new(component), arguments),
         _ => Err(anyhow!("usage: kvfs-contender-eryx WORKLOAD GUEST COMPONENT DIR [ARG...], or --name")),
-    }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("{error:?}");
+        ExitCode::from(2)
+    })
 }
 
 fn run(path: &Path, arguments: &[String]) -> anyhow::Result<ExitCode> {
@@ -47,15 +52,28 @@ fn run(path: &Path, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(call(&mut store, &component));
     print!("{}", String::from_utf8_lossy(&output.contents()));
-    match result {
-        Ok(Ok(())) => Ok(ExitCode::SUCCESS),
-        Ok(Err(())) => Ok(ExitCode::FAILURE),
+    if let Some(bytes) = peak_bytes() {
+        println!("@process, peak\t1\t{bytes}");
+    }
+    Ok(match result {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(())) => ExitCode::FAILURE,
         Err(error) => match error.downcast_ref::<I32Exit>() {
             // WASI's codes have 8 bits.
-            Some(exit) => Ok(ExitCode::from(exit.0 as u8)),
-            None => Err(anyhow::Error::from(error).context("the guest trapped")),
+            Some(exit) => ExitCode::from(exit.0 as u8),
+            None => {
+                eprintln!("the guest trapped: {error:?}");
+                ExitCode::FAILURE
+            }
         },
-    }
+    })
+}
+
+/// Returns the most memory that this process has had, if the system tells.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 /// Makes an engine with the settings of the project's own benches.

@@ -2,8 +2,9 @@
 
 use super::{MemoryFile, Places, built, extent_key, open, place, wild_key};
 use crate::table::block::{Block, BlockBuilder};
-use crate::table::footer::{FOOTER_BYTES, Footer, seed};
+use crate::table::footer::{FOOTER_BYTES, Footer};
 use crate::table::place::Child;
+use crate::table::seed::seed;
 use crate::table::{Caching, Place, TableError};
 use kvfs_contract::StoreError;
 use kvfs_store_rig::Random;
@@ -114,7 +115,7 @@ fn an_error_names_the_file_and_the_byte() {
 /// Makes a table of one block, with whole checksums.
 fn forged(block: &[u8], levels: u32) -> MemoryFile {
     let root = Child { offset: 0, length: block.len() as u32, hash: xxh64(block, seed(7, 0)) };
-    let footer = Footer { levels, entries: 9, tombstones: 0, root };
+    let footer = Footer { levels, entries: 9, tombstones: 0, root, filter_pages: 0 };
     MemoryFile::of([block, &footer.to_bytes(7, block.len() as u64).0].concat())
 }
 
@@ -248,7 +249,7 @@ fn tower(lowest: &[u8], levels: u32) -> MemoryFile {
     }
     let root = Child { offset: at, length: block.len() as u32, hash: xxh64(&block, seed(7, at)) };
     bytes.append(&mut block);
-    let footer = Footer { levels, entries: 9, tombstones: 0, root };
+    let footer = Footer { levels, entries: 9, tombstones: 0, root, filter_pages: 0 };
     let (end, _) = footer.to_bytes(7, bytes.len() as u64);
     bytes.extend_from_slice(&end);
     MemoryFile::of(bytes)

@@ -1,6 +1,7 @@
 //! Tables against sorted maps, damaged, and measured.
 
 mod damage;
+mod filter;
 mod measure;
 mod random;
 
@@ -69,7 +70,7 @@ pub(super) fn source<'a>(
 /// Builds a table.
 pub(super) fn built(number: u64, places: &Places) -> (MemoryFile, Built) {
     let file = MemoryFile::default();
-    let built = build(&file, number, source(places)).unwrap();
+    let built = build(&file, number, 0, source(places)).unwrap();
     (file, built)
 }
 

@@ -114,7 +114,7 @@ fn keys_that_are_too_long_or_not_in_order_make_no_table() {
     let entry = |key: &[u8]| Ok((key.to_vec(), Place::Gone));
     let too_long = vec![0; usize::from(u16::MAX) + 1];
     for keys in [[&b"b"[..], b"a"], [b"a", b"a"], [b"a", &too_long]] {
-        let result = build(&MemoryFile::default(), 7, keys.into_iter().map(entry));
+        let result = build(&MemoryFile::default(), 7, 0, keys.into_iter().map(entry));
         assert!(matches!(result, Err(TableError::Damaged { number: 7, .. })), "{result:?}");
     }
 }
