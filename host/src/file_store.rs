@@ -37,7 +37,7 @@ pub enum StoreAccess {
 ///
 /// ```
 /// # fn main() -> Result<(), kvfs_host::OpenError> {
-/// use kvfs_host::{StoreAccess, FileOptions};
+/// use kvfs_host::{FileOptions, StoreAccess};
 ///
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let path = directory.path().join("state");

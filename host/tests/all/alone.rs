@@ -173,8 +173,9 @@ fn every_end_of_a_process_but_a_kill_stores_what_waits() {
 #[ignore = "run by what_finds_no_room_at_the_end_is_told"]
 fn child_exits_without_room() {
     let store = alone(&path_of_child());
-    for number in 0..10u8 {
-        write(&store, &[(&[number], &vec![7; 500_000])], Durability::Buffered).unwrap();
+    // Too small to go to the store at once.
+    for number in 0..40u8 {
+        write(&store, &[(&[number], &vec![7; 200_000])], Durability::Buffered).unwrap();
     }
     if std::env::var("KVFS_TEST_STOP").as_deref() == Ok("told") {
         assert_eq!(store.close(), Err(StoreError::QuotaExceeded));

@@ -17,7 +17,7 @@ use crate::{value_of, write};
 const ENTRIES: u32 = 300;
 
 fn value(number: u32) -> Vec<u8> {
-    vec![number as u8; 500 + number as usize % 9000]
+    vec![number as u8; 500 + number as usize * 31 % 9000]
 }
 
 /// Makes a store whose newest segment is damaged in the middle.
@@ -28,7 +28,8 @@ fn damaged_store(path: &Path) {
         write(&store, &[(&number.to_be_bytes(), &value(number))], level).unwrap();
     }
     drop(store);
-    let segments = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let segments = files.filter(|path| path.extension().is_some_and(|kind| kind == "kvfs"));
     let largest = segments.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
     let mut bytes = fs::read(&largest).unwrap();
     let middle = bytes.len() / 2;
