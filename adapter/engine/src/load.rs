@@ -17,7 +17,7 @@ use std::rc::Rc;
 /// Most bytes of inodes read ahead for the reader of a listing.
 const MAX_AHEAD_INODE_BYTES: usize = 4 << 20;
 
-/// Most extents read ahead for a sequential reader.
+/// Most extents read ahead for a sequential reader, if the cache can keep twice as many.
 const MAX_READ_AHEAD_EXTENTS: u64 = 8;
 
 /// Makes sure that an inode is in memory, with its inline bytes.
@@ -276,6 +276,7 @@ pub(crate) fn extents(
     ahead: bool,
 ) -> Result<()> {
     let extent_bytes = backing.extent_bytes();
+    let kept = cache.most_extent_bytes() as u64 / extent_bytes;
     let Some(node) = cache.node_mut(ino) else { return Ok(()) };
     if !matches!(node.inode.content, Content::Extents) {
         return Ok(());
@@ -287,7 +288,7 @@ pub(crate) fn extents(
     let mut end = last.saturating_add(1);
     if ahead {
         node.read_window = match node.read_next == first && first > 0 {
-            true => (node.read_window * 2).min(MAX_READ_AHEAD_EXTENTS),
+            true => (node.read_window * 2).min(MAX_READ_AHEAD_EXTENTS).min(kept / 2).max(1),
             false => 1,
         };
         node.read_next = end;

@@ -45,3 +45,4 @@ pub mod table;
 pub mod plots;
 
 pub mod page;
+pub mod readme;

@@ -11,7 +11,7 @@ use kvfs_bench::composing::Joining;
 use kvfs_bench::measure::{self, Contender, Plan};
 use kvfs_bench::results::Results;
 use kvfs_bench::workload::Class;
-use kvfs_bench::{page, table, way, workload};
+use kvfs_bench::{page, readme, table, way, workload};
 
 /// Measures file operations on stores of every kind, beside the host's file system.
 #[derive(Parser)]
@@ -29,9 +29,8 @@ enum What {
     Show {
         /// The results, as `run --json` wrote them.
         json: PathBuf,
-        /// Also writes the page and its plots into DIR.
-        #[arg(long, value_name = "DIR")]
-        page: Option<PathBuf>,
+        #[command(flatten)]
+        pages: Pages,
     },
     /// Lists workloads and ways.
     List,
@@ -41,6 +40,26 @@ enum What {
     /// Part of `run`: a process of its own.
     #[command(hide = true)]
     Join(Joining),
+}
+
+/// What is written of results.
+#[derive(Args)]
+struct Pages {
+    /// Also writes the page and its plots into DIR.
+    #[arg(long, value_name = "DIR")]
+    page: Option<PathBuf>,
+    /// Also replaces the tables between the marks of FILE.
+    #[arg(long, value_name = "FILE")]
+    readme: Option<PathBuf>,
+}
+
+impl Pages {
+    fn write(&self, results: &Results) -> Result<()> {
+        if let Some(dir) = &self.page {
+            page::write(results, dir)?;
+        }
+        self.readme.as_ref().map_or(Ok(()), |file| readme::update(results, file))
+    }
 }
 
 #[derive(Args)]
@@ -69,9 +88,8 @@ struct Run {
     /// Also writes all samples to FILE.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also writes the page and its plots into DIR.
-    #[arg(long, value_name = "DIR")]
-    page: Option<PathBuf>,
+    #[command(flatten)]
+    pages: Pages,
     /// A directory of a file system in memory.
     #[arg(long, value_name = "DIR", default_value = "/dev/shm")]
     tmpfs: PathBuf,
@@ -86,7 +104,7 @@ struct Run {
 fn main() -> ExitCode {
     let done = match Command::parse().what {
         What::Run(arguments) => run(&arguments),
-        What::Show { json, page } => show(&json, page.as_deref()),
+        What::Show { json, pages } => show(&json, &pages),
         What::List => {
             list();
             Ok(())
@@ -141,16 +159,13 @@ fn run(arguments: &Run) -> Result<()> {
     if let Some(path) = &arguments.json {
         results.write(path)?;
     }
-    match &arguments.page {
-        Some(dir) => page::write(&results, dir),
-        None => Ok(()),
-    }
+    arguments.pages.write(&results)
 }
 
-fn show(json: &Path, page: Option<&Path>) -> Result<()> {
+fn show(json: &Path, pages: &Pages) -> Result<()> {
     let results = Results::read(json)?;
     print!("{}", table::text(&results));
-    page.map_or(Ok(()), |dir| page::write(&results, dir))
+    pages.write(&results)
 }
 
 fn list() {

@@ -82,7 +82,8 @@ impl Ahead {
     fn stray(&mut self, ino: InodeNo) -> Option<usize> {
         let last = self.listed.last().filter(|_| self.next == self.listed.len());
         let goes_on = last.is_some_and(|last| last.0.checked_add(1) == Some(ino.0)) && self.window > GROWTH;
-        let is_next = self.stray.checked_add(1) == Some(ino.0);
+        // At first there was none, which is not number 0.
+        let is_next = self.stray > 0 && self.stray.checked_add(1) == Some(ino.0);
         self.stray = ino.0;
         self.consecutive = if is_next { self.consecutive.saturating_add(1) } else { 0 };
         if goes_on || self.consecutive >= MIN_CONSECUTIVE {

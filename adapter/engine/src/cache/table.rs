@@ -85,6 +85,11 @@ impl Cache {
         }
     }
 
+    /// Returns the most bytes of extents that the next trim leaves.
+    pub(crate) fn most_extent_bytes(&self) -> usize {
+        self.limits.extent_bytes
+    }
+
     /// How much is held of what the limits bound.
     pub(crate) fn held(&self) -> CacheLimits {
         CacheLimits {
@@ -132,6 +137,7 @@ impl Cache {
             dirty_extents: 0,
             read_next: 0,
             read_window: 1,
+            last_used: None,
             dir: None,
             scrubbed: false,
             referenced: true,

@@ -1,4 +1,5 @@
-//! CLOCK eviction when memory is over its limits: recently referenced entries get a second chance.
+//! CLOCK eviction when memory is over its limits: recently referenced entries get a second chance,
+//! extents only if they were used more than once.
 
 use super::table::Cache;
 use crate::types::InodeNo;

@@ -1,9 +1,9 @@
 //! Counts store calls: the cost of an operation is part of its promise.
 
-use crate::fixture::{WRITE, open_volume, write};
+use crate::fixture::{CREATE, WRITE, open_volume, write};
 use crate::run::TestClock;
 use crate::store::{Calls, LARGE, Map, TestStore};
-use kvfs::{Access, At, Descriptor, Follow, OpenFlags, Options, Quota, Volume};
+use kvfs::{Access, At, CacheLimits, Descriptor, Follow, OpenFlags, Options, Quota, Volume};
 use std::cell::OnceCell;
 
 fn open(store: &TestStore) -> (Volume, Descriptor) {
@@ -321,7 +321,7 @@ fn a_listing_of_which_few_inodes_are_asked_for_reads_few() {
     let many = volume.open_at(&root, "many", Follow::No, flags, Access::default()).unwrap();
     let names = crate::tree::list(&mut volume, &many).unwrap();
     for at in [0, 50_000, 99_999] {
-        let name = &names.iter().nth(at).unwrap().0;
+        let name = &names[at].0;
         let calls = cost(&store, || volume.stat_at(&many, name, Follow::No).unwrap());
         assert_eq!((calls.gets, calls.keys_got, calls.total()), (1, 1, 1), "{at}");
     }
@@ -371,6 +371,60 @@ fn reading_costs_one_get_for_missing_extents_and_nothing_for_cached_ones() {
         0,
         "its bytes lie in its inode"
     );
+}
+
+/// A file that is read or written once, far larger than the cache, does not displace what is used
+/// again and again.
+#[test]
+fn a_long_stream_leaves_in_memory_what_others_use() {
+    const MIB: u64 = 1 << 20;
+    let store = TestStore::new(LARGE);
+    let options = Options {
+        cache: CacheLimits { extent_bytes: 4 << 20, ..CacheLimits::default() },
+        max_dirty_bytes: 1 << 20,
+        max_dirty_age_nanoseconds: u64::MAX,
+        ..Options::default()
+    };
+    let piece = vec![7; MIB as usize];
+    let (mut volume, root) = open_volume(&store, options.clone());
+    for (name, size_mib) in [("pages", 1), ("stream", 16)] {
+        let file = volume.open_at(&root, name, Follow::No, CREATE, WRITE).unwrap();
+        for number in 0..size_mib {
+            volume.write(&file, At::Offset(number * MIB), &piece).unwrap();
+        }
+        volume.close(file).unwrap();
+    }
+    for step in [MIB, 64 << 10, 4 << 10] {
+        for writes in [false, true] {
+            let (mut volume, root) = open_volume(&store, options.clone());
+            let open = |volume: &mut Volume, name| {
+                volume.open_at(&root, name, Follow::No, OpenFlags::default(), WRITE).unwrap()
+            };
+            let (pages, stream) = (open(&mut volume, "pages"), open(&mut volume, "stream"));
+            let mut bytes = Vec::new();
+            let mut use_pages = |volume: &mut Volume| {
+                cost(&store, || {
+                    for offset in (0..MIB).step_by(32 << 10) {
+                        bytes.clear();
+                        volume.read(&pages, offset, 100, &mut bytes).unwrap();
+                    }
+                })
+            };
+            use_pages(&mut volume);
+            use_pages(&mut volume);
+            for number in 0..16 {
+                for offset in (number * MIB..(number + 1) * MIB).step_by(step as usize) {
+                    if writes {
+                        volume.write(&stream, At::Offset(offset), &piece[..step as usize]).unwrap();
+                    } else {
+                        volume.lend(&stream, offset, step as usize, |_| {}).unwrap();
+                    }
+                }
+                let calls = use_pages(&mut volume);
+                assert_eq!(calls.total(), 0, "in pieces of {step} bytes, writes: {writes}, MiB {number}");
+            }
+        }
+    }
 }
 
 #[test]
