@@ -16,7 +16,8 @@ use crate::workload::Workload;
 /// `python`, the guest's component as it is, an empty directory, and the guest's arguments. It
 /// prints the lines that the guest prints (see [`crate::lines`]), and may add lines for memory. An
 /// operation that it lacks has the line `NAME \t unsupported`. It ends with code 0, with 1 if the
-/// guest failed, whose lines before count, or with 3 if it cannot run this workload.
+/// guest failed, or by a signal, and then the lines before count, or with 3 if it cannot run this
+/// workload.
 #[derive(Clone, Debug)]
 pub struct Contender {
     /// The name of the way.
@@ -66,14 +67,15 @@ impl Contender {
         let output = command.output().with_context(|| format!("cannot start {program}"))?;
         let run = || format!("the contender {} runs {}", self.name, workload.name);
         let able = supported(&String::from_utf8_lossy(&output.stdout));
-        match output.status.code() {
-            Some(0 | FAILED) if !able.is_empty() => {
+        // A signal ends one that is out of memory.
+        match output.status.code().unwrap_or(FAILED) {
+            0 | FAILED if !able.is_empty() => {
                 if !output.stderr.is_empty() {
                     eprintln!("{}: {}", run(), said(&output.stderr));
                 }
                 lines::parse(&able).map(Some)
             }
-            Some(0 | FAILED | CANNOT) => {
+            0 | FAILED | CANNOT => {
                 eprintln!("{}, which it cannot: {}", run(), said(&output.stderr));
                 Ok(None)
             }
@@ -143,6 +145,7 @@ mod tests {
         assert_eq!(names("printf 'stat\\tunsupported\\n'"), none);
         assert_eq!(names("exit 1"), none);
         assert_eq!(names("exit 3"), none);
+        assert_eq!(names("kill -9 $$"), none);
         assert!(
             run("printf 'stat\\t1\\t5\\n'; exit 2")
                 .unwrap_err()
