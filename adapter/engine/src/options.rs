@@ -22,7 +22,8 @@ pub const DEFAULT_VOLUME: &str = "main";
 /// How much may stay in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheLimits {
-    /// Bytes of extents, dirty ones included.
+    /// Bytes of extents, dirty ones included. Those that are used once, as in a stream, leave room
+    /// for those that are used again.
     pub extent_bytes: usize,
     /// Inodes that are neither open nor dirty.
     pub inodes: usize,

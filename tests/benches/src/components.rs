@@ -53,7 +53,7 @@ impl<'d> Components<'d> {
         }
     }
 
-    fn joined<'g>(
+    fn joined(
         &self,
         guest: Guest,
         way: &Way,

@@ -14,8 +14,8 @@ pub(crate) type Names = Rc<Vec<(Rc<str>, Dentry)>>;
 pub(super) struct Listed {
     pub(super) dir: InodeNo,
     pub(super) names: Names,
-    /// [`Cache::dentry_trims`](super::Cache::dentry_trims) at that time. While the number stays,
-    /// every change since is in the cache.
+    /// How often names had been evicted then. While the number stays, every change since is in the
+    /// cache.
     pub(super) trims: u64,
     /// The name that is probably asked for next.
     pub(super) next: usize,

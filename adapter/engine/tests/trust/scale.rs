@@ -62,18 +62,18 @@ const fn row(
 /// All operations. A new one is a row.
 const ROWS: [Row; 14] = [
     row("readdir, per entry", Of::Files, (0.01, 1.1, 1.0), |scene| scene.list(|_, _| ())),
-    row("readdir + stat, per entry", Of::Files, (2.1, 3.1, 1.0), |scene| {
+    row("readdir + stat, per entry", Of::Files, (0.03, 2.2, 1.0), |scene| {
         scene.list(|scene, name| scene.stat(name))
     }),
-    row("stat in order", Of::Files, (2.1, 70.0, 1.0), |scene| scene.each(Scene::stat)),
-    row("stat at random", Of::Files, (2.1, 70.0, 1.0), |scene| scene.scattered(Scene::stat)),
-    row("missing name", Of::Files, (1.1, 70.0, 1.0), |scene| {
+    row("stat in order", Of::Files, (1.1, 2.2, 1.0), |scene| scene.each(Scene::stat)),
+    row("stat at random", Of::Files, (2.1, 2.2, 1.0), |scene| scene.scattered(Scene::stat)),
+    row("missing name", Of::Files, (1.1, 1.2, 1.0), |scene| {
         scene.scattered(|scene, name| {
             let missing = name.replace("file", "none");
             scene.volume.stat_at(&scene.dir, &missing, Follow::No).unwrap_err();
         })
     }),
-    row("open + read + close at random", Of::Files, (2.1, 70.0, 1.0), |scene| {
+    row("open + read + close at random", Of::Files, (2.1, 2.2, 1.0), |scene| {
         scene.scattered(|scene, name| {
             let flags = OpenFlags::default();
             let file = scene.volume.open_at(&scene.dir, name, Follow::No, flags, Access::default()).unwrap();
@@ -83,21 +83,21 @@ const ROWS: [Row; 14] = [
             scene.volume.close(file).unwrap();
         })
     }),
-    row("create", Of::Files, (2.1, 2.1, 1000.0), |scene| {
+    row("create", Of::Files, (2.2, 1.3, 500.0), |scene| {
         scene.scattered(|scene, name| {
             write(&mut scene.volume, &scene.dir, &name.replace("file", "new"), b"new")
         })
     }),
-    row("rename", Of::Files, (4.1, 70.0, 1000.0), |scene| {
+    row("rename", Of::Files, (3.1, 2.2, 400.0), |scene| {
         scene.first(|scene, name| {
             let new = name.replace("file", "moved");
             scene.volume.rename_at(&scene.dir, name, &scene.dir, &new).unwrap();
         })
     }),
-    row("unlink", Of::Files, (3.1, 70.0, 1000.0), |scene| {
+    row("unlink", Of::Files, (2.1, 3.0, 60.0), |scene| {
         scene.first(|scene, name| scene.volume.unlink_file_at(&scene.dir, name).unwrap())
     }),
-    row("read, per MiB", Of::Bytes, (9.0, 33.0, 1.0), |scene| {
+    row("read, per MiB", Of::Bytes, (1.3, 33.0, 1.0), |scene| {
         scene.large(MIB, |volume, file, at| {
             let mut bytes = Vec::new();
             volume.read(file, at, MIB as usize, &mut bytes).unwrap();
@@ -111,7 +111,7 @@ const ROWS: [Row; 14] = [
             }
         })
     }),
-    row("write, per MiB", Of::Bytes, (9.0, 33.0, 1.1 * MIB as f64), |scene| {
+    row("write, per MiB", Of::Bytes, (0.6, 0.3, 1.01 * MIB as f64), |scene| {
         let block = vec![2; MIB as usize];
         scene.large(MIB, |volume, file, at| {
             let mut done = 0;
@@ -127,7 +127,7 @@ const ROWS: [Row; 14] = [
             assert_eq!(bytes, [1; PAGE_BYTES as usize]);
         })
     }),
-    row("4 KiB write at random", Of::Bytes, (2.1, 1.1, 40_000.0), |scene| {
+    row("4 KiB write at random", Of::Bytes, (1.1, 1.1, 34_000.0), |scene| {
         scene.pages(|volume, file, at| {
             assert_eq!(
                 volume.write(file, At::Offset(at), &[3; PAGE_BYTES as usize]),

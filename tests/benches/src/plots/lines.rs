@@ -27,6 +27,9 @@ pub(super) fn draw(area: &Area<'_>, results: &Results, panel: &Panel, ways: &[&s
     let values = || series.iter().flatten().map(|(_, value)| *value);
     let (least, most) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
     let (Some(first), Some(last)) = (sizes.first(), sizes.last()) else { return Ok(()) };
+    if values().next().is_none() {
+        return Ok(());
+    }
     // Wide enough for one size alone, too.
     let x = *first as f64 / 1.5..*last as f64 * 1.5;
     let y = power_below(least)..power_above(most);

@@ -95,6 +95,9 @@ mod tests {
     fn plots_show_what_was_measured_and_are_small() {
         assert_eq!(draw(&Results::new("tiny", 1)).unwrap(), [], "nothing was measured");
         let mut results = Results::new("tiny", 1);
+        let line = Line { name: "stat at random".into(), count: 1, amount: 5 };
+        results.add("directory", 1000, "linked/lazy", &line);
+        assert_eq!(draw(&results).unwrap(), [], "plots do not show this way");
         for (number, way) in ["linked/memory", "host/tmpfs", "native/memory", "another"].iter().enumerate() {
             for size in [1000, 10_000, 100_000] {
                 for row in ["readdir, per entry", "stat at random"] {

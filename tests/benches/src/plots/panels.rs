@@ -1,7 +1,7 @@
 //! Which plots there are, and what each panel of them shows.
 
 use crate::lines::{INSTANCE_MEMORY, PROCESS_MEMORY};
-use crate::results::Results;
+use crate::results::{Results, Row};
 use crate::workload::SizeOf;
 
 /// What panels look like.
@@ -107,9 +107,19 @@ const SHOWN: [&str; 8] = [
     "native/file/disk",
 ];
 
+/// Returns whether plots show a way. Contenders have no place of their own.
+fn is_shown(way: &str) -> bool {
+    SHOWN.contains(&way) || crate::way::find(way).is_none()
+}
+
 impl Panel {
+    /// Returns whether a way that plots show was measured.
     pub(super) fn has_results(&self, results: &Results) -> bool {
-        results.rows.iter().any(|row| row.workload == self.workload && row.row == self.row)
+        results.rows.iter().any(|row| self.is_of(row) && is_shown(&row.way))
+    }
+
+    fn is_of(&self, row: &Row) -> bool {
+        row.workload == self.workload && row.row == self.row
     }
 
     /// What the panel's sizes count.
@@ -131,14 +141,13 @@ impl Plot<'_> {
     pub(super) fn ways<'r>(&self, results: &'r Results) -> Vec<&'r str> {
         let mut measured: Vec<&str> = Vec::new();
         for row in &results.rows {
-            let here = |panel: &Panel| panel.workload == row.workload && panel.row == row.row;
-            if self.panels.iter().any(here) && !measured.contains(&row.way.as_str()) {
+            let here = self.panels.iter().any(|panel| panel.is_of(row));
+            if here && is_shown(&row.way) && !measured.contains(&row.way.as_str()) {
                 measured.push(&row.way);
             }
         }
-        let place = |way: &str| SHOWN.iter().position(|shown| *shown == way);
-        measured.retain(|way| place(way).is_some() || crate::way::find(way).is_none());
-        measured.sort_by_key(|way| place(way).unwrap_or(SHOWN.len()));
+        let place = |way: &str| SHOWN.iter().position(|shown| *shown == way).unwrap_or(SHOWN.len());
+        measured.sort_by_key(|way| place(way));
         measured
     }
 }

@@ -146,7 +146,7 @@ pub fn find(name: &str) -> Option<&'static Workload> {
 /// Writes a number of bytes in the largest unit of which it is a whole number.
 pub fn bytes_text(bytes: u64) -> String {
     const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let whole = UNITS.iter().find(|(shift, _)| bytes > 0 && bytes % (1 << shift) == 0);
+    let whole = UNITS.iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1 << shift));
     whole.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
 }
 
@@ -155,7 +155,7 @@ pub fn count_text(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
