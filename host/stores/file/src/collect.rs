@@ -168,6 +168,14 @@ pub(crate) fn drop_retired_if_due<D: Directory>(log: &mut Log<D>) -> Result<(), 
     if retired > spare || log.retired.len() > MAX_RETIRED { log.sync() } else { Ok(()) }
 }
 
+/// Collects because a record found no room. Returns whether there is some now.
+pub(crate) fn made_room<D: Directory>(log: &mut Log<D>) -> bool {
+    if log.is_writable() {
+        if_due_when_full(log);
+    }
+    log.is_writable() && log.full_until_live_bytes.is_none()
+}
+
 /// As [`if_due`] on a full disk, where any garbage is in the way. Tries again each time half of the
 /// live bytes is gone.
 fn if_due_when_full<D: Directory>(log: &mut Log<D>) {

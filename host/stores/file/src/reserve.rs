@@ -12,6 +12,9 @@ pub(crate) const NAME: &str = "0000000000000000.reserve";
 /// The reserve is for records of at most one byte for so many of its own.
 const RESERVE_PER_RECORD: usize = 2;
 
+/// The reserve is for records whose values have at most one byte for so many of its own.
+const RESERVE_PER_VALUES: usize = 64;
+
 /// Bytes written at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -33,12 +36,14 @@ pub(crate) fn keep<D: Directory>(directory: &D, size_bytes: usize) {
     }
 }
 
-/// Returns whether the reserve may be given up for a record of so many bytes.
+/// Returns whether the reserve may be given up for a record of so many bytes, of which so many are
+/// values.
 ///
 /// A record that does not fit would fail in the middle, and what was written of it would keep the
-/// room: neither the segment nor the reserve could get it back, and nobody could open the store.
-pub(crate) fn is_for(record_bytes: usize, reserve_bytes: usize) -> bool {
-    record_bytes <= reserve_bytes / RESERVE_PER_RECORD
+/// room: neither the segment nor the reserve could get it back, and nobody could open the store. A
+/// few with large values would use the reserve up, even if they remove more.
+pub(crate) fn is_for(record_bytes: usize, values_bytes: usize, reserve_bytes: usize) -> bool {
+    record_bytes <= reserve_bytes / RESERVE_PER_RECORD && values_bytes <= reserve_bytes / RESERVE_PER_VALUES
 }
 
 /// Frees the room for the next call.

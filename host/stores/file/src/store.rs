@@ -156,7 +156,13 @@ impl<D: Directory + Clone> FileStore<D> {
         level: Durability,
     ) -> Result<(), StoreError> {
         if !guards.is_empty() || !mutations.is_empty() {
-            self.in_turn(guards, mutations)?;
+            match self.in_turn(guards, mutations) {
+                // What was removed before may be room now.
+                Err(StoreError::QuotaExceeded) if collect::made_room(&mut self.0) => {
+                    self.in_turn(guards, mutations)?;
+                }
+                done => done?,
+            }
         } else if let State::Broken(why) = &self.0.state {
             return Err(StoreError::Unavailable(why.clone()));
         }

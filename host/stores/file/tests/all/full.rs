@@ -88,6 +88,25 @@ fn a_call_that_shrinks_and_is_larger_than_the_reserve_leaves_the_reserve_alone()
 }
 
 #[test]
+fn a_call_that_finds_no_room_collects_what_was_removed_before() {
+    let mut disk = Disk::default();
+    disk.capacity_bytes = Some(64 << 10);
+    let (mut store, directory) = open(disk);
+    let keys = fill(&mut store);
+    let mut disk = directory.disk(|disk| disk.after_kill());
+    // Removals find room, so that nothing says yet that the disk is full.
+    disk.capacity_bytes = Some(72 << 10);
+    let (mut store, _) = open(disk);
+    let all: Vec<_> = (0..keys).map(u16::to_be_bytes).collect();
+    let removals: Vec<(&[u8], Option<&[u8]>)> = all.iter().map(|key| (&key[..], None)).collect();
+    for some in removals.chunks(64) {
+        store.set(&[], some, true).unwrap();
+    }
+    let again = fill(&mut store);
+    assert!(again > keys / 2, "what was removed is room again: for {again} keys of {keys}");
+}
+
+#[test]
 fn openers_in_a_row_on_a_full_disk_all_get_in_as_long_as_the_reserve_lasts() {
     // Each start lists all segments before it.
     let options = Options { reserve_bytes: 8 << 10, ..OPTIONS };
