@@ -99,7 +99,7 @@ fn a_store_of_the_second_form_opens_beside_new_segments_and_is_carried_over() {
         let crashed = SimDirectory::new(directory.disk(|disk| disk.after_crash(&mut random)));
         let mut crashed = FileStore::open_with(crashed, options).unwrap();
         let found = crashed.entries(b"", b"").unwrap();
-        assert!(found.get(&b"behind"[..]).is_some(), "opening {opening}");
+        assert!(found.contains_key(&b"behind"[..]), "opening {opening}");
         let mut store = FileStore::open_with(directory.clone(), options).unwrap();
         assert_eq!(store.rebuilt(), 0, "its tables are good ones");
         assert_eq!(store.entries(b"", b"").unwrap(), expected, "opening {opening}");
