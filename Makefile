@@ -10,10 +10,11 @@ TIMES = 10
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS = 60
 
-# Further arguments of `make bench-stores` and `make torture-stores`, such as --store NAME or --help.
+# Further arguments of `make bench`, `make bench-contenders`, `make bench-stores` and `make torture-stores`, such
+# as --store NAME or --help.
 ARGS =
 
-.PHONY: help setup demo test soak fuzz bench bench-stores torture-stores lint clean
+.PHONY: help setup demo test soak fuzz bench bench-contenders bench-stores torture-stores lint clean
 
 help:
 	@echo 'make demo    CPython on a key-value store: two processes, one store (sets up only what it needs)'
@@ -21,6 +22,7 @@ help:
 	@echo 'make soak    the random tests with new seeds, TIMES=$(TIMES) times as many cases'
 	@echo 'make fuzz    libFuzzer on each target of the engine, FUZZ_SECONDS=$(FUZZ_SECONDS) each (needs cargo-fuzz, C++)'
 	@echo 'make bench   the cost of file operations, beside the host file system'
+	@echo 'make bench-contenders  the same, beside eryx-vfs, and beside jco in Node, which it installs'
 	@echo 'make bench-stores    the stores of the host beside those of others, ARGS="--help" for what to vary'
 	@echo 'make torture-stores  the same stores, damaged, killed, on a full disk and opened twice'
 	@echo 'make lint    formatting and lints'
@@ -46,7 +48,13 @@ fuzz:
 # RUST_BACKTRACE would add a backtrace for every error code of the host to the measurement.
 bench:
 	@.ci/setup bench
-	@env -u RUST_BACKTRACE cargo bench --package kvfs-tests --bench fs
+	@env -u RUST_BACKTRACE cargo run --release --package kvfs-bench -- run $(ARGS)
+
+bench-contenders:
+	@.ci/setup bench
+	@.ci/setup bench-contenders
+	@env -u RUST_BACKTRACE tests/benches/contenders/beside '$(TARGET)' \
+		cargo run --release --package kvfs-bench -- run $(ARGS)
 
 bench-stores:
 	@cargo run --release --package kvfs-store-trials -- bench --dir '$(TARGET)/store-trials' $(ARGS)
@@ -59,6 +67,7 @@ lint:
 	cargo fmt --manifest-path tests/guests/Cargo.toml --all --check
 	cargo fmt --manifest-path tests/guests/std/Cargo.toml --check
 	cargo fmt --manifest-path adapter/engine/fuzz/Cargo.toml --check
+	cargo fmt --manifest-path tests/benches/contenders/eryx/Cargo.toml --check
 	@.ci/features
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package kvfs-cli --no-default-features -- -D warnings

@@ -13,7 +13,7 @@ use kvfs::{
     Access, At, Descriptor, DirStream, Ending, Error, Follow, Kind, MetadataHash, MountNo, Mounts, Result,
     SetTime, Start, Stat, Timestamp, Volume,
 };
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 type WasiResult<T> = std::result::Result<T, ErrorCode>;
 
@@ -208,7 +208,7 @@ pub(crate) fn failure_code(failure: &crate::errors::StreamFailure) -> Option<Err
 impl Object {
     pub(crate) fn list(&self) -> WasiResult<Listing> {
         let stream = self.with(|volume, directory| volume.read_directory(directory))?;
-        Ok(Listing { mount: self.mount, stream: Cell::new(Some(stream)) })
+        Ok(Listing { mount: self.mount, stream: RefCell::new(Some(stream)) })
     }
 
     pub(crate) fn link(&self, old_flags: PathFlags, old: &str, new: &Self, new_path: &str) -> WasiResult<()> {
@@ -394,15 +394,14 @@ impl Object {
 pub(crate) struct Listing {
     mount: MountNo,
     /// Taken out when it is dropped.
-    stream: Cell<Option<DirStream>>,
+    stream: RefCell<Option<DirStream>>,
 }
 
 impl Listing {
     pub(crate) fn next(&self) -> WasiResult<Option<DirectoryEntry>> {
-        let Some(mut stream) = self.stream.take() else { return Err(ErrorCode::BadDescriptor) };
-        let entry = table::with_volume(self.mount, |volume| volume.next_entry(&mut stream));
-        self.stream.set(Some(stream));
-        match entry {
+        let Ok(mut stream) = self.stream.try_borrow_mut() else { return Err(ErrorCode::BadDescriptor) };
+        let Some(stream) = &mut *stream else { return Err(ErrorCode::BadDescriptor) };
+        match table::with_volume(self.mount, |volume| volume.next_entry(stream)) {
             Ok(entry) => Ok(entry
                 .map(|entry| DirectoryEntry { type_: to_type(entry.kind), name: entry.name.to_string() })),
             Err(error) => Err(to_code(&error)),

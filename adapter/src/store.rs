@@ -4,6 +4,10 @@ use crate::bindings::kvfs::store::kv_store as wit;
 use crate::bindings::kvfs::store::kv_store::Error;
 use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use kvfs_contract::convert_error;
+use smallvec::SmallVec;
+
+/// The number of mutations whose list needs no memory of its own: more than most commits have.
+const FEW: usize = 8;
 
 /// The imported `kvfs:store/kv-store`.
 pub(crate) struct ImportedStore;
@@ -46,9 +50,9 @@ impl KvStore for ImportedStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
-        let guards: Vec<wit::GuardParam<'_>> =
+        let guards: SmallVec<[wit::GuardParam<'_>; 1]> =
             guards.iter().map(|guard| wit::GuardParam { key: guard.key, expected: guard.expected }).collect();
-        let mutations: Vec<wit::MutationParam<'_>> = mutations
+        let mutations: SmallVec<[wit::MutationParam<'_>; FEW]> = mutations
             .iter()
             .map(|mutation| match *mutation {
                 Mutation::Put { key, value } => wit::MutationParam::Put(wit::EntryParam { key, value }),

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The volume `main`, at the root of the guest's tree, holds at most 64 MiB.
     let root: Mount = "/=kv:main,max-bytes=64M".parse()?;
     // Without a provider, the result imports its store from the host.
-    let store = Provider::File { path: None };
+    let store = Provider::File { path: None, accept_loss: false };
     let composed = Compose::new(&guest).mount(root).provider(store).build()?;
 
     print!("{}", composed.report);

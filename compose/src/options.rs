@@ -45,7 +45,7 @@ impl FromStr for Mode {
     }
 }
 
-/// How guest and adapter are joined. The file system behaves the same in both ways.
+/// The way in which guest and adapter are joined. The file system behaves the same in both ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Link {

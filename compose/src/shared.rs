@@ -83,7 +83,7 @@ pub(crate) fn check_directories(
     provider: &Provider,
     mut mounted: impl Iterator<Item = (String, String)>,
 ) -> Result<(), MountError> {
-    let Provider::File { path } = provider else { return Ok(()) };
+    let Provider::File { path, .. } = provider else { return Ok(()) };
     let store = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
     let over = mounted.find(|(_, preopen)| preopen == store);
     over.map_or(Ok(()), |(path, preopen)| Err(MountError::OverStore { path, preopen }))

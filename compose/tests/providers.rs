@@ -49,7 +49,7 @@ fn the_mode_is_lazy_by_default_for_a_store_in_memory_without_a_size() {
     assert_eq!(mode(memory(None)).as_deref(), Some("lazy"));
     assert_eq!(mode(memory(None).mode(Mode::Close)).as_deref(), Some("close"));
     assert_eq!(mode(memory(Some(1 << 20))), None);
-    assert_eq!(mode(Compose::new(&guest).provider(Provider::File { path: None })), None);
+    assert_eq!(mode(Compose::new(&guest).provider(Provider::File { path: None, accept_loss: false })), None);
     assert_eq!(mode(Compose::new(&guest)), None);
 }
 
@@ -59,8 +59,8 @@ fn a_result_tells_where_its_store_is_and_what_it_takes_to_run_it() {
         (Provider::Host, "the host's"),
         (Provider::Memory { size_bytes: None }, "memory"),
         (Provider::Memory { size_bytes: Some(1 << 20) }, "at most 1048576 bytes"),
-        (Provider::File { path: None }, "--dir STATE::/kvfs"),
-        (Provider::File { path: Some("/data".into()) }, "--dir STATE::/data"),
+        (Provider::File { path: None, accept_loss: false }, "--dir STATE::/kvfs"),
+        (Provider::File { path: Some("/data".into()), accept_loss: false }, "--dir STATE::/data"),
         (Provider::Keyvalue { bucket: None }, "-S keyvalue"),
         (Provider::Keyvalue { bucket: Some("mine".into()) }, "`mine`"),
         (
@@ -87,7 +87,7 @@ fn a_result_tells_where_its_store_is_and_what_it_takes_to_run_it() {
 #[test]
 fn the_directory_of_the_store_is_not_mounted() {
     for (path, preopen) in [(None, "/kvfs"), (Some("/data"), "/data")] {
-        let provider = || Provider::File { path: path.map(str::to_owned) };
+        let provider = || Provider::File { path: path.map(str::to_owned), accept_loss: false };
         let with =
             |mount: String| Compose::new(&guest()).provider(provider()).mount(mount.parse().unwrap()).build();
         let error = with(format!("/h=host:{preopen}")).unwrap_err().to_string();

@@ -56,8 +56,8 @@ fn a_result_is_recomposed_byte_for_byte() {
         Provider::Host,
         Provider::Memory { size_bytes: None },
         Provider::Memory { size_bytes: Some(1 << 20) },
-        Provider::File { path: None },
-        Provider::File { path: Some("/state".into()) },
+        Provider::File { path: None, accept_loss: false },
+        Provider::File { path: Some("/state".into()), accept_loss: false },
         Provider::Keyvalue { bucket: Some("mine".into()) },
         Provider::Component(provider_with("import my:host/log;")),
         // A provider of the library, as a component.
@@ -254,7 +254,8 @@ fn a_provider_of_its_own_is_not_given_the_store_of_the_host() {
 
 #[test]
 fn a_provider_of_the_library_is_recognised_by_its_bytes_not_by_its_statement() {
-    let file = Provider::File { path: Some("/data".into()) }.to_component().unwrap().unwrap();
+    let file =
+        Provider::File { path: Some("/data".into()), accept_loss: false }.to_component().unwrap().unwrap();
     let mount = || "/h=host:/data".parse().unwrap();
     let built = |bytes| Compose::new(&guest()).provider(Provider::Component(bytes)).mount(mount()).build();
     let error = built(file.clone()).unwrap_err().to_string();
@@ -304,7 +305,7 @@ fn guest_and_provider_share_no_package_that_may_hold_the_store() {
     let fine = [
         ("import wasi:random/random@WASI;", keyvalue()),
         ("import my:host/log;", keyvalue()),
-        ("import my:host/log;", Provider::File { path: None }),
+        ("import my:host/log;", Provider::File { path: None, accept_loss: false }),
         ("import wasi:clocks/monotonic-clock@WASI;", own("import wasi:clocks/monotonic-clock@WASI;")),
         ("import wasi:sockets/tcp@WASI;", own("import wasi:sockets/tcp@WASI;")),
         ("", own("import my:host/log; import wasi:filesystem/preopens@WASI;")),

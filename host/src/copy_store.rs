@@ -15,11 +15,11 @@ use crate::{AnyStore, Durability, Entry, Mutation, OpenError, OpenOptions, Store
 pub struct CopySide<'s> {
     /// Its URL, as for [`open_store`](crate::open_store).
     pub url: &'s str,
-    /// How to open it: with a key if it is sealed.
+    /// Options for opening it: with a key if it is sealed.
     pub options: OpenOptions<'s>,
 }
 
-/// What a copy is doing, and how far it has come.
+/// Progress of a copy: its step, and the amount so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CopyStep {
@@ -33,7 +33,7 @@ pub enum CopyStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreCopy {
-    /// What each of the two stores holds.
+    /// Content of each of the two stores.
     pub amount: Amount,
     /// SHA-256 of all entries in the order of their keys: for each, the length of its key in eight
     /// bytes, the key, the length of its value in eight bytes, the value.

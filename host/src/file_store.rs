@@ -2,26 +2,81 @@
 //! natively.
 
 use std::fs;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use bytes::Bytes;
 use kvfs_contract::{KvStore, ScanBudget, gather};
-use kvfs_file_store::{Directory, File, FileReader, IoError, IoKind, Listed, Options, Status, with_remedy};
+use kvfs_file_store::{FileReader, Options, with_remedy};
 
+use crate::alone::{Alone, Behind};
 use crate::contract::poisoned;
 use crate::ends::{self, Ends};
 use crate::file_names::{resume, whereabouts};
+use crate::std_directory::{StdDirectory, directory};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 const LIMITS: Limits = Limits::standard(true);
 
-/// Longest first wait for another opener that was faster; each further one may be twice as long.
-const MIN_PAUSE_MICROS: u64 = 200;
-const MAX_PAUSE_DOUBLINGS: u32 = 9;
+/// The right to a store in a directory: for one opener alone, or for all that open it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreAccess {
+    /// Openers take turns. The system has each buffered apply when it returns, so that the next
+    /// opener sees it.
+    #[default]
+    Together,
+    /// The opener has the store until another one opens it, which ends this one: its next change,
+    /// and every later call, is [`StoreError::Unavailable`]. Meanwhile buffered applies are
+    /// gathered in memory.
+    Alone,
+}
+
+/// Options for opening a [`FileStore`].
+///
+/// ```
+/// # fn main() -> Result<(), kvfs_host::OpenError> {
+/// use kvfs_host::{FileOptions, StoreAccess};
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("state");
+/// let store = FileOptions::new().access(StoreAccess::Alone).open(path)?;
+/// # drop(store);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FileOptions {
+    access: StoreAccess,
+    accept_loss: bool,
+}
+
+impl FileOptions {
+    /// Opens together with others, and no store that has lost anything.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens alone, or together with others.
+    pub fn access(self, access: StoreAccess) -> Self {
+        Self { access, ..self }
+    }
+
+    /// Opens a store even if it has lost what was durable, as far as its marks tell. It counts as
+    /// it is from then on.
+    pub fn accept_loss(self, accept_loss: bool) -> Self {
+        Self { accept_loss, ..self }
+    }
+
+    /// Opens the store in a directory, or makes one: see [`FileStore::open`].
+    ///
+    /// # Errors
+    /// As [`FileStore::open`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
+        FileStore::open_with(path.as_ref(), self)
+    }
+}
 
 /// A store in a directory of its own. A clone is another handle on the same store.
 ///
@@ -31,13 +86,25 @@ const MAX_PAUSE_DOUBLINGS: u32 = 9;
 ///
 /// # Durability
 ///
-/// The operating system has a buffered apply when it returns, so the end of the process loses
-/// nothing. A process that ends by returning from `main` or by [`std::process::exit`] makes
-/// everything durable, and the next opening short.
+/// Opened together with others, as it is unless told ([`StoreAccess::Together`]): the operating system
+/// has a buffered apply when it returns, so the end of the process loses nothing.
+///
+/// Opened alone ([`StoreAccess::Alone`]): a buffered apply is in this process's memory, as in a
+/// [`RedbStore`](crate::RedbStore). If the process is killed, the machine stops or another program
+/// opens the store, what was buffered since the last commit is lost: a suffix after the last
+/// durable apply. Commits happen at a durable apply, at [`FileStore::close`], when
+/// [`MAX_BUFFERED_BYTES`](crate::MAX_BUFFERED_BYTES) are waiting or the oldest change has waited for
+/// [`MAX_BUFFERED_AGE`](crate::MAX_BUFFERED_AGE) (checked at each apply), when the disk has little
+/// room, and when the last handle is dropped. Each commit is one record, so that no apply is there
+/// in part. If the last one fails without [`FileStore::close`], one line on standard error says so.
+///
+/// A process that ends by returning from `main` or by [`std::process::exit`] makes everything
+/// durable, and the next opening short.
 ///
 /// # Cost
 ///
-/// At most about 100 MiB of memory, however many keys there are. An apply is one write; a durable
+/// At most about 100 MiB of memory, however many keys there are. Together, an apply is one write;
+/// alone, a buffered one touches memory only, and looks whether another opener has come. A durable
 /// one is also an `fsync` and a write of 64 bytes. An apply after another opener's reads what that
 /// one appended, or opens the store anew if it did more than that.
 #[derive(Clone, Debug)]
@@ -48,8 +115,14 @@ pub struct FileStore {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
-    inner: Mutex<Inner>,
+    inner: Mutex<Opened>,
     _registered: ends::Registered,
+}
+
+#[derive(Debug)]
+enum Opened {
+    Together(Inner),
+    Alone(Alone<Inner>),
 }
 
 /// A store in a directory, as it was when it was opened. Reading changes nothing in the directory.
@@ -66,7 +139,7 @@ impl FileStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_with(path, false)
+        FileOptions::new().open(path)
     }
 
     /// Opens a store even if it has lost what was durable, as far as its marks tell. It counts as
@@ -75,12 +148,12 @@ impl FileStore {
     /// # Errors
     /// As [`FileStore::open`], but for such a loss.
     pub fn accept_loss(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_with(path, true)
+        FileOptions::new().accept_loss(true).open(path)
     }
 
-    fn open_with(path: impl AsRef<Path>, accept_loss: bool) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        let options = Options { accept_loss, ..Options::DEFAULT };
+    fn open_with(path: &Path, options: FileOptions) -> Result<Self, OpenError> {
+        let FileOptions { access, accept_loss } = options;
+        let options = Options { accept_loss, alone: access == StoreAccess::Alone, ..Options::DEFAULT };
         resume(path)?;
         match fs::create_dir(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -93,9 +166,13 @@ impl FileStore {
         }
         let inner =
             Inner::open_with(directory(path)?, options).map_err(|error| OpenError::of_store(path, error))?;
+        let opened = match access {
+            StoreAccess::Together => Opened::Together(inner),
+            StoreAccess::Alone => Opened::Alone(Alone::new(inner, path.into())),
+        };
         let shared = Arc::new_cyclic(|shared| Shared {
             path: path.into(),
-            inner: Mutex::new(inner),
+            inner: Mutex::new(opened),
             _registered: ends::register(Weak::clone(shared)),
         });
         Ok(Self { shared })
@@ -124,8 +201,39 @@ impl FileStore {
         self.lock()?.end()
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
+    fn lock(&self) -> Result<MutexGuard<'_, Opened>, StoreError> {
         self.shared.inner.lock().map_err(|_| poisoned("a store in a directory"))
+    }
+}
+
+impl Opened {
+    fn end(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Together(store) => store.end(),
+            Self::Alone(store) => {
+                store.flush()?;
+                store.behind().end()
+            }
+        }
+    }
+}
+
+/// The store in the directory, as the front reaches it.
+impl Behind for Inner {
+    fn value(&mut self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        Ok(Inner::value(self, key).map_err(with_remedy)?.map(Bytes::from))
+    }
+
+    fn page(&mut self, start: &[u8], end: &[u8], mut budget: ScanBudget) -> Result<Vec<Entry>, StoreError> {
+        Inner::page(self, start, end, |entry_bytes| budget.take(entry_bytes)).map(shared).map_err(with_remedy)
+    }
+
+    fn change(&mut self, mutations: &[Mutation<'_>], level: Durability) -> Result<(), StoreError> {
+        Inner::change(self, &[], mutations, level).map_err(with_remedy)
+    }
+
+    fn is_held(&self) -> Result<bool, StoreError> {
+        Inner::is_held(self)
     }
 }
 
@@ -134,9 +242,26 @@ impl Ends for Shared {
         let Some(mut inner) = ends::lock_until(&self.inner, until) else {
             return Err(ends::lament(&self.path, "a call is still busy with it"));
         };
+        let is_told = matches!(&*inner, Opened::Alone(store) if store.is_failing());
         let stored = inner.end().map_err(|error| ends::lament(&self.path, &error.to_string()));
         std::mem::forget(inner);
-        stored
+        if is_told { Ok(()) } else { stored }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Opened::Alone(store) = inner else { return };
+        if !store.has_waiting() {
+            return;
+        }
+        let is_told = store.is_failing();
+        if let Err(error) = store.flush()
+            && !is_told
+        {
+            ends::tell(ends::lament(&self.path, &error.to_string()));
+        }
     }
 }
 
@@ -182,7 +307,12 @@ impl SyncStore for FileStore {
     }
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        Ok(self.lock()?.get(keys)?.into_iter().map(|value| value.map(Bytes::from)).collect())
+        match &mut *self.lock()? {
+            Opened::Together(store) => {
+                Ok(store.get(keys)?.into_iter().map(|value| value.map(Bytes::from)).collect())
+            }
+            Opened::Alone(store) => store.get(&LIMITS, keys),
+        }
     }
 
     fn scan(
@@ -192,7 +322,10 @@ impl SyncStore for FileStore {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.lock()?.scan(start, end, max_entries, max_bytes).map(shared)
+        match &mut *self.lock()? {
+            Opened::Together(store) => store.scan(start, end, max_entries, max_bytes).map(shared),
+            Opened::Alone(store) => store.scan(start, end, max_entries, max_bytes),
+        }
     }
 
     fn apply(
@@ -201,7 +334,10 @@ impl SyncStore for FileStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
-        self.lock()?.apply(guards, mutations, level)
+        match &mut *self.lock()? {
+            Opened::Together(store) => store.apply(guards, mutations, level),
+            Opened::Alone(store) => store.apply(&LIMITS, guards, mutations, level),
+        }
     }
 }
 
@@ -256,172 +392,4 @@ fn check_own(path: &Path) -> Result<(), OpenError> {
             Err(OpenError::NotAStore { path: path.into(), found })
         }
     }
-}
-
-pub(crate) fn directory(path: &Path) -> Result<StdDirectory, OpenError> {
-    if path.is_dir() {
-        Ok(StdDirectory(path.into()))
-    } else {
-        Err(OpenError::NotAStore { path: path.into(), found: "a file, and a directory is asked for".into() })
-    }
-}
-
-/// A directory of the operating system.
-#[derive(Clone, Debug)]
-pub(crate) struct StdDirectory(PathBuf);
-
-#[derive(Debug)]
-pub(crate) struct StdFile(fs::File);
-
-impl Directory for StdDirectory {
-    type File = StdFile;
-
-    fn list(&self) -> Result<Vec<Listed>, IoError> {
-        let mut listed = Vec::new();
-        for entry in fs::read_dir(&self.0).map_err(io_error)? {
-            let entry = entry.map_err(io_error)?;
-            // The store has no name that is not Unicode.
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            let is_file = match entry.file_type() {
-                Ok(kind) if kind.is_symlink() => entry.path().is_file(),
-                Ok(kind) => kind.is_file(),
-                // The entry was removed meanwhile.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(io_error(error)),
-            };
-            listed.push(Listed { name, is_file });
-        }
-        Ok(listed)
-    }
-
-    fn create(&self, name: &str) -> Result<StdFile, IoError> {
-        let path = self.0.join(name);
-        fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .map(StdFile)
-            .map_err(io_error)
-    }
-
-    fn open(&self, name: &str) -> Result<StdFile, IoError> {
-        fs::File::open(self.0.join(name)).map(StdFile).map_err(io_error)
-    }
-
-    fn open_for_writing(&self, name: &str) -> Result<StdFile, IoError> {
-        fs::OpenOptions::new().write(true).open(self.0.join(name)).map(StdFile).map_err(io_error)
-    }
-
-    fn remove(&self, name: &str) -> Result<(), IoError> {
-        fs::remove_file(self.0.join(name)).map_err(io_error)
-    }
-
-    fn random(&self) -> Result<[u8; 16], IoError> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| IoError::new(IoKind::Other, format!("the system has none: {error}")))?;
-        Ok(bytes)
-    }
-
-    fn pause(&self, attempts: u32) {
-        // The standard library's only source of random numbers: each hasher has keys of its own.
-        let random = RandomState::new().build_hasher().finish();
-        let most_micros = MIN_PAUSE_MICROS << attempts.min(MAX_PAUSE_DOUBLINGS);
-        std::thread::sleep(Duration::from_micros(random % most_micros));
-    }
-
-    fn sync(&self) -> Result<(), IoError> {
-        // Elsewhere a directory cannot be opened as a file, and the system takes care of names.
-        #[cfg(unix)]
-        fs::File::open(&self.0).and_then(|directory| directory.sync_all()).map_err(io_error)?;
-        Ok(())
-    }
-}
-
-impl File for StdFile {
-    fn status(&self) -> Result<Status, IoError> {
-        let metadata = self.0.metadata().map_err(io_error)?;
-        Ok(Status { size_bytes: metadata.len(), names: names_of(&metadata) })
-    }
-
-    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
-        let mut bytes = vec![0; length];
-        let mut filled = 0;
-        while filled < length {
-            match read_at(&self.0, &mut bytes[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(io_error(error)),
-            }
-        }
-        bytes.truncate(filled);
-        Ok(bytes)
-    }
-
-    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
-        let mut written = 0;
-        while written < bytes.len() {
-            match write_at(&self.0, &bytes[written..], offset + written as u64) {
-                Ok(0) => return Err(io_error(ErrorKind::WriteZero.into())),
-                Ok(count) => written += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(io_error(error)),
-            }
-        }
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<(), IoError> {
-        self.0.sync_data().map_err(io_error)
-    }
-}
-
-#[cfg(unix)]
-fn names_of(metadata: &fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::nlink(metadata)
-}
-
-/// Elsewhere the standard library does not tell.
-#[cfg(not(unix))]
-fn names_of(_: &fs::Metadata) -> u64 {
-    0
-}
-
-#[cfg(unix)]
-use std::os::unix::fs::FileExt;
-
-#[cfg(unix)]
-fn read_at(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-    file.read_at(bytes, offset)
-}
-
-#[cfg(unix)]
-fn write_at(file: &fs::File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    file.write_at(bytes, offset)
-}
-
-#[cfg(windows)]
-use std::os::windows::fs::FileExt;
-
-#[cfg(windows)]
-fn read_at(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-    file.seek_read(bytes, offset)
-}
-
-#[cfg(windows)]
-fn write_at(file: &fs::File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    file.seek_write(bytes, offset)
-}
-
-fn io_error(error: io::Error) -> IoError {
-    let kind = match error.kind() {
-        ErrorKind::NotFound => IoKind::NotFound,
-        ErrorKind::AlreadyExists => IoKind::Exists,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => IoKind::NoSpace,
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => IoKind::Denied,
-        _ => IoKind::Other,
-    };
-    IoError::new(kind, error.to_string())
 }

@@ -44,6 +44,9 @@
 //! | [`RedbStore`] | in one file | everything | everything up to the last durable apply |
 //! | [`FileStore`] | in the files of a directory, without locks | everything | everything up to the last durable apply |
 //!
+//! A `FileStore` that is had alone ([`StoreAccess`]) takes small changes faster, and loses the last of
+//! them to a kill, as a `RedbStore` does.
+//!
 //! [`RedbReader`] reads the file of a `RedbStore`, [`FileStoreReader`] the directory of a
 //! `FileStore`; neither changes anything.
 //!
@@ -84,11 +87,14 @@ mod memory_limit;
 mod store;
 
 mod file_names;
+mod gathered;
 mod marked;
 mod open_error;
+mod std_directory;
 mod view;
 mod wire;
 
+mod alone;
 mod audited;
 mod engine_store;
 mod file_store;
@@ -119,7 +125,8 @@ pub use copy_store::{CopyError, CopySide, CopyStep, StoreCopy, copy_store};
 pub use copying::Amount;
 pub use engine_store::EngineStore;
 pub use file_salvage::FileSalvage;
-pub use file_store::{FileStore, FileStoreReader};
+pub use file_store::{FileOptions, FileStore, FileStoreReader, StoreAccess};
+pub use gathered::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES};
 pub use kvfs_file_store::{Lost, Salvaged};
 pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
 pub use limited::{Limited, Quota};
@@ -133,7 +140,7 @@ pub use open::{
     rekey_store, salvage_sealed_store, salvage_sealed_store_read_only,
 };
 pub use open_error::OpenError;
-pub use redb_store::{Damage, MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbReader, RedbSalvage, RedbStore};
+pub use redb_store::{Damage, RedbReader, RedbSalvage, RedbStore};
 pub use repair_copy::RepairCopy;
 pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};

@@ -106,8 +106,59 @@ impl SyncStore for MemoryStore {
         let mut entries = self.entries.write().map_err(|_| poisoned("a memory store"))?;
         entries.check(guards, mutations, self.size_bytes)?;
         for mutation in mutations {
-            entries.set(mutation.key(), mutation.value().map(Bytes::copy_from_slice));
+            match mutation {
+                Mutation::Put { key, value } => entries.put_with(key, |old| replaced(old, value)),
+                Mutation::Delete { key } => entries.remove(key),
+            }
         }
         Ok(())
+    }
+}
+
+/// Returns a value that has replaced `old`: in place if it has the same length and no reader holds
+/// it. The records that most commits write again, a volume's superblock and a directory's inode,
+/// keep their lengths.
+fn replaced(old: Bytes, value: &[u8]) -> Bytes {
+    if old.len() == value.len()
+        && let Ok(mut own) = old.try_into_mut()
+    {
+        own.copy_from_slice(value);
+        return own.freeze();
+    }
+    Bytes::copy_from_slice(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(store: &MemoryStore, value: &[u8]) {
+        store.apply(&[], &[Mutation::Put { key: b"k", value }], Durability::Buffered).unwrap();
+    }
+
+    fn get(store: &MemoryStore) -> Bytes {
+        SyncStore::get(store, &[b"k"]).unwrap().remove(0).unwrap()
+    }
+
+    #[test]
+    fn bytes_that_a_reader_holds_stay_as_they_were() {
+        let store = MemoryStore::new();
+        put(&store, b"one");
+        let held = get(&store);
+        put(&store, b"two");
+        put(&store, b"six");
+        assert_eq!((held.as_ref(), get(&store).as_ref()), (&b"one"[..], &b"six"[..]));
+    }
+
+    #[test]
+    fn a_value_of_the_same_length_takes_the_place_of_the_old_one() {
+        let store = MemoryStore::new();
+        put(&store, b"one");
+        let place = get(&store).as_ptr();
+        put(&store, b"two");
+        assert_eq!((get(&store).as_ptr(), get(&store).as_ref()), (place, &b"two"[..]));
+        let used = store.used_bytes().unwrap();
+        put(&store, b"three");
+        assert_eq!(store.used_bytes().unwrap(), used + 2);
     }
 }

@@ -9,8 +9,9 @@ use kvfs_size::{ByteSize, MIN_MEMORY_BYTES};
 
 use crate::marked::{Beside, OnRollback};
 use crate::{
-    BlockOn, Damage, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, Mark, Marked, MemoryStore,
-    Mutation, OpenError, RedbReader, RedbSalvage, RedbStore, Sealed, StoreError, StoreFuture, SyncStore,
+    BlockOn, Damage, Durability, Entry, FileOptions, FileStore, FileStoreReader, Guard, Limits, Mark, Marked,
+    MemoryStore, Mutation, OpenError, RedbReader, RedbSalvage, RedbStore, Sealed, StoreAccess, StoreError,
+    StoreFuture, SyncStore,
 };
 
 /// A store named by a URL: see [`open_store`]. A clone is another handle on the same store.
@@ -35,7 +36,7 @@ pub enum AnyStore {
     Sealed(BlockOn<Sealed<AnyStore>>),
 }
 
-/// How to open a store by its URL. Without options, [`OpenOptions::open`] is [`open_store`].
+/// Options for opening a store by its URL. Without options, [`OpenOptions::open`] is [`open_store`].
 ///
 /// ```
 /// # fn main() -> Result<(), kvfs_host::OpenError> {
@@ -58,6 +59,7 @@ pub enum AnyStore {
 pub struct OpenOptions<'k> {
     key: Option<&'k UserKey>,
     on_rollback: OnRollback,
+    access: Option<StoreAccess>,
     read_only: bool,
     salvage: bool,
     unfinished: bool,
@@ -65,7 +67,7 @@ pub struct OpenOptions<'k> {
 }
 
 /// The key of the marker of a copy that is not done: see [`copy_store`](crate::copy_store).
-pub(crate) const COPY_KEY: &[u8] = b"\x00kvfs-copying";
+pub(crate) const COPY_KEY: &[u8] = kvfs_file_store::COPY_MARKER_KEY;
 
 impl<'k> OpenOptions<'k> {
     /// Opens for reading and writing, without a key, and no store that has lost anything.
@@ -97,6 +99,12 @@ impl<'k> OpenOptions<'k> {
         Self { on_rollback, ..self }
     }
 
+    /// Opens a store in a directory alone or together with others: see [`FileStore`]. Any other is
+    /// always had alone.
+    pub fn access(self, access: StoreAccess) -> Self {
+        Self { access: Some(access), ..self }
+    }
+
     /// Opens a sealed store without its key, as it lies: entries are sealed, and keys have another
     /// form. For tools that look at a store; opens for reading only.
     pub fn as_it_lies(self, as_it_lies: bool) -> Self {
@@ -111,7 +119,8 @@ impl<'k> OpenOptions<'k> {
     /// Opens the store that `url` names: see [`open_store`].
     ///
     /// # Errors
-    /// As [`open_store`]; with a key, [`OpenError::Seal`] and not [`OpenError::Sealed`]; for reading
+    /// As [`open_store`]; with a key, [`OpenError::Seal`] and not [`OpenError::Sealed`]; with
+    /// [`StoreAccess::Together`], [`OpenError::NotTogether`] for any store but `file:`; for reading
     /// only, [`OpenError::NoStore`] where there is no store, and for `memory:`, which holds nothing
     /// to read.
     pub fn open(&self, url: &str) -> Result<AnyStore, OpenError> {
@@ -185,6 +194,9 @@ impl<'k> OpenOptions<'k> {
                 })),
             };
         }
+        if self.access == Some(StoreAccess::Together) && !matches!(named, Named::File(_)) {
+            return Err(OpenError::NotTogether { url: url.into() });
+        }
         match named {
             Named::Memory(None) => Ok(AnyStore::Memory(MemoryStore::new())),
             Named::Memory(Some(size_bytes)) => Ok(AnyStore::Memory(MemoryStore::with_size(size_bytes))),
@@ -192,10 +204,12 @@ impl<'k> OpenOptions<'k> {
                 let beside = self.beside(path.as_ref());
                 Ok(AnyStore::Redb(RedbStore::open_marked(beside)?))
             }
-            Named::File(path) => Ok(AnyStore::File(match self.on_rollback {
-                OnRollback::Refuse => FileStore::open(path)?,
-                OnRollback::Accept => FileStore::accept_loss(path)?,
-            })),
+            Named::File(path) => {
+                let options = FileOptions::new()
+                    .access(self.access.unwrap_or_default())
+                    .accept_loss(self.on_rollback == OnRollback::Accept);
+                Ok(AnyStore::File(options.open(path)?))
+            }
         }
     }
 }

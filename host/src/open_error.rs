@@ -58,7 +58,7 @@ pub enum OpenError {
         found: String,
     },
     /// The store was written by a later version.
-    #[error("{} is a store of format {found}; this program knows formats up to {known}: use a newer one",
+    #[error("{} was made by a newer kvfs (format {found}; this one knows formats up to {known}); update this one",
         path.display())]
     NewerFormat {
         /// The path.
@@ -103,7 +103,7 @@ pub enum OpenError {
         path: PathBuf,
         /// The size of the store.
         needed_bytes: u64,
-        /// What is free on its disk.
+        /// Free bytes on its disk.
         free_bytes: u64,
     },
     /// The store is damaged.
@@ -114,6 +114,22 @@ pub enum OpenError {
         /// The damage, in words.
         detail: String,
     },
+    /// A salvage or repair found nothing in the store that can be read.
+    #[error("nothing can be read of {}; it was left as it was: restore it from a copy, or move it away to begin \
+        with an empty store", path.display())]
+    NothingLeft {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A damaged file cannot be kept beside the repaired one.
+    #[error("{} cannot be kept beside its repaired copy ({source}); it was left as it was: copy it elsewhere, as its \
+        file system may have no hard links, and repair it with --discard-damaged", path.display())]
+    CannotKeep {
+        /// The path.
+        path: PathBuf,
+        /// Why it was not given a second name.
+        source: std::io::Error,
+    },
     /// The store has lost durable applies that it had acknowledged.
     #[error("{} has lost what it had acknowledged as durable, as {} tells: {rollback}; put the right file back, \
         or accept the loss and go on with what is there: --accept-loss", path.display(), mark.display())]
@@ -122,12 +138,21 @@ pub enum OpenError {
         path: PathBuf,
         /// The path of its mark.
         mark: PathBuf,
-        /// How much is lost.
+        /// The loss.
         rollback: Box<Rollback>,
     },
     /// The store is the beginning of a copy.
     #[error("`{url}` is a copy that was cut off; go on with `kvfs store copy --continue`, or remove it")]
     CutOff {
+        /// The URL as given.
+        url: String,
+    },
+    /// A store of this kind cannot be opened together with others.
+    #[error(
+        "`{url}` lets in one program at a time, so it cannot be opened together with others; leave that out, \
+        or keep the data in file:DIR"
+    )]
+    NotTogether {
         /// The URL as given.
         url: String,
     },
@@ -210,6 +235,7 @@ impl OpenError {
             | Self::MemorySize { .. }
             | Self::MemoryTooSmall { .. }
             | Self::CutOff { .. }
+            | Self::NotTogether { .. }
             | Self::Sealed { .. }
             | Self::Seal { .. }
             | Self::Rekeyed { .. } => {}
@@ -224,6 +250,8 @@ impl OpenError {
             | Self::NoRoom { path, .. }
             | Self::Damaged { path, .. }
             | Self::RolledBack { path, .. }
+            | Self::NothingLeft { path }
+            | Self::CannotKeep { path, .. }
             | Self::Io { path, .. } => *path = new.to_path_buf(),
         }
         self

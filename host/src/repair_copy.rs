@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::copying::{Amount, copy_all};
 use crate::file_names::{kept_names, sync_parent, with_suffix};
+use crate::gathered::free_bytes;
 use crate::marked::{Beside, Marked};
-use crate::redb_store::{free_bytes, is_locked};
+use crate::redb_store::is_locked;
 use crate::{AnyStore, Damage, OpenError, OpenOptions, RedbSalvage, RedbStore, StoreError};
 
 /// A copy of all that can be read of a store in one file, to be repaired and put in its place.
@@ -37,7 +38,8 @@ impl OpenOptions<'_> {
     ///
     /// # Errors
     /// As [`OpenOptions::open`] for reading only; [`OpenError::NoRoom`] if the disk may not have
-    /// room for a second file of the size; [`OpenError::Busy`] if another repair is running.
+    /// room for a second file of the size; [`OpenError::Busy`] if another repair is running;
+    /// [`OpenError::NothingLeft`] if the copy would be empty.
     pub fn repair_copy(
         &self,
         url: &str,
@@ -55,6 +57,10 @@ impl OpenOptions<'_> {
         let unfinished = Unfinished(&copy_path);
         let fail = |error: StoreError| OpenError::of_store(&copy_path, error);
         let amount = copy_all(&original, &copy, progress).map_err(fail)?;
+        if amount.entries == 0 {
+            drop(copy);
+            return Err(OpenError::NothingLeft { path });
+        }
         copy.flush().map_err(fail)?;
         // Its mark is not beside it yet: nothing of it has been acknowledged to anybody.
         let store = self.open_over(url, AnyStore::RepairedRedb(copy.clone()))?;
@@ -86,7 +92,9 @@ impl RepairCopy {
     /// Durable when it returns.
     ///
     /// # Errors
-    /// The copy's and the system's; the store is then the old one, unless the error says otherwise.
+    /// [`OpenError::CannotKeep`] if the store cannot stay beside the copy, as on a file system without
+    /// hard links; the copy's and the system's. The store is then the old one, unless the error says
+    /// otherwise.
     pub fn finish(self, keep: bool) -> Result<Option<PathBuf>, OpenError> {
         let Self { path, copy_path, beside, original, copy, store, .. } = self;
         let unfinished = Unfinished(&copy_path);
@@ -102,7 +110,7 @@ impl RepairCopy {
         let old = fs::metadata(&path).map_err(io(&path))?;
         fs::set_permissions(&copy_path, old.permissions()).map_err(io(&copy_path))?;
         File::open(&copy_path).and_then(|file| file.sync_all()).map_err(io(&copy_path))?;
-        let kept = if keep { Some(keep_as(&path)?) } else { None };
+        let kept = if keep { Some(keep_as(&path, |from, to| fs::hard_link(from, to))?) } else { None };
         // Where an open file cannot be replaced, it must be closed first.
         #[cfg(not(unix))]
         drop(original);
@@ -168,17 +176,19 @@ fn check_room(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Gives the file a second name, under which it stays.
-fn keep_as(path: &Path) -> Result<PathBuf, OpenError> {
+/// Gives the file a second name by `link`, under which it stays.
+fn keep_as(path: &Path, link: impl Fn(&Path, &Path) -> io::Result<()>) -> Result<PathBuf, OpenError> {
     for kept in kept_names(path) {
-        match fs::hard_link(path, &kept) {
+        match link(path, &kept) {
             Ok(()) => return Ok(kept),
             // A repair that was killed after this has left it.
             Err(error) if error.kind() == ErrorKind::AlreadyExists && is_same_file(path, &kept) => {
                 return Ok(kept);
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(OpenError::io(&kept, error)),
+            Err(error) if error.kind() == ErrorKind::StorageFull => return Err(OpenError::io(&kept, error)),
+            // Systems have several errors for a file system without hard links.
+            Err(source) => return Err(OpenError::CannotKeep { path: path.into(), source }),
         }
     }
     Err(OpenError::io(path, io::Error::other("too many damaged files are kept beside it; remove some")))
@@ -197,4 +207,25 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_same_file(_: &Path, _: &Path) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_hard_links_is_named_and_the_way_out_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.redb");
+        fs::write(&path, b"damaged").unwrap();
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::Unsupported, ErrorKind::Other] {
+            let error = keep_as(&path, |_, _| Err(kind.into())).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("no hard links") && text.contains("--discard-damaged"), "{text}");
+        }
+        let full = keep_as(&path, |_, _| Err(ErrorKind::StorageFull.into())).unwrap_err();
+        assert!(matches!(full, OpenError::DiskFull { .. }), "{full}");
+        let kept = keep_as(&path, |from, to| fs::hard_link(from, to)).unwrap();
+        assert_eq!(kept, directory.path().join("state.redb.damaged-1"));
+    }
 }

@@ -40,11 +40,8 @@ pub fn plain() -> &'static Engine {
 }
 
 fn make(interruptible: bool) -> Engine {
-    let mut cache = CacheConfig::new();
-    cache.with_directory(target_dir().join("kvfs-tests/compiled"));
-    let cache = Cache::new(cache).expect("a cache under the target directory");
     let mut config = Config::new();
-    config.cache(Some(cache));
+    config.cache(Some(cache()));
     config.epoch_interruption(interruptible);
     // Off, as in the command: WASI 0.2 needs no concurrent calls.
     config.concurrency_support(false);
@@ -54,6 +51,13 @@ fn make(interruptible: bool) -> Engine {
         config.profiler(ProfilingStrategy::PerfMap);
     }
     Engine::new(&config).expect("an engine with the default settings")
+}
+
+/// Returns the cache of what was compiled.
+pub(crate) fn cache() -> Cache {
+    let mut cache = CacheConfig::new();
+    cache.with_directory(target_dir().join("kvfs-tests/compiled"));
+    Cache::new(cache).expect("a cache under the target directory")
 }
 
 /// Compiles a component, or takes it from the cache.

@@ -3,6 +3,7 @@
 //!
 //! - [`guests`] builds them, once per machine and source;
 //! - [`engine`] compiles them, once per machine and component;
+//! - [`pool`] makes engines for many instances at once;
 //! - [`stock`] runs the stock `wasmtime` command, which contains no code of ours;
 //! - [`Program`] runs one, with arguments, environment and input, within a time limit;
 //! - [`differential`] runs one in several ways and compares all observations, with the [`Tree`] it
@@ -15,6 +16,9 @@ pub mod guests;
 pub mod kinds;
 pub mod stock;
 mod tree;
+
+// An engine for many instances.
+pub mod pool;
 
 // An instance of a guest, and the calls of it.
 mod session;

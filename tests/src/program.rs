@@ -88,6 +88,8 @@ pub struct Output {
     pub instantiation: Duration,
     /// The time from the program's start to its end.
     pub took: Duration,
+    /// The peak of all memories and tables of the instance together.
+    pub memory_bytes: usize,
 }
 
 impl Output {
@@ -244,8 +246,9 @@ impl Program {
             },
         };
         let text = |pipe: &MemoryOutputPipe| String::from_utf8_lossy(&pipe.contents()).into_owned();
-        let calls = store.data().kv.calls();
-        Ok(Output { code, trap, stdout: text(&stdout), stderr: text(&stderr), calls, instantiation, took })
+        let (calls, memory_bytes) = (store.data().kv.calls(), store.data().memory.used_bytes());
+        let (stdout, stderr) = (text(&stdout), text(&stderr));
+        Ok(Output { code, trap, stdout, stderr, calls, instantiation, took, memory_bytes })
     }
 
     /// Instantiates the component, so that its exports can be called one by one, all within the
@@ -305,9 +308,7 @@ impl Program {
         };
 
         let mut store = Store::new(&self.engine, state);
-        if self.max_memory_bytes.is_some() {
-            store.limiter(|state| &mut state.memory);
-        }
+        store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline((self.time_limit.as_millis() / TICK.as_millis()) as u64 + 1);
         Ok(store)
     }

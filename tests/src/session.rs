@@ -53,7 +53,7 @@ pub(crate) struct State {
     pub(crate) kv: KvCtx,
     pub(crate) written: Written,
     pub(crate) buckets: Buckets,
-    /// Used if the program has a bound on its memory.
+    /// Without a bound it only counts.
     pub(crate) memory: MemoryLimit,
 }
 

@@ -2,9 +2,9 @@
 
 use crate::backing::Backing;
 use crate::backing::overlay::Layers;
-use crate::cache::{Cache, Extent};
+use crate::cache::{Cache, Extent, Names, Node};
 use crate::error::{Error, Result};
-use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES};
+use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES, MAX_SYMLINK_BYTES};
 use crate::store::Entry;
 use crate::stored::key::tag;
 use crate::stored::record::dentry::{self, is_storable_name};
@@ -12,34 +12,121 @@ use crate::stored::record::inode::{Content, Inode};
 use crate::stored::record::{FRAME_BYTES, RecordId, Value, unseal};
 use crate::types::{Dentry, ExtentIndex, InodeNo, Kind};
 use std::borrow::Cow;
+use std::rc::Rc;
 
-/// Most extents read ahead for a sequential reader.
+/// Most bytes of inodes read ahead for the reader of a listing.
+const MAX_AHEAD_INODE_BYTES: usize = 4 << 20;
+
+/// Most extents read ahead for a sequential reader, if the cache can keep twice as many.
 const MAX_READ_AHEAD_EXTENTS: u64 = 8;
 
 /// Makes sure that an inode is in memory, with its inline bytes.
 ///
 /// # Cost
-/// Nothing if it is, else one `get`.
+/// Nothing if it is, else one `get`. While there is room, it brings the next inodes of a listing
+/// too if the reader follows it.
 #[inline]
 pub(crate) fn node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
     if cache.node(ino).is_some_and(|node| !node.emptied) { Ok(()) } else { read_node(backing, cache, ino) }
 }
 
+/// Makes sure that the attributes of an inode are in memory: all but its inline bytes or target.
+///
+/// # Cost
+/// Nothing if they are, else one `get`, which brings those of the next inodes of a listing too if
+/// the reader follows it.
+#[inline]
+pub(crate) fn attributes(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
+    if cache.attributes(ino).is_some() { Ok(()) } else { read_attributes(backing, cache, ino) }
+}
+
+#[inline(never)]
+fn read_attributes(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
+    let next = cache.read_ahead(ino, most_read_ahead(backing));
+    if !next.is_empty() {
+        read_nodes(backing, cache, ino, &next);
+    }
+    if cache.attributes(ino).is_some() { Ok(()) } else { read_one_node(backing, cache, ino) }
+}
+
 #[inline(never)]
 fn read_node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
+    // Without their bytes, or in the table's place of others, the next ones are of no use here.
+    if cache.node(ino).is_none() && cache.has_room_for_inodes(1) && cache.has_room_for_content() {
+        let next = cache.read_ahead(ino, most_read_ahead(backing));
+        if !next.is_empty() && cache.has_room_for_inodes(1 + next.len()) {
+            read_nodes(backing, cache, ino, &next);
+        }
+        if cache.node(ino).is_some() {
+            return Ok(());
+        }
+    }
+    read_one_node(backing, cache, ino)
+}
+
+fn read_one_node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
     let mut key = Vec::with_capacity(32);
     backing.keys.inode(ino, &mut key);
     let value = backing.get(&[&key])?.into_iter().next().flatten();
     let value = value.ok_or(Error::damaged("inode", ino.0, "missing"))?;
-    let below = matches!(value, Cow::Borrowed(_));
-    let mut inode = Inode::decode(&key, ino, backing.committed.inline_bytes, &value)?;
+    let inode = Inode::decode(&key, ino, backing.committed.inline_bytes, &value)?;
     if ino == InodeNo::ROOT && inode.kind != Kind::Directory {
         return Err(Error::damaged("inode", ino.0, "the root is not a directory"));
     }
-    let extent_bytes = backing.extent_bytes();
     if cache.node(ino).is_some() {
         return cache.refill(ino, inode);
     }
+    insert_node(backing, cache, ino, inode, matches!(value, Cow::Borrowed(_)));
+    Ok(())
+}
+
+/// Reads an inode and the `next` ones, as far as they are there and sound, and the store returns
+/// them together. Whoever asks for one that is not is told.
+///
+/// Only their attributes are kept if the table has no room for all of them: reading many inodes once
+/// must not evict those that are used. Inline bytes are kept while there is room.
+fn read_nodes(backing: &mut Backing, cache: &mut Cache, ino: InodeNo, next: &[InodeNo]) {
+    let inos = || std::iter::once(ino).chain(next.iter().copied());
+    let room = cache.has_room_for_inodes(1 + next.len());
+    let mut keys = Vec::with_capacity(1 + next.len());
+    for ino in inos() {
+        let mut key = Vec::with_capacity(32);
+        backing.keys.inode(ino, &mut key);
+        keys.push(key);
+    }
+    let borrowed: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    let Ok(values) = backing.get(&borrowed) else { return };
+    cache.attributes.clear();
+    for ((ino, key), value) in inos().zip(&keys).zip(values) {
+        let Some(value) = value.filter(|_| ino != InodeNo::ROOT) else { continue };
+        let whole = room && cache.has_room_for_content();
+        let decode = if whole { Inode::decode } else { Inode::decode_attributes };
+        let Ok(inode) = decode(key, ino, backing.committed.inline_bytes, &value) else { continue };
+        if room {
+            let has_bytes = matches!(inode.content, Content::Inline(_) | Content::Target(_));
+            let emptied = !whole && has_bytes && inode.size > 0;
+            let below = matches!(value, Cow::Borrowed(_));
+            insert_node(backing, cache, ino, inode, below).emptied = emptied;
+        } else {
+            cache.attributes.push(ino, inode);
+        }
+    }
+}
+
+/// Returns how many inodes one `get` reads ahead, if all of them are as long as they may be.
+fn most_read_ahead(backing: &Backing) -> usize {
+    let longest = usize::try_from(backing.inline_bytes()).unwrap_or(usize::MAX).max(MAX_SYMLINK_BYTES);
+    (MAX_AHEAD_INODE_BYTES / longest).min(backing.limits.max_batch_entries as usize)
+}
+
+fn insert_node<'c>(
+    backing: &Backing,
+    cache: &'c mut Cache,
+    ino: InodeNo,
+    mut inode: Inode,
+    below: bool,
+) -> &'c mut Node {
+    let extent_bytes = backing.extent_bytes();
     if below {
         inode.extents_below = inode.extents;
         // Policies are numbered by the volume, not by its image.
@@ -48,7 +135,7 @@ fn read_node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<(
     let charged = (!below).then(|| inode.charged_bytes(extent_bytes));
     let node = cache.insert_node(ino, inode, true, extent_bytes);
     (node.below, node.charged) = (below, charged);
-    Ok(())
+    node
 }
 
 /// Looks a name up in a directory.
@@ -93,7 +180,7 @@ fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &st
 }
 
 /// Returns what memory knows of a name: `None` if nothing, `Some(None)` if the name does not exist.
-fn known_dentry(cache: &Cache, dir: InodeNo, name: &str) -> Result<Option<Option<Dentry>>> {
+fn known_dentry(cache: &mut Cache, dir: InodeNo, name: &str) -> Result<Option<Option<Dentry>>> {
     let Some(node) = cache.node(dir) else { return Ok(None) };
     if node.inode.kind != Kind::Directory {
         return Err(Error::NotDirectory);
@@ -101,8 +188,8 @@ fn known_dentry(cache: &Cache, dir: InodeNo, name: &str) -> Result<Option<Option
     let Some(known) = &node.dir else { return Ok(None) };
     match known.slots.get(name) {
         Some(slot) => Ok(Some(slot.entry)),
-        None if known.complete => Ok(Some(None)),
-        None => Ok(None),
+        None if known.complete || known.end.as_ref().is_some_and(|end| name > &**end) => Ok(Some(None)),
+        None => Ok(cache.listed_dentry(dir, name).map(Some)),
     }
 }
 
@@ -111,10 +198,11 @@ fn preload_dir(backing: &mut Backing, cache: &mut Cache, dir: InodeNo) -> Result
         known.large = true;
     }
     let page = names(backing, cache, dir, None, DIR_PRELOAD_ENTRIES, DIR_PRELOAD_BYTES)?;
+    let count = page.names.len();
     // A store may return less than was asked for: only the count tells that this is all. In doubt,
     // the page may be of after an apply that the count knows nothing of.
-    let counted = || cache.node(dir).is_some_and(|node| node.stored_size == page.len() as u64);
-    let all = backing.is_live() && (page.is_empty() || counted());
+    let counted = || cache.node(dir).is_some_and(|node| node.stored_size == count as u64);
+    let all = backing.is_live() && page.learned && (count == 0 || counted());
     if let Some(known) = cache.dir_mut(dir) {
         known.complete = all;
         known.large = !all;
@@ -122,8 +210,8 @@ fn preload_dir(backing: &mut Backing, cache: &mut Cache, dir: InodeNo) -> Result
     Ok(())
 }
 
-/// Reads a page of a directory from the store, in byte order of names, and notes it in memory.
-/// Dirty names are not in it. An empty page is the end; a short one may not be.
+/// Reads a page of a directory from the store, in byte order of names, and notes it in memory while
+/// there is room. Dirty names are not in it. An empty page is the end; a short one may not be.
 pub(crate) fn names(
     backing: &mut Backing,
     cache: &mut Cache,
@@ -131,23 +219,45 @@ pub(crate) fn names(
     after: Option<&str>,
     max_entries: u32,
     max_bytes: u32,
-) -> Result<Vec<(String, Dentry)>> {
+) -> Result<Page> {
     let (start, end) = (backing.keys.dentries_from(dir, after), backing.keys.dentries_end(dir));
     let (max_entries, max_bytes) =
         (max_entries.min(backing.page_entries()), max_bytes.min(backing.page_bytes()));
     let found = names_of(backing, cache, dir).scan(&start, &end, max_entries, max_bytes)?;
-    let mut entries = Vec::with_capacity(found.entries.len());
+    // The names of a large directory would evict all others.
+    let node = cache.node(dir);
+    let complete = node.and_then(|node| node.dir.as_ref()).is_some_and(|known| known.complete);
+    let few = node.is_some_and(|node| cache.is_small_share_of_names(node.stored_size));
+    let learn = !complete && (few || cache.has_room_for_names(found.entries.len()));
+    let mut names = Vec::with_capacity(found.entries.len());
+    let mut above = true;
     for (place, Entry { key, value }) in found.entries.iter().enumerate() {
         let name = backing
             .keys
             .dentry_name(dir, key)
             .filter(|name| is_storable_name(name))
             .ok_or(Error::damaged("directory entry", dir.0, "malformed key"))?;
-        let entry = dentry::decode(key, dir, value)?;
-        cache.learn_dentry(dir, name, Some(entry), found.is_below(place));
-        entries.push((name.to_owned(), entry));
+        let (entry, below) = (dentry::decode(key, dir, value)?, found.is_below(place));
+        above &= !below;
+        let name = match learn {
+            true => cache.learn_dentry(dir, name, Some(entry), below),
+            false => Rc::from(name),
+        };
+        names.push((name, entry));
     }
-    Ok(entries)
+    let names = Rc::new(names);
+    // In doubt, the store may have changes that are undone.
+    if above && !learn && backing.is_live() {
+        cache.follow_names(dir, &names);
+    }
+    Ok(Page { names, learned: learn || complete })
+}
+
+/// A page of a directory in the store.
+pub(crate) struct Page {
+    pub(crate) names: Names,
+    /// All of them are noted in memory.
+    pub(crate) learned: bool,
 }
 
 /// Makes sure that extents `[first, last]` of a file are in memory, holes included.
@@ -166,6 +276,7 @@ pub(crate) fn extents(
     ahead: bool,
 ) -> Result<()> {
     let extent_bytes = backing.extent_bytes();
+    let kept = cache.most_extent_bytes() as u64 / extent_bytes;
     let Some(node) = cache.node_mut(ino) else { return Ok(()) };
     if !matches!(node.inode.content, Content::Extents) {
         return Ok(());
@@ -177,7 +288,7 @@ pub(crate) fn extents(
     let mut end = last.saturating_add(1);
     if ahead {
         node.read_window = match node.read_next == first && first > 0 {
-            true => (node.read_window * 2).min(MAX_READ_AHEAD_EXTENTS),
+            true => (node.read_window * 2).min(MAX_READ_AHEAD_EXTENTS).min(kept / 2).max(1),
             false => 1,
         };
         node.read_next = end;

@@ -22,7 +22,8 @@ pub const DEFAULT_VOLUME: &str = "main";
 /// How much may stay in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheLimits {
-    /// Bytes of extents, dirty ones included.
+    /// Bytes of extents, dirty ones included. Those that are used once, as in a stream, leave room
+    /// for those that are used again.
     pub extent_bytes: usize,
     /// Inodes that are neither open nor dirty.
     pub inodes: usize,
@@ -37,11 +38,22 @@ impl CacheLimits {
     /// The sum of the default limits, in bytes.
     pub const DEFAULT_BYTES: usize = 64 << 20;
 
+    /// Bytes that an inode takes in wasm, with its bookkeeping and its share of the table.
+    pub const INODE_BYTES: usize = 288;
+
+    /// Bytes that a directory entry with a name of up to 40 bytes takes, as [`Self::INODE_BYTES`].
+    pub const DENTRY_BYTES: usize = 128;
+
     /// Returns limits of about so many bytes together: a quarter for extents, one for small files
     /// and targets, one for inodes and one for entries, each of which counts with its bookkeeping.
     pub const fn of_bytes(bytes: usize) -> Self {
         let quarter = bytes / 4;
-        Self { extent_bytes: quarter, inodes: quarter / 512, inode_bytes: quarter, dentries: quarter / 128 }
+        Self {
+            extent_bytes: quarter,
+            inodes: quarter / Self::INODE_BYTES,
+            inode_bytes: quarter,
+            dentries: quarter / Self::DENTRY_BYTES,
+        }
     }
 }
 

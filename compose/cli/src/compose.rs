@@ -33,6 +33,11 @@ pub(crate) struct ComposeArgs {
         default_value = "host"
     )]
     provider: String,
+    /// With --provider file: the result opens its store even if that has lost what it had
+    /// acknowledged as durable, each time it runs. To go on after a loss; compose again without it
+    /// afterwards.
+    #[arg(long)]
+    accept_loss: bool,
     #[command(flatten)]
     composition: CompositionArgs,
 }
@@ -42,7 +47,7 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
     if same_file(&args.guest, &args.output) {
         bail!("{}: the result would replace the guest; name another output", args.output.display());
     }
-    let provider = provider(&args.provider)?;
+    let provider = provider(&args.provider, args.accept_loss)?;
     let busy = Busy::new("composing");
     let composed = args
         .composition

@@ -85,7 +85,7 @@ fn check(args: &FsckArgs) -> Result<u8> {
     drop(opened);
     tell_damage(&args.at.store, &damage);
     let report = match (report, directory_of(&args.at.store)) {
-        // What the check lacks may be what is lost; the repair works with what is left.
+        // The check may lack what is lost; the repair works with what is left.
         (Err(kvfs::Error::Store(_) | kvfs::Error::Damaged(_)), _) if args.repair && !damage.is_none() => {
             return repair(args, image);
         }

@@ -3,7 +3,7 @@
 use crate::terminal::{warn, warn_with};
 use anyhow::{Context, Result};
 use clap::Args;
-use kvfs_host::{AnyStore, Damage, OpenError, OpenOptions, RepairCopy, UserKey};
+use kvfs_host::{AnyStore, Damage, OpenError, OpenOptions, RepairCopy, StoreAccess, UserKey};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
@@ -42,6 +42,11 @@ impl KeyArgs {
     /// Returns whether an argument names a key.
     pub(crate) fn is_given(&self) -> bool {
         self.key_file.is_some() || self.passphrase_file.is_some()
+    }
+
+    /// Opens a store for a guest, alone or together with others if `access` says so.
+    pub(crate) fn open_for_guest(&self, url: &str, access: Option<StoreAccess>) -> Result<AnyStore> {
+        self.open_as(url, |options| access.into_iter().fold(options, OpenOptions::access))
     }
 
     /// Opens a store, with the key if there is one.

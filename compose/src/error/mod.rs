@@ -144,7 +144,7 @@ pub enum ComposeError {
     SharedWithProvider {
         /// The package, without a version.
         package: String,
-        /// How the guest reaches it, in words.
+        /// The guest's way to it, in words.
         uses: &'static str,
     },
 
@@ -161,9 +161,9 @@ pub enum ComposeError {
          strip debug information, or join them as components"
     )]
     TooMuchToKeep {
-        /// How many bytes they have.
+        /// Their size in bytes.
         kept_bytes: u64,
-        /// How many bytes can be kept.
+        /// Most bytes that can be kept.
         max_bytes: u64,
     },
 

@@ -195,7 +195,7 @@ pub enum MountError {
         "{count} mounts with the root, and at most {MAX_MOUNTS} are possible; put some of them into one tree"
     )]
     TooMany {
-        /// How many there are.
+        /// Their number.
         count: usize,
     },
     /// The name of a volume is not valid.

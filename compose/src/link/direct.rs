@@ -18,7 +18,7 @@ use wit_parser::{Function, Type, TypeDefKind, TypeId};
 /// The interface with these functions.
 pub(super) const INTERFACE: &str = "kvfs:adapter/direct";
 
-/// How a function takes and returns lists of bytes.
+/// The way in which a function takes and returns lists of bytes.
 #[derive(Clone, Debug)]
 pub(super) enum Direct {
     /// As lists.

@@ -60,7 +60,7 @@ pub(super) struct FunctionGlue<'a> {
     pub(super) check_results: Option<GlueImport>,
     /// True if the caller's allocator is untrusted code, which must not call back.
     pub(super) guard_caller: bool,
-    /// How the target takes and returns lists of bytes.
+    /// The way in which the target takes and returns lists of bytes.
     pub(super) direct: Direct,
 }
 

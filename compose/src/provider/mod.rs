@@ -48,6 +48,9 @@ pub enum Provider {
         /// control characters and at most [`MAX_VOLUME_NAME_BYTES`]
         /// bytes.
         path: Option<String>,
+        /// Opens a store that has lost what was durable, with what is left, each time. False by
+        /// default: every call for a file then fails. A way to go on after a loss, and not to stay.
+        accept_loss: bool,
     },
     /// A bucket of the host's `wasi:keyvalue` 0.2.0-draft, which the result imports. The host
     /// decides how long it keeps the values: `wasmtime run -S keyvalue` forgets them when the
@@ -74,7 +77,7 @@ impl Provider {
                 }
                 configure(MEMORY_PROVIDER, &self.config()).map(Some)
             }
-            Self::File { path } => {
+            Self::File { path, .. } => {
                 let unfit = |path: &String| {
                     path.is_empty()
                         || path.len() > MAX_VOLUME_NAME_BYTES
@@ -107,7 +110,10 @@ impl Provider {
             Self::Memory { size_bytes } => {
                 "provider=memory\n".to_owned() + &line("size", size_bytes.map(|size| size.to_string()))
             }
-            Self::File { path } => "provider=file\n".to_owned() + &line("path", path.clone()),
+            Self::File { path, accept_loss } => {
+                let accepts = accept_loss.then(|| "true".to_owned());
+                "provider=file\n".to_owned() + &line("path", path.clone()) + &line("accept-loss", accepts)
+            }
             Self::Keyvalue { bucket } => "provider=keyvalue\n".to_owned() + &line("bucket", bucket.clone()),
             Self::Host | Self::Component(_) => String::new(),
         }
@@ -145,7 +151,10 @@ impl Provider {
         let value = |key: &str| config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         match value("provider")? {
             "memory" => Some(Self::Memory { size_bytes: value("size").and_then(|size| size.parse().ok()) }),
-            "file" => Some(Self::File { path: value("path").map(str::to_owned) }),
+            "file" => Some(Self::File {
+                path: value("path").map(str::to_owned),
+                accept_loss: value("accept-loss") == Some("true"),
+            }),
             "keyvalue" => Some(Self::Keyvalue { bucket: value("bucket").map(str::to_owned) }),
             _ => None,
         }
@@ -182,7 +191,7 @@ impl fmt::Display for Provider {
                 f.write_str("in the component's memory, gone with it")?;
                 size_bytes.map_or(Ok(()), |size_bytes| write!(f, ", of at most {size_bytes} bytes"))
             }
-            Self::File { path } => {
+            Self::File { path, .. } => {
                 let path = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
                 write!(f, "in a directory that the host preopens as {path}: run it with --dir STATE::{path}")
             }

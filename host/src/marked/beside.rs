@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::mark::{MARK_KEY, Mark};
+use super::mark::{MARK_FORM, MARK_KEY, Mark};
 use super::mark_file::{MarkFile, read_mark};
 use super::rollback::Rollback;
 use crate::{Durability, Mutation, OpenError, StoreError, SyncStore};
@@ -17,7 +17,7 @@ pub fn mark_path(path: impl AsRef<Path>) -> PathBuf {
     name.into()
 }
 
-/// What becomes of a store that is less than its mark says.
+/// The answer to a store that is less than its mark says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnRollback {
     /// It is not opened.
@@ -45,8 +45,12 @@ impl Beside {
     /// Returns the store's own mark, of the value under its key.
     ///
     /// # Errors
-    /// [`OpenError::Damaged`] for a value that is none, unless that is accepted.
+    /// [`OpenError::Damaged`] for a value that is none, unless that is accepted;
+    /// [`OpenError::NewerFormat`] for one of a later form.
     pub(crate) fn own(&self, value: Option<&[u8]>) -> Result<Option<Mark>, OpenError> {
+        if let Some(found) = value.and_then(Mark::later_form) {
+            return Err(OpenError::NewerFormat { path: self.store.clone(), found, known: MARK_FORM });
+        }
         let own = value.map(Mark::decode);
         match (own, self.on_rollback) {
             (Some(None), OnRollback::Refuse) => Err(OpenError::Damaged {

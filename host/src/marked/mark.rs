@@ -7,11 +7,15 @@ use xxhash_rust::xxh64::xxh64;
 
 use crate::StoreError;
 
+/// The form of the marks that this version writes.
+pub(crate) const MARK_FORM: u32 = 1;
+
 /// The key under which a store holds its own mark. No volume has it, as the prefix of a volume
 /// begins with a length of 1 to 255.
 pub(crate) const MARK_KEY: &[u8] = b"\x00kvfs-mark";
 
-/// The first bytes of an encoded mark. The digit is its format.
+/// The first bytes of an encoded mark. The digit is its form. A later form keeps the number of bytes
+/// and the checksum of this one, so that it is told from damage.
 const MAGIC: [u8; 4] = *b"kvm1";
 
 /// Bytes of an encoded mark: magic, id, applies, time, checksum.
@@ -19,7 +23,7 @@ pub(crate) const MARK_BYTES: usize = 4 + ID_BYTES + 8 + 8 + 8;
 
 const ID_BYTES: usize = 16;
 
-/// How far a store has come: the number of durable applies that it had acknowledged, and when it
+/// Progress of a store: the number of durable applies that it had acknowledged, and when it
 /// acknowledged the last of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,13 +69,10 @@ impl Mark {
         bytes
     }
 
-    /// Returns the mark in these bytes, which are hostile; `None` if they are no whole mark.
+    /// Returns the mark in these bytes, which are hostile; `None` if they are no whole mark of this
+    /// form.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; MARK_BYTES] = bytes.try_into().ok()?;
-        let (body, sum) = bytes.split_at(MARK_BYTES - 8);
-        if sum != xxh64(body, 0).to_be_bytes() {
-            return None;
-        }
+        let body = whole(bytes)?;
         let (store_id, numbers) = body.strip_prefix(&MAGIC)?.split_first_chunk()?;
         let (applies, seconds) = numbers.split_first_chunk()?;
         Some(Self {
@@ -79,6 +80,14 @@ impl Mark {
             applies: u64::from_be_bytes(*applies),
             seconds: u64::from_be_bytes(*seconds.first_chunk()?),
         })
+    }
+
+    /// Returns the form of a mark that a later version wrote; `None` for any other bytes.
+    pub(crate) fn later_form(bytes: &[u8]) -> Option<u32> {
+        match whole(bytes)?.strip_prefix(b"kvm")?.first()? {
+            digit @ b'2'..=b'9' => Some(u32::from(digit - b'0')),
+            _ => None,
+        }
     }
 
     /// Returns the time of the last durable apply, as text.
@@ -90,6 +99,13 @@ impl Mark {
             None => text,
         }
     }
+}
+
+/// Returns the bytes before the checksum if they are as they were written.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let bytes: &[u8; MARK_BYTES] = bytes.try_into().ok()?;
+    let (body, sum) = bytes.split_at(MARK_BYTES - 8);
+    (sum == xxh64(body, 0).to_be_bytes()).then_some(body)
 }
 
 impl fmt::Debug for Mark {
@@ -105,8 +121,33 @@ fn now() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Encodes a mark as a later version might.
+    pub(crate) fn of_a_later_form(mark: &Mark) -> [u8; MARK_BYTES] {
+        let mut bytes = mark.encode();
+        bytes[3] = b'2';
+        let sum = xxh64(&bytes[..MARK_BYTES - 8], 0);
+        bytes[MARK_BYTES - 8..].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_later_form_is_told_from_damage() {
+        let mark = Mark { store_id: *b"0123456789abcdef", applies: 7, seconds: 1_700_000_000 };
+        let later = of_a_later_form(&mark);
+        assert_eq!((Mark::decode(&later), Mark::later_form(&later)), (None, Some(2)));
+        assert_eq!(Mark::later_form(&mark.encode()), None);
+        for at in 0..later.len() * 8 {
+            let mut flipped = later;
+            flipped[at / 8] ^= 1 << (at % 8);
+            assert_eq!(Mark::later_form(&flipped), None, "bit {at}");
+        }
+        let mut flipped = mark.encode();
+        flipped[3] = b'2';
+        assert_eq!(Mark::later_form(&flipped), None, "a damaged digit is no later form");
+    }
 
     #[test]
     fn a_mark_is_read_back_and_no_other_bytes_are_one() {

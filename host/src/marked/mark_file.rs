@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::mark::{MARK_BYTES, Mark};
+use super::mark::{MARK_BYTES, MARK_FORM, Mark};
 
 /// Bytes of a slot. Two of them share a sector, so a disk that tears sectors may lose both; the
 /// check is weaker then, never wrong.
@@ -25,7 +25,8 @@ pub(super) struct MarkFile {
 /// Reads the mark at `path`; `None` if there is no file, or no whole mark in it.
 ///
 /// # Errors
-/// The system's: a mark that cannot be read is not taken for a missing one.
+/// The system's: a mark that cannot be read is not taken for a missing one. `Unsupported` if a later
+/// version wrote it.
 pub fn read_mark(path: impl AsRef<Path>) -> io::Result<Option<Mark>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -34,8 +35,14 @@ pub fn read_mark(path: impl AsRef<Path>) -> io::Result<Option<Mark>> {
     };
     let mut bytes = Vec::with_capacity(FILE_BYTES);
     file.take(FILE_BYTES as u64).read_to_end(&mut bytes)?;
-    let slots = bytes.chunks(SLOT_BYTES).filter_map(|slot| Mark::decode(slot.get(..MARK_BYTES)?));
-    Ok(slots.max_by_key(|mark| mark.applies))
+    let slots = || bytes.chunks(SLOT_BYTES).filter_map(|slot| slot.get(..MARK_BYTES));
+    if let Some(form) = slots().find_map(Mark::later_form) {
+        let text = format!(
+            "a newer kvfs wrote this mark (form {form}; this one knows form {MARK_FORM}); update this one"
+        );
+        return Err(io::Error::new(ErrorKind::Unsupported, text));
+    }
+    Ok(slots().filter_map(Mark::decode).max_by_key(|mark| mark.applies))
 }
 
 impl MarkFile {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::mark::Mark;
 
-/// How a store is less than its mark says.
+/// A store that is less than its mark says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rollback {
@@ -59,7 +59,7 @@ impl Rollback {
     }
 }
 
-/// What is lost, in words that follow those for the store and its mark.
+/// Says what is lost, in words that follow those for the store and its mark.
 impl fmt::Display for Rollback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = self.mark();

@@ -12,9 +12,9 @@ use redb::{
 };
 
 use super::gate::Gate;
-use super::overlay::Overlay;
 use super::quiet::{NO_SENSE, quietly};
 use super::shadow::Shadow;
+use crate::gathered::Changes;
 use crate::marked::{Beside, MARK_KEY};
 use crate::{Mutation, OpenError};
 
@@ -290,7 +290,7 @@ fn check_tables(path: &Path, db: &impl ReadableDatabase) -> Result<bool, OpenErr
 /// of the table after it.
 pub(super) fn commit(
     db: &Database,
-    overlay: &Overlay,
+    overlay: &Changes,
     mutations: &[Mutation<'_>],
 ) -> Result<Table, StorageError> {
     let transaction = db.begin_write().map_err(of_transaction)?;
@@ -317,10 +317,10 @@ pub(super) fn commit(
 /// transaction is atomic, so this tells whether a failed commit took place.
 pub(super) fn holds_all(
     table: &Table,
-    overlay: &Overlay,
+    overlay: &Changes,
     mutations: &[Mutation<'_>],
 ) -> Result<bool, StorageError> {
-    let mut wanted = Overlay::default();
+    let mut wanted = Changes::default();
     wanted.extend(mutations);
     let older = overlay.iter().filter(|(key, _)| wanted.get(key).is_none());
     for (key, value) in wanted.iter().chain(older) {

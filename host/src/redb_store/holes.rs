@@ -11,7 +11,7 @@ const MAX_PROBED_BYTES: usize = 64;
 /// Halvings of a hole in search of readable entries within it.
 const ISLAND_DEPTH: u32 = 5;
 
-/// How often a nearer end of a hole is looked for.
+/// Most attempts to find a nearer end of a hole.
 const MAX_ISLANDS: u32 = 16;
 
 /// Ranges of keys that cannot be read, apart from each other: from the first key that may be lost

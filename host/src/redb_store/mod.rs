@@ -1,7 +1,6 @@
 //! A store on disk: one redb file, with changes that are not durable yet in memory in front of it.
 
 mod holes;
-mod overlay;
 mod pages;
 mod quiet;
 
@@ -21,7 +20,6 @@ mod salvage;
 mod store;
 
 pub use reader::RedbReader;
-pub(crate) use room::free_bytes;
 pub use salvage::{Damage, RedbSalvage};
 pub(crate) use shadow::is_locked;
-pub use store::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES, RedbStore};
+pub use store::RedbStore;

@@ -8,9 +8,9 @@ use kvfs_contract::{ScanBudget, key_range};
 use redb::StorageError;
 
 use super::file::{self, AnyDatabase, Reading};
-use super::overlay::Overlay;
 use super::quiet::calling;
 use super::state::{LIMITS, State, store_error};
+use crate::gathered::Changes;
 use crate::marked::{Beside, Marked};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
@@ -46,7 +46,7 @@ impl RedbReader {
         let path = path.as_ref();
         let Reading { database, table } = file::open_reading(path)?;
         let recovered = matches!(database, AnyDatabase::Recovered(_));
-        let state = State { overlay: Overlay::default(), table: Some(table) };
+        let state = State { overlay: Changes::default(), table: Some(table) };
         let shared = Shared { path: path.to_path_buf(), state, recovered, _database: database };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -4,16 +4,16 @@ use std::io::ErrorKind;
 
 use bytes::Bytes;
 use kvfs_contract::{Answer, KeyRange, ScanBudget};
-use redb::StorageError;
+use redb::{AccessGuard, StorageError};
 
 use super::file::Table;
-use super::overlay::Overlay;
+use crate::gathered::{Changes, StoredEntry};
 use crate::{Entry, Guard, Limits, MAX_ANSWER_BYTES, StoreError, contract};
 
 pub(super) const LIMITS: Limits = Limits::standard(true);
 
 pub(super) struct State {
-    pub(super) overlay: Overlay,
+    pub(super) overlay: Changes,
     /// `None` once the store is closed, because a snapshot keeps the file open and locked.
     pub(super) table: Option<Table>,
 }
@@ -24,17 +24,29 @@ impl std::fmt::Debug for State {
     }
 }
 
+type Bytestring<'t> = AccessGuard<'t, &'static [u8]>;
+
+impl StoredEntry for (Bytestring<'_>, Bytestring<'_>) {
+    fn key(&self) -> &[u8] {
+        self.0.value()
+    }
+
+    fn into_entry(self) -> Entry {
+        let (key, value) = (Bytes::copy_from_slice(self.0.value()), Bytes::copy_from_slice(self.1.value()));
+        Entry { key, value }
+    }
+}
+
 impl State {
     fn table(&self) -> Result<&Table, StorageError> {
         self.table.as_ref().ok_or(StorageError::DatabaseClosed)
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
-        if let Some(buffered) = self.overlay.get(key) {
-            return Ok(buffered.cloned());
-        }
-        let stored = redb::ReadableTable::get(self.table()?, key)?;
-        Ok(stored.map(|value| Bytes::copy_from_slice(value.value())))
+        self.overlay.value(key, || {
+            let stored = redb::ReadableTable::get(self.table()?, key)?;
+            Ok(stored.map(|value| Bytes::copy_from_slice(value.value())))
+        })
     }
 
     pub(super) fn get_all(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StorageError> {
@@ -60,11 +72,10 @@ impl State {
     }
 
     fn holds(&self, guard: &Guard<'_>) -> Result<bool, StorageError> {
-        if let Some(buffered) = self.overlay.get(guard.key) {
-            return Ok(guard.holds(buffered.map(Bytes::as_ref)));
-        }
-        let stored = redb::ReadableTable::get(self.table()?, guard.key)?;
-        Ok(guard.holds(stored.as_ref().map(|value| value.value())))
+        self.overlay.holds(guard, || {
+            let stored = redb::ReadableTable::get(self.table()?, guard.key)?;
+            Ok(guard.holds(stored.as_ref().map(|value| value.value())))
+        })
     }
 }
 

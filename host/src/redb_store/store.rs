@@ -10,28 +10,20 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use kvfs_contract::{ScanBudget, key_range};
 use redb::{Database, DatabaseError, StorageError};
 
 use super::file::{self, OpenFile, Opener};
-use super::overlay::Overlay;
 use super::quiet::{calling, quietly};
-use super::room::{self, Room};
+use super::room::Room;
 use super::state::{LIMITS, State, given_up, poisoned, store_error};
 use crate::ends::{self, Ends};
+use crate::gathered::{Changes, grows};
 use crate::marked::{Beside, Marked};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
-
-/// Most bytes of buffered changes in memory; an apply that would exceed it commits. It bounds the
-/// host's memory, and is one batch of the largest size.
-pub const MAX_BUFFERED_BYTES: usize = 16 << 20;
-
-/// Age at which the next apply commits a buffered change: as long as ext4 leaves data in memory by
-/// default.
-pub const MAX_BUFFERED_AGE: Duration = Duration::from_secs(5);
 
 /// A store in one [redb](https://docs.rs/redb) file. A clone is another handle on the same store.
 ///
@@ -46,8 +38,8 @@ pub const MAX_BUFFERED_AGE: Duration = Duration::from_secs(5);
 /// - [`Durability::Buffered`]: in this process's memory, visible to every handle and safe from
 ///   whatever becomes of the guest. If the *process* is killed or the machine stops, everything
 ///   buffered after the last commit is lost. Commits happen at a durable apply, at
-///   [`RedbStore::flush`], when [`MAX_BUFFERED_BYTES`] are waiting or the oldest change has waited
-///   for [`MAX_BUFFERED_AGE`] (checked at each apply), and when the last handle is dropped.
+///   [`RedbStore::flush`], when [`MAX_BUFFERED_BYTES`](crate::MAX_BUFFERED_BYTES) are waiting or the oldest change has waited
+///   for [`MAX_BUFFERED_AGE`](crate::MAX_BUFFERED_AGE) (checked at each apply), and when the last handle is dropped.
 ///
 /// No more changes wait than the disk has room for, and the last half MiB is for removals. So an
 /// apply that grows the store beyond that is refused at once, not when it is to become durable.
@@ -92,9 +84,7 @@ struct Writer {
     db: Option<Database>,
     /// The mutations of the failed write, beside the buffered changes, until it is known whether
     /// they are in the file.
-    doubt: Option<Overlay>,
-    /// When the oldest buffered change was made.
-    buffered_since: Option<Instant>,
+    doubt: Option<Changes>,
     /// The last commit failed, and its caller was told.
     failing: bool,
     /// The store is closed, and nothing opens the file again.
@@ -113,8 +103,11 @@ impl RedbStore {
     /// # Errors
     /// See [`OpenError`]. A file that is no store, even an empty one, is never written to.
     ///
-    /// This opens the newest state that redb finds sound, also one from before applies that were
-    /// acknowledged as durable. [`open_store`](crate::open_store) opens no such file.
+    /// # No mark
+    /// This opens the newest state that redb finds sound, even one from before applies that were
+    /// acknowledged as durable: it checks no mark and writes none. [`open_store`](crate::open_store)
+    /// and [`OpenOptions`](crate::OpenOptions) do, with the mark in `PATH.mark`, and refuse a file that
+    /// has lost durable applies. For a mark at another path: [`Marked`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(path.as_ref(), Opener::file(None))
     }
@@ -128,19 +121,13 @@ impl RedbStore {
 
     fn open_with(path: &Path, opener: Opener) -> Result<Self, OpenError> {
         let OpenFile { db, table } = file::open(path, &opener)?;
-        let writer = Writer {
-            db: Some(db),
-            doubt: None,
-            buffered_since: None,
-            failing: false,
-            closed: false,
-            room: Room::default(),
-        };
+        let writer =
+            Writer { db: Some(db), doubt: None, failing: false, closed: false, room: Room::default() };
         let shared = Arc::new_cyclic(|shared| Shared {
             path: path.to_path_buf(),
             opener,
             writer: Mutex::new(writer),
-            state: RwLock::new(State { overlay: Overlay::default(), table: Some(table) }),
+            state: RwLock::new(State { overlay: Changes::default(), table: Some(table) }),
             _registered: ends::register(Weak::clone(shared)),
         });
         Ok(Self { shared })
@@ -248,14 +235,16 @@ impl Shared {
         level: Durability,
     ) -> Result<(), StoreError> {
         // Only the holder of `writer` changes anything, so the result holds until the end.
-        let (hold, waiting_bytes) =
-            self.read_as_writer(writer, |state| Ok((state.holds_all(guards)?, state.overlay.size_bytes())))?;
+        let new_bytes: usize = mutations.iter().map(Mutation::size_bytes).sum();
+        let (hold, waiting_bytes, must_commit) = self.read_as_writer(writer, |state| {
+            let waiting = &state.overlay;
+            Ok((state.holds_all(guards)?, waiting.size_bytes(), waiting.must_commit(new_bytes, level)))
+        })?;
         if !hold {
             return Err(StoreError::Conflict);
         }
-        let new_bytes: usize = mutations.iter().map(Mutation::size_bytes).sum();
         let is_short = !writer.room.is_plenty(&self.path, waiting_bytes + new_bytes)
-            && self.read_as_writer(writer, |state| room::grows(state, mutations))?;
+            && self.read_as_writer(writer, |state| grows(mutations, |key| state.get(key)))?;
         if is_short {
             let Writer { db: Some(db), room, .. } = &mut *writer else { return Err(closed()) };
             let taken = calling(|| room.take(db, &self.path, waiting_bytes + new_bytes));
@@ -263,18 +252,13 @@ impl Shared {
                 return Err(StoreError::QuotaExceeded);
             }
         }
-        let commit = (waiting_bytes > 0 || !mutations.is_empty())
-            && (level == Durability::Durable
-                || is_short
-                || waiting_bytes + new_bytes > MAX_BUFFERED_BYTES
-                || writer.buffered_since.is_some_and(|since| since.elapsed() >= MAX_BUFFERED_AGE));
+        let commit = (waiting_bytes > 0 || !mutations.is_empty()) && (must_commit || is_short);
         if commit {
             let committed = self.commit(writer, mutations);
             writer.failing = committed.is_err();
             return committed;
         }
         if !mutations.is_empty() {
-            writer.buffered_since.get_or_insert_with(Instant::now);
             let mut state = self.state.write().map_err(|_| poisoned())?;
             state.overlay.extend(mutations);
         }
@@ -293,7 +277,6 @@ impl Shared {
                 let mut state = self.state.write().map_err(|_| poisoned())?;
                 state.table = Some(table);
                 state.overlay.clear();
-                writer.buffered_since = None;
                 writer.room.changed();
                 Ok(())
             }
@@ -304,7 +287,7 @@ impl Shared {
                 writer.drop_db();
                 let reason = store_error(error);
                 if !mutations.is_empty() {
-                    let mut doubt = Overlay::default();
+                    let mut doubt = Changes::default();
                     doubt.extend(mutations);
                     writer.doubt = Some(doubt);
                 }

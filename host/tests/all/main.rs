@@ -1,6 +1,7 @@
 //! Tests of the stores, the wrappers and the linker, in one binary because each binary links
 //! wasmtime.
 
+mod alone;
 mod audited;
 mod broken;
 mod ends;
@@ -10,6 +11,7 @@ mod marks;
 mod redb_files;
 mod reopening;
 mod salvage;
+mod salvage_files;
 mod stores;
 mod suite;
 mod wrappers;

@@ -29,7 +29,7 @@ enum Sabotage {
     ForgetsMarks,
 }
 
-/// What a cut finds.
+/// The store as a cut finds it.
 struct Cut {
     mark: Mark,
     now: Entries,

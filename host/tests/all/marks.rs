@@ -86,7 +86,7 @@ fn an_older_copy_put_in_the_place_of_a_store_is_noticed_until_it_is_accepted() {
     assert_eq!((applies(&store), value_of(&store, b"more")), (8, None));
     drop(store);
     assert_eq!(applies(&open_store(&url(&path)).unwrap()), 8);
-    // What was lost has become the older one.
+    // The lost state has become the older one.
     fs::write(&path, &newer).unwrap();
     rolled_back(open_store(&url(&path)));
 }
@@ -410,7 +410,7 @@ fn value(number: u32) -> Vec<u8> {
     vec![number as u8; 500 + number as usize % 700]
 }
 
-/// How a damaged variant of a store was met.
+/// The answer to a damaged variant of a store.
 #[derive(Debug, PartialEq, Clone, Copy)]
 enum Found {
     Refused,
@@ -538,4 +538,54 @@ fn cost_of_a_mark() {
         }
         println!("{level:?}, 4 puts of 80 bytes: bare {:.3} µs, marked {:.3} µs", best[0], best[1]);
     }
+}
+
+/// Writes a mark as a later version might: the same bytes with another digit, and their checksum.
+fn of_a_later_form(bytes: &[u8]) -> Vec<u8> {
+    let mut later = bytes.to_vec();
+    for at in [0, 64] {
+        if let Some(slot) = later.get_mut(at..at + 44) {
+            slot[3] = b'2';
+            let sum = xxhash_rust::xxh64::xxh64(&slot[..36], 0);
+            slot[36..].copy_from_slice(&sum.to_be_bytes());
+        }
+    }
+    later
+}
+
+#[test]
+fn a_mark_of_a_later_form_is_told_from_damage_and_nothing_is_changed() {
+    let (_directory, path) = fresh_path();
+    let store = open_store(&url(&path)).unwrap();
+    write(&store, &[(b"a", b"1")], Durability::Durable).unwrap();
+    store.close().unwrap();
+    drop(store);
+    let mark = fs::read(mark_path(&path)).unwrap();
+    let refused = |what: &str| {
+        let options = OpenOptions::new();
+        for options in [options, options.read_only(true), options.accept_loss(true)] {
+            let text = options.open(&url(&path)).map(drop).unwrap_err().to_string();
+            assert!(text.contains("newer kvfs") && text.contains("update this one"), "{what}: {text}");
+        }
+    };
+    // Beside the store.
+    fs::write(mark_path(&path), of_a_later_form(&mark)).unwrap();
+    let before = fs::read(&path).unwrap();
+    refused("beside");
+    assert!(
+        fs::read(mark_path(&path)).unwrap() == of_a_later_form(&mark) && fs::read(&path).unwrap() == before
+    );
+    // A damaged digit is no later form, and a mark without a whole slot is none.
+    let mut damaged = mark.clone();
+    (damaged[3], damaged[67]) = (b'2', b'2');
+    fs::write(mark_path(&path), damaged).unwrap();
+    drop(open_store_read_only(&url(&path)).unwrap());
+    // Within the store.
+    fs::write(mark_path(&path), &mark).unwrap();
+    let store = RedbStore::open(&path).unwrap();
+    let own = value_of(&store, b"\x00kvfs-mark").unwrap();
+    write(&store, &[(b"\x00kvfs-mark", &of_a_later_form(&own))], Durability::Durable).unwrap();
+    store.close().unwrap();
+    drop(store);
+    refused("within");
 }

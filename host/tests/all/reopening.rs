@@ -9,7 +9,7 @@ use kvfs_host::{Bytes, Durability, Entry, Guard, Limits, Mutation, StoreError, S
 
 use crate::suite::{COMMON, Data, Is, Map, failing};
 
-/// How faithfully a store keeps its data on disk.
+/// The part of its data that a store keeps on disk.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Keeps {
     Everything,

@@ -295,3 +295,92 @@ fn a_repair_that_is_killed_at_any_moment_leaves_the_old_store_or_the_new_one() {
     assert!(others.is_empty(), "{others:?}");
     assert_eq!(value_of(&RedbStore::open(&path).unwrap(), &7u32.to_be_bytes()).unwrap(), value(7));
 }
+
+#[test]
+fn a_repair_that_finds_nothing_fails_and_leaves_everything_as_it_was() {
+    let (directory, path) = fresh_path();
+    sound_store(&path);
+    // All but the header: no page of the tree can be read.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4096..].fill(0);
+    fs::write(&path, &bytes).unwrap();
+    let names = || {
+        let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.collect::<BTreeSet<_>>()
+    };
+    let before = names();
+    let error = OpenOptions::new()
+        .salvage(true)
+        .accept_loss(true)
+        .repair_copy(&url(&path), &mut |_| {})
+        .map(drop)
+        .unwrap_err();
+    println!("{error}");
+    assert!(matches!(error, OpenError::NothingLeft { .. } | OpenError::Damaged { .. }), "{error}");
+    assert!(fs::read(&path).unwrap() == bytes && names() == before, "{:?}", names());
+    // A sound store without an entry has nothing to keep either.
+    fs::remove_file(&path).unwrap();
+    fs::remove_file(mark_path(&path)).unwrap();
+    open_store(&url(&path)).unwrap().close().unwrap();
+    let error = OpenOptions::new().salvage(true).repair_copy(&url(&path), &mut |_| {}).map(drop).unwrap_err();
+    assert!(matches!(error, OpenError::NothingLeft { .. }), "{error}");
+    assert!(error.to_string().contains("left as it was"), "{error}");
+    assert!(!path.with_extension("redb.repair").exists());
+}
+
+/// A small disk in memory; unmounted when it is dropped.
+#[cfg(target_os = "linux")]
+struct SmallDisk(tempfile::TempDir);
+
+#[cfg(target_os = "linux")]
+impl SmallDisk {
+    /// Mounts one; `None` if this process may not.
+    fn mount(bytes: u64) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(directory.path());
+        let mounted = mount.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(directory))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_repair_without_room_for_a_copy_says_how_much_is_needed_and_leaves_everything_as_it_was() {
+    let Some(disk) = SmallDisk::mount(8 << 20) else {
+        println!("not tried: mounting needs root");
+        return;
+    };
+    let path = disk.0.path().join("state.redb");
+    sound_store(&path);
+    let mut bytes = fs::read(&path).unwrap();
+    lose(&mut bytes, 200);
+    fs::write(&path, &bytes).unwrap();
+    let ballast = disk.0.path().join("ballast");
+    let free_bytes = (8 << 20) - bytes.len() - (64 << 10);
+    fs::write(&ballast, vec![1; free_bytes - bytes.len() / 2]).unwrap();
+    let names = || {
+        let names = fs::read_dir(disk.0.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.collect::<BTreeSet<_>>()
+    };
+    let before = names();
+    match repair(&path, true).unwrap_err() {
+        OpenError::NoRoom { needed_bytes, free_bytes, .. } => {
+            assert_eq!(needed_bytes, bytes.len() as u64);
+            assert!(free_bytes < needed_bytes && free_bytes > needed_bytes / 4, "{free_bytes}");
+        }
+        other => panic!("{other}"),
+    }
+    assert!(fs::read(&path).unwrap() == bytes && names() == before, "{:?}", names());
+    fs::remove_file(&ballast).unwrap();
+    let kept = repair(&path, true).unwrap().expect("kept");
+    assert!(fs::read(kept).unwrap() == bytes);
+    assert!(readable(&open_store(&url(&path)).unwrap()) > ENTRIES as usize - 30);
+}

@@ -80,6 +80,11 @@ fn harness() {
 }
 
 #[test]
+fn bench() {
+    check("tests/benches/src", 20, 60);
+}
+
+#[test]
 fn store_trials() {
     check("tests/stores/src", 25, 60);
 }

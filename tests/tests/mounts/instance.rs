@@ -148,7 +148,7 @@ fn nothing_works_with_an_adapter_that_cannot_keep_the_log_asked_for() {
             let composed = Compose::new(guest).link(link).audit(audit).adapter(adapter).build().unwrap();
             let component = engine::compile(engine::interruptible(), &composed.bytes).unwrap();
             let store = store();
-            let program = Program::new(&component).store(store.clone()).args(["bench", "1"]);
+            let program = Program::new(&component).store(store.clone()).args(["bench", "operations", "1"]);
             (program.run().unwrap(), stored_bytes(&store))
         };
         let (output, _) = run(ADAPTER_WITH_AUDIT);

@@ -53,7 +53,12 @@ fn an_overlay_persists_with_the_provider_file() {
         let state = dir.path().join(state);
         std::fs::create_dir(&state).unwrap();
         let mounts = super::mounts(&["/=overlay:{}"], packed.path());
-        let composed = joined_with(guests::rust().unwrap(), link, mounts, Provider::File { path: None });
+        let composed = joined_with(
+            guests::rust().unwrap(),
+            link,
+            mounts,
+            Provider::File { path: None, accept_loss: false },
+        );
         std::fs::write(dir.path().join("guest.wasm"), composed.bytes).unwrap();
         let option = format!("--dir={}::/kvfs", state.display());
         run(dir.path(), &[&option], &["rm gone", "write lib/a mine"]);

@@ -16,7 +16,7 @@ use wasmtime::component::Component;
 
 use super::{WAYS, joined};
 
-const FILE: Provider = Provider::File { path: None };
+const FILE: Provider = Provider::File { path: None, accept_loss: false };
 const MEMORY: Provider = Provider::Memory { size_bytes: None };
 
 fn prepared(way: Way, guest: &[u8]) -> Component {

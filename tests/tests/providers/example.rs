@@ -16,7 +16,7 @@ fn a_guest_has_its_files_in_the_example_provider() {
     let dir = tempfile::tempdir().unwrap();
     let component = composed(dir.path(), guests::rust().unwrap(), example());
     // The program checks its own files and fails if they differ from what it wrote.
-    let printed = success(&run(&[], &component, &["bench", "300"]));
+    let printed = success(&run(&[], &component, &["bench", "operations", "300"]));
     assert!(printed.contains("rename\t300\t") && printed.lines().count() > 10, "{printed}");
 
     let linked = Compose::new(guests::rust().unwrap()).provider(example()).link(Link::Core).build().unwrap();
@@ -24,7 +24,10 @@ fn a_guest_has_its_files_in_the_example_provider() {
     assert!(!linked.report.imports.iter().any(|name| name.starts_with("kvfs:")), "{}", linked.report);
     let path = dir.path().join("linked.wasm");
     std::fs::write(&path, linked.bytes).unwrap();
-    assert_eq!(success(&run(&[], &path, &["bench", "300"])).lines().count(), printed.lines().count());
+    assert_eq!(
+        success(&run(&[], &path, &["bench", "operations", "300"])).lines().count(),
+        printed.lines().count()
+    );
 }
 
 #[test]

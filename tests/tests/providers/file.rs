@@ -12,7 +12,7 @@ use kvfs_host::{Durability, FileStore, Mutation, SyncStore, open_store};
 use kvfs_tests::{Program, engine, guests, stock};
 use serde_json::Value;
 
-const FILE: Provider = Provider::File { path: None };
+const FILE: Provider = Provider::File { path: None, accept_loss: false };
 
 fn option(state: &Path) -> String {
     format!("--dir={}::/kvfs", state.display())
@@ -82,6 +82,63 @@ fn a_volume_moves_between_the_store_of_the_host_and_the_provider() {
     );
     assert_eq!(provider(&["rm c", "cat d/b"]), "rm c: ok\ncat d/b: \"two\"\n");
     assert_eq!(host(&["ls ."]), "ls .: [DescriptorType::Directory d]\n");
+}
+
+/// Runs a script that must fail; returns what it says.
+fn refused(state: &Path, component: &Path) -> String {
+    let output = run(&[&option(state)], component, &["script", "cat d/a"]);
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains("\"one\""), "{said}");
+    said
+}
+
+#[test]
+fn a_copy_that_was_cut_off_is_refused_until_it_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let component = composed(dir.path(), guests::rust().unwrap(), FILE);
+    success(&run(&[&option(&state)], &component, &["script", "mkdir d", "write d/a one"]));
+    // The marker of `kvfs store copy`.
+    let marker = b"\x00kvfs-copying";
+    let apply = |change| {
+        let store = FileStore::open(&state).unwrap();
+        SyncStore::apply(&store, &[], &[change], Durability::Durable).unwrap();
+    };
+    apply(Mutation::Put { key: marker, value: b"x" });
+    let said = refused(&state, &component);
+    assert!(said.contains("error"), "{said}");
+    apply(Mutation::Delete { key: marker });
+    assert_eq!(success(&run(&[&option(&state)], &component, &["script", "cat d/a"])), "cat d/a: \"one\"\n");
+}
+
+#[test]
+fn a_store_that_lost_what_was_durable_is_refused_unless_the_composition_accepts_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let guest = guests::rust().unwrap();
+    let component = composed(dir.path(), guest, FILE);
+    success(&run(&[&option(&state)], &component, &["script", "mkdir d", "write d/a one"]));
+    let files = || std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let kept: Vec<_> = files().into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    success(&run(&[&option(&state)], &component, &["script", "write d/b two", "mv d/a d/c"]));
+    // The older segments come back, and the mark stays.
+    for path in files().into_iter().filter(|path| path.extension().is_none_or(|kind| kind != "mark")) {
+        std::fs::remove_file(path).unwrap();
+    }
+    for (path, bytes) in kept.iter().filter(|(path, _)| path.extension().is_none_or(|kind| kind != "mark")) {
+        std::fs::write(path, bytes).unwrap();
+    }
+    refused(&state, &component);
+    let accepting = dir.path().join("accepting");
+    std::fs::create_dir(&accepting).unwrap();
+    let accepting = composed(&accepting, guest, Provider::File { path: None, accept_loss: true });
+    let told = success(&run(&[&option(&state)], &accepting, &["script", "cat d/a", "cat d/b"]));
+    assert_eq!(told, "cat d/a: \"one\"\ncat d/b: error no-entry\n");
+    // It counts as it is from then on.
+    assert_eq!(success(&run(&[&option(&state)], &component, &["script", "cat d/a"])), "cat d/a: \"one\"\n");
 }
 
 #[test]

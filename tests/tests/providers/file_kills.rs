@@ -114,8 +114,11 @@ fn killed_suspended_or_replaced_at_any_moment_it_keeps_what_it_has_synced() {
     let state = dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
     let guest = std::fs::read(guests::python().unwrap()).unwrap();
-    let linked =
-        Compose::new(&guest).provider(Provider::File { path: None }).link(Link::Core).build().unwrap();
+    let linked = Compose::new(&guest)
+        .provider(Provider::File { path: None, accept_loss: false })
+        .link(Link::Core)
+        .build()
+        .unwrap();
     let component = dir.path().join("linked.wasm");
     std::fs::write(&component, linked.bytes).unwrap();
 

@@ -19,10 +19,10 @@ fn it_runs_in_the_stock_command() {
     // Other data in the bucket disturbs nobody.
     let options = ["-S", "keyvalue", "-S", "keyvalue-in-memory-data=mine=1"];
     // The program checks its own files and fails if they differ from what it wrote.
-    let printed = success(&run(&options, &component, &["bench", "300"]));
+    let printed = success(&run(&options, &component, &["bench", "operations", "300"]));
     assert!(printed.contains("rename\t300\t") && printed.lines().count() > 10, "{printed}");
     // Without the option the host says what is missing.
-    let without = run(&[], &component, &["bench", "300"]);
+    let without = run(&[], &component, &["bench", "operations", "300"]);
     assert!(String::from_utf8_lossy(&without.stderr).contains("wasi:keyvalue/store"), "{without:?}");
 }
 

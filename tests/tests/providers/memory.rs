@@ -12,7 +12,7 @@ fn a_rust_guest_does_every_file_operation() {
     let dir = tempfile::tempdir().unwrap();
     let component = composed(dir.path(), guests::rust().unwrap(), MEMORY);
     // The program checks its own files and fails if they differ from what it wrote.
-    let printed = success(&run(&[], &component, &["bench", "300"]));
+    let printed = success(&run(&[], &component, &["bench", "operations", "300"]));
     assert!(printed.contains("rename\t300\t") && printed.lines().count() > 10, "{printed}");
 }
 

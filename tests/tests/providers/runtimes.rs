@@ -19,7 +19,11 @@ impl PythonWithStore {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("state")).unwrap();
         let guest = std::fs::read(guests::python().unwrap()).unwrap();
-        let joined = Compose::new(&guest).provider(Provider::File { path: None }).link(link).build().unwrap();
+        let joined = Compose::new(&guest)
+            .provider(Provider::File { path: None, accept_loss: false })
+            .link(link)
+            .build()
+            .unwrap();
         let component = directory.path().join("python.wasm");
         std::fs::write(&component, joined.bytes).unwrap();
         Self { directory, component }

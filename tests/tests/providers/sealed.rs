@@ -84,7 +84,8 @@ fn a_test_that_sees_names_in_clear_sees_them_without_a_key() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
-    let component = composed(dir.path(), guests::rust().unwrap(), Provider::File { path: None });
+    let component =
+        composed(dir.path(), guests::rust().unwrap(), Provider::File { path: None, accept_loss: false });
     let option = format!("--dir={}::/kvfs", state.display());
     let written = run(&[&option], &component, &["script", "write secret-name secret-content"]);
     assert!(written.status.success(), "{written:?}");

@@ -47,21 +47,37 @@ impl<V: AsRef<[u8]>> Entries<V> {
     }
 
     /// Sets a key to a value, or removes it if there is none.
-    pub fn set(&mut self, key: &[u8], value: Option<V>) {
-        let old = match value {
-            Some(value) => {
-                self.used_bytes += cost(key, value.as_ref());
-                match self.map.entry(Key::new(key)) {
-                    Slot::Occupied(mut slot) => Some(slot.insert(value)),
-                    Slot::Vacant(slot) => {
-                        slot.insert(value);
-                        None
-                    }
-                }
+    pub fn set(&mut self, key: &[u8], value: Option<V>)
+    where
+        V: Default,
+    {
+        match value {
+            Some(value) => self.put_with(key, |_| value),
+            None => self.remove(key),
+        }
+    }
+
+    /// Sets a key to the value that `make` returns. It gets the old value, or an empty one, whose
+    /// memory it may use again.
+    pub fn put_with(&mut self, key: &[u8], make: impl FnOnce(V) -> V)
+    where
+        V: Default,
+    {
+        let value = match self.map.entry(Key::new(key)) {
+            Slot::Occupied(slot) => {
+                let value = slot.into_mut();
+                self.used_bytes -= cost(key, (*value).as_ref());
+                value
             }
-            None => self.map.remove(&KeyRef::new(key)),
+            Slot::Vacant(slot) => slot.insert(V::default()),
         };
-        if let Some(old) = old {
+        *value = make(std::mem::take(value));
+        self.used_bytes += cost(key, (*value).as_ref());
+    }
+
+    /// Removes a key, if it is there.
+    pub fn remove(&mut self, key: &[u8]) {
+        if let Some(old) = self.map.remove(&KeyRef::new(key)) {
             self.used_bytes -= cost(key, old.as_ref());
         }
     }
@@ -146,6 +162,25 @@ mod tests {
         for key in [&long[..], b"b", b"a", b"", b"never"] {
             entries.set(key, None);
         }
+        assert_eq!((entries.iter().count(), entries.used_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_value_made_of_the_old_one_is_counted_as_it_becomes() {
+        let mut entries = Entries::default();
+        let longer = |mut old: Vec<u8>| {
+            old.push(b'x');
+            old
+        };
+        for length in 1..4 {
+            entries.put_with(b"key", longer);
+            assert_eq!(entries.get(b"key").map(Vec::len), Some(length));
+            assert_eq!(entries.used_bytes(), ENTRY_OVERHEAD_BYTES + 3 + length as u64);
+        }
+        entries.put_with(b"key", |_| Vec::new());
+        assert_eq!(entries.used_bytes(), ENTRY_OVERHEAD_BYTES + 3);
+        entries.remove(b"key");
+        entries.remove(b"never");
         assert_eq!((entries.iter().count(), entries.used_bytes()), (0, 0));
     }
 

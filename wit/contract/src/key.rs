@@ -81,11 +81,12 @@ impl<'a> KeyRef<'a> {
             Some((head, rest)) if !rest.is_empty() => (head, Tail::Borrowed(rest)),
             _ => (bytes, Tail::Ends(bytes.len() as u8)),
         };
+        // One copy of a length that is not known, and then words of one that is.
+        let mut padded = [0; INLINE_BYTES];
+        padded[..head.len()].copy_from_slice(head);
         let mut words = [0; WORDS];
-        for (word, part) in words.iter_mut().zip(head.chunks(8)) {
-            let mut padded = [0; 8];
-            padded[..part.len()].copy_from_slice(part);
-            *word = u64::from_be_bytes(padded);
+        for (word, part) in words.iter_mut().zip(padded.as_chunks::<8>().0) {
+            *word = u64::from_be_bytes(*part);
         }
         Self { words, tail }
     }

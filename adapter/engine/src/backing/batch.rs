@@ -4,18 +4,22 @@ use crate::cache::Cache;
 use crate::store::Mutation;
 use crate::stored::record::TOMBSTONE_BYTES;
 use crate::types::InodeNo;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// The tombstone to write instead of a deletion; `None` if nothing lies below.
 pub(crate) type Tombstone = Option<[u8; TOMBSTONE_BYTES]>;
 
-/// Mutations. Keys and small values lie in one buffer; extents stay in the cache.
+/// Mutations as the store takes them. Those of nearly every commit lie on the stack.
+pub(crate) type Mutations<'b> = SmallVec<[Mutation<'b>; 8]>;
+
+/// Mutations. Their keys lie in one buffer, and small values in another, where they are built while
+/// their keys are read. Extents stay in the cache.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    bytes: Vec<u8>,
+    keys: Vec<u8>,
+    values: Vec<u8>,
     entries: Vec<Pending>,
-    /// Values are built here, since their keys are read from `bytes` meanwhile.
-    scratch: Vec<u8>,
     /// Bytes that count against the store's limit.
     pub(crate) batch_bytes: usize,
 }
@@ -50,19 +54,17 @@ impl Batch {
     pub(crate) fn deletions(&self, range: Range<usize>) -> impl Iterator<Item = Option<&[u8]>> {
         let entries = self.entries.get(range).unwrap_or_default().iter();
         entries.map(|entry| match entry.value {
-            Value::Delete => self.bytes.get(entry.key.clone()),
+            Value::Delete => self.keys.get(entry.key.clone()),
             _ => None,
         })
     }
 
-    /// Adds a put. `value` gets the key, and an empty buffer to build the value in.
+    /// Adds a put. `value` gets the key, and appends the value to a buffer.
     pub(crate) fn put(&mut self, key: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&[u8], &mut Vec<u8>)) {
         let key = self.key(key);
-        self.scratch.clear();
-        value(self.bytes.get(key.clone()).unwrap_or_default(), &mut self.scratch);
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&self.scratch);
-        let range = start..self.bytes.len();
+        let start = self.values.len();
+        value(self.keys.get(key.clone()).unwrap_or_default(), &mut self.values);
+        let range = start..self.values.len();
         let value_bytes = range.len();
         self.push(key, Value::Bytes(range), value_bytes);
     }
@@ -87,9 +89,9 @@ impl Batch {
 
     /// Appends a key to the buffer and returns its place.
     fn key(&mut self, key: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
-        let start = self.bytes.len();
-        key(&mut self.bytes);
-        start..self.bytes.len()
+        let start = self.keys.len();
+        key(&mut self.keys);
+        start..self.keys.len()
     }
 
     /// Returns the end of a piece that starts at `start` and keeps to the limits. It has at least
@@ -104,27 +106,42 @@ impl Batch {
         (start + fitting.count().max(1)).min(self.entries.len())
     }
 
-    /// Returns the mutations in `range` as the store takes them. `tombstones` has a [`Tombstone`]
-    /// for each, or is empty. An extent that is not in memory is left out. Those of a commit are
-    /// dirty, and so always in memory.
-    pub(crate) fn mutations<'b>(
-        &'b self,
-        range: Range<usize>,
-        cache: &'b Cache,
-        tombstones: &'b [Tombstone],
-    ) -> Vec<Mutation<'b>> {
-        let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        let entries = self.entries.get(range).unwrap_or_default();
+    /// Empties the batch and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+        self.values.clear();
+        self.entries.clear();
+        self.batch_bytes = 0;
+    }
+}
+
+/// A piece of a batch that goes to the store in one apply.
+pub(crate) struct Piece<'b> {
+    pub(crate) batch: &'b Batch,
+    pub(crate) range: Range<usize>,
+    /// Its extents lie here.
+    pub(crate) cache: &'b Cache,
+    /// One for each mutation, or none at all.
+    pub(crate) tombstones: &'b [Tombstone],
+}
+
+impl<'b> Piece<'b> {
+    /// Returns the mutations as the store takes them. An extent that is not in memory is left out.
+    /// Those of a commit are dirty, and so always in memory.
+    pub(crate) fn mutations(self) -> Mutations<'b> {
+        let Self { batch, range, cache, tombstones } = self;
+        let value_at = |range: &Range<usize>| batch.values.get(range.clone()).unwrap_or_default();
+        let entries = batch.entries.get(range).unwrap_or_default();
         // One more, for the superblock.
-        let mut mutations = Vec::with_capacity(entries.len() + 1);
+        let mut mutations = Mutations::with_capacity(entries.len() + 1);
         for (index, Pending { key, value, .. }) in entries.iter().enumerate() {
-            let key = slice(key);
+            let key = batch.keys.get(key.clone()).unwrap_or_default();
             match value {
                 Value::Delete => mutations.push(match tombstones.get(index) {
                     Some(Some(value)) => Mutation::Put { key, value },
                     _ => Mutation::Delete { key },
                 }),
-                Value::Bytes(range) => mutations.push(Mutation::Put { key, value: slice(range) }),
+                Value::Bytes(range) => mutations.push(Mutation::Put { key, value: value_at(range) }),
                 Value::Extent(ino, index) => {
                     if let Some(extent) = cache.node(*ino).and_then(|node| node.extents.get(index)) {
                         mutations.push(Mutation::Put { key, value: &extent.value });
@@ -133,12 +150,5 @@ impl Batch {
             }
         }
         mutations
-    }
-
-    /// Empties the batch and keeps its memory.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.entries.clear();
-        self.batch_bytes = 0;
     }
 }

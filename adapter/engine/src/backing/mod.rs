@@ -9,7 +9,7 @@ pub(crate) mod doubt;
 pub(crate) mod journal_view;
 pub(crate) mod overlay;
 
-use self::batch::{Batch, Tombstone};
+use self::batch::{Batch, Mutations, Piece, Tombstone};
 use self::doubt::{Completion, Doubt, Resolved, State};
 use self::overlay::{Layers, Lower, Page};
 use crate::cache::Cache;
@@ -35,6 +35,8 @@ pub(crate) struct Backing {
     pub(crate) committed: Superblock,
     /// Its value, on which applies are guarded.
     committed_value: Vec<u8>,
+    /// The memory of the value before it, for the next one.
+    spare_value: Vec<u8>,
     /// The settings in the store.
     pub(crate) settings: SettingsRecord,
     state: State,
@@ -60,8 +62,19 @@ impl Backing {
         (committed, committed_value, settings): (Superblock, Vec<u8>, SettingsRecord),
     ) -> Self {
         let (journal, state) = (Journal::default(), State::Live);
-        let unsynced = true;
-        Self { store, limits, keys, lower, journal, committed, committed_value, settings, state, unsynced }
+        Self {
+            store,
+            limits,
+            keys,
+            lower,
+            journal,
+            committed,
+            committed_value,
+            spare_value: Vec::new(),
+            settings,
+            state,
+            unsynced: true,
+        }
     }
 
     /// Most entries that a scan asks for.
@@ -197,7 +210,7 @@ impl Backing {
 
     /// Applies the superblock alone.
     pub(crate) fn apply_superblock(&mut self, superblock: Superblock, level: Durability) -> Result<()> {
-        self.apply_mutations(Vec::new(), Some(superblock), None, level)
+        self.apply_mutations(None, Some(superblock), None, level)
     }
 
     /// Applies the superblock, and the settings if they differ from the stored ones.
@@ -212,12 +225,12 @@ impl Backing {
         }
         settings.follow(self.settings.generation());
         superblock.set_settings(settings.generation());
-        self.apply_mutations(Vec::new(), Some(superblock), Some(settings), level)
+        self.apply_mutations(None, Some(superblock), Some(settings), level)
     }
 
     /// Makes durable what was applied before.
     pub(crate) fn make_durable(&mut self) -> Result<()> {
-        self.apply_mutations(Vec::new(), None, None, Durability::Durable)
+        self.apply_mutations(None, None, None, Durability::Durable)
     }
 
     fn apply_range(
@@ -229,41 +242,47 @@ impl Backing {
         level: Durability,
     ) -> Result<()> {
         let tombstones = self.tombstones(batch, range.clone())?;
-        self.apply_mutations(batch.mutations(range, cache, &tombstones), superblock, None, level)
+        let piece = Piece { batch, range, cache, tombstones: &tombstones };
+        self.apply_mutations(Some(piece), superblock, None, level)
     }
 
     /// Applies mutations, guarded on the stored superblock, which `superblock` replaces, as
     /// `settings` replaces the stored ones.
     fn apply_mutations(
         &mut self,
-        mutations: Vec<Mutation<'_>>,
+        piece: Option<Piece<'_>>,
         mut superblock: Option<Superblock>,
         settings: Option<SettingsRecord>,
         level: Durability,
     ) -> Result<()> {
+        let key = self.keys.superblock();
+        let mut value = std::mem::take(&mut self.spare_value);
+        let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
+        let mut mutations = piece.map_or_else(Mutations::new, Piece::mutations);
         if let Some(lower) = superblock.as_mut().and_then(|superblock| superblock.lower.as_mut()) {
             lower.written |= !mutations.is_empty();
         }
-        let key = self.keys.superblock();
-        let value = superblock.as_ref().map(|superblock| superblock.encode(key));
-        let mut mutations: Vec<Mutation<'_>> = mutations;
-        let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
+        value.clear();
+        if let Some(superblock) = &superblock {
+            superblock.encode_into(key, &mut value);
+        }
         if let Some((key, value)) = &stored_settings {
             mutations.push(match value {
                 Some(value) => Mutation::Put { key, value },
                 None => Mutation::Delete { key },
             });
         }
-        if let Some(value) = &value {
-            mutations.push(Mutation::Put { key, value });
+        if superblock.is_some() {
+            mutations.push(Mutation::Put { key, value: &value });
         }
         let guard = Guard { key, expected: Some(&self.committed_value) };
         let outcome = self.store.apply(&[guard], &mutations, level);
         drop(mutations);
         match outcome {
             Ok(()) => {
-                if let (Some(superblock), Some(value)) = (superblock, value) {
-                    (self.committed, self.committed_value) = (superblock, value);
+                if let Some(superblock) = superblock {
+                    self.committed = superblock;
+                    self.spare_value = std::mem::replace(&mut self.committed_value, value);
                 }
                 if let Some(settings) = settings {
                     self.settings = settings;
@@ -271,7 +290,7 @@ impl Backing {
                 Ok(())
             }
             Err(StoreError::UnknownOutcome) => {
-                let value = value.unwrap_or_else(|| self.committed_value.clone());
+                let value = if superblock.is_some() { value } else { self.committed_value.clone() };
                 self.state = State::InDoubt(Doubt { value, settings, completes: None });
                 Err(Error::Store(StoreError::UnknownOutcome))
             }

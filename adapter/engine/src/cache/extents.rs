@@ -46,7 +46,7 @@ impl Cache {
         edit(value);
         extent.hole = false;
         extent.trimmed = false;
-        extent.referenced = true;
+        extent.touch(node.last_used.replace(index) == Some(index));
         self.resident_bytes = self.resident_bytes.saturating_sub(cost) + extent.cost();
         let new_length = extent.data().len();
         if extent.with_inode {

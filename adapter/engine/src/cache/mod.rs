@@ -1,7 +1,10 @@
 //! The cache: the part of a volume that is in memory, and what of it is dirty.
 
 // Its parts.
+mod ahead;
+mod attributes;
 pub(crate) mod dirty;
+mod listed;
 mod neighbours;
 pub(crate) mod node;
 mod undo_log;
@@ -15,6 +18,7 @@ mod reaps;
 mod trim;
 mod undo;
 
+pub(crate) use listed::Names;
 pub(crate) use node::{Extent, Node};
 pub(crate) use table::Cache;
 pub(crate) use undo_log::Counts;

@@ -1,5 +1,6 @@
 //! Names of directories in memory.
 
+use super::listed::{Listed, Names};
 use super::node::{DirCache, Slot};
 use super::table::Cache;
 use crate::types::{Dentry, InodeNo};
@@ -17,13 +18,44 @@ impl Cache {
     }
 
     /// Notes what the store, or the image below, says of a name, unless something newer is known.
-    pub(crate) fn learn_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>, below: bool) {
-        let Some(known) = self.dir_mut(dir) else { return };
-        if !known.slots.contains_key(name) {
-            let slot = Slot { entry, dirty: false, stored: entry.is_some(), below };
-            known.slots.insert(Rc::from(name), slot);
-            self.dentries += 1;
+    /// Returns the name as memory has it.
+    pub(crate) fn learn_dentry(
+        &mut self,
+        dir: InodeNo,
+        name: &str,
+        entry: Option<Dentry>,
+        below: bool,
+    ) -> Rc<str> {
+        let Some(known) = self.dir_mut(dir) else { return Rc::from(name) };
+        if let Some((name, _)) = known.slots.get_key_value(name) {
+            return Rc::clone(name);
         }
+        let name: Rc<str> = Rc::from(name);
+        let slot = Slot { entry, dirty: false, stored: entry.is_some(), below };
+        known.slots.insert(Rc::clone(&name), slot);
+        self.dentries += 1;
+        name
+    }
+
+    /// Whether so many more names stay within the limit.
+    pub(crate) fn has_room_for_names(&self, count: usize) -> bool {
+        self.dentries.saturating_add(count) <= self.limits.dentries
+    }
+
+    /// Whether a directory of so many names may evict others.
+    pub(crate) fn is_small_share_of_names(&self, count: u64) -> bool {
+        count <= (self.limits.dentries / 8) as u64
+    }
+
+    /// Notes the names of a page that the store has, of a directory that has none from an image.
+    pub(crate) fn follow_names(&mut self, dir: InodeNo, names: &Names) {
+        self.listed = Some(Listed { dir, names: Rc::clone(names), trims: self.dentry_trims, next: 0 });
+    }
+
+    /// Returns the entry of a name of the last page of a listing. Nothing else may be known of it.
+    pub(crate) fn listed_dentry(&mut self, dir: InodeNo, name: &str) -> Option<Dentry> {
+        let listed = self.listed.as_mut()?;
+        if listed.dir == dir && listed.trims == self.dentry_trims { listed.get(name) } else { None }
     }
 
     /// Whether the quota counts a name: it exists, and not only in the image. `None` if it is not
@@ -50,6 +82,7 @@ impl Cache {
             slot.dirty = true;
             if let Some((name, _)) = known.slots.get_key_value(name) {
                 let name = Rc::clone(name);
+                known.raise_end(&name);
                 if self.undo.armed {
                     self.undo.names.push((dir, Rc::clone(&name), Some(before)));
                 }
@@ -58,6 +91,7 @@ impl Cache {
             return Some(before);
         }
         let name: Rc<str> = Rc::from(name);
+        known.raise_end(&name);
         // In a completely known directory, a name without a slot has no stored entry.
         known.slots.insert(Rc::clone(&name), Slot { entry, dirty: true, stored: !complete, below: false });
         self.dentries += 1;

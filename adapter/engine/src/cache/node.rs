@@ -46,6 +46,8 @@ pub(crate) struct Node {
     /// The extent that a sequential reader reads next, and the last read-ahead in extents.
     pub(crate) read_next: u64,
     pub(crate) read_window: u64,
+    /// The extent that was used last: using it again at once is no sign that it is needed often.
+    pub(super) last_used: Option<u64>,
     /// Extents in the store that the file no longer has. The next commit deletes them.
     pub(crate) doomed: BTreeSet<u64>,
 }
@@ -67,6 +69,14 @@ impl Node {
             superblock.used_bytes = superblock.used_bytes.saturating_sub(charged);
             superblock.used_inodes = superblock.used_inodes.saturating_sub(1);
         }
+    }
+
+    /// Returns an extent in memory that is used now.
+    pub(crate) fn used_extent(&mut self, index: u64) -> Option<&mut Extent> {
+        let again_at_once = self.last_used.replace(index) == Some(index);
+        let extent = self.extents.get_mut(&index)?;
+        extent.touch(again_at_once);
+        Some(extent)
     }
 
     /// Whether the extent is in memory and the image's.
@@ -102,6 +112,9 @@ pub(crate) struct Extent {
     /// It must reach the store together with the inode: it was cut, or is new below the file's end
     /// there.
     pub(crate) with_inode: bool,
+    /// It was used since it was loaded or made.
+    pub(super) used: bool,
+    /// It was used more than once, and since the clock's hand last passed.
     pub(super) referenced: bool,
 }
 
@@ -113,7 +126,8 @@ impl Extent {
             hole: true,
             trimmed: false,
             with_inode: false,
-            referenced: true,
+            used: false,
+            referenced: false,
         }
     }
 
@@ -139,8 +153,13 @@ impl Extent {
         self.value.get(FRAME_BYTES..).unwrap_or_default()
     }
 
-    pub(crate) fn touch(&mut self) {
-        self.referenced = true;
+    /// Notes a use. A stream uses each extent once, piece by piece, and so leaves in memory what
+    /// others use again and again.
+    pub(super) fn touch(&mut self, again_at_once: bool) {
+        if !again_at_once {
+            self.referenced = self.used;
+            self.used = true;
+        }
     }
 }
 
@@ -152,6 +171,20 @@ pub(crate) struct DirCache {
     pub(crate) complete: bool,
     /// Too large to be read whole at the first look.
     pub(crate) large: bool,
+    /// No name is greater, if it is known. So names that are made in order need no look at the
+    /// store, however many there are.
+    pub(crate) end: Option<Rc<str>>,
+}
+
+impl DirCache {
+    /// Notes that a name exists.
+    pub(super) fn raise_end(&mut self, name: &Rc<str>) {
+        if let Some(end) = &mut self.end
+            && *name > *end
+        {
+            *end = Rc::clone(name);
+        }
+    }
 }
 
 /// The known state of a name.

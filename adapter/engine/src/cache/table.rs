@@ -3,11 +3,15 @@
 //! The store has the permanent state. Everything here that is not dirty can be dropped and read
 //! again. Nothing in this folder calls the store.
 
+use super::ahead::{Ahead, MAX_AHEAD_INODES};
+use super::attributes::Attributes;
 use super::dirty::{Dirty, PendingReap, Removed};
+use super::listed::Listed;
 use super::neighbours::Neighbours;
 use super::node::{Extent, Node};
 use super::undo_log::UndoLog;
 use crate::error::{Error, Result};
+use crate::limits::MAX_GATHERED_REMOVALS;
 use crate::options::CacheLimits;
 use crate::stored::record::inode::Inode;
 use crate::types::InodeNo;
@@ -37,6 +41,13 @@ pub(crate) struct Cache {
     pub(super) extent_clock: VecDeque<(InodeNo, u64)>,
     pub(super) node_clock: VecDeque<InodeNo>,
     pub(super) dir_clock: VecDeque<InodeNo>,
+    /// The inodes of the last page of a listing.
+    pub(crate) ahead: Ahead,
+    /// Its names.
+    pub(super) listed: Option<Listed>,
+    /// Inodes that were read ahead when the table was full, as they are in the store and without
+    /// their inline bytes. None of them was in the table since.
+    pub(crate) attributes: Attributes,
 }
 
 impl Cache {
@@ -58,12 +69,25 @@ impl Cache {
             extent_clock: VecDeque::new(),
             node_clock: VecDeque::new(),
             dir_clock: VecDeque::new(),
+            ahead: Ahead::default(),
+            listed: None,
+            attributes: Attributes::default(),
         }
     }
 
     /// Sets the limits for the next trim.
     pub(crate) fn set_limits(&mut self, limits: CacheLimits) {
         self.limits = limits;
+        if limits.inodes < MAX_AHEAD_INODES || limits.dentries < MAX_AHEAD_INODES {
+            self.ahead.forget();
+            self.listed = None;
+            self.attributes = Attributes::default();
+        }
+    }
+
+    /// Returns the most bytes of extents that the next trim leaves.
+    pub(crate) fn most_extent_bytes(&self) -> usize {
+        self.limits.extent_bytes
     }
 
     /// How much is held of what the limits bound.
@@ -113,11 +137,15 @@ impl Cache {
             dirty_extents: 0,
             read_next: 0,
             read_window: 1,
+            last_used: None,
             dir: None,
             scrubbed: false,
             referenced: true,
         };
         self.content_bytes += node.inode.content.bytes();
+        if stored && !self.attributes.is_empty() {
+            self.attributes.remove(ino);
+        }
         let place = self.nodes.entry(ino);
         if let Entry::Vacant(_) = &place {
             self.node_clock.push_back(ino);
@@ -138,9 +166,68 @@ impl Cache {
         Ok(())
     }
 
+    /// Returns an inode whose inline bytes or target may not be in memory.
+    pub(crate) fn attributes(&mut self, ino: InodeNo) -> Option<&Inode> {
+        if let Some(node) = self.nodes.get_mut(&ino) {
+            node.referenced = true;
+            return Some(&node.inode);
+        }
+        self.attributes.get(ino)
+    }
+
+    /// Returns the inodes to read together with `ino`, which is missing in memory: up to `most`,
+    /// and no more than are a quarter of the limit. None of them is in memory or removed.
+    pub(crate) fn read_ahead(&mut self, ino: InodeNo, most: usize) -> Vec<InodeNo> {
+        let most = most.min(self.limits.inodes / 4);
+        let next = self.ahead.starting_with(ino, most).get(1..).unwrap_or_default();
+        if next.is_empty() {
+            if self.ahead.is_idle() {
+                // Looking through them would cost more than they are worth.
+                self.attributes.clear();
+            }
+            return Vec::new();
+        }
+        // The store may have them still.
+        let removed = &self.dirty.removed;
+        if removed.len() > MAX_GATHERED_REMOVALS as usize {
+            return Vec::new();
+        }
+        let is_removed = |ino: &InodeNo| removed.iter().any(|removed| removed.ino == *ino);
+        let is_missing = |ino: &InodeNo| !self.nodes.contains_key(ino) && !is_removed(ino);
+        next.iter().copied().filter(is_missing).collect()
+    }
+
+    /// Whether so many more inodes leave the table within its limit.
+    pub(crate) fn has_room_for_inodes(&self, count: usize) -> bool {
+        self.nodes.len().saturating_add(count) <= self.limits.inodes
+    }
+
+    /// Whether inline bytes are within their limit.
+    pub(crate) fn has_room_for_content(&self) -> bool {
+        self.content_bytes < self.limits.inode_bytes
+    }
+
     /// Notes a change of the number of inline bytes.
     pub(crate) fn content_changed(&mut self, before: usize, after: usize) {
         self.content_bytes = (self.content_bytes + after).saturating_sub(before);
+    }
+
+    /// Changes an inode, with one look-up: logs it for undoing before, and marks its record as
+    /// changed. Returns false if it is not in memory.
+    pub(crate) fn edit_inode(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Node)) -> bool {
+        let Some(node) = self.nodes.get_mut(&ino) else { return false };
+        debug_assert!(!node.emptied, "edited an inode whose bytes were not loaded");
+        node.referenced = true;
+        if !node.dirty {
+            self.undo.keep_inode(ino, &node.inode, node.charged);
+            node.dirty = true;
+            self.dirty.inodes.push(ino);
+        }
+        let before = node.inode.content.bytes();
+        edit(node);
+        let after = node.inode.content.bytes();
+        self.content_changed(before, after);
+        true
     }
 
     /// Marks the inode's record as changed.
@@ -160,7 +247,9 @@ impl Cache {
         for extent in node.extents.values() {
             self.forget_extent(extent);
         }
-        self.dentries = self.dentries.saturating_sub(node.dir.map_or(0, |dir| dir.slots.len()));
+        let names = node.dir.map_or(0, |dir| dir.slots.len());
+        self.dentries = self.dentries.saturating_sub(names);
+        self.dentry_trims += u64::from(names > 0);
     }
 
     /// Removes an inode for good. Its remains in the store go into `dirty.removed`.

@@ -1,7 +1,9 @@
-//! CLOCK eviction when memory is over its limits: recently referenced entries get a second chance.
+//! CLOCK eviction when memory is over its limits: recently referenced entries get a second chance,
+//! extents only if they were used more than once.
 
 use super::table::Cache;
 use crate::types::InodeNo;
+use std::rc::Rc;
 
 /// Stale entries that a clock may hold before it is rebuilt.
 const CLOCK_SLACK: usize = 1024;
@@ -75,6 +77,9 @@ impl Cache {
             let Some(node) = self.nodes.get_mut(&ino) else { continue };
             let Some(dir) = node.dir.as_mut() else { continue };
             let before = dir.slots.len();
+            if dir.complete {
+                dir.end = Some(dir.slots.keys().max().map_or_else(|| Rc::from(""), Rc::clone));
+            }
             dir.slots.retain(|_, slot| slot.dirty);
             dir.complete = false;
             self.dentries = self.dentries.saturating_sub(before - dir.slots.len());
@@ -107,21 +112,21 @@ impl Cache {
     }
 
     fn trim_nodes(&mut self) {
-        self.dentry_trims += 1;
         for _ in 0..self.node_clock.len().saturating_mul(2) {
             if self.nodes.len() <= self.limits.inodes {
                 break;
             }
             let Some(ino) = self.node_clock.pop_front() else { break };
             let Some(node) = self.nodes.get_mut(&ino) else { continue };
-            let busy = node.dirty
+            let busy = node.referenced
+                || node.dirty
                 || node.open > 0
                 || node.dirty_extents > 0
                 || node.orphan_dirty
                 || !node.doomed.is_empty()
                 || ino == InodeNo::ROOT
                 || node.dir.as_ref().is_some_and(|dir| dir.slots.values().any(|slot| slot.dirty));
-            if busy || node.referenced {
+            if busy {
                 node.referenced = false;
                 self.node_clock.push_back(ino);
                 continue;

@@ -1,14 +1,15 @@
 //! Lists directories.
 
+use crate::cache::Names;
 use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::load;
+use crate::place::Place;
 use crate::policy::Rights;
 use crate::sort::sorted;
 use crate::types::{Dentry, InodeNo, Kind};
 use crate::volume::Volume;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Most names that one listing holds from its start on instead of reading pages.
@@ -38,16 +39,18 @@ pub struct DirStream {
 
 #[derive(Debug)]
 enum Source {
-    /// The names at the start, of a directory that was completely in memory.
-    Snapshot { names: Vec<Rc<str>>, next: usize },
+    /// The names at the start, of a directory that was completely in memory, and the directory's
+    /// generation then.
+    Snapshot { names: Vec<(Rc<str>, Dentry)>, next: usize, generation: u64 },
     /// Pages from the store, in byte order of names.
     Pages(Pages),
 }
 
 #[derive(Debug)]
 struct Pages {
-    after: Option<Rc<str>>,
-    page: VecDeque<(Rc<str>, Dentry)>,
+    page: Names,
+    /// The next entry of the page.
+    next: usize,
     last: bool,
     /// Entries on the pages so far. When they reach the directory's count, the page is the last
     /// one, if the directory did not change since the start. `u64::MAX`, which is no count, after a
@@ -57,6 +60,8 @@ struct Pages {
     generation: u64,
     /// The directory's generation when `page` was read.
     page_generation: u64,
+    /// All pages so far were noted in memory, which was trimmed so many times before.
+    learned: bool,
     trims: u64,
 }
 
@@ -87,20 +92,18 @@ impl Volume {
         let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
         let source = match known.filter(|known| known.complete && known.slots.len() <= room) {
             Some(known) => {
-                let names: Vec<Rc<str>> = known
-                    .slots
-                    .iter()
-                    .filter(|(_, slot)| slot.entry.is_some())
-                    .map(|(name, _)| Rc::clone(name))
-                    .collect();
+                let existing = known.slots.iter().filter_map(|(name, slot)| Some((name, slot.entry?)));
+                let names: Vec<_> = existing.map(|(name, entry)| (Rc::clone(name), entry)).collect();
                 self.snapshot_entries += names.len();
-                Source::Snapshot { names, next: 0 }
+                self.cache.ahead.follow(names.iter().map(|(_, entry)| entry.ino));
+                Source::Snapshot { names, next: 0, generation }
             }
             None => {
                 let trims = self.cache.dentry_trims();
                 Source::Pages(Pages {
-                    after: None,
-                    page: VecDeque::new(),
+                    page: Names::default(),
+                    learned: true,
+                    next: 0,
                     last: false,
                     seen: 0,
                     generation,
@@ -124,33 +127,23 @@ impl Volume {
         let (dir, place) = (stream.directory.ino, self.places.get(stream.directory.place));
         loop {
             match &mut stream.source {
-                Source::Snapshot { names, next } => {
-                    let Some(name) = names.get(*next).map(Rc::clone) else { return Ok(None) };
-                    let entry = self.begin()?.lookup(dir, &name)?;
+                Source::Snapshot { names, next, generation } => {
+                    let Some((name, entry)) = names.get(*next).cloned() else { return Ok(None) };
+                    let entry = self.still(dir, &name, entry, *generation)?;
                     *next += 1;
-                    if let Some(Dentry { kind, ino, .. }) =
-                        entry.filter(|_| !self.is_hidden_name(place, &name))
-                    {
-                        return Ok(Some(DirEntry { name, kind, ino }));
+                    if let Some(entry) = self.shown(place, name, entry) {
+                        return Ok(Some(entry));
                     }
                 }
                 Source::Pages(pages) => {
-                    if let Some((name, entry)) = pages.page.front().cloned() {
-                        let mut txn = self.begin()?;
-                        // The page may be out of date: look the name up if the directory has
-                        // changed.
-                        let entry = match txn.inode(dir)?.generation == pages.page_generation {
-                            true => Some(entry),
-                            false => txn.lookup(dir, &name)?,
-                        };
-                        pages.page.pop_front();
-                        self.snapshot_entries = self.snapshot_entries.saturating_sub(1);
-                        pages.after = Some(Rc::clone(&name));
+                    if let Some((name, entry)) = pages.page.get(pages.next).cloned() {
+                        let entry = self.still(dir, &name, entry, pages.page_generation)?;
+                        pages.next += 1;
                         // Leave out entries younger than the listing: a guest that renames each
                         // entry to behind its place would never reach the end.
                         let entry = entry.filter(|entry| entry.born <= pages.generation);
-                        match entry.filter(|_| !self.is_hidden_name(place, &name)) {
-                            Some(Dentry { kind, ino, .. }) => return Ok(Some(DirEntry { name, kind, ino })),
+                        match self.shown(place, name, entry) {
+                            Some(entry) => return Ok(Some(entry)),
                             None => continue,
                         }
                     }
@@ -163,18 +156,34 @@ impl Volume {
         }
     }
 
+    /// Returns the entry that a name has now, if it was `entry` at a generation of the directory.
+    fn still(&mut self, dir: InodeNo, name: &str, entry: Dentry, generation: u64) -> Result<Option<Dentry>> {
+        self.backing.check_alive()?;
+        match self.cache.node(dir) {
+            Some(node) if node.inode.generation == generation => Ok(Some(entry)),
+            _ => self.begin()?.lookup(dir, name),
+        }
+    }
+
+    /// Returns the entry that a listing shows of a name, if any.
+    fn shown(&self, place: Place, name: Rc<str>, entry: Option<Dentry>) -> Option<DirEntry> {
+        let Dentry { kind, ino, .. } = entry.filter(|_| !self.is_hidden_name(place, &name))?;
+        Some(DirEntry { name, kind, ino })
+    }
+
     fn next_page(&mut self, dir: InodeNo, pages: &mut Pages) -> Result<()> {
         let generation = self.begin()?.inode(dir)?.generation;
         let stored_whole = self.cache.dirty.is_empty() || self.commit_for_a_look();
         self.backing.check_alive()?;
         // Many listings at once share the memory: each then gets small pages.
-        let full = self.snapshot_entries + READDIR_PAGE_ENTRIES as usize > self.allowed.held_entries();
+        let others = self.snapshot_entries.saturating_sub(pages.page.len());
+        let full = others + READDIR_PAGE_ENTRIES as usize > self.allowed.held_entries();
         let max_entries = if full { SMALL_PAGE_ENTRIES } else { READDIR_PAGE_ENTRIES };
-        let found = load::names(
+        let load::Page { names: found, learned } = load::names(
             &mut self.backing,
             &mut self.cache,
             dir,
-            pages.after.as_deref(),
+            pages.page.last().map(|(name, _)| &**name),
             max_entries,
             READDIR_PAGE_BYTES,
         )?;
@@ -187,23 +196,27 @@ impl Volume {
         let all = stored_whole && generation == pages.generation && stored == Some(pages.seen);
         pages.last = found.is_empty() || all;
         let more = if stored_whole { Vec::new() } else { self.dirty_names(dir, pages, found.last()) };
-        let mut page: Vec<(Rc<str>, Dentry)> =
-            found.into_iter().map(|(name, entry)| (Rc::from(name), entry)).collect();
+        pages.learned &= learned;
+        let mut page = found;
         if !more.is_empty() {
+            let mut merged: Vec<_> = page.iter().cloned().collect();
             // The names of the store are in order.
             let is_new = |name: &str| page.binary_search_by(|(known, _)| (**known).cmp(name)).is_err();
             let new: Vec<_> = more.into_iter().filter(|(name, _)| is_new(name)).collect();
-            page.extend(new);
-            page = sorted(page);
-            if page.len() > max_entries as usize {
-                page.truncate(max_entries as usize);
+            merged.extend(new);
+            merged = sorted(merged);
+            if merged.len() > max_entries as usize {
+                merged.truncate(max_entries as usize);
                 pages.last = false;
             }
+            page = Rc::new(merged);
         }
-        pages.page.extend(page);
-        self.snapshot_entries += pages.page.len();
+        self.snapshot_entries = others + page.len();
+        self.cache.ahead.follow(page.iter().map(|(_, entry)| entry.ino));
+        (pages.page, pages.next) = (page, 0);
         // Every name was seen, and none was evicted since: the directory is known completely.
         if pages.last
+            && pages.learned
             && self.cache.dentry_trims() == pages.trims
             && let Some(known) = self.cache.dir_mut(dir)
         {
@@ -217,13 +230,13 @@ impl Volume {
         &self,
         dir: InodeNo,
         pages: &Pages,
-        last: Option<&(String, Dentry)>,
+        last: Option<&(Rc<str>, Dentry)>,
     ) -> Vec<(Rc<str>, Dentry)> {
         let known = self.cache.node(dir).and_then(|node| node.dir.as_ref());
         let Some(known) = known else { return Vec::new() };
         let inside = |name: &str| {
-            pages.after.as_deref().is_none_or(|after| name > after)
-                && last.is_none_or(|(last, _)| name <= last.as_str())
+            pages.page.last().is_none_or(|(after, _)| name > &**after)
+                && last.is_none_or(|(last, _)| name <= &**last)
         };
         let new = known.slots.iter().filter(|(name, slot)| slot.dirty && inside(name));
         new.filter_map(|(name, slot)| Some((Rc::clone(name), slot.entry?))).collect()
@@ -330,7 +343,7 @@ mod tests {
         while volume.next_entry(&mut stream).unwrap().is_some() {
             listed += 1;
             let Source::Pages(pages) = &stream.source else { panic!("known whole") };
-            assert!(pages.page.len() < READDIR_PAGE_ENTRIES as usize, "{}", pages.page.len());
+            assert!(pages.page.len() <= READDIR_PAGE_ENTRIES as usize, "{}", pages.page.len());
         }
         volume.close_directory(stream).unwrap();
         volume.close(root).unwrap();

@@ -25,18 +25,19 @@ impl Volume {
     /// Nothing.
     pub fn stat(&mut self, descriptor: &Descriptor) -> Result<Stat> {
         let ino = descriptor.ino;
-        Ok(to_stat(ino, self.begin()?.inode(ino)?))
+        Ok(to_stat(ino, self.begin()?.attributes(ino)?))
     }
 
     /// Returns the metadata of the object that a path leads to.
     ///
     /// # Cost
-    /// Nothing for known names, existing or missing, and known inodes.
+    /// Nothing for known names, existing or missing, and known inodes. Else up to one `get` for each.
+    /// Inodes that are asked for in the order of a listing, or of their numbers, come many at once.
     pub fn stat_at(&mut self, base: impl Into<Start>, path: &str, follow: Follow) -> Result<Stat> {
         let dir = base.into().directory()?;
         let mut txn = self.begin()?;
         let entry = resolve(&mut txn, dir, path, Ending::Object(follow))?.existing()?;
-        Ok(to_stat(entry.ino, txn.inode_of(entry)?))
+        Ok(to_stat(entry.ino, txn.attributes_of(entry)?))
     }
 
     /// Returns the identity and state of an open file or directory in 128 bits.

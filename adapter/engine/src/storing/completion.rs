@@ -46,7 +46,13 @@ impl Volume {
 
     /// Resolves an apply of unknown outcome, if there is one, and ends its commit if it was
     /// applied.
+    #[inline]
     pub(crate) fn resolve_doubt(&mut self) -> Result<()> {
+        if self.backing.is_live() { Ok(()) } else { self.resolve() }
+    }
+
+    #[cold]
+    fn resolve(&mut self) -> Result<()> {
         if let Resolved::Applied(completion) = self.backing.resolve_doubt()? {
             // Undoing would make memory differ from the store.
             self.cache.forget_undo();

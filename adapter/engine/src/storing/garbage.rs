@@ -29,9 +29,6 @@ struct ReapStep {
 impl Volume {
     /// Deletes garbage that files have grown over, before their new bytes are stored.
     fn drain_where_files_grew(&mut self) -> Result<()> {
-        if self.cache.reaps.is_empty() {
-            return Ok(());
-        }
         let extent_bytes = self.backing.extent_bytes();
         let grown: Vec<InodeNo> = self
             .cache
@@ -80,6 +77,9 @@ impl Volume {
     /// Deletes the garbage that must be deleted before a commit, and some that a commit through the
     /// journal does not delete.
     pub(crate) fn drain_before_commit(&mut self) -> Result<()> {
+        if self.cache.reaps.is_empty() {
+            return Ok(());
+        }
         self.drain_where_files_grew()?;
         // The extents of a dirty reap become garbage only with this commit.
         let waits = |reap: &PendingReap| reap.stored && !reap.dirty;

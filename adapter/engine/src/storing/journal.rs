@@ -5,7 +5,7 @@
 //! that it means nothing, and an opener deletes it. `FORMAT.md` has the bytes and the argument.
 
 use crate::backing::Journal;
-use crate::backing::batch::Batch;
+use crate::backing::batch::{Batch, Piece};
 use crate::backing::doubt::Completion;
 use crate::backing::journal_view::read_journal;
 use crate::error::{Error, Result};
@@ -32,8 +32,8 @@ impl Volume {
         mut completes: Completion,
     ) -> Result<()> {
         let tombstones = self.backing.tombstones(batch, 0..batch.len())?;
-        let bytes =
-            encode_changes(&self.backing.keys, &batch.mutations(0..batch.len(), &self.cache, &tombstones))?;
+        let whole = Piece { batch, range: 0..batch.len(), cache: &self.cache, tombstones: &tombstones };
+        let bytes = encode_changes(&self.backing.keys, &whole.mutations())?;
         if bytes.len() > MAX_JOURNAL_BYTES {
             return Err(Error::StoreLimits("a commit does not fit the journal"));
         }
@@ -89,7 +89,16 @@ impl Volume {
     ///
     /// # Cost
     /// Nothing if there is no journal.
+    #[inline]
     pub(crate) fn settle_journal(&mut self) -> Result<()> {
+        let journal = &self.backing.journal;
+        let is_there =
+            self.backing.committed.has_journal() || !journal.changes.is_empty() || !journal.parts.is_empty();
+        if is_there { self.put_journal_in_place() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn put_journal_in_place(&mut self) -> Result<()> {
         if self.backing.committed.has_journal() {
             let mut batch = Batch::default();
             for (key, value) in &self.backing.journal.changes {
@@ -110,10 +119,8 @@ impl Volume {
             without.set_journal(false);
             self.backing.apply_in_order(&batch, &self.cache, &superblock, &without)?;
         }
-        if !self.backing.journal.changes.is_empty() || !self.backing.journal.parts.is_empty() {
-            self.backing.journal.changes.clear();
-            self.backing.journal.parts.clear();
-        }
+        self.backing.journal.changes.clear();
+        self.backing.journal.parts.clear();
         Ok(())
     }
 

@@ -32,9 +32,7 @@ impl Txn<'_> {
         let Some(node) = self.volume.cache.node_mut(ino) else { return Ok(()) };
         for Part { index, within, length } in parts(offset, end, extent_bytes) {
             // Loaded above: nothing is evicted during an operation.
-            let extent =
-                node.extents.get_mut(&index).ok_or(Error::damaged("extent", ino.0, "not in memory"))?;
-            extent.touch();
+            let extent = node.used_extent(index).ok_or(Error::damaged("extent", ino.0, "not in memory"))?;
             copy_out(extent.data(), within, length, sink);
         }
         Ok(())

@@ -77,12 +77,18 @@ impl<'v> Txn<'v> {
 
     /// Returns the inode of an entry, which must be of the entry's kind.
     pub(crate) fn inode_of(&mut self, entry: Dentry) -> Result<&Inode> {
-        let inode = self.inode(entry.ino)?;
-        if inode.kind == entry.kind {
-            Ok(inode)
-        } else {
-            Err(Error::damaged("inode", entry.ino.0, "of another kind than its entry"))
-        }
+        of_kind(entry, self.inode(entry.ino)?)
+    }
+
+    /// Returns an inode for its attributes: its inline bytes or target may not be in memory.
+    pub(crate) fn attributes(&mut self, ino: InodeNo) -> Result<&Inode> {
+        load::attributes(&mut self.volume.backing, &mut self.volume.cache, ino)?;
+        self.volume.cache.attributes(ino).ok_or(Error::damaged("inode", ino.0, "not in memory"))
+    }
+
+    /// As [`Txn::attributes`], of an entry, whose kind the inode must have.
+    pub(crate) fn attributes_of(&mut self, entry: Dentry) -> Result<&Inode> {
+        of_kind(entry, self.attributes(entry.ino)?)
     }
 
     /// Looks a name up. A directory that was removed while open has no entries.
@@ -145,25 +151,28 @@ impl<'v> Txn<'v> {
     }
 }
 
+fn of_kind(entry: Dentry, inode: &Inode) -> Result<&Inode> {
+    if inode.kind == entry.kind {
+        Ok(inode)
+    } else {
+        Err(Error::damaged("inode", entry.ino.0, "of another kind than its entry"))
+    }
+}
+
 impl Writes<'_> {
     /// Changes an inode that the reading half has loaded, and updates the volume's counts.
     pub(crate) fn edit(&mut self, ino: InodeNo, edit: impl FnOnce(&mut Inode, Timestamp)) {
-        self.volume.cache.keep_inode(ino);
         if self.volume.scrubbing.is_some() {
+            self.volume.cache.keep_inode(ino);
             self.mask_inline(ino);
         }
-        let Some(node) = self.volume.cache.node_mut(ino) else {
-            debug_assert!(false, "edited an inode that was not loaded");
-            return;
-        };
-        debug_assert!(!node.emptied, "edited an inode whose bytes were not loaded");
-        let content_before = node.inode.content.bytes();
-        edit(&mut node.inode, self.now);
-        node.inode.generation = node.inode.generation.wrapping_add(1);
-        node.charge_to(&mut self.volume.pending.superblock);
-        let content_after = node.inode.content.bytes();
-        self.volume.cache.content_changed(content_before, content_after);
-        self.volume.cache.mark_inode(ino);
+        let superblock = &mut self.volume.pending.superblock;
+        let there = self.volume.cache.edit_inode(ino, |node| {
+            edit(&mut node.inode, self.now);
+            node.inode.generation = node.inode.generation.wrapping_add(1);
+            node.charge_to(superblock);
+        });
+        debug_assert!(there, "edited an inode that was not loaded");
     }
 
     /// Makes an inode, without a name.

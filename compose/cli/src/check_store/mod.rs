@@ -55,7 +55,9 @@ pub(crate) fn check_store(args: &CheckStoreArgs) -> Result<ExitCode> {
                 bail!("{name} keeps its entries itself, and a key does not encrypt them; leave the key out");
             }
             args.key.warn_if_unused(name);
-            let Some(bytes) = provider(name)?.to_component().context(name.clone())? else {
+            let Some(bytes) =
+                provider(name, args.key.accepts_loss())?.to_component().context(name.clone())?
+            else {
                 bail!("{name} is not a provider; check a store of the host with --store");
             };
             if name == "file" || name.starts_with("file:") {

@@ -5,6 +5,7 @@ use crate::composition::CompositionArgs;
 use crate::parse::parse_directory;
 use crate::sealing::KeyArgs;
 use clap::Args;
+use kvfs_host::StoreAccess;
 use std::path::{Path, PathBuf};
 
 /// Runs a guest on a store, after composing it if it is not composed yet.
@@ -25,6 +26,13 @@ pub(crate) struct RunArgs {
     pub(super) store: String,
     #[command(flatten)]
     pub(super) key: KeyArgs,
+    /// Has the store file:DIR alone, or together with other programs. A redb store is always alone.
+    ///
+    /// Alone, small changes are faster: they wait in memory, at most 16 MiB and about 5 seconds long,
+    /// until the guest syncs or ends. A kill loses what waits, and so does another program that opens
+    /// the store, after which this guest's changes fail.
+    #[arg(long, value_name = "alone|together", value_parser = parse_access)]
+    pub(super) store_access: Option<StoreAccess>,
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     pub(super) env: Vec<(String, String)>,
@@ -69,6 +77,14 @@ impl RunArgs {
             [dashes, rest @ ..] if dashes == "--" => rest,
             all => all,
         }
+    }
+}
+
+fn parse_access(text: &str) -> Result<StoreAccess, String> {
+    match text {
+        "alone" => Ok(StoreAccess::Alone),
+        "together" => Ok(StoreAccess::Together),
+        _ => Err("it must be `alone` or `together` (the default for file:DIR)".into()),
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let guest = args.guest().display().to_string();
     let Loaded { component, volumes, directories, provider, audit } =
         load(args).with_context(|| guest.clone())?;
-    if let Some(Provider::File { path }) = &provider {
+    if let Some(Provider::File { path, .. }) = &provider {
         let path = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
         if !args.dir.iter().any(|(_, preopen)| preopen == path) {
             bail!("{guest}: its store is in the directory {path}; name it with --dir STATE::{path}");
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         args.key.warn_if_unused(&guest);
     }
     interrupt::end_in_order()?;
-    let kv = args.key.open(&args.store)?;
+    let kv = args.key.open_for_guest(&args.store, args.store_access)?;
     for volume in &volumes {
         volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
     }
@@ -92,7 +92,7 @@ fn asks_for(
     component: &Component,
 ) -> bool {
     let of_provider = match provider {
-        Some(Provider::File { path }) => path.as_deref().unwrap_or(DEFAULT_FILE_PATH) == preopen,
+        Some(Provider::File { path, .. }) => path.as_deref().unwrap_or(DEFAULT_FILE_PATH) == preopen,
         // The user's own provider may use directories of any name.
         Some(Provider::Component(_)) => imports(component, "wasi:filesystem/"),
         _ => false,

@@ -41,7 +41,7 @@ pub(super) struct CopyArgs {
 }
 
 pub(super) fn copy(args: &CopyArgs) -> Result<()> {
-    // What was copied stays, and is marked as the beginning of a copy.
+    // Copied entries stay, marked as the beginning of a copy.
     interrupt::end_in_order()?;
     let key = args.key.key()?;
     let to_key = match (&args.to_key_file, &args.to_passphrase_file) {

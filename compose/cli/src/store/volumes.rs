@@ -1,4 +1,4 @@
-//! What a store holds, volume by volume, as far as its keys and superblocks tell.
+//! Content of a store, volume by volume, as far as its keys and superblocks tell.
 
 use kvfs_host::{Amount, AnyStore, Entry, StoreError, SyncStore};
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ const SUPERBLOCK: &[u8] = &[0];
 const INODE: u8 = 0x10;
 const TAGS: [u8; 8] = [0x00, 0x01, 0x02, INODE, 0x11, 0x20, 0x30, 0x31];
 
-/// What is before a key in a store that is sealed and is looked at without its key.
+/// Bytes before a key in a store that is sealed and is looked at without its key.
 const SEALED_ENTRIES: u8 = 2;
 
 /// Reads all of a store. `is_sealed`: it lies there sealed, and its records cannot be read.

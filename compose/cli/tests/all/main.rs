@@ -54,7 +54,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
     assert!(kvfs(path, &kept).status.success());
     std::fs::create_dir(path.join("taken")).unwrap();
     let before = files(path);
-    let cases: [(&[&str], &str); 30] = [
+    let cases: [(&[&str], &str); 34] = [
         (&["compose", "missing.wasm", "-o", "x.wasm"], "cannot read missing.wasm"),
         (&["compose", "guest.wasm", "-o", "x.wasm", "--audit", "all,volume=main"], "is mounted too"),
         (&["run", "--audit", "all", "done.wasm"], "already composed"),
@@ -77,6 +77,16 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["run", "--store", "dir:x", "guest.wasm"], "names no store"),
         (&["run", "--store", "memory:1.5M", "guest.wasm"], "is not a size"),
         (&["run", "--store", "memory:1K", "guest.wasm"], "at least 65536 bytes"),
+        (&["run", "--store", "redb:x", "--store-access", "together", "guest.wasm"], "one program at a time"),
+        (&["run", "--store-access", "together", "guest.wasm"], "one program at a time"),
+        (
+            &["compose", "guest.wasm", "-o", "x.wasm", "--accept-loss"],
+            "--provider host: it notices no loss that could be accepted",
+        ),
+        (
+            &["compose", "guest.wasm", "-o", "x.wasm", "--provider", "memory", "--accept-loss"],
+            "leave --accept-loss out",
+        ),
         (&["run", "--mode", "lazy", "done.wasm"], "already composed"),
         (
             &["run", "--volume", "v", "done.wasm"],
@@ -149,10 +159,20 @@ fn composing_tells_what_it_did_and_inspect_finds_it() {
 fn a_trap_is_reported_and_has_an_exit_code_of_its_own() {
     let dir = workshop();
     // The guest has no code: its `run` is unreachable.
-    let output = kvfs(dir.path(), &["run", "guest.wasm"]);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(134), "{stderr}");
-    assert!(stderr.contains("guest.wasm: the guest trapped") && stderr.contains("unreachable"), "{stderr}");
+    for store in [
+        &[][..],
+        &["--store", "file:alone", "--store-access", "alone"],
+        &["--store", "file:together", "--store-access", "together"],
+        &["--store", "redb:one", "--store-access", "alone"],
+    ] {
+        let output = kvfs(dir.path(), &[&["run"], store, &["guest.wasm"]].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(134), "{stderr}");
+        assert!(
+            stderr.contains("guest.wasm: the guest trapped") && stderr.contains("unreachable"),
+            "{store:?}: {stderr}"
+        );
+    }
 }
 
 #[test]

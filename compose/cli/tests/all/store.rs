@@ -245,6 +245,66 @@ fn a_copy_that_is_killed_at_any_moment_never_looks_like_a_whole_one() {
     assert!(refused > 0, "no kill came in the middle");
 }
 
+/// Interrupts as Ctrl-C does.
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
+    let sent = std::process::Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap();
+    assert!(sent.success() || sent.code() == Some(1), "{sent}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copy_that_is_interrupted_is_marked_as_cut_and_goes_on() {
+    let dir = workshop();
+    store_with_files(&dir.path().join("a.redb"));
+    let all = entries("redb:a.redb", dir.path());
+    for url in ["redb:cut.redb", "file:cut"] {
+        let start = |more: &[&str]| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_kvfs"));
+            command.args(["store", "copy", "redb:a.redb", url]).args(more).current_dir(dir.path());
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+            command.spawn().unwrap()
+        };
+        let begun = std::time::Instant::now();
+        assert!(start(&[]).wait().unwrap().success());
+        let whole = begun.elapsed();
+        let (mut interrupted, mut refused) = (0, 0);
+        for round in 1..=30u32 {
+            let _ = std::fs::remove_dir_all(dir.path().join("cut"));
+            for name in ["cut.redb", "cut.redb.mark"] {
+                let _ = std::fs::remove_file(dir.path().join(name));
+            }
+            let mut copying = start(&[]);
+            std::thread::sleep(whole * round / 30);
+            interrupt(&copying);
+            let code = copying.wait().unwrap().code();
+            if code != Some(130) {
+                // Before the command watches for interrupts, or when it is done.
+                continue;
+            }
+            interrupted += 1;
+            let to = url.replacen(':', &format!(":{}/", dir.path().display()), 1);
+            match OpenOptions::new().read_only(true).open(&to) {
+                Err(kvfs_host::OpenError::NoStore { .. }) => continue,
+                // Before its marker is there, it is an empty store; after it is gone, a whole one.
+                Ok(store) => {
+                    let found = SyncStore::scan(&store, b"", b"", 10_000, 16 << 20).unwrap().len();
+                    assert!(found == 0 || found == all.len(), "{url}: {found} entries");
+                    continue;
+                }
+                Err(error) => assert!(error.to_string().contains("was cut off"), "{url}: {error}"),
+            }
+            refused += 1;
+            let check = kvfs(dir.path(), &["fsck", "--store", url]);
+            assert!(!check.status.success() && text(&check).contains("was cut off"), "{}", text(&check));
+            assert!(start(&["--continue"]).wait().unwrap().success(), "{url}");
+            assert!(entries(url, dir.path()) == all, "{url}");
+        }
+        println!("{url}: {interrupted} interrupted, {refused} of them cut off");
+        assert!(refused > 0, "{url}: no interrupt came in the middle of {interrupted}");
+    }
+}
+
 #[test]
 fn info_says_what_is_in_a_store() {
     let dir = workshop();

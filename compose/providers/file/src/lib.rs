@@ -1,8 +1,10 @@
 //! The provider `file`: a store in the files of one directory that the host preopens.
 //!
 //! The store itself is `kvfs-file-store`, which the host crate opens too; this gives it a directory
-//! of WASI and exports it. Composition may write a line `path=GUEST-PATH`: the name under which the
-//! host preopens the directory, [`DEFAULT_PATH`] unless told.
+//! of WASI and exports it. Composition may write these lines:
+//! - `path=GUEST-PATH`: the name under which the host preopens the directory, [`DEFAULT_PATH`] unless
+//!   told;
+//! - `accept-loss=true`: a store that has lost what was durable is opened with what is left.
 //!
 //! With the feature `sealed`, the store is encrypted with a key from a second directory.
 
@@ -19,7 +21,7 @@ pub const DEFAULT_PATH: &str = "/kvfs";
 mod component {
     use crate::DEFAULT_PATH;
     use crate::wasi::WasiDirectory;
-    use kvfs_file_store::{FileStore, Options, with_remedy};
+    use kvfs_file_store::{COPY_MARKER_KEY, FileStore, Options, with_remedy};
     use kvfs_provider_kit::{Singleton, StoreError};
     use std::cell::RefCell;
 
@@ -67,7 +69,14 @@ mod component {
                 "no directory is preopened as {path}; run with --dir DIR::{path}"
             ))
         })?;
-        let store = FileStore::open_with(directory, OPTIONS).map_err(with_remedy)?;
+        let accept_loss = text.lines().any(|line| line == "accept-loss=true");
+        let options = Options { accept_loss, ..OPTIONS };
+        let mut store = FileStore::open_with(directory, options).map_err(with_remedy)?;
+        if store.value(COPY_MARKER_KEY).map_err(with_remedy)?.is_some() {
+            return Err(StoreError::Unavailable(format!(
+                "the store in {path} is a copy that was cut off; go on with `kvfs store copy --continue`, or remove it"
+            )));
+        }
         #[cfg(feature = "sealed")]
         let store = crate::sealed::seal(store)?;
         Ok(store)

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use wasmtime::Func;
 
-/// How many handles there can be.
+/// Most handles that there can be.
 const PLACES: u32 = 1 << 20;
 
 struct Rig {

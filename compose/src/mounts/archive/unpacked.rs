@@ -398,7 +398,7 @@ fn packing_refuses_only_these_archives_that_unpacking_takes() {
     assert_eq!(size(packed(&mount).unwrap()), "9 bytes");
 }
 
-/// How many random archives are tried.
+/// Number of random archives that are tried.
 const ARCHIVES: u64 = 600;
 
 /// An entry of a random archive.

@@ -54,6 +54,10 @@ mod store;
 
 mod salvage;
 
+/// The key of the marker by which a store is the beginning of a copy: whoever opens one with it must
+/// refuse it, unless to go on with the copy. No volume has the key.
+pub const COPY_MARKER_KEY: &[u8] = b"\x00kvfs-copying";
+
 /// Returns whether a file of this name is a sign of a store in its directory.
 pub fn is_own_name(name: &str) -> bool {
     names::parse_name(name).is_some() || name == reserve::NAME

@@ -142,8 +142,8 @@ impl<D: Directory> Log<D> {
         let mut written = own.write(&record);
         if let Err(NotWritten::Undone(StoreError::QuotaExceeded)) = written {
             self.full_until_live_bytes.get_or_insert(u64::MAX);
-            if shrinks() {
-                let reserve_bytes = self.options.reserve_bytes;
+            let reserve_bytes = self.options.reserve_bytes;
+            if shrinks() && reserve::is_for(record.len(), reserve_bytes) {
                 written = reserve::without(&self.directory, reserve_bytes, || own.write(&record));
             }
         } else if self.full_until_live_bytes.is_some() && written.is_ok() && !shrinks() {

@@ -23,6 +23,9 @@ pub struct Options {
     /// Opens a store that has lost what was durable, as far as a mark tells, with what is there;
     /// the marks that tell of more are removed. False unless told.
     pub accept_loss: bool,
+    /// Never takes the store back from another opener: once one has it, each change is
+    /// [`StoreError::Unavailable`](kvfs_contract::StoreError::Unavailable). False unless told.
+    pub alone: bool,
 }
 
 impl Options {
@@ -36,6 +39,7 @@ impl Options {
         max_replay_bytes: 32 << 20,
         max_cache_bytes: 32 << 20,
         accept_loss: false,
+        alone: false,
     };
 }
 

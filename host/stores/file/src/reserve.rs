@@ -9,6 +9,9 @@ use crate::directory::{Directory, File};
 /// The name of the file. No segment has the number 0.
 pub(crate) const NAME: &str = "0000000000000000.reserve";
 
+/// The reserve is for records of at most one byte for so many of its own.
+const RESERVE_PER_RECORD: usize = 2;
+
 /// Bytes written at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -28,6 +31,14 @@ pub(crate) fn keep<D: Directory>(directory: &D, size_bytes: usize) {
         }
         written += chunk.len();
     }
+}
+
+/// Returns whether the reserve may be given up for a record of so many bytes.
+///
+/// A record that does not fit would fail in the middle, and what was written of it would keep the
+/// room: neither the segment nor the reserve could get it back, and nobody could open the store.
+pub(crate) fn is_for(record_bytes: usize, reserve_bytes: usize) -> bool {
+    record_bytes <= reserve_bytes / RESERVE_PER_RECORD
 }
 
 /// Frees the room for the next call.

@@ -184,6 +184,11 @@ impl<D: Directory + Clone> FileStore<D> {
                 State::Fenced(doubtful) => {
                     // The record in doubt is this call's unless an earlier call said so already.
                     let in_doubt = number > 0 && doubtful.is_some();
+                    if self.0.options.alone && !in_doubt {
+                        return Err(StoreError::Unavailable("another program has opened the store".into()));
+                    } else if self.0.options.alone {
+                        return Err(StoreError::UnknownOutcome);
+                    }
                     match turn::take_back(&mut self.0) {
                         Ok(Some(Fate::Counts)) if in_doubt => return Ok(()),
                         Ok(Some(Fate::Unknown)) if in_doubt => return Err(StoreError::UnknownOutcome),
@@ -225,6 +230,15 @@ impl<D: Directory + Clone> FileStore<D> {
             let _ = checkpoint::checkpoint(&mut self.0);
         }
         self.change(&[], &[], Durability::Durable)
+    }
+
+    /// Returns whether no other opener has taken the store since.
+    ///
+    /// # Errors
+    ///
+    /// The directory's.
+    pub fn is_held(&self) -> Result<bool, StoreError> {
+        self.0.own.lease.is_held()
     }
 
     /// Returns the bytes of all segments of the store.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// Steps that each opener of a race takes.
 const APPLIES: usize = 12;
 
-/// How openers race on a medium `M`.
+/// Rules of a race of openers on a medium `M`.
 pub struct Race<M, S> {
     /// Opens the store. The number is the thread's: concurrent openers have different ones.
     pub open: fn(&Handle<M>, u64) -> Result<S, StoreError>,

@@ -46,7 +46,7 @@ pub const MAX_LANES: u32 = 16;
 /// The most memory times passes, 2 GiB: ten times the default, some seconds.
 const MAX_WORK_KIB: u64 = 2 << 20;
 
-/// How much memory and time Argon2id takes for a passphrase. A key file needs none of it.
+/// Memory and time that Argon2id takes for a passphrase. A key file needs none of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Memory, in KiB.

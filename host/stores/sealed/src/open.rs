@@ -11,7 +11,7 @@ use crate::store::{SealedStore, limits_over};
 use kvfs_contract::{Durability, Guard, Limits, Mutation, StoreError};
 use zeroize::Zeroizing;
 
-/// How a store is opened.
+/// Options for opening a store.
 #[derive(Clone, Copy, Debug)]
 pub struct Seal<'k> {
     /// The key that opens it.

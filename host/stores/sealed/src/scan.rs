@@ -74,7 +74,7 @@ impl Picked {
     }
 }
 
-/// How far a page came by the names that are kept of a directory.
+/// Progress of a page by the names that are kept of a directory.
 enum Known {
     /// The page is full.
     Full,

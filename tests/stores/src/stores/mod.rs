@@ -37,14 +37,16 @@ pub enum Kind {
     Fjall,
     /// fjall, large values in files of their own.
     FjallBlobs,
-    /// `kvfs_host::FileStore`.
+    /// `kvfs_host::FileStore`, together with other openers.
     File,
+    /// `kvfs_host::FileStore`, alone.
+    FileAlone,
     /// A store that is sabotaged, to show that the torture notices.
     Sabotaged(Sabotage),
 }
 
 /// All kinds that are compared, in the order of the table.
-pub const ALL: [Kind; 11] = [
+pub const ALL: [Kind; 12] = [
     Kind::Redb,
     Kind::RedbCut,
     Kind::RedbQuick,
@@ -56,6 +58,7 @@ pub const ALL: [Kind; 11] = [
     Kind::Fjall,
     Kind::FjallBlobs,
     Kind::File,
+    Kind::FileAlone,
 ];
 
 const SABOTAGES: [(Sabotage, &str); 6] = [
@@ -83,6 +86,7 @@ impl Kind {
             Self::Fjall => fjall::open(dir, tuning, false),
             Self::FjallBlobs => fjall::open(dir, tuning, true),
             Self::File => ours::file(dir),
+            Self::FileAlone => ours::file_alone(dir),
             Self::Sabotaged(sabotage) => sabotaged::open(dir, sabotage),
         }
     }
@@ -101,7 +105,7 @@ impl Kind {
             Self::Lmdb => lmdb::open_reader(dir),
             Self::Fjall => fjall::open_reader(dir, tuning, false),
             Self::FjallBlobs => fjall::open_reader(dir, tuning, true),
-            Self::File => ours::file_reader(dir),
+            Self::File | Self::FileAlone => ours::file_reader(dir),
             Self::Sabotaged(sabotage) => sabotaged::open_reader(dir, sabotage),
         }
     }
@@ -119,6 +123,7 @@ impl fmt::Display for Kind {
             Self::Fjall => "fjall",
             Self::FjallBlobs => "fjall-blobs",
             Self::File => "file",
+            Self::FileAlone => "file-alone",
             Self::Sabotaged(sabotage) => {
                 SABOTAGES.iter().find(|(known, _)| known == sabotage).map_or("sabotaged", |(_, name)| name)
             }

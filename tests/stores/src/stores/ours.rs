@@ -4,8 +4,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use kvfs_host::{
-    AnyStore, Durability, Entry, FileStore, FileStoreReader, Guard, Limits, Mutation, OpenError, RedbReader,
-    StoreError, SyncStore, open_store,
+    AnyStore, Durability, Entry, FileOptions, FileStore, FileStoreReader, Guard, Limits, Mutation, OpenError,
+    RedbReader, StoreAccess, StoreError, SyncStore, open_store,
 };
 
 use crate::Trial;
@@ -26,6 +26,11 @@ pub(super) fn redb_reader(dir: &Path) -> Result<Box<dyn SyncStore>, StoreError> 
 
 pub(super) fn file(dir: &Path) -> Result<Box<dyn Trial>, StoreError> {
     Ok(Box::new(Ours(AnyStore::File(FileStore::open(dir).map_err(open_error)?))))
+}
+
+pub(super) fn file_alone(dir: &Path) -> Result<Box<dyn Trial>, StoreError> {
+    let store = FileOptions::new().access(StoreAccess::Alone).open(dir).map_err(open_error)?;
+    Ok(Box::new(Ours(AnyStore::File(store))))
 }
 
 pub(super) fn file_reader(dir: &Path) -> Result<Box<dyn SyncStore>, StoreError> {

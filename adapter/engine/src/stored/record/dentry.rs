@@ -1,19 +1,20 @@
 //! A directory entry: the kind and inode of a name, so that listing and looking up need no inode.
 
-use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
+use super::{FRAME_BYTES, Fields, RecordId, framed, unseal};
 use crate::error::Result;
 use crate::limits::MAX_NAME_BYTES;
 use crate::stored::key::tag;
 use crate::types::{Dentry, InodeNo, Kind};
 
+/// Appends the value for `key` to `out`.
 pub(crate) fn encode(dentry: Dentry, key: &[u8], out: &mut Vec<u8>) {
-    begin(out);
-    out.push(dentry.kind.to_byte());
-    out.extend_from_slice(&dentry.ino.0.to_be_bytes());
-    if dentry.born > 0 {
-        out.extend_from_slice(&dentry.born.to_be_bytes());
-    }
-    seal(key, tag::DENTRY, out);
+    framed(key, tag::DENTRY, out, |out| {
+        out.push(dentry.kind.to_byte());
+        out.extend_from_slice(&dentry.ino.0.to_be_bytes());
+        if dentry.born > 0 {
+            out.extend_from_slice(&dentry.born.to_be_bytes());
+        }
+    });
 }
 
 pub(crate) fn decode(key: &[u8], dir: InodeNo, value: &[u8]) -> Result<Dentry> {
@@ -55,6 +56,7 @@ pub(crate) fn is_storable_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{begin, seal};
     use super::*;
 
     #[test]

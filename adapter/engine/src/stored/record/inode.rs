@@ -1,6 +1,6 @@
 //! The inode: everything about a file but its names, with inline bytes if it is small.
 
-use super::{Fields, RecordId, begin, seal, unseal};
+use super::{Fields, Fixed, RecordId, framed, unseal};
 use crate::error::Result;
 use crate::limits::{INODE_CHARGE_BYTES, MAX_FILE_BYTES, MAX_SYMLINK_BYTES};
 use crate::quota::Used;
@@ -131,9 +131,12 @@ impl Inode {
         }
     }
 
-    /// Appends the value for `key` to the empty `out`.
+    /// Appends the value for `key` to `out`.
     pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
-        begin(out);
+        framed(key, tag::INODE, out, |out| self.encode_body(out));
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
         // At most all of them: a reader refuses more.
         let below = self.extents_below.min(self.extents).to_be_bytes();
         let (tag_byte, content): (u8, &[u8]) = match &self.content {
@@ -143,21 +146,44 @@ impl Inode {
             Content::Extents => (CONTENT_EXTENTS, &[]),
             Content::Target(target) => (CONTENT_TARGET, target.as_bytes()),
         };
-        out.extend_from_slice(&[self.kind.to_byte(), tag_byte]);
-        out.extend_from_slice(&self.clean_of.to_be_bytes());
-        out.extend_from_slice(&self.nlink.to_be_bytes());
+        let mut fixed = Fixed::<FIXED_BYTES>::new();
+        fixed.put([self.kind.to_byte(), tag_byte]);
+        fixed.put(self.clean_of.to_be_bytes());
+        fixed.put(self.nlink.to_be_bytes());
         for number in [self.size, self.extents, self.generation, self.parent.0] {
-            out.extend_from_slice(&number.to_be_bytes());
+            fixed.put(number.to_be_bytes());
         }
         for time in [self.atime, self.mtime, self.ctime] {
-            out.extend_from_slice(&time.seconds.to_be_bytes());
-            out.extend_from_slice(&time.nanoseconds.to_be_bytes());
+            fixed.put(time.seconds.to_be_bytes());
+            fixed.put(time.nanoseconds.to_be_bytes());
         }
+        fixed.append_to(out);
         out.extend_from_slice(content);
-        seal(key, tag::INODE, out);
     }
 
+    /// Decodes the value of `key`.
     pub(crate) fn decode(key: &[u8], ino: InodeNo, inline_bytes: u32, value: &[u8]) -> Result<Self> {
+        Self::decode_with(key, ino, inline_bytes, value, true)
+    }
+
+    /// As [`Inode::decode`], without the inline bytes or the target.
+    pub(crate) fn decode_attributes(
+        key: &[u8],
+        ino: InodeNo,
+        inline_bytes: u32,
+        value: &[u8],
+    ) -> Result<Self> {
+        Self::decode_with(key, ino, inline_bytes, value, false)
+    }
+
+    #[inline(never)]
+    fn decode_with(
+        key: &[u8],
+        ino: InodeNo,
+        inline_bytes: u32,
+        value: &[u8],
+        with_bytes: bool,
+    ) -> Result<Self> {
         let id = id(ino);
         let mut fields = Fields::new(unseal(key, id, value)?, id);
         let kind = Kind::from_byte(fields.u8()?).ok_or(id.damaged("unknown kind"))?;
@@ -197,12 +223,11 @@ impl Inode {
                 Content::Extents
             }
             (Kind::File, CONTENT_INLINE) if length <= size && size <= u64::from(inline_bytes) => {
-                Content::Inline(rest.to_vec())
+                Content::Inline(if with_bytes { rest.to_vec() } else { Vec::new() })
             }
             (Kind::Symlink, CONTENT_TARGET) if rest.len() <= MAX_SYMLINK_BYTES && length == size => {
-                Content::Target(
-                    std::str::from_utf8(rest).map_err(|_| id.damaged("target is not UTF-8"))?.into(),
-                )
+                let target = std::str::from_utf8(rest).map_err(|_| id.damaged("target is not UTF-8"))?;
+                Content::Target(if with_bytes { target.into() } else { Box::default() })
             }
             _ => return Err(id.damaged("content does not fit the kind and size")),
         };
@@ -225,6 +250,7 @@ impl Inode {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seal;
     use super::*;
 
     fn round(inode: &Inode) -> Result<Inode> {
@@ -250,6 +276,10 @@ mod tests {
         assert!(round(&Inode { clean_of: 1, ..directory }).is_err(), "only files are scrubbed");
         let link = Inode::new(Kind::Symlink, InodeNo::ROOT, now, Content::Target("a/b".into()));
         assert_eq!(round(&link).unwrap(), link);
+        let mut value = Vec::new();
+        link.encode(b"k", &mut value);
+        let attributes = Inode::decode_attributes(b"k", InodeNo(5), 4096, &value).unwrap();
+        assert_eq!(attributes, Inode { content: Content::Target(Box::default()), ..link });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The journal: the changes of a commit that is too large for one apply, in parts and a commit
 //! record.
 
-use super::{Fields, RecordId, begin, seal, unseal};
+use super::{Fields, RecordId, framed, unseal};
 use crate::error::Result;
 use crate::store::Mutation;
 use crate::stored::key::{KeySpace, tag};
@@ -30,13 +30,14 @@ pub(crate) struct Commit<'v> {
     pub(crate) rest: &'v [u8],
 }
 
+/// Appends the value for `key` to `out`.
 pub(crate) fn encode_commit(commit: &Commit<'_>, key: &[u8], out: &mut Vec<u8>) {
-    begin(out);
-    for number in [commit.parts, commit.parts_bytes, commit.parts_sum] {
-        out.extend_from_slice(&number.to_be_bytes());
-    }
-    out.extend_from_slice(commit.rest);
-    seal(key, tag::JOURNAL, out);
+    framed(key, tag::JOURNAL, out, |out| {
+        for number in [commit.parts, commit.parts_bytes, commit.parts_sum] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        out.extend_from_slice(commit.rest);
+    });
 }
 
 pub(crate) fn decode_commit<'v>(key: &[u8], value: &'v [u8]) -> Result<Commit<'v>> {
@@ -45,10 +46,9 @@ pub(crate) fn decode_commit<'v>(key: &[u8], value: &'v [u8]) -> Result<Commit<'v
     Ok(Commit { parts, parts_bytes, parts_sum, rest: fields.rest() })
 }
 
+/// Appends the value for `key` to `out`.
 pub(crate) fn encode_part(bytes: &[u8], key: &[u8], out: &mut Vec<u8>) {
-    begin(out);
-    out.extend_from_slice(bytes);
-    seal(key, tag::JOURNAL, out);
+    framed(key, tag::JOURNAL, out, |out| out.extend_from_slice(bytes));
 }
 
 pub(crate) fn decode_part<'v>(key: &[u8], value: &'v [u8]) -> Result<&'v [u8]> {

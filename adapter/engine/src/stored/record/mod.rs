@@ -4,6 +4,8 @@
 //! field. Its errors name the record.
 
 pub(crate) mod dentry;
+#[cfg(test)]
+mod golden;
 pub(crate) mod inode;
 pub(crate) mod journal;
 pub(crate) mod reap;
@@ -61,6 +63,42 @@ pub(crate) fn seal(key: &[u8], tag: u8, value: &mut [u8]) {
             head[4..8].copy_from_slice(&body_length.to_be_bytes());
         }
         *sum = checksum(key, rest);
+    }
+}
+
+/// Appends a value to `out`: the frame, around the body that `body` appends.
+pub(crate) fn framed(key: &[u8], tag: u8, out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_BYTES]);
+    body(out);
+    if let Some(value) = out.get_mut(start..) {
+        seal(key, tag, value);
+    }
+}
+
+/// Fields of a fixed length together. They are appended to a value at once: most commits encode an
+/// inode or two and a superblock, and appending field by field checks the room for each.
+pub(crate) struct Fixed<const N: usize> {
+    bytes: [u8; N],
+    at: usize,
+}
+
+impl<const N: usize> Fixed<N> {
+    pub(crate) fn new() -> Self {
+        Self { bytes: [0; N], at: 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn put<const M: usize>(&mut self, field: [u8; M]) {
+        if let Some(place) = self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut) {
+            *place = field;
+        }
+        self.at += M;
+    }
+
+    pub(crate) fn append_to(self, out: &mut Vec<u8>) {
+        debug_assert_eq!(self.at, N, "fields that do not fill their bytes");
+        out.extend_from_slice(&self.bytes);
     }
 }
 

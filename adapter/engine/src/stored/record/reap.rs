@@ -1,6 +1,6 @@
 //! Records of cleaning up: ranges of garbage extents, and orphans.
 
-use super::{Fields, RecordId, begin, seal, unseal};
+use super::{Fields, RecordId, framed, unseal};
 use crate::error::Result;
 use crate::stored::key::tag;
 use crate::types::InodeNo;
@@ -13,11 +13,12 @@ pub(crate) struct Reap {
     pub(crate) to: u64,
 }
 
+/// Appends the value for `key` to `out`.
 pub(crate) fn encode(reap: Reap, key: &[u8], out: &mut Vec<u8>) {
-    begin(out);
-    out.extend_from_slice(&reap.from.to_be_bytes());
-    out.extend_from_slice(&reap.to.to_be_bytes());
-    seal(key, tag::REAP, out);
+    framed(key, tag::REAP, out, |out| {
+        out.extend_from_slice(&reap.from.to_be_bytes());
+        out.extend_from_slice(&reap.to.to_be_bytes());
+    });
 }
 
 pub(crate) fn decode(key: &[u8], ino: InodeNo, value: &[u8]) -> Result<Reap> {
@@ -28,9 +29,9 @@ pub(crate) fn decode(key: &[u8], ino: InodeNo, value: &[u8]) -> Result<Reap> {
     Ok(Reap { ino, from, to })
 }
 
+/// Appends the value for `key` to `out`.
 pub(crate) fn encode_orphan(key: &[u8], out: &mut Vec<u8>) {
-    begin(out);
-    seal(key, tag::ORPHAN, out);
+    framed(key, tag::ORPHAN, out, |_| {});
 }
 
 pub(crate) fn decode_orphan(key: &[u8], ino: InodeNo, value: &[u8]) -> Result<()> {

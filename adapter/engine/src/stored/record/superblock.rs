@@ -1,6 +1,6 @@
 //! The superblock: the properties and counts of a volume. Every commit is guarded on it.
 
-use super::{FRAME_BYTES, Fields, RecordId, begin, seal, unseal};
+use super::{FRAME_BYTES, Fields, Fixed, RecordId, framed, unseal};
 use crate::error::{Error, Result};
 use crate::limits::{INODE_CHARGE_BYTES, MAX_VOLUME_NAME_BYTES};
 use crate::quota::{Quota, Used};
@@ -42,6 +42,9 @@ pub(crate) const MIN_EXTENT_BYTES: u32 = 512;
 pub(crate) const MAX_EXTENT_BYTES: u32 = 1 << 20;
 /// Most inline bytes of an inode.
 pub(crate) const MAX_INLINE_BYTES: u32 = 64 << 10;
+
+/// Bytes of the body before the image below.
+const FIXED_BYTES: usize = 105;
 
 const ID: RecordId = RecordId { tag: tag::SUPERBLOCK, name: "superblock", ino: 0 };
 
@@ -216,26 +219,41 @@ impl Superblock {
     /// The length of what [`Superblock::encode`] returns.
     pub(crate) fn encoded_bytes(&self) -> usize {
         let lower = self.lower.as_ref().map_or(0, |lower| lower.image.name.len() + 16 + 8 + 1);
-        FRAME_BYTES + 106 + lower + if self.counts_names() { 16 } else { 0 } + usize::from(self.settings > 0)
+        FRAME_BYTES
+            + FIXED_BYTES
+            + 1
+            + lower
+            + if self.counts_names() { 16 } else { 0 }
+            + usize::from(self.settings > 0)
     }
 
     pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(192);
-        begin(&mut out);
-        out.extend_from_slice(&MAGIC);
+        let mut out = Vec::with_capacity(self.encoded_bytes());
+        self.encode_into(key, &mut out);
+        out
+    }
+
+    /// Appends the value for `key` to `out`.
+    pub(crate) fn encode_into(&self, key: &[u8], out: &mut Vec<u8>) {
+        framed(key, tag::SUPERBLOCK, out, |out| self.encode_body(out));
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
+        let mut fixed = Fixed::<FIXED_BYTES>::new();
+        fixed.put(MAGIC);
         let minor = match (self.counts_names(), self.settings) {
             (_, 1..) => FORMAT_MINOR,
             (true, 0) => FORMAT_MINOR_WITHOUT_SETTINGS,
             (false, 0) => FORMAT_MINOR_WITHOUT_NAMES,
         };
-        out.extend_from_slice(&FORMAT_MAJOR.to_be_bytes());
-        out.extend_from_slice(&minor.to_be_bytes());
+        fixed.put(FORMAT_MAJOR.to_be_bytes());
+        fixed.put(minor.to_be_bytes());
         for mask in [self.compat, self.ro_compat, self.incompat] {
-            out.extend_from_slice(&mask.to_be_bytes());
+            fixed.put(mask.to_be_bytes());
         }
-        out.extend_from_slice(&self.uuid);
-        out.extend_from_slice(&self.extent_bytes.to_be_bytes());
-        out.extend_from_slice(&self.inline_bytes.to_be_bytes());
+        fixed.put(self.uuid);
+        fixed.put(self.extent_bytes.to_be_bytes());
+        fixed.put(self.inline_bytes.to_be_bytes());
         for number in [
             self.epoch,
             self.seq,
@@ -245,9 +263,10 @@ impl Superblock {
             self.quota_bytes,
             self.quota_inodes,
         ] {
-            out.extend_from_slice(&number.to_be_bytes());
+            fixed.put(number.to_be_bytes());
         }
-        out.push(u8::from(self.frozen));
+        fixed.put([u8::from(self.frozen)]);
+        fixed.append_to(out);
         match &self.lower {
             None => out.push(0),
             Some(lower) => {
@@ -267,8 +286,6 @@ impl Superblock {
         if self.settings > 0 {
             out.push(self.settings);
         }
-        seal(key, tag::SUPERBLOCK, &mut out);
-        out
     }
 
     /// Decodes a superblock and refuses what this version cannot handle.
@@ -359,6 +376,7 @@ fn decode_lower(fields: &mut Fields<'_>) -> Result<Option<Lower>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seal;
     use super::*;
 
     #[test]

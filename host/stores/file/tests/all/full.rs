@@ -58,6 +58,36 @@ fn on_a_full_disk_keys_are_removed_and_the_store_is_opened() {
 }
 
 #[test]
+fn a_call_that_shrinks_and_is_larger_than_the_reserve_leaves_the_reserve_alone() {
+    let mut disk = Disk::default();
+    disk.capacity_bytes = Some(64 << 10);
+    let (mut store, directory) = open(disk);
+    let keys = fill(&mut store);
+    // As a guest that removes files and then writes one: more goes than comes.
+    let gone: Vec<_> = (0..100u16).map(u16::to_be_bytes).collect();
+    let mut changes: Vec<(&[u8], Option<&[u8]>)> = gone.iter().map(|key| (&key[..], None)).collect();
+    let large = [2; 8 << 10];
+    changes.push((b"large", Some(&large)));
+    for _ in 0..3 {
+        assert_eq!(store.set(&[], &changes, false), Err(StoreError::QuotaExceeded));
+    }
+    drop(store);
+    for opening in 0..3u16 {
+        let (mut store, _) = open(directory.disk(|disk| disk.after_kill()));
+        assert_eq!(store.entries(b"", b"").unwrap().len(), usize::from(keys));
+        assert_eq!(store.set(&[], &changes, false), Err(StoreError::QuotaExceeded), "opening {opening}");
+    }
+    let (mut store, _) = open(directory.disk(|disk| disk.after_kill()));
+    let all: Vec<_> = (0..keys).map(u16::to_be_bytes).collect();
+    let removals: Vec<(&[u8], Option<&[u8]>)> = all.iter().map(|key| (&key[..], None)).collect();
+    for some in removals.chunks(64) {
+        store.set(&[], some, true).unwrap();
+    }
+    let again = fill(&mut store);
+    assert!(again > keys / 2, "what was removed is room again: for {again} keys of {keys}");
+}
+
+#[test]
 fn openers_in_a_row_on_a_full_disk_all_get_in_as_long_as_the_reserve_lasts() {
     // Each start lists all segments before it.
     let options = Options { reserve_bytes: 8 << 10, ..OPTIONS };

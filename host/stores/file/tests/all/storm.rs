@@ -58,6 +58,7 @@ fn options(random: &mut Random) -> Options {
         max_replay_bytes: pick(&[600, 3 << 10, 1 << 20]),
         max_cache_bytes: pick(&[0, 4 << 10]) as usize,
         accept_loss: false,
+        alone: false,
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Contents {
     pub(crate) entries: State,
     pub(crate) limits: Limits,
     pub(crate) counts: Counts,
-    /// How far the work is that makes the calls.
+    /// Progress of the work that makes the calls.
     pub(crate) mark: Mark,
     /// All applies, if they are to be kept.
     pub(crate) log: Option<Vec<Step>>,

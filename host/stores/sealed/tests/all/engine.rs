@@ -14,7 +14,7 @@ use kvfs_trust::store::{Map, TestStore};
 
 const OPERATIONS: usize = 40;
 
-/// How the store, or the one below, breaks what it promises.
+/// A promise that the store, or the one below, breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sabotage {
     /// Every seventh apply is acknowledged and not made.

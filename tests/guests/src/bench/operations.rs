@@ -1,27 +1,16 @@
-//! `bench FILES`: the cost of each operation, timed inside the guest so that its start does not
-//! count.
-//!
-//! Prints one line per operation: name, tab, number of operations, tab, nanoseconds for all of
-//! them.
+//! `bench operations FILES`: each operation on small files and on one file of 4 MiB, all of them in
+//! the cache.
 
-use crate::wasi::{
-    Context, Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags, now_nanoseconds, print, root,
-    stream_error,
-};
+use super::timing::{KIB, measure, measure_all};
+use super::{flags, open};
+use crate::wasi::{Context, Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags, stream_error};
 
-const KIB: usize = 1024;
 /// The size of the file for streams and positioned calls.
 const BIG_FILE_BYTES: u64 = 4 << 20;
 
-pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    let files: u64 = match arguments.first() {
-        Some(number) => number.parse().map_err(|_| format!("not a number: {number}"))?,
-        None => 2000,
-    };
-    let root = root()?;
+pub(super) fn run(root: &Descriptor, files: u64) -> Result<(), String> {
     root.create_directory_at("bench").context("mkdir bench")?;
-    let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
-    let dir = open(&root, "bench", OpenFlags::DIRECTORY, flags)?;
+    let dir = open(root, "bench", OpenFlags::DIRECTORY, flags::DIRECTORY)?;
     small_files(&dir, files)?;
     big_file(&dir)?;
     remove_small_files(&dir, files)?;
@@ -59,14 +48,14 @@ fn small_files(dir: &Descriptor, files: u64) -> Result<(), String> {
         if bytes.len() == KIB { Ok(()) } else { Err(format!("read {} bytes", bytes.len())) }
     })?;
 
-    let start = now_nanoseconds();
-    let mut entries = 0;
-    let listing = dir.read_directory().context("read-directory")?;
-    while listing.read_directory_entry().context("read-directory-entry")?.is_some() {
-        entries += 1;
-    }
-    report("readdir, per entry", entries, now_nanoseconds() - start)?;
-    if entries == files { Ok(()) } else { Err(format!("readdir found {entries} of {files}")) }
+    measure_all("readdir, per entry", files, || {
+        let mut entries = 0;
+        let listing = dir.read_directory().context("read-directory")?;
+        while listing.read_directory_entry().context("read-directory-entry")?.is_some() {
+            entries += 1;
+        }
+        if entries == files { Ok(()) } else { Err(format!("found {entries} of {files}")) }
+    })
 }
 
 fn big_file(dir: &Descriptor) -> Result<(), String> {
@@ -140,24 +129,4 @@ fn directories(dir: &Descriptor, count: u64) -> Result<(), String> {
     let names: Vec<String> = (0..count).map(|i| format!("dir-{i:05}")).collect();
     measure("mkdir", count, |i| dir.create_directory_at(&names[i]).context("create-directory-at"))?;
     measure("rmdir", count, |i| dir.remove_directory_at(&names[i]).context("remove-directory-at"))
-}
-
-fn open(dir: &Descriptor, name: &str, open: OpenFlags, flags: DescriptorFlags) -> Result<Descriptor, String> {
-    dir.open_at(PathFlags::empty(), name, open, flags).context("open-at")
-}
-
-fn measure(
-    name: &str,
-    count: u64,
-    mut operation: impl FnMut(usize) -> Result<(), String>,
-) -> Result<(), String> {
-    let start = now_nanoseconds();
-    for i in 0..count as usize {
-        operation(i).map_err(|error| format!("{name}, operation {i}: {error}"))?;
-    }
-    report(name, count, now_nanoseconds() - start)
-}
-
-fn report(name: &str, count: u64, nanoseconds: u64) -> Result<(), String> {
-    print(&format!("{name}\t{count}\t{nanoseconds}\n"))
 }

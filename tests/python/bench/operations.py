@@ -1,18 +1,11 @@
-"""Times everyday loops of Python on files: one line each, name, tab, operations, tab, nanoseconds."""
+# Everyday loops of Python on small files.
 
 import os
 import sqlite3
-import time
 
-FILES = 2000
+FILES = int(SIZES[0])
 CONTENT = b"x" * 1000
 ROWS = 20_000
-
-
-def measure(name, count, loop):
-    start = time.perf_counter_ns()
-    loop()
-    print(name, count, time.perf_counter_ns() - start, sep="\t")
 
 
 def create():

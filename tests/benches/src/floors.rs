@@ -8,6 +8,8 @@ use kvfs_tests::engine;
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
+use crate::results::Floor;
+
 const KIB: usize = 1024;
 const PAGE_BYTES: usize = 4 * KIB;
 /// The size of the file that the guest reads and writes.
@@ -16,16 +18,20 @@ const FILE_BYTES: usize = 4 << 20;
 /// Calls from one component to the other in each run.
 const CALLS: u32 = 64;
 
-/// Measures and prints the floors in µs, each the best of many runs.
-pub(crate) fn print() -> anyhow::Result<()> {
-    println!("\nfloors of this machine, µs");
+/// Measures the floors in µs, each the best of many runs.
+///
+/// # Errors
+/// The components of the calls do not compile.
+pub(crate) fn measure() -> anyhow::Result<Vec<Floor>> {
+    let mut floors = Vec::new();
+    let mut told = |name: String, us| floors.push(Floor { name, us });
     // Fresh from the system each time: nothing has touched it yet.
     let fresh = || vec![0_u8; 64 << 20];
     let touch = |memory: &mut Vec<u8>| {
         memory.iter_mut().step_by(PAGE_BYTES).for_each(|byte| *byte = 1);
         64 << 20
     };
-    row("4 KiB of memory used for the first time", PAGE_BYTES, 5, fresh, touch);
+    told("4 KiB of memory used for the first time".into(), least(PAGE_BYTES, 5, fresh, touch));
     for size in [4 * KIB, 64 * KIB] {
         // The way of data: from the file system's memory to a buffer between, and from there to the
         // guest's memory.
@@ -37,7 +43,7 @@ pub(crate) fn print() -> anyhow::Result<()> {
             }
             file.len()
         };
-        row(&format!("{} KiB copied twice, natively", size / KIB), size, 50, buffers, copy);
+        told(format!("{} KiB copied twice, natively", size / KIB), least(size, 50, buffers, copy));
     }
     // No call in a composition can carry bytes for less.
     let component = Component::new(engine::plain(), wat::parse_str(include_str!("components.wat"))?)?;
@@ -51,20 +57,19 @@ pub(crate) fn print() -> anyhow::Result<()> {
                 CALLS as usize * size
             };
             let name = format!("{} KiB {how} from component to component", size / KIB);
-            row(&name, size, 50, || (), call);
+            told(name, least(size, 50, || (), call));
         }
     }
-    Ok(())
+    Ok(floors)
 }
 
-/// Prints the least time per unit that `work` takes. `work` returns how many bytes it worked on.
-fn row<T>(
-    name: &str,
+/// Returns the least time per unit that `work` takes, in µs. `work` returns how many bytes it worked on.
+fn least<T>(
     unit_bytes: usize,
     runs: u32,
     make: impl Fn() -> T,
     mut work: impl FnMut(&mut T) -> usize,
-) {
+) -> f64 {
     let mut best = f64::MAX;
     for _ in 0..runs {
         let mut things = make();
@@ -74,5 +79,5 @@ fn row<T>(
         black_box(&things);
         best = best.min(nanoseconds / 1e3 / (bytes / unit_bytes) as f64);
     }
-    println!("{name:<46}{best:>8.2}");
+    best
 }

@@ -1,0 +1,73 @@
+//! Which ways a workload runs in.
+
+/// All that changes the cost of one operation.
+pub(super) const OPERATIONS: &[&str] = &[
+    "composed/memory",
+    "composed/file/tmpfs",
+    "composed/redb/tmpfs",
+    "linked/memory",
+    "linked/file/tmpfs",
+    "linked/redb/tmpfs",
+    "linked/lazy",
+    "linked/inside",
+    "linked/audited",
+    "host/tmpfs",
+    "host-default/tmpfs",
+    // Beside their stores in the host, of which the first are above.
+    "composed/bucket",
+    "linked/bucket",
+    "composed/inside/memory",
+    "linked/inside/memory",
+    "composed/inside/file",
+    "linked/inside/file",
+    "composed/inside/bucket",
+    "linked/inside/bucket",
+];
+
+/// The same for CPython, without the stores that its own work hides.
+pub(super) const PYTHON_OPERATIONS: &[&str] = &[
+    "composed/memory",
+    "linked/memory",
+    "linked/file/tmpfs",
+    "linked/redb/tmpfs",
+    "linked/lazy",
+    "linked/inside",
+    "linked/audited",
+    "host/tmpfs",
+    "host-default/tmpfs",
+];
+
+/// Stores on each medium, beside the host's file system and the stores themselves.
+pub(super) const SCALE: &[&str] = &[
+    "linked/memory",
+    "composed/memory",
+    "linked/file/tmpfs",
+    "linked/file/disk",
+    "linked/redb/tmpfs",
+    "linked/redb/disk",
+    "host/tmpfs",
+    "host/disk",
+    "native/memory",
+    "native/file/tmpfs",
+    "native/file/disk",
+    "native/redb/tmpfs",
+    "native/redb/disk",
+];
+
+/// The same without the stores themselves, which run no scripts.
+pub(super) const PYTHON: &[&str] = &[
+    "linked/memory",
+    "composed/memory",
+    "linked/file/tmpfs",
+    "linked/file/disk",
+    "linked/redb/tmpfs",
+    "linked/redb/disk",
+    "host/tmpfs",
+    "host/disk",
+];
+
+/// What keeps files when the process ends, on a disk.
+pub(super) const COLD: &[&str] = &["linked/file/disk", "linked/redb/disk", "host/disk"];
+
+/// Joined in each way, and not at all.
+pub(super) const INSTANTIATION: &[&str] = &["composed/memory", "linked/memory", "host/tmpfs"];
