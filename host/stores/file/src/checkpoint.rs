@@ -171,6 +171,7 @@ pub(crate) fn rebuild<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> 
     }
     let own = &log.own;
     replay_bytes += replay(own.lease.epoch, own.records(), own.end, &mut index)?;
+    index.small = std::mem::take(&mut log.index.small);
     let damaged = std::mem::replace(&mut log.index, index);
     let retired = damaged
         .tables

@@ -138,7 +138,7 @@ fn due<D: Directory>(log: &Log<D>, spare: u64) -> Due {
         victims
             .extend(movable.iter().map(|candidate| candidate.epoch).filter(|&epoch| Some(epoch) == oldest));
     } else if (garbage <= spare || !worth) && short <= MAX_SHORT_SEGMENTS {
-        return if victims.is_empty() { not_before } else { Due::Now(victims) };
+        return not_before;
     }
     // The copy begins a segment, so it takes in what fits into one.
     let mut left = segment_bytes;

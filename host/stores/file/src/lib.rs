@@ -13,6 +13,7 @@
 
 mod directory;
 mod names;
+mod options;
 mod record;
 mod remedy;
 mod salt;
@@ -64,7 +65,7 @@ pub fn is_own_name(name: &str) -> bool {
 
 pub use directory::{Directory, File, IoError, IoKind, Listed, Status};
 pub use kvfs_contract::StoreError;
-pub use log::Options;
+pub use options::Options;
 pub use reader::FileReader;
 pub use remedy::with_remedy;
 pub use salvage::{Lost, MAX_REPORTED, Salvaged, salvage};

@@ -9,6 +9,7 @@ use crate::list::{List, ListedSegment, ListedTable, MAX_COLLECTED, Part};
 use crate::location::Location;
 use crate::mark::{Mark, Marker};
 use crate::names::{Name, segment_name};
+use crate::options::Options;
 use crate::own::{NotWritten, Own};
 use crate::record::Builder;
 use crate::records::replay_bytes_of;
@@ -59,55 +60,6 @@ pub(crate) struct Log<D: Directory> {
     /// On a full disk: a collection is tried once so few bytes are live.
     pub(crate) full_until_live_bytes: Option<u64>,
     pub(crate) options: Options,
-}
-
-/// Options for opening a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Garbage that is always put up with; 4 MiB unless told.
-    pub min_garbage_bytes: u64,
-    /// Room kept on the disk for opening and removing when it is full; 1 MiB unless told.
-    pub reserve_bytes: usize,
-    /// A segment ends at this size, or at a 64th of the live bytes if that is more; 32 MiB unless
-    /// told.
-    pub min_segment_bytes: u64,
-    /// A segment ends at this size however much is live; 1 GiB unless told.
-    pub max_segment_bytes: u64,
-    /// Most changes of the index in memory, at 50 to 150 bytes each; 100,000 unless told. More make
-    /// a checkpoint.
-    pub max_recent_changes: usize,
-    /// Most bytes of segments that an opening reads for the index, about; 32 MiB unless told. More
-    /// make a checkpoint.
-    pub max_replay_bytes: u64,
-    /// Most bytes of blocks of tables in memory; 32 MiB unless told.
-    pub max_cache_bytes: usize,
-    /// Opens a store that has lost what was durable, as far as a mark tells, with what is there;
-    /// the marks that tell of more are removed. False unless told.
-    pub accept_loss: bool,
-    /// Never takes the store back from another opener: once one has it, each change is
-    /// [`StoreError::Unavailable`]. False unless told.
-    pub alone: bool,
-}
-
-impl Options {
-    /// What holds unless told.
-    pub const DEFAULT: Self = Self {
-        min_garbage_bytes: 4 << 20,
-        reserve_bytes: 1 << 20,
-        min_segment_bytes: 32 << 20,
-        max_segment_bytes: 1 << 30,
-        max_recent_changes: 100_000,
-        max_replay_bytes: 32 << 20,
-        max_cache_bytes: 32 << 20,
-        accept_loss: false,
-        alone: false,
-    };
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
 }
 
 /// A segment or table that counts no more.

@@ -6,13 +6,15 @@ use crate::directory::{Directory, File, IoError};
 use crate::known::{Known, Tail};
 use crate::lease::{Lease, names, next_epoch, remove};
 use crate::list::List;
-use crate::log::{Log, Options, Retired, State, list};
+use crate::log::{Log, Retired, State, list};
 use crate::mark::{Marker, check, read_marks};
 use crate::names::{Name, lease_name, segment_name};
+use crate::options::Options;
 use crate::own::{NotBegun, Own};
 use crate::record::HEADER_BYTES;
 use crate::reserve;
 use crate::salt::Salt;
+use crate::small::Small;
 use crate::table::Cache;
 use crate::usage::Used;
 use kvfs_contract::StoreError;
@@ -140,6 +142,8 @@ fn attempt_with<D: Directory + Clone>(
     let retired = retired.map(|name| Retired { name, bytes: 0 }).collect();
     let mut index = read.index;
     index.usage.enter(own.lease.epoch, Used::default());
+    let [seed, _] = own.salt.to_numbers();
+    index.small = Small::seeded(seed);
     let log = Log {
         directory: directory.clone(),
         own,

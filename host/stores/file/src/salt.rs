@@ -5,12 +5,14 @@
 //! one.
 
 use crate::directory::Directory;
-use crate::record::HEADER_BYTES;
 use kvfs_contract::StoreError;
 use xxhash_rust::xxh64::xxh64;
 
 /// Bytes of a salt.
 pub(crate) const SALT_BYTES: usize = 16;
+
+/// Bytes of a header in front of its hash.
+const HASHED_BYTES: usize = 56;
 
 /// The salt of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,8 +55,8 @@ impl Salt {
         if self == Self::NONE {
             return xxh64(header, offset);
         }
-        let mut salted = [0; HEADER_BYTES];
-        let (front, tail) = salted.split_at_mut(HEADER_BYTES - 8);
+        let mut salted = [0; HASHED_BYTES + 8];
+        let (front, tail) = salted.split_at_mut(HASHED_BYTES);
         for (to, from) in front.iter_mut().zip(header) {
             *to = *from;
         }
@@ -69,7 +71,7 @@ mod tests {
 
     #[test]
     fn each_bit_of_a_salt_and_of_the_offset_changes_the_hash() {
-        let (salt, header) = (Salt::from_bytes([7; SALT_BYTES]), [1; HEADER_BYTES - 8]);
+        let (salt, header) = (Salt::from_bytes([7; SALT_BYTES]), [1; HASHED_BYTES]);
         assert_eq!(Salt::from_bytes(salt.to_bytes()), salt);
         assert_eq!(Salt::from_numbers(salt.to_numbers()), salt);
         let mut hashes =

@@ -1,7 +1,8 @@
 //! Small values in memory, so that the file system's records of files and names are read once.
 
-use kvfs_contract::{Key, KeyRef};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+use xxhash_rust::xxh64::xxh64;
 
 /// Longest value that is kept: the file system's records of files and names are shorter.
 const MAX_VALUE_BYTES: usize = 256;
@@ -15,13 +16,18 @@ const OVERHEAD_BYTES: usize = 96;
 /// Small values by key.
 #[derive(Debug, Default)]
 pub(crate) struct Small {
-    values: BTreeMap<Key, Box<[u8]>>,
+    values: HashMap<Box<[u8]>, Box<[u8]>, Seeded>,
     bytes: usize,
 }
 
 impl Small {
+    /// Makes an empty map whose hashes have a seed that no guest knows.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self { values: HashMap::with_hasher(Seeded(seed)), bytes: 0 }
+    }
+
     pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.values.get(&KeyRef::new(key)).map(|value| &**value)
+        self.values.get(key).map(|value| &**value)
     }
 
     /// Keeps the value of a key if it is small. If there are too many, forgets the others: those in
@@ -30,21 +36,56 @@ impl Small {
         if value.len() > MAX_VALUE_BYTES {
             return self.forget(key);
         }
+        if let Some(old) = self.values.get_mut(key)
+            && old.len() == value.len()
+        {
+            old.copy_from_slice(value);
+            return;
+        }
         let bytes = OVERHEAD_BYTES + key.len() + value.len();
         if self.bytes + bytes > MAX_BYTES {
             self.values.clear();
             self.bytes = 0;
         }
         self.bytes += bytes;
-        if let Some(old) = self.values.insert(Key::new(key), value.into()) {
+        if let Some(old) = self.values.insert(key.into(), value.into()) {
             self.bytes -= OVERHEAD_BYTES + key.len() + old.len();
         }
     }
 
     pub(crate) fn forget(&mut self, key: &[u8]) {
-        if let Some(old) = self.values.remove(&KeyRef::new(key)) {
+        if let Some(old) = self.values.remove(key) {
             self.bytes -= OVERHEAD_BYTES + key.len() + old.len();
         }
+    }
+}
+
+/// Hashes keys with a seed: a guest that chooses names cannot make them collide.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seeded(u64);
+
+impl BuildHasher for Seeded {
+    type Hasher = KeyHasher;
+
+    fn build_hasher(&self) -> KeyHasher {
+        KeyHasher(self.0)
+    }
+}
+
+#[derive(Debug)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh64(bytes, self.0);
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.0 = self.0.wrapping_add(length as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -66,5 +107,16 @@ mod tests {
             small.forget(&number.to_be_bytes());
         }
         assert_eq!((small.bytes, small.values.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_value_takes_the_place_of_another_of_any_length() {
+        let mut small = Small::seeded(7);
+        for (length, value) in [(3, 1), (3, 2), (0, 3), (200, 4), (257, 5), (9, 6)] {
+            small.keep(b"key", &vec![value; length]);
+            let kept = (length <= MAX_VALUE_BYTES).then(|| vec![value; length]);
+            assert_eq!(small.get(b"key"), kept.as_deref(), "{length} bytes");
+            assert_eq!(small.bytes, kept.map_or(0, |kept| OVERHEAD_BYTES + 3 + kept.len()));
+        }
     }
 }

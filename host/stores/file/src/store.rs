@@ -3,8 +3,9 @@
 use crate::checkpoint;
 use crate::collect;
 use crate::directory::Directory;
-use crate::log::{Log, Options, State};
+use crate::log::{Log, State};
 use crate::open;
+use crate::options::Options;
 use crate::remedy::with_remedy;
 use crate::reserve;
 use crate::roll;
