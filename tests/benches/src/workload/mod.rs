@@ -181,7 +181,7 @@ mod tests {
                 let sizes = workload.sizes(class);
                 assert!(sizes.is_sorted() && !sizes.is_empty(), "{name}");
                 for size in sizes {
-                    assert!(workload.arguments(*size).len() >= 1, "{name}");
+                    assert!(!workload.arguments(*size).is_empty(), "{name}");
                 }
             }
         }
