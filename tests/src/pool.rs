@@ -6,8 +6,8 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use crate::engine;
 
-/// More core instances than a component of a guest has after joining: the guest's own, those that
-/// adapt it, the file system's, a provider's, and those between them.
+/// More core instances than the guests here have after joining: the guest's own, those that adapt it,
+/// the file system's, a provider's, and those between them. Places that stay empty cost little.
 const MAX_CORE_INSTANCES: u32 = 24;
 
 /// Makes an engine with room for `count` instances of a component, and compiles the component for
