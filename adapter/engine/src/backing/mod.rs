@@ -9,7 +9,7 @@ pub(crate) mod doubt;
 pub(crate) mod journal_view;
 pub(crate) mod overlay;
 
-use self::batch::{Batch, Mutations, Piece, Tombstone};
+use self::batch::{Batch, Piece, Tombstone};
 use self::doubt::{Completion, Doubt, Resolved, State};
 use self::overlay::{Layers, Lower, Page};
 use crate::cache::Cache;
@@ -258,7 +258,7 @@ impl Backing {
         let key = self.keys.superblock();
         let mut value = std::mem::take(&mut self.spare_value);
         let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
-        let mut mutations = piece.map_or_else(Mutations::new, Piece::mutations);
+        let mut mutations = piece.map_or_else(Vec::new, Piece::mutations);
         if let Some(lower) = superblock.as_mut().and_then(|superblock| superblock.lower.as_mut()) {
             lower.written |= !mutations.is_empty();
         }
