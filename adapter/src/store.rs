@@ -4,10 +4,6 @@ use crate::bindings::kvfs::store::kv_store as wit;
 use crate::bindings::kvfs::store::kv_store::Error;
 use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use kvfs_contract::convert_error;
-use smallvec::SmallVec;
-
-/// The number of mutations whose list needs no memory of its own: more than most commits have.
-const FEW: usize = 8;
 
 /// The imported `kvfs:store/kv-store`.
 pub(crate) struct ImportedStore;
@@ -50,9 +46,9 @@ impl KvStore for ImportedStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
-        let guards: SmallVec<[wit::GuardParam<'_>; 1]> =
+        let guards: Vec<wit::GuardParam<'_>> =
             guards.iter().map(|guard| wit::GuardParam { key: guard.key, expected: guard.expected }).collect();
-        let mutations: SmallVec<[wit::MutationParam<'_>; FEW]> = mutations
+        let mutations: Vec<wit::MutationParam<'_>> = mutations
             .iter()
             .map(|mutation| match *mutation {
                 Mutation::Put { key, value } => wit::MutationParam::Put(wit::EntryParam { key, value }),

@@ -7,6 +7,7 @@ mod behaviour;
 #[cfg(unix)]
 mod ends;
 mod handles;
+mod instances;
 #[cfg(unix)]
 mod kill;
 #[cfg(unix)]

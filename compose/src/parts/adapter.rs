@@ -255,6 +255,7 @@ fn bad(error: anyhow::Error) -> ComposeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
     /// The most bytes of each adapter. Every composition carries one: a feature that few use gets
     /// a core of its own.
@@ -267,6 +268,74 @@ mod tests {
             assert!(bytes <= most, "an adapter has {bytes} bytes, and may have {most}");
             assert!(bytes > most / 100 * 96, "an adapter has {bytes} bytes: lower its bound of {most}");
         }
+    }
+
+    /// The most pages of memory that an adapter starts with: its stack of 128 KiB, and its data.
+    const MAX_PAGES: u64 = 3;
+
+    #[test]
+    fn adapters_start_with_little_memory() {
+        for adapter in ADAPTERS {
+            let parts = Outline::of(adapter);
+            assert!(parts.pages <= MAX_PAGES, "{} pages", parts.pages);
+        }
+    }
+
+    #[test]
+    fn the_frames_of_all_functions_together_take_half_of_an_adapter_s_stack() {
+        for adapter in ADAPTERS {
+            let Outline { stack_bytes, frames, .. } = Outline::of(adapter);
+            let bytes: u64 = frames.iter().sum();
+            assert!(frames.len() > 100, "an adapter has {} functions with a frame", frames.len());
+            assert!(bytes * 2 <= stack_bytes, "frames of {bytes} bytes on a stack of {stack_bytes}");
+        }
+    }
+
+    /// What a core module says of its memory and its stack.
+    #[derive(Default)]
+    struct Outline {
+        /// Initial pages of memory.
+        pages: u64,
+        /// The stack's first value: it goes down to 0.
+        stack_bytes: u64,
+        /// Bytes that each function takes of the stack.
+        frames: Vec<u64>,
+    }
+
+    impl Outline {
+        fn of(core: &[u8]) -> Self {
+            let mut outline = Self::default();
+            for payload in Parser::new(0).parse_all(core) {
+                match payload.unwrap() {
+                    Payload::MemorySection(section) => {
+                        outline.pages = section.into_iter().map(|memory| memory.unwrap().initial).sum();
+                    }
+                    Payload::GlobalSection(section) => {
+                        let stack = section.into_iter().next().unwrap().unwrap();
+                        if let Operator::I32Const { value } =
+                            stack.init_expr.get_operators_reader().read().unwrap()
+                        {
+                            outline.stack_bytes = u64::from(value.cast_unsigned());
+                        }
+                    }
+                    Payload::CodeSectionEntry(body) => outline.frames.extend(frame(&body)),
+                    _ => {}
+                }
+            }
+            outline
+        }
+    }
+
+    /// Returns what a function takes of the stack: `global.get 0`, `i32.const`, `i32.sub`.
+    fn frame(body: &FunctionBody<'_>) -> Option<u64> {
+        let operators: Vec<Operator<'_>> =
+            body.get_operators_reader().unwrap().into_iter().map(Result::unwrap).collect();
+        operators.windows(3).find_map(|window| match window {
+            [Operator::GlobalGet { global_index: 0 }, Operator::I32Const { value }, Operator::I32Sub] => {
+                u64::try_from(*value).ok()
+            }
+            _ => None,
+        })
     }
 
     #[test]

@@ -4,14 +4,10 @@ use crate::cache::Cache;
 use crate::store::Mutation;
 use crate::stored::record::TOMBSTONE_BYTES;
 use crate::types::InodeNo;
-use smallvec::SmallVec;
 use std::ops::Range;
 
 /// The tombstone to write instead of a deletion; `None` if nothing lies below.
 pub(crate) type Tombstone = Option<[u8; TOMBSTONE_BYTES]>;
-
-/// Mutations as the store takes them. Those of nearly every commit lie on the stack.
-pub(crate) type Mutations<'b> = SmallVec<[Mutation<'b>; 8]>;
 
 /// Mutations. Their keys lie in one buffer, and small values in another, where they are built while
 /// their keys are read. Extents stay in the cache.
@@ -128,12 +124,12 @@ pub(crate) struct Piece<'b> {
 impl<'b> Piece<'b> {
     /// Returns the mutations as the store takes them. An extent that is not in memory is left out.
     /// Those of a commit are dirty, and so always in memory.
-    pub(crate) fn mutations(self) -> Mutations<'b> {
+    pub(crate) fn mutations(self) -> Vec<Mutation<'b>> {
         let Self { batch, range, cache, tombstones } = self;
         let value_at = |range: &Range<usize>| batch.values.get(range.clone()).unwrap_or_default();
         let entries = batch.entries.get(range).unwrap_or_default();
         // One more, for the superblock.
-        let mut mutations = Mutations::with_capacity(entries.len() + 1);
+        let mut mutations = Vec::with_capacity(entries.len() + 1);
         for (index, Pending { key, value, .. }) in entries.iter().enumerate() {
             let key = batch.keys.get(key.clone()).unwrap_or_default();
             match value {

@@ -9,7 +9,7 @@ pub(crate) mod doubt;
 pub(crate) mod journal_view;
 pub(crate) mod overlay;
 
-use self::batch::{Batch, Mutations, Piece, Tombstone};
+use self::batch::{Batch, Piece, Tombstone};
 use self::doubt::{Completion, Doubt, Resolved, State};
 use self::overlay::{Layers, Lower, Page};
 use crate::cache::Cache;
@@ -189,7 +189,7 @@ impl Backing {
             let end = batch.piece(start, max_entries, max_bytes);
             let mut superblock = if end == batch.len() { at_last } else { superblock }.clone();
             superblock.seq = self.committed.seq.saturating_add(1);
-            self.apply_range(batch, start..end, cache, Some(superblock), Durability::Buffered)?;
+            self.apply_range(batch, start..end, cache, &mut superblock, Durability::Buffered)?;
             start = end;
             if start >= batch.len() {
                 return Ok(());
@@ -202,15 +202,15 @@ impl Backing {
         &mut self,
         batch: &Batch,
         cache: &Cache,
-        superblock: Option<Superblock>,
+        superblock: &mut Superblock,
         level: Durability,
     ) -> Result<()> {
         self.apply_range(batch, 0..batch.len(), cache, superblock, level)
     }
 
     /// Applies the superblock alone.
-    pub(crate) fn apply_superblock(&mut self, superblock: Superblock, level: Durability) -> Result<()> {
-        self.apply_mutations(None, Some(superblock), None, level)
+    pub(crate) fn apply_superblock(&mut self, mut superblock: Superblock, level: Durability) -> Result<()> {
+        self.apply_mutations(None, Some(&mut superblock), None, level)
     }
 
     /// Applies the superblock, and the settings if they differ from the stored ones.
@@ -225,7 +225,7 @@ impl Backing {
         }
         settings.follow(self.settings.generation());
         superblock.set_settings(settings.generation());
-        self.apply_mutations(None, Some(superblock), Some(settings), level)
+        self.apply_mutations(None, Some(&mut superblock), Some(settings), level)
     }
 
     /// Makes durable what was applied before.
@@ -238,12 +238,12 @@ impl Backing {
         batch: &Batch,
         range: Range<usize>,
         cache: &Cache,
-        superblock: Option<Superblock>,
+        superblock: &mut Superblock,
         level: Durability,
     ) -> Result<()> {
         let tombstones = self.tombstones(batch, range.clone())?;
         let piece = Piece { batch, range, cache, tombstones: &tombstones };
-        self.apply_mutations(Some(piece), superblock, None, level)
+        self.apply_mutations(Some(piece), Some(superblock), None, level)
     }
 
     /// Applies mutations, guarded on the stored superblock, which `superblock` replaces, as
@@ -251,14 +251,14 @@ impl Backing {
     fn apply_mutations(
         &mut self,
         piece: Option<Piece<'_>>,
-        mut superblock: Option<Superblock>,
+        mut superblock: Option<&mut Superblock>,
         settings: Option<SettingsRecord>,
         level: Durability,
     ) -> Result<()> {
         let key = self.keys.superblock();
         let mut value = std::mem::take(&mut self.spare_value);
         let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
-        let mut mutations = piece.map_or_else(Mutations::new, Piece::mutations);
+        let mut mutations = piece.map_or_else(Vec::new, Piece::mutations);
         if let Some(lower) = superblock.as_mut().and_then(|superblock| superblock.lower.as_mut()) {
             lower.written |= !mutations.is_empty();
         }
@@ -281,7 +281,7 @@ impl Backing {
         match outcome {
             Ok(()) => {
                 if let Some(superblock) = superblock {
-                    self.committed = superblock;
+                    self.committed.clone_from(superblock);
                     self.spare_value = std::mem::replace(&mut self.committed_value, value);
                 }
                 if let Some(settings) = settings {

@@ -99,16 +99,17 @@ impl Volume {
             extent.push_to(batch, &self.backing.keys);
         }
         let step = self.push_reap_step(batch, &announced);
-        let mut superblock = self.pending.superblock.clone();
+        // In place: it is copied only once it is stored.
+        let superblock = &mut self.pending.superblock;
         superblock.seq = self.backing.committed.seq.saturating_add(1);
         superblock.incompat = self.backing.committed.incompat;
         superblock.set_settings(self.backing.committed.settings);
         superblock.lower.clone_from(&self.backing.committed.lower);
         let completes = Completion { announced, step, journalled: Changes::new() };
         if all_fit(&self.backing.limits, batch, &[]) {
-            self.apply_last(batch, superblock, level, completes)?;
+            self.apply_last(batch, level, completes)?;
         } else {
-            self.commit_through_journal(batch, superblock, level, completes)?;
+            self.commit_through_journal(batch, level, completes)?;
         }
         self.backing.unsynced = level == Durability::Buffered;
         Ok(())

@@ -4,19 +4,17 @@ use crate::backing::batch::Batch;
 use crate::backing::doubt::{Completion, Resolved};
 use crate::error::Result;
 use crate::store::Durability;
-use crate::stored::record::superblock::Superblock;
 use crate::volume::Volume;
 
 impl Volume {
-    /// Applies the last batch of a commit.
+    /// Applies the last batch of a commit, with the pending superblock.
     pub(crate) fn apply_last(
         &mut self,
         batch: &Batch,
-        superblock: Superblock,
         level: Durability,
         completes: Completion,
     ) -> Result<()> {
-        match self.backing.apply(batch, &self.cache, Some(superblock), level) {
+        match self.backing.apply(batch, &self.cache, &mut self.pending.superblock, level) {
             Ok(()) => self.complete(completes),
             Err(error) => {
                 self.backing.complete_if_applied(completes);
@@ -29,7 +27,7 @@ impl Volume {
     /// Marks everything clean once the last batch of a commit was applied.
     fn complete(&mut self, Completion { announced, step, journalled }: Completion) {
         self.backing.journal.changes = journalled;
-        self.pending.superblock = self.backing.committed.clone();
+        debug_assert_eq!(self.pending.superblock, self.backing.committed);
         let extent_bytes = self.backing.extent_bytes();
         for ino in announced {
             self.cache.reaps.remove(&ino);
@@ -58,6 +56,7 @@ impl Volume {
             self.cache.forget_undo();
             self.adopt_scrubbing();
             if let Some(completion) = completion {
+                self.pending.superblock = self.backing.committed.clone();
                 self.complete(completion);
             }
         }

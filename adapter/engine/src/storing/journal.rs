@@ -15,7 +15,6 @@ use crate::stored::record::FRAME_BYTES;
 use crate::stored::record::journal::{
     COMMIT_FIXED_BYTES, Commit, decode_changes, encode_changes, encode_commit, encode_part, sum,
 };
-use crate::stored::record::superblock::Superblock;
 use crate::volume::Volume;
 
 /// How often an opener tries to put a journal in place if outcomes are unknown.
@@ -27,7 +26,6 @@ impl Volume {
     pub(crate) fn commit_through_journal(
         &mut self,
         batch: &Batch,
-        mut superblock: Superblock,
         level: Durability,
         mut completes: Completion,
     ) -> Result<()> {
@@ -65,10 +63,10 @@ impl Volume {
             |key| self.backing.keys.journal_commit(key),
             |key, value| encode_commit(&record, key, value),
         );
-        superblock.seq = self.backing.committed.seq.saturating_add(1);
-        superblock.set_journal(true);
+        self.pending.superblock.seq = self.backing.committed.seq.saturating_add(1);
+        self.pending.superblock.set_journal(true);
         completes.journalled = decode_changes(&self.backing.keys, &bytes)?;
-        self.apply_last(&commit, superblock, level, completes)?;
+        self.apply_last(&commit, level, completes)?;
         // The commit is done. If this fails, the next commit or the next opener tries again.
         let _ = self.settle_journal();
         Ok(())
