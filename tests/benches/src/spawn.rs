@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::child::Child;
 use crate::lines::{self, Line};
@@ -79,7 +79,7 @@ impl Contender {
                 eprintln!("{}, which it cannot: {}", run(), said(&output.stderr));
                 Ok(None)
             }
-            _ => bail!("{}: {}", output.status, said(&output.stderr)),
+            _ => Err(anyhow!("{}: {}", output.status, said(&output.stderr))),
         }
         .with_context(run)
     }
