@@ -165,13 +165,17 @@ fn a_salvage_that_finds_nothing_fails_and_leaves_everything_as_it_was() {
     assert!(files() == before, "{:?}", names(&path));
 }
 
-/// Writes numbered keys and prints those that were acknowledged, until it is killed.
+/// Writes numbered keys and prints those that were acknowledged, until it is killed. Stops to think
+/// now and then, as otherwise no salvage comes to its end.
 #[test]
 #[ignore = "run by nothing_that_a_program_stores_beside_a_salvage_is_lost"]
 fn child_writes() {
     let mut out = std::io::stdout().lock();
     let mut opened = None;
     for number in 0u32.. {
+        if number % 256 == 255 {
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let store = match opened.take() {
             Some(store) => store,
             None => match FileStore::open(path_of_child()) {

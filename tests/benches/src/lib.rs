@@ -32,10 +32,10 @@ mod components;
 
 mod spawn;
 
-pub mod measure;
-
 pub mod composing;
 mod floors;
+
+pub mod measure;
 
 // What is shown.
 pub mod targets;

@@ -5,9 +5,8 @@ use plotters::chart::ChartBuilder;
 use plotters::prelude::{Rectangle, Text};
 use plotters::style::Color;
 
-use super::Area;
 use super::panels::Panel;
-use super::theme::{INK, look, text};
+use super::theme::{Area, INK, look, text};
 use crate::results::Results;
 use crate::table::number;
 

@@ -7,9 +7,8 @@ use plotters::chart::ChartBuilder;
 use plotters::prelude::{BindKeyPoints, Circle, DashedLineSeries, IntoLogRange, LineSeries};
 use plotters::style::Color;
 
-use super::Area;
 use super::panels::Panel;
-use super::theme::{GRID, INK, line, look, text};
+use super::theme::{Area, GRID, INK, line, look, text};
 use crate::results::Results;
 use crate::table::number;
 use crate::workload::{SizeOf, bytes_text, count_text};

@@ -10,13 +10,9 @@ mod theme;
 
 use anyhow::{Context, Result, anyhow};
 use panels::{Plot, Shape};
-use plotters::coord::Shift;
-use plotters::prelude::{DrawingArea, IntoDrawingArea, SVGBackend};
+use plotters::prelude::{IntoDrawingArea, SVGBackend};
 
 use crate::results::Results;
-
-/// Where a plot is drawn.
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Most bytes of a plot: a page with all of them is to load at once.
 pub const MAX_PLOT_BYTES: usize = 100_000;

@@ -2,10 +2,12 @@
 //! ways are seen on both.
 
 use anyhow::{Result, anyhow};
-use plotters::prelude::{Circle, PathElement, Text};
+use plotters::coord::Shift;
+use plotters::prelude::{Circle, DrawingArea, PathElement, SVGBackend, Text};
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle, TextStyle};
 
-use super::Area;
+/// Where a plot is drawn.
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Text and axes.
 pub(super) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);

@@ -1,10 +1,8 @@
 //! The table of workloads. A new one is a row here, with a program in `tests/guests/src/bench` or a
 //! script in `tests/python/bench`.
 
-use super::{Guest, SizeOf, Workload, ways};
-
-/// Stands in front of each script.
-pub(super) const PYTHON_TIMING: &str = include_str!("../../../python/bench/timing.py");
+use super::kind::{Guest, SizeOf, Workload};
+use super::ways;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
