@@ -123,7 +123,7 @@ fn a_store_that_lost_what_was_durable_is_refused_unless_the_composition_accepts_
     success(&run(&[&option(&state)], &component, &["script", "mkdir d", "write d/a one"]));
     let files = || std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     let kept: Vec<_> = files().into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
-    success(&run(&[&option(&state)], &component, &["script", "write d/b two", "mv d/a d/c"]));
+    success(&run(&[&option(&state)], &component, &["script", "write d/b two", "mv d/a d/c", "sync d/b"]));
     // The older segments come back, and the mark stays.
     for path in files().into_iter().filter(|path| path.extension().is_none_or(|kind| kind != "mark")) {
         std::fs::remove_file(path).unwrap();
