@@ -10,7 +10,8 @@ const LINKED: &str = "link=core";
 pub(super) const OWN_PROVIDER: &str = "provider=component";
 
 /// Keys of the lines that do not configure the file system.
-const NOT_CONFIG: [&str; 7] = ["version", "link", "share", "provider", "size", "path", "bucket"];
+const NOT_CONFIG: [&str; 8] =
+    ["version", "link", "share", "provider", "size", "path", "accept-loss", "bucket"];
 
 /// The text that a result states. Anybody can write such a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,5 +78,35 @@ pub(crate) fn provider_lines(provider: &Provider) -> String {
     match provider {
         Provider::Component(_) => format!("{OWN_PROVIDER}\n"),
         other => other.config(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_of_a_provider_is_read_as_it_was_written() {
+        let (size, path, bucket) = (Some(1 << 20), Some("/kept".to_owned()), Some("mine".to_owned()));
+        let providers = [
+            Provider::Host,
+            Provider::Memory { size_bytes: size },
+            Provider::File { path, accept_loss: true },
+            Provider::File { path: None, accept_loss: false },
+            Provider::Keyvalue { bucket },
+            Provider::Component(Vec::new()),
+        ];
+        for provider in providers {
+            let mark = Mark {
+                version: "1".into(),
+                config: "mode=lazy\n".into(),
+                provider: provider_lines(&provider),
+                ..Mark::default()
+            };
+            let read = Mark::parse(&mark.text());
+            assert_eq!(read, mark);
+            let text = |provider: &Provider| format!("{provider:?}");
+            assert_eq!(read.provider().as_ref().map(text), Some(text(&provider)));
+        }
     }
 }
