@@ -15,6 +15,10 @@ mod bindings {
     });
 }
 
+/// How often the directory is listed because an entry was removed meanwhile. Other programs remove
+/// only what they no longer need, so this ends soon.
+const MAX_LISTINGS: u32 = 64;
+
 /// Bytes asked for at a time. The host may give fewer.
 const READ_BYTES: usize = 1 << 20;
 
@@ -48,12 +52,12 @@ impl WasiDirectory {
     ) -> Result<WasiFile, IoError> {
         self.0.open_at(wit::PathFlags::empty(), name, how, flags).map(WasiFile).map_err(to_error)
     }
-}
 
-impl Directory for WasiDirectory {
-    type File = WasiFile;
-
-    fn list(&self) -> Result<Vec<Listed>, IoError> {
+    /// Lists all entries.
+    ///
+    /// A host that looks at each entry, as wasmtime does, fails if another program removes one
+    /// meanwhile.
+    fn list_once(&self) -> Result<Vec<Listed>, IoError> {
         use wit::DescriptorType as Type;
         let entries = self.ask(wit::Descriptor::read_directory)?;
         let mut listed = Vec::new();
@@ -63,6 +67,20 @@ impl Directory for WasiDirectory {
             listed.push(Listed { name: entry.name, is_file });
         }
         Ok(listed)
+    }
+}
+
+impl Directory for WasiDirectory {
+    type File = WasiFile;
+
+    fn list(&self) -> Result<Vec<Listed>, IoError> {
+        for _ in 1..MAX_LISTINGS {
+            match self.list_once() {
+                Err(error) if error.kind == IoKind::NotFound => {}
+                listed => return listed,
+            }
+        }
+        self.list_once()
     }
 
     fn create(&self, name: &str) -> Result<WasiFile, IoError> {
