@@ -9,6 +9,8 @@ use kvfs_host::{
     StoreAccess, StoreError, SyncStore,
 };
 
+#[cfg(unix)]
+use crate::redb_files::ends_without_room;
 use crate::redb_files::{child, path_of_child};
 use crate::{value_of, write};
 
@@ -191,16 +193,7 @@ fn what_finds_no_room_at_the_end_is_told() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
         drop(FileStore::open(&path).unwrap());
-        // A limit on the size of files: the system says that the disk has room.
-        let script = "trap '' XFSZ; ulimit -f 6000; exec \"$@\"";
-        let output = child("alone::child_exits_without_room", &path, Some(script))
-            .env("KVFS_TEST_STOP", how)
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(42), "{how}: {stderr}");
-        let told = stderr.lines().filter(|line| line.contains("cannot store the last changes")).count();
-        assert_eq!(told, lines, "{how}: {stderr}");
+        ends_without_room("alone::child_exits_without_room", &path, how, lines);
         assert_eq!(stored(&path, &[0]), None);
     }
 }

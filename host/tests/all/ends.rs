@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use kvfs_host::{Durability, FileStore, RedbReader, RedbStore, StoreError, SyncStore, open_store};
 
+#[cfg(unix)]
+use crate::redb_files::ends_without_room;
 use crate::redb_files::{child, fresh_path, path_of_child};
 use crate::{value_of, write};
 
@@ -165,15 +167,7 @@ fn what_cannot_be_stored_at_the_end_is_told() {
     for (how, lines) in [("untold", 1), ("told", 0)] {
         let (_directory, path) = fresh_path();
         drop(RedbStore::open(&path).unwrap());
-        let script = "trap '' XFSZ; ulimit -f 6000; exec \"$@\"";
-        let output = child("ends::child_exits_with_a_full_disk", &path, Some(script))
-            .env("KVFS_TEST_STOP", how)
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(42), "{how}: {stderr}");
-        let told = stderr.lines().filter(|line| line.contains("cannot store the last changes")).count();
-        assert_eq!(told, lines, "{how}: {stderr}");
+        ends_without_room("ends::child_exits_with_a_full_disk", &path, how, lines);
         assert_eq!(value_of(&RedbReader::open(&path).unwrap(), &[0]), None);
     }
 }

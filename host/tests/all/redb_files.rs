@@ -56,6 +56,20 @@ pub(crate) fn child(name: &str, path: &Path, wrap: Option<&str>) -> Command {
     command
 }
 
+/// Runs a child that ends with code 42 while no file may grow: it is told `how` to do so. Checks how
+/// many lines it says of changes that were not stored.
+#[cfg(unix)]
+#[track_caller]
+pub(crate) fn ends_without_room(name: &str, path: &Path, how: &str, lines: usize) {
+    // A limit on the size of files: the system says that the disk has room.
+    let script = "trap '' XFSZ; ulimit -f 6000; exec \"$@\"";
+    let output = child(name, path, Some(script)).env("KVFS_TEST_STOP", how).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(42), "{how}: {stderr}");
+    let told = stderr.lines().filter(|line| line.contains("cannot store the last changes")).count();
+    assert_eq!(told, lines, "{how}: {stderr}");
+}
+
 pub(crate) fn path_of_child() -> PathBuf {
     std::env::var_os("KVFS_TEST_STORE").expect("only another test runs this").into()
 }
