@@ -10,7 +10,7 @@
 //! | [`Limits`] and the `MAX_` constants | bounds of a call, and their check |
 //! | [`Entry`], [`Guard`], [`Mutation`], [`Durability`] | arguments and answers of calls |
 //! | [`StoreError`] | the error of a call |
-//! | [`KvStore`] | the four functions |
+//! | [`KvStore`], [`AsyncKvStore`] | the four functions, with answers at once or later |
 //! | [`Answer`], [`ScanBudget`], [`key_range`] | rules of `get` and `scan` for every store |
 //! | [`Key`], [`KeyRef`], [`Entries`] | an ordered map in memory that counts its bytes |
 
@@ -24,10 +24,12 @@ mod scan;
 
 mod key;
 
+mod async_store;
 mod entries;
 mod store;
 
 pub use answer::{Answer, MAX_ANSWER_BYTES, gather};
+pub use async_store::AsyncKvStore;
 pub use entries::{ENTRY_OVERHEAD_BYTES, Entries};
 pub use entry::Entry;
 pub use error::StoreError;

@@ -1,12 +1,12 @@
 //! Changing entries.
 
-use crate::below::AsyncKvStore;
 use crate::cipher::{NONCE_BYTES, Sealer};
 use crate::guards::Remembered;
 use crate::keys::Ring;
 use crate::layout::{prefix, split};
 use crate::listing::Listings;
 use crate::store::{SealedStore, lock, prefixes};
+use kvfs_contract::AsyncKvStore;
 use kvfs_contract::{Durability, Guard, Mutation, StoreError};
 use std::sync::Mutex;
 

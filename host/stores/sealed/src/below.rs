@@ -1,43 +1,10 @@
-//! The store below: the four functions, whose answers may come later.
+//! A store below that answers at once.
 
-use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use kvfs_contract::{AsyncKvStore, Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
-
-/// A store whose calls may answer later. Each function has the contract of the one of [`KvStore`]
-/// with its name.
-pub trait AsyncKvStore: Send + Sync {
-    /// The bytes of keys and values in answers.
-    type Bytes: AsRef<[u8]> + Send;
-
-    /// Returns the store's limits.
-    fn limits(&self) -> impl Future<Output = Result<Limits, StoreError>> + Send;
-
-    /// Returns the values of `keys`.
-    fn get<'a>(
-        &'a self,
-        keys: &'a [&'a [u8]],
-    ) -> impl Future<Output = Result<Vec<Option<Self::Bytes>>, StoreError>> + Send + 'a;
-
-    /// Returns entries of a range.
-    fn scan<'a>(
-        &'a self,
-        start: &'a [u8],
-        end: &'a [u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> impl Future<Output = Result<Vec<Entry<Self::Bytes>>, StoreError>> + Send + 'a;
-
-    /// Applies mutations under guards.
-    fn apply<'a>(
-        &'a self,
-        guards: &'a [Guard<&'a [u8]>],
-        mutations: &'a [Mutation<&'a [u8]>],
-        level: Durability,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'a;
-}
 
 /// A [`KvStore`], which answers at once, as an [`AsyncKvStore`].
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Reading values.
 
-use crate::below::AsyncKvStore;
 use crate::layout::{prefix, split};
 use crate::store::{SealedStore, prefixes};
+use kvfs_contract::AsyncKvStore;
 use kvfs_contract::StoreError;
 
 impl<C: AsyncKvStore> SealedStore<C> {

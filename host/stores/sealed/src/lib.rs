@@ -81,9 +81,10 @@ mod scan;
 
 mod kv_store;
 
-pub use below::{AsyncKvStore, Blocking, now};
+pub use below::{Blocking, now};
 pub use error::OpenError;
 pub use header::{Cost, MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES};
+pub use kvfs_contract::AsyncKvStore;
 pub use layout::{NAME_TAG_BYTES, STORE_HEADER_KEY};
 pub use open::{Seal, is_sealed, rewrap};
 pub use random::Random;

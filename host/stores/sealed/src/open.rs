@@ -1,6 +1,5 @@
 //! Opening a sealed store, and wrapping its key anew.
 
-use crate::below::AsyncKvStore;
 use crate::cipher::Cipher;
 use crate::error::OpenError;
 use crate::header::{Cost, unwrap, wrap};
@@ -8,6 +7,7 @@ use crate::layout::{ENTRIES, ENTRIES_END, PREFIX_HEADERS, STORE_HEADER_KEY, look
 use crate::random::Random;
 use crate::secret::UserKey;
 use crate::store::{SealedStore, limits_over};
+use kvfs_contract::AsyncKvStore;
 use kvfs_contract::{Durability, Guard, Limits, Mutation, StoreError};
 use zeroize::Zeroizing;
 

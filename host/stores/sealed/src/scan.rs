@@ -5,11 +5,11 @@
 //! one directory is complete if another entry follows it, and is then put in order. A directory
 //! that fills a page by itself is read to its end, and the first names in order are picked.
 
-use crate::below::AsyncKvStore;
 use crate::keys::Ring;
 use crate::layout::{ENTRIES_END, behind, split, stored};
 use crate::listing::{Moment, Names};
 use crate::store::{SealedStore, lock, prefixes};
+use kvfs_contract::AsyncKvStore;
 use kvfs_contract::{Entry, StoreError};
 use std::collections::BTreeMap;
 

@@ -1,6 +1,5 @@
 //! A sealed store: what it knows, and its keys.
 
-use crate::below::AsyncKvStore;
 use crate::cipher::{Broken, Cipher, NONCE_BYTES, PrefixKeys, Sealer};
 use crate::guards::Guarded;
 use crate::keys::{Known, KnownPrefixes, Ring};
@@ -10,6 +9,7 @@ use crate::layout::{
 use crate::listing::Listings;
 use crate::random::Random;
 use crate::salvage::Damaged;
+use kvfs_contract::AsyncKvStore;
 use kvfs_contract::{Durability, Guard, Limits, Mutation, StoreError};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
