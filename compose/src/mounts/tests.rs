@@ -343,6 +343,24 @@ fn limits_belong_to_a_volume() {
     assert!(files.lines.ends_with("limits=main\tfile:1048576\t5\t-\t-\n"), "{}", files.lines);
     let read = read_lines(&files.lines, &files.images);
     assert_eq!(read[1].to_string(), "/a rw: volume `main`,max-bytes=5,max-file-bytes=1048576");
+    let sizes = planned(&["/=kv,extent-size=4K", "/a=kv:a,extent-size=1M,max-file-bytes=5"]).unwrap();
+    assert!(
+        sizes
+            .lines
+            .ends_with("limits=main\textent:4096\t-\t-\t-\nlimits=a\textent:1048576\tfile:5\t-\t-\t-\n"),
+        "{}",
+        sizes.lines
+    );
+    let read = read_lines(&sizes.lines, &sizes.images);
+    assert_eq!(read[1].to_string(), "/a rw: volume `a`,max-file-bytes=5,extent-size=1048576");
+    refused(&["/=kv,extent-size=4K", "/a=kv,extent-size=8K"]);
+    for size in ["2K", "0", "5000", "2M"] {
+        let error = format!("/=kv,extent-size={size}").parse::<Mount>().unwrap_err().to_string();
+        assert!(error.contains("a power of two from 4096 to 1048576"), "{error}");
+    }
+    assert!("/=kv,extent-size=5G".parse::<Mount>().is_err());
+    assert!("/=image:x,extent-size=4K".parse::<Mount>().is_err());
+    assert!("/=overlay:x,extent-size=4K".parse::<Mount>().is_err());
     let error = refused(&["/=kv,max-bytes=1M", "/a=kv,max-bytes=2M"]);
     assert!(error.contains("volume `main` has one limit at / and another at /a"), "{error}");
 }
