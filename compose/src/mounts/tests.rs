@@ -326,6 +326,25 @@ fn packing_tells_how_far_it_is() {
     assert!(seen.is_sorted());
 }
 
+/// A volume above a tree opens with that very tree alone, so another version must pack the same.
+#[test]
+fn a_tree_is_packed_as_by_every_version() {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, bytes) in [("large", vec![b'l'; 100_000]), ("small", b"few bytes".to_vec())] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(1_700_000_000);
+        archive.append_data(&mut header, name, bytes.as_slice()).unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tree.tar");
+    fs::write(&path, archive.into_inner().unwrap()).unwrap();
+    let plan = planned(&[&format!("/=image:{}", path.display())]).unwrap();
+    let image = Image::open(plan.images.leak()).unwrap();
+    assert_eq!(image.id().to_string(), "`tree.tar` (ec1efe3c)");
+}
+
 #[test]
 fn limits_belong_to_a_volume() {
     let plan = planned(&["/=kv,max-bytes=1M", "/a=kv,ro", "/b=kv:other,max-inodes=9"]).unwrap();
