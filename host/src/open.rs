@@ -354,6 +354,7 @@ fn unsealed(url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Durability, Mutation};
 
     fn key(byte: u8) -> UserKey {
         UserKey::from_key_file(vec![byte; 32]).unwrap()
