@@ -87,15 +87,16 @@ mod memory_limit;
 mod store;
 
 mod file_names;
-mod gathered;
 mod marked;
 mod open_error;
+mod room;
 mod std_directory;
 mod view;
 mod wire;
 
 mod alone;
 mod audited;
+mod below;
 mod engine_store;
 mod file_store;
 mod limited;
@@ -103,7 +104,15 @@ mod linker;
 mod memory;
 mod namespaced;
 mod redb_store;
+#[cfg(feature = "remote")]
+mod remote_store;
+
 mod sealed;
+
+mod any_store;
+mod store_url;
+
+mod distant;
 
 mod copying;
 mod file_salvage;
@@ -116,6 +125,7 @@ mod repair_copy;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
+pub use any_store::AnyStore;
 pub use audited::{AuditLine, Audited};
 pub use contract::{
     Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
@@ -126,8 +136,8 @@ pub use copying::Amount;
 pub use engine_store::EngineStore;
 pub use file_salvage::FileSalvage;
 pub use file_store::{FileOptions, FileStore, FileStoreReader, StoreAccess};
-pub use gathered::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES};
 pub use kvfs_file_store::{Lost, Salvaged};
+pub use kvfs_gathered::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES};
 pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
 pub use limited::{Limited, Quota};
 pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
@@ -136,11 +146,13 @@ pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
 pub use open::{
-    AnyStore, OpenOptions, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only,
+    OpenOptions, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only,
     rekey_store, salvage_sealed_store, salvage_sealed_store_read_only,
 };
 pub use open_error::OpenError;
 pub use redb_store::{Damage, RedbReader, RedbSalvage, RedbStore};
+#[cfg(feature = "remote")]
+pub use remote_store::RemoteStore;
 pub use repair_copy::RepairCopy;
 pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};

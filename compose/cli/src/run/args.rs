@@ -20,17 +20,23 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The store: `memory:[SIZE]`, gone at the end, of at most SIZE (such as 64M); `redb:PATH`, a
-    /// file that is made if missing; or `file:DIR`, a directory that is empty, missing or such a
-    /// store.
-    #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR", default_value = "memory:")]
+    /// file that is made if missing; `file:DIR`, a directory that is empty, missing or such a
+    /// store; or a store at a distance, of the kinds that this kvfs was built with.
+    #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR|URL", default_value = "memory:")]
     pub(super) store: String,
+    /// Makes what the store needs at its server (a table, a database in a bucket) if it is missing.
+    /// Without it, a mistyped name is an error and not a second store.
+    #[arg(long)]
+    pub(super) create: bool,
     #[command(flatten)]
     pub(super) key: KeyArgs,
-    /// Has the store file:DIR alone, or together with other programs. A redb store is always alone.
+    /// Has the store file:DIR, or one at a distance, alone or together with other programs. A redb
+    /// store is always alone, and a store at a distance unless told otherwise.
     ///
     /// Alone, small changes are faster: they wait in memory, at most 16 MiB and about 5 seconds long,
     /// until the guest syncs or ends. A kill loses what waits, and so does another program that opens
-    /// the store, after which this guest's changes fail.
+    /// the store, after which this guest's changes fail. Of a store at a distance, a quarter of a second
+    /// and 1 MiB wait, and only another program that opens the same volume ends this guest's changes.
     #[arg(long, value_name = "alone|together", value_parser = parse_access)]
     pub(super) store_access: Option<StoreAccess>,
     /// Sets a variable in the guest's environment; may be given many times.
