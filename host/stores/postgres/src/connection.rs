@@ -1,0 +1,173 @@
+//! A connection that is ready for the store's statements.
+
+use std::error::Error as _;
+
+use futures_util::future::{join3, join4, try_join5};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow, Statement};
+
+use crate::connect_error::OpenError;
+use crate::error::words;
+use crate::sql::Sql;
+use crate::tls;
+use crate::url::Config;
+
+/// The oldest version that is taken: older ones get no fixes any more.
+const OLDEST_VERSION: u32 = 140_000;
+
+/// A connection with its prepared statements.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) get: Statement,
+    pub(crate) scan: Statement,
+    pub(crate) lock: Statement,
+    pub(crate) apply: Statement,
+    pub(crate) flush: Statement,
+    pub(crate) begin_session: Statement,
+    pub(crate) look_at_session: Statement,
+    pub(crate) burn: Statement,
+    pub(crate) end_others: Statement,
+    /// Whether what the server calls durable survives a crash of its machine.
+    pub(crate) durable: bool,
+}
+
+/// Connects, without looking at the server. The connection works in a task of its own.
+pub(crate) async fn connect(config: &Config, application: &str) -> Result<Client, OpenError> {
+    let place = config.place();
+    let tls = match tls::connector(&config.tls) {
+        Ok(tls) => tls,
+        Err(why) => return Err(OpenError::Tls { place, why }),
+    };
+    let mut postgres = config.postgres.clone();
+    postgres.application_name(application);
+    let (client, connection) = postgres.connect(tls).await.map_err(|error| refusal(&error, place))?;
+    tokio::spawn(async move {
+        // Each call that waits for an answer is told too.
+        if let Err(error) = connection.await {
+            tracing::debug!("a connection to PostgreSQL ended: {}", words(&error));
+        }
+    });
+    Ok(client)
+}
+
+impl Connection {
+    /// Connects, and prepares all statements in one round.
+    ///
+    /// `application` is the name that the server shows, at most 63 bytes.
+    pub(crate) async fn open(config: &Config, sql: &Sql, application: &str) -> Result<Self, OpenError> {
+        let client = connect(config, application).await?;
+        let prepare = |text| client.prepare(text);
+        let (set_up, own, sessions) = join3(
+            client.simple_query(&sql.set_up),
+            try_join5(
+                prepare(&sql.get),
+                prepare(&sql.scan),
+                prepare(&sql.lock),
+                prepare(&sql.apply),
+                prepare(sql.flush),
+            ),
+            join4(
+                prepare(&sql.begin_session),
+                prepare(&sql.look_at_session),
+                prepare(&sql.burn),
+                prepare(sql.end_others),
+            ),
+        )
+        .await;
+        let place = || config.place();
+        let refused = |error| refused_statement(&error, config);
+        let durable = look(&set_up.map_err(|error| refusal(&error, place()))?)
+            .map_err(|why| OpenError::Server { place: place(), why })?;
+        let (get, scan, lock, apply, flush) = own.map_err(refused)?;
+        let (begin_session, look_at_session, burn, end_others) = sessions;
+        Ok(Self {
+            get,
+            scan,
+            lock,
+            apply,
+            flush,
+            begin_session: begin_session.map_err(refused)?,
+            look_at_session: look_at_session.map_err(refused)?,
+            burn: burn.map_err(refused)?,
+            end_others: end_others.map_err(refused)?,
+            durable,
+            client,
+        })
+    }
+}
+
+/// Checks what the server said of itself, and returns whether it keeps what it promises to.
+fn look(answers: &[SimpleQueryMessage]) -> Result<bool, String> {
+    let rows = answers.iter().filter_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let row: &SimpleQueryRow = rows.last().ok_or("it does not say what it is")?;
+    let column = |number| row.get(number).unwrap_or_default();
+    let version = column(1);
+    for (sign, name) in [("CockroachDB", "CockroachDB"), ("-YB-", "YugabyteDB")] {
+        if version.contains(sign) {
+            return Err(format!(
+                "{name} speaks PostgreSQL's protocol, but its locks and snapshots are others, and the \
+                 store was not tested on it; use PostgreSQL"
+            ));
+        }
+    }
+    if column(0).parse().is_ok_and(|number: u32| number < OLDEST_VERSION) {
+        return Err(format!("{} is too old; use PostgreSQL 14 or newer", first_words(version)));
+    }
+    if column(2) == "t" {
+        return Err("it follows another server and may be behind; connect to the primary".to_owned());
+    }
+    Ok(column(3) == "on" && column(4) != "u")
+}
+
+fn first_words(version: &str) -> String {
+    version.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns why a connection was not made.
+pub(crate) fn refusal(error: &tokio_postgres::Error, place: String) -> OpenError {
+    let why = words(error);
+    match error.code() {
+        Some(code) => match *code {
+            SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+                if why.contains("no encryption") || why.contains("SSL") =>
+            {
+                OpenError::Tls { place, why }
+            }
+            SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+                OpenError::Credentials { place, why }
+            }
+            SqlState::UNDEFINED_DATABASE => OpenError::NoDatabase { place, why },
+            SqlState::INSUFFICIENT_PRIVILEGE => OpenError::Denied { place, why },
+            ref code if code.code().starts_with("57P") || code.code().starts_with("53") => {
+                OpenError::Unreachable { place, why }
+            }
+            _ => OpenError::Other { place, why },
+        },
+        None if why.contains("TLS") || why.contains("certificate") => OpenError::Tls { place, why },
+        None if why.contains("password missing") || why.contains("authentication") => {
+            OpenError::Credentials { place, why }
+        }
+        // Settings that the library finds wrong while it connects.
+        None if error.source().is_none() && !error.is_closed() => OpenError::Other { place, why },
+        None => OpenError::Unreachable { place, why },
+    }
+}
+
+/// Returns why a statement cannot be prepared.
+fn refused_statement(error: &tokio_postgres::Error, config: &Config) -> OpenError {
+    let (place, table, why) = (config.place(), config.table.quoted(), words(error));
+    match error.code() {
+        None => OpenError::Unreachable { place, why },
+        Some(code) => match *code {
+            SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => OpenError::NoTable { table, place },
+            SqlState::UNDEFINED_COLUMN
+            | SqlState::UNDEFINED_FUNCTION
+            | SqlState::DATATYPE_MISMATCH
+            | SqlState::WRONG_OBJECT_TYPE => OpenError::OtherTable { table, place, why },
+            _ => refusal(error, place),
+        },
+    }
+}
