@@ -77,6 +77,9 @@ pub enum OpenError {
         /// In the server's words.
         why: String,
     },
+    /// The system has no thread or socket to give.
+    #[error("cannot start to connect: {0}")]
+    System(#[from] std::io::Error),
     /// Anything else.
     #[error("{place}: {why}")]
     Other {

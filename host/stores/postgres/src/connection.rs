@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use futures_util::future::{join3, join4, try_join5};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow, Statement};
+use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 
 use crate::connect_error::OpenError;
 use crate::error::words;
@@ -76,8 +76,8 @@ impl Connection {
         .await;
         let place = || config.place();
         let refused = |error| refused_statement(&error, config);
-        let durable = look(&set_up.map_err(|error| refusal(&error, place()))?)
-            .map_err(|why| OpenError::Server { place: place(), why })?;
+        let said = set_up.map_err(|error| refusal(&error, place()))?;
+        let durable = look(columns(&said)).map_err(|why| OpenError::Server { place: place(), why })?;
         let (get, scan, lock, apply, flush) = own.map_err(refused)?;
         let (begin_session, look_at_session, burn, end_others) = sessions;
         Ok(Self {
@@ -96,15 +96,19 @@ impl Connection {
     }
 }
 
-/// Checks what the server said of itself, and returns whether it keeps what it promises to.
-fn look(answers: &[SimpleQueryMessage]) -> Result<bool, String> {
+/// Returns what the server said of itself, from the last row.
+fn columns(answers: &[SimpleQueryMessage]) -> Option<[&str; 5]> {
     let rows = answers.iter().filter_map(|answer| match answer {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
-    let row: &SimpleQueryRow = rows.last().ok_or("it does not say what it is")?;
-    let column = |number| row.get(number).unwrap_or_default();
-    let version = column(1);
+    let row = rows.last()?;
+    (row.len() == 5).then(|| std::array::from_fn(|number| row.get(number).unwrap_or_default()))
+}
+
+/// Checks what the server said of itself, and returns whether it keeps what it promises to.
+fn look(columns: Option<[&str; 5]>) -> Result<bool, String> {
+    let [number, version, follows, fsync, persistence] = columns.ok_or("it does not say what it is")?;
     for (sign, name) in [("CockroachDB", "CockroachDB"), ("-YB-", "YugabyteDB")] {
         if version.contains(sign) {
             return Err(format!(
@@ -113,13 +117,13 @@ fn look(answers: &[SimpleQueryMessage]) -> Result<bool, String> {
             ));
         }
     }
-    if column(0).parse().is_ok_and(|number: u32| number < OLDEST_VERSION) {
+    if number.parse().is_ok_and(|number: u32| number < OLDEST_VERSION) {
         return Err(format!("{} is too old; use PostgreSQL 14 or newer", first_words(version)));
     }
-    if column(2) == "t" {
+    if follows == "t" {
         return Err("it follows another server and may be behind; connect to the primary".to_owned());
     }
-    Ok(column(3) == "on" && column(4) != "u")
+    Ok(fsync == "on" && persistence != "u")
 }
 
 fn first_words(version: &str) -> String {
@@ -169,5 +173,30 @@ fn refused_statement(error: &tokio_postgres::Error, config: &Config) -> OpenErro
             | SqlState::WRONG_OBJECT_TYPE => OpenError::OtherTable { table, place, why },
             _ => refusal(error, place),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_cannot_hold_a_store_are_refused_with_a_remedy() {
+        let said = |number, version, follows| look(Some([number, version, follows, "on", "p"]));
+        assert_eq!(said("150019", "PostgreSQL 15.19 (Debian)", "f"), Ok(true));
+        for (said, part) in [
+            (
+                said("130022", "PostgreSQL 13.22 (Debian)", "f"),
+                "PostgreSQL 13.22 is too old; use PostgreSQL 14",
+            ),
+            (said("130000", "CockroachDB CCL v25.1.0", "f"), "use PostgreSQL"),
+            (said("150012", "PostgreSQL 15.12-YB-2025.1.0.0-b0", "f"), "YugabyteDB"),
+            (said("160000", "PostgreSQL 16.0", "t"), "primary"),
+            (look(None), "what it is"),
+        ] {
+            assert!(said.as_ref().is_err_and(|why| why.contains(part)), "{said:?}");
+        }
+        assert_eq!(look(Some(["150019", "PostgreSQL 15.19", "f", "off", "p"])), Ok(false));
+        assert_eq!(look(Some(["150019", "PostgreSQL 15.19", "f", "on", "u"])), Ok(false));
     }
 }

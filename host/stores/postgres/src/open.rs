@@ -46,12 +46,17 @@ async fn attempt(config: &Config, sql: &Sql) -> Result<(Session, Connection), Op
     let session = Session::random().map_err(|error| other(error.to_string()))?;
     let name = session.writer();
     let writer = match Connection::open(config, sql, &name).await {
-        Err(OpenError::NoTable { .. } | OpenError::NoDatabase { .. }) if config.create => {
+        Err(OpenError::NoTable { .. } | OpenError::NoDatabase { .. })
+            if config.create && !config.read_only =>
+        {
             create(config, sql).await?;
             Connection::open(config, sql, &name).await?
         }
         other => other?,
     };
+    if config.read_only {
+        return Ok((session, writer));
+    }
     match session.begin(&writer).await {
         Ok(()) => Ok((session, writer)),
         Err(Failure::Lost(why)) => Err(OpenError::Unreachable { place: config.place(), why }),

@@ -37,7 +37,7 @@ impl Server {
             Ok((connection, last))
         };
         let (connection, last) = timeout(patience, connecting).await.unwrap_or_else(|_| self.silent())?;
-        if last.is_none_or(|last| last < acknowledged) {
+        if !self.config.read_only && last.is_none_or(|last| last < acknowledged) {
             return Err(Failure::Refused(forgotten()));
         }
         Ok(connection)

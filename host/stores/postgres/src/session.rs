@@ -9,6 +9,7 @@ use futures_util::future::join5;
 
 use crate::connection::Connection;
 use crate::error::Failure;
+use crate::sql::Sql;
 
 /// Bytes of a session's name.
 const ID_BYTES: usize = 16;
@@ -55,6 +56,12 @@ impl Session {
     /// Begins the session at the server.
     pub(crate) async fn begin(&self, connection: &Connection) -> Result<(), Failure> {
         connection.client.execute(&connection.begin_session, &[&self.id()]).await?;
+        Ok(())
+    }
+
+    /// Ends the session at the server.
+    pub(crate) async fn end(&self, connection: &Connection, sql: &Sql) -> Result<(), Failure> {
+        connection.client.execute(&sql.end_session, &[&self.id()]).await?;
         Ok(())
     }
 

@@ -94,6 +94,8 @@ const BEGIN_SESSION: &str = "
     WITH old AS (DELETE FROM $SESSIONS WHERE used < now() - interval '30 days')
     INSERT INTO $SESSIONS (session, applies, burned, used) VALUES ($1, 0, 0, now())";
 
+const END_SESSION: &str = "DELETE FROM $SESSIONS WHERE session = $1";
+
 const LOOK_AT_SESSION: &str = "SELECT applies, burned FROM $SESSIONS WHERE session = $1";
 
 /// Takes the number of an apply that was not made, so that it never will be.
@@ -116,6 +118,7 @@ pub(crate) struct Sql {
     pub(crate) apply: String,
     pub(crate) flush: &'static str,
     pub(crate) begin_session: String,
+    pub(crate) end_session: String,
     pub(crate) look_at_session: String,
     pub(crate) burn: String,
     pub(crate) end_others: &'static str,
@@ -134,6 +137,7 @@ impl Sql {
             apply: fill(APPLY),
             flush: FLUSH,
             begin_session: fill(BEGIN_SESSION),
+            end_session: fill(END_SESSION),
             look_at_session: fill(LOOK_AT_SESSION),
             burn: fill(BURN),
             end_others: END_OTHERS,

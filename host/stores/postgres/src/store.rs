@@ -88,6 +88,16 @@ impl AsyncKvStore for PostgresStore {
         level: Durability,
     ) -> Result<(), StoreError> {
         self.limits.check_apply(guards, mutations)?;
+        if self.server.config.read_only {
+            return Err(StoreError::ReadOnly);
+        }
         self.writer.apply(&self.server, guards, mutations, level).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        if self.server.config.read_only {
+            return Ok(());
+        }
+        self.writer.close(&self.server).await
     }
 }

@@ -1,5 +1,6 @@
 //! Where the store is: from a URL and the environment to a [`Config`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Config {
     pub(crate) table: Table,
     /// Makes the database and the table if they are not there. Off at first.
     pub create: bool,
+    /// Opens for reading only: nothing at the server changes. Off at first.
+    pub read_only: bool,
     /// Longest wait for a server that cannot be reached, or does not go on with an answer. At first
     /// 30 seconds.
     pub patience: Duration,
@@ -97,6 +100,7 @@ impl Config {
                 _ => theirs.push(parameter),
             }
         }
+        let base = with_port(base, variable)?;
         let mut postgres = parse(&format!("{base}?{}", theirs.join("&")))?;
         fill(&mut postgres, variable)?;
         let tls = Tls::from_mode(mode.as_deref(), root)?;
@@ -106,7 +110,7 @@ impl Config {
             Tls::Always(_) => SslMode::Require,
         });
         let table = Table::parse(table.as_deref().unwrap_or("kvfs"))?;
-        Ok(Self { postgres, tls, table, create: false, patience: Duration::from_secs(30) })
+        Ok(Self { postgres, tls, table, create: false, read_only: false, patience: Duration::from_secs(30) })
     }
 
     /// Returns the hosts and ports, for messages.
@@ -134,6 +138,7 @@ impl fmt::Debug for Config {
             .field("tls", &self.tls)
             .field("table", &self.table)
             .field("create", &self.create)
+            .field("read_only", &self.read_only)
             .field("patience", &self.patience)
             .finish()
     }
@@ -150,6 +155,29 @@ fn parse(url: &str) -> Result<tokio_postgres::Config, UrlError> {
     })
 }
 
+fn port(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<u16>, UrlError> {
+    let wrong = |value| UrlError::Parameter { name: "PGPORT", value, remedy: "a number up to 65535" };
+    variable("PGPORT").map(|value| value.parse().map_err(|_| wrong(value))).transpose()
+}
+
+/// Adds the environment's port to a URL that names one host without its port: the library would take
+/// its own.
+fn with_port<'u>(
+    base: &'u str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Cow<'u, str>, UrlError> {
+    let Some((scheme, rest)) = base.split_once("://") else { return Ok(base.into()) };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let has_port = host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    match port(variable)? {
+        Some(port) if !host.is_empty() && !host.contains(',') && !has_port => {
+            Ok(format!("{scheme}://{authority}:{port}{path}").into())
+        }
+        _ => Ok(base.into()),
+    }
+}
+
 /// Adds what the URL did not say.
 fn fill(
     postgres: &mut tokio_postgres::Config,
@@ -157,14 +185,9 @@ fn fill(
 ) -> Result<(), UrlError> {
     if postgres.get_hosts().is_empty() {
         postgres.host(variable("PGHOST").unwrap_or_else(|| "localhost".to_owned()));
-    }
-    if postgres.get_ports().is_empty()
-        && let Some(value) = variable("PGPORT")
-    {
-        let Ok(port) = value.parse() else {
-            return Err(UrlError::Parameter { name: "PGPORT", value, remedy: "a number up to 65535" });
-        };
-        postgres.port(port);
+        if let Some(port) = port(variable)? {
+            postgres.port(port);
+        }
     }
     if postgres.get_user().is_none() {
         let user = variable("PGUSER").or_else(|| variable("USER")).unwrap_or_else(|| "postgres".to_owned());
@@ -319,6 +342,9 @@ mod tests {
         assert_eq!(from_environment.postgres.get_password(), Some(&b"ep"[..]));
         assert_eq!(from_environment.postgres.get_dbname(), Some("ed"));
         assert_eq!(from_environment.table.quoted(), r#""kvfs""#);
+        assert_eq!(read("postgres://u:p@h/d", &all).unwrap().place(), "h:1");
+        assert_eq!(read("postgres://u:p@[::1]/d", &all).unwrap().place(), "::1:1");
+        assert_eq!(read("postgres://u:p@h/d", &[]).unwrap().place(), "h:5432");
         let several = read("postgresql://a:1,b:2/d", &[]).unwrap();
         assert_eq!(several.place(), "a:1,b:2");
     }

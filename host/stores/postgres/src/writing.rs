@@ -29,6 +29,7 @@ pub(crate) struct Writer {
 }
 
 struct State {
+    closed: bool,
     connection: Option<Connection>,
     /// The number of the next apply.
     next: i64,
@@ -72,7 +73,7 @@ enum Outcome {
 
 impl Writer {
     pub(crate) fn new(connection: Connection) -> Self {
-        let state = State { connection: Some(connection), next: 1, in_doubt: false };
+        let state = State { closed: false, connection: Some(connection), next: 1, in_doubt: false };
         Self { state: Mutex::new(state), unsettled: AtomicBool::new(false) }
     }
 
@@ -84,6 +85,25 @@ impl Writer {
         let mut state = self.state.lock().await;
         state.settle(server).await?;
         self.unsettled.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes everything durable and ends the session.
+    pub(crate) async fn close(&self, server: &Server) -> Result<(), StoreError> {
+        self.settled(server).await?;
+        let mut state = self.state.lock().await;
+        if state.closed {
+            return Ok(());
+        }
+        state.barrier(server).await?;
+        if let Some(connection) = state.connection.take() {
+            // Without it, the row stays for some weeks and harms nobody.
+            let ending = server.session.end(&connection, &server.sql);
+            if !matches!(timeout(server.config.patience, ending).await, Ok(Ok(()))) {
+                tracing::debug!("a session at {} was not ended", server.config.place());
+            }
+        }
+        state.closed = true;
         Ok(())
     }
 
