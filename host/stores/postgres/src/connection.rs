@@ -3,6 +3,8 @@
 use std::error::Error as _;
 
 use futures_util::future::{join3, join4, try_join5};
+use tokio::time::timeout;
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 
@@ -40,7 +42,15 @@ pub(crate) async fn connect(config: &Config, application: &str) -> Result<Client
     };
     let mut postgres = config.postgres.clone();
     postgres.application_name(application);
-    let (client, connection) = postgres.connect(tls).await.map_err(|error| refusal(&error, place))?;
+    if !config.read_only {
+        // Of several hosts, the one that takes changes.
+        postgres.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+    let Ok(connected) = timeout(config.part_patience(), postgres.connect(tls)).await else {
+        let why = format!("no answer within {} s", config.part_patience().as_secs_f32());
+        return Err(OpenError::Unreachable { place, why });
+    };
+    let (client, connection) = connected.map_err(|error| refusal(&error, place))?;
     tokio::spawn(async move {
         // Each call that waits for an answer is told too.
         if let Err(error) = connection.await {
@@ -154,6 +164,12 @@ pub(crate) fn refusal(error: &tokio_postgres::Error, place: String) -> OpenError
         None if why.contains("password missing") || why.contains("authentication") => {
             OpenError::Credentials { place, why }
         }
+        None if why.contains("does not allow writes") => OpenError::Server {
+            place,
+            why: "it takes no changes: it follows another server, or default_transaction_read_only is on; \
+                  connect to the primary"
+                .to_owned(),
+        },
         // Settings that the library finds wrong while it connects.
         None if error.source().is_none() && !error.is_closed() => OpenError::Other { place, why },
         None => OpenError::Unreachable { place, why },

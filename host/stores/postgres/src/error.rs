@@ -10,6 +10,8 @@ use tokio_postgres::error::SqlState;
 pub(crate) enum Failure {
     /// The connection is gone, or as good as that: an answer may be missing. In words.
     Lost(String),
+    /// The server does not know what it had acknowledged.
+    Forgotten,
     /// The server refused a statement, and the transaction with it.
     Refused(StoreError),
 }
@@ -37,6 +39,17 @@ impl From<tokio_postgres::Error> for Failure {
             | SqlState::OUT_OF_MEMORY => StoreError::Unavailable(words(&error)),
             _ => StoreError::Other(words(&error)),
         })
+    }
+}
+
+impl Failure {
+    /// Takes a refusal that may pass for a lost connection: the lock's owner may be a connection that
+    /// is about to end.
+    pub(crate) fn passing(self) -> Self {
+        match self {
+            Self::Refused(StoreError::Unavailable(why)) => Self::Lost(why),
+            other => other,
+        }
     }
 }
 

@@ -64,5 +64,6 @@ async fn attempt(config: &Config, sql: &Sql) -> Result<(Session, Connection), Op
             Err(OpenError::Denied { place: config.place(), why: error.to_string() })
         }
         Err(Failure::Refused(error)) => Err(other(error.to_string())),
+        Err(Failure::Forgotten) => Err(other("a new session is gone at once".to_owned())),
     }
 }

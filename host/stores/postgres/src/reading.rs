@@ -170,7 +170,7 @@ impl Rows {
         statement: &tokio_postgres::Statement,
         asked: &[&(dyn ToSql + Sync)],
     ) -> Result<Self, Failure> {
-        let patience = server.config.patience;
+        let patience = server.config.part_patience();
         let asking = connection.client.query_raw(statement, asked.iter().copied());
         let rows = timeout(patience, asking).await.map(|rows| rows.map_err(Failure::from));
         Ok(Self { rows: Box::pin(rows.unwrap_or_else(|_| server.silent())?), patience })

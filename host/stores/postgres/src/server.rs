@@ -26,7 +26,6 @@ impl Server {
     /// Connects. Checks that the server knows all that was acknowledged.
     pub(crate) async fn connect(&self, application: &str) -> Result<Connection, Failure> {
         let acknowledged = self.acknowledged.load(Ordering::Acquire);
-        let patience = self.config.patience;
         let connecting = async {
             let connection = Connection::open(&self.config, &self.sql, application).await;
             let connection = connection.map_err(|error| match error.may_pass() {
@@ -36,9 +35,10 @@ impl Server {
             let last = self.session.last(&connection).await?;
             Ok((connection, last))
         };
-        let (connection, last) = timeout(patience, connecting).await.unwrap_or_else(|_| self.silent())?;
+        let (connection, last) =
+            timeout(self.config.patience, connecting).await.unwrap_or_else(|_| self.silent())?;
         if !self.config.read_only && last.is_none_or(|last| last < acknowledged) {
-            return Err(Failure::Refused(forgotten()));
+            return Err(Failure::Forgotten);
         }
         Ok(connection)
     }
@@ -88,6 +88,7 @@ impl<'a> Attempts<'a> {
     pub(crate) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
         match failure {
             Failure::Refused(error) => Err(error),
+            Failure::Forgotten => Err(forgotten()),
             Failure::Lost(why) if self.begun.elapsed() >= self.server.config.patience => {
                 Err(self.server.unreachable(&why))
             }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode};
 
 use crate::passfile;
 
@@ -128,6 +128,13 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Longest wait for the next part of an answer: after it, another connection may still do.
+    pub(crate) fn part_patience(&self) -> Duration {
+        self.patience / 3
+    }
+}
+
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
@@ -162,10 +169,7 @@ fn port(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<u16>, UrlErr
 
 /// Adds the environment's port to a URL that names one host without its port: the library would take
 /// its own.
-fn with_port<'u>(
-    base: &'u str,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Cow<'u, str>, UrlError> {
+fn with_port<'u>(base: &'u str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Cow<'u, str>, UrlError> {
     let Some((scheme, rest)) = base.split_once("://") else { return Ok(base.into()) };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = authority.rsplit('@').next().unwrap_or_default();
@@ -203,8 +207,6 @@ fn fill(
     {
         postgres.password(password);
     }
-    // A copy that follows another server may be behind: what was acknowledged would be missing.
-    postgres.target_session_attrs(TargetSessionAttrs::ReadWrite);
     postgres.keepalives_idle(Duration::from_secs(10)).keepalives_interval(Duration::from_secs(5));
     postgres.keepalives_retries(3).tcp_user_timeout(Duration::from_secs(30));
     if postgres.get_connect_timeout().is_none() {

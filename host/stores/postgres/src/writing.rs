@@ -190,11 +190,12 @@ impl State {
             };
             let why = match failure {
                 Failure::Refused(error) => return Err(error),
+                Failure::Forgotten => return Err(forgotten()),
                 Failure::Lost(why) => why,
             };
             self.connection = None;
             if self.in_doubt {
-                match self.fate(server, begun).await {
+                match self.fate(server).await {
                     Ok(Fate::Made) if durable => return self.barrier(server).await,
                     Ok(Fate::Made) => return Ok(()),
                     // It is sent again, with another number.
@@ -244,8 +245,8 @@ impl State {
                 false => Either::Right(ready(Ok(0))),
             },
         );
-        // The lock may be waited for too.
-        let patience = server.config.patience * 2;
+        // The lock may be waited for too. What is left of the patience is for another attempt.
+        let patience = server.config.patience * 2 / 3;
         let Ok((begun, locked, applied, committed, flushed)) = timeout(patience, sent).await else {
             return server.silent();
         };
@@ -271,39 +272,42 @@ impl State {
     }
 
     /// Finds out what became of the apply that is in doubt, and takes note of it.
-    async fn fate(&mut self, server: &Server, begun: Instant) -> Result<Fate, StoreError> {
+    async fn fate(&mut self, server: &Server) -> Result<Fate, StoreError> {
         let number = self.next;
-        let mut pause = Backoff::new();
+        let mut attempts = Attempts::new(server);
         loop {
             let failure = match self.connection(server).await {
                 Ok(connection) => {
                     let settling = server.session.settle(connection, number);
                     match timeout(server.config.patience, settling).await {
                         Ok(Ok(fate)) => {
-                            if fate == Fate::Made {
-                                self.acknowledge(server);
-                            } else {
-                                self.in_doubt = false;
-                                self.next += 1;
-                            }
+                            self.note(server, fate);
                             return Ok(fate);
                         }
                         Ok(Err(failure)) => failure,
                         Err(_) => Failure::Lost("no answer".to_owned()),
                     }
                 }
+                // The log is in order: what came after is lost with what was acknowledged.
+                Err(Failure::Forgotten) => {
+                    self.note(server, Fate::Forgotten);
+                    return Ok(Fate::Forgotten);
+                }
                 Err(failure) => failure,
             };
             self.connection = None;
-            let why = match failure {
-                // The lock's owner may be this session's own connection that is about to end.
-                Failure::Refused(StoreError::Unavailable(why)) | Failure::Lost(why) => why,
-                Failure::Refused(error) => return Err(error),
-            };
-            if begun.elapsed() >= server.config.patience {
-                return Err(server.unreachable(&why));
+            attempts.after(failure.passing()).await?;
+        }
+    }
+
+    fn note(&mut self, server: &Server, fate: Fate) {
+        match fate {
+            Fate::Made => self.acknowledge(server),
+            Fate::Burned => {
+                self.in_doubt = false;
+                self.next += 1;
             }
-            pause.wait().await;
+            Fate::Forgotten => self.in_doubt = false,
         }
     }
 
@@ -313,7 +317,7 @@ impl State {
             return Ok(());
         }
         self.connection = None;
-        match self.fate(server, Instant::now()).await? {
+        match self.fate(server).await? {
             Fate::Made | Fate::Burned => Ok(()),
             Fate::Forgotten => Err(forgotten()),
         }
