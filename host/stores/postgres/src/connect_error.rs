@@ -91,6 +91,14 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Returns what went wrong, without the place.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            Self::Unreachable { why, .. } => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Returns true if another attempt may meet a server that answers.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. })

@@ -3,54 +3,32 @@
 use std::error::Error as _;
 
 use kvfs_contract::StoreError;
+use kvfs_store_sessions::Failure;
 use tokio_postgres::error::SqlState;
 
-/// A failed call.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The connection is gone, or as good as that: an answer may be missing. In words.
-    Lost(String),
-    /// The server does not know what it had acknowledged.
-    Forgotten,
-    /// The server refused a statement, and the transaction with it.
-    Refused(StoreError),
-}
-
-impl From<tokio_postgres::Error> for Failure {
-    fn from(error: tokio_postgres::Error) -> Self {
-        let Some(database) = error.as_db_error() else { return Self::Lost(words(&error)) };
-        let code = database.code();
-        if is_end_of_session(code) {
-            return Self::Lost(words(&error));
-        }
-        Self::Refused(match *code {
-            SqlState::DISK_FULL => StoreError::QuotaExceeded,
-            SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadOnly,
-            SqlState::INSUFFICIENT_PRIVILEGE => StoreError::AccessDenied,
-            SqlState::PROGRAM_LIMIT_EXCEEDED => StoreError::TooLarge,
-            SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => StoreError::Corrupt(words(&error)),
-            SqlState::LOCK_NOT_AVAILABLE => StoreError::Unavailable(format!(
-                "another client holds the store's lock for too long ({}); see pg_locks at the server",
-                words(&error)
-            )),
-            SqlState::T_R_SERIALIZATION_FAILURE
-            | SqlState::T_R_DEADLOCK_DETECTED
-            | SqlState::QUERY_CANCELED
-            | SqlState::OUT_OF_MEMORY => StoreError::Unavailable(words(&error)),
-            _ => StoreError::Other(words(&error)),
-        })
+/// Returns what a failed call means.
+pub(crate) fn failed(error: tokio_postgres::Error) -> Failure {
+    let Some(database) = error.as_db_error() else { return Failure::Lost(words(&error)) };
+    let code = database.code();
+    if is_end_of_session(code) {
+        return Failure::Lost(words(&error));
     }
-}
-
-impl Failure {
-    /// Takes a refusal that may pass for a lost connection: the lock's owner may be a connection that
-    /// is about to end.
-    pub(crate) fn passing(self) -> Self {
-        match self {
-            Self::Refused(StoreError::Unavailable(why)) => Self::Lost(why),
-            other => other,
-        }
-    }
+    Failure::Refused(match *code {
+        SqlState::DISK_FULL => StoreError::QuotaExceeded,
+        SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadOnly,
+        SqlState::INSUFFICIENT_PRIVILEGE => StoreError::AccessDenied,
+        SqlState::PROGRAM_LIMIT_EXCEEDED => StoreError::TooLarge,
+        SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => StoreError::Corrupt(words(&error)),
+        SqlState::LOCK_NOT_AVAILABLE => StoreError::Unavailable(format!(
+            "another client holds the store's lock for too long ({}); see pg_locks at the server",
+            words(&error)
+        )),
+        SqlState::T_R_SERIALIZATION_FAILURE
+        | SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::QUERY_CANCELED
+        | SqlState::OUT_OF_MEMORY => StoreError::Unavailable(words(&error)),
+        _ => StoreError::Other(words(&error)),
+    })
 }
 
 /// Returns whether the server ends the session with this error.

@@ -18,9 +18,9 @@
 //! A store is used within a tokio runtime. The page `README.md` beside this crate says what is
 //! promised, what each call costs and how to run the server.
 
-mod backoff;
 mod error;
 mod passfile;
+mod session;
 
 mod url;
 
@@ -31,13 +31,11 @@ mod tls;
 mod connection;
 
 mod create;
-mod session;
 
-mod open;
 mod server;
 
+mod open;
 mod reading;
-mod writing;
 
 mod store;
 

@@ -1,163 +1,89 @@
-//! Reads: repeated on a new connection when one is lost.
+//! Reads: one statement each.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use kvfs_contract::{
-    Answer, Entry, MAX_ANSWER_BYTES, MAX_KEY_BYTES, MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, ScanBudget, StoreError,
+    Entry, MAX_ANSWER_BYTES, MAX_KEY_BYTES, MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, ScanBudget, StoreError,
 };
-use tokio::sync::Mutex;
+use kvfs_store_sessions::{Failure, Question};
 use tokio::time::timeout;
 use tokio_postgres::RowStream;
 use tokio_postgres::types::ToSql;
 
 use crate::connection::Connection;
-use crate::error::Failure;
-use crate::server::{Attempts, Server};
+use crate::error::failed;
+use crate::server::Server;
 
 /// An end of a range that is behind every key.
 const BEHIND_ALL: [u8; MAX_KEY_BYTES as usize + 1] = [0xff; MAX_KEY_BYTES as usize + 1];
 
-/// The connection that reads use. They follow each other on it without waiting.
-pub(crate) struct Reader(Mutex<Option<Arc<Connection>>>);
+/// The values of different keys.
+pub(crate) struct Values<'a>(pub(crate) &'a [&'a [u8]]);
 
-impl Reader {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(None))
-    }
+impl Question<Server> for Values<'_> {
+    type Answer = Vec<Option<Vec<u8>>>;
 
-    async fn connection(&self, server: &Server) -> Result<Arc<Connection>, Failure> {
-        let mut current = self.0.lock().await;
-        if let Some(connection) = current.as_ref().filter(|connection| !connection.client.is_closed()) {
-            return Ok(connection.clone());
+    async fn ask(&self, server: &Server, connection: &Connection) -> Result<Self::Answer, Failure> {
+        let mut values: Vec<Option<Vec<u8>>> = vec![None; self.0.len()];
+        let mut left_bytes = MAX_ANSWER_BYTES;
+        let mut rows = Rows::ask(server, connection, &connection.get, &[&self.0]).await?;
+        while let Some(row) = rows.next().await? {
+            let value: &[u8] = row.try_get(1).map_err(failed)?;
+            let number = usize::try_from(row.try_get::<_, i64>(0).map_err(failed)?).unwrap_or_default();
+            let place = number.checked_sub(1).and_then(|number| values.get_mut(number));
+            let place = place.ok_or_else(|| odd("a key that was not asked for"))?;
+            let left = left_bytes.checked_sub(value.len());
+            left_bytes = left.ok_or(Failure::Refused(StoreError::TooLarge))?;
+            *place = Some(value.to_vec());
         }
-        *current = None;
-        let connection = Arc::new(server.connect(&server.session.reader()).await?);
-        Ok(current.insert(connection).clone())
+        Ok(values)
     }
+}
 
-    /// Gives a connection up that failed; after a refusal too, since the rest of a large answer may
-    /// still come.
-    async fn give_up(&self, lost: &Arc<Connection>, failure: Failure) -> Failure {
-        let mut current = self.0.lock().await;
-        if current.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, lost)) {
-            *current = None;
-        }
-        failure
-    }
+/// Entries of a range.
+pub(crate) struct Page<'a> {
+    start: &'a [u8],
+    end: &'a [u8],
+    entries: u32,
+    bytes: u32,
+}
 
-    /// Returns the values of keys.
-    pub(crate) async fn get(
-        &self,
-        server: &Server,
-        keys: &[&[u8]],
-    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let mut asked = keys.to_vec();
-        asked.sort_unstable();
-        asked.dedup();
-        let mut attempts = Attempts::new(server);
-        let mut found = loop {
-            let failure = match self.connection(server).await {
-                Ok(connection) => match values(server, &connection, &asked).await {
-                    Ok(values) => break values,
-                    Err(failure) => self.give_up(&connection, failure).await,
-                },
-                Err(failure) => failure,
-            };
-            attempts.after(failure).await?;
-        };
-        if asked == keys {
-            return Ok(found);
-        }
-        let mut answer = Answer::new(keys.len());
-        for (number, key) in keys.iter().enumerate() {
-            let place = asked.binary_search(key).map_err(|_| StoreError::Fault("a key went".to_owned()))?;
-            let again = keys[number + 1..].contains(key);
-            answer.push(if again { found[place].clone() } else { found[place].take() })?;
-        }
-        Ok(answer.finish())
-    }
-
-    /// Returns entries of a range.
-    pub(crate) async fn scan(
-        &self,
-        server: &Server,
-        (start, end): (&[u8], &[u8]),
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
+impl<'a> Page<'a> {
+    /// `None`: it would be empty.
+    pub(crate) fn new(start: &'a [u8], end: &'a [u8], entries: u32, bytes: u32) -> Option<Self> {
         let end = if end.is_empty() { &BEHIND_ALL[..] } else { end };
-        if max_entries == 0 || start >= end {
-            return Ok(Vec::new());
-        }
-        let max_entries = max_entries.min(MAX_SCAN_ENTRIES);
-        let max_bytes = max_bytes.min(MAX_SCAN_BYTES);
-        let mut attempts = Attempts::new(server);
-        loop {
-            let failure = match self.connection(server).await {
-                Ok(connection) => {
-                    match page(server, &connection, (start, end), max_entries, max_bytes).await {
-                        Ok(page) => return Ok(page),
-                        Err(failure) => self.give_up(&connection, failure).await,
-                    }
-                }
-                Err(failure) => failure,
-            };
-            attempts.after(failure).await?;
-        }
+        let (entries, bytes) = (entries.min(MAX_SCAN_ENTRIES), bytes.min(MAX_SCAN_BYTES));
+        (entries > 0 && start < end).then_some(Self { start, end, entries, bytes })
     }
 }
 
-/// Asks for the values of different keys.
-async fn values(
-    server: &Server,
-    connection: &Connection,
-    keys: &[&[u8]],
-) -> Result<Vec<Option<Vec<u8>>>, Failure> {
-    let mut values: Vec<Option<Vec<u8>>> = vec![None; keys.len()];
-    let mut left_bytes = MAX_ANSWER_BYTES;
-    let mut rows = Rows::ask(server, connection, &connection.get, &[&keys]).await?;
-    while let Some(row) = rows.next().await? {
-        let value: &[u8] = row.try_get(1)?;
-        let number = usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or_default();
-        let place = number.checked_sub(1).and_then(|number| values.get_mut(number));
-        let place = place.ok_or_else(|| odd("a key that was not asked for"))?;
-        let left = left_bytes.checked_sub(value.len());
-        left_bytes = left.ok_or(Failure::Refused(StoreError::TooLarge))?;
-        *place = Some(value.to_vec());
-    }
-    Ok(values)
-}
+impl Question<Server> for Page<'_> {
+    type Answer = Vec<Entry<Vec<u8>>>;
 
-/// Asks for entries of a range.
-async fn page(
-    server: &Server,
-    connection: &Connection,
-    (start, end): (&[u8], &[u8]),
-    max_entries: u32,
-    max_bytes: u32,
-) -> Result<Vec<Entry<Vec<u8>>>, Failure> {
-    let mut budget = ScanBudget::new(max_entries, max_bytes);
-    let mut page = Vec::new();
-    let (entries, bytes) = (i64::from(max_entries), i64::from(max_bytes));
-    let asked: [&(dyn ToSql + Sync); 4] = [&start, &end, &entries, &bytes];
-    let mut rows = Rows::ask(server, connection, &connection.scan, &asked).await?;
-    while let Some(row) = rows.next().await? {
-        let (key, value): (&[u8], &[u8]) = (row.try_get(0)?, row.try_get(1)?);
-        if !budget.take(key.len() + value.len()) {
-            return Err(odd("more than was asked for"));
+    async fn ask(&self, server: &Server, connection: &Connection) -> Result<Self::Answer, Failure> {
+        let mut budget = ScanBudget::new(self.entries, self.bytes);
+        let mut page = Vec::new();
+        let (entries, bytes) = (i64::from(self.entries), i64::from(self.bytes));
+        let asked: [&(dyn ToSql + Sync); 4] = [&self.start, &self.end, &entries, &bytes];
+        let mut rows = Rows::ask(server, connection, &connection.scan, &asked).await?;
+        while let Some(row) = rows.next().await? {
+            let key: &[u8] = row.try_get(0).map_err(failed)?;
+            let value: &[u8] = row.try_get(1).map_err(failed)?;
+            if !budget.take(key.len() + value.len()) {
+                return Err(odd("more than was asked for"));
+            }
+            page.push(Entry { key: key.to_vec(), value: value.to_vec() });
         }
-        page.push(Entry { key: key.to_vec(), value: value.to_vec() });
+        Ok(page)
     }
-    Ok(page)
 }
 
 fn odd(what: &str) -> Failure {
     Failure::Refused(StoreError::Other(format!("the server answers with {what}")))
 }
 
-/// Rows of an answer, each of which must come within the server's patience.
+/// Rows of an answer, each of which must come in time.
 struct Rows {
     rows: std::pin::Pin<Box<RowStream>>,
     patience: Duration,
@@ -172,13 +98,15 @@ impl Rows {
     ) -> Result<Self, Failure> {
         let patience = server.config.part_patience();
         let asking = connection.client.query_raw(statement, asked.iter().copied());
-        let rows = timeout(patience, asking).await.map(|rows| rows.map_err(Failure::from));
-        Ok(Self { rows: Box::pin(rows.unwrap_or_else(|_| server.silent())?), patience })
+        match timeout(patience, asking).await {
+            Ok(rows) => Ok(Self { rows: Box::pin(rows.map_err(failed)?), patience }),
+            Err(_) => Err(Failure::Lost(format!("no answer within {} s", patience.as_secs_f32()))),
+        }
     }
 
     async fn next(&mut self) -> Result<Option<tokio_postgres::Row>, Failure> {
         match timeout(self.patience, self.rows.next()).await {
-            Ok(row) => Ok(row.transpose()?),
+            Ok(row) => row.transpose().map_err(failed),
             Err(_) => Err(Failure::Lost("an answer stopped".to_owned())),
         }
     }

@@ -1,101 +1,145 @@
-//! Where the server is, how to reach it, and when to stop trying.
+//! A session at a server: the row by which an apply is made once.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
+use futures_util::future::{Either, join5, ready};
+use kvfs_store_sessions::{Batch, Failure, Fate, Outcome, Role};
+use tokio_postgres::types::ToSql;
 
-use kvfs_contract::StoreError;
-use tokio::time::timeout;
-
-use crate::backoff::Backoff;
 use crate::connection::Connection;
-use crate::error::Failure;
+use crate::error::failed;
 use crate::session::Session;
 use crate::sql::Sql;
 use crate::url::Config;
 
-/// Where the server is, and what a connection to it starts with.
+/// The transaction of every apply. Each statement sees all that was committed before it began, so
+/// the guards see all that was committed before the lock was taken. It commits without waiting for
+/// the disk: a durable apply is followed by a flush, when the lock is free again.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off";
+
+/// Where the server is, and the session.
 pub(crate) struct Server {
     pub(crate) config: Config,
     pub(crate) sql: Sql,
     pub(crate) session: Session,
-    /// The number of the last apply that was acknowledged.
-    pub(crate) acknowledged: AtomicI64,
 }
 
-impl Server {
-    /// Connects. Checks that the server knows all that was acknowledged.
-    pub(crate) async fn connect(&self, application: &str) -> Result<Connection, Failure> {
-        let acknowledged = self.acknowledged.load(Ordering::Acquire);
-        let connecting = async {
-            let connection = Connection::open(&self.config, &self.sql, application).await;
-            let connection = connection.map_err(|error| match error.may_pass() {
-                true => Failure::Lost(error.to_string()),
-                false => Failure::Refused(error.into()),
-            })?;
-            let last = self.session.last(&connection).await?;
-            Ok((connection, last))
+impl kvfs_store_sessions::Server for Server {
+    type Connection = Connection;
+
+    fn place(&self) -> String {
+        self.config.place()
+    }
+
+    fn patience(&self) -> std::time::Duration {
+        self.config.patience
+    }
+
+    fn writes(&self) -> bool {
+        !self.config.read_only
+    }
+
+    async fn connect(&self, role: Role) -> Result<Connection, Failure> {
+        let name = match role {
+            Role::Reader => self.session.reader(),
+            Role::Writer => self.session.writer(),
         };
-        let (connection, last) =
-            timeout(self.config.patience, connecting).await.unwrap_or_else(|_| self.silent())?;
-        if !self.config.read_only && last.is_none_or(|last| last < acknowledged) {
-            return Err(Failure::Forgotten);
+        let connection = Connection::open(&self.config, &self.sql, &name).await;
+        connection.map_err(|error| match error.may_pass() {
+            true => Failure::Lost(error.why()),
+            false => Failure::Refused(error.into()),
+        })
+    }
+
+    fn is_closed(&self, connection: &Connection) -> bool {
+        connection.client.is_closed()
+    }
+
+    async fn last(&self, connection: &Connection) -> Result<Option<i64>, Failure> {
+        let row = connection.client.query_opt(&connection.look_at_session, &[&self.session.id()]).await;
+        row.map_err(failed)?.map(|row| row.try_get(0)).transpose().map_err(failed)
+    }
+
+    /// Sends one transaction, all of it at once.
+    async fn apply(
+        &self,
+        connection: &Connection,
+        batch: &Batch<'_>,
+        number: i64,
+        durable: bool,
+    ) -> Result<Outcome, Failure> {
+        let client = &connection.client;
+        let id = self.session.id();
+        let (guarded, expected): (Vec<_>, Vec<_>) = batch.guards.iter().copied().unzip();
+        let (put, values): (Vec<_>, Vec<_>) = batch.put.iter().copied().unzip();
+        let parameters: [&(dyn ToSql + Sync); 7] =
+            [&guarded, &expected, &batch.removed, &put, &id, &number, &values];
+        // The first poll of each sends its messages, in this order.
+        let (begun, locked, applied, committed, flushed) = join5(
+            client.batch_execute(BEGIN),
+            client.execute(&connection.lock, &[]),
+            client.query_one(&connection.apply, &parameters),
+            client.batch_execute("COMMIT"),
+            match durable {
+                true => Either::Left(client.execute(&connection.flush, &[])),
+                false => Either::Right(ready(Ok(0))),
+            },
+        )
+        .await;
+        begun.map_err(failed)?;
+        locked.map_err(failed)?;
+        let row = applied.map_err(failed)?;
+        let held = row.try_get(0).map_err(failed)?;
+        let marked = row.try_get(1).map_err(failed)?;
+        match (held, marked) {
+            (false, _) => return Ok(Outcome::Conflict),
+            (true, false) => return Ok(Outcome::OutOfTurn),
+            (true, true) => committed.map_err(failed)?,
         }
-        Ok(connection)
-    }
-
-    /// The failure of a call that gets no answer.
-    pub(crate) fn silent<T>(&self) -> Result<T, Failure> {
-        Err(Failure::Lost(format!("no answer within {} s", self.config.patience.as_secs_f32())))
-    }
-
-    /// The error of a server that cannot be reached for too long.
-    pub(crate) fn unreachable(&self, why: &str) -> StoreError {
-        let place = self.config.place();
-        let why = why.strip_prefix(&format!("no PostgreSQL answers at {place}: ")).unwrap_or(why);
-        StoreError::Unavailable(format!(
-            "{place}, for {} s: {why}; check that the server runs and can be reached",
-            self.config.patience.as_secs_f32()
-        ))
-    }
-}
-
-/// The error of a server that has lost what it had acknowledged. No call can be answered any more:
-/// what the caller read before may not be there.
-pub(crate) fn forgotten() -> StoreError {
-    StoreError::Other(
-        "the server lost changes that it had acknowledged: it crashed, or an older copy of it took \
-         over; open the store again to go on from what it has"
-            .to_owned(),
-    )
-}
-
-/// Attempts of one call, as long as the server's patience lasts.
-pub(crate) struct Attempts<'a> {
-    server: &'a Server,
-    begun: Instant,
-    pause: Backoff,
-}
-
-impl<'a> Attempts<'a> {
-    pub(crate) fn new(server: &'a Server) -> Self {
-        Self { server, begun: Instant::now(), pause: Backoff::new() }
-    }
-
-    /// Waits for the next attempt after a failed one.
-    ///
-    /// # Errors
-    /// That of a refusal, and [`StoreError::Unavailable`] at the end of the server's patience.
-    pub(crate) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
-        match failure {
-            Failure::Refused(error) => Err(error),
-            Failure::Forgotten => Err(forgotten()),
-            Failure::Lost(why) if self.begun.elapsed() >= self.server.config.patience => {
-                Err(self.server.unreachable(&why))
+        match flushed.map_err(failed) {
+            Ok(_) => Ok(Outcome::Made),
+            Err(Failure::Refused(error)) => {
+                tracing::warn!("an apply was made and could not be flushed: {error}");
+                Ok(Outcome::NotFlushed)
             }
-            Failure::Lost(_) => {
-                self.pause.wait().await;
-                Ok(())
-            }
+            Err(lost) => Err(lost),
         }
+    }
+
+    async fn settle(&self, connection: &Connection, number: i64) -> Result<Fate, Failure> {
+        let client = &connection.client;
+        // One that waits for the rest of its bytes would hold the lock.
+        client.query(&connection.end_others, &[&self.session.writer()]).await.map_err(failed)?;
+        let id = self.session.id();
+        let ask: [&(dyn ToSql + Sync); 1] = [&id];
+        let burn: [&(dyn ToSql + Sync); 2] = [&id, &number];
+        let (begun, locked, row, burned, committed) = join5(
+            client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
+            client.execute(&connection.lock, &[]),
+            client.query_opt(&connection.look_at_session, &ask),
+            client.execute(&connection.burn, &burn),
+            client.batch_execute("COMMIT"),
+        )
+        .await;
+        begun.map_err(failed)?;
+        locked.map_err(failed)?;
+        let row = row.map_err(failed)?;
+        burned.map_err(failed)?;
+        committed.map_err(failed)?;
+        let Some(row) = row else { return Ok(Fate::Forgotten) };
+        let last: i64 = row.try_get(0).map_err(failed)?;
+        let last_burned: i64 = row.try_get(1).map_err(failed)?;
+        Ok(Fate::of(number, last, last_burned))
+    }
+
+    async fn flush(&self, connection: &Connection) -> Result<(), Failure> {
+        connection.client.execute(&connection.flush, &[]).await.map(drop).map_err(failed)
+    }
+
+    async fn end(&self, connection: &Connection) -> Result<(), Failure> {
+        connection
+            .client
+            .execute(&self.sql.end_session, &[&self.session.id()])
+            .await
+            .map(drop)
+            .map_err(failed)
     }
 }

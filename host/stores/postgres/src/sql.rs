@@ -25,7 +25,7 @@ const CREATE: &str = "
 /// while the table is empty, would stay when it is not. The penalties that keep the planner from
 /// those count as costs, so compiling plans would begin.
 const SET_UP: &str = "
-    SELECT set_config('lock_timeout', '15s', false),
+    SELECT set_config('lock_timeout', '10s', false),
         set_config('idle_in_transaction_session_timeout', '60s', false),
         set_config('tcp_keepalives_idle', '10', false),
         set_config('tcp_keepalives_interval', '5', false),

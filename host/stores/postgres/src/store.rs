@@ -1,15 +1,13 @@
 //! The four functions.
 
-use std::sync::atomic::AtomicI64;
-
 use kvfs_contract::{AsyncKvStore, Durability, Entry, Guard, Limits, Mutation, StoreError};
+use kvfs_store_sessions::{Asked, Sessions};
 
 use crate::connect_error::OpenError;
 use crate::open::open;
-use crate::reading::Reader;
+use crate::reading::{Page, Values};
 use crate::server::Server;
 use crate::url::Config;
-use crate::writing::Writer;
 
 /// A store in a table of PostgreSQL, over two connections: one for reads, one for applies.
 ///
@@ -24,9 +22,7 @@ use crate::writing::Writer;
 /// # Cost
 /// Each call is one round to the server, whatever it carries.
 pub struct PostgresStore {
-    server: Server,
-    reader: Reader,
-    writer: Writer,
+    sessions: Sessions<Server>,
     limits: Limits,
 }
 
@@ -37,20 +33,14 @@ impl PostgresStore {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        let opened = open(config).await?;
-        let limits = Limits::standard(opened.writer.durable);
-        let server = Server {
-            config: opened.config,
-            sql: opened.sql,
-            session: opened.session,
-            acknowledged: AtomicI64::new(0),
-        };
-        Ok(Self { server, reader: Reader::new(), writer: Writer::new(opened.writer), limits })
+        let (server, connection) = open(config).await?;
+        let limits = Limits::standard(connection.durable);
+        Ok(Self { sessions: Sessions::new(server, connection).await, limits })
     }
 
     /// Returns the hosts and ports of the server.
     pub fn place(&self) -> String {
-        self.server.config.place()
+        self.sessions.server().config.place()
     }
 }
 
@@ -63,11 +53,11 @@ impl AsyncKvStore for PostgresStore {
 
     async fn get<'a>(&'a self, keys: &'a [&'a [u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.limits.check_get(keys)?;
-        self.writer.settled(&self.server).await?;
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        self.reader.get(&self.server, keys).await
+        let asked = Asked::new(keys);
+        asked.answer(self.sessions.ask(&Values(asked.keys())).await?)
     }
 
     async fn scan<'a>(
@@ -77,8 +67,10 @@ impl AsyncKvStore for PostgresStore {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
-        self.writer.settled(&self.server).await?;
-        self.reader.scan(&self.server, (start, end), max_entries, max_bytes).await
+        match Page::new(start, end, max_entries, max_bytes) {
+            Some(page) => self.sessions.ask(&page).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn apply<'a>(
@@ -88,16 +80,10 @@ impl AsyncKvStore for PostgresStore {
         level: Durability,
     ) -> Result<(), StoreError> {
         self.limits.check_apply(guards, mutations)?;
-        if self.server.config.read_only {
-            return Err(StoreError::ReadOnly);
-        }
-        self.writer.apply(&self.server, guards, mutations, level).await
+        self.sessions.apply(guards, mutations, level).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        if self.server.config.read_only {
-            return Ok(());
-        }
-        self.writer.close(&self.server).await
+        self.sessions.close().await
     }
 }
