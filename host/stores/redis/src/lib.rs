@@ -6,7 +6,9 @@
 //! use kvfs_redis_store::{Config, RedisStore};
 //!
 //! // The password comes from REDISCLI_AUTH, as `redis-cli` takes it.
-//! let store = RedisStore::open(Config::from_url("rediss://cache.example.com/0?prefix=agents")?).await?;
+//! let mut config = Config::from_url("rediss://cache.example.com/0?prefix=agents")?;
+//! config.create = true;
+//! let store = RedisStore::open(config).await?;
 //! let put = Mutation::Put { key: &b"key"[..], value: &b"value"[..] };
 //! store.apply(&[], &[put], Durability::Durable).await?;
 //! # Ok(())

@@ -51,6 +51,17 @@ pub enum OpenError {
         /// What it lacks.
         why: String,
     },
+    /// The store is not there.
+    #[error(
+        "there is no store with the prefix {prefix} at {place}: open with --create to make it; if there was \
+         one, the server has lost it"
+    )]
+    NoStore {
+        /// The prefix.
+        prefix: String,
+        /// Host and port.
+        place: String,
+    },
     /// Other data has the names that the store would have.
     #[error("{name} at {place} is not part of a store; name another store by ?prefix=NAME")]
     Taken {

@@ -28,7 +28,7 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Opens the store that a [`Config`] names; an empty one if there is none. Must be called within
+    /// Opens the store that a [`Config`] names. Must be called within
     /// a tokio runtime, which outlives the store.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ pub struct Config {
     pub(crate) prefix: String,
     /// A file of root certificates instead of the system's.
     pub(crate) roots: Option<PathBuf>,
+    /// Makes the store if it is not there. Off at first.
+    pub create: bool,
     /// Opens for reading only: nothing at the server changes. Off at first.
     pub read_only: bool,
     /// Longest wait for a server that cannot be reached, or does not go on with an answer. At first
@@ -71,7 +73,7 @@ impl Config {
             let settings = redis.redis_settings().clone().set_password(password);
             redis = redis.set_redis_settings(settings);
         }
-        Ok(Self { redis, prefix, roots, read_only: false, patience: Duration::from_secs(30) })
+        Ok(Self { redis, prefix, roots, create: false, read_only: false, patience: Duration::from_secs(30) })
     }
 
     /// Returns host and port, for messages.
@@ -101,6 +103,7 @@ impl fmt::Debug for Config {
             .field("number", &self.redis.redis_settings().db())
             .field("prefix", &self.prefix)
             .field("roots", &self.roots)
+            .field("create", &self.create)
             .field("read_only", &self.read_only)
             .field("patience", &self.patience)
             .finish()

@@ -18,6 +18,7 @@ impl Store {
     pub(crate) fn open(url: &str, patience: Duration) -> Result<Self, OpenError> {
         let mut config = Config::from_url(url)?;
         config.patience = patience;
+        config.create = true;
         Self::with(config)
     }
 

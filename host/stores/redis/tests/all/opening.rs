@@ -78,19 +78,26 @@ fn other_data_is_left_as_it_is() {
 #[test]
 fn a_store_that_is_opened_for_reading_only_changes_nothing() {
     let url = own_url(server().address());
+    let mut config = Config::from_url(&url).unwrap();
+    (config.read_only, config.create) = (true, true);
+    assert!(Store::with(config).is_err_and(|error| error.to_string().contains("--create")));
+    assert!(
+        Store::with(Config::from_url(&url).unwrap())
+            .is_err_and(|error| error.to_string().contains("--create"))
+    );
     let mut store = Store::make(&url);
     store.set(&[], &[(b"k", Some(b"v"))], true).unwrap();
     let prefix = url.rsplit_once('=').unwrap().1;
     let keys = || server().cli(&["KEYS", &format!("{{{prefix}}}:*")]).lines().count();
-    assert_eq!(keys(), 3);
+    assert_eq!(keys(), 4);
     let mut config = Config::from_url(&url).unwrap();
     config.read_only = true;
     let mut reader = Store::with(config).unwrap();
     assert_eq!(reader.value_of(b"k").unwrap().as_deref(), Some(&b"v"[..]));
     assert_eq!(reader.set(&[], &[(b"k", None)], true), Err(StoreError::ReadOnly));
-    assert_eq!(keys(), 3);
+    assert_eq!(keys(), 4);
     store.0.close().unwrap();
-    assert_eq!(keys(), 2);
+    assert_eq!(keys(), 3);
     assert!(reader.limits().unwrap().durable);
 }
 
