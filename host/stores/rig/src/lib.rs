@@ -23,6 +23,7 @@ mod turns;
 
 mod answers;
 mod cut_off;
+mod hosts;
 
 pub use answers::{
     calls_at_the_limits_work_and_calls_over_them_do_not,
@@ -33,6 +34,7 @@ pub use cut_off::{
     an_apply_that_is_cut_anywhere_is_made_once, an_apply_that_is_cut_off_for_good_is_unknown_or_unavailable,
     apply_bytes, counted, step,
 };
+pub use hosts::the_newer_host_fences_the_older;
 pub use known::Known;
 pub use race::{Race, number, the_newer_opener_has_the_store_and_the_older_is_told};
 pub use random::Random;

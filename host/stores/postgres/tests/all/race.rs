@@ -1,7 +1,7 @@
 //! Several programs on one table.
 
 use kvfs_contract::StoreError;
-use kvfs_store_rig::{Calls, Handle, Race, State};
+use kvfs_store_rig::{Calls, Handle, Race, State, the_newer_host_fences_the_older};
 
 use crate::common::{Store, own_url, server};
 
@@ -27,4 +27,10 @@ fn two_tables_of_one_database_are_two_stores() {
     one.set(&[], &[(b"k", Some(b"one"))], false).unwrap();
     other.set(&[(b"k", None)], &[(b"k", Some(b"other"))], false).unwrap();
     assert_eq!(one.value_of(b"k").unwrap().as_deref(), Some(&b"one"[..]));
+}
+
+#[test]
+fn the_newer_of_two_hosts_with_one_volume_fences_the_older() {
+    let url = own_url(server().address());
+    the_newer_host_fences_the_older(|| Store::make(&url));
 }

@@ -6,6 +6,7 @@ use kvfs_contract::{KvStore, StoreError};
 use kvfs_store_rig::{
     Calls, Handle, Pair, Race, State, calls_at_the_limits_work_and_calls_over_them_do_not,
     guards_are_checked_before_and_changes_are_made_in_order, random_calls_agree_with_an_ordered_map,
+    the_newer_host_fences_the_older,
 };
 use kvfs_test_servers::{Proxy, Redis};
 
@@ -92,4 +93,10 @@ fn a_server_without_memory_refuses_growth_and_takes_removals() {
     }
     store.set(&[], &[(b"new", Some(&value))], false).unwrap();
     assert_eq!(store.entries(b"", b"").unwrap().len(), 2);
+}
+
+#[test]
+fn the_newer_of_two_hosts_with_one_volume_fences_the_older() {
+    let url = own_url(server().address());
+    the_newer_host_fences_the_older(|| Store::make(&url));
 }
