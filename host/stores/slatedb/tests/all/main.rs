@@ -1,0 +1,3 @@
+//! The store over memory, over a directory and over a server of S3's protocol.
+
+mod model;
