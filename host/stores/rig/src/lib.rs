@@ -7,9 +7,11 @@
 //!   decides;
 //! - [`Calls`] adds short forms of a store's calls;
 //! - [`Known`] tracks the states that a store may have after a cut at any call;
+//! - [`Blocking`] calls a store whose answers come later;
 //! - [`Race`] runs several openers on one medium;
 //! - [`OnTrial`] and [`Sweep`] run the engine's crash test on a store.
 
+mod blocking;
 mod random;
 
 mod calls;
@@ -18,6 +20,7 @@ mod race;
 mod trial;
 mod turns;
 
+pub use blocking::Blocking;
 pub use calls::{Calls, Changes, Pair, State, change};
 pub use known::Known;
 pub use race::{Race, number, the_newer_opener_has_the_store_and_the_older_is_told};

@@ -97,7 +97,9 @@ impl From<OpenError> for StoreError {
             OpenError::Store { place, source: Self::Unavailable(why) } => {
                 Self::Unavailable(format!("{place}: {why}"))
             }
-            OpenError::Store { place, source: Self::Corrupt(why) } => Self::Corrupt(format!("{place}: {why}")),
+            OpenError::Store { place, source: Self::Corrupt(why) } => {
+                Self::Corrupt(format!("{place}: {why}"))
+            }
             error => Self::Other(error.to_string()),
         }
     }

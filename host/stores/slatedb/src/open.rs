@@ -50,8 +50,8 @@ impl SlateStore {
     /// server cannot hold writers apart.
     ///
     /// # Cost
-    /// About 13 requests, whatever the store holds, and one get for each log object since the last
-    /// table; for reading only about 5.
+    /// About 30 requests, most of them one after the other, whatever the store holds, and one get for
+    /// each log object since the last table.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
         let place = config.to_string();
         let made = objects(&config)?;
@@ -61,7 +61,8 @@ impl SlateStore {
         // SlateDB retries for ever, so what a person can mend is found before.
         let patience = config.patience;
         if config.read_only {
-            within(patience, &place, &requests, marker::check_only(&*objects, &config.path, &place)).await??;
+            within(patience, &place, &requests, marker::check_only(&*objects, &config.path, &place))
+                .await??;
         } else {
             within(patience, &place, &requests, marker::check(&*objects, &config.path, &place)).await??;
         }
@@ -76,7 +77,7 @@ impl SlateStore {
         };
         let database = if config.read_only {
             let reader = open_reader(&config, objects);
-            Database::Reader(within(patience, &place, &requests, reader).await?.map_err(failed)?)
+            Database::Reader(Box::new(within(patience, &place, &requests, reader).await?.map_err(failed)?))
         } else {
             let writer = open_writer(&config, objects, made.overwrites_conditionally);
             Database::Writer(within(patience, &place, &requests, writer).await?.map_err(failed)?)

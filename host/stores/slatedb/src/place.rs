@@ -28,7 +28,8 @@ pub(crate) struct Objects {
 /// Makes the client of a place. Nothing is sent.
 pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
     let wrong = |why: String| OpenError::Settings { place: config.to_string(), why };
-    let remote = |store: Arc<dyn ObjectStore>| Objects { store, durable: true, overwrites_conditionally: true };
+    let remote =
+        |store: Arc<dyn ObjectStore>| Objects { store, durable: true, overwrites_conditionally: true };
     match &config.place {
         Place::S3 { bucket } => {
             provide_cryptography();
@@ -37,9 +38,11 @@ pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
                 builder = builder.with_config(key, value);
             }
             let builder = builder.with_bucket_name(bucket).with_retry(retry(config));
-            let client = client(config, builder.get_config_value(&AmazonS3ConfigKey::Client(
-                object_store::ClientConfigKey::AllowHttp,
-            )));
+            let client = client(
+                config,
+                builder
+                    .get_config_value(&AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowHttp)),
+            );
             let store = builder.with_client_options(client).build();
             Ok(remote(Arc::new(store.map_err(|error| wrong(in_a_line(&error)))?)))
         }
@@ -50,9 +53,10 @@ pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
                 builder = builder.with_config(key, value);
             }
             let builder = builder.with_bucket_name(bucket).with_retry(retry(config));
-            let client = client(config, builder.get_config_value(&GoogleConfigKey::Client(
-                object_store::ClientConfigKey::AllowHttp,
-            )));
+            let client = client(
+                config,
+                builder.get_config_value(&GoogleConfigKey::Client(object_store::ClientConfigKey::AllowHttp)),
+            );
             let store = builder.with_client_options(client).build();
             Ok(remote(Arc::new(store.map_err(|error| wrong(in_a_line(&error)))?)))
         }
@@ -63,9 +67,10 @@ pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
                 builder = builder.with_config(key, value);
             }
             let builder = builder.with_container_name(container).with_retry(retry(config));
-            let client = client(config, builder.get_config_value(&AzureConfigKey::Client(
-                object_store::ClientConfigKey::AllowHttp,
-            )));
+            let client = client(
+                config,
+                builder.get_config_value(&AzureConfigKey::Client(object_store::ClientConfigKey::AllowHttp)),
+            );
             let store = builder.with_client_options(client).build();
             Ok(remote(Arc::new(store.map_err(|error| wrong(in_a_line(&error)))?)))
         }

@@ -60,7 +60,9 @@ impl Requests {
             Ok(_) => None,
             // Answers, not failures: the object store was reached.
             Err(Error::NotFound { .. } | Error::AlreadyExists { .. } | Error::Precondition { .. }) => None,
-            Err(Error::NotModified { .. } | Error::NotImplemented { .. } | Error::NotSupported { .. }) => None,
+            Err(Error::NotModified { .. } | Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
+                None
+            }
             Err(error) => Some(in_a_line(error)),
         };
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;

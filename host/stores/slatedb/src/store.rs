@@ -34,7 +34,7 @@ const MIN_SHARED_BYTES: usize = 16 << 10;
 /// A database, open for writing or for reading only.
 pub(crate) enum Database {
     Writer(Db),
-    Reader(DbReader),
+    Reader(Box<DbReader>),
 }
 
 /// A store in an object store.
@@ -202,7 +202,9 @@ impl AsyncKvStore for SlateStore {
         let mut page = Vec::new();
         while let Some(found) = self.within(entries.next()).await?.map_err(|error| meaning(&error))? {
             if found.key.first() != Some(&FIRST) {
-                return Err(StoreError::Corrupt("a key without its first byte; restore the bucket".to_owned()));
+                return Err(StoreError::Corrupt(
+                    "a key without its first byte; restore the bucket".to_owned(),
+                ));
             }
             let key = unblocked(found.key.slice(1..));
             if !budget.take(key.len() + found.value.len()) {
