@@ -1,13 +1,13 @@
 //! Copies of whole stores, from one kind to another.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::copying::{Amount, Batch, Pages};
 use crate::open::COPY_KEY;
+use crate::store_url::shown;
 use crate::{AnyStore, Durability, Entry, Mutation, OpenError, OpenOptions, StoreError, SyncStore};
 
 /// One of the two stores of a copy.
@@ -116,12 +116,14 @@ pub fn copy_store(
     go_on: bool,
     progress: &mut dyn FnMut(CopyStep),
 ) -> Result<StoreCopy, CopyError> {
-    let to_path = OpenOptions::path_of(to.url)?.ok_or_else(|| CopyError::NotKept { url: to.url.into() })?;
-    let source = from.options.read_only(true).open(from.url)?;
-    if OpenOptions::path_of(from.url)?.is_some_and(|from_path| is_same(from_path, to_path)) {
-        return Err(CopyError::Same { url: to.url.into() });
-    }
     let unfinished = to.options.read_only(false).unfinished(true);
+    if !OpenOptions::is_kept(to.url)? {
+        return Err(CopyError::NotKept { url: shown(to.url).into() });
+    }
+    let source = from.options.read_only(true).open(from.url)?;
+    if OpenOptions::is_same(from.url, to.url)? {
+        return Err(CopyError::Same { url: shown(to.url).into() });
+    }
     let copy = begin(to, &unfinished, go_on)?;
     fill(&source, from, &copy, to, progress)?;
     copy.close().map_err(of(to))?;
@@ -137,12 +139,7 @@ pub fn copy_store(
 }
 
 fn of(side: CopySide<'_>) -> impl Fn(StoreError) -> CopyError {
-    move |source| CopyError::Store { url: side.url.into(), source }
-}
-
-fn is_same(a: &str, b: &str) -> bool {
-    let whole = |path: &str| Path::new(path).canonicalize().unwrap_or_else(|_| PathBuf::from(path));
-    whole(a) == whole(b)
+    move |source| CopyError::Store { url: shown(side.url).into(), source }
 }
 
 /// Opens the store to copy to, with the marker of a copy that is not done.
@@ -150,12 +147,12 @@ fn begin(to: CopySide<'_>, unfinished: &OpenOptions<'_>, go_on: bool) -> Result<
     let lying = unfinished.open_any(to.url)?;
     let has_marker = lying.get(&[COPY_KEY]).map_err(of(to))?.into_iter().next().flatten().is_some();
     if has_marker && !go_on {
-        return Err(CopyError::CutOff { url: to.url.into() });
+        return Err(CopyError::CutOff { url: shown(to.url).into() });
     }
     let copy = unfinished.open_over(to.url, lying.clone())?;
     if !has_marker {
         if !copy.scan(b"", b"", 1, 0).map_err(of(to))?.is_empty() {
-            return Err(CopyError::NotEmpty { url: to.url.into() });
+            return Err(CopyError::NotEmpty { url: shown(to.url).into() });
         }
         let marker = Mutation::Put { key: COPY_KEY, value: b"a copy that is not done" };
         lying.apply(&[], &[marker], Durability::Durable).map_err(of(to))?;
@@ -274,7 +271,7 @@ fn compare(
         if wanted != there {
             let keys = [&wanted, &there].into_iter().flatten().map(|entry| entry.key.clone());
             let key = keys.min().unwrap_or_default();
-            return Err(CopyError::Differs { from: from.url.into(), to: to.url.into(), key });
+            return Err(CopyError::Differs { from: shown(from.url).into(), to: shown(to.url).into(), key });
         }
         let Some(entry) = there else { break };
         counter.add(&entry);

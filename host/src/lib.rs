@@ -96,6 +96,7 @@ mod wire;
 
 mod alone;
 mod audited;
+mod below;
 mod engine_store;
 mod file_store;
 mod limited;
@@ -103,7 +104,15 @@ mod linker;
 mod memory;
 mod namespaced;
 mod redb_store;
+#[cfg(feature = "remote")]
+mod remote_store;
+
 mod sealed;
+
+mod any_store;
+mod store_url;
+
+mod distant;
 
 mod copying;
 mod file_salvage;
@@ -116,6 +125,7 @@ mod repair_copy;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
+pub use any_store::AnyStore;
 pub use audited::{AuditLine, Audited};
 pub use contract::{
     Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES,
@@ -136,11 +146,13 @@ pub use memory::MemoryStore;
 pub use memory_limit::MemoryLimit;
 pub use namespaced::Namespaced;
 pub use open::{
-    AnyStore, OpenOptions, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only,
+    OpenOptions, open_sealed_store, open_sealed_store_read_only, open_store, open_store_read_only,
     rekey_store, salvage_sealed_store, salvage_sealed_store_read_only,
 };
 pub use open_error::OpenError;
 pub use redb_store::{Damage, RedbReader, RedbSalvage, RedbStore};
+#[cfg(feature = "remote")]
+pub use remote_store::RemoteStore;
 pub use repair_copy::RepairCopy;
 pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};

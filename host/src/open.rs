@@ -1,40 +1,18 @@
-//! Stores by name: `memory:[SIZE]`, `redb:PATH` and `file:DIR`.
+//! Stores by name: `memory:[SIZE]`, `redb:PATH`, `file:DIR`, and those at a distance.
 
 use std::future::Future;
 use std::path::Path;
 
-use bytes::Bytes;
 use kvfs_sealed_store::{OpenError as SealError, UserKey};
-use kvfs_size::{ByteSize, MIN_MEMORY_BYTES};
 
+use crate::any_store::AnyStore;
+use crate::distant::{self, Asked};
 use crate::marked::{Beside, OnRollback};
+use crate::store_url::{Kind, Named, shown};
 use crate::{
-    BlockOn, Damage, Durability, Entry, FileOptions, FileStore, FileStoreReader, Guard, Limits, Mark, Marked,
-    MemoryStore, Mutation, OpenError, RedbReader, RedbSalvage, RedbStore, Sealed, StoreAccess, StoreError,
-    StoreFuture, SyncStore,
+    BlockOn, FileOptions, FileStoreReader, MemoryStore, OpenError, RedbReader, RedbSalvage, RedbStore,
+    Sealed, StoreAccess, StoreError, StoreFuture, SyncStore,
 };
-
-/// A store named by a URL: see [`open_store`]. A clone is another handle on the same store.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum AnyStore {
-    /// `memory:[SIZE]`
-    Memory(MemoryStore),
-    /// `redb:PATH`
-    Redb(Marked<RedbStore>),
-    /// `redb:PATH`, opened for reading only.
-    RedbReader(Marked<RedbReader>),
-    /// `redb:PATH`, opened for reading what is left of a damaged one.
-    RedbSalvage(Marked<RedbSalvage>),
-    /// The copy of a `redb:PATH` that is being repaired: see [`OpenOptions::repair_copy`].
-    RepairedRedb(RedbStore),
-    /// `file:DIR`
-    File(FileStore),
-    /// `file:DIR`, opened for reading only.
-    FileReader(FileStoreReader),
-    /// One of the others, sealed.
-    Sealed(BlockOn<Sealed<AnyStore>>),
-}
 
 /// Options for opening a store by its URL. Without options, [`OpenOptions::open`] is [`open_store`].
 ///
@@ -64,6 +42,7 @@ pub struct OpenOptions<'k> {
     salvage: bool,
     unfinished: bool,
     as_it_lies: bool,
+    create: bool,
 }
 
 /// The key of the marker of a copy that is not done: see [`copy_store`](crate::copy_store).
@@ -111,6 +90,13 @@ impl<'k> OpenOptions<'k> {
         Self { as_it_lies, read_only: self.read_only || as_it_lies, ..self }
     }
 
+    /// Makes what a store at a distance needs at its server (a table, a bucket's first object) if it
+    /// is missing, which is otherwise an error: a mistyped name must not make a second store. A file
+    /// or directory of this machine is made in any case.
+    pub fn create(self, create: bool) -> Self {
+        Self { create, ..self }
+    }
+
     /// Opens a copy that is not done.
     pub(crate) fn unfinished(self, unfinished: bool) -> Self {
         Self { unfinished, ..self }
@@ -147,19 +133,32 @@ impl<'k> OpenOptions<'k> {
         Beside::of_file(path, self.on_rollback)
     }
 
-    /// Returns the path of a store; `None` for one in memory.
-    pub(crate) fn path_of(url: &str) -> Result<Option<&str>, OpenError> {
-        Ok(match named(url)? {
-            Named::Redb(path) | Named::File(path) => Some(path),
-            Named::Memory(_) => None,
+    /// Returns whether a store outlives the process.
+    pub(crate) fn is_kept(url: &str) -> Result<bool, OpenError> {
+        Ok(match Named::parse(url)? {
+            Named::Memory(_) => false,
+            Named::Redb(_) | Named::File(_) => true,
+            Named::Distant(kind, rest) => kind.within(rest).map_or(Ok(true), Self::is_kept)?,
+        })
+    }
+
+    /// Returns whether two URLs name one store, as far as they tell.
+    pub(crate) fn is_same(a: &str, b: &str) -> Result<bool, OpenError> {
+        Ok(match (Named::parse(a)?, Named::parse(b)?) {
+            (Named::Redb(a) | Named::File(a), Named::Redb(b) | Named::File(b)) => {
+                let whole = |path: &str| Path::new(path).canonicalize().unwrap_or_else(|_| path.into());
+                whole(a) == whole(b)
+            }
+            (Named::Distant(..), Named::Distant(..)) => a == b,
+            _ => false,
         })
     }
 
     /// Returns the path of a store that is one file.
     pub(crate) fn file_of(url: &str) -> Result<Option<&str>, OpenError> {
-        Ok(match named(url)? {
+        Ok(match Named::parse(url)? {
             Named::Redb(path) => Some(path),
-            Named::Memory(_) | Named::File(_) => None,
+            Named::Memory(_) | Named::File(_) | Named::Distant(..) => None,
         })
     }
 
@@ -168,18 +167,25 @@ impl<'k> OpenOptions<'k> {
         let store = self.open_named(url)?;
         if !self.unfinished {
             let marker = store.get(&[COPY_KEY]);
-            let marker = marker.map_err(|error| OpenError::of_store(url.as_ref(), error))?;
+            let marker = marker.map_err(|error| OpenError::of_store(shown(url).as_ref().as_ref(), error))?;
             if marker.into_iter().any(|marker| marker.is_some()) {
-                return Err(OpenError::CutOff { url: url.into() });
+                return Err(OpenError::CutOff { url: shown(url).into() });
             }
         }
         Ok(store)
     }
 
+    fn open_distant(&self, url: &str, kind: &'static Kind, rest: &str) -> Result<AnyStore, OpenError> {
+        let (access, read_only) = (self.access, self.read_only);
+        let asked = Asked { kind, url, rest, create: self.create && !read_only, read_only, access };
+        distant::open(&asked, &|within| self.open_named(within))
+    }
+
     fn open_named(&self, url: &str) -> Result<AnyStore, OpenError> {
-        let named = named(url)?;
+        let named = Named::parse(url)?;
         if self.read_only {
             return match named {
+                Named::Distant(kind, rest) => self.open_distant(url, kind, rest),
                 Named::Memory(_) => Err(OpenError::NoStore { path: url.into() }),
                 Named::Redb(path) => {
                     let beside = self.beside(path.as_ref());
@@ -194,10 +200,11 @@ impl<'k> OpenOptions<'k> {
                 })),
             };
         }
-        if self.access == Some(StoreAccess::Together) && !matches!(named, Named::File(_)) {
-            return Err(OpenError::NotTogether { url: url.into() });
+        if self.access == Some(StoreAccess::Together) && matches!(named, Named::Memory(_) | Named::Redb(_)) {
+            return Err(OpenError::NotTogether { url: shown(url).into() });
         }
         match named {
+            Named::Distant(kind, rest) => self.open_distant(url, kind, rest),
             Named::Memory(None) => Ok(AnyStore::Memory(MemoryStore::new())),
             Named::Memory(Some(size_bytes)) => Ok(AnyStore::Memory(MemoryStore::with_size(size_bytes))),
             Named::Redb(path) => {
@@ -223,10 +230,15 @@ impl<'k> OpenOptions<'k> {
 ///   it is;
 /// - `file:DIR`: a [`FileStore`] in the directory `DIR`, made if it does not exist. A composition
 ///   with the provider `file` keeps such a directory. A directory of other files is refused and
-///   left as it is.
+///   left as it is;
+/// - a store at a distance, if this crate is built with the feature of its kind (see
+///   [`RemoteStore`](crate::RemoteStore)): `delayed:TIME+URL` with `delayed`, which is the store of
+///   another URL as if each of its calls took a round trip of that time, such as
+///   `delayed:1ms+file:DIR`.
 ///
 /// # Errors
-/// [`OpenError::UnknownStore`] for anything else, [`OpenError::MemorySize`] for text that is not a
+/// [`OpenError::UnknownStore`] for anything else, [`OpenError::Distant`] for a store at a distance
+/// that cannot be opened, [`OpenError::MemorySize`] for text that is not a
 /// size, [`OpenError::MemoryTooSmall`], [`OpenError::Sealed`] for a sealed store,
 /// [`OpenError::RolledBack`] for one that has lost what it acknowledged, and the errors of
 /// [`RedbStore::open`] and [`FileStore::open`].
@@ -294,7 +306,7 @@ impl OpenOptions<'_> {
     /// # Errors
     /// As [`rekey_store`]; [`OpenError::Sealed`] if the options have no key.
     pub fn rekey(&self, url: &str, to: &UserKey) -> Result<(), OpenError> {
-        let Some(from) = self.key else { return Err(OpenError::Sealed { url: url.into() }) };
+        let Some(from) = self.key else { return Err(OpenError::Sealed { url: shown(url).into() }) };
         // Where nothing is, nothing is made.
         drop(self.read_only(true).open_any(url)?);
         let store = self.read_only(false).open_any(url)?;
@@ -309,9 +321,10 @@ fn rekey(
     to: &UserKey,
     close: impl FnOnce() -> Result<(), StoreError>,
 ) -> Result<(), OpenError> {
-    wait(Sealed::rewrap(store, from, to)).map_err(|source| OpenError::Seal { url: url.into(), source })?;
+    wait(Sealed::rewrap(store, from, to))
+        .map_err(|source| OpenError::Seal { url: shown(url).into(), source })?;
     // The new header is durable by now.
-    close().map_err(|source| OpenError::Rekeyed { url: url.into(), source })
+    close().map_err(|source| OpenError::Rekeyed { url: shown(url).into(), source })
 }
 
 /// Waits for a call of a store that answers at once.
@@ -325,7 +338,7 @@ fn sealed(
 ) -> Result<AnyStore, OpenError> {
     match wait(store) {
         Ok(store) => Ok(AnyStore::Sealed(BlockOn(store))),
-        Err(source) => Err(OpenError::Seal { url: url.into(), source }),
+        Err(source) => Err(OpenError::Seal { url: shown(url).into(), source }),
     }
 }
 
@@ -333,158 +346,8 @@ fn sealed(
 fn unsealed(url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
     match wait(Sealed::is_sealed(store.clone())) {
         Ok(false) => Ok(store),
-        Ok(true) => Err(OpenError::Sealed { url: url.into() }),
-        Err(source) => Err(OpenError::Seal { url: url.into(), source }),
-    }
-}
-
-fn named(url: &str) -> Result<Named<'_>, OpenError> {
-    match url.split_once(':') {
-        Some(("memory", "")) => Ok(Named::Memory(None)),
-        Some(("memory", size)) => memory_size(url, size).map(|size_bytes| Named::Memory(Some(size_bytes))),
-        Some(("redb", path)) if !path.is_empty() => Ok(Named::Redb(path)),
-        Some(("file", path)) if !path.is_empty() => Ok(Named::File(path)),
-        _ => Err(OpenError::UnknownStore { url: url.into() }),
-    }
-}
-
-/// Parses the size of a store in memory.
-fn memory_size(url: &str, size: &str) -> Result<u64, OpenError> {
-    let wrong = |source| OpenError::MemorySize { url: url.into(), source };
-    match size.parse().map_err(wrong)? {
-        ByteSize(size_bytes @ MIN_MEMORY_BYTES..) => Ok(size_bytes),
-        _ => Err(OpenError::MemoryTooSmall { url: url.into() }),
-    }
-}
-
-/// The store that a URL names.
-enum Named<'u> {
-    /// With its size, if it has one.
-    Memory(Option<u64>),
-    Redb(&'u str),
-    File(&'u str),
-}
-
-impl AnyStore {
-    /// Makes everything applied so far durable, as far as the store can.
-    ///
-    /// # Errors
-    /// As a durable `apply`.
-    pub fn flush(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Memory(_) | Self::RedbReader(_) | Self::RedbSalvage(_) | Self::FileReader(_) => Ok(()),
-            Self::File(store) => store.apply(&[], &[], Durability::Durable),
-            Self::Redb(store) => store.flush(),
-            Self::RepairedRedb(store) => store.flush(),
-            Self::Sealed(store) => store.0.inner().flush(),
-        }
-    }
-
-    /// Makes everything applied so far durable and closes the store in order, for all handles: see
-    /// [`RedbStore::close`]. For a store that has nothing to close, this is [`AnyStore::flush`].
-    ///
-    /// # Errors
-    /// As a durable `apply`. The store is still open then, and closing may be tried again.
-    pub fn close(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Redb(store) => store.flush().and_then(|()| store.inner().close()),
-            Self::File(store) => store.close(),
-            Self::Sealed(store) => store.0.inner().close(),
-            _ => self.flush(),
-        }
-    }
-
-    /// Returns whether the program that had the store open did not close it in order: see
-    /// [`RedbReader::recovered`].
-    pub fn recovered(&self) -> bool {
-        match self {
-            Self::RedbReader(store) => store.inner().recovered(),
-            Self::RedbSalvage(store) => store.inner().recovered(),
-            Self::Sealed(store) => store.0.inner().recovered(),
-            _ => false,
-        }
-    }
-
-    /// Returns the damage that was met so far in a store opened by [`OpenOptions::salvage`] for
-    /// reading only: see [`RedbSalvage::damage`].
-    pub fn damage(&self) -> Damage {
-        match self {
-            Self::RedbSalvage(store) => store.inner().damage(),
-            Self::Sealed(store) => store.0.inner().damage(),
-            _ => Damage::default(),
-        }
-    }
-
-    /// Returns the store's own mark and the path of the one beside it, if it is of a kind that has
-    /// one.
-    pub fn marks(&self) -> Option<(Option<Mark>, &Path)> {
-        match self {
-            Self::Redb(store) => Some((store.mark(), store.mark_path())),
-            Self::RedbReader(store) => Some((store.mark(), store.mark_path())),
-            Self::RedbSalvage(store) => Some((store.mark(), store.mark_path())),
-            Self::Sealed(store) => store.0.inner().marks(),
-            _ => None,
-        }
-    }
-
-    /// Returns why the mark beside the store could not be written: see [`Marked::trouble`].
-    pub fn mark_trouble(&self) -> Option<String> {
-        match self {
-            Self::Redb(store) => store.trouble(),
-            Self::Sealed(store) => store.0.inner().mark_trouble(),
-            _ => None,
-        }
-    }
-
-    /// Returns how many values of a sealed store did not open so far: see
-    /// [`Sealed::does_not_open`].
-    pub fn does_not_open(&self) -> usize {
-        match self {
-            Self::Sealed(store) => store.0.does_not_open(),
-            _ => 0,
-        }
-    }
-
-    fn inner(&self) -> &dyn SyncStore {
-        match self {
-            Self::Memory(store) => store,
-            Self::Redb(store) => store,
-            Self::RepairedRedb(store) => store,
-            Self::RedbReader(store) => store,
-            Self::RedbSalvage(store) => store,
-            Self::File(store) => store,
-            Self::FileReader(store) => store,
-            Self::Sealed(store) => store,
-        }
-    }
-}
-
-impl SyncStore for AnyStore {
-    fn limits(&self) -> Result<Limits, StoreError> {
-        self.inner().limits()
-    }
-
-    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        self.inner().get(keys)
-    }
-
-    fn scan(
-        &self,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Vec<Entry>, StoreError> {
-        self.inner().scan(start, end, max_entries, max_bytes)
-    }
-
-    fn apply(
-        &self,
-        guards: &[Guard<'_>],
-        mutations: &[Mutation<'_>],
-        level: Durability,
-    ) -> Result<(), StoreError> {
-        self.inner().apply(guards, mutations, level)
+        Ok(true) => Err(OpenError::Sealed { url: shown(url).into() }),
+        Err(source) => Err(OpenError::Seal { url: shown(url).into(), source }),
     }
 }
 

@@ -12,13 +12,23 @@ use crate::{Rollback, StoreError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The URL names no known kind of store.
-    #[error(
-        "`{url}` names no store; known are `memory:[SIZE]`, `redb:PATH` and `file:DIR`, such as `redb:state.redb`"
-    )]
+    /// The URL names no kind of store that this build knows.
+    #[error("`{url}` names no store{}; known are {known}, such as `redb:state.redb`", of_feature(*missing))]
     UnknownStore {
-        /// The URL as given.
+        /// The URL as given, without credentials.
         url: String,
+        /// The feature of this crate that would bring the store.
+        missing: Option<&'static str>,
+        /// The forms of the URLs that this build knows, in words.
+        known: String,
+    },
+    /// A store at a distance cannot be opened.
+    #[error("{place}: {source}")]
+    Distant {
+        /// The URL, without credentials.
+        place: String,
+        /// Why not, and what to do.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The text after `memory:` is not a size.
     #[error("`{url}`: {source}")]
@@ -232,6 +242,7 @@ impl OpenError {
     pub(crate) fn with_path(mut self, new: &Path) -> Self {
         match &mut self {
             Self::UnknownStore { .. }
+            | Self::Distant { .. }
             | Self::MemorySize { .. }
             | Self::MemoryTooSmall { .. }
             | Self::CutOff { .. }
@@ -256,4 +267,10 @@ impl OpenError {
         }
         self
     }
+}
+
+fn of_feature(missing: Option<&str>) -> String {
+    missing.map_or_else(String::new, |feature| {
+        format!(" of this build, which is without the feature `{feature}`")
+    })
 }

@@ -1,12 +1,12 @@
 //! Encryption at rest around a store.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kvfs_sealed_store::{AsyncKvStore, Cost, OpenError, Random, Seal, SealedStore, UserKey};
+use kvfs_sealed_store::{Cost, OpenError, Random, Seal, SealedStore, UserKey};
 
+use crate::below::Below;
 use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, StoreFuture};
 
 /// A store that is encrypted at rest: the store within sees sealed values, and tags in the place of
@@ -120,43 +120,6 @@ impl<S: Store> Sealed<S> {
     /// Returns the store within.
     pub fn inner(&self) -> &S {
         &self.0.below().0
-    }
-}
-
-/// The store within.
-struct Below<S>(S);
-
-impl<S: Store> AsyncKvStore for Below<S> {
-    type Bytes = Bytes;
-
-    fn limits(&self) -> impl Future<Output = Result<Limits, StoreError>> + Send {
-        self.0.limits()
-    }
-
-    fn get<'a>(
-        &'a self,
-        keys: &'a [&'a [u8]],
-    ) -> impl Future<Output = Result<Vec<Option<Bytes>>, StoreError>> + Send + 'a {
-        self.0.get(keys)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        start: &'a [u8],
-        end: &'a [u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send + 'a {
-        self.0.scan(start, end, max_entries, max_bytes)
-    }
-
-    fn apply<'a>(
-        &'a self,
-        guards: &'a [Guard<'a>],
-        mutations: &'a [Mutation<'a>],
-        level: Durability,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'a {
-        self.0.apply(guards, mutations, level)
     }
 }
 

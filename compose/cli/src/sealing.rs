@@ -44,9 +44,15 @@ impl KeyArgs {
         self.key_file.is_some() || self.passphrase_file.is_some()
     }
 
-    /// Opens a store for a guest, alone or together with others if `access` says so.
-    pub(crate) fn open_for_guest(&self, url: &str, access: Option<StoreAccess>) -> Result<AnyStore> {
-        self.open_as(url, |options| access.into_iter().fold(options, OpenOptions::access))
+    /// Opens a store for a guest, alone or together with others if `access` says so. With `create`,
+    /// makes what is missing at a server.
+    pub(crate) fn open_for_guest(
+        &self,
+        url: &str,
+        access: Option<StoreAccess>,
+        create: bool,
+    ) -> Result<AnyStore> {
+        self.open_as(url, |options| access.into_iter().fold(options, OpenOptions::access).create(create))
     }
 
     /// Opens a store, with the key if there is one.

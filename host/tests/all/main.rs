@@ -4,6 +4,7 @@
 mod alone;
 mod audited;
 mod broken;
+mod distant;
 mod ends;
 mod linker;
 mod mark_crashes;

@@ -35,4 +35,14 @@ pub trait AsyncKvStore: Send + Sync {
         mutations: &'a [Mutation<&'a [u8]>],
         level: Durability,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + 'a;
+
+    /// Makes everything durable and closes the store in order, for all its handles. What a call does
+    /// afterwards is undefined, but for another close. A store with nothing to close keeps the
+    /// default, a durable barrier.
+    ///
+    /// # Errors
+    /// As a durable `apply`. Closing may be tried again.
+    fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { self.apply(&[], &[], Durability::Durable).await }
+    }
 }

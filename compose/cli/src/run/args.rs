@@ -20,10 +20,14 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The store: `memory:[SIZE]`, gone at the end, of at most SIZE (such as 64M); `redb:PATH`, a
-    /// file that is made if missing; or `file:DIR`, a directory that is empty, missing or such a
-    /// store.
-    #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR", default_value = "memory:")]
+    /// file that is made if missing; `file:DIR`, a directory that is empty, missing or such a
+    /// store; or a store at a distance, of the kinds that this kvfs was built with.
+    #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR|URL", default_value = "memory:")]
     pub(super) store: String,
+    /// Makes what the store needs at its server (a table, a database in a bucket) if it is missing.
+    /// Without it, a mistyped name is an error and not a second store.
+    #[arg(long)]
+    pub(super) create: bool,
     #[command(flatten)]
     pub(super) key: KeyArgs,
     /// Has the store file:DIR alone, or together with other programs. A redb store is always alone.

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         args.key.warn_if_unused(&guest);
     }
     interrupt::end_in_order()?;
-    let kv = args.key.open_for_guest(&args.store, args.store_access)?;
+    let kv = args.key.open_for_guest(&args.store, args.store_access, args.create)?;
     for volume in &volumes {
         volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
     }

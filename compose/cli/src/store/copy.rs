@@ -35,6 +35,9 @@ pub(super) struct CopyArgs {
     /// Leaves the copy of an encrypted store unencrypted.
     #[arg(long, conflicts_with_all = ["to_key_file", "to_passphrase_file"])]
     decrypt: bool,
+    /// Makes what the store to copy to needs at its server if it is missing.
+    #[arg(long)]
+    create: bool,
     /// Goes on with a copy that was interrupted.
     #[arg(long = "continue")]
     go_on: bool,
@@ -61,7 +64,7 @@ pub(super) fn copy(args: &CopyArgs) -> Result<()> {
         Option::iter(key).fold(options, |options, key| options.key(key))
     };
     let from = CopySide { url: &args.from, options: keyed(&key).accept_loss(args.key.accepts_loss()) };
-    let to = CopySide { url: &args.to, options: keyed(&to_key) };
+    let to = CopySide { url: &args.to, options: keyed(&to_key).create(args.create) };
 
     let busy = Busy::new("counting");
     // Only to say how much remains.
