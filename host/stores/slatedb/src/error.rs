@@ -7,51 +7,34 @@ use std::fmt;
 /// Longest text that is taken over from a server or a library.
 const MAX_FOREIGN_TEXT_CHARS: usize = 240;
 
-/// Why a store could not be opened. `place` is its URL, which holds no credentials.
+/// Why a store could not be opened. No message names the store: the caller knows its URL.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
     /// There is no bucket, container or directory of this name.
-    MissingBucket {
-        /// The store.
-        place: String,
-    },
-    /// Nothing is stored there, and the store was opened for reading only.
-    MissingStore {
-        /// The store.
-        place: String,
-    },
+    MissingBucket,
+    /// Nothing is stored there, and a store was not to be made.
+    MissingStore,
     /// The path holds something else.
     NotAStore {
-        /// The store.
-        place: String,
         /// What is there.
         what: String,
     },
     /// The object store took the credentials for wrong, or for those of somebody without rights.
     Refused {
-        /// The store.
-        place: String,
         /// What the object store said.
         why: String,
     },
     /// The object store overwrites an object that was only to be created, so that two writers would
     /// not notice each other.
-    Unconditional {
-        /// The store.
-        place: String,
-    },
+    Unconditional,
     /// The settings cannot be used.
     Settings {
-        /// The store.
-        place: String,
         /// What is wrong.
         why: String,
     },
     /// The object store was not reached, or SlateDB failed.
     Store {
-        /// The store.
-        place: String,
         /// Why.
         source: StoreError,
     },
@@ -60,24 +43,23 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingBucket { place } => {
-                write!(f, "{place}: there is no such bucket; make it with the tool of its provider")
+            Self::MissingBucket => {
+                f.write_str("there is no such bucket; make it with the tool of its provider")
             }
-            Self::MissingStore { place } => {
-                write!(f, "{place}: nothing is stored there; check the path, or open it for writing once")
+            Self::MissingStore => {
+                f.write_str("nothing is stored there; check the path, or make a store with --create")
             }
-            Self::NotAStore { place, what } => write!(f, "{place}: {what}; name an empty path"),
-            Self::Refused { place, why } => write!(
+            Self::NotAStore { what } => write!(f, "{what}; name an empty path"),
+            Self::Refused { why } => write!(
                 f,
-                "{place}: access was refused ({why}); check the credentials in the environment and their rights"
+                "access was refused ({why}); check the credentials in the environment and their rights"
             ),
-            Self::Unconditional { place } => write!(
-                f,
-                "{place}: the server overwrites what is only to be created (If-None-Match), so two writers \
-                 would destroy each other's data; use a server that honours it"
+            Self::Unconditional => f.write_str(
+                "the server overwrites what is only to be created (If-None-Match), so two writers would \
+                 destroy each other's data; use a server that honours it",
             ),
-            Self::Settings { place, why } => write!(f, "{place}: {why}"),
-            Self::Store { place, source } => write!(f, "{place}: {source}"),
+            Self::Settings { why } => f.write_str(why),
+            Self::Store { source } => source.fmt(f),
         }
     }
 }
@@ -85,7 +67,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Store { source, .. } => Some(source),
+            Self::Store { source } => Some(source),
             _ => None,
         }
     }
@@ -94,27 +76,28 @@ impl std::error::Error for OpenError {
 impl From<OpenError> for StoreError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Store { place, source: Self::Unavailable(why) } => {
-                Self::Unavailable(format!("{place}: {why}"))
-            }
-            OpenError::Store { place, source: Self::Corrupt(why) } => {
-                Self::Corrupt(format!("{place}: {why}"))
-            }
+            OpenError::Store { source } => source,
             error => Self::Other(error.to_string()),
         }
     }
 }
 
 /// Returns what an error of the object store means when a store is opened.
-pub(crate) fn opening(place: &str, error: &object_store::Error) -> OpenError {
+pub(crate) fn opening(error: &object_store::Error) -> OpenError {
     use object_store::Error;
-    let place = place.to_owned();
     match error {
-        Error::NotFound { .. } => OpenError::MissingBucket { place },
+        Error::NotFound { .. } => OpenError::MissingBucket,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            OpenError::Refused { place, why: in_a_line(error) }
+            OpenError::Refused { why: in_a_line(error) }
         }
-        error => OpenError::Store { place, source: StoreError::Unavailable(in_a_line(error)) },
+        error => {
+            let why = in_a_line(error);
+            // Clients report the missing bucket of a list as any other failure.
+            if ["NoSuchBucket", "ContainerNotFound", "404 Not Found"].iter().any(|told| why.contains(told)) {
+                return OpenError::MissingBucket;
+            }
+            OpenError::Store { source: StoreError::Unavailable(why) }
+        }
     }
 }
 

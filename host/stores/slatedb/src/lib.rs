@@ -10,7 +10,9 @@
 //! use kvfs_contract::{AsyncKvStore, Durability, Mutation};
 //! use kvfs_slatedb_store::{Config, SlateStore};
 //!
-//! let store = SlateStore::open(Config::from_url("slatedb:s3://bucket/agents")?).await?;
+//! let mut config = Config::from_url("slatedb:s3://bucket/agents")?;
+//! config.create = true;
+//! let store = SlateStore::open(config).await?;
 //! let put = Mutation::Put { key: &b"key"[..], value: &b"value"[..] };
 //! store.apply(&[], &[put], Durability::Durable).await?;
 //! store.close().await?;

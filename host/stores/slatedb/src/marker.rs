@@ -15,7 +15,7 @@ const CONTENT: &[u8] = b"kvfs in SlateDB, form 1\n";
 /// Most bytes that are read of an object with this name.
 const MAX_CONTENT_BYTES: u64 = 64;
 
-/// Checks that `path` holds a store of ours, and makes it one if it holds nothing.
+/// Checks that `path` holds a store of ours. With `create`, makes it one if it holds nothing.
 ///
 /// SlateDB keeps a second writer out by creating objects that must not be there yet. Some servers
 /// of S3's protocol ignore that condition. So the marker is created again each time: a server that
@@ -23,15 +23,18 @@ const MAX_CONTENT_BYTES: u64 = 64;
 ///
 /// # Cost
 /// One get and one put; of a new store one list and one put more.
-pub(crate) async fn check(objects: &dyn ObjectStore, path: &Path, place: &str) -> Result<(), OpenError> {
+pub(crate) async fn check(objects: &dyn ObjectStore, path: &Path, create_it: bool) -> Result<(), OpenError> {
     let marker = path.clone().join(NAME);
-    if !is_there(objects, &marker, place).await? {
-        check_empty(objects, path, place).await?;
-        create(objects, &marker, place).await?;
+    if !is_there(objects, &marker).await? {
+        check_empty(objects, path).await?;
+        if !create_it {
+            return Err(OpenError::MissingStore);
+        }
+        create(objects, &marker).await?;
     }
-    match create(objects, &marker, place).await? {
+    match create(objects, &marker).await? {
         Created::Refused => Ok(()),
-        Created::Made => Err(OpenError::Unconditional { place: place.to_owned() }),
+        Created::Made => Err(OpenError::Unconditional),
     }
 }
 
@@ -39,37 +42,37 @@ pub(crate) async fn check(objects: &dyn ObjectStore, path: &Path, place: &str) -
 ///
 /// # Cost
 /// One get.
-pub(crate) async fn check_only(objects: &dyn ObjectStore, path: &Path, place: &str) -> Result<(), OpenError> {
-    if is_there(objects, &path.clone().join(NAME), place).await? {
+pub(crate) async fn check_only(objects: &dyn ObjectStore, path: &Path) -> Result<(), OpenError> {
+    if is_there(objects, &path.clone().join(NAME)).await? {
         return Ok(());
     }
-    check_empty(objects, path, place).await?;
-    Err(OpenError::MissingStore { place: place.to_owned() })
+    check_empty(objects, path).await?;
+    Err(OpenError::MissingStore)
 }
 
-async fn is_there(objects: &dyn ObjectStore, marker: &Path, place: &str) -> Result<bool, OpenError> {
+async fn is_there(objects: &dyn ObjectStore, marker: &Path) -> Result<bool, OpenError> {
     let found = match objects.get(marker).await {
         Ok(found) => found,
         Err(Error::NotFound { .. }) => return Ok(false),
-        Err(error) => return Err(opening(place, &error)),
+        Err(error) => return Err(opening(&error)),
     };
     let fits = found.meta.size <= MAX_CONTENT_BYTES;
-    let content = if fits { found.bytes().await.map_err(|error| opening(place, &error))? } else { "".into() };
+    let content = if fits { found.bytes().await.map_err(|error| opening(&error))? } else { "".into() };
     if content == CONTENT {
         return Ok(true);
     }
     let what = format!("{NAME} there is not of this version of kvfs");
-    Err(OpenError::NotAStore { place: place.to_owned(), what })
+    Err(OpenError::NotAStore { what })
 }
 
-async fn check_empty(objects: &dyn ObjectStore, path: &Path, place: &str) -> Result<(), OpenError> {
+async fn check_empty(objects: &dyn ObjectStore, path: &Path) -> Result<(), OpenError> {
     match objects.list(Some(path)).next().await {
         None => Ok(()),
         Some(Ok(found)) => {
             let what = format!("there is {} and no {NAME}", found.location);
-            Err(OpenError::NotAStore { place: place.to_owned(), what })
+            Err(OpenError::NotAStore { what })
         }
-        Some(Err(error)) => Err(opening(place, &error)),
+        Some(Err(error)) => Err(opening(&error)),
     }
 }
 
@@ -79,14 +82,12 @@ enum Created {
     Refused,
 }
 
-async fn create(objects: &dyn ObjectStore, marker: &Path, place: &str) -> Result<Created, OpenError> {
+async fn create(objects: &dyn ObjectStore, marker: &Path) -> Result<Created, OpenError> {
     let content = PutPayload::from_static(CONTENT);
     match objects.put_opts(marker, content, PutMode::Create.into()).await {
         Ok(_) => Ok(Created::Made),
         Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Created::Refused),
-        Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
-            Err(OpenError::Unconditional { place: place.to_owned() })
-        }
-        Err(error) => Err(opening(place, &error)),
+        Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => Err(OpenError::Unconditional),
+        Err(error) => Err(opening(&error)),
     }
 }

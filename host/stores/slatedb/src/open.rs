@@ -6,7 +6,7 @@ use crate::marker;
 use crate::place::objects;
 use crate::requests::{Counted, Requests};
 use crate::store::{Database, SlateStore};
-use crate::url::Config;
+use crate::url::{Config, Place};
 use kvfs_contract::StoreError;
 use object_store::ObjectStore;
 use slatedb::config::{
@@ -39,8 +39,7 @@ const MAX_WAITING_BYTES: usize = 128 << 20;
 const BLOCK: SstBlockSize = SstBlockSize::Block32Kib;
 
 impl SlateStore {
-    /// Opens a store, and makes it if its path holds nothing. A store in a directory makes the
-    /// directory; a bucket must be there.
+    /// Opens a store. [`Config::create`] makes it where its path holds nothing; a bucket must be there.
     ///
     /// A writer takes the database over from the one that had it: that one's next durable apply
     /// fails.
@@ -53,18 +52,17 @@ impl SlateStore {
     /// About 30 requests, most of them one after the other, whatever the store holds, and one get for
     /// each log object since the last table.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        let place = config.to_string();
         let made = objects(&config)?;
         let requests = Arc::new(Requests::default());
         let objects: Arc<dyn ObjectStore> =
             Arc::new(Counted { inner: made.store, requests: requests.clone() });
         // SlateDB retries for ever, so what a person can mend is found before.
         let patience = config.patience;
+        let create = config.create || matches!(config.place, Place::Directory { .. });
         if config.read_only {
-            within(patience, &place, &requests, marker::check_only(&*objects, &config.path, &place))
-                .await??;
+            within(patience, &requests, marker::check_only(&*objects, &config.path)).await??;
         } else {
-            within(patience, &place, &requests, marker::check(&*objects, &config.path, &place)).await??;
+            within(patience, &requests, marker::check(&*objects, &config.path, create)).await??;
         }
         let failed = |error: slatedb::Error| {
             let source = match meaning(&error) {
@@ -73,14 +71,14 @@ impl SlateStore {
                 }
                 source => source,
             };
-            OpenError::Store { place: place.clone(), source }
+            OpenError::Store { source }
         };
         let database = if config.read_only {
             let reader = open_reader(&config, objects);
-            Database::Reader(Box::new(within(patience, &place, &requests, reader).await?.map_err(failed)?))
+            Database::Reader(Box::new(within(patience, &requests, reader).await?.map_err(failed)?))
         } else {
             let writer = open_writer(&config, objects, made.overwrites_conditionally);
-            Database::Writer(within(patience, &place, &requests, writer).await?.map_err(failed)?)
+            Database::Writer(within(patience, &requests, writer).await?.map_err(failed)?)
         };
         Ok(Self::new(database, made.durable, patience, requests))
     }
@@ -88,14 +86,13 @@ impl SlateStore {
 
 async fn within<T>(
     patience: Duration,
-    place: &str,
     requests: &Requests,
     opening: impl Future<Output = T>,
 ) -> Result<T, OpenError> {
     tokio::time::timeout(patience, opening).await.map_err(|_| {
         let why = requests.failure().unwrap_or_else(|| "no answer".to_owned());
         let source = StoreError::Unavailable(format!("{why} (for {} s)", patience.as_secs_f32()));
-        OpenError::Store { place: place.to_owned(), source }
+        OpenError::Store { source }
     })
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Objects {
 
 /// Makes the client of a place. Nothing is sent.
 pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
-    let wrong = |why: String| OpenError::Settings { place: config.to_string(), why };
+    let wrong = |why: String| OpenError::Settings { why };
     let remote =
         |store: Arc<dyn ObjectStore>| Objects { store, durable: true, overwrites_conditionally: true };
     match &config.place {
@@ -76,7 +76,7 @@ pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
         }
         Place::Directory { directory } => {
             if config.read_only && !directory.is_dir() {
-                return Err(OpenError::MissingStore { place: config.to_string() });
+                return Err(OpenError::MissingStore);
             }
             std::fs::create_dir_all(directory).map_err(|error| wrong(in_a_line(&error)))?;
             let store = LocalFileSystem::new_with_prefix(directory);
@@ -93,10 +93,9 @@ pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
 fn settings<K: FromStr>(config: &Config) -> Result<Vec<(K, String)>, OpenError> {
     let read = |(name, value): &(String, crate::Secret)| match K::from_str(&name.to_ascii_lowercase()) {
         Ok(key) => Ok((key, value.reveal().to_owned())),
-        Err(_) => Err(OpenError::Settings {
-            place: config.to_string(),
-            why: format!("there is no setting {name} of this object store"),
-        }),
+        Err(_) => {
+            Err(OpenError::Settings { why: format!("there is no setting {name} of this object store") })
+        }
     };
     config.settings.iter().map(read).collect()
 }

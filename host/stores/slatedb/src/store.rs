@@ -9,10 +9,11 @@ use kvfs_contract::{
     key_range,
 };
 use slatedb::config::ScanOptions;
-use slatedb::{CloseReason, Db, DbIterator, DbReader, ErrorKind, WriteBatch};
+use slatedb::{CloseReason, Db, DbIterator, DbReader, WriteBatch};
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::RwLock;
 
@@ -40,13 +41,15 @@ pub(crate) enum Database {
 /// A store in an object store.
 ///
 /// A buffered apply is in memory when it returns, and in the object store at most about five
-/// seconds later, with the next durable apply, or with [`close`](Self::close). Dropping the store
+/// seconds later, with the next durable apply, or with [`close`](AsyncKvStore::close). Dropping the store
 /// loses what waits.
 pub struct SlateStore {
     database: Database,
     limits: Limits,
     patience: Duration,
     requests: Arc<Requests>,
+    /// True once a newer opener is known to have the database. SlateDB itself learns of it in steps.
+    overtaken: AtomicBool,
     /// Held for writing from the check of guards until the database has the mutations.
     gate: Arc<RwLock<()>>,
 }
@@ -58,7 +61,15 @@ impl SlateStore {
         patience: Duration,
         requests: Arc<Requests>,
     ) -> Self {
-        Self { database, limits: Limits::standard(durable), patience, requests, gate: Arc::default() }
+        let overtaken = AtomicBool::new(false);
+        Self {
+            database,
+            limits: Limits::standard(durable),
+            patience,
+            requests,
+            overtaken,
+            gate: Arc::default(),
+        }
     }
 
     /// Returns the requests made to the object store so far.
@@ -66,27 +77,17 @@ impl SlateStore {
         self.requests.counts()
     }
 
-    /// Puts everything that waits into the object store, and ends the database's own tasks. Later
-    /// calls fail with `unavailable`.
-    ///
-    /// # Errors
-    /// The last changes are not durable; what was durable before stays. A writer that was overtaken
-    /// by a newer one gets [`StoreError::AccessDenied`].
-    pub async fn close(&self) -> Result<(), StoreError> {
-        let closed = match &self.database {
-            Database::Writer(writer) => {
-                if let Some(CloseReason::Fenced) = writer.status().close_reason {
-                    let _ = self.within(writer.close()).await;
-                    return Err(StoreError::AccessDenied);
-                }
-                self.within(writer.close()).await?
-            }
-            Database::Reader(reader) => self.within(reader.close()).await?,
-        };
-        match closed {
-            Err(error) if error.kind() == ErrorKind::Closed(CloseReason::Clean) => Ok(()),
-            closed => closed.map_err(|error| meaning(&error)),
+    /// Returns what an error of SlateDB means.
+    fn failed(&self, error: &slatedb::Error) -> StoreError {
+        let meaning = meaning(error);
+        if meaning == StoreError::AccessDenied {
+            self.overtaken.store(true, Ordering::Release);
         }
+        meaning
+    }
+
+    fn check_overtaken(&self) -> Result<(), StoreError> {
+        if self.overtaken.load(Ordering::Acquire) { Err(StoreError::AccessDenied) } else { Ok(()) }
     }
 
     /// Waits for the object store as long as a call may.
@@ -105,7 +106,7 @@ impl SlateStore {
             Database::Writer(writer) => self.within(writer.get(&key)).await?,
             Database::Reader(reader) => self.within(reader.get(&key)).await?,
         };
-        value.map(|value| value.map(unblocked)).map_err(|error| meaning(&error))
+        value.map(|value| value.map(unblocked)).map_err(|error| self.failed(&error))
     }
 
     async fn values(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
@@ -129,7 +130,12 @@ impl SlateStore {
             Database::Writer(writer) => self.within(writer.scan_with_options(keys, &options)).await?,
             Database::Reader(reader) => self.within(reader.scan_with_options(keys, &options)).await?,
         };
-        iterator.map_err(|error| meaning(&error))
+        iterator.map_err(|error| self.failed(&error))
+    }
+
+    /// Puts everything that waits into the object store.
+    async fn flush(&self, writer: &Db) -> Result<(), StoreError> {
+        self.within(writer.flush()).await?.map_err(|error| self.failed(&error))
     }
 
     /// Hands mutations to the database, if the guards hold.
@@ -164,7 +170,7 @@ impl SlateStore {
             written
         });
         match tokio::time::timeout(self.patience, writing).await {
-            Ok(Ok(written)) => written.map(drop).map_err(|error| meaning(&error)),
+            Ok(Ok(written)) => written.map(drop).map_err(|error| self.failed(&error)),
             Ok(Err(ended)) => Err(StoreError::Fault(format!("the task that writes ended: {ended}"))),
             Err(_) => Err(StoreError::UnknownOutcome),
         }
@@ -180,6 +186,7 @@ impl AsyncKvStore for SlateStore {
 
     async fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         self.limits.check_get(keys)?;
+        self.check_overtaken()?;
         let _gate = self.within(self.gate.read()).await?;
         self.values(keys).await
     }
@@ -194,13 +201,14 @@ impl AsyncKvStore for SlateStore {
         if key_range(start, end).is_none() || max_entries == 0 {
             return Ok(Vec::new());
         }
+        self.check_overtaken()?;
         let max_bytes = max_bytes.min(MAX_SCAN_BYTES);
         let last = if end.is_empty() { vec![FIRST + 1] } else { kept(end) };
         let _gate = self.within(self.gate.read()).await?;
         let mut entries = self.iterate(kept(start)..last, max_bytes).await?;
         let mut budget = ScanBudget::new(max_entries, max_bytes);
         let mut page = Vec::new();
-        while let Some(found) = self.within(entries.next()).await?.map_err(|error| meaning(&error))? {
+        while let Some(found) = self.within(entries.next()).await?.map_err(|error| self.failed(&error))? {
             if found.key.first() != Some(&FIRST) {
                 return Err(StoreError::Corrupt(
                     "a key without its first byte; restore the bucket".to_owned(),
@@ -223,20 +231,40 @@ impl AsyncKvStore for SlateStore {
     ) -> Result<(), StoreError> {
         self.limits.check_apply(guards, mutations)?;
         let Database::Writer(writer) = &self.database else { return Err(StoreError::ReadOnly) };
+        self.check_overtaken()?;
         if !guards.is_empty() || !mutations.is_empty() {
             self.write(writer, guards, mutations).await?;
         }
         if level == Durability::Buffered {
             return Ok(());
         }
-        match self.within(writer.flush()).await {
-            Ok(Ok(())) => Ok(()),
+        match self.flush(writer).await {
+            Ok(()) => Ok(()),
             // They are in memory, and reach the object store if it comes back; or a newer writer's
             // log took their place.
-            _ if !mutations.is_empty() => Err(StoreError::UnknownOutcome),
-            Ok(Err(error)) => Err(meaning(&error)),
+            Err(_) if !mutations.is_empty() => Err(StoreError::UnknownOutcome),
             Err(error) => Err(error),
         }
+    }
+
+    /// Puts everything that waits into the object store, as a table that the next opening need not
+    /// read, and ends the database's own tasks. Later calls fail with `unavailable`.
+    async fn close(&self) -> Result<(), StoreError> {
+        let writer = match &self.database {
+            Database::Writer(writer) => writer,
+            Database::Reader(reader) => {
+                // It has nothing to lose.
+                let _ = self.within(reader.close()).await;
+                return Ok(());
+            }
+        };
+        if writer.status().close_reason != Some(CloseReason::Clean) {
+            self.flush(writer).await?;
+            // From here on everything is durable, and the table is only to save the next opening
+            // time.
+            let _ = self.within(writer.close()).await;
+        }
+        Ok(())
     }
 }
 

@@ -55,6 +55,9 @@ pub struct Config {
     pub place: Place,
     /// The path in it that all the store's objects are below.
     pub path: Path,
+    /// Makes a store where its path holds nothing. Otherwise that is an error, since a mistyped name
+    /// must not make a second store. A directory always becomes one.
+    pub create: bool,
     /// Opens for reading only: changes nothing in the object store, and ends no writer.
     pub read_only: bool,
     /// The longest time that a call waits for the object store. SlateDB repeats failed requests; a
@@ -115,6 +118,7 @@ impl Config {
         Self {
             place,
             path,
+            create: false,
             read_only: false,
             patience: PATIENCE,
             cache_bytes: CACHE_BYTES,

@@ -1,7 +1,9 @@
 //! The rules of the four functions.
 
 use crate::objects::{Objects, Store, open, over};
-use kvfs_contract::{Durability, KvStore, MAX_ANSWER_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, StoreError};
+use kvfs_contract::{
+    AsyncKvStore, Durability, KvStore, MAX_ANSWER_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, StoreError,
+};
 use kvfs_store_rig::Calls;
 
 fn keys(store: &mut Store, start: &[u8], end: &[u8]) -> Vec<Vec<u8>> {

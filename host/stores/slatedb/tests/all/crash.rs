@@ -1,6 +1,7 @@
 //! Cuts at every change of the object store.
 
 use crate::objects::{Objects, open, over};
+use kvfs_contract::AsyncKvStore;
 use kvfs_store_rig::{Calls, Random, State};
 
 /// An apply: the state after it, and, if it was durable, how many changes the object store had when

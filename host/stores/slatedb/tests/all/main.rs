@@ -7,4 +7,5 @@ mod crash;
 mod model;
 mod opening;
 mod requests;
+mod s3;
 mod taking_over;

@@ -1,6 +1,7 @@
 //! Random calls, compared with an ordered map.
 
 use crate::objects::{Objects, open, over};
+use kvfs_contract::AsyncKvStore;
 use kvfs_slatedb_store::Config;
 use kvfs_store_rig::{Calls, Changes, Random, State, change};
 

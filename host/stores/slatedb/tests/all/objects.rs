@@ -29,7 +29,9 @@ pub(crate) fn open(config: Config) -> Store {
 
 /// Returns the configuration of the store at `agents` in an object store.
 pub(crate) fn over(objects: &Arc<impl ObjectStore>) -> Config {
-    Config::over(objects.clone(), "agents", true)
+    let mut config = Config::over(objects.clone(), "agents", true);
+    config.create = true;
+    config
 }
 
 /// What an object store does wrong.

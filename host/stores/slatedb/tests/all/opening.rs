@@ -2,6 +2,7 @@
 
 use crate::objects::{Faults, Objects, open, over, try_open};
 use futures_util::FutureExt;
+use kvfs_contract::AsyncKvStore;
 use kvfs_slatedb_store::{Config, OpenError};
 use kvfs_store_rig::Calls;
 use object_store::memory::InMemory;
@@ -26,14 +27,26 @@ fn a_reader_makes_no_store() {
     let objects = Objects::new();
     let mut config = over(&objects);
     config.read_only = true;
-    assert!(matches!(refusal(config), OpenError::MissingStore { .. }));
+    assert!(matches!(refusal(config), OpenError::MissingStore));
     assert_eq!(objects.log().len(), 0);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("none");
     let mut config = Config::from_url(&format!("slatedb:file://{}", path.display())).unwrap();
     config.read_only = true;
-    assert!(matches!(refusal(config), OpenError::MissingStore { .. }));
+    assert!(matches!(refusal(config), OpenError::MissingStore));
     assert!(!path.exists());
+}
+
+#[test]
+fn a_writer_makes_a_store_only_if_asked_to() {
+    let objects = Objects::new();
+    let mut config = over(&objects);
+    config.create = false;
+    let error = refusal(config.clone());
+    assert!(matches!(error, OpenError::MissingStore), "{error:?}");
+    assert!(error.to_string().contains("--create") && objects.log().is_empty());
+    open(over(&objects));
+    open(config);
 }
 
 #[test]
@@ -59,7 +72,7 @@ fn an_object_store_that_ignores_conditions_is_refused_new_and_old() {
     let ignoring = Faults { ignores_conditions: true, ..Faults::default() };
     objects.set(ignoring);
     let error = refusal(over(&objects));
-    assert!(matches!(error, OpenError::Unconditional { .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Unconditional), "{error:?}");
     assert!(!error.to_string().contains('\n'));
     let made = objects.log();
     assert!(made.iter().all(|(path, _)| path.as_ref() == "agents/kvfs-store"), "{made:?}");
@@ -67,7 +80,7 @@ fn an_object_store_that_ignores_conditions_is_refused_new_and_old() {
     let mut store = open(over(&objects));
     store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
     objects.set(ignoring);
-    assert!(matches!(refusal(over(&objects)), OpenError::Unconditional { .. }));
+    assert!(matches!(refusal(over(&objects)), OpenError::Unconditional));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Two openers of one store.
 
 use crate::objects::{Faults, Objects, open, over};
-use kvfs_contract::{Durability, KvStore, StoreError};
+use kvfs_contract::{AsyncKvStore, Durability, KvStore, StoreError};
 use kvfs_store_rig::Calls;
 use std::time::Duration;
 
