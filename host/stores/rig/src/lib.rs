@@ -6,6 +6,7 @@
 //! - [`Handle`] lets threads take turns on the medium, one call at a time, in an order that a seed
 //!   decides;
 //! - [`Calls`] adds short forms of a store's calls;
+//! - [`rules`] checks the contract on any empty store;
 //! - [`Known`] tracks the states that a store may have after a cut at any call;
 //! - [`Blocking`] calls a store whose answers come later;
 //! - [`Race`] runs several openers on one medium;
@@ -17,6 +18,7 @@ mod random;
 mod calls;
 mod known;
 mod race;
+pub mod rules;
 mod trial;
 mod turns;
 

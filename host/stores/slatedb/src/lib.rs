@@ -22,7 +22,6 @@
 
 mod clock;
 mod requests;
-mod secret;
 
 mod error;
 
@@ -37,6 +36,5 @@ mod open;
 
 pub use error::OpenError;
 pub use requests::Counts;
-pub use secret::Secret;
 pub use store::SlateStore;
 pub use url::{Config, Place, UrlError};

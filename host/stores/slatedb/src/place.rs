@@ -91,7 +91,8 @@ pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
 
 /// Reads the names of the settings given beside the environment.
 fn settings<K: FromStr>(config: &Config) -> Result<Vec<(K, String)>, OpenError> {
-    let read = |(name, value): &(String, crate::Secret)| match K::from_str(&name.to_ascii_lowercase()) {
+    let read = |(name, value): &(String, kvfs_contract::Secret)| match K::from_str(&name.to_ascii_lowercase())
+    {
         Ok(key) => Ok((key, value.reveal().to_owned())),
         Err(_) => {
             Err(OpenError::Settings { why: format!("there is no setting {name} of this object store") })

@@ -1,6 +1,6 @@
 //! URLs of stores, and what opening one needs to know.
 
-use crate::secret::Secret;
+use kvfs_contract::Secret;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use std::fmt;

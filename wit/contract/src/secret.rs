@@ -1,16 +1,15 @@
 //! Text that no message shows.
 
 use std::fmt;
-use zeroize::Zeroizing;
 
-/// Text that neither `Debug` nor `Display` shows, and that is cleared when it is dropped.
+/// Text that neither `Debug` nor `Display` shows: a password, a key, a token.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(String);
 
 impl Secret {
     /// Hides `text`.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(text.into())
     }
 
     /// Returns the text.
