@@ -73,7 +73,7 @@ fn reading_cold_costs_few_gets_and_reading_again_none() {
 fn opening_costs_the_same_whatever_there_is() {
     let objects = Objects::new();
     let mut costs = Vec::new();
-    for round in 0..6u32 {
+    for round in 0..8u32 {
         let mut store = open(over(&objects));
         costs.push(store.store.counts());
         for number in 0..50 * round {
@@ -81,12 +81,13 @@ fn opening_costs_the_same_whatever_there_is() {
         }
         store.wait(store.store.close()).unwrap();
     }
-    println!("{costs:?}");
-    for cost in &costs {
-        assert!(cost.puts + cost.lists <= 12 && cost.gets <= 32, "{costs:?}");
-    }
+    // The background's first look for work may be counted or not.
     let total = |cost: &Counts| cost.puts + cost.gets + cost.lists + cost.deletes;
-    assert!(total(&costs[5]) <= total(&costs[1]) + 2, "{costs:?}");
+    let least = |costs: &[Counts]| costs.iter().copied().min_by_key(total).unwrap();
+    let (small, large) = (least(&costs[1..4]), least(&costs[4..]));
+    assert!(small.puts <= 6 && small.lists <= 3 && small.gets <= 26, "{costs:?}");
+    assert!(total(&large) <= total(&small) + 2, "{costs:?}");
+    assert!(costs.iter().all(|cost| total(cost) <= 80), "{costs:?}");
 }
 
 #[test]
