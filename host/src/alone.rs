@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use kvfs_contract::{ScanBudget, gather, key_range};
+use kvfs_gathered::Changes;
 
-use crate::gathered::{Changes, DiskRoom, grows};
+use crate::room::{DiskRoom, grows};
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError};
 
 /// Bytes from which on an apply goes to the store at once: beside writing so much, a call costs

@@ -29,7 +29,8 @@ pub enum StoreAccess {
     Together,
     /// The opener has the store until another one opens it, which ends this one: its next change,
     /// and every later call, is [`StoreError::Unavailable`]. Meanwhile buffered applies are
-    /// gathered in memory.
+    /// gathered in memory. A store at a distance is had so unless told otherwise, and is lost only to an
+    /// opener of the same volume.
     Alone,
 }
 

@@ -78,8 +78,8 @@ impl<'k> OpenOptions<'k> {
         Self { on_rollback, ..self }
     }
 
-    /// Opens a store in a directory alone or together with others: see [`FileStore`]. Any other is
-    /// always had alone.
+    /// Opens a store in a directory, or one at a distance, alone or together with others: see
+    /// [`FileStore`](crate::FileStore) and [`StoreAccess`]. Any other is always had alone.
     pub fn access(self, access: StoreAccess) -> Self {
         Self { access: Some(access), ..self }
     }
@@ -354,6 +354,7 @@ fn unsealed(url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Durability, Mutation};
 
     fn key(byte: u8) -> UserKey {
         UserKey::from_key_file(vec![byte; 32]).unwrap()

@@ -24,8 +24,16 @@ const MAX_CLOSE_WAIT: Duration = Duration::from_secs(10);
 /// linker, and [`BlockOn`](crate::BlockOn) makes a [`SyncStore`](crate::SyncStore) of it for any thread.
 ///
 /// # Durability
-/// The server's: the page of each kind says what a buffered and a durable apply survive. The host
-/// keeps no mark beside it ([`Marked`](crate::Marked)), since the next host could not see one.
+/// A durable apply survives what the server says it does: see the page of each kind. Opened by
+/// [`open_store`](crate::open_store), it writes behind: buffered applies wait in this process's memory,
+/// at most a quarter of a second and 1 MiB while the server answers, and are sent as one. The end of
+/// the process sends them, a kill loses them: a suffix after the last durable apply. With
+/// [`StoreAccess::Together`](crate::StoreAccess::Together) the server has each of them when it returns.
+///
+/// There is no mark beside it ([`Marked`](crate::Marked)): the next host could not see one. So a server
+/// that forgets what it had acknowledged, as after a failover to a replica that lagged behind, is not
+/// noticed when the store is opened. `Marked::open` around it, with a file that this host keeps, notices
+/// it on this host.
 ///
 /// # Closing
 /// [`RemoteStore::close`] makes everything durable. Without it the last handle does so when it is

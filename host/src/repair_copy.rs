@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::copying::{Amount, copy_all};
 use crate::file_names::{kept_names, sync_parent, with_suffix};
-use crate::gathered::free_bytes;
 use crate::marked::{Beside, Marked};
 use crate::redb_store::is_locked;
+use crate::room::free_bytes;
 use crate::{AnyStore, Damage, OpenError, OpenOptions, RedbSalvage, RedbStore, StoreError};
 
 /// A copy of all that can be read of a store in one file, to be repaired and put in its place.

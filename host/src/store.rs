@@ -61,7 +61,8 @@ pub trait SyncStore: Send + Sync {
     /// # Durability
     /// At [`Durability::Durable`] this and every earlier `apply` survive a crash of the host when
     /// the call returns. Without mutations it is a barrier. A store in memory treats both levels
-    /// alike and says so in [`Limits::durable`].
+    /// alike and says so in [`Limits::durable`]. A buffered apply may wait in the store's memory as
+    /// long as nobody else changes the same keys: see [`Durability::Buffered`].
     ///
     /// # Errors
     /// [`StoreError::Conflict`]: a guard did not hold. [`StoreError::TooLarge`]: over the limits.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 #[cfg(test)]
 use std::sync::Arc;
 
+use kvfs_gathered::Changes;
 use redb::{
     Builder, CommitError, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase,
     StorageError, TableDefinition, TableError, TableHandle, TransactionError,
@@ -14,7 +15,7 @@ use redb::{
 use super::gate::Gate;
 use super::quiet::{NO_SENSE, quietly};
 use super::shadow::Shadow;
-use crate::gathered::Changes;
+
 use crate::marked::{Beside, MARK_KEY};
 use crate::{Mutation, OpenError};
 

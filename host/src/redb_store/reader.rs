@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kvfs_contract::{ScanBudget, key_range};
+use kvfs_gathered::Changes;
 use redb::StorageError;
 
 use super::file::{self, AnyDatabase, Reading};
 use super::quiet::calling;
 use super::state::{LIMITS, State, store_error};
-use crate::gathered::Changes;
+
 use crate::marked::{Beside, Marked};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 

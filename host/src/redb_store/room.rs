@@ -10,7 +10,7 @@ use std::path::Path;
 use redb::{Database, StorageError};
 
 use super::file::of_transaction;
-use crate::gathered::{DiskRoom, changes_within};
+use crate::room::{DiskRoom, changes_within};
 
 /// The known room for a file.
 #[derive(Debug, Default)]

@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 
 use bytes::Bytes;
 use kvfs_contract::{Answer, KeyRange, ScanBudget};
+use kvfs_gathered::{Changes, StoredEntry};
 use redb::{AccessGuard, StorageError};
 
 use super::file::Table;
-use crate::gathered::{Changes, StoredEntry};
 use crate::{Entry, Guard, Limits, MAX_ANSWER_BYTES, StoreError, contract};
 
 pub(super) const LIMITS: Limits = Limits::standard(true);
@@ -26,7 +26,10 @@ impl std::fmt::Debug for State {
 
 type Bytestring<'t> = AccessGuard<'t, &'static [u8]>;
 
-impl StoredEntry for (Bytestring<'_>, Bytestring<'_>) {
+/// An entry of the file: key and value.
+struct Stored<'t>(Bytestring<'t>, Bytestring<'t>);
+
+impl StoredEntry for Stored<'_> {
     fn key(&self) -> &[u8] {
         self.0.value()
     }
@@ -59,6 +62,7 @@ impl State {
 
     pub(super) fn page(&self, range: KeyRange<'_>, budget: ScanBudget) -> Result<Vec<Entry>, StorageError> {
         let stored = redb::ReadableTable::range::<&[u8]>(self.table()?, range)?;
+        let stored = stored.map(|entry| entry.map(|(key, value)| Stored(key, value)));
         self.overlay.merge(range, stored, budget)
     }
 

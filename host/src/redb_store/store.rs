@@ -14,15 +14,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use kvfs_contract::{ScanBudget, key_range};
+use kvfs_gathered::Changes;
 use redb::{Database, DatabaseError, StorageError};
 
 use super::file::{self, OpenFile, Opener};
 use super::quiet::{calling, quietly};
 use super::room::Room;
 use super::state::{LIMITS, State, given_up, poisoned, store_error};
+
 use crate::ends::{self, Ends};
-use crate::gathered::{Changes, grows};
 use crate::marked::{Beside, Marked};
+use crate::room::grows;
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 /// A store in one [redb](https://docs.rs/redb) file. A clone is another handle on the same store.

@@ -66,6 +66,9 @@ impl<'a> Mutation<&'a [u8]> {
 pub enum Durability {
     /// Visible to every later call and safe from the end of the calling instance, however it ends.
     /// A crash of the host may lose it.
+    ///
+    /// A store through which alone the caller's keys are changed may hold it in memory and send it
+    /// later, in order, several applies as one; if that is refused, every later call fails.
     Buffered,
     /// As `Buffered`, and safe from a crash of the host. Every earlier `apply` of the instance
     /// becomes durable with it, so what a crash loses is always a suffix.

@@ -30,11 +30,13 @@ pub(crate) struct RunArgs {
     pub(super) create: bool,
     #[command(flatten)]
     pub(super) key: KeyArgs,
-    /// Has the store file:DIR alone, or together with other programs. A redb store is always alone.
+    /// Has the store file:DIR, or one at a distance, alone or together with other programs. A redb
+    /// store is always alone, and a store at a distance unless told otherwise.
     ///
     /// Alone, small changes are faster: they wait in memory, at most 16 MiB and about 5 seconds long,
     /// until the guest syncs or ends. A kill loses what waits, and so does another program that opens
-    /// the store, after which this guest's changes fail.
+    /// the store, after which this guest's changes fail. Of a store at a distance, a quarter of a second
+    /// and 1 MiB wait, and only another program that opens the same volume ends this guest's changes.
     #[arg(long, value_name = "alone|together", value_parser = parse_access)]
     pub(super) store_access: Option<StoreAccess>,
     /// Sets a variable in the guest's environment; may be given many times.

@@ -1,3 +1,9 @@
-//! Tests of the runtime.
+//! Tests of the runtime, and of writing behind.
 
+mod near;
+mod server;
+
+mod behind;
+mod engine;
+mod openers;
 mod runtime;

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, btree_map};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kvfs_contract::{KeyRange, ScanBudget};
+use kvfs_contract::{Durability, KeyRange, ScanBudget};
 
-use crate::{Durability, Entry, Guard, Mutation};
+type Entry = kvfs_contract::Entry<Bytes>;
+type Guard<'a> = kvfs_contract::Guard<&'a [u8]>;
+type Mutation<'a> = kvfs_contract::Mutation<&'a [u8]>;
 
 /// Most bytes of buffered changes in memory; an apply that would exceed it commits. It bounds the
 /// host's memory, and is one batch of the largest size.
@@ -21,8 +23,8 @@ pub const MAX_BUFFERED_AGE: Duration = Duration::from_secs(5);
 const ENTRY_OVERHEAD_BYTES: usize = 128;
 
 /// Changed keys with their new values; `None` where the key was removed.
-#[derive(Debug, Default)]
-pub(crate) struct Changes {
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
     changes: BTreeMap<Bytes, Option<Bytes>>,
     size_bytes: usize,
     /// When the oldest of them was made.
@@ -30,8 +32,10 @@ pub(crate) struct Changes {
 }
 
 /// An entry of the store behind, which is copied only if it is returned.
-pub(crate) trait StoredEntry {
+pub trait StoredEntry {
+    /// Returns its key.
     fn key(&self) -> &[u8];
+    /// Returns the entry itself.
     fn into_entry(self) -> Entry;
 }
 
@@ -47,26 +51,75 @@ impl StoredEntry for Entry {
 
 impl Changes {
     /// Memory that the changes take; 0 only if there are none.
-    pub(crate) fn size_bytes(&self) -> usize {
+    pub fn size_bytes(&self) -> usize {
         self.size_bytes
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
         *self = Self::default();
     }
 
     /// Returns the change of a key: `None` if there is none, `Some(None)` if it was removed, or its
     /// new value.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<Option<&Bytes>> {
+    pub fn get(&self, key: &[u8]) -> Option<Option<&Bytes>> {
         self.changes.get(key).map(Option::as_ref)
     }
 
-    pub(crate) fn iter(&self) -> btree_map::Iter<'_, Bytes, Option<Bytes>> {
+    /// Returns the changes in the order of their keys.
+    pub fn iter(&self) -> btree_map::Iter<'_, Bytes, Option<Bytes>> {
         self.changes.iter()
     }
 
+    /// Returns the changes of a range in the order of their keys.
+    pub fn range(&self, range: KeyRange<'_>) -> btree_map::Range<'_, Bytes, Option<Bytes>> {
+        self.changes.range::<[u8], _>(range)
+    }
+
+    /// Returns how many keys have changed.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Returns whether nothing has changed.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Returns the bytes of all keys and values, as a batch counts them.
+    pub fn batch_bytes(&self) -> usize {
+        self.size_bytes - self.changes.len() * ENTRY_OVERHEAD_BYTES
+    }
+
+    /// Returns when the oldest of them was made.
+    pub fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// Adds the changes of `later`, which replace those of the same keys.
+    pub fn append(&mut self, later: &Self) {
+        self.since = self.since.or(later.since);
+        for (key, value) in &later.changes {
+            self.set(key.clone(), value.clone());
+        }
+    }
+
+    fn set(&mut self, key: Bytes, value: Option<Bytes>) {
+        self.size_bytes += value.as_ref().map_or(0, Bytes::len);
+        match self.changes.entry(key) {
+            btree_map::Entry::Occupied(mut slot) => {
+                self.size_bytes -= slot.get().as_ref().map_or(0, Bytes::len);
+                slot.insert(value);
+            }
+            btree_map::Entry::Vacant(slot) => {
+                self.size_bytes += slot.key().len() + ENTRY_OVERHEAD_BYTES;
+                slot.insert(value);
+            }
+        }
+    }
+
     /// Returns the changes as mutations.
-    pub(crate) fn mutations(&self) -> Vec<Mutation<'_>> {
+    pub fn mutations(&self) -> Vec<Mutation<'_>> {
         self.changes
             .iter()
             .map(|(key, value)| match value {
@@ -77,29 +130,25 @@ impl Changes {
     }
 
     /// Returns whether nothing in a range has changed.
-    pub(crate) fn is_unchanged(&self, range: KeyRange<'_>) -> bool {
+    pub fn is_unchanged(&self, range: KeyRange<'_>) -> bool {
         self.changes.range::<[u8], _>(range).next().is_none()
     }
 
     /// Returns whether so many more bytes may wait, or go to the store with all that waits.
-    pub(crate) fn has_room(&self, new_bytes: usize) -> bool {
+    pub fn has_room(&self, new_bytes: usize) -> bool {
         self.size_bytes + new_bytes <= MAX_BUFFERED_BYTES
     }
 
     /// Returns whether the next change must go to the store now, with all that waits: because it is
     /// to be durable, or because so much waits, or for so long.
-    pub(crate) fn must_commit(&self, new_bytes: usize, level: Durability) -> bool {
+    pub fn must_commit(&self, new_bytes: usize, level: Durability) -> bool {
         level == Durability::Durable
             || !self.has_room(new_bytes)
             || self.since.is_some_and(|since| since.elapsed() >= MAX_BUFFERED_AGE)
     }
 
     /// Returns whether a guard holds; asks the store behind only if no change tells.
-    pub(crate) fn holds<E>(
-        &self,
-        guard: &Guard<'_>,
-        behind: impl FnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
+    pub fn holds<E>(&self, guard: &Guard<'_>, behind: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
         match self.get(guard.key) {
             Some(changed) => Ok(guard.holds(changed.map(Bytes::as_ref))),
             None => behind(),
@@ -107,7 +156,7 @@ impl Changes {
     }
 
     /// Returns the value of a key; asks the store behind only if no change tells.
-    pub(crate) fn value<E>(
+    pub fn value<E>(
         &self,
         key: &[u8],
         behind: impl FnOnce() -> Result<Option<Bytes>, E>,
@@ -119,7 +168,7 @@ impl Changes {
     }
 
     /// Adds mutations; a later one on the same key replaces the earlier.
-    pub(crate) fn extend(&mut self, mutations: &[Mutation<'_>]) {
+    pub fn extend(&mut self, mutations: &[Mutation<'_>]) {
         if !mutations.is_empty() {
             self.since.get_or_insert_with(Instant::now);
         }
@@ -140,7 +189,7 @@ impl Changes {
     }
 
     /// Returns a page of the entries of `range`: those of the store behind, with the changes applied.
-    pub(crate) fn merge<S: StoredEntry, E>(
+    pub fn merge<S: StoredEntry, E>(
         &self,
         range: KeyRange<'_>,
         mut stored: impl Iterator<Item = Result<S, E>>,
