@@ -50,6 +50,10 @@ const MAX_SEGMENTS_AT_END: u64 = 8;
 const MAX_COLLECTIONS_WHEN_FULL: usize = 16;
 const LIVE_PER_ROOM: u64 = 32;
 
+/// On a full disk, a segment is worth a copy if so many starts of segments are as long as its
+/// garbage.
+const START_PER_GARBAGE: u64 = 4;
+
 /// On a full disk, collections that failed are tried again after so much less of the live bytes.
 const LIVE_PER_TRY: u64 = 16;
 
@@ -274,10 +278,14 @@ fn free_some<D: Directory>(log: &mut Log<D>, enough: u64) -> u64 {
     }
     let mut freed = retired;
     for _ in 0..MAX_COLLECTIONS_WHEN_FULL {
-        let movable = candidates(log).into_iter().filter(|candidate| !log.stays.contains(&candidate.epoch));
-        let victim = movable.max_by_key(Candidate::garbage_share);
-        let worth = |victim: &Candidate| victim.garbage_bytes() >= victim.bytes / BYTES_PER_GARBAGE;
-        let Some(victim) = victim.filter(worth).filter(|_| freed <= enough) else { break };
+        // A copy begins a segment, whose start takes room.
+        let least = START_PER_GARBAGE * log.own.start_bytes;
+        let worth = |it: &Candidate| it.garbage_bytes() >= (it.bytes / BYTES_PER_GARBAGE).max(least);
+        let movable = candidates(log).into_iter().filter(|it| worth(it) && !log.stays.contains(&it.epoch));
+        let Some(victim) = movable.max_by_key(Candidate::garbage_share) else { break };
+        if freed > enough {
+            break;
+        }
         if copy(log, &[victim.epoch]).and_then(|()| log.sync()).is_err() {
             break;
         }
