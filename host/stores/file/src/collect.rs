@@ -38,7 +38,7 @@ const COLLECTED_AT_OPENING_BYTES: u64 = 1 << 20;
 
 /// As [`LIVE_PER_GARBAGE`], of a store at rest; and the same of the garbage that is always put up
 /// with.
-const LIVE_PER_GARBAGE_AT_REST: u64 = 10;
+const LIVE_PER_GARBAGE_AT_REST: u64 = 12;
 const MIN_PER_GARBAGE_AT_REST: u64 = 4;
 
 /// Most bytes copied at an orderly end, which nobody wants to wait for long, or so many segments.
@@ -150,6 +150,12 @@ fn go_on<D: Directory>(log: &mut Log<D>, written_bytes: u64) {
 
 /// Collects more than while the store is in use, for a while.
 pub(crate) fn at_end<D: Directory>(log: &mut Log<D>) {
+    if log.full_until_live_bytes.is_some() {
+        if_due_when_full(log);
+    }
+    if !log.is_writable() || log.full_until_live_bytes.is_some() {
+        return;
+    }
     log.moving = None;
     let at_most = MAX_BYTES_AT_END.max(segment_bytes(log) * MAX_SEGMENTS_AT_END);
     let min_garbage_bytes = log.options.min_garbage_bytes / MIN_PER_GARBAGE_AT_REST;
@@ -159,8 +165,13 @@ pub(crate) fn at_end<D: Directory>(log: &mut Log<D>) {
         let Due::Now(victims) = due(log, spare, Own::May) else { break };
         copied += victims.iter().map(|&victim| log.index.usage.of(victim).live_bytes).sum::<u64>();
         let before = log.size_bytes();
-        // A failure leaves the garbage.
-        if !log.is_writable() || collect(log, &victims).is_err() {
+        match collect(log, &victims) {
+            Ok(()) => {}
+            Err(StoreError::QuotaExceeded) if log.is_writable() && with_reserve(log, at_most) > 0 => {}
+            // The garbage stays.
+            Err(_) => return,
+        }
+        if !log.is_writable() {
             return;
         }
         // The starts of small segments are garbage that comes back.
@@ -263,10 +274,16 @@ fn if_due_when_full<D: Directory>(log: &mut Log<D>) {
         return;
     }
     log.moving = None;
-    reserve::give_up(&log.directory);
-    let freed = free_some(log, live / LIVE_PER_ROOM);
-    reserve::keep(&log.directory, log.reserve_bytes);
+    let freed = with_reserve(log, live / LIVE_PER_ROOM);
     log.full_until_live_bytes = (freed == 0).then_some(live - live / LIVE_PER_TRY);
+}
+
+/// As [`free_some`], with the room of the reserve.
+fn with_reserve<D: Directory>(log: &mut Log<D>, enough: u64) -> u64 {
+    reserve::give_up(&log.directory);
+    let freed = free_some(log, enough);
+    reserve::keep(&log.directory, log.reserve_bytes);
+    freed
 }
 
 /// Collects the segments with most garbage, up to so many bytes of it. Returns how many that were.

@@ -5,7 +5,7 @@
 pub struct Options {
     /// Garbage that is always put up with; 4 MiB unless told.
     pub min_garbage_bytes: u64,
-    /// Least room kept on the disk for opening and removing when it is full; 1 MiB unless told.
+    /// Least room kept on the disk for opening and removing when it is full; 2 MiB unless told.
     pub reserve_bytes: usize,
     /// A segment ends at this size, or at a 32nd of the live bytes if that is more; 2 MiB unless
     /// told.
@@ -32,7 +32,7 @@ impl Options {
     /// What holds unless told.
     pub const DEFAULT: Self = Self {
         min_garbage_bytes: 4 << 20,
-        reserve_bytes: 1 << 20,
+        reserve_bytes: 2 << 20,
         min_segment_bytes: 2 << 20,
         max_segment_bytes: 1 << 30,
         max_recent_changes: 100_000,

@@ -15,9 +15,9 @@ const RESERVE_PER_RECORD: usize = 2;
 /// The reserve is for records whose values have at most one byte for so many of its own.
 const RESERVE_PER_VALUES: usize = 64;
 
-/// The reserve has one byte for so many live ones: half of a segment, so that one that is half
-/// garbage can be collected.
-const LIVE_PER_RESERVE: u64 = 64;
+/// The reserve has one byte for so many live ones: as much as a segment, so that any of them can be
+/// collected.
+const LIVE_PER_RESERVE: u64 = 32;
 
 /// Most bytes of the reserve, unless more are asked for.
 const MAX_RESERVE_BYTES: usize = 16 << 20;

@@ -228,7 +228,7 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// As [`FileStore::change`].
     pub fn end(&mut self) -> Result<(), StoreError> {
-        if self.0.is_writable() && self.0.full_until_live_bytes.is_none() && !self.0.index.is_damaged() {
+        if self.0.is_writable() && !self.0.index.is_damaged() {
             collect::at_end(&mut self.0);
         }
         let replays_much = self.0.replay_bytes > MAX_REPLAY_AT_END_BYTES && self.0.index.recent_changes() > 0;
