@@ -54,8 +54,9 @@ const LIVE_PER_ROOM: u64 = 32;
 /// garbage.
 const START_PER_GARBAGE: u64 = 4;
 
-/// On a full disk, collections that failed are tried again after so much less of the live bytes.
-const LIVE_PER_TRY: u64 = 16;
+/// On a full disk, collections that failed are tried again once so much less of the live bytes is
+/// there: before the removals of small values have used the reserve up.
+const LIVE_PER_TRY: u64 = 64;
 
 /// A segment that may be collected.
 #[derive(Clone, Copy, Debug)]

@@ -310,8 +310,9 @@ impl<D: Directory> Log<D> {
     pub(crate) fn list(&self, without: &[u64]) -> List {
         let own = (self.own.lease.epoch, self.own.end, self.own.synced_to, self.own.salt);
         let older = self.older.iter().map(Older::part);
-        let (gone, stay): (Vec<_>, Vec<_>) =
-            older.chain([own]).partition(|(epoch, ..)| without.contains(epoch) || self.emptied.contains(epoch));
+        let (gone, stay): (Vec<_>, Vec<_>) = older
+            .chain([own])
+            .partition(|(epoch, ..)| without.contains(epoch) || self.emptied.contains(epoch));
         let tables = self.index.tables.iter().map(|kept| kept.listed()).collect();
         let gone = gone.into_iter().map(|(epoch, accepted_bytes, ..)| (epoch, accepted_bytes));
         let mut collected: Vec<_> = self.collected.iter().copied().chain(gone).collect();

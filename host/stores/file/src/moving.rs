@@ -64,8 +64,11 @@ pub(crate) fn step<D: Directory>(log: &mut Log<D>, written_bytes: u64) -> Result
     while copied < budget && passed < PASSED_PER_COPIED * budget {
         let Some(&epoch) = moving.left.front() else { break };
         let at_most = (budget - copied).min(MAX_RECORD_BYTES);
-        match gather(log, &mut moving, epoch, at_most) {
-            Ok(bytes) => passed += bytes,
+        let is_done = match gather(log, &mut moving, epoch, at_most) {
+            Ok((bytes, is_done)) => {
+                passed += bytes;
+                is_done
+            }
             Err(error) => {
                 if let StoreError::Corrupt(_) | StoreError::Unavailable(_) = error
                     && !log.index.is_damaged()
@@ -75,13 +78,19 @@ pub(crate) fn step<D: Directory>(log: &mut Log<D>, written_bytes: u64) -> Result
                 end(log, &moving);
                 return Err(error);
             }
-        }
+        };
         match append(log, &mut moving, epoch) {
             Ok(bytes) => copied += bytes,
             Err(error) => {
                 end(log, &moving);
                 return Err(error);
             }
+        }
+        // Only now is nothing of it missing elsewhere.
+        if is_done {
+            moving.left.pop_front();
+            moving.offset = 0;
+            moving.window.clear();
         }
     }
     if moving.left.is_empty() {
@@ -99,30 +108,29 @@ fn end<D: Directory>(log: &mut Log<D>, moving: &Moving) {
 }
 
 /// Gathers the next changes of a segment that count, up to so many bytes and to the end of a record.
-/// Returns how many bytes of the segment it passed over.
+/// Returns how many bytes of the segment it passed over, and whether that was the rest.
 fn gather<D: Directory>(
     log: &Log<D>,
     moving: &mut Moving,
     epoch: u64,
     at_most: u64,
-) -> Result<u64, StoreError> {
+) -> Result<(u64, bool), StoreError> {
     let Some(older) = log.older.iter().find(|older| older.epoch == epoch) else {
-        moving.left.pop_front();
-        return Ok(0);
+        return Ok((0, true));
     };
     let &Older { ref file, accepted_bytes, salt, .. } = older;
     let keeps_removals = hides_older(log, epoch, &moving.victims);
     let (part, window) = (moving.offset..accepted_bytes, std::mem::take(&mut moving.window));
     let mut records = Records::with_window(file, epoch, part, Some(salt), window, COPY_WINDOW_BYTES);
     let builder = &mut moving.builder;
-    let mut done = false;
+    let mut is_done = false;
     let passed = |at: u64| at - moving.offset;
     while (builder.size_bytes() as u64) < at_most && passed(records.offset()) < PASSED_PER_COPIED * at_most {
         let Some(record) = records.next()? else {
             if records.offset() != accepted_bytes {
                 return Err(damaged(epoch, records.offset()));
             }
-            done = true;
+            is_done = true;
             break;
         };
         live_changes(log, &mut records, &record, keeps_removals, |key, value| {
@@ -133,12 +141,7 @@ fn gather<D: Directory>(
     let passed_bytes = passed(records.offset());
     moving.offset = records.offset();
     moving.window = records.into_window();
-    if done {
-        moving.left.pop_front();
-        moving.offset = 0;
-        moving.window.clear();
-    }
-    Ok(passed_bytes)
+    Ok((passed_bytes, is_done))
 }
 
 /// Appends what was gathered of a segment. Returns how many bytes that were.

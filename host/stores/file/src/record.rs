@@ -197,7 +197,8 @@ impl Builder {
 
     /// Returns the changes of a finished record.
     pub(crate) fn changes(&self) -> Option<Vec<Change<'_>>> {
-        let (index, values) = self.bytes.get(HEADER_BYTES..)?.split_at_checked(self.index_end? - HEADER_BYTES)?;
+        let (index, values) =
+            self.bytes.get(HEADER_BYTES..)?.split_at_checked(self.index_end? - HEADER_BYTES)?;
         changes(index, values.len() as u32)
     }
 
@@ -273,7 +274,10 @@ mod tests {
         assert_eq!(builder.push(b"", Some(b"")), 5);
         let record = builder.finish(0, 7, 3, 640, 128, SALT).to_vec();
         builder.clear();
-        let (put, gone) = (Mutation::Put { key: &b"key"[..], value: &b"value"[..] }, Mutation::Delete { key: &b"gone"[..] });
+        let (put, gone) = (
+            Mutation::Put { key: &b"key"[..], value: &b"value"[..] },
+            Mutation::Delete { key: &b"gone"[..] },
+        );
         builder.fill(&[put, gone, Mutation::Put { key: b"", value: b"" }]);
         assert_eq!(builder.finish(0, 7, 3, 640, 128, SALT), record, "in a buffer that was used before");
         let whole = |record: &[u8]| {

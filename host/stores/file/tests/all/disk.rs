@@ -401,7 +401,9 @@ impl File for SimFile {
         self.directory.0.call(|disk| {
             if let Some(("write half", error)) = disk.fail {
                 let half = bytes[..bytes.len() / 2].to_vec();
-                Arc::make_mut(&mut disk.inodes[self.inode]).pending.push(Change::Write(offset as usize, half));
+                Arc::make_mut(&mut disk.inodes[self.inode])
+                    .pending
+                    .push(Change::Write(offset as usize, half));
                 return Err(IoError::new(error, "this call fails"));
             }
             let room = disk.room(self.inode, offset as usize);

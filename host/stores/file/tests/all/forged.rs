@@ -75,7 +75,11 @@ fn what_a_failed_write_left_behind_is_no_record() {
         }
         let disk = directory.disk(|disk| disk.after_kill());
         let mut again = FileStore::open_with(SimDirectory::new(disk), OPTIONS).unwrap();
-        assert_eq!(again.entries(b"", b"").unwrap(), expected, "knows the salt: {knows_salt}, {cuts_nothing}");
+        assert_eq!(
+            again.entries(b"", b"").unwrap(),
+            expected,
+            "knows the salt: {knows_salt}, {cuts_nothing}"
+        );
     }
 }
 
