@@ -44,6 +44,8 @@ mod roll;
 mod checkpoint;
 mod copy;
 
+mod moving;
+
 mod collect;
 mod open;
 mod reader;
