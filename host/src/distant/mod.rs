@@ -7,7 +7,7 @@ mod reach;
 mod delayed;
 
 use crate::any_store::AnyStore;
-use crate::store_url::{Kind, shown};
+use crate::store_url::{Kind, without_secrets};
 use crate::{OpenError, StoreAccess};
 
 /// A store at a distance that is to be opened.
@@ -46,6 +46,6 @@ impl Asked<'_> {
 
     /// Returns the URL without credentials.
     fn place(&self) -> String {
-        shown(self.url).into_owned()
+        without_secrets(self.url).into_owned()
     }
 }
