@@ -10,6 +10,8 @@ mod files;
 mod interrupt;
 #[cfg(feature = "runtime")]
 mod runtime;
+#[cfg(feature = "runtime")]
+mod store_url;
 mod terminal;
 
 // Arguments that several commands take.

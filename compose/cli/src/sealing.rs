@@ -129,7 +129,7 @@ impl KeyArgs {
 }
 
 /// Tells of damage of the store itself.
-pub(crate) fn tell_damage(store: &str, damage: &Damage) {
+pub(crate) fn tell_damage(store: impl Display, damage: &Damage) {
     if damage.is_none() {
         return;
     }

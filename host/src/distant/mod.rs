@@ -11,7 +11,7 @@ mod postgres;
 mod redis;
 
 use crate::any_store::AnyStore;
-use crate::store_url::{Kind, shown};
+use crate::store_url::{Kind, without_secrets};
 use crate::{OpenError, StoreAccess};
 
 /// A store at a distance that is to be opened.
@@ -54,6 +54,6 @@ impl Asked<'_> {
 
     /// Returns the URL without credentials.
     fn place(&self) -> String {
-        shown(self.url).into_owned()
+        without_secrets(self.url).into_owned()
     }
 }
