@@ -27,14 +27,22 @@ pub(crate) struct Config {
     /// Volumes, by the numbers in `mounts`.
     pub(crate) sources: Vec<Source>,
     pub(crate) mounts: Vec<MountSpec>,
-    /// Quotas of volumes.
-    quotas: Vec<(String, Quota)>,
+    /// This component's limits on volumes.
+    limits: Vec<VolumeLimits>,
     /// The audit log; `None` if there is none.
     #[cfg(feature = "audit")]
     pub(crate) audit: Option<Settings>,
     /// The mounts of directories of the host, which are among `mounts` too.
     #[cfg(feature = "host-mounts")]
     pub(crate) hosts: Vec<HostSpec>,
+}
+
+/// Limits on a volume, beside those that were set for it, and the size of its extents if this
+/// component makes it.
+struct VolumeLimits {
+    volume: String,
+    quota: Quota,
+    extent_bytes: u32,
 }
 
 /// A mount of a directory of the host.
@@ -166,12 +174,16 @@ impl Config {
         Rc::get_mut(policy)?.add_line(text).ok()
     }
 
-    /// Adds a quota from its line: the volume's name, `file:` and the largest file if that is
-    /// limited, bytes, inodes and names, separated by tabs, `-` for no limit.
+    /// Adds a quota from its line: the volume's name, `extent:` and the size of extents if that is
+    /// given, `file:` and the largest file if that is limited, bytes, inodes and names, separated by
+    /// tabs, `-` for no limit.
     fn limits(&mut self, text: &str) -> Option<()> {
         let mut fields = text.split('\t');
         let (volume, mut bytes) = (fields.next()?, fields.next()?);
-        let mut file_bytes = None;
+        let (mut extent_bytes, mut file_bytes) = (self.options.extent_bytes, None);
+        if let Some(size) = bytes.strip_prefix("extent:") {
+            (extent_bytes, bytes) = (size.parse().ok()?, fields.next()?);
+        }
         if let Some(largest) = bytes.strip_prefix("file:") {
             (file_bytes, bytes) = (Some(largest.parse().ok()?), fields.next()?);
         }
@@ -179,13 +191,17 @@ impl Config {
         let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
         let (bytes, inodes, names) = (number(bytes)?, number(inodes)?, number(names)?);
         let quota = Quota { bytes, inodes, names, file_bytes };
-        self.quotas.push((volume.to_owned(), quota));
+        self.limits.push(VolumeLimits { volume: volume.to_owned(), quota, extent_bytes });
         Some(())
     }
 
-    /// Returns the limits of this component on a volume, beside those that were set for it.
-    pub(crate) fn quota(&self, volume: &str) -> Quota {
-        self.quotas.iter().find(|(name, _)| name == volume).map(|(_, quota)| *quota).unwrap_or_default()
+    /// Returns the options for a volume: those of all, with this component's limits on it.
+    pub(crate) fn options(&self, volume: &str) -> Options {
+        let mut options = Options { volume: volume.to_owned(), ..self.options.clone() };
+        if let Some(limits) = self.limits.iter().find(|limits| limits.volume == volume) {
+            (options.own_quota, options.extent_bytes) = (limits.quota, limits.extent_bytes);
+        }
+        options
     }
 
     /// Adds a mount. A source that is mounted twice is one volume.

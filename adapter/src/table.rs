@@ -96,17 +96,14 @@ fn set_up(place: &mut Option<ManuallyDrop<Mounts>>) -> Result<&mut ManuallyDrop<
 }
 
 fn open(source: &Source, config: &Config) -> Result<Volume> {
-    let named = |volume: &str| Options {
-        volume: volume.to_owned(),
-        own_quota: config.quota(volume),
-        ..config.options.clone()
-    };
     match source {
-        Source::Kv { volume } => Volume::open(audit::store(config), Box::new(WallClock), named(volume)),
+        Source::Kv { volume } => {
+            Volume::open(audit::store(config), Box::new(WallClock), config.options(volume))
+        }
         Source::Image { image } => Volume::open_image(image_at(image.clone())?, config.options.clone()),
         Source::Overlay { image, volume } => {
             let image = image_at(image.clone())?;
-            Volume::open_overlay(audit::store(config), Box::new(WallClock), image, named(volume))
+            Volume::open_overlay(audit::store(config), Box::new(WallClock), image, config.options(volume))
         }
     }
 }

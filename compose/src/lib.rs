@@ -77,8 +77,9 @@ pub use kvfs::{Grant, Policy, PolicyError, Rights};
 pub use kvfs_audit::Level as AuditLevel;
 pub use kvfs_size::{BadSize, ByteSize};
 pub use limits::{
-    MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES,
-    MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_MEMORY_BYTES,
+    MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_EXTENT_BYTES, MAX_MEMORY_BYTES,
+    MAX_VOLUME_NAME_BYTES, MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_EXTENT_BYTES,
+    MIN_MEMORY_BYTES,
 };
 pub use mounts::{
     FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountRules, MountSource, Mounted,
@@ -86,7 +87,9 @@ pub use mounts::{
 };
 pub use options::{Link, Mode};
 pub use parts::{ADAPTER, ADAPTER_WITH_AUDIT, ADAPTER_WITH_HOST, ADAPTER_WITH_HOST_AND_AUDIT};
-pub use provider::{DEFAULT_FILE_PATH, FILE_PROVIDER, KEYVALUE_PROVIDER, MEMORY_PROVIDER, Provider};
+pub use provider::{
+    DEFAULT_FILE_PATH, FILE_PROVIDER, HTTP_PROVIDER, KEYVALUE_PROVIDER, MEMORY_PROVIDER, Provider, Token,
+};
 pub use recompose::{Recomposed, may_be_same, recompose};
 pub use report::{Report, Wrapped};
 pub use visible::Visible;

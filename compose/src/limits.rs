@@ -27,6 +27,17 @@ pub const MIN_DIRTY_BYTES: u64 = 64 << 10;
 /// See [`MIN_DIRTY_BYTES`].
 pub const MAX_DIRTY_BYTES: u64 = 256 << 20;
 
+/// Smallest and largest extents that a mount may ask for. With smaller ones the target of a link
+/// could not have the length that WASI allows.
+pub const MIN_EXTENT_BYTES: u32 = 4 << 10;
+/// See [`MIN_EXTENT_BYTES`].
+pub const MAX_EXTENT_BYTES: u32 = 1 << 20;
+
+/// Returns whether extents of a volume can have this size.
+pub(crate) fn is_extent_size(bytes: u32) -> bool {
+    bytes.is_power_of_two() && (MIN_EXTENT_BYTES..=MAX_EXTENT_BYTES).contains(&bytes)
+}
+
 /// Most files, directories and links of a tree that is packed.
 pub(crate) const MAX_TREE_ENTRIES: usize = 2 << 20;
 

@@ -17,8 +17,12 @@ use std::rc::Rc;
 /// Most bytes of inodes read ahead for the reader of a listing.
 const MAX_AHEAD_INODE_BYTES: usize = 4 << 20;
 
-/// Most extents read ahead for a sequential reader, if the cache can keep twice as many.
-const MAX_READ_AHEAD_EXTENTS: u64 = 8;
+/// Most bytes of extents read ahead for a sequential reader, if the cache can keep twice as many.
+const MAX_READ_AHEAD_BYTES: u64 = 256 << 10;
+
+/// Most bytes of extents that one `get` asks for: a read of the longest kind, and what is read
+/// ahead.
+const MAX_GET_BYTES: u64 = 2 << 20;
 
 /// Makes sure that an inode is in memory, with its inline bytes.
 ///
@@ -288,7 +292,7 @@ pub(crate) fn extents(
     let mut end = last.saturating_add(1);
     if ahead {
         node.read_window = match node.read_next == first && first > 0 {
-            true => (node.read_window * 2).min(MAX_READ_AHEAD_EXTENTS).min(kept / 2).max(1),
+            true => (node.read_window * 2).min(MAX_READ_AHEAD_BYTES / extent_bytes).min(kept / 2).max(1),
             false => 1,
         };
         node.read_next = end;
@@ -312,7 +316,8 @@ pub(crate) fn extents(
     for index in holes {
         cache.insert_extent(ino, index, Extent::hole());
     }
-    for batch in fetch.chunks(backing.limits.max_batch_entries.min(64) as usize) {
+    let most = u64::from(backing.limits.max_batch_entries).min((MAX_GET_BYTES / extent_bytes).max(1));
+    for batch in fetch.chunks(most as usize) {
         let keys: Vec<Vec<u8>> = batch
             .iter()
             .map(|index| {

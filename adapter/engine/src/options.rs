@@ -101,7 +101,7 @@ impl Default for Options {
             max_dirty_bytes: 8 << 20,
             max_dirty_age_nanoseconds: 1_000_000_000,
             max_open_descriptors: MAX_OPEN_DESCRIPTORS,
-            extent_bytes: 32 << 10,
+            extent_bytes: 16 << 10,
             inline_bytes: 4 << 10,
             quota: None,
             own_quota: Quota::default(),

@@ -1,7 +1,7 @@
 //! Errors of mounts.
 
 use super::ConfigError;
-use crate::limits::{MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES};
+use crate::limits::{MAX_EXTENT_BYTES, MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES, MIN_EXTENT_BYTES};
 use kvfs::PolicyError;
 use kvfs::limits::MAX_MOUNTS;
 use std::path::PathBuf;
@@ -46,7 +46,8 @@ pub enum MountError {
     /// There is no such option.
     #[error(
         "mount at {path}: no option `{option}` after the comma; there are ro, rw, allow=RIGHTS, policy=FILE, \
-         max-bytes=SIZE (such as 64M), max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for a volume, and \
+         max-bytes=SIZE (such as 64M), max-inodes=NUMBER, max-names=NUMBER, max-file-bytes=SIZE and \
+         extent-size=SIZE for a volume, and \
          file=NAME=HOST-PATH for host:PREOPEN"
     )]
     UnknownOption {
@@ -132,6 +133,23 @@ pub enum MountError {
         one: String,
         /// The other.
         other: String,
+    },
+    /// Extents of a volume cannot have this size.
+    #[error(
+        "mount at {path}: extents of {bytes} bytes cannot be; write extent-size=SIZE with a power of two from \
+         {MIN_EXTENT_BYTES} to {MAX_EXTENT_BYTES}, such as 4K"
+    )]
+    ExtentSize {
+        /// The guest's path.
+        path: String,
+        /// The size.
+        bytes: u32,
+    },
+    /// The extents of a volume above a tree have the size of the tree's.
+    #[error("mount at {path}: a volume above a packed tree has the tree's extents; leave extent-size out")]
+    ExtentSizeOfTree {
+        /// The guest's path.
+        path: String,
     },
     /// The name of a preopened directory is not valid.
     #[error(

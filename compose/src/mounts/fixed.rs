@@ -7,6 +7,7 @@ use super::table::{MAX_MOUNTS, Table};
 use crate::audit::Audit;
 use crate::error::{MountError, cut};
 use crate::instance::InstanceLimits;
+use crate::limits::is_extent_size;
 use crate::options::{Mode, check_volume};
 use kvfs::Policy;
 use kvfs::image::ImageId;
@@ -189,13 +190,18 @@ pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
     mounts
 }
 
-/// Reads the limits of a volume: its name, the size of files if that is limited, bytes, inodes and
-/// names. The adapter requires all of them.
+/// Reads the limits of a volume: its name, the size of extents if that is given, the size of files
+/// if that is limited, bytes, inodes and names. The adapter requires the rest.
 fn read_limits(line: &str) -> Option<(&str, MountLimits)> {
     let mut parts = line.split('\t').peekable();
     let volume = parts.next()?;
-    let file = parts.next_if(|part| part.starts_with("file:"));
-    let file_bytes = match file.and_then(|part| part.strip_prefix("file:")) {
+    let mut given = |prefix: &str| parts.next_if(|part| part.starts_with(prefix))?.strip_prefix(prefix);
+    let (extent, file) = (given("extent:"), given("file:"));
+    let extent_bytes = match extent {
+        Some(bytes) => Some(bytes.parse().ok().filter(|bytes| is_extent_size(*bytes))?),
+        None => None,
+    };
+    let file_bytes = match file {
         Some(bytes) => Some(bytes.parse().ok()?),
         None => None,
     };
@@ -205,7 +211,7 @@ fn read_limits(line: &str) -> Option<(&str, MountLimits)> {
     }
     let number = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
     let (bytes, inodes, names) = (number(bytes)?, number(inodes)?, number(names)?);
-    Some((volume, MountLimits { bytes, inodes, names, file_bytes }))
+    Some((volume, MountLimits { bytes, inodes, names, file_bytes, extent_bytes }))
 }
 
 fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {

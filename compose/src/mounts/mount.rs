@@ -9,7 +9,7 @@ use std::path::PathBuf;
 ///
 /// It is made of its parts, or parsed from the text that the command takes
 /// (`PATH=SOURCE[,ro|rw][,allow=RIGHTS][,policy=FILE][,max-bytes=SIZE][,max-inodes=NUMBER]`
-/// `[,max-names=NUMBER][,max-file-bytes=SIZE]`):
+/// `[,max-names=NUMBER][,max-file-bytes=SIZE][,extent-size=SIZE]`):
 ///
 /// ```
 /// use kvfs_compose::{Mount, MountSource};
@@ -42,7 +42,7 @@ pub struct Mount {
     pub allow: Rights,
     /// Rights at single paths.
     pub rules: MountRules,
-    /// The limits of its volume.
+    /// The limits of its volume, and the size of its extents.
     pub limits: MountLimits,
 }
 
@@ -66,6 +66,14 @@ pub struct MountLimits {
     pub names: Option<u64>,
     /// Bytes of the largest file, holes included. A write that begins below is cut short there.
     pub file_bytes: Option<u64>,
+    /// Bytes of an extent, the piece in which the bytes of files are stored: a power of two from
+    /// 4 KiB to 1 MiB, 16 KiB by default. It is fixed when the volume is made, so it counts for a
+    /// volume that this component makes; one that is there keeps its own. A volume above a packed
+    /// tree has the tree's, 32 KiB.
+    ///
+    /// A small write into a large file stores its whole extent: 4 or 8 KiB suit databases. Files
+    /// that are only streamed cost less with 64 KiB.
+    pub extent_bytes: Option<u32>,
 }
 
 impl MountLimits {
@@ -89,6 +97,9 @@ impl fmt::Display for MountLimits {
         }
         if let Some(bytes) = self.file_bytes {
             write!(f, ",max-file-bytes={bytes}")?;
+        }
+        if let Some(bytes) = self.extent_bytes {
+            write!(f, ",extent-size={bytes}")?;
         }
         Ok(())
     }
@@ -220,6 +231,13 @@ impl Mount {
     /// Limits the files of its volume to this many bytes each; see [`MountLimits`].
     pub fn max_file_bytes(mut self, bytes: u64) -> Self {
         self.limits.file_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets the size of extents, if this component makes its volume: see
+    /// [`MountLimits::extent_bytes`]. [`Compose::build`](crate::Compose::build) checks it.
+    pub fn extent_bytes(mut self, bytes: u32) -> Self {
+        self.limits.extent_bytes = Some(bytes);
         self
     }
 }

@@ -55,6 +55,10 @@ pub(super) struct Packed {
     pub(super) facts: PackedTree,
 }
 
+/// The extent size of every tree. It never changes: a tree of other extents would be another one to
+/// the volumes above it.
+const EXTENT_BYTES: u32 = 32 << 10;
+
 /// Writes a tree into a new volume of this name, and makes an image of it, with a name for people.
 /// The same tree always gives the same bytes.
 ///
@@ -72,7 +76,12 @@ pub(super) fn pack(
     let store = MemoryStore::default();
     let time = TreeTime::default();
     // Without a time of birth: packing the same tree again must give the same bytes.
-    let options = Options { volume: volume_name.to_owned(), mode: Mode::Lazy, ..Options::default() };
+    let options = Options {
+        volume: volume_name.to_owned(),
+        mode: Mode::Lazy,
+        extent_bytes: EXTENT_BYTES,
+        ..Options::default()
+    };
     let refused = |name: &str, error| MountError::Pack {
         path: purpose.path.clone(),
         tree: purpose.tree_name(),

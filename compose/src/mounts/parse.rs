@@ -11,7 +11,7 @@ impl FromStr for Mount {
     type Err = MountError;
 
     /// Parses `PATH=SOURCE[,ro|rw][,allow=RIGHTS][,policy=FILE]` and `[,max-bytes=SIZE]`
-    /// `[,max-inodes=NUMBER][,max-names=NUMBER][,max-file-bytes=SIZE]` after it. RIGHTS are `none`,
+    /// `[,max-inodes=NUMBER][,max-names=NUMBER][,max-file-bytes=SIZE][,extent-size=SIZE]` after it. RIGHTS are `none`,
     /// `all`, or names joined by `+`, such as `dir-read+file-read`; FILE has rules, see
     /// [`MountRules::File`]. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
     /// `host:PREOPEN`, the last one with any number of `,file=NAME=HOST-PATH`.
@@ -49,7 +49,7 @@ impl FromStr for Mount {
                 (option, _) if option.strip_prefix("policy=").is_some_and(|file| !file.is_empty()) => {
                     mount.rules = MountRules::File(option.strip_prefix("policy=").unwrap_or_default().into());
                 }
-                (limit, _) if limit.starts_with("max-") => {
+                (limit, _) if limit.starts_with("max-") || limit.starts_with("extent-size=") => {
                     parse_limit(&mut mount.limits, limit).ok_or_else(unknown)?;
                 }
                 (_, MountSource::Host { files, .. }) => {
@@ -73,6 +73,7 @@ fn parse_limit(limits: &mut MountLimits, text: &str) -> Option<()> {
         "max-inodes" => limits.inodes = Some(whole(number)?),
         "max-names" => limits.names = Some(whole(number)?),
         "max-file-bytes" => limits.file_bytes = Some(number.parse::<ByteSize>().ok()?.0),
+        "extent-size" => limits.extent_bytes = Some(number.parse::<ByteSize>().ok()?.0.try_into().ok()?),
         _ => return None,
     }
     Some(())
@@ -124,6 +125,7 @@ mod tests {
             "/data=kv,max-bytes=65536,max-inodes=100,max-names=200",
             "/data=kv,max-file-bytes=0",
             "/data=kv,max-bytes=65536,max-inodes=100,max-names=200,max-file-bytes=4096",
+            "/data=kv,max-bytes=65536,extent-size=4096",
             "/lib=image:dist/lib",
             "/lib=image:a:b",
             "/=overlay:base.tar.gz",

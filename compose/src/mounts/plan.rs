@@ -160,12 +160,9 @@ impl<'a> Volumes<'a> {
             (&mut known.names, limits.names),
             (&mut known.file_bytes, limits.file_bytes),
         ] {
-            if known.is_some() && new.is_some() && *known != new {
-                return None;
-            }
-            *known = known.or(new);
+            join(known, new)?;
         }
-        Some(())
+        join(&mut known.extent_bytes, limits.extent_bytes)
     }
 
     /// Returns the name of the volume of a mount, if it has one.
@@ -300,14 +297,24 @@ impl Planner<'_> {
     }
 }
 
-/// Writes a volume's limits for the adapter: its name, bytes, inodes and names, `-` for no limit. A
-/// limit of file sizes comes first, as `file:` and the number: an adapter that does not know it
-/// refuses the line.
+/// Joins a value with one noted before; `None` if they differ.
+fn join<T: PartialEq + Copy>(known: &mut Option<T>, new: Option<T>) -> Option<()> {
+    if known.is_some() && new.is_some() && *known != new {
+        return None;
+    }
+    *known = known.or(new);
+    Some(())
+}
+
+/// Writes a volume's limits for the adapter: its name, bytes, inodes and names, `-` for no limit.
+/// The size of extents and a limit of file sizes come first, as `extent:` and `file:` with the
+/// number: an adapter that does not know them refuses the line.
 fn limits_line(volume: &str, limits: MountLimits) -> String {
     let number = |limit: Option<u64>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
     let (bytes, inodes, names) = (number(limits.bytes), number(limits.inodes), number(limits.names));
+    let extent = limits.extent_bytes.map_or_else(String::new, |bytes| format!("extent:{bytes}\t"));
     let file = limits.file_bytes.map_or_else(String::new, |bytes| format!("file:{bytes}\t"));
-    format!("limits={volume}\t{file}{bytes}\t{inodes}\t{names}\n")
+    format!("limits={volume}\t{extent}{file}{bytes}\t{inodes}\t{names}\n")
 }
 
 /// Names a tree for people by the last part of its path, which does not tell where it lay.

@@ -3,6 +3,7 @@
 use super::mount::{MappedFile, Mount, MountAccess, MountSource};
 use super::rules::MountRules;
 use crate::error::MountError;
+use crate::limits::is_extent_size;
 use kvfs::Grant;
 use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use std::collections::HashSet;
@@ -47,6 +48,15 @@ impl Mount {
         let has_volume = matches!(self.source, MountSource::Volume { .. } | MountSource::Overlay { .. });
         if !has_volume && !self.limits.is_none() {
             return Err(MountError::LimitWithoutVolume { path: self.path.clone() });
+        }
+        if let Some(bytes) = self.limits.extent_bytes {
+            let path = || self.path.clone();
+            if matches!(self.source, MountSource::Overlay { .. }) {
+                return Err(MountError::ExtentSizeOfTree { path: path() });
+            }
+            if !is_extent_size(bytes) {
+                return Err(MountError::ExtentSize { path: path(), bytes });
+            }
         }
         match (&self.source, self.access) {
             (MountSource::Image { tree }, MountAccess::ReadWrite) => {

@@ -326,6 +326,25 @@ fn packing_tells_how_far_it_is() {
     assert!(seen.is_sorted());
 }
 
+/// A volume above a tree opens with that very tree alone, so another version must pack the same.
+#[test]
+fn a_tree_is_packed_as_by_every_version() {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, bytes) in [("large", vec![b'l'; 100_000]), ("small", b"few bytes".to_vec())] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(1_700_000_000);
+        archive.append_data(&mut header, name, bytes.as_slice()).unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tree.tar");
+    fs::write(&path, archive.into_inner().unwrap()).unwrap();
+    let plan = planned(&[&format!("/=image:{}", path.display())]).unwrap();
+    let image = Image::open(plan.images.leak()).unwrap();
+    assert_eq!(image.id().to_string(), "`tree.tar` (ec1efe3c)");
+}
+
 #[test]
 fn limits_belong_to_a_volume() {
     let plan = planned(&["/=kv,max-bytes=1M", "/a=kv,ro", "/b=kv:other,max-inodes=9"]).unwrap();
@@ -343,6 +362,24 @@ fn limits_belong_to_a_volume() {
     assert!(files.lines.ends_with("limits=main\tfile:1048576\t5\t-\t-\n"), "{}", files.lines);
     let read = read_lines(&files.lines, &files.images);
     assert_eq!(read[1].to_string(), "/a rw: volume `main`,max-bytes=5,max-file-bytes=1048576");
+    let sizes = planned(&["/=kv,extent-size=4K", "/a=kv:a,extent-size=1M,max-file-bytes=5"]).unwrap();
+    assert!(
+        sizes
+            .lines
+            .ends_with("limits=main\textent:4096\t-\t-\t-\nlimits=a\textent:1048576\tfile:5\t-\t-\t-\n"),
+        "{}",
+        sizes.lines
+    );
+    let read = read_lines(&sizes.lines, &sizes.images);
+    assert_eq!(read[1].to_string(), "/a rw: volume `a`,max-file-bytes=5,extent-size=1048576");
+    refused(&["/=kv,extent-size=4K", "/a=kv,extent-size=8K"]);
+    for size in ["2K", "0", "5000", "2M"] {
+        let error = format!("/=kv,extent-size={size}").parse::<Mount>().unwrap_err().to_string();
+        assert!(error.contains("a power of two from 4096 to 1048576"), "{error}");
+    }
+    assert!("/=kv,extent-size=5G".parse::<Mount>().is_err());
+    assert!("/=image:x,extent-size=4K".parse::<Mount>().is_err());
+    assert!("/=overlay:x,extent-size=4K".parse::<Mount>().is_err());
     let error = refused(&["/=kv,max-bytes=1M", "/a=kv,max-bytes=2M"]);
     assert!(error.contains("volume `main` has one limit at / and another at /a"), "{error}");
 }

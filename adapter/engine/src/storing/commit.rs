@@ -18,6 +18,10 @@ use crate::volume::Volume;
 /// How often a commit of unknown outcome is repeated before it fails.
 const DOUBT_ATTEMPTS: u32 = 2;
 
+/// Removals that free as many bytes are stored before new bytes are written. Smaller ones wait with
+/// these. To store so many bytes costs far more than an apply.
+const MIN_FREED_BYTES: u64 = 64 << 10;
+
 impl Volume {
     /// Stores everything that is dirty.
     ///
@@ -182,13 +186,25 @@ impl Volume {
 
     /// Makes sure that the next operation fits one commit with what is dirty.
     ///
+    /// New bytes do not join removals that free much: a store without room for the bytes would
+    /// refuse both, and what was removed would come back.
+    ///
     /// # Cost
     /// Nothing, or a commit.
     pub(crate) fn make_room(&mut self, data_bytes: usize) -> Result<()> {
         let dirty = &self.cache.dirty;
         let full = !self.room.fits_operation(dirty)
-            || dirty.bytes.saturating_add(data_bytes) > self.allowed.dirty_bytes();
+            || dirty.bytes.saturating_add(data_bytes) > self.allowed.dirty_bytes()
+            || data_bytes > 0 && self.removals_free() >= MIN_FREED_BYTES;
         if full && !dirty.is_empty() { self.commit(Durability::Buffered) } else { Ok(()) }
+    }
+
+    /// Returns how many bytes the waiting removals free, less those that are new.
+    fn removals_free(&self) -> u64 {
+        match self.pending.removals {
+            0 => 0,
+            _ => self.backing.committed.used_bytes.saturating_sub(self.pending.superblock.used_bytes),
+        }
     }
 
     /// As [`Volume::make_room`], for a removal. It adds no bytes, so the bound on dirty bytes does

@@ -22,7 +22,8 @@ fn image() -> &'static [u8] {
 
 fn packed() -> &'static [u8] {
     let mut store = TestStore::new(LARGE);
-    let (mut volume, root) = open_volume(&store, Options::default());
+    let (mut volume, root) =
+        open_volume(&store, Options { extent_bytes: EXTENT as u32, ..Options::default() });
     file(&mut volume, &root, "big", &vec![1; BIG]).unwrap();
     volume.create_directory_at(&root, "d").unwrap();
     for number in 0..SMALL_FILES {

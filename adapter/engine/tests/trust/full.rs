@@ -79,9 +79,13 @@ impl Program {
 
     /// Opens the store again after a kill.
     pub fn again(self) -> Self {
+        self.again_in(Mode::default())
+    }
+
+    fn again_in(self, mode: Mode) -> Self {
         let Self { store, volume, image, .. } = self;
         drop(volume);
-        Self::start_on(&store, Options::default(), image)
+        Self::start_on(&store, Options { mode, ..Options::default() }, image)
     }
 
     pub fn check(&self) {
@@ -383,6 +387,57 @@ fn removing_a_large_file_makes_room_in_the_same_commit() {
     assert_eq!(program.mkdir("d"), Ok(()));
     program.check();
     assert_eq!(program.again().size("waits"), Ok(300_000));
+}
+
+/// A program that finds a full store does not know that it is full.
+#[test]
+fn a_new_program_removes_files_of_a_full_store_and_writes_into_their_room() {
+    for mode in [Mode::Strict, Mode::Close, Mode::Lazy] {
+        for limits in [LARGE, Limits { max_batch_entries: 100, ..LARGE }] {
+            // Up to as many removals wait.
+            for files in [1, 5, 60] {
+                let store = TestStore::new(limits);
+                let bytes = 12_000_000 / files;
+                let mut program = Program::start(&store, mode);
+                for number in 0..files {
+                    program.put(&format!("f{number}"), bytes).unwrap();
+                }
+                program.volume.sync_all().unwrap();
+                store.set_room(100);
+                let mut program = program.again_in(mode);
+                for number in 0..files {
+                    program.unlink(&format!("f{number}")).unwrap();
+                }
+                let context = format!("{mode:?} {limits:?} {files} files");
+                assert_eq!(program.put("new", 10_000_000), Ok(()), "{context}");
+                assert_eq!(program.volume.sync_all(), Ok(()), "{context}");
+                program.check();
+                assert_eq!(program.again().size("new"), Ok(10_000_000), "{context}");
+            }
+        }
+    }
+}
+
+/// A refused write does not bring back what was removed before it.
+#[test]
+fn removals_before_a_refused_write_are_stored() {
+    for mode in [Mode::Close, Mode::Lazy] {
+        let store = TestStore::new(LARGE);
+        let mut program = Program::start(&store, mode);
+        for path in ["gone", "stays"] {
+            program.put(path, 1_000_000).unwrap();
+        }
+        program.volume.sync_all().unwrap();
+        store.set_room(100);
+        let mut program = program.again_in(mode);
+        program.unlink("gone").unwrap();
+        let told = program.put("large", 20_000_000).err().or_else(|| program.volume.sync_all().err());
+        assert_eq!(told, Some(FULL), "{mode:?}");
+        let mut program = program.again();
+        assert_eq!(program.size("gone"), Err(Error::NoEntry), "{mode:?}");
+        assert_eq!(program.size("stays"), Ok(1_000_000), "{mode:?}");
+        program.check();
+    }
 }
 
 static REFUSED: AtomicU64 = AtomicU64::new(0);

@@ -8,7 +8,7 @@ use kvfs::image::{Image, pack};
 use kvfs::{At, Descriptor, Error, Follow, Limits, Mode, OpenFlags, Options, SetTime, Timestamp};
 
 const MODES: [Mode; 3] = [Mode::Strict, Mode::Close, Mode::Lazy];
-const EXTENT: u64 = 32 << 10;
+const EXTENT: u64 = 16 << 10;
 
 impl Program {
     fn open(&mut self, path: &str, sync: bool) -> Result<Descriptor, Error> {

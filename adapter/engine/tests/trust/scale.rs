@@ -97,14 +97,14 @@ const ROWS: [Row; 14] = [
     row("unlink", Of::Files, (2.1, 3.0, 60.0), |scene| {
         scene.first(|scene, name| scene.volume.unlink_file_at(&scene.dir, name).unwrap())
     }),
-    row("read, per MiB", Of::Bytes, (1.3, 33.0, 1.0), |scene| {
+    row("read, per MiB", Of::Bytes, (1.3, 65.0, 1.0), |scene| {
         scene.large(MIB, |volume, file, at| {
             let mut bytes = Vec::new();
             volume.read(file, at, MIB as usize, &mut bytes).unwrap();
         })
     }),
     // The small cache keeps a single extent: nothing is read ahead then.
-    row("read by 4 KiB, per MiB", Of::Bytes, (33.0, 33.0, 1.0), |scene| {
+    row("read by 4 KiB, per MiB", Of::Bytes, (65.0, 65.0, 1.0), |scene| {
         scene.large(MIB, |volume, file, at| {
             for page in 0..MIB / PAGE_BYTES {
                 volume.read(file, at + page * PAGE_BYTES, PAGE_BYTES as usize, &mut Vec::new()).unwrap();
@@ -127,7 +127,7 @@ const ROWS: [Row; 14] = [
             assert_eq!(bytes, [1; PAGE_BYTES as usize]);
         })
     }),
-    row("4 KiB write at random", Of::Bytes, (1.1, 1.1, 34_000.0), |scene| {
+    row("4 KiB write at random", Of::Bytes, (1.1, 1.1, 17_500.0), |scene| {
         scene.pages(|volume, file, at| {
             assert_eq!(
                 volume.write(file, At::Offset(at), &[3; PAGE_BYTES as usize]),
