@@ -3,9 +3,10 @@
 use crate::copy::copy;
 use crate::directory::Directory;
 use crate::log::Log;
-use crate::moving::{self, Moving};
+use crate::moving::Moving;
 use crate::reserve;
 use crate::roll::{roll, segment_bytes};
+use crate::step::step;
 use kvfs_contract::StoreError;
 
 /// Garbage that is put up with: one byte for so many live ones, and as much again up to a number of
@@ -134,7 +135,7 @@ pub(crate) fn at_opening<D: Directory>(log: &mut Log<D>) {
 }
 
 fn go_on<D: Directory>(log: &mut Log<D>, written_bytes: u64) {
-    match moving::step(log, written_bytes) {
+    match step(log, written_bytes) {
         Ok(false) => {}
         Ok(true) => {
             log.collect_at_activity = 0;

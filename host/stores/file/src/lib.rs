@@ -28,6 +28,7 @@ mod usage;
 
 mod location;
 mod mark;
+mod moving;
 mod own;
 mod segment;
 
@@ -44,7 +45,7 @@ mod roll;
 mod checkpoint;
 mod copy;
 
-mod moving;
+mod step;
 
 mod collect;
 mod open;

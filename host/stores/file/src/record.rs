@@ -44,6 +44,10 @@ pub(crate) const FLAG_COPIES: u32 = 32;
 /// that do not know the flag take it for a list that is none, and refuse the store.
 pub(crate) const FLAG_SALT: u32 = 64;
 
+/// All flags that this version knows.
+const KNOWN_FLAGS: u32 =
+    FLAG_START | FLAG_SNAPSHOT | FLAG_END | FLAG_NOTE | FLAG_LIST | FLAG_COPIES | FLAG_SALT;
+
 /// The sequence number of a note. No record has it, so a reader of records stops at a note.
 pub(crate) const NOTE_SEQUENCE: u64 = u64::MAX;
 
@@ -101,6 +105,11 @@ impl Header {
     pub(crate) fn flags_left(bytes: &[u8]) -> Option<u32> {
         let flags = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
         bytes.starts_with(&MAGIC).then_some(flags)
+    }
+
+    /// Returns whether only a newer version knows what the record is.
+    pub(crate) fn is_of_newer_version(&self) -> bool {
+        self.flags & !KNOWN_FLAGS != 0
     }
 
     pub(crate) fn index_is_whole(&self, index: &[u8]) -> bool {

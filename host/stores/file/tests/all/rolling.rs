@@ -239,8 +239,9 @@ fn open_with(disk: Disk, options: Options) -> State {
 
 #[test]
 fn regression_a_segment_whose_last_copies_were_refused_stays() {
-    let options = Options { min_garbage_bytes: 4 << 10, min_segment_bytes: 4 << 10, ..OPTIONS };
-    for refused in 0..30u32 {
+    let options = Options { min_garbage_bytes: 1 << 10, min_segment_bytes: 4 << 10, ..OPTIONS };
+    let mut most = 0;
+    for refused in 1..12u32 {
         let directory = SimDirectory::new(Disk::default());
         let steered = Steered::new(&directory);
         let mut store = FileStore::open_with(steered.clone(), options).unwrap();
@@ -251,14 +252,14 @@ fn regression_a_segment_whose_last_copies_were_refused_stays() {
                 in_call.set(in_call.get() + 1);
                 // The first record of a call is its own.
                 counted.set(counted.get() + u32::from(in_call.get() > 1));
-                if in_call.get() > 1 && counted.get() == refused {
+                if in_call.get() > 1 && counted.get() % 12 == refused {
                     return Err(IoError::new(IoKind::NoSpace, "no room for a copy"));
                 }
             }
             Ok(())
         });
         let mut state = State::new();
-        for step in 0..200u32 {
+        for step in 0..600u32 {
             let key = [&b"put"[..], &[(step % 37) as u8, (step % 3) as u8]].concat();
             let value = vec![step as u8; 200];
             writes.set(0);
@@ -269,6 +270,7 @@ fn regression_a_segment_whose_last_copies_were_refused_stays() {
         assert_eq!(store.entries(b"", b"").unwrap(), state, "copy {refused}");
         let disk = directory.disk(|disk| disk.after_kill());
         assert_eq!(open_with(disk, options), state, "copy {refused}, opened anew");
-        assert!(copies.get() >= refused, "{} copies", copies.get());
+        most = most.max(copies.get());
     }
+    assert!(most > 12, "at most {most} copies in a run");
 }
