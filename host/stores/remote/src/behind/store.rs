@@ -173,7 +173,7 @@ impl Failed {
                 StoreError::Conflict => StoreError::Unavailable(format!(
                     "another program has changed what this one had alone; {lost}"
                 )),
-                StoreError::Unavailable(why) => StoreError::Unavailable(why),
+                StoreError::Fault(why) => StoreError::Fault(why),
                 error => StoreError::Unavailable(format!("{error}; {lost}")),
             },
             guarded: guards.iter().map(|guard| Bytes::copy_from_slice(guard.key)).collect(),
@@ -303,11 +303,11 @@ impl<S> Shared<S> {
         let state = &mut *self.lock();
         let open = &mut state.held.open;
         match &mut state.held.sending {
-            Some(sending) if !state.in_doubt && sending.has_room_for(&self.limits, open) => {
-                if !open.is_empty() {
-                    Arc::make_mut(sending).append(open);
-                    *open = Arc::default();
-                }
+            Some(sending)
+                if !open.is_empty() && !state.in_doubt && sending.has_room_for(&self.limits, open) =>
+            {
+                Arc::make_mut(sending).append(open);
+                *open = Arc::default();
             }
             Some(_) => {}
             sending if !open.is_empty() => *sending = Some(std::mem::take(open)),
