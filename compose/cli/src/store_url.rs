@@ -37,3 +37,18 @@ impl fmt::Debug for StoreUrl {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_show_no_secret_and_the_store_is_opened_with_it() {
+        let url: StoreUrl = "postgres://me:secret@host/db".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://host/db");
+        assert_eq!(format!("{url:?}"), "postgres://host/db");
+        assert_eq!(&*url, "postgres://me:secret@host/db");
+        let path: StoreUrl = "redb:state.redb".parse().unwrap();
+        assert_eq!(path.to_string(), "redb:state.redb");
+    }
+}

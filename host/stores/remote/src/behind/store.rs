@@ -173,7 +173,7 @@ impl Failed {
                 StoreError::Conflict => StoreError::Unavailable(format!(
                     "another program has changed what this one had alone; {lost}"
                 )),
-                StoreError::Unavailable(why) => StoreError::Unavailable(why),
+                StoreError::Fault(why) => StoreError::Fault(why),
                 error => StoreError::Unavailable(format!("{error}; {lost}")),
             },
             guarded: guards.iter().map(|guard| Bytes::copy_from_slice(guard.key)).collect(),
@@ -304,7 +304,7 @@ impl<S> Shared<S> {
         let open = &mut state.held.open;
         match &mut state.held.sending {
             Some(sending)
-                if !state.in_doubt && !open.is_empty() && sending.has_room_for(&self.limits, open) =>
+                if !open.is_empty() && !state.in_doubt && sending.has_room_for(&self.limits, open) =>
             {
                 Arc::make_mut(sending).append(open);
                 *open = Arc::default();
