@@ -5,6 +5,10 @@ mod reach;
 
 #[cfg(feature = "delayed")]
 mod delayed;
+#[cfg(feature = "etcd")]
+mod etcd;
+#[cfg(feature = "slatedb")]
+mod slatedb;
 
 use crate::any_store::AnyStore;
 use crate::store_url::{Kind, shown};
@@ -33,6 +37,10 @@ pub(crate) fn open(
     match asked.kind.feature {
         #[cfg(feature = "delayed")]
         "delayed" => delayed::open(asked, open_within),
+        #[cfg(feature = "etcd")]
+        "etcd" => etcd::open(asked),
+        #[cfg(feature = "slatedb")]
+        "slatedb" => slatedb::open(asked),
         // A URL of a kind that is not built does not come so far.
         feature => Err(asked.failed(format!("this build is without the feature `{feature}`"))),
     }
