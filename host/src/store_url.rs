@@ -40,8 +40,18 @@ pub(crate) static KINDS: &[Kind] = &[
         feature: "redis",
         is_built: cfg!(feature = "redis"),
     },
-    Kind { schemes: &["etcd", "etcds"], form: "etcd://HOST/PREFIX", feature: "etcd", is_built: false },
-    Kind { schemes: &["slatedb"], form: "slatedb:s3://BUCKET/PATH", feature: "slatedb", is_built: false },
+    Kind {
+        schemes: &["etcd", "etcds"],
+        form: "etcd://HOST/PREFIX",
+        feature: "etcd",
+        is_built: cfg!(feature = "etcd"),
+    },
+    Kind {
+        schemes: &["slatedb"],
+        form: "slatedb:s3://BUCKET/PATH",
+        feature: "slatedb",
+        is_built: cfg!(feature = "slatedb"),
+    },
     Kind {
         schemes: &["delayed"],
         form: "delayed:TIME+STORE",

@@ -5,10 +5,14 @@ mod reach;
 
 #[cfg(feature = "delayed")]
 mod delayed;
+#[cfg(feature = "etcd")]
+mod etcd;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "slatedb")]
+mod slatedb;
 
 use crate::any_store::AnyStore;
 use crate::store_url::{Kind, without_secrets};
@@ -41,6 +45,10 @@ pub(crate) fn open(
         "postgres" => postgres::open(asked),
         #[cfg(feature = "redis")]
         "redis" => redis::open(asked),
+        #[cfg(feature = "etcd")]
+        "etcd" => etcd::open(asked),
+        #[cfg(feature = "slatedb")]
+        "slatedb" => slatedb::open(asked),
         // A URL of a kind that is not built does not come so far.
         feature => Err(asked.failed(format!("this build is without the feature `{feature}`"))),
     }

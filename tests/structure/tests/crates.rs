@@ -62,6 +62,8 @@ fn stores() {
     check("host/stores/bucket/src", 10, 60);
     check("host/stores/sealed/src", 12, 60);
     check("host/stores/rig/src", 5, 8);
+    check("host/stores/slatedb/src", 9, 15);
+    check("host/stores/etcd/src", 8, 15);
 }
 
 #[test]

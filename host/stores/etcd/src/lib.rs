@@ -18,14 +18,13 @@
 //! # }
 //! ```
 
-mod error;
 mod messages;
-
+mod space;
 mod url;
 
-mod client;
+mod error;
 
-mod space;
+mod client;
 
 mod session;
 

@@ -6,6 +6,7 @@
 //! - [`Handle`] lets threads take turns on the medium, one call at a time, in an order that a seed
 //!   decides;
 //! - [`Calls`] adds short forms of a store's calls;
+//! - [`the_newer_host_has_the_volume`] opens one volume from two hosts;
 //! - [`rules`] checks the contract on any empty store;
 //! - [`Known`] tracks the states that a store may have after a cut at any call;
 //! - [`random_calls_agree_with_an_ordered_map`] and its neighbours ask any store;
@@ -16,6 +17,7 @@
 //! - [`OnTrial`] and [`Sweep`] run the engine's crash test on a store.
 
 mod blocking;
+mod hosts;
 mod random;
 
 mod calls;
@@ -40,6 +42,7 @@ pub use cut_off::{
     apply_bytes, counted, step,
 };
 pub use hosts::the_newer_host_fences_the_older;
+pub use hosts::the_newer_host_has_the_volume;
 pub use known::Known;
 pub use race::{Race, number, the_newer_opener_has_the_store_and_the_older_is_told};
 pub use random::Random;

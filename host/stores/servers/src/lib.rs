@@ -1,6 +1,6 @@
 //! Real servers for tests, and a proxy that cuts and delays what clients say to them.
 //!
-//! - [`Postgres`] and [`Redis`] start a server in a temporary directory, on a free port of
+//! - [`Postgres`], [`Redis`] and [`Etcd`] start a server in a temporary directory, on a free port of
 //!   127.0.0.1, and wait until it answers. They can kill it with `SIGKILL` and start it again on the
 //!   same data and port. The server ends with the value, and also when the test's process is killed.
 //! - [`Server`] is what they share: a new kind of server is its [`Command`](std::process::Command)
@@ -17,6 +17,7 @@ mod tools;
 
 mod server;
 
+mod etcd;
 mod postgres;
 mod redis;
 
@@ -26,6 +27,7 @@ mod link;
 
 mod proxy;
 
+pub use etcd::{Etcd, EtcdCluster};
 pub use orders::{Counts, Direction, How};
 pub use port::Port;
 pub use postgres::Postgres;

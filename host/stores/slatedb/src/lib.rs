@@ -21,15 +21,13 @@
 //! ```
 
 mod clock;
-mod requests;
-
 mod error;
 
+mod requests;
 mod url;
 
 mod marker;
 mod place;
-
 mod store;
 
 mod open;

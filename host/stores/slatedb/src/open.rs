@@ -29,6 +29,10 @@ const POLL_INTERVAL: Duration = Duration::from_secs(30);
 /// by which a clock may be wrong before S3 and Azure refuse a request.
 const GARBAGE_AGE: Duration = Duration::from_secs(60 * 60);
 
+/// How old an object is that keeps an older writer out before it is removed. Until then each opening
+/// leaves one, and the next ones list them.
+const FENCE_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// Size at which what was written since the last table becomes the next one, in bytes.
 const TABLE_BYTES: usize = 32 << 20;
 
@@ -80,7 +84,7 @@ impl SlateStore {
             let writer = open_writer(&config, objects, made.overwrites_conditionally);
             Database::Writer(within(patience, &requests, writer).await?.map_err(failed)?)
         };
-        Ok(Self::new(database, made.durable, patience, requests))
+        Ok(Self::new(database, made.durable, (patience, config.idle), requests))
     }
 }
 
@@ -123,8 +127,7 @@ fn settings(overwrites_conditionally: bool) -> Settings {
     let garbage = GarbageCollectorOptions {
         manifest_options: Some(old),
         wal_options: Some(old),
-        // A fence that is gone would let a writer that slept write again.
-        wal_fence_options: None,
+        wal_fence_options: Some(GarbageCollectorDirectoryOptions { min_age: FENCE_AGE, ..old }),
         compacted_options: Some(old),
         compactions_options: Some(old),
         detach_options: None,

@@ -12,9 +12,9 @@ use slatedb::config::ScanOptions;
 use slatedb::{CloseReason, Db, DbIterator, DbReader, WriteBatch};
 use std::future::Future;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 use tokio::sync::RwLock;
 
 /// First byte of each key in the database, which takes no empty key.
@@ -32,6 +32,9 @@ const MAX_READ_AHEAD_BYTES: u32 = 1 << 20;
 /// Shorter values are copied: they are parts of a block, which they would keep in memory.
 const MIN_SHARED_BYTES: usize = 16 << 10;
 
+/// What a system or a server says when it has no room left.
+const FULL: [&str; 3] = ["No space left on device", "Disk quota exceeded", "507 Insufficient Storage"];
+
 /// A database, open for writing or for reading only.
 pub(crate) enum Database {
     Writer(Db),
@@ -48,6 +51,9 @@ pub struct SlateStore {
     limits: Limits,
     patience: Duration,
     requests: Arc<Requests>,
+    /// When something was last put, and after how long without it a put alone proves nothing.
+    last_put: Mutex<SystemTime>,
+    idle: Duration,
     /// True once a newer opener is known to have the database. SlateDB itself learns of it in steps.
     overtaken: AtomicBool,
     /// Held for writing from the check of guards until the database has the mutations.
@@ -58,16 +64,17 @@ impl SlateStore {
     pub(crate) fn new(
         database: Database,
         durable: bool,
-        patience: Duration,
+        (patience, idle): (Duration, Duration),
         requests: Arc<Requests>,
     ) -> Self {
-        let overtaken = AtomicBool::new(false);
         Self {
             database,
             limits: Limits::standard(durable),
             patience,
             requests,
-            overtaken,
+            last_put: Mutex::new(SystemTime::now()),
+            idle,
+            overtaken: AtomicBool::new(false),
             gate: Arc::default(),
         }
     }
@@ -97,6 +104,9 @@ impl SlateStore {
 
     fn no_answer(&self) -> StoreError {
         let why = self.requests.failure().unwrap_or_else(|| "the object store does not answer".to_owned());
+        if FULL.iter().any(|told| why.contains(told)) {
+            return StoreError::QuotaExceeded;
+        }
         StoreError::Unavailable(format!("{why} (for {} s)", self.patience.as_secs_f32()))
     }
 
@@ -134,8 +144,25 @@ impl SlateStore {
     }
 
     /// Puts everything that waits into the object store.
+    ///
+    /// A newer opener keeps this one out by an object at the place of its next put, and garbage
+    /// collection removes that a week later. Whoever put nothing for long looks whether it still has
+    /// the database.
     async fn flush(&self, writer: &Db) -> Result<(), StoreError> {
-        self.within(writer.flush()).await?.map_err(|error| self.failed(&error))
+        self.within(writer.flush()).await?.map_err(|error| self.failed(&error))?;
+        let now = SystemTime::now();
+        let last = *self.last_put.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.duration_since(last).is_ok_and(|since| since < self.idle) {
+            *self.last_put.lock().unwrap_or_else(PoisonError::into_inner) = now;
+            return Ok(());
+        }
+        self.within(writer.refresh_manifest()).await?.map_err(|error| self.failed(&error))?;
+        if writer.status().close_reason == Some(CloseReason::Fenced) {
+            self.overtaken.store(true, Ordering::Release);
+        }
+        self.check_overtaken()?;
+        *self.last_put.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(())
     }
 
     /// Hands mutations to the database, if the guards hold.

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How long a call waits for the object store, unless said otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Far below the age at which garbage collection removes what keeps an older writer out.
+const IDLE: Duration = Duration::from_secs(60 * 60);
+
 /// Memory for blocks and indexes that were read, unless said otherwise.
 const CACHE_BYTES: u64 = 64 << 20;
 
@@ -68,6 +71,9 @@ pub struct Config {
     /// Settings of the object store beside those in the environment, by the names of the
     /// environment (`AWS_ENDPOINT`). They win.
     pub settings: Vec<(String, Secret)>,
+    /// Time without a put after which a writer looks whether it still has the database.
+    #[doc(hidden)]
+    pub idle: Duration,
     /// Milliseconds that the clock is ahead: for tests of hosts whose clocks differ.
     #[doc(hidden)]
     pub clock_ahead_millis: i64,
@@ -123,6 +129,7 @@ impl Config {
             patience: PATIENCE,
             cache_bytes: CACHE_BYTES,
             settings: Vec::new(),
+            idle: IDLE,
             clock_ahead_millis: 0,
         }
     }

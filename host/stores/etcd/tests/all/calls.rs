@@ -1,12 +1,13 @@
 //! The rules of the four functions.
 
-use crate::servers::{at, open, start};
+use crate::servers::{at, open};
 use kvfs_contract::{AsyncKvStore, KvStore, StoreError};
 use kvfs_store_rig::{Calls, Random, State, rules};
+use kvfs_test_servers::Etcd;
 
 #[test]
 fn the_rules_of_the_contract_hold() {
-    let server = start(&[]);
+    let server = Etcd::start();
     rules::keys_are_bytes_in_order(&mut open(at(server.address(), "keys")));
     rules::guards_hold_or_nothing_changes(&mut open(at(server.address(), "guards")));
     rules::limits_are_kept(&mut open(at(server.address(), "limits")));
@@ -21,7 +22,7 @@ fn the_rules_of_the_contract_hold() {
 
 #[test]
 fn random_calls_agree_with_an_ordered_map() {
-    let server = start(&["--unsafe-no-fsync"]);
+    let server = Etcd::start_unsynced();
     let mut random = Random::new(5);
     let (mut model, mut other) = (State::new(), State::new());
     // Prefixes that continue each other, in one key space.
@@ -40,7 +41,7 @@ fn random_calls_agree_with_an_ordered_map() {
 
 #[test]
 fn large_entries_are_scanned_in_pages_that_fit() {
-    let server = start(&["--unsafe-no-fsync"]);
+    let server = Etcd::start_unsynced();
     let mut store = open(at(server.address(), "large"));
     for number in 0..200u8 {
         store.set(&[], &[(&[number], Some(&[1; 100]))], false).unwrap();
@@ -57,7 +58,7 @@ fn large_entries_are_scanned_in_pages_that_fit() {
 
 #[test]
 fn two_handles_see_each_other_at_once() {
-    let server = start(&["--unsafe-no-fsync"]);
+    let server = Etcd::start_unsynced();
     let mut one = open(at(server.address(), "both"));
     let mut two = open(at(server.address(), "both"));
     for number in 0..50u8 {

@@ -1,18 +1,19 @@
 //! Kills, cuts, stalls, a full server, and a leader that dies.
 
-use crate::servers::{at, ctl, open, start};
+use crate::servers::{at, open};
 use kvfs_contract::{AsyncKvStore, Durability, KvStore, StoreError};
+use kvfs_etcd_store::Config;
 use kvfs_store_rig::Calls;
-use kvfs_test_servers::{Direction, How, Proxy};
+use kvfs_test_servers::{Direction, Etcd, EtcdCluster, How, Proxy};
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_kill_of_the_server_loses_nothing() {
-    let mut server = start(&[]);
+    let mut server = Etcd::start();
     let mut store = open(at(server.address(), "agents"));
     for number in 0..40u32 {
         if number % 10 == 9 {
-            server.kill();
+            server.server().kill();
         }
         let key = number.to_be_bytes();
         if number % 10 == 9 {
@@ -22,11 +23,11 @@ fn a_kill_of_the_server_loses_nothing() {
                 crate::servers::try_open(config).is_err()
             };
             assert!(refused, "the server is gone");
-            server.restart();
+            server.server().restart();
         }
         store.set(&[(&key, None)], &[(&key, Some(&[1; 3000]))], number % 3 == 0).unwrap();
     }
-    server.restart();
+    server.server().restart();
     assert_eq!(store.entries(b"", b"").unwrap().len(), 40);
     let mut store = open(at(server.address(), "agents"));
     assert_eq!(store.entries(b"", b"").unwrap().len(), 40);
@@ -34,12 +35,12 @@ fn a_kill_of_the_server_loses_nothing() {
 
 #[test]
 fn without_a_server_calls_end_and_say_that_nothing_changed() {
-    let mut server = start(&[]);
+    let mut server = Etcd::start();
     let mut config = at(server.address(), "agents");
     config.patience = Duration::from_secs(1);
     let mut store = open(config);
     store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
-    server.kill();
+    server.server().kill();
     // The connection may break under the first; the second knows that nobody listens.
     let _ = store.value_of(b"a");
     let begun = Instant::now();
@@ -48,13 +49,13 @@ fn without_a_server_calls_end_and_say_that_nothing_changed() {
     let refused = store.value_of(b"a");
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(begun.elapsed() < Duration::from_secs(5));
-    server.restart();
+    server.server().restart();
     assert_eq!(store.value_of(b"a").unwrap().as_deref(), Some(&b"1"[..]));
 }
 
 #[test]
 fn a_connection_cut_anywhere_in_an_apply_loses_and_doubles_nothing() {
-    let server = start(&["--unsafe-no-fsync"]);
+    let server = Etcd::start_unsynced();
     let proxy = Proxy::start(server.address());
     let mut store = open(at(proxy.address(), "agents"));
     let mut look = open(at(server.address(), "agents"));
@@ -79,7 +80,7 @@ fn a_connection_cut_anywhere_in_an_apply_loses_and_doubles_nothing() {
 
 #[test]
 fn an_apply_that_only_removes_is_unknown_and_does_not_happen_later() {
-    let server = start(&["--unsafe-no-fsync"]);
+    let server = Etcd::start_unsynced();
     let proxy = Proxy::start(server.address());
     let mut store = open(at(proxy.address(), "agents"));
     let (mut unknown, mut made) = (0, 0);
@@ -103,7 +104,7 @@ fn an_apply_that_only_removes_is_unknown_and_does_not_happen_later() {
 
 #[test]
 fn a_server_that_answers_nothing_makes_the_outcome_unknown_until_it_does() {
-    let server = start(&["--unsafe-no-fsync"]);
+    let server = Etcd::start_unsynced();
     let proxy = Proxy::start(server.address());
     let mut config = at(proxy.address(), "agents");
     config.patience = Duration::from_millis(500);
@@ -127,7 +128,7 @@ fn a_server_that_answers_nothing_makes_the_outcome_unknown_until_it_does() {
 
 #[test]
 fn a_full_server_takes_no_more_and_still_reads_and_removes() {
-    let server = start(&["--unsafe-no-fsync", "--quota-backend-bytes", "16777216"]);
+    let server = Etcd::start_with(&["--unsafe-no-fsync", "--quota-backend-bytes", "16777216"]);
     let mut store = open(at(server.address(), "agents"));
     let mut number = 0u32;
     let full = loop {
@@ -147,10 +148,10 @@ fn a_full_server_takes_no_more_and_still_reads_and_removes() {
 
 #[test]
 fn a_handle_leaves_nothing_behind_when_it_is_closed() {
-    let server = start(&["--unsafe-no-fsync"]);
+    let server = Etcd::start_unsynced();
     let mut store = open(at(server.address(), "agents"));
     store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
-    let keys = || ctl(server.address(), &["get", "", "--from-key", "--keys-only"]);
+    let keys = || server.ctl(&["get", "", "--from-key", "--keys-only"]);
     let keys = || keys().split("agents").count() - 1;
     assert_eq!(keys(), 3, "the mark, the entry and the record");
     store.wait(store.store.close()).unwrap();
@@ -161,8 +162,11 @@ fn a_handle_leaves_nothing_behind_when_it_is_closed() {
 
 #[test]
 fn when_the_leader_of_three_dies_the_others_go_on() {
-    let mut cluster = crate::servers::Cluster::start();
-    let mut store = open(cluster.config("agents"));
+    let mut cluster = EtcdCluster::start();
+    let hosts: Vec<_> = cluster.addresses().iter().map(ToString::to_string).collect();
+    let mut config = Config::from_url(&format!("etcd://{}/agents", hosts.join(","))).unwrap();
+    config.create = true;
+    let mut store = open(config);
     for number in 0..30u32 {
         if number == 10 {
             cluster.kill_leader();

@@ -4,5 +4,6 @@ mod servers;
 
 mod calls;
 mod faults;
+mod hosts;
 mod opening;
 mod rounds;

@@ -1,9 +1,10 @@
 //! Places that are not there or hold something else, users, and servers that cannot be used.
 
-use crate::servers::{at, ctl, open, start, try_open};
+use crate::servers::{at, open, try_open};
 use kvfs_contract::{Secret, StoreError};
 use kvfs_etcd_store::{Config, OpenError};
 use kvfs_store_rig::Calls;
+use kvfs_test_servers::Etcd;
 use std::time::{Duration, Instant};
 
 fn refusal(config: Config) -> OpenError {
@@ -20,27 +21,27 @@ fn refusal(config: Config) -> OpenError {
 
 #[test]
 fn a_store_is_made_if_asked_to_and_nowhere_else() {
-    let server = start(&[]);
+    let server = Etcd::start();
     let mut config = at(server.address(), "agents");
     config.create = false;
     assert!(matches!(refusal(config.clone()), OpenError::MissingStore));
     config.read_only = true;
     config.create = true;
     assert!(matches!(refusal(config.clone()), OpenError::MissingStore));
-    assert_eq!(ctl(server.address(), &["get", "", "--from-key", "--keys-only"]), "");
+    assert_eq!(server.ctl(&["get", "", "--from-key", "--keys-only"]), "");
     let mut store = open(at(server.address(), "agents"));
     store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
     let mut reader = open(config);
     assert_eq!(reader.value_of(b"a").unwrap().as_deref(), Some(&b"1"[..]));
     assert_eq!(reader.set(&[], &[(b"a", None)], true), Err(StoreError::ReadOnly));
     // A key of others that only looks alike.
-    ctl(server.address(), &["put", "agents/and/more", "x"]);
+    server.ctl(&["put", "agents/and/more", "x"]);
     open(at(server.address(), "agents"));
 }
 
 #[test]
 fn a_server_that_is_not_there_or_not_etcd_ends_opening() {
-    let server = start(&[]);
+    let server = Etcd::start();
     let mut tls = Config::from_url(&format!("etcds://{}/agents", server.address())).unwrap();
     tls.patience = Duration::from_secs(1);
     let error = refusal(tls);
@@ -61,8 +62,25 @@ fn a_server_that_is_not_there_or_not_etcd_ends_opening() {
 }
 
 #[test]
+fn a_server_is_known_by_its_certificate() {
+    let (server, ca) = Etcd::start_tls();
+    let mut config = Config::from_url(&format!("etcds://{}/agents", server.address())).unwrap();
+    config.create = true;
+    config.patience = Duration::from_secs(5);
+    // The system knows no such authority.
+    let error = refusal(config.clone());
+    assert!(error.to_string().contains("certificate"), "{error}");
+    config.ca_file = Some(ca);
+    let mut store = open(config);
+    store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    let mut plain = at(server.address(), "agents");
+    plain.patience = Duration::from_secs(1);
+    assert!(matches!(refusal(plain), OpenError::Store { .. }));
+}
+
+#[test]
 fn a_server_that_takes_too_few_operations_is_refused() {
-    let server = start(&["--max-txn-ops", "100"]);
+    let server = Etcd::start_with(&["--max-txn-ops", "100"]);
     let error = refusal(at(server.address(), "agents"));
     assert!(matches!(error, OpenError::Unsupported { .. }), "{error:?}");
     assert!(error.to_string().contains("--max-txn-ops"));
@@ -70,7 +88,7 @@ fn a_server_that_takes_too_few_operations_is_refused() {
 
 #[test]
 fn users_need_the_right_password_and_rights() {
-    let server = start(&["--unsafe-no-fsync", "--auth-token-ttl", "1"]);
+    let server = Etcd::start_with(&["--unsafe-no-fsync", "--auth-token-ttl", "1"]);
     let address = server.address();
     // A user where none is needed does no harm.
     let mut early = at(address, "agents");
@@ -85,7 +103,7 @@ fn users_need_the_right_password_and_rights() {
         &["user", "grant-role", "agent", "agents"],
         &["auth", "enable"],
     ] {
-        ctl(address, arguments);
+        server.ctl(arguments);
     }
     let user = |prefix: &str, name: &str, password: &str| {
         let mut config = at(address, prefix);
@@ -105,10 +123,7 @@ fn users_need_the_right_password_and_rights() {
     // The token ends when it is not used, and the store gets another.
     std::thread::sleep(Duration::from_secs(3));
     store.set(&[(b"a", Some(b"1"))], &[(b"a", Some(b"2"))], true).unwrap();
-    ctl(
-        address,
-        &["--user", "root:hunter2", "role", "revoke-permission", "agents", "--prefix=true", "agents"],
-    );
+    server.ctl(&["--user", "root:hunter2", "role", "revoke-permission", "agents", "--prefix=true", "agents"]);
     assert_eq!(store.value_of(b"a"), Err(StoreError::AccessDenied));
     assert_eq!(store.set(&[], &[(b"a", None)], true), Err(StoreError::AccessDenied));
 }

@@ -1,9 +1,9 @@
 //! Each function is one round trip.
 
-use crate::servers::{Store, at, open, start};
+use crate::servers::{Store, at, open};
 use kvfs_contract::{Durability, KvStore};
 use kvfs_store_rig::{Calls, Changes};
-use kvfs_test_servers::Proxy;
+use kvfs_test_servers::{Etcd, Proxy};
 use std::time::{Duration, Instant};
 
 /// The way in one direction.
@@ -23,7 +23,7 @@ fn rounds(store: &mut Store, work: impl Fn(&mut Store)) -> u128 {
 
 #[test]
 fn each_function_takes_one_round_trip() {
-    let server = start(&["--unsafe-no-fsync"]);
+    let server = Etcd::start_unsynced();
     let proxy = Proxy::start(server.address());
     let mut store = open(at(proxy.address(), "agents"));
     let many: Changes = (0..100).map(|number| (vec![number], Some(vec![number; 100]))).collect();

@@ -4,6 +4,7 @@ mod objects;
 
 mod calls;
 mod crash;
+mod hosts;
 mod model;
 mod opening;
 mod requests;

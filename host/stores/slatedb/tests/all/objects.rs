@@ -41,6 +41,8 @@ pub(crate) struct Faults {
     pub(crate) ignores_conditions: bool,
     /// Fails each request, as if it were not reached.
     pub(crate) unreachable: bool,
+    /// Has no room for another object.
+    pub(crate) full: bool,
     /// Makes each put and says that it failed.
     pub(crate) loses_answers: bool,
 }
@@ -74,6 +76,20 @@ impl Objects {
             made.expect("memory answers at once").unwrap();
         }
         objects
+    }
+
+    /// Removes the empty objects, by which newer writers keep older ones out.
+    pub(crate) fn remove_fences(&self) -> usize {
+        let log = self.log();
+        let is_fence = |change: &&Change| {
+            change.0.as_ref().contains("/wal/")
+                && change.1.as_ref().is_some_and(|object| object.content_length() == 0)
+        };
+        let fences: Vec<_> = log.iter().filter(is_fence).collect();
+        for (path, _) in &fences {
+            self.inner.delete(path).now_or_never().expect("memory answers at once").unwrap();
+        }
+        fences.len()
     }
 
     pub(crate) fn set(&self, faults: Faults) {
@@ -113,6 +129,9 @@ impl ObjectStore for Objects {
     ) -> Result<PutResult> {
         self.reach()?;
         let faults = self.faults();
+        if faults.full {
+            return Err(lost("No space left on device (os error 28)"));
+        }
         if faults.ignores_conditions {
             options.mode = PutMode::Overwrite;
         }

@@ -29,6 +29,22 @@ fn the_newer_opener_has_the_store_and_the_older_is_told() {
 }
 
 #[test]
+fn a_writer_that_slept_until_its_fence_was_garbage_acknowledges_nothing() {
+    let objects = Objects::new();
+    let mut config = over(&objects);
+    config.idle = Duration::ZERO;
+    let mut older = open(config);
+    older.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    let mut newer = open(over(&objects));
+    newer.set(&[], &[(b"a", Some(b"2"))], true).unwrap();
+    assert!(objects.remove_fences() > 1);
+    let late = older.set(&[], &[(b"a", Some(b"3"))], true);
+    assert!(matches!(late, Err(StoreError::UnknownOutcome | StoreError::AccessDenied)), "{late:?}");
+    assert_eq!(older.set(&[], &[(b"a", Some(b"3"))], true), Err(StoreError::AccessDenied));
+    assert_eq!(newer.value_of(b"a").unwrap().as_deref(), Some(&b"2"[..]));
+}
+
+#[test]
 fn a_reader_changes_nothing_and_ends_no_writer() {
     let objects = Objects::new();
     let mut writer = open(over(&objects));
@@ -86,4 +102,20 @@ fn without_the_object_store_calls_end_and_nothing_is_lost_when_it_is_back() {
     store.kill();
     let mut store = open(over(&objects));
     assert_eq!(store.entries(b"", b"").unwrap().len(), 2);
+}
+
+#[test]
+fn an_object_store_without_room_is_full_and_goes_on_with_room() {
+    let objects = Objects::new();
+    let mut config = over(&objects);
+    config.patience = Duration::from_millis(500);
+    let mut store = open(config);
+    store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    objects.set(Faults { full: true, ..Faults::default() });
+    assert_eq!(store.set(&[], &[(b"a", Some(b"2"))], true), Err(StoreError::UnknownOutcome));
+    assert_eq!(store.apply(&[], &[], Durability::Durable), Err(StoreError::QuotaExceeded));
+    assert_eq!(store.value_of(b"a").unwrap().as_deref(), Some(&b"2"[..]));
+    objects.set(Faults::default());
+    let durable = (0..20).any(|_| store.apply(&[], &[], Durability::Durable).is_ok());
+    assert!(durable, "there is room");
 }
