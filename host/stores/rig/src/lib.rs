@@ -6,7 +6,8 @@
 //! - [`Handle`] lets threads take turns on the medium, one call at a time, in an order that a seed
 //!   decides;
 //! - [`Calls`] adds short forms of a store's calls;
-//! - [`the_newer_host_has_the_volume`] opens one volume from two hosts;
+//! - [`the_newer_host_has_the_volume`] and [`the_newer_host_fences_the_older`] open one volume from
+//!   several hosts;
 //! - [`rules`] checks the contract on any empty store;
 //! - [`Known`] tracks the states that a store may have after a cut at any call;
 //! - [`random_calls_agree_with_an_ordered_map`] and its neighbours ask any store;
@@ -17,7 +18,6 @@
 //! - [`OnTrial`] and [`Sweep`] run the engine's crash test on a store.
 
 mod blocking;
-mod hosts;
 mod random;
 
 mod calls;
@@ -41,8 +41,7 @@ pub use cut_off::{
     an_apply_that_is_cut_anywhere_is_made_once, an_apply_that_is_cut_off_for_good_is_unknown_or_unavailable,
     apply_bytes, counted, step,
 };
-pub use hosts::the_newer_host_fences_the_older;
-pub use hosts::the_newer_host_has_the_volume;
+pub use hosts::{the_newer_host_fences_the_older, the_newer_host_has_the_volume};
 pub use known::Known;
 pub use race::{Race, number, the_newer_opener_has_the_store_and_the_older_is_told};
 pub use random::Random;
