@@ -1,6 +1,6 @@
 //! `redis://HOST`: a store in Redis or Valkey.
 
-use kvfs_redis_store::{Config, RedisStore};
+use kvfs_redis_store::Config;
 
 use super::Asked;
 use crate::OpenError;
@@ -10,5 +10,5 @@ pub(super) fn open(asked: &Asked<'_>) -> Result<AnyStore, OpenError> {
     let mut config = Config::from_url(asked.url).map_err(|error| asked.failed(error))?;
     config.create = asked.create;
     config.read_only = asked.read_only;
-    asked.reach(RedisStore::open(config))
+    asked.reach(kvfs_redis_store::open(config))
 }

@@ -64,6 +64,10 @@ fn stores() {
     check("host/stores/rig/src", 5, 8);
     check("host/stores/slatedb/src", 9, 15);
     check("host/stores/etcd/src", 8, 15);
+    check("host/stores/postgres/src", 12, 25);
+    check("host/stores/redis/src", 10, 20);
+    check("host/stores/servers/src", 8, 10);
+    check("host/stores/sessions/src", 10, 20);
 }
 
 #[test]

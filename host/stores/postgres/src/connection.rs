@@ -18,7 +18,7 @@ use crate::url::Config;
 const OLDEST_VERSION: u32 = 140_000;
 
 /// A connection with its prepared statements.
-pub(crate) struct Connection {
+pub struct Connection {
     pub(crate) client: Client,
     pub(crate) get: Statement,
     pub(crate) scan: Statement,

@@ -3,12 +3,12 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use kvfs_contract::{AsyncKvStore, Durability, Mutation};
-//! use kvfs_postgres_store::{Config, PostgresStore};
+//! use kvfs_postgres_store::{Config, open};
 //!
 //! // The password comes from PGPASSWORD or a password file, as `psql` takes it.
 //! let mut config = Config::from_url("postgres://agent@db.example.com/volumes?sslmode=require")?;
 //! config.create = true;
-//! let store = PostgresStore::open(config).await?;
+//! let store = open(config).await?;
 //! let put = Mutation::Put { key: &b"key"[..], value: &b"value"[..] };
 //! store.apply(&[], &[put], Durability::Durable).await?;
 //! # Ok(())
@@ -32,13 +32,13 @@ mod connection;
 
 mod create;
 
+mod reading;
+
 mod server;
 
 mod open;
-mod reading;
-
-mod store;
 
 pub use connect_error::OpenError;
-pub use store::PostgresStore;
+pub use open::{PostgresStore, open};
+pub use server::Server;
 pub use url::{Config, UrlError};

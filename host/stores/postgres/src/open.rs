@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use kvfs_store_sessions::Sessions;
+
 use crate::connect_error::OpenError;
 use crate::connection::{Connection, refusal};
 use crate::create::create;
@@ -16,14 +18,34 @@ const STARTING: Duration = Duration::from_secs(3);
 /// Pause between attempts.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Connects, makes the table if that is asked for, and begins a session. Waits for a server that is
-/// about to start.
-pub(crate) async fn open(config: Config) -> Result<(Server, Connection), OpenError> {
+/// A store in a table of PostgreSQL, over two connections: one for reads, one for applies.
+///
+/// Several may be open on one table, by any number of programs: applies with guards are atomic and
+/// happen one after the other, and reads see all that was acknowledged before they began.
+///
+/// # Durability
+/// What is acknowledged as durable is in the server's log on disk. A crash of the server may lose
+/// what was acknowledged as buffered since: a suffix. The store then answers every further call with
+/// an error, because what was read from it may be gone.
+///
+/// # Cost
+/// Each call is one round to the server, whatever it carries.
+pub type PostgresStore = Sessions<Server>;
+
+/// Opens the store that a [`Config`] names. Must be called within a tokio runtime, which outlives the
+/// store. Waits up to three seconds for a server that is about to start.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn open(config: Config) -> Result<PostgresStore, OpenError> {
     let sql = Sql::new(&config.table);
     let begun = Instant::now();
     loop {
         match attempt(&config, &sql).await {
-            Ok((session, connection)) => return Ok((Server { config, sql, session }, connection)),
+            Ok((session, connection)) => {
+                let durable = connection.durable;
+                return Ok(Sessions::new(Server { config, sql, session, durable }, connection).await);
+            }
             Err(error) if error.may_pass() && begun.elapsed() < config.patience.min(STARTING) => {
                 tokio::time::sleep(PAUSE).await;
             }

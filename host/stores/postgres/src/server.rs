@@ -1,11 +1,13 @@
 //! A session at a server: the row by which an apply is made once.
 
 use futures_util::future::{Either, join5, ready};
-use kvfs_store_sessions::{Batch, Failure, Fate, Outcome, Role};
+use kvfs_contract::{Entry, Limits};
+use kvfs_store_sessions::{Batch, Failure, Fate, Outcome, Page, Role};
 use tokio_postgres::types::ToSql;
 
 use crate::connection::Connection;
 use crate::error::failed;
+use crate::reading;
 use crate::session::Session;
 use crate::sql::Sql;
 use crate::url::Config;
@@ -15,11 +17,12 @@ use crate::url::Config;
 /// the disk: a durable apply is followed by a flush, when the lock is free again.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off";
 
-/// Where the server is, and the session.
-pub(crate) struct Server {
+/// A server of PostgreSQL, and the session at it.
+pub struct Server {
     pub(crate) config: Config,
     pub(crate) sql: Sql,
     pub(crate) session: Session,
+    pub(crate) durable: bool,
 }
 
 impl kvfs_store_sessions::Server for Server {
@@ -35,6 +38,18 @@ impl kvfs_store_sessions::Server for Server {
 
     fn writes(&self) -> bool {
         !self.config.read_only
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::standard(self.durable)
+    }
+
+    async fn values(&self, connection: &Connection, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        reading::values(&self.config, connection, keys).await
+    }
+
+    async fn page(&self, connection: &Connection, page: Page<'_>) -> Result<Vec<Entry<Vec<u8>>>, Failure> {
+        reading::page(&self.config, connection, page).await
     }
 
     async fn connect(&self, role: Role) -> Result<Connection, Failure> {

@@ -1,7 +1,5 @@
 //! A connection to a server that can hold the store, with its scripts.
 
-use std::time::Duration;
-
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, TlsCertificates, cmd};
 use tokio::time::timeout;
@@ -13,7 +11,7 @@ use crate::scripts::{Loaded, texts};
 use crate::url::Config;
 
 /// A connection. Calls on clones of it follow each other without waiting.
-pub(crate) struct Connection {
+pub struct Connection {
     redis: MultiplexedConnection,
     pub(crate) scripts: Loaded,
     pub(crate) keeps: Keeps,
@@ -95,9 +93,4 @@ fn client(config: &Config) -> Result<Client, OpenError> {
     let roots = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
     let certificates = TlsCertificates { client_tls: None, root_cert: Some(roots) };
     Client::build_with_tls(info, certificates).map_err(|error| unreadable(words(&error)))
-}
-
-/// A time for the server, in seconds.
-pub(crate) fn seconds(time: Duration) -> u64 {
-    time.as_secs().max(1)
 }

@@ -3,12 +3,12 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use kvfs_contract::{AsyncKvStore, Durability, Mutation};
-//! use kvfs_redis_store::{Config, RedisStore};
+//! use kvfs_redis_store::{Config, open};
 //!
 //! // The password comes from REDISCLI_AUTH, as `redis-cli` takes it.
 //! let mut config = Config::from_url("rediss://cache.example.com/0?prefix=agents")?;
 //! config.create = true;
-//! let store = RedisStore::open(config).await?;
+//! let store = open(config).await?;
 //! let put = Mutation::Put { key: &b"key"[..], value: &b"value"[..] };
 //! store.apply(&[], &[put], Durability::Durable).await?;
 //! # Ok(())
@@ -22,19 +22,20 @@ mod info;
 mod scripts;
 mod url;
 
+mod names;
 mod open_error;
 
 mod error;
 
 mod connection;
 
+mod reading;
+
 mod server;
 
 mod open;
-mod reading;
 
-mod store;
-
+pub use open::{RedisStore, open};
 pub use open_error::OpenError;
-pub use store::RedisStore;
+pub use server::Server;
 pub use url::{Config, UrlError};

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use kvfs_store_sessions::Sessions;
+
 use redis::cmd;
 
 use crate::connection::Connection;
 use crate::error::refusal;
 use crate::info::Keeps;
+use crate::names::Names;
 use crate::open_error::OpenError;
-use crate::server::{Names, Server};
+use crate::server::Server;
 use crate::url::Config;
 
 /// Longest wait for a server that may be about to start.
@@ -20,14 +23,33 @@ const FORM: &str = "kvfs 1";
 /// Pause between attempts.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Connects and begins a session. Waits for a server that is about to start.
-pub(crate) async fn open(config: Config) -> Result<(Server, Connection), OpenError> {
+/// A store in Redis or Valkey, over two connections: one for reads, one for applies.
+///
+/// Several may be open on one prefix, by any number of programs: each call is one script, and a
+/// server runs one at a time.
+///
+/// # Durability
+/// It depends on the server's settings, and [`Limits::durable`](kvfs_contract::Limits::durable) says what they come to: with
+/// `appendfsync always`, or from 7.2 on `everysec`, what is acknowledged as durable is in the
+/// server's log on disk. Otherwise a crash of the server may lose anything. The store then answers
+/// every further call with an error, because what was read from it may be gone.
+///
+/// # Cost
+/// Each call is one round to the server, whatever it carries.
+pub type RedisStore = Sessions<Server>;
+
+/// Opens the store that a [`Config`] names. Must be called within a tokio runtime, which outlives the
+/// store. Waits up to three seconds for a server that is about to start.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn open(config: Config) -> Result<RedisStore, OpenError> {
     let begun = Instant::now();
     loop {
         match attempt(&config).await {
             Ok((names, connection)) => {
                 let durable = connection.keeps != Keeps::Nothing;
-                return Ok((Server { config, names, durable }, connection));
+                return Ok(Sessions::new(Server { config, names, durable }, connection).await);
             }
             Err(error) if error.may_pass() && begun.elapsed() < config.patience.min(STARTING) => {
                 tokio::time::sleep(PAUSE).await;

@@ -1,75 +1,61 @@
 //! Reads: one script each.
 
-use kvfs_contract::{Entry, MAX_ANSWER_BYTES, MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, ScanBudget, StoreError};
-use kvfs_store_sessions::{Failure, Question};
+use std::time::Duration;
+
+use kvfs_contract::{Entry, MAX_ANSWER_BYTES, ScanBudget, StoreError};
+use kvfs_store_sessions::{Failure, Page};
 use redis::{Cmd, FromRedisValue, cmd};
 use tokio::time::timeout;
 
 use crate::connection::Connection;
 use crate::error::failed;
-use crate::server::Server;
+use crate::names::Names;
 
-/// The values of different keys.
-pub(crate) struct Values<'a>(pub(crate) &'a [&'a [u8]]);
+/// Asks for the values of different keys.
+pub(crate) async fn values(
+    names: &Names,
+    patience: Duration,
+    connection: &Connection,
+    keys: &[&[u8]],
+) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+    let mut get = cmd("EVALSHA");
+    get.arg(&connection.scripts.get).arg(1).arg(&names.values).arg(MAX_ANSWER_BYTES);
+    for key in keys {
+        get.arg(*key);
+    }
+    call(patience, connection, &get).await
+}
 
-impl Question<Server> for Values<'_> {
-    type Answer = Vec<Option<Vec<u8>>>;
-
-    async fn ask(&self, server: &Server, connection: &Connection) -> Result<Self::Answer, Failure> {
-        let mut get = cmd("EVALSHA");
-        get.arg(&connection.scripts.get).arg(1).arg(&server.names.values).arg(MAX_ANSWER_BYTES);
-        for key in self.0 {
-            get.arg(*key);
+/// Asks for entries of a range.
+pub(crate) async fn page(
+    names: &Names,
+    patience: Duration,
+    connection: &Connection,
+    asked: Page<'_>,
+) -> Result<Vec<Entry<Vec<u8>>>, Failure> {
+    let mut scan = cmd("EVALSHA");
+    scan.arg(&connection.scripts.scan).arg(2).arg(&names.keys).arg(&names.values);
+    scan.arg(asked.start).arg(asked.end).arg(asked.entries).arg(asked.bytes);
+    let found: Vec<Vec<u8>> = call(patience, connection, &scan).await?;
+    let mut budget = ScanBudget::new(asked.entries, asked.bytes);
+    let mut page = Vec::with_capacity(found.len() / 2);
+    let mut parts = found.into_iter();
+    while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
+        if !budget.take(key.len() + value.len()) {
+            let more = "the server answers with more than was asked for";
+            return Err(Failure::Refused(StoreError::Other(more.to_owned())));
         }
-        call(server, connection, &get).await
+        page.push(Entry { key, value });
     }
-}
-
-/// Entries of a range.
-pub(crate) struct Page<'a> {
-    start: &'a [u8],
-    end: &'a [u8],
-    entries: u32,
-    bytes: u32,
-}
-
-impl<'a> Page<'a> {
-    /// `None`: it would be empty.
-    pub(crate) fn new(start: &'a [u8], end: &'a [u8], entries: u32, bytes: u32) -> Option<Self> {
-        let (entries, bytes) = (entries.min(MAX_SCAN_ENTRIES), bytes.min(MAX_SCAN_BYTES));
-        (entries > 0 && (end.is_empty() || start < end)).then_some(Self { start, end, entries, bytes })
-    }
-}
-
-impl Question<Server> for Page<'_> {
-    type Answer = Vec<Entry<Vec<u8>>>;
-
-    async fn ask(&self, server: &Server, connection: &Connection) -> Result<Self::Answer, Failure> {
-        let mut scan = cmd("EVALSHA");
-        scan.arg(&connection.scripts.scan).arg(2).arg(&server.names.keys).arg(&server.names.values);
-        scan.arg(self.start).arg(self.end).arg(self.entries).arg(self.bytes);
-        let found: Vec<Vec<u8>> = call(server, connection, &scan).await?;
-        let mut budget = ScanBudget::new(self.entries, self.bytes);
-        let mut page = Vec::with_capacity(found.len() / 2);
-        let mut parts = found.into_iter();
-        while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
-            if !budget.take(key.len() + value.len()) {
-                let more = "the server answers with more than was asked for";
-                return Err(Failure::Refused(StoreError::Other(more.to_owned())));
-            }
-            page.push(Entry { key, value });
-        }
-        Ok(page)
-    }
+    Ok(page)
 }
 
 /// Sends a command, and waits for a part of the patience.
 async fn call<T: FromRedisValue>(
-    server: &Server,
+    patience: Duration,
     connection: &Connection,
     command: &Cmd,
 ) -> Result<T, Failure> {
-    let patience = server.config.patience / 3;
     match timeout(patience, connection.call(command)).await {
         Ok(answer) => answer.map_err(failed),
         Err(_) => Err(Failure::Lost(format!("no answer within {} s", patience.as_secs_f32()))),

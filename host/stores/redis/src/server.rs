@@ -2,47 +2,22 @@
 
 use std::time::Duration;
 
-use kvfs_contract::StoreError;
-use kvfs_store_sessions::{Batch, Failure, Fate, Outcome, Role};
+use kvfs_contract::{Entry, Limits, StoreError};
+use kvfs_store_sessions::{Batch, Failure, Fate, Outcome, Page, Role};
 use redis::{Cmd, cmd};
 
-use crate::connection::{Connection, seconds};
+use crate::connection::Connection;
 use crate::error::failed;
 use crate::info::Keeps;
+use crate::names::{Names, SESSION_KEPT, seconds};
+use crate::reading;
 use crate::url::Config;
 
-/// Time after its last apply for which the server keeps a session.
-const SESSION_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// Where the server is, and the session.
-pub(crate) struct Server {
+/// A server of Redis or Valkey, and the session at it.
+pub struct Server {
     pub(crate) config: Config,
     pub(crate) names: Names,
     pub(crate) durable: bool,
-}
-
-/// The server's keys.
-pub(crate) struct Names {
-    pub(crate) keys: String,
-    pub(crate) values: String,
-    pub(crate) session: String,
-}
-
-impl Names {
-    /// Names the store's keys, and a session that nobody else has.
-    pub(crate) fn new(config: &Config) -> Result<Self, getrandom::Error> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id)?;
-        let session = format!("session:{:032x}", u128::from_be_bytes(id));
-        Ok(Self { keys: config.name("keys"), values: config.name("values"), session: config.name(&session) })
-    }
-
-    /// Makes the command that begins the session.
-    pub(crate) fn begin(&self) -> Cmd {
-        let mut begin = cmd("SET");
-        begin.arg(&self.session).arg("0 0").arg("EX").arg(seconds(SESSION_KEPT));
-        begin
-    }
 }
 
 impl kvfs_store_sessions::Server for Server {
@@ -58,6 +33,18 @@ impl kvfs_store_sessions::Server for Server {
 
     fn writes(&self) -> bool {
         !self.config.read_only
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::standard(self.durable)
+    }
+
+    async fn values(&self, connection: &Connection, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        reading::values(&self.names, self.config.patience / 3, connection, keys).await
+    }
+
+    async fn page(&self, connection: &Connection, page: Page<'_>) -> Result<Vec<Entry<Vec<u8>>>, Failure> {
+        reading::page(&self.names, self.config.patience / 3, connection, page).await
     }
 
     async fn connect(&self, _role: Role) -> Result<Connection, Failure> {

@@ -1,9 +1,11 @@
 //! A store on a server behind a proxy that cuts connections.
 
+use std::time::Duration;
+
 use kvfs_contract::{KvStore, StoreError};
 use kvfs_test_servers::{Direction, How, Proxy};
 
-use crate::{Calls, number};
+use crate::{Calls, Pair, number};
 
 /// Counts up under a guard, with a mark for each step. Returns the number of the step.
 ///
@@ -121,4 +123,30 @@ pub fn an_apply_that_is_cut_off_for_good_is_unknown_or_unavailable(proxy: &Proxy
         assert_eq!(counted(&mut store), now + 1, "{what}");
     }
     assert!(made > 0 && unknown > made, "{unknown} unknown, {made} made");
+}
+
+/// Counts at the proxy that each call of an empty store is one round, whatever it carries.
+///
+/// # Panics
+/// If one takes more.
+pub fn each_call_is_one_round<S: KvStore>(proxy: &Proxy, mut store: S) {
+    let value = vec![1; 100_000];
+    store.set(&[], &[(b"a", Some(&value))], true).unwrap();
+    // Opens the connection for reads.
+    store.value_of(b"a").unwrap();
+    proxy.set_delay(Duration::from_millis(30));
+    let mut rounds = |what: &str, call: &mut dyn FnMut(&mut S)| {
+        proxy.reset_counts();
+        call(&mut store);
+        let counts = proxy.counts();
+        assert_eq!((counts.turns, counts.connections), (1, 0), "{what}");
+        println!("{what}: {} bytes up, {} down", counts.up_bytes, counts.down_bytes);
+    };
+    rounds("get", &mut |store| drop(store.get(&[b"a", b"b"]).unwrap()));
+    rounds("scan", &mut |store| drop(store.scan(b"", b"", 100, 1 << 20).unwrap()));
+    let guard: Pair<'_> = (b"b", None);
+    rounds("buffered", &mut |store| store.set(&[guard], &[(b"a", Some(b"1"))], false).unwrap());
+    rounds("durable", &mut |store| store.set(&[guard], &[(b"a", Some(&value))], true).unwrap());
+    rounds("barrier", &mut |store| store.set(&[], &[], true).unwrap());
+    rounds("conflict", &mut |store| assert!(store.set(&[(b"a", None)], &[(b"c", None)], true).is_err()));
 }

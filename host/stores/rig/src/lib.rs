@@ -39,7 +39,7 @@ pub use blocking::Blocking;
 pub use calls::{Calls, Changes, Pair, State, change};
 pub use cut_off::{
     an_apply_that_is_cut_anywhere_is_made_once, an_apply_that_is_cut_off_for_good_is_unknown_or_unavailable,
-    apply_bytes, counted, step,
+    apply_bytes, counted, each_call_is_one_round, step,
 };
 pub use hosts::{the_newer_host_fences_the_older, the_newer_host_has_the_volume};
 pub use known::Known;

@@ -4,14 +4,14 @@ use kvfs_contract::{Answer, StoreError};
 
 /// The keys of a `get` in order, without those that are named again.
 #[derive(Debug)]
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     named: &'a [&'a [u8]],
     keys: Vec<&'a [u8]>,
 }
 
 impl<'a> Asked<'a> {
     /// Reads the keys of a `get`.
-    pub fn new(named: &'a [&'a [u8]]) -> Self {
+    pub(crate) fn new(named: &'a [&'a [u8]]) -> Self {
         let mut keys = named.to_vec();
         keys.sort_unstable();
         keys.dedup();
@@ -19,7 +19,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Returns the keys to ask for.
-    pub fn keys(&self) -> &[&'a [u8]] {
+    pub(crate) fn keys(&self) -> &[&'a [u8]] {
         &self.keys
     }
 
@@ -27,7 +27,7 @@ impl<'a> Asked<'a> {
     ///
     /// # Errors
     /// [`StoreError::TooLarge`], and [`StoreError::Other`] if there are not as many values.
-    pub fn answer(&self, found: Vec<Option<Vec<u8>>>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    pub(crate) fn answer(&self, found: Vec<Option<Vec<u8>>>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         if found.len() != self.keys.len() {
             return Err(StoreError::Other("the server answers with values of other keys".to_owned()));
         }

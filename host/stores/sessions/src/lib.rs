@@ -34,8 +34,7 @@ mod writing;
 
 mod sessions;
 
-pub use asked::Asked;
 pub use batch::Batch;
 pub use failure::Failure;
-pub use server::{Fate, Outcome, Question, Role, Server};
+pub use server::{Fate, Outcome, Page, Role, Server};
 pub use sessions::Sessions;

@@ -2,12 +2,40 @@
 
 use std::sync::Arc;
 
-use kvfs_contract::StoreError;
+use kvfs_contract::{Entry, StoreError};
 use tokio::sync::Mutex;
 
+use crate::asked::Asked;
 use crate::attempts::Attempts;
 use crate::connect::Reached;
-use crate::{Failure, Question, Role, Server};
+use crate::{Failure, Page, Role, Server};
+
+/// A read, which may be asked more than once.
+pub(crate) trait Question<S: Server>: Send + Sync {
+    type Answer: Send;
+
+    fn ask(
+        &self,
+        server: &S,
+        connection: &S::Connection,
+    ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+}
+
+impl<S: Server> Question<S> for Asked<'_> {
+    type Answer = Vec<Option<Vec<u8>>>;
+
+    async fn ask(&self, server: &S, connection: &S::Connection) -> Result<Self::Answer, Failure> {
+        server.values(connection, self.keys()).await
+    }
+}
+
+impl<S: Server> Question<S> for Page<'_> {
+    type Answer = Vec<Entry<Vec<u8>>>;
+
+    async fn ask(&self, server: &S, connection: &S::Connection) -> Result<Self::Answer, Failure> {
+        server.page(connection, *self).await
+    }
+}
 
 /// The connection that reads use. They follow each other on it without waiting.
 pub(crate) struct Reader<C>(Mutex<Option<Arc<C>>>);

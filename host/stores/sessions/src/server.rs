@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use kvfs_contract::{Entry, Limits, MAX_SCAN_BYTES, MAX_SCAN_ENTRIES};
+
 use crate::{Batch, Failure};
 
 /// What a connection is for.
@@ -66,6 +68,9 @@ pub trait Server: Send + Sync {
     /// Returns false for a session that only reads, of which the server knows nothing.
     fn writes(&self) -> bool;
 
+    /// Returns the store's limits.
+    fn limits(&self) -> Limits;
+
     /// Connects.
     fn connect(&self, role: Role) -> impl Future<Output = Result<Self::Connection, Failure>> + Send;
 
@@ -78,6 +83,21 @@ pub trait Server: Send + Sync {
         &self,
         connection: &Self::Connection,
     ) -> impl Future<Output = Result<Option<i64>, Failure>> + Send;
+
+    /// Returns the values of different keys, in their order. Looks at
+    /// [`MAX_ANSWER_BYTES`](kvfs_contract::MAX_ANSWER_BYTES).
+    fn values(
+        &self,
+        connection: &Self::Connection,
+        keys: &[&[u8]],
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, Failure>> + Send;
+
+    /// Returns entries of a range.
+    fn page(
+        &self,
+        connection: &Self::Connection,
+        page: Page<'_>,
+    ) -> impl Future<Output = Result<Vec<Entry<Vec<u8>>>, Failure>> + Send;
 
     /// Makes an apply if the session's last number is the one before.
     fn apply(
@@ -102,15 +122,23 @@ pub trait Server: Send + Sync {
     fn end(&self, connection: &Self::Connection) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-/// A read, which may be asked more than once.
-pub trait Question<S: Server>: Send + Sync {
-    /// The answer.
-    type Answer: Send;
+/// Part of a `scan`: a range that is not empty, and bounds that are not above the contract's.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// The first key.
+    pub start: &'a [u8],
+    /// The key behind the last one; empty: the end of the store.
+    pub end: &'a [u8],
+    /// Most entries, at least one.
+    pub entries: u32,
+    /// Most bytes of keys and values; a first entry may be larger.
+    pub bytes: u32,
+}
 
-    /// Asks.
-    fn ask(
-        &self,
-        server: &S,
-        connection: &S::Connection,
-    ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+impl<'a> Page<'a> {
+    /// `None`: it would be empty.
+    pub(crate) fn new(start: &'a [u8], end: &'a [u8], entries: u32, bytes: u32) -> Option<Self> {
+        let (entries, bytes) = (entries.min(MAX_SCAN_ENTRIES), bytes.min(MAX_SCAN_BYTES));
+        (entries > 0 && (end.is_empty() || start < end)).then_some(Self { start, end, entries, bytes })
+    }
 }

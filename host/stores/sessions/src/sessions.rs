@@ -2,12 +2,13 @@
 
 use std::sync::atomic::AtomicI64;
 
-use kvfs_contract::{Durability, Guard, Mutation, StoreError};
+use kvfs_contract::{AsyncKvStore, Durability, Entry, Guard, Limits, Mutation, StoreError};
 
+use crate::asked::Asked;
 use crate::connect::Reached;
-use crate::reading::Reader;
+use crate::reading::{Question, Reader};
 use crate::writing::Writer;
-use crate::{Question, Server};
+use crate::{Page, Server};
 
 /// A session at a server, over two connections: one for reads, one for applies.
 pub struct Sessions<S: Server> {
@@ -34,37 +35,59 @@ impl<S: Server> Sessions<S> {
     }
 
     /// Asks, and repeats it on a new connection when one is lost.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] at the end of the server's patience; those of the server.
-    pub async fn ask<Q: Question<S>>(&self, question: &Q) -> Result<Q::Answer, StoreError> {
+    async fn ask<Q: Question<S>>(&self, question: &Q) -> Result<Q::Answer, StoreError> {
         self.writer.settled(&self.reached).await?;
         self.reader.ask(&self.reached, question).await
     }
+}
 
-    /// Applies mutations under guards, once.
-    ///
-    /// # Errors
-    /// [`StoreError::UnknownOutcome`] if the server cannot be reached any more before it is known,
-    /// otherwise as [`Self::ask`].
-    pub async fn apply(
-        &self,
-        guards: &[Guard<&[u8]>],
-        mutations: &[Mutation<&[u8]>],
+/// Reads end with [`StoreError::Unavailable`] at the end of the server's patience; so do applies, or
+/// with [`StoreError::UnknownOutcome`] if it is not known what became of them.
+impl<S: Server> AsyncKvStore for Sessions<S> {
+    type Bytes = Vec<u8>;
+
+    async fn limits(&self) -> Result<Limits, StoreError> {
+        Ok(self.server().limits())
+    }
+
+    async fn get<'a>(&'a self, keys: &'a [&'a [u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.server().limits().check_get(keys)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = Asked::new(keys);
+        asked.answer(self.ask(&asked).await?)
+    }
+
+    async fn scan<'a>(
+        &'a self,
+        start: &'a [u8],
+        end: &'a [u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
+        match Page::new(start, end, max_entries, max_bytes) {
+            Some(page) => self.ask(&page).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn apply<'a>(
+        &'a self,
+        guards: &'a [Guard<&'a [u8]>],
+        mutations: &'a [Mutation<&'a [u8]>],
         level: Durability,
     ) -> Result<(), StoreError> {
-        if !self.reached.server.writes() {
+        self.server().limits().check_apply(guards, mutations)?;
+        if !self.server().writes() {
             return Err(StoreError::ReadOnly);
         }
         self.writer.apply(&self.reached, guards, mutations, level).await
     }
 
     /// Makes everything durable and ends the session.
-    ///
-    /// # Errors
-    /// As [`Self::ask`]. Closing may be tried again.
-    pub async fn close(&self) -> Result<(), StoreError> {
-        match self.reached.server.writes() {
+    async fn close(&self) -> Result<(), StoreError> {
+        match self.server().writes() {
             true => self.writer.close(&self.reached).await,
             false => Ok(()),
         }

@@ -8,7 +8,7 @@ use kvfs_contract::StoreError;
 use kvfs_store_rig::{Calls, Random, number};
 use kvfs_test_servers::Postgres;
 
-use crate::common::{Store, config, own_url};
+use crate::common::{Store, config, make, open_config, own_url};
 
 /// Counts up with a mark for each step, every seventh durably, until a call fails. Returns the last
 /// durable step, the last acknowledged one, and the error.
@@ -54,7 +54,7 @@ fn a_killed_server_loses_nothing_durable_and_at_most_a_suffix_of_the_buffered() 
     for round in 0..6 {
         let mut config = config(&url);
         config.patience = Duration::from_secs(8);
-        let mut store = Store::open(config).unwrap();
+        let mut store = open_config(config).unwrap();
         let (begun, steps_begun) = mpsc::channel();
         let working = thread::spawn(move || {
             let end = stream(&mut store, &begun);
@@ -69,7 +69,7 @@ fn a_killed_server_loses_nothing_durable_and_at_most_a_suffix_of_the_buffered() 
         }
         let (mut store, (durable, acknowledged, error)) = working.join().unwrap();
         assert!(error.to_string().contains("lost changes"), "round {round}: {error}");
-        let mut again = Store::make(&url);
+        let mut again = make(&url);
         let found = steps(&mut again);
         assert!(found >= durable, "round {round}: {found} of {durable} durable steps");
         assert!(found <= acknowledged + 1, "round {round}: {found} of {acknowledged} steps");
@@ -88,7 +88,7 @@ fn a_killed_server_loses_nothing_durable_and_at_most_a_suffix_of_the_buffered() 
 #[test]
 fn a_server_that_ends_in_order_and_comes_back_is_not_noticed() {
     let mut postgres = Postgres::start();
-    let mut store = Store::make(&own_url(postgres.address()));
+    let mut store = make(&own_url(postgres.address()));
     for (round, signal) in ["INT", "TERM", "INT"].into_iter().enumerate() {
         store.set(&[], &[(b"k", Some(&[round as u8]))], false).unwrap();
         if signal == "TERM" {
@@ -102,7 +102,7 @@ fn a_server_that_ends_in_order_and_comes_back_is_not_noticed() {
             Ok(value) => assert_eq!(value, Some(vec![round as u8])),
             Err(error) => {
                 assert!(signal == "TERM" && error.to_string().contains("lost"), "{signal}: {error}");
-                store = Store::make(&own_url(postgres.address()));
+                store = make(&own_url(postgres.address()));
             }
         }
     }

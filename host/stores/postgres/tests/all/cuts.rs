@@ -9,12 +9,12 @@ use kvfs_store_rig::{
 };
 use kvfs_test_servers::{Direction, How, Proxy};
 
-use crate::common::{Store, config, own_url, server};
+use crate::common::{config, make, open_config, own_url, server};
 
 #[test]
 fn every_cut_of_an_apply_is_found_out() {
     let proxy = Proxy::start(server().address());
-    let cuts = an_apply_that_is_cut_anywhere_is_made_once(&proxy, Store::make(&own_url(proxy.address())));
+    let cuts = an_apply_that_is_cut_anywhere_is_made_once(&proxy, make(&own_url(proxy.address())));
     assert!(cuts > 200, "{cuts} cuts");
 }
 
@@ -22,20 +22,20 @@ fn every_cut_of_an_apply_is_found_out() {
 fn what_is_said_of_an_apply_is_so() {
     let proxy = Proxy::start(server().address());
     let url = own_url(proxy.address());
-    drop(Store::make(&url));
+    drop(make(&url));
     let mut config = config(&url);
     config.patience = Duration::from_millis(600);
-    an_apply_that_is_cut_off_for_good_is_unknown_or_unavailable(&proxy, Store::open(config).unwrap());
+    an_apply_that_is_cut_off_for_good_is_unknown_or_unavailable(&proxy, open_config(config).unwrap());
 }
 
 #[test]
 fn an_apply_that_stands_still_in_the_middle_is_made_once_and_holds_up_nobody() {
     let proxy = Proxy::start(server().address());
     let url = own_url(proxy.address());
-    let mut other = Store::make(&url.replace(&proxy.address().to_string(), &server().address().to_string()));
+    let mut other = make(&url.replace(&proxy.address().to_string(), &server().address().to_string()));
     let mut config = config(&url);
     config.patience = Duration::from_secs(1);
-    let mut store = Store::open(config).unwrap();
+    let mut store = open_config(config).unwrap();
     let (up, _) = apply_bytes(&proxy, &mut store);
     let mut steps = counted(&mut store);
     for place in [0, up / 3, up / 2, up - 150] {
@@ -55,7 +55,7 @@ fn an_apply_that_stands_still_in_the_middle_is_made_once_and_holds_up_nobody() {
 fn reads_are_repeated_and_end_in_one_line_without_a_password() {
     let proxy = Proxy::start(server().address());
     let url = own_url(proxy.address()).replace("postgres@", "postgres:secret@");
-    let mut store = Store::make(&url);
+    let mut store = make(&url);
     let value = vec![1; 400_000];
     store.set(&[], &[(b"a", Some(&value))], true).unwrap();
     for place in [0, 3, 100, 70_000, 399_000] {
@@ -70,7 +70,7 @@ fn reads_are_repeated_and_end_in_one_line_without_a_password() {
     }
     let mut config = config(&url);
     config.patience = Duration::from_millis(400);
-    let mut store = Store::open(config).unwrap();
+    let mut store = open_config(config).unwrap();
     store.value_of(b"a").unwrap();
     proxy.set_refusing(true);
     proxy.reset_all();

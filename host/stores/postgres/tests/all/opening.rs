@@ -3,18 +3,18 @@
 use std::process::Command;
 use std::time::Duration;
 
-use kvfs_contract::{KvStore, StoreError};
+use kvfs_contract::{AsyncKvStore, KvStore, StoreError};
 use kvfs_postgres_store::{Config, OpenError};
 use kvfs_store_rig::Calls;
 use kvfs_test_servers::{Postgres, run_to_end};
 
-use crate::common::{Store, own_url, server};
+use crate::common::{Store, open_config, own_url, server};
 
 fn open(url: &str, create: bool) -> Result<Store, OpenError> {
     let mut config = Config::from_url(url)?;
     config.create = create;
     config.patience = Duration::from_secs(2);
-    Store::open(config)
+    open_config(config)
 }
 
 /// Returns the text of the error with which a URL is refused.
@@ -49,12 +49,12 @@ fn a_store_that_is_opened_for_reading_only_changes_nothing() {
     let read_only = |create| {
         let mut config = Config::from_url(&url).unwrap();
         (config.read_only, config.create) = (true, create);
-        Store::open(config)
+        open_config(config)
     };
     assert!(matches!(read_only(true), Err(OpenError::NoTable { .. })));
     let mut store = open(&url, true).unwrap();
     store.set(&[], &[(b"k", Some(b"v"))], true).unwrap();
-    store.0.close().unwrap();
+    store.wait(store.store.close()).unwrap();
     let mut reader = read_only(false).unwrap();
     assert_eq!(reader.value_of(b"k").unwrap().as_deref(), Some(&b"v"[..]));
     assert_eq!(reader.set(&[], &[(b"k", None)], true), Err(StoreError::ReadOnly));

@@ -8,14 +8,14 @@ use kvfs_contract::{KvStore, StoreError};
 use kvfs_store_rig::{Calls, counted, step};
 use kvfs_test_servers::Redis;
 
-use crate::common::{Store, own_url};
+use crate::common::{make, own_url};
 
 #[test]
 fn a_killed_server_with_a_log_loses_nothing_and_is_not_noticed() {
     let mut redis = Redis::start_durable();
     let url = own_url(redis.address());
     for round in 0..4_u64 {
-        let mut store = Store::make(&url);
+        let mut store = make(&url);
         let before = counted(&mut store);
         let (begun, steps) = mpsc::channel();
         let working = thread::spawn(move || {
@@ -33,7 +33,7 @@ fn a_killed_server_with_a_log_loses_nothing_and_is_not_noticed() {
         thread::sleep(Duration::from_millis(100 * round));
         redis.server().restart();
         working.join().unwrap();
-        assert_eq!(counted(&mut Store::make(&url)), before + 60, "round {round}");
+        assert_eq!(counted(&mut make(&url)), before + 60, "round {round}");
     }
 }
 
@@ -41,7 +41,7 @@ fn a_killed_server_with_a_log_loses_nothing_and_is_not_noticed() {
 fn a_killed_server_without_a_log_is_not_called_durable_and_its_loss_is_told() {
     let mut redis = Redis::start();
     let url = own_url(redis.address());
-    let mut store = Store::make(&url);
+    let mut store = make(&url);
     assert!(!store.limits().unwrap().durable);
     step(&mut store, true).1.unwrap();
     redis.server().kill();
@@ -56,13 +56,13 @@ fn a_killed_server_without_a_log_is_not_called_durable_and_its_loss_is_told() {
             assert!(why.contains("lost changes"), "{why}");
         }
     }
-    assert_eq!(counted(&mut Store::make(&url)), 0);
+    assert_eq!(counted(&mut make(&url)), 0);
 }
 
 #[test]
 fn a_server_that_stops_keeping_its_log_is_not_trusted_any_more() {
     let mut redis = Redis::start_durable();
-    let mut store = Store::make(&own_url(redis.address()));
+    let mut store = make(&own_url(redis.address()));
     step(&mut store, true).1.unwrap();
     redis.cli(&["CONFIG", "SET", "appendfsync", "no"]);
     let killed_clients = redis.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);

@@ -9,26 +9,26 @@ use kvfs_store_rig::{
 };
 use kvfs_test_servers::{Direction, How, Proxy};
 
-use crate::common::{Store, own_url, server};
+use crate::common::{make, open_within, own_url, server};
 
 #[test]
 fn every_cut_of_an_apply_is_found_out() {
     let proxy = Proxy::start(server().address());
-    let cuts = an_apply_that_is_cut_anywhere_is_made_once(&proxy, Store::make(&own_url(proxy.address())));
+    let cuts = an_apply_that_is_cut_anywhere_is_made_once(&proxy, make(&own_url(proxy.address())));
     assert!(cuts > 150, "{cuts} cuts");
 }
 
 #[test]
 fn what_is_said_of_an_apply_is_so() {
     let proxy = Proxy::start(server().address());
-    let store = Store::open(&own_url(proxy.address()), Duration::from_millis(600)).unwrap();
+    let store = open_within(&own_url(proxy.address()), Duration::from_millis(600)).unwrap();
     an_apply_that_is_cut_off_for_good_is_unknown_or_unavailable(&proxy, store);
 }
 
 #[test]
 fn an_apply_that_stands_still_in_the_middle_is_made_once() {
     let proxy = Proxy::start(server().address());
-    let mut store = Store::open(&own_url(proxy.address()), Duration::from_secs(2)).unwrap();
+    let mut store = open_within(&own_url(proxy.address()), Duration::from_secs(2)).unwrap();
     let (up, _) = apply_bytes(&proxy, &mut store);
     let mut steps = counted(&mut store);
     for place in [0, up / 2, up - 150] {
@@ -43,7 +43,7 @@ fn an_apply_that_stands_still_in_the_middle_is_made_once() {
 #[test]
 fn reads_are_repeated_and_end_in_one_line() {
     let proxy = Proxy::start(server().address());
-    let mut store = Store::open(&own_url(proxy.address()), Duration::from_secs(1)).unwrap();
+    let mut store = open_within(&own_url(proxy.address()), Duration::from_secs(1)).unwrap();
     let value = vec![1; 400_000];
     store.set(&[], &[(b"a", Some(&value))], true).unwrap();
     for place in [0, 3, 70_000, 399_000] {

@@ -3,16 +3,16 @@
 use std::process::Command;
 use std::time::Duration;
 
-use kvfs_contract::{KvStore, StoreError};
+use kvfs_contract::{AsyncKvStore, KvStore, StoreError};
 use kvfs_redis_store::Config;
 use kvfs_store_rig::Calls;
 use kvfs_test_servers::{Redis, run_to_end};
 
-use crate::common::{Store, own_url, server};
+use crate::common::{make, open, open_within, own_url, server};
 
 /// Returns the text of the error with which a URL is refused.
 fn refused(url: &str) -> String {
-    let text = match Store::open(url, Duration::from_secs(1)) {
+    let text = match open_within(url, Duration::from_secs(1)) {
         Ok(_) => panic!("{url} was opened"),
         Err(error) => error.to_string(),
     };
@@ -37,7 +37,7 @@ fn wrong_passwords_and_users_without_rights_are_told() {
     let at = redis.address();
     assert!(refused(&format!("redis://:secret@{at}")).contains("REDISCLI_AUTH"));
     assert!(refused(&format!("redis://{at}")).contains("REDISCLI_AUTH"));
-    drop(Store::make(&format!("redis://:right@{at}")));
+    drop(make(&format!("redis://:right@{at}")));
     let acl = "ACL SETUSER agent on >word ~* +@all -eval -evalsha -script";
     redis
         .cli(&["-a", "right", "--no-auth-warning"].iter().copied().chain(acl.split(' ')).collect::<Vec<_>>());
@@ -49,7 +49,7 @@ fn servers_that_would_drop_files_are_refused() {
     let redis = Redis::start_with(&[("maxmemory", "50mb"), ("maxmemory-policy", "allkeys-lru")]);
     assert!(refused(&own_url(redis.address())).contains("noeviction"));
     redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
-    drop(Store::make(&own_url(redis.address())));
+    drop(make(&own_url(redis.address())));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn replicas_and_clusters_without_the_prefix_are_refused() {
     // One that has all slots has the prefix, too.
     cluster.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     std::thread::sleep(Duration::from_secs(3));
-    let mut store = Store::make(&own_url(cluster.address()));
+    let mut store = make(&own_url(cluster.address()));
     store.set(&[(b"k", None)], &[(b"k", Some(b"v"))], true).unwrap();
     assert_eq!(store.entries(b"", b"").unwrap().len(), 1);
 }
@@ -80,23 +80,20 @@ fn a_store_that_is_opened_for_reading_only_changes_nothing() {
     let url = own_url(server().address());
     let mut config = Config::from_url(&url).unwrap();
     (config.read_only, config.create) = (true, true);
-    assert!(Store::with(config).is_err_and(|error| error.to_string().contains("--create")));
-    assert!(
-        Store::with(Config::from_url(&url).unwrap())
-            .is_err_and(|error| error.to_string().contains("--create"))
-    );
-    let mut store = Store::make(&url);
+    assert!(open(config).is_err_and(|error| error.to_string().contains("--create")));
+    assert!(open(Config::from_url(&url).unwrap()).is_err_and(|error| error.to_string().contains("--create")));
+    let mut store = make(&url);
     store.set(&[], &[(b"k", Some(b"v"))], true).unwrap();
     let prefix = url.rsplit_once('=').unwrap().1;
     let keys = || server().cli(&["KEYS", &format!("{{{prefix}}}:*")]).lines().count();
     assert_eq!(keys(), 4);
     let mut config = Config::from_url(&url).unwrap();
     config.read_only = true;
-    let mut reader = Store::with(config).unwrap();
+    let mut reader = open(config).unwrap();
     assert_eq!(reader.value_of(b"k").unwrap().as_deref(), Some(&b"v"[..]));
     assert_eq!(reader.set(&[], &[(b"k", None)], true), Err(StoreError::ReadOnly));
     assert_eq!(keys(), 4);
-    store.0.close().unwrap();
+    store.wait(store.store.close()).unwrap();
     assert_eq!(keys(), 3);
     assert!(reader.limits().unwrap().durable);
 }
@@ -120,7 +117,7 @@ fn tls_is_checked() {
     let redis = Redis::start_encrypted(&file("localhost.crt"), &file("localhost.key"));
     let port = redis.tls_port();
     let url = |host: &str, own: &str| format!("rediss://{host}:{port}/?cacert={}", file(own));
-    drop(Store::make(&url("localhost", "localhost.crt")));
+    drop(make(&url("localhost", "localhost.crt")));
     assert!(refused(&url("127.0.0.1", "localhost.crt")).contains("cacert"));
     assert!(refused(&url("localhost", "elsewhere.crt")).contains("cacert"));
     assert!(refused(&url("localhost", "no-such-file")).contains("no-such-file"));
