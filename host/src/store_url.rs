@@ -32,9 +32,14 @@ pub(crate) static KINDS: &[Kind] = &[
         schemes: &["postgres", "postgresql"],
         form: "postgres://HOST/DATABASE",
         feature: "postgres",
-        is_built: false,
+        is_built: cfg!(feature = "postgres"),
     },
-    Kind { schemes: &["redis", "rediss"], form: "redis://HOST", feature: "redis", is_built: false },
+    Kind {
+        schemes: &["redis", "rediss"],
+        form: "redis://HOST",
+        feature: "redis",
+        is_built: cfg!(feature = "redis"),
+    },
     Kind { schemes: &["etcd", "etcds"], form: "etcd://HOST/PREFIX", feature: "etcd", is_built: false },
     Kind { schemes: &["slatedb"], form: "slatedb:s3://BUCKET/PATH", feature: "slatedb", is_built: false },
     Kind {

@@ -13,6 +13,7 @@ mod redb_files;
 mod reopening;
 mod salvage;
 mod salvage_files;
+mod servers;
 mod stores;
 mod suite;
 mod wrappers;

@@ -11,6 +11,7 @@
 //! | [`Entry`], [`Guard`], [`Mutation`], [`Durability`] | arguments and answers of calls |
 //! | [`StoreError`] | the error of a call |
 //! | [`KvStore`], [`AsyncKvStore`] | the four functions, with answers at once or later |
+//! | [`Secret`] | credentials that no message shows |
 //! | [`Answer`], [`ScanBudget`], [`key_range`] | rules of `get` and `scan` for every store |
 //! | [`Key`], [`KeyRef`], [`Entries`] | an ordered map in memory that counts its bytes |
 
@@ -21,6 +22,7 @@ mod guard;
 mod limits;
 mod mutation;
 mod scan;
+mod secret;
 
 mod key;
 
@@ -38,4 +40,5 @@ pub use key::{Key, KeyRef};
 pub use limits::{Limits, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 pub use mutation::{Durability, Mutation};
 pub use scan::{KeyRange, MAX_SCAN_BYTES, MAX_SCAN_ENTRIES, ScanBudget, key_range};
+pub use secret::Secret;
 pub use store::KvStore;

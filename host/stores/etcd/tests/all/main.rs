@@ -1,0 +1,8 @@
+//! The store on real servers of etcd, killed, cut off, full, and with users.
+
+mod servers;
+
+mod calls;
+mod faults;
+mod opening;
+mod rounds;

@@ -1,0 +1,4 @@
+//! Tests of the rig itself.
+
+mod proxy;
+mod servers;

@@ -1,0 +1,182 @@
+//! Why a store could not be opened, and what SlateDB's errors mean to a caller.
+
+use kvfs_contract::StoreError;
+use slatedb::{CloseReason, ErrorKind};
+use std::fmt;
+
+/// Longest text that is taken over from a server or a library.
+const MAX_FOREIGN_TEXT_CHARS: usize = 240;
+
+/// Why a store could not be opened. No message names the store: the caller knows its URL.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is no bucket, container or directory of this name.
+    MissingBucket,
+    /// Nothing is stored there, and a store was not to be made.
+    MissingStore,
+    /// The path holds something else.
+    NotAStore {
+        /// What is there.
+        what: String,
+    },
+    /// The object store took the credentials for wrong, or for those of somebody without rights.
+    Refused {
+        /// What the object store said.
+        why: String,
+    },
+    /// The object store overwrites an object that was only to be created, so that two writers would
+    /// not notice each other.
+    Unconditional,
+    /// The settings cannot be used.
+    Settings {
+        /// What is wrong.
+        why: String,
+    },
+    /// The object store was not reached, or SlateDB failed.
+    Store {
+        /// Why.
+        source: StoreError,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingBucket => {
+                f.write_str("there is no such bucket; make it with the tool of its provider")
+            }
+            Self::MissingStore => {
+                f.write_str("nothing is stored there; check the path, or make a store with --create")
+            }
+            Self::NotAStore { what } => write!(f, "{what}; name an empty path"),
+            Self::Refused { why } => write!(
+                f,
+                "access was refused ({why}); check the credentials in the environment and their rights"
+            ),
+            Self::Unconditional => f.write_str(
+                "the server overwrites what is only to be created (If-None-Match), so two writers would \
+                 destroy each other's data; use a server that honours it",
+            ),
+            Self::Settings { why } => f.write_str(why),
+            Self::Store { source } => source.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store { source } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store { source } => source,
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
+/// Returns what an error of the object store means when a store is opened.
+pub(crate) fn opening(error: &object_store::Error) -> OpenError {
+    use object_store::Error;
+    match error {
+        Error::NotFound { .. } => OpenError::MissingBucket,
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            OpenError::Refused { why: in_a_line(error) }
+        }
+        error => {
+            let why = in_a_line(error);
+            // Clients report the missing bucket of a list as any other failure.
+            if ["NoSuchBucket", "ContainerNotFound", "404 Not Found"].iter().any(|told| why.contains(told)) {
+                return OpenError::MissingBucket;
+            }
+            OpenError::Store { source: StoreError::Unavailable(why) }
+        }
+    }
+}
+
+/// Returns what an error of SlateDB means to a caller whose call changed nothing.
+pub(crate) fn meaning(error: &slatedb::Error) -> StoreError {
+    match error.kind() {
+        // A newer opener has the database.
+        ErrorKind::Closed(CloseReason::Fenced) => StoreError::AccessDenied,
+        ErrorKind::Closed(CloseReason::Clean) => {
+            StoreError::Unavailable("the database is closed; open it again".to_owned())
+        }
+        ErrorKind::Closed(_) => {
+            StoreError::Unavailable(format!("SlateDB ended ({}); open it again", in_a_line(error)))
+        }
+        ErrorKind::Unavailable => StoreError::Unavailable(in_a_line(error)),
+        ErrorKind::Data => {
+            StoreError::Corrupt(format!("{}; restore the bucket from a copy", in_a_line(error)))
+        }
+        _ => StoreError::Other(in_a_line(error)),
+    }
+}
+
+/// Returns an error and its sources in one line of bounded length. Servers answer with pages of XML
+/// that repeat the request; their code and message are enough. Queries of URLs are left out, since
+/// a shared access signature is a secret.
+pub(crate) fn in_a_line(error: &dyn std::error::Error) -> String {
+    let mut whole = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let text = error.to_string();
+        if !whole.contains(&text) {
+            whole = format!("{whole}: {text}");
+        }
+        source = error.source();
+    }
+    let told = match (element(&whole, "Code"), element(&whole, "Message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        _ => whole,
+    };
+    let words: Vec<_> = told.split_whitespace().map(without_query).collect();
+    let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
+    match line.char_indices().nth(MAX_FOREIGN_TEXT_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    let (inside, _) = rest.split_once(&format!("</{name}>"))?;
+    Some(inside)
+}
+
+fn without_query(word: &str) -> &str {
+    match word.find("://").and_then(|_| word.find('?')) {
+        Some(query) => &word[..query],
+        None => word,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> String {
+        in_a_line(&std::io::Error::other(text.to_owned()))
+    }
+
+    #[test]
+    fn what_a_server_says_becomes_one_line_without_secrets() {
+        let page = "status 403: <?xml?>\n<Error><Code>SignatureDoesNotMatch</Code>\n<Message>The key\nis \
+                    wrong</Message><StringToSign>AWS4</StringToSign></Error>";
+        assert_eq!(line(page), "SignatureDoesNotMatch: The key is wrong");
+        assert_eq!(
+            line("error for url (https://a.blob/c?sig=secret&se=1): refused"),
+            "error for url (https://a.blob/c refused"
+        );
+        assert_eq!(line(&"ä".repeat(10_000)).chars().count(), MAX_FOREIGN_TEXT_CHARS + 1);
+        assert_eq!(line("a\u{7}\nb <Code>"), "a b <Code>");
+    }
+}

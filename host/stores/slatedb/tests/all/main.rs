@@ -1,0 +1,11 @@
+//! The store over memory, over a directory and over a server of S3's protocol.
+
+mod objects;
+
+mod calls;
+mod crash;
+mod model;
+mod opening;
+mod requests;
+mod s3;
+mod taking_over;

@@ -1,0 +1,101 @@
+//! What operations cost in requests, which is what an object store bills.
+
+use crate::objects::{Objects, Store, open, over};
+use kvfs_contract::{AsyncKvStore, Durability, KvStore};
+use kvfs_slatedb_store::Counts;
+use kvfs_store_rig::{Calls, Changes};
+use std::time::Duration;
+
+/// Returns the requests that `work` makes.
+fn cost(store: &mut Store, work: impl FnOnce(&mut Store)) -> Counts {
+    let before = store.store.counts();
+    work(store);
+    let after = store.store.counts();
+    Counts {
+        puts: after.puts - before.puts,
+        gets: after.gets - before.gets,
+        lists: after.lists - before.lists,
+        deletes: after.deletes - before.deletes,
+    }
+}
+
+fn puts(puts: u64) -> Counts {
+    Counts { puts, ..Counts::default() }
+}
+
+#[test]
+fn a_durable_apply_is_one_put_and_a_buffered_one_none() {
+    let mut store = open(over(&Objects::new()));
+    // The background's first looks.
+    std::thread::sleep(Duration::from_millis(500));
+    let set = |store: &mut Store, durable| {
+        store.set(&[(b"zz", None)], &[(b"a", Some(&[1; 1000]))], durable).unwrap();
+    };
+    assert_eq!(cost(&mut store, |store| set(store, false)), puts(0));
+    assert_eq!(cost(&mut store, |store| set(store, true)), puts(1));
+    let large: Changes = (0..200).map(|number| (vec![number], Some(vec![number; 32 << 10]))).collect();
+    assert_eq!(cost(&mut store, |store| store.make(&large, true).unwrap()), puts(1));
+    let barrier = |store: &mut Store| store.apply(&[], &[], Durability::Durable).unwrap();
+    assert_eq!(cost(&mut store, barrier), puts(0), "nothing waits");
+    let many = |store: &mut Store| (0..100).for_each(|_| set(store, false));
+    assert_eq!(cost(&mut store, many), puts(0));
+    assert_eq!(cost(&mut store, barrier), puts(1));
+    // What was written lately is in memory.
+    let read = |store: &mut Store| assert_eq!(store.entries(b"", b"").unwrap().len(), 200);
+    assert_eq!(cost(&mut store, read), puts(0));
+}
+
+#[test]
+fn reading_cold_costs_few_gets_and_reading_again_none() {
+    let objects = Objects::new();
+    let mut store = open(over(&objects));
+    let files: Changes =
+        (0..2000u32).map(|number| (number.to_be_bytes().to_vec(), Some(vec![1; 1000]))).collect();
+    store.make(&files, true).unwrap();
+    store.wait(store.store.close()).unwrap();
+    drop(store);
+    let mut store = open(over(&objects));
+    std::thread::sleep(Duration::from_millis(500));
+    let one = |store: &mut Store| assert!(store.value_of(&1000u32.to_be_bytes()).unwrap().is_some());
+    let cold = cost(&mut store, one);
+    assert!(cold.gets <= 4 && cold.puts + cold.lists == 0, "{cold:?}: filter, index, block");
+    assert_eq!(cost(&mut store, one), puts(0));
+    let absent = |store: &mut Store| assert!(store.value_of(b"nobody").unwrap().is_none());
+    assert_eq!(cost(&mut store, absent), puts(0), "the filter knows");
+    // 2 MB, at most 1 MiB a request.
+    let all = |store: &mut Store| assert_eq!(store.entries(b"", b"").unwrap().len(), 2000);
+    let cold = cost(&mut store, all);
+    assert!(cold.gets <= 8 && cold.puts + cold.lists == 0, "{cold:?}");
+    assert_eq!(cost(&mut store, all), puts(0));
+}
+
+#[test]
+fn opening_costs_the_same_whatever_there_is() {
+    let objects = Objects::new();
+    let mut costs = Vec::new();
+    for round in 0..8u32 {
+        let mut store = open(over(&objects));
+        costs.push(store.store.counts());
+        for number in 0..50 * round {
+            store.set(&[], &[(&number.to_be_bytes(), Some(&[1; 1000]))], true).unwrap();
+        }
+        store.wait(store.store.close()).unwrap();
+    }
+    // The background's first look for work may be counted or not.
+    let total = |cost: &Counts| cost.puts + cost.gets + cost.lists + cost.deletes;
+    let least = |costs: &[Counts]| costs.iter().copied().min_by_key(total).unwrap();
+    let (small, large) = (least(&costs[1..4]), least(&costs[4..]));
+    assert!(small.puts <= 6 && small.lists <= 3 && small.gets <= 26, "{costs:?}");
+    assert!(total(&large) <= total(&small) + 2, "{costs:?}");
+    assert!(costs.iter().all(|cost| total(cost) <= 80), "{costs:?}");
+}
+
+#[test]
+fn an_idle_store_costs_little() {
+    let mut store = open(over(&Objects::new()));
+    store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let idle = cost(&mut store, |_| std::thread::sleep(Duration::from_secs(20)));
+    println!("{idle:?}");
+    assert!(idle.puts == 0 && idle.gets + idle.lists <= 8, "{idle:?} in 20 s");
+}

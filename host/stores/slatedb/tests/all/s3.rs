@@ -1,0 +1,206 @@
+//! The store over a server of S3's protocol that is killed, cut off, and asked with wrong
+//! credentials.
+
+use crate::objects::{Store, open, try_open};
+use hyper_util::rt::TokioIo;
+use kvfs_contract::{AsyncKvStore, Durability, KvStore, StoreError};
+use kvfs_slatedb_store::{Config, OpenError};
+use kvfs_store_rig::Calls;
+use kvfs_test_servers::{Direction, How, Proxy, Server, answers};
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const KEY_ID: &str = "agents";
+const KEY: &str = "not-for-anybody";
+
+/// Names the port and the directory that the server's process gets from a test.
+const PORT: &str = "KVFS_TEST_S3_PORT";
+const ROOT: &str = "KVFS_TEST_S3_ROOT";
+
+/// The server itself, in a process of its own, so that it can be killed.
+#[test]
+#[ignore = "a server, which other tests start"]
+fn the_server() {
+    let (Ok(port), Ok(root)) = (std::env::var(PORT), std::env::var(ROOT)) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(Path::new(&root)).unwrap());
+        service.set_auth(SimpleAuth::from_single(KEY_ID, KEY));
+        let service = service.build();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port.parse().unwrap())).await.unwrap();
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let service = service.clone();
+            tokio::spawn(async move {
+                let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+                let _ = http.serve_connection(TokioIo::new(socket), service).await;
+            });
+        }
+    });
+}
+
+/// Starts a server with an empty bucket `bucket`.
+fn start() -> Server {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(directory.path().join("objects/bucket")).unwrap();
+    let this = std::env::current_exe().unwrap();
+    Server::start(
+        directory,
+        move |port, directory| {
+            let mut server = Command::new(&this);
+            server.args(["--exact", "s3::the_server", "--ignored", "--nocapture"]);
+            server.env(PORT, port.number().to_string()).env(ROOT, directory.join("objects"));
+            server
+        },
+        |address| answers(address, b"GET / HTTP/1.0\r\n\r\n").starts_with(b"HTTP/1"),
+    )
+}
+
+/// Returns the configuration of a store in the bucket, at an address.
+fn at(address: SocketAddr, url: &str) -> Config {
+    let config = Config::from_url(url).unwrap();
+    let mut config = config
+        .set("AWS_ENDPOINT", format!("http://{address}"))
+        .set("AWS_ALLOW_HTTP", "true")
+        .set("AWS_REGION", "us-east-1")
+        .set("AWS_ACCESS_KEY_ID", KEY_ID)
+        .set("AWS_SECRET_ACCESS_KEY", KEY);
+    config.create = true;
+    config
+}
+
+const URL: &str = "slatedb:s3://bucket/agents";
+
+fn refusal(config: Config) -> OpenError {
+    let begun = Instant::now();
+    let error = match try_open(config) {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error,
+    };
+    let text = error.to_string();
+    assert!(!text.contains(KEY) && !text.contains('\n') && text.len() < 400, "{text}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{text}");
+    error
+}
+
+#[test]
+fn what_a_person_can_mend_is_said_in_a_line() {
+    let server = start();
+    let address = server.address();
+    let error = refusal(at(address, "slatedb:s3://missing/agents"));
+    assert!(matches!(error, OpenError::MissingBucket), "{error:?}");
+    let error = refusal(at(address, URL).set("AWS_SECRET_ACCESS_KEY", "hunter2"));
+    assert!(matches!(error, OpenError::Refused { .. }), "{error:?}");
+    assert!(error.to_string().contains("SignatureDoesNotMatch"), "{error}");
+    let error = refusal(at(address, URL).set("AWS_ACCESS_KEY_ID", "nobody"));
+    assert!(matches!(error, OpenError::Refused { .. }), "{error:?}");
+    let error = refusal(at(address, URL).set("AWS_COLOUR", "hunter2"));
+    assert!(matches!(error, OpenError::Settings { .. }), "{error:?}");
+    // A client of TLS meets a server without.
+    let mut tls = at(address, URL).set("AWS_ENDPOINT", format!("https://{address}"));
+    tls.patience = Duration::from_secs(2);
+    let error = refusal(tls);
+    assert!(matches!(error, OpenError::Store { .. }), "{error:?}");
+    let mut plain = at(address, URL).set("AWS_ALLOW_HTTP", "false");
+    plain.patience = Duration::from_secs(2);
+    let error = refusal(plain);
+    assert!(error.to_string().to_lowercase().contains("http"), "{error}");
+    let mut gone = at("127.0.0.1:1".parse().unwrap(), URL);
+    gone.patience = Duration::from_secs(2);
+    let error = refusal(gone);
+    assert!(error.to_string().contains("127.0.0.1:1") || error.to_string().contains("refused"), "{error}");
+}
+
+#[test]
+fn a_kill_of_the_server_loses_nothing_durable() {
+    let mut server = start();
+    let mut store = open(at(server.address(), URL));
+    for number in 0..40u32 {
+        let key = number.to_be_bytes();
+        store.set(&[(&key, None)], &[(&key, Some(&[1; 3000]))], number % 3 == 0).unwrap();
+        if number % 10 == 9 {
+            server.restart();
+        }
+    }
+    store.apply(&[], &[], Durability::Durable).unwrap();
+    store.kill();
+    server.restart();
+    let mut store = open(at(server.address(), URL));
+    assert_eq!(store.entries(b"", b"").unwrap().len(), 40);
+    store.wait(store.store.close()).unwrap();
+}
+
+#[test]
+fn the_newer_host_has_the_store_and_loses_nothing_durable() {
+    let server = start();
+    let mut older = open(at(server.address(), URL));
+    for number in 0..10u32 {
+        older.set(&[], &[(&number.to_be_bytes(), Some(b"older"))], true).unwrap();
+    }
+    let mut newer = open(at(server.address(), URL));
+    let refused = older.set(&[], &[(b"late", Some(b""))], true);
+    assert!(matches!(refused, Err(StoreError::UnknownOutcome | StoreError::AccessDenied)), "{refused:?}");
+    assert_eq!(older.set(&[], &[(b"late", Some(b""))], true), Err(StoreError::AccessDenied));
+    assert_eq!(newer.entries(b"", b"").unwrap().len(), 10);
+    newer.set(&[], &[(b"newer", Some(b""))], true).unwrap();
+}
+
+/// Makes a durable apply through a proxy that cuts after so many bytes. Returns whether it was cut.
+fn cut(server: &Server, store: &mut Store, proxy: &Proxy, number: u32, cut: (Direction, u64, How)) -> bool {
+    let (direction, bytes, how) = cut;
+    proxy.cut_after(direction, bytes, how);
+    let key = number.to_be_bytes();
+    // SlateDB repeats the put, and knows its own object if the first one was made.
+    store.set(&[(&key, None)], &[(&key, Some(&[2; 500]))], true).unwrap();
+    store.set(&[(&key, Some(&[2; 500]))], &[(b"last", Some(&key))], true).unwrap();
+    assert!(server.address() != proxy.address());
+    !proxy.cancel_cut()
+}
+
+#[test]
+fn a_connection_cut_anywhere_in_a_put_loses_and_doubles_nothing() {
+    let server = start();
+    let proxy = Proxy::start(server.address());
+    let mut store = open(at(proxy.address(), URL));
+    let (mut number, mut cuts) = (0, 0);
+    for direction in [Direction::Up, Direction::Down] {
+        for bytes in [0, 1, 100, 300, 700, 1000, 1200, 1500] {
+            for how in [How::Reset, How::Close] {
+                cuts += u32::from(cut(&server, &mut store, &proxy, number, (direction, bytes, how)));
+                number += 1;
+            }
+        }
+    }
+    assert!(cuts > 16, "{cuts} of {number} cut something");
+    store.kill();
+    let mut store = open(at(server.address(), URL));
+    assert_eq!(store.entries(b"", b"").unwrap().len(), number as usize + 1);
+}
+
+#[test]
+fn a_server_that_answers_nothing_ends_calls_and_goes_on_later() {
+    let server = start();
+    let proxy = Proxy::start(server.address());
+    let mut config = at(proxy.address(), URL);
+    config.patience = Duration::from_secs(1);
+    let mut store = open(config);
+    store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    proxy.set_stalled(true);
+    // A thread of the proxy may be about to let something pass.
+    std::thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    assert_eq!(store.set(&[], &[(b"a", Some(b"2"))], true), Err(StoreError::UnknownOutcome));
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    let barrier = store.apply(&[], &[], Durability::Durable);
+    assert!(matches!(barrier, Err(StoreError::Unavailable(_))), "{barrier:?}");
+    proxy.set_stalled(false);
+    let durable = (0..20).any(|_| store.apply(&[], &[], Durability::Durable).is_ok());
+    assert!(durable, "the server is back");
+    store.kill();
+    let mut store = open(at(server.address(), URL));
+    assert_eq!(store.value_of(b"a").unwrap().as_deref(), Some(&b"2"[..]));
+}
