@@ -6,6 +6,7 @@ mod serve;
 use crate::interrupt;
 use crate::provider::read_token;
 use crate::sealing::KeyArgs;
+use crate::store_url::StoreUrl;
 use crate::terminal::{say, warn};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -24,7 +25,7 @@ use tokio::net::TcpListener;
 pub(crate) struct StoreServerArgs {
     /// The store: `memory:[SIZE]`, `redb:PATH` or `file:DIR`.
     #[arg(long)]
-    store: String,
+    store: StoreUrl,
     #[command(flatten)]
     key: KeyArgs,
     /// The address to listen on. Port 0 takes a free one.

@@ -304,7 +304,7 @@ impl<S> Shared<S> {
         let open = &mut state.held.open;
         match &mut state.held.sending {
             Some(sending)
-                if !open.is_empty() && !state.in_doubt && sending.has_room_for(&self.limits, open) =>
+                if !state.in_doubt && !open.is_empty() && sending.has_room_for(&self.limits, open) =>
             {
                 Arc::make_mut(sending).append(open);
                 *open = Arc::default();
