@@ -17,7 +17,7 @@ struct Module {
     features: &'static [&'static str],
 }
 
-const MODULES: [Module; 7] = [
+const MODULES: [Module; 8] = [
     Module {
         variable: "KVFS_ADAPTER_CORE",
         prebuilt: "KVFS_ADAPTER_WASM",
@@ -47,6 +47,12 @@ const MODULES: [Module; 7] = [
         variable: "KVFS_PROVIDER_FILE_CORE",
         prebuilt: "KVFS_PROVIDER_FILE_WASM",
         package: "providers/file",
+        features: &[],
+    },
+    Module {
+        variable: "KVFS_PROVIDER_HTTP_CORE",
+        prebuilt: "KVFS_PROVIDER_HTTP_WASM",
+        package: "providers/http",
         features: &[],
     },
     Module {

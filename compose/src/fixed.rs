@@ -6,8 +6,8 @@ use crate::parts::Claimed;
 use crate::provider::Provider;
 
 /// Returns the configuration that a component states, as lines `key=value`, those of its provider
-/// last. The text is empty if every option has its default. `None` if the component is no result of
-/// composing.
+/// last. The text is empty if every option has its default. A token is not shown. `None` if the
+/// component is no result of composing.
 ///
 /// Anybody can write such a statement: see [`fixed_mounts`].
 ///
@@ -20,7 +20,11 @@ pub fn configuration(bytes: &[u8]) -> Option<String> {
 
 pub(crate) fn lines(claimed: &Claimed<'_>) -> String {
     let own = if claimed.mark.has_own_provider() { "" } else { &claimed.mark.provider };
-    claimed.mark.config.clone() + own
+    let shown = |line: &str| match line.starts_with("token=") {
+        true => "token=***\n".to_owned(),
+        false => format!("{line}\n"),
+    };
+    claimed.mark.config.lines().chain(own.lines()).map(shown).collect()
 }
 
 /// Returns the provider that a component states, if that comes with the library.

@@ -171,8 +171,18 @@ impl Inspection {
                 // Mounts have a list of their own, the log has a line, and the store's line has the
                 // options of the provider.
                 let own = |line: &&str| {
-                    let of =
-                        ["audit=", "mount=", "rule=", "limits=", "provider=", "size=", "path=", "bucket="];
+                    let of = [
+                        "audit=",
+                        "mount=",
+                        "rule=",
+                        "limits=",
+                        "provider=",
+                        "size=",
+                        "path=",
+                        "bucket=",
+                        "server=",
+                        "token=",
+                    ];
                     !of.iter().any(|key| line.starts_with(key))
                 };
                 let audit = config.lines().find_map(|line| Audit::of_line(line.strip_prefix("audit=")?));

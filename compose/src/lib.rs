@@ -87,7 +87,9 @@ pub use mounts::{
 };
 pub use options::{Link, Mode};
 pub use parts::{ADAPTER, ADAPTER_WITH_AUDIT, ADAPTER_WITH_HOST, ADAPTER_WITH_HOST_AND_AUDIT};
-pub use provider::{DEFAULT_FILE_PATH, FILE_PROVIDER, KEYVALUE_PROVIDER, MEMORY_PROVIDER, Provider};
+pub use provider::{
+    DEFAULT_FILE_PATH, FILE_PROVIDER, HTTP_PROVIDER, KEYVALUE_PROVIDER, MEMORY_PROVIDER, Provider, Token,
+};
 pub use recompose::{Recomposed, may_be_same, recompose};
 pub use report::{Report, Wrapped};
 pub use visible::Visible;

@@ -64,6 +64,10 @@ fn a_result_tells_where_its_store_is_and_what_it_takes_to_run_it() {
         (Provider::Keyvalue { bucket: None }, "-S keyvalue"),
         (Provider::Keyvalue { bucket: Some("mine".into()) }, "`mine`"),
         (
+            Provider::Http { server: "http://store:80".into(), token: "0123456789abcdef".parse().unwrap() },
+            "server at http://store:80: run it with -S http",
+        ),
+        (
             Provider::Component(Provider::Memory { size_bytes: None }.to_component().unwrap().unwrap()),
             "memory",
         ),

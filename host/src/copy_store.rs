@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::copying::{Amount, Batch, Pages};
 use crate::open::COPY_KEY;
-use crate::store_url::shown;
+use crate::store_url::without_secrets;
 use crate::{AnyStore, Durability, Entry, Mutation, OpenError, OpenOptions, StoreError, SyncStore};
 
 /// One of the two stores of a copy.
@@ -118,11 +118,11 @@ pub fn copy_store(
 ) -> Result<StoreCopy, CopyError> {
     let unfinished = to.options.read_only(false).unfinished(true);
     if !OpenOptions::is_kept(to.url)? {
-        return Err(CopyError::NotKept { url: shown(to.url).into() });
+        return Err(CopyError::NotKept { url: without_secrets(to.url).into() });
     }
     let source = from.options.read_only(true).open(from.url)?;
     if OpenOptions::is_same(from.url, to.url)? {
-        return Err(CopyError::Same { url: shown(to.url).into() });
+        return Err(CopyError::Same { url: without_secrets(to.url).into() });
     }
     let copy = begin(to, &unfinished, go_on)?;
     fill(&source, from, &copy, to, progress)?;
@@ -139,7 +139,7 @@ pub fn copy_store(
 }
 
 fn of(side: CopySide<'_>) -> impl Fn(StoreError) -> CopyError {
-    move |source| CopyError::Store { url: shown(side.url).into(), source }
+    move |source| CopyError::Store { url: without_secrets(side.url).into(), source }
 }
 
 /// Opens the store to copy to, with the marker of a copy that is not done.
@@ -147,12 +147,12 @@ fn begin(to: CopySide<'_>, unfinished: &OpenOptions<'_>, go_on: bool) -> Result<
     let lying = unfinished.open_any(to.url)?;
     let has_marker = lying.get(&[COPY_KEY]).map_err(of(to))?.into_iter().next().flatten().is_some();
     if has_marker && !go_on {
-        return Err(CopyError::CutOff { url: shown(to.url).into() });
+        return Err(CopyError::CutOff { url: without_secrets(to.url).into() });
     }
     let copy = unfinished.open_over(to.url, lying.clone())?;
     if !has_marker {
         if !copy.scan(b"", b"", 1, 0).map_err(of(to))?.is_empty() {
-            return Err(CopyError::NotEmpty { url: shown(to.url).into() });
+            return Err(CopyError::NotEmpty { url: without_secrets(to.url).into() });
         }
         let marker = Mutation::Put { key: COPY_KEY, value: b"a copy that is not done" };
         lying.apply(&[], &[marker], Durability::Durable).map_err(of(to))?;
@@ -271,7 +271,11 @@ fn compare(
         if wanted != there {
             let keys = [&wanted, &there].into_iter().flatten().map(|entry| entry.key.clone());
             let key = keys.min().unwrap_or_default();
-            return Err(CopyError::Differs { from: shown(from.url).into(), to: shown(to.url).into(), key });
+            return Err(CopyError::Differs {
+                from: without_secrets(from.url).into(),
+                to: without_secrets(to.url).into(),
+                key,
+            });
         }
         let Some(entry) = there else { break };
         counter.add(&entry);

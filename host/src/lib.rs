@@ -156,6 +156,7 @@ pub use remote_store::RemoteStore;
 pub use repair_copy::RepairCopy;
 pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};
+pub use store_url::without_secrets;
 pub use view::{Calls, KvCtx, KvView};
 
 pub use bytes::Bytes;

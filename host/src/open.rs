@@ -8,7 +8,7 @@ use kvfs_sealed_store::{OpenError as SealError, UserKey};
 use crate::any_store::AnyStore;
 use crate::distant::{self, Asked};
 use crate::marked::{Beside, OnRollback};
-use crate::store_url::{Kind, Named, shown};
+use crate::store_url::{Kind, Named, without_secrets};
 use crate::{
     BlockOn, FileOptions, FileStoreReader, MemoryStore, OpenError, RedbReader, RedbSalvage, RedbStore,
     Sealed, StoreAccess, StoreError, StoreFuture, SyncStore,
@@ -167,9 +167,10 @@ impl<'k> OpenOptions<'k> {
         let store = self.open_named(url)?;
         if !self.unfinished {
             let marker = store.get(&[COPY_KEY]);
-            let marker = marker.map_err(|error| OpenError::of_store(shown(url).as_ref().as_ref(), error))?;
+            let marker =
+                marker.map_err(|error| OpenError::of_store(without_secrets(url).as_ref().as_ref(), error))?;
             if marker.into_iter().any(|marker| marker.is_some()) {
-                return Err(OpenError::CutOff { url: shown(url).into() });
+                return Err(OpenError::CutOff { url: without_secrets(url).into() });
             }
         }
         Ok(store)
@@ -201,7 +202,7 @@ impl<'k> OpenOptions<'k> {
             };
         }
         if self.access == Some(StoreAccess::Together) && matches!(named, Named::Memory(_) | Named::Redb(_)) {
-            return Err(OpenError::NotTogether { url: shown(url).into() });
+            return Err(OpenError::NotTogether { url: without_secrets(url).into() });
         }
         match named {
             Named::Distant(kind, rest) => self.open_distant(url, kind, rest),
@@ -306,7 +307,7 @@ impl OpenOptions<'_> {
     /// # Errors
     /// As [`rekey_store`]; [`OpenError::Sealed`] if the options have no key.
     pub fn rekey(&self, url: &str, to: &UserKey) -> Result<(), OpenError> {
-        let Some(from) = self.key else { return Err(OpenError::Sealed { url: shown(url).into() }) };
+        let Some(from) = self.key else { return Err(OpenError::Sealed { url: without_secrets(url).into() }) };
         // Where nothing is, nothing is made.
         drop(self.read_only(true).open_any(url)?);
         let store = self.read_only(false).open_any(url)?;
@@ -322,9 +323,9 @@ fn rekey(
     close: impl FnOnce() -> Result<(), StoreError>,
 ) -> Result<(), OpenError> {
     wait(Sealed::rewrap(store, from, to))
-        .map_err(|source| OpenError::Seal { url: shown(url).into(), source })?;
+        .map_err(|source| OpenError::Seal { url: without_secrets(url).into(), source })?;
     // The new header is durable by now.
-    close().map_err(|source| OpenError::Rekeyed { url: shown(url).into(), source })
+    close().map_err(|source| OpenError::Rekeyed { url: without_secrets(url).into(), source })
 }
 
 /// Waits for a call of a store that answers at once.
@@ -338,7 +339,7 @@ fn sealed(
 ) -> Result<AnyStore, OpenError> {
     match wait(store) {
         Ok(store) => Ok(AnyStore::Sealed(BlockOn(store))),
-        Err(source) => Err(OpenError::Seal { url: shown(url).into(), source }),
+        Err(source) => Err(OpenError::Seal { url: without_secrets(url).into(), source }),
     }
 }
 
@@ -346,8 +347,8 @@ fn sealed(
 fn unsealed(url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
     match wait(Sealed::is_sealed(store.clone())) {
         Ok(false) => Ok(store),
-        Ok(true) => Err(OpenError::Sealed { url: shown(url).into() }),
-        Err(source) => Err(OpenError::Seal { url: shown(url).into(), source }),
+        Ok(true) => Err(OpenError::Sealed { url: without_secrets(url).into() }),
+        Err(source) => Err(OpenError::Seal { url: without_secrets(url).into(), source }),
     }
 }
 

@@ -106,7 +106,17 @@ impl File for StdFile {
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
-        let mut bytes = vec![0; length];
+        let mut bytes = Vec::new();
+        self.read_into(offset, length, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_into(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<(), IoError> {
+        if bytes.is_empty() {
+            // Memory that the system clears itself.
+            *bytes = vec![0; length];
+        }
+        bytes.resize(length, 0);
         let mut filled = 0;
         while filled < length {
             match read_at(&self.0, &mut bytes[filled..], offset + filled as u64) {
@@ -117,7 +127,12 @@ impl File for StdFile {
             }
         }
         bytes.truncate(filled);
-        Ok(bytes)
+        Ok(())
+    }
+
+    fn cut(&self, size_bytes: u64) -> Result<(), IoError> {
+        let status = self.0.metadata().map_err(io_error)?;
+        if status.len() > size_bytes { self.0.set_len(size_bytes).map_err(io_error) } else { Ok(()) }
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {

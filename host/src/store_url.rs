@@ -32,9 +32,14 @@ pub(crate) static KINDS: &[Kind] = &[
         schemes: &["postgres", "postgresql"],
         form: "postgres://HOST/DATABASE",
         feature: "postgres",
-        is_built: false,
+        is_built: cfg!(feature = "postgres"),
     },
-    Kind { schemes: &["redis", "rediss"], form: "redis://HOST", feature: "redis", is_built: false },
+    Kind {
+        schemes: &["redis", "rediss"],
+        form: "redis://HOST",
+        feature: "redis",
+        is_built: cfg!(feature = "redis"),
+    },
     Kind {
         schemes: &["etcd", "etcds"],
         form: "etcd://HOST/PREFIX",
@@ -102,7 +107,11 @@ fn kind(scheme: &str) -> Option<&'static Kind> {
 }
 
 fn unknown(url: &str) -> OpenError {
-    OpenError::UnknownStore { url: shown(url).into_owned(), missing: missing_feature(url), known: known() }
+    OpenError::UnknownStore {
+        url: without_secrets(url).into_owned(),
+        missing: missing_feature(url),
+        known: known(),
+    }
 }
 
 /// Returns the feature of this crate that would bring the store.
@@ -122,10 +131,17 @@ fn known() -> String {
     format!("`{}` and `{last}`", others.join("`, `"))
 }
 
-/// Returns a URL without what may be a secret of it: user and password, and the query.
+/// Returns the URL of a store without what may be a secret of it, for messages: without user and
+/// password, and without the query.
 ///
 /// A URL that can be read in two ways loses everything that either takes for a secret.
-pub(crate) fn shown(url: &str) -> Cow<'_, str> {
+///
+/// ```
+/// # use kvfs_host::without_secrets;
+/// assert_eq!(without_secrets("redis://:secret@host/0?timeout=1"), "redis://host/0");
+/// assert_eq!(without_secrets("redb:state.redb"), "redb:state.redb");
+/// ```
+pub fn without_secrets(url: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
     if scheme == "redb" || scheme == "file" {
         return url.into();
@@ -147,7 +163,7 @@ mod tests {
     fn no_url_shows_what_may_be_a_secret() {
         let same = ["memory:", "redb:a@b?c", "file:///a@b?c", "slatedb:s3://bucket/path", "etcd://a:1,b:2/p"];
         for url in same {
-            assert_eq!(shown(url), url);
+            assert_eq!(without_secrets(url), url);
         }
         for (url, text) in [
             ("postgres://me:secret@host:5432/db", "postgres://host:5432/db"),
@@ -162,7 +178,7 @@ mod tests {
             ("delayed:1ms+postgres://me:secret@host", "delayed:1ms+postgres://host"),
             ("redis://:sec#ret@host", "redis://host"),
         ] {
-            assert_eq!(shown(url), text);
+            assert_eq!(without_secrets(url), text);
             let error = unknown(url).to_string();
             assert!(!error.contains("sec") && !error.contains("ret"), "{error}");
         }

@@ -55,25 +55,40 @@ fn read_attributes(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Re
 
 #[inline(never)]
 fn read_node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
+    let is_read = cache.node(ino).is_none() && read_followed(backing, cache, ino);
+    if is_read { Ok(()) } else { read_one_node(backing, cache, ino) }
+}
+
+/// Reads an inode that is not in memory, and the next ones of a listing, if the reader follows it.
+/// Returns whether it did.
+fn read_followed(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> bool {
     // Without their bytes, or in the table's place of others, the next ones are of no use here.
-    if cache.node(ino).is_none() && cache.has_room_for_inodes(1) && cache.has_room_for_content() {
-        let next = cache.read_ahead(ino, most_read_ahead(backing));
-        if !next.is_empty() && cache.has_room_for_inodes(1 + next.len()) {
-            read_nodes(backing, cache, ino, &next);
-        }
-        if cache.node(ino).is_some() {
-            return Ok(());
-        }
+    if !cache.has_room_for_inodes(1) || !cache.has_room_for_content() {
+        return false;
     }
-    read_one_node(backing, cache, ino)
+    let next = cache.read_ahead(ino, most_read_ahead(backing));
+    if !next.is_empty() && cache.has_room_for_inodes(1 + next.len()) {
+        read_nodes(backing, cache, ino, &next);
+    }
+    cache.node(ino).is_some()
 }
 
 fn read_one_node(backing: &mut Backing, cache: &mut Cache, ino: InodeNo) -> Result<()> {
     let mut key = Vec::with_capacity(32);
     backing.keys.inode(ino, &mut key);
     let value = backing.get(&[&key])?.into_iter().next().flatten();
+    take_node(backing, cache, ino, &key, value)
+}
+
+fn take_node(
+    backing: &Backing,
+    cache: &mut Cache,
+    ino: InodeNo,
+    key: &[u8],
+    value: Option<Value>,
+) -> Result<()> {
     let value = value.ok_or(Error::damaged("inode", ino.0, "missing"))?;
-    let inode = Inode::decode(&key, ino, backing.committed.inline_bytes, &value)?;
+    let inode = Inode::decode(key, ino, backing.committed.inline_bytes, &value)?;
     if ino == InodeNo::ROOT && inode.kind != Kind::Directory {
         return Err(Error::damaged("inode", ino.0, "the root is not a directory"));
     }
@@ -145,8 +160,10 @@ fn insert_node<'c>(
 /// Looks a name up in a directory.
 ///
 /// # Cost
-/// Nothing for a name that was looked up before, found or not. Otherwise one call: for the first
-/// name a `scan`, after which a small directory is known completely, for later ones a `get`.
+/// Nothing for a name that was looked up before, found or not. Otherwise one call. If the directory's
+/// inode is not in memory, it is a `get` that brings the inode too: so a path costs one call for each
+/// name of it. Otherwise it is, for a small directory, a `scan` after which the directory is known
+/// completely, and for a large one a `get`.
 #[inline]
 pub(crate) fn dentry(
     backing: &mut Backing,
@@ -162,8 +179,12 @@ pub(crate) fn dentry(
 
 #[inline(never)]
 fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &str) -> Result<Option<Dentry>> {
+    if cache.node(dir).is_none() && !read_followed(backing, cache, dir) {
+        return read_node_and_dentry(backing, cache, dir, name);
+    }
     node(backing, cache, dir)?;
-    let large = cache.dir_mut(dir).is_some_and(|known| known.large);
+    let many = cache.node(dir).is_some_and(|node| node.stored_size > u64::from(DIR_PRELOAD_ENTRIES));
+    let large = many || cache.dir_mut(dir).is_some_and(|known| known.large);
     if !large {
         match preload_dir(backing, cache, dir) {
             // An entry of another name is damaged: look this one up alone.
@@ -177,8 +198,38 @@ fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &st
     let mut key = Vec::with_capacity(32 + name.len());
     backing.keys.dentry(dir, name, &mut key);
     let value = names_of(backing, cache, dir).get(&[&key])?.into_iter().next().flatten();
+    take_dentry(cache, dir, name, &key, value)
+}
+
+/// Reads the inode of a directory and one of its names with one call: a call to a store at a distance
+/// takes as long for two keys as for one.
+fn read_node_and_dentry(
+    backing: &mut Backing,
+    cache: &mut Cache,
+    dir: InodeNo,
+    name: &str,
+) -> Result<Option<Dentry>> {
+    let (mut inode_key, mut key) = (Vec::with_capacity(32), Vec::with_capacity(32 + name.len()));
+    backing.keys.inode(dir, &mut inode_key);
+    backing.keys.dentry(dir, name, &mut key);
+    let mut values = backing.get(&[&inode_key, &key])?.into_iter();
+    let (inode, value) = (values.next().flatten(), values.next().flatten());
+    take_node(backing, cache, dir, &inode_key, inode)?;
+    match known_dentry(cache, dir, name)? {
+        Some(known) => Ok(known),
+        None => take_dentry(cache, dir, name, &key, value),
+    }
+}
+
+fn take_dentry(
+    cache: &mut Cache,
+    dir: InodeNo,
+    name: &str,
+    key: &[u8],
+    value: Option<Value>,
+) -> Result<Option<Dentry>> {
     let below = matches!(value, Some(Cow::Borrowed(_)));
-    let entry = value.map(|value| dentry::decode(&key, dir, &value)).transpose()?;
+    let entry = value.map(|value| dentry::decode(key, dir, &value)).transpose()?;
     cache.learn_dentry(dir, name, entry, below);
     Ok(entry)
 }

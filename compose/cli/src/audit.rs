@@ -2,6 +2,7 @@
 
 use crate::interrupt;
 use crate::sealing::{KeyArgs, tell_damage};
+use crate::store_url::StoreUrl;
 use crate::terminal::{say, warn};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 pub(crate) struct AuditArgs {
     /// The store, such as `file:DIR`. No guest may be running on it.
     #[arg(long)]
-    store: String,
+    store: StoreUrl,
     #[command(flatten)]
     key: KeyArgs,
     /// Shows the events of this run alone, as --list names it.

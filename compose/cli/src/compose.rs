@@ -3,7 +3,7 @@
 use crate::busy::Busy;
 use crate::composition::CompositionArgs;
 use crate::files::{read, same_file, write_whole};
-use crate::provider::provider;
+use crate::provider::{ProviderOptions, provider};
 use crate::terminal::say;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -25,11 +25,13 @@ pub(crate) struct ComposeArgs {
     ///   file       a directory that the host preopens as GUEST-DIR (/kvfs by default:
     ///              `wasmtime run --dir STATE::/kvfs`)
     ///   keyvalue   a bucket of the host's wasi:keyvalue, kept as long as that host keeps it
+    ///   http://…   the store that `kvfs store-server` keeps there (or https://, with TLS in front of
+    ///              it); the host runs the result with -S http
     ///   FILE.wasm  a component that exports kvfs:store/kv-store
     #[arg(
         long,
         verbatim_doc_comment,
-        value_name = "host|memory[:SIZE]|file[:GUEST-DIR]|keyvalue[:BUCKET]|FILE.wasm",
+        value_name = "host|memory[:SIZE]|file[:GUEST-DIR]|keyvalue[:BUCKET]|http://HOST|FILE.wasm",
         default_value = "host"
     )]
     provider: String,
@@ -39,6 +41,8 @@ pub(crate) struct ComposeArgs {
     #[arg(long)]
     accept_loss: bool,
     #[command(flatten)]
+    options: ProviderOptions,
+    #[command(flatten)]
     composition: CompositionArgs,
 }
 
@@ -47,7 +51,7 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
     if same_file(&args.guest, &args.output) {
         bail!("{}: the result would replace the guest; name another output", args.output.display());
     }
-    let provider = provider(&args.provider, args.accept_loss)?;
+    let provider = provider(&args.provider, args.accept_loss, &args.options)?;
     let busy = Busy::new("composing");
     let composed = args
         .composition

@@ -1,12 +1,50 @@
 //! Whole files, read and written.
 
+use crate::terminal::warn;
 use anyhow::{Context, Result};
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
+
+/// More than a key, a passphrase or a token may have.
+const MAX_SECRET_BYTES: u64 = 1 << 16;
 
 /// Reads a whole file; an error names it.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}; check the path", path.display()))
+}
+
+/// Reads a file with a secret, which may have no end, as /dev/urandom. The buffer is not moved, so
+/// that no copy of the secret stays behind.
+pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(MAX_SECRET_BYTES as usize + 64);
+    let read = |file: File| {
+        warn_of_readers(path, &file)?;
+        file.take(MAX_SECRET_BYTES).read_to_end(&mut bytes)
+    };
+    File::open(path)
+        .and_then(read)
+        .with_context(|| format!("cannot read {}; check the path", path.display()))?;
+    Ok(bytes)
+}
+
+/// Warns if others than the file's owner may read it.
+#[cfg(unix)]
+fn warn_of_readers(path: &Path, file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let found = file.metadata()?;
+    if found.is_file() && found.mode() & 0o077 != 0 {
+        let path = path.display();
+        warn(format_args!(
+            "{path}: others than its owner may use this secret; take that away: chmod 600 {path}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_: &Path, _: &File) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Returns whether two paths lead to one file.

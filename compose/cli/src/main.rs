@@ -10,6 +10,8 @@ mod files;
 mod interrupt;
 #[cfg(feature = "runtime")]
 mod runtime;
+#[cfg(feature = "runtime")]
+mod store_url;
 mod terminal;
 
 // Arguments that several commands take.
@@ -44,6 +46,8 @@ mod run;
 mod settings;
 #[cfg(feature = "runtime")]
 mod store;
+#[cfg(feature = "runtime")]
+mod store_server;
 
 use clap::{Parser, Subcommand};
 #[cfg(not(feature = "runtime"))]
@@ -77,10 +81,12 @@ enum Command {
     Settings(settings::SettingsArgs),
     #[cfg(feature = "runtime")]
     Store(store::StoreArgs),
+    #[cfg(feature = "runtime")]
+    StoreServer(store_server::StoreServerArgs),
     Inspect(inspect::InspectArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey", "settings", "store"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey", "settings", "store", "store-server"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -106,10 +112,12 @@ fn main() -> ExitCode {
         Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::Store(args) => store::store(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "runtime")]
+        Command::StoreServer(args) => store_server::store_server(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit, check-store, rekey, settings and store, or compose with --provider and run the result with the \
+             audit, check-store, rekey, settings, store and store-server, or compose with --provider and run the result with the \
              `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),

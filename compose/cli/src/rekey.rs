@@ -1,6 +1,7 @@
 //! `kvfs rekey`.
 
 use crate::sealing::{KeyArgs, key_file, passphrase_file};
+use crate::store_url::StoreUrl;
 use crate::terminal::say;
 use anyhow::{Result, bail};
 use clap::Args;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 pub(crate) struct RekeyArgs {
     /// The store, such as `file:DIR`. No guest may be running on it.
     #[arg(long)]
-    store: String,
+    store: StoreUrl,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]

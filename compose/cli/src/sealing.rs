@@ -1,19 +1,15 @@
 //! The key of a sealed store.
 
+use crate::files::read_secret;
 use crate::terminal::{warn, warn_with};
 use anyhow::{Context, Result};
 use clap::Args;
 use kvfs_host::{AnyStore, Damage, OpenError, OpenOptions, RepairCopy, StoreAccess, UserKey};
 use std::fmt::Display;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The environment variable with a passphrase.
 const PASSPHRASE: &str = "KVFS_PASSPHRASE";
-
-/// More than a key file or a passphrase may have.
-const MAX_READ_BYTES: u64 = 1 << 16;
 
 // No doc comment: clap would take it for the command's.
 #[derive(Args)]
@@ -133,7 +129,7 @@ impl KeyArgs {
 }
 
 /// Tells of damage of the store itself.
-pub(crate) fn tell_damage(store: &str, damage: &Damage) {
+pub(crate) fn tell_damage(store: impl Display, damage: &Damage) {
     if damage.is_none() {
         return;
     }
@@ -150,47 +146,14 @@ pub(crate) fn tell_damage(store: &str, damage: &Damage) {
 }
 
 pub(crate) fn key_file(path: &Path) -> Result<UserKey> {
-    UserKey::from_key_file(read(path)?).with_context(|| path.display().to_string())
+    UserKey::from_key_file(read_secret(path)?).with_context(|| path.display().to_string())
 }
 
 pub(crate) fn passphrase_file(path: &Path) -> Result<UserKey> {
-    let mut passphrase = read(path)?;
+    let mut passphrase = read_secret(path)?;
     if passphrase.last() == Some(&b'\n') {
         passphrase.pop();
         passphrase.pop_if(|last| *last == b'\r');
     }
     UserKey::from_passphrase(passphrase).with_context(|| path.display().to_string())
-}
-
-/// Reads a file that may have no end, as /dev/urandom. The buffer is not moved, so that no copy of
-/// the key stays behind.
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(MAX_READ_BYTES as usize + 64);
-    let read = |file: File| {
-        warn_of_readers(path, &file)?;
-        file.take(MAX_READ_BYTES).read_to_end(&mut bytes)
-    };
-    File::open(path)
-        .and_then(read)
-        .with_context(|| format!("cannot read {}; check the path", path.display()))?;
-    Ok(bytes)
-}
-
-/// Warns if others than the file's owner may read it.
-#[cfg(unix)]
-fn warn_of_readers(path: &Path, file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let found = file.metadata()?;
-    if found.is_file() && found.mode() & 0o077 != 0 {
-        let path = path.display();
-        warn(format_args!(
-            "{path}: others than its owner may use this key; take that away: chmod 600 {path}"
-        ));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn warn_of_readers(_: &Path, _: &File) -> std::io::Result<()> {
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! A volume of a store, named by arguments.
 
 use crate::sealing::KeyArgs;
+use crate::store_url::StoreUrl;
 use anyhow::anyhow;
 use clap::Args;
 
@@ -11,7 +12,7 @@ pub(crate) struct VolumeArgs {
     // The group tells `settings` whether these arguments are given: clap leaves a group without
     // members if it has arguments of another struct.
     #[arg(long, group = "VolumeArgs")]
-    pub(crate) store: String,
+    pub(crate) store: StoreUrl,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
     /// The volume of the store.

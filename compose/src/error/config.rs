@@ -1,5 +1,7 @@
 //! Errors of options.
 
+use kvfs_http_wire::{MAX_TOKEN_CHARS, MIN_TOKEN_CHARS};
+
 use crate::limits::{
     MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES,
     MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_MEMORY_BYTES,
@@ -87,6 +89,20 @@ pub enum ConfigError {
         /// The name.
         bucket: String,
     },
+    /// The URL of a store server is not valid.
+    #[error("{url:?} cannot be the URL of a store server: {reason}; write http://HOST:PORT")]
+    Server {
+        /// The URL.
+        url: String,
+        /// The fault.
+        reason: &'static str,
+    },
+    /// A text is not the token of a store server. It is not shown.
+    #[error(
+        "a token has {MIN_TOKEN_CHARS} to {MAX_TOKEN_CHARS} characters, of letters, digits and -._~+/=, and the one \
+         given has not; make one with `openssl rand -hex 32`"
+    )]
+    Token,
     /// The text is no audit log.
     #[error("`{text}` is no audit log; use changes or all, then ,max-bytes=SIZE ,volume=NAME or ,required")]
     Audit {

@@ -10,8 +10,8 @@ const LINKED: &str = "link=core";
 pub(super) const OWN_PROVIDER: &str = "provider=component";
 
 /// Keys of the lines that do not configure the file system.
-const NOT_CONFIG: [&str; 8] =
-    ["version", "link", "share", "provider", "size", "path", "accept-loss", "bucket"];
+const NOT_CONFIG: [&str; 10] =
+    ["version", "link", "share", "provider", "size", "path", "accept-loss", "bucket", "server", "token"];
 
 /// The text that a result states. Anybody can write such a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +94,10 @@ mod tests {
             Provider::File { path, accept_loss: true },
             Provider::File { path: None, accept_loss: false },
             Provider::Keyvalue { bucket },
+            Provider::Http {
+                server: "http://store:8080".to_owned(),
+                token: "0123456789abcdef".parse().unwrap(),
+            },
             Provider::Component(Vec::new()),
         ];
         for provider in providers {

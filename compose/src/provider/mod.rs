@@ -1,6 +1,7 @@
 //! The providers of the store: those that come with the library, and others.
 
 mod contract;
+mod server;
 
 use crate::error::{ComposeError, ConfigError, one_line};
 use crate::limits::{MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES, MIN_MEMORY_BYTES};
@@ -8,6 +9,7 @@ use crate::names::{InterfaceName, STORE};
 use crate::wasm::Outline;
 use crate::wasm::embed::{configure, read_config};
 use contract::STORE_EXPORT;
+pub use server::Token;
 use std::borrow::Cow;
 use std::fmt;
 use wasmparser::{Parser, Payload};
@@ -23,6 +25,9 @@ pub static FILE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_FILE_CORE")
 
 /// The core module of the provider `keyvalue`, as [`MEMORY_PROVIDER`].
 pub static KEYVALUE_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_KEYVALUE_CORE"));
+
+/// The core module of the provider `http`, as [`MEMORY_PROVIDER`].
+pub static HTTP_PROVIDER: &[u8] = include_bytes!(env!("KVFS_PROVIDER_HTTP_CORE"));
 
 /// The default name under which the host preopens the directory of [`Provider::File`].
 pub const DEFAULT_FILE_PATH: &str = "/kvfs";
@@ -61,6 +66,16 @@ pub enum Provider {
         /// bytes.
         bucket: Option<String>,
     },
+    /// A store that `kvfs store-server` keeps, perhaps on another machine. The result imports
+    /// `wasi:http` for it.
+    Http {
+        /// The server's URL: `http://HOST[:PORT][/PATH]`, or `https://…` where TLS is in front of
+        /// it.
+        server: String,
+        /// What the server asks for. **The result contains it**: who has the result has the store.
+        /// The guest cannot read it.
+        token: Token,
+    },
     /// The bytes of a component that exports `kvfs:store/kv-store`. The result has its imports.
     Component(Vec<u8>),
 }
@@ -97,6 +112,10 @@ impl Provider {
                 }
                 configure(KEYVALUE_PROVIDER, &self.config()).map(Some)
             }
+            Self::Http { server, .. } => {
+                server::check_url(server)?;
+                configure(HTTP_PROVIDER, &self.config()).map(Some)
+            }
             Self::Host | Self::Component(_) => Ok(None),
         }
     }
@@ -115,6 +134,10 @@ impl Provider {
                 "provider=file\n".to_owned() + &line("path", path.clone()) + &line("accept-loss", accepts)
             }
             Self::Keyvalue { bucket } => "provider=keyvalue\n".to_owned() + &line("bucket", bucket.clone()),
+            Self::Http { server, token } => {
+                let (server, token) = (Some(server.clone()), Some(token.secret().to_owned()));
+                "provider=http\n".to_owned() + &line("server", server) + &line("token", token)
+            }
             Self::Host | Self::Component(_) => String::new(),
         }
     }
@@ -156,6 +179,9 @@ impl Provider {
                 accept_loss: value("accept-loss") == Some("true"),
             }),
             "keyvalue" => Some(Self::Keyvalue { bucket: value("bucket").map(str::to_owned) }),
+            "http" => {
+                Some(Self::Http { server: value("server")?.to_owned(), token: value("token")?.parse().ok()? })
+            }
             _ => None,
         }
     }
@@ -201,6 +227,9 @@ impl fmt::Display for Provider {
                     "" => f.write_str(": run it with -S keyvalue"),
                     bucket => write!(f, ", which must have one `{bucket}`"),
                 }
+            }
+            Self::Http { server, .. } => {
+                write!(f, "kept by the store server at {server}: run it with -S http")
             }
             Self::Component(_) => f.write_str("in the component, by a provider of its own"),
         }

@@ -7,11 +7,15 @@ mod reach;
 mod delayed;
 #[cfg(feature = "etcd")]
 mod etcd;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "slatedb")]
 mod slatedb;
 
 use crate::any_store::AnyStore;
-use crate::store_url::{Kind, shown};
+use crate::store_url::{Kind, without_secrets};
 use crate::{OpenError, StoreAccess};
 
 /// A store at a distance that is to be opened.
@@ -41,6 +45,10 @@ pub(crate) fn open(
         "etcd" => etcd::open(asked),
         #[cfg(feature = "slatedb")]
         "slatedb" => slatedb::open(asked),
+        #[cfg(feature = "postgres")]
+        "postgres" => postgres::open(asked),
+        #[cfg(feature = "redis")]
+        "redis" => redis::open(asked),
         // A URL of a kind that is not built does not come so far.
         feature => Err(asked.failed(format!("this build is without the feature `{feature}`"))),
     }
@@ -54,6 +62,6 @@ impl Asked<'_> {
 
     /// Returns the URL without credentials.
     fn place(&self) -> String {
-        shown(self.url).into_owned()
+        without_secrets(self.url).into_owned()
     }
 }

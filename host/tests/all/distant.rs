@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use kvfs_host::{
-    AnyStore, CopyError, CopySide, Durability, OpenError, OpenOptions, StoreError, SyncStore, conformance,
-    copy_store, open_store,
+    AnyStore, CopyError, CopySide, Durability, OpenError, OpenOptions, StoreAccess, StoreError, SyncStore,
+    conformance, copy_store, open_store,
 };
 
+use crate::redb_files::{child, path_of_child};
 use crate::{value_of, write};
 
 #[test]
@@ -79,4 +80,60 @@ fn what_a_wrapper_needs_is_found_through_a_store_at_a_distance() {
     assert!(!kvfs_host::Store::needs_async(&store));
     assert!(store.marks().is_none() && store.mark_trouble().is_none());
     assert!(store.limits().unwrap().max_value_bytes > 0);
+}
+
+/// A server that goes on when this program ends: the store that is not behind `delayed:`.
+fn server(directory: &std::path::Path) -> (String, String) {
+    let within = format!("redb:{}", directory.join("state").display());
+    (format!("delayed:1ms+{within}"), within)
+}
+
+#[test]
+fn dropping_the_last_handle_sends_what_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, within) = server(dir.path());
+    let store = open_store(&url).unwrap();
+    write(&store, &[(b"k", b"v")], Durability::Buffered).unwrap();
+    drop(store.clone());
+    drop(store);
+    assert_eq!(value_of(&open_store(&within).unwrap(), b"k").as_deref(), Some(&b"v"[..]));
+}
+
+/// Ends by `std::process::exit` while something is held.
+#[test]
+#[ignore = "run by a_process_that_exits_sends_what_is_held"]
+fn child_exits() {
+    let directory = path_of_child();
+    let store = open_store(&server(&directory).0).unwrap();
+    write(&store, &[(b"durable", b"v")], Durability::Durable).unwrap();
+    write(&store, &[(b"k", b"v")], Durability::Buffered).unwrap();
+    std::mem::forget(store);
+    match std::env::var("KVFS_TEST_STOP").as_deref() {
+        Ok("kill") => std::process::abort(),
+        _ => std::process::exit(42),
+    }
+}
+
+#[test]
+fn a_process_that_exits_sends_what_is_held_and_a_killed_one_loses_no_more_than_that() {
+    for (stop, is_sent) in [("exit", true), ("kill", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let ended =
+            child("distant::child_exits", dir.path(), None).env("KVFS_TEST_STOP", stop).output().unwrap();
+        assert_eq!(ended.status.code() == Some(42), is_sent, "{ended:?}");
+        let left = open_store(&server(dir.path()).1).unwrap();
+        assert_eq!(value_of(&left, b"durable").as_deref(), Some(&b"v"[..]));
+        assert_eq!(value_of(&left, b"k").is_some(), is_sent, "{stop}");
+    }
+}
+
+#[test]
+fn together_the_server_has_a_buffered_apply_when_it_returns() {
+    let dir = tempfile::tempdir().unwrap();
+    let within = format!("file:{}", dir.path().join("state").display());
+    let together = OpenOptions::new().access(StoreAccess::Together);
+    let store = together.open(&format!("delayed:1ms+{within}")).unwrap();
+    write(&store, &[(b"k", b"v")], Durability::Buffered).unwrap();
+    let other = together.open(&within).unwrap();
+    assert_eq!(value_of(&other, b"k").as_deref(), Some(&b"v"[..]));
 }

@@ -14,6 +14,7 @@ mod reopening;
 mod salvage;
 mod salvage_files;
 mod served;
+mod servers;
 mod stores;
 mod suite;
 mod wrappers;

@@ -28,6 +28,7 @@ mod refused;
 mod regressions;
 mod repair;
 mod rights;
+mod rounds;
 mod scale;
 mod scrub;
 mod settings;

@@ -5,7 +5,7 @@ mod provider_store;
 
 use crate::interrupt;
 use crate::parse::{parse_directory, parse_time};
-use crate::provider::provider;
+use crate::provider::{ProviderOptions, provider};
 use crate::sealing::KeyArgs;
 use anyhow::{Context, Result, bail};
 use check::{Check, Open};
@@ -55,8 +55,12 @@ pub(crate) fn check_store(args: &CheckStoreArgs) -> Result<ExitCode> {
                 bail!("{name} keeps its entries itself, and a key does not encrypt them; leave the key out");
             }
             args.key.warn_if_unused(name);
-            let Some(bytes) =
-                provider(name, args.key.accepts_loss())?.to_component().context(name.clone())?
+            if name.starts_with("http:") || name.starts_with("https:") {
+                bail!("{name} keeps its entries in a store server; check the store there, with --store");
+            }
+            let Some(bytes) = provider(name, args.key.accepts_loss(), &ProviderOptions { token_file: None })?
+                .to_component()
+                .context(name.clone())?
             else {
                 bail!("{name} is not a provider; check a store of the host with --store");
             };

@@ -4,6 +4,7 @@ use super::bounds::Bounds;
 use crate::composition::CompositionArgs;
 use crate::parse::parse_directory;
 use crate::sealing::KeyArgs;
+use crate::store_url::StoreUrl;
 use clap::Args;
 use kvfs_host::StoreAccess;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ pub(crate) struct RunArgs {
     /// file that is made if missing; `file:DIR`, a directory that is empty, missing or such a
     /// store; or a store at a distance, of the kinds that this kvfs was built with.
     #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR|URL", default_value = "memory:")]
-    pub(super) store: String,
+    pub(super) store: StoreUrl,
     /// Makes what the store needs at its server (a table, a database in a bucket) if it is missing.
     /// Without it, a mistyped name is an error and not a second store.
     #[arg(long)]

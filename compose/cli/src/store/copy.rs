@@ -3,6 +3,7 @@
 use crate::busy::Busy;
 use crate::interrupt;
 use crate::sealing::{KeyArgs, key_file, passphrase_file};
+use crate::store_url::StoreUrl;
 use crate::terminal::say;
 use anyhow::{Result, bail};
 use clap::Args;
@@ -21,9 +22,9 @@ use std::path::PathBuf;
 pub(super) struct CopyArgs {
     /// The store to copy, such as `redb:PATH`. It is opened for reading only; no guest may be running
     /// on it.
-    from: String,
+    from: StoreUrl,
     /// The store to copy to, such as `file:DIR`: an empty one, or one that does not exist yet.
-    to: String,
+    to: StoreUrl,
     #[command(flatten)]
     key: KeyArgs,
     /// Encrypts the copy with the key in this file.
@@ -70,7 +71,7 @@ pub(super) fn copy(args: &CopyArgs) -> Result<()> {
     // Only to say how much remains.
     let total = match busy.is_seen() {
         true => total(&from.options.read_only(true).open(from.url)?)
-            .map_err(|source| CopyError::Store { url: args.from.clone(), source })?,
+            .map_err(|source| CopyError::Store { url: args.from.to_string(), source })?,
         false => Amount::default(),
     };
     let done = copy_store(from, to, args.go_on, &mut |step| match step {
@@ -81,7 +82,7 @@ pub(super) fn copy(args: &CopyArgs) -> Result<()> {
     drop(busy);
     let done = done.map_err(|error| match error {
         // The two sides have options of their own for their keys.
-        CopyError::Open(OpenError::Sealed { url }) if url == args.to && url != args.from => {
+        CopyError::Open(OpenError::Sealed { url }) if url == args.to.to_string() && args.to != args.from => {
             anyhow::anyhow!("`{url}` is encrypted; name its key with --to-key-file or --to-passphrase-file")
         }
         error => error.into(),

@@ -4,6 +4,7 @@ use super::volumes::{Contents, Found, contents};
 use crate::busy::Busy;
 use crate::interrupt;
 use crate::sealing::KeyArgs;
+use crate::store_url::StoreUrl;
 use crate::terminal::say;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -18,7 +19,7 @@ use std::path::Path;
 #[derive(Args)]
 pub(super) struct InfoArgs {
     /// The store, such as `redb:PATH`.
-    store: String,
+    store: StoreUrl,
     #[command(flatten)]
     key: KeyArgs,
     /// Writes one JSON object instead of text.
@@ -147,8 +148,10 @@ struct About<'a> {
 
 impl About<'_> {
     /// Kind and path of the store.
-    fn kind(&self) -> (&str, &str) {
-        self.args.store.split_once(':').unwrap_or((&self.args.store, ""))
+    fn kind(&self) -> (String, String) {
+        let shown = self.args.store.to_string();
+        let (kind, path) = shown.split_once(':').unwrap_or((&shown, ""));
+        (kind.to_owned(), path.to_owned())
     }
 
     fn lines(&self, found: &Contents) -> Vec<String> {

@@ -139,6 +139,13 @@ impl File for WasiFile {
         Ok(bytes)
     }
 
+    fn cut(&self, size_bytes: u64) -> Result<(), IoError> {
+        if self.status()?.size_bytes <= size_bytes {
+            return Ok(());
+        }
+        self.0.set_size(size_bytes).map_err(to_error)
+    }
+
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {

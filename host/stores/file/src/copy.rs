@@ -4,16 +4,15 @@
 //! that: a copy that fails is removed. The segments that were copied lose their names only after
 //! the new one is durable.
 
-use crate::chain::Older;
 use crate::directory::{Directory, File};
 use crate::index::changes_of;
 use crate::lease::remove;
 use crate::location::Location;
-use crate::log::{Log, Retired, State};
-use crate::names::{Name, lease_name, segment_name};
+use crate::log::{Log, State};
+use crate::names::{lease_name, segment_name};
 use crate::own::{NotWritten, Own};
 use crate::record::{Builder, FLAG_COPIES, FLAG_END};
-use crate::records::{Record, Records, replay_bytes_of};
+use crate::records::{Record, Records, Window, replay_bytes_of};
 use crate::remedy::reason;
 use crate::roll::{begin, switch};
 use crate::segment::damaged;
@@ -21,6 +20,9 @@ use kvfs_contract::StoreError;
 
 /// Most bytes of one record of copies, unless a single value is longer: a copy holds one in memory.
 const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// Bytes of a segment that are read at once.
+pub(crate) const COPY_WINDOW_BYTES: usize = 256 << 10;
 
 /// Copies live entries, and the removals that are still needed, of `victims` and switches to the
 /// copy.
@@ -39,8 +41,9 @@ pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<()
         log.stays.push(epoch);
     }
     let copied = copied.map_err(|(error, _)| NotWritten::Undone(error)).and_then(|()| {
-        let end = next.finish(Builder::new(), FLAG_END);
-        next.write(&end).map(|()| next.accept(&end))
+        let mut end = Builder::new();
+        next.finish(&mut end, FLAG_END);
+        next.write(end.record()).map(|()| next.accept(end.record()))
     });
     if let Err(not_written) = copied {
         let not_written = match not_written {
@@ -62,14 +65,9 @@ pub(crate) fn copy<D: Directory>(log: &mut Log<D>, victims: &[u64]) -> Result<()
         log.state = State::Broken(format!("a copy was not read back ({why}); open the store anew"));
         return Err(error);
     }
+    log.emptied.extend_from_slice(victims);
+    log.drop_emptied();
     log.collected = collected;
-    let (victims, kept): (Vec<Older<D::File>>, _) =
-        std::mem::take(&mut log.older).into_iter().partition(|older| victims.contains(&older.epoch));
-    log.older = kept;
-    for victim in victims {
-        log.index.usage.forget(victim.epoch);
-        log.retired.push(Retired { name: Name::Segment(victim.epoch), bytes: victim.accepted_bytes });
-    }
     Ok(())
 }
 
@@ -97,20 +95,30 @@ fn copy_all<D: Directory>(
 ) -> Result<(), (StoreError, u64)> {
     let own = (log.own.lease.epoch, &log.own.file, log.own.end, log.own.salt);
     let older = log.older.iter().map(|older| (older.epoch, &older.file, older.accepted_bytes, older.salt));
-    let all: Vec<_> = older.chain([own]).collect();
-    let oldest_kept = all.iter().map(|(epoch, ..)| *epoch).find(|epoch| !victims.contains(epoch));
+    let all = older.chain([own]).filter(|(epoch, ..)| victims.contains(epoch));
     let mut builder = Builder::new();
-    for &(epoch, file, accepted_bytes, salt) in all.iter().filter(|(epoch, ..)| victims.contains(epoch)) {
-        let keeps_removals = oldest_kept.is_some_and(|oldest| oldest < epoch);
-        let mut records = Records::new(file, epoch, 0, accepted_bytes, Some(salt));
-        copy_segment(log, next, &mut builder, &mut records, file, keeps_removals)
+    let mut window = Window::default();
+    for (epoch, file, accepted_bytes, salt) in all {
+        let keeps_removals = hides_older(log, epoch, victims);
+        let part = 0..accepted_bytes;
+        let mut records = Records::with_window(file, epoch, part, Some(salt), window, COPY_WINDOW_BYTES);
+        copy_segment(log, next, &mut builder, &mut records, keeps_removals)
             .and_then(|()| match records.offset() {
                 end if end == accepted_bytes => Ok(()),
                 end => Err(damaged(epoch, end)),
             })
             .map_err(|error| (error, epoch))?;
+        window = records.into_window();
+        window.clear();
     }
     flush(next, &mut builder).map_err(|error| (error, next.lease.epoch))
+}
+
+/// Returns whether a removal in a segment must stay because an older one may have the key, unless it
+/// is among those that go.
+pub(crate) fn hides_older<D: Directory>(log: &Log<D>, epoch: u64, going: &[u64]) -> bool {
+    let goes = |of: u64| going.contains(&of) || log.emptied.contains(&of);
+    log.older.iter().map(|older| older.epoch).any(|older| older < epoch && !goes(older))
 }
 
 fn copy_segment<D: Directory>(
@@ -118,70 +126,76 @@ fn copy_segment<D: Directory>(
     next: &mut Own<D::File>,
     builder: &mut Builder,
     records: &mut Records<'_, D::File>,
-    file: &D::File,
     keeps_removals: bool,
 ) -> Result<(), StoreError> {
     while let Some(record) = records.next()? {
-        if record.has_changes() {
-            copy_record(log, next, builder, &record, file, keeps_removals)?;
-        }
+        live_changes(log, records, &record, keeps_removals, |key, value| {
+            if builder.size_bytes() + key.len() + value.map_or(0, <[u8]>::len) > MAX_RECORD_BYTES {
+                flush(next, builder)?;
+            }
+            builder.push(key, value);
+            Ok(())
+        })?;
     }
     Ok(())
 }
 
-/// Copies what counts of a record.
-fn copy_record<D: Directory>(
+/// Calls `push` with each change of a record that still counts.
+///
+/// # Errors
+///
+/// Those of `push`, and [`StoreError::Corrupt`] if a value counts and the record's values are
+/// damaged.
+pub(crate) fn live_changes<D: Directory>(
     log: &Log<D>,
-    next: &mut Own<D::File>,
-    builder: &mut Builder,
+    records: &mut Records<'_, D::File>,
     record: &Record,
-    file: &D::File,
     keeps_removals: bool,
+    mut push: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
+    if !record.has_changes() {
+        return Ok(());
+    }
     let epoch = record.header.epoch;
-    let mut values = None;
+    let mut counting = Vec::new();
     let mut at = 0;
     for (key, length) in changes_of(record)? {
         let Some(length) = length else {
             // A later put of the key is in a later segment, and hides older ones itself.
             if keeps_removals && log.index.find(key)?.is_none() {
-                make_room(next, builder, key.len())?;
-                builder.push(key, None);
+                counting.push((key, None));
             }
             continue;
         };
         let offset = record.values_at() + at as u64;
         let from = at;
         at += length as usize;
-        if log.index.find(key)? != Some(Location { epoch, offset, length }) {
-            continue;
+        if log.index.find(key)? == Some(Location { epoch, offset, length }) {
+            counting.push((key, Some(from..at)));
         }
-        let values = match &values {
-            Some(values) => values,
-            None => {
-                let whole = record.values(file)?.ok_or_else(|| damaged(epoch, record.values_at()))?;
-                values.insert(whole)
-            }
-        };
-        // The values are as long as the changes say.
-        let value = values.get(from..at).ok_or_else(|| damaged(epoch, record.values_at()))?;
-        make_room(next, builder, key.len() + value.len())?;
-        builder.push(key, Some(value));
+    }
+    if counting.iter().all(|(_, value)| value.is_none()) {
+        return counting.into_iter().try_for_each(|(key, _)| push(key, None));
+    }
+    let values = records.values(record)?.ok_or_else(|| damaged(epoch, record.values_at()))?;
+    for (key, value) in counting {
+        let value = value.map(|value| {
+            // The values are as long as the changes say.
+            values.get(value).ok_or_else(|| damaged(epoch, record.values_at()))
+        });
+        push(key, value.transpose()?)?;
     }
     Ok(())
-}
-
-/// Writes the record in the making if so much more would make it too long.
-fn make_room<F: File>(next: &mut Own<F>, builder: &mut Builder, bytes: usize) -> Result<(), StoreError> {
-    if builder.size_bytes() + bytes > MAX_RECORD_BYTES { flush(next, builder) } else { Ok(()) }
 }
 
 fn flush<F: File>(next: &mut Own<F>, builder: &mut Builder) -> Result<(), StoreError> {
     if builder.is_empty() {
         return Ok(());
     }
-    let record = next.finish(std::mem::replace(builder, Builder::new()), 0);
-    next.file.write(next.end, &record).map_err(|error| error.at(&segment_name(next.lease.epoch)))?;
-    next.accept(&record);
+    next.finish(builder, 0);
+    let record = builder.record();
+    next.file.write(next.end, record).map_err(|error| error.at(&segment_name(next.lease.epoch)))?;
+    next.accept(record);
+    builder.clear();
     Ok(())
 }

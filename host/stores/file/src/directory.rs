@@ -48,6 +48,15 @@ pub trait File {
     /// Reads up to `length` bytes from `offset` on: fewer only where the file ends.
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError>;
 
+    /// As [`File::read`], into a buffer that is used again: what was in it goes.
+    fn read_into(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<(), IoError> {
+        *bytes = self.read(offset, length)?;
+        Ok(())
+    }
+
+    /// Cuts off what is behind `size_bytes`, which frees its room. A shorter file stays as it is.
+    fn cut(&self, size_bytes: u64) -> Result<(), IoError>;
+
     /// Writes all bytes at `offset`. After an error any part of them may be there.
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError>;
 

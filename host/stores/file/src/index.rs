@@ -5,7 +5,7 @@ use crate::directory::File;
 use crate::list::ListedTable;
 use crate::location::Location;
 use crate::names::segment_name;
-use crate::record::{Change, KEY_OVERHEAD_BYTES, changes};
+use crate::record::{Builder, Change, KEY_OVERHEAD_BYTES, changes};
 use crate::records::Record;
 use crate::small::Small;
 use crate::table::{Cache, Caching, Entry, KeyHash, Merge, Place, Table, TableError};
@@ -208,6 +208,19 @@ impl<F: File> Index<F> {
         }
     }
 
+    /// Takes in a record of copies of what counted in the segment `from`. It lies at an offset of the
+    /// segment of this epoch.
+    pub(crate) fn take_copies(&mut self, record: &Builder, at: u64, epoch: u64, from: u64) {
+        let mut offset = at + record.values_at();
+        // The index was built just now.
+        for (key, length) in record.changes().unwrap_or_default() {
+            let location = length.map(|length| Location { epoch, offset, length });
+            let before = length.map(|length| Location { epoch: from, offset: 0, length });
+            self.change(key, location, epoch, before);
+            offset += u64::from(length.unwrap_or(0));
+        }
+    }
+
     /// Takes in a record of copies. The segments that were copied are forgotten afterwards, with
     /// all that is live in them.
     ///
@@ -279,6 +292,10 @@ mod tests {
         }
 
         fn read(&self, _: u64, _: usize) -> Result<Vec<u8>, IoError> {
+            match *self {}
+        }
+
+        fn cut(&self, _: u64) -> Result<(), IoError> {
             match *self {}
         }
 

@@ -28,6 +28,7 @@ mod usage;
 
 mod location;
 mod mark;
+mod moving;
 mod own;
 mod segment;
 
@@ -43,6 +44,8 @@ mod roll;
 
 mod checkpoint;
 mod copy;
+
+mod step;
 
 mod collect;
 mod open;

@@ -8,6 +8,7 @@ use crate::lease::remove;
 use crate::list::{List, ListedSegment, ListedTable, MAX_COLLECTED, Part};
 use crate::location::Location;
 use crate::mark::{Mark, Marker};
+use crate::moving::Moving;
 use crate::names::{Name, segment_name};
 use crate::options::Options;
 use crate::own::{NotWritten, Own};
@@ -57,6 +58,16 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) roll_at_bytes: u64,
     /// Segments that cannot be collected, because they are damaged.
     pub(crate) stays: Vec<u64>,
+    /// The collection under way.
+    pub(crate) moving: Option<Moving>,
+    /// Segments of which everything that counts is in newer ones. The next segment does not list
+    /// them.
+    pub(crate) emptied: Vec<u64>,
+    /// How large the reserve was made, if it was made since the opening.
+    pub(crate) reserve_bytes: usize,
+    pub(crate) reserve_is_kept: bool,
+    /// Buffers for records.
+    pub(crate) builder: Builder,
     /// On a full disk: a collection is tried once so few bytes are live.
     pub(crate) full_until_live_bytes: Option<u64>,
     pub(crate) options: Options,
@@ -126,7 +137,38 @@ impl<D: Directory> Log<D> {
     /// read it.
     pub(crate) fn append(&mut self, mutations: &[Mutation<&[u8]>]) -> Result<(), StoreError> {
         let before = self.index.find_all(mutations)?;
-        let shrinks = || shrinks(mutations, &before);
+        let mut builder = std::mem::replace(&mut self.builder, Builder::new());
+        builder.fill(mutations);
+        let mut offset = self.own.end + builder.values_at();
+        let appended = self.append_record(&mut builder, || shrinks(mutations, &before));
+        builder.clear();
+        self.builder = builder;
+        appended?;
+        let epoch = self.own.lease.epoch;
+        for (mutation, before) in mutations.iter().zip(before) {
+            match *mutation {
+                Mutation::Put { key, value } => {
+                    let length = value.len() as u32;
+                    self.index.change(key, Some(Location { epoch, offset, length }), epoch, before);
+                    self.index.small.keep(key, value);
+                    offset += u64::from(length);
+                }
+                Mutation::Delete { key } => {
+                    self.index.change(key, None, epoch, before);
+                    self.index.small.forget(key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a record that is complete but for its header. `shrinks` says whether fewer bytes are
+    /// live afterwards.
+    pub(crate) fn append_record(
+        &mut self,
+        builder: &mut Builder,
+        shrinks: impl Fn() -> bool,
+    ) -> Result<(), StoreError> {
         let own = &mut self.own;
         // Seldom does another opener take the lease while a record is written. Mostly it was some
         // time ago, and this keeps the record from being in doubt.
@@ -134,18 +176,19 @@ impl<D: Directory> Log<D> {
             self.state = State::Fenced(None);
             return Err(StoreError::AccessDenied);
         }
-        let mut builder = Builder::new();
-        let at: Vec<u32> = mutations.iter().map(|m| builder.push(m.key(), m.value())).collect();
-        let index_bytes = builder.values_at() as usize;
-        let values_at = own.end + builder.values_at();
-        let record = own.finish(builder, 0);
-        let mut written = own.write(&record);
+        own.finish(builder, 0);
+        let (record, index_bytes) = (builder.record(), builder.values_at() as usize);
+        let mut written = own.write(record);
         if let Err(NotWritten::Undone(StoreError::QuotaExceeded)) = written {
             self.full_until_live_bytes.get_or_insert(u64::MAX);
-            let reserve_bytes = self.options.reserve_bytes;
             let values_bytes = record.len() - index_bytes;
-            if shrinks() && reserve::is_for(record.len(), values_bytes, reserve_bytes) {
-                written = reserve::without(&self.directory, reserve_bytes, || own.write(&record));
+            if shrinks() && reserve::is_for(record.len(), values_bytes, self.reserve_bytes) {
+                let reserve_bytes = self.reserve_bytes;
+                let write = || own.write(record);
+                let is_full = |written: &Result<(), NotWritten>| {
+                    matches!(written, Err(NotWritten::Undone(StoreError::QuotaExceeded)))
+                };
+                written = reserve::lend(&self.directory, record.len(), reserve_bytes, write, is_full);
             }
         } else if self.full_until_live_bytes.is_some() && written.is_ok() && !shrinks() {
             self.full_until_live_bytes = None;
@@ -159,7 +202,7 @@ impl<D: Directory> Log<D> {
         match own.lease.is_held() {
             Ok(true) => {}
             Ok(false) => {
-                self.fenced_with(&record);
+                self.fenced_with(record);
                 return Err(StoreError::UnknownOutcome);
             }
             Err(error) => {
@@ -170,23 +213,9 @@ impl<D: Directory> Log<D> {
                 return Err(StoreError::UnknownOutcome);
             }
         }
-        own.accept(&record);
+        own.accept(record);
         self.appended_bytes += record.len() as u64;
-        let epoch = own.lease.epoch;
         self.replay_bytes += replay_bytes_of(record.len() as u64, index_bytes);
-        for ((mutation, at), before) in mutations.iter().zip(at).zip(before) {
-            match *mutation {
-                Mutation::Put { key, value } => {
-                    let (offset, length) = (values_at + u64::from(at), value.len() as u32);
-                    self.index.change(key, Some(Location { epoch, offset, length }), epoch, before);
-                    self.index.small.keep(key, value);
-                }
-                Mutation::Delete { key } => {
-                    self.index.change(key, None, epoch, before);
-                    self.index.small.forget(key);
-                }
-            }
-        }
         Ok(())
     }
 
@@ -262,12 +291,28 @@ impl<D: Directory> Log<D> {
         StoreError::UnknownOutcome
     }
 
+    /// Drops the segments that the own start does not list any more because they are empty. They
+    /// lose their names once that is durable.
+    pub(crate) fn drop_emptied(&mut self) {
+        let mut emptied = std::mem::take(&mut self.emptied);
+        emptied.sort_unstable();
+        for number in emptied {
+            let Some(at) = self.older.iter().position(|older| older.epoch == number) else { continue };
+            let gone = self.older.remove(at);
+            self.index.usage.forget(gone.epoch);
+            self.collected.push((gone.epoch, gone.accepted_bytes));
+            self.retired.push(Retired { name: Name::Segment(gone.epoch), bytes: gone.accepted_bytes });
+        }
+        self.collected.drain(..self.collected.len().saturating_sub(MAX_COLLECTED));
+    }
+
     /// Returns the list for a segment after the own one, without some of the segments.
     pub(crate) fn list(&self, without: &[u64]) -> List {
         let own = (self.own.lease.epoch, self.own.end, self.own.synced_to, self.own.salt);
         let older = self.older.iter().map(Older::part);
-        let (gone, stay): (Vec<_>, Vec<_>) =
-            older.chain([own]).partition(|(epoch, ..)| without.contains(epoch));
+        let (gone, stay): (Vec<_>, Vec<_>) = older
+            .chain([own])
+            .partition(|(epoch, ..)| without.contains(epoch) || self.emptied.contains(epoch));
         let tables = self.index.tables.iter().map(|kept| kept.listed()).collect();
         let gone = gone.into_iter().map(|(epoch, accepted_bytes, ..)| (epoch, accepted_bytes));
         let mut collected: Vec<_> = self.collected.iter().copied().chain(gone).collect();

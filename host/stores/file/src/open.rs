@@ -11,7 +11,7 @@ use crate::mark::{Marker, check, read_marks};
 use crate::names::{Name, lease_name, segment_name};
 use crate::options::Options;
 use crate::own::{NotBegun, Own};
-use crate::record::HEADER_BYTES;
+use crate::record::{Builder, HEADER_BYTES};
 use crate::reserve;
 use crate::salt::Salt;
 use crate::small::Small;
@@ -165,6 +165,11 @@ fn attempt_with<D: Directory + Clone>(
         checkpoint_at_bytes: 0,
         checkpoint_retry_bytes: 0,
         stays: Vec::new(),
+        moving: None,
+        emptied: Vec::new(),
+        reserve_bytes: options.reserve_bytes,
+        reserve_is_kept: false,
+        builder: Builder::new(),
         full_until_live_bytes: None,
         // A loss later on, which a turn taken back would find, was accepted by nobody.
         options: Options { accept_loss: false, ..options },

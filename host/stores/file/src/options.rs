@@ -5,9 +5,9 @@
 pub struct Options {
     /// Garbage that is always put up with; 4 MiB unless told.
     pub min_garbage_bytes: u64,
-    /// Room kept on the disk for opening and removing when it is full; 1 MiB unless told.
+    /// Least room kept on the disk for opening and removing when it is full; 2 MiB unless told.
     pub reserve_bytes: usize,
-    /// A segment ends at this size, or at a 64th of the live bytes if that is more; 32 MiB unless
+    /// A segment ends at this size, or at a 32nd of the live bytes if that is more; 2 MiB unless
     /// told.
     pub min_segment_bytes: u64,
     /// A segment ends at this size however much is live; 1 GiB unless told.
@@ -32,8 +32,8 @@ impl Options {
     /// What holds unless told.
     pub const DEFAULT: Self = Self {
         min_garbage_bytes: 4 << 20,
-        reserve_bytes: 1 << 20,
-        min_segment_bytes: 32 << 20,
+        reserve_bytes: 2 << 20,
+        min_segment_bytes: 2 << 20,
         max_segment_bytes: 1 << 30,
         max_recent_changes: 100_000,
         max_replay_bytes: 32 << 20,

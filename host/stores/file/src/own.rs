@@ -60,10 +60,10 @@ impl<F: File> Own<F> {
             Err(error) if error.kind == IoKind::Exists => return Err(NotBegun::Exists),
             Err(error) => return Err(NotBegun::Undone(error.at(&name))),
         };
-        let start = Builder::with_list(salt, &list.to_bytes());
+        let mut start = Builder::with_list(salt, &list.to_bytes());
         let flags = FLAG_START | FLAG_LIST | FLAG_SALT | flags;
         let start = start.finish(flags, lease.epoch, 0, 0, 0, Salt::NONE);
-        if let Err(error) = file.write(0, &start) {
+        if let Err(error) = file.write(0, start) {
             // An opener that found the start whole may build on it, so only one that was cut off
             // may go.
             let cut_off = file.status().is_ok_and(|status| status.size_bytes < start.len() as u64);
@@ -82,8 +82,8 @@ impl<F: File> Own<F> {
     }
 
     /// Makes a record of what goes to the end.
-    pub(crate) fn finish(&self, builder: Builder, flags: u32) -> Vec<u8> {
-        builder.finish(flags, self.lease.epoch, self.sequence, self.end, self.synced_to, self.salt)
+    pub(crate) fn finish(&self, builder: &mut Builder, flags: u32) {
+        builder.finish(flags, self.lease.epoch, self.sequence, self.end, self.synced_to, self.salt);
     }
 
     /// Writes a record at the end.
@@ -145,6 +145,8 @@ impl<F: File> Own<F> {
             false => self.file.write(self.end, &[0; HEADER_BYTES]),
         };
         cleared.map_err(|error| NotWritten::Undone(error.at(&self.name())))?;
+        // On a full disk nothing else gives the room back. A failure leaves bytes without meaning.
+        let _ = self.file.cut(self.end + HEADER_BYTES as u64);
         // A failed sync may drop other bytes of the file too.
         self.file.sync().map_err(|error| NotWritten::Unknown(format!("a sync failed ({error})")))?;
         self.leftover = false;
@@ -174,7 +176,7 @@ impl<F: File> Own<F> {
 
     fn write_note(&self) -> Result<(), IoError> {
         let (epoch, end) = (self.lease.epoch, self.end);
-        let note = Builder::new().finish(FLAG_NOTE, epoch, NOTE_SEQUENCE, end, self.synced_to, self.salt);
-        self.file.write(self.end, &note)
+        let mut note = Builder::new();
+        self.file.write(end, note.finish(FLAG_NOTE, epoch, NOTE_SEQUENCE, end, self.synced_to, self.salt))
     }
 }

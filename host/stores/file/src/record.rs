@@ -19,6 +19,7 @@
 //! place in the sequence: the next record overwrites it.
 
 use crate::salt::Salt;
+use kvfs_contract::Mutation;
 use xxhash_rust::xxh64::xxh64;
 
 pub(crate) const HEADER_BYTES: usize = 64;
@@ -42,6 +43,10 @@ pub(crate) const FLAG_COPIES: u32 = 32;
 /// A start whose index is the segment's salt and then a list with the salts of others. Versions
 /// that do not know the flag take it for a list that is none, and refuse the store.
 pub(crate) const FLAG_SALT: u32 = 64;
+
+/// All flags that this version knows.
+const KNOWN_FLAGS: u32 =
+    FLAG_START | FLAG_SNAPSHOT | FLAG_END | FLAG_NOTE | FLAG_LIST | FLAG_COPIES | FLAG_SALT;
 
 /// The sequence number of a note. No record has it, so a reader of records stops at a note.
 pub(crate) const NOTE_SEQUENCE: u64 = u64::MAX;
@@ -102,6 +107,11 @@ impl Header {
         bytes.starts_with(&MAGIC).then_some(flags)
     }
 
+    /// Returns whether only a newer version knows what the record is.
+    pub(crate) fn is_of_newer_version(&self) -> bool {
+        self.flags & !KNOWN_FLAGS != 0
+    }
+
     pub(crate) fn index_is_whole(&self, index: &[u8]) -> bool {
         index.len() == self.index_bytes as usize && xxh64(index, 0) == self.index_hash
     }
@@ -111,27 +121,65 @@ impl Header {
     }
 }
 
-/// A record in the making: room for the header, then the index. The values follow at the end.
+/// Bytes that a buffer keeps for the next record.
+const MAX_KEPT_BYTES: usize = 2 << 20;
+
+/// A record in the making, in buffers that serve the next one too: fresh memory costs more than the
+/// bytes that are put into it.
+#[derive(Debug)]
 pub(crate) struct Builder {
+    /// Room for the header, and the index; in the end the values too.
     bytes: Vec<u8>,
+    /// Values that do not lie behind the index yet.
     values: Vec<u8>,
+    /// Where the index ends, if values lie behind it.
+    index_end: Option<usize>,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![0; HEADER_BYTES], values: Vec::new() }
+        Self { bytes: vec![0; HEADER_BYTES], values: Vec::new(), index_end: None }
+    }
+
+    /// Begins another record.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.truncate(HEADER_BYTES);
+        self.bytes.shrink_to(MAX_KEPT_BYTES);
+        self.values.clear();
+        self.values.shrink_to(MAX_KEPT_BYTES);
+        self.index_end = None;
+    }
+
+    /// Adds all changes of a record that has none. Their values follow each other from
+    /// [`Self::values_at`] on.
+    pub(crate) fn fill(&mut self, mutations: &[Mutation<&[u8]>]) {
+        let changed = |mutation: &Mutation<&[u8]>| {
+            KEY_OVERHEAD_BYTES + mutation.key().len() + mutation.value().map_or(0, |value| value.len())
+        };
+        self.bytes.reserve_exact(mutations.iter().map(changed).sum());
+        for mutation in mutations {
+            self.push_key(mutation.key(), mutation.value().map(|value| value.len()));
+        }
+        self.index_end = Some(self.bytes.len());
+        for value in mutations.iter().filter_map(Mutation::value) {
+            self.bytes.extend_from_slice(value);
+        }
     }
 
     /// Adds a change. Returns the offset of its value behind the record's index.
     pub(crate) fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> u32 {
-        // The contract's limits keep lengths far below the ends of these types.
-        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        let length = value.map_or(0, |value| value.len() as u32 + 1);
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(key);
+        self.push_key(key, value.map(|value| value.len()));
         let at = self.values.len() as u32;
         self.values.extend_from_slice(value.unwrap_or_default());
         at
+    }
+
+    fn push_key(&mut self, key: &[u8], length: Option<usize>) {
+        // The contract's limits keep lengths far below the ends of these types.
+        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        let length = length.map_or(0, |length| length as u32 + 1);
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(key);
     }
 
     /// Makes the record of a start, whose index is a salt and a list.
@@ -153,21 +201,37 @@ impl Builder {
 
     /// Returns the offset of the values in the record.
     pub(crate) fn values_at(&self) -> u64 {
-        self.bytes.len() as u64
+        self.index_end.unwrap_or(self.bytes.len()) as u64
     }
 
-    /// Finishes the record for its offset in a segment of this salt.
+    /// Returns the changes of a finished record.
+    pub(crate) fn changes(&self) -> Option<Vec<Change<'_>>> {
+        let (index, values) =
+            self.bytes.get(HEADER_BYTES..)?.split_at_checked(self.index_end? - HEADER_BYTES)?;
+        changes(index, values.len() as u32)
+    }
+
+    /// Returns the finished record.
+    pub(crate) fn record(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Finishes the record for its offset in a segment of this salt, and returns it.
     pub(crate) fn finish(
-        self,
+        &mut self,
         flags: u32,
         epoch: u64,
         sequence: u64,
         offset: u64,
         synced_to: u64,
         salt: Salt,
-    ) -> Vec<u8> {
-        let Self { mut bytes, values } = self;
-        let index = &bytes[HEADER_BYTES..];
+    ) -> &[u8] {
+        let Self { bytes, values, index_end } = self;
+        let index_end = *index_end.get_or_insert(bytes.len());
+        bytes.append(values);
+        let (head, values) = bytes.split_at_mut(index_end);
+        let (head, index) = head.split_at_mut(HEADER_BYTES);
+        let index = &*index;
         let (index_bytes, index_hash) = (index.len() as u32, xxh64(index, 0));
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(&MAGIC);
@@ -178,11 +242,10 @@ impl Builder {
         header.extend_from_slice(&index_bytes.to_le_bytes());
         header.extend_from_slice(&(values.len() as u32).to_le_bytes());
         header.extend_from_slice(&index_hash.to_le_bytes());
-        header.extend_from_slice(&xxh64(&values, 0).to_le_bytes());
+        header.extend_from_slice(&xxh64(values, 0).to_le_bytes());
         let hash = salt.hash(&header, offset);
         header.extend_from_slice(&hash.to_le_bytes());
-        bytes[..HEADER_BYTES].copy_from_slice(&header);
-        bytes.extend_from_slice(&values);
+        head.copy_from_slice(&header);
         bytes
     }
 }
@@ -218,7 +281,14 @@ mod tests {
         assert_eq!(builder.push(b"key", Some(b"value")), 0);
         assert_eq!(builder.push(b"gone", None), 5);
         assert_eq!(builder.push(b"", Some(b"")), 5);
-        let record = builder.finish(0, 7, 3, 640, 128, SALT);
+        let record = builder.finish(0, 7, 3, 640, 128, SALT).to_vec();
+        builder.clear();
+        let (put, gone) = (
+            Mutation::Put { key: &b"key"[..], value: &b"value"[..] },
+            Mutation::Delete { key: &b"gone"[..] },
+        );
+        builder.fill(&[put, gone, Mutation::Put { key: b"", value: b"" }]);
+        assert_eq!(builder.finish(0, 7, 3, 640, 128, SALT), record, "in a buffer that was used before");
         let whole = |record: &[u8]| {
             let header = Header::read(record, 640, SALT)?;
             let (index, values) = record[HEADER_BYTES..].split_at_checked(header.index_bytes as usize)?;

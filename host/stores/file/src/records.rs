@@ -5,6 +5,7 @@ use crate::names::segment_name;
 use crate::record::{FLAG_END, FLAG_SALT, FLAG_START, HEADER_BYTES, Header};
 use crate::salt::Salt;
 use kvfs_contract::StoreError;
+use std::ops::Range;
 
 /// Bytes read at once where the length of what follows is unknown.
 pub(crate) const WINDOW_BYTES: usize = 64 << 10;
@@ -57,17 +58,57 @@ pub(crate) struct Records<'a, F> {
     sequence: Option<u64>,
     /// `None` if it is unknown, because the start is damaged. Then there are no records behind it.
     salt: Option<Salt>,
-    window_at: u64,
-    window: Vec<u8>,
+    window: Window,
+    /// Bytes read at least at once.
+    least_bytes: usize,
+}
+
+/// A part of a segment in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// Forgets the part and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
 }
 
 impl<'a, F: File> Records<'a, F> {
     /// Begins a walk at `from`, where a record begins, up to `limit`. A whole start says the salt
     /// itself.
     pub(crate) fn new(file: &'a F, epoch: u64, from: u64, limit: u64, salt: Option<Salt>) -> Self {
-        let sequence = (from == 0).then_some(0);
-        let name = segment_name(epoch);
-        Self { file, epoch, name, offset: from, limit, sequence, salt, window_at: 0, window: Vec::new() }
+        Self::with_window(file, epoch, from..limit, salt, Window::default(), WINDOW_BYTES)
+    }
+
+    /// As [`Self::new`], for a walk that reads values too: so many bytes at once, into memory that
+    /// has nothing or a part of this segment.
+    pub(crate) fn with_window(
+        file: &'a F,
+        epoch: u64,
+        part: Range<u64>,
+        salt: Option<Salt>,
+        window: Window,
+        least_bytes: usize,
+    ) -> Self {
+        let sequence = (part.start == 0).then_some(0);
+        let (name, offset, limit) = (segment_name(epoch), part.start, part.end);
+        Self { file, epoch, name, offset, limit, sequence, salt, window, least_bytes }
+    }
+
+    /// Returns the part that was read last.
+    pub(crate) fn into_window(self) -> Window {
+        self.window
+    }
+
+    /// Returns the values of a record; `None` if they are not whole. What was read of the segment
+    /// for the records serves here too.
+    pub(crate) fn values(&mut self, record: &Record) -> Result<Option<&[u8]>, StoreError> {
+        let values = self.read(record.values_at(), record.header.values_bytes as usize)?;
+        Ok(record.header.values_are_whole(values).then_some(values))
     }
 
     /// Returns the segment's salt, as far as it is known.
@@ -111,17 +152,21 @@ impl<'a, F: File> Records<'a, F> {
             let at = usize::try_from(offset.checked_sub(start)?).ok()?;
             (at.checked_add(length)? <= have).then_some(at)
         };
-        let at = match inside(self.window_at, self.window.len()) {
+        let at = match inside(self.window.at, self.window.bytes.len()) {
             Some(at) => at,
             None => {
-                let bytes = self.file.read(offset, length.max(WINDOW_BYTES));
-                self.window = bytes.map_err(|error| error.at(&self.name))?;
-                self.window_at = offset;
+                let least = length.max(self.least_bytes);
+                let read = self.file.read_into(offset, least, &mut self.window.bytes);
+                if let Err(error) = read {
+                    self.window.clear();
+                    return Err(error.at(&self.name));
+                }
+                self.window.at = offset;
                 0
             }
         };
-        let end = (at + length).min(self.window.len());
-        Ok(self.window.get(at..end).unwrap_or_default())
+        let end = (at + length).min(self.window.bytes.len());
+        Ok(self.window.bytes.get(at..end).unwrap_or_default())
     }
 }
 

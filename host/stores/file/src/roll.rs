@@ -11,6 +11,7 @@ use crate::log::{Log, State};
 use crate::names::{MAX_EPOCH, lease_name, segment_name};
 use crate::own::{NotBegun, Own};
 use crate::remedy::reason;
+use crate::reserve;
 use crate::usage::Used;
 use kvfs_contract::StoreError;
 
@@ -20,8 +21,8 @@ const RETRY_BYTES: u64 = 1 << 20;
 /// Most bytes that are not known to be durable after a roll: an opener reads their values.
 const MAX_NOT_DURABLE_BYTES: u64 = 512 << 20;
 
-/// Divides the live bytes into so many segments, so that a collection of one is short.
-const SEGMENTS: u64 = 64;
+/// Divides the live bytes into so many segments: fewer files, or shorter copies.
+const SEGMENTS: u64 = 32;
 
 /// Returns the size at which a segment ends.
 pub(crate) fn segment_bytes<D: Directory>(log: &Log<D>) -> u64 {
@@ -39,12 +40,27 @@ pub(crate) fn if_due<D: Directory>(log: &mut Log<D>) {
         return;
     }
     match roll(log) {
-        Ok(()) => log.roll_at_bytes = 0,
+        Ok(()) => {
+            log.roll_at_bytes = 0;
+            keep_reserve(log);
+        }
         Err(_) => log.roll_at_bytes = log.own.end + RETRY_BYTES,
     }
 }
 
-fn roll<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> {
+/// Makes the reserve as large as the live bytes ask for.
+pub(crate) fn keep_reserve<D: Directory>(log: &mut Log<D>) {
+    let size_bytes = reserve::size_for(log.index.usage.live_bytes(), log.options.reserve_bytes);
+    let is_about_right = size_bytes <= log.reserve_bytes + log.reserve_bytes / 4;
+    if log.reserve_is_kept && is_about_right && size_bytes > log.reserve_bytes / 2 {
+        return;
+    }
+    reserve::keep(&log.directory, size_bytes);
+    (log.reserve_bytes, log.reserve_is_kept) = (size_bytes, true);
+}
+
+/// Begins the next segment.
+pub(crate) fn roll<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> {
     let next = begin(log, 0, &[])?;
     switch(log, next)?;
     log.sync_oldest(MAX_NOT_DURABLE_BYTES)
@@ -139,5 +155,6 @@ pub(crate) fn switch<D: Directory>(log: &mut Log<D>, next: Own<D::File>) -> Resu
         durable_bytes: own.synced_to,
         salt: own.salt,
     });
+    log.drop_emptied();
     Ok(())
 }

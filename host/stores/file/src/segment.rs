@@ -47,6 +47,8 @@ pub(crate) fn read_head<F: File>(
             ended_at = ended_at.or(Some(record.end()));
         }
         if record.offset == 0 {
+            // Before anything of it is taken for damage.
+            refuse_newer_form(&record)?;
             start = Some(record);
         }
     }
@@ -123,6 +125,17 @@ pub(crate) fn salt_left<D: Directory>(
         }
     }
     Ok(salt)
+}
+
+/// Refuses a segment that a newer version of the store wrote: it is whole, and nobody should mend it.
+pub(crate) fn refuse_newer_form(start: &Record) -> Result<(), StoreError> {
+    if !start.header.is_of_newer_version() {
+        return Ok(());
+    }
+    let name = segment_name(start.header.epoch);
+    Err(StoreError::Unavailable(format!(
+        "{name} was written by a newer version, which this one cannot read; use the newer one"
+    )))
 }
 
 /// Returns the list in a segment's first record.

@@ -7,7 +7,6 @@ use crate::log::{Log, State};
 use crate::open;
 use crate::options::Options;
 use crate::remedy::with_remedy;
-use crate::reserve;
 use crate::roll;
 use crate::turn::{self, Fate};
 use kvfs_contract::{Durability, Entry, Guard, KvStore, Limits, Mutation, ScanBudget, StoreError, gather};
@@ -56,9 +55,9 @@ impl<D: Directory + Clone> FileStore<D> {
     /// As [`FileStore::open`].
     pub fn open_with(directory: D, options: Options) -> Result<Self, StoreError> {
         let mut log = open::take(&directory, options, None)?.log;
-        reserve::keep(&directory, options.reserve_bytes);
+        roll::keep_reserve(&mut log);
         checkpoint::if_due(&mut log);
-        collect::if_due(&mut log);
+        collect::at_opening(&mut log);
         Ok(Self(log))
     }
 
@@ -156,6 +155,7 @@ impl<D: Directory + Clone> FileStore<D> {
         mutations: &[Mutation<&[u8]>],
         level: Durability,
     ) -> Result<(), StoreError> {
+        let appended_before = self.0.appended_bytes;
         if !guards.is_empty() || !mutations.is_empty() {
             match self.in_turn(guards, mutations) {
                 // What was removed before may be room now.
@@ -175,7 +175,8 @@ impl<D: Directory + Clone> FileStore<D> {
         }
         checkpoint::if_due(&mut self.0);
         roll::if_due(&mut self.0);
-        collect::if_due(&mut self.0);
+        let written_bytes = self.0.appended_bytes.saturating_sub(appended_before);
+        collect::if_due(&mut self.0, written_bytes);
         // A failure takes the right to write; the next call says so.
         let _ = collect::drop_retired_if_due(&mut self.0);
         Ok(())
@@ -227,7 +228,7 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// As [`FileStore::change`].
     pub fn end(&mut self) -> Result<(), StoreError> {
-        if self.0.is_writable() && self.0.full_until_live_bytes.is_none() && !self.0.index.is_damaged() {
+        if self.0.is_writable() && !self.0.index.is_damaged() {
             collect::at_end(&mut self.0);
         }
         let replays_much = self.0.replay_bytes > MAX_REPLAY_AT_END_BYTES && self.0.index.recent_changes() > 0;

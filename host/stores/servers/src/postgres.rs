@@ -67,6 +67,21 @@ impl Postgres {
         run_to_end(&mut psql).trim_end().to_owned()
     }
 
+    /// Lets clients encrypt their connections from now on, with this certificate and its key.
+    pub fn encrypt(&mut self, certificate: &Path, key: &Path) {
+        // The server wants to own its key, and nobody else to read it.
+        let owner = Owner::find();
+        for (file, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let own = self.data().join(name);
+            std::fs::copy(file, &own).expect("a copy");
+            std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .expect("rights");
+            owner.give(&own);
+        }
+        self.sql("postgres", "ALTER SYSTEM SET ssl = on");
+        self.0.restart();
+    }
+
     /// Replaces the rules by which it lets clients in (`pg_hba.conf`), at once.
     pub fn let_in(&self, rules: &str) {
         // The file keeps its owner, and psql comes in by the socket of the directory.

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::{Server, answers, find_tool, run_to_end};
+use crate::{Port, Server, answers, find_tool, run_to_end};
 
 /// A Redis server.
-pub struct Redis(Server);
+pub struct Redis {
+    server: Server,
+    tls_port: Option<Port>,
+}
 
 impl Redis {
     /// Starts a server that keeps everything in memory.
@@ -20,13 +23,27 @@ impl Redis {
         Self::start_with(&[("appendonly", "yes"), ("appendfsync", "always")])
     }
 
+    /// Starts a server that also has a port for encrypted connections, with this certificate and key.
+    pub fn start_encrypted(certificate: &str, key: &str) -> Self {
+        let port = Port::choose();
+        let number = port.number().to_string();
+        let settings = [
+            ("tls-port", number.as_str()),
+            ("tls-cert-file", certificate),
+            ("tls-key-file", key),
+            ("tls-ca-cert-file", certificate),
+            ("tls-auth-clients", "no"),
+        ];
+        Self { tls_port: Some(port), ..Self::start_with(&settings) }
+    }
+
     /// Starts a server with settings of `redis.conf`. It saves no snapshots.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::Builder::new().prefix("kvfs-redis-").tempdir().expect("a directory");
         let settings: Vec<String> =
             settings.iter().flat_map(|(name, value)| [format!("--{name}"), (*value).to_owned()]).collect();
         let program = find_tool("redis-server", &[], "redis-server");
-        Self(Server::start(
+        let server = Server::start(
             directory,
             move |port, directory| {
                 let mut server = Command::new(&program);
@@ -41,17 +58,26 @@ impl Redis {
                     || answer.starts_with(b"-NOAUTH")
                     || answer.starts_with(b"-NOPERM")
             },
-        ))
+        );
+        Self { server, tls_port: None }
+    }
+
+    /// Returns the number of the port for encrypted connections.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.as_ref().expect("a server with encryption").number()
     }
 
     /// Returns the server's process.
     pub fn server(&mut self) -> &mut Server {
-        &mut self.0
+        &mut self.server
     }
 
     /// Returns the address at which it serves.
     pub fn address(&self) -> SocketAddr {
-        self.0.address()
+        self.server.address()
     }
 
     /// Runs a command by `redis-cli`, and returns what it prints.

@@ -16,7 +16,7 @@ use crate::tools::kill_tree;
 const START: Duration = Duration::from_secs(60);
 
 /// Makes the command that starts a server on a port, with a directory for its data.
-type Start = Box<dyn Fn(&Port, &Path) -> Command + Send>;
+type Start = Box<dyn Fn(&Port, &Path) -> Command + Send + Sync>;
 
 /// Returns whether the server at an address answers.
 type Ready = fn(SocketAddr) -> bool;
@@ -43,7 +43,7 @@ impl Server {
     /// If it does not answer. The message ends with what it printed.
     pub fn start(
         directory: TempDir,
-        start: impl Fn(&Port, &Path) -> Command + Send + 'static,
+        start: impl Fn(&Port, &Path) -> Command + Send + Sync + 'static,
         ready: Ready,
     ) -> Self {
         let mut server =

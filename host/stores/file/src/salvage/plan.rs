@@ -7,7 +7,7 @@ use crate::mark::Mark;
 use crate::names::segment_name;
 use crate::record::{FLAG_COPIES, FLAG_END, FLAG_SNAPSHOT};
 use crate::salt::Salt;
-use crate::segment::{list_of, open_segment, salt_left};
+use crate::segment::{list_of, open_segment, refuse_newer_form, salt_left};
 use kvfs_contract::StoreError;
 
 /// A segment that counts.
@@ -88,6 +88,7 @@ fn survey<F: File>(file: F, epoch: u64, noted: Option<Salt>) -> Result<Surveyed<
         let Piece::Record(record) = piece else { continue };
         let flags = record.header.flags;
         if record.offset == 0 {
+            refuse_newer_form(&record)?;
             list = list_of(&record);
             needs_end = flags & (FLAG_SNAPSHOT | FLAG_COPIES) != 0;
         }

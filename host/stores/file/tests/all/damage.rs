@@ -38,6 +38,7 @@ fn compacted_disk() -> Disk {
     let before = directory.disk(|disk| segments(disk));
     while directory.disk(|disk| segments(disk)) == before {
         store.set(&[], &[(&[0], Some(&[0; 40]))], true).unwrap();
+        store.end().unwrap();
     }
     directory.disk(|disk| disk.after_kill())
 }

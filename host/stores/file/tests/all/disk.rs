@@ -10,15 +10,25 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 struct Inode {
     durable: Vec<u8>,
-    /// Writes since the last sync, in order.
-    pending: Vec<(usize, Vec<u8>)>,
+    /// Changes since the last sync, in order.
+    pending: Vec<Change>,
+}
+
+/// A change of a file.
+#[derive(Clone)]
+enum Change {
+    Write(usize, Vec<u8>),
+    Cut(usize),
 }
 
 impl Inode {
     fn content(&self) -> Vec<u8> {
         let mut bytes = self.durable.clone();
-        for (offset, part) in &self.pending {
-            put(&mut bytes, *offset, part);
+        for change in &self.pending {
+            match change {
+                Change::Write(offset, part) => put(&mut bytes, *offset, part),
+                Change::Cut(size) => bytes.truncate(*size),
+            }
         }
         bytes
     }
@@ -51,6 +61,8 @@ pub(crate) struct Disk {
     pub(crate) reads_left: Option<u64>,
     /// Files of which no read succeeds.
     unreadable: BTreeSet<usize>,
+    /// No file can be cut.
+    pub(crate) cuts_nothing: bool,
     /// The system does not tell how many names a file has.
     pub(crate) tells_no_names: bool,
     /// The most bytes that all files together may have.
@@ -85,7 +97,7 @@ impl Cut {
         let (inode, offset, bytes) = self.write.as_ref()?;
         let part = bytes[..random.below(1 + bytes.len() as u64) as usize].to_vec();
         let mut disk = self.disk.clone();
-        Arc::make_mut(&mut disk.inodes[*inode]).pending.push((*offset, part));
+        Arc::make_mut(&mut disk.inodes[*inode]).pending.push(Change::Write(*offset, part));
         Some(disk)
     }
 }
@@ -117,12 +129,21 @@ impl Disk {
             let mode = random.below(5);
             let pending = std::mem::take(&mut inode.pending);
             let first = random.below(1 + pending.len() as u64) as usize;
-            for (number, (offset, part)) in pending.into_iter().enumerate() {
+            for (number, change) in pending.into_iter().enumerate() {
                 let keep = match mode {
                     0 => 0,
                     1 => 2,
                     2 if number < first => 0,
                     _ => random.below(3),
+                };
+                let (offset, part) = match change {
+                    Change::Write(offset, part) => (offset, part),
+                    Change::Cut(size) => {
+                        if keep == 0 || keep == 1 && random.chance(2) {
+                            inode.durable.truncate(size);
+                        }
+                        continue;
+                    }
                 };
                 for (number, sector) in part.chunks(SECTOR_BYTES).enumerate() {
                     if keep == 0 || keep == 1 && random.chance(2) {
@@ -363,18 +384,33 @@ impl File for SimFile {
         })
     }
 
+    fn cut(&self, size_bytes: u64) -> Result<(), IoError> {
+        self.directory.0.call(|disk| {
+            if disk.cuts_nothing {
+                return Err(IoError::new(IoKind::Other, "this system cuts no files"));
+            }
+            if disk.step("cut")? {
+                Arc::make_mut(&mut disk.inodes[self.inode]).pending.push(Change::Cut(size_bytes as usize));
+                return Ok(());
+            }
+            Err(IoError::new(IoKind::Other, "the power is gone"))
+        })
+    }
+
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
         self.directory.0.call(|disk| {
             if let Some(("write half", error)) = disk.fail {
                 let half = bytes[..bytes.len() / 2].to_vec();
-                Arc::make_mut(&mut disk.inodes[self.inode]).pending.push((offset as usize, half));
+                Arc::make_mut(&mut disk.inodes[self.inode])
+                    .pending
+                    .push(Change::Write(offset as usize, half));
                 return Err(IoError::new(error, "this call fails"));
             }
             let room = disk.room(self.inode, offset as usize);
             if room < bytes.len() {
                 Arc::make_mut(&mut disk.inodes[self.inode])
                     .pending
-                    .push((offset as usize, bytes[..room].to_vec()));
+                    .push(Change::Write(offset as usize, bytes[..room].to_vec()));
                 return Err(IoError::new(IoKind::NoSpace, "the disk is full"));
             }
             let whole = disk.step("write")?;
@@ -387,7 +423,7 @@ impl File for SimFile {
             // Any part may be there when the power goes; the number of the call decides how much.
             let part = if whole { bytes.len() } else { bytes.len() * (disk.calls as usize % 4) / 3 };
             let part = bytes[..part.min(bytes.len())].to_vec();
-            Arc::make_mut(&mut disk.inodes[self.inode]).pending.push((offset as usize, part));
+            Arc::make_mut(&mut disk.inodes[self.inode]).pending.push(Change::Write(offset as usize, part));
             if whole { Ok(()) } else { Err(IoError::new(IoKind::Other, "the power is gone")) }
         })
     }

@@ -1,7 +1,7 @@
 //! Values that look like records: nobody takes them for some.
 
 use crate::disk::{Disk, SimDirectory};
-use kvfs_file_store::{FileStore, IoKind, Options, StoreError, salvage};
+use kvfs_file_store::{FileReader, FileStore, IoKind, Options, StoreError, salvage};
 use kvfs_store_rig::{Calls, State};
 use xxhash_rust::xxh64::xxh64;
 
@@ -53,8 +53,9 @@ fn salt(disk: &Disk) -> [u8; 16] {
 
 #[test]
 fn what_a_failed_write_left_behind_is_no_record() {
-    for knows_salt in [false, true] {
+    for (knows_salt, cuts_nothing) in [(false, false), (false, true), (true, false), (true, true)] {
         let directory = SimDirectory::new(Disk::default());
+        directory.disk(|disk| disk.cuts_nothing = cuts_nothing);
         let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
         let end = store.size_bytes();
         // The next record is shorter and ends a byte behind the beginning of the failed value.
@@ -69,12 +70,16 @@ fn what_a_failed_write_left_behind_is_no_record() {
         directory.disk(|disk| disk.fail = None);
         store.set(&[], &[(b"b", Some(b"2"))], false).unwrap();
         let mut expected = State::from([(b"b".to_vec(), b"2".to_vec())]);
-        if knows_salt {
+        if knows_salt && cuts_nothing {
             expected.insert(b"stolen".to_vec(), b"1".to_vec());
         }
         let disk = directory.disk(|disk| disk.after_kill());
         let mut again = FileStore::open_with(SimDirectory::new(disk), OPTIONS).unwrap();
-        assert_eq!(again.entries(b"", b"").unwrap(), expected, "knows the salt: {knows_salt}");
+        assert_eq!(
+            again.entries(b"", b"").unwrap(),
+            expected,
+            "knows the salt: {knows_salt}, {cuts_nothing}"
+        );
     }
 }
 
@@ -132,5 +137,45 @@ fn a_torn_first_start_makes_no_guests_value_a_record() {
         let mut salvaged = FileStore::open_with(SimDirectory::new(Disk::default()), OPTIONS).unwrap();
         salvage(&SimDirectory::new(torn), &mut salvaged).unwrap();
         assert_eq!(salvaged.entries(b"", b"").unwrap(), State::new());
+    }
+}
+
+#[test]
+fn a_segment_of_a_newer_version_is_told_from_damage() {
+    const UNKNOWN_FLAG: u8 = 1 << 2;
+    let directory = SimDirectory::new(Disk::default());
+    let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
+    store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
+    drop(store);
+    let disk = directory.disk(|disk| disk.after_kill());
+    let name = disk.names().into_iter().rfind(|name| name.ends_with(".kvfs")).unwrap();
+    for is_whole in [true, false] {
+        let mut changed = disk.clone();
+        changed.edit(&name, |bytes| {
+            bytes[5] |= UNKNOWN_FLAG;
+            if is_whole {
+                let hash = xxh64(&bytes[..56], 0);
+                bytes[56..64].copy_from_slice(&hash.to_le_bytes());
+            }
+        });
+        let directory = SimDirectory::new(changed);
+        let opened = FileStore::open_with(directory.clone(), OPTIONS).map(|_| ());
+        let read = FileReader::open(&directory).map(|_| ());
+        let mut to = FileStore::open(SimDirectory::new(Disk::default())).unwrap();
+        let salvaged = kvfs_file_store::salvage(&directory, &mut to).map(|_| ());
+        for (what, result) in [("open", &opened), ("read", &read), ("salvage", &salvaged)] {
+            match result {
+                Err(StoreError::Unavailable(why)) if is_whole => {
+                    assert!(why.contains(&name) && why.contains("newer version"), "{what}: {why}");
+                }
+                Err(StoreError::Corrupt(_)) if !is_whole && what != "salvage" => {}
+                Ok(()) if !is_whole && what == "salvage" => {}
+                other => panic!("{what}, whole: {is_whole}: {other:?}"),
+            }
+        }
+        if is_whole {
+            let names = |disk: &Disk| disk.names().into_iter().filter(|name| name.ends_with(".kvfs")).count();
+            assert_eq!(directory.disk(|disk| names(disk)), names(&disk), "nothing was begun beside it");
+        }
     }
 }

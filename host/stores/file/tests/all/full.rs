@@ -191,3 +191,81 @@ fn a_checkpoint_that_fails_is_tried_less_and_less_often() {
     let tables = |name: &String| name.ends_with(".table");
     assert!(directory.disk(|disk| disk.names().iter().any(tables)), "there is room again");
 }
+
+#[test]
+fn nearly_all_that_is_removed_from_a_full_disk_is_room_again() {
+    let options = Options {
+        min_garbage_bytes: 64 << 10,
+        reserve_bytes: 32 << 10,
+        min_segment_bytes: 32 << 10,
+        ..Options::DEFAULT
+    };
+    let mut disk = Disk::default();
+    disk.capacity_bytes = Some(1 << 20);
+    let directory = SimDirectory::new(disk);
+    let mut store = FileStore::open_with(directory.clone(), options).unwrap();
+    let put = |store: &mut FileStore<SimDirectory>, number: u16, round: u8| {
+        store.set(&[], &[(&number.to_be_bytes(), Some(&[round; 1000]))], false)
+    };
+    let keys = (0..u16::MAX).take_while(|&number| put(&mut store, number, 1).is_ok()).count() as u16;
+    assert!(keys > 850, "{keys} keys fill it");
+    // Every other key, so that no segment is all garbage.
+    for number in (0..keys).step_by(2) {
+        store.set(&[], &[(&number.to_be_bytes(), None)], false).unwrap();
+    }
+    let again = (0..keys).step_by(2).take_while(|&number| put(&mut store, number, 2).is_ok()).count();
+    let removed = usize::from(keys.div_ceil(2));
+    assert!(again > removed * 8 / 10, "{again} of {removed} were written again");
+    // The next opener finds all of it, and goes on removing.
+    drop(store);
+    let disk = directory.disk(|disk| disk.after_kill());
+    let mut store = FileStore::open_with(SimDirectory::new(disk), options).unwrap();
+    let entries = store.entries(b"", b"").unwrap();
+    assert_eq!(entries.len(), usize::from(keys) - removed + again);
+    assert_eq!(entries.values().filter(|value| value[..] == [2; 1000]).count(), again);
+    for number in 0..keys {
+        store.set(&[], &[(&number.to_be_bytes(), None)], true).unwrap();
+    }
+    let again = (0..keys).take_while(|&number| put(&mut store, number, 3).is_ok()).count();
+    assert!(again > usize::from(keys) * 8 / 10, "{again} of {keys}");
+}
+
+#[test]
+fn what_a_failed_write_left_is_room_again() {
+    let mut disk = Disk::default();
+    disk.capacity_bytes = Some(64 << 10);
+    let (mut store, directory) = open(disk);
+    store.set(&[], &[(b"a", Some(&[1; 1000]))], true).unwrap();
+    let free = |directory: &SimDirectory| {
+        directory
+            .disk(|disk| (64 << 10) - disk.names().iter().map(|name| disk.content(name).len()).sum::<usize>())
+    };
+    let before = free(&directory);
+    for durable in [false, true] {
+        let put = store.set(&[], &[(b"b", Some(&vec![1; 60 << 10]))], durable);
+        assert_eq!(put, Err(StoreError::QuotaExceeded));
+        assert!(free(&directory) + 128 >= before, "{} of {before} bytes", free(&directory));
+    }
+    store.set(&[], &[(b"c", Some(&[1; 40 << 10]))], true).unwrap();
+}
+
+#[test]
+fn the_reserve_grows_and_shrinks_with_the_store() {
+    let reserve =
+        |directory: &SimDirectory| directory.disk(|disk| disk.content("0000000000000000.reserve").len());
+    let options = Options { min_segment_bytes: 8 << 10, ..OPTIONS };
+    let directory = SimDirectory::new(Disk::default());
+    let mut store = FileStore::open_with(directory.clone(), options).unwrap();
+    assert_eq!(reserve(&directory), options.reserve_bytes);
+    for number in 0..64u16 {
+        store.set(&[], &[(&number.to_be_bytes(), Some(&[1; 16 << 10]))], false).unwrap();
+    }
+    let large = reserve(&directory);
+    assert!((24 << 10..=33 << 10).contains(&large), "{large} bytes for 1 MiB");
+    for number in 0..64u16 {
+        store.set(&[], &[(&number.to_be_bytes(), None)], false).unwrap();
+    }
+    drop(store);
+    FileStore::open_with(directory.clone(), options).unwrap();
+    assert_eq!(reserve(&directory), options.reserve_bytes);
+}

@@ -169,6 +169,7 @@ fn copies_whose_end_is_reported_as_failed_count_at_once_or_never() {
         });
         for step in 0..60u8 {
             store.set(&[], &[(b"a", Some(&[step; 100]))], true).unwrap();
+            let _ = store.end();
             for lost_writes in 0..3 {
                 let found = entries(directory.disk(|disk| disk.after_losing(lost_writes)));
                 assert_eq!(found, state(&[(b"a", &[step; 100])]), "step {step}, {lost_writes} lost writes");

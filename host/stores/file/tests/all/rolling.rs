@@ -1,8 +1,11 @@
 //! Segments that end at a size: what counts of them after a crash, and what is collected.
 
 use crate::disk::{Disk, SimDirectory};
-use kvfs_file_store::{FileReader, FileStore, Options, StoreError};
+use crate::steered::{Moment, Steered};
+use kvfs_file_store::{FileReader, FileStore, IoError, IoKind, Options, StoreError};
 use kvfs_store_rig::{Calls, Random, State};
+use std::cell::Cell;
+use std::rc::Rc;
 
 const OPTIONS: Options = Options {
     min_garbage_bytes: 1 << 20,
@@ -153,4 +156,121 @@ fn a_damaged_record_is_not_copied_and_its_segment_stays() {
     assert!(names.len() < 12, "the others are collected: {names:?}");
     let value = FileReader::open(&directory).unwrap().unwrap().value(&[0]).unwrap().unwrap();
     assert_eq!(value.iter().filter(|&&byte| byte != 0).count(), 1, "the reader's checksum finds it");
+}
+
+#[test]
+fn a_collection_takes_little_of_each_call() {
+    let options = Options { min_garbage_bytes: 64 << 10, min_segment_bytes: 1 << 20, ..OPTIONS };
+    let directory = SimDirectory::new(Disk::default());
+    let steered = Steered::new(&directory);
+    let mut store = FileStore::open_with(steered.clone(), options).unwrap();
+    let written = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&written);
+    steered.at(move |moment| {
+        if let Moment::Wrote(name, bytes) = moment
+            && name.ends_with(".kvfs")
+        {
+            counted.set(counted.get() + bytes.len());
+        }
+        Ok(())
+    });
+    let mut random = Random::new(5);
+    let (mut longest, mut all, mut copied_in) = (0, 0, 0);
+    const VALUE_BYTES: usize = 4 << 10;
+    for step in 0..6000u32 {
+        let key = (random.below(1000) as u16).to_be_bytes();
+        written.set(0);
+        store.set(&[], &[(&key, Some(&vec![step as u8; VALUE_BYTES]))], false).unwrap();
+        longest = longest.max(written.get());
+        all += written.get();
+        copied_in += u32::from(written.get() > 2 * VALUE_BYTES);
+    }
+    // 128 KiB, to the end of a record, which may be as long again.
+    assert!(longest < (256 << 10) + 3 * VALUE_BYTES, "{longest} bytes in one call");
+    assert!(copied_in > 50, "{copied_in} calls copied");
+    let amplification = all as f64 / (6000.0 * VALUE_BYTES as f64);
+    assert!(amplification < 1.5, "each byte is written {amplification:.2} times");
+    assert!(store.size_bytes() < 10 << 20, "{} bytes for 4 MiB", store.size_bytes());
+}
+
+#[test]
+fn every_cut_of_a_collection_in_steps_leaves_the_same_keys() {
+    let options = Options { min_garbage_bytes: 1 << 10, min_segment_bytes: 2 << 10, ..OPTIONS };
+    let directory = SimDirectory::new(Disk::default());
+    let mut store = FileStore::open_with(directory.clone(), options).unwrap();
+    let mut states = vec![State::new()];
+    directory.disk(|disk| disk.cuts = Some(Vec::new()));
+    let mut random = Random::new(11);
+    for step in 0..150u32 {
+        let key = vec![random.below(12) as u8];
+        let mut state = states[states.len() - 1].clone();
+        if random.chance(4) {
+            store.set(&[], &[(&key, None)], false).unwrap();
+            state.remove(&key);
+        } else {
+            let value = vec![step as u8; 60 + random.below(200) as usize];
+            store.set(&[], &[(&key, Some(&value))], step % 7 == 0).unwrap();
+            state.insert(key, value);
+        }
+        states.push(state);
+    }
+    let cuts = directory.disk(|disk| disk.cuts.take()).unwrap();
+    assert!(cuts.len() > 300, "{} cuts", cuts.len());
+    let mut at = 0;
+    for (number, cut) in cuts.iter().enumerate() {
+        let found = open_with(cut.disk.clone(), options);
+        // A kill loses nothing, so states follow each other.
+        let next = states[at..].iter().position(|state| *state == found);
+        at += next.unwrap_or_else(|| panic!("cut {number}: no state from {at} on: {found:?}"));
+        for _ in 0..2 {
+            let crashed = open_with(cut.disk.after_crash(&mut random), options);
+            assert!(
+                states[..states.len().min(at + 2)].contains(&crashed),
+                "cut {number}, crashed: no state up to {at}"
+            );
+        }
+    }
+    assert!(at + 2 >= states.len(), "the last state is {at} of {}", states.len());
+}
+
+fn open_with(disk: Disk, options: Options) -> State {
+    FileStore::open_with(SimDirectory::new(disk), options).unwrap().entries(b"", b"").unwrap()
+}
+
+#[test]
+fn regression_a_segment_whose_last_copies_were_refused_stays() {
+    let options = Options { min_garbage_bytes: 1 << 10, min_segment_bytes: 4 << 10, ..OPTIONS };
+    let mut most = 0;
+    for refused in 1..12u32 {
+        let directory = SimDirectory::new(Disk::default());
+        let steered = Steered::new(&directory);
+        let mut store = FileStore::open_with(steered.clone(), options).unwrap();
+        let (writes, copies) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (in_call, counted) = (Rc::clone(&writes), Rc::clone(&copies));
+        steered.at(move |moment| {
+            if matches!(moment, Moment::Writes(name, _) if name.ends_with(".kvfs")) && moment.flags() == 0 {
+                in_call.set(in_call.get() + 1);
+                // The first record of a call is its own.
+                counted.set(counted.get() + u32::from(in_call.get() > 1));
+                if in_call.get() > 1 && counted.get() % 12 == refused {
+                    return Err(IoError::new(IoKind::NoSpace, "no room for a copy"));
+                }
+            }
+            Ok(())
+        });
+        let mut state = State::new();
+        for step in 0..600u32 {
+            let key = [&b"put"[..], &[(step % 37) as u8, (step % 3) as u8]].concat();
+            let value = vec![step as u8; 200];
+            writes.set(0);
+            if store.set(&[], &[(&key, Some(&value))], false).is_ok() {
+                state.insert(key, value);
+            }
+        }
+        assert_eq!(store.entries(b"", b"").unwrap(), state, "copy {refused}");
+        let disk = directory.disk(|disk| disk.after_kill());
+        assert_eq!(open_with(disk, options), state, "copy {refused}, opened anew");
+        most = most.max(copies.get());
+    }
+    assert!(most > 12, "at most {most} copies in a run");
 }

@@ -108,6 +108,10 @@ impl File for SteeredFile {
         self.inner.read(offset, length)
     }
 
+    fn cut(&self, size_bytes: u64) -> Result<(), IoError> {
+        self.inner.cut(size_bytes)
+    }
+
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
         self.directory.act(Moment::Writes(&self.name, bytes))?;
         self.inner.write(offset, bytes)?;

@@ -34,7 +34,7 @@ fn names(disk: &Disk, end: &str) -> Vec<String> {
 #[test]
 fn a_call_during_which_reads_fail_loses_nothing_then_or_later() {
     let (mut failed, mut ended) = (0, 0);
-    for applies in 40..75 {
+    for applies in 40..110 {
         for reads in 0..40 {
             let (mut store, directory) = open(Disk::default());
             let mut state = State::new();

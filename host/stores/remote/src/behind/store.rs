@@ -303,11 +303,11 @@ impl<S> Shared<S> {
         let state = &mut *self.lock();
         let open = &mut state.held.open;
         match &mut state.held.sending {
-            Some(sending) if !state.in_doubt && sending.has_room_for(&self.limits, open) => {
-                if !open.is_empty() {
-                    Arc::make_mut(sending).append(open);
-                    *open = Arc::default();
-                }
+            Some(sending)
+                if !state.in_doubt && !open.is_empty() && sending.has_room_for(&self.limits, open) =>
+            {
+                Arc::make_mut(sending).append(open);
+                *open = Arc::default();
             }
             Some(_) => {}
             sending if !open.is_empty() => *sending = Some(std::mem::take(open)),

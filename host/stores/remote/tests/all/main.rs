@@ -6,4 +6,5 @@ mod server;
 mod behind;
 mod engine;
 mod openers;
+mod rounds;
 mod runtime;

@@ -1,0 +1,9 @@
+//! Tests on real servers.
+
+mod common;
+
+mod calls;
+mod crash;
+mod cuts;
+mod opening;
+mod race;

@@ -1,0 +1,8 @@
+//! Tests on real servers.
+
+mod common;
+
+mod calls;
+mod crash;
+mod cuts;
+mod opening;
