@@ -17,3 +17,5 @@ mod network;
 mod paths;
 mod providers;
 mod python;
+#[cfg(unix)]
+mod servers;
