@@ -304,6 +304,7 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         &["--mount", &format!("/x=kv,allow={EVIL}")],
         &["--mount", &format!("/x=kv,policy={EVIL}/none")],
         &["--mount", "/x=kv,policy=evil.rules"],
+        &["--mount", &format!("/x=kv,extent-size={EVIL}")],
         &["--audit", EVIL],
         &["--audit", &format!("all,volume={EVIL}")],
         &["--share", EVIL],
@@ -334,6 +335,16 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     case(&["rekey", "--store", "redb:damaged.redb", "--key-file", EVIL, "--new-key-file", "key"]);
     case(&["rekey", "--store", "redb:damaged.redb", "--key-file", "key", "--new-passphrase-file", EVIL]);
     case(&["fsck", "--store", &store, "--passphrase-file", EVIL]);
+    write("token", b"0123456789abcdef");
+    let server = format!("http://{EVIL}");
+    case(&["compose", "guest.wasm", "-o", "x.wasm", "--provider", &server, "--token-file", "token"]);
+    case(&["compose", "guest.wasm", "-o", "x.wasm", "--provider", &server, "--token-file", EVIL]);
+    case(&["store-server", "--store", &store, "--token-file", "token"]);
+    case(&["store-server", "--store", "memory:", "--token-file", &format!("{EVIL}/none")]);
+    case(&["store-server", "--store", "memory:", "--token-file", "token", "--listen", EVIL]);
+    for distant in ["slatedb:", "delayed:", "postgres:", "redis:", "etcd:"] {
+        case(&["fsck", "--store", &format!("{distant}{EVIL}")]);
+    }
     case(&[EVIL]);
     case(&["inspect", &format!("{EVIL}/none")]);
 
