@@ -39,8 +39,8 @@ const COLLECTED_AT_OPENING_BYTES: u64 = 1 << 20;
 
 /// As [`LIVE_PER_GARBAGE`], of a store at rest; and the same of the garbage that is always put up
 /// with.
-const LIVE_PER_GARBAGE_AT_REST: u64 = 12;
-const MIN_PER_GARBAGE_AT_REST: u64 = 4;
+const LIVE_PER_GARBAGE_AT_REST: u64 = 24;
+const MIN_PER_GARBAGE_AT_REST: u64 = 8;
 
 /// Most bytes copied at an orderly end, which nobody wants to wait for long, or so many segments.
 const MAX_BYTES_AT_END: u64 = 256 << 20;

@@ -30,7 +30,7 @@ fn disk() -> Disk {
 /// The disk of a store that was compacted at its last apply, a durable one.
 fn compacted_disk() -> Disk {
     let directory = SimDirectory::new(Disk::default());
-    let options = Options { min_garbage_bytes: 1 << 10, ..OPTIONS };
+    let options = Options { min_garbage_bytes: 2 << 10, ..OPTIONS };
     let mut store = FileStore::open_with(directory.clone(), options).unwrap();
     for step in 0..8u8 {
         store.set(&[], &[(&[step], Some(&[step; 40]))], false).unwrap();
