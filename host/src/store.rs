@@ -2,11 +2,12 @@
 //! once.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use kvfs_contract::block_on;
 
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError};
 
@@ -176,25 +177,6 @@ impl<T: Unpin> Future for StoreFuture<'_, T> {
                 Poll::Ready(Err(StoreError::Fault("a store's future was polled after its end".into())))
             }
         }
-    }
-}
-
-/// Runs a future to its end on this thread, which sleeps while the future waits.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        std::thread::park();
     }
 }
 

@@ -11,11 +11,13 @@
 //! | [`Entry`], [`Guard`], [`Mutation`], [`Durability`] | arguments and answers of calls |
 //! | [`StoreError`] | the error of a call |
 //! | [`KvStore`], [`AsyncKvStore`] | the four functions, with answers at once or later |
+//! | [`block_on`] | waits for a later answer |
 //! | [`Secret`] | credentials that no message shows |
 //! | [`Answer`], [`ScanBudget`], [`key_range`] | rules of `get` and `scan` for every store |
 //! | [`Key`], [`KeyRef`], [`Entries`] | an ordered map in memory that counts its bytes |
 
 mod answer;
+mod block_on;
 mod entry;
 mod error;
 mod guard;
@@ -32,6 +34,7 @@ mod store;
 
 pub use answer::{Answer, MAX_ANSWER_BYTES, gather};
 pub use async_store::AsyncKvStore;
+pub use block_on::block_on;
 pub use entries::{ENTRY_OVERHEAD_BYTES, Entries};
 pub use entry::Entry;
 pub use error::StoreError;

@@ -1,7 +1,7 @@
 //! The provider `http`: a store that `kvfs store-server` keeps on another machine, over `wasi:http`.
 //!
 //! Composition writes these lines:
-//! - `server=URL`: where the server is, as [`Place`] reads it;
+//! - `server=URL`: where the server is;
 //! - `token=TOKEN`: what the server asks for.
 //!
 //! Each call of the store is one request.

@@ -4,10 +4,8 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 
-use kvfs_contract::{AsyncKvStore, Durability, Entry, Guard, Limits, Mutation, StoreError};
+use kvfs_contract::{AsyncKvStore, Durability, Entry, Guard, Limits, Mutation, StoreError, block_on};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Threads of a runtime: with two, a task that computes (a compaction, a handshake) does not keep
@@ -176,24 +174,4 @@ async fn within<F: Future>(runtime: &Handle, future: F) -> F::Output {
         future.as_mut().poll(cx)
     })
     .await
-}
-
-/// Runs a future to its end on this thread, which sleeps while the future waits. Tokio's own
-/// function of this name panics on a thread of a runtime.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        std::thread::park();
-    }
 }
