@@ -100,7 +100,7 @@ fn candidates<D: Directory>(log: &Log<D>) -> Vec<Candidate> {
 /// A failure leaves the store as it was, or takes its right to write; the next call says so.
 pub(crate) fn if_due<D: Directory>(log: &mut Log<D>, written_bytes: u64) {
     if log.full_until_live_bytes.is_some() {
-        return if_due_when_full(log);
+        return if_due_when_full(log, 0);
     }
     if log.moving.is_some() {
         return go_on(log, written_bytes);
@@ -153,7 +153,7 @@ fn go_on<D: Directory>(log: &mut Log<D>, written_bytes: u64) {
 /// Collects more than while the store is in use, for a while.
 pub(crate) fn at_end<D: Directory>(log: &mut Log<D>) {
     if log.full_until_live_bytes.is_some() {
-        if_due_when_full(log);
+        if_due_when_full(log, 0);
     }
     if !log.is_writable() || log.full_until_live_bytes.is_some() {
         return;
@@ -260,23 +260,24 @@ pub(crate) fn drop_retired_if_due<D: Directory>(log: &mut Log<D>) -> Result<(), 
     if retired > spare || log.retired.len() > MAX_RETIRED { log.sync() } else { Ok(()) }
 }
 
-/// Collects because a record found no room. Returns whether there is some now.
-pub(crate) fn made_room<D: Directory>(log: &mut Log<D>) -> bool {
+/// Collects because changes of so many bytes found no room. Returns whether there is more now.
+pub(crate) fn made_room<D: Directory>(log: &mut Log<D>, bytes: u64) -> bool {
     if log.is_writable() {
-        if_due_when_full(log);
+        if_due_when_full(log, bytes);
     }
     log.is_writable() && log.full_until_live_bytes.is_none()
 }
 
 /// As [`if_due`] on a full disk, where any garbage is in the way: collects segments whose live bytes
-/// find room in the reserve and what is free. After a failure, tries again once less is live.
-fn if_due_when_full<D: Directory>(log: &mut Log<D>) {
+/// find room in the reserve and what is free, until `least` bytes are free at least. After a failure,
+/// tries again once less is live.
+fn if_due_when_full<D: Directory>(log: &mut Log<D>, least: u64) {
     let live = log.index.usage.live_bytes();
     if log.full_until_live_bytes.is_none_or(|at_most| live > at_most) {
         return;
     }
     log.moving = None;
-    let freed = with_reserve(log, live / LIVE_PER_ROOM);
+    let freed = with_reserve(log, least.max(live / LIVE_PER_ROOM));
     log.full_until_live_bytes = (freed == 0).then_some(live - live / LIVE_PER_TRY);
 }
 

@@ -18,6 +18,10 @@ const MAX_REPLAY_AT_END_BYTES: u64 = 256 << 10;
 /// How often a change is tried again because another opener took the store meanwhile.
 const MAX_TURNS: u32 = 16;
 
+/// How often a change that finds no room collects and is tried again. Once is nearly always enough:
+/// a second time, another program took the room.
+const MAX_ROUNDS_FOR_ROOM: u32 = 4;
+
 const LIMITS: Limits = Limits::standard(true);
 
 /// A key-value store in a directory.
@@ -157,13 +161,7 @@ impl<D: Directory + Clone> FileStore<D> {
     ) -> Result<(), StoreError> {
         let appended_before = self.0.appended_bytes;
         if !guards.is_empty() || !mutations.is_empty() {
-            match self.in_turn(guards, mutations) {
-                // What was removed before may be room now.
-                Err(StoreError::QuotaExceeded) if collect::made_room(&mut self.0) => {
-                    self.in_turn(guards, mutations)?;
-                }
-                done => done?,
-            }
+            self.in_turn_with_room(guards, mutations)?;
         } else if let State::Broken(why) = &self.0.state {
             return Err(StoreError::Unavailable(why.clone()));
         }
@@ -180,6 +178,23 @@ impl<D: Directory + Clone> FileStore<D> {
         // A failure takes the right to write; the next call says so.
         let _ = collect::drop_retired_if_due(&mut self.0);
         Ok(())
+    }
+
+    /// As [`Self::in_turn`], and collects what was removed before as long as there is no room and
+    /// that makes some.
+    fn in_turn_with_room(
+        &mut self,
+        guards: &[Guard<&[u8]>],
+        mutations: &[Mutation<&[u8]>],
+    ) -> Result<(), StoreError> {
+        let bytes = mutations.iter().map(Mutation::size_bytes).sum::<usize>() as u64;
+        for _ in 0..MAX_ROUNDS_FOR_ROOM {
+            match self.in_turn(guards, mutations) {
+                Err(StoreError::QuotaExceeded) if collect::made_room(&mut self.0, bytes) => {}
+                done => return done,
+            }
+        }
+        self.in_turn(guards, mutations)
     }
 
     /// Checks the guards and appends when it is this opener's turn, and makes it so.

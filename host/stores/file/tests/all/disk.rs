@@ -5,6 +5,7 @@ use kvfs_file_store::{Directory, File, IoError, IoKind, Listed, Status};
 use kvfs_store_rig::{Handle, Random};
 use kvfs_trust::cuts::Mark;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 #[derive(Clone, Default)]
@@ -55,6 +56,12 @@ pub(crate) struct Disk {
     pub(crate) calls: u64,
     /// Calls of this kind fail with this kind of error.
     pub(crate) fail: Option<(&'static str, IoKind)>,
+    /// Calls that may need room so far: creations, writes, cuts and syncs.
+    pub(crate) growing_calls: u64,
+    /// Of those, the ones that find none. A write leaves so many eighths of its bytes.
+    pub(crate) no_room: Option<(Range<u64>, usize)>,
+    /// The kinds of the calls that found none.
+    pub(crate) found_no_room: Vec<&'static str>,
     /// Nobody is told the status of a file after more calls than that.
     pub(crate) no_status_after: Option<u64>,
     /// Reads until all further ones fail.
@@ -109,6 +116,9 @@ impl Disk {
             calls_left: None,
             calls: 0,
             fail: None,
+            growing_calls: 0,
+            no_room: None,
+            found_no_room: Vec::new(),
             lies: None,
             reads_left: None,
             no_status_after: None,
@@ -216,6 +226,17 @@ impl Disk {
         (self.inodes[inode].content().len() + capacity).saturating_sub(used + offset)
     }
 
+    /// Counts a call that may need room. Returns an error if it finds none.
+    fn grow(&mut self, kind: &'static str) -> Result<(), IoError> {
+        let number = self.growing_calls;
+        self.growing_calls += 1;
+        if !self.no_room.as_ref().is_some_and(|(calls, _)| calls.contains(&number)) {
+            return Ok(());
+        }
+        self.found_no_room.push(kind);
+        Err(IoError::new(IoKind::NoSpace, format!("no room for {kind}")))
+    }
+
     /// Counts a changing call. Returns false if the power goes in the middle of it.
     fn step(&mut self, kind: &'static str) -> Result<bool, IoError> {
         if let Some((failing, error)) = self.fail
@@ -292,6 +313,7 @@ impl Directory for SimDirectory {
                 if disk.names.contains_key(name) || disk.directories.contains(name) {
                     return Err(IoError::new(IoKind::Exists, "exists"));
                 }
+                disk.grow("create")?;
                 let whole = disk.step("create")?;
                 let inode = disk.inodes.len();
                 disk.inodes.push(Arc::default());
@@ -338,6 +360,7 @@ impl Directory for SimDirectory {
             if disk.lies("sync names") {
                 return Ok(());
             }
+            disk.grow("sync names")?;
             if disk.step("sync")? {
                 disk.durable_names = disk.names.clone();
                 return Ok(());
@@ -389,6 +412,7 @@ impl File for SimFile {
             if disk.cuts_nothing {
                 return Err(IoError::new(IoKind::Other, "this system cuts no files"));
             }
+            disk.grow("cut")?;
             if disk.step("cut")? {
                 Arc::make_mut(&mut disk.inodes[self.inode]).pending.push(Change::Cut(size_bytes as usize));
                 return Ok(());
@@ -413,6 +437,15 @@ impl File for SimFile {
                     .push(Change::Write(offset as usize, bytes[..room].to_vec()));
                 return Err(IoError::new(IoKind::NoSpace, "the disk is full"));
             }
+            if let Err(error) = disk.grow("write") {
+                let eighths = disk.no_room.as_ref().map_or(0, |(_, eighths)| *eighths);
+                let part = bytes[..bytes.len() * eighths / 8].to_vec();
+                if !part.is_empty() {
+                    let inode = Arc::make_mut(&mut disk.inodes[self.inode]);
+                    inode.pending.push(Change::Write(offset as usize, part));
+                }
+                return Err(error);
+            }
             let whole = disk.step("write")?;
             if disk.lies("write") && disk.calls.is_multiple_of(9) {
                 return Ok(());
@@ -433,6 +466,7 @@ impl File for SimFile {
             if disk.lies("sync") {
                 return Ok(());
             }
+            disk.grow("sync")?;
             if disk.step("sync")? {
                 let inode = &mut disk.inodes[self.inode];
                 *inode = Arc::new(Inode { durable: inode.content(), pending: Vec::new() });

@@ -107,6 +107,33 @@ fn a_call_that_finds_no_room_collects_what_was_removed_before() {
 }
 
 #[test]
+fn regression_a_record_larger_than_any_segment_of_garbage_finds_the_room_of_several() {
+    let options = Options {
+        min_garbage_bytes: 1 << 20,
+        reserve_bytes: 8 << 10,
+        min_segment_bytes: 32 << 10,
+        ..Options::DEFAULT
+    };
+    let mut disk = Disk::default();
+    disk.capacity_bytes = Some(512 << 10);
+    let directory = SimDirectory::new(disk);
+    let mut store = FileStore::open_with(directory.clone(), options).unwrap();
+    let put = |store: &mut FileStore<SimDirectory>, number: u16, length: usize| {
+        store.set(&[], &[(&number.to_be_bytes(), Some(&vec![number as u8; length]))], false)
+    };
+    let keys = (0..u16::MAX).take_while(|&number| put(&mut store, number, 1000).is_ok()).count() as u16;
+    // One key of eight stays, so that no segment is all garbage.
+    for number in (0..keys).filter(|number| number % 8 != 0) {
+        store.set(&[], &[(&number.to_be_bytes(), None)], false).unwrap();
+    }
+    for round in 0..3 {
+        put(&mut store, keys, 280 << 10).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        store.set(&[], &[(&keys.to_be_bytes(), None)], true).unwrap();
+    }
+    assert_eq!(store.entries(b"", b"").unwrap().len(), usize::from(keys.div_ceil(8)));
+}
+
+#[test]
 fn openers_in_a_row_on_a_full_disk_all_get_in_as_long_as_the_reserve_lasts() {
     // Each start lists all segments before it.
     let options = Options { reserve_bytes: 8 << 10, ..OPTIONS };

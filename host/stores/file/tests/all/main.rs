@@ -9,6 +9,7 @@ mod fixtures;
 mod forged;
 mod full;
 mod marks;
+mod no_room;
 mod race;
 mod refused;
 mod rolling;
