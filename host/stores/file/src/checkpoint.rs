@@ -170,7 +170,9 @@ pub(crate) fn rebuild<D: Directory>(log: &mut Log<D>) -> Result<(), StoreError> 
         replay_bytes += replay(older.epoch, older.records(), older.accepted_bytes, &mut index)?;
     }
     let own = &log.own;
-    replay_bytes += replay(own.lease.epoch, own.records(), own.end, &mut index)?;
+    if log.behind.is_none() {
+        replay_bytes += replay(own.lease.epoch, own.records(), own.end, &mut index)?;
+    }
     index.small = std::mem::take(&mut log.index.small);
     let damaged = std::mem::replace(&mut log.index, index);
     let retired = damaged

@@ -41,6 +41,31 @@ impl<F: File> Lease<F> {
         Ok(Some(Self { epoch, file, names_are_told: status.names > 0 }))
     }
 
+    /// Opens the lease of a writer, to see whether it is held; `None` if it is not there.
+    pub(crate) fn of<D: Directory<File = F>>(directory: &D, epoch: u64) -> Result<Option<Self>, StoreError> {
+        let name = lease_name(epoch);
+        let file = match directory.open(&name) {
+            Ok(file) => file,
+            Err(error) if error.kind == IoKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.at(&name)),
+        };
+        let status = file.status().map_err(|error| error.at(&name))?;
+        Ok(Some(Self { epoch, file, names_are_told: status.names > 0 }))
+    }
+
+    /// Gives the lease up for a newer one of the same writer. Those who read behind the writer see
+    /// it before anything is in the newer segment.
+    pub(crate) fn give_up<D: Directory<File = F>>(&self, directory: &D) -> Result<(), StoreError> {
+        let name = lease_name(self.epoch);
+        let written = self.file.write(0, b"x");
+        let removed = remove(directory, &name);
+        // On a full disk only the removal works; where no system tells names, only the byte counts.
+        match written {
+            Err(error) if removed.is_err() || !self.names_are_told => Err(error.at(&name)),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns whether the lease is held: nobody with a greater epoch has got as far as reading.
     ///
     /// A lease without a name is not held, because an opener that does not find it cannot write

@@ -53,6 +53,8 @@ mod reader;
 
 mod turn;
 
+mod behind;
+
 mod store;
 
 mod salvage;

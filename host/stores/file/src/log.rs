@@ -4,7 +4,7 @@ use crate::chain::{Covered, Older, older_file};
 use crate::directory::{Directory, File, IoError};
 use crate::index::{Index, shrinks};
 use crate::known::Known;
-use crate::lease::remove;
+use crate::lease::{Lease, remove};
 use crate::list::{List, ListedSegment, ListedTable, MAX_COLLECTED, Part};
 use crate::location::Location;
 use crate::mark::{Mark, Marker};
@@ -25,8 +25,12 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) directory: D,
     pub(crate) own: Own<D::File>,
     pub(crate) marker: Marker<D::File>,
-    /// The segments before the own one, oldest first.
+    /// The segments before the own one, oldest first. Behind another writer, all segments: the own
+    /// one may be among them.
     pub(crate) older: Vec<Older<D::File>>,
+    /// The lease of the writer behind whom this opener reads. The last of the older segments is that
+    /// writer's.
+    pub(crate) behind: Option<Lease<D::File>>,
     /// Files that count no more, and go once that is durable.
     pub(crate) retired: Vec<Retired>,
     /// Tables that are damaged and that the own start still lists. They count no more once the next
@@ -225,7 +229,8 @@ impl<D: Directory> Log<D> {
     /// Once another opener has the store, only syncs: that opener may count a record behind the own
     /// end, where the note would lie, and decides what counts.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
-        if self.own.synced_to == self.own.end && !self.new_names && self.retired.is_empty() {
+        let is_own_durable = self.own.synced_to == self.own.end && self.retired.is_empty();
+        if is_own_durable && !self.new_names && self.behind.is_none() {
             return Ok(());
         }
         if let Err(error) = self.sync_files() {
@@ -326,8 +331,9 @@ impl<D: Directory> Log<D> {
             return None;
         }
         let own = (self.own.lease.epoch, self.own.end, self.own.synced_to, self.own.salt);
+        let own = self.behind.is_none().then_some(own);
         Some(Known {
-            parts: self.older.iter().map(Older::part).chain([own]).collect(),
+            parts: self.older.iter().map(Older::part).chain(own).collect(),
             tables: self.index.tables.iter().map(|kept| kept.listed()).collect(),
             covered_before: self.covered.before,
             collected: self.collected.clone(),

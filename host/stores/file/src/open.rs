@@ -149,6 +149,7 @@ fn attempt_with<D: Directory + Clone>(
         own,
         marker,
         older: read.older,
+        behind: None,
         retired,
         unused: Vec::new(),
         collected,

@@ -141,9 +141,13 @@ pub(crate) fn switch<D: Directory>(log: &mut Log<D>, next: Own<D::File>) -> Resu
             return Err(error);
         }
     }
+    if let Err(error) = log.own.lease.give_up(&log.directory) {
+        // Others would go on reading the own segment, and miss what comes in the new one.
+        let why = reason(error.clone());
+        log.state = State::Broken(format!("a lease was not given up ({why}); open the store anew"));
+        return Err(error);
+    }
     let own = std::mem::replace(&mut log.own, next);
-    // Nobody misses it: the new lease is the one that counts.
-    let _ = remove(&log.directory, &lease_name(own.lease.epoch));
     log.new_names = true;
     log.retired.append(&mut log.unused);
     log.collect_at_activity = 0;

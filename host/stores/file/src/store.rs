@@ -1,5 +1,6 @@
 //! The open store and its calls.
 
+use crate::behind;
 use crate::checkpoint;
 use crate::collect;
 use crate::directory::Directory;
@@ -72,6 +73,16 @@ impl<D: Directory + Clone> FileStore<D> {
     /// One read of a file; none for a small value that was used before. For a key without recent
     /// changes, also a read of each table until one has it, unless the blocks are in memory.
     pub fn value(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.catch_up()?;
+        self.value_of(key)
+    }
+
+    /// Takes in what others did, if the store is had together with them.
+    fn catch_up(&mut self) -> Result<(), StoreError> {
+        if self.0.options.alone { Ok(()) } else { behind::catch_up(&mut self.0) }
+    }
+
+    fn value_of(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.0.index.small.get(key) {
             return Ok(Some(value.to_vec()));
         }
@@ -95,6 +106,7 @@ impl<D: Directory + Clone> FileStore<D> {
         end: &[u8],
         mut take: impl FnMut(usize) -> bool,
     ) -> Result<Vec<Entry<Vec<u8>>>, StoreError> {
+        self.catch_up()?;
         let (mut page, mut next, mut done) = (Vec::new(), start.to_vec(), false);
         self.ask(|log| {
             // Goes on behind what was taken if the index was made anew meanwhile.
@@ -164,6 +176,9 @@ impl<D: Directory + Clone> FileStore<D> {
             self.in_turn_with_room(guards, mutations)?;
         } else if let State::Broken(why) = &self.0.state {
             return Err(StoreError::Unavailable(why.clone()));
+        } else {
+            // What others did before this call becomes durable too.
+            self.catch_up()?;
         }
         if level == Durability::Durable {
             self.0.sync()?;
@@ -319,7 +334,8 @@ impl<D: Directory + Clone> KvStore for FileStore<D> {
 
     fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         LIMITS.check_get(keys)?;
-        gather(keys, |key| self.value(key)).map_err(with_remedy)
+        self.catch_up().map_err(with_remedy)?;
+        gather(keys, |key| self.value_of(key)).map_err(with_remedy)
     }
 
     fn scan(

@@ -3,6 +3,8 @@
 use crate::disk::{Disk, SimDirectory, taking_turns};
 use kvfs_file_store::{FileReader, FileStore, Options, StoreError};
 use kvfs_store_rig::{Calls, Handle, Race, Random, State, number};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const OPTIONS: Options = Options {
     min_garbage_bytes: 1 << 10,
@@ -17,8 +19,9 @@ const RACE: Race<Disk, FileStore<SimDirectory>> = Race {
     open: |handle, _| FileStore::open_with(SimDirectory(handle.clone()), OPTIONS),
     // Garbage enough for a compaction now and then.
     ballast: |step| State::from([(b"ballast".to_vec(), vec![step as u8; 400])]),
-    // Files that others removed stay open.
-    may_be_overtaken: |_| false,
+    // Files that others removed stay open. A reader that finds no moment without a change says so:
+    // here nobody ever waits.
+    may_be_overtaken: |error| matches!(error, StoreError::Unavailable(why) if why.contains("keep")),
     takes_turns: true,
 };
 
@@ -84,12 +87,11 @@ fn two_openers_take_turns_and_guards_see_what_the_other_did() {
     let mut second = open(&directory);
     assert_eq!(second.value_of(b"a").unwrap().as_deref(), Some(&b"1"[..]));
     first.set(&[(b"a", Some(b"1"))], &[(b"a", Some(b"2"))], false).unwrap();
-    // The second one's view is old until it changes something.
     let late = second.set(&[(b"a", Some(b"1"))], &[(b"b", Some(b"1"))], true);
     assert_eq!(late, Err(StoreError::Conflict));
     assert_eq!(second.value_of(b"a").unwrap().as_deref(), Some(&b"2"[..]));
     second.set(&[(b"a", Some(b"2"))], &[(b"a", Some(b"3"))], true).unwrap();
-    // A guard that fails in an old view may hold.
+    // A guard that fails for what was there before may hold.
     first.set(&[(b"a", Some(b"3"))], &[(b"a", Some(b"4"))], false).unwrap();
     // Guards alone are checked against the newest state too.
     assert_eq!(second.set(&[(b"a", Some(b"3"))], &[], false), Err(StoreError::Conflict));
@@ -111,9 +113,13 @@ fn openers_that_take_turns_for_long_keep_the_store_small_and_each_others_keys() 
         let old = state.get(&key[..]).cloned();
         stores[who].set(&[(&key, old.as_deref())], &[(&key, Some(&value))], step % 9 == 0).unwrap();
         state.insert(key.to_vec(), value);
-        // Each sees all of its own, and what the others had done before its last change.
-        let own = stores[who].entries(&[], &[]).unwrap();
-        assert_eq!(own, state, "step {step}");
+        // Each sees what it did and what the others did.
+        for (reader, store) in stores.iter_mut().enumerate() {
+            if reader == who || step % 3 == reader as u32 {
+                assert_eq!(store.entries(&[], &[]).unwrap(), state, "step {step}, store {reader}");
+                assert_eq!(store.value_of(&key).unwrap(), state.get(&key[..]).cloned(), "step {step}");
+            }
+        }
         let names = directory.disk(|disk| disk.names().len());
         assert!(names < 60, "{names} files at step {step}");
     }
@@ -199,4 +205,110 @@ fn a_turn_reads_what_others_appended_and_no_more() {
     // Now and then a checkpoint or a collection of the other makes it read everything.
     assert!(least < 8 << 10, "{least} bytes in a turn");
     assert!(most > 16 << 10, "{most} bytes in a turn");
+}
+
+#[test]
+fn a_read_sees_all_that_others_acknowledged_before_it_and_nothing_that_is_lost() {
+    let mut reads = 0;
+    for seed in 0..120 {
+        let threads = 2 + seed as usize % 3;
+        let handles = taking_turns(Disk::default(), threads, seed);
+        let acknowledged = AtomicU64::new(0);
+        let seen = Handle::run_all(&handles, &format!("seed {seed}"), |handle, thread| {
+            let Ok(mut store) = FileStore::open_with(SimDirectory(handle.clone()), OPTIONS) else {
+                return (0, BTreeSet::new());
+            };
+            let (mut read, mut seen) = (0, BTreeSet::new());
+            for step in 0..30u64 {
+                let least = acknowledged.load(Ordering::SeqCst);
+                let Ok(count) = store.value_of(b"count") else { continue };
+                let count = count.as_deref().map_or(0, number);
+                assert!(count >= least, "step {step} of {thread}: {count} after {least}");
+                let Ok(marks) = store.entries(b"mark", b"n") else { continue };
+                assert!(marks.len() as u64 >= count, "step {step} of {thread}: {} of {count}", marks.len());
+                read += 1;
+                seen.extend(marks.into_keys());
+                // The last thread only reads.
+                if thread + 1 == threads {
+                    continue;
+                }
+                let (old, next) = (count.to_be_bytes(), (count + 1).to_be_bytes());
+                let guard = (&b"count"[..], (count > 0).then_some(&old[..]));
+                let mark = format!("mark {thread} {step}");
+                let pairs = [
+                    (&b"count"[..], Some(&next[..])),
+                    (mark.as_bytes(), Some(&[][..])),
+                    (b"ballast", Some(&[step as u8; 300][..])),
+                ];
+                if store.set(&[guard], &pairs, step % 7 == 0).is_ok() {
+                    acknowledged.fetch_max(count + 1, Ordering::SeqCst);
+                }
+            }
+            (read, seen)
+        });
+        let mut left = open(&SimDirectory::new(handles[0].look(|disk| disk.after_kill())));
+        let marks: BTreeSet<Vec<u8>> = left.entries(b"mark", b"n").unwrap().into_keys().collect();
+        for (read, seen) in seen {
+            assert!(seen.is_subset(&marks), "seed {seed}: a step that was read is lost");
+            reads += read;
+        }
+    }
+    assert!(reads > 5000, "only {reads} reads");
+}
+
+#[test]
+fn a_reader_behind_a_writer_takes_nothing_from_it_and_reads_only_what_is_new() {
+    let options = Options { max_recent_changes: 10_000, min_segment_bytes: 1 << 20, ..Options::DEFAULT };
+    let directory = SimDirectory::new(Disk::default());
+    let opened = || FileStore::open_with(directory.clone(), options).unwrap();
+    let mut reader = opened();
+    let mut writer = opened();
+    let (mut most, mut state) = (0, State::new());
+    for step in 0..500u32 {
+        writer.set(&[], &[(&step.to_be_bytes(), Some(&[step as u8; 300]))], step % 50 == 0).unwrap();
+        state.insert(step.to_be_bytes().to_vec(), vec![step as u8; 300]);
+        let before = directory.disk(|disk| (disk.read_bytes, disk.calls));
+        let value = reader.value_of(&step.to_be_bytes()).unwrap();
+        assert_eq!(value.as_ref(), state.get(&step.to_be_bytes()[..]));
+        let after = directory.disk(|disk| (disk.read_bytes, disk.calls));
+        assert_eq!(after.1, before.1, "it changes nothing at step {step}");
+        if step > 0 {
+            most = most.max(after.0 - before.0);
+        }
+        assert!(writer.is_held().unwrap());
+    }
+    assert!(most < 4 << 10, "{most} bytes for a step");
+    assert_eq!(reader.entries(b"", b"").unwrap(), state);
+    // What it makes durable is what it saw, whoever wrote it.
+    writer.set(&[], &[(b"last", Some(b"1"))], false).unwrap();
+    reader.set(&[], &[], true).unwrap();
+    state.insert(b"last".to_vec(), b"1".to_vec());
+    for seed in 0..20 {
+        let disk = directory.disk(|disk| disk.after_crash(&mut Random::new(seed)));
+        assert_eq!(open(&SimDirectory::new(disk)).entries(b"", b"").unwrap(), state, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_reader_finds_the_store_whatever_a_killed_opener_left() {
+    for cut in 0..40 {
+        let directory = SimDirectory::new(Disk::default());
+        let mut reader = open(&directory);
+        reader.set(&[], &[(b"a", Some(b"1"))], false).unwrap();
+        let mut writer = open(&directory);
+        writer.set(&[], &[(b"a", Some(b"2"))], true).unwrap();
+        assert_eq!(reader.value_of(b"a").unwrap().as_deref(), Some(&b"2"[..]));
+        // A third opener is killed after some of its calls.
+        directory.disk(|disk| disk.calls_left = Some(cut));
+        let third = FileStore::open_with(directory.clone(), OPTIONS)
+            .and_then(|mut third| third.set(&[], &[(b"a", Some(b"3"))], false));
+        directory.disk(|disk| disk.calls_left = None);
+        let found = reader.value_of(b"a").unwrap().unwrap();
+        assert!(found == b"2" || found == b"3", "cut {cut}: {found:?}");
+        assert!(third.is_err() || found == b"3", "cut {cut}: an acknowledged change is not seen");
+        // All see the same from then on.
+        assert_eq!(writer.value_of(b"a").unwrap().as_deref(), Some(&found[..]), "cut {cut}");
+        writer.set(&[(b"a", Some(&found))], &[(b"a", Some(b"4"))], false).unwrap();
+        assert_eq!(reader.value_of(b"a").unwrap().as_deref(), Some(&b"4"[..]), "cut {cut}");
+    }
 }
