@@ -17,7 +17,6 @@ use crate::segment::whole_to_with_values;
 use crate::small::Small;
 use crate::table::Cache;
 use crate::turn::take_back;
-use crate::usage::Used;
 use kvfs_contract::StoreError;
 
 /// How often the files are read while writers take turns. Then this opener takes one.
@@ -101,10 +100,7 @@ fn join<D: Directory>(log: &mut Log<D>) -> Result<bool, StoreError> {
     let Read { older, index, covered, replay_bytes, collected, rebuilt, tail } = read;
     match tail {
         Some(tail) => {
-            for epoch in tail.begun {
-                log.index.usage.enter(epoch, Used::default());
-            }
-            let _ = tail.records.iter().try_for_each(|record| log.index.take_in(record));
+            tail.take_into(&mut log.index);
             log.replay_bytes += replay_bytes;
         }
         None => {

@@ -1,5 +1,6 @@
 //! Garbage collection, one segment at a time: which segment, and when.
 
+use crate::chain::Older;
 use crate::copy::copy;
 use crate::directory::Directory;
 use crate::log::Log;
@@ -20,6 +21,15 @@ const BYTES_PER_GARBAGE: u64 = 8;
 /// Most segments much shorter than others. Each opener leaves one, and each open file costs
 /// something.
 const MAX_SHORT_SEGMENTS: usize = 16;
+
+/// As [`MAX_SHORT_SEGMENTS`], of openers that take turns: each turn leaves a segment. They are copied
+/// at once, up to so many bytes: an opener's collection in steps ends with its turn.
+const MAX_SHORT_SEGMENTS_IN_TURNS: usize = 8;
+const MAX_SHORT_BYTES_AT_ONCE: u64 = 1 << 20;
+
+/// As [`MAX_RETIRED`], of openers that take turns: a sync for every few of their applies would cost
+/// more than the names.
+const MAX_RETIRED_IN_TURNS: usize = 64;
 
 /// A segment is much shorter than others with one byte for so many of theirs. A store that grows
 /// leaves some behind, and copies one byte for so many that were written.
@@ -102,6 +112,12 @@ pub(crate) fn if_due<D: Directory>(log: &mut Log<D>, written_bytes: u64) {
     if log.full_until_live_bytes.is_some() {
         return if_due_when_full(log, 0);
     }
+    if log.in_turns {
+        join_short(log);
+    }
+    if !log.is_writable() {
+        return;
+    }
     if log.moving.is_some() {
         return go_on(log, written_bytes);
     }
@@ -131,6 +147,28 @@ pub(crate) fn at_opening<D: Directory>(log: &mut Log<D>) {
     if !log.emptied.is_empty() && log.is_writable() {
         // Without it they go with the next segment.
         let _ = roll(log);
+    }
+}
+
+/// Copies the short segments that turns leave into one, if there are many.
+fn join_short<D: Directory>(log: &mut Log<D>) {
+    if log.collect_at_bytes > 0 && log.size_bytes() < log.collect_at_bytes {
+        return;
+    }
+    let short_bytes = segment_bytes(log) / SHORT;
+    let is_short = |older: &&Older<D::File>| {
+        older.accepted_bytes < short_bytes
+            && !log.stays.contains(&older.epoch)
+            && !log.emptied.contains(&older.epoch)
+    };
+    let mut left = MAX_SHORT_BYTES_AT_ONCE;
+    let short = log.older.iter().rev().filter(is_short).take_while(|older| {
+        left = left.saturating_sub(older.accepted_bytes);
+        left > 0
+    });
+    let victims: Vec<u64> = short.map(|older| older.epoch).collect();
+    if victims.len() > MAX_SHORT_SEGMENTS_IN_TURNS && collect(log, &victims).is_err() {
+        log.collect_at_bytes = log.size_bytes() + log.options.min_garbage_bytes;
     }
 }
 
@@ -257,7 +295,8 @@ pub(crate) fn drop_retired_if_due<D: Directory>(log: &mut Log<D>) -> Result<(), 
     }
     let retired: u64 = log.retired.iter().map(|retired| retired.bytes).sum();
     let spare = log.index.usage.live_bytes() / BYTES_PER_GARBAGE / 2 + log.options.min_garbage_bytes;
-    if retired > spare || log.retired.len() > MAX_RETIRED { log.sync() } else { Ok(()) }
+    let max_retired = if log.in_turns { MAX_RETIRED_IN_TURNS } else { MAX_RETIRED };
+    if retired > spare || log.retired.len() > max_retired { log.sync() } else { Ok(()) }
 }
 
 /// Collects because changes of so many bytes found no room. Returns whether there is more now.

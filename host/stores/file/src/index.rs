@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Index<F> {
     /// The changes that no table has.
     recent: BTreeMap<Key, Place>,
-    /// The newest first. They may name segments that do not count any more: then the key is gone,
-    /// or there is something newer of it.
+    /// The newest first. Like what is recent, they may name segments that do not count any more: then
+    /// the key is gone, or there is something newer of it.
     pub(crate) tables: Vec<Kept<F>>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) usage: Usage,
@@ -84,7 +84,7 @@ impl<F: File> Index<F> {
     /// table until one has the key, and a search in that one.
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Location>, StoreError> {
         if let Some(place) = self.recent.get(&KeyRef::new(key)) {
-            return Ok(Location::of(*place));
+            return Ok(self.counting(*place));
         }
         let hash = KeyHash::of(key);
         for Kept { table, .. } in &self.tables {

@@ -2,10 +2,11 @@
 //! appended when it takes the store back.
 
 use crate::directory::File;
-use crate::index::changes_of;
+use crate::index::{Index, changes_of};
 use crate::list::{List, ListedTable, Part};
 use crate::records::{Record, Records, replay_bytes_of};
 use crate::salt::Salt;
+use crate::usage::Used;
 use kvfs_contract::StoreError;
 
 /// Most bytes of indexes of what others appended. An opening reads more one record at a time.
@@ -19,15 +20,31 @@ pub(crate) struct Known {
     pub(crate) tables: Vec<ListedTable>,
     /// The tables have all changes of the segments before this epoch.
     pub(crate) covered_before: u64,
-    pub(crate) collected: Vec<(u64, u64)>,
 }
 
 /// Changes that others appended.
 pub(crate) struct Tail {
     /// The segments that they began.
     pub(crate) begun: Vec<u64>,
+    /// The known segments that they collected. What counted in them is in the records.
+    pub(crate) gone: Vec<u64>,
     pub(crate) records: Vec<Record>,
     pub(crate) replay_bytes: u64,
+}
+
+impl Tail {
+    /// Takes the changes into the index that they follow. If a table turns out damaged, the index
+    /// knows.
+    pub(crate) fn take_into<F: File>(&self, index: &mut Index<F>) {
+        for &epoch in &self.gone {
+            index.usage.forget(epoch);
+        }
+        for &epoch in &self.begun {
+            index.usage.enter(epoch, Used::default());
+        }
+        // An index that is damaged is made anew before anybody asks it.
+        let _ = self.records.iter().try_for_each(|record| index.take_in(record));
+    }
 }
 
 impl Known {
@@ -39,22 +56,33 @@ impl Known {
         salt != Salt::NONE && part.is_some_and(|&(_, known, _, of)| of == salt && known >= accepted_bytes)
     }
 
-    /// Reads what others appended; `None` if they changed something else, or appended much. `list`
-    /// is that of the newest segment, `segments` are those that count, it included.
+    /// Reads what others appended; `None` if they made a checkpoint, collected many segments or
+    /// appended much. `list` is that of the newest segment, `segments` are those that count, it
+    /// included.
     pub(crate) fn tail<'a, F: File + 'a>(
         &self,
         list: &List,
         segments: impl Iterator<Item = (Part, &'a F)>,
     ) -> Result<Option<Tail>, StoreError> {
-        let same = list.tables == self.tables
-            && list.replay_from == self.covered_before
-            && list.collected == self.collected;
+        let same = list.tables == self.tables && list.replay_from == self.covered_before;
         let Some((own, before)) = self.parts.split_last().filter(|_| same) else { return Ok(None) };
-        let mut before = before.iter();
-        let mut tail = Tail { begun: Vec::new(), records: Vec::new(), replay_bytes: 0 };
+        let is_collected = |epoch: u64, accepted: &dyn Fn(u64) -> bool| {
+            list.collected.iter().any(|&(of, accepted_bytes)| of == epoch && accepted(accepted_bytes))
+        };
+        let mut before = before.iter().peekable();
+        let mut tail = Tail { begun: Vec::new(), gone: Vec::new(), records: Vec::new(), replay_bytes: 0 };
         let mut index_bytes = 0;
-        let mut has_own = false;
+        let mut has_own = is_collected(own.0, &|accepted_bytes| accepted_bytes >= own.1);
+        if has_own {
+            tail.gone.push(own.0);
+        }
         for ((epoch, accepted_bytes, _, salt), file) in segments {
+            while let Some(gone) = before.next_if(|known| known.0 < epoch) {
+                if !is_collected(gone.0, &|accepted_bytes| accepted_bytes == gone.1) {
+                    return Ok(None);
+                }
+                tail.gone.push(gone.0);
+            }
             let from = match epoch.cmp(&own.0) {
                 std::cmp::Ordering::Less => {
                     let same =
@@ -92,6 +120,12 @@ impl Known {
                 return Ok(None);
             }
         }
-        Ok((has_own && before.next().is_none()).then_some(tail))
+        for gone in before {
+            if !is_collected(gone.0, &|accepted_bytes| accepted_bytes == gone.1) {
+                return Ok(None);
+            }
+            tail.gone.push(gone.0);
+        }
+        Ok(has_own.then_some(tail))
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) roll_at_bytes: u64,
     /// Segments that cannot be collected, because they are damaged.
     pub(crate) stays: Vec<u64>,
+    /// The opener took the store back from another, which may do the same at any moment.
+    pub(crate) in_turns: bool,
     /// The collection under way.
     pub(crate) moving: Option<Moving>,
     /// Segments of which everything that counts is in newer ones. The next segment does not list
@@ -336,7 +338,6 @@ impl<D: Directory> Log<D> {
             parts: self.older.iter().map(Older::part).chain(own).collect(),
             tables: self.index.tables.iter().map(|kept| kept.listed()).collect(),
             covered_before: self.covered.before,
-            collected: self.collected.clone(),
         })
     }
 

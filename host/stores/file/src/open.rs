@@ -166,6 +166,7 @@ fn attempt_with<D: Directory + Clone>(
         checkpoint_at_bytes: 0,
         checkpoint_retry_bytes: 0,
         stays: Vec::new(),
+        in_turns: false,
         moving: None,
         emptied: Vec::new(),
         reserve_bytes: options.reserve_bytes,

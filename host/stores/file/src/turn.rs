@@ -35,15 +35,13 @@ pub(crate) fn take_back<D: Directory + Clone>(log: &mut Log<D>) -> Result<Option
     let Taken { log: taken, tail } = take(&log.directory, log.options, log.known().as_ref())?;
     let left = std::mem::replace(log, taken);
     log.rebuilt += left.rebuilt;
+    log.in_turns = true;
     if let Some(tail) = tail {
         let epoch = log.own.lease.epoch;
         log.index = left.index;
         log.replay_bytes += left.replay_bytes;
-        for epoch in tail.begun.into_iter().chain([epoch]) {
-            log.index.usage.enter(epoch, Used::default());
-        }
-        // If a table is damaged, the index is made anew before anybody asks it.
-        let _ = tail.records.iter().try_for_each(|record| log.index.take_in(record));
+        tail.take_into(&mut log.index);
+        log.index.usage.enter(epoch, Used::default());
     }
     let Some(doubtful) = doubtful else { return Ok(None) };
     let fate = fate(log, doubtful);
