@@ -83,7 +83,7 @@ impl FileOptions {
 ///
 /// A composition with the provider `file` keeps the same directory under `wasmtime run --dir`, so
 /// tools of the host read and write its data. There are no locks: openers, in this process or
-/// others, take turns, and each apply sees those of all others before it.
+/// others, take turns, and each call sees the applies of all others before it.
 ///
 /// # Durability
 ///
@@ -107,7 +107,8 @@ impl FileOptions {
 /// At most about 100 MiB of memory, however many keys there are. Together, an apply is one write;
 /// alone, a buffered one touches memory only, and looks whether another opener has come. A durable
 /// one is also an `fsync` and a write of 64 bytes. An apply after another opener's reads what that
-/// one appended, or opens the store anew if it did more than that.
+/// one appended, or opens the store anew if it did more than that. Together, each call that reads
+/// looks at the status of a file, and behind another opener of two, and reads what that one appended.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     shared: Arc<Shared>,

@@ -33,8 +33,8 @@ const LIMITS: Limits = Limits::standard(true);
 /// # Several at once
 ///
 /// Programs take turns: whoever changes something takes the store from the others, with everything
-/// that was acknowledged to them. Guards are checked against that. Reads see everything up to the
-/// last change of this opener at least, and may not see later changes of others.
+/// that was acknowledged to them. Guards are checked against that. Reads take no turn, and see all
+/// that was acknowledged before they began.
 pub struct FileStore<D: Directory>(pub(crate) Log<D>);
 
 impl<D: Directory + Clone> FileStore<D> {
@@ -70,7 +70,8 @@ impl<D: Directory + Clone> FileStore<D> {
     ///
     /// # Cost
     ///
-    /// One read of a file; none for a small value that was used before. For a key without recent
+    /// One look at the lease, or two behind another opener, with reads of what that one appended. One
+    /// read of a file; none for a small value that was used before. For a key without recent
     /// changes, also a read of each table until one has it, unless the blocks are in memory.
     pub fn value(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.catch_up()?;
