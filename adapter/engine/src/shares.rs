@@ -45,8 +45,7 @@ struct Place {
 
 impl Shares {
     pub(crate) fn new(volumes: usize) -> Self {
-        let unused =
-            Place { held: Amounts::NONE, ceiling: Amounts::NONE, in_use: false, was_in_use: false };
+        let unused = Place { held: Amounts::NONE, ceiling: Amounts::NONE, in_use: false, was_in_use: false };
         Self {
             total: Amounts::NONE,
             places: vec![unused; volumes],
