@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) mounts: Vec<MountSpec>,
     /// This component's limits on volumes.
     limits: Vec<VolumeLimits>,
+    /// The ceilings in the cache, with the number of the volume.
+    caches: Vec<(usize, CacheLimits)>,
     /// The audit log; `None` if there is none.
     #[cfg(feature = "audit")]
     pub(crate) audit: Option<Settings>,
@@ -96,6 +98,12 @@ fn read() -> Result<Config> {
             Some(("rule", rule)) => {
                 let read = config.rule(rule);
                 read.ok_or(Error::Format("a rule of a mount cannot be read"))?;
+            }
+            Some(("cache", bytes)) => {
+                let Some(&MountSpec { mounted: Mounted::Volume(number), .. }) = config.mounts.last() else {
+                    return Err(Error::Format("a size of a cache is of no mount that is cached"));
+                };
+                config.caches.push((number, CacheLimits::of_bytes(limit(bytes)?)));
             }
             Some(("limits", limits)) => {
                 let read = config.limits(limits);
@@ -195,11 +203,17 @@ impl Config {
         Some(())
     }
 
-    /// Returns the options for a volume: those of all, with this component's limits on it.
-    pub(crate) fn options(&self, volume: &str) -> Options {
-        let mut options = Options { volume: volume.to_owned(), ..self.options.clone() };
-        if let Some(limits) = self.limits.iter().find(|limits| limits.volume == volume) {
-            (options.own_quota, options.extent_bytes) = (limits.quota, limits.extent_bytes);
+    /// Returns the options for a volume by its number: those of all, with this component's limits
+    /// on it.
+    pub(crate) fn options(&self, number: usize) -> Options {
+        let mut options = self.options.clone();
+        let ceiling = self.caches.iter().find(|(of, _)| *of == number);
+        options.own_cache = ceiling.map(|(_, cache)| *cache);
+        if let Some(Source::Kv { volume } | Source::Overlay { volume, .. }) = self.sources.get(number) {
+            options.volume.clone_from(volume);
+            if let Some(limits) = self.limits.iter().find(|limits| limits.volume == *volume) {
+                (options.own_quota, options.extent_bytes) = (limits.quota, limits.extent_bytes);
+            }
         }
         options
     }

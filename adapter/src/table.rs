@@ -81,7 +81,7 @@ fn set_up(place: &mut Option<ManuallyDrop<Mounts>>) -> Result<&mut ManuallyDrop<
     let config = config::get()?;
     let open = move |number: usize| {
         let source = config.sources.get(number).ok_or(Error::Invalid)?;
-        let volume = open(source, config)?;
+        let volume = open(source, config, config.options(number))?;
         audit::mask(&volume, config);
         Ok(volume)
     };
@@ -95,15 +95,13 @@ fn set_up(place: &mut Option<ManuallyDrop<Mounts>>) -> Result<&mut ManuallyDrop<
     Ok(place.insert(ManuallyDrop::new(mounts)))
 }
 
-fn open(source: &Source, config: &Config) -> Result<Volume> {
+fn open(source: &Source, config: &Config, options: Options) -> Result<Volume> {
     match source {
-        Source::Kv { volume } => {
-            Volume::open(audit::store(config), Box::new(WallClock), config.options(volume))
-        }
-        Source::Image { image } => Volume::open_image(image_at(image.clone())?, config.options.clone()),
-        Source::Overlay { image, volume } => {
+        Source::Kv { .. } => Volume::open(audit::store(config), Box::new(WallClock), options),
+        Source::Image { image } => Volume::open_image(image_at(image.clone())?, options),
+        Source::Overlay { image, .. } => {
             let image = image_at(image.clone())?;
-            Volume::open_overlay(audit::store(config), Box::new(WallClock), image, config.options(volume))
+            Volume::open_overlay(audit::store(config), Box::new(WallClock), image, options)
         }
     }
 }

@@ -181,6 +181,7 @@ impl<'a> Compose<'a> {
         let guest = Guest::read(self.guest)?;
         let provider = self.provider.clone().by_name();
         shared::check_store_directory(&provider, &self.mounts)?;
+        self.mounts.iter().try_for_each(|mount| mount.check_cache_within(&self.config.limits))?;
         let plan = plan(&self.mounts, self.config.volume(), self.progress.0)?;
         config += &plan.lines;
         if let Some(audit) = &self.audit {

@@ -52,13 +52,18 @@ impl InstanceLimits {
         self
     }
 
+    /// Returns what is cached at most, the default included.
+    pub(crate) fn cached_bytes(&self) -> u64 {
+        self.max_cached_bytes.unwrap_or(CacheLimits::DEFAULT_BYTES as u64)
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if let Some(descriptors) = self.max_descriptors
             && !(MIN_DESCRIPTORS..=MAX_DESCRIPTORS).contains(&descriptors)
         {
             return Err(ConfigError::Descriptors { descriptors });
         }
-        let cached = self.max_cached_bytes.unwrap_or(CacheLimits::DEFAULT_BYTES as u64);
+        let cached = self.cached_bytes();
         if !(MIN_CACHED_BYTES..=MAX_CACHED_BYTES).contains(&cached) {
             return Err(ConfigError::CachedBytes { bytes: cached });
         }

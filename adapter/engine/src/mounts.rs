@@ -50,7 +50,9 @@ pub type Opener = Box<dyn FnMut(usize) -> Result<Volume>>;
 /// A volume is opened at its first use. If that fails, the next use tries again.
 ///
 /// The volumes share what the limits of their [`Options`](crate::Options) bound: cached and dirty
-/// bytes, and open descriptors. Together they hold no more than the largest of these limits.
+/// bytes, and open descriptors. Together they hold no more than the largest of these limits. One
+/// with a ceiling of its own ([`Options::own_cache`](crate::Options::own_cache)) takes from the
+/// others at most what fits below it.
 pub struct Mounts {
     /// In the order of their paths, so a mount comes after the one that it lies in.
     mounts: Vec<Mount>,
@@ -159,7 +161,7 @@ impl Mounts {
         let place = self.volumes.get_mut(number).ok_or(Error::BadDescriptor)?;
         let is_new = place.is_none();
         if is_new {
-            self.shares.add(place.insert((self.open)(number)?));
+            self.shares.add(number, place.insert((self.open)(number)?));
         }
         self.shares.turn_to(number, &mut self.volumes);
         let volume = self.volumes.get_mut(number).and_then(Option::as_mut).ok_or(Error::BadDescriptor)?;

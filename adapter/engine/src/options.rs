@@ -73,6 +73,10 @@ pub struct Options {
     /// Limits of the cache. Volumes of one [`crate::Mounts`] share the cache, and what may be dirty
     /// and open: together they hold no more than the largest limits of any of them.
     pub cache: CacheLimits,
+    /// A ceiling of this volume alone, within `cache`, whose dirty bytes then fit its extents. It
+    /// reserves nothing: what the volume does not hold is left to the others. The last two
+    /// writes, of up to [`crate::limits::MAX_WRITE_BYTES`] each, may exceed it.
+    pub own_cache: Option<CacheLimits>,
     /// Bytes of file data that may wait in memory before they are handed to the store. One write,
     /// of up to [`crate::limits::MAX_WRITE_BYTES`], may exceed it.
     pub max_dirty_bytes: usize,
@@ -98,6 +102,7 @@ impl Default for Options {
             volume: DEFAULT_VOLUME.to_owned(),
             mode: Mode::default(),
             cache: CacheLimits::default(),
+            own_cache: None,
             max_dirty_bytes: 8 << 20,
             max_dirty_age_nanoseconds: 1_000_000_000,
             max_open_descriptors: MAX_OPEN_DESCRIPTORS,

@@ -17,6 +17,9 @@ pub(crate) struct Shares {
     total: Amounts,
     /// Each volume of the table.
     places: Vec<Place>,
+    /// The share of a volume without a ceiling of its own; others have less. It changes with the
+    /// volumes that are in use.
+    share: Amounts,
     /// The sum over all volumes.
     sum: Amounts,
     last: Option<usize>,
@@ -26,36 +29,41 @@ pub(crate) struct Shares {
     told_outside: u32,
     /// Operations since idle volumes were looked for.
     operations: u32,
-    /// Volumes that were in use then.
-    were_in_use: usize,
 }
 
 #[derive(Debug, Clone)]
 struct Place {
     /// The amounts that it held when it was used last.
     held: Amounts,
+    /// The most that it may hold, whatever the others leave.
+    ceiling: Amounts,
     /// It was used since idle volumes were looked for.
     in_use: bool,
+    /// It was in use then.
+    was_in_use: bool,
 }
 
 impl Shares {
     pub(crate) fn new(volumes: usize) -> Self {
-        let places = vec![Place { held: Amounts::NONE, in_use: false }; volumes];
+        let unused = Place { held: Amounts::NONE, ceiling: Amounts::NONE, in_use: false, was_in_use: false };
         Self {
             total: Amounts::NONE,
-            places,
+            places: vec![unused; volumes],
+            share: Amounts::NONE,
             sum: Amounts::NONE,
             last: None,
             outside: None,
             told_outside: 0,
             operations: 0,
-            were_in_use: 0,
         }
     }
 
     /// Adds a volume that was opened.
-    pub(crate) fn add(&mut self, volume: &Volume) {
+    pub(crate) fn add(&mut self, number: usize, volume: &Volume) {
         self.total = self.total.max(Amounts::of_options(&volume.options));
+        if let Some(place) = self.places.get_mut(number) {
+            place.ceiling = Amounts::own(&volume.options);
+        }
     }
 
     /// Takes the descriptors that `count` returns from what the volumes may have open together.
@@ -64,7 +72,7 @@ impl Shares {
     }
 
     /// Notes that a volume is used next, which may hold what the others leave. If that is less than
-    /// an equal share, the others give back what they hold beyond theirs.
+    /// its share, the others give back what they hold beyond theirs.
     pub(crate) fn turn_to(&mut self, number: usize, volumes: &mut [Option<Volume>]) {
         self.operations = self.operations.saturating_add(1);
         let look = self.operations >= IDLE_OPERATIONS;
@@ -76,18 +84,26 @@ impl Shares {
         if let Some(last) = self.last.replace(number) {
             self.count(last, volumes);
         }
+        let mut ceiling = Amounts::NONE;
+        let mut others_share = look;
         if let Some(place) = self.places.get_mut(number) {
-            place.in_use = true;
+            others_share |= !place.in_use && !place.was_in_use;
+            (place.in_use, ceiling) = (true, place.ceiling);
         }
         if look {
             self.take_from(number, volumes, |place| if place.in_use { None } else { Some(Amounts::NONE) });
-            self.were_in_use = self.in_use();
             self.operations = 0;
-            self.places.iter_mut().for_each(|place| place.in_use = false);
+            for place in &mut self.places {
+                place.was_in_use = std::mem::take(&mut place.in_use);
+            }
         }
-        let share = self.total.share(self.in_use().max(self.were_in_use));
+        if others_share {
+            let places = self.places.iter().filter(|place| place.in_use || place.was_in_use);
+            self.share = self.total.share(places.map(|place| place.ceiling));
+        }
+        let (all, share) = (self.share, self.share.min(ceiling));
         if self.rest_for(number).is_less_than(share) {
-            self.take_from(number, volumes, |_| Some(share));
+            self.take_from(number, volumes, |_| Some(all));
         }
         let rest = self.rest_for(number).max(share);
         if let Some(Some(volume)) = volumes.get_mut(number) {
@@ -113,10 +129,6 @@ impl Shares {
                 self.count(other, volumes);
             }
         }
-    }
-
-    fn in_use(&self) -> usize {
-        self.places.iter().filter(|place| place.in_use).count()
     }
 
     /// Counts again what a volume holds.
@@ -147,7 +159,7 @@ impl Volume {
 
     /// Sets how much may be held from the next operation on, but no more than the options say.
     fn allow(&mut self, amounts: Amounts) {
-        self.allowed = amounts.min(Amounts::of_options(&self.options));
+        self.allowed = amounts.min(Amounts::own(&self.options));
         self.cache.set_limits(self.allowed.cache());
     }
 

@@ -48,7 +48,10 @@ pub(crate) struct CompositionArgs {
     /// as 64M), max-inodes=NUMBER, max-names=NUMBER and max-file-bytes=SIZE for each file; a packed
     /// tree below it does not count, and where `kvfs settings` has set a limit too, the smaller
     /// counts. extent-size=SIZE (4K to 1M, by default 16K) is that of a volume that is made: 4K
-    /// suits databases, 64K large files that are only read or written from end to end. After any source, ro makes it read-only. Without a mount, the volume is at `/`.
+    /// suits databases, 64K large files that are only read or written from end to end. cache=SIZE (1M
+    /// to --cache-size) bounds what is cached of any source but host, so that what streams through one
+    /// mount leaves the cache to the others. After any source, ro makes it read-only. Without a
+    /// mount, the volume is at `/`.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -129,6 +132,7 @@ mod tests {
             "max-names=",
             "max-file-bytes=",
             "extent-size=",
+            "cache=SIZE",
             "allow=RIGHTS",
             "policy=FILE",
             ", ro makes",

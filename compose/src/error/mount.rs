@@ -1,7 +1,10 @@
 //! Errors of mounts.
 
 use super::ConfigError;
-use crate::limits::{MAX_EXTENT_BYTES, MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES, MIN_EXTENT_BYTES};
+use crate::limits::{
+    MAX_CACHED_BYTES, MAX_EXTENT_BYTES, MAX_TREE_ENTRIES, MAX_TREE_NAME_BYTES, MIN_CACHED_BYTES,
+    MIN_EXTENT_BYTES,
+};
 use kvfs::PolicyError;
 use kvfs::limits::MAX_MOUNTS;
 use std::path::PathBuf;
@@ -47,7 +50,7 @@ pub enum MountError {
     #[error(
         "mount at {path}: no option `{option}` after the comma; there are ro, rw, allow=RIGHTS, policy=FILE, \
          max-bytes=SIZE (such as 64M), max-inodes=NUMBER, max-names=NUMBER, max-file-bytes=SIZE and \
-         extent-size=SIZE for a volume, and \
+         extent-size=SIZE for a volume, cache=SIZE for all but host:PREOPEN, and \
          file=NAME=HOST-PATH for host:PREOPEN"
     )]
     UnknownOption {
@@ -150,6 +153,47 @@ pub enum MountError {
     ExtentSizeOfTree {
         /// The guest's path.
         path: String,
+    },
+    /// A mount cannot have so much of the cache, or so little.
+    #[error(
+        "mount at {path}: a cache of {bytes} bytes cannot be; write cache=SIZE with {MIN_CACHED_BYTES} to \
+         {MAX_CACHED_BYTES} bytes, such as 8M"
+    )]
+    Cache {
+        /// The guest's path.
+        path: String,
+        /// The size.
+        bytes: u64,
+    },
+    /// A mount may cache more than all mounts together.
+    #[error(
+        "mount at {path}: cache={bytes} is more than the {instance_bytes} bytes of the cache that all mounts share; \
+         choose less, or a larger --cache-size"
+    )]
+    CacheBeyondInstance {
+        /// The guest's path.
+        path: String,
+        /// The size.
+        bytes: u64,
+        /// What the instance may cache.
+        instance_bytes: u64,
+    },
+    /// A directory of the host is not cached.
+    #[error("mount at {path}: nothing of it is cached, it is a directory of the host; leave cache out")]
+    CacheOfHost {
+        /// The guest's path.
+        path: String,
+    },
+    /// One volume or tree is mounted with two sizes of its cache.
+    #[error(
+        "the mounts at {one} and {other} show the same files and have different caches; write the same cache=SIZE \
+         at both, or only one"
+    )]
+    TwoCaches {
+        /// One guest path.
+        one: String,
+        /// The other.
+        other: String,
     },
     /// The name of a preopened directory is not valid.
     #[error(

@@ -1,6 +1,6 @@
 //! The mounts that a component was composed with, read from its configuration.
 
-use super::mount::{MappedFile, Mount, MountAccess, MountLimits, MountSource};
+use super::mount::{Cache, MappedFile, Mount, MountAccess, MountLimits, MountSource};
 use super::plan::Volumes;
 use super::rules;
 use super::table::{MAX_MOUNTS, Table};
@@ -25,6 +25,8 @@ pub struct FixedMount<'a> {
     pub policy: Option<Policy>,
     /// The limits of its volume.
     pub limits: MountLimits,
+    /// The most bytes of it that are cached; `None` if only the instance's limit counts.
+    pub cached_bytes: Option<u64>,
     /// The source.
     pub source: FixedSource<'a>,
 }
@@ -72,7 +74,7 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
     }
     let (mut count, mut limits_count) = (0, 0);
     let (mut mode, mut volume, mut audit, mut instance) = (None, None, None, InstanceLimits::default());
-    let mut policy = None;
+    let (mut policy, mut takes_cache) = (None, false);
     for line in config.lines() {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         let known = match key {
@@ -88,9 +90,12 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
                 count += 1;
                 let mount = read_line(value, images);
                 let known = mount.is_some();
+                takes_cache = known;
                 policy = mount.and_then(|mount| mount.policy);
                 known
             }
+            // Of the mount before it, once.
+            "cache" => std::mem::take(&mut takes_cache) && read_cache(value).is_some(),
             // Of the mount before it. A policy bounds its rules.
             "rule" => policy.as_mut().is_some_and(|policy| policy.add_line(value).is_ok()),
             "limits" => {
@@ -113,6 +118,7 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
     let said = |error: MountError| cut(&error.to_string()).into_owned();
     if count > 0 {
         let as_told: Vec<Mount> = mounts.iter().map(FixedMount::as_told).collect();
+        as_told.iter().try_for_each(|mount| mount.check_cache_within(&instance)).map_err(said)?;
         let table = Table::new(&as_told).map_err(said)?;
         Volumes::of(&table, volume.unwrap_or(kvfs::DEFAULT_VOLUME)).map_err(said)?;
     }
@@ -142,7 +148,8 @@ impl FixedMount<'_> {
                 MountSource::Host { preopen: preopen.clone(), files: files.clone() }
             }
         };
-        let mount = Mount { access: self.access, limits: self.limits, ..Mount::new(&self.path, source) };
+        let (access, limits, cached_bytes) = (self.access, self.limits, self.cached_bytes);
+        let mount = Mount { access, limits, cached_bytes, ..Mount::new(&self.path, source) };
         match &self.policy {
             Some(policy) => mount.policy(policy.clone()),
             None => mount,
@@ -159,8 +166,8 @@ pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
         let volume = config.lines().find_map(|line| value(line, "volume"));
         let volume = volume.unwrap_or_else(|| kvfs::DEFAULT_VOLUME.to_owned());
         let source = FixedSource::Volume { volume };
-        let (path, limits) = ("/".to_owned(), MountLimits::default());
-        return vec![FixedMount { path, access: MountAccess::ReadWrite, policy: None, limits, source }];
+        let (path, access, limits) = ("/".to_owned(), MountAccess::ReadWrite, MountLimits::default());
+        return vec![FixedMount { path, access, policy: None, limits, cached_bytes: None, source }];
     }
     let limits = config.lines().filter_map(|line| value(line, "limits")).take(MAX_MOUNTS);
     let limits: Vec<String> = limits.collect();
@@ -173,6 +180,10 @@ pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
             let mount = read_line(&line, images).filter(|_| count <= MAX_MOUNTS);
             is_read = mount.is_some();
             mounts.extend(mount);
+        } else if let Some(bytes) = value(line, "cache").filter(|_| is_read)
+            && let Some(mount) = mounts.last_mut()
+        {
+            mount.cached_bytes = mount.cached_bytes.or(read_cache(&bytes));
         } else if let Some(rule) = value(line, "rule").filter(|_| is_read)
             && let Some(policy) = mounts.last_mut().and_then(|mount| mount.policy.as_mut())
         {
@@ -188,6 +199,10 @@ pub(crate) fn read_lines<'a>(config: &str, images: &'a [u8]) -> Vec<FixedMount<'
         }
     }
     mounts
+}
+
+fn read_cache(bytes: &str) -> Option<u64> {
+    bytes.parse().ok()
 }
 
 /// Reads the limits of a volume: its name, the size of extents if that is given, the size of files
@@ -244,7 +259,8 @@ fn read_line<'a>(line: &str, images: &'a [u8]) -> Option<FixedMount<'a>> {
         }
         _ => return None,
     };
-    Some(FixedMount { path: path.to_owned(), access, policy, limits: MountLimits::default(), source })
+    let (path, limits) = (path.to_owned(), MountLimits::default());
+    Some(FixedMount { path, access, policy, limits, cached_bytes: None, source })
 }
 
 /// Parses `OFFSET:LENGTH[:REST]`, and returns that range of all images and the rest.
@@ -276,6 +292,7 @@ impl fmt::Display for FixedMount<'_> {
                 if files.is_empty() { Ok(()) } else { write!(f, ", of it {}", files.join(", ")) }
             }
         }?;
+        write!(f, "{}", Cache(self.cached_bytes))?;
         match &self.policy {
             Some(policy) => write!(f, ", {policy}"),
             None => Ok(()),

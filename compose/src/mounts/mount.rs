@@ -9,7 +9,7 @@ use std::path::PathBuf;
 ///
 /// It is made of its parts, or parsed from the text that the command takes
 /// (`PATH=SOURCE[,ro|rw][,allow=RIGHTS][,policy=FILE][,max-bytes=SIZE][,max-inodes=NUMBER]`
-/// `[,max-names=NUMBER][,max-file-bytes=SIZE][,extent-size=SIZE]`):
+/// `[,max-names=NUMBER][,max-file-bytes=SIZE][,extent-size=SIZE][,cache=SIZE]`):
 ///
 /// ```
 /// use kvfs_compose::{Mount, MountSource};
@@ -44,6 +44,13 @@ pub struct Mount {
     pub rules: MountRules,
     /// The limits of its volume, and the size of its extents.
     pub limits: MountLimits,
+    /// The most bytes of its files, inodes and names that are cached: 1 MiB to what the
+    /// [instance](crate::InstanceLimits::max_cached_bytes) may cache, which is the default.
+    ///
+    /// It is a ceiling within the cache that all mounts share, and reserves nothing. A mount that
+    /// streams evicts no more of the others than fits below it. A quarter is for extents, dirty ones
+    /// included; what is open stays and may exceed it, as may the last two writes.
+    pub cached_bytes: Option<u64>,
 }
 
 /// Limits on the content of a volume, for this component alone: they are not stored. Where the
@@ -175,7 +182,8 @@ impl Mount {
             _ => MountAccess::ReadWrite,
         };
         let (allow, rules) = (Rights::ALL, MountRules::None);
-        Self { path: path.into(), source, access, allow, rules, limits: MountLimits::default() }
+        let (path, limits) = (path.into(), MountLimits::default());
+        Self { path, source, access, allow, rules, limits, cached_bytes: None }
     }
 
     /// Makes it read-only.
@@ -240,6 +248,13 @@ impl Mount {
         self.limits.extent_bytes = Some(bytes);
         self
     }
+
+    /// Caches no more than this many bytes of it; see [`Mount::cached_bytes`].
+    /// [`Compose::build`](crate::Compose::build) checks the number.
+    pub fn cached_bytes(mut self, bytes: u64) -> Self {
+        self.cached_bytes = Some(bytes);
+        self
+    }
 }
 
 impl fmt::Display for MountAccess {
@@ -283,6 +298,15 @@ impl fmt::Display for Mount {
         if self.allow != Rights::ALL {
             write!(f, ",allow={}", self.allow)?;
         }
-        write!(f, "{}{}", self.rules, self.limits)
+        write!(f, "{}{}{}", self.rules, self.limits, Cache(self.cached_bytes))
+    }
+}
+
+/// The option `cache=` as the command takes it, after a comma; nothing if there is none.
+pub(super) struct Cache(pub(super) Option<u64>);
+
+impl fmt::Display for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |bytes| write!(f, ",cache={bytes}"))
     }
 }

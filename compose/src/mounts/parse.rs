@@ -11,8 +11,8 @@ impl FromStr for Mount {
     type Err = MountError;
 
     /// Parses `PATH=SOURCE[,ro|rw][,allow=RIGHTS][,policy=FILE]` and `[,max-bytes=SIZE]`
-    /// `[,max-inodes=NUMBER][,max-names=NUMBER][,max-file-bytes=SIZE][,extent-size=SIZE]` after it. RIGHTS are `none`,
-    /// `all`, or names joined by `+`, such as `dir-read+file-read`; FILE has rules, see
+    /// `[,max-inodes=NUMBER][,max-names=NUMBER][,max-file-bytes=SIZE][,extent-size=SIZE]` and
+    /// `[,cache=SIZE]` after it. RIGHTS are `none`, `all`, or names joined by `+`, such as `dir-read+file-read`; FILE has rules, see
     /// [`MountRules::File`]. The source is `kv[:VOLUME]`, `image:TREE`, `overlay:TREE[:VOLUME]` or
     /// `host:PREOPEN`, the last one with any number of `,file=NAME=HOST-PATH`.
     ///
@@ -48,6 +48,10 @@ impl FromStr for Mount {
                 }
                 (option, _) if option.strip_prefix("policy=").is_some_and(|file| !file.is_empty()) => {
                     mount.rules = MountRules::File(option.strip_prefix("policy=").unwrap_or_default().into());
+                }
+                (option, _) if option.starts_with("cache=") => {
+                    let size = option.strip_prefix("cache=").and_then(|size| size.parse::<ByteSize>().ok());
+                    mount.cached_bytes = Some(size.ok_or_else(unknown)?.0);
                 }
                 (limit, _) if limit.starts_with("max-") || limit.starts_with("extent-size=") => {
                     parse_limit(&mut mount.limits, limit).ok_or_else(unknown)?;
@@ -126,6 +130,10 @@ mod tests {
             "/data=kv,max-file-bytes=0",
             "/data=kv,max-bytes=65536,max-inodes=100,max-names=200,max-file-bytes=4096",
             "/data=kv,max-bytes=65536,extent-size=4096",
+            "/data=kv,cache=4194304",
+            "/data=kv:data,ro,allow=none,extent-size=4096,cache=1048576",
+            "/lib=image:dist/lib,cache=1073741824",
+            "/data=overlay:t,cache=2097152",
             "/lib=image:dist/lib",
             "/lib=image:a:b",
             "/=overlay:base.tar.gz",
@@ -185,6 +193,16 @@ mod tests {
             ("/lib=kv,max-names=", "`max-names=`"),
             ("/lib=kv,max-names=1M", "`max-names=1M`"),
             ("/lib=kv,max-file-bytes=x", "`max-file-bytes=x`"),
+            ("/lib=kv,cache=", "`cache=`"),
+            ("/lib=kv,cache=x", "`cache=x`"),
+            ("/lib=kv,cache=4M,cache=4M", "`cache=` stands twice"),
+            (
+                "/lib=kv,cache=0",
+                "mount at /lib: a cache of 0 bytes cannot be; write cache=SIZE with 1048576 to",
+            ),
+            ("/lib=kv,cache=1048575", "a cache of 1048575 bytes cannot be"),
+            ("/lib=image:x,cache=1025M", "a cache of 1074790400 bytes cannot be"),
+            ("/lib=host:x,cache=4M", "nothing of it is cached"),
             ("/lib=host:x,max-file-bytes=1", "has no volume"),
             ("/lib=image:x,max-names=1", "has no volume"),
             ("/lib=image:x,max-bytes=1M", "has no volume"),

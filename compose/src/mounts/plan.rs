@@ -1,7 +1,7 @@
 //! Makes of mounts the images for the adapter's memory, the lines for its configuration and the
 //! facts for the report.
 
-use super::mount::{Mount, MountAccess, MountLimits, MountSource};
+use super::mount::{Cache, Mount, MountAccess, MountLimits, MountSource};
 use super::pack::{PackedTree, Packing, pack};
 use super::rules::{self, MountRules};
 use super::table::Table;
@@ -35,13 +35,16 @@ pub struct Mounted {
     pub policy: Option<Policy>,
     /// The limits of its volume.
     pub limits: MountLimits,
+    /// The most bytes of it that are cached; `None` if only the instance's limit counts.
+    pub cached_bytes: Option<u64>,
     /// The tree that was packed for it.
     pub tree: Option<PackedTree>,
 }
 
 impl fmt::Display for Mounted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}{}", self.path, self.access, self.source, self.limits)?;
+        let cache = Cache(self.cached_bytes);
+        write!(f, "{} {}: {}{}{cache}", self.path, self.access, self.source, self.limits)?;
         if let Some(policy) = &self.policy {
             write!(f, ", {policy}")?;
         }
@@ -113,13 +116,16 @@ pub(super) struct Volumes<'a> {
     used: HashMap<&'a str, (Option<&'a Path>, Vec<&'a str>)>,
     /// The limits of each volume, in the order of the mounts.
     limits: Vec<(&'a str, MountLimits)>,
+    /// The mounts with a size of their cache.
+    cached: Vec<&'a Mount>,
 }
 
 impl<'a> Volumes<'a> {
     /// Checks the volumes of all mounts together.
     pub(super) fn of(table: &'a Table, default: &'a str) -> Result<Self, MountError> {
-        let mut volumes = Self { default, used: HashMap::new(), limits: Vec::new() };
+        let mut volumes = Self { default, used: HashMap::new(), limits: Vec::new(), cached: Vec::new() };
         for mount in table.mounts() {
+            volumes.cache(mount)?;
             let Some(name) = volumes.name(mount) else { continue };
             check_volume(name).map_err(|error| MountError::Volume { path: mount.path.clone(), error })?;
             let tree = match &mount.source {
@@ -165,6 +171,24 @@ impl<'a> Volumes<'a> {
         join(&mut known.extent_bytes, limits.extent_bytes)
     }
 
+    /// Notes the size of a mount's cache. Fails if the same files have another one elsewhere.
+    fn cache(&mut self, mount: &'a Mount) -> Result<(), MountError> {
+        if mount.cached_bytes.is_none() {
+            return Ok(());
+        }
+        let shows_same = |known: &&&Mount| match (&known.source, &mount.source) {
+            (MountSource::Image { tree: known }, MountSource::Image { tree }) => known == tree,
+            _ => self.name(known).is_some_and(|name| self.name(mount) == Some(name)),
+        };
+        if let Some(known) = self.cached.iter().find(shows_same)
+            && known.cached_bytes != mount.cached_bytes
+        {
+            return Err(MountError::TwoCaches { one: known.path.clone(), other: mount.path.clone() });
+        }
+        self.cached.push(mount);
+        Ok(())
+    }
+
     /// Returns the name of the volume of a mount, if it has one.
     fn name(&self, mount: &'a Mount) -> Option<&'a str> {
         match &mount.source {
@@ -195,7 +219,8 @@ impl Planner<'_> {
             tree.mountpoint(&purpose, mountpoint)?;
         }
         let (offset, packed) = self.image(&purpose, &tree, IMAGE_VOLUME, ROOT_NAME)?;
-        self.line(("/", MountAccess::ReadOnly, None), &format!("image:{offset}:{}", packed.image_bytes));
+        let source = format!("image:{offset}:{}", packed.image_bytes);
+        self.line(("/", MountAccess::ReadOnly, None), &source, None);
         Ok(())
     }
 
@@ -229,21 +254,28 @@ impl Planner<'_> {
             MountRules::Given(policy) => Some(policy),
             MountRules::None | MountRules::File(_) => None,
         };
-        self.line((&mount.path, mount.access, policy), &source);
+        self.line((&mount.path, mount.access, policy), &source, mount.cached_bytes);
         self.plan.mounted.push(Mounted {
             path: mount.path.clone(),
             source: mount.source.to_string(),
             access: mount.access,
             policy: policy.cloned(),
             limits: mount.limits,
+            cached_bytes: mount.cached_bytes,
             tree: packed,
         });
         Ok(())
     }
 
-    fn line(&mut self, (path, access, policy): (&str, MountAccess, Option<&Policy>), source: &str) {
+    fn line(
+        &mut self,
+        (path, access, policy): (&str, MountAccess, Option<&Policy>),
+        source: &str,
+        cached_bytes: Option<u64>,
+    ) {
         let (rights, rules) = rules::lines(policy);
-        self.plan.lines += &format!("mount={path}\t{access}{rights}\t{source}\n{rules}");
+        let cache = cached_bytes.map_or_else(String::new, |bytes| format!("cache={bytes}\n"));
+        self.plan.lines += &format!("mount={path}\t{access}{rights}\t{source}\n{cache}{rules}");
     }
 
     /// Packs a tree with the mountpoints of the mounts at `paths`, once.

@@ -3,7 +3,8 @@
 use super::mount::{MappedFile, Mount, MountAccess, MountSource};
 use super::rules::MountRules;
 use crate::error::MountError;
-use crate::limits::is_extent_size;
+use crate::instance::InstanceLimits;
+use crate::limits::{MAX_CACHED_BYTES, MIN_CACHED_BYTES, is_extent_size};
 use kvfs::Grant;
 use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use std::collections::HashSet;
@@ -58,11 +59,29 @@ impl Mount {
                 return Err(MountError::ExtentSize { path: path(), bytes });
             }
         }
+        if let Some(bytes) = self.cached_bytes {
+            if matches!(self.source, MountSource::Host { .. }) {
+                return Err(MountError::CacheOfHost { path: self.path.clone() });
+            }
+            if !(MIN_CACHED_BYTES..=MAX_CACHED_BYTES).contains(&bytes) {
+                return Err(MountError::Cache { path: self.path.clone(), bytes });
+            }
+        }
         match (&self.source, self.access) {
             (MountSource::Image { tree }, MountAccess::ReadWrite) => {
                 Err(MountError::ImageForWriting { path: self.path.clone(), tree: tree.clone() })
             }
             (MountSource::Host { preopen, files }, _) => self.check_host(preopen, files),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if it may cache more than the whole instance.
+    pub(crate) fn check_cache_within(&self, instance: &InstanceLimits) -> Result<(), MountError> {
+        match (self.cached_bytes, instance.cached_bytes()) {
+            (Some(bytes), instance_bytes) if bytes > instance_bytes => {
+                Err(MountError::CacheBeyondInstance { path: self.path.clone(), bytes, instance_bytes })
+            }
             _ => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! Trees of every kind, packed and read back with the file system that a guest has.
 
-use super::fixed::{FixedSource, read_lines};
+use super::fixed::{FixedSource, check_config, read_lines};
 use super::mount::Mount;
 use super::plan::{Plan, plan};
 use crate::error::MountError;
@@ -343,6 +343,46 @@ fn a_tree_is_packed_as_by_every_version() {
     let plan = planned(&[&format!("/=image:{}", path.display())]).unwrap();
     let image = Image::open(plan.images.leak()).unwrap();
     assert_eq!(image.id().to_string(), "`tree.tar` (ec1efe3c)");
+}
+
+#[test]
+fn a_mount_has_a_ceiling_in_the_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "bytes").unwrap();
+    let tree = dir.path().display();
+    let (image, overlay) = (format!("/b=image:{tree},cache=2M"), format!("/c=overlay:{tree}:up,cache=3M"));
+    let plan = planned(&["/=kv,max-names=9,cache=4M", "/a=kv", &image, &overlay]).unwrap();
+    let lines: Vec<&str> = plan.lines.lines().collect();
+    assert_eq!(lines[..3], ["mount=/\trw\tkv:main", "cache=4194304", "mount=/a\trw\tkv:main"]);
+    assert_eq!((lines[4], lines[6]), ("cache=2097152", "cache=3145728"));
+    let mounts = check_config(&plan.lines, &plan.images).unwrap();
+    let caches: Vec<Option<u64>> = mounts.iter().map(|mount| mount.cached_bytes).collect();
+    assert_eq!(caches, [Some(4 << 20), None, Some(2 << 20), Some(3 << 20)]);
+    assert_eq!(mounts[0].to_string(), "/ rw: volume `main`,max-names=9,cache=4194304");
+    assert!(mounts[2].to_string().ends_with(" bytes,cache=2097152"), "{}", mounts[2]);
+    assert_eq!(plan.mounted[0].to_string(), "/ rw: kv,max-names=9,cache=4194304");
+
+    let differs = "show the same files and have different caches";
+    assert!(refused(&["/=kv,cache=4M", "/a=kv:main,cache=5M"]).contains(differs));
+    assert!(refused(&[&image, &image.replace("/b", "/d").replace("2M", "4M")]).contains(differs));
+    assert!(refused(&[&overlay, &overlay.replace("/c", "/d").replace("3M", "4M")]).contains(differs));
+    planned(&["/=kv,cache=4M", "/a=kv:main,cache=4M", "/b=kv:b,cache=5M"]).unwrap();
+
+    // A configuration from elsewhere.
+    let mount = "mount=/\trw\tkv:main\n";
+    for (lines, part) in [
+        ("cache=4194304\n".to_owned() + mount, "does not know, `cache=4194304`"),
+        (mount.to_owned() + "cache=4194304\ncache=4194304\n", "does not know, `cache=4194304`"),
+        (mount.to_owned() + "cache=4M\n", "does not know, `cache=4M`"),
+        (mount.to_owned() + "cache=0\n", "a cache of 0 bytes"),
+        (mount.to_owned() + "cache=67108865\n", "more than the 67108864 bytes of the cache that all mounts"),
+        ("max-cached-bytes=2097152\n".to_owned() + mount + "cache=2097153\n", "more than the 2097152 bytes"),
+        (mount.to_owned() + "cache=1048576\nmount=/a\trw\tkv:main\ncache=2097152\n", differs),
+        (mount.to_owned() + "mount=/h\trw\thost:x\ncache=1048576\n", "nothing of it is cached"),
+    ] {
+        let error = check_config(&lines, b"").unwrap_err();
+        assert!(error.contains(part), "{lines}: {error}");
+    }
 }
 
 #[test]

@@ -4,7 +4,10 @@
 use super::{WAYS, mounts, store, stored_bytes};
 use crate::python::{composed, linked};
 use kvfs_compose::{ADAPTER, ADAPTER_WITH_AUDIT, Audit, AuditLevel, Compose, InstanceLimits, Link};
+use kvfs_host::{Durability, Entry, Guard, Limits, MemoryStore, Mutation, StoreError, SyncStore};
 use kvfs_tests::{Program, engine, guests};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::component::Component;
 
 const LIMITED: &str = "
@@ -108,6 +111,89 @@ fn descriptors_of_the_host_count_in_the_sum() {
         let component = engine::compile(engine::interruptible(), &composed.bytes).unwrap();
         let program = Program::new(&component).store(store()).preopen(dir.path(), "shared");
         program.args(["-c", OF_THE_HOST]).run().unwrap().success();
+    }
+}
+
+/// Reads a working set while pieces of 32 MiB pass through another mount.
+const STREAM: &str = "
+import os, sys
+
+def read(path):
+    with open(path, 'rb', 65_536) as file:
+        while file.read(65_536):
+            pass
+
+with open('/set', 'wb') as file:
+    file.write(bytes(5 << 20))
+read('/set')
+piece = bytes(1 << 20)
+for turn in range(int(sys.argv[1])):
+    with open('/s/stream', 'wb') as file:
+        for _ in range(16):
+            file.write(piece)
+            os.stat('/set')
+    with open('/s/stream', 'rb') as file:
+        while file.read(1 << 20):
+            os.stat('/set')
+read('/set')
+";
+
+/// Counts the extents that are asked for of the volume `main`.
+#[derive(Default)]
+struct Counting {
+    store: MemoryStore,
+    extents: AtomicUsize,
+}
+
+impl SyncStore for Counting {
+    fn limits(&self) -> Result<Limits, StoreError> {
+        SyncStore::limits(&self.store)
+    }
+
+    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<bytes::Bytes>>, StoreError> {
+        let values = SyncStore::get(&self.store, keys)?;
+        let is_extent = |(key, value): (&&[u8], &Option<bytes::Bytes>)| {
+            key.get(1..5) == Some(b"main") && value.as_ref().is_some_and(|value| value.len() >= 16 << 10)
+        };
+        let extents = keys.iter().zip(&values).filter(|pair| is_extent(*pair)).count();
+        self.extents.fetch_add(extents, Ordering::Relaxed);
+        Ok(values)
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8], entries: u32, bytes: u32) -> Result<Vec<Entry>, StoreError> {
+        SyncStore::scan(&self.store, start, end, entries, bytes)
+    }
+
+    fn apply(
+        &self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        SyncStore::apply(&self.store, guards, mutations, level)
+    }
+}
+
+#[test]
+fn what_streams_through_a_mount_with_a_ceiling_evicts_nothing_of_another_one() {
+    let guest = std::fs::read(guests::python().unwrap()).unwrap();
+    for (link, stream, turns, evicts) in [
+        (Link::Component, "/s=kv:s,cache=1M", "1", false),
+        (Link::Core, "/s=kv:s,cache=1M", "8", false),
+        (Link::Core, "/s=kv:s", "1", true),
+    ] {
+        let limits = InstanceLimits::default().max_cached_bytes(32 << 20);
+        let compose = Compose::new(&guest).link(link).instance_limits(limits);
+        // The set fits what the stream leaves of the extents, a quarter of the cache, but no half.
+        let mounts = mounts(&["/=kv", stream], ".".as_ref());
+        let composed = mounts.into_iter().fold(compose, Compose::mount).build().unwrap();
+        assert!(*kvfs_compose::recompose(&composed.bytes).unwrap().bytes == *composed.bytes);
+        let component = engine::compile(engine::interruptible(), &composed.bytes).unwrap();
+        let store = Arc::new(Counting::default());
+        let program = Program::new(&component).store(store.clone());
+        program.args(["-c", STREAM, turns]).run().unwrap().success();
+        let read = store.extents.load(Ordering::Relaxed);
+        assert_eq!(read > 0, evicts, "{stream}: {read} extents of the set were read again");
     }
 }
 

@@ -33,10 +33,20 @@ impl Amounts {
         amounts
     }
 
-    /// The most that a volume with these options holds.
+    /// The most that a volume with these options holds, alone or with others.
     pub(crate) fn of_options(options: &Options) -> Self {
         let dirty = (options.max_dirty_bytes, MAX_DIRTY_ENTRIES);
         Self::new(options.cache, dirty, options.max_open_descriptors, MAX_HELD_ENTRIES)
+    }
+
+    /// The most that the volume itself holds: less than [`Self::of_options`] if it has a ceiling.
+    pub(crate) fn own(options: &Options) -> Self {
+        let mut own = Self::of_options(options);
+        if let Some(cache) = options.own_cache {
+            let dirty = (cache.extent_bytes, MAX_DIRTY_ENTRIES);
+            own = own.min(Self::new(cache, dirty, options.max_open_descriptors, MAX_HELD_ENTRIES));
+        }
+        own
     }
 
     // One function for all, not inlined: it is not called often enough to be worth its size.
@@ -64,12 +74,30 @@ impl Amounts {
         self.of_each(other, usize::min)
     }
 
-    /// An equal share for each of so many volumes. Of what cannot be given back there are no
-    /// shares: it goes to whoever comes first.
-    pub(crate) fn share(self, volumes: usize) -> Self {
-        let mut share = Self(self.0.map(|amount| amount / volumes.max(1)));
-        (share.0[OPEN], share.0[HELD_ENTRIES]) = (0, 0);
-        share
+    /// The share of each volume that has no lower ceiling: equal parts of what those with one
+    /// leave. Of what cannot be given back there are no shares: it goes to whoever comes first.
+    pub(crate) fn share(self, ceilings: impl Iterator<Item = Self> + Clone) -> Self {
+        let mut shares = Self::NONE;
+        let kinds = self.0.iter().zip(&mut shares.0).enumerate().take(OPEN);
+        for (kind, (total, share)) in kinds {
+            // A larger share brings more volumes to their ceilings, which leave more to the rest.
+            loop {
+                let (mut rest, mut parts) = (*total, 0);
+                for ceiling in ceilings.clone().filter_map(|ceiling| ceiling.0.get(kind).copied()) {
+                    if ceiling < *share {
+                        rest = rest.saturating_sub(ceiling);
+                    } else {
+                        parts += 1;
+                    }
+                }
+                let next = rest / parts.max(1);
+                if next <= *share {
+                    break;
+                }
+                *share = next;
+            }
+        }
+        shares
     }
 
     /// Whether it is less of any kind.

@@ -14,6 +14,11 @@ const VOLUMES: u32 = 16;
 
 /// A table of volumes of one store, each with the same options, and the roots of all.
 fn table(options: Options) -> (TestStore, Mounts, Vec<Descriptor>) {
+    table_of(move |_| options.clone())
+}
+
+/// The same, with options for each volume.
+fn table_of(options: impl Fn(usize) -> Options + 'static) -> (TestStore, Mounts, Vec<Descriptor>) {
     let store = TestStore::new(LARGE);
     let path = |number| if number == 0 { "/".to_owned() } else { format!("/{number:02}") };
     let mounted = |number| Mounted::Volume(number as usize);
@@ -21,7 +26,7 @@ fn table(options: Options) -> (TestStore, Mounts, Vec<Descriptor>) {
         |number| MountSpec { path: path(number), mounted: mounted(number), read_only: false, policy: None };
     let given = store.clone();
     let open = move |number: usize| {
-        let options = Options { volume: format!("v{number}"), ..options.clone() };
+        let options = Options { volume: format!("v{number}"), ..options(number) };
         Volume::open(Box::new(given.clone()), Box::new(TestClock::default()), options)
     };
     let mut mounts = Mounts::new((0..VOLUMES).map(spec).collect(), Box::new(open)).unwrap();
@@ -149,6 +154,70 @@ fn the_cache_is_bounded_over_all_volumes_and_each_gets_its_share() {
     for number in 0..VOLUMES {
         assert!(fsck(&mut store.clone(), &format!("v{number}")).unwrap().is_clean());
     }
+}
+
+const WORKS: u32 = 1;
+const STREAMS: u32 = 2;
+
+/// Reads a working set in one volume between the pieces of a stream of `streamed` bytes through
+/// another, which has a ceiling or not. Returns the store calls for reading the working set again,
+/// and the most that the streaming volume held.
+fn calls_beside_a_stream(own_cache: Option<CacheLimits>, streamed: u64) -> (u64, usize) {
+    const PIECE: usize = 1 << 20;
+    // More than an equal share of the extents, which are a quarter of the cache.
+    const SET_PIECES: u64 = 5;
+    let cache = CacheLimits::of_bytes(32 << 20);
+    let (store, mut mounts, roots) = table_of(move |number| Options {
+        cache,
+        own_cache: own_cache.filter(|_| number == STREAMS as usize),
+        ..Options::default()
+    });
+    let piece = vec![7; PIECE];
+    let set = make(&mut mounts, &roots, WORKS, "set").unwrap();
+    for at in 0..SET_PIECES {
+        volume(&mut mounts, WORKS).write(&set, At::Offset(at * PIECE as u64), &piece).unwrap();
+    }
+    volume(&mut mounts, WORKS).sync(&set).unwrap();
+    let read_set = |mounts: &mut Mounts| {
+        let mut bytes = Vec::new();
+        for at in 0..SET_PIECES {
+            bytes.clear();
+            volume(mounts, WORKS).read(&set, at * PIECE as u64, PIECE, &mut bytes).unwrap();
+            assert!(bytes == piece);
+        }
+    };
+    read_set(&mut mounts);
+    let stream = make(&mut mounts, &roots, STREAMS, "stream").unwrap();
+    let mut held = 0;
+    let mut bytes = Vec::new();
+    for at in (0..streamed).step_by(PIECE) {
+        volume(&mut mounts, STREAMS).write(&stream, At::Offset(at), &piece).unwrap();
+        volume(&mut mounts, WORKS).stat(&set).unwrap();
+        held = held.max(volume(&mut mounts, STREAMS).memory().2);
+    }
+    for at in (0..streamed).step_by(PIECE) {
+        bytes.clear();
+        volume(&mut mounts, STREAMS).read(&stream, at, PIECE, &mut bytes).unwrap();
+        assert!(bytes == piece);
+        volume(&mut mounts, WORKS).stat(&set).unwrap();
+        held = held.max(volume(&mut mounts, STREAMS).memory().2);
+    }
+    store.reset_calls();
+    read_set(&mut mounts);
+    (store.calls().total(), held)
+}
+
+#[test]
+fn a_stream_through_a_volume_with_a_ceiling_evicts_nothing_of_another_one() {
+    let ceiling = CacheLimits::of_bytes(1 << 20);
+    let (calls, held) = calls_beside_a_stream(Some(ceiling), 64 << 20);
+    assert_eq!(calls, 0);
+    // The last write, and the one before it, which was stored meanwhile.
+    let most = (1 << 20) + 2 * MAX_WRITE_BYTES;
+    assert!(held <= most, "{held}");
+    let (calls, held) = calls_beside_a_stream(None, 64 << 20);
+    assert!(calls > 0, "without a ceiling the stream takes its share");
+    assert!(held > most, "{held}");
 }
 
 fn lazy(max_dirty_bytes: usize) -> Options {

@@ -305,6 +305,7 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         &["--mount", &format!("/x=kv,policy={EVIL}/none")],
         &["--mount", "/x=kv,policy=evil.rules"],
         &["--mount", &format!("/x=kv,extent-size={EVIL}")],
+        &["--mount", &format!("/x=kv,cache={EVIL}")],
         &["--audit", EVIL],
         &["--audit", &format!("all,volume={EVIL}")],
         &["--share", EVIL],
