@@ -39,7 +39,7 @@ def walk():
 
 def stat():
     measure("list and stat them, cold", 1, walk)
-    measure("again, warm", 1, walk)
+    measure("list and stat them again, warm", 1, walk)
 
 
 def read():
@@ -89,7 +89,7 @@ def install():
 def imports():
     site()
     measure("import asyncio (33 modules), cold", 1, import_asyncio)
-    measure("again, warm", 1, import_asyncio)
+    measure("import it again, warm", 1, import_asyncio)
 
 
 def database():

@@ -36,8 +36,8 @@ pub struct Distance {
     /// MiB of the large file, at all distances.
     #[arg(long, value_name = "MIB")]
     large: Option<u64>,
-    /// Also writes all samples to FILE. If it is there, it is added to: stores that are measured again
-    /// are replaced.
+    /// Also writes all samples to FILE. If it is there, it is added to: what is measured again is
+    /// replaced.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// The command whose `store-server` keeps the store `http`.
@@ -65,7 +65,7 @@ impl Distance {
         let joined = made.path().join("python.wasm");
         std::fs::write(&joined, guests::joined(&std::fs::read(&plain)?, Link::Core)?)?;
         for store in stores {
-            results.rows.retain(|row| row.store != store);
+            results.rows.retain(|row| row.store != store || !self.delays.contains(&row.delay_ms));
             for round in 0..self.rounds {
                 for &delay in &self.delays {
                     let place = Place::start(store, self.kvfs.as_deref())?;
