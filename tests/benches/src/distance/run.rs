@@ -40,6 +40,9 @@ pub struct Distance {
     /// replaced.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Measures nothing, and prints the tables of the file of --json.
+    #[arg(long, requires = "json")]
+    show: bool,
     /// The command whose `store-server` keeps the store `http`.
     #[arg(long, value_name = "FILE")]
     kvfs: Option<PathBuf>,
@@ -55,6 +58,10 @@ impl Distance {
             Some(file) if file.exists() => Results::read(&std::fs::read_to_string(file)?)?,
             _ => Results { version: VERSION, machine: Machine::here(), rows: Vec::new() },
         };
+        if self.show {
+            print!("{}", results.tables());
+            return Ok(());
+        }
         results.machine = Machine::here();
         let mut stores: Vec<&str> = self.stores.iter().map(String::as_str).collect();
         if stores.is_empty() {
