@@ -2,7 +2,7 @@
 //!
 //! `kvfs-bench distance` starts each server on this machine, lets CPython (linked) do a step at a
 //! time on it, each in a process of its own that opens the store anew, and prints a table for each
-//! delay. Beside the stores stands what else mounts a bucket: `s3fs`, on the same S3 server.
+//! delay.
 
 mod place;
 mod results;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use kvfs_host::OpenOptions;
-use kvfs_tests::{Calling, Program, engine};
+use kvfs_tests::{Program, engine};
 
 /// Longest time of a step.
 const TIME_LIMIT: Duration = Duration::from_secs(1800);
@@ -18,15 +18,12 @@ const SCRIPT: &str = include_str!("../../../python/bench/distant.py");
 /// What the process of a step is told.
 #[derive(Args, Clone, Debug)]
 pub struct Part {
-    /// CPython, joined with the file system if it runs on a store.
+    /// CPython, joined with the file system.
     #[arg(long)]
     component: PathBuf,
     /// The store.
     #[arg(long)]
-    store: Option<String>,
-    /// A directory of the host instead of a store.
-    #[arg(long)]
-    directory: Option<PathBuf>,
+    store: String,
     /// The step's name and numbers.
     step: Vec<String>,
 }
@@ -40,20 +37,12 @@ impl Part {
         let bytes = std::fs::read(&self.component).with_context(|| self.component.display().to_string())?;
         let component = engine::compile(engine::plain(), &bytes)?;
         let arguments = ["-c".to_owned(), format!("{TIMING}{SCRIPT}")].into_iter().chain(self.step.clone());
+        let store = OpenOptions::new().create(true).open(&self.store)?;
         let program = Program::new(&component).args(arguments).time_limit(TIME_LIMIT);
-        let (program, store) = match (&self.store, &self.directory) {
-            (Some(url), _) => {
-                let store = OpenOptions::new().create(true).open(url)?;
-                (program.store(Arc::new(store.clone())), Some(store))
-            }
-            (None, Some(directory)) => (program.host_files(directory).calling(Calling::SyncOnThread), None),
-            (None, None) => anyhow::bail!("a step needs a store or a directory"),
-        };
+        let program = program.store(Arc::new(store.clone()));
         let output = program.run()?;
         ensure!(output.code == Some(0), "the guest failed: {output:#?}");
-        if let Some(store) = store {
-            store.close()?;
-        }
+        store.close()?;
         print!("{}", output.stdout);
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! Where the files are: servers, and the ways to them.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use kvfs_test_servers::{Etcd, Postgres, Proxy, Redis, S3, Server, answers};
 use tempfile::TempDir;
 
@@ -13,17 +13,14 @@ use tempfile::TempDir;
 pub(super) const S3_SERVER: &str = "s3-server";
 
 /// The names of all places.
-pub(super) const NAMES: [&str; 8] =
-    ["postgres", "redis", "etcd", "slatedb-s3", "slatedb-directory", "http", "file", "s3fs"];
+pub(super) const NAMES: [&str; 7] =
+    ["postgres", "redis", "etcd", "slatedb-s3", "slatedb-directory", "http", "file"];
 
 /// etcd's usual space is 2 GiB, with all versions of all keys in it.
 const ETCD_SPACE: &str = "--quota-backend-bytes=8589934592";
 
 /// The token of the store server. It serves this machine alone.
 const TOKEN: &str = "a-token-for-benches-alone";
-
-/// Longest wait for a mount.
-const MOUNTING: Duration = Duration::from_secs(10);
 
 /// A place for files, with its server.
 pub(super) struct Place {
@@ -56,14 +53,6 @@ impl Kept {
     }
 }
 
-/// How the process that measures comes to its files.
-pub(super) enum Way {
-    /// A store by its URL.
-    Store(String),
-    /// A directory of the host, as long as it is mounted.
-    Mounted(Mount),
-}
-
 impl Place {
     /// Starts the server of a place. `kvfs` is the command that serves a store.
     ///
@@ -78,7 +67,7 @@ impl Place {
             "postgres" => Kept::Postgres(Postgres::start()),
             "redis" => Kept::Redis(Redis::start_durable()),
             "etcd" => Kept::Etcd(Etcd::start_with(&[ETCD_SPACE])),
-            "slatedb-s3" | "s3fs" => Kept::S3(S3::start(&[S3_SERVER])),
+            "slatedb-s3" => Kept::S3(S3::start(&[S3_SERVER])),
             "http" => {
                 let kvfs = kvfs.context("the store `http` needs --kvfs FILE, the command that serves it")?;
                 Kept::Http(store_server(kvfs)?)
@@ -101,8 +90,8 @@ impl Place {
         }
     }
 
-    /// Returns the way to files that no other `part` has, and the environment that it needs.
-    pub(super) fn way(&self, part: &str) -> Result<(Way, Vec<(&'static str, String)>)> {
+    /// Returns the URL of a store with this name, and the environment that opening it needs.
+    pub(super) fn url(&self, part: &str) -> Result<(String, Vec<(&'static str, String)>)> {
         let address = self.proxy.as_ref().map(|proxy| proxy.address().to_string()).unwrap_or_default();
         let directory = self.directory.path().join(part);
         let mut environment = Vec::new();
@@ -115,9 +104,6 @@ impl Place {
             Kept::S3(_) => {
                 let proxy = self.proxy.as_ref().context("an S3 server is behind a proxy")?;
                 environment.extend(S3::settings(proxy.address()));
-                if self.name == "s3fs" {
-                    return Ok((Way::Mounted(Mount::start(&directory, &environment)?), Vec::new()));
-                }
                 format!("slatedb:s3://bucket/{part}")
             }
             Kept::Http(server) => {
@@ -128,7 +114,7 @@ impl Place {
             Kept::Nothing if self.name == "file" => format!("file:{}", directory.display()),
             Kept::Nothing => format!("slatedb:file://{}", directory.display()),
         };
-        Ok((Way::Store(url), environment))
+        Ok((url, environment))
     }
 }
 
@@ -148,49 +134,4 @@ fn store_server(kvfs: &Path) -> Result<Server> {
     };
     let answers = |address| answers(address, b"GET / HTTP/1.0\r\n\r\n").starts_with(b"HTTP/1");
     Ok(Server::start(directory, start, answers))
-}
-
-/// A bucket as a directory, by `s3fs`. It ends when it is dropped.
-pub(super) struct Mount {
-    process: Child,
-    pub(super) at: PathBuf,
-}
-
-impl Mount {
-    fn start(at: &Path, settings: &[(&str, String)]) -> Result<Self> {
-        std::fs::create_dir_all(at)?;
-        let setting = |name: &str| {
-            let found = settings.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| value.clone()).unwrap_or_default()
-        };
-        let mut s3fs = Command::new("s3fs");
-        s3fs.arg("bucket").arg(at).args(["-f", "-o", "use_path_request_style,sigv4,endpoint=us-east-1"]);
-        s3fs.arg("-o").arg(format!("url={}", setting("AWS_ENDPOINT")));
-        s3fs.env("AWS_ACCESS_KEY_ID", setting("AWS_ACCESS_KEY_ID"));
-        s3fs.env("AWS_SECRET_ACCESS_KEY", setting("AWS_SECRET_ACCESS_KEY"));
-        s3fs.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = s3fs.spawn().context("s3fs is not installed: apt-get install s3fs, or leave it out")?;
-        let mut mount = Self { process, at: at.to_owned() };
-        let begun = Instant::now();
-        while !is_mounted(at) {
-            if let Some(status) = mount.process.try_wait()? {
-                bail!("s3fs does not mount here ({status}); it needs FUSE, or leave it out");
-            }
-            ensure!(begun.elapsed() < MOUNTING, "s3fs has not mounted within {} s", MOUNTING.as_secs());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(mount)
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.at).status();
-        let _ = self.process.wait();
-    }
-}
-
-fn is_mounted(at: &Path) -> bool {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    mounts.lines().any(|line| line.split(' ').nth(1).is_some_and(|place| Path::new(place) == at))
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use kvfs_compose::Link;
 use kvfs_tests::guests;
 
-use super::place::{NAMES, Place, Way};
+use super::place::{NAMES, Place};
 use super::results::{Results, VERSION};
 use crate::lines;
 use crate::machine::Machine;
@@ -68,9 +68,8 @@ impl Distance {
             stores.extend(NAMES.iter().filter(|name| self.kvfs.is_some() || **name != "http"));
         }
         let made = tempfile::tempdir()?;
-        let plain = guests::python()?.to_owned();
         let joined = made.path().join("python.wasm");
-        std::fs::write(&joined, guests::joined(&std::fs::read(&plain)?, Link::Core)?)?;
+        std::fs::write(&joined, guests::joined(&std::fs::read(guests::python()?)?, Link::Core)?)?;
         for store in stores {
             results.rows.retain(|row| row.store != store || !self.delays.contains(&row.delay_ms));
             for round in 0..self.rounds {
@@ -81,7 +80,7 @@ impl Distance {
                     }
                     place.set_delay(Duration::from_millis(delay));
                     let part = Steps { place, name: store, delay, large: self.large(store, delay) };
-                    part.run(&plain, &joined, &mut results)
+                    part.run(&joined, &mut results)
                         .with_context(|| format!("{store}, +{delay} ms, round {round}"))?;
                 }
             }
@@ -108,16 +107,12 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn run(&self, plain: &Path, joined: &Path, results: &mut Results) -> Result<()> {
+    fn run(&self, joined: &Path, results: &mut Results) -> Result<()> {
         for step in STEPS {
-            // A mount ends with the step, so that the next one is cold too.
-            let (way, environment) = self.place.way("bench")?;
+            let (url, environment) = self.place.url("bench")?;
             let mut command = Command::new(std::env::current_exe()?);
-            command.arg("distance-part").envs(environment).env_remove("RUST_BACKTRACE").arg("--component");
-            match &way {
-                Way::Store(url) => command.arg(joined).arg("--store").arg(url),
-                Way::Mounted(mount) => command.arg(plain).arg("--directory").arg(&mount.at),
-            };
+            command.arg("distance-part").envs(environment).env_remove("RUST_BACKTRACE");
+            command.arg("--component").arg(joined).arg("--store").arg(url);
             let output = command.arg(step).arg(self.large.to_string()).output()?;
             let (out, err) =
                 (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
