@@ -73,6 +73,8 @@ fn what_is_no_answer_of_a_store_is_an_error_in_a_line() {
     for (fault, part) in [
         (says(404, "<html>\nno such page\u{1b}[31m"), "no such page"),
         (says(200, "<html>a page of a proxy"), "a page of a proxy"),
+        // One that would be read as an answer.
+        (Fault::Says(200, "text/html", vec![0, 1, 0, 0, 0, 0]), "no store server"),
         // A redirection would carry the token elsewhere.
         (says(302, ""), "302"),
         (Fault::Says(200, OURS, vec![0, 9, 0, 0, 0]), "cannot be read"),

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -270,7 +270,8 @@ fn a_reader_sees_all_of_an_apply_or_nothing_while_it_is_sent() {
             let least = acknowledged.load(Ordering::SeqCst);
             let page = store.scan(b"a", b"c", 10, 1000).unwrap();
             assert!(page.is_empty() || page.len() == 2 && page[0].value == page[1].value);
-            let found = page.first().map_or(0, |entry| u32::from_be_bytes(entry.value[..].try_into().unwrap()));
+            let found =
+                page.first().map_or(0, |entry| u32::from_be_bytes(entry.value[..].try_into().unwrap()));
             assert!(found >= least, "{found} after {least} was acknowledged");
             reads += 1;
         }
