@@ -142,6 +142,20 @@ impl<'k> OpenOptions<'k> {
         })
     }
 
+    /// Returns whether the store that a URL names has a mark, by which it notices that it has lost
+    /// durable applies ([`OpenError::RolledBack`]). One in memory or at a distance has none, so that
+    /// [`OpenOptions::accept_loss`] changes nothing for it.
+    ///
+    /// # Errors
+    /// As [`open_store`] for a URL that names no store.
+    pub fn notices_loss(url: &str) -> Result<bool, OpenError> {
+        Ok(match Named::parse(url)? {
+            Named::Memory(_) => false,
+            Named::Redb(_) | Named::File(_) => true,
+            Named::Distant(kind, rest) => kind.within(rest).map_or(Ok(false), Self::notices_loss)?,
+        })
+    }
+
     /// Returns whether two URLs name one store, as far as they tell.
     pub(crate) fn is_same(a: &str, b: &str) -> Result<bool, OpenError> {
         Ok(match (Named::parse(a)?, Named::parse(b)?) {

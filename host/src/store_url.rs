@@ -53,6 +53,12 @@ pub(crate) static KINDS: &[Kind] = &[
         is_built: cfg!(feature = "slatedb"),
     },
     Kind {
+        schemes: &["http", "https"],
+        form: "http://HOST:PORT",
+        feature: "http",
+        is_built: cfg!(feature = "http"),
+    },
+    Kind {
         schemes: &["delayed"],
         form: "delayed:TIME+STORE",
         feature: "delayed",

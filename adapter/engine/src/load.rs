@@ -18,7 +18,7 @@ use std::rc::Rc;
 const MAX_AHEAD_INODE_BYTES: usize = 4 << 20;
 
 /// Most bytes of extents read ahead for a sequential reader, if the cache can keep twice as many.
-const MAX_READ_AHEAD_BYTES: u64 = 256 << 10;
+const MAX_READ_AHEAD_BYTES: u64 = 1 << 20;
 
 /// Most bytes of extents that one `get` asks for: a read of the longest kind, and what is read
 /// ahead.

@@ -50,7 +50,7 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<ExitCode> {
     if let Some(first) = args.remove_before {
         return remove_before(args, first);
     }
-    let store = args.key.open_to_check(&args.store)?;
+    let store = args.key.open_to_read(&args.store)?;
     let code = if args.list { list(args, &store) } else { show(args, &store) };
     let damage = store.damage();
     tell_damage(&args.store, &damage);

@@ -67,6 +67,10 @@ pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
 
 fn check(args: &FsckArgs) -> Result<u8> {
     interrupt::end_in_order()?;
+    if !args.repair {
+        // With it, the repair fills in what is lost.
+        args.at.key.refuse_useless(&args.at.store)?;
+    }
     let image = args.image.as_deref().map(|component| image_of(component, &args.at.volume)).transpose()?;
     let opened = match (args.at.key.open_to_check(&args.at.store), directory_of(&args.at.store)) {
         (Err(error), Some(directory)) if is_damage(&error) => {

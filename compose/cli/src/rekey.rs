@@ -45,6 +45,7 @@ pub(crate) fn rekey(args: &RekeyArgs) -> Result<()> {
         (_, Some(path)) => passphrase_file(path)?,
         (None, None) => bail!("the new key is missing; name it with --new-key-file or --new-passphrase-file"),
     };
+    args.key.refuse_useless(&args.store)?;
     OpenOptions::new().key(&from).accept_loss(args.key.accepts_loss()).rekey(&args.store, &to)?;
     say([format!("{}: the new key opens it from now on; the old one does not", args.store)])
 }

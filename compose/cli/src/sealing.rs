@@ -2,7 +2,7 @@
 
 use crate::files::read_secret;
 use crate::terminal::{warn, warn_with};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use kvfs_host::{AnyStore, Damage, OpenError, OpenOptions, RepairCopy, StoreAccess, UserKey};
 use std::fmt::Display;
@@ -48,11 +48,13 @@ impl KeyArgs {
         access: Option<StoreAccess>,
         create: bool,
     ) -> Result<AnyStore> {
+        self.refuse_useless(url)?;
         self.open_as(url, |options| access.into_iter().fold(options, OpenOptions::access).create(create))
     }
 
     /// Opens a store, with the key if there is one.
     pub(crate) fn open(&self, url: &str) -> Result<AnyStore> {
+        self.refuse_useless(url)?;
         self.open_as(url, |options| options)
     }
 
@@ -88,6 +90,22 @@ impl KeyArgs {
         }
     }
 
+    /// Refuses `--accept-loss` for a store that notices none: whoever gives it would believe that a
+    /// loss was looked for.
+    pub(crate) fn refuse_useless(&self, url: &str) -> Result<()> {
+        if self.accept_loss && !OpenOptions::notices_loss(url)? {
+            let url = kvfs_host::without_secrets(url);
+            bail!("{url}: it notices no loss that could be accepted; leave --accept-loss out");
+        }
+        Ok(())
+    }
+
+    /// Opens a store to read from a volume of it, with the key if there is one.
+    pub(crate) fn open_to_read(&self, url: &str) -> Result<AnyStore> {
+        self.refuse_useless(url)?;
+        self.open_to_check(url)
+    }
+
     /// Opens a store to check a volume of it, for reading only, with the key if there is one.
     /// Values that do not open are empty.
     pub(crate) fn open_to_check(&self, url: &str) -> Result<AnyStore> {
@@ -108,7 +126,7 @@ impl KeyArgs {
         look: impl FnOnce(AnyStore) -> Result<()>,
         open: impl FnOnce(&Self, &str) -> Result<AnyStore>,
     ) -> Result<AnyStore> {
-        look(self.open_to_check(url)?)?;
+        look(self.open_to_read(url)?)?;
         open(self, url)
     }
 

@@ -9,6 +9,8 @@ mod reach;
 mod delayed;
 #[cfg(feature = "etcd")]
 mod etcd;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -35,6 +37,8 @@ pub(crate) fn open(
         "redis" => redis::open(asked),
         #[cfg(feature = "etcd")]
         "etcd" => etcd::open(asked),
+        #[cfg(feature = "http")]
+        "http" => http::open(asked),
         #[cfg(feature = "slatedb")]
         "slatedb" => slatedb::open(asked),
         // A URL of a kind that is not built does not come so far.

@@ -33,6 +33,8 @@ mod components;
 mod spawn;
 
 pub mod composing;
+#[cfg(feature = "distance")]
+pub mod distance;
 mod floors;
 
 pub mod measure;

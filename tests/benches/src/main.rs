@@ -40,6 +40,17 @@ enum What {
     /// Part of `run`: a process of its own.
     #[command(hide = true)]
     Join(Joining),
+    /// Measures stores on servers, with a distance to them.
+    #[cfg(feature = "distance")]
+    Distance(kvfs_bench::distance::Distance),
+    /// Part of `distance`: a process of its own.
+    #[cfg(feature = "distance")]
+    #[command(hide = true)]
+    DistancePart(kvfs_bench::distance::Part),
+    /// Part of `distance`: the S3 server.
+    #[cfg(feature = "distance")]
+    #[command(hide = true)]
+    S3Server,
 }
 
 /// What is written of results.
@@ -111,6 +122,15 @@ fn main() -> ExitCode {
         }
         What::Child(child) => child.run(),
         What::Join(joining) => joining.run(),
+        #[cfg(feature = "distance")]
+        What::Distance(distance) => distance.run(),
+        #[cfg(feature = "distance")]
+        What::DistancePart(part) => part.run(),
+        #[cfg(feature = "distance")]
+        What::S3Server => {
+            kvfs_test_servers::S3::serve_if_asked();
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,17 +9,17 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 
-const TOKEN: &str = "not-a-secret-0123456789";
+pub(crate) const TOKEN: &str = "not-a-secret-0123456789";
 
 /// `kvfs store-server` over a directory; ends with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Its address, such as `127.0.0.1:4000`.
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Server {
-    fn start(dir: &Path, listen: &str) -> Self {
+    pub(crate) fn start(dir: &Path, listen: &str) -> Self {
         let token = dir.join("token");
         std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
         let mut child = kvfs()
@@ -37,7 +37,7 @@ impl Server {
     }
 
     /// Ends it without a word, and starts another at the same place.
-    fn killed_and_started_again(mut self, dir: &Path) -> Self {
+    pub(crate) fn killed_and_started_again(mut self, dir: &Path) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let address = self.address.clone();

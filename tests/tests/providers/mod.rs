@@ -4,7 +4,7 @@ mod example;
 mod file;
 #[cfg(unix)]
 mod file_kills;
-mod http;
+pub(crate) mod http;
 mod keyvalue;
 mod memory;
 mod runtimes;

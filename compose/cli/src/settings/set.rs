@@ -91,7 +91,7 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
     let closed =
         store.close().with_context(|| format!("{}: cannot make the settings durable", args.at.store));
     told.and(closed)?;
-    let (settings, used) = read(&args.at, args.at.key.open_to_check(&args.at.store)?)?;
+    let (settings, used) = read(&args.at, args.at.key.open_to_read(&args.at.store)?)?;
     if is_over(&settings.quota, used) {
         warn("the volume holds more than that already: it keeps it, and growth is refused");
     }

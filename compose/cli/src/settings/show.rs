@@ -8,7 +8,7 @@ use kvfs::{Quota, Settings, Used};
 use kvfs_host::{AnyStore, EngineStore};
 
 pub(super) fn show(args: &VolumeArgs) -> Result<()> {
-    let store = args.key.open_to_check(&args.store)?;
+    let store = args.key.open_to_read(&args.store)?;
     let found = read(args, store.clone());
     tell_damage(&args.store, &store.damage());
     let (settings, used) = found?;

@@ -47,6 +47,7 @@ pub(super) struct CopyArgs {
 pub(super) fn copy(args: &CopyArgs) -> Result<()> {
     // Copied entries stay, marked as the beginning of a copy.
     interrupt::end_in_order()?;
+    args.key.refuse_useless(&args.from)?;
     let key = args.key.key()?;
     let to_key = match (&args.to_key_file, &args.to_passphrase_file) {
         (Some(path), _) => Some(key_file(path)?),

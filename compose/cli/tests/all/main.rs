@@ -55,6 +55,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
     std::fs::create_dir(path.join("taken")).unwrap();
     let before = files(path);
     let cases: [(&[&str], &str); 36] = [
+    let cases: [(&[&str], &str); 44] = [
         (&["compose", "missing.wasm", "-o", "x.wasm"], "cannot read missing.wasm"),
         (&["compose", "guest.wasm", "-o", "x.wasm", "--audit", "all,volume=main"], "is mounted too"),
         (&["run", "--audit", "all", "done.wasm"], "already composed"),
@@ -79,6 +80,23 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["run", "--store", "memory:1K", "guest.wasm"], "at least 65536 bytes"),
         (&["run", "--store", "redb:x", "--store-access", "together", "guest.wasm"], "one program at a time"),
         (&["run", "--store-access", "together", "guest.wasm"], "one program at a time"),
+        (&["run", "--accept-loss", "guest.wasm"], "leave --accept-loss out"),
+        (
+            &["run", "--store", "postgres://me:secret@h/d", "--accept-loss", "guest.wasm"],
+            "postgres://h/d: it notices",
+        ),
+        (&["fsck", "--store", "delayed:0ms+memory:", "--accept-loss"], "leave --accept-loss out"),
+        (&["settings", "--store", "etcd://h/p", "--accept-loss"], "leave --accept-loss out"),
+        (
+            &["settings", "set", "--store", "redis://h", "--max-bytes", "64M", "--accept-loss"],
+            "leave --accept-loss out",
+        ),
+        (&["audit", "--store", "slatedb:s3://b/p", "--accept-loss"], "leave --accept-loss out"),
+        (&["store", "copy", "http://h", "redb:x", "--accept-loss"], "leave --accept-loss out"),
+        (&["check-store", "--store", "redis://h", "--accept-loss"], "leave --accept-loss out"),
+        (&["fsck", "--store", "delayed:0ms+file:none", "--accept-loss"], "none"),
+        // What is lost is filled in, so it has a meaning.
+        (&["fsck", "--store", "delayed:0ms+file:none", "--repair", "--accept-loss"], "none"),
         (
             &["compose", "guest.wasm", "-o", "x.wasm", "--accept-loss"],
             "--provider host: it notices no loss that could be accepted",

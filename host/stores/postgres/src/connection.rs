@@ -50,7 +50,13 @@ pub(crate) async fn connect(config: &Config, application: &str) -> Result<Client
         let why = format!("no answer within {} s", config.part_patience().as_secs_f32());
         return Err(OpenError::Unreachable { place, why });
     };
-    let (client, connection) = connected.map_err(|error| refusal(&error, place))?;
+    let (client, connection) = connected.map_err(|error| match refusal(&error, place) {
+        // Of several servers, one may be about to take over.
+        OpenError::Server { place, why } if config.postgres.get_hosts().len() > 1 => {
+            OpenError::Unreachable { place, why }
+        }
+        other => other,
+    })?;
     tokio::spawn(async move {
         // Each call that waits for an answer is told too.
         if let Err(error) = connection.await {

@@ -17,6 +17,10 @@ const OLDEST: (u32, u32) = (7, 0);
 /// The first version with `WAITAOF`.
 const WAITS: (u32, u32) = (7, 2);
 
+/// Versions from the first one on and before the second whose `WAITAOF` answers before the log is on
+/// disk, if the log is synced every second: <https://github.com/redis/redis/pull/13793>.
+const WAITS_TOO_SHORT: [(u32, u32); 2] = [(7, 4), (8, 0)];
+
 /// Reads the answer of `INFO`, and the settings `appendfsync` and `no-appendfsync-on-rewrite` as far
 /// as the server tells them. An error is one line.
 pub(crate) fn look(info: &str, appendfsync: &str, pauses: &str) -> Result<Keeps, String> {
@@ -44,6 +48,11 @@ pub(crate) fn look(info: &str, appendfsync: &str, pauses: &str) -> Result<Keeps,
     }
     Ok(match appendfsync {
         "always" => Keeps::Always,
+        // Valkey 8.0 answers too early as well; no version of it is known that does not.
+        "everysec" if !field("valkey_version").is_empty() || field("server_name") == "valkey" => {
+            Keeps::Nothing
+        }
+        "everysec" if number >= WAITS_TOO_SHORT[0] && number < WAITS_TOO_SHORT[1] => Keeps::Nothing,
         "everysec" if number >= WAITS => Keeps::WhenAsked,
         _ => Keeps::Nothing,
     })
@@ -61,9 +70,11 @@ mod tests {
             ("maxmemory_policy", "noeviction"),
             ("aof_enabled", "1"),
         ];
+        let added = changed.iter().filter(|(name, _)| !usual.iter().any(|(known, _)| known == name));
+        let added = added.map(|(name, value)| format!("{name}:{value}\r\n")).collect::<String>();
         let value =
             |name, usual| changed.iter().find(|(known, _)| *known == name).map_or(usual, |(_, value)| *value);
-        usual.map(|(name, usual)| format!("{name}:{}\r\n", value(name, usual))).concat()
+        usual.map(|(name, usual)| format!("{name}:{}\r\n", value(name, usual))).concat() + &added
     }
 
     #[test]
@@ -73,6 +84,14 @@ mod tests {
         };
         assert_eq!(keeps("7.2.4", "1", "everysec", "no"), Keeps::WhenAsked);
         assert_eq!(keeps("8.0.0", "1", "everysec", "no"), Keeps::WhenAsked);
+        for wrong in ["7.4.0", "7.4.2"] {
+            assert_eq!(keeps(wrong, "1", "everysec", "no"), Keeps::Nothing);
+            assert_eq!(keeps(wrong, "1", "always", "no"), Keeps::Always);
+        }
+        for sign in [("valkey_version", "8.0.1"), ("server_name", "valkey")] {
+            assert_eq!(look(&info(&[sign]), "everysec", "no"), Ok(Keeps::Nothing));
+            assert_eq!(look(&info(&[sign]), "always", "no"), Ok(Keeps::Always));
+        }
         assert_eq!(keeps("7.0.15", "1", "everysec", "no"), Keeps::Nothing);
         assert_eq!(keeps("7.0.15", "1", "always", "no"), Keeps::Always);
         assert_eq!(keeps("7.2.4", "1", "no", "no"), Keeps::Nothing);

@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 ///
 /// # Durability
 /// It depends on the server's settings, and [`Limits::durable`](kvfs_contract::Limits::durable) says what they come to: with
-/// `appendfsync always`, or from 7.2 on `everysec`, what is acknowledged as durable is in the
+/// `appendfsync always`, or `everysec` where `WAITAOF` waits for the disk, what is acknowledged as durable is in the
 /// server's log on disk. Otherwise a crash of the server may lose anything. The store then answers
 /// every further call with an error, because what was read from it may be gone.
 ///

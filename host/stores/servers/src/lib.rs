@@ -3,8 +3,10 @@
 //! - [`Postgres`], [`Redis`] and [`Etcd`] start a server in a temporary directory, on a free port of
 //!   127.0.0.1, and wait until it answers. They can kill it with `SIGKILL` and start it again on the
 //!   same data and port. The server ends with the value, and also when the test's process is killed.
+//! - `S3` (feature `s3`) is a server of S3's protocol in this program itself.
 //! - [`Server`] is what they share: a new kind of server is its [`Command`](std::process::Command)
 //!   and a check that it answers.
+//! - [`SmallDisk`] is soon full.
 //! - [`Proxy`] lies between a client and a server: it delays, stalls, resets, refuses, cuts after a
 //!   number of bytes, and counts turns.
 //!
@@ -15,11 +17,14 @@
 mod port;
 mod tools;
 
+mod disk;
 mod server;
 
 mod etcd;
 mod postgres;
 mod redis;
+#[cfg(feature = "s3")]
+mod s3;
 
 mod orders;
 
@@ -27,11 +32,14 @@ mod link;
 
 mod proxy;
 
+pub use disk::SmallDisk;
 pub use etcd::{Etcd, EtcdCluster};
 pub use orders::{Counts, Direction, How};
 pub use port::Port;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
 pub use redis::Redis;
+#[cfg(feature = "s3")]
+pub use s3::S3;
 pub use server::{Server, answers};
 pub use tools::{find_tool, run_to_end};

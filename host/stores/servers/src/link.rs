@@ -128,7 +128,7 @@ impl Pipe {
     /// Writes to the other side what was read, when it is time.
     fn write(&self) {
         while !self.gone() {
-            let Some(chunk) = self.next() else { continue };
+            let Some(mut chunk) = self.next() else { continue };
             if chunk.bytes.is_empty() && !self.gone() {
                 let to = match self.direction {
                     Direction::Up => &self.link.server,
@@ -137,7 +137,11 @@ impl Pipe {
                 let _ = to.shutdown(Shutdown::Write);
                 return;
             }
-            let (passing, how) = self.shared.orders().pass(self.direction, chunk.bytes.len());
+            let (passing, how) = {
+                let mut orders = self.shared.orders();
+                orders.rewrite(self.direction, &mut chunk.bytes);
+                orders.pass(self.direction, chunk.bytes.len())
+            };
             self.write_all(&chunk.bytes[..passing]);
             if let Some(how) = how {
                 self.link.end(how);

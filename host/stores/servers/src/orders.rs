@@ -54,10 +54,14 @@ pub(crate) struct Orders {
     pub(crate) stalled: bool,
     pub(crate) refusing: bool,
     pub(crate) cut: Option<Cut>,
+    pub(crate) rewriting: Vec<Rewriting>,
     pub(crate) counts: Counts,
     /// The direction of the last bytes.
     pub(crate) last: Option<Direction>,
 }
+
+/// Bytes of the server that clients see as others, as many.
+pub(crate) type Rewriting = (Vec<u8>, Vec<u8>);
 
 /// A cut behind the next bytes of a direction.
 #[derive(Clone, Copy)]
@@ -82,6 +86,20 @@ impl Shared {
 }
 
 impl Orders {
+    /// Changes bytes of the server as ordered.
+    pub(crate) fn rewrite(&self, direction: Direction, bytes: &mut [u8]) {
+        if direction == Direction::Up {
+            return;
+        }
+        for (from, to) in &self.rewriting {
+            for at in 0..bytes.len().saturating_sub(from.len() - 1) {
+                if bytes[at..].starts_with(from) {
+                    bytes[at..at + to.len()].copy_from_slice(to);
+                }
+            }
+        }
+    }
+
     /// Takes note of bytes that are about to pass, and returns how many of them may, and the cut
     /// that comes behind those.
     pub(crate) fn pass(&mut self, direction: Direction, bytes: usize) -> (usize, Option<How>) {

@@ -3,9 +3,15 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use crate::tools::is_root;
 use crate::{Server, answers, find_tool, run_to_end};
+
+/// Longest wait until a standby has everything.
+const FOLLOWS: Duration = Duration::from_secs(60);
 
 /// A PostgreSQL server with a superuser `postgres`, who needs no password, and a database
 /// `postgres`.
@@ -26,6 +32,41 @@ impl Postgres {
         initdb.args(["--username=postgres", "--auth=trust", "--no-sync", "--no-locale", "--encoding=UTF8"]);
         initdb.arg("--pgdata").arg(directory.path().join("data")).current_dir(directory.path());
         run_to_end(owner.runs(&mut initdb));
+        Self::serve(directory, owner, settings)
+    }
+
+    /// Starts a server that follows this one, and waits until it has everything. Settings as in
+    /// [`Self::start_with`].
+    ///
+    /// # Panics
+    /// If it does not follow within a minute.
+    pub fn standby(&self, settings: &[(&str, &str)]) -> Self {
+        let directory = tempfile::Builder::new().prefix("kvfs-postgres-").tempdir().expect("a directory");
+        let owner = Owner::find();
+        owner.give(directory.path());
+        let mut copy = Command::new(tool("pg_basebackup"));
+        copy.args(["-h", "127.0.0.1", "-p", &self.address().port().to_string(), "-U", "postgres"]);
+        copy.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"]);
+        copy.arg("--pgdata").arg(directory.path().join("data")).current_dir(directory.path());
+        run_to_end(owner.runs(&mut copy));
+        let standby = Self::serve(directory, owner, settings);
+        let follows = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND \
+                       replay_lsn = pg_current_wal_lsn()";
+        let begun = Instant::now();
+        while self.sql("postgres", follows) == "0" {
+            assert!(begun.elapsed() < FOLLOWS, "the standby does not follow:\n{}", standby.0.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        standby
+    }
+
+    /// Makes a server that follows another one a primary, and waits until it is.
+    pub fn promote(&self) {
+        let promoted = self.sql("postgres", "SELECT pg_promote(true, 60)");
+        assert_eq!(promoted, "t", "the standby was not promoted:\n{}", self.0.log());
+    }
+
+    fn serve(directory: TempDir, owner: Owner, settings: &[(&str, &str)]) -> Self {
         let settings: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
         Self(Server::start(
             directory,
@@ -39,6 +80,15 @@ impl Postgres {
             },
             accepts,
         ))
+    }
+
+    /// Makes an empty directory that the server may use, such as for a tablespace. It is removed with
+    /// the server.
+    pub fn own_directory(&self, name: &str) -> PathBuf {
+        let directory = self.0.directory().join(name);
+        std::fs::create_dir(&directory).expect("a directory");
+        Owner::find().give(&directory);
+        directory
     }
 
     /// Returns the server's process.

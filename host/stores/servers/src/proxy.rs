@@ -54,6 +54,16 @@ impl Proxy {
         self.shared.orders().stalled = stalled;
     }
 
+    /// Shows clients other bytes, as many, in place of some of the server's, wherever they come in one
+    /// piece: to pass a server for another version.
+    ///
+    /// # Panics
+    /// If the lengths differ, or nothing is to be replaced.
+    pub fn rewrite(&self, from: &str, to: &str) {
+        assert!(!from.is_empty() && from.len() == to.len(), "{from:?} and {to:?} differ in length");
+        self.shared.orders().rewriting.push((from.into(), to.into()));
+    }
+
     /// Resets new connections at once, or lets them in again.
     pub fn set_refusing(&self, refusing: bool) {
         self.shared.orders().refusing = refusing;

@@ -1,8 +1,10 @@
 //! Redis, or Valkey.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 
+use crate::tools::set_up_tool;
 use crate::{Port, Server, answers, find_tool, run_to_end};
 
 /// A Redis server.
@@ -37,12 +39,20 @@ impl Redis {
         Self { tls_port: Some(port), ..Self::start_with(&settings) }
     }
 
+    /// Starts Valkey, which has `WAITAOF`, with settings of its configuration. It saves no snapshots.
+    pub fn start_valkey(settings: &[(&str, &str)]) -> Self {
+        Self::start_program(set_up_tool("--print-valkey"), settings)
+    }
+
     /// Starts a server with settings of `redis.conf`. It saves no snapshots.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_program(find_tool("redis-server", &[], "redis-server"), settings)
+    }
+
+    fn start_program(program: PathBuf, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::Builder::new().prefix("kvfs-redis-").tempdir().expect("a directory");
         let settings: Vec<String> =
             settings.iter().flat_map(|(name, value)| [format!("--{name}"), (*value).to_owned()]).collect();
-        let program = find_tool("redis-server", &[], "redis-server");
         let server = Server::start(
             directory,
             move |port, directory| {

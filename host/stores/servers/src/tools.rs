@@ -15,6 +15,15 @@ pub fn find_tool(name: &str, directories: &[PathBuf], package: &str) -> PathBuf 
     })
 }
 
+/// Returns the path of a program that the project's set-up keeps, which `question` asks it for.
+///
+/// # Panics
+/// If it is not there. The message says how to install it.
+pub(crate) fn set_up_tool(question: &str) -> PathBuf {
+    let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../.ci/setup");
+    run_to_end(Command::new(set_up).arg(question)).trim().into()
+}
+
 /// Runs a program to its end.
 ///
 /// # Panics

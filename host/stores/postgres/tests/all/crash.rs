@@ -12,7 +12,7 @@ use crate::common::{Store, config, make, open_config, own_url};
 
 /// Counts up with a mark for each step, every seventh durably, until a call fails. Returns the last
 /// durable step, the last acknowledged one, and the error.
-fn stream(store: &mut Store, begun: &mpsc::Sender<()>) -> (u64, u64, StoreError) {
+pub(crate) fn stream(store: &mut Store, begun: &mpsc::Sender<()>) -> (u64, u64, StoreError) {
     let mut count = store.value_of(b"count").unwrap().as_deref().map_or(0, number);
     let mut durable = count;
     loop {
@@ -33,7 +33,7 @@ fn stream(store: &mut Store, begun: &mpsc::Sender<()>) -> (u64, u64, StoreError)
 }
 
 /// Returns the number of steps that are there. They must be the first ones, each whole.
-fn steps(store: &mut Store) -> u64 {
+pub(crate) fn steps(store: &mut Store) -> u64 {
     let count = store.value_of(b"count").unwrap().as_deref().map_or(0, number);
     let marks = store.entries(b"mark ", b"mark!").unwrap();
     assert_eq!(marks.len() as u64, count);

@@ -5,5 +5,7 @@ mod common;
 mod calls;
 mod crash;
 mod cuts;
+mod failover;
+mod full;
 mod opening;
 mod race;

@@ -5,4 +5,6 @@ mod common;
 mod calls;
 mod crash;
 mod cuts;
+mod full;
 mod opening;
+mod waiting;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -248,12 +249,14 @@ fn a_reader_sees_all_of_an_apply_or_nothing_while_it_is_sent() {
     let delayed = Delayed::new(Memory::new(), Duration::from_micros(200));
     let open = async { WriteBehind::new(delayed, EAGER).await.map_err(std::io::Error::other) };
     let store = Remote::open("test", open).unwrap();
+    let acknowledged = AtomicU32::new(0);
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            for number in 0..300_u32 {
+            for number in 1..300_u32 {
                 let value = number.to_be_bytes();
                 let puts = [b"a", b"b"].map(|key| Mutation::Put { key: &key[..], value: &value[..] });
                 store.apply(&[], &puts, Durability::Buffered).unwrap();
+                acknowledged.store(number, Ordering::SeqCst);
                 if number % 3 == 0 {
                     thread::sleep(Duration::from_micros(150));
                 }
@@ -263,8 +266,13 @@ fn a_reader_sees_all_of_an_apply_or_nothing_while_it_is_sent() {
         while !writer.is_finished() || reads < 20 {
             let values = store.get(&[b"a", b"b", b"absent"]).unwrap();
             assert_eq!(values[0], values[1]);
+            // Of what is held, what is sent and what the server has, the latest counts.
+            let least = acknowledged.load(Ordering::SeqCst);
             let page = store.scan(b"a", b"c", 10, 1000).unwrap();
             assert!(page.is_empty() || page.len() == 2 && page[0].value == page[1].value);
+            let found =
+                page.first().map_or(0, |entry| u32::from_be_bytes(entry.value[..].try_into().unwrap()));
+            assert!(found >= least, "{found} after {least} was acknowledged");
             reads += 1;
         }
     });

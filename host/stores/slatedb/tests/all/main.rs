@@ -4,6 +4,7 @@ mod objects;
 
 mod calls;
 mod crash;
+mod engine;
 mod hosts;
 mod model;
 mod opening;

@@ -5,6 +5,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use kvfs_slatedb_store::{Config, OpenError, SlateStore};
 use kvfs_store_rig::Blocking;
+use kvfs_trust::cuts::Mark;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -56,6 +57,14 @@ pub(crate) struct Objects {
     inner: Arc<InMemory>,
     faults: Arc<Mutex<Faults>>,
     log: Arc<Mutex<Vec<Change>>>,
+    marks: Arc<Mutex<Marks>>,
+}
+
+/// How far a program has come, now and before each change of the log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    pub(crate) now: Mark,
+    pub(crate) before: Vec<Mark>,
 }
 
 impl Objects {
@@ -100,6 +109,11 @@ impl Objects {
         self.log.lock().unwrap().clone()
     }
 
+    /// Looks at the marks.
+    pub(crate) fn marks<T>(&self, look: impl FnOnce(&mut Marks) -> T) -> T {
+        look(&mut self.marks.lock().unwrap())
+    }
+
     fn faults(&self) -> Faults {
         *self.faults.lock().unwrap()
     }
@@ -141,6 +155,7 @@ impl ObjectStore for Objects {
             let put = self.inner.put_opts(location, payload.clone(), options);
             let put = put.now_or_never().expect("memory answers at once")?;
             log.push((location.clone(), Some(payload)));
+            self.marks(|marks| marks.before.push(marks.now));
             put
         };
         if faults.loses_answers { Err(lost("connection reset")) } else { Ok(put) }
@@ -160,13 +175,16 @@ impl ObjectStore for Objects {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let (inner, log) = (self.inner.clone(), self.log.clone());
+        let (inner, log, marks) = (self.inner.clone(), self.log.clone(), self.marks.clone());
         let delete = move |location: Result<Path>| {
-            let (inner, log) = (inner.clone(), log.clone());
+            let (inner, log, marks) = (inner.clone(), log.clone(), marks.clone());
             async move {
                 let location = location?;
                 inner.delete(&location).await?;
-                log.lock().unwrap().push((location.clone(), None));
+                let mut log = log.lock().unwrap();
+                log.push((location.clone(), None));
+                let marks = &mut *marks.lock().unwrap();
+                marks.before.push(marks.now);
                 Ok(location)
             }
         };

@@ -2,73 +2,30 @@
 //! credentials.
 
 use crate::objects::{Store, open, try_open};
-use hyper_util::rt::TokioIo;
 use kvfs_contract::{AsyncKvStore, Durability, KvStore, StoreError};
 use kvfs_slatedb_store::{Config, OpenError};
 use kvfs_store_rig::Calls;
-use kvfs_test_servers::{Direction, How, Proxy, Server, answers};
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
+use kvfs_test_servers::{Direction, How, Proxy, S3};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-const KEY_ID: &str = "agents";
-const KEY: &str = "not-for-anybody";
-
-/// Names the port and the directory that the server's process gets from a test.
-const PORT: &str = "KVFS_TEST_S3_PORT";
-const ROOT: &str = "KVFS_TEST_S3_ROOT";
-
-/// The server itself, in a process of its own, so that it can be killed.
+/// The server itself, in a process of its own.
 #[test]
 #[ignore = "a server, which other tests start"]
 fn the_server() {
-    let (Ok(port), Ok(root)) = (std::env::var(PORT), std::env::var(ROOT)) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(Path::new(&root)).unwrap());
-        service.set_auth(SimpleAuth::from_single(KEY_ID, KEY));
-        let service = service.build();
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port.parse().unwrap())).await.unwrap();
-        loop {
-            let (socket, _) = listener.accept().await.unwrap();
-            let service = service.clone();
-            tokio::spawn(async move {
-                let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-                let _ = http.serve_connection(TokioIo::new(socket), service).await;
-            });
-        }
-    });
+    S3::serve_if_asked();
 }
 
 /// Starts a server with an empty bucket `bucket`.
-fn start() -> Server {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(directory.path().join("objects/bucket")).unwrap();
-    let this = std::env::current_exe().unwrap();
-    Server::start(
-        directory,
-        move |port, directory| {
-            let mut server = Command::new(&this);
-            server.args(["--exact", "s3::the_server", "--ignored", "--nocapture"]);
-            server.env(PORT, port.number().to_string()).env(ROOT, directory.join("objects"));
-            server
-        },
-        |address| answers(address, b"GET / HTTP/1.0\r\n\r\n").starts_with(b"HTTP/1"),
-    )
+fn start() -> S3 {
+    S3::start(&["--exact", "s3::the_server", "--ignored", "--nocapture"])
 }
 
 /// Returns the configuration of a store in the bucket, at an address.
 fn at(address: SocketAddr, url: &str) -> Config {
     let config = Config::from_url(url).unwrap();
-    let mut config = config
-        .set("AWS_ENDPOINT", format!("http://{address}"))
-        .set("AWS_ALLOW_HTTP", "true")
-        .set("AWS_REGION", "us-east-1")
-        .set("AWS_ACCESS_KEY_ID", KEY_ID)
-        .set("AWS_SECRET_ACCESS_KEY", KEY);
+    let mut config =
+        S3::settings(address).into_iter().fold(config, |config, (name, value)| config.set(name, value));
     config.create = true;
     config
 }
@@ -82,7 +39,7 @@ fn refusal(config: Config) -> OpenError {
         Err(error) => error,
     };
     let text = error.to_string();
-    assert!(!text.contains(KEY) && !text.contains('\n') && text.len() < 400, "{text}");
+    assert!(!text.contains("not-for-anybody") && !text.contains('\n') && text.len() < 400, "{text}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{text}");
     error
 }
@@ -123,12 +80,12 @@ fn a_kill_of_the_server_loses_nothing_durable() {
         let key = number.to_be_bytes();
         store.set(&[(&key, None)], &[(&key, Some(&[1; 3000]))], number % 3 == 0).unwrap();
         if number % 10 == 9 {
-            server.restart();
+            server.server().restart();
         }
     }
     store.apply(&[], &[], Durability::Durable).unwrap();
     store.kill();
-    server.restart();
+    server.server().restart();
     let mut store = open(at(server.address(), URL));
     assert_eq!(store.entries(b"", b"").unwrap().len(), 40);
     store.wait(store.store.close()).unwrap();
@@ -150,7 +107,7 @@ fn the_newer_host_has_the_store_and_loses_nothing_durable() {
 }
 
 /// Makes a durable apply through a proxy that cuts after so many bytes. Returns whether it was cut.
-fn cut(server: &Server, store: &mut Store, proxy: &Proxy, number: u32, cut: (Direction, u64, How)) -> bool {
+fn cut(server: &S3, store: &mut Store, proxy: &Proxy, number: u32, cut: (Direction, u64, How)) -> bool {
     let (direction, bytes, how) = cut;
     proxy.cut_after(direction, bytes, how);
     let key = number.to_be_bytes();
