@@ -5,13 +5,15 @@
 //! after another opener has raised the epoch.
 
 pub(crate) mod batch;
+pub(crate) mod chain;
 pub(crate) mod doubt;
 pub(crate) mod journal_view;
 pub(crate) mod overlay;
 
 use self::batch::{Batch, Piece, Tombstone};
+use self::chain::Chain;
 use self::doubt::{Completion, Doubt, Resolved, State};
-use self::overlay::{Layers, Lower, Page};
+use self::overlay::{Found, Layers, Lower, Page, sealing_key};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
@@ -20,7 +22,8 @@ use crate::stored::key::KeySpace;
 use crate::stored::record::journal::Changes;
 use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
-use crate::stored::record::{Value, tombstone};
+use crate::stored::record::tombstone;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The store of a volume, with its layers.
@@ -30,6 +33,8 @@ pub(crate) struct Backing {
     pub(crate) keys: KeySpace,
     /// The image that the volume lies on, or is.
     pub(crate) lower: Option<Lower>,
+    /// Inodes from this number on are in the top layer alone, if anywhere.
+    first_inode: u64,
     pub(crate) journal: Journal,
     /// The superblock in the store.
     pub(crate) committed: Superblock,
@@ -40,6 +45,9 @@ pub(crate) struct Backing {
     /// The settings in the store.
     pub(crate) settings: SettingsRecord,
     state: State,
+    /// A tool has put another top layer above the one that an apply was for. The apply was refused,
+    /// and must be made anew.
+    moved: bool,
     /// Something was applied since the last durable apply.
     pub(crate) unsynced: bool,
 }
@@ -67,6 +75,8 @@ impl Backing {
             limits,
             keys,
             lower,
+            first_inode: 0,
+            moved: false,
             journal,
             committed,
             committed_value,
@@ -104,8 +114,13 @@ impl Backing {
         }
     }
 
-    pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+    pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
         self.layers(self.asks_store()).get(keys)
+    }
+
+    /// Returns the key under which a record was sealed that was found under `key`.
+    pub(crate) fn sealing_key<'k>(&self, found: &Found, key: &'k [u8]) -> Cow<'k, [u8]> {
+        sealing_key(&self.keys, self.lower.as_ref(), found, key)
     }
 
     /// The layers that hold a directory's names: only the image if the directory's own record is
@@ -116,7 +131,9 @@ impl Backing {
 
     fn layers(&mut self, with_store: bool) -> Layers<'_> {
         let store: Option<&mut dyn KvStore> = if with_store { Some(&mut *self.store) } else { None };
-        Layers { store, changes: &self.journal.changes, lower: self.lower.as_mut() }
+        let max_keys = self.limits.max_batch_entries as usize;
+        let (changes, lower) = (&self.journal.changes, self.lower.as_mut());
+        Layers { store, keys: &self.keys, changes, lower, max_keys, first_layer: 0 }
     }
 
     pub(crate) fn scan(
@@ -140,7 +157,7 @@ impl Backing {
         self.layers(self.asks_store()).scan(start, end, max_entries, max_bytes)
     }
 
-    /// Scans the store alone, not the image. Tombstones are included.
+    /// Scans the top layer alone. Tombstones are included.
     pub(crate) fn scan_above(
         &mut self,
         start: &[u8],
@@ -154,13 +171,52 @@ impl Backing {
 
     /// For each mutation in `range`, the tombstone to write instead, if any; empty if nothing lies
     /// below.
+    ///
+    /// # Cost
+    /// Nothing above an image alone. Above other layers, one `get` if something is deleted that they
+    /// may have.
     pub(crate) fn tombstones(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Tombstone>> {
-        let Some(lower) = &mut self.lower else { return Ok(Vec::new()) };
-        let hiding = |key: Option<&[u8]>| match key {
-            Some(key) => Ok(lower.get(key)?.map(|_| tombstone(key))),
-            None => Ok(None),
-        };
-        batch.deletions(range).map(hiding).collect()
+        let layers = self.keys.layers_below();
+        if self.lower.is_none() && layers == 0 {
+            return Ok(Vec::new());
+        }
+        let mut tombstones: Vec<Tombstone> = Vec::with_capacity(range.len());
+        let mut asked: Vec<(usize, Vec<u8>)> = Vec::new();
+        for key in batch.deletions(range) {
+            let Some(key) = key else {
+                tombstones.push(None);
+                continue;
+            };
+            let in_image = match &mut self.lower {
+                Some(lower) => lower.get(&self.keys, key)?.is_some(),
+                None => false,
+            };
+            if layers > 0 && self.may_be_below(key) {
+                asked.push((tombstones.len(), key.to_vec()));
+            }
+            tombstones.push(in_image.then(|| tombstone(key)));
+        }
+        if !asked.is_empty() {
+            let keys: Vec<&[u8]> = asked.iter().map(|(_, key)| key.as_slice()).collect();
+            let found = self.below().get(&keys)?;
+            for ((at, key), found) in asked.iter().zip(found) {
+                if let Some(place) = tombstones.get_mut(*at) {
+                    *place = found.map(|_| tombstone(key));
+                }
+            }
+        }
+        Ok(tombstones)
+    }
+
+    /// Whether a layer below the top one may have a record under this key.
+    fn may_be_below(&self, key: &[u8]) -> bool {
+        let ino = self.keys.split(key).and_then(|(_, rest)| rest.first_chunk::<8>());
+        ino.is_some_and(|ino| u64::from_be_bytes(*ino) < self.first_inode)
+    }
+
+    /// The layers below the top one.
+    fn below(&mut self) -> Layers<'_> {
+        Layers { first_layer: 1, ..self.layers(true) }
     }
 
     /// Fails with [`Error::Fenced`] once another opener has taken the volume over.
@@ -259,8 +315,10 @@ impl Backing {
         let mut value = std::mem::take(&mut self.spare_value);
         let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
         let mut mutations = piece.map_or_else(Vec::new, Piece::mutations);
-        if let Some(lower) = superblock.as_mut().and_then(|superblock| superblock.lower.as_mut()) {
-            lower.written |= !mutations.is_empty();
+        if let Some(superblock) = superblock.as_mut()
+            && !mutations.is_empty()
+        {
+            superblock.set_top_written();
         }
         value.clear();
         if let Some(superblock) = &superblock {
@@ -294,16 +352,52 @@ impl Backing {
                 self.state = State::InDoubt(Doubt { value, settings, completes: None });
                 Err(Error::Store(StoreError::UnknownOutcome))
             }
-            Err(StoreError::Conflict) => {
-                let found = self.store.get(&[key])?.into_iter().next().flatten();
-                if found.as_deref() == Some(&self.committed_value) {
-                    return Err(Error::Store(StoreError::Conflict));
-                }
+            Err(StoreError::Conflict) => self.find_who_came(),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Finds out who changed the superblock, after an apply was refused. Fails in any case.
+    #[cold]
+    fn find_who_came(&mut self) -> Result<()> {
+        let key = self.keys.superblock();
+        let found = self.store.get(&[key])?.into_iter().next().flatten();
+        if found.as_deref() == Some(&self.committed_value) {
+            return Err(Error::Store(StoreError::Conflict));
+        }
+        match found.as_deref().and_then(|found| changed_by_tool(&self.committed, key, found)) {
+            Some(found) => {
+                self.take_over_layers(found)?;
+                self.moved = true;
+                Err(Error::Store(StoreError::Conflict))
+            }
+            None => {
                 self.state = State::Fenced;
                 Err(Error::Fenced)
             }
-            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether the last apply failed because a tool had changed the volume's layers. They are taken
+    /// over: what was refused can be made anew for them.
+    pub(crate) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// Goes on in the layers that a tool has given the volume. What is in memory stays true: only
+    /// where it lies in the store is another place.
+    fn take_over_layers(&mut self, superblock: Superblock) -> Result<()> {
+        let chain = Chain::read(&mut *self.store, &superblock, &self.keys)?;
+        self.committed_value = superblock.encode(self.keys.superblock());
+        self.committed = superblock;
+        self.set_chain(&chain);
+        Ok(())
+    }
+
+    /// Reads and writes in these layers from now on.
+    pub(crate) fn set_chain(&mut self, chain: &Chain) {
+        chain.set_in(&mut self.keys);
+        self.first_inode = chain.first_inode;
     }
 
     /// Keeps the completion of a commit whose last apply is in doubt.
@@ -317,13 +411,31 @@ impl Backing {
     /// nothing in memory may change: what is dirty may be stored.
     pub(crate) fn resolve_doubt(&mut self) -> Result<Resolved> {
         let State::InDoubt(doubt) = &self.state else { return Ok(Resolved::NotApplied) };
-        let key = self.keys.superblock();
-        let found = self.store.get(&[key])?.into_iter().next().flatten();
-        let (took, did_not) =
-            (found.as_deref() == Some(&doubt.value), found.as_deref() == Some(&self.committed_value));
+        let doubtful = doubt.value.clone();
+        let key = self.keys.superblock().to_vec();
+        let found = self.store.get(&[&key])?.into_iter().next().flatten();
+        let mut took = found.as_deref() == Some(&doubtful);
+        let mut did_not = found.as_deref() == Some(&self.committed_value);
+        let mut changed = None;
+        if !took && !did_not {
+            // A tool may have changed the layers since, of the one or the other.
+            let change_of = |before: &[u8]| {
+                changed_by_tool(&Superblock::decode(&key, before).ok()?, &key, found.as_deref()?)
+            };
+            let (of_doubtful, of_committed) = (change_of(&doubtful), change_of(&self.committed_value));
+            (took, did_not) = (of_doubtful.is_some(), of_committed.is_some());
+            changed = of_doubtful.or(of_committed);
+        }
         if !took && !did_not {
             self.state = State::Fenced;
             return Err(Error::Fenced);
+        }
+        // If this fails, the doubt remains, and the store is asked again.
+        if let Some(changed) = changed {
+            self.take_over_layers(changed)?;
+        } else if took {
+            self.committed = Superblock::decode(&key, &doubtful)?;
+            self.committed_value = doubtful;
         }
         let State::InDoubt(doubt) = std::mem::replace(&mut self.state, State::Live) else {
             return Ok(Resolved::NotApplied);
@@ -331,8 +443,6 @@ impl Backing {
         if !took {
             return Ok(Resolved::NotApplied);
         }
-        self.committed = Superblock::decode(key, &doubt.value)?;
-        self.committed_value = doubt.value;
         if let Some(settings) = doubt.settings {
             self.settings = settings;
         }
@@ -340,4 +450,14 @@ impl Backing {
         self.unsynced = true;
         Ok(Resolved::Applied(doubt.completes))
     }
+}
+
+/// Returns the superblock that was found, if it is the one `before` but for its layers: then only a
+/// tool has changed it.
+fn changed_by_tool(before: &Superblock, key: &[u8], found: &[u8]) -> Option<Superblock> {
+    let found = Superblock::decode(key, found).ok()?;
+    let change = |superblock: &Superblock| superblock.layers.map_or(0, |layers| layers.change);
+    let mut same = before.clone();
+    same.set_layers(found.layers);
+    (same == found && change(&found) != change(before) && !found.is_read_only()).then_some(found)
 }

@@ -11,6 +11,7 @@ mod exhaustive;
 mod faults;
 mod fencing;
 mod fixture;
+mod forks;
 mod full;
 mod fuzz;
 mod hostile;
