@@ -85,9 +85,6 @@ impl Change {
 
 fn check_fits(store: &mut dyn KvStore, mutations: &[Mutation<'_>]) -> Result<()> {
     let limits = store.limits()?;
-    if limits.max_batch_entries < MIN_FORK_BATCH_ENTRIES {
-        return Err(Error::StoreLimits("volumes in layers need a max-batch-entries of at least 8"));
-    }
     let bytes: usize = mutations
         .iter()
         .map(|mutation| match mutation {
@@ -115,6 +112,9 @@ pub(super) fn attempt<T>(
     level: Durability,
     mut plan: impl FnMut(&mut dyn KvStore, u32) -> Result<Option<(Change, T)>>,
 ) -> Result<T> {
+    if store.limits()?.max_batch_entries < MIN_FORK_BATCH_ENTRIES {
+        return Err(Error::StoreLimits("volumes in layers need a max-batch-entries of at least 8"));
+    }
     for number in 0..MAX_ATTEMPTS {
         let Some((change, result)) = plan(store, number)? else { continue };
         match change.apply(store, level)? {

@@ -141,25 +141,42 @@ fn copy_layers(
         let Some(last) = page.last() else { return Ok(ControlFlow::Continue(header)) };
         start = [last.key.as_slice(), &[0]].concat();
         let records = moved(store, volume, &from, &to, &limits, page)?;
-        let mutations: Vec<Mutation<'_>> =
-            records.iter().map(|entry| Mutation::Put { key: &entry.key, value: &entry.value }).collect();
-        if mutations.is_empty() {
-            continue;
-        }
         let guard = Guard { key: &key, expected: Some(&value) };
-        match store.apply(&[guard], &mutations, Durability::Buffered) {
-            Ok(()) => {}
-            Err(StoreError::Conflict) => return Ok(ControlFlow::Break(())),
-            Err(StoreError::UnknownOutcome) => {
-                // Putting them twice does no harm.
-                let found = store.get(&[&key])?.into_iter().next().flatten();
-                if found.as_deref() != Some(&value) {
-                    return Ok(ControlFlow::Break(()));
-                }
-                store.apply(&[guard], &mutations, Durability::Buffered)?;
+        let mut rest = records.as_slice();
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at_checked(fitting(rest, &limits)).unwrap_or((rest, &[]));
+            if !put(store, guard, piece)? {
+                return Ok(ControlFlow::Break(()));
             }
-            Err(error) => return Err(error.into()),
+            rest = behind;
         }
+    }
+}
+
+/// Returns how many of these records one apply takes: at least one, which it refuses if it is too large
+/// alone.
+fn fitting(records: &[Entry], limits: &Limits) -> usize {
+    let mut bytes = 0;
+    let fits = |entry: &&Entry| {
+        bytes += entry.key.len() + entry.value.len();
+        bytes <= limits.max_batch_bytes as usize
+    };
+    records.iter().take(limits.max_batch_entries as usize).take_while(fits).count().max(1)
+}
+
+/// Puts records of a copy. Returns whether that is still one.
+fn put(store: &mut dyn KvStore, guard: Guard<'_>, records: &[Entry]) -> Result<bool> {
+    let mutations: Vec<Mutation<'_>> =
+        records.iter().map(|entry| Mutation::Put { key: &entry.key, value: &entry.value }).collect();
+    let mut outcome = store.apply(&[guard], &mutations, Durability::Buffered);
+    if outcome == Err(StoreError::UnknownOutcome) {
+        // Putting them twice does no harm.
+        outcome = store.apply(&[guard], &mutations, Durability::Buffered);
+    }
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(StoreError::Conflict) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

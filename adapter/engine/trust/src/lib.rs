@@ -25,6 +25,7 @@ pub mod run;
 pub mod layered;
 pub mod moments;
 pub mod shrink;
+pub mod tools;
 
 pub mod cuts;
 pub mod fuzz;

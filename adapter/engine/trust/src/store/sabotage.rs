@@ -71,16 +71,16 @@ impl Sabotage {
             Self::MetadataFirst => first = |tag| tag != 0x20,
             Self::EntriesFirst => first = |tag| tag == 0x11,
         }
-        let durable = applied.durable;
+        let (durable, by_tool) = (applied.durable, applied.by_tool);
         let (ahead, behind): (Vec<_>, Vec<_>) =
             applied.changes.into_iter().partition(|(key, _)| first(tag_of(key)));
         if behind.is_empty() || ahead.is_empty() {
             let changes = if behind.is_empty() { ahead } else { behind };
-            return vec![Applied { changes, durable, settles: false }];
+            return vec![Applied { changes, durable, settles: false, by_tool }];
         }
         vec![
-            Applied { changes: ahead, durable: false, settles: false },
-            Applied { changes: behind, durable, settles: false },
+            Applied { changes: ahead, durable: false, settles: false, by_tool },
+            Applied { changes: behind, durable, settles: false, by_tool },
         ]
     }
 

@@ -49,6 +49,15 @@ pub struct Inner {
     pub calls_left: u64,
     calls_since: u64,
     applies_seen: u64,
+    /// Acts before every apply but its own.
+    pub tool: Option<Box<dyn Tool>>,
+    /// The tool acts now.
+    tool_acts: bool,
+}
+
+/// Another user of the store, beside the one that a test is about.
+pub trait Tool: std::fmt::Debug {
+    fn act(&mut self, store: &TestStore);
 }
 
 /// A store for tests. Clones share its entries.
@@ -76,6 +85,8 @@ impl TestStore {
             calls_left: u64::MAX,
             calls_since: 0,
             applies_seen: 0,
+            tool: None,
+            tool_acts: false,
         })))
     }
 
@@ -124,6 +135,20 @@ impl TestStore {
     pub fn set_room(&self, bytes: usize) {
         let bytes_max = self.bytes().saturating_add(bytes);
         self.0.borrow_mut().bytes_max = bytes_max;
+    }
+
+    fn let_tool_act(&self) {
+        let Some(mut tool) = self.0.borrow_mut().tool.take() else { return };
+        let before = {
+            let mut inner = self.0.borrow_mut();
+            inner.tool_acts = true;
+            (inner.calls, inner.calls_left, inner.fault.take())
+        };
+        tool.act(self);
+        let mut inner = self.0.borrow_mut();
+        inner.tool_acts = false;
+        (inner.calls, inner.calls_left, inner.fault) = before;
+        inner.tool = Some(tool);
     }
 
     pub fn clear_fault(&self) {
@@ -188,7 +213,7 @@ impl Inner {
     fn refused(&mut self, changes: Vec<Change>) {
         let left = self.sabotage.map_or_else(Vec::new, |sabotage| sabotage.left_of_refused(changes));
         if !left.is_empty() {
-            self.put_on_record(Applied { changes: left, durable: false, settles: false });
+            self.put_on_record(Applied { changes: left, durable: false, settles: false, by_tool: false });
         }
     }
 
@@ -279,6 +304,7 @@ impl KvStore for TestStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
+        self.let_tool_act();
         let mut inner = self.0.borrow_mut();
         inner.calls.applies += 1;
         let fault = inner.turn(true);
@@ -312,7 +338,8 @@ impl KvStore for TestStore {
         if let Some(below) = &mut inner.below {
             below.apply(guards, mutations, level)?;
         }
-        inner.put_all_on_record(Applied { changes, durable: level == Durability::Durable, settles: false });
+        let (durable, by_tool) = (level == Durability::Durable, inner.tool_acts);
+        inner.put_all_on_record(Applied { changes, durable, settles: false, by_tool });
         match fault {
             Some(fault) => Err(fault.error()),
             None => Ok(()),
