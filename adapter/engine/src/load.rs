@@ -1,7 +1,7 @@
 //! Loads records from the store into memory.
 
 use crate::backing::Backing;
-use crate::backing::overlay::{Found, Layers};
+use crate::backing::overlay::Found;
 use crate::cache::{Cache, Extent, Names, Node};
 use crate::error::{Error, Result};
 use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES, MAX_SYMLINK_BYTES};
@@ -198,7 +198,7 @@ fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &st
     }
     let mut key = Vec::with_capacity(32 + name.len());
     backing.keys.dentry(dir, name, &mut key);
-    let found = names_of(backing, cache, dir).get(&[&key])?.into_iter().next().flatten();
+    let found = backing.get_names(is_below(cache, dir), &[&key])?.into_iter().next().flatten();
     take_dentry(backing, cache, dir, name, &key, found)
 }
 
@@ -281,7 +281,7 @@ pub(crate) fn names(
     let (start, end) = (backing.keys.dentries_from(dir, after), backing.keys.dentries_end(dir));
     let (max_entries, max_bytes) =
         (max_entries.min(backing.page_entries()), max_bytes.min(backing.page_bytes()));
-    let found = names_of(backing, cache, dir).scan(&start, &end, max_entries, max_bytes)?;
+    let found = backing.scan_names(is_below(cache, dir), &start, &end, max_entries, max_bytes)?;
     // The names of a large directory would evict all others.
     let node = cache.node(dir);
     let complete = node.and_then(|node| node.dir.as_ref()).is_some_and(|known| known.complete);
@@ -408,9 +408,9 @@ pub(crate) fn extents(
     Ok(())
 }
 
-/// The layers that hold a directory's names.
-fn names_of<'b>(backing: &'b mut Backing, cache: &Cache, dir: InodeNo) -> Layers<'b> {
-    backing.names(cache.node(dir).is_some_and(|node| node.below))
+/// Whether a directory's own record is the image's.
+fn is_below(cache: &Cache, dir: InodeNo) -> bool {
+    cache.node(dir).is_some_and(|node| node.below)
 }
 
 fn check_extent(

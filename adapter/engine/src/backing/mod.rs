@@ -26,6 +26,9 @@ use crate::stored::record::tombstone;
 use std::borrow::Cow;
 use std::ops::Range;
 
+/// How often a read is repeated because a tool gives the volume other layers meanwhile.
+const MAX_READS: u32 = 64;
+
 /// The store of a volume, with its layers.
 pub(crate) struct Backing {
     pub(crate) store: Box<dyn KvStore>,
@@ -48,6 +51,8 @@ pub(crate) struct Backing {
     /// A tool has put another top layer above the one that an apply was for. The apply was refused,
     /// and must be made anew.
     moved: bool,
+    /// The superblock that told of the layers that are read, if a tool changed it after the last apply.
+    read_by: Option<Vec<u8>>,
     /// Something was applied since the last durable apply.
     pub(crate) unsynced: bool,
 }
@@ -77,6 +82,7 @@ impl Backing {
             lower,
             first_inode: 0,
             moved: false,
+            read_by: None,
             journal,
             committed,
             committed_value,
@@ -115,18 +121,88 @@ impl Backing {
     }
 
     pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
-        self.layers(self.asks_store()).get(keys)
+        self.get_in(self.asks_store(), keys)
+    }
+
+    /// As [`Backing::get`], for a directory's names: they are only in the image if the directory's own
+    /// record is `below`.
+    pub(crate) fn get_names(&mut self, below: bool, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
+        self.get_in(!below && self.asks_store(), keys)
+    }
+
+    fn get_in(&mut self, with_store: bool, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
+        if !with_store || !self.is_layered() {
+            return self.layers(with_store).get(keys);
+        }
+        // The superblock comes last: if it is as it was, the others were there to be read.
+        let superblock = self.keys.superblock().to_vec();
+        let with_superblock: Vec<&[u8]> = keys.iter().copied().chain([superblock.as_slice()]).collect();
+        for _ in 0..MAX_READS {
+            let outcome = self.layers(true).get(&with_superblock);
+            let found = match outcome {
+                Ok(mut values) => match values.pop() {
+                    Some(found) if values.len() == keys.len() => {
+                        let value = found.map(|found| found.value);
+                        if self.sees(value.as_deref())? {
+                            return Ok(values);
+                        }
+                        continue;
+                    }
+                    _ => return Err(Error::damaged("store answer", 0, "not one value for each key")),
+                },
+                Err(error) => error,
+            };
+            if self.sees_now()? {
+                return Err(found);
+            }
+        }
+        Err(moving())
+    }
+
+    /// Whether records are in layers that a tool may free once the volume stands on others.
+    fn is_layered(&self) -> bool {
+        self.keys.layers_below() > 0 || !self.keys.is_under_its_name()
+    }
+
+    fn sees_now(&mut self) -> Result<bool> {
+        let found = self.store.get(&[self.keys.superblock()])?.into_iter().next().flatten();
+        self.sees(found.as_deref())
+    }
+
+    /// Whether the layers that were read are those of the volume, by a superblock that was read with
+    /// them or after them. If a tool has given it others, these are read from now on; the next apply
+    /// finds out too, and takes them over.
+    fn sees(&mut self, found: Option<&[u8]>) -> Result<bool> {
+        let is_doubtful =
+            |state: &State| matches!(state, State::InDoubt(doubt) if Some(doubt.value.as_slice()) == found);
+        if found == Some(&self.committed_value)
+            || found == self.read_by.as_deref()
+            || is_doubtful(&self.state)
+        {
+            return Ok(true);
+        }
+        let key = self.keys.superblock().to_vec();
+        let mut befores = vec![self.committed.clone()];
+        if let State::InDoubt(doubt) = &self.state {
+            befores.extend(Superblock::decode(&key, &doubt.value));
+        }
+        let changed =
+            found.and_then(|found| befores.iter().find_map(|before| changed_by_tool(before, &key, found)));
+        let Some(changed) = changed else {
+            // What it holds may be freed at any moment.
+            self.state = State::Fenced;
+            return Err(Error::Fenced);
+        };
+        if let Some(chain) = chain::read_beside_others(&mut *self.store, &changed, &self.keys)? {
+            self.set_chain(&chain);
+            self.read_by = found.map(<[u8]>::to_vec);
+        }
+        Ok(false)
     }
 
     /// Returns the key under which a record was sealed that was found under `key`.
     pub(crate) fn sealing_key<'k>(&self, found: &Found, key: &'k [u8]) -> Cow<'k, [u8]> {
         sealing_key(&self.keys, self.lower.as_ref(), found, key)
-    }
-
-    /// The layers that hold a directory's names: only the image if the directory's own record is
-    /// `below`.
-    pub(crate) fn names(&mut self, below: bool) -> Layers<'_> {
-        self.layers(!below && self.asks_store())
     }
 
     fn layers(&mut self, with_store: bool) -> Layers<'_> {
@@ -143,18 +219,51 @@ impl Backing {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>> {
-        self.scan_layers(start, end, max_entries, max_bytes).map(|page| page.entries)
+        self.scan_extents(start, end, max_entries, max_bytes).map(|page| page.entries)
+    }
+
+    /// Scans a directory's names, which are only in the image if the directory's own record is `below`.
+    /// Tells which entries are the image's.
+    pub(crate) fn scan_names(
+        &mut self,
+        below: bool,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Page> {
+        self.scan_layers(!below && self.asks_store(), start, end, max_entries, max_bytes)
     }
 
     /// As [`Backing::scan`], and tells which entries are the image's.
-    pub(crate) fn scan_layers(
+    pub(crate) fn scan_extents(
         &mut self,
         start: &[u8],
         end: &[u8],
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Page> {
-        self.layers(self.asks_store()).scan(start, end, max_entries, max_bytes)
+        self.scan_layers(self.asks_store(), start, end, max_entries, max_bytes)
+    }
+
+    fn scan_layers(
+        &mut self,
+        with_store: bool,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Page> {
+        if !with_store || !self.is_layered() {
+            return self.layers(with_store).scan(start, end, max_entries, max_bytes);
+        }
+        for _ in 0..MAX_READS {
+            let outcome = self.layers(true).scan(start, end, max_entries, max_bytes);
+            if self.sees_now()? {
+                return outcome;
+            }
+        }
+        Err(moving())
     }
 
     /// Scans the top layer alone. Tombstones are included.
@@ -360,22 +469,24 @@ impl Backing {
     /// Finds out who changed the superblock, after an apply was refused. Fails in any case.
     #[cold]
     fn find_who_came(&mut self) -> Result<()> {
-        let key = self.keys.superblock();
-        let found = self.store.get(&[key])?.into_iter().next().flatten();
-        if found.as_deref() == Some(&self.committed_value) {
-            return Err(Error::Store(StoreError::Conflict));
-        }
-        match found.as_deref().and_then(|found| changed_by_tool(&self.committed, key, found)) {
-            Some(found) => {
-                self.take_over_layers(found)?;
-                self.moved = true;
-                Err(Error::Store(StoreError::Conflict))
+        let key = self.keys.superblock().to_vec();
+        for _ in 0..MAX_READS {
+            let found = self.store.get(&[&key])?.into_iter().next().flatten();
+            if found.as_deref() == Some(&self.committed_value) {
+                return Err(Error::Store(StoreError::Conflict));
             }
-            None => {
+            let Some(found) =
+                found.as_deref().and_then(|found| changed_by_tool(&self.committed, &key, found))
+            else {
                 self.state = State::Fenced;
-                Err(Error::Fenced)
+                return Err(Error::Fenced);
+            };
+            if self.take_over_layers(found)? {
+                self.moved = true;
+                return Err(Error::Store(StoreError::Conflict));
             }
         }
+        Err(moving())
     }
 
     /// Whether the last apply failed because a tool had changed the volume's layers. They are taken
@@ -385,13 +496,17 @@ impl Backing {
     }
 
     /// Goes on in the layers that a tool has given the volume. What is in memory stays true: only
-    /// where it lies in the store is another place.
-    fn take_over_layers(&mut self, superblock: Superblock) -> Result<()> {
-        let chain = Chain::read(&mut *self.store, &superblock, &self.keys)?;
+    /// where it lies in the store is another place. Returns whether it did: not if the volume has others
+    /// by now.
+    fn take_over_layers(&mut self, superblock: Superblock) -> Result<bool> {
+        let Some(chain) = chain::read_beside_others(&mut *self.store, &superblock, &self.keys)? else {
+            return Ok(false);
+        };
         self.committed_value = superblock.encode(self.keys.superblock());
         self.committed = superblock;
         self.set_chain(&chain);
-        Ok(())
+        self.read_by = None;
+        Ok(true)
     }
 
     /// Reads and writes in these layers from now on.
@@ -432,7 +547,9 @@ impl Backing {
         }
         // If this fails, the doubt remains, and the store is asked again.
         if let Some(changed) = changed {
-            self.take_over_layers(changed)?;
+            if !self.take_over_layers(changed)? {
+                return Err(Error::Store(StoreError::UnknownOutcome));
+            }
         } else if took {
             self.committed = Superblock::decode(&key, &doubtful)?;
             self.committed_value = doubtful;
@@ -452,6 +569,11 @@ impl Backing {
     }
 }
 
+/// The error of a read that tools keep away.
+fn moving() -> Error {
+    Error::Store(StoreError::Unavailable("the volume is being moved between layers all the time".to_owned()))
+}
+
 /// Returns the superblock that was found, if it is the one `before` but for its layers: then only a
 /// tool has changed it.
 fn changed_by_tool(before: &Superblock, key: &[u8], found: &[u8]) -> Option<Superblock> {
@@ -459,5 +581,5 @@ fn changed_by_tool(before: &Superblock, key: &[u8], found: &[u8]) -> Option<Supe
     let change = |superblock: &Superblock| superblock.layers.map_or(0, |layers| layers.change);
     let mut same = before.clone();
     same.set_layers(found.layers);
-    (same == found && change(&found) != change(before) && !found.is_read_only()).then_some(found)
+    (same == found && change(&found) != change(before)).then_some(found)
 }

@@ -161,7 +161,9 @@ impl Layers<'_> {
     /// takes.
     pub(crate) fn get(mut self, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
         let in_store = match &mut self.store {
-            Some(store) if self.keys.layers_below() == 0 && self.first_layer == 0 => {
+            Some(store)
+                if self.keys.layers_below() == 0 && self.first_layer == 0 && keys.len() <= self.max_keys =>
+            {
                 let values = journal_view::get(&mut **store, self.changes, keys)?;
                 let found = |value| Found { value: Cow::Owned(value), layer: 0 };
                 values.into_iter().map(|value| value.map(found)).collect()
@@ -224,6 +226,7 @@ impl Layers<'_> {
         tombstones: bool,
     ) -> Result<Page> {
         let is_own = self.keys.inner(start).is_none();
+        let (start, end) = (&*self.keys.in_layer(0, start), &*self.keys.in_layer(0, end));
         if is_own || self.lower.is_none() && self.keys.layers_below() == 0 {
             // The volume's own records are in no layer.
             let entries = self.scan_top(start, end, max_entries, max_bytes)?;
@@ -309,7 +312,8 @@ fn get_layered(
     // Key by key, each from above: where a `get` takes few keys, a record of a high layer saves
     // asking the others.
     let pairs = (0..keys.len()).flat_map(|at| layers.clone().map(move |layer| (at, layer)));
-    let mut wanted = pairs.peekable();
+    let is_own = |at: usize| keys.get(at).is_some_and(|key| keyspace.inner(key).is_none());
+    let mut wanted = pairs.filter(|(at, layer)| *layer == layers.start || !is_own(*at)).peekable();
     let mut most = max_keys.max(1);
     while wanted.peek().is_some() {
         let asked: Vec<(usize, usize)> = wanted

@@ -38,7 +38,12 @@ pub(crate) struct KeySpace {
     prefix: Vec<u8>,
     /// The same of the layers below, from above.
     below: Vec<Vec<u8>>,
+    /// The same of layers that were the top one before. Keys that were built then are still in use.
+    former: Vec<Vec<u8>>,
 }
+
+/// Most former top layers whose keys are known: no key is in use for as long.
+const MAX_FORMER: usize = 64;
 
 impl KeySpace {
     /// Makes the keys of `volume`, which has at most 255 bytes: opening checks that. Its records lie
@@ -47,12 +52,18 @@ impl KeySpace {
         let head = LayerName::named(volume).prefix();
         let mut superblock = head.clone();
         superblock.push(tag::SUPERBLOCK);
-        Self { prefix: head.clone(), head, superblock, below: Vec::new() }
+        Self { prefix: head.clone(), head, superblock, below: Vec::new(), former: Vec::new() }
     }
 
     /// Puts the records into these layers, from the top one down.
     pub(crate) fn set_layers(&mut self, top: &LayerName, below: &[LayerName]) {
-        self.prefix = top.prefix();
+        let before = std::mem::replace(&mut self.prefix, top.prefix());
+        if before != self.prefix {
+            if self.former.len() >= MAX_FORMER {
+                self.former.remove(0);
+            }
+            self.former.push(before);
+        }
         self.below = below.iter().map(LayerName::prefix).collect();
     }
 
@@ -72,11 +83,11 @@ impl KeySpace {
     }
 
     /// Returns the key under which a layer has the record of `key`: the top layer is 0. A layer that
-    /// is not there counts as the top one.
+    /// is not there counts as the top one. A key of the volume's own records stays as it is.
     pub(crate) fn in_layer<'k>(&self, layer: usize, key: &'k [u8]) -> Cow<'k, [u8]> {
-        let prefix = layer.checked_sub(1).and_then(|at| self.below.get(at));
-        match (prefix, self.inner(key)) {
-            (Some(prefix), Some(inner)) => Cow::Owned([prefix.as_slice(), inner].concat()),
+        let prefix = layer.checked_sub(1).and_then(|at| self.below.get(at)).unwrap_or(&self.prefix);
+        match self.inner(key) {
+            Some(inner) if !key.starts_with(prefix) => Cow::Owned([prefix.as_slice(), inner].concat()),
             _ => Cow::Borrowed(key),
         }
     }
@@ -160,9 +171,16 @@ impl KeySpace {
         (start, end)
     }
 
-    /// Returns a key without the name of its layer, if it is one of the volume's top layer.
+    /// Returns a key without the name of its layer, if it is one of the volume's top layer, or of one
+    /// that was.
     pub(crate) fn inner<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
-        key.strip_prefix(self.prefix.as_slice())
+        key.strip_prefix(self.prefix.as_slice()).or_else(|| self.inner_of_former(key))
+    }
+
+    fn inner_of_former<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        let inner = self.former.iter().find_map(|prefix| key.strip_prefix(prefix.as_slice()))?;
+        // The volume's own records are not in any layer, though they may have the same start.
+        inner.first().is_some_and(|tag| *tag > tag::LAYER).then_some(inner)
     }
 
     /// As [`KeySpace::inner`], for a key of a layer below.

@@ -2,8 +2,8 @@
 //! remove the forks. The writer must not notice, and every fork must be what a kill at its moment would
 //! have left.
 
+use crate::faults::one_fault_on;
 use crate::lower::split;
-use crate::model::Model;
 use crate::moments::Ran;
 use crate::ops::{Op, Setup};
 use crate::run::{Check, Runner};
@@ -37,7 +37,6 @@ fn run_beside(setup: &Setup, ops: &[Op]) -> Check {
     }
     runner.finish()?;
     count(&tools);
-    let _: Model = runner.model.clone();
     drop(runner);
     tools.finish(&store)
 }
@@ -107,6 +106,21 @@ fn sweep_beside(setup: &Setup, ops: &[Op]) -> Check {
     }
     count(&tools);
     Ok(())
+}
+
+/// As [`run_beside`], with one fault of the store for the writer, or an outage.
+fn fault_beside(setup: &Setup, ops: &[Op]) -> Check {
+    let setup = &Setup { quota: None, ..setup.clone() };
+    let store = TestStore::new(setup.limits);
+    let tools = Tools::on(&store, setup, seed_of(setup, ops));
+    one_fault_on(setup, ops, &store)?;
+    count(&tools);
+    tools.finish(&store)
+}
+
+#[test]
+fn a_fault_of_the_writer_beside_tools_tears_nothing() {
+    no_seed_fails(3_000, 50, &fault_beside);
 }
 
 #[test]

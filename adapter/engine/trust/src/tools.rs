@@ -52,7 +52,10 @@ impl Tools {
             done: BTreeMap::new(),
         };
         let tools = Self(Rc::new(RefCell::new(state)));
-        store.0.borrow_mut().tool = Some(Box::new(tools.clone()));
+        let mut inner = store.0.borrow_mut();
+        inner.tool = Some(Box::new(tools.clone()));
+        inner.tool_acts_on_reads = seed.is_multiple_of(2);
+        drop(inner);
         tools
     }
 

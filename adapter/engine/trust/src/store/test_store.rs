@@ -51,6 +51,8 @@ pub struct Inner {
     applies_seen: u64,
     /// Acts before every apply but its own.
     pub tool: Option<Box<dyn Tool>>,
+    /// It acts before every reading call too.
+    pub tool_acts_on_reads: bool,
     /// The tool acts now.
     tool_acts: bool,
 }
@@ -86,6 +88,7 @@ impl TestStore {
             calls_since: 0,
             applies_seen: 0,
             tool: None,
+            tool_acts_on_reads: false,
             tool_acts: false,
         })))
     }
@@ -137,7 +140,18 @@ impl TestStore {
         self.0.borrow_mut().bytes_max = bytes_max;
     }
 
-    fn let_tool_act(&self) {
+    /// Does something while no tool acts.
+    pub fn undisturbed<T>(&self, act: impl FnOnce() -> T) -> T {
+        let tool = self.0.borrow_mut().tool.take();
+        let done = act();
+        self.0.borrow_mut().tool = tool;
+        done
+    }
+
+    fn let_tool_act(&self, on_read: bool) {
+        if on_read && !self.0.borrow().tool_acts_on_reads {
+            return;
+        }
         let Some(mut tool) = self.0.borrow_mut().tool.take() else { return };
         let before = {
             let mut inner = self.0.borrow_mut();
@@ -252,6 +266,7 @@ impl KvStore for TestStore {
     }
 
     fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.let_tool_act(true);
         let mut inner = self.0.borrow_mut();
         inner.calls.gets += 1;
         inner.calls.keys_got += keys.len() as u64;
@@ -273,6 +288,7 @@ impl KvStore for TestStore {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>, StoreError> {
+        self.let_tool_act(true);
         let mut inner = self.0.borrow_mut();
         inner.calls.scans += 1;
         if let Some(fault) = inner.turn(false) {
@@ -304,7 +320,7 @@ impl KvStore for TestStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
-        self.let_tool_act();
+        self.let_tool_act(false);
         let mut inner = self.0.borrow_mut();
         inner.calls.applies += 1;
         let fault = inner.turn(true);
