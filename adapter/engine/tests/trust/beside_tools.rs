@@ -7,8 +7,8 @@ use crate::lower::split;
 use crate::moments::Ran;
 use crate::ops::{Op, Setup};
 use crate::run::{Check, Runner};
-use crate::shrink::no_seed_fails;
-use crate::store::{Map, TestStore};
+use crate::shrink::{first_failure, no_seed_fails};
+use crate::store::{Map, Sabotage, TestStore};
 use crate::tools::Tools;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -29,7 +29,12 @@ fn seed_of(setup: &Setup, ops: &[Op]) -> u64 {
 }
 
 fn run_beside(setup: &Setup, ops: &[Op]) -> Check {
+    run_sabotaged(setup, ops, None)
+}
+
+fn run_sabotaged(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Check {
     let store = TestStore::new(setup.limits);
+    store.0.borrow_mut().sabotage = sabotage;
     let tools = Tools::on(&store, setup, seed_of(setup, ops));
     let mut runner = Runner::new(setup, store.clone(), false)?;
     for (index, op) in ops.iter().enumerate() {
@@ -59,6 +64,17 @@ fn a_writer_above_an_image_beside_tools_matches_the_reference() {
         let (setup, ops) = split(setup, ops)?;
         run_beside(&setup, ops)
     });
+}
+
+#[test]
+fn sabotage_of_layers_is_noticed() {
+    for kind in
+        [Sabotage::NoTombstones, Sabotage::MiscountsUsers, Sabotage::SharesTops, Sabotage::LosesAnApply]
+    {
+        let check = |setup: &Setup, ops: &[Op]| run_sabotaged(setup, ops, Some(kind));
+        let story = first_failure(0..200, 60, &check).unwrap_or_else(|| panic!("{kind:?} was not noticed"));
+        println!("{kind:?}: {}", story.lines().next().unwrap_or_default());
+    }
 }
 
 /// Checks every volume of a store.

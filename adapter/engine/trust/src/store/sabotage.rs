@@ -22,6 +22,10 @@ pub enum Sabotage {
     NoTombstones,
     /// Every superblock counts one name too few.
     MiscountsNames,
+    /// Every layer has one user at most, whoever stands on it.
+    MiscountsUsers,
+    /// Layers are never frozen: two volumes think that they have the same top.
+    SharesTops,
     /// A durable apply is only buffered.
     NotDurable,
     /// Only the superblock of every seventh apply reaches the store.
@@ -52,6 +56,18 @@ impl Sabotage {
             Self::MiscountsNames => {
                 for (key, value) in applied.changes.iter_mut().filter(|(key, _)| tag_of(key) == 0) {
                     *value = value.as_ref().map(|value| miscounted(key, value));
+                }
+            }
+            Self::MiscountsUsers => {
+                for (key, value) in applied.changes.iter_mut().filter(|(key, _)| tag_of(key) == 0x03) {
+                    *value = value.as_ref().map(|value| with_one_user(key, value));
+                }
+            }
+            Self::SharesTops => {
+                // The origin of a fork keeps its top layer, on which the fork stands.
+                let is_fork = applied.changes.iter().filter(|(key, _)| tag_of(key) == 0x03).count() == 3;
+                if is_fork && let Some(at) = applied.changes.iter().position(|(key, _)| tag_of(key) == 0) {
+                    applied.changes.remove(at);
                 }
             }
             Self::NotDurable => applied.durable = false,
@@ -91,6 +107,14 @@ impl Sabotage {
             _ => Vec::new(),
         }
     }
+}
+
+/// Makes the header of a layer count at most one that stands on it.
+fn with_one_user(key: &[u8], value: &[u8]) -> Rc<[u8]> {
+    let mut body = value[16..].to_vec();
+    let users = u64::from_be_bytes(body[4..12].try_into().expect("eight bytes"));
+    body[4..12].copy_from_slice(&users.min(1).to_be_bytes());
+    kvfs::fuzzing::framed(key, 0x03, &body).into()
 }
 
 /// Lowers the superblock's count of names, its last number but one.
