@@ -1,18 +1,14 @@
 //! Lists volumes.
 
+use super::heads::each_head;
 use super::stored::StoredVolume;
 use crate::error::{Error, Result};
-use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::quota::{Quota, Used};
 use crate::store::{KvStore, StoreError};
-use crate::stored::key::{KeySpace, range_of, tag};
+use crate::stored::key::KeySpace;
 use crate::stored::layer_name::LayerName;
 use crate::stored::record::superblock::Superblock;
 use crate::types::ImageId;
-
-/// The size of the first page of a list, and of a page after one with a single volume: the records of a
-/// volume follow its superblock, and are not wanted.
-const LEAST_PAGE_ENTRIES: u32 = 8;
 
 /// What is known of a volume without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,48 +62,15 @@ pub fn list(
     store: &mut dyn KvStore,
     each: &mut dyn FnMut(&str, Result<VolumeInfo>) -> Result<()>,
 ) -> Result<()> {
-    let limits = store.limits()?;
-    let most = READDIR_PAGE_ENTRIES.min(limits.max_batch_entries);
-    let (mut start, mut entries) = (vec![1], LEAST_PAGE_ENTRIES.min(most));
-    loop {
-        let page = store.scan(&start, &[], entries, READDIR_PAGE_BYTES.min(limits.max_batch_bytes))?;
-        let Some(last) = page.last() else { return Ok(()) };
-        if last.key < start {
-            return Err(Error::Store(StoreError::Corrupt("a scan gave keys out of order".to_owned())));
+    each_head(store, false, &mut |layer, entry| {
+        let LayerName::Named(name) = layer else { return Ok(()) };
+        let keys = KeySpace::new(name);
+        if entry.key != keys.superblock() {
+            return Ok(());
         }
-        let mut volumes = 0;
-        for entry in &page {
-            let Some(LayerName::Named(name)) = layer_of(&entry.key) else { continue };
-            let keys = KeySpace::new(&name);
-            if entry.key == keys.superblock() {
-                volumes += 1;
-                let superblock = Superblock::decode(&entry.key, &entry.value);
-                each(&name, superblock.map(|superblock| VolumeInfo::new(&name, &superblock)))?;
-            }
-        }
-        entries =
-            if volumes > 1 { entries.saturating_mul(4).min(most) } else { LEAST_PAGE_ENTRIES.min(most) };
-        start = match layer_of(&last.key) {
-            // The rest of a volume's records, and those of layers, are passed over.
-            Some(layer) => match is_own(&layer, &last.key) {
-                true => [last.key.as_slice(), &[0]].concat(),
-                false => range_of(&layer.prefix()).1,
-            },
-            None => [last.key.as_slice(), &[0]].concat(),
-        };
-    }
-}
-
-/// Whether a key is one of a volume's own records: behind it, the next volume may follow at once.
-fn is_own(layer: &LayerName, key: &[u8]) -> bool {
-    let rest = key.strip_prefix(layer.prefix().as_slice());
-    rest.and_then(<[u8]>::first).is_some_and(|first| *first < tag::LAYER)
-}
-
-/// Returns the layer that a key belongs to, by its form.
-fn layer_of(key: &[u8]) -> Option<LayerName> {
-    let (length, _) = key.split_first()?;
-    LayerName::of_prefix(key.get(..1 + usize::from(*length))?)
+        let superblock = Superblock::decode(&entry.key, &entry.value);
+        each(name, superblock.map(|superblock| VolumeInfo::new(name, &superblock)))
+    })
 }
 
 /// Returns what is known of one volume without opening it.
@@ -133,7 +96,7 @@ pub fn info(store: &mut dyn KvStore, volume: &str) -> Result<VolumeInfo> {
 }
 
 /// The name of a layer, for people and tools.
-fn shown(layer: &LayerName) -> String {
+pub(super) fn shown(layer: &LayerName) -> String {
     match layer {
         LayerName::Named(name) => format!("={name}"),
         LayerName::Number(number) => format!("{number:016x}"),

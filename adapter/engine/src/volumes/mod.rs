@@ -38,6 +38,7 @@
 
 // The ground: one change of a store, and what is stored of a volume.
 mod change;
+mod heads;
 mod stored;
 
 mod stand;
@@ -51,6 +52,9 @@ mod remove;
 mod rename;
 mod restore;
 
+mod check;
+
+pub use check::{LayersReport, check_layers};
 pub use fork::{Taken, fork};
 pub use freeze::{freeze, thaw};
 pub use garbage::{Collected, collect_garbage};

@@ -9,7 +9,7 @@ use crate::ops::{Op, Setup};
 use crate::run::{Check, Runner};
 use crate::shrink::{first_failure, no_seed_fails};
 use crate::store::{Map, Sabotage, TestStore};
-use crate::tools::Tools;
+use crate::tools::{Tools, check_layers};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -80,6 +80,7 @@ fn sabotage_of_layers_is_noticed() {
 /// Checks every volume of a store.
 fn check_all(map: &Map, setup: &Setup) -> Check {
     let mut store = TestStore::from_map(map.clone(), setup.limits);
+    check_layers(&store)?;
     let mut names = Vec::new();
     kvfs::volumes::list(&mut store, &mut |name, info| {
         names.push(name.to_owned());

@@ -74,6 +74,7 @@ impl Tools {
         if state.setup.limits.max_batch_entries < kvfs::limits::MIN_FORK_BATCH_ENTRIES {
             return Ok(());
         }
+        check_layers(store)?;
         let forks = state.forks.clone();
         for (name, expected) in &forks {
             state.compare(store, name, expected).map_err(|what| format!("at the end, {name}: {what}"))?;
@@ -83,6 +84,7 @@ impl Tools {
                 .map_err(|error| format!("removing {name}: {error:?}"))?;
             state.collect(store, u64::MAX)?;
             state.check(store, WRITERS)?;
+            check_layers(store)?;
         }
         volumes::remove(&mut store.clone(), WRITERS).map_err(|error| format!("removing: {error:?}"))?;
         state.collect(store, u64::MAX)?;
@@ -91,6 +93,12 @@ impl Tools {
             Some(key) => Err(format!("{key:x?} is left, and no volume")),
         }
     }
+}
+
+/// Requires that the layers of a whole store fit together.
+pub fn check_layers(store: &TestStore) -> Check {
+    let report = volumes::check_layers(&mut store.clone()).map_err(|error| format!("layers: {error:?}"))?;
+    report.findings.first().map_or(Ok(()), |finding| Err(format!("layers: {finding}")))
 }
 
 impl Tool for Tools {
