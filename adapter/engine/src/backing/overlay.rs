@@ -12,6 +12,7 @@ use crate::stored::record::journal::Changes;
 use crate::stored::record::{Value, is_tombstone, move_to};
 use crate::types::ImageId;
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// The image below a volume.
@@ -127,17 +128,13 @@ impl Page {
     }
 }
 
-/// A sorted run of records of one layer, with keys and values as the top layer would have them.
+/// Records of one layer that are not merged yet, in order, with keys and values as the top layer would
+/// have them.
+#[derive(Default)]
 struct Run {
-    entries: std::iter::Peekable<std::vec::IntoIter<Entry>>,
-    /// The run covers the range up to this key; `None`: all of it.
-    known_to: Option<Vec<u8>>,
-}
-
-impl Run {
-    fn new(entries: Vec<Entry>, known_to: Option<Vec<u8>>) -> Self {
-        Self { entries: entries.into_iter().peekable(), known_to }
-    }
+    entries: VecDeque<Entry>,
+    /// The key from which the layer may have more; `None`: it has not.
+    next: Option<Vec<u8>>,
 }
 
 /// The layers of a volume, for one read.
@@ -199,9 +196,9 @@ impl Layers<'_> {
     /// Scans as [`KvStore::scan`]. An empty answer means that there is nothing more.
     ///
     /// # Cost
-    /// One `scan` for each layer of the store. Above an image or another layer, one round more than
-    /// the store needs for the page: a layer usually has less than a page, and only an empty answer
-    /// tells that this is all.
+    /// One `scan` for each layer of the store. Above an image or another layer, one more for each that
+    /// has anything in the range: a layer usually has less than a page, and only an empty answer tells
+    /// that this is all.
     pub(crate) fn scan(self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Result<Page> {
         self.scan_all(start, end, max_entries, max_bytes, false)
     }
@@ -232,25 +229,30 @@ impl Layers<'_> {
             let entries = self.scan_top(start, end, max_entries, max_bytes)?;
             return Ok(Page { entries, below: Vec::new() });
         }
-        let (mut start, mut merged, mut bytes) = (start.to_vec(), Page::default(), 0);
-        loop {
-            let mut runs = self.runs(&start, end, max_entries, max_bytes)?;
-            let image_run = self.lower.as_ref().map(|_| runs.len() - 1);
-            // Each run covers the keys up to its last one, or the whole range. Only keys that all of
-            // them cover are known.
-            let known_to = runs.iter().filter_map(|run| run.known_to.clone()).min();
-            let before = merged.entries.len();
-            merge(&mut runs, image_run, known_to.as_deref(), max_entries as usize, tombstones, &mut merged);
-            let next = merged.entries.get(before..).unwrap_or_default();
-            bytes += next.iter().map(|entry| entry.key.len() + entry.value.len()).sum::<usize>();
-            match known_to {
-                // Less than a page is known, or all of it is hidden: go on behind it.
-                Some(last) if merged.entries.len() < max_entries as usize && bytes < max_bytes as usize => {
-                    start = [&*last, &[0]].concat();
+        let layers = 1 + self.keys.layers_below();
+        let image_run = self.lower.as_ref().map(|_| layers);
+        let mut runs: Vec<Run> = (0..layers + usize::from(image_run.is_some()))
+            .map(|_| Run { entries: VecDeque::new(), next: Some(start.to_vec()) })
+            .collect();
+        let (mut merged, mut bytes) = (Page::default(), 0);
+        while merged.entries.len() < max_entries as usize && bytes < max_bytes as usize {
+            for (layer, run) in runs.iter_mut().enumerate() {
+                if run.entries.is_empty()
+                    && let Some(next) = run.next.take()
+                {
+                    *run = self.run(layer, &next, end, max_entries, max_bytes)?;
                 }
-                _ => return Ok(merged),
+            }
+            let Some((entry, layer)) = next_of(&mut runs) else { break };
+            if tombstones || !is_tombstone(&entry.key, &entry.value) {
+                bytes += entry.key.len() + entry.value.len();
+                merged.entries.push(entry);
+                if image_run.is_some() {
+                    merged.below.push(image_run == Some(layer));
+                }
             }
         }
+        Ok(merged)
     }
 
     /// Scans the top layer, through the journal.
@@ -263,32 +265,38 @@ impl Layers<'_> {
         }
     }
 
-    /// Returns a run of each layer, from the top one down to the image.
-    fn runs(&mut self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Result<Vec<Run>> {
-        let top = self.scan_top(start, end, max_entries, max_bytes)?;
-        let known_to = top.last().map(|entry| entry.key.clone());
-        let mut runs = vec![Run::new(top, known_to)];
-        for layer in 1..=self.keys.layers_below() {
-            let Some(store) = &mut self.store else { break };
-            let (from, to) = self.keys.range_in_layer(layer, start, end);
-            let mut page = store.scan(&from, &to, max_entries, max_bytes)?;
-            for entry in &mut page {
-                let inner = self.keys.inner_of(layer, &entry.key).ok_or(Error::Store(
-                    StoreError::Corrupt("a scan gave a key outside of its range".to_owned()),
-                ))?;
-                let key = self.keys.outer(inner);
-                move_value(&entry.key, &key, &mut entry.value);
-                entry.key = key;
-            }
-            let known_to = page.last().map(|entry| entry.key.clone());
-            runs.push(Run::new(page, known_to));
+    /// Returns a run of a layer: 0 is the top one, the image comes last.
+    fn run(
+        &mut self,
+        layer: usize,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Run> {
+        let behind = |page: &[Entry]| page.last().map(|last| [last.key.as_slice(), &[0]].concat());
+        if layer == 0 {
+            let page = self.scan_top(start, end, max_entries, max_bytes)?;
+            return Ok(Run { next: behind(&page), entries: page.into() });
         }
-        if let Some(lower) = &mut self.lower {
+        if layer > self.keys.layers_below() {
+            let Some(lower) = &mut self.lower else { return Ok(Run::default()) };
             let (page, cut) = lower.scan(self.keys, start, end, max_entries, max_bytes)?;
-            let known_to = page.last().filter(|_| cut).map(|entry| entry.key.clone());
-            runs.push(Run::new(page, known_to));
+            return Ok(Run { next: behind(&page).filter(|_| cut), entries: page.into() });
         }
-        Ok(runs)
+        let Some(store) = &mut self.store else { return Ok(Run::default()) };
+        let (from, to) = self.keys.range_in_layer(layer, start, end);
+        let mut page = store.scan(&from, &to, max_entries, max_bytes)?;
+        for entry in &mut page {
+            let inner = self.keys.inner_of(layer, &entry.key);
+            let inner = inner.ok_or(Error::Store(StoreError::Corrupt(
+                "a scan gave a key outside of its range".to_owned(),
+            )))?;
+            let key = self.keys.outer(inner);
+            move_value(&entry.key, &key, &mut entry.value);
+            entry.key = key;
+        }
+        Ok(Run { next: behind(&page), entries: page.into() })
     }
 }
 
@@ -360,41 +368,22 @@ fn ask(
     }
 }
 
-/// Merges ordered runs, up to the key `known_to`, into a page of at most `max_entries`. Of the values
-/// of one key, the highest one wins.
-fn merge(
-    runs: &mut [Run],
-    image_run: Option<usize>,
-    known_to: Option<&[u8]>,
-    max_entries: usize,
-    tombstones: bool,
-    merged: &mut Page,
-) {
-    while merged.entries.len() < max_entries {
-        let mut least: Option<(&[u8], usize)> = None;
-        for (number, run) in runs.iter_mut().enumerate() {
-            let Some(entry) = run.entries.peek() else { continue };
-            if least.is_none_or(|(key, _)| entry.key.as_slice() < key) {
-                least = Some((&entry.key, number));
-            }
-        }
-        let Some((key, from)) = least.filter(|(key, _)| known_to.is_none_or(|last| *key <= last)) else {
-            return;
-        };
-        let key = key.to_vec();
-        let mut winner = None;
-        for (number, run) in runs.iter_mut().enumerate() {
-            if let Some(entry) = run.entries.next_if(|entry| entry.key == key)
-                && number == from
-            {
-                winner = Some(entry);
-            }
-        }
-        if let Some(entry) = winner.filter(|entry| tombstones || !is_tombstone(&entry.key, &entry.value)) {
-            merged.entries.push(entry);
-            if let Some(image_run) = image_run {
-                merged.below.push(from == image_run);
-            }
+/// Takes the next record of merged runs, and the number of the run that has it. Of the values of one key,
+/// the highest one wins.
+fn next_of(runs: &mut [Run]) -> Option<(Entry, usize)> {
+    let mut least: Option<(&[u8], usize)> = None;
+    for (number, run) in runs.iter().enumerate() {
+        let Some(entry) = run.entries.front() else { continue };
+        if least.is_none_or(|(key, _)| entry.key.as_slice() < key) {
+            least = Some((&entry.key, number));
         }
     }
+    let (_, from) = least?;
+    let entry = runs.get_mut(from)?.entries.pop_front()?;
+    for run in runs.iter_mut() {
+        if run.entries.front().is_some_and(|other| other.key == entry.key) {
+            run.entries.pop_front();
+        }
+    }
+    Some((entry, from))
 }

@@ -280,3 +280,97 @@ fn what_cannot_be_done_changes_nothing() {
     let (mut main, root) = open(&store, "main");
     assert!(main.stat_at(&root, "x", Follow::No).is_err());
 }
+
+/// Makes `main` with a file and puts so many layers below it.
+fn stacked(depth: usize) -> TestStore {
+    let store = TestStore::new(LARGE);
+    let (mut main, root) = open(&store, "main");
+    write(&mut main, &root, "a", b"1");
+    write(&mut main, &root, "large", &[1; 3000]);
+    for number in 0..depth {
+        main.sync_all().unwrap();
+        fork(&store, "main", &format!("s{number}"));
+        write(&mut main, &root, "b", &[number as u8]);
+    }
+    main.sync_all().unwrap();
+    assert_eq!(volumes::info(&mut store.clone(), "main").unwrap().layers.len(), depth + 1);
+    store
+}
+
+/// The costs that SEMANTICS states.
+#[test]
+fn forks_and_reading_in_layers_cost_what_is_promised() {
+    let count = |store: &TestStore, act: &mut dyn FnMut()| {
+        store.reset_calls();
+        act();
+        store.calls()
+    };
+    for depth in [1, 4, 16, 31] {
+        let store = stacked(depth);
+        let calls = count(&store, &mut || fork(&store, "main", "new"));
+        assert_eq!((calls.limits, calls.gets, calls.scans, calls.applies), (2, 4, 0, 1), "fork at {depth}");
+        let calls = count(&store, &mut || fork(&store, "new", "newer"));
+        assert_eq!(
+            (calls.limits, calls.gets, calls.scans, calls.applies),
+            (2, 4, 0, 1),
+            "of an unchanged one"
+        );
+        let mut opened = None;
+        let calls = count(&store, &mut || {
+            let outcome =
+                Volume::open(Box::new(store.clone()), Box::<TestClock>::default(), options("newer"));
+            opened = Some(outcome.unwrap());
+        });
+        // What waits for removal is read with a scan of each layer, and the superblock behind it.
+        let layers = depth as u64 + 2;
+        assert_eq!(
+            (calls.limits, calls.gets, calls.scans, calls.applies),
+            (1, 3, layers, 1),
+            "open at {depth}"
+        );
+        let mut volume = opened.unwrap();
+        let root = volume.root().unwrap();
+        let calls = count(&store, &mut || assert!(volume.stat_at(&root, "a", Follow::No).is_ok()));
+        // All layers are asked for the directory's inode, and for its names; those that have any are
+        // asked for more.
+        assert!(calls.gets <= 3 && calls.scans <= layers + 3, "a look at a small directory: {calls:?}");
+        let file =
+            volume.open_at(&root, "large", Follow::No, Default::default(), Default::default()).unwrap();
+        let mut bytes = Vec::new();
+        let calls = count(&store, &mut || assert!(volume.read(&file, 0, 500, &mut bytes).is_ok()));
+        assert_eq!((calls.total(), calls.gets, calls.keys_got), (1, 1, layers + 1), "an extent at {depth}");
+        volume.close(file).unwrap();
+        let calls = count(&store, &mut || {
+            volume.unlink_file_at(&root, "a").unwrap();
+            volume.sync_all().unwrap();
+        });
+        assert_eq!((calls.gets, calls.scans, calls.applies), (1, 0, 1), "a removal at {depth}");
+        let calls = count(&store, &mut || write(&mut volume, &root, "new", b"2"));
+        assert_eq!((calls.total(), calls.applies), (1, 1), "a new file at {depth}");
+        check(&store, "newer");
+    }
+}
+
+/// A fork takes as long, however much there is and however many there are, in calls and in bytes.
+#[test]
+fn a_fork_costs_the_same_whatever_the_volume_holds() {
+    let store = TestStore::new(LARGE);
+    drop(open(&store, "main"));
+    fork(&store, "main", "first");
+    let mut before = None;
+    for files in [10, 1000] {
+        let (mut main, root) = open(&store, "main");
+        for number in 0..files {
+            write(&mut main, &root, &format!("f{number}"), b"1");
+        }
+        main.sync_all().unwrap();
+        let bytes = store.bytes();
+        store.reset_calls();
+        fork(&store, "main", &format!("of {files}"));
+        let calls = store.calls();
+        assert_eq!((calls.scans, calls.applies), (0, 1));
+        println!("{} bytes for a fork of {files} files", store.bytes() - bytes);
+        assert!(store.bytes() - bytes < 1024);
+        assert!(before.replace(calls).is_none_or(|before| before == calls));
+    }
+}
