@@ -122,7 +122,11 @@ pub(super) fn attempt<T>(
             Outcome::Again => {}
         }
     }
-    Err(Error::Store(StoreError::Unavailable(
-        "the volume is being changed all the time; nothing was done, try again".to_owned(),
-    )))
+    Err(busy())
+}
+
+/// The error of a volume that others change all the time.
+pub(super) fn busy() -> Error {
+    let what = "the volume is being changed all the time; nothing was done, try again";
+    Error::Store(StoreError::Unavailable(what.to_owned()))
 }

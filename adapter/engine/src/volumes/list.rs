@@ -2,9 +2,9 @@
 
 use super::heads::each_head;
 use super::stored::StoredVolume;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::quota::{Quota, Used};
-use crate::store::{KvStore, StoreError};
+use crate::store::KvStore;
 use crate::stored::key::KeySpace;
 use crate::stored::layer_name::LayerName;
 use crate::stored::record::superblock::Superblock;
@@ -92,7 +92,7 @@ pub fn info(store: &mut dyn KvStore, volume: &str) -> Result<VolumeInfo> {
         info.layers = top.into_iter().chain(&volume.chain.below).map(shown).collect();
         return Ok(info);
     }
-    Err(Error::Store(StoreError::Unavailable("the volume is being changed all the time".to_owned())))
+    Err(super::change::busy())
 }
 
 /// The name of a layer, for people and tools.

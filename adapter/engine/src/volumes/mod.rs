@@ -54,7 +54,14 @@ mod restore;
 
 mod check;
 
+mod view;
+
+mod paths;
+
+mod diff;
+
 pub use check::{LayersReport, check_layers};
+pub use diff::{Changed, Difference, What, diff};
 pub use fork::{Taken, fork};
 pub use freeze::{freeze, thaw};
 pub use garbage::{Collected, collect_garbage};

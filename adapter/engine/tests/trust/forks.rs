@@ -374,3 +374,76 @@ fn a_fork_costs_the_same_whatever_the_volume_holds() {
         assert!(before.replace(calls).is_none_or(|before| before == calls));
     }
 }
+
+/// The lines that `kvfs diff` would print.
+fn differences(store: &TestStore, first: &str, second: &str) -> Vec<String> {
+    use volumes::Changed;
+    let found = volumes::diff(&mut store.clone(), first, second, None).unwrap();
+    let line = |difference: volumes::Difference| match difference.change {
+        Changed::Added => format!("A {}", difference.path),
+        Changed::Removed => format!("D {}", difference.path),
+        Changed::Modified(what) if what.bytes => format!("M {} bytes", difference.path),
+        Changed::Modified(_) => format!("M {}", difference.path),
+        Changed::Renamed { from, also } => {
+            format!("R {from} {}{}", difference.path, if also.bytes { " bytes" } else { "" })
+        }
+    };
+    found.into_iter().map(line).collect()
+}
+
+#[test]
+fn differences_are_told_by_path() {
+    let store = TestStore::new(LARGE);
+    let (mut main, root) = open(&store, "main");
+    for directory in ["d", "d/deep", "gone", "moved"] {
+        main.create_directory_at(&root, directory).unwrap();
+    }
+    for (path, bytes) in
+        [("a", 10), ("d/deep/large", 3000), ("gone/x", 5), ("moved/y", 7), ("same", 9), ("old", 3)]
+    {
+        write(&mut main, &root, path, &vec![1; bytes]);
+    }
+    main.sync_all().unwrap();
+    fork(&store, "main", "try");
+    assert_eq!(differences(&store, "main", "try"), [""; 0]);
+    let (mut other, root) = open(&store, "try");
+    let large = create(&mut other, &root, "d/deep/large");
+    other.write(&large, At::Offset(2000), b"2").unwrap();
+    other.close(large).unwrap();
+    other.unlink_file_at(&root, "gone/x").unwrap();
+    other.remove_directory_at(&root, "gone").unwrap();
+    other.rename_at(&root, "moved", &root, "d/moved").unwrap();
+    other.rename_at(&root, "old", &root, "new").unwrap();
+    write(&mut other, &root, "new", b"more");
+    write(&mut other, &root, "d/added", b"3");
+    // Written, with the bytes that it had.
+    write(&mut other, &root, "same", &[1; 9]);
+    other.sync_all().unwrap();
+    let expected = [
+        "A /d/added",
+        "M /d/deep/large bytes",
+        "R /moved /d/moved",
+        "D /gone",
+        "D /gone/x",
+        "R /old /new bytes",
+    ];
+    assert_eq!(differences(&store, "main", "try"), expected);
+    let back = [
+        "D /d/added",
+        "M /d/deep/large bytes",
+        "A /gone",
+        "A /gone/x",
+        "R /d/moved /moved",
+        "R /new /old bytes",
+    ];
+    assert_eq!(differences(&store, "try", "main"), back);
+    // Volumes without anything in common are compared by their paths.
+    let (mut apart, root) = open(&store, "apart");
+    write(&mut apart, &root, "a", &[1; 10]);
+    write(&mut apart, &root, "same", b"other");
+    apart.sync_all().unwrap();
+    let found = differences(&store, "main", "apart");
+    assert_eq!(found.iter().filter(|line| line.starts_with('D')).count(), 8, "{found:?}");
+    assert!(found.contains(&"M /same bytes".to_owned()), "{found:?}");
+    assert!(found.iter().all(|line| !line.starts_with('A')), "{found:?}");
+}

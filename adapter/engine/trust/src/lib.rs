@@ -22,6 +22,7 @@ pub mod guest;
 pub mod run;
 
 // Runs above an image, and what cuts of a run may leave.
+pub mod differences;
 pub mod layered;
 pub mod moments;
 pub mod shrink;

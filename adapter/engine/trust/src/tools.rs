@@ -1,6 +1,7 @@
 //! Tools that work on a store while a volume's writer does: they fork the volume, and change, restore,
 //! rename and remove the forks.
 
+use crate::differences;
 use crate::ops::Setup;
 use crate::rng::Rng;
 use crate::run::{Check, TestClock};
@@ -79,6 +80,7 @@ impl Tools {
         for (name, expected) in &forks {
             state.compare(store, name, expected).map_err(|what| format!("at the end, {name}: {what}"))?;
         }
+        state.check_differences(store)?;
         for name in forks.keys() {
             volumes::remove(&mut store.clone(), name)
                 .map_err(|error| format!("removing {name}: {error:?}"))?;
@@ -169,6 +171,29 @@ impl State {
             ) => Ok(false),
             Err(error) => Err(format!("{what}: {error:?}")),
         }
+    }
+
+    /// Compares every volume with every other.
+    fn check_differences(&mut self, store: &TestStore) -> Check {
+        let mut trees = self.forks.clone();
+        let mut volume = self.open(store, WRITERS)?;
+        let tree = tree::of_volume(&mut volume).map_err(|error| format!("reading: {error:?}"))?;
+        trees.insert(WRITERS.to_owned(), tree);
+        let image = self.setup.base.as_ref().map(|base| base.image.clone());
+        for (first, before) in &trees {
+            for (second, after) in &trees {
+                match volumes::diff(&mut store.clone(), first, second, image.as_ref()) {
+                    Ok(found) => {
+                        *self.done.entry("differences").or_default() += found.len() as u64;
+                        differences::check(before, after, &found)
+                            .map_err(|what| format!("from {first} to {second}: {what}\n{found:#?}"))?;
+                    }
+                    Err(Error::Store(StoreError::Unavailable(_))) => {}
+                    Err(error) => return Err(format!("from {first} to {second}: {error:?}")),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn fork(&mut self, store: &TestStore, from: &str) -> Check {
