@@ -34,12 +34,15 @@
 //! # }
 //! ```
 
+use crate::backing::chain::Chain;
+use crate::backing::overlay::{Layers, move_value};
 use crate::error::{Error, Result};
 use crate::fsck;
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::store::KvStore;
 use crate::stored::image::{Digest, Record, lay_out};
 use crate::stored::key::{KeySpace, tag};
+use crate::stored::record::journal::Changes;
 use crate::stored::record::superblock::Superblock;
 
 pub use crate::stored::image::Image;
@@ -71,12 +74,13 @@ pub fn pack(store: &mut dyn KvStore, volume: &str, name: &str) -> Result<Vec<u8>
         return Err(Error::damaged("volume", 0, "a check finds something wrong with it; repair it first"));
     }
     let keys = KeySpace::new(volume);
-    let mut records = read(store, &keys)?;
-    let (superblock_key, superblock_value) = records.first_mut().ok_or(Error::NoEntry)?;
-    let mut superblock = Superblock::decode(keys.superblock(), superblock_value)?;
+    let value = store.get(&[keys.superblock()])?.into_iter().next().flatten().ok_or(Error::NoEntry)?;
+    let mut superblock = Superblock::decode(keys.superblock(), &value)?;
     if superblock.lower.is_some() {
         return Err(Error::Format("it lies on an image itself"));
     }
+    let mut records = read(store, &superblock, &keys)?;
+    let (superblock_key, superblock_value) = records.first_mut().ok_or(Error::NoEntry)?;
     superblock.freeze(report.content_bytes);
     *superblock_value = superblock.encode(keys.superblock());
     debug_assert_eq!(superblock_key.as_slice(), [tag::SUPERBLOCK]);
@@ -92,28 +96,44 @@ pub fn pack(store: &mut dyn KvStore, volume: &str, name: &str) -> Result<Vec<u8>
     lay_out(&records, volume, name, superblock.uuid)
 }
 
-/// Reads all records in order, with keys without the volume's name.
-fn read(store: &mut dyn KvStore, keys: &KeySpace) -> Result<Vec<Record>> {
+/// Reads all records in order, with keys without the volume's name, the superblock first. Of a volume
+/// in layers they become those of one without.
+fn read(store: &mut dyn KvStore, superblock: &Superblock, keys: &KeySpace) -> Result<Vec<Record>> {
     let limits = store.limits()?;
     let (max_entries, max_bytes) =
         (READDIR_PAGE_ENTRIES.min(limits.max_batch_entries), READDIR_PAGE_BYTES.min(limits.max_batch_bytes));
-    let (mut start, end) = keys.volume_range();
+    let mut layered = keys.clone();
+    Chain::read(store, superblock, keys)?.set_in(&mut layered);
     let mut records = Vec::new();
-    loop {
-        let page = store.scan(&start, &end, max_entries, max_bytes)?;
-        let Some(last) = page.last() else { return Ok(records) };
-        start.clone_from(&last.key);
-        start.push(0);
-        for entry in page {
-            let inner = keys.inner(&entry.key).unwrap_or_default().to_vec();
-            // An image has none: they are for who changes a volume.
-            if inner == [tag::SETTINGS] {
-                continue;
+    let changes = Changes::new();
+    for (mut start, end) in layered.record_ranges() {
+        loop {
+            let layers = Layers {
+                store: Some(&mut *store),
+                keys: &layered,
+                changes: &changes,
+                lower: None,
+                max_keys: limits.max_batch_entries as usize,
+                first_layer: 0,
+            };
+            let page = layers.scan(&start, &end, max_entries, max_bytes)?.entries;
+            let Some(last) = page.last() else { break };
+            start.clone_from(&last.key);
+            start.push(0);
+            for mut entry in page {
+                let (tag, rest) = layered.split_any(&entry.key).unwrap_or((tag::TOMBSTONE, &[]));
+                // An image has none: they are for who changes a volume.
+                if (tag, rest) == (tag::SETTINGS, &[]) {
+                    continue;
+                }
+                if !matches!(tag, tag::SUPERBLOCK | tag::INODE | tag::DENTRY | tag::EXTENT) {
+                    return Err(Error::Format("it is not at rest: sync it, and close what was unlinked"));
+                }
+                let inner = [&[tag], rest].concat();
+                move_value(&entry.key, &keys.outer(&inner), &mut entry.value);
+                records.push((inner, entry.value));
             }
-            if !matches!(inner.first(), Some(&(tag::SUPERBLOCK | tag::INODE | tag::DENTRY | tag::EXTENT))) {
-                return Err(Error::Format("it is not at rest: sync it, and close what was unlinked"));
-            }
-            records.push((inner, entry.value));
         }
     }
+    Ok(records)
 }

@@ -89,6 +89,9 @@ mod shares;
 // Packing volumes into images.
 pub mod image;
 
+// Volumes as wholes: forked, restored, removed.
+pub mod volumes;
+
 // For fuzz targets only.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -117,6 +117,13 @@ pub const MIN_STORE_KEY_BYTES: u32 = Limits::LEAST.max_key_bytes;
 /// Longest volume name, in bytes: its length is one byte of every key.
 pub const MAX_VOLUME_NAME_BYTES: usize = 255;
 
+/// Most layers below a volume's top layer. A `get` asks for a record in all of them at once.
+pub const MAX_LAYERS: usize = 32;
+
+/// Smallest `max-batch-entries` of a store in which volumes can be forked: a fork changes as many
+/// records at once.
+pub const MIN_FORK_BATCH_ENTRIES: u32 = 8;
+
 /// Longest pattern of paths, in bytes.
 pub const MAX_PATTERN_BYTES: usize = 1024;
 

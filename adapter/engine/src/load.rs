@@ -1,7 +1,7 @@
 //! Loads records from the store into memory.
 
 use crate::backing::Backing;
-use crate::backing::overlay::Layers;
+use crate::backing::overlay::Found;
 use crate::cache::{Cache, Extent, Names, Node};
 use crate::error::{Error, Result};
 use crate::limits::{DIR_PRELOAD_BYTES, DIR_PRELOAD_ENTRIES, MAX_SYMLINK_BYTES};
@@ -85,17 +85,18 @@ fn take_node(
     cache: &mut Cache,
     ino: InodeNo,
     key: &[u8],
-    value: Option<Value>,
+    found: Option<Found>,
 ) -> Result<()> {
-    let value = value.ok_or(Error::damaged("inode", ino.0, "missing"))?;
-    let inode = Inode::decode(key, ino, backing.committed.inline_bytes, &value)?;
+    let found = found.ok_or(Error::damaged("inode", ino.0, "missing"))?;
+    let key = backing.sealing_key(&found, key);
+    let inode = Inode::decode(&key, ino, backing.committed.inline_bytes, &found.value)?;
     if ino == InodeNo::ROOT && inode.kind != Kind::Directory {
         return Err(Error::damaged("inode", ino.0, "the root is not a directory"));
     }
     if cache.node(ino).is_some() {
         return cache.refill(ino, inode);
     }
-    insert_node(backing, cache, ino, inode, matches!(value, Cow::Borrowed(_)));
+    insert_node(backing, cache, ino, inode, found.is_below());
     Ok(())
 }
 
@@ -114,18 +115,18 @@ fn read_nodes(backing: &mut Backing, cache: &mut Cache, ino: InodeNo, next: &[In
         keys.push(key);
     }
     let borrowed: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-    let Ok(values) = backing.get(&borrowed) else { return };
+    let Ok(all_found) = backing.get(&borrowed) else { return };
     cache.attributes.clear();
-    for ((ino, key), value) in inos().zip(&keys).zip(values) {
-        let Some(value) = value.filter(|_| ino != InodeNo::ROOT) else { continue };
+    for ((ino, key), found) in inos().zip(&keys).zip(all_found) {
+        let Some(found) = found.filter(|_| ino != InodeNo::ROOT) else { continue };
         let whole = room && cache.has_room_for_content();
         let decode = if whole { Inode::decode } else { Inode::decode_attributes };
-        let Ok(inode) = decode(key, ino, backing.committed.inline_bytes, &value) else { continue };
+        let key = backing.sealing_key(&found, key);
+        let Ok(inode) = decode(&key, ino, backing.committed.inline_bytes, &found.value) else { continue };
         if room {
             let has_bytes = matches!(inode.content, Content::Inline(_) | Content::Target(_));
             let emptied = !whole && has_bytes && inode.size > 0;
-            let below = matches!(value, Cow::Borrowed(_));
-            insert_node(backing, cache, ino, inode, below).emptied = emptied;
+            insert_node(backing, cache, ino, inode, found.is_below()).emptied = emptied;
         } else {
             cache.attributes.push(ino, inode);
         }
@@ -197,8 +198,8 @@ fn read_dentry(backing: &mut Backing, cache: &mut Cache, dir: InodeNo, name: &st
     }
     let mut key = Vec::with_capacity(32 + name.len());
     backing.keys.dentry(dir, name, &mut key);
-    let value = names_of(backing, cache, dir).get(&[&key])?.into_iter().next().flatten();
-    take_dentry(cache, dir, name, &key, value)
+    let found = backing.get_names(is_below(cache, dir), &[&key])?.into_iter().next().flatten();
+    take_dentry(backing, cache, dir, name, &key, found)
 }
 
 /// Reads the inode of a directory and one of its names with one call: a call to a store at a distance
@@ -217,19 +218,21 @@ fn read_node_and_dentry(
     take_node(backing, cache, dir, &inode_key, inode)?;
     match known_dentry(cache, dir, name)? {
         Some(known) => Ok(known),
-        None => take_dentry(cache, dir, name, &key, value),
+        None => take_dentry(backing, cache, dir, name, &key, value),
     }
 }
 
 fn take_dentry(
+    backing: &Backing,
     cache: &mut Cache,
     dir: InodeNo,
     name: &str,
     key: &[u8],
-    value: Option<Value>,
+    found: Option<Found>,
 ) -> Result<Option<Dentry>> {
-    let below = matches!(value, Some(Cow::Borrowed(_)));
-    let entry = value.map(|value| dentry::decode(key, dir, &value)).transpose()?;
+    let below = found.as_ref().is_some_and(Found::is_below);
+    let decode = |found: Found| dentry::decode(&backing.sealing_key(&found, key), dir, &found.value);
+    let entry = found.map(decode).transpose()?;
     cache.learn_dentry(dir, name, entry, below);
     Ok(entry)
 }
@@ -278,7 +281,7 @@ pub(crate) fn names(
     let (start, end) = (backing.keys.dentries_from(dir, after), backing.keys.dentries_end(dir));
     let (max_entries, max_bytes) =
         (max_entries.min(backing.page_entries()), max_bytes.min(backing.page_bytes()));
-    let found = names_of(backing, cache, dir).scan(&start, &end, max_entries, max_bytes)?;
+    let found = backing.scan_names(is_below(cache, dir), &start, &end, max_entries, max_bytes)?;
     // The names of a large directory would evict all others.
     let node = cache.node(dir);
     let complete = node.and_then(|node| node.dir.as_ref()).is_some_and(|known| known.complete);
@@ -367,7 +370,10 @@ pub(crate) fn extents(
     for index in holes {
         cache.insert_extent(ino, index, Extent::hole());
     }
-    let most = u64::from(backing.limits.max_batch_entries).min((MAX_GET_BYTES / extent_bytes).max(1));
+    // Each layer may have an extent of its own.
+    let layers = 1 + backing.keys.layers_below() as u64;
+    let most =
+        u64::from(backing.limits.max_batch_entries).min((MAX_GET_BYTES / extent_bytes / layers).max(1));
     for batch in fetch.chunks(most as usize) {
         let keys: Vec<Vec<u8>> = batch
             .iter()
@@ -382,9 +388,12 @@ pub(crate) fn extents(
         if values.len() != batch.len() {
             return Err(Error::damaged("store answer", ino.0, "not one value for each key"));
         }
-        for ((index, key), value) in batch.iter().zip(&keys).zip(values) {
-            let extent = match value {
-                Some(value) => check_extent(key, ino, value, *index, extent_bytes, stored_size),
+        for ((index, key), found) in batch.iter().zip(&keys).zip(values) {
+            let extent = match found {
+                Some(found) => {
+                    let key = backing.sealing_key(&found, key);
+                    check_extent(&key, ino, found.value, *index, extent_bytes, stored_size)
+                }
                 None if dense => Err(Error::damaged("extent", ino.0, "missing")),
                 None => Ok(Extent::hole()),
             };
@@ -399,9 +408,9 @@ pub(crate) fn extents(
     Ok(())
 }
 
-/// The layers that hold a directory's names.
-fn names_of<'b>(backing: &'b mut Backing, cache: &Cache, dir: InodeNo) -> Layers<'b> {
-    backing.names(cache.node(dir).is_some_and(|node| node.below))
+/// Whether a directory's own record is the image's.
+fn is_below(cache: &Cache, dir: InodeNo) -> bool {
+    cache.node(dir).is_some_and(|node| node.below)
 }
 
 fn check_extent(

@@ -5,13 +5,15 @@
 //! after another opener has raised the epoch.
 
 pub(crate) mod batch;
+pub(crate) mod chain;
 pub(crate) mod doubt;
 pub(crate) mod journal_view;
 pub(crate) mod overlay;
 
 use self::batch::{Batch, Piece, Tombstone};
+use self::chain::Chain;
 use self::doubt::{Completion, Doubt, Resolved, State};
-use self::overlay::{Layers, Lower, Page};
+use self::overlay::{Found, Layers, Lower, Page, sealing_key};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
@@ -20,8 +22,12 @@ use crate::stored::key::KeySpace;
 use crate::stored::record::journal::Changes;
 use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
-use crate::stored::record::{Value, tombstone};
+use crate::stored::record::tombstone;
+use std::borrow::Cow;
 use std::ops::Range;
+
+/// How often a read is repeated because a tool gives the volume other layers meanwhile.
+const MAX_READS: u32 = 64;
 
 /// The store of a volume, with its layers.
 pub(crate) struct Backing {
@@ -30,6 +36,8 @@ pub(crate) struct Backing {
     pub(crate) keys: KeySpace,
     /// The image that the volume lies on, or is.
     pub(crate) lower: Option<Lower>,
+    /// Inodes from this number on are in the top layer alone, if anywhere.
+    first_inode: u64,
     pub(crate) journal: Journal,
     /// The superblock in the store.
     pub(crate) committed: Superblock,
@@ -40,6 +48,11 @@ pub(crate) struct Backing {
     /// The settings in the store.
     pub(crate) settings: SettingsRecord,
     state: State,
+    /// A tool has put another top layer above the one that an apply was for. The apply was refused,
+    /// and must be made anew.
+    moved: bool,
+    /// The superblock that told of the layers that are read, if a tool changed it after the last apply.
+    read_by: Option<Vec<u8>>,
     /// Something was applied since the last durable apply.
     pub(crate) unsynced: bool,
 }
@@ -67,6 +80,9 @@ impl Backing {
             limits,
             keys,
             lower,
+            first_inode: 0,
+            moved: false,
+            read_by: None,
             journal,
             committed,
             committed_value,
@@ -104,19 +120,96 @@ impl Backing {
         }
     }
 
-    pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.layers(self.asks_store()).get(keys)
+    pub(crate) fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
+        self.get_in(self.asks_store(), keys)
     }
 
-    /// The layers that hold a directory's names: only the image if the directory's own record is
-    /// `below`.
-    pub(crate) fn names(&mut self, below: bool) -> Layers<'_> {
-        self.layers(!below && self.asks_store())
+    /// As [`Backing::get`], for a directory's names: they are only in the image if the directory's own
+    /// record is `below`.
+    pub(crate) fn get_names(&mut self, below: bool, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
+        self.get_in(!below && self.asks_store(), keys)
+    }
+
+    fn get_in(&mut self, with_store: bool, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
+        if !with_store || !self.is_layered() {
+            return self.layers(with_store).get(keys);
+        }
+        // The superblock comes last: if it is as it was, the others were there to be read.
+        let superblock = self.keys.superblock().to_vec();
+        let with_superblock: Vec<&[u8]> = keys.iter().copied().chain([superblock.as_slice()]).collect();
+        for _ in 0..MAX_READS {
+            let outcome = self.layers(true).get(&with_superblock);
+            let found = match outcome {
+                Ok(mut values) => match values.pop() {
+                    Some(found) if values.len() == keys.len() => {
+                        let value = found.map(|found| found.value);
+                        if self.sees(value.as_deref())? {
+                            return Ok(values);
+                        }
+                        continue;
+                    }
+                    _ => return Err(Error::damaged("store answer", 0, "not one value for each key")),
+                },
+                Err(error) => error,
+            };
+            if self.sees_now()? {
+                return Err(found);
+            }
+        }
+        Err(moving())
+    }
+
+    /// Whether records are in layers that a tool may free once the volume stands on others.
+    fn is_layered(&self) -> bool {
+        self.keys.layers_below() > 0 || !self.keys.is_under_its_name()
+    }
+
+    fn sees_now(&mut self) -> Result<bool> {
+        let found = self.store.get(&[self.keys.superblock()])?.into_iter().next().flatten();
+        self.sees(found.as_deref())
+    }
+
+    /// Whether the layers that were read are those of the volume, by a superblock that was read with
+    /// them or after them. If a tool has given it others, these are read from now on; the next apply
+    /// finds out too, and takes them over.
+    fn sees(&mut self, found: Option<&[u8]>) -> Result<bool> {
+        let is_doubtful =
+            |state: &State| matches!(state, State::InDoubt(doubt) if Some(doubt.value.as_slice()) == found);
+        if found == Some(&self.committed_value)
+            || found == self.read_by.as_deref()
+            || is_doubtful(&self.state)
+        {
+            return Ok(true);
+        }
+        let key = self.keys.superblock().to_vec();
+        let mut befores = vec![self.committed.clone()];
+        if let State::InDoubt(doubt) = &self.state {
+            befores.extend(Superblock::decode(&key, &doubt.value));
+        }
+        let changed =
+            found.and_then(|found| befores.iter().find_map(|before| changed_by_tool(before, &key, found)));
+        let Some(changed) = changed else {
+            // What it holds may be freed at any moment.
+            self.state = State::Fenced;
+            return Err(Error::Fenced);
+        };
+        if let Some(chain) = chain::read_beside_others(&mut *self.store, &changed, &self.keys)? {
+            self.set_chain(&chain);
+            self.read_by = found.map(<[u8]>::to_vec);
+        }
+        Ok(false)
+    }
+
+    /// Returns the key under which a record was sealed that was found under `key`.
+    pub(crate) fn sealing_key<'k>(&self, found: &Found, key: &'k [u8]) -> Cow<'k, [u8]> {
+        sealing_key(&self.keys, self.lower.as_ref(), found, key)
     }
 
     fn layers(&mut self, with_store: bool) -> Layers<'_> {
         let store: Option<&mut dyn KvStore> = if with_store { Some(&mut *self.store) } else { None };
-        Layers { store, changes: &self.journal.changes, lower: self.lower.as_mut() }
+        let max_keys = self.limits.max_batch_entries as usize;
+        let (changes, lower) = (&self.journal.changes, self.lower.as_mut());
+        Layers { store, keys: &self.keys, changes, lower, max_keys, first_layer: 0 }
     }
 
     pub(crate) fn scan(
@@ -126,21 +219,54 @@ impl Backing {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>> {
-        self.scan_layers(start, end, max_entries, max_bytes).map(|page| page.entries)
+        self.scan_extents(start, end, max_entries, max_bytes).map(|page| page.entries)
+    }
+
+    /// Scans a directory's names, which are only in the image if the directory's own record is `below`.
+    /// Tells which entries are the image's.
+    pub(crate) fn scan_names(
+        &mut self,
+        below: bool,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Page> {
+        self.scan_layers(!below && self.asks_store(), start, end, max_entries, max_bytes)
     }
 
     /// As [`Backing::scan`], and tells which entries are the image's.
-    pub(crate) fn scan_layers(
+    pub(crate) fn scan_extents(
         &mut self,
         start: &[u8],
         end: &[u8],
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Page> {
-        self.layers(self.asks_store()).scan(start, end, max_entries, max_bytes)
+        self.scan_layers(self.asks_store(), start, end, max_entries, max_bytes)
     }
 
-    /// Scans the store alone, not the image. Tombstones are included.
+    fn scan_layers(
+        &mut self,
+        with_store: bool,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Page> {
+        if !with_store || !self.is_layered() {
+            return self.layers(with_store).scan(start, end, max_entries, max_bytes);
+        }
+        for _ in 0..MAX_READS {
+            let outcome = self.layers(true).scan(start, end, max_entries, max_bytes);
+            if self.sees_now()? {
+                return outcome;
+            }
+        }
+        Err(moving())
+    }
+
+    /// Scans the top layer alone. Tombstones are included.
     pub(crate) fn scan_above(
         &mut self,
         start: &[u8],
@@ -154,13 +280,52 @@ impl Backing {
 
     /// For each mutation in `range`, the tombstone to write instead, if any; empty if nothing lies
     /// below.
+    ///
+    /// # Cost
+    /// Nothing above an image alone. Above other layers, one `get` if something is deleted that they
+    /// may have.
     pub(crate) fn tombstones(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Tombstone>> {
-        let Some(lower) = &mut self.lower else { return Ok(Vec::new()) };
-        let hiding = |key: Option<&[u8]>| match key {
-            Some(key) => Ok(lower.get(key)?.map(|_| tombstone(key))),
-            None => Ok(None),
-        };
-        batch.deletions(range).map(hiding).collect()
+        let layers = self.keys.layers_below();
+        if self.lower.is_none() && layers == 0 {
+            return Ok(Vec::new());
+        }
+        let mut tombstones: Vec<Tombstone> = Vec::with_capacity(range.len());
+        let mut asked: Vec<(usize, Vec<u8>)> = Vec::new();
+        for key in batch.deletions(range) {
+            let Some(key) = key else {
+                tombstones.push(None);
+                continue;
+            };
+            let in_image = match &mut self.lower {
+                Some(lower) => lower.get(&self.keys, key)?.is_some(),
+                None => false,
+            };
+            if layers > 0 && self.may_be_below(key) {
+                asked.push((tombstones.len(), key.to_vec()));
+            }
+            tombstones.push(in_image.then(|| tombstone(key)));
+        }
+        if !asked.is_empty() {
+            let keys: Vec<&[u8]> = asked.iter().map(|(_, key)| key.as_slice()).collect();
+            let found = self.below().get(&keys)?;
+            for ((at, key), found) in asked.iter().zip(found) {
+                if let Some(place) = tombstones.get_mut(*at) {
+                    *place = found.map(|_| tombstone(key));
+                }
+            }
+        }
+        Ok(tombstones)
+    }
+
+    /// Whether a layer below the top one may have a record under this key.
+    fn may_be_below(&self, key: &[u8]) -> bool {
+        let ino = self.keys.split(key).and_then(|(_, rest)| rest.first_chunk::<8>());
+        ino.is_some_and(|ino| u64::from_be_bytes(*ino) < self.first_inode)
+    }
+
+    /// The layers below the top one.
+    fn below(&mut self) -> Layers<'_> {
+        Layers { first_layer: 1, ..self.layers(true) }
     }
 
     /// Fails with [`Error::Fenced`] once another opener has taken the volume over.
@@ -259,8 +424,10 @@ impl Backing {
         let mut value = std::mem::take(&mut self.spare_value);
         let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
         let mut mutations = piece.map_or_else(Vec::new, Piece::mutations);
-        if let Some(lower) = superblock.as_mut().and_then(|superblock| superblock.lower.as_mut()) {
-            lower.written |= !mutations.is_empty();
+        if let Some(superblock) = superblock.as_mut()
+            && !mutations.is_empty()
+        {
+            superblock.set_top_written();
         }
         value.clear();
         if let Some(superblock) = &superblock {
@@ -294,16 +461,58 @@ impl Backing {
                 self.state = State::InDoubt(Doubt { value, settings, completes: None });
                 Err(Error::Store(StoreError::UnknownOutcome))
             }
-            Err(StoreError::Conflict) => {
-                let found = self.store.get(&[key])?.into_iter().next().flatten();
-                if found.as_deref() == Some(&self.committed_value) {
-                    return Err(Error::Store(StoreError::Conflict));
-                }
-                self.state = State::Fenced;
-                Err(Error::Fenced)
-            }
+            Err(StoreError::Conflict) => self.find_who_came(),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Finds out who changed the superblock, after an apply was refused. Fails in any case.
+    #[cold]
+    fn find_who_came(&mut self) -> Result<()> {
+        let key = self.keys.superblock().to_vec();
+        for _ in 0..MAX_READS {
+            let found = self.store.get(&[&key])?.into_iter().next().flatten();
+            if found.as_deref() == Some(&self.committed_value) {
+                return Err(Error::Store(StoreError::Conflict));
+            }
+            let Some(found) =
+                found.as_deref().and_then(|found| changed_by_tool(&self.committed, &key, found))
+            else {
+                self.state = State::Fenced;
+                return Err(Error::Fenced);
+            };
+            if self.take_over_layers(found)? {
+                self.moved = true;
+                return Err(Error::Store(StoreError::Conflict));
+            }
+        }
+        Err(moving())
+    }
+
+    /// Whether the last apply failed because a tool had changed the volume's layers. They are taken
+    /// over: what was refused can be made anew for them.
+    pub(crate) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// Goes on in the layers that a tool has given the volume. What is in memory stays true: only
+    /// where it lies in the store is another place. Returns whether it did: not if the volume has others
+    /// by now.
+    fn take_over_layers(&mut self, superblock: Superblock) -> Result<bool> {
+        let Some(chain) = chain::read_beside_others(&mut *self.store, &superblock, &self.keys)? else {
+            return Ok(false);
+        };
+        self.committed_value = superblock.encode(self.keys.superblock());
+        self.committed = superblock;
+        self.set_chain(&chain);
+        self.read_by = None;
+        Ok(true)
+    }
+
+    /// Reads and writes in these layers from now on.
+    pub(crate) fn set_chain(&mut self, chain: &Chain) {
+        chain.set_in(&mut self.keys);
+        self.first_inode = chain.first_inode;
     }
 
     /// Keeps the completion of a commit whose last apply is in doubt.
@@ -317,13 +526,33 @@ impl Backing {
     /// nothing in memory may change: what is dirty may be stored.
     pub(crate) fn resolve_doubt(&mut self) -> Result<Resolved> {
         let State::InDoubt(doubt) = &self.state else { return Ok(Resolved::NotApplied) };
-        let key = self.keys.superblock();
-        let found = self.store.get(&[key])?.into_iter().next().flatten();
-        let (took, did_not) =
-            (found.as_deref() == Some(&doubt.value), found.as_deref() == Some(&self.committed_value));
+        let doubtful = doubt.value.clone();
+        let key = self.keys.superblock().to_vec();
+        let found = self.store.get(&[&key])?.into_iter().next().flatten();
+        let mut took = found.as_deref() == Some(&doubtful);
+        let mut did_not = found.as_deref() == Some(&self.committed_value);
+        let mut changed = None;
+        if !took && !did_not {
+            // A tool may have changed the layers since, of the one or the other.
+            let change_of = |before: &[u8]| {
+                changed_by_tool(&Superblock::decode(&key, before).ok()?, &key, found.as_deref()?)
+            };
+            let (of_doubtful, of_committed) = (change_of(&doubtful), change_of(&self.committed_value));
+            (took, did_not) = (of_doubtful.is_some(), of_committed.is_some());
+            changed = of_doubtful.or(of_committed);
+        }
         if !took && !did_not {
             self.state = State::Fenced;
             return Err(Error::Fenced);
+        }
+        // If this fails, the doubt remains, and the store is asked again.
+        if let Some(changed) = changed {
+            if !self.take_over_layers(changed)? {
+                return Err(Error::Store(StoreError::UnknownOutcome));
+            }
+        } else if took {
+            self.committed = Superblock::decode(&key, &doubtful)?;
+            self.committed_value = doubtful;
         }
         let State::InDoubt(doubt) = std::mem::replace(&mut self.state, State::Live) else {
             return Ok(Resolved::NotApplied);
@@ -331,8 +560,6 @@ impl Backing {
         if !took {
             return Ok(Resolved::NotApplied);
         }
-        self.committed = Superblock::decode(key, &doubt.value)?;
-        self.committed_value = doubt.value;
         if let Some(settings) = doubt.settings {
             self.settings = settings;
         }
@@ -340,4 +567,19 @@ impl Backing {
         self.unsynced = true;
         Ok(Resolved::Applied(doubt.completes))
     }
+}
+
+/// The error of a read that tools keep away.
+fn moving() -> Error {
+    Error::Store(StoreError::Unavailable("the volume is being moved between layers all the time".to_owned()))
+}
+
+/// Returns the superblock that was found, if it is the one `before` but for its layers: then only a
+/// tool has changed it.
+fn changed_by_tool(before: &Superblock, key: &[u8], found: &[u8]) -> Option<Superblock> {
+    let found = Superblock::decode(key, found).ok()?;
+    let change = |superblock: &Superblock| superblock.layers.map_or(0, |layers| layers.change);
+    let mut same = before.clone();
+    same.set_layers(found.layers);
+    (same == found && change(&found) != change(before)).then_some(found)
 }

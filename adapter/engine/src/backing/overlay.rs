@@ -1,28 +1,31 @@
-//! A store over the image below.
+//! A volume's layers, seen as one: those in the store, and the image below.
 //!
 //! A value above hides the one below, and a tombstone hides that there is one. Only this module
 //! knows: to everything else, it is one volume.
 
 use super::journal_view;
-use crate::error::Result;
-use crate::store::{Entry, KvStore};
+use crate::error::{Error, Result};
+use crate::store::{Entry, KvStore, StoreError};
 use crate::stored::image::Image;
 use crate::stored::key::{KeySpace, tag};
 use crate::stored::record::journal::Changes;
-use crate::stored::record::{Value, is_tombstone};
+use crate::stored::record::{Value, is_tombstone, move_to};
 use crate::types::ImageId;
 use std::borrow::Cow;
-use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::ops::Range;
 
 /// The image below a volume.
 #[derive(Debug, Clone)]
 pub(crate) struct Lower {
     image: Image,
+    /// The keys under which the image's values were sealed.
     keys: KeySpace,
 }
 
 impl Lower {
-    pub(crate) fn new(image: Image, keys: KeySpace) -> Self {
+    pub(crate) fn new(image: Image) -> Self {
+        let keys = KeySpace::new(image.volume());
         Self { image, keys }
     }
 
@@ -30,29 +33,39 @@ impl Lower {
         self.image.id()
     }
 
-    /// Returns the value of a key. The superblock is never found: each volume has its own.
-    pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<&'static [u8]>> {
-        match self.keys.inner(key) {
+    /// Returns the value of a key of the volume. The superblock is never found: each volume has its
+    /// own.
+    pub(crate) fn get(&mut self, volume: &KeySpace, key: &[u8]) -> Result<Option<&'static [u8]>> {
+        match volume.inner(key) {
             None | Some([] | [tag::SUPERBLOCK, ..]) => Ok(None),
             Some(inner) => self.image.get(inner),
         }
     }
 
-    /// Scans as [`KvStore::scan`], over keys of this volume. The answer ends with the range, unless
+    /// Returns the key under which the image's value of a volume's key was sealed.
+    fn sealing_key<'k>(&self, volume: &KeySpace, key: &'k [u8]) -> Cow<'k, [u8]> {
+        match volume.inner(key) {
+            Some(inner) if self.keys.inner(key) != Some(inner) => Cow::Owned(self.keys.outer(inner)),
+            _ => Cow::Borrowed(key),
+        }
+    }
+
+    /// Scans as [`KvStore::scan`], over keys of the volume. The answer ends with the range, unless
     /// the flag says that the limits cut it short.
     fn scan(
         &mut self,
+        volume: &KeySpace,
         start: &[u8],
         end: &[u8],
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<(Vec<Entry>, bool)> {
         let (mut found, mut bytes) = (Vec::new(), 0);
-        let first = self.keys.inner(start).unwrap_or_default();
+        let first = volume.inner(start).unwrap_or_default();
         let mut place = self.image.seek(first)?;
         while let Some((inner, value)) = self.image.record(place)? {
             place += 1;
-            let key = self.keys.outer(inner);
+            let key = volume.outer(inner);
             if !end.is_empty() && key.as_slice() >= end {
                 break;
             }
@@ -64,34 +77,40 @@ impl Lower {
             if full && !found.is_empty() {
                 return Ok((found, true));
             }
-            found.push(Entry { key, value: value.to_vec() });
+            let mut value = value.to_vec();
+            move_value(&self.sealing_key(volume, &key), &key, &mut value);
+            found.push(Entry { key, value });
         }
         Ok((found, false))
     }
 }
 
-/// Reads keys from a store and the image below. `store` is `None` if it is known to hold nothing.
-pub(crate) fn get(
-    store: Option<&mut dyn KvStore>,
-    changes: &Changes,
-    lower: Option<&mut Lower>,
-    keys: &[&[u8]],
-) -> Result<Vec<Option<Value>>> {
-    let above = match store {
-        Some(store) => journal_view::get(store, changes, keys)?,
-        None => vec![None; keys.len()],
-    };
-    let mut values: Vec<Option<Value>> = above.into_iter().map(|value| value.map(Cow::Owned)).collect();
-    if let Some(lower) = lower {
-        for (key, value) in keys.iter().zip(&mut values) {
-            match value {
-                None => *value = lower.get(key)?.map(Cow::Borrowed),
-                Some(above) if is_tombstone(key, above) => *value = None,
-                Some(_) => {}
-            }
-        }
+/// Returns the key under which a record was sealed, which the store or an image has for `key`.
+pub(crate) fn sealing_key<'k>(
+    keys: &KeySpace,
+    lower: Option<&Lower>,
+    found: &Found,
+    key: &'k [u8],
+) -> Cow<'k, [u8]> {
+    match lower {
+        Some(lower) if found.is_below() => lower.sealing_key(keys, key),
+        _ => keys.in_layer(found.layer, key),
     }
-    Ok(values)
+}
+
+/// A record that was found, and the layer that has it: 0 is the top one. The value is borrowed if it
+/// is the image's.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) value: Value,
+    layer: usize,
+}
+
+impl Found {
+    /// Whether it is the image's.
+    pub(crate) fn is_below(&self) -> bool {
+        matches!(self.value, Cow::Borrowed(_))
+    }
 }
 
 /// A page of a scan.
@@ -109,100 +128,262 @@ impl Page {
     }
 }
 
-/// Scans as [`KvStore::scan`], over a store and the image below. `store` is `None` if it is known
-/// to hold nothing. An empty answer means that there is nothing more.
-///
-/// # Cost
-/// Above an image, one call more than the store needs for the page. The store usually has less than
-/// a page, and only an empty answer tells that this is all.
-pub(crate) fn scan(
-    mut store: Option<&mut dyn KvStore>,
-    changes: &Changes,
-    lower: Option<&mut Lower>,
-    start: &[u8],
-    end: &[u8],
-    max_entries: u32,
-    max_bytes: u32,
-) -> Result<Page> {
-    let mut above = |start: &[u8]| match &mut store {
-        Some(store) => journal_view::scan(&mut **store, changes, start, end, max_entries, max_bytes),
-        None => Ok(Vec::new()),
-    };
-    let Some(lower) = lower else { return Ok(Page { entries: above(start)?, below: Vec::new() }) };
-    let (mut start, mut merged, mut bytes) = (start.to_vec(), Page::default(), 0);
-    loop {
-        let above: Vec<Entry> = above(&start)?;
-        let (below, cut) = lower.scan(&start, end, max_entries, max_bytes)?;
-        // Each answer covers the keys up to its last one. An empty one covers the whole range, and
-        // so does one from below that was not cut. Only keys that both cover are known.
-        let last_above = above.last().map(|entry| entry.key.clone());
-        let last_below = below.last().filter(|_| cut).map(|entry| entry.key.clone());
-        let known_to = match (last_above, last_below) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        let before = merged.entries.len();
-        merge(above, below, known_to.as_deref(), max_entries as usize, &mut merged);
-        let next = merged.entries.get(before..).unwrap_or_default();
-        bytes += next.iter().map(|entry| entry.key.len() + entry.value.len()).sum::<usize>();
-        match known_to {
-            // Less than a page is known, or all of it is hidden: go on behind it.
-            Some(last) if merged.entries.len() < max_entries as usize && bytes < max_bytes as usize => {
-                start = [&*last, &[0]].concat();
-            }
-            _ => return Ok(merged),
-        }
-    }
-}
-
-/// Merges two ordered runs, up to the key `known_to`, into a page of at most `max_entries`. Of two
-/// values of one key, the one above wins.
-fn merge(
-    above: Vec<Entry>,
-    below: Vec<Entry>,
-    known_to: Option<&[u8]>,
-    max_entries: usize,
-    merged: &mut Page,
-) {
-    let known = |entry: &Entry| known_to.is_none_or(|last| entry.key.as_slice() <= last);
-    let mut above = above.into_iter().filter(known).peekable();
-    let mut below = below.into_iter().filter(known).peekable();
-    while merged.entries.len() < max_entries {
-        let order = match (above.peek(), below.peek()) {
-            (Some(one), Some(other)) => one.key.cmp(&other.key),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => break,
-        };
-        if order == Ordering::Equal {
-            below.next();
-        }
-        let is_below = order == Ordering::Greater;
-        let next = match is_below {
-            true => below.next(),
-            false => above.next().filter(|entry| !is_tombstone(&entry.key, &entry.value)),
-        };
-        if let Some(entry) = next {
-            merged.entries.push(entry);
-            merged.below.push(is_below);
-        }
-    }
+/// Records of one layer that are not merged yet, in order, with keys and values as the top layer would
+/// have them.
+#[derive(Default)]
+struct Run {
+    entries: VecDeque<Entry>,
+    /// The key from which the layer may have more; `None`: it has not.
+    next: Option<Vec<u8>>,
 }
 
 /// The layers of a volume, for one read.
 pub(crate) struct Layers<'v> {
     /// `None` if the store is known to hold nothing of it.
-    pub(super) store: Option<&'v mut dyn KvStore>,
-    pub(super) changes: &'v Changes,
-    pub(super) lower: Option<&'v mut Lower>,
+    pub(crate) store: Option<&'v mut dyn KvStore>,
+    pub(crate) keys: &'v KeySpace,
+    pub(crate) changes: &'v Changes,
+    pub(crate) lower: Option<&'v mut Lower>,
+    /// Most keys that one `get` of the store takes.
+    pub(crate) max_keys: usize,
+    /// The highest layer that a `get` asks: 0 is the top one.
+    pub(crate) first_layer: usize,
 }
 
 impl Layers<'_> {
-    pub(crate) fn get(self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        get(self.store, self.changes, self.lower, keys)
+    /// Reads keys.
+    ///
+    /// # Cost
+    /// One `get` for the keys in all layers of the store, or more if these are more keys than a `get`
+    /// takes.
+    pub(crate) fn get(mut self, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
+        let in_store = match &mut self.store {
+            Some(store)
+                if self.keys.layers_below() == 0 && self.first_layer == 0 && keys.len() <= self.max_keys =>
+            {
+                let values = journal_view::get(&mut **store, self.changes, keys)?;
+                let found = |value| Found { value: Cow::Owned(value), layer: 0 };
+                values.into_iter().map(|value| value.map(found)).collect()
+            }
+            Some(store) => {
+                let layers = self.first_layer..self.keys.layers_below() + 1;
+                get_layered(&mut **store, self.keys, self.changes, layers, self.max_keys, keys)?
+            }
+            None => keys.iter().map(|_| None).collect(),
+        };
+        let mut values: Vec<Option<Found>> = in_store;
+        let is_layered = self.lower.is_some() || self.keys.layers_below() > 0;
+        if is_layered {
+            let image_layer = self.keys.layers_below() + 1;
+            for (key, found) in keys.iter().zip(&mut values) {
+                match found {
+                    None => {
+                        let below = self.lower.as_mut().map(|lower| lower.get(self.keys, key)).transpose()?;
+                        let value = below.flatten().map(Cow::Borrowed);
+                        *found = value.map(|value| Found { value, layer: image_layer });
+                    }
+                    Some(above) => {
+                        if is_tombstone(&self.keys.in_layer(above.layer, key), &above.value) {
+                            *found = None;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(values)
     }
 
+    /// Scans as [`KvStore::scan`]. An empty answer means that there is nothing more.
+    ///
+    /// # Cost
+    /// One `scan` for each layer of the store. Above an image or another layer, one more for each that
+    /// has anything in the range: a layer usually has less than a page, and only an empty answer tells
+    /// that this is all.
     pub(crate) fn scan(self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Result<Page> {
-        scan(self.store, self.changes, self.lower, start, end, max_entries, max_bytes)
+        self.scan_all(start, end, max_entries, max_bytes, false)
     }
+
+    /// As [`Layers::scan`], and returns tombstones where nothing above them hides them.
+    pub(crate) fn scan_with_tombstones(
+        self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Page> {
+        self.scan_all(start, end, max_entries, max_bytes, true)
+    }
+
+    fn scan_all(
+        mut self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+        tombstones: bool,
+    ) -> Result<Page> {
+        let is_own = self.keys.inner(start).is_none();
+        let (start, end) = (&*self.keys.in_layer(0, start), &*self.keys.in_layer(0, end));
+        if is_own || self.lower.is_none() && self.keys.layers_below() == 0 {
+            // The volume's own records are in no layer.
+            let entries = self.scan_top(start, end, max_entries, max_bytes)?;
+            return Ok(Page { entries, below: Vec::new() });
+        }
+        let layers = 1 + self.keys.layers_below();
+        let image_run = self.lower.as_ref().map(|_| layers);
+        let mut runs: Vec<Run> = (0..layers + usize::from(image_run.is_some()))
+            .map(|_| Run { entries: VecDeque::new(), next: Some(start.to_vec()) })
+            .collect();
+        let (mut merged, mut bytes) = (Page::default(), 0);
+        while merged.entries.len() < max_entries as usize && bytes < max_bytes as usize {
+            for (layer, run) in runs.iter_mut().enumerate() {
+                if run.entries.is_empty()
+                    && let Some(next) = run.next.take()
+                {
+                    *run = self.run(layer, &next, end, max_entries, max_bytes)?;
+                }
+            }
+            let Some((entry, layer)) = next_of(&mut runs) else { break };
+            if tombstones || !is_tombstone(&entry.key, &entry.value) {
+                bytes += entry.key.len() + entry.value.len();
+                merged.entries.push(entry);
+                if image_run.is_some() {
+                    merged.below.push(image_run == Some(layer));
+                }
+            }
+        }
+        Ok(merged)
+    }
+
+    /// Scans the top layer, through the journal.
+    fn scan_top(&mut self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Result<Vec<Entry>> {
+        match &mut self.store {
+            Some(store) => {
+                Ok(journal_view::scan(&mut **store, self.changes, start, end, max_entries, max_bytes)?)
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns a run of a layer: 0 is the top one, the image comes last.
+    fn run(
+        &mut self,
+        layer: usize,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Run> {
+        let behind = |page: &[Entry]| page.last().map(|last| [last.key.as_slice(), &[0]].concat());
+        if layer == 0 {
+            let page = self.scan_top(start, end, max_entries, max_bytes)?;
+            return Ok(Run { next: behind(&page), entries: page.into() });
+        }
+        if layer > self.keys.layers_below() {
+            let Some(lower) = &mut self.lower else { return Ok(Run::default()) };
+            let (page, cut) = lower.scan(self.keys, start, end, max_entries, max_bytes)?;
+            return Ok(Run { next: behind(&page).filter(|_| cut), entries: page.into() });
+        }
+        let Some(store) = &mut self.store else { return Ok(Run::default()) };
+        let (from, to) = self.keys.range_in_layer(layer, start, end);
+        let mut page = store.scan(&from, &to, max_entries, max_bytes)?;
+        for entry in &mut page {
+            let inner = self.keys.inner_of(layer, &entry.key);
+            let inner = inner.ok_or(Error::Store(StoreError::Corrupt(
+                "a scan gave a key outside of its range".to_owned(),
+            )))?;
+            let key = self.keys.outer(inner);
+            move_value(&entry.key, &key, &mut entry.value);
+            entry.key = key;
+        }
+        Ok(Run { next: behind(&page), entries: page.into() })
+    }
+}
+
+/// Makes a value of a layer below one of the top layer. A tombstone stays one.
+pub(crate) fn move_value(from: &[u8], to: &[u8], value: &mut [u8]) {
+    if from != to {
+        move_to(from, to, value);
+    }
+}
+
+/// Reads keys in all layers of the store: each in the highest layer that has it, tombstones included.
+fn get_layered(
+    store: &mut dyn KvStore,
+    keyspace: &KeySpace,
+    changes: &Changes,
+    layers: Range<usize>,
+    max_keys: usize,
+    keys: &[&[u8]],
+) -> Result<Vec<Option<Found>>> {
+    let mut found: Vec<Option<Found>> = keys.iter().map(|_| None).collect();
+    // Key by key, each from above: where a `get` takes few keys, a record of a high layer saves
+    // asking the others.
+    let pairs = (0..keys.len()).flat_map(|at| layers.clone().map(move |layer| (at, layer)));
+    let is_own = |at: usize| keys.get(at).is_some_and(|key| keyspace.inner(key).is_none());
+    let mut wanted = pairs.filter(|(at, layer)| *layer == layers.start || !is_own(*at)).peekable();
+    let mut most = max_keys.max(1);
+    while wanted.peek().is_some() {
+        let asked: Vec<(usize, usize)> = wanted
+            .by_ref()
+            .filter(|(at, _)| found.get(*at).is_some_and(Option::is_none))
+            .take(most)
+            .collect();
+        ask(store, keyspace, changes, keys, &asked, &mut most, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Asks for records in layers with one `get`, and with smaller ones if the answer would be too large.
+fn ask(
+    store: &mut dyn KvStore,
+    keyspace: &KeySpace,
+    changes: &Changes,
+    keys: &[&[u8]],
+    asked: &[(usize, usize)],
+    most: &mut usize,
+    found: &mut [Option<Found>],
+) -> Result<()> {
+    let in_layer = |(at, layer): &(usize, usize)| {
+        keys.get(*at).map(|key| keyspace.in_layer(*layer, key)).unwrap_or_default()
+    };
+    let names: Vec<Cow<'_, [u8]>> = asked.iter().map(in_layer).collect();
+    let borrowed: Vec<&[u8]> = names.iter().map(AsRef::as_ref).collect();
+    match journal_view::get(store, changes, &borrowed) {
+        Ok(values) => {
+            for ((at, layer), value) in asked.iter().zip(values) {
+                if let (Some(place @ None), Some(value)) = (found.get_mut(*at), value) {
+                    *place = Some(Found { value: Cow::Owned(value), layer: *layer });
+                }
+            }
+            Ok(())
+        }
+        Err(StoreError::TooLarge) if asked.len() > 1 => {
+            let (first, rest) = asked.split_at(asked.len() / 2);
+            *most = first.len().max(1);
+            ask(store, keyspace, changes, keys, first, most, found)?;
+            ask(store, keyspace, changes, keys, rest, most, found)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes the next record of merged runs, and the number of the run that has it. Of the values of one key,
+/// the highest one wins.
+fn next_of(runs: &mut [Run]) -> Option<(Entry, usize)> {
+    let mut least: Option<(&[u8], usize)> = None;
+    for (number, run) in runs.iter().enumerate() {
+        let Some(entry) = run.entries.front() else { continue };
+        if least.is_none_or(|(key, _)| entry.key.as_slice() < key) {
+            least = Some((&entry.key, number));
+        }
+    }
+    let (_, from) = least?;
+    let entry = runs.get_mut(from)?.entries.pop_front()?;
+    for run in runs.iter_mut() {
+        if run.entries.front().is_some_and(|other| other.key == entry.key) {
+            run.entries.pop_front();
+        }
+    }
+    Some((entry, from))
 }

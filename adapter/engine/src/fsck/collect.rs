@@ -18,26 +18,27 @@ pub(super) fn collect(store: &mut dyn KvStore, keys: &KeySpace, report: &mut Rep
     let (max_entries, max_bytes) =
         (READDIR_PAGE_ENTRIES.min(limits.max_batch_entries), READDIR_PAGE_BYTES.min(limits.max_batch_bytes));
     let mut picture = Picture::default();
-    let (mut start, end) = keys.volume_range();
     let mut seen = false;
-    loop {
-        let entries = store.scan(&start, &end, max_entries, max_bytes)?;
-        let Some(last) = entries.last() else { break };
-        seen = true;
-        start.clone_from(&last.key);
-        start.push(0);
-        for entry in &entries {
-            let mut found = |invariant: Invariant, what: String| {
-                report.findings.push(Finding { invariant, key: entry.key.clone(), what, path: None });
-            };
-            if entry.key.len() > limits.max_key_bytes as usize
-                || entry.value.len() > limits.max_value_bytes as usize
-            {
-                found(Invariant::KeyForm, "longer than the store's limits".to_owned());
-            }
-            match keys.split(&entry.key) {
-                Some((tag, rest)) => record(&mut picture, keys, tag, rest, entry, &mut found)?,
-                None => found(Invariant::KeyForm, "no tag behind the volume's name".to_owned()),
+    for (mut start, end) in keys.record_ranges() {
+        loop {
+            let entries = store.scan(&start, &end, max_entries, max_bytes)?;
+            let Some(last) = entries.last() else { break };
+            seen = true;
+            start.clone_from(&last.key);
+            start.push(0);
+            for entry in &entries {
+                let mut found = |invariant: Invariant, what: String| {
+                    report.findings.push(Finding { invariant, key: entry.key.clone(), what, path: None });
+                };
+                if entry.key.len() > limits.max_key_bytes as usize
+                    || entry.value.len() > limits.max_value_bytes as usize
+                {
+                    found(Invariant::KeyForm, "longer than the store's limits".to_owned());
+                }
+                match keys.split_any(&entry.key) {
+                    Some((tag, rest)) => record(&mut picture, keys, tag, rest, entry, &mut found)?,
+                    None => found(Invariant::KeyForm, "no tag behind the volume's name".to_owned()),
+                }
             }
         }
     }

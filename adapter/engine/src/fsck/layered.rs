@@ -1,15 +1,15 @@
-//! A store and the image below it, if there is one, as one store. So the rest of a check and of a
-//! repair need not know of images. The invariants about layers are checked here.
+//! A volume's layers and the image below them, if there is one, as one store. So the rest of a check
+//! and of a repair need not know of them. The invariants about what lies below are checked here.
 
 use super::picture::{Above, Picture, inode_number};
 use super::report::{Finding, Invariant, Report};
+use crate::backing::chain::Chain;
 use crate::backing::journal_view;
-use crate::backing::overlay::{self, Lower};
+use crate::backing::overlay::{Found, Layers, Lower, move_value, sealing_key};
 use crate::error::{Error, Result};
 use crate::quota::Used;
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::stored::key::{KeySpace, tag};
-use crate::stored::record::Value;
 use crate::stored::record::dentry::is_storable_name;
 use crate::stored::record::journal::Changes;
 use crate::stored::record::superblock::Superblock;
@@ -19,12 +19,45 @@ use std::collections::BTreeSet;
 
 pub(super) struct Layered<'s> {
     store: &'s mut dyn KvStore,
+    keys: KeySpace,
     lower: Option<Lower>,
+    max_keys: usize,
 }
 
 impl<'s> Layered<'s> {
-    pub(super) fn new(store: &'s mut dyn KvStore, lower: Option<Lower>) -> Self {
-        Layered { store, lower }
+    /// Finds the layers of the volume that `keys` are of.
+    ///
+    /// # Errors
+    /// The store's, and [`Error::Damaged`] if the layers cannot be found.
+    pub(super) fn new(store: &'s mut dyn KvStore, mut keys: KeySpace, lower: Option<Lower>) -> Result<Self> {
+        let max_keys = store.limits()?.max_batch_entries as usize;
+        let value = store.get(&[keys.superblock()])?.into_iter().next().flatten();
+        let superblock = value.and_then(|value| Superblock::decode(keys.superblock(), &value).ok());
+        match superblock {
+            Some(superblock) => Chain::read(store, &superblock, &keys)?.set_in(&mut keys),
+            // Others may live on what has the volume's name.
+            None if store.get(&[&keys.own_layer().header()])?.into_iter().flatten().next().is_some() => {
+                return Err(Error::NoEntry);
+            }
+            None => {}
+        }
+        Ok(Layered { store, keys, lower, max_keys })
+    }
+
+    /// The keys of the volume's records, in its layers.
+    pub(super) fn keys(&self) -> &KeySpace {
+        &self.keys
+    }
+
+    fn layers<'l>(&'l mut self, changes: &'l Changes) -> Layers<'l> {
+        Layers {
+            store: Some(self.store),
+            keys: &self.keys,
+            changes,
+            lower: self.lower.as_mut(),
+            max_keys: self.max_keys,
+            first_layer: 0,
+        }
     }
 
     /// The image below, if there is one.
@@ -46,25 +79,26 @@ impl<'s> Layered<'s> {
             return Ok(());
         }
         let limits = self.store.limits()?;
-        let (mut start, end) = keys.volume_range();
         let (mut written, mut own, mut named) = (false, BTreeSet::new(), BTreeSet::new());
         let mut above = Above::default();
-        loop {
-            let (max_entries, max_bytes) = (limits.max_batch_entries, limits.max_batch_bytes);
-            let page = journal_view::scan(self.store, changes, &start, &end, max_entries, max_bytes)?;
-            let Some(last) = page.last() else { break };
-            start.clone_from(&last.key);
-            start.push(0);
-            for entry in &page {
-                let Some((tag, rest)) = keys.split(&entry.key) else { continue };
-                written |= !matches!(tag, tag::SUPERBLOCK | tag::SETTINGS);
-                if !is_tombstone(&entry.key, &entry.value) {
-                    note_above(&mut above, picture, keys, &entry.key);
-                }
-                match (tag, inode_number(rest)) {
-                    (tag::INODE, Some((ino, _))) => drop(own.insert(ino)),
-                    (tag::DENTRY, Some((ino, _))) => drop(named.insert(ino)),
-                    _ => {}
+        for (mut start, end) in keys.record_ranges() {
+            loop {
+                let (max_entries, max_bytes) = (limits.max_batch_entries, limits.max_batch_bytes);
+                let page = self.scan_store(changes, &start, &end, max_entries, max_bytes)?;
+                let Some(last) = page.last() else { break };
+                start.clone_from(&last.key);
+                start.push(0);
+                for entry in &page {
+                    let Some((tag, rest)) = keys.split_any(&entry.key) else { continue };
+                    written |= !matches!(tag, tag::SUPERBLOCK | tag::SETTINGS);
+                    if !is_tombstone(&entry.key, &entry.value) {
+                        note_above(&mut above, picture, keys, &entry.key);
+                    }
+                    match (tag, inode_number(rest)) {
+                        (tag::INODE, Some((ino, _))) => drop(own.insert(ino)),
+                        (tag::DENTRY, Some((ino, _))) => drop(named.insert(ino)),
+                        _ => {}
+                    }
                 }
             }
         }
@@ -85,6 +119,23 @@ impl<'s> Layered<'s> {
             picture.hidden_names.insert(*ino);
         }
         Ok(())
+    }
+
+    /// Scans what the store has of the volume, without the image. Tombstones of the top layer are
+    /// included if there is no other.
+    fn scan_store(
+        &mut self,
+        changes: &Changes,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>> {
+        if self.keys.layers_below() == 0 {
+            return Ok(journal_view::scan(self.store, changes, start, end, max_entries, max_bytes)?);
+        }
+        let layers = Layers { lower: None, ..self.layers(changes) };
+        Ok(layers.scan(start, end, max_entries, max_bytes)?.entries)
     }
 }
 
@@ -123,9 +174,15 @@ impl KvStore for Layered<'_> {
     }
 
     fn get(&mut self, keys: &[&[u8]]) -> std::result::Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let values = overlay::get(Some(self.store), &Changes::new(), self.lower.as_mut(), keys);
-        let values = values.map_err(to_store_error)?;
-        Ok(values.into_iter().map(|value| value.map(Value::into_owned)).collect())
+        let found = self.layers(&Changes::new()).get(keys).map_err(to_store_error)?;
+        let value = |(key, found): (&&[u8], Option<Found>)| {
+            let found = found?;
+            let from = sealing_key(&self.keys, self.lower.as_ref(), &found, key).into_owned();
+            let mut value = found.value.into_owned();
+            move_value(&from, key, &mut value);
+            Some(value)
+        };
+        Ok(keys.iter().zip(found).map(value).collect())
     }
 
     fn scan(
@@ -135,8 +192,8 @@ impl KvStore for Layered<'_> {
         max_entries: u32,
         max_bytes: u32,
     ) -> std::result::Result<Vec<Entry>, StoreError> {
-        let lower = self.lower.as_mut();
-        overlay::scan(Some(self.store), &Changes::new(), lower, start, end, max_entries, max_bytes)
+        self.layers(&Changes::new())
+            .scan(start, end, max_entries, max_bytes)
             .map(|page| page.entries)
             .map_err(to_store_error)
     }
@@ -147,15 +204,20 @@ impl KvStore for Layered<'_> {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> std::result::Result<(), StoreError> {
-        let mut tombstones = Vec::new();
-        for mutation in mutations {
-            tombstones.push(match (mutation, &mut self.lower) {
-                (Mutation::Delete { key }, Some(lower)) => {
-                    lower.get(key).map_err(to_store_error)?.map(|_| tombstone(key))
-                }
-                _ => None,
-            });
-        }
+        let deleted: Vec<&[u8]> = mutations
+            .iter()
+            .filter_map(|mutation| if let Mutation::Delete { key } = mutation { Some(*key) } else { None })
+            .collect();
+        let changes = Changes::new();
+        let below = Layers { first_layer: 1, ..self.layers(&changes) };
+        let mut found = below.get(&deleted).map_err(to_store_error)?.into_iter();
+        let tombstones: Vec<_> = mutations
+            .iter()
+            .map(|mutation| match mutation {
+                Mutation::Delete { key } => found.next().flatten().map(|_| tombstone(key)),
+                Mutation::Put { .. } => None,
+            })
+            .collect();
         let hiding = mutations.iter().zip(&tombstones).map(|(mutation, value)| match (*mutation, value) {
             (Mutation::Delete { key }, Some(value)) => Mutation::Put { key, value },
             (mutation, _) => mutation,

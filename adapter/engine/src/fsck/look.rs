@@ -25,12 +25,13 @@ pub(super) fn check_exists(store: &mut dyn KvStore, keys: &KeySpace) -> Result<(
 
 /// Reads the volume and finds what is wrong with it. Fails if its superblock can be read and names
 /// another image.
-pub(super) fn look(store: &mut Layered<'_>, keys: &KeySpace) -> Result<(Picture, Report)> {
+pub(super) fn look(store: &mut Layered<'_>) -> Result<(Picture, Report)> {
     let mut report = Report::default();
+    let keys = &store.keys().clone();
     let journalled = committed(store, keys, &mut report)?;
     let mut changes = journalled.clone();
-    if store.image().is_some() {
-        // The view lies above the image, where a hidden record is just missing.
+    if store.image().is_some() || keys.layers_below() > 0 {
+        // The view lies above the layers, where a hidden record is just missing.
         let is_hidden = |key: &[u8], value: &Option<Vec<u8>>| {
             value.as_ref().is_some_and(|value| is_tombstone(key, value))
         };

@@ -26,7 +26,7 @@ use self::layered::Layered;
 use self::look::{check_exists, look};
 use crate::backing::overlay::Lower;
 use crate::error::Result;
-use crate::opening::checks::{check_same_name, check_volume_name};
+use crate::opening::checks::check_volume_name;
 use crate::store::KvStore;
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
@@ -47,7 +47,7 @@ use crate::stored::key::KeySpace;
 pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
     check_volume_name(volume)?;
     let keys = KeySpace::new(volume);
-    look(&mut Layered::new(store, None), &keys).map(|(_, report)| report)
+    look(&mut Layered::new(store, keys, None)?).map(|(_, report)| report)
 }
 
 /// As [`fsck`], for a volume that lies on an image: checks the tree that both make together.
@@ -56,9 +56,8 @@ pub fn fsck(store: &mut dyn KvStore, volume: &str) -> Result<Report> {
 /// As there, and [`crate::Error::OtherImage`] for a volume that lies on another image, or on none.
 pub fn fsck_overlay(store: &mut dyn KvStore, volume: &str, image: Image) -> Result<Report> {
     check_volume_name(volume)?;
-    check_same_name(&image, volume)?;
     let keys = KeySpace::new(volume);
     check_exists(store, &keys)?;
-    let lower = Lower::new(image, keys.clone());
-    look(&mut Layered::new(store, Some(lower)), &keys).map(|(_, report)| report)
+    let lower = Lower::new(image);
+    look(&mut Layered::new(store, keys, Some(lower))?).map(|(_, report)| report)
 }

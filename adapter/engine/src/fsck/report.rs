@@ -59,6 +59,13 @@ pub enum Invariant {
     /// 22: there are settings exactly where the superblock says so, and of the generation that it
     /// says: else nobody opens the volume.
     Settings = 22,
+    /// 23: every layer that a volume or a layer stands on is there and frozen, and stands on the same
+    /// ones itself; a top layer is that of one volume.
+    Chain = 23,
+    /// 24: a layer counts exactly what stands directly on it.
+    Users = 24,
+    /// 25: the list of garbage names exactly the layers that nobody stands on.
+    Garbage = 25,
 }
 
 impl Invariant {

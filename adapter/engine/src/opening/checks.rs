@@ -17,16 +17,17 @@ pub(crate) fn check_volume_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fails if a volume has lost its superblock: making a new volume would bury the rest.
-pub(super) fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<()> {
+/// Fails if a volume has lost its superblock: making a new volume would bury the rest. Returns whether
+/// the name is free: others may live on the records of a volume that had it.
+pub(super) fn check_new(store: &mut dyn KvStore, keys: &KeySpace) -> Result<bool> {
     let mut root = Vec::new();
     keys.inode(InodeNo::ROOT, &mut root);
-    match store.get(&[&root])?.into_iter().next().flatten() {
-        Some(_) => {
-            Err(Error::damaged("superblock", 0, "missing, though there is a root; a repair can make it"))
-        }
-        None => Ok(()),
+    let mut values = store.get(&[&root, &keys.own_layer().header()])?.into_iter();
+    let (root, layer) = (values.next().flatten(), values.next().flatten());
+    if root.is_some() && layer.is_none() {
+        return Err(Error::damaged("superblock", 0, "missing, though there is a root; a repair can make it"));
     }
+    Ok(layer.is_none())
 }
 
 /// The stored values that describe a volume as a whole: its superblock and its settings.

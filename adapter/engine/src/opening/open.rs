@@ -78,7 +78,7 @@ impl Volume {
         let (superblock, value) = image.superblock_value()?;
         let limits = NoStore.limits()?;
         let room = check_fit(&superblock, &limits)?;
-        let lower = Some(Lower::new(image, keys.clone()));
+        let lower = Some(Lower::new(image));
         let committed = (superblock, value.to_vec(), SettingsRecord::default());
         let mut backing = Backing::new(Box::new(NoStore), limits, keys, lower, committed);
         backing.unsynced = false;
@@ -97,12 +97,19 @@ impl Volume {
         let limits = store.limits()?;
         check_limits(&limits)?;
         let keys = KeySpace::new(&options.volume);
-        let committed = take_over(&mut *store, &mut *clock, &keys, &options, &limits, image.as_mut())?;
-        let room = check_fit(&committed.0, &limits)?;
-        let lower = image.map(|image| Lower::new(image, keys.clone()));
-        let backing = Backing::new(store, limits, keys, lower, committed);
+        let taken = take_over(&mut *store, &mut *clock, &keys, &options, &limits, image.as_mut())?;
+        let room = check_fit(&taken.superblock, &limits)?;
+        let is_read_only = taken.superblock.is_read_only();
+        let committed = (taken.superblock, taken.value, taken.settings);
+        let mut backing = Backing::new(store, limits, keys, image.map(Lower::new), committed);
+        backing.set_chain(&taken.chain);
         let mut volume = Self::new(clock, options, backing, room);
         volume.adopt_scrubbing();
+        if is_read_only {
+            volume.backing.unsynced = false;
+            volume.read_only = true;
+            return Ok(volume);
+        }
         volume.recover_journal()?;
         volume.load_pending()?;
         volume.recount()?;

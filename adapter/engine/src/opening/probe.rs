@@ -5,7 +5,6 @@ use crate::error::Result;
 use crate::store::KvStore;
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
-use crate::types::ImageId;
 use crate::volume::room::{check_fit, check_limits};
 
 /// Returns whether a store holds a volume of this name that [`Volume::open`](crate::Volume::open)
@@ -27,18 +26,20 @@ pub fn probe(store: &mut dyn KvStore, volume: &str) -> Result<bool> {
 /// # Errors
 /// As [`Volume::open_overlay`](crate::Volume::open_overlay).
 pub fn probe_overlay(store: &mut dyn KvStore, volume: &str, image: &Image) -> Result<bool> {
-    check_same_name(image, volume)?;
-    look_at(store, volume, Some(image.id()))
+    look_at(store, volume, Some(image))
 }
 
-fn look_at(store: &mut dyn KvStore, volume: &str, image: Option<&ImageId>) -> Result<bool> {
+fn look_at(store: &mut dyn KvStore, volume: &str, image: Option<&Image>) -> Result<bool> {
     check_volume_name(volume)?;
     let limits = store.limits()?;
     check_limits(&limits)?;
     let keys = KeySpace::new(volume);
     let heads = Heads::read(store, &keys)?;
-    let Some(value) = &heads.superblock else { return check_new(store, &keys).map(|()| false) };
-    let superblock = decode_usable(keys.superblock(), value, image)?;
+    let Some(value) = &heads.superblock else {
+        image.map_or(Ok(()), |image| check_same_name(image, volume))?;
+        return check_new(store, &keys).map(|_| false);
+    };
+    let superblock = decode_usable(keys.superblock(), value, image.map(Image::id))?;
     check_fit(&superblock, &limits)?;
     heads.settings(&keys, &superblock).map(|_| true)
 }

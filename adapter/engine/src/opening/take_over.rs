@@ -1,12 +1,14 @@
 //! Takes a volume over, to become its only writer, or makes it.
 
 use super::checks::{Heads, check_new, check_same_name, decode_usable};
+use crate::backing::chain::{Chain, layers_of, new_layer, read_beside_others};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
 use crate::stored::record::inode::{Content, Inode};
+use crate::stored::record::layer::LayerHeader;
 use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
 use crate::types::{Clock, InodeNo, Kind, Timestamp};
@@ -16,7 +18,17 @@ use xxhash_rust::xxh64::xxh64;
 /// Attempts to open against others that open at the same time.
 pub(super) const OPEN_ATTEMPTS: u32 = 16;
 
-/// Becomes the only writer: raises the epoch of the volume, or makes one.
+/// A volume that was taken over.
+pub(super) struct Taken {
+    pub(super) superblock: Superblock,
+    /// Its value in the store.
+    pub(super) value: Vec<u8>,
+    pub(super) settings: SettingsRecord,
+    pub(super) chain: Chain,
+}
+
+/// Becomes the only writer: raises the epoch of the volume, or makes one. A volume that takes no
+/// writer is left as it is.
 pub(super) fn take_over(
     store: &mut dyn KvStore,
     clock: &mut dyn Clock,
@@ -24,39 +36,47 @@ pub(super) fn take_over(
     options: &Options,
     limits: &Limits,
     mut image: Option<&mut Image>,
-) -> Result<(Superblock, Vec<u8>, SettingsRecord)> {
-    if let Some(image) = &image {
-        check_same_name(image, &options.volume)?;
-    }
+) -> Result<Taken> {
     let key = keys.superblock().to_vec();
     for attempt in 0..OPEN_ATTEMPTS {
         let heads = Heads::read(store, keys)?;
         let found = &heads.superblock;
-        let (mut superblock, root) = match found {
+        let (mut superblock, chain, records) = match found {
             Some(value) => {
                 let mut superblock = decode_usable(&key, value, image.as_deref().map(Image::id))?;
                 // An opener that cannot use the volume must not take it from its writer.
                 check_fit(&superblock, limits)?;
+                let Some(chain) = read_beside_others(store, &superblock, keys)? else { continue };
+                if superblock.is_read_only() {
+                    let settings = heads.settings(keys, &superblock)?;
+                    return Ok(Taken { superblock, value: value.clone(), settings, chain });
+                }
                 superblock.take_over();
-                (superblock, None)
+                (superblock, chain, Vec::new())
             }
             None => {
-                check_new(store, keys)?;
+                let is_free = check_new(store, keys)?;
                 let now = clock.now();
                 let uuid = make_uuid(options, now);
-                if let Some(image) = &mut image {
-                    let superblock = image.superblock()?.above(image.id().clone(), uuid);
-                    check_fit(&superblock, limits)?;
-                    (superblock, None)
+                let mut superblock = if let Some(image) = &mut image {
+                    check_same_name(image, &options.volume)?;
+                    image.superblock()?.above(image.id().clone(), uuid)
                 } else {
                     let (extent_bytes, inline_bytes) = fitting_sizes(options, limits);
-                    let superblock = Superblock::new(uuid, extent_bytes, inline_bytes);
+                    Superblock::new(uuid, extent_bytes, inline_bytes)
+                };
+                let (chain, mut records) = first_layer(&mut superblock, keys, is_free);
+                check_fit(&superblock, limits)?;
+                if image.is_none() {
                     let root = Inode::new(Kind::Directory, InodeNo::ROOT, now, Content::None);
                     let (mut key, mut value) = (Vec::new(), Vec::new());
+                    let mut keys = keys.clone();
+                    chain.set_in(&mut keys);
                     keys.inode(InodeNo::ROOT, &mut key);
                     root.encode(&key, &mut value);
-                    (superblock, Some((key, value)))
+                    records.push((key, value));
                 }
+                (superblock, chain, records)
             }
         };
         let settings = match heads.settings(keys, &superblock) {
@@ -70,18 +90,36 @@ pub(super) fn take_over(
         }
         let value = superblock.encode(&key);
         let mut mutations = vec![Mutation::Put { key: &key, value: &value }];
-        if let Some((key, value)) = &root {
-            mutations.push(Mutation::Put { key, value });
-        }
-        let guard = Guard { key: &key, expected: found.as_deref() };
-        match store.apply(&[guard], &mutations, Durability::Buffered) {
-            Ok(()) => return Ok((superblock, value, settings)),
+        mutations.extend(records.iter().map(|(key, value)| Mutation::Put { key, value }));
+        let mut guards = vec![Guard { key: &key, expected: found.as_deref() }];
+        // Of a new volume, nothing may be there.
+        guards.extend(records.iter().map(|(key, _)| Guard { key, expected: None }));
+        match store.apply(&guards, &mutations, Durability::Buffered) {
+            Ok(()) => return Ok(Taken { superblock, value, settings, chain }),
             // Another opener was faster, or this one succeeded without knowing it: look again.
             Err(StoreError::Conflict | StoreError::UnknownOutcome) => {}
             Err(error) => return Err(error.into()),
         }
     }
     Err(Error::Store(StoreError::Unavailable("others keep opening the volume".to_owned())))
+}
+
+/// Returns the layer of a new volume, with the records that make it. It is the one under the volume's
+/// name if that is free: others may live on records that are there.
+fn first_layer(
+    superblock: &mut Superblock,
+    keys: &KeySpace,
+    is_free: bool,
+) -> (Chain, Vec<(Vec<u8>, Vec<u8>)>) {
+    if is_free {
+        return (Chain { top: keys.own_layer(), below: Vec::new(), first_inode: 0 }, Vec::new());
+    }
+    let header = LayerHeader::top(superblock.next_inode, Vec::new());
+    let layer = new_layer(&[&superblock.uuid]);
+    superblock.set_layers(Some(layers_of(&layer, superblock.lower.is_none())));
+    let key = layer.header();
+    let value = header.encode(&key);
+    (Chain { top: layer, below: Vec::new(), first_inode: header.first_inode }, vec![(key, value)])
 }
 
 /// Makes a volume's uuid of its name and the time: the engine has no randomness.

@@ -5,6 +5,7 @@
 //! volume. After a cut before that, the next opener counts again. Files that share extents with the
 //! image are then noted one after the other. One that is not noted is charged for all its extents.
 
+use crate::backing::Backing;
 use crate::error::{Error, Result};
 use crate::quota::Used;
 use crate::store::{Durability, StoreError};
@@ -41,9 +42,13 @@ impl Volume {
         // Every apply from here on carries the counts.
         self.backing.committed.set_recounted(recount.used);
         self.pending.superblock.set_recounted(recount.used);
-        let mut superblock = self.backing.committed.clone();
-        superblock.seq = superblock.seq.saturating_add(1);
-        match self.backing.apply_superblock(superblock, Durability::Buffered) {
+        let outcome = self.repeat_if_moved(|volume| {
+            let mut superblock = volume.backing.committed.clone();
+            superblock.seq = superblock.seq.saturating_add(1);
+            superblock.set_recounted(recount.used);
+            volume.backing.apply_superblock(superblock, Durability::Buffered)
+        });
+        match outcome {
             Ok(()) => self.pending.superblock = self.backing.committed.clone(),
             Err(Error::Store(StoreError::QuotaExceeded | StoreError::UnknownOutcome)) => return Ok(()),
             Err(error) => return Err(error),
@@ -122,8 +127,11 @@ impl Volume {
             let below = all.saturating_sub(*own);
             let mut key = Vec::new();
             self.backing.keys.inode(*ino, &mut key);
-            let in_image =
-                self.backing.lower.as_mut().map(|lower| lower.get(&key)).transpose()?.flatten().is_some();
+            let Backing { lower, keys, .. } = &mut self.backing;
+            let in_image = match lower {
+                Some(lower) => lower.get(keys, &key)?.is_some(),
+                None => false,
+            };
             if below == 0 || !in_image {
                 continue;
             }

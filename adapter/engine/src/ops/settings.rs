@@ -48,12 +48,14 @@ impl Volume {
         }
         let before = self.quota();
         let record = self.backing.settings.with(settings);
-        let mut superblock = self.backing.committed.clone();
-        superblock.seq = superblock.seq.saturating_add(1);
-        superblock.set_quota(settings.quota);
-        check_settings_fit(&record, &superblock, &self.backing.keys, &self.backing.limits)?;
+        check_settings_fit(&record, &self.backing.committed, &self.backing.keys, &self.backing.limits)?;
         self.count_by(settings.quota);
-        let outcome = self.backing.apply_settings(superblock, record, Durability::Durable);
+        let outcome = self.repeat_if_moved(|volume| {
+            let mut superblock = volume.backing.committed.clone();
+            superblock.seq = superblock.seq.saturating_add(1);
+            superblock.set_quota(settings.quota);
+            volume.backing.apply_settings(superblock, record.clone(), Durability::Durable)
+        });
         match &outcome {
             Ok(()) => {
                 self.backing.unsynced = false;
@@ -76,10 +78,13 @@ impl Volume {
         if record.says_what(&self.backing.settings) {
             return Ok(());
         }
-        let mut superblock = self.backing.committed.clone();
-        superblock.seq = superblock.seq.saturating_add(1);
-        check_settings_fit(&record, &superblock, &self.backing.keys, &self.backing.limits)?;
-        match self.backing.apply_settings(superblock, record, Durability::Buffered) {
+        check_settings_fit(&record, &self.backing.committed, &self.backing.keys, &self.backing.limits)?;
+        let outcome = self.repeat_if_moved(|volume| {
+            let mut superblock = volume.backing.committed.clone();
+            superblock.seq = superblock.seq.saturating_add(1);
+            volume.backing.apply_settings(superblock, record.clone(), Durability::Buffered)
+        });
+        match outcome {
             // It counts for this opener all the same, and a full volume must open, to be emptied.
             Err(Error::Store(StoreError::QuotaExceeded | StoreError::UnknownOutcome)) => Ok(()),
             outcome => outcome,

@@ -1,15 +1,22 @@
 //! The encoding of keys.
 //!
 //! A key is the length of the volume's name (one byte), the name, a tag, and the fields of the tag.
-//! Numbers are big-endian, so that a directory's entries and a file's extents lie in order.
+//! Numbers are big-endian, so that a directory's entries and a file's extents lie in order. Records of
+//! a layer have the layer's name in the place of the volume's.
 
+use super::layer_name::LayerName;
 use crate::types::{ExtentIndex, InodeNo};
+use std::borrow::Cow;
 
 /// Tags of records, the byte after the volume's name.
 pub(crate) mod tag {
     pub(crate) const SUPERBLOCK: u8 = 0x00;
     pub(crate) const SETTINGS: u8 = 0x01;
     pub(crate) const JOURNAL: u8 = 0x02;
+    /// What a layer is: in front of its records.
+    pub(crate) const LAYER: u8 = 0x03;
+    /// Under no volume: a layer that is to be freed.
+    pub(crate) const GARBAGE: u8 = 0x04;
     pub(crate) const INODE: u8 = 0x10;
     pub(crate) const DENTRY: u8 = 0x11;
     pub(crate) const EXTENT: u8 = 0x20;
@@ -22,26 +29,88 @@ pub(crate) mod tag {
 /// Builds the keys of one volume.
 #[derive(Debug, Clone)]
 pub(crate) struct KeySpace {
-    prefix: Vec<u8>,
+    /// The start of the keys of the volume's own records: superblock, settings, journal.
+    head: Vec<u8>,
     /// Kept because every commit needs it.
     superblock: Vec<u8>,
+    /// The start of the keys of all other records, in the volume's top layer. The same as `head` in a
+    /// volume that has no layers.
+    prefix: Vec<u8>,
+    /// The same of the layers below, from above.
+    below: Vec<Vec<u8>>,
+    /// The same of layers that were the top one before. Keys that were built then are still in use.
+    former: Vec<Vec<u8>>,
 }
 
+/// Most former top layers whose keys are known: no key is in use for as long.
+const MAX_FORMER: usize = 64;
+
 impl KeySpace {
-    /// Makes the keys of `volume`, which has at most 255 bytes: opening checks that.
+    /// Makes the keys of `volume`, which has at most 255 bytes: opening checks that. Its records lie
+    /// under its name.
     pub(crate) fn new(volume: &str) -> Self {
-        let bytes = volume.as_bytes();
-        let length = bytes.len().min(usize::from(u8::MAX));
-        let mut prefix = Vec::with_capacity(1 + length);
-        prefix.push(u8::try_from(length).unwrap_or(u8::MAX));
-        prefix.extend_from_slice(bytes.get(..length).unwrap_or(bytes));
-        let mut superblock = prefix.clone();
+        let head = LayerName::named(volume).prefix();
+        let mut superblock = head.clone();
         superblock.push(tag::SUPERBLOCK);
-        Self { prefix, superblock }
+        Self { prefix: head.clone(), head, superblock, below: Vec::new(), former: Vec::new() }
+    }
+
+    /// Puts the records into these layers, from the top one down.
+    pub(crate) fn set_layers(&mut self, top: &LayerName, below: &[LayerName]) {
+        let before = std::mem::replace(&mut self.prefix, top.prefix());
+        if before != self.prefix {
+            if self.former.len() >= MAX_FORMER {
+                self.former.remove(0);
+            }
+            self.former.push(before);
+        }
+        self.below = below.iter().map(LayerName::prefix).collect();
+    }
+
+    /// The layer under the volume's name.
+    pub(crate) fn own_layer(&self) -> LayerName {
+        LayerName::of_prefix(&self.head).unwrap_or(LayerName::Named(String::new()))
+    }
+
+    /// The number of layers in the store below the top one.
+    pub(crate) fn layers_below(&self) -> usize {
+        self.below.len()
+    }
+
+    /// Whether the volume's own records and all others have the same start.
+    pub(crate) fn is_under_its_name(&self) -> bool {
+        self.head == self.prefix
+    }
+
+    /// Returns the key under which a layer has the record of `key`: the top layer is 0. A layer that
+    /// is not there counts as the top one. A key of the volume's own records stays as it is.
+    pub(crate) fn in_layer<'k>(&self, layer: usize, key: &'k [u8]) -> Cow<'k, [u8]> {
+        let prefix = layer.checked_sub(1).and_then(|at| self.below.get(at)).unwrap_or(&self.prefix);
+        match self.inner(key) {
+            Some(inner) if !key.starts_with(prefix) => Cow::Owned([prefix.as_slice(), inner].concat()),
+            _ => Cow::Borrowed(key),
+        }
+    }
+
+    /// Returns the range of keys of a layer below that has the records between two keys of the top
+    /// layer. The end of a range may lie behind all keys of the top layer.
+    pub(crate) fn range_in_layer(&self, layer: usize, start: &[u8], end: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let mut last = self.in_layer(layer, &self.prefix).into_owned();
+        if let Some(byte) = last.last_mut() {
+            // A layer's name ends in a byte of UTF-8 or of its number, which is never the highest.
+            *byte = byte.saturating_add(1);
+        }
+        let end = if self.inner(end).is_some() { self.in_layer(layer, end).into_owned() } else { last };
+        (self.in_layer(layer, start).into_owned(), end)
     }
 
     fn start(&self, tag: u8, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.prefix);
+        out.push(tag);
+    }
+
+    fn start_own(&self, tag: u8, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.head);
         out.push(tag);
     }
 
@@ -51,8 +120,8 @@ impl KeySpace {
 
     /// Returns the key of the settings.
     pub(crate) fn settings(&self) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.prefix.len() + 1);
-        self.start(tag::SETTINGS, &mut key);
+        let mut key = Vec::with_capacity(self.head.len() + 1);
+        self.start_own(tag::SETTINGS, &mut key);
         key
     }
 
@@ -85,26 +154,47 @@ impl KeySpace {
 
     /// Builds the key of a journal's commit record, which lies before its parts.
     pub(crate) fn journal_commit(&self, out: &mut Vec<u8>) {
-        self.start(tag::JOURNAL, out);
+        self.start_own(tag::JOURNAL, out);
     }
 
     pub(crate) fn journal_part(&self, index: u64, out: &mut Vec<u8>) {
-        self.start(tag::JOURNAL, out);
+        self.start_own(tag::JOURNAL, out);
         out.extend_from_slice(&index.to_be_bytes());
     }
 
     /// The range of a journal's parts.
     pub(crate) fn journal_parts(&self) -> (Vec<u8>, Vec<u8>) {
         let (mut start, mut end) = (Vec::new(), Vec::new());
-        self.start(tag::JOURNAL, &mut start);
+        self.start_own(tag::JOURNAL, &mut start);
         start.push(0);
-        self.start(tag::JOURNAL + 1, &mut end);
+        self.start_own(tag::JOURNAL + 1, &mut end);
         (start, end)
     }
 
-    /// Returns a key without the volume's name, if it is one of this volume.
+    /// Returns a key without the name of its layer, if it is one of the volume's top layer, or of one
+    /// that was.
     pub(crate) fn inner<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
-        key.strip_prefix(self.prefix.as_slice())
+        key.strip_prefix(self.prefix.as_slice()).or_else(|| self.inner_of_former(key))
+    }
+
+    fn inner_of_former<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        let inner = self.former.iter().find_map(|prefix| key.strip_prefix(prefix.as_slice()))?;
+        // The volume's own records are not in any layer, though they may have the same start.
+        inner.first().is_some_and(|tag| *tag > tag::LAYER).then_some(inner)
+    }
+
+    /// As [`KeySpace::inner`], for a key of a layer below.
+    pub(crate) fn inner_of<'k>(&self, layer: usize, key: &'k [u8]) -> Option<&'k [u8]> {
+        match layer.checked_sub(1) {
+            None => self.inner(key),
+            Some(at) => key.strip_prefix(self.below.get(at)?.as_slice()),
+        }
+    }
+
+    /// Splits a key of the volume's own records into its tag and the bytes behind it.
+    pub(crate) fn split_own<'k>(&self, key: &'k [u8]) -> Option<(u8, &'k [u8])> {
+        let (tag, rest) = key.strip_prefix(self.head.as_slice())?.split_first()?;
+        Some((*tag, rest))
     }
 
     /// Returns a key of this volume from what [`KeySpace::inner`] returned.
@@ -144,18 +234,30 @@ impl KeySpace {
 
     /// The range of all keys that start with the volume's name, of any form.
     pub(crate) fn volume_range(&self) -> (Vec<u8>, Vec<u8>) {
-        let (start, mut end) = (self.prefix.clone(), self.prefix.clone());
-        // The last byte is one of UTF-8, or the length of an empty name: never the highest one.
-        if let Some(last) = end.last_mut() {
-            *last = last.saturating_add(1);
+        range_of(&self.head)
+    }
+
+    /// The ranges of the volume's records: its own, and those of its top layer, of any form. One
+    /// range if both lie under one name.
+    pub(crate) fn record_ranges(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        if self.is_under_its_name() {
+            return vec![self.volume_range()];
         }
-        (start, end)
+        let (mut own_end, mut start) = (Vec::new(), Vec::new());
+        self.start_own(tag::LAYER, &mut own_end);
+        self.start(tag::GARBAGE, &mut start);
+        vec![(self.head.clone(), own_end), (start, range_of(&self.prefix).1)]
     }
 
     /// Splits a key of this volume into its tag and the bytes behind it.
     pub(crate) fn split<'k>(&self, key: &'k [u8]) -> Option<(u8, &'k [u8])> {
         let (tag, rest) = self.inner(key)?.split_first()?;
         Some((*tag, rest))
+    }
+
+    /// Splits a key of this volume, be it one of its own records or of its top layer.
+    pub(crate) fn split_any<'k>(&self, key: &'k [u8]) -> Option<(u8, &'k [u8])> {
+        self.split(key).or_else(|| self.split_own(key))
     }
 
     /// Returns the index in the key of an extent of `ino`.
@@ -176,6 +278,17 @@ impl KeySpace {
             _ => None,
         }
     }
+}
+
+/// The range of all keys with a prefix.
+pub(crate) fn range_of(prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let mut end = prefix.to_vec();
+    // The last byte is one of UTF-8 or of a layer's number, or the length of an empty name: never the
+    // highest one.
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    (prefix.to_vec(), end)
 }
 
 #[cfg(test)]

@@ -41,18 +41,23 @@ impl Volume {
 
     fn try_commit(&mut self, level: Durability) -> Result<()> {
         debug_assert_eq!(self.pending.placing, None, "bytes that are not in their place yet would be stored");
-        let mut outcome = self.commit_once(level);
+        let mut outcome = self.commit_in_layers(level);
         // The next attempt resolves the doubt first, and repeats only what was not applied.
         for _ in 0..DOUBT_ATTEMPTS {
             if outcome != Err(Error::Store(StoreError::UnknownOutcome)) {
                 break;
             }
-            outcome = self.commit_once(level);
+            outcome = self.commit_in_layers(level);
         }
         if outcome.as_ref().is_err_and(Error::is_store_full) && self.free_the_store() {
-            outcome = self.commit_once(level);
+            outcome = self.commit_in_layers(level);
         }
         outcome
+    }
+
+    /// Commits, and again if a tool has changed the volume's layers meanwhile.
+    fn commit_in_layers(&mut self, level: Durability) -> Result<()> {
+        self.repeat_if_moved(|volume| volume.commit_once(level))
     }
 
     /// Frees room in a full store: deletes the waiting garbage, and lets the next commit delete
@@ -109,6 +114,7 @@ impl Volume {
         superblock.incompat = self.backing.committed.incompat;
         superblock.set_settings(self.backing.committed.settings);
         superblock.lower.clone_from(&self.backing.committed.lower);
+        superblock.set_layers(self.backing.committed.layers);
         let completes = Completion { announced, step, journalled: Changes::new() };
         if all_fit(&self.backing.limits, batch, &[]) {
             self.apply_last(batch, level, completes)?;

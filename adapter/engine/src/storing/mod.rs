@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 mod gather;
+mod moved;
 
 // Verbs of the volume, each using those above it.
 mod garbage;

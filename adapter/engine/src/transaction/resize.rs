@@ -126,7 +126,7 @@ impl Txn<'_> {
             let (mut start, mut end) = (Vec::new(), Vec::new());
             volume.backing.keys.extent(ino, ExtentIndex(next), &mut start);
             volume.backing.keys.extent(ino, ExtentIndex(stored_end), &mut end);
-            let page = volume.backing.scan_layers(
+            let page = volume.backing.scan_extents(
                 &start,
                 &end,
                 volume.backing.page_entries(),

@@ -93,11 +93,11 @@ impl Volume {
         }
     }
 
-    /// Refuses or takes changes from now on. Earlier changes are still stored. An image never takes
-    /// any.
+    /// Refuses or takes changes from now on. Earlier changes are still stored. An image and a volume
+    /// that is frozen never take any.
     pub fn set_read_only(&mut self, read_only: bool) {
         let is_image = self.backing.lower.is_some() && self.backing.committed.lower.is_none();
-        self.read_only = read_only || is_image;
+        self.read_only = read_only || is_image || self.backing.committed.is_read_only();
     }
 
     /// Sets the mount through which the next operations come, and whether it takes changes. An

@@ -55,8 +55,12 @@ pub fn one_fault(setup: &Setup, ops: &[Op]) -> Check {
     // After a commit of unknown outcome a closed file stays in use for longer than in the
     // reference.
     let setup = &Setup { quota: None, ..setup.clone() };
+    one_fault_on(setup, ops, &TestStore::new(setup.limits))
+}
+
+/// As [`one_fault`], on a new store.
+pub fn one_fault_on(setup: &Setup, ops: &[Op], store: &TestStore) -> Check {
     let (fault, call, count) = plan(setup, ops);
-    let store = TestStore::new(setup.limits);
     let mut runner = Runner::new(setup, store.clone(), false)?;
     store.set_fault(fault, call, count);
     for (index, op) in ops.iter().enumerate() {

@@ -4,6 +4,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod above;
+mod beside_tools;
 mod confined;
 mod cost;
 mod crash;
@@ -11,6 +12,7 @@ mod exhaustive;
 mod faults;
 mod fencing;
 mod fixture;
+mod forks;
 mod full;
 mod fuzz;
 mod hostile;
@@ -37,4 +39,4 @@ mod slashes;
 mod upgrade;
 
 // Shared with the fuzz targets. The suites name these modules as their own.
-use kvfs_trust::{layered as lower, model, moments, ops, rng, run, shrink, store, tree};
+use kvfs_trust::{layered as lower, model, moments, ops, rng, run, shrink, store, tools, tree};

@@ -14,7 +14,7 @@ use kvfs::fuzzing::framed;
 use kvfs::image::{Image, pack};
 use kvfs::{
     At, Error, Follow, Invariant, KvStore, OpenFlags, Options, Quota, Repair, RepairOptions, Report, Used,
-    Volume,
+    Volume, volumes,
 };
 use std::fmt::Write as _;
 use std::path::Path;
@@ -88,8 +88,13 @@ impl Old {
     }
 
     fn open_with(&self, store: &TestStore, quota: Option<Quota>) -> Result<Volume, Error> {
+        self.open_as(store, "v", quota)
+    }
+
+    /// Opens the volume, or a fork of it.
+    fn open_as(&self, store: &TestStore, volume: &str, quota: Option<Quota>) -> Result<Volume, Error> {
         let (store, clock) = (Box::new(store.clone()), Box::new(TestClock::default()));
-        let options = Options { volume: "v".into(), quota, ..Options::default() };
+        let options = Options { volume: volume.into(), quota, ..Options::default() };
         match self.image {
             [] => Volume::open(store, clock, options),
             image => Volume::open_overlay(store, clock, Image::open(image)?, options),
@@ -97,19 +102,29 @@ impl Old {
     }
 
     fn fsck(&self, store: &TestStore) -> Report {
+        self.fsck_of(store, "v")
+    }
+
+    fn fsck_of(&self, store: &TestStore, volume: &str) -> Report {
         let store: &mut dyn KvStore = &mut store.clone();
         match self.image {
-            [] => kvfs::fsck(store, "v").unwrap(),
-            image => kvfs::fsck_overlay(store, "v", Image::open(image).unwrap()).unwrap(),
+            [] => kvfs::fsck(store, volume).unwrap(),
+            image => kvfs::fsck_overlay(store, volume, Image::open(image).unwrap()).unwrap(),
         }
     }
 
     fn repair(&self, store: &TestStore) -> Repair {
+        self.repair_of(store, "v")
+    }
+
+    fn repair_of(&self, store: &TestStore, volume: &str) -> Repair {
         let (store, clock): (&mut dyn KvStore, _) = (&mut store.clone(), &mut TestClock::default());
         let options = RepairOptions::default();
         match self.image {
-            [] => kvfs::repair(store, clock, "v", options).unwrap(),
-            image => kvfs::repair_overlay(store, clock, "v", Image::open(image).unwrap(), options).unwrap(),
+            [] => kvfs::repair(store, clock, volume, options).unwrap(),
+            image => {
+                kvfs::repair_overlay(store, clock, volume, Image::open(image).unwrap(), options).unwrap()
+            }
         }
     }
 
@@ -342,4 +357,53 @@ fn a_tree_packs_to_the_same_image_as_before() {
     volume.close(file).unwrap();
     volume.sync_all().unwrap();
     assert!(pack(&mut store, "v", "tree").unwrap() == known("known-above").image);
+}
+
+/// A store that an older version wrote is forked as one of today's is, and goes on.
+#[test]
+fn old_volumes_are_forked_checked_and_repaired() {
+    for old in all() {
+        let store = old.store();
+        let volume = "v".to_owned();
+        let mut clock = TestClock::default();
+        let fork = |clock: &mut TestClock, to: &str| {
+            volumes::fork(&mut store.clone(), clock, &volume, to, volumes::Taken::Writable)
+        };
+        // Nobody has counted its names yet.
+        assert!(matches!(fork(&mut clock, "fork"), Err(Error::Format(_))), "{}", old.name);
+        let mut writer = old.open(&store).unwrap();
+        fork(&mut clock, "fork").unwrap();
+        assert_eq!(listing(&mut writer), old.listing, "{}", old.name);
+        let root = writer.root().unwrap();
+        writer.create_directory_at(&root, "after the fork").unwrap();
+        writer.close(root).unwrap();
+        writer.sync_all().unwrap();
+        old.check(&store, "after it was forked");
+        let layers = volumes::check_layers(&mut store.clone()).unwrap();
+        assert_eq!((layers.volumes, layers.layers, layers.findings), (2, 3, Vec::new()), "{}", old.name);
+        let mut other = old.open_as(&store, "fork", None).unwrap();
+        assert_eq!(listing(&mut other), old.listing, "{}", old.name);
+        let root = other.root().unwrap();
+        other.create_directory_at(&root, "in the fork").unwrap();
+        other.close(root).unwrap();
+        other.sync_all().unwrap();
+        // A record in the fork's own layer is damaged: the repair keeps to that layer.
+        let mut map = store.0.borrow().map.clone();
+        let key = map.keys().rev().find(|key| tag_of(key) == 0x11 && key[0] == 10).unwrap().clone();
+        let mut value = map[&key].to_vec();
+        value[20] ^= 1;
+        map.insert(key, value.into());
+        let store = TestStore::from_map(map, LARGE);
+        let names = [volume.clone(), "fork".to_owned()];
+        let damaged: Vec<&String> =
+            names.iter().filter(|name| !old.fsck_of(&store, name).is_clean()).collect();
+        let [damaged] = damaged.as_slice() else { panic!("{}: {damaged:?}", old.name) };
+        let sound = names.iter().find(|name| name != damaged).unwrap();
+        old.repair_of(&store, damaged);
+        for name in &names {
+            assert!(old.fsck_of(&store, name).is_clean(), "{}: {name}", old.name);
+        }
+        let mut sound = old.open_as(&store, sound, None).unwrap();
+        assert!(listing(&mut sound).lines().count() > old.listing.lines().count(), "{}", old.name);
+    }
 }

@@ -22,9 +22,11 @@ pub mod guest;
 pub mod run;
 
 // Runs above an image, and what cuts of a run may leave.
+pub mod differences;
 pub mod layered;
 pub mod moments;
 pub mod shrink;
+pub mod tools;
 
 pub mod cuts;
 pub mod fuzz;

@@ -93,7 +93,8 @@ pub fn repair(
     options: RepairOptions,
 ) -> Result<Repair> {
     check_volume_name(volume)?;
-    repair_layered(Layered::new(store, None), clock, volume, None, options)
+    let keys = KeySpace::new(volume);
+    repair_layered(Layered::new(store, keys, None)?, clock, volume, None, options)
 }
 
 /// As [`repair`], for a volume that lies on an image. The image is not changed: its damage is
@@ -109,11 +110,14 @@ pub fn repair_overlay(
     options: RepairOptions,
 ) -> Result<Repair> {
     check_volume_name(volume)?;
-    check_same_name(&image, volume)?;
     let keys = KeySpace::new(volume);
     check_exists(store, &keys)?;
+    if store.get(&[keys.superblock()])?.into_iter().flatten().next().is_none() {
+        // Otherwise the digest that the superblock names decides.
+        check_same_name(&image, volume)?;
+    }
     let below = Below { id: image.id().clone(), superblock: image.superblock()? };
-    let store = Layered::new(store, Some(Lower::new(image, keys)));
+    let store = Layered::new(store, keys, Some(Lower::new(image)))?;
     repair_layered(store, clock, volume, Some(below), options)
 }
 
@@ -124,8 +128,8 @@ fn repair_layered<'s>(
     below: Option<Below>,
     options: RepairOptions,
 ) -> Result<Repair> {
-    let keys = KeySpace::new(volume);
-    let (picture, before) = look(&mut store, &keys)?;
+    let keys = store.keys().clone();
+    let (picture, before) = look(&mut store)?;
     if before.is_clean() {
         return Ok(Repair { after: before.clone(), fixes: Vec::new(), before });
     }
@@ -138,7 +142,7 @@ fn repair_layered<'s>(
     journal::settle(&mut work)?;
     let mut after = None;
     for _ in 0..MAX_ROUNDS {
-        let (picture, report) = look(&mut work.writer.store, &work.writer.keys)?;
+        let (picture, report) = look(&mut work.writer.store)?;
         if !round(&mut work, &picture)? {
             after = Some(report);
             break;
@@ -147,7 +151,7 @@ fn repair_layered<'s>(
     work.writer.finish()?;
     let after = match after {
         Some(report) => report,
-        None => look(&mut work.writer.store, &work.writer.keys)?.1,
+        None => look(&mut work.writer.store)?.1,
     };
     Ok(Repair { before, fixes: work.fixes, after })
 }

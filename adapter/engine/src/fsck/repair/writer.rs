@@ -158,8 +158,8 @@ impl<'s> Writer<'s> {
 
     fn apply(&mut self, level: Durability) -> Result<()> {
         let Some(superblock) = &mut self.superblock else { return Ok(()) };
-        if let Some(lower) = &mut superblock.lower {
-            lower.written |= !self.changes.is_empty();
+        if !self.changes.is_empty() {
+            superblock.set_top_written();
         }
         superblock.seq = superblock.seq.saturating_add(1);
         let key = self.keys.superblock();

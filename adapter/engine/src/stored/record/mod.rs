@@ -8,6 +8,7 @@ pub(crate) mod dentry;
 mod golden;
 pub(crate) mod inode;
 pub(crate) mod journal;
+pub(crate) mod layer;
 pub(crate) mod reap;
 pub(crate) mod settings;
 pub(crate) mod superblock;
@@ -45,6 +46,15 @@ impl RecordId {
 
 fn checksum(key: &[u8], rest: &[u8]) -> [u8; 8] {
     xxh64(rest, xxh64(key, 0)).to_be_bytes()
+}
+
+/// Makes a value of one key one of another key: the frame is sealed anew. A value that fails its check
+/// is left as it is, and fails it under the other key too.
+pub(crate) fn move_to(from: &[u8], to: &[u8], value: &mut [u8]) {
+    let is_sound = value.split_first_chunk::<8>().is_some_and(|(sum, rest)| *sum == checksum(from, rest));
+    if let (true, Some((sum, rest))) = (is_sound, value.split_first_chunk_mut::<8>()) {
+        *sum = checksum(to, rest);
+    }
 }
 
 /// Starts a value in `out`, which must be empty, with room for the frame. [`seal`] fills it.

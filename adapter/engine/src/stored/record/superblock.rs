@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::limits::{INODE_CHARGE_BYTES, MAX_VOLUME_NAME_BYTES};
 use crate::quota::{Quota, Used};
 use crate::stored::key::tag;
+use crate::stored::layer_name::LayerName;
 use crate::types::{ImageId, InodeNo};
 
 const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
@@ -12,7 +13,9 @@ const MAGIC: [u8; 8] = *b"kvfs\x00fs\x01";
 /// Raised when older versions cannot read the format at all.
 const FORMAT_MAJOR: u16 = 1;
 /// Raised with every addition. Older versions decide by the feature masks.
-const FORMAT_MINOR: u16 = 4;
+const FORMAT_MINOR: u16 = 5;
+/// The minor of a superblock without layers, which older versions read.
+const FORMAT_MINOR_WITHOUT_LAYERS: u16 = 4;
 /// The minor of a superblock without settings, which older versions read.
 const FORMAT_MINOR_WITHOUT_SETTINGS: u16 = 3;
 /// The minor of a superblock that counts no names. An image's is frozen and covered by its digest,
@@ -33,9 +36,15 @@ const INCOMPAT_LOWER: u32 = 4;
 const INCOMPAT_NAMES: u32 = 8;
 /// Feature: there is a settings record. Who does not read it would break what it says.
 const INCOMPAT_SETTINGS: u32 = 16;
+/// Feature: the records are in layers, or the volume takes no writer.
+const INCOMPAT_LAYERS: u32 = 32;
 /// The known features that a reader must support.
-const INCOMPAT_KNOWN: u32 =
-    INCOMPAT_JOURNAL | INCOMPAT_BIRTHS | INCOMPAT_LOWER | INCOMPAT_NAMES | INCOMPAT_SETTINGS;
+const INCOMPAT_KNOWN: u32 = INCOMPAT_JOURNAL
+    | INCOMPAT_BIRTHS
+    | INCOMPAT_LOWER
+    | INCOMPAT_NAMES
+    | INCOMPAT_SETTINGS
+    | INCOMPAT_LAYERS;
 
 /// Bounds of the extent size, which is a power of two.
 pub(crate) const MIN_EXTENT_BYTES: u32 = 512;
@@ -45,6 +54,9 @@ pub(crate) const MAX_INLINE_BYTES: u32 = 64 << 10;
 
 /// Bytes of the body before the image below.
 const FIXED_BYTES: usize = 105;
+
+/// Bytes of [`Layers`].
+const LAYERS_BYTES: usize = 13;
 
 const ID: RecordId = RecordId { tag: tag::SUPERBLOCK, name: "superblock", ino: 0 };
 
@@ -56,6 +68,19 @@ pub(crate) struct Lower {
     pub(crate) seq: u64,
     /// There may be records of the volume beside this one. Otherwise readers ask only the image.
     pub(crate) written: bool,
+}
+
+/// Where the records of a volume are, beside those of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layers {
+    /// Raised by tools whenever they change which layers the volume has; its writer leaves it.
+    pub(crate) change: u32,
+    /// The number of the top layer, 0 if the records lie under the volume's name.
+    pub(crate) top: u64,
+    /// There may be records in the top layer.
+    pub(crate) written: bool,
+    /// The volume takes no writer.
+    pub(crate) read_only: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +111,8 @@ pub(crate) struct Superblock {
     /// that a read beside a change may meet; more would not fit the room that every apply reserves
     /// for a superblock.
     pub(crate) settings: u8,
+    /// `None`: all records lie under the volume's name.
+    pub(crate) layers: Option<Layers>,
 }
 
 impl Superblock {
@@ -109,6 +136,7 @@ impl Superblock {
             frozen: false,
             lower: None,
             settings: 0,
+            layers: None,
         }
     }
 
@@ -143,9 +171,38 @@ impl Superblock {
             used_names: 0,
             incompat: self.incompat | INCOMPAT_LOWER | INCOMPAT_NAMES,
             settings: 0,
+            layers: None,
             frozen: false,
             lower: Some(Lower { image, seq: self.seq, written: false }),
             ..self.clone()
+        }
+    }
+
+    /// Sets which layers the volume has.
+    pub(crate) fn set_layers(&mut self, layers: Option<Layers>) {
+        self.layers = layers;
+        self.incompat = (self.incompat & !INCOMPAT_LAYERS) | (INCOMPAT_LAYERS * u32::from(layers.is_some()));
+    }
+
+    /// Whether the volume takes no writer.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.layers.is_some_and(|layers| layers.read_only)
+    }
+
+    /// Whether the top layer may hold records.
+    pub(crate) fn is_top_written(&self) -> bool {
+        match (self.layers, &self.lower) {
+            (Some(Layers { top: 1.., written, .. }), _) => written,
+            (_, Some(lower)) => lower.written,
+            (_, None) => true,
+        }
+    }
+
+    /// Notes that records are put into the top layer.
+    pub(crate) fn set_top_written(&mut self) {
+        self.set_written();
+        if let Some(layers) = &mut self.layers {
+            layers.written = true;
         }
     }
 
@@ -225,6 +282,7 @@ impl Superblock {
             + lower
             + if self.counts_names() { 16 } else { 0 }
             + usize::from(self.settings > 0)
+            + if self.layers.is_some() { LAYERS_BYTES } else { 0 }
     }
 
     pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
@@ -241,10 +299,11 @@ impl Superblock {
     fn encode_body(&self, out: &mut Vec<u8>) {
         let mut fixed = Fixed::<FIXED_BYTES>::new();
         fixed.put(MAGIC);
-        let minor = match (self.counts_names(), self.settings) {
-            (_, 1..) => FORMAT_MINOR,
-            (true, 0) => FORMAT_MINOR_WITHOUT_SETTINGS,
-            (false, 0) => FORMAT_MINOR_WITHOUT_NAMES,
+        let minor = match (self.layers, self.counts_names(), self.settings) {
+            (Some(_), _, _) => FORMAT_MINOR,
+            (None, _, 1..) => FORMAT_MINOR_WITHOUT_LAYERS,
+            (None, true, 0) => FORMAT_MINOR_WITHOUT_SETTINGS,
+            (None, false, 0) => FORMAT_MINOR_WITHOUT_NAMES,
         };
         fixed.put(FORMAT_MAJOR.to_be_bytes());
         fixed.put(minor.to_be_bytes());
@@ -285,6 +344,11 @@ impl Superblock {
         }
         if self.settings > 0 {
             out.push(self.settings);
+        }
+        if let Some(Layers { change, top, written, read_only }) = self.layers {
+            out.extend_from_slice(&change.to_be_bytes());
+            out.extend_from_slice(&top.to_be_bytes());
+            out.push(u8::from(written) | u8::from(read_only) << 1);
         }
     }
 
@@ -328,6 +392,7 @@ impl Superblock {
             },
             lower: decode_lower(&mut fields)?,
             settings: 0,
+            layers: None,
         };
         if superblock.counts_names() {
             (superblock.used_names, superblock.quota_names) = (fields.u64()?, fields.u64()?);
@@ -336,6 +401,12 @@ impl Superblock {
             superblock.settings = fields.u8()?;
             if superblock.settings == 0 || superblock.frozen {
                 return Err(ID.damaged("its features and its settings do not match"));
+            }
+        }
+        if incompat & INCOMPAT_LAYERS != 0 {
+            superblock.layers = Some(decode_layers(&mut fields)?);
+            if superblock.frozen {
+                return Err(ID.damaged("an image in layers"));
             }
         }
         fields.end()?;
@@ -354,6 +425,17 @@ impl Superblock {
         }
         Ok(superblock)
     }
+}
+
+fn decode_layers(fields: &mut Fields<'_>) -> Result<Layers> {
+    let (change, top, flags) = (fields.u32()?, fields.u64()?, fields.u8()?);
+    if top != 0 && LayerName::numbered(top) != LayerName::Number(top) {
+        return Err(ID.damaged("a top layer that cannot be"));
+    }
+    if flags > 3 {
+        return Err(ID.damaged("unknown flags of its layers"));
+    }
+    Ok(Layers { change, top, written: flags & 1 != 0, read_only: flags & 2 != 0 })
 }
 
 fn decode_lower(fields: &mut Fields<'_>) -> Result<Option<Lower>> {
@@ -397,6 +479,10 @@ mod tests {
         above.set_settings(255);
         assert_eq!(Superblock::decode(b"k", &above.encode(b"k")).unwrap(), above);
         assert_eq!(above.encode(b"k").len(), above.encoded_bytes());
+        above.set_layers(Some(Layers { change: 7, top: 1 << 62, written: true, read_only: true }));
+        assert_eq!(Superblock::decode(b"k", &above.encode(b"k")).unwrap(), above);
+        assert_eq!(above.encode(b"k").len(), above.encoded_bytes());
+        above.set_layers(None);
         above.set_settings(0);
         above.incompat = superblock.incompat;
         assert!(Superblock::decode(b"k", &above.encode(b"k")).is_err(), "an image that no feature tells of");

@@ -6,12 +6,17 @@ use super::slots::opened;
 use crate::model::ROOT;
 use crate::store::LARGE;
 use crate::tree;
-use kvfs::{Follow, Quota, SetTime};
+use kvfs::{Follow, Quota, Report, SetTime};
 
 impl Runner {
+    fn fsck(&self) -> Result<Report, String> {
+        let outcome = self.store.undisturbed(|| self.setup.fsck(&mut self.store.clone()));
+        outcome.map_err(|error| format!("fsck: {error:?}"))
+    }
+
     /// Checks the store as it is now.
     pub fn check_fsck(&mut self) -> Check {
-        let report = self.setup.fsck(&mut self.store.clone()).map_err(|error| format!("fsck: {error:?}"))?;
+        let report = self.fsck()?;
         match report.findings.first() {
             None => Ok(()),
             Some(finding) => Err(format!("fsck: {finding} ({} findings)", report.findings.len())),
@@ -46,7 +51,7 @@ impl Runner {
         // The following changes set only the root's times.
         self.model.set_times(ROOT, SetTime::Now, SetTime::Keep).map_err(|code| format!("{code:?}"))?;
         let (root, _) = self.dirs[0].take().expect("the root is open");
-        let waiting = self.setup.fsck(&mut self.store.clone()).map_err(|error| format!("fsck: {error:?}"))?;
+        let waiting = self.fsck()?;
         // The smallest stores delete one extent a commit, and mode lazy commits every eighth turn.
         let orphaned_extents = if waiting.orphans > 0 { waiting.extents } else { 0 };
         let turns = 300 + 10 * (waiting.garbage_extents + orphaned_extents);
@@ -58,7 +63,7 @@ impl Runner {
         });
         outcome.map_err(|error| format!("cleaning up: {error:?}"))?;
         self.check_fsck().map_err(|what| format!("after cleaning up: {what}"))?;
-        let report = self.setup.fsck(&mut self.store.clone()).map_err(|error| format!("fsck: {error:?}"))?;
+        let report = self.fsck()?;
         let (inodes, expected) = (report.inodes, self.model.objects.len() as u64);
         // No garbage is left. On small stores the file layout differs from the reference's.
         let (mut found, model) = (self.volume().used(), self.model.used());

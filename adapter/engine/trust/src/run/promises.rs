@@ -40,7 +40,7 @@ impl Runner {
     pub(super) fn now_durable(&mut self) -> Check {
         self.now_stored();
         self.last_durable = self.last_durable.max(self.moment);
-        match self.store.0.borrow().log.iter().rev().find(|applied| !applied.settles) {
+        match self.store.0.borrow().log.iter().rev().find(|applied| !applied.settles && !applied.by_tool) {
             Some(last) if !last.durable => {
                 Err("acknowledged as durable, but the last apply is only buffered".to_owned())
             }

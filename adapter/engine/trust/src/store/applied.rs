@@ -15,6 +15,8 @@ pub struct Applied {
     pub durable: bool,
     /// Whether it puts a committed journal in place, or deletes one. Losing it changes nothing.
     pub settles: bool,
+    /// Whether a tool made it, beside the volume's writer.
+    pub by_tool: bool,
 }
 
 /// Whether this is the key of a journal's commit record.
@@ -41,12 +43,13 @@ impl Applied {
     pub fn is_stage(&self) -> bool {
         let is_bytes = |value: &Option<Rc<[u8]>>| value.as_ref().is_some_and(|value| !is_tombstone(value));
         let puts_extent = self.changes.iter().any(|(key, value)| tag_of(key) == 0x20 && is_bytes(value));
-        puts_extent && !self.settles && !self.ends_commit()
+        puts_extent && !self.settles && !self.by_tool && !self.ends_commit()
     }
 
     /// Whether it makes a commit's metadata valid, directly or by a journal's commit record.
     pub fn ends_commit(&self) -> bool {
-        self.commits_journal() || (!self.settles && self.changes.iter().any(|(key, _)| tag_of(key) == 0x10))
+        let puts_inode = self.changes.iter().any(|(key, _)| tag_of(key) == 0x10);
+        !self.by_tool && (self.commits_journal() || (!self.settles && puts_inode))
     }
 
     pub fn commits_journal(&self) -> bool {

@@ -13,4 +13,4 @@ pub use applied::{Applied, Change, Map, tag_of};
 pub use fault::Fault;
 pub use limits::{JOURNALLED, LARGE, SMALL, TINY};
 pub use sabotage::Sabotage;
-pub use test_store::{Calls, Inner, TestStore};
+pub use test_store::{Calls, Inner, TestStore, Tool};

@@ -22,6 +22,10 @@ pub enum Sabotage {
     NoTombstones,
     /// Every superblock counts one name too few.
     MiscountsNames,
+    /// Every layer has one user at most, whoever stands on it.
+    MiscountsUsers,
+    /// Layers are never frozen: two volumes think that they have the same top.
+    SharesTops,
     /// A durable apply is only buffered.
     NotDurable,
     /// Only the superblock of every seventh apply reaches the store.
@@ -54,6 +58,18 @@ impl Sabotage {
                     *value = value.as_ref().map(|value| miscounted(key, value));
                 }
             }
+            Self::MiscountsUsers => {
+                for (key, value) in applied.changes.iter_mut().filter(|(key, _)| tag_of(key) == 0x03) {
+                    *value = value.as_ref().map(|value| with_one_user(key, value));
+                }
+            }
+            Self::SharesTops => {
+                // The origin of a fork keeps its top layer, on which the fork stands.
+                let is_fork = applied.changes.iter().filter(|(key, _)| tag_of(key) == 0x03).count() == 3;
+                if is_fork && let Some(at) = applied.changes.iter().position(|(key, _)| tag_of(key) == 0) {
+                    applied.changes.remove(at);
+                }
+            }
             Self::NotDurable => applied.durable = false,
             Self::LosesAnApply if number.is_multiple_of(7) => {
                 applied.changes.retain(|(key, _)| tag_of(key) == 0);
@@ -71,16 +87,16 @@ impl Sabotage {
             Self::MetadataFirst => first = |tag| tag != 0x20,
             Self::EntriesFirst => first = |tag| tag == 0x11,
         }
-        let durable = applied.durable;
+        let (durable, by_tool) = (applied.durable, applied.by_tool);
         let (ahead, behind): (Vec<_>, Vec<_>) =
             applied.changes.into_iter().partition(|(key, _)| first(tag_of(key)));
         if behind.is_empty() || ahead.is_empty() {
             let changes = if behind.is_empty() { ahead } else { behind };
-            return vec![Applied { changes, durable, settles: false }];
+            return vec![Applied { changes, durable, settles: false, by_tool }];
         }
         vec![
-            Applied { changes: ahead, durable: false, settles: false },
-            Applied { changes: behind, durable, settles: false },
+            Applied { changes: ahead, durable: false, settles: false, by_tool },
+            Applied { changes: behind, durable, settles: false, by_tool },
         ]
     }
 
@@ -91,6 +107,14 @@ impl Sabotage {
             _ => Vec::new(),
         }
     }
+}
+
+/// Makes the header of a layer count at most one that stands on it.
+fn with_one_user(key: &[u8], value: &[u8]) -> Rc<[u8]> {
+    let mut body = value[16..].to_vec();
+    let users = u64::from_be_bytes(body[4..12].try_into().expect("eight bytes"));
+    body[4..12].copy_from_slice(&users.min(1).to_be_bytes());
+    kvfs::fuzzing::framed(key, 0x03, &body).into()
 }
 
 /// Lowers the superblock's count of names, its last number but one.

@@ -49,6 +49,17 @@ pub struct Inner {
     pub calls_left: u64,
     calls_since: u64,
     applies_seen: u64,
+    /// Acts before every apply but its own.
+    pub tool: Option<Box<dyn Tool>>,
+    /// It acts before every reading call too.
+    pub tool_acts_on_reads: bool,
+    /// The tool acts now.
+    tool_acts: bool,
+}
+
+/// Another user of the store, beside the one that a test is about.
+pub trait Tool: std::fmt::Debug {
+    fn act(&mut self, store: &TestStore);
 }
 
 /// A store for tests. Clones share its entries.
@@ -76,6 +87,9 @@ impl TestStore {
             calls_left: u64::MAX,
             calls_since: 0,
             applies_seen: 0,
+            tool: None,
+            tool_acts_on_reads: false,
+            tool_acts: false,
         })))
     }
 
@@ -124,6 +138,31 @@ impl TestStore {
     pub fn set_room(&self, bytes: usize) {
         let bytes_max = self.bytes().saturating_add(bytes);
         self.0.borrow_mut().bytes_max = bytes_max;
+    }
+
+    /// Does something while no tool acts.
+    pub fn undisturbed<T>(&self, act: impl FnOnce() -> T) -> T {
+        let tool = self.0.borrow_mut().tool.take();
+        let done = act();
+        self.0.borrow_mut().tool = tool;
+        done
+    }
+
+    fn let_tool_act(&self, on_read: bool) {
+        if on_read && !self.0.borrow().tool_acts_on_reads {
+            return;
+        }
+        let Some(mut tool) = self.0.borrow_mut().tool.take() else { return };
+        let before = {
+            let mut inner = self.0.borrow_mut();
+            inner.tool_acts = true;
+            (inner.calls, inner.calls_left, inner.fault.take())
+        };
+        tool.act(self);
+        let mut inner = self.0.borrow_mut();
+        inner.tool_acts = false;
+        (inner.calls, inner.calls_left, inner.fault) = before;
+        inner.tool = Some(tool);
     }
 
     pub fn clear_fault(&self) {
@@ -188,7 +227,7 @@ impl Inner {
     fn refused(&mut self, changes: Vec<Change>) {
         let left = self.sabotage.map_or_else(Vec::new, |sabotage| sabotage.left_of_refused(changes));
         if !left.is_empty() {
-            self.put_on_record(Applied { changes: left, durable: false, settles: false });
+            self.put_on_record(Applied { changes: left, durable: false, settles: false, by_tool: false });
         }
     }
 
@@ -227,6 +266,7 @@ impl KvStore for TestStore {
     }
 
     fn get(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.let_tool_act(true);
         let mut inner = self.0.borrow_mut();
         inner.calls.gets += 1;
         inner.calls.keys_got += keys.len() as u64;
@@ -248,6 +288,7 @@ impl KvStore for TestStore {
         max_entries: u32,
         max_bytes: u32,
     ) -> Result<Vec<Entry>, StoreError> {
+        self.let_tool_act(true);
         let mut inner = self.0.borrow_mut();
         inner.calls.scans += 1;
         if let Some(fault) = inner.turn(false) {
@@ -279,6 +320,7 @@ impl KvStore for TestStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
+        self.let_tool_act(false);
         let mut inner = self.0.borrow_mut();
         inner.calls.applies += 1;
         let fault = inner.turn(true);
@@ -312,7 +354,8 @@ impl KvStore for TestStore {
         if let Some(below) = &mut inner.below {
             below.apply(guards, mutations, level)?;
         }
-        inner.put_all_on_record(Applied { changes, durable: level == Durability::Durable, settles: false });
+        let (durable, by_tool) = (level == Durability::Durable, inner.tool_acts);
+        inner.put_all_on_record(Applied { changes, durable, settles: false, by_tool });
         match fault {
             Some(fault) => Err(fault.error()),
             None => Ok(()),

@@ -1,0 +1,100 @@
+//! Forks and snapshots.
+
+use super::change::{Change, attempt};
+use super::merge_layers::shorten;
+use super::stand::stand_on;
+use super::stored::{StoredVolume, check_free, put_header, put_new};
+use crate::backing::chain::layers_of;
+use crate::error::Result;
+use crate::limits::MAX_LAYERS;
+use crate::opening::checks::check_volume_name;
+use crate::store::{Durability, KvStore};
+use crate::stored::key::KeySpace;
+use crate::stored::record::layer::LayerHeader;
+use crate::types::{Clock, Timestamp};
+use xxhash_rust::xxh64::xxh64;
+
+/// How a fork may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// As any volume.
+    Writable,
+    /// As a snapshot: it takes no writer until it is thawed.
+    ReadOnly,
+}
+
+/// Makes a volume that holds what another one holds now: a fork, or a snapshot.
+///
+/// No record of a file is read or copied. The fork has the settings and quotas of the other, and the
+/// same usage. What its writer has not handed to the store yet is not in the fork, as it would not be
+/// after a kill at this moment. The writer is not disturbed: it goes on with its next commit.
+///
+/// # Durability
+/// Durable when it returns, with all that was applied before.
+///
+/// # Errors
+/// [`crate::Error::NoEntry`] if there is no volume `from`, [`crate::Error::Exist`] if there is one `to`,
+/// [`crate::Error::Invalid`] for a name that no volume can have, [`crate::Error::StoreLimits`] for a
+/// store whose applies are too small, [`crate::StoreError::Unavailable`] while a commit through the
+/// journal is under way, and the store's. Nothing has changed then.
+///
+/// # Cost
+/// Three `get`s, one `get-limits` and one `apply`, whatever the volume holds. A volume with
+/// [`MAX_LAYERS`] below it merges some of them first.
+pub fn fork(
+    store: &mut dyn KvStore,
+    clock: &mut dyn Clock,
+    from: &str,
+    to: &str,
+    taken: Taken,
+) -> Result<()> {
+    check_volume_name(to)?;
+    let keys = KeySpace::new(to);
+    let now = clock.now();
+    attempt(store, Durability::Durable, |store, number| {
+        let Some(volume) = StoredVolume::read(store, from)? else { return Ok(None) };
+        volume.check_at_rest()?;
+        let is_free = check_free(store, &keys)?;
+        if volume.superblock.is_top_written() && volume.chain.below.len() >= MAX_LAYERS {
+            shorten(store, from, now)?;
+            return Ok(None);
+        }
+        let mut change = Change::default();
+        let place = stand_on(store, &mut change, &volume, now, number)?;
+        let mut superblock = volume.superblock.clone();
+        (superblock.epoch, superblock.seq) = (1, 1);
+        superblock.uuid = make_uuid(&volume, to, now);
+        let is_empty = place.below.is_empty();
+        let top = match is_empty && is_free {
+            // Above an image alone there is nothing to stand on.
+            true => keys.own_layer(),
+            false => volume.new_layer(now, number, to),
+        };
+        if top == keys.own_layer() {
+            superblock.set_layers(None);
+        } else {
+            put_header(&mut change, &top, None, &LayerHeader::top(place.first_inode, place.below));
+            superblock.set_layers(Some(layers_of(&top, false)));
+        }
+        if taken == Taken::ReadOnly {
+            let mut layers = superblock.layers.unwrap_or(layers_of(&top, false));
+            layers.read_only = true;
+            superblock.set_layers(Some(layers));
+        } else if let Some(mut layers) = superblock.layers {
+            layers.read_only = false;
+            superblock.set_layers(Some(layers));
+        }
+        put_new(&mut change, &keys, superblock, volume.settings.as_ref().map(|(record, _)| record));
+        Ok(Some((change, ())))
+    })
+}
+
+fn make_uuid(from: &StoredVolume, to: &str, now: Timestamp) -> [u8; 16] {
+    let seconds = now.seconds.to_be_bytes();
+    let text = [&from.value, to.as_bytes(), &seconds, &now.nanoseconds.to_be_bytes()].concat();
+    let mut uuid = [0; 16];
+    for (half, seed) in uuid.chunks_exact_mut(8).zip([1, 2]) {
+        half.copy_from_slice(&xxh64(&text, seed).to_be_bytes());
+    }
+    uuid
+}

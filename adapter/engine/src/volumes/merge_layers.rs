@@ -1,0 +1,266 @@
+//! Merges layers of a volume into one, so that it stands on fewer.
+
+use super::change::{Change, attempt};
+use super::stored::{StoredVolume, garbage_record, lean_on, let_go, put_header};
+use crate::backing::chain::read_header;
+use crate::backing::overlay::{Layers, move_value};
+use crate::error::{Error, Result};
+use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
+use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::stored::key::{KeySpace, tag};
+use crate::stored::layer_name::LayerName;
+use crate::stored::record::is_tombstone;
+use crate::stored::record::journal::Changes;
+use crate::stored::record::layer::{LayerHeader, LayerState};
+use crate::types::{Clock, Timestamp};
+use std::ops::ControlFlow;
+
+/// How often a copy is begun anew, because somebody forked the volume or took the copy for garbage.
+const MAX_COPIES: u32 = 8;
+
+/// Fewest layers that are merged to make a volume stand on fewer: a fork in so many pays for it.
+const MIN_MERGED_LAYERS: usize = 8;
+
+/// Lets a volume stand on no other layers of the store than its own: what it shares with others is
+/// copied. Afterwards nothing that others do makes it read more than one layer below its top.
+///
+/// A writer is not disturbed. What nobody uses any more becomes garbage.
+///
+/// # Durability
+/// Durable when it returns. After a kill the volume is as before; what was copied is garbage.
+///
+/// # Errors
+/// As those of [`fork`](super::fork()), and [`crate::Error::Damaged`] for a record that cannot be read.
+///
+/// # Cost
+/// Reads everything below the top layer, and writes it once, in applies of up to 1,024 records. Nothing
+/// for a volume that stands on one layer or none.
+pub fn flatten(store: &mut dyn KvStore, clock: &mut dyn Clock, volume: &str) -> Result<()> {
+    let now = clock.now();
+    merge(store, volume, now, &mut |_, chain| Ok(chain.len()))
+}
+
+/// Merges the upper layers of a volume that stands on too many: the highest ones, until there are enough
+/// of them that were merged about as often. Each record is so copied a few times at most, however many
+/// forks there are.
+pub(super) fn shorten(store: &mut dyn KvStore, volume: &str, now: Timestamp) -> Result<()> {
+    merge(store, volume, now, &mut |store, chain| {
+        let mut levels = Vec::with_capacity(chain.len());
+        for layer in chain {
+            let header = read_header(store, layer)?.0;
+            // The lowest one is what all began with, and usually by far the largest.
+            levels.push(if header.below.is_empty() { u8::MAX } else { header.level });
+        }
+        let as_low = |level: u8| levels.iter().take_while(|other| **other <= level).count();
+        let enough = levels.iter().map(|level| as_low(*level)).find(|count| *count >= MIN_MERGED_LAYERS);
+        Ok(enough.unwrap_or(chain.len()))
+    })
+}
+
+/// Merges as many of the layers below a volume's top as `how_many` says.
+fn merge(
+    store: &mut dyn KvStore,
+    name: &str,
+    now: Timestamp,
+    how_many: &mut dyn FnMut(&mut dyn KvStore, &[LayerName]) -> Result<usize>,
+) -> Result<()> {
+    for number in 0..MAX_COPIES {
+        let Some(volume) = StoredVolume::read(store, name)? else { continue };
+        volume.check_at_rest()?;
+        let count = how_many(store, &volume.chain.below)?;
+        if count < 2 {
+            return Ok(());
+        }
+        let (run, rest) = volume.chain.below.split_at_checked(count).unwrap_or((&volume.chain.below, &[]));
+        let copy = volume.new_layer(now, number, name);
+        match copy_layers(store, &volume, run, rest, &copy)? {
+            ControlFlow::Break(()) => continue,
+            ControlFlow::Continue(header) => {
+                if put_in_place(store, name, run, rest, &copy, header)? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Err(Error::Store(StoreError::Unavailable(
+        "the volume is being forked all the time; nothing was done, try again".to_owned(),
+    )))
+}
+
+/// Copies what layers hold together into a new one, of which nobody knows yet but as garbage. Breaks if
+/// somebody took it for that.
+fn copy_layers(
+    store: &mut dyn KvStore,
+    volume: &StoredVolume,
+    run: &[LayerName],
+    rest: &[LayerName],
+    copy: &LayerName,
+) -> Result<ControlFlow<(), LayerHeader>> {
+    let limits = store.limits()?;
+    let mut level = 0;
+    let mut first_inode = 2;
+    for layer in run {
+        let header = read_header(store, layer)?.0;
+        level = level.max(header.level);
+        first_inode = header.first_inode;
+    }
+    let header = LayerHeader {
+        state: LayerState::Building,
+        users: 0,
+        first_inode: first_inode.max(2),
+        level: level.saturating_add(1),
+        below: Vec::new(),
+    };
+    let key = copy.header();
+    let value = header.encode(&key);
+    attempt(store, Durability::Buffered, |_, _| {
+        let mut change = Change::default();
+        change.replace(copy.garbage(), None, Some(garbage_record(copy)));
+        put_header(&mut change, copy, None, &header);
+        Ok(Some((change, ())))
+    })?;
+    let mut from = volume.keys.clone();
+    let (first, below) = run.split_first().ok_or(Error::Invalid)?;
+    from.set_layers(first, below);
+    let mut to = volume.keys.clone();
+    to.set_layers(copy, rest);
+    let (mut start, end) = from.tags_range(tag::GARBAGE, u8::MAX - 1);
+    let changes = Changes::new();
+    loop {
+        let layers = Layers {
+            store: Some(&mut *store),
+            keys: &from,
+            changes: &changes,
+            lower: None,
+            max_keys: limits.max_batch_entries as usize,
+            first_layer: 0,
+        };
+        let max_entries = READDIR_PAGE_ENTRIES.min(limits.max_batch_entries);
+        let max_bytes = READDIR_PAGE_BYTES.min(limits.max_batch_bytes / 2);
+        let page = layers.scan_with_tombstones(&start, &end, max_entries, max_bytes)?.entries;
+        let Some(last) = page.last() else { return Ok(ControlFlow::Continue(header)) };
+        start = [last.key.as_slice(), &[0]].concat();
+        let records = moved(store, volume, &from, &to, &limits, page)?;
+        let guard = Guard { key: &key, expected: Some(&value) };
+        let mut rest = records.as_slice();
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at_checked(fitting(rest, &limits)).unwrap_or((rest, &[]));
+            if !put(store, guard, piece)? {
+                return Ok(ControlFlow::Break(()));
+            }
+            rest = behind;
+        }
+    }
+}
+
+/// Returns how many of these records one apply takes: at least one, which it refuses if it is too large
+/// alone.
+fn fitting(records: &[Entry], limits: &Limits) -> usize {
+    let mut bytes = 0;
+    let fits = |entry: &&Entry| {
+        bytes += entry.key.len() + entry.value.len();
+        bytes <= limits.max_batch_bytes as usize
+    };
+    records.iter().take(limits.max_batch_entries as usize).take_while(fits).count().max(1)
+}
+
+/// Puts records of a copy. Returns whether that is still one.
+fn put(store: &mut dyn KvStore, guard: Guard<'_>, records: &[Entry]) -> Result<bool> {
+    let mutations: Vec<Mutation<'_>> =
+        records.iter().map(|entry| Mutation::Put { key: &entry.key, value: &entry.value }).collect();
+    let mut outcome = store.apply(&[guard], &mutations, Durability::Buffered);
+    if outcome == Err(StoreError::UnknownOutcome) {
+        // Putting them twice does no harm.
+        outcome = store.apply(&[guard], &mutations, Durability::Buffered);
+    }
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(StoreError::Conflict) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the records of a page as the copy has them. Tombstones that hide nothing there are left out.
+fn moved(
+    store: &mut dyn KvStore,
+    volume: &StoredVolume,
+    from: &KeySpace,
+    to: &KeySpace,
+    limits: &Limits,
+    page: Vec<Entry>,
+) -> Result<Vec<Entry>> {
+    let key_there = |key: &[u8]| to.outer(from.inner(key).unwrap_or_default());
+    let hidden: Vec<Vec<u8>> = page
+        .iter()
+        .filter(|entry| is_tombstone(&entry.key, &entry.value))
+        .map(|entry| key_there(&entry.key))
+        .collect();
+    let mut hides = Vec::new();
+    if !hidden.is_empty() {
+        let changes = Changes::new();
+        let below = Layers {
+            store: Some(store),
+            keys: to,
+            changes: &changes,
+            lower: None,
+            max_keys: limits.max_batch_entries as usize,
+            first_layer: 1,
+        };
+        let keys: Vec<&[u8]> = hidden.iter().map(Vec::as_slice).collect();
+        // What an image has is not known here.
+        let above_image = volume.superblock.lower.is_some();
+        hides = below.get(&keys)?.into_iter().map(|found| found.is_some() || above_image).collect();
+    }
+    let mut hides = hides.into_iter();
+    let mut records = Vec::with_capacity(page.len());
+    for mut entry in page {
+        if is_tombstone(&entry.key, &entry.value) && hides.next() != Some(true) {
+            continue;
+        }
+        let key = key_there(&entry.key);
+        move_value(&entry.key, &key, &mut entry.value);
+        entry.key = key;
+        records.push(entry);
+    }
+    Ok(records)
+}
+
+/// Lets a volume stand on the copy of some layers instead of on these. Returns whether it does: not if it
+/// stands on others by now, or if the copy was taken for garbage.
+fn put_in_place(
+    store: &mut dyn KvStore,
+    name: &str,
+    run: &[LayerName],
+    rest: &[LayerName],
+    copy: &LayerName,
+    built: LayerHeader,
+) -> Result<bool> {
+    attempt(store, Durability::Durable, |store, _| {
+        let Some(volume) = StoredVolume::read(store, name)? else { return Ok(None) };
+        volume.check_at_rest()?;
+        let mut change = Change::default();
+        let before = built.encode(&copy.header());
+        let stands_so = volume.chain.below.strip_prefix(run) == Some(rest);
+        let found = store.get(&[&copy.header()])?.into_iter().next().flatten();
+        if !stands_so || found.as_ref() != Some(&before) {
+            return Ok(Some((change, false)));
+        }
+        let header =
+            LayerHeader { state: LayerState::Frozen, users: 1, below: rest.to_vec(), ..built.clone() };
+        put_header(&mut change, copy, Some(before), &header);
+        change.replace(copy.garbage(), Some(garbage_record(copy)), None);
+        if let Some(first) = run.first() {
+            let_go(store, &mut change, first)?;
+        }
+        if let Some(parent) = rest.first() {
+            lean_on(store, &mut change, parent)?;
+        }
+        let (mut top, value) = read_header(store, &volume.chain.top)?;
+        top.below = std::iter::once(copy.clone()).chain(rest.iter().cloned()).collect();
+        put_header(&mut change, &volume.chain.top, Some(value), &top);
+        let mut superblock = volume.superblock.clone();
+        superblock.set_layers(Some(volume.layers_with(&volume.chain.top, superblock.is_top_written())));
+        volume.put_superblock(&mut change, &superblock);
+        Ok(Some((change, true)))
+    })
+}

@@ -1,0 +1,449 @@
+//! Forks, snapshots, restores and removals of volumes, beside a writer that goes on.
+
+use crate::fixture::{create, open_volume, read, write};
+use crate::run::TestClock;
+use crate::store::{LARGE, TestStore};
+use kvfs::volumes::{self, Taken};
+use kvfs::{At, Descriptor, Error, Follow, Mode, Options, Volume, fsck};
+
+fn options(volume: &str) -> Options {
+    Options {
+        volume: volume.to_owned(),
+        mode: Mode::Close,
+        extent_bytes: 512,
+        inline_bytes: 64,
+        ..Options::default()
+    }
+}
+
+fn open(store: &TestStore, volume: &str) -> (Volume, Descriptor) {
+    open_volume(store, options(volume))
+}
+
+fn fork(store: &TestStore, from: &str, to: &str) {
+    volumes::fork(&mut store.clone(), &mut TestClock::default(), from, to, Taken::Writable).unwrap();
+}
+
+fn check(store: &TestStore, volume: &str) {
+    let report = fsck(&mut store.clone(), volume).unwrap();
+    assert!(report.is_clean(), "{volume}: {:?}", report.findings);
+}
+
+fn names(store: &TestStore) -> Vec<String> {
+    let mut names = Vec::new();
+    volumes::list(&mut store.clone(), &mut |name, info| {
+        assert_eq!(info.unwrap().name, name);
+        names.push(name.to_owned());
+        Ok(())
+    })
+    .unwrap();
+    names
+}
+
+/// Frees all garbage.
+fn collect(store: &TestStore) {
+    while !volumes::collect_garbage(&mut store.clone(), 3).unwrap().done {}
+}
+
+/// What a volume holds, by paths that the tests use.
+fn content(store: &TestStore, volume: &str) -> Vec<(String, Vec<u8>)> {
+    let (mut volume, root) = open(store, volume);
+    let mut found = Vec::new();
+    for name in ["a", "b", "c", "d", "e", "large"] {
+        match read(&mut volume, &root, name) {
+            Ok(bytes) => found.push((name.to_owned(), bytes)),
+            Err(Error::NoEntry) => {}
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+    found
+}
+
+fn of(pairs: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
+    pairs.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect()
+}
+
+#[test]
+fn a_fork_and_its_origin_go_their_own_ways() {
+    let store = TestStore::new(LARGE);
+    let (mut main, root) = open(&store, "main");
+    write(&mut main, &root, "a", b"1");
+    write(&mut main, &root, "b", b"2");
+    write(&mut main, &root, "large", &[1; 3000]);
+    fork(&store, "main", "try");
+    // The writer goes on, in its new layer.
+    write(&mut main, &root, "a", b"11");
+    main.unlink_file_at(&root, "b").unwrap();
+    let large = create(&mut main, &root, "large");
+    main.write(&large, At::Offset(1000), &[2; 10]).unwrap();
+    main.close(large).unwrap();
+    main.sync_all().unwrap();
+    let mut now = vec![1; 3000];
+    now[1000..1010].fill(2);
+    let (mut other, other_root) = open(&store, "try");
+    write(&mut other, &other_root, "c", b"3");
+    other.unlink_file_at(&other_root, "large").unwrap();
+    other.sync_all().unwrap();
+    for volume in ["main", "try"] {
+        check(&store, volume);
+    }
+    assert_eq!(content(&store, "main"), of(&[("a", b"11"), ("large", &now)]));
+    assert_eq!(content(&store, "try"), of(&[("a", b"1"), ("b", b"2"), ("c", b"3")]));
+    assert_eq!(names(&store), ["try", "main"]);
+}
+
+#[test]
+fn removed_volumes_leave_nothing_and_take_nothing_from_others() {
+    let store = TestStore::new(LARGE);
+    {
+        let (mut main, root) = open(&store, "main");
+        write(&mut main, &root, "a", b"1");
+        write(&mut main, &root, "large", &[7; 5000]);
+        main.sync_all().unwrap();
+    }
+    fork(&store, "main", "one");
+    fork(&store, "one", "two");
+    for volume in ["main", "one", "two"] {
+        let (mut volume, root) = open(&store, volume);
+        write(&mut volume, &root, "b", b"2");
+        volume.sync_all().unwrap();
+    }
+    volumes::remove(&mut store.clone(), "main").unwrap();
+    collect(&store);
+    assert_eq!(names(&store), ["one", "two"]);
+    let all = of(&[("a", b"1"), ("b", b"2"), ("large", &[7; 5000])]);
+    assert_eq!(content(&store, "one"), all);
+    // The name is free for another volume, whose records lie elsewhere.
+    {
+        let (mut main, root) = open(&store, "main");
+        assert_eq!(read(&mut main, &root, "a"), Err(Error::NoEntry));
+        write(&mut main, &root, "c", b"3");
+        main.sync_all().unwrap();
+    }
+    check(&store, "main");
+    volumes::remove(&mut store.clone(), "one").unwrap();
+    collect(&store);
+    assert_eq!(content(&store, "two"), all);
+    check(&store, "two");
+    volumes::remove(&mut store.clone(), "two").unwrap();
+    collect(&store);
+    assert_eq!(content(&store, "main"), of(&[("c", b"3")]));
+    check(&store, "main");
+    volumes::remove(&mut store.clone(), "main").unwrap();
+    collect(&store);
+    assert_eq!(store.bytes(), 0, "{:?}", store.0.borrow().map.keys());
+    assert_eq!(volumes::remove(&mut store.clone(), "main"), Err(Error::NoEntry));
+}
+
+#[test]
+fn a_renamed_volume_is_found_under_its_new_name_alone() {
+    let store = TestStore::new(LARGE);
+    {
+        let (mut main, root) = open(&store, "main");
+        write(&mut main, &root, "a", b"1");
+        main.sync_all().unwrap();
+    }
+    let mut clock = TestClock::default();
+    let before = volumes::info(&mut store.clone(), "main").unwrap();
+    for (from, to) in [("main", "x"), ("x", "main"), ("main", "y")] {
+        volumes::rename(&mut store.clone(), &mut clock, from, to).unwrap();
+        assert_eq!(names(&store), [to]);
+        check(&store, to);
+        assert_eq!(content(&store, to), of(&[("a", b"1")]));
+        assert_eq!(volumes::info(&mut store.clone(), from), Err(Error::NoEntry));
+        assert_eq!(volumes::info(&mut store.clone(), to).unwrap().uuid, before.uuid);
+    }
+    assert_eq!(volumes::rename(&mut store.clone(), &mut clock, "y", "y"), Err(Error::Exist));
+}
+
+#[test]
+fn a_snapshot_takes_no_writer_until_it_is_thawed_and_gives_its_files_back() {
+    let store = TestStore::new(LARGE);
+    let mut clock = TestClock::default();
+    let (mut main, root) = open(&store, "main");
+    write(&mut main, &root, "a", b"1");
+    volumes::fork(&mut store.clone(), &mut clock, "main", "then", Taken::ReadOnly).unwrap();
+    write(&mut main, &root, "a", b"2");
+    write(&mut main, &root, "b", b"2");
+    main.unlink_file_at(&root, "a").unwrap();
+    main.sync_all().unwrap();
+    let before = store.0.borrow().map.clone();
+    {
+        let (mut then, root) = open(&store, "then");
+        assert_eq!(read(&mut then, &root, "a"), Ok(b"1".to_vec()));
+        assert_eq!(then.unlink_file_at(&root, "a"), Err(Error::ReadOnly));
+        then.set_read_only(false);
+        assert_eq!(then.create_directory_at(&root, "d"), Err(Error::ReadOnly));
+        then.sync_all().unwrap();
+    }
+    assert_eq!(store.0.borrow().map, before, "reading a snapshot changes nothing");
+    volumes::restore(&mut store.clone(), &mut clock, "main", "then").unwrap();
+    assert_eq!(main.create_directory_at(&root, "late"), Err(Error::Fenced));
+    assert_eq!(content(&store, "main"), of(&[("a", b"1")]));
+    check(&store, "main");
+    collect(&store);
+    check(&store, "main");
+    assert_eq!(content(&store, "main"), of(&[("a", b"1")]));
+    assert_eq!(content(&store, "then"), of(&[("a", b"1")]));
+    volumes::thaw(&mut store.clone(), "then").unwrap();
+    {
+        let (mut then, root) = open(&store, "then");
+        write(&mut then, &root, "c", b"3");
+        then.sync_all().unwrap();
+    }
+    assert_eq!(content(&store, "main"), of(&[("a", b"1")]));
+    assert_eq!(content(&store, "then"), of(&[("a", b"1"), ("c", b"3")]));
+    volumes::freeze(&mut store.clone(), "main").unwrap();
+    let (mut frozen, root) = open(&store, "main");
+    assert_eq!(frozen.unlink_file_at(&root, "a"), Err(Error::ReadOnly));
+    assert_eq!(volumes::restore(&mut store.clone(), &mut clock, "main", "then"), Err(Error::ReadOnly));
+    check(&store, "then");
+}
+
+#[test]
+fn a_volume_can_be_forked_for_ever() {
+    let store = TestStore::new(LARGE);
+    let mut clock = TestClock::default();
+    let (mut main, root) = open(&store, "main");
+    for number in 0..300 {
+        write(&mut main, &root, "a", format!("{number}").as_bytes());
+        let other = ["b", "c", "d", "e"][number % 4];
+        match number % 3 {
+            0 => write(&mut main, &root, other, &vec![number as u8; number * 7]),
+            _ => drop(main.unlink_file_at(&root, other)),
+        }
+        main.sync_all().unwrap();
+        let name = format!("s{number}");
+        volumes::fork(&mut store.clone(), &mut clock, "main", &name, Taken::ReadOnly).unwrap();
+        if number >= 20 {
+            volumes::remove(&mut store.clone(), &format!("s{}", number - 20)).unwrap();
+        }
+        collect(&store);
+        let depth = volumes::info(&mut store.clone(), "main").unwrap().layers.len();
+        assert!(depth <= kvfs::limits::MAX_LAYERS + 1, "{depth} layers after {number} forks");
+    }
+    for number in 280..300 {
+        let name = format!("s{number}");
+        check(&store, &name);
+        let found = content(&store, &name);
+        assert_eq!(found[0], ("a".to_owned(), format!("{number}").into_bytes()));
+    }
+    check(&store, "main");
+    let before = content(&store, "s299");
+    volumes::flatten(&mut store.clone(), &mut clock, "s299").unwrap();
+    assert_eq!(volumes::info(&mut store.clone(), "s299").unwrap().layers.len(), 2);
+    assert_eq!(content(&store, "s299"), before);
+    for volume in names(&store) {
+        check(&store, &volume);
+        volumes::remove(&mut store.clone(), &volume).unwrap();
+    }
+    collect(&store);
+    assert_eq!(store.bytes(), 0);
+}
+
+#[test]
+fn forks_of_an_unchanged_volume_lie_side_by_side() {
+    let store = TestStore::new(LARGE);
+    {
+        let (mut main, root) = open(&store, "main");
+        write(&mut main, &root, "a", b"1");
+        main.sync_all().unwrap();
+    }
+    fork(&store, "main", "base");
+    let before = store.bytes();
+    for number in 0..1000 {
+        fork(&store, "base", &format!("f{number}"));
+    }
+    let each = (store.bytes() - before) / 1000;
+    assert!(each < 512, "{each} bytes a fork");
+    assert_eq!(volumes::info(&mut store.clone(), "f999").unwrap().layers.len(), 2);
+    assert_eq!(content(&store, "f999"), of(&[("a", b"1")]));
+    assert_eq!(names(&store).len(), 1002);
+}
+
+#[test]
+fn what_cannot_be_done_changes_nothing() {
+    let store = TestStore::new(LARGE);
+    let mut clock = TestClock::default();
+    drop(open(&store, "main"));
+    drop(open(&store, "other"));
+    let before = store.0.borrow().map.clone();
+    let mut calls = store.clone();
+    assert_eq!(volumes::fork(&mut calls, &mut clock, "none", "x", Taken::Writable), Err(Error::NoEntry));
+    assert_eq!(volumes::fork(&mut calls, &mut clock, "main", "other", Taken::Writable), Err(Error::Exist));
+    assert_eq!(volumes::fork(&mut calls, &mut clock, "main", "a\0b", Taken::Writable), Err(Error::Invalid));
+    assert_eq!(volumes::fork(&mut calls, &mut clock, "main", "", Taken::Writable), Err(Error::Invalid));
+    assert_eq!(volumes::restore(&mut calls, &mut clock, "main", "main"), Err(Error::Invalid));
+    assert_eq!(volumes::rename(&mut calls, &mut clock, "main", "other"), Err(Error::Exist));
+    assert_eq!(volumes::flatten(&mut calls, &mut clock, "none"), Err(Error::NoEntry));
+    assert_eq!(store.0.borrow().map, before);
+    let (mut main, root) = open(&store, "main");
+    assert!(main.stat_at(&root, "x", Follow::No).is_err());
+}
+
+/// Makes `main` with a file and puts so many layers below it.
+fn stacked(depth: usize) -> TestStore {
+    let store = TestStore::new(LARGE);
+    let (mut main, root) = open(&store, "main");
+    write(&mut main, &root, "a", b"1");
+    write(&mut main, &root, "large", &[1; 3000]);
+    for number in 0..depth {
+        main.sync_all().unwrap();
+        fork(&store, "main", &format!("s{number}"));
+        write(&mut main, &root, "b", &[number as u8]);
+    }
+    main.sync_all().unwrap();
+    assert_eq!(volumes::info(&mut store.clone(), "main").unwrap().layers.len(), depth + 1);
+    store
+}
+
+/// The costs that SEMANTICS states.
+#[test]
+fn forks_and_reading_in_layers_cost_what_is_promised() {
+    let count = |store: &TestStore, act: &mut dyn FnMut()| {
+        store.reset_calls();
+        act();
+        store.calls()
+    };
+    for depth in [1, 4, 16, 31] {
+        let store = stacked(depth);
+        let calls = count(&store, &mut || fork(&store, "main", "new"));
+        assert_eq!((calls.limits, calls.gets, calls.scans, calls.applies), (2, 4, 0, 1), "fork at {depth}");
+        let calls = count(&store, &mut || fork(&store, "new", "newer"));
+        assert_eq!(
+            (calls.limits, calls.gets, calls.scans, calls.applies),
+            (2, 4, 0, 1),
+            "of an unchanged one"
+        );
+        let mut opened = None;
+        let calls = count(&store, &mut || {
+            let outcome =
+                Volume::open(Box::new(store.clone()), Box::<TestClock>::default(), options("newer"));
+            opened = Some(outcome.unwrap());
+        });
+        // What waits for removal is read with a scan of each layer, and the superblock behind it.
+        let layers = depth as u64 + 2;
+        assert_eq!(
+            (calls.limits, calls.gets, calls.scans, calls.applies),
+            (1, 3, layers, 1),
+            "open at {depth}"
+        );
+        let mut volume = opened.unwrap();
+        let root = volume.root().unwrap();
+        let calls = count(&store, &mut || assert!(volume.stat_at(&root, "a", Follow::No).is_ok()));
+        // All layers are asked for the directory's inode, and for its names; those that have any are
+        // asked for more.
+        assert!(calls.gets <= 3 && calls.scans <= layers + 3, "a look at a small directory: {calls:?}");
+        let file =
+            volume.open_at(&root, "large", Follow::No, Default::default(), Default::default()).unwrap();
+        let mut bytes = Vec::new();
+        let calls = count(&store, &mut || assert!(volume.read(&file, 0, 500, &mut bytes).is_ok()));
+        assert_eq!((calls.total(), calls.gets, calls.keys_got), (1, 1, layers + 1), "an extent at {depth}");
+        volume.close(file).unwrap();
+        let calls = count(&store, &mut || {
+            volume.unlink_file_at(&root, "a").unwrap();
+            volume.sync_all().unwrap();
+        });
+        assert_eq!((calls.gets, calls.scans, calls.applies), (1, 0, 1), "a removal at {depth}");
+        let calls = count(&store, &mut || write(&mut volume, &root, "new", b"2"));
+        assert_eq!((calls.total(), calls.applies), (1, 1), "a new file at {depth}");
+        check(&store, "newer");
+    }
+}
+
+/// A fork takes as long, however much there is and however many there are, in calls and in bytes.
+#[test]
+fn a_fork_costs_the_same_whatever_the_volume_holds() {
+    let store = TestStore::new(LARGE);
+    drop(open(&store, "main"));
+    fork(&store, "main", "first");
+    let mut before = None;
+    for files in [10, 1000] {
+        let (mut main, root) = open(&store, "main");
+        for number in 0..files {
+            write(&mut main, &root, &format!("f{number}"), b"1");
+        }
+        main.sync_all().unwrap();
+        let bytes = store.bytes();
+        store.reset_calls();
+        fork(&store, "main", &format!("of {files}"));
+        let calls = store.calls();
+        assert_eq!((calls.scans, calls.applies), (0, 1));
+        println!("{} bytes for a fork of {files} files", store.bytes() - bytes);
+        assert!(store.bytes() - bytes < 1024);
+        assert!(before.replace(calls).is_none_or(|before| before == calls));
+    }
+}
+
+/// The lines that `kvfs diff` would print.
+fn differences(store: &TestStore, first: &str, second: &str) -> Vec<String> {
+    use volumes::Changed;
+    let found = volumes::diff(&mut store.clone(), first, second, None).unwrap();
+    let line = |difference: volumes::Difference| match difference.change {
+        Changed::Added => format!("A {}", difference.path),
+        Changed::Removed => format!("D {}", difference.path),
+        Changed::Modified(what) if what.bytes => format!("M {} bytes", difference.path),
+        Changed::Modified(_) => format!("M {}", difference.path),
+        Changed::Renamed { from, also } => {
+            format!("R {from} {}{}", difference.path, if also.bytes { " bytes" } else { "" })
+        }
+    };
+    found.into_iter().map(line).collect()
+}
+
+#[test]
+fn differences_are_told_by_path() {
+    let store = TestStore::new(LARGE);
+    let (mut main, root) = open(&store, "main");
+    for directory in ["d", "d/deep", "gone", "moved"] {
+        main.create_directory_at(&root, directory).unwrap();
+    }
+    for (path, bytes) in
+        [("a", 10), ("d/deep/large", 3000), ("gone/x", 5), ("moved/y", 7), ("same", 9), ("old", 3)]
+    {
+        write(&mut main, &root, path, &vec![1; bytes]);
+    }
+    main.sync_all().unwrap();
+    fork(&store, "main", "try");
+    assert_eq!(differences(&store, "main", "try"), [""; 0]);
+    let (mut other, root) = open(&store, "try");
+    let large = create(&mut other, &root, "d/deep/large");
+    other.write(&large, At::Offset(2000), b"2").unwrap();
+    other.close(large).unwrap();
+    other.unlink_file_at(&root, "gone/x").unwrap();
+    other.remove_directory_at(&root, "gone").unwrap();
+    other.rename_at(&root, "moved", &root, "d/moved").unwrap();
+    other.rename_at(&root, "old", &root, "new").unwrap();
+    write(&mut other, &root, "new", b"more");
+    write(&mut other, &root, "d/added", b"3");
+    // Written, with the bytes that it had.
+    write(&mut other, &root, "same", &[1; 9]);
+    other.sync_all().unwrap();
+    let expected = [
+        "A /d/added",
+        "M /d/deep/large bytes",
+        "R /moved /d/moved",
+        "D /gone",
+        "D /gone/x",
+        "R /old /new bytes",
+    ];
+    assert_eq!(differences(&store, "main", "try"), expected);
+    let back = [
+        "D /d/added",
+        "M /d/deep/large bytes",
+        "A /gone",
+        "A /gone/x",
+        "R /d/moved /moved",
+        "R /new /old bytes",
+    ];
+    assert_eq!(differences(&store, "try", "main"), back);
+    // Volumes without anything in common are compared by their paths.
+    let (mut apart, root) = open(&store, "apart");
+    write(&mut apart, &root, "a", &[1; 10]);
+    write(&mut apart, &root, "same", b"other");
+    apart.sync_all().unwrap();
+    let found = differences(&store, "main", "apart");
+    assert_eq!(found.iter().filter(|line| line.starts_with('D')).count(), 8, "{found:?}");
+    assert!(found.contains(&"M /same bytes".to_owned()), "{found:?}");
+    assert!(found.iter().all(|line| !line.starts_with('A')), "{found:?}");
+}
