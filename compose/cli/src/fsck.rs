@@ -7,7 +7,7 @@ use crate::mounted::MountedVolume;
 use crate::salvage::{directory_of, is_damage, notes, salvage};
 use crate::sealing::tell_damage;
 use crate::terminal::{complain, say, warn};
-use crate::volume::VolumeArgs;
+use crate::volume_args::VolumeArgs;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use kvfs::image::Image;

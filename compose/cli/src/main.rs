@@ -27,7 +27,7 @@ mod salvage;
 #[cfg(feature = "runtime")]
 mod sealing;
 #[cfg(feature = "runtime")]
-mod volume;
+mod volume_args;
 
 // The commands.
 #[cfg(feature = "runtime")]
