@@ -54,8 +54,13 @@
 //! [`Sealed`] encrypts what is stored, and [`Audited`] hands you the audit log of a guest. To bring
 //! a store of your own, implement [`SyncStore`] (answers at once) or [`Store`] (answers later),
 //! four functions each, and check it with the module `conformance` (feature of the same name).
-//! [`key_range`], [`ScanBudget`] and [`gather`] help with the answers. [`EngineStore`] opens
-//! volumes without a guest.
+//! [`key_range`], [`ScanBudget`] and [`gather`] help with the answers.
+//!
+//! # Volumes
+//!
+//! [`EngineStore`] opens volumes without a guest. With the feature `volumes`, `Volumes` forks,
+//! snapshots, restores and removes them, also while guests use them. [`Aliased`] lets a guest work on
+//! a fork under the name that its composition fixes. `examples/forks.rs` runs a thousand of them.
 //!
 //! # What a store has lost
 //!
@@ -92,6 +97,8 @@ mod open_error;
 mod room;
 mod std_directory;
 mod view;
+#[cfg(feature = "volumes")]
+mod volumes_error;
 mod wire;
 
 mod alone;
@@ -107,7 +114,10 @@ mod redb_store;
 #[cfg(feature = "remote")]
 mod remote_store;
 
+mod aliased;
 mod sealed;
+#[cfg(feature = "volumes")]
+mod volumes;
 
 mod any_store;
 mod store_url;
@@ -125,6 +135,7 @@ mod repair_copy;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
+pub use aliased::Aliased;
 pub use any_store::AnyStore;
 pub use audited::{AuditLine, Audited};
 pub use contract::{
@@ -158,6 +169,10 @@ pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};
 pub use store_url::without_secrets;
 pub use view::{Calls, KvCtx, KvView};
+#[cfg(feature = "volumes")]
+pub use volumes::{SystemClock, Volumes};
+#[cfg(feature = "volumes")]
+pub use volumes_error::VolumesError;
 
 pub use bytes::Bytes;
 pub use kvfs_audit::RunId as AuditRun;

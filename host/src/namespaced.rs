@@ -56,17 +56,7 @@ impl<S: Store> Namespaced<S> {
     }
 
     fn limits_of(&self, inner: Limits) -> Limits {
-        let prefix_bytes = u32::try_from(self.prefix.len()).unwrap_or(u32::MAX);
-        // Each mutation carries the prefix. Half of the batch is kept for the caller's own bytes.
-        // The other half allows as many mutations as it has room for prefixes.
-        let most_entries = (inner.max_batch_bytes / 2).checked_div(prefix_bytes).unwrap_or(u32::MAX);
-        let max_batch_entries = inner.max_batch_entries.min(most_entries);
-        Limits {
-            max_key_bytes: inner.max_key_bytes.saturating_sub(prefix_bytes),
-            max_batch_entries,
-            max_batch_bytes: inner.max_batch_bytes - max_batch_entries.saturating_mul(prefix_bytes),
-            ..inner
-        }
+        reserve(inner, u32::try_from(self.prefix.len()).unwrap_or(u32::MAX))
     }
 
     /// Returns the limits, or an error if the prefix alone is longer than a key may be: an empty
@@ -147,6 +137,20 @@ impl<S: Store> Store for Namespaced<S> {
 
     fn needs_async(&self) -> bool {
         self.inner.needs_async()
+    }
+}
+
+/// Returns the limits for a caller whose keys grow by so many bytes.
+pub(crate) fn reserve(inner: Limits, prefix_bytes: u32) -> Limits {
+    // Each mutation carries the prefix. Half of the batch is kept for the caller's own bytes.
+    // The other half allows as many mutations as it has room for prefixes.
+    let most_entries = (inner.max_batch_bytes / 2).checked_div(prefix_bytes).unwrap_or(u32::MAX);
+    let max_batch_entries = inner.max_batch_entries.min(most_entries);
+    Limits {
+        max_key_bytes: inner.max_key_bytes.saturating_sub(prefix_bytes),
+        max_batch_entries,
+        max_batch_bytes: inner.max_batch_bytes - max_batch_entries.saturating_mul(prefix_bytes),
+        ..inner
     }
 }
 

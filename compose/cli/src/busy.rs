@@ -64,6 +64,11 @@ impl Busy {
         bar.set_position(done);
     }
 
+    /// Shows how much is done of something that has no known end.
+    pub(crate) fn counting(&self, what: &'static str, done: u64) {
+        self.0.set_message(format!("{what}: {done}"));
+    }
+
     fn spinner() -> ProgressStyle {
         ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
             .unwrap_or_else(|_| ProgressStyle::default_spinner())

@@ -7,16 +7,15 @@ use crate::mounted::MountedVolume;
 use crate::salvage::{directory_of, is_damage, notes, salvage};
 use crate::sealing::tell_damage;
 use crate::terminal::{complain, say, warn};
-use crate::volume::VolumeArgs;
+use crate::volume_args::VolumeArgs;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use kvfs::image::Image;
 use kvfs_compose::fixed_mounts;
-use kvfs_host::{AnyStore, Damage, EngineStore};
+use kvfs_host::{AnyStore, Damage, EngineStore, SystemClock};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Checks a volume of a store, and repairs it with --repair.
 ///
@@ -305,17 +304,5 @@ fn verdict(report: &kvfs::Report, damage: &Damage) -> String {
         0 if damage.is_none() => "sound".to_owned(),
         0 => "the volume is sound, and the store is damaged: --repair makes a sound one of it".to_owned(),
         count => format!("{count} findings; the numbers are those of FORMAT.md"),
-    }
-}
-
-/// Gives the time of day to inodes that a repair makes.
-struct SystemClock;
-
-impl kvfs::Clock for SystemClock {
-    fn now(&mut self) -> kvfs::Timestamp {
-        // A clock before 1970 was never set.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        kvfs::Timestamp { seconds, nanoseconds: now.subsec_nanos() }
     }
 }

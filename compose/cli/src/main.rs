@@ -27,7 +27,9 @@ mod salvage;
 #[cfg(feature = "runtime")]
 mod sealing;
 #[cfg(feature = "runtime")]
-mod volume;
+mod volume_args;
+#[cfg(feature = "runtime")]
+mod volume_error;
 
 // The commands.
 #[cfg(feature = "runtime")]
@@ -48,6 +50,8 @@ mod settings;
 mod store;
 #[cfg(feature = "runtime")]
 mod store_server;
+#[cfg(feature = "runtime")]
+mod volume;
 
 use clap::{Parser, Subcommand};
 #[cfg(not(feature = "runtime"))]
@@ -83,10 +87,12 @@ enum Command {
     Store(store::StoreArgs),
     #[cfg(feature = "runtime")]
     StoreServer(store_server::StoreServerArgs),
+    #[cfg(feature = "runtime")]
+    Volume(volume::VolumeArgs),
     Inspect(inspect::InspectArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey", "settings", "store", "store-server"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -114,10 +120,12 @@ fn main() -> ExitCode {
         Command::Store(args) => store::store(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::StoreServer(args) => store_server::store_server(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "runtime")]
+        Command::Volume(args) => volume::volume(&args),
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit, check-store, rekey, settings, store and store-server, or compose with --provider and run the result with the \
+             audit, check-store, rekey, settings, store, store-server and volume, or compose with --provider and run the result with the \
              `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use kvfs::image::Image;
 use kvfs_compose::{FixedMount, FixedSource, MountAccess};
-use kvfs_host::{AnyStore, EngineStore};
+use kvfs_host::{EngineStore, SyncStore};
 
 /// A volume of the store that a component mounts.
 pub(crate) struct MountedVolume {
@@ -33,8 +33,8 @@ impl MountedVolume {
     }
 
     /// Fails if the volume cannot be used. The guest itself would only get an error code.
-    pub(crate) fn probe(&self, store: &AnyStore) -> Result<bool> {
-        let mut store = EngineStore(store.clone());
+    pub(crate) fn probe(&self, store: impl SyncStore) -> Result<bool> {
+        let mut store = EngineStore(store);
         Ok(match &self.image {
             Some(image) => kvfs::probe_overlay(&mut store, &self.name, image),
             None => kvfs::probe(&mut store, &self.name),

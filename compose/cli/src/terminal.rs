@@ -8,17 +8,44 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use kvfs_compose::Visible;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
 /// Writes lines to standard output. A closed pipe is not an error.
 pub(crate) fn say<L: Display>(lines: impl IntoIterator<Item = L>) -> Result<()> {
     let text: String = lines.into_iter().map(|line| format!("{}\n", Visible(line))).collect();
+    write_out(&text)
+}
+
+fn write_out(text: &str) -> Result<()> {
     match stdout(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }
+}
+
+/// Writes one line of fields, with tabs between them and none in them.
+pub(crate) fn say_fields<F: Display>(fields: &[F]) -> Result<()> {
+    let fields: Vec<String> = fields.iter().map(|field| Visible(field).to_string()).collect();
+    write_out(&format!("{}\n", fields.join("\t")))
+}
+
+/// Returns whether standard output is a terminal: somebody watches.
+pub(crate) fn on_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Writes JSON on one line, for [`say`]. What `say` would escape is escaped as JSON does it.
+pub(crate) fn json_line(value: &impl Display) -> String {
+    let mut line = String::new();
+    for c in value.to_string().chars() {
+        match c {
+            ' '..='~' => line.push(c),
+            _ => line.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+        }
+    }
+    line
 }
 
 /// Tells the user why the command failed, on one line.

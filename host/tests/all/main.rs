@@ -17,6 +17,7 @@ mod served;
 mod servers;
 mod stores;
 mod suite;
+mod volumes;
 mod wrappers;
 
 use kvfs_host::{Bytes, Durability, Mutation, StoreError, SyncStore};

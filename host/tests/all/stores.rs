@@ -10,7 +10,7 @@ use kvfs_host::{
     SyncStore, UserKey, conformance, open_store,
 };
 
-fn conforms(store: &dyn SyncStore) {
+pub(crate) fn conforms(store: &dyn SyncStore) {
     let report = conformance::check(store);
     assert!(report.outcomes.len() > 20, "only {} claims were checked", report.outcomes.len());
     assert!(report.passed() && report.not_checked() == 0, "\n{report}");

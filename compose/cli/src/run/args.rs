@@ -40,6 +40,19 @@ pub(crate) struct RunArgs {
     /// and 1 MiB wait, and only another program that opens the same volume ends this guest's changes.
     #[arg(long, value_name = "alone|together", value_parser = parse_access)]
     pub(super) store_access: Option<StoreAccess>,
+    /// Runs the guest on a fork of this volume, which takes the place of the volume that it mounts.
+    ///
+    /// The volume itself stays as it is. The fork is removed when the guest has ended, unless --keep
+    /// names it. A kill or an interrupt leaves the fork: `kvfs volume list` shows it as VOLUME.run-PID-TIME,
+    /// or under the name of --keep.
+    #[arg(long, value_name = "VOLUME")]
+    pub(super) fork_of: Option<String>,
+    /// Keeps the fork as a volume of this name.
+    #[arg(long, value_name = "NAME", requires = "fork_of")]
+    pub(super) keep: Option<String>,
+    /// Removes the fork when the guest has ended, as is done without --keep too.
+    #[arg(long, requires = "fork_of", conflicts_with = "keep")]
+    discard: bool,
     /// Sets a variable in the guest's environment; may be given many times.
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     pub(super) env: Vec<(String, String)>,

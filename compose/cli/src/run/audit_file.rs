@@ -3,7 +3,7 @@
 use crate::runtime::imports;
 use anyhow::{Context, Result, bail};
 use kvfs_audit::RunId;
-use kvfs_host::{AnyStore, Audited, StoreError};
+use kvfs_host::{Audited, Store, StoreError};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -94,7 +94,7 @@ impl<W: Write> Appended<W> {
 
 impl AuditFile {
     /// Puts the file before a store: it takes the lines.
-    pub(super) fn before(self, store: AnyStore) -> Audited<AnyStore> {
+    pub(super) fn before<S: Store>(self, store: S) -> Audited<S> {
         let file = Mutex::new(self.0);
         Audited::new(store, move |event| {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);

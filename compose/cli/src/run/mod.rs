@@ -5,6 +5,7 @@ mod audit_file;
 mod bounds;
 mod call;
 mod engine;
+mod forked;
 mod load;
 
 use crate::interrupt;
@@ -16,7 +17,9 @@ pub(crate) use args::RunArgs;
 use audit_file::audit_file;
 use call::call;
 use engine::{GUEST_STACK_BYTES, HOST_STACK_BYTES};
+use forked::Fork;
 use kvfs_compose::{DEFAULT_FILE_PATH, Provider};
+use kvfs_host::BlockOn;
 use load::{Loaded, load};
 use std::process::ExitCode;
 use wasmtime::component::Component;
@@ -54,22 +57,36 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
                 "{guest}: it has its store within, which a key does not seal; leave the key out, or run it on --store"
             );
         }
+        if args.fork_of.is_some() {
+            bail!("{guest}: it has its store within, where nothing can be forked; leave --fork-of out");
+        }
         args.key.warn_if_unused(&guest);
     }
     interrupt::end_in_order()?;
     let kv = args.key.open_for_guest(&args.store, args.store_access, args.create)?;
+    let fork = Fork::make(args, &volumes, &kv).with_context(|| guest.clone())?;
+    let view = fork.as_ref().map(|fork| fork.view(kv.clone())).transpose()?;
     for volume in &volumes {
-        volume.probe(&kv).with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
+        let probed = match &view {
+            Some(view) => volume.probe(BlockOn(view.clone())),
+            None => volume.probe(kv.clone()),
+        };
+        probed.with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
     }
     let result = std::thread::scope(|scope| {
-        let call = || match audit_file {
-            Some(file) => call(args, &component, &directories, file.before(kv.clone())),
-            None => call(args, &component, &directories, kv.clone()),
+        let call = || match (audit_file, view) {
+            (Some(file), Some(view)) => call(args, &component, &directories, file.before(view)),
+            (Some(file), None) => call(args, &component, &directories, file.before(kv.clone())),
+            (None, Some(view)) => call(args, &component, &directories, view),
+            (None, None) => call(args, &component, &directories, kv.clone()),
         };
         let stack_bytes = GUEST_STACK_BYTES + HOST_STACK_BYTES;
         let guest = std::thread::Builder::new().stack_size(stack_bytes).spawn_scoped(scope, call)?;
         guest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
+    if let Some(fork) = fork {
+        fork.end();
+    }
     // However the guest ended: what the store has acknowledged must not be lost with this process.
     let closed = kv.close().with_context(|| format!("{}: cannot make the data durable", args.store));
     let code = result.with_context(|| guest)?;

@@ -6,7 +6,7 @@ mod show;
 
 mod set;
 
-use crate::volume::VolumeArgs;
+use crate::volume_args::VolumeArgs;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 

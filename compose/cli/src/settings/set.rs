@@ -5,7 +5,7 @@ use super::show::{lines, read};
 use crate::interrupt;
 use crate::sealing::KeyArgs;
 use crate::terminal::{say, warn};
-use crate::volume::VolumeArgs;
+use crate::volume_args::VolumeArgs;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use kvfs::{Quota, Scope, Scrubbing, Settings, Used};

@@ -2,7 +2,7 @@
 
 use crate::sealing::tell_damage;
 use crate::terminal::say;
-use crate::volume::VolumeArgs;
+use crate::volume_args::VolumeArgs;
 use anyhow::{Result, anyhow};
 use kvfs::{Quota, Settings, Used};
 use kvfs_host::{AnyStore, EngineStore};

@@ -5,7 +5,7 @@ use crate::busy::Busy;
 use crate::interrupt;
 use crate::sealing::KeyArgs;
 use crate::store_url::StoreUrl;
-use crate::terminal::say;
+use crate::terminal::{json_line, say};
 use anyhow::{Context, Result};
 use clap::Args;
 use kvfs_host::{AnyStore, OpenError, Rollback, read_mark};
@@ -41,7 +41,7 @@ pub(super) fn info(args: &InfoArgs) -> Result<()> {
         recovered: store.recovered(),
     };
     if args.json {
-        return say([about.json(&found).to_string()]);
+        return say([json_line(&about.json(&found))]);
     }
     say(about.lines(&found))
 }
@@ -172,6 +172,12 @@ impl About<'_> {
         for (name, volume) in &found.volumes {
             lines.push(format!("volume {}: {}", String::from_utf8_lossy(name), self.volume_line(volume)));
         }
+        if found.layers.entries > 0 {
+            lines.push(format!(
+                "layers of volumes: {} keys, {} bytes; `kvfs volume list` shows what each volume holds",
+                found.layers.entries, found.layers.bytes
+            ));
+        }
         if found.audit.entries > 0 {
             lines.push(format!("audit logs: {} keys, {} bytes", found.audit.entries, found.audit.bytes));
         }
@@ -184,6 +190,7 @@ impl About<'_> {
         if self.sealed != Sealing::Closed {
             match volume.format {
                 Some((major, minor)) => line += &format!("format {major}.{minor}, "),
+                None if volume.is_layer => line += "a layer of other volumes, ",
                 None => line += "no superblock, ",
             }
             line += &format!(
@@ -236,6 +243,7 @@ impl About<'_> {
             "mark": self.mark.as_ref().map(|(state, text)| json!({ "state": state, "text": text })),
             "closed_in_order": !self.recovered,
             "volumes": volumes,
+            "layers": amount(&found.layers),
             "audit": amount(&found.audit),
             "of_no_volume": amount(&found.others),
         })

@@ -39,12 +39,16 @@ pub(super) struct Found {
     pub(super) changed_seconds: Option<i64>,
     /// Records that are damaged.
     pub(super) damaged: u64,
+    /// The records are a layer, on which volumes of other names stand.
+    pub(super) is_layer: bool,
 }
 
 /// The contents of a store.
 #[derive(Default)]
 pub(super) struct Contents {
     pub(super) volumes: BTreeMap<Vec<u8>, Found>,
+    /// Layers that volumes share, or that are to be freed.
+    pub(super) layers: Amount,
     /// Audit logs beside the volumes.
     pub(super) audit: Amount,
     /// Entries that belong to nothing known.
@@ -61,7 +65,11 @@ const CHANGED_AT: usize = 80;
 
 const SUPERBLOCK: &[u8] = &[0];
 const INODE: u8 = 0x10;
-const TAGS: [u8; 8] = [0x00, 0x01, 0x02, INODE, 0x11, 0x20, 0x30, 0x31];
+const LAYER: u8 = 0x03;
+const TAGS: [u8; 9] = [0x00, 0x01, 0x02, LAYER, INODE, 0x11, 0x20, 0x30, 0x31];
+
+/// The first byte of the names of layers, with which no volume's name begins.
+const NO_VOLUME: u8 = 0;
 
 /// Bytes before a key in a store that is sealed and is looked at without its key.
 const SEALED_ENTRIES: u8 = 2;
@@ -79,6 +87,8 @@ pub(super) fn contents(store: &AnyStore, is_sealed: bool) -> Result<Contents, St
         };
         if (&audit_start[..]..&audit_end[..]).contains(&key) {
             add(&mut contents.audit, entry);
+        } else if key.first().is_some_and(|length| *length > 0) && key.get(1) == Some(&NO_VOLUME) {
+            add(&mut contents.layers, entry);
         } else if let Some((name, tag, rest)) = of_volume(key) {
             let found = contents.volumes.entry(name.to_vec()).or_default();
             add(&mut found.amount, entry);
@@ -108,6 +118,7 @@ fn of_volume(key: &[u8]) -> Option<(&[u8], u8, &[u8])> {
 
 impl Found {
     fn read(&mut self, tag: u8, rest: &[u8], key: &[u8], value: &[u8]) {
+        self.is_layer |= tag == LAYER && rest.is_empty();
         let is_superblock = [tag] == *SUPERBLOCK && rest.is_empty();
         if !is_superblock && tag != INODE {
             return;

@@ -8,6 +8,7 @@ mod settings;
 mod store;
 mod terminal;
 mod trust;
+mod volume;
 
 use std::path::Path;
 use std::process::{Command, Output};
