@@ -18,6 +18,9 @@ use xxhash_rust::xxh64::xxh64;
 /// Attempts to open against others that open at the same time.
 pub(super) const OPEN_ATTEMPTS: u32 = 16;
 
+/// A key and its value.
+type Record = (Vec<u8>, Vec<u8>);
+
 /// A volume that was taken over.
 pub(super) struct Taken {
     pub(super) superblock: Superblock,
@@ -106,11 +109,7 @@ pub(super) fn take_over(
 
 /// Returns the layer of a new volume, with the records that make it. It is the one under the volume's
 /// name if that is free: others may live on records that are there.
-fn first_layer(
-    superblock: &mut Superblock,
-    keys: &KeySpace,
-    is_free: bool,
-) -> (Chain, Vec<(Vec<u8>, Vec<u8>)>) {
+fn first_layer(superblock: &mut Superblock, keys: &KeySpace, is_free: bool) -> (Chain, Vec<Record>) {
     if is_free {
         return (Chain { top: keys.own_layer(), below: Vec::new(), first_inode: 0 }, Vec::new());
     }

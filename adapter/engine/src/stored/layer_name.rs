@@ -1,6 +1,6 @@
 //! Names of layers: what the keys of a layer's records begin with.
 
-use super::key::tag;
+use super::tag;
 
 /// The name of a layer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -37,14 +37,14 @@ const MIN_MERGED_LAYERS: usize = 8;
 /// for a volume that stands on one layer or none.
 pub fn flatten(store: &mut dyn KvStore, clock: &mut dyn Clock, volume: &str) -> Result<()> {
     let now = clock.now();
-    merge(store, volume, now, &mut |_, chain| Ok(chain.len()))
+    merge(store, volume, now, |_, chain| Ok(chain.len()))
 }
 
 /// Merges the upper layers of a volume that stands on too many: the highest ones, until there are enough
 /// of them that were merged about as often. Each record is so copied a few times at most, however many
 /// forks there are.
 pub(super) fn shorten(store: &mut dyn KvStore, volume: &str, now: Timestamp) -> Result<()> {
-    merge(store, volume, now, &mut |store, chain| {
+    merge(store, volume, now, |store, chain| {
         let mut levels = Vec::with_capacity(chain.len());
         for layer in chain {
             let header = read_header(store, layer)?.0;
@@ -57,13 +57,11 @@ pub(super) fn shorten(store: &mut dyn KvStore, volume: &str, now: Timestamp) -> 
     })
 }
 
+/// Chooses how many of the layers below a top are merged, from above.
+type HowMany = fn(&mut dyn KvStore, &[LayerName]) -> Result<usize>;
+
 /// Merges as many of the layers below a volume's top as `how_many` says.
-fn merge(
-    store: &mut dyn KvStore,
-    name: &str,
-    now: Timestamp,
-    how_many: &mut dyn FnMut(&mut dyn KvStore, &[LayerName]) -> Result<usize>,
-) -> Result<()> {
+fn merge(store: &mut dyn KvStore, name: &str, now: Timestamp, how_many: HowMany) -> Result<()> {
     for number in 0..MAX_COPIES {
         let Some(volume) = StoredVolume::read(store, name)? else { continue };
         volume.check_at_rest()?;
