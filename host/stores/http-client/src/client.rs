@@ -9,8 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 
-use crate::OpenError;
-use crate::error::{line, words};
+use crate::error::{OpenError, line, words};
 use crate::url::Config;
 
 /// Longest wait until a connection stands.

@@ -5,11 +5,14 @@
 
 #![warn(missing_docs)]
 
-mod error;
-
 mod url;
 
+mod error;
+
+mod token;
+
 mod client;
+
 mod store;
 
 mod open;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kvfs_http_wire::{Call, limits};
 
-use crate::OpenError;
 use crate::client::{Failure, Server};
+use crate::error::OpenError;
 use crate::store::HttpStore;
 use crate::url::Config;
 

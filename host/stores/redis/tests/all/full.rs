@@ -8,7 +8,7 @@ use kvfs_test_servers::{Redis, SmallDisk};
 
 use crate::common::{Store, make, open_within, own_url};
 
-const VALUE: [u8; 500_000] = [7; 500_000];
+static VALUE: [u8; 500_000] = [7; 500_000];
 
 /// Puts values until one is refused. Returns how many there are, and the error.
 fn fill(store: &mut Store) -> (u32, StoreError) {

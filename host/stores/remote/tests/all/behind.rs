@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kvfs_contract::{AsyncKvStore, Durability, Guard, KvStore, Limits, Mutation, StoreError};
+use bytes::Bytes;
+use kvfs_contract::{AsyncKvStore, Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use kvfs_remote::testing::{Delayed, Memory, Rounds};
 use kvfs_remote::{Pace, Remote, WriteBehind};
 use kvfs_store_rig::Calls;
@@ -310,4 +312,71 @@ fn a_change_that_may_come_again_keeps_others_of_its_keys_waiting() {
     step(&mut store, 2, true).unwrap();
     store.set(&[(b"s", Some(&[2]))], &[(b"x", Some(b"2"))], true).unwrap();
     server.look(|contents| assert_eq!(contents.durable[&b"x"[..]], b"2"));
+}
+
+/// A server that takes applies when it is told to, and reads at once.
+#[derive(Clone)]
+struct Slow {
+    memory: Memory,
+    takes: Arc<AtomicBool>,
+}
+
+impl AsyncKvStore for Slow {
+    type Bytes = Bytes;
+
+    async fn limits(&self) -> Result<Limits, StoreError> {
+        self.memory.limits().await
+    }
+
+    async fn get<'a>(&'a self, keys: &'a [&'a [u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.memory.get(keys).await
+    }
+
+    async fn scan<'a>(
+        &'a self,
+        start: &'a [u8],
+        end: &'a [u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry<Bytes>>, StoreError> {
+        self.memory.scan(start, end, max_entries, max_bytes).await
+    }
+
+    async fn apply<'a>(
+        &'a self,
+        guards: &'a [Guard<&'a [u8]>],
+        mutations: &'a [Mutation<&'a [u8]>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        while !self.takes.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.memory.apply(guards, mutations, level).await
+    }
+}
+
+#[test]
+fn of_what_is_held_and_what_is_on_its_way_the_latest_counts() {
+    let slow = Slow { memory: Memory::new(), takes: Arc::new(AtomicBool::new(true)) };
+    let mut store = Near::new(slow.clone(), EAGER);
+    for key in [b"a", b"b", b"c"] {
+        put(&mut store, key, b"there").unwrap();
+    }
+    store.apply(&[], &[], Durability::Durable).unwrap();
+    slow.takes.store(false, Ordering::SeqCst);
+    store.set(&[], &[(b"a", Some(b"first")), (b"b", None), (b"d", Some(b"first"))], false).unwrap();
+    // By then it is on its way, and what follows waits behind it.
+    thread::sleep(Duration::from_millis(50));
+    store.set(&[], &[(b"a", Some(b"second")), (b"b", Some(b"second")), (b"d", None)], false).unwrap();
+    let latest: Vec<(&[u8], &[u8])> = vec![(b"a", b"second"), (b"b", b"second"), (b"c", b"there")];
+    for _ in 0..2 {
+        let found = store.entries(b"", b"").unwrap();
+        let found: Vec<(&[u8], &[u8])> = found.iter().map(|(key, value)| (&key[..], &value[..])).collect();
+        assert_eq!(found, latest);
+        assert_eq!(store.value_of(b"a").unwrap().as_deref(), Some(&b"second"[..]));
+        assert_eq!(store.value_of(b"d").unwrap(), None);
+        slow.takes.store(true, Ordering::SeqCst);
+        store.apply(&[], &[], Durability::Durable).unwrap();
+    }
+    assert_eq!(slow.memory.dump().len(), 3);
 }
