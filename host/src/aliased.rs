@@ -140,6 +140,9 @@ impl<S: Store> Aliased<S> {
     }
 }
 
+/// A key and its value, if there is one, as they are in the store.
+type Renamed<'a> = (Cow<'a, [u8]>, Option<Cow<'a, [u8]>>);
+
 /// A range of keys that all are renamed, or none.
 struct Part {
     start: Vec<u8>,
@@ -216,13 +219,13 @@ impl<S: Store> Store for Aliased<S> {
             if self.growth() > 0 {
                 Store::limits(self).await?.check_apply(guards, mutations)?;
             }
-            let renamed_guards: Vec<(Cow<'_, [u8]>, Option<Cow<'_, [u8]>>)> = guards
+            let renamed_guards: Vec<Renamed<'_>> = guards
                 .iter()
                 .map(|guard| {
                     (self.key(guard.key), guard.expected.map(|expected| self.value(guard.key, expected)))
                 })
                 .collect();
-            let renamed: Vec<(Cow<'_, [u8]>, Option<Cow<'_, [u8]>>)> = mutations
+            let renamed: Vec<Renamed<'_>> = mutations
                 .iter()
                 .map(|mutation| {
                     let key = mutation.key();

@@ -32,6 +32,7 @@ pub(crate) fn say_fields<F: Display>(fields: &[F]) -> Result<()> {
 }
 
 /// Returns whether standard output is a terminal: somebody watches.
+#[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
 pub(crate) fn on_terminal() -> bool {
     io::stdout().is_terminal()
 }

@@ -60,7 +60,7 @@ fn snapshot_beside_a_writer(store: AnyStore) {
                 }
                 let file = format!("file-{}", number % 50);
                 write(&mut main, &file, &vec![number as u8; number as usize % 3000]).unwrap();
-                if number % 10 == 0 {
+                if number.is_multiple_of(10) {
                     main.sync_all().unwrap();
                 }
                 written.store(number, Ordering::Relaxed);
