@@ -23,6 +23,7 @@ use crate::stored::record::journal::Changes;
 use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
 use crate::stored::record::tombstone;
+use crate::types::InodeNo;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -315,6 +316,16 @@ impl Backing {
             }
         }
         Ok(tombstones)
+    }
+
+    /// Whether a layer below the top one may have a record of this inode.
+    pub(crate) fn may_have_below(&self, ino: InodeNo) -> bool {
+        self.keys.layers_below() > 0 && ino.0 < self.first_inode
+    }
+
+    /// The number of the top layer, 0 for the one under the volume's name.
+    pub(crate) fn top_number(&self) -> u64 {
+        self.committed.layers.map_or(0, |layers| layers.top)
     }
 
     /// Whether a layer below the top one may have a record under this key.

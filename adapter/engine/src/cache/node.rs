@@ -3,7 +3,7 @@
 use crate::stored::record::inode::Inode;
 use crate::stored::record::superblock::Superblock;
 use crate::stored::record::{FRAME_BYTES, Value};
-use crate::types::Dentry;
+use crate::types::{Dentry, InodeNo};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -32,6 +32,9 @@ pub(crate) struct Node {
     /// Bytes that the superblock counts for it; `None` while it is the image's, which is free.
     pub(crate) charged: Option<u64>,
     pub(crate) dir: Option<Box<DirCache>>,
+    /// The name by which it was opened to be written, and the top layer that has it already: so that a
+    /// layer tells what was changed in it by name. Only for files that a layer below may have.
+    pub(crate) opened_by: Option<Box<OpenedBy>>,
     /// It is a file that the volume's policy of scrubbing names, by the path that last led to it.
     pub(crate) scrubbed: bool,
     /// Open descriptors and streams.
@@ -95,6 +98,15 @@ impl Node {
             }
         }
     }
+}
+
+/// The name by which a file was opened.
+#[derive(Debug)]
+pub(crate) struct OpenedBy {
+    pub(crate) dir: InodeNo,
+    pub(crate) name: Rc<str>,
+    /// The number of the layer in which the name was put again; 0: in none.
+    pub(crate) told_in: u64,
 }
 
 /// An extent in memory.

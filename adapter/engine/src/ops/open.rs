@@ -111,6 +111,9 @@ impl Volume {
         }
         let size = txn.inode_of(entry)?.size;
         txn.volume.note_place(entry.ino, place);
+        if access.write || flags.truncate {
+            txn.volume.note_name(entry.ino, found.dir, found.name.as_deref());
+        }
         if flags.truncate && size > 0 {
             let resize = txn.prepare_resize(entry.ino, 0)?;
             let mut writes = txn.into_writes(resize.change())?;

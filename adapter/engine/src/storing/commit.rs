@@ -108,6 +108,7 @@ impl Volume {
             extent.push_to(batch, &self.backing.keys);
         }
         let step = self.push_reap_step(batch, &announced);
+        self.push_names(batch);
         // In place: it is copied only once it is stored.
         let superblock = &mut self.pending.superblock;
         superblock.seq = self.backing.committed.seq.saturating_add(1);

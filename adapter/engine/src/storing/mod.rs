@@ -4,6 +4,8 @@ pub(crate) mod change;
 mod gather;
 mod moved;
 
+mod tell;
+
 // Verbs of the volume, each using those above it.
 mod garbage;
 mod orphans;
