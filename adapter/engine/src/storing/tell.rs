@@ -30,7 +30,7 @@ impl Volume {
         if top == 0 || self.backing.keys.layers_below() == 0 {
             return;
         }
-        let dirty: Vec<InodeNo> = self.cache.dirty.inodes.iter().copied().collect();
+        let dirty: Vec<InodeNo> = self.cache.dirty.inodes.to_vec();
         for ino in dirty {
             let Some(node) = self.cache.node(ino).filter(|node| node.dirty) else { continue };
             let Some(by) = node.opened_by.as_ref().filter(|by| by.told_in != top) else { continue };
