@@ -23,8 +23,8 @@ fn layered(seed: u64) -> Map {
         runner.step(index, op).unwrap();
     }
     runner.volume().sync_all().unwrap();
-    let map = store.0.borrow().map.clone();
-    map
+    drop(runner);
+    std::mem::take(&mut store.0.borrow_mut().map)
 }
 
 /// Changes some records: heads more often than others.
