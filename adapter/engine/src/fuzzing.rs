@@ -6,6 +6,7 @@ use crate::stored::key::{KeySpace, tag};
 use crate::stored::record::dentry::is_storable_name;
 use crate::stored::record::inode::Inode;
 use crate::stored::record::journal;
+use crate::stored::record::layer::LayerHeader;
 use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::{MAX_INLINE_BYTES, Superblock};
 use crate::stored::record::{FRAME_BYTES, RecordId, begin, dentry, reap, seal, unseal};
@@ -35,7 +36,9 @@ pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8
     let Some((tag, rest)) = keys.split(key) else { return Err(no_record) };
     // For a part of a journal it is the index.
     let ino = InodeNo(rest.first_chunk::<8>().map_or(0, |ino| u64::from_be_bytes(*ino)));
-    if !matches!(tag, tag::SUPERBLOCK | tag::SETTINGS | tag::JOURNAL) && [0, u64::MAX].contains(&ino.0) {
+    if !matches!(tag, tag::SUPERBLOCK | tag::SETTINGS | tag::JOURNAL | tag::LAYER)
+        && [0, u64::MAX].contains(&ino.0)
+    {
         return Err(no_record); // Numbers of no inode.
     }
     let (mut again_key, mut again) = (Vec::new(), Vec::new());
@@ -49,6 +52,10 @@ pub fn recode(volume: &str, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Vec<u8
             let settings = SettingsRecord::decode(key, value)?;
             settings.check_known(false)?;
             again = settings.encode(key);
+        }
+        (tag::LAYER, 0) => {
+            again_key = keys.own_layer().header();
+            again = LayerHeader::decode(key, value)?.encode(key);
         }
         (tag::INODE, 8) => {
             keys.inode(ino, &mut again_key);

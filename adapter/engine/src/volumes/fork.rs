@@ -11,6 +11,7 @@ use crate::opening::checks::check_volume_name;
 use crate::store::{Durability, KvStore};
 use crate::stored::key::KeySpace;
 use crate::stored::record::layer::LayerHeader;
+use crate::stored::record::superblock::Layers;
 use crate::types::{Clock, Timestamp};
 use xxhash_rust::xxh64::xxh64;
 
@@ -54,7 +55,7 @@ pub fn fork(
     attempt(store, Durability::Durable, |store, number| {
         let Some(volume) = StoredVolume::read(store, from)? else { return Ok(None) };
         volume.check_at_rest()?;
-        let is_free = check_free(store, &keys)?;
+        check_free(store, &keys)?;
         if volume.superblock.is_top_written() && volume.chain.below.len() >= MAX_LAYERS {
             shorten(store, from, now)?;
             return Ok(None);
@@ -64,26 +65,9 @@ pub fn fork(
         let mut superblock = volume.superblock.clone();
         (superblock.epoch, superblock.seq) = (1, 1);
         superblock.uuid = make_uuid(&volume, to, now);
-        let is_empty = place.below.is_empty();
-        let top = match is_empty && is_free {
-            // Above an image alone there is nothing to stand on.
-            true => keys.own_layer(),
-            false => volume.new_layer(now, number, to),
-        };
-        if top == keys.own_layer() {
-            superblock.set_layers(None);
-        } else {
-            put_header(&mut change, &top, None, &LayerHeader::top(place.first_inode, place.below));
-            superblock.set_layers(Some(layers_of(&top, false)));
-        }
-        if taken == Taken::ReadOnly {
-            let mut layers = superblock.layers.unwrap_or(layers_of(&top, false));
-            layers.read_only = true;
-            superblock.set_layers(Some(layers));
-        } else if let Some(mut layers) = superblock.layers {
-            layers.read_only = false;
-            superblock.set_layers(Some(layers));
-        }
+        let top = volume.new_layer(now, number, to);
+        put_header(&mut change, &top, None, &LayerHeader::top(place.first_inode, place.below));
+        superblock.set_layers(Some(Layers { read_only: taken == Taken::ReadOnly, ..layers_of(&top, false) }));
         put_new(&mut change, &keys, superblock, volume.settings.as_ref().map(|(record, _)| record));
         Ok(Some((change, ())))
     })

@@ -7,7 +7,7 @@ use crate::opening::checks::check_volume_name;
 use crate::store::{KvStore, StoreError};
 use crate::stored::key::KeySpace;
 use crate::stored::layer_name::LayerName;
-use crate::stored::record::layer::{LayerHeader, LayerState};
+use crate::stored::record::layer::{LayerHeader, LayerState, damaged};
 use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::{Layers, Superblock};
 use crate::types::Timestamp;
@@ -141,7 +141,7 @@ pub(super) fn put_header(
 
 /// Lets one layer fewer stand on `layer`. The last one makes it garbage.
 pub(super) fn let_go(store: &mut dyn KvStore, change: &mut Change, layer: &LayerName) -> Result<()> {
-    let (mut header, value) = header_in(store, change, layer)?;
+    let (mut header, value) = frozen_in(store, change, layer)?;
     header.users = header.users.saturating_sub(1);
     if header.users == 0 {
         header.state = LayerState::Freeing;
@@ -153,17 +153,22 @@ pub(super) fn let_go(store: &mut dyn KvStore, change: &mut Change, layer: &Layer
 
 /// Lets one layer more stand on `layer`, which is frozen.
 pub(super) fn lean_on(store: &mut dyn KvStore, change: &mut Change, layer: &LayerName) -> Result<()> {
-    let (mut header, value) = header_in(store, change, layer)?;
+    let (mut header, value) = frozen_in(store, change, layer)?;
     header.users = header.users.saturating_add(1);
     put_header(change, layer, Some(value), &header);
     Ok(())
 }
 
-/// Reads the header of a layer as a change has it.
-fn header_in(store: &mut dyn KvStore, change: &Change, layer: &LayerName) -> Result<(LayerHeader, Vec<u8>)> {
-    match change.after(&layer.header()) {
-        Some(Some(value)) => Ok((LayerHeader::decode(&layer.header(), value)?, value.to_vec())),
-        _ => read_header(store, layer),
+/// Reads the header of a frozen layer as a change has it.
+fn frozen_in(store: &mut dyn KvStore, change: &Change, layer: &LayerName) -> Result<(LayerHeader, Vec<u8>)> {
+    let (header, value) = match change.after(&layer.header()) {
+        Some(Some(value)) => (LayerHeader::decode(&layer.header(), value)?, value.to_vec()),
+        Some(None) => return Err(damaged("it stands on itself")),
+        None => read_header(store, layer)?,
+    };
+    match header.state {
+        LayerState::Frozen => Ok((header, value)),
+        _ => Err(damaged("another layer stands on it, and it is not frozen")),
     }
 }
 

@@ -16,6 +16,7 @@ mod forks;
 mod full;
 mod fuzz;
 mod hostile;
+mod hostile_layers;
 mod hostile_records;
 mod images;
 mod journal;
