@@ -31,12 +31,15 @@ impl Volume {
     /// The store's, and nothing has changed; [`Error::StoreLimits`] if the settings do not fit it.
     /// If the outcome is unknown, the new limits count for this opener. The next commit stores the
     /// limits of bytes, inodes and names; set the rest again. [`Error::Busy`] if the scrubbing is
-    /// to change while anything is open.
+    /// to change while anything is open, [`Error::ReadOnly`] if the volume is frozen.
     ///
     /// # Cost
     /// One `apply`, and a commit before it if the scrubbing changes.
     pub fn set_settings(&mut self, settings: &Settings) -> Result<()> {
         self.backing.check_alive()?;
+        if self.backing.committed.is_read_only() {
+            return Err(Error::ReadOnly);
+        }
         self.resolve_doubt()?;
         if settings.scrubbing.as_ref() != self.scrubbing.as_deref() {
             // Files in memory know whether they are scrubbed by the policy that is to go.

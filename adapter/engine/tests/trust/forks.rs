@@ -4,7 +4,7 @@ use crate::fixture::{create, open_volume, read, write};
 use crate::run::TestClock;
 use crate::store::{LARGE, TestStore};
 use kvfs::volumes::{self, Taken};
-use kvfs::{At, Descriptor, Error, Follow, Mode, Options, Volume, fsck};
+use kvfs::{At, Descriptor, Error, Follow, Mode, Options, Quota, Volume, fsck};
 
 fn options(volume: &str) -> Options {
     Options {
@@ -174,6 +174,7 @@ fn a_snapshot_takes_no_writer_until_it_is_thawed_and_gives_its_files_back() {
         assert_eq!(then.unlink_file_at(&root, "a"), Err(Error::ReadOnly));
         then.set_read_only(false);
         assert_eq!(then.create_directory_at(&root, "d"), Err(Error::ReadOnly));
+        assert_eq!(then.set_quota(Quota { bytes: Some(1), ..Quota::default() }), Err(Error::ReadOnly));
         then.sync_all().unwrap();
     }
     assert_eq!(store.0.borrow().map, before, "reading a snapshot changes nothing");
