@@ -5,15 +5,17 @@ mod args;
 
 mod volumes;
 
+mod exit_code;
 mod report;
 
 mod repair;
 
 pub(crate) use args::FsckArgs;
 
+use self::exit_code::{FAILED, UNSOUND, worst};
 use self::repair::{repair, salvage_first};
 use self::report::{State, checked};
-use self::volumes::{Done, Failed};
+use self::volumes::Failed;
 use crate::interrupt;
 use crate::mounted::Images;
 use crate::salvage::{directory_of, is_damage};
@@ -21,15 +23,6 @@ use crate::sealing::tell_damage;
 use crate::terminal::{complain, say, warn};
 use anyhow::{Context, Result};
 use std::process::ExitCode;
-
-// The exit codes of fsck(8). A sound store gives 0. Of several volumes, the highest counts.
-
-/// Everything that was wrong has been repaired.
-const REPAIRED: u8 = 1;
-/// Something is wrong, and still is.
-const UNSOUND: u8 = 4;
-/// Something could not be checked or repaired.
-const FAILED: u8 = 8;
 
 pub(crate) fn fsck(args: &FsckArgs) -> ExitCode {
     ExitCode::from(check(args).unwrap_or_else(|error| {
@@ -101,9 +94,4 @@ fn check(args: &FsckArgs) -> Result<u8> {
     done.failed.iter().for_each(complain);
     say(checked(&done, &damage, !args.repair))?;
     Ok(worst(&done, if is_sound { 0 } else { UNSOUND }))
-}
-
-/// The exit code, if some volumes could not be checked.
-fn worst<T>(done: &Done<T>, code: u8) -> u8 {
-    if done.failed.is_empty() { code } else { FAILED }
 }

@@ -1,9 +1,9 @@
 //! Repairs of a store.
 
 use super::args::FsckArgs;
+use super::exit_code::{REPAIRED, UNSOUND, worst};
 use super::report::{State, repaired};
 use super::volumes::{self, Done};
-use super::{REPAIRED, UNSOUND, worst};
 use crate::busy::Busy;
 use crate::mounted::Images;
 use crate::salvage::{notes, salvage};

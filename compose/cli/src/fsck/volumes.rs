@@ -96,7 +96,7 @@ fn each<T>(
             Some(images) => image_below(images, &mut store, name, args.volume.is_none()),
             None => Ok(None),
         };
-        let looked = image.and_then(|image| Ok(look(&mut store, name, image)));
+        let looked = image.map(|image| look(&mut store, name, image));
         match looked {
             Ok(Ok(report)) => done.volumes.push((name.clone(), report)),
             // What is wrong with the store is so for all of them.
