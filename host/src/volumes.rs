@@ -2,7 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kvfs::volumes::{self, Collected, Taken, VolumeInfo};
+use kvfs::image::Image;
+use kvfs::volumes::{self, Collected, Difference, Taken, VolumeInfo};
 use kvfs::{Clock, Error, Options, StoreError, Timestamp, Volume};
 
 use crate::{EngineStore, SyncStore, VolumesError};
@@ -286,6 +287,37 @@ impl<S: SyncStore + Clone + 'static> Volumes<S> {
     pub fn flatten(&self, volume: &str) -> Result<(), VolumesError> {
         volumes::flatten(&mut self.engine(), &mut SystemClock, volume)
             .map_err(|error| VolumesError::of("flatten", volume, error))
+    }
+
+    /// Returns what differs from volume `first` to volume `second`, in the order of the paths:
+    /// [`kvfs::volumes::diff`]. `image` is the one that both lie on, if they do. What a writer changes
+    /// meanwhile may be found in part; snapshots do not change.
+    ///
+    /// # Errors
+    /// [`VolumesError::Missing`], [`VolumesError::Name`], [`VolumesError::OtherImages`], and
+    /// [`VolumesError::Failed`]: for a volume that cannot be read, and for one that lies on another image
+    /// than `image`, with [`Error::OtherImage`] as its source.
+    ///
+    /// # Cost
+    /// That of [`kvfs::volumes::diff`]: it grows with what the two do not share.
+    pub fn diff(
+        &self,
+        first: &str,
+        second: &str,
+        image: Option<&Image>,
+    ) -> Result<Vec<Difference>, VolumesError> {
+        let found = volumes::diff(&mut self.engine(), first, second, image);
+        found.map_err(|error| {
+            let (one, other) = match (self.info(first), self.info(second)) {
+                (Err(error), _) | (_, Err(error)) => return error,
+                (Ok(one), Ok(other)) => (one.image, other.image),
+            };
+            let is_other = matches!(&error, Error::OtherImage(_));
+            if is_other && one != other {
+                return VolumesError::OtherImages { first: first.to_owned(), second: second.to_owned() };
+            }
+            VolumesError::of("compare", first, error)
+        })
     }
 
     /// Frees what removed and restored volumes have left: up to about `max_records` records. After a

@@ -39,6 +39,16 @@ pub enum VolumesError {
         /// The volume.
         name: String,
     },
+    /// Volumes on different images have no tree in common that they could be compared by.
+    #[error(
+        "volumes `{first}` and `{second}` lie on different images, or one on none; compare two on the same one"
+    )]
+    OtherImages {
+        /// The first volume.
+        first: String,
+        /// The second volume.
+        second: String,
+    },
     /// The volume cannot be read or changed.
     #[error("cannot {doing} volume `{name}`: {source}")]
     Failed {

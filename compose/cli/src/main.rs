@@ -82,6 +82,8 @@ enum Command {
     #[cfg(feature = "runtime")]
     Rekey(rekey::RekeyArgs),
     #[cfg(feature = "runtime")]
+    Diff(volume::DiffArgs),
+    #[cfg(feature = "runtime")]
     Settings(settings::SettingsArgs),
     #[cfg(feature = "runtime")]
     Store(store::StoreArgs),
@@ -92,7 +94,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "rekey", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "diff", "rekey", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -115,6 +117,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "runtime")]
         Command::Rekey(args) => rekey::rekey(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
+        Command::Diff(args) => Ok(volume::diff(&args)),
+        #[cfg(feature = "runtime")]
         Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::Store(args) => store::store(&args).map(|()| ExitCode::SUCCESS),
@@ -125,7 +129,7 @@ fn main() -> ExitCode {
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit, check-store, rekey, settings, store, store-server and volume, or compose with --provider and run the result with the \
+             audit, check-store, diff, rekey, settings, store, store-server and volume, or compose with --provider and run the result with the \
              `wasmtime` command"
         )),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),

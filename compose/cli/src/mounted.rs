@@ -1,10 +1,12 @@
 //! The mounts of a composed component: volumes with the images below them, and directories of the
 //! host.
 
-use anyhow::{Context, Result};
-use kvfs::image::Image;
-use kvfs_compose::{FixedMount, FixedSource, MountAccess};
+use crate::files::read;
+use anyhow::{Context, Result, bail};
+use kvfs::image::{Image, ImageId};
+use kvfs_compose::{FixedMount, FixedSource, MountAccess, fixed_mounts};
 use kvfs_host::{EngineStore, SyncStore};
+use std::path::{Path, PathBuf};
 
 /// A volume of the store that a component mounts.
 pub(crate) struct MountedVolume {
@@ -39,6 +41,65 @@ impl MountedVolume {
             Some(image) => kvfs::probe_overlay(&mut store, &self.name, image),
             None => kvfs::probe(&mut store, &self.name),
         }?)
+    }
+}
+
+/// The images of a component that lie below volumes.
+pub(crate) struct Images {
+    component: PathBuf,
+    /// The volume that each was packed for, and whether its content was found to be that of its digest.
+    images: Vec<(String, Image, bool)>,
+}
+
+impl Images {
+    pub(crate) fn of(component: &Path) -> Result<Self> {
+        let volumes = MountedVolume::all(&fixed_mounts(&read(component)?))?;
+        let images = volumes.into_iter().filter_map(|mounted| Some((mounted.name, mounted.image?, false)));
+        Ok(Self { component: component.to_owned(), images: images.collect() })
+    }
+
+    /// Returns the image of this identity, if the component has it, for `volume`.
+    pub(crate) fn by_id(&mut self, id: &ImageId, volume: &str) -> Result<Option<Image>> {
+        let at = self.images.iter().position(|(_, image, _)| image.id() == id);
+        at.map(|at| self.verified(at, volume)).transpose()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    /// Returns whether the component has an image below a volume of this name.
+    pub(crate) fn has(&self, volume: &str) -> bool {
+        self.images.iter().any(|(name, ..)| name == volume)
+    }
+
+    /// Returns the image that the component has below a volume of this name.
+    pub(crate) fn by_name(&mut self, volume: &str) -> Result<Image> {
+        if let Some(at) = self.images.iter().rposition(|(name, ..)| name == volume) {
+            return self.verified(at, volume);
+        }
+        let others: Vec<_> = self.images.iter().map(|(name, ..)| format!("`{name}`")).collect();
+        let has = match others.len() {
+            0 => "it has none below any volume".to_owned(),
+            _ => format!("it has one below {}", others.join(", ")),
+        };
+        let component = self.component.display();
+        bail!(
+            "{component}: it was composed with no packed tree below volume `{volume}`; {has} (`kvfs inspect` lists its mounts)"
+        )
+    }
+
+    /// Returns an image whose content matches its digest: by another tree than the volume was used with,
+    /// good records would be taken for bad ones.
+    fn verified(&mut self, at: usize, volume: &str) -> Result<Image> {
+        let (_, image, verified) = self.images.get_mut(at).context("no such image")?;
+        if !*verified {
+            image.verify().with_context(|| {
+                format!("{}: the image below volume `{volume}`", self.component.display())
+            })?;
+            *verified = true;
+        }
+        Ok(image.clone())
     }
 }
 

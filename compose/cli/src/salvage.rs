@@ -22,9 +22,10 @@ pub(crate) fn salvage(url: &str, directory: &Path) -> Result<FileSalvage> {
     FileStore::salvage(directory).with_context(|| format!("{url}: cannot copy what can be read of it"))
 }
 
-/// Says what was taken and what is lost, and where the store as it was is now.
-pub(crate) fn notes(done: &FileSalvage, discard: bool) -> Result<Vec<String>> {
-    let mut notes = report(&done.report);
+/// Says what was taken and what is lost, and where the store as it was is now. `one_volume`: only one is
+/// repaired.
+pub(crate) fn notes(done: &FileSalvage, one_volume: bool, discard: bool) -> Result<Vec<String>> {
+    let mut notes = report(&done.report, one_volume);
     if discard {
         std::fs::remove_dir_all(&done.kept)
             .with_context(|| format!("cannot remove the damaged store {}", done.kept.display()))?;
@@ -35,7 +36,7 @@ pub(crate) fn notes(done: &FileSalvage, discard: bool) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-fn report(report: &Salvaged) -> Vec<String> {
+fn report(report: &Salvaged, one_volume: bool) -> Vec<String> {
     let Salvaged { records, value_bytes, lost, lost_parts, lost_bytes, doubtful_keys, .. } = report;
     let mut notes = vec![format!(
         "copied {records} records with {value_bytes} bytes of values; {lost_parts} parts of files are lost, \
@@ -46,7 +47,7 @@ fn report(report: &Salvaged) -> Vec<String> {
     if more > 0 {
         notes.push(format!("{more} more parts are lost"));
     }
-    if !report.is_whole() {
+    if !report.is_whole() && one_volume {
         notes.push("other volumes of the store may have lost entries too: check each of them".to_owned());
     }
     notes

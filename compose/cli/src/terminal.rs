@@ -31,6 +31,11 @@ pub(crate) fn say_fields<F: Display>(fields: &[F]) -> Result<()> {
     write_out(&format!("{}\n", fields.join("\t")))
 }
 
+/// Writes fields as they are, each with a zero byte behind it, for programs. Nothing is escaped.
+pub(crate) fn say_null_ended(fields: &[&str]) -> Result<()> {
+    write_out(&fields.iter().map(|field| format!("{field}\0")).collect::<String>())
+}
+
 /// Returns whether standard output is a terminal: somebody watches.
 #[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
 pub(crate) fn on_terminal() -> bool {

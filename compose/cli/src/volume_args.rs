@@ -23,15 +23,19 @@ pub(crate) struct VolumeArgs {
 impl VolumeArgs {
     /// Explains why something cannot be done with the volume, and what to do about it.
     pub(crate) fn explain(&self, error: kvfs::Error, doing: &str) -> anyhow::Error {
-        let Self { store, volume, .. } = self;
-        match error {
-            kvfs::Error::NoEntry => {
-                anyhow!("{store}: there is no volume `{volume}` in it; name another with --volume")
-            }
-            kvfs::Error::Fenced => {
-                anyhow!("{store}: a program has opened volume `{volume}` meanwhile; end it, and try again")
-            }
-            error => anyhow!(error).context(format!("{store}: cannot {doing} volume `{volume}`")),
+        explain(&self.store, &self.volume, error, doing)
+    }
+}
+
+/// Explains why something cannot be done with a volume that `--volume` names, and what to do about it.
+pub(crate) fn explain(store: &StoreUrl, volume: &str, error: kvfs::Error, doing: &str) -> anyhow::Error {
+    match error {
+        kvfs::Error::NoEntry => {
+            anyhow!("{store}: there is no volume `{volume}` in it; name another with --volume")
         }
+        kvfs::Error::Fenced => {
+            anyhow!("{store}: a program has opened volume `{volume}` meanwhile; end it, and try again")
+        }
+        error => anyhow!(error).context(format!("{store}: cannot {doing} volume `{volume}`")),
     }
 }

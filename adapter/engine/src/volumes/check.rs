@@ -1,6 +1,6 @@
 //! Checks the layers of a whole store: that they are what the volumes and each other say.
 
-use super::heads::each_head;
+use super::heads::each_head_or_other;
 use super::list::shown;
 use super::stored::garbage_record;
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::stored::key::{KeySpace, range_of};
 use crate::stored::layer_name::{LayerName, garbage_prefix};
 use crate::stored::record::layer::{LayerHeader, LayerState};
 use crate::stored::record::superblock::Superblock;
+use crate::stored::record::{RecordId, unseal};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The report of a check of a store's layers.
@@ -23,6 +24,9 @@ pub struct LayersReport {
     pub layers: u64,
     /// Layers that are to be freed: [`collect_garbage`](super::collect_garbage) does.
     pub garbage: u64,
+    /// Names under which there are sound records of a volume and no superblock, as of a volume that has
+    /// lost it. [`fsck`](crate::fsck()) of the volume says more.
+    pub without_superblock: Vec<String>,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -34,6 +38,8 @@ struct Seen {
     tops: BTreeMap<LayerName, Vec<String>>,
     headers: BTreeMap<LayerName, LayerHeader>,
     garbage: BTreeSet<LayerName>,
+    /// The name of the superblock that was read last. Other records of the name follow it.
+    last_volume: String,
     report: LayersReport,
 }
 
@@ -50,8 +56,11 @@ struct Seen {
 /// bytes in memory for each layer.
 pub fn check_layers(store: &mut dyn KvStore) -> Result<LayersReport> {
     let mut seen = Seen::default();
-    each_head(store, true, &mut |layer, entry| {
-        seen.head(layer, &entry.key, &entry.value);
+    each_head_or_other(store, true, &mut |layer, entry, is_head| {
+        match is_head {
+            true => seen.head(layer, &entry.key, &entry.value),
+            false => seen.other(layer, &entry.key, &entry.value),
+        }
         Ok(())
     })?;
     seen.read_garbage(store)?;
@@ -73,6 +82,7 @@ impl Seen {
             return;
         }
         self.report.volumes += 1;
+        self.last_volume.clone_from(name);
         match Superblock::decode(key, value) {
             Ok(superblock) => {
                 let top = superblock.layers.map_or(0, |layers| layers.top);
@@ -82,6 +92,20 @@ impl Seen {
             // The check of the volume says more.
             Err(Error::Format(_)) => {}
             Err(error) => self.found(Invariant::Value, key.to_vec(), error.to_string()),
+        }
+    }
+
+    /// Notes a name whose records have neither a superblock nor the header of a layer. Records that are
+    /// not a file system's belong to somebody else.
+    fn other(&mut self, layer: &LayerName, key: &[u8], value: &[u8]) {
+        let LayerName::Named(name) = layer else { return };
+        let lost = &mut self.report.without_superblock;
+        if self.last_volume == *name || self.headers.contains_key(layer) || lost.last() == Some(name) {
+            return;
+        }
+        let Some(tag) = key.strip_prefix(layer.prefix().as_slice()).and_then(<[u8]>::first) else { return };
+        if unseal(key, RecordId { tag: *tag, name: "record", ino: 0 }, value).is_ok() {
+            lost.push(name.clone());
         }
     }
 

@@ -125,6 +125,33 @@ struct Name {
     entry: Dentry,
 }
 
+/// Names of the first volume that the second has not, or for something else.
+#[derive(Default)]
+struct Gone {
+    by_path: BTreeMap<String, Dentry>,
+    by_inode: BTreeMap<InodeNo, BTreeSet<String>>,
+}
+
+impl Gone {
+    fn insert(&mut self, path: String, entry: Dentry) {
+        self.by_inode.entry(entry.ino).or_default().insert(path.clone());
+        self.by_path.insert(path, entry);
+    }
+
+    fn remove(&mut self, path: &str) -> Option<Dentry> {
+        let entry = self.by_path.remove(path)?;
+        if let Some(paths) = self.by_inode.get_mut(&entry.ino) {
+            paths.remove(path);
+        }
+        Some(entry)
+    }
+
+    /// Returns the first name of an inode that is not `path`.
+    fn other_name(&self, ino: InodeNo, path: &str) -> Option<String> {
+        self.by_inode.get(&ino)?.iter().find(|from| *from != path).cloned()
+    }
+}
+
 impl Work {
     /// Reads the keys of the layers that are not common to both.
     fn collect(&mut self, store: &mut dyn KvStore, image: Option<&Image>) -> Result<()> {
@@ -209,7 +236,7 @@ impl Work {
             gone.extend(before.map(|entry| Name { dir, name: name.clone(), entry }));
             come.extend(after.map(|entry| Name { dir, name, entry }));
         }
-        let mut gone_by_path = BTreeMap::new();
+        let mut gone_by_path = Gone::default();
         for name in gone {
             let path = paths_before.of_name(store, &mut self.first, name.dir, &name.name)?;
             gone_by_path.insert(path, name.entry);
@@ -219,7 +246,7 @@ impl Work {
             let path = paths.of_name(store, &mut self.second, name.dir, &name.name)?;
             self.compare_name(store, path, name.entry, &mut gone_by_path, &mut told)?;
         }
-        for (path, entry) in gone_by_path {
+        for (path, entry) in gone_by_path.by_path {
             self.found.push(Difference { path, kind: entry.kind, change: Changed::Removed });
         }
         self.compare_inodes(store, &directories, kept, &told, &mut paths)
@@ -231,15 +258,15 @@ impl Work {
         store: &mut dyn KvStore,
         path: String,
         entry: Dentry,
-        gone: &mut BTreeMap<String, Dentry>,
+        gone: &mut Gone,
         told: &mut Told,
     ) -> Result<()> {
         told.paths.insert(path.clone());
         told.inodes.insert(entry.ino);
         let kind = entry.kind;
         let is_same = self.is_same(entry.ino);
-        let moved = gone.iter().find(|(from, before)| is_same && before.ino == entry.ino && **from != path);
-        let change = if let Some(from) = moved.map(|(from, _)| from.clone()) {
+        let moved = if is_same { gone.other_name(entry.ino, &path) } else { None };
+        let change = if let Some(from) = moved {
             // What had the name before is gone.
             gone.remove(&from);
             let what = self.differs(store, entry.ino, entry.ino)?;

@@ -21,6 +21,19 @@ pub(super) fn each_head(
     layers: bool,
     visit: &mut dyn FnMut(&LayerName, &Entry) -> Result<()>,
 ) -> Result<()> {
+    each_head_or_other(store, layers, &mut |layer, entry, is_head| match is_head {
+        true => visit(layer, entry),
+        false => Ok(()),
+    })
+}
+
+/// As [`each_head`], and calls `visit` with some of the other records of each name too, at least with
+/// the first one, and with `false`.
+pub(super) fn each_head_or_other(
+    store: &mut dyn KvStore,
+    layers: bool,
+    visit: &mut dyn FnMut(&LayerName, &Entry, bool) -> Result<()>,
+) -> Result<()> {
     let limits = store.limits()?;
     let most = READDIR_PAGE_ENTRIES.min(limits.max_batch_entries);
     let (mut start, mut entries) = (vec![1], LEAST_PAGE_ENTRIES.min(most));
@@ -33,9 +46,10 @@ pub(super) fn each_head(
         let mut heads = 0;
         for entry in &page {
             let Some(layer) = layer_of(&entry.key) else { continue };
-            if is_head(&layer, &entry.key) && (layers || matches!(layer, LayerName::Named(_))) {
-                heads += 1;
-                visit(&layer, entry)?;
+            if layers || matches!(layer, LayerName::Named(_)) {
+                let is_head = is_head(&layer, &entry.key);
+                heads += u32::from(is_head);
+                visit(&layer, entry, is_head)?;
             }
         }
         let many = heads > entries / 4;

@@ -8,6 +8,7 @@ mod at;
 mod garbage;
 
 mod create;
+mod diff;
 mod flatten;
 mod fork;
 mod freeze;
@@ -16,6 +17,8 @@ mod list;
 mod remove;
 mod rename;
 mod restore;
+
+pub(crate) use diff::{DiffArgs, diff};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};

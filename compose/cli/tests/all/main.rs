@@ -2,7 +2,9 @@
 
 mod audit;
 mod check_store;
+mod diff;
 mod fsck;
+mod fsck_store;
 mod sealed;
 mod settings;
 mod store;

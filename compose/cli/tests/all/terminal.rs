@@ -164,7 +164,8 @@ fn check(args: &[&str], output: &Output) {
         let text =
             std::str::from_utf8(stream).unwrap_or_else(|_| panic!("{args:?}: not Unicode: {stream:?}"));
         // Tabs part the fields of a list. A name that has one is escaped.
-        let parts = |c: char| c == '\n' || c == '\t' && args.starts_with(&["volume", "list"]);
+        let lists = args.starts_with(&["volume", "list"]) || args[0] == "diff";
+        let parts = |c: char| c == '\n' || c == '\t' && lists;
         let acts = |c: char| {
             (c.is_control() && !parts(c))
                 || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -312,6 +313,21 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         ] {
             case(&[&["volume", args[0], "--store", store], &args[1..]].concat());
         }
+    }
+    case(&["volume", "create", "--store", "redb:damaged.redb", "empty"]);
+    for store in [EVIL, &store, "redb:evil.redb", "redb:damaged.redb"] {
+        for args in [
+            &["empty", "main"][..],
+            &["main", "empty", "--json"],
+            &["main", "empty", "--stat"],
+            &["main", EVIL],
+            &["main", TURNED, "--image", EVIL],
+            &[&format!("{EVIL}x"), "main", "--image", "overlay.wasm"],
+        ] {
+            case(&[&["diff", "--store", store], args].concat());
+        }
+        case(&["fsck", "--store", store]);
+        case(&["fsck", "--store", store, "--image", "overlay.wasm"]);
     }
     case(&["run", "--store", "redb:damaged.redb", "--fork-of", EVIL, "plain.wasm"]);
     case(&["run", "--store", "redb:damaged.redb", "--fork-of", "main", "--keep", EVIL, "plain.wasm"]);

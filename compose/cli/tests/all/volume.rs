@@ -11,7 +11,7 @@ fn volume(directory: &Path, args: &[&str]) -> Output {
 }
 
 /// Runs a subcommand that must succeed without a word on standard error. Returns standard output.
-fn done(directory: &Path, args: &[&str]) -> String {
+pub(super) fn done(directory: &Path, args: &[&str]) -> String {
     let output = volume(directory, args);
     assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
@@ -28,13 +28,13 @@ fn refused(directory: &Path, args: &[&str]) -> String {
     stderr
 }
 
-fn open(directory: &Path, url: &str) -> (AnyStore, Volumes<AnyStore>) {
+pub(super) fn open(directory: &Path, url: &str) -> (AnyStore, Volumes<AnyStore>) {
     let store = open_store(&url.replacen(':', &format!(":{}/", directory.display()), 1)).unwrap();
     (store.clone(), Volumes::new(store))
 }
 
 /// Writes a file of a volume.
-fn write(directory: &Path, url: &str, name: &str, bytes: &[u8]) {
+pub(super) fn write(directory: &Path, url: &str, name: &str, bytes: &[u8]) {
     let (store, volumes) = open(directory, url);
     let mut volume = volumes.open(Options { volume: name.to_owned(), ..Options::default() }).unwrap();
     let root = volume.root().unwrap();
