@@ -4,6 +4,7 @@ mod example;
 mod file;
 #[cfg(unix)]
 mod file_kills;
+mod file_snapshots;
 pub(crate) mod http;
 mod keyvalue;
 mod memory;

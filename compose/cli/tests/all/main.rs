@@ -11,6 +11,7 @@ mod store;
 mod terminal;
 mod trust;
 mod volume;
+mod volume_beside;
 
 use std::path::Path;
 use std::process::{Command, Output};

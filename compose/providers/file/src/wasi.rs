@@ -22,6 +22,11 @@ const MAX_LISTINGS: u32 = 64;
 /// Bytes asked for at a time. The host may give fewer.
 const READ_BYTES: usize = 1 << 20;
 
+/// Most calls in the first wait for another program that was faster; each further one may be twice as
+/// long.
+const MIN_PAUSE_CALLS: u64 = 32;
+const MAX_PAUSE_DOUBLINGS: u32 = 9;
+
 #[derive(Clone, Debug)]
 pub(crate) struct WasiDirectory(Arc<wit::Descriptor>);
 
@@ -104,6 +109,15 @@ impl Directory for WasiDirectory {
         get_random_bytes(16)
             .try_into()
             .map_err(|_| IoError::new(IoKind::Other, "the host gave another number of random bytes"))
+    }
+
+    /// Without a clock, calls of the host take the time: microseconds each.
+    fn pause(&self, attempts: u32) {
+        let random = self.random().map_or(u64::MAX, |bytes| u128::from_le_bytes(bytes) as u64);
+        let most = MIN_PAUSE_CALLS << attempts.min(MAX_PAUSE_DOUBLINGS);
+        for _ in 0..random % most {
+            let _ = self.0.stat();
+        }
     }
 
     fn sync(&self) -> Result<(), IoError> {

@@ -22,6 +22,11 @@ use kvfs_contract::StoreError;
 /// How often opening starts anew because another program opened the store at the same time.
 const MAX_ATTEMPTS: u32 = 16;
 
+/// How often an opener waits for another one that is about to begin, and how often for all that come
+/// one after another. One that was killed meanwhile never begins.
+const MAX_WAITS_FOR_ONE: u32 = 14;
+const MAX_WAITS: u32 = 64;
+
 /// The result of an attempt to open.
 enum Attempt<T> {
     Done(T),
@@ -38,6 +43,9 @@ pub(crate) struct Taken<D: Directory> {
 
 /// Takes the store, from another opener if there is one. `known` is what the opener knows from its
 /// last turn.
+///
+/// Another opener that has claimed an epoch, and not begun its segment, is let go first: it reads more
+/// than one that only takes another turn, and would never be done beside one that writes all the time.
 pub(crate) fn take<D: Directory + Clone>(
     directory: &D,
     options: Options,
@@ -45,6 +53,7 @@ pub(crate) fn take<D: Directory + Clone>(
 ) -> Result<Taken<D>, StoreError> {
     let attempt = || attempt(directory, options, known);
     for number in 0..MAX_ATTEMPTS {
+        let_begin(directory)?;
         let mut attempted = attempt();
         if matches!(attempted, Err(StoreError::QuotaExceeded)) {
             attempted = reserve::without(directory, options.reserve_bytes, attempt);
@@ -57,6 +66,26 @@ pub(crate) fn take<D: Directory + Clone>(
     Err(StoreError::Unavailable(
         "other programs keep opening the store; try again when it is less busy".into(),
     ))
+}
+
+/// Waits for those who are about to begin a segment, as long as that may take.
+fn let_begin<D: Directory>(directory: &D) -> Result<(), StoreError> {
+    let (mut awaited, mut waits) = (None, 0);
+    for _ in 0..MAX_WAITS {
+        let names = names(directory)?;
+        let newest_lease =
+            names.iter().filter(|name| matches!(name, Name::Lease(_))).map(|name| name.epoch()).max();
+        let newest_segment = names.iter().copied().filter_map(Name::segment).max();
+        let Some(claimed) = newest_lease.filter(|&lease| Some(lease) > newest_segment) else { break };
+        if awaited != Some(claimed) {
+            (awaited, waits) = (Some(claimed), 0);
+        } else if waits == MAX_WAITS_FOR_ONE {
+            break;
+        }
+        directory.pause(waits);
+        waits += 1;
+    }
+    Ok(())
 }
 
 fn attempt<D: Directory + Clone>(
