@@ -1,7 +1,7 @@
 //! The chain of layers that a volume's records are in, in the store.
 
 use crate::error::{Error, Result};
-use crate::store::{KvStore, StoreError};
+use crate::store::KvStore;
 use crate::stored::key::KeySpace;
 use crate::stored::layer_name::LayerName;
 use crate::stored::record::layer::{LayerHeader, LayerState, damaged};
@@ -86,7 +86,6 @@ pub(crate) fn read_beside_others(
                 false => Ok(None),
             }
         }
-        Err(Error::Store(StoreError::Conflict)) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -44,18 +44,7 @@ impl Fork {
         let volumes = Volumes::new(store.clone());
         let name = args.keep.clone().unwrap_or_else(|| name_for_run(of));
         volumes.fork(of, &name).map_err(|error| explain(&args.store, &volumes, error))?;
-        let fork = Self { volumes, name, shown, keep: args.keep.is_some() };
-        match fork.volumes.info(&fork.name) {
-            Ok(info) if !info.layers.is_empty() => Ok(Some(fork)),
-            info => {
-                let removed = fork.volumes.remove(&fork.name);
-                info.and(removed).map_err(|error| explain(&args.store, &fork.volumes, error))?;
-                bail!(
-                    "{}: nothing was ever written to volume `{of}`; run the guest on it once without --fork-of",
-                    args.store
-                )
-            }
-        }
+        Ok(Some(Self { volumes, name, shown, keep: args.keep.is_some() }))
     }
 
     /// The store in which the guest finds the fork under the name that it knows.
