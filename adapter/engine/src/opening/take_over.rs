@@ -60,7 +60,7 @@ pub(super) fn take_over(
             None => {
                 let is_free = check_new(store, keys)?;
                 let now = clock.now();
-                let uuid = make_uuid(options, now);
+                let uuid = make_uuid(options.volume.as_bytes(), now);
                 let mut superblock = if let Some(image) = &mut image {
                     check_same_name(image, &options.volume)?;
                     image.superblock()?.above(image.id().clone(), uuid)
@@ -121,11 +121,10 @@ fn first_layer(superblock: &mut Superblock, keys: &KeySpace, is_free: bool) -> (
     (Chain { top: layer, below: Vec::new(), first_inode: header.first_inode }, vec![(key, value)])
 }
 
-/// Makes a volume's uuid of its name and the time: the engine has no randomness.
-pub(crate) fn make_uuid(options: &Options, now: Timestamp) -> [u8; 16] {
-    let mut text = options.volume.clone().into_bytes();
-    text.extend_from_slice(&now.seconds.to_be_bytes());
-    text.extend_from_slice(&now.nanoseconds.to_be_bytes());
+/// Makes a volume's uuid of its name, or what else tells it from others, and the time: the engine has
+/// no randomness.
+pub(crate) fn make_uuid(name: &[u8], now: Timestamp) -> [u8; 16] {
+    let text = [name, &now.seconds.to_be_bytes(), &now.nanoseconds.to_be_bytes()].concat();
     let mut uuid = [0; 16];
     for (half, seed) in uuid.chunks_exact_mut(8).zip([1, 2]) {
         half.copy_from_slice(&xxh64(&text, seed).to_be_bytes());

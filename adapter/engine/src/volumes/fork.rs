@@ -8,12 +8,12 @@ use crate::backing::chain::layers_of;
 use crate::error::Result;
 use crate::limits::MAX_LAYERS;
 use crate::opening::checks::check_volume_name;
+use crate::opening::take_over::make_uuid;
 use crate::store::{Durability, KvStore};
 use crate::stored::key::KeySpace;
 use crate::stored::record::layer::LayerHeader;
 use crate::stored::record::superblock::Layers;
-use crate::types::{Clock, Timestamp};
-use xxhash_rust::xxh64::xxh64;
+use crate::types::Clock;
 
 /// How a fork may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,21 +64,11 @@ pub fn fork(
         let place = stand_on(store, &mut change, &volume, now, number)?;
         let mut superblock = volume.superblock.clone();
         (superblock.epoch, superblock.seq) = (1, 1);
-        superblock.uuid = make_uuid(&volume, to, now);
+        superblock.uuid = make_uuid(&[&volume.value, to.as_bytes()].concat(), now);
         let top = volume.new_layer(now, number, to);
         put_header(&mut change, &top, None, &LayerHeader::top(place.first_inode, place.below));
         superblock.set_layers(Some(Layers { read_only: taken == Taken::ReadOnly, ..layers_of(&top, false) }));
         put_new(&mut change, &keys, superblock, volume.settings.as_ref().map(|(record, _)| record));
         Ok(Some((change, ())))
     })
-}
-
-fn make_uuid(from: &StoredVolume, to: &str, now: Timestamp) -> [u8; 16] {
-    let seconds = now.seconds.to_be_bytes();
-    let text = [&from.value, to.as_bytes(), &seconds, &now.nanoseconds.to_be_bytes()].concat();
-    let mut uuid = [0; 16];
-    for (half, seed) in uuid.chunks_exact_mut(8).zip([1, 2]) {
-        half.copy_from_slice(&xxh64(&text, seed).to_be_bytes());
-    }
-    uuid
 }

@@ -56,7 +56,7 @@ pub(super) fn take_over(
     let longest = picture.inodes.values().filter(|inode| inline(inode)).map(|inode| inode.size).max();
     let inline_bytes = u32::try_from(longest.unwrap_or(0)).unwrap_or(extent_bytes);
     let inline_bytes = inline_bytes.max(usual.1).min(extent_bytes);
-    let uuid = make_uuid(&defaults, work.writer.clock.now());
+    let uuid = make_uuid(volume.as_bytes(), work.writer.clock.now());
     let mut superblock = match below {
         Some(below) => below.superblock.above(below.id.clone(), uuid),
         None => Superblock::new(uuid, extent_bytes, inline_bytes),
