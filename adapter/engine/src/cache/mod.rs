@@ -19,6 +19,6 @@ mod trim;
 mod undo;
 
 pub(crate) use listed::Names;
-pub(crate) use node::{Extent, Node, OpenedBy};
+pub(crate) use node::{Extent, Node, Way};
 pub(crate) use table::Cache;
 pub(crate) use undo_log::Counts;

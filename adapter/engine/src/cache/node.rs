@@ -32,9 +32,9 @@ pub(crate) struct Node {
     /// Bytes that the superblock counts for it; `None` while it is the image's, which is free.
     pub(crate) charged: Option<u64>,
     pub(crate) dir: Option<Box<DirCache>>,
-    /// The name by which it was opened to be written, and the top layer that has it already: so that a
-    /// layer tells what was changed in it by name. Only for files that a layer below may have.
-    pub(crate) opened_by: Option<Box<OpenedBy>>,
+    /// The name that last led to it, and the top layer that has it already: so that a layer tells what
+    /// was changed in it by path. Only for inodes that a layer below may have.
+    pub(crate) way: Option<Box<Way>>,
     /// It is a file that the volume's policy of scrubbing names, by the path that last led to it.
     pub(crate) scrubbed: bool,
     /// Open descriptors and streams.
@@ -100,9 +100,9 @@ impl Node {
     }
 }
 
-/// The name by which a file was opened.
+/// The name that led to an inode.
 #[derive(Debug)]
-pub(crate) struct OpenedBy {
+pub(crate) struct Way {
     pub(crate) dir: InodeNo,
     pub(crate) name: Rc<str>,
     /// The number of the layer in which the name was put again; 0: in none.

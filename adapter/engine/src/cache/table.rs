@@ -139,7 +139,7 @@ impl Cache {
             read_window: 1,
             last_used: None,
             dir: None,
-            opened_by: None,
+            way: None,
             scrubbed: false,
             referenced: true,
         };

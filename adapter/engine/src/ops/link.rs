@@ -49,6 +49,7 @@ impl Volume {
             return Err(Error::TooManyLinks);
         }
         txn.volume.note_place(entry.ino, old.place());
+        txn.volume.note_name(entry.ino, old.dir, old.name.as_deref());
         txn.check_growth(Used::name(name).and(txn.copy_up(entry.ino)).and(txn.copy_up(found.dir)))?;
         let mut writes = txn.into_writes(Change::Names)?;
         writes.edit(entry.ino, |inode, now| {

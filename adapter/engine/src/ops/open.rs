@@ -111,7 +111,7 @@ impl Volume {
         }
         let size = txn.inode_of(entry)?.size;
         txn.volume.note_place(entry.ino, place);
-        if access.write || flags.truncate {
+        if access.write || flags.truncate || entry.kind == Kind::Directory {
             txn.volume.note_name(entry.ino, found.dir, found.name.as_deref());
         }
         if flags.truncate && size > 0 {

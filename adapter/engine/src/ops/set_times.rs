@@ -58,6 +58,7 @@ impl Volume {
         let entry = found.existing()?;
         txn.inode_of(entry)?;
         txn.volume.note_place(entry.ino, found.place());
+        txn.volume.note_name(entry.ino, found.dir, found.name.as_deref());
         set(txn, (entry.ino, entry.kind, found.place()), atime, mtime, Change::Names)
     }
 }

@@ -1,30 +1,37 @@
-//! Tells by name which files of the layers below are changed in the top layer.
+//! Tells by path what of the layers below is changed in the top layer.
 //!
-//! A changed file has its inode in the top layer, and its name may be far below. Putting the name again,
-//! as it is, lets whoever compares volumes find it without looking at all names. Nothing depends on it.
+//! A changed file has its inode in the top layer, and its name may be far below, as may those of the
+//! directories above it. Putting these names again, as they are, lets whoever compares volumes find its
+//! path without reading directories. Nothing depends on it.
 
-use super::gather::all_fit;
 use crate::backing::batch::Batch;
-use crate::cache::OpenedBy;
+use crate::cache::Way;
+use crate::limits::MAX_PATH_BYTES;
+use crate::store::Limits;
 use crate::stored::record::dentry;
-use crate::types::InodeNo;
+use crate::types::{Dentry, InodeNo};
 use crate::volume::Volume;
+use crate::volume::room::RECORD_OVERHEAD_BYTES;
 use std::rc::Rc;
 
 impl Volume {
-    /// Notes the name by which a file was opened to be written.
+    /// Notes the name that led to an inode in memory.
     pub(crate) fn note_name(&mut self, ino: InodeNo, dir: InodeNo, name: Option<&str>) {
         if !self.backing.may_have_below(ino) {
             return;
         }
         let Some(node) = self.cache.node_mut(ino) else { return };
-        let is_known = node.opened_by.as_ref().is_some_and(|by| by.dir == dir && Some(&*by.name) == name);
+        let is_known = node.way.as_ref().is_some_and(|way| way.dir == dir && Some(&*way.name) == name);
         if !is_known && let Some(name) = name {
-            node.opened_by = Some(Box::new(OpenedBy { dir, name: Rc::from(name), told_in: 0 }));
+            node.way = Some(Box::new(Way { dir, name: Rc::from(name), told_in: 0 }));
         }
     }
 
-    /// Adds names of changed files to a commit, as far as it has room.
+    /// Adds the names of changed files and directories to a commit, and of the directories above them,
+    /// as far as it has room.
+    ///
+    /// # Cost
+    /// Each name once for each top layer. No store call.
     pub(crate) fn push_names(&mut self, batch: &mut Batch) {
         let top = self.backing.top_number();
         if top == 0 || self.backing.keys.layers_below() == 0 {
@@ -32,29 +39,56 @@ impl Volume {
         }
         let dirty: Vec<InodeNo> = self.cache.dirty.inodes.to_vec();
         for ino in dirty {
-            let Some(node) = self.cache.node(ino).filter(|node| node.dirty) else { continue };
-            let Some(by) = node.opened_by.as_ref().filter(|by| by.told_in != top) else { continue };
-            let slots = self.cache.node(by.dir).and_then(|node| node.dir.as_ref()).map(|known| &known.slots);
-            let slot = slots.and_then(|slots| slots.get(&by.name));
-            // A name that is dirty is in the commit already, and one of the image's would be charged.
-            let Some(entry) = slot.filter(|slot| !slot.dirty && !slot.below).and_then(|slot| slot.entry)
-            else {
-                continue;
-            };
-            if entry.ino != ino {
-                continue;
-            }
-            if !all_fit(&self.backing.limits, batch, &[]) {
-                return;
-            }
-            let (dir, name) = (by.dir, Rc::clone(&by.name));
-            batch.put(
-                |key| self.backing.keys.dentry(dir, &name, key),
-                |key, value| dentry::encode(entry, key, value),
-            );
-            if let Some(by) = self.cache.node_mut(ino).and_then(|node| node.opened_by.as_mut()) {
-                by.told_in = top;
+            // From above: where a name is told, those above it are.
+            for untold in self.untold_ways(ino, top).into_iter().rev() {
+                if !has_room_for_name(&self.backing.limits, batch) {
+                    return;
+                }
+                self.push_name(batch, untold, top);
             }
         }
     }
+
+    /// Returns a changed inode and the directories above it whose names the top layer may not have, from
+    /// below.
+    fn untold_ways(&self, ino: InodeNo, top: u64) -> Vec<InodeNo> {
+        let mut untold = Vec::new();
+        let mut at = ino;
+        // Forged directories may lie in a ring.
+        while untold.len() <= MAX_PATH_BYTES / 2
+            && let Some(way) = self.cache.node(at).and_then(|node| node.way.as_ref())
+            && way.told_in != top
+        {
+            untold.push(at);
+            at = way.dir;
+        }
+        untold
+    }
+
+    fn push_name(&mut self, batch: &mut Batch, ino: InodeNo, top: u64) {
+        let Some(way) = self.cache.node_mut(ino).and_then(|node| node.way.as_mut()) else { return };
+        way.told_in = top;
+        let (dir, name) = (way.dir, Rc::clone(&way.name));
+        let Some(entry) = self.told_anew(dir, &name).filter(|entry| entry.ino == ino) else { return };
+        batch.put(
+            |key| self.backing.keys.dentry(dir, &name, key),
+            |key, value| dentry::encode(entry, key, value),
+        );
+    }
+
+    /// Returns the entry of a name, if memory knows it as the store has it. A name that is dirty is in the
+    /// commit already, and one of the image's would be charged.
+    fn told_anew(&mut self, dir: InodeNo, name: &str) -> Option<Dentry> {
+        let known = self.cache.node(dir)?.dir.as_ref()?;
+        match known.slots.get(name) {
+            Some(slot) => slot.entry.filter(|_| !slot.dirty && !slot.below),
+            None => self.cache.listed_dentry(dir, name),
+        }
+    }
+}
+
+/// Whether a batch with one more name, of any length, still fits one apply with the superblock.
+fn has_room_for_name(limits: &Limits, batch: &Batch) -> bool {
+    batch.len() + 1 < limits.max_batch_entries as usize
+        && batch.batch_bytes + 2 * RECORD_OVERHEAD_BYTES as usize <= limits.max_batch_bytes as usize
 }

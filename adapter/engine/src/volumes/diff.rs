@@ -73,9 +73,10 @@ impl What {
 ///
 /// # Cost
 /// Reads the keys that the layers above the deepest common one have, and the records under these keys in
-/// both volumes. Each directory on the way to a difference is found by reading its parent. A changed
-/// file whose name is in none of these layers costs a `scan` of all names, once. Without a common layer,
-/// everything is compared.
+/// both volumes. These layers have the names on the way to each change too, as far as writers of this
+/// version made it: see `FORMAT.md`. Any other directory is found by reading its parent up to its name.
+/// A changed file of which a name is in none of these layers, such as one with several names, costs a
+/// `scan` of all names, once, up to the last one. Without a common layer, everything is compared.
 pub fn diff(
     store: &mut dyn KvStore,
     first: &str,
@@ -238,18 +239,18 @@ impl Work {
         }
         let mut gone_by_path = Gone::default();
         for name in gone {
-            let path = paths_before.of_name(store, &mut self.first, name.dir, &name.name)?;
+            let path = paths_before.of_name(store, &mut self.first, &paths, name.dir, &name.name)?;
             gone_by_path.insert(path, name.entry);
         }
         let mut told = Told::default();
         for name in come {
-            let path = paths.of_name(store, &mut self.second, name.dir, &name.name)?;
+            let path = paths.of_name(store, &mut self.second, &paths_before, name.dir, &name.name)?;
             self.compare_name(store, path, name.entry, &mut gone_by_path, &mut told)?;
         }
         for (path, entry) in gone_by_path.by_path {
             self.found.push(Difference { path, kind: entry.kind, change: Changed::Removed });
         }
-        self.compare_inodes(store, &directories, kept, &told, &mut paths)
+        self.compare_inodes(store, &directories, kept, &told, (&mut paths, &paths_before))
     }
 
     /// Compares a name of the second volume with what the first one has under this path, or elsewhere.
@@ -293,10 +294,11 @@ impl Work {
         directories: &BTreeSet<InodeNo>,
         kept: BTreeMap<InodeNo, Vec<(InodeNo, String)>>,
         told: &Told,
-        paths: &mut Paths,
+        (paths, beside): (&mut Paths, &Paths),
     ) -> Result<()> {
         let mut changed: BTreeMap<InodeNo, (Kind, What)> = BTreeMap::new();
-        let mut unnamed: BTreeSet<InodeNo> = BTreeSet::new();
+        // Files of which not all names are known, and how many they have.
+        let mut unnamed: BTreeMap<InodeNo, u32> = BTreeMap::new();
         let touched: BTreeSet<InodeNo> = self.inodes.iter().chain(self.extents.keys()).copied().collect();
         for ino in touched {
             // A directory that has other names now has other times too.
@@ -311,13 +313,13 @@ impl Work {
                 let has_all =
                     kept.get(&ino).is_some_and(|names| names.len() as u64 == u64::from(inode.nlink));
                 if inode.kind != Kind::Directory && !is_told && !has_all {
-                    unnamed.insert(ino);
+                    unnamed.insert(ino, inode.nlink);
                 }
             }
         }
         for (ino, (kind, what)) in &changed {
             if *kind == Kind::Directory {
-                let path = paths.of_directory(store, &mut self.second, *ino)?;
+                let path = paths.of_directory(store, &mut self.second, beside, *ino)?;
                 let path = if path.is_empty() { "/".to_owned() } else { path };
                 if !told.paths.contains(&path) {
                     self.found.push(Difference { path, kind: *kind, change: Changed::Modified(*what) });
@@ -325,35 +327,48 @@ impl Work {
                 continue;
             }
             // Of those without all their names, all are found below.
-            for (dir, name) in kept.get(ino).into_iter().flatten().filter(|_| !unnamed.contains(ino)) {
-                let path = paths.of_name(store, &mut self.second, *dir, name)?;
+            for (dir, name) in kept.get(ino).into_iter().flatten().filter(|_| !unnamed.contains_key(ino)) {
+                let path = paths.of_name(store, &mut self.second, beside, *dir, name)?;
                 self.found.push(Difference { path, kind: *kind, change: Changed::Modified(*what) });
             }
         }
-        if unnamed.is_empty() {
-            return Ok(());
-        }
-        let (start, end) = self.second.keys.tags_range(tag::DENTRY, tag::DENTRY);
-        let mut names = Vec::new();
-        self.second.scan(store, start, &end, &mut |keys, entry| {
-            let dir = keys.split(&entry.key).and_then(|(_, rest)| rest.first_chunk::<8>().copied());
-            let dir = InodeNo(dir.map_or(0, u64::from_be_bytes));
-            let found = crate::stored::record::dentry::decode(&entry.key, dir, &entry.value)?;
-            if unnamed.contains(&found.ino)
-                && let Some(name) = keys.dentry_name(dir, &entry.key)
-            {
-                names.push((dir, name.to_owned(), found.ino));
-            }
-            Ok(true)
-        })?;
-        for (dir, name, ino) in names {
-            let path = paths.of_name(store, &mut self.second, dir, &name)?;
+        for (dir, name, ino) in self.names_of(store, unnamed)? {
+            let path = paths.of_name(store, &mut self.second, beside, dir, &name)?;
             let Some((kind, what)) = changed.get(&ino).filter(|_| !told.paths.contains(&path)) else {
                 continue;
             };
             self.found.push(Difference { path, kind: *kind, change: Changed::Modified(*what) });
         }
         Ok(())
+    }
+
+    /// Finds the names of inodes in the second volume, of which each is to have a number of names.
+    fn names_of(
+        &mut self,
+        store: &mut dyn KvStore,
+        mut wanted: BTreeMap<InodeNo, u32>,
+    ) -> Result<Vec<(InodeNo, String, InodeNo)>> {
+        let mut names = Vec::new();
+        if wanted.is_empty() {
+            return Ok(names);
+        }
+        let (start, end) = self.second.keys.tags_range(tag::DENTRY, tag::DENTRY);
+        self.second.scan(store, start, &end, &mut |keys, entry| {
+            let dir = keys.split(&entry.key).and_then(|(_, rest)| rest.first_chunk::<8>().copied());
+            let dir = InodeNo(dir.map_or(0, u64::from_be_bytes));
+            let found = crate::stored::record::dentry::decode(&entry.key, dir, &entry.value)?;
+            if let Some(missing) = wanted.get_mut(&found.ino)
+                && let Some(name) = keys.dentry_name(dir, &entry.key)
+            {
+                names.push((dir, name.to_owned(), found.ino));
+                *missing = missing.saturating_sub(1);
+                if *missing == 0 {
+                    wanted.remove(&found.ino);
+                }
+            }
+            Ok(!wanted.is_empty())
+        })?;
+        Ok(names)
     }
 
     /// Compares an inode of the first volume with one of the second.

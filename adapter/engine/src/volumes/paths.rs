@@ -7,40 +7,44 @@ use crate::store::KvStore;
 use crate::types::{InodeNo, Kind};
 use std::collections::BTreeMap;
 
-/// Paths that were found, with what else was met on the way.
+/// Paths that were found in a volume, with what else was met on the way.
 #[derive(Default)]
 pub(super) struct Paths {
-    /// Of directories, from the root: empty for the root itself, else with a slash in front.
+    /// Of directories, from the root, with a slash in front.
     known: BTreeMap<InodeNo, String>,
-    /// The names of directories in a directory that was read.
-    listed: BTreeMap<InodeNo, BTreeMap<InodeNo, String>>,
+    /// Directories in directories, by their names there.
+    named: BTreeMap<InodeNo, (InodeNo, String)>,
 }
 
 impl Paths {
     /// Notes the name of a directory.
     pub(super) fn note(&mut self, parent: InodeNo, name: &str, dir: InodeNo) {
-        self.listed.entry(parent).or_default().insert(dir, name.to_owned());
+        self.named.insert(dir, (parent, name.to_owned()));
     }
 
-    /// Returns the path of a name in a directory.
+    /// Returns the path of a name in a directory. `beside` has paths of a volume in which most
+    /// directories have the same names.
     ///
     /// # Cost
-    /// For each directory on the way that was not met before: one `get`, and the `scan`s of its parent,
-    /// up to its name.
+    /// Nothing for directories on the way whose names were noted. For each other one a `get`, and one
+    /// more if `beside` knows its name, else the `scan`s of its parent, up to its name.
     pub(super) fn of_name(
         &mut self,
         store: &mut dyn KvStore,
         view: &mut View,
+        beside: &Self,
         dir: InodeNo,
         name: &str,
     ) -> Result<String> {
-        Ok(format!("{}/{name}", self.of_directory(store, view, dir)?))
+        Ok(format!("{}/{name}", self.of_directory(store, view, beside, dir)?))
     }
 
+    /// Returns the path of a directory: empty for the root. Else as [`Paths::of_name`].
     pub(super) fn of_directory(
         &mut self,
         store: &mut dyn KvStore,
         view: &mut View,
+        beside: &Self,
         dir: InodeNo,
     ) -> Result<String> {
         let (mut way, mut at, mut bytes) = (Vec::new(), dir, 0);
@@ -51,14 +55,17 @@ impl Paths {
             if let Some(known) = self.known.get(&at) {
                 break known.clone();
             }
-            let inode = view.inode(store, at)?.ok_or(Error::damaged("inode", at.0, "missing"))?;
-            let name = self.name_of(store, view, inode.parent, at)?;
+            let (parent, name) = match self.named.get(&at) {
+                Some(found) => found.clone(),
+                None => self.find(store, view, beside, at)?,
+            };
+            // Damaged directories may lie in a ring.
             bytes += name.len() + 1;
             if bytes > MAX_PATH_BYTES {
                 return Err(Error::NameTooLong);
             }
             way.push((at, name));
-            at = inode.parent;
+            at = parent;
         };
         let mut path = start;
         for (at, name) in way.into_iter().rev() {
@@ -68,24 +75,28 @@ impl Paths {
         Ok(path)
     }
 
-    fn name_of(
+    /// Finds the parent and the name of a directory in the store.
+    fn find(
         &mut self,
         store: &mut dyn KvStore,
         view: &mut View,
-        parent: InodeNo,
+        beside: &Self,
         dir: InodeNo,
-    ) -> Result<String> {
-        if let Some(name) = self.listed.get(&parent).and_then(|names| names.get(&dir)) {
-            return Ok(name.clone());
+    ) -> Result<(InodeNo, String)> {
+        if let Some((parent, name)) = beside.named.get(&dir)
+            && view.dentry(store, *parent, name)?.is_some_and(|entry| entry.ino == dir)
+        {
+            self.note(*parent, name, dir);
+            return Ok((*parent, name.clone()));
         }
-        let names = self.listed.entry(parent).or_default();
+        let parent = view.inode(store, dir)?.ok_or(Error::damaged("inode", dir.0, "missing"))?.parent;
         let mut found = None;
         view.names(store, parent, &mut |name, entry| {
             if entry.kind == Kind::Directory {
-                names.insert(entry.ino, name.to_owned());
+                self.note(parent, name, entry.ino);
             }
             if entry.ino == dir {
-                found = Some(name.to_owned());
+                found = Some((parent, name.to_owned()));
             }
             found.is_none()
         })?;

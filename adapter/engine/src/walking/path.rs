@@ -241,6 +241,18 @@ fn look_masked(txn: &mut Txn<'_>, track: &mut Track, dir: InodeNo, name: &str) -
     look(txn, track, dir, &name)
 }
 
+/// Notes the name that led to a directory.
+#[cold]
+fn note_way(volume: &mut Volume, dir: InodeNo, parent: InodeNo, name: &str) {
+    match &volume.scrubbing {
+        None => volume.note_name(dir, parent, Some(name)),
+        Some(_) => {
+            let name = volume.masked_name(name).into_owned();
+            volume.note_name(dir, parent, Some(&name));
+        }
+    }
+}
+
 fn walk(
     txn: &mut Txn<'_>,
     (floor, track): (Option<InodeNo>, &mut Track),
@@ -250,6 +262,8 @@ fn walk(
 ) -> Result<Walked> {
     let mut dir = start;
     let mut at = 0;
+    // The name that led to `dir`, in a volume whose layers tell names.
+    let mut way: Option<(InodeNo, &str)> = None;
     loop {
         let Step { name, start: name_start, end: name_end, is_last, must_be_dir } = Step::take(path, at)?;
         match name {
@@ -279,7 +293,7 @@ fn walk(
                     return Err(Error::NoEntry);
                 }
                 track.up(txn.volume, dir, parent)?;
-                dir = parent;
+                (dir, way) = (parent, None);
             }
             _ => {
                 if must_be_dir && matches!(ending, Ending::File(_)) {
@@ -289,6 +303,10 @@ fn walk(
                     None => look(txn, track, dir, name)?,
                     Some(_) => look_masked(txn, track, dir, name)?,
                 };
+                if let Some((parent, name)) = way {
+                    // Only now is the directory in memory.
+                    note_way(txn.volume, dir, parent, name);
+                }
                 if let Some(entry) = entry
                     && let Some(mount) = txn.volume.mountpoints.at(entry.ino)
                     && !(is_last && ending.is_name())
@@ -311,6 +329,8 @@ fn walk(
                     Some(entry) => match entry.kind {
                         Kind::Directory => {
                             track.down();
+                            let may_be_told = txn.volume.backing.may_have_below(entry.ino);
+                            way = may_be_told.then_some((dir, name));
                             dir = entry.ino;
                         }
                         Kind::Symlink => return Ok(Walked::Link { dir, link: entry, behind: name_end }),

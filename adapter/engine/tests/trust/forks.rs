@@ -4,7 +4,9 @@ use crate::fixture::{create, open_volume, read, write};
 use crate::run::TestClock;
 use crate::store::{LARGE, TestStore};
 use kvfs::volumes::{self, Taken};
-use kvfs::{At, Descriptor, Error, Follow, Mode, Options, Quota, Volume, fsck};
+use kvfs::{
+    Access, At, Descriptor, Error, Follow, Mode, OpenFlags, Options, Quota, SetTime, Timestamp, Volume, fsck,
+};
 
 fn options(volume: &str) -> Options {
     Options {
@@ -479,4 +481,118 @@ fn differences_cost_what_differs() {
         let calls = (calls.gets, calls.scans);
         assert!(before.replace(calls).is_none_or(|before| before == calls), "{calls:?}, before {before:?}");
     }
+}
+
+/// Whatever is changed, and wherever: nothing beside it is read. A writer that has just opened the volume
+/// tells the way to what it changes, in each layer anew.
+#[test]
+fn differences_are_found_without_a_look_at_directories() {
+    let mut before = None;
+    for files in [100, 3000] {
+        let store = TestStore::new(LARGE);
+        let (mut main, root) = open(&store, "main");
+        main.create_directory_at(&root, "big").unwrap();
+        for number in 0..files {
+            main.create_directory_at(&root, &format!("d{number}")).unwrap();
+            write(&mut main, &root, &format!("d{number}/f"), b"1");
+            write(&mut main, &root, &format!("big/f{number}"), b"1");
+        }
+        let deep = |depth: usize| format!("d9{}", "/deep".repeat(depth));
+        for depth in 1..=40 {
+            main.create_directory_at(&root, &deep(depth)).unwrap();
+        }
+        write(&mut main, &root, &format!("{}/f", deep(40)), b"1");
+        main.sync_all().unwrap();
+        fork(&store, "main", "try");
+        let (mut other, root) = open(&store, "try");
+        write(&mut other, &root, "d50/f", b"2");
+        write(&mut other, &root, &format!("{}/f", deep(40)), b"2");
+        write(&mut other, &root, "big/new", b"2");
+        other.unlink_file_at(&root, "d51/f").unwrap();
+        let time = SetTime::At(Timestamp { seconds: 7, nanoseconds: 0 });
+        other.set_times_at(&root, "d52/f", Follow::Yes, SetTime::Keep, time).unwrap();
+        other.set_times_at(&root, "d53", Follow::Yes, SetTime::Keep, time).unwrap();
+        other.link_at(&root, "d54/f", Follow::No, &root, "d55/hard").unwrap();
+        other.rename_at(&root, "d56", &root, "d57/moved").unwrap();
+        write(&mut other, &root, "d57/moved/f", b"2");
+        other.rename_at(&root, "big/f7", &root, "d58/f7").unwrap();
+        let (flags, access) = (OpenFlags::default(), Access { mutate_directory: true, ..Access::default() });
+        let inside = other.open_at(&root, "d59", Follow::No, flags, access).unwrap();
+        write(&mut other, &inside, "new", b"2");
+        other.sync_all().unwrap();
+        let expected = [
+            "A /big/new".to_owned(),
+            "R /big/f7 /d58/f7".to_owned(),
+            "M /d50/f bytes".to_owned(),
+            "D /d51/f".to_owned(),
+            "M /d52/f".to_owned(),
+            "M /d53".to_owned(),
+            "M /d54/f".to_owned(),
+            "A /d55/hard".to_owned(),
+            "R /d56 /d57/moved".to_owned(),
+            "M /d57/moved/f bytes".to_owned(),
+            "A /d59/new".to_owned(),
+            format!("M /{}/f bytes", deep(40)),
+        ];
+        let sorted = |mut lines: Vec<String>| {
+            lines.sort();
+            lines
+        };
+        store.reset_calls();
+        assert_eq!(sorted(differences(&store, "main", "try")), sorted(expected.to_vec()));
+        let there = store.calls();
+        store.reset_calls();
+        let back = differences(&store, "try", "main");
+        assert!(
+            back.contains(&"R /d57/moved /d56".to_owned()) && back.len() == expected.len() + 1,
+            "{back:?}"
+        );
+        let calls = [there, store.calls()];
+        // The same writer, in the next layer.
+        fork(&store, "try", "kept");
+        write(&mut other, &root, "d50/f", b"3");
+        write(&mut other, &inside, "more", b"3");
+        other.sync_all().unwrap();
+        store.reset_calls();
+        assert_eq!(differences(&store, "kept", "try"), ["M /d50/f bytes", "A /d59/more"]);
+        let calls = [calls[0], calls[1], store.calls()];
+        check(&store, "try");
+        for calls in &calls {
+            assert!(calls.entries_scanned < 200 && calls.keys_got < 1000, "{files} files: {calls:?}");
+        }
+        let calls = calls.map(|calls| (calls.gets, calls.scans, calls.entries_scanned));
+        assert!(before.replace(calls).is_none_or(|before| before == calls), "{calls:?}, before {before:?}");
+    }
+}
+
+/// Nothing tells the other names of a changed file, which are looked for until the last one is found.
+#[test]
+fn a_changed_file_is_told_by_all_its_names() {
+    let store = TestStore::new(LARGE);
+    let (mut main, root) = open(&store, "main");
+    for directory in ["a", "b", "many"] {
+        main.create_directory_at(&root, directory).unwrap();
+    }
+    write(&mut main, &root, "a/one", b"1");
+    main.link_at(&root, "a/one", Follow::No, &root, "b/two").unwrap();
+    main.link_at(&root, "a/one", Follow::No, &root, "b/three").unwrap();
+    for number in 0..5000 {
+        write(&mut main, &root, &format!("many/f{number}"), b"1");
+    }
+    main.sync_all().unwrap();
+    fork(&store, "main", "try");
+    let (mut other, root) = open(&store, "try");
+    write(&mut other, &root, "b/two", b"2");
+    other.sync_all().unwrap();
+    store.reset_calls();
+    let expected = ["M /a/one bytes", "M /b/three bytes", "M /b/two bytes"];
+    assert_eq!(differences(&store, "main", "try"), expected);
+    assert!(store.calls().entries_scanned < 3000, "{:?}", store.calls());
+    // One name goes, another comes, and one stays.
+    other.unlink_file_at(&root, "a/one").unwrap();
+    other.rename_at(&root, "b/two", &root, "a/four").unwrap();
+    other.sync_all().unwrap();
+    let found = differences(&store, "main", "try");
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found.contains(&"M /b/three bytes".to_owned()), "{found:?}");
 }
