@@ -1,8 +1,8 @@
 //! Names of directories in memory.
 
+use super::dirty::DirtyName;
 use super::listed::{Listed, Names};
 use super::node::{DirCache, Slot};
-use super::dirty::DirtyName;
 use super::slots::NameHash;
 use super::table::Cache;
 use crate::types::{Dentry, InodeNo};

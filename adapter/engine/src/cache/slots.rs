@@ -21,8 +21,8 @@ impl NameHash {
 
 /// Names, and what is known of each.
 ///
-/// A rename looks names up ten times on its way to the store. A map of the standard library hashes the
-/// name each time, and in wasm compares names byte by byte.
+/// A rename looks names up ten times on its way to the store. A map of the standard library would
+/// hash the name each time, and in wasm compare names byte by byte.
 #[derive(Debug, Default)]
 pub(crate) struct Slots(HashTable<(Rc<str>, Slot)>);
 
@@ -68,8 +68,8 @@ impl Slots {
         self.find(NameHash::of(name), name).map(OccupiedEntry::remove).is_some()
     }
 
-    /// Notes that the store knows of a name what memory does. Returns whether the name was dropped: it
-    /// does not exist, and in a `complete` directory that needs no slot.
+    /// Notes that the store has what memory knows of a name. Returns whether the name was dropped: a
+    /// name that does not exist needs no slot in a `complete` directory.
     pub(super) fn clean(&mut self, hash: NameHash, name: &str, complete: bool) -> bool {
         let Some(mut found) = self.find(hash, name) else { return false };
         let (_, slot) = found.get_mut();
@@ -95,7 +95,10 @@ impl Slots {
         self.0.iter().map(|(name, slot)| (name, slot))
     }
 
-    pub(super) fn into_names_of(self, mut wanted: impl FnMut(&Slot) -> bool) -> impl Iterator<Item = Rc<str>> {
+    pub(super) fn into_names_of(
+        self,
+        mut wanted: impl FnMut(&Slot) -> bool,
+    ) -> impl Iterator<Item = Rc<str>> {
         self.0.into_iter().filter(move |(_, slot)| wanted(slot)).map(|(name, _)| name)
     }
 
@@ -183,7 +186,10 @@ mod tests {
         for complete in [false, true] {
             slots.put(Rc::from("gone"), Slot { entry: None, dirty: true, ..slot(1) });
             assert_eq!(slots.clean(hash, "gone", complete), complete);
-            assert_eq!(slots.get("gone").map(|slot| (slot.dirty, slot.stored)), (!complete).then_some((false, false)));
+            assert_eq!(
+                slots.get("gone").map(|slot| (slot.dirty, slot.stored)),
+                (!complete).then_some((false, false))
+            );
         }
         slots.put(Rc::from("here"), Slot { dirty: true, stored: false, ..slot(1) });
         assert!(!slots.clean(NameHash::of("here"), "here", true));

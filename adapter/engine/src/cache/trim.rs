@@ -78,7 +78,9 @@ impl Cache {
             let Some(dir) = node.dir.as_mut() else { continue };
             let before = dir.slots.len();
             if dir.complete {
-                dir.end = Some(dir.slots.iter().map(|(name, _)| name).max().map_or_else(|| Rc::from(""), Rc::clone));
+                dir.end = Some(
+                    dir.slots.iter().map(|(name, _)| name).max().map_or_else(|| Rc::from(""), Rc::clone),
+                );
             }
             dir.slots.keep_dirty();
             dir.complete = false;
