@@ -459,7 +459,7 @@ impl Backing {
         match outcome {
             Ok(()) => {
                 if let Some(superblock) = superblock {
-                    self.committed.clone_from(superblock);
+                    self.committed.copy_from(superblock);
                     self.spare_value = std::mem::replace(&mut self.committed_value, value);
                 }
                 if let Some(settings) = settings {

@@ -1,5 +1,6 @@
 //! An inode in memory, with its extents and, for a directory, its names.
 
+use super::slots::Slots;
 use crate::stored::record::inode::Inode;
 use crate::stored::record::superblock::Superblock;
 use crate::stored::record::{FRAME_BYTES, Value};
@@ -178,7 +179,7 @@ impl Extent {
 /// The known entries of a directory.
 #[derive(Debug, Default)]
 pub(crate) struct DirCache {
-    pub(crate) slots: FxHashMap<Rc<str>, Slot>,
+    pub(crate) slots: Slots,
     /// A name that has no slot does not exist.
     pub(crate) complete: bool,
     /// Too large to be read whole at the first look.
