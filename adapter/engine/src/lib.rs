@@ -89,7 +89,8 @@ mod shares;
 // Packing volumes into images.
 pub mod image;
 
-// Volumes as wholes: forked, restored, removed.
+// Volumes as wholes: forked, restored, removed; and what of them never changes again.
+pub mod frozen;
 pub mod volumes;
 
 // For fuzz targets only.

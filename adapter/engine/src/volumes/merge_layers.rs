@@ -74,7 +74,7 @@ fn merge(store: &mut dyn KvStore, name: &str, now: Timestamp, how_many: HowMany)
         match copy_layers(store, &volume, run, rest, &copy)? {
             ControlFlow::Break(()) => continue,
             ControlFlow::Continue(header) => {
-                if put_in_place(store, name, run, rest, &copy, header)? {
+                if put_in_place(store, name, now, run, rest, &copy, header)? {
                     return Ok(());
                 }
             }
@@ -108,6 +108,7 @@ fn copy_layers(
         first_inode: first_inode.max(2),
         level: level.saturating_add(1),
         below: Vec::new(),
+        stamp: None,
     };
     let key = copy.header();
     let value = header.encode(&key);
@@ -228,12 +229,13 @@ fn moved(
 fn put_in_place(
     store: &mut dyn KvStore,
     name: &str,
+    now: Timestamp,
     run: &[LayerName],
     rest: &[LayerName],
     copy: &LayerName,
     built: LayerHeader,
 ) -> Result<bool> {
-    attempt(store, Durability::Durable, |store, _| {
+    attempt(store, Durability::Durable, |store, number| {
         let Some(volume) = StoredVolume::read(store, name)? else { return Ok(None) };
         volume.check_at_rest()?;
         let mut change = Change::default();
@@ -243,8 +245,8 @@ fn put_in_place(
         if !stands_so || found.as_ref() != Some(&before) {
             return Ok(Some((change, false)));
         }
-        let header =
-            LayerHeader { state: LayerState::Frozen, users: 1, below: rest.to_vec(), ..built.clone() };
+        let whole = LayerHeader { below: rest.to_vec(), ..built.clone() };
+        let header = whole.frozen(1, volume.stamp(now, number, copy));
         put_header(&mut change, copy, Some(before), &header);
         change.replace(copy.garbage(), Some(garbage_record(copy)), None);
         if let Some(first) = run.first() {
