@@ -77,7 +77,9 @@ impl Object {
                     others > 0 || !self.names().is_empty()
                 }
                 (Some(_), Some(_)) => true,
-                _ => false,
+                // A number that a writer had given out when the common layer was frozen, and that only it
+                // uses.
+                (from, into) => self.inodes.base.is_none() && (from.is_some() || into.is_some()),
             },
         }
     }
