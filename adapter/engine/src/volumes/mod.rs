@@ -43,6 +43,7 @@ mod stored;
 
 mod merge_layers;
 
+mod building;
 mod stand;
 
 mod fork;
@@ -60,6 +61,7 @@ mod view;
 mod paths;
 
 mod diff;
+mod merging;
 
 pub use check::{LayersReport, check_layers};
 pub use diff::{Changed, Difference, What, diff};
@@ -68,6 +70,7 @@ pub use freeze::{freeze, thaw};
 pub use garbage::{Collected, collect_garbage};
 pub use list::{VolumeInfo, info, list};
 pub use merge_layers::flatten;
+pub use merging::{Conflict, ConflictKind, Doing, Merged, Outcome, Side, merge};
 pub use remove::remove;
 pub use rename::rename;
 pub use restore::restore;

@@ -14,6 +14,7 @@ use crate::types::Timestamp;
 use xxhash_rust::xxh64::xxh64;
 
 /// A volume as it is stored.
+#[derive(Clone)]
 pub(super) struct StoredVolume {
     pub(super) keys: KeySpace,
     pub(super) superblock: Superblock,

@@ -22,6 +22,7 @@ mod images;
 mod journal;
 mod large;
 mod layered;
+mod merges;
 mod model_test;
 mod mounts;
 mod patterns;
