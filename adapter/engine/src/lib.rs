@@ -92,6 +92,9 @@ pub mod image;
 // Volumes as wholes: forked, restored, removed.
 pub mod volumes;
 
+// The same by the guests that have them mounted.
+pub mod own;
+
 // For fuzz targets only.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

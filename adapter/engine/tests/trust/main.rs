@@ -24,6 +24,7 @@ mod large;
 mod layered;
 mod model_test;
 mod mounts;
+mod own;
 mod patterns;
 mod places;
 mod quota;
