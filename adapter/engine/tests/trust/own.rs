@@ -329,6 +329,54 @@ fn a_replaced_opener_can_do_nothing() {
     assert!(files(new.volume(MountNo(0)).unwrap()).is_empty());
 }
 
+/// A host may name volumes of others in the same way. Names alone show nothing.
+#[test]
+fn volumes_that_the_owner_has_not_made_are_neither_listed_nor_read_nor_changed() {
+    let store = TestStore::new(LARGE);
+    let mut mounts = mounts(&store);
+    act(&mut mounts, &Step::Write(0, 1)).unwrap();
+    own::snapshot(&mut mounts, "/", "mine", 9).unwrap();
+    let fork = |from: &str, to: &str| {
+        let mut clock = crate::run::TestClock::default();
+        kvfs::volumes::fork(&mut store.clone(), &mut clock, from, to, kvfs::volumes::Taken::Writable)
+            .unwrap();
+    };
+    fork("v0", "v0@forked");
+    fork("v0", "other");
+    fork("other", "v0@other");
+    fork("v0@mine", "v0@copied");
+    let map = store.0.borrow().map.clone();
+    let names = |mounts: &mut Mounts| -> Vec<String> {
+        own::entries(mounts, "/").unwrap().into_iter().map(|own| own.name).collect()
+    };
+    assert_eq!(names(&mut mounts), ["mine"]);
+    for name in ["forked", "other", "copied"] {
+        let missing = Err(OwnError::Failed(Error::NoEntry));
+        assert_eq!(own::restore(&mut mounts, "/", name), missing, "{name}");
+        assert_eq!(own::remove(&mut mounts, "/", name), missing, "{name}");
+        assert_eq!(own::diff(&mut mounts, "/", name).map(drop), missing, "{name}");
+        let taken = Err(OwnError::Failed(Error::Exist));
+        assert_eq!(own::snapshot(&mut mounts, "/", name, 9), taken, "{name}");
+    }
+    for name in ["", "@other", "..", "a/b", "a b", "a\0", "\u{e4}", ".a", "-a", "x@other", &"l".repeat(65)] {
+        let bad = Err(OwnError::Name);
+        assert_eq!(own::restore(&mut mounts, "/", name), bad, "{name:?}");
+        assert_eq!(own::snapshot(&mut mounts, "/", name, 9), bad, "{name:?}");
+    }
+    assert_eq!(store.0.borrow().map, map);
+    // What a host gives another name is not the guest's any more; with its old name it is again.
+    let rename = |from: &str, to: &str| {
+        let mut clock = crate::run::TestClock::default();
+        kvfs::volumes::rename(&mut store.clone(), &mut clock, from, to).unwrap();
+    };
+    rename("v0@mine", "kept");
+    rename("v0@copied", "v0@mine");
+    assert!(names(&mut mounts).is_empty());
+    rename("v0@mine", "v0@copied");
+    rename("kept", "v0@mine");
+    assert_eq!(names(&mut mounts), ["mine"]);
+}
+
 /// What snapshots cost, in calls: nothing that grows with the volume or the store.
 #[test]
 fn a_snapshot_costs_a_few_calls_whatever_the_store_holds() {
