@@ -88,7 +88,7 @@ fn walk(
     }
 }
 
-/// Whether a key is that of a volume's own record, or of a header.
+/// Returns whether a key is that of a volume's own record, or of a header.
 fn is_head(layer: &LayerName, key: &[u8]) -> bool {
     let rest = key.strip_prefix(layer.prefix().as_slice());
     rest.and_then(<[u8]>::first).is_some_and(|first| *first <= tag::LAYER)

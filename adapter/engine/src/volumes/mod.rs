@@ -44,13 +44,14 @@ mod stored;
 // Who changes it.
 mod by;
 
+mod merge_layers;
+
 mod stand;
 
 mod fork;
 mod freeze;
 mod garbage;
 mod list;
-mod merge_layers;
 mod remove;
 mod rename;
 mod restore;
