@@ -93,6 +93,9 @@ pub mod image;
 pub mod frozen;
 pub mod volumes;
 
+// The same by the guests that have them mounted.
+pub mod own;
+
 // For fuzz targets only.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -59,6 +59,11 @@ pub struct Volume {
     pub(crate) places: Places,
     /// Names in memory for open listings.
     pub(crate) snapshot_entries: usize,
+    /// Listings that are open.
+    pub(crate) open_listings: u32,
+    /// How many volumes of its own it has, and how many layers these stand on, as far as this opener
+    /// knows; `None` if it has not looked.
+    pub(crate) owned: Option<(u32, u32)>,
 }
 
 /// Inodes that have no name and are not open. A former opener left them, or their last close had no
@@ -90,6 +95,8 @@ impl Volume {
             open_descriptors: 0,
             places: Places::default(),
             snapshot_entries: 0,
+            open_listings: 0,
+            owned: None,
         }
     }
 

@@ -25,6 +25,7 @@ mod layered;
 mod merges;
 mod model_test;
 mod mounts;
+mod own;
 mod patterns;
 mod places;
 mod quota;
