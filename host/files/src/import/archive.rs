@@ -23,7 +23,7 @@ impl Files {
     /// Imports a tar into the directory `to`, which is made with those on the way to it: plain, or
     /// compressed with gzip or zstd, which its first bytes tell. Times, symbolic and hard links and holes
     /// are kept. What a volume cannot hold is left out and named in the report. Links on the way of a
-    /// path are followed as far as they stay in the volume.
+    /// path are followed as far as they stay below `to`.
     ///
     /// Entries that are there already are replaced, and directories are merged. Files and links with the
     /// same size and time are left as they are, so running an import again goes on where it was cut.
