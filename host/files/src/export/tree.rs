@@ -186,6 +186,7 @@ fn times(stat: &Stat) -> Timestamps {
 }
 
 /// Returns whether a file of the host was modified at this time.
+#[allow(clippy::useless_conversion, reason = "the numbers have other types on other systems")]
 fn is_at(found: &rustix::fs::Stat, time: Timestamp) -> bool {
     i64::try_from(found.st_mtime) == Ok(time.seconds)
         && u64::try_from(found.st_mtime_nsec) == Ok(time.nanoseconds.into())
