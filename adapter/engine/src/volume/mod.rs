@@ -32,6 +32,8 @@ pub struct Volume {
     pub(crate) options: Options,
     /// It takes no changes: it is an image, or the caller wants none now.
     pub(crate) read_only: bool,
+    /// It never takes any: it is an image, or was opened for reading only.
+    pub(crate) is_fixed: bool,
     /// The rights at each path; `None` for all rights everywhere.
     pub(crate) policy: Option<Rc<Policy>>,
     /// Directories on which something is mounted.
@@ -81,6 +83,7 @@ impl Volume {
         Self {
             clock,
             read_only: false,
+            is_fixed: false,
             policy: None,
             mountpoints: Mountpoints::default(),
             scrubbing: None,
@@ -100,11 +103,10 @@ impl Volume {
         }
     }
 
-    /// Refuses or takes changes from now on. Earlier changes are still stored. An image and a volume
-    /// that is frozen never take any.
+    /// Refuses or takes changes from now on. Earlier changes are still stored. An image, a volume that
+    /// is frozen, and one that was opened for reading only never take any.
     pub fn set_read_only(&mut self, read_only: bool) {
-        let is_image = self.backing.lower.is_some() && self.backing.committed.lower.is_none();
-        self.read_only = read_only || is_image || self.backing.committed.is_read_only();
+        self.read_only = read_only || self.is_fixed || self.backing.committed.is_read_only();
     }
 
     /// Sets the mount through which the next operations come, and whether it takes changes. An
