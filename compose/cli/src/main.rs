@@ -36,10 +36,12 @@ mod volume_error;
 mod audit;
 #[cfg(feature = "runtime")]
 mod check_store;
+mod completions;
 mod compose;
 #[cfg(feature = "runtime")]
 mod fsck;
 mod inspect;
+mod manual;
 #[cfg(feature = "runtime")]
 mod rekey;
 #[cfg(feature = "runtime")]
@@ -53,7 +55,7 @@ mod store_server;
 #[cfg(feature = "runtime")]
 mod volume;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(not(feature = "runtime"))]
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -92,6 +94,8 @@ enum Command {
     #[cfg(feature = "runtime")]
     Volume(volume::VolumeArgs),
     Inspect(inspect::InspectArgs),
+    Completions(completions::CompletionsArgs),
+    Man(manual::ManArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
     #[command(name = "run", aliases = ["fsck", "audit", "check-store", "diff", "rekey", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
@@ -132,6 +136,10 @@ fn main() -> ExitCode {
              audit, check-store, diff, rekey, settings, store, store-server and volume, or compose with --provider and run the result with the \
              `wasmtime` command"
         )),
+        Command::Completions(args) => {
+            completions::completions(&args, &mut Cli::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(args) => manual::man(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -5,6 +5,7 @@ mod check_store;
 mod diff;
 mod fsck;
 mod fsck_store;
+mod manual;
 mod sealed;
 mod settings;
 mod store;

@@ -389,6 +389,8 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     for distant in ["slatedb:", "delayed:", "postgres:", "redis:", "etcd:"] {
         case(&["fsck", "--store", &format!("{distant}{EVIL}")]);
     }
+    case(&["completions", EVIL]);
+    case(&["man", &format!("{EVIL}/none")]);
     case(&[EVIL]);
     case(&["inspect", &format!("{EVIL}/none")]);
 
