@@ -14,6 +14,10 @@ mod runtime;
 mod store_url;
 mod terminal;
 
+// Texts, line by line.
+#[cfg(feature = "runtime")]
+mod text_diff;
+
 // Arguments that several commands take.
 mod composition;
 mod parse;
@@ -22,6 +26,8 @@ mod provider;
 // Volumes in stores of the host.
 #[cfg(feature = "runtime")]
 mod mounted;
+#[cfg(feature = "runtime")]
+mod reading;
 #[cfg(feature = "runtime")]
 mod salvage;
 #[cfg(feature = "runtime")]

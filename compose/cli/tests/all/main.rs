@@ -6,6 +6,7 @@ mod diff;
 mod fsck;
 mod fsck_store;
 mod manual;
+mod patch;
 mod sealed;
 mod settings;
 mod store;

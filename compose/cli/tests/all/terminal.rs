@@ -320,6 +320,7 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
             &["empty", "main"][..],
             &["main", "empty", "--json"],
             &["main", "empty", "--stat"],
+            &["main", "empty", "--patch"],
             &["main", EVIL],
             &["main", TURNED, "--image", EVIL],
             &[&format!("{EVIL}x"), "main", "--image", "overlay.wasm"],
