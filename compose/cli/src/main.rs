@@ -7,9 +7,13 @@
 mod busy;
 mod files;
 #[cfg(feature = "runtime")]
+mod http_listener;
+#[cfg(feature = "runtime")]
 mod interrupt;
 #[cfg(feature = "runtime")]
 mod runtime;
+#[cfg(feature = "runtime")]
+mod same_bytes;
 #[cfg(feature = "runtime")]
 mod store_url;
 mod terminal;
@@ -53,6 +57,8 @@ mod rekey;
 #[cfg(feature = "runtime")]
 mod run;
 #[cfg(feature = "runtime")]
+mod serve;
+#[cfg(feature = "runtime")]
 mod settings;
 #[cfg(feature = "runtime")]
 mod store;
@@ -92,6 +98,8 @@ enum Command {
     #[cfg(feature = "runtime")]
     Diff(volume::DiffArgs),
     #[cfg(feature = "runtime")]
+    Serve(serve::ServeArgs),
+    #[cfg(feature = "runtime")]
     Settings(settings::SettingsArgs),
     #[cfg(feature = "runtime")]
     Store(store::StoreArgs),
@@ -104,7 +112,7 @@ enum Command {
     Man(manual::ManArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "diff", "rekey", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "diff", "rekey", "serve", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -129,6 +137,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "runtime")]
         Command::Diff(args) => Ok(volume::diff(&args)),
         #[cfg(feature = "runtime")]
+        Command::Serve(args) => serve::serve(args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "runtime")]
         Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::Store(args) => store::store(&args).map(|()| ExitCode::SUCCESS),
@@ -139,7 +149,7 @@ fn main() -> ExitCode {
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit, check-store, diff, rekey, settings, store, store-server and volume, or compose with --provider and run the result with the \
+             audit, check-store, diff, rekey, serve, settings, store, store-server and volume, or compose with --provider and run the result with the \
              `wasmtime` command"
         )),
         Command::Completions(args) => {

@@ -8,6 +8,7 @@ mod fsck_store;
 mod manual;
 mod patch;
 mod sealed;
+mod serve;
 mod settings;
 mod store;
 mod terminal;

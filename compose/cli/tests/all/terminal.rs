@@ -390,6 +390,10 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     for distant in ["slatedb:", "delayed:", "postgres:", "redis:", "etcd:"] {
         case(&["fsck", "--store", &format!("{distant}{EVIL}")]);
     }
+    case(&["serve", "--store", &store]);
+    case(&["serve", "--store", EVIL]);
+    case(&["serve", "--store", "redb:damaged.redb", "--port", EVIL]);
+    case(&["serve", "--store", "redb:damaged.redb", "--image", EVIL]);
     case(&["completions", EVIL]);
     case(&["man", &format!("{EVIL}/none")]);
     case(&[EVIL]);
