@@ -42,9 +42,9 @@ pub(crate) struct DiffArgs {
     /// terminal acts on are escaped.
     #[arg(long, short = 'z')]
     null: bool,
-    /// Shows what has changed in texts, as a patch that `git apply` and `patch -p1` take. Binary files
-    /// and large ones are told of. What a patch cannot have is left out: times, and of directories all
-    /// but their coming and going.
+    /// Shows what has changed in texts, as a patch for `git apply` or `patch -p1`, which removes no empty
+    /// files and puts no file in the place of a directory. Binary files and large ones are told of. Times
+    /// are left out, and of directories all but their coming and going.
     #[arg(long, short = 'p', conflicts_with_all = ["stat", "json", "null"])]
     patch: bool,
     /// Shows so many lines around each change of a patch.

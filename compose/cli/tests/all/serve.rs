@@ -230,7 +230,7 @@ fn volumes_files_and_differences_have_pages() {
     assert!(server.page("files?volume=then&path=/empty").contains("The file is empty."));
     let evil: String = form_urlencoded(EVIL);
     let deep = server.page(&format!("files?volume=main&path=/{evil}/{evil}"));
-    assert!(deep.contains("<pre") && deep.contains("x\n</pre>") || deep.contains(">x</pre>"), "{deep}");
+    assert!(deep.contains(">\nx</pre>"), "{deep}");
     assert!(server.page(&format!("files?volume={evil}")).contains("0 entries"));
 
     let differences = server.page("diff?first=then&second=main");

@@ -393,7 +393,7 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     case(&["serve", "--store", &store]);
     case(&["serve", "--store", EVIL]);
     case(&["serve", "--store", "redb:damaged.redb", "--port", EVIL]);
-    case(&["serve", "--store", "redb:damaged.redb", "--image", EVIL]);
+    case(&["serve", "--store", "redb:damaged.redb", "--image", &format!("{EVIL}/none")]);
     case(&["completions", EVIL]);
     case(&["man", &format!("{EVIL}/none")]);
     case(&[EVIL]);
