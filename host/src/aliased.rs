@@ -63,7 +63,7 @@ impl<S: Store> Aliased<S> {
         Ok(Self { inner, shown: prefix(shown)?, actual: prefix(actual)? })
     }
 
-    /// Whether a key is one that is renamed.
+    /// Returns whether a key is one that is renamed.
     fn is_own(&self, key: &[u8]) -> bool {
         let tag = key.strip_prefix(&*self.shown).and_then(<[u8]>::first);
         tag.is_some_and(|tag| *tag < FIRST_LAYER_TAG)

@@ -84,7 +84,7 @@ impl VolumesError {
         Self::Store { source }
     }
 
-    /// Whether a volume can have this name.
+    /// Returns whether a volume can have this name.
     pub(crate) fn can_be_name(name: &str) -> bool {
         !name.is_empty() && name.len() <= MAX_VOLUME_NAME_BYTES && !name.contains('\0')
     }

@@ -183,7 +183,7 @@ impl Error {
         }
     }
 
-    /// Whether the store has no room.
+    /// Returns whether the store has no room.
     pub(crate) fn is_store_full(&self) -> bool {
         *self == Self::Store(StoreError::QuotaExceeded)
     }

@@ -408,7 +408,7 @@ pub(crate) fn extents(
     Ok(())
 }
 
-/// Whether a directory's own record is the image's.
+/// Returns whether a directory's own record is the image's.
 fn is_below(cache: &Cache, dir: InodeNo) -> bool {
     cache.node(dir).is_some_and(|node| node.below)
 }

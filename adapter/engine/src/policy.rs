@@ -35,13 +35,13 @@ impl Rights {
         ("file-write", Self::FILE_WRITE),
     ];
 
-    /// Whether all rights of another set are among these.
+    /// Returns whether all rights of another set are among these.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether a file may be read or written with these rights, and not with `others`. Then it gets
-    /// no name with these by a link or a rename.
+    /// Returns whether a file may be read or written with these rights, and not with `others`. Then
+    /// it gets no name with these by a link or a rename.
     pub fn give_a_file_more_than(self, others: Self) -> bool {
         !others.contains(self.intersection(Self::FILE_READ | Self::FILE_WRITE))
     }
@@ -291,8 +291,8 @@ impl Policy {
         rule.map_or(Grant::Allow(self.default), |(grant, _)| *grant)
     }
 
-    /// Whether the policy gives the same rights at the paths of two states, and at all paths below
-    /// them.
+    /// Returns whether the policy gives the same rights at the paths of two states, and at all
+    /// paths below them.
     pub fn is_same(&self, one: PathState, other: PathState) -> bool {
         self.grant(one) == self.grant(other) && one.same_below(other)
     }

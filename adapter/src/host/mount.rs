@@ -112,7 +112,7 @@ impl HostMount {
         Ok(handle)
     }
 
-    /// Whether nothing is to be seen at a path from the root.
+    /// Returns whether nothing is to be seen at a path from the root.
     pub(super) fn hides(&self, path: &[String]) -> bool {
         self.policy.as_ref().is_some_and(|policy| policy.grant(state(policy, path)) == Grant::Hide)
     }
@@ -122,7 +122,7 @@ impl HostMount {
         self.policy.as_ref().map_or(Rights::ALL, |policy| policy.grant(state(policy, path)).rights())
     }
 
-    /// Whether the rights are the same at two paths, and at all paths below them.
+    /// Returns whether the rights are the same at two paths, and at all paths below them.
     pub(super) fn has_same_rules(&self, one: &[String], other: &[String]) -> bool {
         self.policy.as_ref().is_none_or(|policy| policy.is_same(state(policy, one), state(policy, other)))
     }
@@ -132,7 +132,7 @@ impl HostMount {
         self.nested.iter().find(|(known, _)| known == path).map(|(_, number)| *number)
     }
 
-    /// Whether something is mounted below a path from the root.
+    /// Returns whether something is mounted below a path from the root.
     pub(super) fn leads_to_nested(&self, path: &[String]) -> bool {
         self.nested.iter().any(|(known, _)| known.len() > path.len() && known.starts_with(path))
     }

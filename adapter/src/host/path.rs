@@ -131,8 +131,8 @@ impl HostPath {
         self.changes().or_else(|error| self.stat(flags).and(Err(error)))
     }
 
-    /// Whether something is mounted in it. Mounts are found by their paths, so a renaming would
-    /// lose them.
+    /// Returns whether something is mounted in it. Mounts are found by their paths, so a renaming
+    /// would lose them.
     fn holds_mount(&self) -> bool {
         self.mount.nested.iter().any(|(path, _)| path.starts_with(&self.position))
     }
@@ -188,7 +188,7 @@ impl HostPath {
         }
     }
 
-    /// Whether it is a directory, and no link to one. Fails if it does not exist.
+    /// Returns whether it is a directory, and no link to one. Fails if it does not exist.
     fn is_directory(&self) -> WasiResult<bool> {
         match self.kind {
             Kind::Mountpoint => Ok(true),
@@ -212,8 +212,8 @@ impl HostPath {
         }
     }
 
-    /// Whether to follow a link with the last name. A mapped name is always followed: it stands for
-    /// a file.
+    /// Returns whether to follow a link with the last name. A mapped name is always followed: it
+    /// stands for a file.
     fn follow(&self, flags: PathFlags) -> theirs::PathFlags {
         let flags = to_path_flags(flags);
         if self.kind == Kind::Mapped { flags | theirs::PathFlags::SYMLINK_FOLLOW } else { flags }

@@ -81,7 +81,7 @@ impl<'b> Way<'b> {
         true
     }
 
-    /// Whether nothing is to be seen here.
+    /// Returns whether nothing is to be seen here.
     pub(super) fn is_hidden(&self) -> bool {
         let grant = |policy: &Policy| Some(policy.grant(*self.states.last()?));
         self.base.mount.policy.as_deref().and_then(grant) == Some(Grant::Hide)

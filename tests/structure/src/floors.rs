@@ -4,7 +4,7 @@ use crate::circles::Graph;
 use crate::crates::{Crate, FileNo, ModuleNo};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Whether `from` lies on a floor below that of `to`.
+/// Returns whether `from` lies on a floor below that of `to`.
 ///
 /// The floors of the innermost module above both files count.
 pub(crate) fn rises(krate: &Crate, from: FileNo, to: FileNo) -> bool {

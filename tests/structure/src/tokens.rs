@@ -54,8 +54,8 @@ fn behind_colons(tokens: &[TokenTree], at: usize) -> Option<&TokenTree> {
     (is_punct(tokens.get(at + 1), ':') && is_punct(tokens.get(at + 2), ':')).then(|| tokens.get(at + 3))?
 }
 
-/// Whether a path starts at `at`: no field, method or lifetime, no variable of a macro, no rest of
-/// a longer path.
+/// Returns whether a path starts at `at`: no field, method or lifetime, no variable of a macro, no
+/// rest of a longer path.
 fn starts_path(tokens: &[TokenTree], at: usize) -> bool {
     let before = |steps: usize| at.checked_sub(steps).map(|place| &tokens[place]);
     match before(1) {
@@ -70,13 +70,13 @@ fn starts_path(tokens: &[TokenTree], at: usize) -> bool {
     }
 }
 
-/// Whether the name at `at` is the new one in `old as new`, in the list behind `prefix`.
+/// Returns whether the name at `at` is the new one in `old as new`, in the list behind `prefix`.
 fn is_new_name(prefix: &[String], tokens: &[TokenTree], at: usize) -> bool {
     let before = at.checked_sub(1).map(|before| &tokens[before]);
     !prefix.is_empty() && matches!(before, Some(TokenTree::Ident(word)) if word == "as")
 }
 
-/// Whether `path` names an item, as far as one can tell before the macro runs.
+/// Returns whether `path` names an item, as far as one can tell before the macro runs.
 fn is_name(path: &[String], next: Option<&TokenTree>) -> bool {
     let [only] = path else { return true };
     let is_called = match next {

@@ -301,7 +301,7 @@ impl Scene<'_> {
         })
     }
 
-    /// Whether the volume at `/` has a file.
+    /// Returns whether the volume at `/` has a file.
     pub(super) fn has_file(&self, path: &str) -> bool {
         Tree::of_store(&self.store).unwrap().0.contains_key(path)
     }

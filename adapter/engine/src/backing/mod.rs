@@ -112,8 +112,8 @@ impl Backing {
         u64::from(self.committed.inline_bytes)
     }
 
-    /// Whether the store may hold records of this volume beside the superblock. An image has no
-    /// store, and a volume on an image that was never written to is all in the image.
+    /// Returns whether the store may hold records of this volume beside the superblock. An image
+    /// has no store, and a volume on an image that was never written to is all in the image.
     pub(crate) fn asks_store(&self) -> bool {
         match &self.committed.lower {
             Some(lower) => lower.written,
@@ -160,7 +160,7 @@ impl Backing {
         Err(moving())
     }
 
-    /// Whether records are in layers that a tool may free once the volume stands on others.
+    /// Returns whether records are in layers that a tool may free once the volume stands on others.
     fn is_layered(&self) -> bool {
         self.keys.layers_below() > 0 || !self.keys.is_under_its_name()
     }
@@ -170,9 +170,9 @@ impl Backing {
         self.sees(found.as_deref())
     }
 
-    /// Whether the layers that were read are those of the volume, by a superblock that was read with
-    /// them or after them. If a tool has given it others, these are read from now on; the next apply
-    /// finds out too, and takes them over.
+    /// Returns whether the layers that were read are those of the volume, by a superblock that was
+    /// read with them or after them. If a tool has given it others, these are read from now on; the
+    /// next apply finds out too, and takes them over.
     fn sees(&mut self, found: Option<&[u8]>) -> Result<bool> {
         let is_doubtful =
             |state: &State| matches!(state, State::InDoubt(doubt) if Some(doubt.value.as_slice()) == found);
@@ -318,7 +318,7 @@ impl Backing {
         Ok(tombstones)
     }
 
-    /// Whether a layer below the top one may have a record of this inode.
+    /// Returns whether a layer below the top one may have a record of this inode.
     pub(crate) fn may_have_below(&self, ino: InodeNo) -> bool {
         self.keys.layers_below() > 0 && ino.0 < self.first_inode
     }
@@ -328,7 +328,7 @@ impl Backing {
         self.committed.layers.map_or(0, |layers| layers.top)
     }
 
-    /// Whether a layer below the top one may have a record under this key.
+    /// Returns whether a layer below the top one may have a record under this key.
     fn may_be_below(&self, key: &[u8]) -> bool {
         let ino = self.keys.split(key).and_then(|(_, rest)| rest.first_chunk::<8>());
         ino.is_some_and(|ino| u64::from_be_bytes(*ino) < self.first_inode)
@@ -500,8 +500,8 @@ impl Backing {
         Err(moving())
     }
 
-    /// Whether the last apply failed because a tool had changed the volume's layers. They are taken
-    /// over: what was refused can be made anew for them.
+    /// Returns whether the last apply failed because a tool had changed the volume's layers. They
+    /// are taken over: what was refused can be made anew for them.
     pub(crate) fn take_moved(&mut self) -> bool {
         std::mem::take(&mut self.moved)
     }

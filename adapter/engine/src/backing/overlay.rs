@@ -107,7 +107,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Whether it is the image's.
+    /// Returns whether it is the image's.
     pub(crate) fn is_below(&self) -> bool {
         matches!(self.value, Cow::Borrowed(_))
     }
@@ -122,7 +122,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Whether the entry at `place` is the image's.
+    /// Returns whether the entry at `place` is the image's.
     pub(crate) fn is_below(&self, place: usize) -> bool {
         self.below.get(place).copied().unwrap_or(false)
     }

@@ -55,7 +55,7 @@ impl Ahead {
         self.listed.get(range).unwrap_or_default()
     }
 
-    /// Whether nobody follows a listing.
+    /// Returns whether nobody follows a listing.
     pub(super) fn is_idle(&self) -> bool {
         self.listed.is_empty()
     }

@@ -37,12 +37,12 @@ impl Cache {
         name
     }
 
-    /// Whether so many more names stay within the limit.
+    /// Returns whether so many more names stay within the limit.
     pub(crate) fn has_room_for_names(&self, count: usize) -> bool {
         self.dentries.saturating_add(count) <= self.limits.dentries
     }
 
-    /// Whether a directory of so many names may evict others.
+    /// Returns whether a directory of so many names may evict others.
     pub(crate) fn is_small_share_of_names(&self, count: u64) -> bool {
         count <= (self.limits.dentries / 8) as u64
     }
@@ -58,8 +58,8 @@ impl Cache {
         if listed.dir == dir && listed.trims == self.dentry_trims { listed.get(name) } else { None }
     }
 
-    /// Whether the quota counts a name: it exists, and not only in the image. `None` if it is not
-    /// known.
+    /// Returns whether the quota counts a name: it exists, and not only in the image. `None` if it
+    /// is not known.
     pub(crate) fn is_charged_name(&self, dir: InodeNo, name: &str) -> Option<bool> {
         let known = self.nodes.get(&dir)?.dir.as_ref()?;
         match known.slots.get(name) {

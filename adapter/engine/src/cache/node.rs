@@ -82,13 +82,13 @@ impl Node {
         Some(extent)
     }
 
-    /// Whether the extent is in memory and the image's.
+    /// Returns whether the extent is in memory and the image's.
     pub(crate) fn is_below_extent(&self, index: u64) -> bool {
         self.extents.get(&index).is_some_and(Extent::is_below)
     }
 
-    /// Whether the file has an extent at `index`. One that is not in memory must only be asked for
-    /// in a file without holes.
+    /// Returns whether the file has an extent at `index`. One that is not in memory must only be
+    /// asked for in a file without holes.
     pub(crate) fn has_extent(&self, index: u64, extent_bytes: u64) -> bool {
         match self.extents.get(&index) {
             Some(extent) => !extent.hole,
@@ -147,7 +147,7 @@ impl Extent {
         Self { value, hole: false, trimmed, ..Self::hole() }
     }
 
-    /// Whether it is the image's, and unchanged.
+    /// Returns whether it is the image's, and unchanged.
     pub(crate) fn is_below(&self) -> bool {
         !self.hole && matches!(self.value, Value::Borrowed(_))
     }

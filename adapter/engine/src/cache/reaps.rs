@@ -45,7 +45,7 @@ impl Cache {
         self.reaps.insert(ino, PendingReap { from, to, stored: true, dirty: false });
     }
 
-    /// Whether the stored extent at `index` is garbage.
+    /// Returns whether the stored extent at `index` is garbage.
     pub(crate) fn is_garbage(&self, ino: InodeNo, index: u64) -> bool {
         !self.reaps.is_empty()
             && self.reaps.get(&ino).is_some_and(|reap| reap.from <= index && index < reap.to)

@@ -198,12 +198,12 @@ impl Cache {
         next.iter().copied().filter(is_missing).collect()
     }
 
-    /// Whether so many more inodes leave the table within its limit.
+    /// Returns whether so many more inodes leave the table within its limit.
     pub(crate) fn has_room_for_inodes(&self, count: usize) -> bool {
         self.nodes.len().saturating_add(count) <= self.limits.inodes
     }
 
-    /// Whether inline bytes are within their limit.
+    /// Returns whether inline bytes are within their limit.
     pub(crate) fn has_room_for_content(&self) -> bool {
         self.content_bytes < self.limits.inode_bytes
     }

@@ -85,7 +85,7 @@ impl Picture {
         self.inodes.values().map(content).fold(0, u64::saturating_add)
     }
 
-    /// Whether an inode's record is in the store, not the image's.
+    /// Returns whether an inode's record is in the store, not the image's.
     pub(super) fn is_above(&self, ino: InodeNo) -> bool {
         self.above.as_ref().is_none_or(|above| above.inodes.contains(&ino))
     }
@@ -103,7 +103,7 @@ impl Picture {
         all.saturating_sub(above.extents.get(&ino).copied().unwrap_or(0))
     }
 
-    /// Whether the inode has a record, even a damaged one.
+    /// Returns whether the inode has a record, even a damaged one.
     pub(super) fn exists(&self, ino: InodeNo) -> bool {
         self.inodes.contains_key(&ino) || self.damaged_inodes.contains(&ino)
     }

@@ -183,8 +183,8 @@ fn check_kinds(txn: &mut Txn<'_>, (moved, from): (Dentry, InodeNo), replaced: De
     }
 }
 
-/// Whether `dir` is the directory `above`, or lies below it. Call it before loading other inodes,
-/// which it may evict. Stored parents may form a ring.
+/// Returns whether `dir` is the directory `above`, or lies below it. Call it before loading other
+/// inodes, which it may evict. Stored parents may form a ring.
 fn is_at_or_above(txn: &mut Txn<'_>, above: InodeNo, dir: InodeNo) -> Result<bool> {
     let mut at = dir;
     let mut steps = 0_u64;

@@ -63,7 +63,7 @@ impl Volume {
         Ok(self.hash(&stat))
     }
 
-    /// Whether two descriptors are open on the same file or directory of this volume.
+    /// Returns whether two descriptors are open on the same file or directory of this volume.
     pub fn is_same_object(&self, one: &Descriptor, other: &Descriptor) -> bool {
         one.ino == other.ino
     }

@@ -35,8 +35,8 @@ pub(super) enum Part {
 }
 
 impl Segment {
-    /// Whether it matches a name. Takes at most as many steps as the name has characters, times the
-    /// segment's parts.
+    /// Returns whether it matches a name. Takes at most as many steps as the name has characters,
+    /// times the segment's parts.
     pub(super) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Text(text) => text.len() == name.len() && starts_with(name, text),

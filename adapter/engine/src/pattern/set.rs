@@ -45,7 +45,7 @@ impl PathState {
         usize::from((self.0 >> MAX_PATTERN_NAMES) as u8).checked_sub(1)
     }
 
-    /// Whether the same patterns match below two paths, name for name.
+    /// Returns whether the same patterns match below two paths, name for name.
     pub fn same_below(self, other: Self) -> bool {
         self.0 & POSITIONS == other.0 & POSITIONS
     }
@@ -99,7 +99,7 @@ impl Patterns {
         self.count.into()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -101,7 +101,7 @@ impl Scrubbing {
         self.number
     }
 
-    /// Whether some files are scrubbed and others are not, by their paths.
+    /// Returns whether some files are scrubbed and others are not, by their paths.
     #[inline(always)]
     pub(crate) fn has_patterns(&self) -> bool {
         self.scope != Scope::All
@@ -117,7 +117,7 @@ impl Scrubbing {
         self.patterns.step(directory, name)
     }
 
-    /// Whether a file of this state is scrubbed.
+    /// Returns whether a file of this state is scrubbed.
     pub(crate) fn scrubs(&self, state: PathState) -> bool {
         match self.scope {
             Scope::All => true,

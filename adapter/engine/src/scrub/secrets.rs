@@ -268,12 +268,12 @@ impl Secrets {
     }
 }
 
-/// Whether a secret may have so many bytes.
+/// Returns whether a secret may have so many bytes.
 pub(super) fn is_length(bytes: usize) -> bool {
     (MIN_SECRET_BYTES..=MAX_SECRET_BYTES).contains(&bytes)
 }
 
-/// Whether a byte may stand for those of secrets: names of files take it.
+/// Returns whether a byte may stand for those of secrets: names of files take it.
 pub(super) fn is_mask(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'/' | b'.')
 }

@@ -60,7 +60,7 @@ impl KeySpace {
         self.below.len()
     }
 
-    /// Whether the volume's own records and all others have the same start.
+    /// Returns whether the volume's own records and all others have the same start.
     pub(crate) fn is_under_its_name(&self) -> bool {
         self.head == self.prefix
     }

@@ -20,7 +20,7 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    /// Whether it frees room instead of taking some.
+    /// Returns whether it frees room instead of taking some.
     pub(crate) fn frees(self) -> bool {
         matches!(self, Self::Replacement | Self::Removal | Self::Cut)
     }

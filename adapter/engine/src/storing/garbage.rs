@@ -103,8 +103,9 @@ impl Volume {
         Ok(())
     }
 
-    /// Whether the waiting garbage takes more than the quota leaves free. Garbage is not charged,
-    /// so without this bound a guest could fill the store by writing and removing again and again.
+    /// Returns whether the waiting garbage takes more than the quota leaves free. Garbage is not
+    /// charged, so without this bound a guest could fill the store by writing and removing again
+    /// and again.
     fn garbage_is_over_quota(&self) -> bool {
         let extents = |reap: &PendingReap| reap.to.saturating_sub(reap.from);
         let stored = self.cache.reaps.values().filter(|reap| reap.stored && !reap.dirty);

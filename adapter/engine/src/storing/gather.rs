@@ -108,7 +108,7 @@ pub(super) fn gather_extents(cache: &mut Cache, keys: &KeySpace) -> (Vec<Outgoin
     (once(bound), once(free))
 }
 
-/// Whether the metadata, the superblock and these extents fit one apply.
+/// Returns whether the metadata, the superblock and these extents fit one apply.
 pub(super) fn all_fit(limits: &Limits, metadata: &Batch, extents: &[Outgoing]) -> bool {
     let bytes: usize = extents.iter().map(|extent| extent.value_bytes + MAX_EXTENT_KEY_BYTES).sum();
     metadata.len() + extents.len() < limits.max_batch_entries as usize

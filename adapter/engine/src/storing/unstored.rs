@@ -50,7 +50,7 @@ impl Volume {
         }
     }
 
-    /// Whether a change that would only gather is stored at once.
+    /// Returns whether a change that would only gather is stored at once.
     pub(crate) fn is_stored_at_once(&self, change: Change) -> bool {
         self.pending.full && !change.frees()
     }

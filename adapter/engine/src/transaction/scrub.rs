@@ -35,7 +35,7 @@ impl Masked {
 }
 
 impl Volume {
-    /// Whether a file in memory is scrubbed.
+    /// Returns whether a file in memory is scrubbed.
     #[inline(always)]
     pub(crate) fn scrubs(&self, ino: InodeNo) -> bool {
         self.scrubbing.is_some() && self.is_in_scope(ino)
@@ -65,7 +65,7 @@ impl Volume {
         }
     }
 
-    /// Whether a file in memory must be looked through before it has a scrubbed name.
+    /// Returns whether a file in memory must be looked through before it has a scrubbed name.
     pub(crate) fn is_unclean(&self, ino: InodeNo) -> bool {
         self.scrubbing.is_some()
             && self.cache.node(ino).is_some_and(|node| node.inode.clean_of != self.scrubbing_number())

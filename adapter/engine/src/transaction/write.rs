@@ -24,9 +24,9 @@ impl Txn<'_> {
         }
     }
 
-    /// Whether a write only replaces bytes that are in memory, as databases do to their pages. It
-    /// then has nothing to load, count or charge. Not so in a scrubbed file, whose extents must go
-    /// to the store together.
+    /// Returns whether a write only replaces bytes that are in memory, as databases do to their
+    /// pages. It then has nothing to load, count or charge. Not so in a scrubbed file, whose
+    /// extents must go to the store together.
     pub(crate) fn is_overwrite(&mut self, ino: InodeNo, offset: u64, length: usize) -> Result<bool> {
         let extent_bytes = self.volume.backing.extent_bytes();
         self.inode(ino)?;

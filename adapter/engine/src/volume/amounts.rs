@@ -100,12 +100,12 @@ impl Amounts {
         shares
     }
 
-    /// Whether it is less of any kind.
+    /// Returns whether it is less of any kind.
     pub(crate) fn is_less_than(self, other: Self) -> bool {
         self.0.iter().zip(&other.0).any(|(one, other)| one < other)
     }
 
-    /// Whether of any kind that can be given back there is less than `held`.
+    /// Returns whether of any kind that can be given back there is less than `held`.
     pub(crate) fn is_exceeded_by(self, held: Self) -> bool {
         self.0.iter().zip(&held.0).take(OPEN).any(|(may, holds)| may < holds)
     }

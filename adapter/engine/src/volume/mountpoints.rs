@@ -45,12 +45,12 @@ impl Mountpoints {
         self.covered.iter().find(here).map(|covered| covered.mount)
     }
 
-    /// Whether anything is mounted on a directory, seen through any mount.
+    /// Returns whether anything is mounted on a directory, seen through any mount.
     pub(crate) fn cover(&self, ino: InodeNo) -> bool {
         self.covered.iter().any(|covered| covered.ino == ino)
     }
 
-    /// Whether a directory is on the way to a mountpoint that only other mounts show.
+    /// Returns whether a directory is on the way to a mountpoint that only other mounts show.
     pub(crate) fn lead_elsewhere(&self, directory: InodeNo) -> bool {
         let mut others = self.covered.iter().filter(|covered| covered.seen != self.here);
         others.any(|covered| covered.way.iter().any(|(_, ino)| *ino == directory))

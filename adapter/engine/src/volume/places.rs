@@ -11,7 +11,7 @@ use crate::policy::{Grant, Rights};
 use crate::types::InodeNo;
 
 impl Volume {
-    /// Whether there are rules on paths.
+    /// Returns whether there are rules on paths.
     #[inline(always)]
     pub(crate) fn has_rules(&self) -> bool {
         self.policy.is_some() || self.scrubbing.as_ref().is_some_and(|scrubbing| scrubbing.has_patterns())
@@ -26,26 +26,26 @@ impl Volume {
         }
     }
 
-    /// Whether two places of directories have the same rights and scrubbing, and all places below
-    /// them.
+    /// Returns whether two places of directories have the same rights and scrubbing, and all places
+    /// below them.
     pub(crate) fn has_same_rules(&self, one: Place, other: Place) -> bool {
         self.policy.as_ref().is_none_or(|policy| policy.is_same(one.rights, other.rights))
             && one.scrub.same_below(other.scrub)
     }
 
-    /// Whether a file at a place is scrubbed.
+    /// Returns whether a file at a place is scrubbed.
     #[inline(always)]
     pub(crate) fn scrubs_at(&self, place: Place) -> bool {
         self.scrubbing.as_ref().is_some_and(|scrubbing| scrubbing.scrubs(place.scrub))
     }
 
-    /// Whether nothing is to be seen at a place.
+    /// Returns whether nothing is to be seen at a place.
     #[inline(always)]
     pub(crate) fn is_hidden(&self, place: Place) -> bool {
         self.policy.as_ref().is_some_and(|policy| policy.grant(place.rights) == Grant::Hide)
     }
 
-    /// Whether a name in a directory is not to be seen.
+    /// Returns whether a name in a directory is not to be seen.
     #[inline(always)]
     pub(crate) fn is_hidden_name(&self, directory: Place, name: &str) -> bool {
         self.policy.is_some() && self.is_hidden(self.place_below(directory, name))

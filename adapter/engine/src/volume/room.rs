@@ -128,7 +128,7 @@ pub(crate) fn fitting_sizes(options: &Options, limits: &Limits) -> (u32, u32) {
 }
 
 impl Room {
-    /// Whether another operation, with its direct deletes, fits one commit with what is dirty.
+    /// Returns whether another operation, with its direct deletes, fits one commit with what is dirty.
     pub(crate) fn fits_operation(&self, dirty: &Dirty) -> bool {
         let extent_bytes = self.extent_bytes.saturating_add(RECORD_OVERHEAD_BYTES) as usize;
         self.fits(dirty, ENTRIES_PER_OPERATION + self.max_direct_deletes() as usize, 2, extent_bytes)
@@ -139,8 +139,8 @@ impl Room {
         self.fits(dirty, ENTRIES_PER_OPERATION + self.max_direct_deletes() as usize, 2, 0)
     }
 
-    /// Whether `entries` more mutations, of which `records` carry a small file, and `extent_bytes`
-    /// of extents fit one commit with everything that must go together already.
+    /// Returns whether `entries` more mutations, of which `records` carry a small file, and
+    /// `extent_bytes` of extents fit one commit with everything that must go together already.
     fn fits(&self, dirty: &Dirty, entries: usize, records: usize, extent_bytes: usize) -> bool {
         let entries = dirty.metadata_entries() + entries;
         let bytes = (dirty.inodes.len() + records).saturating_mul(self.content_bytes)
@@ -164,7 +164,7 @@ impl Room {
         count.max(1) as u64
     }
 
-    /// Whether the removal of an inode fits one commit with what is dirty.
+    /// Returns whether the removal of an inode fits one commit with what is dirty.
     pub(crate) fn fits_removal(&self, dirty: &Dirty) -> bool {
         self.fits(dirty, 2 + self.max_direct_deletes() as usize, 0, 0)
     }

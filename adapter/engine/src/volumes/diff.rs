@@ -205,7 +205,7 @@ impl Work {
         second.keys_of_upper(store, upper_other, tags, &mut note)
     }
 
-    /// Whether this number means the same in both volumes.
+    /// Returns whether this number means the same in both volumes.
     fn is_same(&self, ino: InodeNo) -> bool {
         ino.0 < self.same_below
     }

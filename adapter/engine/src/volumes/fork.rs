@@ -1,12 +1,10 @@
 //! Forks and snapshots.
 
 use super::change::{Change, attempt};
-use super::merge_layers::shorten;
 use super::stand::stand_on;
 use super::stored::{StoredVolume, check_free, put_header, put_new};
 use crate::backing::chain::layers_of;
 use crate::error::Result;
-use crate::limits::MAX_LAYERS;
 use crate::opening::checks::check_volume_name;
 use crate::opening::take_over::make_uuid;
 use crate::store::{Durability, KvStore};
@@ -41,7 +39,7 @@ pub enum Taken {
 ///
 /// # Cost
 /// Three `get`s, one `get-limits` and one `apply`, whatever the volume holds. A volume with
-/// [`MAX_LAYERS`] below it merges some of them first.
+/// [`MAX_LAYERS`](crate::limits::MAX_LAYERS) below it merges some of them first.
 pub fn fork(
     store: &mut dyn KvStore,
     clock: &mut dyn Clock,
@@ -56,12 +54,8 @@ pub fn fork(
         let Some(volume) = StoredVolume::read(store, from)? else { return Ok(None) };
         volume.check_at_rest()?;
         check_free(store, &keys)?;
-        if volume.superblock.is_top_written() && volume.chain.below.len() >= MAX_LAYERS {
-            shorten(store, from, now)?;
-            return Ok(None);
-        }
         let mut change = Change::default();
-        let place = stand_on(store, &mut change, &volume, now, number)?;
+        let Some(place) = stand_on(store, &mut change, from, &volume, now, number)? else { return Ok(None) };
         let mut superblock = volume.superblock.clone();
         (superblock.epoch, superblock.seq) = (1, 1);
         superblock.uuid = make_uuid(&[&volume.value, to.as_bytes()].concat(), now);

@@ -63,7 +63,7 @@ pub(super) fn each_head_or_other(
     }
 }
 
-/// Whether a key is that of a volume's own record, or of a header.
+/// Returns whether a key is that of a volume's own record, or of a header.
 fn is_head(layer: &LayerName, key: &[u8]) -> bool {
     let rest = key.strip_prefix(layer.prefix().as_slice());
     rest.and_then(<[u8]>::first).is_some_and(|first| *first <= tag::LAYER)

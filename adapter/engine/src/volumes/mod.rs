@@ -41,13 +41,14 @@ mod change;
 mod heads;
 mod stored;
 
+mod merge_layers;
+
 mod stand;
 
 mod fork;
 mod freeze;
 mod garbage;
 mod list;
-mod merge_layers;
 mod remove;
 mod rename;
 mod restore;

@@ -1,11 +1,9 @@
 //! Puts a volume back to what another one holds.
 
 use super::change::{Change, attempt};
-use super::merge_layers::shorten;
 use super::stand::stand_on;
 use super::stored::{StoredVolume, drop_top, put_header};
 use crate::error::{Error, OtherImage, Result};
-use crate::limits::MAX_LAYERS;
 use crate::store::{Durability, KvStore};
 use crate::stored::record::layer::LayerHeader;
 use crate::stored::record::superblock::Layers;
@@ -44,12 +42,8 @@ pub fn restore(store: &mut dyn KvStore, clock: &mut dyn Clock, volume: &str, fro
         if recorded.as_ref().map(|image| image.digest) != given.as_ref().map(|image| image.digest) {
             return Err(Error::OtherImage(Box::new(OtherImage { recorded, given })));
         }
-        if source.superblock.is_top_written() && source.chain.below.len() >= MAX_LAYERS {
-            shorten(store, from, now)?;
-            return Ok(None);
-        }
         let mut change = Change::default();
-        let place = stand_on(store, &mut change, &source, now, number)?;
+        let Some(place) = stand_on(store, &mut change, from, &source, now, number)? else { return Ok(None) };
         drop_top(store, &mut change, &target)?;
         let top = target.new_layer(now, number, volume);
         put_header(&mut change, &top, None, &LayerHeader::top(place.first_inode, place.below));

@@ -1,9 +1,11 @@
 //! Lets new layers stand on what a volume holds now.
 
 use super::change::Change;
+use super::merge_layers::shorten;
 use super::stored::{StoredVolume, lean_on, put_header};
 use crate::backing::chain::read_header;
 use crate::error::Result;
+use crate::limits::MAX_LAYERS;
 use crate::store::KvStore;
 use crate::stored::layer_name::LayerName;
 use crate::stored::record::layer::{LayerHeader, LayerState};
@@ -19,13 +21,16 @@ pub(super) struct Place {
 /// Changes a volume so that one more layer can stand on all that it holds. If there is anything in its
 /// top layer, that one is frozen and the volume gets a new one. Otherwise the layer stands where the top
 /// does, and the volume is not changed, but the change fails if it is written to meanwhile.
+///
+/// `None` if the volume `name` stood on [`MAX_LAYERS`] and has merged some of them: read it again.
 pub(super) fn stand_on(
     store: &mut dyn KvStore,
     change: &mut Change,
+    name: &str,
     volume: &StoredVolume,
     now: Timestamp,
     attempt: u32,
-) -> Result<Place> {
+) -> Result<Option<Place>> {
     let first_inode = volume.superblock.next_inode;
     let StoredVolume { superblock, chain, .. } = volume;
     if !superblock.is_top_written() {
@@ -33,7 +38,11 @@ pub(super) fn stand_on(
             lean_on(store, change, parent)?;
         }
         volume.put_superblock(change, superblock);
-        return Ok(Place { below: chain.below.clone(), first_inode });
+        return Ok(Some(Place { below: chain.below.clone(), first_inode }));
+    }
+    if chain.below.len() >= MAX_LAYERS {
+        shorten(store, name, now)?;
+        return Ok(None);
     }
     let (header, value) = top_header(store, &chain.top)?;
     let frozen = LayerHeader { state: LayerState::Frozen, users: 2, ..header };
@@ -41,7 +50,7 @@ pub(super) fn stand_on(
     let below: Vec<LayerName> =
         std::iter::once(chain.top.clone()).chain(chain.below.iter().cloned()).collect();
     put_new_top(change, volume, now, attempt, Place { below: below.clone(), first_inode });
-    Ok(Place { below, first_inode })
+    Ok(Some(Place { below, first_inode }))
 }
 
 /// Gives a volume a new top layer.

@@ -46,12 +46,12 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// Whether the operation acts on the last name itself.
+    /// Returns whether the operation acts on the last name itself.
     pub fn is_name(self) -> bool {
         matches!(self, Self::Name | Self::New)
     }
 
-    /// Whether a symbolic link with the last name is followed, with `slashes` behind it or without.
+    /// Returns whether a symbolic link with the last name is followed, with `slashes` behind it or without.
     pub fn follows(self, slashes: bool) -> bool {
         match self {
             Self::Name | Self::New => false,

@@ -42,7 +42,7 @@ impl Start {
         Self { ino, kind, mutate_directory, base: ino, is_base_here: false, links: 0, place: None }
     }
 
-    /// Whether paths from here may change what lies below.
+    /// Returns whether paths from here may change what lies below.
     pub fn mutates(&self) -> bool {
         self.mutate_directory
     }

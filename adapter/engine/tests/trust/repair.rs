@@ -159,7 +159,7 @@ impl<'m> Expected<'m> {
         }
     }
 
-    /// Whether a damaged entry lies on this path.
+    /// Returns whether a damaged entry lies on this path.
     fn lost_its_way(&self, path: &str) -> bool {
         let mut dir = 1;
         for name in path.split('/') {

@@ -139,7 +139,7 @@ fn superblock(map: &Map) -> (Vec<u8>, Vec<u8>) {
     (key.clone(), value.to_vec())
 }
 
-/// Whether the superblock has the bit for counted names, which old versions refuse.
+/// Returns whether the superblock has the bit for counted names, which old versions refuse.
 fn counts_names(store: &TestStore) -> bool {
     let (_, value) = superblock(&store.0.borrow().map);
     u32::from_be_bytes(value[36..40].try_into().unwrap()) & 8 != 0

@@ -53,7 +53,7 @@ impl Ran<'_> {
         self.moments[0].applies
     }
 
-    /// Whether the first `applies` applies end inside a split commit.
+    /// Returns whether the first `applies` applies end inside a split commit.
     pub fn is_split(&self, applies: usize) -> bool {
         let open = |split: bool, applied: &Applied| (split || applied.is_stage()) && !applied.ends_commit();
         self.log[..applies].iter().fold(false, open)
@@ -81,7 +81,7 @@ impl Ran<'_> {
         Err(format!("no moment from {lowest} to {highest} (split: {split}); beside the last: {what}"))
     }
 
-    /// Whether `found` is this moment with as much of the following operations as may show.
+    /// Returns whether `found` is this moment with as much of the following operations as may show.
     ///
     /// A write to new extents below the file's stored end may be stored piece by piece: its start,
     /// up to the end of an extent. A split commit may also have put the bytes of later writes in
@@ -111,8 +111,8 @@ impl Ran<'_> {
     }
 }
 
-/// Whether `found` is `expected` except for bytes that the writes `since` have put there, as a
-/// split commit may leave it.
+/// Returns whether `found` is `expected` except for bytes that the writes `since` have put there,
+/// as a split commit may leave it.
 fn differs_in_bytes_only(expected: &Tree, since: &[Moment], found: &Tree) -> bool {
     let mut written: BTreeMap<Id, Vec<(u64, &[u8])>> = BTreeMap::new();
     for (id, offset, data) in since.iter().filter_map(|moment| moment.wrote.as_ref()) {

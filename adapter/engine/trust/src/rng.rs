@@ -22,7 +22,7 @@ impl Rng {
         Self(Source::Bytes { bytes: bytes.to_vec(), at: 0 })
     }
 
-    /// Whether all bytes are used up. A seed never ends.
+    /// Returns whether all bytes are used up. A seed never ends.
     pub fn is_done(&self) -> bool {
         matches!(&self.0, Source::Bytes { bytes, at } if *at >= bytes.len())
     }

@@ -53,7 +53,7 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether all that a volume holds is held by `source`, or by another volume.
+/// Returns whether all that a volume holds is held by `source`, or by another volume.
 fn is_held(volumes: &Opened, target: &VolumeInfo, source: &VolumeInfo) -> bool {
     let Some(below) = target.layers.get(1).filter(|_| target.unchanged) else { return false };
     let holds = |other: &VolumeInfo| {

@@ -101,7 +101,7 @@ impl<'s> Writer<'s> {
         Ok(InodeNo(number))
     }
 
-    /// Whether the store takes all of `group`, at once or through the journal.
+    /// Returns whether the store takes all of `group`, at once or through the journal.
     pub(super) fn fits(&self, group: &[Change]) -> bool {
         let (_, bytes) = self.room();
         let fits_alone = |(key, value): &Change| {
@@ -111,7 +111,7 @@ impl<'s> Writer<'s> {
         self.fits_one_apply(group) || group.iter().all(fits_alone) && bytes_of(group) <= MAX_JOURNAL_BYTES / 2
     }
 
-    /// Whether `group` fits one apply.
+    /// Returns whether `group` fits one apply.
     pub(super) fn fits_one_apply(&self, group: &[Change]) -> bool {
         let (entries, bytes) = self.room();
         let max_value = self.limits.max_value_bytes as usize;

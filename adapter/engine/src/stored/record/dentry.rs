@@ -45,7 +45,7 @@ pub(crate) fn guess(value: &[u8]) -> Option<Dentry> {
     Some(Dentry::new(Kind::from_byte(*kind)?, ino)).filter(|_| ino > InodeNo::ROOT)
 }
 
-/// Whether this file system could have stored such a name.
+/// Returns whether this file system could have stored such a name.
 pub(crate) fn is_storable_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= MAX_NAME_BYTES

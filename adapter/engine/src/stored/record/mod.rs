@@ -122,7 +122,7 @@ pub(crate) fn tombstone(key: &[u8]) -> [u8; TOMBSTONE_BYTES] {
     value
 }
 
-/// Whether a value is a tombstone. A damaged one is not, and fails the check as another record.
+/// Returns whether a value is a tombstone. A damaged one is not, and fails the check as another record.
 pub(crate) fn is_tombstone(key: &[u8], value: &[u8]) -> bool {
     // The tag comes first: nearly all values are no tombstones.
     value.len() == TOMBSTONE_BYTES && value.get(9) == Some(&tag::TOMBSTONE) && value == tombstone(key)

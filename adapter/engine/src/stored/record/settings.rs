@@ -113,7 +113,7 @@ impl SettingsRecord {
         };
     }
 
-    /// Whether both say the same, in whatever generation.
+    /// Returns whether both say the same, in whatever generation.
     pub(crate) fn says_what(&self, other: &Self) -> bool {
         self.fields == other.fields
     }

@@ -184,12 +184,12 @@ impl Superblock {
         self.incompat = (self.incompat & !INCOMPAT_LAYERS) | (INCOMPAT_LAYERS * u32::from(layers.is_some()));
     }
 
-    /// Whether the volume takes no writer.
+    /// Returns whether the volume takes no writer.
     pub(crate) fn is_read_only(&self) -> bool {
         self.layers.is_some_and(|layers| layers.read_only)
     }
 
-    /// Whether the top layer may hold records.
+    /// Returns whether the top layer may hold records.
     pub(crate) fn is_top_written(&self) -> bool {
         match (self.layers, &self.lower) {
             (Some(Layers { top: 1.., written, .. }), _) => written,
@@ -206,7 +206,7 @@ impl Superblock {
         }
     }
 
-    /// Whether it says that the store holds nothing else of the volume: all is as in the image.
+    /// Returns whether it says that the store holds nothing else of the volume: all is as in the image.
     pub(crate) fn is_as_its_image(&self) -> bool {
         self.lower.as_ref().is_some_and(|lower| !lower.written)
     }
@@ -219,7 +219,7 @@ impl Superblock {
         }
     }
 
-    /// Whether names are counted, and the image below is not. Otherwise the volume must be
+    /// Returns whether names are counted, and the image below is not. Otherwise the volume must be
     /// recounted.
     pub(crate) fn counts_names(&self) -> bool {
         self.incompat & INCOMPAT_NAMES != 0
@@ -264,7 +264,7 @@ impl Superblock {
             (self.incompat & !INCOMPAT_SETTINGS) | (INCOMPAT_SETTINGS * u32::from(generation > 0));
     }
 
-    /// Whether there may be a journal in the store.
+    /// Returns whether there may be a journal in the store.
     pub(crate) fn has_journal(&self) -> bool {
         self.incompat & INCOMPAT_JOURNAL != 0
     }

@@ -28,7 +28,7 @@ impl Clear {
         masked
     }
 
-    /// Whether the file of a name in the root is scrubbed: by the prefix of its name.
+    /// Returns whether the file of a name in the root is scrubbed: by the prefix of its name.
     pub fn scrubs(&self, name: &str) -> bool {
         match &self.scope {
             Scope::All => true,
@@ -37,7 +37,7 @@ impl Clear {
         }
     }
 
-    /// Whether there is a secret in these bytes.
+    /// Returns whether there is a secret in these bytes.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         self.places(bytes).next().is_some()
     }

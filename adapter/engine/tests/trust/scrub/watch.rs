@@ -64,8 +64,8 @@ impl Watch {
     }
 }
 
-/// Whether there is a secret in what a record says, leaving out the bytes of its frame. Those of a
-/// frame within a journal may precede a secret without its first byte.
+/// Returns whether there is a secret in what a record says, leaving out the bytes of its frame.
+/// Those of a frame within a journal may precede a secret without its first byte.
 fn has_secret(clear: &Clear, tag: u8, value: &[u8]) -> bool {
     let body = value.get(16..).unwrap_or_default();
     match tag {

@@ -7,7 +7,7 @@ use crate::ops::Op;
 use kvfs::Kind;
 
 impl Runner {
-    /// Whether the open files look as in this model.
+    /// Returns whether the open files look as in this model.
     pub fn open_files_fit(&mut self, model: &Model) -> bool {
         let volume = opened(&mut self.volume);
         self.files.iter().flatten().all(|file| {

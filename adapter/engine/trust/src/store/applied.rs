@@ -19,12 +19,12 @@ pub struct Applied {
     pub by_tool: bool,
 }
 
-/// Whether this is the key of a journal's commit record.
+/// Returns whether this is the key of a journal's commit record.
 pub(super) fn is_commit_record(key: &[u8]) -> bool {
     tag_of(key) == 0x02 && key.len() == 2 + usize::from(key.first().copied().unwrap_or_default())
 }
 
-/// Whether the value is a tombstone.
+/// Returns whether the value is a tombstone.
 pub(super) fn is_tombstone(value: &[u8]) -> bool {
     value.len() == 16 && value[9] == 0x40
 }
@@ -39,14 +39,14 @@ impl Applied {
         }
     }
 
-    /// Whether it sends file bytes ahead, as a split commit does before its last apply.
+    /// Returns whether it sends file bytes ahead, as a split commit does before its last apply.
     pub fn is_stage(&self) -> bool {
         let is_bytes = |value: &Option<Rc<[u8]>>| value.as_ref().is_some_and(|value| !is_tombstone(value));
         let puts_extent = self.changes.iter().any(|(key, value)| tag_of(key) == 0x20 && is_bytes(value));
         puts_extent && !self.settles && !self.by_tool && !self.ends_commit()
     }
 
-    /// Whether it makes a commit's metadata valid, directly or by a journal's commit record.
+    /// Returns whether it makes a commit's metadata valid, directly or by a journal's commit record.
     pub fn ends_commit(&self) -> bool {
         let puts_inode = self.changes.iter().any(|(key, _)| tag_of(key) == 0x10);
         !self.by_tool && (self.commits_journal() || (!self.settles && puts_inode))
@@ -56,7 +56,7 @@ impl Applied {
         self.changes.iter().any(|(key, value)| is_commit_record(key) && value.is_some())
     }
 
-    /// Whether it settles a journal of `map`.
+    /// Returns whether it settles a journal of `map`.
     pub(super) fn settles(&self, map: &Map) -> bool {
         let deletes_part = |(key, value): &Change| tag_of(key) == 0x02 && value.is_none();
         let key = self.changes.iter().map(|(key, _)| key).find(|key| tag_of(key) == 0);

@@ -32,7 +32,7 @@ impl Fault {
         }
     }
 
-    /// Whether it can hit a call that only reads.
+    /// Returns whether it can hit a call that only reads.
     pub(super) fn hits_reads(self) -> bool {
         matches!(self, Self::Unavailable | Self::AccessDenied | Self::Corrupt)
     }

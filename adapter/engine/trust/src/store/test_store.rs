@@ -208,7 +208,7 @@ impl Inner {
         Some(fault)
     }
 
-    /// Whether the changes grow the entries beyond their bound.
+    /// Returns whether the changes grow the entries beyond their bound.
     fn is_over(&self, changes: &[Change]) -> bool {
         if self.bytes_max == usize::MAX {
             return false;
