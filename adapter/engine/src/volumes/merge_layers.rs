@@ -111,12 +111,19 @@ fn copy_layers(
     };
     let key = copy.header();
     let value = header.encode(&key);
-    attempt(store, Durability::Buffered, |_, _| {
+    let is_new = attempt(store, Durability::Buffered, |store, number| {
         let mut change = Change::default();
+        // A clock that stands still gives the name of a copy that was cut off.
+        if number > 0 && store.get(&[&key])?.into_iter().flatten().next().is_some() {
+            return Ok(Some((change, false)));
+        }
         change.replace(copy.garbage(), None, Some(garbage_record(copy)));
         put_header(&mut change, copy, None, &header);
-        Ok(Some((change, ())))
+        Ok(Some((change, true)))
     })?;
+    if !is_new {
+        return Ok(ControlFlow::Break(()));
+    }
     let mut from = volume.keys.clone();
     let (first, below) = run.split_first().ok_or(Error::Invalid)?;
     from.set_layers(first, below);
