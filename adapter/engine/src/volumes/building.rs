@@ -17,17 +17,26 @@ pub(super) struct Building {
 }
 
 impl Building {
-    /// Makes an empty layer. Its header is in the state [`LayerState::Building`].
-    pub(super) fn begin(store: &mut dyn KvStore, layer: LayerName, header: LayerHeader) -> Result<Self> {
+    /// Makes an empty layer. Its header is in the state [`LayerState::Building`]. `None` if there is one of
+    /// this name.
+    pub(super) fn begin(
+        store: &mut dyn KvStore,
+        layer: LayerName,
+        header: LayerHeader,
+    ) -> Result<Option<Self>> {
         let key = layer.header();
         let value = header.encode(&key);
-        attempt(store, Durability::Buffered, |_, _| {
+        let is_new = attempt(store, Durability::Buffered, |store, number| {
             let mut change = Change::default();
+            // A clock that stands still gives the name of a copy that was cut off.
+            if number > 0 && store.get(&[&key])?.into_iter().flatten().next().is_some() {
+                return Ok(Some((change, false)));
+            }
             change.replace(layer.garbage(), None, Some(garbage_record(&layer)));
             put_header(&mut change, &layer, None, &header);
-            Ok(Some((change, ())))
+            Ok(Some((change, true)))
         })?;
-        Ok(Self { layer, header, key, value })
+        Ok(is_new.then_some(Self { layer, header, key, value }))
     }
 
     /// Puts records. Returns false if somebody took the layer for garbage.

@@ -116,7 +116,8 @@ struct Work {
 #[derive(Default)]
 struct Told {
     paths: BTreeSet<String>,
-    inodes: BTreeSet<InodeNo>,
+    /// With the number of their names that were told of.
+    inodes: BTreeMap<InodeNo, u64>,
 }
 
 /// A name of one volume that the other has not, or for something else.
@@ -263,7 +264,7 @@ impl Work {
         told: &mut Told,
     ) -> Result<()> {
         told.paths.insert(path.clone());
-        told.inodes.insert(entry.ino);
+        *told.inodes.entry(entry.ino).or_default() += 1;
         let kind = entry.kind;
         let is_same = self.is_same(entry.ino);
         let moved = if is_same { gone.other_name(entry.ino, &path) } else { None };
@@ -308,11 +309,9 @@ impl Work {
             let what = self.differs(store, ino, ino)?;
             if let Some(inode) = self.second.inode(store, ino)?.filter(|_| what.any()) {
                 changed.insert(ino, (inode.kind, what));
-                // Any name tells of a file that has one.
-                let is_told = inode.nlink == 1 && told.inodes.contains(&ino);
-                let has_all =
-                    kept.get(&ino).is_some_and(|names| names.len() as u64 == u64::from(inode.nlink));
-                if inode.kind != Kind::Directory && !is_told && !has_all {
+                let known = kept.get(&ino).map_or(0, |names| names.len() as u64)
+                    + told.inodes.get(&ino).copied().unwrap_or(0);
+                if inode.kind != Kind::Directory && known != u64::from(inode.nlink) {
                     unnamed.insert(ino, inode.nlink);
                 }
             }

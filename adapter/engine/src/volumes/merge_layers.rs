@@ -111,7 +111,9 @@ fn copy_layers(
         below: Vec::new(),
         stamp: None,
     };
-    let building = Building::begin(store, copy.clone(), header)?;
+    let Some(building) = Building::begin(store, copy.clone(), header)? else {
+        return Ok(ControlFlow::Break(()));
+    };
     let mut from = volume.keys.clone();
     let (first, below) = run.split_first().ok_or(Error::Invalid)?;
     from.set_layers(first, below);

@@ -14,6 +14,7 @@ mod fencing;
 mod fixture;
 mod forks;
 mod full;
+mod full_layers;
 mod fuzz;
 mod hostile;
 mod hostile_layers;

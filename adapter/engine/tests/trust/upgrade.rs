@@ -370,7 +370,10 @@ fn old_volumes_are_forked_checked_and_repaired() {
             volumes::fork(&mut store.clone(), clock, &volume, to, volumes::Taken::Writable)
         };
         // Nobody has counted its names yet.
-        assert!(matches!(fork(&mut clock, "fork"), Err(Error::Format(_))), "{}", old.name);
+        let untouched = store.0.borrow().map.clone();
+        let refused = fork(&mut clock, "fork").unwrap_err();
+        assert!(refused.to_string().contains("open it once for writing"), "{}: {refused}", old.name);
+        assert!(store.0.borrow().map == untouched, "{}: a refused fork changed the store", old.name);
         let mut writer = old.open(&store).unwrap();
         fork(&mut clock, "fork").unwrap();
         assert_eq!(listing(&mut writer), old.listing, "{}", old.name);

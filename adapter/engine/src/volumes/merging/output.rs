@@ -125,7 +125,7 @@ impl Output {
         !volume.superblock.is_top_written() || volume.chain.below.len() >= MAX_LAYERS
     }
 
-    /// Makes an empty layer. `None` if somebody took it for garbage.
+    /// Makes an empty layer. `None` if there is one of its name, or somebody took it for garbage.
     fn begin(&self, store: &mut dyn KvStore, volume: &StoredVolume) -> Result<Option<Building>> {
         let header = LayerHeader {
             state: LayerState::Building,
@@ -139,7 +139,7 @@ impl Output {
             stamp: None,
         };
         let layer = volume.new_layer(self.now, self.attempt, "merge");
-        let building = Building::begin(store, layer, header)?;
+        let Some(building) = Building::begin(store, layer, header)? else { return Ok(None) };
         if Self::replaces_top(volume) && volume.superblock.is_top_written() {
             return Ok(self.copy_top(store, volume, &building)?.then_some(building));
         }
