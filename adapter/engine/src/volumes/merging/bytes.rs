@@ -1,6 +1,6 @@
 //! Contents of files, compared.
 
-use super::sides::Mentioned;
+use super::sides::{Mentioned, Read};
 use crate::error::Result;
 use crate::store::KvStore;
 use crate::stored::key::tag;
@@ -29,7 +29,7 @@ pub(super) fn read_extents(
     ino: InodeNo,
     size: u64,
     indices: &[u64],
-) -> Result<Vec<Option<(Vec<u8>, bool)>>> {
+) -> Result<Vec<Read<Vec<u8>>>> {
     let extent_bytes = u64::from(view.volume.superblock.extent_bytes);
     let key = |index: &u64| {
         let mut key = Vec::new();
@@ -97,7 +97,7 @@ fn is_inline(store: &mut dyn KvStore, bytes: &[u8], file: FileIn<'_>) -> Result<
     Ok(true)
 }
 
-fn bytes_of(extent: &Option<(Vec<u8>, bool)>) -> &[u8] {
+fn bytes_of(extent: &Read<Vec<u8>>) -> &[u8] {
     extent.as_ref().map(|(bytes, _)| without_zeros(bytes)).unwrap_or_default()
 }
 

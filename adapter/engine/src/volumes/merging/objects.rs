@@ -108,6 +108,9 @@ impl Object {
     }
 }
 
+/// Returns whether an object is there in one state, and its names there.
+type State = fn(&mut Object) -> (bool, &mut BTreeSet<Slot>);
+
 /// What a name stands for in each state.
 pub(super) type At = Three<Option<Id>>;
 
@@ -119,10 +122,13 @@ pub(super) struct Objects {
     pub(super) entries: BTreeMap<Slot, (Dentry, bool)>,
 }
 
+/// A name in a directory, by the directory's number.
+type Name = (InodeNo, String);
+
 /// Entries of the names that are mentioned.
 struct Entries {
     /// In directories that both have.
-    shared: Vec<((InodeNo, String), Three<Read<Dentry>>)>,
+    shared: Vec<(Name, Three<Read<Dentry>>)>,
     /// In directories of one volume alone.
     from: BTreeMap<InodeNo, BTreeMap<String, Dentry>>,
     into: BTreeMap<InodeNo, BTreeMap<String, (Dentry, bool)>>,
@@ -205,7 +211,7 @@ impl Objects {
             }
         }
         for (slot, at) in &self.slots {
-            let states: [(Option<Id>, fn(&mut Object) -> (bool, &mut BTreeSet<Slot>)); 3] = [
+            let states: [(Option<Id>, State); 3] = [
                 (at.base, |object| (object.inodes.base.is_some(), &mut object.names.base)),
                 (at.from, |object| (object.inodes.from.is_some(), &mut object.names.from)),
                 (at.into, |object| (object.inodes.into.is_some(), &mut object.names.into)),
