@@ -2,8 +2,8 @@
 
 use super::dirty::DirtyName;
 use super::listed::{Listed, Names};
-use super::node::{DirCache, Slot};
-use super::slots::NameHash;
+use super::node::DirCache;
+use super::slots::{NameHash, Slot};
 use super::table::Cache;
 use crate::types::{Dentry, InodeNo};
 use std::rc::Rc;

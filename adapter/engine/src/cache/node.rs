@@ -4,7 +4,7 @@ use super::slots::Slots;
 use crate::stored::record::inode::Inode;
 use crate::stored::record::superblock::Superblock;
 use crate::stored::record::{FRAME_BYTES, Value};
-use crate::types::{Dentry, InodeNo};
+use crate::types::InodeNo;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -198,17 +198,4 @@ impl DirCache {
             *end = Rc::clone(name);
         }
     }
-}
-
-/// The known state of a name.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot {
-    /// The entry; `None`: the name does not exist.
-    pub(crate) entry: Option<Dentry>,
-    /// It differs from the store.
-    pub(crate) dirty: bool,
-    /// An entry may be in the store.
-    pub(crate) stored: bool,
-    /// The entry is the image's, which is free.
-    pub(crate) below: bool,
 }

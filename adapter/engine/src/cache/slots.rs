@@ -1,10 +1,23 @@
 //! The table of the names of a directory.
 
-use super::node::Slot;
+use crate::types::Dentry;
 use hashbrown::hash_table::{HashTable, OccupiedEntry};
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
 use std::rc::Rc;
+
+/// The known state of a name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    /// The entry; `None`: the name does not exist.
+    pub(crate) entry: Option<Dentry>,
+    /// It differs from the store.
+    pub(crate) dirty: bool,
+    /// An entry may be in the store.
+    pub(crate) stored: bool,
+    /// The entry is the image's, which is free.
+    pub(crate) below: bool,
+}
 
 /// The hash of a name, by which a commit finds it again.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +154,7 @@ fn is_same(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Dentry, InodeNo, Kind};
+    use crate::types::{InodeNo, Kind};
 
     fn slot(ino: u64) -> Slot {
         Slot { entry: Some(Dentry::new(Kind::File, InodeNo(ino))), dirty: false, stored: true, below: false }
