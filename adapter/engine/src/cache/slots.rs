@@ -6,6 +6,19 @@ use rustc_hash::FxHasher;
 use std::hash::Hasher;
 use std::rc::Rc;
 
+/// The known state of a name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    /// The entry; `None`: the name does not exist.
+    pub(crate) entry: Option<Dentry>,
+    /// It differs from the store.
+    pub(crate) dirty: bool,
+    /// An entry may be in the store.
+    pub(crate) stored: bool,
+    /// The entry is the image's, which is free.
+    pub(crate) below: bool,
+}
+
 /// The hash of a name, by which a commit finds it again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NameHash(u64);
