@@ -32,19 +32,6 @@ impl NameHash {
     }
 }
 
-/// The known state of a name.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot {
-    /// The entry; `None`: the name does not exist.
-    pub(crate) entry: Option<Dentry>,
-    /// It differs from the store.
-    pub(crate) dirty: bool,
-    /// An entry may be in the store.
-    pub(crate) stored: bool,
-    /// The entry is the image's, which is free.
-    pub(crate) below: bool,
-}
-
 /// Names, and what is known of each.
 ///
 /// A rename looks names up ten times on its way to the store. A map of the standard library would
