@@ -63,6 +63,10 @@
 //! a fork under the name that its composition fixes. `examples/forks.rs` runs a thousand of them.
 //! `LayerCached` (feature `layer-cache`) keeps what forks share on this host.
 //!
+//! With the feature `files`, `Volumes::files` gives the files of a volume by path: to be read, written
+//! and walked, and trees and tars to be imported and exported. `examples/files.rs` prepares the inputs of
+//! a guest, runs it and collects its results.
+//!
 //! # What a store has lost
 //!
 //! [`open_store`] notices that the file of a [`RedbStore`] has lost durable applies that it had
@@ -121,6 +125,9 @@ mod layer_cached;
 mod sealed;
 #[cfg(feature = "volumes")]
 mod volumes;
+
+#[cfg(feature = "files")]
+mod volume_files;
 
 mod any_store;
 mod store_url;
@@ -183,4 +190,9 @@ pub use volumes_error::VolumesError;
 
 pub use bytes::Bytes;
 pub use kvfs_audit::RunId as AuditRun;
+#[cfg(feature = "files")]
+pub use kvfs_files::{
+    Compression, Entry as FileEntry, Files, FilesError, Loss, Lost as LostEntries, Progress, Report,
+    SharedFiles, Step, Walk,
+};
 pub use kvfs_size::BadSize;

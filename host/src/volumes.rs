@@ -71,6 +71,11 @@ impl<S: SyncStore + Clone + 'static> Volumes<S> {
         Self { store }
     }
 
+    #[cfg(feature = "files")]
+    pub(crate) fn handle(&self) -> S {
+        self.store.clone()
+    }
+
     fn engine(&self) -> EngineStore<S> {
         EngineStore(self.store.clone())
     }

@@ -6,6 +6,7 @@ mod audited;
 mod broken;
 mod distant;
 mod ends;
+mod files;
 mod linker;
 mod mark_crashes;
 mod marks;
