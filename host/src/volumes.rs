@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kvfs::image::Image;
-use kvfs::volumes::{self, Collected, Difference, Taken, VolumeInfo};
+use kvfs::volumes::{self, Collected, Conflict, Difference, Doing, Outcome, Side, Taken, VolumeInfo};
 use kvfs::{Clock, Error, Options, StoreError, Timestamp, Volume};
 
 use crate::{EngineStore, SyncStore, VolumesError};
@@ -322,6 +322,57 @@ impl<S: SyncStore + Clone + 'static> Volumes<S> {
                 return VolumesError::OtherImages { first: first.to_owned(), second: second.to_owned() };
             }
             VolumesError::of("compare", first, error)
+        })
+    }
+
+    /// Merges into volume `into` what changed in `from` since both were the same: [`kvfs::volumes::merge`].
+    /// `image` is the one that both lie on, if they do; `resolve` says whose change is kept where both
+    /// changed the same. Whoever has `into` open can store nothing any more, if anything was merged.
+    ///
+    /// ```
+    /// use kvfs::volumes::{Doing, Outcome};
+    /// use kvfs_host::{MemoryStore, Volumes};
+    ///
+    /// # fn main() -> Result<(), kvfs_host::VolumesError> {
+    /// let volumes = Volumes::new(MemoryStore::new());
+    /// volumes.create("main")?;
+    /// volumes.fork("main", "try")?;
+    /// // A guest works on `try` here.
+    /// match volumes.merge("try", "main", None, Doing::Merge, |_| None)? {
+    ///     Outcome::Merged(merged) => println!("{} files changed", merged.changed),
+    ///     Outcome::Conflicts(conflicts) => println!("{conflicts:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Durability
+    /// Whole and durable when it returns, or nothing.
+    ///
+    /// # Errors
+    /// [`VolumesError::Missing`], [`VolumesError::Name`], [`VolumesError::Same`],
+    /// [`VolumesError::Frozen`], [`VolumesError::Unrelated`], and [`VolumesError::Failed`]. Nothing has
+    /// changed then.
+    ///
+    /// # Cost
+    /// That of [`kvfs::volumes::merge`]: it grows with what the two do not share.
+    pub fn merge(
+        &self,
+        from: &str,
+        into: &str,
+        image: Option<&Image>,
+        doing: Doing,
+        mut resolve: impl FnMut(&Conflict) -> Option<Side>,
+    ) -> Result<Outcome, VolumesError> {
+        if from == into {
+            return Err(VolumesError::Same { name: into.to_owned() });
+        }
+        let store = &mut self.engine();
+        let outcome = volumes::merge(store, &mut SystemClock, from, into, image, doing, &mut resolve);
+        outcome.map_err(|error| match error {
+            Error::NoEntry if self.info(into).is_ok() => VolumesError::Missing { name: from.to_owned() },
+            Error::Unrelated => VolumesError::Unrelated { from: from.to_owned(), into: into.to_owned() },
+            error => VolumesError::of("merge into", into, error),
         })
     }
 

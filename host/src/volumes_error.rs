@@ -33,8 +33,8 @@ pub enum VolumesError {
         /// The volume.
         name: String,
     },
-    /// A volume cannot be restored from itself.
-    #[error("volume `{name}` holds already what it holds; restore it from another one, such as a snapshot")]
+    /// A volume cannot be restored from itself, nor merged into itself.
+    #[error("volume `{name}` holds already what it holds; name another one, such as a snapshot or a fork")]
     Same {
         /// The volume.
         name: String,
@@ -48,6 +48,17 @@ pub enum VolumesError {
         first: String,
         /// The second volume.
         second: String,
+    },
+    /// Volumes without a layer in common cannot be merged.
+    #[error(
+        "volumes `{from}` and `{into}` share no layer that tells which of them changed what; merge a fork or \
+         snapshot into the volume that it came from, before either is flattened"
+    )]
+    Unrelated {
+        /// The volume to be merged.
+        from: String,
+        /// The volume to be merged into.
+        into: String,
     },
     /// The volume cannot be read or changed.
     #[error("cannot {doing} volume `{name}`: {source}")]

@@ -1,7 +1,7 @@
 //! What differs between two volumes, by what their layers have.
 
 use super::paths::Paths;
-use super::view::View;
+use super::view::{View, without_zeros};
 use crate::backing::chain::read_header;
 use crate::error::Result;
 use crate::store::KvStore;
@@ -431,9 +431,4 @@ impl Work {
         }
         Ok(false)
     }
-}
-
-fn without_zeros(bytes: &[u8]) -> &[u8] {
-    let kept = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    bytes.get(..kept).unwrap_or_default()
 }

@@ -168,8 +168,7 @@ impl View {
         let id = RecordId { tag: crate::stored::key::tag::EXTENT, name: "extent", ino: ino.0 };
         let mut bytes = unseal(&self.sealed_under(&found, &key), id, &found.value)?.to_vec();
         bytes.truncate(usize::try_from(valid).unwrap_or(usize::MAX));
-        let kept = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        bytes.truncate(kept);
+        bytes.truncate(without_zeros(&bytes).len());
         Ok(bytes)
     }
 
@@ -257,4 +256,10 @@ impl View {
             }
         }
     }
+}
+
+/// Bytes without the zeros at their end.
+pub(super) fn without_zeros(bytes: &[u8]) -> &[u8] {
+    let kept = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.get(..kept).unwrap_or_default()
 }

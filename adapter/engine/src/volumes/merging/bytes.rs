@@ -7,7 +7,7 @@ use crate::stored::key::tag;
 use crate::stored::record::inode::{Content, Inode};
 use crate::stored::record::{RecordId, unseal};
 use crate::types::{ExtentIndex, InodeNo};
-use crate::volumes::view::View;
+use crate::volumes::view::{View, without_zeros};
 use std::collections::BTreeSet;
 
 /// Most extents whose bytes are in memory at once, of each state.
@@ -99,10 +99,4 @@ fn is_inline(store: &mut dyn KvStore, bytes: &[u8], file: FileIn<'_>) -> Result<
 
 fn bytes_of(extent: &Read<Vec<u8>>) -> &[u8] {
     extent.as_ref().map(|(bytes, _)| without_zeros(bytes)).unwrap_or_default()
-}
-
-/// Bytes without the zeros at their end.
-pub(super) fn without_zeros(bytes: &[u8]) -> &[u8] {
-    let kept = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    bytes.get(..kept).unwrap_or_default()
 }

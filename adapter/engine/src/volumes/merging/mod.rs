@@ -13,6 +13,11 @@ mod objects;
 mod output;
 mod settle;
 
+mod writer;
+
+mod extents;
+mod names;
+
 mod write;
 
 pub use told::{Conflict, ConflictKind, Merged, Outcome, Side};
@@ -27,7 +32,7 @@ use objects::Objects;
 use output::Output;
 use sides::Sides;
 use std::ops::ControlFlow;
-use write::Writer;
+use writer::Writer;
 
 /// How often a merge is planned anew because one of the volumes has changed.
 const MAX_ATTEMPTS: u32 = 32;

@@ -1,82 +1,17 @@
 //! Writes what a merge makes of the volume that is merged into.
 
-use super::bytes::{MAX_EXTENTS_HELD, read_extents, without_zeros};
-use super::objects::{Choice, Id, Object, Objects, Slot};
-use super::output::Output;
-use super::sides::{Sides, Three};
+use super::names::{Counts, count_in};
+use super::objects::{Choice, Id, Object};
 use super::told::Merged;
+use super::writer::Writer;
 use crate::error::{Error, Result};
-use crate::limits::MAX_LINKS;
-use crate::quota::Used;
-use crate::store::KvStore;
-use crate::stored::key::tag;
 use crate::stored::record::inode::{Content, Inode};
-use crate::stored::record::reap::{self, Reap};
-use crate::stored::record::superblock::Superblock;
-use crate::stored::record::{dentry, framed};
-use crate::types::{Dentry, ExtentIndex, InodeNo, Kind, Timestamp};
-use crate::volumes::stored::StoredVolume;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::stored::record::reap::Reap;
+use crate::types::{InodeNo, Kind, Timestamp};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-/// Writes one merge.
-pub(super) struct Writer<'m> {
-    store: &'m mut dyn KvStore,
-    sides: &'m mut Sides,
-    objects: &'m Objects,
-    output: Output,
-    superblock: Superblock,
-    /// Numbers of objects that are new here.
-    numbers: BTreeMap<Id, InodeNo>,
-    /// The objects that have the names which may differ, after the merge.
-    names: BTreeMap<Slot, Id>,
-    /// What the merge adds to the usage, and what it takes away.
-    more: Used,
-    less: Used,
-    done: Merged,
-    /// Somebody was faster.
-    is_late: bool,
-    /// The files' marks of scrubbing mean the same in both volumes.
-    has_same_marks: bool,
-}
-
-/// Changes of a directory or file by names that come and go.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    /// A name in it, or of it, comes or goes.
-    is_touched: bool,
-    entries: (u64, u64),
-    directories: (u32, u32),
-    names: (u32, u32),
-}
-
-impl<'m> Writer<'m> {
-    pub(super) fn new(
-        store: &'m mut dyn KvStore,
-        sides: &'m mut Sides,
-        objects: &'m Objects,
-        output: Output,
-    ) -> Self {
-        let superblock = sides.into.volume.superblock.clone();
-        let settings = |volume: &'_ StoredVolume| volume.settings.as_ref().map(|(record, _)| record.clone());
-        let (theirs, ours) = (settings(&sides.from.volume), settings(&sides.into.volume));
-        let has_same_marks = theirs.unwrap_or_default().says_what(&ours.unwrap_or_default());
-        Self {
-            store,
-            sides,
-            objects,
-            output,
-            superblock,
-            numbers: BTreeMap::new(),
-            names: BTreeMap::new(),
-            more: Used::default(),
-            less: Used::default(),
-            done: Merged::default(),
-            is_late: false,
-            has_same_marks,
-        }
-    }
-
+impl Writer<'_> {
     /// Writes everything. Breaks if the volumes have changed meanwhile. With `dry`, nothing gets to the
     /// store.
     pub(super) fn run(mut self, dry: bool) -> Result<ControlFlow<(), Merged>> {
@@ -128,114 +63,6 @@ impl<'m> Writer<'m> {
             }
             for slot in object.names() {
                 self.names.insert(slot.clone(), *id);
-            }
-        }
-        Ok(())
-    }
-
-    /// The number of an object after the merge.
-    fn number(&self, id: Id) -> InodeNo {
-        self.numbers.get(&id).copied().unwrap_or_else(|| self.objects.ino_of(id).0)
-    }
-
-    fn count(&self) -> BTreeMap<Id, Counts> {
-        let mut counts: BTreeMap<Id, Counts> = BTreeMap::new();
-        let is_dir = |id: Id| self.objects.all.get(&id).and_then(Object::kind) == Some(Kind::Directory);
-        let slots: BTreeSet<&Slot> = self.objects.slots.keys().chain(self.names.keys()).collect();
-        for slot in slots {
-            let before = self.objects.slots.get(slot).and_then(|at| at.into);
-            let after = self.names.get(slot).copied();
-            if before == after {
-                continue;
-            }
-            let directory = counts.entry(slot.dir).or_default();
-            directory.is_touched = true;
-            directory.entries.0 += u64::from(after.is_some());
-            directory.entries.1 += u64::from(before.is_some());
-            directory.directories.0 += u32::from(after.is_some_and(is_dir));
-            directory.directories.1 += u32::from(before.is_some_and(is_dir));
-            if let Some(id) = after {
-                let object = counts.entry(id).or_default();
-                (object.is_touched, object.names.0) = (true, object.names.0.saturating_add(1));
-            }
-            if let Some(id) = before {
-                let object = counts.entry(id).or_default();
-                (object.is_touched, object.names.1) = (true, object.names.1.saturating_add(1));
-            }
-        }
-        counts
-    }
-
-    /// Reads the garbage that is announced here of files that lose extents.
-    fn read_reaps(&mut self) -> Result<BTreeMap<Id, Reap>> {
-        let loses = |id: &Id, object: &Object| {
-            object.inodes.into.as_ref().is_some_and(|inode| inode.kind == Kind::File)
-                && (!object.is_there(*id) || object.takes_bytes())
-        };
-        let ids: Vec<Id> =
-            self.objects.all.iter().filter(|(id, object)| loses(id, object)).map(|(id, _)| *id).collect();
-        let key = |id: &Id| {
-            let mut key = Vec::new();
-            self.sides.into.keys.reap(self.objects.ino_of(*id).0, &mut key);
-            key
-        };
-        let keys: Vec<Vec<u8>> = ids.iter().map(key).collect();
-        let objects = self.objects;
-        let found = self.sides.into.read_all(self.store, &keys, |at, key, value| {
-            let ino = ids.get(at).map_or(InodeNo(0), |id| objects.ino_of(*id).0);
-            reap::decode(key, ino, value)
-        })?;
-        Ok(ids.into_iter().zip(found).filter_map(|(id, found)| Some((id, found?.0))).collect())
-    }
-
-    fn note(&mut self, outcome: ControlFlow<()>) {
-        self.is_late |= outcome.is_break();
-    }
-
-    fn put(&mut self, key: Vec<u8>, encode: impl FnOnce(&[u8], &mut Vec<u8>)) -> Result<()> {
-        if !self.is_late {
-            let outcome = self.output.put(self.store, &mut self.sides.into, key, encode)?;
-            self.note(outcome);
-        }
-        Ok(())
-    }
-
-    fn delete(&mut self, key: Vec<u8>) -> Result<()> {
-        if !self.is_late {
-            let outcome = self.output.delete(self.store, &mut self.sides.into, key)?;
-            self.note(outcome);
-        }
-        Ok(())
-    }
-
-    fn put_names(&mut self) -> Result<()> {
-        let objects = self.objects;
-        let slots: BTreeSet<&Slot> = objects.slots.keys().collect();
-        for slot in slots {
-            let before = objects.slots.get(slot).and_then(|at| at.into);
-            let after = self.names.get(slot).copied();
-            if before == after {
-                continue;
-            }
-            let mut key = Vec::new();
-            self.sides.into.keys.dentry(self.number(slot.dir), &slot.name, &mut key);
-            let is_charged = objects.entries.get(slot).is_some_and(|(_, is_below)| !is_below);
-            match after {
-                Some(id) => {
-                    let kind = objects.all.get(&id).and_then(Object::kind).unwrap_or(Kind::File);
-                    let born = generation(objects, slot.dir);
-                    let entry = Dentry { kind, ino: self.number(id), born };
-                    if !is_charged {
-                        self.more = self.more.and(Used::name(&slot.name));
-                    }
-                    self.put(key, |key, value| dentry::encode(entry, key, value))?;
-                }
-                None => {
-                    if is_charged {
-                        self.less = self.less.and(Used::name(&slot.name));
-                    }
-                    self.delete(key)?;
-                }
             }
         }
         Ok(())
@@ -354,95 +181,6 @@ impl<'m> Writer<'m> {
         self.delete(key)
     }
 
-    /// Announces as garbage what lies behind the end of a file that had `before` extents.
-    fn put_reap(&mut self, ino: InodeNo, end: u64, before: u64, reap: Option<Reap>) -> Result<()> {
-        let to = before.max(reap.map_or(0, |reap| reap.to));
-        let mut key = Vec::new();
-        self.sides.into.keys.reap(ino, &mut key);
-        let after = (end < to).then_some(Reap { ino, from: end, to });
-        match after {
-            Some(reap) => self.put(key, |key, value| reap::encode(reap, key, value)),
-            None if reap.is_some() => self.delete(key),
-            None => Ok(()),
-        }
-    }
-
-    /// Copies extents to an inode that has none.
-    fn copy_extents(
-        &mut self,
-        from_ino: InodeNo,
-        size: u64,
-        ino: InodeNo,
-        indices: &[u64],
-        dry: bool,
-    ) -> Result<()> {
-        if dry {
-            return Ok(());
-        }
-        for part in indices.chunks(MAX_EXTENTS_HELD) {
-            let found = read_extents(self.store, &mut self.sides.from, from_ino, size, part)?;
-            for (index, extent) in part.iter().zip(found) {
-                if let Some((bytes, _)) = extent {
-                    self.put_extent(ino, *index, &bytes)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn put_extent(&mut self, ino: InodeNo, index: u64, bytes: &[u8]) -> Result<()> {
-        self.done.copied_bytes = self.done.copied_bytes.saturating_add(bytes.len() as u64);
-        let mut key = Vec::new();
-        self.sides.into.keys.extent(ino, ExtentIndex(index), &mut key);
-        self.put(key, |key, value| {
-            framed(key, tag::EXTENT, value, |out| out.extend_from_slice(without_zeros(bytes)));
-        })
-    }
-
-    /// Makes the extents of a file those that it has there. Only those differ that are in layers that
-    /// are not common.
-    fn take_extents(
-        &mut self,
-        ino: InodeNo,
-        there: &Inode,
-        from_ino: InodeNo,
-        inode: &mut Inode,
-        dry: bool,
-    ) -> Result<()> {
-        let end = there.extents_end(self.sides.extent_bytes());
-        let mut indices: BTreeSet<u64> = self.sides.in_from.extents_before(from_ino, end).collect();
-        indices.extend(self.sides.in_into.extents_before(ino, end));
-        if dry {
-            return Ok(());
-        }
-        let indices: Vec<u64> = indices.into_iter().collect();
-        for part in indices.chunks(MAX_EXTENTS_HELD) {
-            let theirs = read_extents(self.store, &mut self.sides.from, from_ino, there.size, part)?;
-            let ours = read_extents(self.store, &mut self.sides.into, ino, u64::MAX, part)?;
-            for ((index, theirs), ours) in part.iter().zip(theirs).zip(ours) {
-                let was_image_s = theirs.as_ref().is_some_and(|(_, is_below)| *is_below);
-                let stays_image_s = match (theirs, ours) {
-                    (None, None) => false,
-                    (None, Some(_)) => {
-                        let mut key = Vec::new();
-                        self.sides.into.keys.extent(ino, ExtentIndex(*index), &mut key);
-                        self.delete(key)?;
-                        false
-                    }
-                    (Some((bytes, _)), Some((same, is_below))) if bytes == same => is_below,
-                    (Some((bytes, _)), _) => {
-                        self.put_extent(ino, *index, &bytes)?;
-                        false
-                    }
-                };
-                if was_image_s && !stays_image_s {
-                    inode.extents_below = inode.extents_below.saturating_sub(1);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Fails if a file is larger than the volume's settings allow.
     fn check_size(&self, size: u64) -> Result<()> {
         let settings = self.sides.into.volume.settings.as_ref();
@@ -467,30 +205,6 @@ impl<'m> Writer<'m> {
             false => Err(Error::Quota),
         }
     }
-}
-
-/// The generation that a directory gets, in which its new names are born.
-fn generation(objects: &Objects, dir: Id) -> u64 {
-    let Some(Object { inodes: Three { from, into, .. }, .. }) = objects.all.get(&dir) else { return 0 };
-    match (from, into) {
-        (Some(from), None) => from.generation.max(1),
-        (from, Some(into)) => {
-            into.generation.max(from.as_ref().map_or(0, |from| from.generation)).saturating_add(1)
-        }
-        (None, None) => 0,
-    }
-}
-
-/// Counts names that come and go.
-fn count_in(inode: &mut Inode, counts: Counts) -> Result<()> {
-    let sum = |number: u32, (more, less): (u32, u32)| number.saturating_add(more).saturating_sub(less);
-    if inode.kind == Kind::Directory {
-        inode.nlink = sum(inode.nlink, counts.directories);
-        inode.size = inode.size.saturating_add(counts.entries.0).saturating_sub(counts.entries.1);
-        return Ok(());
-    }
-    inode.nlink = sum(inode.nlink, counts.names);
-    if inode.nlink > MAX_LINKS { Err(Error::TooManyLinks) } else { Ok(()) }
 }
 
 /// The times of an object that keeps its bytes: of each, the one that changed, and the later one if both
