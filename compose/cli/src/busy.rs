@@ -1,6 +1,6 @@
 //! The spinner and the progress bar.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use kvfs_compose::{Packing, Visible};
 use std::time::Duration;
 
@@ -67,6 +67,13 @@ impl Busy {
     /// Shows how much is done of something that has no known end.
     pub(crate) fn counting(&self, what: &'static str, done: u64) {
         self.0.set_message(format!("{what}: {done}"));
+    }
+
+    /// Shows how much is done of entries with bytes that have no known end, and the rate.
+    pub(crate) fn amount(&self, what: &'static str, entries: u64, bytes: u64) {
+        let seconds = self.0.elapsed().as_secs_f64().max(0.001);
+        let (amount, rate) = (HumanBytes(bytes), HumanBytes((bytes as f64 / seconds) as u64));
+        self.0.set_message(format!("{what}: {entries} entries, {amount}, {rate}/s"));
     }
 
     fn spinner() -> ProgressStyle {

@@ -49,6 +49,8 @@ mod check_store;
 mod completions;
 mod compose;
 #[cfg(feature = "runtime")]
+mod door;
+#[cfg(feature = "runtime")]
 mod fsck;
 mod inspect;
 mod manual;
@@ -100,6 +102,18 @@ enum Command {
     #[cfg(feature = "runtime")]
     Serve(serve::ServeArgs),
     #[cfg(feature = "runtime")]
+    Import(door::ImportArgs),
+    #[cfg(feature = "runtime")]
+    Export(door::ExportArgs),
+    #[cfg(feature = "runtime")]
+    Ls(door::LsArgs),
+    #[cfg(feature = "runtime")]
+    Cat(door::CatArgs),
+    #[cfg(feature = "runtime")]
+    Put(door::PutArgs),
+    #[cfg(feature = "runtime")]
+    Get(door::GetArgs),
+    #[cfg(feature = "runtime")]
     Settings(settings::SettingsArgs),
     #[cfg(feature = "runtime")]
     Store(store::StoreArgs),
@@ -112,7 +126,7 @@ enum Command {
     Man(manual::ManArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "diff", "rekey", "serve", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["audit", "cat", "check-store", "diff", "export", "fsck", "get", "import", "ls", "put", "rekey", "serve", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -139,6 +153,18 @@ fn main() -> ExitCode {
         #[cfg(feature = "runtime")]
         Command::Serve(args) => serve::serve(args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
+        Command::Import(args) => door::import(&args),
+        #[cfg(feature = "runtime")]
+        Command::Export(args) => door::export(&args),
+        #[cfg(feature = "runtime")]
+        Command::Ls(args) => door::ls(&args),
+        #[cfg(feature = "runtime")]
+        Command::Cat(args) => door::cat(&args),
+        #[cfg(feature = "runtime")]
+        Command::Put(args) => door::put(&args),
+        #[cfg(feature = "runtime")]
+        Command::Get(args) => door::get(&args),
+        #[cfg(feature = "runtime")]
         Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::Store(args) => store::store(&args).map(|()| ExitCode::SUCCESS),
@@ -149,7 +175,8 @@ fn main() -> ExitCode {
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit, check-store, diff, rekey, serve, settings, store, store-server and volume, or compose with --provider and run the result with the \
+             audit, cat, check-store, diff, export, get, import, ls, put, rekey, serve, settings, store, \
+             store-server and volume, or compose with --provider and run the result with the \
              `wasmtime` command"
         )),
         Command::Completions(args) => {

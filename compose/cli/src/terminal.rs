@@ -130,6 +130,20 @@ pub(crate) fn usage<C: Parser>(error: &clap::Error) -> ! {
     std::process::exit(error.exit_code())
 }
 
+/// Standard output for the bytes of files, which are written as they are.
+pub(crate) struct Output;
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        stdout(bytes).map(|()| bytes.len())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place")]
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
 /// Writes the log to standard error, one event at a time.
 struct Log;
 

@@ -23,7 +23,7 @@ pub(super) fn create(args: &CreateArgs) -> Result<ExitCode> {
     if let Ok(volumes) = at.look() {
         at.check_free(&volumes, volume)?;
     }
-    let store = at.key.open_for_guest(&at.store, None, true)?;
+    let store = at.key.open_for_guest(&at.store, None, true, None)?;
     at.change_in(store, |volumes| volumes.create(volume).map_err(|error| at.explain(volumes, error)))?;
     at.done(&format!("made volume {volume}"))?;
     Ok(ExitCode::SUCCESS)

@@ -1,20 +1,17 @@
 //! `kvfs diff`.
 
-use super::at::{At, Opened};
+use super::at::At;
+use super::below::{Below, explain, image};
 use super::patch::Patch;
 use crate::busy::Busy;
-use crate::mounted::Images;
 use crate::reading::look_into;
 use crate::terminal::{complain, json_line, on_terminal, say, say_fields, say_null_ended};
 use crate::text_diff::CONTEXT_LINES;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use kvfs::Kind;
-use kvfs::image::Image;
 use kvfs::volumes::{Changed, Difference, What};
-use kvfs_host::VolumesError;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Shows what differs from one volume to another one, such as a snapshot and what came of it.
@@ -28,9 +25,8 @@ use std::process::ExitCode;
 pub(crate) struct DiffArgs {
     #[command(flatten)]
     at: At,
-    /// A component that was composed with a mount `overlay:`, for volumes on its packed tree.
-    #[arg(long, value_name = "COMPONENT")]
-    image: Option<PathBuf>,
+    #[command(flatten)]
+    below: Below,
     /// Counts the differences, and what of the files differs: bytes, times, links (the number of
     /// names) or kind.
     #[arg(long, conflicts_with_all = ["json", "null"])]
@@ -83,16 +79,13 @@ fn compare(args: &DiffArgs) -> Result<bool> {
     if args.null && on_terminal() {
         bail!("--null writes names as they are, and a terminal would act on them; leave it out, or pipe it");
     }
-    let images = args.image.as_deref().map(Images::of).transpose()?;
+    let images = args.below.images()?;
     let (store, volumes) = args.at.look_at_store()?;
-    let image = match images {
-        Some(images) => image(args, images, &volumes)?,
-        None => None,
-    };
+    let image = image(&args.at, images, &volumes, [&args.first, &args.second])?;
     let busy = Busy::new("comparing");
     let found = volumes.diff(&args.first, &args.second, image.as_ref());
     drop(busy);
-    let found = found.map_err(|error| explain(args, &volumes, error))?;
+    let found = found.map_err(|error| explain(&args.at, &volumes, error))?;
     if args.patch {
         let open = |volume: &str| {
             look_into(&store, volume, image.clone()).map_err(|error| args.at.explain(&volumes, error))
@@ -113,31 +106,6 @@ fn compare(args: &DiffArgs) -> Result<bool> {
         }
     }
     Ok(!found.is_empty())
-}
-
-/// Finds the image of the component that the volumes lie on.
-fn image(args: &DiffArgs, mut images: Images, volumes: &Opened) -> Result<Option<Image>> {
-    for volume in [&args.first, &args.second] {
-        let info = volumes.info(volume).map_err(|error| args.at.explain(volumes, error))?;
-        if let Some(id) = &info.image {
-            return images.by_id(id, volume)?.map_or_else(|| images.by_name(volume), Ok).map(Some);
-        }
-    }
-    Ok(None)
-}
-
-fn explain(args: &DiffArgs, volumes: &Opened, error: VolumesError) -> anyhow::Error {
-    let store = &args.at.store;
-    match error {
-        VolumesError::Failed { name, source: kvfs::Error::OtherImage(images), .. }
-            if images.given.is_none() =>
-        {
-            anyhow!(
-                "{store}: volume `{name}`: {images}; name the component that it was used with: --image COMPONENT"
-            )
-        }
-        error => args.at.explain(volumes, error),
-    }
 }
 
 fn fields(difference: &Difference) -> (&'static str, Vec<&str>) {

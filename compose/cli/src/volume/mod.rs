@@ -5,6 +5,7 @@ mod shown;
 
 mod at;
 
+mod below;
 mod garbage;
 
 mod patch;
@@ -16,6 +17,7 @@ mod fork;
 mod freeze;
 mod info;
 mod list;
+mod merge;
 mod remove;
 mod rename;
 mod restore;
@@ -26,7 +28,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
-/// Lists, makes, forks, restores and removes the volumes of a store.
+/// Lists, makes, forks, merges, restores and removes the volumes of a store.
 ///
 /// A fork or snapshot copies nothing: volumes share the layers that hold what they have in common. Each
 /// change is made whole or not at all, and is durable when the command ends. On success, nothing is
@@ -45,6 +47,7 @@ enum VolumeCommand {
     Fork(fork::ForkArgs),
     Snapshot(fork::SnapshotArgs),
     Restore(restore::RestoreArgs),
+    Merge(merge::MergeArgs),
     Rename(rename::RenameArgs),
     Rm(remove::RemoveArgs),
     Gc(garbage::GcArgs),
@@ -61,6 +64,7 @@ pub(crate) fn volume(args: &VolumeArgs) -> Result<ExitCode> {
         VolumeCommand::Fork(args) => fork::fork(args),
         VolumeCommand::Snapshot(args) => fork::snapshot(args),
         VolumeCommand::Restore(args) => restore::restore(args),
+        VolumeCommand::Merge(args) => Ok(merge::merge(args)),
         VolumeCommand::Rename(args) => rename::rename(args),
         VolumeCommand::Rm(args) => remove::remove(args),
         VolumeCommand::Gc(args) => garbage::gc(args),

@@ -391,6 +391,13 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         case(&["fsck", "--store", &format!("{distant}{EVIL}")]);
     }
     case(&["serve", "--store", &store]);
+    for command in ["ls", "cat", "get", "put", "import", "export"] {
+        let path: &[&str] = if command == "ls" { &[] } else { &[EVIL] };
+        let out: &[&str] = if command == "put" { &["x"] } else { &[] };
+        case(&[&[command, "--store", &store], path, out].concat());
+        case(&[&[command, "--store", EVIL], path, out].concat());
+        case(&[&[command, "--store", "file:tree", "--volume", EVIL], path, out].concat());
+    }
     case(&["serve", "--store", EVIL]);
     case(&["serve", "--store", "redb:damaged.redb", "--port", EVIL]);
     case(&["serve", "--store", "redb:damaged.redb", "--image", &format!("{EVIL}/none")]);

@@ -6,7 +6,7 @@ use kvfs_host::{AnyStore, Volumes, open_store};
 use std::path::Path;
 use std::process::Output;
 
-fn volume(directory: &Path, args: &[&str]) -> Output {
+pub(super) fn volume(directory: &Path, args: &[&str]) -> Output {
     kvfs(directory, &[&["volume"], args].concat())
 }
 
@@ -49,7 +49,7 @@ pub(super) fn write(directory: &Path, url: &str, name: &str, bytes: &[u8]) {
 }
 
 /// Reads a file of a volume.
-fn read(directory: &Path, url: &str, name: &str, path: &str) -> Option<Vec<u8>> {
+pub(super) fn read(directory: &Path, url: &str, name: &str, path: &str) -> Option<Vec<u8>> {
     let (store, volumes) = open(directory, url);
     let mut volume = volumes.open(Options { volume: name.to_owned(), ..Options::default() }).unwrap();
     let root = volume.root().unwrap();
@@ -305,7 +305,7 @@ fn names_of_files_in_forks_are_not_readable_in_a_sealed_store() {
 }
 
 /// A guest that makes a file, which must not be there.
-const MAKER: &str = r#"(module
+pub(super) const MAKER: &str = r#"(module
     (import "wasi_snapshot_preview1" "path_open"
       (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))

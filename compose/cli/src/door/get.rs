@@ -1,0 +1,58 @@
+//! `kvfs get`.
+
+use super::at::At;
+use crate::terminal::Output;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use kvfs::Kind;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Copies a file of a volume to a file of this machine, or with -r a directory with all that is in it.
+///
+/// The volume is opened read-only, and a guest may be running on it.
+#[derive(Args)]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    at: At,
+    /// Copies a directory, with times, links and holes.
+    #[arg(short, long)]
+    recursive: bool,
+    /// The path in the volume.
+    from: String,
+    /// The file or directory to write, or `-` for standard output; without it, the name of the file here.
+    to: Option<PathBuf>,
+}
+
+pub(crate) fn get(args: &GetArgs) -> Result<ExitCode> {
+    let GetArgs { at, recursive, from, to } = args;
+    let mut files = at.look()?;
+    let stat = files.stat(from, kvfs::Follow::Yes).map_err(|error| at.explain(error))?;
+    let name = from.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let to = match to {
+        Some(to) => to.clone(),
+        None if name.is_empty() => {
+            bail!("{from}: it has no name to be copied under; name a directory behind it")
+        }
+        None => PathBuf::from(name),
+    };
+    if stat.kind == Kind::Directory {
+        if !recursive {
+            bail!("{from}: it is a directory; copy it with -r");
+        }
+        files
+            .export_tree(from, &to, &mut |_| std::ops::ControlFlow::Continue(()))
+            .map_err(|error| at.explain(error))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if to == Path::new("-") {
+        files.copy_out(from, &mut Output).map_err(|error| at.explain(error))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let to = if to.is_dir() { to.join(name) } else { to };
+    let out = File::create(&to);
+    let mut out = out.with_context(|| format!("cannot write {}; name another path", to.display()))?;
+    files.copy_out(from, &mut out).map_err(|error| at.explain(error))?;
+    Ok(ExitCode::SUCCESS)
+}

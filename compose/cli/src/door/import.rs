@@ -1,0 +1,59 @@
+//! `kvfs import`.
+
+use super::at::At;
+use super::told::{progress, tell};
+use crate::busy::Busy;
+use anyhow::{Context, Result};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Brings a directory or a tar into a volume, with times, links and holes.
+///
+/// A volume that there is not is made. Entries that are there already are replaced, directories merged;
+/// files with the same size and time are left as they are, so that running it again goes on where it was
+/// cut. What a volume cannot hold is named and counted: devices, pipes, sockets and names that are not
+/// UTF-8 are left out, and then the exit code is 3; owners, modes and extended attributes are not kept. No
+/// guest may be running on the volume.
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    at: At,
+    /// A directory; a tar, plain or compressed with gzip or zstd; or `-` for a tar from standard input.
+    from: PathBuf,
+    /// The directory of the volume that it goes to.
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    to: String,
+    /// Writes a JSON object of what was done.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode> {
+    let ImportArgs { at, from, to, json } = args;
+    let is_input = from == Path::new("-");
+    let found = match is_input {
+        true => None,
+        false => Some(
+            std::fs::metadata(from)
+                .with_context(|| format!("cannot read {}; check the path", from.display()))?,
+        ),
+    };
+    let is_directory = found.is_some_and(|found| found.is_dir());
+    let busy = Busy::new("importing");
+    let report = at.change(true, |files| {
+        let mut progress = progress(&busy, "importing");
+        let done = if is_directory {
+            files.import_tree(from, to, &mut progress)
+        } else if is_input {
+            files.import_tar(std::io::stdin(), to, &mut progress)
+        } else {
+            let file = std::fs::File::open(from);
+            let file = file.with_context(|| format!("cannot read {}; check the path", from.display()))?;
+            files.import_tar(file, to, &mut progress)
+        };
+        done.map_err(|error| at.explain(error).context(from.display().to_string()))
+    })?;
+    drop(busy);
+    tell("imported", &report, *json)
+}
