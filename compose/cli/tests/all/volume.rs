@@ -305,7 +305,7 @@ fn names_of_files_in_forks_are_not_readable_in_a_sealed_store() {
 }
 
 /// A guest that makes a file, which must not be there.
-const MAKER: &str = r#"(module
+pub(super) const MAKER: &str = r#"(module
     (import "wasi_snapshot_preview1" "path_open"
       (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
