@@ -131,7 +131,7 @@ fn a_snapshot_is_one_durable_apply() {
             directory.disk(|disk| disk.syncs) - before
         };
         let apply = syncs_of(0, &|store| {
-            let put = Mutation::Put { key: b"\xffkey", value: b"value" };
+            let put = Mutation::Put { key: b"\xffkey".as_slice(), value: b"value".as_slice() };
             store.apply(&[], &[put], Durability::Durable).unwrap();
         });
         let snapshots: Vec<u64> = (1..4)
