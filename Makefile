@@ -14,7 +14,19 @@ FUZZ_SECONDS = 60
 # as --store NAME or --help.
 ARGS =
 
-.PHONY: help setup demo test soak fuzz bench bench-contenders bench-stores torture-stores lint clean
+# Where `make install` puts the command, its completions and its manual pages. DESTDIR goes in front, for packagers.
+PREFIX = /usr/local
+DESTDIR =
+# The command to install. Built, unless it is given.
+KVFS =
+
+BIN = $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+BASH_COMPLETIONS = $(SHARE)/bash-completion/completions
+ZSH_COMPLETIONS = $(SHARE)/zsh/site-functions
+FISH_COMPLETIONS = $(SHARE)/fish/vendor_completions.d
+
+.PHONY: install uninstall help setup demo test soak fuzz bench bench-contenders bench-stores torture-stores lint clean
 
 help:
 	@echo 'make demo    CPython on a key-value store: two processes, one store (sets up only what it needs)'
@@ -27,6 +39,8 @@ help:
 	@echo 'make torture-stores  the same stores, damaged, killed, on a full disk and opened twice'
 	@echo 'make lint    formatting and lints'
 	@echo 'make setup   install what the tests need: wasm targets, componentize-py, -js, wasmtime (several), zig'
+	@echo 'make install  the command, completions for bash, zsh and fish, and manual pages, below PREFIX=$(PREFIX)'
+	@echo 'make uninstall  removes them'
 	@echo 'make clean   remove all build output'
 
 setup:
@@ -71,6 +85,20 @@ lint:
 	@.ci/features
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package kvfs-cli --no-default-features -- -D warnings
+
+install:
+	@test -n '$(KVFS)' || cargo build --release --package kvfs-cli
+	install -d '$(BIN)' '$(SHARE)/man/man1' '$(BASH_COMPLETIONS)' '$(ZSH_COMPLETIONS)' '$(FISH_COMPLETIONS)'
+	install -m 755 '$(or $(KVFS),$(TARGET)/release/kvfs)' '$(BIN)/kvfs'
+	'$(BIN)/kvfs' completions bash >'$(BASH_COMPLETIONS)/kvfs'
+	'$(BIN)/kvfs' completions zsh >'$(ZSH_COMPLETIONS)/_kvfs'
+	'$(BIN)/kvfs' completions fish >'$(FISH_COMPLETIONS)/kvfs.fish'
+	'$(BIN)/kvfs' man '$(SHARE)/man/man1'
+
+# Manual pages are removed by their names: other programs have theirs beside them.
+uninstall:
+	rm -f '$(BIN)/kvfs' '$(BASH_COMPLETIONS)/kvfs' '$(ZSH_COMPLETIONS)/_kvfs' '$(FISH_COMPLETIONS)/kvfs.fish' \
+		'$(SHARE)'/man/man1/kvfs.1 '$(SHARE)'/man/man1/kvfs-*.1
 
 clean:
 	cargo clean

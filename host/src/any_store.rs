@@ -4,6 +4,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+#[cfg(feature = "layer-cache")]
+use crate::LayerCached;
 #[cfg(feature = "remote")]
 use crate::RemoteStore;
 use crate::{
@@ -33,6 +35,9 @@ pub enum AnyStore {
     /// of it, which needs no thread of its own while it waits.
     #[cfg(feature = "remote")]
     Remote(BlockOn<RemoteStore>),
+    /// One of the others, whose frozen layers are kept on this host.
+    #[cfg(feature = "layer-cache")]
+    LayerCached(BlockOn<LayerCached<AnyStore>>),
     /// One of the others, sealed.
     Sealed(BlockOn<Sealed<AnyStore>>),
 }
@@ -53,6 +58,8 @@ impl AnyStore {
                 Err(StoreError::ReadOnly) => Ok(()),
                 flushed => flushed,
             },
+            #[cfg(feature = "layer-cache")]
+            Self::LayerCached(store) => store.0.inner().flush(),
             Self::Sealed(store) => store.0.inner().flush(),
         }
     }
@@ -68,6 +75,8 @@ impl AnyStore {
             Self::File(store) => store.close(),
             #[cfg(feature = "remote")]
             Self::Remote(store) => store.0.close(),
+            #[cfg(feature = "layer-cache")]
+            Self::LayerCached(store) => store.0.inner().close(),
             Self::Sealed(store) => store.0.inner().close(),
             _ => self.flush(),
         }
@@ -79,6 +88,8 @@ impl AnyStore {
         match self {
             Self::RedbReader(store) => store.inner().recovered(),
             Self::RedbSalvage(store) => store.inner().recovered(),
+            #[cfg(feature = "layer-cache")]
+            Self::LayerCached(store) => store.0.inner().recovered(),
             Self::Sealed(store) => store.0.inner().recovered(),
             _ => false,
         }
@@ -89,6 +100,8 @@ impl AnyStore {
     pub fn damage(&self) -> Damage {
         match self {
             Self::RedbSalvage(store) => store.inner().damage(),
+            #[cfg(feature = "layer-cache")]
+            Self::LayerCached(store) => store.0.inner().damage(),
             Self::Sealed(store) => store.0.inner().damage(),
             _ => Damage::default(),
         }
@@ -101,6 +114,8 @@ impl AnyStore {
             Self::Redb(store) => Some((store.mark(), store.mark_path())),
             Self::RedbReader(store) => Some((store.mark(), store.mark_path())),
             Self::RedbSalvage(store) => Some((store.mark(), store.mark_path())),
+            #[cfg(feature = "layer-cache")]
+            Self::LayerCached(store) => store.0.inner().marks(),
             Self::Sealed(store) => store.0.inner().marks(),
             _ => None,
         }
@@ -110,6 +125,8 @@ impl AnyStore {
     pub fn mark_trouble(&self) -> Option<String> {
         match self {
             Self::Redb(store) => store.trouble(),
+            #[cfg(feature = "layer-cache")]
+            Self::LayerCached(store) => store.0.inner().mark_trouble(),
             Self::Sealed(store) => store.0.inner().mark_trouble(),
             _ => None,
         }
@@ -119,6 +136,8 @@ impl AnyStore {
     /// [`Sealed::does_not_open`].
     pub fn does_not_open(&self) -> usize {
         match self {
+            #[cfg(feature = "layer-cache")]
+            Self::LayerCached(store) => store.0.inner().does_not_open(),
             Self::Sealed(store) => store.0.does_not_open(),
             _ => 0,
         }
@@ -135,6 +154,8 @@ impl AnyStore {
             Self::FileReader(store) => store,
             #[cfg(feature = "remote")]
             Self::Remote(store) => store,
+            #[cfg(feature = "layer-cache")]
+            Self::LayerCached(store) => store,
             Self::Sealed(store) => store,
         }
     }

@@ -8,6 +8,7 @@ use kvfs_contract::AsyncKvStore;
 use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError};
 
 /// A store of the host as one of the stores that work over [`AsyncKvStore`].
+#[derive(Debug)]
 pub(crate) struct Below<S>(pub(crate) S);
 
 impl<S: Store> AsyncKvStore for Below<S> {

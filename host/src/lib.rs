@@ -61,6 +61,7 @@
 //! [`EngineStore`] opens volumes without a guest. With the feature `volumes`, `Volumes` forks,
 //! snapshots, restores and removes them, also while guests use them. [`Aliased`] lets a guest work on
 //! a fork under the name that its composition fixes. `examples/forks.rs` runs a thousand of them.
+//! `LayerCached` (feature `layer-cache`) keeps what forks share on this host.
 //!
 //! # What a store has lost
 //!
@@ -115,6 +116,8 @@ mod redb_store;
 mod remote_store;
 
 mod aliased;
+#[cfg(feature = "layer-cache")]
+mod layer_cached;
 mod sealed;
 #[cfg(feature = "volumes")]
 mod volumes;
@@ -149,7 +152,11 @@ pub use file_salvage::FileSalvage;
 pub use file_store::{FileOptions, FileStore, FileStoreReader, StoreAccess};
 pub use kvfs_file_store::{Lost, Salvaged};
 pub use kvfs_gathered::{MAX_BUFFERED_AGE, MAX_BUFFERED_BYTES};
+#[cfg(feature = "layer-cache")]
+pub use kvfs_layer_cache::{Counts as LayerCacheCounts, DEFAULT_MEMORY_BYTES, LayerCache, MAX_UNCHECKED};
 pub use kvfs_sealed_store::{BadKey, OpenError as SealError, UserKey};
+#[cfg(feature = "layer-cache")]
+pub use layer_cached::LayerCached;
 pub use limited::{Limited, Quota};
 pub use linker::{INTERFACE, MAX_GUARDS, add_to_linker, add_to_linker_async};
 pub use marked::{Mark, Marked, Rollback, mark_path, read_mark};

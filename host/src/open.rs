@@ -13,6 +13,8 @@ use crate::{
     BlockOn, FileOptions, FileStoreReader, MemoryStore, OpenError, RedbReader, RedbSalvage, RedbStore,
     Sealed, StoreAccess, StoreError, StoreFuture, SyncStore,
 };
+#[cfg(feature = "layer-cache")]
+use crate::{LayerCache, LayerCached};
 
 /// Options for opening a store by its URL. Without options, [`OpenOptions::open`] is [`open_store`].
 ///
@@ -43,6 +45,8 @@ pub struct OpenOptions<'k> {
     unfinished: bool,
     as_it_lies: bool,
     create: bool,
+    #[cfg(feature = "layer-cache")]
+    layer_cache: Option<&'k LayerCache>,
 }
 
 /// The key of the marker of a copy that is not done: see [`copy_store`](crate::copy_store).
@@ -97,6 +101,13 @@ impl<'k> OpenOptions<'k> {
         Self { create, ..self }
     }
 
+    /// Keeps what frozen layers of the store hold in this cache: see
+    /// [`LayerCached`](crate::LayerCached).
+    #[cfg(feature = "layer-cache")]
+    pub fn layer_cache(self, cache: &'k LayerCache) -> Self {
+        Self { layer_cache: Some(cache), ..self }
+    }
+
     /// Opens a copy that is not done.
     pub(crate) fn unfinished(self, unfinished: bool) -> Self {
         Self { unfinished, ..self }
@@ -110,7 +121,33 @@ impl<'k> OpenOptions<'k> {
     /// only, [`OpenError::NoStore`] where there is no store, and for `memory:`, which holds nothing
     /// to read.
     pub fn open(&self, url: &str) -> Result<AnyStore, OpenError> {
-        self.open_over(url, self.open_any(url)?)
+        self.cached(url, self.open_over(url, self.open_any(url)?)?)
+    }
+
+    /// Puts the cache in front of the store, if there is one.
+    #[cfg(feature = "layer-cache")]
+    fn cached(&self, url: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
+        // A store to be checked or looked at is to be seen as it is.
+        let Some(cache) = self.layer_cache.filter(|_| !self.salvage && !self.as_it_lies) else {
+            return Ok(store);
+        };
+        let place = match Named::parse(url)? {
+            Named::Redb(path) | Named::File(path) => match Path::new(path).canonicalize() {
+                Ok(whole) => whole.to_string_lossy().into_owned(),
+                Err(_) => path.to_owned(),
+            },
+            Named::Memory(_) | Named::Distant(..) => without_secrets(url).into_owned(),
+        };
+        Ok(AnyStore::LayerCached(BlockOn(match self.key {
+            None => LayerCached::new(store, cache, &place),
+            // It lies in front of the seal.
+            Some(_) => LayerCached::in_memory_alone(store, cache, &place),
+        })))
+    }
+
+    #[cfg(not(feature = "layer-cache"))]
+    fn cached(&self, _: &str, store: AnyStore) -> Result<AnyStore, OpenError> {
+        Ok(store)
     }
 
     /// Opens `store`, which lies as it is, with the key.

@@ -188,6 +188,36 @@ fn differences(files: usize) -> Outcome<()> {
     Ok(())
 }
 
+/// A hundred files of many are changed in a fork, and merged.
+fn merges(files: usize) -> Outcome<()> {
+    const CHANGED: usize = 100;
+    const TIMES: usize = 20;
+    let (mut store, mut clock) = tree(files)?;
+    let mut shortest = Duration::MAX;
+    for number in 0..TIMES {
+        let name = format!("fork {number}");
+        volumes::fork(&mut store, &mut clock, "main", &name, Taken::Writable)?;
+        let mut fork = open(&store, &clock, &name)?;
+        for changed in 0..CHANGED {
+            write(&mut fork, &path(changed * files / CHANGED), &number.to_be_bytes())?;
+        }
+        fork.sync_all()?;
+        drop(fork);
+        let start = Instant::now();
+        let done =
+            volumes::merge(&mut store, &mut clock, &name, "main", None, volumes::Doing::Merge, &mut |_| {
+                None
+            })?;
+        shortest = shortest.min(start.elapsed());
+        let is_whole = matches!(done, volumes::Outcome::Merged(merged) if merged.changed == CHANGED as u64);
+        assert!(is_whole, "not what was changed: {done:?}");
+        volumes::remove(&mut store, &name)?;
+        while !volumes::collect_garbage(&mut store, 10_000)?.done {}
+    }
+    println!("{files:>9} files: a merge of {CHANGED} changed ones {:.0} µs", micros(shortest, 1));
+    Ok(())
+}
+
 fn main() -> Outcome<()> {
     // Cargo passes `--bench`.
     let largest = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
@@ -195,5 +225,6 @@ fn main() -> Outcome<()> {
     sizes().try_for_each(forks)?;
     many(largest)?;
     [0, 1, 4, 16, 31].into_iter().try_for_each(depth)?;
-    sizes().skip(1).try_for_each(differences)
+    sizes().skip(1).try_for_each(differences)?;
+    sizes().skip(1).try_for_each(merges)
 }

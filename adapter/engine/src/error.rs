@@ -67,6 +67,8 @@ pub enum Error {
     CrossDevice,
     /// The volume was made on another image than the given one, or on none.
     OtherImage(Box<OtherImage>),
+    /// The two volumes share no layer, so nothing tells which of them changed what.
+    Unrelated,
 }
 
 /// The images of a volume and of its opener, which differ. They are never both `None`.
@@ -165,6 +167,7 @@ impl Error {
             | Self::StoreLimits(_)
             | Self::Format(_)
             | Self::OtherImage(_)
+            | Self::Unrelated
             // Never reaches a guest: the table of mounts goes on instead.
             | Self::Crossing(_) => Code::Io,
             Self::CrossDevice => Code::CrossDevice,
@@ -235,6 +238,7 @@ impl fmt::Display for Error {
             Self::Crossing(_) => "the path leads to another volume",
             Self::CrossDevice => "the two paths lead to different mounts",
             Self::OtherImage(images) => return images.fmt(f),
+            Self::Unrelated => "the two volumes have no layer in common",
         };
         f.write_str(text)
     }

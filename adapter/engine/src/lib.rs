@@ -89,8 +89,12 @@ mod shares;
 // Packing volumes into images.
 pub mod image;
 
-// Volumes as wholes: forked, restored, removed.
+// Volumes as wholes: forked, restored, removed; and what of them never changes again.
+pub mod frozen;
 pub mod volumes;
+
+// The same by the guests that have them mounted.
+pub mod own;
 
 // For fuzz targets only.
 #[cfg(feature = "fuzzing")]

@@ -117,6 +117,17 @@ pub const MIN_STORE_KEY_BYTES: u32 = Limits::LEAST.max_key_bytes;
 /// Longest volume name, in bytes: its length is one byte of every key.
 pub const MAX_VOLUME_NAME_BYTES: usize = 255;
 
+/// Longest name that a guest gives a snapshot or fork of its volume, in bytes: with the volume's name
+/// it is a name of a volume, and looking for all of them costs a `scan` for each length.
+pub const MAX_OWN_NAME_BYTES: usize = 64;
+
+/// Most snapshots and forks that a guest may be allowed for each volume. They are listed at once.
+pub const MAX_OWN_VOLUMES: u32 = 1024;
+
+/// Layers that the snapshots and forks of a volume may stand on together, beyond one for each that it
+/// may have. A guest that writes and snapshots in turn so keeps a bounded multiple of its quota.
+pub const MORE_OWN_LAYERS: u32 = 128;
+
 /// Most layers below a volume's top layer. A `get` asks for a record in all of them at once.
 pub const MAX_LAYERS: usize = 32;
 

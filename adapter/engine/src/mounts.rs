@@ -61,6 +61,8 @@ pub struct Mounts {
     open: Opener,
     /// How many of the mounts are attached to the volumes that they lie in.
     attached: usize,
+    /// Of each volume that is to be opened anew, the descriptors of its root that stay open.
+    kept_roots: Vec<u32>,
 }
 
 struct Mount {
@@ -114,7 +116,8 @@ impl Mounts {
         let mut volumes = Vec::new();
         volumes.resize_with(count, || None);
         // The root needs no attaching.
-        Ok(Self { mounts, volumes, shares: Shares::new(count), open, attached: 1 })
+        let kept_roots = vec![0; count];
+        Ok(Self { mounts, volumes, shares: Shares::new(count), open, attached: 1, kept_roots })
     }
 
     /// Takes the descriptors that `count` returns from what the volumes may have open together: they
@@ -161,7 +164,12 @@ impl Mounts {
         let place = self.volumes.get_mut(number).ok_or(Error::BadDescriptor)?;
         let is_new = place.is_none();
         if is_new {
-            self.shares.add(number, place.insert((self.open)(number)?));
+            let mut volume = (self.open)(number)?;
+            if let Some(kept) = self.kept_roots.get_mut(number).filter(|kept| **kept > 0) {
+                volume.hold_root(*kept)?;
+                *kept = 0;
+            }
+            self.shares.add(number, place.insert(volume));
         }
         self.shares.turn_to(number, &mut self.volumes);
         let volume = self.volumes.get_mut(number).and_then(Option::as_mut).ok_or(Error::BadDescriptor)?;
@@ -181,6 +189,37 @@ impl Mounts {
             self.shares.turn_to(number, &mut self.volumes);
         }
         self.volumes.get_mut(number)?.as_mut()
+    }
+
+    /// Returns the mount at exactly this path.
+    pub(crate) fn at(&self, path: &str) -> Option<MountNo> {
+        self.mounts.binary_search_by(|mount| mount.spec.path.as_str().cmp(path)).ok().map(mount_no)
+    }
+
+    /// Whether any mount shows a volume with rules on paths.
+    pub(crate) fn has_policy(&self, number: usize) -> bool {
+        let shows = |mount: &&Mount| mount.spec.mounted.volume() == Some(number);
+        self.mounts.iter().filter(shows).any(|mount| mount.spec.policy.is_some())
+    }
+
+    /// Forgets an open volume, with all that is in its memory. Its next use opens it anew. Descriptors
+    /// of its root stay open; nothing else may be.
+    pub(crate) fn forget(&mut self, number: usize) {
+        let Some(volume) = self.volumes.get_mut(number).and_then(Option::take) else { return };
+        if let Some(kept) = self.kept_roots.get_mut(number) {
+            *kept = volume.open_descriptors;
+        }
+        self.shares.forget(number);
+        // Mounts in it lie on directories of what it holds now.
+        let inside = |index: &usize| {
+            let path = self.mounts.get(*index).map(|mount| mount.spec.path.as_str());
+            let ahead = self.mounts.get(..*index);
+            let holder = ahead.zip(path).and_then(|(ahead, path)| holder(ahead, path));
+            holder.and_then(|(holder, _)| self.volume_number(mount_no(holder))) == Some(number)
+        };
+        if let Some(first) = (1..self.attached).find(inside) {
+            self.attached = first;
+        }
     }
 
     /// Returns the number of the volume of a mount; `None` if it shows no volume.

@@ -66,6 +66,16 @@ impl Shares {
         }
     }
 
+    /// Forgets what a volume holds that is open no more. It may be added again.
+    pub(crate) fn forget(&mut self, number: usize) {
+        if let Some(place) = self.places.get_mut(number) {
+            self.sum = self.sum.without(place.held);
+            place.held = Amounts::NONE;
+        }
+        // The next volume is told its share, also if it is this one.
+        self.last = self.last.filter(|last| *last != number);
+    }
+
     /// Takes the descriptors that `count` returns from what the volumes may have open together.
     pub(crate) fn count_outside(&mut self, count: fn() -> u32) {
         self.outside = Some(count);

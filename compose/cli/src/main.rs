@@ -7,12 +7,20 @@
 mod busy;
 mod files;
 #[cfg(feature = "runtime")]
+mod http_listener;
+#[cfg(feature = "runtime")]
 mod interrupt;
 #[cfg(feature = "runtime")]
 mod runtime;
 #[cfg(feature = "runtime")]
+mod same_bytes;
+#[cfg(feature = "runtime")]
 mod store_url;
 mod terminal;
+
+// Texts, line by line.
+#[cfg(feature = "runtime")]
+mod text_diff;
 
 // Arguments that several commands take.
 mod composition;
@@ -22,6 +30,8 @@ mod provider;
 // Volumes in stores of the host.
 #[cfg(feature = "runtime")]
 mod mounted;
+#[cfg(feature = "runtime")]
+mod reading;
 #[cfg(feature = "runtime")]
 mod salvage;
 #[cfg(feature = "runtime")]
@@ -36,14 +46,18 @@ mod volume_error;
 mod audit;
 #[cfg(feature = "runtime")]
 mod check_store;
+mod completions;
 mod compose;
 #[cfg(feature = "runtime")]
 mod fsck;
 mod inspect;
+mod manual;
 #[cfg(feature = "runtime")]
 mod rekey;
 #[cfg(feature = "runtime")]
 mod run;
+#[cfg(feature = "runtime")]
+mod serve;
 #[cfg(feature = "runtime")]
 mod settings;
 #[cfg(feature = "runtime")]
@@ -53,7 +67,7 @@ mod store_server;
 #[cfg(feature = "runtime")]
 mod volume;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(not(feature = "runtime"))]
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -84,6 +98,8 @@ enum Command {
     #[cfg(feature = "runtime")]
     Diff(volume::DiffArgs),
     #[cfg(feature = "runtime")]
+    Serve(serve::ServeArgs),
+    #[cfg(feature = "runtime")]
     Settings(settings::SettingsArgs),
     #[cfg(feature = "runtime")]
     Store(store::StoreArgs),
@@ -92,9 +108,11 @@ enum Command {
     #[cfg(feature = "runtime")]
     Volume(volume::VolumeArgs),
     Inspect(inspect::InspectArgs),
+    Completions(completions::CompletionsArgs),
+    Man(manual::ManArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "diff", "rekey", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["fsck", "audit", "check-store", "diff", "rekey", "serve", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -119,6 +137,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "runtime")]
         Command::Diff(args) => Ok(volume::diff(&args)),
         #[cfg(feature = "runtime")]
+        Command::Serve(args) => serve::serve(args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "runtime")]
         Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::Store(args) => store::store(&args).map(|()| ExitCode::SUCCESS),
@@ -129,9 +149,13 @@ fn main() -> ExitCode {
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit, check-store, diff, rekey, settings, store, store-server and volume, or compose with --provider and run the result with the \
+             audit, check-store, diff, rekey, serve, settings, store, store-server and volume, or compose with --provider and run the result with the \
              `wasmtime` command"
         )),
+        Command::Completions(args) => {
+            completions::completions(&args, &mut Cli::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(args) => manual::man(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

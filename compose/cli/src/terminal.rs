@@ -18,11 +18,16 @@ pub(crate) fn say<L: Display>(lines: impl IntoIterator<Item = L>) -> Result<()> 
     write_out(&text)
 }
 
-fn write_out(text: &str) -> Result<()> {
-    match stdout(text.as_bytes()) {
+/// Writes bytes as they are, for programs. Nothing is escaped.
+pub(crate) fn say_bytes(bytes: &[u8]) -> Result<()> {
+    match stdout(bytes) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }
+}
+
+fn write_out(text: &str) -> Result<()> {
+    say_bytes(text.as_bytes())
 }
 
 /// Writes one line of fields, with tabs between them and none in them.
@@ -40,6 +45,12 @@ pub(crate) fn say_null_ended(fields: &[&str]) -> Result<()> {
 #[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
 pub(crate) fn on_terminal() -> bool {
     io::stdout().is_terminal()
+}
+
+/// Returns whether standard output shows colours: it is a terminal that has them, and NO_COLOR is not set.
+pub(crate) fn colours() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    on_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Writes JSON on one line, for [`say`]. What `say` would escape is escaped as JSON does it.

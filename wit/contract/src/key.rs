@@ -15,6 +15,7 @@ pub struct Key(KeyRef<'static>);
 
 impl Key {
     /// Makes a key of its bytes.
+    #[inline]
     pub fn new(bytes: &[u8]) -> Self {
         let KeyRef { words, tail } = KeyRef::new(bytes);
         let tail = match tail {
@@ -29,12 +30,14 @@ impl Key {
 impl Deref for Key {
     type Target = KeyRef<'static>;
 
+    #[inline]
     fn deref(&self) -> &Self::Target {
         &self.0
     }
 }
 
 impl<'a> Borrow<KeyRef<'a>> for Key {
+    #[inline]
     fn borrow(&self) -> &KeyRef<'a> {
         &self.0
     }
@@ -76,6 +79,7 @@ impl Tail<'_> {
 
 impl<'a> KeyRef<'a> {
     /// Makes a key of its bytes.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         let (head, tail) = match bytes.split_at_checked(INLINE_BYTES) {
             Some((head, rest)) if !rest.is_empty() => (head, Tail::Borrowed(rest)),
@@ -115,6 +119,8 @@ impl<'a> KeyRef<'a> {
 }
 
 impl Ord for KeyRef<'_> {
+    // A tree compares a key with a dozen others, from another crate.
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         // The first difference decides; nearly always there is one.
         for (mine, theirs) in self.words.iter().zip(&other.words) {
@@ -133,6 +139,7 @@ impl Ord for KeyRef<'_> {
 }
 
 impl PartialOrd for KeyRef<'_> {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }

@@ -18,6 +18,7 @@ use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
 use crate::stored::record::journal::Changes;
 use crate::stored::record::settings::SettingsRecord;
@@ -459,7 +460,7 @@ impl Backing {
         match outcome {
             Ok(()) => {
                 if let Some(superblock) = superblock {
-                    self.committed.clone_from(superblock);
+                    self.committed.copy_from(superblock);
                     self.spare_value = std::mem::replace(&mut self.committed_value, value);
                 }
                 if let Some(settings) = settings {
@@ -498,6 +499,34 @@ impl Backing {
             }
         }
         Err(moving())
+    }
+
+    /// Goes on in the layers that the volume has now, after a change that this opener made to them as
+    /// a tool does.
+    pub(crate) fn follow(&mut self) -> Result<()> {
+        let key = self.keys.superblock().to_vec();
+        let found = self.store.get(&[&key])?.into_iter().next().flatten();
+        if found.as_deref() == Some(&self.committed_value) {
+            return Ok(());
+        }
+        match found.as_deref().and_then(|found| changed_by_tool(&self.committed, &key, found)) {
+            // If it has others by now, the next apply finds out.
+            Some(changed) => self.take_over_layers(changed).map(drop),
+            None => {
+                self.state = State::Fenced;
+                Err(Error::Fenced)
+            }
+        }
+    }
+
+    /// The image below, if there is one.
+    pub(crate) fn image(&self) -> Option<Image> {
+        self.lower.as_ref().map(Lower::image)
+    }
+
+    /// Whether this is an image alone, without a store.
+    pub(crate) fn is_image(&self) -> bool {
+        self.lower.is_some() && self.committed.lower.is_none()
     }
 
     /// Returns whether the last apply failed because a tool had changed the volume's layers. They

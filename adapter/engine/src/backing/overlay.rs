@@ -33,6 +33,10 @@ impl Lower {
         self.image.id()
     }
 
+    pub(crate) fn image(&self) -> Image {
+        self.image.clone()
+    }
+
     /// Returns the value of a key of the volume. The superblock is never found: each volume has its
     /// own.
     pub(crate) fn get(&mut self, volume: &KeySpace, key: &[u8]) -> Result<Option<&'static [u8]>> {

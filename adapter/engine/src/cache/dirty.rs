@@ -1,5 +1,6 @@
 //! Lists of what is dirty, beside the flags on inodes, names and extents.
 
+use super::slots::NameHash;
 use crate::types::InodeNo;
 use std::rc::Rc;
 
@@ -29,12 +30,20 @@ pub(crate) struct PendingReap {
     pub(crate) dirty: bool,
 }
 
+/// A name of a directory whose entry is dirty.
+#[derive(Debug)]
+pub(crate) struct DirtyName {
+    pub(crate) dir: InodeNo,
+    pub(crate) hash: NameHash,
+    pub(crate) name: Rc<str>,
+}
+
 /// Everything that is dirty. The lists may name things that were cleaned or removed since: the
 /// flags in the cache decide.
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
     pub(crate) inodes: Vec<InodeNo>,
-    pub(crate) dentries: Vec<(InodeNo, Rc<str>)>,
+    pub(crate) dentries: Vec<DirtyName>,
     pub(crate) extents: Vec<(InodeNo, u64)>,
     pub(crate) removed: Vec<Removed>,
     /// Bytes in dirty extents.
@@ -59,17 +68,14 @@ impl Dirty {
 
     /// Empties the lists and keeps their memory, since commits are frequent. Gives back what a
     /// large one took.
-    pub(crate) fn emptied(self) -> Self {
-        let Self { mut inodes, mut dentries, mut extents, mut removed, .. } = self;
-        inodes.clear();
-        dentries.clear();
-        extents.clear();
-        removed.clear();
-        inodes.shrink_to(KEPT_ENTRIES);
-        dentries.shrink_to(KEPT_ENTRIES);
-        extents.shrink_to(KEPT_ENTRIES);
-        removed.shrink_to(KEPT_ENTRIES);
-        Self { inodes, dentries, extents, removed, ..Self::default() }
+    pub(crate) fn empty(&mut self) {
+        let Self { inodes, dentries, extents, removed, .. } = self;
+        empty(inodes);
+        empty(dentries);
+        empty(extents);
+        empty(removed);
+        (self.bytes, self.deletes, self.reaps) = (0, 0, 0);
+        (self.with_inode_extents, self.with_inode_bytes) = (0, 0);
     }
 
     /// An upper bound of the mutations that must go together in one apply.
@@ -77,5 +83,12 @@ impl Dirty {
         // An inode may bring its record, an orphan record and a reap record.
         let inodes = 3 * self.inodes.len() + 2 * self.removed.len() + self.with_inode_extents;
         1 + inodes + self.dentries.len() + self.deletes + self.reaps
+    }
+}
+
+fn empty<T>(list: &mut Vec<T>) {
+    list.clear();
+    if list.capacity() > KEPT_ENTRIES {
+        list.shrink_to(KEPT_ENTRIES);
     }
 }

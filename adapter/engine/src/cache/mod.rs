@@ -7,6 +7,7 @@ pub(crate) mod dirty;
 mod listed;
 mod neighbours;
 pub(crate) mod node;
+pub(crate) mod slots;
 mod undo_log;
 
 // The table of all inodes, and what is done with it.

@@ -1,7 +1,9 @@
 //! Names of directories in memory.
 
+use super::dirty::DirtyName;
 use super::listed::{Listed, Names};
-use super::node::{DirCache, Slot};
+use super::node::DirCache;
+use super::slots::{NameHash, Slot};
 use super::table::Cache;
 use crate::types::{Dentry, InodeNo};
 use std::rc::Rc;
@@ -27,12 +29,13 @@ impl Cache {
         below: bool,
     ) -> Rc<str> {
         let Some(known) = self.dir_mut(dir) else { return Rc::from(name) };
-        if let Some((name, _)) = known.slots.get_key_value(name) {
+        let hash = NameHash::of(name);
+        if let Some(name) = known.slots.name(hash, name) {
             return Rc::clone(name);
         }
         let name: Rc<str> = Rc::from(name);
         let slot = Slot { entry, dirty: false, stored: entry.is_some(), below };
-        known.slots.insert(Rc::clone(&name), slot);
+        known.slots.add(hash, Rc::clone(&name), slot);
         self.dentries += 1;
         name
     }
@@ -72,34 +75,32 @@ impl Cache {
     /// memory.
     pub(crate) fn set_dentry(&mut self, dir: InodeNo, name: &str, entry: Option<Dentry>) -> Option<Slot> {
         let known = self.dir_mut(dir)?;
-        let complete = known.complete;
-        if let Some(slot) = known.slots.get_mut(name) {
-            let before = *slot;
-            (slot.entry, slot.below) = (entry, false);
-            if slot.dirty {
-                return Some(before);
-            }
-            slot.dirty = true;
-            if let Some((name, _)) = known.slots.get_key_value(name) {
-                let name = Rc::clone(name);
-                known.raise_end(&name);
-                if self.undo.armed {
-                    self.undo.names.push((dir, Rc::clone(&name), Some(before)));
+        let hash = NameHash::of(name);
+        let (name, before) = match known.slots.get_mut(hash, name) {
+            Some((name, slot)) => {
+                let before = *slot;
+                (slot.entry, slot.below) = (entry, false);
+                if slot.dirty {
+                    return Some(before);
                 }
-                self.dirty.dentries.push((dir, name));
+                slot.dirty = true;
+                (Rc::clone(name), Some(before))
             }
-            return Some(before);
-        }
-        let name: Rc<str> = Rc::from(name);
+            None => {
+                let name: Rc<str> = Rc::from(name);
+                // In a completely known directory, a name without a slot has no stored entry.
+                let slot = Slot { entry, dirty: true, stored: !known.complete, below: false };
+                known.slots.add(hash, Rc::clone(&name), slot);
+                (name, None)
+            }
+        };
         known.raise_end(&name);
-        // In a completely known directory, a name without a slot has no stored entry.
-        known.slots.insert(Rc::clone(&name), Slot { entry, dirty: true, stored: !complete, below: false });
-        self.dentries += 1;
+        self.dentries += usize::from(before.is_none());
         if self.undo.armed {
-            self.undo.names.push((dir, Rc::clone(&name), None));
+            self.undo.names.push((dir, Rc::clone(&name), before));
         }
-        self.dirty.dentries.push((dir, name));
-        None
+        self.dirty.dentries.push(DirtyName { dir, hash, name });
+        before
     }
 
     /// How often entries were dropped from memory. While the number stays, everything learned is

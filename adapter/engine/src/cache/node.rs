@@ -1,9 +1,10 @@
 //! An inode in memory, with its extents and, for a directory, its names.
 
+use super::slots::Slots;
 use crate::stored::record::inode::Inode;
 use crate::stored::record::superblock::Superblock;
 use crate::stored::record::{FRAME_BYTES, Value};
-use crate::types::{Dentry, InodeNo};
+use crate::types::InodeNo;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -178,7 +179,7 @@ impl Extent {
 /// The known entries of a directory.
 #[derive(Debug, Default)]
 pub(crate) struct DirCache {
-    pub(crate) slots: FxHashMap<Rc<str>, Slot>,
+    pub(crate) slots: Slots,
     /// A name that has no slot does not exist.
     pub(crate) complete: bool,
     /// Too large to be read whole at the first look.
@@ -197,17 +198,4 @@ impl DirCache {
             *end = Rc::clone(name);
         }
     }
-}
-
-/// The known state of a name.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot {
-    /// The entry; `None`: the name does not exist.
-    pub(crate) entry: Option<Dentry>,
-    /// It differs from the store.
-    pub(crate) dirty: bool,
-    /// An entry may be in the store.
-    pub(crate) stored: bool,
-    /// The entry is the image's, which is free.
-    pub(crate) below: bool,
 }

@@ -5,7 +5,7 @@
 
 use super::ahead::{Ahead, MAX_AHEAD_INODES};
 use super::attributes::Attributes;
-use super::dirty::{Dirty, PendingReap, Removed};
+use super::dirty::{Dirty, DirtyName, PendingReap, Removed};
 use super::listed::Listed;
 use super::neighbours::Neighbours;
 use super::node::{Extent, Node};
@@ -267,9 +267,7 @@ impl Cache {
         let mut names = Vec::new();
         if let Some(dir) = node.dir.take() {
             self.dentries = self.dentries.saturating_sub(dir.slots.len());
-            names.extend(
-                dir.slots.into_iter().filter(|(_, slot)| slot.dirty && slot.stored).map(|(name, _)| name),
-            );
+            names.extend(dir.slots.into_names_of(|slot| slot.dirty && slot.stored));
         }
         let mut extents: Vec<u64> = Vec::new();
         if self.reaps.contains_key(&ino) || node.stored_end > max_direct_deletes {
@@ -318,32 +316,28 @@ impl Cache {
 
     /// Marks everything as stored: the commit that carried it has succeeded.
     pub(crate) fn all_clean(&mut self, extent_bytes: u64) {
-        let mut dirty = std::mem::take(&mut self.dirty);
         // Inline bytes that were dirty can be dropped now.
         self.busy_content_bytes = 0;
+        let Self { nodes, dirty, reaps, dentries, .. } = self;
         if dirty.reaps > 0 {
-            for reap in self.reaps.values_mut() {
+            for reap in reaps.values_mut() {
                 (reap.stored, reap.dirty) = (true, false);
             }
         }
-        for (ino, index) in dirty.extents.drain(..) {
-            if let Some(extent) = self.nodes.get_mut(&ino).and_then(|node| node.extents.get_mut(&index)) {
+        for (ino, index) in &dirty.extents {
+            if let Some(extent) = nodes.get_mut(ino).and_then(|node| node.extents.get_mut(index)) {
                 extent.dirty = false;
                 extent.with_inode = false;
             }
         }
-        for (dir, name) in dirty.dentries.drain(..) {
-            let Some(known) = self.nodes.get_mut(&dir).and_then(|node| node.dir.as_mut()) else { continue };
-            let Some(slot) = known.slots.get_mut(&name) else { continue };
-            slot.dirty = false;
-            slot.stored = slot.entry.is_some();
-            if known.complete && slot.entry.is_none() {
-                known.slots.remove(&name);
-                self.dentries = self.dentries.saturating_sub(1);
+        for DirtyName { dir, hash, name } in &dirty.dentries {
+            let Some(known) = nodes.get_mut(dir).and_then(|node| node.dir.as_mut()) else { continue };
+            if known.slots.clean(*hash, name, known.complete) {
+                *dentries = dentries.saturating_sub(1);
             }
         }
-        for ino in dirty.inodes.drain(..) {
-            let Some(node) = self.nodes.get_mut(&ino) else { continue };
+        for ino in &dirty.inodes {
+            let Some(node) = nodes.get_mut(ino) else { continue };
             node.dirty = false;
             node.stored = true;
             node.below = false;
@@ -354,7 +348,7 @@ impl Cache {
             node.stored_end = node.inode.extents_end(extent_bytes);
             node.stored_size = node.inode.size;
         }
-        self.dirty = dirty.emptied();
+        dirty.empty();
     }
 
     /// Returns how many inodes, directory entries and bytes of files are in memory.

@@ -78,14 +78,13 @@ impl Cache {
             let Some(dir) = node.dir.as_mut() else { continue };
             let before = dir.slots.len();
             if dir.complete {
-                dir.end = Some(dir.slots.keys().max().map_or_else(|| Rc::from(""), Rc::clone));
+                dir.end = Some(
+                    dir.slots.iter().map(|(name, _)| name).max().map_or_else(|| Rc::from(""), Rc::clone),
+                );
             }
-            dir.slots.retain(|_, slot| slot.dirty);
+            dir.slots.keep_dirty();
             dir.complete = false;
             self.dentries = self.dentries.saturating_sub(before - dir.slots.len());
-            if dir.slots.is_empty() {
-                dir.slots.shrink_to_fit();
-            }
             self.dir_clock.push_back(ino);
         }
     }
@@ -125,7 +124,7 @@ impl Cache {
                 || node.orphan_dirty
                 || !node.doomed.is_empty()
                 || ino == InodeNo::ROOT
-                || node.dir.as_ref().is_some_and(|dir| dir.slots.values().any(|slot| slot.dirty));
+                || node.dir.as_ref().is_some_and(|dir| dir.slots.iter().any(|(_, slot)| slot.dirty));
             if busy {
                 node.referenced = false;
                 self.node_clock.push_back(ino);

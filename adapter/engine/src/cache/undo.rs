@@ -53,9 +53,9 @@ impl Cache {
         for (dir, name, before) in undo.names.drain(..).rev() {
             let Some(known) = self.nodes.get_mut(&dir).and_then(|node| node.dir.as_mut()) else { continue };
             match before {
-                Some(slot) => drop(known.slots.insert(name, slot)),
+                Some(slot) => known.slots.put(name, slot),
                 None => {
-                    let removed = known.slots.remove(&name).is_some();
+                    let removed = known.slots.remove(&name);
                     self.dentries = self.dentries.saturating_sub(usize::from(removed));
                 }
             }
@@ -86,7 +86,8 @@ impl Cache {
         }
         let orphans = dirty.removed.iter().filter(|removed| removed.orphan_stored).map(|removed| removed.ino);
         let undone = Undone { counts: undo.counts, orphans: orphans.collect() };
-        self.dirty = dirty.emptied();
+        self.dirty = dirty;
+        self.dirty.empty();
         undo.armed = false;
         self.undo = undo;
         Some(undone)

@@ -1,7 +1,7 @@
 //! The log of one change: the state that it has replaced, so that it can be undone.
 
 use super::dirty::PendingReap;
-use super::node::Slot;
+use super::slots::Slot;
 use crate::quota::Used;
 use crate::stored::record::inode::Inode;
 use crate::types::InodeNo;

@@ -9,6 +9,7 @@ mod set;
 pub(crate) mod take_over;
 mod upgrade;
 
+mod look;
 mod open;
 
 pub use probe::{probe, probe_overlay};

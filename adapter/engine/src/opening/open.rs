@@ -82,9 +82,7 @@ impl Volume {
         let committed = (superblock, value.to_vec(), SettingsRecord::default());
         let mut backing = Backing::new(Box::new(NoStore), limits, keys, lower, committed);
         backing.unsynced = false;
-        let mut volume = Self::new(Box::new(Midnight), options, backing, room);
-        volume.read_only = true;
-        Ok(volume)
+        Ok(Self::new(Box::new(Midnight), options, backing, room).fixed())
     }
 
     fn open_above(

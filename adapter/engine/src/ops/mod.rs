@@ -2,6 +2,7 @@
 
 mod advise;
 mod close;
+mod data_ranges;
 mod link;
 mod locate;
 mod mkdir;

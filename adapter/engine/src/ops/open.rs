@@ -137,6 +137,23 @@ impl Volume {
         self.open_inode(InodeNo::ROOT, Kind::Directory, access, self.place_of(InodeNo::ROOT))
     }
 
+    /// Counts descriptors of the root that were opened in an earlier state of the volume.
+    pub(crate) fn hold_root(&mut self, descriptors: u32) -> Result<()> {
+        let root = self.root()?;
+        self.close(root)?;
+        if let Some(node) = self.cache.node_mut(InodeNo::ROOT) {
+            node.open = node.open.saturating_add(descriptors);
+            self.open_descriptors = self.open_descriptors.saturating_add(descriptors);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing but the root directory is open.
+    pub(crate) fn has_root_open_alone(&self) -> bool {
+        let roots = self.cache.node(InodeNo::ROOT).map_or(0, |node| node.open);
+        self.open_listings == 0 && roots == self.open_descriptors
+    }
+
     /// Opens the same object once more: a stream outlives the descriptor that it was made from.
     ///
     /// # Errors

@@ -112,6 +112,7 @@ impl Volume {
                 })
             }
         };
+        self.open_listings = self.open_listings.saturating_add(1);
         Ok(DirStream { directory, source })
     }
 
@@ -252,6 +253,7 @@ impl Volume {
             Source::Pages(pages) => pages.page.len(),
         };
         self.snapshot_entries = self.snapshot_entries.saturating_sub(held);
+        self.open_listings = self.open_listings.saturating_sub(1);
         self.close_stream(stream.directory)
     }
 }

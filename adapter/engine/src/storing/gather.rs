@@ -2,6 +2,7 @@
 
 use crate::backing::batch::Batch;
 use crate::cache::Cache;
+use crate::cache::dirty::DirtyName;
 use crate::sort::sorted;
 use crate::store::Limits;
 use crate::stored::key::{KeySpace, tag};
@@ -45,9 +46,9 @@ pub(super) fn gather_metadata(cache: &Cache, keys: &KeySpace, batch: &mut Batch)
             batch.delete(|key| keys.extent(ino, ExtentIndex(*index), key));
         }
     }
-    for (dir, name) in &cache.dirty.dentries {
+    for DirtyName { dir, hash, name } in &cache.dirty.dentries {
         let Some(known) = cache.node(*dir).and_then(|node| node.dir.as_ref()) else { continue };
-        let Some(slot) = known.slots.get(name).filter(|slot| slot.dirty) else { continue };
+        let Some(slot) = known.slots.get_hashed(*hash, name).filter(|slot| slot.dirty) else { continue };
         match slot.entry {
             Some(entry) => {
                 let value = |key: &[u8], value: &mut Vec<u8>| dentry::encode(entry, key, value);

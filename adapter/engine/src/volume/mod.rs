@@ -32,6 +32,8 @@ pub struct Volume {
     pub(crate) options: Options,
     /// It takes no changes: it is an image, or the caller wants none now.
     pub(crate) read_only: bool,
+    /// It never takes any: it is an image, or was opened for reading only.
+    pub(crate) is_fixed: bool,
     /// The rights at each path; `None` for all rights everywhere.
     pub(crate) policy: Option<Rc<Policy>>,
     /// Directories on which something is mounted.
@@ -59,6 +61,11 @@ pub struct Volume {
     pub(crate) places: Places,
     /// Names in memory for open listings.
     pub(crate) snapshot_entries: usize,
+    /// Listings that are open.
+    pub(crate) open_listings: u32,
+    /// How many volumes of its own it has, and how many layers these stand on, as far as this opener
+    /// knows; `None` if it has not looked.
+    pub(crate) owned: Option<(u32, u32)>,
 }
 
 /// Inodes that have no name and are not open. A former opener left them, or their last close had no
@@ -76,6 +83,7 @@ impl Volume {
         Self {
             clock,
             read_only: false,
+            is_fixed: false,
             policy: None,
             mountpoints: Mountpoints::default(),
             scrubbing: None,
@@ -90,14 +98,15 @@ impl Volume {
             open_descriptors: 0,
             places: Places::default(),
             snapshot_entries: 0,
+            open_listings: 0,
+            owned: None,
         }
     }
 
-    /// Refuses or takes changes from now on. Earlier changes are still stored. An image and a volume
-    /// that is frozen never take any.
+    /// Refuses or takes changes from now on. Earlier changes are still stored. An image, a volume that
+    /// is frozen, and one that was opened for reading only never take any.
     pub fn set_read_only(&mut self, read_only: bool) {
-        let is_image = self.backing.lower.is_some() && self.backing.committed.lower.is_none();
-        self.read_only = read_only || is_image || self.backing.committed.is_read_only();
+        self.read_only = read_only || self.is_fixed || self.backing.committed.is_read_only();
     }
 
     /// Sets the mount through which the next operations come, and whether it takes changes. An

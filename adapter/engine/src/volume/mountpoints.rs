@@ -27,8 +27,9 @@ struct Covered {
 }
 
 impl Mountpoints {
-    /// Adds the mount `mount` on the last directory of a way.
+    /// Adds the mount `mount` on the last directory of a way. If it was added before, it lies there now.
     pub(super) fn add(&mut self, seen: MountNo, way: Vec<(String, InodeNo)>, mount: MountNo) {
+        self.covered.retain(|covered| (covered.seen, covered.mount) != (seen, mount));
         let ino = way.last().map_or(InodeNo::ROOT, |(_, ino)| *ino);
         self.covered.push(Covered { seen, ino, mount, way });
     }

@@ -1,5 +1,6 @@
 //! Forks and snapshots.
 
+use super::by::Writer;
 use super::change::{Change, attempt};
 use super::stand::stand_on;
 use super::stored::{StoredVolume, check_free, put_header, put_new};
@@ -47,11 +48,28 @@ pub fn fork(
     to: &str,
     taken: Taken,
 ) -> Result<()> {
+    fork_by(None, store, clock, (from, to), taken)
+}
+
+/// As [`fork`], by a tool or by the writer of the volume.
+///
+/// # Errors
+/// As there, and [`crate::Error::Fenced`] for a writer who is none any more.
+pub(crate) fn fork_by(
+    by: Option<Writer<'_>>,
+    store: &mut dyn KvStore,
+    clock: &mut dyn Clock,
+    (from, to): (&str, &str),
+    taken: Taken,
+) -> Result<()> {
     check_volume_name(to)?;
     let keys = KeySpace::new(to);
     let now = clock.now();
     attempt(store, Durability::Durable, |store, number| {
         let Some(volume) = StoredVolume::read(store, from)? else { return Ok(None) };
+        if let Some(writer) = by {
+            writer.check_volume(&volume.superblock)?;
+        }
         volume.check_at_rest()?;
         check_free(store, &keys)?;
         let mut change = Change::default();
@@ -59,6 +77,9 @@ pub fn fork(
         let mut superblock = volume.superblock.clone();
         (superblock.epoch, superblock.seq) = (1, 1);
         superblock.uuid = make_uuid(&[&volume.value, to.as_bytes()].concat(), now);
+        if let Some(writer) = by {
+            writer.mark(volume.superblock.uuid, &mut superblock.uuid);
+        }
         let top = volume.new_layer(now, number, to);
         put_header(&mut change, &top, None, &LayerHeader::top(place.first_inode, place.below));
         superblock.set_layers(Some(Layers { read_only: taken == Taken::ReadOnly, ..layers_of(&top, false) }));

@@ -34,11 +34,36 @@ pub(super) fn each_head_or_other(
     layers: bool,
     visit: &mut dyn FnMut(&LayerName, &Entry, bool) -> Result<()>,
 ) -> Result<()> {
+    walk(store, (vec![1], &[]), layers, visit)
+}
+
+/// As [`each_head`] without layers, with the names in a range of keys alone.
+pub(super) fn each_head_between(
+    store: &mut dyn KvStore,
+    start: Vec<u8>,
+    end: &[u8],
+    visit: &mut dyn FnMut(&LayerName, &Entry) -> Result<()>,
+) -> Result<()> {
+    walk(store, (start, end), false, &mut |layer, entry, is_head| match is_head {
+        true => visit(layer, entry),
+        false => Ok(()),
+    })
+}
+
+fn walk(
+    store: &mut dyn KvStore,
+    (mut start, end): (Vec<u8>, &[u8]),
+    layers: bool,
+    visit: &mut dyn FnMut(&LayerName, &Entry, bool) -> Result<()>,
+) -> Result<()> {
     let limits = store.limits()?;
     let most = READDIR_PAGE_ENTRIES.min(limits.max_batch_entries);
-    let (mut start, mut entries) = (vec![1], LEAST_PAGE_ENTRIES.min(most));
+    let mut entries = LEAST_PAGE_ENTRIES.min(most);
     loop {
-        let page = store.scan(&start, &[], entries, READDIR_PAGE_BYTES.min(limits.max_batch_bytes))?;
+        if !end.is_empty() && start.as_slice() >= end {
+            return Ok(());
+        }
+        let page = store.scan(&start, end, entries, READDIR_PAGE_BYTES.min(limits.max_batch_bytes))?;
         let Some(last) = page.last() else { return Ok(()) };
         if last.key < start {
             return Err(Error::Store(StoreError::Corrupt("a scan gave keys out of order".to_owned())));

@@ -34,7 +34,7 @@ pub struct VolumeInfo {
 }
 
 impl VolumeInfo {
-    fn new(name: &str, superblock: &Superblock) -> Self {
+    pub(super) fn new(name: &str, superblock: &Superblock) -> Self {
         let is_layered = superblock.layers.is_some_and(|layers| layers.top != 0);
         Self {
             name: name.to_owned(),

@@ -1,12 +1,13 @@
 //! Merges layers of a volume into one, so that it stands on fewer.
 
+use super::building::Building;
 use super::change::{Change, attempt};
-use super::stored::{StoredVolume, garbage_record, lean_on, let_go, put_header};
+use super::stored::{StoredVolume, lean_on, let_go, put_header};
 use crate::backing::chain::read_header;
 use crate::backing::overlay::{Layers, move_value};
 use crate::error::{Error, Result};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
-use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
+use crate::store::{Durability, Entry, KvStore, Limits, StoreError};
 use crate::stored::key::{KeySpace, tag};
 use crate::stored::layer_name::LayerName;
 use crate::stored::record::is_tombstone;
@@ -73,8 +74,8 @@ fn merge(store: &mut dyn KvStore, name: &str, now: Timestamp, how_many: HowMany)
         let copy = volume.new_layer(now, number, name);
         match copy_layers(store, &volume, run, rest, &copy)? {
             ControlFlow::Break(()) => continue,
-            ControlFlow::Continue(header) => {
-                if put_in_place(store, name, run, rest, &copy, header)? {
+            ControlFlow::Continue(building) => {
+                if put_in_place(store, name, now, run, rest, &building)? {
                     return Ok(());
                 }
             }
@@ -93,7 +94,7 @@ fn copy_layers(
     run: &[LayerName],
     rest: &[LayerName],
     copy: &LayerName,
-) -> Result<ControlFlow<(), LayerHeader>> {
+) -> Result<ControlFlow<(), Building>> {
     let limits = store.limits()?;
     let mut level = 0;
     let mut first_inode = 2;
@@ -108,22 +109,11 @@ fn copy_layers(
         first_inode: first_inode.max(2),
         level: level.saturating_add(1),
         below: Vec::new(),
+        stamp: None,
     };
-    let key = copy.header();
-    let value = header.encode(&key);
-    let is_new = attempt(store, Durability::Buffered, |store, number| {
-        let mut change = Change::default();
-        // A clock that stands still gives the name of a copy that was cut off.
-        if number > 0 && store.get(&[&key])?.into_iter().flatten().next().is_some() {
-            return Ok(Some((change, false)));
-        }
-        change.replace(copy.garbage(), None, Some(garbage_record(copy)));
-        put_header(&mut change, copy, None, &header);
-        Ok(Some((change, true)))
-    })?;
-    if !is_new {
+    let Some(building) = Building::begin(store, copy.clone(), header)? else {
         return Ok(ControlFlow::Break(()));
-    }
+    };
     let mut from = volume.keys.clone();
     let (first, below) = run.split_first().ok_or(Error::Invalid)?;
     from.set_layers(first, below);
@@ -143,45 +133,12 @@ fn copy_layers(
         let max_entries = READDIR_PAGE_ENTRIES.min(limits.max_batch_entries);
         let max_bytes = READDIR_PAGE_BYTES.min(limits.max_batch_bytes / 2);
         let page = layers.scan_with_tombstones(&start, &end, max_entries, max_bytes)?.entries;
-        let Some(last) = page.last() else { return Ok(ControlFlow::Continue(header)) };
+        let Some(last) = page.last() else { return Ok(ControlFlow::Continue(building)) };
         start = [last.key.as_slice(), &[0]].concat();
         let records = moved(store, volume, &from, &to, &limits, page)?;
-        let guard = Guard { key: &key, expected: Some(&value) };
-        let mut rest = records.as_slice();
-        while !rest.is_empty() {
-            let (piece, behind) = rest.split_at_checked(fitting(rest, &limits)).unwrap_or((rest, &[]));
-            if !put(store, guard, piece)? {
-                return Ok(ControlFlow::Break(()));
-            }
-            rest = behind;
+        if !building.put(store, &limits, &records)? {
+            return Ok(ControlFlow::Break(()));
         }
-    }
-}
-
-/// Returns how many of these records one apply takes: at least one, which it refuses if it is too large
-/// alone.
-fn fitting(records: &[Entry], limits: &Limits) -> usize {
-    let mut bytes = 0;
-    let fits = |entry: &&Entry| {
-        bytes += entry.key.len() + entry.value.len();
-        bytes <= limits.max_batch_bytes as usize
-    };
-    records.iter().take(limits.max_batch_entries as usize).take_while(fits).count().max(1)
-}
-
-/// Puts records of a copy. Returns whether that is still one.
-fn put(store: &mut dyn KvStore, guard: Guard<'_>, records: &[Entry]) -> Result<bool> {
-    let mutations: Vec<Mutation<'_>> =
-        records.iter().map(|entry| Mutation::Put { key: &entry.key, value: &entry.value }).collect();
-    let mut outcome = store.apply(&[guard], &mutations, Durability::Buffered);
-    if outcome == Err(StoreError::UnknownOutcome) {
-        // Putting them twice does no harm.
-        outcome = store.apply(&[guard], &mutations, Durability::Buffered);
-    }
-    match outcome {
-        Ok(()) => Ok(true),
-        Err(StoreError::Conflict) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -235,25 +192,21 @@ fn moved(
 fn put_in_place(
     store: &mut dyn KvStore,
     name: &str,
+    now: Timestamp,
     run: &[LayerName],
     rest: &[LayerName],
-    copy: &LayerName,
-    built: LayerHeader,
+    building: &Building,
 ) -> Result<bool> {
-    attempt(store, Durability::Durable, |store, _| {
+    attempt(store, Durability::Durable, |store, number| {
         let Some(volume) = StoredVolume::read(store, name)? else { return Ok(None) };
         volume.check_at_rest()?;
         let mut change = Change::default();
-        let before = built.encode(&copy.header());
         let stands_so = volume.chain.below.strip_prefix(run) == Some(rest);
-        let found = store.get(&[&copy.header()])?.into_iter().next().flatten();
-        if !stands_so || found.as_ref() != Some(&before) {
+        if !stands_so || !building.is_there(store)? {
             return Ok(Some((change, false)));
         }
-        let header =
-            LayerHeader { state: LayerState::Frozen, users: 1, below: rest.to_vec(), ..built.clone() };
-        put_header(&mut change, copy, Some(before), &header);
-        change.replace(copy.garbage(), Some(garbage_record(copy)), None);
+        let stamp = volume.stamp(now, number, &building.layer);
+        building.complete(&mut change, rest.to_vec(), Some(stamp));
         if let Some(first) = run.first() {
             let_go(store, &mut change, first)?;
         }
@@ -261,7 +214,7 @@ fn put_in_place(
             lean_on(store, &mut change, parent)?;
         }
         let (mut top, value) = read_header(store, &volume.chain.top)?;
-        top.below = std::iter::once(copy.clone()).chain(rest.iter().cloned()).collect();
+        top.below = std::iter::once(building.layer.clone()).chain(rest.iter().cloned()).collect();
         put_header(&mut change, &volume.chain.top, Some(value), &top);
         let mut superblock = volume.superblock.clone();
         superblock.set_layers(Some(volume.layers_with(&volume.chain.top, superblock.is_top_written())));

@@ -41,6 +41,11 @@ mod change;
 mod heads;
 mod stored;
 
+// Who changes it.
+mod by;
+
+mod building;
+
 mod merge_layers;
 
 mod stand;
@@ -54,20 +59,28 @@ mod rename;
 mod restore;
 
 mod check;
+mod owned;
 
 mod view;
 
 mod paths;
 
 mod diff;
+mod merging;
 
+pub(crate) use by::Writer;
 pub use check::{LayersReport, check_layers};
 pub use diff::{Changed, Difference, What, diff};
+pub(crate) use fork::fork_by;
 pub use fork::{Taken, fork};
 pub use freeze::{freeze, thaw};
 pub use garbage::{Collected, collect_garbage};
 pub use list::{VolumeInfo, info, list};
 pub use merge_layers::flatten;
+pub use merging::{Conflict, ConflictKind, Doing, Merged, Outcome, Side, merge};
+pub(crate) use owned::{SEPARATOR, check_owned, owned};
 pub use remove::remove;
+pub(crate) use remove::remove_own;
 pub use rename::rename;
 pub use restore::restore;
+pub(crate) use restore::restore_by;

@@ -8,7 +8,7 @@ use crate::opening::checks::check_volume_name;
 use crate::store::{Durability, KvStore};
 use crate::stored::key::KeySpace;
 use crate::stored::layer_name::LayerName;
-use crate::stored::record::layer::{LayerHeader, LayerState};
+use crate::stored::record::layer::LayerHeader;
 use crate::types::Clock;
 
 /// Gives a volume another name.
@@ -41,7 +41,7 @@ pub fn rename(store: &mut dyn KvStore, clock: &mut dyn Clock, from: &str, to: &s
             let place = match superblock.is_top_written() {
                 true => {
                     let (header, value) = top_header(store, top)?;
-                    let frozen = LayerHeader { state: LayerState::Frozen, users: 1, ..header };
+                    let frozen = header.frozen(1, volume.stamp(now, number, top));
                     put_header(&mut change, top, value, &frozen);
                     Place { below: vec![top.clone()], first_inode: superblock.next_inode }
                 }

@@ -1,5 +1,6 @@
 //! Puts a volume back to what another one holds.
 
+use super::by::Writer;
 use super::change::{Change, attempt};
 use super::stand::stand_on;
 use super::stored::{StoredVolume, drop_top, put_header};
@@ -25,6 +26,21 @@ use crate::types::Clock;
 /// # Cost
 /// Five `get`s, one `get-limits` and one `apply`, whatever the volumes hold.
 pub fn restore(store: &mut dyn KvStore, clock: &mut dyn Clock, volume: &str, from: &str) -> Result<()> {
+    restore_by(None, store, clock, volume, from)
+}
+
+/// As [`restore`], by a tool or by the writer of the volume, whom it fences too.
+///
+/// # Errors
+/// As there. For a writer, [`Error::Fenced`] if it is none any more, and [`Error::NoEntry`] for a
+/// volume that is not its own.
+pub(crate) fn restore_by(
+    by: Option<Writer<'_>>,
+    store: &mut dyn KvStore,
+    clock: &mut dyn Clock,
+    volume: &str,
+    from: &str,
+) -> Result<()> {
     if volume == from {
         return Err(Error::Invalid);
     }
@@ -32,6 +48,10 @@ pub fn restore(store: &mut dyn KvStore, clock: &mut dyn Clock, volume: &str, fro
     attempt(store, Durability::Durable, |store, number| {
         let Some(target) = StoredVolume::read(store, volume)? else { return Ok(None) };
         let Some(source) = StoredVolume::read(store, from)? else { return Ok(None) };
+        if let Some(writer) = by {
+            writer.check_volume(&target.superblock)?;
+            writer.check_own(&target, &source)?;
+        }
         target.check_at_rest()?;
         source.check_at_rest()?;
         if target.superblock.is_read_only() {

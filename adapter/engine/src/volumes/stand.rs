@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::limits::MAX_LAYERS;
 use crate::store::KvStore;
 use crate::stored::layer_name::LayerName;
-use crate::stored::record::layer::{LayerHeader, LayerState};
+use crate::stored::record::layer::LayerHeader;
 use crate::types::{InodeNo, Timestamp};
 
 /// The place for a new layer: what is to be below it, and the number of the first inode that can only be
@@ -45,7 +45,7 @@ pub(super) fn stand_on(
         return Ok(None);
     }
     let (header, value) = top_header(store, &chain.top)?;
-    let frozen = LayerHeader { state: LayerState::Frozen, users: 2, ..header };
+    let frozen = header.frozen(2, volume.stamp(now, attempt, &chain.top));
     put_header(change, &chain.top, value, &frozen);
     let below: Vec<LayerName> =
         std::iter::once(chain.top.clone()).chain(chain.below.iter().cloned()).collect();

@@ -7,13 +7,14 @@ use crate::opening::checks::check_volume_name;
 use crate::store::{KvStore, StoreError};
 use crate::stored::key::KeySpace;
 use crate::stored::layer_name::LayerName;
-use crate::stored::record::layer::{LayerHeader, LayerState, damaged};
+use crate::stored::record::layer::{LayerHeader, LayerStamp, LayerState, damaged};
 use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::{Layers, Superblock};
 use crate::types::Timestamp;
 use xxhash_rust::xxh64::xxh64;
 
 /// A volume as it is stored.
+#[derive(Clone)]
 pub(super) struct StoredVolume {
     pub(super) keys: KeySpace,
     pub(super) superblock: Superblock,
@@ -84,6 +85,20 @@ impl StoredVolume {
             written,
             read_only: before.is_some_and(|layers| layers.read_only),
         }
+    }
+
+    /// Makes the stamp of a layer that is frozen now, of what no two moments have in common: the time,
+    /// and the superblock of a volume that the change is guarded on.
+    pub(super) fn stamp(&self, now: Timestamp, attempt: u32, layer: &LayerName) -> LayerStamp {
+        let (seconds, nanoseconds) = (now.seconds.to_be_bytes(), now.nanoseconds.to_be_bytes());
+        let attempt = attempt.to_be_bytes();
+        let seeds: [&[u8]; 5] = [&seconds, &nanoseconds, &attempt, &self.value, &layer.prefix()];
+        let mut stamp = [0; 16];
+        for (part, seed) in stamp.chunks_exact_mut(8).zip(1..) {
+            let hash = seeds.iter().fold(seed, |hash, seed| xxh64(seed, hash));
+            part.copy_from_slice(&hash.to_be_bytes());
+        }
+        stamp
     }
 
     /// Names a new layer, for the volume `name`. Each `attempt` gives another one.

@@ -8,6 +8,7 @@ use crate::opening::checks::check_image;
 use crate::store::{Entry, KvStore};
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
+use crate::stored::layer_name::LayerName;
 use crate::stored::record::RecordId;
 use crate::stored::record::dentry::{self, is_storable_name};
 use crate::stored::record::inode::Inode;
@@ -16,12 +17,17 @@ use crate::stored::record::unseal;
 use crate::types::{Dentry, ExtentIndex, InodeNo};
 use std::collections::BTreeSet;
 
+/// Most records that are read at once.
+const MAX_READ_KEYS: usize = 256;
+
 /// The records of a volume, in all its layers.
 pub(super) struct View {
     pub(super) volume: StoredVolume,
     /// The keys of its records.
     pub(super) keys: KeySpace,
     lower: Option<Lower>,
+    /// It has layers in the store.
+    in_store: bool,
     max_keys: usize,
     page_entries: u32,
     page_bytes: u32,
@@ -42,6 +48,7 @@ impl View {
                 volume,
                 keys,
                 lower: image.cloned().map(Lower::new),
+                in_store: true,
                 max_keys: limits.max_batch_entries as usize,
                 page_entries: READDIR_PAGE_ENTRIES.min(limits.max_batch_entries),
                 page_bytes: READDIR_PAGE_BYTES.min(limits.max_batch_bytes),
@@ -50,10 +57,24 @@ impl View {
         Err(super::change::busy())
     }
 
+    /// Returns what lies in these of the volume's layers, from above, and in the image below.
+    pub(super) fn in_layers(&self, layers: &[LayerName]) -> Self {
+        let mut keys = self.volume.keys.clone();
+        if let Some((first, below)) = layers.split_first() {
+            keys.set_layers(first, below);
+        }
+        Self {
+            volume: self.volume.clone(),
+            keys,
+            lower: self.lower.clone(),
+            in_store: !layers.is_empty(),
+            ..*self
+        }
+    }
+
     fn layers<'l>(&'l mut self, store: &'l mut dyn KvStore, changes: &'l Changes) -> Layers<'l> {
-        let store = Some(store);
         Layers {
-            store,
+            store: self.in_store.then_some(store),
             keys: &self.keys,
             changes,
             lower: self.lower.as_mut(),
@@ -64,6 +85,46 @@ impl View {
 
     fn get(&mut self, store: &mut dyn KvStore, key: &[u8]) -> Result<Option<Found>> {
         Ok(self.layers(store, &Changes::new()).get(&[key])?.into_iter().next().flatten())
+    }
+
+    /// Reads records by their keys, each with whether it is the image's.
+    ///
+    /// # Cost
+    /// A `get` for so many keys as one takes.
+    pub(super) fn read_all<T>(
+        &mut self,
+        store: &mut dyn KvStore,
+        keys: &[Vec<u8>],
+        mut decode: impl FnMut(usize, &[u8], &[u8]) -> Result<T>,
+    ) -> Result<Vec<Option<(T, bool)>>> {
+        let mut records = Vec::with_capacity(keys.len());
+        for part in keys.chunks(MAX_READ_KEYS) {
+            let asked: Vec<&[u8]> = part.iter().map(Vec::as_slice).collect();
+            let found = self.layers(store, &Changes::new()).get(&asked)?;
+            for (key, found) in part.iter().zip(found) {
+                let at = records.len();
+                records.push(match found {
+                    Some(found) => {
+                        let record = decode(at, &self.sealed_under(&found, key), &found.value)?;
+                        Some((record, found.is_below()))
+                    }
+                    None => None,
+                });
+            }
+        }
+        Ok(records)
+    }
+
+    /// Returns for each key whether anything lies under it below the top layer.
+    pub(super) fn lies_below_top(&mut self, store: &mut dyn KvStore, keys: &[Vec<u8>]) -> Result<Vec<bool>> {
+        let mut found = Vec::with_capacity(keys.len());
+        for part in keys.chunks(MAX_READ_KEYS) {
+            let asked: Vec<&[u8]> = part.iter().map(Vec::as_slice).collect();
+            let changes = Changes::new();
+            let layers = Layers { first_layer: 1, ..self.layers(store, &changes) };
+            found.extend(layers.get(&asked)?.into_iter().map(|found| found.is_some()));
+        }
+        Ok(found)
     }
 
     fn sealed_under<'k>(&self, found: &Found, key: &'k [u8]) -> std::borrow::Cow<'k, [u8]> {

@@ -52,7 +52,18 @@ fn a_writer_beside_tools_matches_the_reference_and_every_fork_is_of_a_moment() {
     let done = DONE.lock().unwrap().clone();
     println!("{done:?}");
     if std::env::var("KVFS_SEED").is_err() {
-        for what in ["fork", "change", "remove", "restore", "rename", "collect", "flatten"] {
+        for what in [
+            "fork",
+            "change",
+            "remove",
+            "restore",
+            "rename",
+            "collect",
+            "flatten",
+            "merge",
+            "conflict",
+            "merged path",
+        ] {
             assert!(done.get(what).copied().unwrap_or_default() > 200, "{what}: {done:?}");
         }
     }

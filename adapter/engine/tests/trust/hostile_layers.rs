@@ -9,7 +9,7 @@ use crate::store::{LARGE, Map, TestStore, tag_of};
 use crate::tools::Tools;
 use crate::tree;
 use kvfs::fuzzing::framed;
-use kvfs::volumes::{self, Taken};
+use kvfs::volumes::{self, Doing, Side, Taken};
 use kvfs::{Options, RepairOptions, Volume, fsck, repair};
 
 /// A store with a volume, and forks of it that tools have made and changed.
@@ -83,6 +83,11 @@ fn use_everything(map: &Map) {
         let _ = fsck(calls, name);
         let _ = volumes::fork(calls, clock, name, &format!("new {number}"), Taken::Writable);
         let _ = volumes::diff(calls, name, &names[0], None);
+        for side in [None, Some(Side::Ours), Some(Side::Theirs)] {
+            limit(20_000);
+            let other = &names[(number + 1) % names.len()];
+            let _ = volumes::merge(calls, clock, name, other, None, Doing::Merge, &mut |_| side);
+        }
         limit(20_000);
         let options = Options { volume: name.clone(), ..Options::default() };
         let outcome = Volume::open(Box::new(store.clone()), Box::new(clock.clone()), options);

@@ -24,6 +24,7 @@ pub mod run;
 // Runs above an image, and what cuts of a run may leave.
 pub mod differences;
 pub mod layered;
+pub mod merging;
 pub mod moments;
 pub mod shrink;
 pub mod tools;

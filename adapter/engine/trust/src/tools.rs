@@ -2,12 +2,13 @@
 //! rename and remove the forks.
 
 use crate::differences;
+use crate::merging;
 use crate::ops::Setup;
 use crate::rng::Rng;
 use crate::run::{Check, TestClock};
 use crate::store::{Map, TestStore, Tool};
 use crate::tree::{self, Tree};
-use kvfs::volumes::{self, Taken};
+use kvfs::volumes::{self, Conflict, Doing, Outcome, Side, Taken};
 use kvfs::{Access, At, Error, Follow, Kind, Mode, OpenFlags, Options, Quota, StoreError, Volume};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ struct State {
     clock: TestClock,
     /// What each fork must hold.
     forks: BTreeMap<String, Tree>,
+    /// What is in layers with all that lies below them.
+    layers: BTreeMap<String, Tree>,
     next: u32,
     failure: Option<String>,
     /// How often each kind of action was done.
@@ -48,6 +51,7 @@ impl Tools {
             setup,
             clock,
             forks: BTreeMap::new(),
+            layers: BTreeMap::new(),
             next: 0,
             failure: None,
             done: BTreeMap::new(),
@@ -122,7 +126,7 @@ impl State {
             return Ok(());
         }
         self.clock.0.set(self.clock.0.get() + 1);
-        match self.rng.below(12) {
+        match self.rng.below(14) {
             0..4 => self.fork(store, WRITERS),
             4 => match self.any() {
                 Some(name) => self.fork(store, &name),
@@ -133,6 +137,7 @@ impl State {
             8 => self.restore(store),
             9 => self.rename(store),
             10 => self.collect(store, 3),
+            11 | 12 => self.merge(store),
             _ => {
                 let name = if self.rng.chance(2) { Some(WRITERS.to_owned()) } else { self.any() };
                 let name = name.unwrap_or(WRITERS.to_owned());
@@ -216,7 +221,79 @@ impl State {
                 tree::of_volume(&mut volume).map_err(|error| format!("reading before a fork: {error:?}"))?
             }
         };
+        let layers = self.layers_of(store, &name)?;
+        if let Some(layer) = layers.get(1) {
+            self.layers.insert(layer.clone(), expected.clone());
+        }
         self.forks.insert(name, expected);
+        Ok(())
+    }
+
+    fn layers_of(&self, store: &TestStore, name: &str) -> Result<Vec<String>, String> {
+        let info = volumes::info(&mut store.clone(), name);
+        info.map(|info| info.layers).map_err(|error| format!("info of {name}: {error:?}"))
+    }
+
+    /// Merges a fork, or the writer's volume, into a fork.
+    fn merge(&mut self, store: &TestStore) -> Check {
+        let (from, Some(into)) = (self.any(), self.any()) else { return Ok(()) };
+        let from = if self.rng.chance(3) { WRITERS.to_owned() } else { from.unwrap_or_default() };
+        if from == into {
+            return Ok(());
+        }
+        let side = self.rng.pick(&[None, Some(Side::Ours), Some(Side::Theirs)]);
+        let before: Map = store.0.borrow().map.clone();
+        let (theirs, ours) = (self.layers_of(store, &from)?, self.layers_of(store, &into)?);
+        let image = self.setup.base.as_ref().map(|base| base.image.clone());
+        let mut resolved = false;
+        let outcome = volumes::merge(
+            &mut store.clone(),
+            &mut self.clock.clone(),
+            &from,
+            &into,
+            image.as_ref(),
+            Doing::Merge,
+            &mut |_: &Conflict| {
+                resolved = true;
+                side
+            },
+        );
+        let outcome = match outcome {
+            // Flattened, or over the limits of the volume that is merged into.
+            Err(Error::Unrelated | Error::TooManyLinks | Error::Quota | Error::FileTooLarge) => return Ok(()),
+            Err(error) => return self.note("merge", Err(error)).map(drop),
+            Ok(outcome) => outcome,
+        };
+        check_layers(store).map_err(|what| format!("after a merge: {what}"))?;
+        self.check(store, &into).map_err(|what| format!("after a merge: {what}"))?;
+        match outcome {
+            Outcome::Conflicts(found) => {
+                *self.done.entry("conflict").or_default() += found.len() as u64;
+                let is_same = store.0.borrow().map == before;
+                return if is_same { Ok(()) } else { Err("conflicts changed something".to_owned()) };
+            }
+            Outcome::Merged(_) => *self.done.entry("merge").or_default() += 1,
+        }
+        let mut volume = self.open(store, &into)?;
+        let merged = tree::of_volume(&mut volume).map_err(|error| format!("reading {into}: {error:?}"))?;
+        drop(volume);
+        let into_before = self.forks[&into].clone();
+        let from_before = match self.forks.get(&from) {
+            Some(tree) => tree.clone(),
+            None => {
+                let store = TestStore::from_map(before, self.setup.limits);
+                let mut volume = self.open(&store, &from)?;
+                tree::of_volume(&mut volume).map_err(|error| format!("reading before a merge: {error:?}"))?
+            }
+        };
+        let common = theirs.iter().find(|layer| ours.contains(layer));
+        if let Some(base) = common.and_then(|layer| self.layers.get(layer)).filter(|_| !resolved) {
+            let told = |what: String| format!("{from} into {into}: {what}");
+            merging::check_one_sided(base, &from_before, &into_before, &merged).map_err(told)?;
+            let looked = merging::check(base, &from_before, &into_before, &merged).map_err(told)?;
+            *self.done.entry("merged path").or_default() += looked;
+        }
+        self.forks.insert(into, merged);
         Ok(())
     }
 

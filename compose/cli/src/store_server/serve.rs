@@ -1,39 +1,29 @@
 //! Connections and requests.
 
 use super::answer::answer;
+use crate::http_listener::listen;
+use crate::same_bytes::same_bytes;
 use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::CONTENT_TYPE;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use kvfs_compose::Token;
 use kvfs_host::AnyStore;
 use kvfs_http_wire::{AUTHORIZATION, Call, MAX_REQUEST_BYTES};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-
-/// Most connections at one time. Further ones wait to be accepted.
-const MAX_CONNECTIONS: usize = 1024;
 
 /// Most calls of the store at one time, counted until their answers are sent: each may hold a large
 /// request or answer. Further ones wait.
 pub(super) const MAX_CALLS: usize = 32;
 
-/// How long a client may take for the head of a request, and a connection may be idle.
-const HEAD_TIME: Duration = Duration::from_secs(60);
-
 /// How long a client may take for the body of a request.
 const BODY_TIME: Duration = Duration::from_secs(60);
-
-/// How long to wait before accepting again after a failure, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What all connections share.
 pub(super) struct Shared {
@@ -49,49 +39,15 @@ impl Shared {
         Arc::new(Self { store, bearer, calls: Arc::new(Semaphore::new(MAX_CALLS)) })
     }
 
-    /// Compares without telling by the time it takes how much is right.
     fn is_allowed(&self, request: &Request<Incoming>) -> bool {
         let shown = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
-        let differing = shown.iter().zip(&self.bearer).fold(0, |sum, (a, b)| sum | (a ^ b));
-        shown.len() == self.bearer.len() && differing == 0
+        same_bytes(shown, &self.bearer)
     }
 }
 
 /// Serves until the process ends.
 pub(super) async fn serve(listener: &TcpListener, shared: Arc<Shared>) -> Result<()> {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let place = connections.clone().acquire_owned().await?;
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let shared = shared.clone();
-                tokio::spawn(async move {
-                    connection(stream, shared).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
-    // Requests and answers are one message each: nothing is gained by waiting for more.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let shared = shared.clone();
-        async move { Ok::<_, Infallible>(respond(request, shared).await) }
-    });
-    let serving = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = serving.await {
-        tracing::debug!("a connection ended: {error}");
-    }
+    listen(listener, move |request| respond(request, shared.clone())).await
 }
 
 async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Full<Bytes>> {

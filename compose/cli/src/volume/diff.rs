@@ -1,9 +1,12 @@
 //! `kvfs diff`.
 
 use super::at::{At, Opened};
+use super::patch::Patch;
 use crate::busy::Busy;
 use crate::mounted::Images;
+use crate::reading::look_into;
 use crate::terminal::{complain, json_line, on_terminal, say, say_fields, say_null_ended};
+use crate::text_diff::CONTEXT_LINES;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use kvfs::Kind;
@@ -39,6 +42,14 @@ pub(crate) struct DiffArgs {
     /// terminal acts on are escaped.
     #[arg(long, short = 'z')]
     null: bool,
+    /// Shows what has changed in texts, as a patch for `git apply` or `patch -p1`, which removes no empty
+    /// files and puts no file in the place of a directory. Binary files and large ones are told of. Times
+    /// are left out, and of directories all but their coming and going.
+    #[arg(long, short = 'p', conflicts_with_all = ["stat", "json", "null"])]
+    patch: bool,
+    /// Shows so many lines around each change of a patch.
+    #[arg(long, short = 'U', value_name = "LINES", requires = "patch", default_value_t = CONTEXT_LINES)]
+    unified: usize,
     /// Makes the exit code 1 if anything differs.
     #[arg(long)]
     exit_code: bool,
@@ -50,6 +61,9 @@ pub(crate) struct DiffArgs {
 
 /// The volumes could not be compared, as diff(1) says it: 1 means that they differ.
 const FAILED: u8 = 2;
+
+/// More lines around a change than any file has that is shown.
+const MAX_CONTEXT_LINES: usize = 1 << 20;
 
 /// Differences that are written at once.
 const LINES: usize = 512;
@@ -70,7 +84,7 @@ fn compare(args: &DiffArgs) -> Result<bool> {
         bail!("--null writes names as they are, and a terminal would act on them; leave it out, or pipe it");
     }
     let images = args.image.as_deref().map(Images::of).transpose()?;
-    let volumes = args.at.look()?;
+    let (store, volumes) = args.at.look_at_store()?;
     let image = match images {
         Some(images) => image(args, images, &volumes)?,
         None => None,
@@ -79,7 +93,13 @@ fn compare(args: &DiffArgs) -> Result<bool> {
     let found = volumes.diff(&args.first, &args.second, image.as_ref());
     drop(busy);
     let found = found.map_err(|error| explain(args, &volumes, error))?;
-    if args.stat {
+    if args.patch {
+        let open = |volume: &str| {
+            look_into(&store, volume, image.clone()).map_err(|error| args.at.explain(&volumes, error))
+        };
+        let (first, second) = (open(&args.first)?, open(&args.second)?);
+        Patch { first, second, context_lines: args.unified.min(MAX_CONTEXT_LINES) }.write(&found)?;
+    } else if args.stat {
         say(stat(&found))?;
     } else if args.json {
         for part in found.chunks(LINES) {

@@ -7,6 +7,8 @@ mod at;
 
 mod garbage;
 
+mod patch;
+
 mod create;
 mod diff;
 mod flatten;

@@ -320,6 +320,7 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
             &["empty", "main"][..],
             &["main", "empty", "--json"],
             &["main", "empty", "--stat"],
+            &["main", "empty", "--patch"],
             &["main", EVIL],
             &["main", TURNED, "--image", EVIL],
             &[&format!("{EVIL}x"), "main", "--image", "overlay.wasm"],
@@ -389,6 +390,12 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     for distant in ["slatedb:", "delayed:", "postgres:", "redis:", "etcd:"] {
         case(&["fsck", "--store", &format!("{distant}{EVIL}")]);
     }
+    case(&["serve", "--store", &store]);
+    case(&["serve", "--store", EVIL]);
+    case(&["serve", "--store", "redb:damaged.redb", "--port", EVIL]);
+    case(&["serve", "--store", "redb:damaged.redb", "--image", &format!("{EVIL}/none")]);
+    case(&["completions", EVIL]);
+    case(&["man", &format!("{EVIL}/none")]);
     case(&[EVIL]);
     case(&["inspect", &format!("{EVIL}/none")]);
 

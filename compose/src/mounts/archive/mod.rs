@@ -1,32 +1,20 @@
 //! Reads a tar as a tree.
 //!
-//! | step | file |
-//! |---|---|
-//! | the bytes of the archive, decompressed, to the end | `stream` |
-//! | the block before an entry | `header` |
-//! | entries with their extended headers | `members`, `records` |
-//! | files with holes | `sparse` |
+//! The crate `kvfs-archive` reads the entries.
 //!
 //! The tree is the one that GNU tar would unpack, and archives that GNU tar refuses are refused. A
 //! test compares the two.
 
-mod header;
-mod members;
-mod records;
-mod sparse;
-mod stream;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod unpacked;
 
-use self::members::{Fault, Kind, Member, Members};
-use self::records::left_out;
-use self::stream::Stream;
 use super::tree::{Bytes, Content, Node, Purpose, Tree};
 use crate::error::MountError;
 use crate::limits::MAX_IMAGES_BYTES;
 use kvfs::Timestamp;
+use kvfs_archive::{Fault, Kind, Member, Members, Stream, left_out};
 use std::io::ErrorKind;
 use std::rc::Rc;
 

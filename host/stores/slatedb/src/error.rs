@@ -7,6 +7,9 @@ use std::fmt;
 /// Longest text that is taken over from a server or a library.
 const MAX_FOREIGN_TEXT_CHARS: usize = 240;
 
+/// Codes by which services refuse the signature of a clock that is wrong: S3's and Azure's.
+const CLOCK: [&str; 3] = ["RequestTimeTooSkewed", "RequestExpired", "Request date header too old"];
+
 /// Why a store could not be opened. No message names the store: the caller knows its URL.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -22,6 +25,11 @@ pub enum OpenError {
     },
     /// The object store took the credentials for wrong, or for those of somebody without rights.
     Refused {
+        /// What the object store said.
+        why: String,
+    },
+    /// The clock of this machine and the object store's differ too much for a signature.
+    Clock {
         /// What the object store said.
         why: String,
     },
@@ -53,6 +61,11 @@ impl fmt::Display for OpenError {
             Self::Refused { why } => write!(
                 f,
                 "access was refused ({why}); check the credentials in the environment and their rights"
+            ),
+            Self::Clock { why } => write!(
+                f,
+                "the clock of this machine is wrong for the object store ({why}); set it, as by NTP, and try \
+                 again"
             ),
             Self::Unconditional => f.write_str(
                 "the server overwrites what is only to be created (If-None-Match), so two writers would \
@@ -88,7 +101,11 @@ pub(crate) fn opening(error: &object_store::Error) -> OpenError {
     match error {
         Error::NotFound { .. } => OpenError::MissingBucket,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            OpenError::Refused { why: in_a_line(error) }
+            let why = in_a_line(error);
+            if CLOCK.iter().any(|told| why.contains(told)) {
+                return OpenError::Clock { why };
+            }
+            OpenError::Refused { why }
         }
         error => {
             let why = in_a_line(error);

@@ -1,6 +1,6 @@
 //! Opening a store.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, LOOK_INTERVAL};
 use crate::error::{OpenError, meaning};
 use crate::marker;
 use crate::place::objects;
@@ -14,16 +14,15 @@ use slatedb::config::{
     GarbageCollectorOptions, Settings, SstBlockSize,
 };
 use slatedb::db_cache::moka::{MokaCache, MokaCacheOptions};
-use slatedb::{Db, DbReader, DbReaderMode};
+use slatedb::{Db, DbReader, DbReaderMode, DbStatus};
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch::Receiver;
 
 /// The longest that a buffered apply waits in memory before its log object is put.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How often an idle writer or reader looks for a newer manifest. Each look is a list.
-const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How old an object is before it is removed as garbage. An hour is far more than the 15 minutes
 /// by which a clock may be wrong before S3 and Azure refuse a request.
@@ -33,11 +32,18 @@ const GARBAGE_AGE: Duration = Duration::from_secs(60 * 60);
 /// leaves one, and the next ones list them.
 const FENCE_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Size at which what was written since the last table becomes the next one, in bytes.
-const TABLE_BYTES: usize = 32 << 20;
+/// Most bytes that wait in memory to be put, in tables, of which each has 32 MiB; then applies wait.
+const MAX_WAITING_TABLES: usize = 4;
 
-/// Most bytes that wait in memory to be put; then applies wait.
-const MAX_WAITING_BYTES: usize = 128 << 20;
+/// New tables that are worth merging: SlateDB merges at least so many.
+const MIN_MERGED_TABLES: usize = 4;
+
+/// Most tables and runs that one merge takes. The more, the less often a stream's bytes are merged.
+const MAX_MERGED_TABLES: usize = 16;
+
+/// Most new tables; then applies wait for a merge. A look for one key may ask each of them. Twice
+/// what one merge takes, so that a stream goes on meanwhile.
+const MAX_NEW_TABLES: usize = 2 * MAX_MERGED_TABLES;
 
 /// One request brings a block. Its latency costs more than its bytes.
 const BLOCK: SstBlockSize = SstBlockSize::Block32Kib;
@@ -112,17 +118,29 @@ async fn open_writer(
 ) -> Result<Db, slatedb::Error> {
     let clock = Clock::new(config.clock_ahead_millis);
     let database = Db::builder(config.path.clone(), objects)
-        .with_settings(settings(overwrites_conditionally))
+        .with_settings(settings(config.table_bytes, overwrites_conditionally))
         .with_db_cache(cache(config), 0)
         .with_sst_block_size(BLOCK)
         .with_system_clock(clock.clone())
         .build()
         .await?;
     clock.raise(newest_stamp(&database).await?);
+    tokio::spawn(watch(database.subscribe(), clock));
     Ok(database)
 }
 
-fn settings(overwrites_conditionally: bool) -> Settings {
+/// Lets a database look for work often while new tables wait to be merged, until it is dropped.
+async fn watch(mut statuses: Receiver<DbStatus>, clock: Arc<Clock>) {
+    loop {
+        let tables = statuses.borrow_and_update().current_manifest.l0().len();
+        clock.set_busy(tables >= MIN_MERGED_TABLES);
+        if statuses.changed().await.is_err() {
+            break;
+        }
+    }
+}
+
+fn settings(table_bytes: usize, overwrites_conditionally: bool) -> Settings {
     let old = GarbageCollectorDirectoryOptions { min_age: GARBAGE_AGE, ..Default::default() };
     let garbage = GarbageCollectorOptions {
         manifest_options: Some(old),
@@ -134,19 +152,25 @@ fn settings(overwrites_conditionally: bool) -> Settings {
         boundary_files_enabled: overwrites_conditionally,
         ..Default::default()
     };
-    let worker = CompactionWorkerOptions { compactions_poll_interval: POLL_INTERVAL, ..Default::default() };
+    let worker = CompactionWorkerOptions { compactions_poll_interval: LOOK_INTERVAL, ..Default::default() };
     let compactor = CompactorOptions {
-        poll_interval: POLL_INTERVAL,
-        commit_compacted_interval: POLL_INTERVAL,
+        poll_interval: LOOK_INTERVAL,
+        commit_compacted_interval: LOOK_INTERVAL,
         max_concurrent_compactions: 1,
+        scheduler_options: HashMap::from([
+            ("min_compaction_sources".to_owned(), MIN_MERGED_TABLES.to_string()),
+            ("max_compaction_sources".to_owned(), MAX_MERGED_TABLES.to_string()),
+        ]),
         worker: Some(worker),
         ..Default::default()
     };
     Settings {
         flush_interval: Some(FLUSH_INTERVAL),
-        manifest_poll_interval: POLL_INTERVAL,
-        l0_sst_size_bytes: TABLE_BYTES,
-        max_unflushed_bytes: MAX_WAITING_BYTES,
+        manifest_poll_interval: LOOK_INTERVAL,
+        l0_sst_size_bytes: table_bytes,
+        l0_max_ssts: MAX_NEW_TABLES,
+        l0_max_ssts_per_key: MAX_NEW_TABLES,
+        max_unflushed_bytes: MAX_WAITING_TABLES * table_bytes,
         l0_flush_parallelism: 2,
         compactor_options: Some(compactor),
         garbage_collector_options: Some(garbage),
@@ -173,7 +197,7 @@ async fn newest_stamp(database: &Db) -> Result<i64, slatedb::Error> {
 }
 
 async fn open_reader(config: &Config, objects: Arc<dyn ObjectStore>) -> Result<DbReader, slatedb::Error> {
-    let options = DbReaderOptions { manifest_poll_interval: POLL_INTERVAL, ..Default::default() };
+    let options = DbReaderOptions { manifest_poll_interval: LOOK_INTERVAL, ..Default::default() };
     DbReader::builder(config.path.clone(), objects)
         .with_reader_mode(DbReaderMode::FollowLatest)
         .with_options(options)

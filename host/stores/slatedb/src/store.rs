@@ -5,8 +5,8 @@ use crate::requests::{Counts, Requests};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use kvfs_contract::{
-    Answer, AsyncKvStore, Durability, Entry, Guard, Limits, MAX_SCAN_BYTES, Mutation, ScanBudget, StoreError,
-    key_range,
+    Answer, AsyncKvStore, Durability, Entry, Guard, Limits, MAX_ANSWER_BYTES, MAX_SCAN_BYTES, Mutation,
+    ScanBudget, StoreError, key_range,
 };
 use slatedb::config::ScanOptions;
 use slatedb::{CloseReason, Db, DbIterator, DbReader, WriteBatch};
@@ -22,6 +22,9 @@ const FIRST: u8 = b'd';
 
 /// Keys of one `get` that are asked for at the same time.
 const MAX_GETS_AT_ONCE: usize = 32;
+
+/// Least keys, each the number after the one before, for which a scan costs fewer requests.
+const MIN_NEIGHBOURS: usize = 8;
 
 /// Ranges of a table that one scan asks for at the same time.
 const MAX_FETCHES: usize = 4;
@@ -121,12 +124,38 @@ impl SlateStore {
 
     async fn values(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let mut answer = Answer::new(keys.len());
-        let asked: Vec<_> = keys.iter().map(|key| self.value(kept(key))).collect();
-        let mut values = futures_util::stream::iter(asked).buffered(MAX_GETS_AT_ONCE);
-        while let Some(value) = values.try_next().await? {
-            answer.push(value)?;
+        let asked: Vec<_> = parts(keys).map(|part| self.part(part)).collect();
+        let mut parts = futures_util::stream::iter(asked).buffered(MAX_GETS_AT_ONCE);
+        while let Some(values) = parts.try_next().await? {
+            for value in values {
+                answer.push(value)?;
+            }
         }
         Ok(answer.finish())
+    }
+
+    /// Returns the values of a key, or of neighbours.
+    async fn part(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let (first, last) = match keys {
+            [] => return Ok(Vec::new()),
+            [key] => return Ok(vec![self.value(kept(key)).await?]),
+            [first, .., last] => (kept(first), kept(last)),
+        };
+        // The first key behind the last neighbour.
+        let end = [&last[..], &[0]].concat();
+        let mut found = self.iterate(first..end, MAX_READ_AHEAD_BYTES).await?;
+        // The same bound as an answer has, before it is gathered.
+        let mut left_bytes = MAX_ANSWER_BYTES;
+        let mut values = vec![None; keys.len()];
+        let mut wanted = keys.iter().zip(&mut values).peekable();
+        while let Some(entry) = self.within(found.next()).await?.map_err(|error| self.failed(&error))? {
+            let key = entry.key.get(1..).unwrap_or_default();
+            while wanted.next_if(|(wanted, _)| **wanted < key).is_some() {}
+            let Some((_, value)) = wanted.next_if(|(wanted, _)| **wanted == key) else { continue };
+            left_bytes = left_bytes.checked_sub(entry.value.len()).ok_or(StoreError::TooLarge)?;
+            *value = Some(unblocked(entry.value));
+        }
+        Ok(values)
     }
 
     async fn iterate(&self, keys: Range<Vec<u8>>, max_bytes: u32) -> Result<DbIterator, StoreError> {
@@ -295,6 +324,27 @@ impl AsyncKvStore for SlateStore {
     }
 }
 
+/// Splits keys into those to be asked for alone, and runs of neighbours, which one scan brings with a
+/// request for each MiB: the extents of a file that is read in order.
+fn parts<'k, 'a>(mut keys: &'k [&'a [u8]]) -> impl Iterator<Item = &'k [&'a [u8]]> {
+    std::iter::from_fn(move || {
+        let neighbours = keys.windows(2).take_while(|pair| are_neighbours(pair[0], pair[1])).count();
+        let run = if neighbours + 1 < MIN_NEIGHBOURS { 1 } else { neighbours + 1 };
+        let (part, rest) = keys.split_at_checked(run)?;
+        keys = rest;
+        Some(part)
+    })
+}
+
+/// Returns whether a key is the number after another one, read as numbers of many bytes.
+fn are_neighbours(key: &[u8], next: &[u8]) -> bool {
+    let Some(counted) = key.iter().rposition(|byte| *byte != u8::MAX) else { return false };
+    key.len() == next.len()
+        && key[..counted] == next[..counted]
+        && next[counted] == key[counted] + 1
+        && next[counted + 1..].iter().all(|byte| *byte == 0)
+}
+
 /// Returns a key as the database has it.
 fn kept(key: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(1 + key.len());
@@ -306,4 +356,40 @@ fn kept(key: &[u8]) -> Vec<u8> {
 /// Returns bytes without the block that they are part of, unless they are most of it.
 fn unblocked(bytes: Bytes) -> Bytes {
     if bytes.len() < MIN_SHARED_BYTES { Bytes::copy_from_slice(&bytes) } else { bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lengths(keys: &[&[u8]]) -> Vec<usize> {
+        parts(keys).map(<[_]>::len).collect()
+    }
+
+    #[test]
+    fn neighbours_differ_by_one_in_any_byte() {
+        assert!(are_neighbours(b"a1", b"a2") && are_neighbours(b"a\xff\xff", b"b\0\0"));
+        let others: [(&[u8], &[u8]); 7] = [
+            (b"", b""),
+            (b"a1", b"a1"),
+            (b"a1", b"a3"),
+            (b"a2", b"a1"),
+            (b"a1", b"b2"),
+            (b"\xff", b"\0"),
+            (b"a1", b"a20"),
+        ];
+        assert!(others.iter().all(|(key, next)| !are_neighbours(key, next)));
+        assert!(!are_neighbours(b"a\xff", b"b\x01"));
+    }
+
+    #[test]
+    fn only_runs_of_many_neighbours_are_scanned() {
+        let keys: Vec<[u8; 2]> = (250..270u16).map(u16::to_be_bytes).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(|key| &key[..]).collect();
+        assert_eq!(lengths(&[]), Vec::<usize>::new());
+        assert_eq!(lengths(&keys[..7]), [1; 7]);
+        assert_eq!(lengths(&keys[..8]), [8]);
+        let two_runs = [&keys[..10], &[&b"superblock"[..]], &keys[..9], &keys[..2]].concat();
+        assert_eq!(lengths(&two_runs), [10, 1, 9, 1, 1]);
+    }
 }

@@ -17,6 +17,9 @@ const IDLE: Duration = Duration::from_secs(60 * 60);
 /// Memory for blocks and indexes that were read, unless said otherwise.
 const CACHE_BYTES: u64 = 64 << 20;
 
+/// Size at which what was written since the last table becomes the next one.
+const TABLE_BYTES: usize = 32 << 20;
+
 /// Where the objects are.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -77,6 +80,9 @@ pub struct Config {
     /// Milliseconds that the clock is ahead: for tests of hosts whose clocks differ.
     #[doc(hidden)]
     pub clock_ahead_millis: i64,
+    /// Size of new tables in bytes: for tests of many tables.
+    #[doc(hidden)]
+    pub table_bytes: usize,
 }
 
 impl Config {
@@ -131,6 +137,7 @@ impl Config {
             settings: Vec::new(),
             idle: IDLE,
             clock_ahead_millis: 0,
+            table_bytes: TABLE_BYTES,
         }
     }
 

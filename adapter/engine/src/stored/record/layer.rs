@@ -33,17 +33,27 @@ pub(crate) struct LayerHeader {
     pub(crate) level: u8,
     /// The layers below, from above. Only the last one may be under a volume's name.
     pub(crate) below: Vec<LayerName>,
+    /// Set when the layer was frozen; none if a version froze it that knew no stamps.
+    pub(crate) stamp: Option<LayerStamp>,
 }
+
+/// Tells one frozen layer from all others, also from one of the same name in another copy of the store.
+pub(crate) type LayerStamp = [u8; 16];
 
 /// Longest header: [`MAX_LAYERS`] numbers and a name, with the frame. It fits every store.
 #[cfg(test)]
 const MAX_HEADER_BYTES: usize =
-    super::FRAME_BYTES + 20 + 8 * MAX_LAYERS + crate::limits::MAX_VOLUME_NAME_BYTES;
+    super::FRAME_BYTES + 20 + 8 * MAX_LAYERS + crate::limits::MAX_VOLUME_NAME_BYTES + size_of::<LayerStamp>();
 
 impl LayerHeader {
     /// A top above these layers.
     pub(crate) fn top(first_inode: u64, below: Vec<LayerName>) -> Self {
-        Self { state: LayerState::Top, users: 1, first_inode, level: 0, below }
+        Self { state: LayerState::Top, users: 1, first_inode, level: 0, below, stamp: None }
+    }
+
+    /// The header of this layer once it is frozen.
+    pub(crate) fn frozen(self, users: u64, stamp: LayerStamp) -> Self {
+        Self { state: LayerState::Frozen, users, stamp: Some(stamp), ..self }
     }
 
     pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
@@ -70,6 +80,7 @@ impl LayerHeader {
                     LayerName::Named(name) => out.extend_from_slice(name.as_bytes()),
                 }
             }
+            out.extend_from_slice(self.stamp.as_ref().map_or(&[][..], |stamp| stamp));
         });
         out
     }
@@ -104,11 +115,12 @@ impl LayerHeader {
             }
             below.push(layer);
         }
+        let stamp = if fields.is_empty() { None } else { Some(fields.id16()?) };
         fields.end()?;
         if first_inode < 2 {
             return Err(ID.damaged("first inode out of range"));
         }
-        Ok(Self { state, users, first_inode, level, below })
+        Ok(Self { state, users, first_inode, level, below, stamp })
     }
 }
 
@@ -132,12 +144,15 @@ mod tests {
             numbers(MAX_LAYERS as u64 - 1).chain([name]).collect(),
         ] {
             for state in [LayerState::Top, LayerState::Frozen, LayerState::Building, LayerState::Freeing] {
-                let header =
-                    LayerHeader { state, users: u64::MAX, first_inode: 2, level: 9, below: below.clone() };
-                let value = header.encode(b"k");
-                assert!(value.len() <= MAX_HEADER_BYTES && MAX_HEADER_BYTES <= 640);
-                assert_eq!(LayerHeader::decode(b"k", &value).unwrap(), header);
-                assert!(LayerHeader::decode(b"l", &value).is_err());
+                for stamp in [None, Some([7; 16])] {
+                    let below = below.clone();
+                    let header =
+                        LayerHeader { state, users: u64::MAX, first_inode: 2, level: 9, below, stamp };
+                    let value = header.encode(b"k");
+                    assert!(value.len() <= MAX_HEADER_BYTES && MAX_HEADER_BYTES <= 640);
+                    assert_eq!(LayerHeader::decode(b"k", &value).unwrap(), header);
+                    assert!(LayerHeader::decode(b"l", &value).is_err());
+                }
             }
         }
     }

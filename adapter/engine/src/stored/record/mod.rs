@@ -51,8 +51,7 @@ fn checksum(key: &[u8], rest: &[u8]) -> [u8; 8] {
 /// Makes a value of one key one of another key: the frame is sealed anew. A value that fails its check
 /// is left as it is, and fails it under the other key too.
 pub(crate) fn move_to(from: &[u8], to: &[u8], value: &mut [u8]) {
-    let is_sound = value.split_first_chunk::<8>().is_some_and(|(sum, rest)| *sum == checksum(from, rest));
-    if let (true, Some((sum, rest))) = (is_sound, value.split_first_chunk_mut::<8>()) {
+    if let (true, Some((sum, rest))) = (is_sealed(from, value), value.split_first_chunk_mut::<8>()) {
         *sum = checksum(to, rest);
     }
 }
@@ -150,6 +149,11 @@ pub(crate) fn unseal<'v>(key: &[u8], id: RecordId, value: &'v [u8]) -> Result<&'
         return Err(id.damaged("length mismatch"));
     }
     Ok(body)
+}
+
+/// Whether the checksum in a value's frame holds, whatever record it is.
+pub(crate) fn is_sealed(key: &[u8], value: &[u8]) -> bool {
+    value.split_first_chunk::<8>().is_some_and(|(sum, rest)| *sum == checksum(key, rest))
 }
 
 /// Reads fields from a body. Its errors name the record.

@@ -116,6 +116,13 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
+    /// Becomes the same as another superblock, without an allocation for the name of the same image.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let mut lower = self.lower.take();
+        lower.clone_from(&other.lower);
+        *self = Self { lower, ..*other };
+    }
+
     pub(crate) fn new(uuid: [u8; 16], extent_bytes: u32, inline_bytes: u32) -> Self {
         Self {
             compat: 0,

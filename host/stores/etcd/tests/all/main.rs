@@ -3,6 +3,7 @@
 mod servers;
 
 mod calls;
+mod engine;
 mod faults;
 mod hosts;
 mod opening;

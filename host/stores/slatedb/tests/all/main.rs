@@ -4,10 +4,12 @@ mod objects;
 
 mod calls;
 mod crash;
+mod elsewhere;
 mod engine;
 mod hosts;
 mod model;
 mod opening;
 mod requests;
 mod s3;
+mod streams;
 mod taking_over;

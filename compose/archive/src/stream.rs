@@ -27,7 +27,10 @@ const OTHERS: [(&[u8], &str); 10] = [
 const BZIP2_BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
 
 /// Bytes of a block of a tar, such as a header.
-pub(super) const BLOCK_BYTES: usize = 512;
+pub(crate) const BLOCK_BYTES: usize = 512;
+
+/// Bytes that are read at once.
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// Bytes that are enough to recognize a file.
 const START_BYTES: usize = 10;
@@ -36,7 +39,7 @@ const START_BYTES: usize = 10;
 ///
 /// The kind of an error tells its cause: `Unsupported` for a file that is no tar, `InvalidData` for
 /// a damaged one, `FileTooLarge`; all others are the system's, with its code.
-pub(super) struct Stream {
+pub struct Stream {
     bytes: Box<dyn Read>,
     left: u64,
 }
@@ -44,22 +47,35 @@ pub(super) struct Stream {
 impl Stream {
     /// Opens a file, with the most bytes that it may have when decompressed. The file may be a
     /// pipe, which cannot seek.
-    pub(super) fn open(file: &Path, max_bytes: u64) -> Result<Self> {
-        let mut file = File::open(file)?;
+    ///
+    /// # Errors
+    /// As those of reading it.
+    pub fn open(file: &Path, max_bytes: u64) -> Result<Self> {
+        Self::new(File::open(file)?, max_bytes)
+    }
+
+    /// Reads an archive from anywhere: see [`Stream::open`].
+    ///
+    /// # Errors
+    /// As those of reading it.
+    pub fn new(mut file: impl Read + 'static, max_bytes: u64) -> Result<Self> {
         let mut start = Vec::new();
         (&mut file).take(START_BYTES as u64).read_to_end(&mut start)?;
         if let Some(kind) = other_kind(&start) {
             return Err(Error::new(ErrorKind::Unsupported, format!("it is {kind}")));
         }
         let is_gzip = start.starts_with(&GZIP);
-        let file = BufReader::new(Cursor::new(start).chain(file));
+        let file = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(start).chain(file));
         let bytes: Box<dyn Read> = if is_gzip { Box::new(Gzip::new(file)) } else { Box::new(file) };
         Ok(Self { bytes, left: max_bytes })
     }
 
     /// Reads the rest behind the end of the tar, where only zeros may be. So the checksums at the
     /// end are checked.
-    pub(super) fn finish(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// As those of reading it, and `Unsupported` for anything but zeros.
+    pub fn finish(mut self) -> Result<()> {
         let mut chunk = vec![0; 64 << 10];
         loop {
             let read = self.read(&mut chunk)?;

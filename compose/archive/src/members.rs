@@ -1,22 +1,19 @@
 //! The entries of an archive, each with the extended headers, long names and maps of holes before
 //! it.
 
-use super::header::{Block, Header, kind, more_pieces};
-use super::records::{EntryRecords, Record, effective, parse, refusal};
-use super::sparse::Sparse;
-use super::stream::{BLOCK_BYTES, Stream};
+use crate::header::{Block, Header, kind, more_pieces};
+use crate::records::{EntryRecords, Record, effective, parse, refusal};
+use crate::sparse::{Front, MAX_PIECES, Map, Sparse};
+use crate::stream::{BLOCK_BYTES, Stream};
 use kvfs::Timestamp;
 use std::io::Read;
 
 /// Most bytes of an extended header or a long name.
 const MAX_EXTENDED_BYTES: u64 = 16 << 20;
 
-/// Most pieces of a file with holes whose map is in headers.
-const MAX_PIECES: usize = 1 << 20;
-
 /// Why reading an archive ended.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub enum Fault {
     /// An error of the file or of decompressing it.
     Stream(std::io::Error),
     /// The archive is cut off.
@@ -29,37 +26,53 @@ pub(super) enum Fault {
 
 /// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// A file.
     File,
+    /// A directory.
     Directory,
     /// A directory with its list in an incremental archive.
     DumpedDirectory,
+    /// A symbolic link.
     Symlink,
     /// A hard link.
     Link,
+    /// A pipe.
     Fifo,
+    /// A device.
     Device,
     /// The rest of a file that starts in another archive.
     Continuation,
+    /// Of this byte, which no known format has.
     Other(u8),
 }
 
 /// An entry.
-pub(super) struct Member {
-    pub(super) kind: Kind,
-    pub(super) path: Vec<u8>,
+pub struct Member {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its path as it stands in the archive.
+    pub path: Vec<u8>,
     /// The target of a link; empty for other kinds.
-    pub(super) target: Vec<u8>,
-    pub(super) modified: Timestamp,
+    pub target: Vec<u8>,
+    /// The time of modification.
+    pub modified: Timestamp,
+    /// The bits of its mode that say who may do what, if there are any.
+    pub mode: Option<u32>,
+    /// The number of its owner, if there is one.
+    pub owner: Option<i64>,
+    /// The archive has extended attributes of it.
+    pub has_attributes: bool,
     /// Bytes of its data in the archive.
-    pub(super) stored_bytes: u64,
-    pub(super) sparse: Sparse,
+    pub stored_bytes: u64,
+    /// Its holes.
+    pub sparse: Sparse,
     /// A file in this directory that an incremental archive left out.
-    pub(super) left_out: Option<String>,
+    pub left_out: Option<String>,
 }
 
 /// Reads the entries one after the other.
-pub(super) struct Members {
+pub struct Members {
     stream: Stream,
     /// Records about all entries that follow: few and short, since each entry goes through them. A
     /// global header replaces those of the one before it.
@@ -82,20 +95,27 @@ struct Before {
 }
 
 impl Members {
-    pub(super) fn new(stream: Stream) -> Self {
+    /// Reads an archive from its start on.
+    pub fn new(stream: Stream) -> Self {
         Self { stream, global: Vec::new(), left: 0, padding: 0, has_header: false, has_end: false }
     }
 
-    pub(super) fn has_header(&self) -> bool {
+    /// Returns whether its start is that of an archive.
+    pub fn has_header(&self) -> bool {
         self.has_header
     }
 
-    pub(super) fn has_end(&self) -> bool {
+    /// Returns whether the blocks of zeros at the end of an archive were read.
+    pub fn has_end(&self) -> bool {
         self.has_end
     }
 
     /// Returns the next entry; `None` at the end. Skips the unread data of the last one.
-    pub(super) fn next(&mut self) -> Result<Option<Member>, Fault> {
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    #[expect(clippy::should_implement_trait, reason = "an iterator would go on after an error")]
+    pub fn next(&mut self) -> Result<Option<Member>, Fault> {
         let mut before = Before::default();
         loop {
             self.pass(self.left + self.padding)?;
@@ -165,11 +185,62 @@ impl Members {
             sparse = Sparse::in_header(map, header.whole_size_bytes().map_err(in_header)?);
         }
         self.announce(stored_bytes);
-        Ok(Member { kind, path, target, modified, stored_bytes, sparse, left_out: said.left_out })
+        Ok(Member {
+            kind,
+            path,
+            target,
+            modified,
+            mode: header.mode(),
+            owner: header.owner(),
+            has_attributes: said.has_attributes,
+            stored_bytes,
+            sparse,
+            left_out: said.left_out,
+        })
+    }
+
+    /// Reads some data of the last entry; 0 bytes at its end.
+    ///
+    /// # Errors
+    /// [`Fault::Stream`], and [`Fault::Ended`] if the archive ends before.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, Fault> {
+        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.len());
+        let Some(into) = into.get_mut(..room).filter(|into| !into.is_empty()) else { return Ok(0) };
+        match self.stream.read(into).map_err(Fault::Stream)? {
+            0 => Err(Fault::Ended),
+            read => {
+                self.left -= read as u64;
+                Ok(read)
+            }
+        }
+    }
+
+    /// Reads where the data of the last entry, a file with holes, belongs. What [`Members::read`] gives
+    /// from then on are the pieces, one after the other.
+    ///
+    /// # Errors
+    /// As [`Members::read`], and [`Fault::Damaged`] for a map that is not whole.
+    pub fn map(&mut self, sparse: Sparse) -> Result<Map, Fault> {
+        let mut front = Front::default();
+        while sparse.has_map_in_front() && !front.is_whole() {
+            let mut block = [0; BLOCK_BYTES];
+            let mut length = 0;
+            while let Some(room) = block.get_mut(length..).filter(|room| !room.is_empty()) {
+                match self.read(room)? {
+                    0 => break,
+                    read => length += read,
+                }
+            }
+            front.feed(block.get(..length).unwrap_or_default()).map_err(Fault::Damaged)?;
+        }
+        sparse.map(front, self.left).map_err(Fault::Damaged)
     }
 
     /// Reads the data of the last entry.
-    pub(super) fn stored(&mut self) -> Result<Vec<u8>, Fault> {
+    ///
+    /// # Errors
+    /// As [`Members::read`].
+    pub fn stored(&mut self) -> Result<Vec<u8>, Fault> {
         let mut bytes = Vec::new();
         let read = (&mut self.stream).take(self.left).read_to_end(&mut bytes).map_err(Fault::Stream)?;
         self.left -= read as u64;
@@ -177,7 +248,10 @@ impl Members {
     }
 
     /// Reads the rest behind the end: see [`Stream::finish`].
-    pub(super) fn finish(self) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// As there.
+    pub fn finish(self) -> Result<(), Fault> {
         self.stream.finish().map_err(Fault::Stream)
     }
 

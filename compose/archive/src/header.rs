@@ -1,34 +1,36 @@
 //! Headers of a tar: the block before each entry.
 
-use super::stream::BLOCK_BYTES;
+use crate::stream::BLOCK_BYTES;
 use std::ops::Range;
 
 /// Kinds of entries in a header.
-pub(super) mod kind {
-    pub(in super::super) const OLD_FILE: u8 = 0;
-    pub(in super::super) const FILE: u8 = b'0';
-    pub(in super::super) const LINK: u8 = b'1';
-    pub(in super::super) const SYMLINK: u8 = b'2';
-    pub(in super::super) const CHARACTER_DEVICE: u8 = b'3';
-    pub(in super::super) const BLOCK_DEVICE: u8 = b'4';
-    pub(in super::super) const DIRECTORY: u8 = b'5';
-    pub(in super::super) const FIFO: u8 = b'6';
-    pub(in super::super) const CONTIGUOUS: u8 = b'7';
+pub(crate) mod kind {
+    pub(crate) const OLD_FILE: u8 = 0;
+    pub(crate) const FILE: u8 = b'0';
+    pub(crate) const LINK: u8 = b'1';
+    pub(crate) const SYMLINK: u8 = b'2';
+    pub(crate) const CHARACTER_DEVICE: u8 = b'3';
+    pub(crate) const BLOCK_DEVICE: u8 = b'4';
+    pub(crate) const DIRECTORY: u8 = b'5';
+    pub(crate) const FIFO: u8 = b'6';
+    pub(crate) const CONTIGUOUS: u8 = b'7';
     /// Records about the next entry. Solaris wrote `X`.
-    pub(in super::super) const RECORDS: u8 = b'x';
-    pub(in super::super) const SOLARIS_RECORDS: u8 = b'X';
+    pub(crate) const RECORDS: u8 = b'x';
+    pub(crate) const SOLARIS_RECORDS: u8 = b'X';
     /// Records about all entries that follow.
-    pub(in super::super) const GLOBAL_RECORDS: u8 = b'g';
+    pub(crate) const GLOBAL_RECORDS: u8 = b'g';
     // Only GNU tar writes these.
-    pub(in super::super) const LONG_NAME: u8 = b'L';
-    pub(in super::super) const LONG_TARGET: u8 = b'K';
-    pub(in super::super) const SPARSE: u8 = b'S';
-    pub(in super::super) const LABEL: u8 = b'V';
-    pub(in super::super) const DUMPED_DIRECTORY: u8 = b'D';
-    pub(in super::super) const CONTINUATION: u8 = b'M';
+    pub(crate) const LONG_NAME: u8 = b'L';
+    pub(crate) const LONG_TARGET: u8 = b'K';
+    pub(crate) const SPARSE: u8 = b'S';
+    pub(crate) const LABEL: u8 = b'V';
+    pub(crate) const DUMPED_DIRECTORY: u8 = b'D';
+    pub(crate) const CONTINUATION: u8 = b'M';
 }
 
 const NAME: Range<usize> = 0..100;
+const MODE: Range<usize> = 100..108;
+const OWNER: Range<usize> = 108..116;
 const SIZE: Range<usize> = 124..136;
 const MODIFIED: Range<usize> = 136..148;
 const CHECKSUM: Range<usize> = 148..156;
@@ -55,14 +57,14 @@ const MORE_MORE: usize = 504;
 const NUMBER_BYTES: usize = 12;
 const PIECE_BYTES: usize = 2 * NUMBER_BYTES;
 
-pub(super) type Block = [u8; BLOCK_BYTES];
+pub(crate) type Block = [u8; BLOCK_BYTES];
 
-pub(super) struct Header<'a>(pub(super) &'a Block);
+pub(crate) struct Header<'a>(pub(crate) &'a Block);
 
 impl<'a> Header<'a> {
     /// Returns true if the checksum is right. The field of the checksum counts as spaces. Some old
     /// programs took bytes as signed.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let bytes = self.0.iter().enumerate();
         let bytes = bytes.map(|(at, byte)| if CHECKSUM.contains(&at) { b' ' } else { *byte });
         let (mut sum, mut signed_sum) = (0, 0);
@@ -73,15 +75,15 @@ impl<'a> Header<'a> {
         number(&self.0[CHECKSUM]).is_ok_and(|told| told == sum || told == signed_sum)
     }
 
-    pub(super) fn kind(&self) -> u8 {
+    pub(crate) fn kind(&self) -> u8 {
         self.0[KIND]
     }
 
-    pub(super) fn is_gnu(&self) -> bool {
+    pub(crate) fn is_gnu(&self) -> bool {
         &self.0[MAGIC] == GNU_MAGIC
     }
 
-    pub(super) fn name(&self) -> Vec<u8> {
+    pub(crate) fn name(&self) -> Vec<u8> {
         let name = text(&self.0[NAME]);
         let prefix = text(&self.0[PREFIX]);
         match self.0[MAGIC].starts_with(POSIX_MAGIC) && !prefix.is_empty() {
@@ -90,33 +92,43 @@ impl<'a> Header<'a> {
         }
     }
 
-    pub(super) fn target(&self) -> &'a [u8] {
+    pub(crate) fn target(&self) -> &'a [u8] {
         text(&self.0[TARGET])
     }
 
-    pub(super) fn size_bytes(&self) -> Result<u64, String> {
+    pub(crate) fn size_bytes(&self) -> Result<u64, String> {
         size(&self.0[SIZE])
     }
 
+    /// Returns the bits of the mode that say who may do what; `None` if there is no number.
+    pub(crate) fn mode(&self) -> Option<u32> {
+        number(&self.0[MODE]).ok().map(|mode| (mode & 0o7777) as u32)
+    }
+
+    /// Returns the number of the owner; `None` if there is no number.
+    pub(crate) fn owner(&self) -> Option<i64> {
+        number(&self.0[OWNER]).ok()
+    }
+
     /// Returns the time of modification in seconds.
-    pub(super) fn modified(&self) -> Result<i64, String> {
+    pub(crate) fn modified(&self) -> Result<i64, String> {
         number(&self.0[MODIFIED])
     }
 
     /// Returns the pieces of a file with holes in GNU's format, and true if a block with more
     /// follows.
-    pub(super) fn pieces(&self) -> Result<(Vec<u64>, bool), String> {
+    pub(crate) fn pieces(&self) -> Result<(Vec<u64>, bool), String> {
         pieces(&self.0[SPARSE_PIECES], self.0[SPARSE_MORE])
     }
 
     /// Returns the size of a file with its holes in GNU's format.
-    pub(super) fn whole_size_bytes(&self) -> Result<u64, String> {
+    pub(crate) fn whole_size_bytes(&self) -> Result<u64, String> {
         size(&self.0[SPARSE_SIZE])
     }
 }
 
 /// Reads a block with more pieces of a file, and returns true beside them if another follows.
-pub(super) fn more_pieces(block: &Block) -> Result<(Vec<u64>, bool), String> {
+pub(crate) fn more_pieces(block: &Block) -> Result<(Vec<u64>, bool), String> {
     pieces(&block[MORE_PIECES], block[MORE_MORE])
 }
 

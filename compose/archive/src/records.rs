@@ -1,12 +1,12 @@
 //! Records of extended headers, about one entry or about all that follow.
 
-use super::sparse::Sparse;
+use crate::sparse::Sparse;
 use kvfs::Timestamp;
 use kvfs::limits::MAX_PATH_BYTES;
 
 /// A key and a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub(crate) struct Record {
     key: String,
     value: Vec<u8>,
 }
@@ -17,7 +17,7 @@ pub(super) struct Record {
 /// # Errors
 ///
 /// Says what is wrong with it.
-pub(super) fn parse(mut bytes: &[u8]) -> Result<Vec<Record>, String> {
+pub(crate) fn parse(mut bytes: &[u8]) -> Result<Vec<Record>, String> {
     let mut records = Vec::new();
     // Some programs pad it with zeros.
     while bytes.first().is_some_and(|byte| *byte != 0) {
@@ -46,16 +46,18 @@ fn first(bytes: &[u8]) -> Option<(Option<Record>, &[u8])> {
 
 /// The records about an entry, as far as a tree uses them.
 #[derive(Default)]
-pub(super) struct EntryRecords {
-    pub(super) path: Option<Vec<u8>>,
-    pub(super) target: Option<Vec<u8>>,
+pub(crate) struct EntryRecords {
+    pub(crate) path: Option<Vec<u8>>,
+    pub(crate) target: Option<Vec<u8>>,
     /// Bytes of its data in the archive.
-    pub(super) size_bytes: Option<u64>,
+    pub(crate) size_bytes: Option<u64>,
     /// The time of modification, to the nanosecond.
-    pub(super) modified: Option<Timestamp>,
-    pub(super) sparse: Sparse,
+    pub(crate) modified: Option<Timestamp>,
+    pub(crate) sparse: Sparse,
     /// A file in this directory that an incremental archive left out.
-    pub(super) left_out: Option<String>,
+    pub(crate) left_out: Option<String>,
+    /// There are extended attributes.
+    pub(crate) has_attributes: bool,
 }
 
 impl EntryRecords {
@@ -65,7 +67,7 @@ impl EntryRecords {
     /// # Errors
     ///
     /// Says what is wrong with a value.
-    pub(super) fn by<'r>(records: impl IntoIterator<Item = &'r Record>) -> Result<Self, String> {
+    pub(crate) fn by<'r>(records: impl IntoIterator<Item = &'r Record>) -> Result<Self, String> {
         let mut said = Self::default();
         for Record { key, value } in records {
             let wrong = |what: &str| format!("`{key}={}` is not a {what}", value.escape_ascii());
@@ -82,12 +84,16 @@ impl EntryRecords {
                     said.modified = Some(time.ok_or_else(|| wrong("time"))?);
                 }
                 "GNU.dumpdir" => said.left_out = left_out(value),
+                _ if ATTRIBUTES.iter().any(|start| key.starts_with(start)) => said.has_attributes = true,
                 _ => said.sparse.take(key, value)?,
             }
         }
         Ok(said)
     }
 }
+
+/// Starts of the keys of extended attributes, as different programs write them.
+const ATTRIBUTES: [&str; 3] = ["SCHILY.xattr.", "LIBARCHIVE.xattr.", "SCHILY.acl."];
 
 /// Keys of the records about an entry, except those about holes.
 const KEYS: [&str; 5] = ["path", "linkpath", "size", "mtime", "GNU.dumpdir"];
@@ -101,7 +107,7 @@ const MAX_GLOBAL_VALUE_BYTES: usize = MAX_PATH_BYTES;
 /// # Errors
 ///
 /// Says that a value is longer than any valid one.
-pub(super) fn effective(records: Vec<Record>) -> Result<Vec<Record>, String> {
+pub(crate) fn effective(records: Vec<Record>) -> Result<Vec<Record>, String> {
     let mut kept: Vec<Record> = Vec::new();
     for record in records.into_iter().filter(|record| KEYS.contains(&record.key.as_str())) {
         if record.value.len() > MAX_GLOBAL_VALUE_BYTES {
@@ -120,7 +126,7 @@ pub(super) fn effective(records: Vec<Record>) -> Result<Vec<Record>, String> {
 }
 
 /// Says why records about all entries are not supported, if they are not.
-pub(super) fn refusal(global: &[Record]) -> Option<&'static str> {
+pub(crate) fn refusal(global: &[Record]) -> Option<&'static str> {
     let has = |start: &str| global.iter().any(|record| record.key.starts_with(start));
     if has("GNU.volume.offset") {
         return Some("it is one part of an archive in several; put them together");
@@ -130,7 +136,7 @@ pub(super) fn refusal(global: &[Record]) -> Option<&'static str> {
 
 /// Finds a file that an incremental archive left out because it had not changed, in the archive's
 /// list of a directory. The list has a letter, a name and a zero byte for each file.
-pub(super) fn left_out(list: &[u8]) -> Option<String> {
+pub fn left_out(list: &[u8]) -> Option<String> {
     let name = list.split(|byte| *byte == 0).find_map(|item| item.strip_prefix(b"N"))?;
     Some(String::from_utf8_lossy(name).into_owned())
 }

@@ -1,0 +1,7 @@
+//! Imports trees of the host and tars.
+
+mod importer;
+
+mod archive;
+#[cfg(unix)]
+mod tree;
