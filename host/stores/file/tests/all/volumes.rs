@@ -24,7 +24,10 @@ impl Clock for Noon {
 }
 
 fn volume(directory: &SimDirectory, name: &str) -> Volume {
-    let store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
+    volume_in(FileStore::open_with(directory.clone(), OPTIONS).unwrap(), name)
+}
+
+fn volume_in(store: FileStore<SimDirectory>, name: &str) -> Volume {
     let options = kvfs::Options { volume: name.into(), ..kvfs::Options::default() };
     Volume::open(Box::new(store), Box::new(Noon), options).unwrap()
 }
@@ -120,12 +123,14 @@ fn of_two_openers_of_one_volume_the_newer_has_it() {
 fn a_snapshot_is_one_durable_apply() {
     for files in [1, 300] {
         let directory = SimDirectory::new(Disk::default());
-        let mut writer = volume(&directory, "main");
+        // Full segments would be synced beside it, and garbage freed.
+        let open = || FileStore::open_with(directory.clone(), Options::DEFAULT).unwrap();
+        let mut writer = volume_in(open(), "main");
         let mut syncs_of = |number: usize, act: &dyn Fn(&mut FileStore<SimDirectory>)| {
             for file in 0..files {
                 write(&mut writer, &format!("file {number} {file}"), &[1; 100]).unwrap();
             }
-            let mut store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
+            let mut store = open();
             let before = directory.disk(|disk| disk.syncs);
             act(&mut store);
             directory.disk(|disk| disk.syncs) - before
