@@ -9,9 +9,10 @@ use kvfs_tests::{Buckets, Output, Program, engine};
 use wasmtime::component::Component;
 
 use crate::lines::{INSTANCE_MEMORY, INSTANTIATION, Line, OPENING, PROCESS_BEFORE, PROCESS_MEMORY};
-use crate::way::{Files, Keeper, Way};
+use crate::snapshots::Snapshots;
+use crate::way::{Files, Join, Keeper, Way};
 use crate::workload::Workload;
-use crate::{lines, memory, native, open, way, workload};
+use crate::{layered, lines, memory, native, open, way, workload};
 
 /// Longest time that a program may take.
 const TIME_LIMIT: Duration = Duration::from_secs(3 * 3600);
@@ -49,6 +50,7 @@ impl Child {
         let way = way::find(&self.way).context("there is no such way")?;
         let found = match way.files {
             Files::Native(keeper) => self.native(workload, keeper)?,
+            Files::Library(keeper) => self.library(workload, keeper)?,
             _ => self.guest(workload, way)?,
         };
         for line in found {
@@ -61,6 +63,14 @@ impl Child {
         let measured = Measured::begin();
         let store = open::natively(keeper, &self.dir)?;
         let mut found = native::run(workload.name, &workload.numbers(self.size), &*store)?;
+        found.extend(measured.end());
+        Ok(found)
+    }
+
+    fn library(&self, workload: &Workload, keeper: Keeper) -> Result<Vec<Line>> {
+        let measured = Measured::begin();
+        let python = self.component.as_deref();
+        let mut found = layered::run(workload.name, self.size, keeper, &self.dir, python)?;
         found.extend(measured.end());
         Ok(found)
     }
@@ -94,21 +104,30 @@ impl Child {
 fn one_run(way: &Way, component: &Component, arguments: &[String], dir: &Path) -> Result<Vec<Line>> {
     let start = Instant::now();
     let program = Program::new(component).args(arguments).time_limit(TIME_LIMIT);
+    let mut beside = None;
     let program = match way.files {
+        Files::Store(Join::Snapshots, keeper) => {
+            let (store, snapshots) = Snapshots::beside_a_guest(keeper, dir)?;
+            beside = Some(snapshots);
+            program.store(store)
+        }
         Files::Store(_, keeper) => program.store(open::for_a_guest(keeper, dir)?),
         Files::Provider(..) => {
             program.preopen(dir, kvfs_compose::DEFAULT_FILE_PATH).buckets(Buckets::default())
         }
         Files::Host(calling) => program.host_files(dir).calling(calling),
-        Files::Native(_) => anyhow::bail!("{} runs no guest", way.name),
+        Files::Native(_) | Files::Library(_) => anyhow::bail!("{} runs no guest", way.name),
     };
     let opening = start.elapsed();
-    let output = ended_well(program.run()?)?;
+    let output = program.run();
+    let taken = beside.map(Snapshots::end);
+    let output = ended_well(output?)?;
     let time = |name: &str, took: Duration| line(name, took.as_nanos() as u64);
     let mut found = if output.stdout.is_empty() { Vec::new() } else { lines::parse(&output.stdout)? };
     if let Files::Store(_, Keeper::Redb | Keeper::File) = way.files {
         found.push(time(OPENING, opening));
     }
+    found.extend(taken.transpose()?.flatten());
     found.push(time(INSTANTIATION, output.instantiation));
     found.push(line(INSTANCE_MEMORY, output.memory_bytes as u64));
     Ok(found)

@@ -37,9 +37,9 @@ impl<'d> Components<'d> {
         let build = |compose: fn(Compose<'_>) -> Compose<'_>| self.joined(guest, way, compose).map(Some);
         match way.files {
             Files::Native(_) => Ok(None),
-            Files::Host(_) => self.bare(guest).map(Some),
+            Files::Host(_) | Files::Library(_) => self.bare(guest).map(Some),
             Files::Store(Join::Composed, _) => build(|compose| compose.link(Link::Component)),
-            Files::Store(Join::Linked, _) => build(|compose| compose.link(Link::Core)),
+            Files::Store(Join::Linked | Join::Snapshots, _) => build(|compose| compose.link(Link::Core)),
             Files::Store(Join::Lazy, _) => build(|compose| compose.link(Link::Core).mode(Mode::Lazy)),
             Files::Store(Join::Audited, _) => {
                 build(|compose| compose.link(Link::Core).audit(Audit::new(AuditLevel::All)))
@@ -61,6 +61,7 @@ impl<'d> Components<'d> {
     ) -> Result<PathBuf> {
         let name = match way.files {
             // One for all stores.
+            Files::Store(Join::Snapshots, _) => format!("{guest}-{:?}.wasm", Join::Linked),
             Files::Store(how, _) => format!("{guest}-{how:?}.wasm"),
             _ => format!("{guest}-{}.wasm", way.name.replace('/', "-")),
         };

@@ -17,9 +17,13 @@ pub mod workload;
 // One run, in its own process.
 mod extents;
 
+mod library;
 mod native;
 
+mod layered;
 mod open;
+
+mod snapshots;
 
 pub mod child;
 

@@ -14,7 +14,7 @@ use crate::spawn;
 pub use crate::spawn::Contender;
 use crate::way::{self, Files, Medium, Way};
 use crate::workload::{self, Class, Guest, Workload};
-use crate::{composing, floors, native};
+use crate::{composing, floors, layered, native};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ fn runs(plan: &Plan) -> Result<Vec<Run<'_>>> {
             });
             let ways = ways.filter(|way| wanted(&plan.ways, way.name)).chain(asked);
             runs.extend(ways.map(|way| Run { workload, size, by: By::Way(way) }));
-            if !workload.is_cold() {
+            if !workload.is_cold() && !layered::has(workload.name) {
                 let contenders =
                     plan.contenders.iter().filter(|contender| wanted(&plan.ways, &contender.name));
                 runs.extend(contenders.map(|contender| Run { workload, size, by: By::Contender(contender) }));
@@ -114,7 +114,11 @@ fn runs(plan: &Plan) -> Result<Vec<Run<'_>>> {
 }
 
 fn can(way: &Way, workload: &Workload) -> bool {
-    !matches!(way.files, Files::Native(_)) || native::has(workload.name)
+    match way.files {
+        Files::Native(_) => native::has(workload.name),
+        Files::Library(keeper) => layered::has(workload.name) && layered::can_use(keeper),
+        Files::Store(..) | Files::Provider(..) | Files::Host(_) => !layered::has(workload.name),
+    }
 }
 
 impl By<'_> {
@@ -202,7 +206,7 @@ mod tests {
         for bad in [
             Plan { workloads: vec!["none".into()], ..plan() },
             Plan { ways: vec!["none".into()], ..plan() },
-            Plan { largest: 0, ..plan() },
+            Plan { largest: 0, ..directory.clone() },
         ] {
             assert!(runs(&bad).is_err());
         }

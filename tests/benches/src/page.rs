@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::lines::BYTES_MARK;
 use crate::plots::{self, Drawn};
 use crate::results::{Results, Row, Unit};
-use crate::table::number;
+use crate::table::{FEW_BYTES, number};
 use crate::targets;
 use crate::workload::{self, Workload};
 
@@ -110,8 +110,9 @@ fn table(text: &mut String, results: &Results, workload: &Workload, rows: &[&Row
     let measured = |way: &str| rows.iter().any(|row| row.way == way);
     let ways: Vec<&str> = results.ways(workload.name).into_iter().filter(|way| measured(way)).collect();
     let _ = write!(text, "\n| | {} |\n|---|{}\n", ways.join(" | "), "---|".repeat(ways.len()));
-    for (unit, shrink, suffix) in [(Unit::Us, 1.0, ""), (Unit::Bytes, 1e6, ", MB")] {
+    for unit in [Unit::Us, Unit::Bytes] {
         for name in results.operations(workload.name, unit) {
+            let (shrink, suffix) = scale(unit, rows.iter().copied().filter(|row| row.row == name));
             let cell = |way: &&str| {
                 let found = rows.iter().find(|row| row.way == **way && row.row == name);
                 found.and_then(|row| row.median()).map_or_else(String::new, |value| number(value / shrink))
@@ -123,6 +124,17 @@ fn table(text: &mut String, results: &Results, workload: &Workload, rows: &[&Row
             let name = name.trim_start_matches(BYTES_MARK);
             let _ = writeln!(text, "| {name}{suffix} | {} |", cells.join(" | "));
         }
+    }
+}
+
+/// Returns what the numbers of an operation are divided by, and the words behind its name.
+fn scale<'r>(unit: Unit, mut rows: impl Iterator<Item = &'r Row>) -> (f64, &'static str) {
+    match unit {
+        Unit::Us => (1.0, ""),
+        Unit::Bytes if rows.all(|row| row.median().is_some_and(|bytes| bytes < FEW_BYTES)) => {
+            (1.0, ", bytes")
+        }
+        Unit::Bytes => (1e6, ", MB"),
     }
 }
 
@@ -160,7 +172,7 @@ mod tests {
     fn the_page_has_every_number_and_plot() {
         let mut results = Results::new("tiny", 2);
         for (way, amount) in [("linked/memory", 1000), ("host/tmpfs", 4_100_000)] {
-            let lines = [("stat", amount), ("@instance, peak", 7_000_000)];
+            let lines = [("stat", amount), ("@instance, peak", 7_000_000), ("@a record", 700)];
             for (name, amount) in lines {
                 let line = Line { name: name.into(), count: 1, amount };
                 results.add("operations", 50, way, &line);
@@ -174,6 +186,7 @@ mod tests {
             "**50 files**",
             "| | linked/memory | host/tmpfs |\n|---|---|---|\n| stat | 1.0 | 4,100 |",
             "| instance, peak, MB | 7.0 | 7.0 |",
+            "| a record, bytes | 700 | 700 |",
             "| operations, 50 files | stat | linked 4100.0 x faster",
         ] {
             assert!(page.contains(expected), "{expected} is not in\n{page}");

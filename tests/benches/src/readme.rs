@@ -47,10 +47,16 @@ const ON_MEDIA: &[(&str, &str)] = &[
     ("host/disk", "host, disk"),
 ];
 
+const LIBRARY: &[(&str, &str)] = &[
+    ("library/memory", "memory"),
+    ("library/file/tmpfs", "file, tmpfs"),
+    ("library/file/disk", "file, disk"),
+];
+
 const RAW: &str = "operations";
 const PYTHON: &str = "python-operations";
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 5] = [
     Table {
         words: "raw WASI guest",
         columns: IN_MEMORY,
@@ -125,6 +131,22 @@ const TABLES: [Table; 4] = [
                 "python-wheel",
                 &["unzip, per module", "first import, compiles and keeps, per module"],
             ),
+        ],
+    },
+    Table {
+        words: "volumes as wholes",
+        columns: LIBRARY,
+        rows: &[
+            row("snapshot of a changed volume", "forks", &["snapshot of a changed volume"]),
+            row("fork of an unchanged one", "forks", &["fork of an unchanged volume"]),
+            row("diff of 10 changed files", "forks", &["diff of 10 changed files"]),
+            row(
+                "fork: one of the first / of the last",
+                "many-forks",
+                &["fork, of the first", "fork, of the last"],
+            ),
+            row("list of all", "many-forks", &["list of all"]),
+            row("stat, cold / warm", "layers", &["stat, cold", "stat, warm"]),
         ],
     },
 ];

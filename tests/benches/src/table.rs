@@ -7,6 +7,8 @@ use crate::results::{Results, Unit};
 use crate::targets::{self, Judged, PROVIDERS, SLOWEST_PROVIDER};
 use crate::workload::{self, Workload};
 
+/// Fewer bytes are shown as such.
+pub(crate) const FEW_BYTES: f64 = 1e4;
 const NAME_COLUMNS: usize = 38;
 
 /// Writes all results: floors, joining, a table for each workload and size, and the targets.
@@ -96,7 +98,13 @@ fn table(
             }
             let _ = write!(text, "{:<NAME_COLUMNS$}", row.trim_start_matches(BYTES_MARK));
             for (way, cell) in cells {
-                let cell = cell.map_or_else(|| "-".to_owned(), |cell| number(cell / shrink));
+                let cell = cell.map_or_else(
+                    || "-".to_owned(),
+                    |cell| match unit {
+                        Unit::Bytes if cell < FEW_BYTES => format!("{} B", number(cell)),
+                        _ => number(cell / shrink),
+                    },
+                );
                 let _ = write!(text, "{:>width$}", cell, width = column(way));
             }
             let of_row = |judged: &&Judged| {

@@ -26,6 +26,8 @@ pub enum Files {
     /// No guest: calls of the store's own library with the same bytes. Nothing on that store can be
     /// faster.
     Native(Keeper),
+    /// No guest: calls of this project's library for hosts.
+    Library(Keeper),
 }
 
 /// How a guest is joined with the file system.
@@ -39,6 +41,8 @@ pub enum Join {
     Lazy,
     /// At core level, with an audit log of all calls.
     Audited,
+    /// At core level, while the host takes a snapshot of the volume each 10 ms.
+    Snapshots,
 }
 
 /// A store of the host.
@@ -78,12 +82,12 @@ const fn way(name: &'static str, files: Files, medium: Medium) -> Way {
     Way { name, files, medium }
 }
 
-use Files::{Host, Native, Provider, Store};
-use Join::{Audited, Composed, Lazy, Linked};
+use Files::{Host, Library, Native, Provider, Store};
+use Join::{Audited, Composed, Lazy, Linked, Snapshots};
 use Medium::{Disk, Tmpfs};
 
 /// All ways.
-pub const ALL: [Way; 27] = [
+pub const ALL: [Way; 33] = [
     way("linked/memory", Store(Linked, Keeper::Memory), Tmpfs),
     way("composed/memory", Store(Composed, Keeper::Memory), Tmpfs),
     way("linked/file/tmpfs", Store(Linked, Keeper::File), Tmpfs),
@@ -96,6 +100,9 @@ pub const ALL: [Way; 27] = [
     way("composed/bucket", Store(Composed, Keeper::Bucket), Tmpfs),
     way("linked/lazy", Store(Lazy, Keeper::Memory), Tmpfs),
     way("linked/audited", Store(Audited, Keeper::Memory), Tmpfs),
+    way("linked/snapshots", Store(Snapshots, Keeper::Memory), Tmpfs),
+    way("linked/snapshots/file/tmpfs", Store(Snapshots, Keeper::File), Tmpfs),
+    way("linked/snapshots/file/disk", Store(Snapshots, Keeper::File), Disk),
     way("linked/inside", Provider(Link::Core, Inside::Memory, None), Tmpfs),
     // One mode for all, whatever the provider's own default is, so that they compare.
     way("linked/inside/memory", Provider(Link::Core, Inside::Memory, Some(Mode::Close)), Tmpfs),
@@ -112,6 +119,9 @@ pub const ALL: [Way; 27] = [
     way("native/file/disk", Native(Keeper::File), Disk),
     way("native/redb/tmpfs", Native(Keeper::Redb), Tmpfs),
     way("native/redb/disk", Native(Keeper::Redb), Disk),
+    way("library/memory", Library(Keeper::Memory), Tmpfs),
+    way("library/file/tmpfs", Library(Keeper::File), Tmpfs),
+    way("library/file/disk", Library(Keeper::File), Disk),
 ];
 
 /// Finds a way by its name.
@@ -128,7 +138,7 @@ mod tests {
         for (number, way) in ALL.iter().enumerate() {
             assert_eq!(ALL.iter().position(|other| other.name == way.name), Some(number), "{}", way.name);
             let on_files = match way.files {
-                Files::Store(_, keeper) | Files::Native(keeper) => {
+                Files::Store(_, keeper) | Files::Native(keeper) | Files::Library(keeper) => {
                     matches!(keeper, Keeper::Redb | Keeper::File)
                 }
                 Files::Host(_) => true,

@@ -53,7 +53,7 @@ fn programs_on_raw_wasi_run_in_all_their_ways() {
     // The operations that not every way has.
     let cases: [(&str, &[&str]); 6] = [
         ("instantiation", &[]),
-        ("operations", &[]),
+        ("operations", &["a snapshot, beside the guest"]),
         ("file", &[]),
         ("sparse", &["unlink"]),
         ("directory", &[]),
@@ -63,6 +63,17 @@ fn programs_on_raw_wasi_run_in_all_their_ways() {
         let results = measured(&["--workload", name]);
         check(&results, name, unlike);
     }
+}
+
+#[test]
+fn hosts_fork_and_compare_volumes() {
+    for name in ["forks", "many-forks", "layers", "library-forks"] {
+        let results = measured(&["--workload", name]);
+        check(&results, name, &[]);
+    }
+    let results = measured(&["--workload", "operations", "--way", "linked/snapshots"]);
+    let taken = results.median("operations", 50, "linked/snapshots", "a snapshot, beside the guest");
+    assert!(taken.is_some_and(|us| us > 0.0), "{results:#?}");
 }
 
 #[test]

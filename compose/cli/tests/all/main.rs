@@ -15,6 +15,7 @@ mod terminal;
 mod trust;
 mod volume;
 mod volume_beside;
+mod volume_stores;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -35,7 +35,7 @@ fn rows(bytes: u64) -> Vec<u64> {
 }
 
 /// All workloads.
-pub const ALL: [Workload; 12] = [
+pub const ALL: [Workload; 16] = [
     Workload {
         name: "instantiation",
         title: "instantiation of the Rust guest",
@@ -141,6 +141,54 @@ pub const ALL: [Workload; 12] = [
         numbers: cold,
         repeats: 1,
         ways: ways::COLD,
+    },
+    Workload {
+        name: "forks",
+        title: "volumes as wholes, by the host",
+        guest: Guest::Rust,
+        program: "nothing",
+        prepare: None,
+        size_of: SizeOf::Files,
+        sizes: [&[50], &[10, 10_000], &[10, 10_000, 1_000_000], &[10, 10_000, 1_000_000]],
+        numbers: one,
+        repeats: 1,
+        ways: ways::LIBRARY,
+    },
+    Workload {
+        name: "many-forks",
+        title: "many forks of one volume, by the host",
+        guest: Guest::Rust,
+        program: "nothing",
+        prepare: None,
+        size_of: SizeOf::Volumes,
+        sizes: [&[20], &[10_000], &[100_000], &[100_000]],
+        numbers: one,
+        repeats: 1,
+        ways: ways::LIBRARY_IN_MEMORY,
+    },
+    Workload {
+        name: "layers",
+        title: "look-ups through layers, by the host",
+        guest: Guest::Rust,
+        program: "nothing",
+        prepare: None,
+        size_of: SizeOf::Layers,
+        sizes: [&[2], &[0, 1, 16, 32], &[0, 1, 16, 32], &[0, 1, 16, 32]],
+        numbers: one,
+        repeats: 1,
+        ways: ways::LIBRARY,
+    },
+    Workload {
+        name: "library-forks",
+        title: "forks of the CPython library, of which each writes a file anew",
+        guest: Guest::Python,
+        program: "nothing",
+        prepare: None,
+        size_of: SizeOf::Volumes,
+        sizes: [&[5], &[1_000], &[1_000], &[1_000]],
+        numbers: one,
+        repeats: 1,
+        ways: ways::LIBRARY_IN_MEMORY,
     },
     Workload {
         name: "python-file",

@@ -53,6 +53,10 @@ pub enum SizeOf {
     Files,
     /// Modules of a wheel.
     Modules,
+    /// Volumes of a store.
+    Volumes,
+    /// Layers below the top one.
+    Layers,
     /// Nothing: the program has one size.
     Nothing,
 }
@@ -132,6 +136,8 @@ impl Workload {
             SizeOf::Bytes => bytes_text(size),
             SizeOf::Files => format!("{} files", count_text(size)),
             SizeOf::Modules => format!("{} modules", count_text(size)),
+            SizeOf::Volumes => format!("{} volumes", count_text(size)),
+            SizeOf::Layers => format!("{} layers below", count_text(size)),
             SizeOf::Nothing => String::new(),
         }
     }

@@ -11,6 +11,8 @@ pub(super) const OPERATIONS: &[&str] = &[
     "linked/lazy",
     "linked/inside",
     "linked/audited",
+    "linked/snapshots",
+    "linked/snapshots/file/tmpfs",
     "host/tmpfs",
     "host-default/tmpfs",
     // Beside their stores in the host, of which the first are above.
@@ -65,6 +67,12 @@ pub(super) const PYTHON: &[&str] = &[
     "host/tmpfs",
     "host/disk",
 ];
+
+/// Without a guest, by the library for hosts.
+pub(super) const LIBRARY: &[&str] = &["library/memory", "library/file/tmpfs", "library/file/disk"];
+
+/// The same without the disk, which would sync for each of many volumes.
+pub(super) const LIBRARY_IN_MEMORY: &[&str] = &["library/memory", "library/file/tmpfs"];
 
 /// What keeps files when the process ends, on a disk.
 pub(super) const COLD: &[&str] = &["linked/file/disk", "linked/redb/disk", "host/disk"];

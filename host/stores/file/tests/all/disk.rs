@@ -54,6 +54,8 @@ pub(crate) struct Disk {
     /// Calls that change something until the power goes.
     pub(crate) calls_left: Option<u64>,
     pub(crate) calls: u64,
+    /// Syncs so far, of files and of names.
+    pub(crate) syncs: u64,
     /// Calls of this kind fail with this kind of error.
     pub(crate) fail: Option<(&'static str, IoKind)>,
     /// Calls that may need room so far: creations, writes, cuts and syncs.
@@ -245,6 +247,7 @@ impl Disk {
             return Err(IoError::new(error, "this call fails"));
         }
         self.calls += 1;
+        self.syncs += u64::from(kind == "sync");
         self.keep_cut();
         match &mut self.calls_left {
             None => Ok(true),

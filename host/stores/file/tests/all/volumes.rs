@@ -1,7 +1,9 @@
 //! Volumes of the engine in one store, each with an opener of its own.
 
 use crate::disk::{Disk, SimDirectory, taking_turns};
+use kvfs::volumes::{Taken, fork};
 use kvfs::{Access, At, Clock, Error, Follow, OpenFlags, Timestamp, Volume};
+use kvfs_contract::{Durability, KvStore, Mutation};
 use kvfs_file_store::{FileStore, Options};
 use kvfs_store_rig::Handle;
 
@@ -22,7 +24,10 @@ impl Clock for Noon {
 }
 
 fn volume(directory: &SimDirectory, name: &str) -> Volume {
-    let store = FileStore::open_with(directory.clone(), OPTIONS).unwrap();
+    volume_in(FileStore::open_with(directory.clone(), OPTIONS).unwrap(), name)
+}
+
+fn volume_in(store: FileStore<SimDirectory>, name: &str) -> Volume {
     let options = kvfs::Options { volume: name.into(), ..kvfs::Options::default() };
     Volume::open(Box::new(store), Box::new(Noon), options).unwrap()
 }
@@ -111,4 +116,40 @@ fn of_two_openers_of_one_volume_the_newer_has_it() {
     newer.sync_all().unwrap();
     let mut third = volume(&SimDirectory::new(directory.disk(|disk| disk.after_kill())), "one");
     assert_eq!((size(&mut third, "a"), size(&mut third, "b")), (16, 7));
+}
+
+/// A snapshot waits for the disk as often as one durable apply of one value does, whatever was written.
+#[test]
+fn a_snapshot_is_one_durable_apply() {
+    for files in [1, 300] {
+        let directory = SimDirectory::new(Disk::default());
+        // Full segments would be synced beside it, and garbage freed.
+        let open = || FileStore::open_with(directory.clone(), Options::DEFAULT).unwrap();
+        let mut writer = volume_in(open(), "main");
+        let mut syncs_of = |number: usize, act: &dyn Fn(&mut FileStore<SimDirectory>)| {
+            for file in 0..files {
+                write(&mut writer, &format!("file {number} {file}"), &[1; 100]).unwrap();
+            }
+            let mut store = open();
+            let before = directory.disk(|disk| disk.syncs);
+            act(&mut store);
+            directory.disk(|disk| disk.syncs) - before
+        };
+        let apply = syncs_of(0, &|store| {
+            let put = Mutation::Put { key: b"\xffkey".as_slice(), value: b"value".as_slice() };
+            store.apply(&[], &[put], Durability::Durable).unwrap();
+        });
+        let snapshots: Vec<u64> = (1..4)
+            .map(|number| {
+                syncs_of(number, &|store| {
+                    fork(store, &mut Noon, "main", &format!("s{number}"), Taken::ReadOnly).unwrap();
+                })
+            })
+            .collect();
+        println!("{files} files: {apply} syncs of an apply, {snapshots:?} of snapshots");
+        assert!(
+            apply > 0 && snapshots.iter().all(|syncs| *syncs == apply),
+            "{snapshots:?}, an apply {apply}"
+        );
+    }
 }
