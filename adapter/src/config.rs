@@ -31,6 +31,9 @@ pub(crate) struct Config {
     limits: Vec<VolumeLimits>,
     /// The ceilings in the cache, with the number of the volume.
     caches: Vec<(usize, CacheLimits)>,
+    /// The most snapshots and forks that the guest may have of each volume.
+    #[cfg(feature = "volume-control")]
+    pub(crate) max_own_volumes: u32,
     /// The audit log; `None` if there is none.
     #[cfg(feature = "audit")]
     pub(crate) audit: Option<Settings>,
@@ -109,6 +112,8 @@ fn read() -> Result<Config> {
                 let read = config.limits(limits);
                 read.ok_or(Error::Format("the limits of a volume cannot be read"))?;
             }
+            #[cfg(feature = "volume-control")]
+            Some(("volume-control", number)) => config.max_own_volumes = limit(number)?,
             #[cfg(not(feature = "audit"))]
             Some(("audit", _)) => {
                 let why = "the configuration asks for an audit log, which this adapter cannot keep";

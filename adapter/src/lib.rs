@@ -50,6 +50,8 @@ mod calls;
 
 // The other exports.
 mod bridge;
+#[cfg(feature = "volume-control")]
+mod control;
 #[cfg(not(feature = "host-mounts"))]
 mod direct;
 mod preopens;

@@ -124,6 +124,10 @@ pub const MAX_OWN_NAME_BYTES: usize = 64;
 /// Most snapshots and forks that a guest may be allowed for each volume. They are listed at once.
 pub const MAX_OWN_VOLUMES: u32 = 1024;
 
+/// Most bytes of memory, about, that a comparison takes which a guest asks for: as much as the cache
+/// may hold. Some 170,000 changed files with short paths, 14,000 with the longest.
+pub const MAX_OWN_DIFF_BYTES: u64 = 64 << 20;
+
 /// Layers that the snapshots and forks of a volume may stand on together, beyond one for each that it
 /// may have. A guest that writes and snapshots in turn so keeps a bounded multiple of its quota.
 pub const MORE_OWN_LAYERS: u32 = 128;

@@ -18,7 +18,12 @@ thread_local! {
 /// Masks the secrets of a volume from now on, whatever mount a path leads through.
 pub(crate) fn mask(volume: &Volume, config: &Config) {
     if config.audit.is_some() {
-        MASKS.with_borrow_mut(|masks| masks.extend(volume.settings().scrubbing));
+        // A volume that a guest restores is opened many times.
+        let is_new = |masks: &Vec<Scrubbing>, scrubbing: &Scrubbing| !masks.contains(scrubbing);
+        MASKS.with_borrow_mut(|masks| {
+            let found = volume.settings().scrubbing.filter(|scrubbing| is_new(masks, scrubbing));
+            masks.extend(found);
+        });
     }
 }
 

@@ -47,8 +47,12 @@ pub(crate) use masks::{mask, text};
 pub(crate) use none::{
     Flow, Listed, Opened, drop_failed, failure, finish, mask, refusal, settle, store, text,
 };
+#[cfg(all(not(feature = "audit"), feature = "volume-control"))]
+pub(crate) use none::{control, refusal_of_control};
 #[cfg(feature = "audit")]
 pub(crate) use seen::{Flow, Listed, Opened};
+#[cfg(all(feature = "audit", feature = "volume-control"))]
+pub(crate) use seen::{control, refusal_of_control};
 #[cfg(feature = "audit")]
 pub(crate) use store::store;
 pub(crate) use told::Told;

@@ -79,6 +79,16 @@ pub(crate) fn text(_line: &mut Line<'_>, _key: &str, _text: &str) {}
 
 pub(crate) fn mask(_: &Volume, _: &Config) {}
 
+/// See `seen.rs`.
+#[cfg(feature = "volume-control")]
+pub(crate) fn control(_op: (&'static str, bool), _of: (&str, &str), _result: &'static str) {}
+
+/// See `seen.rs`.
+#[cfg(feature = "volume-control")]
+pub(crate) fn refusal_of_control() -> Option<Error> {
+    None
+}
+
 pub(crate) fn drop_failed(_: &Error) {}
 
 pub(crate) fn settle() {}

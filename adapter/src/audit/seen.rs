@@ -200,3 +200,29 @@ fn result_of<T>(outcome: &Result<T, ErrorCode>) -> &'static str {
         Err(code) => code.name(),
     }
 }
+
+/// Writes an event of a call about a volume as a whole: the path of its mount, and the name of one of
+/// its own if the call has one.
+#[cfg(feature = "volume-control")]
+#[inline(never)]
+pub(crate) fn control(
+    (op, is_change): (&'static str, bool),
+    (mount, name): (&str, &str),
+    result: &'static str,
+) {
+    if !start() {
+        return;
+    }
+    tell(op, is_change, result, &mut |line: &mut Line<'_>| {
+        masks::text(line, "path", mount);
+        if !name.is_empty() {
+            masks::text(line, "name", name);
+        }
+    });
+}
+
+/// Returns why no change of a volume as a whole may be made now.
+#[cfg(feature = "volume-control")]
+pub(crate) fn refusal_of_control() -> Option<kvfs::Error> {
+    if start() { super::active::refusal() } else { None }
+}

@@ -17,6 +17,8 @@ pub enum OwnError {
     Name,
     /// The volume has as many of its own as it may have, or they stand on too many layers.
     TooMany,
+    /// More differs than a comparison has memory for.
+    TooDifferent,
     /// Something other than the root directory is open in the volume.
     Open,
     /// The file system failed: [`Error::NoEntry`] and [`Error::Exist`] are about the volume's own,
@@ -38,6 +40,7 @@ impl fmt::Display for OwnError {
             Self::HasRules => "the volume is mounted with rules on paths",
             Self::Name => "a name has 1 to 64 letters, digits, dots, underscores and hyphens",
             Self::TooMany => "the volume has as many snapshots and forks as it may have; remove some",
+            Self::TooDifferent => "more differs than can be compared at once; compare more often",
             Self::Open => "files, streams or directories are open in the volume; close them",
             Self::Failed(error) => return error.fmt(f),
         })

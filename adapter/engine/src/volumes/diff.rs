@@ -83,6 +83,22 @@ pub fn diff(
     second: &str,
     image: Option<&Image>,
 ) -> Result<Vec<Difference>> {
+    // Nothing holds so much: the bound is never met.
+    Ok(diff_within(store, first, second, image, u64::MAX)?.unwrap_or_default())
+}
+
+/// As [`diff`], in about `max_bytes` of memory; `None` if it takes more. A directory that was not
+/// changed and lies on the way to a change is read up to its name before the bound is looked at.
+///
+/// # Errors
+/// As there.
+pub(crate) fn diff_within(
+    store: &mut dyn KvStore,
+    first: &str,
+    second: &str,
+    image: Option<&Image>,
+    max_bytes: u64,
+) -> Result<Option<Vec<Difference>>> {
     let mut work = Work {
         first: View::new(store, first, image)?,
         second: View::new(store, second, image)?,
@@ -91,11 +107,43 @@ pub fn diff(
         inodes: BTreeSet::new(),
         extents: BTreeMap::new(),
         found: Vec::new(),
+        room: Room { max_bytes, used_bytes: 0 },
     };
-    work.collect(store, image)?;
-    work.compare(store)?;
+    let compared = work.collect(store, image).and_then(|()| work.compare(store));
+    if work.room.is_full() {
+        return Ok(None);
+    }
+    compared?;
     work.found.sort();
-    Ok(work.found)
+    Ok(Some(work.found))
+}
+
+/// How much memory a comparison may take, and has taken, about.
+struct Room {
+    max_bytes: u64,
+    used_bytes: u64,
+}
+
+/// Bytes that a key or a path takes beside its text, about: several tables have it.
+const ENTRY_BYTES: u64 = 128;
+
+/// Bytes that the number of an extent takes, about.
+const EXTENT_BYTES: u64 = 16;
+
+impl Room {
+    fn is_full(&self) -> bool {
+        self.used_bytes > self.max_bytes
+    }
+
+    /// Notes a key or a path that is kept. Fails if it does not fit, with an error that nobody sees.
+    fn take(&mut self, text: &str) -> Result<()> {
+        self.take_bytes(ENTRY_BYTES.saturating_add(text.len() as u64))
+    }
+
+    fn take_bytes(&mut self, bytes: u64) -> Result<()> {
+        self.used_bytes = self.used_bytes.saturating_add(bytes);
+        if self.is_full() { Err(crate::Error::Overflow) } else { Ok(()) }
+    }
 }
 
 struct Work {
@@ -110,6 +158,7 @@ struct Work {
     /// Extents in them.
     extents: BTreeMap<InodeNo, BTreeSet<u64>>,
     found: Vec<Difference>,
+    room: Room,
 }
 
 /// What was told of by a name.
@@ -180,20 +229,25 @@ impl Work {
             // Both began with it.
             self.same_below = image.clone().superblock()?.next_inode;
         }
-        let Self { first, second, names, inodes, extents, .. } = self;
+        let Self { first, second, names, inodes, extents, room, .. } = self;
         let mut note = |inner: &[u8]| {
             let Some((tag, rest)) = inner.split_first() else { return Ok(()) };
             let Some((ino, rest)) = rest.split_first_chunk::<8>() else { return Ok(()) };
             let ino = InodeNo(u64::from_be_bytes(*ino));
             match *tag {
-                tag::INODE => drop(inodes.insert(ino)),
+                tag::INODE => {
+                    room.take("")?;
+                    inodes.insert(ino);
+                }
                 tag::DENTRY => {
                     if let Ok(name) = std::str::from_utf8(rest) {
+                        room.take(name)?;
                         names.insert((ino, name.to_owned()));
                     }
                 }
                 tag::EXTENT => {
                     if let Some(index) = rest.first_chunk::<8>() {
+                        room.take_bytes(EXTENT_BYTES)?;
                         extents.entry(ino).or_default().insert(u64::from_be_bytes(*index));
                     }
                 }
@@ -241,17 +295,25 @@ impl Work {
         let mut gone_by_path = Gone::default();
         for name in gone {
             let path = paths_before.of_name(store, &mut self.first, &paths, name.dir, &name.name)?;
+            self.take_path(&path, &mut paths_before)?;
             gone_by_path.insert(path, name.entry);
         }
         let mut told = Told::default();
         for name in come {
             let path = paths.of_name(store, &mut self.second, &paths_before, name.dir, &name.name)?;
+            self.take_path(&path, &mut paths)?;
             self.compare_name(store, path, name.entry, &mut gone_by_path, &mut told)?;
         }
         for (path, entry) in gone_by_path.by_path {
             self.found.push(Difference { path, kind: entry.kind, change: Changed::Removed });
         }
         self.compare_inodes(store, &directories, kept, &told, (&mut paths, &paths_before))
+    }
+
+    /// Notes the memory of a path, and that of the paths of directories that were found for it.
+    fn take_path(&mut self, path: &str, paths: &mut Paths) -> Result<()> {
+        self.room.take_bytes(paths.take_new_bytes())?;
+        self.room.take(path)
     }
 
     /// Compares a name of the second volume with what the first one has under this path, or elsewhere.
@@ -320,6 +382,7 @@ impl Work {
             if *kind == Kind::Directory {
                 let path = paths.of_directory(store, &mut self.second, beside, *ino)?;
                 let path = if path.is_empty() { "/".to_owned() } else { path };
+                self.take_path(&path, paths)?;
                 if !told.paths.contains(&path) {
                     self.found.push(Difference { path, kind: *kind, change: Changed::Modified(*what) });
                 }
@@ -328,11 +391,13 @@ impl Work {
             // Of those without all their names, all are found below.
             for (dir, name) in kept.get(ino).into_iter().flatten().filter(|_| !unnamed.contains_key(ino)) {
                 let path = paths.of_name(store, &mut self.second, beside, *dir, name)?;
+                self.take_path(&path, paths)?;
                 self.found.push(Difference { path, kind: *kind, change: Changed::Modified(*what) });
             }
         }
         for (dir, name, ino) in self.names_of(store, unnamed)? {
             let path = paths.of_name(store, &mut self.second, beside, dir, &name)?;
+            self.take_path(&path, paths)?;
             let Some((kind, what)) = changed.get(&ino).filter(|_| !told.paths.contains(&path)) else {
                 continue;
             };

@@ -70,6 +70,7 @@ mod merging;
 
 pub(crate) use by::Writer;
 pub use check::{LayersReport, check_layers};
+pub(crate) use diff::diff_within;
 pub use diff::{Changed, Difference, What, diff};
 pub(crate) use fork::fork_by;
 pub use fork::{Taken, fork};

@@ -14,12 +14,20 @@ pub(super) struct Paths {
     known: BTreeMap<InodeNo, String>,
     /// Directories in directories, by their names there.
     named: BTreeMap<InodeNo, (InodeNo, String)>,
+    /// Bytes of both since they were asked for.
+    new_bytes: u64,
 }
 
 impl Paths {
     /// Notes the name of a directory.
     pub(super) fn note(&mut self, parent: InodeNo, name: &str, dir: InodeNo) {
+        self.new_bytes = self.new_bytes.saturating_add(name.len() as u64);
         self.named.insert(dir, (parent, name.to_owned()));
+    }
+
+    /// Returns how many bytes of names and paths are kept more than when this was asked last.
+    pub(super) fn take_new_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.new_bytes)
     }
 
     /// Returns the path of a name in a directory. `beside` has paths of a volume in which most
@@ -70,6 +78,7 @@ impl Paths {
         let mut path = start;
         for (at, name) in way.into_iter().rev() {
             path = format!("{path}/{name}");
+            self.new_bytes = self.new_bytes.saturating_add(path.len() as u64);
             self.known.insert(at, path.clone());
         }
         Ok(path)

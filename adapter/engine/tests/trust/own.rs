@@ -410,6 +410,41 @@ fn a_snapshot_costs_a_few_calls_whatever_the_store_holds() {
     assert!(costs[0].0 <= 6 && costs[0].1 == 0 && costs[0].2 == 1, "{costs:?}");
 }
 
+/// A guest may have the longest paths, and as many files as it likes.
+#[test]
+fn a_comparison_of_too_much_is_refused_before_it_takes_the_memory() {
+    let store = TestStore::new(LARGE);
+    let mut mounts = mounts(&store);
+    let deep = |volume: &mut kvfs::Volume| {
+        let mut dir = volume.root().unwrap();
+        for number in 0..15 {
+            let name = format!("{number:0>250}");
+            let _ = volume.create_directory_at(&dir, &name);
+            let inner = volume
+                .open_at(&dir, &name, Follow::No, kvfs::OpenFlags::default(), kvfs::Access::default())
+                .unwrap();
+            volume.close(std::mem::replace(&mut dir, inner)).unwrap();
+        }
+        dir
+    };
+    own::snapshot(&mut mounts, "/", "before", 9).unwrap();
+    for (files, is_too_much) in [(0..10_000, false), (10_000..16_000, true)] {
+        let volume = mounts.volume(MountNo(0)).unwrap();
+        let dir = deep(volume);
+        for number in files.clone() {
+            write(volume, &dir, &format!("{number:0>250}"), b"x");
+        }
+        volume.close(dir).unwrap();
+        let found = own::diff(&mut mounts, "/", "before").map(|found| found.len());
+        assert_eq!(found, if is_too_much { Err(OwnError::TooDifferent) } else { Ok(files.len() + 15) });
+    }
+    // The way out.
+    own::snapshot(&mut mounts, "/", "now", 9).unwrap();
+    assert_eq!(own::diff(&mut mounts, "/", "now"), Ok(Vec::new()));
+    own::restore(&mut mounts, "/", "before").unwrap();
+    assert_eq!(own::diff(&mut mounts, "/", "before"), Ok(Vec::new()));
+}
+
 /// A store that is full: nothing is lost, and a restore to an emptier snapshot works.
 #[test]
 fn a_guest_of_a_full_store_can_restore_a_snapshot() {
