@@ -1,5 +1,5 @@
-//! Programs without a guest that use volumes as wholes: forks, snapshots, differences, and reading
-//! through layers. They call the host's own library, as an embedder does.
+//! Programs without a guest that use volumes as wholes: forks, snapshots, differences, merges, and
+//! reading through layers. They call the host's own library, as an embedder does.
 
 use std::fs;
 use std::hint::black_box;
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use kvfs::volumes::{self, Doing, Outcome};
 use kvfs::{Access, At, Follow, Mode, OpenFlags, Options, Volume};
 use kvfs_host::{EngineStore, FileStore, MemoryStore, SyncStore, SystemClock, Volumes};
 
@@ -23,6 +24,10 @@ const TIMES: u64 = 200;
 const KEPT: u64 = 10;
 /// Changes of which a difference consists.
 const CHANGES: u64 = 10;
+/// Files of which a merge consists.
+const MERGED: u64 = 100;
+/// Merges that a mean is of.
+const MERGES: u64 = 10;
 /// Files that are looked up through layers.
 const LOOKED_UP: u64 = 500;
 /// Forks at the beginning and the end of many that are compared.
@@ -169,6 +174,42 @@ impl<S: SyncStore + Clone + 'static> Program<S> {
             ensure!(found.len() as u64 == CHANGES, "a diff found {found:?}");
         }
         self.line("diff of 10 changed files", CHANGES, start.elapsed());
+        self.merges(&last, files)
+    }
+
+    /// Merges of forks of volume `base` into another fork of it.
+    fn merges(&mut self, base: &str, files: u64) -> Result<()> {
+        self.volumes.fork(base, "merged")?;
+        let mut spent = Duration::ZERO;
+        for number in 0..MERGES {
+            self.volumes.fork("merged", "changing")?;
+            let mut fork = self.open("changing", Mode::Lazy)?;
+            for file in 0..MERGED {
+                // Files that a small tree does not have are new ones of its directory.
+                write(&mut fork, &path(file * files.max(MERGED) / MERGED), &number.to_be_bytes())?;
+            }
+            fork.sync_all()?;
+            drop(fork);
+            let mut store = EngineStore(self.store.clone());
+            let start = Instant::now();
+            let done = volumes::merge(
+                &mut store,
+                &mut SystemClock,
+                "changing",
+                "merged",
+                None,
+                Doing::Merge,
+                &mut |_| None,
+            )?;
+            spent += start.elapsed();
+            let Outcome::Merged(merged) = done else { bail!("a merge found conflicts: {done:?}") };
+            // The directory of new files is changed too.
+            let count = merged.added + merged.changed;
+            ensure!((MERGED..=MERGED + 1).contains(&count), "a merge did {merged:?}");
+            self.volumes.remove("changing")?;
+            self.volumes.collect(10_000)?;
+        }
+        self.line("merge of 100 changed files", MERGES, spent);
         Ok(())
     }
 
@@ -282,7 +323,7 @@ mod tests {
 
     #[test]
     fn programs_measure_what_their_workloads_say() {
-        for (workload, size, lines) in [("forks", 50, 5), ("many-forks", 20, 3), ("layers", 32, 2)] {
+        for (workload, size, lines) in [("forks", 50, 6), ("many-forks", 20, 3), ("layers", 32, 2)] {
             let dir = tempfile::tempdir().unwrap();
             for keeper in [Keeper::Memory, Keeper::File] {
                 let found = run(workload, size, keeper, dir.path(), None).unwrap();

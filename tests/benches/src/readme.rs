@@ -140,6 +140,7 @@ const TABLES: [Table; 5] = [
             row("snapshot of a changed volume", "forks", &["snapshot of a changed volume"]),
             row("fork of an unchanged one", "forks", &["fork of an unchanged volume"]),
             row("diff of 10 changed files", "forks", &["diff of 10 changed files"]),
+            row("merge of 100 changed files", "forks", &["merge of 100 changed files"]),
             row(
                 "fork: one of the first / of the last",
                 "many-forks",
