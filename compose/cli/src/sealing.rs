@@ -4,7 +4,7 @@ use crate::files::read_secret;
 use crate::terminal::{warn, warn_with};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use kvfs_host::{AnyStore, Damage, OpenError, OpenOptions, RepairCopy, StoreAccess, UserKey};
+use kvfs_host::{AnyStore, Damage, LayerCache, OpenError, OpenOptions, RepairCopy, StoreAccess, UserKey};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -41,15 +41,20 @@ impl KeyArgs {
     }
 
     /// Opens a store for a guest, alone or together with others if `access` says so. With `create`,
-    /// makes what is missing at a server.
+    /// makes what is missing at a server. With `layer_cache`, keeps there what frozen layers hold.
     pub(crate) fn open_for_guest(
         &self,
         url: &str,
         access: Option<StoreAccess>,
         create: bool,
+        layer_cache: Option<&LayerCache>,
     ) -> Result<AnyStore> {
         self.refuse_useless(url)?;
-        self.open_as(url, |options| access.into_iter().fold(options, OpenOptions::access).create(create))
+        let key = self.key()?;
+        let options = OpenOptions::new().accept_loss(self.accept_loss).create(create);
+        let options = access.into_iter().fold(options, OpenOptions::access);
+        let options = key.iter().fold(options, OpenOptions::key);
+        Ok(layer_cache.into_iter().fold(options, OpenOptions::layer_cache).open(url)?)
     }
 
     /// Opens a store, with the key if there is one.
@@ -110,6 +115,12 @@ impl KeyArgs {
     /// Values that do not open are empty.
     pub(crate) fn open_to_check(&self, url: &str) -> Result<AnyStore> {
         self.open_as(url, |options| options.read_only(true).salvage(true))
+    }
+
+    /// Opens a store to read files of it, for reading only, with the key if there is one.
+    pub(crate) fn open_read_only(&self, url: &str) -> Result<AnyStore> {
+        self.refuse_useless(url)?;
+        self.open_as(url, |options| options.read_only(true))
     }
 
     /// Opens a store to repair a volume of it, with the key if there is one. Values that do not

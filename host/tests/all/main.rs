@@ -7,6 +7,7 @@ mod broken;
 mod distant;
 mod ends;
 mod files;
+mod layer_cached;
 mod linker;
 mod mark_crashes;
 mod marks;

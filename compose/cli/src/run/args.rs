@@ -1,6 +1,7 @@
 //! The arguments of `kvfs run`.
 
 use super::bounds::Bounds;
+use super::layer_cache::LayerCacheArgs;
 use crate::composition::CompositionArgs;
 use crate::parse::parse_directory;
 use crate::sealing::KeyArgs;
@@ -40,6 +41,8 @@ pub(crate) struct RunArgs {
     /// and 1 MiB wait, and only another program that opens the same volume ends this guest's changes.
     #[arg(long, value_name = "alone|together", value_parser = parse_access)]
     pub(super) store_access: Option<StoreAccess>,
+    #[command(flatten)]
+    pub(super) layer_cache: LayerCacheArgs,
     /// Runs the guest on a fork of this volume, which takes the place of the volume that it mounts.
     ///
     /// The volume itself stays as it is. The fork is removed when the guest has ended, unless --keep
@@ -50,6 +53,13 @@ pub(crate) struct RunArgs {
     /// Keeps the fork as a volume of this name.
     #[arg(long, value_name = "NAME", requires = "fork_of")]
     pub(super) keep: Option<String>,
+    /// Merges the fork into the volume when the guest has ended well, and removes it then.
+    ///
+    /// A guest that fails is not merged. Where the volume has changed meanwhile in a way that does not go
+    /// with the guest's changes, nothing is merged, the conflicts are told, and the exit code is 1. In
+    /// both cases the fork stays, under the name that is told or that of --keep.
+    #[arg(long, requires = "fork_of", conflicts_with = "discard")]
+    pub(super) merge: bool,
     /// Removes the fork when the guest has ended, as is done without --keep too.
     #[arg(long, requires = "fork_of", conflicts_with = "keep")]
     discard: bool,

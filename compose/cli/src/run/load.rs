@@ -8,7 +8,9 @@ use crate::files::read;
 use crate::mounted::{MountedDirectory, MountedVolume};
 use crate::runtime::plain;
 use anyhow::{Context, Result, bail};
-use kvfs_compose::{ComposeError, Provider, fixed_mounts, keeps_audit_log, may_be_same, recompose};
+use kvfs_compose::{
+    ComposeError, Provider, fixed_mounts, fixed_volume_control, keeps_audit_log, may_be_same, recompose,
+};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use wasmtime::component::Component;
@@ -22,6 +24,8 @@ pub(super) struct Loaded {
     pub(super) provider: Option<Provider>,
     /// True if it keeps an audit log beside its volumes.
     pub(super) audit: bool,
+    /// True if the guest may make snapshots and forks of its volumes.
+    pub(super) controls: bool,
 }
 
 /// Reads a guest, composes it (again from its parts if it is composed already), and compiles it.
@@ -75,8 +79,9 @@ pub(super) fn load(args: &RunArgs) -> Result<Loaded> {
     // Mounts are not read from a guest that is run as it is: it may state any.
     let mounts = if as_it_is { Vec::new() } else { fixed_mounts(composed.as_deref().unwrap_or(&input)) };
     let audit = !as_it_is && keeps_audit_log(composed.as_deref().unwrap_or(&input));
+    let controls = !as_it_is && fixed_volume_control(composed.as_deref().unwrap_or(&input)).is_some();
     let (volumes, directories) = (MountedVolume::all(&mounts)?, MountedDirectory::all(&mounts));
-    Ok(Loaded { component: compiled?, volumes, directories, provider, audit })
+    Ok(Loaded { component: compiled?, volumes, directories, provider, audit, controls })
 }
 
 /// A thread that composes a result again from its parts: what a file says of itself is not trusted.

@@ -6,6 +6,7 @@ mod bounds;
 mod call;
 mod engine;
 mod forked;
+mod layer_cache;
 mod load;
 
 use crate::interrupt;
@@ -26,7 +27,7 @@ use wasmtime::component::Component;
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let guest = args.guest().display().to_string();
-    let Loaded { component, volumes, directories, provider, audit } =
+    let Loaded { component, volumes, directories, provider, audit, controls } =
         load(args).with_context(|| guest.clone())?;
     if let Some(Provider::File { path, .. }) = &provider {
         let path = path.as_deref().unwrap_or(DEFAULT_FILE_PATH);
@@ -51,6 +52,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         Some(path) => Some(audit_file(path, audit, &component).with_context(|| guest.clone())?),
         None => None,
     };
+    if controls && args.fork_of.is_some() {
+        bail!(
+            "{guest}: it may make snapshots and forks, which would be named after the volume whose place the fork \
+             takes; make the fork with `kvfs volume fork`, and compose the guest to mount it"
+        );
+    }
     if !imports(&component, "kvfs:store/kv-store@") {
         if args.key.is_given() {
             bail!(
@@ -63,7 +70,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         args.key.warn_if_unused(&guest);
     }
     interrupt::end_in_order()?;
-    let kv = args.key.open_for_guest(&args.store, args.store_access, args.create)?;
+    let layer_cache = args.layer_cache.open()?;
+    let kv = args.key.open_for_guest(&args.store, args.store_access, args.create, layer_cache.as_ref())?;
     let fork = Fork::make(args, &volumes, &kv).with_context(|| guest.clone())?;
     let view = fork.as_ref().map(|fork| fork.view(kv.clone())).transpose()?;
     for volume in &volumes {
@@ -84,11 +92,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         let guest = std::thread::Builder::new().stack_size(stack_bytes).spawn_scoped(scope, call)?;
         guest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    if let Some(fork) = fork {
-        fork.end();
-    }
+    let succeeded = matches!(&result, Ok(code) if *code == ExitCode::SUCCESS);
+    let is_done = fork.is_none_or(|fork| fork.end(&args.store, succeeded));
     // However the guest ended: what the store has acknowledged must not be lost with this process.
     let closed = kv.close().with_context(|| format!("{}: cannot make the data durable", args.store));
+    args.layer_cache.end(layer_cache.as_ref());
     let code = result.with_context(|| guest)?;
     closed?;
     if let Some(why) = kv.mark_trouble() {
@@ -98,7 +106,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             one_line(&why)
         ));
     }
-    Ok(code)
+    // A guest that failed has a code of its own.
+    Ok(if succeeded && !is_done { ExitCode::FAILURE } else { code })
 }
 
 /// Returns whether a mount or the provider of a component uses a directory of this name.

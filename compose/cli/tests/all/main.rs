@@ -2,9 +2,12 @@
 
 mod audit;
 mod check_store;
+mod control;
 mod diff;
+mod files;
 mod fsck;
 mod fsck_store;
+mod layer_cache;
 mod manual;
 mod patch;
 mod sealed;
@@ -15,6 +18,7 @@ mod terminal;
 mod trust;
 mod volume;
 mod volume_beside;
+mod volume_merge;
 mod volume_stores;
 
 use std::path::Path;
@@ -115,7 +119,7 @@ fn bad_input_is_one_line_that_says_what_to_do_and_changes_nothing() {
         (&["run", "--mode", "lazy", "done.wasm"], "already composed"),
         (
             &["run", "--volume", "v", "done.wasm"],
-            "run it without --link, --mode, --volume, --mount, --audit, --share, ",
+            "run it without --link, --mode, --volume, --mount, --audit, --allow-volume-control, --share, ",
         ),
         (&["run", "--mount", "/=kv", "done.wasm"], "already composed"),
         (&["run", "--cache-size", "8M", "done.wasm"], "already composed"),

@@ -27,7 +27,7 @@ pub(crate) fn store_with_files(path: &Path) {
 }
 
 /// Writes a key that only its owner may read.
-fn write_key(path: &Path, byte: u8) {
+pub(super) fn write_key(path: &Path, byte: u8) {
     std::fs::write(path, [byte; 32]).unwrap();
     #[cfg(unix)]
     {

@@ -133,7 +133,7 @@ fn a_writer_and_tools_with_views_between_match_the_reference() {
     let hits = std::sync::atomic::AtomicU64::new(0);
     let check = |setup: &Setup, ops: &[Op]| -> Check {
         // Some of the caches hold everything, others nearly nothing.
-        let memory_bytes = if ops.len() % 2 == 0 { 4 << 20 } else { 8 << 10 };
+        let memory_bytes = if ops.len().is_multiple_of(2) { 4 << 20 } else { 8 << 10 };
         let cache = run(setup, ops, memory_bytes, None)?;
         hits.fetch_add(cache.counts().hits, std::sync::atomic::Ordering::Relaxed);
         Ok(())

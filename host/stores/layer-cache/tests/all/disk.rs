@@ -70,6 +70,9 @@ fn bytes_of(files: &[PathBuf]) -> u64 {
     files.iter().map(|file| fs::metadata(file).unwrap().len()).sum()
 }
 
+/// Changes the bytes of a file.
+type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 #[test]
 fn the_next_program_asks_frozen_layers_for_nothing() {
     let mut scene = Scene::new();
@@ -106,7 +109,7 @@ fn changed_and_cut_files_are_dropped_with_a_word_and_nothing_of_them_is_believed
     let whole: Vec<(PathBuf, Vec<u8>)> =
         scene.files().into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
     assert!(!whole.is_empty());
-    let changes: [&dyn Fn(&mut Vec<u8>); 8] = [
+    let changes: [Damage<'_>; 8] = [
         &|bytes| bytes.truncate(bytes.len() - 1),
         &|bytes| bytes.truncate(20),
         &|bytes| bytes.clear(),
