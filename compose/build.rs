@@ -17,7 +17,7 @@ struct Module {
     features: &'static [&'static str],
 }
 
-const MODULES: [Module; 8] = [
+const MODULES: [Module; 10] = [
     Module {
         variable: "KVFS_ADAPTER_CORE",
         prebuilt: "KVFS_ADAPTER_WASM",
@@ -42,6 +42,19 @@ const MODULES: [Module; 8] = [
         prebuilt: "KVFS_ADAPTER_WITH_HOST_AND_AUDIT_WASM",
         package: "../adapter",
         features: &["host-mounts", "audit"],
+    },
+    // Control of volumes is rare: these have the log too, instead of being four.
+    Module {
+        variable: "KVFS_ADAPTER_WITH_CONTROL_CORE",
+        prebuilt: "KVFS_ADAPTER_WITH_CONTROL_WASM",
+        package: "../adapter",
+        features: &["volume-control", "audit"],
+    },
+    Module {
+        variable: "KVFS_ADAPTER_WITH_HOST_AND_CONTROL_CORE",
+        prebuilt: "KVFS_ADAPTER_WITH_HOST_AND_CONTROL_WASM",
+        package: "../adapter",
+        features: &["host-mounts", "volume-control", "audit"],
     },
     Module {
         variable: "KVFS_PROVIDER_FILE_CORE",

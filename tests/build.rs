@@ -7,11 +7,12 @@ use kvfs_wasm_build::{Build, Error, StdSource, Toolchain};
 
 /// Modules without a libc, guests and a provider: the package, and the variable for the module's
 /// path.
-const RAW: [(&str, &str); 7] = [
+const RAW: [(&str, &str); 8] = [
     ("guests", "KVFS_GUESTS"),
     ("guests/notes", "KVFS_NOTES"),
     ("guests/caller", "KVFS_CALLER"),
     ("guests/carrier", "KVFS_CARRIER"),
+    ("guests/control", "KVFS_CONTROL"),
     ("guests/network", "KVFS_NETWORK"),
     ("guests/server", "KVFS_SERVER"),
     ("../compose/providers/example", "KVFS_EXAMPLE_PROVIDER"),

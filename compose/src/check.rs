@@ -53,7 +53,7 @@ pub(crate) fn check(
         if from_provider(import) || host_filesystem.iter().any(|(_, known)| known == import) {
             continue;
         }
-        if name.base.starts_with("wasi:filesystem/") {
+        if name.base.starts_with("wasi:filesystem/") || name.is_volume_control() {
             return Err(refused(format!("it still imports {import}")));
         }
         let allowed = guest.imports.iter().any(|known| known.pairs_with(&name))

@@ -65,7 +65,8 @@ impl<'a> Compose<'a> {
     }
 
     /// Uses another core module as the adapter. The default is [`ADAPTER`](crate::ADAPTER), or the
-    /// one with what the composition uses: an audit log, mounts of directories of the host.
+    /// one with what the composition uses: an audit log, mounts of directories of the host, control of
+    /// volumes.
     pub fn adapter(mut self, core_module: impl Into<Cow<'a, [u8]>>) -> Self {
         self.adapter = Some(core_module.into());
         self
@@ -106,6 +107,18 @@ impl<'a> Compose<'a> {
     /// None without a log. See `adapter/AUDIT.md` for that of a log.
     pub fn audit(mut self, audit: Audit) -> Self {
         self.audit = Some(audit);
+        self
+    }
+
+    /// Lets the guest make snapshots and forks of the volumes that it mounts, by `kvfs:volume/control`:
+    /// at most `max_volumes` of each, 1 to [`MAX_OWN_VOLUMES`](crate::MAX_OWN_VOLUMES), which
+    /// [`Compose::build`] checks. [`DEFAULT_OWN_VOLUMES`](crate::DEFAULT_OWN_VOLUMES) suits most guests.
+    ///
+    /// Without this, a guest that imports the interface is refused, and the file system in the result
+    /// has no code for it. `SECURITY.md` says what such a guest can do at most, and what it may store
+    /// beyond the limits of its mounts.
+    pub fn allow_volume_control(mut self, max_volumes: u32) -> Self {
+        self.config.own_volumes = Some(max_volumes);
         self
     }
 

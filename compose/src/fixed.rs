@@ -2,6 +2,7 @@
 
 use crate::audit::Audit;
 use crate::mounts::{FixedMount, read_lines};
+use crate::options::{OWN_VOLUMES, read_own_volumes};
 use crate::parts::Claimed;
 use crate::provider::Provider;
 
@@ -68,4 +69,22 @@ pub fn keeps_audit_log(bytes: &[u8]) -> bool {
     let audit = |line: &str| Audit::of_line(line.strip_prefix("audit=")?);
     claimed
         .is_some_and(|claimed| claimed.mark.config.lines().filter_map(audit).any(|audit| audit.is_beside()))
+}
+
+/// Returns how many snapshots and forks the guest of a component may make of each volume, as the
+/// component states; `None` if it may make none.
+///
+/// Anybody can write such a statement: see [`fixed_mounts`].
+///
+/// # Cost
+///
+/// As [`configuration`].
+pub fn fixed_volume_control(bytes: &[u8]) -> Option<u32> {
+    own_volumes(&Claimed::read(bytes)?.mark.config)
+}
+
+/// Reads the number from a configuration.
+pub(crate) fn own_volumes(config: &str) -> Option<u32> {
+    let value = |line: &'_ str| line.strip_prefix(OWN_VOLUMES)?.strip_prefix('=').map(str::to_owned);
+    config.lines().find_map(value).and_then(|value| read_own_volumes(&value))
 }

@@ -164,7 +164,9 @@ impl Joiner {
         bridge: Option<(&Wrapper, NodeId)>,
     ) -> Result<Option<NodeId>, ComposeError> {
         // The adapter's other exports are for the bridge and for glue.
-        let mut exports = inputs.adapter.exports.iter().filter(|export| export.base.starts_with("wasi:"));
+        let for_guests =
+            |export: &&InterfaceName| export.base.starts_with("wasi:") || export.is_volume_control();
+        let mut exports = inputs.adapter.exports.iter().filter(for_guests);
         if let Some(export) = exports.find(|export| export.pairs_with(import)) {
             return self.export_of(adapter, &export.full).map(Some);
         }

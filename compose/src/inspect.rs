@@ -2,7 +2,7 @@
 
 use crate::audit::Audit;
 use crate::error::ComposeError;
-use crate::fixed::{fixed_mounts, lines};
+use crate::fixed::{fixed_mounts, lines, own_volumes};
 use crate::options::Link;
 use crate::parts::{self, Claimed};
 use crate::recompose::make_again;
@@ -173,6 +173,7 @@ impl Inspection {
                 let own = |line: &&str| {
                     let of = [
                         "audit=",
+                        "volume-control=",
                         "mount=",
                         "rule=",
                         "limits=",
@@ -186,10 +187,16 @@ impl Inspection {
                     !of.iter().any(|key| line.starts_with(key))
                 };
                 let audit = config.lines().find_map(|line| Audit::of_line(line.strip_prefix("audit=")?));
+                let controlled = own_volumes(config);
                 let config = config.lines().filter(own).collect::<Vec<_>>().join(", ");
                 lines
                     .push(format!("configuration: {}", if config.is_empty() { "defaults" } else { &config }));
                 lines.extend(audit.map(|audit| format!("audit log: {audit}")));
+                lines.extend(controlled.map(|volumes| {
+                    format!(
+                        "volume control: the guest makes up to {volumes} snapshots and forks of each volume"
+                    )
+                }));
             }
         }
         lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));

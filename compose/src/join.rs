@@ -7,7 +7,7 @@ use crate::graph::{self, HostIoSource, Inputs, Wrapper};
 use crate::link::{self, NotLinkable};
 use crate::names::InterfaceName;
 use crate::options::Link;
-use crate::parts::{self, AdapterComponent, Guest, Mark};
+use crate::parts::{self, AdapterComponent, Guest, Mark, allows_control};
 use crate::provider::{Provider, ProviderComponent};
 use crate::report::Report;
 use crate::shared;
@@ -49,9 +49,20 @@ impl Ingredients<'_> {
         if let Some(ProviderComponent { outline, .. }) = &provider {
             shared::check(&self.guest, self.provider, outline, self.mounts_host, self.shared)?;
         }
+        let controls = |import: &&InterfaceName| import.is_volume_control();
+        if !allows_control(&self.config)
+            && let Some(import) = self.guest.imports.iter().find(controls)
+        {
+            return Err(ComposeError::AsksForVolumeControl { interface: import.full.clone() });
+        }
         let adapter = AdapterComponent::encode(self.adapter, &self.config, &self.images, &self.guest)?;
         // The adapter has a copy now, and images may be large.
         self.images = Cow::default();
+        if allows_control(&self.config) && !adapter.exports.iter().any(InterfaceName::is_known_volume_control)
+        {
+            let reason = "it does not export kvfs:volume/control, which the composition allows the guest";
+            return Err(ComposeError::BadAdapter { reason: reason.into() });
+        }
         adapter.check_provides(&self.guest)?;
         if self.mounts_host && adapter.host_filesystem().is_empty() {
             let reason =

@@ -69,7 +69,7 @@ mod recompose;
 pub use audit::Audit;
 pub use compose::Compose;
 pub use error::{ComposeError, ConfigError, MountError};
-pub use fixed::{configuration, fixed_mounts, fixed_provider, keeps_audit_log};
+pub use fixed::{configuration, fixed_mounts, fixed_provider, fixed_volume_control, keeps_audit_log};
 pub use inspect::{Inspection, Kind, inspect};
 pub use instance::InstanceLimits;
 pub use join::Composed;
@@ -77,16 +77,19 @@ pub use kvfs::{Grant, Policy, PolicyError, Rights};
 pub use kvfs_audit::Level as AuditLevel;
 pub use kvfs_size::{BadSize, ByteSize};
 pub use limits::{
-    MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_EXTENT_BYTES, MAX_MEMORY_BYTES,
-    MAX_VOLUME_NAME_BYTES, MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_EXTENT_BYTES,
-    MIN_MEMORY_BYTES,
+    DEFAULT_OWN_VOLUMES, MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_EXTENT_BYTES,
+    MAX_MEMORY_BYTES, MAX_OWN_VOLUMES, MAX_VOLUME_NAME_BYTES, MIN_CACHED_BYTES, MIN_DESCRIPTORS,
+    MIN_DIRTY_BYTES, MIN_EXTENT_BYTES, MIN_MEMORY_BYTES,
 };
 pub use mounts::{
     FixedMount, FixedSource, MappedFile, Mount, MountAccess, MountLimits, MountRules, MountSource, Mounted,
     PackedTree, Packing,
 };
 pub use options::{Link, Mode};
-pub use parts::{ADAPTER, ADAPTER_WITH_AUDIT, ADAPTER_WITH_HOST, ADAPTER_WITH_HOST_AND_AUDIT};
+pub use parts::{
+    ADAPTER, ADAPTER_WITH_AUDIT, ADAPTER_WITH_CONTROL, ADAPTER_WITH_HOST, ADAPTER_WITH_HOST_AND_AUDIT,
+    ADAPTER_WITH_HOST_AND_CONTROL,
+};
 pub use provider::{
     DEFAULT_FILE_PATH, FILE_PROVIDER, HTTP_PROVIDER, KEYVALUE_PROVIDER, MEMORY_PROVIDER, Provider, Token,
 };

@@ -51,3 +51,10 @@ pub(crate) const MAX_IMAGES_BYTES: u64 = 2 << 30;
 
 /// Most bytes of a guest and a provider that a result keeps beside their sections: types and names.
 pub(crate) const MAX_KEPT_BYTES: u64 = 64 << 20;
+
+/// Snapshots and forks that a guest may have of each volume, if control of volumes is allowed without
+/// a number.
+pub const DEFAULT_OWN_VOLUMES: u32 = 64;
+/// Most snapshots and forks that a guest may be allowed for each volume: the file system lists them at
+/// once.
+pub const MAX_OWN_VOLUMES: u32 = kvfs::limits::MAX_OWN_VOLUMES;

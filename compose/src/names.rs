@@ -9,6 +9,10 @@ use std::fmt;
 /// The store, without a version. The adapter imports it, and no guest may.
 pub(crate) const STORE: &str = "kvfs:store/kv-store";
 
+/// The interface by which guests control volumes that they mount, without a version. The adapter
+/// answers it where the composition allows it.
+pub(crate) const VOLUME_CONTROL: &str = "kvfs:volume/control";
+
 /// The parsed name of an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InterfaceName {
@@ -47,6 +51,16 @@ impl InterfaceName {
     pub(crate) fn is_wasi02(&self, package: &str) -> bool {
         let in_package = self.base.strip_prefix(package).is_some_and(|rest| rest.starts_with('/'));
         in_package && self.version.as_ref().is_some_and(|v| v.major == 0 && v.minor == 2)
+    }
+
+    /// Returns true for an interface that controls volumes, of any version.
+    pub(crate) fn is_volume_control(&self) -> bool {
+        self.base.split('@').next().is_some_and(|base| base.starts_with("kvfs:volume/"))
+    }
+
+    /// Returns true for the interface that controls volumes, in a version that the adapter answers.
+    pub(crate) fn is_known_volume_control(&self) -> bool {
+        self.base == VOLUME_CONTROL && self.track() == Some((0, 1, 0))
     }
 
     /// Returns the part of the version that compatible versions share, as cargo and WASI read

@@ -3,7 +3,7 @@
 
 use crate::error::ConfigError;
 use crate::instance::InstanceLimits;
-use crate::limits::MAX_VOLUME_NAME_BYTES;
+use crate::limits::{MAX_OWN_VOLUMES, MAX_VOLUME_NAME_BYTES};
 use std::fmt;
 use std::str::FromStr;
 
@@ -76,6 +76,8 @@ impl FromStr for Link {
 pub(crate) struct Config {
     pub(crate) mode: Option<Mode>,
     pub(crate) volume: Option<String>,
+    /// The most snapshots and forks that the guest may have of each volume; `None` if it may make none.
+    pub(crate) own_volumes: Option<u32>,
     pub(crate) limits: InstanceLimits,
 }
 
@@ -90,6 +92,10 @@ impl Config {
             check_volume(name)?;
             text += &format!("volume={name}\n");
         }
+        if let Some(volumes) = self.own_volumes {
+            check_own_volumes(volumes)?;
+            text += &format!("{OWN_VOLUMES}={volumes}\n");
+        }
         Ok(text + &self.limits.lines()?)
     }
 
@@ -97,6 +103,23 @@ impl Config {
     pub(crate) fn volume(&self) -> &str {
         self.volume.as_deref().unwrap_or(kvfs::DEFAULT_VOLUME)
     }
+}
+
+/// The key of the line that allows control of volumes.
+pub(crate) const OWN_VOLUMES: &str = "volume-control";
+
+/// Checks how many snapshots and forks a guest may have of each volume.
+fn check_own_volumes(volumes: u32) -> Result<(), ConfigError> {
+    match (1..=MAX_OWN_VOLUMES).contains(&volumes) {
+        true => Ok(()),
+        false => Err(ConfigError::OwnVolumes { volumes }),
+    }
+}
+
+/// Reads the value of that line; `None` if composition would not write it so.
+pub(crate) fn read_own_volumes(value: &str) -> Option<u32> {
+    let volumes: u32 = value.parse().ok()?;
+    (check_own_volumes(volumes).is_ok() && volumes.to_string() == value).then_some(volumes)
 }
 
 /// Checks the name of a volume.
@@ -113,6 +136,19 @@ pub(crate) fn check_volume(name: &str) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_own_volumes_are_checked_and_read_as_they_were_written() {
+        let text = |volumes| Config { own_volumes: Some(volumes), ..Config::default() }.text();
+        assert_eq!(text(1).unwrap(), "volume-control=1\n");
+        assert_eq!(read_own_volumes("1024"), Some(1024));
+        assert_eq!(text(0), Err(ConfigError::OwnVolumes { volumes: 0 }));
+        assert_eq!(text(1025), Err(ConfigError::OwnVolumes { volumes: 1025 }));
+        for value in ["", "0", "01", "+1", "1025", "64 ", "many"] {
+            assert_eq!(read_own_volumes(value), None, "{value}");
+        }
+        assert!(Config::default().text().unwrap().is_empty());
+    }
 
     #[test]
     fn names_of_volumes_are_checked() {

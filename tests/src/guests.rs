@@ -51,6 +51,21 @@ pub fn python_server() -> anyhow::Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| path.display().to_string())
 }
 
+/// Returns the interpreter whose programs may make snapshots of their volumes (`import kvfs_control`).
+///
+/// # Errors
+///
+/// As [`python`].
+pub fn python_with_control() -> anyhow::Result<Vec<u8>> {
+    let path = python_guest("python-control", &["control"])?;
+    std::fs::read(&path).with_context(|| path.display().to_string())
+}
+
+/// Returns the Rust guest that makes snapshots of its volumes.
+pub fn control() -> anyhow::Result<Vec<u8>> {
+    encoded(&std::fs::read(env!("KVFS_CONTROL")).context(env!("KVFS_CONTROL"))?)
+}
+
 fn python_guest(name: &str, which: &[&str]) -> anyhow::Result<PathBuf> {
     let dir = target_dir().join("kvfs-tests");
     std::fs::create_dir_all(&dir)?;

@@ -4,6 +4,7 @@
 #![allow(clippy::duplicate_mod)]
 
 mod behaviour;
+mod control;
 #[cfg(unix)]
 mod ends;
 mod handles;

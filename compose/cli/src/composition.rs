@@ -4,8 +4,8 @@ use clap::Args;
 use kvfs_compose::{Audit, ByteSize, Compose, InstanceLimits, Link, Mode, Mount};
 
 /// Every option of [`CompositionArgs`], for messages.
-pub(crate) const COMPOSITION_OPTIONS: &str =
-    "--link, --mode, --volume, --mount, --audit, --share, --max-descriptors, --cache-size and --dirty-size";
+pub(crate) const COMPOSITION_OPTIONS: &str = "--link, --mode, --volume, --mount, --audit, --allow-volume-control, --share, --max-descriptors, \
+     --cache-size and --dirty-size";
 
 // No doc comment: clap would take it for the command's.
 #[derive(Args, Clone)]
@@ -71,6 +71,20 @@ pub(crate) struct CompositionArgs {
         value_parser = |text: &str| text.parse::<Audit>()
     )]
     pub(crate) audit: Option<Audit>,
+    /// Lets the guest make snapshots and forks of the volumes that it mounts, restore them and see what
+    /// changed since, by kvfs:volume/control: at most NUMBER of each volume, 1 to 1024 [default: 64].
+    ///
+    /// They are volumes of the store, named VOLUME@NAME, which `kvfs volume list` shows. The limits of a
+    /// volume count for each of them alone. Without this option, a guest that imports the interface is
+    /// refused.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "64"
+    )]
+    allow_volume_control: Option<u32>,
     /// Lets guest and provider both import a package, such as my:log; may be given many times.
     ///
     /// Otherwise that is refused: the guest could reach the store past the file system. The
@@ -83,9 +97,11 @@ pub(crate) struct CompositionArgs {
 impl CompositionArgs {
     /// Returns whether any option is given.
     pub(crate) fn is_given(&self) -> bool {
-        let Self { link, mode, volume, max_descriptors, cache_size, dirty_size, mount, audit, share } = self;
+        let Self { link, mode, volume, max_descriptors, cache_size, dirty_size, mount, audit, share, .. } =
+            self;
         let limits = max_descriptors.is_some() || cache_size.is_some() || dirty_size.is_some();
         let named = !mount.is_empty() || !share.is_empty() || audit.is_some();
+        let named = named || self.allow_volume_control.is_some();
         link.is_some() || mode.is_some() || volume.is_some() || limits || named
     }
 
@@ -103,6 +119,9 @@ impl CompositionArgs {
         }
         if let Some(audit) = &self.audit {
             compose = compose.audit(audit.clone());
+        }
+        if let Some(volumes) = self.allow_volume_control {
+            compose = compose.allow_volume_control(volumes);
         }
         let mut limits = InstanceLimits::default();
         limits.max_descriptors = self.max_descriptors;

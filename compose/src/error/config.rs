@@ -3,8 +3,8 @@
 use kvfs_http_wire::{MAX_TOKEN_CHARS, MIN_TOKEN_CHARS};
 
 use crate::limits::{
-    MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_MEMORY_BYTES, MAX_VOLUME_NAME_BYTES,
-    MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_MEMORY_BYTES,
+    MAX_CACHED_BYTES, MAX_DESCRIPTORS, MAX_DIRTY_BYTES, MAX_MEMORY_BYTES, MAX_OWN_VOLUMES,
+    MAX_VOLUME_NAME_BYTES, MIN_CACHED_BYTES, MIN_DESCRIPTORS, MIN_DIRTY_BYTES, MIN_MEMORY_BYTES,
 };
 
 /// Why an option is not valid.
@@ -47,6 +47,15 @@ pub enum ConfigError {
     Descriptors {
         /// The limit.
         descriptors: u32,
+    },
+    /// The number of snapshots and forks is out of range.
+    #[error(
+        "a guest may have 1 to {MAX_OWN_VOLUMES} snapshots and forks of each volume, not {volumes}; choose another \
+         number"
+    )]
+    OwnVolumes {
+        /// The number.
+        volumes: u32,
     },
     /// The limit of the cache is out of range.
     #[error("a cache has {MIN_CACHED_BYTES} to {MAX_CACHED_BYTES} bytes, not {bytes}; choose another size")]

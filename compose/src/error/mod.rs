@@ -109,6 +109,16 @@ pub enum ComposeError {
         interface: String,
     },
 
+    /// The guest asks for snapshots and forks of its volumes, and the composition does not allow it.
+    #[error(
+        "it imports {interface}, to make snapshots and forks of the volumes that it mounts; if it may, allow it with \
+         --allow-volume-control (`Compose::allow_volume_control`)"
+    )]
+    AsksForVolumeControl {
+        /// The import.
+        interface: String,
+    },
+
     /// The provider in a result does not come with the library, and imports the store of the host.
     #[error(
         "it has a provider of its own that imports {interface}: that asks for the whole store of the host, to read and \

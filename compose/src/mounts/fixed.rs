@@ -8,7 +8,7 @@ use crate::audit::Audit;
 use crate::error::{MountError, cut};
 use crate::instance::InstanceLimits;
 use crate::limits::is_extent_size;
-use crate::options::{Mode, check_volume};
+use crate::options::{Mode, OWN_VOLUMES, check_volume, read_own_volumes};
 use kvfs::Policy;
 use kvfs::image::ImageId;
 use std::fmt;
@@ -74,7 +74,7 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
     }
     let (mut count, mut limits_count) = (0, 0);
     let (mut mode, mut volume, mut audit, mut instance) = (None, None, None, InstanceLimits::default());
-    let (mut policy, mut takes_cache) = (None, false);
+    let (mut policy, mut takes_cache, mut own_volumes) = (None, false, None);
     for line in config.lines() {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         let known = match key {
@@ -85,6 +85,10 @@ pub(crate) fn check_config<'a>(config: &str, images: &'a [u8]) -> Result<Vec<Fix
                 let read = Audit::of_line(value);
                 let is_known = read.is_some();
                 audit.replace(read).is_none() && is_known
+            }
+            OWN_VOLUMES => {
+                let read = read_own_volumes(value);
+                own_volumes.replace(value).is_none() && read.is_some()
             }
             "mount" => {
                 count += 1;

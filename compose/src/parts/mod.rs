@@ -7,8 +7,11 @@ mod mark;
 mod pieces;
 mod search;
 
-pub use adapter::{ADAPTER, ADAPTER_WITH_AUDIT, ADAPTER_WITH_HOST, ADAPTER_WITH_HOST_AND_AUDIT};
-pub(crate) use adapter::{ADAPTERS, AdapterComponent, adapter_for};
+pub use adapter::{
+    ADAPTER, ADAPTER_WITH_AUDIT, ADAPTER_WITH_CONTROL, ADAPTER_WITH_HOST, ADAPTER_WITH_HOST_AND_AUDIT,
+    ADAPTER_WITH_HOST_AND_CONTROL,
+};
+pub(crate) use adapter::{ADAPTERS, AdapterComponent, adapter_for, allows_control};
 pub(crate) use claim::{Claimed, Parts, append, mark_text};
 pub(crate) use guest::Guest;
 pub(crate) use mark::{Mark, provider_lines};

@@ -77,7 +77,7 @@ impl Planner<'_> {
     /// Replaces the interfaces that the adapter answers, and their types.
     pub(super) fn plan_guest_types(&mut self) {
         let answered = |name: &InterfaceName| {
-            name.is_wasi02("wasi:filesystem") || (name.is_wasi02("wasi:io") && self.job.host_io.is_none())
+            is_answered(name) && (!name.is_wasi02("wasi:io") || self.job.host_io.is_none())
         };
         let mut replacements = Vec::new();
         for (index, item) in (0..).zip(self.guest.all(Space::Instance)) {

@@ -47,7 +47,9 @@ pub(super) fn functions<'r>(resolve: &'r Resolve, world: WorldId, exports: bool)
 }
 
 pub(super) fn is_answered(interface: &InterfaceName) -> bool {
-    interface.is_wasi02("wasi:io") || interface.is_wasi02("wasi:filesystem")
+    interface.is_wasi02("wasi:io")
+        || interface.is_wasi02("wasi:filesystem")
+        || interface.is_known_volume_control()
 }
 
 pub(super) fn layout(resolve: &Resolve) -> SizeAlign {

@@ -16,13 +16,13 @@ pub fn guest(wit: &str, wasi_version: &str) -> Vec<u8> {
 }
 
 /// Makes a component of a core module in text and the world `guest` in a WIT text, which may name
-/// `kvfs:store`.
+/// `kvfs:store` and `kvfs:volume`.
 pub fn component(wit: &str, wasi_version: &str, module: &str) -> Vec<u8> {
     let (resolve, world) = resolve_beside_store(wit, wasi_version);
     encode(wat::parse_str(module.replace("WASI", wasi_version)).unwrap(), &resolve, world)
 }
 
-/// As [`guest`], for a world that may name `kvfs:store`, versions of `wasi:keyvalue`, and
+/// As [`guest`], for a world that may name `kvfs:store`, `kvfs:volume`, versions of `wasi:keyvalue`, and
 /// `my:host`.
 pub fn guest_beside_store(wit: &str, wasi_version: &str) -> Vec<u8> {
     let (resolve, world) = resolve_beside_store(wit, wasi_version);
@@ -55,8 +55,10 @@ const OTHERS: [&str; 2] = [
 
 fn resolve_beside_store(wit: &str, wasi_version: &str) -> (Resolve, WorldId) {
     let (mut resolve, _) = resolve("package test:none; world guest {}", wasi_version);
-    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../wit/store/kv-store.wit");
-    resolve.push_group(group(&store, &std::fs::read_to_string(&store).unwrap())).unwrap();
+    for own in ["store/kv-store.wit", "volume/control.wit"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../wit").join(own);
+        resolve.push_group(group(&path, &std::fs::read_to_string(&path).unwrap())).unwrap();
+    }
     for (number, text) in OTHERS.into_iter().enumerate() {
         resolve.push_group(group(Path::new(&format!("other-{number}.wit")), text)).unwrap();
     }
