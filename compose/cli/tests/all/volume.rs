@@ -158,7 +158,7 @@ fn what_cannot_be_done_is_one_line_and_changes_nothing() {
         (&["rename", "othr", "new"], "did you mean `other`?"),
         (&["restore", "main", "then"], "changes that no other volume holds; --force throws them away"),
         (&["restore", "main", "them"], "did you mean `then`?"),
-        (&["restore", "main", "main", "--force"], "from another one"),
+        (&["restore", "main", "main", "--force"], "name another one"),
         (&["restore", "other", "then", "--force"], "volume `other` is frozen"),
         (&["rm", "mains"], "did you mean `main`?"),
         (&["freeze", "main", "none-of-these"], "no volume `none-of-these`"),
