@@ -140,7 +140,7 @@ fn what_cannot_be_done_is_said_and_changes_nothing() {
         (volumes.restore("none", "then"), "there is no volume `none`"),
         (volumes.restore("main", "none"), "there is no volume `none`"),
         (volumes.restore("then", "main"), "volume `then` is frozen; thaw it first"),
-        (volumes.restore("main", "main"), "restore it from another one"),
+        (volumes.restore("main", "main"), "name another one"),
         (volumes.remove("none"), "there is no volume `none`"),
         (volumes.freeze("none"), "there is no volume `none`"),
         (volumes.thaw("none"), "there is no volume `none`"),
