@@ -39,6 +39,10 @@ impl Tail {
         for &epoch in &self.gone {
             index.usage.forget(epoch);
         }
+        // A removal of what was in these segments may have gone with its own segment, unseen.
+        if !self.gone.is_empty() {
+            index.small.clear();
+        }
         for &epoch in &self.begun {
             index.usage.enter(epoch, Used::default());
         }

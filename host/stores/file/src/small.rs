@@ -44,13 +44,18 @@ impl Small {
         }
         let bytes = OVERHEAD_BYTES + key.len() + value.len();
         if self.bytes + bytes > MAX_BYTES {
-            self.values.clear();
-            self.bytes = 0;
+            self.clear();
         }
         self.bytes += bytes;
         if let Some(old) = self.values.insert(key.into(), value.into()) {
             self.bytes -= OVERHEAD_BYTES + key.len() + old.len();
         }
+    }
+
+    /// Forgets all of them, which come back when they are used.
+    pub(crate) fn clear(&mut self) {
+        self.values.clear();
+        self.bytes = 0;
     }
 
     pub(crate) fn forget(&mut self, key: &[u8]) {

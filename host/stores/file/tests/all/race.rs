@@ -128,6 +128,28 @@ fn openers_that_take_turns_for_long_keep_the_store_small_and_each_others_keys() 
     assert_eq!(open(&SimDirectory::new(disk)).entries(b"", b"").unwrap(), state);
 }
 
+/// A removal goes with its segment once nothing is left that it hides. An opener that slept meanwhile never
+/// reads it.
+#[test]
+fn an_opener_that_slept_knows_of_no_key_whose_removal_was_collected() {
+    for writes in 1..60u8 {
+        let directory = SimDirectory::new(Disk::default());
+        let [mut sleeper, mut first, mut second] = std::array::from_fn(|_| open(&directory));
+        sleeper.set(&[], &[(b"key", Some(b"value"))], false).unwrap();
+        assert_eq!(sleeper.value_of(b"key").unwrap().as_deref(), Some(&b"value"[..]));
+        first.set(&[], &[(b"key", None)], false).unwrap();
+        for number in 0..writes {
+            let store = if number % 8 == 7 { &mut second } else { &mut first };
+            store.set(&[], &[(&[b'b', number % 3], Some(&[number; 300]))], false).unwrap();
+        }
+        assert_eq!(sleeper.value_of(b"key").unwrap(), None, "after {writes} writes");
+        assert!(
+            sleeper.set(&[(b"key", Some(b"value"))], &[(b"x", Some(b"y"))], false).is_err(),
+            "a guard on what is gone holds after {writes} writes"
+        );
+    }
+}
+
 #[test]
 fn a_writer_whose_lease_is_removed_goes_on() {
     for tells_no_names in [false, true] {
