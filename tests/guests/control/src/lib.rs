@@ -10,8 +10,8 @@ use std::cell::RefCell;
 
 mod bindings {
     wit_bindgen::generate!({
-        path: ["../../../wit", "../wit"],
-        world: "kvfs:guests/control",
+        path: ["../../../wit", "wit"],
+        world: "kvfs:control-guest/control",
         generate_all,
         pub_export_macro: true,
     });
