@@ -173,7 +173,7 @@ impl<S: SyncStore + Clone + 'static> Volumes<S> {
     /// [`VolumesError::Failed`]. Nothing has changed then.
     ///
     /// # Cost
-    /// Three `get`s, one `get-limits` and one `apply`, whatever the volume holds.
+    /// Four `get`s, one `get-limits` and one `apply`, whatever the volume holds.
     pub fn fork(&self, from: &str, to: &str) -> Result<(), VolumesError> {
         self.fork_as(from, to, Taken::Writable)
     }

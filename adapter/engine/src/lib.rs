@@ -38,6 +38,7 @@
 //! operation does and what a cut leaves of it.
 
 // The ground: shared types, limits and errors, and the store.
+mod attempts;
 mod bytes;
 mod descriptor;
 mod error;

@@ -43,6 +43,15 @@ fn check(store: &(impl SyncStore + Clone + 'static), volume: &str) {
     assert!(report.is_clean(), "{volume}: {:?}", report.findings);
 }
 
+/// Ends a thread that waits for it, also when this one panics: the panic would wait for the thread.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Takes snapshots from this thread while another one writes, and checks each.
 fn snapshot_beside_a_writer(store: AnyStore) {
     let volumes = Volumes::new(store.clone());
@@ -68,6 +77,7 @@ fn snapshot_beside_a_writer(store: AnyStore) {
             main.sync_all().unwrap();
             number
         });
+        let ends = Ends(&is_done);
         for round in 0..20 {
             let before = written.load(Ordering::Relaxed);
             while written.load(Ordering::Relaxed) < before + 5 {
@@ -89,7 +99,7 @@ fn snapshot_beside_a_writer(store: AnyStore) {
             assert!(second <= first && first <= second + 1, "{name}: {first} beside {second}");
             assert!((least..=most).contains(&first), "{name}: {first}, not {least} to {most}");
         }
-        is_done.store(true, Ordering::Relaxed);
+        drop(ends);
         let last = writer.join().unwrap();
         let mut main = volumes.open(options("main")).unwrap();
         let bytes = read(&mut main, "second").unwrap();

@@ -2,7 +2,6 @@
 
 use super::checks::{Heads, check_new, check_volume_name, decode_usable};
 use super::nothing::Midnight;
-use super::take_over::OPEN_ATTEMPTS;
 use crate::backing::Backing;
 use crate::backing::chain::read_beside_others;
 use crate::backing::journal_view::read_journal;
@@ -16,6 +15,9 @@ use crate::stored::key::KeySpace;
 use crate::stored::record::journal::Changes;
 use crate::volume::Volume;
 use crate::volume::room::{check_fit, check_limits};
+
+/// How often a volume is read that its writer changes meanwhile.
+const MAX_READS: u32 = 16;
 
 impl Volume {
     /// Opens a volume that there is for reading only, on the image below it if it has one. Nothing is
@@ -41,7 +43,7 @@ impl Volume {
         let limits = store.limits()?;
         check_limits(&limits)?;
         let keys = KeySpace::new(&options.volume);
-        for attempt in 1..=OPEN_ATTEMPTS {
+        for attempt in 1..=MAX_READS {
             let heads = Heads::read(&mut *store, &keys)?;
             let Some(value) = heads.superblock.clone() else {
                 return check_new(&mut *store, &keys).and(Err(Error::NoEntry));
@@ -64,7 +66,7 @@ impl Volume {
             let (settings, changes) = match rest {
                 Ok(rest) => rest,
                 // The writer may have gone on since the superblock was read.
-                Err(Error::Damaged(_)) if attempt < OPEN_ATTEMPTS => continue,
+                Err(Error::Damaged(_)) if attempt < MAX_READS => continue,
                 Err(error) => return Err(error),
             };
             let committed = (superblock, value, settings);

@@ -1,7 +1,7 @@
 //! Shows and sets the settings of a volume without opening it: for hosts and tools.
 
 use super::checks::{Heads, check_new, check_volume_name};
-use super::take_over::OPEN_ATTEMPTS;
+use crate::attempts::MAX_ATTEMPTS;
 use crate::error::{Error, Result};
 use crate::quota::{Quota, Settings, Used};
 use crate::store::{Durability, Guard, KvStore, Mutation, StoreError};
@@ -55,7 +55,7 @@ pub fn set_settings(
     check_volume_name(volume)?;
     let keys = KeySpace::new(volume);
     let limits = store.limits()?;
-    for attempt in 0..OPEN_ATTEMPTS {
+    for attempt in 0..MAX_ATTEMPTS {
         let heads = Heads::read(store, &keys)?;
         let found = superblock_of(store, &heads, &keys)?;
         let record = match heads.settings(&keys, &found) {
@@ -88,12 +88,12 @@ pub fn set_settings(
         ];
         match store.apply(&[guard], &mutations, Durability::Durable) {
             Ok(()) => return Ok(()),
-            // Another opener was faster, or the settings are stored without knowing it: look again.
+            // The writer or an opener was faster, or the settings are stored without knowing it: look again.
             Err(StoreError::Conflict | StoreError::UnknownOutcome) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::Store(StoreError::Unavailable("others keep opening the volume".to_owned())))
+    Err(Error::Store(StoreError::Unavailable("others keep changing the volume; try again".to_owned())))
 }
 
 fn superblock_of(store: &mut dyn KvStore, heads: &Heads, keys: &KeySpace) -> Result<Superblock> {

@@ -1,6 +1,7 @@
 //! Takes a volume over, to become its only writer, or makes it.
 
 use super::checks::{Heads, check_new, check_same_name, decode_usable};
+use crate::attempts::{MAX_ATTEMPTS, Planning};
 use crate::backing::chain::{Chain, layers_of, new_layer, read_beside_others};
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -14,9 +15,6 @@ use crate::stored::record::superblock::Superblock;
 use crate::types::{Clock, InodeNo, Kind, Timestamp};
 use crate::volume::room::{check_fit, fitting_sizes};
 use xxhash_rust::xxh64::xxh64;
-
-/// Attempts to open against others that open at the same time.
-pub(super) const OPEN_ATTEMPTS: u32 = 16;
 
 /// A key and its value.
 type Record = (Vec<u8>, Vec<u8>);
@@ -41,7 +39,9 @@ pub(super) fn take_over(
     mut image: Option<&mut Image>,
 ) -> Result<Taken> {
     let key = keys.superblock().to_vec();
-    for attempt in 0..OPEN_ATTEMPTS {
+    let mut planning = Planning::new(store, limits);
+    for attempt in 0..MAX_ATTEMPTS {
+        let store: &mut dyn KvStore = &mut planning;
         let heads = Heads::read(store, keys)?;
         let found = &heads.superblock;
         let (mut superblock, chain, records) = match found {
@@ -49,7 +49,10 @@ pub(super) fn take_over(
                 let mut superblock = decode_usable(&key, value, image.as_deref().map(Image::id))?;
                 // An opener that cannot use the volume must not take it from its writer.
                 check_fit(&superblock, limits)?;
-                let Some(chain) = read_beside_others(store, &superblock, keys)? else { continue };
+                let Some(chain) = read_beside_others(store, &superblock, keys)? else {
+                    planning.forget();
+                    continue;
+                };
                 if superblock.is_read_only() {
                     let settings = heads.settings(keys, &superblock)?;
                     return Ok(Taken { superblock, value: value.clone(), settings, chain });
@@ -85,7 +88,10 @@ pub(super) fn take_over(
         let settings = match heads.settings(keys, &superblock) {
             Ok(settings) => settings,
             // A store may answer with halves of before and after a change.
-            Err(Error::Damaged(_)) if attempt == 0 => continue,
+            Err(Error::Damaged(_)) if attempt == 0 => {
+                planning.forget();
+                continue;
+            }
             Err(error) => return Err(error),
         };
         if let Some(quota) = options.quota {
@@ -99,12 +105,12 @@ pub(super) fn take_over(
         guards.extend(records.iter().map(|(key, _)| Guard { key, expected: None }));
         match store.apply(&guards, &mutations, Durability::Buffered) {
             Ok(()) => return Ok(Taken { superblock, value, settings, chain }),
-            // Another opener was faster, or this one succeeded without knowing it: look again.
-            Err(StoreError::Conflict | StoreError::UnknownOutcome) => {}
+            // The writer or another opener was faster, or this one succeeded without knowing it: look again.
+            Err(StoreError::Conflict | StoreError::UnknownOutcome) => planning.read_ahead()?,
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::Store(StoreError::Unavailable("others keep opening the volume".to_owned())))
+    Err(Error::Store(StoreError::Unavailable("others keep changing the volume; try again".to_owned())))
 }
 
 /// Returns the layer of a new volume, with the records that make it. It is the one under the volume's

@@ -1,12 +1,9 @@
 //! One change of a store: records that are replaced together, each guarded on the value that it had.
 
+use crate::attempts::{MAX_ATTEMPTS, Planning};
 use crate::error::{Error, Result};
 use crate::limits::MIN_FORK_BATCH_ENTRIES;
-use crate::store::{Durability, Guard, KvStore, Mutation, StoreError};
-
-/// How often a change is planned anew because others changed what it rests on. A writer that commits all
-/// the time comes between a reading and an apply now and then; it does not do so this often in a row.
-const MAX_ATTEMPTS: u32 = 256;
+use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
 
 /// Records to be replaced in one apply.
 #[derive(Default)]
@@ -45,7 +42,7 @@ impl Change {
         Some(record.after.as_deref())
     }
 
-    fn apply(&self, store: &mut dyn KvStore, level: Durability) -> Result<Outcome> {
+    fn apply(&self, store: &mut dyn KvStore, limits: &Limits, level: Durability) -> Result<Outcome> {
         let guards: Vec<Guard<'_>> = self
             .records
             .iter()
@@ -58,7 +55,7 @@ impl Change {
                 None => Mutation::Delete { key: &record.key },
             })
             .collect();
-        check_fits(store, &mutations)?;
+        check_fits(limits, &mutations)?;
         match store.apply(&guards, &mutations, level) {
             Ok(()) => Ok(Outcome::Applied),
             Err(StoreError::Conflict) => Ok(Outcome::Again),
@@ -83,8 +80,7 @@ impl Change {
     }
 }
 
-fn check_fits(store: &mut dyn KvStore, mutations: &[Mutation<'_>]) -> Result<()> {
-    let limits = store.limits()?;
+fn check_fits(limits: &Limits, mutations: &[Mutation<'_>]) -> Result<()> {
     let bytes: usize = mutations
         .iter()
         .map(|mutation| match mutation {
@@ -112,14 +108,19 @@ pub(super) fn attempt<T>(
     level: Durability,
     mut plan: impl FnMut(&mut dyn KvStore, u32) -> Result<Option<(Change, T)>>,
 ) -> Result<T> {
-    if store.limits()?.max_batch_entries < MIN_FORK_BATCH_ENTRIES {
+    let limits = store.limits()?;
+    if limits.max_batch_entries < MIN_FORK_BATCH_ENTRIES {
         return Err(Error::StoreLimits("volumes in layers need a max-batch-entries of at least 8"));
     }
+    let mut store = Planning::new(store, &limits);
     for number in 0..MAX_ATTEMPTS {
-        let Some((change, result)) = plan(store, number)? else { continue };
-        match change.apply(store, level)? {
+        let Some((change, result)) = plan(&mut store, number)? else {
+            store.forget();
+            continue;
+        };
+        match change.apply(&mut store, &limits, level)? {
             Outcome::Applied => return Ok(result),
-            Outcome::Again => {}
+            Outcome::Again => store.read_ahead()?,
         }
     }
     Err(busy())

@@ -39,7 +39,8 @@ pub enum Taken {
 /// journal is under way, and the store's. Nothing has changed then.
 ///
 /// # Cost
-/// Three `get`s, one `get-limits` and one `apply`, whatever the volume holds. A volume with
+/// Four `get`s, one `get-limits` and one `apply`, whatever the volume holds; one `get` and one `apply`
+/// more each time that a writer commits meanwhile. A volume with
 /// [`MAX_LAYERS`](crate::limits::MAX_LAYERS) below it merges some of them first.
 pub fn fork(
     store: &mut dyn KvStore,

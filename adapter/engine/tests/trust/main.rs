@@ -5,6 +5,7 @@
 
 mod above;
 mod beside_tools;
+mod busy;
 mod confined;
 mod cost;
 mod crash;

@@ -98,6 +98,15 @@ fn a_name_added_by_another_instance_is_in_the_next_listing_from_the_start() {
     assert!(next.len() <= 11 && next[0].0 == entry(5, "00000b"), "an old listing was used");
 }
 
+/// Ends threads that wait for it, also when this one panics: the panic would wait for them.
+struct Ends(Arc<AtomicBool>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn one_instance_lists_while_threads_change_its_names() {
     let disk = Disk::empty();
@@ -124,6 +133,7 @@ fn one_instance_lists_while_threads_change_its_names() {
                 }
             });
         }
+        let ends = Ends(done.clone());
         for _ in 0..5 {
             let (mut from, mut found) = (entry(5, ""), Vec::new());
             loop {
@@ -136,7 +146,7 @@ fn one_instance_lists_while_threads_change_its_names() {
             }
             assert!(found == expected, "names that stay are missing, or twice");
         }
-        done.store(true, Ordering::Relaxed);
+        drop(ends);
     });
 }
 

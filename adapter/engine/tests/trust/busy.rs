@@ -1,0 +1,90 @@
+//! Changes of a volume whose writer commits all the time: between most of the calls of who changes it.
+
+use crate::fixture::{open_volume, write};
+use crate::run::TestClock;
+use crate::store::{LARGE, TestStore, Tool};
+use kvfs::volumes::{self, Taken};
+use kvfs::{Descriptor, Error, Options, Volume};
+
+/// Calls of the other from one commit to the next.
+const CALLS: u32 = 3;
+
+fn options() -> Options {
+    Options { volume: "v".to_owned(), ..Options::default() }
+}
+
+/// A writer that commits before every third call of another user of the store.
+struct Writer {
+    opened: Option<(Volume, Descriptor)>,
+    calls: u32,
+    commits: u32,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} commits", self.commits)
+    }
+}
+
+impl Tool for Writer {
+    fn act(&mut self, _: &TestStore) {
+        self.calls += 1;
+        if !self.calls.is_multiple_of(CALLS) {
+            return;
+        }
+        let Some((volume, root)) = &mut self.opened else { return };
+        let root = &*root;
+        self.commits += 1;
+        let made = volume.create_directory_at(root, &format!("d{}", self.commits));
+        match made.and_then(|()| volume.sync_all()) {
+            Ok(()) => {}
+            // Another opener has the volume now, or it takes no writer any more.
+            Err(Error::Fenced | Error::ReadOnly) => self.opened = None,
+            Err(error) => panic!("the writer was disturbed: {error:?}"),
+        }
+    }
+}
+
+/// Changes a volume beside the writer, whose commits come at each of the places among the calls.
+fn beside_a_busy_writer(what: &str, change: impl Fn(&mut TestStore) -> Result<(), Error>) {
+    for shift in 0..CALLS {
+        let mut store = TestStore::new(LARGE);
+        let opened = open_volume(&store, options());
+        let mut writer = Writer { opened: Some(opened), calls: shift, commits: 0 };
+        if let Some((volume, root)) = &mut writer.opened {
+            write(volume, root, "file", b"kept");
+            volume.sync_all().unwrap();
+            volumes::fork(&mut store, &mut TestClock::default(), "v", "other", Taken::Writable).unwrap();
+            write(volume, root, "file", b"kept");
+            volume.sync_all().unwrap();
+        }
+        store.0.borrow_mut().tool = Some(Box::new(writer));
+        store.0.borrow_mut().tool_acts_on_reads = true;
+        let changed = change(&mut store);
+        store.0.borrow_mut().tool = None;
+        assert_eq!(changed, Ok(()), "{what}, {shift} calls after a commit");
+        for name in ["v", "other", "new"] {
+            match kvfs::fsck(&mut store, name) {
+                Ok(report) => assert!(report.is_clean(), "{what}: {name}: {:?}", report.findings),
+                Err(Error::NoEntry) => {}
+                Err(error) => panic!("{what}: {name}: {error:?}"),
+            }
+        }
+        crate::tools::check_layers(&store).unwrap();
+    }
+}
+
+#[test]
+fn a_busy_writer_keeps_no_tool_and_no_opener_from_a_volume() {
+    let clock = TestClock::default;
+    beside_a_busy_writer("fork", |store| volumes::fork(store, &mut clock(), "v", "new", Taken::Writable));
+    beside_a_busy_writer("snapshot", |store| volumes::fork(store, &mut clock(), "v", "new", Taken::ReadOnly));
+    beside_a_busy_writer("rename", |store| volumes::rename(store, &mut clock(), "v", "new"));
+    beside_a_busy_writer("restore", |store| volumes::restore(store, &mut clock(), "v", "other"));
+    beside_a_busy_writer("remove", |store| volumes::remove(store, "v"));
+    beside_a_busy_writer("freeze", |store| volumes::freeze(store, "v"));
+    beside_a_busy_writer("settings", |store| kvfs::set_settings(store, "v", &mut |settings| settings));
+    beside_a_busy_writer("open", |store| {
+        Volume::open(Box::new(store.clone()), Box::new(clock()), options()).map(drop)
+    });
+}
