@@ -34,6 +34,21 @@ pub(super) struct LayerCacheArgs {
 }
 
 impl LayerCacheArgs {
+    /// True if anything is to be kept.
+    pub(super) fn is_given(&self) -> bool {
+        self.layer_cache.is_some() || self.layer_cache_dir.is_some()
+    }
+
+    /// Says that a directory which was asked for stays empty.
+    pub(super) fn warn_of_key(&self) {
+        if let Some(path) = &self.layer_cache_dir {
+            warn(format_args!(
+                "--layer-cache-dir {}: the store is encrypted, so its frozen layers are kept in memory only",
+                one_line(&path.display().to_string())
+            ));
+        }
+    }
+
     /// Makes the cache that the arguments ask for, if they do.
     pub(super) fn open(&self) -> Result<Option<LayerCache>> {
         let memory = LayerCache::new(self.layer_cache.as_ref().map_or(DEFAULT_MEMORY_BYTES, |size| size.0));

@@ -67,7 +67,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         if args.fork_of.is_some() {
             bail!("{guest}: it has its store within, where nothing can be forked; leave --fork-of out");
         }
+        if args.layer_cache.is_given() {
+            bail!(
+                "{guest}: it has its store within, of which nothing is kept on the host; leave --layer-cache and \
+                 --layer-cache-dir out"
+            );
+        }
         args.key.warn_if_unused(&guest);
+    }
+    if args.key.is_given() {
+        args.layer_cache.warn_of_key();
     }
     interrupt::end_in_order()?;
     let layer_cache = args.layer_cache.open()?;

@@ -83,7 +83,9 @@ fn of_an_encrypted_store_nothing_is_on_disk() {
     let sealed = ["--store", "file:k", "--key-file", "key", "--layer-cache-dir", "layers"];
     for _ in 0..2 {
         let output = run(path, &sealed);
-        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && told.lines().count() == 1, "{told}");
+        assert!(told.contains("--layer-cache-dir layers: the store is encrypted"), "{told}");
     }
     assert_eq!(kept(&path.join("layers")), [] as [PathBuf; 0]);
 }
@@ -100,6 +102,13 @@ fn a_cache_that_cannot_be_is_refused() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
         assert!(told.contains(expected) && told.lines().count() == 1, "{args:?}: {told}");
+    }
+    let within = ["compose", "maker.wasm", "-o", "within.wasm", "--provider", "memory"];
+    assert!(kvfs(path, &within).status.success());
+    for option in ["--layer-cache=1M", "--layer-cache-dir=layers"] {
+        let output = kvfs(path, &["run", option, "within.wasm"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && told.contains("leave --layer-cache"), "{told}");
     }
     let unbounded = run(path, &["--store", "file:s", "--layer-cache-dir-size", "1M"]);
     assert_eq!(unbounded.status.code(), Some(2), "{unbounded:?}");
