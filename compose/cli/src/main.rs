@@ -31,7 +31,6 @@ mod provider;
 #[cfg(feature = "runtime")]
 mod mounted;
 #[cfg(feature = "runtime")]
-mod reading;
 #[cfg(feature = "runtime")]
 mod salvage;
 #[cfg(feature = "runtime")]

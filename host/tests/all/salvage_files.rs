@@ -6,6 +6,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kvfs_host::{Durability, FileStore, FileStoreReader, OpenError, SyncStore};
@@ -203,14 +205,18 @@ fn nothing_that_a_program_stores_beside_a_salvage_is_lost() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(writing.stdout.take().unwrap()).lines();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
     let reading = std::thread::spawn(move || {
         let numbers = lines.map_while(Result::ok);
-        numbers.filter_map(|line| line.strip_prefix("stored ")?.parse::<u32>().ok()).collect::<Vec<_>>()
+        let numbers = numbers.filter_map(|line| line.strip_prefix("stored ")?.parse::<u32>().ok());
+        numbers.inspect(|_| drop(counted.fetch_add(1, Ordering::Relaxed))).collect::<Vec<_>>()
     });
-    let (mut done, mut refused) = (0, 0);
-    let until = Instant::now() + Duration::from_secs(30);
-    while done < 4 && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(7));
+    let (mut done, mut refused) = (0_u64, 0);
+    let until = Instant::now() + Duration::from_secs(60);
+    while (done < 4 || count.load(Ordering::Relaxed) <= 100) && Instant::now() < until {
+        // The more salvages were made, the more room has the program beside.
+        std::thread::sleep(Duration::from_millis(7 + 10 * done));
         match FileStore::salvage(&path) {
             Ok(_) => done += 1,
             Err(_) => refused += 1,

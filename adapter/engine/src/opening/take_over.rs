@@ -1,7 +1,7 @@
 //! Takes a volume over, to become its only writer, or makes it.
 
 use super::checks::{Heads, check_new, check_same_name, decode_usable};
-use crate::attempts::{MAX_ATTEMPTS, Planning};
+use crate::attempts::MAX_ATTEMPTS;
 use crate::backing::chain::{Chain, layers_of, new_layer, read_beside_others};
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -11,7 +11,7 @@ use crate::stored::key::KeySpace;
 use crate::stored::record::inode::{Content, Inode};
 use crate::stored::record::layer::LayerHeader;
 use crate::stored::record::settings::SettingsRecord;
-use crate::stored::record::superblock::Superblock;
+use crate::stored::record::superblock::{Layers, Superblock};
 use crate::types::{Clock, InodeNo, Kind, Timestamp};
 use crate::volume::room::{check_fit, fitting_sizes};
 use xxhash_rust::xxh64::xxh64;
@@ -39,24 +39,29 @@ pub(super) fn take_over(
     mut image: Option<&mut Image>,
 ) -> Result<Taken> {
     let key = keys.superblock().to_vec();
-    let mut planning = Planning::new(store, limits);
+    // A busy writer commits between any two calls: what it leaves as it is, is not read again.
+    let mut known: Option<(Option<Layers>, Chain)> = None;
     for attempt in 0..MAX_ATTEMPTS {
-        let store: &mut dyn KvStore = &mut planning;
         let heads = Heads::read(store, keys)?;
         let found = &heads.superblock;
+        let mut layers = None;
         let (mut superblock, chain, records) = match found {
             Some(value) => {
                 let mut superblock = decode_usable(&key, value, image.as_deref().map(Image::id))?;
                 // An opener that cannot use the volume must not take it from its writer.
                 check_fit(&superblock, limits)?;
-                let Some(chain) = read_beside_others(store, &superblock, keys)? else {
-                    planning.forget();
-                    continue;
+                let chain = match known.take() {
+                    Some((layers, chain)) if layers == superblock.layers => chain,
+                    _ => match read_beside_others(store, &superblock, keys)? {
+                        Some(chain) => chain,
+                        None => continue,
+                    },
                 };
                 if superblock.is_read_only() {
                     let settings = heads.settings(keys, &superblock)?;
                     return Ok(Taken { superblock, value: value.clone(), settings, chain });
                 }
+                layers = Some(superblock.layers);
                 superblock.take_over();
                 (superblock, chain, Vec::new())
             }
@@ -88,10 +93,7 @@ pub(super) fn take_over(
         let settings = match heads.settings(keys, &superblock) {
             Ok(settings) => settings,
             // A store may answer with halves of before and after a change.
-            Err(Error::Damaged(_)) if attempt == 0 => {
-                planning.forget();
-                continue;
-            }
+            Err(Error::Damaged(_)) if attempt == 0 => continue,
             Err(error) => return Err(error),
         };
         if let Some(quota) = options.quota {
@@ -106,7 +108,9 @@ pub(super) fn take_over(
         match store.apply(&guards, &mutations, Durability::Buffered) {
             Ok(()) => return Ok(Taken { superblock, value, settings, chain }),
             // The writer or another opener was faster, or this one succeeded without knowing it: look again.
-            Err(StoreError::Conflict | StoreError::UnknownOutcome) => planning.read_ahead()?,
+            Err(StoreError::Conflict | StoreError::UnknownOutcome) => {
+                known = layers.map(|layers| (layers, chain));
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -4,10 +4,10 @@ use super::answer::{Answer, Page, Refused};
 use super::html::{Address, Html};
 use super::query::Query;
 use super::stores::{Moment, refuse_files};
-use crate::reading::Files;
 use crate::text_diff::{CONTEXT_LINES, Line, Side, compare, is_binary};
 use hyper::StatusCode;
-use kvfs::Kind;
+use kvfs::{Follow, Kind};
+use kvfs_host::Files;
 
 /// Most bytes of a file that is compared for a page.
 const MAX_COMPARED_BYTES: u64 = 1 << 20;
@@ -57,7 +57,7 @@ pub(super) fn page(moment: &Moment<'_>, query: &Query) -> Result<Answer, Refused
 
 /// Reads a file that is not too long to be compared.
 fn content(files: &mut Files, path: &str) -> Result<Option<Vec<u8>>, Refused> {
-    let stat = files.stat(path).map_err(|error| refuse_files(&error))?;
+    let stat = files.stat(path, Follow::No).map_err(|error| refuse_files(&error))?;
     if stat.kind != Kind::File || stat.size > MAX_COMPARED_BYTES {
         return Ok(None);
     }

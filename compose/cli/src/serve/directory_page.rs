@@ -5,9 +5,9 @@ use super::html::{Address, Html};
 use super::parts::{pager, size, time, trail};
 use super::query::Query;
 use super::stores::refuse_files;
-use crate::reading::Files;
 use hyper::StatusCode;
-use kvfs::{Kind, Stat};
+use kvfs::{Follow, Kind, Stat};
+use kvfs_host::Files;
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 
@@ -57,9 +57,9 @@ pub(super) fn page(files: &mut Files, volume: &str, path: &str, query: &Query) -
         main.markup("<th scope=\"col\">Modified</th></tr></thead>\n<tbody>\n");
         for name in &names {
             let inner = format!("{}/{name}", path.trim_end_matches('/'));
-            match files.stat(&inner) {
+            match files.stat(&inner, Follow::No) {
                 Ok(stat) => row(&mut main, volume, &inner, name, Some(&stat)),
-                Err(error) if error.source == kvfs::Error::NoEntry => {}
+                Err(error) if error.in_volume() == Some(&kvfs::Error::NoEntry) => {}
                 Err(_) => row(&mut main, volume, &inner, name, None),
             }
         }

@@ -6,10 +6,10 @@ use super::parts::{pager, size, time, trail};
 use super::picture::picture_kind;
 use super::query::Query;
 use super::stores::refuse_files;
-use crate::reading::Files;
 use crate::text_diff::is_binary;
 use hyper::StatusCode;
 use kvfs::{Kind, Stat};
+use kvfs_host::Files;
 use std::fmt::Write;
 
 /// Bytes of text on a page.
@@ -58,7 +58,11 @@ fn file(
     stat: &Stat,
     query: &Query,
 ) -> Result<(), Refused> {
-    let mut read = |at, length| files.read_at(path, at, length).map_err(|error| refuse_files(&error));
+    let mut read = |at, length| {
+        let mut bytes = Vec::new();
+        let read = files.read_at(path, at, length, &mut bytes);
+        read.map(|_| bytes).map_err(|error| refuse_files(&error))
+    };
     let start = read(0, KNOWN_BY_BYTES)?;
     let picture = picture_kind(&start).filter(|_| stat.size <= MAX_SENT_BYTES);
     let usual = match picture {

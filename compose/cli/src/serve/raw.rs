@@ -5,13 +5,13 @@ use super::file_page::MAX_SENT_BYTES;
 use super::picture::picture_kind;
 use super::query::Query;
 use super::stores::refuse_files;
-use crate::reading::Files;
 use hyper::StatusCode;
-use kvfs::Kind;
+use kvfs::{Follow, Kind};
+use kvfs_host::Files;
 
 /// Sends a file as a picture, if it is asked for as one and is one, or else to be saved.
 pub(super) fn raw(files: &mut Files, path: &str, query: &Query) -> Result<Answer, Refused> {
-    let stat = files.stat(path).map_err(|error| refuse_files(&error))?;
+    let stat = files.stat(path, Follow::No).map_err(|error| refuse_files(&error))?;
     if stat.kind != Kind::File {
         return Err(Refused::new(StatusCode::NOT_FOUND, format!("{path} is no file")));
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
-use kvfs::Kind;
+use kvfs::{Follow, Kind};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -68,7 +68,7 @@ fn make(stores: &Stores, page: &str, query: &Query) -> Result<Answer, Refused> {
 fn files(moment: &Moment<'_>, query: &Query) -> Result<Answer, Refused> {
     let (volume, path) = (query.need("volume")?, query.path("path")?);
     let mut files = moment.files(volume)?;
-    let stat = files.stat(&path).map_err(|error| refuse_files(&error))?;
+    let stat = files.stat(&path, Follow::No).map_err(|error| refuse_files(&error))?;
     match stat.kind {
         Kind::Directory => directory_page::page(&mut files, volume, &path, query),
         _ => file_page::page(&mut files, volume, &path, &stat, query),

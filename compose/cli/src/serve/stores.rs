@@ -2,7 +2,6 @@
 
 use super::answer::Refused;
 use crate::mounted::Images;
-use crate::reading::{Files, ReadError, look_into};
 use crate::sealing::KeyArgs;
 use crate::store_url::StoreUrl;
 use crate::terminal::with_causes;
@@ -10,7 +9,7 @@ use crate::volume_error::explain;
 use anyhow::Result;
 use hyper::StatusCode;
 use kvfs::image::Image;
-use kvfs_host::{AnyStore, Volumes, VolumesError};
+use kvfs_host::{AnyStore, Files, FilesError, Volumes, VolumesError};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,7 +40,6 @@ pub(super) type Shown = Volumes<AnyStore>;
 /// The store at one moment.
 pub(super) struct Moment<'s> {
     stores: &'s Stores,
-    store: AnyStore,
     pub(super) volumes: Shown,
 }
 
@@ -63,8 +61,7 @@ impl Stores {
             *open = Open::new(&self.url, &self.key)
                 .map_err(|error| Refused::new(StatusCode::SERVICE_UNAVAILABLE, with_causes(&error)))?;
         }
-        let store = open.store.clone();
-        Ok(Moment { stores: self, volumes: Volumes::new(store.clone()), store })
+        Ok(Moment { stores: self, volumes: Volumes::new(open.store.clone()) })
     }
 }
 
@@ -80,7 +77,7 @@ impl Moment<'_> {
     /// Opens the files of a volume.
     pub(super) fn files(&self, volume: &str) -> Result<Files, Refused> {
         let image = self.image(volume)?;
-        look_into(&self.store, volume, image).map_err(|error| self.refuse(error))
+        self.volumes.look(volume, image).map_err(|error| refuse_files(&error))
     }
 
     /// The image that a volume lies on, if the component with it was named.
@@ -103,10 +100,11 @@ impl Moment<'_> {
 }
 
 /// Explains why files cannot be shown.
-pub(super) fn refuse_files(error: &ReadError) -> Refused {
-    let status = match error.source {
-        kvfs::Error::NoEntry | kvfs::Error::NotDirectory | kvfs::Error::NameTooLong => StatusCode::NOT_FOUND,
-        kvfs::Error::NotPermitted => StatusCode::FORBIDDEN,
+pub(super) fn refuse_files(error: &FilesError) -> Refused {
+    use kvfs::Error;
+    let status = match error.in_volume() {
+        Some(Error::NoEntry | Error::NotDirectory | Error::NameTooLong) => StatusCode::NOT_FOUND,
+        Some(Error::NotPermitted) => StatusCode::FORBIDDEN,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Refused::new(status, error.to_string())

@@ -25,14 +25,8 @@ pub(super) type Opened = Volumes<AnyStore>;
 impl At {
     /// Opens the store for reading only.
     pub(super) fn look(&self) -> Result<Opened> {
-        self.look_at_store().map(|(_, volumes)| volumes)
-    }
-
-    /// Opens the store for reading only, also for reading files of volumes.
-    pub(super) fn look_at_store(&self) -> Result<(AnyStore, Opened)> {
         interrupt::end_in_order()?;
-        let store = self.key.open_to_check(&self.store)?;
-        Ok((store.clone(), Volumes::new(store)))
+        Ok(Volumes::new(self.key.open_to_check(&self.store)?))
     }
 
     /// Looks at the store, and then opens it for writing and changes it. What cannot be done is seen

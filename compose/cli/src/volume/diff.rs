@@ -4,10 +4,9 @@ use super::at::At;
 use super::below::{Below, explain, image};
 use super::patch::Patch;
 use crate::busy::Busy;
-use crate::reading::look_into;
 use crate::terminal::{complain, json_line, on_terminal, say, say_fields, say_null_ended};
 use crate::text_diff::CONTEXT_LINES;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use kvfs::Kind;
 use kvfs::volumes::{Changed, Difference, What};
@@ -80,7 +79,7 @@ fn compare(args: &DiffArgs) -> Result<bool> {
         bail!("--null writes names as they are, and a terminal would act on them; leave it out, or pipe it");
     }
     let images = args.below.images()?;
-    let (store, volumes) = args.at.look_at_store()?;
+    let volumes = args.at.look()?;
     let image = image(&args.at, images, &volumes, [&args.first, &args.second])?;
     let busy = Busy::new("comparing");
     let found = volumes.diff(&args.first, &args.second, image.as_ref());
@@ -88,7 +87,8 @@ fn compare(args: &DiffArgs) -> Result<bool> {
     let found = found.map_err(|error| explain(&args.at, &volumes, error))?;
     if args.patch {
         let open = |volume: &str| {
-            look_into(&store, volume, image.clone()).map_err(|error| args.at.explain(&volumes, error))
+            let files = volumes.look(volume, image.clone());
+            files.with_context(|| args.at.store.to_string())
         };
         let (first, second) = (open(&args.first)?, open(&args.second)?);
         Patch { first, second, context_lines: args.unified.min(MAX_CONTEXT_LINES) }.write(&found)?;

@@ -4,6 +4,7 @@ mod audit;
 mod check_store;
 mod control;
 mod diff;
+mod distant;
 mod files;
 mod fsck;
 mod fsck_store;

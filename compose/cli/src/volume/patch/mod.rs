@@ -3,11 +3,11 @@
 mod name;
 mod paint;
 
-use crate::reading::Files;
 use crate::text_diff::{MAX_TEXT_BYTES, MAX_TEXT_LINES, Side, compare, is_binary};
 use anyhow::Result;
-use kvfs::Kind;
+use kvfs::{Follow, Kind};
 use kvfs::volumes::{Changed, Difference};
+use kvfs_host::Files;
 use name::{bare, side};
 use paint::{Painter, Part};
 use std::collections::{BTreeMap, BTreeSet};
@@ -261,7 +261,7 @@ fn bytes(there: &Option<There>) -> Result<&[u8], u64> {
 }
 
 fn there(files: &mut Files, path: String) -> Result<There> {
-    let stat = files.stat(&path)?;
+    let stat = files.stat(&path, Follow::No)?;
     let content = match stat.kind {
         Kind::Directory => Content::Bytes(Vec::new()),
         Kind::Symlink => Content::Bytes(files.read_link(&path)?.into_bytes()),

@@ -16,6 +16,14 @@ pub(crate) fn open_config(config: Config) -> Result<Store, OpenError> {
     Blocking::open(kvfs_postgres_store::open(config))
 }
 
+/// Opens the store at a URL, which waits no longer than `patience`, and makes its table.
+pub(crate) fn open_within(url: &str, patience: Duration) -> Result<Store, OpenError> {
+    let mut config = Config::from_url(url)?;
+    config.patience = patience;
+    config.create = true;
+    open_config(config)
+}
+
 /// Opens the store at a URL with little patience, and makes its table.
 pub(crate) fn make(url: &str) -> Store {
     open_config(config(url)).unwrap_or_else(|error| panic!("{url}: {error}"))

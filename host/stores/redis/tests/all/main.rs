@@ -5,6 +5,7 @@ mod common;
 mod calls;
 mod crash;
 mod cuts;
+mod engine;
 mod full;
 mod opening;
 mod waiting;
