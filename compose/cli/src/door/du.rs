@@ -2,6 +2,7 @@
 
 use super::at::At;
 use super::each::each;
+use super::place::walked;
 use crate::lines::Lines;
 use crate::terminal::{complain, json_line};
 use anyhow::Result;
@@ -117,7 +118,7 @@ impl Du<'_> {
             }
             let most = if self.args.summarize { 0 } else { self.args.max_depth.unwrap_or(usize::MAX) };
             if step.depth == 0 || is_directory && step.depth <= most {
-                self.show(walk.path(), sum)?;
+                self.show(&walked(path, walk.path()), sum)?;
             }
         }
         walk.close(files).map_err(|error| self.args.at.explain(error))

@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::pick::{Pick, PickArgs};
-use super::place::last_name;
+use super::place::{last_name, walked};
 use super::shown::json;
 use crate::lines::Lines;
 use crate::terminal::{complain, json_line};
@@ -121,12 +121,13 @@ impl Find<'_> {
                 Kind::Symlink if self.args.json => self.target(files, &walk),
                 _ => None,
             };
+            let path = walked(path, walk.path());
             let shown = if self.args.json {
-                self.out.line(json_line(&json(walk.path(), &step.stat, target.as_deref())))?
+                self.out.line(json_line(&json(&path, &step.stat, target.as_deref())))?
             } else if self.args.print0 {
-                self.out.null_ended(walk.path())?
+                self.out.null_ended(&path)?
             } else {
-                self.out.line(walk.path())?
+                self.out.line(&path)?
             };
             if shown == ControlFlow::Break(()) {
                 let closed = walk.close(files).map_err(|error| self.args.at.explain(error));

@@ -3,6 +3,7 @@
 use super::at::At;
 use kvfs::Follow;
 use kvfs_host::{Files, FilesError};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -59,6 +60,14 @@ pub(super) fn in_directory(directory: &str, name: Option<&str>) -> String {
     }
 }
 
+/// Returns a path of a walk as it is shown: below the root with a slash before it, if that was given so.
+pub(super) fn walked<'p>(start: &str, path: &'p str) -> Cow<'p, str> {
+    match start.starts_with('/') && !path.starts_with('/') {
+        true => Cow::Owned(format!("/{path}")),
+        false => Cow::Borrowed(path),
+    }
+}
+
 /// Returns whether two paths mean one name in one directory.
 pub(super) fn is_same_entry(files: &mut Files, one: &str, other: &str) -> Result<bool, FilesError> {
     let ((one, name), (other, other_name)) = (split(one), split(other));
@@ -79,7 +88,7 @@ fn split(path: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, in_directory, last_name};
+    use super::{Place, in_directory, last_name, walked};
 
     #[test]
     fn a_volume_stands_before_a_colon_and_a_slash() {
@@ -117,5 +126,10 @@ mod tests {
         assert_eq!(in_directory("/", Some("a")), "/a");
         assert_eq!(in_directory("d//", Some("a")), "d/a");
         assert_eq!(in_directory("d/", None), "d/");
+        for (start, path, shown) in
+            [("/", "/", "/"), ("//", "a/b", "/a/b"), ("a", "a/b", "a/b"), ("", "a", "a")]
+        {
+            assert_eq!(walked(start, path), shown);
+        }
     }
 }
