@@ -18,6 +18,10 @@ mod same_bytes;
 mod store_url;
 mod terminal;
 
+// Output of many lines.
+#[cfg(feature = "runtime")]
+mod lines;
+
 // Texts, line by line.
 #[cfg(feature = "runtime")]
 mod text_diff;
@@ -113,6 +117,24 @@ enum Command {
     #[cfg(feature = "runtime")]
     Get(door::GetArgs),
     #[cfg(feature = "runtime")]
+    Mkdir(door::MkdirArgs),
+    #[cfg(feature = "runtime")]
+    Cp(door::CpArgs),
+    #[cfg(feature = "runtime")]
+    Mv(door::MvArgs),
+    #[cfg(feature = "runtime")]
+    Rm(door::RmArgs),
+    #[cfg(feature = "runtime")]
+    Find(door::FindArgs),
+    #[cfg(feature = "runtime")]
+    Tree(door::TreeArgs),
+    #[cfg(feature = "runtime")]
+    Stat(door::StatArgs),
+    #[cfg(feature = "runtime")]
+    Du(door::DuArgs),
+    #[cfg(feature = "runtime")]
+    Df(door::DfArgs),
+    #[cfg(feature = "runtime")]
     Settings(settings::SettingsArgs),
     #[cfg(feature = "runtime")]
     Store(store::StoreArgs),
@@ -125,7 +147,7 @@ enum Command {
     Man(manual::ManArgs),
     /// Fails: this build has no runtime.
     #[cfg(not(feature = "runtime"))]
-    #[command(name = "run", aliases = ["audit", "cat", "check-store", "diff", "export", "fsck", "get", "import", "ls", "put", "rekey", "serve", "settings", "store", "store-server", "volume"], hide = true, disable_help_flag = true)]
+    #[command(name = "run", aliases = ["audit", "cat", "check-store", "cp", "df", "diff", "du", "export", "find", "fsck", "get", "import", "ls", "mkdir", "mv", "put", "rekey", "rm", "serve", "settings", "stat", "store", "store-server", "tree", "volume"], hide = true, disable_help_flag = true)]
     NeedsRuntime {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
@@ -134,7 +156,11 @@ enum Command {
 
 fn main() -> ExitCode {
     terminal::start();
-    let cli = Cli::try_parse().unwrap_or_else(|error| terminal::usage::<Cli>(&error));
+    #[cfg(feature = "runtime")]
+    let args = door::with_two_dashes(std::env::args_os());
+    #[cfg(not(feature = "runtime"))]
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let cli = Cli::try_parse_from(&args).unwrap_or_else(|error| terminal::usage::<Cli>(&error, &args));
     let done = match cli.command {
         Command::Compose(args) => compose::compose(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
@@ -164,6 +190,24 @@ fn main() -> ExitCode {
         #[cfg(feature = "runtime")]
         Command::Get(args) => door::get(&args),
         #[cfg(feature = "runtime")]
+        Command::Mkdir(args) => door::mkdir(&args),
+        #[cfg(feature = "runtime")]
+        Command::Cp(args) => door::cp(&args),
+        #[cfg(feature = "runtime")]
+        Command::Mv(args) => door::mv(&args),
+        #[cfg(feature = "runtime")]
+        Command::Rm(args) => door::rm(&args),
+        #[cfg(feature = "runtime")]
+        Command::Find(args) => door::find(&args),
+        #[cfg(feature = "runtime")]
+        Command::Tree(args) => door::tree(&args),
+        #[cfg(feature = "runtime")]
+        Command::Stat(args) => door::stat(&args),
+        #[cfg(feature = "runtime")]
+        Command::Du(args) => door::du(&args),
+        #[cfg(feature = "runtime")]
+        Command::Df(args) => door::df(&args),
+        #[cfg(feature = "runtime")]
         Command::Settings(args) => settings::settings(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::Store(args) => store::store(&args).map(|()| ExitCode::SUCCESS),
@@ -174,9 +218,9 @@ fn main() -> ExitCode {
         #[cfg(not(feature = "runtime"))]
         Command::NeedsRuntime { .. } => Err(anyhow::anyhow!(
             "this build of kvfs only composes and inspects; build it with its feature `runtime` for run, fsck, \
-             audit, cat, check-store, diff, export, get, import, ls, put, rekey, serve, settings, store, \
-             store-server and volume, or compose with --provider and run the result with the \
-             `wasmtime` command"
+             audit, cat, check-store, cp, df, diff, du, export, find, get, import, ls, mkdir, mv, put, \
+             rekey, rm, serve, settings, stat, store, store-server, tree and volume, or compose with \
+             --provider and run the result with the `wasmtime` command"
         )),
         Command::Completions(args) => {
             completions::completions(&args, &mut Cli::command()).map(|()| ExitCode::SUCCESS)

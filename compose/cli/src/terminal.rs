@@ -7,6 +7,7 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use kvfs_compose::Visible;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -114,13 +115,13 @@ pub(crate) fn start() {
 
 /// Says what is wrong with the arguments of a command, or prints its `--help` or `--version`, and
 /// exits.
-pub(crate) fn usage<C: Parser>(error: &clap::Error) -> ! {
+pub(crate) fn usage<C: Parser>(error: &clap::Error, args: &[OsString]) -> ! {
     if !error.use_stderr() {
         error.exit();
     }
     // The error quotes arguments, and an argument may contain line ends. Parsing the escaped
     // arguments gives the same error with no line end but clap's own.
-    let shown = std::env::args_os().map(|arg| Visible(arg.to_string_lossy()).to_string());
+    let shown = args.iter().map(|arg| Visible(arg.to_string_lossy()).to_string());
     let text = match C::try_parse_from(shown) {
         Err(same) => same.render().to_string(),
         Ok(_) => one_line(&error.render().to_string()),

@@ -1,6 +1,6 @@
 //! Copies trees inside of a volume, and to another one.
 
-use crate::files::{Failed, READ, WRITE, inner, join, write_all};
+use crate::files::{Failed, WRITE, inner, join, write_all};
 use crate::report::tell;
 use crate::{Files, FilesError, Progress, Report, Step};
 use kvfs::limits::MAX_READ_BYTES;
@@ -9,14 +9,14 @@ use std::collections::HashMap;
 
 impl Files {
     /// Copies a file, a symbolic link, or a directory with all that is in it to the path `to` of this
-    /// volume. Times, links and holes are kept. Files and links at the new paths are replaced,
-    /// directories merged.
+    /// volume. Times, links and holes are kept. Files and links at the new paths are replaced, each when
+    /// all of the new one is there; directories are merged.
     ///
     /// # Errors
     /// [`FilesError::IntoItself`], [`FilesError::Volume`], [`FilesError::Stopped`]. What was copied before
-    /// stays.
+    /// stays, but for a part of a file.
     pub fn copy(&mut self, from: &str, to: &str, progress: &mut Progress<'_>) -> Result<Report, FilesError> {
-        Copier::new(self, None, progress).copy(from, to)
+        Copier::new(self, None, progress).copy(from, to, Follow::No)
     }
 
     /// As [`Files::copy`], to the path `to` of another volume. It must be another one: opening a volume
@@ -31,8 +31,37 @@ impl Files {
         to: &str,
         progress: &mut Progress<'_>,
     ) -> Result<Report, FilesError> {
-        Copier::new(self, Some(other), progress).copy(from, to)
+        Copier::new(self, Some(other), progress).copy(from, to, Follow::No)
     }
+
+    /// Copies a file to a path of this volume, or of `other`, which is another one. As [`Files::copy`], but
+    /// a symbolic link at the end of `from` is followed.
+    ///
+    /// # Errors
+    /// As there, and [`kvfs::Error::IsDirectory`] for a directory.
+    pub fn copy_file(
+        &mut self,
+        from: &str,
+        other: Option<&mut Files>,
+        to: &str,
+        progress: &mut Progress<'_>,
+    ) -> Result<Report, FilesError> {
+        if self.stat(from, Follow::Yes)?.kind == Kind::Directory {
+            return Err(self.error("copy the file", from, kvfs::Error::IsDirectory));
+        }
+        Copier::new(self, other, progress).copy(from, to, Follow::Yes)
+    }
+}
+
+/// Starts the name of a file that is not whole yet, and whose name is taken.
+const PART: &str = ".kvfs-part";
+
+/// The outcome of a copy of one entry.
+enum Made {
+    /// A file or a link.
+    New,
+    /// One more name of one.
+    Name,
 }
 
 struct Copier<'a, 'p> {
@@ -58,12 +87,12 @@ impl<'a, 'p> Copier<'a, 'p> {
         }
     }
 
-    fn copy(mut self, from: &str, to: &str) -> Result<Report, FilesError> {
-        let start = self.one.stat(from, Follow::No)?;
+    fn copy(mut self, from: &str, to: &str, follow: Follow) -> Result<Report, FilesError> {
+        let start = self.one.stat(from, follow)?;
         if self.other.is_none() && start.kind == Kind::Directory {
             self.check_outside(start.ino, from, to)?;
         }
-        let mut walk = self.one.walk(from, Follow::No);
+        let mut walk = self.one.walk(from, follow);
         let start = walk.path().trim_end_matches('/').len();
         let mut target = String::new();
         let done = loop {
@@ -111,21 +140,54 @@ impl<'a, 'p> Copier<'a, 'p> {
                 _ => self.to().make_directory(to),
             };
         }
-        if let Some(found) = self.to().find(to, Follow::No)? {
+        let found = self.to().find(to, Follow::No)?;
+        if let Some(found) = found {
             if self.other.is_none() && found.ino == stat.ino {
                 self.report.unchanged += 1;
                 return Ok(());
             }
-            if found.kind != Kind::File || found.nlink > 1 || stat.kind != Kind::File {
-                self.to().remove_file(to)?;
+            if found.kind == Kind::Directory {
+                return Err(self.to().error("replace", to, kvfs::Error::IsDirectory));
             }
         }
-        if stat.nlink > 1 {
-            if let Some(first) = self.linked.get(&stat.ino).cloned() {
-                self.report.hard_links += 1;
-                return self.to().link(&first, to);
-            }
+        // What is at the path stays there until the new one is whole.
+        let made = match found {
+            Some(_) => self.free_name(to)?,
+            None => to.to_owned(),
+        };
+        let done = self.make(from, &made, &stat);
+        let done = done.and_then(|outcome| match found {
+            Some(_) => self.to().rename(&made, to).map(|()| outcome),
+            None => Ok(outcome),
+        });
+        let outcome = done.inspect_err(|_| {
+            // It may never have been made.
+            let _ = self.to().remove_file(&made);
+        })?;
+        if matches!(outcome, Made::New) && stat.nlink > 1 {
             self.linked.insert(stat.ino, to.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Returns a name beside a path that is not taken.
+    fn free_name(&mut self, path: &str) -> Result<String, FilesError> {
+        let directory = path.rfind('/').map_or("", |slash| path.get(..=slash).unwrap_or_default());
+        let mut number = 0_u32;
+        loop {
+            let name = format!("{directory}{PART}{number}");
+            if number == u32::MAX || self.to().find(&name, Follow::No)?.is_none() {
+                return Ok(name);
+            }
+            number += 1;
+        }
+    }
+
+    /// Copies a file or a link to a path where nothing is.
+    fn make(&mut self, from: &str, to: &str, stat: &Stat) -> Result<Made, FilesError> {
+        if let Some(first) = self.linked.get(&stat.ino).cloned() {
+            self.report.hard_links += 1;
+            return self.to().link(&first, to).map(|()| Made::Name);
         }
         if stat.kind == Kind::Symlink {
             let target = self.one.read_link(from)?;
@@ -137,14 +199,12 @@ impl<'a, 'p> Copier<'a, 'p> {
             self.report.files += 1;
             self.file(from, to, stat.size)?;
         }
-        self.set_times(to, &stat)
+        self.set_times(to, stat).map(|()| Made::New)
     }
 
     fn file(&mut self, from: &str, to: &str, size_bytes: u64) -> Result<(), FilesError> {
         self.to().with_file(("write", to), Follow::No, WRITE, |_, _| Ok(()))?;
-        let parts = self.one.with_file(("read", from), Follow::No, READ, |volume, file| {
-            volume.data_ranges(file).map_err(Failed::Volume)
-        })?;
+        let parts = self.one.data_ranges(from)?;
         let flags = kvfs::OpenFlags::default();
         let end = parts.last().map_or(0, |part| part.end);
         for part in parts {

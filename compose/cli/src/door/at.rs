@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use kvfs::{Mode, Options};
 use kvfs_host::{AnyStore, Files, FilesError, Volumes, VolumesError};
+use std::collections::{BTreeMap, BTreeSet};
 
 // No doc comment: clap would take it for the command's.
 #[derive(Args)]
@@ -22,12 +23,35 @@ pub(super) struct At {
     pub(super) volume: String,
 }
 
+/// The use of volumes that are copied or moved from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sources {
+    Read,
+    Change,
+}
+
+/// Volumes of a store that are open together, each once.
+pub(super) struct Open {
+    pub(super) target: Files,
+    sources: BTreeMap<String, Files>,
+}
+
+impl Open {
+    /// Returns a volume, and the target if that is another one.
+    pub(super) fn source(&mut self, volume: &str) -> (&mut Files, Option<&mut Files>) {
+        match self.sources.get_mut(volume) {
+            Some(source) => (source, Some(&mut self.target)),
+            None => (&mut self.target, None),
+        }
+    }
+}
+
 impl At {
     /// Opens the volume for reading only. A guest may be at work on it.
     pub(super) fn look(&self) -> Result<Files> {
         interrupt::end_in_order()?;
         let volumes = Volumes::new(self.key.open_read_only(&self.store)?);
-        self.check(&volumes)?;
+        self.check(&volumes, &self.volume)?;
         volumes.look(&self.volume, None).map_err(|error| self.explain(error))
     }
 
@@ -37,12 +61,57 @@ impl At {
         interrupt::end_in_order()?;
         if !create {
             // What cannot be done is seen before anybody who has the store open is disturbed.
-            self.check(&Volumes::new(self.key.open_read_only(&self.store)?))?;
+            self.check(&Volumes::new(self.key.open_read_only(&self.store)?), &self.volume)?;
         }
         let store = self.key.open(&self.store)?;
         let done = self.change_in(&Volumes::new(store.clone()), create, work);
         let closed = store.close().with_context(|| format!("{}: cannot make the change durable", self.store));
         done.and_then(|done| closed.map(|()| done))
+    }
+
+    /// As [`At::change`], on the volume `target` and with other volumes of the store.
+    pub(super) fn change_with<T>(
+        &self,
+        target: &str,
+        sources: &BTreeSet<&str>,
+        access: Sources,
+        work: impl FnOnce(&mut Open) -> Result<T>,
+    ) -> Result<T> {
+        interrupt::end_in_order()?;
+        let looked = Volumes::new(self.key.open_read_only(&self.store)?);
+        sources.iter().chain([&target]).try_for_each(|volume| self.check(&looked, volume))?;
+        drop(looked);
+        let store = self.key.open(&self.store)?;
+        let done = self.change_open(&Volumes::new(store.clone()), target, sources, access, work);
+        let closed = store.close().with_context(|| format!("{}: cannot make the change durable", self.store));
+        done.and_then(|done| closed.map(|()| done))
+    }
+
+    fn change_open<T>(
+        &self,
+        volumes: &Volumes<AnyStore>,
+        target: &str,
+        sources: &BTreeSet<&str>,
+        access: Sources,
+        work: impl FnOnce(&mut Open) -> Result<T>,
+    ) -> Result<T> {
+        let mut open = Open { target: self.files(volumes, target)?, sources: BTreeMap::new() };
+        for volume in sources.iter().filter(|volume| **volume != target) {
+            let files = match access {
+                Sources::Read => volumes.look(volume, None).map_err(|error| self.explain(error))?,
+                Sources::Change => self.files(volumes, volume)?,
+            };
+            open.sources.insert((*volume).to_owned(), files);
+        }
+        let done = work(&mut open);
+        let mut stored = open.target.close();
+        if access == Sources::Change {
+            // Nothing is removed there that is not durable at the target.
+            for files in open.sources.into_values() {
+                stored = stored.and(files.close());
+            }
+        }
+        done.and_then(|done| stored.map(|()| done).map_err(|error| self.explain(error)))
     }
 
     fn change_in<T>(
@@ -54,17 +123,21 @@ impl At {
         if create && matches!(volumes.info(&self.volume), Err(VolumesError::Missing { .. })) {
             volumes.create(&self.volume).map_err(|error| explain(&self.store, volumes, error))?;
         }
-        self.check(volumes)?;
-        // Changes gather: the end of the command makes them durable together.
-        let options = Options { volume: self.volume.clone(), mode: Mode::Lazy, ..Options::default() };
-        let mut files = volumes.files(options).map_err(|error| self.explain(error))?;
+        self.check(volumes, &self.volume)?;
+        let mut files = self.files(volumes, &self.volume)?;
         let done = work(&mut files);
         let stored = files.close().map_err(|error| self.explain(error));
         done.and_then(|done| stored.map(|()| done))
     }
 
-    fn check(&self, volumes: &Volumes<AnyStore>) -> Result<()> {
-        volumes.info(&self.volume).map(drop).map_err(|error| explain(&self.store, volumes, error))
+    /// Opens a volume for writing. Changes gather: its end makes them durable together.
+    fn files(&self, volumes: &Volumes<AnyStore>, volume: &str) -> Result<Files> {
+        let options = Options { volume: volume.to_owned(), mode: Mode::Lazy, ..Options::default() };
+        volumes.files(options).map_err(|error| self.explain(error))
+    }
+
+    fn check(&self, volumes: &Volumes<AnyStore>, volume: &str) -> Result<()> {
+        volumes.info(volume).map(drop).map_err(|error| explain(&self.store, volumes, error))
     }
 
     /// Explains why something cannot be done with the files.

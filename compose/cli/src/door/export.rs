@@ -1,7 +1,7 @@
 //! `kvfs export`.
 
 use super::at::At;
-use super::told::{progress, tell};
+use super::told::{progress, tell, total_bytes};
 use crate::busy::Busy;
 use crate::terminal::Output;
 use anyhow::{Context, Result};
@@ -35,7 +35,8 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
     let ExportArgs { at, to, from, json } = args;
     let mut files = at.look()?;
     let busy = Busy::new("exporting");
-    let mut progress = progress(&busy, "exporting");
+    let total = total_bytes(&busy, &mut files, from);
+    let mut progress = progress(&busy, "exporting", total);
     let name = to.to_string_lossy();
     let ends = |end: &str| name.ends_with(end);
     let compression = if to == Path::new("-") || ends(".tar") {

@@ -1,7 +1,7 @@
 //! `kvfs import`.
 
 use super::at::At;
-use super::told::{progress, tell};
+use super::told::{progress, tell, total_host_bytes};
 use crate::busy::Busy;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -42,7 +42,8 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode> {
     let is_directory = found.is_some_and(|found| found.is_dir());
     let busy = Busy::new("importing");
     let report = at.change(true, |files| {
-        let mut progress = progress(&busy, "importing");
+        let total = if is_directory { total_host_bytes(&busy, from) } else { None };
+        let mut progress = progress(&busy, "importing", total);
         let done = if is_directory {
             files.import_tree(from, to, &mut progress)
         } else if is_input {

@@ -12,16 +12,21 @@ pub(super) fn letter(kind: Kind) -> char {
     }
 }
 
+/// The word of a kind.
+pub(super) fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Directory => "directory",
+        Kind::Symlink => "symlink",
+    }
+}
+
 /// What programs are told of an entry. Times are seconds, and nanoseconds beside them.
 pub(super) fn json(path: &str, stat: &Stat, target: Option<&str>) -> Value {
     let time = |time: Timestamp| json!([time.seconds, time.nanoseconds]);
     json!({
         "path": path,
-        "kind": match stat.kind {
-            Kind::File => "file",
-            Kind::Directory => "directory",
-            Kind::Symlink => "symlink",
-        },
+        "kind": kind(stat.kind),
         "inode": stat.ino.0,
         "links": stat.nlink,
         "size": stat.size,
@@ -46,6 +51,11 @@ pub(super) fn time(time: Timestamp) -> String {
     let year = year_of_era + era * 400 + i128::from(month <= 2);
     let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{seconds:02}")
+}
+
+/// A time with its nanoseconds, in UTC.
+pub(super) fn exact_time(at: Timestamp) -> String {
+    format!("{}.{:09}", time(at), at.nanoseconds)
 }
 
 #[cfg(test)]

@@ -4,25 +4,70 @@ use crate::busy::Busy;
 use crate::terminal::{json_line, on_terminal, say, warn_with};
 use anyhow::Result;
 use indicatif::HumanBytes;
-use kvfs_host::Report;
+use kvfs::{Follow, Kind};
+use kvfs_host::{Files, Report};
 use serde_json::json;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit code if entries were left out: the rest is done.
 const LEFT_OUT: u8 = 3;
 
-/// Returns a function that shows progress on a terminal.
+/// Returns a function that shows progress on a terminal: with the time that remains, if it is known how
+/// many bytes there are in all.
 pub(super) fn progress<'b>(
     busy: &'b Busy,
     what: &'static str,
+    total_bytes: Option<u64>,
 ) -> impl FnMut(&Report) -> ControlFlow<()> + 'b {
     move |report| {
-        if busy.is_seen() {
-            busy.amount(what, report.entries(), report.bytes);
+        match total_bytes {
+            _ if !busy.is_seen() => {}
+            Some(total) if total > 0 => busy.bytes(what, report.bytes.min(total), total),
+            _ => busy.amount(what, report.entries(), report.bytes),
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Returns the bytes of all files below a path of a volume, if somebody watches and they can be counted.
+pub(super) fn total_bytes(busy: &Busy, files: &mut Files, path: &str) -> Option<u64> {
+    if !busy.is_seen() {
+        return None;
+    }
+    let (mut walk, mut total) = (files.walk(path, Follow::No), 0_u64);
+    loop {
+        match walk.next(files) {
+            Ok(Some(step)) if step.stat.kind == Kind::File => total = total.saturating_add(step.stat.size),
+            Ok(Some(_)) => {}
+            Ok(None) => return Some(total),
+            Err(_) => {
+                let _ = walk.close(files);
+                return None;
+            }
+        }
+    }
+}
+
+/// As [`total_bytes`], of a directory of this machine.
+pub(super) fn total_host_bytes(busy: &Busy, directory: &Path) -> Option<u64> {
+    if !busy.is_seen() {
+        return None;
+    }
+    let (mut directories, mut total) = (vec![directory.to_owned()], 0_u64);
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).ok()? {
+            let entry = entry.ok()?;
+            let found = entry.metadata().ok()?;
+            if found.is_dir() {
+                directories.push(entry.path());
+            } else if found.is_file() {
+                total = total.saturating_add(found.len());
+            }
+        }
+    }
+    Some(total)
 }
 
 /// Tells what was done and what was not held.

@@ -5,15 +5,15 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn told(output: &Output) -> String {
+pub(crate) fn told(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn done(directory: &Path, args: &[&str]) -> String {
+pub(crate) fn done(directory: &Path, args: &[&str]) -> String {
     let output = kvfs(directory, args);
     assert!(output.status.success(), "{args:?}: {}", told(&output));
     assert_eq!(told(&output), "", "{args:?}");

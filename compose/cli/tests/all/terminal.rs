@@ -164,7 +164,7 @@ fn check(args: &[&str], output: &Output) {
         let text =
             std::str::from_utf8(stream).unwrap_or_else(|_| panic!("{args:?}: not Unicode: {stream:?}"));
         // Tabs part the fields of a list. A name that has one is escaped.
-        let lists = args.starts_with(&["volume", "list"]) || args[0] == "diff";
+        let lists = args.starts_with(&["volume", "list"]) || matches!(args[0], "diff" | "du");
         let parts = |c: char| c == '\n' || c == '\t' && lists;
         let acts = |c: char| {
             (c.is_control() && !parts(c))
@@ -391,12 +391,29 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
         case(&["fsck", "--store", &format!("{distant}{EVIL}")]);
     }
     case(&["serve", "--store", &store]);
-    for command in ["ls", "cat", "get", "put", "import", "export"] {
-        let path: &[&str] = if command == "ls" { &[] } else { &[EVIL] };
-        let out: &[&str] = if command == "put" { &["x"] } else { &[] };
+    for command in [
+        "ls", "cat", "get", "put", "import", "export", "mkdir", "rm", "mv", "cp", "find", "tree", "stat",
+        "du", "df",
+    ] {
+        let path: &[&str] = if matches!(command, "ls" | "df") { &[] } else { &[EVIL] };
+        let out: &[&str] = if matches!(command, "put" | "mv" | "cp") { &["x"] } else { &[] };
         case(&[&[command, "--store", &store], path, out].concat());
         case(&[&[command, "--store", EVIL], path, out].concat());
         case(&[&[command, "--store", "file:tree", "--volume", EVIL], path, out].concat());
+        case(&[&[command, "--store", "redb:damaged.redb", "--volume", "empty"], path, out].concat());
+    }
+    for command in ["ls", "find", "tree", "du"] {
+        case(&[command, "--store", "redb:damaged.redb"]);
+        case(&[command, "--store", "redb:damaged.redb", "--json"]);
+        case(&["stat", "--store", "redb:damaged.redb", EVIL, TURNED]);
+    }
+    case(&["find", "--store", "redb:damaged.redb", "-name", &format!("{EVIL}[")]);
+    case(&["find", "--store", "redb:damaged.redb", "-newer", EVIL]);
+    case(&["find", "--store", "redb:damaged.redb", "-size", EVIL]);
+    for command in ["mv", "cp"] {
+        case(&[command, "--store", "redb:damaged.redb", &format!("{TURNED}:/x"), "empty:/"]);
+        case(&[command, "--store", "redb:damaged.redb", "empty:/", &format!("{EVIL}:/x")]);
+        case(&[command, "--store", "redb:damaged.redb", EVIL, EVIL, EVIL]);
     }
     case(&["serve", "--store", EVIL]);
     case(&["serve", "--store", "redb:damaged.redb", "--port", EVIL]);

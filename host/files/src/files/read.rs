@@ -31,6 +31,14 @@ impl Files {
         })
     }
 
+    /// Returns the parts of a file that are no holes, in order: [`Volume::data_ranges`].
+    ///
+    /// # Errors
+    /// [`FilesError::Volume`].
+    pub fn data_ranges(&mut self, path: &str) -> Result<Vec<Range<u64>>, FilesError> {
+        self.with_file(("read", path), Follow::Yes, READ, |volume, file| Ok(volume.data_ranges(file)?))
+    }
+
     /// Appends up to `length` bytes of a file from `offset` on to `out`, and returns how many: fewer only
     /// at the end of the file.
     ///

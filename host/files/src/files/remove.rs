@@ -3,7 +3,7 @@
 use super::open::Files;
 use super::path::inner;
 use crate::FilesError;
-use kvfs::{Follow, Kind};
+use kvfs::{Error, Follow, Kind};
 
 impl Files {
     /// Removes a file, a symbolic link or an empty directory.
@@ -33,7 +33,15 @@ impl Files {
     /// # Errors
     /// [`FilesError::Volume`]. What was removed before stays removed.
     pub fn remove_all(&mut self, path: &str) -> Result<u64, FilesError> {
-        let mut walk = self.walk(path, Follow::No);
+        // A walk would follow a link with a slash behind it, which itself could not be removed at the end.
+        let name = path.trim_end_matches('/');
+        if name.len() < path.len() {
+            self.stat(path, Follow::Yes)?;
+        }
+        if name.len() < path.len() && self.stat(name, Follow::No)?.kind != Kind::Directory {
+            return Err(self.error("remove", path, Error::NotDirectory));
+        }
+        let mut walk = self.walk(name, Follow::No);
         let mut removed = 0;
         let done = loop {
             let step = match walk.next(self) {

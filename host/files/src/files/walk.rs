@@ -3,8 +3,10 @@
 use super::list::DIRECTORY;
 use super::open::Files;
 use super::path::{inner, join};
+use super::read::READ;
 use crate::FilesError;
 use kvfs::{Descriptor, DirStream, Error, Follow, Kind, Stat};
+use std::ops::Range;
 
 /// A walk through a tree, directories before and after what is in them. Its memory grows with the depth
 /// of the tree only.
@@ -145,6 +147,24 @@ impl Walk {
         if matches!(self.next, Next::Enter(_)) {
             self.next = if self.frames.is_empty() { Next::End } else { Next::Rest };
         }
+    }
+
+    /// Returns the parts of the file that was shown last that are no holes, in order:
+    /// [`kvfs::Volume::data_ranges`].
+    ///
+    /// # Errors
+    /// [`FilesError::Volume`].
+    pub fn data_ranges(&self, files: &mut Files) -> Result<Vec<Range<u64>>, FilesError> {
+        let (directory, name, follow) = match self.directory() {
+            Some(directory) => (directory, self.name(), Follow::No),
+            None => (&files.root, inner(&self.path), self.follow),
+        };
+        let opened = files.volume.open_at(directory, name, follow, READ.0, READ.1);
+        let ranges = opened.and_then(|file| {
+            let ranges = files.volume.data_ranges(&file);
+            files.volume.close(file).and(ranges)
+        });
+        ranges.map_err(|source| files.error("read", &self.path, source))
     }
 
     /// Ends the walk where it is.

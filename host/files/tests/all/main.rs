@@ -2,6 +2,7 @@
 
 mod archives;
 mod basics;
+mod copies;
 mod shared;
 #[cfg(unix)]
 mod trees;
