@@ -57,6 +57,8 @@ mod door;
 mod fsck;
 mod inspect;
 mod manual;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+mod mount;
 #[cfg(feature = "runtime")]
 mod rekey;
 #[cfg(feature = "runtime")]
@@ -116,6 +118,8 @@ enum Command {
     Put(door::PutArgs),
     #[cfg(feature = "runtime")]
     Get(door::GetArgs),
+    #[cfg(all(feature = "mount", target_os = "linux"))]
+    Mount(mount::MountArgs),
     #[cfg(feature = "runtime")]
     Mkdir(door::MkdirArgs),
     #[cfg(feature = "runtime")]
@@ -189,6 +193,8 @@ fn main() -> ExitCode {
         Command::Put(args) => door::put(&args),
         #[cfg(feature = "runtime")]
         Command::Get(args) => door::get(&args),
+        #[cfg(all(feature = "mount", target_os = "linux"))]
+        Command::Mount(args) => mount::mount(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "runtime")]
         Command::Mkdir(args) => door::mkdir(&args),
         #[cfg(feature = "runtime")]

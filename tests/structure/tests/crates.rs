@@ -57,6 +57,11 @@ fn host() {
 }
 
 #[test]
+fn mount() {
+    check("host/mount/src", 12, 40);
+}
+
+#[test]
 fn stores() {
     check("host/stores/file/src", 8, 50);
     check("host/stores/bucket/src", 10, 60);

@@ -1,6 +1,7 @@
 //! The operations of the file system, one file each.
 
 mod advise;
+mod by_number;
 mod close;
 mod data_ranges;
 mod link;

@@ -83,7 +83,7 @@ impl Volume {
     }
 }
 
-fn to_stat(ino: InodeNo, inode: &Inode) -> Stat {
+pub(super) fn to_stat(ino: InodeNo, inode: &Inode) -> Stat {
     Stat {
         ino,
         kind: inode.kind,

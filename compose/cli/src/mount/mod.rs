@@ -1,0 +1,106 @@
+//! `kvfs mount`.
+
+mod below;
+mod interrupt;
+
+use crate::sealing::KeyArgs;
+use crate::store_url::StoreUrl;
+use crate::terminal::{say, warn};
+use crate::volume_error::explain;
+use anyhow::{Context, Result};
+use clap::Args;
+use kvfs::{Mode, Options, Volume};
+use kvfs_host::{AnyStore, EngineStore, Volumes, VolumesError};
+use kvfs_mount::{MountOptions, Session, mount as mount_on};
+use std::path::PathBuf;
+
+/// Mounts a volume on a directory of this machine, for every program. Needs Linux with FUSE.
+///
+/// The command stays until an interrupt, SIGTERM or `umount DIR`, and then makes everything durable. A
+/// volume that there is not is made. While it is mounted no guest may be running on it, unless with
+/// --read-only: whoever opens it last is its only writer, and the other one fails. A file is in the store
+/// when it is closed, and durable with fsync or after 5 seconds. Owners, permissions and extended
+/// attributes are not kept; devices, pipes and names that are not UTF-8 are refused.
+#[derive(Args)]
+pub(crate) struct MountArgs {
+    /// The store, such as `file:DIR`. It may not lie below the directory that is mounted on.
+    #[arg(long, value_name = "URL")]
+    store: StoreUrl,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// The volume of the store.
+    #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
+    volume: String,
+    /// Changes nothing, and goes beside a guest that runs on the volume. What the guest changes from then on
+    /// is seen in part: mount a snapshot to see one moment.
+    #[arg(long)]
+    read_only: bool,
+    /// Lets other users in, as far as the permissions do. Others than root need `user_allow_other` in
+    /// /etc/fuse.conf for it.
+    #[arg(long)]
+    allow_other: bool,
+    /// The permissions of all files, such as 755 to run programs of the volume.
+    #[arg(long, value_name = "OCTAL", default_value = "644", value_parser = permissions)]
+    file_mode: u16,
+    /// The permissions of all directories.
+    #[arg(long, value_name = "OCTAL", default_value = "755", value_parser = permissions)]
+    directory_mode: u16,
+    /// The directory that is mounted on.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+fn permissions(text: &str) -> Result<u16, String> {
+    match u16::from_str_radix(text, 8) {
+        Ok(mode @ 0..=0o777) => Ok(mode),
+        _ => Err("permissions are three octal digits, such as 644".to_owned()),
+    }
+}
+
+pub(crate) fn mount(args: &MountArgs) -> Result<()> {
+    below::refuse(&args.store, &args.directory)?;
+    let interrupts = interrupt::watch()?;
+    let store =
+        if args.read_only { args.key.open_read_only(&args.store)? } else { args.key.open(&args.store)? };
+    let ended = start(args, store.clone()).and_then(|session| {
+        let (volume, directory) = (&args.volume, session.directory().display().to_string());
+        let how = if session.is_read_only() { " for reading only" } else { "" };
+        say([format!(
+            "{}: volume `{volume}` is mounted on {directory}{how}; an interrupt unmounts it",
+            args.store
+        )])?;
+        interrupts.unmount_by(session.unmounter());
+        session.wait().with_context(|| args.store.to_string())
+    });
+    let closed = store.close().with_context(|| format!("{}: cannot make the changes durable", args.store));
+    ended.and(closed)
+}
+
+fn start(args: &MountArgs, store: AnyStore) -> Result<Session> {
+    let volumes = Volumes::new(store.clone());
+    let explained = |error| explain(&args.store, &volumes, error);
+    match volumes.info(&args.volume) {
+        Err(VolumesError::Missing { .. }) if !args.read_only => {
+            volumes.create(&args.volume).map_err(explained)?;
+        }
+        info => info.map(drop).map_err(explained)?,
+    }
+    let options = MountOptions {
+        read_only: args.read_only,
+        name: format!("kvfs:{}", args.volume),
+        file_mode: args.file_mode,
+        directory_mode: args.directory_mode,
+        allow_other: args.allow_other,
+        tell: Box::new(|text: &str| warn(text)),
+        ..MountOptions::default()
+    };
+    let (volume, read_only) = (args.volume.clone(), args.read_only);
+    let session = mount_on(&args.directory, options, move || -> Result<Volume> {
+        let options = Options { volume, mode: Mode::Close, ..Options::default() };
+        match read_only {
+            true => Ok(Volume::open_read_only(Box::new(EngineStore(store)), None, options)?),
+            false => Ok(Volumes::new(store).open(options)?),
+        }
+    });
+    session.with_context(|| args.store.to_string())
+}

@@ -1,0 +1,86 @@
+//! Why a volume cannot be mounted, or a mount did not end well.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a volume cannot be mounted, or why a mount ended with a loss, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MountError {
+    /// The directory cannot be mounted on.
+    #[error("cannot mount on {}: {source}; name a directory that there is", shown(directory))]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A mount whose program has ended lies on the directory.
+    #[error(
+        "a mount whose program was killed lies on {}; run `umount -l` or `fusermount3 -uz` on it, and try again",
+        shown(directory)
+    )]
+    Stale {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The kernel's device cannot be opened.
+    #[error("cannot open /dev/fuse: {source}; load the kernel's module `fuse`, and see that you may use it")]
+    Device {
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The volume cannot be opened.
+    #[error("{source}")]
+    Open {
+        /// Why not, as the caller's function gave it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The volume has rules on paths, and the kernel names files by numbers.
+    #[error(
+        "volume `{}` scrubs files by patterns of their paths, which a mount cannot follow; mount it read-only, or \
+         use `kvfs put` and `kvfs import`",
+        volume.escape_debug()
+    )]
+    Rules {
+        /// The volume.
+        volume: String,
+    },
+    /// The system refuses the mount.
+    #[error(
+        "cannot mount on {}: {source}; run it as root, or install fusermount3 (package `fuse3`)",
+        shown(directory)
+    )]
+    Mount {
+        /// The directory.
+        directory: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The system refuses to unmount.
+    #[error("cannot unmount {}: {source}; run `umount -l` on it", shown(directory))]
+    Unmount {
+        /// The directory.
+        directory: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The volume's last changes are not stored: they are lost with the mount.
+    #[error("not all that was written to volume `{}` could be stored: {source}", volume.escape_debug())]
+    Store {
+        /// The volume.
+        volume: String,
+        /// Why not.
+        source: kvfs::Error,
+    },
+    /// A thread of the mount cannot be started, or has ended by a panic.
+    #[error("the thread of the mount has ended: {reason}; mount the volume again")]
+    Ended {
+        /// How it ended.
+        reason: String,
+    },
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().escape_debug().to_string()
+}
