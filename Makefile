@@ -85,7 +85,6 @@ lint:
 	@.ci/features
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package kvfs-cli --no-default-features -- -D warnings
-	cargo clippy --package kvfs-cli --features mount -- -D warnings
 
 install:
 	@test -n '$(KVFS)' || cargo build --release --package kvfs-cli

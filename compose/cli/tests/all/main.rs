@@ -13,6 +13,8 @@ mod fsck;
 mod fsck_store;
 mod layer_cache;
 mod manual;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+mod mounted;
 mod patch;
 mod sealed;
 mod serve;

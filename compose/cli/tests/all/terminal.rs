@@ -418,6 +418,14 @@ fn everything_that_a_terminal_acts_on_is_escaped_in_every_message() {
     case(&["serve", "--store", EVIL]);
     case(&["serve", "--store", "redb:damaged.redb", "--port", EVIL]);
     case(&["serve", "--store", "redb:damaged.redb", "--image", &format!("{EVIL}/none")]);
+    if cfg!(all(feature = "mount", target_os = "linux")) {
+        for directory in [EVIL, "evil.rules"] {
+            case(&["mount", "--store", &store, directory]);
+            case(&["mount", "--store", EVIL, directory]);
+            case(&["mount", "--store", "memory:", "--volume", EVIL, directory]);
+        }
+        case(&["mount", "--store", "memory:", "--file-mode", EVIL, "x"]);
+    }
     case(&["completions", EVIL]);
     case(&["man", &format!("{EVIL}/none")]);
     case(&[EVIL]);

@@ -1,0 +1,153 @@
+//! `kvfs mount`, where this machine has FUSE.
+
+use super::kvfs;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// Returns whether there is FUSE, and tells why nothing is tested if there is not.
+fn has_fuse() -> bool {
+    match fs::OpenOptions::new().read(true).write(true).open("/dev/fuse") {
+        Ok(_) => true,
+        Err(error) => {
+            println!("not tested: /dev/fuse cannot be opened: {error}");
+            false
+        }
+    }
+}
+
+/// A running `kvfs mount`. It is interrupted when a test fails.
+struct Mounted {
+    child: Option<Child>,
+    directory: PathBuf,
+}
+
+impl Mounted {
+    /// Mounts on the directory `on`, and waits until it says so.
+    fn start(place: &Path, args: &[&str]) -> Self {
+        let directory = place.join("on");
+        fs::create_dir_all(&directory).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kvfs"))
+            .args([&["mount"], args, &["on"]].concat())
+            .current_dir(place)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mounted = Self { child: Some(child), directory };
+        if !line.contains("is mounted on") {
+            panic!("{line}: {:?}", mounted.end("-INT"));
+        }
+        mounted
+    }
+
+    fn signal(&self, signal: &str) {
+        let child = self.child.as_ref().unwrap();
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "{signal} was not sent");
+    }
+
+    /// Ends it by a signal.
+    fn end(mut self, signal: &str) -> Output {
+        self.signal(signal);
+        self.child.take().unwrap().wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.signal("-INT");
+            let _ = self.child.take().unwrap().wait();
+        }
+    }
+}
+
+#[test]
+fn programs_of_the_host_and_commands_see_the_same_files() {
+    if !has_fuse() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    fs::write(path.join("note"), "from a command").unwrap();
+    for store in ["file:s", "redb:s.redb"] {
+        let made = kvfs(path, &["volume", "create", "--store", store, "main"]);
+        assert!(made.status.success(), "{made:?}");
+        for signal in ["-INT", "-TERM"] {
+            let put = kvfs(path, &["put", "--store", store, "note", "/note"]);
+            assert!(put.status.success(), "{put:?}");
+            let mounted = Mounted::start(path, &["--store", store]);
+            let on = mounted.directory.clone();
+            assert_eq!(fs::read_to_string(on.join("note")).unwrap(), "from a command");
+            fs::create_dir_all(on.join("a/b")).unwrap();
+            fs::write(on.join("a/b/large"), vec![7; 3 << 20]).unwrap();
+            fs::rename(on.join("note"), on.join("a/moved")).unwrap();
+            let ended = mounted.end(signal);
+            assert!(ended.status.success() && ended.stderr.is_empty(), "{store} {signal}: {ended:?}");
+            assert_eq!(fs::read_dir(&on).unwrap().count(), 0, "it is still mounted");
+            let moved = kvfs(path, &["cat", "--store", store, "/a/moved"]);
+            assert_eq!(moved.stdout, b"from a command", "{moved:?}");
+            let large = kvfs(path, &["cat", "--store", store, "/a/b/large"]);
+            assert!(large.stdout == vec![7; 3 << 20], "{:?}", large.stderr);
+            let checked = kvfs(path, &["fsck", "--store", store]);
+            assert!(checked.status.success(), "{checked:?}");
+            let removed = kvfs(path, &["rm", "--store", store, "-r", "/a"]);
+            assert!(removed.status.success(), "{removed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_is_mounted_for_reading_only_beside_its_volume() {
+    if !has_fuse() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    fs::write(path.join("note"), "then").unwrap();
+    for args in [
+        &["volume", "create", "--store", "file:s", "main"][..],
+        &["put", "--store", "file:s", "note", "/note"],
+        &["volume", "snapshot", "--store", "file:s", "main", "then"],
+    ] {
+        let done = kvfs(path, args);
+        assert!(done.status.success(), "{done:?}");
+    }
+    fs::write(path.join("note"), "now").unwrap();
+    let mounted = Mounted::start(path, &["--store", "file:s", "--volume", "then", "--read-only"]);
+    let put = kvfs(path, &["put", "--store", "file:s", "note", "/note"]);
+    assert!(put.status.success(), "{put:?}");
+    let on = mounted.directory.clone();
+    assert_eq!(fs::read_to_string(on.join("note")).unwrap(), "then");
+    let refused = fs::write(on.join("note"), "x").unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(30), "{refused}");
+    let ended = mounted.end("-INT");
+    assert!(ended.status.success(), "{ended:?}");
+}
+
+#[test]
+fn a_mount_that_cannot_be_is_one_line() {
+    if !has_fuse() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    fs::create_dir(path.join("on")).unwrap();
+    fs::write(path.join("file"), "x").unwrap();
+    for (args, expected) in [
+        (&["--store", "file:s", "missing"][..], "missing"),
+        (&["--store", "file:s", "file"], "file"),
+        (&["--store", "file:on/s", "on"], "mount on another directory"),
+        (&["--store", "file:none", "--read-only", "on"], "none"),
+    ] {
+        let output = kvfs(path, &[&["mount"], args].concat());
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        assert!(told.contains(expected) && told.lines().count() == 1, "{args:?}: {told}");
+    }
+    assert_eq!(fs::read_dir(path.join("on")).unwrap().count(), 0);
+}
