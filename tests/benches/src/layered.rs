@@ -324,7 +324,9 @@ mod tests {
 
     #[test]
     fn programs_measure_what_their_workloads_say() {
-        for (workload, size, lines) in [("forks", 50, 6), ("many-forks", 20, 3), ("layers", 0, 2), ("layers", 32, 2)] {
+        for (workload, size, lines) in
+            [("forks", 50, 6), ("many-forks", 20, 3), ("layers", 0, 2), ("layers", 32, 2)]
+        {
             let dir = tempfile::tempdir().unwrap();
             for keeper in [Keeper::Memory, Keeper::File] {
                 let found = run(workload, size, keeper, dir.path(), None).unwrap();

@@ -5,8 +5,8 @@ mod paint;
 
 use crate::text_diff::{MAX_TEXT_BYTES, MAX_TEXT_LINES, Side, compare, is_binary};
 use anyhow::Result;
-use kvfs::{Follow, Kind};
 use kvfs::volumes::{Changed, Difference};
+use kvfs::{Follow, Kind};
 use kvfs_host::Files;
 use name::{bare, side};
 use paint::{Painter, Part};
