@@ -210,7 +210,10 @@ fn nothing_that_a_program_stores_beside_a_salvage_is_lost() {
     let reading = std::thread::spawn(move || {
         let numbers = lines.map_while(Result::ok);
         let numbers = numbers.filter_map(|line| line.strip_prefix("stored ")?.parse::<u32>().ok());
-        numbers.inspect(|_| drop(counted.fetch_add(1, Ordering::Relaxed))).collect::<Vec<_>>()
+        let counted = numbers.inspect(|_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        counted.collect::<Vec<_>>()
     });
     let (mut done, mut refused) = (0_u64, 0);
     let until = Instant::now() + Duration::from_secs(60);

@@ -127,7 +127,7 @@ fn one_run(way: &Way, component: &Component, arguments: &[String], dir: &Path) -
     if let Files::Store(_, Keeper::Redb | Keeper::File) = way.files {
         found.push(time(OPENING, opening));
     }
-    found.extend(taken.transpose()?.flatten());
+    found.extend(taken.transpose()?.into_iter().flatten());
     found.push(time(INSTANTIATION, output.instantiation));
     found.push(line(INSTANCE_MEMORY, output.memory_bytes as u64));
     Ok(found)

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
+use kvfs::{Error, StoreError};
 use kvfs_host::{FileStore, MemoryStore, Store, SyncStore, Volumes, VolumesError};
 
 use crate::lines::Line;
@@ -22,7 +23,33 @@ const MAX_FREED_RECORDS: u64 = 10_000;
 /// A thread that takes snapshots.
 pub(crate) struct Snapshots {
     end: Arc<AtomicBool>,
-    thread: JoinHandle<Result<(u64, Duration)>>,
+    thread: JoinHandle<Result<Taken>>,
+}
+
+/// Snapshots, and what they took together.
+#[derive(Default)]
+struct Timed {
+    count: u64,
+    took: Duration,
+}
+
+impl Timed {
+    fn add(&mut self, start: Instant) {
+        self.count += 1;
+        self.took += start.elapsed();
+    }
+
+    fn line(&self, name: &str) -> Option<Line> {
+        let amount = self.took.as_nanos() as u64;
+        (self.count > 0).then(|| Line { name: name.to_owned(), count: self.count, amount })
+    }
+}
+
+#[derive(Default)]
+struct Taken {
+    done: Timed,
+    /// The guest committed so fast that the library gave up.
+    refused: Timed,
 }
 
 impl Snapshots {
@@ -45,37 +72,43 @@ impl Snapshots {
         (Arc::new(store), Self { end, thread })
     }
 
-    /// Ends it, and returns what a snapshot took; nothing if there was no time for one.
+    /// Ends it, and returns what snapshots took, and those that were refused: nothing if there was no time
+    /// for one.
     ///
     /// # Errors
     /// Those of taking snapshots.
-    pub(crate) fn end(self) -> Result<Option<Line>> {
+    pub(crate) fn end(self) -> Result<Vec<Line>> {
         self.end.store(true, Ordering::Release);
-        let (count, took) = self.thread.join().map_err(|_| anyhow!("the thread of snapshots panicked"))??;
-        let amount = took.as_nanos() as u64;
-        Ok((count > 0).then(|| Line { name: "a snapshot, beside the guest".to_owned(), count, amount }))
+        let taken = self.thread.join().map_err(|_| anyhow!("the thread of snapshots panicked"))??;
+        let lines = [
+            taken.done.line("a snapshot, beside the guest"),
+            taken.refused.line("a snapshot that is refused, beside the guest"),
+        ];
+        Ok(lines.into_iter().flatten().collect())
     }
 }
 
-fn take<S: SyncStore + Clone + 'static>(volumes: &Volumes<S>, end: &AtomicBool) -> Result<(u64, Duration)> {
-    let (mut count, mut took, mut next) = (0_u64, Duration::ZERO, Instant::now());
+fn take<S: SyncStore + Clone + 'static>(volumes: &Volumes<S>, end: &AtomicBool) -> Result<Taken> {
+    let (mut taken, mut next) = (Taken::default(), Instant::now());
     while !end.load(Ordering::Acquire) {
-        let start = Instant::now();
+        let (start, count) = (Instant::now(), taken.done.count);
         match volumes.snapshot(kvfs::DEFAULT_VOLUME, &format!("snapshot {count}")) {
             Ok(()) => {
-                took += start.elapsed();
-                count += 1;
-                if let Some(old) = count.checked_sub(KEPT + 1) {
+                taken.done.add(start);
+                if let Some(old) = count.checked_sub(KEPT) {
                     volumes.remove(&format!("snapshot {old}"))?;
                     volumes.collect(MAX_FREED_RECORDS)?;
                 }
             }
             // The guest has not made it yet.
             Err(VolumesError::Missing { .. }) => {}
+            Err(VolumesError::Failed { source: Error::Store(StoreError::Unavailable(_)), .. }) => {
+                taken.refused.add(start);
+            }
             Err(error) => return Err(error.into()),
         }
         next = Instant::now().max(next + EVERY);
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
-    Ok((count, took))
+    Ok(taken)
 }
