@@ -1,9 +1,9 @@
 //! The directory that is mounted on.
 
 use crate::error::MountError;
+use nix::mount::{MntFlags, umount2};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::io::Errno;
-use rustix::mount::{UnmountFlags, unmount};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ impl Mountpoint {
         match id(&path) {
             Ok(id) => Ok(Self { path, id }),
             Err(source) => {
-                let _ = unmount(&path, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH);
+                let _ = umount2(&path, MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH);
                 Err(MountError::Mount { directory: path, source: source.into() })
             }
         }
@@ -68,13 +68,13 @@ impl Mountpoint {
             Err(Errno::NOTCONN) => {}
             _ => return Ok(()),
         }
-        match unmount(&self.path, UnmountFlags::NOFOLLOW) {
-            Ok(()) | Err(Errno::INVAL) => Ok(()),
-            Err(Errno::PERM) => self.unmount_by_helper(),
+        match umount2(&self.path, MntFlags::UMOUNT_NOFOLLOW) {
+            Ok(()) | Err(nix::Error::EINVAL) => Ok(()),
+            Err(nix::Error::EPERM) => self.unmount_by_helper(),
             // By force, requests that wait for an answer end too.
             Err(_) => {
-                unmount(&self.path, UnmountFlags::NOFOLLOW | UnmountFlags::FORCE | UnmountFlags::DETACH)
-                    .map_err(|error| self.failed(error.into()))
+                let flags = MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_FORCE | MntFlags::MNT_DETACH;
+                umount2(&self.path, flags).map_err(|error| self.failed(error.into()))
             }
         }
     }

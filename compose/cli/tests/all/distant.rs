@@ -3,7 +3,7 @@
 
 use super::volume::MAKER;
 use super::workshop;
-use kvfs_test_servers::{Etcd, Postgres, Redis, S3};
+use kvfs_test_servers::{Etcd, Postgres, Redis};
 use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -89,24 +89,4 @@ fn etcd_is_opened_or_the_reason_is_said() {
     let missing = [("ETCDCTL_CACERT", "/missing/ca.pem".to_owned())];
     refused(path, &missing, &format!("etcds://{at}/agents"), "/missing/ca.pem");
     keeps(path, &[], &format!("etcd://{at}/agents"));
-}
-
-/// The server of buckets, in a process of its own.
-#[test]
-#[ignore = "a server, which another test starts"]
-fn the_server() {
-    S3::serve_if_asked();
-}
-
-#[test]
-fn a_bucket_is_opened_or_the_reason_is_said() {
-    let dir = prepared();
-    let path = dir.path();
-    let server = S3::start(&["--exact", "distant::the_server", "--ignored", "--nocapture"]);
-    let settings = S3::settings(server.address());
-    let mut wrong = settings.to_vec();
-    wrong.push(("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()));
-    refused(path, &wrong, "slatedb:s3://bucket/agents", "SignatureDoesNotMatch");
-    refused(path, &settings, "slatedb:s3://missing/agents", "bucket");
-    keeps(path, &settings, "slatedb:s3://bucket/agents");
 }

@@ -92,8 +92,8 @@ impl Drop for Place {
 
 /// Unmounts whatever a failed test has left.
 fn detach(directory: &Path) {
-    use rustix::mount::{UnmountFlags, unmount};
-    let _ = unmount(directory, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+    use nix::mount::{MntFlags, umount2};
+    let _ = umount2(directory, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
 }
 
 fn await_line(said: &mut BufReader<ChildStdout>, wanted: &str) {
