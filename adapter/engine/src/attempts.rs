@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 
-/// How often a change is planned anew because others changed what it rests on. A writer that commits all
-/// the time comes between a reading and an apply often, but not so often in a row.
+/// How often a change is planned anew because others changed what it rests on. A writer that commits in less
+/// time than a plan takes comes between all of these readings and their applies.
 pub(crate) const MAX_ATTEMPTS: u32 = 1024;
 
 /// Keys that are read ahead of a plan. A plan that reads more is no short change.
