@@ -250,6 +250,10 @@ impl<S: Store> Store for Aliased<S> {
     fn needs_async(&self) -> bool {
         self.inner.needs_async()
     }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        self.inner.exclusively(work)
+    }
 }
 
 fn prefix(volume: &str) -> Result<Box<[u8]>, StoreError> {

@@ -188,4 +188,8 @@ impl SyncStore for AnyStore {
     ) -> Result<(), StoreError> {
         self.inner().apply(guards, mutations, level)
     }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        self.inner().exclusively(work)
+    }
 }

@@ -38,4 +38,14 @@ impl<S: SyncStore> KvStore for EngineStore<S> {
     ) -> Result<(), StoreError> {
         self.0.apply(guards, mutations, level)
     }
+
+    fn exclusively(&mut self, work: &mut dyn FnMut(&mut dyn KvStore)) -> bool {
+        let mut work = Some(work);
+        let store = &self.0;
+        store.exclusively(&mut || {
+            if let Some(work) = work.take() {
+                work(&mut EngineStore(store));
+            }
+        })
+    }
 }

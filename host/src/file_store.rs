@@ -15,6 +15,7 @@ use crate::alone::{Alone, Behind};
 use crate::contract::poisoned;
 use crate::ends::{self, Ends};
 use crate::file_names::{resume, whereabouts};
+use crate::gate::Gate;
 use crate::std_directory::{StdDirectory, directory};
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
@@ -118,6 +119,7 @@ pub struct FileStore {
 struct Shared {
     path: PathBuf,
     inner: Mutex<Opened>,
+    gate: Gate,
     _registered: ends::Registered,
 }
 
@@ -175,6 +177,7 @@ impl FileStore {
         let shared = Arc::new_cyclic(|shared| Shared {
             path: path.into(),
             inner: Mutex::new(opened),
+            gate: Gate::default(),
             _registered: ends::register(Weak::clone(shared)),
         });
         Ok(Self { shared })
@@ -336,10 +339,17 @@ impl SyncStore for FileStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
+        self.shared.gate.pass();
         match &mut *self.lock()? {
             Opened::Together(store) => store.apply(guards, mutations, level),
             Opened::Alone(store) => store.apply(&LIMITS, guards, mutations, level),
         }
+    }
+
+    /// Lets the handles of this process wait.
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        self.shared.gate.behind(work);
+        true
     }
 }
 

@@ -107,4 +107,8 @@ impl<S: Store> Store for LayerCached<S> {
     fn needs_async(&self) -> bool {
         self.inner().needs_async()
     }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        self.inner().exclusively(work)
+    }
 }

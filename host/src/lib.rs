@@ -111,6 +111,7 @@ mod audited;
 mod below;
 mod engine_store;
 mod file_store;
+mod gate;
 mod limited;
 mod linker;
 mod memory;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::lock::Mutex;
 
+use crate::gate::Gate;
 use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, StoreFuture};
 
 /// The bounds of a [`Limited`] store.
@@ -53,11 +54,14 @@ pub struct Limited<S> {
     quota: Quota,
     /// The bytes in the store; `None` while they are unknown.
     used_bytes: Arc<Mutex<Option<u64>>>,
+    /// Of its own: applies reach the store within under the lock of the count.
+    gate: Arc<Gate>,
 }
 
 impl<S> Clone for Limited<S> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), quota: self.quota, used_bytes: self.used_bytes.clone() }
+        let Self { inner, quota, used_bytes, gate } = self;
+        Self { inner: inner.clone(), quota: *quota, used_bytes: used_bytes.clone(), gate: gate.clone() }
     }
 }
 
@@ -68,7 +72,7 @@ const COUNT_PAGE_BYTES: u32 = 4 << 20;
 impl<S: Store> Limited<S> {
     /// Puts a quota before a store.
     pub fn new(inner: S, quota: Quota) -> Self {
-        Self { inner: Arc::new(inner), quota, used_bytes: Arc::default() }
+        Self { inner: Arc::new(inner), quota, used_bytes: Arc::default(), gate: Arc::default() }
     }
 
     /// Returns the bytes of all keys and values.
@@ -166,6 +170,7 @@ impl<S: Store> Store for Limited<S> {
     ) -> StoreFuture<'a, ()> {
         StoreFuture::later(async move {
             self.own_limits().await?.check_apply(guards, mutations)?;
+            self.gate.pass();
             if mutations.is_empty() {
                 return self.inner.apply(guards, mutations, level).await;
             }
@@ -190,5 +195,14 @@ impl<S: Store> Store for Limited<S> {
 
     fn needs_async(&self) -> bool {
         self.inner.needs_async()
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        // Whoever drives an executor must not wait for what it drives.
+        if self.needs_async() {
+            return false;
+        }
+        self.gate.behind(work);
+        true
     }
 }

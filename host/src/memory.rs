@@ -7,6 +7,7 @@ use bytes::Bytes;
 use kvfs_contract::{ENTRY_OVERHEAD_BYTES, Entries, ScanBudget, gather, key_range};
 
 use crate::contract::poisoned;
+use crate::gate::Gate;
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
 /// A store in memory: an ordered map behind a lock.
@@ -27,6 +28,7 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     held: Arc<RwLock<Held>>,
+    gate: Arc<Gate>,
     /// `u64::MAX`: no limit.
     size_bytes: u64,
 }
@@ -83,7 +85,7 @@ impl MemoryStore {
     /// An `apply` that would make it both larger than it is and larger than that is refused with
     /// [`StoreError::QuotaExceeded`]; what shrinks it is always taken.
     pub fn with_size(size_bytes: u64) -> Self {
-        Self { held: Arc::default(), size_bytes }
+        Self { held: Arc::default(), gate: Arc::default(), size_bytes }
     }
 
     /// Returns what the entries take, as [`MemoryStore::with_size`] counts.
@@ -131,6 +133,7 @@ impl SyncStore for MemoryStore {
         _level: Durability,
     ) -> Result<(), StoreError> {
         LIMITS.check_apply(guards, mutations)?;
+        self.gate.pass();
         let mut held = self.held.write().map_err(|_| poisoned("a memory store"))?;
         held.entries.check(guards, mutations, self.size_bytes)?;
         for mutation in mutations {
@@ -143,6 +146,11 @@ impl SyncStore for MemoryStore {
             }
         }
         Ok(())
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        self.gate.behind(work);
+        true
     }
 }
 

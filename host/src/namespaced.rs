@@ -138,6 +138,10 @@ impl<S: Store> Store for Namespaced<S> {
     fn needs_async(&self) -> bool {
         self.inner.needs_async()
     }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        self.inner.exclusively(work)
+    }
 }
 
 /// Returns the limits for a caller whose keys grow by so many bytes.

@@ -74,6 +74,20 @@ pub trait SyncStore: Send + Sync {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError>;
+
+    /// Calls `work` once, while the applies of other threads wait, and returns true. Returns false
+    /// without a call if the store cannot let them wait.
+    ///
+    /// `Volumes` changes a volume so whose guest is faster than it: a guest in a loop on a
+    /// [`MemoryStore`](crate::MemoryStore) commits each few microseconds. Applies that are under way when
+    /// it is called, and those of other processes, may still come between, so nothing may rest on this.
+    ///
+    /// A store forwards or offers it only if `work`'s own calls run on the calling thread. It takes
+    /// `work`'s calls as ever, and holds no lock meanwhile that they need.
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        let _ = work;
+        false
+    }
 }
 
 /// A store: the four functions a guest calls, each of which may answer later.
@@ -114,6 +128,12 @@ pub trait Store: Send + Sync {
         mutations: &'a [Mutation<'a>],
         level: Durability,
     ) -> StoreFuture<'a, ()>;
+
+    /// Calls `work` while the applies of other threads wait: [`SyncStore::exclusively`].
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        let _ = work;
+        false
+    }
 
     /// Returns whether a call may wait for an executor. The synchronous linker refuses such a
     /// store, because it could wait for ever for the very thread that waits for it.
@@ -211,6 +231,10 @@ impl<S: SyncStore + ?Sized> Store for S {
     fn needs_async(&self) -> bool {
         false
     }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        SyncStore::exclusively(self, work)
+    }
 }
 
 /// A shared store is a store, so many instances (and wrappers) can use one.
@@ -244,6 +268,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn needs_async(&self) -> bool {
         (**self).needs_async()
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        (**self).exclusively(work)
     }
 }
 
@@ -280,5 +308,43 @@ impl<S: Store> SyncStore for BlockOn<S> {
         level: Durability,
     ) -> Result<(), StoreError> {
         self.0.apply(guards, mutations, level).wait()
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        self.0.exclusively(work)
+    }
+}
+
+/// A borrowed store is a store.
+impl<S: SyncStore + ?Sized> SyncStore for &S {
+    fn limits(&self) -> Result<Limits, StoreError> {
+        (**self).limits()
+    }
+
+    fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        (**self).get(keys)
+    }
+
+    fn scan(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        max_entries: u32,
+        max_bytes: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        (**self).scan(start, end, max_entries, max_bytes)
+    }
+
+    fn apply(
+        &self,
+        guards: &[Guard<'_>],
+        mutations: &[Mutation<'_>],
+        level: Durability,
+    ) -> Result<(), StoreError> {
+        (**self).apply(guards, mutations, level)
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        (**self).exclusively(work)
     }
 }

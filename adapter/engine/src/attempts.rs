@@ -7,6 +7,28 @@ use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreErr
 /// time than a plan takes comes between all of these readings and their applies.
 pub(crate) const MAX_ATTEMPTS: u32 = 1024;
 
+/// How often a change is planned beside others before they have to wait for it, where the store can let
+/// them wait.
+const POLITE_ATTEMPTS: u32 = 4;
+
+/// Makes a change that may be overtaken by others: first beside them, then while they wait if the store can
+/// let them, and else beside them again. `work` gets the store and the number of attempts that it has;
+/// `None` says that others were always faster.
+pub(crate) fn beside_others<T>(
+    store: &mut dyn KvStore,
+    work: &mut dyn FnMut(&mut dyn KvStore, u32) -> Result<Option<T>>,
+) -> Result<Option<T>> {
+    if let Some(done) = work(store, POLITE_ATTEMPTS)? {
+        return Ok(Some(done));
+    }
+    let mut outcome = None;
+    store.exclusively(&mut |store| outcome = Some(work(store, POLITE_ATTEMPTS)));
+    match outcome {
+        Some(Ok(None)) | None => work(store, MAX_ATTEMPTS),
+        Some(done) => done,
+    }
+}
+
 /// Keys that are read ahead of a plan. A plan that reads more is no short change.
 const MAX_KEYS: usize = 16;
 

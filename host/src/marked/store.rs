@@ -15,6 +15,7 @@ use super::mark_file::MarkFile;
 use super::rollback::Rollback;
 use crate::contract::poisoned;
 use crate::ends::{self, Ends};
+use crate::gate::Gate;
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
 
 /// Bound on how often an apply is tried again because another opener raised the mark meanwhile.
@@ -66,6 +67,8 @@ struct Shared<S: SyncStore + 'static> {
     /// Something was applied since the last durable apply.
     is_dirty: AtomicBool,
     state: Mutex<State>,
+    /// Of its own: durable applies reach the store within under the lock of the state.
+    gate: Gate,
     this: Weak<Self>,
     /// `None` for one that only reads.
     _registered: Option<ends::Registered>,
@@ -139,6 +142,7 @@ impl<S: SyncStore> Marked<S> {
             writes,
             is_dirty: AtomicBool::new(false),
             state: Mutex::new(state),
+            gate: Gate::default(),
             this: this.clone(),
             _registered: writes.then(|| ends::register(Weak::clone(this))),
             beside,
@@ -331,6 +335,7 @@ impl<S: SyncStore> SyncStore for Marked<S> {
             let others: Vec<_> = guards.iter().copied().filter(|guard| guard.key != MARK_KEY).collect();
             return self.apply(&others, mutations, level);
         }
+        shared.gate.pass();
         match level {
             Durability::Durable => shared.apply_durably(&mut *shared.lock()?, guards, mutations),
             Durability::Buffered => {
@@ -340,6 +345,11 @@ impl<S: SyncStore> SyncStore for Marked<S> {
                 shared.inner.apply(guards, mutations, level)
             }
         }
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        self.shared.gate.behind(work);
+        true
     }
 }
 

@@ -23,6 +23,7 @@ use super::room::Room;
 use super::state::{LIMITS, State, given_up, poisoned, store_error};
 
 use crate::ends::{self, Ends};
+use crate::gate::Gate;
 use crate::marked::{Beside, Marked};
 use crate::room::grows;
 use crate::{Durability, Entry, Guard, Limits, Mutation, OpenError, StoreError, SyncStore};
@@ -75,6 +76,7 @@ struct Shared {
     path: PathBuf,
     opener: Opener,
     writer: Mutex<Writer>,
+    gate: Gate,
     state: RwLock<State>,
     _registered: ends::Registered,
 }
@@ -129,6 +131,7 @@ impl RedbStore {
             path: path.to_path_buf(),
             opener,
             writer: Mutex::new(writer),
+            gate: Gate::default(),
             state: RwLock::new(State { overlay: Changes::default(), table: Some(table) }),
             _registered: ends::register(Weak::clone(shared)),
         });
@@ -187,7 +190,13 @@ impl SyncStore for RedbStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
+        self.shared.gate.pass();
         self.shared.apply(guards, mutations, level)
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
+        self.shared.gate.behind(work);
+        true
     }
 }
 

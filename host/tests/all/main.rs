@@ -11,6 +11,7 @@ mod layer_cached;
 mod linker;
 mod mark_crashes;
 mod marks;
+mod priority;
 mod redb_files;
 mod reopening;
 mod salvage;

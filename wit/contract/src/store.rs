@@ -44,4 +44,16 @@ pub trait KvStore {
         mutations: &[Mutation<&[u8]>],
         level: Durability,
     ) -> Result<(), StoreError>;
+
+    /// Calls `work` once with this store, while the applies of others wait, and returns true. Returns
+    /// false without a call if the store cannot let others wait, as most cannot.
+    ///
+    /// A change that is planned from what was read is not overtaken then, except by an apply that was
+    /// on its way before, or that comes from where this store cannot let it wait, such as another
+    /// process. So its guards are still needed. `work` must change the store by the handle that it gets
+    /// and by no other one.
+    fn exclusively(&mut self, work: &mut dyn FnMut(&mut dyn KvStore)) -> bool {
+        let _ = work;
+        false
+    }
 }

@@ -1,10 +1,10 @@
 //! Shows and sets the settings of a volume without opening it: for hosts and tools.
 
 use super::checks::{Heads, check_new, check_volume_name};
-use crate::attempts::MAX_ATTEMPTS;
+use crate::attempts::beside_others;
 use crate::error::{Error, Result};
 use crate::quota::{Quota, Settings, Used};
-use crate::store::{Durability, Guard, KvStore, Mutation, StoreError};
+use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
 use crate::stored::key::KeySpace;
 use crate::stored::record::settings::SettingsRecord;
 use crate::stored::record::superblock::Superblock;
@@ -35,7 +35,8 @@ pub fn settings(store: &mut dyn KvStore, volume: &str) -> Result<(Settings, Used
 /// This takes the volume over, as opening it does: a program that has it open can store nothing any
 /// more, so that nobody goes on by the former settings. A volume above an image needs no image.
 ///
-/// `change` is called again if others open the volume meanwhile.
+/// `change` is called again if others open the volume meanwhile. It must not use the store: others may be
+/// waiting for it.
 ///
 /// # Durability
 /// Durable when it returns.
@@ -55,10 +56,24 @@ pub fn set_settings(
     check_volume_name(volume)?;
     let keys = KeySpace::new(volume);
     let limits = store.limits()?;
-    for attempt in 0..MAX_ATTEMPTS {
-        let heads = Heads::read(store, &keys)?;
-        let found = superblock_of(store, &heads, &keys)?;
-        let record = match heads.settings(&keys, &found) {
+    let set =
+        beside_others(store, &mut |store, attempts| try_to_set(store, &keys, &limits, change, attempts))?;
+    let busy = "others keep changing the volume; try again";
+    set.ok_or_else(|| Error::Store(StoreError::Unavailable(busy.to_owned())))
+}
+
+/// Changes the settings in so many attempts; `None` if others were always faster.
+fn try_to_set(
+    store: &mut dyn KvStore,
+    keys: &KeySpace,
+    limits: &Limits,
+    change: &mut dyn FnMut(Result<Settings>) -> Result<Settings>,
+    attempts: u32,
+) -> Result<Option<()>> {
+    for attempt in 0..attempts {
+        let heads = Heads::read(store, keys)?;
+        let found = superblock_of(store, &heads, keys)?;
+        let record = match heads.settings(keys, &found) {
             // A store may answer with halves of before and after a change.
             Err(Error::Damaged(_)) if attempt == 0 => continue,
             Err(error @ Error::Damaged(_)) => Err(error),
@@ -75,8 +90,8 @@ pub fn set_settings(
         let mut record = before.with(&settings);
         record.follow(found.settings);
         superblock.set_settings(record.generation());
-        check_settings_fit(&record, &superblock, &keys, &limits)?;
-        let (key, value) = record.stored(&keys);
+        check_settings_fit(&record, &superblock, keys, limits)?;
+        let (key, value) = record.stored(keys);
         let superblock_value = superblock.encode(keys.superblock());
         let guard = Guard { key: keys.superblock(), expected: heads.superblock.as_deref() };
         let mutations = [
@@ -87,13 +102,13 @@ pub fn set_settings(
             Mutation::Put { key: keys.superblock(), value: &superblock_value },
         ];
         match store.apply(&[guard], &mutations, Durability::Durable) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(Some(())),
             // The writer or an opener was faster, or the settings are stored without knowing it: look again.
             Err(StoreError::Conflict | StoreError::UnknownOutcome) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::Store(StoreError::Unavailable("others keep changing the volume; try again".to_owned())))
+    Ok(None)
 }
 
 fn superblock_of(store: &mut dyn KvStore, heads: &Heads, keys: &KeySpace) -> Result<Superblock> {

@@ -1,7 +1,7 @@
 //! Takes a volume over, to become its only writer, or makes it.
 
 use super::checks::{Heads, check_new, check_same_name, decode_usable};
-use crate::attempts::MAX_ATTEMPTS;
+use crate::attempts::beside_others;
 use crate::backing::chain::{Chain, layers_of, new_layer, read_beside_others};
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -38,10 +38,27 @@ pub(super) fn take_over(
     limits: &Limits,
     mut image: Option<&mut Image>,
 ) -> Result<Taken> {
+    let taken = beside_others(store, &mut |store, attempts| {
+        try_to_take_over(store, clock, keys, options, limits, image.as_deref_mut(), attempts)
+    })?;
+    let busy = "others keep changing the volume; try again";
+    taken.ok_or_else(|| Error::Store(StoreError::Unavailable(busy.to_owned())))
+}
+
+/// Takes a volume over in so many attempts; `None` if others were always faster.
+fn try_to_take_over(
+    store: &mut dyn KvStore,
+    clock: &mut dyn Clock,
+    keys: &KeySpace,
+    options: &Options,
+    limits: &Limits,
+    mut image: Option<&mut Image>,
+    attempts: u32,
+) -> Result<Option<Taken>> {
     let key = keys.superblock().to_vec();
     // A busy writer commits between any two calls: what it leaves as it is, is not read again.
     let mut known: Option<(Option<Layers>, Chain)> = None;
-    for attempt in 0..MAX_ATTEMPTS {
+    for attempt in 0..attempts {
         let heads = Heads::read(store, keys)?;
         let found = &heads.superblock;
         let mut layers = None;
@@ -59,7 +76,7 @@ pub(super) fn take_over(
                 };
                 if superblock.is_read_only() {
                     let settings = heads.settings(keys, &superblock)?;
-                    return Ok(Taken { superblock, value: value.clone(), settings, chain });
+                    return Ok(Some(Taken { superblock, value: value.clone(), settings, chain }));
                 }
                 layers = Some(superblock.layers);
                 superblock.take_over();
@@ -106,7 +123,7 @@ pub(super) fn take_over(
         // Of a new volume, nothing may be there.
         guards.extend(records.iter().map(|(key, _)| Guard { key, expected: None }));
         match store.apply(&guards, &mutations, Durability::Buffered) {
-            Ok(()) => return Ok(Taken { superblock, value, settings, chain }),
+            Ok(()) => return Ok(Some(Taken { superblock, value, settings, chain })),
             // The writer or another opener was faster, or this one succeeded without knowing it: look again.
             Err(StoreError::Conflict | StoreError::UnknownOutcome) => {
                 known = layers.map(|layers| (layers, chain));
@@ -114,7 +131,7 @@ pub(super) fn take_over(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::Store(StoreError::Unavailable("others keep changing the volume; try again".to_owned())))
+    Ok(None)
 }
 
 /// Returns the layer of a new volume, with the records that make it. It is the one under the volume's

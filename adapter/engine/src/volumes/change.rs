@@ -1,6 +1,6 @@
 //! One change of a store: records that are replaced together, each guarded on the value that it had.
 
-use crate::attempts::{MAX_ATTEMPTS, Planning};
+use crate::attempts::{Planning, beside_others};
 use crate::error::{Error, Result};
 use crate::limits::MIN_FORK_BATCH_ENTRIES;
 use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
@@ -112,18 +112,24 @@ pub(super) fn attempt<T>(
     if limits.max_batch_entries < MIN_FORK_BATCH_ENTRIES {
         return Err(Error::StoreLimits("volumes in layers need a max-batch-entries of at least 8"));
     }
-    let mut store = Planning::new(store, &limits);
-    for number in 0..MAX_ATTEMPTS {
-        let Some((change, result)) = plan(&mut store, number)? else {
-            store.forget();
-            continue;
-        };
-        match change.apply(&mut store, &limits, level)? {
-            Outcome::Applied => return Ok(result),
-            Outcome::Again => store.read_ahead()?,
+    let mut number = 0;
+    let done = beside_others(store, &mut |store, attempts| {
+        let mut store = Planning::new(store, &limits);
+        for _ in 0..attempts {
+            let planned = plan(&mut store, number)?;
+            number += 1;
+            let Some((change, result)) = planned else {
+                store.forget();
+                continue;
+            };
+            match change.apply(&mut store, &limits, level)? {
+                Outcome::Applied => return Ok(Some(result)),
+                Outcome::Again => store.read_ahead()?,
+            }
         }
-    }
-    Err(busy())
+        Ok(None)
+    })?;
+    done.ok_or_else(busy)
 }
 
 /// The error of a volume that others change all the time.

@@ -36,8 +36,8 @@ pub enum Taken {
 /// [`crate::Error::NoEntry`] if there is no volume `from`, [`crate::Error::Exist`] if there is one `to`,
 /// [`crate::Error::Invalid`] for a name that no volume can have, [`crate::Error::StoreLimits`] for a
 /// store whose applies are too small, [`crate::StoreError::Unavailable`] while a commit through the
-/// journal is under way or while the writer commits faster than a fork is planned, and the store's.
-/// Nothing has changed then.
+/// journal is under way or while the writer commits faster than a fork is planned, in a store that does not
+/// let it wait ([`crate::KvStore::exclusively`]), and the store's. Nothing has changed then.
 ///
 /// # Cost
 /// Four `get`s, one `get-limits` and one `apply`, whatever the volume holds; one `get` and one `apply`

@@ -4,17 +4,16 @@ use crate::fixture::{open_volume, write};
 use crate::run::TestClock;
 use crate::store::{LARGE, TestStore, Tool};
 use kvfs::volumes::{self, Taken};
-use kvfs::{Descriptor, Error, Options, Volume};
-
-/// Calls of the other from one commit to the next.
-const CALLS: u32 = 3;
+use kvfs::{Descriptor, Error, Options, StoreError, Volume};
 
 fn options() -> Options {
     Options { volume: "v".to_owned(), ..Options::default() }
 }
 
-/// A writer that commits before every third call of another user of the store.
+/// A writer that commits between the calls of another user of the store.
 struct Writer {
+    /// Calls of the other from one commit to the next.
+    every: u32,
     opened: Option<(Volume, Descriptor)>,
     calls: u32,
     commits: u32,
@@ -29,7 +28,7 @@ impl std::fmt::Debug for Writer {
 impl Tool for Writer {
     fn act(&mut self, _: &TestStore) {
         self.calls += 1;
-        if !self.calls.is_multiple_of(CALLS) {
+        if !self.calls.is_multiple_of(self.every) {
             return;
         }
         let Some((volume, root)) = &mut self.opened else { return };
@@ -45,12 +44,13 @@ impl Tool for Writer {
     }
 }
 
-/// Changes a volume beside the writer, whose commits come at each of the places among the calls.
+/// Changes a volume beside a writer that commits before every third call, at each of the places among the
+/// calls, and beside one that commits before every call and waits where the store lets it.
 fn beside_a_busy_writer(what: &str, change: impl Fn(&mut TestStore) -> Result<(), Error>) {
-    for shift in 0..CALLS {
+    for (every, shift) in [(3, 0), (3, 1), (3, 2), (1, 0)] {
         let mut store = TestStore::new(LARGE);
         let opened = open_volume(&store, options());
-        let mut writer = Writer { opened: Some(opened), calls: shift, commits: 0 };
+        let mut writer = Writer { every, opened: Some(opened), calls: shift, commits: 0 };
         if let Some((volume, root)) = &mut writer.opened {
             write(volume, root, "file", b"kept");
             volume.sync_all().unwrap();
@@ -60,9 +60,10 @@ fn beside_a_busy_writer(what: &str, change: impl Fn(&mut TestStore) -> Result<()
         }
         store.0.borrow_mut().tool = Some(Box::new(writer));
         store.0.borrow_mut().tool_acts_on_reads = true;
+        store.0.borrow_mut().tool_can_wait = every == 1;
         let changed = change(&mut store);
         store.0.borrow_mut().tool = None;
-        assert_eq!(changed, Ok(()), "{what}, {shift} calls after a commit");
+        assert_eq!(changed, Ok(()), "{what}, {shift} calls after a commit, of {every}");
         for name in ["v", "other", "new"] {
             match kvfs::fsck(&mut store, name) {
                 Ok(report) => assert!(report.is_clean(), "{what}: {name}: {:?}", report.findings),
@@ -87,4 +88,18 @@ fn a_busy_writer_keeps_no_tool_and_no_opener_from_a_volume() {
     beside_a_busy_writer("open", |store| {
         Volume::open(Box::new(store.clone()), Box::new(clock()), options()).map(drop)
     });
+}
+
+#[test]
+fn beside_a_writer_that_is_faster_and_cannot_wait_a_tool_gives_up_and_changes_nothing() {
+    let mut store = TestStore::new(LARGE);
+    let opened = open_volume(&store, options());
+    store.0.borrow_mut().tool =
+        Some(Box::new(Writer { every: 1, opened: Some(opened), calls: 0, commits: 0 }));
+    store.0.borrow_mut().tool_acts_on_reads = true;
+    let forked = volumes::fork(&mut store, &mut TestClock::default(), "v", "new", Taken::Writable);
+    store.0.borrow_mut().tool = None;
+    assert!(matches!(forked, Err(Error::Store(StoreError::Unavailable(_)))), "{forked:?}");
+    assert!(kvfs::fsck(&mut store, "v").unwrap().is_clean());
+    assert_eq!(kvfs::fsck(&mut store, "new").map(drop), Err(Error::NoEntry));
 }

@@ -53,6 +53,8 @@ pub struct Inner {
     pub tool: Option<Box<dyn Tool>>,
     /// It acts before every reading call too.
     pub tool_acts_on_reads: bool,
+    /// The tool waits where it is asked to.
+    pub tool_can_wait: bool,
     /// The tool acts now.
     tool_acts: bool,
 }
@@ -89,6 +91,7 @@ impl TestStore {
             applies_seen: 0,
             tool: None,
             tool_acts_on_reads: false,
+            tool_can_wait: false,
             tool_acts: false,
         })))
     }
@@ -360,5 +363,15 @@ impl KvStore for TestStore {
             Some(fault) => Err(fault.error()),
             None => Ok(()),
         }
+    }
+
+    fn exclusively(&mut self, work: &mut dyn FnMut(&mut dyn KvStore)) -> bool {
+        if !self.0.borrow().tool_can_wait {
+            return false;
+        }
+        let tool = self.0.borrow_mut().tool.take();
+        work(self);
+        self.0.borrow_mut().tool = tool;
+        true
     }
 }
