@@ -40,12 +40,9 @@ impl<S: SyncStore> KvStore for EngineStore<S> {
     }
 
     fn exclusively(&mut self, work: &mut dyn FnMut(&mut dyn KvStore)) -> bool {
-        let mut work = Some(work);
         let store = &self.0;
-        store.exclusively(&mut || {
-            if let Some(work) = work.take() {
-                work(&mut EngineStore(store));
-            }
-        })
+        // Of one type, however often this is called within.
+        let mut within = EngineStore(store as &dyn SyncStore);
+        store.exclusively(&mut || work(&mut within))
     }
 }

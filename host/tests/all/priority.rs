@@ -14,8 +14,8 @@ use kvfs_host::{
 /// Applies that are lost before the guest may no longer be faster.
 const MOST_LOST: u32 = 8;
 
-/// Longest wait for the guest, which waits itself at last.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// Longest wait for the guest, and for one that should wait itself.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(20), Duration::from_millis(50)];
 
 /// A tool's handle of a store whose guest commits before each of the tool's applies, if it can.
 #[derive(Clone)]
@@ -23,6 +23,7 @@ struct Overtaken<S> {
     store: S,
     commits: Arc<AtomicU64>,
     overtaken: Arc<AtomicU32>,
+    guest_waits: Arc<AtomicBool>,
 }
 
 impl<S: SyncStore> SyncStore for Overtaken<S> {
@@ -45,16 +46,21 @@ impl<S: SyncStore> SyncStore for Overtaken<S> {
         level: Durability,
     ) -> Result<(), StoreError> {
         let (before, start) = (self.commits.load(Ordering::SeqCst), Instant::now());
+        let patience = PATIENCE[usize::from(self.guest_waits.load(Ordering::SeqCst))];
         // The first one may have been under way.
-        while self.commits.load(Ordering::SeqCst) < before + 2 && start.elapsed() < PATIENCE {
+        while self.commits.load(Ordering::SeqCst) < before + 2 && start.elapsed() < patience {
             std::thread::yield_now();
         }
-        self.overtaken.fetch_add(u32::from(start.elapsed() < PATIENCE), Ordering::SeqCst);
+        self.overtaken.fetch_add(u32::from(start.elapsed() < patience), Ordering::SeqCst);
         SyncStore::apply(&self.store, guards, mutations, level)
     }
 
     fn exclusively(&self, work: &mut dyn FnMut()) -> bool {
-        SyncStore::exclusively(&self.store, work)
+        SyncStore::exclusively(&self.store, &mut || {
+            self.guest_waits.store(true, Ordering::SeqCst);
+            work();
+            self.guest_waits.store(false, Ordering::SeqCst);
+        })
     }
 }
 
@@ -76,7 +82,12 @@ where
     let options = Options { volume: "main".into(), mode: Mode::Close, ..Options::default() };
     let (commits, end) = (Arc::new(AtomicU64::new(0)), AtomicBool::new(false));
     let overtaken = Arc::<AtomicU32>::default();
-    let tools = Overtaken { store: tools, commits: commits.clone(), overtaken: overtaken.clone() };
+    let tools = Overtaken {
+        store: tools,
+        commits: commits.clone(),
+        overtaken: overtaken.clone(),
+        guest_waits: Arc::default(),
+    };
     Volumes::new(guest.clone()).create("main").unwrap();
     std::thread::scope(|scope| {
         let ends = Ends(&end);
