@@ -8,6 +8,9 @@ use crate::results::Results;
 const HOST: &str = "host/tmpfs";
 const LINKED: &str = "linked/memory";
 const COMPOSED: &str = "composed/memory";
+const LIBRARY: &str = "library/memory";
+/// Beside [`LINKED`]: a snapshot each 10 ms.
+const SNAPSHOTS: &str = "linked/snapshots";
 
 /// A provider in the component may take at most this many times as long as the same store in the
 /// host.
@@ -40,6 +43,12 @@ enum Bound {
     ComposedMore(f64),
     /// Linked, µs more than the unchanged guest.
     LinkedMore(f64),
+    /// Linked beside snapshots, within so many times of the same without.
+    BesideSnapshots(f64),
+    /// By the library for hosts in memory, µs.
+    LibraryUs(f64),
+    /// By that library, within so many times of another row, in a store of this way.
+    LibraryTimes(f64, &'static str, &'static str),
 }
 
 struct Target {
@@ -62,13 +71,22 @@ const fn at(workload: &'static str, size: u64, row: &'static str, us: f64) -> Ta
     Target { workload, size: Some(size), row, bound: Bound::LinkedUs(us) }
 }
 
+const fn library(workload: &'static str, row: &'static str, bound: Bound) -> Target {
+    Target { workload, size: None, row, bound }
+}
+
 use Bound::{ComposedAhead, ComposedUs, LinkedAhead};
+
+const FIRST_FORK: &str = "fork, of the first";
+const LAST_FORK: &str = "fork, of the last";
+/// Two numbers within so many times of each other count as the same.
+const AS_FAST: f64 = 1.5;
 
 const BEYOND_THE_CACHE: u64 = 256 << 20;
 const LARGE_DIRECTORY: u64 = 100_000;
 
 /// All targets. Those in µs at a size are of files beyond the cache and of large directories.
-const ALL: [Target; 54] = [
+const ALL: [Target; 61] = [
     raw("create + write 1 KiB + close", ComposedUs(9.7)),
     raw("stat", ComposedUs(1.0)),
     raw("missing name", ComposedUs(0.9)),
@@ -149,6 +167,18 @@ const ALL: [Target; 54] = [
         row: "instantiation",
         bound: Bound::LinkedMore(1000.0),
     },
+    Target {
+        workload: "directory",
+        size: Some(LARGE_DIRECTORY),
+        row: "create + write 100 B + close",
+        bound: Bound::BesideSnapshots(1.1),
+    },
+    library("forks", "snapshot of a changed volume", Bound::LibraryUs(100.0)),
+    library("forks", "diff of 10 changed files", Bound::LibraryUs(1000.0)),
+    library("forks", "merge of 100 changed files", Bound::LibraryUs(5000.0)),
+    library("many-forks", "list of all", Bound::LibraryUs(1_000_000.0)),
+    library("many-forks", LAST_FORK, Bound::LibraryTimes(AS_FAST, FIRST_FORK, LIBRARY)),
+    library("many-forks", LAST_FORK, Bound::LibraryTimes(AS_FAST, FIRST_FORK, "library/file/tmpfs")),
 ];
 
 /// A target beside what was measured.
@@ -203,6 +233,21 @@ impl Target {
             Bound::LinkedAhead(target) => ahead("linked", median(LINKED)?, target)?,
             Bound::ComposedMore(target) => more("composed", median(COMPOSED)?, target)?,
             Bound::LinkedMore(target) => more("linked", median(LINKED)?, target)?,
+            Bound::BesideSnapshots(target) => {
+                let times = median(SNAPSHOTS)? / median(LINKED)?;
+                (
+                    format!("beside snapshots {times:.2} times the same without, at most {target}"),
+                    times <= target,
+                )
+            }
+            Bound::LibraryUs(target) => {
+                let ours = median(LIBRARY)?;
+                (format!("{ours:.0} µs in memory, at most {target}"), ours <= target)
+            }
+            Bound::LibraryTimes(target, other, way) => {
+                let times = median(way)? / results.median(self.workload, size, way, other)?;
+                (format!("{way}: {times:.2} times {other}, at most {target}"), times <= target)
+            }
         };
         Some(Judged { workload: self.workload, size, row: self.row, text, met })
     }
@@ -223,6 +268,18 @@ mod tests {
         results
     }
 
+    fn ways_of(bound: Bound) -> Vec<&'static str> {
+        match bound {
+            Bound::ComposedUs(_) => vec![COMPOSED],
+            Bound::LinkedUs(_) => vec![LINKED],
+            Bound::ComposedAhead(_) | Bound::ComposedMore(_) => vec![COMPOSED, HOST],
+            Bound::LinkedAhead(_) | Bound::LinkedMore(_) => vec![LINKED, HOST],
+            Bound::BesideSnapshots(_) => vec![LINKED, SNAPSHOTS],
+            Bound::LibraryUs(_) => vec![LIBRARY],
+            Bound::LibraryTimes(_, _, way) => vec![way],
+        }
+    }
+
     #[test]
     fn a_target_is_met_or_missed_and_silent_without_measurements() {
         assert_eq!(judge(&results(&[])), []);
@@ -239,6 +296,7 @@ mod tests {
             let workload = workload::find(target.workload).unwrap_or_else(|| panic!("{}", target.workload));
             let sizes = workload.sizes(workload::Class::Usual);
             assert!(target.size.is_none_or(|size| sizes.contains(&size)), "{}", target.row);
+            assert!(ways_of(target.bound).iter().all(|way| workload.ways.contains(way)), "{}", target.row);
         }
         for (host, inside) in PROVIDERS {
             assert!(way::find(host).is_some() && way::find(inside).is_some(), "{host} {inside}");

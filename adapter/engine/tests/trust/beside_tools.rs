@@ -79,9 +79,13 @@ fn a_writer_above_an_image_beside_tools_matches_the_reference() {
 
 #[test]
 fn sabotage_of_layers_is_noticed() {
-    for kind in
-        [Sabotage::NoTombstones, Sabotage::MiscountsUsers, Sabotage::SharesTops, Sabotage::LosesAnApply]
-    {
+    for kind in [
+        Sabotage::NoTombstones,
+        Sabotage::MiscountsUsers,
+        Sabotage::SharesTops,
+        Sabotage::LosesSuffix,
+        Sabotage::LosesAnApply,
+    ] {
         let check = |setup: &Setup, ops: &[Op]| run_sabotaged(setup, ops, Some(kind));
         let story = first_failure(0..200, 60, &check).unwrap_or_else(|| panic!("{kind:?} was not noticed"));
         println!("{kind:?}: {}", story.lines().next().unwrap_or_default());

@@ -128,7 +128,7 @@ pub const ALL: [Workload; 16] = [
         sizes: [&[50], &[1000, 10_000], &[1000, 10_000, 100_000], &[1000, 10_000, 100_000, 1_000_000]],
         numbers: files,
         repeats: 1,
-        ways: ways::SCALE,
+        ways: ways::DIRECTORY,
     },
     Workload {
         name: "cold",

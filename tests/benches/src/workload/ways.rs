@@ -56,7 +56,26 @@ pub(super) const SCALE: &[&str] = &[
     "native/redb/disk",
 ];
 
-/// The same without the stores themselves, which run no scripts.
+/// The same, and with a snapshot each 10 ms, which is more work the more there is to read.
+pub(super) const DIRECTORY: &[&str] = &[
+    "linked/memory",
+    "composed/memory",
+    "linked/file/tmpfs",
+    "linked/file/disk",
+    "linked/redb/tmpfs",
+    "linked/redb/disk",
+    "linked/snapshots",
+    "linked/snapshots/file/tmpfs",
+    "host/tmpfs",
+    "host/disk",
+    "native/memory",
+    "native/file/tmpfs",
+    "native/file/disk",
+    "native/redb/tmpfs",
+    "native/redb/disk",
+];
+
+/// Those of [`SCALE`] without the stores themselves, which run no scripts.
 pub(super) const PYTHON: &[&str] = &[
     "linked/memory",
     "composed/memory",

@@ -26,6 +26,8 @@ pub enum Sabotage {
     MiscountsUsers,
     /// Layers are never frozen: two volumes think that they have the same top.
     SharesTops,
+    /// A fork or snapshot lacks the last file or directory that was made in the layer that it stands on.
+    LosesSuffix,
     /// A durable apply is only buffered.
     NotDurable,
     /// Only the superblock of every seventh apply reaches the store.
@@ -65,11 +67,20 @@ impl Sabotage {
             }
             Self::SharesTops => {
                 // The origin of a fork keeps its top layer, on which the fork stands.
-                let is_fork = applied.changes.iter().filter(|(key, _)| tag_of(key) == 0x03).count() == 3;
-                if is_fork && let Some(at) = applied.changes.iter().position(|(key, _)| tag_of(key) == 0) {
+                if is_fork(&applied) && let Some(at) = applied.changes.iter().position(|(key, _)| tag_of(key) == 0) {
                     applied.changes.remove(at);
                 }
             }
+            Self::LosesSuffix if is_fork(&applied) => {
+                let headers = applied.changes.iter().filter(|(key, _)| tag_of(key) == 0x03);
+                let last = headers.filter_map(|(header, _)| {
+                    let layer = header.split_last()?.1;
+                    map.keys().rfind(|key| key.starts_with(layer) && tag_of(key) == 0x10)
+                });
+                let lost: Vec<Change> = last.map(|key| (key.clone(), None)).collect();
+                applied.changes.extend(lost);
+            }
+            Self::LosesSuffix => {}
             Self::NotDurable => applied.durable = false,
             Self::LosesAnApply if number.is_multiple_of(7) => {
                 applied.changes.retain(|(key, _)| tag_of(key) == 0);
@@ -107,6 +118,11 @@ impl Sabotage {
             _ => Vec::new(),
         }
     }
+}
+
+/// Returns whether a volume is forked: its top is frozen, and there are two new ones.
+fn is_fork(applied: &Applied) -> bool {
+    applied.changes.iter().filter(|(key, _)| tag_of(key) == 0x03).count() == 3
 }
 
 /// Makes the header of a layer count at most one that stands on it.
