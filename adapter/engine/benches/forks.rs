@@ -2,7 +2,7 @@
 //! `cargo bench -p kvfs --bench forks`. An argument names the number of files of the largest volume.
 
 use kvfs::volumes::{self, Taken};
-use kvfs::{Access, At, Clock, Error, Follow, MemoryStore, OpenFlags, Options, Timestamp, Volume};
+use kvfs::{Access, At, Clock, Error, Follow, MemoryStore, Mode, OpenFlags, Options, Timestamp, Volume};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -156,6 +156,60 @@ fn depth(layers: usize) -> Outcome<()> {
     Ok(())
 }
 
+/// A writer with a snapshot after each so many operations, or none, of which the last ten are kept.
+fn beside(files: usize, every: Option<usize>) -> Outcome<()> {
+    const KEPT: usize = 10;
+    let (store, clock) = (MemoryStore::default(), Ticking::default());
+    let options = Options { volume: "main".to_owned(), mode: Mode::Close, ..Options::default() };
+    let mut volume = Volume::open(Box::new(store.clone()), Box::new(clock.clone()), options)?;
+    let root = volume.root()?;
+    let mut taken = 0;
+    let mut times = Vec::new();
+    let mut snapshots = Duration::ZERO;
+    let mut pass =
+        |volume: &mut Volume, work: &mut dyn FnMut(&mut Volume, usize) -> Outcome<()>| -> Outcome<()> {
+            let mut spent = Duration::ZERO;
+            let mut start = Instant::now();
+            for file in 0..files {
+                work(volume, file)?;
+                if every.is_some_and(|every| file % every == every - 1) {
+                    spent += start.elapsed();
+                    let (mut store, mut clock) = (store.clone(), clock.clone());
+                    let began = Instant::now();
+                    volumes::fork(&mut store, &mut clock, "main", &format!("s{taken}"), Taken::ReadOnly)?;
+                    snapshots += began.elapsed();
+                    taken += 1;
+                    if taken > KEPT {
+                        volumes::remove(&mut store, &format!("s{}", taken - 1 - KEPT))?;
+                        volumes::collect_garbage(&mut store, 10_000)?;
+                    }
+                    start = Instant::now();
+                }
+            }
+            times.push(micros(spent + start.elapsed(), files));
+            Ok(())
+        };
+    pass(&mut volume, &mut |volume, file| write(volume, &format!("f{file}"), b"one"))?;
+    pass(&mut volume, &mut |volume, file| {
+        volume
+            .stat_at(&root, &format!("f{}", file * 7919 % files), Follow::No)
+            .map(|stat| drop(black_box(stat)))
+    })?;
+    pass(&mut volume, &mut |volume, file| write(volume, &format!("f{}", file * 7919 % files), b"two"))?;
+    pass(&mut volume, &mut |volume, file| {
+        volume.unlink_file_at(&root, &format!("f{}", file * 7919 % files))
+    })?;
+    println!(
+        "{files:>9} files, {taken} snapshots of {:.0} µs beside: create {:.2} µs, stat {:.2}, write again {:.2}, unlink {:.2}",
+        micros(snapshots, taken.max(1)),
+        times[0],
+        times[1],
+        times[2],
+        times[3],
+    );
+    Ok(())
+}
+
 /// Ten files of many are changed, and found.
 fn differences(files: usize) -> Outcome<()> {
     let (mut store, mut clock) = tree(files)?;
@@ -222,6 +276,13 @@ fn main() -> Outcome<()> {
     // Cargo passes `--bench`.
     let largest = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let sizes = || [10, 10_000, 100_000, 1_000_000].into_iter().filter(|files| *files <= largest);
+    for files in sizes().skip(1) {
+        beside(files, None)?;
+        beside(files, Some(2_500))?;
+    }
+    if std::env::args().any(|argument| argument == "beside") {
+        return Ok(());
+    }
     sizes().try_for_each(forks)?;
     many(largest)?;
     [0, 1, 4, 16, 31].into_iter().try_for_each(depth)?;

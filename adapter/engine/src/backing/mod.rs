@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod chain;
+mod cursor;
 pub(crate) mod doubt;
 pub(crate) mod journal_view;
 pub(crate) mod overlay;

@@ -3,6 +3,7 @@
 //! A value above hides the one below, and a tombstone hides that there is one. Only this module
 //! knows: to everything else, it is one volume.
 
+use super::cursor::{Asked, Cursor};
 use super::journal_view;
 use crate::error::{Error, Result};
 use crate::store::{Entry, KvStore, StoreError};
@@ -12,7 +13,6 @@ use crate::stored::record::journal::Changes;
 use crate::stored::record::{Value, is_tombstone, move_to};
 use crate::types::ImageId;
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::ops::Range;
 
 /// The image below a volume.
@@ -132,15 +132,6 @@ impl Page {
     }
 }
 
-/// Records of one layer that are not merged yet, in order, with keys and values as the top layer would
-/// have them.
-#[derive(Default)]
-struct Run {
-    entries: VecDeque<Entry>,
-    /// The key from which the layer may have more; `None`: it has not.
-    next: Option<Vec<u8>>,
-}
-
 /// The layers of a volume, for one read.
 pub(crate) struct Layers<'v> {
     /// `None` if the store is known to hold nothing of it.
@@ -202,7 +193,8 @@ impl Layers<'_> {
     /// # Cost
     /// One `scan` for each layer of the store. Above an image or another layer, one more for each that
     /// has anything in the range: a layer usually has less than a page, and only an empty answer tells
-    /// that this is all.
+    /// that this is all. Of `n` layers, one that has most of the page takes up to log2(`n`) - 1 more:
+    /// each is asked for its share twice over at first, and for more if it has more.
     pub(crate) fn scan(self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Result<Page> {
         self.scan_all(start, end, max_entries, max_bytes, false)
     }
@@ -227,27 +219,34 @@ impl Layers<'_> {
         tombstones: bool,
     ) -> Result<Page> {
         let is_own = self.keys.inner(start).is_none();
-        let (start, end) = (&*self.keys.in_layer(0, start), &*self.keys.in_layer(0, end));
         if is_own || self.lower.is_none() && self.keys.layers_below() == 0 {
+            let (start, end) = (&*self.keys.in_layer(0, start), &*self.keys.in_layer(0, end));
             // The volume's own records are in no layer.
             let entries = self.scan_top(start, end, max_entries, max_bytes)?;
             return Ok(Page { entries, below: Vec::new() });
         }
-        let layers = 1 + self.keys.layers_below();
-        let image_run = self.lower.as_ref().map(|_| layers);
-        let mut runs: Vec<Run> = (0..layers + usize::from(image_run.is_some()))
-            .map(|_| Run { entries: VecDeque::new(), next: Some(start.to_vec()) })
-            .collect();
+        let mut cursor = self.cursor(start, end, max_entries, max_bytes);
+        self.page(&mut cursor, tombstones)
+    }
+
+    /// Returns where a scan of all layers begins that has pages of so many entries and bytes.
+    pub(crate) fn cursor(&self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Cursor {
+        let layers = 1 + self.keys.layers_below() + usize::from(self.lower.is_some());
+        let (start, end) = (self.keys.in_layer(0, start), self.keys.in_layer(0, end));
+        Cursor::new(layers, &start, &end, max_entries, max_bytes)
+    }
+
+    /// Returns the next page, with tombstones where nothing above them hides them, or without. The layers
+    /// must be those of the cursor, and as they were.
+    pub(crate) fn page(&mut self, cursor: &mut Cursor, tombstones: bool) -> Result<Page> {
+        let image_run = self.lower.as_ref().map(|_| 1 + self.keys.layers_below());
         let (mut merged, mut bytes) = (Page::default(), 0);
-        while merged.entries.len() < max_entries as usize && bytes < max_bytes as usize {
-            for (layer, run) in runs.iter_mut().enumerate() {
-                if run.entries.is_empty()
-                    && let Some(next) = run.next.take()
-                {
-                    *run = self.run(layer, &next, end, max_entries, max_bytes)?;
-                }
+        while !cursor.is_full(merged.entries.len(), bytes) {
+            while let Some(asked) = cursor.lacking() {
+                let (entries, next) = self.run(&asked)?;
+                cursor.give(&asked, entries, next);
             }
-            let Some((entry, layer)) = next_of(&mut runs) else { break };
+            let Some((entry, layer)) = cursor.next_entry() else { break };
             if tombstones || !is_tombstone(&entry.key, &entry.value) {
                 bytes += entry.key.len() + entry.value.len();
                 merged.entries.push(entry);
@@ -269,26 +268,24 @@ impl Layers<'_> {
         }
     }
 
-    /// Returns a run of a layer: 0 is the top one, the image comes last.
-    fn run(
-        &mut self,
-        layer: usize,
-        start: &[u8],
-        end: &[u8],
-        max_entries: u32,
-        max_bytes: u32,
-    ) -> Result<Run> {
+    /// Returns records of a layer, 0 is the top one and the image comes last, and the key from which it may
+    /// have more.
+    fn run(&mut self, asked: &Asked) -> Result<(Vec<Entry>, Option<Vec<u8>>)> {
+        let Asked { layer, start, end, max_entries, max_bytes } = asked;
+        let (layer, max_entries, max_bytes) = (*layer, *max_entries, *max_bytes);
         let behind = |page: &[Entry]| page.last().map(|last| [last.key.as_slice(), &[0]].concat());
         if layer == 0 {
             let page = self.scan_top(start, end, max_entries, max_bytes)?;
-            return Ok(Run { next: behind(&page), entries: page.into() });
+            let next = behind(&page);
+            return Ok((page, next));
         }
         if layer > self.keys.layers_below() {
-            let Some(lower) = &mut self.lower else { return Ok(Run::default()) };
+            let Some(lower) = &mut self.lower else { return Ok(Default::default()) };
             let (page, cut) = lower.scan(self.keys, start, end, max_entries, max_bytes)?;
-            return Ok(Run { next: behind(&page).filter(|_| cut), entries: page.into() });
+            let next = behind(&page).filter(|_| cut);
+            return Ok((page, next));
         }
-        let Some(store) = &mut self.store else { return Ok(Run::default()) };
+        let Some(store) = &mut self.store else { return Ok(Default::default()) };
         let (from, to) = self.keys.range_in_layer(layer, start, end);
         let mut page = store.scan(&from, &to, max_entries, max_bytes)?;
         for entry in &mut page {
@@ -300,7 +297,8 @@ impl Layers<'_> {
             move_value(&entry.key, &key, &mut entry.value);
             entry.key = key;
         }
-        Ok(Run { next: behind(&page), entries: page.into() })
+        let next = behind(&page);
+        Ok((page, next))
     }
 }
 
@@ -370,24 +368,4 @@ fn ask(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Takes the next record of merged runs, and the number of the run that has it. Of the values of one key,
-/// the highest one wins.
-fn next_of(runs: &mut [Run]) -> Option<(Entry, usize)> {
-    let mut least: Option<(&[u8], usize)> = None;
-    for (number, run) in runs.iter().enumerate() {
-        let Some(entry) = run.entries.front() else { continue };
-        if least.is_none_or(|(key, _)| entry.key.as_slice() < key) {
-            least = Some((&entry.key, number));
-        }
-    }
-    let (_, from) = least?;
-    let entry = runs.get_mut(from)?.entries.pop_front()?;
-    for run in runs.iter_mut() {
-        if run.entries.front().is_some_and(|other| other.key == entry.key) {
-            run.entries.pop_front();
-        }
-    }
-    Some((entry, from))
 }

@@ -119,10 +119,11 @@ fn copy_layers(
     from.set_layers(first, below);
     let mut to = volume.keys.clone();
     to.set_layers(copy, rest);
-    let (mut start, end) = from.tags_range(tag::GARBAGE, u8::MAX - 1);
+    let (start, end) = from.tags_range(tag::GARBAGE, u8::MAX - 1);
     let changes = Changes::new();
+    let mut cursor = None;
     loop {
-        let layers = Layers {
+        let mut layers = Layers {
             store: Some(&mut *store),
             keys: &from,
             changes: &changes,
@@ -130,11 +131,15 @@ fn copy_layers(
             max_keys: limits.max_batch_entries as usize,
             first_layer: 0,
         };
-        let max_entries = READDIR_PAGE_ENTRIES.min(limits.max_batch_entries);
-        let max_bytes = READDIR_PAGE_BYTES.min(limits.max_batch_bytes / 2);
-        let page = layers.scan_with_tombstones(&start, &end, max_entries, max_bytes)?.entries;
-        let Some(last) = page.last() else { return Ok(ControlFlow::Continue(building)) };
-        start = [last.key.as_slice(), &[0]].concat();
+        // Nobody changes these layers, so the scan goes on where it was.
+        let cursor = cursor.get_or_insert_with(|| {
+            let max_entries = READDIR_PAGE_ENTRIES.min(limits.max_batch_entries);
+            layers.cursor(&start, &end, max_entries, READDIR_PAGE_BYTES.min(limits.max_batch_bytes / 2))
+        });
+        let page = layers.page(cursor, true)?.entries;
+        if page.is_empty() {
+            return Ok(ControlFlow::Continue(building));
+        }
         let records = moved(store, volume, &from, &to, &limits, page)?;
         if !building.put(store, &limits, &records)? {
             return Ok(ControlFlow::Break(()));
