@@ -12,6 +12,7 @@
 //! | [`StoreError`] | the error of a call |
 //! | [`KvStore`], [`AsyncKvStore`] | the four functions, with answers at once or later |
 //! | [`block_on`] | waits for a later answer |
+//! | [`in_a_line`], [`with_causes`] | texts of servers and libraries, as messages show them |
 //! | [`Secret`] | credentials that no message shows |
 //! | [`Answer`], [`ScanBudget`], [`key_range`] | rules of `get` and `scan` for every store |
 //! | [`Key`], [`KeyRef`], [`Entries`] | an ordered map in memory that counts its bytes |
@@ -20,6 +21,7 @@ mod answer;
 mod block_on;
 mod entry;
 mod error;
+mod foreign;
 mod guard;
 mod limits;
 mod mutation;
@@ -38,6 +40,7 @@ pub use block_on::block_on;
 pub use entries::{ENTRY_OVERHEAD_BYTES, Entries};
 pub use entry::Entry;
 pub use error::StoreError;
+pub use foreign::{MAX_FOREIGN_TEXT_CHARS, in_a_line, with_causes};
 pub use guard::Guard;
 pub use key::{Key, KeyRef};
 pub use limits::{Limits, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_KEY_BYTES, MAX_VALUE_BYTES};

@@ -1,13 +1,13 @@
 //! Opening a store.
 
 use crate::client::Client;
-use crate::error::{OpenError, in_a_line};
+use crate::error::OpenError;
 use crate::messages::{Compare, RangeRequest, RequestOp, TxnRequest};
 use crate::session::Session;
 use crate::space::{FORM, Space};
 use crate::store::{EtcdStore, MAX_OPERATIONS};
 use crate::url::Config;
-use kvfs_contract::StoreError;
+use kvfs_contract::{StoreError, in_a_line};
 use std::sync::Arc;
 
 /// The oldest version of servers that this is tested with.
@@ -102,17 +102,15 @@ fn check_version(version: &str) -> Result<(), OpenError> {
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
     let found = (numbers.next().flatten(), numbers.next().flatten());
     let least = format!("{}.{}", LEAST_VERSION.0, LEAST_VERSION.1);
+    let told = in_a_line(version);
     match found {
         (Some(major), Some(minor)) if (major, minor) >= LEAST_VERSION => Ok(()),
-        (Some(_), Some(_)) => Err(OpenError::Unsupported {
-            what: format!("the server is etcd {version}; use {least} or newer"),
-        }),
-        _ => {
-            let told = in_a_line(&tonic::Status::unknown(version));
-            Err(OpenError::Unsupported {
-                what: format!("the server's version is {told:?}, not that of etcd"),
-            })
+        (Some(_), Some(_)) => {
+            Err(OpenError::Unsupported { what: format!("the server is etcd {told}; use {least} or newer") })
         }
+        _ => Err(OpenError::Unsupported {
+            what: format!("the server's version is {told:?}, not that of etcd"),
+        }),
     }
 }
 
@@ -126,7 +124,7 @@ mod tests {
             check_version(good).unwrap();
         }
         for (bad, told) in
-            [("3.3.27", "use 3.4 or newer"), ("2.3.8", "etcd 2.3.8"), ("x\ny", "\"x y\""), ("", "")]
+            [("3.3.27", "use 3.4 or newer"), ("2.3.8\u{1b}", "etcd 2.3.8;"), ("x\ny", "\"x y\""), ("", "")]
         {
             let error = check_version(bad).unwrap_err().to_string();
             assert!(error.contains(told) && !error.contains('\n'), "{error}");

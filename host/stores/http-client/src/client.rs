@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use kvfs_contract::StoreError;
+use kvfs_contract::{StoreError, in_a_line};
 use kvfs_http_wire::{Call, MAX_ANSWER_BYTES};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 
-use crate::error::{OpenError, line, words};
+use crate::error::{OpenError, words};
 use crate::url::Config;
 
 /// Longest wait until a connection stands.
@@ -84,8 +84,9 @@ impl Server {
         let is_ours = kind == kvfs_http_wire::CONTENT_TYPE.as_bytes();
         let body = whole(response, most).await;
         let says = || {
-            let said = body.as_ref().map(|body| line(&String::from_utf8_lossy(body))).unwrap_or_default();
-            line(&format!("{status}: {said}"))
+            let said =
+                body.as_ref().map(|body| in_a_line(&String::from_utf8_lossy(body))).unwrap_or_default();
+            format!("{status}: {said}")
         };
         match status {
             StatusCode::OK if is_ours => body.map_err(Failure::Unknown),

@@ -1,11 +1,8 @@
 //! Why a store cannot be opened, and what foreign errors say.
 
-use kvfs_contract::StoreError;
+use kvfs_contract::{StoreError, in_a_line, with_causes};
 
 use crate::url::UrlError;
-
-/// Most characters of a text that comes from elsewhere.
-const MAX_FOREIGN_TEXT_CHARS: usize = 300;
 
 /// Why a store cannot be opened. Every text is one line, says what to do, and has no token.
 #[derive(Debug, thiserror::Error)]
@@ -84,33 +81,6 @@ pub enum OpenError {
 }
 
 /// Describes an error and its causes in one line of bounded length.
-pub(crate) fn words(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut whole = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !whole.contains(&text) {
-            let colon = if whole.is_empty() { "" } else { ": " };
-            whole = format!("{whole}{colon}{text}");
-        }
-        next = error.source();
-    }
-    line(&whole)
-}
-
-/// Makes one line of bounded length of a text from elsewhere.
-pub(crate) fn line(text: &str) -> String {
-    let text: Vec<&str> = text.split_whitespace().collect();
-    text.join(" ").chars().filter(|c| !c.is_control()).take(MAX_FOREIGN_TEXT_CHARS).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_said_elsewhere_becomes_one_short_line() {
-        assert_eq!(line("a\r\n\u{1b}[31mb\tc"), "a [31mb c");
-        assert_eq!(line(&"ä".repeat(1000)).chars().count(), MAX_FOREIGN_TEXT_CHARS);
-    }
+pub(crate) fn words(error: &dyn std::error::Error) -> String {
+    in_a_line(&with_causes(&error.to_string(), error))
 }

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 
 use futures_util::future::{join3, join4, try_join5};
+use kvfs_contract::in_a_line;
 use tokio::time::timeout;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
@@ -143,7 +144,7 @@ fn look(columns: Option<[&str; 5]>) -> Result<bool, String> {
 }
 
 fn first_words(version: &str) -> String {
-    version.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    in_a_line(&version.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
 /// Returns why a connection was not made.
@@ -211,6 +212,7 @@ mod tests {
                 said("130022", "PostgreSQL 13.22 (Debian)", "f"),
                 "PostgreSQL 13.22 is too old; use PostgreSQL 14",
             ),
+            (said("130022", "Postgre\u{1b}SQL 13", "f"), "PostgreSQL 13 is too old"),
             (said("130000", "CockroachDB CCL v25.1.0", "f"), "use PostgreSQL"),
             (said("150012", "PostgreSQL 15.12-YB-2025.1.0.0-b0", "f"), "YugabyteDB"),
             (said("160000", "PostgreSQL 16.0", "t"), "primary"),

@@ -1,8 +1,6 @@
 //! What a failed call of the library means.
 
-use std::error::Error as _;
-
-use kvfs_contract::StoreError;
+use kvfs_contract::{StoreError, in_a_line, with_causes};
 use kvfs_store_sessions::Failure;
 use tokio_postgres::error::SqlState;
 
@@ -40,17 +38,10 @@ fn is_end_of_session(code: &SqlState) -> bool {
 
 /// Describes an error in one line, with the server's code.
 pub(crate) fn words(error: &tokio_postgres::Error) -> String {
-    let text = match error.as_db_error() {
-        Some(database) => format!("{} ({})", database.message(), database.code().code()),
-        None => {
-            let mut text = error.to_string();
-            let mut source = error.source();
-            while let Some(cause) = source {
-                text = format!("{text}: {cause}");
-                source = cause.source();
-            }
-            text
+    match error.as_db_error() {
+        Some(database) => {
+            format!("{} ({})", in_a_line(database.message()), in_a_line(database.code().code()))
         }
-    };
-    text.replace('\n', " ")
+        None => in_a_line(&with_causes(&error.to_string(), error)),
+    }
 }

@@ -1,6 +1,6 @@
 //! What a failed call of the library means.
 
-use kvfs_contract::StoreError;
+use kvfs_contract::{StoreError, in_a_line};
 use kvfs_store_sessions::Failure;
 use redis::{ErrorKind, RedisError};
 
@@ -57,5 +57,17 @@ pub(crate) fn refusal(error: &RedisError, place: String) -> OpenError {
 
 /// Describes an error in one line.
 pub(crate) fn words(error: &RedisError) -> String {
-    error.to_string().replace(['\n', '\r'], " ").trim_end().to_owned()
+    in_a_line(&error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_becomes_one_line_that_moves_no_cursor() {
+        let said = RedisError::from((ErrorKind::Io, "a\nb", format!("\u{1b}[2J{}", "ä".repeat(1000))));
+        let why = words(&said);
+        assert!(why.starts_with("a b") && !why.contains(['\n', '\u{1b}']) && why.len() < 600, "{why}");
+    }
 }

@@ -1,5 +1,7 @@
 //! What a server says of itself, and whether it can hold a store.
 
+use kvfs_contract::in_a_line;
+
 /// How a server keeps what is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keeps {
@@ -32,7 +34,7 @@ pub(crate) fn look(info: &str, appendfsync: &str, pauses: &str) -> Result<Keeps,
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     let number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if number < OLDEST {
-        return Err(format!("Redis {version} is too old; use Redis 7.0 or newer, or Valkey"));
+        return Err(format!("Redis {} is too old; use Redis 7.0 or newer, or Valkey", in_a_line(version)));
     }
     if field("role") != "master" {
         return Err("it follows another server and may be behind; connect to the primary".to_owned());
@@ -40,7 +42,8 @@ pub(crate) fn look(info: &str, appendfsync: &str, pauses: &str) -> Result<Keeps,
     let policy = field("maxmemory_policy");
     if field("maxmemory") != "0" && policy != "noeviction" {
         return Err(format!(
-            "with maxmemory-policy {policy} it drops files when memory is short; set maxmemory-policy to noeviction"
+            "with maxmemory-policy {} it drops files when memory is short; set maxmemory-policy to noeviction",
+            in_a_line(policy)
         ));
     }
     if field("aof_enabled") != "1" || pauses != "no" {
@@ -107,6 +110,7 @@ mod tests {
             (("redis_version", "6.2.14"), "7.0 or newer"),
             (("role", "slave"), "primary"),
             (("redis_version", ""), "too old"),
+            (("redis_version", "6\u{1b}[2J"), "6[2J is too old"),
         ] {
             let why = look(&info(&[changed]), "always", "no").unwrap_err();
             assert!(why.contains(part) && !why.contains('\n'), "{why}");

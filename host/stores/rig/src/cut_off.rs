@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kvfs_contract::{KvStore, StoreError};
-use kvfs_test_servers::{Direction, How, Proxy};
+use kvfs_test_servers::{Direction, How, Proxy, wait_until};
 
 use crate::{Calls, Pair, number};
 
@@ -102,6 +102,8 @@ pub fn an_apply_that_is_cut_off_for_good_is_unknown_or_unavailable(proxy: &Proxy
         let was_cut = !proxy.cancel_cut();
         let read = store.value_of(b"count");
         proxy.set_refusing(false);
+        // Its patience is short, and a loaded machine may need more of it to connect.
+        wait_until("the store answers again", || store.value_of(b"count").is_ok());
         let what = format!("{direction:?} {place}: {outcome:?}");
         match outcome {
             Ok(()) => assert_eq!(counted(&mut store), before + 1, "{what}"),
@@ -136,6 +138,9 @@ pub fn each_call_is_one_round<S: KvStore>(proxy: &Proxy, mut store: S) {
     store.value_of(b"a").unwrap();
     proxy.set_delay(Duration::from_millis(30));
     let mut rounds = |what: &str, call: &mut dyn FnMut(&mut S)| {
+        // A library may take a connection back beside its caller: a call right after another may find
+        // none that is free, and open a second one.
+        std::thread::sleep(Duration::from_millis(100));
         proxy.reset_counts();
         call(&mut store);
         let counts = proxy.counts();

@@ -15,7 +15,7 @@
 //!   a server;
 //! - [`Blocking`] calls a store whose answers come later;
 //! - [`Race`] runs several openers on one medium;
-//! - [`OnTrial`] and [`Sweep`] run the engine's crash test on a store, and [`sweep_served`] on one of a
+//! - [`OnTrial`] and [`Sweep`] run the engine's crash test on a store, and [`sweep_server`] on one of a
 //!   server.
 
 mod blocking;
@@ -47,6 +47,6 @@ pub use hosts::{the_newer_host_fences_the_older, the_newer_host_has_the_volume};
 pub use known::Known;
 pub use race::{Race, number, the_newer_opener_has_the_store_and_the_older_is_told};
 pub use random::Random;
-pub use served::{OpenServed, sweep_served};
+pub use served::{OpenServed, sweep_server};
 pub use trial::{DropsApplies, Medium, OnTrial, Sweep, SweepOne};
 pub use turns::Handle;

@@ -1,7 +1,7 @@
 //! The engine's own crash test on a store whose server outlives its programs.
 
 use crate::calls::{Calls, State};
-use crate::trial::{DropsApplies, Medium, OnTrial};
+use crate::trial::{DropsApplies, Medium, OnTrial, many, notices};
 use kvfs_contract::{Durability, KvStore, StoreError};
 use kvfs_test_servers::{Direction, How, Proxy};
 use kvfs_trust::cuts::{Cuts, Loss, Mark, Met, within};
@@ -14,6 +14,10 @@ use std::sync::{Arc, Mutex};
 
 /// Opens the store of a name on the server at an address, and makes it if it is not there.
 pub type OpenServed<S> = fn(SocketAddr, &str) -> Result<S, StoreError>;
+
+/// Fewer than on simulated media: after each apply a volume is opened on a real server.
+const SEQUENCES: u64 = 8;
+const OPERATIONS: usize = 30;
 
 /// Every so many applies the connection is cut.
 const APPLIES_A_CUT: usize = 4;
@@ -85,13 +89,28 @@ impl<S: KvStore> Medium for Watched<S> {
     }
 }
 
+/// Sweeps random sequences on stores of a server, none of which may fail. Then checks that an apply
+/// that is dropped is noticed.
+///
+/// # Panics
+/// If a sequence fails, with the shortest one that does, or if none fails where one must.
+pub fn sweep_server<S: KvStore + 'static>(open: OpenServed<S>, server: SocketAddr) {
+    let all =
+        many(SEQUENCES, OPERATIONS, |setup, ops| sweep((open, server), setup, ops, DropsApplies(false)));
+    println!("{all:?}");
+    let enough = all.cuts > 120;
+    assert!(std::env::var("KVFS_SEED").is_ok() || enough, "these must be among them: {all:?}");
+    let drops = DropsApplies(true);
+    notices(&drops, OPERATIONS, |setup, ops| sweep((open, server), setup, ops, drops));
+}
+
 /// Runs a sequence on a store of a server, with cuts of its connection, and kills its host after each
 /// apply: what the server then holds is put into another store, where the volume is opened and
 /// checked.
 ///
 /// # Errors
 /// What is wrong, for the first such kill.
-pub fn sweep_served<S: KvStore + 'static>(
+fn sweep<S: KvStore + 'static>(
     (open, server): (OpenServed<S>, SocketAddr),
     setup: &Setup,
     ops: &[Op],

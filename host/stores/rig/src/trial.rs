@@ -120,14 +120,7 @@ impl<K: Copy + Send + Sync + fmt::Debug> Sweep<K> {
     /// # Panics
     /// If a sequence fails. The message has the shortest one that fails.
     pub fn many(&self, sequences: u64, operations: usize) -> Met {
-        let all = Mutex::new(Met::default());
-        let check = |setup: &Setup, ops: &[Op]| -> Check {
-            let met = (self.0)(setup, ops, None)?;
-            all.lock().unwrap().add(met);
-            Ok(())
-        };
-        no_seed_fails(sequences, operations, &check);
-        all.into_inner().unwrap()
+        many(sequences, operations, |setup, ops| (self.0)(setup, ops, None))
     }
 
     /// Like [`Self::many`], above an image.
@@ -147,10 +140,34 @@ impl<K: Copy + Send + Sync + fmt::Debug> Sweep<K> {
     /// If one kind is not noticed.
     pub fn notices(&self, kinds: impl IntoIterator<Item = K>, operations: usize) {
         for kind in kinds {
-            let check = |setup: &Setup, ops: &[Op]| (self.0)(setup, ops, Some(kind)).map(drop);
-            let story = first_failure(0..40, operations, &check);
-            let story = story.unwrap_or_else(|| panic!("{kind:?} was not noticed"));
-            println!("{kind:?}: {}", story.lines().next().unwrap_or_default());
+            notices(&kind, operations, |setup, ops| (self.0)(setup, ops, Some(kind)));
         }
     }
+}
+
+/// See [`Sweep::many`].
+pub(crate) fn many(
+    sequences: u64,
+    operations: usize,
+    one: impl Fn(&Setup, &[Op]) -> Result<Met, String> + Sync,
+) -> Met {
+    let all = Mutex::new(Met::default());
+    let check = |setup: &Setup, ops: &[Op]| -> Check {
+        let met = one(setup, ops)?;
+        all.lock().unwrap().add(met);
+        Ok(())
+    };
+    no_seed_fails(sequences, operations, &check);
+    all.into_inner().unwrap()
+}
+
+/// See [`Sweep::notices`].
+pub(crate) fn notices(
+    kind: &impl fmt::Debug,
+    operations: usize,
+    one: impl Fn(&Setup, &[Op]) -> Result<Met, String> + Sync,
+) {
+    let story = first_failure(0..40, operations, &|setup: &Setup, ops: &[Op]| one(setup, ops).map(drop));
+    let story = story.unwrap_or_else(|| panic!("{kind:?} was not noticed"));
+    println!("{kind:?}: {}", story.lines().next().unwrap_or_default());
 }

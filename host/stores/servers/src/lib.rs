@@ -7,6 +7,7 @@
 //! - [`Server`] is what they share: a new kind of server is its [`Command`](std::process::Command)
 //!   and a check that it answers.
 //! - [`SmallDisk`] is soon full.
+//! - [`wait_until`] waits for a state, and [`SOON`] bounds a call, on a loaded machine too.
 //! - [`Proxy`] lies between a client and a server: it delays, stalls, resets, refuses, cuts after a
 //!   number of bytes, and counts turns.
 //!
@@ -16,6 +17,7 @@
 
 mod port;
 mod tools;
+mod waits;
 
 mod disk;
 mod server;
@@ -43,3 +45,4 @@ pub use redis::Redis;
 pub use s3::S3;
 pub use server::{Server, answers};
 pub use tools::{find_tool, run_to_end};
+pub use waits::{SOON, wait_until};

@@ -151,22 +151,21 @@ impl Pipe {
 
     /// Waits for the next chunk and its time. None: look at the orders again.
     fn next(&self) -> Option<Chunk> {
-        let (delay, stalled) = {
-            let orders = self.shared.orders();
-            (orders.delay, orders.stalled || self.link.is_stuck())
-        };
-        if stalled {
-            thread::sleep(LOOK);
-            return None;
-        }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.is_empty() {
             waiting = self.changed.wait_timeout(waiting, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let early = (waiting.front()?.came + delay).saturating_duration_since(Instant::now());
-        if !early.is_zero() {
+        let came = waiting.front()?.came;
+        // Looked at when there is a chunk: an order holds for all that is sent after it.
+        let (delay, stalled) = {
+            let orders = self.shared.orders();
+            (orders.delay, orders.stalled || self.link.is_stuck())
+        };
+        let early = (came + delay).saturating_duration_since(Instant::now());
+        let pause = if stalled { LOOK } else { early.min(LOOK) };
+        if !pause.is_zero() {
             drop(waiting);
-            thread::sleep(early.min(LOOK));
+            thread::sleep(pause);
             return None;
         }
         let chunk = waiting.pop_front();

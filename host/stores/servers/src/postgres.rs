@@ -3,15 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::tools::is_root;
-use crate::{Server, answers, find_tool, run_to_end};
-
-/// Longest wait until a standby has everything.
-const FOLLOWS: Duration = Duration::from_secs(60);
+use crate::{Server, answers, find_tool, run_to_end, wait_until};
 
 /// A PostgreSQL server with a superuser `postgres`, who needs no password, and a database
 /// `postgres`.
@@ -52,11 +48,7 @@ impl Postgres {
         let standby = Self::serve(directory, owner, settings);
         let follows = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND \
                        replay_lsn = pg_current_wal_lsn()";
-        let begun = Instant::now();
-        while self.sql("postgres", follows) == "0" {
-            assert!(begun.elapsed() < FOLLOWS, "the standby does not follow:\n{}", standby.0.log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_until("the standby follows", || self.sql("postgres", follows) != "0");
         standby
     }
 
@@ -137,11 +129,17 @@ impl Postgres {
         // The file keeps its owner, and psql comes in by the socket of the directory.
         let rules = format!("local all postgres trust\n{rules}\n");
         std::fs::write(self.data().join("pg_hba.conf"), rules).expect("pg_hba.conf");
-        let mut psql = Command::new(find_tool("psql", &[], "postgresql-client"));
-        psql.args(["-X", "-q", "-U", "postgres", "-d", "postgres", "-c", "SELECT pg_reload_conf()"]);
-        psql.args(["-p", &self.address().port().to_string(), "-h"]).arg(self.0.directory());
-        run_to_end(&mut psql);
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        let ask = |sql: &str| {
+            let mut psql = Command::new(find_tool("psql", &[], "postgresql-client"));
+            psql.args(["-X", "-q", "-A", "-t", "-U", "postgres", "-d", "postgres", "-c", sql]);
+            psql.args(["-p", &self.address().port().to_string(), "-h"]).arg(self.0.directory());
+            run_to_end(&mut psql)
+        };
+        // A new connection has the time from the process that lets clients in.
+        let read = || ask("SELECT pg_conf_load_time()");
+        let before = read();
+        ask("SELECT pg_reload_conf()");
+        wait_until("the rules are read", || read() != before);
     }
 }
 

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::tools::set_up_tool;
-use crate::{Port, Server, answers, find_tool, run_to_end};
+use crate::{Port, Server, answers, find_tool, run_to_end, wait_until};
 
 /// A Redis server.
 pub struct Redis {
     server: Server,
     tls_port: Option<Port>,
+    // No other server takes it while this one lives.
+    _bus_port: Option<Port>,
 }
 
 impl Redis {
@@ -37,6 +39,36 @@ impl Redis {
             ("tls-auth-clients", "no"),
         ];
         Self { tls_port: Some(port), ..Self::start_with(&settings) }
+    }
+
+    /// Starts a server in the mode of a cluster, which has no slots yet.
+    pub fn start_cluster() -> Self {
+        // Its own choice would be 10,000 above the other one, which may be another server's.
+        let port = Port::choose();
+        let number = port.number().to_string();
+        let settings = [("cluster-enabled", "yes"), ("cluster-port", number.as_str())];
+        Self { _bus_port: Some(port), ..Self::start_with(&settings) }
+    }
+
+    /// Gives a server that is a cluster by itself all slots, and waits until it answers for them.
+    ///
+    /// # Panics
+    /// If it does not within a minute.
+    pub fn take_all_slots(&self) {
+        self.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        wait_until("the cluster is ready", || self.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+    }
+
+    /// Waits until the log has all that was changed, and the disk has the log.
+    ///
+    /// # Panics
+    /// If that takes over a minute.
+    pub fn wait_for_log(&self) {
+        wait_until("the log is on disk", || {
+            let info = self.cli(&["INFO", "persistence"]);
+            let says = |line: &str| info.lines().any(|other| other.trim() == line);
+            says("aof_buffer_length:0") && says("aof_pending_bio_fsync:0")
+        });
     }
 
     /// Starts Valkey, which has `WAITAOF`, with settings of its configuration. It saves no snapshots.
@@ -69,7 +101,7 @@ impl Redis {
                     || answer.starts_with(b"-NOPERM")
             },
         );
-        Self { server, tls_port: None }
+        Self { server, tls_port: None, _bus_port: None }
     }
 
     /// Returns the number of the port for encrypted connections.

@@ -1,11 +1,8 @@
 //! Why a store could not be opened, and what SlateDB's errors mean to a caller.
 
-use kvfs_contract::StoreError;
+use kvfs_contract::{StoreError, with_causes};
 use slatedb::{CloseReason, ErrorKind};
 use std::fmt;
-
-/// Longest text that is taken over from a server or a library.
-const MAX_FOREIGN_TEXT_CHARS: usize = 240;
 
 /// Codes by which services refuse the signature of a clock that is wrong: S3's and Azure's.
 const CLOCK: [&str; 3] = ["RequestTimeTooSkewed", "RequestExpired", "Request date header too old"];
@@ -141,26 +138,14 @@ pub(crate) fn meaning(error: &slatedb::Error) -> StoreError {
 /// that repeat the request; their code and message are enough. Queries of URLs are left out, since
 /// a shared access signature is a secret.
 pub(crate) fn in_a_line(error: &dyn std::error::Error) -> String {
-    let mut whole = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let text = error.to_string();
-        if !whole.contains(&text) {
-            whole = format!("{whole}: {text}");
-        }
-        source = error.source();
-    }
+    let whole = with_causes(&error.to_string(), error);
     let told = match (element(&whole, "Code"), element(&whole, "Message")) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
         _ => whole,
     };
     let words: Vec<_> = told.split_whitespace().map(without_query).collect();
-    let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
-    match line.char_indices().nth(MAX_FOREIGN_TEXT_CHARS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    kvfs_contract::in_a_line(&words.join(" "))
 }
 
 fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
@@ -193,7 +178,6 @@ mod tests {
             line("error for url (https://a.blob/c?sig=secret&se=1): refused"),
             "error for url (https://a.blob/c refused"
         );
-        assert_eq!(line(&"ä".repeat(10_000)).chars().count(), MAX_FOREIGN_TEXT_CHARS + 1);
         assert_eq!(line("a\u{7}\nb <Code>"), "a b <Code>");
     }
 }

@@ -57,6 +57,20 @@ fn large_entries_are_scanned_in_pages_that_fit() {
 }
 
 #[test]
+fn a_page_keeps_to_its_bytes_where_entries_are_larger_than_those_before() {
+    let server = Etcd::start_unsynced();
+    let mut store = open(at(server.address(), "grows"));
+    for number in 0..60u8 {
+        let value = vec![7; if number < 50 { 10 } else { 1000 }];
+        store.set(&[], &[(&[number], Some(&value))], false).unwrap();
+    }
+    // The next page is guessed by these.
+    assert_eq!(store.scan(b"", &[50], 50, 1 << 20).unwrap().len(), 50);
+    // Four of 1,001 bytes.
+    assert_eq!(store.scan(&[50], b"", 50, 4500).unwrap().len(), 4);
+}
+
+#[test]
 fn two_handles_see_each_other_at_once() {
     let server = Etcd::start_unsynced();
     let mut one = open(at(server.address(), "both"));

@@ -4,7 +4,7 @@ use crate::servers::{at, open, try_open};
 use kvfs_contract::{Secret, StoreError};
 use kvfs_etcd_store::{Config, OpenError};
 use kvfs_store_rig::Calls;
-use kvfs_test_servers::Etcd;
+use kvfs_test_servers::{Etcd, SOON};
 use std::time::{Duration, Instant};
 
 fn refusal(config: Config) -> OpenError {
@@ -15,7 +15,7 @@ fn refusal(config: Config) -> OpenError {
     };
     let text = error.to_string();
     assert!(!text.contains("hunter2") && !text.contains('\n') && text.len() < 400, "{text}");
-    assert!(begun.elapsed() < Duration::from_secs(10), "{text}");
+    assert!(begun.elapsed() < SOON, "{text}");
     error
 }
 

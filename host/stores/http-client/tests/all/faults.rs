@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kvfs_contract::{KvStore, StoreError};
 use kvfs_store_rig::{Calls, apply_bytes, counted, step};
-use kvfs_test_servers::{Direction, How, Proxy};
+use kvfs_test_servers::{Direction, How, Proxy, SOON};
 
 use crate::server::{Fault, Server, Store, at, open};
 
@@ -130,21 +130,26 @@ fn an_apply_that_is_cut_anywhere_is_made_once_or_told() {
 fn a_server_that_is_away_is_waited_for_and_named() {
     let server = Server::start();
     let proxy = Proxy::start(server.address);
-    let mut store = open(at(proxy.address())).unwrap();
-    step(&mut store, true).1.unwrap();
+    step(&mut open(at(proxy.address())).unwrap(), true).1.unwrap();
+    let mut config = at(proxy.address());
+    config.patience = Duration::from_secs(2);
+    let mut store = open(config).unwrap();
     proxy.set_refusing(true);
     proxy.reset_all();
     let begun = Instant::now();
     let Err(StoreError::Unavailable(why)) = store.value_of(b"count") else { panic!("it answers") };
     assert!(why.contains(&proxy.address().to_string()) && why.contains("check that"), "{why}");
     assert!(!why.contains('\n') && !why.contains("secret"), "{why}");
-    assert!((1500..6000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(1500) && took < SOON, "{took:?}");
     let back = std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(300));
             proxy.set_refusing(false);
         });
-        counted(&mut store)
+        let mut patient = open(at(proxy.address())).unwrap();
+        counted(&mut patient)
     });
     assert_eq!(back, 1);
+    assert_eq!(counted(&mut store), 1);
 }

@@ -72,7 +72,7 @@ impl Server {
 
 pub(crate) fn at(address: SocketAddr) -> Config {
     let mut config = Config::from_url(&format!("http://{address}")).unwrap().token(Secret::new(TOKEN));
-    config.patience = Duration::from_secs(2);
+    config.patience = Duration::from_secs(10);
     config
 }
 

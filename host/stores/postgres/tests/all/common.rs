@@ -24,16 +24,15 @@ pub(crate) fn open_within(url: &str, patience: Duration) -> Result<Store, OpenEr
     open_config(config)
 }
 
-/// Opens the store at a URL with little patience, and makes its table.
+/// Opens the store at a URL with a host's patience, and makes its table.
 pub(crate) fn make(url: &str) -> Store {
     open_config(config(url)).unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
-/// Returns how to open the store at a URL, with little patience, making its table.
+/// Returns how to open the store at a URL, making its table.
 pub(crate) fn config(url: &str) -> Config {
     let mut config = Config::from_url(url).unwrap();
     config.create = true;
-    config.patience = Duration::from_secs(10);
     config
 }
 

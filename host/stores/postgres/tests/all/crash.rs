@@ -53,7 +53,7 @@ fn a_killed_server_loses_nothing_durable_and_at_most_a_suffix_of_the_buffered() 
     let mut lost = 0;
     for round in 0..6 {
         let mut config = config(&url);
-        config.patience = Duration::from_secs(8);
+        config.patience = Duration::from_secs(60);
         let mut store = open_config(config).unwrap();
         let (begun, steps_begun) = mpsc::channel();
         let working = thread::spawn(move || {

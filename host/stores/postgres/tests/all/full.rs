@@ -69,7 +69,7 @@ fn a_log_without_room_stops_the_server_and_loses_nothing_durable() {
     let Some(disk) = SmallDisk::over(&log, 48 << 20) else { return };
     postgres.server().restart();
     let mut patient = config(&url);
-    patient.patience = Duration::from_secs(3);
+    patient.patience = Duration::from_secs(6);
     let mut store = open_config(patient).unwrap();
     let (kept, error) = fill(&mut store, &mut Random::new(6));
     let text = error.to_string();

@@ -13,13 +13,23 @@ use crate::common::{Store, open_config, own_url, server};
 fn open(url: &str, create: bool) -> Result<Store, OpenError> {
     let mut config = Config::from_url(url)?;
     config.create = create;
-    config.patience = Duration::from_secs(2);
     open_config(config)
 }
 
-/// Returns the text of the error with which a URL is refused.
+/// Returns the text of the error with which a server refuses a URL.
 fn refused(url: &str, create: bool) -> String {
-    let text = match open(url, create) {
+    refusal(url, open(url, create))
+}
+
+/// Returns the text of the error with which opening ends where nobody answers.
+fn unanswered(url: &str) -> String {
+    let mut config = Config::from_url(url).unwrap();
+    config.patience = Duration::from_secs(2);
+    refusal(url, open_config(config))
+}
+
+fn refusal(url: &str, opened: Result<Store, OpenError>) -> String {
+    let text = match opened {
         Ok(_) => panic!("{url} was opened"),
         Err(error) => error.to_string(),
     };
@@ -64,13 +74,13 @@ fn a_store_that_is_opened_for_reading_only_changes_nothing() {
 
 #[test]
 fn a_server_that_is_not_there_or_does_not_answer_is_named() {
-    let text = refused("postgres://u:secret@127.0.0.1:1/d", false);
+    let text = unanswered("postgres://u:secret@127.0.0.1:1/d");
     assert!(text.contains("127.0.0.1:1") && text.contains("check the address"), "{text}");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = listener.local_addr().unwrap();
-    let text = refused(&format!("postgres://u:secret@{silent}/d?sslmode=disable&connect_timeout=1"), false);
+    let text = unanswered(&format!("postgres://u:secret@{silent}/d?sslmode=disable&connect_timeout=1"));
     assert!(text.contains(&silent.to_string()), "{text}");
-    assert!(refused("postgres://u:secret@no-such-host.invalid/d", false).contains("no-such-host.invalid"));
+    assert!(unanswered("postgres://u:secret@no-such-host.invalid/d").contains("no-such-host.invalid"));
 }
 
 #[test]

@@ -24,9 +24,9 @@ pub(crate) fn open_within(url: &str, patience: Duration) -> Result<Store, OpenEr
     open(config)
 }
 
-/// Opens the store at a URL, and makes it.
+/// Opens the store at a URL with a host's patience, and makes it.
 pub(crate) fn make(url: &str) -> Store {
-    open_within(url, Duration::from_secs(10)).unwrap_or_else(|error| panic!("{url}: {error}"))
+    open_within(url, Duration::from_secs(30)).unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
 /// The server of all tests that do it no harm. It ends with the process.

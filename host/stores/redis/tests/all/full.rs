@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kvfs_contract::StoreError;
 use kvfs_store_rig::Calls;
-use kvfs_test_servers::{Redis, SmallDisk};
+use kvfs_test_servers::{Redis, SmallDisk, wait_until};
 
 use crate::common::{Store, make, open_within, own_url};
 
@@ -43,13 +43,9 @@ fn a_log_without_room_refuses_changes_and_goes_on_when_there_is_room() {
     assert_eq!(store.entries(b"", b"").unwrap().len() as u32, kept + 1);
     assert_eq!(store.set(&[], &[(b"count", None)], true), Err(StoreError::QuotaExceeded));
     disk.resize(64 << 20);
-    // The server notices within a second.
-    let is_back = (0..100).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        store.set(&[], &[(b"new", Some(&VALUE))], true).is_ok()
-    });
-    assert!(is_back, "{:?}", store.set(&[], &[(b"new", Some(&VALUE))], true));
-    std::thread::sleep(Duration::from_millis(1500));
+    // The server notices by itself.
+    wait_until("there is room", || store.set(&[], &[(b"new", Some(&VALUE))], true).is_ok());
+    redis.wait_for_log();
     redis.server().restart();
     assert_eq!(make(&url).entries(b"", b"").unwrap().len() as u32, kept + 2);
     drop(disk);

@@ -10,9 +10,18 @@ use kvfs_test_servers::{Redis, run_to_end};
 
 use crate::common::{make, open, open_within, own_url, server};
 
-/// Returns the text of the error with which a URL is refused.
+/// Returns the text of the error with which a server refuses a URL.
 fn refused(url: &str) -> String {
-    let text = match open_within(url, Duration::from_secs(1)) {
+    refused_within(url, Duration::from_secs(30))
+}
+
+/// Returns the text of the error with which opening ends where nobody answers.
+fn unanswered(url: &str) -> String {
+    refused_within(url, Duration::from_secs(1))
+}
+
+fn refused_within(url: &str, patience: Duration) -> String {
+    let text = match open_within(url, patience) {
         Ok(_) => panic!("{url} was opened"),
         Err(error) => error.to_string(),
     };
@@ -23,11 +32,11 @@ fn refused(url: &str) -> String {
 
 #[test]
 fn a_server_that_is_not_there_or_does_not_answer_is_named() {
-    assert!(refused("redis://:secret@127.0.0.1:1").contains("127.0.0.1:1"));
+    assert!(unanswered("redis://:secret@127.0.0.1:1").contains("127.0.0.1:1"));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = listener.local_addr().unwrap().to_string();
-    assert!(refused(&format!("redis://:secret@{silent}")).contains(&silent));
-    assert!(refused("redis://:secret@no-such-host.invalid").contains("no-such-host.invalid"));
+    assert!(unanswered(&format!("redis://:secret@{silent}")).contains(&silent));
+    assert!(unanswered("redis://:secret@no-such-host.invalid").contains("no-such-host.invalid"));
     assert!(refused(&format!("redis://{}/99", server().address())).contains("DB index"));
 }
 
@@ -58,11 +67,10 @@ fn replicas_and_clusters_without_the_prefix_are_refused() {
     let (host, port) = ("127.0.0.1", primary.address().port().to_string());
     let replica = Redis::start_with(&[("replicaof", &format!("{host} {port}"))]);
     assert!(refused(&own_url(replica.address())).contains("primary"));
-    let cluster = Redis::start_with(&[("cluster-enabled", "yes")]);
+    let cluster = Redis::start_cluster();
     assert!(refused(&own_url(cluster.address())).contains("ClusterDown"));
     // One that has all slots has the prefix, too.
-    cluster.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    std::thread::sleep(Duration::from_secs(3));
+    cluster.take_all_slots();
     let mut store = make(&own_url(cluster.address()));
     store.set(&[(b"k", None)], &[(b"k", Some(b"v"))], true).unwrap();
     assert_eq!(store.entries(b"", b"").unwrap().len(), 1);
@@ -122,5 +130,5 @@ fn tls_is_checked() {
     assert!(refused(&url("localhost", "elsewhere.crt")).contains("cacert"));
     assert!(refused(&url("localhost", "no-such-file")).contains("no-such-file"));
     assert!(refused(&format!("rediss://localhost:{port}")).contains("cacert"));
-    assert!(refused(&format!("redis://localhost:{port}")).contains("rediss:"));
+    assert!(unanswered(&format!("redis://localhost:{port}")).contains("rediss:"));
 }

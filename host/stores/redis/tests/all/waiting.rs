@@ -76,7 +76,7 @@ fn each_durable_call_asks_the_server_to_wait_in_the_same_round() {
 fn a_log_that_does_not_reach_the_disk_is_not_called_durable() {
     let valkey = valkey();
     let proxy = as_redis(&valkey);
-    let mut store = open_within(&own_url(proxy.address()), Duration::from_secs(3)).unwrap();
+    let mut store = open_within(&own_url(proxy.address()), Duration::from_secs(9)).unwrap();
     step(&mut store, true).1.unwrap();
     // The server syncs no more, and the connection does not know.
     valkey.cli(&["CONFIG", "SET", "appendfsync", "no"]);

@@ -17,6 +17,9 @@ use kvfs_store_rig::Calls;
 use crate::near::{EAGER, LAZY, Near};
 use crate::server::{Fate, Map, Server};
 
+/// Time of a call that takes long.
+const WAY: Duration = Duration::from_secs(1);
+
 fn near(pace: Pace) -> (Server, Near<Server>) {
     let server = Server::new(Map::new());
     (server.clone(), Near::new(server, pace))
@@ -37,22 +40,22 @@ fn step(store: &mut impl KvStore, to: u8, durable: bool) -> Result<(), StoreErro
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
         thread::sleep(Duration::from_millis(1));
     }
 }
 
 #[test]
 fn many_buffered_applies_are_one_of_the_server_and_the_caller_waits_for_none() {
-    let rounds = Rounds::new(Delayed::new(Memory::new(), Duration::from_millis(50)));
-    let mut store = Near::new(rounds, Pace { max_age: Duration::from_millis(20), ..Pace::DEFAULT });
+    let rounds = Rounds::new(Delayed::new(Memory::new(), WAY));
+    let mut store = Near::new(rounds, Pace { max_age: WAY / 4, ..Pace::DEFAULT });
     let begin = Instant::now();
     for number in 0..=200_u8 {
         put(&mut store, b"counter", &[number]).unwrap();
         put(&mut store, &[b'k', number], b"value").unwrap();
     }
     assert_eq!(store.value_of(b"counter").unwrap(), Some(vec![200]));
-    assert!(begin.elapsed() < Duration::from_millis(50), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < WAY, "{:?}", begin.elapsed());
     // Age alone sends it.
     wait_until("nothing was sent", || store.inner().inner().inner().dump().len() == 202);
     assert!(store.inner().calls() <= 2, "{} calls", store.inner().calls());

@@ -8,7 +8,7 @@ use kvfs_contract::{AsyncKvStore, Durability, Mutation};
 use kvfs_remote::Remote;
 use kvfs_remote::testing::{Delayed, Memory, Rounds};
 
-const DELAY: Duration = Duration::from_millis(20);
+const DELAY: Duration = Duration::from_millis(250);
 
 type Far = Remote<Rounds<Delayed<Memory>>>;
 

@@ -2,7 +2,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use kvfs_test_servers::{Direction, How, Proxy};
+use kvfs_test_servers::{Direction, How, Proxy, SOON, wait_until};
 
 /// A server that sends back what it gets.
 fn echo() -> SocketAddr {
@@ -26,8 +26,15 @@ fn echo() -> SocketAddr {
 
 fn connect(proxy: &Proxy) -> TcpStream {
     let stream = TcpStream::connect(proxy.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
     stream
+}
+
+/// Asks, and expects no answer for a while.
+fn is_not_answered(stream: &mut TcpStream) {
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert_eq!(ask(stream, b"abc").unwrap_err().kind(), ErrorKind::WouldBlock);
+    stream.set_read_timeout(Some(SOON)).unwrap();
 }
 
 fn ask(stream: &mut TcpStream, question: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -96,12 +103,12 @@ fn a_stalled_connection_says_nothing_and_goes_on_later() {
     let proxy = Proxy::start(echo());
     let mut stream = connect(&proxy);
     proxy.set_stalled(true);
-    assert_eq!(ask(&mut stream, b"abc").unwrap_err().kind(), ErrorKind::WouldBlock);
+    is_not_answered(&mut stream);
     proxy.set_stalled(false);
     assert_eq!(ask(&mut stream, b"xyz").unwrap(), b"abc");
     let mut stream = connect(&proxy);
     proxy.cut_after(Direction::Up, 0, How::Stall);
-    assert_eq!(ask(&mut stream, b"abc").unwrap_err().kind(), ErrorKind::WouldBlock);
+    is_not_answered(&mut stream);
     assert_eq!(ask(&mut connect(&proxy), b"abc").unwrap(), b"abc");
 }
 
@@ -121,6 +128,5 @@ fn connections_are_reset_and_refused() {
     proxy.set_target((Ipv4Addr::LOCALHOST, 1).into());
     assert!(ask(&mut connect(&proxy), b"abc").is_err());
     drop(proxy);
-    std::thread::sleep(Duration::from_millis(100));
-    assert!(TcpStream::connect(address).is_err());
+    wait_until("nobody listens", || TcpStream::connect(address).is_err());
 }

@@ -3,6 +3,7 @@
 use crate::objects::{Faults, Objects, open, over};
 use kvfs_contract::{AsyncKvStore, Durability, KvStore, StoreError};
 use kvfs_store_rig::Calls;
+use kvfs_test_servers::wait_until;
 use std::time::Duration;
 
 #[test]
@@ -84,7 +85,7 @@ fn a_put_whose_answer_was_lost_is_found_out_and_fences_nobody() {
 fn without_the_object_store_calls_end_and_nothing_is_lost_when_it_is_back() {
     let objects = Objects::new();
     let mut config = over(&objects);
-    config.patience = Duration::from_millis(500);
+    config.patience = Duration::from_secs(3);
     let mut store = open(config);
     store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
     objects.set(Faults { unreachable: true, ..Faults::default() });
@@ -96,8 +97,7 @@ fn without_the_object_store_calls_end_and_nothing_is_lost_when_it_is_back() {
     assert!(why.contains("connection refused"), "{why}");
     objects.set(Faults::default());
     // SlateDB waits up to two seconds between its attempts.
-    let durable = (0..20).any(|_| store.apply(&[], &[], Durability::Durable).is_ok());
-    assert!(durable, "the object store is back");
+    wait_until("the object store is back", || store.apply(&[], &[], Durability::Durable).is_ok());
     store.set(&[(b"a", Some(b"2"))], &[(b"b", Some(b"1"))], true).unwrap();
     store.kill();
     let mut store = open(over(&objects));
@@ -108,7 +108,7 @@ fn without_the_object_store_calls_end_and_nothing_is_lost_when_it_is_back() {
 fn an_object_store_without_room_is_full_and_goes_on_with_room() {
     let objects = Objects::new();
     let mut config = over(&objects);
-    config.patience = Duration::from_millis(500);
+    config.patience = Duration::from_secs(3);
     let mut store = open(config);
     store.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
     objects.set(Faults { full: true, ..Faults::default() });
@@ -116,6 +116,5 @@ fn an_object_store_without_room_is_full_and_goes_on_with_room() {
     assert_eq!(store.apply(&[], &[], Durability::Durable), Err(StoreError::QuotaExceeded));
     assert_eq!(store.value_of(b"a").unwrap().as_deref(), Some(&b"2"[..]));
     objects.set(Faults::default());
-    let durable = (0..20).any(|_| store.apply(&[], &[], Durability::Durable).is_ok());
-    assert!(durable, "there is room");
+    wait_until("there is room", || store.apply(&[], &[], Durability::Durable).is_ok());
 }
