@@ -144,11 +144,7 @@ fn go_on<D: Directory>(log: &mut Log<D>) -> Result<bool, StoreError> {
     let changes = (log.index.recent_changes() as u64, log.options.max_recent_changes as u64);
     let replayed = log.replay_bytes.saturating_sub(making.replayed_bytes);
     let segments = segments_from(log, making.number) as u64;
-    let parts = [
-        changes,
-        (replayed, log.options.max_replay_bytes),
-        (segments, MAX_RECENT_SEGMENTS as u64),
-    ];
+    let parts = [changes, (replayed, log.options.max_replay_bytes), (segments, MAX_RECENT_SEGMENTS as u64)];
     let part = |(of, most): (u64, u64)| {
         u128::from(making.all).saturating_mul(PACE * u128::from(of)) / u128::from(most.max(1))
     };
