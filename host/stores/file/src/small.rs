@@ -18,13 +18,16 @@ const OVERHEAD_BYTES: usize = 96;
 /// next ones are forgotten.
 const FREED_PER_VALUE: usize = 8;
 
+/// What is left of forgotten values.
+type Spent = IntoIter<Box<[u8]>, Box<[u8]>>;
+
 /// Small values by key.
 #[derive(Debug, Default)]
 pub(crate) struct Small {
     values: HashMap<Box<[u8]>, Box<[u8]>, Seeded>,
     bytes: usize,
     /// Values that were forgotten, on their way out of memory.
-    spent: Option<IntoIter<Box<[u8]>, Box<[u8]>>>,
+    spent: Option<Spent>,
 }
 
 impl Small {
@@ -70,7 +73,7 @@ impl Small {
     }
 
     fn free_spent(&mut self) {
-        let freed = |spent: &mut IntoIter<_, _>| spent.by_ref().take(FREED_PER_VALUE).count();
+        let freed = |spent: &mut Spent| spent.by_ref().take(FREED_PER_VALUE).count();
         if self.spent.as_mut().is_some_and(|spent| freed(spent) < FREED_PER_VALUE) {
             self.spent = None;
         }
